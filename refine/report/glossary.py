@@ -1,4 +1,4 @@
-"""The glossary: one text for the documentation, the last section of reports, and the tooltips of the review page."""
+"""The glossary: one text for the documentation, the end of reports, and tooltips of the review page."""
 
 from __future__ import annotations
 
@@ -93,7 +93,10 @@ def terms_used(text: str) -> list[Term]:
 
 
 def terms_section(text: str) -> str:
-    """A foldable section for the end of a report that explains the terms its markdown uses; empty if it uses none."""
+    """A foldable section for the end of a report that explains the terms its markdown uses.
+
+    Empty if it uses none.
+    """
     used = terms_used(text)
     if not used:
         return ""

@@ -1,8 +1,10 @@
-"""What objects look like: a page of texts, tables and calls, as plain text, in a terminal's colours, or as HTML.
+"""Pages of objects: texts, tables and calls, as plain text, in a terminal's colours, or as HTML.
 
-A page is plain data, in three depths: the glance is what prints; folds say why; others hold all the rest. Objects that people hold
-derive from :class:`Shown`; what their page is, is registered from above (:mod:`refine.utils.provided`). Printing, notebooks, reports,
-the command line and the review page render the same one. Nothing in a page is markup: what people wrote stays as it is.
+A page is plain data in three depths: a summary that is printed, folds with evidence, and folds with details.
+Printable objects derive from :class:`Shown`; upper layers register a page for each class
+(:mod:`refine.utils.provided`). Printing, notebooks, reports, the command line and the review page render the
+same
+page. Nothing in a page is markup, so notes of users are printed literally.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class Cell(NamedTuple):
     Attributes:
         text: The text.
         tone: Its tone.
-        call: What to call, or to type, where the text says so; it follows the text.
+        call: A call, or a command to type, that follows the text.
     """
 
     text: str
@@ -77,8 +79,8 @@ class Grid:
         head: One title per column.
         rows: Texts, or cells with a tone, as many to a row as there are titles.
         right: Columns of figures, which stand at the right.
-        wide: Columns of sentences: they take the room that is left, or stand below where there is too little.
-        title: A line above. A table that has one is printed without the titles of its columns.
+        wide: Columns of sentences: they take the remaining width, or follow the table if it is too small.
+        title: A line above the table. A table with a title is printed without column titles.
     """
 
     head: tuple[str, ...]
@@ -113,7 +115,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Branch:
-    """A node of a tree with what hangs on it; a first line, and lines below."""
+    """A node of a tree with its lines and its children."""
 
     lines: tuple[tuple[Cell, ...], ...]
     children: tuple[Branch, ...] = ()
@@ -124,13 +126,13 @@ Block = Text | Grid | Items | Facts | Branch
 
 @dataclass(frozen=True)
 class Fold:
-    """What a page holds back until somebody asks.
+    """A part of a page that is printed on request.
 
     Attributes:
-        title: What it is about, in a line.
-        blocks: What it says.
-        about: The name that it is asked for by, as a parameter's; empty where it has none.
-        why: Whether it says why; else it is among the details.
+        title: Its heading.
+        blocks: Its content.
+        about: Topic for :meth:`Shown.why`, for example a parameter's name; empty without one.
+        why: Whether the fold is evidence; otherwise it is among the details.
     """
 
     title: str
@@ -174,11 +176,11 @@ class Page:
 
     @property
     def details(self) -> Page:
-        """Everything: the glance, and all folds opened."""
+        """The summary and all folds."""
         return replace(self, blocks=(*self.blocks, *_opened(self.folds)), folds=())
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data: texts, tables and calls of the glance, and the folds."""
+        """The page as plain data: texts, tables and calls of the summary, and the folds."""
         return {
             "title": self.title,
             **({} if self.lead is None else {"lead": _plain(self.lead)}),
@@ -215,16 +217,16 @@ def _plain(value: Any) -> Any:
 
 
 SCHEMA = 1
-"""Version of what :meth:`Shown.to_dict` gives: raised where a key goes or means something else, not where one is added."""
+"""Schema version of :meth:`Shown.to_dict`: raised if a key is removed or changes its meaning."""
 
 
 class Shown:
-    """Something that people look at: ``print`` gives text, a notebook shows HTML, rich prints colours."""
+    """A printable object: ``print`` gives text, a notebook HTML, rich colours."""
 
     __slots__ = ()
 
     def page(self) -> Page:
-        """What it shows of itself: made by the function that is registered for its class."""
+        """The page of the object, made by the function registered for its class."""
         return page_maker(type(self))(self)  # type: ignore[no-any-return]
 
     def to_dict(self) -> dict[str, Any]:
@@ -237,19 +239,19 @@ class Shown:
         return plain(self)  # type: ignore[no-any-return]
 
     def why(self, about: str = "") -> Opened:
-        """Why it says what it says: ``review.why()``, or of one parameter ``review.why("lr")``.
+        """The evidence: ``review.why()``, or of one parameter ``review.why("lr")``.
 
         Args:
-            about: A parameter's name; default everything that decides.
+            about: A topic, for example a parameter's name; default the summary with all evidence.
 
         Raises:
-            AnalysisError: There is nothing to say about that.
+            AnalysisError: An unknown topic.
         """
         return Opened(self.page().why(about))
 
     @property
     def details(self) -> Opened:
-        """Everything that there is to say, with every number."""
+        """The summary with all evidence and every number."""
         return Opened(self.page().details)
 
     def __str__(self) -> str:
@@ -265,14 +267,15 @@ class Shown:
         return to_html(self.page())
 
     def _repr_mimebundle_(self, **_asked: Any) -> dict[str, str]:
-        # IPython asks for this of what a line or cell evaluates to: colours at a terminal, HTML in a notebook.
+        # IPython asks for this of what a line or cell evaluates to: colours at a terminal, HTML in a
+        # notebook.
         page = self.page()
         return {"text/plain": to_terminal(page), "text/html": to_html(page)}
 
 
 @dataclass(frozen=True, repr=False)
 class Opened(Shown):
-    """A page as it is looked at: with its folds open."""
+    """A page with open folds."""
 
     _page: Page
 
@@ -281,7 +284,7 @@ class Opened(Shown):
 
 
 def respelled(part: Any, spell: Callable[[Action], str]) -> Any:
-    """Part of a page, its calls as texts that a function spells; where that is none, there is no call."""
+    """Part of a page with its calls written by ``spell``; a call spelled as an empty text is removed."""
     if isinstance(part, Action):
         return spell(part) or None
     if isinstance(part, Cell):
@@ -296,7 +299,7 @@ def to_text(page: Page, width: int | None = None) -> str:
 
     Args:
         page: The page.
-        width: Columns that it may take; default the terminal's. Where output goes elsewhere tables take 100, and
+        width: Columns of the text; default the terminal's. Without a terminal, tables take 100 columns and
             sentences are not broken.
     """
     at_terminal = width is None and _at_terminal()
@@ -304,7 +307,7 @@ def to_text(page: Page, width: int | None = None) -> str:
 
 
 def to_terminal(page: Page) -> str:
-    """The page as standard output would show it: with a terminal's colours, or plain where it goes elsewhere."""
+    """The page for standard output: with colours in a terminal, else plain."""
     from rich.console import Console
 
     if not Console(force_jupyter=False).is_terminal:
@@ -429,7 +432,7 @@ def _cell(value: str | Cell) -> Cell:
 
 
 def line(text: str) -> str:
-    """A text on one line, as it is seen in a cell: one that breaks lines could fake others, such as a round of a tree."""
+    """A text on one line: line breaks in a note could fake other lines, for example a round of a tree."""
     return shown(text).replace("\n", "\\n")
 
 

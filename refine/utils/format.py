@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Three significant digits, no exponent where it can be avoided; ``-`` for nothing."""
+    """Three significant digits, without an exponent if possible; ``-`` for a missing value."""
     if value is None or not math.isfinite(value):
         return "-"
     if value == 0:
@@ -33,9 +33,9 @@ def score(value: float | None) -> str:
 
 
 def difference(value: float | None) -> str:
-    """A difference of two values in the two digits that are known of one: never ``0.0000``, but 0 for what is nothing.
+    """A difference of two values in two digits: never ``0.0000``, but 0 for a difference below 1e-12.
 
-    Rounding errors of sums are nothing: what lies below a millionth of a millionth.
+    Smaller differences are rounding errors of sums.
     """
     if value is None or not math.isfinite(value):
         return "-"
@@ -43,9 +43,9 @@ def difference(value: float | None) -> str:
 
 
 def coarse(values: Sequence[float], apart: float = 0.0) -> list[str]:
-    """Values in as few decimals as tell them apart, from two digits of their largest difference on: ``0.94``, ``0.95``.
+    """Values in as few decimals as show two digits of their largest difference: ``0.94``, ``0.95``.
 
-    ``apart`` is a difference that has to be seen as well; 0 for none.
+    ``apart`` is a further difference to show; 0 for none.
     """
     known = [v for v in values if math.isfinite(v)]
     gaps = [abs(a - b) for a in known for b in known if a != b] + ([apart] if apart > 0 else [])
@@ -69,7 +69,7 @@ CHANCE_STEPS = (
     (0.35, "about 1 in 5", "1 in 5"),
     (math.inf, "more than 1 in 3", "> 1 in 3"),
 )
-"""Model probability below -> words, table cell: steps that counts on unseen tables can tell apart (docs/benchmarks)."""
+"""Upper end of a model probability, words, table cell: steps that counts on unseen tables support."""
 
 
 def chance_words(probability: float | None) -> str:
@@ -99,7 +99,10 @@ def percent(share: float | None) -> str:
 
 
 def probability(share: float | None) -> str:
-    """A probability counted in some hundreds of draws, no finer than that: ``about 0.95``, ``more than 0.99``."""
+    """A probability counted in some hundreds of draws, no finer than that.
+
+    For example ``about 0.95``, ``more than 0.99``.
+    """
     if share is None or not math.isfinite(share):
         return "unknown"
     if share in (0, 1):

@@ -1,4 +1,4 @@
-"""The certificate of a winner: what it is worth, how that is known, how it was found, and how to train it again."""
+"""The certificate of a winner: its value, the evidence, the search history, and code to retrain it."""
 
 from __future__ import annotations
 
@@ -51,8 +51,10 @@ _DESIGNS = {
     IMPORTED: "the author of the imported trials",
 }
 _INTERVAL = (
-    "The interval is that of the mean over seeds, by the posterior of all runs, and wide enough to hold the planned run. The "
-    "posterior shrinks each value towards those of its neighbours. This accounts for the choice of the best of many: a choice "
+    "The interval is that of the mean over seeds, by the posterior of all runs, and wide enough to "
+    "hold the planned run. The "
+    "posterior shrinks each value towards those of its neighbours. This accounts for the choice of the "
+    "best of many: a choice "
     "by posterior mean has no bias if the posterior is right (Dawid 1994; Efron 2011)."
 )
 _HARDWARE = ("cpu", "gpu", "platform")
@@ -61,7 +63,7 @@ _SOFTWARE = ("python", "tensorflow", "keras", "backend", "torch", "jax", "scikit
 
 @dataclass(frozen=True, eq=False)
 class _Search:
-    """What a winner came of: all rounds that were judged alike, and what the store knows of the winner's own."""
+    """The search behind a winner: all rounds with the same metric, and records of the winner's round."""
 
     won: Winner
     rounds: Sequence[Round]
@@ -100,7 +102,10 @@ def _write(search: _Search, title: Raw, name: str, folder: Path) -> Path:
     known, *more = page.folds
     holdout = None if search.holdout is None else _holdout(search.holdout)
     seed, params = search.mine.node.trial_seed(best.key, 0), configuration_code(best.configuration)
-    script = f"{reproduce(search.mine)}\n\n# The winner; the seed of its planned run was {seed}.\nparams = {params}"
+    script = (
+        f"{reproduce(search.mine)}\n\n# The winner; the seed of its planned run was "
+        f"{seed}.\nparams = {params}"
+    )
     checklist = values_table(["question", "answer"], list(_checklist(search).items()))
     evidence = [
         Section("Evidence of the value", (Items(tuple(_notes(search))), *known.blocks[1:], *opened(more))),
@@ -125,7 +130,10 @@ def _notes(search: _Search) -> Iterator[str]:
     if math.isfinite(best.low):
         yield _INTERVAL
     if not best.fresh:
-        yield f"The winner was not repeated; {Action('tree.confirm', budget=20)} repeats it and narrows the interval."
+        yield (
+            f"The winner was not repeated; {Action('tree.confirm', budget=20)} repeats it and narrows "
+            "the interval."
+        )
     columns = search.mine.context.reader.records([search.mine._stored.pk], replicates=True).columns
     rows = zip(columns["key"], columns["state"], columns["seconds"], strict=True)
     times = [
@@ -140,7 +148,10 @@ def _notes(search: _Search) -> Iterator[str]:
 
 
 def _ablation(search: _Search) -> Section | None:
-    """From the baseline to the winner, one parameter at a time; ``None`` without a baseline, or where it won."""
+    """From the baseline to the winner, one parameter at a time.
+
+    ``None`` without a baseline, or where it won.
+    """
     gain = search.won.gain
     if gain is None or gain.same:
         return None
@@ -156,7 +167,10 @@ def _ablation(search: _Search) -> Section | None:
         ]
         for step in steps
     ]
-    told = "Steps from the baseline to the winner, one parameter at a time, largest gain first. Values are posterior means."
+    told = (
+        "Steps from the baseline to the winner, one parameter at a time, largest gain first. Values "
+        "are posterior means."
+    )
     head = ["change", "gain", "95 % interval", f"{search.won.metric} expected after it", "source"]
     return Section("Gain by parameter", (told, values_table(head, rows))) if rows else None
 
@@ -166,7 +180,10 @@ def _cheaper(won: Winner) -> Section:
     if not math.isfinite(first.seconds):
         return Section(title, ("Times were not measured, so cheaper configurations are unknown.",))
     if not won.cheaper:
-        none = f"No configuration with at most four fifths of the winner's time is expected within {most} of its value."
+        none = (
+            "No configuration with at most four fifths of the winner's time is expected within "
+            f"{most} of its value."
+        )
         return Section(title, (none,))
     rows = []
     for other in won.cheaper:
@@ -203,13 +220,16 @@ def _checklist(search: _Search) -> dict[str, str]:
     return {
         "What was tuned?": code(mine.node.objective),
         "Is the search space stated?": (
-            f"yes: {plural(len(first.space.varied), 'parameter')}, {first.space.size:,} configurations, in the reports of the rounds"
+            f"yes: {plural(len(first.space.varied), 'parameter')}, {first.space.size:,} configurations, "
+            "in the reports of the rounds"
         ),
         "How many configurations were tried, in all?": (
             f"{won.evaluated:,}, in {sum(map(len, tables)):,} trials; failed ones are counted: {states}"
         ),
         "How were they drawn?": f"{origins}; in the first round by {design}",
-        "How many rounds and decisions were there?": f"{plural(len(rounds), 'round')}; decisions: {decisions or 'none'}",
+        (
+            "How many rounds and decisions were there?"
+        ): f"{plural(len(rounds), 'round')}; decisions: {decisions or 'none'}",
         "How often were results looked at?": (
             f"{plural(looks, 'proposal')}, {plural(search.openings, 'opening')} of the hold-out"
         ),

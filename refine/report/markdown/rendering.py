@@ -1,4 +1,4 @@
-"""Reports as files: parts, markdown that people's own words can't break, and one HTML file that holds its figures."""
+"""Reports as files: parts, markdown with escaped notes, and a single HTML file with its figures."""
 
 from __future__ import annotations
 
@@ -24,15 +24,18 @@ if TYPE_CHECKING:
 _STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --ink: #222; --line: #8884; --soft: #8881; }
 @media (prefers-color-scheme: dark) { :root { --ground: #14171b; --ink: #e6e8eb; } }
-body { font: 16px/1.55 system-ui, sans-serif; background: var(--ground); color: var(--ink); margin: 1.5rem auto; padding: 0 clamp(1rem, 3vw, 3rem); }
+body { font: 16px/1.55 system-ui, sans-serif; background: var(--ground); color: var(--ink);
+  margin: 1.5rem auto; padding: 0 clamp(1rem, 3vw, 3rem); }
 p, li, blockquote, pre, h1 { max-width: 54rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; } h3 { font-size: 1.05rem; }
 table { border-collapse: collapse; font-size: .88rem; display: block; overflow-x: auto;
   margin: .6rem 0 1.2rem; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; border-bottom: 1px solid var(--line); }
-p:has(> img) { display: inline-block; vertical-align: top; width: min(100%, 42rem); max-width: none; margin: .4rem 1.2rem .8rem 0; }
+p:has(> img) { display: inline-block; vertical-align: top; width: min(100%, 42rem); max-width: none;
+  margin: .4rem 1.2rem .8rem 0; }
 img { width: 100%; height: auto; background: #fff; border-radius: 4px; }
-pre { background: var(--soft); padding: .8rem; white-space: pre-wrap; overflow-wrap: anywhere; border-radius: 4px; } code { font-size: .92em; }
+pre { background: var(--soft); padding: .8rem; white-space: pre-wrap; overflow-wrap: anywhere;
+  border-radius: 4px; } code { font-size: .92em; }
 blockquote { margin: 1rem 0; padding: .1rem 1rem; border-left: 3px solid var(--line); }
 summary { cursor: pointer; } summary > h2 { display: inline; }
 body > details { border-top: 1px solid var(--line); padding: .7rem 0; }
@@ -55,14 +58,15 @@ class Section(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A figure of a report: what it shows, for those who can't see it, the name of its file, and what draws it."""
+    """A figure of a report: its description (alternative text), its file name, and its drawing function."""
 
     description: str
     name: str
     draw: Callable[[], Any]
 
 
-# What a report is made of: a paragraph, a block, the page of a result, a section, a figure; ``None`` is left out.
+# What a report is made of: a paragraph, a block, the page of a result, a section, a figure; ``None`` is left
+# out.
 Part = str | Block | Page | Section | Figure | None
 
 
@@ -76,8 +80,9 @@ _LINE_START = re.compile(r"^(\s*)([-+=](?=\s|$|[-=])|\d+(?=[.)](?:\s|$)))")
 def escape(value: object) -> Raw:
     """Text for a sentence or a table cell, shown as it is.
 
-    Line breaks become spaces, and control characters are spelt out; everything that markdown, HTML, a table or a formula would take for its own
-    is escaped. Underscores inside words mean nothing to GitHub and stay readable.
+    Line breaks become spaces, control characters are spelt out, and the syntax of markdown, HTML, tables and
+    formulas
+    is escaped. Underscores inside words have no meaning on GitHub and stay readable.
     """
     if isinstance(value, Raw):
         return value
@@ -226,7 +231,7 @@ def _escaped_start(match: re.Match[str]) -> str:
 
 
 def published(path: Path, title: str, head: Iterable[Part], evidence: Iterable[Part] = ()) -> Path:
-    """Writes a report as a markdown file, its figures in a folder of its name, and at its end the terms that it uses.
+    """Writes a report as a markdown file that ends with its terms; figures go to a folder of the same name.
 
     The file's folder is made if need be; ``head`` is read first, ``evidence`` is folded.
     """
@@ -257,7 +262,7 @@ def numbered(round_: Round) -> str:
 
 
 def written(write: Callable[[Path], Path], folder: str | Path, html: bool) -> Path:
-    """Writes a report by a function that does so as markdown into a folder, with ``html`` as one file that holds its figures."""
+    """Writes a report by ``write``, which makes markdown in a folder; with ``html`` as one HTML file."""
     if not html:
         return write(Path(folder))
     where = made_folder(folder)
@@ -268,7 +273,7 @@ def written(write: Callable[[Path], Path], folder: str | Path, html: bool) -> Pa
 
 
 def to_html(markdown: str, folder: Path) -> str:
-    """A report's markdown, in which people's words are escaped, as one HTML file that holds the figures of ``folder``."""
+    """The escaped markdown of a report as one HTML file with the figures of ``folder``."""
     from markdown_it import MarkdownIt
 
     page: str = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)

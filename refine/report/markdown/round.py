@@ -135,7 +135,8 @@ class Facts:
     # what differs between the environments of its trials: name -> value -> number of trials
     spread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     name: str = ""  # what its files are called; default the round's id
-    # the page of the review of the proposal, which is read first; ``None`` where there is none, and the analysis is
+    # the page of the review of the proposal, which is read first; ``None`` where there is none, and the
+    # analysis is
     glance: Page | None = None
 
     @property
@@ -145,7 +146,10 @@ class Facts:
 
     @cached_property
     def finished(self) -> pd.DataFrame:
-        """Finished trials, best first; equal ones in the table's order. Degenerate ones only where they may be best."""
+        """Finished trials, best first.
+
+        Equal ones in the table's order. Degenerate ones only where they may be best.
+        """
         return best_first(self.table, self.node.direction, self.node.space, self.node.allow_degenerate)
 
     @property
@@ -176,7 +180,7 @@ class Facts:
 
     @property
     def changed(self) -> tuple[dict[str, Parameter], str]:
-        """Parameters that get other bounds, by the last decision (``"decided"``), without one by the proposal (``"proposed"``)."""
+        """New bounds by parameter, and their source: ``"decided"`` or ``"proposed"``."""
         decided = [d.space for d in self.decisions if d.space is not None]
         space = decided[-1] if decided else self.proposal.space if self.proposal is not None else None
         changed = {} if space is None else self.node.space.diff(space).changed
@@ -254,7 +258,8 @@ def _claimed(facts: Facts, d: Decision, about: Proposal | None) -> str:
         claimed = chance_words(1 - about.claim.probability)
         beside = f" The proposed one keeps {percent(about.volume_kept)}, risk {claimed}."
     return (
-        f"{kept + '. ' if kept else ''}The best {judged} inside is {within} the best anywhere in this round's space; wrong in "
+        f"{kept + '. ' if kept else ''}The best {judged} inside is {within} the best anywhere in this "
+        "round's space; wrong in "
         f"{chance_words(1 - d.probability)} cases.{beside}"
     )
 
@@ -291,7 +296,10 @@ def what_ran(facts: Facts) -> Section:
         rows.append(("earlier trials count as", joined(previous)))
     parts.append(values_table(["item", "value"], rows))
     if len(facts.codes) > 1:
-        mixed = f"its trials ran {len(facts.codes)} versions of the code. Differences between trials may come from the code and not from the parameters."
+        mixed = (
+            f"its trials ran {len(facts.codes)} versions of the code. Differences between trials "
+            "may come from the code and not from the parameters."
+        )
         parts.append(Raw(f"> **A mixed round**: {mixed}"))
     if apart := spread_text(facts.spread):
         said = escape(f"{apart}. Differences between trials may come from these too.")
@@ -364,7 +372,10 @@ def best_trials(facts: Facts) -> Section:
 
 
 def what_mattered(facts: Facts) -> Section:
-    """The analysis, where it is not what is read first, and every parameter's correlation; else why there is none."""
+    """The analysis, where it is not what is read first, and every parameter's correlation.
+
+    Else why there is none.
+    """
     analysis = facts.analysis
     if analysis is None:
         return Section("Parameters with an effect", ("Too few trials have finished for an analysis.",))
@@ -381,7 +392,10 @@ def decision_figure(facts: Facts) -> Figure | None:
     if analysis is None or not analysis.tested or not any(e.name in new for e in analysis.parameters):
         return None
     texts = {name: next_text(facts.node.space[name], parameter) for name, parameter in new.items()}
-    title = f"Ranges kept of the parameters that change, as {word}, over the trials and the density of good trials"
+    title = (
+        f"Ranges kept of the parameters that change, as {word}, over the trials and the density of "
+        "good trials"
+    )
     return Figure(title, "decision", partial(figures.decision, analysis, new, word, texts))
 
 
@@ -413,7 +427,10 @@ def densities(facts: Facts) -> Section | None:
         )
     told = "No effect was detected and no parameter is to change. These two parameters have the smallest q."
     if relevant:
-        told = f"Density of good trials and spread of the metric, for parameters that have an effect or change. The {word} range is shaded."
+        told = (
+            "Density of good trials and spread of the metric, for parameters that have an effect or "
+            f"change. The {word} range is shaded."
+        )
     parts: list[Part] = [told, *(part for panel in panels for part in panel)]
     if left_out := [e.name for e in analysis.parameters if e.name not in shown]:
         parts.append(f"Not shown, since they have no detected effect and do not change: {join(left_out)}.")
@@ -459,7 +476,10 @@ def optimism_section(facts: Facts) -> Section | None:
 
 
 def curves_section(facts: Facts) -> Section | None:
-    """The curves of the best four as a figure, and what those of all that were looked at show; ``None`` without any."""
+    """The curves of the best four as a figure, and what those of all that were looked at show.
+
+    ``None`` without any.
+    """
     if not facts.curves:
         return None
     metric = Metric.parse(facts.metric)
@@ -469,7 +489,10 @@ def curves_section(facts: Facts) -> Section | None:
 
 
 def checks_section(facts: Facts) -> Section | None:
-    """The checks, with the figures that stand nowhere else in the report, those of checks that pass folded; ``None`` without checks."""
+    """The checks, with the figures that stand nowhere else in the report, those of checks that pass folded.
+
+    ``None`` without checks.
+    """
     if facts.checks is None:
         return None
     taken: set[str] = set()
@@ -488,7 +511,10 @@ def checks_section(facts: Facts) -> Section | None:
 
 
 def front_section(facts: Facts) -> Section | None:
-    """The trials that no other one beats; ``None`` with one goal, or before a trial has a value in every one."""
+    """The trials that no other one beats.
+
+    ``None`` with one goal, or before a trial has a value in every one.
+    """
     node = facts.node
     if not node.goals:
         return None
@@ -507,7 +533,10 @@ def front_section(facts: Facts) -> Section | None:
         for i in range(min(_FRONT, len(front)))
     ]
     head = [*(f"{goal.metric} ({goal.direction})" for goal in goals), *names]
-    told = f"{plural(len(front), 'trial')}, that no other trial of this round beats in every goal. Below, the best trial is the best in the first goal."
+    told = (
+        f"{plural(len(front), 'trial')}, that no other trial of this round beats in every goal. "
+        "Below, the best trial is the best in the first goal."
+    )
     rest = f"{len(front) - _FRONT} more are on the front." if len(front) > _FRONT else None
     draw = partial(figures.front, facts.table, goals, node.space)
     figure = Figure("Trials by two goals, with the front", "front", draw)
@@ -555,10 +584,15 @@ def pairs(facts: Facts) -> Section | None:
     rest = len(coupled) - _PAIRS
     more = f" {plural(rest, 'more pair')} of the table: not drawn." if rest > 0 else ""
     legend = (
-        f"The figures show the median {analysis.metric} of the finished space-filling trials at every two levels, lighter "
-        f"for better, and the places of the best trials. One or two trials at a place are weak evidence.{frame}{more}"
+        f"The figures show the median {analysis.metric} of the finished space-filling trials at every "
+        "two levels, lighter "
+        "for better, and the places of the best trials. One or two trials at a place are weak "
+        f"evidence.{frame}{more}"
     )
-    told = "Among the best trials, the good values of one parameter depend on the other, so choose their bounds together."
+    told = (
+        "Among the best trials, the good values of one parameter depend on the other, so choose "
+        "their bounds together."
+    )
     table = values_table(["parameter", "and", "measure", "among the best", "q"], rows)
     return Section("Coupled parameters", (told, table, legend, *drawn))
 
@@ -589,7 +623,8 @@ def write_round(
 ) -> Path:
     """Writes the report of a round: see :meth:`refine.Round.report`.
 
-    With ``by_id`` the files have the round's id for a name, as in an exported tree, where they stay the same whatever is
+    With ``by_id`` the files have the round's id for a name, as in an exported tree, where they stay the same
+    whatever is
     said of the round and whichever number it has.
     """
     facts = gather(round_, proposal)
@@ -599,7 +634,10 @@ def write_round(
 
 
 def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
-    """Everything a report of a round says; of proposals by default the one decided upon last, else the last one stored, else none."""
+    """Everything a report of a round says.
+
+    Of proposals by default the one decided upon last, else the last one stored, else none.
+    """
     round_ = round_._at_once()
     home, stored = round_.context, round_._stored
     decisions = round_.decisions

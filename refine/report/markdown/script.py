@@ -39,20 +39,30 @@ def reproduce(round_: Round) -> str:
     for i, node in enumerate(round_.path):
         lines += ["", f"space = {space_code(node.space)}"]
         n, first = stored[node.id].n, stored[node.id].first
-        # What is drawn beside the design was drawn when the round was made, and stays what it is when it grows.
+        # What is drawn beside the design was drawn when the round was made, and stays what it is when it
+        # grows.
         drawn = bool(node.exploit or node.audit) and first < n
         size = f"n={first if drawn else n}"
         given = _given(round_, stored[node.id].pk)
         if node.method == IMPORTED:
             lines += [
-                "# Finished elsewhere: trials.csv of the exported tree, or the study; other rows make another round.",
+                (
+                    "# Finished elsewhere: trials.csv of the exported tree, or the study; other rows make "
+                    "another round."
+                ),
                 'frame = pandas.read_csv("trials.csv")',
-                f"round = tree.add_frame(frame, space, metric={metric}, direction={node.direction!r}{called})",
+                (
+                    f"round = tree.add_frame(frame, space, metric={metric}, "
+                    f"direction={node.direction!r}{called})"
+                ),
                 f"# it was round {node.id}",
             ]
             continue
         if i == 0:
-            extra = f", objective_name={name!r}, metric={metric}, direction={node.direction!r}, {size}, seed={node.seed}"
+            extra = (
+                f", objective_name={name!r}, metric={metric}, direction={node.direction!r}, {size}, "
+                f"seed={node.seed}"
+            )
             extra += ", allow_degenerate=True" if node.allow_degenerate else ""
             extra += f", subject_to={list(node.subject_to)!r}" if node.subject_to else ""
             if node.goals:
@@ -60,7 +70,8 @@ def reproduce(round_: Round) -> str:
                     f", objective_name={name!r}, metric={_goals_code(node, metric)}, {size}, seed={node.seed}"
                 )
             lines.append(
-                f"round = tree.add_round(space, objective{extra}, design={_design(node)}{_pruner(node)}{given}"
+                f"round = tree.add_round(space, objective{extra}, "
+                f"design={_design(node)}{_pruner(node)}{given}"
                 f"{_belief(node, first=True)})"
             )
         else:
@@ -74,7 +85,8 @@ def reproduce(round_: Round) -> str:
             same = node.method == before.method and not node.adaptive
             how = "" if same else f", design={_design(node)}"
             lines.append(
-                f"round = round.branch(space, {size}, seed={node.seed}{shares}{how}{_pruner(node, before)}{given}{previous}"
+                f"round = round.branch(space, {size}, "
+                f"seed={node.seed}{shares}{how}{_pruner(node, before)}{given}{previous}"
                 f"{_belief(node)})"
             )
         if round_.path[0].method != IMPORTED:
@@ -124,7 +136,8 @@ def configuration_code(encoded: Mapping[str, Any]) -> str:
 def objective_line(name: str, objective: Objective | None = None, with_data: bool = False) -> str:
     """The line that gets an objective into a script, by its name in the round's identity.
 
-    One at hand that can be imported by its name is. ``with_data`` says that it is more than the function of that name: it
+    One at hand that can be imported by its name is. ``with_data`` says that it is more than the function of
+    that name: it
     holds data, as a ``KerasObjective`` does.
     """
     module, _, last = name.rpartition(".")

@@ -55,7 +55,7 @@ _SEEN = 5  # findings per round; the others are in the report of the round
 
 @provides("tree.report")
 def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Path:
-    """Writes the report of a tree, which leads to ``winner``, and the certificate beside it: see :meth:`refine.Tree.report`."""
+    """Writes the report of a tree up to ``winner``, and the certificate: see :meth:`refine.Tree.report`."""
     tree = tree._at_once()
     won, overview, calibration = tree.winner(), overview_of(tree.rounds), tree.calibration()
     chosen = overview.winner if winner is None else winner.id
@@ -135,7 +135,7 @@ def _figures(rounds: Sequence[RoundOverview], winner: str | None) -> list[Figure
 
 
 def _step(each: RoundOverview, entry: Entry | None, told: bool, title: str) -> Section:
-    """One round: the decision that led to it, what ran, what became of the decision's claim, and what it taught."""
+    """A round: the decision before it, its trials, the outcome of the claim, and its findings."""
     round_, node, best = each.round, each.round.node, each.best if each.comparable else None
     parts: list[Part] = []
     if entry is not None and round_.parent is not None:

@@ -113,7 +113,10 @@ def tolerance_text(analysis: Analysis) -> str:
         return "unknown: nothing was repeated"
     if epsilon == 0:
         return f"every difference counts{source_text(source, epsilon)}"
-    return f"differences below {difference(epsilon)} count as ties{source_text(source, epsilon, analysis.validation_rows)}"
+    return (
+        f"differences below {difference(epsilon)} count as "
+        f"ties{source_text(source, epsilon, analysis.validation_rows)}"
+    )
 
 
 _CAUTIONS = {
@@ -169,7 +172,10 @@ def _short_row(e: ParameterEvidence, finding: f.Finding) -> tuple[str | Cell, ..
 
 
 def _effect(finding: f.Finding) -> str:
-    """The effect in a few words: ``val_acc rises with lr``, ``Adam best, SGD 0.08 worse``, ``failures at some values``."""
+    """The effect in a few words.
+
+    For example ``val_acc rises with lr``, ``Adam best, SGD 0.08 worse``, ``failures at some values``.
+    """
     by_code = {r.code: r.values for r in finding.reasons}
     if "trend" in by_code:
         trend = by_code["trend"]

@@ -27,14 +27,18 @@ from refine.utils.provided import page_for
 _WIDE = 0.9  # intervals of the summary
 _TAIL = 0.005
 _PEOPLE = (
-    "Decisions and proposals compared on all trials so far: the share of the space kept, and whether it holds the best value, "
+    "Decisions and proposals compared on all trials so far: the share of the space kept, and whether "
+    "it holds the best value, "
     "to within the tolerance."
 )
 
 
 @page_for(Calibration)
 def calibration_page(calibration: Calibration) -> Page:
-    """Forecasts that held, narrowings refuted, and people compared with proposals; in folds every decision and forecast."""
+    """Forecasts that held, narrowings refuted, and people compared with proposals.
+
+    In folds every decision and forecast.
+    """
     title = f"Calibration of {calibration.tree}"
     people = [("People", text) for text in _people_texts(calibration)]
     if not calibration.entries:
@@ -59,7 +63,8 @@ def calibration_page(calibration: Calibration) -> Page:
         for e in calibration.entries
     )
     held = tuple(
-        f"{percent(c.nominal)} intervals of the {_NOUN[c.what]} held in {c.hits} of {c.n} ({percent(c.share)}; 95 % interval "
+        f"{percent(c.nominal)} intervals of the {_NOUN[c.what]} held in {c.hits} of {c.n} "
+        f"({percent(c.share)}; 95 % interval "
         f"{percent(c.low)} to {percent(c.high)})"
         for c in coverage
     )
@@ -101,7 +106,7 @@ def _people_folds(calibration: Calibration) -> tuple[Fold, ...]:
 
 
 def _suggestion(e: Entry) -> str:
-    """The share that a suggestion keeps, next to the proposal's, its outcome, and the rounds that adopted it."""
+    """The share that a suggestion keeps and the proposal's, the outcome, and the rounds that adopted it."""
     kept, comparison = percent(e.decision.volume_kept), e.comparison
     taken = f" Adopted by: {join(e.taken)}." if e.taken else " Not adopted."
     if comparison is None:
@@ -227,14 +232,18 @@ def _verdict(e: Entry) -> str:
     more = f" by more than {number(epsilon)}" if epsilon else ""
     if e.verdict == "refuted":
         best = best_of(e.outcome.outside, e.outcome.direction)
-        return f"Refuted: an audit trial reached {score(best)}; the best inside has {score(e.outcome.inside)}, worse{more}."
+        return (
+            f"Refuted: an audit trial reached {score(best)}; the best inside has "
+            f"{score(e.outcome.inside)}, worse{more}."
+        )
     even, count = len(e.outcome.audit), len(e.outcome.outside)
     text = f"Not refuted: {plural(count, 'audit trial')} found nothing better{more}."
     if not even:
         return text
     which = plural(even, "even audit trial")
     return (
-        f"{text} {upper(which)} would hit a better region of {percent(SHARE)} of the space cut off with probability "
+        f"{text} {upper(which)} would hit a better region of {percent(SHARE)} of the space cut off with "
+        "probability "
         f"{e.power():.2f}."
     )
 

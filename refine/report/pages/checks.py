@@ -32,7 +32,10 @@ _COUNTED = {
 
 @page_for(Checks)
 def checks_page(checks: Checks, spell: Spell = str) -> Page:
-    """The checks that did not pass, the gravest first, and how many passed; ``spell`` writes an action as text."""
+    """The checks that did not pass, the gravest first, and how many passed.
+
+    ``spell`` writes an action as text.
+    """
     order = sorted(checks.checks, key=lambda c: list(_TONES).index(c.verdict))
     facts: list[tuple[str, str | Cell]] = []
     for c in order:
@@ -83,7 +86,7 @@ def passed_text(checks: Checks) -> str:
 
 
 class _Asked(NamedTuple):
-    """The subject of a check, its question, the number behind its verdict, and the words before its advice."""
+    """Words of a check: subject, question, number behind the verdict, and introduction of the advice."""
 
     subject: str
     question: str
@@ -214,8 +217,10 @@ def _stopped(v: Any) -> str:
     if not v.audited:
         return f"{saved}. The loss is unknown: every trial that fell behind was stopped"
     return (
-        f"{saved}. Of {v.audited} trials that fell behind and ran on, {v.won or 'none'} would have won and {v.good} would "
-        f"have been as good as the best {v.top} others: about {v.lost:.0f} of those stopped ({v.low:.0f} to {v.high:.0f})"
+        f"{saved}. Of {v.audited} trials that fell behind and ran on, {v.won or 'none'} would have won "
+        f"and {v.good} would "
+        f"have been as good as the best {v.top} others: about {v.lost:.0f} of those stopped "
+        f"({v.low:.0f} to {v.high:.0f})"
     )
 
 
@@ -231,20 +236,26 @@ _FOUND = {
 
 
 def _ties(v: Any) -> str:
-    count = f"{plural(v.ties, 'trial')} {'lies' if v.ties == 1 else 'lie'} within the noise ({difference(v.noise)}) of the best"
+    count = (
+        f"{plural(v.ties, 'trial')} {'lies' if v.ties == 1 else 'lie'} within the noise "
+        f"({difference(v.noise)}) of the best"
+    )
     return f"{count}; the choice among them is luck" if v.ties > TIES else count
 
 
 def _second(v: Any) -> str:
     sides = [f"{n} {(' to ' if ordered else ', ').join(map(str, at))}" for n, at, ordered in v.place]
     return (
-        f"The most likely place for a better optimum outside the proposed bounds: {join(sides)}, {percent(v.share)} of the "
+        f"The most likely place for a better optimum outside the proposed bounds: {join(sides)}, "
+        f"{percent(v.share)} of the "
         f"space cut off. It would take {v.needed:,} audit trials to hit that region with 95 % probability"
     )
 
 
 def outlook_text(outlook: Any) -> str:
-    """The forecast for another round: ``another 57 trials (25 s) are unlikely to gain more than 0.0076``, no full stop.
+    """The forecast for another round, without a full stop.
+
+    For example ``another 57 trials (25 s) are unlikely to gain more than 0.0076``.
 
     ``outlook`` is a :class:`Worth`, or an object with its attributes.
     """
@@ -258,11 +269,17 @@ def outlook_text(outlook: Any) -> str:
     price = getattr(outlook, "cost", None)
     if price is not None and math.isfinite(price) and outlook.verdict != CONFIRM:
         compared = "more" if outlook.verdict == CONTINUE else "less"
-        return f"another {trials}{cost} should gain {difference(outlook.gain)}, {compared} than their price of {difference(price)}"
+        return (
+            f"another {trials}{cost} should gain {difference(outlook.gain)}, {compared} than their "
+            f"price of {difference(price)}"
+        )
     if outlook.verdict == CONTINUE:
         return f"another {trials}{cost} may {more}"
     if outlook.verdict == CONFIRM:
-        return f"repeating the best should help more than {outlook.n:,} new {'trial' if outlook.n == 1 else 'trials'}{cost}"
+        return (
+            f"repeating the best should help more than {outlook.n:,} new "
+            f"{'trial' if outlook.n == 1 else 'trials'}{cost}"
+        )
     return f"another {trials}{cost} {'is' if outlook.n == 1 else 'are'} unlikely to {more}"
 
 
@@ -275,7 +292,10 @@ _ADVICE = {
 
 
 def verdict_sentence(outlook: Any) -> str:
-    """The verdict as advice: ``Stop here: another 57 trials are unlikely to gain more than 0.0076`` and a full stop."""
+    """The verdict as advice.
+
+    For example ``Stop here: another 57 trials are unlikely to gain more than 0.0076`` and a full stop.
+    """
     advice, hit_rate = _ADVICE[outlook.verdict]
     text = outlook_text(outlook)
     if outlook.verdict == CONFIRM and not outlook.n:
@@ -293,7 +313,8 @@ def _little_luck(v: Any) -> str:
     if score(v.expected) == score(v.best):
         return f"No luck is expected in the best value, {score(v.best)}"
     return (
-        f"{score(v.expected)} expected on retraining, not {score(v.best)}: a difference below one standard deviation of "
+        f"{score(v.expected)} expected on retraining, not {score(v.best)}: a difference below one "
+        "standard deviation of "
         "the noise"
     )
 
@@ -301,8 +322,12 @@ def _little_luck(v: Any) -> str:
 _UNKNOWN_NOISE = "The noise is unknown: nothing was repeated"
 
 _SAYS: dict[str, Say] = {
-    "goal.narrows_question": "The proposal narrows {decided:and}, the parameter under study: accepting it answers the question",
-    "goal.question": "The round asks about {scientific:and}; the other parameters are tuned for a fair comparison",
+    "goal.narrows_question": (
+        "The proposal narrows {decided:and}, the parameter under study: accepting it answers the question"
+    ),
+    "goal.question": (
+        "The round asks about {scientific:and}; the other parameters are tuned for a fair comparison"
+    ),
     "goal.explores": 'The round explores: "{note}"',
     "goal.no_goal": "The round explores, without a note on its purpose",
     "edges.piled_up": _piled,
@@ -314,7 +339,10 @@ _SAYS: dict[str, Say] = {
     "enough.judged": _judged,
     "enough.too_few": _too_few,
     "enough.untested": "Results chose the trials, so nothing is tested",
-    "code.several": "Differences between trials may come from the code: exclude trials of the old code, or make a new round",
+    "code.several": (
+        "Differences between trials may come from the code: exclude trials of the old "
+        "code, or make a new round"
+    ),
     "infeasible.few": _lost,
     "infeasible.many": _lost,
     "curves.no_curves": "No trial reported a loss or metric by epoch",
@@ -326,7 +354,8 @@ _SAYS: dict[str, Say] = {
     **{f"stopping.{code}": _stopped for code in ("unaudited", "kept", "lost")},
     "isolation.fixed": "{parameter} does not vary",
     "isolation.few_per_level": lambda v: (
-        f"{v.parameter} {_FOUND[v.finding]}; the best of so few trials is mostly luck. A fair comparison takes "
+        f"{v.parameter} {_FOUND[v.finding]}; the best of so few trials is mostly luck. A fair "
+        "comparison takes "
         f"{v.needed} trials a level"
     ),
     "isolation.fair": lambda v: (
@@ -345,16 +374,22 @@ _SAYS: dict[str, Say] = {
     "drift.unknown": "Fewer than 20 evenly drawn trials finished, or all values are equal",
     "drift.identical": "Repeats gave identical values, whenever they ran",
     "drift.none": "No trend over the order of {n:trial}",
-    "drift.seen": "Later trials came out {way} than the parameters explain (p = {p:.2g}): data, code or machine may have changed",
+    "drift.seen": (
+        "Later trials came out {way} than the parameters explain (p = {p:.2g}): data, code "
+        "or machine may have changed"
+    ),
     "optimism.unknown": _UNKNOWN_NOISE,
     "optimism.small": _little_luck,
     "optimism.large": (
-        "{expected:score} expected on retraining, not {best:score}: the best of {trials:trial} on one validation set. "
+        "{expected:score} expected on retraining, not {best:score}: the best of {trials:trial} on one "
+        "validation set. "
         "A hold-out set measures the difference"
     ),
     "cost.unknown": "The trials don't record their times",
     "cost.no_cheaper": "No trial as good, within the noise, takes much less time",
-    "cost.cheaper": "The trial of rank {rank} is as good within the noise and takes {share:percent} of the time",
+    "cost.cheaper": (
+        "The trial of rank {rank} is as good within the noise and takes {share:percent} of the time"
+    ),
     "second.nothing_cut": "Nothing is cut off, or the model places no best value there",
     "second.unlikely": _second,
     "second.plausible": _second,
@@ -373,7 +408,8 @@ class Flag(NamedTuple):
     helps: str  # possible remedies
 
 
-# Judgement of :mod:`refine.analysis.learning_curves` -> its words, from the Deep Learning Tuning Playbook (Godbole et al. 2023).
+# Judgement of :mod:`refine.analysis.learning_curves` -> its words, from the Deep Learning Tuning Playbook
+# (Godbole et al. 2023).
 FLAGS = {
     "overfitting": Flag(
         "overfits",
@@ -468,7 +504,8 @@ def rehearsal_page(rehearsal: Rehearsal) -> Page:
     """A row per plan, and a row per round of the first plan."""
     about = (
         f"The winner now: {rehearsal.metric} {score(rehearsal.now)} expected. Every plan was simulated on "
-        f"{plural(rehearsal.simulated, 'draw')} of the posterior; all values are those expected on retraining."
+        f"{plural(rehearsal.simulated, 'draw')} of the posterior; all values are those expected on "
+        "retraining."
     )
     head = ("plan", "after it", "50 % interval", "90 % interval", "time")
     rows = tuple(_plan_row(plan, i == 0) for i, plan in enumerate(rehearsal.plans))

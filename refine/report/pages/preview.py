@@ -51,7 +51,10 @@ def preview_page(preview: Preview) -> Page:
 
 
 def kept_cell(preview: Preview) -> Cell:
-    """The top trials kept and cut off, with the values that retraining should give; red if the best value is lost."""
+    """The top trials kept and cut off, with the values that retraining should give.
+
+    Red if the best value is lost.
+    """
     warning = preview.warning
     if warning is None:
         if preview.top < 2:
@@ -137,7 +140,10 @@ def risks_text(option: Option) -> str:
 
 
 def leaves_text(option: Option) -> str:
-    """The values dropped and the ends extended: ``dropout above 0.2; losses log_cosh (extended: lr up to 10)``."""
+    """The values dropped and the ends extended.
+
+    For example ``dropout above 0.2; losses log_cosh (extended: lr up to 10)``.
+    """
     dropped = [
         f"{name} {_dropped(option.old[name], option.space[name], labels)}"
         for name, labels in option.leaves.items()

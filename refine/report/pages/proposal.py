@@ -62,7 +62,10 @@ def proposal_page(proposal: Proposal) -> Page:
         facts.append(("Caution", Cell("untested: the model alone proposes", "warn")))
     blocks.append(Facts(tuple(facts)))
     judged = "" if proposal.metric == "value" else f" by {proposal.metric}"
-    title = f"Proposal from {plural(proposal.n, 'trial')}{judged}: keeps {percent(proposal.volume_kept)} of the space."
+    title = (
+        f"Proposal from {plural(proposal.n, 'trial')}{judged}: keeps "
+        f"{percent(proposal.volume_kept)} of the space."
+    )
     return Page(title if changed else NOTHING, tuple(blocks), proposal.calls, proposal_folds(proposal))
 
 
@@ -95,7 +98,7 @@ def _briefly(row: tuple[str | Cell, ...]) -> tuple[str | Cell, ...]:
 def change_row(change: Change, epsilon: float = math.nan, weak: bool = False) -> tuple[str | Cell, ...]:
     """A change as cells: name, range now, range proposed, main reason, risk of this change alone.
 
-    ``epsilon`` is the tolerance of the claim; ``weak`` tells that no test shows an effect of the parameter alone.
+    ``epsilon`` is the tolerance of the claim; ``weak`` marks a parameter without a tested effect.
     """
     return (
         Cell(change.name, "strong"),
@@ -112,7 +115,10 @@ def arrow_cell(text: str, tone: str) -> Cell:
 
 
 def risk_cell(change: Change) -> Cell:
-    """The risk of a change alone, in a word or two: ``low risk``, ``extended``; empty if nothing is cut off."""
+    """The risk of a change alone, in a word or two: ``low risk``, ``extended``.
+
+    Empty if nothing is cut off.
+    """
     if change.kind in ("leave", "fix", "keep"):
         return Cell("")
     if change.kind in ("widen", "reopen"):
@@ -131,7 +137,10 @@ def short_bounds(parameter: Parameter) -> str:
 
 
 def next_text(old: Parameter, new: Parameter, longest: int = _LONGEST) -> str:
-    """The values kept, or those dropped if that is shorter: ``1 to 1.5``, ``only log_cosh``, ``without SGD``."""
+    """The values kept, or those dropped if that is shorter.
+
+    For example ``1 to 1.5``, ``only log_cosh``, ``without SGD``.
+    """
     if isinstance(new, Range):
         return bounds_text(new)
     kept = bounds_text(new)
@@ -161,7 +170,10 @@ NOTHING = "Nothing is proposed: on this evidence every part of the space may hol
 
 
 def risk_text(claim: Claim) -> str:
-    """The chance that something better is cut off, and the tolerance: ``about 1 in 8 that something better ...``."""
+    """The chance that something better is cut off, and the tolerance.
+
+    For example ``about 1 in 8 that something better ...``.
+    """
     loss = 1 - claim.probability
     if math.isnan(loss):
         return "unknown: the model can't state it for this space"
@@ -220,7 +232,7 @@ def branch_text(claim: BranchClaim | None) -> str:
 
 
 def proposal_folds(proposal: Proposal, cautions: Mapping[str, str] | None = None) -> tuple[Fold, ...]:
-    """Folds of a proposal: evidence by parameter, the claim, the size of the next round, offers, a table of all parameters.
+    """Folds of a proposal: evidence by parameter, claim, size of the next round, offers, and a table.
 
     ``cautions`` has a sentence by parameter for changes with weak evidence.
     """
@@ -244,10 +256,14 @@ def proposal_folds(proposal: Proposal, cautions: Mapping[str, str] | None = None
         fixed = tuple(Cell(f"{sentence(o.reason)} To fix it:", call=offer_action(o)) for o in proposal.offers)
         folds.append(Fold("Parameters to fix", (Items(fixed),), "offers"))
     made = (
-        f"Proposed at a risk of {percent(proposal.risk)} on {plural(proposal.n, 'trial')}; {percent(proposal.volume_kept)} "
+        f"Proposed at a risk of {percent(proposal.risk)} on {plural(proposal.n, 'trial')}; "
+        f"{percent(proposal.volume_kept)} "
         f"of the space is kept. Proposal {proposal.digest}, on evidence {proposal.evidence}."
     )
-    legend = "risk: model probability that this change alone loses more than the tolerance; the risks do not add up."
+    legend = (
+        "risk: model probability that this change alone loses more than the tolerance; the risks "
+        "do not add up."
+    )
     stated = any(math.isfinite(c.risk) for c in proposal.changes)
     notes = [Text(legend, "faint")] if stated else []
     head = ("parameter", "now", "proposed", "levels", "kept", "risk")
@@ -312,7 +328,8 @@ def _scope_sentence(proposal: Proposal) -> str:
     if claim.scope == 0:
         return "Every configuration was tried, so no region is unseen."
     return (
-        f"{plural(claim.even, 'evenly drawn trial')} would hit any region of {percent(claim.scope)} of the present space with "
+        f"{plural(claim.even, 'evenly drawn trial')} would hit any region of {percent(claim.scope)} of "
+        "the present space with "
         "probability 0.95; a better smaller region may have been missed."
     )
 
@@ -332,7 +349,10 @@ def _claimed(proposal: Proposal) -> str:
         return f"The best {judged} in {kept} is {within_text(claim)} the best anywhere; {wrong}.{beyond}"
     losses = [(proposal.metric, claim.epsilon), *((t.metric, t.epsilon) for t in claim.others)]
     worse = join([f"{score(epsilon)} worse in {metric}" for metric, epsilon in losses])
-    return f"For every point on the front of {judged}, a configuration in {kept} is at most {worse}; {wrong}.{beyond}"
+    return (
+        f"For every point on the front of {judged}, a configuration in {kept} is at most {worse}; "
+        f"{wrong}.{beyond}"
+    )
 
 
 def _one_in(probability: float) -> str:
@@ -357,7 +377,10 @@ EPSILON_SOURCES = {
 
 
 def within_text(claim: Claim) -> str:
-    """The tolerance in a comparison with the best: ``within 0.01 of``, or ``as good as`` if every loss counts."""
+    """The tolerance in a comparison with the best.
+
+    For example ``within 0.01 of``, or ``as good as`` if every loss counts.
+    """
     return f"within {_epsilon_text(claim)} of" if claim.epsilon else "as good as"
 
 
@@ -391,7 +414,10 @@ def why_heading(change: Change) -> str:
 
 
 def kept_text(change: Change) -> str:
-    """The share of a parameter that is kept, and the risk of this change alone; empty if nothing is cut off."""
+    """The share of a parameter that is kept, and the risk of this change alone.
+
+    Empty if nothing is cut off.
+    """
     if change.kind in ("keep", "leave"):
         return ""
     risk = f"; risk of this change alone: {chance_words(change.risk)}" if math.isfinite(change.risk) else ""

@@ -1,4 +1,4 @@
-"""Sentences of all reasons, by the codes of :data:`refine.analysis.reason.CODES`, and phrases shared by several pages."""
+"""Sentences of all reasons, by the codes of :data:`refine.analysis.reason.CODES`, and shared phrases."""
 
 from __future__ import annotations
 
@@ -77,22 +77,24 @@ def fill(say: Say, values: Mapping[str, Any]) -> str:
 
 
 def upper(text: str) -> str:
-    """A text as a sentence begins."""
+    """A text with a capital at its start."""
     return text[:1].upper() + text[1:]
 
 
 def sentence(reason: Reason) -> str:
-    """What a reason says."""
+    """The sentence of a reason."""
     return fill(_SENTENCES[reason.code], reason.values)
 
 
 def sentences(reasons: Iterable[Reason]) -> str:
-    """What several reasons about one parameter say, one after the other."""
+    """The sentences of several reasons about one parameter."""
     return " ".join(sentence(reason) for reason in reasons)
 
 
 def short_reason(change: Change, epsilon: float = math.nan) -> str:
-    """The main reason for a change, in a few words: ``val_acc rises with units``, ``2.4x as many top trials``.
+    """The main reason for a change, in a few words.
+
+    For example ``val_acc rises with units`` or ``2.4x as many top trials``.
 
     ``epsilon`` is the tolerance of the claim: choices whose medians differ by less are not called worse.
     """
@@ -105,7 +107,7 @@ def short_reason(change: Change, epsilon: float = math.nan) -> str:
 
 
 def _choices_in_short(v: Any) -> str:
-    """How much worse the dropped choice is, by its median; the density of top trials if several choices are dropped.
+    """The loss of a dropped choice, by its median; the density of top trials if several choices are dropped.
 
     A choice is worse if its median is more than the tolerance below that of every kept choice.
     """
@@ -137,7 +139,10 @@ def _density(change: Change) -> str:
 
 
 def _trend_in_short(v: Any) -> str:
-    """``val_acc rises with units``; empty for a box that keeps neither end, which a trend does not explain."""
+    """``val_acc rises with units``.
+
+    Empty for a box that keeps neither end, which a trend does not explain.
+    """
     ends = [v.change.old.grid[0], v.change.old.grid[-1]]
     if not any(v.change.new.contains([end])[0] for end in ends):
         return ""
@@ -205,7 +210,10 @@ def _trend(v: Any) -> str:
     few = ""
     if v.few_at:
         few = f" over most of its range, but few top trials lie at its {v.few_at} end"
-    return f"{v.metric} {v.way} with {v.parameter}{better}{few}: {fill(_CORRELATION, vars(v))}, q {p_value(v.q)}."
+    return (
+        f"{v.metric} {v.way} with {v.parameter}{better}{few}: {fill(_CORRELATION, vars(v))}, q "
+        f"{p_value(v.q)}."
+    )
 
 
 def _no_trend(v: Any) -> str:
@@ -213,7 +221,8 @@ def _no_trend(v: Any) -> str:
     if v.seen_by == "additive":
         but = f"{v.parameter} has an effect once the effects of the other parameters are removed"
     return (
-        f"{v.metric} neither rises nor falls steadily with {v.parameter} (rank correlation {signed(v.estimate)}), "
+        f"{v.metric} neither rises nor falls steadily with {v.parameter} (rank correlation "
+        f"{signed(v.estimate)}), "
         f"but {but} (q {p_value(v.q)})."
     )
 
@@ -226,7 +235,8 @@ def _choices(v: Any) -> str:
     effect = f"epsilon squared {v.effect:.2f}"
     if v.seen_by == "additive":
         return (
-            f"The choices of {v.parameter} differ once the effects of the other parameters are removed ({q}); "
+            f"The choices of {v.parameter} differ once the effects of the other parameters are "
+            f"removed ({q}); "
             f"without that they hardly differ{medians}."
         )
     if v.seen_by == "importance":
@@ -264,12 +274,16 @@ def _fails_at(v: Any) -> str:
     (label, share), *others = v.levels
     shares = [f"{percent(share)} of the trials at {v.parameter} = {label}"]
     shares += [f"{percent(share)} at {label}" for label, share in others]
-    return f"{_failure_words(v)}: {join(shares)}, more than at the other levels (q {p_value(v.q)}).{_not_counted(v)}"
+    return (
+        f"{_failure_words(v)}: {join(shares)}, more than at the other levels (q "
+        f"{p_value(v.q)}).{_not_counted(v)}"
+    )
 
 
 def _fails_towards(v: Any) -> str:
     return (
-        f"{_failure_words(v)}: more often the {v.way} {v.parameter} is, {percent(v.below)} of the trials up to the "
+        f"{_failure_words(v)}: more often the {v.way} {v.parameter} is, {percent(v.below)} of the "
+        "trials up to the "
         f"middle of its range and {percent(v.above)} above the middle (q {p_value(v.q)}).{_not_counted(v)}"
     )
 
@@ -300,8 +314,10 @@ def _dropped_levels(v: Any) -> str:
 def _refuted(v: Any) -> str:
     by = f" by more than {score(v.epsilon)}" if v.epsilon else ""
     return (
-        f"An audit trial outside this space, with {v.parameter} = {v.value}, reached {score(v.reached)}; the best "
-        f"trial inside has {score(v.inside)}, worse{by}. This refutes the earlier narrowing, so the proposal restores the value."
+        f"An audit trial outside this space, with {v.parameter} = {v.value}, reached "
+        f"{score(v.reached)}; the best "
+        f"trial inside has {score(v.inside)}, worse{by}. This refutes the earlier narrowing, so the "
+        "proposal restores the value."
     )
 
 
@@ -310,7 +326,8 @@ def _size(v: Any) -> str:
     rarest = f", also {v.rarest}, which {percent(v.read)} of the trials use" if rare else ""
     needs = (
         f"{v.hit:,} hit the best {percent(v.hit_share)} of the new space with probability {v.probability}; "
-        f"{v.judge:,} give the {v.needed} good trials needed to judge {plural(v.parameters, 'parameter')}{rarest}"
+        f"{v.judge:,} give the {v.needed} good trials needed to judge "
+        f"{plural(v.parameters, 'parameter')}{rarest}"
     )
     if not v.left:
         return f"Nothing is left to run: all {v.size:,} configurations of the new space were run."
@@ -338,9 +355,9 @@ def _inside(v: Any) -> str:
 
 
 def top_trials_cut(values: Mapping[str, Any]) -> str:
-    """Top trials cut off, with their values if known: ``Of the top 10, 7 are cut off (0.964 to 0.997)``, no full stop.
+    """Top trials cut off, with their values if known: ``Of the top 10, 7 are cut off (0.964 to 0.997)``.
 
-    ``values`` are those of a reason of a preview: ranks, and low, high, inside and exact if retraining can be predicted.
+    ``values`` are those of a reason of a preview: ranks; low, high, inside and exact if a prediction exists.
     """
     ranks = values["ranks"]
     count = f"Of the top 10, {len(ranks)} {'is' if len(ranks) == 1 else 'are'} cut off"
@@ -377,7 +394,10 @@ def next_sentence(reasons: Sequence[Reason]) -> str:
 
 
 def together(reasons: Mapping[str, Sequence[Reason]]) -> list[str]:
-    """One sentence for all parameters that share a finding without an effect; ``reasons`` by parameter name."""
+    """One sentence for all parameters that share a finding without an effect.
+
+    ``reasons`` by parameter name.
+    """
     of_code = {
         code: [r.values for rs in reasons.values() for r in rs if r.code == code] for code in _TOGETHER
     }
@@ -391,7 +411,10 @@ def _names(values: Sequence[Mapping[str, Any]]) -> list[str]:
 def _all_not_seen(values: Sequence[Mapping[str, Any]]) -> str:
     smallest = p_value(min(math.nan if v["q"] is None else v["q"] for v in values))
     word = "" if len(values) == 1 else "smallest "
-    return f"No effect detected for {join(_names(values), 'or')} ({word}q {smallest}). That does not rule one out."
+    return (
+        f"No effect detected for {join(_names(values), 'or')} ({word}q {smallest}). That does not "
+        "rule one out."
+    )
 
 
 def _all_too_few(values: Sequence[Mapping[str, Any]]) -> str:
@@ -433,25 +456,36 @@ _SENTENCES: dict[str, Say] = {
     "trend": _trend,
     "no_trend": _no_trend,
     "choices": _choices,
-    "coupled": "No effect of {parameter} alone was detected ({q:q}), but among the top trials it is coupled with {partners:and}.",
+    "coupled": (
+        "No effect of {parameter} alone was detected ({q:q}), but among the top trials it is "
+        "coupled with {partners:and}."
+    ),
     "depends_on": "The best value of {parameter} depends on {partners:and}.",
     "read_in": "Tested on the {n:space-filling trial} that used {parameter} ({share:percent} of all{where}).",
-    "rich": "Top {share:percent} of trials: concentrated at {levels:and} (up to {times:number}x as common as overall).",
+    "rich": (
+        "Top {share:percent} of trials: concentrated at {levels:and} (up to {times:number}x as "
+        "common as overall)."
+    ),
     "fails_at": _fails_at,
     "fails_towards": _fails_towards,
     "piled_up": (
-        "{count} of the {of} top trials lie at the {side} end of {parameter}, {level}, where {share:percent} of all "
+        "{count} of the {of} top trials lie at the {side} end of {parameter}, {level}, where "
+        "{share:percent} of all "
         "trials lie ({q:q}): the optimum may lie beyond."
     ),
-    "improves_to_end": "{metric} improves up to the {side} end of {parameter}, {level} ({q:q}): the optimum may lie beyond.",
+    "improves_to_end": (
+        "{metric} improves up to the {side} end of {parameter}, {level} ({q:q}): the optimum may lie beyond."
+    ),
     "useless_beyond": (
-        "{metric} is best at the {side} end of {parameter}, but the front there is worse in {first} than half of the "
+        "{metric} is best at the {side} end of {parameter}, but the front there is worse in {first} "
+        "than half of the "
         "trials, so {parameter} is not extended."
     ),
     "limited": _limited,
     "not_seen": "No effect of {parameter} was detected: {so_far}.",
     "too_few": (
-        "Too few trials to judge {parameter}: {good:good trial} of {needed} needed. No effect detected so far: {so_far}."
+        "Too few trials to judge {parameter}: {good:good trial} of {needed} needed. No effect detected "
+        "so far: {so_far}."
     ),
     "constant": "Every trial has the same {metric}, so no effect can be detected.",
     # Evidence for what a change drops or adds.
@@ -466,48 +500,62 @@ _SENTENCES: dict[str, Say] = {
         "({n_there:trial})."
     ),
     "model_only": (
-        "The cut to {at} rests on the model of all parameters together, which is weak evidence: the top {share:percent} "
+        "The cut to {at} rests on the model of all parameters together, which is weak evidence: the "
+        "top {share:percent} "
         "of trials alone do not show it ({here:times} as common at {at}, {there:times} at {dropped})."
     ),
-    "model_alone": "The model of all parameters together favours {at}; that is weak evidence, and no test supports it.",
+    "model_alone": (
+        "The model of all parameters together favours {at}; that is weak evidence, and no test supports it."
+    ),
     "seen_earlier": (
-        "{parameter} had a detected effect earlier in this branch. All trials together still show the effect; the trials "
+        "{parameter} had a detected effect earlier in this branch. All trials together still show the "
+        "effect; the trials "
         "of this round alone do not."
     ),
     "not_tried": lambda v: upper(
         f"{_levels(v.levels)} {'is' if len(v.levels) == 1 else 'are'} kept: not tried yet."
     ),
     "as_good": lambda v: (
-        f"{join(v.levels)} cannot be told from {join(v.others, 'or')}: either will do, so all of these are kept."
+        f"{join(v.levels)} cannot be told from {join(v.others, 'or')}: either will do, so all of these "
+        "are kept."
     ),
     "opened": "Nothing was tried beyond {end}; the new end is {to}.",
     "not_read_in_box": (
-        "No kept choice uses {parameter}: the objective read it only with {condition_text}, which is dropped. "
+        "No kept choice uses {parameter}: the objective read it only with {condition_text}, which "
+        "is dropped. "
         "The proposal fixes {parameter}."
     ),
     "not_there_in_box": (
-        "No configuration contains {parameter} any more: it exists only with {condition_text}, which is dropped. "
+        "No configuration contains {parameter} any more: it exists only with {condition_text}, which "
+        "is dropped. "
         "Its range is kept on file."
     ),
     "refuted": _refuted,
     # Further suggestions.
     "flat": (
-        "No level of {parameter} makes a difference beyond the tolerance ({epsilon:score}), and a trial with {level} takes "
+        "No level of {parameter} makes a difference beyond the tolerance ({epsilon:score}), and a "
+        "trial with {level} takes "
         "{saving:percent} less time than the median trial."
     ),
     "size": _size,
     # Cautions.
     "imported": (
-        "{n:imported trial} of {of:,} look like a random or grid sample, so tests are valid. If results chose the trials, "
+        "{n:imported trial} of {of:,} look like a random or grid sample, so tests are valid. If "
+        "results chose the trials, "
         "import them with space_filling=False; otherwise with space_filling=True."
     ),
     "uneven": (
-        "The trials were declared a random or grid sample, but do not look like one{uneven}. If results chose them, no "
+        "The trials were declared a random or grid sample, but do not look like one{uneven}. If "
+        "results chose them, no "
         "p-value holds: import them with space_filling=False."
     ),
-    "untested": "Untested: results chose these {n:trial}{uneven}, so p-values would mislead. The model alone proposes.",
+    "untested": (
+        "Untested: results chose these {n:trial}{uneven}, so p-values would mislead. The model "
+        "alone proposes."
+    ),
     "sampled": (
-        "{of:,} space-filling trials are more than an analysis needs, so a sample of {n:,} was tested. Counts and the best "
+        "{of:,} space-filling trials are more than an analysis needs, so a sample of {n:,} was tested. "
+        "Counts and the best "
         "trial are those of all trials."
     ),
     "decades": (
@@ -519,30 +567,40 @@ _SENTENCES: dict[str, Say] = {
         f"{v.metric} {v.way} {v.limit:.3g}, far beyond the others."
     ),
     "damaged": (
-        "{n:stored trial} of this round and earlier ones can't be read and {n:is} left out; tree.damage() gives the reasons."
+        "{n:stored trial} of this round and earlier ones can't be read and {n:is} left out; "
+        "tree.damage() gives the reasons."
     ),
     "code": lambda v: (
-        f"The trials ran {len(v.codes)} versions of the objective's code ({', '.join(v.codes)}); differences between "
+        f"The trials ran {len(v.codes)} versions of the objective's code ({', '.join(v.codes)}); "
+        "differences between "
         "trials may come from the code."
     ),
     "other_metric": "{metric} is not computed from the predictions of the trained model alone.",
-    "no_predictions": "The trials stored no predictions; call trial.predicted(predictions, targets) in the objective.",
+    "no_predictions": (
+        "The trials stored no predictions; call trial.predicted(predictions, targets) in the objective."
+    ),
     "few_examples": "There are only {n:validation example}.",
     "no_formula": "The formula of {metric} from predictions is not known.",
     "not_reproduced": "The recorded {metric} does not follow from the predictions by its usual formula.",
     # Next steps.
     "decide": _decide,
     "more": (
-        "{more:more configuration} of this round{seconds:about} would let {parameters:and} be judged with power {power:.2g} "
+        "{more:more configuration} of this round{seconds:about} would let {parameters:and} be judged "
+        "with power {power:.2g} "
         "(for an effect that explains {effect:percent} of the differences between trials)."
     ),
     "settled": (
-        "Nothing is left to narrow: an effect that explains {effect:percent} of the differences between trials would have "
-        "been detected with power {power:.2g}. {runs} repeats of the best{seconds:about} show which of them is best."
+        "Nothing is left to narrow: an effect that explains {effect:percent} of the differences "
+        "between trials would have "
+        "been detected with power {power:.2g}. {runs} repeats of the best{seconds:about} show which of "
+        "them is best."
     ),
-    "exhausted": "Every configuration was run: {runs} repeats of the best{seconds:about} show which of them is best.",
+    "exhausted": (
+        "Every configuration was run: {runs} repeats of the best{seconds:about} show which of them is best."
+    ),
     "nothing_read": (
-        "The objective uses none of the parameters {parameters:and}. Change the objective, or vary other parameters."
+        "The objective uses none of the parameters {parameters:and}. Change the objective, or vary "
+        "other parameters."
     ),
     "untested_yet": (
         "The model narrows nothing, and no test was possible, because results chose the trials: "
@@ -564,8 +622,11 @@ def judged_text(metric: str, subject_to: Sequence[object]) -> str:
 
 
 def feasible_sentence(feasibility: Feasibility) -> str:
-    """How many trials meet the metric constraints."""
-    meet = f"{feasibility.feasible} of {plural(feasibility.finished, 'finished trial')} {'meets' if feasibility.feasible == 1 else 'meet'}"
+    """The number of trials that meet the metric constraints."""
+    meet = (
+        f"{feasibility.feasible} of {plural(feasibility.finished, 'finished trial')} "
+        f"{'meets' if feasibility.feasible == 1 else 'meet'}"
+    )
     if len(feasibility.constraints) == 1:
         return f"{meet} {feasibility.constraints[0]}."
     each = join([f"{c} ({n})" for c, n in zip(feasibility.constraints, feasibility.met, strict=True)])
@@ -587,8 +648,9 @@ _SOURCES = {
 def source_text(source: str, epsilon: float, rows: int = 0) -> str:
     """The origin of the tolerance, in a bracket; empty if unknown.
 
-    ``source`` is as in :class:`refine.proposal.proposal.Claim`; ``rows`` counts the validation rows of a metric that is
-    a share of them, 0 for another metric.
+    ``source`` is as in :class:`refine.proposal.proposal.Claim`; ``rows`` counts validation rows if the
+    metric is a
+    share of them, else 0.
     """
     origin = _SOURCES.get(source, "")
     if rows and epsilon:
@@ -597,7 +659,10 @@ def source_text(source: str, epsilon: float, rows: int = 0) -> str:
 
 
 def noise_text(noise: NoiseEstimate) -> str:
-    """The spread of repeats of one configuration, with its source: ``0.0059 between repeats (standard deviation, ...)``."""
+    """The spread of repeats of one configuration, with its source.
+
+    For example ``0.0059 between repeats (standard deviation, ...)``.
+    """
     if noise.deterministic:
         return f"none seen: {plural(noise.n, 'repeat')} gave identical values"
     if noise.source == "below_step":
@@ -623,7 +688,8 @@ def belief_sentence(believed: BeliefCheck) -> str:
     ratio = _times(abs(believed.log_bayes_factor))
     if believed.dropped:
         return (
-            f"{declared} The results of {trials} contradict the belief: they are {ratio} as probable under its opposite. "
+            f"{declared} The results of {trials} contradict the belief: they are {ratio} as probable "
+            "under its opposite. "
             "The belief is dropped; proposals and exploit trials use the trials alone."
         )
     likelier = "under the belief than under its opposite"
@@ -636,16 +702,23 @@ def belief_sentence(believed: BeliefCheck) -> str:
     )
     return (
         f"{declared} The results of {trials} are {ratio} as probable {likelier}, so it keeps "
-        f"{percent(believed.weight)} of its first weight.{against} The belief shapes proposals and exploit trials; no test uses it."
+        f"{percent(believed.weight)} of its first weight.{against} The belief shapes proposals and "
+        "exploit trials; no test uses it."
     )
 
 
 def belief_facts(believed: BeliefCheck | None) -> list[tuple[str, Cell]]:
-    """The contradiction between a belief and the trials, with the call that withdraws it; empty if there is none."""
+    """The contradiction between a belief and the trials, with the call that withdraws it.
+
+    Empty if there is none.
+    """
     if believed is None or not (believed.contradicted or believed.dropped):
         return []
     names = tuple(believed.source.belief) if believed.dropped else believed.contradicted
-    text = f"the trials ({plural(believed.n, 'configuration')}) contradict the belief about {join(names)}. To withdraw it:"
+    text = (
+        f"the trials ({plural(believed.n, 'configuration')}) contradict the belief about "
+        f"{join(names)}. To withdraw it:"
+    )
     call = Action("review.accept", belief=Symbol(believed.remaining.code()))
     return [("Believed", Cell(text, "warn", call=call))]
 
@@ -663,7 +736,10 @@ def _times(log_ratio: float) -> str:
 
 
 def whom(author: str, authors: Collection[str]) -> str:
-    """An author's name, or *you* if the current user alone decided in the tree; ``authors`` are all who did."""
+    """An author's name, or *you* if the current user alone decided in the tree.
+
+    ``authors`` are all who did.
+    """
     return "you" if set(authors) == {author} == {user()} else author
 
 

@@ -47,7 +47,10 @@ def damage_page(damage: Damage) -> Page:
 
 
 def spread_text(differs: Mapping[str, Mapping[str, int]]) -> str:
-    """Differences between the environments of a round's trials (name -> value -> trials) in one sentence; empty without any."""
+    """Differences between the environments of a round's trials (name -> value -> trials) in one sentence.
+
+    Empty without any.
+    """
     parts = []
     for name, values in differs.items():
         counts = ", ".join(f"{value}: {plural(count, 'trial')}" for value, count in values.items())
@@ -65,7 +68,10 @@ def holdout_page(result: HoldoutResult) -> Page:
 
 
 def _holdout_line(row: pd.Series) -> str:
-    measured = f"hold-out {score(row['holdout'])} (mean of {plural(int(row['runs']), 'model')}, sd {score(row['sd'])})"
+    measured = (
+        f"hold-out {score(row['holdout'])} (mean of {plural(int(row['runs']), 'model')}, sd "
+        f"{score(row['sd'])})"
+    )
     if row["removed"]:
         return f"{measured}; its trial was removed since"
     return f"validation {score(row['validation'])}, {measured}"

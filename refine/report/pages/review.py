@@ -115,7 +115,7 @@ def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
 
 
 def branch_facts(review: Review) -> list[tuple[str, str | Cell]]:
-    """The fact Branch, if all decisions of the branch together are riskier than this one by a step of the scale."""
+    """The fact Branch, if all decisions together are riskier than this one by a step of the scale."""
     branch = review.branch_claim
     text = branch_text(branch)
     if branch is None or not text:
@@ -182,7 +182,10 @@ def _folds(review: Review) -> list[Fold]:
 
 
 def followed_sentence(review: Review) -> str:
-    """The changes that were relaxed because they depended on an edited or rejected one; empty if there are none."""
+    """The changes that were relaxed because they depended on an edited or rejected one.
+
+    Empty if there are none.
+    """
     if not review.followed:
         return ""
     decided = join([*review.edited, *review.rejected])
@@ -201,7 +204,10 @@ def _suggestions(review: Review) -> list[Block]:
         numbers = percent(s.volume_kept), chance_cell(1 - s.probability)
         rows.append((str(i), s.decision.author, suggested_text(s), *numbers, f'"{s.decision.note}"'))
     head = ("", "suggested by", "change to the proposal", "space kept", "risk", "reason")
-    legend = f"risk: that the best inside is not {within_text(claim)} the best in the present space, for all on the same evidence."
+    legend = (
+        f"risk: that the best inside is not {within_text(claim)} the best in the present space, "
+        "for all on the same evidence."
+    )
     return [Grid(head, tuple(rows), right=(3,), wide=(5,)), Text(legend, "faint", Action("review.take", 1))]
 
 
@@ -218,7 +224,8 @@ def _conditions(review: Review) -> list[Block]:
     declarations = {e.name: declared(e, parameters, space[e.name]) for e in parameters if e.name in space}
     return [
         Text(
-            f"The objective read {name} only if {new.when}. Declare this condition, and no configuration is run for "
+            f"The objective read {name} only if {new.when}. Declare this condition, and no "
+            "configuration is run for "
             f"values of {name} that nothing uses:",
             "faint",
             Action("review.edit", **{name: Symbol(python_text(new))}),
@@ -258,4 +265,7 @@ def suggestion_text(suggestion: Suggestion, machine: Proposal) -> str:
         return f"keeps {percent(volume)}, risk {chance_words(1 - probability)}"
 
     proposed = kept(machine.volume_kept, machine.claim.probability)
-    return f"{suggested_text(suggestion)}: {kept(suggestion.volume_kept, suggestion.probability)} (proposed: {proposed})"
+    return (
+        f"{suggested_text(suggestion)}: {kept(suggestion.volume_kept, suggestion.probability)} "
+        f"(proposed: {proposed})"
+    )

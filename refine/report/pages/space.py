@@ -59,7 +59,7 @@ _NOTHING = Cell("-", "faint")
 
 
 def difference_grid(diff: SpaceDiff, head: Row, more: tuple[Row, ...] = ()) -> Grid:
-    """The changes from one space to another: parameters with their levels, then constraints, then ``more`` rows."""
+    """The changes from one space to another: parameters, constraints, then ``more`` rows."""
     rows: list[Row] = [
         (Cell(n, "strong"), bounds_text(p), bounds_text(q), strip(p, q)) for n, (p, q) in diff.changed.items()
     ]
@@ -113,7 +113,8 @@ def decision_grid(old: Space, decision: Decision, proposal: Proposal | None) -> 
 
 
 _NO_POPULATIONS = (
-    "not comparable: the metrics differ, some trials were stopped early, or a round has fewer than two finished space-filling "
+    "not comparable: the metrics differ, some trials were stopped early, or a round has fewer than two "
+    "finished space-filling "
     "trials"
 )
 
@@ -151,8 +152,10 @@ def comparison_page(comparison: Comparison) -> Page:
 
 # The limits of the comparison.
 CAUTION = (
-    "This round's space was chosen after its parent's trials had run; its own trials were drawn after that choice, without "
-    "looking at results. Configurations that the parent had run were not drawn again, so the parent's best trials do not count "
+    "This round's space was chosen after its parent's trials had run; its own trials were drawn after "
+    "that choice, without "
+    "looking at results. Configurations that the parent had run were not drawn again, so the parent's "
+    "best trials do not count "
     "for this round. A better population does not prove a better best trial."
 )
 
@@ -171,11 +174,13 @@ def population_sentence(
 
 
 def beats_sentence(comparison: RoundComparison, child: str, parent: str) -> str:
-    """The probability that a trial of one beats a trial of the other, and the distance of their distributions."""
+    """The probability that a trial of one round beats a trial of the other, and their distance."""
     c = comparison.comparison
     return (
-        f"A trial of {child} beats one of {parent} with probability {c.better:.2f} (95 % interval {c.low:.2f} to "
-        f"{c.high:.2f}); the distributions differ by at most {c.ks:.2f} (Kolmogorov-Smirnov, p {p_value(c.ks_p)})."
+        f"A trial of {child} beats one of {parent} with probability {c.better:.2f} (95 % interval "
+        f"{c.low:.2f} to "
+        f"{c.high:.2f}); the distributions differ by at most {c.ks:.2f} (Kolmogorov-Smirnov, p "
+        f"{p_value(c.ks_p)})."
     )
 
 

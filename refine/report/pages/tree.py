@@ -79,7 +79,7 @@ def _damaged(tree: Tree, seen: Overview) -> list[Text]:
 
 
 def _line(each: RoundOverview, wins: bool) -> tuple[Cell, ...]:
-    """A round in a line: path, id, tags, progress, best value, a root's note, and a star for the best of the tree."""
+    """A round in a line: path, id, tags, progress, best value, a star for the best, and a root's note."""
     metric = each.round.metric
     best = "no value yet"
     if each.best is not None:
@@ -112,7 +112,7 @@ def _story(each: RoundOverview, authors: Collection[str]) -> str:
 
 @page_for(Round)
 def round_page(round_: Round) -> Page:
-    """The progress of a round, its best trial, its space with levels and roles, decisions, and the next calls."""
+    """Progress and best trial of a round, its space with roles, decisions, and the next calls."""
     round_ = round_._at_once()
     node, pk, trials = round_.node, round_._stored.pk, round_.trials
     counts = round_.context.counts.get(pk, {})
@@ -133,7 +133,10 @@ def round_page(round_: Round) -> Page:
         lines.append("" if reason is None else sentence(reason))
     blocks: list[Block] = [Text(line) for line in lines if line]
     if bad := round_.damaged:
-        told = f"{plural(len(bad), 'stored trial')} can't be read and {'is' if len(bad) == 1 else 'are'} left out: {bad[0]}"
+        told = (
+            f"{plural(len(bad), 'stored trial')} can't be read and "
+            f"{'is' if len(bad) == 1 else 'are'} left out: {bad[0]}"
+        )
         blocks.append(Text(told + (", ..." if len(bad) > 1 else ""), "bad", Action("tree.repair")))
     if told := spread_text(spread(round_.context.reader.ran_on(pk))):
         blocks.append(Text(told))
@@ -170,12 +173,16 @@ def _progress(round_: Round, counts: dict[str, int], ended: int, left: int) -> s
 
 
 def _best(round_: Round) -> str:
-    """The metric with its direction, and the best observed trial; a trial outside the space is marked as an audit trial."""
+    """The metric with its direction, and the best observed trial.
+
+    A trial outside the space is marked as an audit trial.
+    """
     best, judged = round_.best, judged_text(round_.metric, round_.node.subject_to)
     line = f"{judged}, {round_.direction}; best observed {score(None if best is None else best['value'])}"
     if best is None:
         return line
-    # A trial has no value of a parameter whose condition did not hold; a choice that is None is the text None.
+    # A trial has no value of a parameter whose condition did not hold; a choice that is None is the text
+    # None.
     values = {n: best[n] for n in round_.space.varied if n in best.index}
     known = {n: v for n, v in values.items() if v is not None and v == v}
     audit = " (an audit trial, outside this space)" if outside(round_.space, known) else ""
@@ -198,7 +205,10 @@ def _front(round_: Round) -> str:
     on, lost = plural(len(round_.front), "trial"), beaten(round_)
     if not lost:
         return f"{on} on the front"
-    return f"{on} on the round's own front, {lost:,} beaten by other rounds; tree.front lists trials that none beats"
+    return (
+        f"{on} on the round's own front, {lost:,} beaten by other rounds; tree.front lists trials "
+        "that none beats"
+    )
 
 
 def _baseline(round_: Round) -> str:

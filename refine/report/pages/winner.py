@@ -28,7 +28,7 @@ Fact = tuple[str, str | Cell]
 
 @page_for(Winner)
 def winner_page(winner: Winner) -> Page:
-    """The configuration as code to copy, its expected value, the doubt about it, and a plausible runner-up."""
+    """The winner as code to copy, its expected value, the doubt, and a plausible runner-up."""
     best, others = winner.candidates[0], winner.candidates[1:]
     noisy = not winner.noise.deterministic
     facts: list[Fact] = [("Expected", _expected_text(winner))]
@@ -83,7 +83,10 @@ def winner_page(winner: Winner) -> Page:
 def _expected_text(winner: Winner) -> str:
     """The value expected when retrained, with its interval and the observed value."""
     if winner.noise.deterministic:
-        return f"{score(winner.observed)}; no noise seen: {plural(winner.noise.n, 'repeat')} gave identical values"
+        return (
+            f"{score(winner.observed)}; no noise seen: {plural(winner.noise.n, 'repeat')} gave "
+            "identical values"
+        )
     best = winner.candidates[0]
     expected, *interval = coarse([winner.expected, best.low, best.high], apart=best.high - best.low)
     bounds = f" ({' to '.join(interval)})" if math.isfinite(best.low) else ""
@@ -91,7 +94,7 @@ def _expected_text(winner: Winner) -> str:
 
 
 def _runner_up(best: Candidate, other: Candidate) -> str:
-    """The difference of a runner-up, its expected value, and its chance to be the best, compared with the winner's."""
+    """A runner-up: its difference, its expected value, and its chance compared with the winner's."""
     expected = coarse([other.expected], apart=best.high - best.low)[0]
     likely = "about as likely to be the best"
     if other.probability < _AS_LIKELY * best.probability:
@@ -100,7 +103,10 @@ def _runner_up(best: Candidate, other: Candidate) -> str:
 
 
 def _as_code(candidate: Candidate) -> str:
-    """A configuration as a mapping to copy, with values that were not read as well: ``{"lr": 1.5, "epochs": 150}``."""
+    """A configuration as a mapping to copy, with values that were not read as well.
+
+    For example ``{"lr": 1.5, "epochs": 150}``.
+    """
     parts = [f"{name!r}: {python_text(decode(value))}" for name, value in candidate.configuration.items()]
     lines, now = [], "{"
     for i, part in enumerate(parts):
@@ -128,7 +134,10 @@ def between(low: float, high: float) -> str:
 
 
 def known_grid(winner: Winner) -> Grid:
-    """The values of the winner: expected, observed, of replicates; those of the best observed trial and the gain."""
+    """The values of the winner: expected, observed, of replicates.
+
+    Those of the best observed trial and the gain.
+    """
     best, gain = winner.candidates[0], winner.gain
     retrained = "" if winner.noise.deterministic else " when retrained"
     source = "posterior mean over all runs"
@@ -243,7 +252,10 @@ def judgement_page(judgement: Judgement) -> Page:
 
 
 def runs_needed(judgement: Judgement) -> int:
-    """Runs of both under new seeds, existing ones included, after which a decision is expected; 0 if none is."""
+    """Runs of both under new seeds, existing ones included, after which a decision is expected.
+
+    0 if none is.
+    """
     if judgement.verdict != CONFIRM or not judgement.seeds:
         return 0
     return len(judgement.a.fresh) + len(judgement.b.fresh) + 2 * judgement.seeds
@@ -259,7 +271,10 @@ def _verdict(judgement: Judgement) -> str:
     undecided = f"not decided whether the configuration is better than {than}"
     if judgement.seeds is None:
         return f"{undecided}; more than {MOST:,} new seeds of each would be needed, so treat both as equal"
-    return f"{undecided}; about {plural(judgement.seeds, 'new seed')} of each would decide, if the difference stays the same"
+    return (
+        f"{undecided}; about {plural(judgement.seeds, 'new seed')} of each would decide, if the "
+        "difference stays the same"
+    )
 
 
 def _difference(judgement: Judgement) -> str:
@@ -300,8 +315,10 @@ def _basis(judgement: Judgement) -> list[str]:
 
 
 _CORRECTS = (
-    "The best of many noisy values is biased upwards: a repeat of its configuration is expected to be worse. Repeats correct for the "
-    "noise of training, resampled examples for the noise of the validation set. No single correction covers both."
+    "The best of many noisy values is biased upwards: a repeat of its configuration is expected to be "
+    "worse. Repeats correct for the "
+    "noise of training, resampled examples for the noise of the validation set. No single correction "
+    "covers both."
 )
 
 
@@ -329,7 +346,10 @@ def optimism_page(optimism: Optimism) -> Page:
         rows.append(("replicates", score(seeds.value), between(seeds.low, seeds.high), f"mean of {runs}"))
     if (e := optimism.examples) is not None:
         facts.append(("Other data", f"{score(e.value)} on resampled examples"))
-        source = f"chosen among {plural(e.models, 'model')} on {plural(e.examples, 'example')} drawn again; observed {score(e.best)}"
+        source = (
+            f"chosen among {plural(e.models, 'model')} on {plural(e.examples, 'example')} drawn "
+            f"again; observed {score(e.best)}"
+        )
         rows.append(("resampled examples", score(e.value), between(e.low, e.high), source))
     elif optimism.why_not is not None:
         facts.append(("Other data", f"unknown. {sentence(optimism.why_not)}"))
@@ -350,7 +370,9 @@ def _components(c: stats.Components) -> str:
         return f"Repeats of all {c.groups} repeated configurations gave identical values."
     split = f" Another choice of splits would move configurations against each other by {score(c.split)}."
     return (
-        f"Among the {c.groups} repeated configurations, configurations differ by {score(c.configuration)} and seeds of one "
-        f"configuration by {score(c.seed)} (standard deviations): {percent(c.seed**2 / total)} of the variance of single "
+        f"Among the {c.groups} repeated configurations, configurations differ by "
+        f"{score(c.configuration)} and seeds of one "
+        f"configuration by {score(c.seed)} (standard deviations): {percent(c.seed**2 / total)} of the "
+        "variance of single "
         f"runs comes from the seed.{split if math.isfinite(c.split) else ''}"
     )
