@@ -61,7 +61,7 @@ def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direct
     for which, part in (("parent's", parent_table), ("child's", child_table)):
         if "state" in part and (stopped := int((part["state"] == "pruned").sum())):
             raise AnalysisError(
-                f"rounds can't be compared where trials were stopped for being behind, got {stopped} in the {which} table: "
+                f"rounds with trials stopped early can't be compared, got {stopped} in the {which} table: "
                 "those left are the better ones; run them to their end",
                 Action("round.run", rerun="pruned"),
             )
@@ -79,7 +79,8 @@ def space_filling_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """
     if "value" not in table.columns:
         raise AnalysisError(
-            f"a table of trials needs a column 'value'; {did_you_mean('value', [str(c) for c in table.columns])}"
+            "a table of trials needs a column 'value'; "
+            + did_you_mean("value", [str(c) for c in table.columns])
         )
     keep = np.isfinite(np.asarray(table["value"], dtype=float))
     if "state" in table:

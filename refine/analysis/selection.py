@@ -89,7 +89,7 @@ def check_tested(analysis: Analysis) -> None:
     """Raises AnalysisError if an analysis tested nothing."""
     if not analysis.tested:
         raise AnalysisError(
-            "untested: results chose the trials, so that where the good ones lie follows that choice, and no figure shows it; "
+            "untested: results chose the trials, so the place of the good ones follows that choice; "
             "draw some evenly",
             Action("round.branch", Symbol("round.space"), n=...),
         )

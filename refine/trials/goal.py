@@ -133,12 +133,14 @@ def goals_of(
         return (Goal(metric, direction, allow_degenerate, subject_to=subject_to),)
     if not all(isinstance(goal, Goal) for goal in given) or not 1 <= len(given) <= MOST_GOALS:
         raise AnalysisError(
-            f"several goals are a list of 2 or 3, such as [Goal('val_acc'), Goal('latency_ms', 'minimize')], got {metric!r}"
+            "several goals are a list of 2 or 3, such as [Goal('val_acc'), Goal('latency_ms', 'minimize')], "
+            f"got {metric!r}"
         )
     if direction != ASK:
         calls = ", ".join(f"Goal({str(goal.metric)!r}, {goal.direction!r})" for goal in given)
         raise AnalysisError(
-            f"direction={direction!r}: every Goal has its own; write metric={calls if isinstance(metric, Goal) else f'[{calls}]'}"
+            f"direction={direction!r}: every Goal has its own; write metric="
+            f"{calls if isinstance(metric, Goal) else f'[{calls}]'}"
         )
     return _together(given, subject_to, allow_degenerate)
 
@@ -194,13 +196,14 @@ def direction_of(name: str, direction: str | None) -> str:
     if direction == ASK:
         if less and not more:
             raise AnalysisError(
-                f"metric {name!r} reads like something to minimize, and no direction was given; say direction='minimize', "
-                "or direction='maximize' if larger is better"
+                f"metric {name!r} reads like something to minimize, and no direction was given; say "
+                "direction='minimize', or direction='maximize' if larger is better"
             )
         return "maximize"
     if less == more:
         raise AnalysisError(
-            f"the direction of metric {name!r} can't be told by its name; say direction='maximize' or direction='minimize'"
+            f"the direction of metric {name!r} can't be told by its name; say direction='maximize' or "
+            "direction='minimize'"
         )
     found = "minimize" if less else "maximize"
     warn(f"metric {name!r}: {found}, by its name; direction={found!r} says so")
@@ -214,8 +217,8 @@ def check_meant(objective: str, metric: object, direction: str | None) -> None:
     less = any(map(_LESS.fullmatch, words)) and not any(map(_MORE.fullmatch, words))
     if metric == "value" and direction == ASK and own.isidentifier() and less:
         raise AnalysisError(
-            f"objective {own!r} reads like something to minimize, and no direction was given; say direction='minimize', "
-            "or direction='maximize' if larger is better"
+            f"objective {own!r} reads like something to minimize, and no direction was given; say "
+            "direction='minimize', or direction='maximize' if larger is better"
         )
 
 

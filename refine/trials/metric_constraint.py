@@ -35,7 +35,8 @@ class MetricConstraint(NamedTuple):
         found = _FORM.fullmatch(text.strip()) if isinstance(text, str) else None
         if found is None:
             raise AnalysisError(
-                f"a metric constraint must be a metric, <= or >=, and a number, such as 'latency_ms <= 5', got {text!r}"
+                "a metric constraint must be a metric, <= or >=, and a number, for example 'latency_ms <= 5', "
+                f"got {text!r}"
             )
         left, relation, right = found.groups()
         if relation not in _TURNED:

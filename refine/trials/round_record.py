@@ -163,7 +163,7 @@ class Beside(NamedTuple):
 
 
 BASELINE = "baseline"
-"""What a plan calls the configuration that others are compared with; its trials have the origin ``"given"``."""
+"""Origin of the baseline in a plan; its trials have the origin ``"given"``."""
 
 
 def beside_of(planned: Iterable[tuple[str, dict[str, Any]]]) -> list[Beside]:

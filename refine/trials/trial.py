@@ -39,12 +39,12 @@ FAILED = (State.FAILED, State.DIVERGED, State.CRASHED, State.TIMEOUT)
 ORIGINS = ("given", "space_filling", "exploit", "audit", "probe", "adaptive", "imported")
 
 SPACE_FILLING = ("space_filling", "imported")
-"""Origins of trials that count as drawn without looking at results. Somebody's table of finished runs is all there is of
-it, and counts as if it were."""
+"""Origins of trials that count as drawn without regard to results; an imported table is a whole study, and counts."""
 
 AUDITS = ("audit", "probe")
-"""Origins of trials outside their round's space that can refute its claim: drawn evenly, or where the posterior finds a
-better value plausible. The power is that of the even ones."""
+"""Origins of trials outside their round's space that can refute its claim.
+
+They are drawn evenly, or where the posterior finds a better value plausible. The power is that of the even ones."""
 
 DEGENERATE = "degenerate"
 """Metric that says whether a model predicts the same for everything: 1 if so, else 0."""

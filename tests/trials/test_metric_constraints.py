@@ -30,7 +30,10 @@ def added(tree):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("latency_ms", "must be a metric, <= or >=, and a number, such as 'latency_ms <= 5', got 'latency_m"),
+        (
+            "latency_ms",
+            "must be a metric, <= or >=, and a number, for example 'latency_ms <= 5', got 'latency_m",
+        ),
         (5, "got 5"),
         ("latency_ms < 5", "write <= or >=, not <; a bound itself is met"),
         ("latency_ms == 5", "write <= or >=, not ==; measured numbers are never met exactly"),
