@@ -1,1 +1,1 @@
-"""What people hold: a tree and its rounds, and how they come in and go out."""
+"""Trees and rounds, with import and export."""

@@ -62,7 +62,7 @@ def add_round(
     tag: str | None = None,
     note: str = "",
 ) -> Round:
-    """Adds a root, or finds the same root again, so that a repeated script resumes.
+    """Adds a root, or finds an equal root again, so that a repeated script resumes.
 
     Args:
         space: The space to search: a :class:`Space` or its mapping.

@@ -164,7 +164,7 @@ def _widened(review: Review[Round]) -> dict[str, bool]:
 
 
 def _note(review: Review[Round]) -> str:
-    """What was accepted, with what it widens."""
+    """Note of an accepted proposal, with its widened ranges."""
     said = {
         "without widening": review.rejected,
         "widening": [name for name in _widened(review) if name not in review.rejected],
@@ -208,7 +208,7 @@ def _checked(budget: int | timedelta, first: int) -> tuple[float, float]:
 
 @dataclass
 class _Search:
-    """A search that ends with its budget. Its whole state is in the store, so an interrupted search resumes."""
+    """A search with a budget. Its state is in the store, so an interrupted search resumes."""
 
     first: Round
     trials: float
@@ -237,7 +237,7 @@ class _Search:
         return last
 
     def _noisy(self, last: Round) -> bool:
-        """Whether noise hides much of what the best value is above the median of the first round."""
+        """Whether the noise is large, compared with the best value minus the median of the first round."""
         if self.check_noise:
             last.run(**self.options)  # its best runs again
         known, even = last.analyze(), np.median(self.first.trials["value"].dropna())

@@ -1,4 +1,4 @@
-"""From a decision to a child in the store, with what its ancestors had run at that moment."""
+"""Creates the child of a decision in the store, with the configurations that ancestors had run."""
 
 from __future__ import annotations
 
@@ -176,7 +176,10 @@ class DecidedRound(RoundRecord):
     def _add_decision(
         self, decision: Decision, planned: int | None = None, child: tuple[Any, ...] | None = None
     ) -> None:
-        """Stores a decision and its child; warns if a repeated decision has another note or a smaller size."""
+        """Stores a decision and its child.
+
+        Warns if a repeated decision has another note or a smaller size.
+        """
         store, stored = self.context.store, self._stored
         taken = [Decision.from_json(json.loads(content)) for content, _ in store.decisions(stored.pk)]
         first = next((d for d in taken if d.digest == decision.digest), None)
@@ -191,7 +194,7 @@ class DecidedRound(RoundRecord):
             warn(f"round {self.id}: {lost}")
 
     def _keep_proposal(self, proposal: Proposal, *, again: bool = False) -> None:
-        """Stores a proposal on this round, unless it is; ``again`` makes it the last one made in any case."""
+        """Stores a proposal, unless stored; ``again`` makes a stored one the latest."""
         self.context.store.add_proposal(self._stored.pk, proposal.digest, proposal.dumps(), again)
 
     def _checks(self, analysis: Analysis, proposal: Proposal | None, worth: Worth | None) -> Checks:
@@ -381,7 +384,7 @@ def _checked(shares: ChildAllocation | None, outer: Space, inner: Space) -> tupl
 def _beside(
     node: Node, outer: Space, shares: ChildAllocation, count: int, before: frozenset[str]
 ) -> list[Encoded]:
-    """What a new child runs outside its space; its exploit trials are chosen while it runs."""
+    """Audit configurations of a new child; exploit trials are chosen during the run."""
     analysis, space = shares.analysis, node.space
     audits = round(node.audit * count)
     seed = seed_of(node.id, "probe")

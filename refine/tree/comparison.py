@@ -1,4 +1,4 @@
-"""Two rounds beside each other, and what earlier studies suggest for a new one."""
+"""Comparison of two rounds, and beliefs from earlier studies."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _SETTINGS = (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Shown):
-    """What differs between two rounds.
+    """Differences between two rounds.
 
     Attributes:
         a: Id of the first.
@@ -99,7 +99,7 @@ class Comparison(Shown):
 
 
 def diff(self: TreeRecord, a: Round | str, b: Round | str) -> Comparison:
-    """What differs between two rounds; it prints itself, and ``.report(folder)`` writes it.
+    """Differences between two rounds, to print, or to write with ``.report(folder)``.
 
     Examples:
         >>> child = root.branch({"lr": (0.5, 1.5, 11), "dropout": 0.0}, n=9).run(progress=False)
@@ -110,7 +110,7 @@ def diff(self: TreeRecord, a: Round | str, b: Round | str) -> Comparison:
 
 
 def difference(first: Round, second: Round) -> Comparison:
-    """What differs between two rounds; see :meth:`refine.Tree.diff`."""
+    """Differences between two rounds; see :meth:`refine.Tree.diff`."""
     x, y = first.node, second.node
     settings = {name: (getattr(x, name), getattr(y, name)) for name in _SETTINGS}
     best = [math.nan if (row := each.best) is None else float(row["value"]) for each in (first, second)]
@@ -239,7 +239,7 @@ def belief_like(sources: Sequence[Study], space: Space) -> Belief:
 
 
 def _suggested(parameter: Parameter, drawn: list[npt.NDArray[Any]]) -> Near | dict[str, float] | None:
-    """What the draws of several studies say of one parameter; ``None`` where they know none of its values."""
+    """Belief about one parameter from the draws of several studies; ``None`` without common values."""
     import pandas as pd
 
     if isinstance(parameter, Categorical) and not parameter.numeric:

@@ -70,7 +70,7 @@ class Context(NamedTuple):
         return found
 
     def missing(self, node_id: str) -> NotFoundError:
-        """The error of a round that is not in the tree: who removed it and when, if the log says so."""
+        """The error for a missing round, with author and time of its removal, if logged."""
         entry = self.removal_of(node_id)
         if entry is None:
             return NotFoundError(
@@ -86,7 +86,7 @@ class Context(NamedTuple):
         )
 
     def removal_of(self, node_id: str) -> Removal | None:
-        """The entry of the log that says who removed a round, if somebody did."""
+        """The log entry of the removal of a round, or ``None``."""
         removals = self.store.removals(self.tree)
         return next((e for e in reversed(removals) if e.round == node_id and e.event == ROUND_REMOVED), None)
 
@@ -99,7 +99,7 @@ class Context(NamedTuple):
             raise self.missing(str(lost.args[0])) from None
 
     def at_once(self, around: Node | None = None) -> Context:
-        """The same, reading each thing once, for all rounds or for those from the root to one of them."""
+        """The same context for one operation: reads values once, for all rounds or for one path."""
         if isinstance(self.reader, Snapshot):
             return self
         snapshot = self.store.snapshot()
@@ -110,7 +110,7 @@ class Context(NamedTuple):
         return looking
 
     def objective_of(self, node: Node, given: Objective | None, name: str | None = None) -> Objective:
-        """What a round calls: what was given, if it is the round's, else what was given before.
+        """The objective of a round: the given one, if recognised, else the one known in this process.
 
         Raises:
             ObjectiveError: There is none, or one of another name or on other data.

@@ -235,7 +235,7 @@ class _Entrants(NamedTuple):
 
     @property
     def epsilon(self) -> float | None:
-        """Loss that counts as none; ``None`` where nobody said it."""
+        """Tolerance of the latest round; ``None`` if unset."""
         return self.rounds[-1][0].node.epsilon
 
     def race(
@@ -273,7 +273,7 @@ class _Entrants(NamedTuple):
 
 
 def _entrants(tree: TreeRecord, context: Context, named: Collection[Mapping[str, Any]] = ()) -> _Entrants:
-    """Everything that may be handed over, and what is named beside it."""
+    """Candidates for the winner, and the configurations named by the caller."""
     rounds, of = _evidence(tree), f"tree {tree.name}"
     trials = ran(context.reader, rounds)
     also = [place for values in named for place in _places(trials, values)]

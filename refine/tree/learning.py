@@ -18,7 +18,7 @@ from refine.trials.rows import JsonRows
 
 
 def learner(of: RoundRecord, workers: int) -> Learn:
-    """What chooses the next exploit trials of a child, and stores them before they run.
+    """Chooses the next exploit trials of a child, and stores them before the run.
 
     A batch is learned from all trials that have ended by then. Where these tell nothing of the space, it is
     drawn evenly.

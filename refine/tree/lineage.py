@@ -1,4 +1,4 @@
-"""What a round's path through the tree has to say about its space, read from the store."""
+"""Evidence of the path of a round about its space, read from the store."""
 
 from __future__ import annotations
 
@@ -119,7 +119,10 @@ def _with_forecasts(
 
 
 def read_stopping(reader: Reader, stored: StoredNode, goal: Goal) -> Stopping | None:
-    """Epochs saved and good trials lost by early stopping; ``None`` without it, or with a pruner of Optuna."""
+    """Epochs saved and good trials lost by early stopping.
+
+    ``None`` without it, or with a pruner of Optuna.
+    """
     if stored.node.pruner is None or "optuna" in stored.node.pruner:
         return None
     records, shown = reader.records([stored.pk], curves=True), reader.shown(stored.pk)
@@ -132,7 +135,7 @@ def read_stopping(reader: Reader, stored: StoredNode, goal: Goal) -> Stopping | 
 
 
 def _check_metric(records: Records, metric: Metric) -> None:
-    """Raises AnalysisError where trials have metrics, and this is none of them."""
+    """Raises AnalysisError if trials have metrics, but not the wanted one."""
     if (
         metric.function is not None
         or metric.name == SECONDS
@@ -163,7 +166,7 @@ class MetricCache(dict[tuple[int, Goal], Floats]):
 
 
 def best_inside(reader: Reader, path: Sequence[StoredNode], goal: Goal, values: MetricCache) -> float:
-    """The best value of all trials on a path that lie inside the last round's space; NaN where there is none.
+    """Best value among trials of a path inside the last space; NaN without trials.
 
     Trials are asked from the best one on whether they lie inside, so that most of a long path is never
     looked at.
@@ -183,7 +186,7 @@ def best_inside(reader: Reader, path: Sequence[StoredNode], goal: Goal, values: 
 
 
 class BestFirstTrials:
-    """The trials of some rounds from the best one on, so that most of many are never looked at."""
+    """Trials of several rounds, best first, so that a search ends early."""
 
     def __init__(
         self, reader: Reader, used: Sequence[tuple[int, Mapping[str, Any]]], goal: Goal, values: MetricCache
@@ -217,7 +220,7 @@ class BestFirstTrials:
 
 
 def _first_alike(nodes: Sequence[Node]) -> int:
-    """From which node of a path on all are on the last one's space: nothing was selected between them."""
+    """Index of the first node of the path from which all spaces equal the last one."""
     first = len(nodes) - 1
     while first and nodes[first - 1].space == nodes[-1].space and not nodes[first].previous:
         first -= 1
@@ -311,7 +314,7 @@ def read_noise(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> stats.
 
 
 def declared_on(path: Sequence[Node]) -> AttributedBelief | None:
-    """What is believed on the last round of a path, and who said it where."""
+    """Belief on the last round of a path, with author and round."""
     node = believed_on(path)
     return None if node is None or not node.belief else AttributedBelief(node.belief, node.id, node.author)
 
@@ -319,7 +322,7 @@ def declared_on(path: Sequence[Node]) -> AttributedBelief | None:
 def _again(
     analysis: Analysis, tables: Sequence[pd.DataFrame], allow_degenerate: bool
 ) -> tuple[Floats, Floats] | None:
-    """Where on the analysed axes the runs again lie, and what they showed."""
+    """Positions of the repeats on the analysed axes, and their values."""
     at = [list(analysis.space).index(e.name) for e in analysis.parameters]
     positions, values = [], []
     for frame in tables:
@@ -360,7 +363,7 @@ def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame | None:
 def read_curves(
     reader: Reader, pk: int, space: Space, goal: Goal, noise: float | None = None, top: int | None = None
 ) -> tuple[TrialCurves, ...]:
-    """The curves of a round's best trials, best first; those that reported none are left out.
+    """Curves of the best trials of a round, best first, without trials that lack curves.
 
     Args:
         reader: Where trials are read.
@@ -417,7 +420,7 @@ def read_paired_error(reader: Reader, pk: int, space: Space, goal: Goal) -> tupl
 
 
 def read_optimism(reader: Reader, pk: int, goal: Goal, analysis: Analysis | None, seed: int = 0) -> Optimism:
-    """How much of a round's best value is chance: see :meth:`refine.Round.optimism`.
+    """Share of luck in the best value of a round: see :meth:`refine.Round.optimism`.
 
     Raises:
         AnalysisError: No trial has finished that may be called best.

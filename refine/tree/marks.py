@@ -139,7 +139,7 @@ def mark_trials(
 
 
 class TrialAnnotation(NamedTuple):
-    """What people noted about a trial."""
+    """Current marks of a trial."""
 
     starred: bool = False
     note: str = ""
@@ -164,7 +164,7 @@ def noted(marks: Sequence[Mark], columns: Mapping[str, Sequence[Any]]) -> dict[i
 
 
 def marks_frame(marks: Sequence[Mark], records: Records) -> pd.DataFrame:
-    """What holds now of a round's planned trials: see :attr:`refine.Round.marks`."""
+    """Current marks of the planned trials: see :attr:`refine.Round.marks`."""
     import pandas as pd
 
     known = noted(marks, records.columns)
@@ -173,7 +173,7 @@ def marks_frame(marks: Sequence[Mark], records: Records) -> pd.DataFrame:
 
 
 def numbers_of(rows: Any, count: int) -> list[int]:
-    """Which of a round's trials are meant, as numbers in order.
+    """Sorted numbers of the trials that a caller means.
 
     Raises:
         ReviewError: That can't be told, or there is no such trial.
@@ -201,7 +201,7 @@ def numbers_of(rows: Any, count: int) -> list[int]:
 
 
 def log_rows(context: Context) -> Iterator[tuple[float, str, str, str, str, str]]:
-    """What was excluded and included again as rows of the log, a row for what was said at once."""
+    """Exclusions and inclusions as rows of the log, one row per call."""
     for stored in context.nodes.values():
         said = [m for m in context.reader.marks(stored.pk) if m.excluded is not None]
         for (created, excluded, note, author), marks in groupby(

@@ -62,7 +62,7 @@ class RoundOverview:
 
     @property
     def ended(self) -> int:
-        """How many of its planned trials have ended."""
+        """Number of ended planned trials."""
         return sum(number for state, number in self.states.items() if state != "running")
 
 
@@ -87,7 +87,7 @@ class Overview:
         return children
 
     def below(self, parent: str | None) -> tuple[RoundOverview, ...]:
-        """The rounds that came from one, oldest first; the roots for ``None``."""
+        """Children of a round, oldest first; the roots for ``None``."""
         return tuple(self._children.get(parent, ()))
 
 
@@ -131,14 +131,14 @@ def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | 
 
 
 def comparable(rounds: Sequence[R]) -> list[R]:
-    """The rounds that are judged by the same metric and direction as the oldest, which stands first."""
+    """Rounds with the metric and direction of the oldest round, oldest first."""
     return [r for r in rounds if r._judged_by == rounds[0]._judged_by]
 
 
 def best_of(
     rounds: Sequence[R], known: Mapping[str, pd.Series | None] | None = None
 ) -> tuple[R, pd.Series] | None:
-    """The round with the best trial, and that trial's row; ``None`` before the first one.
+    """The round with the best trial, and the row of the trial; ``None`` without trials.
 
     Args:
         rounds: Oldest first. Those that differ in metric or direction from the oldest can't be compared and
@@ -153,7 +153,7 @@ def best_of(
 
 
 def best(self: TreeRecord) -> pd.Series | None:
-    """The best observed trial of all rounds, with its round's id in ``round``; ``None`` before the first one.
+    """The best observed trial of all rounds, with the id in ``round``; ``None`` without trials.
 
     The best of many noisy values overstates its configuration; :meth:`winner` is the one to hand over.
 

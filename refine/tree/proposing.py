@@ -1,4 +1,4 @@
-"""What a round teaches and what comes next: chance, checks, the proposal and its review."""
+"""Proposals and their reviews, checks, and the share of luck in the best value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ R = TypeVar("R", bound=DecidedRound)
 
 
 def optimism(self: RoundRecord, seed: int = 0, analysis: Analysis | None = None) -> Optimism:
-    """How much of the best value is chance: of seeds, by its replicates, and of the validation examples.
+    """Share of luck in the best value: of seeds, by replicates, and of validation examples.
 
     Args:
         seed: Seed of every random draw.
@@ -116,7 +116,7 @@ def _seen_earlier(of: RoundRecord) -> frozenset[str]:
 
 
 def review(self: R, proposal: Proposal) -> Review[R]:
-    """Opens a proposal that was stored for review again, as it was made, whichever version of refine made it.
+    """Opens a stored proposal for review, unchanged, from any version of refine.
 
     Args:
         proposal: The proposal.

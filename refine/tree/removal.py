@@ -1,4 +1,4 @@
-"""What of a tree can't be read, and taking things out of it for good: damaged rows, trials, rounds."""
+"""Damage of a tree, and removal of damaged rows, trials and rounds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from refine.utils.format import plural
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Damage(Shown):
-    """What of a tree can't be read, and is left out wherever the tree is looked at. Prints itself.
+    """Unreadable rows of a tree, left out everywhere. Prints itself.
 
     Attributes:
         tree: Name of the tree.

@@ -1,4 +1,4 @@
-"""The objective of a reopened round: recognised if it is given, found again by its name if that is safe."""
+"""The objective of a reopened round: recognised if given, else imported by name if safe."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from refine.utils.objects import is_import_path, is_trusted, named_object
 
 
 def recognised(reader: Reader, nodes: Iterable[StoredNode], name: str, objective: Objective) -> bool:
-    """Whether an objective is the recorded one under another name: from a script, or imported from it.
+    """Whether an objective is the recorded one under another name, from a script or its import.
 
     Args:
         reader: The store.
@@ -99,7 +99,7 @@ def _candidates(name: str) -> Iterator[Any]:
 
 
 def _is_script_module(module: Any) -> bool:
-    """Whether a loaded module is a single file, as a script is, and not of a package."""
+    """Whether a loaded module is a single file, like a script."""
     spec = getattr(module, "__spec__", None)
     return (
         spec is not None

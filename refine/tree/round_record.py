@@ -1,4 +1,4 @@
-"""The record of a round: what it is, and what is stored of it."""
+"""The stored record of a round."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LARGE = 50_000
 
 @dataclass(eq=False, repr=False)
 class RoundRecord(Shown):
-    """A round as it is stored: :class:`refine.Round` is one, with all its verbs.
+    """A stored round; :class:`refine.Round` adds the methods that change it.
 
     Attributes:
         context: Its store and tree, and what was given in this process.
@@ -68,7 +68,7 @@ class RoundRecord(Shown):
 
     @property
     def space(self) -> Space:
-        """What is searched."""
+        """The searched space."""
         return self.node.space
 
     @property
@@ -78,7 +78,7 @@ class RoundRecord(Shown):
 
     @property
     def epsilon(self) -> float | None:
-        """The loss of the metric that counts as none, where somebody said it; see :meth:`set_epsilon`."""
+        """Tolerance set by a person, in units of the metric, or ``None``; see :meth:`set_epsilon`."""
         return self._stored.node.epsilon
 
     @property
@@ -89,7 +89,7 @@ class RoundRecord(Shown):
 
     @property
     def n(self) -> int:
-        """How many configurations are planned."""
+        """Number of planned configurations."""
         return self._stored.n
 
     @property
@@ -99,7 +99,7 @@ class RoundRecord(Shown):
 
     @property
     def children(self) -> tuple[Self, ...]:
-        """The rounds that came from this one, oldest first."""
+        """The children, oldest first."""
         self.context.stored(self.id)
         nodes = self.context.nodes
         return tuple(self._other(i) for i, s in nodes.items() if s.node.parent == self.id)
@@ -111,7 +111,7 @@ class RoundRecord(Shown):
 
     @property
     def goal(self) -> Goal:
-        """What its trials are judged by."""
+        """Goal of the trials."""
         return Goal(self._metric, self.direction, self.node.allow_degenerate)
 
     @property
@@ -220,7 +220,7 @@ class RoundRecord(Shown):
 
     @property
     def holdout_results(self) -> tuple[HoldoutResult, ...]:
-        """What the hold-out showed, each time it was opened at this round, oldest first."""
+        """Results of the openings of the hold-out, oldest first."""
         reader, metric = self.context.reader, self._metric
         return tuple(
             holdout_result_of(reader, self.node, o, metric) for o in reader.openings(self._stored.pk)
@@ -244,30 +244,30 @@ class RoundRecord(Shown):
         return self._subject(Metric.parse(self.metric, self.context.scores))
 
     def _subject(self, metric: Metric) -> Metric:
-        """The round's metric under its constraints; another one, to look at, is under none."""
+        """The metric of the round with its constraints; other metrics have no constraints."""
         if str(metric) != self.metric:
             return metric
         return metric._replace(subject_to=metric_constraints(self.node.subject_to))
 
     @property
     def _judged_by(self) -> tuple[str, str, tuple[str, ...], tuple[tuple[str, str], ...]]:
-        """What has to be the same of two rounds for their values to be compared."""
+        """Metric, direction, constraints and goals, equal in comparable rounds."""
         return self.metric, self.direction, self.node.subject_to, self.node.goals
 
     @property
     def _judged(self) -> tuple[Reader, int, Space, Goal]:
-        """Where its trials are read, and what they are judged by."""
+        """Reader, row, space and goal of the round."""
         return self.context.reader, self._stored.pk, self.space, self.goal
 
     @property
     def _judged_alike(self) -> list[tuple[StoredNode, Goal]]:
-        """This round and those it came from that are judged by the same, oldest first."""
+        """The comparable rounds on the path, oldest first."""
         rounds = map(self._other, [node.id for node in self.path])
         return [(r._stored, r.goal) for r in rounds if r._judged_by == self._judged_by]
 
     @property
     def _large(self) -> bool:
-        """Whether it has so many trials that looking at it must not read them all."""
+        """Whether the round has too many trials to read them for a summary."""
         return sum(self.context.counts.get(self._stored.pk, {}).values()) > LARGE
 
     def _records(self, *, replicates: bool = False) -> Records:
@@ -275,7 +275,7 @@ class RoundRecord(Shown):
         return self.context.reader.records([pk], curves=curves, replicates=replicates)
 
     def _tables(self) -> Iterator[pd.DataFrame]:
-        """:attr:`trials` in parts, so that nobody has to hold all of it."""
+        """Parts of :attr:`trials`, to limit memory."""
         pk, metric, reader = self._stored.pk, self._metric, self.context.reader
         return tables(self.space, lambda: reader.record_blocks(pk, metric.curves), metric)
 
@@ -291,14 +291,14 @@ class RoundRecord(Shown):
 
     @property
     def _led_by(self) -> tuple[Decision, ...]:
-        """The decisions that led to this round, from the first one of its branch on."""
+        """Decisions on the path to the round, oldest first."""
         parent = self.parent
         if parent is None:
             return ()
         return (*parent._led_by, *[d for d in parent.decisions if d.child == self.id][-1:])
 
     def _best_before(self) -> float:
-        """Best value of the rounds that this one came from; NaN without one that is judged by the same."""
+        """Best value of comparable ancestors; NaN without any."""
         values = []
         above = self.parent
         while above is not None:
@@ -309,7 +309,7 @@ class RoundRecord(Shown):
 
     @property
     def _proposals(self) -> list[Proposal]:
-        """What was proposed on it and kept, the last one at the end."""
+        """Stored proposals, the latest last."""
         kept = self.context.reader.proposals(self._stored.pk).values()
         return [Proposal.from_json(json.loads(content)) for content in kept]
 

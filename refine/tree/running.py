@@ -1,4 +1,4 @@
-"""Running a round, and running its trials again: what ``round.run()`` and its like do."""
+"""Runs a round, and repeats trials: ``round.run()`` and related calls."""
 
 from __future__ import annotations
 

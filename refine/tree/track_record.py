@@ -1,4 +1,4 @@
-"""What the children of decisions showed, read from the store for the calibration."""
+"""Outcomes of decisions, read from the store for the calibration."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def calibration(self: TreeRecord) -> Calibration:
-    """What proposals forecast, what their children showed, and which narrowings were refuted.
+    """Forecasts of proposals, results of their children, and refuted narrowings.
 
     One entry per decision that led to a child, and one per suggestion, accepted or not. The space-filling
     trials that were planned at the decision count for its forecast; what was added to the child later does
@@ -65,7 +65,7 @@ def entries_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
 
 
 def suggestions_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
-    """One entry of the calibration per suggestion, whether or not anybody took it over."""
+    """One entry of the calibration per suggestion, adopted or not."""
     index = _RoundIndex(rounds)
     entries = []
     for parent in rounds:
@@ -110,11 +110,11 @@ class _RoundIndex:
         return self._values.of(round_.context.reader, round_._stored.pk, round_.goal)
 
     def alike(self, round_: RoundRecord) -> list[RoundRecord]:
-        """Rounds over the same parameters as one, judged as that is, itself among them."""
+        """Comparable rounds over equal parameters, the round included."""
         return self._alike[self._key(round_)]
 
     def from_on(self, round_: RoundRecord) -> list[RoundRecord]:
-        """The same without the rounds that are older than it."""
+        """Comparable rounds that are not older than the round."""
         return [r for r in self.alike(round_) if r._stored.order >= round_._stored.order]
 
     def ranked(self, round_: RoundRecord) -> BestFirstTrials:
@@ -134,7 +134,7 @@ def comparison_of(
     decision: Decision,
     since: float = -math.inf,
 ) -> DecisionComparison:
-    """What was proposed beside what was decided, on all trials of the tree over the same parameters.
+    """Comparison of a proposal with the decision, on all trials over equal parameters.
 
     Trials of ``later`` rounds count that ended after ``since``, in seconds since 1970.
     """
@@ -160,7 +160,7 @@ def _value(best: tuple[float, pd.DataFrame] | None) -> float:
 def _later(
     every: _RoundIndex, rounds: Sequence[RoundRecord], proposal: Proposal, decided: Space, since: float
 ) -> int:
-    """How many finished trials of later rounds lie in exactly one of what was proposed and decided."""
+    """Number of finished later trials in exactly one of the proposed and decided spaces."""
     count = 0
     for later in rounds:
         value = every.values_of(later)
@@ -178,7 +178,7 @@ def _later(
 
 
 def seen(child: RoundRecord, decision: Decision, values: MetricCache) -> ChildOutcome:
-    """What a child showed of what was planned at a decision; what was added to it later is left out."""
+    """Results of a child as planned at the decision, without later extensions."""
     stored = child._stored
     beside, n = child.context.reader.beside(stored.pk), stored.n if decision.n is None else decision.n
     planned = n - stored.off_design(beside, n)
@@ -204,7 +204,7 @@ def seen(child: RoundRecord, decision: Decision, values: MetricCache) -> ChildOu
 
 
 def _judged(child: RoundRecord, frame: pd.DataFrame) -> pd.DataFrame:
-    """A table in which trials that can't be called best have no value, as failed ones."""
+    """A table without the values of trials that cannot be best."""
     if frame.empty:
         return frame
     barred = barred_rows(frame, child.space, child.node.allow_degenerate)

@@ -1,4 +1,4 @@
-"""The rounds of a tree by their names: what a tree is, before all of its verbs."""
+"""The rounds of a tree by name."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from refine.utils.display import Shown, line
 
 
 class TreeRecord(Shown):
-    """All rounds of one question: :class:`refine.Tree` is one, with all its verbs."""
+    """All rounds of one question; :class:`refine.Tree` adds the methods that change the tree."""
 
     _context: Context
 
     @property
     def name(self) -> str:
-        """Name of the question."""
+        """Name of the tree."""
         return self._context.name
 
     @property

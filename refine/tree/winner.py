@@ -1,4 +1,4 @@
-"""Which configuration to hand over, of a round or of a tree, read from the store."""
+"""The winner of a round or a tree, read from the store."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def recommend(self: RoundRecord) -> Winner | None:
 
 
 def winner_of(reader: Reader, rounds: Goals, of: str, only: str | None = None) -> Winner | None:
-    """The configuration to hand over; ``None`` where no trial may be called best."""
+    """The winner; ``None`` if no trial may be best."""
     trials = ran(reader, rounds)
     field = field_in(reader, rounds, trials, only)
     if field is None:

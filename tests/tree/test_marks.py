@@ -86,7 +86,7 @@ def test_counts_and_the_best_of_a_large_round_follow_what_is_excluded(tree, monk
     found = grown(tree)
     monkeypatch.setattr("refine.tree.round_record.LARGE", 10)
     first = found.best
-    assert "40/40" in str(tree)
+    assert "40 of 40 trials" in str(tree)
     found.exclude([first.name], "a wrong unit")
     second = found.best
     assert second.name == found.trials["value"].idxmax() != first.name

@@ -95,7 +95,7 @@ def with_index(frame: pd.DataFrame, wanted: Collection[str] | None) -> pd.DataFr
 
 
 def _tells_rows_apart(column: pd.Series) -> bool:
-    """Whether a column counts or names rows: all texts or whole numbers of it differ."""
+    """Whether a column only numbers or names the rows."""
     import pandas as pd
 
     if not column.is_unique:
@@ -139,7 +139,7 @@ def _is_result(title: str, column: pd.Series) -> bool:
 
 
 def roles_said(columns: Columns, value: str) -> str:
-    """A sentence on which columns were taken as what; empty if all of them are parameters."""
+    """A sentence on the roles of the columns; empty if only parameters remain."""
     if not columns.results and not columns.left_out:
         return ""
     said = f"{join(columns.parameters)} {'are' if len(columns.parameters) > 1 else 'is'} taken as parameters"
@@ -156,7 +156,7 @@ def roles_said(columns: Columns, value: str) -> str:
 
 
 def without_empty_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """The rows of a table that hold something, and a phrase on the others."""
+    """Rows of a table that are not empty, and a phrase on the empty ones."""
     empty = (frame.isna() | frame.map(lambda cell: isinstance(cell, str) and not cell.strip())).all(axis=1)
     if not empty.any():
         return frame, ""

@@ -143,7 +143,7 @@ def runs_of(
 
 
 def _are_names(parameters: object) -> bool:
-    """Whether an argument is a list of names of columns; :func:`_parameter_names` refuses anything else."""
+    """Whether an argument is a list of names; :func:`_parameter_names` refuses other values."""
     if isinstance(parameters, str) or not isinstance(parameters, Iterable):
         return False
     return all(isinstance(name, str) for name in parameters)
@@ -212,7 +212,10 @@ def _without_placeholders(
     failed = np.isin(values, odd) & complete
     if not failed.any():
         return values, list(states), []
-    said = f"{plural(int(failed.sum()), 'row')} with {value} {numbers_said(odd.tolist())}, far from all others, count as failed"
+    said = (
+        f"{plural(int(failed.sum()), 'row')} with {value} {numbers_said(odd.tolist())}, far from all "
+        "others, count as failed"
+    )
     new_states = ["failed" if gone else state for gone, state in zip(failed, states, strict=True)]
     return np.where(failed, math.nan, values), new_states, [said]
 
@@ -307,13 +310,13 @@ def _parquet(path: Any) -> pd.DataFrame:
 
 
 def _values_of(space: Space, frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The frozen values of every row, without those that it has not."""
+    """Frozen values per row, without missing ones."""
     columns = {n: frozen_column(n, p, frame[n]) for n, p in space.items()}
     return [{n: v[0] for n, c in columns.items() if (v := c[i]) is not None} for i in range(len(frame))]
 
 
 def frozen_column(name: str, parameter: Parameter, column: pd.Series) -> list[tuple[Any] | None]:
-    """Frozen values of a column in a 1-tuple each, ``None`` where a run had no such parameter."""
+    """Frozen values of a column as 1-tuples; ``None`` for runs without the parameter."""
     import pandas as pd
 
     absent = column.isna().to_numpy()
@@ -398,7 +401,7 @@ def _floats(frame: pd.DataFrame, name: str) -> Floats:
 
 
 def _numbers(frame: pd.DataFrame, name: str, default: float) -> Floats:
-    """A column of numbers, with a default where it has none."""
+    """A column of numbers, with a default for missing ones."""
     if name not in frame:
         return np.full(len(frame), float(default))
     numbers = _floats(frame, name)

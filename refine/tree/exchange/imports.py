@@ -266,7 +266,7 @@ def _add(
 
 
 def _warn_of_changes(said: FinishedRuns, copies: int) -> None:
-    """Warns once of everything that an import left out or took for something else."""
+    """Warns once of left out and corrected rows, columns and cells of an import."""
     sentences = list(said.said)
     if copies:
         sentences.append(

@@ -195,7 +195,7 @@ def _state(state: str, value: float | None) -> tuple[str, float | None]:
 
 
 def _axis(parameter: Parameter, seen: list[Any]) -> tuple[Any, Mapping[str, Any]]:
-    """A distribution that holds all values seen, and how those are written that Optuna can't hold."""
+    """A distribution of all values, and texts for values that Optuna cannot hold."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     numbers = [v for v in seen if isinstance(v, int | float) and not isinstance(v, bool)]

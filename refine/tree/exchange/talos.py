@@ -52,7 +52,10 @@ def read_run(
         metric, origin = str(value or goal["metric"]), "imported" if even else "adaptive"
         runs = [_run(record, metric, origin) for record in records]
         version, data = about["environment"]["packages"]["talos"], digest(about["identity"]["data"])
-        came = f"Talos {version}, {about['experiment_name']}, identity {about['identity_hash'][:12]}, data {data}"
+        came = (
+            f"Talos {version}, {about['experiment_name']}, identity {about['identity_hash'][:12]}, "
+            f"data {data}"
+        )
         had = {name: [run.had[name] for run in runs] for name in about["params"]}
     except RefineError:
         raise
@@ -122,7 +125,7 @@ def to_talos(self: RoundRecord, folder: str | Path) -> Path:
 
 
 def _steps(name: str, old: Parameter, new: Parameter) -> list[dict[str, Any]]:
-    """What makes a parameter of Talos the new one."""
+    """Interventions that turn a parameter of Talos into the new one."""
     if old == new:
         return []
     gone, fresh = (
@@ -138,7 +141,7 @@ def _steps(name: str, old: Parameter, new: Parameter) -> list[dict[str, Any]]:
 
 
 def _parameter(domain: Any, ran: list[Any]) -> Parameter:
-    """The parameter of a domain; with what ran outside it, as injected values do, what holds all of them."""
+    """The parameter of a domain, extended to values that ran outside."""
     import pandas as pd
 
     found = parse_talos(domain)
@@ -147,7 +150,7 @@ def _parameter(domain: Any, ran: list[Any]) -> Parameter:
 
 
 def _plain(data: Any) -> Any:
-    """What Talos wrote, without its types: tuples are tuples, classes and functions their names."""
+    """Values from Talos as plain data; classes and functions become names."""
     if isinstance(data, list):
         return [_plain(v) for v in data]
     if not isinstance(data, Mapping):
