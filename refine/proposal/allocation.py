@@ -92,7 +92,7 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
         feasibility = feasibility.with_more(np.where(np.isfinite(values), values, np.nan), shown)
     titles = (metric_title(other.metric, analysis.space) for other in analysis.others)
     tables = (frame.assign(value=frame[title]) for title in titles)
-    others = tuple(
+    further = tuple(
         learning_from(goal, table, allow_degenerate)
         for goal, table in zip(analysis.others, tables, strict=True)
     )
@@ -102,7 +102,7 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
         y=y,
         failed=_with_more(analysis, ~(good | pruned | infeasible)),
         feasibility=feasibility,
-        others=others,
+        others=further,
     )
 
 
@@ -160,10 +160,10 @@ def batch_rows(
     mixture is our own.
     """
     start = _candidates(analysis, space, n, seed, _CANDIDATES if analysis.others else _STARTS)
-    seen = set(skip)
+    taken_keys = set(skip)
 
     def new(row: Indices) -> bool:
-        return configuration_key(space.frozen(space.at(row))) not in seen
+        return configuration_key(space.frozen(space.at(row))) not in taken_keys
 
     if not len(start[0]):
         return start[0]
@@ -179,7 +179,7 @@ def batch_rows(
         else:
             rows, order = _climbed(ahead, space, start, seed)
         row = next((rows[[i]] for i in order if new(rows[i])), rows[:0])
-        seen.update(configuration_key(space.frozen(space.at(r))) for r in row)
+        taken_keys.update(configuration_key(space.frozen(space.at(r))) for r in row)
         chosen.append(row)
         if number + 1 < n:
             ahead = _expecting(ahead, _positions(analysis, space, row))
@@ -247,16 +247,16 @@ def _candidates(
 
     No cells if the evidence says nothing about them.
     """
-    nothing = np.zeros((0, len(space)), dtype=np.int32), np.zeros((0, len(analysis.parameters)))
+    no_cells = np.zeros((0, len(space)), dtype=np.int32), np.zeros((0, len(analysis.parameters)))
     if n < 1 or not known_enough(analysis):
-        return nothing
+        return no_cells
     rows = space.canonical(np.random.default_rng(seed).integers(0, space.radices, (most, len(space))))
     rows = rows[space.valid(rows)]
     if len(rows) < most // 2:  # constraints leave a small part
         try:
             rows = draw(Uniform(), space, max(1, min(most, feasible(space).low)), seed)
         except DesignError:
-            return nothing
+            return no_cells
     best = _best_trials(analysis, space, seed)
     return _placed(analysis, space, [rows, _neighbours(space, best, seed)])
 
@@ -265,8 +265,8 @@ def _placed(analysis: Analysis, space: Space, parts: list[Indices]) -> tuple[Ind
     """Distinct cells and their positions, without cells whose choice is unknown to the analysis."""
     rows = np.unique(np.concatenate(parts), axis=0)
     positions = _positions(analysis, space, rows)
-    known = np.isfinite(positions).all(axis=1)
-    return rows[known], positions[known]
+    is_known = np.isfinite(positions).all(axis=1)
+    return rows[is_known], positions[is_known]
 
 
 def _best_trials(analysis: Analysis, space: Space, seed: int) -> Indices:
@@ -275,9 +275,9 @@ def _best_trials(analysis: Analysis, space: Space, seed: int) -> Indices:
     rows = np.random.default_rng(seed).integers(0, space.radices, size=(len(best), len(space)))
     for k, e in enumerate(analysis.parameters):
         if e.name in space:
-            at = _extended(analysis, e.name, space[e.name].column(np.arange(space[e.name].size)))
-            if np.isfinite(at).all():
-                rows[:, list(space).index(e.name)] = np.abs(best[:, [k]] - at).argmin(axis=1)
+            level_positions = _extended(analysis, e.name, space[e.name].column(np.arange(space[e.name].size)))
+            if np.isfinite(level_positions).all():
+                rows[:, list(space).index(e.name)] = np.abs(best[:, [k]] - level_positions).argmin(axis=1)
     return rows
 
 
@@ -291,8 +291,8 @@ def _neighbours(space: Space, centres: Indices, seed: int) -> Indices:
         levels = np.tile(np.arange(size), (len(centres), 1))
         if size > _LEVELS:
             near = centres[:, [j]] + np.array([-4, -2, -1, 1, 2, 4])
-            far = rng.integers(0, size, (len(centres), _LEVELS - near.shape[1]))
-            levels = np.clip(np.concatenate([near, far], axis=1), 0, size - 1)
+            distant = rng.integers(0, size, (len(centres), _LEVELS - near.shape[1]))
+            levels = np.clip(np.concatenate([near, distant], axis=1), 0, size - 1)
         rows = np.repeat(centres, levels.shape[1], axis=0)
         rows[:, j] = levels.ravel()
         parts.append(rows)
@@ -324,25 +324,25 @@ def audit_configurations(
         return []
 
     def cells() -> Iterator[Indices]:
-        looked = 0
+        examined = 0
         for block in Uniform().blocks(outer, seed):
-            rows, looked = block[outer.valid(block)], looked + len(block)
+            rows, examined = block[outer.valid(block)], examined + len(block)
             yield from rows[_outside(outer, inner, rows)]
-            if looked >= 1_000_000:
+            if examined >= 1_000_000:
                 return
 
-    fresh = (c for c in map(outer.at, cells()) if configuration_key(outer.frozen(c)) not in skip)
-    return list(islice(fresh, n))
+    not_run = (c for c in map(outer.at, cells()) if configuration_key(outer.frozen(c)) not in skip)
+    return list(islice(not_run, n))
 
 
 def _outside(outer: Space, inner: Space, rows: Indices) -> Bools:
     """(c,) mask of the cells outside a second space."""
-    columns, there = outer.columns(rows), outer.active(rows) if outer.conditions else {}
+    columns, active = outer.columns(rows), outer.active(rows) if outer.conditions else {}
     inside = np.ones(len(rows), dtype=np.bool_)
     for name in outer:
         if name in inner:
             within = inner[name].contains(columns[name])
-            inside &= within | ~there[name] if name in there else within
+            inside &= within | ~active[name] if name in active else within
     return np.asarray(~inside)
 
 
@@ -369,15 +369,15 @@ def probe_configurations(
     excess = posterior.value(reached) - posterior.value(posterior.scores[:, len(rows) :].max(axis=1))
     better = np.flatnonzero(excess > 0)
     wait = np.random.default_rng(seed).exponential(size=len(better)) / excess[better]
-    found: dict[str, dict[str, Any]] = {}
+    probes: dict[str, dict[str, Any]] = {}
     for cell in best[better[np.argsort(wait)]]:
         configuration = outer.at(rows[cell])
         key = configuration_key(outer.frozen(configuration))
         if key not in skip:
-            found[key] = configuration
-        if len(found) == n:
+            probes[key] = configuration
+        if len(probes) == n:
             break
-    return list(found.values())
+    return list(probes.values())
 
 
 def _frame_positions(analysis: Analysis, frame: pd.DataFrame) -> Floats:
@@ -388,8 +388,8 @@ def _frame_positions(analysis: Analysis, frame: pd.DataFrame) -> Floats:
     positions = np.zeros((len(frame), len(analysis.parameters)))
     for j, e in enumerate(analysis.parameters):
         if e.name in frame:
-            has = frame[e.name].notna().to_numpy()
-            positions[has, j] = _extended(analysis, e.name, frame[e.name].to_numpy()[has])
+            present = frame[e.name].notna().to_numpy()
+            positions[present, j] = _extended(analysis, e.name, frame[e.name].to_numpy()[present])
     return positions
 
 

@@ -83,13 +83,13 @@ def offers(analysis: Analysis, surrogate: Surrogate, epsilon: float, risk: float
 
 def _cheapest(e: ParameterEvidence) -> tuple[int | None, float]:
     """The level with the fastest trials, and the saved share of the median time."""
-    known = [
+    timed_levels = [
         (v.seconds, i) for i, v in enumerate(e.levels) if v.n >= _LEAST_TRIALS and math.isfinite(v.seconds)
     ]
-    if len(known) < 2:
+    if len(timed_levels) < 2:
         return None, 0.0
-    typical = float(np.median([s for s, _ in known]))
-    seconds, level = min(known)
+    typical = float(np.median([s for s, _ in timed_levels]))
+    seconds, level = min(timed_levels)
     return level, 1 - seconds / typical if typical > 0 else 0.0
 
 
@@ -117,10 +117,10 @@ def left_to_run(analysis: Analysis, space: Space) -> int:
     for j, e in enumerate(analysis.parameters):
         if e.name not in space:
             return exist
-        stay = level_positions(e.parameter)[space[e.name].contains(level_values(e.parameter))]
+        kept_positions = level_positions(e.parameter)[space[e.name].contains(level_values(e.parameter))]
         unread = np.isnan(X[:, j])
-        seen, level = np.unique(analysis.X[:, j], return_inverse=True)
-        inside = np.asarray((np.abs(seen[:, None] - stay) < 1e-9).any(axis=1))
+        positions, level = np.unique(analysis.X[:, j], return_inverse=True)
+        inside = np.asarray((np.abs(positions[:, None] - kept_positions) < 1e-9).any(axis=1))
         ran &= unread | inside[level]
     done = int(np.unique(row_codes(np.nan_to_num(X[ran], nan=-1.0))).size)
     return max(0, different(space, analysis.parameters, exist) - done)
@@ -134,13 +134,13 @@ def advice(analysis: Analysis, space: Space, left: int) -> Advice:
     reads = {name: share for name, share in reads.items() if 0 < share < 1}
     rarest = min(reads, key=reads.__getitem__, default=None)
     judge = math.ceil(needed / GOOD / (1 if rarest is None else reads[rarest]))
-    wanted = math.ceil(max(hit, judge) / (1 - _AUDIT) / 10) * 10
-    n = min(wanted, left)
+    advised = math.ceil(max(hit, judge) / (1 - _AUDIT) / 10) * 10
+    n = min(advised, left)
     seconds = n * trial_seconds(analysis, space)
     counts = {"hit": hit, "hit_share": _HIT, "probability": _SURE, "judge": judge, "needed": needed}
     parameters = len(analysis.parameters) - len(unread_in(space, analysis.parameters))
     read = {"rarest": rarest, "read": None if rarest is None else reads[rarest]}
-    sizes = {"wanted": wanted, "n": n, "left": left, "size": space.size}
+    sizes = {"wanted": advised, "n": n, "left": left, "size": space.size}
     reason = Reason("size", {**counts, "parameters": parameters, **read, **sizes})
     return Advice(n, hit, judge, seconds, reason)
 
@@ -149,5 +149,9 @@ def _read_in(analysis: Analysis, e: ParameterEvidence, space: Space) -> float:
     """Expected share of a space's trials that read a parameter; 0 if the parameter does not vary there."""
     if e.name not in space or space[e.name].fixed:
         return 0.0
-    now, then = (read_share(e, analysis.parameters, each) for each in (analysis.space, space))
-    return 1.0 if then == 1 and e.condition is not None else min(1.0, e.read * then / now)
+    share_before, share_after = (
+        read_share(e, analysis.parameters, searched) for searched in (analysis.space, space)
+    )
+    return (
+        1.0 if share_after == 1 and e.condition is not None else min(1.0, e.read * share_after / share_before)
+    )

@@ -71,7 +71,7 @@ class Change:
         """
         if math.isnan(self.risk):
             return "open"
-        return next((word for word, most in SURE.items() if self.risk <= most), "open")
+        return next((word for word, max_risk in SURE.items() if self.risk <= max_risk), "open")
 
 
 def without_unread(analysis: Analysis, changes: Sequence[Change], space: Space) -> tuple[Change, ...]:
@@ -121,33 +121,35 @@ def reopened(
     best = analysis.outside.iloc[int(values.argmax())]
     by_name = {change.name: change for change in changes}
     for name, parameter in analysis.space.items():
-        now = by_name[name].new if name in by_name else parameter
-        there = bool(now.contains([best[name]])[0])
-        if name not in outer or (there and parameter.contains([best[name]])[0]):
+        proposed = by_name[name].new if name in by_name else parameter
+        contains_best = bool(proposed.contains([best[name]])[0])
+        if name not in outer or (contains_best and parameter.contains([best[name]])[0]):
             continue
         # What is widened so far already is refuted all the same, and that is the better reason.
-        new = now if there else _let_in(now, outer[name], best[name])
+        new = proposed if contains_best else _let_in(proposed, outer[name], best[name])
         measured = {"reached": analysis.sign * float(values.max()), "inside": analysis.sign * inside}
-        at = {"parameter": name, "value": label(best[name]), **measured, "epsilon": epsilon}
+        values_of_reason = {"parameter": name, "value": label(best[name]), **measured, "epsilon": epsilon}
         q = by_name[name].q if name in by_name else np.nan
-        kept = parameter.volume_kept(new)
-        by_name[name] = Change(name, "reopen", parameter, new, kept, float(q), (Reason("refuted", at),))
+        volume_kept = parameter.volume_kept(new)
+        by_name[name] = Change(
+            name, "reopen", parameter, new, volume_kept, float(q), (Reason("refuted", values_of_reason),)
+        )
     return tuple(by_name[name] for name in analysis.space if name in by_name)
 
 
 def _let_in(now: Parameter, outer: Parameter, value: Any) -> Parameter:
     """``now`` with a level of ``outer`` added: ``value``."""
     if isinstance(now, Range) and isinstance(outer, Range):
-        at = float(value)
-        levels = [at, *now.grid] if at < now.low else [*now.grid, at]
+        number = float(value)
+        levels = [number, *now.grid] if number < now.low else [*now.grid, number]
         gap = abs(float(now.scale(levels[1])) - float(now.scale(levels[0])))
-        if at > now.high:
+        if number > now.high:
             gap = abs(float(now.scale(levels[-1])) - float(now.scale(levels[-2])))
         span = float(outer.scale(outer.high)) - float(outer.scale(outer.low))
         parts = max(1, round(gap / (span / (outer.size - 1))))
         # The new gap gets the outer space's spacing; the levels there are stay.
-        edge = refined(now, levels[:2], parts) if at < now.low else refined(now, levels[-2:], parts)
-        grid = [*edge.grid, *now.grid[1:]] if at < now.low else [*now.grid[:-1], *edge.grid]
+        edge = refined(now, levels[:2], parts) if number < now.low else refined(now, levels[-2:], parts)
+        grid = [*edge.grid, *now.grid[1:]] if number < now.low else [*now.grid[:-1], *edge.grid]
         return now.with_levels(grid)
     level = outer.grid[int(np.argmax(outer.column(np.arange(outer.size)) == value))]
     if not isinstance(outer, Categorical):
@@ -201,9 +203,9 @@ def beyond(
     """
     old = e.parameter
     assert isinstance(old, Range)
-    why = {edge.side: piled_up(e, edge, q) for edge, q in e.piled_up}
+    reason_of_end = {edge.side: piled_up(e, edge, q) for edge, q in e.piled_up}
     side = _improves_towards(analysis, e)
-    if side and side not in why and optima is not None and side in _ends_with_the_best(e):
+    if side and side not in reason_of_end and optima is not None and side in _ends_with_the_best(e):
         at_end = stats.Axis(level_positions(old)).index(optima) == (old.size - 1 if side == "high" else 0)
         share = float(at_end.mean())
         if share >= NEAR:
@@ -212,9 +214,9 @@ def beyond(
         if share >= BEYOND or (onto and share >= NEAR):
             level = e.levels[-1 if side == "high" else 0].label
             values = {"parameter": e.name, "metric": analysis.metric, "side": side, "level": level, "q": e.q}
-            why[side] = Reason("improves_to_end", values)
+            reason_of_end[side] = Reason("improves_to_end", values)
     reasons: list[Reason] = []
-    for end, reason in why.items():
+    for end, reason in reason_of_end.items():
         if (new.high < old.high) if end == "high" else (new.low > old.low):
             continue  # that end is dropped
         if first is not analysis and not _useful(first, e.name, end):
@@ -236,13 +238,13 @@ def _ends_with_the_best(e: ParameterEvidence) -> set[str]:
 
 def _opened(name: str, old: Range, wider: Range, side: str) -> Reason:
     """The passed end of a continued range and its new end; no trial was run beyond the passed end."""
-    end, to = (old.high, wider.high) if side == "high" else (old.low, wider.low)
-    return Reason("opened", {"parameter": name, "side": side, "end": label(end), "to": label(to)})
+    end, new_end = (old.high, wider.high) if side == "high" else (old.low, wider.low)
+    return Reason("opened", {"parameter": name, "side": side, "end": label(end), "to": label(new_end)})
 
 
 def _useful(first: Analysis, name: str, side: str) -> bool:
     """Whether points of the front nearest to an end are no worse than the median trial in the first goal."""
-    goals = [Goal(each.metric, each.direction) for each in (first, *first.others)]
+    goals = [Goal(goal_analysis.metric, goal_analysis.direction) for goal_analysis in (first, *first.others)]
     front = front_rows(first.table, goals, first.space).dropna(subset=[name])
     if front.empty:
         return True
@@ -274,9 +276,9 @@ def _limited(name: str, old: Range, wider: Range | None, side: str) -> list[Reas
     if limit is None:
         return []
     if wider is not None:
-        edge, far = (old.high, wider.high) if side == "high" else (old.low, wider.low)
-        near = not limit.closed and abs(far - limit.at) < 0.5 * abs(limit.at - edge)
-        if far != limit.at and not near:
+        edge, new_end = (old.high, wider.high) if side == "high" else (old.low, wider.low)
+        near = not limit.closed and abs(new_end - limit.at) < 0.5 * abs(limit.at - edge)
+        if new_end != limit.at and not near:
             return []
     values = {"parameter": name, "side": side, "limit": label(float(limit.at)), "why": limit.why}
     return [Reason("limited", {**values, "widened": wider is not None})]
@@ -316,15 +318,15 @@ def reasons_of(
     finding = analysis.findings[evidence.name]
     effects = finding.of(*_EFFECTS, *_FAILS)
     earlier = [Reason("seen_earlier", {"parameter": evidence.name})] if seen_earlier and not effects else []
-    stays = _kept_anyway(evidence, untried, levels)
+    kept_anyway = _kept_anyway(evidence, untried, levels)
     if kind == "keep":
         if not analysis.tested and evidence.read != 0:
-            return (Reason("all_plausible"), *stays)
+            return (Reason("all_plausible"), *kept_anyway)
         if not effects and not earlier:
             return finding.of(*_QUIET)
-        return (*effects, *earlier, *ends, Reason("all_plausible"), *stays)
+        return (*effects, *earlier, *ends, Reason("all_plausible"), *kept_anyway)
     reasons = [*finding.of(*_EFFECTS, "read_in", *_FAILS), *earlier, *ends]
-    return (*reasons, *_contrast(evidence, new, analysis.tested), *stays)
+    return (*reasons, *_contrast(evidence, new, analysis.tested), *kept_anyway)
 
 
 def _kept_anyway(e: ParameterEvidence, untried: Bools | None, levels: KeptLevels | None) -> list[Reason]:
@@ -335,8 +337,8 @@ def _kept_anyway(e: ParameterEvidence, untried: Bools | None, levels: KeptLevels
         reasons.append(Reason("not_tried", {"parameter": e.name, "levels": labels}))
     if levels is not None and levels.tied.any():
         tied = [level.label for level, is_tied in zip(e.levels, levels.tied, strict=True) if is_tied]
-        others = [level.label for level, in_box in zip(e.levels, levels.in_box, strict=True) if in_box]
-        reasons.append(Reason("as_good", {"parameter": e.name, "levels": tied, "others": others}))
+        in_box_labels = [level.label for level, in_box in zip(e.levels, levels.in_box, strict=True) if in_box]
+        reasons.append(Reason("as_good", {"parameter": e.name, "levels": tied, "others": in_box_labels}))
     return reasons
 
 
@@ -346,24 +348,26 @@ def _contrast(e: ParameterEvidence, new: Parameter, tested: bool) -> list[Reason
     Empty if nothing is dropped.
     """
     inside = [bool(new.contains([v])[0]) for v in e.parameter.grid]
-    stay = [v for v, i in zip(e.levels, inside, strict=True) if i]
+    kept_levels = [v for v, i in zip(e.levels, inside, strict=True) if i]
     go = [v for v, i in zip(e.levels, inside, strict=True) if not i]
-    if not stay or not go:
+    if not kept_levels or not go:
         return []
-    left = [v.label for v in go]
+    dropped_labels = [v.label for v in go]
     if tested and not any(v.n for v in go):
         no_value = bool(e.apart or any(v.bad == v.bad for v in go))  # also true where some were left out
-        return [Reason("untried", {"go": left, "no_value": no_value})]
-    here, there = mean_ratio(stay), mean_ratio(go)
-    what = {
+        return [Reason("untried", {"go": dropped_labels, "no_value": no_value})]
+    kept_ratio, dropped_ratio = mean_ratio(kept_levels), mean_ratio(go)
+    shown = {
         "bounds": [new.low, new.high] if isinstance(new, Range) else None,
-        "stay": [v.label for v in stay],
-        "go": left,
+        "stay": [v.label for v in kept_levels],
+        "go": dropped_labels,
     }
     if not tested:
-        return [Reason("model_alone", what)]
-    counts = {"n_here": sum(v.n for v in stay), "n_there": sum(v.n for v in go)}
-    values = {"share": GOOD, **what, "here": here, "there": there, **counts}
+        return [Reason("model_alone", shown)]
+    counts = {"n_here": sum(v.n for v in kept_levels), "n_there": sum(v.n for v in go)}
+    values = {"share": GOOD, **shown, "here": kept_ratio, "there": dropped_ratio, **counts}
     # Ratios are stated with two digits: what these don't tell apart is no contrast.
-    level = here <= there or f"{here:.2g}" == f"{there:.2g}" or here < HARDLY
+    level = (
+        kept_ratio <= dropped_ratio or f"{kept_ratio:.2g}" == f"{dropped_ratio:.2g}" or kept_ratio < HARDLY
+    )
     return [Reason("model_only" if level else "contrast", values)]

@@ -48,9 +48,9 @@ def forecast(
     if cells is None:
         return None
     cardinalities = cardinalities_of(analysis)
-    left = stats.left_over(analysis.X, analysis.y, cardinalities)
+    residuals = stats.left_over(analysis.X, analysis.y, cardinalities)
     posterior = posterior_of(analysis, cells.positions)
-    simulated = stats.ChildForecast(seed=seed)(posterior, left, int(n), all_cells=cells.all_there_are)
+    simulated = stats.ChildForecast(seed=seed)(posterior, residuals, int(n), all_cells=cells.all_there_are)
     quantiles = np.array([simulated.median, simulated.best])
     if analysis.sign < 0:
         quantiles = -quantiles[:, ::-1]
@@ -87,8 +87,8 @@ def cells_of(
         return None
     columns = space.columns(rows)
     positions = np.column_stack([_extended(analysis, name, columns[name]) for name in varied])
-    known = np.isfinite(positions).all(axis=1)
-    if 2 * int(known.sum()) < len(rows):
+    is_known = np.isfinite(positions).all(axis=1)
+    if 2 * int(is_known.sum()) < len(rows):
         return None
-    complete = bool(known.all()) and exist.exact and n <= len(rows) < most
-    return Cells(positions[known], complete)
+    complete = bool(is_known.all()) and exist.exact and n <= len(rows) < most
+    return Cells(positions[is_known], complete)

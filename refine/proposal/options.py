@@ -82,11 +82,11 @@ def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = 
     """
     rows: list[Option] = []
     for risk in proposal.risks:
-        made = proposal if risk == proposal.risk else proposal.at(risk)
-        if rows and rows[-1].space == made.space:
+        asked = proposal if risk == proposal.risk else proposal.at(risk)
+        if rows and rows[-1].space == asked.space:
             rows[-1] = replace(rows[-1], up_to=risk)
         else:
-            rows.append(_option(made, analysis, allow_degenerate))
+            rows.append(_option(asked, analysis, allow_degenerate))
     claim = proposal.claim
     return Options(
         tuple(rows), proposal.risk, claim.epsilon, proposal.metric, proposal.subject_to, bool(claim.others)
@@ -96,7 +96,7 @@ def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = 
 def _option(proposal: Proposal, analysis: Analysis, allow_degenerate: bool) -> Option:
     top, top_kept = kept_of_top(analysis, proposal.space, allow_degenerate)
     levels = {c.name: level_values(c.old)[~c.new.contains(level_values(c.old))] for c in proposal.changes}
-    leaves = {name: tuple(map(label, gone)) for name, gone in levels.items() if len(gone)}
+    leaves = {name: tuple(map(label, dropped)) for name, dropped in levels.items() if len(dropped)}
     return Option(
         proposal.risk,
         proposal.risk,

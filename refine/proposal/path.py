@@ -167,8 +167,12 @@ def box_path_of(
     """
     evidence, by_goal = analysis.parameters, (analysis, *analysis.others)
     alpha = ALPHA / len(by_goal)  # every goal is another chance of a false alarm
-    pairs = tuple(dict.fromkeys((p.i, p.j) for each in by_goal for p in each.pairs if p.q <= alpha))
-    effective = {e.name for each in by_goal for e in each.parameters if e.q <= alpha or e.fails}
+    pairs = tuple(
+        dict.fromkeys((p.i, p.j) for goal_analysis in by_goal for p in goal_analysis.pairs if p.q <= alpha)
+    )
+    effective = {
+        e.name for goal_analysis in by_goal for e in goal_analysis.parameters if e.q <= alpha or e.fails
+    }
     alone = frozenset(
         j for j, e in enumerate(evidence) if e.name in effective or e.name in eligible or not analysis.tested
     )
@@ -182,7 +186,9 @@ def box_path_of(
         frozen |= {j for j in range(len(evidence)) if j not in frozen and surrogate.flat(j, epsilon)}
     tried = analysis.read_positions
     goals = zip(by_goal, (surrogate, *surrogate.others), strict=True)
-    best = np.concatenate([goal.read_positions[own.posterior.best_known(1)] for goal, own in goals])
+    best = np.concatenate(
+        [goal.read_positions[goal_surrogate.posterior.best_known(1)] for goal, goal_surrogate in goals]
+    )
     read = reading(evidence, surrogate.candidates)
     walk = stats.RiskPath(most=max(*RISKS, risk), inside=surrogate.fewest)
     while True:

@@ -107,11 +107,11 @@ def _posteriors(
         exact: bool = False,
         prior: tuple[Floats, Floats] | None = None,
         limit: float = np.inf,
-        of: stats.MixedPosterior = objective,
+        model_of: stats.MixedPosterior = objective,
     ) -> stats.Posterior:
         read = None if everywhere[0] is None else everywhere[0][own]
         before = None if prior is None else (prior[0][own], prior[1])
-        posterior = replace(of, seed=of.seed + seed)(
+        posterior = replace(model_of, seed=model_of.seed + seed)(
             analysis.X[own], y[own], positions, sizes, read, everywhere[1], prior=before, exact=exact
         )
         posterior = posterior._replace(known=own[posterior.known])
@@ -130,7 +130,7 @@ def _posteriors(
     if finished.all():
         return posterior, None
     outcome = np.where(finished, 1.0, -1.0)
-    failing = fitted(outcome, _SEED + _FAILING, np.arange(len(finished)), of=_without_power(objective))
+    failing = fitted(outcome, _SEED + _FAILING, np.arange(len(finished)), model_of=_without_power(objective))
     return posterior, _with_known(failing, analysis.X[finished], positions) if exact and drawn else failing
 
 
@@ -155,8 +155,8 @@ def _finished(analysis: Analysis) -> Bools:
 
 def _with_known(failing: stats.Posterior, finished: Floats, positions: Floats) -> stats.Posterior:
     """The posterior of failing, with certainty at cells that are known to finish."""
-    known = {row.tobytes() for row in np.round(finished, 9) + 0.0}
-    ran = np.array([row.tobytes() in known for row in np.round(positions, 9) + 0.0], dtype=np.bool_)
+    finished_rows = {row.tobytes() for row in np.round(finished, 9) + 0.0}
+    ran = np.array([row.tobytes() in finished_rows for row in np.round(positions, 9) + 0.0], dtype=np.bool_)
     scores = failing.scores.copy()
     scores[:, ran] = failing.knots[-1]
     return failing._replace(scores=scores)
@@ -167,11 +167,13 @@ def _prior(analysis: Analysis, positions: Floats) -> tuple[Floats, Floats] | Non
 
     ``None`` without a belief, or if its weight is 0.
     """
-    held = analysis.belief
-    if held is None or held.weight == 0:
+    belief_check = analysis.belief
+    if belief_check is None or belief_check.weight == 0:
         return None
-    of, found = held.source.belief, analysis.parameters
-    at, cells = (held.weight * thoughts_of(of, found, at).sum(axis=1) for at in (analysis.X, positions))
+    belief, evidence = belief_check.source.belief, analysis.parameters
+    at, cells = (
+        belief_check.weight * thoughts_of(belief, evidence, at).sum(axis=1) for at in (analysis.X, positions)
+    )
     return at, cells
 
 
@@ -231,7 +233,7 @@ class Surrogate:
     def goals(self, epsilon: float) -> list[tuple[stats.Posterior, float]]:
         """The posterior and the tolerated loss of each goal; ``epsilon`` belongs to the first."""
         further = zip(self.others, self.epsilons[1:], strict=True)
-        return [(self.posterior, epsilon), *((other.posterior, own) for other, own in further)]
+        return [(self.posterior, epsilon), *((other.posterior, tolerance) for other, tolerance in further)]
 
     def joined(self, others: Sequence[Surrogate], epsilons: Sequence[float]) -> Surrogate:
         """The surrogate of several goals over the same candidates.
@@ -272,8 +274,8 @@ class Surrogate:
         """
         e, good = self.found[j], self.good(epsilon)
         level = level_axis(e.parameter).index(self.candidates[:, j])
-        each = (good[:, level == i] for i in range(e.parameter.size))
-        return np.array([part.any(axis=1).mean() if part.size else math.nan for part in each])
+        by_level = (good[:, level == i] for i in range(e.parameter.size))
+        return np.array([part.any(axis=1).mean() if part.size else math.nan for part in by_level])
 
     def flat(self, j: int, epsilon: float) -> bool:
         """Whether nearly all draws have a value within epsilon of the best at every level of a parameter."""
@@ -322,18 +324,18 @@ class Surrogate:
         axes = [level_axis(e.parameter) for e in self.found]
         cut = [e.name in new and new[e.name] != e.parameter for e in self.found]
         optima = self.optima[lost]
-        apart = np.abs(optima[:, None, cut] - optima[None, :, cut]).max(axis=2, initial=0.0)
-        near = apart <= _REACH
-        there = optima[near[near.sum(axis=1).argmax()]]
+        distance = np.abs(optima[:, None, cut] - optima[None, :, cut]).max(axis=2, initial=0.0)
+        near = distance <= _REACH
+        central = optima[near[near.sum(axis=1).argmax()]]
         region, levels = ~inside, []
         for j, axis in enumerate(axes):
-            at = axis.index(there[:, j])
+            spanned = axis.index(central[:, j])
             mask: Bools = np.full(len(axis.levels), not cut[j], dtype=np.bool_)
-            mask[at if axis.unordered else slice(at.min(), at.max() + 1)] = True
+            mask[spanned if axis.unordered else slice(spanned.min(), spanned.max() + 1)] = True
             region &= mask[axis.index(self.candidates[:, j])]
             levels.append(mask)
         share = float(region.sum() / (~inside).sum())
-        return Region(tuple(levels), len(there) / self.draws, float(lost.mean()), share)
+        return Region(tuple(levels), len(central) / self.draws, float(lost.mean()), share)
 
 
 def surrogate_of(analysis: Analysis) -> Surrogate | None:
@@ -368,8 +370,8 @@ def noise_in_scores(analysis: Analysis, posterior: stats.Posterior, at: float) -
     slope = float(np.diff(posterior.value([at - _NEAR, at + _NEAR]))[0]) / (2 * _NEAR)
     if math.isfinite(analysis.noise.sd) and slope > 0:
         return min(_MOST_NOISE, analysis.noise.sd / slope)
-    left = stats.left_over(analysis.X, analysis.y, cardinalities_of(analysis))
-    return float(np.median(np.abs(left.score - left.expected) * left.share))
+    residuals = stats.left_over(analysis.X, analysis.y, cardinalities_of(analysis))
+    return float(np.median(np.abs(residuals.score - residuals.expected) * residuals.share))
 
 
 def _with_run(analysis: Analysis, rows: Indices) -> Indices:

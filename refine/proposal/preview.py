@@ -83,14 +83,14 @@ class Preview(Shown):
     @property
     def warning(self) -> Reason | None:
         """The loss among the best trials as a reason; ``None`` without a loss."""
-        at = {"metric": self.metric, "best": self.best, "ranks": list(self.lost)}
+        values = {"metric": self.metric, "best": self.best, "ranks": list(self.lost)}
         if self.expected is not None:
-            at |= {name: getattr(self.expected, name) for name in ("low", "high", "inside", "exact")}
+            values |= {name: getattr(self.expected, name) for name in ("low", "high", "inside", "exact")}
         if 1 in self.lost and self.best_kept != self.best:
-            return Reason("best_lost", {**at, "best_kept": self.best_kept, "no_value": self.no_value})
+            return Reason("best_lost", {**values, "best_kept": self.best_kept, "no_value": self.no_value})
         if 1 in self.lost:
-            return Reason("best_outside", at)
-        return Reason("some_outside", at) if self.lost else None
+            return Reason("best_outside", values)
+        return Reason("some_outside", values) if self.lost else None
 
 
 def preview_of(
@@ -141,16 +141,16 @@ def _expected(
         row.tobytes(): float(mean)
         for row, mean in zip(np.round(analysis.X[posterior.known], 9) + 0.0, means, strict=True)
     }
-    at = np.column_stack([e.parameter.unit(ranked[e.name].to_numpy()) for e in analysis.parameters])
-    value = np.asarray([by_row.get(row.tobytes(), math.nan) for row in np.round(at, 9) + 0.0])
+    positions = np.column_stack([e.parameter.unit(ranked[e.name].to_numpy()) for e in analysis.parameters])
+    value = np.asarray([by_row.get(row.tobytes(), math.nan) for row in np.round(positions, 9) + 0.0])
     if analysis.noise.deterministic:
         value = analysis.sign * np.asarray(ranked["value"], dtype=float)
-    there, here = value[:10][~inside[:10]], value[inside]
-    if np.isnan(there).all() or np.isnan(here).all():
+    outside_means, inside_means = value[:10][~inside[:10]], value[inside]
+    if np.isnan(outside_means).all() or np.isnan(inside_means).all():
         return None
-    best, most = float(np.nanmax(here)), float(np.nanmax(there))
-    low, high = sorted((analysis.sign * float(np.nanmin(there)), analysis.sign * most))
-    return Expected(low, high, analysis.sign * best, most - best, analysis.noise.deterministic)
+    best, best_outside = float(np.nanmax(inside_means)), float(np.nanmax(outside_means))
+    low, high = sorted((analysis.sign * float(np.nanmin(outside_means)), analysis.sign * best_outside))
+    return Expected(low, high, analysis.sign * best, best_outside - best, analysis.noise.deterministic)
 
 
 def kept_of_top(analysis: Analysis, space: Space, allow_degenerate: bool = False) -> tuple[int, int]:
@@ -182,9 +182,9 @@ def new_values(old: Space, new: Space, proposed: Space | None = None) -> tuple[R
         if not isinstance(previous, Categorical) or not isinstance(parameter, Categorical):
             continue
         let_in = proposed.get(name) if proposed is not None else None
-        known = {value_key(v) for p in (previous, let_in) if isinstance(p, Categorical) for v in p.grid}
+        known_keys = {value_key(v) for p in (previous, let_in) if isinstance(p, Categorical) for v in p.grid}
         for label, value in zip(parameter.labels, parameter.grid, strict=True):
-            if value_key(value) not in known:
-                meant = closest(label, previous.labels)
-                reasons.append(Reason("new_value", {"parameter": name, "value": label, "meant": meant}))
+            if value_key(value) not in known_keys:
+                similar = closest(label, previous.labels)
+                reasons.append(Reason("new_value", {"parameter": name, "value": label, "meant": similar}))
     return tuple(reasons)

@@ -84,8 +84,8 @@ class Claim:
 
     def given(self, metric: str) -> dict[str, float]:
         """Tolerances that the user set, by metric; ``metric`` is the metric of the first goal."""
-        every = (Tolerance(metric, self.epsilon, self.epsilon_source), *self.others)
-        return {t.metric: t.epsilon for t in every if t.epsilon_source == "given"}
+        tolerances = (Tolerance(metric, self.epsilon, self.epsilon_source), *self.others)
+        return {t.metric: t.epsilon for t in tolerances if t.epsilon_source == "given"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -149,9 +149,9 @@ class Proposal(Shown):
         parameter decided otherwise; changes never grow. Returned unchanged if the proposal was read back from
         a store, or if too few candidates lie inside.
         """
-        others = tuple(c for c in self.changes if c.name not in decided)
+        undecided = tuple(c for c in self.changes if c.name not in decided)
         if self._proposer is None or all(self.space[n] == p for n, p in decided.items()):
-            return others
+            return undecided
         changes, _ = self._proposer.changes(self.risk, decided)
         return tuple(c for c in changes if c.name not in decided)
 
@@ -184,8 +184,8 @@ class Proposal(Shown):
     @property
     def risks(self) -> tuple[float, ...]:
         """Risks listed next to each other: 1, 5, 15 and 30 %, and the risks that were asked for."""
-        asked = self.risk if self._proposer is None else self._proposer.asked_risk
-        return tuple(sorted({*RISKS, self.risk, asked}))
+        asked_risk = self.risk if self._proposer is None else self._proposer.asked_risk
+        return tuple(sorted({*RISKS, self.risk, asked_risk}))
 
     def at(self, risk: float) -> Proposal:
         """The proposal of another risk from the same posterior: 0.01 to 0.3, or the risk first asked for.
@@ -245,13 +245,13 @@ class Proposal(Shown):
             {**numbers(c, "q", "risk"), "reasons": tuple(map(Reason.from_json, c["reasons"]))}
             for c in data["changes"]
         ]
-        others = tuple(Tolerance(*t) for t in data["claim"].get("others", ()))
+        tolerances = tuple(Tolerance(*t) for t in data["claim"].get("others", ()))
         return cls(
             old=old,
             space=space,
             changes=tuple(Change(old=old[c["name"]], new=space[c["name"]], **c) for c in changes),
             volume_kept=data["volume_kept"],
-            claim=Claim(**{**numbers(data["claim"], *_UNKNOWN), "others": others}),
+            claim=Claim(**{**numbers(data["claim"], *_UNKNOWN), "others": tolerances}),
             offers=tuple(Offer(**{**reasoned(o), "value": decode(o["value"])}) for o in data["offers"]),
             advice=None if (a := data["advice"]) is None else Advice(**reasoned(numbers(a, "seconds"))),
             subject_to=tuple(data.get("subject_to", ())),
@@ -329,7 +329,7 @@ class Proposer:
         changes = unchanged
         levels = self._levels(risk, decided)
         if levels is not None and surrogate is not None:
-            changes = tuple(self._change(j, kept) for j, kept in enumerate(levels))
+            changes = tuple(self._change(j, kept_levels) for j, kept_levels in enumerate(levels))
             new = _space_with(analysis.space, changes, decided)
             if not decided and math.isnan(surrogate.probability(new, epsilon)):
                 changes = unchanged  # a risk that cannot be stated is not taken
@@ -350,13 +350,13 @@ class Proposer:
         levels = self.boxes.kept(risk)
         if not decided:
             return levels
-        given = box_path_given(
+        path_given = box_path_given(
             analysis, surrogate, self.claim.epsilon, max(risk, self.max_risk), self.eligible, decided
         )
-        if given is None:
+        if path_given is None:
             return levels
-        both = zip(levels, given.kept(risk), strict=True)
-        return [KeptLevels(a.kept | b.kept, (a.tied | b.tied) & ~(a.in_box | b.in_box)) for a, b in both]
+        pairs = zip(levels, path_given.kept(risk), strict=True)
+        return [KeptLevels(a.kept | b.kept, (a.tied | b.tied) & ~(a.in_box | b.in_box)) for a, b in pairs]
 
     def _change(self, j: int, levels: KeptLevels | None) -> Change:
         """The change of parameter ``j``; its reasons come from the goal on which its effect is clearest."""
@@ -420,8 +420,8 @@ def check_epsilon(epsilon: float | None) -> float | None:
     """``epsilon`` as a float, or ``None``; AnalysisError if it is no tolerable loss."""
     if epsilon is None:
         return None
-    most = sys.float_info.max  # an int may lie beyond every float, and below infinity
-    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 <= epsilon <= most:
+    largest = sys.float_info.max  # an int may lie beyond every float, and below infinity
+    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 <= epsilon <= largest:
         raise AnalysisError(
             f"epsilon must be a number >= 0 in units of the metric, got {epsilon!r}; leave it out to use the "
             "smallest loss that the trials can detect"
@@ -476,13 +476,13 @@ def propose(
         analysis = analysis_of(read_search(analysis))
         calls = (Action("refine.Tree('search').add_search", Symbol("search")),)
     elif hasattr(analysis, "get_trials"):
-        said = read_study(analysis)
-        if said.goals:
+        study = read_study(analysis)
+        if study.goals:
             raise AnalysisError(
-                f"a proposal on a study is about one objective, got {len(said.goals) + 1}; for goals",
+                f"a proposal on a study is about one objective, got {len(study.goals) + 1}; for goals",
                 Action("refine.optuna.review", Symbol("study")),
             )
-        analysis = analysis_of(said)
+        analysis = analysis_of(study)
         calls = (Action("refine.Tree('study').add_study", Symbol("study")),)
     if not isinstance(analysis, Analysis):
         raise AnalysisError(
@@ -491,14 +491,16 @@ def propose(
         )
     first, *further = _tolerances(analysis, epsilon)
     analyses = (analysis, *analysis.others)
-    confirmed = {e.name for each in analyses for e in each.parameters if e.pooled_p <= ALPHA}
+    confirmed = {
+        e.name for goal_analysis in analyses for e in goal_analysis.parameters if e.pooled_p <= ALPHA
+    }
     still_eligible = frozenset(confirmed.intersection(eligible))
     surrogate = surrogate_of(analysis)
-    others = [surrogate_of(other) for other in analysis.others]
-    if surrogate is not None and others:
-        fitted = [other for other in others if other is not None]
+    surrogates = [surrogate_of(other) for other in analysis.others]
+    if surrogate is not None and surrogates:
+        fitted = [other for other in surrogates if other is not None]
         epsilons = [first.epsilon, *(t.epsilon for t in further)]
-        surrogate = surrogate.joined(fitted, epsilons) if len(fitted) == len(others) else None
+        surrogate = surrogate.joined(fitted, epsilons) if len(fitted) == len(surrogates) else None
     boxes = None
     if surrogate is not None:
         boxes = box_path_of(analysis, surrogate, first.epsilon, risk, still_eligible)
@@ -515,7 +517,7 @@ def propose(
         failing_now=math.nan if surrogate is None else surrogate.failing_share(analysis.space),
     )
     further_surrogates = (
-        surrogate.others if surrogate is not None and surrogate.others else [None] * len(others)
+        surrogate.others if surrogate is not None and surrogate.others else [None] * len(surrogates)
     )
     goals = tuple(map(_Goal, analyses, (surrogate, *further_surrogates)))
     proposer = Proposer(goals, boxes, claim, outer, still_eligible, float(risk), calls)
@@ -525,24 +527,28 @@ def propose(
 def _tolerances(analysis: Analysis, epsilon: float | Mapping[str, float] | None) -> list[Tolerance]:
     """The tolerated loss of each goal; AnalysisError for a negative loss, or for a metric that is no goal."""
     by_goal = (analysis, *analysis.others)
-    given = epsilon if isinstance(epsilon, Mapping) else {} if epsilon is None else {analysis.metric: epsilon}
-    names = [each.metric for each in by_goal]
-    for name in given:
+    by_metric = (
+        epsilon if isinstance(epsilon, Mapping) else {} if epsilon is None else {analysis.metric: epsilon}
+    )
+    names = [goal_analysis.metric for goal_analysis in by_goal]
+    for name in by_metric:
         if name not in names:
             raise AnalysisError(
                 f"epsilon: {name!r} is no goal of this round; {did_you_mean(str(name), names)}"
             )
     tolerances = []
-    for each in by_goal:
-        said = check_epsilon(given.get(each.metric))
-        loss, source = each.noise.tolerance(said)
-        tolerances.append(Tolerance(each.metric, float(loss) if math.isfinite(loss) else 0.0, source))
+    for goal_analysis in by_goal:
+        user_epsilon = check_epsilon(by_metric.get(goal_analysis.metric))
+        loss, source = goal_analysis.noise.tolerance(user_epsilon)
+        tolerances.append(
+            Tolerance(goal_analysis.metric, float(loss) if math.isfinite(loss) else 0.0, source)
+        )
     return tolerances
 
 
-def _data_of(found: Offer | Advice, **shown: Any) -> dict[str, Any]:
+def _data_of(record: Offer | Advice, **shown: Any) -> dict[str, Any]:
     """Plain data of an offer or advice; values in ``shown`` replace their fields."""
-    fields = {**vars(found), "reason": found.reason.to_json(), **shown}
+    fields = {**vars(record), "reason": record.reason.to_json(), **shown}
     return {name: plain(value) for name, value in fields.items()}
 
 

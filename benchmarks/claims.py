@@ -1,0 +1,198 @@
+"""Claims on smooth peaks, next to failures, and on equal choices: with and without what was done about each.
+
+    python benchmarks/claims.py --seeds 4
+    python benchmarks/claims.py failures --seeds 20
+
+The parts are `smooth` (random smooth functions of 5, 7 and 9 parameters: draws on ranks alone, and a quarter of the draws on
+values by a power), `failures` (a third of the space fails, or training diverges beyond an edge, next to the best: failures
+counted as the worst value, and learned apart) and `choices` (of three choices two are equal). The truth is known: a claim is
+false if the best inside is worse than the best anywhere by more than epsilon.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from surrogates import Searched, random_function
+from tables import markdown, parser, share
+
+import refine
+import refine.proposal.posterior
+from refine import stats
+from refine.design.space_filling import Sobol, draw
+
+RISKS = (0.05, 0.15)
+TRIALS = 60
+SMOOTH = tuple(f"{dimensions}-{number}" for dimensions in (5, 7, 9) for number in range(2))
+BEFORE, AFTER = "before", "after"
+CLIMBS = 2000  # cells from which the best of a box is searched
+
+
+class Box(NamedTuple):
+    """A box that was proposed, judged by the truth."""
+
+    kind: str  # kind of truth
+    method: str  # `BEFORE` or `AFTER`
+    risk: float  # the risk asked for
+    stated: float  # the stated probability of a loss
+    lost: bool
+    kept: float  # share of the space
+
+
+def smooth(seeds: int) -> Iterator[Box]:
+    """Boxes on random smooth functions."""
+    models = {BEFORE: stats.MixedPosterior(), AFTER: refine.proposal.posterior.CLAIMED}
+    for name in SMOOTH:
+        grid = random_function(name)
+        for seed in range(seeds):
+            rng = np.random.default_rng([seed, len(grid.shape)])
+            rows = draw(Sobol(), grid.space, TRIALS, seed).astype(int)
+            frame = pd.DataFrame(rows, columns=list(grid.levels))
+            frame["value"] = grid.expected(rows) + grid.noise * rng.normal(size=TRIALS)
+            analysis = refine.analyze(grid.space, frame, seed=seed)
+            for method, model in models.items():
+                refine.proposal.posterior.CLAIMED = model
+                proposal = refine.propose(analysis)
+                for risk in RISKS:
+                    asked = proposal.at(risk)
+                    levels = [np.flatnonzero(asked.space[k].contains(v)) for k, v in grid.grids.items()]
+                    loss = grid.best - best_inside(grid, levels)
+                    lost = bool(loss > asked.claim.epsilon)
+                    yield Box("smooth", method, risk, 1 - asked.claim.probability, lost, asked.volume_kept)
+            refine.proposal.posterior.CLAIMED = models[AFTER]
+
+
+def best_inside(grid: Searched, levels: list[np.ndarray]) -> float:
+    """The best mean in a box, by a search that changes one parameter at a time, from the best of some cells."""
+    rng = np.random.default_rng(0)
+    rows = np.stack([rng.choice(own, CLIMBS) for own in levels], axis=1)
+    values, best = grid.expected(rows), -np.inf
+    while values.max() > best:
+        best = float(values.max())
+        rows = rows[np.argsort(-values, kind="stable")[:20]]
+        neighbours = [
+            np.where(np.arange(len(levels)) == j, level, rows)
+            for j, own in enumerate(levels)
+            for level in own
+        ]
+        rows = np.unique(np.concatenate(neighbours), axis=0)
+        values = grid.expected(rows)
+    return best
+
+
+def failures(seeds: int) -> Iterator[Box]:
+    """Boxes of rounds in which trials fail next to the best."""
+    for kind, value in (("product", product), ("cliff", cliff)):
+        for seed in range(seeds):
+            space = refine.Space(dict.fromkeys("abcd", (0.0, 1.0, 9)))
+            yield from enumerated(kind, space, value(seed), seed, lambda a: replace(a, failed=None))
+
+
+def product(seed: int) -> Callable[[pd.DataFrame], np.ndarray]:
+    """A third of the space runs out of memory: the product of two sizes is too large, and larger is better."""
+    bowl = bowl_of(seed)
+
+    def value(frame: pd.DataFrame) -> np.ndarray:
+        size = ((0.2 + frame["a"]) * (0.2 + frame["b"])).to_numpy(float)
+        return np.where(size > 0.64, np.nan, bowl(frame) + 1.5 * size)
+
+    return value
+
+
+def cliff(seed: int) -> Callable[[pd.DataFrame], np.ndarray]:
+    """The value rises with one parameter until trials diverge."""
+    bowl = bowl_of(seed)
+
+    def value(frame: pd.DataFrame) -> np.ndarray:
+        rate = frame["a"].to_numpy(float)
+        return np.where(rate > 0.7, np.nan, bowl(frame) + 2.5 * rate)
+
+    return value
+
+
+def bowl_of(seed: int) -> Callable[[pd.DataFrame], np.ndarray]:
+    """A bowl with a random centre and random weights."""
+    rng = np.random.default_rng(seed)
+    centre, weights = rng.uniform(0.35, 0.9, 4), rng.permutation([3.0, 2.0, 1.0, 0.5])
+    return lambda frame: -((frame[list("abcd")].to_numpy(float) - centre) ** 2 @ weights)
+
+
+def enumerated(
+    kind: str,
+    space: refine.Space,
+    value: Callable[[pd.DataFrame], np.ndarray],
+    seed: int,
+    before: Callable[[refine.Analysis], refine.Analysis],
+) -> Iterator[Box]:
+    """Boxes on a small grid, judged by all of its cells; ``before`` makes an analysis what it was."""
+    cells = np.stack(np.meshgrid(*(np.arange(space[p].size) for p in space), indexing="ij"), axis=-1)
+    everywhere = pd.DataFrame(space.columns(cells.reshape(-1, len(space))))
+    truth = value(everywhere)
+    frame = pd.DataFrame(space.columns(draw(Sobol(), space, TRIALS, seed)))
+    noise = 0.04 * (np.nanmax(truth) - np.nanmedian(truth))
+    frame["value"] = value(frame) + noise * np.random.default_rng(seed).normal(size=TRIALS)
+    frame["state"] = np.where(frame["value"].isna(), "failed", "complete")
+    analysis = refine.analyze(space, frame, seed=seed)
+    for method, evidence in ((BEFORE, before(analysis)), (AFTER, analysis)):
+        proposal = refine.propose(evidence)
+        for risk in RISKS:
+            asked = proposal.at(risk)
+            inside = np.all([asked.space[p].contains(everywhere[p].to_numpy()) for p in space], axis=0)
+            loss = np.nanmax(truth) - np.nanmax(truth[inside], initial=-np.inf)
+            lost = bool(loss > asked.claim.epsilon + 1e-9)
+            yield Box(kind, method, risk, 1 - asked.claim.probability, lost, float(inside.mean()))
+
+
+def claims_table(boxes: list[Box]) -> str:
+    """Stated and true losses, by kind of truth, method and risk."""
+    frame = pd.DataFrame(boxes)
+    rows = []
+    for (kind, risk, method), part in frame.groupby(["kind", "risk", "method"], sort=False):
+        means = (
+            f"{100 * part['stated'].mean():.1f}",
+            share(part["lost"].tolist()),
+            f"{part['kept'].mean():.3f}",
+        )
+        rows.append([f"{kind}, {method}, risk {risk:g}", len(part), *means])
+    return markdown(["truth", "boxes", "stated loss, %", "lost, %", "space kept"], rows)
+
+
+def choices(seeds: int) -> str:
+    """How often one of two equal choices is dropped, by the box alone and by the proposal; the third one is worse."""
+    space = refine.Space(
+        {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "Nadam", "SGD"]}
+    )
+    rows = []
+    for noise in (0.0, 0.02):
+        dropped = {BEFORE: 0, AFTER: 0}
+        for seed in range(3 * seeds):
+            frame = pd.DataFrame(space.columns(draw(Sobol(), space, 2 * TRIALS, seed)))
+            worse = frame["optimizer"] == "SGD"
+            frame["value"] = 1 - 0.02 * (frame["lr"] - 1.4) ** 2 - 0.2 * frame["dropout"] - 0.1 * worse
+            frame["value"] += noise * np.random.default_rng(seed).normal(size=len(frame))
+            proposal = refine.propose(refine.analyze(space, frame, noise=None if noise else "none"))
+            alone = proposal._proposer.boxes.frontier.at(0.05).keep[2]
+            dropped[BEFORE] += not alone[:2].all()
+            dropped[AFTER] += not {"Adam", "Nadam"} <= set(proposal.space["optimizer"].grid)
+        rows.append([f"noise {noise:g}", 3 * seeds, dropped[BEFORE], dropped[AFTER]])
+    return markdown(["two equal choices", "rounds", "one dropped by the box alone", "by the proposal"], rows)
+
+
+PARTS = {
+    "smooth": lambda seeds: claims_table(list(smooth(seeds))),
+    "failures": lambda seeds: claims_table(list(failures(seeds))),
+    "choices": choices,
+}
+
+if __name__ == "__main__":
+    options = parser(__doc__, seeds=4)
+    options.add_argument("parts", nargs="*", help=f"default: all of {', '.join(PARTS)}")
+    a = options.parse_args()
+    warnings.simplefilter("ignore")
+    for part in a.parts or PARTS:
+        print(f"## {part}\n\n{PARTS[part](a.seeds)}\n", flush=True)
