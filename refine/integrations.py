@@ -1,4 +1,4 @@
-"""Callbacks for training loops: report each epoch to the running trial, which may stop. Loads libraries lazily."""
+"""Callbacks for training loops: report each epoch to the running trial, which may stop."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
         self.space, self.n, self.rounds, self.risk, self.random_state = space, n, rounds, risk, random_state
 
     def propose(self, risk: float | None = None) -> Review[Round]:
-        """Proposes a further round, by default at the ``risk`` of the search; the child runs on the data of ``fit``."""
+        """Proposes a further round, by default at the ``risk`` of the search, on the data of ``fit``."""
         return self.tree_.rounds[-1].propose(self.risk if risk is None else risk)
 
     def __getstate__(self) -> dict[str, Any]:

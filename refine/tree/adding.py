@@ -109,7 +109,8 @@ def add_round(
         >>> def train(p):
         ...     return {"loss": p["lr"] * p["units"], "size": p["units"]}
         >>> space = {"units": [8, 16, 32], "lr": refine.Float(1e-4, 0.1, log=True), "epochs": 20}
-        >>> other = tree.add_round(space, train, metric="loss", direction="minimize", subject_to=["size >= 10"], n=30)
+        >>> goal = {"metric": "loss", "direction": "minimize", "subject_to": ["size >= 10"]}
+        >>> other = tree.add_round(space, train, n=30, **goal)
         >>> other.run(progress=False).best_params
         {'epochs': 20, 'lr': 0.0001, 'units': 16}
     """

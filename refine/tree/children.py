@@ -69,7 +69,7 @@ class DecidedRound(RoundRecord):
         pruner: Any = "inherit",
         advised: int | None = None,
     ) -> Self:
-        """Writes the child of a decision, and the decision, in one transaction; a repeated decision writes nothing.
+        """Writes a decision and its child in one transaction; a repeated decision writes nothing.
 
         A decision on a proposal gets a forecast for the space-filling trials of a new child; an existing
         child may have results already. The child skips configurations that ancestors have completed so far.

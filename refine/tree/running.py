@@ -238,7 +238,7 @@ def holdout_opened(
     objective: tuple[Objective | None, str | None],
     options: Resources,
 ) -> HoldoutResult:
-    """Opens the hold-out for the configurations with the hashes from ``choose``, under the lease of the round."""
+    """Opens the hold-out for the hashes from ``choose``, under the lease of the round."""
     chosen = of.context.objective_of(of.node, *objective)
     branch = branch_of(of.node, of.context.nodes)
     return opened(of.context.store, branch[of.id], branch, chosen, of.goal, choose, seeds, who, options)

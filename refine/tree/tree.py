@@ -168,7 +168,8 @@ class Tree(TreeRecord):
         """Everything that happened, oldest first: ``time, event, round, child, author, note``.
 
         Examples:
-            >>> child = root.branch({"lr": (0.5, 1.5, 11), "dropout": 0.0}, n=9, note="no dropout", author="mia")
+            >>> space = {"lr": (0.5, 1.5, 11), "dropout": 0.0}
+            >>> child = root.branch(space, n=9, note="no dropout", author="mia")
             >>> tree.log()[["event", "author", "note"]].iloc[-1].tolist()
             ['branched', 'mia', 'no dropout']
         """

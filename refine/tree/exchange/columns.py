@@ -34,8 +34,9 @@ _STATE_TITLES = ("state", "status")
 # Titles of numbers that a run gave back, in lower case.
 _RESULT = re.compile(
     r"((train|training|val|valid|validation|test|testing|dev|eval|best|final|last|mean|avg|cv|oof)[_/. -]*)*"
-    r"(loss|log_?loss|nll|perplexity|ppl|bp[bcw]|error|error_rate|r?mse|mae|mape|r?msle|deviance|brier|crps|regret|"
-    r"acc|accuracy|balanced_accuracy|auc|roc_auc|auroc|pr_auc|auprc|f1|f1_score|r2|r2_score|m?iou|dice|ndcg|mrr|"
+    r"(loss|log_?loss|nll|perplexity|ppl|bp[bcw]|error|error_rate|r?mse|mae|mape|r?msle|deviance|brier|"
+    r"crps|regret|acc|accuracy|balanced_accuracy|auc|roc_auc|auroc|pr_auc|auprc|f1|f1_score|r2|r2_score|"
+    r"m?iou|dice|ndcg|mrr|"
     r"bleu|rouge|psnr|ssim|fid|score|reward|episode_reward)"
     r"([_/. -]*(mean|std|avg|last|best|final|min|max|\d+))?"
 )
@@ -45,7 +46,8 @@ _SHARE = re.compile(
 )
 _TIME = re.compile(
     r"_?((epoch|train|training|fit|eval|inference|total|wall|clock|elapsed|run|step)[_/. -]*)*"
-    r"(time|runtime|seconds|secs|duration|elapsed|latency|timestamp|walltime)([_/. -]*(s|ms|sec|secs|seconds|total))*"
+    r"(time|runtime|seconds|secs|duration|elapsed|latency|timestamp|walltime)"
+    r"([_/. -]*(s|ms|sec|secs|seconds|total))*"
 )
 _SIZE = re.compile(r"(n|num|total|trainable)_params|param(eter)?_count|g?flops|macs|peak_(gpu_)?memory(_mb)?")
 # Titles that tell runs apart or say when and where they ran.

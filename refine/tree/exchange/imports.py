@@ -179,7 +179,8 @@ def add_search(
     Examples:
         >>> from sklearn.model_selection import GridSearchCV
         >>> from sklearn.tree import DecisionTreeClassifier
-        >>> grid = GridSearchCV(DecisionTreeClassifier(), {"max_depth": [1, 2, 3, 4], "min_samples_leaf": [1, 2, 3]}, cv=2)
+        >>> choices = {"max_depth": [1, 2, 3, 4], "min_samples_leaf": [1, 2, 3]}
+        >>> grid = GridSearchCV(DecisionTreeClassifier(), choices, cv=2)
         >>> searched = tree.add_search(grid.fit([[0], [1], [2], [3]] * 6, [0, 1, 0, 1] * 6))
         >>> searched.n, searched.space["max_depth"].high
         (12, 4)

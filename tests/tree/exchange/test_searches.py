@@ -84,7 +84,7 @@ def test_without_notes_the_values_tell_a_search_from_random_draws(tree, tpe):
     random = tree.add_frame(drawn)
     assert set(random.trials["origin"]) == {"imported"}
     assert codes(random.analyze()) == ["imported"]
-    assert "look drawn at random or on a grid" in str(random)
+    assert "look like a random or grid sample" in str(random)
     known = tree.add_frame(drawn, space_filling=True).analyze()
     assert known.cautions == ()
     assert [e.q for e in known.parameters] == [e.q for e in random.analyze().parameters]
@@ -102,4 +102,4 @@ def test_what_a_person_says_counts_and_is_doubted_where_it_is_clearly_wrong(tree
     analysis = tree.add_study(tpe, space_filling=True).analyze()
     assert analysis.n_space_filling == 60
     assert codes(analysis) == ["uneven"]
-    assert "do not look like it" in sentence(analysis.cautions[0])
+    assert "do not look like one" in sentence(analysis.cautions[0])
