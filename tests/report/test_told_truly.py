@@ -23,7 +23,7 @@ from refine.report.pages.proposal import why
 from refine.report.pages.reasons import noise_text, sentences, short_reason
 from refine.review.calibration import DecisionComparison, SpaceResult
 from refine.review.checks import Checks
-from refine.stats import Resolution
+from refine.stats import NoiseEstimate
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
@@ -230,10 +230,10 @@ def test_a_trend_of_a_minimised_metric_says_whether_it_is_good(direction, way, m
 
 
 def test_noise_from_repeats_counts_degrees_of_freedom():
-    noise = Resolution(0.0059, 0.0, "replicates", 10)
+    noise = NoiseEstimate(0.0059, 0.0, "replicates", 10)
     assert noise_text(noise) == "0.0059 between repeats (standard deviation, 10 degrees of freedom)"
     assert (
-        noise_text(Resolution(0.0, 0.0, "deterministic", 3)) == "none seen: 3 repeats gave identical values"
+        noise_text(NoiseEstimate(0.0, 0.0, "deterministic", 3)) == "none seen: 3 repeats gave identical values"
     )
 
 
