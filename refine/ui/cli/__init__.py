@@ -1,4 +1,4 @@
-"""The command line: thin, over the same calls as in Python."""
+"""The command line, a thin layer over the calls of Python."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["app", "main"]
 
 @app.callback(invoke_without_command=True)
 def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         typer.echo(VERSION)

@@ -1,4 +1,4 @@
-"""Commands that decide: propose to roles, the review page, an assistant; and those that take something out."""
+"""Commands that decide, from propose to roles; the review page; an assistant; commands that remove."""
 
 from __future__ import annotations
 
@@ -51,19 +51,22 @@ EditOption = Annotated[
         "--edit",
         "-e",
         metavar="NAME=VALUE",
-        help="Set a parameter: 'dropout=(0, 0.2)', 'units=[8, 16]', optimizer=Adam. Can be given several times.",
+        help="Set a parameter: 'dropout=(0, 0.2)', 'units=[8, 16]', optimizer=Adam; may be repeated.",
     ),
 ]
-SizeOption = Annotated[int | None, Option("-n", "--n", help="Configurations of the next round.")]
-RiskOption = Annotated[float, Option(help="Accepted probability of losing the best value.")]
+SizeOption = Annotated[
+    int | None,
+    Option("-n", "--n", help="Run this many configurations in the next round; default the advice."),
+]
+RiskOption = Annotated[float, Option(help="Accept this risk of cutting off the best value.")]
 WhichRiskOption = Annotated[
-    float | None, Option("--risk", help="Which of the proposals, by its risk; default the one proposed last.")
+    float | None, Option("--risk", help="Choose the proposal of this risk; default the last one.")
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edits:
-    """What of the last proposal is decided otherwise."""
+    """Edits and rejections of the last proposal."""
 
     edit: EditOption = None
     reject: Annotated[
@@ -72,51 +75,52 @@ class Edits:
             "--reject",
             "-r",
             metavar="NAME",
-            help="Leave a parameter as it is now. Can be given several times.",
+            help="Leave a parameter unchanged; may be repeated.",
         ),
     ] = None
     risk: WhichRiskOption = None
 
     def typed(self, n: int | None) -> str:
-        """The options as they were typed."""
+        """The options as typed."""
         words = [f"--edit {shlex.quote(e)}" for e in self.edit or []]
         words += [f"--reject {shlex.quote(r)}" for r in self.reject or []]
         words += [f"-n {n}"] if n is not None else []
         return " ".join([*words, *([f"--risk {self.risk:g}"] if self.risk is not None else [])])
 
     def review(self, at: Round) -> Review:
-        """The last proposal on a round, with edits and rejections, if the evidence is still the same.
+        """The last proposal on a round, with edits and rejections.
 
         Raises:
-            ReviewError: Nothing of that risk was proposed yet, or trials came since.
+            ReviewError: The round has no proposal of that risk, or its trials changed after the proposal.
         """
         from refine.space.literals import typed_pairs
 
         proposals = at._proposals
         if not proposals:
-            raise ReviewError(
-                f"round {at.id}: nothing was proposed on it yet; look first", Action("round.propose")
-            )
+            raise ReviewError(f"round {at.id} has no proposal yet; make one first", Action("round.propose"))
         meant = [p for p in proposals if self.risk is None or p.risk == self.risk]
         if not meant:
             known = ", ".join(f"{p:g}" for p in sorted({p.risk for p in proposals}))
             raise ReviewError(
-                f"round {at.id}: no proposal of risk {self.risk:g}, there are {known}; make it first",
+                f"round {at.id} has proposals of risk {known}, got {self.risk:g}; make that one first",
                 Action("round.propose", risk=self.risk),
             )
-        review = at.review(meant[-1])  # looking changes nothing: the last proposal stays the last one
+        review = at.review(meant[-1])  # reading keeps the last proposal the last one
         review = review.edit(typed_pairs(self.edit, "--edit")) if self.edit else review
         return review.reject(*self.reject) if self.reject else review
 
 
 @dataclass(frozen=True, kw_only=True)
 class Child(Drawn):
-    """How the next round draws its trials."""
+    """Design and shares of the next round."""
 
     heading = "The next round"
     n: SizeOption = None
     audit: Annotated[
-        float | None, Option(help="Share drawn outside the new space to test the claim; of accept 0.05.")
+        float | None,
+        Option(
+            help="Set the share of trials outside the new space, which test the claim; accept defaults to the advice."
+        ),
     ] = None
     author: AuthorOption = None
 
@@ -128,7 +132,7 @@ def propose(
     risk: RiskOption = 0.05,
     epsilon: EpsilonOption = None,
 ) -> None:
-    """Propose bounds for the next round, and keep the proposal for a decision."""
+    """Propose bounds for the next round, and store the proposal for a decision."""
     with at.round() as found:
         review = found.propose(risk, epsilon)
         if not out.as_json:
@@ -151,11 +155,11 @@ def options(at: AtNewest, out: Output) -> None:
 def rehearse(
     at: AtNewest,
     out: Output,
-    rounds: Annotated[int, Option("--rounds", min=1, max=20, help="How many rounds are planned.")] = 4,
+    rounds: Annotated[int, Option("--rounds", min=1, max=20, help="Plan this many rounds.")] = 4,
     n: SizeOption = None,
-    exploit: Annotated[float, Option(help="Share drawn where the optimum is plausible.")] = 0.5,
+    exploit: Annotated[float, Option(help="Set the share of trials that the model places.")] = 0.5,
 ) -> None:
-    """Print what a plan of rounds would bring, simulated before anything is run, beside others of the same cost."""
+    """Simulate a plan of rounds, and other plans of the same cost, without running a trial."""
     with at.round() as found:
         out.put(found.propose(keep=False).rehearse(rounds, n, exploit=exploit))
 
@@ -167,7 +171,7 @@ def preview(
     edits: Edits,
     n: SizeOption = None,
 ) -> None:
-    """Print what accepting the last proposal would mean, with edits; decides nothing."""
+    """Preview the consequences of accepting the last proposal, with edits. Decides nothing."""
     with at.round() as found:
         review = edits.review(found)
         seen = review.preview(n=n)
@@ -177,13 +181,13 @@ def preview(
 
 @command(DECIDE)
 def accept(at: AtNewest, out: Output, edits: Edits, new: Child) -> None:
-    """Accept the last proposal, with edits and rejections, and make the child round."""
+    """Accept the last proposal, with edits and rejections, and create the next round."""
     with at.round() as found:
         review = edits.review(found)
         child = review.accept(**new.options())
         _say_new(review.proposal.old, child, review.proposal.space)
         if at.which == "last":
-            say("`last` is this round from now on.", err=True)
+            say("From now on, `last` names the new round.", err=True)
         out.put(chosen(child), page=lambda: _of_which(review, child.page()))
 
 
@@ -210,21 +214,23 @@ def branch(
     new: Child,
     edit: EditOption = None,
     space: Annotated[
-        str | None, Option(help="A whole space instead: a .toml or .json file, or module:name.")
+        str | None, Option(help="Replace the whole space: a .toml or .json file, or module:name.")
     ] = None,
     previous: Annotated[
         list[str] | None,
-        Option(metavar="NAME=VALUE", help="Value that earlier trials had of an added parameter."),
+        Option(metavar="NAME=VALUE", help="State the value of an added parameter in earlier trials."),
     ] = None,
-    seed: Annotated[int | None, Option(help="Default this round's.")] = None,
+    seed: Annotated[
+        int | None, Option(help="Seed the design and the trials; default this round's seed.")
+    ] = None,
 ) -> None:
-    """Make a child on another space, independent of any proposal; --edit may add parameters."""
+    """Create a child round on another space, without a proposal. --edit may add parameters."""
     from refine.space.files import read_space
     from refine.space.literals import typed_pairs
 
     if (space is None) == (edit is None):
         raise ReviewError(
-            "branch needs --edit, or a whole --space, and not both; for the same space with another seed give --edit and --seed"
+            "branch needs either --edit or --space; for the same space under another seed give --edit and --seed"
         )
     with at.round() as found:
         changed = _changed(found, typed_pairs(edit or [], "--edit")) if space is None else read_space(space)
@@ -235,7 +241,7 @@ def branch(
 
 
 def _say_new(old: Space, child: Round, proposed: Space | None = None) -> None:
-    """Names values of choices that the old space does not have, as a warning."""
+    """Warns of choices that the old space does not have."""
     from refine.proposal.preview import new_values
     from refine.report.pages.reasons import sentence
 
@@ -253,7 +259,7 @@ def _changed(at: Round, edits: dict[str, Any]) -> Any:
 
 
 def _of_which(review: Review, page: Page) -> Page:
-    """A page, headed by which proposal it is about: there may be one for every risk."""
+    """A page headed by its proposal: a round may have one for every risk."""
     about = Text(f"The proposal of risk {percent(review.proposal.risk)} on round {review.round.id}.", "faint")
     return replace(page, blocks=(about, *page.blocks))
 
@@ -262,9 +268,9 @@ def _of_which(review: Review, page: Page) -> Page:
 def tag(
     at: AtRound,
     out: Output,
-    label: Annotated[str, Argument(metavar="TAG", help="The name; one that exists moves.")],
+    label: Annotated[str, Argument(metavar="TAG", help="Give this name; an existing tag moves.")],
 ) -> None:
-    """Give a round a name."""
+    """Tag a round with a name."""
     with at.tree() as tree:
         found = chosen(tree[at.which])
         tree.tag(found, label)
@@ -277,10 +283,10 @@ def roles(
     out: Output,
     given: Annotated[
         list[str] | None,
-        Argument(metavar="NAME=ROLE...", help="scientific, nuisance or fixed."),
+        Argument(metavar="NAME=ROLE...", help="Set a role: scientific, nuisance or fixed."),
     ] = None,
 ) -> None:
-    """Print or set the roles of a round's parameters: scientific, nuisance or fixed."""
+    """Print or set the roles of a round's parameters."""
     from refine.space.literals import typed_pairs
 
     with at.round() as found:
@@ -303,25 +309,25 @@ _TO = """<!doctype html>
 def review(
     at: InTree,
     which: Annotated[
-        str, Argument(metavar="ROUND", help=f"{ROUND_HELP} OTHER may stand in its place.")
+        str, Argument(metavar="ROUND", help=f"{ROUND_HELP} The store OTHER may stand here instead.")
     ] = "last",
     *,
     beside: Beside,
     called: Called,
-    port: Annotated[int, Option(min=0, max=65535, help="Port on this machine; 0 for any that is free.")] = 0,
-    open_: Annotated[bool, Option("--open/--no-open", help="Whether to open a browser.")] = True,
+    port: Annotated[int, Option(min=0, max=65535, help="Serve on this port; 0 for a free one.")] = 0,
+    open_: Annotated[bool, Option("--open/--no-open", help="Open a browser; default on.")] = True,
     risk: RiskOption = 0.05,
     behind: Annotated[
-        str | None, Option(help="Origin of a reverse proxy that serves the page to a team.")
+        str | None, Option(help="Trust this origin, a reverse proxy that serves the page to a team.")
     ] = None,
     author_header: Annotated[
         str | None,
-        Option(help="Header in which that proxy names who is signed in: the author of what they do."),
+        Option(help="Read the author from this header, in which the proxy names the signed-in user."),
     ] = None,
 ) -> None:
-    """Open the review page: densities, bounds to drag, a preview of the decision, and a button that runs a round. Ctrl-C ends it.
+    """Open the review page: drag bounds, preview the decision, accept, and run the round. Ctrl-C stops it.
 
-    With OTHER two studies are on one page: what each has found and keeps, where they agree, and the trials of both.
+    With OTHER, the page compares two studies: their results, proposals and trials.
     """
     from refine.run.workers.temp_folder import own_folder
     from refine.ui.web.background import Background
@@ -333,7 +339,7 @@ def review(
         folder, tree = stack.enter_context(own_folder()), stack.enter_context(at.tree())
         try:
             found = tree[which]
-        except NotFoundError:  # what names a round is one, whatever file is called so too
+        except NotFoundError:  # the name of a round wins over a file of the same name
             a_store = "://" in which or which.endswith(".db") or Path(which).is_file()
             if beside.other is not None or not a_store:
                 raise
@@ -342,19 +348,19 @@ def review(
 
         def session_of(shown: Round, background: Background, other: Session | None = None) -> Session:
             session = Session(shown, risk, background=stack.enter_context(closing(background)), other=other)
-            # The analysis is made while the browser starts.
+            # Analyze while the browser starts.
             threading.Thread(
                 target=session.handle, args=({"type": "round", "round": shown.id},), daemon=True
             ).start()
             return session
 
-        # What was typed runs rounds of the first study: the other one's may be other code under the same name.
+        # A typed objective runs rounds of the first study only: the other study may have other code under that name.
         other = None if second is None else session_of(second["last"], Background())
         typed = Background(called.objective, called.command)
         server = Server(session_of(chosen(found), typed, other), port, proxy)
-        say(f"{server.url}\nCtrl-C ends it")
+        say(f"{server.url}\nCtrl-C stops it")
         if open_:
-            # The arguments of a browser's process are everybody's to read, and the address is the key.
+            # Other users can read the arguments of a browser's process, and the address is the key.
             page = folder / "review.html"
             page.write_text(_TO.format(url=server.url), encoding="utf-8")
             threading.Timer(0.5, webbrowser.open, [page.as_uri()]).start()
@@ -365,17 +371,17 @@ def review(
 def mcp(
     at: InTree,
     called: Called,
-    agent: Annotated[str, Option(help="What the assistant is called; it signs as agent:NAME.")] = "assistant",
-    budget: Annotated[int, Option(min=0, help="How many trials it may run.")] = 0,
+    agent: Annotated[str, Option(help="Name the assistant; it signs as agent:NAME.")] = "assistant",
+    budget: Annotated[int, Option(min=0, help="Let it run at most this many trials.")] = 0,
     may_accept: Annotated[
-        bool, Option("--may-accept", help="Whether it may decide; without it, it suggests.")
+        bool, Option("--may-accept", help="Let it decide; by default it only suggests.")
     ] = False,
     share: Annotated[
         float,
         Option(
             min=0,
             max=1,
-            help="How much of the budget, and of a round, may be configurations that it chooses.",
+            help="Let it choose this share of the budget, and of a round.",
         ),
     ] = 0.3,
     http: Annotated[
@@ -384,41 +390,41 @@ def mcp(
             min=0,
             max=65535,
             metavar="PORT",
-            help="Serve HTTP on 127.0.0.1 instead, for who has the token that is printed; 0 for any port that is free.",
+            help="Serve HTTP on 127.0.0.1 at this port instead, protected by a printed token; 0 for a free port.",
         ),
     ] = None,
 ) -> None:
-    """Serve the tree to an assistant by the Model Context Protocol, on standard input and output or on loopback HTTP.
+    """Serve the tree to an assistant by the Model Context Protocol, on standard input and output or HTTP.
 
-    It looks, suggests edits with a reason, and runs trials within the budget, some of its own choice. Accepting stays with a person.
+    It looks, suggests edits with reasons, and runs trials within the budget. A person accepts.
     """
     from refine.ui.assistant import Assistant
     from refine.ui.mcp import HttpServer, server_of
 
     with at.tree():
-        pass  # what can't be opened is said before anything is served
+        pass  # a store that cannot be opened is an error before the server starts
     made = Assistant(at.tree, agent, budget, may_accept, share, called.on)
     if http is None:
         server_of(made).run("stdio")
         return
     server = HttpServer(made, http)
-    say(f"{server.url}\nAuthorization: Bearer {server.token}\nCtrl-C ends it")
+    say(f"{server.url}\nAuthorization: Bearer {server.token}\nCtrl-C stops it")
     server.run()
 
 
-# What takes something out.
+# Commands that remove.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Removal(Given):
-    """What a removal is logged with, and whether it is asked for first."""
+    """Note and author of a removal, and whether to confirm it."""
 
-    yes: Annotated[bool, Option("--yes", "-y", help="Don't ask.")] = False
+    yes: Annotated[bool, Option("--yes", "-y", help="Skip the confirmation.")] = False
     note: NoteOption = ""
     author: AuthorOption = None
 
     def ask(self, question: str) -> dict[str, Any]:
-        """What the log keeps; stops unless somebody says yes, and where nobody can be asked, only the option says it."""
+        """Note and author for the log, after confirmation; without a terminal, only --yes confirms."""
         if not self.yes and not typer.confirm(question, err=True):
             say("nothing was changed", err=True)
             raise typer.Exit(NO)
@@ -430,9 +436,9 @@ def repair(
     at: InTree,
     out: Output,
     how: Removal,
-    look: Annotated[bool, Option("--look", help="Only print what is damaged.")] = False,
+    look: Annotated[bool, Option("--look", help="Print the damage, remove nothing.")] = False,
 ) -> None:
-    """Print what of a tree can't be read, and remove it; exit code 3 where something damaged stays."""
+    """Print the unreadable rows of a tree, and remove them. Exit code 3 if damage remains."""
     with at.tree() as tree:
         damage = tree.damage()
         if damage.rows and not look:
@@ -445,7 +451,7 @@ def repair(
             raise typer.Exit(NO)
 
 
-_TRIAL = "by its row of the table from 0. Can be given several times."
+_TRIAL = "by its row in the table, from 0; may be repeated."
 
 
 @command(DECIDE)
@@ -455,19 +461,21 @@ def delete(
     how: Removal,
     state: Annotated[
         list[str] | None,
-        Option("--state", help="Only trials in this state, such as failed. Can be given several times."),
+        Option("--state", help="Remove only trials in this state, for example failed; may be repeated."),
     ] = None,
-    trial: Annotated[list[int] | None, Option("--trial", help=f"Only this trial, {_TRIAL}")] = None,
-    below: Annotated[bool, Option("--below", help="The rounds that came from it too.")] = False,
+    trial: Annotated[list[int] | None, Option("--trial", help=f"Remove only this trial, {_TRIAL}")] = None,
+    below: Annotated[bool, Option("--below", help="Remove its descendants too.")] = False,
 ) -> None:
-    """Remove a round, or some of its trials, for good; the log keeps that it was done."""
+    """Remove a round, or some of its trials, for good. The log records the removal."""
     from refine.run.options import check_rerun
 
     with at.tree() as tree:
         found = chosen(tree[at.which])
         if state or trial:
             if below:
-                raise ReviewError("--below is for whole rounds, got --state or --trial as well; leave it out")
+                raise ReviewError(
+                    "--below removes whole rounds and cannot be combined with --state or --trial; leave it out"
+                )
             rows = found.trials["state"].isin(check_rerun(state or [])).to_numpy()
             numbers = [i for i, inside in enumerate(rows) if inside] + (trial or [])
             signed = how.ask(f"Remove {plural(len(set(numbers)), 'trial')} of round {found.id} for good?")
@@ -478,15 +486,15 @@ def delete(
             out.say(f"removed: {', '.join(gone)}", {"rounds": gone})
 
 
-TrialsOption = Annotated[list[int], Option("--trial", help=f"A trial, {_TRIAL}")]
-ReasonOption = Annotated[str, Option("--reason", help="Why; reports and the log show it.")]
+TrialsOption = Annotated[list[int], Option("--trial", help=f"Name a trial, {_TRIAL}")]
+ReasonOption = Annotated[str, Option("--reason", help="Give the reason, which reports and the log show.")]
 
 
 @command(DECIDE)
 def exclude(
     at: AtRound, out: Output, trial: TrialsOption, reason: ReasonOption, author: AuthorOption = None
 ) -> None:
-    """Leave trials out of every analysis, such as those of a broken machine; they stay in the store."""
+    """Exclude trials from every analysis, for example those of a broken machine. The store keeps them."""
     with at.round() as found:
         _said(out, found, "excluded", "excluded", found.exclude(trial, reason, author=author))
 
@@ -495,7 +503,7 @@ def exclude(
 def include(
     at: AtRound, out: Output, trial: TrialsOption, reason: ReasonOption = "", author: AuthorOption = None
 ) -> None:
-    """Take back that trials were excluded."""
+    """Include excluded trials again."""
     with at.round() as found:
         _said(out, found, "included", "included", found.include(trial, reason, author=author))
 
@@ -506,9 +514,9 @@ def _said(out: Output, found: Round, key: str, what: str, count: int) -> None:
 
 @command(DECIDE)
 def unlock(at: AtRound, out: Output, how: Removal) -> None:
-    """Let a round be run that a process of another machine holds which is gone."""
+    """Unlock a round that a dead process on another machine holds."""
     with at.tree() as tree:
         found = chosen(tree[at.which])
-        held = tree.unlock(found, **how.ask(f"Is whoever runs round {found.id} gone for certain?"))
-        now = "unlocked" if held else "nobody held it"
+        held = tree.unlock(found, **how.ask(f"Is the process that runs round {found.id} dead for certain?"))
+        now = "unlocked" if held else "it was not locked"
         out.say(f"round {found.id}: {now}", {"round": found.id, "unlocked": held})

@@ -1,4 +1,4 @@
-"""The command that looks after everything else: does what refine needs work here?"""
+"""The command doctor, which checks the installation."""
 
 from __future__ import annotations
 
@@ -23,22 +23,20 @@ _LEAST_DISK = 1e9
 
 
 class Probe(NamedTuple):
-    """One thing that was looked at."""
+    """One check of the installation."""
 
     what: str
     verdict: str  # "good", "warn" or "bad"
-    says: str  # what was found, and what to do about it
+    says: str  # the result, and a remedy
 
 
 @command(LOOK)
 def doctor(
     out: Output,
-    store: Annotated[str | None, Argument(metavar="STORE", help="A store to look into as well.")] = None,
-    quick: Annotated[
-        bool, Option("--quick", help="Leave out Keras and workers, which take seconds.")
-    ] = False,
+    store: Annotated[str | None, Argument(metavar="STORE", help="Check this store too.")] = None,
+    quick: Annotated[bool, Option("--quick", help="Skip Keras and workers, which take seconds.")] = False,
 ) -> None:
-    """Check that what refine needs works here; exit code 3 where something does not."""
+    """Check packages, Keras, workers, disk and a store. Exit code 3 if a check fails."""
     probes = [*_machine(), *_packages()]
     looks: dict[str, Callable[[], Iterable[Probe]]] = {} if quick else {"Keras": _keras, "workers": _workers}
     if store is not None:
@@ -46,7 +44,7 @@ def doctor(
     for what, look in looks.items():
         try:
             probes += look()
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is what the person must know
+        except Exception as error:  # noqa: BLE001  # any failure is a result of the check
             kind = "" if isinstance(error, RefineError) else f"{type(error).__name__}: "
             probes.append(Probe(what, "bad", f"{kind}{error}"))
     worst = any(probe.verdict == "bad" for probe in probes)
@@ -54,8 +52,8 @@ def doctor(
         put_json([probe._asdict() for probe in probes])
     else:
         rows = tuple((Cell(p.what, "strong"), Cell(p.verdict, p.verdict), p.says) for p in probes)
-        title = "Something does not work" if worst else "Everything that is needed works"
-        show(Page(title, (Grid(("what", "verdict", "found"), rows, wide=(2,)),)))
+        title = "A check failed" if worst else "All required checks passed"
+        show(Page(title, (Grid(("check", "verdict", "result"), rows, wide=(2,)),)))
     if worst:
         raise typer.Exit(NO)
 
@@ -89,7 +87,7 @@ def _packages() -> Iterator[Probe]:
             versions.append(f"{needed.name} {version}")
             if not needed.specifier.contains(version, prereleases=True):
                 wrong.append(f"{needed.name} {version} is not {needed.specifier}")
-    again = "install again: pip install --upgrade refine-hpo"
+    again = "reinstall: pip install --upgrade refine-hpo"
     yield Probe(
         "packages", "bad" if wrong else "good", "; ".join([*wrong, again]) if wrong else ", ".join(versions)
     )
@@ -102,7 +100,7 @@ def _keras() -> Iterator[Probe]:
     from refine.keras._backend import BACKEND, devices, quietly
 
     versions = [importlib.import_module(name).__version__ for name in ("keras", BACKEND)]
-    with quietly():  # looking for devices, TensorFlow complains of those that are not there
+    with quietly():  # TensorFlow logs complaints about missing devices
         seen = ", ".join(devices())
     fast = BACKEND == "tensorflow"
     more = "" if fast else "; refine.keras.fit is model.fit there, and faster with KERAS_BACKEND=tensorflow"
@@ -140,7 +138,7 @@ def _store(store: str) -> Iterator[Probe]:
         if database.engine.dialect.name == "sqlite":
             wal, size = wal_of(Path(database.url.database or ""))
             if size:
-                text = f"{size:,} bytes of what was written last are in {wal.name}: refine backup STORE FILE copies all"
+                text = f"{size:,} bytes of recent writes are in {wal.name}: copy the store with refine backup STORE FILE"
                 yield Probe("copies", "warn", text)
             found = database.integrity()
             text = (
@@ -153,8 +151,8 @@ def _store(store: str) -> Iterator[Probe]:
                 for name in trees
                 for i, s in database.nodes(database.tree(name)).items()
             }
-            now = "is being run by" if lease.alive else "was left behind by"
-            more = "" if lease.alive else "; whoever runs it next takes over"
+            now = "is being run by" if lease.alive else "was abandoned by"
+            more = "" if lease.alive else "; the next run takes over"
             yield Probe(
                 "lease", "good", f"{rounds[lease.node]} {now} process {lease.pid} on {lease.host}{more}"
             )

@@ -1,4 +1,4 @@
-"""Commands that bring and take: import, load, export, merge."""
+"""Commands that import and export: import, load, export, backup, merge."""
 
 from __future__ import annotations
 
@@ -33,26 +33,28 @@ def export(
     beside: Beside,
     out: Output,
     folder: Annotated[
-        Path | None, Option("--out", "-o", help="Folder for the bundle; default export.")
+        Path | None, Option("--out", "-o", help="Write the bundle into this folder; default export.")
     ] = None,
     reports: Annotated[
         bool,
         Option(
             " /--no-reports",
             show_default=False,
-            help="Leave reports out, which take memory where rounds are large.",
+            help="Leave reports out; those of large rounds take memory.",
         ),
     ] = True,
     page: Annotated[
         Path | None,
-        Option(help="Write the review page instead, as one HTML file that opens without a network."),
+        Option(help="Write the review page instead: one HTML file that opens offline."),
     ] = None,
 ) -> None:
-    """Write every round as plain text for git: node.json, trials.csv and its report."""
+    """Export every round as plain text for git: node.json, trials.csv and a report."""
     if page and (folder or not reports):
-        raise StoreError("--page writes one file, and no bundle; leave --out and --no-reports out")
+        raise StoreError("--page writes one file instead of a bundle; leave --out and --no-reports out")
     if not page and (beside.other or beside.other_tree):
-        raise StoreError("OTHER and --other-tree are for --page; a bundle is of one tree")
+        raise StoreError(
+            "OTHER and --other-tree need --page: a bundle holds one tree; add --page, or leave them out"
+        )
     with at.tree() as found, beside.opened(found, at.store) as other:
         out.path(
             found.export_page(page, beside=other)
@@ -62,7 +64,7 @@ def export(
 
 
 class Origin(StrEnum):
-    """What made the runs that are imported, where their files do not say."""
+    """The program that made imported runs, if their files do not tell."""
 
     TALOS = "talos"
 
@@ -73,34 +75,38 @@ def import_(
         str,
         Argument(
             metavar="SOURCE",
-            help="CSV or Parquet file with one row per run, URL of an Optuna storage, or with --from a run directory.",
+            help="Import this CSV or Parquet file (one row per run), Optuna storage (URL), or run directory (--from).",
         ),
     ],
     store: StoreArgument,
     out: Output,
-    name: Annotated[str, Option("--tree", "-t", help="Name of the tree; made if need be.")],
-    from_: Annotated[Origin | None, Option("--from", help="SOURCE is a run directory of Talos 2.")] = None,
-    journal: Annotated[bool, Option("--journal", help="SOURCE is a journal file of Optuna.")] = False,
-    value: Annotated[str | None, Option(help="Column or result that is the value.")] = None,
+    name: Annotated[str, Option("--tree", "-t", help="Import into this tree, created if missing.")],
+    from_: Annotated[
+        Origin | None, Option("--from", help="Read SOURCE as a run directory of Talos 2.")
+    ] = None,
+    journal: Annotated[bool, Option("--journal", help="Read SOURCE as a journal file of Optuna.")] = False,
+    value: Annotated[str | None, Option(help="Name the column or result that is the value.")] = None,
     minimize: Annotated[
         bool | None,
-        Option("--minimize/--maximize", help="Whether smaller, or larger, values are better."),
+        Option("--minimize/--maximize", help="Prefer smaller, or larger, values."),
     ] = None,
     parameters: Annotated[
-        str | None, Option(help="Columns or settings that are parameters, with commas between.")
+        str | None, Option(help="Name the parameters: columns or settings, comma-separated.")
     ] = None,
-    study: Annotated[str | None, Option(help="Optuna: name of the study, where there are several.")] = None,
-    metric: Annotated[str | None, Option(help="How the objective of later rounds calls the value.")] = None,
+    study: Annotated[
+        str | None, Option(help="Name the Optuna study; required if the storage holds several.")
+    ] = None,
+    metric: Annotated[str | None, Option(help="Name the value in the objective of later rounds.")] = None,
     space_filling: Annotated[
         bool | None,
         Option(
             "--space-filling/--not-space-filling",
-            help="Whether runs were drawn at random or on a grid; default found out.",
+            help="Treat runs as drawn at random or on a grid, or as chosen by results; default by a test.",
         ),
     ] = None,
     note: NoteOption = "",
 ) -> None:
-    """Add finished runs of a CSV or Parquet file, of an Optuna study, or of a run of Talos, as a root round."""
+    """Import finished runs as a root round: a CSV or Parquet file, an Optuna study, or a Talos run."""
     import refine
     from refine.tree.exchange.dataframe import read_table
     from refine.tree.exchange.talos import read_run
@@ -126,7 +132,7 @@ def import_(
         {} if talos else {"metric": metric}
     )
     said |= {} if minimize is None else {"direction": "minimize" if minimize else "maximize"}
-    # What is read is read before the store is opened, so that a wrong path leaves no empty one behind.
+    # Read the source before opening the store: a wrong path leaves no empty store behind.
     frame: Any = read_run(source, value) if talos else None if optuna else read_table(source)
     with refine.Tree(name, store) as tree:
         if talos:
@@ -140,14 +146,14 @@ def import_(
 
 @command(BRING)
 def load(
-    folder: Annotated[Path, Argument(metavar="FOLDER", help="What refine export wrote.")],
+    folder: Annotated[Path, Argument(metavar="FOLDER", help="Read this folder, which refine export wrote.")],
     store: StoreArgument,
     out: Output,
     name: Annotated[
-        str | None, Option("--tree", "-t", help="Name of the tree; default as it was called.")
+        str | None, Option("--tree", "-t", help="Name the tree; default its name at the export.")
     ] = None,
 ) -> None:
-    """Read an exported tree into a store."""
+    """Load an exported tree into a store."""
     import refine
 
     remember(STORE, store)
@@ -159,9 +165,9 @@ def load(
 def backup(
     store: StoreArgument,
     out: Output,
-    file: Annotated[Path, Argument(metavar="FILE", help="The new file.")],
+    file: Annotated[Path, Argument(metavar="FILE", help="Write this new file.")],
 ) -> None:
-    """Copy a SQLite store whole into a file, also while it is written."""
+    """Back up a SQLite store into a file, also while it is written to."""
     from refine.store.store import Store
 
     with closing(Store(store, create=False)) as database:
@@ -174,18 +180,20 @@ def merge(
     at: InTree,
     out: Output,
     other: Annotated[
-        str, Argument(metavar="OTHER", help="Another store, or a folder that refine export wrote.")
+        str, Argument(metavar="OTHER", help="Merge this store, or folder that refine export wrote.")
     ],
     other_tree: Annotated[
-        str | None, Option(help="Name of the tree in OTHER, where there are several.")
+        str | None, Option(help="Name the tree of OTHER; required if OTHER holds several trees.")
     ] = None,
-    dry_run: Annotated[bool, Option("--dry-run", help="Say what would come of it; write nothing.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Print the result, write nothing.")] = False,
 ) -> None:
-    """Add what another tree, or an exported one, has and this one lacks."""
+    """Merge another tree, or an exported one: adds the rounds, trials and decisions that this tree lacks."""
     with at.tree() as found:
         if Path(other).is_dir():
             if other_tree is not None:
-                raise StoreError("--other-tree names a tree of a store, but OTHER is a folder; leave it out")
+                raise StoreError(
+                    "--other-tree names a tree of a store, got a folder as OTHER; leave --other-tree out"
+                )
             merged = found.merge(other, dry_run=dry_run)
         else:
             with opened(other, other_tree, "--other-tree") as theirs:

@@ -1,4 +1,4 @@
-"""Commands that run: run, replicate, confirm, holdout, replay, guide; and of the first minute: init."""
+"""Commands that run trials (run, replicate, confirm, holdout, replay, guide), and init."""
 
 from __future__ import annotations
 
@@ -42,33 +42,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class NewRoot(Drawn):
-    """What makes a new root."""
+    """The definition of a new root."""
 
     heading = "A new root, with --space"
     space: Annotated[
-        str | None, Option(help="A .toml or .json file, or module:name of a space: makes a new root.")
+        str | None, Option(help="Create a new root on this space: a .toml or .json file, or module:name.")
     ] = None
     metric: Annotated[
         list[str] | None,
         Option(
             metavar="METRIC[:DIRECTION]",
-            help="Which metric is the value; default value. Two or three are goals: acc:maximize.",
+            help="Judge trials by this metric. Given two or three times, name goals: acc:maximize; default value.",
         ),
     ] = None
     minimize: Annotated[
-        bool | None, Option("--minimize/--maximize", help="Smaller, or larger, values are better.")
+        bool | None,
+        Option(
+            "--minimize/--maximize",
+            help="Look for the smallest, or largest, value; default by the metric's name.",
+        ),
     ] = None
     subject_to: Annotated[
-        list[str] | None, Option(metavar="METRIC<=NUMBER", help="What a trial has to meet to count.")
+        list[str] | None,
+        Option(metavar="METRIC<=NUMBER", help="Constrain a metric: other trials cannot win."),
     ] = None
-    seed: Annotated[int | None, Option(help="Seed of design and trials; default 0.")] = None
+    seed: Annotated[int | None, Option(help="Seed the design and the trials; default 0.")] = None
     baseline: Annotated[
         list[str] | None,
-        Option(metavar="NAME=VALUE", help="The configuration to beat, one value at a time."),
+        Option(metavar="NAME=VALUE", help="Name the configuration to beat, one value per option."),
     ] = None
 
     def options(self, *without: str) -> dict[str, Any]:
-        """Those that were typed, as :meth:`refine.Tree.add_round` takes them."""
+        """The typed options, as keywords of :meth:`refine.Tree.add_round`."""
         from refine.space.literals import typed_pairs
 
         options = super().options("metric", "minimize", *without)
@@ -92,18 +97,19 @@ def _judged_by(texts: list[str]) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Resources(Limited):
-    """What a whole run may take."""
+    """Limits of a whole run."""
 
     gpus: Annotated[
-        str | None, Option(help="GPUs that workers get in turn: how many, or which, such as 0,3; 0 for none.")
+        str | None,
+        Option(help="Assign GPUs to workers in turn: a number, or names (0,3); 0 hides all; default all."),
     ] = None
     grace: Annotated[
         float,
-        Option(help="Seconds that trials may still run after SIGTERM or SIGHUP, as of Slurm or docker stop."),
+        Option(help="Let trials run this many seconds after SIGTERM or SIGHUP (sent by Slurm, docker stop)."),
     ] = 25.0
 
     def options(self, *without: str) -> dict[str, Any]:
-        """Those that were typed, GPUs as a number or names."""
+        """The typed options, GPUs as a number or names."""
         options = super().options(*without)
         if self.gpus is not None:
             names = [part.strip() for part in self.gpus.split(",") if part.strip()]
@@ -113,11 +119,11 @@ class Resources(Limited):
 
 @dataclass(frozen=True, kw_only=True)
 class Budget(Given):
-    """Where a run ends in order."""
+    """Limits after which a run stops gracefully."""
 
-    heading = "End in order"
-    hours: Annotated[float | None, Option(help="After so many hours.")] = None
-    trials: Annotated[int | None, Option(help="After so many trials.")] = None
+    heading = "Graceful stop"
+    hours: Annotated[float | None, Option(help="Start no new trials after this many hours.")] = None
+    trials: Annotated[int | None, Option(help="Stop after this many trials.")] = None
 
 
 @command(RUN)
@@ -126,26 +132,28 @@ def run(
     out: Output,
     which: Annotated[
         str | None,
-        Argument(
-            metavar="ROUND", help=f"{ROUND_HELP} Default the newest one that has something left to run."
-        ),
+        Argument(metavar="ROUND", help=f"{ROUND_HELP} Default the newest round with trials left to run."),
     ] = None,
     n: Annotated[
-        int | None, Option("-n", "--n", help="Configurations; of a round that exists, extends it.")
+        int | None, Option("-n", "--n", help="Run this many configurations; extends an existing round.")
     ] = None,
     check_noise: Annotated[
         bool,
         Option(
             "--check-noise/--no-check-noise",
-            help="Run the best configuration again at the end, to see whether its value is the same.",
+            help="Repeat the best configuration at the end to measure noise; default on.",
         ),
     ] = True,
     track: Annotated[
         list[str] | None,
-        Option(metavar="TRACKER[=WHERE]", help="Send trials there too: mlflow[=URI] or tensorboard=FOLDER."),
+        Option(
+            metavar="TRACKER[=WHERE]",
+            help="Send trials to a tracker too: mlflow[=URI] or tensorboard=FOLDER.",
+        ),
     ] = None,
     rerun: Annotated[
-        list[str] | None, Option(metavar="STATE", help="Run trials again that ended so, such as failed.")
+        list[str] | None,
+        Option(metavar="STATE", help="Re-run trials that ended in this state, for example failed."),
     ] = None,
     quiet: QuietOption = False,
     *,
@@ -153,7 +161,7 @@ def run(
     how: Resources,
     budget: Budget,
 ) -> None:
-    """Run a round, or make a new root from a space and run it. Run again, it resumes."""
+    """Run a round, or create a new root from a space and run it. The same command resumes it."""
     import refine
     from refine.report.trackers import tracker_of
     from refine.space.files import read_space
@@ -166,7 +174,7 @@ def run(
                 if options:
                     option = {"direction": "minimize"}.get(first := next(iter(options)), first)
                     raise SpaceError(
-                        f"--{option.replace('_', '-')} is set where a round is made, with --space; leave it out for a round that exists"
+                        f"--{option.replace('_', '-')} defines a new root and needs --space; leave it out for an existing round"
                     )
                 tree = stack.enter_context(at.tree())
                 found = chosen(tree[which] if which is not None else _unfinished(tree, rerun))
@@ -174,7 +182,7 @@ def run(
             else:
                 if which is not None:
                     raise SpaceError(
-                        f"--space makes a new root, but round {which!r} was given as well; leave one of them out"
+                        f"--space creates a new root and cannot be combined with a round, got {which!r}; leave one of them out"
                     )
                 searched = read_space(new.space)
                 called = objective_for(None, how.objective, how.command)
@@ -197,7 +205,7 @@ def _unfinished(tree: refine.Tree, rerun: list[str] | None) -> Round:
         if found.node.method != IMPORTED and (len(trials) < found.n or trials["state"].isin(again).any()):
             return found
     raise NotFoundError(
-        f"tree {tree.name!r}: no round has anything left to run; name one, extend one with --n, or make one with --space"
+        f"tree {tree.name!r}: no round has trials left to run; name a round, extend one with --n, or create one with --space"
     )
 
 
@@ -206,11 +214,11 @@ def replicate(
     at: AtRound,
     out: Output,
     how: Limited,
-    top: Annotated[int, Option(help="How many of the best configurations.")] = 5,
-    seeds: Annotated[int, Option(help="How many runs of each.")] = 3,
+    top: Annotated[int, Option(help="Repeat this many of the best configurations.")] = 5,
+    seeds: Annotated[int, Option(help="Run each this many times.")] = 3,
     quiet: QuietOption = False,
 ) -> None:
-    """Run the best configurations again under new seeds: how much the best value overstates itself."""
+    """Repeat the best configurations under new seeds, to measure how much the best value overstates itself."""
     with at.round() as found:
         with out.alone():
             found.replicate(top, seeds, progress=not quiet, **how.on(found))
@@ -222,11 +230,11 @@ def confirm(
     at: InTree,
     out: Output,
     how: Limited,
-    budget: Annotated[int, Option(help="How many runs under new seeds; those that there are count.")] = 20,
-    top: Annotated[int, Option(help="How many configurations, by posterior mean.")] = 5,
+    budget: Annotated[int, Option(help="Run at most this many repeats; existing ones count.")] = 20,
+    top: Annotated[int, Option(help="Compare this many configurations, the best by posterior mean.")] = 5,
     quiet: QuietOption = False,
 ) -> None:
-    """Run the plausible winners again under new seeds until it is decided which to hand over. Run again, it goes on."""
+    """Repeat the plausible winners under new seeds until one is decided. The same command resumes."""
     with at.tree() as tree:
         with out.alone():
             confirmed = tree.confirm(budget, top, progress=not quiet, **how.on(_winning(tree)))
@@ -244,12 +252,14 @@ def holdout(
     out: Output,
     how: Limited,
     which: OfArgument = None,
-    top: Annotated[int, Option(help="How many of the best; of the whole tree it is the winner.")] = 1,
-    seeds: Annotated[int, Option(help="How many models of each.")] = 3,
+    top: Annotated[
+        int, Option(help="Open it for this many of the best of a round; of a tree, for the winner.")
+    ] = 1,
+    seeds: Annotated[int, Option(help="Train this many models of each.")] = 3,
     note: NoteOption = "",
     author: AuthorOption = None,
 ) -> None:
-    """Open the sealed hold-out for the winner, or for the best of a round; every opening is logged."""
+    """Open the sealed hold-out for the winner, or for the best of a round. Every opening is logged."""
     with at.tree() as tree:
         said: Any = {"seeds": seeds, "note": note, "author": author}
         with out.alone():
@@ -266,11 +276,11 @@ def replay(
     at: AtRound,
     out: Output,
     how: Workers,
-    sample: Annotated[int, Option(help="How many trials, drawn at random.")] = 10,
-    all_: Annotated[bool, Option("--all", help="Every trial that has ended, instead of a sample.")] = False,
-    tolerance: Annotated[float, Option(help="Difference of a metric that counts as none.")] = 0.0,
+    sample: Annotated[int, Option(help="Replay this many trials, drawn at random.")] = 10,
+    all_: Annotated[bool, Option("--all", help="Replay all finished trials instead of a sample.")] = False,
+    tolerance: Annotated[float, Option(help="Accept differences of a metric up to this size.")] = 0.0,
 ) -> None:
-    """Run stored trials again from their seeds and compare; exit code 3 where they differ."""
+    """Replay stored trials from their seeds and compare. Exit code 3 if they differ."""
     with at.round() as found:
         with out.alone():
             size = None if all_ else sample
@@ -285,16 +295,16 @@ def guide(
     at: InTree,
     which: Annotated[
         str | None,
-        Argument(metavar="ROUND", help="The round to begin with; default asks."),
+        Argument(metavar="ROUND", help="Begin with this round; default asks."),
     ] = None,
-    objective: Annotated[str | None, Option(help="Where the objective is, as in run.")] = None,
+    objective: Annotated[str | None, Option(help="Call this objective, as in run.")] = None,
 ) -> None:
-    """Walk through a round, question by question; the result is that of the same commands."""
+    """Walk through a round by questions. It stores what the same commands store."""
     from refine.ui.guide import guide as walk
 
     with at.tree() as tree:
         called: dict[str, Any] = {}
-        # A recorded name that leads nowhere only means that nothing can run.
+        # Without an importable objective the walk can look and decide, but not run.
         with suppress(*([ObjectiveError] if objective is None else [])):
             if len(tree):
                 called = objective_for(chosen(tree[which or tree.rounds[-1].id]), objective)
@@ -306,12 +316,14 @@ _FILES = ("space.toml", "objective.py")
 
 @command(RUN)
 def init(
-    folder: Annotated[Path, Argument(metavar="FOLDER", help="Where; made if need be.")] = Path(),
+    folder: Annotated[
+        Path, Argument(metavar="FOLDER", help="Write into this folder, created if missing.")
+    ] = Path(),
 ) -> None:
-    """Write space.toml and objective.py that run, to put your own in their place."""
-    if there := [name for name in _FILES if (folder / name).exists()]:
+    """Write a working space.toml and objective.py to replace with your own."""
+    if existing := [name for name in _FILES if (folder / name).exists()]:
         raise StoreError(
-            f"{folder / there[0]} is there already, and is left as it is; init another folder: refine init study"
+            f"init overwrites no file, and {folder / existing[0]} exists; choose another folder: refine init study"
         )
     folder.mkdir(parents=True, exist_ok=True)
     for name in _FILES:

@@ -1,4 +1,4 @@
-"""What every command shares: the app, groups of options, errors and exit codes, the store, printing."""
+"""Shared parts of the commands: app, groups of options, errors and exit codes, store, printing."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ if TYPE_CHECKING:
     import refine
     from refine.tree.round import Round
 
-# Exit codes: done; an error, said in a line; wrong usage; done, and the answer is no, or open; Ctrl-C.
+# Exit codes: done; an error in one line; wrong usage; done with the answer no, or open; Ctrl-C.
 DONE, ERROR, USAGE, NO, OPEN, STOPPED = 0, 1, 2, 3, 4, 130
 
-# Keywords that messages name, as options.
+# Keywords of Python in messages -> options.
 _OPTIONS = {"direction='minimize'": "--minimize", "direction='maximize'": "--maximize"}
 
 
 def _spelled(said: Warning | Exception | str) -> str:
-    """A message with commands in place of the actions that it names."""
+    """A message with commands in place of its actions."""
     if isinstance(said, Hinted):
         text = said.spelled(in_shell)
     else:
@@ -61,12 +61,12 @@ def _spelled(said: Warning | Exception | str) -> str:
     return text
 
 
-# What tables, trees and bars are drawn with -> what takes its place where the output's encoding lacks it.
+# Letters of tables, trees and bars -> their substitutes if the encoding of the output lacks them.
 _PLAIN = str.maketrans("─│└├■□★·…→", "-|`+#.*-.>")
 
 
 def _nearest(error: UnicodeError) -> tuple[str, int]:
-    """An error handler of codecs: every letter that an encoding lacks becomes one of ASCII, so that columns stay."""
+    """An error handler of codecs: one ASCII letter for every letter that an encoding lacks, so that columns align."""
     assert isinstance(error, UnicodeEncodeError)
     letters = error.object[error.start : error.end].translate(_PLAIN)
     return "".join(c if c.isascii() else "?" for c in letters), error.end
@@ -76,7 +76,7 @@ codecs.register_error("refine.nearest", _nearest)
 
 
 class _Commands(TyperGroup):
-    """Errors of refine and of the file system are one line and exit code 1; no encoding of the output is one."""
+    """The group of commands: errors of refine and of the file system become one line and exit code 1."""
 
     def main(self, *args: Any, **options: Any) -> Any:
         for stream in (sys.stdout, sys.stderr):
@@ -98,7 +98,7 @@ class _Commands(TyperGroup):
             try:
                 return super().invoke(ctx)
             except BrokenPipeError:
-                raise  # the reader of our output went away, which is no error of ours
+                raise  # the reader of the output closed it
             except KeyboardInterrupt as stop:
                 say(str(stop) or "stopped", err=True)
                 raise typer.Exit(STOPPED) from None
@@ -110,14 +110,14 @@ class _Commands(TyperGroup):
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Prints a line in the encoding that the stream has; typer alone would write UTF-8 where that is ASCII."""
+    """Prints a line in the encoding of the stream; typer alone would write UTF-8 to an ASCII stream."""
     typer.echo(text, file=sys.stderr if err else sys.stdout)
 
 
 app = typer.Typer(
     cls=_Commands,
-    help="Refine a search space round by round: run, look, decide. Exit codes: 0 done, 1 error, 2 wrong usage, 3 the "
-    "answer is no, 4 it is open, 130 stopped.",
+    help="Narrow a search space round by round: run, look, decide. Exit codes: 0 done, 1 error, 2 wrong usage, "
+    "3 answer is no, 4 answer is open, 130 stopped.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -129,7 +129,7 @@ RUN, LOOK, DECIDE, BRING = "Run", "Look", "Decide", "Bring and take"
 
 
 def command(heading: str, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Makes a function a command of the app; an argument whose type is a dataclass stands for the options that are its fields."""
+    """Makes a function a command of the app; a dataclass argument stands for options, one per field."""
 
     def made(function: Callable[..., None]) -> Callable[..., None]:
         hints = get_type_hints(function, include_extras=True)
@@ -166,31 +166,31 @@ def _options_of(group: Any) -> Iterator[inspect.Parameter]:
         )
 
 
-STORE_HELP = "URL of a store, or path of a SQLite file."
+STORE_HELP = "Open this store: a path of a SQLite file, or a URL."
 StoreArgument = Annotated[str, Argument(metavar="STORE", help=STORE_HELP)]
-ROUND_HELP = (
-    "A round: last, root, its path in the printed tree such as 1.2, a tag, its id or the beginning of one."
-)
+ROUND_HELP = "Name a round: last, root, a path in the printed tree (1.2), a tag, an id or its beginning."
 RoundArgument = Annotated[str, Argument(metavar="ROUND", help=ROUND_HELP)]
 OfArgument = Annotated[
     str | None,
-    Argument(metavar="ROUND", help="Of this round; default of the whole tree."),
+    Argument(metavar="ROUND", help="Name a round; default the whole tree."),
 ]
-NoteOption = Annotated[str, Option(help="Why, in your words.")]
-AuthorOption = Annotated[str | None, Option(help="Who decides; default the user name.")]
-QuietOption = Annotated[bool, Option("--quiet", "-q", help="No progress bar.")]
-EpsilonOption = Annotated[float | None, Option(help="Difference that counts as none; default by the noise.")]
-HtmlOption = Annotated[bool, Option("--html", help="One self-contained HTML file instead of markdown.")]
+NoteOption = Annotated[str, Option(help="Give the reason, in your words.")]
+AuthorOption = Annotated[str | None, Option(help="Name the author of the decision; default the user name.")]
+QuietOption = Annotated[bool, Option("--quiet", "-q", help="Hide the progress bar.")]
+EpsilonOption = Annotated[
+    float | None, Option(help="Set the tolerance: smaller differences count as ties; default from the noise.")
+]
+HtmlOption = Annotated[bool, Option("--html", help="Write one self-contained HTML file instead of markdown.")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class InTree:
-    """A store, and which of its trees."""
+    """A store and the name of a tree in it."""
 
     store: StoreArgument
     name: Annotated[
         str | None,
-        Option("--tree", "-t", help="Name of the tree, where there are several."),
+        Option("--tree", "-t", help="Name the tree; required if the store holds several trees."),
     ] = None
 
     def __post_init__(self) -> None:
@@ -207,16 +207,18 @@ class Beside:
     """A second store, or another tree of the first one."""
 
     other: Annotated[
-        str | None, Argument(metavar="OTHER", help="Store of a second study, shown on the same page.")
+        str | None, Argument(metavar="OTHER", help="Show the study of a second store on the same page.")
     ] = None
-    other_tree: Annotated[str | None, Option(help="Name of its tree, where there are several.")] = None
+    other_tree: Annotated[
+        str | None, Option(help="Name the tree of OTHER; required if OTHER holds several trees.")
+    ] = None
 
     @contextmanager
     def opened(self, tree: refine.Tree, store: str) -> Iterator[refine.Tree | None]:
-        """The second study, while it is open; ``None`` where none is asked for.
+        """The second study, while it is open; ``None`` without one.
 
         Raises:
-            ReviewError: The two can't be shown beside each other.
+            ReviewError: The two studies cannot share a page.
         """
         from refine.tree.comparison import check_studies
 
@@ -250,32 +252,43 @@ class AtNewest(AtRound):
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """Options as keywords of the calls that they stand for."""
+    """Options that become keywords of a call."""
 
     def options(self, *without: str) -> dict[str, Any]:
-        """Those that were typed, but for some."""
+        """The typed options, except those named."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in without}
         return {name: value for name, value in values.items() if value != getattr(type(self), name, MISSING)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn(Given):
-    """How a round that is made draws its trials."""
+    """The design of a new round."""
 
-    design: Annotated[str | None, Option(help="sobol, uniform, tpe, gp, cmaes or qmc.")] = None
-    pruner: Annotated[str | None, Option(help="median stops trials that are behind.")] = None
-    exploit: Annotated[float | None, Option(help="Share drawn where the optimum is plausible.")] = None
+    design: Annotated[
+        str | None,
+        Option(
+            help="Choose the design: sobol, uniform, qmc, tpe, gp or cmaes; default the parent's, else sobol."
+        ),
+    ] = None
+    pruner: Annotated[str | None, Option(help="Stop poor trials early: median; default none.")] = None
+    exploit: Annotated[
+        float | None,
+        Option(
+            help="Set the share of trials that the model places as results arrive; accept defaults to the advice."
+        ),
+    ] = None
     belief: Annotated[
         list[str] | None,
         Option(
             metavar="NAME=BELIEF",
-            help="Where the best value lies: 'lr=near 1e-3 x3', 'dropout=near 0.2 +-0.1', 'optimizer=adam:0.7', or a .toml file.",
+            help="Declare where you expect the best value: 'lr=near 1e-3 x3', 'dropout=near 0.2 +-0.1', "
+            "'optimizer=adam:0.7', or a .toml file.",
         ),
     ] = None
     note: NoteOption = ""
 
     def options(self, *without: str) -> dict[str, Any]:
-        """Those that were typed, a belief as it was meant."""
+        """The typed options, with the belief parsed."""
         from refine.space.belief import typed_belief
 
         belief = {"belief": typed_belief(self.belief, "--belief")} if self.belief else {}
@@ -284,49 +297,55 @@ class Drawn(Given):
 
 @dataclass(frozen=True, kw_only=True)
 class Called(Given):
-    """What trials run."""
+    """The objective of trials."""
 
-    heading = "What runs"
+    heading = "Objective"
     objective: Annotated[
         str | None,
         Option(
-            help="Where the objective is: module:name or path/to/file.py:name; default by the name that the round recorded."
+            help="Call this objective: module:name or path/to/file.py:name; default the name that the round recorded."
         ),
     ] = None
     command: Annotated[
         str | None,
         Option(
-            help="A program instead of --objective: 'python train.py --lr {lr}'; its last line of JSON is the metrics."
+            help="Run this program instead: 'python train.py --lr {lr}'. The last JSON line that it prints holds the metrics."
         ),
     ] = None
 
     def __post_init__(self) -> None:
         if self.command is not None and self.objective is not None:
-            raise ObjectiveError("--command is a program and --objective a function; give one of them")
+            raise ObjectiveError(
+                "--command (a program) cannot be combined with --objective (a function); give one of them"
+            )
         for option, typed in (("--objective", self.objective), ("--command", self.command)):
             if typed is not None:
                 remember(TYPED_OBJECTIVE, f"{option} {shlex.quote(typed)}")
 
     def on(self, found: Round | None) -> dict[str, Any]:
-        """Keywords of a call that runs trials: of a round, unless there is none."""
+        """Keywords of a call that runs trials of a round, or of a new root if ``found`` is ``None``."""
         called = {} if found is None else objective_for(found, self.objective, self.command)
         return {**self.options("objective", "command"), **called}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workers(Called):
-    """What trials run, and how many at a time."""
+    """The objective, and the number of trials at a time."""
 
-    workers: Annotated[int, Option("--workers", "-w", min=1, help="How many trials run at a time.")] = 1
-    threads: Annotated[int, Option(min=1, help="Threads per trial.")] = 1
+    workers: Annotated[int, Option("--workers", "-w", min=1, help="Run this many trials at a time.")] = 1
+    threads: Annotated[int, Option(min=1, help="Give each trial this many threads.")] = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limited(Workers):
-    """The same with limits for every trial."""
+    """The same, with limits for every trial."""
 
-    timeout: Annotated[float | None, Option(help="Seconds that a trial may take.")] = None
-    memory: Annotated[str | None, Option(help="Memory that a worker may hold, such as 2GB.")] = None
+    timeout: Annotated[float | None, Option(help="Stop a trial after this many seconds; default none.")] = (
+        None
+    )
+    memory: Annotated[
+        str | None, Option(help="Limit the memory of a worker, for example 2GB; default none.")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,7 +355,7 @@ class Output:
     as_json: Annotated[bool, Option("--json", help="Print JSON instead of text.")] = False
 
     def put(self, result: Any, *calls: Action | str, page: Callable[[], Page] | None = None) -> None:
-        """Prints a result: as JSON, or as its page, or another one, with what one would type next in place of what the page says."""
+        """Prints a result as JSON, or as a page whose next calls are ``calls`` if given."""
         if self.as_json:
             from refine.utils.plain import plain
 
@@ -346,55 +365,55 @@ class Output:
             show(self.unfolded(page() if page else result.page()), *calls)
 
     def unfolded(self, page: Page) -> Page:
-        """What of a page is printed."""
+        """The printed part of a page."""
         return page
 
     def say(self, text: str, data: Any) -> None:
-        """Prints a line, or the data that it is made of."""
+        """Prints a line, or its data as JSON."""
         if self.as_json:
             put_json(data)
         else:
             say(text)
 
     def path(self, path: Any) -> None:
-        """Prints where something was written."""
+        """Prints the path of a written file."""
         self.say(str(path), {"path": str(path)})
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """While trials run, what objectives and their workers print goes to the error stream: the output is JSON alone."""
+        """Sends the output of objectives and workers to the error stream, so that the output is JSON alone."""
         if not self.as_json:
             yield
             return
         output = sys.stdout
         output.flush()
-        descriptor = os.dup(1)  # workers inherit it, and know nothing of sys.stdout
+        descriptor = os.dup(1)  # workers inherit it, not sys.stdout
         try:
             os.dup2(2, 1)
             with redirect_stdout(sys.stderr):
                 yield
         finally:
-            output.flush()  # what was written to it meanwhile, by whoever had kept it
+            output.flush()  # text that code with an older reference wrote
             os.dup2(descriptor, 1)
             os.close(descriptor)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explained(Output):
-    """Text, with more of it where asked for, or JSON."""
+    """Text at three lengths, or JSON."""
 
-    why: Annotated[bool, Option("--why", help="Print why, in place of the glance.")] = False
+    why: Annotated[bool, Option("--why", help="Print the evidence instead of the summary.")] = False
     whole: Annotated[bool, Option("--all", help="Print everything, with every number.")] = False
 
     def unfolded(self, page: Page) -> Page:
-        """What of a page is printed."""
+        """The printed part of a page: the summary, its reasons, or everything."""
         if self.whole:
             return page.details
         return page.why() if self.why else page
 
 
 def show(page: Page, *calls: Action | str) -> None:
-    """Prints a page, in colours at a terminal, with what one would type in place of what one would call."""
+    """Prints a page, in colours at a terminal, with commands in place of calls."""
     from rich.console import Console
 
     commands = tuple(text for text in respelled(calls or page.calls, in_shell) if text.startswith("refine "))
@@ -408,7 +427,7 @@ def show(page: Page, *calls: Action | str) -> None:
 
 
 def put_json(data: Any) -> None:
-    """Prints plain data as JSON; what a terminal obeys, or the output's encoding may lack, stands in texts as an escape."""
+    """Prints plain data as JSON; control characters, and letters that the encoding lacks, are escaped."""
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     say(unseen(json.dumps(data, indent=2, allow_nan=False, ensure_ascii=not unicode)))
 
@@ -471,7 +490,7 @@ def _defines(file: Path, name: str) -> bool:
 
 
 def run_typed(store: str, found: Round) -> str:
-    """The command that runs a round, as one types it."""
+    """The command that runs a round."""
     words = ["refine run", shlex.quote(store), found.id, objective_words(found.node.objective)]
     if len(found.context.store.trees()) > 1:
         words.append(f"--tree {shlex.quote(found.context.name)}")
@@ -479,24 +498,24 @@ def run_typed(store: str, found: Round) -> str:
 
 
 def chosen(found: Round) -> Round:
-    """The round that a command is about; the commands that are suggested name it."""
+    """The round of a command, which suggested commands name."""
     remember(ROUND, found.id)
     remember(OBJECTIVE, objective_words(found.node.objective))
     return found
 
 
 def newest(tree: refine.Tree) -> refine.Tree:
-    """The tree that a command is about; what is suggested is about its newest round."""
+    """The tree of a command; suggested commands name its newest round."""
     for found in tree.rounds[-1:]:
         chosen(found)
     return tree
 
 
 def objective_for(found: Round | None, where: str | None, command: str | None = None) -> dict[str, Any]:
-    """What a round calls, as options of :meth:`refine.Round.run`: a program, what was typed, or the name that it recorded.
+    """The objective of a round as options of :meth:`refine.Round.run`: a program, the typed one, or the recorded name.
 
     Raises:
-        ObjectiveError: It can't be found.
+        ObjectiveError: The objective cannot be found.
     """
     from refine.run.command import Command
     from refine.run.identity import UNNAMED
@@ -513,8 +532,8 @@ def objective_for(found: Round | None, where: str | None, command: str | None = 
     name = found.node.objective
     if where is None:
         if name.startswith((UNNAMED, COMMAND)):
-            # A store may come from elsewhere: what runs is what somebody typed here.
-            imported = "was imported without an objective; say what to run"
+            # A store may come from elsewhere: only an objective typed here may run.
+            imported = "was imported without an objective; name one"
             why = imported if name.startswith(UNNAMED) else "runs a program; give it again"
             raise ObjectiveError(f"round {found.id}: {why}: {objective_words(name)}")
         if is_installed(name):

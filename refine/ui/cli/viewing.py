@@ -1,4 +1,4 @@
-"""Commands that show what is known: from the tree to a figure, and which of two configurations is better."""
+"""Commands that look: from the tree to a figure, and the comparison of two configurations."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ if TYPE_CHECKING:
 
 @command(LOOK)
 def tree(at: InTree, out: Output) -> None:
-    """Print the tree with best values and decisions."""
+    """Print the tree with its best values and decisions."""
     with at.tree() as found:
         out.put(newest(found))
 
 
 @command(LOOK)
 def log(at: InTree, out: Output) -> None:
-    """Print the log of the tree, oldest first."""
+    """Print the log of the tree, the oldest entry first."""
     with at.tree() as found:
         frame = found.log()
         rows = tuple(
@@ -77,17 +77,19 @@ def show_round(at: AtNewest, out: Output) -> None:
 def analyze(
     at: AtNewest,
     out: Explained,
-    metric: Annotated[str | None, Option(help="Another metric than the round's own.")] = None,
-    direction: Annotated[str | None, Option(help="maximize or minimize; default the round's own.")] = None,
+    metric: Annotated[str | None, Option(help="Analyze another metric; default the round's own.")] = None,
+    direction: Annotated[
+        str | None, Option(help="Set the direction: maximize or minimize; default the round's own.")
+    ] = None,
 ) -> None:
-    """Print what a round found about each parameter, the clearest first."""
+    """Print the evidence on every parameter, the strongest first."""
     with at.round() as found:
         out.put(found.analyze(metric, direction))
 
 
 @command(LOOK)
 def checks(at: AtNewest, out: Explained) -> None:
-    """Print the checks before a decision on the last proposal: PASS, WARN, FAIL or UNKNOWN."""
+    """Print the checks of the last proposal: PASS, WARN, FAIL or UNKNOWN."""
     from refine.report.pages.checks import checks_page
 
     with at.round() as found:
@@ -100,26 +102,28 @@ def diff(
     at: InTree,
     out: Explained,
     first: RoundArgument,
-    second: Annotated[str, Argument(metavar="OTHER", help="The other round.")],
+    second: Annotated[str, Argument(metavar="OTHER", help="Name the other round.")],
 ) -> None:
-    """Print what differs between two rounds."""
+    """Print the differences between two rounds."""
     with at.tree() as found:
         out.put(found.diff(first, second))
 
 
 @command(LOOK)
 def winner(at: InTree, out: Explained, which: OfArgument = None) -> None:
-    """Print the configuration to hand over: the best posterior mean, with what to expect when it is trained again."""
+    """Print the winner: the configuration with the best posterior mean, and its expected value when retrained."""
     with at.tree() as tree:
         won = tree.winner() if which is None else chosen(tree[which]).recommend()
         if won is None:
-            raise AnalysisError(f"tree {tree.name}: no trial has finished that may be called best")
+            raise AnalysisError(
+                f"a winner needs a finished trial with a usable value, tree {tree.name!r} has none; run more trials"
+            )
         out.put(won)
 
 
 @command(LOOK)
 def front(at: InTree, out: Output, which: OfArgument = None) -> None:
-    """Print the trials of several goals that no other one beats: of all rounds, or of one round among its own."""
+    """Print the front of several goals: trials that no other trial of the tree, or of one round, beats."""
     from refine.report.pages.tree import value_text
 
     with at.tree() as tree:
@@ -127,7 +131,9 @@ def front(at: InTree, out: Output, which: OfArgument = None) -> None:
         where = f"tree {tree.name}" if found is None else f"round {found.id}"
         rows = tree.front if found is None else found.front
         if not len(rows):
-            raise AnalysisError(f"{where}: no trial has a value in every goal yet; run the round first")
+            raise AnalysisError(
+                f"a front needs trials with a value in every goal, {where} has none; run more trials"
+            )
         shown = [n for n in rows if n not in ("state", "value", "seconds", "seed", "cell", "origin")]
         texts = tuple(tuple(map(value_text, row)) for row in rows[shown].itertuples(index=False))
         page = Page(f"The front of {where}", (Grid(tuple(map(str, shown)), texts),))
@@ -136,7 +142,7 @@ def front(at: InTree, out: Output, which: OfArgument = None) -> None:
 
 @command(LOOK)
 def calibration(at: InTree, out: Explained) -> None:
-    """Print the forecasts of proposals, what their children showed, and which narrowings were refuted."""
+    """Print the track record: forecasts of proposals, outcomes of their children, refuted narrowings."""
     with at.tree() as found:
         record = found.calibration()
         out.put(record.frame, page=record.page)
@@ -147,12 +153,12 @@ def report(
     at: InTree,
     out: Output,
     which: OfArgument = None,
-    folder: Annotated[Path, Option("--out", "-o", help="Folder for the report and its figures.")] = Path(
-        "reports"
-    ),
+    folder: Annotated[
+        Path, Option("--out", "-o", help="Write the report and its figures into this folder.")
+    ] = Path("reports"),
     html: HtmlOption = False,
 ) -> None:
-    """Write a round, or the whole tree and every round, as markdown with figures."""
+    """Write a report of a round, or of the tree and all its rounds, as markdown with figures."""
     with at.tree() as found:
         if which is not None:
             out.path(chosen(found[which]).report(folder, html=html))
@@ -169,16 +175,16 @@ _STYLE = ("ax", "new", "width", "theme")
 def plot(
     at: AtRound,
     out: Output,
-    figure: Annotated[str, Argument(metavar="FIGURE", help="Name of the figure, such as density.")],
+    figure: Annotated[str, Argument(metavar="FIGURE", help="Name the figure, for example density.")],
     about: Annotated[
-        list[str] | None, Argument(metavar="PARAMETER...", help="What it is of, such as dropout.")
+        list[str] | None, Argument(metavar="PARAMETER...", help="Name its parameters, for example dropout.")
     ] = None,
     file: Annotated[
         Path | None,
-        Option("--out", "-o", help="PNG or SVG file, by its ending; default named by the figure."),
+        Option("--out", "-o", help="Write this .png or .svg file; default FIGURE.png."),
     ] = None,
 ) -> None:
-    """Draw a figure of round.plot as PNG or SVG; its arguments follow its name."""
+    """Draw a figure of a round as PNG or SVG."""
     from refine.report import figures
     from refine.space.literals import typed_value
 
@@ -201,20 +207,20 @@ def plot(
         out.path(path)
 
 
-# Why trials did not complete.
+# Trials that did not complete.
 
-# So many kinds of failure are listed, the most frequent first.
+# Kinds of failure that are listed, the most frequent first.
 _KINDS = 10
 
 
 @command(LOOK)
 def failures(at: AtNewest, out: Output) -> None:
-    """Print why trials did not complete: errors by frequency, and the first traceback."""
+    """Print the errors of trials that did not complete, by frequency, and the first traceback."""
     from refine.design.space_filling import IMPORTED
 
     with at.round() as found:
         rows = found.failures
-        # What was finished elsewhere can't be run again.
+        # Imported trials cannot be re-run.
         states = [] if found.node.method == IMPORTED else dict.fromkeys(map(str, rows["state"]))
         calls = [Action("round.run", rerun=state) for state in states if state != "running"]
         out.put(rows, *calls, page=lambda: _failures_page(found, rows))
@@ -242,13 +248,13 @@ def _failures_page(found: Round, rows: pd.DataFrame) -> Page:
     return Page(title, tuple(blocks))
 
 
-# One configuration beside another.
+# Two configurations compared.
 
 _HELP = "a round, 'winner', 'best', 'baseline', or values, as 'lr=0.1 units=64'"
 
 
 def _configuration(text: str | None) -> Any:
-    """A configuration as it is typed: values by name, else a round or a word."""
+    """A typed configuration: values by name, or the name of a round or configuration."""
     from refine.space.literals import typed_pairs
 
     if text is None or "=" not in text:
@@ -257,13 +263,13 @@ def _configuration(text: str | None) -> Any:
         words = shlex.split(text)
     except ValueError:
         raise ReviewError(
-            f"a quote has no partner in {text!r}; write values as in 'lr=0.1 units=64', those with spaces in quotes"
+            f"quotes must be closed, got {text!r}; write 'lr=0.1 units=64', and values with spaces in quotes"
         ) from None
     return typed_pairs(words, "judge")
 
 
 def _next(a: str | None, b: str | None, epsilon: float | None, found: Judgement) -> list[str]:
-    """What to type next, where more runs are expected to decide."""
+    """The next command, if more runs should decide."""
     from refine.report.pages.winner import runs_needed
 
     if not (needed := runs_needed(found)):
@@ -275,29 +281,40 @@ def _next(a: str | None, b: str | None, epsilon: float | None, found: Judgement)
 
 @dataclass(frozen=True, kw_only=True)
 class RunTable(Given):
-    """Runs in a plain table, of whatever made them."""
+    """Runs in a table, made by any program."""
 
-    heading = "A table of runs, in place of a store"
+    heading = "A table of runs instead of a store"
     runs: Annotated[
-        Path | None, Option(metavar="FILE", help="A row for each run: .csv, .tsv, or JSON lines as .jsonl.")
+        Path | None,
+        Option(metavar="FILE", help="Read runs from this table, one row per run: .csv, .tsv or .jsonl."),
     ] = None
-    metric: Annotated[str | None, Option(help="The column of the result.")] = None
+    metric: Annotated[str | None, Option(help="Name the column of the result.")] = None
     minimize: Annotated[
         bool | None,
-        Option("--minimize/--maximize", help="Smaller, or larger, is better; default by the metric's name."),
+        Option(
+            "--minimize/--maximize", help="Prefer smaller, or larger, results; default by the metric's name."
+        ),
     ] = None
     by: Annotated[
         str,
-        Option(help="The column that says what ran, or several, with commas between: same text, same thing."),
+        Option(help="Group runs by these columns (comma-separated): equal text, same configuration."),
     ] = "commit"
     one: Annotated[
         list[str] | None,
-        Option("--a", help="What is asked about. Given several times: runs of the same under other names."),
+        Option(
+            "--a", help="Name the group in question; repeat it to merge groups of the same configuration."
+        ),
     ] = None
-    two: Annotated[list[str] | None, Option("--b", help="What it is compared with, likewise.")] = None
+    two: Annotated[
+        list[str] | None, Option("--b", help="Name the group to compare with; may be repeated.")
+    ] = None
+
+    def _given(self) -> list[str]:
+        options = {"--metric": self.metric, "--a": self.one, "--b": self.two}
+        return [name for name, value in options.items() if value]
 
     def judgement(self, epsilon: float | None) -> Judgement:
-        """One beside the other, by all runs of the table that ended well.
+        """Compares two groups by all completed runs of the table.
 
         Raises:
             AnalysisError: A column or a configuration is missing.
@@ -311,13 +328,14 @@ class RunTable(Given):
 
         if not (self.one and self.two and self.metric):
             raise ReviewError(
-                "--runs needs --metric, --a and --b: the column of the result, and what is compared"
+                "--runs needs --metric (the column of the result), --a and --b (the groups to compare), got "
+                + (" and ".join(self._given()) or "none of them")
             )
         frame, columns = read_table(self.runs, dtype=str, keep_default_na=False), self.by.split(",")
         for name in (self.metric, *columns):
             if name not in frame:
                 raise AnalysisError(
-                    f"{self.runs}: has no column {name!r}, for --metric or --by; {did_you_mean(name, frame.columns)}"
+                    f"{self.runs} has no column {name!r} (--metric or --by names it); {did_you_mean(name, frame.columns)}"
                 )
         values = pd.to_numeric(frame[self.metric], errors="coerce")
         for name in frame.columns.intersection(["status", "state"]):
@@ -335,13 +353,13 @@ class RunTable(Given):
 
 
 _EXITS = {"KEEP": DONE, "DISCARD": NO, "CONFIRM": OPEN}
-# What a table's status says of a run whose value is none.
+# Words in a column of states for runs without a usable value.
 _ENDED_BADLY = ("crash", "crashed", "fail", "failed", "error", "timeout", "killed", "pruned", "running")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaybeInTree(InTree):
-    """A store, unless a table takes its place."""
+    """A store, or none if a table is read."""
 
     store: Annotated[str | None, Argument(metavar="STORE", help=STORE_HELP)] = None  # type: ignore[assignment]
 
@@ -353,17 +371,21 @@ def judge(
     how: Limited,
     table: RunTable,
     a: Annotated[
-        str | None, Argument(metavar="CONFIG", help=f"Which configuration: {_HELP}; default the winner.")
+        str | None,
+        Argument(metavar="CONFIG", help=f"Name the configuration in question: {_HELP}; default the winner."),
     ] = None,
     b: Annotated[
         str | None,
-        Argument(metavar="OTHER", help="What with; default the baseline, else the best of earlier rounds."),
+        Argument(
+            metavar="OTHER",
+            help="Name the one to compare with; default the baseline, else the best of earlier rounds.",
+        ),
     ] = None,
     budget: Annotated[
         int,
         Option(
             min=0,
-            help="Run both under new seeds until it is decided, up to so many runs in all; default none.",
+            help="Repeat both under new seeds until one wins, at most this many runs in all; default 0.",
         ),
     ] = 0,
     epsilon: EpsilonOption = None,
@@ -374,13 +396,12 @@ def judge(
     """
     if not budget and how.options():
         raise ReviewError(
-            "judge runs nothing without --budget, so that --objective, --workers, --threads and --timeout would say nothing; "
-            "give --budget as well"
+            "judge runs trials only with --budget, got "
+            f"{join([f'--{name}' for name in how.options()])} without it; add --budget, or leave them out"
         )
     if (at.store is None) == (not table.options()) or (table.options() and (budget or at.name)):
         raise ReviewError(
-            "judge needs a STORE, or in its place --runs FILE with --metric, --a and --b, and not both; a table has no "
-            "--tree, and nothing runs, so no --budget"
+            "judge needs either STORE, or --runs FILE with --metric, --a and --b; --tree and --budget are for STORE"
         )
     pair = _configuration(a), _configuration(b)
     if table.options():

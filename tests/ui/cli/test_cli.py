@@ -236,7 +236,7 @@ def test_version_and_help() -> None:
         said = plain(good(command, "-h"))
         assert "STORE" in said
         assert ("--json" in said) == (command != "guide")
-    headings = ("A new root, with --space", "What runs", "End in order")
+    headings = ("A new root, with --space", "Objective", "Graceful stop")
     assert all(heading in plain(good("run -h")) for heading in headings)
     assert run("").exit_code != 0  # no command: the help, but not as success
 

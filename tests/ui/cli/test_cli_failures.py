@@ -126,7 +126,7 @@ def test_what_failed_is_run_again_without_naming_the_round(store):
     path, _ = store
     again = ("run", path, "--objective", where, "--quiet")
     assert "rerun must be a state of trials, got 'banana'" in refused(*again, "--rerun", "banana")
-    assert "no round has anything left to run" in refused(*again)
+    assert "no round has trials left to run" in refused(*again)
     # They were run, and fail as before.
     failed = run(*again, "--rerun", "failed", "--json").stderr
     assert "its first 5 trials all failed alike: ValueError: [red]too large" in failed

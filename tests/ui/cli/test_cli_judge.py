@@ -121,8 +121,8 @@ def test_a_log_of_runs_needs_no_store(tmp_path):
         (["--a", "d4e5f6g", "--b", "a1b2c3d"], "no run of it has a value"),
         (["--a", "a1b2c3", "--b", "0640555"], "did you mean 'a1b2c3d'?"),
         (["--a", "a1b2c3d"], "--a and --b"),
-        (["--a", "a", "--b", "b", "--by", "hash"], "has no column 'hash', for --metric or --by; known"),
-        (["--a", "a", "--b", "b", "--budget", "3"], "nothing runs, so no --budget"),
+        (["--a", "a", "--b", "b", "--by", "hash"], "has no column 'hash' (--metric or --by names it); known"),
+        (["--a", "a", "--b", "b", "--budget", "3"], "--tree and --budget are for STORE"),
     ):
         assert why in refused("judge", "--minimize", "--runs", log, "--metric", "val_bpb", *arguments)
     assert "needs a STORE" in refused("judge")

@@ -21,7 +21,7 @@ def test_init_writes_files_that_run(tmp_path, monkeypatch):
     assert files == ["space.toml", "objective.py"]
     out = said(*command.split()[1:-1], 4, "--json", "-q")
     assert json.loads(out)["states"] == {"complete": 4}
-    assert "is left as it is" in run("init").stderr
+    assert "overwrites no file" in run("init").stderr
     assert "cd study && refine run study.db" in said("init", "study")
 
 

@@ -120,7 +120,7 @@ def test_a_belief_from_the_shell(here: Path) -> None:
         assert (tree[root].trials["origin"] == "exploit").sum() == 6
         assert tree[child["id"]].belief is None
     assert "--belief: got 'lr'; write" in refused(MAKE, "-n", 24, "--belief", "lr")
-    assert "--belief is set where a round is made" in refused("run s.db", root, *said)
+    assert "--belief defines a new root" in refused("run s.db", root, *said)
 
 
 @pytest.mark.slow
@@ -161,7 +161,7 @@ def test_a_study_from_the_shell(here: Path) -> None:
         assert same.accept("low", n=30).id == child["id"]
 
     assert data("run s.db -q")["id"] == child["id"]  # the newest that has something left
-    assert "no round has anything left to run" in refused("run s.db")
+    assert "no round has trials left to run" in refused("run s.db")
     assert data("run s.db", child["id"], "-n", 35, "-q")["n"] == 35
     assert "5 equal to the bit" in good("replay s.db", child["id"], "--sample", 5)
 
@@ -281,12 +281,12 @@ REFUSED = """
 --space space.toml --objective scors.py:score => objective: no such file 'scors.py'; give module:name or path/to/file.py:name
 --space space.toml --objective scores => objective: give it as module:name or path/to/file.py:name, got 'scores'
 --space space.toml --objective broken:f => objective: importing 'broken' fails: ZeroDivisionError: division by zero
---space space.toml --objective scores:score --baseline lr => --baseline takes name=value, such as --baseline 'dropout=(0, 0.2)', got 'lr'
+--space space.toml --objective scores:score --baseline lr => --baseline takes name=value, for example --baseline 'dropout=(0, 0.2)', got 'lr'
 --space bad.toml --objective scores:score => space bad.toml: lr: a range has low, high, levels, log, type, within, step, base, when, got 'hgh'; did you mean 'high'?
---space broken.json --objective scores:score => space broken.json: is no JSON: Expecting value: line 1 column 1 (char 0)
---space empty.toml --objective scores:score => space empty.toml: needs a table [parameters], with a line for every parameter
-abc --space space.toml --objective scores:score => --space makes a new root, but round 'abc' was given as well; leave one of them out
-abc --subject-to x<=1 => --subject-to is set where a round is made, with --space; leave it out for a round that exists
+--space broken.json --objective scores:score => space broken.json: is not JSON: Expecting value: line 1 column 1 (char 0)
+--space empty.toml --objective scores:score => space empty.toml: must have a table [parameters], with a line for every parameter
+abc --space space.toml --objective scores:score => --space creates a new root and cannot be combined with a round, got 'abc'; leave one of them out
+abc --subject-to x<=1 => --subject-to defines a new root and needs --space; leave it out for an existing round
 """
 
 
@@ -349,7 +349,7 @@ def test_what_is_typed() -> None:
             typed_value(text)
         with pytest.raises(ReviewError, match=f"^--edit lr: {re.escape(wrong)}"):
             typed_pairs([f"lr={text}"], "--edit")
-    with pytest.raises(ReviewError, match="a text with a lone bracket stands in quotes"):
+    with pytest.raises(ReviewError, match="put a string with a lone bracket in quotes"):
         typed_value("a)")
 
 

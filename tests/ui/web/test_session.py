@@ -293,7 +293,10 @@ def test_what_is_wrong_is_said_and_nothing_is_written(looked, line):
 def test_a_risk_that_is_none_is_refused(looked, risk):
     root = looked.shown
     message = {"type": "decide", "kind": "accept", **about(looked, root), "risk": risk}
-    refused = "risk must be a probability from 0.01 to below 1, got", "message 'decide': risk must be a number, got"
+    refused = (
+        "risk must be a probability from 0.01 to below 1, got",
+        "message 'decide': risk must be a number, got",
+    )
     assert looked.handle(message)["error"].startswith(refused)
     assert root.decisions == ()
     with pytest.raises(AnalysisError, match="risk must be"):

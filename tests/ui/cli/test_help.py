@@ -1,0 +1,33 @@
+"""The help of commands and options: a verb first, plain words, a full stop."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from typer.main import get_command
+
+from refine.ui.cli import app
+
+VERBS = set(
+    ["Accept", "Add", "Analyze", "Assign", "Back", "Begin", "Branch", "Call", "Check", "Choose", "Compare", "Constrain", "Copy", "Create", "Declare", "Decline", "Draw", "Exclude", "Export", "Give", "Group", "Hide", "Import", "Include", "Judge", "Leave", "Let", "Limit", "Load", "Look", "Merge", "Name", "Open", "Plan", "Prefer", "Preview", "Print", "Propose", "Read", "Re-run", "Remove", "Repeat", "Replace", "Replay", "Run", "Seed", "Send", "Serve", "Set", "Show", "Simulate", "Skip", "Start", "State", "Stop", "Tag", "Train", "Treat", "Trust", "Unlock", "Walk", "Write"]
+)
+PRIVATE = (
+    r"\b(told|said|anew|beside|apart|whoever|nobody|somebody|in order|such as|by now|goes on|runs again)\b"
+)
+
+HELPS = [
+    (f"{name} {parameter.opts[0] if parameter.opts else parameter.name}".strip(), parameter.help)
+    for name, command in get_command(app).commands.items()
+    for parameter in command.params
+    if parameter.name != "help"
+]
+HELPS += [(name, command.help) for name, command in get_command(app).commands.items()]
+
+
+@pytest.mark.parametrize(("place", "text"), HELPS, ids=[place for place, _ in HELPS])
+def test_every_help_begins_with_a_verb_and_uses_plain_words(place, text):
+    assert text, place
+    assert text.split()[0].rstrip(",.") in VERBS, text
+    assert text.rstrip().endswith("."), text
+    assert not re.search(PRIVATE, text), text
