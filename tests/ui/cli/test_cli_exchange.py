@@ -41,7 +41,7 @@ def test_import_a_csv(csv: Path, tmp_path: Path) -> None:
         assert list(root.space) == ["lr", "units"]
         assert root.node.note == "from a file"
         assert set(root.trials["origin"]) == {"imported"}
-    assert "20 trials of 20 were imported" in good("analyze", tmp_path / "r.db", root.id, "--why")
+    assert "tests are valid" in good("analyze", tmp_path / "r.db", root.id, "--why")
     good("import", csv, tmp_path / "r.db", *MINE, "--tree", "space_filling", "--space-filling")
     with refine.Tree("space_filling", tmp_path / "r.db", create=False) as tree:
         assert set(tree.rounds[0].trials["origin"]) == {"space_filling"}
@@ -100,7 +100,7 @@ def test_export_and_load(csv: Path, tmp_path: Path) -> None:
     assert good(*asked).strip() == str(tmp_path / "s.html")
     assert "--page writes one file" in refused(*asked, "--no-reports")
     both = (*asked[:2], tmp_path / "l.db", "--other-tree")
-    assert "are for --page; a bundle is of one tree" in refused(*both, "new")
+    assert "need --page: a bundle holds one tree" in refused(*both, "new")
     good(*both, "new", *asked[2:])
     assert "no tree 'far'" in refused(*both, "far", *asked[2:])
     assert "got tree 'old' of" in refused("review", tmp_path / "r.db", tmp_path / "r.db", "--no-open")

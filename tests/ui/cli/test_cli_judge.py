@@ -65,9 +65,9 @@ def test_what_is_refused_is_exit_code_1(store):
         (["c=a"], "name more of the values"),
         (["nothing"], "no round or tag 'nothing'"),
         (["winner", "winner"], "both are the same configuration"),
-        (["x='3"], "a quote has no partner"),
-        (["--workers", "2"], "give --budget as well"),
-        (["--objective", "a:b"], "give --budget as well"),
+        (["x='3"], "quotes must be closed"),
+        (["--workers", "2"], "add --budget, or leave them out"),
+        (["--objective", "a:b"], "add --budget, or leave them out"),
     ):
         assert why in refused("judge", store, *arguments)
 
@@ -125,7 +125,7 @@ def test_a_log_of_runs_needs_no_store(tmp_path):
         (["--a", "a", "--b", "b", "--budget", "3"], "--tree and --budget are for STORE"),
     ):
         assert why in refused("judge", "--minimize", "--runs", log, "--metric", "val_bpb", *arguments)
-    assert "needs a STORE" in refused("judge")
+    assert "needs either STORE, or --runs FILE" in refused("judge")
 
 
 @pytest.mark.slow

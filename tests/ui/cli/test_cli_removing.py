@@ -80,7 +80,7 @@ def test_delete_asks_and_removes(store):
     found = run("delete", store, root[:6], "--trial", 0, "--trial", 4, "--yes")
     assert found.output == f"round {root}: 2 trials removed\n"
     found = run("delete", store, root, "--state", "complete", "--below", "--yes")
-    assert (found.exit_code, "--below is for whole rounds" in found.output) == (1, True)
+    assert (found.exit_code, "--below removes whole rounds" in found.output) == (1, True)
     found = run("delete", store, root, "--state", "failed", "--yes", "--json")
     assert json.loads(found.output) == {"round": root, "trials": 0}
     assert trials(store) == ([18], ["root", "trials removed"])
