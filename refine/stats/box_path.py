@@ -149,16 +149,16 @@ class RiskPath:
         state = _State(self, good, votes, index, axes, draws, whole=front is not None)
         if keep is not None:
             points = np.asarray(keep, dtype=np.float64)
-            known, numbers = ~np.isnan(points), levels_of(np.nan_to_num(points), axes)
-            for j, must in enumerate(state.forced):
-                must[numbers[known[:, j], j]] = True
-        for must, more in zip(state.forced, stays or [None] * len(axes), strict=True):
-            if more is not None:
-                must |= np.asarray(more, dtype=np.bool_)
+            given_axes, numbers = ~np.isnan(points), levels_of(np.nan_to_num(points), axes)
+            for j, required in enumerate(state.forced):
+                required[numbers[given_axes[:, j], j]] = True
+        for required, never_dropped in zip(state.forced, stays or [None] * len(axes), strict=True):
+            if never_dropped is not None:
+                required |= np.asarray(never_dropped, dtype=np.bool_)
         boxes = [RiskBox(state.masks(), 1.0, 0.0, 1.0)]
         while state.step():
-            kept = state.alive if front is None else front.kept(_inside(index, state.keep))
-            risk = share_of_draws(draws - kept, draws)
+            alive = state.alive if front is None else front.kept(_inside(index, state.keep))
+            risk = share_of_draws(draws - alive, draws)
             if risk > self.most:
                 break  # a point of a front was lost that is no target
             risk = max(risk, 1.0 - min(state.own))
@@ -167,8 +167,8 @@ class RiskPath:
 
     def _votes(self, posterior: Posterior) -> FloatArray:
         """Share of the draws' very best candidates that a candidate is."""
-        wanted = max(1, round(self.share * posterior.scores.shape[1]))
-        bound = np.partition(posterior.scores, -wanted, axis=1)[:, -wanted]
+        count = max(1, round(self.share * posterior.scores.shape[1]))
+        bound = np.partition(posterior.scores, -count, axis=1)[:, -count]
         top = posterior.scores >= bound[:, None]
         return np.asarray((1.0 / top.sum(axis=1)) @ top / len(top))
 
@@ -176,8 +176,8 @@ class RiskPath:
 def _inside(index: IntArray, keep: Sequence[BoolArray]) -> BoolArray:
     """(c,) mask of candidates at kept levels, or without a level on the axis."""
     inside = np.ones(len(index), dtype=np.bool_)
-    for at, mask in zip(index.T, keep, strict=True):
-        inside &= (at == _ANYWHERE) | mask[at]
+    for levels, mask in zip(index.T, keep, strict=True):
+        inside &= (levels == _ANYWHERE) | mask[levels]
     return inside
 
 
@@ -234,12 +234,12 @@ class _State:
         self.forced = [np.zeros(share.size, dtype=np.bool_) for share in self.shares]
         self.alive, self.own = draws, [1.0] * len(axes)
 
-    def count(self, held: Bits) -> IntArray:
+    def count(self, bits: Bits) -> IntArray:
         """Number of draws kept by some candidates, along the last axis.
 
         With several goals a draw needs all of its targets.
         """
-        lost_none = (held == 255) if self.whole else np.bitwise_count(held)
+        lost_none = (bits == 255) if self.whole else np.bitwise_count(bits)
         return np.asarray(lost_none.sum(axis=-1), dtype=np.int64)
 
     def masks(self) -> tuple[BoolArray, ...]:
@@ -254,15 +254,15 @@ class _State:
         for j, axis in enumerate(self.axes):
             if axis.frozen or self.keep[j].sum() < 2 or self.forced[j][self.keep[j]].all():
                 continue
-            for lost, gain, dropped, own in self._options(j):
+            for lost, gain, dropped, own_share in self._options(j):
                 rating = (lost / gain, -gain)
                 if best is None or rating < best[:2]:
-                    best = (*rating, j, dropped, own)
+                    best = (*rating, j, dropped, own_share)
         if best is None:
             return False
-        _, _, j, dropped, own = best
+        _, _, j, dropped, own_share = best
         self.keep[j][dropped] = False
-        self.own[j] *= own
+        self.own[j] *= own_share
         inside = _inside(self.index[:, [j]], self.keep[j : j + 1])
         self.index, self.bits, self.votes = self.index[inside], self.bits[inside], self.votes[inside]
         self.cells = self.cells[_inside(self.cells[:, [j]], self.keep[j : j + 1])]
@@ -273,64 +273,68 @@ class _State:
         levels = np.flatnonzero(self.keep[j])
         share = self.shares[j]
         total = share[levels].sum()
-        held = self._by_level(j, levels)
+        by_level = self._by_level(j, levels)
         # Draws that a candidate keeps alive that doesn't read this axis are lost by no cut of it.
         elsewhere = np.bitwise_or.reduce(self.bits[self.index[:, j] == _ANYWHERE], axis=0)
-        telling = int(self.count(np.bitwise_or.reduce(held, axis=0)))
+        telling = int(self.count(np.bitwise_or.reduce(by_level, axis=0)))
         if (self.cells[:, j] != _ANYWHERE).all():
             telling = self.alive
         elif telling <= self.path.most * self.draws:
             return
-        below = np.bitwise_or.accumulate(held, axis=0)
-        above = np.bitwise_or.accumulate(held[::-1], axis=0)[::-1]
-        there, voting = self.cells[:, j] != _ANYWHERE, self.index[:, j] != _ANYWHERE
-        count = np.bincount(self.cells[there, j], minlength=share.size)
+        below = np.bitwise_or.accumulate(by_level, axis=0)
+        above = np.bitwise_or.accumulate(by_level[::-1], axis=0)[::-1]
+        reading, voting = self.cells[:, j] != _ANYWHERE, self.index[:, j] != _ANYWHERE
+        count = np.bincount(self.cells[reading, j], minlength=share.size)
         voted = self.cover * np.bincount(
             self.index[voting, j], weights=self.votes[voting], minlength=share.size
         )
         if self.axes[j].unordered:
-            nothing = np.zeros_like(held[:1])
-            rest = np.concatenate([nothing, below[:-1]]) | np.concatenate([above[1:], nothing])
-            own, allowed = self._left(j, rest, elsewhere, telling)
-            lost = self.alive * (1.0 - own) + voted[levels] * self.alive / telling
+            empty = np.zeros_like(by_level[:1])
+            remaining = np.concatenate([empty, below[:-1]]) | np.concatenate([above[1:], empty])
+            own_share, allowed = self._left(j, remaining, elsewhere, telling)
+            lost = self.alive * (1.0 - own_share) + voted[levels] * self.alive / telling
             gain = -np.log1p(-share[levels] / total)
             allowed &= len(self.cells) - count[levels] >= self.path.inside
             for i in np.flatnonzero(~self.forced[j][levels] & allowed):
-                yield float(lost[i]), float(gain[i]), levels[i : i + 1], float(own[i])
+                yield float(lost[i]), float(gain[i]), levels[i : i + 1], float(own_share[i])
             return
-        for order, rest in ((levels, above[1:]), (levels[::-1], below[-2::-1])):
+        for order, remaining in ((levels, above[1:]), (levels[::-1], below[-2::-1])):
             stop = order.size - 1
             musts = np.flatnonzero(self.forced[j][order])
             if musts.size:
                 stop = min(stop, int(musts[0]))
-            own, allowed = self._left(j, rest[:stop], elsewhere, telling)
+            own_share, allowed = self._left(j, remaining[:stop], elsewhere, telling)
             rest_of = len(self.cells) - np.cumsum(count[order[:stop]])
             stop = int(np.count_nonzero(allowed & (rest_of >= self.path.inside)))
             if stop == 0:
                 continue
-            lost = self.alive * (1.0 - own[:stop]) + np.cumsum(voted[order[:stop]]) * self.alive / telling
+            lost = (
+                self.alive * (1.0 - own_share[:stop]) + np.cumsum(voted[order[:stop]]) * self.alive / telling
+            )
             gain = -np.log1p(-np.cumsum(share[order[:stop]]) / total)
             # Longer cuts compete too, so that a small bump at the very end doesn't shield an empty stretch.
             cut = int(np.lexsort((-gain, lost / gain))[0])
-            yield float(lost[cut]), float(gain[cut]), order[: cut + 1], float(own[cut])
+            yield float(lost[cut]), float(gain[cut]), order[: cut + 1], float(own_share[cut])
 
-    def _left(self, j: int, rest: Bits, elsewhere: Bits, telling: int) -> tuple[FloatArray, BoolArray]:
+    def _left(self, j: int, remaining: Bits, elsewhere: Bits, telling: int) -> tuple[FloatArray, BoolArray]:
         """For the cuts of an axis.
 
         The share of its draws that stay good, and whether the risk allows the cut.
         """
-        own = np.asarray(self.count(rest) / telling)
-        allowed = (self.count(rest | elsewhere) >= self.least) & (self.own[j] * own >= 1.0 - self.path.most)
-        return own, allowed
+        own_share = np.asarray(self.count(remaining) / telling)
+        allowed = (self.count(remaining | elsewhere) >= self.least) & (
+            self.own[j] * own_share >= 1.0 - self.path.most
+        )
+        return own_share, allowed
 
     def _by_level(self, j: int, levels: IntArray) -> Bits:
         """(levels, bytes) union of the candidates' bits at every level."""
         out = np.zeros((levels.size, self.bits.shape[1]), dtype=np.uint8)
-        at = self.index[:, j]
-        order = np.argsort(at, kind="stable")
-        order = order[at[order] != _ANYWHERE]
+        column = self.index[:, j]
+        order = np.argsort(column, kind="stable")
+        order = order[column[order] != _ANYWHERE]
         if not order.size:
             return out
-        seen, start = np.unique(at[order], return_index=True)
-        out[np.searchsorted(levels, seen)] = np.bitwise_or.reduceat(self.bits[order], start, axis=0)
+        occupied, start = np.unique(column[order], return_index=True)
+        out[np.searchsorted(levels, occupied)] = np.bitwise_or.reduceat(self.bits[order], start, axis=0)
         return out

@@ -215,26 +215,26 @@ class KruskalWallis:
         same_length(c.size, b.size)
         n = b.size
         counts = np.bincount(c, minlength=k)
-        seen = np.flatnonzero(counts)
-        if n < 3 or seen.size < 2 or seen.size >= n or np.ptp(b) == 0:
+        occurring = np.flatnonzero(counts)
+        if n < 3 or occurring.size < 2 or occurring.size >= n or np.ptp(b) == 0:
             return Association(np.nan, np.nan, np.nan, 1.0, n)
         rng = np.random.default_rng(self.seed)
         ranks = standard_ranks(b)
-        member = (c[:, None] == seen[None, :]).astype(np.float64)
-        effect = float(np.sum((ranks @ member) ** 2 / counts[seen]))
-        if counts[seen].min() < 5 and n <= 2000:
+        member = (c[:, None] == occurring[None, :]).astype(np.float64)
+        effect = float(np.sum((ranks @ member) ** 2 / counts[occurring]))
+        if counts[occurring].min() < 5 and n <= 2000:
             shuffled = rng.permuted(np.tile(ranks, (PERMUTATIONS, 1)), axis=1)
-            null = ((shuffled @ member) ** 2 / counts[seen]).sum(axis=1)
+            null = ((shuffled @ member) ** 2 / counts[occurring]).sum(axis=1)
             hits = int(np.count_nonzero(null >= effect - 1e-12))
             p = (1 + hits) / (1 + PERMUTATIONS)
         else:
-            p = float(kruskal(*(b[c == level] for level in seen)).pvalue)
+            p = float(kruskal(*(b[c == level] for level in occurring)).pvalue)
         rows = subsample(n, self.rows, rng)
         weights = resample_weights(rows.size, self.resamples, rng)
         draws = _between_share(weights, ranks[rows], member[rows])
         centre = float(_between_share(np.ones((1, rows.size)), ranks[rows], member[rows])[0])
         # Bootstrap draws scatter around the subsample's value, which itself is one floor too high.
-        floor = (seen.size - 1.0) / (rows.size - 1.0)
+        floor = (occurring.size - 1.0) / (rows.size - 1.0)
         spread = (draws - floor - centre) * np.sqrt(rows.size / n)
         tail = 50.0 * (1.0 - self.confidence)
         low, high = np.clip(effect + np.nanpercentile(spread, [tail, 100.0 - tail]), 0.0, 1.0)

@@ -157,8 +157,8 @@ def good_trials_to_judge(tests: int, alpha: float = 0.1, power: float = 0.8, hal
         raise AnalysisError(f"half: must be above 0.5, got {half!r}; at 0.5 there is nothing to see")
     sizes = np.arange(1, 100_000)
     for part in np.array_split(sizes, 100):
-        least = binom.isf(alpha / (2 * tests), part, 0.5) + 1
-        enough = part[(least <= part) & (binom.sf(least - 1, part, half) >= power)]
+        smallest = binom.isf(alpha / (2 * tests), part, 0.5) + 1
+        enough = part[(smallest <= part) & (binom.sf(smallest - 1, part, half) >= power)]
         if enough.size:
             return int(enough[0])
     raise AnalysisError(f"half: {half!r} is too near to 0.5 to be seen in 100,000 good trials")
@@ -199,18 +199,18 @@ class Boundary:
         very_best = self._very_best(values)
         best_hits = np.bincount(step[very_best], minlength=strips)
         edges = []
-        for side, at, beside in (("low", 0, 1), ("high", strips - 1, strips - 2)):
-            held, found = int(everywhere[at]), int(hits[at])
-            share = held / n if n else 0.0
-            if strips < 2 or m == n or held in (0, n):
-                edges.append(Edge(side, found, m, share, 1.0, peak=False, best=False))
+        for side, edge_level, next_level in (("low", 0, 1), ("high", strips - 1, strips - 2)):
+            edge_count, top_count = int(everywhere[edge_level]), int(hits[edge_level])
+            share = edge_count / n if n else 0.0
+            if strips < 2 or m == n or edge_count in (0, n):
+                edges.append(Edge(side, top_count, m, share, 1.0, peak=False, best=False))
                 continue
-            p = float(hypergeom.sf(found - 1, n, held, m))
-            peak = found * max(int(everywhere[beside]), 1) >= int(hits[beside]) * held
-            at_edge = int(best_hits[at]) >= max(1.0, share * best_hits.sum())
+            p = float(hypergeom.sf(top_count - 1, n, edge_count, m))
+            peak = top_count * max(int(everywhere[next_level]), 1) >= int(hits[next_level]) * edge_count
+            at_edge = int(best_hits[edge_level]) >= max(1.0, share * best_hits.sum())
             outer = position >= 1.0 - _OUTER if side == "high" else position <= _OUTER
             mostly_outer = 2 * int((very_best & outer).sum()) >= int(very_best.sum())
-            edges.append(Edge(side, found, m, share, min(p, 1.0), peak, bool(at_edge and mostly_outer)))
+            edges.append(Edge(side, top_count, m, share, min(p, 1.0), peak, bool(at_edge and mostly_outer)))
         return edges[0], edges[1]
 
     def _very_best(self, values: FloatArray) -> BoolArray:
@@ -278,7 +278,7 @@ class RateTrend:
         hits = int(flags.sum())
         if hits in (0, flags.size):
             return Trend(np.nan, 1.0, below, above)
-        found = mannwhitneyu(position[flags], position[~flags], method="asymptotic")
-        p = float(found.pvalue)
-        higher = float(found.statistic) / (hits * (flags.size - hits))
+        test = mannwhitneyu(position[flags], position[~flags], method="asymptotic")
+        p = float(test.pvalue)
+        higher = float(test.statistic) / (hits * (flags.size - hits))
         return Trend(higher, p if np.isfinite(p) else 1.0, below, above)

@@ -47,8 +47,8 @@ def cauchy_p(p_values: ArrayLike, weights: ArrayLike | None = None) -> float:
     if w.min() <= 0.0:
         raise AnalysisError(f"weights: must be positive, got {w.min():g}")
     w = w / w.sum()
-    held = np.clip(p, 1e-15, _MOST_P)
-    statistic = float(w @ np.tan((0.5 - held) * np.pi))
+    capped = np.clip(p, 1e-15, _MOST_P)
+    statistic = float(w @ np.tan((0.5 - capped) * np.pi))
     # Far out the arctangent loses all digits; its tail is 1 / (pi t).
     if statistic > 1e8:
         return float(1.0 / (np.pi * statistic))
@@ -66,8 +66,8 @@ def joined(p_importance: float, p_trend: float, p_additive: float | None = None)
         tests["additive"] = p_additive
     seen_by = min(tests, key=lambda name: (tests[name], name != "trend"))
     # Where no test could be made, nothing was seen.
-    nothing = min(tests.values()) >= 1.0
-    p = 1.0 if nothing else cauchy_p(list(tests.values()), [_WEIGHTS[name] for name in tests])
+    untested = min(tests.values()) >= 1.0
+    p = 1.0 if untested else cauchy_p(list(tests.values()), [_WEIGHTS[name] for name in tests])
     return Detection(p, p_importance, p_trend, seen_by)
 
 
@@ -105,8 +105,8 @@ def stage_of(plans: Sequence[int], size: int) -> int:
     for plan in plans[1 : last + 1]:
         if plan > _GROWTH * start:
             count, start = count + 1, plan
-    left = plans[last] / (_NEARLY * size)
-    return count if left <= 1 else count + 2 + int(np.log2(left))
+    doublings = plans[last] / (_NEARLY * size)
+    return count if doublings <= 1 else count + 2 + int(np.log2(doublings))
 
 
 def distinct(X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> tuple[IntArray, FloatArray]:
@@ -122,8 +122,8 @@ def distinct(X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> tuple[
     same_length(table.shape[0], values.size)
     if values.size == 0:
         return np.zeros(0, dtype=np.int64), np.zeros(0)
-    known = scored(table, values)
-    return known.rows, known.score
+    trials = scored(table, values)
+    return trials.rows, trials.score
 
 
 _LEAST_NOISE = 1e-12
@@ -160,8 +160,8 @@ class AdditiveTest:
         blocks = [_terms(table[:, j], k) for j, k in enumerate(cardinalities)]
         ends = np.cumsum([0, *(block.shape[1] for block in blocks)])
         design = np.concatenate(blocks, axis=1)
-        left = n - 1 - design.shape[1]
-        if left < self.least or not design.shape[1]:
+        residual = n - 1 - design.shape[1]
+        if residual < self.least or not design.shape[1]:
             return p
         normal = design.T @ design
         if np.linalg.matrix_rank(normal, hermitian=True) < len(normal):
@@ -170,13 +170,13 @@ class AdditiveTest:
         # equations.
         inverse = np.linalg.inv(normal)
         weight = inverse @ (design.T @ score)
-        noise = max(float(np.sum((score - design @ weight) ** 2)) / left, _LEAST_NOISE)
+        noise = max(float(np.sum((score - design @ weight) ** 2)) / residual, _LEAST_NOISE)
         for j in range(d):
             part = slice(ends[j], ends[j + 1])
             size = ends[j + 1] - ends[j]
             if size:
                 explained = weight[part] @ np.linalg.solve(inverse[part, part], weight[part])
-                p[j] = f.sf(explained / size / noise, size, left)
+                p[j] = f.sf(explained / size / noise, size, residual)
         return p
 
 
@@ -188,13 +188,13 @@ def _one_by_one(design: FloatArray, score: FloatArray, ends: IntArray) -> FloatA
     from scipy.stats import f
 
     full, rank = _rest(design, score)
-    left = score.size - 1 - rank
+    residual = score.size - 1 - rank
     p = np.ones(ends.size - 1)
     for j in range(p.size):
         without, fewer = _rest(np.delete(design, np.s_[ends[j] : ends[j + 1]], axis=1), score)
         if rank > fewer:
             p[j] = f.sf(
-                (without - full) / (rank - fewer) / max(full / left, _LEAST_NOISE), rank - fewer, left
+                (without - full) / (rank - fewer) / max(full / residual, _LEAST_NOISE), rank - fewer, residual
             )
     return p
 
@@ -211,8 +211,8 @@ def _terms(x: FloatArray, cardinality: int) -> FloatArray:
     if cardinality:
         # The commonest choice is the one that the others are compared with.
         counts = np.array([np.count_nonzero(x == level) for level in levels])
-        others = np.delete(levels, int(np.argmax(counts)))
-        columns = (x[:, None] == others[None, :]).astype(np.float64)
+        choices = np.delete(levels, int(np.argmax(counts)))
+        columns = (x[:, None] == choices[None, :]).astype(np.float64)
     else:
         unit = (x - levels[0]) / max(levels[-1] - levels[0], 1e-12)
         columns = (

@@ -60,10 +60,10 @@ def embed(X: FloatArray, read: BoolArray, cardinalities: Sequence[int], partly: 
         else:
             block = X[:, j : j + 1].astype(np.float64)
         if j in partly:
-            seen = read[:, j : j + 1]
+            was_read = read[:, j : j + 1]
             # In the middle of what is read, and 1 beside it.
             middle = np.full(block.shape[1], 0.5 if k <= 2 else 1.0 / np.sqrt(2.0) / k)
-            block = np.concatenate([np.where(seen, block, middle), ~seen], axis=1)
+            block = np.concatenate([np.where(was_read, block, middle), ~was_read], axis=1)
         blocks.append(block)
         owner += [j] * block.shape[1]
     return Kernel(np.concatenate(blocks, axis=1), np.array(owner, dtype=np.int64), len(cardinalities))
@@ -98,7 +98,7 @@ def fit_kernel(known: Kernel, score: FloatArray, sets: int, rng: np.random.Gener
         return _loss(t, flat, values, centre, spread)
 
     starts = (centre, centre + np.r_[np.full(d, -0.5), 0.0, -1.0])
-    found = [
+    ascents = [
         minimize(
             loss,
             start,
@@ -109,7 +109,7 @@ def fit_kernel(known: Kernel, score: FloatArray, sets: int, rng: np.random.Gener
         )
         for start in starts
     ]
-    best = min(found, key=lambda result: float(result.fun)).x
+    best = min(ascents, key=lambda result: float(result.fun)).x
     if sets == 1:
         return [_parameters(best)]
     step = 0.05

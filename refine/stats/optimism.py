@@ -108,19 +108,19 @@ class FreshSeeds:
 
         values, labels = column(y, "y"), np.asarray(groups)
         same_length(labels.size, values.size)
-        mine = values[labels == winner]
-        if mine.size == 0:
+        own_runs = values[labels == winner]
+        if own_runs.size == 0:
             raise AnalysisError(f"winner: {winner!r} has no new run; replicate it first")
         _, index = np.unique(labels, return_inverse=True)
         size = np.bincount(index)
         centred = values - (np.bincount(index, weights=values) / size)[index]
         freedom = int(values.size - size.size)
-        value = float(mine.mean())
+        value = float(own_runs.mean())
         if freedom == 0:
-            return FreshBest(float(best), value, np.nan, np.nan, mine.size, 0)
-        error = np.sqrt(centred @ centred / freedom / mine.size)
+            return FreshBest(float(best), value, np.nan, np.nan, own_runs.size, 0)
+        error = np.sqrt(centred @ centred / freedom / own_runs.size)
         half = float(stdtrit(freedom, 0.5 + self.confidence / 2.0) * error)
-        return FreshBest(float(best), value, value - half, value + half, mine.size, freedom)
+        return FreshBest(float(best), value, value - half, value + half, own_runs.size, freedom)
 
 
 Scorer = Callable[[FloatArray], FloatArray]
@@ -152,12 +152,12 @@ def paired_error(scores: Scorer, examples: int, resamples: int = 200, seed: int 
     check_count(resamples, "resamples", 20)
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(examples, np.full(examples, 1.0 / examples), size=resamples)
-    found = scores(drawn.astype(float))
-    found = found[:, np.isfinite(found).all(axis=0)]
-    if len(found) < 2 or found.shape[1] < 20:
+    errors = scores(drawn.astype(float))
+    errors = errors[:, np.isfinite(errors).all(axis=0)]
+    if len(errors) < 2 or errors.shape[1] < 20:
         return 0.0
-    covariance = np.cov(found)
-    i, j = np.triu_indices(len(found), 1)
+    covariance = np.cov(errors)
+    i, j = np.triu_indices(len(errors), 1)
     variance = covariance[i, i] + covariance[j, j] - 2.0 * covariance[i, j]
     return float(np.sqrt(np.median(np.maximum(variance, 0.0))))
 
@@ -186,25 +186,25 @@ class ExampleBootstrap:
         if examples < 10:
             raise AnalysisError(f"examples: at least 10 are needed, got {examples}")
         rng = np.random.default_rng(self.seed)
-        whole = scores(np.ones((1, examples)))[:, 0]
+        overall = scores(np.ones((1, examples)))[:, 0]
         drawn = rng.multinomial(examples, np.full(examples, 1.0 / examples), size=self.resamples).astype(
             float
         )
         inside, outside = scores(drawn), scores((drawn == 0).astype(float))
-        if not np.isfinite(whole).any():
+        if not np.isfinite(overall).any():
             raise AnalysisError("scores: none is defined on these examples")
         # Metrics of few examples tie often; the first in the list would win by what is known of all examples.
         best = np.where(np.isnan(inside), -np.inf, inside)
         tied = best == best.max(axis=0)
         winner = np.where(tied, rng.random(best.shape), -1.0).argmax(axis=0)
-        found = outside[winner, np.arange(self.resamples)]
-        found = found[np.isfinite(found)]
-        if found.size == 0:
+        corrected = outside[winner, np.arange(self.resamples)]
+        corrected = corrected[np.isfinite(corrected)]
+        if corrected.size == 0:
             raise AnalysisError("scores: none is defined on the examples left out")
-        rest = (1.0 - self.confidence) / 2.0
-        low, high = np.quantile(found, (rest, 1.0 - rest))
-        best_whole = float(np.nanmax(whole))
-        return Corrected(best_whole, float(found.mean()), float(low), float(high), len(whole), examples)
+        not_drawn = (1.0 - self.confidence) / 2.0
+        low, high = np.quantile(corrected, (not_drawn, 1.0 - not_drawn))
+        best_whole = float(np.nanmax(overall))
+        return Corrected(best_whole, float(corrected.mean()), float(low), float(high), len(overall), examples)
 
 
 _MOST_CLASSES = 20
@@ -230,17 +230,17 @@ def scorer(name: str, predictions: ArrayLike, targets: ArrayLike) -> Scorer | No
             classes.
         targets: (n,) numbers of classes, or quantities.
     """
-    said, right = np.asarray(predictions, dtype=np.float32), np.asarray(targets, dtype=np.float32)
+    targets_of, right = np.asarray(predictions, dtype=np.float32), np.asarray(targets, dtype=np.float32)
     if name in DISTANCES:
-        if said.shape[2] != 1:
+        if targets_of.shape[2] != 1:
             return None
-        return _means(DISTANCES[name](np.asarray(said[:, :, 0] - right, dtype=float)))
+        return _means(DISTANCES[name](np.asarray(targets_of[:, :, 0] - right, dtype=float)))
     if name not in (*ACCURACY, *CONFUSION) or not np.array_equal(right, np.round(right)):
         return None
-    classes = max(2, said.shape[2])
+    classes = max(2, targets_of.shape[2])
     if right.min() < 0 or right.max() >= classes:
         return None
-    picked = said.argmax(axis=2) if said.shape[2] > 1 else (said[:, :, 0] > 0.5).astype(int)
+    picked = targets_of.argmax(axis=2) if targets_of.shape[2] > 1 else (targets_of[:, :, 0] > 0.5).astype(int)
     if name in ACCURACY:
         return _means((picked == right).astype(float))
     if classes > _MOST_CLASSES:
@@ -353,8 +353,8 @@ def _split(table: np.ndarray, index: np.ndarray, size: np.ndarray) -> float:
     if k < 2 or s < 2:
         return float("nan")
     means = np.stack([np.bincount(index, weights=table[:, j]) / size for j in range(s)], axis=1)
-    rest = means - means.mean(axis=1, keepdims=True) - means.mean(axis=0) + means.mean()
-    interaction = float((rest**2).sum()) / ((k - 1) * (s - 1))
+    weights_left = means - means.mean(axis=1, keepdims=True) - means.mean(axis=0) + means.mean()
+    interaction = float((weights_left**2).sum()) / ((k - 1) * (s - 1))
     # What seeds do to single splits is in it too; within configurations it can be seen alone.
     within = table - table.mean(axis=1, keepdims=True)
     centre = np.stack([np.bincount(index, weights=within[:, j]) / size for j in range(s)], axis=1)[index]

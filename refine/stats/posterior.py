@@ -67,9 +67,9 @@ class Posterior(NamedTuple):
 
     def value(self, scores: ArrayLike) -> FloatArray:
         """The metric's values at some scores, of any shape."""
-        at = np.asarray(scores, dtype=np.float64)
-        beyond = np.maximum(at - self.knots[-1], 0.0) * self.slope
-        return np.asarray(np.interp(at, self.knots, self.values) + beyond)
+        positions = np.asarray(scores, dtype=np.float64)
+        beyond = np.maximum(positions - self.knots[-1], 0.0) * self.slope
+        return np.asarray(np.interp(positions, self.knots, self.values) + beyond)
 
     def up_to(self, limit: float) -> Posterior:
         """The posterior with values limited from above, for example by 1 for an accuracy.
@@ -86,21 +86,21 @@ class Posterior(NamedTuple):
         """Smallest scores with values within epsilon >= 0, in units of the metric, of (S,) scores."""
         if not epsilon >= 0.0:
             raise AnalysisError(f"epsilon: must be >= 0, got {epsilon!r}; 0 tolerates no loss")
-        at = np.asarray(scores, dtype=np.float64)
+        best = np.asarray(scores, dtype=np.float64)
         # What rounding of the metric changes is no loss.
         rounding = 1e-9 * max(float(self.values[-1] - self.values[0]), 0.0)
-        wanted = self.value(at) - epsilon - rounding
-        index = np.searchsorted(self.values, wanted, side="left")
+        lowest_value = self.value(best) - epsilon - rounding
+        index = np.searchsorted(self.values, lowest_value, side="left")
         low = np.clip(index - 1, 0, self.values.size - 1)
         high = np.clip(index, 0, self.values.size - 1)
         rise = self.values[high] - self.values[low]
-        part = np.divide(wanted - self.values[low], rise, out=np.zeros_like(at), where=rise > 0)
-        found = self.knots[low] + part * (self.knots[high] - self.knots[low])
-        found = np.where(index == 0, -np.inf, found)
+        part = np.divide(lowest_value - self.values[low], rise, out=np.zeros_like(best), where=rise > 0)
+        bound = self.knots[low] + part * (self.knots[high] - self.knots[low])
+        bound = np.where(index == 0, -np.inf, bound)
         if self.slope > 0:
-            beyond = self.knots[-1] + (wanted - self.values[-1]) / self.slope
-            found = np.where(wanted > self.values[-1], beyond, found)
-        return np.asarray(np.minimum(found, at))
+            beyond = self.knots[-1] + (lowest_value - self.values[-1]) / self.slope
+            bound = np.where(lowest_value > self.values[-1], beyond, bound)
+        return np.asarray(np.minimum(bound, best))
 
     def within(self, epsilon: float) -> BoolArray:
         """(S, c) mask of candidates within epsilon >= 0, in units of the metric, of the best of the draw."""
@@ -145,15 +145,15 @@ def scored(X: FloatArray, y: FloatArray, exact: bool = False, power: bool = Fals
     group = np.cumsum(new) - 1
     count = np.bincount(group)
     weight = 1.0 / count[group]
-    values, which = np.unique(y[rows], return_inverse=True)
-    mass = np.bincount(which, weights=weight, minlength=values.size)
+    values, value_number = np.unique(y[rows], return_inverse=True)
+    mass = np.bincount(value_number, weights=weight, minlength=values.size)
     total = float(count.size)
     knots = (
         _powered(values, np.asarray(mass, dtype=np.float64))
         if power
         else ndtri((np.cumsum(mass) - mass / 2.0) / total)
     )
-    score = np.asarray(np.bincount(group, weights=weight * knots[which]), dtype=np.float64)
+    score = np.asarray(np.bincount(group, weights=weight * knots[value_number]), dtype=np.float64)
     first = rows[np.flatnonzero(new)]
     slope = _top_slope(knots, values, total)
     shown = values if exact else _without_best(knots, values, slope)
@@ -165,9 +165,9 @@ def _on_scale(scores: FloatArray | Float32Array, source: ScoredTrials, target: S
 
     Both beyond the best value by their slope.
     """
-    at = np.asarray(scores, dtype=np.float64)
-    value = np.interp(at, source.knots, source.values)
-    value += np.maximum(at - source.knots[-1], 0.0) * source.slope
+    source_scores = np.asarray(scores, dtype=np.float64)
+    value = np.interp(source_scores, source.knots, source.values)
+    value += np.maximum(source_scores - source.knots[-1], 0.0) * source.slope
     mapped = np.interp(value, target.values, target.knots)
     if target.slope > 0:
         mapped += np.maximum(value - target.values[-1], 0.0) / target.slope
@@ -210,12 +210,12 @@ def _top_slope(knots: FloatArray, values: FloatArray, total: float) -> float:
     tail = min(_TAIL, 0.5)
     start = int(np.searchsorted(knots, ndtri(1.0 - max(tail, 6.0 / total)) if total > 12 else -np.inf))
     start = max(0, min(start, values.size - 4))
-    at, height = knots[start:-1], values[start:-1]
-    if at.size > 60:
-        take = np.linspace(0, at.size - 1, 60).astype(np.int64)
-        at, height = at[take], height[take]
-    i, j = np.triu_indices(at.size, 1)
-    return float(np.median((height[j] - height[i]) / (at[j] - at[i]))) if i.size else 0.0
+    top_knots, height = knots[start:-1], values[start:-1]
+    if top_knots.size > 60:
+        take = np.linspace(0, top_knots.size - 1, 60).astype(np.int64)
+        top_knots, height = top_knots[take], height[take]
+    i, j = np.triu_indices(top_knots.size, 1)
+    return float(np.median((height[j] - height[i]) / (top_knots[j] - top_knots[i]))) if i.size else 0.0
 
 
 def _without_best(knots: FloatArray, values: FloatArray, slope: float) -> FloatArray:
@@ -394,28 +394,28 @@ class MixedPosterior:
                 f"X: at least 5 trials and 1 candidate are needed, got {values.size} and {cells.shape[0]}; "
                 "run more trials first"
             )
-        seen = read_mask(read, table.shape)
-        keyed = np.concatenate([table, seen], axis=1) if read is not None else table
-        known = scored(keyed, values, exact, self.power)
-        m = known.rows.size
+        was_read = read_mask(read, table.shape)
+        keyed = np.concatenate([table, was_read], axis=1) if read is not None else table
+        trials = scored(keyed, values, exact, self.power)
+        m = trials.rows.size
         if m < 5:
             raise AnalysisError(
                 f"X: at least 5 different configurations are needed, got {m}; run more trials first"
             )
         read_cells = read_mask(candidates_read, cells.shape)
-        partly = [j for j in range(table.shape[1]) if not (seen[:, j].all() and read_cells[:, j].all())]
+        partly = [j for j in range(table.shape[1]) if not (was_read[:, j].all() and read_cells[:, j].all())]
         rng = np.random.default_rng(self.seed)
-        rows, weights = _thin(known.score, max(self.forest_rows, self.process_rows), rng)
-        at = known.rows[rows]
-        features = embed(table[at], seen[at], cardinalities, partly)
+        rows, weights = _thin(trials.score, max(self.forest_rows, self.process_rows), rng)
+        row_numbers = trials.rows[rows]
+        features = embed(table[row_numbers], was_read[row_numbers], cardinalities, partly)
         cell_features = embed(cells, read_cells, cardinalities, partly)
-        score = known.score[rows]
-        thought, thought_cells = np.zeros(len(at)), np.zeros(len(cells))
+        score = trials.score[rows]
+        thought, thought_cells = np.zeros(len(row_numbers)), np.zeros(len(cells))
         if prior is not None:
             before, thought_cells = column(prior[0], "prior"), column(prior[1], "prior")
             same_length(table.shape[0], before.size)
             same_length(cells.shape[0], thought_cells.size)
-            thought = before[at]
+            thought = before[row_numbers]
             score = score - thought
         trees, sd = 0 if exact else self.forest_draws, np.zeros(0)
         parts: list[tuple[Float32Array, FloatArray, FloatArray]] = []
@@ -423,9 +423,9 @@ class MixedPosterior:
             parts.append(self._forest(features.table, score, weights, cell_features.table, rng))
         if exact or self.process_draws or not trees:
             paths = self.process_draws + self.forest_draws + self.power_draws if exact else self.process_draws
-            drawn, left, sd = self._process(features, score, cell_features, paths, rng)
+            drawn, left_out, sd = self._process(features, score, cell_features, paths, rng)
             if exact:
-                drawn = (self.frozen(drawn[0], left, np.random.default_rng(self.seed)), *drawn[1:])
+                drawn = (self.frozen(drawn[0], left_out, np.random.default_rng(self.seed)), *drawn[1:])
             parts.append(drawn)
         draws_of = [float(len(part[0])) for part in parts]
         if self.power_draws and not exact:
@@ -434,9 +434,9 @@ class MixedPosterior:
             drawn, _, _ = self._process(features, raised_score, cell_features, self.power_draws, rng)
             # The prior mean is added on either scale: each has mean 0 and deviation 1.
             offset = thought_cells.astype(np.float32)
-            mapped = (_on_scale(drawn[0] + offset, raised, known) - offset).astype(np.float32)
-            mapped_mean = _on_scale(drawn[1] + thought_cells, raised, known) - thought_cells
-            mapped_known = _on_scale(drawn[2] + thought, raised, known) - thought
+            mapped = (_on_scale(drawn[0] + offset, raised, trials) - offset).astype(np.float32)
+            mapped_mean = _on_scale(drawn[1] + thought_cells, raised, trials) - thought_cells
+            mapped_known = _on_scale(drawn[2] + thought, raised, trials) - thought
             parts.append((mapped, mapped_mean, mapped_known))
             draws_of.append(float(self.power_draws))
         scores = np.concatenate([part[0] for part in parts])
@@ -447,10 +447,12 @@ class MixedPosterior:
             scores = np.clip(scores + thought_cells.astype(np.float32), -_EDGE, _EDGE)
         if exact:
             of_cells = np.concatenate([cells, read_cells], axis=1) if read is not None else cells
-            ran, which = _same_rows(of_cells, keyed[known.rows])
-            scores[:, ran] = known.score[which].astype(np.float32)
-            mean[ran], known_mean = known.score[which], known.score[rows]
-        return Posterior(scores, trees, mean, at, known_mean, known.knots, known.values, known.slope, m, sd)
+            ran, matches = _same_rows(of_cells, keyed[trials.rows])
+            scores[:, ran] = trials.score[matches].astype(np.float32)
+            mean[ran], known_mean = trials.score[matches], trials.score[rows]
+        return Posterior(
+            scores, trees, mean, row_numbers, known_mean, trials.knots, trials.values, trials.slope, m, sd
+        )
 
     def _forest(
         self,
@@ -466,8 +468,8 @@ class MixedPosterior:
 
         rows = np.arange(score.size)
         if score.size > self.forest_rows:
-            rows, again = _thin(score, self.forest_rows, rng)
-            weights = weights[rows] * again
+            rows, further_weights = _thin(score, self.forest_rows, rng)
+            weights = weights[rows] * further_weights
         table = features.astype(np.float32)
         # Ranks, not scores: the trees' means must not hang on the few best.
         target = np.asarray(ndtr(score[rows]))
@@ -485,8 +487,8 @@ class MixedPosterior:
         np.put_along_axis(pick, chosen, np.float32(1.0 / self.members), axis=1)
         drawn = ndtri(np.clip(pick @ predicted, 1.0 - edge, edge)).astype(np.float32)
         mean = np.asarray(ndtri(np.clip(predicted.mean(axis=0, dtype=np.float64), 1.0 - edge, edge)))
-        own = forest.predict(table).mean(axis=0)
-        return drawn, mean, np.asarray(ndtri(np.clip(own, 1.0 - edge, edge)))
+        predicted_rows = forest.predict(table).mean(axis=0)
+        return drawn, mean, np.asarray(ndtri(np.clip(predicted_rows, 1.0 - edge, edge)))
 
     def _process(
         self, features: Kernel, score: FloatArray, cells: Kernel, draws: int, rng: np.random.Generator
@@ -496,17 +498,17 @@ class MixedPosterior:
         rows = np.arange(score.size)
         if score.size > self.process_rows:
             rows, _ = _thin(score, self.process_rows, rng)
-        known = features.take(rows)
+        conditioned = features.take(rows)
         sets = _once(
-            lambda: fit_kernel(known, score[rows], self.kernels, rng),
-            (known.table, known.owner, score[rows]),
-            (known.size, self.kernels),
+            lambda: fit_kernel(conditioned, score[rows], self.kernels, rng),
+            (conditioned.table, conditioned.owner, score[rows]),
+            (conditioned.size, self.kernels),
             rng,
         )
         share = np.diff(np.linspace(0, draws, len(sets) + 1).astype(np.int64))
         # Of what is expected; squares tell deviations where nothing is drawn.
         mean, square = np.zeros((2, len(cells.table)))
-        own, parts = np.zeros(score.size), [np.zeros((0, len(mean)), dtype=np.float32)]
+        row_means, parts = np.zeros(score.size), [np.zeros((0, len(mean)), dtype=np.float32)]
         expected, variance = np.zeros((len(sets), rows.size)), np.zeros(rows.size)
         near = np.zeros((len(cells.table), rows.size))
         for k, (parameters, paths) in enumerate(zip(sets, share, strict=True)):
@@ -519,11 +521,11 @@ class MixedPosterior:
             solved = cho_solve(factor, score[rows] - centre)
             expects = centre + across @ solved
             mean += expects / len(sets)
-            own += (centre + parameters.covariance(everywhere, x) @ solved) / len(sets)
+            row_means += (centre + parameters.covariance(everywhere, x) @ solved) / len(sets)
             if not draws:
-                told = solve_triangular(factor[0], across.T, lower=True, check_finite=False)
-                rest = np.maximum(parameters.variance - np.sum(told * told, axis=0), 0.0)
-                square += (rest + expects**2) / len(sets)
+                explained = solve_triangular(factor[0], across.T, lower=True, check_finite=False)
+                variance_left = np.maximum(parameters.variance - np.sum(explained * explained, axis=0), 0.0)
+                square += (variance_left + expects**2) / len(sets)
                 continue
             # Rasmussen and Williams (2006), section 5.4.2: what is predicted of a row without it.
             alone = 1.0 / np.diag(cho_solve(factor, np.eye(len(x))))
@@ -542,9 +544,9 @@ class MixedPosterior:
             wave = np.cos((c @ omega + phase).astype(np.float32))
             drawn = wave @ weight.astype(np.float32) + across.astype(np.float32) @ update
             parts.append((drawn + np.float32(centre)).T)
-        left = LeaveOneOut(score[rows], expected.mean(axis=0), variance + expected.var(axis=0), near)
+        left_out = LeaveOneOut(score[rows], expected.mean(axis=0), variance + expected.var(axis=0), near)
         sd = np.zeros(0) if draws else np.sqrt(np.maximum(square - mean**2, 1e-12))
-        return (np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, own), left, sd
+        return (np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, row_means), left_out, sd
 
 
 # What was fitted last, and the generator's state after it: a review asks for several sets of candidates on
@@ -568,12 +570,12 @@ def _once(
         repr(rng.bit_generator.state),
     )
     if key not in _FITTED:
-        found = fit()
+        result = fit()
         while len(_FITTED) >= _KEPT:
             _FITTED.pop(next(iter(_FITTED)), None)
-        _FITTED[key] = found, rng.bit_generator.state
-    found, rng.bit_generator.state = _FITTED[key]
-    return found
+        _FITTED[key] = result, rng.bit_generator.state
+    result, rng.bit_generator.state = _FITTED[key]
+    return result
 
 
 def _thin(score: FloatArray, rows: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
@@ -582,18 +584,18 @@ def _thin(score: FloatArray, rows: int, rng: np.random.Generator) -> tuple[IntAr
         return np.arange(score.size), np.ones(score.size)
     best = rows // 4
     order = np.argsort(-score, kind="stable")
-    others = order[best:][subsample(score.size - best, rows - best, rng)]
+    sampled = order[best:][subsample(score.size - best, rows - best, rng)]
     weights = np.full(rows, (score.size - best) / (rows - best))
     weights[:best] = 1.0
-    return np.concatenate((order[:best], others)), weights
+    return np.concatenate((order[:best], sampled)), weights
 
 
 def _same_rows(cells: FloatArray, known: FloatArray) -> tuple[IntArray, IntArray]:
     """Numbers of the cells that are among known rows, and the matching row numbers."""
     code = row_codes(np.round(np.concatenate([known, cells]), 9) + 0.0)
     row = {number: i for i, number in enumerate(code[: len(known)].tolist())}
-    which = np.array([row.get(number, -1) for number in code[len(known) :].tolist()], dtype=np.int64)
-    return np.flatnonzero(which >= 0), which[which >= 0]
+    matches = np.array([row.get(number, -1) for number in code[len(known) :].tolist()], dtype=np.int64)
+    return np.flatnonzero(matches >= 0), matches[matches >= 0]
 
 
 def _blank(X: ArrayLike, read: ArrayLike | None) -> FloatArray:
@@ -689,10 +691,10 @@ class PriorEvidence:
         table, values, thought = matrix(X, cardinalities), column(y, "y"), np.asarray(priors, dtype=float)
         same_length(table.shape[0], values.size)
         same_length(table.shape[0], len(thought))
-        known = scored(table, values)
+        trials = scored(table, values)
         rng = np.random.default_rng(self.seed)
-        take = subsample(known.rows.size, self.rows, rng)
-        rows, score = known.rows[take], known.score[take]
+        take = subsample(trials.rows.size, self.rows, rng)
+        rows, score = trials.rows[take], trials.score[take]
         if rows.size < 5 or not thought.size or np.ptp(thought[rows]) == 0 or np.ptp(score) == 0:
             return np.zeros(thought.shape[1])
         features = embed(table[rows], np.ones((rows.size, table.shape[1]), dtype=np.bool_), cardinalities, [])
@@ -705,7 +707,11 @@ def _gain(x: FloatArray, score: FloatArray, thought: FloatArray, parameters: Par
 
     covariance = parameters.covariance(x, x) + (parameters.noise + 1e-6) * np.eye(len(x))
     factor = cho_factor(covariance, lower=True)
-    ones = cho_solve(factor, np.ones(len(x)))
-    level = (ones @ score) / ones.sum()
+    precision_weights = cho_solve(factor, np.ones(len(x)))
+    level = (precision_weights @ score) / precision_weights.sum()
     # Squares of the prior mean are the same in both and cancel.
-    return np.asarray(2.0 * (thought - (ones @ thought) / ones.sum()).T @ cho_solve(factor, score - level))
+    return np.asarray(
+        2.0
+        * (thought - (precision_weights @ thought) / precision_weights.sum()).T
+        @ cho_solve(factor, score - level)
+    )

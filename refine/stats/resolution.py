@@ -82,9 +82,9 @@ class NoiseEstimate(NamedTuple):
         epsilon, source = (
             (self.paired, self.paired_source) if self.paired > 0 else (share * self.sd, self.source)
         )
-        for least, name in ((self.step, "step"), (self.floor, self.floor_source)):
-            if least > 0 and not epsilon >= least:
-                epsilon, source = least, name
+        for smallest, name in ((self.step, "step"), (self.floor, self.floor_source)):
+            if smallest > 0 and not epsilon >= smallest:
+                epsilon, source = smallest, name
         return epsilon, source
 
 
@@ -135,23 +135,23 @@ class TopNoise:
             sd, freedom = within_groups(values, groups)
             if freedom >= self.least:
                 return NoiseEstimate(sd, step, "replicates", freedom)
-        seen = read_mask(read, table.shape)
-        table = np.where(seen, table, 0.0)
-        known = scored(table if read is None else np.concatenate([table, seen], axis=1), values)
-        if known.rows.size < 20 or np.ptp(known.score) == 0:
-            sd = 0.0 if known.rows.size >= 20 else np.nan
+        was_read = read_mask(read, table.shape)
+        table = np.where(was_read, table, 0.0)
+        trials = scored(table if read is None else np.concatenate([table, was_read], axis=1), values)
+        if trials.rows.size < 20 or np.ptp(trials.score) == 0:
+            sd = 0.0 if trials.rows.size >= 20 else np.nan
             if step > 0:
-                return NoiseEstimate(sd, step, "step", known.rows.size)
+                return NoiseEstimate(sd, step, "step", trials.rows.size)
             return NoiseEstimate(
-                sd, step, "residuals" if sd == 0 else "none", known.rows.size if sd == 0 else 0
+                sd, step, "residuals" if sd == 0 else "none", trials.rows.size if sd == 0 else 0
             )
-        found = _left_over(table, seen, known, cardinalities, self.rows, self.seed)
-        wanted = min(found.expected.size, max(self.fewest, round(self.region * known.score.size)))
-        top = np.argsort(-found.expected, kind="stable")[:wanted]
-        seen_values = np.interp(found.score[top], known.knots, known.values)
-        apart = seen_values - np.interp(found.expected[top], known.knots, known.values)
-        sd = _MAD * float(np.median(np.abs(apart) * found.share[top]))
-        n = found.expected.size
+        residuals = _left_over(table, was_read, trials, cardinalities, self.rows, self.seed)
+        top_count = min(residuals.expected.size, max(self.fewest, round(self.region * trials.score.size)))
+        top = np.argsort(-residuals.expected, kind="stable")[:top_count]
+        seen_values = np.interp(residuals.score[top], trials.knots, trials.values)
+        difference = seen_values - np.interp(residuals.expected[top], trials.knots, trials.values)
+        sd = _MAD * float(np.median(np.abs(difference) * residuals.share[top]))
+        n = residuals.expected.size
         return NoiseEstimate(sd, step, "residuals", n)
 
 
@@ -192,16 +192,16 @@ def _left_over(
     if score.size > rows:  # the best quarter, and a sample of the others
         order, best = np.argsort(-score, kind="stable"), rows // 4
         take = np.r_[order[:best], rng.choice(order[best:], size=rows - best, replace=False)]
-    at, score = known.rows[take], score[take]
+    row_numbers, score = known.rows[take], score[take]
     partly = [j for j in range(table.shape[1]) if not seen[:, j].all()]
-    features = embed(table[at], seen[at], cardinalities, partly)
+    features = embed(table[row_numbers], seen[row_numbers], cardinalities, partly)
     parameters = fit_kernel(features, score, 1, rng)[0]
     x = features.scaled(parameters.lengths)
     inverse = np.linalg.inv(parameters.covariance(x, x) + (parameters.noise + 1e-8) * np.eye(len(x)))
     variance = 1.0 / np.diag(inverse)
     missed = (inverse @ (score - score.mean())) * variance
     share = np.sqrt(np.minimum(parameters.noise / variance, 1.0))
-    return LeaveOneOutNoise(score - missed, score, share, at)
+    return LeaveOneOutNoise(score - missed, score, share, row_numbers)
 
 
 def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:
@@ -218,14 +218,14 @@ def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:
     if not freedom:  # most rounds run nothing again
         return np.nan, 0
     several = (np.bincount(index) > 1)[index]
-    values, each = pd.Series(y[several]), index[several]
+    values, group = pd.Series(y[several]), index[several]
     # The median, as one absurd value would move the mean of its whole group.
-    centre = values.groupby(each).transform("median")
-    apart = values - centre
-    moved = apart[apart != 0].abs()
+    centre = values.groupby(group).transform("median")
+    deviation = values - centre
+    moved = deviation[deviation != 0].abs()
     robust = _MAD * float(moved.median()) if len(moved) else 0.0
-    drawn = centre + apart.clip(-6.0 * robust, 6.0 * robust)
-    sd = float(np.sqrt(np.sum((drawn - drawn.groupby(each).transform("mean")) ** 2) / freedom))
+    drawn = centre + deviation.clip(-6.0 * robust, 6.0 * robust)
+    sd = float(np.sqrt(np.sum((drawn - drawn.groupby(group).transform("mean")) ** 2) / freedom))
     # What rounding leaves of equal values is no noise.
     return (0.0 if sd <= 1e-12 * float(np.abs(y).max()) else sd), freedom
 
@@ -331,14 +331,14 @@ def smallest_step(y: FloatArray) -> float:
     gaps = gaps[np.linspace(0, gaps.size - 1, min(gaps.size, _GAPS)).round().astype(int)]
     error, size = _SINGLE if np.array_equal(np.float32(y), y) else _DOUBLE, float(np.median(np.abs(y)))
     # Every gap is held against the step; the longest so far tells best how long that is.
-    step, most = float(gaps[0]), 1
+    step, largest = float(gaps[0]), 1
     for gap in gaps.tolist():
         count = round(gap / step)
-        allowed = error * max(size, gap) * (1 + count / most)
+        allowed = error * max(size, gap) * (1 + count / largest)
         if allowed > 0.1 * step:  # what is further apart tells nothing
-            return step if most > 1 else 0.0
+            return step if largest > 1 else 0.0
         if abs(gap - count * step) > allowed:
             return 0.0
-        if count > most:
-            step, most = gap / count, count
+        if count > largest:
+            step, largest = gap / count, count
     return step

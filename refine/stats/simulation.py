@@ -65,12 +65,12 @@ def conditioned(draws: FloatArray, at: IntArray, values: FloatArray, variance: F
 
 def _gains(centred: FloatArray, at: IntArray, wanted: FloatArray, variance: FloatArray) -> FloatArray:
     """(k, w) shift of the wanted columns per unit of a value at measured columns."""
-    seen = centred[:, at]
-    inside = seen.T @ seen / (len(centred) - 1)
+    measured = centred[:, at]
+    inside = measured.T @ measured / (len(centred) - 1)
     # Relative to the draws' own spread: metrics may be of any size.
     floor = 1e-6 * float(np.trace(inside)) / max(1, at.size) + 1e-300
     return np.asarray(
-        np.linalg.solve(inside + np.diag(variance + floor), seen.T @ wanted / (len(centred) - 1))
+        np.linalg.solve(inside + np.diag(variance + floor), measured.T @ wanted / (len(centred) - 1))
     )
 
 
@@ -109,8 +109,8 @@ class _SimulationState(NamedTuple):
         gains = _gains(centred, at, centred[:, ran], variance)
         shown = truth[:, at] + np.sqrt(variance) * rng.standard_normal((len(truth), at.size))
         after = ran[(mean[ran] + (shown - mean[at]) @ gains).argmax(axis=1)]
-        then = self.posterior.value(np.take_along_axis(truth, after[:, None], axis=1)[:, 0])
-        return np.asarray(then - self.posterior.value(truth[:, self.winner]))
+        value_after = self.posterior.value(np.take_along_axis(truth, after[:, None], axis=1)[:, 0])
+        return np.asarray(value_after - self.posterior.value(truth[:, self.winner]))
 
 
 def _cells(
@@ -118,16 +118,16 @@ def _cells(
 ) -> IntArray:
     """Columns that a round runs: random ones, and the best ones of some draws, half of either model."""
     evenly = rng.choice(fresh, min(batch.space_filling, fresh.size), replace=False)
-    others = np.setdiff1d(fresh, evenly)
+    remaining = np.setdiff1d(fresh, evenly)
     process = len(draws) - forest
-    count = min(batch.exploit, others.size)
+    count = min(batch.exploit, remaining.size)
     smooth = rng.permutation(process)[: count // 2 if forest else count] + forest
     trees = rng.permutation(forest)[: count - smooth.size]
-    best, taken = [], np.zeros(others.size)
-    for which in (*smooth, *trees):
-        best.append(int(np.argmax(draws[which, others] + taken)))
-        taken[best[-1]] = -np.inf
-    return np.r_[evenly, others[np.array(best, dtype=np.int64)]]
+    best, penalty = [], np.zeros(remaining.size)
+    for draw in (*smooth, *trees):
+        best.append(int(np.argmax(draws[draw, remaining] + penalty)))
+        penalty[best[-1]] = -np.inf
+    return np.r_[evenly, remaining[np.array(best, dtype=np.int64)]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +205,8 @@ class RoundsAhead:
         rng = np.random.default_rng(self.seed)
         chosen = rng.choice(len(start.draws), min(self.truths, len(start.draws)), replace=False)
         values = np.empty((chosen.size, len(batches) + 1))
-        for row, which in zip(values, chosen, strict=True):
-            truth, draws, run, fresh = start.draws[which], start.draws, start.run, start.fresh
+        for row, truth_number in zip(values, chosen, strict=True):
+            truth, draws, run, fresh = start.draws[truth_number], start.draws, start.run, start.fresh
             handed = [start.winner]
             for batch in batches:
                 new = _cells(draws, fresh, batch, posterior.forest, rng)
@@ -376,15 +376,15 @@ class KnowledgeGradient:
                 f"got {centre.size} alternatives and the noise {noise!r}"
             )
         check_count(runs, "runs", 0)
-        given, first = np.zeros(centre.size, dtype=np.int64), 0.0
+        allocated, first = np.zeros(centre.size, dtype=np.int64), 0.0
         for k in range(runs):
             gain = self._gain(centre, spread, noise, runs - k)
             # Where nothing is gained, whatever is known least.
             i = int(np.argmax(gain)) if gain.max() > 0.0 else int(np.argmax(spread))
             first = float(gain.max()) if k == 0 else first
-            given[i] += 1
+            allocated[i] += 1
             spread[i] = spread[i] * noise / (spread[i] + noise) if noise > 0.0 else 0.0
-        return NextRuns(given, first)
+        return NextRuns(allocated, first)
 
     def _gain(self, mean: FloatArray, variance: FloatArray, noise: float, left: int) -> FloatArray:
         from scipy.special import ndtr
