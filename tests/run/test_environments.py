@@ -75,10 +75,10 @@ def test_every_trial_says_what_it_ran_on_and_the_round_says_what_differs(tmp_pat
         assert set(counts) == {here, "99.1"}
         assert sorted(counts.values()) == sorted(processes)
 
-        told = f"trials ran on environments that differ in optuna ({max(counts, key=counts.get)}: {max(counts.values())} trials"
+        told = f"trials ran in environments that differ in optuna ({max(counts, key=counts.get)}: {max(counts.values())} trials"
         assert told in str(root) or len(set(counts.values())) == 1
         report = root.report(tmp_path / "reports").read_text()
-        assert "**Several environments**: trials ran on environments that differ in optuna" in report
+        assert "**Several environments**: trials ran in environments that differ in optuna" in report
         # A replay compares with what the very trials ran on that it runs again.
         store, pk = root.context.store, root._stored.pk
         keys = store.records([pk]).columns["key"]
