@@ -27,6 +27,10 @@ RICH = 1.25
 ALPHA = 0.1  # false discovery rate below which a parameter may be narrowed
 
 
+_LEAST_SPREAD = 20  # configurations needed to test how much values vary
+_SPREAD_LEVEL = 0.02  # level of that test
+
+
 class LevelEvidence(NamedTuple):
     """Evidence on one level of one parameter."""
 
@@ -102,6 +106,8 @@ class ParameterEvidence(NamedTuple):
     # the test that found the effect: ``"trend"``, ``"importance"``, or ``"additive"`` if the first two did
     # not
     seen_by: str = "trend"
+    # whether the tests of the values' level find nothing, while the values vary more at some levels
+    only_spread: bool = False
     # space-filling configurations behind the tests: trials that read the parameter and finished or were
     # pruned, replicates counted once
     n: int = 0
@@ -314,6 +320,9 @@ def evidence_of(
         n=len(alone),
         good=int(stats.top_mask(score, GOOD).sum()) if len(alone) else 0,
         seen_by=stats.joined(local.p, trend).seen_by if by_itself else seen.seen_by,
+        only_spread=_only_spread(
+            parameter, x[alone], same.shown, max(0.0, min(trend, same.additive[column]))
+        ),
         cost_q=_cost(parameter, column, rows),
         bad=bad,
         apart=int(rows._replace(lost=np.zeros_like(rows.lost)).ended.sum() - rows.ended.sum()),
@@ -376,6 +385,24 @@ def level_medians(
 
     found = stats.LevelSummary()(codes, sign * below, k)
     return [v._replace(median=known(v.median), low=known(v.low), high=known(v.high)) for v in found]
+
+
+def _only_spread(parameter: Parameter, x: Floats, score: Floats, level_p: float) -> bool:
+    """Whether values vary more at some levels of a parameter, without a detected effect on their middle.
+
+    Such a parameter can place the best trials, which are lucky where the noise is large: a finding of the best trials
+    alone is then one of the noise.
+
+    Source: Brown and Forsythe (1974), 'Robust tests for the equality of variances', on ranks.
+    """
+    if len(x) < _LEAST_SPREAD or not level_p > ALPHA:
+        return False
+    deviation = np.abs(score - np.median(score))
+    if parameter.ordered:
+        p = stats.Spearman(resamples=1)(x, deviation).p
+    else:
+        p = stats.KruskalWallis(resamples=1)(x, deviation, parameter.size).p
+    return bool(p <= _SPREAD_LEVEL)
 
 
 def _cost(parameter: Parameter, column: int, rows: EvidenceTable) -> float:

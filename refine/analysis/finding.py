@@ -79,6 +79,8 @@ def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> F
     if e.matters:
         shape, few_at = _shape(e, about.sign)
         reasons.append(_effect(e, about, shape, few_at))
+        if e.only_spread:
+            reasons.append(_about(e, "only_spread", metric=about.metric))
     elif partners:
         reasons.append(_about(e, "coupled", q=e.q, partners=partners))
     elif not e.fails:

@@ -18,6 +18,7 @@ CODES = {
     "trend": "the metric rises or falls with it: parameter, metric, direction, way, few_at (an end or empty), "
     "estimate, low, high, q",
     "no_trend": "it matters without rising or falling steadily: parameter, metric, estimate, q, seen_by",
+    "only_spread": "it changes how much values vary, and no effect on their middle is seen: parameter, metric",
     "choices": "its choices differ: parameter, effect, q, seen_by, medians (label, median)",
     "coupled": "it matters only together with others: parameter, q, partners",
     "depends_on": "it matters, and what is good for it depends on others: parameter, partners",

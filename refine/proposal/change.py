@@ -284,7 +284,7 @@ def _limited(name: str, old: Range, wider: Range | None, side: str) -> list[Reas
     return [Reason("limited", {**values, "widened": wider is not None})]
 
 
-_EFFECTS = ("trend", "no_trend", "choices", "coupled")
+_EFFECTS = ("trend", "no_trend", "choices", "only_spread", "coupled")
 _FAILS = ("fails_at", "fails_towards")
 _QUIET = ("never_read", "not_seen", "too_few", "constant", "read_in")
 
