@@ -1,0 +1,55 @@
+"""Plain writing as rates per folder, which may only fall."""
+
+from __future__ import annotations
+
+import pytest
+
+import plainness
+
+NOW = plainness.measured()
+
+
+@pytest.mark.parametrize("folder", sorted(NOW))
+def test_no_rate_of_a_folder_rises(folder):
+    record = plainness.recorded()
+    assert folder in record, f"{folder} is new: python tests/language/plainness.py --write records its rates"
+    risen = {
+        measure: f"{record[folder][measure]:g} -> {rate:g}"
+        for measure, rate in NOW[folder].items()
+        if rate > record[folder][measure]
+    }
+    assert not risen, f"{folder}: {risen}; rewrite by docs/design.md, or shorten what was added"
+
+
+def test_rates_count_what_they_name(tmp_path):
+    (tmp_path / "module.py").write_text(
+        '"""What it is that it does."""\n\n\n'
+        "def total(found, values):\n"
+        "    a, b = 1, 2\n"
+        "    return a if found else b if values else 0\n",
+        encoding="utf-8",
+    )
+    measured = plainness.rates_of_code(tmp_path)
+    assert measured["pronouns per 1,000 docstring words"] == pytest.approx(1000 * 4 / 6, abs=0.1)
+    assert measured["docstrings that open with a relative clause"] == 1
+    assert measured["vague names, % of bindings"] == 25
+    assert measured["nested conditional expressions"] == 1
+    assert measured["parallel assignments per 1,000 statements"] == pytest.approx(1000 / 4)
+
+
+def test_an_exempt_line_is_not_counted(tmp_path):
+    (tmp_path / "module.py").write_text("found = 1  # language: ok, a column of an old file\n", encoding="utf-8")
+    assert plainness.rates_of_code(tmp_path)["vague names, % of bindings"] == 0
+
+
+def test_prose_is_measured_without_code_and_tables(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"# Title\n\nRun a round first.\n\n```python\nit = that\n```\n\n| {'it ' * 60} |\n", encoding="utf-8")
+    assert plainness.rates_of_prose([page]) == {
+        "pronouns per 1,000 words": 0.0,
+        "words a sentence": 4.0,
+        "sentences over 30 words, %": 0.0,
+        "lines over 120 columns": 0,
+    }
+
+

@@ -1,0 +1,52 @@
+"""The words of printed texts, errors, help and pages: idiomatic English, one word per meaning."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import texts
+
+TEXTS = texts.all_texts()
+
+UNIDIOMATIC = {
+    r"\banew\b": "again",
+    r"\bby now\b": "so far",
+    r"\bin order\b(?! to\b)": "gracefully, or the order named",
+    r"\bgoes on\b": "resumes, continues",
+    r"\bbeside\b": "next to, compared with, besides",
+    r"\bapart\b": "different",
+    r"\b(?:is|are) (?:told|said)\b": "name the fact",
+    r"\bof which\b": "a new sentence",
+    r"\b(?:whoever|nobody|somebody|anybody|everybody)\b": "you, refine, the round, a trial",
+    r"(?<!there )\b(?:is|are) no (?!longer\b)": "is not a",
+    r"\b(?:nought|hereof|thereof|wherein)\b": "0, or the noun",
+    r"; such as:": "for example",
+    r"\bruns again\b": "is repeated",
+    r"\bso many\b": "the number",
+}
+"""Pattern -> what to write instead."""
+
+SYNONYMS = {
+    r"\bhand(?:s|ed|ing)? over\b": "winner",
+    r"\bdifference that matters\b": "tolerance (epsilon)",
+    r"\btwentieth of the spread\b": "5 % of best - median",
+    r"\bcan't be judged\b": "too few trials",
+    r"\bnoise runs?\b": "repeats of the best configuration",
+    r"\bno noise\b": "none seen: 3 repeats gave identical values",
+    r"\brun anew\b": "repeat",
+}
+"""Synonym of a term in the glossary -> the term."""
+
+
+@pytest.mark.parametrize("pattern", [*UNIDIOMATIC, *SYNONYMS])
+def test_no_text_uses_a_word_that_has_a_plainer_one(pattern):
+    instead = {**UNIDIOMATIC, **SYNONYMS}[pattern]
+    matches = [f"{text.place}: {text.text!r}" for text in TEXTS if re.search(pattern, text.text, re.IGNORECASE)]
+    assert not matches, f"write {instead!r} instead, at {len(matches)} places:\n" + "\n".join(matches)
+
+
+def test_texts_of_every_surface_are_read():
+    places = {text.place.rsplit("/", 1)[0] for text in TEXTS}
+    assert {"refine/report/pages", "refine/ui/cli", "refine/tree", "frontend/src"} <= places
+    assert len(TEXTS) > 1000
