@@ -129,7 +129,8 @@ def values_table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> Ra
 def table(grid: Grid) -> Raw:
     """A table as markdown, its cells escaped."""
     rows = [[c.text if isinstance(c, Cell) else c for c in row] for row in grid.rows]
-    lines = [[escape(c) for c in grid.head], *([escape(c) or "-" for c in row] for row in rows)]
+    lines = [[escape(c) for c in grid.head]]
+    lines += [[escape(c) or Raw("-") for c in row] for row in rows]
     rule = "|".join([" --- "] * len(grid.head))
     body = [f"| {' | '.join(row)} |" for row in lines]
     return Raw("\n".join([body[0], f"|{rule}|", *body[1:]]))

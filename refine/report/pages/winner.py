@@ -33,10 +33,10 @@ def winner_page(winner: Winner) -> Page:
     noisy = not winner.noise.deterministic
     facts: list[Fact] = [("Expected", _expected_text(winner))]
     if not noisy and winner.noise.paired > 0:
-        rows = "folds" if winner.noise.paired_source == "folds" else "validation rows"
+        source = "folds" if winner.noise.paired_source == "folds" else "validation rows"
         least = difference(winner.noise.paired)
         facts.append(
-            ("New data", f"on other {rows}, configurations less than {least} apart may change places")
+            ("New data", f"on other {source}, configurations less than {least} apart may change places")
         )
     if math.isfinite(winner.within):
         by = f" by more than {difference(winner.epsilon)}" if winner.epsilon > 0 else ""
