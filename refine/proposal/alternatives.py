@@ -25,6 +25,7 @@ from refine.utils.arrays import row_codes
 _LEAST_SAVING = 0.05
 _LEAST_TRIALS = 5
 _HIT, _SURE = 0.05, 0.95
+_MOST_FAILING = 0.5  # a larger expected share of failures makes no round larger
 _AUDIT = 0.05  # share of a round that is spent outside
 
 
@@ -126,21 +127,25 @@ def left_to_run(analysis: Analysis, space: Space) -> int:
     return max(0, different(space, analysis.parameters, exist) - done)
 
 
-def advice(analysis: Analysis, space: Space, left: int) -> Advice:
-    """Advised size of a round on a space of which ``left`` configurations were not run."""
+def advice(analysis: Analysis, space: Space, left: int, failing: float = math.nan) -> Advice:
+    """Advised size of a round on a space of which ``left`` configurations were not run.
+
+    ``failing`` is the share of its even trials that are expected to fail, NaN if unknown: the round is larger by as many.
+    """
+    failing = 0.0 if math.isnan(failing) else min(failing, _MOST_FAILING)
     hit = math.ceil(math.log(1 - _SURE) / math.log(1 - _HIT))
     needed = max((e.needed for e in analysis.parameters), default=0)
     reads = {e.name: _read_in(analysis, e, space) for e in analysis.parameters}
     reads = {name: share for name, share in reads.items() if 0 < share < 1}
     rarest = min(reads, key=reads.__getitem__, default=None)
     judge = math.ceil(needed / GOOD / (1 if rarest is None else reads[rarest]))
-    advised = math.ceil(max(hit, judge) / (1 - _AUDIT) / 10) * 10
+    advised = math.ceil(max(hit, judge) / (1 - _AUDIT) / (1 - failing) / 10) * 10
     n = min(advised, left)
     seconds = n * trial_seconds(analysis, space)
     counts = {"hit": hit, "hit_share": _HIT, "probability": _SURE, "judge": judge, "needed": needed}
     parameters = len(analysis.parameters) - len(unread_in(space, analysis.parameters))
     read = {"rarest": rarest, "read": None if rarest is None else reads[rarest]}
-    sizes = {"wanted": advised, "n": n, "left": left, "size": space.size}
+    sizes = {"wanted": advised, "n": n, "left": left, "size": space.size, "failing": failing}
     reason = Reason("size", {**counts, "parameters": parameters, **read, **sizes})
     return Advice(n, hit, judge, seconds, reason)
 

@@ -136,9 +136,7 @@ def _posteriors(
 
 def _without_power(model: stats.MixedPosterior) -> stats.MixedPosterior:
     """The model with as many draws, all of them on ranks: of two outcomes a power tells nothing."""
-    if model.power_draws:
-        return replace(model, process_draws=model.process_draws + model.power_draws, power_draws=0)
-    return model
+    return replace(model, process_draws=model.process_draws + model.power_draws, power_draws=0, power=False)
 
 
 def _finished(analysis: Analysis) -> Bools:

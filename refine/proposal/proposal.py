@@ -162,6 +162,10 @@ class Proposal(Shown):
         """
         return math.nan if self._surrogate is None else self._surrogate.probability(space, self.claim.epsilon)
 
+    def failing_share_of(self, space: Space) -> float:
+        """Expected share of failures among even trials of a space; NaN if none failed, or without a posterior."""
+        return math.nan if self._surrogate is None else self._surrogate.failing_share(space)
+
     @cached_property
     def elsewhere(self) -> Region | None:
         """The likeliest region that is cut off; ``None`` if nothing is cut, or without a posterior."""
@@ -313,7 +317,7 @@ class Proposer:
             evidence=analysis.digest,
             metric=analysis.metric,
             offers=offers(analysis, surrogate, epsilon, risk) if surrogate and not analysis.others else (),
-            advice=advice(analysis, new, left_to_run(analysis, new)),
+            advice=advice(analysis, new, left_to_run(analysis, new), failing_inside),
             subject_to=analysis.subject_to,
             _proposer=self,
         )

@@ -112,7 +112,8 @@ def advised_round(
     else:
         size = proposal.advice
         if size is None or space != proposal.space:
-            size = advice(analysis, space, left_to_run(analysis, space))
+            failing = proposal.failing_share_of(space)
+            size = advice(analysis, space, left_to_run(analysis, space), failing)
         n = max(1, min(planned, size.n))
     if audit is None:
         room = 1.0 if exploit is None else math.floor(1e9 * (1 - exploit)) / 1e9

@@ -10,6 +10,7 @@ from surfaces import SURFACES, claims
 import refine
 from refine.design.space_filling import Sobol, draw
 from refine.proposal.allocation import learning_from
+from refine.proposal.alternatives import advice
 from refine.proposal.posterior import posterior_of, surrogate_of
 
 SPACE = refine.Space(dict.fromkeys("xyz", (0.0, 1.0, 11)))
@@ -100,3 +101,12 @@ def test_claims_beside_failures_hold_as_printed():
     made = [claim for seed in range(12) for claim in claims(name, seed, risks=(0.05,))]
     assert name in SURFACES
     assert sum(claim.lost for claim in made) <= 2
+
+
+def test_the_advised_round_is_larger_by_the_trials_expected_to_fail(analysis):
+    none = advice(analysis, SPACE, 10_000)
+    some = advice(analysis, SPACE, 10_000, failing=0.25)
+    assert none.n < some.n == pytest.approx(none.n / 0.75, abs=10)
+    assert advice(analysis, SPACE, 10_000, failing=float("nan")).n == none.n
+    proposal = refine.propose(analysis)
+    assert proposal.failing_share_of(SPACE) == proposal.claim.failing_now

@@ -331,6 +331,9 @@ def _size(v: Any) -> str:
     )
     if not v.left:
         return f"Nothing is left to run: all {v.size:,} configurations of the new space were run."
+    failing = getattr(v, "failing", 0.0)  # reasons of older versions have none
+    if failing >= 0.005:
+        needs = f"{needs}; {percent(failing)} are expected to fail"
     few = f" {v.n:,} of them are left to run in the new space." if v.n < v.wanted else ""
     return f"{plural(v.wanted, 'trial')} advised ({needs}).{few}"
 
