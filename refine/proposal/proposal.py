@@ -42,6 +42,9 @@ VERSION = 1
 # some.
 _UNKNOWN = ("probability", "scope", "failing_now", "failing_inside")
 
+# Numbers of a claim that 0.1.0 did not write: left out if they are unknown, so that its proposals are equal to the byte.
+_LATER = ("failing_now", "failing_inside")
+
 _SAME = ("risk", "n", "tested", "evidence", "metric")  # stand in JSON as they are
 
 
@@ -215,7 +218,11 @@ class Proposal(Shown):
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, without the posterior."""
-        claim = {name: plain(value) for name, value in vars(self.claim).items() if value or name != "others"}
+        claim = {
+            name: plain(value)
+            for name, value in vars(self.claim).items()
+            if not (name == "others" and not value) and not (name in _LATER and math.isnan(value))
+        }
         names = ("name", "kind", "volume_kept", "q", "risk")
         changes = [
             {**{n: plain(getattr(c, n)) for n in names}, "reasons": [r.to_json() for r in c.reasons]}
