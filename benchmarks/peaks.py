@@ -2,7 +2,7 @@
 
     python benchmarks/peaks.py --seeds 6 --noise unknown
 
-The best value of a grid lies on the narrow peak, or, as a control, on the broad one. Boxes are those of `MixedPosterior` and
+The best value of a grid lies on the narrow peak, or, as a control, on the broad one. Boxes are those of the model behind claims and
 `RiskPath`, without tests; epsilon is at least 5 % of (best observed - median). Noise is unknown, or there is none.
 """
 
@@ -15,6 +15,7 @@ import numpy as np
 from tables import markdown, parser
 
 from refine import stats
+from refine.proposal.posterior import CLAIMED
 
 RISKS = (0.05, 0.15, 0.3)
 GRID = np.arange(10) / 9
@@ -70,7 +71,7 @@ def judged(t: Round) -> list[tuple[float, float]]:
     cells, axes = t.cells[:1500], [stats.Axis(GRID)] * d
     if not t.noise:  # every cell has one deviation
         cells = np.unique(np.concatenate([cells, t.X]), axis=0)
-    drawn = stats.MixedPosterior()(t.X, t.y, cells, [0] * d, exact=not t.noise)
+    drawn = CLAIMED(t.X, t.y, cells, [0] * d, exact=not t.noise)
     floor = 0.05 * (t.y.max() - np.median(t.y))
     epsilon = max(stats.TopNoise()(t.X, t.y, [0] * d).epsilon, floor) if t.noise else floor
     path = stats.RiskPath()(drawn, cells, axes, epsilon, keep=t.X[drawn.best_known(1)])

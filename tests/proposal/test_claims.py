@@ -30,11 +30,21 @@ def check_steps(made: list[Claim]) -> None:
             assert low <= PRINTED[step], f"{step}: {false} of {total} were false, on {', '.join(wrong)}"
 
 
-def test_printed_chances_hold_on_a_dozen_surfaces():
-    made = [claim for name in SURFACES for claim in claims(name, seed=1)]
+def test_printed_chances_hold_on_half_of_the_surfaces():
+    check_surfaces(list(SURFACES)[::2])
+
+
+@pytest.mark.slow
+def test_printed_chances_hold_on_the_other_half():
+    check_surfaces(list(SURFACES)[1::2])
+
+
+def check_surfaces(names: list[str]) -> None:
+    """Check one round of each surface: its claims hold, and most of them are about narrowed spaces."""
+    made = [claim for name in names for claim in claims(name, seed=1)]
     check_steps(made)
     narrowed = [claim for claim in made if claim.kept < 0.5]
-    assert len(narrowed) >= len(made) / 2  # claims about nothing are true for nothing
+    assert len(narrowed) >= len(made) / 2  # a claim about the whole space is always true
 
 
 @pytest.mark.slow
@@ -44,6 +54,7 @@ def test_printed_chances_hold_over_many_rounds():
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", SURFACES)
 def test_no_surface_is_lost_more_often_than_printed(name):
     check_steps([claim for seed in range(2, 6) for claim in claims(name, seed)])
