@@ -119,7 +119,7 @@ def test_the_page_takes_over_what_it_has_no_form_for(tree, root, review):
     assert tree[answer["child"]].space["lr"] == refine.Float(0.6, 3.3, levels=4)
     broken = {"lr": {**shown["edits"]["lr"], "of": "nobody"}}
     refused = session.handle({"type": "preview", **message, "edits": broken})
-    assert refused["error"] == "edit: lr: nobody suggests this any more; look again"
+    assert refused["error"] == "edit: lr: this suggestion no longer exists; refresh the page"
 
 
 def test_what_its_author_decided_counts_once(tree, root, review):

@@ -1,6 +1,6 @@
-"""What the review page shows, as plain data: numbers to draw, every text beside them, and figures.
+"""Content of the review page as plain data: numbers to draw, texts and figures.
 
-The front end formats no number and takes no statistical decision; what it draws is what reports and figures show.
+The front end formats no number and takes no statistical decision: it draws the content of reports and figures.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def _facts(facts: Iterable[tuple[str, str | Cell]]) -> list[dict[str, str]]:
 
 
 def _button(step: NextStep) -> dict[str, Any]:
-    """The button of a next step: what it does, with which numbers, and what is on it; nothing where only a person can do it."""
+    """The button of a next step, with its numbers and label; empty if no button can take the step."""
     name, options = step.action.name, step.action.options
     if name == "review.accept":
         return {"do": "accept"}
@@ -228,12 +228,12 @@ def _button(step: NextStep) -> dict[str, Any]:
     return {"do": ""}
 
 
-# Form of an edit that takes over what a suggestion says of a parameter, and that bounds or levels can't say.
+# Form of a suggested edit that bounds or levels cannot express.
 SUGGESTED = "suggested"
 
 
 def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
-    """What others suggest, with the edits that take it over."""
+    """The suggestions of other people and programs, each with the edits that would adopt it."""
     old = review.proposal.old
     return [
         {
@@ -251,7 +251,7 @@ def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
 
 
 def option_content(option: Option) -> dict[str, Any]:
-    """The proposal of one risk, or of risks that lead to the same."""
+    """The proposal at a risk, or at all risks with the same proposal."""
     risk, leaves = risks_text(option), leaves_text(option)
     return {
         "risk": option.risk,
@@ -272,7 +272,7 @@ def _proposed(old: Parameter, new: Parameter) -> list[Any] | None:
 
 
 def page_terms() -> dict[str, str]:
-    """What the words on the page mean, as the glossary has it."""
+    """Meanings of the words on the page, from the glossary."""
     words = {
         "risk": "Risk",
         "epsilon": "Tolerance",
@@ -372,7 +372,7 @@ def _farthest(name: str, p: Range, side: str) -> float | None:
 
 
 def _labels(stops: Sequence[float]) -> list[str]:
-    """Stops with as few digits as tell them apart."""
+    """Stops with the fewest digits that distinguish them."""
     for digits in range(3, 7):
         found = [number(v, digits) for v in stops]
         if len(set(found)) == len(found):
@@ -381,7 +381,7 @@ def _labels(stops: Sequence[float]) -> list[str]:
 
 
 def _ticks(p: Range) -> list[dict[str, Any]]:
-    """Its levels where they can be read, else round numbers between its ends."""
+    """The levels of a range if their labels fit, else round numbers between its ends."""
     found = [{"value": float(v), "label": number(float(v), 6)} for v in p.grid]
     if max(len(str(tick["label"])) for tick in found) <= _LONGEST_TICK:
         return found
@@ -389,7 +389,7 @@ def _ticks(p: Range) -> list[dict[str, Any]]:
 
 
 def _outside(p: Range, far: float) -> set[float]:
-    """Where a bound can be beyond an end of a range: on its spacing as far as it may go, and there."""
+    """Stops beyond an end of a range, on its spacing, up to the farthest one."""
     levels = [float(v) for v in (p.grid if far > p.high else p.grid[::-1])]
     edge, before = levels[-1], levels[-2]
     most = (math.log(far / edge) / math.log(edge / before)) if p.log else (far - edge) / (edge - before)
@@ -410,7 +410,7 @@ def _densities(analysis: Analysis, name: str) -> dict[str, list[float]]:
 
 
 def _view(analysis: Analysis, allow_degenerate: bool) -> dict[str, Any]:
-    """The part of the values that figures show as well, and whether on a logarithmic scale."""
+    """The range of values that figures show, and whether its scale is logarithmic."""
     values = np.asarray(analysis.table["value"], dtype=float)
     usable = values[np.isfinite(values) & ~unusable(analysis.table, analysis.space, allow_degenerate)]
     return view_of(usable, analysis.metric, analysis.direction)
@@ -543,7 +543,7 @@ def rank_column(values: Floats) -> npt.NDArray[np.uint16]:
 
 # The front of several goals.
 
-# So many trials beside the front are drawn.
+# Largest number of drawn trials that are not on the front.
 _OTHERS = 2000
 
 
@@ -589,7 +589,7 @@ def front_content(found: Round) -> dict[str, Any]:
 
 
 def front_kept(review: Review[Round]) -> tuple[int, int] | None:
-    """How many points of the front lie inside the space under review, and of how many; ``None`` where there is one goal."""
+    """Points of the front inside the space under review, and all points; ``None`` with one goal."""
     found, analysis = review.round, review.analysis
     if len(found.goals) == 1:
         return None
@@ -636,14 +636,14 @@ def _chosen(found: Round) -> int | None:
 # Figures that need no analysis.
 WITHOUT_ANALYSIS = ("best_so_far",)
 
-# What the page may ask for, and of how many parameters.
+# Figures that the page may ask for -> their number of parameters.
 PICTURES = {
     **dict.fromkeys((*WITHOUT_ANALYSIS, "correlation", "failing", "cost", "front", "edf", "curves"), 0),
     **dict.fromkeys(("isolation", "density", "levels"), 1),
     "pair": 2,
 }
 
-_ALONE = threading.Lock()  # matplotlib's settings are those of the whole process
+_ALONE = threading.Lock()  # settings of matplotlib are global to the process
 
 
 def picture(found: Round, analysis: Analysis | None, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -678,7 +678,7 @@ def beside_content(found: Round, other: Round | None, across: bool = False) -> d
     other = found.parent if other is None else other
     if other is None:
         raise ReviewError(
-            f"round {found.id} is a first round: there is none that it came from; say another one"
+            f"round {found.id} is a first round without a parent; name another round to compare with"
         )
     compared = difference(found, other) if across else difference(other, found)
     page = comparison_page(compared).to_dict()

@@ -1,4 +1,4 @@
-"""What the review page may ask, said once: every message is checked by this table before anything is done."""
+"""Messages of the review page: a table that checks every message before it is answered."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -97,10 +97,10 @@ _WORDS = {
 
 
 def check(message: Any) -> Mapping[str, Any]:
-    """The message, if it is one.
+    """Checks a message.
 
     Raises:
-        ReviewError: It is none; says where.
+        ReviewError: A field is missing, unknown or of a wrong type.
     """
     if not isinstance(message, dict):
         raise ReviewError(f"a message must be an object, got {type(message).__name__}")
@@ -130,7 +130,7 @@ def _wrong_fields(value: dict[str, Any], fields: Fields, place: tuple[str, ...])
 
 
 def _wrong(value: Any, kind: Any, place: tuple[str, ...]) -> _Wrong:
-    """Where a value is not what a type says, and what it should be."""
+    """The places where a value violates a type, with the rule."""
     # Of several kinds the one that the value is of says what is wrong inside.
     kinds = get_args(kind) if get_origin(kind) in (Literal, UnionType) else (kind,)
     same = next((each for each in kinds if _is(value, each)), None)

@@ -1,7 +1,7 @@
-"""Answers what the review page asks, from a notebook or a browser.
+"""Answers to the messages of the review page, from a notebook or a browser.
 
-A message is one of :data:`refine.ui.web.messages.MESSAGES`; the answer is an object as well, or bytes for trials. What a person does
-wrong is an answer with ``error``, in words; nothing is written then. Decisions are made by :class:`refine.Review` alone.
+A message is one of :data:`refine.ui.web.messages.MESSAGES`. The answer is an object, or bytes for trials. A mistake of the
+person is answered with ``error``, a text, and writes nothing. Only :class:`refine.Review` makes decisions.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Session:
             return {"error": str(error)}
         except Exception as error:  # noqa: BLE001  # a page that gets no answer waits for ever
             _log.exception("the review page could not be answered")
-            return {"error": f"This went wrong, which it should not: {type(error).__name__}: {error}"}
+            return {"error": f"Unexpected error, please report it: {type(error).__name__}: {error}"}
 
     # What there is.
 
@@ -157,7 +157,7 @@ class Session:
         }
 
     def _pulse(self, _: Mapping[str, Any]) -> Answer:
-        """How far every round is, and which evidence it has: cheap enough to ask for all the time."""
+        """Progress and evidence version of every round; cheap, as the page polls it."""
         home = self.shown.context
         counts = home.counts
         evidence = _evidence(home, home.nodes)
@@ -170,7 +170,7 @@ class Session:
         return {"progress": progress, "versions": self._versions(), "marks": marks, "job": job}
 
     def _versions(self) -> dict[str, str]:
-        """Round -> what its evidence is made of: changes with the trials of it and of the rounds that it came from."""
+        """Round -> version of its evidence, which changes with its trials and those of its ancestors."""
         home = self.shown.context
         nodes = home.nodes
         own = _evidence(home, nodes)
@@ -201,14 +201,14 @@ class Session:
         }
 
     def _top(self, found: Round, evidence: str) -> pd.Series | None:
-        """The best trial of a round, read again only where there are other trials."""
+        """The best trial of a round, cached until its trials change."""
         known = self._best.get(found.id)
         if known is None or known[0] != evidence:
             known = self._best[found.id] = evidence, found.best
         return known[1]
 
     def _progress(self, found: Round, counts: Mapping[str, int], evidence: str) -> Answer:
-        """How far a round is, as numbers to draw and, while some of it is left, as a text with the best so far."""
+        """Progress of a round in numbers, and as text with the best value while trials are left."""
         ended, text = sum(counts.values()), ""
         if 0 < ended < found.n:
             best = self._top(found, evidence)
@@ -245,7 +245,7 @@ class Session:
         return {**head, "review": {**review_content(review), **more}}
 
     def _epsilon(self, message: Mapping[str, Any]) -> Answer:
-        """Keeps with the round which difference matters to the person, and shows the round anew."""
+        """Stores the tolerance with the round, and answers with the round."""
         found = self._found(message)
         check_risk(message.get("risk", self.risk))  # before anything is kept
         found.set_epsilon(message.get("value"))
@@ -328,7 +328,7 @@ class Session:
         review = self._same(message)
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            child, text = None, "Declined. The space stays as it is."
+            child, text = None, "Declined: the space is unchanged."
             if kind == "decline":
                 review.decline(note)
             else:
@@ -348,7 +348,7 @@ class Session:
         options, sizes = _running(message), {"run": ("n",), "replicate": ("top", "seeds")}[call]
         options |= {name: message[name] for name in sizes if message.get(name) is not None}
         if call == "replicate" and (over := sorted({"hours", "trials"} & options.keys())):
-            raise ReviewError(f"{over[0]} is for runs of new configurations; runs again have top and seeds")
+            raise ReviewError(f"{over[0]} limits runs of new configurations; repeats take top and seeds")
         return {"job": self.background.start(found, call, options)}
 
     def _pause(self, _: Mapping[str, Any]) -> Answer:
@@ -382,7 +382,7 @@ class Session:
         return shown if node.id == shown.id else type(shown)(shown.context, node, node.metric, node.direction)
 
     def _current(self, found: Round, message: Mapping[str, Any]) -> Review:
-        """The proposal for a risk on what is known now; made again when trials have come, and kept by no store."""
+        """The proposal at a risk on the present evidence; it is not stored."""
         risk = message.get("risk", self.risk)
         check_risk(risk)
         version, risk = self._versions()[found.id], float(risk)
@@ -401,7 +401,7 @@ class Session:
         return review
 
     def _shown(self, message: Mapping[str, Any]) -> Review:
-        """The review that a page was drawn from, whatever has come since: for what decides nothing."""
+        """The review that a page was drawn from, even if trials arrived since; for messages that decide nothing."""
         asked = self._found(message).id, message.get("proposal")  # it may have been removed
         for version, review in self._drawn:
             if asked == (review.round.id, review.proposal.digest):
@@ -409,11 +409,11 @@ class Session:
         return self._same(message)
 
     def _same(self, message: Mapping[str, Any]) -> Review:
-        """The review that a page was drawn from, if its evidence is still what there is."""
+        """The review that a page was drawn from, if its evidence is still current."""
         review = self._current(self._found(message), message)
         if message.get("proposal") != review.proposal.digest:
             raise ReviewError(
-                f"round {review.round.id}: its evidence has changed since this page was drawn; look again before you decide"
+                f"round {review.round.id}: its trials changed after this page was drawn; refresh before you decide"
             )
         return review
 
@@ -428,7 +428,7 @@ class Session:
             for each in review.suggestions:
                 if each.decision.digest == edit.get("of") and name in each.differs:
                     return each.differs[name][1]
-            raise ReviewError(f"edit: {name}: nobody suggests this any more; look again")
+            raise ReviewError(f"edit: {name}: this suggestion no longer exists; refresh the page")
         if not isinstance(edit, Mapping) or edit.get("as") != STARTED["as"]:
             old = review.proposal.old
             if name not in old:
@@ -436,7 +436,7 @@ class Session:
             return page_value(old[name], name, edit)
         started = self._started
         if started is None or started.round.id != review.round.id or name not in started.edits:
-            raise ReviewError(f"edit: {name}: the page did not begin with an edit of it")
+            raise ReviewError(f"edit: {name}: the page did not begin with this edit; reload the page")
         return started.edits[name]
 
 
@@ -461,7 +461,7 @@ def _node_text(counts: Mapping[str, int], n: int, best: pd.Series | None) -> str
 
 
 def _about(found: Round) -> str:
-    """The line beside a round's id."""
+    """The line next to a round's id."""
     authors = everybody(found)
     decided = "; ".join(
         f"{d.kind} by {whom(d.author, authors)}{f': {d.child}' if d.child else ''}" for d in found.decisions
@@ -495,12 +495,12 @@ def _accepting(message: Mapping[str, Any], review: Review, planned: NextRound) -
 
 
 def _prunes(node: Node) -> bool:
-    """Whether something stops trials of a round early that a child takes over: no pruner of Optuna, which no store has."""
+    """Whether a child inherits the pruner of a round; a pruner of Optuna is not stored."""
     return node.pruner is not None and "optuna" not in node.pruner
 
 
 def _running(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of :meth:`refine.Round.run` that a message says and that are not its defaults."""
+    """Options of :meth:`refine.Round.run` in a message that differ from the defaults."""
     Ending(message.get("hours"), message.get("trials"))
     said = {name: message.get(name) for name in ("workers", "hours", "trials")}
     return {
@@ -509,7 +509,7 @@ def _running(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _code(review: Review, accepting: Mapping[str, Any], running: Mapping[str, Any]) -> str:
-    """Python that accepts a review with its edits: from the tree to the child, and runs that where a budget is said."""
+    """Python that accepts a review with its edits, and runs the child if a budget was set."""
     claim = review.proposal.claim
     given = {"epsilon": claim.epsilon} if claim.epsilon_source == "given" else {}
     lines = [f'review = tree["{review.round.id}"].{Action("propose", risk=review.proposal.risk, **given)}']

@@ -33,7 +33,9 @@ def test_accepting_last_says_what_last_is_now_and_who_decided(tmp_path):
     ).run(progress=False)
     tree.close()
     said("propose", tmp_path / "s.db", "last")
-    assert "From now on, `last` names the new round." in run("accept", tmp_path / "s.db", "last", "-n", 3).stderr
+    assert (
+        "From now on, `last` names the new round." in run("accept", tmp_path / "s.db", "last", "-n", 3).stderr
+    )
     assert "Accepted by you" in said("tree", tmp_path / "s.db")
     assert "accepted by you" in said("show", tmp_path / "s.db", "root")
     said("accept", tmp_path / "s.db", "root", "-n", 3, "--exploit", 0.5, "--author", "grace")

@@ -269,7 +269,7 @@ WRONG = r"""
 {"edits": {"optimizer": {"keep": []}}} => edit: optimizer: keep must be numbers of its 3 levels, and not empty, got []
 {"rejected": ["x"]} => reject: unknown parameter 'x'; known: lr, dropout, units, optimizer, epochs
 {"n": 0} => message 'decide': n must be a whole number >= 1 or null, got 0
-{"edits": {"dropout": {"as": "started"}}} => edit: dropout: the page did not begin with an edit of it
+{"edits": {"dropout": {"as": "started"}}} => edit: dropout: the page did not begin with this edit; reload the page
 {"note": "\ud800"} => a note holds '\ud800', which can't be stored; leave that letter out
 {"round": "abc"} => no round 'abc' in tree 'question'; it may have been removed since the page was opened
 {"explore": 0.5} => message 'decide': it has no 'explore'; did you mean 'exploit'?
@@ -389,7 +389,7 @@ def test_runs_again_are_other_evidence(tree, root, again):
     else:
         found.replicate(5, 3, progress=False)
     assert session.handle({"type": "pulse"})["versions"] != pulse["versions"]
-    assert "its evidence has changed since this page was drawn" in session.handle(message)["error"]
+    assert "its trials changed after this page was drawn" in session.handle(message)["error"]
     assert found.decisions == ()
     digest = shown(session, found)["review"]["proposal"]
     assert digest == found.propose().proposal.digest != message["proposal"]
@@ -411,12 +411,12 @@ def test_trials_that_are_left_out_or_deleted_are_other_evidence(session, root, t
     root.exclude([number], "other data")
     # The side shows no trial that counts no more.
     assert best() == f"120/120 · best {root.best['value']:.4f}" != first
-    assert "its evidence has changed since this page was drawn" in session.handle(message)["error"]
+    assert "its trials changed after this page was drawn" in session.handle(message)["error"]
     root.include([number])
     assert best() == first
     message |= about(session, root)
     tree.delete_trials(root, [0])  # one that was not the last
-    assert "its evidence has changed since this page was drawn" in session.handle(message)["error"]
+    assert "its trials changed after this page was drawn" in session.handle(message)["error"]
     assert root.decisions == ()
 
 
@@ -438,7 +438,7 @@ def test_looking_stores_nothing_and_deciding_stores_the_proposal(session, root, 
         root.run(n=n, progress=False)
     message = {"type": "decide", "kind": "decline", **about(session, root)}
     assert kept() == []
-    declined = {"child": None, "text": "Declined. The space stays as it is.", "warning": ""}
+    declined = {"child": None, "text": "Declined: the space is unchanged.", "warning": ""}
     assert session.handle(message) == declined
     assert (root.decisions[0].kind, len(tree)) == ("declined", 1)
     assert kept() == [message["proposal"]] == [root.decisions[0].proposal]

@@ -162,7 +162,7 @@ def test_what_is_noted_about_a_trial(tmp_path, monkeypatch):
             {"name": "isolation", "about": ["l"]},
             "no evidence for parameter 'l'; did you mean 'lr'?",
         ),
-        ("beside", {}, "is a first round: there is none that it came from"),
+        ("beside", {}, "is a first round without a parent"),
     ],
 )
 def test_what_is_wrong_is_said(ask, kind, more, text):
