@@ -130,7 +130,8 @@ def left_to_run(analysis: Analysis, space: Space) -> int:
 def advice(analysis: Analysis, space: Space, left: int, failing: float = math.nan) -> Advice:
     """Advised size of a round on a space of which ``left`` configurations were not run.
 
-    ``failing`` is the share of its even trials that are expected to fail, NaN if unknown: the round is larger by as many.
+    ``failing`` is the share of its even trials that are expected to fail, NaN if unknown: the round grows by
+    these.
     """
     failing = 0.0 if math.isnan(failing) else min(failing, _MOST_FAILING)
     hit = math.ceil(math.log(1 - _SURE) / math.log(1 - _HIT))

@@ -42,7 +42,8 @@ VERSION = 1
 # some.
 _UNKNOWN = ("probability", "scope", "failing_now", "failing_inside")
 
-# Numbers of a claim that 0.1.0 did not write: left out if they are unknown, so that its proposals are equal to the byte.
+# Numbers of a claim that 0.1.0 did not write: left out if they are unknown, so that its proposals are equal
+# to the byte.
 _LATER = ("failing_now", "failing_inside")
 
 _SAME = ("risk", "n", "tested", "evidence", "metric")  # stand in JSON as they are
@@ -166,7 +167,10 @@ class Proposal(Shown):
         return math.nan if self._surrogate is None else self._surrogate.probability(space, self.claim.epsilon)
 
     def failing_share_of(self, space: Space) -> float:
-        """Expected share of failures among even trials of a space; NaN if none failed, or without a posterior."""
+        """Expected share of failures among even trials of a space.
+
+        NaN if none failed, or without a posterior.
+        """
         return math.nan if self._surrogate is None else self._surrogate.failing_share(space)
 
     @cached_property
