@@ -99,7 +99,7 @@ class Proposal(Shown):
     Examples:
         >>> proposal = root.propose().proposal
         >>> proposal.space["lr"].high, proposal.claim.probability > 0.95
-        (1.5, True)
+        (2.5, True)
     """
 
     old: Space  # the space analysed

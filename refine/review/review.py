@@ -61,7 +61,7 @@ class Review(Shown, Generic[R]):
     Examples:
         >>> review = root.propose()
         >>> review.space["lr"].high, round(review.volume_kept, 2)
-        (1.5, 0.02)
+        (2.5, 0.07)
     """
 
     round: R  # the round of the proposal
@@ -134,7 +134,7 @@ class Review(Shown, Generic[R]):
 
         Examples:
             >>> [(row.risk, row.up_to, row.top_kept) for row in review.options().rows]
-            [(0.01, 0.01, 5), (0.05, 0.3, 2)]
+            [(0.01, 0.01, 5), (0.05, 0.05, 4), (0.15, 0.3, 2)]
         """
         return options_of(self.proposal, self.analysis, self.round.node.allow_degenerate)
 
@@ -415,7 +415,7 @@ class Review(Shown, Generic[R]):
         Examples:
             >>> preview = review.preview(dropout=(0, 0.2), n=20)
             >>> preview.top_kept, preview.left  # of the best ten; configurations left to run
-            (2, 68)
+            (5, 65)
         """
         for name, value in (("n", n), ("workers", workers)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):

@@ -59,7 +59,7 @@ def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Propo
 
     Examples:
         >>> [check.key for check in root.checks().checks if check.verdict == "warn"]
-        ['goal', 'drift', 'worth']
+        ['goal', 'worth']
     """
     here = self._at_once()
     analysis = analyze(here) if analysis is None else analysis
@@ -94,7 +94,7 @@ def propose(
     Examples:
         >>> review = root.propose(risk=0.05)
         >>> [(c.name, c.kind, c.new.low, c.new.high) for c in review.proposal.changes]
-        [('lr', 'narrow', 1.0, 1.5), ('dropout', 'narrow', 0.0, 0.1)]
+        [('lr', 'narrow', 1.0, 2.5), ('dropout', 'narrow', 0.0, 0.1)]
     """
     check_risk(risk, None if isinstance(epsilon, Mapping) else epsilon)
     analysis = analyze(self, seed=seed)

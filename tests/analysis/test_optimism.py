@@ -39,7 +39,7 @@ def test_both_kinds_of_luck(tree, space, tmp_path):
     assert optimism.components.groups == 5
     assert optimism.expected < optimism.best
     text = found.report(tmp_path).read_text()
-    assert "<summary>How optimistic the best value is</summary>" in text
+    assert "<summary>Optimism of the best value</summary>" in text
     assert "| resampled examples |" in text
     assert "mean of 3 repeats" in text
     assert "of the variance of single runs comes from the seed" in text

@@ -73,9 +73,9 @@ def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finishe
     text = str(tree.calibration().details)
     for said in (
         "Not refuted: 4 audit trials found nothing better",
-        "The 2 that are even would have found a better region that holds 10 % of what was cut off with probability 0.19.",
-        "Scored on 24 space-filling trials: its median is",
-        "90 % intervals of the best held in",
+        "2 even audit trials would hit a better region of 10 % of the space cut off with probability 0.19.",
+        "Scored on 24 space-filling trials: the median is",
+        "90 % intervals of the best value held in",
     ):
         assert said in text
 
@@ -90,7 +90,7 @@ def test_an_audit_trial_refutes_a_wrong_narrowing(tree, root):
     (entry,) = tree.calibration().entries
     assert entry.excess == pytest.approx(outside - inside)
     assert (entry.refuted, entry.verdict) == (True, "refuted")
-    said = f"Refuted: an audit trial reached {outside:.4f}; the best inside is {inside:.4f}, "
+    said = f"Refuted: an audit trial reached {outside:.4f}; the best inside scored {inside:.4f}, "
     assert said in entry_sentences(entry)
     row = row_of(tree, child)
     assert row["refuted"] is True

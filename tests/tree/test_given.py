@@ -195,9 +195,11 @@ def test_the_baselines_own_seeds_take_nothing_from_a_race(tree, found):
 
 def test_shares_are_never_expected_beyond_one(tree):
     def accuracy(params, trial):
-        return float(np.clip(truth(params) + np.random.default_rng(trial.seed).normal(0, 0.05), 0, 1))
+        noise = np.random.default_rng(trial.seed).normal(0, 0.05)
+        return {"accuracy": float(np.clip(truth(params) + noise, 0, 1))}
 
-    root = tree.add_round({**SPACE, "x": (3.0, 5.0, 9)}, accuracy, n=30, seed=3).run(progress=False)
+    space = {**SPACE, "x": (3.0, 5.0, 9)}
+    root = tree.add_round(space, accuracy, metric="accuracy", n=30, seed=3).run(progress=False)
     won = root.recommend()
     assert won.interval[1] <= 1
     assert won.expected <= 1

@@ -30,7 +30,7 @@ def test_a_degenerate_trial_is_passed_over_everywhere(tree, space, tmp_path):
     facts = gather(found)
     assert facts.finished.iloc[0]["value"] == found.best["value"]
     text = found.report(tmp_path).read_text()
-    assert "gave a model that predicts a constant (`degenerate`). They are left out here" in text
+    assert "gave a model that predicts a constant (`degenerate`). They are not listed" in text
     assert "The best f1 is 2.0" not in text
     child = found.branch(space.replace({"lr": refine.Float(0.5, 5.0, 10)}), n=5)
     assert not child.node.allow_degenerate

@@ -63,7 +63,7 @@ def test_the_front_of_a_round(found):
     assert sorted(front.index) == np.flatnonzero(~np.array(dominated(values))).tolist()
     assert front["val_acc"].is_monotonic_decreasing
     assert front["latency_ms"].is_monotonic_decreasing
-    assert f"beside it latency_ms, minimize; {len(front)} trials on the front" in str(found)
+    assert f"further goals: latency_ms, minimize; {len(front)} trials on the front" in str(found)
     assert "chosen by val_acc alone, of val_acc and latency_ms" in str(found.recommend())
 
 
@@ -142,7 +142,7 @@ def test_the_front_of_a_tree_has_what_no_round_beats(tree, found):
     own, kept = child.front, front[front["round"] == child.id]
     assert kept.index.isin(own.index).all()
     assert 0 < len(kept) < len(own)
-    told = f"{len(own)} trials on the round's own front, {len(own) - len(kept)} of them beaten by other"
+    told = f"{len(own)} trials on the round's own front, {len(own) - len(kept)} beaten by other rounds"
     assert told in str(child)
     tree.add_round(found.space, network, metric="val_acc", n=5, seed=1).run(progress=False)
     assert tree.front.equals(front)  # judged otherwise: left out

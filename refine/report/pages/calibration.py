@@ -233,7 +233,7 @@ def _verdict(e: Entry) -> str:
     if e.verdict == "refuted":
         best = best_of(e.outcome.outside, e.outcome.direction)
         return (
-            f"Refuted: an audit trial reached {score(best)}; the best inside has "
+            f"Refuted: an audit trial reached {score(best)}; the best inside scored "
             f"{score(e.outcome.inside)}, worse{more}."
         )
     even, count = len(e.outcome.audit), len(e.outcome.outside)

@@ -75,8 +75,8 @@ def winner_page(winner: Winner) -> Page:
     if others:
         by = "posterior means" if noisy else "observed values"
         folds.append(Fold(f"The configurations with the best {by}", (_candidates(winner),), "candidates"))
-    rows = tuple((Cell(name, "strong"), value) for name, value in best.labels.items())
-    folds.append(Fold("Values used", (Grid(("parameter", "value"), rows),), why=False))
+    used = tuple((Cell(name, "strong"), value) for name, value in best.labels.items())
+    folds.append(Fold("Values used", (Grid(("parameter", "value"), used),), why=False))
     return Page(title, (code, Facts(tuple(facts))), calls, tuple(folds))
 
 
