@@ -174,7 +174,11 @@ class Review(Shown, Generic[R]):
         """The claim for the edited space, as :attr:`Proposal.claim` for the proposed one."""
         if self.space == self.proposal.space:
             return self.proposal.claim
-        return replace(self.proposal.claim, probability=self.proposal.probability_of(self.space))
+        return replace(
+            self.proposal.claim,
+            probability=self.proposal.probability_of(self.space),
+            failing_inside=self.proposal.failing_share_of(self.space),
+        )
 
     @cached_property
     def advised_round(self) -> NextRound:

@@ -110,3 +110,17 @@ def test_the_advised_round_is_larger_by_the_trials_expected_to_fail(analysis):
     assert advice(analysis, SPACE, 10_000, failing=float("nan")).n == none.n
     proposal = refine.propose(analysis)
     assert proposal.failing_share_of(SPACE) == proposal.claim.failing_now
+
+
+def test_a_review_says_how_many_trials_are_expected_to_fail_and_follows_an_edit():
+    def score(p):
+        if p["x"] > 0.65:
+            raise MemoryError("out of memory")
+        return p["x"] - (p["y"] - 0.4) ** 2
+
+    tree = refine.Tree("memory", store="sqlite://")
+    review = tree.add_round(SPACE, score, n=60, seed=2).run(progress=False).propose()
+    assert review.claim.failing_now == pytest.approx(4 / 11, abs=0.1)
+    bold = review.edit(x=(0.7, 1.0))
+    assert bold.claim.failing_inside > 0.8 > review.claim.failing_inside
+    assert "of evenly drawn trials inside are expected to fail (now" in str(bold)

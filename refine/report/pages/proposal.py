@@ -189,6 +189,9 @@ def _loss_text(claim: Claim) -> str:
     return f"something better by over {difference(claim.epsilon)}{source}"
 
 
+_FAILING = 0.05  # expected share of failures from which on it is stated
+
+
 def blind_spot_text(claim: Claim) -> str:
     """The largest better region that no trial would have hit; empty if nothing is known of it."""
     if math.isnan(claim.scope):
@@ -200,6 +203,14 @@ def blind_spot_text(claim: Claim) -> str:
     return f"a better region smaller than {number(100 * claim.scope, 2)} % of the space may have been missed"
 
 
+def failures_text(claim: Claim) -> str:
+    """The expected share of failures, inside and now; empty if hardly any trial inside is expected to fail."""
+    if not claim.failing_inside >= _FAILING:
+        return ""
+    now = f" (now {percent(claim.failing_now)})" if claim.failing_now >= _FAILING else ""
+    return f"about {percent(claim.failing_inside)} of evenly drawn trials inside are expected to fail{now}"
+
+
 def claim_facts(claim: Claim, kept: Cell | None = None) -> list[tuple[str, str | Cell]]:
     """The facts Risk, Kept (if given) and Blind spot."""
     facts: list[tuple[str, str | Cell]] = [("Risk", Cell(risk_text(claim), kept.tone if kept else ""))]
@@ -207,6 +218,8 @@ def claim_facts(claim: Claim, kept: Cell | None = None) -> list[tuple[str, str |
         facts.append(("Kept", kept))
     if blind := blind_spot_text(claim):
         facts.append(("Blind spot", blind))
+    if failures := failures_text(claim):
+        facts.append(("Failures", Cell(failures, "warn")))
     return facts
 
 
