@@ -38,6 +38,7 @@ from refine.space.belief import belief_of
 from refine.space.encoding import check_seed
 from refine.space.parameters import Parameter
 from refine.space.space import Space
+from refine.trials.declared import Limits, checked_limits
 from refine.trials.explosion import exploded, explosion_limit
 from refine.trials.frame import (
     barred_rows,
@@ -168,7 +169,7 @@ class Analysis(Shown):
     n_exploded: int = 0
     explosion_limit: float = -np.inf
     # lowest and highest possible value of the metric, as declared; ``None`` if nothing was
-    declared_limits: tuple[float | None, float | None] | None = None
+    declared_limits: Limits | None = None
 
     def with_goals(self, others: Sequence[Analysis]) -> Analysis:
         """The analysis of several goals at once, in which this one is the first goal's."""
@@ -336,7 +337,7 @@ def analyze(
     subject_to: Sequence[str | MetricConstraint] = (),
     belief: Mapping[str, Any] | None = None,
     noise: str | None = None,
-    limits: tuple[float | None, float | None] | None = None,
+    limits: Limits | None = None,
     scale: str | None = None,
 ) -> Analysis:
     """Measures a table of finished runs over a space: effects, failures, noise, couplings.
@@ -468,7 +469,7 @@ def analyze(
         declared_belief=declared_belief,
         n_exploded=tables.n_exploded,
         explosion_limit=tables.explosion_limit,
-        declared_limits=_checked_limits(limits),
+        declared_limits=checked_limits(limits),
     )
     if tables.sampled:
         made = _of_all(made, tables.every, value, tables.n_pooled, allow_degenerate)
@@ -491,29 +492,14 @@ def resolution_of(
     fresh: Sequence[Any] | None = None,
     subject_to: Sequence[str | MetricConstraint] = (),
     noise: str | None = None,
+    scale: str | None = None,
 ) -> stats.NoiseEstimate:
     """The noise of an analysis alone, without any test: arguments and errors are those of :func:`analyze`."""
     constraints = metric_constraints(subject_to)
     tables = _tables_of(
         space, frame, "value", direction, earlier, pooled, None, groups, allow_degenerate, constraints
     )
-    return _resolution(tables, ["value", metric or "value"], fresh, noise)
-
-
-def _checked_limits(limits: Any) -> tuple[float | None, float | None] | None:
-    """Declared limits of a metric, checked; AnalysisError unless they are two ends, the first one lower."""
-    if limits is None:
-        return None
-    ends = tuple(limits) if isinstance(limits, tuple | list) else ()
-    numbers = [end for end in ends if end is not None]
-    whole = all(isinstance(end, int | float) and not isinstance(end, bool) for end in numbers)
-    if len(ends) != 2 or not whole or (len(numbers) == 2 and not numbers[0] < numbers[1]):
-        raise AnalysisError(
-            f"limits must be the lowest and the highest possible value of the metric, got {limits!r}; "
-            "for example limits=(0, None) for a metric that cannot be negative"
-        )
-    low, high = (None if end is None else float(end) for end in ends)
-    return low, high
+    return _resolution(tables, ["value", metric or "value"], fresh, noise, scale)
 
 
 class _Tables(NamedTuple):

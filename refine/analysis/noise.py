@@ -15,17 +15,14 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.errors import AnalysisError
+from refine.trials.declared import check_noise, check_scale
 from refine.utils.arrays import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCALES = ("log", "linear")  # declarations about the scale of a metric
-
 # Median over best from which a positive loss counts on a log scale.
 DECADES = 20.0
-
-NOISE = ("none", "retraining")  # declarations about the noise of an objective
 
 # Equal repeats that show a deterministic objective if the metric takes equally spaced values only, as an
 # accuracy does: noise of less than half a row gives equal repeats by chance.
@@ -80,13 +77,12 @@ def noise_of(
             planned runs of the configurations.
         finished: Positions and values of all finished trials, larger is better: used if fewer than 20 are
             even.
-        declared: One of :data:`NOISE`, or ``None``.
+        declared: One of :data:`refine.trials.declared.NOISE`, or ``None``.
 
     Raises:
         AnalysisError: An unknown declaration.
     """
-    if declared not in (None, *NOISE):
-        raise AnalysisError(f"noise must be 'none', 'retraining' or None (estimate it), got {declared!r}")
+    check_noise(declared)
     X, y = even
     runs, labels, *planned = ((), ()) if repeats is None else repeats
     runs, labels = np.asarray(runs, dtype=float), list(labels)
@@ -121,13 +117,12 @@ def decades_of(loss: Floats, scale: str | None = None) -> float:
 
     Args:
         loss: (n,) finished values, smaller is better.
-        scale: One of :data:`SCALES`, or ``None``.
+        scale: One of :data:`refine.trials.declared.SCALES`, or ``None``.
 
     Raises:
         AnalysisError: An unknown declaration, or ``"log"`` for values that are not positive.
     """
-    if scale not in (None, *SCALES):
-        raise AnalysisError(f"scale must be 'log', 'linear' or None (decide by the values), got {scale!r}")
+    check_scale(scale)
     positive = bool(loss.size) and bool(loss.min() > 0)
     if scale == "log" and not positive:
         raise AnalysisError(f"scale='log' needs positive values, got {loss.min() if loss.size else 'none'}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
@@ -47,6 +48,7 @@ def run_round(
     trials: str = "trials",
     stops: bool = True,
     code_checked: bool = False,
+    equal: Sequence[int] = (),
 ) -> None:
     """Runs the remaining trials of a round's plan, and stores each one as soon as it has ended.
 
@@ -62,6 +64,8 @@ def run_round(
         trials: The noun for the tasks, in messages.
         stops: Whether the round stops if its first tasks all fail in the same way.
         code_checked: Whether a run just before has warned of edited code.
+        equal: Rows of rounds whose results are copied instead of running an equal configuration, for an
+            objective that is declared deterministic; only results of the same code.
 
     Raises:
         ObjectiveError: The objective cannot be called with a configuration, or its outcome lacks the metric,
@@ -101,10 +105,18 @@ def run_round(
         writer = stack.enter_context(store.writer(stored.pk, monitor.say))
         if work.adaptive is not None:
             work.adaptive.begin(writer.keep_curve)
+        tasks = work.tasks
+        if equal and work.adaptive is None:
+            known = _known_outcomes(store, equal, goal, recorder.code)
+
+            def copy(task: Task, outcome: Outcome) -> None:
+                _take_in(task, outcome, goal, None, recorder, writer, monitor)
+
+            tasks = _unknown(tasks, known, copy)
         outcomes = outcomes_of(
             stack,
             objective,
-            with_absent(itertools.islice(work.tasks, limit), node.space.conditions),
+            with_absent(itertools.islice(tasks, limit), node.space.conditions),
             count,
             options,
             stop=lambda: stop_requested() or time_is_over(),
@@ -172,6 +184,36 @@ def _work(
     # Exploit trials that are still to be chosen learn from all that have ended.
     ahead = 1 if stored.off_design(extra) > len(extra) else PER_WORKER
     return _Work(itertools.chain([first], tasks), todo, total, None, ahead)
+
+
+def _known_outcomes(store: Store, rounds: Sequence[int], goal: Goal, code: str) -> dict[str, Outcome]:
+    """Hash of a configuration -> outcome of its completed planned run by the same code, of some rounds."""
+    records = store.records(rounds, curves=True)
+    columns = records.columns
+    known: dict[str, Outcome] = {}
+    for row, key in enumerate(columns["key"]):
+        if columns["state"][row] != State.COMPLETE or columns["code"][row] != code:
+            continue
+        curve = {name: list(values) for name, values in records.curves[row].items()}
+        metrics = dict(records.metrics[row])
+        if goal.metric.function is not None:
+            metrics.pop(goal.metric.name, None)  # computed anew for every trial
+        read = columns["read"][row]
+        names = None if read is None else tuple(json.loads(read) if isinstance(read, str) else read)
+        outcome = Outcome(State.COMPLETE, metrics, curve, float(columns["seconds"][row]), None, names)
+        known.setdefault(key, outcome)
+    return known
+
+
+def _unknown(
+    tasks: Iterator[Task], known: Mapping[str, Outcome], copy: Callable[[Task, Outcome], None]
+) -> Iterator[Task]:
+    """The tasks without a known outcome; the other ones are copied when their turn comes."""
+    for task in tasks:
+        if task.attempt == 0 and task.key in known:
+            copy(task, known[task.key])
+        else:
+            yield task
 
 
 class _Recorder:

@@ -53,7 +53,7 @@ from refine.store.removal import (
     remove_trials,
 )
 from refine.store.schema import SCHEMA_VERSION, migrate, shown_url, t, version_of
-from refine.store.validity import LATEST, faults_of
+from refine.store.validity import LATEST, faults_of, goals_text
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric
@@ -77,7 +77,7 @@ def _settings(node: Node) -> dict[str, Any]:
         "scientific": dumps(list(node.scientific)),
         "epsilon": node.epsilon,
         "subject_to": dumps(list(node.subject_to)) if node.subject_to else None,
-        "goals": dumps([list(goal) for goal in node.goals]) if node.goals else None,
+        "goals": goals_text(node),
     }
 
 

@@ -26,6 +26,7 @@ from refine.space.encoding import decode, digest, dumps
 from refine.space.space import configuration_key, decode_configuration
 from refine.store.json_columns import level_rows, number_rows, parsed
 from refine.store.schema import hanging_on, own_columns, t
+from refine.trials.declared import Declared
 from refine.trials.goal import check_direction
 from refine.trials.metric import Metric
 from refine.trials.metric_constraint import metric_constraints
@@ -307,8 +308,29 @@ def curve_of(data: bytes) -> dict[str, list[float]]:
 # What must hold of a row beyond the kinds of its values.
 
 
+def goals_text(node: Node) -> str | None:
+    """The further goals of a node and its declarations, as the column ``goals`` holds them.
+
+    A list of goals; with declarations an object, so that stores without declarations stay as 0.1.0 wrote them.
+    """
+    goals = [list(goal) for goal in node.goals]
+    declared = node.declared.to_json()
+    if declared:
+        return dumps({"goals": goals, "declared": declared})
+    return dumps(goals) if goals else None
+
+
+def _goals_of(row: Row) -> tuple[list[Any], Declared]:
+    """The inverse of :func:`goals_text`. Raises one of :data:`BROKEN`: the column holds other data."""
+    content = json.loads(row.get("goals") or "[]")
+    if isinstance(content, list):
+        return content, Declared()
+    return content["goals"], Declared.from_json(content["declared"])
+
+
 def node_of(row: Row) -> Node:
     """The node in a row. Raises one of :data:`BROKEN`: the row holds other data."""
+    goals, declared = _goals_of(row)
     node = Node.from_json(
         json.loads(row["content"]),
         **{field: row[field] for field in ("metric", "direction", "note", "author", "created")},
@@ -316,7 +338,8 @@ def node_of(row: Row) -> Node:
         scientific=tuple(json.loads(row.get("scientific") or "[]")),
         epsilon=row.get("epsilon"),
         subject_to=tuple(json.loads(row.get("subject_to") or "[]")),
-        goals=tuple((str(m), str(d)) for m, d in json.loads(row.get("goals") or "[]")),
+        goals=tuple((str(m), str(d)) for m, d in goals),
+        declared=declared,
     )
     if node.id != row["id"]:
         raise ValueError(f"the id {row['id']!r} is not that of its content, {node.id}")

@@ -29,6 +29,7 @@ from refine.tree.comparison import belief_like
 from refine.tree.names import check_tag
 from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
+from refine.trials.declared import Declared, Limits
 from refine.trials.goal import ASK, Goal, check_meant, goals_of
 from refine.trials.metric import Score
 from refine.trials.metric_constraint import FEASIBLE
@@ -53,6 +54,9 @@ def add_round(
     objective_name: str | None = None,
     roles: Mapping[str, str] | None = None,
     epsilon: float | None = None,
+    noise: str | None = None,
+    limits: Limits | None = None,
+    scale: str | None = None,
     baseline: Mapping[str, Any] | None = None,
     baseline_seeds: int = 3,
     given: Sequence[Mapping[str, Any]] = (),
@@ -87,9 +91,17 @@ def add_round(
         roles: Parameter -> ``"scientific"``, ``"nuisance"`` or ``"fixed"``: see :meth:`Round.set_roles`.
             ``None`` keeps the roles of an existing round.
         epsilon: Tolerance, in units of the metric: see :meth:`Round.set_epsilon`.
+        noise: ``"none"`` declares that repeats give identical values: refine repeats no configuration on its
+            own, and copies the result of an equal configuration that the same code completed in the tree.
+            ``"retraining"`` declares noise. Default: repeats tell. Descendants share the declaration, and
+            those of ``limits`` and ``scale``; an existing round keeps its own unless given.
+        limits: Lowest and highest possible value of the metric, such as ``(0, None)``: see
+            :func:`refine.analyze`.
+        scale: ``"log"`` or ``"linear"``, to compare losses by factors or by differences: see
+            :func:`refine.analyze`.
         baseline: The configuration to beat, such as the defaults, inside or outside the space. The baseline
             runs first, and reports compare the winner with the baseline. An existing round gets a new one.
-        baseline_seeds: Number of seeds of the baseline, against luck.
+        baseline_seeds: Number of seeds of the baseline, against luck; 1 with ``noise="none"``.
         given: Further configurations that run first. Given configurations count towards ``n`` and may be
             best, but enter no test, because they are not a random sample. An existing round gets new ones.
         belief: Expected place of the best value, by parameter: ``{"lr": refine.Near(1e-3, within_factor=3)}``
@@ -156,6 +168,7 @@ def add_round(
         goals=tuple((str(g.metric), g.direction) for g in further),
         scientific=scientific_of({} if roles is None else roles, searched),
         epsilon=check_epsilon(epsilon),
+        declared=Declared.checked(noise, limits, scale),
         note=check_note(note),
         author=user(),
         created=time.time(),
@@ -175,7 +188,9 @@ def add_round(
         node = replace(node, scientific=known.node.scientific)
     if epsilon is None and known is not None:
         node = replace(node, epsilon=known.node.epsilon)
-    asked = _given(searched, baseline, baseline_seeds, given)
+    if known is not None:
+        node = replace(node, declared=Declared.nearest([known.node.declared, node.declared]))
+    asked = _given(searched, baseline, 1 if node.declared.noise == "none" else baseline_seeds, given)
     sized = how_many_asked if node.adaptive else how_many
     count = sized(node.space, n, downsample, -off_grid(node.space, asked))
     check_count(count, asked)

@@ -238,7 +238,7 @@ class _Search:
 
     def _noisy(self, last: Round) -> bool:
         """Whether the noise is large, compared with the best value minus the median of the first round."""
-        if self.check_noise:
+        if self.check_noise and last.declared.noise != "none":
             last.run(**self.options)  # its best runs again
         known, even = last.analyze(), np.median(self.first.trials["value"].dropna())
         return bool(known.noise.sd > _NOISY * (known.y.max() - known.sign * even))

@@ -26,12 +26,13 @@ from refine.run.fingerprint import versions_of
 from refine.space.space import Space
 from refine.store.reader import Reader
 from refine.tree.round_record import RoundRecord
+from refine.trials.declared import Declared, Limits
 from refine.trials.frame import Records, best_first, configuration_table, may_be_best, table, usable_values
 from refine.trials.goal import Goal, check_direction
 from refine.trials.metric import FUNCTION, Metric, Score, is_bare_nan
 from refine.trials.metric_constraint import SECONDS
 from refine.trials.replicates import Fresh, again, best_keys, fresh_runs
-from refine.trials.round_record import Node, StoredNode, believed_on
+from refine.trials.round_record import Node, StoredNode, believed_on, declared_for
 from refine.trials.rows import JsonRows
 from refine.trials.trial import SPACE_FILLING
 from refine.utils.action import Action
@@ -228,7 +229,14 @@ def _first_alike(nodes: Sequence[Node]) -> int:
 
 
 def analyze(
-    self: RoundRecord, metric: str | Score | None = None, direction: str | None = None, seed: int = 0
+    self: RoundRecord,
+    metric: str | Score | None = None,
+    direction: str | None = None,
+    seed: int = 0,
+    *,
+    noise: str | None = None,
+    limits: Limits | None = None,
+    scale: str | None = None,
 ) -> Analysis:
     """Analyses the trials of the round, and those of earlier rounds inside its space.
 
@@ -237,9 +245,11 @@ def analyze(
             well, in ``others``.
         direction: Another direction.
         seed: Seed of every bootstrap and permutation test.
+        noise: As ``limits`` and ``scale``: see :func:`refine.analyze`. Default: as declared in
+            :meth:`Tree.add_round`; for another metric, the noise alone.
 
     Raises:
-        AnalysisError: Fewer than 10 finished space-filling trials, or an unknown metric.
+        AnalysisError: Fewer than 10 finished space-filling trials, an unknown metric, or a wrong declaration.
 
     Examples:
         >>> analysis = root.analyze()
@@ -250,22 +260,30 @@ def analyze(
     direction = check_direction(direction or self.direction)
     here = self.context.at_once(self.node)
     path, free = here.path(self.node), self.node.allow_degenerate
-    analysis = _analysis(here.reader, path, Goal(chosen, direction, free), seed)
+    said = Declared.checked(noise, limits, scale)
+    analysis = _analysis(here.reader, path, Goal(chosen, direction, free), seed, said)
     if metric is not None:
         return analysis
-    return analysis.with_goals([_analysis(here.reader, path, goal, seed) for goal in self.goals[1:]])
+    others = [_analysis(here.reader, path, goal, seed, Declared(noise)) for goal in self.goals[1:]]
+    return analysis.with_goals(others)
 
 
-def _analysis(reader: Reader, path: Sequence[StoredNode], goal: Goal, seed: int) -> Analysis:
-    """The analysis of the last round of a path by one goal."""
+def _analysis(
+    reader: Reader, path: Sequence[StoredNode], goal: Goal, seed: int, declared: Declared
+) -> Analysis:
+    """The analysis of the last round of a path by one goal; ``declared`` overrides what is stored."""
     node = path[-1].node
     evidence = lineage(reader, path, goal)
+    holds = Declared.nearest([_declared(path, goal), declared])
     analysis = measured(
         node.space,
         evidence.frame,
         seed=seed,
         stage=_stage(reader, path, goal.metric.curves),
         read=evidence.read,
+        noise=holds.noise,
+        limits=holds.limits,
+        scale=holds.scale,
         **_noise_arguments(evidence, goal),
     )
     return replace(
@@ -277,6 +295,14 @@ def _analysis(reader: Reader, path: Sequence[StoredNode], goal: Goal, seed: int)
         replicates=_again(analysis, evidence.again, goal.allow_degenerate),
         declared_belief=declared_on([stored.node for stored in path]),
     )
+
+
+def _declared(path: Sequence[StoredNode], goal: Goal) -> Declared:
+    """The declarations that hold for a goal: limits and scale are about the metric of the round."""
+    declared = declared_for([stored.node for stored in path])
+    if str(goal.metric) != path[-1].node.metric:
+        return Declared(declared.noise)
+    return declared
 
 
 def _noise_arguments(evidence: Lineage, goal: Goal) -> dict[str, Any]:
@@ -307,7 +333,14 @@ def read_noise(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> stats.
     """Noise as the analysis of the last round of a path states; ``None`` with too few trials."""
     try:
         evidence = lineage(reader, path, goal)
-        noise = resolution_of(path[-1].node.space, evidence.frame, **_noise_arguments(evidence, goal))
+        declared = _declared(path, goal)
+        noise = resolution_of(
+            path[-1].node.space,
+            evidence.frame,
+            noise=declared.noise,
+            scale=declared.scale,
+            **_noise_arguments(evidence, goal),
+        )
     except AnalysisError:
         return None
     return _with_examples(reader, path, goal, noise)

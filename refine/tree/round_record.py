@@ -19,12 +19,13 @@ from refine.space.space import Space
 from refine.store.reader import Reader
 from refine.tree.context import Context
 from refine.tree.names import paths_of
+from refine.trials.declared import Declared
 from refine.trials.frame import Records, best_first, best_row, front_rows, table, tables
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric
 from refine.trials.metric_constraint import metric_constraints
 from refine.trials.replicates import replicate_table
-from refine.trials.round_record import Node, StoredNode, believed_on
+from refine.trials.round_record import Node, StoredNode, believed_on, declared_for
 from refine.utils.display import Shown, line
 from refine.utils.plain import plain
 
@@ -80,6 +81,11 @@ class RoundRecord(Shown):
     def epsilon(self) -> float | None:
         """Tolerance set by a person, in units of the metric, or ``None``; see :meth:`set_epsilon`."""
         return self._stored.node.epsilon
+
+    @property
+    def declared(self) -> Declared:
+        """Noise, limits and scale as declared on this round or an ancestor: see :meth:`Tree.add_round`."""
+        return declared_for([above.node for above in self.context.path(self.node)])
 
     @property
     def belief(self) -> Belief | None:
@@ -336,6 +342,7 @@ class RoundRecord(Shown):
             "design": node.method,
             "seed": node.seed,
             "objective": node.objective,
+            "declared": here.declared.to_json(),
             "note": node.note,
             "author": node.author,
             "decisions": [d.to_json() for d in here.decisions],

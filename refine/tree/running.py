@@ -88,7 +88,7 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
         trials: Start no new trials after this many; a repeated call resumes.
         check_noise: Whether to repeat the best of ten or more configurations under a new seed at the end, and
             twice more if the value is identical; the repeats join :attr:`replicates`. Skipped with
-            ``trials``, or if earlier repeats show the noise.
+            ``trials``, if earlier repeats show the noise, or if the noise is declared as ``"none"``.
         on_trial: A function, or several, called in this process with every stored
             :class:`refine.trials.trial.FinishedTrial`. Exceptions give a warning and log entries.
         on_round: A function, or several, called with this round at the end of the call.
@@ -143,12 +143,23 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     try:
         with workers_kept():
             steering = steer if node.steered else None
-            run_round(context.store, path[-1], chosen, self.goal, running, steer=steering, learn=learn)
-            if check_noise and running.trials is None:
+            deterministic = self.declared.noise == "none"
+            equal = equal_rounds(self) if deterministic else ()
+            run_round(
+                context.store, path[-1], chosen, self.goal, running, steer=steering, learn=learn, equal=equal
+            )
+            if check_noise and running.trials is None and not deterministic:
                 measure_noise(context.store, path, chosen, self.goal, running)
     finally:
         ended.call(self)
     return self
+
+
+def equal_rounds(of: RoundRecord) -> list[int]:
+    """Rows of the other rounds of the tree with the same objective on the same data."""
+    nodes = of.context.nodes.values()
+    same = (of.node.objective, of.node.data)
+    return [s.pk for s in nodes if (s.node.objective, s.node.data) == same and s.node.id != of.id]
 
 
 def replicate(

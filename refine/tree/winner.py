@@ -17,8 +17,9 @@ from refine.space.encoding import encode
 from refine.store.reader import Reader
 from refine.tree.lineage import read_noise, read_paired_error
 from refine.tree.round_record import RoundRecord
+from refine.trials.declared import Declared
 from refine.trials.goal import Goal
-from refine.trials.round_record import StoredNode
+from refine.trials.round_record import StoredNode, declared_for
 
 # Rounds with what their trials are judged by, oldest first; metric and direction are the same for all.
 Goals = Sequence[tuple[StoredNode, Goal]]
@@ -141,4 +142,15 @@ def study_noise(reader: Reader, rounds: Goals) -> stats.NoiseEstimate | None:
         noise = reader.computed(key, partial(read_noise, reader, path[::-1], goal))
         if noise is not None:
             return noise
+    if rounds and declared_in(rounds).noise == "none":
+        return stats.NoiseEstimate(0.0, 0.0, "deterministic", 0, freedom=math.inf)
     return None
+
+
+def declared_in(rounds: Goals) -> Declared:
+    """The declarations that hold on the latest of some rounds."""
+    by_id = {stored.node.id: stored.node for stored, _ in rounds}
+    path = [rounds[-1][0].node]
+    while (parent := path[-1].parent) in by_id:
+        path.append(by_id[parent])
+    return declared_for(path[::-1])

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from refine.space.belief import Belief
 from refine.space.encoding import decode, digest, encode, freeze, seed_of
 from refine.space.space import Space, configuration_key, decode_configuration
+from refine.trials.declared import NOTHING, Declared
 
 ADAPTIVE = ("tpe", "gp", "cmaes", "qmc")
 """Designs in which a sampler of Optuna asks for one configuration after the other."""
@@ -56,6 +57,7 @@ class Node:
     # Not part of the id.
     scientific: tuple[str, ...] = ()  # parameters whose effect is the question, see refine.space.roles
     epsilon: float | None = None  # given tolerance in units of the metric
+    declared: Declared = NOTHING  # declared facts about its values, which descendants share
     note: str = ""  # purpose of the round
     author: str = ""  # author of the round
     created: float = 0.0  # seconds since the epoch
@@ -227,3 +229,8 @@ def path_to(node: Node, nodes: Mapping[str, StoredNode]) -> tuple[Node, ...]:
 def believed_on(path: Sequence[Node]) -> Node | None:
     """The last node of a path, root first, with a declared belief; ``None`` without one."""
     return next((node for node in reversed(path) if node.belief is not None), None)
+
+
+def declared_for(path: Sequence[Node]) -> Declared:
+    """The declarations that hold on the last round of a path, root first."""
+    return Declared.nearest(node.declared for node in path)

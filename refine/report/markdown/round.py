@@ -60,6 +60,7 @@ from refine.space.edits import bounds_text
 from refine.tree.comparison import Comparison, difference
 from refine.tree.lineage import read_curves, read_optimism
 from refine.tree.round import Round
+from refine.trials.declared import NOTHING, Declared
 from refine.trials.frame import (
     best_first,
     degenerate_rows,
@@ -138,6 +139,7 @@ class Facts:
     # the page of the review of the proposal, which is read first; ``None`` where there is none, and the
     # analysis is
     glance: Page | None = None
+    declared: Declared = NOTHING  # facts about its values, declared on it or an ancestor
 
     @property
     def metric(self) -> str:
@@ -264,6 +266,20 @@ def _claimed(facts: Facts, d: Decision, about: Proposal | None) -> str:
     )
 
 
+def declared_text(declared: Declared, metric: str) -> str:
+    """The declared facts, for example ``repeats give identical values; loss at least 0, compared by factors``."""
+    noise = {"none": "repeats give identical values", "retraining": "repeats give other values"}
+    parts = [] if declared.noise is None else [noise[declared.noise]]
+    low, high = declared.limits or (None, None)
+    ends = [] if low is None else [f"at least {low:g}"]
+    ends += [] if high is None else [f"at most {high:g}"]
+    scale = {"log": ["compared by factors"], "linear": ["compared by differences"], None: []}
+    about = [*ends, *scale[declared.scale]]
+    if about:
+        parts.append(f"{metric} {', '.join(about)}")
+    return "; ".join(parts)
+
+
 def what_ran(facts: Facts) -> Section:
     """Space, constraints, design, fingerprints and versions."""
     node, analysis = facts.node, facts.analysis
@@ -277,6 +293,7 @@ def what_ran(facts: Facts) -> Section:
         ("lineage", Raw(" → ".join(code(i) for i in (*facts.ancestors, node.id)))),
         ("objective", code(node.objective)),
         ("metric", f"{facts.metric}, {node.direction}"),
+        *([("declared", declared_text(facts.declared, node.metric))] if any(facts.declared) else []),
         ("design", _design_text(node)),
         ("design seed", node.seed),
         ("configurations", facts.planned),
@@ -685,6 +702,7 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
         checks=checks,
         winner=round_.recommend(),
         glance=None if review is None else review.page(),
+        declared=round_.declared,
     )
 
 

@@ -69,6 +69,8 @@ def reproduce(round_: Round) -> str:
                 extra = (
                     f", objective_name={name!r}, metric={_goals_code(node, metric)}, {size}, seed={node.seed}"
                 )
+            stated = {fact: value for fact, value in node.declared._asdict().items() if value is not None}
+            extra += "".join(f", {fact}={value!r}" for fact, value in stated.items())
             lines.append(
                 f"round = tree.add_round(space, objective{extra}, "
                 f"design={_design(node)}{_pruner(node)}{given}"

@@ -667,6 +667,8 @@ def noise_text(noise: NoiseEstimate) -> str:
 
     For example ``0.0059 between repeats (standard deviation, ...)``.
     """
+    if noise.deterministic and not noise.n:
+        return "none, as declared"
     if noise.deterministic:
         return f"none seen: {plural(noise.n, 'repeat')} gave identical values"
     if noise.source == "below_step":

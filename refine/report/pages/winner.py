@@ -82,6 +82,8 @@ def winner_page(winner: Winner) -> Page:
 
 def _expected_text(winner: Winner) -> str:
     """The value expected when retrained, with its interval and the observed value."""
+    if winner.noise.deterministic and not winner.noise.n:
+        return f"{score(winner.observed)}; the objective is declared deterministic"
     if winner.noise.deterministic:
         return (
             f"{score(winner.observed)}; no noise seen: {plural(winner.noise.n, 'repeat')} gave "
@@ -183,6 +185,8 @@ def _gain(winner: Winner) -> str:
 def _race(winner: Winner) -> str:
     race = winner.race
     assert race is not None
+    if winner.noise.deterministic and not winner.noise.n:
+        return "nothing to confirm: the objective is declared deterministic"
     if winner.noise.deterministic:
         return "nothing to confirm: repeats gave identical values"
     runs = f"{plural(race.runs, 'repeat')} of {plural(len(race.racers), 'configuration')}"

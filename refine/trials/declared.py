@@ -1,0 +1,87 @@
+"""Declared facts about the values of a study: their noise, limits and scale. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from refine.errors import AnalysisError
+
+NOISE = ("none", "retraining")  # declarations about the noise of an objective
+SCALES = ("log", "linear")  # declarations about the scale of a metric
+
+Limits = tuple[float | None, float | None]
+"""Lowest and highest possible value of a metric; ``None`` for an open end, for both if there is no limit."""
+
+
+class Declared(NamedTuple):
+    """Facts that a person declared about the values of a round; ``None`` for what the trials must show.
+
+    Limits and scale are about the metric of the round, the noise about its objective.
+    """
+
+    noise: str | None = None  # one of :data:`NOISE`
+    limits: Limits | None = None  # values that the metric cannot pass
+    scale: str | None = None  # one of :data:`SCALES`
+
+    @classmethod
+    def checked(cls, noise: Any = None, limits: Any = None, scale: Any = None) -> Declared:
+        """The declarations, checked.
+
+        Raises:
+            AnalysisError: An unknown noise or scale, or limits that are not two ends, the first one lower.
+        """
+        check_noise(noise)
+        check_scale(scale)
+        return cls(noise, checked_limits(limits), scale)
+
+    @classmethod
+    def nearest(cls, path: Iterable[Declared]) -> Declared:
+        """The declarations that hold on the last round of a path, root first: the nearest of each kind."""
+        nearest = cls()
+        for declared in path:
+            stated = {name: value for name, value in declared._asdict().items() if value is not None}
+            nearest = nearest._replace(**stated)
+        return nearest
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Declared:
+        """The declarations of :meth:`to_json`; errors are those of :meth:`checked`."""
+        return cls.checked(content.get("noise"), content.get("limits"), content.get("scale"))
+
+    def to_json(self) -> dict[str, Any]:
+        """The declarations as plain data, without what is not declared."""
+        stated = {name: value for name, value in self._asdict().items() if value is not None}
+        return {name: list(value) if name == "limits" else value for name, value in stated.items()}
+
+
+NOTHING = Declared()
+"""No declaration."""
+
+
+def check_noise(noise: Any) -> None:
+    """Raises AnalysisError for an unknown declaration of noise."""
+    if noise is not None and noise not in NOISE:
+        raise AnalysisError(f"noise must be 'none', 'retraining' or None (estimate it), got {noise!r}")
+
+
+def check_scale(scale: Any) -> None:
+    """Raises AnalysisError for an unknown declaration of a scale."""
+    if scale is not None and scale not in SCALES:
+        raise AnalysisError(f"scale must be 'log', 'linear' or None (decide by the values), got {scale!r}")
+
+
+def checked_limits(limits: Any) -> Limits | None:
+    """Declared limits of a metric, checked; AnalysisError unless they are two ends, the first one lower."""
+    if limits is None:
+        return None
+    ends = tuple(limits) if isinstance(limits, tuple | list) else ()
+    numbers = [end for end in ends if end is not None]
+    real = all(isinstance(end, int | float) and not isinstance(end, bool) for end in numbers)
+    if len(ends) != 2 or not real or (len(numbers) == 2 and not numbers[0] < numbers[1]):
+        raise AnalysisError(
+            f"limits must be the lowest and the highest possible value of the metric, got {limits!r}; "
+            "for example limits=(0, None) for a metric that cannot be negative"
+        )
+    low, high = (None if end is None else float(end) for end in ends)
+    return low, high

@@ -1,0 +1,150 @@
+"""Declared facts about the values of a study: no noise, limits of the metric, its scale."""
+
+import json
+
+import pytest
+
+import refine
+from refine.errors import AnalysisError
+from refine.report.pages.reasons import noise_text
+from refine.trials.declared import Declared
+
+SPACE = {"x": (0, 10), "y": (0, 10)}
+CALLS = []
+
+
+def slope(p):
+    CALLS.append((p["x"], p["y"]))
+    return {"gain": 20.0 - abs(p["x"] - 6) - 0.3 * abs(p["y"] - 2)}
+
+
+def loss(p):
+    return {"loss": 10.0 ** (-3 + 0.4 * abs(p["x"] - 6) + 0.1 * p["y"])}
+
+
+@pytest.fixture
+def tree(tmp_path):
+    CALLS.clear()
+    with refine.Tree("declared", store=tmp_path / "refine.db") as made:
+        yield made
+
+
+def declared_root(tree, **options):
+    return tree.add_round(SPACE, slope, metric="gain", n=30, seed=3, noise="none", **options)
+
+
+def test_no_configuration_is_repeated_if_the_noise_is_declared_as_none(tree):
+    root = declared_root(tree).run(progress=False)
+    assert len(CALLS) == 30
+    assert not len(root.replicates)
+    assert root.analyze().noise.deterministic
+    assert noise_text(root.analyze().noise) == "none, as declared"
+    winner = tree.winner()
+    assert winner.is_best_observed
+    assert "declared deterministic" in str(winner)
+
+
+def test_a_small_round_without_noise_hands_over_its_best_trial(tree):
+    root = tree.add_round(SPACE, slope, metric="gain", n=6, noise="none").run(progress=False)
+    winner = tree.winner()
+    assert winner.noise.deterministic
+    assert winner.expected == root.best["value"]
+
+
+def test_the_declaration_is_no_part_of_the_id(tree, tmp_path):
+    declared = declared_root(tree)
+    with refine.Tree("other", store=tmp_path / "other.db") as other:
+        assert other.add_round(SPACE, slope, metric="gain", n=30, seed=3).id == declared.id
+
+
+def test_an_equal_configuration_of_a_sibling_is_copied_and_not_run_again(tree):
+    root = declared_root(tree).run(progress=False)
+    first = root.branch({"x": (3, 8), "y": (0, 5)}, n=20, seed=1).run(progress=False)
+    before = len(CALLS)
+    second = root.branch({"x": (3, 8), "y": (0, 6)}, n=24, seed=2).run(progress=False)
+    assert len(second.trials) == 24
+    assert len(CALLS) == len(set(CALLS))
+    assert len(CALLS) - before < 24
+    shared = first.trials.merge(second.trials, on=["x", "y"], suffixes=("", "_copy"))
+    assert len(shared) > 0
+    assert (shared["value"] == shared["value_copy"]).all()
+
+
+def test_without_the_declaration_a_sibling_runs_its_own_trials(tree):
+    root = tree.add_round(SPACE, slope, metric="gain", n=30, seed=3).run(progress=False, check_noise=False)
+    for seed, high, n in ((1, 5, 20), (2, 6, 24)):
+        child = root.branch({"x": (3, 8), "y": (0, high)}, n=n, seed=seed)
+        child.run(progress=False, check_noise=False)
+    assert len(CALLS) == 30 + 20 + 24
+
+
+def test_the_baseline_runs_once_if_there_is_no_noise(tree):
+    declared_root(tree, baseline={"x": 1, "y": 1}).run(progress=False)
+    assert CALLS.count((1, 1)) == 1
+
+
+def test_descendants_share_declarations_and_an_export_keeps_them(tree, tmp_path):
+    root = declared_root(tree, limits=(None, 25), scale="linear").run(progress=False)
+    child = root.branch({"x": (3, 8), "y": (0, 5)}, n=10)
+    assert child.declared == root.declared == Declared("none", (None, 25.0), "linear")
+    assert child.to_dict()["declared"] == {"noise": "none", "limits": [None, 25.0], "scale": "linear"}
+    tree.export(tmp_path / "folder")
+    with refine.Tree.load(tmp_path / "folder", store=tmp_path / "loaded.db") as loaded:
+        assert loaded[child.id].declared == child.declared
+        assert loaded[root.id].analyze().limits.high == 25
+    assert not tree.damage()
+
+
+def test_an_existing_round_keeps_its_declarations_unless_others_are_given(tree):
+    root = declared_root(tree)
+    again = tree.add_round(SPACE, slope, metric="gain", n=30, seed=3, limits=(0, 30))
+    assert again.id == root.id
+    assert root.declared == Declared("none", (0.0, 30.0))
+    assert (
+        tree.add_round(SPACE, slope, metric="gain", n=30, seed=3, noise="retraining").declared[0]
+        == "retraining"
+    )
+
+
+def test_limits_and_scale_are_defaults_that_an_analysis_may_override(tree):
+    root = tree.add_round(
+        SPACE, loss, metric="loss", direction="minimize", n=30, scale="linear", limits=(1e-4, None)
+    )
+    root.run(progress=False, check_noise=False)
+    assert root.analyze().limits[::2] == (1e-4, "declared")
+    assert root.analyze().noise.floor_source == "range"
+    other = root.analyze(scale="log", limits=(0, None))
+    assert other.limits.low == 0
+    assert other.noise.floor_source == "decades"
+
+
+def test_the_report_shows_what_is_declared(tree, tmp_path):
+    root = declared_root(tree, limits=(None, 25)).run(progress=False)
+    text = root.report(tmp_path / "reports").read_text(encoding="utf-8")
+    assert "repeats give identical values; gain at most 25" in text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"noise": "no"}, "noise must be 'none', 'retraining' or None"),
+        ({"limits": (2, 1)}, "limits must be the lowest and the highest"),
+        ({"scale": "wide"}, "scale must be 'log', 'linear' or None"),
+    ],
+)
+def test_a_wrong_declaration_is_refused(tree, wrong, message):
+    with pytest.raises(AnalysisError, match=message):
+        tree.add_round(SPACE, slope, metric="gain", n=5, **wrong)
+    assert not tree.rounds
+
+
+def test_a_round_without_declarations_is_stored_as_before(tree):
+    root = tree.add_round(SPACE, slope, metric="gain", n=5)
+    with tree._context.store.engine.connect() as connection:
+        text = "SELECT goals FROM node"
+        assert connection.exec_driver_sql(text).scalar() is None
+    declared_root(tree)
+    with tree._context.store.engine.connect() as connection:
+        stored = connection.exec_driver_sql("SELECT goals FROM node WHERE goals IS NOT NULL").scalar()
+    assert json.loads(stored) == {"goals": [], "declared": {"noise": "none"}}
+    assert root.declared == Declared()
