@@ -76,8 +76,9 @@ def test_a_proposal_survives_json_and_its_claim_says_which_regions_its_trials_wo
     proposal = refine.propose(analysed(3), risk=0.15)
     claim = proposal.claim
     assert (claim.even, claim.scope) == (80, pytest.approx(1 - 0.05 ** (1 / 80), rel=0.01))
-    told = "80 evenly drawn trials would have hit any region of 3.6 % of the present space (95 % sure)"
-    assert told in claim_sentence(proposal)
+    assert "80 evenly drawn trials would hit any region of 3.6 % of the present space" in claim_sentence(
+        proposal
+    )
     again = refine.Proposal.from_json(json.loads(proposal.dumps()))
     assert (again.claim.even, again.claim.scope) == (80, pytest.approx(claim.scope))
     assert again.digest == proposal.digest
