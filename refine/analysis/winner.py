@@ -212,6 +212,32 @@ class Winner(Shown):
         return self.candidates[0][:2] == self.best_observed[:2]  # round and key
 
 
+class PlannedPosterior(NamedTuple):
+    """Draws of a model given the planned runs alone, before any noise is added."""
+
+    draws: Floats  # (draws, candidates) of the model, larger is better; the forest's draws come first
+    forest: int  # number of draws of the forest
+    planned: Floats  # (candidates,) means of the planned runs, larger is better
+    counts: Ints  # (candidates,) number of planned runs
+
+    def with_noise(self, sd: float) -> Floats:
+        """(draws, candidates) means over seeds; ``sd`` is the noise of one run.
+
+        Draws at evaluated configurations are combined with the configurations' own planned runs: the model
+        takes all residuals for noise; some of them belong to the configuration and return. So every draw of
+        the process receives some noise, and a sixth of the draws lie half way between the process and the
+        configuration's own runs, with their standard error. The forest, which pulls the best towards the
+        middle, has a twelfth of the draws.
+        """
+        rng = np.random.default_rng(_SEED)
+        trees = self.draws[: self.forest]
+        process = self.draws[self.forest :]
+        frozen = _FROZEN * sd * rng.standard_normal(process.shape)
+        between = (self.planned + process.mean(axis=0)) / 2
+        own = between + sd / np.sqrt(self.counts) * rng.standard_normal((_OWN_DRAWS, self.planned.size))
+        return np.concatenate([trees, process + frozen, own])
+
+
 @dataclass(frozen=True, eq=False)
 class Field:
     """The evaluated configurations, with draws of their means over seeds given the planned runs alone."""
@@ -236,6 +262,14 @@ class Field:
     unit: float = 1.0
     # value, larger is better, below which runs exploded and count as failed; -inf if none did
     explosion_limit: float = -math.inf
+    posterior: PlannedPosterior | None = None  # source of ``draws``; ``None`` without one
+
+    def given_noise(self, noise: stats.NoiseEstimate) -> Field:
+        """The same candidates with draws for another noise, as :func:`field_of` returns for that noise."""
+        if self.posterior is None:
+            return replace(self, noise=noise)
+        sd = _sd_of_run(noise, self.posterior.draws, self.unit)
+        return replace(self, noise=noise, draws=np.clip(self.posterior.with_noise(sd), *self.limits))
 
     def plausible(self, top: int) -> list[int]:
         """Numbers of the ``top`` candidates by the posterior of the planned runs alone, best first.
@@ -253,8 +287,11 @@ class Field:
             rounds: The rounds with their replicates, which may have become more.
             noise: The noise of the study, given these replicates; default the noise of the field.
         """
-        sign, unit = self.goal.sign, self.unit
-        noise = self.noise if noise is None else noise
+        if noise is not None:
+            return self.given_noise(noise).judged(rounds)
+        noise = self.noise
+        sign = self.goal.sign
+        unit = self.unit
         fresh, same = self._fresh(rounds)
         draws, variance = self.draws, math.nan
         if same.deterministic:
@@ -428,22 +465,6 @@ def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) ->
     return stats.conditioned(draws, seen, means[seen] + chance, error)
 
 
-def _with_own_runs(draws: Floats, forest: int, planned: Floats, counts: Ints, sd: float) -> Floats:
-    """Draws at evaluated configurations, the forest's first, combined with their own planned runs.
-
-    The model takes all residuals for noise; some of them belong to the configuration and return. So every
-    draw of the process receives some noise, and a sixth of the draws lie half way between the process and the
-    configuration's own runs, with their standard error. The forest, which pulls the best towards the middle,
-    has a twelfth of the draws.
-    """
-    rng = np.random.default_rng(_SEED)
-    trees, process = draws[:forest], draws[forest:]
-    frozen = _FROZEN * sd * rng.standard_normal(process.shape)
-    between = (planned + process.mean(axis=0)) / 2
-    own = between + sd / np.sqrt(counts) * rng.standard_normal((_OWN_DRAWS, planned.size))
-    return np.concatenate([trees, process + frozen, own])
-
-
 def _within(runs: Sequence[Floats]) -> tuple[float, int]:
     """Standard deviation within groups of runs, and its degrees of freedom."""
     values = np.concatenate([np.zeros(0), *runs])
@@ -496,7 +517,8 @@ def field_of(
     if noise is None:
         noise = stats.TopNoise()(X[good], y[good], cardinalities, read=None if read.all() else read[good])
         noise = noise._replace(floor=stats.floor_of(y[good]))
-    seconds, draws, unit = _seconds(found), None, _unit_of(y[good])
+    seconds, unit = _seconds(found), _unit_of(y[good])
+    planned_posterior = None
     if group.max() + 1 >= FEWEST:
         # A failed run at the worst value would pull down its neighbours, which may be the best.
         learned = good | found.infeasible
@@ -504,13 +526,13 @@ def field_of(
             learned = np.ones_like(good)
         masks = (None, None) if read.all() else (read[learned], read[firsts])
         posterior = _EVALUATED(X[learned], y[learned], X[firsts], cardinalities, *masks)
-        draws = posterior.value(posterior.scores)
-        sd = noise.sd if math.isfinite(noise.sd) else float(np.std(draws / unit) * unit)
-        planned = sign * observed[group[firsts]]
-        draws = np.clip(
-            _with_own_runs(draws, posterior.forest, planned, counts[group[firsts]], sd), *found.limits
+        planned_posterior = PlannedPosterior(
+            posterior.value(posterior.scores),
+            posterior.forest,
+            sign * observed[group[firsts]],
+            counts[group[firsts]],
         )
-    return Field(
+    field = Field(
         goal=rounds[0].goal,
         candidates=tuple(
             Candidate(
@@ -518,7 +540,7 @@ def field_of(
             )
             for i in firsts
         ),
-        draws=draws,
+        draws=None,
         noise=noise,
         evaluated=len(np.unique(group[good])),
         best=number[int(group[best])],
@@ -530,7 +552,14 @@ def field_of(
         explosion_limit=found.explosion_limit,
         unit=unit,
         alike=stats.repeats(y[good], group[good].tolist()),
+        posterior=planned_posterior,
     )
+    return field.given_noise(noise)
+
+
+def _sd_of_run(noise: stats.NoiseEstimate, draws: Floats, unit: float) -> float:
+    """Standard deviation of a single run; that of the model's draws if the noise is unknown."""
+    return noise.sd if math.isfinite(noise.sd) else float(np.std(draws / unit) * unit)
 
 
 def _baseline(runs: Sequence[Run], rounds: Sequence[RanRound], good: Bools) -> int | None:

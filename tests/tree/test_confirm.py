@@ -46,6 +46,12 @@ def test_the_budget_is_kept_and_runs_are_replicates_of_their_rounds(tree):
     assert tree.winner().params == won.params
 
 
+def test_confirm_states_the_same_values_as_the_winner_read_again(tree):
+    tree.add_round(SPACE, noisy, n=24).run(progress=False)
+    confirmed = tree.confirm(budget=6, top=3, progress=False)
+    assert confirmed.candidates == tree.winner().candidates
+
+
 @pytest.mark.slow
 def test_called_again_it_goes_on_and_runs_nothing_twice(tmp_path):
     results = []
