@@ -103,7 +103,7 @@ def _page_of(path: str) -> str | None:
 
 
 def _relinked(markdown: str, source: str, page: str) -> str:
-    """Text of a file of the repository, with links that work on its page; links to files without a page become text."""
+    """Text of a file with links that work on its page; links to files without a page become text."""
 
     def link(match: re.Match[str]) -> str:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), match[2]))
