@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -284,13 +285,19 @@ class Analysis(Shown):
             values = {"n": self.n_exploded, "metric": self.metric, "way": way, "limit": limit}
             found.append(Reason("exploded", values))
         if self.noise.floor_source == "decades":
-            factor = 1 + self.noise.floor / float(np.abs(self.y).min())
+            factor = self.factor_of(self.noise.floor)
             found.append(Reason("decades", {"metric": self.metric, "factor": factor}))
         if self.n_damaged:
             found.append(Reason("damaged", {"n": self.n_damaged}))
         if len(self.codes) > 1:
             found.append(Reason("code", {"codes": list(self.codes)}))
         return tuple(found)
+
+    def factor_of(self, epsilon: float) -> float:
+        """A tolerance as a factor of the best loss; NaN if losses are not compared on a log scale."""
+        if self.noise.floor_source != "decades":
+            return math.nan
+        return 1 + epsilon / float(np.abs(self.y).min())
 
     @cached_property
     def limits(self) -> MetricLimits:
@@ -310,6 +317,11 @@ class Analysis(Shown):
         return (
             count if apart <= 1e-6 * max(count, 1000) and abs(step * count - 1) < 0.01 / count + 1e-4 else 0
         )
+
+    @property
+    def one_split(self) -> bool:
+        """Whether the metric counts rows of one validation set, without scores by fold or by example."""
+        return self.validation_rows > 0 and not self.noise.paired
 
     @property
     def never_read(self) -> tuple[str, ...]:

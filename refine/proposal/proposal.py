@@ -40,11 +40,11 @@ VERSION = 1
 
 # Numbers of a claim that may be unknown, which JSON has as null; proposals stored by older versions lack
 # some.
-_UNKNOWN = ("probability", "scope", "failing_now", "failing_inside")
+_UNKNOWN = ("probability", "scope", "failing_now", "failing_inside", "factor")
 
 # Numbers of a claim that 0.1.0 did not write: left out if they are unknown, so that its proposals are equal
 # to the byte.
-_LATER = ("failing_now", "failing_inside")
+_LATER = ("failing_now", "failing_inside", "factor")
 
 _SAME = ("risk", "n", "tested", "evidence", "metric")  # stand in JSON as they are
 
@@ -68,8 +68,8 @@ class Claim:
     epsilon: float  # loss that counts as none, in units of the metric
     # where it comes from: ``"given"``, ``"folds"`` or ``"examples"`` (the paired standard error over folds or
     # validation examples), ``"replicates"``, ``"residuals"``, ``"step"`` (the smallest difference that the
-    # metric can show), ``"range"`` (5 % of what the best value is above the median), ``"deterministic"`` or
-    # ``"none"``
+    # metric can show), ``"range"`` (5 % of what the best value is above the median), ``"decades"`` (the same
+    # on a log scale), ``"deterministic"`` or ``"none"``
     epsilon_source: str
     # draws of the posterior that the probability is counted in, so that it resolves 1 / (draws + 1); 0 where
     # it is not
@@ -85,6 +85,8 @@ class Claim:
     # shares of even trials that are expected to fail in the old space, and inside; NaN if no trial failed
     failing_now: float = math.nan
     failing_inside: float = math.nan
+    # epsilon as a factor of the best loss, if losses are compared on a log scale; else NaN
+    factor: float = math.nan
 
     def given(self, metric: str) -> dict[str, float]:
         """Tolerances that the user set, by metric; ``metric`` is the metric of the first goal."""
@@ -530,6 +532,7 @@ def propose(
         even=analysis.n_even,
         scope=stats.hit_share(analysis.n_even, exist.count if exist.exact else None),
         failing_now=math.nan if surrogate is None else surrogate.failing_share(analysis.space),
+        factor=analysis.factor_of(first.epsilon),
     )
     further_surrogates = (
         surrogate.others if surrogate is not None and surrogate.others else [None] * len(surrogates)
@@ -573,7 +576,7 @@ def _decisive(content: Mapping[str, Any]) -> dict[str, Any]:
     Bounds and numbers, without sentences and derived values.
     """
     names = ("old", "space", "volume_kept", "risk", "n", "evidence", "metric", "subject_to")
-    follows = ("draws", "rows", "even", "scope", "failing_now", "failing_inside")
+    follows = ("draws", "rows", "even", "scope", "failing_now", "failing_inside", "factor")
     claim = {name: value for name, value in content["claim"].items() if name not in follows}
     changes = [[c[name] for name in ("name", "kind", "volume_kept", "q")] for c in content["changes"]]
     return {**{n: content[n] for n in names if n in content}, "claim": claim, "changes": changes}

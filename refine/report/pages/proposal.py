@@ -169,15 +169,17 @@ def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[tuple
 NOTHING = "Nothing is proposed: on this evidence every part of the space may hold the optimum."
 
 
-def risk_text(claim: Claim) -> str:
+def risk_text(claim: Claim, one_split: bool = False) -> str:
     """The chance that something better is cut off, and the tolerance.
 
-    For example ``about 1 in 8 that something better ...``.
+    For example ``about 1 in 8 that something better ...``. With ``one_split`` all values come from one set of
+    validation rows, and the claim speaks of these rows alone.
     """
     loss = 1 - claim.probability
     if math.isnan(loss):
         return "unknown: the model can't state it for this space"
-    return f"{chance_words(loss)} that {_loss_text(claim)} is cut off"
+    where = ", on these validation rows" if one_split else ""
+    return f"{chance_words(loss)} that {_loss_text(claim)} is cut off{where}"
 
 
 def _loss_text(claim: Claim) -> str:
@@ -185,8 +187,15 @@ def _loss_text(claim: Claim) -> str:
         return "a point of the front"
     if not claim.epsilon or math.isnan(claim.epsilon):
         return "something better"
+    if math.isfinite(claim.factor):
+        return f"something better by over {factor_text(claim.factor)}"
     source = source_text(claim.epsilon_source, claim.epsilon, claim.rows)
     return f"something better by over {difference(claim.epsilon)}{source}"
+
+
+def factor_text(factor: float) -> str:
+    """A tolerance as a factor: ``a factor of 1.3``; at least three digits are needed near 1."""
+    return f"a factor of {factor:.3g}" if factor >= 1.01 else f"a factor of 1 + {factor - 1:.2g}"
 
 
 _FAILING = 0.05  # expected share of failures from which on it is stated
@@ -211,9 +220,12 @@ def failures_text(claim: Claim) -> str:
     return f"about {percent(claim.failing_inside)} of evenly drawn trials inside are expected to fail{now}"
 
 
-def claim_facts(claim: Claim, kept: Cell | None = None) -> list[tuple[str, str | Cell]]:
+def claim_facts(
+    claim: Claim, kept: Cell | None = None, one_split: bool = False
+) -> list[tuple[str, str | Cell]]:
     """The facts Risk, Kept (if given) and Blind spot."""
-    facts: list[tuple[str, str | Cell]] = [("Risk", Cell(risk_text(claim), kept.tone if kept else ""))]
+    risk = Cell(risk_text(claim, one_split), kept.tone if kept else "")
+    facts: list[tuple[str, str | Cell]] = [("Risk", risk)]
     if kept is not None:
         facts.append(("Kept", kept))
     if blind := blind_spot_text(claim):
@@ -244,10 +256,13 @@ def branch_text(claim: BranchClaim | None) -> str:
     return f"{risk} to lose {loss} in the {claim.claims} decisions so far"
 
 
-def proposal_folds(proposal: Proposal, cautions: Mapping[str, str] | None = None) -> tuple[Fold, ...]:
+def proposal_folds(
+    proposal: Proposal, cautions: Mapping[str, str] | None = None, about_claim: Sequence[str] = ()
+) -> tuple[Fold, ...]:
     """Folds of a proposal: evidence by parameter, claim, size of the next round, offers, and a table.
 
-    ``cautions`` has a sentence by parameter for changes with weak evidence.
+    ``cautions`` has a sentence by parameter for changes with weak evidence, ``about_claim`` sentences that
+    follow the claim.
     """
     changed = [c for c in proposal.changes if c.kind != "keep"]
     kept = [c for c in proposal.changes if c.kind == "keep"]
@@ -260,7 +275,7 @@ def proposal_folds(proposal: Proposal, cautions: Mapping[str, str] | None = None
     if lines:
         folds.append(Fold("Unchanged", (Items(tuple(lines)),)))
     folds += [_change_fold(c, why=False) for c in kept]
-    folds.append(Fold("Claim", tuple(map(Text, claim_texts(proposal))), "claim"))
+    folds.append(Fold("Claim", tuple(map(Text, [*claim_texts(proposal), *about_claim])), "claim"))
     if proposal.advice is not None:
         seconds = proposal.advice.seconds
         time = f" One at a time: about {duration(seconds)}." if seconds >= 1 else ""
@@ -290,7 +305,8 @@ def claim_texts(proposal: Proposal) -> list[str]:
     claim = proposal.claim
     if math.isfinite(claim.epsilon) and claim.epsilon:
         tolerance, source = _epsilon_text(claim), EPSILON_SOURCES[claim.epsilon_source]
-        texts.append(f"Tolerance (epsilon): {tolerance} {proposal.metric}, {source}.")
+        unit = "" if math.isfinite(claim.factor) else f" {proposal.metric}"
+        texts.append(f"Tolerance (epsilon): {tolerance}{unit}, {source}.")
     return texts
 
 
@@ -398,7 +414,9 @@ def within_text(claim: Claim) -> str:
 
 
 def _epsilon_text(claim: Claim) -> str:
-    """The tolerance; also in validation rows if the metric is a share of them."""
+    """The tolerance; also in validation rows if the metric is a share of them, or as a factor of the best."""
+    if math.isfinite(claim.factor):
+        return factor_text(claim.factor)
     if not (claim.rows and claim.epsilon):
         return difference(claim.epsilon)
     many = claim.epsilon * claim.rows

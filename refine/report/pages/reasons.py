@@ -8,7 +8,7 @@ from string import Formatter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from refine.analysis.analysis import Feasibility
+from refine.analysis.analysis import Analysis, Feasibility
 from refine.analysis.believed import BeliefCheck
 from refine.analysis.evenness import LEVEL
 from refine.analysis.reason import Reason
@@ -563,8 +563,8 @@ _SENTENCES: dict[str, Say] = {
         "trial are those of all trials."
     ),
     "decades": (
-        "{metric} spans orders of magnitude: values up to {factor:.3g} times the best count as ties. "
-        "scale='linear' in refine.analyze turns this off."
+        "{metric} spans orders of magnitude, so values are compared on log10: those within a factor of "
+        "{factor:.3g} count as ties (scale='linear' turns this off)."
     ),
     "exploded": lambda v: (
         f"{plural(v.n, 'trial')} of this round {'counts' if v.n == 1 else 'count'} as diverged: "
@@ -660,6 +660,21 @@ def source_text(source: str, epsilon: float, rows: int = 0) -> str:
     if rows and epsilon:
         origin = f"about {max(1, round(epsilon * rows))} of {rows:,} validation rows"
     return f" ({origin})" if origin else ""
+
+
+_LIMIT_SOURCES = {"declared": "declared", "name": "known by its name", "steps": "a share of rows"}
+
+
+def limit_texts(analysis: Analysis) -> list[str]:
+    """The limit of the metric behind a claim, with its source; empty without one.
+
+    For example ``val_acc cannot exceed 1 (known by its name).``
+    """
+    limits = analysis.limits
+    end, verb = (limits.high, "exceed") if analysis.sign > 0 else (limits.low, "fall below")
+    if not math.isfinite(end):
+        return []
+    return [f"{analysis.metric} cannot {verb} {end:g} ({_LIMIT_SOURCES[limits.source]})."]
 
 
 def noise_text(noise: NoiseEstimate) -> str:

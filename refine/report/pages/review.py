@@ -27,6 +27,7 @@ from refine.report.pages.proposal import (
 from refine.report.pages.reasons import (
     belief_block,
     belief_facts,
+    limit_texts,
     next_sentence,
     noise_text,
     sentence,
@@ -75,7 +76,7 @@ def review_page(review: Review) -> Page:
     title = f"Round {review.round.id[:8]}: {trials}, {best_clause(review.analysis)}."
     lead = None if worth is None else Cell(verdict_sentence(worth), TONES[worth.verdict])
     cautions = {c.name: weak_text(review.analysis, c) for c in proposal.changes}
-    folds = (*proposal_folds(proposal, cautions), *_folds(review))
+    folds = (*proposal_folds(proposal, cautions, limit_texts(review.analysis)), *_folds(review))
     return Page(title, (*blocks, Facts(tuple(facts))), _calls(review, touched), folds, lead)
 
 
@@ -108,7 +109,7 @@ def _row(review: Review, change: Change, followed: Change | None) -> tuple[str |
 
 def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
     """The facts Risk, Kept, Blind spot and Noise of a review as it stands."""
-    facts = claim_facts(review.claim, kept_cell(review.preview()))
+    facts = claim_facts(review.claim, kept_cell(review.preview()), review.analysis.one_split)
     if review.analysis.noise.deterministic:
         facts.append(("Noise", noise_text(review.analysis.noise)))
     return facts

@@ -1,0 +1,87 @@
+"""A claim names the limit that it rests on, and the validation rows that it speaks of."""
+
+import math
+
+import numpy as np
+import pytest
+
+import refine
+from refine.proposal.proposal import Claim, Proposal
+from refine.report.pages.proposal import risk_text
+
+SPACE = {"x": (0.0, 1.0, 41), "y": (0.0, 1.0, 11)}
+ROWS = 200
+
+
+def accuracy(p):
+    """A share of 200 validation rows with a noise of about two rows."""
+    rng = np.random.default_rng(int(1000 * p["x"]) * 1000 + int(1000 * p["y"]))
+    share = 0.9 - 0.6 * (p["x"] - 0.4) ** 2 - 0.2 * (p["y"] - 0.5) ** 2 + 0.01 * rng.normal()
+    return {"val_acc": round(ROWS * share) / ROWS}
+
+
+def by_fold(p):
+    """The same, as the mean of five folds."""
+    rng = np.random.default_rng(int(1000 * p["x"]) + int(77 * p["y"]))
+    scores = {f"val_acc@{k}": accuracy(p)["val_acc"] + 0.05 * rng.integers(-1, 2) for k in range(1, 6)}
+    return {"val_acc": float(np.mean(list(scores.values()))), **scores}
+
+
+def speed(p):
+    return {"speedup": 1 / (1 + (p["x"] - 0.4) ** 2 + 0.2 * p["y"])}
+
+
+def wide_loss(p):
+    return {"loss": 10.0 ** (-4 + 20 * (p["x"] - 0.4) ** 2 + 2 * p["y"])}
+
+
+@pytest.fixture
+def tree(tmp_path):
+    with refine.Tree("scope", store=tmp_path / "refine.db") as made:
+        yield made
+
+
+def review_of(tree, objective, metric, **options):
+    root = tree.add_round(SPACE, objective, metric=metric, n=60, noise="retraining", **options)
+    return root.run(progress=False, check_noise=False).propose(risk=0.15)
+
+
+def test_a_score_of_one_split_is_about_these_validation_rows(tree):
+    review = review_of(tree, accuracy, "val_acc")
+    assert review.analysis.validation_rows == ROWS
+    text = " ".join(str(review).split())
+    assert "is cut off, on these validation rows" in text
+    assert len(str(review).splitlines()) <= 16
+    assert "val_acc cannot exceed 1 (known by its name)." in " ".join(str(review.why()).split())
+
+
+def test_a_score_of_folds_is_not_tied_to_the_validation_rows(tree):
+    review = review_of(tree, by_fold, "val_acc")
+    assert "on these validation rows" not in " ".join(str(review).split())
+
+
+def test_no_limit_is_named_unless_one_is_known(tree):
+    assert "cannot" not in str(review_of(tree, speed, "speedup").why())
+    declared = review_of(tree, speed, "speedup", limits=(0, 1), seed=1)
+    assert "speedup cannot exceed 1 (declared)." in " ".join(str(declared.why()).split())
+
+
+def test_a_tolerance_over_decades_is_printed_as_a_factor(tree):
+    review = review_of(tree, wide_loss, "loss", direction="minimize")
+    text = " ".join(str(review).split())
+    assert "something better by over a factor of 1." in text
+    assert "values are compared on log10" in text
+    assert "within a factor of 1." in " ".join(str(review.why()).split())
+    stored = Proposal.from_json(review.proposal.to_json())
+    assert stored.claim.factor == pytest.approx(review.proposal.claim.factor)
+
+
+def test_a_factor_is_left_out_of_claims_on_a_linear_scale(tree):
+    proposal = review_of(tree, speed, "speedup").proposal
+    assert math.isnan(proposal.claim.factor)
+    assert "factor" not in proposal.to_json()["claim"]
+
+
+def test_a_factor_near_one_keeps_its_digits():
+    claim = Claim(0.9, 1e-6, "decades", factor=1.0004)
+    assert "a factor of 1 + 0.0004 is cut off" in risk_text(claim)
