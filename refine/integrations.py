@@ -14,7 +14,7 @@ _TIMES = ("_runtime", "_per_second")
 
 
 class Epochs:
-    """What a training loop tells the running trial; outside of a round nobody hears it.
+    """Reports of a training loop to the running trial; without effect outside a round.
 
     Args:
         trial: The trial; default the one that runs here.

@@ -149,7 +149,7 @@ class _Inside(optuna.samplers.BaseSampler):  # type: ignore[misc]  # nothing is 
         )
 
     def kept(self, name: str, wide: Any) -> Any:
-        """What the decision leaves of a distribution; all where it left nothing."""
+        """The part of a distribution kept by the decision; all of it, with a warning, if no part is kept."""
         kept = _kept(wide, self._space[name]) if name in self._space else wide
         if kept is None:
             warn(

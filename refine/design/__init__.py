@@ -1,1 +1,1 @@
-"""Which configurations a round runs, in which order, and what ends a trial early."""
+"""Designs: the configurations of a round, their order, and early stopping of trials."""

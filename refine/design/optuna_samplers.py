@@ -320,7 +320,7 @@ class OptunaPruning:
         return self
 
     def behind(self, value: float) -> bool:
-        """Whether the pruner stops the trial after this epoch."""
+        """True if the pruner stops the trial after this epoch."""
         self._epoch += 1
         if not math.isfinite(value):
             return False

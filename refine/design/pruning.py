@@ -158,7 +158,7 @@ class Pruner:
         return {"keep": float(self.keep), "min_trials": self.min_trials, "audit": float(self.audit), **rungs}
 
     def audits(self, seed: int) -> bool:
-        """Whether the trial of this seed runs to its end, whatever it reports."""
+        """True if the trial of this seed runs to its end, whatever it reports."""
         return bool(np.random.default_rng([seed, _AUDIT]).random() < self.audit)
 
     @property
@@ -221,7 +221,7 @@ class PruningSession(Protocol):
     metric: str
 
     def behind(self, value: float) -> bool:
-        """Whether to stop after this epoch; ``value`` is the metric in its own sign, or NaN without one."""
+        """True to stop after this epoch; ``value`` is the metric in its own sign, or NaN without one."""
 
 
 class Limit(NamedTuple):

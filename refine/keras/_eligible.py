@@ -72,13 +72,13 @@ _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics", "get_met
 
 
 def is_public(obj: Any) -> bool:
-    """Whether a class, function or instance belongs to Keras or to refine's metrics."""
+    """True if a class, function or instance belongs to Keras or to refine's metrics."""
     module = str(getattr(obj, "__module__", type(obj).__module__))
     return module.startswith(("keras.", "refine.keras."))
 
 
 def is_standard(model: keras.Model) -> bool:
-    """Whether all steps and the metric bookkeeping of the model are Keras' own."""
+    """True if all steps and the metric bookkeeping of the model are Keras' own."""
     return all(getattr(type(model), name) is getattr(keras.Model, name) for name in _STEPS)
 
 
@@ -129,7 +129,7 @@ def unfit(model: keras.Model, plan: Plan) -> str | None:
 
 
 def _fits(rows: TrainingRows, output: tuple[int | None, ...]) -> bool:
-    """Whether examples and their predictions are small enough for memory."""
+    """True if examples and their predictions are small enough for memory."""
     leaves = keras.tree.flatten(rows.data)
     if None in output[1:] or not all(map(tf.is_tensor, leaves)):
         return False
@@ -138,7 +138,7 @@ def _fits(rows: TrainingRows, output: tuple[int | None, ...]) -> bool:
 
 
 def is_known(thing: Any, get: Any) -> bool:
-    """Whether a loss or metric, as passed to ``compile``, is listed and treats rows independently."""
+    """True if a loss or metric, as passed to ``compile``, is listed and treats rows independently."""
     if isinstance(thing, str):
         if thing.lower() in _CHOSEN:
             return True

@@ -22,7 +22,7 @@ _NOT_SLOTS = ("_variables", "_trainable_variables")
 
 
 def is_elementwise(optimizer: Any) -> bool:
-    """Whether the optimizer updates each number independently, so that variables may be joined."""
+    """True if the optimizer updates each number independently, so that variables may be joined."""
     options = (getattr(optimizer, name, None) for name in (*_WHOLE, *_DECAY))
     return type(optimizer) in _ELEMENTWISE and not any(options)
 

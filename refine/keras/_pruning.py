@@ -11,13 +11,13 @@ from refine.run.running_trial import running_trial
 
 
 def watched() -> bool:
-    """Whether a trial that may be stopped runs here."""
+    """True if a trial that may be stopped runs here."""
     trial = running_trial()
     return trial is not None and trial.watched
 
 
 def is_stopped(epoch: int, logs: Mapping[str, Any] | None, last: int) -> bool:
-    """Whether the pruner stops training after this epoch, counted from 0, of ``last``."""
+    """True if the pruner stops training after this epoch, counted from 0, of ``last``."""
     trial = running_trial()
     if trial is None or not trial.watched or not logs or epoch + 1 >= last:
         return False

@@ -151,7 +151,7 @@ def _check_finite(name: str, array: np.ndarray, *, nan: bool) -> None:
 
 
 def has_nan(data: Any) -> bool:
-    """Whether a structure of arrays holds NaN."""
+    """True if a structure of arrays holds NaN."""
     return any(leaf.dtype.kind == "f" and np.isnan(leaf).any() for leaf in keras.tree.flatten(data))
 
 

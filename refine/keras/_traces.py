@@ -229,7 +229,7 @@ def open_shapes(model: keras.Model) -> list[Shape]:
 
 
 def _has_simple_penalties(layer: Any) -> bool:
-    """Whether regularisers are sums over numbers, for any shape."""
+    """True if regularisers are sums over numbers, for any shape."""
     simple = (*_PENALTIES, keras.regularizers.L1L2, type(None))
     names = ("kernel_regularizer", "bias_regularizer", "activity_regularizer")
     return all(type(getattr(layer, name)) in simple for name in names)

@@ -226,7 +226,7 @@ class KerasObjective:
 
     @property
     def stops(self) -> bool:
-        """Whether a round may stop a training early: not if a configuration is trained several times."""
+        """True if a round may stop a training early: not if a configuration is trained several times."""
         return not self._folds
 
     @property
@@ -433,7 +433,7 @@ def _tell(predicted: _Predicted | None, trial: RunningTrial, y_val: Any) -> None
 
 
 def _degenerate(predicted: _Predicted | None, x_val: Any, y_val: Any) -> dict[str, float]:
-    """Whether predictions are constant; empty if unknown (several outputs, no model)."""
+    """The metric ``degenerate``: 1 for constant predictions, else 0; empty if unknown."""
     if predicted is None or len(predicted[1]) < 2 or not isinstance(y_val, np.ndarray):
         return {}
     values = predicted[0].reshape(len(predicted[1]), -1)

@@ -243,7 +243,7 @@ def _opened(name: str, old: Range, wider: Range, side: str) -> Reason:
 
 
 def _useful(first: Analysis, name: str, side: str) -> bool:
-    """Whether points of the front nearest to an end are no worse than the median trial in the first goal."""
+    """True if points of the front nearest to an end are no worse than the median trial in the first goal."""
     goals = [Goal(goal_analysis.metric, goal_analysis.direction) for goal_analysis in (first, *first.others)]
     front = front_rows(first.table, goals, first.space).dropna(subset=[name])
     if front.empty:

@@ -122,7 +122,7 @@ class BoxPath:
 
 
 def _worse(posterior: stats.Posterior, epsilon: float, choice: Bools, other: Bools, better: float) -> bool:
-    """Whether a set of candidates is worse than a second set: see ``_BETTER`` and ``_EQUAL``."""
+    """True if a set of candidates is worse than a second set: see ``_BETTER`` and ``_EQUAL``."""
     best, other_best = posterior.scores[:, choice].max(axis=1), posterior.scores[:, other].max(axis=1)
     if np.mean(best >= other_best) > better:
         return False

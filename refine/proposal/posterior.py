@@ -38,7 +38,7 @@ def cardinalities_of(analysis: Analysis) -> list[int]:
 
 
 def known_enough(analysis: Analysis) -> bool:
-    """Whether there are at least five distinct configurations, which a posterior needs."""
+    """True if there are at least five distinct configurations, which a posterior needs."""
     if not analysis.parameters or int(analysis.configurations.max()) + 1 < _FEWEST:
         return False
     read = reading(analysis.parameters, analysis.X)
@@ -276,7 +276,7 @@ class Surrogate:
         return np.array([part.any(axis=1).mean() if part.size else math.nan for part in by_level])
 
     def flat(self, j: int, epsilon: float) -> bool:
-        """Whether nearly all draws have a value within epsilon of the best at every level of a parameter."""
+        """True if nearly all draws have a value within epsilon of the best at every level of a parameter."""
         return bool(np.nanmin(self.good_at(j, epsilon)) >= _FLAT)
 
     def probability(self, new: Space, epsilon: float) -> float:

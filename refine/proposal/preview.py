@@ -73,7 +73,7 @@ class Preview(Shown):
 
     @property
     def throws(self) -> bool:
-        """Whether the best is lost.
+        """True if the best is lost.
 
         The best trial lies outside, and no trial inside is, or is expected to be, as good.
         """

@@ -1,1 +1,1 @@
-"""What results look like: pages, figures and files. Computes nothing."""
+"""Presentation of results: pages, figures and files. Computes nothing."""

@@ -69,7 +69,7 @@ class DecisionComparison(NamedTuple):
     epsilon: float  # loss that counts as none
 
     def kept(self, cut: SpaceResult) -> bool:
-        """Whether a space keeps the best value within epsilon."""
+        """True if a space keeps the best value within epsilon."""
         return cut.best >= self.best - self.epsilon
 
     @property
@@ -122,22 +122,22 @@ class Entry:
 
     @property
     def edited(self) -> bool:
-        """Whether the decision differs from the proposal."""
+        """True if the decision differs from the proposal."""
         return self.decision.kind == "edited"
 
     @property
     def suggested(self) -> bool:
-        """Whether the entry is a suggestion."""
+        """True if the entry is a suggestion."""
         return self.decision.kind == "suggested"
 
     @property
     def finished(self) -> bool:
-        """Whether every planned space-filling trial has ended."""
+        """True if every planned space-filling trial has ended."""
         return self.outcome.ended >= self.outcome.planned > 0
 
     @property
     def scored(self) -> bool:
-        """Whether the forecast is compared with results: see :attr:`state`."""
+        """True if the forecast is compared with results: see :attr:`state`."""
         return self.state == "scored"
 
     @property
@@ -173,7 +173,7 @@ class Entry:
         return made.percentile(what, self.realised(what)) if made is not None and self.scored else math.nan
 
     def covers(self, what: str, nominal: float) -> bool:
-        """Whether the central interval of a probability holds the realised value. For scored entries only."""
+        """True if the central interval of a probability holds the realised value. For scored entries only."""
         assert self.decision.forecast is not None
         return self.decision.forecast.holds(what, nominal, self.realised(what))
 
@@ -190,7 +190,7 @@ class Entry:
 
     @property
     def refuted(self) -> bool | None:
-        """Whether an audit trial beats the best value inside by more than epsilon.
+        """True if an audit trial beats the best value inside by more than epsilon.
 
         ``None`` without an audit trial.
         """
@@ -367,7 +367,7 @@ def _quantile(what: str, level: float, e: Entry) -> float:
 
 
 def _kept(machine: bool, e: Entry) -> bool | None:
-    """Whether the decided or the proposed space holds the best value so far; ``None`` if unknown."""
+    """True if the decided or the proposed space holds the best value so far; ``None`` if unknown."""
     if e.comparison is None or math.isnan(e.comparison.best):
         return None
     return e.comparison.kept(e.comparison.proposed if machine else e.comparison.decided)

@@ -198,7 +198,7 @@ def _content(path: Path) -> bytes:
 
 
 def _whole(group: str, params: Mapping[str, Any]) -> bool:
-    """Whether the configuration has all parameters of a part in brackets."""
+    """True if the configuration has all parameters of a part in brackets."""
     return all(
         params.get(name) is not None for name in _FIELD.findall(group) if name not in ("seed", "params")
     )

@@ -182,7 +182,7 @@ def _installed() -> tuple[str, ...]:
 
 @functools.cache
 def _is_own(module: str | None, file: str | None) -> bool:
-    """Whether code is the user's: neither built in, nor of the standard library, nor installed."""
+    """True if code is the user's: neither built in, nor of the standard library, nor installed."""
     top = (module or "").partition(".")[0]
     if file is not None and file.startswith("<"):  # typed at a prompt, in a notebook, or made by exec
         return not file.startswith("<frozen")

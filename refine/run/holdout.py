@@ -43,7 +43,7 @@ class Visit(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class HoldoutResult(Shown):
-    """What a hold-out showed.
+    """Values measured on a hold-out.
 
     Attributes:
         round: Id of the round it was opened at.
@@ -201,7 +201,7 @@ def _tasks(node: Node, opening: StoredOpening, records: Records) -> list[Task]:
 
 
 def holdout_result_of(store: Reader, node: Node, opening: StoredOpening, metric: Metric) -> HoldoutResult:
-    """What an opening showed.
+    """The values measured when a hold-out was opened.
 
     Of a metric's epochs the last counts. Raises AnalysisError: models were measured without the metric.
     """

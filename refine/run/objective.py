@@ -24,7 +24,7 @@ from refine.trials.trial import State
 
 
 def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:
-    """Whether an objective has a second required positional parameter, for the running trial.
+    """True if an objective has a second required positional parameter, for the running trial.
 
     Args:
         objective: The objective.

@@ -17,7 +17,7 @@ Objective = Callable[..., Any]
 
 
 def offers(objective: Objective, *methods: str) -> bool:
-    """Whether an objective has all of these methods."""
+    """True if an objective has all of these methods."""
     return all(callable(getattr(objective, method, None)) for method in methods)
 
 

@@ -65,7 +65,7 @@ class Replay(Shown):
 
     @property
     def same(self) -> bool:
-        """Whether all trials equal the stored ones, and the design gives all of them."""
+        """True if all trials equal the stored ones, and the design gives all of them."""
         return self.planned and bool(self.table["same"].all())
 
 
@@ -163,7 +163,7 @@ def _table(node: Node, records: Records, numbers: list[int], rows: list[dict[str
 
 
 def _as_planned(store: Store, stored: StoredNode, records: Records) -> bool:
-    """Whether the node's design gives every stored configuration with its seed.
+    """True if the node's design gives every stored configuration with its seed.
 
     For a sampler, only the seeds count.
     """

@@ -20,7 +20,7 @@ _MOST_DEVICES = 1024
 
 
 def is_whole(value: object, least: int = 1) -> bool:
-    """Whether a value is a whole number of at least ``least``."""
+    """True if a value is a whole number of at least ``least``."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
@@ -93,7 +93,7 @@ class Resources:
 
     @property
     def in_this_process(self) -> bool:
-        """Whether trials run one after the other in this process."""
+        """True if trials run one after the other in this process."""
         alone = self.workers == 1 and self.executor is None
         return alone and not self.limits.any and self.devices is None
 
@@ -106,7 +106,7 @@ class Limits(NamedTuple):
 
     @property
     def any(self) -> bool:
-        """Whether there is a limit at all."""
+        """True if there is a limit at all."""
         return self != (None, None)
 
 

@@ -72,11 +72,11 @@ class RunningTrial:
 
     @property
     def watched(self) -> bool:
-        """Whether a pruner may stop the trial."""
+        """True if a pruner may stop the trial."""
         return self._limit is not None
 
     def watch(self, epoch: int, metrics: Mapping[str, float]) -> bool:
-        """Whether to stop after an epoch, for a training loop such as :func:`refine.keras.fit`.
+        """True to stop after an epoch, for a training loop such as :func:`refine.keras.fit`.
 
         The curve stays as reported by :meth:`report`. An epoch passed twice gets an equal answer; an earlier
         epoch begins another training.
@@ -123,7 +123,7 @@ class RunningTrial:
         self.examples = Examples(outputs[rows].astype(np.float16), correct[rows], total or len(outputs))
 
     def should_prune(self) -> bool:
-        """Whether to stop: the last epoch held NaN or infinity, or the trial is behind.
+        """True to stop: the last epoch held NaN or infinity, or the trial is behind.
 
         In a round with a pruner, a trial is behind if its value is worse than the pruner's threshold for this
         epoch. Ask only while there is more to do: a trial that stops has no final value.

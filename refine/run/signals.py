@@ -80,7 +80,7 @@ class _GracefulStop:
 
     @property
     def handles_ctrl_c(self) -> bool:
-        """Whether SIGINT only asks for a stop, so that no KeyboardInterrupt can come from the keyboard."""
+        """True if SIGINT only asks for a stop, so that no KeyboardInterrupt can come from the keyboard."""
         return not self.signal_name and signal.getsignal(signal.SIGINT) == self._first_signal
 
     def _first_signal(self, number: int, frame: object) -> None:  # noqa: ARG002  # the interface of handlers
@@ -135,7 +135,7 @@ def interruptible(what: str, grace: float = GRACE) -> Iterator[Callable[[], bool
 
 
 def may_come_from_keyboard() -> bool:
-    """Whether a KeyboardInterrupt that is raised now may be a Ctrl-C.
+    """True if a KeyboardInterrupt that is raised now may be a Ctrl-C.
 
     Otherwise the running code itself raised it.
     """

@@ -242,7 +242,7 @@ def belief_of(user_value: Any, space: Space) -> Belief:
 
 
 def speaks_of(parameter: Parameter, belief: Near | Weights) -> bool:
-    """Whether a belief applies to a parameter, which may have changed since the belief was stated."""
+    """True if a belief applies to a parameter, which may have changed since the belief was stated."""
     if isinstance(belief, Near):
         return parameter.numeric
     if not isinstance(parameter, Categorical):

@@ -77,7 +77,7 @@ class Categorical(Parameter):
 
     @property
     def numeric(self) -> bool:  # type: ignore[override]
-        """Whether every value is a number."""
+        """True if every value is a number."""
         return all(number_of(v) is not None for v in self.grid)
 
     @property
@@ -207,7 +207,7 @@ def _kind_and_value(value: Any) -> Any:
 
 
 def _missing(value: Any) -> bool:
-    """Whether a value of a table is missing: None, NaN, NaT or pandas' NA."""
+    """True if a value of a table is missing: None, NaN, NaT or pandas' NA."""
     if value is None:
         return True
     try:

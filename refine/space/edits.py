@@ -315,7 +315,7 @@ def strip(old: Parameter, new: Parameter, limit: int = 12) -> str:
 
 
 def on_levels(parameter: Parameter, positions: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
-    """Whether all unit-scale positions are positions of levels."""
+    """True if all unit-scale positions are positions of levels."""
     if not isinstance(parameter, Float):
         return True
     grid = parameter.unit(np.asarray(parameter.grid))

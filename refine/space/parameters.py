@@ -56,7 +56,7 @@ class Parameter(ABC):
 
     @property
     def fixed(self) -> bool:
-        """Whether the parameter has a single value."""
+        """True if the parameter has a single value."""
         return self.size == 1
 
     @abstractmethod
@@ -462,7 +462,7 @@ def number_of(value: Any) -> float | int | None:
 
 
 def is_finite(value: Any) -> bool:
-    """Whether a value is a number, not a bool, and finite as a float."""
+    """True if a value is a number, not a bool, and finite as a float."""
     try:
         return number_of(value) is not None and math.isfinite(value)
     except OverflowError:  # an int beyond every float
@@ -588,7 +588,7 @@ class Lattice(NamedTuple):
         return math.floor(value + 0.5) if self.whole else round_significant(value)
 
     def holds(self, value: float) -> bool:
-        """Whether a value is on the lattice."""
+        """True if a value is on the lattice."""
         place = self.place(value)
         if not math.isfinite(place) or abs(place - round(place)) > _SLACK:
             return False

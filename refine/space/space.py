@@ -330,7 +330,7 @@ class Space(Shown, Mapping[str, Parameter]):
         return self.number(levels)
 
     def on_grid(self, configuration: Mapping[str, Any]) -> bool:
-        """Whether every value is a level."""
+        """True if every value is a level."""
         try:
             self.cell(configuration)
         except ValueError:
@@ -442,7 +442,7 @@ class Space(Shown, Mapping[str, Parameter]):
         return [c for c in self.constraints if not c({n: columns[n] for n in c.names}, masks)[0]]
 
     def holds(self, configuration: Mapping[str, Any]) -> bool:
-        """Whether a frozen configuration meets bounds, choices and constraints, on a level or not."""
+        """True if a frozen configuration meets bounds, choices and constraints, on a level or not."""
         present = self.has(configuration)
         inside = all(
             bool(p.contains(_as_objects([configuration[n]]))[0]) for n, p in self.items() if n in present

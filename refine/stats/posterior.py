@@ -666,7 +666,7 @@ def _bound(slack: Posterior) -> float:
 @dataclass(frozen=True, slots=True)
 @checked(rows=5)
 class PriorEvidence:
-    """How much more probable the trials are with a prior mean than with its opposite.
+    """Evidence of the trials for a prior mean, compared with its opposite.
 
     Both are Gaussian processes over normal scores of the values, with the most probable kernel without a
     prior mean. The comparison with the opposite, instead of no prior mean, does not refute a prior mean that

@@ -52,12 +52,12 @@ class NoiseEstimate(NamedTuple):
 
     @property
     def deterministic(self) -> bool:
-        """Whether a configuration gives the same value to the last bit on every run."""
+        """True if a configuration gives the same value to the last bit on every run."""
         return self.source == "deterministic"
 
     @property
     def measured(self) -> bool:
-        """Whether `sd` is informative: among equal best values, residuals give an uninformative 0."""
+        """True if `sd` is informative: among equal best values, residuals give an uninformative 0."""
         return self.deterministic or self.source == "replicates" or self.sd > 0
 
     @property
@@ -67,7 +67,7 @@ class NoiseEstimate(NamedTuple):
 
     @property
     def epsilon_source(self) -> str:
-        """Where `epsilon` comes from: 'folds', 'examples', 'step', 'range' (the floor), or `source`."""
+        """Source of `epsilon`: 'folds', 'examples', 'step', 'range' (the floor), or `source`."""
         return self.tolerance()[1]
 
     def tolerance(self, said: float | None = None, share: float = 1.0) -> tuple[float, str]:
@@ -277,7 +277,7 @@ class ReplicateAgreement(NamedTuple):
 
     @property
     def deterministic(self) -> bool:
-        """Whether three runs or more agree that repeating a configuration gives an identical value.
+        """True if three runs or more agree that repeating a configuration gives an identical value.
 
         Two may agree by chance.
         """
@@ -299,12 +299,12 @@ def repeats(y: ArrayLike, groups: Sequence[object]) -> ReplicateAgreement:
 
 
 def at_end(value: float) -> bool:
-    """Whether a value may be at the end of a metric's range, such as 1 for an accuracy."""
+    """True if a value may be at the end of a metric's range, such as 1 for an accuracy."""
     return abs(value) in _ENDS
 
 
 def repeats_often(y: FloatArray) -> bool:
-    """Whether more than one in ten configurations repeat the value of another; see `smallest_step`."""
+    """True if more than one in ten configurations repeat the value of another; see `smallest_step`."""
     return bool(y.size > 1 and _gaps(y).size <= 0.9 * (y.size - 1))
 
 

@@ -254,7 +254,7 @@ class Forecast(NamedTuple):
         return self.quantile(what, half), self.quantile(what, 1 - half)
 
     def holds(self, what: str, share: float, value: float) -> bool:
-        """Whether the central interval of a probability holds ``value``, up to single precision."""
+        """True if the central interval of a probability holds ``value``, up to single precision."""
         low, high = self.interval(what, share)
         near = _ROUNDING * max(abs(low), abs(high))
         return bool(low - near <= value <= high + near)

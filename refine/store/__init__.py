@@ -1,1 +1,1 @@
-"""Where trees are kept. The only folder that knows SQL."""
+"""Storage of trees. The only folder that contains SQL."""

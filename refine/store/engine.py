@@ -166,7 +166,7 @@ def _check_file(path: Path, name: str) -> None:
 
 
 def _is_mount_point(path: Path) -> bool:
-    """Whether a file itself is mounted, not its folder; on Linux, where containers mount files."""
+    """True if a file itself is mounted, not its folder; on Linux, where containers mount files."""
     try:
         mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
     except OSError:
@@ -198,7 +198,7 @@ def absolute(url: sa.URL) -> sa.URL:
 
 
 def may_be_written(url: sa.URL) -> bool:
-    """Whether a SQLite file and the folder of its journal may be written; True for every other store."""
+    """True if a SQLite file and the folder of its journal may be written; True for every other store."""
     path = file_of(url)
     if path is None or not path.exists():
         return True
@@ -441,7 +441,7 @@ def _say_clearly(engine: sa.Engine, name: str) -> None:
 
 
 def _takes_no_locks(file: Path | None) -> bool:
-    """Whether the file system takes no locks, tested on a new file; SQLite would report another's lock."""
+    """True if the file system takes no locks, tested on a new file; SQLite would report another's lock."""
     with (
         contextlib.suppress(ImportError, OSError),
         tempfile.TemporaryFile(dir=file and file.parent) as file_here,

@@ -211,7 +211,7 @@ def _born(pid: int) -> str | None:
 
 
 def _here(row: Any) -> bool:
-    """Whether a lease belongs to a process of this machine, known to the system."""
+    """True if a lease belongs to a process of this machine, known to the system."""
     return bool(row.host.rpartition(" ")[0] == _place())
 
 

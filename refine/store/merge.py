@@ -422,7 +422,7 @@ def _rank(row: Row) -> tuple[bool, float, str]:
 
 
 def _same(a: Row, b: Row) -> bool:
-    """Whether two runs of a trial have equal states, metrics and curves; their durations may differ."""
+    """True if two runs of a trial have equal states, metrics and curves; their durations may differ."""
     alike = all(a[name] == b[name] for name in ("state", "metrics")) and a.get("curve") == b.get("curve")
     return alike or _outcome(a) == _outcome(b)
 

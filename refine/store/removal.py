@@ -89,7 +89,7 @@ def find_damage(engine: sa.Engine, tree: int) -> list[Damaged]:
 
 
 def _only_settings(row: Mapping[str, Any]) -> bool:
-    """Whether resetting the columns that are not part of its id makes a damaged round readable."""
+    """True if resetting the columns that are not part of its id makes a damaged round readable."""
 
     def sound(columns: Mapping[str, Any]) -> bool:
         try:

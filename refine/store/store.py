@@ -154,7 +154,7 @@ class Store(Reader):
 
     @property
     def in_memory(self) -> bool:
-        """Whether this is a SQLite database without a file.
+        """True if this is a SQLite database without a file.
 
         The threads of a process share its one connection.
         """

@@ -141,7 +141,7 @@ def short(value: Any) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a number that a float holds; NaN and infinity count."""
+    """True if a value is a number that a float holds; NaN and infinity count."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:

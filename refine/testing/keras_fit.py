@@ -84,7 +84,7 @@ class FitComparison:
 
     @property
     def is_equal(self) -> bool:
-        """Whether the two trainings gave equal results up to `TOLERANCE`."""
+        """True if the two trainings gave equal results up to `TOLERANCE`."""
         return max(self.history, self.weights) <= TOLERANCE
 
 

@@ -237,7 +237,7 @@ class _Search:
         return last
 
     def _noisy(self, last: Round) -> bool:
-        """Whether the noise is large, compared with the best value minus the median of the first round."""
+        """True if the noise is large, compared with the best value minus the median of the first round."""
         if self.check_noise and last.declared.noise != "none":
             last.run(**self.options)  # its best runs again
         known, even = last.analyze(), np.median(self.first.trials["value"].dropna())

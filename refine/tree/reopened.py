@@ -23,7 +23,7 @@ from refine.utils.objects import is_import_path, is_trusted, named_object
 
 
 def recognised(reader: Reader, nodes: Iterable[StoredNode], name: str, objective: Objective) -> bool:
-    """Whether an objective is the recorded one under another name, from a script or its import.
+    """True if an objective is the recorded one under another name, from a script or its import.
 
     Args:
         reader: The store.
@@ -99,7 +99,7 @@ def _candidates(name: str) -> Iterator[Any]:
 
 
 def _is_script_module(module: Any) -> bool:
-    """Whether a loaded module is a single file, like a script."""
+    """True if a loaded module is a single file, like a script."""
     spec = getattr(module, "__spec__", None)
     return (
         spec is not None

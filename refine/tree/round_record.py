@@ -273,7 +273,7 @@ class RoundRecord(Shown):
 
     @property
     def _large(self) -> bool:
-        """Whether the round has too many trials to read them for a summary."""
+        """True if the round has too many trials to read them for a summary."""
         return sum(self.context.counts.get(self._stored.pk, {}).values()) > LARGE
 
     def _records(self, *, replicates: bool = False) -> Records:

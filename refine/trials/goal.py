@@ -88,7 +88,7 @@ class Goal:
         return sign_of(self.direction)
 
     def better(self, a: float, b: float) -> bool:
-        """Whether the first value is better than the second; any number is better than NaN."""
+        """True if the first value is better than the second; any number is better than NaN."""
         return self.sign * a > self.sign * b or (a == a and b != b)
 
     def best(self, values: Iterable[float]) -> float:
@@ -96,7 +96,7 @@ class Goal:
         return best_of(values, self.direction)
 
     def counts(self, metrics: Mapping[str, float], seconds: float = math.nan) -> bool:
-        """Whether a finished trial may be best.
+        """True if a finished trial may be best.
 
         Not degenerate, unless allowed, and within all constraints.
         """

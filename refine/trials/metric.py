@@ -10,7 +10,7 @@ from refine.errors import AnalysisError, did_you_mean
 from refine.trials.metric_constraint import SECONDS, MetricConstraint
 
 BARE = "value"
-"""What the metric of an objective that returns a number alone is called."""
+"""Name of the metric of an objective that returns a single number."""
 
 REDUCTIONS = ("last", "max", "min")
 FUNCTION = "function"
@@ -68,12 +68,12 @@ class Metric(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """Whether the value is a stored metric without constraints."""
+        """True if the value is a stored metric without constraints."""
         return self.function is None and not (self.curves or self.subject_to or self.name == SECONDS)
 
     @property
     def curves(self) -> bool:
-        """Whether the value depends on values per epoch."""
+        """True if the value depends on values per epoch."""
         return self.reduction in ("max", "min")
 
     def of(self, metrics: Mapping[str, float], curve: Curve, seconds: float | None = None) -> float | None:
@@ -97,7 +97,7 @@ class Metric(NamedTuple):
 
 
 def is_bare_nan(metrics: Mapping[str, float]) -> bool:
-    """Whether an objective returned NaN alone, a failure under any metric."""
+    """True if an objective returned NaN alone, a failure under any metric."""
     return len(metrics) == 1 and math.isnan(metrics.get(BARE, 0.0))
 
 

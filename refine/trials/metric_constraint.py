@@ -60,7 +60,7 @@ class MetricConstraint(NamedTuple):
         return np.asarray(turned * (np.asarray(values, dtype=float) - self.bound))
 
     def met(self, value: float | None) -> bool:
-        """Whether a value meets the bound; a missing value or NaN does not."""
+        """True if a value meets the bound; a missing value or NaN does not."""
         return value is not None and bool(self.slack(value) >= 0)
 
 
@@ -83,7 +83,7 @@ def metric_constraints(texts: Iterable[str | MetricConstraint] | str) -> tuple[M
 def all_met(
     constraints: Sequence[MetricConstraint], metrics: Mapping[str, float], seconds: float = math.nan
 ) -> bool:
-    """Whether a trial's metrics meet every constraint.
+    """True if a trial's metrics meet every constraint.
 
     Its wall time stands in for an unreported ``seconds``.
     """

@@ -15,7 +15,7 @@ ADAPTIVE = ("tpe", "gp", "cmaes", "qmc")
 """Designs in which a sampler of Optuna asks for one configuration after the other."""
 
 COMMAND = "command: "
-"""How the name of an objective begins that is a program."""
+"""Prefix of the name of an objective that is a program."""
 
 
 def check_objective_name(name: str) -> None:
@@ -25,7 +25,7 @@ def check_objective_name(name: str) -> None:
 
 
 OPTUNA = "optuna."
-"""How the name of a design begins that is a sampler object."""
+"""Prefix of the name of a design that is a sampler object."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,12 @@ class Node:
 
     @property
     def adaptive(self) -> bool:
-        """Whether a sampler chooses configurations one by one, by earlier results."""
+        """True if a sampler chooses configurations one by one, by earlier results."""
         return self.method in ADAPTIVE or self.method.startswith(OPTUNA)
 
     @property
     def steered(self) -> bool:
-        """Whether results decide which trials the round runs, or for how long."""
+        """True if results decide which trials the round runs, or for how long."""
         return self.adaptive or self.pruner is not None
 
     @classmethod

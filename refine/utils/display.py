@@ -324,7 +324,7 @@ def to_rich(page: Page) -> RenderableType:
 
 
 def _at_terminal() -> bool:
-    """Whether standard output is a terminal; a daemon has no standard output at all."""
+    """True if standard output is a terminal; a daemon has no standard output at all."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 

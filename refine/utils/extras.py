@@ -28,7 +28,7 @@ EXTRAS = {
 
 
 def is_there(module: str) -> bool:
-    """Whether a package is installed; the package is not imported."""
+    """True if a package is installed; the package is not imported."""
     try:
         spec = importlib.util.find_spec(module.partition(".")[0])
     except ValueError:  # a module without a spec is loaded

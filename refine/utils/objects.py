@@ -42,18 +42,18 @@ def _attribute(module: Any, place: str, name: str, role: str) -> Any:
 
 
 def is_import_path(name: str) -> bool:
-    """Whether a stored text may be imported: dotted identifiers, never a file."""
+    """True if a stored text may be imported: dotted identifiers, never a file."""
     return all(part.isidentifier() for part in name.split("."))
 
 
 def is_installed(name: str) -> bool:
-    """Whether a stored name's module is on the import path, typed folders excluded; imports nothing."""
+    """True if a stored name's module is on the import path, typed folders excluded; imports nothing."""
     path = [folder for folder in sys.path if folder not in _typed]
     return is_import_path(name) and PathFinder.find_spec(name.partition(".")[0], path) is not None
 
 
 def is_trusted(name: str) -> bool:
-    """Whether a stored name would be imported from a folder chosen by the user; imports no module.
+    """True if a stored name would be imported from a folder chosen by the user; imports no module.
 
     Chosen are installed packages, folders of ``PYTHONPATH``, and the folder of the running script. The
     working folder of a prompt or notebook is not chosen: its files may have come with the store.

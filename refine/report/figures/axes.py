@@ -110,7 +110,7 @@ class Scale:
 
 
 def _is_round(value: float) -> bool:
-    """Whether a number has at most two significant digits."""
+    """True if a number has at most two significant digits."""
     return float(f"{value:.2g}") == float(value)
 
 
@@ -209,7 +209,7 @@ def metric_axis(ax: Axes, view: MetricView, metric: str, side: str = "y") -> Non
 
 
 def lower_is_better(view: MetricView) -> bool:
-    """Whether the best values of a view are the lowest ones."""
+    """True if the best values of a view are the lowest ones."""
     return view.side == "above"
 
 
@@ -379,7 +379,7 @@ def slant(axis: CellAxis, inches: float) -> int:
 
 
 def _fits(text: str, axis: CellAxis, inches: float) -> bool:
-    """Whether a label is at most as wide as a cell."""
+    """True if a label is at most as wide as a cell."""
     return wide(text, letters_of("xtick.labelsize")) <= inches / (axis.limits[1] - axis.limits[0])
 
 

@@ -229,7 +229,7 @@ def page_width() -> float:
 
 
 def narrow() -> bool:
-    """Whether figures have room for about half the usual text: in a column, or with large letters."""
+    """True if figures have room for about half the usual text: in a column, or with large letters."""
     return page_width() < 5.5
 
 

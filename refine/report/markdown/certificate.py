@@ -73,7 +73,7 @@ class _Search:
 
     @property
     def openings(self) -> int:
-        """How often the hold-out was opened."""
+        """Number of times the hold-out was opened."""
         return sum(len(r.holdout_results) for r in self.rounds)
 
 

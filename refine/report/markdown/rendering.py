@@ -258,7 +258,7 @@ def _drawn(report: Path, figure: Figure) -> Raw:
 
 
 def numbered(round_: Round) -> str:
-    """What the files of a round are called: its number in the tree, the oldest being 1, and its id."""
+    """File name of a round, without a suffix: its number in the tree, from 1 for the oldest, and its id."""
     return f"{list(round_.context.nodes).index(round_.id) + 1}-{round_.id}"
 
 

@@ -172,7 +172,7 @@ class Facts:
 
     @property
     def planned(self) -> str:
-        """How many configurations were planned, and of how many."""
+        """Number of configurations planned, and size of the grid."""
         if self.node.method == IMPORTED:
             return f"{self.n:,} imported, not necessarily on these levels"
         if self.node.adaptive:
@@ -211,7 +211,7 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
 
 
 def _header(facts: Facts) -> list[Part]:
-    """What is read first: the page of the review, else of the analysis, else what was planned and ran."""
+    """The beginning of the report: the page of the review, else of the analysis, else counts of trials."""
     best = "No trial has a value yet."
     if len(facts.finished):
         best = f"The best observed {facts.metric} is {score(facts.finished['value'].iloc[0])}."
@@ -248,7 +248,7 @@ def decisions_parts(facts: Facts) -> list[Part]:
 
 
 def _claimed(facts: Facts, d: Decision, about: Proposal | None) -> str:
-    """What a decision keeps and claims; of a suggestion also what the proposal did that it was made on."""
+    """Space kept and risk claimed by a decision; for a suggestion also those of its proposal."""
     what = "suggested" if d.kind == "suggested" else "decided"
     kept = "" if d.volume_kept is None else f"The {what} space keeps {percent(d.volume_kept)} of this one"
     if d.probability is None:
@@ -404,7 +404,7 @@ def what_mattered(facts: Facts) -> Section:
 
 
 def decision_figure(facts: Facts) -> Figure | None:
-    """What stays of the parameters that change most; ``None`` where none does, or nothing was tested."""
+    """Space kept of the parameters that change most; ``None`` without changes or tests."""
     analysis, (new, word) = facts.analysis, facts.changed
     if analysis is None or not analysis.tested or not any(e.name in new for e in analysis.parameters):
         return None
@@ -485,7 +485,7 @@ def _last_line(error: Any) -> str:
 
 
 def optimism_section(facts: Facts) -> Section | None:
-    """How much of the best value is chance, and what the hold-out showed; ``None`` without a best."""
+    """Share of luck in the best value, and the hold-out's values; ``None`` without a best."""
     if facts.optimism is None:
         return None
     pages = (facts.optimism, *facts.holdout_results)
@@ -561,7 +561,7 @@ def front_section(facts: Facts) -> Section | None:
 
 
 def against_parent(facts: Facts) -> Section | None:
-    """What differs from the parent, in words and as a figure of both populations; ``None`` of a root."""
+    """Differences from the parent, in words and as a figure of both populations; ``None`` for a root."""
     if (comparison := facts.comparison) is None:
         return None
     caution = None if comparison.populations is None else CAUTION

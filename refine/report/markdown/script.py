@@ -120,7 +120,7 @@ def _given(round_: Round, pk: int) -> str:
 
 
 def _belief(node: Node, first: bool = False) -> str:
-    """What was believed from a round on, as arguments."""
+    """The belief stated from a round on, as arguments of a call."""
     if node.belief is None:
         return ""
     share = f", exploit={node.exploit}" if first and node.belief else ""
@@ -156,7 +156,7 @@ def _design(node: Node) -> str:
 
 
 def _pruner(node: Node, parent: Node | None = None) -> str:
-    """What stops trials early as an argument; a child takes its parent's over where nothing is said."""
+    """The pruner as an argument of a call; empty for a child with its parent's pruner."""
     if node.pruner == (None if parent is None else parent.pruner):
         return ""
     return ", pruner=None" if node.pruner is None else code_of(node.pruner)

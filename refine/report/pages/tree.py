@@ -191,7 +191,7 @@ def _best(round_: Round) -> str:
 
 
 def outside(space: Space, values: Mapping[str, Any]) -> bool:
-    """Whether any of the values lies outside its parameter's range or choices."""
+    """True if any of the values lies outside its parameter's range or choices."""
     return any(not space[name].contains([value])[0] for name, value in values.items() if name in space)
 
 

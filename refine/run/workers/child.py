@@ -126,7 +126,7 @@ class Child:
 
     @property
     def lives(self) -> bool:
-        """Whether the process runs."""
+        """True if the process runs."""
         return self.process.poll() is None
 
     def _died(self) -> ChildDiedError:

@@ -35,7 +35,7 @@ class Cluster(NamedTuple):
         return f" that offers {needs}" if needs else ""
 
     def has_worker(self) -> bool:
-        """Whether a worker has the resources that a trial needs."""
+        """True if a worker has the resources that a trial needs."""
         try:
             return any(
                 all(worker.get(name, 0) >= count for name, count in self.needs.items())

@@ -97,7 +97,7 @@ def with_index(frame: pd.DataFrame, wanted: Collection[str] | None) -> pd.DataFr
 
 
 def _tells_rows_apart(column: pd.Series) -> bool:
-    """Whether a column only numbers or names the rows."""
+    """True if a column only numbers or names the rows."""
     import pandas as pd
 
     if not column.is_unique:

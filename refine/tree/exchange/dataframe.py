@@ -143,7 +143,7 @@ def runs_of(
 
 
 def _are_names(parameters: object) -> bool:
-    """Whether an argument is a list of names; :func:`_parameter_names` refuses other values."""
+    """True if an argument is a list of names; :func:`_parameter_names` refuses other values."""
     if isinstance(parameters, str) or not isinstance(parameters, Iterable):
         return False
     return all(isinstance(name, str) for name in parameters)

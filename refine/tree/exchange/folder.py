@@ -158,7 +158,7 @@ def _csv(of: Round) -> Iterator[str]:
 
 
 def _is_new(store: str | os.PathLike[str], name: str) -> bool:
-    """Whether a store has no tree of the name, or an empty one."""
+    """True if a store has no tree of the name, or an empty one."""
     try:
         with contextlib.closing(Store(store, create=False)) as database:
             return not database.nodes(database.tree(name, create=False))

@@ -77,7 +77,7 @@ def read_run(
 
 
 def _is_whole(last: str) -> bool:
-    """Whether a last line without a line break is a whole record, not one still being written."""
+    """True if a last line without a line break is a whole record, not one still being written."""
     try:
         return isinstance(json.loads(last), dict)
     except ValueError:
