@@ -336,10 +336,11 @@ class Surrogate:
         return Region(tuple(levels), len(central) / self.draws, float(lost.mean()), share)
 
 
-def surrogate_of(analysis: Analysis) -> Surrogate | None:
+def surrogate_of(analysis: Analysis, more: Indices | None = None) -> Surrogate | None:
     """The posterior of an analysis over its own space.
 
-    ``None`` with fewer than five distinct configurations.
+    ``None`` with fewer than five distinct configurations. ``more`` adds candidates, (k, parameters) level
+    numbers, for example of a region that even candidates hardly hit.
     """
     if not known_enough(analysis):
         return None
@@ -349,6 +350,8 @@ def surrogate_of(analysis: Analysis) -> Surrogate | None:
     rows = draw(Uniform(), space, max(1, min(_CANDIDATES, exist.low)), _SEED)
     if analysis.noise.deterministic:
         rows = _with_run(analysis, rows)
+    if more is not None:
+        rows = np.unique(np.concatenate([rows, more]), axis=0)
     columns = space.columns(rows)
     positions = np.column_stack([space[n].unit(columns[n]) for n in names])
     exhaustive = exist.exact and len(rows) == exist.count

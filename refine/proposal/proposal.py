@@ -506,7 +506,7 @@ def propose(
             f"propose needs an analysis, a fitted search or a study, got {type(analysis).__name__}; "
             "refine.propose(refine.analyze(space, frame)), or round.propose()"
         )
-    first, *further = _tolerances(analysis, epsilon)
+    first, *further = tolerances_of(analysis, epsilon)
     analyses = (analysis, *analysis.others)
     confirmed = {
         e.name for goal_analysis in analyses for e in goal_analysis.parameters if e.pooled_p <= ALPHA
@@ -542,7 +542,7 @@ def propose(
     return proposer.at(float(risk))
 
 
-def _tolerances(analysis: Analysis, epsilon: float | Mapping[str, float] | None) -> list[Tolerance]:
+def tolerances_of(analysis: Analysis, epsilon: float | Mapping[str, float] | None) -> list[Tolerance]:
     """The tolerated loss of each goal; AnalysisError for a negative loss, or for a metric that is no goal."""
     by_goal = (analysis, *analysis.others)
     by_metric = (

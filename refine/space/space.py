@@ -375,6 +375,33 @@ class Space(Shown, Mapping[str, Parameter]):
             )
         return {n: _plain(p)[rows[:, j]] for j, (n, p) in enumerate(chosen)}
 
+    def tried(self, *conditions: Constraint) -> list[Mask]:
+        """Answers of conditions over shared combinations of values: all, or a sample of many.
+
+        A condition on an absent parameter is false.
+        """
+        names = set().union(*(c.names for c in conditions))
+        while more := set().union(*(self.conditions[n].names for n in names & set(self.conditions))) - names:
+            names |= more
+        columns = self._tried(names)
+        conditional = names & set(self.conditions)
+        length = len(next(iter(columns.values())))
+        present = self._present(columns, length, conditional) if conditional else {}
+        return [c({n: columns[n] for n in c.names}, present, unknown=False) for c in conditions]
+
+    def meets(self, condition: Constraint, frame: pd.DataFrame, read: Mapping[str, Mask]) -> Mask:
+        """Mask, (rows,), of a table's rows in which a condition is true.
+
+        Args:
+            condition: An expression over parameters of the space.
+            frame: A table with a column for every parameter.
+            read: Masks of the rows that read a conditional parameter; a condition on an unread parameter is
+                false.
+        """
+        present = {**(self.active_in(frame) if self.conditions else {}), **read}
+        columns = {n: _plain_column(self[n], frame[n].to_numpy()) for n in condition.names}
+        return condition(columns, present, unknown=False)
+
     def valid(self, indices: Indices) -> Mask:
         """Mask of the rows of level numbers that meet every constraint and are :meth:`canonical`.
 

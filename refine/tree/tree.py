@@ -13,6 +13,7 @@ from refine.store.engine import check_folder
 from refine.store.store import Store, only_tree
 from refine.tree import marks
 from refine.tree.adding import add_round
+from refine.tree.asking import ask
 from refine.tree.comparison import check_studies, diff
 from refine.tree.context import Context
 from refine.tree.exchange.folder import export, loaded, merge
@@ -90,6 +91,8 @@ class Tree(TreeRecord):
         self.close()
 
     add_round = add_round
+
+    ask = ask
 
     # Looking back.
 

@@ -1,0 +1,394 @@
+"""Questions about a part of a space, answered by draws of the posterior. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from refine import stats
+from refine.analysis.analysis import Analysis
+from refine.analysis.conditions import read_at, reading
+from refine.analysis.evidence import level_axis
+from refine.design.space_filling import Uniform, draw, feasible
+from refine.errors import SpaceError, did_you_mean
+from refine.proposal.posterior import NOT_READ, Surrogate
+from refine.space.categorical import Categorical
+from refine.space.constraints import Constraint
+from refine.space.edits import edited
+from refine.space.encoding import Reference, label
+from refine.space.parameters import Integer, Parameter, Range
+from refine.space.space import Indices, Space
+from refine.utils.arrays import Bools, Floats
+from refine.utils.format import join
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+THIN = 0.1
+"""Share of the trials from which on a region does not count as thinly tried ..."""
+FEW = 6
+"""... if it holds this many trials as well."""
+
+_FEWEST_DRAWS = 20  # draws in which both sides have a usable cell, before a difference is stated
+_SMALL = 100  # candidates that are added inside a region that even candidates hardly hit
+_DRAWN = 20_000  # even draws among which they are looked for
+_EXACT = 1e-9  # positions that are nearer than this are equal
+_BATCH = 0.25  # of an axis: draws whose best lies nearer than about this to a chosen cell are covered by it
+
+
+def condition_in(
+    space: Space, expression: str | None, bounds: Mapping[str, Any] | None = None, what: str = "question"
+) -> Constraint:
+    """The condition of an expression and of bounds by name, which must all hold.
+
+    Raises:
+        SpaceError: The expression is not of the language of constraints or names an unknown parameter, or a
+            bound breaks a rule of the notation.
+    """
+    parts = [] if expression is None else [expression]
+    parts += [_bound_text(space, name, value, what) for name, value in (bounds or {}).items()]
+    if not parts:
+        raise SpaceError(
+            f"a {what} must be an expression or bounds by name, got neither; for example "
+            "tree.ask('units <= 8'), or tree.ask(units=(4, 8))"
+        )
+    conditions = [_parsed(part, what) for part in parts]
+    for condition in conditions:
+        for name in sorted(condition.names - set(space)):
+            is_choice = any(isinstance(p, Categorical) and name in p.labels for p in space.values())
+            hint = f"choices go in quotes: {name!r}" if is_choice else did_you_mean(name, space)
+            raise SpaceError(f"{what} {str(condition)!r}: unknown parameter {name!r}; {hint}")
+    return conditions[0] if len(conditions) == 1 else Constraint(" and ".join(f"({c})" for c in conditions))
+
+
+def _parsed(expression: Any, what: str) -> Constraint:
+    try:
+        return Constraint(expression)
+    except SpaceError as error:
+        raise SpaceError(str(error).replace("constraint", what, 1)) from None
+
+
+def _bound_text(space: Space, name: str, value: Any, what: str) -> str:
+    """A bound as an expression: ``4 <= units <= 8``, ``model == 'svr'``."""
+    if name not in space:
+        raise SpaceError(f"{what}: unknown parameter {name!r}; {did_you_mean(name, space)}")
+    if not name.isidentifier():
+        raise SpaceError(
+            f"{what}: a parameter in a {what} must have a name of letters, digits and _, got {name!r}; "
+            "rename the parameter"
+        )
+    try:
+        new = edited(space[name], value)
+    except SpaceError as error:
+        raise SpaceError(f"{what}: {name}: {error}") from None
+    if isinstance(new, Range):
+        return f"{new.low!r} <= {name} <= {new.high!r}"
+    texts = [repr(label(v) if isinstance(v, Reference | tuple) else v) for v in new.grid]
+    return f"{name} == {texts[0]}" if len(texts) == 1 else f"{name} in [{', '.join(texts)}]"
+
+
+def check_divides(
+    space: Space, question: Constraint, given: Constraint | None, what: str = "question"
+) -> None:
+    """Raises SpaceError if a question has the same answer in every configuration (within ``given``)."""
+    try:
+        inside, *others = space.tried(*([question] if given is None else [question, given]))
+    except SpaceError as error:
+        raise SpaceError(str(error).replace("constraint", what, 1)) from None
+    where = "of the space"
+    if others:
+        if not others[0].any():
+            raise SpaceError(
+                f"given {str(given)!r} is true for no configuration of the space; {_values(space, given)}"
+            )
+        inside = inside[others[0]]
+        where = f"with {given}"
+    if inside.all() or not inside.any():
+        share = "every" if inside.all() else "no"
+        raise SpaceError(
+            f"{what} {str(question)!r} is true for {share} configuration {where}, so that there is nothing to "
+            f"compare; {_values(space, question)}"
+        )
+
+
+def _values(space: Space, condition: Constraint | None) -> str:
+    """The values of the parameters in a condition, as a hint."""
+    names = [] if condition is None else [name for name in space if name in condition.names]
+    return join([f"{name} is {space[name].describe()}" for name in names])
+
+
+class Masks(NamedTuple):
+    """A part of a space: masks of the candidates and of the trials inside."""
+
+    candidates: Bools  # (c,)
+    trials: Bools  # (n,) rows of the evidence
+
+    def outside(self, within: Masks) -> Masks:
+        """The rest of another part."""
+        return Masks(within.candidates & ~self.candidates, within.trials & ~self.trials)
+
+    def inside(self, within: Masks) -> Masks:
+        """The common part."""
+        return Masks(within.candidates & self.candidates, within.trials & self.trials)
+
+
+class Evidence:
+    """The posterior of an analysis over candidates, and its trials as a table.
+
+    Attributes:
+        analysis: The analysis.
+        surrogate: The posterior; of several goals with fronts.
+        trials: (n rows) values of the trials by parameter, as tables show them.
+        usable: (n,) mask of the trials that may be best.
+    """
+
+    def __init__(self, analysis: Analysis, surrogate: Surrogate) -> None:
+        import pandas as pd
+
+        self.analysis = analysis
+        self.surrogate = surrogate
+        self.trials = trial_table(analysis)
+        self._candidates = pd.DataFrame(surrogate.columns)
+        failed = analysis.failed
+        self.usable = np.ones(len(analysis.y), dtype=np.bool_) if failed is None else ~failed
+        if analysis.feasibility is not None:
+            self.usable &= (analysis.feasibility.slack >= 0).all(axis=0)
+
+    def masks(self, condition: Constraint | None) -> Masks:
+        """The part of the space in which a condition is true; all of the space for ``None``."""
+        if condition is None:
+            n = len(self._candidates), len(self.trials)
+            return Masks(np.ones(n[0], dtype=np.bool_), np.ones(n[1], dtype=np.bool_))
+        space, found = self.analysis.space, self.analysis.parameters
+        masks = []
+        for frame in (self._candidates, self.trials):
+            columns = {e.name: frame[e.name].to_numpy() for e in found}
+            masks.append(space.meets(condition, frame, read_at(found, columns)))
+        return Masks(*masks)
+
+    @property
+    def finished(self) -> Bools:
+        """(n,) mask of the trials that finished."""
+        failed = self.analysis.failed
+        return np.ones(len(self.analysis.y), dtype=np.bool_) if failed is None else ~failed
+
+    def conditional(self, condition: Constraint) -> tuple[str, ...]:
+        """The conditional parameters that a condition names."""
+        known = {e.name: e.condition for e in self.analysis.parameters}
+        return tuple(sorted(n for n in condition.names if known.get(n) is not None))
+
+
+def trial_table(analysis: Analysis) -> pd.DataFrame:
+    """The evidence of an analysis as a table of values, one column per parameter, one row per trial."""
+    import pandas as pd
+
+    by_name = {e.name: j for j, e in enumerate(analysis.parameters)}
+    columns = {}
+    for name, parameter in analysis.space.items():
+        if name in by_name:
+            columns[name] = _values_at(parameter, analysis.X[:, by_name[name]])
+        else:
+            columns[name] = parameter.column(np.zeros(len(analysis.y), dtype=np.intp))
+    return pd.DataFrame(columns)
+
+
+def _values_at(parameter: Parameter, positions: Floats) -> Any:
+    """(n,) values at unit-scale positions; positions on a level give the level."""
+    axis = level_axis(parameter)
+    level = axis.index(positions)
+    values = parameter.column(level)
+    if not isinstance(parameter, Range):
+        return values
+    at = np.asarray(parameter.unit(parameter.grid), dtype=float)
+    between = np.abs(at[level] - positions) > _EXACT
+    if not between.any():
+        return values
+    grid = np.asarray(parameter.grid, dtype=float)
+    scaled = np.interp(positions, at, np.log(grid) if parameter.log else grid)
+    exact = np.exp(scaled) if parameter.log else scaled
+    if isinstance(parameter, Integer):
+        exact = np.rint(exact)
+    return np.where(between, exact, np.asarray(values, dtype=float))
+
+
+class Compared(NamedTuple):
+    """The best values of two parts of a space under the posterior; NaN if a part has too few candidates."""
+
+    within: float  # probability that the best value of the first part is within epsilon of the best of both
+    better: float  # probability that the first part holds the better best
+    tie: float  # probability that the two bests differ by at most epsilon
+    cost: float  # expected best of the second part minus that of the first, larger is better
+    low: float  # ends of the 90 % interval of that difference
+    high: float
+
+
+UNKNOWN = Compared(*[math.nan] * 6)
+
+
+def compared(surrogate: Surrogate, first: Bools, second: Bools, epsilons: Sequence[float]) -> Compared:
+    """Compares the best values of two parts of the candidates, (c,) masks.
+
+    With several goals, ``within`` is the probability that every point of the front of both parts has a
+    configuration in the first part at most epsilon worse in each goal; the other numbers are of the first
+    goal.
+    """
+    if min(int(first.sum()), int(second.sum())) < surrogate.fewest:
+        return UNKNOWN
+    posterior = surrogate.posterior
+    epsilon = epsilons[0]
+    top_first = posterior.scores[:, first].max(axis=1).astype(float)
+    top_second = posterior.scores[:, second].max(axis=1).astype(float)
+    draws = len(top_first)
+    bound = posterior.lowest_within(np.maximum(top_first, top_second), epsilon) - 1e-6
+    kept = int(np.count_nonzero(top_first >= bound))
+    if surrogate.front is not None:
+        kept = _front_kept(surrogate, first, second, epsilons)
+    difference = posterior.value(top_second) - posterior.value(top_first)
+    told = _told(posterior, draws)
+    # A side without a usable cell in a draw has the worst score of the draw, and no value.
+    worst = posterior.scores.min(axis=1)
+    told &= (top_first > worst) & (top_second > worst)
+    smooth = difference[told] if int(told.sum()) >= _FEWEST_DRAWS else np.full(1, np.nan)
+    ahead = np.count_nonzero(top_first > top_second) + np.count_nonzero(top_first == top_second) / 2
+    low, high = np.quantile(smooth, [0.05, 0.95])
+    return Compared(
+        stats.share_of_draws(kept, draws),
+        stats.share_of_draws(ahead, draws),
+        stats.share_of_draws(np.count_nonzero(np.abs(difference) <= epsilon), draws),
+        float(smooth.mean()),
+        float(low),
+        float(high),
+    )
+
+
+def expected_best(surrogate: Surrogate, part: Bools) -> float:
+    """Expected best value of a part of the candidates, (c,) mask, larger is better; NaN if hardly any is usable."""
+    posterior = surrogate.posterior
+    top = posterior.scores[:, part].max(axis=1).astype(float)
+    told = _told(posterior, len(top)) & (top > posterior.scores.min(axis=1))
+    return float(posterior.value(top[told]).mean()) if int(told.sum()) >= _FEWEST_DRAWS else math.nan
+
+
+def _told(posterior: stats.Posterior, draws: int) -> Bools:
+    """(S,) mask of the draws that differences of bests are taken from.
+
+    Draws of trees are means of trees: they pull bests to the middle, so that differences are too small.
+    """
+    forest = posterior.forest if posterior.forest < draws else 0
+    return np.asarray(np.arange(draws) >= forest, dtype=np.bool_)
+
+
+def _front_kept(surrogate: Surrogate, first: Bools, second: Bools, epsilons: Sequence[float]) -> int:
+    """Number of joint draws in which the first part represents every point of the front of both parts."""
+    both = first | second
+    assert surrogate.front is not None
+    if both.all():
+        return surrogate.front.kept(first)
+    posteriors = [surrogate.posterior, *(other.posterior for other in surrogate.others)]
+    within = [p._replace(scores=p.scores[:, both]) for p in posteriors]
+    return stats.front_of(within, epsilons).kept(first[both])
+
+
+def contenders(
+    evidence: Evidence, inside: Bools, outside: Bools, n: int, epsilon: float, taken: Bools
+) -> list[int]:
+    """Numbers of candidates to run, at most ``n``, alternately inside and outside, near the bests.
+
+    Inside, the candidates are the best of drawn functions whose best inside is within epsilon of the best;
+    outside, of drawn functions whose best outside is better by more. A chosen cell stands for its neighbours,
+    so that a batch is diverse.
+
+    Args:
+        evidence: The posterior and the trials.
+        inside: (c,) mask of candidates.
+        outside: (c,) mask of candidates to compare with.
+        n: Number of cells.
+        epsilon: Tolerance, in units of the metric.
+        taken: (c,) mask of candidates that ran.
+    """
+    surrogate = evidence.surrogate
+    scores = surrogate.posterior.scores
+    top = [scores[:, part].max(axis=1).astype(float) for part in (inside, outside)]
+    bound = surrogate.posterior.lowest_within(np.maximum(*top), epsilon) - 1e-6
+    keeps = top[0] >= bound
+    queues = [
+        _spread_bests(surrogate, part & ~taken, draws if draws.any() else np.ones_like(draws), n)
+        for part, draws in ((inside, keeps), (outside, ~keeps))
+    ]
+    mixed = [cell for pair in zip(*(_padded(q, n) for q in queues), strict=True) for cell in pair]
+    return [cell for cell in mixed if cell is not None][:n]
+
+
+def _padded(cells: list[int], n: int) -> list[int | None]:
+    return [*cells, *[None] * (n - len(cells))]
+
+
+def _spread_bests(surrogate: Surrogate, part: Bools, draws: Bools, n: int) -> list[int]:
+    """Up to ``n`` candidates of a part that are the best in many draws, far from each other."""
+    at = np.flatnonzero(part)
+    if not len(at):
+        return []
+    best = at[surrogate.posterior.scores[np.ix_(draws, part)].argmax(axis=1)]
+    cells, votes = np.unique(best, return_counts=True)
+    positions = _on_axes(surrogate, cells)
+    apart = np.abs(positions[:, None] - positions[None]).sum(axis=2)
+    near = np.exp(-((apart / _BATCH) ** 2))
+    left = votes.astype(float)
+    chosen: list[int] = []
+    while len(chosen) < min(n, len(cells)):
+        support = near @ left
+        support[chosen] = -1.0
+        k = int(support.argmax())
+        chosen.append(k)
+        left = left * (1.0 - near[k])
+    return [int(cells[k]) for k in chosen]
+
+
+def _on_axes(surrogate: Surrogate, cells: Any) -> Floats:
+    """(k, columns) positions of candidates in which two choices of an unordered parameter are 1 apart."""
+    parts = []
+    for j, e in enumerate(surrogate.found):
+        at = surrogate.candidates[cells, j]
+        if e.parameter.ordered:
+            parts.append(at[:, None])
+        else:
+            parts.append(0.5 * (at[:, None] == np.arange(e.parameter.size)[None]))
+    return np.concatenate(parts, axis=1)
+
+
+def ran_candidates(evidence: Evidence) -> Bools:
+    """(c,) mask of the candidates that equal a trial in all parameters read."""
+    analysis, surrogate = evidence.analysis, evidence.surrogate
+    axes = [level_axis(e.parameter) for e in analysis.parameters]
+    at = np.stack([axis.index(analysis.X[:, j]) for j, axis in enumerate(axes)], axis=1)
+    read = reading(analysis.parameters, analysis.X)
+    if read is not None:
+        at = np.where(read, at, NOT_READ)
+    ran = {row.tobytes() for row in np.ascontiguousarray(at, dtype=np.int64)}
+    rows = np.ascontiguousarray(surrogate.levels, dtype=np.int64)
+    return np.array([row.tobytes() in ran for row in rows], dtype=np.bool_)
+
+
+def rows_inside(space: Space, question: Constraint, given: Constraint | None) -> Indices:
+    """(k, parameters) level numbers of configurations inside a small region, by even draws; at most 100."""
+    import pandas as pd
+
+    rows = draw(Uniform(), space, max(1, min(_DRAWN, feasible(space).low)), 0)
+    frame = pd.DataFrame(space.columns(rows))
+    inside = space.meets(question, frame, {})
+    if given is not None:
+        inside &= space.meets(given, frame, {})
+    return rows[inside][:_SMALL]
+
+
+def level_rows(surrogate: Surrogate, cells: Sequence[int]) -> Indices:
+    """(k, parameters) level numbers of candidates in the order of the space."""
+    space = surrogate.space
+    rows = np.zeros((len(cells), len(space)), dtype=np.int64)
+    names = list(space)
+    for j, e in enumerate(surrogate.found):
+        rows[:, names.index(e.name)] = level_axis(e.parameter).index(surrogate.candidates[list(cells), j])
+    return space.canonical(rows)

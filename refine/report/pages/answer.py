@@ -1,0 +1,195 @@
+"""Pages of answers to questions."""
+
+from __future__ import annotations
+
+import math
+
+from refine.report.pages.reasons import judged_text, source_text
+from refine.tree.asking import NO, OPEN, PROBABLY, PROBABLY_NOT, UNKNOWN, YES, Answer, Side, thin
+from refine.utils.action import Action
+from refine.utils.display import Cell, Facts, Fold, Grid, Items, Page
+from refine.utils.format import chance_words, coarse, difference, join, number, percent, plural, score
+from refine.utils.provided import page_for
+
+_TIE = 0.85  # model probability of a tie from which on either region will do
+_EVEN = 0.65  # largest model probability of an answer that could as well be the opposite
+
+_LEADS = {
+    YES: "Yes",
+    PROBABLY: "Probably yes",
+    OPEN: "Open",
+    PROBABLY_NOT: "Probably not",
+    NO: "No",
+    UNKNOWN: "Unknown",
+}
+_TONES = {YES: "good", PROBABLY: "good", OPEN: "warn", PROBABLY_NOT: "warn", NO: "warn", UNKNOWN: "warn"}
+
+
+@page_for(Answer)
+def answer_page(answer: Answer) -> Page:
+    """The answer with its chance, its cost, the best trial of both sides, and the call that settles it."""
+    facts: list[tuple[str, str | Cell]] = []
+    if math.isfinite(answer.cost):
+        facts.append(("Cost", cost_text(answer)))
+    facts += [
+        ("Inside", _side_cell(answer, answer.inside)),
+        ("Outside" if answer.better is None else "Other", _side_cell(answer, answer.outside)),
+        ("Tolerance", _tolerance_text(answer)),
+        ("Evidence", _evidence_text(answer)),
+    ]
+    if answer.conditional:
+        verb = "exists" if len(answer.conditional) == 1 else "exist"
+        facts.append(
+            (
+                "Condition",
+                f"{join(answer.conditional)} {verb} in some configurations only; the others count as outside",
+            )
+        )
+    if len(answer.goals) > 1:
+        facts.append(
+            ("Goals", f"the front of {join(answer.goals)}; cost and bests are those of {answer.metric}")
+        )
+    if answer.needed:
+        half = answer.needed // 2
+        other = "outside" if answer.better is None else "in the other region"
+        facts.append(
+            ("To settle", f"{answer.needed} trials: {half} inside, {half} {other}, near their bests")
+        )
+    calls = (Action("answer.settle", n=answer.needed),) if answer.needed else ()
+    title = f"Question: {answer.question}"
+    if answer.better is not None:
+        title += f", or {answer.better}?"
+    if answer.given is not None:
+        title += f", given {answer.given}"
+    lead = Cell(lead_text(answer), _TONES[answer.verdict])
+    return Page(title, (Facts(tuple(facts)),), calls, _folds(answer), lead)
+
+
+def lead_text(answer: Answer) -> str:
+    """The answer in one sentence, with its chance in one of four steps."""
+    if answer.verdict == UNKNOWN:
+        return (
+            "Unknown: a side holds too small a part of the space to be judged; ask about larger regions, or "
+            "within a condition (given=)."
+        )
+    if answer.better is not None:
+        return _rivals_text(answer)
+    event, opposite = _events(answer)
+    likelier = min(answer.probability, 1 - answer.probability)
+    if answer.verdict == OPEN and likelier > 1 - _EVEN:
+        return f"Open: {chance_words(likelier)} that {event}, and {chance_words(likelier)} that it is not."
+    if answer.probability < 0.5:
+        return f"{_LEADS[answer.verdict]}: {chance_words(answer.probability)} that {opposite}."
+    return f"{_LEADS[answer.verdict]}: {chance_words(1 - answer.probability)} that {event}."
+
+
+def _events(answer: Answer) -> tuple[str, str]:
+    """The loss of a restriction to the inside, and its opposite, as clauses."""
+    if len(answer.goals) > 1:
+        loss = "a point of the front is lost inside"
+        return loss, "every point of the front is kept inside"
+    what = judged_text(answer.metric, answer.subject_to)
+    elsewhere = "anywhere" if answer.given is None else f"with {answer.given}"
+    by = f" by over {difference(answer.epsilon)}" if answer.epsilon else ""
+    near = f"within {difference(answer.epsilon)} of" if answer.epsilon else "as good as"
+    return (
+        f"the best {what} inside is worse{by} than the best {elsewhere}",
+        f"the best {what} inside is {near} the best {elsewhere}",
+    )
+
+
+def _rivals_text(answer: Answer) -> str:
+    """The region with the better best, with the chance that the other one has it."""
+    if answer.tie >= _TIE:
+        by = f" by over {difference(answer.epsilon)}" if answer.epsilon else ""
+        return f"Either will do: {chance_words(1 - answer.tie)} that their bests differ{by}."
+    first = answer.probability >= 0.5
+    ahead, behind = (answer.question, answer.better) if first else (answer.better, answer.question)
+    doubt = chance_words(min(answer.probability, 1 - answer.probability))
+    if answer.verdict == OPEN:
+        return f"Open: {ahead} may hold the better best, but {doubt} that {behind} does."
+    surely = "holds" if answer.verdict in (YES, NO) else "probably holds"
+    return f"{ahead} {surely} the better best: {doubt} that {behind} does."
+
+
+def cost_text(answer: Answer) -> str:
+    """The expected difference of both bests with its interval, in words."""
+    expected, low, high = answer.cost, answer.cost_low, answer.cost_high
+    than = "outside" if answer.better is None else "of the other region"
+    compared_with = " to" if _compared(expected) == "equal" else " than"
+    return (
+        f"the best inside is expected to be {_compared(expected)}{compared_with} the best {than} "
+        f"(90 % interval: {_compared(low)} to {_compared(high)})"
+    )
+
+
+def _compared(cost: float) -> str:
+    if difference(abs(cost)) == "0":
+        return "equal"
+    return f"{difference(abs(cost))} {'worse' if cost >= 0 else 'better'}"
+
+
+def _side_cell(answer: Answer, side: Side) -> Cell:
+    """The best trial of a side, how often it ran, and the number of trials there."""
+    count = f"{side.trials:,} of {plural(answer.trials, 'trial')}"
+    hardly = thin(side, answer.trials)
+    if hardly:
+        count += ": thin"
+    if side.failed:
+        count += f"; {side.failed:,} more failed"
+    if side.best is None:
+        return Cell(f"no {'feasible trial' if answer.subject_to else 'trial with a value'}; {count}", "warn")
+    values = [side.value, side.mean]
+    shown = coarse(values, apart=answer.epsilon)
+    ran = "ran once" if side.runs == 1 else f"ran {side.runs} times, mean {shown[1]}"
+    best = ", ".join(f"{name} {_value_text(value)}" for name, value in side.best.items())
+    return Cell(f"best {shown[0]} ({ran}): {best}; {count}", "warn" if hardly else "")
+
+
+def _value_text(text: str) -> str:
+    try:
+        return number(float(text))
+    except ValueError:
+        return text
+
+
+def _tolerance_text(answer: Answer) -> str:
+    if not answer.epsilon:
+        return "none: every loss counts"
+    return f"{difference(answer.epsilon)} {answer.metric}{source_text(answer.epsilon_source, answer.epsilon)}"
+
+
+def _evidence_text(answer: Answer) -> str:
+    earlier = f", {answer.earlier:,} of them from earlier rounds" if answer.earlier else ""
+    text = f"{plural(answer.trials, 'finished trial')} of round {answer.round[:8]}{earlier}"
+    if answer.given is not None:
+        text += f", with {answer.given}"
+    if answer.later:
+        text += f"; {plural(len(answer.later), 'newer round')} cannot answer the question"
+    return text
+
+
+def _folds(answer: Answer) -> tuple[Fold, ...]:
+    """The numbers behind the answer."""
+    rows = [
+        (
+            name,
+            f"{side.trials:,}",
+            f"{side.failed:,}",
+            percent(side.share),
+            score(side.value),
+            score(side.expected),
+        )
+        for name, side in (
+            ("inside", answer.inside),
+            ("outside" if answer.better is None else "other", answer.outside),
+        )
+    ]
+    head = ("side", "trials", "failed", "space", "best observed", "best expected")
+    lines = [
+        f"The model probability is {number(answer.probability, 2)}, counted in {answer.draws:,} functions drawn "
+        "from the posterior; screens round chances to four steps, because finer steps are not calibrated.",
+        "Best expected: mean over the drawn functions of their best value on this side, tried or not.",
+    ]
+    grid = Grid(head, tuple(rows), right=(1, 2, 3, 4, 5))
+    return (Fold("Both sides", (grid, Items(tuple(lines)))),)

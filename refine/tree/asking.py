@@ -1,0 +1,462 @@
+"""Questions about a part of a space: an answer from the evidence of a tree, and the trials that would settle it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refine.analysis.analysis import Analysis
+from refine.errors import AnalysisError, DesignError, RefineError
+from refine.proposal.posterior import Surrogate, known_enough, surrogate_of
+from refine.proposal.proposal import tolerances_of
+from refine.proposal.question import (
+    FEW,
+    THIN,
+    Evidence,
+    Masks,
+    check_divides,
+    compared,
+    condition_in,
+    contenders,
+    expected_best,
+    level_rows,
+    ran_candidates,
+    rows_inside,
+)
+from refine.space.constraints import Constraint
+from refine.space.encoding import label, seed_of
+from refine.space.space import Indices, configuration_key
+from refine.tree.lineage import analyze
+from refine.tree.overview import comparable
+from refine.tree.round import Round
+from refine.tree.tree_record import TreeRecord
+from refine.utils.action import Action
+from refine.utils.display import Shown
+
+if TYPE_CHECKING:
+    from refine.tree.tree import Tree
+
+YES, PROBABLY, OPEN, PROBABLY_NOT, NO, UNKNOWN = "yes", "probably", "open", "probably not", "no", "unknown"
+
+# Model probabilities from which on an answer is yes, and from which on it is probably.
+_SURE, _LIKELY = 0.95, 0.85
+# Trials that would settle a question: a batch if one side is likely, and two if the question is open.
+_BATCH = 6
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a question: its share of the space, its trials, and the best of them."""
+
+    trials: int  # finished trials
+    failed: int  # trials without a usable model
+    share: float  # share of the configurations, as measured by the candidates of the posterior
+    best: Mapping[str, str] | None  # values of the best trial by parameter, as labels; ``None`` without one
+    value: float  # its best observed value; NaN without one
+    runs: int  # how often this configuration ran, repeats included
+    mean: float  # mean value of those runs; NaN without one
+    expected: float  # expected best value of this side, retrained; NaN if it cannot be stated
+
+
+@dataclass(frozen=True, repr=False)
+class Answer(Shown):
+    """The answer to a question about a part of a space.
+
+    ``probability`` is the model probability that the best value inside is within ``epsilon`` of the best
+    anywhere. With ``better``, the probability that the asked region holds the better best of the two.
+
+    Examples:
+        >>> answer = tree.ask("dropout <= 0.2")
+        >>> answer.verdict, answer.probability > 0.95
+        ('yes', True)
+    """
+
+    question: str  # the expression, in its canonical spelling
+    given: str | None  # the condition within which the question is asked; ``None`` without one
+    better: str | None  # the other region; ``None`` if the question is about everything outside
+    verdict: str  # ``"yes"``, ``"probably"``, ``"open"``, ``"probably not"``, ``"no"`` or ``"unknown"``
+    probability: float  # model probability of a yes; NaN if it cannot be stated
+    tie: float  # model probability that both bests differ by at most epsilon; NaN if it cannot be stated
+    cost: float  # expected best outside minus best inside; positive if the best inside is worse
+    cost_low: float  # ends of the 90 % interval of the cost
+    cost_high: float
+    epsilon: float  # loss that counts as none, in units of the metric
+    epsilon_source: str  # where epsilon comes from: see :class:`refine.proposal.proposal.Claim`
+    inside: Side  # the asked region
+    outside: Side  # the rest, or the region of ``better``
+    conditional: tuple[str, ...]  # conditional parameters in the question: without them a trial is outside
+    metric: str  # name of the metric
+    direction: str  # ``"maximize"`` or ``"minimize"``
+    goals: tuple[str, ...]  # metrics of all goals; one without a front
+    subject_to: tuple[str, ...]  # metric constraints that the values meet
+    round: str  # id of the round whose space and evidence answer
+    trials: int  # finished trials behind the answer
+    earlier: int  # of those, trials of earlier rounds
+    later: tuple[str, ...]  # ids of newer rounds that the answer does not use
+    draws: int  # functions drawn from the posterior
+    evidence: str  # digest of the evidence
+    needed: int  # trials that would settle the question; 0 if nothing is open
+    _tree: Any = field(default=None, compare=False)
+    _asked: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def settle(self, n: int = _BATCH, *, note: str = "", author: str | None = None) -> Round:
+        """Creates a child round of the trials that reduce the doubt most: both sides, near their bests.
+
+        The trials are the best configurations inside, and outside, of functions drawn from the posterior. No
+        configuration that ran is among them. A repeated call on the same evidence finds the same round.
+
+        Args:
+            n: Number of trials.
+            note: Reason, in your words; default the question.
+            author: Default the user name.
+
+        Raises:
+            AnalysisError: No configuration is left to run on either side.
+            DesignError: ``n`` is not a whole number >= 1.
+
+        Examples:
+            >>> child = tree.ask("lr <= 2").settle(n=4)
+            >>> len(child.run(progress=False).trials)
+            4
+        """
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise DesignError(f"n must be a whole number >= 1, got {n!r}; for example answer.settle(n=6)")
+        tree: Tree = self._tree
+        asked = tree.round(self.round)
+        given = _settling(tree, asked, self, n)
+        if not given:
+            raise AnalysisError(
+                f"question {self.question!r}: every configuration on both sides ran; nothing is left to settle it"
+            )
+        about = f"settles: {self.question}" + (f", given {self.given}" if self.given else "")
+        seed = seed_of(self.round, "settle", str(self._asked), self.evidence, str(n)) % 2**31
+        return asked.branch(
+            asked.space, given=given, n=len(given), seed=seed, note=note or about, author=author
+        )
+
+    def again(self) -> Answer:
+        """The answer to the same question, from the present evidence."""
+        return ask(self._tree, self._asked["question"], **self._asked["how"], **self._asked["bounds"])
+
+
+def ask(
+    self: TreeRecord,
+    question: str | None = None,
+    *,
+    given: str | None = None,
+    better: str | None = None,
+    epsilon: float | Mapping[str, float] | None = None,
+    **bounds: Any,
+) -> Answer:
+    """Answers a question about a part of the space: is its best value as good as the best anywhere?
+
+    The evidence is the newest round that can be analysed and whose space the question divides, with all
+    trials that its analysis uses: its own, and those of earlier rounds inside its space. The first answer on
+    new evidence takes as long as a proposal; later answers reuse its posterior.
+
+    Args:
+        question: An expression in the language of constraints: ``"num_layers <= 2"``, ``"model == 'svr'"``.
+            A configuration without a conditional parameter of the question counts as outside.
+        given: A condition: only configurations that meet it are compared.
+        better: Another region: which of the two regions holds the better best?
+        epsilon: Tolerance, in units of the metric; default :attr:`Round.epsilon` of the round, else the
+            smallest loss that the trials can detect. Of several goals a mapping by metric.
+        bounds: Bounds by parameter, which must hold as well: ``num_layers=(1, 2)``, ``model="svr"``,
+            ``units=[8, 16]``.
+
+    Raises:
+        AnalysisError: No round can be analysed.
+        SpaceError: An expression is not of the language, names an unknown parameter, or is true for every
+            configuration, or for none.
+
+    Examples:
+        >>> tree.ask("lr <= 0.5").verdict, tree.ask(lr=(1.0, 2.0)).verdict
+        ('no', 'yes')
+    """
+    here = self._at_once()
+    asked, analysis, conditions, later = _round_for(here, question, given, better, bounds)
+    chosen = asked.epsilon if epsilon is None else epsilon
+    tolerances = tolerances_of(analysis, chosen)
+    epsilons = [t.epsilon for t in tolerances]
+    evidence = _evidence_about(analysis, epsilons, conditions)
+    condition, within, rival = conditions
+    part, rest, among = _parts(evidence, conditions)
+    result = compared(evidence.surrogate, part.candidates, rest.candidates, epsilons)
+    probability = result.within if rival is None else result.better
+    verdict = _verdict(probability)
+    named = [c for c in conditions if c is not None]
+    how = {"given": given, "better": better, "epsilon": epsilon}
+    finished = int((among.trials & evidence.finished).sum())
+    inside = _side(evidence, part, among)
+    outside = _side(evidence, rest, among)
+    return Answer(
+        question=str(condition),
+        given=None if within is None else str(within),
+        better=None if rival is None else str(rival),
+        verdict=verdict,
+        probability=probability,
+        tie=result.tie,
+        cost=result.cost,
+        cost_low=result.low,
+        cost_high=result.high,
+        epsilon=tolerances[0].epsilon,
+        epsilon_source=tolerances[0].epsilon_source,
+        inside=inside,
+        outside=outside,
+        conditional=tuple(dict.fromkeys(name for c in named for name in evidence.conditional(c))),
+        metric=analysis.metric,
+        direction=analysis.direction,
+        goals=tuple(t.metric for t in tolerances),
+        subject_to=analysis.subject_to,
+        round=asked.id,
+        trials=finished,
+        earlier=analysis.n_pooled + analysis.n_earlier,
+        later=later,
+        draws=evidence.surrogate.draws,
+        evidence=analysis.digest,
+        needed=_needed(verdict, inside, outside),
+        _tree=self,
+        _asked={"question": question, "how": how, "bounds": bounds},
+    )
+
+
+_Conditions = tuple[Constraint, Constraint | None, Constraint | None]
+
+
+def _round_for(
+    tree: TreeRecord, question: str | None, given: str | None, better: str | None, bounds: Mapping[str, Any]
+) -> tuple[Round, Analysis, _Conditions, tuple[str, ...]]:
+    """The newest round that can be analysed and whose space a question divides, with its analysis.
+
+    Raises:
+        AnalysisError: No round can be analysed.
+        SpaceError: The question is wrong, or divides no space.
+    """
+    rounds = comparable(tree.rounds)[::-1]
+    if not rounds:
+        raise AnalysisError(
+            f"tree {tree.name!r} has no round yet, so that nothing can be asked; add one and run it",
+            Action("tree.add_round", ...),
+        )
+    first: RefineError | None = None
+    later: list[str] = []
+    for each in rounds:
+        try:
+            conditions = _conditions(each, question, given, better, bounds)
+            analysis = _analysed(each)
+        except RefineError as error:
+            # An error in the question itself matters more than a round with too few trials.
+            first = error if first is None or isinstance(first, AnalysisError) else first
+            later += [each.id] if len(each.trials) else []
+            continue
+        return each, analysis, conditions, tuple(later)
+    assert first is not None
+    raise first
+
+
+def _conditions(
+    of: Round, question: str | None, given: str | None, better: str | None, bounds: Mapping[str, Any]
+) -> _Conditions:
+    """The conditions of a question, checked against the space of a round."""
+    condition = condition_in(of.space, question, bounds)
+    within = None if given is None else condition_in(of.space, given, what="given")
+    rival = None if better is None else condition_in(of.space, better, what="better")
+    check_divides(of.space, condition, within)
+    if rival is not None:
+        check_divides(of.space, rival, within, "better")
+    return condition, within, rival
+
+
+def _parts(evidence: Evidence, conditions: _Conditions) -> tuple[Masks, Masks, Masks]:
+    """The asked part, the part to compare with, and all that is considered."""
+    question, given, better = conditions
+    among = evidence.masks(given)
+    part = evidence.masks(question).inside(among)
+    rest = part.outside(among) if better is None else evidence.masks(better).inside(among)
+    return part, rest, among
+
+
+def _verdict(probability: float) -> str:
+    if math.isnan(probability):
+        return UNKNOWN
+    if probability >= _LIKELY:
+        return YES if probability >= _SURE else PROBABLY
+    if probability <= 1 - _LIKELY:
+        return NO if probability <= 1 - _SURE else PROBABLY_NOT
+    return OPEN
+
+
+def thin(side: Side, trials: int) -> bool:
+    """Whether a side was hardly tried: few trials, or a small share of all trials."""
+    return side.trials < FEW or side.trials < THIN * trials
+
+
+def _needed(verdict: str, inside: Side, outside: Side) -> int:
+    """Number of trials that would settle a question."""
+    if verdict in (YES, NO, UNKNOWN):
+        return 0
+    scarce = min(inside.trials, outside.trials) < FEW
+    return 2 * _BATCH if scarce or verdict == OPEN else _BATCH
+
+
+def _side(evidence: Evidence, part: Masks, among: Masks) -> Side:
+    """The trials of a part of the space, and the best of them."""
+    analysis, surrogate = evidence.analysis, evidence.surrogate
+    finished = part.trials & evidence.finished
+    rows = np.flatnonzero(part.trials & evidence.usable)
+    expected = math.nan
+    if int(part.candidates.sum()) >= surrogate.fewest:
+        expected = analysis.sign * expected_best(surrogate, part.candidates)
+    share = part.candidates.sum() / max(1, among.candidates.sum())
+    side = Side(
+        trials=int(finished.sum()),
+        failed=int((part.trials & ~evidence.finished).sum()),
+        share=float(share),
+        best=None,
+        value=math.nan,
+        runs=0,
+        mean=math.nan,
+        expected=expected,
+    )
+    if not len(rows):
+        return side
+    best = int(rows[np.argmax(analysis.y[rows])])
+    values = analysis.y[(analysis.configurations == analysis.configurations[best]) & evidence.usable]
+    if analysis.replicates is not None:
+        at, repeats = analysis.replicates
+        values = np.concatenate([values, repeats[(np.abs(at - analysis.X[best]) < 1e-9).all(axis=1)]])
+    read = analysis.read_positions[best]
+    unread = {e.name for e, x in zip(analysis.parameters, read, strict=True) if np.isnan(x)}
+    row = evidence.trials.iloc[best]
+    varied = [e.name for e in analysis.parameters if e.name not in unread]
+    return replace(
+        side,
+        best={name: label(row[name]) for name in varied},
+        value=analysis.sign * float(analysis.y[best]),
+        runs=len(values),
+        mean=analysis.sign * float(values.mean()),
+    )
+
+
+# Trials that settle a question.
+
+
+def _settling(tree: Tree, asked: Round, answer: Answer, n: int) -> list[dict[str, Any]]:
+    """Configurations, at most ``n``, of both sides of a question that ran in no round."""
+    how = answer._asked["how"]
+    conditions = _conditions(
+        asked, answer._asked["question"], how["given"], how["better"], answer._asked["bounds"]
+    )
+    analysis = _analysed(asked)
+    tolerance = asked.epsilon if how["epsilon"] is None else how["epsilon"]
+    epsilons = [t.epsilon for t in tolerances_of(analysis, tolerance)]
+    evidence = _evidence_about(analysis, epsilons, conditions)
+    part, rest, _ = _parts(evidence, conditions)
+    if not (part.candidates.any() and rest.candidates.any()):
+        return []
+    ran = _ran(tree)
+    # Some cells may have run in rounds outside the evidence, so more are chosen than are needed.
+    most = n + len(ran)
+    taken = ran_candidates(evidence)
+    cells = contenders(evidence, part.candidates, rest.candidates, most, epsilons[0], taken)
+    space = asked.space
+    chosen = [space.frozen(space.at(row)) for row in level_rows(evidence.surrogate, cells)]
+    fresh = {configuration_key(c): c for c in chosen}
+    return [c for key, c in fresh.items() if key not in ran][:n]
+
+
+def _ran(tree: TreeRecord) -> set[str]:
+    """Keys of the configurations that any round of a tree ran."""
+    return {key for each in tree.rounds for key in each._records().columns["key"]}
+
+
+# The posterior of a round, kept for the next question.
+
+_MOST_KEPT = 4
+_kept_analyses: OrderedDict[str, Analysis] = OrderedDict()
+_kept_surrogates: OrderedDict[tuple[Any, ...], Evidence] = OrderedDict()
+_lock = Lock()
+
+
+def _analysed(of: Round) -> Analysis:
+    """The analysis of a round; of unchanged trials the one made before."""
+    key = _fingerprint(of)
+    with _lock:
+        known = _kept_analyses.get(key)
+    if known is not None:
+        return known
+    analysis = analyze(of)
+    if not known_enough(analysis):
+        raise AnalysisError(
+            f"round {of.id}: an answer needs 5 different configurations, got fewer; run more trials",
+            Action("round.run"),
+        )
+    _keep(_kept_analyses, key, analysis)
+    return analysis
+
+
+def _fingerprint(of: Round) -> str:
+    """Hash of a round and of the stored trials on its path, repeats and marks included."""
+    here = of._at_once()
+    reader, curves = here.context.reader, here._metric.curves
+    hashed = hashlib.sha256(repr((here.id, here.metric, here.direction, here._judged_by)).encode())
+    hashed.update(str(id(here._metric.function)).encode())
+    for stored in here.context.path(here.node):
+        records = reader.records([stored.pk], curves=curves, replicates=True)
+        columns = {name: list(values) for name, values in records.columns.items()}
+        hashed.update(repr((stored.node.id, columns, list(records.metrics))).encode())
+    return hashed.hexdigest()
+
+
+def _evidence_about(analysis: Analysis, epsilons: Sequence[float], conditions: _Conditions) -> Evidence:
+    """The posterior over candidates of both sides of a question, with more of them for a small region."""
+    evidence = _evidence_of(analysis, epsilons)
+    part, rest, _ = _parts(evidence, conditions)
+    question, given, better = conditions
+    fewest = evidence.surrogate.fewest
+    small = [part.candidates.sum() < fewest, better is not None and rest.candidates.sum() < fewest]
+    if not any(small):
+        return evidence
+    regions = [region for region, few in zip((question, better), small, strict=True) if few and region]
+    rows = np.concatenate([rows_inside(analysis.space, region, given) for region in regions])
+    return _evidence_of(analysis, epsilons, rows) if len(rows) else evidence
+
+
+def _evidence_of(analysis: Analysis, epsilons: Sequence[float], more: Indices | None = None) -> Evidence:
+    """The posterior of an analysis; of the same evidence the one made before."""
+    key: tuple[Any, ...] = (analysis.digest, analysis.space.digest, analysis.metric, analysis.direction)
+    if more is not None:
+        key = (*key, more.tobytes())
+    if analysis.others:  # the fronts depend on the tolerances
+        key = (*key, *epsilons)
+    with _lock:
+        known = _kept_surrogates.get(key)
+    if known is not None:
+        return known
+    surrogates = [surrogate_of(goal, more) for goal in (analysis, *analysis.others)]
+    fitted = [surrogate for surrogate in surrogates if surrogate is not None]
+    if len(fitted) < len(surrogates):
+        raise AnalysisError(
+            "an answer needs 5 different configurations with a value in every goal, got fewer; run more trials",
+            Action("round.run"),
+        )
+    surrogate: Surrogate = fitted[0]
+    if analysis.others:
+        surrogate = surrogate.joined(fitted[1:], epsilons)
+    evidence = Evidence(analysis, surrogate)
+    _keep(_kept_surrogates, key, evidence)
+    return evidence
+
+
+def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    with _lock:
+        kept[key] = value
+        while len(kept) > _MOST_KEPT:
+            kept.popitem(last=False)

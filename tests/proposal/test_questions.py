@@ -1,0 +1,155 @@
+"""Questions about a part of a space: the language, the masks, and answers on surfaces with a known truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import refine
+from refine.design.space_filling import Sobol, draw
+from refine.errors import SpaceError
+from refine.proposal.posterior import surrogate_of
+from refine.proposal.question import (
+    Evidence,
+    check_divides,
+    compared,
+    condition_in,
+    contenders,
+    level_rows,
+    ran_candidates,
+)
+
+SPACE = refine.Space(
+    {
+        "lr": refine.Float(1e-4, 10.0, levels=11, log=True),
+        "layers": (1, 5),
+        "model": ["net", "tree"],
+        "depth": refine.Integer(1, 6, when="model == 'tree'"),
+    }
+)
+
+
+def _value(frame: pd.DataFrame) -> np.ndarray:
+    lr = np.log10(frame["lr"].to_numpy(float))
+    depth = pd.to_numeric(frame["depth"]).fillna(1.0).to_numpy(float)
+    tree = (frame["model"] == "tree").to_numpy()
+    return -0.2 * (lr + 1) ** 2 - 0.05 * (frame["layers"] - 4).abs().to_numpy() - tree * 0.1 * abs(depth - 3)
+
+
+@pytest.fixture(scope="module")
+def evidence() -> Evidence:
+    rows = draw(Sobol(), SPACE, 80, 3)
+    frame = pd.DataFrame(SPACE.columns(rows))
+    has = SPACE.active(rows)["depth"]
+    frame["depth"] = frame["depth"].astype(object).where(has, None)
+    frame["value"] = _value(frame) + np.random.default_rng(1).normal(0, 0.01, len(frame))
+    analysis = refine.analyze(SPACE, frame)
+    surrogate = surrogate_of(analysis)
+    assert surrogate is not None
+    return Evidence(analysis, surrogate)
+
+
+def _probability(evidence: Evidence, question: str, given: str | None = None) -> float:
+    among = evidence.masks(None if given is None else condition_in(SPACE, given))
+    part = evidence.masks(condition_in(SPACE, question)).inside(among)
+    return compared(evidence.surrogate, part.candidates, part.outside(among).candidates, [0.03]).within
+
+
+@pytest.mark.parametrize(
+    "question", ["lr <= 1", "layers >= 3", "model == 'net'", "lr > 0.001 and layers in [4, 5]"]
+)
+def test_a_region_with_the_best_value_is_likely(evidence, question):
+    assert _probability(evidence, question) > 0.8
+
+
+@pytest.mark.parametrize("question", ["lr <= 0.001", "lr >= 3", "layers <= 1", "depth == 1", "depth >= 6"])
+def test_a_region_without_the_best_value_is_unlikely(evidence, question):
+    assert _probability(evidence, question) < 0.2
+
+
+def test_a_condition_moves_the_best_value_that_an_answer_is_compared_with(evidence):
+    assert _probability(evidence, "layers >= 3", "lr <= 0.01") > 0.6
+    assert _probability(evidence, "depth in [2, 3, 4]", "model == 'tree'") > 0.9
+
+
+def test_a_configuration_without_the_parameter_is_outside_even_under_not(evidence):
+    shallow = evidence.masks(condition_in(SPACE, "depth <= 3"))
+    deep = evidence.masks(condition_in(SPACE, "not depth <= 3"))
+    net = evidence.masks(condition_in(SPACE, "model == 'net'"))
+    for a, b in ((shallow, net), (deep, net), (shallow, deep)):
+        assert not (a.candidates & b.candidates).any()
+        assert not (a.trials & b.trials).any()
+    assert (shallow.trials | deep.trials | net.trials).all()
+    assert evidence.conditional(condition_in(SPACE, "depth <= 3 and lr < 1")) == ("depth",)
+
+
+def test_trials_between_levels_lie_where_they_ran():
+    space = refine.Space({"x": (0.0, 10.0, 11), "y": refine.Float(0.01, 1.0, levels=3, log=True)})
+    frame = pd.DataFrame({"x": np.arange(0, 10, 0.5), "y": [0.01, 0.03, 0.1, 0.3, 1.0] * 4})
+    frame["value"] = -((frame["x"] - 3) ** 2)
+    analysis = refine.analyze(space, frame)
+    surrogate = surrogate_of(analysis)
+    trials = Evidence(analysis, surrogate).trials
+    assert np.allclose(sorted(trials["x"]), sorted(frame["x"]))
+    assert np.allclose(sorted(trials["y"]), sorted(frame["y"]))
+
+
+def test_bounds_by_name_are_expressions():
+    assert str(condition_in(SPACE, None, {"layers": (1, 2)})) == "1 <= layers <= 2"
+    assert str(condition_in(SPACE, None, {"model": "tree"})) == "model == 'tree'"
+    assert str(condition_in(SPACE, None, {"layers": 2})) == "layers == 2"
+    both = condition_in(SPACE, "lr <= 1", {"layers": [2, 3]})
+    assert both.names == {"lr", "layers"}
+
+
+@pytest.mark.parametrize(
+    ("question", "bounds", "told"),
+    [
+        ("layer <= 2", {}, "did you mean 'layers'?"),
+        ("model == net", {}, "choices go in quotes"),
+        ("__import__('os').system('ls')", {}, "not allowed"),
+        ("lr.real <= 1", {}, "not allowed"),
+        ("[x for x in lr]", {}, "not allowed"),
+        ("lr <", {}, "must be one expression"),
+        ("True", {}, "must name at least one parameter"),
+        ("9**9**9**9 < lr", {}, ""),
+        (None, {}, "got neither"),
+        (None, {"layer": 2}, "did you mean 'layers'?"),
+        (None, {"model": "Tree"}, "did you mean 'tree'?"),
+        (None, {"lr": "fast"}, "takes numbers"),
+    ],
+)
+def test_a_wrong_question_is_refused_with_the_fix(question, bounds, told):
+    with pytest.raises(SpaceError, match="question") as refused:
+        check_divides(SPACE, condition_in(SPACE, question, bounds), None)
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("question", "given", "told"),
+    [
+        ("layers <= 5", None, "true for every configuration"),
+        ("model == 'forest'", None, "true for no configuration"),
+        ("layers <= 3", "layers <= 2", "true for every configuration with layers <= 2"),
+        ("depth <= 3", "model == 'net'", "true for no configuration with model == 'net'"),
+        ("layers <= 3", "lr > 100", "given 'lr > 100' is true for no configuration"),
+    ],
+)
+def test_a_question_with_one_answer_everywhere_is_refused(question, given, told):
+    within = None if given is None else condition_in(SPACE, given)
+    with pytest.raises(SpaceError) as refused:
+        check_divides(SPACE, condition_in(SPACE, question), within)
+    assert told in str(refused.value)
+
+
+def test_cells_that_settle_lie_on_both_sides_and_did_not_run(evidence):
+    part = evidence.masks(condition_in(SPACE, "layers <= 3"))
+    ran = ran_candidates(evidence)
+    assert ran.sum() == len({tuple(row) for row in evidence.analysis.read_positions.round(6).astype(str)})
+    cells = contenders(evidence, part.candidates, ~part.candidates, 6, 0.03, ran)
+    assert len(set(cells)) == 6
+    assert not ran[cells].any()
+    assert part.candidates[cells].tolist() == [True, False] * 3
+    frame = pd.DataFrame(SPACE.columns(level_rows(evidence.surrogate, cells)))
+    assert (np.abs(np.log10(frame["lr"]) + 1) <= 1.5).all()  # near the bests

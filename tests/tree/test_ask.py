@@ -1,0 +1,187 @@
+"""Questions to a tree: answers, the evidence behind them, and rounds that settle them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import refine
+from refine.errors import AnalysisError, DesignError, SpaceError
+
+SPACE = {"lr": refine.Float(1e-4, 10.0, levels=11, log=True), "layers": (1, 5), "opt": ["adam", "rms", "sgd"]}
+
+
+def bowl(p):
+    return 1 - 0.1 * (np.log10(p["lr"]) + 1) ** 2 - 0.04 * (p["layers"] - 2) ** 2 - 0.2 * (p["opt"] == "sgd")
+
+
+def pipeline(p):
+    if p["model"] == "svr":
+        return 0.9 - 0.05 * abs(np.log10(p["C"]))
+    return 0.95 - 0.03 * abs(p["depth"] - 4)
+
+
+@pytest.fixture
+def asked(tree):
+    tree.add_round(SPACE, bowl, n=60, seed=1).run(progress=False)
+    return tree
+
+
+def test_a_bowl_is_answered_yes_and_no(asked):
+    yes = asked.ask("lr <= 1")
+    assert (yes.verdict, yes.needed) == ("yes", 0)
+    assert yes.inside.trials + yes.outside.trials == yes.trials == 60
+    assert yes.cost_low <= yes.cost <= yes.cost_high < 0
+    no = asked.ask(lr=(1e-4, 1e-3))
+    assert no.verdict == "no"
+    assert no.cost_low > 0
+    assert no.cost_low < 0.4 < no.cost_high + 0.1  # two decades from the best: 0.1 * 2 ** 2
+    assert no.outside.value == asked.best()["value"]
+    assert no.outside.best["opt"] == asked.best()["opt"]
+
+
+def test_of_two_regions_the_better_one_is_named(asked):
+    answer = asked.ask("opt == 'sgd'", better="opt == 'adam'")
+    assert answer.verdict == "no"
+    assert 0 < answer.cost_low < 0.2 < answer.cost_high + 0.1
+    page = str(answer)
+    assert "opt == 'adam' holds the better best: at most about 1 in 20 that opt == 'sgd' does." in page
+    assert "Other" in page
+
+
+def test_a_page_leads_with_the_answer_and_rounds_the_chance(asked):
+    answer = asked.ask("layers <= 1", given="opt == 'adam'")
+    lines = str(answer).splitlines()
+    assert lines[0] == "Question: layers <= 1, given opt == 'adam'"
+    assert "1 in" in lines[1]
+    assert "%" not in lines[1]
+    assert answer.to_dict()["probability"] == answer.probability
+    assert "with opt == 'adam'" in str(answer)
+    assert "model probability" in str(answer.why())
+
+
+def test_a_question_on_a_conditional_parameter_says_who_is_outside(tree):
+    space = {
+        "model": ["svr", "gbt"],
+        "C": refine.Float(0.01, 100, levels=9, log=True, when="model == 'svr'"),
+        "depth": refine.Integer(1, 8, when="model == 'gbt'"),
+        "junk": (1, 6),
+    }
+    tree.add_round(space, pipeline, n=60, seed=1).run(progress=False)
+    inside = tree.ask("C <= 0.1")
+    assert inside.conditional == ("C",)
+    assert inside.verdict == "no"
+    assert "the others count as outside" in str(inside)
+    assert tree.ask("C >= 0.1", given="model == 'svr'").verdict == "yes"
+    assert set(inside.inside.best) == {"model", "C", "junk"}
+
+
+def test_the_tolerance_is_that_of_the_round_unless_given(asked):
+    asked["root"].set_epsilon(0.5)
+    assert (asked.ask("layers <= 1").epsilon, asked.ask("layers <= 1").verdict) == (0.5, "yes")
+    strict = asked.ask("layers <= 1", epsilon=0.0)
+    assert strict.epsilon == 0
+    assert strict.probability < asked.ask("layers <= 1").probability
+
+
+def test_thin_evidence_is_named(tree):
+    tree.add_round(SPACE, bowl, n=20, seed=1).run(progress=False)
+    answer = tree.ask("lr <= 0.0001")
+    assert answer.inside.trials < 6
+    assert f"{answer.inside.trials} of 20 trials: thin" in str(answer)
+
+
+def test_constraints_count_feasible_values_alone(tree):
+    def measured(p):
+        return {"acc": 0.1 * p["x"] + 0.01 * p["y"], "latency": p["x"]}
+
+    goal = {"metric": "acc", "direction": "maximize", "subject_to": ["latency <= 5"]}
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, measured, n=40, **goal).run(progress=False)
+    answer = tree.ask("x >= 6")
+    assert (answer.verdict, answer.inside.best) == ("no", None)
+    assert math.isnan(answer.cost)
+    assert "no feasible trial" in str(answer)
+    assert "with latency <= 5" in str(answer)
+
+
+def test_several_goals_ask_for_the_front(tree):
+    def measured(p):
+        return {"acc": 1 - 0.05 * (p["x"] - 3) ** 2, "size": p["x"] + p["y"]}
+
+    goals = [refine.Goal("acc", "maximize"), refine.Goal("size", "minimize")]
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, measured, n=40, metric=goals).run(progress=False)
+    assert tree.ask("x <= 3").verdict == "yes"
+    assert tree.ask("x >= 5").verdict == "no"
+    assert "front" in str(tree.ask("x <= 3"))
+
+
+def test_a_minimized_metric_is_worse_above(tree):
+    tree.add_round(SPACE, lambda p: -bowl(p), n=60, seed=1, direction="minimize", objective_name="loss").run(
+        progress=False
+    )
+    answer = tree.ask("lr <= 0.001")
+    assert (answer.verdict, answer.direction) == ("no", "minimize")
+    assert answer.cost > 0
+    assert answer.inside.value > answer.outside.value
+
+
+def test_a_narrowed_round_does_not_answer_a_question_on_a_wider_space(asked):
+    child = asked["root"].branch({**SPACE, "layers": (1, 2)}, n=20).run(progress=False)
+    assert asked.ask("layers <= 1").round == child.id
+    answer = asked.ask("layers <= 2")
+    assert answer.round == asked["root"].id
+    assert answer.later == (child.id,)
+
+
+def test_too_few_trials_are_an_error(tree):
+    with pytest.raises(AnalysisError, match="has no round yet"):
+        tree.ask("lr <= 1")
+    tree.add_round(SPACE, bowl, n=4, seed=1).run(progress=False)
+    with pytest.raises(AnalysisError):
+        tree.ask("lr <= 1")
+
+
+def test_a_wrong_question_is_told_before_a_round_with_too_few_trials(tree):
+    tree.add_round(SPACE, bowl, n=4, seed=1).run(progress=False)
+    with pytest.raises(SpaceError, match="did you mean 'layers'"):
+        tree.ask("layer <= 1")
+    with pytest.raises(SpaceError, match="not allowed"):
+        tree.ask("open('secret').read()")
+
+
+def test_settling_runs_new_configurations_of_both_sides_and_answers_again(asked):
+    before = asked.ask("layers <= 1")
+    child = before.settle(n=6)
+    assert child.parent.id == asked["root"].id
+    assert before.settle(n=6).id == child.id
+    assert child.node.note == "settles: layers <= 1"
+    child.run(progress=False)
+    trials = child.trials
+    assert trials["origin"].tolist() == ["given"] * 6
+    assert 0 < (trials["layers"] <= 1).sum() < 6
+    names = list(SPACE)
+    both = pd.concat([asked["root"].trials[names], trials[names]])
+    assert not both.duplicated().any()
+    after = before.again()
+    assert (after.question, after.round, after.trials) == (before.question, child.id, 66)
+    assert after.inside.trials > before.inside.trials
+    with pytest.raises(DesignError, match="whole number"):
+        before.settle(n=0)
+
+
+def test_a_settled_question_has_an_answer_near_the_truth(asked):
+    answer = asked.ask("layers <= 1", epsilon=0.02)
+    answer.settle(n=12).run(progress=False)
+    assert answer.again().verdict in ("no", "probably not")  # the best with one layer loses 0.04
+
+
+def test_a_small_region_is_answered_by_more_candidates(tree):
+    space = {f"p{i}": (0.0, 1.0, 11) for i in range(8)}
+    tree.add_round(space, lambda p: -sum((v - 0.5) ** 2 for v in p.values()), n=60).run(progress=False)
+    assert tree.ask("p0 <= 0.1 and p1 <= 0.1 and p2 <= 0.1").verdict == "no"
+    tiny = tree.ask(" and ".join(f"p{i} == 0" for i in range(6)))
+    assert (tiny.verdict, tiny.needed) == ("unknown", 0)
+    assert "too small a part of the space" in str(tiny)
