@@ -15,6 +15,7 @@ from refine.space.categorical import Categorical
 from refine.space.encoding import decode, value_key
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
+from refine.trials.declared import NOTHING, Declared
 from refine.trials.explosion import exploded, explosion_limit
 from refine.trials.frame import Records, degenerate_rows, infeasible_rows, may_be_best, table
 from refine.trials.goal import Goal
@@ -33,6 +34,7 @@ class RanRound(NamedTuple):
     baseline: str | None = None
     # hash of a configuration -> planned seeds, if more than one
     seeds: Mapping[str, int] = MappingProxyType({})
+    declared: Declared = NOTHING  # declared facts about its values
 
 
 class Run(NamedTuple):
@@ -97,7 +99,8 @@ def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
     seen = np.concatenate([np.where(read, X, 0.0), read], axis=1)
     group = np.unique(seen, axis=0, return_inverse=True)[1].reshape(-1)
     goal = rounds[0].goal
-    limits = metric_limits(str(goal.metric), goal.sign * y[good]).facing(goal.sign)
+    declared = rounds[-1].declared
+    limits = metric_limits(str(goal.metric), goal.sign * y[good], declared.limits).facing(goal.sign)
     return Evaluated(runs, X, read, names, cardinalities, y, good, infeasible, group, limit, limits)
 
 

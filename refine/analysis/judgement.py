@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from refine import stats
-from refine.analysis.winner import Candidate, Judged, Race, best_within
+from refine.analysis.winner import Candidate, Judged, Race
 from refine.utils.arrays import Floats
 from refine.utils.display import Shown
 
@@ -61,7 +61,7 @@ def race_of(
     runs, tolerance = sum(spent) - planned, judged.tolerance(epsilon)
     share = math.nan
     if judged.draws is not None:
-        share = best_within(judged.draws[:, racers], racers.index(leader), tolerance)
+        share = judged.within(racers, leader, tolerance)
     if noiseless(judged, racers, max(judged.noise.step, epsilon or 0.0)):
         verdict = "noise"
     elif (sure := share >= SURE or len(racers) == 1) and spent[leader] >= SEEN:
@@ -101,7 +101,7 @@ def _following(judged: Judged, racers: Sequence[int], spent: Sequence[int], runs
             i = min(range(len(racers)), key=lambda k: spent[racers[k]] + given[k])
             given[i] += 1
         return tuple(given)
-    draws = judged.draws[:, racers] / judged.field.unit
+    draws = judged.field.scaled(judged.draws[:, racers]) / judged.field.unit
     shared = stats.KnowledgeGradient()(draws.mean(axis=0), draws.var(axis=0), judged.variance, runs)
     return tuple(map(int, shared.runs))
 

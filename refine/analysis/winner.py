@@ -12,7 +12,7 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.evaluated import Evaluated, RanRound, Run, evaluated, values_of
-from refine.analysis.noise import equal_repeats
+from refine.analysis.noise import decades_of, equal_repeats, from_decades
 from refine.errors import AnalysisError
 from refine.space.encoding import decode, label, thaw
 from refine.trials.explosion import exploded
@@ -143,6 +143,8 @@ class Winner(Shown):
     # expected first
     cheaper: tuple[Candidate, ...] = ()
     goals: tuple[str, ...] = ()  # metrics of further goals, which play no role in the choice
+    # ``epsilon`` as a factor of the best loss, if losses are compared on a log scale; else NaN
+    factor: float = math.nan
     _home: Any = None  # the tree or round of the winner
 
     @property
@@ -263,13 +265,29 @@ class Field:
     # value, larger is better, below which runs exploded and count as failed; -inf if none did
     explosion_limit: float = -math.inf
     posterior: PlannedPosterior | None = None  # source of ``draws``; ``None`` without one
+    on_log: bool = False  # whether losses are compared on a log scale: see :func:`on_log_scale`
 
     def given_noise(self, noise: stats.NoiseEstimate) -> Field:
         """The same candidates with draws for another noise, as :func:`field_of` returns for that noise."""
         if self.posterior is None:
             return replace(self, noise=noise)
-        sd = _sd_of_run(noise, self.posterior.draws, self.unit)
-        return replace(self, noise=noise, draws=np.clip(self.posterior.with_noise(sd), *self.limits))
+        sd = self.unit * self.scaled_sd(noise, self.posterior.draws / self.unit)
+        draws = self.unscaled(self.posterior.with_noise(sd))
+        return replace(self, noise=noise, draws=draws if self.on_log else np.clip(draws, *self.limits))
+
+    def scaled(self, values: Floats) -> Floats:
+        """Values, larger is better, on the scale on which they are compared."""
+        return on_log_scale(values) if self.on_log else values
+
+    def unscaled(self, values: Floats) -> Floats:
+        """The inverse of :meth:`scaled`."""
+        return off_log_scale(values) if self.on_log else values
+
+    def scaled_sd(self, noise: stats.NoiseEstimate, draws: Floats) -> float:
+        """The noise on the scale of the draws, by the factor near the best value; theirs if it is unknown."""
+        if not math.isfinite(noise.sd):
+            return float(np.std(draws))
+        return math.log10(1 + noise.sd / abs(self.best_value)) if self.on_log else noise.sd / self.unit
 
     def plausible(self, top: int) -> list[int]:
         """Numbers of the ``top`` candidates by the posterior of the planned runs alone, best first.
@@ -277,7 +295,7 @@ class Field:
         Replicates play no role, so a resumed race continues with the same candidates.
         """
         judged = np.array([self.goal.sign * c.observed for c in self.candidates])
-        judged = judged if self.draws is None else self.draws.mean(axis=0)
+        judged = judged if self.draws is None else self.scaled(self.draws).mean(axis=0)
         return [int(i) for i in np.argsort(-judged[: self.eligible], kind="stable")[:top]]
 
     def judged(self, rounds: Sequence[RanRound], noise: stats.NoiseEstimate | None = None) -> Judged:
@@ -299,25 +317,30 @@ class Field:
                 paired=noise.paired, paired_source=noise.paired_source
             )
         elif not math.isfinite(noise.sd):
-            within = _within([np.array(runs) / unit for runs in fresh])
+            within = _within([self.scaled(sign * np.array(runs)) / unit for runs in fresh])
             if within[1]:
+                found_sd = unit * within[0]
+                if self.on_log:
+                    found_sd = abs(self.best_value) * (10.0**found_sd - 1)
                 noise = noise._replace(
-                    sd=unit * within[0], source="replicates", n=within[1], freedom=float(within[1])
+                    sd=found_sd, source="replicates", n=within[1], freedom=float(within[1])
                 )
         if noise.deterministic:
             # A repeat gives the observed value: nothing is estimated, and the best observed configuration
             # wins.
             draws = None
         if draws is not None:
-            draws = draws / unit
-            sd = noise.sd / unit if math.isfinite(noise.sd) else float(np.std(draws))
+            draws = self.scaled(draws) / unit
+            sd = self.scaled_sd(noise, draws)
             # The mean of a scaled inverse chi-square posterior exceeds the square of the estimate if little
             # is known: Gelman et al. (2013), 'Bayesian Data Analysis', section 2.6.
             freedom = max(noise.freedom, _PLANNED_FREEDOM)
             variance = sd**2 * (freedom / (freedom - 2) if math.isfinite(freedom) else 1.0)
         if draws is not None and any(fresh):
             counts = np.array([len(runs) for runs in fresh])
-            means = np.array([sign * float(np.mean(runs)) / unit if runs else 0.0 for runs in fresh])
+            means = np.array(
+                [float(self.scaled(sign * np.array(runs)).mean()) / unit if runs else 0.0 for runs in fresh]
+            )
             # Two kinds of runs inform on their own configuration alone: those of the baseline, which may lie
             # where forest and processes disagree most, and those that no draw expects.
             alone = counts * (means - draws.mean(axis=0)) ** 2 > _UNEXPECTED**2 * (
@@ -327,9 +350,10 @@ class Field:
             draws = _conditioned(draws, means, np.where(alone, 0, counts), variance)
             for i in np.flatnonzero(alone)[:, None]:
                 draws[:, i] = _conditioned(draws[:, i], means[i], counts[i], variance)
-            draws = np.clip(draws, self.limits[0] / unit, self.limits[1] / unit)
+            if not self.on_log:
+                draws = np.clip(draws, self.limits[0] / unit, self.limits[1] / unit)
         if draws is not None:
-            draws = draws * unit
+            draws = self.unscaled(draws * unit)
         return Judged(self, tuple(map(tuple, fresh)), draws, noise, variance)
 
     def _fresh(self, rounds: Sequence[RanRound]) -> tuple[list[list[float]], stats.ReplicateAgreement]:
@@ -366,12 +390,14 @@ class Judged:
 
     @property
     def expected(self) -> Floats:
-        """(candidates,) expected values, larger is better."""
+        """(candidates,) expected values, larger is better; geometric means if losses are compared on log10."""
+        field = self.field
         if self.draws is not None:
-            return np.asarray(self.draws.mean(axis=0))
-        sign = self.field.goal.sign
-        runs = zip(self.field.candidates, self.fresh, strict=True)
-        return np.array([sign * float(np.mean(fresh or (c.observed,))) for c, fresh in runs])
+            return field.unscaled(np.asarray(field.scaled(self.draws).mean(axis=0)))
+        sign = field.goal.sign
+        runs = zip(field.candidates, self.fresh, strict=True)
+        means = [float(field.scaled(sign * np.array(fresh or (c.observed,))).mean()) for c, fresh in runs]
+        return field.unscaled(np.array(means))
 
     @property
     def ranked(self) -> list[int]:
@@ -383,13 +409,20 @@ class Judged:
         loss = self.noise.tolerance(epsilon)[0]
         return loss if math.isfinite(loss) else 0.0
 
+    def within(self, rivals: Sequence[int], i: int, epsilon: float) -> float:
+        """Model probability that candidate ``i`` loses at most epsilon against the best of its rivals."""
+        assert self.draws is not None
+        field = self.field
+        slack = math.log10(1 + epsilon / abs(field.best_value)) if field.on_log else epsilon
+        return best_within(field.scaled(self.draws[:, list(rivals)]), list(rivals).index(i), slack)
+
     def winner(self, of: str, epsilon: float | None, race: Race | None = None) -> Winner:
         """The winner of a tree or round named ``of``; ``race`` is the state of a race, if one took place."""
         field, expected, order = self.field, self.expected, self.ranked
         tolerated = self.tolerance(epsilon)
         within = math.nan
         if self.draws is not None:
-            within = best_within(self.draws[:, : field.eligible], order[0], tolerated)
+            within = self.within(range(field.eligible), order[0], tolerated)
         return Winner(
             of=of,
             metric=str(field.goal.metric),
@@ -402,6 +435,7 @@ class Judged:
             within=within,
             epsilon=tolerated,
             epsilon_source=self.noise.tolerance(epsilon)[1],
+            factor=1 + tolerated / abs(field.best_value) if field.on_log else math.nan,
             race=race,
             gain=self._gain(order[0], expected),
             tolerance=tolerated,
@@ -442,7 +476,7 @@ class Judged:
         low, high = min(low, found.observed), max(high, found.observed)
         share = math.nan
         if i < self.field.eligible:
-            share = best_within(self.draws[:, : self.field.eligible], i, 0.0)
+            share = self.within(range(self.field.eligible), i, 0.0)
         return found._replace(low=float(low), high=float(high), probability=share)
 
 
@@ -451,6 +485,16 @@ def best_within(draws: Floats, i: int, epsilon: float) -> float:
     top = draws.max(axis=1)
     slack = epsilon + 1e-9 * float(np.ptp(draws))
     return stats.share_of_draws(np.count_nonzero(draws[:, i] >= top - slack), len(draws))
+
+
+def on_log_scale(values: Floats) -> Floats:
+    """Negated positive losses as negated decimal logarithms of the losses; larger stays better."""
+    return np.asarray(-np.log10(-values))
+
+
+def off_log_scale(values: Floats) -> Floats:
+    """The inverse of :func:`on_log_scale`."""
+    return np.asarray(-(10.0**-values))
 
 
 def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) -> Floats:
@@ -514,10 +558,15 @@ def field_of(
     number = {int(group[i]): k for k, i in enumerate(firsts)}
     counts = np.maximum(np.bincount(group[good], minlength=group.max() + 1), 1)
     observed = sign * np.bincount(group[good], y[good], group.max() + 1) / counts
+    on_log = _compared_on_log(found, rounds[-1], noise)
+    scaled = on_log_scale(y) if on_log else y
     if noise is None:
-        noise = stats.TopNoise()(X[good], y[good], cardinalities, read=None if read.all() else read[good])
-        noise = noise._replace(floor=stats.floor_of(y[good]))
-    seconds, unit = _seconds(found), _unit_of(y[good])
+        masked = None if read.all() else read[good]
+        noise = stats.TopNoise()(X[good], scaled[good], cardinalities, read=masked)
+        noise = noise._replace(floor=stats.floor_of(scaled[good]))
+        noise = from_decades(noise, -float(y[good].max())) if on_log else noise
+    seconds = _seconds(found)
+    unit = 1.0 if on_log else _unit_of(y[good])
     planned_posterior = None
     if group.max() + 1 >= FEWEST:
         # A failed run at the worst value would pull down its neighbours, which may be the best.
@@ -525,11 +574,12 @@ def field_of(
         if len(np.unique(group[learned])) < FEWEST:
             learned = np.ones_like(good)
         masks = (None, None) if read.all() else (read[learned], read[firsts])
-        posterior = _EVALUATED(X[learned], y[learned], X[firsts], cardinalities, *masks)
+        posterior = _EVALUATED(X[learned], scaled[learned], X[firsts], cardinalities, *masks)
+        planned = sign * observed[group[firsts]]
         planned_posterior = PlannedPosterior(
             posterior.value(posterior.scores),
             posterior.forest,
-            sign * observed[group[firsts]],
+            on_log_scale(planned) if on_log else planned,
             counts[group[firsts]],
         )
     field = Field(
@@ -553,13 +603,19 @@ def field_of(
         unit=unit,
         alike=stats.repeats(y[good], group[good].tolist()),
         posterior=planned_posterior,
+        on_log=on_log,
     )
     return field.given_noise(noise)
 
 
-def _sd_of_run(noise: stats.NoiseEstimate, draws: Floats, unit: float) -> float:
-    """Standard deviation of a single run; that of the model's draws if the noise is unknown."""
-    return noise.sd if math.isfinite(noise.sd) else float(np.std(draws / unit) * unit)
+def _compared_on_log(found: Evaluated, last: RanRound, noise: stats.NoiseEstimate | None) -> bool:
+    """Whether losses are compared on a log scale: as the noise of the study says, else by their values."""
+    judged = found.y[found.good | found.infeasible]
+    if last.goal.sign > 0 or not judged.max() < 0:
+        return False
+    if noise is not None:
+        return noise.floor_source == "decades"
+    return decades_of(-found.y[found.good], last.declared.scale) > 0
 
 
 def _baseline(runs: Sequence[Run], rounds: Sequence[RanRound], good: Bools) -> int | None:

@@ -94,6 +94,7 @@ def ran(reader: Reader, rounds: Goals) -> list[RanRound]:
                 goal,
                 next((b.key for b in beside if b.baseline), None),
                 {b.key: b.seeds for b in beside if b.seeds > 1},
+                declared_in(rounds),
             )
         )
     return made

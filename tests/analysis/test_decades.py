@@ -59,3 +59,54 @@ def test_a_claim_about_decades_cuts_the_space():
     assert proposal.claim.epsilon_source in ("decades", "residuals")
     assert proposal.claim.epsilon < 5e-4
     assert proposal.volume_kept < 0.5
+
+
+def bowl(p, trial):
+    """A loss of 1e-4 at best that rises by six decades, with a noise of a tenth of a decade."""
+    distance = np.sqrt((p["x"] - 0.4) ** 2 + (p["y"] - 0.5) ** 2)
+    return {"loss": 10.0 ** (-4 + 10 * distance + 0.1 * np.random.default_rng(trial.seed).normal())}
+
+
+@pytest.fixture
+def study(tmp_path):
+    goal = {"metric": "loss", "direction": "minimize"}
+    with refine.Tree("decades", store=tmp_path / "refine.db") as tree:
+        tree.add_round(SPACE, bowl, n=60, **goal, noise="retraining").run(progress=False, check_noise=False)
+        yield tree
+
+
+def test_the_winner_of_a_loss_over_decades_is_positive_and_within_a_factor(study):
+    winner = study.winner()
+    low, high = winner.interval
+    assert 0 < low <= winner.expected <= high
+    assert high / low < 1000
+    assert 3e-5 < winner.expected < 1e-2
+    assert 1 < winner.factor < 3
+    text = " ".join(str(winner).split())
+    assert "by more than a factor of" in text
+    assert "values are compared on log10" in text
+    assert "Expected 0.00 " not in text
+
+
+def test_a_linear_scale_turns_the_factor_of_the_winner_off(tmp_path):
+    with refine.Tree("linear", store=tmp_path / "refine.db") as tree:
+        root = tree.add_round(SPACE, bowl, n=60, metric="loss", direction="minimize", scale="linear")
+        root.run(progress=False, check_noise=False)
+        winner = tree.winner()
+    assert np.isnan(winner.factor)
+    assert "log10" not in str(winner)
+
+
+def test_a_race_over_decades_uses_repeats_on_log10(study):
+    winner = study.confirm(budget=6, top=3, progress=False)
+    assert winner.interval[0] > 0
+    assert winner.race.verdict in ("noise", "decided", "budget")
+
+
+def test_few_trials_over_decades_still_give_a_positive_expectation(tmp_path):
+    with refine.Tree("few", store=tmp_path / "refine.db") as tree:
+        root = tree.add_round(SPACE, bowl, n=8, metric="loss", direction="minimize", scale="log")
+        root.run(progress=False, check_noise=False)
+        winner = tree.winner()
+    assert winner.expected > 0
+    assert winner.interval[0] > 0

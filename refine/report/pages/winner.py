@@ -9,6 +9,7 @@ from refine import stats
 from refine.analysis.judgement import CONFIRM, KEEP, MOST, SEEN, Judgement
 from refine.analysis.optimism import Optimism
 from refine.analysis.winner import Candidate, Winner
+from refine.report.pages.proposal import factor_text
 from refine.report.pages.reasons import noise_text, sentence
 from refine.space.encoding import decode
 from refine.space.literals import python_text
@@ -39,7 +40,7 @@ def winner_page(winner: Winner) -> Page:
             ("New data", f"on other {source}, configurations less than {least} apart may change places")
         )
     if math.isfinite(winner.within):
-        by = f" by more than {difference(winner.epsilon)}" if winner.epsilon > 0 else ""
+        by = f" by more than {_tolerance_text(winner)}" if winner.epsilon > 0 else ""
         facts.append(("Doubt", f"{chance_words(1 - winner.within)} that another one is better{by}"))
     if winner.gain is not None:
         facts.append(("Gain", _gain(winner)))
@@ -51,7 +52,7 @@ def winner_page(winner: Winner) -> Page:
         )
         facts.append(("Best observed", text))
     if others and others[0].probability >= _PLAUSIBLE:
-        facts.append(("Runner-up", _runner_up(best, others[0])))
+        facts.append(("Runner-up", _runner_up(best, others[0], math.isfinite(winner.factor))))
     if winner.goals:
         goals = join([winner.metric, *winner.goals])
         facts.append(
@@ -60,6 +61,8 @@ def winner_page(winner: Winner) -> Page:
                 f"chosen by {winner.metric} alone, of {goals}; tree.front lists the trials that none beats",
             )
         )
+    if math.isfinite(winner.factor):
+        facts.append(("Scale", f"{winner.metric} spans orders of magnitude: values are compared on log10"))
     if winner.race is not None:
         facts.append(("Race", _race(winner)))
     budget = 20 if winner.race is None and not best.fresh else 0
@@ -80,6 +83,11 @@ def winner_page(winner: Winner) -> Page:
     return Page(title, (code, Facts(tuple(facts))), calls, tuple(folds))
 
 
+def _tolerance_text(winner: Winner) -> str:
+    """The tolerance as a difference, or as a factor if losses are compared on a log scale."""
+    return factor_text(winner.factor) if math.isfinite(winner.factor) else difference(winner.epsilon)
+
+
 def _expected_text(winner: Winner) -> str:
     """The value expected when retrained, with its interval and the observed value."""
     if winner.noise.deterministic and not winner.noise.n:
@@ -90,14 +98,20 @@ def _expected_text(winner: Winner) -> str:
             "identical values"
         )
     best = winner.candidates[0]
-    expected, *interval = coarse([winner.expected, best.low, best.high], apart=best.high - best.low)
+    numbers = [winner.expected, best.low, best.high]
+    if math.isfinite(winner.factor):
+        expected, *interval = [f"{value:.2g}" for value in numbers]
+    else:
+        expected, *interval = coarse(numbers, apart=best.high - best.low)
     bounds = f" ({' to '.join(interval)})" if math.isfinite(best.low) else ""
     return f"{expected} when retrained{bounds}; observed {score(winner.observed)}"
 
 
-def _runner_up(best: Candidate, other: Candidate) -> str:
+def _runner_up(best: Candidate, other: Candidate, on_log: bool) -> str:
     """A runner-up: its difference, its expected value, and its chance compared with the winner's."""
     expected = coarse([other.expected], apart=best.high - best.low)[0]
+    if on_log:
+        expected = f"{other.expected:.2g}"
     likely = "about as likely to be the best"
     if other.probability < _AS_LIKELY * best.probability:
         likely = "less likely to be the best"
