@@ -16,7 +16,7 @@ import numpy.typing as npt
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.conditions import unread_in
-from refine.analysis.evidence import GOOD, ParameterEvidence, level_positions
+from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence, level_positions
 from refine.analysis.finding import condition_of, mean_ratio, piled_up
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
@@ -157,6 +157,26 @@ def _let_in(now: Parameter, outer: Parameter, value: Any) -> Parameter:
     if outer.ordered and set(now.grid) <= set(outer.grid):
         return outer.like([v for v in outer.grid if v in now.grid or v == level])
     return outer.like([*now.grid, level])
+
+
+def short_of_failures(evidence: ParameterEvidence, new: Range, neighbour: int) -> Range:
+    """The range without its neighbour level, if every trial there failed.
+
+    A range can't be a point, so the only level kept keeps a neighbour. The levels between the two stay: the
+    failures may begin anywhere between them.
+
+    Args:
+        evidence: Of the parameter.
+        new: The range proposed.
+        neighbour: Number of the level that is kept only as a neighbour; -1 without such a level.
+    """
+    if neighbour < 0 or evidence.levels[neighbour].bad < 1 or evidence.levels[neighbour].bad_q > ALPHA:
+        return new
+    end = float(evidence.parameter.grid[neighbour])
+    above = [v for v in new.grid if v > end]
+    below = [v for v in new.grid if v < end]
+    left = max(above, below, key=len)
+    return new.with_levels(left) if len(left) > 1 else new
 
 
 # A trend leads beyond an end if this share of the posterior's draws have their best value at the end, ...

@@ -35,11 +35,19 @@ class KeptLevels(NamedTuple):
     kept: Bools  # (levels,)
     # (levels,) choices that are kept only because they cannot be told from the other kept ones
     tied: Bools
+    # number of the level that is kept only because a range needs two; -1 without such a level
+    neighbour: int = -1
 
     @property
     def in_box(self) -> Bools:
         """(levels,) levels that the box itself keeps."""
         return self.kept & ~self.tied
+
+    def joined(self, other: KeptLevels) -> KeptLevels:
+        """The levels kept by either; tied are those that no box keeps."""
+        tied = (self.tied | other.tied) & ~(self.in_box | other.in_box)
+        neighbour = self.neighbour if self.neighbour == other.neighbour else -1
+        return KeptLevels(self.kept | other.kept, tied, neighbour)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +71,13 @@ class BoxPath:
         box = self.frontier.at(risk)
         uncut = _halves(box.keep, self.couplings, self.alone)
         masks = []
+        neighbours = [-1] * len(box.keep)
         for j, mask in enumerate(box.keep):
             if j in uncut:
                 masks.append(np.ones_like(mask))
             elif j in self.ranges and mask.sum() == 1:
                 masks.append(self._with_neighbour(j, risk))
+                neighbours[j] = int(np.flatnonzero(masks[j] & ~mask)[0])
             else:
                 masks.append(mask)
         ties = [self._ties(j, masks, risk) for j in range(len(masks))]
@@ -75,7 +85,8 @@ class BoxPath:
         if larger is not None:  # a level that more risk keeps is not dropped for less
             for j, levels in enumerate(self.kept(larger)):
                 ties[j] |= levels.tied & ~masks[j]
-        return [KeptLevels(mask | tied, tied) for mask, tied in zip(masks, ties, strict=True)]
+        parts = zip(masks, ties, neighbours, strict=True)
+        return [KeptLevels(mask | tied, tied, neighbour) for mask, tied, neighbour in parts]
 
     def _with_neighbour(self, j: int, risk: float) -> Bools:
         """The only level kept of a range, and the neighbour that the path dropped last."""

@@ -130,13 +130,19 @@ def _posteriors(
     if finished.all():
         return posterior, None
     outcome = np.where(finished, 1.0, -1.0)
-    failing = fitted(outcome, _SEED + _FAILING, np.arange(len(finished)), model_of=_without_power(objective))
+    failing = fitted(outcome, _SEED + _FAILING, np.arange(len(finished)), model_of=_of_failing(objective))
     return posterior, _with_known(failing, analysis.X[finished], positions) if exact and drawn else failing
 
 
-def _without_power(model: stats.MixedPosterior) -> stats.MixedPosterior:
-    """The model with as many draws, all of them on ranks: of two outcomes a power tells nothing."""
-    return replace(model, process_draws=model.process_draws + model.power_draws, power_draws=0, power=False)
+def _of_failing(model: stats.MixedPosterior) -> stats.MixedPosterior:
+    """The model of failing, with as many draws as the model of the objective.
+
+    A power tells nothing of two outcomes, so all draws learn ranks. A draw of the forest averages half of
+    its trees: with a few trees, single cells among cells that always failed would finish by chance.
+    """
+    members = max(model.members, model.trees // 2)
+    draws = model.process_draws + model.power_draws
+    return replace(model, process_draws=draws, power_draws=0, power=False, members=members)
 
 
 def _finished(analysis: Analysis) -> Bools:

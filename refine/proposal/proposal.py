@@ -20,7 +20,7 @@ from refine.analysis.reason import Reason, plain
 from refine.design.space_filling import feasible
 from refine.errors import AnalysisError, did_you_mean
 from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
-from refine.proposal.change import Change, beyond, reasons_of, reopened, without_unread
+from refine.proposal.change import Change, beyond, reasons_of, reopened, short_of_failures, without_unread
 from refine.proposal.path import RISKS, BoxPath, KeptLevels, box_path_given, box_path_of
 from refine.proposal.posterior import Region, Surrogate, surrogate_of
 from refine.space.edits import narrowed, on_levels
@@ -373,7 +373,7 @@ class Proposer:
         if path_given is None:
             return levels
         pairs = zip(levels, path_given.kept(risk), strict=True)
-        return [KeptLevels(a.kept | b.kept, (a.tied | b.tied) & ~(a.in_box | b.in_box)) for a, b in pairs]
+        return [a.joined(b) for a, b in pairs]
 
     def _change(self, j: int, levels: KeptLevels | None) -> Change:
         """The change of parameter ``j``; its reasons come from the goal on which its effect is clearest."""
@@ -386,6 +386,8 @@ class Proposer:
             if not levels.kept.all():
                 between = not on_levels(old, goal.analysis.X[:, j])
                 new = narrowed(old, np.flatnonzero(levels.kept).tolist(), between=between)
+                if isinstance(new, Range):
+                    new = short_of_failures(evidence, new, levels.neighbour)
             if isinstance(old, Range) and isinstance(new, Range) and evidence.read != 0:
                 optima = None if goal.surrogate is None else goal.surrogate.optima[:, j]
                 new, end_reasons = beyond(goal.analysis, evidence, new, optima, self.goals[0].analysis)

@@ -105,6 +105,15 @@ def test_choices_that_differ_at_the_top_alone_are_said_so():
 
 
 @pytest.mark.slow
+def test_a_neighbour_level_that_always_fails_is_not_searched_again():
+    proposal = refine.propose(refine.analyze(SPACE, failing(seed=3)))
+    lr = proposal.space["lr"]
+    assert lr.low == pytest.approx(0.316228)  # the only level kept; its neighbour 1 always fails
+    assert 0.316228 < lr.high < 1
+    assert proposal.claim.failing_inside == pytest.approx(0, abs=0.05)
+
+
+@pytest.mark.slow
 def test_failures_are_worst_for_the_surrogate_and_are_not_tested():
     frame = failing()
     finished = frame[frame["state"] == "complete"]
