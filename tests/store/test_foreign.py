@@ -227,7 +227,7 @@ def test_values_of_any_type_end_no_look(path):
             warnings.simplefilter("ignore", RefineWarning)
             str(tree), str(tree.rounds[0])
         assert {row.what for row in tree.damage().rows} >= {"tag", "plan", "inherited"}
-    assert "was left behind by process 1/../../tmp/pipe" in " ".join(doctor(path).stdout.split())
+    assert "was abandoned by process 1/../../tmp/pipe" in " ".join(doctor(path).stdout.split())
 
 
 def test_a_name_that_a_terminal_obeys_is_seen_in_every_representation(tmp_path):
@@ -264,7 +264,7 @@ def test_the_file_alone_of_a_killed_process_holds_what_had_finished(tmp_path):
     done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert wal_of(path)[1]
-    assert "bytes of what was written last are in refine.db-wal" in " ".join(doctor(path).stdout.split())
+    assert "bytes of recent writes are in refine.db-wal" in " ".join(doctor(path).stdout.split())
     copy = shutil.copy(path, tmp_path / "copy.db")
     with refine.Tree("q", store=copy, create=False) as tree:
         assert len(tree.rounds[0].trials) == 40
