@@ -71,6 +71,21 @@ def check_scale(scale: Any) -> None:
         raise AnalysisError(f"scale must be 'log', 'linear' or None (decide by the values), got {scale!r}")
 
 
+def typed_limits(text: str, option: str) -> Limits:
+    """Limits typed as ``LOW:HIGH``, either of them empty; ``option`` is named in an AnalysisError."""
+    low, colon, high = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        ends = tuple(float(end) if end.strip() else None for end in (low, high))
+    except ValueError:
+        raise AnalysisError(
+            f"{option} must be the lowest and the highest possible value, got {text!r}; write 0:1, or 0: for "
+            "an open end"
+        ) from None
+    return ends[0], ends[1]
+
+
 def checked_limits(limits: Any) -> Limits | None:
     """Declared limits of a metric, checked; AnalysisError unless they are two ends, the first one lower."""
     if limits is None:

@@ -66,6 +66,27 @@ class NewRoot(Drawn):
         list[str] | None,
         Option(metavar="METRIC<=NUMBER", help="Constrain a metric: other trials cannot win."),
     ] = None
+    noise: Annotated[
+        str | None,
+        Option(
+            metavar="none|retraining",
+            help="Declare whether repeats give identical values (none); default repeats tell.",
+        ),
+    ] = None
+    limits: Annotated[
+        str | None,
+        Option(
+            metavar="LOW:HIGH",
+            help="Declare the limits of the metric: 0:1, or 0: without a highest value; default by its name.",
+        ),
+    ] = None
+    scale: Annotated[
+        str | None,
+        Option(
+            metavar="log|linear",
+            help="Compare losses by factors (log) or differences (linear); default by their range.",
+        ),
+    ] = None
     seed: Annotated[int | None, Option(help="Seed the design and the trials; default 0.")] = None
     baseline: Annotated[
         list[str] | None,
@@ -75,10 +96,13 @@ class NewRoot(Drawn):
     def options(self, *without: str) -> dict[str, Any]:
         """The typed options, as keywords of :meth:`refine.Tree.add_round`."""
         from refine.space.literals import typed_pairs
+        from refine.trials.declared import typed_limits
 
         options = super().options("metric", "minimize", *without)
         if self.minimize is not None:
             options["direction"] = "minimize" if self.minimize else "maximize"
+        if self.limits:
+            options["limits"] = typed_limits(self.limits, "--limits")
         if self.baseline:
             options["baseline"] = typed_pairs(self.baseline, "--baseline")
         return options | ({"metric": _judged_by(self.metric)} if self.metric else {})

@@ -109,6 +109,16 @@ def test_a_baseline_from_the_shell(here: Path) -> None:
 
 
 @pytest.mark.slow
+def test_declared_facts_from_the_shell(here: Path) -> None:
+    root = data(MAKE, "-n", 12, "--noise", "none", "--limits", ":1", "--scale", "linear")["id"]
+    with refine.Tree("space", store=here / "s.db") as tree:
+        assert tree[root].declared == ("none", (None, 1.0), "linear")
+        assert not len(tree[root].replicates)
+    assert "--limits must be the lowest and the highest" in refused(MAKE, "-n", 12, "--limits", "1")
+    assert "noise must be 'none'" in refused(MAKE, "-n", 12, "--noise", "no")
+
+
+@pytest.mark.slow
 def test_a_belief_from_the_shell(here: Path) -> None:
     said = ("--belief", "lr=near 1.5 +-0.5", "--belief", "optimizer=Adam:0.8")
     root = data(MAKE, "-n", 24, *said, "--exploit", 0.25)["id"]
