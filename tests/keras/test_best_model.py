@@ -125,7 +125,7 @@ def test_a_hostile_file_in_the_place_of_a_model_runs_nothing(found, tmp_path, mo
     for what, make in HOSTILE.items():
         make(file, ran)
         with pytest.raises(
-            ObjectiveError, match=r"without running code in it, got \w+: .*; remove it"
+            ObjectiveError, match=r"without running code from the file, got \w+: (?s:.*); remove the file"
         ) as refused:
             found.best_model(tmp_path / "models")
         assert str(file) in str(refused.value), what
@@ -160,7 +160,7 @@ def test_several_splits_give_the_first_ones_model(tmp_path):
 def test_what_cannot_work_is_said_first(found, tmp_path):
     with pytest.raises(DesignError, match="rank must be a whole number >= 1, got 0"):
         found.best_model(rank=0)
-    with pytest.raises(AnalysisError, match="rank is 99; run more"):
+    with pytest.raises(AnalysisError, match="got rank=99; run more"):
         found.best_model(rank=99)
 
     def plain(params):

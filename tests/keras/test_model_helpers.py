@@ -87,7 +87,7 @@ def test_layers_of_the_document() -> None:
     assert len(model.layers) == 4
     for wrong, values, text in (
         (model, FULL | {"dropout": 1}, "dropout: must be at least 0 and below 1, got 1"),
-        ([], FULL, r"needs a keras\.Sequential model, got list; use"),
+        ([], FULL, r"needs a keras\.Sequential model, got list; for other models use"),
     ):
         with pytest.raises(ObjectiveError, match=text):
             hidden_layers(wrong, values, 1)  # type: ignore[arg-type]
@@ -148,8 +148,8 @@ def test_bad_rates(lr: Any) -> None:
         ("RMSprob", "got 'RMSprob'; did you mean 'RMSprop'?"),
         (3, "must be an optimizer class, instance or name, got 3; for example"),
         (dict, "must be an optimizer class, instance or name, got <class 'dict'>"),
-        (keras.optimizers.LossScaleOptimizer, "got LossScaleOptimizer, which has none; pass the"),
-        ("LossScaleOptimizer", "got LossScaleOptimizer, which has none; pass the"),
+        (keras.optimizers.LossScaleOptimizer, "got LossScaleOptimizer without one; pass the"),
+        ("LossScaleOptimizer", "got LossScaleOptimizer without one; pass the"),
         (keras.optimizers.Optimizer, "must have a default learning rate, got"),
     ],
 )
