@@ -551,7 +551,7 @@ def _tables_of(
     frame = as_pandas(frame, AnalysisError)
     if value not in frame.columns:
         columns = [str(c) for c in frame.columns]
-        raise AnalysisError(f"value {value!r} is no column of the table; {did_you_mean(value, columns)}")
+        raise AnalysisError(f"value {value!r} is not a column of the table; {did_you_mean(value, columns)}")
     sign = sign_of(direction)
     frame = _judged(frame, space, constraints)
     earlier = None if earlier is None else _judged(earlier, space, constraints)

@@ -181,7 +181,9 @@ def inferred(column: pd.Series) -> Parameter:
             )
         distinct = {value_key(freeze(v)): v for v in plain}
         if len(distinct) > FEW and len(distinct) == len(plain):
-            raise SpaceError(f"all {len(plain)} texts differ, as names of runs do, so that this is no choice")
+            raise SpaceError(
+                f"all {len(plain)} texts differ, as names of runs do, so the column is not a set of choices"
+            )
         return Categorical([distinct[k] for k in sorted(distinct)])
     values = np.unique(known.to_numpy(dtype=float))
     if not np.isfinite(values).all():

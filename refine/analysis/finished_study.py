@@ -75,7 +75,7 @@ def read_study(
     if value is None and len(directions) > MOST_GOALS:
         raise AnalysisError(
             f"study {study.study_name!r} has {len(directions)} objectives ({', '.join(names)}), but a round has at most "
-            f"{MOST_GOALS} goals; say which one is its value: value=0 is the first, the others become metrics beside it"
+            f"{MOST_GOALS} goals; choose one as the value: value=0 is the first; the other objectives become metrics"
         )
     at = 0 if value is None else value
     if isinstance(at, bool) or not isinstance(at, int) or not 0 <= at < len(directions):

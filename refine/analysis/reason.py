@@ -24,10 +24,10 @@ CODES = {
     "depends_on": "it matters, and what is good for it depends on others: parameter, partners",
     "read_in": "it was tested on some trials only: parameter, n, share, condition (parameter, levels)",
     "rich": "levels where the best trials are over-represented: parameter, share, levels, times",
-    "fails_at": "levels where trials fail more often: parameter, degenerate, constrained (if so), apart, "
-    "levels (label, share), q",
-    "fails_towards": "trials fail more often towards an end: parameter, degenerate, constrained (if so), apart, way, "
-    "below, above, q",
+    "fails_at": "levels where trials fail more often: parameter, degenerate, constrained (if so), "
+    "apart, levels (label, share), q",
+    "fails_towards": "trials fail more often towards an end: parameter, degenerate, constrained (if so), "
+    "apart, way, below, above, q",
     "piled_up": "the best trials pile up at an end: parameter, side, level, count, of, share, q",
     "improves_to_end": "values improve up to an end: parameter, metric, side, level, q",
     "opened": "the range is continued past an end without trials beyond: parameter, side, end, to (labels)",
@@ -55,7 +55,7 @@ CODES = {
     "uneven": "trials declared as even clearly are not: n, of, parameter (empty: their order), p",
     "untested": "a search chose the trials, so nothing is tested: n, of, parameter, p (of imported ones)",
     "code": "trials ran several versions of the objective's code: codes",
-    "sampled": "there are so many trials that a sample of them was tested on: n, of",
+    "sampled": "a sample of the trials was tested, for speed: n, of",
     "decades": "a loss spans orders of magnitude, so the tolerance is a factor: metric, factor",
     "exploded": "huge but finite values count as diverged: n, metric, way (above, below), limit",
     "damaged": "stored trials can't be read and are left out: n",

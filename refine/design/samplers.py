@@ -82,8 +82,8 @@ def how_many_asked(space: Space, n: int | None, downsample: float | None, taken:
         total = math.prod(sizes)
         if n > total - taken:
             raise DesignError(
-                f"n must be <= the number of configurations left, got {n:,}, but {total:,} exist, of which "
-                f"{taken:,} were run by earlier rounds; ask for fewer"
+                f"n must be <= the number of configurations left, got {n:,}, but {total:,} exist and earlier "
+                f"rounds ran {taken:,}; ask for fewer"
             )
     return n
 

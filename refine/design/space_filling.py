@@ -279,7 +279,7 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
         return max(1, round(float(share) * remaining))
     check_size(n)
     if n > (exist.high - taken):
-        run = f", of which {taken:,} were run by earlier rounds" if taken else ""
+        run = f" and earlier rounds ran {taken:,}" if taken else ""
         raise DesignError(
             f"n must be <= the number of configurations left, got {n:,}, but {exist} exist{run}; "
             "ask for fewer, or give ranges more levels"

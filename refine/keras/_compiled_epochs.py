@@ -142,7 +142,7 @@ def _checked(model: Any, shapes: Sequence[Any], plan: Plan, dropouts: Sequence[A
     names = {getattr(x.activation, "__name__", "") for x in layers[:-1] if hasattr(x, "activation")}
     active = [layer for layer in layers if type(layer) is keras.layers.Dropout and layer.rate > 0]
     rules = (
-        (not hidden, "it is no Sequential model of at least two Dense layers, Dropout and activations"),
+        (not hidden, "it is not a Sequential model of at least two Dense layers, Dropout and activations"),
         (
             width > _MOST_WIDTH or rows > _MOST_ROWS,
             f"that pays for batches of up to {_MOST_ROWS} rows and layers of up to {_MOST_WIDTH} units",

@@ -409,9 +409,8 @@ def _by_splitter(splitter: Any, y: Any, unsealed: np.ndarray, kin: _Kin) -> list
     name = type(splitter).__name__
     if isinstance(splitter, TimeSeriesSplit) and kin.times is None:
         raise ObjectiveError(
-            "splits: TimeSeriesSplit needs the order of rows, got no time; pass time=True if rows are in "
-            "order, or "
-            "time= with the moment of each row"
+            "splits: TimeSeriesSplit needs the order of rows, got no time; pass time=True if the rows are "
+            "sorted by time, or time= with the time of each row"
         )
     if kin.times is not None:
         unsealed = unsealed[np.argsort(kin.times[unsealed], kind="stable")]

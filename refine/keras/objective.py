@@ -550,8 +550,8 @@ def _check_combination(
         ),
         (
             timed and drawn and several,
-            f"splits: splits are not drawn with time, got {splits}; TimeSeriesSplit({splits}) gives as many "
-            "in order",
+            f"splits: splits are not drawn with time, got {splits}; TimeSeriesSplit({splits}) gives as many, "
+            "sorted by time",
         ),
         *(
             (timed and bool(seed), f"{option}: no rows are drawn with time, got {seed}; leave {option} out")

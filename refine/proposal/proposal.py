@@ -554,7 +554,7 @@ def tolerances_of(analysis: Analysis, epsilon: float | Mapping[str, float] | Non
     for name in by_metric:
         if name not in names:
             raise AnalysisError(
-                f"epsilon: {name!r} is no goal of this round; {did_you_mean(str(name), names)}"
+                f"epsilon: {name!r} is not a goal of this round; {did_you_mean(str(name), names)}"
             )
     tolerances = []
     for goal_analysis in by_goal:

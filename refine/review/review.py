@@ -454,7 +454,7 @@ class Review(Shown, Generic[R]):
             ReviewError: Without a reason, or without a difference from the proposal.
         """
         if not check_note(reason).strip():
-            raise ReviewError("a suggestion needs a reason, so that whoever decides can weigh it; write one")
+            raise ReviewError("a suggestion needs a reason for the person who decides, got none; write one")
         if self.space == self.proposal.space:
             raise ReviewError(
                 "a suggestion must differ from the proposal, and this one has its bounds; edit it first",

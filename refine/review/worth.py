@@ -255,8 +255,8 @@ def check_plan(rounds: object, n: object) -> None:
             raise DesignError(f"{name} must be a whole number >= 1, got {value!r}; such as rounds=4, n=30")
     if isinstance(rounds, int) and rounds > _MOST_ROUNDS:
         raise DesignError(
-            f"rounds must be <= {_MOST_ROUNDS}, got {rounds}: present evidence says nothing about so many "
-            "rounds"
+            f"rounds must be <= {_MOST_ROUNDS}, got {rounds}: present evidence does not reach further; plan "
+            "fewer rounds"
         )
 
 

@@ -124,8 +124,8 @@ class Command:
     def _value(self, name: str, values: Mapping[str, Any]) -> str:
         if name not in values:
             raise ObjectiveError(
-                f"command {self.command!r}: {{{name}}} is no parameter of this configuration; "
-                f"{did_you_mean(name, values)}; what may be absent stands in brackets: [--momentum "
+                f"command {self.command!r}: {{{name}}} is not a parameter of this configuration; "
+                f"{did_you_mean(name, values)}; put an optional part in brackets: [--momentum "
                 "{momentum}]"
             )
         value = values[name]

@@ -58,7 +58,9 @@ class RunningTrial:
                 f"0.5}}), got {epoch!r:.40} and {metrics!r:.40}"
             )
         if self._epochs and epoch <= self._epochs[-1]:
-            raise ObjectiveError(f"epochs must be reported in order, got {epoch} after {self._epochs[-1]}")
+            raise ObjectiveError(
+                f"epochs must be reported in ascending order, got {epoch} after {self._epochs[-1]}"
+            )
         for name, value in by_text(metrics).items():
             series = self._curve.setdefault(name, [math.nan] * len(self._epochs))
             series.append(as_float(name, value, "report takes numbers by name"))

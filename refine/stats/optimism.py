@@ -57,7 +57,7 @@ class Optimism:
         if values.size == 0:
             raise AnalysisError("y: at least one trial is needed, got none")
         if not 0.0 <= sd < np.inf:
-            raise AnalysisError(f"sd: must be finite and >= 0, got {sd!r}; 0 means no noise")
+            raise AnalysisError(f"sd: must be finite and >= 0, got {sd!r}; 0 declares exact values")
         median = float(np.median(values))
         above = values[values > median] - median
         spread2 = float(np.mean(above**2)) if above.size else 0.0

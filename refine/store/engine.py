@@ -35,7 +35,7 @@ LONGEST = 2**26
 # trials.
 _STEPS = 10_000_000
 
-_KEPT = "everything that was written before is kept, and the same call goes on from there"
+_KEPT = "everything written before is kept; make the same call again to continue"
 
 # Engines with sockets, which a forked process must not share with its parent.
 _open: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
@@ -122,12 +122,12 @@ def check_place(url: sa.URL, create: bool) -> None:
     if path.is_dir():
         raise StoreError(f"store {name}: is a folder; name a file in it, such as {path / 'refine.db'}")
     if path.exists() and not path.is_file():
-        raise StoreError(f"store {name}: is no file but a device or a pipe; check the path")
+        raise StoreError(f"store {name}: is a device or a pipe, not a file; check the path")
     if path.exists():
         if os.access(path, os.W_OK) and _is_mount_point(path):
             raise StoreError(
-                f"store {name}: is a single file that is mounted there; mount its folder instead, as in "
-                "docker run -v /home/ann/study:/study: SQLite keeps the last writes in a file beside it"
+                f"store {name}: is mounted as a single file; mount its folder instead, for example "
+                "docker run -v /home/ann/study:/study: SQLite keeps the last writes in a second file there"
             )
         _check_file(path, name)
     elif not create:
@@ -154,14 +154,13 @@ def _check_file(path: Path, name: str) -> None:
     # Whoever has written into a -wal file has said in the file before that there is one.
     if pages and mode == b"\1":
         raise StoreError(
-            f"store {name}: is a copy that was put in the place of another file, whose last writes still lie "
-            f"beside it in {wal} and would be mixed into it; if the copy is what you want, move that file "
-            "away"
+            f"store {name}: replaced another file, whose last writes are still in {wal} and would be mixed "
+            "into it; to keep the new file, move that one away"
         )
     if not pages and mode == b"\2" and size <= page:
         raise StoreError(
-            f"store {name}: holds no page but the first; what was written is in a file {wal.name} beside the "
-            "one that this is a copy of: bring both, or make a whole copy there: refine backup STORE FILE"
+            f"store {name}: holds no page but the first; the rest is in {wal.name}, next to the file that was "
+            "copied: copy both, or make a complete copy with refine backup STORE FILE"
         )
 
 
@@ -279,8 +278,8 @@ class _File:
         if self.inode and self._inode() != self.inode:
             raise StoreError(
                 f"store sqlite:///{self.path}: its file was moved, replaced or deleted after it was opened, "
-                "so that what is written now would not be found again; put it back where it was, with the "
-                "files beside it, or open what is there now, and make the same call again"
+                "so new writes would be lost; restore it with its -wal and -shm files, or open the file that is "
+                "there now, and make the same call again"
             )
 
     def _opened(self, mode: str) -> sqlite3.Connection:
@@ -403,7 +402,7 @@ _MEANS = {
         "its file system takes no locks ({said}), as some network drives; put it on a disk of this machine, "
         "or on PostgreSQL"
     ),
-    ("SQLITE_IOERR",): "the disk can't be read or written ({said}); see that it has room and is in order",
+    ("SQLITE_IOERR",): "the disk can't be read or written ({said}); check its free space and its health",
     ("SQLITE_INTERRUPT", "SQLITE_TOOBIG"): (
         "holds what takes longer to read than 10^8 trials, or a row of more than {longest:,} bytes ({said}); "
         "it is damaged, or made to harm: take nothing from it"
@@ -474,8 +473,8 @@ def say_the_rest(engine: sa.Engine, name: str) -> None:
         lost = context.is_disconnect or context.connection is None or context.connection.invalidated
         server_gone = lost and engine.url.get_backend_name() != "sqlite"
         raise (GoneError if server_gone else StoreError)(
-            f"store {name}: the database says: {message}; see that it is there and in order, then make the "
-            "same call again"
+            f"store {name}: the database says: {message}; check that it is reachable and undamaged, then make "
+            "the same call again"
         ) from cause
 
 

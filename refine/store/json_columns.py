@@ -22,7 +22,7 @@ def parsed(texts: Sequence[str]) -> list[Any]:
     """
     values = json.loads("[" + ",".join(texts) + "]")
     if len(values) != len(texts):
-        raise ValueError("is no single JSON value")
+        raise ValueError("is not a single JSON value")
     return values
 
 

@@ -118,9 +118,9 @@ def lease(engine: sa.Engine, pk: int, round_name: str) -> Iterator[Callable[[], 
         if lost.is_set() or (lives and late and not lasting(engine, renew)):
             lost.set()
             raise RoundBusyError(
-                f"{round_name}: this process stood still for longer than {LEASE_SECONDS:g} seconds and "
-                "another one took the round over, or somebody unlocked it; what had finished here before is "
-                "stored, what ran is left to the other"
+                f"{round_name}: this process was suspended for over {LEASE_SECONDS:g} seconds, so "
+                "another process took over the round, or it was unlocked; finished trials are stored, the "
+                "running ones are left to the other process"
             )
 
     thread = threading.Thread(target=pulse, daemon=True, name="refine-lease")

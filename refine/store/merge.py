@@ -238,7 +238,9 @@ class _Union:
         drawn_here, drawn_there = drawn(ours), drawn(theirs)
         later = drawn_there[len(drawn_here) :]
         if drawn_here[: len(drawn_there)] != drawn_there[: len(drawn_here)]:
-            self.kept.append(f"round {node}: what it runs beside its design's cells differs; ours was kept")
+            self.kept.append(
+                f"round {node}: its configurations from outside the design differ; this tree's were kept"
+            )
             later = []
         counts = Counter(row["configuration"] for row in ours)
         last = max((row["position"] for row in ours), default=-1)

@@ -273,10 +273,10 @@ def _unspelled(data: Any) -> dict[str, float]:
 def _number(value: Any) -> float:
     if isinstance(value, str):
         if value not in ("NaN", "Infinity", "-Infinity"):
-            raise ValueError(f"{value[:40]!r} is no number")
+            raise ValueError(f"{value[:40]!r} is not a number")
         return float(value)
     if not is_number(value):
-        raise TypeError(f"{short(value)} is no number that a float holds")
+        raise TypeError(f"{short(value)} is not a number that a float can hold")
     return value
 
 

@@ -279,7 +279,7 @@ def version_of(connection: sa.Connection, name: str) -> int | None:
         return None
     if stored is None:
         raise StoreError(
-            f"store {name}: is no refine store, {_whose(set(tables))}; give another file or database"
+            f"store {name}: is not a refine store, {_whose(set(tables))}; give another file or database"
         )
     version = known_version(stored, SCHEMA_VERSION, f"store {name}: its schema", "begin a new store")
     if version == SCHEMA_VERSION and (missing := sorted(set(metadata.tables) - set(tables))):

@@ -204,7 +204,7 @@ def unreadable(columns: Mapping[str, Sequence[Any]], into: list[JsonRows] | None
         try:
             "".join(filter(None, kinds[name])).encode()
         except UnicodeEncodeError:
-            return f"{name} holds what is no letter"
+            return f"{name} holds text that is not valid Unicode"
     for name, allowed in (("state", STATES), ("origin", ORIGINS)):
         if odd := set(kinds[name]) - set(allowed):
             return f"{name} must be one of {', '.join(allowed)}, got {short(min(odd))}"

@@ -112,8 +112,8 @@ def autopilot(
     of_rounds = {"rounds": rounds, "n": n, "risk": risk, "exploit": exploit, "audit": audit}
     if budget is not None and (given := [name for name, value in of_rounds.items() if value is not None]):
         raise DesignError(
-            f"budget searches the space as it is in one round, so that {given[0]}= has no meaning beside "
-            "it; leave one of the two out"
+            f"budget= searches the unchanged space in one round, so {given[0]}= has no effect with it; "
+            "leave one of the two out"
         )
     risk = 0.05 if risk is None else risk
     check_risk(risk)

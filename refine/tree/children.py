@@ -331,8 +331,8 @@ def choose(
         raise ReviewError(f"a point is a configuration, or a label of round.front, got {point!r:.60}")
     if chosen is None:
         raise ReviewError(
-            f"round {self.id}: {point!r:.100} is no point of its front; round.front has them, with their "
-            "labels in front"
+            f"round {self.id}: {point!r:.100} is not a point of its front; round.front lists the points, each with its "
+            "label"
         )
     decision = Decision("chosen", "", None, {}, (), None, note, author, chosen=chosen)
     self._add_decision(decision)

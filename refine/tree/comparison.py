@@ -131,7 +131,7 @@ def check_studies(one: TreeRecord, other: TreeRecord | None) -> None:
     """Raises NotFoundError for a tree without rounds, ReviewError for two trees that cannot be compared."""
     if not isinstance(other, TreeRecord | None):
         raise ReviewError(
-            f"beside takes a tree, got {type(other).__name__}; for example refine.Tree(name, store=...)"
+            f"beside must be a tree, got {type(other).__name__}; for example refine.Tree(name, store=...)"
         )
     for called, study in (("tree", one), ("beside", other)):
         if study is not None and not len(study):
@@ -144,18 +144,18 @@ def check_studies(one: TreeRecord, other: TreeRecord | None) -> None:
     here, there = one._context.store, other._context.store
     same = here.engine.url == there.engine.url and not here.in_memory
     if one.name == other.name and (here is there or same):
-        raise ReviewError(f"beside a study stands another one, got {a} twice; name another store or tree")
+        raise ReviewError(f"two different studies can be compared, got {a} twice; name another store or tree")
     first, second = one.rounds[0].node, other.rounds[0].node
     if first.judged_by != second.judged_by:
         raise ReviewError(
-            f"studies beside each other must be judged by one metric in one direction, got {judged(first)} "
+            f"studies on one page must be judged by one metric in one direction, got {judged(first)} "
             f"in {a} and {judged(second)} in {b}; "
             "open a page for each"
         )
     names = [sorted({name for each in study.rounds for name in each.space}) for study in (one, other)]
     if set(names[0]).isdisjoint(names[1]):
         raise ReviewError(
-            f"studies beside each other must have a parameter in common, got {join(names[0])} in {a} and "
+            f"studies on one page must have a parameter in common, got {join(names[0])} in {a} and "
             f"{join(names[1])} in {b}; open a page for each"
         )
 

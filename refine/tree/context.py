@@ -180,9 +180,9 @@ class Context(NamedTuple):
         if known is None or known.node.judged_by == node.judged_by or not self.reader.decisions(known.pk):
             return
         raise ReviewError(
-            f"round {node.id}: was decided upon by {judged(known.node)}, got {judged(node)}; a decision is "
-            "not judged anew. "
-            f"Another look at its trials is tree[{node.id!r}].analyze(metric, direction); for another root "
+            f"round {node.id}: was decided upon by {judged(known.node)}, got {judged(node)}; a decided round "
+            "keeps its metric. "
+            f"To analyze its trials by another one: tree[{node.id!r}].analyze(metric, direction); for another root, "
             "give another seed"
         )
 

@@ -69,7 +69,9 @@ def test_the_front_of_a_round(found):
 
 @pytest.mark.slow
 def test_what_is_proposed_keeps_the_front(found):
-    with pytest.raises(AnalysisError, match="'latency' is no goal of this round; did you mean 'latency_ms'"):
+    with pytest.raises(
+        AnalysisError, match="'latency' is not a goal of this round; did you mean 'latency_ms'"
+    ):
         found.propose(epsilon={"latency": 1})
     with pytest.raises(AnalysisError, match="epsilon must be a number >= 0"):
         found.propose(epsilon={"latency_ms": -1})
@@ -111,7 +113,7 @@ def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, found, tmp
     chosen = found.choose(int(found.front.index[1]), note="fast enough")
     assert chosen == found.choose(found.front.iloc[1][list(SPACE)].to_dict(), note="fast enough")
     assert [d.kind for d in found.decisions] == ["accepted", "chosen"]
-    with pytest.raises(ReviewError, match="is no point of its front"):
+    with pytest.raises(ReviewError, match="is not a point of its front"):
         found.choose(-1)
     path = found.report(tmp_path / "reports")
     report = path.read_text()

@@ -128,7 +128,7 @@ def _stated_risk(probability: float | None) -> str:
 def outcome_text(comparison: DecisionComparison) -> str:
     """The outcome of a decision compared with the proposal: which of the two spaces held the best value."""
     if comparison.right == UNTESTED:
-        return "no later trial tells the two spaces apart"
+        return "no later trial separates the two spaces"
     decided_held = comparison.kept(comparison.decided)
     proposed_held = comparison.kept(comparison.proposed)
     exact = min(comparison.decided.best, comparison.proposed.best) >= comparison.best

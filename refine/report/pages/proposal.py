@@ -400,7 +400,7 @@ EPSILON_SOURCES = {
     "range": "5 % of best - median",
     "decades": "5 % of the decades between best and median, since the metric spans orders of magnitude",
     "deterministic": "no noise seen: repeats gave identical values",
-    "none": "no noise could be measured, so every loss counts",
+    "none": "the noise could not be measured, so every loss counts",
     "given": "as you asked",
 }
 

@@ -37,7 +37,10 @@ def winner_page(winner: Winner) -> Page:
         source = "folds" if winner.noise.paired_source == "folds" else "validation rows"
         least = difference(winner.noise.paired)
         facts.append(
-            ("New data", f"on other {source}, configurations less than {least} apart may change places")
+            (
+                "New data",
+                f"on other {source}, configurations that differ by less than {least} may change places",
+            )
         )
     if math.isfinite(winner.within):
         by = f" by more than {_tolerance_text(winner)}" if winner.epsilon > 0 else ""

@@ -293,7 +293,7 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
     first = str(frame.columns[0])
     if len(frame.columns) == 1 and (other := next((c for c in ";\t" if c in first), None)):
         raise AnalysisError(
-            f"{path}: is no {what}: they are separated by {other!r}; save it as .csv with commas, or "
+            f"{path}: is not a {what}: its columns are separated by {other!r}; save it as .csv with commas, or "
             f"in Python tree.add_frame(pd.read_csv(path, sep={other!r}), ...)"
         )
     return unescaped_table(frame) if kind == ".csv" else frame

@@ -310,7 +310,7 @@ def _inside(path: Path, folder: Path) -> None:
     if out:
         raise StoreError(f"{path}: leads out of the folder; an exported tree holds no links")
     if (path.exists() or path.is_symlink()) and not path.is_file():
-        raise StoreError(f"{path}: is no file; the folder is damaged")
+        raise StoreError(f"{path}: is not a file; the folder is damaged")
 
 
 def _bytes(path: Path, folder: Path) -> bytes:
@@ -331,8 +331,8 @@ def _json(data: bytes, where: Path | str, folder: Path) -> Any:
         reason = (
             str(error).splitlines()[0] if isinstance(error, json.JSONDecodeError) else type(error).__name__
         )
-        raise StoreError(f"{where}: is no JSON: {reason}; the folder is damaged") from None
+        raise StoreError(f"{where}: is not JSON: {reason}; the folder is damaged") from None
 
 
 def _refused(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")

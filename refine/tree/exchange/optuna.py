@@ -40,7 +40,7 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
     if isinstance(study, optuna.Study):
         if study_name is not None:
             raise AnalysisError(
-                f"study_name goes with the URL of a storage, got {study_name!r} beside a study, "
+                f"study_name goes with the URL of a storage, got {study_name!r} together with the study "
                 f"{study.study_name!r}; "
                 "leave it out"
             )

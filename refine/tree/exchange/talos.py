@@ -61,7 +61,7 @@ def read_run(
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise AnalysisError(
-            f"{folder}: is no run directory of Talos 2: {type(error).__name__} {error}; check the path"
+            f"{folder}: is not a run directory of Talos 2: {type(error).__name__} {error}; check the path"
         ) from None
     known = dict.fromkeys(name for run in runs for name in run.metrics)
     if metric not in known:

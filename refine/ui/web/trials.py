@@ -371,7 +371,9 @@ def mark(found: Round, sheet: Sheet, message: Mapping[str, Any]) -> str:
     _check_number(found, sheet, number)
     which = sheet.columns["key"][number], int(sheet.columns["attempt"][number])
     if message["key"] != which[0]:
-        raise ReviewError(f"trial {number} of round {found.id} is another one by now; look again")
+        raise ReviewError(
+            f"trial {number} of round {found.id} was replaced since the page was drawn; reload the page"
+        )
     what, said = _NOTES[do]
     mark_trials(
         found, [which], **(what if do.endswith("star") else {**what, "note": message.get("text", "")})

@@ -123,12 +123,12 @@ def test_a_run_of_talos_and_a_decision_for_it(tree, tmp_path):
     assert set(tree.add_talos(run).trials["origin"]) == {"adaptive"}
     for call, why in (
         (lambda: tree.add_talos(run, value="val_los"), "did you mean 'val_loss'"),
-        (lambda: tree.add_talos(tmp_path), "is no run directory of Talos 2: FileNotFoundError"),
+        (lambda: tree.add_talos(tmp_path), "is not a run directory of Talos 2: FileNotFoundError"),
         (lambda: root.to_talos(run), "neither other parameters nor constraints"),
     ):
         with pytest.raises((AnalysisError, ReviewError), match=why):
             call()
     for broken in ({"params": {}}, {"row": {**record["row"], "end": "x"}}, {"history": {"val_loss": "x"}}):
         trials.write_text(json.dumps({**record, **broken}) + "\n")
-        with pytest.raises(AnalysisError, match="is no run directory of Talos 2: (KeyError|ValueError)"):
+        with pytest.raises(AnalysisError, match="is not a run directory of Talos 2: (KeyError|ValueError)"):
             tree.add_talos(run)

@@ -121,7 +121,7 @@ def test_what_is_noted_about_a_trial(tmp_path, monkeypatch):
     assert session.handle({"type": "round", **message})["version"] == version  # neither changes what is known
     stars = {"type": "part", **message, "by": "number", "filters": {"(star)": {"is": "★"}}}
     assert [(r["number"], r["cells"][-1]) for r in session.handle(stars)["rows"]] == [(3, "odd one")]
-    assert "is another one by now; look again" in mark("star", number=4)["error"]
+    assert "was replaced since the page was drawn; reload the page" in mark("star", number=4)["error"]
     assert "needs a reason" in mark("exclude")["error"]
     card = mark("exclude", "on old data")
     assert card["said"] == "Trial 3 is excluded: no analysis uses it from now on."
