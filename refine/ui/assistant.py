@@ -157,14 +157,16 @@ def _cut(text: str, room: int) -> str:
     if _size(text) <= room:
         return text
     lines = text.splitlines()
-    kept: list[str] = []
+    shown_lines: list[str] = []
     room -= 80  # for the last line
     for line in lines:
         room -= _size(line) + 1
         if room < 0:
             break
-        kept.append(line)
-    return "\n".join([*kept, f"... {len(lines) - len(kept)} more lines; call again with details=true"])
+        shown_lines.append(line)
+    return "\n".join(
+        [*shown_lines, f"... {len(lines) - len(shown_lines)} more lines; call again with details=true"]
+    )
 
 
 @dataclass
@@ -196,9 +198,9 @@ class Assistant:
         """The author of its suggestions and decisions."""
         return f"{AGENT}{self.name}"
 
-    def _shown(self, look: Callable[[Tree], Shown | str], details: bool, glance: bool = False) -> Answer:
+    def _shown(self, read: Callable[[Tree], Shown | str], details: bool, glance: bool = False) -> Answer:
         with self.open_tree() as tree:
-            return Answer.of(look(tree), details, glance=glance)
+            return Answer.of(read(tree), details, glance=glance)
 
     def tree(self, details: bool = False) -> Answer:
         """Show the tree of rounds: progress, best observed value and decisions of each round."""
@@ -229,8 +231,8 @@ class Assistant:
 
     def winner(self, details: bool = False) -> Answer:
         """Show the configuration with the best posterior mean, next to the baseline, and its expected value when retrained."""
-        none = "no finished trial may be called best yet"
-        return self._shown(lambda tree: tree.winner() or none, details, glance=True)
+        no_winner = "no finished trial may be called best yet"
+        return self._shown(lambda tree: tree.winner() or no_winner, details, glance=True)
 
     def calibration(self, details: bool = False) -> Answer:
         """Show how earlier claims, edits and suggestions turned out, by author."""
@@ -251,9 +253,9 @@ class Assistant:
         with self.open_tree() as tree:
             review, winner = tree[round_id].propose(keep=False), tree[round_id].recommend()
             candidates = [] if winner is None else winner.to_dict()["candidates"]
-            left = {"trials_left": self.budget - self.ran, "choices_left": self._choices_left}
+            remaining = {"trials_left": self.budget - self.ran, "choices_left": self._choices_left}
             if not details:
-                return Answer.of(_short_state(review, candidates, left))
+                return Answer.of(_short_state(review, candidates, remaining))
             evidence, proposed = review.analysis.to_dict(), review.proposal.to_json()
             state = {name: evidence[name] for name in ("metric", "direction", "states", "noise")}
             state["parameters"] = [
@@ -261,7 +263,7 @@ class Assistant:
             ]
             state["candidates"] = candidates
             state |= {"box": proposed["old"], "proposed": proposed["space"], "claim": proposed["claim"]}
-            state |= left
+            state |= remaining
             return Answer.of(json.dumps(state), **state)
 
     def preview(
@@ -291,9 +293,9 @@ class Assistant:
                 return Answer.of(tree.judge(a, b), details)
             with self._running(seeds, "run"):
                 judgement = tree.judge(a, b)
-                known = len(judgement.a.fresh) + len(judgement.b.fresh)
+                existing = len(judgement.a.fresh) + len(judgement.b.fresh)
                 options = self._options(tree[judgement.a.round])
-                judgement = tree.judge(a, b, budget=known + seeds, **options)
+                judgement = tree.judge(a, b, budget=existing + seeds, **options)
                 return Answer.of(judgement, details, lead=f"{self._spent('run', ' under new seeds')}\n\n")
 
     def suggest(self, round_id: str, edits: dict[str, Any], reason: str) -> Answer:
@@ -303,16 +305,16 @@ class Assistant:
         """
         with self.open_tree() as tree:
             review = _edited(tree[round_id], edits)
-            known = {d.digest for d in review.round.decisions}
+            stored = {d.digest for d in review.round.decisions}
             decision = review.suggest(reason, author=self.author)
-            if decision.digest in known:
+            if decision.digest in stored:
                 return Answer.of(
                     f"{self.author} made this suggestion on round {tree[round_id].id} before; its first reason is kept."
                 )
-            own = "-" if decision.probability is None else probability(decision.probability)
+            chance = "-" if decision.probability is None else probability(decision.probability)
             return Answer.of(
                 f"stored as a suggestion of {self.author} on round {tree[round_id].id}; a person decides.\n"
-                f"suggested: keeps {percent(review.volume_kept)} of the space, probability {own}.\n"
+                f"suggested: keeps {percent(review.volume_kept)} of the space, probability {chance}.\n"
                 f"proposed: {claim_sentence(review.proposal)}",
                 suggested=decision.to_json(),
             )
@@ -335,20 +337,20 @@ class Assistant:
         ``configurations`` are yours, values by name, and run first. The design draws the others: ``sobol``, or by
         results ``tpe``, ``gp`` or ``cmaes``. Yours are at most a share of the round, and of the budget.
         """
-        own = configurations or []
+        chosen = configurations or []
         with self._one_run, self.open_tree() as tree:
             allowed = min(int(self.share * trials + 1e-9), self._choices_left) if self.budget else -1
-            if len(own) > allowed:
+            if len(chosen) > allowed:
                 raise ReviewError(
                     f"of {plural(trials, 'trial')} at most {max(allowed, 0)} may be of your choice "
-                    f"({percent(self.share)} of a round, and of the budget of {self.budget}), got {len(own)}; leave the "
+                    f"({percent(self.share)} of a round, and of the budget of {self.budget}), got {len(chosen)}; leave the "
                     "others to the design, or ask the person: refine mcp STORE --budget N --share S"
                 )
             parent = tree[round_id]
             child = parent.branch(
-                parent.space, given=own, n=trials, design=design, note=note, author=self.author
+                parent.space, given=chosen, n=trials, design=design, note=note, author=self.author
             )
-            self.chosen += len(own)
+            self.chosen += len(chosen)
             return Answer.of(child, details, glance=True, lead=f"created round {child.id}\n\n")
 
     def run(self, round_id: str, trials: int, details: bool = False) -> Answer:
@@ -361,13 +363,13 @@ class Assistant:
             return Answer.of(round_, details, lead=f"{self._spent('trial')}\n\n")
 
     @contextlib.contextmanager
-    def _running(self, count: int, what: str) -> Iterator[None]:
+    def _running(self, count: int, noun: str) -> Iterator[None]:
         """Reserves the budget for one call at a time; what trials print goes to stderr, as the protocol owns stdout."""
         with self._one_run:
-            left = self.budget - self.ran
-            if count > left:
+            remaining = self.budget - self.ran
+            if count > remaining:
                 raise ReviewError(
-                    f"{plural(count, what)} {'is' if count == 1 else 'are'} more than the {left} left of a budget of "
+                    f"{plural(count, noun)} {'is' if count == 1 else 'are'} more than the {remaining} left of a budget of "
                     f"{self.budget}; ask for fewer, or ask the person for a larger one: refine mcp STORE --budget N"
                 )
             self._before = self.ran
@@ -381,9 +383,9 @@ class Assistant:
         """Counts every stored trial at once, failed ones too: a call that is refused half-way has used its budget."""
         self.ran += 1
 
-    def _spent(self, what: str, how: str = "") -> str:
-        ended = plural(self.ran - self._before, what)
-        return f"{ended}{how or ' ran'}; {self.budget - self.ran} left of the budget."
+    def _spent(self, noun: str, ending: str = "") -> str:
+        ended = plural(self.ran - self._before, noun)
+        return f"{ended}{ending or ' ran'}; {self.budget - self.ran} left of the budget."
 
     def accept(
         self,
@@ -403,14 +405,14 @@ class Assistant:
             raise ReviewError(
                 "accepting stays with a person; suggest it with a reason instead, or ask the person to allow it: refine mcp STORE --may-accept"
             )
-        given: dict[str, Any] = {"n": trials, "exploit": exploit, "audit": audit}
-        options = {name: value for name, value in given.items() if value is not None}
+        typed: dict[str, Any] = {"n": trials, "exploit": exploit, "audit": audit}
+        options = {name: value for name, value in typed.items() if value is not None}
         with self.open_tree() as tree:
             child = _edited(tree[round_id], edits or {}).accept(note, author=self.author, **options)
             return Answer.of(child, details, glance=True, lead=f"created round {child.id}\n\n")
 
 
-def _short_state(review: Review[Round], candidates: list[dict[str, Any]], left: dict[str, int]) -> str:
+def _short_state(review: Review[Round], candidates: list[dict[str, Any]], remaining: dict[str, int]) -> str:
     """The state as JSON of at most :data:`LIMIT` bytes: lists are shortened until it fits, longest first."""
     analysis, proposal = review.analysis, review.proposal
     proposed = proposal.to_json()
@@ -420,7 +422,7 @@ def _short_state(review: Review[Round], candidates: list[dict[str, Any]], left: 
         "states": analysis.states,
         "noise": {"sd": analysis.to_dict()["noise"]["sd"]},
         "claim": {name: proposed["claim"][name] for name in ("probability", "epsilon")},
-        **left,
+        **remaining,
         "candidates": [
             {name: c[name] for name in ("configuration", "observed", "expected", "low", "high")}
             for c in candidates[:3]

@@ -148,7 +148,7 @@ class _Walk:
     def say(self, text: str, tone: str = "") -> None:
         self.tell(Page("", (Text(text, tone, lines=True),)))
 
-    def answer(self, question: str, meant: Callable[[str], T], default: str = "") -> T:
+    def answer(self, question: str, parse: Callable[[str], T], default: str = "") -> T:
         """Asks until an answer is valid, and returns its meaning; Enter gives the default, ``q`` stops."""
         for _ in range(_TRIES):
             try:
@@ -158,7 +158,7 @@ class _Walk:
             if text.lower() == "q":
                 break
             try:
-                return meant(text)
+                return parse(text)
             except (RefineError, ValueError) as error:
                 self.say(str(error), "bad")
         raise _Stopped
@@ -167,12 +167,12 @@ class _Walk:
         """The first letter of one of a few words; with an empty default, one of the words must be typed."""
         listed = ", ".join(f"{word[0]} = {word}" for word in words.split())
 
-        def meant(answer: str) -> str:
+        def parse(answer: str) -> str:
             if answer.lower() not in (*words.split(), *(word[0] for word in words.split())):
                 raise ValueError(f"answer one of {listed}; got {answer!r}")
             return answer[0].lower()
 
-        return self.answer(f"{question}; {listed}", meant, default)
+        return self.answer(f"{question}; {listed}", parse, default)
 
     def through(self, first: Round | None) -> None:
         """Takes the steps in order."""
@@ -190,9 +190,9 @@ class _Walk:
     def run(self, called: str) -> None:
         """Offers to run the remaining trials of the round, whose name in the script is ``called``."""
         self.show(self.at.page())
-        left = self.at.n - len(self.at.trials)
-        question = f"Run the remaining {left:,} configurations now?"
-        if left <= 0 or self.letter(question, "yes no", "y") == "n":
+        remaining = self.at.n - len(self.at.trials)
+        question = f"Run the remaining {remaining:,} configurations now?"
+        if remaining <= 0 or self.letter(question, "yes no", "y") == "n":
             return
         objective = self.at.objective or self.objective
         if objective is None:
@@ -252,7 +252,7 @@ class _Walk:
     def edited(self, review: Review, question: str, name: str = "", default: str = "") -> Review:
         """Sets a parameter: ``name``, or the one in the answer; the default changes nothing."""
 
-        def meant(text: str) -> tuple[Review, Action | None]:
+        def parse(text: str) -> tuple[Review, Action | None]:
             if text == default or (name and text == "accept"):
                 return review, None
             if name and text in ("r", "reject"):
@@ -263,7 +263,7 @@ class _Walk:
             self.show(replace(edited.preview().page(), title=title))
             return edited, Action("review.edit", python_symbols(edits))
 
-        edited, call = self.answer(question, meant, default)
+        edited, call = self.answer(question, parse, default)
         if call is not None:
             self.script.append(f"review = {call}")
         return edited

@@ -122,13 +122,15 @@ _IN_PYTHON = {"n": "trials", "budget": "seeds", "round": "round_id", "id": "roun
 def wrong_argument(tool: str, arguments: Mapping[str, Any]) -> str:
     """Rule, value and fix of the first argument that a tool refuses; empty if it takes all."""
     parameters = list(inspect.signature(getattr(Assistant, tool)).parameters.values())[1:]
-    known = {p.name: p for p in parameters}
-    for name in arguments.keys() - known.keys():
-        meant = _IN_PYTHON.get(name, "")
-        meant = meant if meant in known else closest(name, known)
-        fix = f"did you mean {meant!r}?" if meant else "leave it out"
-        return f"{tool} takes {join(list(known)) or 'nothing'}, got {name[:40]!r}; {fix}"
-    for name, parameter in known.items():
+    parameters_by_name = {p.name: p for p in parameters}
+    for name in arguments.keys() - parameters_by_name.keys():
+        argument_name = _IN_PYTHON.get(name, "")
+        argument_name = (
+            argument_name if argument_name in parameters_by_name else closest(name, parameters_by_name)
+        )
+        fix = f"did you mean {argument_name!r}?" if argument_name else "leave it out"
+        return f"{tool} takes {join(list(parameters_by_name)) or 'nothing'}, got {name[:40]!r}; {fix}"
+    for name, parameter in parameters_by_name.items():
         argument = ARGUMENTS[name]
         if name not in arguments:
             if parameter.default is inspect.Parameter.empty:
@@ -181,8 +183,8 @@ def guarded(app: ASGIApp, token: str) -> ASGIApp:
     needed = f"Bearer {token}".encode()
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
-        given = [value for name, value in scope.get("headers", ()) if name == b"authorization"]
-        allowed = scope["type"] == "http" and len(given) == 1 and hmac.compare_digest(given[0], needed)
+        tokens = [value for name, value in scope.get("headers", ()) if name == b"authorization"]
+        allowed = scope["type"] == "http" and len(tokens) == 1 and hmac.compare_digest(tokens[0], needed)
         if scope["type"] == "lifespan" or allowed:
             await app(scope, receive, send)
         elif scope["type"] == "http":

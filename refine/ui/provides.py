@@ -31,8 +31,8 @@ def show(review: Review) -> ReviewWidget:
 
 
 @provides("tree.page")
-def page(tree: Tree, risk: float, beside: Tree | None) -> str:
+def page(tree: Tree, risk: float, second_tree: Tree | None) -> str:
     """The page of all rounds with its data, as HTML."""
     from refine.ui.web.saved import saved_page
 
-    return saved_page(tree, risk, beside)
+    return saved_page(tree, risk, second_tree)

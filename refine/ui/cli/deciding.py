@@ -87,7 +87,7 @@ class Edits:
         words += [f"-n {n}"] if n is not None else []
         return " ".join([*words, *([f"--risk {self.risk:g}"] if self.risk is not None else [])])
 
-    def review(self, at: Round) -> Review:
+    def review(self, round_: Round) -> Review:
         """The last proposal on a round, with edits and rejections.
 
         Raises:
@@ -95,17 +95,19 @@ class Edits:
         """
         from refine.space.literals import typed_pairs
 
-        proposals = at._proposals
+        proposals = round_._proposals
         if not proposals:
-            raise ReviewError(f"round {at.id} has no proposal yet; make one first", Action("round.propose"))
-        meant = [p for p in proposals if self.risk is None or p.risk == self.risk]
-        if not meant:
-            known = ", ".join(f"{p:g}" for p in sorted({p.risk for p in proposals}))
             raise ReviewError(
-                f"round {at.id} has proposals of risk {known}, got {self.risk:g}; make that one first",
+                f"round {round_.id} has no proposal yet; make one first", Action("round.propose")
+            )
+        matching = [p for p in proposals if self.risk is None or p.risk == self.risk]
+        if not matching:
+            risks = ", ".join(f"{p:g}" for p in sorted({p.risk for p in proposals}))
+            raise ReviewError(
+                f"round {round_.id} has proposals of risk {risks}, got {self.risk:g}; make that one first",
                 Action("round.propose", risk=self.risk),
             )
-        review = at.review(meant[-1])  # reading keeps the last proposal the last one
+        review = round_.review(matching[-1])  # reading keeps the last proposal the last one
         review = review.edit(typed_pairs(self.edit, "--edit")) if self.edit else review
         return review.reject(*self.reject) if self.reject else review
 
@@ -127,14 +129,14 @@ class Child(Drawn):
 
 @command(DECIDE)
 def propose(
-    at: AtNewest,
+    target: AtNewest,
     out: Explained,
     risk: RiskOption = 0.05,
     epsilon: EpsilonOption = None,
 ) -> None:
     """Propose bounds for the next round, and store the proposal for a decision."""
-    with at.round() as found:
-        review = found.propose(risk, epsilon)
+    with target.round() as round_:
+        review = round_.propose(risk, epsilon)
         if not out.as_json:
             out.put(review)
             return
@@ -144,72 +146,72 @@ def propose(
 
 
 @command(DECIDE)
-def options(at: AtNewest, out: Output) -> None:
+def options(target: AtNewest, out: Output) -> None:
     """Compare the proposals of more and less risk: values dropped, space kept, and risk of each."""
-    with at.round() as found:
-        listed = found.propose(keep=False).options()
+    with target.round() as round_:
+        listed = round_.propose(keep=False).options()
         out.put(listed, Action("round.propose", risk=Symbol("RISK")))
 
 
 @command(DECIDE)
 def rehearse(
-    at: AtNewest,
+    target: AtNewest,
     out: Output,
     rounds: Annotated[int, Option("--rounds", min=1, max=20, help="Plan this many rounds.")] = 4,
     n: SizeOption = None,
     exploit: Annotated[float, Option(help="Set the share of trials that the model places.")] = 0.5,
 ) -> None:
     """Simulate a plan of rounds, and other plans of the same cost, without running a trial."""
-    with at.round() as found:
-        out.put(found.propose(keep=False).rehearse(rounds, n, exploit=exploit))
+    with target.round() as round_:
+        out.put(round_.propose(keep=False).rehearse(rounds, n, exploit=exploit))
 
 
 @command(DECIDE)
 def preview(
-    at: AtNewest,
+    target: AtNewest,
     out: Output,
     edits: Edits,
     n: SizeOption = None,
 ) -> None:
     """Preview the consequences of accepting the last proposal, with edits. Decides nothing."""
-    with at.round() as found:
-        review = edits.review(found)
-        seen = review.preview(n=n)
+    with target.round() as round_:
+        review = edits.review(round_)
+        shown_preview = review.preview(n=n)
         accept = completed(f"refine accept STORE ROUND {edits.typed(n)}".rstrip())
-        out.put(seen, accept, page=lambda: _of_which(review, seen.page()))
+        out.put(shown_preview, accept, page=lambda: _of_which(review, shown_preview.page()))
 
 
 @command(DECIDE)
-def accept(at: AtNewest, out: Output, edits: Edits, new: Child) -> None:
+def accept(target: AtNewest, out: Output, edits: Edits, new: Child) -> None:
     """Accept the last proposal, with edits and rejections, and create the next round."""
-    with at.round() as found:
-        review = edits.review(found)
+    with target.round() as round_:
+        review = edits.review(round_)
         child = review.accept(**new.options())
         _say_new(review.proposal.old, child, review.proposal.space)
-        if at.which == "last":
+        if target.round_name == "last":
             say("From now on, `last` names the new round.", err=True)
         out.put(chosen(child), page=lambda: _of_which(review, child.page()))
 
 
 @command(DECIDE)
 def decline(
-    at: AtNewest,
+    target: AtNewest,
     out: Output,
     note: NoteOption = "",
     author: AuthorOption = None,
     risk: WhichRiskOption = None,
 ) -> None:
     """Decline the last proposal."""
-    with at.round() as found:
-        review = Edits(risk=risk).review(found)
+    with target.round() as round_:
+        review = Edits(risk=risk).review(round_)
         review.decline(note, author=author)
         branch = Action("round.branch", Symbol("space"))
-        out.put(found, branch, page=lambda: _of_which(review, found.page()))
+        out.put(round_, branch, page=lambda: _of_which(review, round_.page()))
 
 
 @command(DECIDE)
 def branch(
-    at: AtNewest,
+    target: AtNewest,
     out: Output,
     new: Child,
     edit: EditOption = None,
@@ -232,11 +234,11 @@ def branch(
         raise ReviewError(
             "branch needs either --edit or --space; for the same space under another seed give --edit and --seed"
         )
-    with at.round() as found:
-        changed = _changed(found, typed_pairs(edit or [], "--edit")) if space is None else read_space(space)
+    with target.round() as round_:
+        changed = _changed(round_, typed_pairs(edit or [], "--edit")) if space is None else read_space(space)
         before = typed_pairs(previous or [], "--previous") or None
-        child = found.branch(changed, previous=before, seed=seed, **new.options())
-        _say_new(found.space, child)
+        child = round_.branch(changed, previous=before, seed=seed, **new.options())
+        _say_new(round_.space, child)
         out.put(chosen(child))
 
 
@@ -249,13 +251,16 @@ def _say_new(old: Space, child: Round, proposed: Space | None = None) -> None:
         say(f"warning: {shown(sentence(value))}", err=True)
 
 
-def _changed(at: Round, edits: dict[str, Any]) -> Any:
+def _changed(round_: Round, edits: dict[str, Any]) -> Any:
     from refine.space.edits import edit_space
     from refine.space.space import Space
 
-    inside = {n: v for n, v in edits.items() if n in at.space}
-    added = {n: v for n, v in edits.items() if n not in at.space}
-    return Space({**edit_space(at.space, at.space, inside), **added}, [str(c) for c in at.space.constraints])
+    inside = {n: v for n, v in edits.items() if n in round_.space}
+    added = {n: v for n, v in edits.items() if n not in round_.space}
+    return Space(
+        {**edit_space(round_.space, round_.space, inside), **added},
+        [str(c) for c in round_.space.constraints],
+    )
 
 
 def _of_which(review: Review, page: Page) -> Page:
@@ -266,22 +271,22 @@ def _of_which(review: Review, page: Page) -> Page:
 
 @command(DECIDE)
 def tag(
-    at: AtRound,
+    target: AtRound,
     out: Output,
     label: Annotated[str, Argument(metavar="TAG", help="Give this name; an existing tag moves.")],
 ) -> None:
     """Tag a round with a name."""
-    with at.tree() as tree:
-        found = chosen(tree[at.which])
-        tree.tag(found, label)
-        out.say(f"{line(label)}: round {found.id}", {"tag": label, "round": found.id})
+    with target.tree() as tree:
+        round_ = chosen(tree[target.round_name])
+        tree.tag(round_, label)
+        out.say(f"{line(label)}: round {round_.id}", {"tag": label, "round": round_.id})
 
 
 @command(DECIDE)
 def roles(
-    at: AtRound,
+    target: AtRound,
     out: Output,
-    given: Annotated[
+    assignments: Annotated[
         list[str] | None,
         Argument(metavar="NAME=ROLE...", help="Set a role: scientific, nuisance or fixed."),
     ] = None,
@@ -289,12 +294,12 @@ def roles(
     """Print or set the roles of a round's parameters."""
     from refine.space.literals import typed_pairs
 
-    with at.round() as found:
-        if given:
-            found.set_roles(typed_pairs(given, "roles"))
-        rows = tuple((Cell(n, "strong"), role) for n, role in found.roles.items())
-        page = Page(f"Roles in round {found.id}", (Grid(("parameter", "role"), rows),))
-        out.put(found.roles, Action("round.checks"), page=lambda: page)
+    with target.round() as round_:
+        if assignments:
+            round_.set_roles(typed_pairs(assignments, "roles"))
+        rows = tuple((Cell(n, "strong"), role) for n, role in round_.roles.items())
+        page = Page(f"Roles in round {round_.id}", (Grid(("parameter", "role"), rows),))
+        out.put(round_.roles, Action("round.checks"), page=lambda: page)
 
 
 _TO = """<!doctype html>
@@ -307,12 +312,12 @@ _TO = """<!doctype html>
 
 @command(DECIDE)
 def review(
-    at: InTree,
-    which: Annotated[
+    target: InTree,
+    round_name: Annotated[
         str, Argument(metavar="ROUND", help=f"{ROUND_HELP} The store OTHER may stand here instead.")
     ] = "last",
     *,
-    beside: Beside,
+    second_study: Beside,
     called: Called,
     port: Annotated[int, Option(min=0, max=65535, help="Serve on this port; 0 for a free one.")] = 0,
     open_: Annotated[bool, Option("--open/--no-open", help="Open a browser; default on.")] = True,
@@ -336,15 +341,15 @@ def review(
 
     proxy = proxy_of(behind, author_header)
     with ExitStack() as stack:
-        folder, tree = stack.enter_context(own_folder()), stack.enter_context(at.tree())
+        folder, tree = stack.enter_context(own_folder()), stack.enter_context(target.tree())
         try:
-            found = tree[which]
+            round_ = tree[round_name]
         except NotFoundError:  # the name of a round wins over a file of the same name
-            a_store = "://" in which or which.endswith(".db") or Path(which).is_file()
-            if beside.other is not None or not a_store:
+            a_store = "://" in round_name or round_name.endswith(".db") or Path(round_name).is_file()
+            if second_study.other is not None or not a_store:
                 raise
-            found, beside = tree["last"], replace(beside, other=which)
-        second = stack.enter_context(beside.opened(tree, at.store))
+            round_, second_study = tree["last"], replace(second_study, other=round_name)
+        second = stack.enter_context(second_study.opened(tree, target.store))
 
         def session_of(shown: Round, background: Background, other: Session | None = None) -> Session:
             session = Session(shown, risk, background=stack.enter_context(closing(background)), other=other)
@@ -357,7 +362,7 @@ def review(
         # A typed objective runs rounds of the first study only: the other study may have other code under that name.
         other = None if second is None else session_of(second["last"], Background())
         typed = Background(called.objective, called.command)
-        server = Server(session_of(chosen(found), typed, other), port, proxy)
+        server = Server(session_of(chosen(round_), typed, other), port, proxy)
         say(f"{server.url}\nCtrl-C stops it")
         if open_:
             # Other users can read the arguments of a browser's process, and the address is the key.
@@ -369,7 +374,7 @@ def review(
 
 @command(DECIDE)
 def mcp(
-    at: InTree,
+    target: InTree,
     called: Called,
     agent: Annotated[str, Option(help="Name the assistant; it signs as agent:NAME.")] = "assistant",
     budget: Annotated[int, Option(min=0, help="Let it run at most this many trials.")] = 0,
@@ -401,13 +406,13 @@ def mcp(
     from refine.ui.assistant import Assistant
     from refine.ui.mcp import HttpServer, server_of
 
-    with at.tree():
+    with target.tree():
         pass  # a store that cannot be opened is an error before the server starts
-    made = Assistant(at.tree, agent, budget, may_accept, share, called.on)
+    assistant = Assistant(target.tree, agent, budget, may_accept, share, called.on)
     if http is None:
-        server_of(made).run("stdio")
+        server_of(assistant).run("stdio")
         return
-    server = HttpServer(made, http)
+    server = HttpServer(assistant, http)
     say(f"{server.url}\nAuthorization: Bearer {server.token}\nCtrl-C stops it")
     server.run()
 
@@ -433,21 +438,21 @@ class Removal(Given):
 
 @command(DECIDE)
 def repair(
-    at: InTree,
+    target: InTree,
     out: Output,
-    how: Removal,
+    removal: Removal,
     look: Annotated[bool, Option("--look", help="Print the damage, remove nothing.")] = False,
 ) -> None:
     """Print the unreadable rows of a tree, and remove them. Exit code 3 if damage remains."""
-    with at.tree() as tree:
+    with target.tree() as tree:
         damage = tree.damage()
         if damage.rows and not look:
-            if not (how.yes or out.as_json):
+            if not (removal.yes or out.as_json):
                 out.put(damage)
-            damage = tree.repair(**how.ask(f"Remove {len(damage.rows):,} damaged rows for good?"))
-        stays = damage.rows and not damage.removed
+            damage = tree.repair(**removal.ask(f"Remove {len(damage.rows):,} damaged rows for good?"))
+        damage_remains = damage.rows and not damage.removed
         out.put(damage)
-        if stays:
+        if damage_remains:
             raise typer.Exit(NO)
 
 
@@ -456,9 +461,9 @@ _TRIAL = "by its row in the table, from 0; may be repeated."
 
 @command(DECIDE)
 def delete(
-    at: AtRound,
+    target: AtRound,
     out: Output,
-    how: Removal,
+    removal: Removal,
     state: Annotated[
         list[str] | None,
         Option("--state", help="Remove only trials in this state, for example failed; may be repeated."),
@@ -469,21 +474,25 @@ def delete(
     """Remove a round, or some of its trials, for good. The log records the removal."""
     from refine.run.options import check_rerun
 
-    with at.tree() as tree:
-        found = chosen(tree[at.which])
+    with target.tree() as tree:
+        round_ = chosen(tree[target.round_name])
         if state or trial:
             if below:
                 raise ReviewError(
                     "--below removes whole rounds and cannot be combined with --state or --trial; leave it out"
                 )
-            rows = found.trials["state"].isin(check_rerun(state or [])).to_numpy()
+            rows = round_.trials["state"].isin(check_rerun(state or [])).to_numpy()
             numbers = [i for i, inside in enumerate(rows) if inside] + (trial or [])
-            signed = how.ask(f"Remove {plural(len(set(numbers)), 'trial')} of round {found.id} for good?")
-            _said(out, found, "trials", "removed", tree.delete_trials(found, numbers, **signed))
+            signed = removal.ask(
+                f"Remove {plural(len(set(numbers)), 'trial')} of round {round_.id} for good?"
+            )
+            _put_count(out, round_, "trials", "removed", tree.delete_trials(round_, numbers, **signed))
         else:
-            signed = how.ask(f"Remove round {found.id} with {plural(len(found.trials), 'trial')} for good?")
-            gone = tree.delete_round(found, below=below, **signed)
-            out.say(f"removed: {', '.join(gone)}", {"rounds": gone})
+            signed = removal.ask(
+                f"Remove round {round_.id} with {plural(len(round_.trials), 'trial')} for good?"
+            )
+            removed = tree.delete_round(round_, below=below, **signed)
+            out.say(f"removed: {', '.join(removed)}", {"rounds": removed})
 
 
 TrialsOption = Annotated[list[int], Option("--trial", help=f"Name a trial, {_TRIAL}")]
@@ -492,31 +501,33 @@ ReasonOption = Annotated[str, Option("--reason", help="Give the reason, which re
 
 @command(DECIDE)
 def exclude(
-    at: AtRound, out: Output, trial: TrialsOption, reason: ReasonOption, author: AuthorOption = None
+    target: AtRound, out: Output, trial: TrialsOption, reason: ReasonOption, author: AuthorOption = None
 ) -> None:
     """Exclude trials from every analysis, for example those of a broken machine. The store keeps them."""
-    with at.round() as found:
-        _said(out, found, "excluded", "excluded", found.exclude(trial, reason, author=author))
+    with target.round() as round_:
+        _put_count(out, round_, "excluded", "excluded", round_.exclude(trial, reason, author=author))
 
 
 @command(DECIDE)
 def include(
-    at: AtRound, out: Output, trial: TrialsOption, reason: ReasonOption = "", author: AuthorOption = None
+    target: AtRound, out: Output, trial: TrialsOption, reason: ReasonOption = "", author: AuthorOption = None
 ) -> None:
     """Include excluded trials again."""
-    with at.round() as found:
-        _said(out, found, "included", "included", found.include(trial, reason, author=author))
+    with target.round() as round_:
+        _put_count(out, round_, "included", "included", round_.include(trial, reason, author=author))
 
 
-def _said(out: Output, found: Round, key: str, what: str, count: int) -> None:
-    out.say(f"round {found.id}: {plural(count, 'trial')} {what}", {"round": found.id, key: count})
+def _put_count(out: Output, round_: Round, key: str, change: str, count: int) -> None:
+    out.say(f"round {round_.id}: {plural(count, 'trial')} {change}", {"round": round_.id, key: count})
 
 
 @command(DECIDE)
-def unlock(at: AtRound, out: Output, how: Removal) -> None:
+def unlock(target: AtRound, out: Output, removal: Removal) -> None:
     """Unlock a round that a dead process on another machine holds."""
-    with at.tree() as tree:
-        found = chosen(tree[at.which])
-        held = tree.unlock(found, **how.ask(f"Is the process that runs round {found.id} dead for certain?"))
-        now = "unlocked" if held else "it was not locked"
-        out.say(f"round {found.id}: {now}", {"round": found.id, "unlocked": held})
+    with target.tree() as tree:
+        round_ = chosen(tree[target.round_name])
+        was_locked = tree.unlock(
+            round_, **removal.ask(f"Is the process that runs round {round_.id} dead for certain?")
+        )
+        outcome = "unlocked" if was_locked else "it was not locked"
+        out.say(f"round {round_.id}: {outcome}", {"round": round_.id, "unlocked": was_locked})

@@ -38,15 +38,17 @@ def doctor(
 ) -> None:
     """Check packages, Keras, workers, disk and a store. Exit code 3 if a check fails."""
     probes = [*_machine(), *_packages()]
-    looks: dict[str, Callable[[], Iterable[Probe]]] = {} if quick else {"Keras": _keras, "workers": _workers}
+    probers: dict[str, Callable[[], Iterable[Probe]]] = (
+        {} if quick else {"Keras": _keras, "workers": _workers}
+    )
     if store is not None:
-        looks["store"] = partial(_store, store)
-    for what, look in looks.items():
+        probers["store"] = partial(_store, store)
+    for name, prober in probers.items():
         try:
-            probes += look()
+            probes += prober()
         except Exception as error:  # noqa: BLE001  # any failure is a result of the check
             kind = "" if isinstance(error, RefineError) else f"{type(error).__name__}: "
-            probes.append(Probe(what, "bad", f"{kind}{error}"))
+            probes.append(Probe(name, "bad", f"{kind}{error}"))
     worst = any(probe.verdict == "bad" for probe in probes)
     if out.as_json:
         put_json([probe._asdict() for probe in probes])
@@ -63,10 +65,10 @@ def _machine() -> Iterator[Probe]:
 
     yield Probe("Python", "good", sys.version.split()[0])
     yield Probe("refine", "good", f"{VERSION}, at {Path(__file__).parents[2]}")
-    for what, path in (("disk here", Path.cwd()), ("disk for temporary files", tempfile.gettempdir())):
+    for name, path in (("disk here", Path.cwd()), ("disk for temporary files", tempfile.gettempdir())):
         free = shutil.disk_usage(path).free
         verdict = "good" if free >= _LEAST_DISK else "warn"
-        yield Probe(what, verdict, f"{free / 1e9:.1f} GB free at {path}")
+        yield Probe(name, verdict, f"{free / 1e9:.1f} GB free at {path}")
 
 
 def _packages() -> Iterator[Probe]:
@@ -87,9 +89,9 @@ def _packages() -> Iterator[Probe]:
             versions.append(f"{needed.name} {version}")
             if not needed.specifier.contains(version, prereleases=True):
                 wrong.append(f"{needed.name} {version} is not {needed.specifier}")
-    again = "reinstall: pip install --upgrade refine-hpo"
+    fix = "reinstall: pip install --upgrade refine-hpo"
     yield Probe(
-        "packages", "bad" if wrong else "good", "; ".join([*wrong, again]) if wrong else ", ".join(versions)
+        "packages", "bad" if wrong else "good", "; ".join([*wrong, fix]) if wrong else ", ".join(versions)
     )
     yield from (Probe(name, "warn", f"not installed: {how(name)}") for name in EXTRAS if not is_there(name))
 
@@ -101,11 +103,11 @@ def _keras() -> Iterator[Probe]:
 
     versions = [importlib.import_module(name).__version__ for name in ("keras", BACKEND)]
     with quietly():  # TensorFlow logs complaints about missing devices
-        seen = ", ".join(devices())
+        device_names = ", ".join(devices())
     fast = BACKEND == "tensorflow"
-    more = "" if fast else "; refine.keras.fit is model.fit there, and faster with KERAS_BACKEND=tensorflow"
-    says = f"{versions[0]} on {BACKEND} {versions[1]}, {seen}{more}"
-    yield Probe("Keras", "good" if fast else "warn", says)
+    advice = "" if fast else "; refine.keras.fit is model.fit there, and faster with KERAS_BACKEND=tensorflow"
+    result = f"{versions[0]} on {BACKEND} {versions[1]}, {device_names}{advice}"
+    yield Probe("Keras", "good" if fast else "warn", result)
 
 
 def _objective(params: dict[str, float]) -> float:
@@ -118,8 +120,8 @@ def _workers() -> Iterator[Probe]:
     with tempfile.TemporaryDirectory() as folder, refine.Tree("doctor", Path(folder) / "doctor.db") as tree:
         tried = tree.add_round({"x": (0.0, 1.0, 4)}, _objective, n=4).run(workers=2, progress=False)
         done = int((tried.trials["state"] == "complete").sum())
-    says = f"two subprocesses ran {done} of 4 trials into a store of their own"
-    yield Probe("workers", "good" if done == 4 else "bad", says)
+    result = f"two subprocesses ran {done} of 4 trials into a store of their own"
+    yield Probe("workers", "good" if done == 4 else "bad", result)
 
 
 def _store(store: str) -> Iterator[Probe]:
@@ -140,19 +142,21 @@ def _store(store: str) -> Iterator[Probe]:
             if size:
                 text = f"{size:,} bytes of recent writes are in {wal.name}: copy the store with refine backup STORE FILE"
                 yield Probe("copies", "warn", text)
-            found = database.integrity()
+            integrity = database.integrity()
             text = (
-                "every page is sound" if found == "ok" else f"{found}; export what can be read: refine export"
+                "every page is sound"
+                if integrity == "ok"
+                else f"{integrity}; export what can be read: refine export"
             )
-            yield Probe("file", "good" if found == "ok" else "bad", text)
+            yield Probe("file", "good" if integrity == "ok" else "bad", text)
         for lease in database.leases():
             rounds = {
                 s.pk: f"round {i} of {name}"
                 for name in trees
                 for i, s in database.nodes(database.tree(name)).items()
             }
-            now = "is being run by" if lease.alive else "was abandoned by"
-            more = "" if lease.alive else "; the next run takes over"
+            state = "is being run by" if lease.alive else "was abandoned by"
+            outlook = "" if lease.alive else "; the next run takes over"
             yield Probe(
-                "lease", "good", f"{rounds[lease.node]} {now} process {lease.pid} on {lease.host}{more}"
+                "lease", "good", f"{rounds[lease.node]} {state} process {lease.pid} on {lease.host}{outlook}"
             )

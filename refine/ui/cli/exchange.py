@@ -29,8 +29,8 @@ from refine.utils.action import Action
 
 @command(BRING)
 def export(
-    at: InTree,
-    beside: Beside,
+    target: InTree,
+    second_study: Beside,
     out: Output,
     folder: Annotated[
         Path | None, Option("--out", "-o", help="Write the bundle into this folder; default export.")
@@ -51,15 +51,13 @@ def export(
     """Export every round as plain text for git: node.json, trials.csv and a report."""
     if page and (folder or not reports):
         raise StoreError("--page writes one file instead of a bundle; leave --out and --no-reports out")
-    if not page and (beside.other or beside.other_tree):
+    if not page and (second_study.other or second_study.other_tree):
         raise StoreError(
             "OTHER and --other-tree need --page: a bundle holds one tree; add --page, or leave them out"
         )
-    with at.tree() as found, beside.opened(found, at.store) as other:
+    with target.tree() as tree, second_study.opened(tree, target.store) as other:
         out.path(
-            found.export_page(page, beside=other)
-            if page
-            else found.export(folder or "export", reports=reports)
+            tree.export_page(page, beside=other) if page else tree.export(folder or "export", reports=reports)
         )
 
 
@@ -121,27 +119,27 @@ def import_(
         "--study": (study, talos or not optuna),
         "--journal": (journal or None, talos),
     }
-    for option, (given, wrong) in refused.items():
-        if wrong and given is not None:
-            what = "Optuna" if option in ("--study", "--journal") else "tables"
-            whose = "a run of Talos" if talos else "an Optuna study" if optuna else "a table"
-            raise AnalysisError(f"{option} is for {what}, but the source is {whose}; leave it out")
+    for option, (value_given, wrong) in refused.items():
+        if wrong and value_given is not None:
+            kind = "Optuna" if option in ("--study", "--journal") else "tables"
+            source_kind = "a run of Talos" if talos else "an Optuna study" if optuna else "a table"
+            raise AnalysisError(f"{option} is for {kind}, but the source is {source_kind}; leave it out")
     InTree(store=store, name=name)
     names = None if parameters is None else [p.strip() for p in parameters.split(",")]
-    said: dict[str, Any] = {"space_filling": space_filling, "note": note} | (
+    keywords: dict[str, Any] = {"space_filling": space_filling, "note": note} | (
         {} if talos else {"metric": metric}
     )
-    said |= {} if minimize is None else {"direction": "minimize" if minimize else "maximize"}
+    keywords |= {} if minimize is None else {"direction": "minimize" if minimize else "maximize"}
     # Read the source before opening the store: a wrong path leaves no empty store behind.
     frame: Any = read_run(source, value) if talos else None if optuna else read_table(source)
     with refine.Tree(name, store) as tree:
         if talos:
-            found = tree.add_talos(source, value=value, **said)
+            round_ = tree.add_talos(source, value=value, **keywords)
         elif optuna:
-            found = tree.add_study(source, study, value=None if value is None else int(value), **said)
+            round_ = tree.add_study(source, study, value=None if value is None else int(value), **keywords)
         else:
-            found = tree.add_frame(frame, parameters=names, value=value or "value", **said)
-        out.put(chosen(found))
+            round_ = tree.add_frame(frame, parameters=names, value=value or "value", **keywords)
+        out.put(chosen(round_))
 
 
 @command(BRING)
@@ -157,8 +155,8 @@ def load(
     import refine
 
     remember(STORE, store)
-    with refine.Tree.load(folder, store, name) as found:
-        out.put(newest(found))
+    with refine.Tree.load(folder, store, name) as tree:
+        out.put(newest(tree))
 
 
 @command(BRING)
@@ -177,7 +175,7 @@ def backup(
 
 @command(BRING)
 def merge(
-    at: InTree,
+    target: InTree,
     out: Output,
     other: Annotated[
         str, Argument(metavar="OTHER", help="Merge this store, or folder that refine export wrote.")
@@ -188,16 +186,16 @@ def merge(
     dry_run: Annotated[bool, Option("--dry-run", help="Print the result, write nothing.")] = False,
 ) -> None:
     """Merge another tree, or an exported one: adds the rounds, trials and decisions that this tree lacks."""
-    with at.tree() as found:
+    with target.tree() as tree:
         if Path(other).is_dir():
             if other_tree is not None:
                 raise StoreError(
                     "--other-tree names a tree of a store, got a folder as OTHER; leave --other-tree out"
                 )
-            merged = found.merge(other, dry_run=dry_run)
+            merged = tree.merge(other, dry_run=dry_run)
         else:
-            with opened(other, other_tree, "--other-tree") as theirs:
-                merged = found.merge(theirs, dry_run=dry_run)
+            with opened(other, other_tree, "--other-tree") as other_tree_:
+                merged = tree.merge(other_tree_, dry_run=dry_run)
         option = f" --other-tree {shlex.quote(other_tree)}" if other_tree else ""
-        again = completed(f"refine merge STORE {shlex.quote(other)}{option}")
-        out.put(merged, again if dry_run else Action("tree"))
+        repeated = completed(f"refine merge STORE {shlex.quote(other)}{option}")
+        out.put(merged, repeated if dry_run else Action("tree"))

@@ -152,9 +152,9 @@ class Budget(Given):
 
 @command(RUN)
 def run(
-    at: InTree,
+    target: InTree,
     out: Output,
-    which: Annotated[
+    round_name: Annotated[
         str | None,
         Argument(metavar="ROUND", help=f"{ROUND_HELP} Default the newest round with trials left to run."),
     ] = None,
@@ -182,7 +182,7 @@ def run(
     quiet: QuietOption = False,
     *,
     new: NewRoot,
-    how: Resources,
+    execution: Resources,
     budget: Budget,
 ) -> None:
     """Run a round, or create a new root from a space and run it. The same command resumes it."""
@@ -200,34 +200,34 @@ def run(
                     raise SpaceError(
                         f"--{option.replace('_', '-')} defines a new root and needs --space; leave it out for an existing round"
                     )
-                tree = stack.enter_context(at.tree())
-                found = chosen(tree[which] if which is not None else _unfinished(tree, rerun))
-                called = {"n": n, **how.on(found)}
+                tree = stack.enter_context(target.tree())
+                round_ = chosen(tree[round_name] if round_name is not None else _unfinished(tree, rerun))
+                called = {"n": n, **execution.on(round_)}
             else:
-                if which is not None:
+                if round_name is not None:
                     raise SpaceError(
-                        f"--space creates a new root and cannot be combined with a round, got {which!r}; leave one of them out"
+                        f"--space creates a new root and cannot be combined with a round, got {round_name!r}; leave one of them out"
                     )
                 searched = read_space(new.space)
-                called = objective_for(None, how.objective, how.command)
-                name = at.name or Path(new.space.partition(":")[0]).stem
-                tree = stack.enter_context(refine.Tree(name, at.store))
-                found = tree.add_round(searched, n=n, **called, **options)
-                called = how.options("objective", "command")
+                called = objective_for(None, execution.objective, execution.command)
+                name = target.name or Path(new.space.partition(":")[0]).stem
+                tree = stack.enter_context(refine.Tree(name, target.store))
+                round_ = tree.add_round(searched, n=n, **called, **options)
+                called = execution.options("objective", "command")
             called |= {"rerun": rerun, "check_noise": check_noise, "track": trackers}
-            found.run(progress=not quiet, **called, **budget.options())
-        out.put(chosen(found))
+            round_.run(progress=not quiet, **called, **budget.options())
+        out.put(chosen(round_))
 
 
 def _unfinished(tree: refine.Tree, rerun: list[str] | None) -> Round:
     from refine.design.space_filling import IMPORTED
     from refine.run.options import check_rerun
 
-    again = check_rerun(rerun)
-    for found in reversed(tree.rounds):
-        trials = found.trials
-        if found.node.method != IMPORTED and (len(trials) < found.n or trials["state"].isin(again).any()):
-            return found
+    states = check_rerun(rerun)
+    for round_ in reversed(tree.rounds):
+        trials = round_.trials
+        if round_.node.method != IMPORTED and (len(trials) < round_.n or trials["state"].isin(states).any()):
+            return round_
     raise NotFoundError(
         f"tree {tree.name!r}: no round has trials left to run; name a round, extend one with --n, or create one with --space"
     )
@@ -235,33 +235,33 @@ def _unfinished(tree: refine.Tree, rerun: list[str] | None) -> Round:
 
 @command(RUN)
 def replicate(
-    at: AtRound,
+    target: AtRound,
     out: Output,
-    how: Limited,
+    execution: Limited,
     top: Annotated[int, Option(help="Repeat this many of the best configurations.")] = 5,
     seeds: Annotated[int, Option(help="Run each this many times.")] = 3,
     quiet: QuietOption = False,
 ) -> None:
     """Repeat the best configurations under new seeds, to measure how much the best value overstates itself."""
-    with at.round() as found:
+    with target.round() as round_:
         with out.alone():
-            found.replicate(top, seeds, progress=not quiet, **how.on(found))
-        Explained(as_json=out.as_json, whole=True).put(found.optimism(), Action("round.checks"))
+            round_.replicate(top, seeds, progress=not quiet, **execution.on(round_))
+        Explained(as_json=out.as_json, everything=True).put(round_.optimism(), Action("round.checks"))
 
 
 @command(RUN)
 def confirm(
-    at: InTree,
+    target: InTree,
     out: Output,
-    how: Limited,
+    execution: Limited,
     budget: Annotated[int, Option(help="Run at most this many repeats; existing ones count.")] = 20,
     top: Annotated[int, Option(help="Compare this many configurations, the best by posterior mean.")] = 5,
     quiet: QuietOption = False,
 ) -> None:
     """Repeat the plausible winners under new seeds until one is decided. The same command resumes."""
-    with at.tree() as tree:
+    with target.tree() as tree:
         with out.alone():
-            confirmed = tree.confirm(budget, top, progress=not quiet, **how.on(_winning(tree)))
+            confirmed = tree.confirm(budget, top, progress=not quiet, **execution.on(_winning(tree)))
         out.put(confirmed)
 
 
@@ -272,10 +272,10 @@ def _winning(tree: refine.Tree) -> Round | None:
 
 @command(RUN)
 def holdout(
-    at: InTree,
+    target: InTree,
     out: Output,
-    how: Limited,
-    which: OfArgument = None,
+    execution: Limited,
+    round_name: OfArgument = None,
     top: Annotated[
         int, Option(help="Open it for this many of the best of a round; of a tree, for the winner.")
     ] = 1,
@@ -284,40 +284,42 @@ def holdout(
     author: AuthorOption = None,
 ) -> None:
     """Open the sealed hold-out for the winner, or for the best of a round. Every opening is logged."""
-    with at.tree() as tree:
-        said: Any = {"seeds": seeds, "note": note, "author": author}
+    with target.tree() as tree:
+        signature: Any = {"seeds": seeds, "note": note, "author": author}
         with out.alone():
-            if which is not None:
-                found = chosen(tree[which])
-                opening = found.open_holdout(top, **said, **how.on(found))
+            if round_name is not None:
+                round_ = chosen(tree[round_name])
+                opening = round_.open_holdout(top, **signature, **execution.on(round_))
             else:
-                opening = tree.open_holdout(**said, **how.on(_winning(tree)))
+                opening = tree.open_holdout(**signature, **execution.on(_winning(tree)))
         out.put(opening)
 
 
 @command(RUN)
 def replay(
-    at: AtRound,
+    target: AtRound,
     out: Output,
-    how: Workers,
+    execution: Workers,
     sample: Annotated[int, Option(help="Replay this many trials, drawn at random.")] = 10,
-    all_: Annotated[bool, Option("--all", help="Replay all finished trials instead of a sample.")] = False,
+    whole_round: Annotated[
+        bool, Option("--all", help="Replay all finished trials instead of a sample.")
+    ] = False,
     tolerance: Annotated[float, Option(help="Accept differences of a metric up to this size.")] = 0.0,
 ) -> None:
     """Replay stored trials from their seeds and compare. Exit code 3 if they differ."""
-    with at.round() as found:
+    with target.round() as round_:
         with out.alone():
-            size = None if all_ else sample
-            again = found.replay(size, tolerance=tolerance, **how.on(found))
-        out.put(again)
-    if not again.same:
+            size = None if whole_round else sample
+            replayed = round_.replay(size, tolerance=tolerance, **execution.on(round_))
+        out.put(replayed)
+    if not replayed.same:
         raise typer.Exit(NO)
 
 
 @command(RUN)
 def guide(
-    at: InTree,
-    which: Annotated[
+    target: InTree,
+    round_name: Annotated[
         str | None,
         Argument(metavar="ROUND", help="Begin with this round; default asks."),
     ] = None,
@@ -326,13 +328,13 @@ def guide(
     """Walk through a round by questions. It stores what the same commands store."""
     from refine.ui.guide import guide as walk
 
-    with at.tree() as tree:
+    with target.tree() as tree:
         called: dict[str, Any] = {}
         # Without an importable objective the walk can look and decide, but not run.
         with suppress(*([ObjectiveError] if objective is None else [])):
             if len(tree):
-                called = objective_for(chosen(tree[which or tree.rounds[-1].id]), objective)
-        walk(tree, which, objective=called.get("objective"))
+                called = objective_for(chosen(tree[round_name or tree.rounds[-1].id]), objective)
+        walk(tree, round_name, objective=called.get("objective"))
 
 
 _FILES = ("space.toml", "objective.py")
@@ -354,5 +356,7 @@ def init(
         text = resources.files("refine.ui.starter").joinpath(name).read_text("utf-8")
         (folder / name).write_text(text, "utf-8")
         say(str(folder / name))
-    at = "" if folder == Path() else f"cd {folder} && "
-    say(f"\n{at}refine run study.db --space space.toml --objective objective.py:score --metric val_acc -n 60")
+    enter_folder = "" if folder == Path() else f"cd {folder} && "
+    say(
+        f"\n{enter_folder}refine run study.db --space space.toml --objective objective.py:score --metric val_acc -n 60"
+    )

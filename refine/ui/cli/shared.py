@@ -50,12 +50,12 @@ DONE, ERROR, USAGE, NO, OPEN, STOPPED = 0, 1, 2, 3, 4, 130
 _OPTIONS = {"direction='minimize'": "--minimize", "direction='maximize'": "--maximize"}
 
 
-def _spelled(said: Warning | Exception | str) -> str:
+def _spelled(message: Warning | Exception | str) -> str:
     """A message with commands in place of its actions."""
-    if isinstance(said, Hinted):
-        text = said.spelled(in_shell)
+    if isinstance(message, Hinted):
+        text = message.spelled(in_shell)
     else:
-        text = str(said.args[0] if isinstance(said, KeyError) and said.args else said)
+        text = str(message.args[0] if isinstance(message, KeyError) and message.args else message)
     for keyword, option in _OPTIONS.items():
         text = text.replace(keyword, option)
     return text
@@ -85,13 +85,13 @@ class _Commands(TyperGroup):
         return super().main(*args, **options)
 
     def invoke(self, ctx: Any) -> Any:
-        python_s = warnings.showwarning
+        show_in_python = warnings.showwarning
 
-        def show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        def show_warning(message: Warning | str, category: type[Warning], *position: Any) -> None:
             if issubclass(category, RefineWarning):
                 say(f"warning: {shown(_spelled(message))}", err=True)
             else:
-                python_s(message, category, *where)
+                show_in_python(message, category, *position)
 
         with warnings.catch_warnings():
             warnings.showwarning = show_warning  # type: ignore[assignment]
@@ -136,8 +136,8 @@ def command(heading: str, name: str | None = None) -> Callable[[Callable[..., No
         groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
         options: list[inspect.Parameter] = []
         for p in inspect.signature(function).parameters.values():
-            own = p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY)
-            options += _options_of(groups[p.name]) if p.name in groups else [own]
+            option = p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY)
+            options += _options_of(groups[p.name]) if p.name in groups else [option]
 
         @wraps(function)
         def called(**typed: Any) -> None:
@@ -234,20 +234,20 @@ class Beside:
 class AtRound(InTree):
     """A round of a tree."""
 
-    which: RoundArgument
+    round_name: RoundArgument
 
     @contextmanager
     def round(self) -> Iterator[Round]:
         """The round, while its tree is open."""
         with self.tree() as tree:
-            yield chosen(tree[self.which])
+            yield chosen(tree[self.round_name])
 
 
 @dataclass(frozen=True, kw_only=True)
 class AtNewest(AtRound):
     """A round of a tree, by default the newest one."""
 
-    which: RoundArgument = "last"
+    round_name: RoundArgument = "last"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,9 +322,9 @@ class Called(Given):
             if typed is not None:
                 remember(TYPED_OBJECTIVE, f"{option} {shlex.quote(typed)}")
 
-    def on(self, found: Round | None) -> dict[str, Any]:
+    def on(self, round_: Round | None) -> dict[str, Any]:
         """Keywords of a call that runs trials of a round, or of a new root if ``found`` is ``None``."""
-        called = {} if found is None else objective_for(found, self.objective, self.command)
+        called = {} if round_ is None else objective_for(round_, self.objective, self.command)
         return {**self.options("objective", "command"), **called}
 
 
@@ -403,11 +403,11 @@ class Explained(Output):
     """Text at three lengths, or JSON."""
 
     why: Annotated[bool, Option("--why", help="Print the evidence instead of the summary.")] = False
-    whole: Annotated[bool, Option("--all", help="Print everything, with every number.")] = False
+    everything: Annotated[bool, Option("--all", help="Print everything, with every number.")] = False
 
     def unfolded(self, page: Page) -> Page:
         """The printed part of a page: the summary, its reasons, or everything."""
-        if self.whole:
+        if self.everything:
             return page.details
         return page.why() if self.why else page
 
@@ -469,8 +469,8 @@ def objective_words(name: str) -> str:
     if module and is_installed(name):
         return ""
     file = f"{module.rpartition('.')[2]}.py" if module and is_import_path(name) else "script.py"
-    here = "." not in module and _defines(Path(file), last)
-    place = file if here else f"path/to/{file}"
+    in_folder = "." not in module and _defines(Path(file), last)
+    place = file if in_folder else f"path/to/{file}"
     return f"--objective {shlex.quote(f'{place}:{last}')}"
 
 
@@ -489,29 +489,29 @@ def _defines(file: Path, name: str) -> bool:
     return name in defined
 
 
-def run_typed(store: str, found: Round) -> str:
+def run_typed(store: str, round_: Round) -> str:
     """The command that runs a round."""
-    words = ["refine run", shlex.quote(store), found.id, objective_words(found.node.objective)]
-    if len(found.context.store.trees()) > 1:
-        words.append(f"--tree {shlex.quote(found.context.name)}")
+    words = ["refine run", shlex.quote(store), round_.id, objective_words(round_.node.objective)]
+    if len(round_.context.store.trees()) > 1:
+        words.append(f"--tree {shlex.quote(round_.context.name)}")
     return " ".join(word for word in words if word)
 
 
-def chosen(found: Round) -> Round:
+def chosen(round_: Round) -> Round:
     """The round of a command, which suggested commands name."""
-    remember(ROUND, found.id)
-    remember(OBJECTIVE, objective_words(found.node.objective))
-    return found
+    remember(ROUND, round_.id)
+    remember(OBJECTIVE, objective_words(round_.node.objective))
+    return round_
 
 
 def newest(tree: refine.Tree) -> refine.Tree:
     """The tree of a command; suggested commands name its newest round."""
-    for found in tree.rounds[-1:]:
-        chosen(found)
+    for round_ in tree.rounds[-1:]:
+        chosen(round_)
     return tree
 
 
-def objective_for(found: Round | None, where: str | None, command: str | None = None) -> dict[str, Any]:
+def objective_for(round_: Round | None, place: str | None, command: str | None = None) -> dict[str, Any]:
     """The objective of a round as options of :meth:`refine.Round.run`: a program, the typed one, or the recorded name.
 
     Raises:
@@ -523,23 +523,23 @@ def objective_for(found: Round | None, where: str | None, command: str | None = 
 
     if command is not None:
         return {"objective": Command(command)}
-    if found is None and where is None:
+    if round_ is None and place is None:
         raise ObjectiveError(
             "a new root needs --objective module:name or path/to/file.py:name, or a program: --command 'python train.py --lr {lr}'"
         )
-    if found is None:
-        return {"objective": found_object(str(where))}
-    name = found.node.objective
-    if where is None:
+    if round_ is None:
+        return {"objective": found_object(str(place))}
+    name = round_.node.objective
+    if place is None:
         if name.startswith((UNNAMED, COMMAND)):
             # A store may come from elsewhere: only an objective typed here may run.
             imported = "was imported without an objective; name one"
-            why = imported if name.startswith(UNNAMED) else "runs a program; give it again"
-            raise ObjectiveError(f"round {found.id}: {why}: {objective_words(name)}")
+            reason = imported if name.startswith(UNNAMED) else "runs a program; give it again"
+            raise ObjectiveError(f"round {round_.id}: {reason}: {objective_words(name)}")
         if is_installed(name):
             say(f"importing {shown(name)}, which the store names", err=True)
         return {"objective": named_object(name)}
-    given = found_object(where)
+    function = found_object(place)
     # A script's own function is recorded without a module; found in its file it is the same one.
-    script = "." not in name and getattr(given, "__qualname__", None) == name
-    return {"objective": given, "objective_name": name} if script else {"objective": given}
+    script = "." not in name and getattr(function, "__qualname__", None) == name
+    return {"objective": function, "objective_name": name} if script else {"objective": function}

@@ -33,7 +33,7 @@ _PLOT = "round.plot."
 _FILL = {"objective": "MODULE:NAME", "previous": "NAME=VALUE"}
 
 # What commands call the store, the round and the tree that were typed, and the options that say what runs.
-STORE, ROUND, TREE, OBJECTIVE = "store", "which", "name", "objective"
+STORE, ROUND, TREE, OBJECTIVE = "store", "round", "name", "objective"
 # The options that were typed to say what runs: they win over those that a recorded name suggests.
 TYPED_OBJECTIVE = "typed objective"
 
@@ -41,9 +41,9 @@ TYPED_OBJECTIVE = "typed objective"
 _words: dict[str, str | None] = {}
 
 
-def remember(what: str, value: str | None) -> None:
+def remember(key: str, value: str | None) -> None:
     """Keeps what was typed, so that the commands that are suggested are whole: there is one command to a process."""
-    _words[what] = value
+    _words[key] = value
 
 
 def remembered(key: str) -> str | None:
@@ -63,13 +63,13 @@ def in_shell(action: Action) -> str:
 
 def completed(command: str) -> str:
     """A command with what is known in place of STORE and ROUND."""
-    store, found, tree = map(_words.get, (STORE, ROUND, TREE))
-    head, place, rest = command.partition(" STORE")
+    store, round_id, tree = map(_words.get, (STORE, ROUND, TREE))
+    head, place, arguments = command.partition(" STORE")
     if not command.startswith("refine ") or not place or store is None:
         return command
-    if rest.startswith(" ROUND") and found is not None:
-        rest = f" {shlex.quote(found)}{rest.removeprefix(' ROUND')}"
-    return f"{head} {shlex.quote(store)}{rest}" + (f" --tree {shlex.quote(tree)}" if tree else "")
+    if arguments.startswith(" ROUND") and round_id is not None:
+        arguments = f" {shlex.quote(round_id)}{arguments.removeprefix(' ROUND')}"
+    return f"{head} {shlex.quote(store)}{arguments}" + (f" --tree {shlex.quote(tree)}" if tree else "")
 
 
 def _with_places(action: Action) -> str:

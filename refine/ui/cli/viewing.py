@@ -47,35 +47,35 @@ if TYPE_CHECKING:
 
 
 @command(LOOK)
-def tree(at: InTree, out: Output) -> None:
+def tree(target: InTree, out: Output) -> None:
     """Print the tree with its best values and decisions."""
-    with at.tree() as found:
-        out.put(newest(found))
+    with target.tree() as tree_:
+        out.put(newest(tree_))
 
 
 @command(LOOK)
-def log(at: InTree, out: Output) -> None:
+def log(target: InTree, out: Output) -> None:
     """Print the log of the tree, the oldest entry first."""
-    with at.tree() as found:
-        frame = found.log()
+    with target.tree() as tree_:
+        frame = tree_.log()
         rows = tuple(
-            (f"{when:%Y-%m-%d %H:%M:%S}", Cell(event, "strong"), *(text or "-" for text in rest))
-            for when, event, *rest in frame.itertuples(index=False)
+            (f"{time:%Y-%m-%d %H:%M:%S}", Cell(event, "strong"), *(text or "-" for text in texts))
+            for time, event, *texts in frame.itertuples(index=False)
         )
         head = ("time (UTC)", "event", "round", "child", "author", "note")
-        out.put(frame, page=lambda: Page(f"Log of {found.name}", (Grid(head, rows),)))
+        out.put(frame, page=lambda: Page(f"Log of {tree_.name}", (Grid(head, rows),)))
 
 
 @command(LOOK, "show")
-def show_round(at: AtNewest, out: Output) -> None:
+def show_round(target: AtNewest, out: Output) -> None:
     """Print a round: progress, best trial, space and decisions."""
-    with at.round() as found:
-        out.put(found)
+    with target.round() as round_:
+        out.put(round_)
 
 
 @command(LOOK)
 def analyze(
-    at: AtNewest,
+    target: AtNewest,
     out: Explained,
     metric: Annotated[str | None, Option(help="Analyze another metric; default the round's own.")] = None,
     direction: Annotated[
@@ -83,37 +83,37 @@ def analyze(
     ] = None,
 ) -> None:
     """Print the evidence on every parameter, the strongest first."""
-    with at.round() as found:
-        out.put(found.analyze(metric, direction))
+    with target.round() as round_:
+        out.put(round_.analyze(metric, direction))
 
 
 @command(LOOK)
-def checks(at: AtNewest, out: Explained) -> None:
+def checks(target: AtNewest, out: Explained) -> None:
     """Print the checks of the last proposal: PASS, WARN, FAIL or UNKNOWN."""
     from refine.report.pages.checks import checks_page
 
-    with at.round() as found:
-        checks = found.checks()
+    with target.round() as round_:
+        checks = round_.checks()
         out.put(checks, Action("round.propose"), page=lambda: checks_page(checks, in_shell))
 
 
 @command(LOOK)
 def diff(
-    at: InTree,
+    target: InTree,
     out: Explained,
     first: RoundArgument,
     second: Annotated[str, Argument(metavar="OTHER", help="Name the other round.")],
 ) -> None:
     """Print the differences between two rounds."""
-    with at.tree() as found:
-        out.put(found.diff(first, second))
+    with target.tree() as tree_:
+        out.put(tree_.diff(first, second))
 
 
 @command(LOOK)
-def winner(at: InTree, out: Explained, which: OfArgument = None) -> None:
+def winner(target: InTree, out: Explained, round_name: OfArgument = None) -> None:
     """Print the winner: the configuration with the best posterior mean, and its expected value when retrained."""
-    with at.tree() as tree:
-        won = tree.winner() if which is None else chosen(tree[which]).recommend()
+    with target.tree() as tree:
+        won = tree.winner() if round_name is None else chosen(tree[round_name]).recommend()
         if won is None:
             raise AnalysisError(
                 f"a winner needs a finished trial with a usable value, tree {tree.name!r} has none; run more trials"
@@ -122,48 +122,48 @@ def winner(at: InTree, out: Explained, which: OfArgument = None) -> None:
 
 
 @command(LOOK)
-def front(at: InTree, out: Output, which: OfArgument = None) -> None:
+def front(target: InTree, out: Output, round_name: OfArgument = None) -> None:
     """Print the front of several goals: trials that no other trial of the tree, or of one round, beats."""
     from refine.report.pages.tree import value_text
 
-    with at.tree() as tree:
-        found = None if which is None else chosen(tree[which])
-        where = f"tree {tree.name}" if found is None else f"round {found.id}"
-        rows = tree.front if found is None else found.front
+    with target.tree() as tree:
+        round_ = None if round_name is None else chosen(tree[round_name])
+        origin = f"tree {tree.name}" if round_ is None else f"round {round_.id}"
+        rows = tree.front if round_ is None else round_.front
         if not len(rows):
             raise AnalysisError(
-                f"a front needs trials with a value in every goal, {where} has none; run more trials"
+                f"a front needs trials with a value in every goal, {origin} has none; run more trials"
             )
         shown = [n for n in rows if n not in ("state", "value", "seconds", "seed", "cell", "origin")]
         texts = tuple(tuple(map(value_text, row)) for row in rows[shown].itertuples(index=False))
-        page = Page(f"The front of {where}", (Grid(tuple(map(str, shown)), texts),))
+        page = Page(f"The front of {origin}", (Grid(tuple(map(str, shown)), texts),))
         out.put(rows, page=lambda: page)
 
 
 @command(LOOK)
-def calibration(at: InTree, out: Explained) -> None:
+def calibration(target: InTree, out: Explained) -> None:
     """Print the track record: forecasts of proposals, outcomes of their children, refuted narrowings."""
-    with at.tree() as found:
-        record = found.calibration()
+    with target.tree() as tree_:
+        record = tree_.calibration()
         out.put(record.frame, page=record.page)
 
 
 @command(LOOK)
 def report(
-    at: InTree,
+    target: InTree,
     out: Output,
-    which: OfArgument = None,
+    round_name: OfArgument = None,
     folder: Annotated[
         Path, Option("--out", "-o", help="Write the report and its figures into this folder.")
     ] = Path("reports"),
     html: HtmlOption = False,
 ) -> None:
     """Write a report of a round, or of the tree and all its rounds, as markdown with figures."""
-    with at.tree() as found:
-        if which is not None:
-            out.path(chosen(found[which]).report(folder, html=html))
+    with target.tree() as tree_:
+        if round_name is not None:
+            out.path(chosen(tree_[round_name]).report(folder, html=html))
             return
-        reports = [found.report(folder, html=html), *(r.report(folder, html=html) for r in found.rounds)]
+        reports = [tree_.report(folder, html=html), *(r.report(folder, html=html) for r in tree_.rounds)]
         paths = list(map(str, reports))
         out.say("\n".join(paths), {"paths": paths})
 
@@ -173,7 +173,7 @@ _STYLE = ("ax", "new", "width", "theme")
 
 @command(LOOK)
 def plot(
-    at: AtRound,
+    target: AtRound,
     out: Output,
     figure: Annotated[str, Argument(metavar="FIGURE", help="Name the figure, for example density.")],
     about: Annotated[
@@ -188,11 +188,11 @@ def plot(
     from refine.report import figures
     from refine.space.literals import typed_value
 
-    with at.round() as found:
-        plots, about = found.plot, about or []
-        known = [n for n in dir(plots) if not n.startswith("_")]
-        if figure not in known:
-            raise AnalysisError(f"no figure {figure!r}; {did_you_mean(figure, known)}")
+    with target.round() as round_:
+        plots, about = round_.plot, about or []
+        figure_names = [n for n in dir(plots) if not n.startswith("_")]
+        if figure not in figure_names:
+            raise AnalysisError(f"no figure {figure!r}; {did_you_mean(figure, figure_names)}")
         draw = getattr(plots, figure)
         takes = {n: p.default for n, p in inspect.signature(draw).parameters.items() if n not in _STYLE}
         needs = sum(default is inspect.Parameter.empty for default in takes.values())
@@ -214,20 +214,20 @@ _KINDS = 10
 
 
 @command(LOOK)
-def failures(at: AtNewest, out: Output) -> None:
+def failures(target: AtNewest, out: Output) -> None:
     """Print the errors of trials that did not complete, by frequency, and the first traceback."""
     from refine.design.space_filling import IMPORTED
 
-    with at.round() as found:
-        rows = found.failures
+    with target.round() as round_:
+        rows = round_.failures
         # Imported trials cannot be re-run.
-        states = [] if found.node.method == IMPORTED else dict.fromkeys(map(str, rows["state"]))
+        states = [] if round_.node.method == IMPORTED else dict.fromkeys(map(str, rows["state"]))
         calls = [Action("round.run", rerun=state) for state in states if state != "running"]
-        out.put(rows, *calls, page=lambda: _failures_page(found, rows))
+        out.put(rows, *calls, page=lambda: _failures_page(round_, rows))
 
 
-def _failures_page(found: Round, rows: pd.DataFrame) -> Page:
-    title = f"round {found.id} of {found.context.name}: {len(rows):,} of {plural(len(found.trials), 'trial')} did not complete"
+def _failures_page(round_: Round, rows: pd.DataFrame) -> Page:
+    title = f"round {round_.id} of {round_.context.name}: {len(rows):,} of {plural(len(round_.trials), 'trial')} did not complete"
     if rows.empty:
         return Page(title)
     errors = rows["error"].map(lambda error: error.strip() if isinstance(error, str) else "")
@@ -236,9 +236,11 @@ def _failures_page(found: Round, rows: pd.DataFrame) -> Page:
     lines = []
     for (state, last), trials in kinds[:_KINDS]:
         first = trials.iloc[0]
-        values = ((p, first[p]) for p in found.space.varied)
-        at = ", ".join(f"{p} = {number(v, 6) if isinstance(v, float) else v}" for p, v in values)
-        lines.append(f"{state}, {plural(len(trials), 'trial')}: {last}{f' (first at {at})' if at else ''}")
+        values = ((p, first[p]) for p in round_.space.varied)
+        place = ", ".join(f"{p} = {number(v, 6) if isinstance(v, float) else v}" for p, v in values)
+        lines.append(
+            f"{state}, {plural(len(trials), 'trial')}: {last}{f' (first place {place})' if place else ''}"
+        )
     blocks: list[Block] = [Items(tuple(lines))]
     if len(kinds) > _KINDS:
         blocks.append(Text(f"and {len(kinds) - _KINDS:,} more kinds; --json has every trial", "faint"))
@@ -268,13 +270,13 @@ def _configuration(text: str | None) -> Any:
     return typed_pairs(words, "judge")
 
 
-def _next(a: str | None, b: str | None, epsilon: float | None, found: Judgement) -> list[str]:
+def _next(a: str | None, b: str | None, epsilon: float | None, judgement: Judgement) -> list[str]:
     """The next command, if more runs should decide."""
     from refine.report.pages.winner import runs_needed
 
-    if not (needed := runs_needed(found)):
+    if not (needed := runs_needed(judgement)):
         return []
-    words = [shlex.quote(which) for which in (a, b) if which is not None]
+    words = [shlex.quote(typed) for typed in (a, b) if typed is not None]
     words += [f"--budget {needed}", *([] if epsilon is None else [f"--epsilon {epsilon:g}"])]
     return [completed(f"refine judge STORE {' '.join(words)}")]
 
@@ -299,18 +301,18 @@ class RunTable(Given):
         str,
         Option(help="Group runs by these columns (comma-separated): equal text, same configuration."),
     ] = "commit"
-    one: Annotated[
+    group_a: Annotated[
         list[str] | None,
         Option(
             "--a", help="Name the group in question; repeat it to merge groups of the same configuration."
         ),
     ] = None
-    two: Annotated[
+    group_b: Annotated[
         list[str] | None, Option("--b", help="Name the group to compare with; may be repeated.")
     ] = None
 
     def _given(self) -> list[str]:
-        options = {"--metric": self.metric, "--a": self.one, "--b": self.two}
+        options = {"--metric": self.metric, "--a": self.group_a, "--b": self.group_b}
         return [name for name, value in options.items() if value]
 
     def judgement(self, epsilon: float | None) -> Judgement:
@@ -326,7 +328,7 @@ class RunTable(Given):
         from refine.trials.goal import Goal
         from refine.trials.metric import Metric
 
-        if not (self.one and self.two and self.metric):
+        if not (self.group_a and self.group_b and self.metric):
             raise ReviewError(
                 "--runs needs --metric (the column of the result), --a and --b (the groups to compare), got "
                 + (" and ".join(self._given()) or "none of them")
@@ -348,7 +350,14 @@ class RunTable(Given):
         direction = None if self.minimize is None else "minimize" if self.minimize else "maximize"
         goal = Goal(Metric(self.metric), direction)
         return judge_runs(
-            names, values.tolist(), goal, self.one, self.two, by=self.by, of=str(self.runs), epsilon=epsilon
+            names,
+            values.tolist(),
+            goal,
+            self.group_a,
+            self.group_b,
+            by=self.by,
+            of=str(self.runs),
+            epsilon=epsilon,
         )
 
 
@@ -366,9 +375,9 @@ class MaybeInTree(InTree):
 
 @command(LOOK)
 def judge(
-    at: MaybeInTree,
+    target: MaybeInTree,
     out: Explained,
-    how: Limited,
+    execution: Limited,
     table: RunTable,
     a: Annotated[
         str | None,
@@ -394,25 +403,25 @@ def judge(
 
     Exit codes: 0 for KEEP, 3 for DISCARD, 4 for CONFIRM.
     """
-    if not budget and how.options():
+    if not budget and execution.options():
         raise ReviewError(
             "judge runs trials only with --budget, got "
-            f"{join([f'--{name}' for name in how.options()])} without it; add --budget, or leave them out"
+            f"{join([f'--{name}' for name in execution.options()])} without it; add --budget, or leave them out"
         )
-    if (at.store is None) == (not table.options()) or (table.options() and (budget or at.name)):
+    if (target.store is None) == (not table.options()) or (table.options() and (budget or target.name)):
         raise ReviewError(
             "judge needs either STORE, or --runs FILE with --metric, --a and --b; --tree and --budget are for STORE"
         )
     pair = _configuration(a), _configuration(b)
     if table.options():
-        found = table.judgement(epsilon)
-        out.put(found, page=lambda: replace(found.page(), calls=()))
-        raise typer.Exit(_EXITS[found.verdict])
-    with at.tree() as tree:
+        judgement = table.judgement(epsilon)
+        out.put(judgement, page=lambda: replace(judgement.page(), calls=()))
+        raise typer.Exit(_EXITS[judgement.verdict])
+    with target.tree() as tree:
         with out.alone():
-            found = tree.judge(*pair, epsilon=epsilon)
+            judgement = tree.judge(*pair, epsilon=epsilon)
             if budget:
-                options = how.on(tree[found.a.round])
-                found = tree.judge(*pair, epsilon=epsilon, budget=budget, progress=False, **options)
-        out.put(found, *_next(a, b, epsilon, found))
-    raise typer.Exit(_EXITS[found.verdict])
+                options = execution.on(tree[judgement.a.round])
+                judgement = tree.judge(*pair, epsilon=epsilon, budget=budget, progress=False, **options)
+        out.put(judgement, *_next(a, b, epsilon, judgement))
+    raise typer.Exit(_EXITS[judgement.verdict])

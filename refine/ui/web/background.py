@@ -54,22 +54,22 @@ class Background:
         self._asked = 0
         self._lines: deque[str] = deque(maxlen=_LINES)
 
-    def runnable(self, found: Round) -> dict[str, Any]:
+    def runnable(self, round_: Round) -> dict[str, Any]:
         """Whether a round can be run from here; nothing is imported to tell."""
         from refine.ui.cli.shared import run_typed
 
-        why = self._why_not(found)
+        reason = self._why_not(round_)
         return {
-            "able": not why,
-            "why": why,
-            "objective": "" if why else self.objective or self.command or found.node.objective,
-            "command": run_typed(found.context.store.typed, found),
-            "left": _left(found),
+            "able": not reason,
+            "why": reason,
+            "objective": "" if reason else self.objective or self.command or round_.node.objective,
+            "command": run_typed(round_.context.store.typed, round_),
+            "left": _left(round_),
         }
 
-    def _why_not(self, found: Round) -> str:
-        name = found.node.objective
-        if found.context.store.in_memory:
+    def _why_not(self, round_: Round) -> str:
+        name = round_.node.objective
+        if round_.context.store.in_memory:
             return "The store is in the memory of another process; run the round there."
         if self.objective or self.command:
             return ""
@@ -86,21 +86,21 @@ class Background:
             return f"There is no module {module.partition('.')[0]} on the import path; open its page with --objective path/to/file.py:{last} to run it from here."
         return ""
 
-    def start(self, found: Round, call: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    def start(self, round_: Round, call: str, options: Mapping[str, Any]) -> dict[str, Any]:
         """Runs a round, or its best again.
 
         Raises:
             ReviewError: It can't be run from here, or something runs already.
         """
-        if why := self._why_not(found):
-            raise ReviewError(why)
+        if reason := self._why_not(round_):
+            raise ReviewError(reason)
         with self._lock:
             if self._runs:
                 raise ReviewError(f"round {self._round} is running; pause it first")
             order = {
-                "store": found.context.store.url.render_as_string(hide_password=False),
-                "tree": found.context.name,
-                "round": found.id,
+                "store": round_.context.store.url.render_as_string(hide_password=False),
+                "tree": round_.context.name,
+                "round": round_.id,
                 "call": call,
                 "options": dict(options),
                 "objective": self.objective,
@@ -124,7 +124,7 @@ class Background:
             with contextlib.suppress(OSError):  # it may have ended at once; its output says why
                 process.stdin.write(json.dumps(order) + "\n")
                 process.stdin.flush()
-            self._process, self._round, self._asked = process, found.id, 0
+            self._process, self._round, self._asked = process, round_.id, 0
             self._lines.clear()
             self._reader = threading.Thread(target=self._read, args=(process,), daemon=True)
             self._reader.start()
@@ -193,16 +193,16 @@ class Background:
             self._reader.join(1.0)
 
 
-def in_cells(found: Round) -> dict[str, Any]:
+def in_cells(round_: Round) -> dict[str, Any]:
     """How a round is run where no page can, as in a notebook."""
-    why, command = "A notebook runs rounds in its cells:", f"{Action('tree[]', found.id)}.run()"
-    return {"able": False, "why": why, "objective": "", "command": command, "left": _left(found)}
+    reason, command = "A notebook runs rounds in its cells:", f"{Action('tree[]', round_.id)}.run()"
+    return {"able": False, "why": reason, "objective": "", "command": command, "left": _left(round_)}
 
 
-def _left(found: Round) -> int:
+def _left(round_: Round) -> int:
     """How many of a round's configurations are left to run."""
-    ended = sum(found.context.counts.get(found._stored.pk, {}).values())
-    return 0 if found.node.method == IMPORTED else max(0, found.n - ended)
+    ended = sum(round_.context.counts.get(round_._stored.pk, {}).values())
+    return 0 if round_.node.method == IMPORTED else max(0, round_.n - ended)
 
 
 def run_order(order: Mapping[str, Any]) -> str:
@@ -211,14 +211,14 @@ def run_order(order: Mapping[str, Any]) -> str:
     from refine.ui.cli.shared import objective_for
 
     with refine.Tree(order["tree"], order["store"], create=False) as tree:
-        found = tree[order["round"]]
-        given = objective_for(found, order["objective"], order["command"])
-        before = len(found.trials) + len(found.replicates)
-        getattr(found, order["call"])(progress=False, **order["options"], **given)
-        ended = len(found.trials) + len(found.replicates) - before
-        left = found.n - len(found.trials)
-        best = "none" if found.best is None else f"{found.metric} {score(float(found.best['value']))}"
-        return f"{plural(ended, 'trial')} ended, {left:,} left; best so far: {best}"
+        round_ = tree[order["round"]]
+        objective = objective_for(round_, order["objective"], order["command"])
+        before = len(round_.trials) + len(round_.replicates)
+        getattr(round_, order["call"])(progress=False, **order["options"], **objective)
+        ended = len(round_.trials) + len(round_.replicates) - before
+        remaining = round_.n - len(round_.trials)
+        best = "none" if round_.best is None else f"{round_.metric} {score(float(round_.best['value']))}"
+        return f"{plural(ended, 'trial')} ended, {remaining:,} left; best so far: {best}"
 
 
 def _end_with(number: int) -> None:

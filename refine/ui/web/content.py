@@ -304,7 +304,7 @@ def panel(
         listed: What proposals of other risks make of it: their bounds can be shown as well.
     """
     p = e.parameter
-    found: dict[str, Any] = {
+    content: dict[str, Any] = {
         "name": e.name,
         "role": {"name": role, "title": meanings("Role")[role]},
         "badge": _badge(analysis, change),
@@ -315,7 +315,7 @@ def panel(
         "when": "" if p.when is None else f"only where {p.when}",
     }
     if isinstance(p, Range):
-        return {**found, **_range(e.name, p, change.new, listed), "density": _densities(analysis, e.name)}
+        return {**content, **_range(e.name, p, change.new, listed), "density": _densities(analysis, e.name)}
     levels = [
         {
             "label": v.label,
@@ -325,7 +325,7 @@ def panel(
         }
         for v, s in zip(e.levels, level_shares(e), strict=True)
     ]
-    return {**found, "kind": "choice", "levels": levels, "proposed": _proposed(p, change.new)}
+    return {**content, "kind": "choice", "levels": levels, "proposed": _proposed(p, change.new)}
 
 
 def _badge(analysis: Analysis, change: Change) -> dict[str, str]:
@@ -374,39 +374,43 @@ def _farthest(name: str, p: Range, side: str) -> float | None:
 def _labels(stops: Sequence[float]) -> list[str]:
     """Stops with the fewest digits that distinguish them."""
     for digits in range(3, 7):
-        found = [number(v, digits) for v in stops]
-        if len(set(found)) == len(found):
+        labels = [number(v, digits) for v in stops]
+        if len(set(labels)) == len(labels):
             break
-    return found
+    return labels
 
 
 def _ticks(p: Range) -> list[dict[str, Any]]:
     """The levels of a range if their labels fit, else round numbers between its ends."""
-    found = [{"value": float(v), "label": number(float(v), 6)} for v in p.grid]
-    if max(len(str(tick["label"])) for tick in found) <= _LONGEST_TICK:
-        return found
+    ticks = [{"value": float(v), "label": number(float(v), 6)} for v in p.grid]
+    if max(len(str(tick["label"])) for tick in ticks) <= _LONGEST_TICK:
+        return ticks
     return axis(float(p.low), float(p.high), log=p.log)
 
 
-def _outside(p: Range, far: float) -> set[float]:
+def _outside(p: Range, farthest: float) -> set[float]:
     """Stops beyond an end of a range, on its spacing, up to the farthest one."""
-    levels = [float(v) for v in (p.grid if far > p.high else p.grid[::-1])]
+    levels = [float(v) for v in (p.grid if farthest > p.high else p.grid[::-1])]
     edge, before = levels[-1], levels[-2]
-    most = (math.log(far / edge) / math.log(edge / before)) if p.log else (far - edge) / (edge - before)
-    if most > _MOST_OUTSIDE:  # levels that somebody listed, which lie close together there
-        return {far}
-    found = {far}
-    for step in range(1, math.ceil(most)):
+    steps = (
+        (math.log(farthest / edge) / math.log(edge / before))
+        if p.log
+        else (farthest - edge) / (edge - before)
+    )
+    if steps > _MOST_OUTSIDE:  # levels that somebody listed, which lie close together there
+        return {farthest}
+    stops = {farthest}
+    for step in range(1, math.ceil(steps)):
         value = edge * (edge / before) ** step if p.log else edge + step * (edge - before)
-        found.add(float(round(value)) if isinstance(p, Integer) else round_significant(value))
-    return found
+        stops.add(float(round(value)) if isinstance(p, Integer) else round_significant(value))
+    return stops
 
 
 def _densities(analysis: Analysis, name: str) -> dict[str, list[float]]:
     if not analysis.tested:  # no curve stands for what a search chose
         return {"everyone": [0.0] * _POINTS, "best": [0.0] * _POINTS}
-    found = density_curves(analysis, name, _POINTS)
-    return {"everyone": np.round(found.everyone, 4).tolist(), "best": np.round(found.best, 4).tolist()}
+    curves = density_curves(analysis, name, _POINTS)
+    return {"everyone": np.round(curves.everyone, 4).tolist(), "best": np.round(curves.best, 4).tolist()}
 
 
 def _view(analysis: Analysis, allow_degenerate: bool) -> dict[str, Any]:
@@ -436,62 +440,62 @@ def trials_content(analysis: Analysis, allow_degenerate: bool = False) -> bytes:
 
 
 def _positions(p: Parameter, values: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
-    at = p.unit(values)
+    positions = p.unit(values)
     if not p.ordered:
-        at = (at + 0.5) / p.size
-    finite = np.isfinite(at)
-    out = np.full(len(at), MISSING, dtype="<u2")
-    out[finite] = np.rint(np.clip(at[finite], 0, 1) * (MISSING - 1))
+        positions = (positions + 0.5) / p.size
+    finite = np.isfinite(positions)
+    out = np.full(len(positions), MISSING, dtype="<u2")
+    out[finite] = np.rint(np.clip(positions[finite], 0, 1) * (MISSING - 1))
     return out
 
 
 def preview_content(
-    preview: Preview, asked: int | None, front: tuple[int, int] | None = None
+    preview: Preview, asked_n: int | None, front: tuple[int, int] | None = None
 ) -> dict[str, Any]:
     """The consequences of accepting, in the words of the preview's page.
 
     Args:
         preview: The preview.
-        asked: Configurations that the person asked for; ``None`` if the page decides.
+        asked_n: Configurations that the person asked for; ``None`` if the page decides.
         front: Points of the front that are kept, and all its points; ``None`` with one goal.
     """
     page = preview_page(preview).to_dict()
-    kept = [] if front is None else [("Front", f"{front[0]:,} of its {front[1]:,} points are kept")]
+    front_fact = [] if front is None else [("Front", f"{front[0]:,} of its {front[1]:,} points are kept")]
     space = " ".join(page["folds"][0]["blocks"][0]["items"])
     # The review's own facts state risk and top trials.
-    others = [(name, fact) for name, fact in page["blocks"][0]["facts"] if name not in ("Kept", "Risk")]
-    facts = [*kept, *others, ("Space", space)]
+    other_facts = [(name, fact) for name, fact in page["blocks"][0]["facts"] if name not in ("Kept", "Risk")]
+    facts = [*front_fact, *other_facts, ("Space", space)]
     return {
         "n": preview.n,
         "left": preview.left,
         "takes": "" if not preview.seconds >= 1 else f"about {duration(preview.seconds)}",
         "facts": [{"name": n, "tone": "", **(f if isinstance(f, dict) else {"text": f})} for n, f in facts],
-        "refused": preview.left == 0 or (asked is not None and asked > preview.left),
-        "warning": " ".join(filter(None, [too_many_text(preview, asked), sentences(preview.new_values)])),
+        "refused": preview.left == 0 or (asked_n is not None and asked_n > preview.left),
+        "warning": " ".join(filter(None, [too_many_text(preview, asked_n), sentences(preview.new_values)])),
     }
 
 
 # Axes: where ticks are and what stands there, and which part of the values is drawn.
 
 
-def axis(low: float, high: float, *, log: bool = False, most: int = _MOST) -> list[dict[str, Any]]:
+def axis(low: float, high: float, *, log: bool = False, max_ticks: int = _MOST) -> list[dict[str, Any]]:
     """Ticks at round numbers between two ends: ``value`` and ``label``, no two alike.
 
     Args:
         low: Lower end.
         high: Upper end.
         log: Whether the axis is logarithmic; then both ends are positive.
-        most: About how many.
+        max_ticks: Largest number of ticks, about.
     """
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     # Within a decade a logarithmic axis has room for what lies between.
     marks = ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)) if log else ()
-    places = [LogLocator(subs=subs, numticks=most) for subs in marks]
+    places = [LogLocator(subs=subs, numticks=max_ticks) for subs in marks]
     values = [low]
-    for place in [*places, MaxNLocator(most, steps=[1, 2, 2.5, 5, 10])] if high > low else []:
+    for place in [*places, MaxNLocator(max_ticks, steps=[1, 2, 2.5, 5, 10])] if high > low else []:
         values = [float(v) for v in place.tick_values(low, high) if low <= v <= high]
-        if 2 <= len(values) <= most + 1:
+        if 2 <= len(values) <= max_ticks + 1:
             break
     for digits in range(3, 16):
         labels = [number(v, digits) for v in values]
@@ -513,18 +517,18 @@ def view_of(values: Floats, metric: str, direction: str) -> dict[str, Any]:
         view = MetricView(values, direction)
         low, high, log, beyond, side = view.low, view.high, view.log, view.hidden, view.side
     end = low if side == "below" else high
-    more = f"; {plural(beyond, 'trial')} {side} {number(end)} at the edge" if beyond else ""
+    hidden_text = f"; {plural(beyond, 'trial')} {side} {number(end)} at the edge" if beyond else ""
     best = "top" if direction == "maximize" else "bottom"
     sign = sign_of(direction)
     return {
         "low": low,
         "high": high,
         "log": log,
-        "ticks": axis(low, high, log=log, most=_VIEW_TICKS),
+        "ticks": axis(low, high, log=log, max_ticks=_VIEW_TICKS),
         "beyond": beyond,
         "middle": middle if low < middle < high else None,
-        "middle_ticks": axis(*sorted((middle, high if sign > 0 else low)), log=log, most=_VIEW_TICKS),
-        "text": f"dots: {metric}, best at the {best}{', on a logarithmic scale' if log else ''}{more}",
+        "middle_ticks": axis(*sorted((middle, high if sign > 0 else low)), log=log, max_ticks=_VIEW_TICKS),
+        "text": f"dots: {metric}, best at the {best}{', on a logarithmic scale' if log else ''}{hidden_text}",
         "middle_text": f"dots: {metric}, best at the {best}, the worse half by rank",
     }
 
@@ -533,12 +537,12 @@ def rank_column(values: Floats) -> npt.NDArray[np.uint16]:
     """(n,) ranks of values from 0, the lowest, to 65534; equal values share theirs, 65535 where there is none."""
     from scipy.stats import rankdata
 
-    found = np.full(len(values), MISSING, dtype="<u2")
+    column = np.full(len(values), MISSING, dtype="<u2")
     finite = np.isfinite(values)
     if finite.any():
         ranks = rankdata(values[finite])
-        found[finite] = np.rint((ranks - 0.5) / len(ranks) * (MISSING - 1))
-    return found
+        column[finite] = np.rint((ranks - 0.5) / len(ranks) * (MISSING - 1))
+    return column
 
 
 # The front of several goals.
@@ -547,60 +551,64 @@ def rank_column(values: Floats) -> npt.NDArray[np.uint16]:
 _OTHERS = 2000
 
 
-def front_content(found: Round) -> dict[str, Any]:
+def front_content(round_: Round) -> dict[str, Any]:
     """The front of a round with two or three goals.
 
     Raises:
         ReviewError: It has one goal.
     """
-    if len(found.goals) == 1:
+    if len(round_.goals) == 1:
         raise ReviewError(
-            f"a front needs two or three goals, round {found.id} has one; for its best configuration",
+            f"a front needs two or three goals, round {round_.id} has one; for its best configuration",
             Action("round.recommend"),
         )
-    names = list(found.space)
-    trials, best = found.trials, found.front
-    titles = ["value", *(metric_title(goal.metric.name, names) for goal in found.goals[1:])]
+    names = list(round_.space)
+    trials, best = round_.trials, round_.front
+    titles = ["value", *(metric_title(goal.metric.name, names) for goal in round_.goals[1:])]
     if not all(title in trials for title in titles):  # nothing has ended yet
         trials = trials[:0].reindex(columns=list(dict.fromkeys([*trials.columns, *titles])))
     values = np.asarray(trials[titles], dtype=float)
     finite, broken = np.isfinite(values).all(axis=1), infeasible_rows(trials)
     goals = [
         {"name": str(goal.metric), "direction": "maximize" if goal.sign > 0 else "minimize"}
-        for goal in found.goals
+        for goal in round_.goals
     ]
-    others = np.flatnonzero(finite & ~broken & ~trials.index.isin(best.index))
-    shown = others[:: max(1, -(-len(others) // _OTHERS))]
-    some = f" {len(shown):,} of {len(others):,} other trials are drawn." if len(shown) < len(others) else ""
+    off_front = np.flatnonzero(finite & ~broken & ~trials.index.isin(best.index))
+    shown = off_front[:: max(1, -(-len(off_front) // _OTHERS))]
+    some = (
+        f" {len(shown):,} of {len(off_front):,} other trials are drawn."
+        if len(shown) < len(off_front)
+        else ""
+    )
     n_broken = int((finite & broken).sum())
     wrong = f" ▽ {plural(n_broken, 'infeasible trial')}." if n_broken else ""
-    lost = beaten(found._at_once())
-    own = f" Trials of other rounds beat {lost:,} of them." if lost else ""
+    lost = beaten(round_._at_once())
+    beaten_text = f" Trials of other rounds beat {lost:,} of them." if lost else ""
     return {
         "goals": goals,
-        "points": _points(found, best, goals),
+        "points": _points(round_, best, goals),
         "others": values[shown].tolist(),
         "infeasible": values[finite & broken][:_OTHERS].tolist(),
         "about": (
             f"{plural(len(best), 'trial')} on the front: no other trial of this round is at least as good in every goal and "
-            f"better in one.{own}{wrong}{some}"
+            f"better in one.{beaten_text}{wrong}{some}"
         ),
     }
 
 
 def front_kept(review: Review[Round]) -> tuple[int, int] | None:
     """Points of the front inside the space under review, and all points; ``None`` with one goal."""
-    found, analysis = review.round, review.analysis
-    if len(found.goals) == 1:
+    round_, analysis = review.round, review.analysis
+    if len(round_.goals) == 1:
         return None
-    best = front_rows(analysis.table, found.goals, analysis.space)
+    best = front_rows(analysis.table, round_.goals, analysis.space)
     inside = np.asarray(review.space.contains(as_read(review.space, analysis.parameters, best)), dtype=bool)
     return int(inside.sum()), len(best)
 
 
-def _points(found: Round, best: pd.DataFrame, goals: list[dict[str, str]]) -> list[dict[str, Any]]:
-    names = [name for name in found.space if name in best and not found.space[name].fixed]
-    chosen, points = _chosen(found), []
+def _points(round_: Round, best: pd.DataFrame, goals: list[dict[str, str]]) -> list[dict[str, Any]]:
+    names = [name for name in round_.space if name in best and not round_.space[name].fixed]
+    chosen, points = _chosen(round_), []
     for at, row in best.iterrows():
         label_, values = (
             int(str(at)),
@@ -609,12 +617,12 @@ def _points(found: Round, best: pd.DataFrame, goals: list[dict[str, str]]) -> li
                 for k, goal in enumerate(goals)
             ],
         )
-        said = [f"{goal['name']} {score(v)}" for goal, v in zip(goals, values, strict=True)]
+        texts = [f"{goal['name']} {score(v)}" for goal, v in zip(goals, values, strict=True)]
         points.append(
             {
                 "label": label_,
                 "values": values,
-                "text": ", ".join(said),
+                "text": ", ".join(texts),
                 "configuration": ", ".join(f"{n} {label(row[n])}" for n in names if row[n] == row[n]),
                 "chosen": label_ == chosen,
             }
@@ -622,12 +630,12 @@ def _points(found: Round, best: pd.DataFrame, goals: list[dict[str, str]]) -> li
     return points
 
 
-def _chosen(found: Round) -> int | None:
+def _chosen(round_: Round) -> int | None:
     """The label of the point that was chosen last."""
-    last: Any = next((d.chosen for d in reversed(found.decisions) if d.kind == "chosen"), None)
+    last: Any = next((d.chosen for d in reversed(round_.decisions) if d.kind == "chosen"), None)
     if last is None:
         return None
-    records = found.context.reader.records([found._stored.pk], curves=found._metric.curves)
+    records = round_.context.reader.records([round_._stored.pk], curves=round_._metric.curves)
     return next((i for i, c in enumerate(records.configurations) if dict(c) == dict(last)), None)
 
 
@@ -646,7 +654,7 @@ PICTURES = {
 _ALONE = threading.Lock()  # settings of matplotlib are global to the process
 
 
-def picture(found: Round, analysis: Analysis | None, message: Mapping[str, Any]) -> dict[str, Any]:
+def picture(round_: Round, analysis: Analysis | None, message: Mapping[str, Any]) -> dict[str, Any]:
     """A figure as SVG, and what it shows in a sentence.
 
     Raises:
@@ -658,7 +666,7 @@ def picture(found: Round, analysis: Analysis | None, message: Mapping[str, Any])
         raise ReviewError(f"no figure {name!r}; {did_you_mean(name, PICTURES)}")
     if len(about) != PICTURES[name]:
         raise ReviewError(f"figure {name!r} is about {plural(PICTURES[name], 'parameter')}, got {len(about)}")
-    draw = getattr(Plots(found, analysis), name)
+    draw = getattr(Plots(round_, analysis), name)
     with _ALONE:
         axes = draw(*about, theme="dark" if message.get("dark") else "light")
         return {
@@ -667,7 +675,7 @@ def picture(found: Round, analysis: Analysis | None, message: Mapping[str, Any])
         }
 
 
-def beside_content(found: Round, other: Round | None, across: bool = False) -> dict[str, Any]:
+def beside_content(round_: Round, other: Round | None, across: bool = False) -> dict[str, Any]:
     """What differs between a round and another one, or the one that it came from, as a table of texts and sentences.
 
     Where it is ``across``, the two are of different studies: neither came from the other.
@@ -675,17 +683,17 @@ def beside_content(found: Round, other: Round | None, across: bool = False) -> d
     Raises:
         ReviewError: It came from none.
     """
-    other = found.parent if other is None else other
+    other = round_.parent if other is None else other
     if other is None:
         raise ReviewError(
-            f"round {found.id} is a first round without a parent; name another round to compare with"
+            f"round {round_.id} is a first round without a parent; name another round to compare with"
         )
-    compared = difference(found, other) if across else difference(other, found)
+    compared = difference(round_, other) if across else difference(other, round_)
     page = comparison_page(compared).to_dict()
-    table, *more = (fold["blocks"][0] for fold in page["folds"])
+    table, *paragraphs = (fold["blocks"][0] for fold in page["folds"])
     rows = [[c if isinstance(c, str) else c["text"] for c in row] for row in table["rows"]]
-    said = [f"{word}: {text}" for word, text in page["blocks"][0]["facts"]]
-    said += [block["text"] for block in more]
+    texts = [f"{word}: {text}" for word, text in page["blocks"][0]["facts"]]
+    texts += [block["text"] for block in paragraphs]
     if across:
-        said = [beats_sentence(c, "the second study", "the first") for c in [compared.populations] if c]
-    return {"head": table["head"], "rows": rows, "texts": said}
+        texts = [beats_sentence(c, "the second study", "the first") for c in [compared.populations] if c]
+    return {"head": table["head"], "rows": rows, "texts": texts}

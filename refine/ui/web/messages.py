@@ -118,33 +118,35 @@ _Wrong = Iterator[tuple[tuple[str, ...], str]]
 
 
 def _wrong_fields(value: dict[str, Any], fields: Fields, place: tuple[str, ...]) -> _Wrong:
-    known = {name.rstrip("?"): kind for name, kind in fields.items()}
+    kinds = {name.rstrip("?"): kind for name, kind in fields.items()}
     for name in fields:
         if name not in value and not name.endswith("?"):
             yield place, f"needs {name!r}"
     for name, inner in value.items():
-        if name in known:
-            yield from _wrong(inner, known[name], (*place, name))
+        if name in kinds:
+            yield from _wrong(inner, kinds[name], (*place, name))
         else:
-            yield place, f"has no {name!r:.80}; {did_you_mean(name, known)}"
+            yield place, f"has no {name!r:.80}; {did_you_mean(name, kinds)}"
 
 
 def _wrong(value: Any, kind: Any, place: tuple[str, ...]) -> _Wrong:
     """The places where a value violates a type, with the rule."""
     # Of several kinds the one that the value is of says what is wrong inside.
     kinds = get_args(kind) if get_origin(kind) in (Literal, UnionType) else (kind,)
-    same = next((each for each in kinds if _is(value, each)), None)
-    if same is None:
-        words = [repr(each) if isinstance(each, str) else _WORDS[_plain(each)] for each in kinds]
+    matching = next((option for option in kinds if _is(value, option)), None)
+    if matching is None:
+        words = [repr(option) if isinstance(option, str) else _WORDS[_plain(option)] for option in kinds]
         yield place, f"must be {' or '.join(words)}, got {value!r:.80}"
-    elif is_typeddict(same):
-        yield from _wrong_fields(value, {f"{n}?": each for n, each in same.__annotations__.items()}, place)
-    elif get_origin(same) is list:
+    elif is_typeddict(matching):
+        yield from _wrong_fields(
+            value, {f"{n}?": option for n, option in matching.__annotations__.items()}, place
+        )
+    elif get_origin(matching) is list:
         for i, inner in enumerate(value):
-            yield from _wrong(inner, get_args(same)[0], (*place, str(i)))
-    elif get_origin(same) is dict:
+            yield from _wrong(inner, get_args(matching)[0], (*place, str(i)))
+    elif get_origin(matching) is dict:
         for name, inner in value.items():
-            yield from _wrong(inner, get_args(same)[1], (*place, name))
+            yield from _wrong(inner, get_args(matching)[1], (*place, name))
 
 
 def _is(value: Any, kind: Any) -> bool:

@@ -59,7 +59,7 @@ def _answers(session: Session) -> dict[str, Any]:
     for kind in ("start", "pulse", "tree"):
         keep(kind)
     for key in last.context.nodes:
-        of, found = {"round": key}, session._found({"round": key})
+        of, round_ = {"round": key}, session._found({"round": key})
         sheet = session._sheet(of)
         rows, n = list[Any](), keep("list", key, **of)["n"]
         for i in range(n):
@@ -67,13 +67,13 @@ def _answers(session: Session) -> dict[str, Any]:
             keep("trial", key, i, **of, number=i)
         values = {c.name: plain(sheet.frame[c.name].tolist()) for c in sheet.shown if c.kind == "number"}
         answers[f"rows {key}"] = {"rows": rows, "values": values}
-        if found.node.parent is not None:
-            keep("beside", key, found.node.parent, **of, other=found.node.parent)
+        if round_.node.parent is not None:
+            keep("beside", key, round_.node.parent, **of, other=round_.node.parent)
         if session.other is not None:  # every round with the last one of the other study
-            there = session.other.shown
-            for other in there.context.nodes if key == last.id else (there.id,):
+            last_other = session.other.shown
+            for other in last_other.context.nodes if key == last.id else (last_other.id,):
                 keep("beside", key, other, **of, other=other, across=True)
-        if len(found.goals) > 1:
+        if len(round_.goals) > 1:
             keep("front", key, **of)
         review = keep("round", key, risk, **of, risk=risk)["review"]
         drawn = {**of, "risk": risk, "proposal": review and review["proposal"]}
@@ -82,28 +82,28 @@ def _answers(session: Session) -> dict[str, Any]:
             continue
         for kind in ("trials", "numbers"):
             keep(kind, key, **drawn)
-        others = [o["risk"] for o in review["options"] if not o["risk"] <= risk <= o["up_to"]]
-        for each in (risk, *others):
+        other_risks = [o["risk"] for o in review["options"] if not o["risk"] <= risk <= o["up_to"]]
+        for each in (risk, *other_risks):
             shown = review if each == risk else keep("round", key, each, **of, risk=each)["review"]
             for panel in (p for p in shown["panels"] if p["kind"] == "choice"):
-                panel["spelt"] = [python_text(value) for value in found.space[panel["name"]].grid]
+                panel["spelt"] = [python_text(value) for value in round_.space[panel["name"]].grid]
             if shown["step"]["do"] != "accept":
                 shown["step"] = {"do": ""}  # no button: the call stands there
             keep("preview", key, each, **of, risk=each, proposal=shown["proposal"])
     return answers
 
 
-def saved_page(tree: Tree, risk: float, beside: Tree | None) -> str:
+def saved_page(tree: Tree, risk: float, second_tree: Tree | None) -> str:
     """The page of every round, as HTML: see :meth:`refine.Tree.export_page`."""
-    other = None if beside is None else Session(beside._at_once().rounds[-1], risk)
+    other = None if second_tree is None else Session(second_tree._at_once().rounds[-1], risk)
     session = Session(tree._at_once().rounds[-1], risk, other=other)
     answers = [_answers(study) for study in (session, other) if study is not None]
     static = files("refine.ui.web") / "static"
     names = ("review.css", "review.js", "LICENSES.txt")
     style, script, licences = ((static / name).read_text(encoding="utf-8") for name in names)
-    made, _, name = script.rpartition("export{")  # a page in one file has nowhere to import it from
+    definitions, _, name = script.rpartition("export{")  # a page in one file has nowhere to import it from
     opened = 'open(document.getElementById("refine"), document.getElementById("refine-data").textContent);'
-    script = f"{made}{name.split()[0]}.{opened}"
+    script = f"{definitions}{name.split()[0]}.{opened}"
     return _FILE.format(
         name=html.escape(shown(" and ".join(each["start"]["tree"] for each in answers))),
         version=VERSION,

@@ -70,11 +70,11 @@ _START = "import review from './review.js';\nreview.mount(document.getElementByI
 
 def _file(name: str) -> tuple[str, str] | None:
     """Content and kind of what is served beside answers; ``None`` for any other name."""
-    made = {"": (_PAGE, "text/html"), "page.js": (_START, "text/javascript")}
+    pages = {"": (_PAGE, "text/html"), "page.js": (_START, "text/javascript")}
     kinds = {"review.js": "text/javascript", "review.css": "text/css"}
     if name in kinds:
         return (files("refine.ui.web") / "static" / name).read_text(encoding="utf-8"), kinds[name]
-    return made.get(name)
+    return pages.get(name)
 
 
 class Proxy(NamedTuple):
@@ -122,24 +122,26 @@ def app_of(session: Session, token: str, port: int, proxy: Proxy | None = None) 
         return Response(status_code=status, headers=_HEADERS)
 
     def known(request: Request) -> bool:
-        given = str(request.path_params.get("token", ""))
-        return hmac.compare_digest(given.encode(), token.encode()) and request.headers.get("host") in hosts
+        sent_token = str(request.path_params.get("token", ""))
+        return (
+            hmac.compare_digest(sent_token.encode(), token.encode()) and request.headers.get("host") in hosts
+        )
 
     async def page(request: Request) -> Response:
-        found = _file(str(request.path_params["name"]))
-        if not known(request) or found is None:
+        content = _file(str(request.path_params["name"]))
+        if not known(request) or content is None:
             return nothing()
-        text, kind = found
+        text, kind = content
         return Response(text, media_type=kind, headers=_HEADERS)
 
     async def ask(request: Request) -> Response:
         author = "" if proxy is None else request.headers.get(proxy.header, "")
         author = author.encode("latin-1").decode(errors="replace").strip()  # proxies send UTF-8
         # A browser says where a request comes from; another page's, or one without a say, is none of ours.
-        ours = request.headers.get("origin") in hosts.values()
+        same_origin = request.headers.get("origin") in hosts.values()
         named = proxy is None or 0 < len(author) <= LONGEST_AUTHOR
         is_json = request.headers.get("content-type") == "application/json"
-        for status, right in ((404, known(request)), (403, ours and named), (415, is_json)):
+        for status, right in ((404, known(request)), (403, same_origin and named), (415, is_json)):
             if not right:
                 return nothing(status)
         body = bytearray()
@@ -173,15 +175,15 @@ def listening(port: int, instead: str) -> socket.socket:
     Raises:
         ReviewError: It is taken.
     """
-    made = socket.socket()
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        made.bind((HOST, port))
-        made.listen(64)  # who asks before the server runs waits, and is not turned away
+        listener.bind((HOST, port))
+        listener.listen(64)  # who asks before the server runs waits, and is not turned away
     except (OSError, OverflowError) as error:
-        made.close()
+        listener.close()
         raise ReviewError(f"port {port} can't be had: {error}; {instead} any that is free") from None
-    return made
+    return listener
 
 
 class Server:

@@ -173,9 +173,11 @@ class Session:
         """Round -> version of its evidence, which changes with its trials and those of its ancestors."""
         home = self.shown.context
         nodes = home.nodes
-        own = _evidence(home, nodes)
+        of_round = _evidence(home, nodes)
         return {
-            node_id: " ".join([*(own[n.id] for n in path_to(stored.node, nodes)), str(stored.node.epsilon)])
+            node_id: " ".join(
+                [*(of_round[n.id] for n in path_to(stored.node, nodes)), str(stored.node.epsilon)]
+            )
             for node_id, stored in nodes.items()
         }
 
@@ -183,7 +185,9 @@ class Session:
         home = self.shown.context.at_once()
         rounds = [replace(self._at(stored), context=home) for stored in home.nodes.values()]
         evidence = _evidence(home, home.nodes)
-        seen = overview_of(rounds, {found.id: self._top(found, evidence[found.id]) for found in rounds})
+        overview = overview_of(
+            rounds, {round_.id: self._top(round_, evidence[round_.id]) for round_ in rounds}
+        )
         return {
             "name": home.name,
             "store": "/".join(Path(home.store.url.database or "").parts[-2:]),
@@ -195,63 +199,63 @@ class Session:
                     "tags": list(each.tags),
                     "note": ": ".join(t for t in (*each.kinds[-1:], each.round.node.note) if t),
                 }
-                for each in seen.rounds
+                for each in overview.rounds
             ],
-            "winner": seen.winner,
+            "winner": overview.winner,
         }
 
-    def _top(self, found: Round, evidence: str) -> pd.Series | None:
+    def _top(self, round_: Round, evidence: str) -> pd.Series | None:
         """The best trial of a round, cached until its trials change."""
-        known = self._best.get(found.id)
-        if known is None or known[0] != evidence:
-            known = self._best[found.id] = evidence, found.best
-        return known[1]
+        cached = self._best.get(round_.id)
+        if cached is None or cached[0] != evidence:
+            cached = self._best[round_.id] = evidence, round_.best
+        return cached[1]
 
-    def _progress(self, found: Round, counts: Mapping[str, int], evidence: str) -> Answer:
+    def _progress(self, round_: Round, counts: Mapping[str, int], evidence: str) -> Answer:
         """Progress of a round in numbers, and as text with the best value while trials are left."""
         ended, text = sum(counts.values()), ""
-        if 0 < ended < found.n:
-            best = self._top(found, evidence)
-            text = f"{ended:,} of {found.n:,} trials" + (
+        if 0 < ended < round_.n:
+            best = self._top(round_, evidence)
+            text = f"{ended:,} of {round_.n:,} trials" + (
                 "" if best is None else f" · best so far {score(float(best['value']))}"
             )
-        return {"ended": ended, "planned": found.n, "text": text}
+        return {"ended": ended, "planned": round_.n, "text": text}
 
     def _round(self, message: Mapping[str, Any]) -> Answer:
-        found = self._found(message)
-        counts = found.context.counts.get(found._stored.pk, {})
-        evidence = _evidence(found.context, found.context.nodes)[found.id]
+        round_ = self._found(message)
+        counts = round_.context.counts.get(round_._stored.pk, {})
+        evidence = _evidence(round_.context, round_.context.nodes)[round_.id]
         head = {
-            "id": found.id,
-            "about": _about(found),
-            "kept": percent(found.path[0].space.volume_kept(found.space)),
-            "progress": self._progress(found, counts, evidence),
-            "version": self._versions()[found.id],
-            "imported": found.node.method == IMPORTED,
-            "metric": found.metric,
-            "direction": found.direction,
-            "parent": found.node.parent,
-            "run": in_cells(found) if self.background is None else self.background.runnable(found),
-            "goals": len(found.goals),
+            "id": round_.id,
+            "about": _about(round_),
+            "kept": percent(round_.path[0].space.volume_kept(round_.space)),
+            "progress": self._progress(round_, counts, evidence),
+            "version": self._versions()[round_.id],
+            "imported": round_.node.method == IMPORTED,
+            "metric": round_.metric,
+            "direction": round_.direction,
+            "parent": round_.node.parent,
+            "run": in_cells(round_) if self.background is None else self.background.runnable(round_),
+            "goals": len(round_.goals),
         }
         check_risk(message.get("risk", self.risk))
         try:
-            review = self._current(found, message)
+            review = self._current(round_, message)
         except AnalysisError as error:  # too few trials yet
-            why = str(error) if counts else f"{plural(found.n, 'configuration')} to run."
-            space = [{"name": name, "value": bounds_text(p)} for name, p in found.space.items()]
-            return {**head, "review": None, "why": why, "space": space}
-        more = {"suggestions": suggestions_content(review), "pruner": _prunes(found.node)}
-        return {**head, "review": {**review_content(review), **more}}
+            reason = str(error) if counts else f"{plural(round_.n, 'configuration')} to run."
+            space = [{"name": name, "value": bounds_text(p)} for name, p in round_.space.items()]
+            return {**head, "review": None, "why": reason, "space": space}
+        extra = {"suggestions": suggestions_content(review), "pruner": _prunes(round_.node)}
+        return {**head, "review": {**review_content(review), **extra}}
 
     def _epsilon(self, message: Mapping[str, Any]) -> Answer:
         """Stores the tolerance with the round, and answers with the round."""
-        found = self._found(message)
+        round_ = self._found(message)
         check_risk(message.get("risk", self.risk))  # before anything is kept
-        found.set_epsilon(message.get("value"))
-        if found.id == self.shown.id:
+        round_.set_epsilon(message.get("value"))
+        if round_.id == self.shown.id:
             self._given_epsilon = None  # the last word counts
-        self._drawn = [drawn for drawn in self._drawn if drawn[1].round.id != found.id]
+        self._drawn = [drawn for drawn in self._drawn if drawn[1].round.id != round_.id]
         return self._round(message)
 
     def _trials(self, message: Mapping[str, Any]) -> bytes:
@@ -261,8 +265,8 @@ class Session:
     # Its trials one by one, and figures.
 
     def _sheet(self, message: Mapping[str, Any]) -> Sheet:
-        found = self._found(message)
-        return self._sheets.of(found, self._versions()[found.id])
+        round_ = self._found(message)
+        return self._sheets.of(round_, self._versions()[round_.id])
 
     def _list(self, message: Mapping[str, Any]) -> Answer:
         return list_content(self._sheet(message))
@@ -286,9 +290,9 @@ class Session:
         return beside_content(self._found(message), other, across=study is not self)
 
     def _mark(self, message: Mapping[str, Any]) -> Answer:
-        found = self._found(message)
-        said = mark(found, self._sheet(message), message)
-        return {**self._trial(message), "said": said}
+        round_ = self._found(message)
+        result = mark(round_, self._sheet(message), message)
+        return {**self._trial(message), "said": result}
 
     def _analysis_shown(self, message: Mapping[str, Any]) -> Analysis:
         with self._lock:  # these are answered beside other messages
@@ -304,8 +308,8 @@ class Session:
             planned = _planned({**message, "n": preview.n}, review)
         note = message.get("note") or ""
         options = {**({"note": note} if note else {}), **_accepting(message, review, planned)}
-        asked = message.get("n") if message.get("sized") else None
-        content = preview_content(preview, asked, front_kept(review))
+        asked_n = message.get("n") if message.get("sized") else None
+        content = preview_content(preview, asked_n, front_kept(review))
         return {
             **content,
             "plan": plan_content(planned),
@@ -326,7 +330,7 @@ class Session:
     def _decide(self, message: Mapping[str, Any]) -> Answer:
         kind, note = message["kind"], message.get("note") or ""
         review = self._same(message)
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             child, text = None, "Declined: the space is unchanged."
             if kind == "decline":
@@ -336,20 +340,20 @@ class Session:
                 planned = _planned(message, edited)
                 self.child = edited.accept(note, **_accepting(message, edited, planned))
                 child, text = self.child.id, "Accepted: this is the next round."
-        warned = " ".join(str(w.message) for w in said if issubclass(w.category, RefineWarning))
+        warned = " ".join(str(w.message) for w in caught if issubclass(w.category, RefineWarning))
         return {"child": child, "text": text, "warning": warned}
 
     # Running, in the background.
 
     def _run(self, message: Mapping[str, Any]) -> Answer:
-        found, call = self._found(message), message.get("do", "run")
+        round_, call = self._found(message), message.get("do", "run")
         if self.background is None:
-            raise ReviewError(f'this page can\'t run a round; in Python: tree["{found.id}"].run()')
+            raise ReviewError(f'this page can\'t run a round; in Python: tree["{round_.id}"].run()')
         options, sizes = _running(message), {"run": ("n",), "replicate": ("top", "seeds")}[call]
         options |= {name: message[name] for name in sizes if message.get(name) is not None}
         if call == "replicate" and (over := sorted({"hours", "trials"} & options.keys())):
             raise ReviewError(f"{over[0]} limits runs of new configurations; repeats take top and seeds")
-        return {"job": self.background.start(found, call, options)}
+        return {"job": self.background.start(round_, call, options)}
 
     def _pause(self, _: Mapping[str, Any]) -> Answer:
         if self.background is None:
@@ -362,9 +366,9 @@ class Session:
         return front_content(self._found(message))
 
     def _choose(self, message: Mapping[str, Any]) -> Answer:
-        found = self._found(message)
-        found.choose(message["point"], note=message.get("note") or "")
-        return {"text": f"Chosen. It is stored as a decision on round {found.id}."}
+        round_ = self._found(message)
+        round_.choose(message["point"], note=message.get("note") or "")
+        return {"text": f"Chosen. It is stored as a decision on round {round_.id}."}
 
     # Rounds and reviews.
 
@@ -381,20 +385,20 @@ class Session:
         node, shown = stored.node, self.shown
         return shown if node.id == shown.id else type(shown)(shown.context, node, node.metric, node.direction)
 
-    def _current(self, found: Round, message: Mapping[str, Any]) -> Review:
+    def _current(self, round_: Round, message: Mapping[str, Any]) -> Review:
         """The proposal at a risk on the present evidence; it is not stored."""
         risk = message.get("risk", self.risk)
         check_risk(risk)
-        version, risk = self._versions()[found.id], float(risk)
-        alike = [r for v, r in self._drawn if (r.round.id, v) == (found.id, version)]
+        version, risk = self._versions()[round_.id], float(risk)
+        alike = [r for v, r in self._drawn if (r.round.id, v) == (round_.id, version)]
         for review in alike:
             if review.proposal.risk == risk:
                 return self._keep(version, review)
         for review in alike:
             with contextlib.suppress(AnalysisError):  # read back without its posterior, or made for less
                 return self._keep(version, review.at(risk))
-        epsilon = self._given_epsilon if found.id == self.shown.id else None
-        return self._keep(version, found.propose(risk, epsilon, keep=False))
+        epsilon = self._given_epsilon if round_.id == self.shown.id else None
+        return self._keep(version, round_.propose(risk, epsilon, keep=False))
 
     def _keep(self, version: str, review: Review) -> Review:
         self._drawn = [*(d for d in self._drawn if d[1] is not review), (version, review)][-_MOST_DRAWN:]
@@ -402,9 +406,9 @@ class Session:
 
     def _shown(self, message: Mapping[str, Any]) -> Review:
         """The review that a page was drawn from, even if trials arrived since; for messages that decide nothing."""
-        asked = self._found(message).id, message.get("proposal")  # it may have been removed
+        place = self._found(message).id, message.get("proposal")  # it may have been removed
         for version, review in self._drawn:
-            if asked == (review.round.id, review.proposal.digest):
+            if place == (review.round.id, review.proposal.digest):
                 return self._keep(version, review)
         return self._same(message)
 
@@ -420,14 +424,14 @@ class Session:
     def _edited(self, review: Review, message: Mapping[str, Any]) -> Review:
         edits, rejected = message.get("edits") or {}, message.get("rejected") or []
         review = review.reject(*rejected) if rejected else review
-        meant = {str(name): self._meant(review, str(name), edit) for name, edit in edits.items()}
-        return review.edit(meant) if meant else review
+        values = {str(name): self._meant(review, str(name), edit) for name, edit in edits.items()}
+        return review.edit(values) if values else review
 
     def _meant(self, review: Review, name: str, edit: Any) -> Any:
         if isinstance(edit, Mapping) and edit.get("as") == SUGGESTED:
-            for each in review.suggestions:
-                if each.decision.digest == edit.get("of") and name in each.differs:
-                    return each.differs[name][1]
+            for suggestion in review.suggestions:
+                if suggestion.decision.digest == edit.get("of") and name in suggestion.differs:
+                    return suggestion.differs[name][1]
             raise ReviewError(f"edit: {name}: this suggestion no longer exists; refresh the page")
         if not isinstance(edit, Mapping) or edit.get("as") != STARTED["as"]:
             old = review.proposal.old
@@ -447,11 +451,11 @@ def _evidence(home: Context, nodes: Mapping[str, StoredNode]) -> dict[str, str]:
     """
     counts, reader = home.counts, home.reader
     last, left_out = reader.last_rows(home.tree), reader.last_exclusions(home.tree)
-    found = {}
+    versions = {}
     for node_id, stored in nodes.items():
         pk, n = stored.pk, sum(counts.get(stored.pk, {}).values())
-        found[node_id] = f"{n}/{last.get(pk, 0)}/{left_out.get(pk, 0)}/{stored.node.allow_degenerate}"
-    return found
+        versions[node_id] = f"{n}/{last.get(pk, 0)}/{left_out.get(pk, 0)}/{stored.node.allow_degenerate}"
+    return versions
 
 
 def _node_text(counts: Mapping[str, int], n: int, best: pd.Series | None) -> str:
@@ -460,15 +464,15 @@ def _node_text(counts: Mapping[str, int], n: int, best: pd.Series | None) -> str
     return f"{ended}/{n}{running}" + ("" if best is None else f" · best {score(float(best['value']))}")
 
 
-def _about(found: Round) -> str:
+def _about(round_: Round) -> str:
     """The line next to a round's id."""
-    authors = everybody(found)
+    authors = everybody(round_)
     decided = "; ".join(
-        f"{d.kind} by {whom(d.author, authors)}{f': {d.child}' if d.child else ''}" for d in found.decisions
+        f"{d.kind} by {whom(d.author, authors)}{f': {d.child}' if d.child else ''}" for d in round_.decisions
     )
-    note = f"“{found.node.note}”" if found.node.note else ""
-    goals = " and ".join(f"{goal.metric}, {goal.direction}" for goal in found.goals)
-    return " · ".join(filter(None, (judged_text(goals, found.node.subject_to), note, decided)))
+    note = f"“{round_.node.note}”" if round_.node.note else ""
+    goals = " and ".join(f"{goal.metric}, {goal.direction}" for goal in round_.goals)
+    return " · ".join(filter(None, (judged_text(goals, round_.node.subject_to), note, decided)))
 
 
 # How the next round draws its trials, and within which budget it runs.
@@ -502,17 +506,19 @@ def _prunes(node: Node) -> bool:
 def _running(message: Mapping[str, Any]) -> dict[str, Any]:
     """Options of :meth:`refine.Round.run` in a message that differ from the defaults."""
     Ending(message.get("hours"), message.get("trials"))
-    said = {name: message.get(name) for name in ("workers", "hours", "trials")}
+    limits = {name: message.get(name) for name in ("workers", "hours", "trials")}
     return {
-        name: value for name, value in said.items() if value is not None and (name, value) != ("workers", 1)
+        name: value for name, value in limits.items() if value is not None and (name, value) != ("workers", 1)
     }
 
 
 def _code(review: Review, accepting: Mapping[str, Any], running: Mapping[str, Any]) -> str:
     """Python that accepts a review with its edits, and runs the child if a budget was set."""
     claim = review.proposal.claim
-    given = {"epsilon": claim.epsilon} if claim.epsilon_source == "given" else {}
-    lines = [f'review = tree["{review.round.id}"].{Action("propose", risk=review.proposal.risk, **given)}']
+    tolerance = {"epsilon": claim.epsilon} if claim.epsilon_source == "given" else {}
+    lines = [
+        f'review = tree["{review.round.id}"].{Action("propose", risk=review.proposal.risk, **tolerance)}'
+    ]
     if review.edits:
         lines.append(f"review = {Action('review.edit', python_symbols(review.edits))}")
     if review.rejected:

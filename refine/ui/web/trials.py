@@ -91,28 +91,28 @@ class Sheet:
     @cached_property
     def ranks(self) -> npt.NDArray[np.int64]:
         """(n,) ranks by value among those that may be called best, from 1; equal values share the first; 0 without one."""
-        found = np.zeros(len(self.frame), dtype=np.int64)
-        mine = -self.goal.sign * self.scores[self.usable]
-        found[self.usable] = 1 + np.searchsorted(np.sort(mine), mine, side="left")
-        return found
+        ranks = np.zeros(len(self.frame), dtype=np.int64)
+        costs = -self.goal.sign * self.scores[self.usable]
+        ranks[self.usable] = 1 + np.searchsorted(np.sort(costs), costs, side="left")
+        return ranks
 
     @cached_property
     def shown(self) -> tuple[Column, ...]:
         """What a list of them has beside the number, the value first."""
         names = ["value", "state", "origin", "seconds", *self.space.varied]
-        rest = [n for n in self.frame.columns if n not in (*names, STAR, NOTE, *_OWN, *self.space)]
+        metrics = [n for n in self.frame.columns if n not in (*names, STAR, NOTE, *_OWN, *self.space)]
         metric = self.goal.metric
-        own = metric_title(metric.name, self.space) if metric.reduction == "last" else None
-        found = [self._column(n) for n in [*names, *(n for n in rest if n != own)]]
-        return (Column(STAR, "★", "choice", ("★",)), *found, Column(NOTE, "note", "text"))
+        value_title = metric_title(metric.name, self.space) if metric.reduction == "last" else None
+        columns = [self._column(n) for n in [*names, *(n for n in metrics if n != value_title)]]
+        return (Column(STAR, "★", "choice", ("★",)), *columns, Column(NOTE, "note", "text"))
 
     def _column(self, name: str) -> Column:
         cells, labels = self.frame[name], _labels(self.space, name)
         title = str(self.goal.metric) if name == "value" else name
         if cells.dtype.kind in "iuf" and not labels:
             return Column(name, title, "number")
-        seen = sorted(set(cells)) if name in _OWN else map(str, dict.fromkeys(cells.head(10_000)))
-        levels = labels or tuple(seen)
+        texts = sorted(set(cells)) if name in _OWN else map(str, dict.fromkeys(cells.head(10_000)))
+        levels = labels or tuple(texts)
         if len(levels) > _LEVELS:
             return Column(name, title, "text")
         return Column(name, title, "choice", levels)
@@ -187,21 +187,25 @@ def part_content(sheet: Sheet, message: Mapping[str, Any]) -> dict[str, Any]:
         ReviewError: An unknown column, or a filter that is none.
     """
     columns, frame = {c.name: c for c in sheet.shown}, sheet.frame
-    by, filters, offset = message.get("by", "value"), message.get("filters", {}), message.get("offset", 0)
+    sort_column, filters, offset = (
+        message.get("by", "value"),
+        message.get("filters", {}),
+        message.get("offset", 0),
+    )
     ascending = not message.get("descending")
     if offset < 0:
         raise ReviewError(f"offset must be a whole number >= 0, got {offset!r}")
-    for name in filters if by == "number" else (by, *filters):
+    for name in filters if sort_column == "number" else (sort_column, *filters):
         if name not in columns:
             raise ReviewError(f"no column {name!r}; {did_you_mean(str(name), ['number', *columns])}")
     rows = frame.reset_index(drop=True)
-    for name, asked in filters.items():
+    for name, conditions in filters.items():
         takes = _TAKES[columns[name].kind]
-        for key, wanted in asked.items():
+        for key, bound in conditions.items():
             if key not in takes:
                 raise ReviewError(f"filter of {name}: takes {' and '.join(takes)}, got {key!r}")
-            rows = rows[_FILTERS[key](rows[name], wanted)]
-    cells = rows.index.to_series() if by == "number" else rows[by]
+            rows = rows[_FILTERS[key](rows[name], bound)]
+    cells = rows.index.to_series() if sort_column == "number" else rows[sort_column]
     numbers = cells.sort_values(ascending=ascending, kind="stable", na_position="last").index
     n, listed = len(frame), min(len(rows), LISTED)
     text = plural(n, "trial") if len(rows) == n else f"{len(rows):,} of {plural(n, 'trial')}"
@@ -231,10 +235,10 @@ def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, Any]:
     """One trial in full, with what it reported by epoch."""
     mark = sheet.marks.get(i, TrialAnnotation())
     state, origin = sheet.text("state", i), sheet.text("origin", i)
-    told = [c.name for c in sheet.shown if c.name not in (STAR, NOTE, *_OWN, *sheet.space)]
-    own = metric_title(sheet.goal.metric.name, sheet.space)
-    if mark.excluded is not None and own in sheet.frame and own not in told:
-        told.insert(0, own)  # it has no value, and this is what it would be
+    metrics = [c.name for c in sheet.shown if c.name not in (STAR, NOTE, *_OWN, *sheet.space)]
+    metric_name = metric_title(sheet.goal.metric.name, sheet.space)
+    if mark.excluded is not None and metric_name in sheet.frame and metric_name not in metrics:
+        metrics.insert(0, metric_name)  # it has no value, and this is what it would be
     return {
         "number": i,
         "key": sheet.columns["key"][i],
@@ -252,7 +256,7 @@ def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, Any]:
             ),
         ],
         "configuration": [_fact(n, sheet.text(n, i)) for n in sheet.space if sheet.text(n, i)],
-        "metrics": [_fact(n, sheet.text(n, i)) for n in told if sheet.text(n, i)],
+        "metrics": [_fact(n, sheet.text(n, i)) for n in metrics if sheet.text(n, i)],
         "curve": None if not curve else curve_content(curve, sheet),
         "failure": _last_line(sheet.columns["error"][i]),
         "marks": {"starred": mark.starred, "note": mark.note, "excluded": mark.excluded},
@@ -278,20 +282,20 @@ def _last_line(error: str | None) -> str:
 
 def curve_content(curve: Curve, sheet: Sheet) -> dict[str, Any] | None:
     """A learning curve as numbers to draw and as a sentence: the metric's own, else a loss, else the first one."""
-    wanted = [sheet.goal.metric.name, "val_loss", "loss", *curve]
-    name = next((n for n in wanted if len(curve.get(n, ())) > 1), None)
+    candidates = [sheet.goal.metric.name, "val_loss", "loss", *curve]
+    name = next((n for n in candidates if len(curve.get(n, ())) > 1), None)
     if name is None:
         return None
     values = np.asarray(curve[name], dtype=float)
     finite = np.isfinite(values)
     if finite.sum() < 2:
         return None
-    at = np.unique(np.linspace(0, len(values) - 1, min(len(values), _POINTS)).round().astype(int))
+    epochs = np.unique(np.linspace(0, len(values) - 1, min(len(values), _POINTS)).round().astype(int))
     ends = f"from {score(values[finite][0])} to {score(values[finite][-1])}"
     low, high = float(values[finite].min()), float(values[finite].max())
     return {
         "name": name,
-        "values": [float(v) if math.isfinite(v) else None for v in values[at]],
+        "values": [float(v) if math.isfinite(v) else None for v in values[epochs]],
         "low": low,
         "high": high,
         "text": f"{name} by epoch, {len(values):,} epochs: {ends}, between {score(low)} and {score(high)}",
@@ -310,14 +314,14 @@ class Sheets:
         self._read: list[tuple[tuple[str, str], Sheet]] = []  # the one asked for last at the end
         self._noted: tuple[Sheet, int, Sheet] | None = None  # with what was noted about its trials since
 
-    def of(self, found: Round, version: str) -> Sheet:
+    def of(self, round_: Round, version: str) -> Sheet:
         """The trials of a round with what is noted about them; read again where the version of its evidence is another."""
         with self._lock:
-            key = found.id, version
-            sheet = next((s for k, s in self._read if k == key), None) or read_sheet(found)
-            self._read = [*((k, s) for k, s in self._read if k[0] != found.id), (key, sheet)][-_MOST_READ:]
-            reader, pk = found.context.reader, found._stored.pk
-            last = reader.last_marks(found.context.tree).get(pk)
+            key = round_.id, version
+            sheet = next((s for k, s in self._read if k == key), None) or read_sheet(round_)
+            self._read = [*((k, s) for k, s in self._read if k[0] != round_.id), (key, sheet)][-_MOST_READ:]
+            reader, pk = round_.context.reader, round_._stored.pk
+            last = reader.last_marks(round_.context.tree).get(pk)
             if last is None:
                 return sheet
             if self._noted is None or self._noted[:2] != (sheet, last):
@@ -325,30 +329,30 @@ class Sheets:
             return self._noted[2]
 
 
-def read_sheet(found: Round) -> Sheet:
+def read_sheet(round_: Round) -> Sheet:
     """Reads the trials of a round."""
-    records = found.context.reader.records([found._stored.pk], curves=found._metric.curves)
-    frame = table(found.space, records, found._metric)
+    records = round_.context.reader.records([round_._stored.pk], curves=round_._metric.curves)
+    frame = table(round_.space, records, round_._metric)
     columns = {name: records.columns[name] for name in ("key", "attempt", "error")}
-    return Sheet(frame, columns, found.space, found.goal).with_marks({})
+    return Sheet(frame, columns, round_.space, round_.goal).with_marks({})
 
 
-def one_trial(found: Round, sheet: Sheet, number: int) -> dict[str, Any]:
+def one_trial(round_: Round, sheet: Sheet, number: int) -> dict[str, Any]:
     """One trial in full, with its learning curve.
 
     Raises:
         ReviewError: There is no such trial.
     """
-    _check_number(found, sheet, number)
+    _check_number(round_, sheet, number)
     key = sheet.columns["key"][number]
-    return trial_content(sheet, number, found.context.reader.curves(found._stored.pk, [key]).get(key))
+    return trial_content(sheet, number, round_.context.reader.curves(round_._stored.pk, [key]).get(key))
 
 
-def _check_number(found: Round, sheet: Sheet, number: int) -> None:
+def _check_number(round_: Round, sheet: Sheet, number: int) -> None:
     """Raises ReviewError unless a round has a trial of that number."""
     n = len(sheet.frame)
     if not 0 <= number < n:
-        raise ReviewError(f"round {found.id} has no trial {number!r}; it has {n:,}, numbered from 0")
+        raise ReviewError(f"round {round_.id} has no trial {number!r}; it has {n:,}, numbered from 0")
 
 
 # What may be done with a trial -> what is noted of it, and what came of it.
@@ -361,21 +365,22 @@ _NOTES: Mapping[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def mark(found: Round, sheet: Sheet, message: Mapping[str, Any]) -> str:
+def mark(round_: Round, sheet: Sheet, message: Mapping[str, Any]) -> str:
     """Notes one thing about a trial: a star, a note, or that no analysis may use it; says what came of it.
 
     Raises:
         ReviewError: There is no such trial, the number is another one's by now, or a reason is missing.
     """
-    number, do = message["number"], message["do"]
-    _check_number(found, sheet, number)
-    which = sheet.columns["key"][number], int(sheet.columns["attempt"][number])
-    if message["key"] != which[0]:
+    number = message["number"]
+    do = message["do"]
+    _check_number(round_, sheet, number)
+    trial = sheet.columns["key"][number], int(sheet.columns["attempt"][number])
+    if message["key"] != trial[0]:
         raise ReviewError(
-            f"trial {number} of round {found.id} was replaced since the page was drawn; reload the page"
+            f"trial {number} of round {round_.id} was replaced since the page was drawn; reload the page"
         )
-    what, said = _NOTES[do]
+    changes, result = _NOTES[do]
     mark_trials(
-        found, [which], **(what if do.endswith("star") else {**what, "note": message.get("text", "")})
+        round_, [trial], **(changes if do.endswith("star") else {**changes, "note": message.get("text", "")})
     )
-    return said.format(number)
+    return result.format(number)

@@ -40,9 +40,9 @@ class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]  # traitlets are 
         """The round that accepting made; ``None`` before."""
         return self._session.child
 
-    def _repr_mimebundle_(self, **asked: Any) -> Any:
+    def _repr_mimebundle_(self, **keywords: Any) -> Any:
         """The widget, with the review as text and HTML beside it."""
-        bundle = super()._repr_mimebundle_(**asked)
+        bundle = super()._repr_mimebundle_(**keywords)
         if bundle is not None:  # anywidget gives the data alone, or with what is said of it
             data = bundle[0] if isinstance(bundle, tuple) else bundle
             data |= {"text/plain": self._text, "text/html": self.glance}
