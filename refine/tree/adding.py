@@ -148,8 +148,8 @@ def add_round(
         if isinstance(like, list | tuple):
             earlier = [self[study] if isinstance(study, str) else study for study in like]
         suggested = belief_like(earlier, searched)
-        said = believed.of if believed else ()
-        believed = replace(suggested, of=tuple(sorted({**dict(suggested.of), **dict(said)}.items())))
+        overrides = believed.of if believed else ()
+        believed = replace(suggested, of=tuple(sorted({**dict(suggested.of), **dict(overrides)}.items())))
     share = _believed_share(believed, exploit, method)
     node = Node(
         parent=None,
@@ -182,19 +182,19 @@ def add_round(
     context = self._context
     if objective_name is None:
         node = context.as_recorded(node, objective)
-    known = context.nodes.get(node.id)
+    existing = context.nodes.get(node.id)
     context.check_judged(node)
-    if roles is None and known is not None:
-        node = replace(node, scientific=known.node.scientific)
-    if epsilon is None and known is not None:
-        node = replace(node, epsilon=known.node.epsilon)
-    if known is not None:
-        node = replace(node, declared=Declared.nearest([known.node.declared, node.declared]))
+    if roles is None and existing is not None:
+        node = replace(node, scientific=existing.node.scientific)
+    if epsilon is None and existing is not None:
+        node = replace(node, epsilon=existing.node.epsilon)
+    if existing is not None:
+        node = replace(node, declared=Declared.nearest([existing.node.declared, node.declared]))
     asked = _given(searched, baseline, 1 if node.declared.noise == "none" else baseline_seeds, given)
     sized = how_many_asked if node.adaptive else how_many
     count = sized(node.space, n, downsample, -off_grid(node.space, asked))
     check_count(count, asked)
-    drawn = () if known is not None else _drawn_by_belief(node, count, asked)
+    drawn = () if existing is not None else _drawn_by_belief(node, count, asked)
     context.store.add_node(context.tree, node, count, extra=drawn, given=asked)
     context.keep_tools(node, sampler, tool)
     context.store.set_defaults(context.tree, node)
@@ -208,15 +208,15 @@ def add_round(
 
 
 def _given(
-    space: Space, baseline: Mapping[str, Any] | None, seeds: int, given: Sequence[Mapping[str, Any]]
+    space: Space, baseline: Mapping[str, Any] | None, seeds: int, configurations: Sequence[Mapping[str, Any]]
 ) -> list[Encoded]:
     """Configurations that run first, with their origin; the baseline once per seed."""
     check_times(1, seeds, "baseline_seeds")
-    others = [("given", encode_configuration(p)) for p in given_configurations(space, given)]
+    encoded_given = [("given", encode_configuration(p)) for p in given_configurations(space, configurations)]
     if baseline is None:
-        return others
+        return encoded_given
     encoded = encode_configuration(given_configuration(space, baseline, "baseline"))
-    return [(BASELINE, encoded)] * seeds + [o for o in others if o[1] != encoded]
+    return [(BASELINE, encoded)] * seeds + [o for o in encoded_given if o[1] != encoded]
 
 
 def _believed_share(belief: Belief | None, exploit: float | None, method: str) -> float:
@@ -246,12 +246,12 @@ def _believed_share(belief: Belief | None, exploit: float | None, method: str) -
     return float(share)
 
 
-def _drawn_by_belief(node: Node, count: int, given: Sequence[Encoded]) -> list[Encoded]:
+def _drawn_by_belief(node: Node, count: int, first_configurations: Sequence[Encoded]) -> list[Encoded]:
     """Configurations that a new first round of ``count`` configurations draws by its belief."""
-    taken = frozenset(configuration_key(decode_configuration(p)) for _, p in given)
-    n = min(round(node.exploit * count), count - len(taken))
+    excluded = frozenset(configuration_key(decode_configuration(p)) for _, p in first_configurations)
+    n = min(round(node.exploit * count), count - len(excluded))
     if not node.belief or n < 1:
         return []
     space = node.space
-    rows = believed_rows(node.belief, space, n, seed_of(node.id, "belief"), taken)
+    rows = believed_rows(node.belief, space, n, seed_of(node.id, "belief"), excluded)
     return [("exploit", encode_configuration(space.frozen(space.at(row)))) for row in rows]

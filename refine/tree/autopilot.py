@@ -104,15 +104,17 @@ def autopilot(
         >>> last.id == root.id  # another round is not worth it
         True
     """
-    for what, count in (("rounds", rounds), ("n", n)):
+    for option, count in (("rounds", rounds), ("n", n)):
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-            raise DesignError(f"{what} must be a whole number >= 1, got {count!r}; for example {what}=5")
+            raise DesignError(f"{option} must be a whole number >= 1, got {count!r}; for example {option}=5")
     RunOptions(**options)  # what is out of range is said before anything runs
     check_flag("check_noise", check_noise)
     of_rounds = {"rounds": rounds, "n": n, "risk": risk, "exploit": exploit, "audit": audit}
-    if budget is not None and (given := [name for name, value in of_rounds.items() if value is not None]):
+    if budget is not None and (
+        conflicting := [name for name, value in of_rounds.items() if value is not None]
+    ):
         raise DesignError(
-            f"budget= searches the unchanged space in one round, so {given[0]}= has no effect with it; "
+            f"budget= searches the unchanged space in one round, so {conflicting[0]}= has no effect with it; "
             "leave one of the two out"
         )
     risk = 0.05 if risk is None else risk
@@ -126,10 +128,10 @@ def autopilot(
             return _Search(first, trials, seconds, check_noise, options).run()
         current = first if imported else first.run(check_noise=check_noise, **options)
         for _ in range((5 if rounds is None else rounds) - 1):
-            review, left = _proposed(current, first, risk)
+            review, remaining = _proposed(current, first, risk)
             if review is None:
                 break
-            size = min(review.advised_round.n if n is None else n, left)
+            size = min(review.advised_round.n if n is None else n, remaining)
             # What was decided before is not decided anew: runs again may have come since.
             decided = any(child.node.author == AUTHOR for child in current.children)
             if not decided and review.worth(n=size, exploit=exploit, audit=audit).verdict != "CONTINUE":
@@ -150,8 +152,8 @@ def _proposed(current: Round, first: Round, risk: float) -> tuple[Review[Round] 
     early = [name for name, declared in _widened(review).items() if not declared]
     if early and len(review.analysis.y) < _EARLY:
         review = review.reject(*early)
-    left = left_to_run(current, review.space)
-    return (review if left else None), left
+    remaining = left_to_run(current, review.space)
+    return (review if remaining else None), remaining
 
 
 def _widened(review: Review[Round]) -> dict[str, bool]:
@@ -165,11 +167,16 @@ def _widened(review: Review[Round]) -> dict[str, bool]:
 
 def _note(review: Review[Round]) -> str:
     """Note of an accepted proposal, with its widened ranges."""
-    said = {
+    names_by_phrase = {
         "without widening": review.rejected,
         "widening": [name for name in _widened(review) if name not in review.rejected],
     }
-    return ", ".join(["accepted as proposed", *(f"{how} {join(of)}" for how, of in said.items() if of)])
+    return ", ".join(
+        [
+            "accepted as proposed",
+            *(f"{phrase} {join(names)}" for phrase, names in names_by_phrase.items() if names),
+        ]
+    )
 
 
 def _first_round(start: Tree | Round) -> Round:
@@ -180,13 +187,13 @@ def _first_round(start: Tree | Round) -> Round:
         )
     if isinstance(start, Round):
         return start
-    known = start.rounds
-    if not known:
+    rounds = start.rounds
+    if not rounds:
         raise ReviewError(
             "autopilot needs a round to start from, but the tree has none; add one first",
             Action("tree.add_round", ...),
         )
-    return known[-1]
+    return rounds[-1]
 
 
 def _checked(budget: int | timedelta, first: int) -> tuple[float, float]:
@@ -223,10 +230,10 @@ class _Search:
         if first.node.method != IMPORTED:
             self._run(first)
         while (missing := LEAST - int(first.trials["value"].notna().sum())) > 0:
-            more = min(missing, left_to_run(first, first.space), self.trials - self._spent(first))
-            if first.node.method == IMPORTED or more < 1:
+            additional = min(missing, left_to_run(first, first.space), self.trials - self._spent(first))
+            if first.node.method == IMPORTED or additional < 1:
                 break
-            self._run(first, n=first.n + int(more))
+            self._run(first, n=first.n + int(additional))
         last = self._until(1 - _RACE)
         race = round(_RACE * (self.trials if self.seconds == math.inf else self._spent(last) / (1 - _RACE)))
         if last.id == first.id or race < _LEAST_RACE or not self._noisy(last):
@@ -240,24 +247,24 @@ class _Search:
         """True if the noise is large, compared with the best value minus the median of the first round."""
         if self.check_noise and last.declared.noise != "none":
             last.run(**self.options)  # its best runs again
-        known, even = last.analyze(), np.median(self.first.trials["value"].dropna())
-        return bool(known.noise.sd > _NOISY * (known.y.max() - known.sign * even))
+        analysis, even = last.analyze(), np.median(self.first.trials["value"].dropna())
+        return bool(analysis.noise.sd > _NOISY * (analysis.y.max() - analysis.sign * even))
 
     def _until(self, share: float) -> Round:
         """The round of the search after a share of the budget; the first round if nothing is left to run."""
         first = self.first
-        most = left_to_run(first, first.space)
-        made = [c for c in first.children if c.node.author == AUTHOR and c.node.exploit == 1]
-        last = made[-1] if made else None
+        limit = left_to_run(first, first.space)
+        searches = [c for c in first.children if c.node.author == AUTHOR and c.node.exploit == 1]
+        last = searches[-1] if searches else None
         if self.seconds == math.inf:
             runs_again = 0 if last is None else len(last.replicates)
-            n = min(most, round(share * self.trials) - self._spent(first) - runs_again)
+            n = min(limit, round(share * self.trials) - self._spent(first) - runs_again)
             return first if last is None and n < 1 else self._grown(last, n)
         while (hours := (self.started + share * self.seconds - time.monotonic()) / 3600) > 0:
             n = 0 if last is None else last.n
-            if n == most:
+            if n == limit:
                 break
-            last = self._grown(last, min(most, n + _TIMED), hours=hours)
+            last = self._grown(last, min(limit, n + _TIMED), hours=hours)
         return last or first
 
     def _grown(self, last: Round | None, n: int, **ending: Any) -> Round:
@@ -267,8 +274,8 @@ class _Search:
             last = self.first.branch(self.first.space, note=note, n=n, exploit=1.0, author=AUTHOR)
         return self._run(last, n=max(n, last.n), **ending)
 
-    def _run(self, current: Round, **more: Any) -> Round:
-        return current.run(check_noise=False, **self.options, **more)
+    def _run(self, current: Round, **keywords: Any) -> Round:
+        return current.run(check_noise=False, **self.options, **keywords)
 
     def _spent(self, current: Round) -> int:
         return len(current.replicates) + (0 if current.node.method == IMPORTED else len(current.trials))

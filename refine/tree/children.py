@@ -124,10 +124,10 @@ class DecidedRound(RoundRecord):
             shares = shares._replace(
                 analysis=replace(shares.analysis, declared_belief=AttributedBelief(believed))
             )
-        known = nodes.get(node.id)
+        existing = nodes.get(node.id)
         before: frozenset[str] = frozenset()
-        if known is not None:
-            inherited = store.inherited(known.pk)
+        if existing is not None:
+            inherited = store.inherited(existing.pk)
         else:
             path, records = _path_records(self, parent)
             inherited = frozenset(completed_keys(space, (*path, node), records))
@@ -135,40 +135,40 @@ class DecidedRound(RoundRecord):
                 inherited | completed_keys(parent.space, (*path, parent), records) if audit else inherited
             )
         if n is None and downsample is None:
-            if known is None and 0 < feasible(space).high <= len(inherited):
+            if existing is None and 0 < feasible(space).high <= len(inherited):
                 raise DesignError(
                     f"nothing is left to run: all {len(inherited):,} configurations of this space were run "
                     "by earlier "
                     "rounds; widen it, or give its ranges more levels"
                 )
-            left = feasible(space).count - len(inherited)
-            n = known.n if known else max(1, min(advised or stored.n, left))
+            remaining = feasible(space).count - len(inherited)
+            n = existing.n if existing else max(1, min(advised or stored.n, remaining))
         sized = how_many_asked if node.adaptive else how_many
         asked = [("given", encode_configuration(p)) for p in given]
         count = sized(space, n, downsample, len(inherited) - off_grid(space, asked))
         check_count(count, asked)
         extra: list[Encoded] = []
-        if shares is not None and known is None:
-            mine = {configuration_key(p) for p in given}
-            extra = _beside(node, parent.space, shares, count, before | mine)
+        if shares is not None and existing is None:
+            given_keys = {configuration_key(p) for p in given}
+            extra = _beside(node, parent.space, shares, count, before | given_keys)
         decision = replace(decision, child=node.id, n=count)
         # A forecast speaks of space-filling trials that run to their end.
-        if known is None and decision.proposal and shares is not None and not node.steered:
+        if existing is None and decision.proposal and shares is not None and not node.steered:
             skip = inherited | _keys([*extra, *asked])
             even = count - len(skip - inherited) - round(exploit * count)
-            made = forecast(shares.analysis, space, even, seed_of(node.id, "forecast"), skip)
-            decision = replace(decision, forecast=made)
+            child_forecast = forecast(shares.analysis, space, even, seed_of(node.id, "forecast"), skip)
+            decision = replace(decision, forecast=child_forecast)
         self._add_decision(
-            decision, None if known is None else known.n, (node, count, inherited, extra, asked)
+            decision, None if existing is None else existing.n, (node, count, inherited, extra, asked)
         )
-        if known is not None:  # who made it first, and why, stays
-            first = known.node
+        if existing is not None:  # who made it first, and why, stays
+            first = existing.node
             node = replace(node, note=first.note, author=first.author, created=first.created)
-            if decision.kind == "branched" and count > known.n:
+            if decision.kind == "branched" and count > existing.n:
                 warn(
-                    f"round {node.id}: this branch exists already; it keeps its {known.n:,} "
+                    f"round {node.id}: this branch exists already; it keeps its {existing.n:,} "
                     "configurations, and run() runs "
-                    f"only the {count - known.n:,} new ones"
+                    f"only the {count - existing.n:,} new ones"
                 )
         self.context.keep_tools(node, sampler, tool)
         return type(self)(self.context, node, self.metric, self.direction)
@@ -181,8 +181,8 @@ class DecidedRound(RoundRecord):
         Warns if a repeated decision has another note or a smaller size.
         """
         store, stored = self.context.store, self._stored
-        taken = [Decision.from_json(json.loads(content)) for content, _ in store.decisions(stored.pk)]
-        first = next((d for d in taken if d.digest == decision.digest), None)
+        earlier = [Decision.from_json(json.loads(content)) for content, _ in store.decisions(stored.pk)]
+        first = next((d for d in earlier if d.digest == decision.digest), None)
         lost = not_written(decision, first, planned)
         link = StoredDecision(stored.pk, decision.digest, decision.dumps(), decision.child)
         if child is None:
@@ -198,24 +198,24 @@ class DecidedRound(RoundRecord):
         self.context.store.add_proposal(self._stored.pk, proposal.digest, proposal.dumps(), again)
 
     def _checks(self, analysis: Analysis, proposal: Proposal | None, worth: Worth | None) -> Checks:
-        here = self._at_once()
-        curves = read_curves(*here._judged, analysis.noise.sd)
+        snapshot = self._at_once()
+        curves = read_curves(*snapshot._judged, analysis.noise.sd)
         degenerate = self.node.allow_degenerate
-        reader, pk = here.context.reader, here._stored.pk
-        known = Known(
+        reader, pk = snapshot.context.reader, snapshot._stored.pk
+        context = Known(
             proposal,
-            here.roles,
+            snapshot.roles,
             self.node.note,
             curves,
-            here._best_before(),
+            snapshot._best_before(),
             degenerate,
             worth,
-            stopping=read_stopping(reader, here._stored, here.goal),
-            epochs=read_epochs(reader, pk, here.goal),
-            reported_epochs=read_reported_epochs(reader, pk, here.goal),
-            expected=expected_of_best(here),
+            stopping=read_stopping(reader, snapshot._stored, snapshot.goal),
+            epochs=read_epochs(reader, pk, snapshot.goal),
+            reported_epochs=read_reported_epochs(reader, pk, snapshot.goal),
+            expected=expected_of_best(snapshot),
         )
-        return checks_of(self.id, analysis, known)
+        return checks_of(self.id, analysis, context)
 
     def report(
         self,
@@ -297,8 +297,8 @@ def branch(
     _warn_of_typos(self.space, new, added)
     shares = ChildAllocation(exploit, audit, analyze(self)) if exploit or audit else None
     first = given_configurations(new, given)
-    how: dict[str, Any] = {"belief": belief, "design": design, "pruner": pruner}
-    return self._create_child(decision, n, downsample, added, seed, shares, given=first, **how)
+    options: dict[str, Any] = {"belief": belief, "design": design, "pruner": pruner}
+    return self._create_child(decision, n, downsample, added, seed, shares, given=first, **options)
 
 
 def choose(
@@ -323,8 +323,8 @@ def choose(
     configurations = self._records().configurations
     front = {int(i): dict(configurations[int(i)]) for i in self.front.index}
     if isinstance(point, Mapping):
-        wanted = encode_configuration(given_configuration(self.space, point, "point"))
-        chosen = next((shown for shown in front.values() if shown == wanted), None)
+        encoded_point = encode_configuration(given_configuration(self.space, point, "point"))
+        chosen = next((shown for shown in front.values() if shown == encoded_point), None)
     elif isinstance(point, int) and not isinstance(point, bool):
         chosen = front.get(point)
     else:
@@ -339,17 +339,17 @@ def choose(
     return decision
 
 
-def off_grid(space: Space, given: Sequence[tuple[str, Mapping[str, Any]]]) -> int:
+def off_grid(space: Space, encoded: Sequence[tuple[str, Mapping[str, Any]]]) -> int:
     """Number of given configurations, ``(origin, encoded configuration)``, that are not on the grid."""
-    unlike = {configuration_key(decode_configuration(p)): p for _, p in given}
+    unlike = {configuration_key(decode_configuration(p)): p for _, p in encoded}
     return sum(not space.on_grid(decode_configuration(p)) for p in unlike.values())
 
 
-def check_count(n: int, given: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+def check_count(n: int, encoded: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
     """Raises DesignError where a round is to run fewer configurations than it was given."""
-    if n < len(unlike := _keys(given)):
+    if n < len(keys := _keys(encoded)):
         raise DesignError(
-            f"n counts the configurations that are given, and {len(unlike)} are; got n={n}, ask for more"
+            f"n counts the configurations that are given, and {len(keys)} are; got n={n}, ask for more"
         )
 
 
@@ -360,16 +360,16 @@ def left_to_run(parent: RoundRecord, space: Space) -> int:
     return max(0, feasible(space).high - len(done))
 
 
-def _keys(given: Sequence[tuple[str, Mapping[str, Any]]]) -> frozenset[str]:
-    return frozenset(configuration_key(decode_configuration(p)) for _, p in given)
+def _keys(encoded: Sequence[tuple[str, Mapping[str, Any]]]) -> frozenset[str]:
+    return frozenset(configuration_key(decode_configuration(p)) for _, p in encoded)
 
 
-def _path_records(of: RoundRecord, node: Node) -> tuple[tuple[Node, ...], dict[str, Records]]:
+def _path_records(round_: RoundRecord, node: Node) -> tuple[tuple[Node, ...], dict[str, Records]]:
     """The path to a round, and the trials of its nodes by id, read by one statement."""
-    nodes: Mapping[str, StoredNode] = of.context.store.nodes(of.context.tree)
+    nodes: Mapping[str, StoredNode] = round_.context.store.nodes(round_.context.tree)
     path = path_to(node, nodes)
     pks = {above.id: nodes[above.id].pk for above in path}
-    snapshot = of.context.store.snapshot().together(pks.values())
+    snapshot = round_.context.store.snapshot().together(pks.values())
     return path, {i: snapshot.records([pk]) for i, pk in pks.items()}
 
 
@@ -391,10 +391,12 @@ def _beside(
     probes = [
         outer.frozen(p) for p in probe_configurations(analysis, outer, space, audits // 2, seed, before)
     ]
-    taken = before.union(map(configuration_key, probes))
-    even = audit_configurations(outer, space, audits - len(probes), seed_of(node.id, "audit"), taken)
+    excluded = before.union(map(configuration_key, probes))
+    even = audit_configurations(outer, space, audits - len(probes), seed_of(node.id, "audit"), excluded)
     drawn = {"audit": [outer.frozen(p) for p in even], "probe": probes}
-    return [(origin, encode_configuration(p)) for origin, some in drawn.items() for p in some]
+    return [
+        (origin, encode_configuration(p)) for origin, configurations in drawn.items() for p in configurations
+    ]
 
 
 def _check_previous(previous: Mapping[str, Any], old: Space, new: Space) -> dict[str, Any]:

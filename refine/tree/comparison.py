@@ -113,7 +113,7 @@ def difference(first: Round, second: Round) -> Comparison:
     """Differences between two rounds; see :meth:`refine.Tree.diff`."""
     x, y = first.node, second.node
     settings = {name: (getattr(x, name), getattr(y, name)) for name in _SETTINGS}
-    best = [math.nan if (row := each.best) is None else float(row["value"]) for each in (first, second)]
+    best = [math.nan if (row := round_.best) is None else float(row["value"]) for round_ in (first, second)]
     return Comparison(
         first.id,
         second.id,
@@ -127,32 +127,32 @@ def difference(first: Round, second: Round) -> Comparison:
     )
 
 
-def check_studies(one: TreeRecord, other: TreeRecord | None) -> None:
+def check_studies(tree: TreeRecord, other: TreeRecord | None) -> None:
     """Raises NotFoundError for a tree without rounds, ReviewError for two trees that cannot be compared."""
     if not isinstance(other, TreeRecord | None):
         raise ReviewError(
             f"beside must be a tree, got {type(other).__name__}; for example refine.Tree(name, store=...)"
         )
-    for called, study in (("tree", one), ("beside", other)):
+    for argument, study in (("tree", tree), ("beside", other)):
         if study is not None and not len(study):
             raise NotFoundError(
-                f"tree {study.name!r} has no round to show; add one", Action(f"{called}.add_round", ...)
+                f"tree {study.name!r} has no round to show; add one", Action(f"{argument}.add_round", ...)
             )
     if other is None:
         return
-    a, b = (f"tree {study.name!r} of {study.store}" for study in (one, other))
-    here, there = one._context.store, other._context.store
-    same = here.engine.url == there.engine.url and not here.in_memory
-    if one.name == other.name and (here is there or same):
+    a, b = (f"tree {study.name!r} of {study.store}" for study in (tree, other))
+    store, other_store = tree._context.store, other._context.store
+    same = store.engine.url == other_store.engine.url and not store.in_memory
+    if tree.name == other.name and (store is other_store or same):
         raise ReviewError(f"two different studies can be compared, got {a} twice; name another store or tree")
-    first, second = one.rounds[0].node, other.rounds[0].node
+    first, second = tree.rounds[0].node, other.rounds[0].node
     if first.judged_by != second.judged_by:
         raise ReviewError(
             f"studies on one page must be judged by one metric in one direction, got {judged(first)} "
             f"in {a} and {judged(second)} in {b}; "
             "open a page for each"
         )
-    names = [sorted({name for each in study.rounds for name in each.space}) for study in (one, other)]
+    names = [sorted({name for round_ in study.rounds for name in round_.space}) for study in (tree, other)]
     if set(names[0]).isdisjoint(names[1]):
         raise ReviewError(
             f"studies on one page must have a parameter in common, got {join(names[0])} in {a} and "
@@ -169,10 +169,10 @@ def _populations(first: Round, second: Round) -> RoundComparison | None:
         return None
 
 
-def population(of: Round) -> pd.DataFrame:
+def population(round_: Round) -> pd.DataFrame:
     """Trials of a round without degenerate and infeasible ones, which count as failed."""
-    trials = of.trials
-    return trials[~barred_rows(trials, of.space, of.node.allow_degenerate)]
+    trials = round_.trials
+    return trials[~barred_rows(trials, round_.space, round_.node.allow_degenerate)]
 
 
 # What earlier studies suggest.
@@ -190,9 +190,9 @@ Study = TreeRecord | RoundRecord
 def _best_of(study: Study) -> dict[str, npt.NDArray[Any]]:
     """Parameter -> its value in the best candidate of each draw of the posterior of a round."""
     rounds: Sequence[RoundRecord] = [study] if isinstance(study, RoundRecord) else study.rounds[::-1]
-    for each in rounds:
+    for round_ in rounds:
         with contextlib.suppress(AnalysisError):
-            analysis = analyze(each)
+            analysis = analyze(round_)
             if (surrogate := surrogate_of(analysis)) is not None:
                 best = surrogate.posterior.scores.argmax(axis=1)
                 return {e.name: np.asarray(surrogate.columns[e.name])[best] for e in analysis.parameters}
@@ -224,18 +224,18 @@ def belief_like(sources: Sequence[Study], space: Space) -> Belief:
             f"like must be a list of trees or rounds, got {sources!r}; for example like=[tree]"
         )
     studies = [_best_of(source) for source in sources]
-    said = {}
+    beliefs = {}
     for name in space.varied:
         drawn = [best[name] for best in studies if name in best]
-        if drawn and (what := _suggested(space[name], drawn)) is not None:
-            said[name] = what
-    if not said:
+        if drawn and (suggestion := _suggested(space[name], drawn)) is not None:
+            beliefs[name] = suggestion
+    if not beliefs:
         raise AnalysisError(
             "like: earlier studies share no parameter with this space whose values they know; leave like "
             "out, or say a belief"
         )
     names = tuple(dict.fromkeys(_name(source) for source in sources))
-    return replace(belief_of(said, space), like=names)
+    return replace(belief_of(beliefs, space), like=names)
 
 
 def _suggested(parameter: Parameter, drawn: list[npt.NDArray[Any]]) -> Near | dict[str, float] | None:
@@ -243,20 +243,24 @@ def _suggested(parameter: Parameter, drawn: list[npt.NDArray[Any]]) -> Near | di
     import pandas as pd
 
     if isinstance(parameter, Categorical) and not parameter.numeric:
-        known = [at[at >= 0] for at in map(parameter.positions, drawn)]
-        counted = [np.bincount(at, minlength=parameter.size) / len(at) for at in known if len(at)]
-        if not counted:
+        shares_by_study = []
+        for values in drawn:
+            positions = parameter.positions(values)
+            positions = positions[positions >= 0]
+            if len(positions):
+                shares_by_study.append(np.bincount(positions, minlength=parameter.size) / len(positions))
+        if not shares_by_study:
             return None
-        shares = (1 - NEW) * np.mean(counted, axis=0) + NEW / parameter.size
+        shares = (1 - NEW) * np.mean(shares_by_study, axis=0) + NEW / parameter.size
         rounded = [float(s) for s in np.round(shares[:-1], 3)]  # the last choice has what is left
         return dict(zip(parameter.labels[:-1], rounded, strict=True))
     log = isinstance(parameter, Range) and parameter.log
     low, high = float(min(parameter.grid)), float(max(parameter.grid))
     scaled = np.log if log else np.asarray
     numbers = [np.asarray(pd.to_numeric(values, errors="coerce"), dtype=float) for values in drawn]
-    known = [np.clip(n[n > (0 if log else -np.inf)], low, high) for n in numbers]
+    clipped = [np.clip(n[n > (0 if log else -np.inf)], low, high) for n in numbers]
     # Of every study as many, so that they count equally.
-    quantiles = [np.quantile(scaled(n), np.linspace(0.01, 0.99, 50)) for n in known if len(n)]
+    quantiles = [np.quantile(scaled(n), np.linspace(0.01, 0.99, 50)) for n in clipped if len(n)]
     if not quantiles:
         return None
     width = math.hypot(float(np.std(quantiles)), OTHER * float(np.ptp(scaled([low, high]))))

@@ -64,10 +64,10 @@ class Context(NamedTuple):
         Raises:
             NotFoundError: The round was removed, or is not in this tree.
         """
-        found = self.nodes.get(node_id)
-        if found is None:
+        stored = self.nodes.get(node_id)
+        if stored is None:
             raise self.missing(node_id)
-        return found
+        return stored
 
     def missing(self, node_id: str) -> NotFoundError:
         """The error for a missing round, with author and time of its removal, if logged."""
@@ -77,10 +77,10 @@ class Context(NamedTuple):
                 f"round {node_id} is not in tree {self.name!r} of this store; tree.rounds has the rounds "
                 "that are"
             )
-        when = datetime.fromtimestamp(entry.created, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        why = f" ({entry.note})" if entry.note else ""
+        removed = datetime.fromtimestamp(entry.created, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        reason = f" ({entry.note})" if entry.note else ""
         return NotFoundError(
-            f"round {node_id} was removed by {entry.author} on {when}{why}; go on with another round of "
+            f"round {node_id} was removed by {entry.author} on {removed}{reason}; go on with another round of "
             "the tree, or load "
             "an export that has it"
         )
@@ -117,14 +117,16 @@ class Context(NamedTuple):
         """
         chosen = given if given is not None else self.objectives.get((node.objective, node.data))
         if chosen is None:
-            chosen, why = found_again(self.reader, self._of_objective(node.objective), node)
+            chosen, reason = found_again(self.reader, self._of_objective(node.objective), node)
             if chosen is None:
-                how = (
+                problem = (
                     "was imported without an objective"
                     if node.objective.startswith(UNNAMED)
-                    else f"was reopened without its objective {node.objective!r}{why}"
+                    else f"was reopened without its objective {node.objective!r}{reason}"
                 )
-                raise ObjectiveError(f"round {node.id}: {how}; give it", Action("round.run", objective=...))
+                raise ObjectiveError(
+                    f"round {node.id}: {problem}; give it", Action("round.run", objective=...)
+                )
             self.objectives[node.objective, node.data] = chosen
         if node.objective.startswith(UNNAMED):
             self._check_bound(node, chosen, name)
@@ -176,11 +178,15 @@ class Context(NamedTuple):
 
     def check_judged(self, node: Node) -> None:
         """Raises ReviewError if a round with decisions exists under another metric or direction."""
-        known = self.nodes.get(node.id)
-        if known is None or known.node.judged_by == node.judged_by or not self.reader.decisions(known.pk):
+        existing = self.nodes.get(node.id)
+        if (
+            existing is None
+            or existing.node.judged_by == node.judged_by
+            or not self.reader.decisions(existing.pk)
+        ):
             return
         raise ReviewError(
-            f"round {node.id}: was decided upon by {judged(known.node)}, got {judged(node)}; a decided round "
+            f"round {node.id}: was decided upon by {judged(existing.node)}, got {judged(node)}; a decided round "
             "keeps its metric. "
             f"To analyze its trials by another one: tree[{node.id!r}].analyze(metric, direction); for another root, "
             "give another seed"
@@ -193,14 +199,14 @@ class Context(NamedTuple):
             DesignError: They are others.
         """
         of_pruner = (node.pruner or {}).get("optuna", "none of Optuna")
-        for what, given, name in (("design", design, node.method), ("pruner", pruner, of_pruner)):
-            if given is not None:
-                told = described(given)
-                if told != name:
+        for role, tool, recorded in (("design", design, node.method), ("pruner", pruner, of_pruner)):
+            if tool is not None:
+                description = described(tool)
+                if description != recorded:
                     raise DesignError(
-                        f"round {node.id}: its {what} is {name}, got {told}; another one is another round"
+                        f"round {node.id}: its {role} is {recorded}, got {description}; another one is another round"
                     )
-                self.tools[name] = given
+                self.tools[recorded] = tool
 
     def keep_tools(self, node: Node, sampler: Any, pruner: Any) -> None:
         """Keeps the sampler and the pruner that a round was made with."""
@@ -217,33 +223,33 @@ class Context(NamedTuple):
                 f"objective_name={name!r}; leave objective_name out, or name the objective at the import: "
                 "tree.add_frame(frame, objective=..., objective_name=...)"
             )
-        mine = called(node.objective, chosen)
-        file = mine.pop("file", None)
+        identity = called(node.objective, chosen)
+        file = identity.pop("file", None)
         for other in self.nodes.values():
             if other.node.objective == node.objective:
                 for ran in self.reader.environments(other.pk):
-                    bound = {key: ran[key] for key in mine if key in ran}
+                    bound = {key: ran[key] for key in identity if key in ran}
                     if may_be_same_function(bound.get("objective", ""), chosen) and ran.get("file") == file:
-                        bound["objective"] = mine["objective"]
-                    if bound and bound != mine:
+                        bound["objective"] = identity["objective"]
+                    if bound and bound != identity:
                         raise ObjectiveError(
                             f"round {node.id}: was imported without an objective and first run with "
-                            f"{_words(bound)} (round {other.node.id}), got {_words(mine)}; for another "
+                            f"{_words(bound)} (round {other.node.id}), got {_words(identity)}; for another "
                             "objective "
                             "import again and name it: tree.add_frame(frame, objective=...)"
                         )
 
-    def know_score(self, round_id: str, metric: str, given: Score | None) -> None:
+    def know_score(self, round_id: str, metric: str, function: Score | None) -> None:
         """Takes a metric's function that was given after reopening.
 
         Raises:
             ObjectiveError: It is another one than the round's.
         """
-        if given is not None:
-            score = Metric.parse(given)
+        if function is not None:
+            score = Metric.parse(function)
             if str(score) != metric:
                 raise ObjectiveError(f"round {round_id}: its metric is {metric!r}, got {str(score)!r}")
-            self.scores[score.name] = given
+            self.scores[score.name] = function
 
 
 def judged(node: Node) -> str:

@@ -60,9 +60,9 @@ def winner(self: TreeRecord) -> Winner | None:
         >>> winner.params, winner.expected
         ({'dropout': 0.0, 'lr': 1.5}, 0.9998)
     """
-    here = self._at_once()
-    known = winner_of(here._context.reader, _evidence(here), f"tree {self.name}")
-    return None if known is None else known.kept_in(self)
+    snapshot = self._at_once()
+    found_winner = winner_of(snapshot._context.reader, _evidence(snapshot), f"tree {self.name}")
+    return None if found_winner is None else found_winner.kept_in(self)
 
 
 def confirm(
@@ -113,7 +113,7 @@ def confirm(
         return race, list(zip(race.racers, following, strict=False)), race.runs
 
     judged, race = entrants.race(math.ceil(budget / _STAGES), (objective, objective_name), running, stage)
-    return judged.winner(entrants.of, epsilon, race).kept_in(self)
+    return judged.winner(entrants.tree_label, epsilon, race).kept_in(self)
 
 
 def judge(
@@ -157,35 +157,35 @@ def judge(
     if isinstance(budget, bool) or not isinstance(budget, int) or budget < 0:
         raise DesignError(f"budget must be a whole number >= 0, got {budget!r}")
     if not budget and (objective is not None or objective_name is not None or options):
-        given = [
+        conflicting = [
             n for n, v in (("objective", objective), ("objective_name", objective_name)) if v is not None
         ]
         raise DesignError(
-            f"judge runs nothing without budget=, so that {join([*given, *options])} would say nothing; "
+            f"judge runs nothing without budget=, so that {join([*conflicting, *options])} would say nothing; "
             "give budget= as well"
         )
     check_epsilon(epsilon)
     pair = [w if w is None or isinstance(w, Mapping) or w in WORDS else self.round(w).id for w in (a, b)]  # type: ignore[arg-type]
     running = RunOptions(**options)
-    named = [which for which in pair if isinstance(which, Mapping)]
+    named = [configuration for configuration in pair if isinstance(configuration, Mapping)]
     entrants = _entrants(self, self._context if budget else self._context.at_once(), named)
     epsilon = entrants.epsilon if epsilon is None else epsilon
-    of = entrants.of
-    one = _number(entrants.trials, entrants.judged, pair[0] or "winner")
-    other, incumbent = _beside(entrants.trials, entrants.judged, one, pair[1])
-    if one == other:
-        labels = entrants.judged.field.candidates[one].labels
+    tree_label = entrants.tree_label
+    first = _number(entrants.trials, entrants.judged, pair[0] or "winner")
+    second, incumbent = _beside(entrants.trials, entrants.judged, first, pair[1])
+    if first == second:
+        labels = entrants.judged.field.candidates[first].labels
         raise ReviewError(
-            f"{of}: both are the same configuration in all that was read: {_shown(labels)}; name another one"
+            f"{tree_label}: both are the same configuration in all that was read: {_shown(labels)}; name another one"
         )
 
     def stage(
         judged: Judged, spent: Sequence[int], _planned: int, batch: int
     ) -> tuple[Judgement, _Shares, int]:
-        verdict = judgement(judged, one, other, of, incumbent, epsilon)
-        runs = spent[one] + spent[other]
+        verdict = judgement(judged, first, second, tree_label, incumbent, epsilon)
+        runs = spent[first] + spent[second]
         more = min(batch, budget - runs) if verdict.verdict == CONFIRM else 0
-        return verdict, _shares(spent, one, other, more), runs
+        return verdict, _shares(spent, first, second, more), runs
 
     batch = max(2, math.ceil(budget / _STAGES))
     return entrants.race(batch, (objective, objective_name), running, stage)[1]
@@ -210,13 +210,13 @@ def open_holdout(
         AnalysisError: No trial has finished that may be called best.
     """
     check_times(1, seeds)
-    who = Visit(check_note(note), check_author(author))
+    visit = Visit(check_note(note), check_author(author))
     won = winner(self)
     if won is None:
         raise _nothing_finished(f"tree {self.name}")
     key = won.candidates[0].key
     return holdout_opened(
-        self[won.round], lambda: [key], seeds, who, (objective, objective_name), Resources(**resources)
+        self[won.round], lambda: [key], seeds, visit, (objective, objective_name), Resources(**resources)
     )
 
 
@@ -229,7 +229,7 @@ class _Entrants(NamedTuple):
 
     context: Context
     rounds: Goals
-    of: str
+    tree_label: str
     trials: list[RanRound]
     judged: Judged
 
@@ -263,10 +263,10 @@ class _Entrants(NamedTuple):
                 return judged, stands
             before = runs
             for stored, goal in self.rounds:
-                mine = [(c, n) for c, n in racers if c.round == stored.node.id]
-                if mine:
+                stored_racers = [(c, n) for c, n in racers if c.round == stored.node.id]
+                if stored_racers:
                     called = self.context.objective_of(stored.node, *objective)
-                    choose = partial(_tasks, stored, mine=mine, options=options)
+                    choose = partial(_tasks, stored, racers=stored_racers, options=options)
                     run_round(self.context.store, stored, called, goal, options, choose=choose)
             trials = ran(self.context.store, self.rounds)
             judged = judged.field.judged(trials, study_noise(self.context.reader, self.rounds))
@@ -274,56 +274,56 @@ class _Entrants(NamedTuple):
 
 def _entrants(tree: TreeRecord, context: Context, named: Collection[Mapping[str, Any]] = ()) -> _Entrants:
     """Candidates for the winner, and the configurations named by the caller."""
-    rounds, of = _evidence(tree), f"tree {tree.name}"
+    rounds, tree_label = _evidence(tree), f"tree {tree.name}"
     trials = ran(context.reader, rounds)
     also = [place for values in named for place in _places(trials, values)]
     field = field_in(context.reader, rounds, trials, also=also)
     if field is None:
-        raise _nothing_finished(of)
-    return _Entrants(context, rounds, of, trials, field.judged(trials))
+        raise _nothing_finished(tree_label)
+    return _Entrants(context, rounds, tree_label, trials, field.judged(trials))
 
 
 def _evidence(tree: TreeRecord) -> Goals:
     return [(r._stored, r.goal) for r in comparable(tree.rounds)]
 
 
-def _nothing_finished(of: str) -> AnalysisError:
+def _nothing_finished(subject: str) -> AnalysisError:
     return AnalysisError(
-        f"{of}: no trial has finished that may be called best; run a round first", Action("round.run")
+        f"{subject}: no trial has finished that may be called best; run a round first", Action("round.run")
     )
 
 
 def _spent_on(judged: Judged, rounds: list[RanRound]) -> tuple[list[int], int]:
     """Ended repeats of each candidate, in any state, and the number of planned runs."""
     spent, planned = [0] * len(judged.field.candidates), 0
-    for each in rounds:
-        columns = each.records.columns
+    for round_ in rounds:
+        columns = round_.records.columns
         rows = zip(columns["key"], columns["replicate"], columns["state"], strict=True)
         for key, replicate, state in rows:
-            number = judged.field.places.get((each.id, key))
+            number = judged.field.places.get((round_.id, key))
             if replicate and state != "running" and number is not None:
                 spent[number] += 1
-                planned += replicate < each.seeds.get(key, 1)
+                planned += replicate < round_.seeds.get(key, 1)
     return spent, planned
 
 
 def _tasks(
-    stored: StoredNode, records: Records, mine: Sequence[tuple[Candidate, int]], options: RunOptions
+    stored: StoredNode, records: Records, racers: Sequence[tuple[Candidate, int]], options: RunOptions
 ) -> list[Task]:
     tasks = []
-    for candidate, more in mine:
+    for candidate, count in racers:
         numbers = zip(records.columns["key"], records.columns["replicate"], strict=True)
-        has = max(number for key, number in numbers if key == candidate.key)
-        tasks += replicate_tasks(stored.node, records, [candidate.key], has + more, options.again)
+        existing = max(number for key, number in numbers if key == candidate.key)
+        tasks += replicate_tasks(stored.node, records, [candidate.key], existing + count, options.again)
     return tasks
 
 
 def _shares(spent: Sequence[int], a: int, b: int, runs: int) -> _Shares:
     """Runs for both candidates that even out their numbers; an odd run goes to the first candidate."""
-    given = [0, 0]
+    runs_given = [0, 0]
     for _ in range(runs):
-        given[0 if spent[a] + given[0] <= spent[b] + given[1] else 1] += 1
-    return [(a, given[0]), (b, given[1])]
+        runs_given[0 if spent[a] + runs_given[0] <= spent[b] + runs_given[1] else 1] += 1
+    return [(a, runs_given[0]), (b, runs_given[1])]
 
 
 def _places(rounds: Sequence[RanRound], values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -332,17 +332,17 @@ def _places(rounds: Sequence[RanRound], values: Mapping[str, Any]) -> list[tuple
     Raises:
         ReviewError: No round has such a parameter, or no run has these values.
     """
-    names = dict.fromkeys(name for each in rounds for name in each.space)
+    names = dict.fromkeys(name for round_ in rounds for name in round_.space)
     for name in values:
         if name not in names:
             raise ReviewError(f"unknown parameter {name!r}; {did_you_mean(name, names)}")
-    wanted = {name: _plain(value) for name, value in values.items()}
+    texts = {name: _plain(value) for name, value in values.items()}
     places = [
-        (each.id, each.records.columns["key"][i])
-        for each in rounds
-        for i, encoded in enumerate(each.records.configurations)
-        if not each.records.columns["replicate"][i]
-        and all(n in encoded and text == label(decode(encoded[n])) for n, text in wanted.items())
+        (round_.id, round_.records.columns["key"][i])
+        for round_ in rounds
+        for i, encoded in enumerate(round_.records.configurations)
+        if not round_.records.columns["replicate"][i]
+        and all(n in encoded and text == label(decode(encoded[n])) for n, text in texts.items())
     ]
     if not places:
         raise ReviewError(
@@ -390,7 +390,7 @@ def _number(rounds: Sequence[RanRound], judged: Judged, which: Which) -> int:
                 "no round has a baseline with a value; give one", Action("tree.add_round", ..., baseline={})
             )
         return field.baseline
-    best = _best_of(judged, {number for (of, _), number in field.places.items() if of == which})
+    best = _best_of(judged, {number for (round_id, _), number in field.places.items() if round_id == which})
     if best is None:
         raise AnalysisError(
             f"round {which}: has no finished trial that may be called best; run it first", Action("round.run")
@@ -410,9 +410,9 @@ def _beside(rounds: Sequence[RanRound], judged: Judged, a: int, which: Which) ->
     field = judged.field
     if field.baseline is not None and field.baseline != a:
         return field.baseline, "baseline"
-    order = [each.id for each in rounds]
-    first = {number: order.index(of) for (of, _), number in reversed(list(field.places.items()))}
-    best = _best_of(judged, {i for i, at in first.items() if at < first[a]})
+    order = [round_.id for round_ in rounds]
+    first = {number: order.index(round_id) for (round_id, _), number in reversed(list(field.places.items()))}
+    best = _best_of(judged, {i for i, position in first.items() if position < first[a]})
     if best is None:
         raise ReviewError(
             "there is no baseline, and no configuration of an earlier round to compare with; name one",

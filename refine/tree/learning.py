@@ -17,32 +17,32 @@ from refine.trials.round_record import Beside, beside_of
 from refine.trials.rows import JsonRows
 
 
-def learner(of: RoundRecord, workers: int) -> Learn:
+def learner(round_: RoundRecord, workers: int) -> Learn:
     """Chooses the next exploit trials of a child, and stores them before the run.
 
     A batch is learned from all trials that have ended by then. Where these tell nothing of the space, it is
     drawn evenly.
     """
-    space, before = of.space, list[Analysis]()  # the parent's, made when it is first needed
+    space, parent_analysis = round_.space, list[Analysis]()  # the parent's, made when it is first needed
     drawn = set[str]()  # keys of the design's cells, of which some may still run; likewise
 
     def learn() -> list[Beside]:
-        store, stored = of.context.store, of._stored
+        store, stored = round_.context.store, round_._stored
         planned = store.beside(stored.pk)
         n = min(workers, stored.off_design(planned) - len(planned))
         if n < 1:
             return []
-        if not before:
-            parent = of.parent
+        if not parent_analysis:
+            parent = round_.parent
             assert parent is not None
-            before.append(replace(analyze(parent), declared_belief=declared_on(of.path)))
+            parent_analysis.append(replace(analyze(parent), declared_belief=declared_on(round_.path)))
             rows = design_rows(stored, store.inherited(stored.pk), planned)
             drawn.update(configuration_key(space.frozen(space.at(row))) for row in rows)
         ended = set(store.records([stored.pk]).columns["key"])
         running = JsonRows([b.configuration for b in planned if b.key not in ended])
-        analysis = learning_from(before[0], of.trials, of.node.allow_degenerate)
+        analysis = learning_from(parent_analysis[0], round_.trials, round_.node.allow_degenerate)
         skip = store.inherited(stored.pk).union(ended, drawn, (b.key for b in planned))
-        seed = seed_of(of.id, "exploit", len(planned))
+        seed = seed_of(round_.id, "exploit", len(planned))
         rows = batch_rows(analysis, space, n, seed, skip, configuration_table(space, running))
         if not len(rows):
             rows = draw(Uniform(), space, n, seed, skip)

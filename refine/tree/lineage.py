@@ -51,8 +51,8 @@ class Lineage(NamedTuple):
         earlier: Trials of further ancestors, in the names of the space; ``None`` without ancestors.
         read: Parameter -> mask of the rows of ``frame`` whose trial read the parameter.
         groups: One label per row of ``frame``, equal for replicates.
-        fresh: Finished repeats of the best configurations on the path.
-        again: The repeats as tables in the names of the space, one per round.
+        repeats: Finished repeats of the best configurations on the path.
+        repeat_tables: The repeats as tables in the names of the space, one per round.
         codes: Fingerprints of the code behind ``frame``, oldest first.
         damaged: Number of unreadable trials.
     """
@@ -62,8 +62,8 @@ class Lineage(NamedTuple):
     earlier: pd.DataFrame | None
     read: dict[str, Bools]
     groups: list[Any]
-    fresh: Fresh
-    again: tuple[pd.DataFrame, ...]
+    repeats: Fresh
+    repeat_tables: tuple[pd.DataFrame, ...]
     codes: tuple[str, ...]
     damaged: int
 
@@ -96,8 +96,8 @@ def lineage(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> Lineage:
         earlier=_together(earlier),
         read=read_masks(space, records),
         groups=replicate_groups(records),
-        fresh=fresh_runs(replicated, goal),
-        again=tuple(
+        repeats=fresh_runs(replicated, goal),
+        repeat_tables=tuple(
             table(space, runs._replace(configurations=runs.configurations.under(space, added)), metric)
             for added, pk in zip(bridges, pks, strict=True)
             if (runs := again(replicated[pk])).metrics and added is not None
@@ -202,22 +202,24 @@ class BestFirstTrials:
         """Value (larger is better) and parameters of the best trial inside a space; ``None`` without one."""
         low, size = 0, 32
         while low < len(self._order):
-            some = self._order[low : low + size]
+            rows = self._order[low : low + size]
             table_of = configuration_table(
-                space, JsonRows.joined([self._configuration(space, i) for i in some])
+                space, JsonRows.joined([self._configuration(space, i) for i in rows])
             )
             inside = space.contains(table_of)
             if inside.any():
                 first = int(np.argmax(inside))
-                return float(self._values[some[first]]), table_of.iloc[[first]]
+                return float(self._values[rows[first]]), table_of.iloc[[first]]
             low, size = low + size, 8 * size
         return None
 
     def _configuration(self, space: Space, number: np.intp) -> JsonRows:
-        at = int(np.searchsorted(self._starts, number, side="right")) - 1
-        pk, added = self._used[at]
-        of = self._reader.records([pk], curves=self._curves).configurations[number - self._starts[at]]
-        return JsonRows([of]).under(space, added)
+        part = int(np.searchsorted(self._starts, number, side="right")) - 1
+        pk, added = self._used[part]
+        configuration = self._reader.records([pk], curves=self._curves).configurations[
+            number - self._starts[part]
+        ]
+        return JsonRows([configuration]).under(space, added)
 
 
 def _first_alike(nodes: Sequence[Node]) -> int:
@@ -258,14 +260,14 @@ def analyze(
     """
     chosen = self._subject(Metric.parse(metric or self.metric, self.context.scores))
     direction = check_direction(direction or self.direction)
-    here = self.context.at_once(self.node)
-    path, free = here.path(self.node), self.node.allow_degenerate
-    said = Declared.checked(noise, limits, scale)
-    analysis = _analysis(here.reader, path, Goal(chosen, direction, free), seed, said)
+    context = self.context.at_once(self.node)
+    path, free = context.path(self.node), self.node.allow_degenerate
+    declared = Declared.checked(noise, limits, scale)
+    analysis = _analysis(context.reader, path, Goal(chosen, direction, free), seed, declared)
     if metric is not None:
         return analysis
-    others = [_analysis(here.reader, path, goal, seed, Declared(noise)) for goal in self.goals[1:]]
-    return analysis.with_goals(others)
+    further = [_analysis(context.reader, path, goal, seed, Declared(noise)) for goal in self.goals[1:]]
+    return analysis.with_goals(further)
 
 
 def _analysis(
@@ -274,16 +276,16 @@ def _analysis(
     """The analysis of the last round of a path by one goal; ``declared`` overrides what is stored."""
     node = path[-1].node
     evidence = lineage(reader, path, goal)
-    holds = Declared.nearest([_declared(path, goal), declared])
+    combined = Declared.nearest([_declared(path, goal), declared])
     analysis = measured(
         node.space,
         evidence.frame,
         seed=seed,
         stage=_stage(reader, path, goal.metric.curves),
         read=evidence.read,
-        noise=holds.noise,
-        limits=holds.limits,
-        scale=holds.scale,
+        noise=combined.noise,
+        limits=combined.limits,
+        scale=combined.scale,
         **_noise_arguments(evidence, goal),
     )
     return replace(
@@ -292,7 +294,7 @@ def _analysis(
         n_damaged=evidence.damaged,
         noise=_with_examples(reader, path, goal, analysis.noise),
         drawn=evenness(node.space, analysis.table, analysis.sign) if node.method == IMPORTED else None,
-        replicates=_again(analysis, evidence.again, goal.allow_degenerate),
+        replicates=_again(analysis, evidence.repeat_tables, goal.allow_degenerate),
         declared_belief=declared_on([stored.node for stored in path]),
     )
 
@@ -313,7 +315,7 @@ def _noise_arguments(evidence: Lineage, goal: Goal) -> dict[str, Any]:
         "earlier": evidence.earlier,
         "pooled": evidence.pooled,
         "groups": evidence.groups,
-        "fresh": evidence.fresh[:3],
+        "fresh": evidence.repeats[:3],
         "allow_degenerate": goal.allow_degenerate,
         "subject_to": goal.metric.subject_to,
     }
@@ -425,12 +427,12 @@ def read_reported_epochs(reader: Reader, pk: int, goal: Goal) -> int:
 def read_epochs(reader: Reader, pk: int, goal: Goal) -> Epochs | None:
     """Epochs after which the first 100 trials rank as at the end; ``None`` if all epochs are needed."""
     records = reader.records([pk], curves=goal.metric.curves)
-    known = _key_values(records, goal.metric)
+    values = _key_values(records, goal.metric)
     states = dict(zip(records.columns["key"], records.columns["state"], strict=True))
-    keys = [key for key in known if states[key] == "complete"][:MOST]
+    keys = [key for key in values if states[key] == "complete"][:MOST]
     curves = reader.curves(pk, keys)
     keys = [key for key in keys if key in curves and goal.metric.name in curves[key]]
-    return enough_epochs([curves[key][goal.metric.name] for key in keys], [known[key] for key in keys])
+    return enough_epochs([curves[key][goal.metric.name] for key in keys], [values[key] for key in keys])
 
 
 def read_paired_error(reader: Reader, pk: int, space: Space, goal: Goal) -> tuple[float, str]:
@@ -466,11 +468,11 @@ def read_optimism(reader: Reader, pk: int, goal: Goal, analysis: Analysis | None
             "no trial has finished that may be called best; run the round first", Action("round.run")
         )
     values = _key_values(records, metric)
-    every = reader.records([pk], curves=metric.curves, replicates=True)
-    ended = again(every).columns["key"].count(keys[0])
+    all_records = reader.records([pk], curves=metric.curves, replicates=True)
+    ended = again(all_records).columns["key"].count(keys[0])
     examples = reader.examples(pk, keys[:MODELS]) if metric.reduction == "last" else {}
-    fresh = fresh_runs({pk: every}, goal)
-    runs = Runs(keys, values, fresh, f"{pk} {keys[0]}", ended, examples)
+    repeats = fresh_runs({pk: all_records}, goal)
+    runs = Runs(keys, values, repeats, f"{pk} {keys[0]}", ended, examples)
     noise = np.nan if analysis is None else analysis.noise.sd
     return optimism_of(runs, metric, goal.sign, noise, seed)
 

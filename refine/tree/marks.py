@@ -40,12 +40,12 @@ def set_roles(self: R, roles: Mapping[str, str] | None = None, /, **named: str) 
         SpaceError: An unknown name or role, or a role that contradicts the levels.
         NotFoundError: The round was removed.
     """
-    given = {} if roles is None else roles
-    scientific_of(given, self.space)  # no mapping is refused, as in add_round
-    said = {**given, **named}
-    asked = set(scientific_of(said, self.space))
+    positional = {} if roles is None else roles
+    scientific_of(positional, self.space)  # no mapping is refused, as in add_round
+    stated = {**positional, **named}
+    scientific = set(scientific_of(stated, self.space))
     self.context.stored(self.id)
-    self.context.store.set_scientific(self.context.tree, self.id, {n: n in asked for n in said})
+    self.context.store.set_scientific(self.context.tree, self.id, {n: n in scientific for n in stated})
     return self
 
 
@@ -113,14 +113,16 @@ def annotate(self: RoundRecord, rows: Any, note: str, *, author: str | None = No
     return _mark(self, rows, author, note=check_note(note))
 
 
-def _mark(of: RoundRecord, rows: Any, author: str | None, **said: Any) -> int:
-    columns = of.context.store.records([of._stored.pk], curves=of._metric.curves).columns
+def _mark(round_: RoundRecord, rows: Any, author: str | None, **changes: Any) -> int:
+    columns = round_.context.store.records([round_._stored.pk], curves=round_._metric.curves).columns
     keys, attempts = columns["key"], columns["attempt"]
-    return mark_trials(of, [(keys[i], int(attempts[i])) for i in numbers_of(rows, len(keys))], author, **said)
+    return mark_trials(
+        round_, [(keys[i], int(attempts[i])) for i in numbers_of(rows, len(keys))], author, **changes
+    )
 
 
 def mark_trials(
-    of: RoundRecord,
+    round_: RoundRecord,
     trials: Sequence[tuple[str, int]],
     author: str | None = None,
     *,
@@ -129,12 +131,12 @@ def mark_trials(
     note: str | None = None,
 ) -> int:
     """Stores a mark for trials, identified by key and attempt; returns the number of trials."""
-    who = check_author(author)
-    why = None if note is None else check_note(note)
-    if excluded and not (why and why.strip()):
+    marked_by = check_author(author)
+    reason = None if note is None else check_note(note)
+    if excluded and not (reason and reason.strip()):
         raise ReviewError("an exclusion needs a reason, which reports show; write reason='...'")
-    marks = [Mark(key, attempt, excluded, starred, why, who) for key, attempt in trials]
-    of.context.store.add_marks(of._stored.pk, marks)
+    marks = [Mark(key, attempt, excluded, starred, reason, marked_by) for key, attempt in trials]
+    round_.context.store.add_marks(round_._stored.pk, marks)
     return len(marks)
 
 
@@ -150,25 +152,29 @@ class TrialAnnotation(NamedTuple):
 
 def noted(marks: Sequence[Mark], columns: Mapping[str, Sequence[Any]]) -> dict[int, TrialAnnotation]:
     """Number of a planned trial -> its current marks; ``marks`` are sorted, oldest first."""
-    number = {which: i for i, which in enumerate(zip(columns["key"], columns["attempt"], strict=True))}
-    known: dict[int, TrialAnnotation] = {}
+    number = {trial: i for i, trial in enumerate(zip(columns["key"], columns["attempt"], strict=True))}
+    annotations: dict[int, TrialAnnotation] = {}
     for mark in (m for m in marks if (m.key, m.attempt) in number):
-        said: dict[str, Any] = {"note": mark.note or ""}
+        changes: dict[str, Any] = {"note": mark.note or ""}
         if mark.excluded is not None:
-            said = {"excluded": mark.note if mark.excluded else None}
+            changes = {"excluded": mark.note if mark.excluded else None}
         elif mark.starred is not None:
-            said = {"starred": mark.starred}
-        at = number[mark.key, mark.attempt]
-        known[at] = known.get(at, TrialAnnotation())._replace(**said, author=mark.author, time=mark.created)
-    return {i: n for i, n in sorted(known.items()) if n.starred or n.note or n.excluded is not None}
+            changes = {"starred": mark.starred}
+        row = number[mark.key, mark.attempt]
+        annotations[row] = annotations.get(row, TrialAnnotation())._replace(
+            **changes, author=mark.author, time=mark.created
+        )
+    return {i: n for i, n in sorted(annotations.items()) if n.starred or n.note or n.excluded is not None}
 
 
 def marks_frame(marks: Sequence[Mark], records: Records) -> pd.DataFrame:
     """Current marks of the planned trials: see :attr:`refine.Round.marks`."""
     import pandas as pd
 
-    known = noted(marks, records.columns)
-    frame = pd.DataFrame(list(known.values()), index=list(known), columns=list(TrialAnnotation._fields))
+    annotations = noted(marks, records.columns)
+    frame = pd.DataFrame(
+        list(annotations.values()), index=list(annotations), columns=list(TrialAnnotation._fields)
+    )
     return frame.assign(time=pd.to_datetime(frame["time"], unit="s", utc=True).dt.floor("s"))
 
 
@@ -203,9 +209,16 @@ def numbers_of(rows: Any, count: int) -> list[int]:
 def log_rows(context: Context) -> Iterator[tuple[float, str, str, str, str, str]]:
     """Exclusions and inclusions as rows of the log, one row per call."""
     for stored in context.nodes.values():
-        said = [m for m in context.reader.marks(stored.pk) if m.excluded is not None]
+        exclusions = [m for m in context.reader.marks(stored.pk) if m.excluded is not None]
         for (created, excluded, note, author), marks in groupby(
-            said, key=lambda m: (m.created, bool(m.excluded), m.note, m.author)
+            exclusions, key=lambda m: (m.created, bool(m.excluded), m.note, m.author)
         ):
-            what = plural(len(list(marks)), "trial")
-            yield created, _EVENTS[excluded], stored.node.id, "", author, f"{note} ({what})" if note else what
+            counted = plural(len(list(marks)), "trial")
+            yield (
+                created,
+                _EVENTS[excluded],
+                stored.node.id,
+                "",
+                author,
+                f"{note} ({counted})" if note else counted,
+            )

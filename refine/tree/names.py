@@ -25,9 +25,9 @@ def paths_of(parents: Parents) -> dict[str, str]:
     below: dict[str | None, int] = {}
     for key, parent in parents.items():
         above = paths.get(parent) if parent is not None else None
-        at = None if above is None else parent
-        below[at] = below.get(at, 0) + 1
-        paths[key] = f"{above}.{below[at]}" if above else str(below[at])
+        root_or_parent = None if above is None else parent
+        below[root_or_parent] = below.get(root_or_parent, 0) + 1
+        paths[key] = f"{above}.{below[root_or_parent]}" if above else str(below[root_or_parent])
     return paths
 
 
@@ -76,8 +76,8 @@ def round_named(key: str, parents: Parents, tags: Mapping[str, str], tree: str) 
             "one of them"
         )
     close = closest(key, [*tags, *parents, *((LAST, ROOT) if parents else ())])
-    known = [*tags, *(f"{paths[id_]} ({id_})" for id_ in reversed(list(parents)))]
-    hint = f"did you mean {close!r}?" if close else f"known: {_listed(known) if known else 'none'}"
+    listed = [*tags, *(f"{paths[id_]} ({id_})" for id_ in reversed(list(parents)))]
+    hint = f"did you mean {close!r}?" if close else f"known: {_listed(listed) if listed else 'none'}"
     raise NotFoundError(f"no round or tag {key!r} in tree {tree!r}; {hint}")
 
 
@@ -88,11 +88,11 @@ def _meant(key: str, parents: Parents) -> list[str]:
         return list(parents)[-1:]
     if key == ROOT:
         return [id_ for id_, parent in parents.items() if parent not in parents]
-    if _PATH.fullmatch(key) and (at := [id_ for id_, path in paths_of(parents).items() if path == key]):
-        return at
+    if _PATH.fullmatch(key) and (by_path := [id_ for id_, path in paths_of(parents).items() if path == key]):
+        return by_path
     return [id_ for id_ in parents if key and id_.startswith(key)]
 
 
 def _listed(names: list[str]) -> str:
-    rest = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {rest:,} more" if rest > 0 else "")
+    hidden = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {hidden:,} more" if hidden > 0 else "")

@@ -82,8 +82,8 @@ class Overview:
     @cached_property
     def _children(self) -> dict[str | None, list[RoundOverview]]:
         children: dict[str | None, list[RoundOverview]] = {}
-        for each in self.rounds:
-            children.setdefault(each.parent, []).append(each)
+        for overview in self.rounds:
+            children.setdefault(overview.parent, []).append(overview)
         return children
 
     def below(self, parent: str | None) -> tuple[RoundOverview, ...]:
@@ -106,28 +106,28 @@ def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | 
     for tag, node_id in context.reader.tags(context.tree).items():
         tags.setdefault(node_id, []).append(tag)
     led: dict[str, list[Decision]] = {}
-    for decision in (d for each in rounds for d in each.decisions if d.child):
+    for decision in (d for round_ in rounds for d in round_.decisions if d.child):
         led.setdefault(str(decision.child), []).append(decision)
-    spaces = {each.id: each.space for each in rounds}
-    paths = paths_of({each.id: each.node.parent for each in rounds})
-    alike = {each.id for each in comparable(rounds)}
-    made = [
+    spaces = {round_.id: round_.space for round_ in rounds}
+    paths = paths_of({round_.id: round_.node.parent for round_ in rounds})
+    alike = {round_.id for round_ in comparable(rounds)}
+    overviews = [
         RoundOverview(
-            each,
-            paths[each.id],
-            nodes[each.id].n,
-            counts.get(nodes[each.id].pk, {}),
-            each.best if best is None else best[each.id],
-            each.id in alike,
-            tuple(tags.get(each.id, ())),
-            tuple(decision.kind for decision in led.get(each.id, ())),
-            None if each.node.parent is None else spaces[each.node.parent].diff(each.space),
-            branch_claim(led[node.id][-1] for node in each.path if node.id in led),
+            round_,
+            paths[round_.id],
+            nodes[round_.id].n,
+            counts.get(nodes[round_.id].pk, {}),
+            round_.best if best is None else best[round_.id],
+            round_.id in alike,
+            tuple(tags.get(round_.id, ())),
+            tuple(decision.kind for decision in led.get(round_.id, ())),
+            None if round_.node.parent is None else spaces[round_.node.parent].diff(round_.space),
+            branch_claim(led[node.id][-1] for node in round_.path if node.id in led),
         )
-        for each in rounds
+        for round_ in rounds
     ]
-    top = best_of(rounds, {e.id: e.best for e in made})
-    return Overview(tuple(made), None if top is None else top[0].id)
+    top = best_of(rounds, {e.id: e.best for e in overviews})
+    return Overview(tuple(overviews), None if top is None else top[0].id)
 
 
 def comparable(rounds: Sequence[R]) -> list[R]:
@@ -136,7 +136,7 @@ def comparable(rounds: Sequence[R]) -> list[R]:
 
 
 def best_of(
-    rounds: Sequence[R], known: Mapping[str, pd.Series | None] | None = None
+    rounds: Sequence[R], best_trials: Mapping[str, pd.Series | None] | None = None
 ) -> tuple[R, pd.Series] | None:
     """The round with the best trial, and the row of the trial; ``None`` without trials.
 
@@ -145,7 +145,11 @@ def best_of(
             are left out.
         known: Best trials by id, where they were read already.
     """
-    rows = [(r, b) for r in comparable(rounds) if (b := r.best if known is None else known[r.id]) is not None]
+    rows = [
+        (r, b)
+        for r in comparable(rounds)
+        if (b := r.best if best_trials is None else best_trials[r.id]) is not None
+    ]
     if not rows:
         return None
     sign = sign_of(rows[0][0].direction)
@@ -180,20 +184,22 @@ def front_of(rounds: Sequence[RoundRecord]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    known = comparable(rounds)
-    fronts = [front.assign(round=one.id) for one in known if len(front := one.front)]
+    rounds_compared = comparable(rounds)
+    fronts = [front.assign(round=round_.id) for round_ in rounds_compared if len(front := round_.front)]
     if not fronts:
-        return known[0].front.assign(round="")
-    every = pd.concat(fronts)
-    goals = known[0].goals
-    titles = list(every.columns[: len(goals)])  # columns of the goals stand first
-    values = every[titles].to_numpy(dtype=float) * [goal.sign for goal in goals]
-    front = every[non_dominated(values)].sort_values(titles[0], ascending=goals[0].sign < 0, kind="stable")
+        return rounds_compared[0].front.assign(round="")
+    all_fronts = pd.concat(fronts)
+    goals = rounds_compared[0].goals
+    titles = list(all_fronts.columns[: len(goals)])  # columns of the goals stand first
+    values = all_fronts[titles].to_numpy(dtype=float) * [goal.sign for goal in goals]
+    front = all_fronts[non_dominated(values)].sort_values(
+        titles[0], ascending=goals[0].sign < 0, kind="stable"
+    )
     return front[["round", *front.columns.drop("round")]]
 
 
-def beaten(of: RoundRecord) -> int:
+def beaten(round_: RoundRecord) -> int:
     """Number of points on the front of a round that trials of other rounds beat."""
-    nodes = [stored.node for stored in of.context.nodes.values() if stored.node.id != of.id]
-    rounds = [of, *(of._of(of.context, node) for node in nodes)]
-    return len(of.front) - int((front_of(rounds)["round"] == of.id).sum())
+    nodes = [stored.node for stored in round_.context.nodes.values() if stored.node.id != round_.id]
+    rounds = [round_, *(round_._of(round_.context, node) for node in nodes)]
+    return len(round_.front) - int((front_of(rounds)["round"] == round_.id).sum())

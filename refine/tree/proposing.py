@@ -39,11 +39,11 @@ def optimism(self: RoundRecord, seed: int = 0, analysis: Analysis | None = None)
         >>> root.optimism().expected  # no noise: the best is as good when trained again
         0.9998
     """
-    here = self._at_once()
+    snapshot = self._at_once()
     if analysis is None:
         with contextlib.suppress(AnalysisError):  # too few trials: the noise isn't known
-            analysis = analyze(here, seed=seed)
-    return read_optimism(here.context.reader, here._stored.pk, here.goal, analysis, seed)
+            analysis = analyze(snapshot, seed=seed)
+    return read_optimism(snapshot.context.reader, snapshot._stored.pk, snapshot.goal, analysis, seed)
 
 
 def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Proposal | None = None) -> Checks:
@@ -61,16 +61,16 @@ def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Propo
         >>> [check.key for check in root.checks().checks if check.verdict == "warn"]
         ['goal', 'worth']
     """
-    here = self._at_once()
-    analysis = analyze(here) if analysis is None else analysis
+    snapshot = self._at_once()
+    analysis = analyze(snapshot) if analysis is None else analysis
     if proposal is None:
-        proposal = next((p for p in reversed(here._proposals) if p.evidence == analysis.digest), None)
+        proposal = next((p for p in reversed(snapshot._proposals) if p.evidence == analysis.digest), None)
     if proposal is None:
-        return here._checks(analysis, None, worth_of(analysis, here.epsilon, self.space, here.n))
-    advised = advised_round(analysis, proposal, proposal.space, here.n)
+        return snapshot._checks(analysis, None, worth_of(analysis, snapshot.epsilon, self.space, snapshot.n))
+    advised = advised_round(analysis, proposal, proposal.space, snapshot.n)
     shares = advised.exploit, advised.audit
     outlook = worth_of(analysis, proposal.claim.epsilon, proposal.space, advised.n, *shares)
-    return here._checks(analysis, proposal, outlook)
+    return snapshot._checks(analysis, proposal, outlook)
 
 
 def propose(
@@ -107,11 +107,11 @@ def propose(
     return Review(self, proposal, analysis)
 
 
-def _seen_earlier(of: RoundRecord) -> frozenset[str]:
+def _seen_earlier(round_: RoundRecord) -> frozenset[str]:
     """Parameters that a proposal stored on the path's rounds saw to matter: they are tested again."""
-    reader, path = of.context.reader, of.context.path(of.node)
-    kept = [json.loads(content) for stored in path for content in reader.proposals(stored.pk).values()]
-    changes = [change for content in kept for change in content["changes"]]
+    reader, path = round_.context.reader, round_.context.path(round_.node)
+    contents = [json.loads(content) for stored in path for content in reader.proposals(stored.pk).values()]
+    changes = [change for content in contents for change in content["changes"]]
     return frozenset(c["name"] for c in changes if c["q"] is not None and c["q"] <= ALPHA)
 
 

@@ -56,17 +56,17 @@ def repair(self: TreeRecord, *, note: str = "", author: str | None = None) -> Da
     Raises:
         RoundBusyError: A round with damaged rows is being run.
     """
-    why, who = check_note(note), check_author(author)
+    note_text, remover = check_note(note), check_author(author)
     store, tree = self._context.store, self._context.tree
     with ExitStack() as stack:
-        for key, pk in dict.fromkeys((each.round, each.node) for each in store.damage(tree)):
+        for key, pk in dict.fromkeys((row.round, row.node) for row in store.damage(tree)):
             stack.enter_context(store.lease(pk, f"round {key}"))
         damaged = store.damage(tree)
         by_round: dict[str, list[str]] = {}
-        for each in damaged:
-            by_round.setdefault(each.round, []).append(f"{each.what}: {each.text}")
+        for row in damaged:
+            by_round.setdefault(row.round, []).append(f"{row.what}: {row.text}")
         entries = [
-            removal("repaired", key, _with(why, "; ".join(texts)[:1000]), who)
+            removal("repaired", key, _with(note_text, "; ".join(texts)[:1000]), remover)
             for key, texts in by_round.items()
         ]
         if damaged:
@@ -94,15 +94,15 @@ def delete_trials(
         ReviewError: The rows do not belong to the round.
         RoundBusyError: The round is being run.
     """
-    context, of = self._context, self.round(which)
-    pk = context.stored(of.id).pk
-    curves = of.goal.metric.curves
+    context, round_ = self._context, self.round(which)
+    pk = context.stored(round_.id).pk
+    curves = round_.goal.metric.curves
     count = len(context.reader.records([pk], curves=curves).metrics)
     why, who = check_note(note), check_author(author)
-    with context.store.lease(pk, f"round {of.id}"):
+    with context.store.lease(pk, f"round {round_.id}"):
         numbers = numbers_of(rows, count)
         if numbers:
-            entry = removal("trials removed", of.id, _with(why, plural(len(numbers), "trial")), who)
+            entry = removal("trials removed", round_.id, _with(why, plural(len(numbers), "trial")), who)
             context.store.remove_trials(context.tree, pk, numbers, curves, entry)
     return len(numbers)
 
@@ -126,18 +126,18 @@ def delete_round(
         ReviewError: The round has children, and ``below`` is false.
         RoundBusyError: A round to remove is being run.
     """
-    of, store, tree = self.round(which), self._context.store, self._context.tree
+    round_, store, tree = self.round(which), self._context.store, self._context.tree
     why, who = check_note(note), check_author(author)
-    chosen = {of.id: self._context.stored(of.id).pk}
+    chosen = {round_.id: self._context.stored(round_.id).pk}
     for other in store.nodes(tree).values():  # parents stand before children
         if other.node.parent in chosen:
             chosen[other.node.id] = other.pk
     if len(chosen) > 1 and not below:
         raise ReviewError(
-            f"round {of.id}: {plural(len(chosen) - 1, 'round')} came from it, such as {list(chosen)[1]}, "
+            f"round {round_.id}: {plural(len(chosen) - 1, 'round')} came from it, such as {list(chosen)[1]}, "
             "and can't be "
             "read without it; remove them too",
-            Action("tree.delete_round", of.id, below=True),
+            Action("tree.delete_round", round_.id, below=True),
         )
     with ExitStack() as stack:
         for key, pk in chosen.items():
@@ -160,10 +160,13 @@ def unlock(self: TreeRecord, which: Round | str, *, note: str = "", author: str 
     Raises:
         RoundBusyError: A living process on your machine runs the round: stop the process.
     """
-    of, context = self.round(which), self._context
-    entry = removal("unlocked", of.id, check_note(note), check_author(author))
-    return context.store.unlock(context.tree, context.stored(of.id).pk, f"round {of.id}", entry) is not None
+    round_, context = self.round(which), self._context
+    entry = removal("unlocked", round_.id, check_note(note), check_author(author))
+    return (
+        context.store.unlock(context.tree, context.stored(round_.id).pk, f"round {round_.id}", entry)
+        is not None
+    )
 
 
-def _with(note: str, what: str) -> str:
-    return f"{note} ({what})" if note else what
+def _with(note: str, subject: str) -> str:
+    return f"{note} ({subject})" if note else subject

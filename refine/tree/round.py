@@ -70,8 +70,8 @@ class Round(DecidedRound):
         ``excluded`` is the reason, ``None`` where a trial is not left out. Trials that nothing holds of
         have no row.
         """
-        here = self._at_once()
-        return marks_frame(here.context.reader.marks(here._stored.pk), here._records())
+        snapshot = self._at_once()
+        return marks_frame(snapshot.context.reader.marks(snapshot._stored.pk), snapshot._records())
 
     @property
     def plot(self) -> Any:

@@ -90,8 +90,8 @@ class RoundRecord(Shown):
     @property
     def belief(self) -> Belief | None:
         """Belief about the place of the best value, declared on this round or an ancestor."""
-        said = believed_on(self.path)
-        return None if said is None or not said.belief else said.belief
+        declared = believed_on(self.path)
+        return None if declared is None or not declared.belief else declared.belief
 
     @property
     def n(self) -> int:
@@ -316,36 +316,36 @@ class RoundRecord(Shown):
     @property
     def _proposals(self) -> list[Proposal]:
         """Stored proposals, the latest last."""
-        kept = self.context.reader.proposals(self._stored.pk).values()
-        return [Proposal.from_json(json.loads(content)) for content in kept]
+        contents = self.context.reader.proposals(self._stored.pk).values()
+        return [Proposal.from_json(json.loads(content)) for content in contents]
 
     def _data(self, paths: Mapping[str, str] | None = None) -> dict[str, Any]:
-        here = self._at_once()
-        node, belief = here.node, here.belief
-        nodes = here.context.nodes
+        snapshot = self._at_once()
+        node, belief = snapshot.node, snapshot.belief
+        nodes = snapshot.context.nodes
         paths = paths or paths_of({key: stored.node.parent for key, stored in nodes.items()})
         return {
-            "id": here.id,
-            "path": paths[here.id],
-            "tree": here.context.name,
+            "id": snapshot.id,
+            "path": paths[snapshot.id],
+            "tree": snapshot.context.name,
             "parent": node.parent,
-            "children": [key for key, stored in nodes.items() if stored.node.parent == here.id],
-            "n": here.n,
-            "states": here.context.counts.get(here._stored.pk, {}),
-            "metric": here.metric,
-            "direction": here.direction,
-            "best": plain(here.best),
-            "space": here.space.to_json(),
-            "size": here.space.size,
-            "roles": here.roles,
+            "children": [key for key, stored in nodes.items() if stored.node.parent == snapshot.id],
+            "n": snapshot.n,
+            "states": snapshot.context.counts.get(snapshot._stored.pk, {}),
+            "metric": snapshot.metric,
+            "direction": snapshot.direction,
+            "best": plain(snapshot.best),
+            "space": snapshot.space.to_json(),
+            "size": snapshot.space.size,
+            "roles": snapshot.roles,
             "belief": None if belief is None else belief.to_json(),
             "design": node.method,
             "seed": node.seed,
             "objective": node.objective,
-            "declared": here.declared.to_json(),
+            "declared": snapshot.declared.to_json(),
             "note": node.note,
             "author": node.author,
-            "decisions": [d.to_json() for d in here.decisions],
+            "decisions": [d.to_json() for d in snapshot.decisions],
         }
 
     def __repr__(self) -> str:

@@ -128,8 +128,8 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     check_place(node, chosen, running)
     if n is not None:
         pk = self._stored.pk
-        beside = [(b.origin, b.configuration) for b in context.store.beside(pk) if b.origin == "given"]
-        taken = len(context.store.inherited(pk)) - off_grid(self.space, beside)
+        given = [(b.origin, b.configuration) for b in context.store.beside(pk) if b.origin == "given"]
+        taken = len(context.store.inherited(pk)) - off_grid(self.space, given)
         sized = how_many_asked if node.adaptive else how_many
         context.store.add_node(context.tree, node, sized(self.space, n, None, taken))
     path = context.path(node)
@@ -155,11 +155,11 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     return self
 
 
-def equal_rounds(of: RoundRecord) -> list[int]:
+def equal_rounds(round_: RoundRecord) -> list[int]:
     """Rows of the other rounds of the tree with the same objective on the same data."""
-    nodes = of.context.nodes.values()
-    same = (of.node.objective, of.node.data)
-    return [s.pk for s in nodes if (s.node.objective, s.node.data) == same and s.node.id != of.id]
+    nodes = round_.context.nodes.values()
+    same = (round_.node.objective, round_.node.data)
+    return [s.pk for s in nodes if (s.node.objective, s.node.data) == same and s.node.id != round_.id]
 
 
 def replicate(
@@ -233,26 +233,28 @@ def open_holdout(
         UserWarning: An earlier opening on the branch, with the bias of a second one.
     """
     check_times(top, seeds)
-    who = Visit(check_note(note), check_author(author))
+    visit = Visit(check_note(note), check_author(author))
 
     def choose() -> list[str]:
         return ranked_keys(self.context.store, self._at_once()._judged_alike, self.id)[:top]
 
-    return holdout_opened(self, choose, seeds, who, (objective, objective_name), Resources(**resources))
+    return holdout_opened(self, choose, seeds, visit, (objective, objective_name), Resources(**resources))
 
 
 def holdout_opened(
-    of: RoundRecord,
+    round_: RoundRecord,
     choose: Callable[[], Sequence[str]],
     seeds: int,
-    who: Visit,
+    visit: Visit,
     objective: tuple[Objective | None, str | None],
     options: Resources,
 ) -> HoldoutResult:
     """Opens the hold-out for the hashes from ``choose``, under the lease of the round."""
-    chosen = of.context.objective_of(of.node, *objective)
-    branch = branch_of(of.node, of.context.nodes)
-    return opened(of.context.store, branch[of.id], branch, chosen, of.goal, choose, seeds, who, options)
+    chosen = round_.context.objective_of(round_.node, *objective)
+    branch = branch_of(round_.node, round_.context.nodes)
+    return opened(
+        round_.context.store, branch[round_.id], branch, chosen, round_.goal, choose, seeds, visit, options
+    )
 
 
 def replay(

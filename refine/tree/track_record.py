@@ -43,16 +43,16 @@ def calibration(self: TreeRecord) -> Calibration:
 
 def entries_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
     """One entry of the calibration per decision that led to a child."""
-    known = {r.id: r for r in rounds}
+    rounds_by_id = {r.id: r for r in rounds}
     index = _RoundIndex(rounds)
     entries = []
     for parent in rounds:
         proposals = parent.context.reader.proposals(parent._stored.pk)
         for decision in parent.decisions:
-            if decision.child in known:
+            if decision.child in rounds_by_id:
                 text = proposals.get(decision.proposal)
                 proposal = None if text is None else Proposal.from_json(json.loads(text))
-                child = known[decision.child]
+                child = rounds_by_id[decision.child]
                 outcome = seen(child, decision, index.known)
                 comparison = None
                 if proposal is not None and proposal.claim.others:
@@ -75,14 +75,14 @@ def suggestions_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
         for decision, when in decided:
             if decision.kind == "suggested" and decision.proposal in proposals:
                 proposal = Proposal.from_json(json.loads(proposals[decision.proposal]))
-                taken = tuple(d.child for d, _ in decided if d.child and d.space == decision.space)
+                adopted = tuple(d.child for d, _ in decided if d.child and d.space == decision.space)
                 nothing = ChildOutcome(0, 0, (), math.nan, (), parent.direction)
                 comparison = None
                 if not proposal.claim.others:
                     comparison = comparison_of(
                         index, parent, index.alike(parent), proposal, decision, since=when
                     )
-                entries.append(Entry(parent.id, decision, proposal, nothing, comparison, taken))
+                entries.append(Entry(parent.id, decision, proposal, nothing, comparison, adopted))
     return tuple(entries)
 
 
@@ -127,7 +127,7 @@ class _RoundIndex:
 
 
 def comparison_of(
-    every: _RoundIndex,
+    index: _RoundIndex,
     parent: RoundRecord,
     later: Sequence[RoundRecord],
     proposal: Proposal,
@@ -139,16 +139,16 @@ def comparison_of(
     Trials of ``later`` rounds count that ended after ``since``, in seconds since 1970.
     """
     assert decision.space is not None
-    ranked, decided = every.ranked(parent), decision.space
+    ranked, decided = index.ranked(parent), decision.space
     edited = decided != proposal.space
     anywhere, machine = (_value(ranked.best_in(space)) for space in (proposal.old, proposal.space))
     person = _value(ranked.best_in(decided)) if edited else machine
-    known = [value for value in (anywhere, machine, person) if not math.isnan(value)]
+    best_values = [value for value in (anywhere, machine, person) if not math.isnan(value)]
     return DecisionComparison(
-        max(known) if known else math.nan,
+        max(best_values) if best_values else math.nan,
         SpaceResult(proposal.volume_kept, machine),
         SpaceResult(proposal.volume_of(decided), person),
-        _later(every, later, proposal, decided, since) if edited else 0,
+        _later(index, later, proposal, decided, since) if edited else 0,
         proposal.claim.epsilon,
     )
 
@@ -158,30 +158,30 @@ def _value(best: tuple[float, pd.DataFrame] | None) -> float:
 
 
 def _later(
-    every: _RoundIndex, rounds: Sequence[RoundRecord], proposal: Proposal, decided: Space, since: float
+    index: _RoundIndex, rounds: Sequence[RoundRecord], proposal: Proposal, decided: Space, since: float
 ) -> int:
     """Number of finished later trials in exactly one of the proposed and decided spaces."""
     count = 0
     for later in rounds:
-        value = every.values_of(later)
+        value = index.values_of(later)
         reader, pk = later.context.reader, later._stored.pk
         records = reader.records([pk], curves=later.goal.metric.curves)
         if records.metrics:
             table = configuration_table(proposal.old, records.configurations)
-            apart = proposal.space.contains(table) != decided.contains(table)
+            in_one = proposal.space.contains(table) != decided.contains(table)
             ended = np.array(
                 [-math.inf if t is None else t for t in records.columns["finished"]], dtype=float
             )
             new = ended > since if math.isfinite(since) else np.ones(len(ended), dtype=np.bool_)
-            count += int((apart & np.isfinite(value) & new).sum())
+            count += int((in_one & np.isfinite(value) & new).sum())
     return count
 
 
 def seen(child: RoundRecord, decision: Decision, values: MetricCache) -> ChildOutcome:
     """Results of a child as planned at the decision, without later extensions."""
     stored = child._stored
-    beside, n = child.context.reader.beside(stored.pk), stored.n if decision.n is None else decision.n
-    planned = n - stored.off_design(beside, n)
+    off_design, n = child.context.reader.beside(stored.pk), stored.n if decision.n is None else decision.n
+    planned = n - stored.off_design(off_design, n)
     frame = _judged(child, child.trials)
     if frame.empty:
         return ChildOutcome(planned, 0, (), math.nan, (), child.direction)

@@ -178,20 +178,20 @@ class Tree(TreeRecord):
         """
         import pandas as pd
 
-        here = self._context.at_once()
+        context = self._context.at_once()
         rows: list[tuple[float, str, str, str, str, str]] = []
-        for stored in here.nodes.values():
+        for stored in context.nodes.values():
             node = stored.node
             if node.parent is None:
                 rows.append((node.created, "root", node.id, "", node.author, node.note))
-            for content, created in here.reader.decisions(stored.pk):
+            for content, created in context.reader.decisions(stored.pk):
                 d = Decision.from_json(json.loads(content))
                 rows.append((created, d.kind, node.id, d.child or "", d.author, d.note))
-            opened = here.reader.openings(stored.pk)
+            opened = context.reader.openings(stored.pk)
             rows += [(o.created, "hold-out opened", node.id, "", o.author, o.note) for o in opened]
-        removed = here.store.removals(here.tree)
+        removed = context.store.removals(context.tree)
         rows += [(r.created, r.event, r.round, "", r.author, r.note) for r in removed]
-        rows += marks.log_rows(here)
+        rows += marks.log_rows(context)
         rows.sort(key=lambda row: row[0])
         frame = pd.DataFrame(rows, columns=["time", "event", "round", "child", "author", "note"])
         return frame.assign(time=pd.to_datetime(frame["time"], unit="s", utc=True).dt.floor("s"))
@@ -221,13 +221,13 @@ class Tree(TreeRecord):
             >>> tree.report("reports").name
             'example.md'
         """
-        where = check_folder(folder)
+        target = check_folder(folder)
         if not len(self):
             raise NotFoundError(
                 f"tree {self.name!r} has no round to report on; add one", Action("tree.add_round", ...)
             )
         chosen = None if winner is None else self.round(winner)
-        written: Path = provided("tree.report")(self, where, chosen, html)
+        written: Path = provided("tree.report")(self, target, chosen, html)
         return written
 
     def export_page(self, file: str | Path, *, risk: float = 0.05, beside: Tree | None = None) -> Path:
@@ -259,13 +259,13 @@ class Tree(TreeRecord):
         return write_whole(Path(file), [provided("tree.page")(self, risk, beside)])
 
     def _data(self) -> dict[str, Any]:
-        here = self._at_once()
-        paths = paths_of({key: stored.node.parent for key, stored in here._context.nodes.items()})
-        rounds = [each._data(paths) for each in here.rounds]
+        snapshot = self._at_once()
+        paths = paths_of({key: stored.node.parent for key, stored in snapshot._context.nodes.items()})
+        rounds = [round_._data(paths) for round_ in snapshot.rounds]
         return {
             "name": self.name,
             "store": self.store,
             "rounds": rounds,
             "tags": self.tags,
-            "best": plain(here.best()),
+            "best": plain(snapshot.best()),
         }

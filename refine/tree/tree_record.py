@@ -52,12 +52,12 @@ class TreeRecord(Shown):
         nodes = self._context.nodes
         parents = {id_: stored.node.parent for id_, stored in nodes.items()}
         try:
-            found = round_named(key, parents, self.tags, self.name)
+            node_id = round_named(key, parents, self.tags, self.name)
         except NotFoundError:
             if self._context.removal_of(key) is None:
                 raise
             raise self._context.missing(key) from None
-        return Round._of(self._context, nodes[found].node)
+        return Round._of(self._context, nodes[node_id].node)
 
     def round(self, which: Round | str) -> Round:
         """The round with a given name.
@@ -76,18 +76,18 @@ class TreeRecord(Shown):
             >>> tree.round("root").n, tree.round("1.1").n, tree["last"].n
             (30, 5, 5)
         """
-        one = self._resolve(which)
+        round_ = self._resolve(which)
         context = self._context
-        if one.context is context:
-            context.stored(one.id)
-        elif one.id not in context.store.nodes(context.tree):
+        if round_.context is context:
+            context.stored(round_.id)
+        elif round_.id not in context.store.nodes(context.tree):
             raise NotFoundError(
-                f"round {one.id} belongs to tree {one.context.name!r}, not to tree {self.name!r}; use that "
+                f"round {round_.id} belongs to tree {round_.context.name!r}, not to tree {self.name!r}; use that "
                 "tree, or copy its "
                 "rounds first",
                 Action("tree.merge", Symbol("other")),
             )
-        return one
+        return round_
 
     def _resolve(self, which: Round | str) -> Round:
         return which if isinstance(which, Round) else self[which]

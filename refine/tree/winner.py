@@ -36,19 +36,19 @@ def recommend(self: RoundRecord) -> Winner | None:
         >>> root.recommend().params
         {'dropout': 0.0, 'lr': 1.5}
     """
-    here = self._at_once()
-    winner = winner_of(here.context.reader, here._judged_alike, f"round {self.id}", self.id)
+    snapshot = self._at_once()
+    winner = winner_of(snapshot.context.reader, snapshot._judged_alike, f"round {self.id}", self.id)
     return None if winner is None else winner.kept_in(self)
 
 
-def winner_of(reader: Reader, rounds: Goals, of: str, only: str | None = None) -> Winner | None:
+def winner_of(reader: Reader, rounds: Goals, label: str, only: str | None = None) -> Winner | None:
     """The winner; ``None`` if no trial may be best."""
     trials = ran(reader, rounds)
     field = field_in(reader, rounds, trials, only)
     if field is None:
         return None
     goals = tuple(metric for metric, _ in rounds[0][0].node.goals)
-    return replace(field.judged(trials).winner(of, rounds[-1][0].node.epsilon), goals=goals)
+    return replace(field.judged(trials).winner(label, rounds[-1][0].node.epsilon), goals=goals)
 
 
 def expected_of_best(self: RoundRecord) -> float:
@@ -60,17 +60,17 @@ def expected_of_best(self: RoundRecord) -> float:
     rounds = sorted((self._other(node_id) for node_id in context.nodes), key=lambda r: r._stored.order)
     alike = [(r._stored, r.goal) for r in rounds if r._judged_by == self._judged_by]
     trials = ran(context.reader, alike)
-    own = next(r for r in trials if r.id == self.id)
-    values, good, _ = values_of(own)
-    planned = good & ~np.asarray(own.records.columns["replicate"], dtype=bool)
+    round_runs = next(r for r in trials if r.id == self.id)
+    values, good, _ = values_of(round_runs)
+    planned = good & ~np.asarray(round_runs.records.columns["replicate"], dtype=bool)
     if not planned.any():
         return math.nan
-    best = int(np.argmax(np.where(planned, own.goal.sign * values, -np.inf)))
-    place = (self.id, own.records.columns["key"][best])
+    best = int(np.argmax(np.where(planned, round_runs.goal.sign * values, -np.inf)))
+    place = (self.id, round_runs.records.columns["key"][best])
     field = field_in(context.reader, alike, trials, also=[place])
     if field is None or place not in field.places:
         return math.nan
-    return own.goal.sign * float(field.judged(trials).expected[field.places[place]])
+    return round_runs.goal.sign * float(field.judged(trials).expected[field.places[place]])
 
 
 def ranked_keys(reader: Reader, rounds: Goals, only: str) -> list[str]:
@@ -82,27 +82,27 @@ def ranked_keys(reader: Reader, rounds: Goals, only: str) -> list[str]:
 
 def ran(reader: Reader, rounds: Goals) -> list[RanRound]:
     """The trials of some rounds, replicates among them."""
-    made = []
+    runs = []
     for stored, goal in rounds:
-        beside = reader.beside(stored.pk)
-        made.append(
+        off_design = reader.beside(stored.pk)
+        runs.append(
             RanRound(
                 stored.node.id,
                 stored.node.space,
                 _added(stored.node.id, stored.node.space, rounds),
                 reader.records([stored.pk], curves=goal.metric.curves, replicates=True),
                 goal,
-                next((b.key for b in beside if b.baseline), None),
-                {b.key: b.seeds for b in beside if b.seeds > 1},
+                next((b.key for b in off_design if b.baseline), None),
+                {b.key: b.seeds for b in off_design if b.seeds > 1},
                 declared_in(rounds),
             )
         )
-    return made
+    return runs
 
 
-def _added(of: str, space: Collection[str], rounds: Goals) -> dict[str, Any]:
+def _added(round_id: str, space: Collection[str], rounds: Goals) -> dict[str, Any]:
     """Encoded values that the trials of a round had for parameters added in later rounds."""
-    below, added = {of}, dict[str, Any]()
+    below, added = {round_id}, dict[str, Any]()
     for stored, _ in rounds:  # oldest first, so parents before children
         if stored.node.parent in below:
             below.add(stored.node.id)

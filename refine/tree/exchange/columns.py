@@ -144,17 +144,19 @@ def roles_said(columns: Columns, value: str) -> str:
     """A sentence on the roles of the columns; empty if only parameters remain."""
     if not columns.results and not columns.left_out:
         return ""
-    said = f"{join(columns.parameters)} {'are' if len(columns.parameters) > 1 else 'is'} taken as parameters"
+    sentence = (
+        f"{join(columns.parameters)} {'are' if len(columns.parameters) > 1 else 'is'} taken as parameters"
+    )
     if len(columns.parameters) == 1:
-        said = f"{columns.parameters[0]} is taken as the parameter"
-    said += f", {value} as the value"
-    said += f", {join(columns.results)} as further results" if columns.results else ""
-    said += (
+        sentence = f"{columns.parameters[0]} is taken as the parameter"
+    sentence += f", {value} as the value"
+    sentence += f", {join(columns.results)} as further results" if columns.results else ""
+    sentence += (
         f"; {join(columns.left_out)} {'are' if len(columns.left_out) > 1 else 'is'} left out"
         if columns.left_out
         else ""
     )
-    return f"{said}; to choose yourself, give parameters=[...]"
+    return f"{sentence}; to choose yourself, give parameters=[...]"
 
 
 def without_empty_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
@@ -165,17 +167,17 @@ def without_empty_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     return frame[~empty].reset_index(drop=True), plural(int(empty.sum()), "empty row")
 
 
-def state_column(frame: pd.DataFrame, taken: Collection[str]) -> str | None:
+def state_column(frame: pd.DataFrame, assigned: Collection[str]) -> str | None:
     """Name of the column of states: ``state``, else one titled state or status in any case.
 
     Args:
         frame: The table.
-        taken: Names of columns with another role.
+        assigned: Names of columns with another role.
     """
     if "state" in frame:
         return "state"
     for name in frame.columns:
-        if str(name).strip().lower() in _STATE_TITLES and name not in taken:
+        if str(name).strip().lower() in _STATE_TITLES and name not in assigned:
             words = {str(text).strip().lower() for text in frame[name].dropna()}
             if words & _STATE_WORDS.keys():
                 return str(name)
@@ -192,9 +194,9 @@ def states_of(column: pd.Series) -> list[str | None]:
     for text in column:
         word = str(text).strip().lower()
         if word not in _STATE_WORDS:
-            known = [str(state) for state in STATES if state != State.RUNNING]
+            allowed = [str(state) for state in STATES if state != State.RUNNING]
             raise AnalysisError(
-                f"state must be one of {', '.join(known)}, got {text!r}; correct it, or leave the row out"
+                f"state must be one of {', '.join(allowed)}, got {text!r}; correct it, or leave the row out"
             )
         out.append(_STATE_WORDS[word])
     return out
@@ -209,10 +211,10 @@ def numbers_of_texts(column: pd.Series) -> pd.Series | None:
     """Numbers, or True and False, from a column of texts; ``None`` if a text is neither."""
     import pandas as pd
 
-    known = column.dropna()
-    if known.empty or not all(isinstance(text, str) for text in known):
+    cells = column.dropna()
+    if cells.empty or not all(isinstance(text, str) for text in cells):
         return None
-    texts = known.str.strip()
+    texts = cells.str.strip()
     if set(texts.str.lower()) <= _TRUTH.keys():
         return texts.str.lower().map(_TRUTH).astype(object).reindex(column.index)
     if texts.str.match(r"[+-]?0\d").any():  # a code such as 007
@@ -220,7 +222,7 @@ def numbers_of_texts(column: pd.Series) -> pd.Series | None:
     numbers = pd.to_numeric(texts, errors="coerce").astype(float)
     if not np.isfinite(numbers.to_numpy()).all():
         return None
-    if texts.str.fullmatch(r"[+-]?\d+").all() and len(known) == len(column):
+    if texts.str.fullmatch(r"[+-]?\d+").all() and len(cells) == len(column):
         return pd.to_numeric(texts).astype("int64", errors="ignore")
     return numbers.reindex(column.index)
 
@@ -260,11 +262,11 @@ def placeholders(values: Floats) -> Floats:
     """
     finite = values[np.isfinite(values)]
     nines = np.array([bool(_NINES.fullmatch(f"{abs(v):.0f}")) and v == round(v) for v in finite], dtype=bool)
-    others = finite[~nines & (finite != -1)]
-    if len(others) < _LEAST_OTHERS:
+    ordinary = finite[~nines & (finite != -1)]
+    if len(ordinary) < _LEAST_OTHERS:
         return np.zeros(0)
-    far = np.abs(finite) >= _FAR * np.abs(others).max()
-    minus = (finite == -1) & bool(others.min() >= 0 and others.max() <= 1 and len(set(others)) > 2)
+    far = np.abs(finite) >= _FAR * np.abs(ordinary).max()
+    minus = (finite == -1) & bool(ordinary.min() >= 0 and ordinary.max() <= 1 and len(set(ordinary)) > 2)
     return np.unique(finite[nines & far | minus])
 
 

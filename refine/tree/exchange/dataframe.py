@@ -58,12 +58,12 @@ class TableRuns(NamedTuple):
     Attributes:
         space: The space that they lie in.
         runs: One per row that is a run that has ended.
-        said: Sentences on columns and cells that were left out or taken for something else.
+        notes: Sentences on columns and cells that were left out or taken for something else.
     """
 
     space: Space
     runs: list[Run]
-    said: list[str]
+    notes: list[str]
 
 
 def runs_of(
@@ -80,8 +80,8 @@ def runs_of(
         AnalysisError: A column is missing or malformed.
         SpaceError: A value lies outside the space, or no space can be inferred.
     """
-    wanted = taken_names(value, space, parameters) if space is not None or _are_names(parameters) else None
-    frame = with_index(as_pandas(frame, AnalysisError).rename(columns=str), wanted)
+    assigned = taken_names(value, space, parameters) if space is not None or _are_names(parameters) else None
+    frame = with_index(as_pandas(frame, AnalysisError).rename(columns=str), assigned)
     columns = list(frame.columns)
     if twice := sorted({c for c in columns if columns.count(c) > 1}):
         raise AnalysisError(f"columns must differ in name, got {twice[0]!r} twice; rename one")
@@ -92,11 +92,11 @@ def runs_of(
     frame, empty = without_empty_rows(frame)
     frame, unfinished = _with_states(frame, taken_names(value, space, parameters))
     left_out = [*filter(None, (empty, unfinished))]
-    said = [f"left out: {join(left_out)}"] if left_out else []
+    notes = [f"left out: {join(left_out)}"] if left_out else []
     roles = None
     if space is None and parameters is None:
         roles = _inferred_roles(frame, value)
-        said += filter(None, [roles_said(roles, value)])
+        notes += filter(None, [roles_said(roles, value)])
     names = list(space) if space is not None else _parameter_names(frame, parameters, value, roles)
     if missing := [n for n in names if n not in frame]:
         raise SpaceError(
@@ -107,18 +107,18 @@ def runs_of(
         raise SpaceError(f"value {value!r} can't be a parameter as well; leave it out of the parameters")
     if space is None:
         frame, mended = _mended(frame, names)
-        said += mended
+        notes += mended
         space = infer_space(frame[names])
-        had = _values_of(space, frame)
-        space = conditioned(space, had)
+        configurations = _values_of(space, frame)
+        space = conditioned(space, configurations)
     else:
         frame = _with_numbers(frame, space)
-        had = _values_of(space, frame)
+        configurations = _values_of(space, frame)
     unused = frame.drop(columns=roles.left_out) if roles is not None else frame
     metrics = _metric_columns(unused, names, value, metric)
     states = _states(frame, metrics[metric])
     metrics[metric], states, placeholder = _without_placeholders(metrics[metric], states, value)
-    said += placeholder
+    notes += placeholder
     seconds, seeds = _numbers(frame, "seconds", 0.0), _numbers(frame, "seed", UNKNOWN_SEED)
     origins = _origins(frame, space_filling)
     if (odd := seconds[(seconds < 0) | (seconds > MOST_SECONDS)]).size:
@@ -129,17 +129,29 @@ def runs_of(
         raise AnalysisError(
             f"seed must be a whole number >= 0 and < 2**31, got {odd[0]:.17g}; leave the column out"
         )
-    now = time.time()
+    imported = time.time()
     errors = frame["error"] if "error" in frame and "error" not in names else [None] * len(frame)
     runs = []
     for i, state in enumerate(states):
-        known = {n: float(c[i]) for n, c in metrics.items() if n == metric or not math.isnan(c[i])}
-        if state not in ("complete", "diverged") and math.isnan(known[metric]):
-            del known[metric]
+        run_metrics = {n: float(c[i]) for n, c in metrics.items() if n == metric or not math.isnan(c[i])}
+        if state not in ("complete", "diverged") and math.isnan(run_metrics[metric]):
+            del run_metrics[metric]
         error = re.sub("[\0\ud800-\udfff]", "\ufffd", text) if isinstance(text := errors[i], str) else None
-        runs.append(Run(had[i], state, known, {}, float(seconds[i]), int(seeds[i]), origins[i], now, error))
+        runs.append(
+            Run(
+                configurations[i],
+                state,
+                run_metrics,
+                {},
+                float(seconds[i]),
+                int(seeds[i]),
+                origins[i],
+                imported,
+                error,
+            )
+        )
     _check_constraints(space, runs)
-    return TableRuns(space, runs, said)
+    return TableRuns(space, runs, notes)
 
 
 def _are_names(parameters: object) -> bool:
@@ -149,9 +161,9 @@ def _are_names(parameters: object) -> bool:
     return all(isinstance(name, str) for name in parameters)
 
 
-def _with_states(frame: pd.DataFrame, taken: frozenset[str]) -> tuple[pd.DataFrame, str]:
+def _with_states(frame: pd.DataFrame, assigned: frozenset[str]) -> tuple[pd.DataFrame, str]:
     """Rows of ended runs, with states in the column ``state``, and a phrase on the other rows."""
-    name = state_column(frame, taken - {"state"})
+    name = state_column(frame, assigned - {"state"})
     if name is None:
         return frame, ""
     states = states_of(frame[name])
@@ -171,29 +183,29 @@ def _with_states(frame: pd.DataFrame, taken: frozenset[str]) -> tuple[pd.DataFra
 
 
 def _inferred_roles(frame: pd.DataFrame, value: str) -> Columns:
-    why = ("error",) if "error" in frame and frame["error"].dtype.kind not in "biuf" else ()
-    return columns_of(frame, value, (DEGENERATE, *RESERVED, *why))
+    texts = ("error",) if "error" in frame and frame["error"].dtype.kind not in "biuf" else ()
+    return columns_of(frame, value, (DEGENERATE, *RESERVED, *texts))
 
 
 def _mended(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
     """A table with numbers instead of texts and one spelling per choice, and sentences on the changes."""
-    said = []
+    notes = []
     converted = {n: numbers for n in names if (numbers := numbers_of_texts(frame[n])) is not None}
     if converted:
-        said.append(f"{join(list(converted))}: numbers were written as texts and are taken as numbers")
+        notes.append(f"{join(list(converted))}: numbers were written as texts and are taken as numbers")
     frame = frame.assign(**converted)
     for name in names:
         column, spellings = one_spelling(frame[name])
         if spellings:
             frame = frame.assign(**{name: column})
             shown = "; ".join(join([repr(text) for text in texts]) for texts in spellings)
-            said.append(f"{name}: spellings that differ in case or spaces are one choice: {shown}")
+            notes.append(f"{name}: spellings that differ in case or spaces are one choice: {shown}")
         if column.dtype.kind in "iuf" and len(odd := placeholders(column.to_numpy(dtype=float))):
-            said.append(
+            notes.append(
                 f"{name}: {numbers_said(odd.tolist())} lies far from all other values; if it stands for no "
                 "value, leave the cell empty"
             )
-    return frame, said
+    return frame, notes
 
 
 def _with_numbers(frame: pd.DataFrame, space: Space) -> pd.DataFrame:
@@ -212,12 +224,12 @@ def _without_placeholders(
     failed = np.isin(values, odd) & complete
     if not failed.any():
         return values, list(states), []
-    said = (
+    note = (
         f"{plural(int(failed.sum()), 'row')} with {value} {numbers_said(odd.tolist())}, far from all "
         "others, count as failed"
     )
-    new_states = ["failed" if gone else state for gone, state in zip(failed, states, strict=True)]
-    return np.where(failed, math.nan, values), new_states, [said]
+    new_states = ["failed" if is_failed else state for is_failed, state in zip(failed, states, strict=True)]
+    return np.where(failed, math.nan, values), new_states, [note]
 
 
 def _parameter_names(
@@ -243,9 +255,9 @@ def _parameter_names(
         )
     if not names:
         left_out = [*roles.results, *roles.left_out] if roles is not None else []
-        why = f"; {join(left_out)} look like results or names of runs" if left_out else ""
+        reason = f"; {join(left_out)} look like results or names of runs" if left_out else ""
         raise SpaceError(
-            f"the frame has no column besides {value!r} that could be a parameter{why}; name them: "
+            f"the frame has no column besides {value!r} that could be a parameter{reason}; name them: "
             "parameters=[...]"
         )
     return names
@@ -268,7 +280,7 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
     import pandas as pd
 
     kind = Path(str(path)).suffix.lower()
-    what = _KINDS.get(kind, "table with commas between columns")
+    description = _KINDS.get(kind, "table with commas between columns")
     try:
         if Path(str(path)).is_fifo():
             raise OSError("is a pipe, which can't be looked at twice")
@@ -279,22 +291,22 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
         if kind == ".jsonl":
             lines = Path(path).read_text("utf-8").splitlines()
             return pd.DataFrame([json.loads(line) for line in lines if line.strip()])
-        how: dict[str, Any] = {"sep": "\t", "quoting": csv.QUOTE_NONE} if kind == ".tsv" else {}
-        frame = pd.read_csv(path, **how, **options)
-        titles = pd.read_csv(path, **how, header=None, nrows=1, dtype=str).iloc[0].dropna()
+        csv_options: dict[str, Any] = {"sep": "\t", "quoting": csv.QUOTE_NONE} if kind == ".tsv" else {}
+        frame = pd.read_csv(path, **csv_options, **options)
+        titles = pd.read_csv(path, **csv_options, header=None, nrows=1, dtype=str).iloc[0].dropna()
     except OSError as error:
         raise AnalysisError(f"{path}: can't be read: {error.strerror or error}; check the path") from None
     except (ValueError, UnicodeError) as error:  # an empty file, or one that can't be parsed
         reason = str(error).strip().splitlines()[0]
-        raise AnalysisError(f"{path}: is no {what}: {reason}") from None
+        raise AnalysisError(f"{path}: is no {description}: {reason}") from None
     if titles.duplicated().any():
         twice = titles[titles.duplicated()].iloc[0]
         raise AnalysisError(f"{path}: columns must have titles that differ, got {twice!r} twice; rename one")
     first = str(frame.columns[0])
-    if len(frame.columns) == 1 and (other := next((c for c in ";\t" if c in first), None)):
+    if len(frame.columns) == 1 and (separator := next((c for c in ";\t" if c in first), None)):
         raise AnalysisError(
-            f"{path}: is not a {what}: its columns are separated by {other!r}; save it as .csv with commas, or "
-            f"in Python tree.add_frame(pd.read_csv(path, sep={other!r}), ...)"
+            f"{path}: is not a {description}: its columns are separated by {separator!r}; save it as .csv with commas, or "
+            f"in Python tree.add_frame(pd.read_csv(path, sep={separator!r}), ...)"
         )
     return unescaped_table(frame) if kind == ".csv" else frame
 
@@ -322,24 +334,26 @@ def frozen_column(name: str, parameter: Parameter, column: pd.Series) -> list[tu
     absent = column.isna().to_numpy()
     if isinstance(parameter, Categorical):
         texts = column.to_numpy(dtype=object)
-        at = parameter.positions(texts)
-        if (at < 0).any():  # of an exported trials.csv that pandas read
-            at = np.where(
-                at < 0, parameter.positions(np.array([unescaped(t) for t in texts], dtype=object)), at
+        positions = parameter.positions(texts)
+        if (positions < 0).any():  # of an exported trials.csv that pandas read
+            positions = np.where(
+                positions < 0,
+                parameter.positions(np.array([unescaped(t) for t in texts], dtype=object)),
+                positions,
             )
-        _refuse_outside(name, parameter, column, (at < 0) & ~absent)
-        return [(parameter.grid[i],) if i >= 0 else None for i in at]
+        _refuse_outside(name, parameter, column, (positions < 0) & ~absent)
+        return [(parameter.grid[i],) if i >= 0 else None for i in positions]
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
     odd = column[~absent & np.isnan(numbers)]
     if pd.api.types.is_bool_dtype(column) or len(odd):
         raise SpaceError(f"{name}: a range needs numbers, got {odd.iloc[0] if len(odd) else 'bools'!r}")
     _refuse_outside(name, parameter, column, ~parameter.contains(numbers) & ~absent)
     broken = ~absent & (numbers != np.round(numbers))
-    whole = isinstance(parameter, Integer)
-    if whole and broken.any():
+    is_integer = isinstance(parameter, Integer)
+    if is_integer and broken.any():
         raise SpaceError(f"{name}: an integer range needs whole numbers, got {numbers[broken][0]}; use Float")
-    freeze = int if whole else round_significant
-    return [None if gone else (freeze(v),) for v, gone in zip(numbers, absent, strict=True)]
+    freeze = int if is_integer else round_significant
+    return [None if is_absent else (freeze(v),) for v, is_absent in zip(numbers, absent, strict=True)]
 
 
 def _refuse_outside(name: str, parameter: Parameter, column: pd.Series, outside: Any) -> None:
@@ -359,10 +373,10 @@ def _check_constraints(space: Space, runs: Sequence[Run]) -> None:
     import pandas as pd
 
     if space.constraints:
-        whole = [i for i, run in enumerate(runs) if len(run.had) == len(space)]
-        table = pd.DataFrame([runs[i].had for i in whole], columns=list(space))
-        if whole and not (inside := space.contains(table)).all():
-            row = whole[int(np.flatnonzero(~inside)[0])]
+        complete = [i for i, run in enumerate(runs) if len(run.had) == len(space)]
+        table = pd.DataFrame([runs[i].had for i in complete], columns=list(space))
+        if complete and not (inside := space.contains(table)).all():
+            row = complete[int(np.flatnonzero(~inside)[0])]
             raise SpaceError(
                 f"{plural(int((~inside).sum()), 'row')} of the frame break a constraint of the space, "
                 f"first row {row}; "
@@ -420,9 +434,9 @@ def _states(frame: pd.DataFrame, values: Floats) -> list[str]:
 
 
 def _origins(frame: pd.DataFrame, space_filling: bool | None) -> list[str]:
-    said = origin_of(space_filling)
+    default_origin = origin_of(space_filling)
     if space_filling is not None or "origin" not in frame:
-        return [said] * len(frame)
+        return [default_origin] * len(frame)
     origins = [str(o) for o in frame["origin"]]
     if odd := [text for text in origins if text not in ORIGINS]:
         raise AnalysisError(
@@ -454,8 +468,8 @@ def part_of(
     read, and stands at a level drawn from the run's other values, as in a round whose objective does not
     read it.
     """
-    whole = [filled(space, run.had) for run in runs]
-    keys = [configuration_key(values) for values, _ in whole]
+    filled_runs = [filled(space, run.had) for run in runs]
+    keys = [configuration_key(values) for values, _ in filled_runs]
     content = [
         [
             key,
@@ -468,7 +482,7 @@ def part_of(
         for key, r in zip(keys, runs, strict=True)
     ]
     mark = digest(content, 16)
-    now = time.time()
+    created = time.time()
     node = Node(
         parent=None,
         space=space,
@@ -483,7 +497,7 @@ def part_of(
         goals=tuple(goals),
         note=note,
         author=user(),
-        created=now,
+        created=created,
     )
     alike: dict[str, list[int]] = {}
     for i, key in enumerate(keys):
@@ -495,14 +509,14 @@ def part_of(
     level = {n: {value_key(v): i for i, v in enumerate(p.grid)} for n, p in space.items()}
     trials = []
     for i, run in enumerate(runs):
-        values, read = whole[i]
-        there = space.has(values)
-        at = [level[n].get(value_key(values[n])) if n in there else 0 for n in space]
+        values, read = filled_runs[i]
+        active = space.has(values)
+        levels = [level[n].get(value_key(values[n])) if n in active else 0 for n in space]
         row: dict[str, Any] = {
             "key": keys[i],
             "replicate": replicate[i],
             "attempt": 0,
-            "cell": None if None in at else str(space.number(at)),  # type: ignore[arg-type]
+            "cell": None if None in levels else str(space.number(levels)),  # type: ignore[arg-type]
             "origin": run.origin,
             "seed": run.seed,
             "state": run.state,
@@ -528,9 +542,9 @@ def part_of(
         "scientific": dumps([]),
         "note": note,
         "author": node.author,
-        "created": now,
+        "created": created,
     }
-    return NodeBundle(content_row, {"plan": [{"n": len(alike), "created": now}], "trial": trials})
+    return NodeBundle(content_row, {"plan": [{"n": len(alike), "created": created}], "trial": trials})
 
 
 def _rounded(metrics: Mapping[str, float]) -> dict[str, Any]:

@@ -147,14 +147,14 @@ def merge(self: TreeRecord, other: TreeRecord | str | os.PathLike[str], *, dry_r
         return merge_into(self._context.store, self._context.tree, sound, dry_run=dry_run)
 
 
-def _csv(of: Round) -> Iterator[str]:
+def _csv(round_: Round) -> Iterator[str]:
     """The table of a round's trials as it is written, some thousand rows at a time."""
     head = True
-    for table in of._tables():
+    for table in round_._tables():
         yield escaped_table(table).to_csv(index=False, header=head, lineterminator="\n")
         head = False
     if head:  # no trial has ended
-        yield escaped_table(of.trials).to_csv(index=False, lineterminator="\n")
+        yield escaped_table(round_.trials).to_csv(index=False, lineterminator="\n")
 
 
 def _is_new(store: str | os.PathLike[str], name: str) -> bool:
@@ -231,8 +231,8 @@ def read_folder(folder: Path) -> tuple[str, Iterator[NodeBundle]]:
     head = _json(_bytes(index, folder), index, folder)
     if not isinstance(head, dict) or not isinstance(head.get("format"), int):
         raise StoreError(f"{index}: must be an object with a format, as tree.export writes it")
-    for what, newest in (("format", FORMAT), ("schema", SCHEMA_VERSION)):
-        known_version(head.get(what), newest, f"{index}: its {what}", "export the tree again")
+    for field, newest in (("format", FORMAT), ("schema", SCHEMA_VERSION)):
+        known_version(head.get(field), newest, f"{index}: its {field}", "export the tree again")
     name, rounds = head.get("name"), head.get("rounds")
     if not isinstance(name, str) or not name.strip() or "\x00" in name:
         raise StoreError(f"{index}: name must be a text that is not empty, got {str(name)[:40]!r}")
@@ -242,22 +242,22 @@ def read_folder(folder: Path) -> tuple[str, Iterator[NodeBundle]]:
 
 
 def _parts(folder: Path, index: Path, rounds: list[Any]) -> Iterator[NodeBundle]:
-    seen: set[str] = set()
+    keys: set[str] = set()
     tags: set[str] = set()
     for key in rounds:
         if not isinstance(key, str) or not _ID.fullmatch(key):
             raise StoreError(f"{index}: a round is named by 12 hexadecimal digits, got {str(key)[:60]!r}")
-        if key in seen:
+        if key in keys:
             raise StoreError(f"{index}: round {key} stands there twice")
         part = _read_part(folder, key)
         parent = part.node.parent
-        if parent is not None and parent not in seen:
+        if parent is not None and parent not in keys:
             raise StoreError(f"{index}: the parent of round {key}, {parent}, must stand before it")
         for tag in part.rows.get("tag", []):
             if tag["name"] in tags:
                 raise StoreError(f"{folder}: the tag {tag['name']!r} stands at two rounds; remove one")
             tags.add(tag["name"])
-        seen.add(key)
+        keys.add(key)
         yield part
 
 
@@ -268,21 +268,21 @@ def _read_part(folder: Path, key: str) -> NodeBundle:
         raise StoreError(
             f"{path}: must be the object of round {key}, with its identity; the folder is damaged"
         )
-    own = NODE_FIELDS - {"content"}
-    if unknown := sorted(set(data) - own - set(_INSIDE) - {"identity", "n"}):
+    fields = NODE_FIELDS - {"content"}
+    if unknown := sorted(set(data) - fields - set(_INSIDE) - {"identity", "n"}):
         raise StoreError(f"{path}: unknown field {unknown[0]!r}; the folder is damaged or of a newer refine")
     row = from_plain(
-        "node", {"content": data["identity"], **{k: v for k, v in data.items() if k in own}}, str(path)
+        "node", {"content": data["identity"], **{k: v for k, v in data.items() if k in fields}}, str(path)
     )
     rows: dict[str, Iterable[Row]] = {}
     for table in NODE_TABLES:
         if table not in _INSIDE.values():
             rows[table] = ReiterableQuery(partial(_lines, folder, key, table))
     for title, table in _INSIDE.items():
-        given = data.get(title) or []
-        if not isinstance(given, list):
-            raise StoreError(f"{path}: {table} must be a list, got {type(given).__name__}")
-        rows[table] = [from_plain(table, r, f"{path}: {table} {i + 1}") for i, r in enumerate(given)]
+        entries = data.get(title) or []
+        if not isinstance(entries, list):
+            raise StoreError(f"{path}: {table} must be a list, got {type(entries).__name__}")
+        rows[table] = [from_plain(table, r, f"{path}: {table} {i + 1}") for i, r in enumerate(entries)]
     if not rows["plan"] or any(r["n"] < 1 for r in rows["plan"]):
         raise StoreError(f"{path}: a round plans at least one configuration, got {rows['plan']}")
     return NodeBundle(row, rows)
@@ -295,10 +295,10 @@ def _lines(folder: Path, key: str, table: str) -> Iterator[Row]:
     _inside(path, folder)
     with path.open("rb") as file:
         for number, line in enumerate(iter(partial(file.readline, LONGEST + 1), b""), 1):
-            where = f"{path}: line {number}"
+            place = f"{path}: line {number}"
             if len(line) > LONGEST:
-                raise StoreError(f"{where}: holds more than {LONGEST:,} bytes; the folder is damaged")
-            yield from_plain(table, _json(line, where, folder), where)
+                raise StoreError(f"{place}: holds more than {LONGEST:,} bytes; the folder is damaged")
+            yield from_plain(table, _json(line, place, folder), place)
 
 
 def _inside(path: Path, folder: Path) -> None:
@@ -322,16 +322,16 @@ def _bytes(path: Path, folder: Path) -> bytes:
     return path.read_bytes()
 
 
-def _json(data: bytes, where: Path | str, folder: Path) -> Any:
-    if isinstance(where, Path):
-        _inside(where, folder)
+def _json(data: bytes, place: Path | str, folder: Path) -> Any:
+    if isinstance(place, Path):
+        _inside(place, folder)
     try:
         return json.loads(data.decode("utf-8"), parse_constant=_refused)
     except (ValueError, RecursionError) as error:
         reason = (
             str(error).splitlines()[0] if isinstance(error, json.JSONDecodeError) else type(error).__name__
         )
-        raise StoreError(f"{where}: is not JSON: {reason}; the folder is damaged") from None
+        raise StoreError(f"{place}: is not JSON: {reason}; the folder is damaged") from None
 
 
 def _refused(name: str) -> Any:

@@ -99,10 +99,10 @@ def add_frame(
     direction = direction_of(judged.name, direction)
     if space is not None and parameters is not None:
         raise AnalysisError("give the space or the names of the parameters, got both")
-    known = space if space is None or isinstance(space, Space) else Space(space)
-    table = runs_of(frame, known, parameters, value, judged.name, space_filling)
-    said = FinishedRuns(table.space, table.runs, str(judged), direction, said=tuple(table.said))
-    return _add(self, said, subject_to, objective, objective_name, tag, note)
+    searched = space if space is None or isinstance(space, Space) else Space(space)
+    table = runs_of(frame, searched, parameters, value, judged.name, space_filling)
+    finished = FinishedRuns(table.space, table.runs, str(judged), direction, said=tuple(table.notes))
+    return _add(self, finished, subject_to, objective, objective_name, tag, note)
 
 
 def add_study(
@@ -143,8 +143,8 @@ def add_study(
     """
     if metric is not None:
         _metric(metric)
-    said = read_study(open_study(study, study_name), value, metric, space_filling)
-    return _add(self, said, subject_to, objective, objective_name, tag, note)
+    finished = read_study(open_study(study, study_name), value, metric, space_filling)
+    return _add(self, finished, subject_to, objective, objective_name, tag, note)
 
 
 def add_search(
@@ -216,13 +216,13 @@ def add_talos(
         AnalysisError: Not a run directory, no finished run, or no such result.
         SpaceError: A parameter cannot be in a space, such as one called ``seed``.
     """
-    said, about = read_run(folder, value, direction, space_filling)
-    return _add(self, said, (), objective, objective_name, tag, "; ".join(filter(None, (note, about))))
+    finished, about = read_run(folder, value, direction, space_filling)
+    return _add(self, finished, (), objective, objective_name, tag, "; ".join(filter(None, (note, about))))
 
 
 def _add(
     tree: TreeRecord,
-    said: FinishedRuns,
+    finished: FinishedRuns,
     subject_to: Sequence[str],
     objective: Objective | None,
     objective_name: str | None,
@@ -233,24 +233,24 @@ def _add(
     if tag is not None:
         check_tag(tag, tree._context.nodes)
     data = None
-    runs, copies = without_copies(said.runs)
-    constraints = _constraints([*said.subject_to, *subject_to], runs)
+    runs, copies = without_copies(finished.runs)
+    constraints = _constraints([*finished.subject_to, *subject_to], runs)
     if objective is not None:
         wants_trial(objective)
         name = name or identity.objective_name(objective)
         data = objective_data(objective)
     part = part_of(
-        said.space,
-        found_out(said._replace(runs=runs)),
-        metric=said.metric,
-        direction=said.direction,
+        finished.space,
+        found_out(finished._replace(runs=runs)),
+        metric=finished.metric,
+        direction=finished.direction,
         subject_to=constraints,
-        goals=said.goals,
+        goals=finished.goals,
         objective=name,
         data=data,
         note=check_note(note),
     )
-    _warn_of_changes(said, copies)
+    _warn_of_changes(finished, copies)
     context, node = tree._context, part.node
     store = context.store
     context.check_judged(node)
@@ -266,12 +266,12 @@ def _add(
     return added
 
 
-def _warn_of_changes(said: FinishedRuns, copies: int) -> None:
+def _warn_of_changes(finished: FinishedRuns, copies: int) -> None:
     """Warns once of left out and corrected rows, columns and cells of an import."""
-    sentences = list(said.said)
+    sentences = list(finished.said)
     if copies:
         sentences.append(
-            f"{plural(copies, 'run')} of {len(said.runs):,} {'repeats' if copies == 1 else 'repeat'} "
+            f"{plural(copies, 'run')} of {len(finished.runs):,} {'repeats' if copies == 1 else 'repeat'} "
             "another run with the same "
             "results and no other seed or duration, so that each counts once"
         )

@@ -60,11 +60,11 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
             f"{shown}: there is no such file; a storage is given by its URL, such as sqlite:///study.db, "
             "or the path of its journal"
         )
-    none = f"{shown}: holds no study of Optuna; give the storage that one was run with"
+    empty_text = f"{shown}: holds no study of Optuna; give the storage that one was run with"
     try:
         # Optuna would make its tables, and ask whatever bears their names.
         if url and file and "studies" not in tables_of(engine_of(url.set(query={}), False), shown):
-            raise NotFoundError(none)
+            raise NotFoundError(empty_text)
         with quietly():
             storage: Any = (
                 optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(study)))
@@ -81,10 +81,10 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
     except Exception as error:  # noqa: BLE001  # drivers raise what they like, and some of it shows the password
         raise _cannot_open(url, shown, error) from None
     if not names:
-        raise NotFoundError(none)
-    what = "which of them? give study_name=" if study_name is None else f"no study {study_name!r}"
-    known = f"known: {', '.join(names)}" if study_name is None else did_you_mean(study_name, names)
-    raise NotFoundError(f"{shown}: holds {len(names)} studies; {what}; {known}")
+        raise NotFoundError(empty_text)
+    problem = "which of them? give study_name=" if study_name is None else f"no study {study_name!r}"
+    hint = f"known: {', '.join(names)}" if study_name is None else did_you_mean(study_name, names)
+    raise NotFoundError(f"{shown}: holds {len(names)} studies; {problem}; {hint}")
 
 
 def _cannot_open(url: URL | None, shown: str, error: Exception) -> StoreError:
@@ -132,8 +132,11 @@ def to_optuna(self: RoundRecord, storage: Any = None, study_name: str | None = N
         shown = {n: v for n, v in configuration.items() if read is None or n in read}
         params = {n: texts[value_key(v)] if (texts := axes[n][1]) else v for n, v in shown.items()}
         state, value = _state(c["state"][i], metric.of(records.metrics[i], records.curves[i]))
-        every = [value, *(goal.metric.of(records.metrics[i], {}, c["seconds"][i]) for goal in goals[1:])]
-        if several and state != "FAIL" and not all(v is not None and math.isfinite(v) for v in every):
+        goal_values = [
+            value,
+            *(goal.metric.of(records.metrics[i], {}, c["seconds"][i]) for goal in goals[1:]),
+        ]
+        if several and state != "FAIL" and not all(v is not None and math.isfinite(v) for v in goal_values):
             state, value = "FAIL", None
         # Optuna keeps no values per step where there are several objectives.
         curve = () if several else records.curves[i].get(metric.name, ())
@@ -156,7 +159,7 @@ def to_optuna(self: RoundRecord, storage: Any = None, study_name: str | None = N
                 trial_id=i,
                 state=optuna.trial.TrialState[state],
                 value=None if several else value,
-                values=every if several and state == "COMPLETE" else None,
+                values=goal_values if several and state == "COMPLETE" else None,
                 datetime_start=stop - timedelta(seconds=c["seconds"][i]),
                 datetime_complete=stop,
                 params=params,
@@ -194,18 +197,18 @@ def _state(state: str, value: float | None) -> tuple[str, float | None]:
     return ("COMPLETE", value) if state == "complete" and value is not None else ("FAIL", None)
 
 
-def _axis(parameter: Parameter, seen: list[Any]) -> tuple[Any, Mapping[str, Any]]:
+def _axis(parameter: Parameter, values: list[Any]) -> tuple[Any, Mapping[str, Any]]:
     """A distribution of all values, and texts for values that Optuna cannot hold."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    numbers = [v for v in seen if isinstance(v, int | float) and not isinstance(v, bool)]
-    if isinstance(parameter, Range) and len(numbers) == len(seen):
+    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    if isinstance(parameter, Range) and len(numbers) == len(values):
         low, high = min([parameter.low, *numbers]), max([parameter.high, *numbers])
         log = parameter.log and low > 0
         if isinstance(parameter, Integer) and all(float(v).is_integer() for v in numbers):
             return IntDistribution(int(low), int(high), log=log), {}
         return FloatDistribution(float(low), float(high), log=log), {}
-    choices = {value_key(v): v for v in [*parameter.grid, *seen]}
+    choices = {value_key(v): v for v in [*parameter.grid, *values]}
     texts = (
         dict(zip(map(value_key, parameter.grid), parameter.labels, strict=True))
         if isinstance(parameter, Categorical)

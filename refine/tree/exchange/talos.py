@@ -52,28 +52,30 @@ def read_run(
         metric, origin = str(value or goal["metric"]), "imported" if even else "adaptive"
         runs = [_run(record, metric, origin) for record in records]
         version, data = about["environment"]["packages"]["talos"], digest(about["identity"]["data"])
-        came = (
+        source = (
             f"Talos {version}, {about['experiment_name']}, identity {about['identity_hash'][:12]}, "
             f"data {data}"
         )
-        had = {name: [run.had[name] for run in runs] for name in about["params"]}
+        values_by_name = {name: [run.had[name] for run in runs] for name in about["params"]}
     except RefineError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise AnalysisError(
             f"{folder}: is not a run directory of Talos 2: {type(error).__name__} {error}; check the path"
         ) from None
-    known = dict.fromkeys(name for run in runs for name in run.metrics)
-    if metric not in known:
+    metric_names = dict.fromkeys(name for run in runs for name in run.metrics)
+    if metric not in metric_names:
         raise AnalysisError(
-            f"{folder}: no finished run has a result {metric!r}; {did_you_mean(metric, known)}"
+            f"{folder}: no finished run has a result {metric!r}; {did_you_mean(metric, metric_names)}"
         )
     if space_filling is not None:
         runs = [run._replace(origin=origin_of(space_filling)) for run in runs]
     if direction is None and metric == goal["metric"]:
         direction = {"min": "minimize", "max": "maximize"}.get(goal.get("direction", ""))
-    space = Space({name: _parameter(about["params"][name], values) for name, values in had.items()})
-    return FinishedRuns(space, runs, metric, direction_of(metric, direction)), came
+    space = Space(
+        {name: _parameter(about["params"][name], values) for name, values in values_by_name.items()}
+    )
+    return FinishedRuns(space, runs, metric, direction_of(metric, direction)), source
 
 
 def _is_whole(last: str) -> bool:
@@ -90,10 +92,10 @@ def _run(record: Mapping[str, Any], metric: str, origin: str) -> Run:
     metrics = {n: float(v) for n, v in row.items() if isinstance(v, int | float) and n not in other}
     state = "complete" if math.isfinite(metrics.get(metric, math.nan)) else "diverged"
     curve = {n: [float(v) for v in series] for n, series in record["history"].items() if series}
-    had = {n: freeze(v) for n, v in record["params"].items()}
-    known = UNKNOWN_SEED if seed is None or seed >= 2**31 else seed
+    configuration = {n: freeze(v) for n, v in record["params"].items()}
+    known_seed = UNKNOWN_SEED if seed is None or seed >= 2**31 else seed
     ended = datetime.fromisoformat(row["end"]).timestamp()
-    return Run(had, state, metrics, curve, row["duration"], known, origin, ended)
+    return Run(configuration, state, metrics, curve, row["duration"], known_seed, origin, ended)
 
 
 def to_talos(self: RoundRecord, folder: str | Path) -> Path:
@@ -128,15 +130,16 @@ def _steps(name: str, old: Parameter, new: Parameter) -> list[dict[str, Any]]:
     """Interventions that turn a parameter of Talos into the new one."""
     if old == new:
         return []
-    gone, fresh = (
-        [v for v in one.grid if not other.contains([v])[0]] for one, other in ((old, new), (new, old))
+    dropped, added = (
+        [v for v in parameter.grid if not other.contains([v])[0]]
+        for parameter, other in ((old, new), (new, old))
     )
-    steps: list[dict[str, Any]] = [{"op": "inject_value", "value": v} for v in fresh]
+    steps: list[dict[str, Any]] = [{"op": "inject_value", "value": v} for v in added]
     if isinstance(old, Range):
         slack = 1e-9 * (old.high - old.low)  # Talos' own levels aren't rounded
         steps += [{"op": "keep_between", "lower": new.grid[0] - slack, "upper": new.grid[-1] + slack}]
     else:
-        steps += [{"op": "remove_is", "value": v} for v in gone]
+        steps += [{"op": "remove_is", "value": v} for v in dropped]
     return [{"param": name, **step} for step in steps]
 
 
@@ -144,9 +147,9 @@ def _parameter(domain: Any, ran: list[Any]) -> Parameter:
     """The parameter of a domain, extended to values that ran outside."""
     import pandas as pd
 
-    found = parse_talos(domain)
-    inside = all(found.contains([v])[0] for v in ran)
-    return found if inside else inferred(pd.Series([*found.grid, *ran]))
+    parameter = parse_talos(domain)
+    inside = all(parameter.contains([v])[0] for v in ran)
+    return parameter if inside else inferred(pd.Series([*parameter.grid, *ran]))
 
 
 def _plain(data: Any) -> Any:
