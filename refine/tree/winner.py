@@ -14,7 +14,7 @@ from refine import stats
 from refine.analysis.evaluated import RanRound, values_of
 from refine.analysis.winner import Field, Winner, field_of
 from refine.space.encoding import encode
-from refine.store.reader import Reader
+from refine.store.reader import Reader, Snapshot
 from refine.tree.lineage import read_noise, read_paired_error
 from refine.tree.round_record import RoundRecord
 from refine.trials.declared import Declared
@@ -57,6 +57,8 @@ def expected_of_best(self: RoundRecord) -> float:
     In the metric's own sign; NaN if no trial may be called best.
     """
     context = self.context.at_once()
+    if isinstance(context.reader, Snapshot):
+        context.reader.together([stored.pk for stored in context.nodes.values()])
     rounds = sorted((self._other(node_id) for node_id in context.nodes), key=lambda r: r._stored.order)
     alike = [(r._stored, r.goal) for r in rounds if r._judged_by == self._judged_by]
     trials = ran(context.reader, alike)
