@@ -101,7 +101,7 @@ def test_a_proposal_on_a_study_is_that_of_its_round(tree, drawn):
     review, proposal = refine.optuna.review(drawn), refine.propose(drawn)
     assert proposal.digest == review.proposal.digest == tree.add_study(drawn).propose().proposal.digest
     assert "Next        refine.optuna.narrow(study, review)" in str(review)
-    assert "Next     refine.Tree('study').add_study(study)" in str(proposal)
+    assert "Next        refine.Tree('study').add_study(study)" in str(proposal)
     two = optuna.create_study(directions=["minimize"] * 2)
     two.optimize(lambda t: (t.suggest_float("x", 0, 1), 1 - t.params["x"]), n_trials=20)
     with pytest.raises(AnalysisError, match=r"one objective, got 2; for goals: refine\.optuna\.review"):

@@ -52,7 +52,7 @@ def test_what_a_search_chose_is_proposed_on_by_the_model_alone(tree, tpe, tmp_pa
     assert changed
     assert all(c.reasons[0].code == "model_alone" for c in changed)
     assert review.space.contains(tree.rounds[0].trials.nlargest(1, "value")).all()
-    assert "Untested: the model alone proposes." in str(review.proposal)
+    assert "untested: the model alone proposes" in str(review.proposal)
     stored = json.loads(json.dumps(review.proposal.to_json()))
     assert all(c["q"] is None for c in stored["changes"])
     assert refine.Proposal.from_json(stored).digest == review.proposal.digest
