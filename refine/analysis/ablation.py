@@ -42,22 +42,23 @@ def ablation_of(rounds: Sequence[RanRound], baseline: Candidate, winner: Candida
     Source: Fawcett and Hoos (2016), 'Analysing differences between algorithm configurations through
     ablation', who evaluate every step; here the posterior takes the place of runs.
     """
-    found = evaluated(rounds)
-    if found is None or found.group.max() + 1 < FEWEST:
+    evidence = evaluated(rounds)
+    if evidence is None or evidence.group.max() + 1 < FEWEST:
         return ()
-    at = {(run.round, run.key): i for i, run in enumerate(found.runs)}
-    a, b = at[baseline.round, baseline.key], at[winner.round, winner.key]
+    row_of = {(run.round, run.key): i for i, run in enumerate(evidence.runs)}
+    a, b = row_of[baseline.round, baseline.key], row_of[winner.round, winner.key]
     differ = np.flatnonzero(
-        (found.read[a] | found.read[b]) & ((found.X[a] != found.X[b]) | (found.read[a] != found.read[b]))
+        (evidence.read[a] | evidence.read[b])
+        & ((evidence.X[a] != evidence.X[b]) | (evidence.read[a] != evidence.read[b]))
     )
     if not len(differ):
         return ()
-    sets = _blocks(found, a, b, differ)
+    sets = _blocks(evidence, a, b, differ)
     codes = np.array(list(product((False, True), repeat=len(sets))))
-    taken = np.zeros((len(codes), found.X.shape[1]), dtype=np.bool_)
+    taken = np.zeros((len(codes), evidence.X.shape[1]), dtype=np.bool_)
     for j, columns in enumerate(sets):
         taken[:, columns] = codes[:, j, None]
-    draws = _draws(found, *_mixed(found, a, b, taken))
+    draws = _draws(evidence, *_mixed(evidence, a, b, taken))
     place = {tuple(code): i for i, code in enumerate(codes.tolist())}
     expected, sign = draws.mean(axis=0), rounds[0].goal.sign
     now, steps = (False,) * len(sets), []
@@ -67,56 +68,56 @@ def ablation_of(rounds: Sequence[RanRound], baseline: Candidate, winner: Candida
         j = next(j for j in range(len(sets)) if chosen[j] != now[j])
         drawn = draws[:, place[chosen]] - draws[:, place[now]]
         low, high = np.quantile(drawn, (0.025, 0.975))
-        row, read = _mixed(found, a, b, taken[place[chosen]])
-        alike = (found.read == read) & ((row == found.X) | ~read)
+        row, read = _mixed(evidence, a, b, taken[place[chosen]])
+        alike = (evidence.read == read) & ((row == evidence.X) | ~read)
         steps.append(
             Change(
-                *_said(found, a, b, sets[j]),
+                *_said(evidence, a, b, sets[j]),
                 expected=sign * float(expected[place[chosen]]),
                 gain=float(drawn.mean()),
                 low=float(low),
                 high=float(high),
-                evaluated=bool(alike[found.good].all(axis=1).any()),
+                evaluated=bool(alike[evidence.good].all(axis=1).any()),
             )
         )
         now = chosen
     return tuple(steps)
 
 
-def _blocks(found: Evaluated, a: int, b: int, differ: Sequence[int] | np.ndarray) -> list[list[int]]:
+def _blocks(evidence: Evaluated, a: int, b: int, differ: Sequence[int] | np.ndarray) -> list[list[int]]:
     """Columns that change one at a time; beyond seven, the least important ones change together."""
     columns = [int(j) for j in differ]
     if len(columns) <= _MOST:
         return [[j] for j in columns]
     # The loss if one of them alone returns to the baseline's value.
-    taken = np.ones((len(columns) + 1, found.X.shape[1]), dtype=np.bool_)
+    taken = np.ones((len(columns) + 1, evidence.X.shape[1]), dtype=np.bool_)
     taken[np.arange(len(columns)), columns] = False
-    draws = _draws(found, *_mixed(found, a, b, taken))
+    draws = _draws(evidence, *_mixed(evidence, a, b, taken))
     lost = draws[:, -1].mean() - draws[:, :-1].mean(axis=0)
     order = [columns[i] for i in np.argsort(-lost, kind="stable")]
     return [*([j] for j in order[: _MOST - 1]), order[_MOST - 1 :]]
 
 
-def _mixed(found: Evaluated, a: int, b: int, taken: Bools) -> tuple[Floats, Bools]:
+def _mixed(evidence: Evaluated, a: int, b: int, taken: Bools) -> tuple[Floats, Bools]:
     """Configurations with some values of one run and the rest of another, and masks of values read."""
-    return np.where(taken, found.X[b], found.X[a]), np.where(taken, found.read[b], found.read[a])
+    return np.where(taken, evidence.X[b], evidence.X[a]), np.where(taken, evidence.read[b], evidence.read[a])
 
 
-def _draws(found: Evaluated, X: Floats, read: Bools) -> Floats:
-    masks = (None, None) if found.read.all() and read.all() else (found.read, read)
-    posterior = POSTERIOR(found.X, found.y, X, found.cardinalities, *masks)
+def _draws(evidence: Evaluated, X: Floats, read: Bools) -> Floats:
+    masks = (None, None) if evidence.read.all() and read.all() else (evidence.read, read)
+    posterior = POSTERIOR(evidence.X, evidence.y, X, evidence.cardinalities, *masks)
     return np.asarray(posterior.value(posterior.scores))
 
 
 def _said(
-    found: Evaluated, a: int, b: int, columns: Sequence[int]
+    evidence: Evaluated, a: int, b: int, columns: Sequence[int]
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    names = tuple(found.names[j] for j in columns)
+    names = tuple(evidence.names[j] for j in columns)
 
     def values(i: int) -> tuple[str, ...]:
-        run = found.runs[i]
+        run = evidence.runs[i]
         return tuple(
-            label(decode(run.known[n])) if n in run.known and found.read[i, j] else "-"
+            label(decode(run.known[n])) if n in run.known and evidence.read[i, j] else "-"
             for n, j in zip(names, columns, strict=True)
         )
 

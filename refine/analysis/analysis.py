@@ -234,12 +234,13 @@ class Analysis(Shown):
             "cautions"
         )
         noise = {k: getattr(self.noise, k) for k in ("epsilon", "epsilon_source")}
-        found = self.findings
+        findings = self.findings
         return {
             **{name: plain(getattr(self, name)) for name in names.split()},
             "noise": {**plain(self.noise), **plain(noise)},
             "parameters": [
-                {**plain(e), "effect": plain(e.effect), "finding": plain(found[e.name])} for e in self.ranked
+                {**plain(e), "effect": plain(e.effect), "finding": plain(findings[e.name])}
+                for e in self.ranked
             ],
             "pairs": [
                 {**plain(p), "i": self.parameters[p.i].name, "j": self.parameters[p.j].name}
@@ -271,27 +272,27 @@ class Analysis(Shown):
 
         Imported, exploded or unreadable ones, or several versions of the code.
         """
-        found = []
+        cautions = []
         origin = "imported" if self.n_imported else "space_filling"
         n = self.n_imported if self.tested else self.states.get("complete", 0)
         told = drawn_reason(origin if self.tested else "adaptive", n, self.n_space_filling, self.drawn)
         if told is not None:
-            found.append(told)
+            cautions.append(told)
         if self.n_sampled:
-            found.append(Reason("sampled", {"n": self.n_sampled, "of": self.n_space_filling}))
+            cautions.append(Reason("sampled", {"n": self.n_sampled, "of": self.n_space_filling}))
         if self.n_exploded:
             way = "below" if self.sign > 0 else "above"
             limit = self.sign * self.explosion_limit
             values = {"n": self.n_exploded, "metric": self.metric, "way": way, "limit": limit}
-            found.append(Reason("exploded", values))
+            cautions.append(Reason("exploded", values))
         if self.noise.floor_source == "decades":
             factor = self.factor_of(self.noise.floor)
-            found.append(Reason("decades", {"metric": self.metric, "factor": factor}))
+            cautions.append(Reason("decades", {"metric": self.metric, "factor": factor}))
         if self.n_damaged:
-            found.append(Reason("damaged", {"n": self.n_damaged}))
+            cautions.append(Reason("damaged", {"n": self.n_damaged}))
         if len(self.codes) > 1:
-            found.append(Reason("code", {"codes": list(self.codes)}))
-        return tuple(found)
+            cautions.append(Reason("code", {"codes": list(self.codes)}))
+        return tuple(cautions)
 
     def factor_of(self, epsilon: float) -> float:
         """A tolerance as a factor of the best loss; NaN if losses are not compared on a log scale."""
@@ -422,22 +423,24 @@ def analyze(
     masks |= {n: masks[n] & there[n] if n in masks else there[n] for n in names if n in there}
     tests = TestSamples(rows, cardinalities, sign, seed, permutations)
     everyone = np.ones(len(rows.y), dtype=np.bool_)
-    each = without_ruled_out(rows, parameters, [~there.get(n, everyone) for n in names])
-    found = [evidence_of(space[n], n, j, each[j], masks.get(n), tests) for j, n in enumerate(names)]
+    tables_by_parameter = without_ruled_out(rows, parameters, [~there.get(n, everyone) for n in names])
+    evidence = [
+        evidence_of(space[n], n, j, tables_by_parameter[j], masks.get(n), tests) for j, n in enumerate(names)
+    ]
     # A trial that raised may have read little: trials with a value show the reading.
     positions = {n: (space[n], rows.X[rows.finished, j]) for j, n in enumerate(names)}
-    for j, e in enumerate(found):
+    for j, e in enumerate(evidence):
         if e.name in there:
-            found[j] = e._replace(condition=active_where(space, e.name))
+            evidence[j] = e._replace(condition=active_where(space, e.name))
         elif 0 < e.read < 1:
             others = {n: v for n, v in positions.items() if n != e.name}
-            found[j] = e._replace(condition=read_where(masks[e.name][rows.finished], others))
+            evidence[j] = e._replace(condition=read_where(masks[e.name][rows.finished], others))
     X_ranked, y_ranked, order_ranked = _in_order(rows, rows.ranked, sign)
     seen = [masks.get(n, everyone)[rows.ranked][order_ranked] for n in names]
     read_ranked = np.reshape(seen, (len(names), len(y_ranked))).T
     if space_filling.any():
         pooled_p = _pooled_p(tables.parts, cardinalities, sign)
-        found = [e._replace(pooled_p=float(p)) for e, p in zip(found, pooled_p, strict=True)]
+        evidence = [e._replace(pooled_p=float(p)) for e, p in zip(evidence, pooled_p, strict=True)]
     pairs = couplings(X_ranked, y_ranked, cardinalities, read_ranked, seed)
     table = rows.table[own].reset_index(drop=True)
     eligible = rows.finished & ~rows.degenerate
@@ -463,7 +466,7 @@ def analyze(
         n_earlier=sum(int(part.finished.sum()) for part in tables.parts[1:]),
         n_even=n_even,
         stage=stage,
-        parameters=adjusted(found, spent) if tested.any() else untested(found),
+        parameters=adjusted(evidence, spent) if tested.any() else untested(evidence),
         pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs) if tested.any() else (),
         noise=resolution,
         covered=stats.hit_probability(int(tested.sum()), 0.01),
@@ -696,8 +699,8 @@ def _of_all(part: Analysis, frame: pd.DataFrame, value: str, pooled: int, allow_
 
 def _counted(met: Bools) -> dict[str, Any]:
     """Numbers of trials that meet (constraints, n) constraints, as attributes of :class:`Feasibility`."""
-    each = tuple(int(n) for n in met.sum(axis=1))
-    return {"met": each, "feasible": int(met.all(axis=0).sum()), "finished": met.shape[1]}
+    met_each = tuple(int(n) for n in met.sum(axis=1))
+    return {"met": met_each, "feasible": int(met.all(axis=0).sum()), "finished": met.shape[1]}
 
 
 def _check_pooled(pooled: int, count: int) -> None:
@@ -718,11 +721,11 @@ def _check_feasible(
     shown = slacks(rows.table[broken], space, constraints)
     hardest = int(np.argmin((shown >= 0).mean(axis=1)))
     one = constraints[hardest]
-    at = one.bound + (1.0 if one.relation == ">=" else -1.0) * float(np.nanmax(shown[hardest]))
+    closest = one.bound + (1.0 if one.relation == ">=" else -1.0) * float(np.nanmax(shown[hardest]))
     named = join([f"'{c}'" for c in constraints])
     raise AnalysisError(
         f"none of {plural(int(broken.sum()), 'finished trial')} meets {named}; the "
-        f"closest to '{one}' has {at:.6g}. What drives it is shown by",
+        f"closest to '{one}' has {closest:.6g}. What drives it is shown by",
         Action("round.analyze", one.name, "minimize" if one.relation == "<=" else "maximize"),
     )
 
@@ -761,9 +764,9 @@ def _evidence(
     value.
     """
     X = np.concatenate([part.X[part.informative] for part in parts])
-    known = [part.finished | (part.forecast & forecasts) for part in parts]
+    usable = [part.finished | (part.forecast & forecasts) for part in parts]
     y = np.concatenate(
-        [np.where(k, sign * p.y, np.nan)[p.informative] for k, p in zip(known, parts, strict=True)]
+        [np.where(k, sign * p.y, np.nan)[p.informative] for k, p in zip(usable, parts, strict=True)]
     )
     degenerate = np.concatenate([part.degenerate[part.informative] for part in parts])
     y = np.where(np.isnan(y) | degenerate, np.nanmin(y), y)
@@ -819,8 +822,8 @@ def _n_even(parts: Sequence[EvidenceTable], parameters: Sequence[Parameter]) -> 
     reach.
     """
     even = [part.X[part.measurable & part.space_filling] for part in parts]
-    each = enumerate(parameters)
-    if len(even) > 1 and any(stats.untried(level_axis(p), even[1][:, j]).any() for j, p in each):
+    numbered = enumerate(parameters)
+    if len(even) > 1 and any(stats.untried(level_axis(p), even[1][:, j]).any() for j, p in numbered):
         even = even[:1]
     return len(np.unique(np.concatenate(even), axis=0))
 
@@ -844,15 +847,15 @@ def _read_mask(name: str, read: npt.ArrayLike, count: int) -> Bools:
 
 def _outside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: bool) -> pd.DataFrame:
     """Finished audit trials that may be best."""
-    found = frame.assign(value=frame[value])
-    if "origin" not in found:
-        return found.iloc[:0]
-    keep = found["origin"].isin(AUDITS) & np.isfinite(np.asarray(found["value"], dtype=float))
-    if "state" in found:
-        keep &= found["state"] == "complete"
-    keep &= ~barred_rows(found, space, allow_degenerate)
-    found = found[keep]
-    return found[~space.contains(found)].reset_index(drop=True)
+    outside = frame.assign(value=frame[value])
+    if "origin" not in outside:
+        return outside.iloc[:0]
+    keep = outside["origin"].isin(AUDITS) & np.isfinite(np.asarray(outside["value"], dtype=float))
+    if "state" in outside:
+        keep &= outside["state"] == "complete"
+    keep &= ~barred_rows(outside, space, allow_degenerate)
+    outside = outside[keep]
+    return outside[~space.contains(outside)].reset_index(drop=True)
 
 
 def _numbers(frame: pd.DataFrame, column: str, name: str) -> Floats:

@@ -75,7 +75,7 @@ def faded(n: int) -> float:
 
 
 def believed_of(
-    declared: AttributedBelief, space: Space, found: tuple[ParameterEvidence, ...], X: Floats, y: Floats
+    declared: AttributedBelief, space: Space, evidence: tuple[ParameterEvidence, ...], X: Floats, y: Floats
 ) -> BeliefCheck | None:
     """A belief compared with (n, parameters) unit-scale positions and (n,) values.
 
@@ -85,26 +85,26 @@ def believed_of(
     if not of.belief:
         return None
     n = len(np.unique(X, axis=0))
-    cardinalities = [0 if e.parameter.ordered else e.parameter.size for e in found]
-    thoughts = thoughts_of(of.belief, found, X)
-    read = reading(found, X)
-    at = X if read is None else np.where(read, X, 0.0)
-    parts = stats.PriorEvidence().parts(at, y, thoughts, cardinalities)
+    cardinalities = [0 if e.parameter.ordered else e.parameter.size for e in evidence]
+    thoughts = thoughts_of(of.belief, evidence, X)
+    read = reading(evidence, X)
+    positions_read = X if read is None else np.where(read, X, 0.0)
+    parts = stats.PriorEvidence().parts(positions_read, y, thoughts, cardinalities)
     # Alone, each part would have more weight, by the root of their number.
     alone, least = parts * math.sqrt(len(parts)), math.log(LEAST / (1 - LEAST))
-    names = [e.name for e in found if e.name in tuple(of.belief)]
+    names = [e.name for e in evidence if e.name in tuple(of.belief)]
     contradicted = tuple(name for name, ratio in zip(names, alone, strict=True) if ratio < least)
     return BeliefCheck(of, n, float(parts.sum()), contradicted)
 
 
-def thoughts_of(belief: Belief, found: tuple[ParameterEvidence, ...], positions: Floats) -> Floats:
+def thoughts_of(belief: Belief, evidence: tuple[ParameterEvidence, ...], positions: Floats) -> Floats:
     """(n, k) prior scores of (n, parameters) positions, by the k parameters of a belief.
 
     The log ratio of the belief's density to an even one, divided by the root of the number of parameters: a
     belief about many parameters has no more weight.
     """
-    read, out = reading(found, positions), []
-    for j, e in enumerate(found):
+    read, out = reading(evidence, positions), []
+    for j, e in enumerate(evidence):
         if e.name in tuple(belief):
             ratio = belief.ratio(e.name, e.parameter, _values(e.parameter, positions[:, j]))
             out.append(np.log(ratio) if read is None else np.where(read[:, j], np.log(ratio), 0.0))
@@ -115,6 +115,6 @@ def _values(parameter: Parameter, positions: Floats) -> Floats:
     """Table values at positions of an analysed axis, also beyond its ends."""
     if isinstance(parameter, Range):
         low, high = parameter.ends()
-        at = low + positions * (high - low)
-        return np.asarray(np.exp(at) if parameter.log else at)
+        scaled = low + positions * (high - low)
+        return np.asarray(np.exp(scaled) if parameter.log else scaled)
     return np.asarray(parameter.column(level_axis(parameter).index(positions)))

@@ -21,15 +21,17 @@ if TYPE_CHECKING:
     from refine.space.space import Space
 
 
-def read_at(found: Sequence[ParameterEvidence], columns: Mapping[str, npt.NDArray[Any]]) -> dict[str, Bools]:
+def read_at(
+    evidence: Sequence[ParameterEvidence], columns: Mapping[str, npt.NDArray[Any]]
+) -> dict[str, Bools]:
     """Name -> (n,) mask of configurations that read a conditional parameter, by (n,) values.
 
     Parameters that are always read, or without a known condition, are left out. Outside the analysed space a
     parameter counts as read.
     """
-    parameters = {e.name: e.parameter for e in found}
+    parameters = {e.name: e.parameter for e in evidence}
     masks = {}
-    for e in found:
+    for e in evidence:
         where = e.condition
         if where is None or not set(where.names) <= set(columns):
             continue
@@ -43,11 +45,11 @@ def read_at(found: Sequence[ParameterEvidence], columns: Mapping[str, npt.NDArra
 
 def _levels(parameter: Parameter, values: npt.NDArray[Any]) -> tuple[Ints, Bools]:
     """Numbers of the nearest levels, the first one for a missing value, and a mask of values inside."""
-    at = np.array(parameter.unit(values), dtype=float)
-    known = np.isfinite(at)
+    positions = np.array(parameter.unit(values), dtype=float)
+    known = np.isfinite(positions)
     if parameter.when is not None:
         known |= np.array([v is None or v != v for v in values], dtype=np.bool_)
-    return level_axis(parameter).index(np.where(np.isfinite(at), at, 0.0)), known
+    return level_axis(parameter).index(np.where(np.isfinite(positions), positions, 0.0)), known
 
 
 def active_where(space: Space, name: str) -> ReadWhere | ActiveWhere | None:
@@ -62,8 +64,8 @@ def active_where(space: Space, name: str) -> ReadWhere | ActiveWhere | None:
     if not names:
         return None
     rows = np.zeros((math.prod(sizes), len(space)), dtype=np.int64)
-    for n, at in zip(names, np.unravel_index(np.arange(len(rows)), sizes), strict=True):
-        rows[:, list(space).index(n)] = at
+    for n, level_numbers in zip(names, np.unravel_index(np.arange(len(rows)), sizes), strict=True):
+        rows[:, list(space).index(n)] = level_numbers
     active = space.active(rows)[name]
     if active.all():
         return None
@@ -74,30 +76,30 @@ def active_where(space: Space, name: str) -> ReadWhere | ActiveWhere | None:
     return ActiveWhere(tuple(names), str(space.conditions[name]), tuple(sizes), tuple(active.tolist()))
 
 
-def reading(found: Sequence[ParameterEvidence], positions: Floats) -> Bools | None:
+def reading(evidence: Sequence[ParameterEvidence], positions: Floats) -> Bools | None:
     """(n, parameters) mask of the conditional parameters that configurations read, by positions.
 
     ``None`` without conditional parameters. A parameter that no trial reads counts as read: otherwise all
     configurations could become one.
     """
-    asked = {name for e in found if e.condition is not None for name in e.condition.names}
-    each = ((e, positions[:, j]) for j, e in enumerate(found) if e.name in asked)
-    levels = {e.name: level_axis(e.parameter).index(at) for e, at in each}
+    asked = {name for e in evidence if e.condition is not None for name in e.condition.names}
+    columns = ((e, positions[:, j]) for j, e in enumerate(evidence) if e.name in asked)
+    levels = {e.name: level_axis(e.parameter).index(column) for e, column in columns}
     read = np.ones(positions.shape, dtype=np.bool_)
-    for j, e in enumerate(found):
+    for j, e in enumerate(evidence):
         if e.condition is not None:
             read[:, j] = e.condition.at(levels)
     return None if read.all() else read
 
 
 def inside_of(
-    space: Space, old: Space, found: Sequence[ParameterEvidence], columns: Mapping[str, Any]
+    space: Space, old: Space, evidence: Sequence[ParameterEvidence], columns: Mapping[str, Any]
 ) -> Bools:
     """Mask of configurations, name -> (n,) values, inside a space, whatever their unread values.
 
     Constraints are not evaluated; the parameters of the analysed space ``old`` count.
     """
-    read = read_at(found, columns)
+    read = read_at(evidence, columns)
     inside = np.ones(len(next(iter(columns.values()))), dtype=np.bool_)
     for name in old:
         if name in space:
@@ -106,18 +108,18 @@ def inside_of(
     return inside
 
 
-def as_read(space: Space, found: Sequence[ParameterEvidence], frame: pd.DataFrame) -> pd.DataFrame:
+def as_read(space: Space, evidence: Sequence[ParameterEvidence], frame: pd.DataFrame) -> pd.DataFrame:
     """A table in which unread values lie inside the space."""
-    columns = {name: frame[name].to_numpy() for name in (e.name for e in found) if name in frame}
+    columns = {name: frame[name].to_numpy() for name in (e.name for e in evidence) if name in frame}
     changed = {}
-    for name, read in read_at(found, columns).items():
+    for name, read in read_at(evidence, columns).items():
         if name in space and not read.all():
             value = space[name].column(np.zeros(1, dtype=np.intp))[0]
             changed[name] = frame[name].astype(object).where(read, value)  # integers may get a real number
     return frame.assign(**changed)
 
 
-def read_share(e: ParameterEvidence, found: Sequence[ParameterEvidence], space: Space) -> float:
+def read_share(e: ParameterEvidence, evidence: Sequence[ParameterEvidence], space: Space) -> float:
     """Share of a space's level combinations at which a parameter is read.
 
     Levels beyond the analysed ones count as read.
@@ -125,26 +127,26 @@ def read_share(e: ParameterEvidence, found: Sequence[ParameterEvidence], space: 
     if e.condition is None or not set(e.condition.names) <= set(space):
         return 1.0
     sizes = [space[n].size for n in e.condition.names]
-    at = np.unravel_index(np.arange(math.prod(sizes)), sizes)
-    columns = {n: space[n].column(levels) for n, levels in zip(e.condition.names, at, strict=True)}
-    return float(read_at(found, columns)[e.name].mean())
+    level_numbers = np.unravel_index(np.arange(math.prod(sizes)), sizes)
+    columns = {n: space[n].column(levels) for n, levels in zip(e.condition.names, level_numbers, strict=True)}
+    return float(read_at(evidence, columns)[e.name].mean())
 
 
-def unread_in(space: Space, found: Sequence[ParameterEvidence]) -> tuple[str, ...]:
+def unread_in(space: Space, evidence: Sequence[ParameterEvidence]) -> tuple[str, ...]:
     """Conditional parameters that no configuration of a space reads."""
-    return tuple(e.name for e in found if read_share(e, found, space) == 0)
+    return tuple(e.name for e in evidence if read_share(e, evidence, space) == 0)
 
 
-def different(space: Space, found: Sequence[ParameterEvidence], count: int) -> int:
+def different(space: Space, evidence: Sequence[ParameterEvidence], count: int) -> int:
     """Number of a space's ``count`` configurations that differ in the values read.
 
     With constraints, the share is that of the grid without constraints.
     """
     share = 1.0
-    for e in found:
+    for e in evidence:
         # A declared condition is counted already.
         if isinstance(e.condition, ReadWhere) and e.parameter.when is None and e.name in space:
-            read = read_share(e, found, space)
+            read = read_share(e, evidence, space)
             share *= read + (1 - read) / space[e.name].size
     return max(1, round(count * share)) if count else 0
 
@@ -171,7 +173,7 @@ def _literal(value: Any) -> str:
     return repr(label(value) if isinstance(value, Reference | tuple) else value)
 
 
-def declared(e: ParameterEvidence, found: Sequence[ParameterEvidence], now: Parameter) -> Parameter | None:
+def declared(e: ParameterEvidence, evidence: Sequence[ParameterEvidence], now: Parameter) -> Parameter | None:
     """The next parameter ``now`` under the condition that trials showed.
 
     ``None`` without such a condition, or if ``now`` has one already.
@@ -179,7 +181,7 @@ def declared(e: ParameterEvidence, found: Sequence[ParameterEvidence], now: Para
     if not isinstance(e.condition, ReadWhere) or now.when is not None or now.fixed:
         return None
     name = e.condition.name
-    parent = next(other.parameter for other in found if other.name == name)
+    parent = next(other.parameter for other in evidence if other.name == name)
     return now.under(expression_of(e.condition, parent)) if name.isidentifier() else None
 
 

@@ -53,18 +53,18 @@ def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densitie
     parameter = analysis[name].parameter
     x = parameter.unit(table[name].to_numpy())
     good = stats.top_mask(analysis.sign * y, GOOD)
-    at = np.linspace(0, 1, points)
+    grid_points = np.linspace(0, 1, points)
     has = np.isfinite(x)  # under other conditions a trial has none
     x, good = x[has], good[has]
     if not len(x):
-        return Densities(at, np.zeros(points), np.zeros(points), 0, 0)
+        return Densities(grid_points, np.zeros(points), np.zeros(points), 0, 0)
     # One bandwidth for both curves, or a difference in smoothing would pass for a difference in place; and
     # never so narrow that the gaps between the levels show.
     width = max(stats.scott_bandwidth(x[good] if good.any() else x), 0.5 / max(1, parameter.size - 1))
     curve = stats.BoundedDensity(bandwidth=width)
     weights = cell_widths(parameter, x)
-    best = curve(x[good], at, weights[good]) if good.any() else np.zeros(points)
-    return Densities(at, curve(x, at, weights), best, len(x), int(good.sum()))
+    best = curve(x[good], grid_points, weights[good]) if good.any() else np.zeros(points)
+    return Densities(grid_points, curve(x, grid_points, weights), best, len(x), int(good.sum()))
 
 
 def density_surface(analysis: Analysis, name: str, view: MetricView) -> Surface:
@@ -97,8 +97,8 @@ def metric_density(values: Floats, view: MetricView) -> tuple[Floats, Floats] | 
     if len(values) < _ENOUGH:
         return None
     grid, places = view.grid(), view.forward(values)
-    found = stats.BoundedDensity(view.smoothing(stats.scott_bandwidth(places)), *view.bounds)(places, grid)
-    return view.back(grid), found / found.max() if found.max() > 0 else found
+    density = stats.BoundedDensity(view.smoothing(stats.scott_bandwidth(places)), *view.bounds)(places, grid)
+    return view.back(grid), density / density.max() if density.max() > 0 else density
 
 
 def cell_widths(parameter: Parameter, x: Floats) -> Floats:

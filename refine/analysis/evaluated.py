@@ -85,7 +85,7 @@ def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
     Failed, pruned and degenerate ones have the worst value. A parameter that a round lacks counts as not
     read.
     """
-    runs = [run for each in rounds for run in _planned_runs(each)]
+    runs = [run for round_ in rounds for run in _planned_runs(round_)]
     good = np.array([run.good for run in runs], dtype=np.bool_)
     if not good.any():
         return None
@@ -104,34 +104,34 @@ def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
     return Evaluated(runs, X, read, names, cardinalities, y, good, infeasible, group, limit, limits)
 
 
-def values_of(found: RanRound) -> tuple[Floats, Bools, Bools]:
+def values_of(round_: RanRound) -> tuple[Floats, Bools, Bools]:
     """Values of a round's trials, replicates included, and masks of usable and of infeasible ones."""
-    frame = table(found.space, found.records, found.goal.metric)
-    good = may_be_best(frame, found.space, found.goal.allow_degenerate)
+    frame = table(round_.space, round_.records, round_.goal.metric)
+    good = may_be_best(frame, round_.space, round_.goal.allow_degenerate)
     barred = infeasible_rows(frame)
-    if not found.goal.allow_degenerate:
-        barred &= ~degenerate_rows(frame, found.space)
+    if not round_.goal.allow_degenerate:
+        barred &= ~degenerate_rows(frame, round_.space)
     return np.asarray(frame["value"], dtype=float), good, barred
 
 
-def _planned_runs(found: RanRound) -> list[Run]:
+def _planned_runs(round_: RanRound) -> list[Run]:
     """The planned runs of a round that have ended."""
-    values, good, infeasible = values_of(found)
-    columns = found.records.columns
+    values, good, infeasible = values_of(round_)
+    columns = round_.records.columns
     runs = []
-    for i, configuration in enumerate(found.records.configurations):
+    for i, configuration in enumerate(round_.records.configurations):
         if columns["replicate"][i] or columns["state"][i] in ("running", "excluded"):
             continue
         noted = columns["read"][i]
         names = json.loads(noted) if isinstance(noted, str) else noted
-        read = None if names is None else frozenset(names) | frozenset(found.added)
-        known = {**found.added, **configuration}
+        read = None if names is None else frozenset(names) | frozenset(round_.added)
+        values_by_name = {**round_.added, **configuration}
         runs.append(
             Run(
-                found.id,
+                round_.id,
                 columns["key"][i],
                 configuration,
-                known,
+                values_by_name,
                 read,
                 float(values[i]),
                 bool(good[i]),
@@ -144,17 +144,17 @@ def _planned_runs(found: RanRound) -> list[Run]:
 
 def _positions(runs: Sequence[Run], rounds: Sequence[RanRound]) -> tuple[Floats, Bools, list[str], list[int]]:
     """Positions on shared axes, a mask of values read, names of the axes, numbers of choices."""
-    names = dict.fromkeys(name for each in rounds for name in [*each.space, *each.added])
+    names = dict.fromkeys(name for round_ in rounds for name in [*round_.space, *round_.added])
     columns, masks, varied, cardinalities = [], [], [], []
     for name in names:
         has = np.array([name in run.known for run in runs])
-        known = [decode(run.known[name]) for run in runs if name in run.known]
-        if len({value_key(v) for v in known}) < 2:
+        values = [decode(run.known[name]) for run in runs if name in run.known]
+        if len({value_key(v) for v in values}) < 2:
             continue  # a constant parameter has no axis
-        parameters = [each.space[name] for each in rounds if name in each.space]
-        at, cardinality = _axis(parameters, known)
+        parameters = [round_.space[name] for round_ in rounds if name in round_.space]
+        positions, cardinality = _axis(parameters, values)
         column = np.zeros(len(runs))
-        column[has] = at
+        column[has] = positions
         columns.append(column)
         masks.append(has & np.array([run.read is None or name in run.read for run in runs]))
         varied.append(name)

@@ -78,10 +78,10 @@ def _column(parameter: Parameter, values: pd.Series, rng: np.random.Generator) -
     """P-value of 'evenly drawn' for the values of one parameter."""
     if len(values) < 2:
         return 1.0
-    at = np.asarray(parameter.unit(values), dtype=float)
+    positions = np.asarray(parameter.unit(values), dtype=float)
     level = level_positions(parameter)
-    on = np.abs(at[:, None] - level).argmin(axis=1)
-    counted = len(level) <= _FEW and bool((np.abs(at - level[on]) < 1e-9).all())
+    on = np.abs(positions[:, None] - level).argmin(axis=1)
+    counted = len(level) <= _FEW and bool((np.abs(positions - level[on]) < 1e-9).all())
     if isinstance(parameter, Range) and not counted:
         return _distribution(parameter, np.asarray(values, dtype=float))
     counts = np.bincount(on, minlength=len(level))

@@ -248,19 +248,21 @@ class TestSamples:
         key = mask.tobytes()
         if key not in self._known:
             rows = self._rows
-            at = np.flatnonzero(mask)
-            at = at[order_of(rows.X[at], rows.y[at])]  # draws must not depend on the order of rows
+            row_numbers = np.flatnonzero(mask)
+            row_numbers = row_numbers[
+                order_of(rows.X[row_numbers], rows.y[row_numbers])
+            ]  # draws must not depend on the order of rows
             others, y, plain = (
-                rows.X[at],
-                self.sign * rows.y[at],
-                self.sign * rows.measured[at],
+                rows.X[row_numbers],
+                self.sign * rows.y[row_numbers],
+                self.sign * rows.measured[row_numbers],
             )
             # Rows given twice are no more evidence: tests see every configuration once, with the mean score
             # of its values.
             alone, score = once(others, y, self._sizes)
             shown = again(others, y, plain, self._sizes) if rows.infeasible.any() else score
             additive = stats.AdditiveTest()(others[alone], shown, self._sizes)
-            self._known[key] = TestSample(at, others, y, alone, score, shown, plain, additive)
+            self._known[key] = TestSample(row_numbers, others, y, alone, score, shown, plain, additive)
         return self._known[key]
 
 
@@ -383,8 +385,8 @@ def level_medians(
     def known(value: float) -> float:
         return value if sign * value >= worst else np.nan
 
-    found = stats.LevelSummary()(codes, sign * below, k)
-    return [v._replace(median=known(v.median), low=known(v.low), high=known(v.high)) for v in found]
+    summary = stats.LevelSummary()(codes, sign * below, k)
+    return [v._replace(median=known(v.median), low=known(v.low), high=known(v.high)) for v in summary]
 
 
 def _only_spread(parameter: Parameter, x: Floats, score: Floats, level_p: float) -> bool:
@@ -417,7 +419,7 @@ def _cost(parameter: Parameter, column: int, rows: EvidenceTable) -> float:
     return stats.KruskalWallis(resamples=1)(x[order], seconds[order], parameter.size).p
 
 
-def adjusted(found: Sequence[ParameterEvidence], spent: float) -> tuple[ParameterEvidence, ...]:
+def adjusted(evidence: Sequence[ParameterEvidence], spent: float) -> tuple[ParameterEvidence, ...]:
     """Evidence with q-values, by Benjamini and Hochberg over the round's parameters (edges, levels).
 
     ``spent`` is the factor for earlier looks.
@@ -427,13 +429,13 @@ def adjusted(found: Sequence[ParameterEvidence], spent: float) -> tuple[Paramete
         raw = stats.benjamini_hochberg(p_values) if len(p_values) else np.zeros(0)
         return [min(1.0, spent * float(v)) for v in raw]
 
-    q_of = q([e.p for e in found])
-    edge = iter(q([edge.p for e in found for edge in e.edges]))
-    trends = [e.bad.p for e in found if e.bad]
-    bad_q = q([*(v.bad_q for e in found for v in e.levels), *trends])
+    q_of = q([e.p for e in evidence])
+    edge = iter(q([edge.p for e in evidence for edge in e.edges]))
+    trends = [e.bad.p for e in evidence if e.bad]
+    bad_q = q([*(v.bad_q for e in evidence for v in e.levels), *trends])
     bad, trend = iter(bad_q), iter(bad_q[len(bad_q) - len(trends) :])
-    cost = q([e.cost_q for e in found])
-    needed = stats.good_trials_to_judge(max(1, len(found)), ALPHA)
+    cost = q([e.cost_q for e in evidence])
+    needed = stats.good_trials_to_judge(max(1, len(evidence)), ALPHA)
     return tuple(
         e._replace(
             q=q_of[i],
@@ -443,14 +445,16 @@ def adjusted(found: Sequence[ParameterEvidence], spent: float) -> tuple[Paramete
             cost_q=cost[i],
             needed=needed,
         )
-        for i, e in enumerate(found)
+        for i, e in enumerate(evidence)
     )
 
 
-def untested(found: Sequence[ParameterEvidence]) -> tuple[ParameterEvidence, ...]:
+def untested(evidence: Sequence[ParameterEvidence]) -> tuple[ParameterEvidence, ...]:
     """Evidence on all parameters without tests: no p-value."""
-    needed = stats.good_trials_to_judge(max(1, len(found)), ALPHA)
-    return tuple(e._replace(p=np.nan, q=np.nan, edges=(), edge_q=(), bad=None, needed=needed) for e in found)
+    needed = stats.good_trials_to_judge(max(1, len(evidence)), ALPHA)
+    return tuple(
+        e._replace(p=np.nan, q=np.nan, edges=(), edge_q=(), bad=None, needed=needed) for e in evidence
+    )
 
 
 def read_where(read: Bools, others: Mapping[str, tuple[Parameter, Floats]]) -> ReadWhere | None:
@@ -503,7 +507,7 @@ def couplings(
     :mod:`refine.stats`, ``read`` is (n, d).
     """
     test = stats.Interactions(top=GOOD, seed=seed)
-    found: dict[tuple[int, int], stats.Pair] = {}
+    pairs_by_columns: dict[tuple[int, int], stats.Pair] = {}
 
     def within(rows: Bools, columns: list[int]) -> list[stats.Pair]:
         kinds = [cardinalities[k] for k in columns]
@@ -513,14 +517,14 @@ def couplings(
 
     always = [j for j in range(len(cardinalities)) if read[:, j].all()]
     for pair in within(np.ones(len(y), dtype=np.bool_), always):
-        found[pair.i, pair.j] = pair
+        pairs_by_columns[pair.i, pair.j] = pair
     for j in (j for j in range(len(cardinalities)) if read[:, j].any() and j not in always):
         rows = read[:, j]
         beside = [k for k in range(len(cardinalities)) if read[rows, k].all() and np.ptp(X[rows, k]) > 0]
         for pair in within(rows, beside):
             if j in (pair.i, pair.j):
-                found.setdefault((pair.i, pair.j), pair)
-    ordered = [found[at] for at in sorted(found)]
+                pairs_by_columns.setdefault((pair.i, pair.j), pair)
+    ordered = [pairs_by_columns[at] for at in sorted(pairs_by_columns)]
     q = stats.benjamini_hochberg([p.p for p in ordered]) if ordered else ()
     return tuple(p._replace(q=float(adjusted)) for p, adjusted in zip(ordered, q, strict=True))
 
@@ -538,11 +542,11 @@ def without_ruled_out(
     trials at the level fail whatever the other parameters are, and would drown their effects. ``absent`` says
     per parameter which trials lack the parameter by its condition.
     """
-    each = [rows._replace(absent=gone) for gone in absent]
+    tables = [rows._replace(absent=gone) for gone in absent]
     lost = np.zeros((len(parameters), len(rows.y)), dtype=np.bool_)
-    for mask, mine, parameter, x in zip(lost, each, parameters, rows.X.T, strict=True):
+    for mask, mine, parameter, x in zip(lost, tables, parameters, rows.X.T, strict=True):
         codes, ended = level_axis(parameter).index(x), mine.ended
         rates = stats.LevelRates()(codes[ended], rows.unusable[ended], parameter.size)
         levels = [r.level for r in rates if r.n >= _LEAST and r.hits == r.n and r.p <= _ALPHA]
         mask[:] = np.isin(codes, levels) & ~mine.absent
-    return [mine._replace(lost=np.any(np.delete(lost, j, axis=0), axis=0)) for j, mine in enumerate(each)]
+    return [mine._replace(lost=np.any(np.delete(lost, j, axis=0), axis=0)) for j, mine in enumerate(tables)]

@@ -128,9 +128,9 @@ def mean_ratio(levels: Sequence[LevelEvidence]) -> float:
 
     NaN without any.
     """
-    known = [(v.ratio, v.n) for v in levels if v.n and v.ratio == v.ratio]
-    total = sum(n for _, n in known)
-    return sum(r * n for r, n in known) / total if total else float("nan")
+    ratios = [(v.ratio, v.n) for v in levels if v.n and v.ratio == v.ratio]
+    total = sum(n for _, n in ratios)
+    return sum(r * n for r, n in ratios) / total if total else float("nan")
 
 
 def _about(e: ParameterEvidence, code: str, **values: object) -> Reason:

@@ -112,12 +112,12 @@ def origin_of(space_filling: bool | None) -> str:
     return "imported" if space_filling is None else "space_filling" if space_filling else "adaptive"
 
 
-def found_out(said: FinishedRuns) -> list[Run]:
+def found_out(runs: FinishedRuns) -> list[Run]:
     """The same runs; those of unknown origin count as chosen by results if their values are uneven."""
     import pandas as pd
 
-    space, metric = said.space, Metric.parse(said.metric).name
-    rows = [{**r.had, "value": r.metrics.get(metric, math.nan)} for r in said.runs if r.origin == "imported"]
+    space, metric = runs.space, Metric.parse(runs.metric).name
+    rows = [{**r.had, "value": r.metrics.get(metric, math.nan)} for r in runs.runs if r.origin == "imported"]
     frame = pd.DataFrame(rows, columns=[*space, "value"])
     for name, parameter in space.items():
         if isinstance(parameter, Categorical):  # as tables of trials show them
@@ -125,9 +125,9 @@ def found_out(said: FinishedRuns) -> list[Run]:
                 parameter.labels[i] if i >= 0 else None
                 for i in parameter.positions(frame[name].to_numpy(dtype=object))
             ]
-    if not rows or evenness(space, frame, sign_of(said.direction)).p > LEVEL:
-        return said.runs
-    return [r._replace(origin="adaptive") if r.origin == "imported" else r for r in said.runs]
+    if not rows or evenness(space, frame, sign_of(runs.direction)).p > LEVEL:
+        return runs.runs
+    return [r._replace(origin="adaptive") if r.origin == "imported" else r for r in runs.runs]
 
 
 # The space of the runs.
@@ -168,11 +168,11 @@ def inferred(column: pd.Series) -> Parameter:
     """The parameter of a column: see :func:`infer_space`."""
     import pandas as pd
 
-    known = column.dropna()
-    if known.empty:
+    present = column.dropna()
+    if present.empty:
         raise SpaceError("the column holds no value")
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-        plain = [v.item() if isinstance(v, np.generic) else v for v in known]
+        plain = [v.item() if isinstance(v, np.generic) else v for v in present]
         if any(isinstance(v, float) and not math.isfinite(v) for v in plain):
             raise SpaceError("a parameter must be finite, got infinity")
         if odd := [v for v in plain if not isinstance(v, int | float | bool | str | list | tuple)]:
@@ -185,7 +185,7 @@ def inferred(column: pd.Series) -> Parameter:
                 f"all {len(plain)} texts differ, as names of runs do, so the column is not a set of choices"
             )
         return Categorical([distinct[k] for k in sorted(distinct)])
-    values = np.unique(known.to_numpy(dtype=float))
+    values = np.unique(present.to_numpy(dtype=float))
     if not np.isfinite(values).all():
         raise SpaceError("a parameter must be finite, got infinity")
     # A missing value turns a column of integers into floats.

@@ -263,8 +263,8 @@ def _differences(judged: Judged, a: int, b: int, settled: bool) -> tuple[Floats,
     mine, theirs = mine / unit, theirs / unit
     within = float(np.sum((mine - mine.mean()) ** 2) + np.sum((theirs - theirs.mean()) ** 2)) / freedom
     scale = math.sqrt(within * (1 / len(mine) + 1 / len(theirs)))
-    at = stdtrit(freedom, (np.arange(_POINTS) + 0.5) / _POINTS)
-    return np.asarray(unit * (mine.mean() - theirs.mean() + scale * at)), "runs"
+    quantiles = stdtrit(freedom, (np.arange(_POINTS) + 0.5) / _POINTS)
+    return np.asarray(unit * (mine.mean() - theirs.mean() + scale * quantiles)), "runs"
 
 
 def _share(drawn: Floats, above: float) -> float:
@@ -284,11 +284,11 @@ def _known(value: float, digits: int | None = None) -> float | None:
     return value if digits is None else round(value, digits)
 
 
-def _json(found: Candidate) -> dict[str, Any]:
+def _json(candidate: Candidate) -> dict[str, Any]:
     return {
-        "round": found.round,
-        "configuration": found.labels,
-        "observed": found.observed,
-        "expected": found.expected,
-        "new_seeds": list(found.fresh),
+        "round": candidate.round,
+        "configuration": candidate.labels,
+        "observed": candidate.observed,
+        "expected": candidate.expected,
+        "new_seeds": list(candidate.fresh),
     }

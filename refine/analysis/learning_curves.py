@@ -123,4 +123,4 @@ def curves_of(
         for rank, (key, value) in enumerate(ranked, 1)
         if key in curves
     )
-    return tuple(each for each in found if each is not None)
+    return tuple(curve for curve in found if curve is not None)

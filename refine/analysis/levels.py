@@ -79,12 +79,12 @@ def level_shares(e: ParameterEvidence) -> tuple[LevelShares, ...]:
 def cells_of(analysis: Analysis, cell_of: CellOf, count: int) -> Cells:
     """Summaries of every cell, given the cell of every trial and the number of cells."""
     table, y, pruned = ranked_trials(analysis)
-    at, good = cell_of(table), stats.top_mask(analysis.sign * y, GOOD)
+    cells, good = cell_of(table), stats.top_mask(analysis.sign * y, GOOD)
     ended, _ = ended_trials(analysis)
     return Cells(
-        level_medians(at, analysis.sign * y, count, analysis.sign, pruned),
-        np.bincount(at, minlength=count),
-        np.bincount(at[good], minlength=count),
+        level_medians(cells, analysis.sign * y, count, analysis.sign, pruned),
+        np.bincount(cells, minlength=count),
+        np.bincount(cells[good], minlength=count),
         np.bincount(cell_of(ended), minlength=count) > 0,
         bool(good.sum() > 1.1 * GOOD * len(y) + 1),
     )
@@ -104,12 +104,12 @@ def level_bests(analysis: Analysis, cell_of: CellOf, count: int) -> LevelBests:
     table, y, finished = table[keep], y[keep], finished[keep]
     if not finished.any():
         raise AnalysisError("isolation: no space-filling trial may be called best; run more configurations")
-    at, sign = cell_of(table), analysis.sign
-    n = np.bincount(at, minlength=count)
+    cells, sign = cell_of(table), analysis.sign
+    n = np.bincount(cells, minlength=count)
     fewest = int(n[n > 0].min())
     best, equal = np.full(count, np.nan), np.full(count, np.nan)
     for level in range(count):
-        here = at == level
+        here = cells == level
         if finished[here].any():
             best[level] = sign * (sign * y[here]).max()
             equal[level] = sign * stats.expected_best(sign * y[here], fewest)

@@ -81,8 +81,8 @@ def metric_limits(
     if declared is not None:
         low, high = declared
         return MetricLimits(-math.inf if low is None else low, math.inf if high is None else high, "declared")
-    known = values[np.isfinite(values)]
-    if not known.size:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
         return MetricLimits()
     words = {word for word in re.split(r"[^a-z0-9]+", metric.lower()) if word}
     words |= {
@@ -92,14 +92,14 @@ def metric_limits(
     }
     limits = MetricLimits()
     if words & _SHARES:
-        limits = MetricLimits(0.0, 1.0 if known.max() <= 1 else 100.0, "name")
+        limits = MetricLimits(0.0, 1.0 if finite.max() <= 1 else 100.0, "name")
     elif words & _AT_MOST_ONE:
         limits = MetricLimits(-math.inf, 1.0, "name")
     elif words & _NOT_NEGATIVE:
         limits = MetricLimits(0.0, math.inf, "name")
-    elif _counts_rows(known):
+    elif _counts_rows(finite):
         limits = MetricLimits(0.0, 1.0, "steps")
-    if known.min() < limits.low or known.max() > limits.high:
+    if finite.min() < limits.low or finite.max() > limits.high:
         return MetricLimits()
     return limits
 

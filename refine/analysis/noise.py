@@ -146,7 +146,7 @@ def log_of_repeats(repeats: Sequence[Any] | None) -> Sequence[Any] | None:
     if repeats is None:
         return None
     values, labels, *planned = repeats
-    return [_log10(values), labels, *(_log10(each) for each in planned)]
+    return [_log10(values), labels, *(_log10(planned_values) for planned_values in planned)]
 
 
 def _log10(values: npt.ArrayLike) -> Floats:

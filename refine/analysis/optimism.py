@@ -65,8 +65,8 @@ def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int
         expected = sign * stats.Optimism(seed=seed)(judged, noise).honest
     fresh, seeds = runs.fresh, None
     if runs.label in fresh.groups:
-        found = stats.FreshSeeds()(sign * best, sign * fresh.values, fresh.groups, runs.label)
-        seeds = _turned(found, sign)
+        estimate = stats.FreshSeeds()(sign * best, sign * fresh.values, fresh.groups, runs.label)
+        seeds = _turned(estimate, sign)
     examples = _corrected(runs, metric, sign, seed)
     corrected, why_not = (None, examples) if isinstance(examples, Reason) else (examples, None)
     components = (
@@ -76,10 +76,10 @@ def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int
     return Optimism(str(metric), best, float(expected), seeds, failed, corrected, why_not, components)
 
 
-def _turned(found: T, sign: float) -> T:
+def _turned(estimate: T, sign: float) -> T:
     """Results for larger-is-better values, turned to the metric's own sign."""
-    low, high = (found.low, found.high) if sign > 0 else (-found.high, -found.low)
-    return found._replace(best=sign * found.best, value=sign * found.value, low=low, high=high)
+    low, high = (estimate.low, estimate.high) if sign > 0 else (-estimate.high, -estimate.low)
+    return estimate._replace(best=sign * estimate.best, value=sign * estimate.value, low=low, high=high)
 
 
 def _corrected(runs: Runs, metric: Metric, sign: float, seed: int) -> stats.Corrected | Reason:
@@ -105,7 +105,7 @@ def paired_error_of(examples: Mapping[str, Examples], values: Mapping[str, float
 
 
 def scores_of(
-    found: Mapping[str, Examples], values: Mapping[str, float], metric: Metric
+    examples: Mapping[str, Examples], values: Mapping[str, float], metric: Metric
 ) -> tuple[Scorer, int] | Reason:
     """A scorer of models on reweighted examples and the number of examples, or the reason for none.
 
@@ -114,10 +114,10 @@ def scores_of(
     about = {"metric": str(metric)}
     if metric.reduction != "last":
         return Reason("other_metric", about)
-    if len(found) < 2:
+    if len(examples) < 2:
         return Reason("no_predictions")
-    one = next(iter(found.values()))
-    known = {key: e for key, e in found.items() if e.predictions.shape == one.predictions.shape}
+    one = next(iter(examples.values()))
+    known = {key: e for key, e in examples.items() if e.predictions.shape == one.predictions.shape}
     count = len(one.targets)
     if count < _LEAST_EXAMPLES:
         return Reason("few_examples", {"n": count})

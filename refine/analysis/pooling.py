@@ -21,15 +21,15 @@ def added_since(space: Space, path: Sequence[Node]) -> list[dict[str, Any] | Non
     ``None`` if its trials are no evidence: a parameter was added without a previous value, or a varied one
     was dropped.
     """
-    found: list[dict[str, Any] | None] = []
-    said: dict[str, Any] = {}  # previous values declared by later rounds; the latest one counts
+    bridges: list[dict[str, Any] | None] = []
+    declared: dict[str, Any] = {}  # previous values declared by later rounds; the latest one counts
     for node in reversed(path):
         old = node.space
         lost = any(name not in space and not parameter.fixed for name, parameter in old.items())
-        unknown = any(name not in old and name not in said for name in space)
-        found.append(None if lost or unknown else {n: v for n, v in said.items() if n not in old})
-        said = {**{n: encode(v) for n, v in node.previous.items()}, **said}
-    return found[::-1]
+        unknown = any(name not in old and name not in declared for name in space)
+        bridges.append(None if lost or unknown else {n: v for n, v in declared.items() if n not in old})
+        declared = {**{n: encode(v) for n, v in node.previous.items()}, **declared}
+    return bridges[::-1]
 
 
 def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Records]) -> set[str]:
@@ -41,8 +41,8 @@ def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Rec
     for node, added in zip(path[:-1], added_since(space, path), strict=False):
         if added is None:
             continue
-        found = records[node.id]
-        done = found.configurations.chosen([s == "complete" for s in found.columns["state"]])
+        trials = records[node.id]
+        done = trials.configurations.chosen([s == "complete" for s in trials.columns["state"]])
         for configuration in done.under(space, added):
             frozen = decode_configuration(configuration)
             if space.on_grid(frozen):
@@ -73,8 +73,8 @@ def read_masks(space: Space, records: Records) -> dict[str, npt.NDArray[np.bool_
     """
     if _nothing_noted(records):
         return {}
-    known = [None if read is None else set(_names(read)) for read in records.columns["read"]]
-    return {n: np.array([read is None or n in read for read in known], dtype=np.bool_) for n in space}
+    names_read = [None if read is None else set(_names(read)) for read in records.columns["read"]]
+    return {n: np.array([read is None or n in read for read in names_read], dtype=np.bool_) for n in space}
 
 
 def _nothing_noted(records: Records) -> bool:

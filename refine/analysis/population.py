@@ -66,9 +66,9 @@ def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direct
                 Action("round.run", rerun="pruned"),
             )
     old, new = space_filling_values(parent_table), space_filling_values(child_table)
-    found = stats.Compare()(sign * old, sign * new)
+    comparison = stats.Compare()(sign * old, sign * new)
     medians = float(np.median(old)), float(np.median(new))
-    return RoundComparison(direction, found, *medians, best_of(old, direction), best_of(new, direction))
+    return RoundComparison(direction, comparison, *medians, best_of(old, direction), best_of(new, direction))
 
 
 def space_filling_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:

@@ -102,8 +102,8 @@ def judge_runs(
     # A table of runs has no proposal and no winner: the tolerance is what several runs of two configurations
     # can resolve.
     least = noise.tolerance(epsilon, _SHARE)[0]
-    found = judgement(judged, 0, 1, of, "given", least if math.isfinite(least) else 0.0)
-    return replace(found, basis="table") if found.basis == "posterior" else found
+    verdict = judgement(judged, 0, 1, of, "given", least if math.isfinite(least) else 0.0)
+    return replace(verdict, basis="table") if verdict.basis == "posterior" else verdict
 
 
 def _variances(y: Floats, labels: Sequence[str]) -> Floats | None:

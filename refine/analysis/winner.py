@@ -204,9 +204,9 @@ class Winner(Shown):
 
     def _data(self) -> dict[str, Any]:
         names = ("round", "expected", "interval", "observed", "is_best_observed")
-        found = {name: getattr(self, name) for name in names}
+        content = {name: getattr(self, name) for name in names}
         first = {"configuration": plain(self.candidates[0].configuration)}
-        return {**plain(found), **first, **super()._data()}
+        return {**plain(content), **first, **super()._data()}
 
     @property
     def is_best_observed(self) -> bool:
@@ -360,16 +360,16 @@ class Field:
         """Replicates' values per candidate, in the metric's own sign, and the comparison of repeats."""
         fresh: list[list[float]] = [[] for _ in self.candidates]
         same = self.alike
-        for each in rounds:
-            columns = each.records.columns
+        for round_ in rounds:
+            columns = round_.records.columns
             if not any(columns["replicate"]):
                 continue
-            values, good, _ = values_of(each)
+            values, good, _ = values_of(round_)
             good &= ~exploded(self.goal.sign * values, self.explosion_limit)
             order = np.flatnonzero(good)[np.argsort(np.asarray(columns["replicate"])[good], kind="stable")]
             same = same.joined(stats.repeats(values[order], [columns["key"][i] for i in order]))
             for i, (key, replicate) in enumerate(zip(columns["key"], columns["replicate"], strict=True)):
-                number = self.places.get((each.id, key))
+                number = self.places.get((round_.id, key))
                 if replicate and good[i] and number is not None:
                     fresh[number].append(float(values[i]))
         return fresh, same
@@ -467,17 +467,17 @@ class Judged:
     def told(self, i: int, expected: Floats) -> Candidate:
         """Candidate ``i`` completed by its expected value, interval and probability."""
         sign = self.field.goal.sign
-        found = self.field.candidates[i]._replace(fresh=self.fresh[i], expected=sign * float(expected[i]))
+        candidate = self.field.candidates[i]._replace(fresh=self.fresh[i], expected=sign * float(expected[i]))
         if self.draws is None:
-            return found
+            return candidate
         low, high = sorted(sign * np.quantile(self.draws[:, i], (0.025, 0.975)))
         # If neighbours and the configuration's own run disagree, the interval holds both: the model may be
         # wrong.
-        low, high = min(low, found.observed), max(high, found.observed)
+        low, high = min(low, candidate.observed), max(high, candidate.observed)
         share = math.nan
         if i < self.field.eligible:
             share = self.within(range(self.field.eligible), i, 0.0)
-        return found._replace(low=float(low), high=float(high), probability=share)
+        return candidate._replace(low=float(low), high=float(high), probability=share)
 
 
 def best_within(draws: Floats, i: int, epsilon: float) -> float:
@@ -540,11 +540,11 @@ def field_of(
         also: ``(round, key)`` of runs that are candidates however many others are better.
         noise: The noise of the study; default by residuals of all runs.
     """
-    found = evaluated(rounds)
-    if found is None:
+    evidence = evaluated(rounds)
+    if evidence is None:
         return None
-    runs, good, group, sign = found.runs, found.good, found.group, rounds[0].goal.sign
-    X, read, y, cardinalities = found.X, found.read, found.y, found.cardinalities
+    runs, good, group, sign = evidence.runs, evidence.good, evidence.group, rounds[0].goal.sign
+    X, read, y, cardinalities = evidence.X, evidence.read, evidence.y, evidence.cardinalities
     allowed = good & np.array([only in (None, run.round) for run in runs], dtype=np.bool_)
     if not allowed.any():
         return None
@@ -558,19 +558,19 @@ def field_of(
     number = {int(group[i]): k for k, i in enumerate(firsts)}
     counts = np.maximum(np.bincount(group[good], minlength=group.max() + 1), 1)
     observed = sign * np.bincount(group[good], y[good], group.max() + 1) / counts
-    on_log = _compared_on_log(found, rounds[-1], noise)
+    on_log = _compared_on_log(evidence, rounds[-1], noise)
     scaled = on_log_scale(y) if on_log else y
     if noise is None:
         masked = None if read.all() else read[good]
         noise = stats.TopNoise()(X[good], scaled[good], cardinalities, read=masked)
         noise = noise._replace(floor=stats.floor_of(scaled[good]))
         noise = from_decades(noise, -float(y[good].max())) if on_log else noise
-    seconds = _seconds(found)
+    seconds = _seconds(evidence)
     unit = 1.0 if on_log else _unit_of(y[good])
     planned_posterior = None
     if group.max() + 1 >= FEWEST:
         # A failed run at the worst value would pull down its neighbours, which may be the best.
-        learned = good | found.infeasible
+        learned = good | evidence.infeasible
         if len(np.unique(group[learned])) < FEWEST:
             learned = np.ones_like(good)
         masks = (None, None) if read.all() else (read[learned], read[firsts])
@@ -598,8 +598,8 @@ def field_of(
         places={run[:2]: number[g] for run, g in zip(runs, group.tolist(), strict=True) if g in number},
         baseline=None if baseline is None else number[int(group[baseline])],
         eligible=eligible,
-        limits=found.limits,
-        explosion_limit=found.explosion_limit,
+        limits=evidence.limits,
+        explosion_limit=evidence.explosion_limit,
         unit=unit,
         alike=stats.repeats(y[good], group[good].tolist()),
         posterior=planned_posterior,
@@ -608,30 +608,32 @@ def field_of(
     return field.given_noise(noise)
 
 
-def _compared_on_log(found: Evaluated, last: RanRound, noise: stats.NoiseEstimate | None) -> bool:
+def _compared_on_log(evidence: Evaluated, last: RanRound, noise: stats.NoiseEstimate | None) -> bool:
     """Whether losses are compared on a log scale: as the noise of the study says, else by their values."""
-    judged = found.y[found.good | found.infeasible]
+    judged = evidence.y[evidence.good | evidence.infeasible]
     if last.goal.sign > 0 or not judged.max() < 0:
         return False
     if noise is not None:
         return noise.floor_source == "decades"
-    return decades_of(-found.y[found.good], last.declared.scale) > 0
+    return decades_of(-evidence.y[evidence.good], last.declared.scale) > 0
 
 
 def _baseline(runs: Sequence[Run], rounds: Sequence[RanRound], good: Bools) -> int | None:
     """The run of the latest declared baseline with a value; ``None`` without one."""
-    for each in reversed(rounds):
+    for round_ in reversed(rounds):
         for i, run in enumerate(runs):
-            if good[i] and (run.round, run.key) == (each.id, each.baseline):
+            if good[i] and (run.round, run.key) == (round_.id, round_.baseline):
                 return i
     return None
 
 
-def _seconds(found: Evaluated) -> Floats:
+def _seconds(evidence: Evaluated) -> Floats:
     """(groups,) mean duration of the runs of a configuration; NaN without measured times."""
-    seconds = np.array([run.seconds for run in found.runs])
-    timed = found.good & np.isfinite(seconds)
-    total, count = (np.bincount(found.group[timed], w, found.group.max() + 1) for w in (seconds[timed], None))
+    seconds = np.array([run.seconds for run in evidence.runs])
+    timed = evidence.good & np.isfinite(seconds)
+    total, count = (
+        np.bincount(evidence.group[timed], w, evidence.group.max() + 1) for w in (seconds[timed], None)
+    )
     return np.divide(total, count, out=np.full(total.size, np.nan), where=count > 0)
 
 

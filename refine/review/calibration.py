@@ -169,8 +169,12 @@ class Entry:
 
     def percentile(self, what: str) -> float:
         """Position of the realised value in its forecast, in [0, 1]; NaN if the forecast is not scored."""
-        made = self.decision.forecast
-        return made.percentile(what, self.realised(what)) if made is not None and self.scored else math.nan
+        forecast = self.decision.forecast
+        return (
+            forecast.percentile(what, self.realised(what))
+            if forecast is not None and self.scored
+            else math.nan
+        )
 
     def covers(self, what: str, nominal: float) -> bool:
         """True if the central interval of a probability holds the realised value. For scored entries only."""
@@ -213,8 +217,8 @@ class Entry:
         if self.proposal is None:
             return "no_claim"
         if self.refuted is None:
-            kept = self.decision.volume_kept
-            return "nothing_cut" if kept is not None and kept >= 1 else "not_tested"
+            volume = self.decision.volume_kept
+            return "nothing_cut" if volume is not None and volume >= 1 else "not_tested"
         return "refuted" if self.refuted else "not_refuted"
 
 
@@ -246,11 +250,11 @@ def _score(author: str, entries: Sequence[Entry]) -> AuthorScore:
     comparisons = [e.comparison for e in entries if e.comparison is not None]
     edits = [e.comparison for e in entries if e.comparison is not None and (e.edited or e.suggested)]
     suggested = sum(e.suggested for e in entries)
-    known = [c for c in comparisons if not math.isnan(c.best)]
+    compared = [c for c in comparisons if not math.isnan(c.best)]
     right = [c.right for c in edits]
-    kept = [[c.decided.volume_kept, c.proposed.volume_kept] for c in comparisons]
+    volumes = [[c.decided.volume_kept, c.proposed.volume_kept] for c in comparisons]
     decided_volume, proposed_volume = map(
-        float, gmean(np.maximum(kept, 1e-6))
+        float, gmean(np.maximum(volumes, 1e-6))
     )  # a share of 0 counts as one in a million
     return AuthorScore(
         author,
@@ -258,9 +262,9 @@ def _score(author: str, entries: Sequence[Entry]) -> AuthorScore:
         len(edits) - suggested,
         decided_volume,
         proposed_volume,
-        sum(c.kept(c.decided) for c in known),
-        sum(c.kept(c.proposed) for c in known),
-        len(known),
+        sum(c.kept(c.decided) for c in compared),
+        sum(c.kept(c.proposed) for c in compared),
+        len(compared),
         sum(c.smaller == PERSON for c in edits),
         right.count(PERSON),
         right.count(MACHINE),
@@ -362,8 +366,8 @@ def _missing(value: float | None) -> float:
 
 
 def _quantile(what: str, level: float, e: Entry) -> float:
-    made = e.decision.forecast
-    return math.nan if made is None else made.quantile(what, level)
+    forecast = e.decision.forecast
+    return math.nan if forecast is None else forecast.quantile(what, level)
 
 
 def _kept(machine: bool, e: Entry) -> bool | None:

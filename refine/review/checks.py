@@ -163,11 +163,11 @@ def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:
     return Checks(round_id, tuple(found))
 
 
-def _goal(known: Known, scientific: list[str]) -> Check:
+def _goal(inputs: Known, scientific: list[str]) -> Check:
     """A clear question of the round, and a proposal that leaves it open."""
-    changes = known.proposal.changes if known.proposal else ()
+    changes = inputs.proposal.changes if inputs.proposal else ()
     decided = [c.name for c in changes if c.kind != "keep" and c.name in scientific]
-    nuisance, note = sum(role == "nuisance" for role in known.roles.values()), known.goal.strip()
+    nuisance, note = sum(role == "nuisance" for role in inputs.roles.values()), inputs.goal.strip()
     verdict, code, picture, action = PASS, "question" if scientific else "explores", "", None
     if decided:
         verdict, code, picture = WARN, "narrows_question", "isolation"
@@ -230,21 +230,21 @@ def _enough(analysis: Analysis, proposal: Proposal | None) -> Check:
         return _check("enough", UNKNOWN, "untested")
     # A parameter with an effect is judged, however few good trials there are.
     unseen = [e for e in read if not e.matters] or read
-    least = min(unseen, key=lambda e: e.good / max(1, e.needed))
-    share = least.good / max(1, least.needed)
+    least_covered = min(unseen, key=lambda e: e.good / max(1, e.needed))
+    share = least_covered.good / max(1, least_covered.needed)
     young = [e.name for e in unseen if e.good < e.needed and not e.matters]
     verdict = PASS if not young else WARN if share >= 0.5 else FAIL
     # An imported round has nothing to run.
-    more = Action("round.run", n=...) if young and not analysis.drawn else None
+    run_more = Action("round.run", n=...) if young and not analysis.drawn else None
     values: dict[str, Any] = {
-        "good": least.good,
-        "needed": least.needed,
+        "good": least_covered.good,
+        "needed": least_covered.needed,
         "covered": analysis.covered,
         "parameters": young,
     }
     values["unchanged"] = [name for name in young if name not in changed]
     code = "too_few" if young else "judged"
-    return _check("enough", verdict, code, share, "best_so_far", action=more, **values)
+    return _check("enough", verdict, code, share, "best_so_far", action=run_more, **values)
 
 
 def _code(analysis: Analysis) -> Check:
@@ -303,18 +303,18 @@ def _curves(curves: Sequence[TrialCurves], reported: int) -> Check:
     return _check("curves", verdict, code, shares[worst], "curves", **values)
 
 
-def _epochs(found: Epochs) -> Check:
+def _epochs(epochs: Epochs) -> Check:
     """Epochs that could be saved."""
-    action = Action("review.accept", pruner=Symbol(f"refine.Pruner(rungs=({found.epochs},))"))
-    return _check("epochs", WARN, "fewer", found.tau, action=action, **found._asdict())
+    action = Action("review.accept", pruner=Symbol(f"refine.Pruner(rungs=({epochs.epochs},))"))
+    return _check("epochs", WARN, "fewer", epochs.tau, action=action, **epochs._asdict())
 
 
-def _stopping(found: Stopping) -> Check:
+def _stopping(stopping: Stopping) -> Check:
     """Good trials lost by early stopping."""
-    code = "unaudited" if not found.audited else "kept" if found.lost <= LOST * found.top else "lost"
+    code = "unaudited" if not stopping.audited else "kept" if stopping.lost <= LOST * stopping.top else "lost"
     verdict = {"unaudited": UNKNOWN, "kept": PASS, "lost": WARN}[code]
     action = Action("round.run", rerun="pruned") if code == "lost" else None
-    return _check("stopping", verdict, code, found.lost, action=action, **found._asdict())
+    return _check("stopping", verdict, code, stopping.lost, action=action, **stopping._asdict())
 
 
 def _isolation(analysis: Analysis, name: str) -> Check:
@@ -325,28 +325,28 @@ def _isolation(analysis: Analysis, name: str) -> Check:
     own = analysis.table[space_filling_rows(analysis.table)]
     index = level_axis(e.parameter).index(e.parameter.unit(own[name].to_numpy()))
     counts = np.bincount(index, minlength=len(e.levels))
-    least, level = int(counts.min()), e.levels[int(counts.argmin())].label
-    verdict = PASS if least >= PER_LEVEL[1] else FAIL if least < PER_LEVEL[0] else WARN
+    smallest_count, level = int(counts.min()), e.levels[int(counts.argmin())].label
+    verdict = PASS if smallest_count >= PER_LEVEL[1] else FAIL if smallest_count < PER_LEVEL[0] else WARN
     code, finding = "fair" if verdict == PASS else "few_per_level", analysis.findings[name].verdict
     values: dict[str, Any] = {
         "parameter": name,
-        "least": least,
+        "least": smallest_count,
         "level": level,
         "needed": PER_LEVEL[1],
         "finding": finding,
     }
-    return _check("isolation", verdict, code, least, "isolation", name, **values)
+    return _check("isolation", verdict, code, smallest_count, "isolation", name, **values)
 
 
-def _noise(analysis: Analysis, known: Known) -> Check:
+def _noise(analysis: Analysis, inputs: Known) -> Check:
     """The gain against the noise, and the number of trials that are as good as the best."""
     sd = _sd(analysis)
     if not math.isfinite(sd):
         return _check("noise", UNKNOWN, "unknown", picture="best_so_far", action=_REPLICATE)
-    first = not math.isfinite(known.before)
+    first = not math.isfinite(inputs.before)
     y = np.asarray(analysis.table["value"], dtype=float)[candidates(analysis, analysis.table)]
     y *= analysis.sign
-    gain = float(y.max() - (np.median(y) if first else analysis.sign * known.before))
+    gain = float(y.max() - (np.median(y) if first else analysis.sign * inputs.before))
     ties, sure = int(np.sum(y.max() - y <= sd)), gain > _SURE * sd
     if first:
         verdict, code = (PASS, "clear") if sure and ties <= TIES else (WARN, "unclear")
@@ -413,14 +413,14 @@ def _optimism(analysis: Analysis, values: Floats, expected: float) -> Check:
 
 def _cost(analysis: Analysis) -> Check:
     """A cheaper trial that is as good as the best."""
-    found = None
+    cost = None
     with contextlib.suppress(AnalysisError):  # no trial has a time
-        found = cost_of(analysis)
-    if found is None or not found.leads:
+        cost = cost_of(analysis)
+    if cost is None or not cost.leads:
         return _check("cost", UNKNOWN, "unknown")
-    share = float(found.seconds[found.cheapest] / found.seconds[found.best])
+    share = float(cost.seconds[cost.cheapest] / cost.seconds[cost.best])
     verdict, code = (PASS, "no_cheaper") if 1 - share < CHEAPER else (WARN, "cheaper")
-    return _check("cost", verdict, code, 1 - share, "cost", saving=1 - share, rank=found.rank, share=share)
+    return _check("cost", verdict, code, 1 - share, "cost", saving=1 - share, rank=cost.rank, share=share)
 
 
 def _second(analysis: Analysis, proposal: Proposal | None) -> Check:
@@ -431,8 +431,11 @@ def _second(analysis: Analysis, proposal: Proposal | None) -> Check:
     place = []
     for e, levels in zip(analysis.parameters, region.levels, strict=True):
         if not levels.all() and e.read != 0:
-            at, ordered = np.flatnonzero(levels), e.parameter.ordered
-            labels = [e.levels[i].label for i in (dict.fromkeys(at[[0, -1]]) if ordered else at)]
+            level_numbers, ordered = np.flatnonzero(levels), e.parameter.ordered
+            labels = [
+                e.levels[i].label
+                for i in (dict.fromkeys(level_numbers[[0, -1]]) if ordered else level_numbers)
+            ]
             place.append([e.name, labels, ordered])
     # Trials that hit a region of this share with probability 0.95.
     needed = math.ceil(math.log(0.05) / math.log1p(-region.share)) if 0 < region.share < 1 else 1
@@ -444,11 +447,13 @@ def _second(analysis: Analysis, proposal: Proposal | None) -> Check:
     return _check("second", WARN, "plausible", region.probability, action=action, **values)
 
 
-def worth(found: Worth | None) -> Check:
+def worth(outlook: Worth | None) -> Check:
     """The outlook of the next round."""
-    if found is None:
+    if outlook is None:
         return _check("worth", UNKNOWN, "unknown")
-    again = Action("tree.confirm", budget=found.n or RUNS)
-    action = {CONTINUE: None, CONFIRM: again}.get(found.verdict, Action("tree.winner"))
-    verdict = PASS if found.verdict == CONTINUE else WARN
-    return Check("worth", verdict, found.verdict.lower(), found.to_json(), found.probability, action=action)
+    confirm = Action("tree.confirm", budget=outlook.n or RUNS)
+    action = {CONTINUE: None, CONFIRM: confirm}.get(outlook.verdict, Action("tree.winner"))
+    verdict = PASS if outlook.verdict == CONTINUE else WARN
+    return Check(
+        "worth", verdict, outlook.verdict.lower(), outlook.to_json(), outlook.probability, action=action
+    )

@@ -111,14 +111,14 @@ class Decision:
 
 def not_written(again: Decision, first: Decision | None, planned: int | None) -> str:
     """The note or size that is lost if a decision is taken again; empty if nothing is lost."""
-    kept = []
+    unwritten = []
     if planned is not None and again.n is not None and again.n < planned:
-        kept.append(f"round {again.child} keeps its {planned:,} configurations")
+        unwritten.append(f"round {again.child} keeps its {planned:,} configurations")
     if first is None:
-        return "".join(kept)
+        return "".join(unwritten)
     if again.note and again.note != first.note:
-        kept.insert(0, f"its note stays {first.note!r}" if first.note else "it stays without a note")
-    return f"this was decided before: {' and '.join(kept)}" if kept else ""
+        unwritten.insert(0, f"its note stays {first.note!r}" if first.note else "it stays without a note")
+    return f"this was decided before: {' and '.join(unwritten)}" if unwritten else ""
 
 
 def check_note(note: Any) -> str:
@@ -188,12 +188,12 @@ def branch_claim(decisions: Iterable[Decision]) -> BranchClaim | None:
 
     ``None`` without a claim, or if one decision cut something off without one.
     """
-    made = [d for d in decisions if d.volume_kept != 1]
-    if not made or any(d.probability is None for d in made):
+    narrowing = [d for d in decisions if d.volume_kept != 1]
+    if not narrowing or any(d.probability is None for d in narrowing):
         return None
-    risk = math.fsum(1 - d.probability for d in made if d.probability is not None)
-    losses = [math.nan if d.epsilon is None else d.epsilon for d in made]
-    return BranchClaim(len(made), max(0.0, 1 - risk), sum(losses))
+    risk = math.fsum(1 - d.probability for d in narrowing if d.probability is not None)
+    losses = [math.nan if d.epsilon is None else d.epsilon for d in narrowing]
+    return BranchClaim(len(narrowing), max(0.0, 1 - risk), sum(losses))
 
 
 class Suggestion(NamedTuple):
@@ -211,12 +211,12 @@ class Suggestion(NamedTuple):
 
 def suggestions_beside(proposal: Proposal, decisions: Sequence[Decision]) -> tuple[Suggestion, ...]:
     """Suggestions on a round that no decision has taken over yet, oldest first."""
-    decided, now = [d.space for d in decisions if d.child], proposal.space
+    decided, proposed = [d.space for d in decisions if d.child], proposal.space
     suggestions = []
     for d in decisions:
         if d.kind != "suggested" or d.space is None or d.space in decided:
             continue
-        differs = {n: (now[n], p) for n, p in d.space.items() if n in now and now[n] != p}
+        differs = {n: (proposed[n], p) for n, p in d.space.items() if n in proposed and proposed[n] != p}
         claimed = proposal.probability_of(d.space)
         if math.isnan(claimed) and d.proposal == proposal.digest and d.probability is not None:
             claimed = d.probability

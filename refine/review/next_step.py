@@ -161,27 +161,27 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int, exploit: 
             Action("round.analyze"), (Reason("nothing_read", {"parameters": names}), tried), 0, 0.0
         )
     unsettled = [e for e in read if analysis.findings[e.name].verdict in (CANNOT_BE_JUDGED, NOT_SEEN)]
-    left = left_to_run(analysis, analysis.space)
-    if unsettled and left and np.ptp(analysis.y) > 0:
-        more, power, settled = _more(analysis, unsettled, left)
-        if more:
-            total = planned + more
-            values = {"parameters": settled, "more": more, "n": total, "power": power, "effect": EFFECT}
-            reason = Reason("more", {**values, "seconds": more * each})
+    remaining = left_to_run(analysis, analysis.space)
+    if unsettled and remaining and np.ptp(analysis.y) > 0:
+        further, power, settled = _more(analysis, unsettled, remaining)
+        if further:
+            total = planned + further
+            values = {"parameters": settled, "more": further, "n": total, "power": power, "effect": EFFECT}
+            reason = Reason("more", {**values, "seconds": further * each})
             # More of a round with exploit trials would mostly be exploit trials, and an imported round has
             # nothing to run; a new round on the same space counts with it.
-            again = Action("round.branch", Symbol("round.space"), n=more)
-            action = again if exploit or analysis.drawn else Action("round.run", n=total)
-            return NextStep(action, (reason, tried), more, more * each)
+            repeat_round = Action("round.branch", Symbol("round.space"), n=further)
+            action = repeat_round if exploit or analysis.drawn else Action("round.run", n=total)
+            return NextStep(action, (reason, tried), further, further * each)
     runs = 15
     reason = Reason(
-        "settled" if left else "exhausted",
+        "settled" if remaining else "exhausted",
         {"runs": runs, "seconds": runs * each, "effect": EFFECT, "power": POWER},
     )
     return NextStep(Action("round.replicate", top=5, seeds=3), (reason, tried), runs, runs * each)
 
 
-def _more(analysis: Analysis, open_: list[ParameterEvidence], left: int) -> tuple[int, float, list[str]]:
+def _more(analysis: Analysis, open_: list[ParameterEvidence], remaining: int) -> tuple[int, float, list[str]]:
     """Configurations to add so that open parameters can be judged, the smallest power then, and their names.
 
     0 if every parameter can be judged already: a test that would have found an effect found none.
@@ -191,7 +191,7 @@ def _more(analysis: Analysis, open_: list[ParameterEvidence], left: int) -> tupl
     finished = max(1, analysis.n_space_filling)
     yields = _usable(analysis)
     sizes = [math.ceil(finished * (growth - 1) / yields / 10) * 10 for growth in _GROWTH]
-    sizes = sorted({min(size, left) for size in sizes})
+    sizes = sorted({min(size, remaining) for size in sizes})
     names = [e.name for e in analysis.parameters]
     measure = stats.Power(effect=EFFECT, seed=analysis.seed)
 
@@ -206,10 +206,10 @@ def _more(analysis: Analysis, open_: list[ParameterEvidence], left: int) -> tupl
     if not weak:
         return 0, POWER, []
     for size in sizes:
-        least = min(power(e, size) for e in weak)
-        if least >= POWER:
+        smallest_power = min(power(e, size) for e in weak)
+        if smallest_power >= POWER:
             break
-    return size, least, [e.name for e in weak]
+    return size, smallest_power, [e.name for e in weak]
 
 
 def _usable(analysis: Analysis) -> float:

@@ -476,14 +476,14 @@ class Review(Shown, Generic[R]):
         A number counts in :attr:`suggestions`, from 1.
         """
         if isinstance(suggestion, int):
-            known = self.suggestions
-            if not 1 <= suggestion <= len(known):
-                told = f"has {plural(len(known), 'suggestion')}, and none of number {suggestion}"
+            suggestions = self.suggestions
+            if not 1 <= suggestion <= len(suggestions):
+                told = f"has {plural(len(suggestions), 'suggestion')}, and none of number {suggestion}"
                 raise ReviewError(f"round {self.round.id}: {told}; they are counted from 1 on")
-            suggestion = known[suggestion - 1]
-        taken = self._with({name: new for name, (_, new) in suggestion.differs.items()}, ())
-        if not taken.followed:
-            return taken
+            suggestion = suggestions[suggestion - 1]
+        edited_review = self._with({name: new for name, (_, new) in suggestion.differs.items()}, ())
+        if not edited_review.followed:
+            return edited_review
         names = [c.name for c in self.proposal.changes if c.name in suggestion.space]
         return self._with({name: suggestion.space[name] for name in names}, ())
 

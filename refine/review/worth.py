@@ -115,9 +115,9 @@ def _given_again(posterior: stats.Posterior, values: Floats, noise: float) -> st
         rng = np.random.default_rng(_SEED)
         shown = np.interp(values, posterior.values, posterior.knots)
         chance = noise * rng.standard_normal((len(draws), len(values)))
-        at = np.arange(count, count + len(values))
+        columns = np.arange(count, count + len(values))
         moved = stats.conditioned(
-            draws.astype(np.float64), at, shown + chance, np.full(len(values), noise**2)
+            draws.astype(np.float64), columns, shown + chance, np.full(len(values), noise**2)
         )
         draws = moved.astype(np.float32)
     return posterior._replace(scores=draws[:, :count], mean=posterior.mean[:count])
@@ -286,39 +286,39 @@ def rehearse(
         AnalysisError: The evidence does not cover the space, or nothing is left to run.
     """
     most = max(rounds * n for rounds, n in plans)
-    ahead, left = ahead_of(analysis, space, most), left_to_run(analysis, space)
+    ahead, remaining = ahead_of(analysis, space, most), left_to_run(analysis, space)
     if ahead is None:
         raise AnalysisError(
             f"round {round_id}: its trials say nothing about this space, so no plan can be rehearsed; run a "
             "round on it first"
         )
-    if not left or ahead.run.all():
+    if not remaining or ahead.run.all():
         raise AnalysisError(
             f"round {round_id}: every configuration of the space was run; nothing is left to plan"
         )
     simulate = stats.RoundsAhead(seed=_SEED)
-    found, now = [], math.nan
+    outlooks, now = [], math.nan
     for rounds, n in plans:
         values = simulate(*ahead, [batch_of(n, exploit, audit)] * rounds)
         # Every plan starts from the same state, so that differences are the plans' own.
-        found.append(_plan(analysis, space, rounds, n, values, epsilon))
+        outlooks.append(_plan(analysis, space, rounds, n, values, epsilon))
         now = analysis.sign * float(values[:, 0].mean())
     goal = analysis.metric, analysis.direction
-    return Rehearsal(round_id, *goal, now, epsilon, tuple(found), left, len(values), exploit, audit)
+    return Rehearsal(round_id, *goal, now, epsilon, tuple(outlooks), remaining, len(values), exploit, audit)
 
 
 def _plan(analysis: Analysis, space: Space, rounds: int, n: int, values: Any, epsilon: float) -> Plan:
     own = analysis.sign * values[:, 1:]
     levels = LEVELS if analysis.sign > 0 else LEVELS[::-1]
-    at = np.quantile(own, levels, axis=0).T
-    middle = at[:, [LEVELS.index(0.5)]]
-    at = np.clip(middle + _WIDER * (at - middle), *limits_of(analysis))
-    more = np.count_nonzero(values[:, -1] - values[:, 0] > epsilon)
+    positions = np.quantile(own, levels, axis=0).T
+    middle = positions[:, [LEVELS.index(0.5)]]
+    positions = np.clip(middle + _WIDER * (positions - middle), *limits_of(analysis))
+    gains = np.count_nonzero(values[:, -1] - values[:, 0] > epsilon)
     return Plan(
         rounds=rounds,
         n=n,
-        quantiles=tuple(tuple(float(v) for v in row) for row in at),
+        quantiles=tuple(tuple(float(v) for v in row) for row in positions),
         mean=tuple(float(v) for v in own.mean(axis=0)),
-        likely=stats.share_of_draws(more, len(values)),
+        likely=stats.share_of_draws(gains, len(values)),
         seconds=rounds * n * trial_seconds(analysis, space),
     )
