@@ -44,9 +44,9 @@ class Epochs:
         file = None if self.folder is None else self.folder / "reported.json"
         epochs = [(epoch, self.metrics)]
         if file and epoch and not self._reported and file.exists():  # it goes on from a checkpoint
-            epochs = [*(each for each in json.loads(file.read_text()) if each[0] < epoch), *epochs]
-        for each in epochs:
-            self.trial.report(*each)
+            epochs = [*(report for report in json.loads(file.read_text()) if report[0] < epoch), *epochs]
+        for report in epochs:
+            self.trial.report(*report)
         self._reported += epochs
         if file:
             write_whole(made_folder(file.parent) / file.name, [json.dumps(self._reported)])
@@ -83,8 +83,8 @@ def lightning_callback(trial: RunningTrial | None = None, checkpoints: str | Pat
 
     class Reporting(Epochs, Callback):  # type: ignore[misc]
         def on_train_epoch_end(self, trainer: Any, *_: Any) -> None:
-            more = trainer.current_epoch + 1 < (trainer.max_epochs or 0)
-            trainer.should_stop |= self.ended(trainer.current_epoch, trainer.callback_metrics, more)
+            continues = trainer.current_epoch + 1 < (trainer.max_epochs or 0)
+            trainer.should_stop |= self.ended(trainer.current_epoch, trainer.callback_metrics, continues)
 
     return Reporting(trial, checkpoints)
 
@@ -100,10 +100,10 @@ def trainer_callback(trial: RunningTrial | None = None, checkpoints: str | Path 
     from transformers import TrainerCallback
 
     class Reporting(Epochs, TrainerCallback):  # type: ignore[misc]
-        def on_evaluate(self, _: Any, state: Any, control: Any, metrics: Any, **_more: Any) -> None:
-            looks = sum("eval_runtime" in entry for entry in state.log_history)
-            kept = {n: v for n, v in metrics.items() if n != "epoch" and not n.endswith(_TIMES)}
-            stop = self.ended(looks - 1, kept, state.global_step < state.max_steps)
+        def on_evaluate(self, _: Any, state: Any, control: Any, metrics: Any, **_keywords: Any) -> None:
+            evaluations = sum("eval_runtime" in entry for entry in state.log_history)
+            values = {n: v for n, v in metrics.items() if n != "epoch" and not n.endswith(_TIMES)}
+            stop = self.ended(evaluations - 1, values, state.global_step < state.max_steps)
             control.should_training_stop |= stop
 
     return Reporting(trial, checkpoints)

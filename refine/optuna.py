@@ -76,11 +76,11 @@ def review(
     root = Tree("study", store=":memory:").add_study(
         study, study_name, value=value, space_filling=space_filling
     )
-    found = root.propose(risk=risk, epsilon=epsilon)
-    proposer = found.proposal._proposer
+    opened = root.propose(risk=risk, epsilon=epsilon)
+    proposer = opened.proposal._proposer
     assert proposer is not None  # it was made just now
     proposer = replace(proposer, calls=(Action("refine.optuna.narrow", Symbol("study"), Symbol("review")),))
-    return replace(found, proposal=replace(found.proposal, _proposer=proposer))
+    return replace(opened, proposal=replace(opened.proposal, _proposer=proposer))
 
 
 def narrow(
@@ -119,7 +119,8 @@ def narrow(
             f"nothing was decided on study {study.study_name!r}; give a review",
             Action("refine.optuna.review", Symbol("study")),
         )
-    base, narrowed = study.sampler, copy.copy(study)
+    base = study.sampler
+    narrowed = copy.copy(study)
     if isinstance(base, optuna.samplers.GridSampler | optuna.samplers.BruteForceSampler):
         raise ReviewError(
             f"a {type(base).__name__} runs all of its grid; give study.sampler another one first"
@@ -131,64 +132,66 @@ def narrow(
 def _decided(study: Any) -> tuple[int, Space | None]:
     """The number of the first trial after the last decision, and the space decided."""
     first = max(decided_at(study), default=0)
-    said = study.user_attrs.get(f"{DECISION}{first}")
-    return first, None if said is None else Decision.from_json(said).space
+    stored = study.user_attrs.get(f"{DECISION}{first}")
+    return first, None if stored is None else Decision.from_json(stored).space
 
 
 class _Inside(optuna.samplers.BaseSampler):  # type: ignore[misc]  # nothing is known of Optuna's types
     """Asks a sampler inside a space, and shows it what lies there."""
 
     def __init__(self, base: Any, space: Space, first: int) -> None:
-        self.base, self._space, self._first = base, space, first
+        self.base = base
+        self._space = space
+        self._first = first
         self._ended: dict[int, Any] = {}
         # What begins and ends a trial is as it was.
-        self.before_trial, self.after_trial, self.reseed_rng = (
-            base.before_trial,
-            base.after_trial,
-            base.reseed_rng,
-        )
+        self.before_trial = base.before_trial
+        self.after_trial = base.after_trial
+        self.reseed_rng = base.reseed_rng
 
     def kept(self, name: str, wide: Any) -> Any:
         """The part of a distribution kept by the decision; all of it, with a warning, if no part is kept."""
-        kept = _kept(wide, self._space[name]) if name in self._space else wide
-        if kept is None:
+        narrowed = _kept(wide, self._space[name]) if name in self._space else wide
+        if narrowed is None:
             warn(
                 f"{name}: the decision, {self._space[name].describe()}, lies outside what the objective "
                 f"suggests, {wide}, "
                 "and is not followed; review the study again"
             )
-        return wide if kept is None else kept
+        return wide if narrowed is None else narrowed
 
     def seen(self, trial: Any) -> Any:
         """A trial as the sampler sees it, or ``None`` where it lies outside."""
         if trial.number in self._ended:
             return self._ended[trial.number]
-        known = trial.distributions
-        seen = trial if all(_holds(self.kept(n, known[n]), v) for n, v in trial.params.items()) else None
-        if seen is not None and trial.number < self._first:
-            seen = copy.copy(trial)
+        distributions = trial.distributions
+        shown = (
+            trial if all(_holds(self.kept(n, distributions[n]), v) for n, v in trial.params.items()) else None
+        )
+        if shown is not None and trial.number < self._first:
+            shown = copy.copy(trial)
             # What CMA-ES learnt is in the units of the space that was.
             noted = trial.system_attrs.items()
-            seen.system_attrs = {n: v for n, v in noted if "cma" not in n.partition(":")[0]}
+            shown.system_attrs = {n: v for n, v in noted if "cma" not in n.partition(":")[0]}
         if trial.state.is_finished():
-            self._ended[trial.number] = seen
-        return seen
+            self._ended[trial.number] = shown
+        return shown
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
         return self.base.infer_relative_search_space(study, trial)
 
     def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, Any]:
-        kept = {n: self.kept(n, wide) for n, wide in search_space.items()}
-        kept = {n: k for n, k in kept.items() if type(k) is type(search_space[n]) and not k.single()}
-        drawn = self.base.sample_relative(_Seen(study, self), trial, kept)
+        narrowed = {n: self.kept(n, wide) for n, wide in search_space.items()}
+        narrowed = {n: k for n, k in narrowed.items() if type(k) is type(search_space[n]) and not k.single()}
+        drawn = self.base.sample_relative(_Seen(study, self), trial, narrowed)
         # What is missing is drawn independently.
-        return {n: v for n, v in drawn.items() if n in kept and _holds(kept[n], v)}
+        return {n: v for n, v in drawn.items() if n in narrowed and _holds(narrowed[n], v)}
 
     def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
-        kept = self.kept(param_name, param_distribution)
-        if kept.single():
-            return kept.choices[0] if hasattr(kept, "choices") else kept.low
-        return self.base.sample_independent(_Seen(study, self), trial, param_name, kept)
+        narrowed = self.kept(param_name, param_distribution)
+        if narrowed.single():
+            return narrowed.choices[0] if hasattr(narrowed, "choices") else narrowed.low
+        return self.base.sample_independent(_Seen(study, self), trial, param_name, narrowed)
 
 
 class _Seen(optuna.Study):  # type: ignore[misc]
@@ -196,11 +199,12 @@ class _Seen(optuna.Study):  # type: ignore[misc]
 
     def __init__(self, study: Any, sampler: _Inside) -> None:
         self.__dict__.update(object.__getattribute__(study, "__dict__"))  # a bracket's study hides it
-        self._whole, self._inside = study, sampler
+        self._whole = study
+        self._inside = sampler
 
     def _get_trials(self, deepcopy: bool = True, states: Any = None, use_cache: bool = False) -> list[Any]:
         trials = self._whole._get_trials(deepcopy, states, use_cache)
-        return [seen for seen in map(self._inside.seen, trials) if seen is not None]
+        return [shown for shown in map(self._inside.seen, trials) if shown is not None]
 
 
 def _kept(wide: Any, parameter: Parameter) -> Any:
@@ -209,9 +213,11 @@ def _kept(wide: Any, parameter: Parameter) -> Any:
     choice = isinstance(wide, kinds.CategoricalDistribution)
     if choice or not isinstance(parameter, Range):
         values = wide.choices if choice else [v for v in parameter.grid if wide.low <= v <= wide.high]
-        kept = [v for v, there in zip(values, _contains(parameter, values), strict=True) if there]
-        return kinds.CategoricalDistribution(kept) if kept else None
-    low, high, step = max(wide.low, parameter.low), min(wide.high, parameter.high), wide.step
+        choices = [v for v, is_inside in zip(values, _contains(parameter, values), strict=True) if is_inside]
+        return kinds.CategoricalDistribution(choices) if choices else None
+    low = max(wide.low, parameter.low)
+    high = min(wide.high, parameter.high)
+    step = wide.step
     if step is not None:
         low = round_significant(wide.low + step * math.ceil((low - wide.low) / step - _ROUNDING))
         high = round_significant(wide.low + step * math.floor((high - wide.low) / step + _ROUNDING))
@@ -222,8 +228,12 @@ def _contains(parameter: Parameter, values: Sequence[Any]) -> Mask:
     return parameter.contains(np.array([*values, None], dtype=object)[:-1])
 
 
-def _holds(kept: Any, value: Any) -> bool:
-    return value in kept.choices if hasattr(kept, "choices") else bool(kept.low <= value <= kept.high)
+def _holds(distribution: Any, value: Any) -> bool:
+    return (
+        value in distribution.choices
+        if hasattr(distribution, "choices")
+        else bool(distribution.low <= value <= distribution.high)
+    )
 
 
 class StopWhenNotWorth:
@@ -254,7 +264,10 @@ class StopWhenNotWorth:
     ) -> None:
         check_plan(1, every)
         check_plan(1, n)
-        self.every, self.n, self.epsilon, self.price = every, n, check_epsilon(epsilon), check_epsilon(price)
+        self.every = every
+        self.n = n
+        self.epsilon = check_epsilon(epsilon)
+        self.price = check_epsilon(price)
         self._in_vain = 0  # looks in a row
 
     def __call__(self, study: Any, trial: Any) -> None:
@@ -269,10 +282,10 @@ class StopWhenNotWorth:
             return
         space = _decided(study)[1] or analysis.space
         price = math.nan if self.price is None else self.price
-        found = worth_of(analysis, self.epsilon, space, self.n, _EXPLOIT, 0.0, price)
-        if found is None:
+        worth = worth_of(analysis, self.epsilon, space, self.n, _EXPLOIT, 0.0, price)
+        if worth is None:
             return
-        study.set_user_attr(WORTH, found.to_json())
-        self._in_vain = 0 if found.verdict == CONTINUE else self._in_vain + 1
+        study.set_user_attr(WORTH, worth.to_json())
+        self._in_vain = 0 if worth.verdict == CONTINUE else self._in_vain + 1
         if self._in_vain >= _LOOKS:
             study.stop()

@@ -90,7 +90,11 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
             error_score=error_score,
             return_train_score=return_train_score,
         )
-        self.space, self.n, self.rounds, self.risk, self.random_state = space, n, rounds, risk, random_state
+        self.space = space
+        self.n = n
+        self.rounds = rounds
+        self.risk = risk
+        self.random_state = random_state
 
     def propose(self, risk: float | None = None) -> Review[Round]:
         """Proposes a further round, by default at the ``risk`` of the search, on the data of ``fit``."""
@@ -114,7 +118,8 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
                 f"refit must name the scorer to go by where there are several, got {metric!r}; such as "
                 "refit='accuracy'"
             )
-        scored, raised = dict[str, dict[str, float]](), list[Exception]()
+        scored = dict[str, dict[str, float]]()
+        raised = list[Exception]()
 
         def score(candidates: Sequence[dict[str, Any]]) -> None:
             results = evaluate_candidates(candidates)
@@ -156,10 +161,10 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
             except AnalysisError as error:
                 warn(f"the search ended after {len(scored)} of {n} configurations: {error}")
                 break
-            left = min(share, left_to_run(current, review.space))
-            if not left:
+            size = min(share, left_to_run(current, review.space))
+            if not size:
                 break
-            current = review.accept(n=left, exploit=_EXPLOIT, audit=0.0, author="RefineSearchCV")
+            current = review.accept(n=size, exploit=_EXPLOIT, audit=0.0, author="RefineSearchCV")
             run(current)
 
 

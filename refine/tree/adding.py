@@ -190,12 +190,12 @@ def add_round(
         node = replace(node, epsilon=existing.node.epsilon)
     if existing is not None:
         node = replace(node, declared=Declared.nearest([existing.node.declared, node.declared]))
-    asked = _given(searched, baseline, 1 if node.declared.noise == "none" else baseline_seeds, given)
+    encoded_given = _given(searched, baseline, 1 if node.declared.noise == "none" else baseline_seeds, given)
     sized = how_many_asked if node.adaptive else how_many
-    count = sized(node.space, n, downsample, -off_grid(node.space, asked))
-    check_count(count, asked)
-    drawn = () if existing is not None else _drawn_by_belief(node, count, asked)
-    context.store.add_node(context.tree, node, count, extra=drawn, given=asked)
+    count = sized(node.space, n, downsample, -off_grid(node.space, encoded_given))
+    check_count(count, encoded_given)
+    drawn = () if existing is not None else _drawn_by_belief(node, count, encoded_given)
+    context.store.add_node(context.tree, node, count, extra=drawn, given=encoded_given)
     context.keep_tools(node, sampler, tool)
     context.store.set_defaults(context.tree, node)
     context.objectives[node.objective, node.data] = objective

@@ -36,7 +36,8 @@ _RACE = 0.15
 _NOISY = 0.2
 
 # How many configurations race, and in how many runs at least: fewer decide nothing.
-_RACERS, _LEAST_RACE = 10, 9
+_RACERS = 10
+_LEAST_RACE = 9
 
 # Of fewer trials no range is widened whose limits (``within=``) nobody declared: to look further is the
 # person's.
@@ -247,7 +248,8 @@ class _Search:
         """True if the noise is large, compared with the best value minus the median of the first round."""
         if self.check_noise and last.declared.noise != "none":
             last.run(**self.options)  # its best runs again
-        analysis, even = last.analyze(), np.median(self.first.trials["value"].dropna())
+        analysis = last.analyze()
+        even = np.median(self.first.trials["value"].dropna())
         return bool(analysis.noise.sd > _NOISY * (analysis.y.max() - analysis.sign * even))
 
     def _until(self, share: float) -> Round:

@@ -81,7 +81,9 @@ class DecidedRound(RoundRecord):
             DesignError: More configurations than are left.
         """
         assert decision.space is not None
-        space, store, tree = decision.space, self.context.store, self.context.tree
+        space = decision.space
+        store = self.context.store
+        tree = self.context.tree
         method, sampler = (None, None) if design is None else design_of(design)
         rule, tool = check_pruner(pruner, self._metric, self.node.pruner)
         believed = None if belief is None else belief_of(belief, space)
@@ -144,9 +146,9 @@ class DecidedRound(RoundRecord):
             remaining = feasible(space).count - len(inherited)
             n = existing.n if existing else max(1, min(advised or stored.n, remaining))
         sized = how_many_asked if node.adaptive else how_many
-        asked = [("given", encode_configuration(p)) for p in given]
-        count = sized(space, n, downsample, len(inherited) - off_grid(space, asked))
-        check_count(count, asked)
+        encoded_given = [("given", encode_configuration(p)) for p in given]
+        count = sized(space, n, downsample, len(inherited) - off_grid(space, encoded_given))
+        check_count(count, encoded_given)
         extra: list[Encoded] = []
         if shares is not None and existing is None:
             given_keys = {configuration_key(p) for p in given}
@@ -154,12 +156,12 @@ class DecidedRound(RoundRecord):
         decision = replace(decision, child=node.id, n=count)
         # A forecast speaks of space-filling trials that run to their end.
         if existing is None and decision.proposal and shares is not None and not node.steered:
-            skip = inherited | _keys([*extra, *asked])
+            skip = inherited | _keys([*extra, *encoded_given])
             even = count - len(skip - inherited) - round(exploit * count)
             child_forecast = forecast(shares.analysis, space, even, seed_of(node.id, "forecast"), skip)
             decision = replace(decision, forecast=child_forecast)
         self._add_decision(
-            decision, None if existing is None else existing.n, (node, count, inherited, extra, asked)
+            decision, None if existing is None else existing.n, (node, count, inherited, extra, encoded_given)
         )
         if existing is not None:  # who made it first, and why, stays
             first = existing.node
@@ -180,7 +182,8 @@ class DecidedRound(RoundRecord):
 
         Warns if a repeated decision has another note or a smaller size.
         """
-        store, stored = self.context.store, self._stored
+        store = self.context.store
+        stored = self._stored
         earlier = [Decision.from_json(json.loads(content)) for content, _ in store.decisions(stored.pk)]
         first = next((d for d in earlier if d.digest == decision.digest), None)
         lost = not_written(decision, first, planned)
@@ -188,8 +191,8 @@ class DecidedRound(RoundRecord):
         if child is None:
             store.add_decision(link)
         else:
-            node, count, inherited, extra, asked = child
-            store.add_node(self.context.tree, node, count, inherited, extra, link, asked)
+            node, count, inherited, extra, encoded_given = child
+            store.add_node(self.context.tree, node, count, inherited, extra, link, encoded_given)
         if lost:
             warn(f"round {self.id}: {lost}")
 
@@ -201,7 +204,8 @@ class DecidedRound(RoundRecord):
         snapshot = self._at_once()
         curves = read_curves(*snapshot._judged, analysis.noise.sd)
         degenerate = self.node.allow_degenerate
-        reader, pk = snapshot.context.reader, snapshot._stored.pk
+        reader = snapshot.context.reader
+        pk = snapshot._stored.pk
         context = Known(
             proposal,
             snapshot.roles,
@@ -314,7 +318,8 @@ def choose(
     Raises:
         ReviewError: The round has one goal, or this is no point of its front.
     """
-    note, author = check_note(note), check_author(author)
+    note = check_note(note)
+    author = check_author(author)
     if len(self.goals) == 1:
         raise ReviewError(
             f"round {self.id} has one goal, so that its front is its best trial; of that one",
@@ -385,7 +390,8 @@ def _beside(
     node: Node, outer: Space, shares: ChildAllocation, count: int, before: frozenset[str]
 ) -> list[Encoded]:
     """Audit configurations of a new child; exploit trials are chosen during the run."""
-    analysis, space = shares.analysis, node.space
+    analysis = shares.analysis
+    space = node.space
     audits = round(node.audit * count)
     seed = seed_of(node.id, "probe")
     probes = [

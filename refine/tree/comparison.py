@@ -111,7 +111,8 @@ def diff(self: TreeRecord, a: Round | str, b: Round | str) -> Comparison:
 
 def difference(first: Round, second: Round) -> Comparison:
     """Differences between two rounds; see :meth:`refine.Tree.diff`."""
-    x, y = first.node, second.node
+    x = first.node
+    y = second.node
     settings = {name: (getattr(x, name), getattr(y, name)) for name in _SETTINGS}
     best = [math.nan if (row := round_.best) is None else float(row["value"]) for round_ in (first, second)]
     return Comparison(
@@ -141,11 +142,13 @@ def check_studies(tree: TreeRecord, other: TreeRecord | None) -> None:
     if other is None:
         return
     a, b = (f"tree {study.name!r} of {study.store}" for study in (tree, other))
-    store, other_store = tree._context.store, other._context.store
-    same = store.engine.url == other_store.engine.url and not store.in_memory
-    if tree.name == other.name and (store is other_store or same):
+    store = tree._context.store
+    other_store = other._context.store
+    same_database = store.engine.url == other_store.engine.url and not store.in_memory
+    if tree.name == other.name and (store is other_store or same_database):
         raise ReviewError(f"two different studies can be compared, got {a} twice; name another store or tree")
-    first, second = tree.rounds[0].node, other.rounds[0].node
+    first = tree.rounds[0].node
+    second = other.rounds[0].node
     if first.judged_by != second.judged_by:
         raise ReviewError(
             f"studies on one page must be judged by one metric in one direction, got {judged(first)} "
@@ -255,7 +258,8 @@ def _suggested(parameter: Parameter, drawn: list[npt.NDArray[Any]]) -> Near | di
         rounded = [float(s) for s in np.round(shares[:-1], 3)]  # the last choice has what is left
         return dict(zip(parameter.labels[:-1], rounded, strict=True))
     log = isinstance(parameter, Range) and parameter.log
-    low, high = float(min(parameter.grid)), float(max(parameter.grid))
+    low = float(min(parameter.grid))
+    high = float(max(parameter.grid))
     scaled = np.log if log else np.asarray
     numbers = [np.asarray(pd.to_numeric(values, errors="coerce"), dtype=float) for values in drawn]
     clipped = [np.clip(n[n > (0 if log else -np.inf)], low, high) for n in numbers]

@@ -109,13 +109,13 @@ class Context(NamedTuple):
         )
         return looking
 
-    def objective_of(self, node: Node, given: Objective | None, name: str | None = None) -> Objective:
+    def objective_of(self, node: Node, objective: Objective | None, name: str | None = None) -> Objective:
         """The objective of a round: the given one, if recognised, else the one known in this process.
 
         Raises:
             ObjectiveError: There is none, or one of another name or on other data.
         """
-        chosen = given if given is not None else self.objectives.get((node.objective, node.data))
+        chosen = objective if objective is not None else self.objectives.get((node.objective, node.data))
         if chosen is None:
             chosen, reason = found_again(self.reader, self._of_objective(node.objective), node)
             if chosen is None:
@@ -131,10 +131,10 @@ class Context(NamedTuple):
         if node.objective.startswith(UNNAMED):
             self._check_bound(node, chosen, name)
             self.objectives[node.objective, node.data] = chosen
-        elif given is not None:
-            given_name = check_name(name) or objective_name(given)
+        elif objective is not None:
+            given_name = check_name(name) or objective_name(objective)
             if given_name != node.objective and (
-                name is not None or not self._recognised(node.objective, given)
+                name is not None or not self._recognised(node.objective, objective)
             ):
                 raise ObjectiveError(
                     f"round {node.id} was created with the objective {node.objective!r}, got "
@@ -143,7 +143,7 @@ class Context(NamedTuple):
                     "new round",
                     Action("tree.add_round", ...),
                 )
-            given_data = objective_data(given)
+            given_data = objective_data(objective)
             if given_data != node.data:
                 raise ObjectiveError(
                     f"round {node.id} was created with the data {node.data!r}, got {given_data!r}; other "
@@ -151,7 +151,7 @@ class Context(NamedTuple):
                     "new round",
                     Action("tree.add_round", ...),
                 )
-            self.objectives[node.objective, node.data] = given
+            self.objectives[node.objective, node.data] = objective
         return chosen
 
     def as_recorded(self, node: Node, objective: Objective) -> Node:

@@ -184,8 +184,8 @@ def judge(
     ) -> tuple[Judgement, _Shares, int]:
         verdict = judgement(judged, first, second, tree_label, incumbent, epsilon)
         runs = spent[first] + spent[second]
-        more = min(batch, budget - runs) if verdict.verdict == CONFIRM else 0
-        return verdict, _shares(spent, first, second, more), runs
+        count = min(batch, budget - runs) if verdict.verdict == CONFIRM else 0
+        return verdict, _shares(spent, first, second, count), runs
 
     batch = max(2, math.ceil(budget / _STAGES))
     return entrants.race(batch, (objective, objective_name), running, stage)[1]
@@ -255,7 +255,9 @@ class _Entrants(NamedTuple):
                 of their runs, how many of each have ended under new seeds, how many of all those the rounds
                 had planned anyway, and the batch.
         """
-        trials, judged, before = self.trials, self.judged, -1
+        trials = self.trials
+        judged = self.judged
+        before = -1
         while True:
             stands, shares, runs = stage(judged, *_spent_on(judged, trials), max(options.workers, batch))
             racers = [(judged.field.candidates[i], n) for i, n in shares if n]
@@ -274,7 +276,8 @@ class _Entrants(NamedTuple):
 
 def _entrants(tree: TreeRecord, context: Context, named: Collection[Mapping[str, Any]] = ()) -> _Entrants:
     """Candidates for the winner, and the configurations named by the caller."""
-    rounds, tree_label = _evidence(tree), f"tree {tree.name}"
+    rounds = _evidence(tree)
+    tree_label = f"tree {tree.name}"
     trials = ran(context.reader, rounds)
     also = [place for values in named for place in _places(trials, values)]
     field = field_in(context.reader, rounds, trials, also=also)
@@ -295,7 +298,8 @@ def _nothing_finished(subject: str) -> AnalysisError:
 
 def _spent_on(judged: Judged, rounds: list[RanRound]) -> tuple[list[int], int]:
     """Ended repeats of each candidate, in any state, and the number of planned runs."""
-    spent, planned = [0] * len(judged.field.candidates), 0
+    spent = [0] * len(judged.field.candidates)
+    planned = 0
     for round_ in rounds:
         columns = round_.records.columns
         rows = zip(columns["key"], columns["replicate"], columns["state"], strict=True)
@@ -360,7 +364,7 @@ def _shown(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} = {_plain(value)}" for name, value in values.items())
 
 
-def _number(rounds: Sequence[RanRound], judged: Judged, which: Which) -> int:
+def _number(rounds: Sequence[RanRound], judged: Judged, configuration: Which) -> int:
     """Number of the candidate that is meant.
 
     Raises:
@@ -368,32 +372,35 @@ def _number(rounds: Sequence[RanRound], judged: Judged, which: Which) -> int:
         ReviewError: There is none.
     """
     field = judged.field
-    if isinstance(which, Mapping):
-        numbers = {field.places[place] for place in _places(rounds, which) if place in field.places}
+    if isinstance(configuration, Mapping):
+        numbers = {field.places[place] for place in _places(rounds, configuration) if place in field.places}
         if len(numbers) > 1:
             raise ReviewError(
-                f"{plural(len(numbers), 'configuration')} have {_shown(which)}; name more of the values, "
+                f"{plural(len(numbers), 'configuration')} have {_shown(configuration)}; name more of the values, "
                 "so that it is one"
             )
         if not numbers:
             raise AnalysisError(
-                f"{_shown(which)}: has no value that may be called best, so that nothing can be compared"
+                f"{_shown(configuration)}: has no value that may be called best, so that nothing can be compared"
             )
         return numbers.pop()
-    if which == "winner":
+    if configuration == "winner":
         return judged.ranked[0]
-    if which == "best":
+    if configuration == "best":
         return field.best
-    if which == "baseline":
+    if configuration == "baseline":
         if field.baseline is None:
             raise ReviewError(
                 "no round has a baseline with a value; give one", Action("tree.add_round", ..., baseline={})
             )
         return field.baseline
-    best = _best_of(judged, {number for (round_id, _), number in field.places.items() if round_id == which})
+    best = _best_of(
+        judged, {number for (round_id, _), number in field.places.items() if round_id == configuration}
+    )
     if best is None:
         raise AnalysisError(
-            f"round {which}: has no finished trial that may be called best; run it first", Action("round.run")
+            f"round {configuration}: has no finished trial that may be called best; run it first",
+            Action("round.run"),
         )
     return best
 
@@ -403,10 +410,10 @@ def _best_of(judged: Judged, numbers: set[int]) -> int | None:
     return next((i for i in judged.ranked if i in numbers), None)
 
 
-def _beside(rounds: Sequence[RanRound], judged: Judged, a: int, which: Which) -> tuple[int, str]:
+def _beside(rounds: Sequence[RanRound], judged: Judged, a: int, configuration: Which) -> tuple[int, str]:
     """Number and kind of the incumbent: the baseline, else the best expected of earlier rounds."""
-    if which is not None:
-        return _number(rounds, judged, which), which if which in WORDS else "given"
+    if configuration is not None:
+        return _number(rounds, judged, configuration), configuration if configuration in WORDS else "given"
     field = judged.field
     if field.baseline is not None and field.baseline != a:
         return field.baseline, "baseline"

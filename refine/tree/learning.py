@@ -23,11 +23,14 @@ def learner(round_: RoundRecord, workers: int) -> Learn:
     A batch is learned from all trials that have ended by then. Where these tell nothing of the space, it is
     drawn evenly.
     """
-    space, parent_analysis = round_.space, list[Analysis]()  # the parent's, made when it is first needed
+    # the parent's, made when it is first needed
+    space = round_.space
+    parent_analysis = list[Analysis]()
     drawn = set[str]()  # keys of the design's cells, of which some may still run; likewise
 
     def learn() -> list[Beside]:
-        store, stored = round_.context.store, round_._stored
+        store = round_.context.store
+        stored = round_._stored
         planned = store.beside(stored.pk)
         n = min(workers, stored.off_design(planned) - len(planned))
         if n < 1:

@@ -74,9 +74,11 @@ def lineage(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> Lineage:
     Raises:
         AnalysisError: No trial has such a metric.
     """
-    nodes, pks = [stored.node for stored in path], [stored.pk for stored in path]
+    nodes = [stored.node for stored in path]
+    pks = [stored.pk for stored in path]
     metric = goal.metric
-    space, curves = nodes[-1].space, metric.curves
+    space = nodes[-1].space
+    curves = metric.curves
     first = _first_alike(nodes)  # rounds on the very same space are one sample
     records = reader.records(pks[first:], curves=curves)  # ancestors come first
     _check_metric(records, metric)
@@ -126,8 +128,10 @@ def read_stopping(reader: Reader, stored: StoredNode, goal: Goal) -> Stopping | 
     """
     if stored.node.pruner is None or "optuna" in stored.node.pruner:
         return None
-    records, shown = reader.records([stored.pk], curves=True), reader.shown(stored.pk)
-    state, keys = np.array(records.columns["state"]), records.columns["key"]
+    records = reader.records([stored.pk], curves=True)
+    shown = reader.shown(stored.pk)
+    state = np.array(records.columns["state"])
+    keys = records.columns["key"]
     values = np.nan_to_num(goal.sign * usable_values(records, goal), nan=-np.inf)
     ended = np.isin(state, ("complete", "pruned"))
     behind = np.array([bool(shown.get(key, {}).get("behind")) for key in keys])
@@ -175,8 +179,10 @@ def best_inside(reader: Reader, path: Sequence[StoredNode], goal: Goal, values: 
     Raises:
         AnalysisError: No trial has such a metric.
     """
-    nodes, pks = [stored.node for stored in path], [stored.pk for stored in path]
-    space, curves = nodes[-1].space, goal.metric.curves
+    nodes = [stored.node for stored in path]
+    pks = [stored.pk for stored in path]
+    space = nodes[-1].space
+    curves = goal.metric.curves
     if not np.isfinite(values.of(reader, pks[-1], goal)).any():
         _check_metric(reader.records(pks[_first_alike(nodes) :], curves=curves), goal.metric)
     used = [
@@ -192,7 +198,9 @@ class BestFirstTrials:
     def __init__(
         self, reader: Reader, used: Sequence[tuple[int, Mapping[str, Any]]], goal: Goal, values: MetricCache
     ) -> None:
-        self._reader, self._used, self._curves = reader, used, goal.metric.curves
+        self._reader = reader
+        self._used = used
+        self._curves = goal.metric.curves
         parts = [values.of(reader, pk, goal) for pk, _ in used]
         self._values = np.concatenate(parts)
         self._starts = np.cumsum([0, *map(len, parts)])
@@ -200,7 +208,8 @@ class BestFirstTrials:
 
     def best_in(self, space: Space) -> tuple[float, pd.DataFrame] | None:
         """Value (larger is better) and parameters of the best trial inside a space; ``None`` without one."""
-        low, size = 0, 32
+        low = 0
+        size = 32
         while low < len(self._order):
             rows = self._order[low : low + size]
             table_of = configuration_table(
@@ -210,7 +219,8 @@ class BestFirstTrials:
             if inside.any():
                 first = int(np.argmax(inside))
                 return float(self._values[rows[first]]), table_of.iloc[[first]]
-            low, size = low + size, 8 * size
+            low = low + size
+            size = 8 * size
         return None
 
     def _configuration(self, space: Space, number: np.intp) -> JsonRows:
@@ -261,7 +271,8 @@ def analyze(
     chosen = self._subject(Metric.parse(metric or self.metric, self.context.scores))
     direction = check_direction(direction or self.direction)
     context = self.context.at_once(self.node)
-    path, free = context.path(self.node), self.node.allow_degenerate
+    path = context.path(self.node)
+    free = self.node.allow_degenerate
     declared = Declared.checked(noise, limits, scale)
     analysis = _analysis(context.reader, path, Goal(chosen, direction, free), seed, declared)
     if metric is not None:
@@ -358,11 +369,12 @@ def _again(
     analysis: Analysis, tables: Sequence[pd.DataFrame], allow_degenerate: bool
 ) -> tuple[Floats, Floats] | None:
     """Positions of the repeats on the analysed axes, and their values."""
-    at = [list(analysis.space).index(e.name) for e in analysis.parameters]
-    positions, values = [], []
+    columns = [list(analysis.space).index(e.name) for e in analysis.parameters]
+    positions = []
+    values = []
     for frame in tables:
         usable = analysis.space.contains(frame) & may_be_best(frame, analysis.space, allow_degenerate)
-        positions.append(analysis.space.unit(frame[usable])[:, at])
+        positions.append(analysis.space.unit(frame[usable])[:, columns])
         values.append(analysis.sign * np.asarray(frame.loc[usable, "value"], dtype=float))
     if not sum(map(len, values)):
         return None

@@ -115,7 +115,8 @@ def annotate(self: RoundRecord, rows: Any, note: str, *, author: str | None = No
 
 def _mark(round_: RoundRecord, rows: Any, author: str | None, **changes: Any) -> int:
     columns = round_.context.store.records([round_._stored.pk], curves=round_._metric.curves).columns
-    keys, attempts = columns["key"], columns["attempt"]
+    keys = columns["key"]
+    attempts = columns["attempt"]
     return mark_trials(
         round_, [(keys[i], int(attempts[i])) for i in numbers_of(rows, len(keys))], author, **changes
     )

@@ -9,7 +9,8 @@ from refine.errors import NotFoundError, StoreError, closest, unstorable
 from refine.utils.action import Action, Symbol
 
 # The newest round, and the one that a tree began with.
-LAST, ROOT = "last", "root"
+LAST = "last"
+ROOT = "root"
 
 _PATH = re.compile(r"[1-9]\d*(\.[1-9]\d*)*")
 # How many candidates an error lists.

@@ -101,7 +101,8 @@ def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | 
     if not rounds:
         return Overview((), None)
     context = rounds[0].context
-    nodes, counts = context.nodes, context.counts
+    nodes = context.nodes
+    counts = context.counts
     tags: dict[str, list[str]] = {}
     for tag, node_id in context.reader.tags(context.tree).items():
         tags.setdefault(node_id, []).append(tag)

@@ -109,7 +109,8 @@ def propose(
 
 def _seen_earlier(round_: RoundRecord) -> frozenset[str]:
     """Parameters that a proposal stored on the path's rounds saw to matter: they are tested again."""
-    reader, path = round_.context.reader, round_.context.path(round_.node)
+    reader = round_.context.reader
+    path = round_.context.path(round_.node)
     contents = [json.loads(content) for stored in path for content in reader.proposals(stored.pk).values()]
     changes = [change for content in contents for change in content["changes"]]
     return frozenset(c["name"] for c in changes if c["q"] is not None and c["q"] <= ALPHA)

@@ -56,8 +56,10 @@ def repair(self: TreeRecord, *, note: str = "", author: str | None = None) -> Da
     Raises:
         RoundBusyError: A round with damaged rows is being run.
     """
-    note_text, remover = check_note(note), check_author(author)
-    store, tree = self._context.store, self._context.tree
+    note_text = check_note(note)
+    remover = check_author(author)
+    store = self._context.store
+    tree = self._context.tree
     with ExitStack() as stack:
         for key, pk in dict.fromkeys((row.round, row.node) for row in store.damage(tree)):
             stack.enter_context(store.lease(pk, f"round {key}"))
@@ -94,15 +96,19 @@ def delete_trials(
         ReviewError: The rows do not belong to the round.
         RoundBusyError: The round is being run.
     """
-    context, round_ = self._context, self.round(which)
+    context = self._context
+    round_ = self.round(which)
     pk = context.stored(round_.id).pk
     curves = round_.goal.metric.curves
     count = len(context.reader.records([pk], curves=curves).metrics)
-    why, who = check_note(note), check_author(author)
+    note_text = check_note(note)
+    remover = check_author(author)
     with context.store.lease(pk, f"round {round_.id}"):
         numbers = numbers_of(rows, count)
         if numbers:
-            entry = removal("trials removed", round_.id, _with(why, plural(len(numbers), "trial")), who)
+            entry = removal(
+                "trials removed", round_.id, _with(note_text, plural(len(numbers), "trial")), remover
+            )
             context.store.remove_trials(context.tree, pk, numbers, curves, entry)
     return len(numbers)
 
@@ -126,8 +132,11 @@ def delete_round(
         ReviewError: The round has children, and ``below`` is false.
         RoundBusyError: A round to remove is being run.
     """
-    round_, store, tree = self.round(which), self._context.store, self._context.tree
-    why, who = check_note(note), check_author(author)
+    round_ = self.round(which)
+    store = self._context.store
+    tree = self._context.tree
+    note_text = check_note(note)
+    remover = check_author(author)
     chosen = {round_.id: self._context.stored(round_.id).pk}
     for other in store.nodes(tree).values():  # parents stand before children
         if other.node.parent in chosen:
@@ -142,7 +151,7 @@ def delete_round(
     with ExitStack() as stack:
         for key, pk in chosen.items():
             stack.enter_context(store.lease(pk, f"round {key}"))
-        entries = [removal(ROUND_REMOVED, key, why, who) for key in chosen]
+        entries = [removal(ROUND_REMOVED, key, note_text, remover) for key in chosen]
         store.remove_nodes(tree, list(chosen.values()), entries)
     return list(chosen)
 
@@ -160,7 +169,8 @@ def unlock(self: TreeRecord, which: Round | str, *, note: str = "", author: str 
     Raises:
         RoundBusyError: A living process on your machine runs the round: stop the process.
     """
-    round_, context = self.round(which), self._context
+    round_ = self.round(which)
+    context = self._context
     entry = removal("unlocked", round_.id, check_note(note), check_author(author))
     return (
         context.store.unlock(context.tree, context.stored(round_.id).pk, f"round {round_.id}", entry)

@@ -65,14 +65,14 @@ def found_again(reader: Reader, nodes: Iterable[StoredNode], node: Node) -> tupl
     """
     if node.objective.startswith(UNNAMED):
         return None, ""
-    same = list(nodes)
-    codes = _codes(reader, [stored.pk for stored in same])
+    recorded = list(nodes)
+    codes = _codes(reader, [stored.pk for stored in recorded])
     changed = False
     for objective in _candidates(node.objective):
         if not callable(objective) or objective_data(objective) != node.data:
             continue
         same_name = objective_name(objective) == node.objective
-        if not same_name and not recognised(reader, same, node.objective, objective):
+        if not same_name and not recognised(reader, recorded, node.objective, objective):
             continue
         if not codes or objective_code(objective) in codes:
             return objective, ""

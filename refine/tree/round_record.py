@@ -123,7 +123,8 @@ class RoundRecord(Shown):
     @property
     def goals(self) -> tuple[Goal, ...]:
         """All its goals, :attr:`goal` first."""
-        constraints, free = self.goal.metric.subject_to, self.node.allow_degenerate
+        constraints = self.goal.metric.subject_to
+        free = self.node.allow_degenerate
         further = (
             Goal(Metric.parse(metric)._replace(subject_to=constraints), direction, free)
             for metric, direction in self.node.goals
@@ -227,7 +228,8 @@ class RoundRecord(Shown):
     @property
     def holdout_results(self) -> tuple[HoldoutResult, ...]:
         """Results of the openings of the hold-out, oldest first."""
-        reader, metric = self.context.reader, self._metric
+        reader = self.context.reader
+        metric = self._metric
         return tuple(
             holdout_result_of(reader, self.node, o, metric) for o in reader.openings(self._stored.pk)
         )
@@ -277,12 +279,15 @@ class RoundRecord(Shown):
         return sum(self.context.counts.get(self._stored.pk, {}).values()) > LARGE
 
     def _records(self, *, replicates: bool = False) -> Records:
-        pk, curves = self._stored.pk, self._metric.curves
+        pk = self._stored.pk
+        curves = self._metric.curves
         return self.context.reader.records([pk], curves=curves, replicates=replicates)
 
     def _tables(self) -> Iterator[pd.DataFrame]:
         """Parts of :attr:`trials`, to limit memory."""
-        pk, metric, reader = self._stored.pk, self._metric, self.context.reader
+        pk = self._stored.pk
+        metric = self._metric
+        reader = self.context.reader
         return tables(self.space, lambda: reader.record_blocks(pk, metric.curves), metric)
 
     def _at_once(self) -> Self:
@@ -292,8 +297,8 @@ class RoundRecord(Shown):
     def _other(self, node_id: str) -> Self:
         """Another round of the tree under the metric of this round, unless results steered one of them."""
         node = self.context.stored(node_id).node
-        by = node if node.steered or self.node.steered else self
-        return type(self)(self.context, node, by.metric, by.direction)
+        metric_source = node if node.steered or self.node.steered else self
+        return type(self)(self.context, node, metric_source.metric, metric_source.direction)
 
     @property
     def _led_by(self) -> tuple[Decision, ...]:
@@ -321,7 +326,8 @@ class RoundRecord(Shown):
 
     def _data(self, paths: Mapping[str, str] | None = None) -> dict[str, Any]:
         snapshot = self._at_once()
-        node, belief = snapshot.node, snapshot.belief
+        node = snapshot.node
+        belief = snapshot.belief
         nodes = snapshot.context.nodes
         paths = paths or paths_of({key: stored.node.parent for key, stored in nodes.items()})
         return {

@@ -121,7 +121,8 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     hooks = [*callables(options.pop("on_trial", None), "on_trial"), *(t.trial for t in trackers)]
     running = RunOptions(workers=workers, on_trial=hooks, **options)
     ended = Hooks([*callables(on_round, "on_round"), *(t.end for t in trackers)], "on_round")
-    context, node = self.context, self.node
+    context = self.context
+    node = self.node
     chosen = context.objective_of(node, objective, objective_name)
     context.know_score(self.id, self.metric, metric)
     context.know_tools(node, design, pruner)
@@ -129,9 +130,9 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     if n is not None:
         pk = self._stored.pk
         given = [(b.origin, b.configuration) for b in context.store.beside(pk) if b.origin == "given"]
-        taken = len(context.store.inherited(pk)) - off_grid(self.space, given)
+        unavailable = len(context.store.inherited(pk)) - off_grid(self.space, given)
         sized = how_many_asked if node.adaptive else how_many
-        context.store.add_node(context.tree, node, sized(self.space, n, None, taken))
+        context.store.add_node(context.tree, node, sized(self.space, n, None, unavailable))
     path = context.path(node)
 
     learn: Learn = learner(self, running.workers) if node.parent and node.exploit else list
@@ -158,8 +159,12 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
 def equal_rounds(round_: RoundRecord) -> list[int]:
     """Rows of the other rounds of the tree with the same objective on the same data."""
     nodes = round_.context.nodes.values()
-    same = (round_.node.objective, round_.node.data)
-    return [s.pk for s in nodes if (s.node.objective, s.node.data) == same and s.node.id != round_.id]
+    objective_and_data = (round_.node.objective, round_.node.data)
+    return [
+        s.pk
+        for s in nodes
+        if (s.node.objective, s.node.data) == objective_and_data and s.node.id != round_.id
+    ]
 
 
 def replicate(
@@ -318,6 +323,6 @@ def best_model(
     Warns:
         RuntimeWarning: Metrics of the retrained model differ from the stored ones.
     """
-    where = None if folder is None else check_folder(folder)
+    target = None if folder is None else check_folder(folder)
     chosen = self.context.objective_of(self.node, objective, objective_name)
-    return model_of(self.context.store, self._stored, chosen, self.goal, where, rank, threads)
+    return model_of(self.context.store, self._stored, chosen, self.goal, target, rank, threads)

@@ -69,20 +69,23 @@ def suggestions_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
     index = _RoundIndex(rounds)
     entries = []
     for parent in rounds:
-        reader, pk = parent.context.reader, parent._stored.pk
-        decided = [(Decision.from_json(json.loads(text)), when) for text, when in reader.decisions(pk)]
+        reader = parent.context.reader
+        pk = parent._stored.pk
+        decided = [
+            (Decision.from_json(json.loads(text)), decided_at) for text, decided_at in reader.decisions(pk)
+        ]
         proposals = reader.proposals(pk)
-        for decision, when in decided:
+        for decision, decided_at in decided:
             if decision.kind == "suggested" and decision.proposal in proposals:
                 proposal = Proposal.from_json(json.loads(proposals[decision.proposal]))
                 adopted = tuple(d.child for d, _ in decided if d.child and d.space == decision.space)
-                nothing = ChildOutcome(0, 0, (), math.nan, (), parent.direction)
+                no_outcome = ChildOutcome(0, 0, (), math.nan, (), parent.direction)
                 comparison = None
                 if not proposal.claim.others:
                     comparison = comparison_of(
-                        index, parent, index.alike(parent), proposal, decision, since=when
+                        index, parent, index.alike(parent), proposal, decision, ended_after=decided_at
                     )
-                entries.append(Entry(parent.id, decision, proposal, nothing, comparison, adopted))
+                entries.append(Entry(parent.id, decision, proposal, no_outcome, comparison, adopted))
     return tuple(entries)
 
 
@@ -132,14 +135,15 @@ def comparison_of(
     later: Sequence[RoundRecord],
     proposal: Proposal,
     decision: Decision,
-    since: float = -math.inf,
+    ended_after: float = -math.inf,
 ) -> DecisionComparison:
     """Comparison of a proposal with the decision, on all trials over equal parameters.
 
-    Trials of ``later`` rounds count that ended after ``since``, in seconds since 1970.
+    Trials of ``later`` rounds count that ended after ``ended_after``, in seconds since 1970.
     """
     assert decision.space is not None
-    ranked, decided = index.ranked(parent), decision.space
+    ranked = index.ranked(parent)
+    decided = decision.space
     edited = decided != proposal.space
     anywhere, machine = (_value(ranked.best_in(space)) for space in (proposal.old, proposal.space))
     person = _value(ranked.best_in(decided)) if edited else machine
@@ -148,7 +152,7 @@ def comparison_of(
         max(best_values) if best_values else math.nan,
         SpaceResult(proposal.volume_kept, machine),
         SpaceResult(proposal.volume_of(decided), person),
-        _later(index, later, proposal, decided, since) if edited else 0,
+        _later(index, later, proposal, decided, ended_after) if edited else 0,
         proposal.claim.epsilon,
     )
 
@@ -158,13 +162,14 @@ def _value(best: tuple[float, pd.DataFrame] | None) -> float:
 
 
 def _later(
-    index: _RoundIndex, rounds: Sequence[RoundRecord], proposal: Proposal, decided: Space, since: float
+    index: _RoundIndex, rounds: Sequence[RoundRecord], proposal: Proposal, decided: Space, ended_after: float
 ) -> int:
     """Number of finished later trials in exactly one of the proposed and decided spaces."""
     count = 0
     for later in rounds:
         value = index.values_of(later)
-        reader, pk = later.context.reader, later._stored.pk
+        reader = later.context.reader
+        pk = later._stored.pk
         records = reader.records([pk], curves=later.goal.metric.curves)
         if records.metrics:
             table = configuration_table(proposal.old, records.configurations)
@@ -172,7 +177,7 @@ def _later(
             ended = np.array(
                 [-math.inf if t is None else t for t in records.columns["finished"]], dtype=float
             )
-            new = ended > since if math.isfinite(since) else np.ones(len(ended), dtype=np.bool_)
+            new = ended > ended_after if math.isfinite(ended_after) else np.ones(len(ended), dtype=np.bool_)
             count += int((in_one & np.isfinite(value) & new).sum())
     return count
 
@@ -180,7 +185,8 @@ def _later(
 def seen(child: RoundRecord, decision: Decision, values: MetricCache) -> ChildOutcome:
     """Results of a child as planned at the decision, without later extensions."""
     stored = child._stored
-    off_design, n = child.context.reader.beside(stored.pk), stored.n if decision.n is None else decision.n
+    off_design = child.context.reader.beside(stored.pk)
+    n = stored.n if decision.n is None else decision.n
     planned = n - stored.off_design(off_design, n)
     frame = _judged(child, child.trials)
     if frame.empty:

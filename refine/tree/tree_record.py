@@ -43,10 +43,10 @@ class TreeRecord(Shown):
             NotFoundError: There is none, or there are several.
         """
         if not isinstance(key, str):
-            got = f"the number {key}" if isinstance(key, int) else repr(key)
+            text = f"the number {key}" if isinstance(key, int) else repr(key)
             hint = f"tree.rounds[{key}]" if isinstance(key, int) else "tree.rounds[0]"
             raise NotFoundError(
-                f"a round is looked up by id, tag, path ('1.2'), 'last' or 'root', got {got}; by position: "
+                f"a round is looked up by id, tag, path ('1.2'), 'last' or 'root', got {text}; by position: "
                 f"{hint}"
             )
         nodes = self._context.nodes

@@ -104,7 +104,8 @@ def ran(reader: Reader, rounds: Goals) -> list[RanRound]:
 
 def _added(round_id: str, space: Collection[str], rounds: Goals) -> dict[str, Any]:
     """Encoded values that the trials of a round had for parameters added in later rounds."""
-    below, added = {round_id}, dict[str, Any]()
+    below = {round_id}
+    added = dict[str, Any]()
     for stored, _ in rounds:  # oldest first, so parents before children
         if stored.node.parent in below:
             below.add(stored.node.id)

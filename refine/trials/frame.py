@@ -77,19 +77,19 @@ def slacks(
 
     AnalysisError if no trial has such a metric.
     """
-    found = np.empty((len(constraints), len(frame)))
-    for row, constraint in zip(found, constraints, strict=True):
+    slack_rows = np.empty((len(constraints), len(frame)))
+    for row, constraint in zip(slack_rows, constraints, strict=True):
         title = metric_title(constraint.name, space)
         if title not in frame.columns and constraint.name == SECONDS:
             title = SECONDS
         if title not in frame.columns:
-            known = [str(c) for c in frame.columns if c not in space]
+            metric_names = [str(c) for c in frame.columns if c not in space]
             raise AnalysisError(
                 f"metric constraint '{constraint}': no trial has a metric {constraint.name!r}; "
-                f"{did_you_mean(constraint.name, known)}"
+                f"{did_you_mean(constraint.name, metric_names)}"
             )
         row[:] = constraint.slack(frame[title])
-    return found
+    return slack_rows
 
 
 def metric_title(metric: str, space: Iterable[str]) -> str:
@@ -117,9 +117,9 @@ def best_first(
     frame: pd.DataFrame, direction: str, space: Iterable[str] = (), allow_degenerate: bool = False
 ) -> pd.DataFrame:
     """Trials that may be best, by ``value``, best first; equal ones in the table's order."""
-    found: pd.DataFrame = frame[may_be_best(frame, space, allow_degenerate)]
-    return found.iloc[
-        np.argsort(-sign_of(direction) * np.asarray(found["value"], dtype=float), kind="stable")
+    candidates: pd.DataFrame = frame[may_be_best(frame, space, allow_degenerate)]
+    return candidates.iloc[
+        np.argsort(-sign_of(direction) * np.asarray(candidates["value"], dtype=float), kind="stable")
     ]
 
 
@@ -159,14 +159,14 @@ def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) 
     ``read`` gives the trials in blocks and is called twice: first for the columns.
     """
     first = JsonRows()
-    seen: set[Any] = set()
+    kinds_seen: set[Any] = set()
     names: dict[str, float] = {}
     for block in read():
         names |= dict.fromkeys(block.metrics.names, math.nan)
         examples = [] if first else [0]
         for name, parameter in space.items():
             if parameter.numeric:
-                examples += _kinds(name, block.configurations.column(name), seen)
+                examples += _kinds(name, block.configurations.column(name), kinds_seen)
         first.extend([block.configurations[i] for i in examples])
     n = len(first)
     # None of them has ended, so no metric is computed for them.
@@ -177,27 +177,27 @@ def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) 
         "cell": [None],
         "origin": [""],
     }
-    none: list[Curve] = [{}] * n
+    no_curves: list[Curve] = [{}] * n
     for block in read():
         joined = Records(
             JsonRows.joined([first, block.configurations]),
             JsonRows.joined([JsonRows([names] * n), block.metrics]),
-            [*none, *block.curves] if block.curves else (),
+            [*no_curves, *block.curves] if block.curves else (),
             {name: [*(shown[name] * n), *block.columns[name]] for name in _SHOWN},
         )
         yield table(space, joined, metric, slice(n, None))
 
 
-def _kinds(name: str, column: Sequence[Any] | npt.NDArray[Any], seen: set[Any]) -> Iterator[int]:
-    """Rows of a column with the first value of a type that is not among ``seen``.
+def _kinds(name: str, column: Sequence[Any] | npt.NDArray[Any], kinds_seen: set[Any]) -> Iterator[int]:
+    """Rows of a column with the first value of a type that is not among ``kinds_seen``.
 
-    Adds the type to ``seen``.
+    Adds the type to ``kinds_seen``.
     """
     # An array has one type.
     for i, value in enumerate(column[:1] if isinstance(column, np.ndarray) else column):
         kind = (name, type(value), np.asarray(value).dtype.kind if isinstance(value, int) else "")
-        if kind not in seen:
-            seen.add(kind)
+        if kind not in kinds_seen:
+            kinds_seen.add(kind)
             yield i
 
 
@@ -213,10 +213,10 @@ def best_row(space: Space, records: Records, goal: Goal) -> pd.Series | None:
     if not usable.any():
         return None
     i = int(np.argmax(np.where(usable, values, -np.inf)))
-    here = table(space, records, goal.metric, slice(i, i + 1))
-    if here["cell"].iloc[0] is None and any(cell is not None for cell in records.columns["cell"]):
-        here["cell"] = pd.Series([None, "0"], index=[i, i + 1])  # None as in a column with texts
-    return here.iloc[0]
+    row_table = table(space, records, goal.metric, slice(i, i + 1))
+    if row_table["cell"].iloc[0] is None and any(cell is not None for cell in records.columns["cell"]):
+        row_table["cell"] = pd.Series([None, "0"], index=[i, i + 1])  # None as in a column with texts
+    return row_table.iloc[0]
 
 
 def configuration_table(space: Space, configurations: JsonRows) -> pd.DataFrame:
@@ -254,26 +254,28 @@ def _numbers(records: Records, name: str) -> npt.NDArray[np.float64]:
 def _parameter_columns(
     space: Space, configurations: JsonRows, part: slice = slice(None)
 ) -> dict[str, npt.NDArray[Any]]:
-    found = {}
+    columns = {}
     for name, parameter in space.items():
         column = configurations.column(name)
-        if name in space.conditions and not (has := configurations.has(name)).all():
-            found[name] = _with_gaps(parameter, column, has)[part]
+        if name in space.conditions and not (present := configurations.has(name)).all():
+            columns[name] = _with_gaps(parameter, column, present)[part]
         elif parameter.numeric:  # all rows decide the type of a column
-            found[name] = _parameter_column(parameter, column)[part]
+            columns[name] = _parameter_column(parameter, column)[part]
         else:
-            found[name] = _parameter_column(parameter, column[part])
-    return found
+            columns[name] = _parameter_column(parameter, column[part])
+    return columns
 
 
 def _with_gaps(
-    parameter: Parameter, column: Sequence[Any] | npt.NDArray[Any], has: npt.NDArray[np.bool_]
+    parameter: Parameter, column: Sequence[Any] | npt.NDArray[Any], present: npt.NDArray[np.bool_]
 ) -> npt.NDArray[Any]:
     """A column with missing rows: NaN among numbers, else ``None``."""
-    shown = _parameter_column(parameter, [v for v, there in zip(column, has, strict=True) if there])
+    shown = _parameter_column(
+        parameter, [v for v, is_present in zip(column, present, strict=True) if is_present]
+    )
     kind = float if shown.dtype.kind in "if" else object
-    out = np.full(len(has), np.nan if kind is float else None, dtype=kind)
-    out[has] = shown
+    out = np.full(len(present), np.nan if kind is float else None, dtype=kind)
+    out[present] = shown
     return out
 
 
@@ -281,19 +283,19 @@ def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:
     states = records.columns["state"]
     if metric.function is not None:
         # The function's present answer counts, not the one stored when the trial ended.
-        found: Iterable[float | None] = (
+        numbers: Iterable[float | None] = (
             metric.of(m, {}) if s == "complete" else None
             for m, s in zip(records.metrics, states, strict=True)
         )
     elif not metric.curves:
-        found = _numbers(records, metric.name)
+        numbers = _numbers(records, metric.name)
     else:
         curves: Sequence[Curve] = records.curves or [{}] * len(records.metrics)
-        found = (metric.of(m, c) for m, c in zip(records.metrics, curves, strict=True))
-    if isinstance(found, np.ndarray):
-        values = found
+        numbers = (metric.of(m, c) for m, c in zip(records.metrics, curves, strict=True))
+    if isinstance(numbers, np.ndarray):
+        values = numbers
     else:
-        values = np.array([math.nan if v is None else v for v in found], dtype=float)
+        values = np.array([math.nan if v is None else v for v in numbers], dtype=float)
     values[np.array([s != "complete" for s in states], dtype=np.bool_)] = np.nan
     return values
 
@@ -332,6 +334,6 @@ def front_rows(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str])
         may_be_best(frame, names, goals[0].allow_degenerate) & np.isfinite(values).all(axis=1)
     )
     on = usable[non_dominated(values[usable])]
-    rest = [column for column in shown.columns if column not in titles and column not in names]
+    other_columns = [column for column in shown.columns if column not in titles and column not in names]
     order = on[np.lexsort((*values[on].T[:0:-1], -values[on, 0]))]
-    return shown[[*titles, *(n for n in names if n in shown), *rest]].iloc[order]
+    return shown[[*titles, *(n for n in names if n in shown), *other_columns]].iloc[order]

@@ -126,23 +126,23 @@ def goals_of(
             f"allow_degenerate must be True or False, got {allow_degenerate!r}; True lets such trials be best"
         )
     if isinstance(metric, Goal):
-        given: list[Any] = [metric]
+        goals: list[Any] = [metric]
     elif isinstance(metric, Sequence) and not isinstance(metric, str | Metric):
-        given = list(metric)
+        goals = list(metric)
     else:
         return (Goal(metric, direction, allow_degenerate, subject_to=subject_to),)
-    if not all(isinstance(goal, Goal) for goal in given) or not 1 <= len(given) <= MOST_GOALS:
+    if not all(isinstance(goal, Goal) for goal in goals) or not 1 <= len(goals) <= MOST_GOALS:
         raise AnalysisError(
             "several goals are a list of 2 or 3, such as [Goal('val_acc'), Goal('latency_ms', 'minimize')], "
             f"got {metric!r}"
         )
     if direction != ASK:
-        calls = ", ".join(f"Goal({str(goal.metric)!r}, {goal.direction!r})" for goal in given)
+        calls = ", ".join(f"Goal({str(goal.metric)!r}, {goal.direction!r})" for goal in goals)
         raise AnalysisError(
             f"direction={direction!r}: every Goal has its own; write metric="
             f"{calls if isinstance(metric, Goal) else f'[{calls}]'}"
         )
-    return _together(given, subject_to, allow_degenerate)
+    return _together(goals, subject_to, allow_degenerate)
 
 
 def _together(goals: Sequence[Goal], subject_to: Iterable[str], allow_degenerate: bool) -> tuple[Goal, ...]:
@@ -190,34 +190,35 @@ def direction_of(name: str, direction: str | None) -> str:
     if direction is not None and direction != ASK:
         return check_direction(direction)
     words = _words(name)
-    less, more = any(map(_LESS.fullmatch, words)), any(map(_MORE.fullmatch, words))
+    lower_is_better = any(map(_LESS.fullmatch, words))
+    higher_is_better = any(map(_MORE.fullmatch, words))
     if "neg" in words or "negative" in words:  # as scikit-learn negates losses
-        less, more = more, less
+        lower_is_better, higher_is_better = higher_is_better, lower_is_better
     if direction == ASK:
-        if less and not more:
+        if lower_is_better and not higher_is_better:
             raise AnalysisError(
                 f"metric {name!r} reads like something to minimize, and no direction was given; say "
                 "direction='minimize', or direction='maximize' if larger is better"
             )
         return "maximize"
-    if less == more:
+    if lower_is_better == higher_is_better:
         raise AnalysisError(
             f"the direction of metric {name!r} can't be told by its name; say direction='maximize' or "
             "direction='minimize'"
         )
-    found = "minimize" if less else "maximize"
-    warn(f"metric {name!r}: {found}, by its name; direction={found!r} says so")
-    return found
+    inferred = "minimize" if lower_is_better else "maximize"
+    warn(f"metric {name!r}: {inferred}, by its name; direction={inferred!r} says so")
+    return inferred
 
 
 def check_meant(objective: str, metric: object, direction: str | None) -> None:
     """Raises AnalysisError if a function called ``error`` returns a bare number without a direction."""
-    own = objective.rpartition(".")[2]
-    words = _words(own)
-    less = any(map(_LESS.fullmatch, words)) and not any(map(_MORE.fullmatch, words))
-    if metric == "value" and direction == ASK and own.isidentifier() and less:
+    function_name = objective.rpartition(".")[2]
+    words = _words(function_name)
+    named_like_loss = any(map(_LESS.fullmatch, words)) and not any(map(_MORE.fullmatch, words))
+    if metric == "value" and direction == ASK and function_name.isidentifier() and named_like_loss:
         raise AnalysisError(
-            f"objective {own!r} reads like something to minimize, and no direction was given; say "
+            f"objective {function_name!r} reads like something to minimize, and no direction was given; say "
             "direction='minimize', or direction='maximize' if larger is better"
         )
 

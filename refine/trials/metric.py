@@ -83,8 +83,8 @@ class Metric(NamedTuple):
         raises, or does not return a number.
         """
         if self.function is not None:
-            own = {name: value for name, value in metrics.items() if name != self.name}
-            return _called(self.function, self.name, own) if own else None
+            other_metrics = {name: value for name, value in metrics.items() if name != self.name}
+            return _called(self.function, self.name, other_metrics) if other_metrics else None
         series = curve.get(self.name)
         if self.curves and series:
             finite = [v for v in series if math.isfinite(v)]

@@ -32,24 +32,24 @@ class MetricConstraint(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> MetricConstraint:
         """A constraint from ``"latency_ms <= 5"`` or ``"val_recall >= 0.9"``; AnalysisError otherwise."""
-        found = _FORM.fullmatch(text.strip()) if isinstance(text, str) else None
-        if found is None:
+        match = _FORM.fullmatch(text.strip()) if isinstance(text, str) else None
+        if match is None:
             raise AnalysisError(
                 "a metric constraint must be a metric, <= or >=, and a number, for example 'latency_ms <= 5', "
                 f"got {text!r}"
             )
-        left, relation, right = found.groups()
+        name, relation, bound = match.groups()
         if relation not in _TURNED:
-            why = "measured numbers are never met exactly" if "=" in relation else "a bound itself is met"
-            raise AnalysisError(f"metric constraint {text!r}: write <= or >=, not {relation}; {why}")
-        if _is_number(left) and not _is_number(right):
-            left, relation, right = right, _TURNED[relation], left
-        if not _is_number(right) or not math.isfinite(float(right)):
+            reason = "measured numbers are never met exactly" if "=" in relation else "a bound itself is met"
+            raise AnalysisError(f"metric constraint {text!r}: write <= or >=, not {relation}; {reason}")
+        if _is_number(name) and not _is_number(bound):
+            name, relation, bound = bound, _TURNED[relation], name
+        if not _is_number(bound) or not math.isfinite(float(bound)):
             raise AnalysisError(
-                f"metric constraint {text!r}: right of {relation} stands a number, got {right!r}; a bound that depends on "
+                f"metric constraint {text!r}: right of {relation} stands a number, got {bound!r}; a bound that depends on "
                 "another metric is one on their difference, which the objective can return"
             )
-        return cls(left, relation, float(right))
+        return cls(name, relation, float(bound))
 
     def __str__(self) -> str:
         return f"{self.name} {self.relation} {self.bound:g}"
@@ -69,15 +69,17 @@ def metric_constraints(texts: Iterable[str | MetricConstraint] | str) -> tuple[M
 
     AnalysisError for an invalid constraint, or for two contradictory constraints.
     """
-    given = [texts] if isinstance(texts, str) else list(texts)
-    found = sorted({c if isinstance(c, MetricConstraint) else MetricConstraint.parse(c) for c in given})
-    for a in found:
-        for b in found:
+    listed = [texts] if isinstance(texts, str) else list(texts)
+    constraints = sorted(
+        {c if isinstance(c, MetricConstraint) else MetricConstraint.parse(c) for c in listed}
+    )
+    for a in constraints:
+        for b in constraints:
             if a.name == b.name and a.relation == "<=" and b.relation == ">=" and a.bound < b.bound:
                 raise AnalysisError(
                     f"metric constraints '{a}' and '{b}' can't both be met; correct one of them"
                 )
-    return tuple(found)
+    return tuple(constraints)
 
 
 def all_met(
@@ -87,8 +89,8 @@ def all_met(
 
     Its wall time stands in for an unreported ``seconds``.
     """
-    known = {SECONDS: seconds, **metrics}
-    return all(constraint.met(known.get(constraint.name)) for constraint in constraints)
+    values = {SECONDS: seconds, **metrics}
+    return all(constraint.met(values.get(constraint.name)) for constraint in constraints)
 
 
 def _is_number(text: str) -> bool:

@@ -61,22 +61,22 @@ def _where(records: Records, keep: Sequence[bool]) -> Records:
     )
 
 
-def best_keys(records: Records, goal: Goal, most: int | None = None) -> list[str]:
-    """Keys of the configurations whose planned run may be best, best first; at most ``most``."""
+def best_keys(records: Records, goal: Goal, limit: int | None = None) -> list[str]:
+    """Keys of the configurations whose planned run may be best, best first; at most ``limit``."""
     first = planned(records)
     values = goal.sign * usable_values(first, goal)
     usable = np.flatnonzero(np.isfinite(values))
     ranked = usable[np.argsort(-values[usable], kind="stable")]
     keys = [first.columns["key"][i] for i in ranked.tolist()]
-    return list(dict.fromkeys(keys))[:most]
+    return list(dict.fromkeys(keys))[:limit]
 
 
 def replicate_table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:
     """The table of a round's replicates, with their numbers in ``replicate``."""
-    found = again(records)
-    frame = table(space, found, metric)
+    replicates = again(records)
+    frame = table(space, replicates, metric)
     title = "replicate (trial)" if "replicate" in frame else "replicate"
-    frame.insert(len(space), title, found.columns["replicate"])
+    frame.insert(len(space), title, replicates.columns["replicate"])
     return frame
 
 
@@ -86,22 +86,27 @@ def fresh_runs(rounds: Mapping[int, Records], goal: Goal) -> Fresh:
     Degenerate models are left out if they cannot be best: one of them would dominate the deviation.
     """
     metric = goal.metric
-    values, groups, first, splits = list[float](), list[str](), list[float](), list[list[float]]()
+    values = list[float]()
+    groups = list[str]()
+    first = list[float]()
+    splits = list[list[float]]()
     for pk, records in rounds.items():
-        found = again(records)
-        if not found.metrics:
+        replicates = again(records)
+        if not replicates.metrics:
             continue
         run_first = planned(records)
         versions = zip(run_first.columns["key"], run_first.columns["code"], strict=True)
-        known = dict(zip(versions, usable_values(run_first, goal).tolist(), strict=True))
-        curves = found.curves or [{}] * len(found.metrics)
-        columns = (found.columns[name] for name in ("state", "key", "code", "seconds"))
-        for metrics, curve, state, key, code, seconds in zip(found.metrics, curves, *columns, strict=True):
+        planned_values = dict(zip(versions, usable_values(run_first, goal).tolist(), strict=True))
+        curves = replicates.curves or [{}] * len(replicates.metrics)
+        columns = (replicates.columns[name] for name in ("state", "key", "code", "seconds"))
+        for metrics, curve, state, key, code, seconds in zip(
+            replicates.metrics, curves, *columns, strict=True
+        ):
             value = metric.of(metrics, curve, seconds) if state == "complete" else None
             if value is not None and np.isfinite(value) and goal.counts(metrics, seconds):
                 values.append(value)
                 groups.append(f"{pk} {key}")
-                first.append(known.get((key, code), np.nan))
+                first.append(planned_values.get((key, code), np.nan))
                 splits.append(_by_split(metric.name, metrics))
     several = len({len(s) for s in splits}) == 1 and len(splits[0]) > 1
     by_split = np.asarray(splits, dtype=float) if several else None
@@ -110,13 +115,13 @@ def fresh_runs(rounds: Mapping[int, Records], goal: Goal) -> Fresh:
 
 def runs_compared(rounds: Mapping[int, Records], goal: Goal) -> stats.ReplicateAgreement:
     """The comparison of equal configurations' values, to the last bit, given trials by row of their round."""
-    again, groups, before, _ = fresh_runs(rounds, goal)
+    repeat_values, groups, before, _ = fresh_runs(rounds, goal)
     first = {g: v for g, v in zip(groups, before, strict=True) if np.isfinite(v)}
-    return stats.repeats([*first.values(), *again], [*first, *groups])
+    return stats.repeats([*first.values(), *repeat_values], [*first, *groups])
 
 
 def _by_split(name: str, metrics: Mapping[str, float]) -> list[float]:
-    found: list[float] = []
-    while (value := metrics.get(f"{name}@{len(found) + 1}")) is not None:
-        found.append(value)
-    return found
+    values: list[float] = []
+    while (value := metrics.get(f"{name}@{len(values) + 1}")) is not None:
+        values.append(value)
+    return values

@@ -108,7 +108,7 @@ class Node:
         return self.adaptive or self.pruner is not None
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any], **rest: Any) -> Node:
+    def from_json(cls, content: Mapping[str, Any], **fields: Any) -> Node:
         """The node of :meth:`identity`'s output and the remaining fields."""
         believed = (
             Belief.from_json(content["belief"], content.get("like", ())) if "belief" in content else None
@@ -120,7 +120,7 @@ class Node:
             previous={n: decode(v) for n, v in content.get("previous", {}).items()},
             pruner=content.get("pruner"),
             belief=believed,
-            **rest,
+            **fields,
         )
 
     @property
@@ -142,15 +142,16 @@ class StoredNode(NamedTuple):
     first: int  # planned configurations at its creation, the basis of its audit trials
     order: int  # rank by time of writing
 
-    def off_design(self, beside: Collection[Beside], n: int | None = None) -> int:
+    def off_design(self, extra: Collection[Beside], n: int | None = None) -> int:
         """Number of the first ``n`` planned configurations not drawn by the design.
 
         A child's exploit trials that are yet to be chosen count.
         """
         if self.node.parent is None:
-            return len(beside)
-        n, others = self.n if n is None else n, sum(b.origin != "exploit" for b in beside)
-        return max(others, min(n, others + round(self.node.exploit * n)))
+            return len(extra)
+        n = self.n if n is None else n
+        fixed = sum(b.origin != "exploit" for b in extra)
+        return max(fixed, min(n, fixed + round(self.node.exploit * n)))
 
 
 class Beside(NamedTuple):
@@ -175,13 +176,13 @@ def beside_of(planned: Iterable[tuple[str, dict[str, Any]]]) -> list[Beside]:
 
     Each configuration is listed once; a plan repeats it to run several seeds.
     """
-    found: dict[str, Beside] = {}
+    by_key: dict[str, Beside] = {}
     for name, configuration in planned:
         key = configuration_key(decode_configuration(configuration))
-        one = Beside(key, "given" if name == BASELINE else name, configuration, 0)
-        known = found.get(key, one)
-        found[key] = known._replace(seeds=known.seeds + 1, baseline=known.baseline or name == BASELINE)
-    return sorted(found.values(), key=lambda b: (not b.baseline, b.origin != "given"))
+        new = Beside(key, "given" if name == BASELINE else name, configuration, 0)
+        earlier = by_key.get(key, new)
+        by_key[key] = earlier._replace(seeds=earlier.seeds + 1, baseline=earlier.baseline or name == BASELINE)
+    return sorted(by_key.values(), key=lambda b: (not b.baseline, b.origin != "given"))
 
 
 class StoredDecision(NamedTuple):

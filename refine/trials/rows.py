@@ -30,12 +30,12 @@ class _Block(NamedTuple):
 
     def listed(self, name: str, default: Any) -> list[Any]:
         """N values; a default where a mapping has no such name."""
-        found = self.columns.get(name)
-        if found is None:
+        values = self.columns.get(name)
+        if values is None:
             return [default] * self.n
-        if isinstance(found, np.ndarray):
-            return list(found.tolist())
-        return [default if v is _NOT else v for v in found] if name in self.gaps else found
+        if isinstance(values, np.ndarray):
+            return list(values.tolist())
+        return [default if v is _NOT else v for v in values] if name in self.gaps else values
 
     def mappings(self) -> Iterator[dict[str, Any]]:
         """The mappings as new dictionaries."""
@@ -61,44 +61,44 @@ class JsonRows(Sequence[dict[str, Any]]):
     def extend(self, mappings: Sequence[Mapping[str, Any]]) -> None:
         """Appends mappings, without keeping the objects themselves."""
         if mappings:
-            found, gaps = _by_name(mappings)
-            self._blocks.append(_Block(len(mappings), {n: packed(v) for n, v in found}, gaps))
+            columns, gaps = _by_name(mappings)
+            self._blocks.append(_Block(len(mappings), {n: packed(v) for n, v in columns}, gaps))
 
     @classmethod
     def of_columns(cls, n: int, columns: Mapping[str, Values]) -> JsonRows:
         """N mappings that all have the same names, of columns as :func:`packed` gives them."""
-        found = cls()
-        found._blocks.append(_Block(n, dict(columns)))
-        return found
+        rows = cls()
+        rows._blocks.append(_Block(n, dict(columns)))
+        return rows
 
-    def append(self, others: JsonRows) -> None:
+    def append(self, rows: JsonRows) -> None:
         """Appends the mappings of another sequence."""
-        self._blocks += others._blocks
+        self._blocks += rows._blocks
 
     @classmethod
     def joined(cls, parts: Iterable[JsonRows]) -> JsonRows:
         """Several sequences, one after the other."""
-        found = cls()
-        found._blocks = [block for part in parts for block in part._blocks]
-        return found
+        rows = cls()
+        rows._blocks = [block for part in parts for block in part._blocks]
+        return rows
 
     def __len__(self) -> int:
         return sum(block.n for block in self._blocks)
 
     @overload
-    def __getitem__(self, at: int) -> dict[str, Any]: ...
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
     @overload
-    def __getitem__(self, at: slice) -> list[dict[str, Any]]: ...
-    def __getitem__(self, at: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
-        if isinstance(at, slice):
-            return [self[i] for i in range(len(self))[at]]
-        i = range(len(self))[at]
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        i = range(len(self))[index]
         for block in self._blocks:
             if i < block.n:
-                one = _Block(1, {n: v[i : i + 1] for n, v in block.columns.items()}, block.gaps)
-                return next(one.mappings())
+                single = _Block(1, {n: v[i : i + 1] for n, v in block.columns.items()}, block.gaps)
+                return next(single.mappings())
             i -= block.n
-        raise IndexError(at)
+        raise IndexError(index)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return chain.from_iterable(block.mappings() for block in self._blocks)
@@ -118,9 +118,9 @@ class JsonRows(Sequence[dict[str, Any]]):
 
     def column(self, name: str) -> Values:
         """Values under a name, ``None`` if missing; an array if all are numbers of one type."""
-        found = [block.columns.get(name) for block in self._blocks]
-        arrays = [v for v in found if isinstance(v, np.ndarray)]
-        if arrays and len(arrays) == len(found) and len({v.dtype for v in arrays}) == 1:
+        parts = [block.columns.get(name) for block in self._blocks]
+        arrays = [v for v in parts if isinstance(v, np.ndarray)]
+        if arrays and len(arrays) == len(parts) and len({v.dtype for v in arrays}) == 1:
             return np.concatenate(arrays)
         return [v for block in self._blocks for v in block.listed(name, None)]
 
@@ -128,55 +128,57 @@ class JsonRows(Sequence[dict[str, Any]]):
         """(n,) mask of the mappings with a name."""
         parts = [np.zeros(0, dtype=np.bool_)]
         for block in self._blocks:
-            found = block.columns.get(name)
-            if isinstance(found, list) and name in block.gaps:
-                parts.append(np.array([v is not _NOT for v in found], dtype=np.bool_))
+            values = block.columns.get(name)
+            if isinstance(values, list) and name in block.gaps:
+                parts.append(np.array([v is not _NOT for v in values], dtype=np.bool_))
             else:
-                parts.append(np.full(block.n, found is not None))
+                parts.append(np.full(block.n, values is not None))
         return np.concatenate(parts)
 
     def numbers(self, name: str) -> npt.NDArray[np.float64]:
         """(n,) floats under a name; NaN if missing."""
         parts = [np.zeros(0)]
         for block in self._blocks:
-            found = block.columns.get(name)
-            if not isinstance(found, np.ndarray):
-                found = np.array([np.nan if v is None else v for v in block.listed(name, None)], dtype=float)
-            parts.append(np.asarray(found, dtype=float))
+            values = block.columns.get(name)
+            if not isinstance(values, np.ndarray):
+                values = np.array([np.nan if v is None else v for v in block.listed(name, None)], dtype=float)
+            parts.append(np.asarray(values, dtype=float))
         return np.concatenate(parts)
 
     def chosen(self, keep: Sequence[bool]) -> JsonRows:
         """The mappings selected by a mask."""
-        found, first = JsonRows(), 0
+        rows = JsonRows()
+        first = 0
         for block in self._blocks:
-            mine = keep[first : first + block.n]
+            block_mask = keep[first : first + block.n]
             first += block.n
             if block.gaps:  # a selection may have fewer names
-                found.extend(list(compress(block.mappings(), mine)))
-            elif number := sum(map(bool, mine)):
-                mask = np.asarray(mine, dtype=np.bool_)
+                rows.extend(list(compress(block.mappings(), block_mask)))
+            elif number := sum(map(bool, block_mask)):
+                mask = np.asarray(block_mask, dtype=np.bool_)
                 columns: dict[str, Values] = {
-                    n: v[mask] if isinstance(v, np.ndarray) else list(compress(v, mine))
+                    n: v[mask] if isinstance(v, np.ndarray) else list(compress(v, block_mask))
                     for n, v in block.columns.items()
                 }
-                found._blocks.append(_Block(number, columns))
-        return found
+                rows._blocks.append(_Block(number, columns))
+        return rows
 
     def under(self, names: Iterable[str], otherwise: Mapping[str, Any]) -> JsonRows:
         """The mappings reduced to some names; ``otherwise`` gives values for missing ones."""
-        found, wanted = JsonRows(), list(names)
+        rows = JsonRows()
+        kept_names = list(names)
         for block in self._blocks:
             columns: dict[str, Values] = {}
             gaps = set()
-            for name in wanted:
-                mine = block.columns.get(name)
-                if mine is None or name in block.gaps:
+            for name in kept_names:
+                values = block.columns.get(name)
+                if values is None or name in block.gaps:
                     if name not in otherwise:
                         gaps.add(name)
-                    mine = packed(block.listed(name, otherwise.get(name, _NOT)))
-                columns[name] = mine
-            found._blocks.append(_Block(block.n, columns, frozenset(gaps)))
-        return found
+                    values = packed(block.listed(name, otherwise.get(name, _NOT)))
+                columns[name] = values
+            rows._blocks.append(_Block(block.n, columns, frozenset(gaps)))
+        return rows
 
 
 def _by_name(
@@ -187,9 +189,9 @@ def _by_name(
     if len(kinds) == 1:
         (names,) = kinds
         return zip(names, zip(*(m.values() for m in mappings), strict=True), strict=False), frozenset()
-    every = dict.fromkeys(chain(*kinds))
-    gaps = frozenset(name for name in every if any(name not in kind for kind in kinds))
-    return ((name, [m.get(name, _NOT) for m in mappings]) for name in every), gaps
+    all_names = dict.fromkeys(chain(*kinds))
+    gaps = frozenset(name for name in all_names if any(name not in kind for kind in kinds))
+    return ((name, [m.get(name, _NOT) for m in mappings]) for name in all_names), gaps
 
 
 def packed(values: Sequence[Any]) -> Values:
@@ -201,6 +203,6 @@ def packed(values: Sequence[Any]) -> Values:
         except OverflowError:  # more digits than 64 bits hold
             return list(values)
     if kinds <= {str}:
-        known: dict[str, str] = {}
-        return list(map(known.setdefault, values, values))
+        interned: dict[str, str] = {}
+        return list(map(interned.setdefault, values, values))
     return list(values)

@@ -213,7 +213,7 @@ def _plain(value: Any) -> Any:
             return {"facts": _plain(value.rows)}
         case Branch():
             return {"lines": _plain(value.lines), "children": _plain(value.children)}
-    return [_plain(each) for each in value] if isinstance(value, tuple) else value
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 SCHEMA = 1
@@ -291,7 +291,7 @@ def respelled(part: Any, spell: Callable[[Action], str]) -> Any:
         return part._replace(call=respelled(part.call, spell))
     if isinstance(part, Text | Facts | Items):
         return replace(part, **{f.name: respelled(getattr(part, f.name), spell) for f in fields(part)})
-    return tuple(respelled(each, spell) for each in part) if isinstance(part, tuple) else part
+    return tuple(respelled(item, spell) for item in part) if isinstance(part, tuple) else part
 
 
 def to_text(page: Page, width: int | None = None) -> str:
@@ -347,10 +347,12 @@ class _Rich:
     """A page as rich prints it; its tables take so many columns, or what rich says."""
 
     def __init__(self, page: Page, width: int | None = None) -> None:
-        self._page, self._width = page, width
+        self._page = page
+        self._width = width
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        page, width = self._page, self._width or options.max_width
+        page = self._page
+        width = self._width or options.max_width
         if page.title:
             yield _styled(line(page.title), "strong")
         if page.lead is not None:
@@ -393,12 +395,16 @@ def _styled(text: str, tone: str, **options: Any) -> RichText:
     return RichText(text, style=_TONES[tone][0], **options)
 
 
-def _called(said: Text | Cell) -> list[RichText]:
+def _called(part: Text | Cell) -> list[RichText]:
     """A text with what to call behind it; a command stands on a line of its own, which is never broken."""
-    whole = _styled(_said(said), said.tone)
-    if isinstance(said.call, str):
-        return [whole, _command(said.call)]
-    return [whole if said.call is None else whole.append(f" {line(str(said.call))}", style=_TONES["code"][0])]
+    styled_text = _styled(_said(part), part.tone)
+    if isinstance(part.call, str):
+        return [styled_text, _command(part.call)]
+    return [
+        styled_text
+        if part.call is None
+        else styled_text.append(f" {line(str(part.call))}", style=_TONES["code"][0])
+    ]
 
 
 def _command(text: str) -> RichText:
@@ -421,9 +427,11 @@ def _label_width(blocks: Iterable[Block]) -> int:
 
 def _next_facts(calls: Sequence[Action | str]) -> Facts:
     """Calls as facts: the likeliest, and the others."""
-    others = " · ".join(line(str(call)) for call in calls[1:])
-    rest: tuple[tuple[str, str | Cell], ...] = (("Or", Cell(others, "code")),) if others else ()
-    return Facts((("Next", Cell(line(str(calls[0])), "code")), *rest))
+    further_calls = " · ".join(line(str(call)) for call in calls[1:])
+    alternatives: tuple[tuple[str, str | Cell], ...] = (
+        (("Or", Cell(further_calls, "code")),) if further_calls else ()
+    )
+    return Facts((("Next", Cell(line(str(calls[0])), "code")), *alternatives))
 
 
 def _cell(value: str | Cell) -> Cell:
@@ -446,8 +454,8 @@ def _grid(block: Grid, console: Console, width: int) -> Iterator[RenderableType]
         yield Padding(_table(block), (0, 0, 0, 2))
         return
     short = _table(without_sentences(block))
-    taken = console.measure(short, options=console.options.update(width=_ENDLESS)).maximum
-    if not block.wide or width - taken >= _SENTENCE * len(block.wide):
+    columns = console.measure(short, options=console.options.update(width=_ENDLESS)).maximum
+    if not block.wide or width - columns >= _SENTENCE * len(block.wide):
         yield Constrain(_table(block), width)
         return
     yield Constrain(short, width)
@@ -490,8 +498,8 @@ def _facts(block: Facts, labels: int) -> Table:
     table = Table.grid(padding=(0, 1, 0, 0))
     table.add_column(min_width=labels - 1, no_wrap=True)
     table.add_column()
-    for word, said in block.rows:
-        table.add_row(_styled(line(word), "strong"), _called(_cell(said))[0])
+    for word, value in block.rows:
+        table.add_row(_styled(line(word), "strong"), _called(_cell(value))[0])
     return table
 
 
@@ -516,10 +524,10 @@ def _branch(block: Branch) -> RichTree:
 
     lines = []
     for cells in block.lines:
-        whole = _styled("", "")
+        joined = _styled("", "")
         for cell in cells:
-            whole.append(line(cell.text), style=_TONES[cell.tone][0])
-        lines.append(whole)
+            joined.append(line(cell.text), style=_TONES[cell.tone][0])
+        lines.append(joined)
     tree = Tree(Group(*lines), guide_style="dim")
     tree.children = [_branch(child) for child in block.children]
     return tree
@@ -557,7 +565,7 @@ def _html(block: Block) -> str:
         case Facts():
             style = "text-align:left;vertical-align:top;padding:.15em 1em .15em 0;border:0;"
             named = f"{style}opacity:.62;min-width:4em"
-            return _html_table([_row([(word, named), (said, style)]) for word, said in block.rows], size="")
+            return _html_table([_row([(word, named), (value, style)]) for word, value in block.rows], size="")
         case Branch():
             lines = "<br>".join("".join(map(_html_called, cells)) for cells in block.lines)
             items = "".join(f'<li style="margin:.2em 0">{_html(child)}</li>' for child in block.children)
@@ -568,7 +576,8 @@ def _html(block: Block) -> str:
 def _html_grid(block: Grid) -> str:
     styles = []
     for j in range(len(block.head)):
-        side, wrap = "right" if j in block.right else "left", "" if j in block.wide else "white-space:nowrap;"
+        side = "right" if j in block.right else "left"
+        wrap = "" if j in block.wide else "white-space:nowrap;"
         styles.append(
             f"text-align:{side};vertical-align:top;{wrap}padding:.15em .6em;border:0;border-bottom:{_LINE}"
         )
@@ -593,9 +602,9 @@ def _paragraph(text: str, style: str = ".4em 0") -> str:
     return f'<p style="margin:{style}">{text}</p>'
 
 
-def _html_called(said: Text | Cell) -> str:
-    call = "" if said.call is None else f" {_span(line(str(said.call)), 'code')}"
-    return _span(_said(said), said.tone) + call
+def _html_called(part: Text | Cell) -> str:
+    call = "" if part.call is None else f" {_span(line(str(part.call)), 'code')}"
+    return _span(_said(part), part.tone) + call
 
 
 def _span(text: str, tone: str) -> str:

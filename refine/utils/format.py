@@ -47,8 +47,8 @@ def coarse(values: Sequence[float], apart: float = 0.0) -> list[str]:
 
     ``apart`` is a further difference to show; 0 for none.
     """
-    known = [v for v in values if math.isfinite(v)]
-    gaps = [abs(a - b) for a in known for b in known if a != b] + ([apart] if apart > 0 else [])
+    finite = [v for v in values if math.isfinite(v)]
+    gaps = [abs(a - b) for a in finite for b in finite if a != b] + ([apart] if apart > 0 else [])
     gaps = [gap for gap in gaps if math.isfinite(gap)]  # the difference of two huge values overflows
     decimals = 3 if not gaps else min(6, max(0, 1 - math.floor(math.log10(max(gaps)))))
     return [f"{v:.{decimals}f}" if math.isfinite(v) and abs(v) < 1e6 else score(v) for v in values]
@@ -130,12 +130,12 @@ def duration(seconds: float) -> str:
     """``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
     if seconds < 10:
         return f"{seconds:.2g} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    whole_seconds = round(seconds)
+    if whole_seconds < 60:
+        return f"{whole_seconds} s"
+    if whole_seconds < 3600:
+        return f"{whole_seconds // 60} min {whole_seconds % 60} s"
+    return f"{whole_seconds // 3600} h {whole_seconds % 3600 // 60} min"
 
 
 def join(items: Sequence[str], last: str = "and") -> str:

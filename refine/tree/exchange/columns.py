@@ -74,12 +74,12 @@ class Columns(NamedTuple):
     left_out: list[str]
 
 
-def with_index(frame: pd.DataFrame, wanted: Collection[str] | None) -> pd.DataFrame:
+def with_index(frame: pd.DataFrame, assigned: Collection[str] | None) -> pd.DataFrame:
     """A table whose named index levels are columns in front, and whose index counts rows.
 
     Args:
         frame: The table.
-        wanted: Names of the columns that somebody asked for; ``None`` if the parameters are to be inferred,
+        assigned: Names of the columns with a role; ``None`` if the parameters are to be inferred,
             so that every named level counts but those that only tell rows apart.
     """
     import pandas as pd
@@ -90,7 +90,7 @@ def with_index(frame: pd.DataFrame, wanted: Collection[str] | None) -> pd.DataFr
         if name is None or str(name) in plain.columns:
             continue
         level = pd.Series(frame.index.get_level_values(number).to_numpy())
-        if str(name) in wanted if wanted is not None else not _tells_rows_apart(level):
+        if str(name) in assigned if assigned is not None else not _tells_rows_apart(level):
             plain.insert(place, str(name), level)
             place += 1
     return plain
@@ -118,11 +118,14 @@ def columns_of(frame: pd.DataFrame, value: str, reserved: Collection[str]) -> Co
     """
     import pandas as pd
 
-    parameters, results, left_out = [], [], []
+    parameters = []
+    results = []
+    left_out = []
     for name in frame.columns:
         if name == value or name in reserved:
             continue
-        column, title = frame[name], str(name).strip().lower()
+        column = frame[name]
+        title = str(name).strip().lower()
         numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
         about_run = pd.api.types.is_datetime64_any_dtype(column) or _ABOUT_RUN.fullmatch(title)
         if about_run or (_COUNTER.fullmatch(title) and column.is_unique):
@@ -265,9 +268,9 @@ def placeholders(values: Floats) -> Floats:
     ordinary = finite[~nines & (finite != -1)]
     if len(ordinary) < _LEAST_OTHERS:
         return np.zeros(0)
-    far = np.abs(finite) >= _FAR * np.abs(ordinary).max()
+    is_far = np.abs(finite) >= _FAR * np.abs(ordinary).max()
     minus = (finite == -1) & bool(ordinary.min() >= 0 and ordinary.max() <= 1 and len(set(ordinary)) > 2)
-    return np.unique(finite[nines & far | minus])
+    return np.unique(finite[nines & is_far | minus])
 
 
 def numbers_said(numbers: Sequence[float]) -> str:

@@ -119,7 +119,8 @@ def runs_of(
     states = _states(frame, metrics[metric])
     metrics[metric], states, placeholder = _without_placeholders(metrics[metric], states, value)
     notes += placeholder
-    seconds, seeds = _numbers(frame, "seconds", 0.0), _numbers(frame, "seed", UNKNOWN_SEED)
+    seconds = _numbers(frame, "seconds", 0.0)
+    seeds = _numbers(frame, "seed", UNKNOWN_SEED)
     origins = _origins(frame, space_filling)
     if (odd := seconds[(seconds < 0) | (seconds > MOST_SECONDS)]).size:
         raise AnalysisError(

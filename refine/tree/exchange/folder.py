@@ -233,7 +233,8 @@ def read_folder(folder: Path) -> tuple[str, Iterator[NodeBundle]]:
         raise StoreError(f"{index}: must be an object with a format, as tree.export writes it")
     for field, newest in (("format", FORMAT), ("schema", SCHEMA_VERSION)):
         known_version(head.get(field), newest, f"{index}: its {field}", "export the tree again")
-    name, rounds = head.get("name"), head.get("rounds")
+    name = head.get("name")
+    rounds = head.get("rounds")
     if not isinstance(name, str) or not name.strip() or "\x00" in name:
         raise StoreError(f"{index}: name must be a text that is not empty, got {str(name)[:40]!r}")
     if not isinstance(rounds, list):

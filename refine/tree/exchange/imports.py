@@ -251,7 +251,8 @@ def _add(
         note=check_note(note),
     )
     _warn_of_changes(finished, copies)
-    context, node = tree._context, part.node
+    context = tree._context
+    node = part.node
     store = context.store
     context.check_judged(node)
     if part.id not in store.nodes(context.tree):

@@ -117,9 +117,11 @@ def to_optuna(self: RoundRecord, storage: Any = None, study_name: str | None = N
     load("optuna", "a study of Optuna", AnalysisError)
     import optuna
 
-    space, goals = self.space, self.goals
+    space = self.space
+    goals = self.goals
     study_name = f"{self.context.name} {self.id}" if study_name is None else study_name
-    metric, several = goals[0].metric, len(goals) > 1
+    metric = goals[0].metric
+    several = len(goals) > 1
     records = self.context.reader.records([self._stored.pk], curves=True, replicates=True)
     c = records.columns
     values = [{n: decode(p[n]) for n in space if n in p} for p in records.configurations]
@@ -137,7 +139,8 @@ def to_optuna(self: RoundRecord, storage: Any = None, study_name: str | None = N
             *(goal.metric.of(records.metrics[i], {}, c["seconds"][i]) for goal in goals[1:]),
         ]
         if several and state != "FAIL" and not all(v is not None and math.isfinite(v) for v in goal_values):
-            state, value = "FAIL", None
+            state = "FAIL"
+            value = None
         # Optuna keeps no values per step where there are several objectives.
         curve = () if several else records.curves[i].get(metric.name, ())
         stop = datetime.fromtimestamp(c["finished"][i])  # as Optuna's
@@ -203,7 +206,8 @@ def _axis(parameter: Parameter, values: list[Any]) -> tuple[Any, Mapping[str, An
 
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
     if isinstance(parameter, Range) and len(numbers) == len(values):
-        low, high = min([parameter.low, *numbers]), max([parameter.high, *numbers])
+        low = min([parameter.low, *numbers])
+        high = max([parameter.high, *numbers])
         log = parameter.log and low > 0
         if isinstance(parameter, Integer) and all(float(v).is_integer() for v in numbers):
             return IntDistribution(int(low), int(high), log=log), {}

@@ -49,9 +49,11 @@ def read_run(
         steered = audit_file.exists() and '"interventions":[{' in audit_file.read_text("utf-8")
         even = not steered and about["identity"]["strategy"]["class"]["qualname"] in _EVEN
         goal = about["objective"] if isinstance(about["objective"], dict) else {"metric": about["objective"]}
-        metric, origin = str(value or goal["metric"]), "imported" if even else "adaptive"
+        metric = str(value or goal["metric"])
+        origin = "imported" if even else "adaptive"
         runs = [_run(record, metric, origin) for record in records]
-        version, data = about["environment"]["packages"]["talos"], digest(about["identity"]["data"])
+        version = about["environment"]["packages"]["talos"]
+        data = digest(about["identity"]["data"])
         source = (
             f"Talos {version}, {about['experiment_name']}, identity {about['identity_hash'][:12]}, "
             f"data {data}"
@@ -87,7 +89,8 @@ def _is_whole(last: str) -> bool:
 
 
 def _run(record: Mapping[str, Any], metric: str, origin: str) -> Run:
-    row, seed = record["row"], record["seed"]
+    row = record["row"]
+    seed = record["seed"]
     other = {*_OWN, *record["parameter_columns"].values()}
     metrics = {n: float(v) for n, v in row.items() if isinstance(v, int | float) and n not in other}
     state = "complete" if math.isfinite(metrics.get(metric, math.nan)) else "diverged"
@@ -112,7 +115,8 @@ def to_talos(self: RoundRecord, folder: str | Path) -> Path:
         ReviewError: It has no parent, or other parameters or constraints, or choices that are no numbers or
             texts.
     """
-    old, new = None if self.parent is None else self.parent.space, self.space
+    old = None if self.parent is None else self.parent.space
+    new = self.space
     odd = any(isinstance(v, tuple | Reference) for p in new.values() for v in p.grid)
     if old is None or odd or (set(old), old.constraints) != (set(new), new.constraints):
         raise ReviewError(
