@@ -40,7 +40,7 @@ _BATCH = 0.25  # of an axis: draws whose best lies nearer than about this to a c
 
 
 def condition_in(
-    space: Space, expression: str | None, bounds: Mapping[str, Any] | None = None, what: str = "question"
+    space: Space, expression: str | None, bounds: Mapping[str, Any] | None = None, role: str = "question"
 ) -> Constraint:
     """The condition of an expression and of bounds by name, which must all hold.
 
@@ -49,41 +49,41 @@ def condition_in(
             bound breaks a rule of the notation.
     """
     parts = [] if expression is None else [expression]
-    parts += [_bound_text(space, name, value, what) for name, value in (bounds or {}).items()]
+    parts += [_bound_text(space, name, value, role) for name, value in (bounds or {}).items()]
     if not parts:
         raise SpaceError(
-            f"a {what} must be an expression or bounds by name, got neither; for example "
+            f"a {role} must be an expression or bounds by name, got neither; for example "
             "tree.ask('units <= 8'), or tree.ask(units=(4, 8))"
         )
-    conditions = [_parsed(part, what) for part in parts]
+    conditions = [_parsed(part, role) for part in parts]
     for condition in conditions:
         for name in sorted(condition.names - set(space)):
             is_choice = any(isinstance(p, Categorical) and name in p.labels for p in space.values())
             hint = f"choices go in quotes: {name!r}" if is_choice else did_you_mean(name, space)
-            raise SpaceError(f"{what} {str(condition)!r}: unknown parameter {name!r}; {hint}")
+            raise SpaceError(f"{role} {str(condition)!r}: unknown parameter {name!r}; {hint}")
     return conditions[0] if len(conditions) == 1 else Constraint(" and ".join(f"({c})" for c in conditions))
 
 
-def _parsed(expression: Any, what: str) -> Constraint:
+def _parsed(expression: Any, role: str) -> Constraint:
     try:
         return Constraint(expression)
     except SpaceError as error:
-        raise SpaceError(str(error).replace("constraint", what, 1)) from None
+        raise SpaceError(str(error).replace("constraint", role, 1)) from None
 
 
-def _bound_text(space: Space, name: str, value: Any, what: str) -> str:
+def _bound_text(space: Space, name: str, value: Any, role: str) -> str:
     """A bound as an expression: ``4 <= units <= 8``, ``model == 'svr'``."""
     if name not in space:
-        raise SpaceError(f"{what}: unknown parameter {name!r}; {did_you_mean(name, space)}")
+        raise SpaceError(f"{role}: unknown parameter {name!r}; {did_you_mean(name, space)}")
     if not name.isidentifier():
         raise SpaceError(
-            f"{what}: a parameter in a {what} must have a name of letters, digits and _, got {name!r}; "
+            f"{role}: a parameter in a {role} must have a name of letters, digits and _, got {name!r}; "
             "rename the parameter"
         )
     try:
         new = edited(space[name], value)
     except SpaceError as error:
-        raise SpaceError(f"{what}: {name}: {error}") from None
+        raise SpaceError(f"{role}: {name}: {error}") from None
     if isinstance(new, Range):
         return f"{new.low!r} <= {name} <= {new.high!r}"
     texts = [repr(label(v) if isinstance(v, Reference | tuple) else v) for v in new.grid]
@@ -91,13 +91,13 @@ def _bound_text(space: Space, name: str, value: Any, what: str) -> str:
 
 
 def check_divides(
-    space: Space, question: Constraint, given: Constraint | None, what: str = "question"
+    space: Space, question: Constraint, given: Constraint | None, role: str = "question"
 ) -> None:
     """Raises SpaceError if a question has the same answer in every configuration (within ``given``)."""
     try:
         inside, *others = space.tried(*([question] if given is None else [question, given]))
     except SpaceError as error:
-        raise SpaceError(str(error).replace("constraint", what, 1)) from None
+        raise SpaceError(str(error).replace("constraint", role, 1)) from None
     where = "of the space"
     if others:
         if not others[0].any():
@@ -109,8 +109,8 @@ def check_divides(
     if inside.all() or not inside.any():
         share = "every" if inside.all() else "no"
         raise SpaceError(
-            f"{what} {str(question)!r} is true for {share} configuration {where}, so that there is nothing to "
-            f"compare; {_values(space, question)}"
+            f"{role} {str(question)!r} is true for {share} configuration {where}, so that there is nothing "
+            f"to compare; {_values(space, question)}"
         )
 
 
@@ -202,12 +202,12 @@ def _values_at(parameter: Parameter, positions: Floats) -> Any:
     values = parameter.column(level)
     if not isinstance(parameter, Range):
         return values
-    at = np.asarray(parameter.unit(parameter.grid), dtype=float)
-    between = np.abs(at[level] - positions) > _EXACT
+    level_positions = np.asarray(parameter.unit(parameter.grid), dtype=float)
+    between = np.abs(level_positions[level] - positions) > _EXACT
     if not between.any():
         return values
     grid = np.asarray(parameter.grid, dtype=float)
-    scaled = np.interp(positions, at, np.log(grid) if parameter.log else grid)
+    scaled = np.interp(positions, level_positions, np.log(grid) if parameter.log else grid)
     exact = np.exp(scaled) if parameter.log else scaled
     if isinstance(parameter, Integer):
         exact = np.rint(exact)
@@ -247,11 +247,11 @@ def compared(surrogate: Surrogate, first: Bools, second: Bools, epsilons: Sequen
     if surrogate.front is not None:
         kept = _front_kept(surrogate, first, second, epsilons)
     difference = posterior.value(top_second) - posterior.value(top_first)
-    told = _told(posterior, draws)
+    counted = _counted(posterior, draws)
     # A side without a usable cell in a draw has the worst score of the draw, and no value.
     worst = posterior.scores.min(axis=1)
-    told &= (top_first > worst) & (top_second > worst)
-    smooth = difference[told] if int(told.sum()) >= _FEWEST_DRAWS else np.full(1, np.nan)
+    counted &= (top_first > worst) & (top_second > worst)
+    smooth = difference[counted] if int(counted.sum()) >= _FEWEST_DRAWS else np.full(1, np.nan)
     ahead = np.count_nonzero(top_first > top_second) + np.count_nonzero(top_first == top_second) / 2
     low, high = np.quantile(smooth, [0.05, 0.95])
     return Compared(
@@ -265,14 +265,17 @@ def compared(surrogate: Surrogate, first: Bools, second: Bools, epsilons: Sequen
 
 
 def expected_best(surrogate: Surrogate, part: Bools) -> float:
-    """Expected best value of a part of the candidates, (c,) mask, larger is better; NaN if hardly any is usable."""
+    """Expected best value of a part of the candidates, (c,) mask; larger is better.
+
+    NaN if hardly any draw has a usable candidate there.
+    """
     posterior = surrogate.posterior
     top = posterior.scores[:, part].max(axis=1).astype(float)
-    told = _told(posterior, len(top)) & (top > posterior.scores.min(axis=1))
-    return float(posterior.value(top[told]).mean()) if int(told.sum()) >= _FEWEST_DRAWS else math.nan
+    counted = _counted(posterior, len(top)) & (top > posterior.scores.min(axis=1))
+    return float(posterior.value(top[counted]).mean()) if int(counted.sum()) >= _FEWEST_DRAWS else math.nan
 
 
-def _told(posterior: stats.Posterior, draws: int) -> Bools:
+def _counted(posterior: stats.Posterior, draws: int) -> Bools:
     """(S,) mask of the draws that differences of bests are taken from.
 
     Draws of trees are means of trees: they pull bests to the middle, so that differences are too small.
@@ -328,10 +331,10 @@ def _padded(cells: list[int], n: int) -> list[int | None]:
 
 def _spread_bests(surrogate: Surrogate, part: Bools, draws: Bools, n: int) -> list[int]:
     """Up to ``n`` candidates of a part that are the best in many draws, far from each other."""
-    at = np.flatnonzero(part)
-    if not len(at):
+    numbers = np.flatnonzero(part)
+    if not len(numbers):
         return []
-    best = at[surrogate.posterior.scores[np.ix_(draws, part)].argmax(axis=1)]
+    best = numbers[surrogate.posterior.scores[np.ix_(draws, part)].argmax(axis=1)]
     cells, votes = np.unique(best, return_counts=True)
     positions = _on_axes(surrogate, cells)
     apart = np.abs(positions[:, None] - positions[None]).sum(axis=2)
@@ -351,11 +354,11 @@ def _on_axes(surrogate: Surrogate, cells: Any) -> Floats:
     """(k, columns) positions of candidates in which two choices of an unordered parameter are 1 apart."""
     parts = []
     for j, e in enumerate(surrogate.found):
-        at = surrogate.candidates[cells, j]
+        position = surrogate.candidates[cells, j]
         if e.parameter.ordered:
-            parts.append(at[:, None])
+            parts.append(position[:, None])
         else:
-            parts.append(0.5 * (at[:, None] == np.arange(e.parameter.size)[None]))
+            parts.append(0.5 * (position[:, None] == np.arange(e.parameter.size)[None]))
     return np.concatenate(parts, axis=1)
 
 
@@ -363,11 +366,11 @@ def ran_candidates(evidence: Evidence) -> Bools:
     """(c,) mask of the candidates that equal a trial in all parameters read."""
     analysis, surrogate = evidence.analysis, evidence.surrogate
     axes = [level_axis(e.parameter) for e in analysis.parameters]
-    at = np.stack([axis.index(analysis.X[:, j]) for j, axis in enumerate(axes)], axis=1)
+    levels = np.stack([axis.index(analysis.X[:, j]) for j, axis in enumerate(axes)], axis=1)
     read = reading(analysis.parameters, analysis.X)
     if read is not None:
-        at = np.where(read, at, NOT_READ)
-    ran = {row.tobytes() for row in np.ascontiguousarray(at, dtype=np.int64)}
+        levels = np.where(read, levels, NOT_READ)
+    ran = {row.tobytes() for row in np.ascontiguousarray(levels, dtype=np.int64)}
     rows = np.ascontiguousarray(surrogate.levels, dtype=np.int64)
     return np.array([row.tobytes() in ran for row in rows], dtype=np.bool_)
 

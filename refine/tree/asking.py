@@ -1,4 +1,4 @@
-"""Questions about a part of a space: an answer from the evidence of a tree, and the trials that would settle it."""
+"""Questions about a part of a space: answers from the trials of a tree, and rounds that settle them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,13 @@ from refine.utils.display import Shown
 if TYPE_CHECKING:
     from refine.tree.tree import Tree
 
-YES, PROBABLY, OPEN, PROBABLY_NOT, NO, UNKNOWN = "yes", "probably", "open", "probably not", "no", "unknown"
+YES = "yes"
+PROBABLY = "probably"
+OPEN = "open"
+PROBABLY_NOT = "probably not"
+NO = "no"
+EITHER = "either"
+UNKNOWN = "unknown"
 
 # Model probabilities from which on an answer is yes, and from which on it is probably.
 _SURE, _LIKELY = 0.95, 0.85
@@ -81,7 +87,9 @@ class Answer(Shown):
     question: str  # the expression, in its canonical spelling
     given: str | None  # the condition within which the question is asked; ``None`` without one
     better: str | None  # the other region; ``None`` if the question is about everything outside
-    verdict: str  # ``"yes"``, ``"probably"``, ``"open"``, ``"probably not"``, ``"no"`` or ``"unknown"``
+    # ``"yes"``, ``"probably"``, ``"open"``, ``"probably not"``, ``"no"`` or ``"unknown"``; with ``better`` also
+    # ``"either"``, if both regions are probably equally good
+    verdict: str
     probability: float  # model probability of a yes; NaN if it cannot be stated
     tie: float  # model probability that both bests differ by at most epsilon; NaN if it cannot be stated
     cost: float  # expected best outside minus best inside; positive if the best inside is worse
@@ -133,7 +141,8 @@ class Answer(Shown):
         given = _settling(tree, asked, self, n)
         if not given:
             raise AnalysisError(
-                f"question {self.question!r}: every configuration on both sides ran; nothing is left to settle it"
+                f"question {self.question!r}: no configuration is left to run near the bests of both sides; "
+                "ask about larger regions"
             )
         about = f"settles: {self.question}" + (f", given {self.given}" if self.given else "")
         seed = seed_of(self.round, "settle", str(self._asked), self.evidence, str(n)) % 2**31
@@ -191,6 +200,8 @@ def ask(
     result = compared(evidence.surrogate, part.candidates, rest.candidates, epsilons)
     probability = result.within if rival is None else result.better
     verdict = _verdict(probability)
+    if rival is not None and result.tie >= _LIKELY:
+        verdict = EITHER
     named = [c for c in conditions if c is not None]
     how = {"given": given, "better": better, "epsilon": epsilon}
     finished = int((among.trials & evidence.finished).sum())
@@ -266,8 +277,8 @@ def _conditions(
 ) -> _Conditions:
     """The conditions of a question, checked against the space of a round."""
     condition = condition_in(of.space, question, bounds)
-    within = None if given is None else condition_in(of.space, given, what="given")
-    rival = None if better is None else condition_in(of.space, better, what="better")
+    within = None if given is None else condition_in(of.space, given, role="given")
+    rival = None if better is None else condition_in(of.space, better, role="better")
     check_divides(of.space, condition, within)
     if rival is not None:
         check_divides(of.space, rival, within, "better")
@@ -300,7 +311,7 @@ def thin(side: Side, trials: int) -> bool:
 
 def _needed(verdict: str, inside: Side, outside: Side) -> int:
     """Number of trials that would settle a question."""
-    if verdict in (YES, NO, UNKNOWN):
+    if verdict in (YES, NO, EITHER, UNKNOWN):
         return 0
     scarce = min(inside.trials, outside.trials) < FEW
     return 2 * _BATCH if scarce or verdict == OPEN else _BATCH
@@ -330,8 +341,8 @@ def _side(evidence: Evidence, part: Masks, among: Masks) -> Side:
     best = int(rows[np.argmax(analysis.y[rows])])
     values = analysis.y[(analysis.configurations == analysis.configurations[best]) & evidence.usable]
     if analysis.replicates is not None:
-        at, repeats = analysis.replicates
-        values = np.concatenate([values, repeats[(np.abs(at - analysis.X[best]) < 1e-9).all(axis=1)]])
+        positions, repeats = analysis.replicates
+        values = np.concatenate([values, repeats[(np.abs(positions - analysis.X[best]) < 1e-9).all(axis=1)]])
     read = analysis.read_positions[best]
     unread = {e.name for e, x in zip(analysis.parameters, read, strict=True) if np.isnan(x)}
     row = evidence.trials.iloc[best]
@@ -389,9 +400,9 @@ def _analysed(of: Round) -> Analysis:
     """The analysis of a round; of unchanged trials the one made before."""
     key = _fingerprint(of)
     with _lock:
-        known = _kept_analyses.get(key)
-    if known is not None:
-        return known
+        earlier = _kept_analyses.get(key)
+    if earlier is not None:
+        return earlier
     analysis = analyze(of)
     if not known_enough(analysis):
         raise AnalysisError(
@@ -437,14 +448,15 @@ def _evidence_of(analysis: Analysis, epsilons: Sequence[float], more: Indices | 
     if analysis.others:  # the fronts depend on the tolerances
         key = (*key, *epsilons)
     with _lock:
-        known = _kept_surrogates.get(key)
-    if known is not None:
-        return known
+        earlier = _kept_surrogates.get(key)
+    if earlier is not None:
+        return earlier
     surrogates = [surrogate_of(goal, more) for goal in (analysis, *analysis.others)]
     fitted = [surrogate for surrogate in surrogates if surrogate is not None]
     if len(fitted) < len(surrogates):
         raise AnalysisError(
-            "an answer needs 5 different configurations with a value in every goal, got fewer; run more trials",
+            "an answer needs 5 different configurations with a value in every goal, got fewer; run more "
+            "trials",
             Action("round.run"),
         )
     surrogate: Surrogate = fitted[0]

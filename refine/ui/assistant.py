@@ -229,6 +229,23 @@ class Assistant:
             page = checks_page(checks, lambda action: in_tools(action) or "ask the person")
             return Answer.of(checks, details, page=page)
 
+    def ask(
+        self,
+        question: str,
+        given: str | None = None,
+        better: str | None = None,
+        epsilon: float | None = None,
+        details: bool = False,
+    ) -> Answer:
+        """Answer a question about a part of the space: is its best value as good as the best anywhere?
+
+        ``question`` is an expression: ``num_layers <= 2``, ``model == 'svr'``. ``given`` compares only configurations that
+        meet another one; ``better`` asks which of two regions holds the better best. ``epsilon`` is the tolerance.
+        """
+        return self._shown(
+            lambda tree: tree.ask(question, given=given, better=better, epsilon=epsilon), details, glance=True
+        )
+
     def winner(self, details: bool = False) -> Answer:
         """Show the configuration with the best posterior mean, next to the baseline, and its expected value when retrained."""
         no_winner = "no finished trial may be called best yet"

@@ -26,6 +26,7 @@ INSTRUCTIONS = """\
 refine narrows a hyperparameter search space round by round, together with a person.
 Begin with the baseline, the configuration to beat: winner and judge compare with it. If no round has a baseline, ask the person for one first. Advice that no run has tested is worth nothing.
 Then look: tree, round, state, analysis, proposal, menu, checks. Without round_id they show the newest round. Answers take at most 4 kB; details=true returns everything, with the data as structured content.
+Ask answers a question about a part of the space, for example whether two layers are enough: ask it before you suggest a cut.
 Suggest an edit with a reason if you know better than the proposal. The person sees your edit with its claim and decides; later rounds score every suggestion (calibration).
 create_round runs some configurations of your choice first; the design draws the others.
 Ask judge before you call a configuration better: a single run may be luck. Quote winner, not the best observed value, which overstates itself.
@@ -41,6 +42,7 @@ LOOKS = (
     "proposal",
     "menu",
     "checks",
+    "ask",
     "winner",
     "calibration",
     "preview",
@@ -110,6 +112,10 @@ ARGUMENTS = {
     "configurations": Argument((list,), "a list of objects of values by name", '[{"lr": 0.1}]'),
     "a": Argument((str, dict), "a text or an object of values by name", '"winner"'),
     "b": Argument((str, dict), "a text or an object of values by name", '"baseline"'),
+    "question": Argument(*_TEXT, '"num_layers <= 2"'),
+    "given": Argument(*_TEXT, "\"optimizer == 'sgd'\""),
+    "better": Argument(*_TEXT, '"num_layers >= 3"'),
+    "epsilon": Argument(*_SHARE, "0.01"),
     "reason": Argument(*_TEXT, '"small networks are cheap"'),
     "note": Argument(*_TEXT, '"small networks are cheap"'),
     "design": Argument(*_TEXT, '"sobol"'),

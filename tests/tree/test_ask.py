@@ -52,6 +52,12 @@ def test_of_two_regions_the_better_one_is_named(asked):
     assert "Other" in page
 
 
+def test_two_regions_whose_bests_differ_by_less_than_the_tolerance_are_either(asked):
+    answer = asked.ask("opt == 'rms'", better="opt == 'adam'", epsilon=0.3)
+    assert (answer.verdict, answer.needed) == ("either", 0)
+    assert "Either will do: at most about 1 in 20 that their bests differ by over 0.3." in str(answer)
+
+
 def test_a_page_leads_with_the_answer_and_rounds_the_chance(asked):
     answer = asked.ask("layers <= 1", given="opt == 'adam'")
     lines = str(answer).splitlines()

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 
 from refine.report.pages.reasons import judged_text, source_text
-from refine.tree.asking import NO, OPEN, PROBABLY, PROBABLY_NOT, UNKNOWN, YES, Answer, Side, thin
+from refine.tree.asking import EITHER, NO, OPEN, PROBABLY, PROBABLY_NOT, UNKNOWN, YES, Answer, Side, thin
 from refine.utils.action import Action
 from refine.utils.display import Cell, Facts, Fold, Grid, Items, Page
 from refine.utils.format import chance_words, coarse, difference, join, number, percent, plural, score
 from refine.utils.provided import page_for
 
-_TIE = 0.85  # model probability of a tie from which on either region will do
 _EVEN = 0.65  # largest model probability of an answer that could as well be the opposite
 
 _LEADS = {
@@ -22,7 +21,15 @@ _LEADS = {
     NO: "No",
     UNKNOWN: "Unknown",
 }
-_TONES = {YES: "good", PROBABLY: "good", OPEN: "warn", PROBABLY_NOT: "warn", NO: "warn", UNKNOWN: "warn"}
+_TONES = {
+    YES: "good",
+    EITHER: "good",
+    PROBABLY: "good",
+    OPEN: "warn",
+    PROBABLY_NOT: "warn",
+    NO: "warn",
+    UNKNOWN: "warn",
+}
 
 
 @page_for(Answer)
@@ -100,7 +107,7 @@ def _events(answer: Answer) -> tuple[str, str]:
 
 def _rivals_text(answer: Answer) -> str:
     """The region with the better best, with the chance that the other one has it."""
-    if answer.tie >= _TIE:
+    if answer.verdict == EITHER:
         by = f" by over {difference(answer.epsilon)}" if answer.epsilon else ""
         return f"Either will do: {chance_words(1 - answer.tie)} that their bests differ{by}."
     first = answer.probability >= 0.5
@@ -161,7 +168,7 @@ def _tolerance_text(answer: Answer) -> str:
 
 def _evidence_text(answer: Answer) -> str:
     earlier = f", {answer.earlier:,} of them from earlier rounds" if answer.earlier else ""
-    text = f"{plural(answer.trials, 'finished trial')} of round {answer.round[:8]}{earlier}"
+    text = f"{plural(answer.trials, 'finished trial')} in the space of round {answer.round[:8]}{earlier}"
     if answer.given is not None:
         text += f", with {answer.given}"
     if answer.later:
@@ -187,8 +194,9 @@ def _folds(answer: Answer) -> tuple[Fold, ...]:
     ]
     head = ("side", "trials", "failed", "space", "best observed", "best expected")
     lines = [
-        f"The model probability is {number(answer.probability, 2)}, counted in {answer.draws:,} functions drawn "
-        "from the posterior; screens round chances to four steps, because finer steps are not calibrated.",
+        f"The model probability is {number(answer.probability, 2)}, counted in {answer.draws:,} functions "
+        "drawn from the posterior; screens round chances to four steps, because finer steps are not "
+        "calibrated.",
         "Best expected: mean over the drawn functions of their best value on this side, tried or not.",
     ]
     grid = Grid(head, tuple(rows), right=(1, 2, 3, 4, 5))
