@@ -68,6 +68,7 @@ class Beside:
         edits = {**at, "edits": {"x": [0.0, self.draw.choice([0.5, 0.75])]}}
         calls: dict[str, dict[str, Any]] = {name: {} for name in ("tree", "winner", "calibration")}
         calls |= dict.fromkeys(("round", "analysis", "proposal", "menu", "checks"), at)
+        calls |= {"ask": {"question": "x <= 0.5"}}
         calls |= {"preview": edits, "suggest": {**edits, "reason": "there"}, "run": {**at, "trials": 2}}
         name = self.draw.choice(list(calls))
         answer = self._called("tools/call", name=name, arguments=calls[name])

@@ -133,7 +133,7 @@ def test_a_session(store, study):
 def test_all_that_it_reads_is_marked_as_data(study):
     """A note that ends the mark would be an instruction; each answer has a mark that no text can know."""
     path, (first, _) = study
-    arguments = {"tree": {}, "winner": {}, "calibration": {}}
+    arguments = {"tree": {}, "winner": {}, "calibration": {}, "ask": {"question": "lr <= 2"}}
     arguments["preview"] = {"round_id": first, "edits": {"dropout": [0, 0.2]}}
     arguments["rehearse"] = {"round_id": first, "rounds": 2, "trials": 10}
 
@@ -424,6 +424,7 @@ class Listed(Shown):
 @pytest.mark.slow
 def test_answers_take_at_most_4_kb_unless_details_are_asked_for(wide_study):
     arguments = {"rehearse": {"rounds": 2, "trials": 10}, "preview": {"edits": {"parameter_1": [0, 0.5]}}}
+    arguments["ask"] = {"question": "parameter_1 <= 0.5"}
 
     async def steps(call):
         sizes = {}
@@ -459,6 +460,16 @@ def test_looking_without_a_round_takes_the_newest_one(wide_study):
         newest = tree.rounds[-1].id
     for name in ("round", "analysis", "menu", "checks", "state"):
         assert getattr(assistant, name)() == getattr(assistant, name)(newest)
+
+
+def test_a_question_is_answered_or_refused_as_in_python(study):
+    assistant = Assistant(lambda: refine.Tree("study", store=study[0]))
+    answer = assistant.ask("lr <= 2", given="dropout <= 0.2", details=True)
+    with refine.Tree("study", store=study[0]) as tree:
+        assert answer.data["probability"] == tree.ask("lr <= 2", given="dropout <= 0.2").probability
+    assert assistant.ask("lr <= 2").startswith("Question: lr <= 2")
+    with pytest.raises(RefineError, match="not allowed"):
+        assistant.ask("lr.real <= 2")
 
 
 def test_texts_name_the_arguments_that_the_tools_take():
