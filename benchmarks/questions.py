@@ -1,0 +1,175 @@
+"""Random questions about parts of a space, answered by `tree.ask`, next to a constant answer.
+
+    python benchmarks/questions.py
+    python benchmarks/questions.py --seeds 3 --questions 12
+
+The truths are the synthetic grids: 4 kinds of surfaces in 4 to 8 parameters, with noise of 3 or 10 % of (best - median). A question
+is an interval of 2 levels to a third of the levels of an ordered parameter, or up to a third of the choices of an unordered one; every
+fourth question is asked within a choice or an interval of another parameter. The right answer is known: yes if the best cell inside is
+within the printed epsilon of the best cell. Rounds have 30, 60 and 100 even trials. With 60 trials some questions are settled by 12
+more, and asked again; next to them the same number of further even trials.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from synthetic import COUNT, KINDS, Synthetic, synthetic
+from tables import markdown, parser
+
+import refine
+from refine.proposal.question import condition_in
+from refine.utils.format import CHANCE_STEPS, chance_cell
+
+SIZES = (30, 60, 100)
+SETTLED_AT = 60
+MORE = 12
+ASKED, SETTLED, EVEN = "asked", "settled", "even"
+
+
+class Asked(NamedTuple):
+    """A question with its stated probability and the truth."""
+
+    kind: str  # kind of surface
+    n: int  # even trials
+    stage: str  # `ASKED`, `SETTLED` (by 12 trials), or `EVEN` (after 12 further even trials)
+    stated: float  # model probability of a yes
+    true: bool  # whether the best inside is within epsilon of the best
+    covered: bool  # whether the 90 % interval of the cost holds the true cost
+    seconds: float  # time of the answer
+
+
+def region(table: Synthetic, rng: np.random.Generator, without: str = "") -> tuple[str, str]:
+    """A parameter, and an expression of an interval or of choices."""
+    name = str(rng.choice([p for p in table.levels if p != without]))
+    levels = table.levels[name]
+    if name in table.unordered:
+        count = int(rng.integers(1, max(1, len(levels) // 3) + 1))
+        return name, f"{name} in {[str(v) for v in rng.permutation(levels)[:count]]}"
+    count = int(rng.integers(2, max(2, len(levels) // 3) + 1))
+    low = int(rng.integers(0, len(levels) - count + 1))
+    return name, f"{low} <= {name} <= {low + count - 1}"
+
+
+def answers(table: Synthetic, n: int, seed: int, questions: int, settled: int) -> Iterator[Asked]:
+    """The answers to random questions on one round."""
+    rng = np.random.default_rng([seed, n, list(KINDS).index(table.family), int(table.name)])
+
+    def objective(params, trial):
+        return table.draw(table.cell(table.index(params)), np.random.default_rng(trial.seed))
+
+    cells = np.stack(np.unravel_index(np.arange(table.truth.size), table.shape), axis=1)
+    frame = {name: values[cells[:, j]] for j, (name, values) in enumerate(table.grids.items())}
+
+    def truth(answer: refine.tree.asking.Answer) -> tuple[bool, bool]:
+        inside = condition_in(table.space, answer.question)(frame)
+        within = np.ones(len(inside), dtype=bool)
+        if answer.given is not None:
+            within = condition_in(table.space, answer.given)(frame)
+        best_inside = table.truth[inside & within].max()
+        cost = table.truth[within & ~inside].max() - best_inside
+        covered = answer.cost_low - 1e-9 <= cost <= answer.cost_high + 1e-9
+        return bool(cost <= answer.epsilon + 1e-9), bool(covered)
+
+    def asked(answer: refine.tree.asking.Answer, stage: str, seconds: float) -> Asked:
+        return Asked(table.family, n, stage, answer.probability, *truth(answer), seconds)
+
+    tree = refine.Tree("questions", store="sqlite://")
+    root = tree.add_round(table.space, objective, n=n, seed=seed).run(progress=False)
+    tree.ask(region(table, np.random.default_rng(0))[1])  # the first answer fits the posterior
+    for number in range(questions):
+        name, question = region(table, rng)
+        given = region(table, rng, without=name)[1] if number % 4 == 3 else None
+        start = time.perf_counter()
+        answer = tree.ask(question, given=given)
+        yield asked(answer, ASKED, time.perf_counter() - start)
+        if number >= settled or not np.isfinite(answer.probability):
+            continue
+        for stage in (SETTLED, EVEN):
+            child = (
+                answer.settle(n=MORE)
+                if stage == SETTLED
+                else root.branch(root.space, n=MORE, seed=1000 + number)
+            )
+            child.run(progress=False)
+            yield asked(answer.again(), stage, np.nan)
+            tree.delete_round(child, note="the next question starts from the same trials")
+
+
+def auc(stated: np.ndarray, true: np.ndarray) -> float:
+    """Probability that a true yes is stated higher than a true no."""
+    yes, no = stated[true], stated[~true]
+    if not (len(yes) and len(no)):
+        return np.nan
+    return float((yes[:, None] > no).mean() + 0.5 * (yes[:, None] == no).mean())
+
+
+def summary(rows: list[Asked]) -> list[str]:
+    """Questions, share of yes, Brier score, that of a constant, AUC, coverage."""
+    stated = np.array([row.stated for row in rows])
+    true = np.array([row.true for row in rows])
+    known = np.isfinite(stated)
+    stated, true = stated[known], true[known]
+    covered = np.mean([row.covered for row in rows])
+    brier = np.mean((stated - true) ** 2)
+    constant = true.mean() * (1 - true.mean())
+    return [
+        str(len(rows)),
+        str(int((~known).sum())),
+        f"{true.mean():.2f}",
+        f"{brier:.3f}",
+        f"{constant:.3f}",
+        f"{auc(stated, true):.2f}",
+        f"{covered:.2f}",
+    ]
+
+
+def main() -> None:
+    given = parser(__doc__, seeds=1, grids=COUNT, questions=8, settled=1).parse_args()
+    warnings.simplefilter("ignore")
+    rows: list[Asked] = []
+    for kind in KINDS:
+        for number in range(given.grids):
+            for n in SIZES:
+                for seed in range(given.seeds):
+                    settled = given.settled if n == SETTLED_AT else 0
+                    rows += answers(synthetic(kind, number), n, seed, given.questions, settled)
+        print(f"{kind}: done", flush=True)
+    head = ["trials", "questions", "unknown", "yes", "Brier", "constant", "AUC", "cost covered (90 %)"]
+    plain = [row for row in rows if row.stage == ASKED]
+    print(markdown(head, [[str(n), *summary([r for r in plain if r.n == n])] for n in SIZES]))
+    print(markdown(["kind", *head[1:]], [[k, *summary([r for r in plain if r.kind == k])] for k in KINDS]))
+    body = []
+    for low, high in zip(
+        [0.0, *[step[0] for step in CHANCE_STEPS[:-1]]], [s[0] for s in CHANCE_STEPS], strict=True
+    ):
+        # Either answer: the stated chance of being wrong, as it is printed.
+        wrong = [
+            (min(r.stated, 1 - r.stated), r.true != (r.stated >= 0.5)) for r in plain if np.isfinite(r.stated)
+        ]
+        step = [(s, w) for s, w in wrong if low <= s < high]
+        if step:
+            stated, counted = np.mean(step, axis=0)
+            body.append([chance_cell(low), str(len(step)), f"{stated:.3f}", f"{counted:.3f}"])
+    print(markdown(["printed chance of the opposite", "questions", "stated", "counted"], body))
+    few = [r for r in rows if r.n == SETTLED_AT and r.stage != ASKED]
+    if few:
+        before = [
+            r
+            for i, r in enumerate(rows)
+            if r.stage == ASKED and i + 1 < len(rows) and rows[i + 1].stage == SETTLED
+        ]
+        groups = [("60 trials", before)]
+        groups += [
+            (f"{MORE} more, {stage}", [r for r in few if r.stage == stage]) for stage in (SETTLED, EVEN)
+        ]
+        print(markdown(["evidence", *head[1:]], [[name, *summary(group)] for name, group in groups]))
+    print(f"median time of an answer after the first: {np.median([r.seconds for r in plain]):.2f} s")
+
+
+if __name__ == "__main__":
+    main()
