@@ -35,12 +35,12 @@ class Change(NamedTuple):
 def ablation_of(rounds: Sequence[RanRound], baseline: Candidate, winner: Candidate) -> tuple[Change, ...]:
     """The changes from a baseline to a winner, one parameter at a time, the largest gain first.
 
-    Every value is a posterior mean given the rounds' planned runs, oldest first, mostly at configurations
-    that were not evaluated. Empty if the two agree on all values read, or with too few configurations for a
+    Values are posterior means given the rounds' planned runs, oldest first, mostly at configurations without
+    a run. Empty if baseline and winner agree on the values read, or with too few configurations for a
     posterior.
 
     Source: Fawcett and Hoos (2016), 'Analysing differences between algorithm configurations through
-    ablation', who evaluate every step; here the posterior takes the place of runs.
+    ablation', with a posterior in place of runs.
     """
     evidence = evaluated(rounds)
     if evidence is None or evidence.group.max() + 1 < FEWEST:

@@ -104,9 +104,9 @@ def _known(values: Floats) -> Floats:
 class Analysis(Shown):
     """All measurements on a round's evidence.
 
-    P-values, intervals and levels use space-filling trials only: the round's own, and those of earlier rounds
-    on the same space. Pruned ones rank by their forecast, else with the worst. If fewer than ten are left and
-    a search chose the other trials, nothing is tested: p-values are NaN, and levels hold no trial. The
+    P-values, intervals and levels use space-filling trials only, of the round and of earlier rounds on an
+    equal space. Pruned ones rank by their forecast, else with the worst. If fewer than ten are left and
+    a search chose the remaining trials, no test is made: p-values are NaN, and levels hold no trial. The
     evidence on the optimum (``X``, ``y``) also holds exploit and adaptive trials, trials of other earlier
     rounds inside the space, pruned trials at their forecast, and failed, degenerate and infeasible trials at
     the worst value.
@@ -366,33 +366,32 @@ def analyze(
         direction: ``"maximize"`` or ``"minimize"``.
         seed: Seed of every bootstrap and permutation test.
         metric: Displayed name of the metric; default ``value``.
-        earlier: Trials of earlier rounds, in the same columns. They inform about the optimum and are never
-            tested.
-        pooled: Number of rows at the head of ``frame`` from earlier rounds on this very space. No selection
-            took place between these rounds and this one, so their space-filling trials are tested as well.
-        stage: Stage of the branch, from 1: every round is one, and every growth of a round another, see
+        earlier: Trials of earlier rounds, in the columns of ``frame``: evidence on the optimum, never tested.
+        pooled: Number of rows at the head of ``frame`` from earlier rounds on an equal space. No selection
+            took place in between, so the space-filling trials of earlier rounds are tested as well.
+        stage: Stage of the branch, from 1; a round and a growth of a round count one stage, see
             :func:`refine.stats.stage_of`. The q-values of stage k are multiplied by k (k + 1) / 2, so
             repeated testing does not add up to false alarms.
-        read: Parameter -> for every row of ``frame`` whether its trial read the parameter, or one answer for
-            all.
+        read: Parameter -> mask of the rows of ``frame`` whose trial read the parameter, or a single bool.
         groups: One label per row of ``frame``, equal for replicates of one configuration.
         allow_degenerate: Whether a degenerate trial (1 in a column ``degenerate``) may be best.
-        fresh: Values of replicates of good configurations, the label of the configuration of each and,
-            optionally, the values of their planned runs: they measure the noise only.
+        fresh: Values of replicates of good configurations, the labels of the configurations and, optionally,
+            the values of the planned runs; used for the noise only.
         subject_to: Metric constraints, for example ``["latency_ms <= 5"]``, on columns of ``frame``. A trial
-            that breaks one ranks with the worst, and cannot be best.
-        belief: A belief about the place of the best value, see :meth:`refine.Tree.add_round`. It shapes
+            that breaks a constraint ranks with the worst, and cannot be best.
+        belief: A belief about the place of the best value, see :meth:`refine.Tree.add_round`. Beliefs shape
             proposals, not tests.
-        noise: ``"none"`` if repeats of a configuration give identical values, ``"retraining"`` if they do
-            not; default the evidence of ``groups`` and ``fresh``.
+        noise: ``"none"`` if repeats of a configuration give identical values, ``"retraining"`` if values
+            differ; default the evidence of ``groups`` and ``fresh``.
         limits: Lowest and highest possible value of the metric, ``None`` for an open end. Default: known for
             metrics by name, such as an accuracy or an rmse, and for shares of rows; else none.
-        scale: ``"log"`` or ``"linear"`` for the tolerance of a minimized loss. Default: log if all values are positive
-            and the median is more than 20 times the best; the tolerance is then a factor of the best.
+        scale: ``"log"`` or ``"linear"``, to compare minimized losses by factors or by differences. Default:
+            log if no value is negative or 0 and the median is more than 20 times the best. On the log scale
+            the tolerance is a factor of the best.
 
     Raises:
         AnalysisError: A column is missing; or fewer than 10 finished space-filling trials lie inside the
-            space, and a search chose none of the others or fewer than 10 trials are left in all.
+            space, and no search chose the remaining trials or fewer than 10 trials are left in total.
 
     Examples:
         >>> analysis = refine.analyze({"lr": (0.5, 5.0), "dropout": (0.0, 0.5)}, root.trials, value="value")
@@ -869,9 +868,9 @@ def _numbers(frame: pd.DataFrame, column: str, name: str) -> Floats:
 
 
 def _copied_rows(frame: pd.DataFrame, value: str) -> Bools:
-    """(n,) mask of rows that equal an earlier row in every column: copies, as in overlapping exports.
+    """(n,) mask of rows equal to an earlier row in all columns: copies, as in overlapping exports.
 
-    A repeat differs in its seed or its time. Copies count once; a warning says how many there are.
+    A repeat has another seed or time. Copies count once; a warning gives their number.
     """
     try:
         copied = frame.duplicated().to_numpy()

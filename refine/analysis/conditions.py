@@ -79,8 +79,8 @@ def active_where(space: Space, name: str) -> ReadWhere | ActiveWhere | None:
 def reading(evidence: Sequence[ParameterEvidence], positions: Floats) -> Bools | None:
     """(n, parameters) mask of the conditional parameters that configurations read, by positions.
 
-    ``None`` without conditional parameters. A parameter that no trial reads counts as read: otherwise all
-    configurations could become one.
+    ``None`` without conditional parameters. A parameter without a reading trial counts as read:
+    otherwise the configurations could become one.
     """
     asked = {name for e in evidence if e.condition is not None for name in e.condition.names}
     columns = ((e, positions[:, j]) for j, e in enumerate(evidence) if e.name in asked)

@@ -31,10 +31,10 @@ class Drift(NamedTuple):
 
 @one_thread
 def drift_of(analysis: Analysis) -> Drift | None:
-    """Tests whether the residuals of evenly drawn trials follow the order of the trials.
+    """Tests for a trend of the residuals of evenly drawn trials over the order of the trials.
 
-    Each trial is predicted from the other ones, so that the effect of the parameters is left out. On
-    simulated rounds of 60 trials, none of 45 without drift was called; a drift of 0.2 of (best - median) over
+    Leave-one-out predictions remove the effect of the parameters. In simulated rounds of 60 trials, 0 of 45
+    without drift were reported; a drift of 0.2 of (best - median) over
     the round was seen in 50 to 80 %.
 
     Returns:

@@ -79,11 +79,11 @@ class Evaluated:
 def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
     """The planned runs of rounds with one metric and direction, oldest first.
 
-    ``None`` if none may be best.
+    ``None`` without a trial that may be best.
 
-    All planned trials are one sample: given, space-filling, exploit, audit, adaptive and imported ones.
-    Failed, pruned and degenerate ones have the worst value. A parameter that a round lacks counts as not
-    read.
+    Planned trials are one sample, of any origin: given, space-filling, exploit, audit, adaptive and imported
+    ones. Failed, pruned and degenerate trials have the worst value. A parameter that a round lacks counts as
+    not read.
     """
     runs = [run for round_ in rounds for run in _planned_runs(round_)]
     good = np.array([run.good for run in runs], dtype=np.bool_)

@@ -271,8 +271,8 @@ def evidence_of(
 ) -> ParameterEvidence:
     """All measurements on one parameter, a column of ``rows.X``, before adjustment for other parameters.
 
-    The sample is the space-filling trials that finished or were pruned, and read the parameter if that is
-    known: an unread value cannot have changed anything.
+    The sample is the space-filling trials that finished or were pruned, without trials known not to have read
+    the parameter: an unread value changes no result.
     """
     tested, sign, seed, k = rows.ranked, tests.sign, tests.seed, parameter.size
     # A trial that raised may have read little: trials with a value show the reading.
@@ -392,8 +392,8 @@ def level_medians(
 def _only_spread(parameter: Parameter, x: Floats, score: Floats, level_p: float) -> bool:
     """Whether values vary more at some levels of a parameter, without a detected effect on their middle.
 
-    Such a parameter can place the best trials, which are lucky where the noise is large: a finding of the best trials
-    alone is then one of the noise.
+    Such a parameter can place the best trials, which are lucky where the noise is large: a finding of the
+    best trials alone is then one of the noise.
 
     Source: Brown and Forsythe (1974), 'Robust tests for the equality of variances', on ranks.
     """
@@ -458,7 +458,7 @@ def untested(evidence: Sequence[ParameterEvidence]) -> tuple[ParameterEvidence, 
 
 
 def read_where(read: Bools, others: Mapping[str, tuple[Parameter, Floats]]) -> ReadWhere | None:
-    """Levels of one parameter at which all trials ``read`` another, and at its other levels none does.
+    """Levels of a parameter at which every trial ``read`` a second parameter, and no trial elsewhere does.
 
     ``None`` without such levels. ``others`` is name -> parameter and (n,) unit-scale positions.
     """
@@ -536,11 +536,11 @@ _ALPHA = 0.01
 def without_ruled_out(
     rows: EvidenceTable, parameters: Sequence[Parameter], absent: Sequence[Bools]
 ) -> list[EvidenceTable]:
-    """Tables per parameter, without failures explained by ruled-out levels of the other parameters.
+    """Tables per parameter, without failures explained by ruled-out levels of further parameters.
 
-    A level is ruled out if 5 or more trials ended there and none gave a usable model, Fisher's p <= 0.01:
-    trials at the level fail whatever the other parameters are, and would drown their effects. ``absent`` says
-    per parameter which trials lack the parameter by its condition.
+    A level is ruled out if 5 or more trials ended at the level without a usable model, Fisher's p <= 0.01:
+    trials at the level fail for any values of further parameters, and would hide effects of these parameters.
+    ``absent`` says per parameter which trials lack the parameter by its condition.
     """
     tables = [rows._replace(absent=gone) for gone in absent]
     lost = np.zeros((len(parameters), len(rows.y)), dtype=np.bool_)

@@ -140,14 +140,14 @@ FEW = 20
 def infer_space(frame: pd.DataFrame) -> Space:
     """The space of a table's columns.
 
-    - Numbers: :class:`Integer` for a column of integers, else :class:`Float`, from the smallest to the largest; up to
-      20 different ones are the levels.
-    - Numbers over two decades: the same with ``log=True``, if positive and their median is nearer to the middle of
-      the logarithmic scale than to that of the linear one.
+    - Numbers: :class:`Integer` for a column of integers, else :class:`Float`, from the smallest to the
+      largest; up to 20 different values are the levels.
+    - Positive numbers over two decades: with ``log=True``, if the median is nearer to the logarithmic middle
+      of the range than to the linear middle.
     - Texts, bools, lists: :class:`Categorical`, sorted.
     - One value: fixed.
 
-    Missing values are left out: such a run lacks the parameter.
+    A run with a missing value lacks the parameter.
 
     Args:
         frame: One column per parameter.
@@ -205,8 +205,8 @@ def inferred(column: pd.Series) -> Parameter:
 def integers(low: int, high: int, levels: Sequence[float] | None, log: bool) -> Integer:
     """A range over the integers of finished runs.
 
-    All integers are levels up to 20 of them, else ten evenly spaced ones. They are not rounded as those of a
-    declared range, so that the same rows give the same root.
+    Up to 20 integers are all levels, else ten evenly spaced integers, without the rounding of a declared
+    range, so equal rows give an equal root.
     """
     count = None if high - low < ALL_UP_TO else ABOUT
     return Integer(low, high, levels=levels or count, log=log)  # type: ignore[arg-type]

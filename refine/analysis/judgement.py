@@ -42,18 +42,16 @@ def race_of(
     """The state of a race, and the next replicates.
 
     The racers are the ``top`` candidates with the best posterior means by the planned runs alone, so a
-    resumed race continues with the same ones; a candidate that overtakes all of them joins. Observed values
-    choose nothing.
+    resumed race keeps its racers; a candidate that overtakes the racers joins. Observed values play no role.
 
     Args:
-        judged: The candidates, given all of their runs.
-        spent: Each candidate's ended replicates, in any state.
+        judged: The candidates, given their runs.
+        spent: Number of ended replicates per candidate, in any state.
         top: Number of racers.
         budget: Most replicates in all.
         batch: Most replicates in the next step.
         epsilon: Tolerance given by the person; ``None`` for the tolerance of the study.
-        planned: Replicates that rounds had planned anyway, such as a baseline's: the race does not pay for
-            them.
+        planned: Replicates planned by rounds, such as those of a baseline; free for the race.
     """
     racers = judged.field.plausible(top)
     leader = int(np.argmax(judged.expected[: judged.field.eligible]))
@@ -227,7 +225,7 @@ def seeds_needed(mean: float, spread: float, error: float, epsilon: float, least
     ``None`` for more than 1,000.
 
     With ``m`` further seeds of both, the variance of their difference shrinks to ``spread * error / (m *
-    spread + error)``, as for a normal mean under known noise; the mean is assumed to stay the same.
+    spread + error)``, as for a normal mean under known noise; the mean is assumed to stay constant.
 
     Args:
         mean: Posterior mean of the difference, in units of the metric.

@@ -67,16 +67,15 @@ class MetricLimits(NamedTuple):
 def metric_limits(
     metric: str, values: Floats, declared: tuple[float | None, float | None] | None = None
 ) -> MetricLimits:
-    """The limits of a metric; infinite if none is declared or known.
+    """The limits of a metric; infinite unless declared or known.
 
-    That all values lie in [0, 1], or have one sign, is no evidence: returns, log-likelihoods and speed-ups go
-    beyond. A limit that a value passes is no limit.
+    Values in [0, 1], or of one sign, are no evidence: returns, log-likelihoods and speed-ups go beyond. A
+    limit passed by a value does not count.
 
     Args:
         metric: Name of the metric, for example ``"val_accuracy"``.
         values: (n,) finished values, in the metric's own sign.
-        declared: Lowest and highest possible value; ``None`` for an open end, or for both if nothing is
-            declared.
+        declared: Lowest and highest possible value; ``None`` for an open end, or without a declaration.
     """
     if declared is not None:
         low, high = declared

@@ -14,10 +14,10 @@ _DECADES = 30.0  # ratio of a loss's 90 % to its 10 % quantile from which the ax
 class MetricView:
     """The visible part of a metric's values, from ``low`` to ``high``.
 
-    A few trials that never learned would squeeze all others into a line; they are left outside, on the
-    ``side`` ``"below"`` or ``"above"``, and counted as ``hidden``. A loss that spans decades gets a
-    logarithmic axis (``log``). ``bounds`` are the ends of densities, as :meth:`forward` gives them: 0 and 1
-    if all values lie between, 0 if none is negative.
+    A few trials that never learned would squeeze the remaining trials into a line. Such trials are left
+    outside, on the ``side`` ``"below"`` or ``"above"``, and counted as ``hidden``. A loss that spans decades
+    gets a logarithmic axis (``log``). ``bounds`` are the ends of densities, as :meth:`forward` gives them: 0
+    and 1 if all values lie between, 0 if none is negative.
     """
 
     def __init__(self, y: Floats, direction: str) -> None:

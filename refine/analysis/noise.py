@@ -30,13 +30,14 @@ EQUAL_STEPS = 6
 
 COMPARED = 10  # best configurations whose differences on folds or validation examples are compared
 
-# Residuals of a model that learns d parameters from n configurations are too small: in simulated rounds, by a factor of
-# exp(3 d / n) in the geometric mean (0.67 of the truth at 7 of 60, 0.36 at 20 of 60, 0.71 at 20 of 200).
+# Residuals of a model that learns d parameters from n configurations are too small: in simulated rounds, by
+# a factor of exp(3 d / n) in the geometric mean (0.67 of the truth at 7 of 60, 0.36 at 20 of 60, 0.71 at 20
+# of 200).
 _OVERFIT = 3.0
 _MOST_OVERFIT = 0.4  # largest d / n that is corrected for
 
-# Standard deviation of the logarithm of the residual estimate, without parameters and per parameter: the estimate is a
-# median of about a dozen values.
+# Standard deviation of the logarithm of the residual estimate, without parameters and per parameter: the
+# estimate is a median of about a dozen values.
 _RESIDUAL_ERROR = (0.35, 0.025)
 
 # Prior: a tenth of the distance from the median to the best value, within a factor of 4 (one standard
@@ -62,19 +63,20 @@ def noise_of(
 ) -> stats.NoiseEstimate:
     """The noise near the best values, with its source and its degrees of freedom.
 
-    Repeats that equal the first run of their configuration to the last bit show that the objective is
-    deterministic: three of them, or six if the metric takes equally spaced values only. Otherwise repeats,
-    residuals of evenly drawn trials and a weak prior are pooled on a log scale, each weighted by its
-    precision. Exploit trials take no part in residuals: they lie close together, so their residuals shrink.
-    The planned run of a repeated configuration takes no part in the size of the noise: the configuration was
-    repeated because its value was good.
+    Three repeats that equal the first run of their configuration to the last bit show a deterministic
+    objective; six repeats if the metric takes equally spaced values only. Otherwise repeats,
+    residuals of evenly drawn trials and a weak prior are pooled on a log scale, weighted by
+    precision. Exploit trials take no part in residuals: close neighbours have small residuals.
+    The planned run of a repeated configuration takes no part in the size of the noise, because a good value
+    was the reason for the repeats.
 
     Args:
-        even: (n, d) positions and (n,) values of the evenly drawn trials; of all finished ones if none are.
+        even: (n, d) positions and (n,) values of the evenly drawn trials; of the finished trials if no trial
+            was drawn evenly.
         cardinalities: d numbers: 0 for an ordered column, k for an unordered one with k choices.
-        groups: n labels, equal for trials that agree on all values read.
-        repeats: Values of repeats, the label of the configuration of each and, if known, the values of the
-            planned runs of the configurations.
+        groups: n labels, equal for trials with equal values of the parameters read.
+        repeats: Values of repeats, the labels of the configurations and, if known, the values of the planned
+            runs.
         finished: Positions and values of all finished trials, larger is better: used if fewer than 20 are
             even.
         declared: One of :data:`refine.trials.declared.NOISE`, or ``None``.
@@ -110,10 +112,10 @@ def noise_of(
 
 
 def decades_of(loss: Floats, scale: str | None = None) -> float:
-    """Orders of magnitude between the best and the median of a loss, if the loss counts on a log scale; else 0.
+    """Decades between the best and the median of a loss on a log scale; 0 on a linear scale.
 
-    A loss counts on a log scale if all values are positive and the median is more than 20 times the best, or if
-    ``scale`` declares so. The best counts as far down as the best tenth suggests, so a single absurd value has no weight.
+    A loss counts on a log scale if all values are positive and the median is more than 20 times the best, or
+    if declared by ``scale``. The best tenth limits the best value, so a single absurd value has no weight.
 
     Args:
         loss: (n,) finished values, smaller is better.

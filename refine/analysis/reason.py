@@ -15,10 +15,11 @@ from typing import Any
 CODES = {
     # Of one parameter, from an analysis: see refine.analysis.finding.
     "never_read": "no trial read it: parameter",
-    "trend": "the metric rises or falls with it: parameter, metric, direction, way, few_at (an end or empty), "
+    "trend": "the metric rises or falls with it: parameter, metric, direction, way, few_at (an end or "
+    "empty), "
     "estimate, low, high, q",
     "no_trend": "it matters without rising or falling steadily: parameter, metric, estimate, q, seen_by",
-    "only_spread": "it changes how much values vary, and no effect on their middle is seen: parameter, metric",
+    "only_spread": "it changes the spread of values, without an effect on their middle: parameter, metric",
     "choices": "its choices differ: parameter, effect, q, seen_by, medians (label, median)",
     "coupled": "it matters only together with others: parameter, q, partners",
     "depends_on": "it matters, and what is good for it depends on others: parameter, partners",

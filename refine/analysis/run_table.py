@@ -34,19 +34,19 @@ def judge_runs(
     of: str = "runs",
     epsilon: float | None = None,
 ) -> Judgement:
-    """Judges one configuration against another, given the runs of all, in running order.
+    """Judges one configuration against another, given all runs in running order.
 
-    A configuration's first run may be the reason for its choice, and counts only without another one. All
-    runs inform about the noise: its variance has an even prior up to the variance around the median of
-    neighbouring runs, which differ by more than noise, and repeats of equal configurations as likelihood
-    (chi-square).
+    A configuration's first run may be the reason for the choice of the configuration, and counts only without
+    further runs. The variance of the noise has an even prior up to the variance around the median of
+    neighbouring runs (differences of configurations included), and a chi-square likelihood by repeats of
+    equal configurations.
 
     Args:
         names: Names of the configurations, equal for repeats.
         values: Results; NaN without one.
         goal: Metric and direction.
-        a: The configuration in question, by its name, or several names for all its runs, such as a new seed
-            under a new commit.
+        a: The configuration in question: a name, or several names, if for example a new seed has a new
+            commit.
         b: The configuration compared with it, likewise.
         by: Noun for names in messages.
         of: Noun for runs in messages.
@@ -54,7 +54,7 @@ def judge_runs(
             best - median.
 
     Raises:
-        AnalysisError: A name is unknown, both share one, or one of both has no value.
+        AnalysisError: A name is unknown, both configurations share a name, or a configuration has no value.
     """
     if both := set(a) & set(b):
         raise AnalysisError(f"{min(both)!r} can't be compared with itself; name another configuration")

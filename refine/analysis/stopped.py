@@ -29,10 +29,10 @@ class Stopping(NamedTuple):
 
 
 def stopping_of(lengths: Ints, values: Floats, behind: Bools) -> Stopping | None:
-    """Losses of early stopping, by trials behind that ran to their end; ``None`` if nothing was stopped.
+    """Losses of early stopping, by trials behind that ran to their end; ``None`` without stopped trials.
 
     Args:
-        lengths: (n,) epochs of each trial.
+        lengths: (n,) epochs per trial.
         values: (n,) final values, larger is better; NaN for a stopped trial, minus infinity for one that may
             not be best.
         behind: (n,) trials that were stopped or would have been.

@@ -225,11 +225,11 @@ class PlannedPosterior(NamedTuple):
     def with_noise(self, sd: float) -> Floats:
         """(draws, candidates) means over seeds; ``sd`` is the noise of one run.
 
-        Draws at evaluated configurations are combined with the configurations' own planned runs: the model
-        takes all residuals for noise; some of them belong to the configuration and return. So every draw of
-        the process receives some noise, and a sixth of the draws lie half way between the process and the
-        configuration's own runs, with their standard error. The forest, which pulls the best towards the
-        middle, has a twelfth of the draws.
+        Draws at evaluated configurations are combined with the configurations' own planned runs. The model
+        takes residuals for noise, but a part of a residual may belong to the configuration and return on
+        retraining. So a draw of the process receives noise, and a sixth of the draws lie half way between the
+        process and the configuration's own runs, with their standard error. The forest, which pulls the best
+        towards the middle, has a twelfth of the draws.
         """
         rng = np.random.default_rng(_SEED)
         trees = self.draws[: self.forest]
@@ -390,7 +390,7 @@ class Judged:
 
     @property
     def expected(self) -> Floats:
-        """(candidates,) expected values, larger is better; geometric means if losses are compared on log10."""
+        """(candidates,) expected values, larger is better; geometric means on log10."""
         field = self.field
         if self.draws is not None:
             return field.unscaled(np.asarray(field.scaled(self.draws).mean(axis=0)))
@@ -530,15 +530,13 @@ def field_of(
     also: Collection[tuple[str, str]] = (),
     noise: stats.NoiseEstimate | None = None,
 ) -> Field | None:
-    """The configurations that were evaluated, with a posterior of their means.
-
-    ``None`` if none may be called best.
+    """The evaluated configurations, with a posterior of their means; ``None`` without a candidate.
 
     Args:
         rounds: Rounds of one metric and direction, oldest first.
         only: Id of the round whose configurations may win; default all.
-        also: ``(round, key)`` of runs that are candidates however many others are better.
-        noise: The noise of the study; default by residuals of all runs.
+        also: ``(round, key)`` of runs that are candidates in any case.
+        noise: The noise of the study; default by residuals of the runs.
     """
     evidence = evaluated(rounds)
     if evidence is None:
