@@ -136,7 +136,7 @@ def test_tables_of_other_libraries_are_the_same_root(tree, frame, tmp_path, monk
     others.write_parquet(tmp_path / "b.PARQUET")
     assert tree.add_frame(read_table(tmp_path / "b.PARQUET"), value="acc").id == root.id
     assert str(refine.analyze(space, others, value="acc")) == str(refine.analyze(space, frame, value="acc"))
-    with pytest.raises(AnalysisError, match="columns of a frame must differ in name"):
+    with pytest.raises(AnalysisError, match="columns of a frame must have distinct names"):
         tree.add_frame(pa.Table.from_arrays([pa.array([1])] * 2, ["a", "a"]))
     monkeypatch.chdir(tmp_path)
     frame.drop(columns=["layers", "bias"]).to_csv("runs.csv", index=False)
