@@ -67,9 +67,11 @@ def review(
     Examples:
         >>> import optuna, refine.optuna
         >>> study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-        >>> study.optimize(lambda t: t.suggest_float("x", -1, 1) ** 2 + t.suggest_int("k", 1, 3), n_trials=30)
-        >>> narrowed = refine.optuna.narrow(study, refine.optuna.review(study), note="only where it is small")
-        >>> narrowed.optimize(lambda t: t.suggest_float("x", -1, 1) ** 2 + t.suggest_int("k", 1, 3), n_trials=5)
+        >>> def loss(trial):
+        ...     return trial.suggest_float("x", -1, 1) ** 2 + trial.suggest_int("k", 1, 3)
+        >>> study.optimize(loss, n_trials=30)
+        >>> narrowed = refine.optuna.narrow(study, refine.optuna.review(study), note="k = 1 is best")
+        >>> narrowed.optimize(loss, n_trials=5)
         >>> {t.params["k"] for t in narrowed.trials[30:]}
         {1}
     """
@@ -155,8 +157,7 @@ class _Inside(optuna.samplers.BaseSampler):  # type: ignore[misc]  # nothing is 
         if narrowed is None:
             warn(
                 f"{name}: the decision, {self._space[name].describe()}, lies outside what the objective "
-                f"suggests, {wide}, "
-                "and is not followed; review the study again"
+                f"suggests, {wide}, and is not followed; review the study again"
             )
         return wide if narrowed is None else narrowed
 

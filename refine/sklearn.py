@@ -56,7 +56,8 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
     Examples:
         >>> from sklearn.tree import DecisionTreeClassifier
         >>> from refine.sklearn import RefineSearchCV
-        >>> search = RefineSearchCV(DecisionTreeClassifier(random_state=0), {"max_depth": (1, 12)}, n=12, cv=2, random_state=0)
+        >>> estimator = DecisionTreeClassifier(random_state=0)
+        >>> search = RefineSearchCV(estimator, {"max_depth": (1, 12)}, n=12, cv=2, random_state=0)
         >>> len(search.fit([[0], [1], [2], [3]] * 6, [0, 1, 0, 1] * 6).cv_results_["params"])
         12
     """

@@ -21,12 +21,12 @@ __all__ = ["breast_cancer", "digits"]
 
 
 def digits(store: str | os.PathLike[str] = ":memory:", name: str | None = None) -> Tree:
-    """Opens the finished digits study: 250 small networks on scikit-learn's handwritten digits, in two rounds.
+    """Opens the finished digits study: 250 small networks for handwritten digits, in two rounds.
 
-    Every network has one hidden layer, trains on 500 digits for 15 epochs and is validated on 600 other
-    digits. The metric is ``val_acc``. Some learning rates are so large that trainings diverge. Round ``first``
-    has 150 trials on the whole space; round ``second`` has 100 trials on an edited proposal. Both have
-    replicates of their five best configurations.
+    Every network has one hidden layer, trains on 500 of scikit-learn's digits for 15 epochs and is validated
+    on 600 other digits. The metric is ``val_acc``. Some learning rates are so large that trainings diverge.
+    Round ``first`` has 150 trials on the whole space; round ``second`` has 100 trials on an edited proposal.
+    Both have replicates of their five best configurations.
 
     Args:
         store: Store to copy the study into: a file, the URL of a database, or ``":memory:"``. A store that
@@ -56,10 +56,10 @@ def digits(store: str | os.PathLike[str] = ":memory:", name: str | None = None) 
 def breast_cancer() -> pd.DataFrame:
     """A table of 1,800 finished runs: small Keras networks on scikit-learn's breast cancer data.
 
-    One row is one run: nine hyperparameters, the metrics ``val_acc`` and ``val_fmeasure``, ``degenerate`` (1 if
-    the network predicts one class only) and ``seconds``. The configurations were drawn by a Sobol' design, so
-    ``tree.add_frame(runs, value="val_acc", space_filling=True)`` tests them. Networks without hidden layers
-    have no ``first_neuron`` and no ``shape``.
+    One row is one run: nine hyperparameters, the metrics ``val_acc`` and ``val_fmeasure``, ``degenerate`` (1
+    if the network predicts one class only) and ``seconds``. The configurations were drawn by a Sobol' design,
+    so ``tree.add_frame(runs, value="val_acc", space_filling=True)`` tests them. Networks without hidden
+    layers have no ``first_neuron`` and no ``shape``.
 
     Returns:
         A new DataFrame of 13 columns at each call.

@@ -137,8 +137,7 @@ def add_round(
     if judged.subject_to and FEASIBLE in searched:
         raise SpaceError(
             f"{FEASIBLE}: with metric constraints this name is that of a column of the table of trials; "
-            "rename the "
-            "parameter"
+            "rename the parameter"
         )
     method, sampler = design_of(design)
     rule, tool = check_pruner(pruner, judged)
@@ -176,8 +175,7 @@ def add_round(
     if node.goals and node.steered:
         raise DesignError(
             "an adaptive design and a pruner go by one number, and this round has several goals; leave "
-            "design and pruner "
-            "out, or give one goal"
+            "design and pruner out, or give one goal"
         )
     context = self._context
     if objective_name is None:
@@ -230,16 +228,14 @@ def _believed_share(belief: Belief | None, exploit: float | None, method: str) -
         if exploit:
             raise DesignError(
                 "exploit: a first round has nothing to exploit but what you believe, got "
-                f"exploit={exploit!r}; say where the "
-                "best value may lie",
+                f"exploit={exploit!r}; say where the best value may lie",
                 Action("tree.add_round", Symbol("space"), Symbol("objective"), belief=...),
             )
         return 0.0
     if method in ADAPTIVE or method.startswith(OPTUNA):
         raise DesignError(
             f"belief: design {method!r} asks for one configuration after the other by its own rule and "
-            "takes no belief; use "
-            "design='sobol'"
+            "takes no belief; use design='sobol'"
         )
     share = BELIEVED if exploit is None else exploit
     check_shares(share, 0.0)

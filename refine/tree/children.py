@@ -139,9 +139,8 @@ class DecidedRound(RoundRecord):
         if n is None and downsample is None:
             if existing is None and 0 < feasible(space).high <= len(inherited):
                 raise DesignError(
-                    f"nothing is left to run: all {len(inherited):,} configurations of this space were run "
-                    "by earlier "
-                    "rounds; widen it, or give its ranges more levels"
+                    f"nothing is left to run: all {len(inherited):,} configurations of this space were "
+                    "run by earlier rounds; widen it, or give its ranges more levels"
                 )
             remaining = feasible(space).count - len(inherited)
             n = existing.n if existing else max(1, min(advised or stored.n, remaining))
@@ -169,8 +168,7 @@ class DecidedRound(RoundRecord):
             if decision.kind == "branched" and count > existing.n:
                 warn(
                     f"round {node.id}: this branch exists already; it keeps its {existing.n:,} "
-                    "configurations, and run() runs "
-                    f"only the {count - existing.n:,} new ones"
+                    f"configurations, and run() runs only the {count - existing.n:,} new ones"
                 )
         self.context.keep_tools(node, sampler, tool)
         return type(self)(self.context, node, self.metric, self.direction)
@@ -336,8 +334,8 @@ def choose(
         raise ReviewError(f"a point is a configuration, or a label of round.front, got {point!r:.60}")
     if chosen is None:
         raise ReviewError(
-            f"round {self.id}: {point!r:.100} is not a point of its front; round.front lists the points, each with its "
-            "label"
+            f"round {self.id}: {point!r:.100} is not a point of its front; round.front lists the points, "
+            "each with its label"
         )
     decision = Decision("chosen", "", None, {}, (), None, note, author, chosen=chosen)
     self._add_decision(decision)
@@ -433,6 +431,5 @@ def _warn_of_typos(old: Space, new: Space, previous: Mapping[str, Any]) -> None:
         if name not in old and name not in previous and hint.startswith("did you mean"):
             warn(
                 f"branch adds a parameter {name!r}; {hint} If it is new, previous={{{name!r}: ...}} says "
-                "which value earlier "
-                "trials had"
+                "which value earlier trials had"
             )

@@ -151,9 +151,8 @@ def check_studies(tree: TreeRecord, other: TreeRecord | None) -> None:
     second = other.rounds[0].node
     if first.judged_by != second.judged_by:
         raise ReviewError(
-            f"studies on one page must be judged by one metric in one direction, got {judged(first)} "
-            f"in {a} and {judged(second)} in {b}; "
-            "open a page for each"
+            f"studies on one page must be judged by one metric in one direction, got {judged(first)} in "
+            f"{a} and {judged(second)} in {b}; open a page for each"
         )
     names = [sorted({name for round_ in study.rounds for name in round_.space}) for study in (tree, other)]
     if set(names[0]).isdisjoint(names[1]):

@@ -80,9 +80,8 @@ class Context(NamedTuple):
         removed = datetime.fromtimestamp(entry.created, UTC).strftime("%Y-%m-%d %H:%M UTC")
         reason = f" ({entry.note})" if entry.note else ""
         return NotFoundError(
-            f"round {node_id} was removed by {entry.author} on {removed}{reason}; go on with another round of "
-            "the tree, or load "
-            "an export that has it"
+            f"round {node_id} was removed by {entry.author} on {removed}{reason}; go on with another "
+            "round of the tree, or load an export that has it"
         )
 
     def removal_of(self, node_id: str) -> Removal | None:
@@ -138,17 +137,15 @@ class Context(NamedTuple):
             ):
                 raise ObjectiveError(
                     f"round {node.id} was created with the objective {node.objective!r}, got "
-                    f"{given_name!r}; if it is "
-                    f"the same objective, pass objective_name={node.objective!r}; a different one needs a "
-                    "new round",
+                    f"{given_name!r}; if it is the same objective, pass "
+                    f"objective_name={node.objective!r}; a different one needs a new round",
                     Action("tree.add_round", ...),
                 )
             given_data = objective_data(objective)
             if given_data != node.data:
                 raise ObjectiveError(
                     f"round {node.id} was created with the data {node.data!r}, got {given_data!r}; other "
-                    "data needs a "
-                    "new round",
+                    "data needs a new round",
                     Action("tree.add_round", ...),
                 )
             self.objectives[node.objective, node.data] = objective
@@ -186,10 +183,9 @@ class Context(NamedTuple):
         ):
             return
         raise ReviewError(
-            f"round {node.id}: was decided upon by {judged(existing.node)}, got {judged(node)}; a decided round "
-            "keeps its metric. "
-            f"To analyze its trials by another one: tree[{node.id!r}].analyze(metric, direction); for another root, "
-            "give another seed"
+            f"round {node.id}: was decided upon by {judged(existing.node)}, got {judged(node)}; a decided "
+            "round keeps its metric. To analyze its trials by another one: "
+            f"tree[{node.id!r}].analyze(metric, direction); for another root, give another seed"
         )
 
     def know_tools(self, node: Node, design: Any, pruner: Any) -> None:
@@ -204,7 +200,8 @@ class Context(NamedTuple):
                 description = described(tool)
                 if description != recorded:
                     raise DesignError(
-                        f"round {node.id}: its {role} is {recorded}, got {description}; another one is another round"
+                        f"round {node.id}: its {role} is {recorded}, got {description}; another one is "
+                        "another round"
                     )
                 self.tools[recorded] = tool
 
@@ -234,9 +231,9 @@ class Context(NamedTuple):
                     if bound and bound != identity:
                         raise ObjectiveError(
                             f"round {node.id}: was imported without an objective and first run with "
-                            f"{_words(bound)} (round {other.node.id}), got {_words(identity)}; for another "
-                            "objective "
-                            "import again and name it: tree.add_frame(frame, objective=...)"
+                            f"{_words(bound)} (round {other.node.id}), got {_words(identity)}; for "
+                            "another objective import again and name it: tree.add_frame(frame, "
+                            "objective=...)"
                         )
 
     def know_score(self, round_id: str, metric: str, function: Score | None) -> None:

@@ -161,11 +161,16 @@ def judge(
             n for n, v in (("objective", objective), ("objective_name", objective_name)) if v is not None
         ]
         raise DesignError(
-            f"judge runs nothing without budget=, so that {join([*conflicting, *options])} would say nothing; "
-            "give budget= as well"
+            f"judge runs nothing without budget=, so that {join([*conflicting, *options])} would say "
+            "nothing; give budget= as well"
         )
     check_epsilon(epsilon)
-    pair = [w if w is None or isinstance(w, Mapping) or w in WORDS else self.round(w).id for w in (a, b)]  # type: ignore[arg-type]
+    pair: list[Which] = []
+    for configuration in (a, b):
+        if configuration is None or isinstance(configuration, Mapping) or configuration in WORDS:
+            pair.append(configuration)  # type: ignore[arg-type]
+        else:
+            pair.append(self.round(configuration).id)  # type: ignore[arg-type]
     running = RunOptions(**options)
     named = [configuration for configuration in pair if isinstance(configuration, Mapping)]
     entrants = _entrants(self, self._context if budget else self._context.at_once(), named)
@@ -176,7 +181,8 @@ def judge(
     if first == second:
         labels = entrants.judged.field.candidates[first].labels
         raise ReviewError(
-            f"{tree_label}: both are the same configuration in all that was read: {_shown(labels)}; name another one"
+            f"{tree_label}: both are the same configuration in all that was read: {_shown(labels)}; "
+            "name another one"
         )
 
     def stage(
@@ -376,12 +382,13 @@ def _number(rounds: Sequence[RanRound], judged: Judged, configuration: Which) ->
         numbers = {field.places[place] for place in _places(rounds, configuration) if place in field.places}
         if len(numbers) > 1:
             raise ReviewError(
-                f"{plural(len(numbers), 'configuration')} have {_shown(configuration)}; name more of the values, "
-                "so that it is one"
+                f"{plural(len(numbers), 'configuration')} have {_shown(configuration)}; name more of the "
+                "values, so that it is one"
             )
         if not numbers:
             raise AnalysisError(
-                f"{_shown(configuration)}: has no value that may be called best, so that nothing can be compared"
+                f"{_shown(configuration)}: has no value that may be called best, so that nothing can be "
+                "compared"
             )
         return numbers.pop()
     if configuration == "winner":

@@ -152,8 +152,7 @@ def _check_metric(records: Records, metric: Metric) -> None:
         if metric.reduction == FUNCTION:
             raise AnalysisError(
                 f"metric {str(metric)!r} is a function that is not at hand, and no trial has its value "
-                "stored; give "
-                "it: analyze(metric=function)"
+                "stored; give it: analyze(metric=function)"
             )
         raise AnalysisError(f"unknown metric {metric.name!r}; {did_you_mean(metric.name, names)}")
 

@@ -44,8 +44,7 @@ def check_tag(tag: object, ids: Container[str]) -> None:
     if tag in (LAST, ROOT) or _PATH.fullmatch(tag) is not None:
         raise StoreError(
             "a tag must not be 'last', 'root' or a path such as '1.2', which already name rounds, got "
-            f"{tag!r}; "
-            "for example",
+            f"{tag!r}; for example",
             Action("tree.tag", Symbol("round"), f"v{tag}"),
         )
 

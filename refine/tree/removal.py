@@ -143,9 +143,8 @@ def delete_round(
             chosen[other.node.id] = other.pk
     if len(chosen) > 1 and not below:
         raise ReviewError(
-            f"round {round_.id}: {plural(len(chosen) - 1, 'round')} came from it, such as {list(chosen)[1]}, "
-            "and can't be "
-            "read without it; remove them too",
+            f"round {round_.id}: {plural(len(chosen) - 1, 'round')} came from it, such as "
+            f"{list(chosen)[1]}, and can't be read without it; remove them too",
             Action("tree.delete_round", round_.id, below=True),
         )
     with ExitStack() as stack:

@@ -82,9 +82,8 @@ class TreeRecord(Shown):
             context.stored(round_.id)
         elif round_.id not in context.store.nodes(context.tree):
             raise NotFoundError(
-                f"round {round_.id} belongs to tree {round_.context.name!r}, not to tree {self.name!r}; use that "
-                "tree, or copy its "
-                "rounds first",
+                f"round {round_.id} belongs to tree {round_.context.name!r}, not to tree {self.name!r}; "
+                "use that tree, or copy its rounds first",
                 Action("tree.merge", Symbol("other")),
             )
         return round_

@@ -139,8 +139,8 @@ def goals_of(
     if direction != ASK:
         calls = ", ".join(f"Goal({str(goal.metric)!r}, {goal.direction!r})" for goal in goals)
         raise AnalysisError(
-            f"direction={direction!r}: every Goal has its own; write metric="
-            f"{calls if isinstance(metric, Goal) else f'[{calls}]'}"
+            f"direction={direction!r}: every Goal has its own; write "
+            f"metric={calls if isinstance(metric, Goal) else f'[{calls}]'}"
         )
     return _together(goals, subject_to, allow_degenerate)
 
@@ -153,8 +153,8 @@ def _together(goals: Sequence[Goal], subject_to: Iterable[str], allow_degenerate
     for goal in goals[1:]:
         if goal.metric.function is not None or goal.metric.curves:
             raise AnalysisError(
-                f"goal {str(goal.metric)!r}: the second and third goal are metrics as the last epoch gives them; let the "
-                "objective return it, or make it the first goal"
+                f"goal {str(goal.metric)!r}: the second and third goal are metrics as the last epoch "
+                "gives them; let the objective return it, or make it the first goal"
             )
     constraints = metric_constraints(
         [*(c for goal in goals for c in goal.metric.subject_to), *metric_constraints(subject_to)]

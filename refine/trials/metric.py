@@ -44,8 +44,8 @@ class Metric(NamedTuple):
             return cls(_name_of(text), FUNCTION, text)
         if not isinstance(text, str) or not text:
             raise AnalysisError(
-                f"metric must be the name of a metric, such as 'val_acc' or 'max:val_acc', or a function of the "
-                f"trial's metrics, got {text!r}"
+                "metric must be the name of a metric, such as 'val_acc' or 'max:val_acc', or a function "
+                f"of the trial's metrics, got {text!r}"
             )
         head, colon, tail = text.partition(":")
         if not colon:
@@ -106,8 +106,8 @@ def _name_of(function: Score) -> str:
     name = named if isinstance(named, str) and named else getattr(function, "__qualname__", "")
     if not name or "<lambda>" in name or ":" in name:
         raise AnalysisError(
-            f"a metric that is a function is recorded by its name, got {name or type(function).__name__!r}; write "
-            "def score(metrics): ... and pass score"
+            "a metric that is a function is recorded by its name, got "
+            f"{name or type(function).__name__!r}; write def score(metrics): ... and pass score"
         )
     module = getattr(function, "__module__", "__main__")
     return name if named or module == "__main__" else f"{module}.{name}"
@@ -118,6 +118,6 @@ def _called(function: Score, name: str, metrics: dict[str, float]) -> float:
         return float(function(metrics))
     except Exception as error:
         raise AnalysisError(
-            f"metric {name}: the function must give a number for a trial's metrics, but {type(error).__name__}: "
-            f"{error}; this trial has {', '.join(metrics)}"
+            f"metric {name}: the function must give a number for a trial's metrics, but "
+            f"{type(error).__name__}: {error}; this trial has {', '.join(metrics)}"
         ) from error

@@ -35,8 +35,8 @@ class MetricConstraint(NamedTuple):
         match = _FORM.fullmatch(text.strip()) if isinstance(text, str) else None
         if match is None:
             raise AnalysisError(
-                "a metric constraint must be a metric, <= or >=, and a number, for example 'latency_ms <= 5', "
-                f"got {text!r}"
+                "a metric constraint must be a metric, <= or >=, and a number, for example 'latency_ms "
+                f"<= 5', got {text!r}"
             )
         name, relation, bound = match.groups()
         if relation not in _TURNED:
@@ -46,8 +46,9 @@ class MetricConstraint(NamedTuple):
             name, relation, bound = bound, _TURNED[relation], name
         if not _is_number(bound) or not math.isfinite(float(bound)):
             raise AnalysisError(
-                f"metric constraint {text!r}: right of {relation} stands a number, got {bound!r}; a bound that depends on "
-                "another metric is one on their difference, which the objective can return"
+                f"metric constraint {text!r}: right of {relation} stands a number, got {bound!r}; a bound "
+                "that depends on another metric is one on their difference, which the objective can "
+                "return"
             )
         return cls(name, relation, float(bound))
 

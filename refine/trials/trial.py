@@ -39,12 +39,13 @@ FAILED = (State.FAILED, State.DIVERGED, State.CRASHED, State.TIMEOUT)
 ORIGINS = ("given", "space_filling", "exploit", "audit", "probe", "adaptive", "imported")
 
 SPACE_FILLING = ("space_filling", "imported")
-"""Origins of trials that count as drawn without regard to results; an imported table is a whole study, and counts."""
+"""Origins of trials that count as drawn without regard to results; so do imported tables, as whole studies."""
 
 AUDITS = ("audit", "probe")
 """Origins of trials outside their round's space that can refute its claim.
 
-They are drawn evenly, or where the posterior finds a better value plausible. The power is that of the even ones."""
+They are drawn evenly, or where the posterior finds a better value plausible. The power is that of the even
+ones."""
 
 DEGENERATE = "degenerate"
 """Metric that says whether a model predicts the same for everything: 1 if so, else 0."""

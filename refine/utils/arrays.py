@@ -86,8 +86,7 @@ def as_pandas(frame: IntoFrame, kind: type[RefineError]) -> pd.DataFrame:
         raise kind("columns of a frame must have distinct names, got two equal ones; rename one") from None
     except TypeError:
         raise kind(
-            "a frame must be a table of pandas, polars, Arrow or another library that narwhals reads, one "
-            "row per run, "
-            f"got {type(frame).__name__}; use pd.DataFrame(rows) or pd.read_csv(path)"
+            "a frame must be a table of pandas, polars, Arrow or another library that narwhals reads, "
+            f"one row per run, got {type(frame).__name__}; use pd.DataFrame(rows) or pd.read_csv(path)"
         ) from None
     return pd.DataFrame({c.name: c.to_numpy() if c.dtype.is_numeric() else c.to_list() for c in columns})

@@ -90,9 +90,8 @@ def named_object(name: str) -> Any:
     module, _, last = name.rpartition(".")
     if not module or not is_import_path(name):
         raise ObjectiveError(
-            f"objective {name!r} was defined in a script or notebook, so it can't be imported by name; give "
-            "its place: "
-            f"--objective path/to/script.py:{last}"
+            f"objective {name!r} was defined in a script or notebook, so it can't be imported by name; "
+            f"give its place: --objective path/to/script.py:{last}"
         )
     file = f"{module.rpartition('.')[2]}.py"
     try:

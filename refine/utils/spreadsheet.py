@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-# A spreadsheet runs a cell as a formula if the cell begins with = + - @, a tab or a carriage return. A leading
-# apostrophe marks text. A cell with apostrophes before such a character gets one more, so that reading restores
+# A spreadsheet runs a cell as a formula if the cell begins with = + - @, a tab or a carriage return. A
+# leading apostrophe marks text. A cell with apostrophes before such a character gets one more, so that
+# reading restores
 # the original text.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _ESCAPED = re.compile(r"'+[=+\-@\t\r]")

@@ -306,8 +306,8 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
     first = str(frame.columns[0])
     if len(frame.columns) == 1 and (separator := next((c for c in ";\t" if c in first), None)):
         raise AnalysisError(
-            f"{path}: is not a {description}: its columns are separated by {separator!r}; save it as .csv with commas, or "
-            f"in Python tree.add_frame(pd.read_csv(path, sep={separator!r}), ...)"
+            f"{path}: is not a {description}: its columns are separated by {separator!r}; save it as .csv "
+            f"with commas, or in Python tree.add_frame(pd.read_csv(path, sep={separator!r}), ...)"
         )
     return unescaped_table(frame) if kind == ".csv" else frame
 
@@ -363,8 +363,7 @@ def _refuse_outside(name: str, parameter: Parameter, column: pd.Series, outside:
         shown = column.iloc[row]
         raise SpaceError(
             f"{name}: {plural(int(outside.sum()), 'row')} of the frame outside the space, first in row "
-            f"{row}: "
-            f"{label(shown) if number_of(shown) is not None else repr(shown)}, but it is "
+            f"{row}: {label(shown) if number_of(shown) is not None else repr(shown)}, but it is "
             f"{parameter.describe()}; widen the space, or leave such rows out: "
             "frame[space.contains(frame)]"
         )
@@ -380,8 +379,7 @@ def _check_constraints(space: Space, runs: Sequence[Run]) -> None:
             row = complete[int(np.flatnonzero(~inside)[0])]
             raise SpaceError(
                 f"{plural(int((~inside).sum()), 'row')} of the frame break a constraint of the space, "
-                f"first row {row}; "
-                "relax it, or leave such rows out: frame[space.contains(frame)]"
+                f"first row {row}; relax it, or leave such rows out: frame[space.contains(frame)]"
             )
 
 

@@ -107,9 +107,8 @@ def loaded(
         context = tree._context
         try:
             strict = (
-                f"load: tree {title!r} is in the store already and must hold nothing else than the folder; "
-                "give it another name, "
-                "or merge it in Python: tree.merge(folder)"
+                f"load: tree {title!r} is in the store already and must hold nothing else than the "
+                "folder; give it another name, or merge it in Python: tree.merge(folder)"
             )
             merge_into(context.store, context.tree, sound, "" if new else strict)
         except BaseException:

@@ -273,8 +273,7 @@ def _warn_of_changes(finished: FinishedRuns, copies: int) -> None:
     if copies:
         sentences.append(
             f"{plural(copies, 'run')} of {len(finished.runs):,} {'repeats' if copies == 1 else 'repeat'} "
-            "another run with the same "
-            "results and no other seed or duration, so that each counts once"
+            "another run with the same results and no other seed or duration, so that each counts once"
         )
     if sentences:
         warn("import: " + "; ".join(sentences))

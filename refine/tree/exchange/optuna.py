@@ -41,20 +41,22 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
         if study_name is not None:
             raise AnalysisError(
                 f"study_name goes with the URL of a storage, got {study_name!r} together with the study "
-                f"{study.study_name!r}; "
-                "leave it out"
+                f"{study.study_name!r}; leave it out"
             )
         return study
     if not isinstance(study, str | Path):
         raise AnalysisError(
             f"a study must be an optuna.Study or the URL of its storage, got {type(study).__name__}; of "
-            "another "
-            "storage optuna.load_study(study_name=..., storage=...) gives the study"
+            "another storage optuna.load_study(study_name=..., storage=...) gives the study"
         )
     url = url_of(study) if isinstance(study, str) and "://" in study else None
     shown = str(study) if url is None else f"storage {shown_url(url)}"
     # Opening creates; who only reads must not leave an empty file behind.
-    file = study if url is None else url.database if url.get_backend_name() == "sqlite" else None
+    file: str | Path | None = None
+    if url is None:
+        file = study
+    elif url.get_backend_name() == "sqlite":
+        file = url.database
     if file is not None and not Path(file).is_file():
         raise NotFoundError(
             f"{shown}: there is no such file; a storage is given by its URL, such as sqlite:///study.db, "
@@ -78,7 +80,7 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
                 return optuna.load_study(study_name=study_name, storage=storage)
     except RefineError:
         raise
-    except Exception as error:  # noqa: BLE001  # drivers raise what they like, and some of it shows the password
+    except Exception as error:  # noqa: BLE001  # drivers raise any class, and may show the password
         raise _cannot_open(url, shown, error) from None
     if not names:
         raise NotFoundError(empty_text)

@@ -121,8 +121,7 @@ def to_talos(self: RoundRecord, folder: str | Path) -> Path:
     if old is None or odd or (set(old), old.constraints) != (set(new), new.constraints):
         raise ReviewError(
             f"round {self.id}: Talos takes what a decision changed of a parent's bounds, of numbers and "
-            "texts, not of tuples or "
-            "functions, and neither other parameters nor constraints"
+            "texts, not of tuples or functions, and neither other parameters nor constraints"
         )
     path = Path(folder) / "interventions.json"
     steps = [step for name in old for step in _steps(name, old[name], new[name])]
