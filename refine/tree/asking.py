@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -39,9 +39,6 @@ from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
 from refine.utils.action import Action
 from refine.utils.display import Shown
-
-if TYPE_CHECKING:
-    from refine.tree.tree import Tree
 
 YES = "yes"
 PROBABLY = "probably"
@@ -136,7 +133,7 @@ class Answer(Shown):
         """
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise DesignError(f"n must be a whole number >= 1, got {n!r}; for example answer.settle(n=6)")
-        tree: Tree = self._tree
+        tree: TreeRecord = self._tree
         asked = tree.round(self.round)
         given = _settling(tree, asked, self, n)
         if not given:
@@ -359,7 +356,7 @@ def _side(evidence: Evidence, part: Masks, among: Masks) -> Side:
 # Trials that settle a question.
 
 
-def _settling(tree: Tree, asked: Round, answer: Answer, n: int) -> list[dict[str, Any]]:
+def _settling(tree: TreeRecord, asked: Round, answer: Answer, n: int) -> list[dict[str, Any]]:
     """Configurations, at most ``n``, of both sides of a question that ran in no round."""
     how = answer._asked["how"]
     conditions = _conditions(
