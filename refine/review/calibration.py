@@ -84,9 +84,8 @@ class DecisionComparison(NamedTuple):
     def right(self) -> str:
         """The side that turned out better: ``"person"``, ``"machine"``, ``"even"`` or ``"untested"``.
 
-        The side that alone kept the best value. If both did, the one with the smaller space; if neither did,
-        the one whose
-        best value is better.
+        The side that alone kept the best value. If both sides did, the side with the smaller space; if
+        neither did, the side with the better best value.
         """
         if math.isnan(self.best) or not self.deciding_trials:
             return UNTESTED

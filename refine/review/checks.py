@@ -387,8 +387,8 @@ def _sd(analysis: Analysis) -> float:
 def _optimism(analysis: Analysis, values: Floats, expected: float) -> Check:
     """By how much the best value exceeds its expected value when retrained.
 
-    The expected value is the winner's, so that two screens state one number. Without it, the best of many
-    noisy values is corrected for that choice.
+    The expected value is the winner's, so two screens state the same number. Without a winner, the best of
+    many noisy values is corrected for the choice of the best.
     """
     sd = _sd(analysis)
     if not math.isfinite(sd):

@@ -186,7 +186,7 @@ class BranchClaim(NamedTuple):
 def branch_claim(decisions: Iterable[Decision]) -> BranchClaim | None:
     """The joint claim of the decisions from the first round of a branch to its last one.
 
-    ``None`` without a claim, or if one decision cut something off without one.
+    ``None`` without a claim, or if a decision cut a part off without a claim.
     """
     narrowing = [d for d in decisions if d.volume_kept != 1]
     if not narrowing or any(d.probability is None for d in narrowing):

@@ -317,23 +317,19 @@ class Review(Shown, Generic[R]):
             n: Configurations of the child; default the advice.
             downsample: Size as a share of the configurations left, instead of ``n``.
             exploit: Share placed by the model as results arrive; default the advice, 0.3 unless the round is
-                small.
-                The other trials are drawn evenly over the child's space. 0 by default with an adaptive
+                small. Further trials are drawn evenly over the child's space. 0 by default with an adaptive
                 ``design``.
-            audit: Share outside the child's space but inside this round's, which can refute the narrowing;
-                default
+            audit: Share outside the child's space but inside this round's, to test the narrowing; default
                 0.05, or less if ``exploit`` leaves no room. 0 turns the audit off.
             given: Configurations that the child runs first, as in :meth:`Tree.add_round`.
-            belief: Your belief from here on, as in :meth:`Tree.add_round`; it replaces the belief so far,
-                which holds by
-                default. ``{}`` takes the belief back. A belief shapes the posterior, and so the exploit
-                trials.
+            belief: Your belief from now on, as in :meth:`Tree.add_round`; default the belief so far. ``{}``
+                takes the belief back. A belief shapes the posterior and thereby the exploit trials.
             design: As in :meth:`Tree.add_round`; default this round's, ``"sobol"`` if that is adaptive.
             pruner: As in :meth:`Tree.add_round`; default this round's, ``None`` for no pruner.
             author: Author of the decision; default the user name.
 
         Returns:
-            The child, not yet run. Accepting the same again returns the same child and writes nothing.
+            The child, not yet run. A repeated call returns the child and writes no second decision.
 
         Raises:
             DesignError: More configurations than exist.
