@@ -244,15 +244,15 @@ def test_a_whole_number_of_numpy_is_one(tmp_path, place):
 
 
 def test_a_list_of_two_numbers_is_shown_with_what_a_range_would_be():
-    said = "dropout: a list is choices, here 0 and 0.5 alone; a range is written (0, 0.5)"
+    said = "dropout: a list means choices, here only 0 and 0.5; for a range write (0, 0.5)"
     page = refine.Space({"dropout": [0, 0.5], "depth": [1, 2], "lr": (0, 0.5), "act": ["relu", 0.5]}).page()
     assert [block.text for block in page.blocks[1:]] == [said]
 
 
 def test_a_range_edited_to_two_choices_says_so(place):
-    said = "dropout: a list is choices, here 0 and 0.2 alone; a range is written (0, 0.2)"
+    said = "dropout: a list means choices, here only 0 and 0.2; for a range write (0, 0.2)"
     assert said in str(place.review.edit(dropout=[0, 0.2]))
-    assert "a list is choices" not in str(place.review.edit(dropout=(0, 0.2), epochs=[100, 200]))
+    assert "a list means choices" not in str(place.review.edit(dropout=(0, 0.2), epochs=[100, 200]))
 
 
 @pytest.mark.slow
