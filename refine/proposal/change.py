@@ -31,8 +31,9 @@ from refine.trials.frame import front_rows
 from refine.trials.goal import Goal
 from refine.utils.arrays import Bools
 
-# How sure a change is -> up to which risk.
-SURE = {"sure": 0.02, "likely": 0.1}
+# Certainty of a change -> upper end of its risk: the steps of refine.utils.format.CHANCE_STEPS, so that a
+# mark and the chance that is printed with it agree.
+SURE = {"sure": 0.05, "likely": 0.15}
 
 KINDS = ("narrow", "drop", "widen", "reopen", "fix", "leave", "keep")
 
@@ -71,7 +72,7 @@ class Change:
         """
         if math.isnan(self.risk):
             return "open"
-        return next((word for word, max_risk in SURE.items() if self.risk <= max_risk), "open")
+        return next((word for word, max_risk in SURE.items() if self.risk < max_risk), "open")
 
 
 def without_unread(analysis: Analysis, changes: Sequence[Change], space: Space) -> tuple[Change, ...]:

@@ -9,9 +9,11 @@ import pytest
 import refine
 from refine import Float, Integer, Space
 from refine.errors import DesignError, ReviewError
+from refine.proposal.change import SURE
 from refine.proposal.options import Option
 from refine.proposal.path import RISKS
 from refine.report.pages.preview import leaves_text, risks_text
+from refine.utils.format import CHANCE_STEPS
 
 OLD = Space(
     {"lr": Float(0.1, 1.0, levels=10), "units": Integer(8, 64, levels=4, log=True), "act": ["a", "b", "c"]}
@@ -118,3 +120,8 @@ def test_a_small_space_is_run_whole_and_what_cannot_work_is_said(review):
         review.preview(n=0)
     with pytest.raises(DesignError, match="workers must be a whole number >= 1"):
         review.preview(workers=1.5)
+
+
+def test_the_mark_of_a_change_agrees_with_its_printed_chance():
+    marks = {"sure": CHANCE_STEPS[0], "likely": CHANCE_STEPS[1]}
+    assert {mark: step[0] for mark, step in marks.items()} == SURE
