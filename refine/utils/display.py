@@ -427,11 +427,20 @@ def _label_width(blocks: Iterable[Block]) -> int:
 
 def _next_facts(calls: Sequence[Action | str]) -> Facts:
     """Calls as facts: the likeliest, and the others."""
-    further_calls = " · ".join(line(str(call)) for call in calls[1:])
+    further_calls = " · ".join(line(_typed_call(call)) for call in calls[1:])
     alternatives: tuple[tuple[str, str | Cell], ...] = (
         (("Or", Cell(further_calls, "code")),) if further_calls else ()
     )
-    return Facts((("Next", Cell(line(str(calls[0])), "code")), *alternatives))
+    return Facts((("Next", Cell(line(_typed_call(calls[0])), "code")), *alternatives))
+
+
+_NEW_REVIEW = ("review.at", "review.edit", "review.reject", "review.take")
+
+
+def _typed_call(call: Action | str) -> str:
+    """A call as it is typed: a call that returns a changed review names it, for the calls that follow."""
+    changed = isinstance(call, Action) and call.name in _NEW_REVIEW
+    return f"review = {call}" if changed else str(call)
 
 
 def _cell(value: str | Cell) -> Cell:

@@ -132,3 +132,19 @@ def test_reports_are_short_before_their_folds(study, tmp_path):
         assert re.findall("^## (.*)$", text[name], re.MULTILINE) == list(heads)
         assert "Winner of " in text[name].split("## Evidence")[0]
         assert "<summary>Reproduce" in reports[name].split("## Evidence")[1]
+
+
+def test_the_printed_edit_is_the_one_that_accept_takes_when_typed(shown):
+    review = shown["review"]
+    printed = str(review).splitlines()
+    typed = next(
+        call
+        for line in printed
+        if line.startswith("Or ")
+        for call in line[12:].split(" · ")
+        if ".edit(" in call
+    )
+    names = {"review": review}
+    exec(typed, names)
+    assert names["review"].edits
+    assert names["review"].space != review.space
