@@ -176,7 +176,7 @@ class Winner(Shown):
         return self.candidates[0].observed
 
     def kept_in(self, home: Any) -> Winner:
-        """The same with its tree or round, so that :meth:`report` finds the records."""
+        """A copy of the winner that knows its tree or round, for :meth:`report`."""
         return replace(self, _home=home)
 
     def report(self, folder: str | Path, *, html: bool = False) -> Path:

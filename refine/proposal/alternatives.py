@@ -101,7 +101,7 @@ def trial_seconds(analysis: Analysis, space: Space) -> float:
     """
     table = analysis.table
     seconds = np.asarray(table["seconds"], dtype=float) if "seconds" in table else np.full(len(table), np.nan)
-    timed = np.isfinite(seconds)
+    timed = np.isfinite(seconds) & (seconds > 0)  # imported runs without times have 0
     if all(name in analysis.space for name in space):
         inside = timed & np.asarray(space.contains(as_read(space, analysis.parameters, table)), dtype=bool)
         timed = inside if inside.sum() >= _LEAST_TRIALS else timed

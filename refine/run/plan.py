@@ -142,8 +142,8 @@ def planned_cells(reader: Reader, stored: StoredNode, n: int | None) -> list[int
     space = stored.node.space
     if stored.node.adaptive:
         raise DesignError(
-            f"round {stored.node.id}: design {stored.node.method!r} chooses one configuration after the "
-            "other, so that no cells are planned; see the configurations so far in round.trials"
+            f"round {stored.node.id}: design {stored.node.method!r} chooses each configuration by the "
+            "results so far, so none is planned; see the configurations run in round.trials"
         )
     extra = reader.beside(stored.pk)
     count = None if n is None else how_many(space, n, None)

@@ -251,7 +251,8 @@ class ProgressMonitor:
 def _suggested_metric(metric: Metric, returned: Mapping[str, float]) -> str:
     """The fix for a metric that the objective does not return."""
     of_validation = [name for name in returned if name.startswith("val_")]
-    if metric.name.startswith("val_") and not of_validation:
+    trained = "loss" in returned and not of_validation  # fit without validation data
+    if metric.name.startswith("val_") and trained:
         known = ", ".join(returned)
         return f"known: {known}, all of training; give fit validation_data=(x_val, y_val) and run again"
     hint = did_you_mean(metric.name, returned)

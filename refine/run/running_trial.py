@@ -95,7 +95,7 @@ class RunningTrial:
         return self.pruned
 
     def predicted(self, predictions: npt.ArrayLike, targets: npt.ArrayLike, total: int | None = None) -> None:
-        """Notes the predictions for the validation examples, from which luck is told from skill.
+        """Stores the predictions for the validation examples, to separate luck from skill.
 
         At most 2,000 examples and 20,000 numbers are kept, evenly spaced over the rows, in half precision.
 

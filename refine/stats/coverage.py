@@ -161,7 +161,7 @@ def good_trials_to_judge(tests: int, alpha: float = 0.1, power: float = 0.8, hal
         enough = part[(smallest <= part) & (binom.sf(smallest - 1, part, half) >= power)]
         if enough.size:
             return int(enough[0])
-    raise AnalysisError(f"half: {half!r} is too near to 0.5 to be seen in 100,000 good trials")
+    raise AnalysisError(f"half: {half!r} is too close to 0.5 to be detected with 100,000 good trials")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from refine.space.edits import bounds_text
 from refine.space.parameters import Range
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Page, Shown, respelled, to_text
-from refine.utils.format import join, percent, plural, probability
+from refine.utils.format import chance_words, join, percent, plural
 
 if TYPE_CHECKING:
     from refine.review.review import Review
@@ -328,10 +328,10 @@ class Assistant:
                 return Answer.of(
                     f"{self.author} made this suggestion on round {tree[round_id].id} before; its first reason is kept."
                 )
-            chance = "-" if decision.probability is None else probability(decision.probability)
+            risk = "unknown" if decision.probability is None else chance_words(1 - decision.probability)
             return Answer.of(
                 f"stored as a suggestion of {self.author} on round {tree[round_id].id}; a person decides.\n"
-                f"suggested: keeps {percent(review.volume_kept)} of the space, probability {chance}.\n"
+                f"suggested: keeps {percent(review.volume_kept)} of the space, risk {risk}.\n"
                 f"proposed: {claim_sentence(review.proposal)}",
                 suggested=decision.to_json(),
             )

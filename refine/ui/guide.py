@@ -35,7 +35,7 @@ _TRIES = 20
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Guided(Shown):
-    """The result of a guided walk.
+    """The outcome of a guided walk: its last round and its script.
 
     Attributes:
         round: The last round: the child, or the reviewed round if no child was created.
@@ -197,8 +197,8 @@ class _Walk:
         objective = self.at.objective or self.objective
         if objective is None:
             self.say(
-                "This process does not know the objective; pass it: refine.guide(tree, objective=...), or run the round "
-                f"where its objective is defined: tree[{self.at.id!r}].run().",
+                "The objective is not known here. Give it: refine.guide(tree, objective=...) in Python, "
+                "refine guide STORE --objective module:name in a shell.",
                 "warn",
             )
             return

@@ -128,7 +128,7 @@ def test_the_good_trials_it_takes_to_judge_are_those_of_the_exact_sign_test():
         enough = (least <= m) & (scipy.stats.binom.sf(least - 1, m, half) >= power)
         assert good_trials_to_judge(tests, alpha, power, half) == m[enough][0]
     assert [good_trials_to_judge(d) for d in (1, 4, 8)] == [18, 24, 31]
-    with pytest.raises(AnalysisError, match="half: 0.5001 is too near to 0.5 to be seen"):
+    with pytest.raises(AnalysisError, match="half: 0.5001 is too close to 0.5 to be detected"):
         good_trials_to_judge(1, half=0.5001)
 
 

@@ -74,7 +74,7 @@ def numbers_of(rounds: Sequence[Any], figure: str) -> dict[str, int]:
             raise AnalysisError(f"{figure}: round {r.id!r} is given twice; leave one out")
         if r.parent is not None and r.parent not in number:
             raise AnalysisError(
-                f"{figure}: round {r.id!r} comes before its parent {r.parent!r}, or without the parent; "
+                f"{figure}: round {r.id!r} stands before its parent {r.parent!r}, or the parent is missing; "
                 "give rounds in "
                 "the order of their creation"
             )

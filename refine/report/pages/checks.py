@@ -359,7 +359,7 @@ _SAYS: dict[str, Say] = {
         f"{v.needed} trials a level"
     ),
     "isolation.fair": lambda v: (
-        f"{v.parameter} {_FOUND[v.finding]}. Compare the best values of equally many trials"
+        f"{v.parameter} {_FOUND[v.finding]}. Compare the best values after equal numbers of trials"
     ),
     "noise.unknown": _UNKNOWN_NOISE,
     "noise.gain": lambda v: f"The gain is more than two noisy best values differ by. {_ties(v)}",
@@ -390,7 +390,7 @@ _SAYS: dict[str, Say] = {
     "cost.cheaper": (
         "The trial of rank {rank} is as good within the noise and takes {share:percent} of the time"
     ),
-    "second.nothing_cut": "Nothing is cut off, or the model places no best value there",
+    "second.nothing_cut": "the model places no best value outside the proposed bounds",
     "second.unlikely": _second,
     "second.plausible": _second,
     "worth.unknown": "The trials say nothing about the space of the next round",
@@ -494,8 +494,7 @@ def worth_sentence(outlook: Worth) -> str:
     """The verdict, its forecast, and how often such advice was right."""
     rate = ""
     if outlook.n and not math.isfinite(outlook.cost):
-        advice = "such advice was right in about 3 of 10 cases"
-        rate = f" ({advice if outlook.verdict == CONTINUE else _ADVICE[outlook.verdict][1]})"
+        rate = f" ({_ADVICE[outlook.verdict][1]})"
     return f"{outlook.verdict}: {outlook_text(outlook)}{rate}."
 
 

@@ -128,8 +128,9 @@ def options_page(options: Options) -> Page:
         rows.append((risks, leaves_text(option), *kept))
     head = ("risk asked", "dropped", "space kept", "risk of a loss", "top trials kept")
     grid = Grid(head, tuple(rows), right=(0, 2, 4), wide=(1,))
-    call = Action("review.at", risk=Symbol("risk"))
-    return Page("Proposals at other risks", (grid, Text(f"Loss: {loss}.", "faint")), (call,))
+    others = [option for option in options.rows if option is not options.now]
+    calls = tuple(Action("review.at", risk=option.risk) for option in others[:1])
+    return Page("Proposals at other risks", (grid, Text(f"Loss: {loss}.", "faint")), calls)
 
 
 def risks_text(option: Option) -> str:

@@ -336,7 +336,7 @@ def _basis(judgement: Judgement) -> list[str]:
 
 
 _CORRECTS = (
-    "The best of many noisy values is biased upwards: a repeat of its configuration is expected to be "
+    "The best of many noisy values is biased upwards: a repeat of the best configuration is expected to be "
     "worse. Repeats correct for the "
     "noise of training, resampled examples for the noise of the validation set. No single correction "
     "covers both."

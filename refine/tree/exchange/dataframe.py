@@ -86,7 +86,9 @@ def runs_of(
     if twice := sorted({c for c in columns if columns.count(c) > 1}):
         raise AnalysisError(f"columns must differ in name, got {twice[0]!r} twice; rename one")
     if value not in columns:
-        raise AnalysisError(f"value {value!r} is not a column of the frame; {did_you_mean(value, columns)}")
+        raise AnalysisError(
+            f"value must be the column to optimize, got {value!r}, not a column; {did_you_mean(value, columns)}"
+        )
     if frame.empty:
         raise AnalysisError("a frame needs at least one row, one per finished run, got none")
     frame, empty = without_empty_rows(frame)

@@ -150,7 +150,8 @@ def options(target: AtNewest, out: Output) -> None:
     """Compare the proposals of more and less risk: values dropped, space kept, and risk of each."""
     with target.round() as round_:
         listed = round_.propose(keep=False).options()
-        out.put(listed, Action("round.propose", risk=Symbol("RISK")))
+        others = [option for option in listed.rows if option is not listed.now]
+        out.put(listed, *(Action("round.propose", risk=option.risk) for option in others[:1]))
 
 
 @command(DECIDE)

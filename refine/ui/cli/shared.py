@@ -533,7 +533,7 @@ def objective_for(round_: Round | None, place: str | None, command: str | None =
     if place is None:
         if name.startswith((UNNAMED, COMMAND)):
             # A store may come from elsewhere: only an objective typed here may run.
-            imported = "was imported without an objective; name one"
+            imported = "imported runs have no objective; name one"
             reason = imported if name.startswith(UNNAMED) else "runs a program; give it again"
             raise ObjectiveError(f"round {round_.id}: {reason}: {objective_words(name)}")
         if is_installed(name):

@@ -30,6 +30,7 @@ _COMMANDS = {
     "review.edit": "preview STORE ROUND",
 }
 _PLOT = "round.plot."
+_RUNNING = ("round.run", "refine.guide")  # need the objective
 _FILL = {"objective": "MODULE:NAME", "previous": "NAME=VALUE"}
 
 # What commands call the store, the round and the tree that were typed, and the options that say what runs.
@@ -93,7 +94,7 @@ def _with_places(action: Action) -> str:
             words += ["--out"] * name.endswith(".report") + [str(argument)]
     for option, value in options.items():
         words += [f"--{option}", _FILL.get(option, option.upper()) if value is ... else _typed(value)]
-    start += f" {_words.get(OBJECTIVE)}" if name == "round.run" and _words.get(OBJECTIVE) else ""
+    start += f" {_words.get(OBJECTIVE)}" if name in _RUNNING and _words.get(OBJECTIVE) else ""
     return " ".join(["refine", start, *(word if word.isupper() else shlex.quote(word) for word in words)])
 
 

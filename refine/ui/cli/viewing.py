@@ -116,7 +116,7 @@ def winner(target: InTree, out: Explained, round_name: OfArgument = None) -> Non
         won = tree.winner() if round_name is None else chosen(tree[round_name]).recommend()
         if won is None:
             raise AnalysisError(
-                f"a winner needs a finished trial with a usable value, tree {tree.name!r} has none; run more trials"
+                f"a winner needs a finished trial with a usable value, got none in tree {tree.name!r}; run more trials"
             )
         out.put(won)
 
@@ -267,7 +267,7 @@ def _failures_page(round_: Round, rows: pd.DataFrame) -> Page:
     if rows.empty:
         return Page(title)
     errors = rows["error"].map(lambda error: error.strip() if isinstance(error, str) else "")
-    last_lines = errors.map(lambda error: error.splitlines()[-1] if error else "-")
+    last_lines = errors.map(lambda error: error.splitlines()[-1] if error else "no error text recorded")
     kinds = sorted(rows.groupby([rows["state"], last_lines], sort=False), key=lambda kind: -len(kind[1]))
     lines = []
     for (state, last), trials in kinds[:_KINDS]:

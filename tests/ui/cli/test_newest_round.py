@@ -34,9 +34,14 @@ def test_looking_and_deciding_take_the_newest_round(store):
 def test_options_compares_the_proposals_of_other_risks(store):
     path, newest = store
     with refine.Tree(store=path, create=False) as tree:
-        rows = tree[newest].propose(keep=False).options().to_dict()["rows"]
+        options = tree[newest].propose(keep=False).options()
+        rows, now = options.to_dict()["rows"], options.rows.index(options.now)
     assert data("options", path, newest)["rows"] == rows
-    assert f"refine propose {path} {newest} --risk RISK" in good("options", path, newest)
+    printed = good("options", path, newest)
+    others = [row["risk"] for at, row in enumerate(rows) if at != now]
+    assert [risk for risk in others if f"refine propose {path} {newest} --risk {risk}" in printed] == others[
+        :1
+    ]
 
 
 def test_removing_never_guesses_the_round(store):
