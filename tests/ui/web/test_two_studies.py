@@ -106,7 +106,7 @@ def test_what_cannot_be_shown_so_is_said(studies, tmp_path):
         loss.add_round(SPACE, score, direction="minimize", n=5)
         far.add_round({"depth": [1, 2]}, score, n=2)
         for other, text in (
-            ("other.db", "beside must be a tree, got str; for example refine.Tree"),
+            ("other.db", "the second study must be a tree, got str; for example refine.Tree"),
             (again, "beside a study stands another one, got tree"),
             (
                 loss,
