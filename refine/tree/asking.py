@@ -84,8 +84,8 @@ class Answer(Shown):
     question: str  # the expression, in its canonical spelling
     given: str | None  # the condition within which the question is asked; ``None`` without one
     better: str | None  # the other region; ``None`` if the question is about everything outside
-    # ``"yes"``, ``"probably"``, ``"open"``, ``"probably not"``, ``"no"`` or ``"unknown"``; with ``better`` also
-    # ``"either"``, if both regions are probably equally good
+    # ``"yes"``, ``"probably"``, ``"open"``, ``"probably not"``, ``"no"`` or ``"unknown"``; with ``better``
+    # also ``"either"``, if both regions are probably equally good
     verdict: str
     probability: float  # model probability of a yes; NaN if it cannot be stated
     tie: float  # model probability that both bests differ by at most epsilon; NaN if it cannot be stated

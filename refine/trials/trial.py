@@ -39,7 +39,7 @@ FAILED = (State.FAILED, State.DIVERGED, State.CRASHED, State.TIMEOUT)
 ORIGINS = ("given", "space_filling", "exploit", "audit", "probe", "adaptive", "imported")
 
 SPACE_FILLING = ("space_filling", "imported")
-"""Origins of trials that count as drawn without regard to results; so do imported tables, as whole studies."""
+"""Origins of trials that count as drawn without regard to results; imported tables count too."""
 
 AUDITS = ("audit", "probe")
 """Origins of trials outside their round's space that can refute its claim.

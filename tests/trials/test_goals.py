@@ -41,7 +41,7 @@ def test_the_front_is_that_of_the_definition(goals):
     points = np.round(np.random.default_rng(goals).normal(size=(200, goals)), 1)  # with ties
     assert (non_dominated(points) == ~np.array(dominated(points))).all()
     assert non_dominated(np.zeros((0, 2))).shape == (0,)
-    with pytest.raises(AnalysisError, match="needs finite numbers of shape"):
+    with pytest.raises(AnalysisError, match="must be finite numbers of shape"):
         non_dominated([[np.nan, 1.0]])
 
 
