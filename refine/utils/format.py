@@ -54,15 +54,6 @@ def coarse(values: Sequence[float], apart: float = 0.0) -> list[str]:
     return [f"{v:.{decimals}f}" if math.isfinite(v) and abs(v) < 1e6 else score(v) for v in values]
 
 
-def chance(share: float | None) -> str:
-    """A chance counted in some hundreds of draws, in whole percent: ``about 5 %``, ``less than 1 %``."""
-    if share is None or not math.isfinite(share):
-        return "an unknown"
-    if share < 0.005:
-        return "less than 1 %"
-    return "more than 99 %" if share > 0.995 else f"about {100 * share:.0f} %"
-
-
 CHANCE_STEPS = (
     (0.05, "at most about 1 in 20", "<= 1 in 20"),
     (0.15, "about 1 in 8", "1 in 8"),
@@ -96,20 +87,6 @@ def percent(share: float | None) -> str:
     if 0 < value < 0.1 or 99.9 < value < 100:
         return f"{value:.2g} %" if value < 1 else f"{value:.4g} %"
     return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
-
-
-def probability(share: float | None) -> str:
-    """A probability counted in some hundreds of draws, no finer than that.
-
-    For example ``about 0.95``, ``more than 0.99``.
-    """
-    if share is None or not math.isfinite(share):
-        return "unknown"
-    if share in (0, 1):
-        return f"{share:.0f}"
-    if share >= 0.995:
-        return "more than 0.99"
-    return "less than 0.01" if share < 0.005 else f"about {share:.2f}"
 
 
 def risk_percent(share: float | None) -> str:

@@ -275,7 +275,7 @@ def _failures_page(round_: Round, rows: pd.DataFrame) -> Page:
         values = ((p, first[p]) for p in round_.space.varied)
         place = ", ".join(f"{p} = {number(v, 6) if isinstance(v, float) else v}" for p, v in values)
         lines.append(
-            f"{state}, {plural(len(trials), 'trial')}: {last}{f' (first place {place})' if place else ''}"
+            f"{state}, {plural(len(trials), 'trial')}: {last}{f' (first at {place})' if place else ''}"
         )
     blocks: list[Block] = [Items(tuple(lines))]
     if len(kinds) > _KINDS:
