@@ -11,7 +11,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refine.errors import AnalysisError, ObjectiveError
-from refine.run.outcome import Task, with_absent
+from refine.run.outcome import Task, completed
 from refine.run.plan import stored_task
 from refine.run.protocols import Objective, offers
 from refine.run.replicates import known_best
@@ -140,7 +140,7 @@ def open_holdout(
         outcomes = outcomes_of(
             stack,
             OnHoldout(objective),
-            with_absent(tasks, node.space.conditions),
+            completed(tasks, node.space, node.space.conditions),
             max(1, len(tasks)),
             resources,
             stop=stop,

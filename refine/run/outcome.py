@@ -33,12 +33,25 @@ class Task(NamedTuple):
     absent: Mapping[str, str] | None = None  # absent parameter -> its condition
 
 
-def with_absent(tasks: Iterable[Task], conditions: Mapping[str, object]) -> Iterator[Task]:
-    """Tasks with the conditions of the parameters that their configurations lack."""
+def completed(
+    tasks: Iterable[Task], names: Iterable[str], conditions: Mapping[str, object]
+) -> Iterator[Task]:
+    """Tasks with their parameters in the order of the space, and the conditions of absent parameters.
+
+    Stored configurations are sorted by name, so that ``f(*params.values())`` would swap values in a repeat.
+
+    Args:
+        tasks: The tasks.
+        names: Names of the space, in its order.
+        conditions: Parameter -> its condition.
+    """
     texts = {name: str(condition) for name, condition in conditions.items()}
+    places = {name: place for place, name in enumerate(names)}
     for task in tasks:
-        absent = {name: text for name, text in texts.items() if name not in task.configuration}
-        yield task._replace(absent=absent) if absent else task
+        ordered = sorted(task.configuration, key=lambda name: places.get(name, len(places)))
+        configuration = {name: task.configuration[name] for name in ordered}
+        absent = {name: text for name, text in texts.items() if name not in configuration}
+        yield task._replace(configuration=configuration, absent=absent or None)
 
 
 class Outcome(NamedTuple):

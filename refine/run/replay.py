@@ -13,7 +13,7 @@ import numpy as np
 from refine.errors import AnalysisError, DesignError
 from refine.run.environment import commit_of
 from refine.run.identity import called, objective_code, source_file
-from refine.run.outcome import Outcome, of_value, with_absent
+from refine.run.outcome import Outcome, completed, of_value
 from refine.run.plan import plan, stored_task
 from refine.run.protocols import Objective
 from refine.run.resources import Resources, is_whole
@@ -102,7 +102,7 @@ def replay(
     environments: list[Mapping[str, str]] = []
     with ExitStack() as stack:
         for task, outcome in outcomes_of(
-            stack, objective, with_absent(tasks, node.space.conditions), len(tasks), resources
+            stack, objective, completed(tasks, node.space, node.space.conditions), len(tasks), resources
         ):
             rows[task.key] = _row(records, number_of[task.key], outcome, metric, tolerance)
             if outcome.environment is not None and outcome.environment not in environments:

@@ -15,7 +15,7 @@ from refine.run.environment import commit_of, environment
 from refine.run.identity import called, objective_code, source_file
 from refine.run.objective import wants_trial
 from refine.run.options import RunOptions, log
-from refine.run.outcome import Outcome, Task, judged, storable, with_absent
+from refine.run.outcome import Outcome, Task, completed, judged, storable
 from refine.run.plan import Learn, plan
 from refine.run.progress import ProgressMonitor
 from refine.run.protocols import Objective
@@ -116,7 +116,7 @@ def run_round(
         outcomes = outcomes_of(
             stack,
             objective,
-            with_absent(itertools.islice(tasks, limit), node.space.conditions),
+            completed(itertools.islice(tasks, limit), node.space, node.space.conditions),
             count,
             options,
             stop=lambda: stop_requested() or time_is_over(),

@@ -256,6 +256,7 @@ def holdout_opened(
 ) -> HoldoutResult:
     """Opens the hold-out for the hashes from ``choose``, under the lease of the round."""
     chosen = round_.context.objective_of(round_.node, *objective)
+    round_.context.stored(round_.node.id)  # raises NotFoundError if another process removed the round
     branch = branch_of(round_.node, round_.context.nodes)
     return opened(
         round_.context.store, branch[round_.id], branch, chosen, round_.goal, choose, seeds, visit, options

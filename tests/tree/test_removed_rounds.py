@@ -19,6 +19,7 @@ CALLS = {
     "notebook": lambda tree, found: found._repr_mimebundle_(),
     "run": lambda tree, found: found.run(n=40, progress=False),
     "replicate": lambda tree, found: found.replicate(progress=False),
+    "open_holdout": lambda tree, found: found.open_holdout(),
     "replay": lambda tree, found: found.replay(),
     "analyze": lambda tree, found: found.analyze(),
     "propose": lambda tree, found: found.propose(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from statistics import fmean
+from statistics import mean
 
 from refine import stats
 from refine.analysis.judgement import CONFIRM, KEEP, MOST, SEEN, Judgement
@@ -169,7 +169,7 @@ def known_grid(winner: Winner) -> Grid:
     if best.fresh:
         spread = between(min(best.fresh), max(best.fresh)) if len(best.fresh) > 1 else "a single one"
         runs = f"mean of {plural(len(best.fresh), 'run')}, {spread}"
-        rows.append(("replicates", score(fmean(best.fresh)), "-", runs))
+        rows.append(("replicates", score(float(mean(best.fresh))), "-", runs))
     lucky = "the same configuration" if winner.is_best_observed else "another configuration, a lucky draw"
     rows.append(("best observed trial", score(winner.best_value), "-", lucky))
     if gain is not None and not gain.same:

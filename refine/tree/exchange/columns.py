@@ -167,7 +167,13 @@ def without_empty_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     empty = (frame.isna() | frame.map(lambda cell: isinstance(cell, str) and not cell.strip())).all(axis=1)
     if not empty.any():
         return frame, ""
-    return frame[~empty].reset_index(drop=True), plural(int(empty.sum()), "empty row")
+    kept = frame[~empty].reset_index(drop=True)
+    # An empty row makes whole numbers floats.
+    for place, kind in enumerate(kept.dtypes):
+        column = kept.iloc[:, place]
+        if str(kind) == "float64" and np.isfinite(column).all() and (column == column.round()).all():
+            kept.isetitem(place, column.astype("int64") if column.abs().max() < 2**53 else column)
+    return kept, plural(int(empty.sum()), "empty row")
 
 
 def state_column(frame: pd.DataFrame, assigned: Collection[str]) -> str | None:

@@ -275,3 +275,10 @@ def test_empty_rows_and_placeholders_are_no_runs(tree):
 def test_a_time_or_loss_needs_a_direction(tree, name):
     with pytest.raises(AnalysisError, match="reads like something to minimize"):
         tree.add_frame(table().rename(columns={"acc": name}), value=name)
+
+
+def test_whole_numbers_beside_an_empty_row_stay_whole(tree):
+    rows = [{"units": 8 * (1 + i % 4), "depth": 1 + i % 3, "score": i / 40} for i in range(24)]
+    with pytest.warns(UserWarning, match="1 empty row"):
+        found = tree.add_frame(pd.DataFrame([*rows, {}]), metric="score", direction="maximize")
+    assert [type(value) for value in found.best_params.values()] == [int, int]

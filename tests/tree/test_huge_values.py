@@ -1,0 +1,28 @@
+"""One value at the end of the floating-point range breaks no look and no export."""
+
+import pytest
+
+import refine
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+@pytest.mark.parametrize("huge", [1.7e308, -1.7e308])
+@pytest.mark.filterwarnings(
+    "ignore:overflow encountered:RuntimeWarning", "ignore:invalid value:RuntimeWarning"
+)
+def test_one_huge_value_breaks_no_look_and_no_export(tmp_path, huge, direction):
+    def score(params):
+        x, y = params["x"], params["y"]
+        return huge if x == 0.5 and y < 0.45 else 0.9 - abs(x - 0.5) - 0.3 * y
+
+    space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}
+    with refine.Tree("huge", store="sqlite://") as tree:
+        found = tree.add_round(space, score, n=60, direction=direction).run(progress=False)
+        looks = (found, found.analyze(), found.propose(), found.checks(), tree.winner(), tree)
+        for look in looks:
+            assert str(look)
+        assert str(tree.winner().why())
+        assert str(found.propose().why())
+        tree.export(tmp_path / "export", reports=False)
+        if huge * (1 if direction == "maximize" else -1) < 0:  # the worst value, not the best one
+            found.report(tmp_path / "report")
