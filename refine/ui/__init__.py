@@ -1,1 +1,1 @@
-"""Where people steer: the shell, the review page, and a guided round."""
+"""User interfaces: the shell, the review page, and a guided round."""

@@ -1,4 +1,4 @@
-"""The calls of an assistant on a tree: it looks, suggests and runs trials within a budget; a person accepts."""
+"""Calls of an assistant on a tree: look, suggest, run trials within a budget; a person accepts."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _ARGUMENTS = {
 
 
 def in_tools(action: Action) -> str:
-    """An action as a tool with its arguments: ``tool run with trials 20``; empty if no tool makes the call."""
+    """An action as a tool with arguments: ``tool run with trials 20``; empty without such a tool."""
     tool = _TOOLS.get(re.sub(r"^tree\['\\w+'\\]", "round", action.name), "")
     if not tool:
         return ""
@@ -84,7 +84,7 @@ def in_tools(action: Action) -> str:
 
 
 def _edits_text(edits: Mapping[str, Any]) -> str:
-    """Edits as JSON writes them; a value that JSON lacks stays as Python writes it."""
+    """Edits as JSON; values unknown to JSON in Python's spelling."""
     pairs = []
     for name, value in edits.items():
         if isinstance(value, tuple):
@@ -116,8 +116,9 @@ class Answer(str):
 
         Args:
             value: The result, or a text.
-            details: Whether to show every number and to add the result as data. Without details a text takes at most
-                :data:`LIMIT` bytes: the summary with the reasons if they fit, else the summary, cut at a line.
+            details: Whether to show every number and to add the result as data. Without details a text takes
+                at most :data:`LIMIT` bytes: the summary with the reasons if they fit, else the summary, cut
+                at a line.
             lead: Text before the page.
             page: Page in place of the result's own.
             glance: Whether the summary is enough without details.
@@ -153,7 +154,7 @@ def _size(text: str) -> int:
 
 
 def _cut(text: str, room: int) -> str:
-    """The text, or as many of its first lines as fit into so many bytes, and how many were left out."""
+    """The first lines of a text that fit into ``room`` bytes, and the number of omitted lines."""
     if _size(text) <= room:
         return text
     lines = text.splitlines()
@@ -171,14 +172,15 @@ def _cut(text: str, room: int) -> str:
 
 @dataclass
 class Assistant:
-    """The calls of one assistant on one tree. Each returns a text, and data if ``details`` is true.
+    """Calls of one assistant on one tree. A call returns a text, and data if ``details`` is true.
 
     Args:
-        open_tree: Opens the tree. Every call opens it again: people and assistants work on one store.
-        name: The assistant's name; its author is ``agent:<name>``.
-        budget: Largest number of trials that it may run, over all rounds.
-        may_accept: Whether it may decide.
-        share: Largest share of the budget, and of a round, of configurations that it chooses; a design draws the rest.
+        open_tree: Opens the tree, anew for each call: people and assistants work on one store.
+        name: Name of the assistant; the author of its decisions is ``agent:<name>``.
+        budget: Largest number of trials that the assistant may run, over all rounds.
+        may_accept: Whether the assistant may decide.
+        share: Largest share of the budget, and of a round, for configurations of the assistant's choice; a
+            design draws the other ones.
         objective_of: Options of :meth:`refine.Round.run` that name the objective of a round.
     """
 
@@ -211,7 +213,7 @@ class Assistant:
         return self._shown(lambda tree: tree[round_id], details, glance=True)
 
     def analysis(self, round_id: str = "last", details: bool = False) -> Answer:
-        """Show the evidence on every parameter: effects with intervals, q-values, and where the top trials lie."""
+        """Show the evidence on every parameter: effects with intervals, q-values, place of the top trials."""
         return self._shown(lambda tree: tree[round_id].analyze(), details)
 
     def proposal(self, round_id: str = "last", risk: float = 0.05, details: bool = False) -> Answer:
@@ -247,7 +249,10 @@ class Assistant:
         )
 
     def winner(self, details: bool = False) -> Answer:
-        """Show the configuration with the best posterior mean, next to the baseline, and its expected value when retrained."""
+        """Show the configuration with the best posterior mean and its expected value when retrained.
+
+        The baseline stands next to it.
+        """
         no_winner = "no finished trial may be called best yet"
         return self._shown(lambda tree: tree.winner() or no_winner, details, glance=True)
 
@@ -264,16 +269,18 @@ class Assistant:
     def state(self, round_id: str = "last", details: bool = False) -> Answer:
         """Return the state of the optimizer as JSON.
 
-        It holds the likeliest winners with expected values and intervals, the noise, the effect and verdict of every
-        parameter, the present and the proposed space with the claim, and what is left of the budget.
+        It holds the likeliest winners with expected values and intervals, the noise, the effect and verdict
+        of every parameter, the present and the proposed space with the claim, and the rest of the budget.
         """
         with self.open_tree() as tree:
-            review, winner = tree[round_id].propose(keep=False), tree[round_id].recommend()
+            review = tree[round_id].propose(keep=False)
+            winner = tree[round_id].recommend()
             candidates = [] if winner is None else winner.to_dict()["candidates"]
             remaining = {"trials_left": self.budget - self.ran, "choices_left": self._choices_left}
             if not details:
                 return Answer.of(_short_state(review, candidates, remaining))
-            evidence, proposed = review.analysis.to_dict(), review.proposal.to_json()
+            evidence = review.analysis.to_dict()
+            proposed = review.proposal.to_json()
             state = {name: evidence[name] for name in ("metric", "direction", "states", "noise")}
             state["parameters"] = [
                 {name: e[name] for name in ("name", "effect", "q", "finding")} for e in evidence["parameters"]
@@ -290,18 +297,20 @@ class Assistant:
         trials: int | None = None,
         details: bool = False,
     ) -> Answer:
-        """Show the consequences of accepting with edits: top trials kept, volume, claim, size of the next round.
+        """Show the consequences of accepting with edits: top trials kept, volume, claim, size of next round.
 
-        ``edits`` are values by parameter: ``[low, high]`` for a range, a list of choices to keep, or one value to fix it.
+        ``edits`` are values by parameter: ``[low, high]`` for a range, a list of choices to keep, or one
+        value to fix it.
         """
         return self._shown(lambda tree: _edited(tree[round_id], edits or {}).preview(n=trials), details)
 
     def judge(self, a: Named = None, b: Named = None, seeds: int = 0, details: bool = False) -> Answer:
         """Compare two configurations: KEEP, CONFIRM or DISCARD, with the evidence and what would decide.
 
-        ``a`` and ``b`` are values by name, or a text: the id of a round (its best by posterior mean), ``winner``, ``best`` or
-        ``baseline``. By default the winner is compared with the baseline, or else with the best of earlier rounds.
-        ``seeds`` repeats both under new seeds until one wins: at most so many runs, which count against the budget.
+        ``a`` and ``b`` are values by name, or a text: the id of a round (its best by posterior mean),
+        ``winner``, ``best`` or ``baseline``. By default the winner is compared with the baseline, or else
+        with the best of earlier rounds. ``seeds`` repeats both under new seeds until one wins: at most so
+        many runs, which count against the budget.
         """
         if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 0:
             raise ReviewError(f"seeds must be a whole number >= 0, got {seeds!r}; write seeds=20")
@@ -316,7 +325,7 @@ class Assistant:
                 return Answer.of(judgement, details, lead=f"{self._spent('run', ' under new seeds')}\n\n")
 
     def suggest(self, round_id: str, edits: dict[str, Any], reason: str) -> Answer:
-        """Store a suggestion for the person who decides: bounds with a reason, next to the proposal. No round changes.
+        """Store a suggestion for the person who decides: bounds with a reason. No round changes.
 
         ``edits`` as in ``preview``; a parameter without an edit stays as proposed.
         """
@@ -326,7 +335,8 @@ class Assistant:
             decision = review.suggest(reason, author=self.author)
             if decision.digest in stored:
                 return Answer.of(
-                    f"{self.author} made this suggestion on round {tree[round_id].id} before; its first reason is kept."
+                    f"{self.author} made this suggestion on round {tree[round_id].id} before; its first "
+                    "reason is kept."
                 )
             risk = "unknown" if decision.probability is None else chance_words(1 - decision.probability)
             return Answer.of(
@@ -351,8 +361,8 @@ class Assistant:
     ) -> Answer:
         """Create a child of a round on the same space; ``run`` runs it.
 
-        ``configurations`` are yours, values by name, and run first. The design draws the others: ``sobol``, or by
-        results ``tpe``, ``gp`` or ``cmaes``. Yours are at most a share of the round, and of the budget.
+        ``configurations`` are yours, values by name, and run first. The design draws the others: ``sobol``,
+        or by results ``tpe``, ``gp`` or ``cmaes``. Yours are at most a share of the round, and of the budget.
         """
         chosen = configurations or []
         with self._one_run, self.open_tree() as tree:
@@ -360,7 +370,8 @@ class Assistant:
             if len(chosen) > allowed:
                 raise ReviewError(
                     f"of {plural(trials, 'trial')} at most {max(allowed, 0)} may be of your choice "
-                    f"({percent(self.share)} of a round, and of the budget of {self.budget}), got {len(chosen)}; leave the "
+                    f"({percent(self.share)} of a round, and of the budget of {self.budget}), got "
+                    f"{len(chosen)}; leave the "
                     "others to the design, or ask the person: refine mcp STORE --budget N --share S"
                 )
             parent = tree[round_id]
@@ -381,13 +392,15 @@ class Assistant:
 
     @contextlib.contextmanager
     def _running(self, count: int, noun: str) -> Iterator[None]:
-        """Reserves the budget for one call at a time; what trials print goes to stderr, as the protocol owns stdout."""
+        """Reserves the budget for one call at a time; trials print to stderr: the protocol owns stdout."""
         with self._one_run:
             remaining = self.budget - self.ran
             if count > remaining:
                 raise ReviewError(
-                    f"{plural(count, noun)} {'is' if count == 1 else 'are'} more than the {remaining} left of a budget of "
-                    f"{self.budget}; ask for fewer, or ask the person for a larger one: refine mcp STORE --budget N"
+                    f"{plural(count, noun)} {'is' if count == 1 else 'are'} more than the {remaining} "
+                    "left of a budget of "
+                    f"{self.budget}; ask for fewer, or ask the person for a larger one: refine mcp STORE "
+                    "--budget N"
                 )
             self._before = self.ran
             with contextlib.redirect_stdout(sys.stderr):
@@ -397,7 +410,7 @@ class Assistant:
         return {"progress": False, "on_trial": self._count, **self.objective_of(round_)}
 
     def _count(self, _: FinishedTrial) -> None:
-        """Counts every stored trial at once, failed ones too: a call that is refused half-way has used its budget."""
+        """Counts a stored trial at once, failed or not: a call refused half-way has used budget."""
         self.ran += 1
 
     def _spent(self, noun: str, ending: str = "") -> str:
@@ -420,7 +433,9 @@ class Assistant:
         """
         if not self.may_accept:
             raise ReviewError(
-                "accepting stays with a person; suggest it with a reason instead, or ask the person to allow it: refine mcp STORE --may-accept"
+                "accepting stays with a person; suggest it with a reason instead, or ask the person to "
+                "allow it: "
+                "refine mcp STORE --may-accept"
             )
         typed: dict[str, Any] = {"n": trials, "exploit": exploit, "audit": audit}
         options = {name: value for name, value in typed.items() if value is not None}
@@ -431,7 +446,8 @@ class Assistant:
 
 def _short_state(review: Review[Round], candidates: list[dict[str, Any]], remaining: dict[str, int]) -> str:
     """The state as JSON of at most :data:`LIMIT` bytes: lists are shortened until it fits, longest first."""
-    analysis, proposal = review.analysis, review.proposal
+    analysis = review.analysis
+    proposal = review.proposal
     proposed = proposal.to_json()
     state: dict[str, Any] = {
         "metric": analysis.metric,

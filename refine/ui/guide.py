@@ -60,8 +60,8 @@ def guide(
 ) -> Guided:
     """Walks a person through a round: run, analyze, question the proposal, decide, run the child.
 
-    Enter takes the answer in square brackets. A decision that cuts off the best trial or risks more than was accepted
-    has no such answer. ``q`` stops. The walk stores exactly what the same calls in Python store.
+    Enter takes the answer in square brackets. A decision that cuts off the best trial or exceeds the accepted
+    risk has no such answer. ``q`` stops. The walk stores the same data as the calls in Python.
 
     Args:
         tree: The tree.
@@ -149,7 +149,7 @@ class _Walk:
         self.tell(Page("", (Text(text, tone, lines=True),)))
 
     def answer(self, question: str, parse: Callable[[str], T], default: str = "") -> T:
-        """Asks until an answer is valid, and returns its meaning; Enter gives the default, ``q`` stops."""
+        """Asks until an answer is valid and returns it parsed; Enter takes the default, ``q`` stops."""
         for _ in range(_TRIES):
             try:
                 text = self.ask(f"{question}{f' [{default}]' if default else ''}: ").strip() or default
@@ -164,7 +164,7 @@ class _Walk:
         raise _Stopped
 
     def letter(self, question: str, words: str, default: str) -> str:
-        """The first letter of one of a few words; with an empty default, one of the words must be typed."""
+        """The first letter of the answered word; with an empty default, the person must type a word."""
         listed = ", ".join(f"{word[0]} = {word}" for word in words.split())
 
         def parse(answer: str) -> str:
@@ -203,7 +203,8 @@ class _Walk:
             )
             return
         workers = self.answer("Number of trials that run at a time?", _whole, "1")
-        name, recorded = objective_name(objective), self.at.node.objective
+        name = objective_name(objective)
+        recorded = self.at.node.objective
         named: dict[str, Any] = (
             {} if recorded == name or recorded.startswith(UNNAMED) else {"objective_name": recorded}
         )
@@ -216,7 +217,7 @@ class _Walk:
         self.show(self.at.page())
 
     def look(self) -> bool:
-        """Shows the analysis, and the reasons of parameters on request; returns whether a proposal is possible."""
+        """Shows the analysis, and reasons on request; returns whether a proposal is possible."""
         try:
             analysis = self.at.analyze()
         except AnalysisError as error:
@@ -269,12 +270,13 @@ class _Walk:
         return edited
 
     def decide(self, review: Review) -> bool:
-        """Previews the decision, takes more edits, and accepts or declines; returns whether a child was created."""
+        """Previews the decision, takes edits, accepts or declines; returns whether a child was created."""
         first_call = next(iter(review.page().calls), None)
         if first_call is not None:
             self.say(f"Recommended next: {first_call}")
         size = self.answer("How many configurations in the next round?", _whole, str(review.advised_round.n))
-        preview, chance = review.preview(n=size), review.claim.probability
+        preview = review.preview(n=size)
+        chance = review.claim.probability
         self.show(preview.page())
         dangers = {
             "the best trial is cut off": preview.throws,

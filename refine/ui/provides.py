@@ -1,4 +1,4 @@
-"""What registers user interfaces; see :mod:`refine.utils.provided`."""
+"""Registration of user interfaces; see :mod:`refine.utils.provided`."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class Edits:
         """The last proposal on a round, with edits and rejections.
 
         Raises:
-            ReviewError: The round has no proposal of that risk, or its trials changed after the proposal.
+            ReviewError: The round has no proposal at this risk, or its trials changed after the proposal.
         """
         from refine.space.literals import typed_pairs
 
@@ -121,7 +121,8 @@ class Child(Drawn):
     audit: Annotated[
         float | None,
         Option(
-            help="Set the share of trials outside the new space, which test the claim; accept defaults to the advice."
+            help="Set the share of trials outside the new space, which test the claim; accept defaults "
+            "to the advice."
         ),
     ] = None
     author: AuthorOption = None
@@ -233,7 +234,8 @@ def branch(
 
     if (space is None) == (edit is None):
         raise ReviewError(
-            "branch needs either --edit or --space; for the same space under another seed give --edit and --seed"
+            "branch needs either --edit or --space; for the same space under another seed give --edit "
+            "and --seed"
         )
     with target.round() as round_:
         changed = _changed(round_, typed_pairs(edit or [], "--edit")) if space is None else read_space(space)
@@ -265,7 +267,7 @@ def _changed(round_: Round, edits: dict[str, Any]) -> Any:
 
 
 def _of_which(review: Review, page: Page) -> Page:
-    """A page headed by its proposal: a round may have one for every risk."""
+    """A page headed by the risk of its proposal: a round may have several proposals."""
     about = Text(f"The proposal of risk {percent(review.proposal.risk)} on round {review.round.id}.", "faint")
     return replace(page, blocks=(about, *page.blocks))
 
@@ -342,14 +344,16 @@ def review(
 
     proxy = proxy_of(behind, author_header)
     with ExitStack() as stack:
-        folder, tree = stack.enter_context(own_folder()), stack.enter_context(target.tree())
+        folder = stack.enter_context(own_folder())
+        tree = stack.enter_context(target.tree())
         try:
             round_ = tree[round_name]
         except NotFoundError:  # the name of a round wins over a file of the same name
             a_store = "://" in round_name or round_name.endswith(".db") or Path(round_name).is_file()
             if second_study.other is not None or not a_store:
                 raise
-            round_, second_study = tree["last"], replace(second_study, other=round_name)
+            round_ = tree["last"]
+            second_study = replace(second_study, other=round_name)
         second = stack.enter_context(second_study.opened(tree, target.store))
 
         def session_of(shown: Round, background: Background, other: Session | None = None) -> Session:
@@ -360,7 +364,7 @@ def review(
             ).start()
             return session
 
-        # A typed objective runs rounds of the first study only: the other study may have other code under that name.
+        # A typed objective runs rounds of the first study only: its name may mean other code in the second.
         other = None if second is None else session_of(second["last"], Background())
         typed = Background(called.objective, called.command)
         server = Server(session_of(chosen(round_), typed, other), port, proxy)
@@ -396,7 +400,8 @@ def mcp(
             min=0,
             max=65535,
             metavar="PORT",
-            help="Serve HTTP on 127.0.0.1 at this port instead, protected by a printed token; 0 for a free port.",
+            help="Serve HTTP on 127.0.0.1 at this port instead, protected by a printed token; 0 for a "
+            "free port.",
         ),
     ] = None,
 ) -> None:
@@ -480,7 +485,8 @@ def delete(
         if state or trial:
             if below:
                 raise ReviewError(
-                    "--below removes whole rounds and cannot be combined with --state or --trial; leave it out"
+                    "--below removes whole rounds and cannot be combined with --state or --trial; leave "
+                    "it out"
                 )
             rows = round_.trials["state"].isin(check_rerun(state or [])).to_numpy()
             numbers = [i for i, inside in enumerate(rows) if inside] + (trial or [])

@@ -76,7 +76,8 @@ def _packages() -> Iterator[Probe]:
 
     from packaging.requirements import Requirement
 
-    wrong, versions = [], []
+    wrong = []
+    versions = []
     for text in metadata.requires("refine-hpo") or ():
         needed = Requirement(text)
         try:
@@ -140,7 +141,10 @@ def _store(store: str) -> Iterator[Probe]:
         if database.engine.dialect.name == "sqlite":
             wal, size = wal_of(Path(database.url.database or ""))
             if size:
-                text = f"{size:,} bytes of recent writes are in {wal.name}: copy the store with refine backup STORE FILE"
+                text = (
+                    f"{size:,} bytes of recent writes are in {wal.name}: "
+                    "copy the store with refine backup STORE FILE"
+                )
                 yield Probe("copies", "warn", text)
             integrity = database.integrity()
             text = (

@@ -73,7 +73,8 @@ def import_(
         str,
         Argument(
             metavar="SOURCE",
-            help="Import this CSV or Parquet file (one row per run), Optuna storage (URL), or run directory (--from).",
+            help="Import this CSV or Parquet file (one row per run), Optuna storage (URL), or run "
+            "directory (--from).",
         ),
     ],
     store: StoreArgument,
@@ -109,7 +110,8 @@ def import_(
     from refine.tree.exchange.dataframe import read_table
     from refine.tree.exchange.talos import read_run
 
-    talos, optuna = from_ is not None, journal or "://" in source
+    talos = from_ is not None
+    optuna = journal or "://" in source
     by_name = None if value is None or value.isdecimal() else value
     refused = {
         "--minimize": (minimize, optuna and not talos),
@@ -122,7 +124,7 @@ def import_(
     for option, (value_given, wrong) in refused.items():
         if wrong and value_given is not None:
             kind = "Optuna" if option in ("--study", "--journal") else "tables"
-            source_kind = "a run of Talos" if talos else "an Optuna study" if optuna else "a table"
+            source_kind = _kind_of_source(talos, optuna)
             raise AnalysisError(f"{option} is for {kind}, but the source is {source_kind}; leave it out")
     InTree(store=store, name=name)
     names = None if parameters is None else [p.strip() for p in parameters.split(",")]
@@ -131,7 +133,11 @@ def import_(
     )
     keywords |= {} if minimize is None else {"direction": "minimize" if minimize else "maximize"}
     # Read the source before opening the store: a wrong path leaves no empty store behind.
-    frame: Any = read_run(source, value) if talos else None if optuna else read_table(source)
+    frame: Any = None
+    if talos:
+        frame = read_run(source, value)
+    elif not optuna:
+        frame = read_table(source)
     with refine.Tree(name, store) as tree:
         if talos:
             round_ = tree.add_talos(source, value=value, **keywords)
@@ -140,6 +146,12 @@ def import_(
         else:
             round_ = tree.add_frame(frame, parameters=names, value=value or "value", **keywords)
         out.put(chosen(round_))
+
+
+def _kind_of_source(talos: bool, optuna: bool) -> str:
+    if talos:
+        return "a run of Talos"
+    return "an Optuna study" if optuna else "a table"
 
 
 @command(BRING)

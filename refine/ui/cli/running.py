@@ -52,7 +52,8 @@ class NewRoot(Drawn):
         list[str] | None,
         Option(
             metavar="METRIC[:DIRECTION]",
-            help="Judge trials by this metric. Given two or three times, name goals: acc:maximize; default value.",
+            help="Judge trials by this metric. Given two or three times, name goals: acc:maximize; "
+            "default value.",
         ),
     ] = None
     minimize: Annotated[
@@ -198,7 +199,8 @@ def run(
                 if options:
                     option = {"direction": "minimize"}.get(first := next(iter(options)), first)
                     raise SpaceError(
-                        f"--{option.replace('_', '-')} defines a new root and needs --space; leave it out for an existing round"
+                        f"--{option.replace('_', '-')} defines a new root and needs --space; leave it out "
+                        "for an existing round"
                     )
                 tree = stack.enter_context(target.tree())
                 round_ = chosen(tree[round_name] if round_name is not None else _unfinished(tree, rerun))
@@ -206,7 +208,8 @@ def run(
             else:
                 if round_name is not None:
                     raise SpaceError(
-                        f"--space creates a new root and cannot be combined with a round, got {round_name!r}; leave one of them out"
+                        "--space creates a new root and cannot be combined with a round, got "
+                        f"{round_name!r}; leave one of them out"
                     )
                 searched = read_space(new.space)
                 called = objective_for(None, execution.objective, execution.command)
@@ -229,7 +232,8 @@ def _unfinished(tree: refine.Tree, rerun: list[str] | None) -> Round:
         if round_.node.method != IMPORTED and (len(trials) < round_.n or trials["state"].isin(states).any()):
             return round_
     raise NotFoundError(
-        f"tree {tree.name!r}: no round has trials left to run; name a round, extend one with --n, or create one with --space"
+        f"tree {tree.name!r}: no round has trials left to run; name a round, extend one with --n, or "
+        "create one with --space"
     )
 
 
@@ -242,7 +246,7 @@ def replicate(
     seeds: Annotated[int, Option(help="Run each this many times.")] = 3,
     quiet: QuietOption = False,
 ) -> None:
-    """Repeat the best configurations under new seeds, to measure how much the best value overstates itself."""
+    """Repeat the best configurations under new seeds, to measure how far the best value is luck."""
     with target.round() as round_:
         with out.alone():
             round_.replicate(top, seeds, progress=not quiet, **execution.on(round_))
@@ -349,7 +353,8 @@ def init(
     """Write a working space.toml and objective.py to replace with your own."""
     if existing := [name for name in _FILES if (folder / name).exists()]:
         raise StoreError(
-            f"init overwrites no file, and {folder / existing[0]} exists; choose another folder: refine init study"
+            f"init overwrites no file, and {folder / existing[0]} exists; choose another folder: refine "
+            "init study"
         )
     folder.mkdir(parents=True, exist_ok=True)
     for name in _FILES:
@@ -358,5 +363,6 @@ def init(
         say(str(folder / name))
     enter_folder = "" if folder == Path() else f"cd {folder} && "
     say(
-        f"\n{enter_folder}refine run study.db --space space.toml --objective objective.py:score --metric val_acc -n 60"
+        f"\n{enter_folder}refine run study.db --space space.toml --objective objective.py:score --metric "
+        "val_acc -n 60"
     )

@@ -44,7 +44,12 @@ if TYPE_CHECKING:
     from refine.tree.round import Round
 
 # Exit codes: done; an error in one line; wrong usage; done with the answer no, or open; Ctrl-C.
-DONE, ERROR, USAGE, NO, OPEN, STOPPED = 0, 1, 2, 3, 4, 130
+DONE = 0
+ERROR = 1
+USAGE = 2
+NO = 3
+OPEN = 4
+STOPPED = 130
 
 # Keywords of Python in messages -> options.
 _OPTIONS = {"direction='minimize'": "--minimize", "direction='maximize'": "--maximize"}
@@ -66,7 +71,7 @@ _PLAIN = str.maketrans("─│└├■□★·…→", "-|`+#.*-.>")
 
 
 def _nearest(error: UnicodeError) -> tuple[str, int]:
-    """An error handler of codecs: one ASCII letter for every letter that an encoding lacks, so that columns align."""
+    """An error handler of codecs: replaces a missing letter by one ASCII letter, so columns align."""
     assert isinstance(error, UnicodeEncodeError)
     letters = error.object[error.start : error.end].translate(_PLAIN)
     return "".join(c if c.isascii() else "?" for c in letters), error.end
@@ -116,7 +121,8 @@ def say(text: str, *, err: bool = False) -> None:
 
 app = typer.Typer(
     cls=_Commands,
-    help="Narrow a search space round by round: run, look, decide. Exit codes: 0 done, 1 error, 2 wrong usage, "
+    help="Narrow a search space round by round: run, look, decide. Exit codes: 0 done, 1 error, 2 wrong "
+    "usage, "
     "3 answer is no, 4 answer is open, 130 stopped.",
     no_args_is_help=True,
     add_completion=True,
@@ -125,11 +131,14 @@ app = typer.Typer(
 )
 
 # Headings of the help.
-RUN, LOOK, DECIDE, BRING = "Run", "Look", "Decide", "Bring and take"
+RUN = "Run"
+LOOK = "Look"
+DECIDE = "Decide"
+BRING = "Bring and take"
 
 
 def command(heading: str, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Makes a function a command of the app; a dataclass argument stands for options, one per field."""
+    """Makes a function a command of the app; the fields of a dataclass argument become options."""
 
     def made(function: Callable[..., None]) -> Callable[..., None]:
         hints = get_type_hints(function, include_extras=True)
@@ -153,7 +162,7 @@ def command(heading: str, name: str | None = None) -> Callable[[Callable[..., No
 
 
 def _options_of(group: Any) -> Iterator[inspect.Parameter]:
-    """A group's fields as options, under its own heading if it has one."""
+    """The fields of a group as options, under the heading of the group."""
     hints = get_type_hints(group, include_extras=True)
     for f in fields(group):
         info = copy(hints[f.name].__metadata__[0])
@@ -204,7 +213,7 @@ class InTree:
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """A second store, or another tree of the first one."""
+    """A second study: a second store, or a second tree of the first store."""
 
     other: Annotated[
         str | None, Argument(metavar="OTHER", help="Show the study of a second store on the same page.")
@@ -274,7 +283,8 @@ class Drawn(Given):
     exploit: Annotated[
         float | None,
         Option(
-            help="Set the share of trials that the model places as results arrive; accept defaults to the advice."
+            help="Set the share of trials that the model places as results arrive; accept defaults to "
+            "the advice."
         ),
     ] = None
     belief: Annotated[
@@ -303,13 +313,15 @@ class Called(Given):
     objective: Annotated[
         str | None,
         Option(
-            help="Call this objective: module:name or path/to/file.py:name; default the name that the round recorded."
+            help="Call this objective: module:name or path/to/file.py:name; default the name that the "
+            "round recorded."
         ),
     ] = None
     command: Annotated[
         str | None,
         Option(
-            help="Run this program instead: 'python train.py --lr {lr}'. The last JSON line that it prints holds the metrics."
+            help="Run this program instead: 'python train.py --lr {lr}'. The last JSON line that it "
+            "prints holds the metrics."
         ),
     ] = None
 
@@ -323,7 +335,7 @@ class Called(Given):
                 remember(TYPED_OBJECTIVE, f"{option} {shlex.quote(typed)}")
 
     def on(self, round_: Round | None) -> dict[str, Any]:
-        """Keywords of a call that runs trials of a round, or of a new root if ``found`` is ``None``."""
+        """Keywords of a call that runs trials of a round; of a new root if ``round_`` is ``None``."""
         called = {} if round_ is None else objective_for(round_, self.objective, self.command)
         return {**self.options("objective", "command"), **called}
 
@@ -338,7 +350,7 @@ class Workers(Called):
 
 @dataclass(frozen=True, kw_only=True)
 class Limited(Workers):
-    """The same, with limits for every trial."""
+    """Objective, workers, and limits of a trial."""
 
     timeout: Annotated[float | None, Option(help="Stop a trial after this many seconds; default none.")] = (
         None
@@ -381,7 +393,7 @@ class Output:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Sends the output of objectives and workers to the error stream, so that the output is JSON alone."""
+        """With JSON, redirects the output of objectives and workers to the error stream."""
         if not self.as_json:
             yield
             return
@@ -406,7 +418,7 @@ class Explained(Output):
     everything: Annotated[bool, Option("--all", help="Print everything, with every number.")] = False
 
     def unfolded(self, page: Page) -> Page:
-        """The printed part of a page: the summary, its reasons, or everything."""
+        """The printed part of a page: summary, reasons, or full page."""
         if self.everything:
             return page.details
         return page.why() if self.why else page
@@ -427,16 +439,16 @@ def show(page: Page, *calls: Action | str) -> None:
 
 
 def put_json(data: Any) -> None:
-    """Prints plain data as JSON; control characters, and letters that the encoding lacks, are escaped."""
+    """Prints plain data as JSON; control characters and letters outside the encoding are escaped."""
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     say(unseen(json.dumps(data, indent=2, allow_nan=False, ensure_ascii=not unicode)))
 
 
 def opened(store: str, name: str | None, option: str = "--tree") -> refine.Tree:
-    """The tree of a store that exists.
+    """The tree of an existing store.
 
     Raises:
-        NotFoundError: There is no such store, or none or several trees in it and no name.
+        NotFoundError: The store is missing, empty, or holds several trees and ``name`` is ``None``.
     """
     import refine
     from refine.store.store import check_exists, only_tree
@@ -451,10 +463,10 @@ def opened(store: str, name: str | None, option: str = "--tree") -> refine.Tree:
 
 
 def objective_words(name: str) -> str:
-    """The option that says what a run calls: as typed, else by the recorded name; empty if that is importable.
+    """The option for the objective: as typed, else by the recorded name; empty if the name can be imported.
 
-    A file is named only if the working folder has one that defines the function: another folder may hold another file
-    of the same name, so ``path/to/`` stands in place of a folder that is not known.
+    A file is named only if a file of the working folder defines the function. Otherwise ``path/to/`` replaces
+    the unknown folder, because two folders may hold files of equal names.
     """
     from refine.run.identity import UNNAMED
     from refine.trials.round_record import COMMAND
@@ -498,7 +510,7 @@ def run_typed(store: str, round_: Round) -> str:
 
 
 def chosen(round_: Round) -> Round:
-    """The round of a command, which suggested commands name."""
+    """The round of a command; suggested commands name this round."""
     remember(ROUND, round_.id)
     remember(OBJECTIVE, objective_words(round_.node.objective))
     return round_
@@ -512,7 +524,7 @@ def newest(tree: refine.Tree) -> refine.Tree:
 
 
 def objective_for(round_: Round | None, place: str | None, command: str | None = None) -> dict[str, Any]:
-    """The objective of a round as options of :meth:`refine.Round.run`: a program, the typed one, or the recorded name.
+    """Options of :meth:`refine.Round.run` for the objective: a program, a typed or the recorded function.
 
     Raises:
         ObjectiveError: The objective cannot be found.
@@ -525,7 +537,8 @@ def objective_for(round_: Round | None, place: str | None, command: str | None =
         return {"objective": Command(command)}
     if round_ is None and place is None:
         raise ObjectiveError(
-            "a new root needs --objective module:name or path/to/file.py:name, or a program: --command 'python train.py --lr {lr}'"
+            "a new root needs --objective module:name or path/to/file.py:name, or a program: --command "
+            "'python train.py --lr {lr}'"
         )
     if round_ is None:
         return {"objective": found_object(str(place))}

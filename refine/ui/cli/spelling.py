@@ -1,4 +1,4 @@
-"""Actions as commands: what one would type in a shell for what a message or a page suggests."""
+"""Actions as commands: the shell form of the calls that messages and pages suggest."""
 
 from __future__ import annotations
 
@@ -33,9 +33,12 @@ _PLOT = "round.plot."
 _RUNNING = ("round.run", "refine.guide")  # need the objective
 _FILL = {"objective": "MODULE:NAME", "previous": "NAME=VALUE"}
 
-# What commands call the store, the round and the tree that were typed, and the options that say what runs.
-STORE, ROUND, TREE, OBJECTIVE = "store", "round", "name", "objective"
-# The options that were typed to say what runs: they win over those that a recorded name suggests.
+# Keys of the typed store, round and tree, and of the options for the objective.
+STORE = "store"
+ROUND = "round"
+TREE = "name"
+OBJECTIVE = "objective"
+# Key of the typed options for the objective: they win over the recorded name.
 TYPED_OBJECTIVE = "typed objective"
 
 
@@ -43,27 +46,27 @@ _words: dict[str, str | None] = {}
 
 
 def remember(key: str, value: str | None) -> None:
-    """Keeps what was typed, so that the commands that are suggested are whole: there is one command to a process."""
+    """Stores typed words for suggested commands, for the whole process: a process runs one command."""
     _words[key] = value
 
 
 def remembered(key: str) -> str | None:
-    """What was typed, if anything was."""
+    """The typed word, or ``None``."""
     return _words.get(key)
 
 
 def forget() -> None:
-    """Forgets what was typed."""
+    """Removes the stored words."""
     _words.clear()
 
 
 def in_shell(action: Action) -> str:
-    """An action as a command, with store, round and tree as they were typed; as Python where no command does it."""
+    """An action as a command with the typed store, round and tree; as Python if no command exists."""
     return completed(_with_places(action))
 
 
 def completed(command: str) -> str:
-    """A command with what is known in place of STORE and ROUND."""
+    """A command with the typed words for STORE and ROUND."""
     store, round_id, tree = map(_words.get, (STORE, ROUND, TREE))
     head, place, arguments = command.partition(" STORE")
     if not command.startswith("refine ") or not place or store is None:
@@ -74,7 +77,8 @@ def completed(command: str) -> str:
 
 
 def _with_places(action: Action) -> str:
-    name, words = action.name, list[str]()
+    name = action.name
+    words = list[str]()
     if on := re.fullmatch(r"tree\['(\w+)'\]\.(\w+)", name):
         name = f"round.{on[2]}"
     start = f"plot STORE ROUND {name.removeprefix(_PLOT)}" if name.startswith(_PLOT) else _COMMANDS.get(name)

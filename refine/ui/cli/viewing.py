@@ -111,12 +111,13 @@ def diff(
 
 @command(LOOK)
 def winner(target: InTree, out: Explained, round_name: OfArgument = None) -> None:
-    """Print the winner: the configuration with the best posterior mean, and its expected value when retrained."""
+    """Print the winner: the best configuration by posterior mean, with its expected value when retrained."""
     with target.tree() as tree:
         won = tree.winner() if round_name is None else chosen(tree[round_name]).recommend()
         if won is None:
             raise AnalysisError(
-                f"a winner needs a finished trial with a usable value, got none in tree {tree.name!r}; run more trials"
+                f"a winner needs a finished trial with a usable value, got none in tree {tree.name!r}; "
+                "run more trials"
             )
         out.put(won)
 
@@ -225,7 +226,8 @@ def plot(
     from refine.space.literals import typed_value
 
     with target.round() as round_:
-        plots, about = round_.plot, about or []
+        plots = round_.plot
+        about = about or []
         figure_names = [n for n in dir(plots) if not n.startswith("_")]
         if figure not in figure_names:
             raise AnalysisError(f"no figure {figure!r}; {did_you_mean(figure, figure_names)}")
@@ -263,24 +265,25 @@ def failures(target: AtNewest, out: Output) -> None:
 
 
 def _failures_page(round_: Round, rows: pd.DataFrame) -> Page:
-    title = f"round {round_.id} of {round_.context.name}: {len(rows):,} of {plural(len(round_.trials), 'trial')} did not complete"
+    trials = plural(len(round_.trials), "trial")
+    title = f"round {round_.id} of {round_.context.name}: {len(rows):,} of {trials} did not complete"
     if rows.empty:
         return Page(title)
     errors = rows["error"].map(lambda error: error.strip() if isinstance(error, str) else "")
     last_lines = errors.map(lambda error: error.splitlines()[-1] if error else "no error text recorded")
     kinds = sorted(rows.groupby([rows["state"], last_lines], sort=False), key=lambda kind: -len(kind[1]))
     lines = []
-    for (state, last), trials in kinds[:_KINDS]:
-        first = trials.iloc[0]
+    for (state, last), alike in kinds[:_KINDS]:
+        first = alike.iloc[0]
         values = ((p, first[p]) for p in round_.space.varied)
         place = ", ".join(f"{p} = {number(v, 6) if isinstance(v, float) else v}" for p, v in values)
         lines.append(
-            f"{state}, {plural(len(trials), 'trial')}: {last}{f' (first at {place})' if place else ''}"
+            f"{state}, {plural(len(alike), 'trial')}: {last}{f' (first at {place})' if place else ''}"
         )
     blocks: list[Block] = [Items(tuple(lines))]
     if len(kinds) > _KINDS:
         blocks.append(Text(f"and {len(kinds) - _KINDS:,} more kinds; --json has every trial", "faint"))
-    tracebacks = (error for _, trials in kinds for error in errors[trials.index] if "\n" in error)
+    tracebacks = (error for _, alike in kinds for error in errors[alike.index] if "\n" in error)
     if first_traceback := next(tracebacks, None):
         blocks.append(Text(f"The first traceback:\n\n{first_traceback}", lines=True))
     return Page(title, tuple(blocks))
@@ -369,11 +372,13 @@ class RunTable(Given):
                 "--runs needs --metric (the column of the result), --a and --b (the groups to compare), got "
                 + (" and ".join(self._given()) or "none of them")
             )
-        frame, columns = read_table(self.runs, dtype=str, keep_default_na=False), self.by.split(",")
+        frame = read_table(self.runs, dtype=str, keep_default_na=False)
+        columns = self.by.split(",")
         for name in (self.metric, *columns):
             if name not in frame:
                 raise AnalysisError(
-                    f"{self.runs} has no column {name!r} (--metric or --by names it); {did_you_mean(name, frame.columns)}"
+                    f"{self.runs} has no column {name!r} (--metric or --by names it); "
+                    f"{did_you_mean(name, frame.columns)}"
                 )
         values = pd.to_numeric(frame[self.metric], errors="coerce")
         for name in frame.columns.intersection(["status", "state"]):
@@ -383,7 +388,7 @@ class RunTable(Given):
         )
         words = [f"{name}=" if len(columns) > 1 else "" for name in columns]
         names = [" ".join(map("".join, zip(words, row, strict=True))) for row in cells.to_numpy()]
-        direction = None if self.minimize is None else "minimize" if self.minimize else "maximize"
+        direction = {None: None, True: "minimize", False: "maximize"}[self.minimize]
         goal = Goal(Metric(self.metric), direction)
         return judge_runs(
             names,
@@ -402,11 +407,14 @@ _EXITS = {"KEEP": DONE, "DISCARD": NO, "CONFIRM": OPEN}
 _ENDED_BADLY = ("crash", "crashed", "fail", "failed", "error", "timeout", "killed", "pruned", "running")
 
 
+_MaybeStore = Annotated[str | None, Argument(metavar="STORE", help=STORE_HELP)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class MaybeInTree(InTree):
     """A store, or none if a table is read."""
 
-    store: Annotated[str | None, Argument(metavar="STORE", help=STORE_HELP)] = None  # type: ignore[assignment]
+    store: _MaybeStore = None  # type: ignore[assignment]
 
 
 @command(LOOK)
@@ -442,11 +450,13 @@ def judge(
     if not budget and execution.options():
         raise ReviewError(
             "judge runs trials only with --budget, got "
-            f"{join([f'--{name}' for name in execution.options()])} without it; add --budget, or leave them out"
+            f"{join([f'--{name}' for name in execution.options()])} without it; add --budget, or leave "
+            "them out"
         )
     if (target.store is None) == (not table.options()) or (table.options() and (budget or target.name)):
         raise ReviewError(
-            "judge needs either STORE, or --runs FILE with --metric, --a and --b; --tree and --budget are for STORE"
+            "judge needs either STORE, or --runs FILE with --metric, --a and --b; --tree and --budget "
+            "are for STORE"
         )
     pair = _configuration(a), _configuration(b)
     if table.options():

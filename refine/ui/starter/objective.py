@@ -1,4 +1,4 @@
-"""A small network on handwritten digits, by scikit-learn: a tenth of a second a trial. Put your own in its place."""
+"""A small network on handwritten digits, by scikit-learn: 0.1 s a trial. Replace it with your objective."""
 
 import warnings
 from typing import Any

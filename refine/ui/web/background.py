@@ -1,9 +1,10 @@
-"""Rounds that the page's server runs, one at a time, each in a process of its own that ends with the server.
+"""Rounds run by the page's server: one at a time, in a subprocess that ends with the server.
 
     python -m refine.ui.web.background
 
-is that process. Its standard input says what to run, in one line of JSON, so that the address of a store, which may hold a
-password, is in no list of processes; when that input ends, the server is gone, and the round ends in order.
+is the subprocess. It reads its order as one line of JSON from standard input: the address of a store may hold
+a password, and arguments of a process are public. If standard input closes, the server is gone, and the round
+stops gracefully.
 """
 
 from __future__ import annotations
@@ -32,21 +33,22 @@ from refine.utils.objects import is_installed
 if TYPE_CHECKING:
     from refine.tree.round import Round
 
-_LINES = 40  # so much of what a round prints is shown
+_LINES = 40  # printed lines of a round that the page shows
 _HOME = str(Path(__file__).parents[3])
 
 
 class Background:
-    """What a page's server runs.
+    """The runner of a page's server.
 
     Args:
-        objective: Where the objective is, as ``module:name`` or ``path/to/file.py:name``; default by the name that a round
-            recorded.
+        objective: Place of the objective: ``module:name`` or ``path/to/file.py:name``; default the name that
+            the round recorded.
         command: A program to run instead.
     """
 
     def __init__(self, objective: str | None = None, command: str | None = None) -> None:
-        self.objective, self.command = objective, command
+        self.objective = objective
+        self.command = command
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -55,7 +57,7 @@ class Background:
         self._lines: deque[str] = deque(maxlen=_LINES)
 
     def runnable(self, round_: Round) -> dict[str, Any]:
-        """Whether a round can be run from here; nothing is imported to tell."""
+        """Whether the page can run a round, and the reason if it cannot; decided without an import."""
         from refine.ui.cli.shared import run_typed
 
         reason = self._why_not(round_)
@@ -74,23 +76,33 @@ class Background:
         if self.objective or self.command:
             return ""
         if name.startswith(UNNAMED):
-            return "The round was imported without an objective; open its page with --objective module:name to run it from here."
+            return (
+                "The round was imported without an objective; to run it here, open the page with "
+                "--objective module:name."
+            )
         if name.startswith(COMMAND):
-            # A store may come from elsewhere: what runs is what somebody typed here.
-            return "The round runs a program; open its page with --command to run it from here."
+            # A store may come from elsewhere: only a program typed here may run.
+            return "The round runs a program; to run it here, open the page with --command."
         module, _, last = name.rpartition(".")
         if not module:
-            return f"{last} was defined in a script or notebook; open its page with --objective path/to/script.py:{last} to run it from here."
+            return (
+                f"{last} was defined in a script or notebook; to run it here, open the page with "
+                f"--objective path/to/script.py:{last}."
+            )
         if not is_installed(name):
-            # A store may come from elsewhere, so the working folder is not looked in.
-            return f"There is no module {module.partition('.')[0]} on the import path; open its page with --objective path/to/file.py:{last} to run it from here."
+            # A store may come from elsewhere: code of the working folder must not run by its name.
+            return (
+                f"There is no module {module.partition('.')[0]} on the import path; to run the round "
+                "here, open "
+                f"the page with --objective path/to/file.py:{last}."
+            )
         return ""
 
     def start(self, round_: Round, call: str, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Runs a round, or its best again.
+        """Starts a round, or repeats of its best configurations.
 
         Raises:
-            ReviewError: It can't be run from here, or something runs already.
+            ReviewError: The page cannot run the round, or a round is already running.
         """
         if reason := self._why_not(round_):
             raise ReviewError(reason)
@@ -108,7 +120,7 @@ class Background:
                 "path": os.environ.get("PYTHONPATH"),
             }
             path = os.pathsep.join([_HOME, *filter(None, [os.environ.get("PYTHONPATH")])])
-            # Without -P, whoever may write into the working directory could give it modules before the objective's is asked for.
+            # Without -P, modules of the working directory would come before those of the import path.
             process = subprocess.Popen(
                 [sys.executable, "-P", "-u", "-m", "refine.ui.web.background"],
                 stdin=subprocess.PIPE,
@@ -118,13 +130,18 @@ class Background:
                 encoding="utf-8",
                 errors="replace",
                 env={**os.environ, "PYTHONPATH": path},
-                start_new_session=True,  # a Ctrl-C at the terminal is the server's; that ends it by closing its input
+                # Ctrl-C at the terminal reaches the server alone, which then closes this input.
+                start_new_session=True,
             )
             assert process.stdin is not None
-            with contextlib.suppress(OSError):  # it may have ended at once; its output says why
+            with contextlib.suppress(
+                OSError
+            ):  # the process may have ended at once; its output has the reason
                 process.stdin.write(json.dumps(order) + "\n")
                 process.stdin.flush()
-            self._process, self._round, self._asked = process, round_.id, 0
+            self._process = process
+            self._round = round_.id
+            self._asked = 0
             self._lines.clear()
             self._reader = threading.Thread(target=self._read, args=(process,), daemon=True)
             self._reader.start()
@@ -145,21 +162,23 @@ class Background:
         return self._process is not None and self._process.poll() is None
 
     def pause(self) -> dict[str, Any]:
-        """Ends what runs in order, as one Ctrl-C does; asked once more, at once.
+        """Stops the running round gracefully, as one Ctrl-C does; a second call stops at once.
 
         Raises:
-            ReviewError: Nothing runs.
+            ReviewError: No round is running.
         """
         with self._lock:
             if not self._runs:
-                raise ReviewError("nothing is running here")
+                raise ReviewError(
+                    "pause stops a round that this page runs, and none is running; reload the page"
+                )
             assert self._process is not None
             self._asked += 1
             self._process.send_signal(signal.SIGINT)
         return self.job()  # type: ignore[return-value]
 
     def job(self) -> dict[str, Any] | None:
-        """What runs, or ran last; ``None`` where nothing has."""
+        """The running round, or the last one; ``None`` before the first start."""
         if self._process is None:
             return None
         code = self._process.poll()
@@ -171,12 +190,12 @@ class Background:
             "round": self._round,
             "running": code is None,
             "pausing": pausing,
-            "text": "pausing: what runs comes to its end" if pausing else text,
+            "text": "pausing: running trials finish first" if pausing else text,
             "log": "\n".join(self._lines),
         }
 
     def close(self) -> None:
-        """Ends what runs in order, and waits for that as long as a run may take after SIGTERM."""
+        """Stops the running round gracefully, and waits as long as a run may take after SIGTERM."""
         process = self._process
         if process is None:
             return
@@ -194,19 +213,20 @@ class Background:
 
 
 def in_cells(round_: Round) -> dict[str, Any]:
-    """How a round is run where no page can, as in a notebook."""
-    reason, command = "A notebook runs rounds in its cells:", f"{Action('tree[]', round_.id)}.run()"
+    """The call that runs a round in a notebook, where the page cannot."""
+    reason = "A notebook runs rounds in its cells:"
+    command = f"{Action('tree[]', round_.id)}.run()"
     return {"able": False, "why": reason, "objective": "", "command": command, "left": _left(round_)}
 
 
 def _left(round_: Round) -> int:
-    """How many of a round's configurations are left to run."""
+    """Number of configurations of a round left to run."""
     ended = sum(round_.context.counts.get(round_._stored.pk, {}).values())
     return 0 if round_.node.method == IMPORTED else max(0, round_.n - ended)
 
 
 def run_order(order: Mapping[str, Any]) -> str:
-    """Does what the server asked for, and says what came of it."""
+    """Carries out an order of the server, and returns the result as a sentence."""
     import refine
     from refine.ui.cli.shared import objective_for
 
@@ -222,18 +242,18 @@ def run_order(order: Mapping[str, Any]) -> str:
 
 
 def _end_with(number: int) -> None:
-    """Ends this process in order once nobody holds the other end of a pipe."""
+    """Stops this process gracefully when the other end of a pipe closes."""
     while os.read(number, 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def main() -> int:
-    """Reads the order and runs it; the exit code is 130 where it was paused."""
-    # What a shell starts behind `&` ignores Ctrl-C, and so would this.
+    """Reads and carries out an order; the exit code is 130 if the round was paused."""
+    # A process started behind `&` ignores Ctrl-C, and its children too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     order = json.loads(sys.stdin.readline())
-    # Programs that a round starts have the PYTHONPATH that they have everywhere: this process's leads to refine as well.
+    # Programs started by a round get the user's PYTHONPATH: this process's own also leads to refine.
     os.environ.pop("PYTHONPATH", None)
     if order["path"] is not None:
         os.environ["PYTHONPATH"] = order["path"]

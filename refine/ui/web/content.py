@@ -1,6 +1,6 @@
 """Content of the review page as plain data: numbers to draw, texts and figures.
 
-The front end formats no number and takes no statistical decision: it draws the content of reports and figures.
+The front end formats no number and takes no statistical decision: it draws the content of reports.
 """
 
 from __future__ import annotations
@@ -87,9 +87,12 @@ _ORDER = ("fail", "warn", "unknown", "pass")
 
 
 def review_content(review: Review[Round]) -> dict[str, Any]:
-    """A round under review, without edits: a panel per parameter, the proposal and those of other risks, the checks."""
-    checks, options = review.checks(), review.options()
-    analysis, proposal, claim = review.analysis, review.proposal, review.proposal.claim
+    """A round under review, without edits: panels by parameter, proposals by risk, checks."""
+    checks = review.checks()
+    options = review.options()
+    analysis = review.analysis
+    proposal = review.proposal
+    claim = review.proposal.claim
     roles = review.round.roles
     changes = {c.name: c for c in proposal.changes}
     names = [e.name for e in analysis.parameters]
@@ -152,7 +155,7 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
 
 
 def change_sentence(old: Space, new: Space) -> str:
-    """The changes of the next round: ``Next round: lr 1 to 1.5 and optimizer without SGD.``; empty if none."""
+    """Changes of the next round: ``Next round: lr 1 to 1.5 and optimizer without SGD.``; else empty."""
     changed = {name: p for name, p in new.items() if name not in old or p != old[name]}
     named = [f"{n} {next_text(old[n], p) if n in old else bounds_text(p)}" for n, p in changed.items()]
     if len(named) > _NAMED + 1:
@@ -166,7 +169,7 @@ def risk_facts_content(review: Review[Any]) -> list[dict[str, str]]:
 
 
 def plan_content(planned: NextRound) -> dict[str, Any]:
-    """Size and shares of the next round; a share also as the percentage that stands in its field."""
+    """Size and shares of the next round; shares also as percentages for the form."""
     return {
         "n": planned.n,
         "exploit": planned.exploit,
@@ -176,12 +179,12 @@ def plan_content(planned: NextRound) -> dict[str, Any]:
 
 
 def outlook_key(review: Review[Any], planned: NextRound) -> str:
-    """The space and the plan that a recommendation is about: the page shows no recommendation about another one."""
+    """Key of a recommendation, from space and plan: the page shows only the recommendation for its edits."""
     return f"{review.space.digest} {planned.n} {planned.exploit:.6g} {planned.audit:.6g}"
 
 
 def outlook_content(review: Review[Any], planned: NextRound, worth: Worth | None) -> dict[str, Any]:
-    """The recommendation about a planned round, with its verdict; no fact if the evidence does not cover the space."""
+    """The recommendation on a planned round with its verdict; no fact if the evidence misses the space."""
     if worth is None:
         return {"key": outlook_key(review, planned), "verdict": "", "fact": None}
     (fact,) = _facts([("Recommendation", Cell(verdict_sentence(worth), TONES[worth.verdict]))])
@@ -191,7 +194,7 @@ def outlook_content(review: Review[Any], planned: NextRound, worth: Worth | None
 
 
 def first_call(review: Review[Any]) -> str:
-    """The call that every surface advises first."""
+    """The first advised call."""
     return next(map(str, review.page().calls), "")
 
 
@@ -208,7 +211,8 @@ def _facts(facts: Iterable[tuple[str, str | Cell]]) -> list[dict[str, str]]:
 
 def _button(step: NextStep) -> dict[str, Any]:
     """The button of a next step, with its numbers and label; empty if no button can take the step."""
-    name, options = step.action.name, step.action.options
+    name = step.action.name
+    options = step.action.options
     if name == "review.accept":
         return {"do": "accept"}
     if name == "round.run":
@@ -216,7 +220,8 @@ def _button(step: NextStep) -> dict[str, Any]:
         title = f"Extends this round to {plural(n, 'configuration')} and runs them in the background"
         return {"do": "run", "n": n, "label": f"run {step.n:,} more", "title": title}
     if name == "round.replicate":
-        top, seeds = int(options["top"]), int(options["seeds"])
+        top = int(options["top"])
+        seeds = int(options["seeds"])
         title = f"{terms()['Replicate'].plain} Runs the best {top} {seeds} times each, in the background."
         return {
             "do": name.removeprefix("round."),
@@ -233,7 +238,7 @@ SUGGESTED = "suggested"
 
 
 def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
-    """The suggestions of other people and programs, each with the edits that would adopt it."""
+    """The suggestions of people and programs, with the edits that adopt them."""
     old = review.proposal.old
     return [
         {
@@ -252,7 +257,8 @@ def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
 
 def option_content(option: Option) -> dict[str, Any]:
     """The proposal at a risk, or at all risks with the same proposal."""
-    risk, leaves = risks_text(option), leaves_text(option)
+    risk = risks_text(option)
+    leaves = leaves_text(option)
     return {
         "risk": option.risk,
         "up_to": option.up_to,
@@ -264,7 +270,7 @@ def option_content(option: Option) -> dict[str, Any]:
 
 
 def _proposed(old: Parameter, new: Parameter) -> list[Any] | None:
-    """Bounds of a range, numbers of the levels of choices that stay; ``None`` where a range becomes one value."""
+    """Bounds of a range, or numbers of the kept levels; ``None`` if a range becomes one value."""
     if isinstance(old, Range):
         return [float(new.low), float(new.high)] if isinstance(new, Range) else None
     inside = new.contains(np.asarray([*old.grid, None], dtype=object)[:-1])
@@ -294,14 +300,14 @@ def panel(
     role: str,
     listed: Sequence[Parameter] = (),
 ) -> dict[str, Any]:
-    """One parameter: its axis, what is proposed and why, and where the good trials lie.
+    """One parameter: axis, proposed change with reasons, and density of the good trials.
 
     Args:
-        analysis: Of the round.
-        e: The part about the parameter.
-        change: What is proposed.
-        role: The parameter's.
-        listed: What proposals of other risks make of it: their bounds can be shown as well.
+        analysis: Analysis of the round.
+        e: Evidence on the parameter.
+        change: Proposed change of the parameter.
+        role: Role of the parameter.
+        listed: The parameter in proposals of other risks: the page can show their bounds too.
     """
     p = e.parameter
     content: dict[str, Any] = {
@@ -329,7 +335,7 @@ def panel(
 
 
 def _badge(analysis: Analysis, change: Change) -> dict[str, str]:
-    """The pill of a card: the risk of its change; of an unchanged parameter its verdict, unless that has an effect."""
+    """The pill of a card: the risk of a change; for unchanged parameters without an effect the verdict."""
     if change.kind not in ("keep", "leave"):
         cell = risk_cell(change)
         return {"text": cell.text, "tone": cell.tone, "title": terms()["Risk"].plain}
@@ -358,7 +364,7 @@ def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> 
 
 
 def _farthest(name: str, p: Range, side: str) -> float | None:
-    """The farthest bound that can be dragged beyond an end: as far out as the range is wide, unless a limit comes first."""
+    """The farthest bound beyond an end: one width of the range further, or a limit before."""
     width = float(p.scale(p.high) - p.scale(p.low))
     wider = p
     for _ in range(p.size):
@@ -391,13 +397,14 @@ def _ticks(p: Range) -> list[dict[str, Any]]:
 def _outside(p: Range, farthest: float) -> set[float]:
     """Stops beyond an end of a range, on its spacing, up to the farthest one."""
     levels = [float(v) for v in (p.grid if farthest > p.high else p.grid[::-1])]
-    edge, before = levels[-1], levels[-2]
+    edge = levels[-1]
+    before = levels[-2]
     steps = (
         (math.log(farthest / edge) / math.log(edge / before))
         if p.log
         else (farthest - edge) / (edge - before)
     )
-    if steps > _MOST_OUTSIDE:  # levels that somebody listed, which lie close together there
+    if steps > _MOST_OUTSIDE:  # listed levels that lie close together at this end
         return {farthest}
     stops = {farthest}
     for step in range(1, math.ceil(steps)):
@@ -407,7 +414,7 @@ def _outside(p: Range, farthest: float) -> set[float]:
 
 
 def _densities(analysis: Analysis, name: str) -> dict[str, list[float]]:
-    if not analysis.tested:  # no curve stands for what a search chose
+    if not analysis.tested:  # curves describe only trials that no search chose
         return {"everyone": [0.0] * _POINTS, "best": [0.0] * _POINTS}
     curves = density_curves(analysis, name, _POINTS)
     return {"everyone": np.round(curves.everyone, 4).tolist(), "best": np.round(curves.best, 4).tolist()}
@@ -423,9 +430,12 @@ def _view(analysis: Analysis, allow_degenerate: bool) -> dict[str, Any]:
 def trials_content(analysis: Analysis, allow_degenerate: bool = False) -> bytes:
     """Every trial of the round, column by column, little-endian.
 
-    For every panel in their order a column of uint16: the position on the parameter's axis from 0 to 65534, 65535 where
-    there is none; then one of ranks by value, the lowest first. Then values as float64, NaN where a trial has none. Then a
-    byte of flags: 1 among the good, 2 without a usable model, 4 of those infeasible, which keep their values and have no rank.
+    In this order:
+
+    - a uint16 column per panel: position on the parameter's axis from 0 to 65534; 65535 if missing;
+    - a uint16 column of ranks by value, the lowest first; 65535 if missing or infeasible;
+    - a float64 column of values; NaN if missing;
+    - a byte of flags: 1 good, 2 failed or unusable, 4 infeasible.
     """
     table = analysis.table
     columns = [_positions(e.parameter, table[e.name].to_numpy()) for e in analysis.ranked]
@@ -452,12 +462,12 @@ def _positions(p: Parameter, values: npt.NDArray[Any]) -> npt.NDArray[np.uint16]
 def preview_content(
     preview: Preview, asked_n: int | None, front: tuple[int, int] | None = None
 ) -> dict[str, Any]:
-    """The consequences of accepting, in the words of the preview's page.
+    """The consequences of accepting, worded as on the preview's page.
 
     Args:
         preview: The preview.
         asked_n: Configurations that the person asked for; ``None`` if the page decides.
-        front: Points of the front that are kept, and all its points; ``None`` with one goal.
+        front: Number of kept points of the front, and of all its points; ``None`` with one goal.
     """
     page = preview_page(preview).to_dict()
     front_fact = [] if front is None else [("Front", f"{front[0]:,} of its {front[1]:,} points are kept")]
@@ -475,11 +485,11 @@ def preview_content(
     }
 
 
-# Axes: where ticks are and what stands there, and which part of the values is drawn.
+# Axes: ticks with labels, and the drawn part of the values.
 
 
 def axis(low: float, high: float, *, log: bool = False, max_ticks: int = _MOST) -> list[dict[str, Any]]:
-    """Ticks at round numbers between two ends: ``value`` and ``label``, no two alike.
+    """Ticks at round numbers between two ends: ``value`` and ``label``, all different.
 
     Args:
         low: Lower end.
@@ -505,17 +515,27 @@ def axis(low: float, high: float, *, log: bool = False, max_ticks: int = _MOST) 
 
 
 def view_of(values: Floats, metric: str, direction: str) -> dict[str, Any]:
-    """The part of the values that is drawn to scale, by value and by rank.
+    """The scale of drawn values, by value and by rank.
 
     Returns:
-        ``low``, ``high``, ``log`` and ``ticks`` of the scale, those by rank, how many values are ``beyond``, the median as the ``middle``
-        from which on cards show values to scale (``None`` where the better half can't be spread), and what is said of each scale.
+        ``low``, ``high``, ``log`` and ``ticks`` of the scale; ``beyond``, the number of values outside;
+        ``middle``, the median from which cards show values to scale (``None`` if the better half cannot be
+        spread), with ``middle_ticks``; ``text`` and ``middle_text``, the captions of both scales.
     """
-    low, high, log, beyond, side, middle = 0.0, 1.0, False, 0, "", 0.5
+    low = 0.0
+    high = 1.0
+    log = False
+    beyond = 0
+    side = ""
+    middle = 0.5
     if len(values):
         middle = float(np.median(values))
         view = MetricView(values, direction)
-        low, high, log, beyond, side = view.low, view.high, view.log, view.hidden, view.side
+        low = view.low
+        high = view.high
+        log = view.log
+        beyond = view.hidden
+        side = view.side
     end = low if side == "below" else high
     hidden_text = f"; {plural(beyond, 'trial')} {side} {number(end)} at the edge" if beyond else ""
     best = "top" if direction == "maximize" else "bottom"
@@ -534,7 +554,7 @@ def view_of(values: Floats, metric: str, direction: str) -> dict[str, Any]:
 
 
 def rank_column(values: Floats) -> npt.NDArray[np.uint16]:
-    """(n,) ranks of values from 0, the lowest, to 65534; equal values share theirs, 65535 where there is none."""
+    """(n,) ranks of values from 0, the lowest, to 65534; equal values share a rank; 65535 if missing."""
     from scipy.stats import rankdata
 
     column = np.full(len(values), MISSING, dtype="<u2")
@@ -555,7 +575,7 @@ def front_content(round_: Round) -> dict[str, Any]:
     """The front of a round with two or three goals.
 
     Raises:
-        ReviewError: It has one goal.
+        ReviewError: The round has one goal.
     """
     if len(round_.goals) == 1:
         raise ReviewError(
@@ -563,12 +583,14 @@ def front_content(round_: Round) -> dict[str, Any]:
             Action("round.recommend"),
         )
     names = list(round_.space)
-    trials, best = round_.trials, round_.front
+    trials = round_.trials
+    best = round_.front
     titles = ["value", *(metric_title(goal.metric.name, names) for goal in round_.goals[1:])]
     if not all(title in trials for title in titles):  # nothing has ended yet
         trials = trials[:0].reindex(columns=list(dict.fromkeys([*trials.columns, *titles])))
     values = np.asarray(trials[titles], dtype=float)
-    finite, broken = np.isfinite(values).all(axis=1), infeasible_rows(trials)
+    finite = np.isfinite(values).all(axis=1)
+    broken = infeasible_rows(trials)
     goals = [
         {"name": str(goal.metric), "direction": "maximize" if goal.sign > 0 else "minimize"}
         for goal in round_.goals
@@ -590,15 +612,16 @@ def front_content(round_: Round) -> dict[str, Any]:
         "others": values[shown].tolist(),
         "infeasible": values[finite & broken][:_OTHERS].tolist(),
         "about": (
-            f"{plural(len(best), 'trial')} on the front: no other trial of this round is at least as good in every goal and "
-            f"better in one.{beaten_text}{wrong}{some}"
+            f"{plural(len(best), 'trial')} on the front: no other trial of this round is at least as good in "
+            f"every goal and better in one.{beaten_text}{wrong}{some}"
         ),
     }
 
 
 def front_kept(review: Review[Round]) -> tuple[int, int] | None:
-    """Points of the front inside the space under review, and all points; ``None`` with one goal."""
-    round_, analysis = review.round, review.analysis
+    """Number of points of the front inside the space under review, and in total; ``None`` with one goal."""
+    round_ = review.round
+    analysis = review.analysis
     if len(round_.goals) == 1:
         return None
     best = front_rows(analysis.table, round_.goals, analysis.space)
@@ -608,15 +631,14 @@ def front_kept(review: Review[Round]) -> tuple[int, int] | None:
 
 def _points(round_: Round, best: pd.DataFrame, goals: list[dict[str, str]]) -> list[dict[str, Any]]:
     names = [name for name in round_.space if name in best and not round_.space[name].fixed]
-    chosen, points = _chosen(round_), []
+    chosen = _chosen(round_)
+    points = []
     for at, row in best.iterrows():
-        label_, values = (
-            int(str(at)),
-            [
-                float(row[goal["name"]]) if goal["name"] in best else float(row.iloc[k])
-                for k, goal in enumerate(goals)
-            ],
-        )
+        label_ = int(str(at))
+        values = [
+            float(row[goal["name"]]) if goal["name"] in best else float(row.iloc[k])
+            for k, goal in enumerate(goals)
+        ]
         texts = [f"{goal['name']} {score(v)}" for goal, v in zip(goals, values, strict=True)]
         points.append(
             {
@@ -631,7 +653,7 @@ def _points(round_: Round, best: pd.DataFrame, goals: list[dict[str, str]]) -> l
 
 
 def _chosen(round_: Round) -> int | None:
-    """The label of the point that was chosen last."""
+    """The label of the last chosen point."""
     last: Any = next((d.chosen for d in reversed(round_.decisions) if d.kind == "chosen"), None)
     if last is None:
         return None
@@ -655,13 +677,14 @@ _ALONE = threading.Lock()  # settings of matplotlib are global to the process
 
 
 def picture(round_: Round, analysis: Analysis | None, message: Mapping[str, Any]) -> dict[str, Any]:
-    """A figure as SVG, and what it shows in a sentence.
+    """A figure as SVG with its caption.
 
     Raises:
-        ReviewError: No such figure.
-        AnalysisError: There is nothing to draw.
+        ReviewError: An unknown figure, or a wrong number of parameters.
+        AnalysisError: The round has no data for the figure.
     """
-    name, about = message["name"], message.get("about", [])
+    name = message["name"]
+    about = message.get("about", [])
     if name not in PICTURES:
         raise ReviewError(f"no figure {name!r}; {did_you_mean(name, PICTURES)}")
     if len(about) != PICTURES[name]:
@@ -676,12 +699,12 @@ def picture(round_: Round, analysis: Analysis | None, message: Mapping[str, Any]
 
 
 def beside_content(round_: Round, other: Round | None, across: bool = False) -> dict[str, Any]:
-    """What differs between a round and another one, or the one that it came from, as a table of texts and sentences.
+    """Differences between a round and a second round, default the parent, as a table and sentences.
 
-    Where it is ``across``, the two are of different studies: neither came from the other.
+    ``across`` compares rounds of two studies, which have no common tree.
 
     Raises:
-        ReviewError: It came from none.
+        ReviewError: The round has no parent, and ``other`` is missing.
     """
     other = round_.parent if other is None else other
     if other is None:

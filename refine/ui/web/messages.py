@@ -1,4 +1,4 @@
-"""Messages of the review page: a table that checks every message before it is answered."""
+"""Messages of the review page: their fields and types, checked before an answer."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict, get_args, get_origin, is_typeddict
 
 from refine.errors import ReviewError, did_you_mean
 
-# Bounds of a range, numbers of the levels that stay, an edit that the page began with, or one of a suggestion.
+# Bounds of a range, numbers of kept levels, an edit of the page's first review, or a suggested edit.
 Edit = TypedDict(
     "Edit",
     {"bounds": list[float], "keep": list[int], "as": Literal["started", "suggested"], "of": str, "text": str},

@@ -1,4 +1,4 @@
-"""The review page with its data in one file: nothing can be changed in it, and it opens without a server or a network."""
+"""The review page with its data in one read-only file, which opens without a server or a network."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ _FILE = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'sha256-{hash}'; style-src 'unsafe-inline'; img-src data:">
+<meta http-equiv="Content-Security-Policy" \
+content="default-src 'none'; script-src 'sha256-{hash}'; style-src 'unsafe-inline'; img-src data:">
 <title>refine: {name}</title>
 <link rel="icon" href="data:,">
 <style>{style}</style>
 </head>
 <body class="refine-body">
-<p class="refine-copy">A copy of {name}, made by refine {version} on {day}: nothing in it can be changed. Edits show the Python to type.</p>
+<p class="refine-copy">A copy of {name}, made by refine {version} on {day}: nothing in it can be changed. \
+Edits show the Python to type.</p>
 <div id="refine"></div>
 <noscript>The page needs JavaScript.</noscript>
 <script type="text/plain" id="refine-data">{data}</script>
@@ -44,8 +46,10 @@ _FILE = """<!doctype html>
 
 
 def _answers(session: Session) -> dict[str, Any]:
-    """All that a page may ask about a study, by type, round and what tells the answers of one type about a round apart."""
-    risk, last, answers = session.risk, session.shown, dict[str, Any]()
+    """Answers to the messages of a page about a study, by type, round and further fields of the message."""
+    risk = session.risk
+    last = session.shown
+    answers = dict[str, Any]()
 
     def keep(kind: str, *key: object, **message: Any) -> Any:
         answer: Any = session.handle({"type": kind, **message})
@@ -59,9 +63,11 @@ def _answers(session: Session) -> dict[str, Any]:
     for kind in ("start", "pulse", "tree"):
         keep(kind)
     for key in last.context.nodes:
-        of, round_ = {"round": key}, session._found({"round": key})
+        of = {"round": key}
+        round_ = session._found({"round": key})
         sheet = session._sheet(of)
-        rows, n = list[Any](), keep("list", key, **of)["n"]
+        rows = list[Any]()
+        n = keep("list", key, **of)["n"]
         for i in range(n):
             rows += [] if i % 100 else part_content(sheet, {"by": "number", "offset": i})["rows"]
             keep("trial", key, i, **of, number=i)

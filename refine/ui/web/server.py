@@ -1,7 +1,7 @@
-"""The page in a browser: a small server on loopback that serves one page to whoever knows its address.
+"""The page in a browser: a small server on loopback, open to clients that know its address.
 
-The address holds a random token; nothing else is served, not even an error page with a name. Requests must be for this
-host and, where they change something, come from the page itself. The page loads nothing from anywhere else.
+The address holds a random token; requests without the token get an empty 404. Requests must name this host,
+and requests that change data must come from the page. The page loads no file of other hosts.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ HOST = "127.0.0.1"
 
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -69,7 +70,7 @@ _START = "import review from './review.js';\nreview.mount(document.getElementByI
 
 
 def _file(name: str) -> tuple[str, str] | None:
-    """Content and kind of what is served beside answers; ``None`` for any other name."""
+    """Content and media type of a served file; ``None`` for an unknown name."""
     pages = {"": (_PAGE, "text/html"), "page.js": (_START, "text/javascript")}
     kinds = {"review.js": "text/javascript", "review.css": "text/css"}
     if name in kinds:
@@ -78,44 +79,49 @@ def _file(name: str) -> tuple[str, str] | None:
 
 
 class Proxy(NamedTuple):
-    """A reverse proxy that serves the page to others, and says who they are."""
+    """A reverse proxy that serves the page to a team, and names the signed-in user."""
 
-    origin: str  # where it serves the page, such as https://refine.example.org
-    header: str  # the header in which it names who asks, such as X-Forwarded-User
+    origin: str  # origin of the page, for example https://refine.example.org
+    header: str  # name of the header with the user, for example X-Forwarded-User
 
 
 def proxy_of(origin: str | None, header: str | None) -> Proxy | None:
-    """What is in front of the page; ``None`` for nothing.
+    """The proxy in front of the page; ``None`` without one.
 
     Raises:
-        ReviewError: One without the other, an origin with a path or without a scheme, or no name of a header.
+        ReviewError: Only one argument is given, the origin has a path or lacks a scheme, or the header's name
+            is invalid.
     """
     if origin is None and header is None:
         return None
     if origin is None or header is None:
         raise ReviewError(
-            "--behind says where a proxy serves the page, --author-header in which header it names who asks; give both or neither"
+            "--behind (the origin of a proxy) and --author-header (its header with the user's name) go "
+            "together; "
+            "give both or neither"
         )
     if not re.fullmatch(r"https?://[^/?#@\s]+", origin):
         raise ReviewError(
-            f"--behind must be the origin of a proxy, without a path or a slash behind it, got {origin!r}; such as https://refine.example.org"
+            f"--behind must be the origin of a proxy, without a path or a trailing slash, got {origin!r}; "
+            "for example https://refine.example.org"
         )
     if not re.fullmatch(r"[A-Za-z0-9-]+", header):
         raise ReviewError(
-            f"--author-header must be the name of a header, of letters, digits and hyphens, got {header!r}; such as X-Forwarded-User"
+            f"--author-header must be a header name of letters, digits and hyphens, got {header!r}; "
+            "for example X-Forwarded-User"
         )
     return Proxy(origin, header)
 
 
 def app_of(session: Session, token: str, port: int, proxy: Proxy | None = None) -> Starlette:
-    """The application: one page, its script and style, and the session behind it."""
+    """The application: one page with script and style, and the session behind the page."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
     hosts = {f"{name}:{port}": f"http://{name}:{port}" for name in (HOST, "localhost")}
-    if proxy is not None:  # nobody is on loopback then: who asks is whom the proxy names
+    if proxy is not None:  # requests on loopback are refused: the proxy names the user
         hosts = {proxy.origin.partition("://")[2]: proxy.origin}
 
     def nothing(status: int = 404) -> Response:
@@ -137,7 +143,7 @@ def app_of(session: Session, token: str, port: int, proxy: Proxy | None = None) 
     async def ask(request: Request) -> Response:
         author = "" if proxy is None else request.headers.get(proxy.header, "")
         author = author.encode("latin-1").decode(errors="replace").strip()  # proxies send UTF-8
-        # A browser says where a request comes from; another page's, or one without a say, is none of ours.
+        # A browser states the origin of a request; requests of other pages, or without origin, are refused.
         same_origin = request.headers.get("origin") in hosts.values()
         named = proxy is None or 0 < len(author) <= LONGEST_AUTHOR
         is_json = request.headers.get("content-type") == "application/json"
@@ -153,7 +159,7 @@ def app_of(session: Session, token: str, port: int, proxy: Proxy | None = None) 
             message = json.loads(bytes(body))
         except (ValueError, RecursionError):
             return nothing(400)
-        ACTING.set(shown(author))  # of this request alone: each has a context of its own
+        ACTING.set(shown(author))  # for this request alone: every request has its own context
         answer = await run_in_threadpool(session.handle, message)
         if isinstance(answer, bytes):
             return Response(answer, media_type="application/octet-stream", headers=_HEADERS)
@@ -163,26 +169,32 @@ def app_of(session: Session, token: str, port: int, proxy: Proxy | None = None) 
         Route("/{token}/ask", ask, methods=["POST"]),
         Route("/{token}/{name:path}", page, methods=["GET"]),
     ]
-    # Where there is no route, or another method is asked for, there is nothing either.
+    # Unknown routes and other methods get an empty answer too.
     app = Starlette(routes=routes, exception_handlers=dict.fromkeys((404, 405), lambda *_: nothing()))
-    app.router.redirect_slashes = False  # a redirect would name the host that was asked for
+    app.router.redirect_slashes = False  # a redirect would repeat the requested host
     return app
 
 
 def listening(port: int, instead: str) -> socket.socket:
     """A socket that listens on loopback.
 
+    Args:
+        port: Number of the port; 0 for a free one.
+        instead: Start of the advice if the port is taken.
+
     Raises:
-        ReviewError: It is taken.
+        ReviewError: The port cannot be used.
     """
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
-        listener.listen(64)  # who asks before the server runs waits, and is not turned away
+        listener.listen(64)  # requests made before the server runs wait instead of failing
     except (OSError, OverflowError) as error:
         listener.close()
-        raise ReviewError(f"port {port} can't be had: {error}; {instead} any that is free") from None
+        raise ReviewError(
+            f"the port must be free, port {port} is not: {error}; {instead} a free one"
+        ) from None
     return listener
 
 
@@ -191,11 +203,11 @@ class Server:
 
     Args:
         session: Answers messages.
-        port: Port on loopback; 0 for any that is free.
-        proxy: What serves the page to others; then to nobody else.
+        port: Port on loopback; 0 for a free one.
+        proxy: Proxy that serves the page to a team; requests past the proxy are refused.
 
     Attributes:
-        url: Where the page is.
+        url: Address of the page.
 
     Raises:
         ReviewError: The port is taken, or the extra ``web`` is not installed.
@@ -234,7 +246,7 @@ class Server:
 
 
 def quiet(app: ASGIApp, lifespan: Literal["on", "off"] = "off") -> Any:
-    """A server of an application, which logs errors alone and does not say what it is."""
+    """A server of an application; it logs only errors and sends no server header."""
     import uvicorn
 
     config = uvicorn.Config(app, log_level="error", access_log=False, lifespan=lifespan, server_header=False)

@@ -1,7 +1,8 @@
 """Answers to the messages of the review page, from a notebook or a browser.
 
-A message is one of :data:`refine.ui.web.messages.MESSAGES`. The answer is an object, or bytes for trials. A mistake of the
-person is answered with ``error``, a text, and writes nothing. Only :class:`refine.Review` makes decisions.
+Messages are listed in :data:`refine.ui.web.messages.MESSAGES`. The answer is an object, or bytes for trials.
+After a mistake of the person the answer holds ``error``, a text, and the store is unchanged. Only
+:class:`refine.Review` makes decisions.
 """
 
 from __future__ import annotations
@@ -71,11 +72,11 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 
-_MOST_DRAWN = 8  # reviews at hand: each holds the trials that it is of
+_MOST_DRAWN = 8  # cached reviews; a review holds its trials
 
 _log = logging.getLogger(__name__)
 
-# Messages that are answered one at a time; others change nothing that anybody relies on, and wait for no analysis.
+# Messages that are answered one at a time; the others neither write nor wait for an analysis.
 _ALONE = ("round", "trials", "mark", "epsilon", "preview", "decide", "front", "choose")
 
 
@@ -83,11 +84,12 @@ class Session:
     """One open review page.
 
     Args:
-        shown: The round that is shown first; all of its tree can be.
+        shown: The round to show first; the page reaches every round of its tree.
         risk: Accepted risk of the first proposal.
-        started: A review of it that is shown first, with its edits.
-        background: Runs rounds for the page; ``None`` where it can't, as in a notebook.
-        other: The session of a second study, which the page shows beside this one; see :func:`refine.tree.comparison.check_studies`.
+        started: A review of ``shown`` to begin with, edits included.
+        background: Runs rounds for the page; ``None`` in a notebook, where the page cannot run rounds.
+        other: Session of a second study to compare with; see
+            :func:`refine.tree.comparison.check_studies`.
     """
 
     def __init__(
@@ -99,14 +101,17 @@ class Session:
         other: Session | None = None,
     ) -> None:
         check_risk(risk)
-        self.shown, self.risk, self.other = shown, risk, other
+        self.shown = shown
+        self.risk = risk
+        self.other = other
         self.background = background
         self.child: Round | None = None
         self._lock = threading.RLock()
         self._sheets = Sheets()
         self._started = started
-        self._given_epsilon: float | None = None  # what the person gave with the review that it began with
-        # What the page was drawn from: reviews without edits, each of a version of the evidence, the one asked for last at the end.
+        self._given_epsilon: float | None = None  # tolerance set by the person in ``started``
+        # Reviews without edits behind the drawn pages, with the version of their evidence; most recently used
+        # last.
         self._drawn: list[tuple[str, Review]] = []
         self._best: dict[str, tuple[str, pd.Series | None]] = {}  # by round, with what its trials are
         if started is not None:
@@ -122,10 +127,12 @@ class Session:
             checked = check(message)
             if checked.get("study"):
                 if self.other is None:
-                    raise ReviewError("this page shows one study")
+                    raise ReviewError(
+                        "study='other' needs a page of two studies, got a page of one; leave study out"
+                    )
                 return self.other.handle({n: value for n, value in checked.items() if n != "study"})
             kind = checked["type"]
-            # Of a store in memory there is one connection, which nobody else may use meanwhile.
+            # A store in memory has one connection, used by one thread at a time.
             alone = kind in _ALONE or self.shown.context.store.in_memory
             with self._lock if alone else nullcontext():
                 answer: Answer | bytes = getattr(self, f"_{kind}")(checked)
@@ -141,9 +148,11 @@ class Session:
     # What there is.
 
     def _start(self, _: Mapping[str, Any]) -> Answer:
-        edits, rejected = {}, []
+        edits = {}
+        rejected = []
         if (review := self._started) is not None:
-            old, proposed = review.proposal.old, review.proposal.space
+            old = review.proposal.old
+            proposed = review.proposal.space
             edits = {name: page_form(old[name], review.space[name], proposed[name]) for name in review.edits}
             rejected = list(review.rejected)
         return {
@@ -157,7 +166,7 @@ class Session:
         }
 
     def _pulse(self, _: Mapping[str, Any]) -> Answer:
-        """Progress and evidence version of every round; cheap, as the page polls it."""
+        """Progress and evidence version of every round; cheap, because the page polls."""
         home = self.shown.context
         counts = home.counts
         evidence = _evidence(home, home.nodes)
@@ -170,7 +179,7 @@ class Session:
         return {"progress": progress, "versions": self._versions(), "marks": marks, "job": job}
 
     def _versions(self) -> dict[str, str]:
-        """Round -> version of its evidence, which changes with its trials and those of its ancestors."""
+        """Round -> version of its evidence: changes if trials of the round or of its ancestors change."""
         home = self.shown.context
         nodes = home.nodes
         of_round = _evidence(home, nodes)
@@ -213,7 +222,8 @@ class Session:
 
     def _progress(self, round_: Round, counts: Mapping[str, int], evidence: str) -> Answer:
         """Progress of a round in numbers, and as text with the best value while trials are left."""
-        ended, text = sum(counts.values()), ""
+        ended = sum(counts.values())
+        text = ""
         if 0 < ended < round_.n:
             best = self._top(round_, evidence)
             text = f"{ended:,} of {round_.n:,} trials" + (
@@ -302,7 +312,8 @@ class Session:
 
     def _preview(self, message: Mapping[str, Any]) -> Answer:
         review = self._edited(self._shown(message), message)
-        planned, running = _planned(message, review), _running(message)
+        planned = _planned(message, review)
+        running = _running(message)
         preview = review.preview(n=planned.n, workers=running.get("workers", 1))
         if 0 < preview.n < planned.n:
             planned = _planned({**message, "n": preview.n}, review)
@@ -321,35 +332,43 @@ class Session:
         }
 
     def _outlook(self, message: Mapping[str, Any]) -> Answer:
-        """The recommendation for a review as edited: a simulation, which takes longer than a preview."""
+        """The recommendation for an edited review: a simulation, slower than a preview."""
         with self._lock:
             review = self._edited(self._shown(message), message)
         planned = _planned(message, review)
         return outlook_content(review, planned, review._worth_of(planned))
 
     def _decide(self, message: Mapping[str, Any]) -> Answer:
-        kind, note = message["kind"], message.get("note") or ""
+        kind = message["kind"]
+        note = message.get("note") or ""
         review = self._same(message)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            child, text = None, "Declined: the space is unchanged."
+            child = None
+            text = "Declined: the space is unchanged."
             if kind == "decline":
                 review.decline(note)
             else:
-                edited, _ = self._edited(review, message), _running(message)
+                edited = self._edited(review, message)
+                _running(message)
                 planned = _planned(message, edited)
                 self.child = edited.accept(note, **_accepting(message, edited, planned))
-                child, text = self.child.id, "Accepted: this is the next round."
+                child = self.child.id
+                text = "Accepted: this is the next round."
         warned = " ".join(str(w.message) for w in caught if issubclass(w.category, RefineWarning))
         return {"child": child, "text": text, "warning": warned}
 
     # Running, in the background.
 
     def _run(self, message: Mapping[str, Any]) -> Answer:
-        round_, call = self._found(message), message.get("do", "run")
+        round_ = self._found(message)
+        call = message.get("do", "run")
         if self.background is None:
-            raise ReviewError(f'this page can\'t run a round; in Python: tree["{round_.id}"].run()')
-        options, sizes = _running(message), {"run": ("n",), "replicate": ("top", "seeds")}[call]
+            raise ReviewError(
+                f'a page in a notebook cannot run a round; run it in a cell: tree["{round_.id}"].run()'
+            )
+        options = _running(message)
+        sizes = {"run": ("n",), "replicate": ("top", "seeds")}[call]
         options |= {name: message[name] for name in sizes if message.get(name) is not None}
         if call == "replicate" and (over := sorted({"hours", "trials"} & options.keys())):
             raise ReviewError(f"{over[0]} limits runs of new configurations; repeats take top and seeds")
@@ -357,7 +376,7 @@ class Session:
 
     def _pause(self, _: Mapping[str, Any]) -> Answer:
         if self.background is None:
-            raise ReviewError("nothing is running here")
+            raise ReviewError("pause stops a round that this page runs, and none is running; reload the page")
         return {"job": self.background.pause()}
 
     # Several goals.
@@ -373,23 +392,27 @@ class Session:
     # Rounds and reviews.
 
     def _found(self, message: Mapping[str, Any]) -> Round:
-        key, home = message.get("round"), self.shown.context
+        key = message.get("round")
+        home = self.shown.context
         if key not in home.nodes:
             raise NotFoundError(
-                f"no round {key!r:.80} in tree {home.name!r}; it may have been removed since the page was opened"
+                f"no round {key!r:.80} in tree {home.name!r}; it may have been removed since the page was "
+                "opened"
             )
         return self._at(home.nodes[key])
 
     def _at(self, stored: StoredNode) -> Round:
-        """A round of the tree, judged as it is stored; the one shown first as whoever opened the page judges it."""
-        node, shown = stored.node, self.shown
+        """A round of the tree by its stored goal; the round shown first keeps the goal of its opener."""
+        node = stored.node
+        shown = self.shown
         return shown if node.id == shown.id else type(shown)(shown.context, node, node.metric, node.direction)
 
     def _current(self, round_: Round, message: Mapping[str, Any]) -> Review:
-        """The proposal at a risk on the present evidence; it is not stored."""
+        """The proposal at a risk on the present evidence, not stored."""
         risk = message.get("risk", self.risk)
         check_risk(risk)
-        version, risk = self._versions()[round_.id], float(risk)
+        version = self._versions()[round_.id]
+        risk = float(risk)
         alike = [r for v, r in self._drawn if (r.round.id, v) == (round_.id, version)]
         for review in alike:
             if review.proposal.risk == risk:
@@ -405,7 +428,7 @@ class Session:
         return review
 
     def _shown(self, message: Mapping[str, Any]) -> Review:
-        """The review that a page was drawn from, even if trials arrived since; for messages that decide nothing."""
+        """The review behind a drawn page, even if trials arrived later; for messages without a decision."""
         place = self._found(message).id, message.get("proposal")  # it may have been removed
         for version, review in self._drawn:
             if place == (review.round.id, review.proposal.digest):
@@ -413,16 +436,18 @@ class Session:
         return self._same(message)
 
     def _same(self, message: Mapping[str, Any]) -> Review:
-        """The review that a page was drawn from, if its evidence is still current."""
+        """The review behind a drawn page; an error if the evidence changed."""
         review = self._current(self._found(message), message)
         if message.get("proposal") != review.proposal.digest:
             raise ReviewError(
-                f"round {review.round.id}: its trials changed after this page was drawn; refresh before you decide"
+                f"round {review.round.id}: its trials changed after this page was drawn; refresh before "
+                "you decide"
             )
         return review
 
     def _edited(self, review: Review, message: Mapping[str, Any]) -> Review:
-        edits, rejected = message.get("edits") or {}, message.get("rejected") or []
+        edits = message.get("edits") or {}
+        rejected = message.get("rejected") or []
         review = review.reject(*rejected) if rejected else review
         values = {str(name): self._meant(review, str(name), edit) for name, edit in edits.items()}
         return review.edit(values) if values else review
@@ -445,15 +470,18 @@ class Session:
 
 
 def _evidence(home: Context, nodes: Mapping[str, StoredNode]) -> dict[str, str]:
-    """Round -> what its own trials are, and which of them may be best: a star or a note changes none of it.
+    """Round -> version of its own trials and of the exclusions among them; stars and notes do not change it.
 
-    How many they are tells that one was taken away, the last row that one came, or came again.
+    The number of trials reveals a removal, the last row an addition or a repeat.
     """
-    counts, reader = home.counts, home.reader
-    last, left_out = reader.last_rows(home.tree), reader.last_exclusions(home.tree)
+    counts = home.counts
+    reader = home.reader
+    last = reader.last_rows(home.tree)
+    left_out = reader.last_exclusions(home.tree)
     versions = {}
     for node_id, stored in nodes.items():
-        pk, n = stored.pk, sum(counts.get(stored.pk, {}).values())
+        pk = stored.pk
+        n = sum(counts.get(stored.pk, {}).values())
         versions[node_id] = f"{n}/{last.get(pk, 0)}/{left_out.get(pk, 0)}/{stored.node.allow_degenerate}"
     return versions
 
@@ -479,13 +507,13 @@ def _about(round_: Round) -> str:
 
 
 def _planned(message: Mapping[str, Any], review: Review) -> NextRound:
-    """Size and shares of the next round: those in a message, the others as advised."""
+    """Size and shares of the next round: as in a message, else as advised."""
     set_by_person = {name: message.get(name) for name in ("n", "exploit", "audit")}
     return advised_round(review.analysis, review.proposal, review.space, review.round.n, **set_by_person)
 
 
 def _accepting(message: Mapping[str, Any], review: Review, planned: NextRound) -> dict[str, Any]:
-    """Options of :meth:`refine.Review.accept` that create the planned round: those of the advised call, and what differs."""
+    """Options of :meth:`refine.Review.accept` for the planned round: the advised call, with differences."""
     options = dict(accept_action(planned).options)
     advised = _planned({"n": planned.n}, review)
     if planned.exploit != advised.exploit:

@@ -1,6 +1,6 @@
-"""The trials of a round on the review page: a list that is sorted, filtered and read in parts, one in full, and how it went.
+"""The trials of a round on the review page: a list to sort and filter, single trials, learning curves, marks.
 
-The page writes no number itself: whatever it shows of a trial is a text from here. Nothing here waits for an analysis.
+The page formats no number: every text about a trial is made here, without an analysis.
 """
 
 from __future__ import annotations
@@ -33,17 +33,18 @@ if TYPE_CHECKING:
     from refine.tree.round import Round
     from refine.trials.metric import Curve
 
-# Rows of a list that one can scroll through; more are reached by sorting and filters.
+# Largest number of rows of a list; sorting and filters reach the others.
 LISTED = 200_000
 
 _AT_ONCE = 100  # rows of an answer
-_LEVELS = 24  # a column of more different texts is filtered by what they hold
+_LEVELS = 24  # a column of more different texts is filtered by parts of the texts
 _POINTS = 160  # of a learning curve: as many as a card is wide
 _LONGEST = 300  # letters of an error
 _MOST_READ = 3  # rounds whose trials are at hand
 
 # Columns of the list that the table of trials does not have.
-STAR, NOTE = "(star)", "(note)"
+STAR = "(star)"
+NOTE = "(note)"
 
 _OWN = ("state", "value", "seconds", "seed", "cell", "origin")
 _ORIGINS = {
@@ -61,8 +62,9 @@ class Column(NamedTuple):
     """A column of the list."""
 
     name: str  # its title in the table of trials
-    title: str  # what stands above it
-    kind: str  # ``"number"``, filtered by two ends; ``"choice"``, by one of its levels; ``"text"``, by what it holds
+    title: str  # the text above the column
+    # ``"number"``, filtered by two ends; ``"choice"``, by a level; ``"text"``, by a part of the text
+    kind: str
     levels: tuple[str, ...] = ()  # of a choice
 
 
@@ -70,27 +72,27 @@ class Column(NamedTuple):
 class Sheet:
     """The trials of a round, by their numbers: their rows in :attr:`refine.Round.trials`."""
 
-    frame: pd.DataFrame  # those rows, with the columns STAR and NOTE
-    columns: Mapping[str, list[Any]]  # of what is stored of them: ``key``, ``attempt`` and ``error``
-    space: Space  # what is searched
-    goal: Goal  # what trials are judged by
+    frame: pd.DataFrame  # the rows, with the columns STAR and NOTE
+    columns: Mapping[str, list[Any]]  # stored columns ``key``, ``attempt`` and ``error``
+    space: Space  # the space of the round
+    goal: Goal  # the goal of the round
     marks: Mapping[int, TrialAnnotation] = field(
         default_factory=dict
     )  # number -> what was noted about that trial
 
     @cached_property
     def usable(self) -> Bools:
-        """(n,) which may be called best."""
+        """(n,) mask of trials that may be called best."""
         return may_be_best(self.frame, self.space, self.goal.allow_degenerate)
 
     @cached_property
     def scores(self) -> Floats:
-        """(n,) values; NaN where a trial has none."""
+        """(n,) values; NaN for trials without a value."""
         return np.asarray(self.frame["value"], dtype=float)
 
     @cached_property
     def ranks(self) -> npt.NDArray[np.int64]:
-        """(n,) ranks by value among those that may be called best, from 1; equal values share the first; 0 without one."""
+        """(n,) ranks by value among usable trials, from 1; ties share the first rank; 0 without a rank."""
         ranks = np.zeros(len(self.frame), dtype=np.int64)
         costs = -self.goal.sign * self.scores[self.usable]
         ranks[self.usable] = 1 + np.searchsorted(np.sort(costs), costs, side="left")
@@ -98,7 +100,7 @@ class Sheet:
 
     @cached_property
     def shown(self) -> tuple[Column, ...]:
-        """What a list of them has beside the number, the value first."""
+        """The columns of the list besides the number, the value first."""
         names = ["value", "state", "origin", "seconds", *self.space.varied]
         metrics = [n for n in self.frame.columns if n not in (*names, STAR, NOTE, *_OWN, *self.space)]
         metric = self.goal.metric
@@ -107,7 +109,8 @@ class Sheet:
         return (Column(STAR, "★", "choice", ("★",)), *columns, Column(NOTE, "note", "text"))
 
     def _column(self, name: str) -> Column:
-        cells, labels = self.frame[name], _labels(self.space, name)
+        cells = self.frame[name]
+        labels = _labels(self.space, name)
         title = str(self.goal.metric) if name == "value" else name
         if cells.dtype.kind in "iuf" and not labels:
             return Column(name, title, "number")
@@ -118,15 +121,16 @@ class Sheet:
         return Column(name, title, "choice", levels)
 
     def with_marks(self, marks: Mapping[int, TrialAnnotation]) -> Sheet:
-        """The same with what was noted."""
+        """The sheet with stars, notes and exclusions."""
         stars, notes = (np.full(len(self.frame), "", dtype=object) for _ in range(2))
         for i, mark in marks.items():
             excluded = "" if mark.excluded is None else f"excluded: {mark.excluded}"
-            notes[i], stars[i] = " · ".join(filter(None, [excluded, mark.note])), "★" * mark.starred
+            notes[i] = " · ".join(filter(None, [excluded, mark.note]))
+            stars[i] = "★" * mark.starred
         return replace(self, frame=self.frame.assign(**{STAR: stars, NOTE: notes}), marks=marks)
 
     def text(self, name: str, i: int) -> str:
-        """What stands in a column of a trial."""
+        """The text in a column of a trial."""
         value: Any = self.frame[name].to_numpy()[i]
         if value is None or value != value:  # NaN is no value either
             return ""
@@ -138,16 +142,16 @@ class Sheet:
 
 
 def _labels(space: Space, name: str) -> tuple[str, ...]:
-    """Of the levels of a parameter that is a choice; empty for anything else."""
+    """Labels of the levels of a categorical parameter; empty for other columns."""
     parameter = space.get(name)
     return parameter.labels if isinstance(parameter, Categorical) else ()
 
 
 def rows_of(sheet: Sheet, analysis: Analysis) -> npt.NDArray[np.uint32]:
-    """The numbers of the trials that an analysis of the round is of, in its order.
+    """(n,) numbers of the trials of an analysis, in the order of its table.
 
     Raises:
-        ReviewError: Others have come since.
+        ReviewError: The trials changed after the analysis.
     """
     inside = np.flatnonzero(sheet.space.contains(sheet.frame))
     table = analysis.table
@@ -163,7 +167,7 @@ def rows_of(sheet: Sheet, analysis: Analysis) -> npt.NDArray[np.uint32]:
 
 
 def list_content(sheet: Sheet) -> dict[str, Any]:
-    """The columns of the list, and how many trials there are."""
+    """The columns of the list, and the number of trials."""
     return {
         "n": len(sheet.frame),
         "columns": [column._asdict() for column in sheet.shown],
@@ -181,17 +185,16 @@ _TAKES = {"number": ("low", "high"), "choice": ("is",), "text": ("holds",)}
 
 
 def part_content(sheet: Sheet, message: Mapping[str, Any]) -> dict[str, Any]:
-    """Some rows of the list as texts: those that pass the filters, sorted by a column, or by ``"number"``, without a value last.
+    """Rows of the list as texts, filtered, and sorted by a column or ``"number"``; missing values last.
 
     Raises:
-        ReviewError: An unknown column, or a filter that is none.
+        ReviewError: An unknown column, or an invalid filter.
     """
-    columns, frame = {c.name: c for c in sheet.shown}, sheet.frame
-    sort_column, filters, offset = (
-        message.get("by", "value"),
-        message.get("filters", {}),
-        message.get("offset", 0),
-    )
+    columns = {c.name: c for c in sheet.shown}
+    frame = sheet.frame
+    sort_column = message.get("by", "value")
+    filters = message.get("filters", {})
+    offset = message.get("offset", 0)
     ascending = not message.get("descending")
     if offset < 0:
         raise ReviewError(f"offset must be a whole number >= 0, got {offset!r}")
@@ -207,7 +210,8 @@ def part_content(sheet: Sheet, message: Mapping[str, Any]) -> dict[str, Any]:
             rows = rows[_FILTERS[key](rows[name], bound)]
     cells = rows.index.to_series() if sort_column == "number" else rows[sort_column]
     numbers = cells.sort_values(ascending=ascending, kind="stable", na_position="last").index
-    n, listed = len(frame), min(len(rows), LISTED)
+    n = len(frame)
+    listed = min(len(rows), LISTED)
     text = plural(n, "trial") if len(rows) == n else f"{len(rows):,} of {plural(n, 'trial')}"
     if listed < len(rows):
         text += f"; the first {listed:,} are listed"
@@ -232,13 +236,14 @@ def part_content(sheet: Sheet, message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, Any]:
-    """One trial in full, with what it reported by epoch."""
+    """One trial in full, with its learning curve."""
     mark = sheet.marks.get(i, TrialAnnotation())
-    state, origin = sheet.text("state", i), sheet.text("origin", i)
+    state = sheet.text("state", i)
+    origin = sheet.text("origin", i)
     metrics = [c.name for c in sheet.shown if c.name not in (STAR, NOTE, *_OWN, *sheet.space)]
     metric_name = metric_title(sheet.goal.metric.name, sheet.space)
     if mark.excluded is not None and metric_name in sheet.frame and metric_name not in metrics:
-        metrics.insert(0, metric_name)  # it has no value, and this is what it would be
+        metrics.insert(0, metric_name)  # an excluded trial has no value; its metric stands in
     return {
         "number": i,
         "key": sheet.columns["key"][i],
@@ -281,7 +286,7 @@ def _last_line(error: str | None) -> str:
 
 
 def curve_content(curve: Curve, sheet: Sheet) -> dict[str, Any] | None:
-    """A learning curve as numbers to draw and as a sentence: the metric's own, else a loss, else the first one."""
+    """A learning curve as numbers and as a sentence: of the metric, else of a loss, else the first curve."""
     candidates = [sheet.goal.metric.name, "val_loss", "loss", *curve]
     name = next((n for n in candidates if len(curve.get(n, ())) > 1), None)
     if name is None:
@@ -292,7 +297,8 @@ def curve_content(curve: Curve, sheet: Sheet) -> dict[str, Any] | None:
         return None
     epochs = np.unique(np.linspace(0, len(values) - 1, min(len(values), _POINTS)).round().astype(int))
     ends = f"from {score(values[finite][0])} to {score(values[finite][-1])}"
-    low, high = float(values[finite].min()), float(values[finite].max())
+    low = float(values[finite].min())
+    high = float(values[finite].max())
     return {
         "name": name,
         "values": [float(v) if math.isfinite(v) else None for v in values[epochs]],
@@ -307,20 +313,23 @@ def curve_content(curve: Curve, sheet: Sheet) -> dict[str, Any] | None:
 
 
 class Sheets:
-    """The trials of the rounds that a page looks at: read once, and again only where others have come."""
+    """A cache of the trials of a page's rounds: a round is read again if its trials changed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._read: list[tuple[tuple[str, str], Sheet]] = []  # the one asked for last at the end
-        self._noted: tuple[Sheet, int, Sheet] | None = None  # with what was noted about its trials since
+        self._read: list[tuple[tuple[str, str], Sheet]] = []  # most recently used last
+        self._noted: tuple[Sheet, int, Sheet] | None = (
+            None  # a sheet, the version of its marks, the sheet with marks
+        )
 
     def of(self, round_: Round, version: str) -> Sheet:
-        """The trials of a round with what is noted about them; read again where the version of its evidence is another."""
+        """The trials of a round with their marks; read again if ``version``, of the evidence, changed."""
         with self._lock:
             key = round_.id, version
             sheet = next((s for k, s in self._read if k == key), None) or read_sheet(round_)
             self._read = [*((k, s) for k, s in self._read if k[0] != round_.id), (key, sheet)][-_MOST_READ:]
-            reader, pk = round_.context.reader, round_._stored.pk
+            reader = round_.context.reader
+            pk = round_._stored.pk
             last = reader.last_marks(round_.context.tree).get(pk)
             if last is None:
                 return sheet
@@ -341,7 +350,7 @@ def one_trial(round_: Round, sheet: Sheet, number: int) -> dict[str, Any]:
     """One trial in full, with its learning curve.
 
     Raises:
-        ReviewError: There is no such trial.
+        ReviewError: The round has no such trial.
     """
     _check_number(round_, sheet, number)
     key = sheet.columns["key"][number]
@@ -349,13 +358,13 @@ def one_trial(round_: Round, sheet: Sheet, number: int) -> dict[str, Any]:
 
 
 def _check_number(round_: Round, sheet: Sheet, number: int) -> None:
-    """Raises ReviewError unless a round has a trial of that number."""
+    """Raises a ReviewError if a round has no trial with this number."""
     n = len(sheet.frame)
     if not 0 <= number < n:
         raise ReviewError(f"round {round_.id} has no trial {number!r}; it has {n:,}, numbered from 0")
 
 
-# What may be done with a trial -> what is noted of it, and what came of it.
+# Kind of a mark -> the stored fields, and the message to the person.
 _NOTES: Mapping[str, tuple[dict[str, Any], str]] = {
     "star": ({"starred": True}, "Noted."),
     "unstar": ({"starred": False}, "Noted."),
@@ -366,10 +375,10 @@ _NOTES: Mapping[str, tuple[dict[str, Any], str]] = {
 
 
 def mark(round_: Round, sheet: Sheet, message: Mapping[str, Any]) -> str:
-    """Notes one thing about a trial: a star, a note, or that no analysis may use it; says what came of it.
+    """Stores a star, a note or an exclusion of a trial, and returns a message for the person.
 
     Raises:
-        ReviewError: There is no such trial, the number is another one's by now, or a reason is missing.
+        ReviewError: The round has no such trial, the trial was replaced, or a reason is missing.
     """
     number = message["number"]
     do = message["do"]

@@ -19,9 +19,9 @@ _STATIC = files("refine.ui.web") / "static"
 
 
 class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]  # traitlets are untyped
-    """The review page as a widget; what it decides is in :attr:`child`.
+    """The review page as a widget; :attr:`child` is the accepted round.
 
-    A saved or exported notebook, in which nobody answers, shows the review as it prints itself.
+    A saved or exported notebook has no running session and shows the printed review.
     """
 
     _esm = (_STATIC / "review.js").read_text(encoding="utf-8")
@@ -32,18 +32,19 @@ class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]  # traitlets are 
     def __init__(self, session: Session, review: Review) -> None:
         page = review.page()
         super().__init__(glance=to_html(page))
-        self._session, self._text = session, to_text(page)
+        self._session = session
+        self._text = to_text(page)
         self.on_msg(self._answer)
 
     @property
     def child(self) -> Round | None:
-        """The round that accepting made; ``None`` before."""
+        """The round created by accepting; ``None`` before."""
         return self._session.child
 
     def _repr_mimebundle_(self, **keywords: Any) -> Any:
-        """The widget, with the review as text and HTML beside it."""
+        """The widget, with the review as text and HTML."""
         bundle = super()._repr_mimebundle_(**keywords)
-        if bundle is not None:  # anywidget gives the data alone, or with what is said of it
+        if bundle is not None:  # anywidget returns the data, or the data with metadata
             data = bundle[0] if isinstance(bundle, tuple) else bundle
             data |= {"text/plain": self._text, "text/html": self.glance}
         return bundle

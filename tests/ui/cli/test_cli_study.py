@@ -459,7 +459,7 @@ def test_the_review_page_is_served_until_ctrl_c_and_its_address_is_in_no_list_of
     until(told.exists, process)
     (here / "last").touch()  # what names a round is one, whatever file is called so too
     port = url.split(":")[2].split("/")[0]
-    assert f"port {port} can't be had" in refused("review s.db --no-open --port", port)
+    assert f"the port must be free, port {port} is not" in refused("review s.db --no-open --port", port)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=30)
     assert process.returncode in (0, 130)

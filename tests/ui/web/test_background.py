@@ -87,7 +87,7 @@ def test_it_runs_what_is_left_pauses_in_order_and_goes_on(made, background):
     last = job["log"].splitlines()[-1]
     assert last.startswith(f"3 trials ended, {40 - before - 3} left; best so far: value ")
     assert session.handle({"type": "pulse"})["progress"][found.id]["ended"] == before + 3
-    assert "nothing is running here" in session.handle({"type": "pause"})["error"]
+    assert "none is running" in session.handle({"type": "pause"})["error"]
 
 
 def test_a_round_ends_in_order_with_the_server(made, background):
@@ -127,11 +127,14 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree,
     script = made(name="score")
     runnable = background.runnable(script)
     assert not runnable["able"]
-    assert "score was defined in a script or notebook; open its page with --objective" in runnable["why"]
+    assert (
+        "score was defined in a script or notebook; to run it here, open the page with --objective"
+        in runnable["why"]
+    )
     command = f"refine run {tmp_path / 'refine.db'} {script.id} --objective path/to/script.py:score"
     assert runnable["command"] == command
     program = made(name="command: python train.py {x}")
-    assert "open its page with --command" in background.runnable(program)["why"]
+    assert "open the page with --command" in background.runnable(program)["why"]
     assert "--command 'python train.py {x}'" in background.runnable(program)["command"]
     elsewhere = made(name="nowhere_to_be_found.score")
     assert "There is no module nowhere_to_be_found on" in background.runnable(elsewhere)["why"]
@@ -146,7 +149,10 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree,
         "command": f"tree['{script.id}'].run()",
         "left": script.n,
     }
-    assert "this page can't run a round" in session.handle({"type": "run", "round": script.id})["error"]
+    assert (
+        "a page in a notebook cannot run a round"
+        in session.handle({"type": "run", "round": script.id})["error"]
+    )
     given = Background("objectives_here.py:score")
     with contextlib.closing(given):
         session = Session(script, background=given)

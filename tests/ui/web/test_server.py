@@ -87,7 +87,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_nobody_frames_it(server, fetc
 
 def test_a_port_that_is_taken_and_nothing_but_loopback(server):
     assert server._socket.getsockname()[0] == "127.0.0.1"
-    with pytest.raises(ReviewError, match=rf"port {server.port} can't be had: .*; leave --port out"):
+    with pytest.raises(ReviewError, match=rf"port {server.port} is not: .*; leave --port out"):
         Server(Session(None), server.port)
 
 
@@ -127,7 +127,7 @@ def test_behind_a_proxy_an_author_is_whom_it_names(tmp_path):
     [
         (
             ("https://refine.example/page", "X-User"),
-            "without a path or a slash behind it, got 'https://refine.example/page'",
+            "without a path or a trailing slash, got 'https://refine.example/page'",
         ),
         ((None, "X-User"), "give both or neither"),
         (("https://refine.example", None), "give both or neither"),

@@ -123,5 +123,5 @@ def test_what_cannot_be_shown_so_is_said(studies, tmp_path):
             first.export_page(tmp_path / "no.html", beside=tree("empty"))
     assert not (tmp_path / "no.html").exists()
     assert Session(first["last"]).handle({"type": "tree", "study": "other"}) == {
-        "error": "this page shows one study"
+        "error": "study='other' needs a page of two studies, got a page of one; leave study out"
     }
