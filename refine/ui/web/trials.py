@@ -159,7 +159,7 @@ def rows_of(sheet: Sheet, analysis: Analysis) -> npt.NDArray[np.uint32]:
     seeds = sheet.frame["seed"].to_numpy()
     n = len(table)
     if len(inside) < n or not np.array_equal(seeds[inside[:n]], table["seed"].to_numpy()):
-        raise ReviewError("the trials have changed since this page was drawn; look again")
+        raise ReviewError("the trials of this round changed after the page was drawn; reload the page")
     return inside[:n].astype("<u4")
 
 
