@@ -11,6 +11,7 @@ from refine.tree.lineage import analyze
 from refine.tree.marks import annotate, exclude, include, marks_frame, set_epsilon, set_roles, star
 from refine.tree.proposing import checks, optimism, propose, review
 from refine.tree.running import best_model, open_holdout, replay, replicate, run
+from refine.tree.trying import try_out
 from refine.tree.winner import recommend
 from refine.utils.keywords import helped_methods
 from refine.utils.provided import provided
@@ -38,6 +39,7 @@ class Round(DecidedRound):
     """
 
     run = run
+    try_out = try_out
     replicate = replicate
     replay = replay
     best_model = best_model
