@@ -241,8 +241,9 @@ class Assistant:
     ) -> Answer:
         """Answer a question about a part of the space: is its best value as good as the best anywhere?
 
-        ``question`` is an expression: ``num_layers <= 2``, ``model == 'svr'``. ``given`` compares only configurations that
-        meet another one; ``better`` asks which of two regions holds the better best. ``epsilon`` is the tolerance.
+        ``question`` is an expression: ``num_layers <= 2``, ``model == 'svr'``. ``given`` compares only
+        configurations that meet another expression; ``better`` asks which of two regions holds the better
+        best. ``epsilon`` is the tolerance.
         """
         return self._shown(
             lambda tree: tree.ask(question, given=given, better=better, epsilon=epsilon), details, glance=True
