@@ -412,11 +412,13 @@ def _analysed(of: Round) -> Analysis:
 
 def _fingerprint(of: Round) -> str:
     """Hash of a round and of the stored trials on its path, repeats and marks included."""
-    here = of._at_once()
-    reader, curves = here.context.reader, here._metric.curves
-    hashed = hashlib.sha256(repr((here.id, here.metric, here.direction, here._judged_by)).encode())
-    hashed.update(str(id(here._metric.function)).encode())
-    for stored in here.context.path(here.node):
+    snapshot = of._at_once()
+    reader = snapshot.context.reader
+    curves = snapshot._metric.curves
+    settings = (snapshot.id, snapshot._judged_by, snapshot.declared, snapshot.belief)
+    hashed = hashlib.sha256(repr(settings).encode())
+    hashed.update(str(id(snapshot._metric.function)).encode())
+    for stored in snapshot.context.path(snapshot.node):
         records = reader.records([stored.pk], curves=curves, replicates=True)
         columns = {name: list(values) for name, values in records.columns.items()}
         hashed.update(repr((stored.node.id, columns, list(records.metrics))).encode())
@@ -439,7 +441,8 @@ def _evidence_about(analysis: Analysis, epsilons: Sequence[float], conditions: _
 
 def _evidence_of(analysis: Analysis, epsilons: Sequence[float], more: Indices | None = None) -> Evidence:
     """The posterior of an analysis; of the same evidence the one made before."""
-    key: tuple[Any, ...] = (analysis.digest, analysis.space.digest, analysis.metric, analysis.direction)
+    declared = (analysis.noise, analysis.declared_limits, analysis.declared_belief)
+    key: tuple[Any, ...] = (analysis.digest, analysis.space.digest, analysis.metric, repr(declared))
     if more is not None:
         key = (*key, more.tobytes())
     if analysis.others:  # the fronts depend on the tolerances

@@ -42,8 +42,8 @@ def try_out(
 
     Examples:
         >>> tried = root.try_out([{"lr": 1.4, "dropout": 0.0}], progress=False)
-        >>> tried.trials.iloc[-1][["lr", "origin"]].tolist()
-        [1.4, 'given']
+        >>> tried.trials[["lr", "origin"]].tail(1).to_dict("records")
+        [{'lr': 1.4, 'origin': 'given'}]
     """
     if isinstance(configurations, Mapping | str) or not isinstance(configurations, Iterable):
         raise SpaceError(

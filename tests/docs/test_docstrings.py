@@ -12,13 +12,13 @@ import pytest
 import refine
 
 METHODS = {
-    "Tree": "add_round add_frame add_search round tag diff best winner confirm judge log calibration report export export_page",
-    "Round": "run trials best recommend replicate analyze checks propose optimism set_epsilon exclude branch report",
+    "Tree": "add_round add_frame add_search round tag diff best winner confirm judge ask log calibration report export export_page",
+    "Round": "run try_out trials best recommend replicate analyze checks propose optimism set_epsilon exclude branch report",
     "Review": "edit reject options at worth preview accept decline",
 }
 NAMES = [*refine.__all__, *(f"{kind}.{method}" for kind in METHODS for method in METHODS[kind].split())]
 WRITES = re.compile(
-    r"\.(run|add_\w+|accept|decline|branch|tag|exclude|replicate|confirm|set_epsilon)\(|autopilot"
+    r"\.(run|try_out|add_\w+|accept|decline|branch|tag|exclude|replicate|confirm|set_epsilon)\(|autopilot"
 )
 
 

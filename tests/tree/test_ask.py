@@ -93,6 +93,21 @@ def test_the_tolerance_is_that_of_the_round_unless_given(asked):
     assert strict.probability < asked.ask("layers <= 1").probability
 
 
+def test_an_answer_follows_marks_and_declarations(asked):
+    before = asked.ask("lr <= 1")
+    root = asked["root"]
+    root.exclude([0, 1], "a broken disk")
+    after = asked.ask("lr <= 1")
+    assert after.trials == before.trials - 2
+    root.include([0, 1])
+    assert asked.ask("lr <= 1") == before
+    asked.add_round(SPACE, bowl, n=60, seed=1, noise="none")
+    assert asked["root"].declared.noise == "none"
+    declared = asked.ask("lr <= 1")
+    assert declared.trials == before.trials
+    assert declared.epsilon <= before.epsilon
+
+
 def test_thin_evidence_is_named(tree):
     tree.add_round(SPACE, bowl, n=20, seed=1).run(progress=False)
     answer = tree.ask("lr <= 0.0001")
