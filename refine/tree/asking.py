@@ -302,7 +302,7 @@ def _verdict(probability: float) -> str:
 
 
 def thin(side: Side, trials: int) -> bool:
-    """Whether a side was hardly tried: few trials, or a small share of all trials."""
+    """True if a side was hardly tried: few trials, or a small share of all trials."""
     return side.trials < FEW or side.trials < THIN * trials
 
 
