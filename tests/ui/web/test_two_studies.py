@@ -107,7 +107,7 @@ def test_what_cannot_be_shown_so_is_said(studies, tmp_path):
         far.add_round({"depth": [1, 2]}, score, n=2)
         for other, text in (
             ("other.db", "the second study must be a tree, got str; for example refine.Tree"),
-            (again, "beside a study stands another one, got tree"),
+            (again, "two different studies can be compared, got tree .* twice"),
             (
                 loss,
                 r"by one metric in one direction, got value \(maximize\) in tree .* and value \(minimize\) in tree",
