@@ -39,6 +39,7 @@ from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
 from refine.utils.action import Action
 from refine.utils.display import Shown
+from refine.utils.threads import one_thread
 
 YES = "yes"
 PROBABLY = "probably"
@@ -439,6 +440,7 @@ def _evidence_about(analysis: Analysis, epsilons: Sequence[float], conditions: _
     return _evidence_of(analysis, epsilons, rows) if len(rows) else evidence
 
 
+@one_thread
 def _evidence_of(analysis: Analysis, epsilons: Sequence[float], more: Indices | None = None) -> Evidence:
     """The posterior of an analysis; of the same evidence the one made before."""
     declared = (analysis.noise, analysis.declared_limits, analysis.declared_belief)
