@@ -132,7 +132,8 @@ def check_studies(tree: TreeRecord, other: TreeRecord | None) -> None:
     """Raises NotFoundError for a tree without rounds, ReviewError for two trees that cannot be compared."""
     if not isinstance(other, TreeRecord | None):
         raise ReviewError(
-            f"the second study must be a tree, got {type(other).__name__}; for example refine.Tree(name, store=...)"
+            f"the second study must be a tree, got {type(other).__name__}; for example "
+            "refine.Tree(name, store=...)"
         )
     for argument, study in (("tree", tree), ("beside", other)):
         if study is not None and not len(study):

@@ -171,8 +171,10 @@ def without_empty_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     # An empty row makes whole numbers floats.
     for place, kind in enumerate(kept.dtypes):
         column = kept.iloc[:, place]
-        if str(kind) == "float64" and np.isfinite(column).all() and (column == column.round()).all():
-            kept.isetitem(place, column.astype("int64") if column.abs().max() < 2**53 else column)
+        if str(kind) != "float64" or not np.isfinite(column).all() or (column != column.round()).any():
+            continue
+        if column.abs().max() < 2**53:
+            kept.isetitem(place, column.astype("int64").to_numpy())
     return kept, plural(int(empty.sum()), "empty row")
 
 

@@ -87,7 +87,8 @@ def runs_of(
         raise AnalysisError(f"columns must differ in name, got {twice[0]!r} twice; rename one")
     if value not in columns:
         raise AnalysisError(
-            f"value must be the column to optimize, got {value!r}, not a column; {did_you_mean(value, columns)}"
+            f"value must be the column to optimize, got {value!r}, not a column; "
+            f"{did_you_mean(value, columns)}"
         )
     if frame.empty:
         raise AnalysisError("a frame needs at least one row, one per finished run, got none")
