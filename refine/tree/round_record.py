@@ -179,7 +179,7 @@ class RoundRecord(Shown):
 
     @property
     def best_params(self) -> dict[str, Any] | None:
-        """Configuration of the best observed trial, with classes and functions, unlike the labels in ``best``.
+        """Configuration of the best observed trial; classes and functions stand for the labels in ``best``.
 
         Reading it imports what the space refers to.
         """
