@@ -239,20 +239,22 @@ SUGGESTED = "suggested"
 
 def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
     """The suggestions of people and programs, with the edits that adopt them."""
-    old = review.proposal.old
-    return [
-        {
-            "by": each.decision.author,
-            "why": each.decision.note,
-            "text": suggestion_text(each, review.proposal),
-            "edits": {
-                name: {**form, "as": SUGGESTED, "of": each.decision.digest} if "as" in form else form
-                for name, (now, new) in each.differs.items()
-                for form in [page_form(old[name], new, now)]
-            },
-        }
-        for each in review.suggestions
-    ]
+    content = []
+    for suggestion in review.suggestions:
+        decision = suggestion.decision
+        edits = {}
+        for name, (proposed, suggested) in suggestion.differs.items():
+            form = page_form(review.proposal.old[name], suggested, proposed)
+            edits[name] = {**form, "as": SUGGESTED, "of": decision.digest} if "as" in form else form
+        content.append(
+            {
+                "by": decision.author,
+                "why": decision.note,
+                "text": suggestion_text(suggestion, review.proposal),
+                "edits": edits,
+            }
+        )
+    return content
 
 
 def option_content(option: Option) -> dict[str, Any]:

@@ -89,13 +89,17 @@ def _answers(session: Session) -> dict[str, Any]:
         for kind in ("trials", "numbers"):
             keep(kind, key, **drawn)
         other_risks = [o["risk"] for o in review["options"] if not o["risk"] <= risk <= o["up_to"]]
-        for each in (risk, *other_risks):
-            shown = review if each == risk else keep("round", key, each, **of, risk=each)["review"]
+        for proposal_risk in (risk, *other_risks):
+            shown = (
+                review
+                if proposal_risk == risk
+                else keep("round", key, proposal_risk, **of, risk=proposal_risk)["review"]
+            )
             for panel in (p for p in shown["panels"] if p["kind"] == "choice"):
                 panel["spelt"] = [python_text(value) for value in round_.space[panel["name"]].grid]
             if shown["step"]["do"] != "accept":
                 shown["step"] = {"do": ""}  # no button: the call stands there
-            keep("preview", key, each, **of, risk=each, proposal=shown["proposal"])
+            keep("preview", key, proposal_risk, **of, risk=proposal_risk, proposal=shown["proposal"])
     return answers
 
 
@@ -111,7 +115,7 @@ def saved_page(tree: Tree, risk: float, second_tree: Tree | None) -> str:
     opened = 'open(document.getElementById("refine"), document.getElementById("refine-data").textContent);'
     script = f"{definitions}{name.split()[0]}.{opened}"
     return _FILE.format(
-        name=html.escape(shown(" and ".join(each["start"]["tree"] for each in answers))),
+        name=html.escape(shown(" and ".join(study["start"]["tree"] for study in answers))),
         version=VERSION,
         day=time.strftime("%Y-%m-%d"),
         hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),

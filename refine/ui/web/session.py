@@ -202,13 +202,13 @@ class Session:
             "store": "/".join(Path(home.store.url.database or "").parts[-2:]),
             "rounds": [
                 {
-                    "id": each.id,
-                    "parent": each.parent,
-                    "about": _node_text(each.states, each.n, each.best),
-                    "tags": list(each.tags),
-                    "note": ": ".join(t for t in (*each.kinds[-1:], each.round.node.note) if t),
+                    "id": summary.id,
+                    "parent": summary.parent,
+                    "about": _node_text(summary.states, summary.n, summary.best),
+                    "tags": list(summary.tags),
+                    "note": ": ".join(t for t in (*summary.kinds[-1:], summary.round.node.note) if t),
                 }
-                for each in overview.rounds
+                for summary in overview.rounds
             ],
             "winner": overview.winner,
         }
