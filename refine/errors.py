@@ -6,7 +6,7 @@ Every error states the rule, the value that broke it and what to do instead::
     ├── SpaceError          a space, parameter, constraint or configuration
     ├── DesignError         the number of cells, or the design
     ├── ObjectiveError      an objective that cannot be called, or returns nonsense
-    │   └── RoundStoppedError  a round stopped early: its first trials all failed alike, or no worker is left
+    │   └── RoundStoppedError  its first trials all failed alike, or no worker is left
     ├── AnalysisError       evidence that cannot be analysed
     ├── ReviewError         an edit or a decision that cannot be made
     ├── UnknownNameError    an unknown name, for example space["drpout"]; also a KeyError
@@ -98,7 +98,7 @@ class RefineWarning(Hinted, RuntimeWarning, UserWarning):
 
 
 class RoundStoppedError(ObjectiveError):
-    """A round stopped early: its first trials all failed in the same way, or its executor or workers broke."""
+    """A round stopped early: its first trials all failed alike, or its executor or workers broke."""
 
 
 class AnalysisError(RefineError, ValueError):

@@ -879,7 +879,8 @@ def _copied_rows(frame: pd.DataFrame, value: str) -> Bools:
     copied = copied & np.isfinite(_numbers(frame, value, value))
     if copied.any():
         warn(
-            f"analyze: {plural(int(copied.sum()), 'row')} of {len(frame):,} equal another row in every column "
+            f"analyze: {plural(int(copied.sum()), 'row')} of {len(frame):,} equal another row in every "
+            "column "
             "and count once; give repeats a seed or a time of their own"
         )
     return np.asarray(copied)

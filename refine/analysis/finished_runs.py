@@ -106,7 +106,8 @@ def origin_of(space_filling: bool | None) -> str:
     """
     if space_filling is not None and not isinstance(space_filling, bool):
         raise AnalysisError(
-            "space_filling must be True (drawn at random or on a grid), False (by results) or None (unknown), "
+            "space_filling must be True (drawn at random or on a grid), False (by results) or None "
+            "(unknown), "
             f"got {space_filling!r}"
         )
     return "imported" if space_filling is None else "space_filling" if space_filling else "adaptive"

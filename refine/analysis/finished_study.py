@@ -69,13 +69,16 @@ def read_study(
         trials = [x for x in all_trials if x.state.is_finished()]
     except Exception as error:  # noqa: BLE001  # of a storage that somebody wrote into
         raise StoreError(
-            f"study {study.study_name!r}: Optuna can't read it: {type(error).__name__}: {error}; copy what it can read into "
+            f"study {study.study_name!r}: Optuna can't read it: {type(error).__name__}: {error}; copy what "
+            "it can read into "
             "a new study"
         ) from None
     if value is None and len(directions) > MOST_GOALS:
         raise AnalysisError(
-            f"study {study.study_name!r} has {len(directions)} objectives ({', '.join(names)}), but a round has at most "
-            f"{MOST_GOALS} goals; choose one as the value: value=0 is the first; the other objectives become metrics"
+            f"study {study.study_name!r} has {len(directions)} objectives ({', '.join(names)}), but a "
+            "round has at most "
+            f"{MOST_GOALS} goals; choose one as the value: value=0 is the first; the other objectives "
+            "become metrics"
         )
     at = 0 if value is None else value
     if isinstance(at, bool) or not isinstance(at, int) or not 0 <= at < len(directions):
@@ -137,7 +140,8 @@ def _constraint_names(trials: Sequence[optuna.trial.FrozenTrial], taken: Collect
     names = list(dict.fromkeys(name for trial in trials for name in _constraint_values(trial)))
     if clash := [name for name in names if name in taken]:
         raise AnalysisError(
-            f"{clash[0]!r} is the name of a parameter or objective of the study and of its constraint; rename the parameter, or "
+            f"{clash[0]!r} is the name of a parameter or objective of the study and of its constraint; "
+            "rename the parameter, or "
             "the objective: study.set_metric_names([...])"
         )
     return names
@@ -201,7 +205,8 @@ def _parameter(distributions: list[Any]) -> Parameter:
         return Float(low, high, levels=ABOUT, log=first.log)
     kind: Any = Integer if whole else Float
     count = round((high - low) / step) + 1
-    return kind(low, high, levels=None if count <= ALL_UP_TO else ABOUT, step=step)  # type: ignore[no-any-return]
+    levels = None if count <= ALL_UP_TO else ABOUT
+    return kind(low, high, levels=levels, step=step)  # type: ignore[no-any-return]
 
 
 def _run(
@@ -223,13 +228,14 @@ def _run(
         curve = [float(v) for _, v in sorted(trial.intermediate_values.items())]
         seconds = trial.duration.total_seconds() if trial.duration is not None else 0.0
         finished = trial.datetime_complete.timestamp() if trial.datetime_complete else time.time()
-    except Exception as error:  # noqa: BLE001  # Optuna takes texts for numbers, and a storage may have been written into
+    except Exception as error:  # noqa: BLE001  # storages may hold anything, such as texts for numbers
         raise AnalysisError(
             f"trial {trial.number} of the study can't be read: {type(error).__name__}: {error}; leave it out"
         ) from None
     if state == "complete" and title not in metrics:
         raise AnalysisError(
-            f"trial {trial.number} of the study is complete and has no value; set its state to FAIL, or leave it out"
+            f"trial {trial.number} of the study is complete and has no value; set its state to FAIL, or "
+            "leave it out"
         )
     if state == "complete" and not math.isfinite(metrics[title]):
         state = "diverged"

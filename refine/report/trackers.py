@@ -67,7 +67,7 @@ class Tracker(ABC):
 
     Args:
         patience: Seconds that a round waits at its end for unsent trials.
-        report: Whether the round's report is sent as well, with :data:`IMPORTANCE`, if the tracker takes files.
+        report: Whether to send the round's report too, with :data:`IMPORTANCE`, if the tracker takes files.
 
     Raises:
         DesignError: ``patience`` is not a number of seconds.
@@ -118,7 +118,7 @@ class Tracker(ABC):
         self._jobs.put((self.ended, trial))
 
     def end(self, round_: Round) -> None:
-        """Sends the round's report with :data:`IMPORTANCE`, and waits until all is sent, at most ``patience`` seconds.
+        """Sends the round's report with :data:`IMPORTANCE`; waits for the transfer, at most ``patience`` seconds.
 
         Warns:
             RefineWarning: Some trials or files were not sent.
@@ -141,7 +141,8 @@ class Tracker(ABC):
                 self._thread = None
         if self._error:
             warn(
-                f"{self.name}: {plural(self._asked - len(self._arrived), 'trial')} of round {round_.id} may be missing "
+                f"{self.name}: {plural(self._asked - len(self._arrived), 'trial')} of round {round_.id} "
+                "may be missing "
                 f"({self._error}); the store has all trials, and the tracker's send(round) sends them again"
             )
 

@@ -115,7 +115,8 @@ class Command:
         unused = [name for name in values_by_name if name not in named]
         if unused and "params" not in named:
             raise ObjectiveError(
-                f"command {self.command!r}: parameter {unused[0]!r} is not in it; write {{{unused[0]}}} where "
+                f"command {self.command!r}: parameter {unused[0]!r} is not in it; write {{{unused[0]}}} "
+                "where "
                 "it belongs, or {params} for all of them as JSON"
             )
         values = {"seed": seed, "params": as_json, **values_by_name}

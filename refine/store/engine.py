@@ -159,7 +159,8 @@ def _check_file(path: Path, name: str) -> None:
         )
     if not pages and mode == b"\2" and size <= page:
         raise StoreError(
-            f"store {name}: holds no page but the first; the rest is in {wal.name}, next to the file that was "
+            f"store {name}: holds no page but the first; the rest is in {wal.name}, next to the file that "
+            "was "
             "copied: copy both, or make a complete copy with refine backup STORE FILE"
         )
 
@@ -278,7 +279,8 @@ class _File:
         if self.inode and self._inode() != self.inode:
             raise StoreError(
                 f"store sqlite:///{self.path}: its file was moved, replaced or deleted after it was opened, "
-                "so new writes would be lost; restore it with its -wal and -shm files, or open the file that is "
+                "so new writes would be lost; restore it with its -wal and -shm files, or open the file "
+                "that is "
                 "there now, and make the same call again"
             )
 
@@ -473,7 +475,8 @@ def say_the_rest(engine: sa.Engine, name: str) -> None:
         lost = context.is_disconnect or context.connection is None or context.connection.invalidated
         server_gone = lost and engine.url.get_backend_name() != "sqlite"
         raise (GoneError if server_gone else StoreError)(
-            f"store {name}: the database says: {message}; check that it is reachable and undamaged, then make "
+            f"store {name}: the database says: {message}; check that it is reachable and undamaged, then "
+            "make "
             "the same call again"
         ) from cause
 

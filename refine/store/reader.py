@@ -117,7 +117,7 @@ class Reader(ABC):
         return sorted({n for n in self._of(_plans, pk) or () if 1 <= n <= LARGEST})
 
     def beside(self, pk: int) -> list[Beside]:
-        """Extra configurations of a node: the baseline first, then others given by a person, then the rest."""
+        """Extra configurations of a node: the baseline, then those given by a person, then the rest."""
         planned = self._of(_beside, pk)
         return beside_of(planned or ())
 

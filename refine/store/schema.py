@@ -80,7 +80,8 @@ t = SimpleNamespace(
     tree=_table("tree", *_pk(), *_texts("name"), *_numbers("created"), sa.UniqueConstraint("name")),
     # `content` is the canonical JSON that the id is the hash of; the rest is no part of it. JSON are:
     # `scientific`, names, see refine.space.roles; `subject_to`, metric constraints; `goals`, metric and
-    # direction of further ones, also with declared noise, limits and scale. `epsilon` is the loss that counts as none, where somebody said it.
+    # direction of further ones, also with declared noise, limits and scale. `epsilon` is the tolerance that a
+    # person set.
     node=_table(
         "node",
         *_pk(),

@@ -451,7 +451,7 @@ class Store(Reader):
         self._written(write)
 
     def add_marks(self, pk: int, marks: Sequence[Mark]) -> None:
-        """Stores marks on trials of a node, dated now, or just after the latest mark if a clock was set back."""
+        """Stores marks on trials of a node, dated now, or just after the latest mark if a clock went back."""
         c, current, moments = t.mark.c, time.time(), [-1.0]
 
         def write(connection: sa.Connection) -> None:

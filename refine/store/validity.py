@@ -311,7 +311,7 @@ def curve_of(data: bytes) -> dict[str, list[float]]:
 def goals_text(node: Node) -> str | None:
     """The further goals of a node and its declarations, as the column ``goals`` holds them.
 
-    A list of goals; with declarations an object, so that stores without declarations stay as 0.1.0 wrote them.
+    A list of goals; with declarations an object. Stores without declarations stay as 0.1.0 wrote them.
     """
     goals = [list(goal) for goal in node.goals]
     declared = node.declared.to_json()

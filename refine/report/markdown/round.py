@@ -267,7 +267,7 @@ def _claimed(facts: Facts, d: Decision, about: Proposal | None) -> str:
 
 
 def declared_text(declared: Declared, metric: str) -> str:
-    """The declared facts, for example ``repeats give identical values; loss at least 0, compared by factors``."""
+    """The declared facts: ``repeats give identical values; loss at least 0, compared by factors``."""
     noise = {"none": "repeats give identical values", "retraining": "repeats give other values"}
     parts = [] if declared.noise is None else [noise[declared.noise]]
     low, high = declared.limits or (None, None)

@@ -213,7 +213,7 @@ def blind_spot_text(claim: Claim) -> str:
 
 
 def failures_text(claim: Claim) -> str:
-    """The expected share of failures, inside and now; empty if hardly any trial inside is expected to fail."""
+    """The expected share of failures, inside and now; empty if hardly any trial inside should fail."""
     if not claim.failing_inside >= _FAILING:
         return ""
     now = f" (now {percent(claim.failing_now)})" if claim.failing_now >= _FAILING else ""

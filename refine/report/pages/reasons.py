@@ -458,7 +458,8 @@ _SENTENCES: dict[str, Say] = {
     "never_read": lambda v: _never_read([v.parameter]),
     "trend": _trend,
     "no_trend": _no_trend,
-    "only_spread": "{parameter} changes how much {metric} varies, not its middle: the best trials may only be lucky there.",
+    "only_spread": "{parameter} changes how much {metric} varies, not its middle: "
+    "the best trials may only be lucky there.",
     "choices": _choices,
     "coupled": (
         "No effect of {parameter} alone was detected ({q:q}), but among the top trials it is "
