@@ -20,17 +20,10 @@ PROSE_WIDTH = 120
 LONG_SENTENCE = 30
 
 PRONOUNS = frozenset(
-    "all another any anybody anything both each every everybody everything here it its nobody none nothing one ones "
-    "others same so somebody something such that there these this those what whatever where which who whoever whom "
-    "whose".split()
+    ["all", "another", "any", "anybody", "anything", "both", "each", "every", "everybody", "everything", "here", "it", "its", "nobody", "none", "nothing", "one", "ones", "others", "same", "so", "somebody", "something", "such", "that", "there", "these", "this", "those", "what", "whatever", "where", "which", "who", "whoever", "whom", "whose"]
 )
 VAGUE_NAMES = frozenset(
-    "again all another any anything apart are asked asks at be been beside both by came can come comes could each else "
-    "every everyone everything few first_of found fresh gave given goes gone got had has have held here how it its kept "
-    "knows known last_of least left less look looked looks made many may mine more most much must no none not_ nothing "
-    "now of one ones others ours own put read_of rest said same says seen sees shall should since so something stay "
-    "stays such taken tell tells theirs them then there these they this those to told wanted wants was were what when "
-    "where whether which who whole whom whose why will with_ would yes".split()
+    ["again", "all", "another", "any", "anything", "apart", "are", "asked", "asks", "at", "be", "been", "beside", "both", "by", "came", "can", "come", "comes", "could", "each", "else", "every", "everyone", "everything", "few", "first_of", "found", "fresh", "gave", "given", "goes", "gone", "got", "had", "has", "have", "held", "here", "how", "it", "its", "kept", "knows", "known", "last_of", "least", "left", "less", "look", "looked", "looks", "made", "many", "may", "mine", "more", "most", "much", "must", "no", "none", "not_", "nothing", "now", "of", "one", "ones", "others", "ours", "own", "put", "read_of", "rest", "said", "same", "says", "seen", "sees", "shall", "should", "since", "so", "something", "stay", "stays", "such", "taken", "tell", "tells", "theirs", "them", "then", "there", "these", "they", "this", "those", "to", "told", "wanted", "wants", "was", "were", "what", "when", "where", "whether", "which", "who", "whole", "whom", "whose", "why", "will", "with_", "would", "yes"]
 )
 
 Rates = dict[str, float]
@@ -166,9 +159,11 @@ def main() -> None:
     now = measured()
     record = recorded() if RECORD.exists() else {}
     for folder, rates in now.items():
-        print(folder)  # noqa: T201
+        print(folder)
         for measure, rate in rates.items():
-            print(f"  {measure:50} {rate:8g}  on record {record.get(folder, {}).get(measure, float('nan')):8g}")  # noqa: T201
+            print(
+                f"  {measure:50} {rate:8g}  on record {record.get(folder, {}).get(measure, float('nan')):8g}"
+            )
     if arguments.write:
         RECORD.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
 

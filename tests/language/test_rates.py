@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 import plainness
+import pytest
 
 NOW = plainness.measured()
 
@@ -38,18 +37,20 @@ def test_rates_count_what_they_name(tmp_path):
 
 
 def test_an_exempt_line_is_not_counted(tmp_path):
-    (tmp_path / "module.py").write_text("found = 1  # language: ok, a column of an old file\n", encoding="utf-8")
+    (tmp_path / "module.py").write_text(
+        "found = 1  # language: ok, a column of an old file\n", encoding="utf-8"
+    )
     assert plainness.rates_of_code(tmp_path)["vague names, % of bindings"] == 0
 
 
 def test_prose_is_measured_without_code_and_tables(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text(f"# Title\n\nRun a round first.\n\n```python\nit = that\n```\n\n| {'it ' * 60} |\n", encoding="utf-8")
+    page.write_text(
+        f"# Title\n\nRun a round first.\n\n```python\nit = that\n```\n\n| {'it ' * 60} |\n", encoding="utf-8"
+    )
     assert plainness.rates_of_prose([page]) == {
         "pronouns per 1,000 words": 0.0,
         "words a sentence": 4.0,
         "sentences over 30 words, %": 0.0,
         "lines over 120 columns": 0,
     }
-
-

@@ -29,10 +29,17 @@ def python_texts(folder: Path) -> Iterator[UserText]:
         module = ast.parse(source)
         documentation = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
         inside = {
-            id(part) for node in ast.walk(module) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)
+            id(part)
+            for node in ast.walk(module)
+            if isinstance(node, ast.JoinedStr)
+            for part in ast.walk(node)
         } - {id(node) for node in ast.walk(module) if isinstance(node, ast.JoinedStr)}
         for node in ast.walk(module):
-            if id(node) in documentation or id(node) in inside or not isinstance(node, ast.Constant | ast.JoinedStr):
+            if (
+                id(node) in documentation
+                or id(node) in inside
+                or not isinstance(node, ast.Constant | ast.JoinedStr)
+            ):
                 continue
             text = _text_of(node)
             if text is None or len(re.findall(r"[A-Za-z]{2,}", text)) < FEWEST_WORDS:

@@ -233,7 +233,8 @@ def test_noise_from_repeats_counts_degrees_of_freedom():
     noise = NoiseEstimate(0.0059, 0.0, "replicates", 10)
     assert noise_text(noise) == "0.0059 between repeats (standard deviation, 10 degrees of freedom)"
     assert (
-        noise_text(NoiseEstimate(0.0, 0.0, "deterministic", 3)) == "none seen: 3 repeats gave identical values"
+        noise_text(NoiseEstimate(0.0, 0.0, "deterministic", 3))
+        == "none seen: 3 repeats gave identical values"
     )
 
 

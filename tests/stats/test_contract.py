@@ -34,7 +34,11 @@ DATA = {
     "Boundary": (X[:, 0], Y, np.linspace(0, 1, 7)),
     "BoundedDensity": (X[:, 0], X[:5, 0]),
     "BoundedDensity2D": (X[:, 0], Y, X[:5, 0], Y[:5]),
-    "ChildForecast": lambda: (posterior(), stats.LeaveOneOutNoise(np.sort(Y), np.sort(Y) + 0.1, np.full(N, 0.5)), 20),
+    "ChildForecast": lambda: (
+        posterior(),
+        stats.LeaveOneOutNoise(np.sort(Y), np.sort(Y) + 0.1, np.full(N, 0.5)),
+        20,
+    ),
     "Compare": (Y[:30], Y[30:]),
     "CurveCheck": (np.linspace(1, 0.1, 20), np.linspace(1, 0.5, 20), np.linspace(0, 1, 20)),
     "DensityRatio": (X[:, 0], stats.top_mask(Y, 0.2), np.linspace(0, 1, 7)),

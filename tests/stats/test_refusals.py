@@ -24,7 +24,10 @@ AXES, RUN = [stats.Axis(np.arange(3.0))] * 2, np.arange(9) < 4
         (lambda: stats.NextRound()(DRAWS, RUN[:-1], 0.1, stats.Batch(1, 0)), "known: needs shape"),
         (lambda: stats.RoundsAhead()(DRAWS, RUN, -1.0, []), "noise: must be a deviation >= 0, got -1"),
         (lambda: stats.NextRound(truths=0), "truths: must be"),
-        (lambda: stats.ChildForecast()(DRAWS, stats.LeaveOneOutNoise(Y, Y, Y), 0), "n: must be a whole number >= 1"),
+        (
+            lambda: stats.ChildForecast()(DRAWS, stats.LeaveOneOutNoise(Y, Y, Y), 0),
+            "n: must be a whole number >= 1",
+        ),
         (lambda: stats.KnowledgeGradient()([], [], 0.1, 1), "at least one alternative"),
         (lambda: stats.KnowledgeGradient()([1.0], [-1.0], 0.1, 1), "variances >= 0"),
         (lambda: stats.RiskPath()(DRAWS, X[:5], AXES, 0.1), "candidates: need one row per candidate"),
