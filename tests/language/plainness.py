@@ -20,10 +20,22 @@ PROSE_WIDTH = 120
 LONG_SENTENCE = 30
 
 PRONOUNS = frozenset(
-    ["all", "another", "any", "anybody", "anything", "both", "each", "every", "everybody", "everything", "here", "it", "its", "nobody", "none", "nothing", "one", "ones", "others", "same", "so", "somebody", "something", "such", "that", "there", "these", "this", "those", "what", "whatever", "where", "which", "who", "whoever", "whom", "whose"]
+    """
+    all another any anybody anything both each every everybody everything here it its nobody none
+    nothing one ones others same so somebody something such that there these this those what whatever
+    where which who whoever whom whose
+    """.split()  # noqa: SIM905
 )
 VAGUE_NAMES = frozenset(
-    ["again", "all", "another", "any", "anything", "apart", "are", "asked", "asks", "at", "be", "been", "beside", "both", "by", "came", "can", "come", "comes", "could", "each", "else", "every", "everyone", "everything", "few", "first_of", "found", "fresh", "gave", "given", "goes", "gone", "got", "had", "has", "have", "held", "here", "how", "it", "its", "kept", "knows", "known", "last_of", "least", "left", "less", "look", "looked", "looks", "made", "many", "may", "mine", "more", "most", "much", "must", "no", "none", "not_", "nothing", "now", "of", "one", "ones", "others", "ours", "own", "put", "read_of", "rest", "said", "same", "says", "seen", "sees", "shall", "should", "since", "so", "something", "stay", "stays", "such", "taken", "tell", "tells", "theirs", "them", "then", "there", "these", "they", "this", "those", "to", "told", "wanted", "wants", "was", "were", "what", "when", "where", "whether", "which", "who", "whole", "whom", "whose", "why", "will", "with_", "would", "yes"]
+    """
+    again all another any anything apart are asked asks at be been beside both by came can come comes
+    could each else every everyone everything few first_of found fresh gave given goes gone got had has
+    have held here how it its kept knows known last_of least left less look looked looks made many may
+    mine more most much must no none not_ nothing now of one ones others ours own put read_of rest said
+    same says seen sees shall should since so something stay stays such taken tell tells theirs them
+    then there these they this those to told wanted wants was were what when where whether which who
+    whole whom whose why will with_ would yes
+    """.split()  # noqa: SIM905
 )
 
 Rates = dict[str, float]
