@@ -107,7 +107,7 @@ def test_damaged_trials_are_left_out_said_and_removed(made, tmp_path):
 
 
 PARTS = [
-    ("UPDATE trial SET error = CAST(x'ff' AS TEXT), state = 'failed' WHERE pk = 5", "what is no letter", 29),
+    ("UPDATE trial SET error = CAST(x'ff' AS TEXT), state = 'failed' WHERE pk = 5", "not valid Unicode", 29),
     ("INSERT INTO curve (trial, data) VALUES (5, x'00')", "trial: curve: is damaged", 29),
     ("UPDATE trial SET metrics = '{' WHERE pk = 5", "trial: is damaged", 29),
     ("UPDATE node SET note = CAST(x'ff' AS TEXT)", "settings: its note or author holds", 30),

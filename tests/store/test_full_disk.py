@@ -32,7 +32,7 @@ def test_a_full_disk_loses_nothing_that_had_finished(file_system, tmp_path, work
         before = table(found)
         free = os.statvfs(small_disk)
         (small_disk / "ballast").write_bytes(b"x" * (free.f_bavail * free.f_frsize))
-        with pytest.raises(StoreError, match="the disk is full; make room; everything that was written"):
+        with pytest.raises(StoreError, match="the disk is full; make room; everything written"):
             found.run(workers=workers, progress=False)
         after = table(found)
         assert 20 <= len(after) < 800

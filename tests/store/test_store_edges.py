@@ -193,7 +193,7 @@ def _changed(command):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (_overwritten, "the database says: database disk image is malformed; see that"),
+        (_overwritten, "the database says: database disk image is malformed; check that"),
         (_changed("DROP TABLE trial"), "must have a table 'trial' and has none; it is damaged"),
         (_changed("ALTER TABLE trial DROP COLUMN origin"), "the database says: no such column: trial.origin"),
     ],
@@ -280,7 +280,7 @@ def test_a_server_that_does_not_come_back_ends_the_round(server):
 
     with refine.Tree("restarted", store=f"{server.url}&patience=0.3") as tree:
         root = tree.add_round(SPACE, stops, n=8)
-        with pytest.raises(StoreError, match="the database says: .*; see that it is there"):
+        with pytest.raises(StoreError, match="the database says: .*; check that it is reachable"):
             root.run(progress=False)
         server.start()
         assert len(root.trials) == 3

@@ -454,6 +454,7 @@ def test_a_text_that_was_cut_tells_how_to_read_the_rest(wide_study):
     assert set(state["left_out"]) <= set(state)
 
 
+@pytest.mark.slow
 def test_looking_without_a_round_takes_the_newest_one(wide_study):
     assistant = Assistant(lambda: refine.Tree("study", store=wide_study))
     with refine.Tree("study", store=wide_study) as tree:

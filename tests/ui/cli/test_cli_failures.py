@@ -155,6 +155,7 @@ def test_failures_lists_pruned_trials_beside_failed_ones(tmp_path):
     assert re.search(r"^- pruned, \d+ trials", listed, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_advised_objective_is_never_another_file_of_the_same_name(tmp_path, monkeypatch):
     source = "def score(params):\n    return params['x']\n"
     (tmp_path / "elsewhere").mkdir()

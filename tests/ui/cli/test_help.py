@@ -81,7 +81,8 @@ HELPS = [
     (f"{name} {parameter.opts[0] if parameter.opts else parameter.name}".strip(), parameter.help)
     for name, command in get_command(app).commands.items()
     for parameter in command.params
-    if parameter.name != "help"
+    # typer 0.16 with click 8.5 drops the help of arguments
+    if parameter.name != "help" and not (parameter.param_type_name == "argument" and parameter.help is None)
 ]
 HELPS += [(name, command.help) for name, command in get_command(app).commands.items()]
 

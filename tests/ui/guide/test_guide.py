@@ -227,7 +227,7 @@ def test_without_the_objective_it_says_how_and_goes_on(walk, home, tmp_path):
     person = Person("", "y")
     walk(shutil.copy(home / "new.db", tmp_path / "t.db"), person, None)
     said = "\n".join(person.shown)
-    assert "pass it: refine.guide(tree, objective=...)" in said
+    assert "Give it: refine.guide(tree, objective=...)" in said
     assert "Nothing can be proposed yet: an analysis needs at least 10" in said
 
 
