@@ -162,7 +162,7 @@ class Tree(TreeRecord):
         """
         if not len(self):
             raise NotFoundError(
-                f"tree {self.name!r} has no rounds, so it has no front; add a round with tree.add_round(...)",
+                f"tree {self.name!r} has no rounds, so it has no front; add one",
                 Action("tree.add_round", ...),
             )
         return front_of(self._at_once().rounds)

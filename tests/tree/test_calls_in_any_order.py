@@ -143,6 +143,7 @@ def _checked(examples: int, steps: int) -> None:
     run_state_machine_as_test(Calls, settings=chosen)
 
 
+@pytest.mark.slow
 def test_calls_in_any_order_leave_a_whole_tree():
     _checked(examples=3, steps=16)
 

@@ -1,5 +1,6 @@
 """Work that grows with the rounds of a tree: a branch reads a fixed number of times, an export once per round."""
 
+import pytest
 import sqlalchemy as sa
 
 import refine
@@ -50,6 +51,7 @@ def test_branch_costs_the_same_at_any_depth(tmp_path, monkeypatch):
     assert counts[0] == counts[1]
 
 
+@pytest.mark.slow
 def test_export_is_linear_in_rounds(tmp_path, monkeypatch):
     measured = []
     original = winner.read_noise

@@ -5,6 +5,7 @@ import pytest
 import refine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 @pytest.mark.parametrize("huge", [1.7e308, -1.7e308])
 @pytest.mark.filterwarnings(

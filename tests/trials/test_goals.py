@@ -130,7 +130,7 @@ def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, found, tmp
 
 
 def test_the_front_of_a_tree_has_what_no_round_beats(tree, found):
-    with pytest.raises(refine.RefineError, match="has no round yet"):
+    with pytest.raises(refine.RefineError, match="has no rounds, so it has no front"):
         _ = refine.Tree("empty", tree.store).front
     alone = tree.front
     assert list(alone.columns[:3]) == ["round", "val_acc", "latency_ms"]
