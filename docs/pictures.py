@@ -61,12 +61,22 @@ def shrink(path: Path) -> None:
         full.resize(size, Image.Resampling.LANCZOS).quantize(48).save(path, optimize=True)
 
 
+def readme_decision() -> None:
+    """Draws the decision of README's ten lines, which the README begins with."""
+    code = (DOCS.parent / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    with tempfile.TemporaryDirectory() as folder:
+        study: dict[str, Any] = {"__name__": "__main__"}  # the id of the round, as in a script
+        exec(code.replace("refine.db", f"{folder}/refine.db").replace("print(review)", ""), study)  # noqa: S102
+        save("figure-decision", study["review"].plot())
+        study["tree"].close()
+
+
 def gallery(tree: refine.Tree) -> None:
-    """Draws a picture of every figure; README begins with the decision."""
+    """Draws a picture of every figure."""
     first, second = tree["first"], tree["second"]
     review = first.propose(risk=0.05)
     new = review.space
-    save("figure-decision", review.plot())
+    readme_decision()
     save("figure-correlation", first.plot.correlation())
     save("figure-density", first.plot.density("lr", new=new["lr"]))
     save("figure-density-2d", first.plot.density_2d("lr", new=new["lr"]))
