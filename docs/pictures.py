@@ -66,7 +66,7 @@ def readme_decision() -> None:
     code = (DOCS.parent / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
     with tempfile.TemporaryDirectory() as folder:
         study: dict[str, Any] = {"__name__": "__main__"}  # the id of the round, as in a script
-        exec(code.replace("refine.db", f"{folder}/refine.db").replace("print(review)", ""), study)  # noqa: S102
+        exec(code.replace("refine.db", f"{folder}/refine.db").replace("print(review)", ""), study)
         save("figure-decision", study["review"].plot())
         study["tree"].close()
 
