@@ -244,16 +244,19 @@ def published(path: Path, title: str, head: Iterable[Part], evidence: Iterable[P
 
 
 def _drawn(report: Path, figure: Figure) -> Raw:
-    """Draws a figure of a report, and links it; nothing where there is nothing to draw.
+    """Draws a figure of a report and links it; empty if there is nothing to draw.
 
-    It looks the same for everybody, whatever matplotlib's present style is.
+    matplotlib's present style has no influence.
     """
     with figures.themed(theme="light", plain=True):
         try:
             made = figure.draw()
+            figures.save(made, made_folder(report.with_suffix("")) / f"{figure.name}.png")
         except AnalysisError:
             return Raw("")
-        figures.save(made, made_folder(report.with_suffix("")) / f"{figure.name}.png")
+        except (OverflowError, ValueError) as error:
+            # matplotlib has no axis for values near the largest float: the report must not end there.
+            return Raw(f"*Figure {figure.name} cannot be drawn: {escape(str(error))}. Its values are too large.*")
     return Raw(f"![{escape(figure.description)}]({report.stem}/{figure.name}.png)")
 
 
