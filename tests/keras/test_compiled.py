@@ -167,7 +167,7 @@ def sequential(*inner: Any) -> Any:
         (
             lambda: sequential(layers.Dense(4), layers.BatchNormalization()),
             {},
-            "no Sequential model of at least two Dense layers",
+            "not a Sequential model of at least two Dense layers",
         ),
         (lambda: sequential(Shifted(4)), {}, "layer Shifted is not in the list of known layers"),
         (network, {"verbose": 2}, "not compiled, because callbacks"),

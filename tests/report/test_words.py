@@ -106,6 +106,7 @@ def test_every_result_that_prints_is_data_with_the_version_of_its_schema(study, 
     found, copy = study.rounds[-1], refine.Tree("copy", store=tmp_path / "copy.db")
     review = found.propose(keep=False)
     results = [*words.glances(study, found).values(), found, found.space, review.proposal, review.worth()]
+    results.append(study.ask(f"lr <= {found.space['lr'].grid[0]}"))
     for result in (*results, review.rehearse(2), found.replay(sample=1), copy.merge(study)):
         data = json.loads(json.dumps(result.to_dict(), allow_nan=False))
         assert data.keys() > {"schema", "page"}, result

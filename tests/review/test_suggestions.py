@@ -36,7 +36,7 @@ def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, re
     before = tree.calibration()
     assert len(before) == 0
     assert [e.comparison.right for e in before.suggestions] == ["untested", "untested"]
-    assert "no later trial tells the two spaces apart" in str(before.details)
+    assert "no later trial separates the two spaces" in str(before.details)
     root.propose().accept(n=60, author="eve").run(progress=False)
 
     found = tree.calibration()
