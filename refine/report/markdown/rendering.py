@@ -256,7 +256,9 @@ def _drawn(report: Path, figure: Figure) -> Raw:
             return Raw("")
         except (OverflowError, ValueError) as error:
             # matplotlib has no axis for values near the largest float: the report must not end there.
-            return Raw(f"*Figure {figure.name} cannot be drawn: {escape(str(error))}. Its values are too large.*")
+            return Raw(
+                f"*Figure {figure.name} cannot be drawn: {escape(str(error))}. Its values are too large.*"
+            )
     return Raw(f"![{escape(figure.description)}]({report.stem}/{figure.name}.png)")
 
 
