@@ -83,6 +83,7 @@ def test_the_baseline_runs_once_if_there_is_no_noise(tree):
     assert CALLS.count((1, 1)) == 1
 
 
+@pytest.mark.slow
 def test_descendants_share_declarations_and_an_export_keeps_them(tree, tmp_path):
     root = declared_root(tree, limits=(None, 25), scale="linear").run(progress=False)
     child = root.branch({"x": (3, 8), "y": (0, 5)}, n=10)
