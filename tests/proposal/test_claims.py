@@ -31,13 +31,13 @@ def check_steps(made: list[Claim]) -> None:
             assert low <= PRINTED[step], f"{step}: {false} of {total} were false, on {', '.join(wrong)}"
 
 
-def test_printed_chances_hold_on_three_surfaces():
-    check_surfaces(list(SURFACES)[::5])
+def test_printed_chances_hold_on_two_surfaces():
+    check_surfaces(list(SURFACES)[::7])
 
 
 @pytest.mark.slow
 def test_printed_chances_hold_on_the_other_surfaces():
-    check_surfaces([name for i, name in enumerate(SURFACES) if i % 5])
+    check_surfaces([name for i, name in enumerate(SURFACES) if i % 7])
 
 
 def check_surfaces(names: list[str]) -> None:
