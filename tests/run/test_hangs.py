@@ -125,7 +125,7 @@ def test_a_cluster_whose_workers_lack_what_is_asked_for_is_said(tmp_path, engine
         ):
             tree.add_round(SPACE, slowly, n=4).run(executor=on, progress=False)
     if engine == "Ray":
-        with pytest.raises(DesignError, match=r"and there is none; call ray.init\(\)"):
+        with pytest.raises(DesignError, match=r"got none; call ray.init\(\)"):
             refine.RayExecutor()
 
 
