@@ -25,6 +25,23 @@ SPACE = {
 }
 
 
+@pytest.fixture(scope="session")
+def browser():
+    """A real, headless Chromium: one for all tests of a process, since Playwright allows no second one."""
+    sys.path.insert(0, str(Path(__file__).parent / "ui" / "web"))
+    from pages import ARGUMENTS, chromium
+
+    path = chromium()
+    if path is None:
+        missing("Chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chrome = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield chrome
+        chrome.close()
+
+
 MARKERS = ("slow", "keras", "browser", "cluster", "nightly")
 """Of tests that `make check` leaves out."""
 

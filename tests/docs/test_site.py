@@ -5,15 +5,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 from test_docstrings import METHODS
-
-from tests.elsewhere import missing
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,22 +37,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert found.returncode == 0, found.stderr[-4000:]
     assert "WARNING" not in found.stderr, found.stderr[-4000:]
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sys.path.insert(0, str(ROOT / "tests" / "ui" / "web"))
-    from pages import ARGUMENTS, chromium
-
-    path = chromium()
-    if path is None:
-        missing("Chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 def pages(site: Path) -> list[tuple[str, str]]:

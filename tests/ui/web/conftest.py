@@ -13,23 +13,7 @@ from refine.ui.web.server import Server
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from pages import ARGUMENTS, SPACE, chromium, noisy, served, visit
-
-from tests.elsewhere import missing
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """A real, headless Chromium."""
-    path = chromium()
-    if path is None:
-        missing("Chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield found
-        found.close()
+from pages import SPACE, noisy, served, visit
 
 
 @pytest.fixture
