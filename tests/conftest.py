@@ -27,7 +27,7 @@ SPACE = {
 
 @pytest.fixture(scope="session")
 def browser():
-    """A real, headless Chromium: one for all tests of a process, since Playwright allows no second one."""
+    """A real, headless Chromium, shared within a process, because a process can start Playwright once."""
     sys.path.insert(0, str(Path(__file__).parent / "ui" / "web"))
     from pages import ARGUMENTS, chromium
 

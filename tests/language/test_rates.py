@@ -17,7 +17,7 @@ def test_no_rate_of_a_folder_rises(folder):
         for measure, rate in NOW[folder].items()
         if rate > record[folder][measure]
     }
-    assert not risen, f"{folder}: {risen}; rewrite by docs/design.md, or shorten what was added"
+    assert not risen, f"{folder}: {risen}; rewrite by the rules in CONTRIBUTING.md, or shorten the addition"
 
 
 def test_rates_count_what_they_name(tmp_path):
