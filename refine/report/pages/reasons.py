@@ -335,7 +335,10 @@ def _size(v: Any) -> str:
     if failing >= 0.005:
         needs = f"{needs}; {percent(failing)} are expected to fail"
     few = f" {v.n:,} of them are left to run in the new space." if v.n < v.wanted else ""
-    return f"{plural(v.wanted, 'trial')} advised ({needs}).{few}"
+    return (
+        f"{plural(v.wanted, 'trial')} are enough ({needs}).{few} "
+        "The advice is at most the size of the present round."
+    )
 
 
 def _decide(v: Any) -> str:
