@@ -128,7 +128,9 @@ class RoundBusyError(StoreError):
 def unstorable(text: str) -> str:
     """The reason why a text cannot be stored, as the tail of an error; empty if it can."""
     bad = next((letter for letter in text if letter == "\0" or "\ud800" <= letter <= "\udfff"), "")
-    return f"holds {bad!r}, which can't be stored; leave that letter out" if bad else ""
+    if bad:
+        return f"holds {bad!r}, which can't be stored; leave that letter out"
+    return ""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -143,7 +145,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     names = [str(k) for k in known]
     close = closest(name, names)
-    return f"did you mean {close!r}?" if close else f"known: {', '.join(names) if names else 'none'}"
+    if close:
+        return f"did you mean {close!r}?"
+    return f"known: {', '.join(names) if names else 'none'}"
 
 
 def closest(name: str, known: Iterable[str]) -> str:
@@ -152,4 +156,6 @@ def closest(name: str, known: Iterable[str]) -> str:
     by_lower = {known_name.lower(): known_name for known_name in reversed([str(k) for k in known])}
     close = difflib.get_close_matches(wanted, by_lower, n=1, cutoff=0.6)
     close = close or [key for key in by_lower if len(wanted) > 2 and key.startswith(wanted)]
-    return by_lower[close[0]] if close else ""
+    if close:
+        return by_lower[close[0]]
+    return ""

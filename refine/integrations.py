@@ -29,7 +29,10 @@ class Epochs:
 
     def __init__(self, trial: RunningTrial | None = None, checkpoints: str | Path | None = None) -> None:
         super().__init__()
-        self.trial = running_trial() if trial is None else trial
+        if trial is None:
+            self.trial = running_trial()
+        else:
+            self.trial = trial
         self.folder: Path | None = None
         if checkpoints is not None and self.trial is not None:
             self.folder = Path(checkpoints) / str(self.trial.seed)
@@ -41,7 +44,10 @@ class Epochs:
         self.metrics = {name: float(value) for name, value in metrics.items()}
         if self.trial is None:
             return False
-        file = None if self.folder is None else self.folder / "reported.json"
+        if self.folder is None:
+            file = None
+        else:
+            file = self.folder / "reported.json"
         epochs = [(epoch, self.metrics)]
         if file and epoch and not self._reported and file.exists():  # it goes on from a checkpoint
             epochs = [*(report for report in json.loads(file.read_text()) if report[0] < epoch), *epochs]

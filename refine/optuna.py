@@ -112,7 +112,10 @@ def narrow(
         wider = [n for n, p in review.space.items() if not _contains(review.proposal.old[n], p.grid).all()]
         if wider:
             warn(f"{join(wider)}: wider than what the objective suggests, which is followed; widen it there")
-        kind = "edited" if review.edited or review.rejected else "accepted"
+        if review.edited or review.rejected:
+            kind = "edited"
+        else:
+            kind = "accepted"
         decision = review._as_decision(kind, check_note(note), check_author(author))
         study.set_user_attr(f"{DECISION}{len(trials)}", decision.to_json())
     first, space = _decided(study)
@@ -153,22 +156,28 @@ class _Inside(optuna.samplers.BaseSampler):  # type: ignore[misc]  # nothing is 
 
     def kept(self, name: str, wide: Any) -> Any:
         """The part of a distribution kept by the decision; all of it, with a warning, if no part is kept."""
-        narrowed = _kept(wide, self._space[name]) if name in self._space else wide
+        if name in self._space:
+            narrowed = _kept(wide, self._space[name])
+        else:
+            narrowed = wide
         if narrowed is None:
             warn(
                 f"{name}: the decision, {self._space[name].describe()}, lies outside what the objective "
                 f"suggests, {wide}, and is not followed; review the study again"
             )
-        return wide if narrowed is None else narrowed
+        if narrowed is None:
+            return wide
+        return narrowed
 
     def seen(self, trial: Any) -> Any:
         """A trial as the sampler sees it, or ``None`` where it lies outside."""
         if trial.number in self._ended:
             return self._ended[trial.number]
         distributions = trial.distributions
-        shown = (
-            trial if all(_holds(self.kept(n, distributions[n]), v) for n, v in trial.params.items()) else None
-        )
+        if all(_holds(self.kept(n, distributions[n]), v) for n, v in trial.params.items()):
+            shown = trial
+        else:
+            shown = None
         if shown is not None and trial.number < self._first:
             shown = copy.copy(trial)
             # What CMA-ES learnt is in the units of the space that was.
@@ -191,7 +200,9 @@ class _Inside(optuna.samplers.BaseSampler):  # type: ignore[misc]  # nothing is 
     def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
         narrowed = self.kept(param_name, param_distribution)
         if narrowed.single():
-            return narrowed.choices[0] if hasattr(narrowed, "choices") else narrowed.low
+            if hasattr(narrowed, "choices"):
+                return narrowed.choices[0]
+            return narrowed.low
         return self.base.sample_independent(_Seen(study, self), trial, param_name, narrowed)
 
 
@@ -213,16 +224,23 @@ def _kept(wide: Any, parameter: Parameter) -> Any:
     kinds = optuna.distributions
     choice = isinstance(wide, kinds.CategoricalDistribution)
     if choice or not isinstance(parameter, Range):
-        values = wide.choices if choice else [v for v in parameter.grid if wide.low <= v <= wide.high]
+        if choice:
+            values = wide.choices
+        else:
+            values = [v for v in parameter.grid if wide.low <= v <= wide.high]
         choices = [v for v, is_inside in zip(values, _contains(parameter, values), strict=True) if is_inside]
-        return kinds.CategoricalDistribution(choices) if choices else None
+        if choices:
+            return kinds.CategoricalDistribution(choices)
+        return None
     low = max(wide.low, parameter.low)
     high = min(wide.high, parameter.high)
     step = wide.step
     if step is not None:
         low = round_significant(wide.low + step * math.ceil((low - wide.low) / step - _ROUNDING))
         high = round_significant(wide.low + step * math.floor((high - wide.low) / step + _ROUNDING))
-    return type(wide)(low, high, log=wide.log, step=step) if low <= high else None
+    if low <= high:
+        return type(wide)(low, high, log=wide.log, step=step)
+    return None
 
 
 def _contains(parameter: Parameter, values: Sequence[Any]) -> Mask:
@@ -230,11 +248,9 @@ def _contains(parameter: Parameter, values: Sequence[Any]) -> Mask:
 
 
 def _holds(distribution: Any, value: Any) -> bool:
-    return (
-        value in distribution.choices
-        if hasattr(distribution, "choices")
-        else bool(distribution.low <= value <= distribution.high)
-    )
+    if hasattr(distribution, "choices"):
+        return value in distribution.choices
+    return bool(distribution.low <= value <= distribution.high)
 
 
 class StopWhenNotWorth:
@@ -282,11 +298,17 @@ class StopWhenNotWorth:
         except AnalysisError:  # too few trials have ended
             return
         space = _decided(study)[1] or analysis.space
-        price = math.nan if self.price is None else self.price
+        if self.price is None:
+            price = math.nan
+        else:
+            price = self.price
         worth = worth_of(analysis, self.epsilon, space, self.n, _EXPLOIT, 0.0, price)
         if worth is None:
             return
         study.set_user_attr(WORTH, worth.to_json())
-        self._in_vain = 0 if worth.verdict == CONTINUE else self._in_vain + 1
+        if worth.verdict == CONTINUE:
+            self._in_vain = 0
+        else:
+            self._in_vain = self._in_vain + 1
         if self._in_vain >= _LOOKS:
             study.stop()

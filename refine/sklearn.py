@@ -113,7 +113,10 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
         check_risk(self.risk)
         # A function may return several scores, which is known when it was called.
         named = callable(self.scoring) and isinstance(self.refit, str)
-        metric = self.refit if named else self._get_scorers()[1]
+        if named:
+            metric = self.refit
+        else:
+            metric = self._get_scorers()[1]
         if not isinstance(metric, str):
             raise AnalysisError(
                 f"refit must name the scorer to go by where there are several, got {metric!r}; such as "
@@ -141,7 +144,10 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
             if raised and self.error_score == "raise":
                 raise raised[0]
 
-        space = self.space if isinstance(self.space, Space) else Space(self.space)
+        if isinstance(self.space, Space):
+            space = self.space
+        else:
+            space = Space(self.space)
         n = min(self.n, feasible(space).high)
         rounds = max(1, min(self.rounds, n // LEAST))
         share = n // rounds

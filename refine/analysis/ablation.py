@@ -46,7 +46,8 @@ def ablation_of(rounds: Sequence[RanRound], baseline: Candidate, winner: Candida
     if evidence is None or evidence.group.max() + 1 < FEWEST:
         return ()
     row_of = {(run.round, run.key): i for i, run in enumerate(evidence.runs)}
-    a, b = row_of[baseline.round, baseline.key], row_of[winner.round, winner.key]
+    a = row_of[baseline.round, baseline.key]
+    b = row_of[winner.round, winner.key]
     differ = np.flatnonzero(
         (evidence.read[a] | evidence.read[b])
         & ((evidence.X[a] != evidence.X[b]) | (evidence.read[a] != evidence.read[b]))
@@ -60,8 +61,10 @@ def ablation_of(rounds: Sequence[RanRound], baseline: Candidate, winner: Candida
         taken[:, columns] = codes[:, j, None]
     draws = _draws(evidence, *_mixed(evidence, a, b, taken))
     place = {tuple(code): i for i, code in enumerate(codes.tolist())}
-    expected, sign = draws.mean(axis=0), rounds[0].goal.sign
-    now, steps = (False,) * len(sets), []
+    expected = draws.mean(axis=0)
+    sign = rounds[0].goal.sign
+    now = (False,) * len(sets)
+    steps = []
     for _ in sets:
         after = [(*now[:j], True, *now[j + 1 :]) for j in range(len(sets)) if not now[j]]
         chosen = max(after, key=lambda code: expected[place[code]])

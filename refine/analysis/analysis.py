@@ -184,14 +184,19 @@ class Analysis(Shown):
         for evidence in self.parameters:
             if evidence.name == name:
                 return evidence
-        fixed = ", which has one value" if name in list(self.space) else ""
+        if name in list(self.space):
+            fixed = ", which has one value"
+        else:
+            fixed = ""
         names = [e.name for e in self.parameters]
         raise UnknownNameError(f"no evidence for parameter {name!r}{fixed}; {did_you_mean(name, names)}")
 
     @property
     def subject_to(self) -> tuple[str, ...]:
         """The metric constraints, as texts."""
-        return () if self.feasibility is None else tuple(map(str, self.feasibility.constraints))
+        if self.feasibility is None:
+            return ()
+        return tuple(map(str, self.feasibility.constraints))
 
     @property
     def tested(self) -> bool:
@@ -273,15 +278,24 @@ class Analysis(Shown):
         Imported, exploded or unreadable ones, or several versions of the code.
         """
         cautions = []
-        origin = "imported" if self.n_imported else "space_filling"
-        n = self.n_imported if self.tested else self.states.get("complete", 0)
+        if self.n_imported:
+            origin = "imported"
+        else:
+            origin = "space_filling"
+        if self.tested:
+            n = self.n_imported
+        else:
+            n = self.states.get("complete", 0)
         told = drawn_reason(origin if self.tested else "adaptive", n, self.n_space_filling, self.drawn)
         if told is not None:
             cautions.append(told)
         if self.n_sampled:
             cautions.append(Reason("sampled", {"n": self.n_sampled, "of": self.n_space_filling}))
         if self.n_exploded:
-            way = "below" if self.sign > 0 else "above"
+            if self.sign > 0:
+                way = "below"
+            else:
+                way = "above"
             limit = self.sign * self.explosion_limit
             values = {"n": self.n_exploded, "metric": self.metric, "way": way, "limit": limit}
             cautions.append(Reason("exploded", values))
@@ -315,9 +329,9 @@ class Analysis(Shown):
             return 0
         count = round(1 / step)
         apart = np.abs(values * count - np.rint(values * count)).max()
-        return (
-            count if apart <= 1e-6 * max(count, 1000) and abs(step * count - 1) < 0.01 / count + 1e-4 else 0
-        )
+        if apart <= 1e-6 * max(count, 1000) and abs(step * count - 1) < 0.01 / count + 1e-4:
+            return count
+        return 0
 
     @property
     def one_split(self) -> bool:
@@ -399,25 +413,36 @@ def analyze(
         30
     """
     seed = check_seed(seed, 0)
-    space = space if isinstance(space, Space) else Space(space)
+    if not (isinstance(space, Space)):
+        space = Space(space)
     if isinstance(stage, bool) or not isinstance(stage, int) or stage < 1:
         raise AnalysisError(
             f"stage must be a whole number >= 1, the stage of looking at its branch, got {stage!r}"
         )
-    declared_belief = None if belief is None else AttributedBelief(belief_of(belief, space))
+    if belief is None:
+        declared_belief = None
+    else:
+        declared_belief = AttributedBelief(belief_of(belief, space))
     constraints = metric_constraints(subject_to)
     tables = _tables_of(
         space, frame, value, direction, earlier, pooled, read, groups, allow_degenerate, constraints
     )
-    rows, own, sign, cardinalities = tables.rows, tables.own, tables.sign, tables.cardinalities
-    names, parameters = list(space.varied), [space[n] for n in space.varied]
+    rows = tables.rows
+    own = tables.own
+    sign = tables.sign
+    cardinalities = tables.cardinalities
+    names = list(space.varied)
+    parameters = [space[n] for n in space.varied]
     n_even = _n_even(tables.parts, parameters)
     space_filling = rows.finished & rows.space_filling
     X, y, place, unusable = _evidence(tables.parts, sign)
     spent = stats.looks_spent(stage)
     permutations = stats.permutations_needed(max(1, len(names)), ALPHA / spent)
     masks = {n: tables.read[n][rows.mask] for n in names if n in tables.read}
-    there = space.active_in(rows.table) if space.conditions else {}
+    if space.conditions:
+        there = space.active_in(rows.table)
+    else:
+        there = {}
     # A parameter that a configuration lacks was not read, whatever value stood in its place.
     masks |= {n: masks[n] & there[n] if n in masks else there[n] for n in names if n in there}
     tests = TestSamples(rows, cardinalities, sign, seed, permutations)
@@ -443,7 +468,8 @@ def analyze(
     pairs = couplings(X_ranked, y_ranked, cardinalities, read_ranked, seed)
     table = rows.table[own].reset_index(drop=True)
     eligible = rows.finished & ~rows.degenerate
-    eligible = eligible if eligible[own].any() else rows.finished
+    if not (eligible[own].any()):
+        eligible = rows.finished
     tested = rows.measurable & rows.space_filling
     best = int(np.argmax(np.where(eligible[own], sign * rows.y[own], -np.inf)))
     resolution = _resolution(tables, [value, metric or value], fresh, noise, scale)
@@ -556,7 +582,10 @@ def _tables_of(
         raise AnalysisError(f"value {value!r} is not a column of the table; {did_you_mean(value, columns)}")
     sign = sign_of(direction)
     frame = _judged(frame, space, constraints)
-    earlier = None if earlier is None else _judged(earlier, space, constraints)
+    if earlier is None:
+        earlier = None
+    else:
+        earlier = _judged(earlier, space, constraints)
     _check_pooled(pooled, len(frame))
     limit = explosion_limit(
         np.concatenate([sign * _finished_values(t, value) for t in (frame, earlier) if t is not None])
@@ -565,25 +594,34 @@ def _tables_of(
     if np.isfinite(limit):
         frame, blown = _without_exploded(frame, value, sign, limit)
         n_exploded = int(blown[pooled:].sum())
-        earlier = None if earlier is None else _without_exploded(earlier, value, sign, limit)[0]
+        if earlier is None:
+            earlier = None
+        else:
+            earlier = _without_exploded(earlier, value, sign, limit)[0]
     read_of = {n: _read_mask(n, mask, len(frame)) for n, mask in (read or {}).items()}
     excluded = np.zeros(len(frame), dtype=np.bool_)
     if "state" in frame:
         excluded = np.asarray(frame["state"] == EXCLUDED, dtype=np.bool_)
     copied = _copied_rows(frame, value)
     kept = ~excluded & ~copied
-    every, chosen = frame, np.flatnonzero(kept)
+    every = frame
+    chosen = np.flatnonzero(kept)
     if not kept.all():
         every = frame[kept].reset_index(drop=True)
     if (sample := sample_of(every, space, MOST)) is not None:
         chosen = chosen[sample]
         if earlier is not None and (beside := sample_of(earlier, space, MOST)) is not None:
             earlier = earlier[beside].reset_index(drop=True)
-    n_pooled, n_excluded = int(kept[:pooled].sum()), int(excluded[pooled:].sum())
+    n_pooled = int(kept[:pooled].sum())
+    n_excluded = int(excluded[pooled:].sum())
     if len(chosen) < len(frame):
-        frame, pooled = frame.iloc[chosen].reset_index(drop=True), int((chosen < pooled).sum())
+        frame = frame.iloc[chosen].reset_index(drop=True)
+        pooled = int((chosen < pooled).sum())
         read_of = {n: mask[chosen] for n, mask in read_of.items()}
-        groups = None if groups is None else [groups[i] for i in chosen.tolist()]
+        if groups is None:
+            groups = None
+        else:
+            groups = [groups[i] for i in chosen.tolist()]
     rows = _inside(space, frame, value, allow_degenerate, sign)
     own = np.flatnonzero(rows.mask) >= pooled
     _check_feasible(rows, own, space, constraints)
@@ -622,9 +660,11 @@ def _resolution(
     scale: str | None = None,
 ) -> stats.NoiseEstimate:
     """The noise by the trials of an analysis; ``metrics`` are names under which scores by fold may stand."""
-    rows, sign = tables.rows, tables.sign
+    rows = tables.rows
+    sign = tables.sign
     even = rows.finished & rows.space_filling
-    even = even if even.any() else rows.finished
+    if not (even.any()):
+        even = rows.finished
     X, y, order = _in_order(rows, even, sign)
     labels = None
     if tables.groups is not None:
@@ -634,7 +674,10 @@ def _resolution(
     finished_y = np.concatenate(
         [sign * part.y[mask] for part, mask in zip(tables.parts, usable, strict=True)]
     )
-    decades = decades_of(-finished_y, scale) if sign < 0 or scale is not None else 0.0
+    if sign < 0 or scale is not None:
+        decades = decades_of(-finished_y, scale)
+    else:
+        decades = 0.0
     if decades > 0:
         on_log_scale = noise_of(
             (X, -np.log10(-y)),
@@ -663,16 +706,21 @@ def _states(table: pd.DataFrame, ended: Bools) -> dict[str, int]:
 def _of_all(part: Analysis, frame: pd.DataFrame, value: str, pooled: int, allow_degenerate: bool) -> Analysis:
     """An analysis of a sample, completed by the best trial, the table and the counts of all trials."""
     space = part.space
-    every = frame if value == "value" else frame.assign(value=frame[value])
+    if value == "value":
+        every = frame
+    else:
+        every = frame.assign(value=frame[value])
     inside = space.contains(every)
     finished = inside & np.isfinite(np.asarray(every["value"], dtype=float))
     if "state" in every:
         finished &= (every["state"] == "complete").to_numpy()
     own = np.arange(len(every)) >= pooled
     even = finished & space_filling(every)
-    table, ended = every[inside & own].reset_index(drop=True), finished[inside & own]
+    table = every[inside & own].reset_index(drop=True)
+    ended = finished[inside & own]
     good = may_be_best(table, space, allow_degenerate)
-    good = good if good.any() else ended
+    if not (good.any()):
+        good = ended
     y = part.sign * np.asarray(table["value"], dtype=float)
     best = table.iloc[int(np.argmax(np.where(good, y, -np.inf)))]
     feasibility = part.feasibility
@@ -736,10 +784,17 @@ def _enough(rows: EvidenceTable, count: int) -> bool:
         return True
     if int(rows.measurable.sum()) >= LEAST and not rows.space_filling[rows.measurable].all():
         return False
-    more = "; look at why trials failed, then run more" if rows.failed.any() else "; run more configurations"
-    outside, unfinished = count - int(rows.mask.sum()), int((~rows.finished).sum())
+    if rows.failed.any():
+        more = "; look at why trials failed, then run more"
+    else:
+        more = "; run more configurations"
+    outside = count - int(rows.mask.sum())
+    unfinished = int((~rows.finished).sum())
     lost = [f"{outside:,} outside"] * (outside > 0) + [f"{unfinished:,} without a value"] * (unfinished > 0)
-    why = f" ({', '.join(lost)})" if lost else ""
+    if lost:
+        why = f" ({', '.join(lost)})"
+    else:
+        why = ""
     raise AnalysisError(
         f"an analysis needs at least {LEAST} finished space-filling trials inside the space, got {n} of "
         f"{plural(count, 'row')}{why}{more}",
@@ -749,7 +804,8 @@ def _enough(rows: EvidenceTable, count: int) -> bool:
 
 def _in_order(rows: EvidenceTable, mask: Bools, sign: float) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
     """Positions and values of some rows in a canonical order, larger is better, and that order."""
-    X, y = rows.X[mask], sign * rows.y[mask]
+    X = rows.X[mask]
+    y = sign * rows.y[mask]
     order = order_of(X, y)
     return X[order], y[order], order
 
@@ -924,8 +980,13 @@ def _inside(
         failed = table["state"].isin(FAILED).to_numpy()
         pruned = (table["state"] == "pruned").to_numpy()
     infeasible = infeasible_rows(table) & finished
-    finished, failed, behind = finished & ~infeasible, failed & ~infeasible, pruned | infeasible
-    worst = min if sign > 0 else max
+    finished = finished & ~infeasible
+    failed = failed & ~infeasible
+    behind = pruned | infeasible
+    if sign > 0:
+        worst = min
+    else:
+        worst = max
     measured = y
     if infeasible.any():
         measured = np.where(pruned & finished.any(), worst(y[finished | infeasible]), y)

@@ -66,7 +66,9 @@ class BeliefCheck:
 
         It falls with the number of configurations and with the probability; 0 if the belief is dropped.
         """
-        return 0.0 if self.dropped else self.probability * faded(self.n)
+        if self.dropped:
+            return 0.0
+        return self.probability * faded(self.n)
 
 
 def faded(n: int) -> float:
@@ -88,10 +90,14 @@ def believed_of(
     cardinalities = [0 if e.parameter.ordered else e.parameter.size for e in evidence]
     thoughts = thoughts_of(of.belief, evidence, X)
     read = reading(evidence, X)
-    positions_read = X if read is None else np.where(read, X, 0.0)
+    if read is None:
+        positions_read = X
+    else:
+        positions_read = np.where(read, X, 0.0)
     parts = stats.PriorEvidence().parts(positions_read, y, thoughts, cardinalities)
     # Alone, each part would have more weight, by the root of their number.
-    alone, least = parts * math.sqrt(len(parts)), math.log(LEAST / (1 - LEAST))
+    alone = parts * math.sqrt(len(parts))
+    least = math.log(LEAST / (1 - LEAST))
     names = [e.name for e in evidence if e.name in tuple(of.belief)]
     contradicted = tuple(name for name, ratio in zip(names, alone, strict=True) if ratio < least)
     return BeliefCheck(of, n, float(parts.sum()), contradicted)
@@ -103,7 +109,8 @@ def thoughts_of(belief: Belief, evidence: tuple[ParameterEvidence, ...], positio
     The log ratio of the belief's density to an even one, divided by the root of the number of parameters: a
     belief about many parameters has no more weight.
     """
-    read, out = reading(evidence, positions), []
+    read = reading(evidence, positions)
+    out = []
     for j, e in enumerate(evidence):
         if e.name in tuple(belief):
             ratio = belief.ratio(e.name, e.parameter, _values(e.parameter, positions[:, j]))

@@ -42,15 +42,18 @@ def cost_of(analysis: Analysis) -> Cost:
             "cost: no finished trial has a time above 0, as in a table without durations; add a "
             "column 'seconds'"
         )
-    x, y = seconds[timed], y[timed]
-    value, noise = analysis.sign * y, analysis.noise.sd
+    x = seconds[timed]
+    y = y[timed]
+    value = analysis.sign * y
+    noise = analysis.noise.sd
     best = int(np.argmax(value))  # of trials that tie the first, as everywhere
     near = np.flatnonzero(value >= value[best] - (noise if math.isfinite(noise) else 0.0))
     cheapest = int(near[np.lexsort((-value[near], x[near]))[0]])
     everyone = analysis.sign * np.asarray(table["value"], dtype=float)[may_win]
     row = int(np.flatnonzero(timed[may_win])[cheapest])
     rank = int(np.flatnonzero(np.argsort(-everyone, kind="stable") == row)[0]) + 1
-    untimed, leads = int((may_win & ~timed).sum()), bool(value[best] == everyone.max())
+    untimed = int((may_win & ~timed).sum())
+    leads = bool(value[best] == everyone.max())
     return Cost(x, y, best, cheapest, _front(x, value), noise, untimed, rank, leads)
 
 

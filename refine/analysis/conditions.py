@@ -35,7 +35,8 @@ def read_at(
         where = e.condition
         if where is None or not set(where.names) <= set(columns):
             continue
-        levels, known = {}, np.ones(len(columns[where.names[0]]), dtype=np.bool_)
+        levels = {}
+        known = np.ones(len(columns[where.names[0]]), dtype=np.bool_)
         for name in where.names:
             levels[name], there = _levels(parameters[name], columns[name])
             known &= there
@@ -54,7 +55,8 @@ def _levels(parameter: Parameter, values: npt.NDArray[Any]) -> tuple[Ints, Bools
 
 def active_where(space: Space, name: str) -> ReadWhere | ActiveWhere | None:
     """The declared condition of a parameter over the levels of others; ``None`` without a condition."""
-    asked, look = set[str](), [name]
+    asked = set[str]()
+    look = [name]
     while look:
         for other in space.conditions[look.pop()].names - asked:
             asked.add(other)
@@ -89,7 +91,9 @@ def reading(evidence: Sequence[ParameterEvidence], positions: Floats) -> Bools |
     for j, e in enumerate(evidence):
         if e.condition is not None:
             read[:, j] = e.condition.at(levels)
-    return None if read.all() else read
+    if read.all():
+        return None
+    return read
 
 
 def inside_of(
@@ -148,7 +152,9 @@ def different(space: Space, evidence: Sequence[ParameterEvidence], count: int) -
         if isinstance(e.condition, ReadWhere) and e.parameter.when is None and e.name in space:
             read = read_share(e, evidence, space)
             share *= read + (1 - read) / space[e.name].size
-    return max(1, round(count * share)) if count else 0
+    if count:
+        return max(1, round(count * share))
+    return 0
 
 
 _FEWEST = 5  # runs with a parameter, and runs without it, before a condition is concluded from them
@@ -165,7 +171,9 @@ def expression_of(where: ReadWhere, parent: Parameter) -> str:
 
 
 def _one_of(name: str, texts: Sequence[str]) -> str:
-    return f"{name} == {texts[0]}" if len(texts) == 1 else f"{name} in [{', '.join(texts)}]"
+    if len(texts) == 1:
+        return f"{name} == {texts[0]}"
+    return f"{name} in [{', '.join(texts)}]"
 
 
 def _literal(value: Any) -> str:
@@ -182,7 +190,9 @@ def declared(e: ParameterEvidence, evidence: Sequence[ParameterEvidence], now: P
         return None
     name = e.condition.name
     parent = next(other.parameter for other in evidence if other.name == name)
-    return now.under(expression_of(e.condition, parent)) if name.isidentifier() else None
+    if name.isidentifier():
+        return now.under(expression_of(e.condition, parent))
+    return None
 
 
 def conditioned(space: Space, runs: Sequence[Mapping[str, Any]], fewest: int = _FEWEST) -> Space:
@@ -199,8 +209,10 @@ def conditioned(space: Space, runs: Sequence[Mapping[str, Any]], fewest: int = _
             texts = (_told(n, space[n], mask, has[n], runs) for n in others)
             if text := next(filter(None, texts), None):
                 changes[name] = space[name].under(text)
+    if not changes:
+        return space
     try:
-        return space.replace(changes) if changes else space
+        return space.replace(changes)
     except SpaceError:  # two parameters that appear together imply each other
         return space
 

@@ -55,7 +55,8 @@ def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densitie
     good = stats.top_mask(analysis.sign * y, GOOD)
     grid_points = np.linspace(0, 1, points)
     has = np.isfinite(x)  # under other conditions a trial has none
-    x, good = x[has], good[has]
+    x = x[has]
+    good = good[has]
     if not len(x):
         return Densities(grid_points, np.zeros(points), np.zeros(points), 0, 0)
     # One bandwidth for both curves, or a difference in smoothing would pass for a difference in place; and
@@ -63,7 +64,10 @@ def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densitie
     width = max(stats.scott_bandwidth(x[good] if good.any() else x), 0.5 / max(1, parameter.size - 1))
     curve = stats.BoundedDensity(bandwidth=width)
     weights = cell_widths(parameter, x)
-    best = curve(x[good], grid_points, weights[good]) if good.any() else np.zeros(points)
+    if good.any():
+        best = curve(x[good], grid_points, weights[good])
+    else:
+        best = np.zeros(points)
     return Densities(grid_points, curve(x, grid_points, weights), best, len(x), int(good.sum()))
 
 
@@ -75,7 +79,9 @@ def density_surface(analysis: Analysis, name: str, view: MetricView) -> Surface:
     table, y = space_filling_trials(analysis)
     parameter = analysis[name].parameter
     x = parameter.unit(table[name].to_numpy())
-    at_x, at_y, place = np.linspace(0, 1, 160), view.grid(), view.forward(y)
+    at_x = np.linspace(0, 1, 160)
+    at_y = view.grid()
+    place = view.forward(y)
     width = (
         max(stats.scott_bandwidth(x, dimensions=2), 0.5 * level_spacing(parameter)),
         view.smoothing(stats.scott_bandwidth(place, dimensions=2)),
@@ -96,7 +102,8 @@ def metric_density(values: Floats, view: MetricView) -> tuple[Floats, Floats] | 
     """
     if len(values) < _ENOUGH:
         return None
-    grid, places = view.grid(), view.forward(values)
+    grid = view.grid()
+    places = view.forward(values)
     density = stats.BoundedDensity(view.smoothing(stats.scott_bandwidth(places)), *view.bounds)(places, grid)
     return view.back(grid), density / density.max() if density.max() > 0 else density
 

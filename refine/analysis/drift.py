@@ -46,7 +46,10 @@ def drift_of(analysis: Analysis) -> Drift | None:
     from scipy.stats import spearmanr
 
     table = analysis.table
-    rows = np.flatnonzero(space_filling_rows(table)) if analysis.tested else np.zeros(0, dtype=int)
+    if analysis.tested:
+        rows = np.flatnonzero(space_filling_rows(table))
+    else:
+        rows = np.zeros(0, dtype=int)
     if len(rows) < FEWEST:
         return None
     if len(rows) > _MOST:

@@ -53,7 +53,9 @@ class Run(NamedTuple):
     @property
     def unread(self) -> tuple[str, ...]:
         """Names of the parameters that the run did not read."""
-        return () if self.read is None else tuple(n for n in self.configuration if n not in self.read)
+        if self.read is None:
+            return ()
+        return tuple(n for n in self.configuration if n not in self.read)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,8 +125,14 @@ def _planned_runs(round_: RanRound) -> list[Run]:
         if columns["replicate"][i] or columns["state"][i] in ("running", "excluded"):
             continue
         noted = columns["read"][i]
-        names = json.loads(noted) if isinstance(noted, str) else noted
-        read = None if names is None else frozenset(names) | frozenset(round_.added)
+        if isinstance(noted, str):
+            names = json.loads(noted)
+        else:
+            names = noted
+        if names is None:
+            read = None
+        else:
+            read = frozenset(names) | frozenset(round_.added)
         values_by_name = {**round_.added, **configuration}
         runs.append(
             Run(
@@ -145,7 +153,10 @@ def _planned_runs(round_: RanRound) -> list[Run]:
 def _positions(runs: Sequence[Run], rounds: Sequence[RanRound]) -> tuple[Floats, Bools, list[str], list[int]]:
     """Positions on shared axes, a mask of values read, names of the axes, numbers of choices."""
     names = dict.fromkeys(name for round_ in rounds for name in [*round_.space, *round_.added])
-    columns, masks, varied, cardinalities = [], [], [], []
+    columns = []
+    masks = []
+    varied = []
+    cardinalities = []
     for name in names:
         has = np.array([name in run.known for run in runs])
         values = [decode(run.known[name]) for run in runs if name in run.known]
@@ -181,4 +192,6 @@ def _axis(parameters: Sequence[Parameter], values: Sequence[Any]) -> tuple[Float
     order = {key: i for i, key in enumerate(dict.fromkeys([*listed, *sorted(keys)]))}
     codes = np.array([order[key] for key in keys], dtype=float)
     codes = np.unique(codes, return_inverse=True)[1].reshape(-1).astype(float)
-    return (codes / codes.max(), 0) if ordered else (codes, int(codes.max()) + 1)
+    if ordered:
+        return (codes / codes.max(), 0)
+    return (codes, int(codes.max()) + 1)

@@ -49,7 +49,9 @@ def drawn_reason(origin: str, n: int, of: int, drawn: Evenness | None) -> Reason
         return Reason("untested", told)
     if origin == "imported":
         return Reason("imported", told)
-    return Reason("uneven", told) if drawn is not None and drawn.p <= CLEARLY else None
+    if drawn is not None and drawn.p <= CLEARLY:
+        return Reason("uneven", told)
+    return None
 
 
 def evenness(space: Space, table: pd.DataFrame, sign: float) -> Evenness:
@@ -63,10 +65,16 @@ def evenness(space: Space, table: pd.DataFrame, sign: float) -> Evenness:
     rng = np.random.default_rng(0)
     if len(table) > _MOST:
         table = table.iloc[np.sort(rng.choice(len(table), _MOST, replace=False))]
-    there = space.active_in(table) if space.conditions else {}
+    if space.conditions:
+        there = space.active_in(table)
+    else:
+        there = {}
     tests = []
     for name in space.varied:
-        had = table[name][there[name]] if name in there else table[name]
+        if name in there:
+            had = table[name][there[name]]
+        else:
+            had = table[name]
         had = had[space[name].contains(had)]
         tests.append((_column(space[name], had, rng), name))
     tests += [(p, "") for p in _order(space, table, sign)]
@@ -100,7 +108,8 @@ def _counts(counts: np.ndarray, shares: np.ndarray, rng: np.random.Generator) ->
 
     Few trials a level are no normal deviates.
     """
-    n, share = int(counts.sum()), shares / shares.sum()
+    n = int(counts.sum())
+    share = shares / shares.sum()
     drawn = rng.multinomial(n, share, size=_DRAWS)
     expected = n * share
     least = ((counts - expected) ** 2 / expected).sum() * (1 - 1e-9)
@@ -115,7 +124,8 @@ def _distribution(parameter: Range, values: Floats) -> float:
     from scipy.stats import kstwo
 
     step = parameter.step or (1.0 if isinstance(parameter, Integer) else 0.0)
-    low, high = float(parameter.low) - step / 2, float(parameter.high) + step / 2
+    low = float(parameter.low) - step / 2
+    high = float(parameter.high) + step / 2
     x = np.sort(values)
 
     def share(at: Floats) -> Floats:
@@ -136,7 +146,8 @@ def _order(space: Space, table: pd.DataFrame, sign: float) -> list[float]:
 
     value = sign * np.asarray(table["value"], dtype=float)
     ended = np.isfinite(value)
-    value, found = value[ended], table[ended]
+    value = value[ended]
+    found = table[ended]
     if value.size < 10 or np.ptp(value) == 0:
         return []
     columns = [

@@ -158,9 +158,16 @@ class ParameterEvidence(NamedTuple):
     def effect(self) -> float:
         """Size of the effect in [0, 1]: ``|rho|``, or the square root of epsilon squared."""
         if self.correlation is not None:
-            return abs(self.correlation.estimate) if np.isfinite(self.correlation.estimate) else 0.0
-        effect = self.association.effect if self.association is not None else np.nan
-        return float(np.sqrt(max(0.0, effect))) if np.isfinite(effect) else 0.0
+            if np.isfinite(self.correlation.estimate):
+                return abs(self.correlation.estimate)
+            return 0.0
+        if self.association is not None:
+            effect = self.association.effect
+        else:
+            effect = np.nan
+        if np.isfinite(effect):
+            return float(np.sqrt(max(0.0, effect)))
+        return 0.0
 
 
 class EvidenceTable(NamedTuple):
@@ -240,7 +247,9 @@ class TestSamples:
     def __init__(
         self, rows: EvidenceTable, cardinalities: Sequence[int], sign: float, seed: int, permutations: int
     ) -> None:
-        self.sign, self.seed, self.permutations = sign, seed, permutations
+        self.sign = sign
+        self.seed = seed
+        self.permutations = permutations
         self._rows, self._sizes, self._known = rows, cardinalities, dict[bytes, TestSample]()
 
     def of(self, mask: Bools) -> TestSample:
@@ -252,15 +261,16 @@ class TestSamples:
             row_numbers = row_numbers[
                 order_of(rows.X[row_numbers], rows.y[row_numbers])
             ]  # draws must not depend on the order of rows
-            others, y, plain = (
-                rows.X[row_numbers],
-                self.sign * rows.y[row_numbers],
-                self.sign * rows.measured[row_numbers],
-            )
+            others = rows.X[row_numbers]
+            y = self.sign * rows.y[row_numbers]
+            plain = self.sign * rows.measured[row_numbers]
             # Rows given twice are no more evidence: tests see every configuration once, with the mean score
             # of its values.
             alone, score = once(others, y, self._sizes)
-            shown = again(others, y, plain, self._sizes) if rows.infeasible.any() else score
+            if rows.infeasible.any():
+                shown = again(others, y, plain, self._sizes)
+            else:
+                shown = score
             additive = stats.AdditiveTest()(others[alone], shown, self._sizes)
             self._known[key] = TestSample(row_numbers, others, y, alone, score, shown, plain, additive)
         return self._known[key]
@@ -274,15 +284,29 @@ def evidence_of(
     The sample is the space-filling trials that finished or were pruned, without trials known not to have read
     the parameter: an unread value changes no result.
     """
-    tested, sign, seed, k = rows.ranked, tests.sign, tests.seed, parameter.size
+    tested = rows.ranked
+    sign = tests.sign
+    seed = tests.seed
+    k = parameter.size
     # A trial that raised may have read little: trials with a value show the reading.
-    share = np.nan if read is None or not rows.finished.any() else float(read[rows.finished].mean())
+    if read is None or not rows.finished.any():
+        share = np.nan
+    else:
+        share = float(read[rows.finished].mean())
     if read is not None and 0 < share < 1:
         tested = tested & read
     same = tests.of(tested)
-    at, alone, score = same.at, same.alone, same.score
-    x, positions = rows.X[at, column], level_positions(parameter)
-    choices, grid = (0, positions) if parameter.ordered else (k, None)
+    at = same.at
+    alone = same.alone
+    score = same.score
+    x = rows.X[at, column]
+    positions = level_positions(parameter)
+    if parameter.ordered:
+        choices = 0
+        grid = positions
+    else:
+        choices = k
+        grid = None
     importance = local = stats.PedAnova(top=GOOD, permutations=tests.permutations, seed=seed)(
         x[alone], score, choices, grid
     )
@@ -296,7 +320,11 @@ def evidence_of(
     edges: tuple[stats.Edge, ...] = ()
     if parameter.ordered:
         found = stats.Spearman(seed=seed)(x[alone], same.shown)
-        low, high = (found.low, found.high) if sign > 0 else (-found.high, -found.low)
+        if sign > 0:
+            low = found.low
+            high = found.high
+        else:
+            low, high = (-found.high, -found.low)
         correlation = found._replace(estimate=sign * found.estimate, low=low, high=high)
         edges = stats.Boundary(top=GOOD)(x[alone], score, positions)
         bad = stats.RateTrend()(rows.X[rows.ended, column], rows.unusable[rows.ended])
@@ -348,22 +376,36 @@ def _levels(
     parameter: Parameter, column: int, rows: EvidenceTable, x: Floats, tested: TestSample, sign: float
 ) -> tuple[LevelEvidence, ...]:
     pruned = rows.pruned[tested.at] & ~rows.infeasible[tested.at]
-    axis, k, y = level_axis(parameter), parameter.size, tested.y
+    axis = level_axis(parameter)
+    k = parameter.size
+    y = tested.y
     unknown = np.full(k, np.nan)
     ratio = stats.Ratio(axis.levels, unknown, unknown, unknown, np.zeros(k))
     if len(x):
         ratio = stats.DensityRatio()(x, stats.top_mask(y, GOOD), axis.levels, unordered=axis.unordered)
     medians = level_medians(axis.index(x), tested.plain, k, sign, pruned)
-    ended, bad = rows.ended, rows.unusable
+    ended = rows.ended
+    bad = rows.unusable
     rates = stats.LevelRates()(axis.index(rows.X[ended, column]), bad[ended], k)
-    overall = float(bad[ended].mean()) if ended.any() else 0.0
-    everyone, finished, seconds = axis.index(rows.X[:, column]), rows.finished & ~rows.absent, rows.seconds
+    if ended.any():
+        overall = float(bad[ended].mean())
+    else:
+        overall = 0.0
+    everyone = axis.index(rows.X[:, column])
+    finished = rows.finished & ~rows.absent
+    seconds = rows.seconds
     out = []
     for i, (label, level, rate) in enumerate(zip(level_labels(parameter), medians, rates, strict=True)):
         time = seconds[(everyone == i) & finished]
-        typical = float(np.median(time)) if time.size and np.isfinite(time).all() else np.nan
+        if time.size and np.isfinite(time).all():
+            typical = float(np.median(time))
+        else:
+            typical = np.nan
         frequent, low, high = (float(each[i]) for each in (ratio.ratio, ratio.low, ratio.high))
-        bad_p = rate.p if rate.rate > overall else 1.0
+        if rate.rate > overall:
+            bad_p = rate.p
+        else:
+            bad_p = 1.0
         known = level.n, level.median, level.low, level.high
         out.append(LevelEvidence(label, *known, frequent, low, high, rate.rate, bad_p, typical))
     return tuple(out)
@@ -383,7 +425,9 @@ def level_medians(
     below = np.where(pruned, worst - (float(y.max()) - worst) - 1.0, y)
 
     def known(value: float) -> float:
-        return value if sign * value >= worst else np.nan
+        if sign * value >= worst:
+            return value
+        return np.nan
 
     summary = stats.LevelSummary()(codes, sign * below, k)
     return [v._replace(median=known(v.median), low=known(v.low), high=known(v.high)) for v in summary]
@@ -412,7 +456,8 @@ def _cost(parameter: Parameter, column: int, rows: EvidenceTable) -> float:
     timed = np.flatnonzero(rows.finished & ~rows.absent & np.isfinite(rows.seconds))
     if timed.size < 10:
         return 1.0
-    x, seconds = rows.X[timed, column], rows.seconds[timed]
+    x = rows.X[timed, column]
+    seconds = rows.seconds[timed]
     order = np.lexsort((seconds, x))  # draws must not depend on the order of rows
     if parameter.ordered:
         return stats.Spearman(resamples=1)(x[order], seconds[order]).p
@@ -426,14 +471,18 @@ def adjusted(evidence: Sequence[ParameterEvidence], spent: float) -> tuple[Param
     """
 
     def q(p_values: Sequence[float]) -> list[float]:
-        raw = stats.benjamini_hochberg(p_values) if len(p_values) else np.zeros(0)
+        if len(p_values):
+            raw = stats.benjamini_hochberg(p_values)
+        else:
+            raw = np.zeros(0)
         return [min(1.0, spent * float(v)) for v in raw]
 
     q_of = q([e.p for e in evidence])
     edge = iter(q([edge.p for e in evidence for edge in e.edges]))
     trends = [e.bad.p for e in evidence if e.bad]
     bad_q = q([*(v.bad_q for e in evidence for v in e.levels), *trends])
-    bad, trend = iter(bad_q), iter(bad_q[len(bad_q) - len(trends) :])
+    bad = iter(bad_q)
+    trend = iter(bad_q[len(bad_q) - len(trends) :])
     cost = q([e.cost_q for e in evidence])
     needed = stats.good_trials_to_judge(max(1, len(evidence)), ALPHA)
     return tuple(
@@ -466,7 +515,8 @@ def read_where(read: Bools, others: Mapping[str, tuple[Parameter, Floats]]) -> R
         if parameter.size > 12:
             continue
         level = level_axis(parameter).index(x)
-        yes, no = set(level[read].tolist()), set(level[~read].tolist())
+        yes = set(level[read].tolist())
+        no = set(level[~read].tolist())
         if yes and no and not yes & no:
             at = tuple(sorted(yes))
             labels = level_labels(parameter)
@@ -545,7 +595,8 @@ def without_ruled_out(
     tables = [rows._replace(absent=gone) for gone in absent]
     lost = np.zeros((len(parameters), len(rows.y)), dtype=np.bool_)
     for mask, mine, parameter, x in zip(lost, tables, parameters, rows.X.T, strict=True):
-        codes, ended = level_axis(parameter).index(x), mine.ended
+        codes = level_axis(parameter).index(x)
+        ended = mine.ended
         rates = stats.LevelRates()(codes[ended], rows.unusable[ended], parameter.size)
         levels = [r.level for r in rates if r.n >= _LEAST and r.hits == r.n and r.p <= _ALPHA]
         mask[:] = np.isin(codes, levels) & ~mine.absent

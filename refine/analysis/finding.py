@@ -74,7 +74,9 @@ def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> F
         return Finding(e.name, UNTESTED, "none", "", (), (), (), ())
     ends = open_ends(e)
     rich = _rich(e)
-    verdict, shape, few_at = _verdict(e, partners), "none", ""
+    verdict = _verdict(e, partners)
+    shape = "none"
+    few_at = ""
     reasons: list[Reason] = []
     if e.matters:
         shape, few_at = _shape(e, about.sign)
@@ -104,7 +106,9 @@ def condition_of(e: ParameterEvidence) -> dict[str, object] | str | None:
     where = e.condition
     if isinstance(where, ActiveWhere):
         return where.expression
-    return None if where is None else {"parameter": where.name, "levels": where.labels}
+    if where is None:
+        return None
+    return {"parameter": where.name, "levels": where.labels}
 
 
 def coupled_with(name: str, names: Sequence[str], pairs: Sequence[stats.Pair]) -> list[str]:
@@ -130,7 +134,9 @@ def mean_ratio(levels: Sequence[LevelEvidence]) -> float:
     """
     ratios = [(v.ratio, v.n) for v in levels if v.n and v.ratio == v.ratio]
     total = sum(n for _, n in ratios)
-    return sum(r * n for r, n in ratios) / total if total else float("nan")
+    if total:
+        return sum(r * n for r, n in ratios) / total
+    return float("nan")
 
 
 def _about(e: ParameterEvidence, code: str, **values: object) -> Reason:
@@ -144,7 +150,9 @@ def _verdict(e: ParameterEvidence, partners: Sequence[str]) -> str:
         return FAILS
     if partners:
         return COUPLED
-    return CANNOT_BE_JUDGED if e.good < e.needed else NOT_SEEN
+    if e.good < e.needed:
+        return CANNOT_BE_JUDGED
+    return NOT_SEEN
 
 
 def _shape(e: ParameterEvidence, sign: float) -> tuple[str, str]:
@@ -157,26 +165,42 @@ def _shape(e: ParameterEvidence, sign: float) -> tuple[str, str]:
         return "inside", ""
     high = (c.estimate > 0) == (sign > 0)
     fifth = len(e.levels) // 5
-    far = e.levels[-fifth:] if high else e.levels[:fifth]
+    if high:
+        far = e.levels[-fifth:]
+    else:
+        far = e.levels[:fifth]
     turns = len(e.levels) >= 5 and sum(v.n for v in far) >= _LEAST and mean_ratio(far) < 0.5
     return "rises" if c.estimate > 0 else "falls", ("high" if high else "low") if turns else ""
 
 
 def _effect(e: ParameterEvidence, about: Whole, shape: str, few_at: str) -> Reason:
-    c, a = e.correlation, e.association
+    c = e.correlation
+    a = e.association
     if c is not None and shape == "inside":
-        seen_by = "additive" if e.seen_by == "additive" else "importance"
+        if e.seen_by == "additive":
+            seen_by = "additive"
+        else:
+            seen_by = "importance"
         return _about(e, "no_trend", metric=about.metric, estimate=c.estimate, q=e.q, seen_by=seen_by)
     if c is not None:
         rank = {"estimate": c.estimate, "low": c.low, "high": c.high, "q": e.q}
-        direction = "maximize" if about.sign > 0 else "minimize"
+        if about.sign > 0:
+            direction = "maximize"
+        else:
+            direction = "minimize"
         values = {"metric": about.metric, "direction": direction, "way": shape, "few_at": few_at}
         return _about(e, "trend", **values, **rank)
     assert a is not None
     judged = sorted((v for v in e.levels if v.n), key=lambda v: -about.sign * v.median)
-    shown = judged if len(judged) <= _MOST_SHOWN else [judged[0], judged[-1]]
+    if len(judged) <= _MOST_SHOWN:
+        shown = judged
+    else:
+        shown = [judged[0], judged[-1]]
     # A finding of the parameter's own test is reported as such.
-    seen_by = "trend" if e.seen_by == "importance" and 3 * a.p <= ALPHA else e.seen_by
+    if e.seen_by == "importance" and 3 * a.p <= ALPHA:
+        seen_by = "trend"
+    else:
+        seen_by = e.seen_by
     medians = [[v.label, v.median] for v in shown]
     return _about(e, "choices", effect=a.effect, q=e.q, seen_by=seen_by, medians=medians)
 
@@ -184,7 +208,8 @@ def _effect(e: ParameterEvidence, about: Whole, shape: str, few_at: str) -> Reas
 def _quiet(e: ParameterEvidence, about: Whole) -> Reason:
     if about.constant:
         return _about(e, "constant", metric=about.metric)
-    c, a = e.correlation, e.association
+    c = e.correlation
+    a = e.association
     seen: dict[str, float] = {"q": e.q, "alpha": ALPHA}
     if c is not None:
         seen |= {"estimate": c.estimate, "low": c.low, "high": c.high}
@@ -216,7 +241,10 @@ def _failing(e: ParameterEvidence, about: Whole) -> Reason:
         what["constrained"] = True
     bad = [v for v in e.levels if v.bad_q <= ALPHA]
     if not bad and e.bad is not None:  # each level has too few trials, but all together show a trend
-        way = "higher" if e.bad.higher > 0.5 else "lower"
+        if e.bad.higher > 0.5:
+            way = "higher"
+        else:
+            way = "lower"
         trend = {"below": e.bad.below, "above": e.bad.above, "q": e.bad.p}
         return _about(e, "fails_towards", **what, way=way, **trend)
     worst = sorted(bad, key=lambda v: -v.bad)[:_MOST_SHOWN]

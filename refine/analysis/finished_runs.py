@@ -92,7 +92,10 @@ def without_copies(runs: Sequence[Run]) -> tuple[list[Run], int]:
     distinct: dict[str, Run] = {}
     for run in runs:
         results = [sorted(run.metrics.items()), sorted(run.curve.items())]
-        time_of_unseeded = run.seconds if run.seed == UNKNOWN_SEED else None
+        if run.seed == UNKNOWN_SEED:
+            time_of_unseeded = run.seconds
+        else:
+            time_of_unseeded = None
         mark = repr([configuration_key(run.had), run.state, results, run.seed, time_of_unseeded])
         distinct.setdefault(mark, run)
     return list(distinct.values()), len(runs) - len(distinct)
@@ -110,14 +113,19 @@ def origin_of(space_filling: bool | None) -> str:
             "(unknown), "
             f"got {space_filling!r}"
         )
-    return "imported" if space_filling is None else "space_filling" if space_filling else "adaptive"
+    if space_filling is None:
+        return "imported"
+    if space_filling:
+        return "space_filling"
+    return "adaptive"
 
 
 def found_out(runs: FinishedRuns) -> list[Run]:
     """The same runs; those of unknown origin count as chosen by results if their values are uneven."""
     import pandas as pd
 
-    space, metric = runs.space, Metric.parse(runs.metric).name
+    space = runs.space
+    metric = Metric.parse(runs.metric).name
     rows = [{**r.had, "value": r.metrics.get(metric, math.nan)} for r in runs.runs if r.origin == "imported"]
     frame = pd.DataFrame(rows, columns=[*space, "value"])
     for name, parameter in space.items():
@@ -197,7 +205,10 @@ def inferred(column: pd.Series) -> Parameter:
     if len(levels) == 1:
         return Categorical(levels)
     log = _geometric(values)
-    few = levels if len(levels) <= FEW else None
+    if len(levels) <= FEW:
+        few = levels
+    else:
+        few = None
     if whole:
         return integers(int(levels[0]), int(levels[-1]), few, log)
     return Float(levels[0], levels[-1], levels=few or ABOUT, log=log)
@@ -209,15 +220,21 @@ def integers(low: int, high: int, levels: Sequence[float] | None, log: bool) -> 
     Up to 20 integers are all levels, else ten evenly spaced integers, without the rounding of a declared
     range, so equal rows give an equal root.
     """
-    count = None if high - low < ALL_UP_TO else ABOUT
+    if high - low < ALL_UP_TO:
+        count = None
+    else:
+        count = ABOUT
     return Integer(low, high, levels=levels or count, log=log)  # type: ignore[arg-type]
 
 
 def _geometric(values: Floats) -> bool:
-    low, high, middle = float(values[0]), float(values[-1]), float(np.median(values))
+    low = float(values[0])
+    high = float(values[-1])
+    middle = float(np.median(values))
     if low <= 0 or high < 100 * low:
         return False
-    linear, ratio = (middle - low) / (high - low), math.log(middle / low) / math.log(high / low)
+    linear = (middle - low) / (high - low)
+    ratio = math.log(middle / low) / math.log(high / low)
     return abs(ratio - 0.5) < abs(linear - 0.5)
 
 
@@ -260,23 +277,35 @@ def read_search(search: Any, metric: str | None = None) -> FinishedRuns:
     times = np.asarray(results["mean_fit_time"]) + results["mean_score_time"]
     times *= sum(n.startswith(f"{metric}@") for n in scores[0]) or 1
     even = type(search).__module__.startswith("sklearn.") and type(search).__name__ in _EVEN
-    origin = "space_filling" if even else "adaptive"
+    if even:
+        origin = "space_filling"
+    else:
+        origin = "adaptive"
     runs = []
     for at, i in zip(order, rows, strict=True):
         had = {n: _held(settings[i][n]) for n in parameters if n in settings[i]}
         own = scores[at.get(judged, i)]
         said = scores[i] | {_called(n, metric, name): v for n, v in own.items() if judged in at}
         finite = {n: v for n, v in said.items() if math.isfinite(v)}
-        state = "complete" if judged in at else "pruned"
+        if judged in at:
+            state = "complete"
+        else:
+            state = "pruned"
         if not math.isfinite(own[metric]):
-            state, finite = "failed" if math.isnan(own[metric]) else "diverged", {}
+            if math.isnan(own[metric]):
+                state = "failed"
+            else:
+                state = "diverged"
+            finite = {}
         runs.append(Run(had, state, finite, {}, float(times[i]), UNKNOWN_SEED, origin, time.time()))
     return FinishedRuns(conditioned(Space(parameters), [run.had for run in runs], fewest=1), runs, name)
 
 
 def _called(score: str, metric: str, name: str) -> str:
     """The name of a score if its metric, with those by split, has another name."""
-    return name + score[len(metric) :] if score.partition("@")[0] == metric else score
+    if score.partition("@")[0] == metric:
+        return name + score[len(metric) :]
+    return score
 
 
 def scores_of(results: Mapping[str, Any], metric: str) -> list[dict[str, float]]:
@@ -302,20 +331,28 @@ def _parameters(grids: Sequence[Any], settings: Sequence[Mapping[str, Any]]) -> 
     out: dict[str, Parameter] = {}
     for name in dict.fromkeys(n for params in settings for n in params):
         entries = [grid[name] for grid in grids if name in grid]
-        kind = getattr(getattr(entries[0], "dist", None), "name", None) if len(entries) == 1 else None
+        if len(entries) == 1:
+            kind = getattr(getattr(entries[0], "dist", None), "name", None)
+        else:
+            kind = None
         if kind in ("uniform", "loguniform", "reciprocal", "randint"):
             low, high = map(float, entries[0].support())
-            whole, log = kind == "randint", kind in ("loguniform", "reciprocal")
-            out[name] = (
-                integers(int(low), int(high), None, log) if whole else Float(low, high, levels=ABOUT, log=log)
-            )
+            whole = kind == "randint"
+            log = kind in ("loguniform", "reciprocal")
+            if whole:
+                out[name] = integers(int(low), int(high), None, log)
+            else:
+                out[name] = Float(low, high, levels=ABOUT, log=log)
             continue
         values = [params[name] for params in settings if name in params]
         if all(isinstance(e, list | tuple | np.ndarray) for e in entries):
             values = [v for e in entries for v in e] + values
         values = list({value_key(v): v for v in map(_held, values)}.values())
         numeric = all(number_of(v) is not None for v in values)
-        out[name] = inferred(pd.Series(values)) if numeric else Categorical(values)
+        if numeric:
+            out[name] = inferred(pd.Series(values))
+        else:
+            out[name] = Categorical(values)
     return out
 
 
@@ -324,7 +361,8 @@ def analysis_of(said: FinishedRuns) -> Analysis:
 
     AnalysisError if too few runs have a value.
     """
-    space, runs = said.space, found_out(said._replace(runs=without_copies(said.runs)[0]))
+    space = said.space
+    runs = found_out(said._replace(runs=without_copies(said.runs)[0]))
     whole = [filled(space, run.had) for run in runs]
     columns: dict[str, list[Any]] = {
         n: [getattr(run, n) for run in runs] for n in ("state", "seconds", "seed", "origin")
@@ -334,7 +372,8 @@ def analysis_of(said: FinishedRuns) -> Analysis:
     configurations = JsonRows([encode_configuration(values) for values, _ in whole])
     records = Records(configurations, JsonRows([run.metrics for run in runs]), (), columns)
     frame = table(space, records, Metric.parse(said.metric))
-    masks, groups = read_masks(space, records), replicate_groups(records)
+    masks = read_masks(space, records)
+    groups = replicate_groups(records)
     return analyze(
         space,
         frame,

@@ -80,7 +80,10 @@ def read_study(
             f"{MOST_GOALS} goals; choose one as the value: value=0 is the first; the other objectives "
             "become metrics"
         )
-    at = 0 if value is None else value
+    if value is None:
+        at = 0
+    else:
+        at = value
     if isinstance(at, bool) or not isinstance(at, int) or not 0 <= at < len(directions):
         raise AnalysisError(f"value must be a whole number >= 0 and < {len(directions)}, got {value!r}")
     judged = Metric.parse(metric or names[at]).name
@@ -172,15 +175,18 @@ _EXPORTED = "replicate"
 def _left_out(unfinished: int, trials: Sequence[optuna.trial.FrozenTrial]) -> tuple[str, ...]:
     """One sentence on trials and attributes of a study that are not imported; empty without any."""
     attributes = dict.fromkeys(name for t in trials if _EXPORTED not in t.user_attrs for name in t.user_attrs)
-    parts = (
-        [plural(unfinished, "trial that has not ended", "trials that have not ended")] if unfinished else []
-    )
+    if unfinished:
+        parts = [plural(unfinished, "trial that has not ended", "trials that have not ended")]
+    else:
+        parts = []
     if attributes:
         shown = list(attributes)[:_SHOWN] + (
             [f"{len(attributes) - _SHOWN} more"] if len(attributes) > _SHOWN else []
         )
         parts.append(f"user attributes {join(shown)}")
-    return (f"left out: {'; '.join(parts)}",) if parts else ()
+    if parts:
+        return (f"left out: {'; '.join(parts)}",)
+    return ()
 
 
 def _parameter(distributions: list[Any]) -> Parameter:
@@ -194,7 +200,8 @@ def _parameter(distributions: list[Any]) -> Parameter:
     if isinstance(first, CategoricalDistribution):
         choices = {value_key(freeze(v)): v for d in distributions for v in d.choices}
         return Categorical(list(choices.values()))
-    low, high = min(d.low for d in distributions), max(d.high for d in distributions)
+    low = min(d.low for d in distributions)
+    high = max(d.high for d in distributions)
     if low == high:
         return Categorical([low])
     whole = isinstance(first, IntDistribution)
@@ -205,7 +212,10 @@ def _parameter(distributions: list[Any]) -> Parameter:
         return Float(low, high, levels=ABOUT, log=first.log)
     kind: Any = Integer if whole else Float
     count = round((high - low) / step) + 1
-    levels = None if count <= ALL_UP_TO else ABOUT
+    if count <= ALL_UP_TO:
+        levels = None
+    else:
+        levels = ABOUT
     return kind(low, high, levels=levels, step=step)  # type: ignore[no-any-return]
 
 
@@ -226,8 +236,14 @@ def _run(
     try:
         metrics = {name: float(v) for name, v in zip(titles, trial.values or [], strict=False)}
         curve = [float(v) for _, v in sorted(trial.intermediate_values.items())]
-        seconds = trial.duration.total_seconds() if trial.duration is not None else 0.0
-        finished = trial.datetime_complete.timestamp() if trial.datetime_complete else time.time()
+        if trial.duration is not None:
+            seconds = trial.duration.total_seconds()
+        else:
+            seconds = 0.0
+        if trial.datetime_complete:
+            finished = trial.datetime_complete.timestamp()
+        else:
+            finished = time.time()
     except Exception as error:  # noqa: BLE001  # storages may hold anything, such as texts for numbers
         raise AnalysisError(
             f"trial {trial.number} of the study can't be read: {type(error).__name__}: {error}; leave it out"
@@ -245,6 +261,9 @@ def _run(
         metrics.setdefault(title, curve[-1])
     if state != "failed":
         metrics |= {n: v for n, v in _constraint_values(trial).items() if math.isfinite(v)}
-    curves = {title: curve} if curve else {}
+    if curve:
+        curves = {title: curve}
+    else:
+        curves = {}
     had = {n: freeze(trial.params[n]) for n in space if n in trial.params}
     return Run(had, state, metrics, curves, seconds, UNKNOWN_SEED, origin, finished)

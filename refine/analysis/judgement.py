@@ -14,7 +14,9 @@ from refine.analysis.winner import Candidate, Judged, Race
 from refine.utils.arrays import Floats
 from refine.utils.display import Shown
 
-KEEP, CONFIRM, DISCARD = "KEEP", "CONFIRM", "DISCARD"
+KEEP = "KEEP"
+CONFIRM = "CONFIRM"
+DISCARD = "DISCARD"
 
 SURE = 0.95  # probability that decides: of the leader of a race, or of the better of two
 
@@ -56,7 +58,8 @@ def race_of(
     racers = judged.field.plausible(top)
     leader = int(np.argmax(judged.expected[: judged.field.eligible]))
     racers += [leader] if leader not in racers else []
-    runs, tolerance = sum(spent) - planned, judged.tolerance(epsilon)
+    runs = sum(spent) - planned
+    tolerance = judged.tolerance(epsilon)
     share = math.nan
     if judged.draws is not None:
         share = judged.within(racers, leader, tolerance)
@@ -65,7 +68,10 @@ def race_of(
     elif (sure := share >= SURE or len(racers) == 1) and spent[leader] >= SEEN:
         verdict = "decided"
     else:
-        verdict = "budget" if runs >= budget else "open"
+        if runs >= budget:
+            verdict = "budget"
+        else:
+            verdict = "open"
     following = (0,) * len(racers)
     if verdict == "open" and sure:
         following = tuple(min(batch, budget - runs, SEEN - spent[i]) if i == leader else 0 for i in racers)
@@ -87,7 +93,10 @@ def noiseless(judged: Judged, racers: Sequence[int], tolerated: float) -> bool:
     if apart.size < _AGAIN:
         return False
     noise = judged.noise
-    sd = noise.sd if noise.source == "replicates" else unit * float(np.sqrt(np.mean(apart**2) / 2))
+    if noise.source == "replicates":
+        sd = noise.sd
+    else:
+        sd = unit * float(np.sqrt(np.mean(apart**2) / 2))
     rounding = 1e-9 * max(abs(planned[i].observed) for i in racers)
     return sd <= max(tolerated, rounding)
 
@@ -167,23 +176,39 @@ def judgement(
 
     ``epsilon`` is the tolerance in units of the metric; default the study's.
     """
-    field, noise, expected = judged.field, judged.noise, judged.expected
-    sd = noise.sd if math.isfinite(noise.sd) else 0.0
+    field = judged.field
+    noise = judged.noise
+    expected = judged.expected
+    if math.isfinite(noise.sd):
+        sd = noise.sd
+    else:
+        sd = 0.0
     tolerated = judged.tolerance(epsilon)
     # The baseline was not chosen for its first run, so that run counts like a replicate.
     runs = [len(judged.fresh[i]) + (i == field.baseline) for i in (a, b)]
     drawn, basis = _differences(judged, a, b, noiseless(judged, (a, b), 0.0))
     known = len(drawn) > 0
-    mean = float(drawn.mean()) if known else float(expected[a] - expected[b])
-    low, high = map(float, np.quantile(drawn, (0.025, 0.975))) if known else (math.nan, math.nan)
-    better, matters = _share(drawn, 0.0), _share(drawn, tolerated)
+    if known:
+        mean = float(drawn.mean())
+    else:
+        mean = float(expected[a] - expected[b])
+    if known:
+        low, high = map(float, np.quantile(drawn, (0.025, 0.975)))
+    else:
+        low = math.nan
+        high = math.nan
+    better = _share(drawn, 0.0)
+    matters = _share(drawn, tolerated)
     settled = basis == "noiseless"
     seen = settled or runs[0] >= SEEN, settled or all(n == 0 or n >= SEEN for n in runs)
     verdict = verdict_of(better, matters, *seen)
     left: int | None = 0
     if verdict == CONFIRM:
         unit = field.unit
-        spread = float((drawn / unit).var()) if known else math.nan
+        if known:
+            spread = float((drawn / unit).var())
+        else:
+            spread = math.nan
         error = 2 * (sd / unit) ** 2
         left = seeds_needed(mean / unit, spread, error, tolerated / unit, max(1, SEEN - min(runs)))
     return Judgement(
@@ -215,8 +240,12 @@ def verdict_of(better: float, matters: float, keep: bool, discard: bool) -> str:
     none: one or two runs are luck.
     """
     if matters <= 1 - SURE:
-        return DISCARD if discard else CONFIRM
-    return KEEP if better >= SURE and keep else CONFIRM
+        if discard:
+            return DISCARD
+        return CONFIRM
+    if better >= SURE and keep:
+        return KEEP
+    return CONFIRM
 
 
 def seeds_needed(mean: float, spread: float, error: float, epsilon: float, least: int = 1) -> int | None:
@@ -240,7 +269,9 @@ def seeds_needed(mean: float, spread: float, error: float, epsilon: float, least
     after = spread * error / np.maximum(spread * further + error, 1e-300)
     sure = _Z * np.sqrt(after)
     decided = (mean >= sure) & (mean + sure > epsilon) | (epsilon - mean >= sure)
-    return int(further[np.argmax(decided)]) if decided.any() else None
+    if decided.any():
+        return int(further[np.argmax(decided)])
+    return None
 
 
 def _differences(judged: Judged, a: int, b: int, settled: bool) -> tuple[Floats, str]:
@@ -258,7 +289,8 @@ def _differences(judged: Judged, a: int, b: int, settled: bool) -> tuple[Floats,
     from scipy.special import stdtrit
 
     unit = judged.field.unit
-    mine, theirs = mine / unit, theirs / unit
+    mine = mine / unit
+    theirs = theirs / unit
     within = float(np.sum((mine - mine.mean()) ** 2) + np.sum((theirs - theirs.mean()) ** 2)) / freedom
     scale = math.sqrt(within * (1 / len(mine) + 1 / len(theirs)))
     quantiles = stdtrit(freedom, (np.arange(_POINTS) + 0.5) / _POINTS)
@@ -273,13 +305,17 @@ def _share(drawn: Floats, above: float) -> float:
     if not len(drawn):
         return math.nan
     count = np.count_nonzero(drawn > above)
-    return float(count) if len(drawn) == 1 else stats.share_of_draws(count, len(drawn))
+    if len(drawn) == 1:
+        return float(count)
+    return stats.share_of_draws(count, len(drawn))
 
 
 def _known(value: float, digits: int | None = None) -> float | None:
     if not math.isfinite(value):
         return None
-    return value if digits is None else round(value, digits)
+    if digits is None:
+        return value
+    return round(value, digits)
 
 
 def _json(candidate: Candidate) -> dict[str, Any]:

@@ -91,8 +91,14 @@ def trial_curves(
     loss = Pair(*(tuple(curve.get(name, ())) for name in ("loss", "val_loss")))
     plain = metric.name.removeprefix("val_")
     pair = Pair(*(tuple(curve.get(name, ())) for name in (plain, f"val_{plain}")))
-    judged = tuple(curve.get(metric.name, ())) if metric.reduction != FUNCTION else ()
-    score = pair if judged and plain != "loss" else Pair()
+    if metric.reduction != FUNCTION:
+        judged = tuple(curve.get(metric.name, ()))
+    else:
+        judged = ()
+    if judged and plain != "loss":
+        score = pair
+    else:
+        score = Pair()
     if not any((*loss, *score)):
         return None
     flags = stats.CurveCheck()(*loss, [sign_of(direction) * v for v in judged], noise)

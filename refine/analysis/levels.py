@@ -79,7 +79,8 @@ def level_shares(e: ParameterEvidence) -> tuple[LevelShares, ...]:
 def cells_of(analysis: Analysis, cell_of: CellOf, count: int) -> Cells:
     """Summaries of every cell, given the cell of every trial and the number of cells."""
     table, y, pruned = ranked_trials(analysis)
-    cells, good = cell_of(table), stats.top_mask(analysis.sign * y, GOOD)
+    cells = cell_of(table)
+    good = stats.top_mask(analysis.sign * y, GOOD)
     ended, _ = ended_trials(analysis)
     return Cells(
         level_medians(cells, analysis.sign * y, count, analysis.sign, pruned),
@@ -101,13 +102,17 @@ def level_bests(analysis: Analysis, cell_of: CellOf, count: int) -> LevelBests:
     table, y, pruned = ranked_trials(analysis)
     finished = candidates(analysis, table)
     keep = finished | pruned
-    table, y, finished = table[keep], y[keep], finished[keep]
+    table = table[keep]
+    y = y[keep]
+    finished = finished[keep]
     if not finished.any():
         raise AnalysisError("isolation: no space-filling trial may be called best; run more configurations")
-    cells, sign = cell_of(table), analysis.sign
+    cells = cell_of(table)
+    sign = analysis.sign
     n = np.bincount(cells, minlength=count)
     fewest = int(n[n > 0].min())
-    best, equal = np.full(count, np.nan), np.full(count, np.nan)
+    best = np.full(count, np.nan)
+    equal = np.full(count, np.nan)
     for level in range(count):
         here = cells == level
         if finished[here].any():
@@ -132,6 +137,8 @@ def by_failures(analysis: Analysis) -> tuple[ParameterEvidence, ...]:
 
     def spread(e: ParameterEvidence) -> float:
         shares = [v.bad for v in e.levels if np.isfinite(v.bad)]
-        return float(np.ptp(shares)) if shares else 0.0
+        if shares:
+            return float(np.ptp(shares))
+        return 0.0
 
     return tuple(sorted(analysis.parameters, key=lambda e: (e.bad_q, -spread(e))))

@@ -61,7 +61,9 @@ class MetricLimits(NamedTuple):
 
     def facing(self, sign: float) -> tuple[float, float]:
         """The limits if larger is better: ``(low, high)`` to maximize, ``(-high, -low)`` to minimize."""
-        return (self.low, self.high) if sign > 0 else (-self.high, -self.low)
+        if sign > 0:
+            return (self.low, self.high)
+        return (-self.high, -self.low)
 
 
 def metric_limits(

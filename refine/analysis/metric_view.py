@@ -26,18 +26,25 @@ class MetricView:
         few, most = np.quantile(y, [0.1, 0.9])
         self.log = bool(sign < 0 and y.min() > 0 and most > _DECADES * few)
         v = np.sort(sign * self.forward(y))
-        worst, best = float(v[0]), float(v[-1])
+        worst = float(v[0])
+        best = float(v[-1])
         tenth = float(v[int(0.1 * len(v))])
         # Never closer than 2 % of the best value: ties at the top are no reason to magnify rounding.
         reach = max(1.4 * (best - tenth), 0.02 if self.log else 0.02 * abs(best))
         if 0 < reach < 0.5 * (best - worst):
             worst = best - reach
         self.hidden = int(np.sum(v < worst))
-        self.side = "below" if sign > 0 else "above"
+        if sign > 0:
+            self.side = "below"
+        else:
+            self.side = "above"
         pad = 0.05 * (best - worst) or 0.05 * (abs(best) or 1.0)
         ends = sorted((sign * (worst - (0.02 if self.hidden else 1.0) * pad), sign * (best + pad)))
         self.low, self.high = (float(v) for v in self.back(np.array(ends)))
-        lower = 0.0 if y.min() >= 0 and not self.log else -np.inf
+        if y.min() >= 0 and not self.log:
+            lower = 0.0
+        else:
+            lower = -np.inf
         self.bounds = (lower, 1.0 if lower == 0 and y.max() <= 1 else np.inf)
 
     def cut(self, y: Floats, at: float) -> None:
@@ -55,7 +62,9 @@ class MetricView:
     def forward(self, y: npt.ArrayLike) -> Floats:
         """Values as the axis spaces them: unchanged, or their decimal logarithms."""
         values = np.asarray(y, dtype=float)
-        return np.log10(values) if self.log else values
+        if self.log:
+            return np.log10(values)
+        return values
 
     def back(self, place: npt.ArrayLike) -> Floats:
         """The inverse of :meth:`forward`."""

@@ -63,22 +63,33 @@ def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int
     if np.isfinite(noise):
         judged = [sign * runs.values[key] for key in runs.keys]
         expected = sign * stats.Optimism(seed=seed)(judged, noise).honest
-    fresh, seeds = runs.fresh, None
+    fresh = runs.fresh
+    seeds = None
     if runs.label in fresh.groups:
         estimate = stats.FreshSeeds()(sign * best, sign * fresh.values, fresh.groups, runs.label)
         seeds = _turned(estimate, sign)
     examples = _corrected(runs, metric, sign, seed)
-    corrected, why_not = (None, examples) if isinstance(examples, Reason) else (examples, None)
-    components = (
-        stats.VarianceComponents()(fresh.values, fresh.groups, fresh.splits) if fresh.groups else None
-    )
+    if isinstance(examples, Reason):
+        corrected = None
+        why_not = examples
+    else:
+        corrected = examples
+        why_not = None
+    if fresh.groups:
+        components = stats.VarianceComponents()(fresh.values, fresh.groups, fresh.splits)
+    else:
+        components = None
     failed = runs.ended - fresh.groups.count(runs.label)
     return Optimism(str(metric), best, float(expected), seeds, failed, corrected, why_not, components)
 
 
 def _turned(estimate: T, sign: float) -> T:
     """Results for larger-is-better values, turned to the metric's own sign."""
-    low, high = (estimate.low, estimate.high) if sign > 0 else (-estimate.high, -estimate.low)
+    if sign > 0:
+        low = estimate.low
+        high = estimate.high
+    else:
+        low, high = (-estimate.high, -estimate.low)
     return estimate._replace(best=sign * estimate.best, value=sign * estimate.value, low=low, high=high)
 
 
@@ -127,7 +138,10 @@ def scores_of(
         return Reason("no_formula", about)
     # A name says little about a metric's options: the computed value must equal the recorded one.
     apart = np.abs(scores(np.ones((1, count)))[:, 0] - [values[key] for key in known])
-    most = 0.003 if one.total == count else 0.05
+    if one.total == count:
+        most = 0.003
+    else:
+        most = 0.05
     if not np.median(apart) <= most * max(1.0, float(np.median(np.abs(list(values.values()))))):
         return Reason("not_reproduced", about)
     return scores, count

@@ -83,4 +83,6 @@ def _nothing_noted(records: Records) -> bool:
 
 
 def _names(read: Any) -> list[str]:
-    return list(json.loads(read)) if isinstance(read, str) else list(read)
+    if isinstance(read, str):
+        return list(json.loads(read))
+    return list(read)

@@ -36,7 +36,9 @@ class RoundComparison(NamedTuple):
         """``"better"``, ``"worse"`` or ``"unclear"``, by the side of 1/2 on which the whole interval lies."""
         if self.comparison.low > 0.5:
             return "better"
-        return "worse" if self.comparison.high < 0.5 else "unclear"
+        if self.comparison.high < 0.5:
+            return "worse"
+        return "unclear"
 
     @property
     def spread_differs(self) -> bool:
@@ -65,7 +67,8 @@ def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direct
                 "those left are the better ones; run them to their end",
                 Action("round.run", rerun="pruned"),
             )
-    old, new = space_filling_values(parent_table), space_filling_values(child_table)
+    old = space_filling_values(parent_table)
+    new = space_filling_values(child_table)
     comparison = stats.Compare()(sign * old, sign * new)
     medians = float(np.median(old)), float(np.median(new))
     return RoundComparison(direction, comparison, *medians, best_of(old, direction), best_of(new, direction))

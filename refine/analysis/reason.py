@@ -117,4 +117,6 @@ def plain(value: Any) -> Any:
     if hasattr(value, "item"):
         return plain(value.item())
     # Floats of statistics differ in their last digits between machines; stored data must not.
-    return float(f"{value:.9g}") if math.isfinite(value) else None
+    if math.isfinite(value):
+        return float(f"{value:.9g}")
+    return None

@@ -60,7 +60,10 @@ def judge_runs(
         raise AnalysisError(f"{min(both)!r} can't be compared with itself; name another configuration")
     for name in (*a, *b):
         if name not in names:
-            hint = f"did you mean {near!r}?" if (near := closest(name, set(names))) else "see the table"
+            if near := closest(name, set(names)):
+                hint = f"did you mean {near!r}?"
+            else:
+                hint = "see the table"
             raise AnalysisError(f"{by} {name!r} is in no row of {of}; {hint}")
     same = {**dict.fromkeys(a, a[0]), **dict.fromkeys(b, b[0])}
     ran = [(same.get(n, n), float(v)) for n, v in zip(names, values, strict=True) if math.isfinite(v)]
@@ -70,13 +73,26 @@ def judge_runs(
     for name in (a[0], b[0]):
         if name not in runs:
             raise AnalysisError(f"{by} {name!r}: no run of it has a value, so that nothing can be compared")
-    labels, y = [name for name, _ in ran], goal.sign * np.array([value for _, value in ran])
-    variances, freedom = _variances(y, labels), len(y) - len(runs)
-    repeats, pair = stats.repeats(y, labels), {name: runs[name] for name in (a[0], b[0])}
-    sd = math.nan if variances is None else math.sqrt(variances.mean())
-    source = "replicates" if freedom else "none" if variances is None else "neighbours"
-    floor, step = stats.floor_of(y), stats.smallest_step(y)
-    noise, draws = stats.NoiseEstimate(sd, step, source, freedom or len(runs), floor=floor), None
+    labels = [name for name, _ in ran]
+    y = goal.sign * np.array([value for _, value in ran])
+    variances = _variances(y, labels)
+    freedom = len(y) - len(runs)
+    repeats = stats.repeats(y, labels)
+    pair = {name: runs[name] for name in (a[0], b[0])}
+    if variances is None:
+        sd = math.nan
+    else:
+        sd = math.sqrt(variances.mean())
+    if freedom:
+        source = "replicates"
+    elif variances is None:
+        source = "none"
+    else:
+        source = "neighbours"
+    floor = stats.floor_of(y)
+    step = stats.smallest_step(y)
+    noise = stats.NoiseEstimate(sd, step, source, freedom or len(runs), floor=floor)
+    draws = None
     if repeats.deterministic:
         noise = noise._replace(sd=0.0, source="deterministic", n=repeats.equal)
     elif variances is not None:
@@ -103,7 +119,9 @@ def judge_runs(
     # can resolve.
     least = noise.tolerance(epsilon, _SHARE)[0]
     verdict = judgement(judged, 0, 1, of, "given", least if math.isfinite(least) else 0.0)
-    return replace(verdict, basis="table") if verdict.basis == "posterior" else verdict
+    if verdict.basis == "posterior":
+        return replace(verdict, basis="table")
+    return verdict
 
 
 def _variances(y: Floats, labels: Sequence[str]) -> Floats | None:
@@ -114,7 +132,10 @@ def _variances(y: Floats, labels: Sequence[str]) -> Floats | None:
     if first.size >= _FEWEST:
         level = [np.median(first[max(0, i - _NEAR) : i + _NEAR + 1]) for i in range(first.size)]
         widest = (1.4826 * float(np.median(np.abs(first - level)))) ** 2
-    inside = freedom * sd**2 if freedom else 0.0
+    if freedom:
+        inside = freedom * sd**2
+    else:
+        inside = 0.0
     widest = max(widest, 4 * inside / max(freedom, 1))
     if not widest:
         return None

@@ -28,12 +28,18 @@ if TYPE_CHECKING:
 def having(analysis: Analysis, *names: str) -> Analysis:
     """An analysis whose table holds only trials that have and read some parameters, for their figures."""
     conditional = [n for n in names if n in analysis.space.conditions]
-    there = analysis.space.active_in(analysis.table) if conditional else {}
+    if conditional:
+        there = analysis.space.active_in(analysis.table)
+    else:
+        there = {}
     read = read_at(
         analysis.parameters, {e.name: analysis.table[e.name].to_numpy() for e in analysis.parameters}
     )
     masks = [part[n] for part in (there, read) for n in names if n in part]
-    keep = np.logical_and.reduce(masks) if masks else np.ones(len(analysis.table), dtype=np.bool_)
+    if masks:
+        keep = np.logical_and.reduce(masks)
+    else:
+        keep = np.ones(len(analysis.table), dtype=np.bool_)
     if keep.all():
         return analysis
     return replace(analysis, table=analysis.table[keep].reset_index(drop=True))
@@ -58,14 +64,19 @@ def ranked_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats, Bools]:
     """
     check_tested(analysis)
     table = analysis.table
-    finished, pruned = space_filling_rows(table), np.zeros(len(table), dtype=np.bool_)
+    finished = space_filling_rows(table)
+    pruned = np.zeros(len(table), dtype=np.bool_)
     if "state" in table and finished.any():
         pruned = (table["state"] == "pruned").to_numpy() & space_filling(table)
     infeasible = finished & infeasible_rows(table)
-    finished, pruned = finished & ~infeasible, pruned | infeasible
+    finished = finished & ~infeasible
+    pruned = pruned | infeasible
     value = np.asarray(table["value"], dtype=float)
     if pruned.any():
-        worst = min if analysis.sign > 0 else max
+        if analysis.sign > 0:
+            worst = min
+        else:
+            worst = max
         value = np.where(pruned, worst(value[finished]), value)
     keep = finished | pruned
     return table[keep], value[keep], pruned[keep]
@@ -75,8 +86,10 @@ def ended_trials(analysis: Analysis) -> tuple[pd.DataFrame, Bools]:
     """Space-filling trials that have ended, and the mask of failed, degenerate and infeasible ones."""
     check_tested(analysis)
     table = analysis.table
-    finished, even = space_filling_rows(table), space_filling(table)
-    failed, pruned = even & ~finished, np.zeros(len(table), dtype=np.bool_)
+    finished = space_filling_rows(table)
+    even = space_filling(table)
+    failed = even & ~finished
+    pruned = np.zeros(len(table), dtype=np.bool_)
     if "state" in table:
         failed = even & table["state"].isin(FAILED).to_numpy()
         pruned = even & (table["state"] == "pruned").to_numpy()
@@ -104,7 +117,9 @@ def candidates(analysis: Analysis, table: pd.DataFrame) -> Bools:
 def unusable(table: pd.DataFrame, space: Space, allow_degenerate: bool) -> Bools:
     """Mask of rows without a usable model: failed and infeasible ones, and degenerate ones unless allowed."""
     bad = barred_rows(table, space, allow_degenerate)
-    return bad | table["state"].isin(FAILED).to_numpy() if "state" in table else bad
+    if "state" in table:
+        return bad | table["state"].isin(FAILED).to_numpy()
+    return bad
 
 
 def good_rows(analysis: Analysis, usable: Bools) -> Bools:

@@ -41,12 +41,15 @@ def stopping_of(lengths: Ints, values: Floats, behind: Bools) -> Stopping | None
     expectation.
     """
     done = ~np.isnan(values)
-    stopped, through = int((~done).sum()), values[done & behind]
+    stopped = int((~done).sum())
+    through = values[done & behind]
     free = np.sort(values[np.isfinite(values) & ~behind])[::-1]
     if not stopped or not free.size:
         return None
-    epochs, top = lengths.astype(float), min(_TOP, free.size)
+    epochs = lengths.astype(float)
+    top = min(_TOP, free.size)
     saved = 1 - float(epochs.sum()) / float(epochs[done].sum() + stopped * np.median(epochs[done]))
-    good, won = int((through >= free[top - 1]).sum()), int((through > free[0]).sum())
+    good = int((through >= free[top - 1]).sum())
+    won = int((through > free[0]).sum())
     rates = good / max(1, through.size), *map(float, wilson(good, through.size))
     return Stopping(stopped, through.size, saved, won, good, top, *(stopped * rate for rate in rates))

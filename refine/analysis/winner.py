@@ -93,7 +93,11 @@ class Gain(NamedTuple):
         """``"better"`` or ``"worse"`` if the interval lies on one side of 0; else ``"open"``; ``"same"``."""
         if self.same:
             return "same"
-        return "better" if self.low > 0 else "worse" if self.high < 0 else "open"
+        if self.low > 0:
+            return "better"
+        if self.high < 0:
+            return "worse"
+        return "open"
 
 
 class Race(NamedTuple):
@@ -277,17 +281,23 @@ class Field:
 
     def scaled(self, values: Floats) -> Floats:
         """Values, larger is better, on the scale on which they are compared."""
-        return on_log_scale(values) if self.on_log else values
+        if self.on_log:
+            return on_log_scale(values)
+        return values
 
     def unscaled(self, values: Floats) -> Floats:
         """The inverse of :meth:`scaled`."""
-        return off_log_scale(values) if self.on_log else values
+        if self.on_log:
+            return off_log_scale(values)
+        return values
 
     def scaled_sd(self, noise: stats.NoiseEstimate, draws: Floats) -> float:
         """The noise on the scale of the draws, by the factor near the best value; theirs if it is unknown."""
         if not math.isfinite(noise.sd):
             return float(np.std(draws))
-        return math.log10(1 + noise.sd / abs(self.best_value)) if self.on_log else noise.sd / self.unit
+        if self.on_log:
+            return math.log10(1 + noise.sd / abs(self.best_value))
+        return noise.sd / self.unit
 
     def plausible(self, top: int) -> list[int]:
         """Numbers of the ``top`` candidates by the posterior of the planned runs alone, best first.
@@ -295,7 +305,8 @@ class Field:
         Replicates play no role, so a resumed race continues with the same candidates.
         """
         judged = np.array([self.goal.sign * c.observed for c in self.candidates])
-        judged = judged if self.draws is None else self.scaled(self.draws).mean(axis=0)
+        if self.draws is not None:
+            judged = self.scaled(self.draws).mean(axis=0)
         return [int(i) for i in np.argsort(-judged[: self.eligible], kind="stable")[:top]]
 
     def judged(self, rounds: Sequence[RanRound], noise: stats.NoiseEstimate | None = None) -> Judged:
@@ -311,7 +322,8 @@ class Field:
         sign = self.goal.sign
         unit = self.unit
         fresh, same = self._fresh(rounds)
-        draws, variance = self.draws, math.nan
+        draws = self.draws
+        variance = math.nan
         if same.deterministic:
             noise = equal_repeats(same, noise.step, noise.floor)._replace(
                 paired=noise.paired, paired_source=noise.paired_source
@@ -407,18 +419,25 @@ class Judged:
     def tolerance(self, epsilon: float | None) -> float:
         """The tolerance: see :meth:`refine.stats.NoiseEstimate.tolerance`; 0 if unknown."""
         loss = self.noise.tolerance(epsilon)[0]
-        return loss if math.isfinite(loss) else 0.0
+        if math.isfinite(loss):
+            return loss
+        return 0.0
 
     def within(self, rivals: Sequence[int], i: int, epsilon: float) -> float:
         """Model probability that candidate ``i`` loses at most epsilon against the best of its rivals."""
         assert self.draws is not None
         field = self.field
-        slack = math.log10(1 + epsilon / abs(field.best_value)) if field.on_log else epsilon
+        if field.on_log:
+            slack = math.log10(1 + epsilon / abs(field.best_value))
+        else:
+            slack = epsilon
         return best_within(field.scaled(self.draws[:, list(rivals)]), list(rivals).index(i), slack)
 
     def winner(self, of: str, epsilon: float | None, race: Race | None = None) -> Winner:
         """The winner of a tree or round named ``of``; ``race`` is the state of a race, if one took place."""
-        field, expected, order = self.field, self.expected, self.ranked
+        field = self.field
+        expected = self.expected
+        order = self.ranked
         tolerated = self.tolerance(epsilon)
         within = math.nan
         if self.draws is not None:
@@ -454,7 +473,8 @@ class Judged:
         b = self.field.baseline
         if b is None:
             return None
-        told, apart = self.told(b, expected), float(expected[i] - expected[b])
+        told = self.told(b, expected)
+        apart = float(expected[i] - expected[b])
         if self.noise.deterministic and i != b:
             return Gain(told, apart, apart, apart, float(apart > 0), same=False)
         if i == b or self.draws is None:
@@ -473,7 +493,8 @@ class Judged:
         low, high = sorted(sign * np.quantile(self.draws[:, i], (0.025, 0.975)))
         # If neighbours and the configuration's own run disagree, the interval holds both: the model may be
         # wrong.
-        low, high = min(low, candidate.observed), max(high, candidate.observed)
+        low = min(low, candidate.observed)
+        high = max(high, candidate.observed)
         share = math.nan
         if i < self.field.eligible:
             share = self.within(range(self.field.eligible), i, 0.0)
@@ -520,7 +541,9 @@ def _within(runs: Sequence[Floats]) -> tuple[float, int]:
 def _unit_of(y: Floats) -> float:
     """A power of two near the largest value if squares of values would overflow or vanish, else 1."""
     exponent = int(np.frexp(np.abs(y).max())[1])
-    return float(np.ldexp(1.0, exponent)) if abs(exponent) > _MOST_EXPONENT else 1.0
+    if abs(exponent) > _MOST_EXPONENT:
+        return float(np.ldexp(1.0, exponent))
+    return 1.0
 
 
 @one_thread
@@ -541,8 +564,14 @@ def field_of(
     evidence = evaluated(rounds)
     if evidence is None:
         return None
-    runs, good, group, sign = evidence.runs, evidence.good, evidence.group, rounds[0].goal.sign
-    X, read, y, cardinalities = evidence.X, evidence.read, evidence.y, evidence.cardinalities
+    runs = evidence.runs
+    good = evidence.good
+    group = evidence.group
+    sign = rounds[0].goal.sign
+    X = evidence.X
+    read = evidence.read
+    y = evidence.y
+    cardinalities = evidence.cardinalities
     allowed = good & np.array([only in (None, run.round) for run in runs], dtype=np.bool_)
     if not allowed.any():
         return None
@@ -550,21 +579,32 @@ def field_of(
     for i in map(int, np.flatnonzero(allowed) if also else ()):
         if (runs[i].round, runs[i].key) in also and group[i] not in group[firsts]:
             firsts.append(i)
-    eligible, baseline = len(firsts), _baseline(runs, rounds, good)
+    eligible = len(firsts)
+    baseline = _baseline(runs, rounds, good)
     if baseline is not None and group[baseline] not in group[firsts]:
         firsts = [*firsts, baseline]
     number = {int(group[i]): k for k, i in enumerate(firsts)}
     counts = np.maximum(np.bincount(group[good], minlength=group.max() + 1), 1)
     observed = sign * np.bincount(group[good], y[good], group.max() + 1) / counts
     on_log = _compared_on_log(evidence, rounds[-1], noise)
-    scaled = on_log_scale(y) if on_log else y
+    if on_log:
+        scaled = on_log_scale(y)
+    else:
+        scaled = y
     if noise is None:
-        masked = None if read.all() else read[good]
+        if read.all():
+            masked = None
+        else:
+            masked = read[good]
         noise = stats.TopNoise()(X[good], scaled[good], cardinalities, read=masked)
         noise = noise._replace(floor=stats.floor_of(scaled[good]))
-        noise = from_decades(noise, -float(y[good].max())) if on_log else noise
+        if on_log:
+            noise = from_decades(noise, -float(y[good].max()))
     seconds = _seconds(evidence)
-    unit = 1.0 if on_log else _unit_of(y[good])
+    if on_log:
+        unit = 1.0
+    else:
+        unit = _unit_of(y[good])
     planned_posterior = None
     if group.max() + 1 >= FEWEST:
         # A failed run at the worst value would pull down its neighbours, which may be the best.

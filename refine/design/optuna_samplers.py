@@ -55,14 +55,17 @@ def _axis(parameter: Parameter, ordered: bool) -> Axis:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(parameter, Categorical):
-        index, grid = parameter.index, parameter.grid
+        index = parameter.index
+        grid = parameter.grid
         if parameter.ordered or ordered:
             positions = IntDistribution(0, parameter.size - 1)
             return Axis(positions, index, lambda position: grid[int(position)])
         texts = CategoricalDistribution([str(i) for i in range(parameter.size)])
         return Axis(texts, lambda value: str(index(value)), lambda position: grid[int(position)])
     assert isinstance(parameter, Range)
-    low, high, lattice = parameter.low, parameter.high, parameter.lattice
+    low = parameter.low
+    high = parameter.high
+    lattice = parameter.lattice
     if lattice is not None:
         last = round(lattice.place(high))
         # A value off the lattice, which a person may give, counts as its neighbour.
@@ -92,7 +95,10 @@ def configuration_of(space: Space, by_name: Mapping[str, Axis], params: Mapping[
     """
     values = {}
     for name, parameter in space.items():
-        values[name] = by_name[name].from_optuna(params[name]) if name in params else parameter.grid[0]
+        if name in params:
+            values[name] = by_name[name].from_optuna(params[name])
+        else:
+            values[name] = parameter.grid[0]
     return space.frozen(values)
 
 
@@ -148,7 +154,10 @@ class SamplerSession:
         self.own = own  # trials of the round that the study has
         self._node = node
         self._space = node.space
-        self._sampler_object = None if sampler is None else copy.deepcopy(sampler)
+        if sampler is None:
+            self._sampler_object = None
+        else:
+            self._sampler_object = copy.deepcopy(sampler)
         self._sequence: Any = None  # the one quasi-random sequence of the round
         self._ordered = node.method == "qmc"
         self._prunes = pruner is not None
@@ -186,7 +195,10 @@ class SamplerSession:
             "told": self.own,
             "running": sorted(self._running),
         }
-        tries = _TRIES_GP if self._node.method == "gp" else _TRIES
+        if self._node.method == "gp":
+            tries = _TRIES_GP
+        else:
+            tries = _TRIES
         if self._ordered:  # a sequence that begins again first comes to the configurations that have run
             tries += self._asked
         with quietly():
@@ -236,16 +248,25 @@ class SamplerSession:
                 return {}
             if ended.state == "pruned" and not self._prunes and math.isfinite(ended.value):
                 trial.report(ended.value, len(ended.series))
-            value = ended.value if ended.state == "complete" else None
+            if ended.state == "complete":
+                value = ended.value
+            else:
+                value = None
             self._study.tell(trial, value, state=_state(ended.state))
-            notes = self._study.trials[trial.number].system_attrs if self._prunes else {}
+            if self._prunes:
+                notes = self._study.trials[trial.number].system_attrs
+            else:
+                notes = {}
         return {name: float(value) for name, value in notes.items() if name.startswith("completed_rung_")}
 
     def _frozen(self, ended: EndedTrial) -> Any:
         """An ended trial as Optuna stores it."""
         from optuna.trial import create_trial
 
-        reached = dict(enumerate(ended.series, 1)) if self._prunes else {}
+        if self._prunes:
+            reached = dict(enumerate(ended.series, 1))
+        else:
+            reached = {}
         if ended.state == "pruned" and not reached and math.isfinite(ended.value):
             reached = {max(1, len(ended.series)): ended.value}
         params = params_of(self._space, self._axes, ended.configuration)

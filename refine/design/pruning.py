@@ -164,7 +164,9 @@ class Pruner:
     @property
     def first(self) -> int:
         """The first epoch, from 1, after which a trial may be stopped."""
-        return self.rungs[0] if self.rungs else self.warmup
+        if self.rungs:
+            return self.rungs[0]
+        return self.warmup
 
     def basis(self, complete: Sequence[bool]) -> int:
         """Number of ended trials that a trial starting now is compared with; 0 for none.

@@ -57,7 +57,10 @@ def described(tool: Any) -> str:
     not keep under their names are left out.
     """
     kind = type(tool)
-    module = "" if kind.__module__.startswith("optuna.") else f"{kind.__module__}."
+    if kind.__module__.startswith("optuna."):
+        module = ""
+    else:
+        module = f"{kind.__module__}."
     attributes = vars(tool)
     options = []
     for name, parameter in inspect.signature(kind).parameters.items():

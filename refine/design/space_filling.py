@@ -176,7 +176,8 @@ def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] =
         DesignError: Fewer than ``n`` such cells exist.
     """
     rows_found: list[Indices] = []
-    missing, visited = n, 0
+    missing = n
+    visited = 0
     visited_cells: set[Any] = set()
     for block in design.blocks(space, seed):
         visited += len(block)
@@ -192,12 +193,17 @@ def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] =
         if missing == 0 or visited >= _MOST_DRAWS:
             break
     if missing:
-        ended = "that is all there are" if visited >= space.cells else f"among {visited:,} cells looked at"
+        if visited >= space.cells:
+            ended = "that is all there are"
+        else:
+            ended = f"among {visited:,} cells looked at"
         raise DesignError(
             f"{n:,} configurations were asked for, but only {n - missing:,} that meet the constraints and "
             f"have not been run were found; {ended}; ask for fewer or relax a constraint"
         )
-    return np.concatenate(rows_found) if rows_found else np.zeros((0, len(space)), dtype=np.int32)
+    if rows_found:
+        return np.concatenate(rows_found)
+    return np.zeros((0, len(space)), dtype=np.int32)
 
 
 class Feasible(NamedTuple):
@@ -259,12 +265,18 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
         DesignError: Both or neither given, or out of range.
     """
     if (n is None) == (downsample is None):
-        got = "both" if n is not None else "neither"
+        if n is not None:
+            got = "both"
+        else:
+            got = "neither"
         raise DesignError(f"pass n= (a number of configurations) or downsample= (a share of them), got {got}")
     exist = feasible(space)
     if not exist.high:
         alone = [c for c in space.constraints if not feasible(Space(dict(space), [str(c)])).high]
-        culprit = f"the constraint {str(alone[0])!r}" if alone else "all constraints together"
+        if alone:
+            culprit = f"the constraint {str(alone[0])!r}"
+        else:
+            culprit = "all constraints together"
         raise DesignError(f"no configuration meets {culprit}; relax it, or give parameters more levels")
     remaining = exist.count - taken
     if n is None:
@@ -279,7 +291,10 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
         return max(1, round(float(share) * remaining))
     check_size(n)
     if n > (exist.high - taken):
-        run = f" and earlier rounds ran {taken:,}" if taken else ""
+        if taken:
+            run = f" and earlier rounds ran {taken:,}"
+        else:
+            run = ""
         raise DesignError(
             f"n must be <= the number of configurations left, got {n:,}, but {exist} exist{run}; "
             "ask for fewer, or give ranges more levels"
@@ -316,7 +331,8 @@ def _feistel(bits: int, seed: int) -> Callable[[int], int]:
     nbytes = math.ceil(bits / 8)
 
     def mix(x: int) -> int:
-        left, right = x >> widths[1], x & ((1 << widths[1]) - 1)
+        left = x >> widths[1]
+        right = x & ((1 << widths[1]) - 1)
         for r, key in enumerate(keys):
             width = widths[r % 2]
             hashed = hashlib.blake2b(right.to_bytes(nbytes, "big"), key=key, digest_size=16).digest()

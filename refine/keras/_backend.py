@@ -90,7 +90,10 @@ def _missing(error: ImportError) -> str:
         instead = f", or set the environment variable KERAS_BACKEND={installed[0]} for an installed backend"
     # The extra installs TensorFlow, which Keras on another backend does not need.
     by_extra = EXTRAS.get(package) == "keras" and os.environ.get("KERAS_BACKEND") in (None, "", "tensorflow")
-    command = how(package) if by_extra else f"pip install {package}"
+    if by_extra:
+        command = how(package)
+    else:
+        command = f"pip install {package}"
     return f"refine.keras needs {package}, which is not installed: {command}{instead}"
 
 

@@ -177,7 +177,9 @@ def _optimizer_number(optimizer: Any) -> int | None:
     config = optimizer.get_config()
     default = _OPTIMIZERS[place]().get_config()
     is_default = all(config[key] == default[key] for key in default.keys() - {"name", "learning_rate"})
-    return place if is_default else None
+    if is_default:
+        return place
+    return None
 
 
 def _loss_number(model: keras.Model, targets: Any) -> int | None:
@@ -267,10 +269,14 @@ class _PaddedProgram(EpochProgram):
         padded_size = [math.prod(settings.mask.shape)]
 
         def spread(flat: Any) -> Any:
-            return tf.scatter_nd(settings.places[:, None], flat, padded_size) if flat.shape.rank else flat
+            if flat.shape.rank:
+                return tf.scatter_nd(settings.places[:, None], flat, padded_size)
+            return flat
 
         def gathered(flat: Any) -> Any:
-            return tf.gather(flat, settings.places) if flat.shape.rank else flat
+            if flat.shape.rank:
+                return tf.gather(flat, settings.places)
+            return flat
 
         carried = spread(weights), [spread(s) for s in state], untrained
         # `places` of another length would start another compilation, so a fixed tensor stands in.

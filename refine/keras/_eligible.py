@@ -116,14 +116,16 @@ def unfit(model: keras.Model, plan: Plan) -> str | None:
     if any(v.constraint is not None or v.overwrite_with_gradient for v in variables):
         return "a variable has a constraint"
     compiled_metrics = model._compile_metrics
-    metrics = (
-        []
-        if compiled_metrics is None
-        else [compiled_metrics._user_metrics, compiled_metrics._user_weighted_metrics]
-    )
+    if compiled_metrics is None:
+        metrics = []
+    else:
+        metrics = [compiled_metrics._user_metrics, compiled_metrics._user_weighted_metrics]
     for metric in keras.tree.flatten(metrics):
         if metric is not None and not is_known(metric, keras.metrics.get):
-            name = metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)
+            if isinstance(metric, str):
+                name = metric
+            else:
+                name = getattr(metric, "__name__", type(metric).__name__)
             return f"metric {name} is not in the list of known metrics"
     return None
 
@@ -145,7 +147,10 @@ def is_known(thing: Any, get: Any) -> bool:
         thing = get(thing)
     if inspect.isfunction(thing):
         return thing in _KNOWN_FUNCTIONS
-    kind = thing if inspect.isclass(thing) else type(thing)
+    if inspect.isclass(thing):
+        kind = thing
+    else:
+        kind = type(thing)
     if kind.__module__ == "refine.keras.metrics":
         return True
     if kind is keras.metrics.MeanMetricWrapper and getattr(thing, "_fn", None) not in _KNOWN_FUNCTIONS:

@@ -56,7 +56,10 @@ def train_epochs(
     if share and validation_data is None:
         parts, validation_data = split_tail(*parts, share)
     train = training_rows(*parts, arguments["class_weight"])
-    validation = None if validation_data is None else validation_rows(validation_data)
+    if validation_data is None:
+        validation = None
+    else:
+        validation = validation_rows(validation_data)
     seed = random.randint(1, 10**9) if arguments["shuffle"] else None  # noqa: S311
     batch = int(arguments["batch_size"] or 32)
     steps = -(-train.size // batch) * max(0, arguments["epochs"] - arguments["initial_epoch"])
@@ -166,7 +169,10 @@ def _many_a_call(step: ShortStep, callbacks: Any, span: range) -> Logs | None:
                 int(_SECONDS_PER_CALL / seconds_per_epoch),
                 step.max_epochs_per_call,
             )
-            size = 1 if watched() else max(1, size)
+            if watched():
+                size = 1
+            else:
+                size = max(1, size)
     finally:
         step.write()
     return logs

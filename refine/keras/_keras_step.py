@@ -115,8 +115,14 @@ class KerasStep:
         # A custom step may return logs that no metric holds. Keras keeps the logs of the last batch, so the
         # last batch runs outside the loop, which cannot return logs.
         steps = -(-size // batch)
-        looped = steps if self._standard else steps - 1
+        if self._standard:
+            looped = steps
+        else:
+            looped = steps - 1
         tf.while_loop(lambda i: i < looped, body, (tf.constant(0),), parallel_iterations=1)
-        logs = None if self._standard else one(tf.constant(looped))
+        if self._standard:
+            logs = None
+        else:
+            logs = one(tf.constant(looped))
         results = self.model.get_metrics_result()
         return dict(results if not isinstance(logs, dict) or set(logs) == set(results) else logs)

@@ -31,7 +31,10 @@ def curves_of(returned: Any) -> tuple[dict[str, list[float]], Any]:
     curves = getattr(history, "history", history)
     if not isinstance(curves, Mapping):
         swapped = hasattr(history, "fit")
-        out = "return history, model, in this order" if swapped else "return what model.fit returned"
+        if swapped:
+            out = "return history, model, in this order"
+        else:
+            out = "return what model.fit returned"
         raise ObjectiveError(
             f"the history must be a keras History or a dict of lists, got {type(history).__name__}: {out}"
         )

@@ -58,7 +58,10 @@ def arrays_of(x_name: str, x: Any, y_name: str, y: Any) -> tuple[Any, Any]:
     if is_dataset:
         length = int(x.cardinality())
         if length < 0:
-            length_text = "without end" if length == _ENDLESS else "of unknown length"
+            if length == _ENDLESS:
+                length_text = "without end"
+            else:
+                length_text = "of unknown length"
             raise ObjectiveError(
                 f"{x_name}: must be a dataset that ends, got a {kind} {length_text}; leave repeat() out, "
                 "declare the "
@@ -91,7 +94,10 @@ def _batches(source: Any) -> Iterator[Any]:
 
 def _pair(name: str, batch: Any) -> tuple[Any, Any]:
     if not isinstance(batch, tuple) or len(batch) != 2:
-        shown = f"{len(batch)} parts" if isinstance(batch, tuple) else "inputs alone"
+        if isinstance(batch, tuple):
+            shown = f"{len(batch)} parts"
+        else:
+            shown = "inputs alone"
         raise ObjectiveError(
             f"{name}: a dataset must give pairs (inputs, targets), got {shown}; map the dataset to pairs, "
             "and pass "
@@ -192,20 +198,26 @@ def classes_of(y: Any) -> np.ndarray | None:
         return None
     if y.ndim == 2 and y.shape[1] > 1:
         one_hot = ((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all()
-        return y.argmax(axis=1) if one_hot else None
+        if one_hot:
+            return y.argmax(axis=1)
+        return None
     flat = y.reshape(-1)
     if flat.dtype.kind == "f" and not (flat == np.round(flat)).all():
         return None
     values, codes = np.unique(flat, return_inverse=True)
     are_classes = len(values) <= min(_MOST_CLASSES, max(2, len(flat) // 3))
-    return codes if are_classes else None
+    if are_classes:
+        return codes
+    return None
 
 
 def labels_of(y: Any) -> np.ndarray | None:
     """One number per row: the class of a one-hot row, else the target; `None` for several targets per row."""
     if not isinstance(y, np.ndarray) or y.ndim > 2:
         return None
-    return classes_of(y) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
+    if y.ndim == 2 and y.shape[1] > 1:
+        return classes_of(y)
+    return y.reshape(-1)
 
 
 def validation_rows(y: Any, count: int, share: float, seed: int, name: str = "val_split") -> np.ndarray:
@@ -330,7 +342,10 @@ def _drawn(y: Any, rows: np.ndarray, kin: _Kin, share: float, seed: int, name: s
     """Mask of ``rows``: the rows for validation, or for the hold-out."""
     if kin.times is not None:
         return _latest(kin.times[rows], share, name)
-    targets = y if len(rows) == len(keras.tree.flatten(y)[0]) else take(y, rows)
+    if len(rows) == len(keras.tree.flatten(y)[0]):
+        targets = y
+    else:
+        targets = take(y, rows)
     if kin.groups is not None:
         return _of_groups(targets, kin.groups[rows], share, seed, name)
     return validation_rows(targets, len(rows), share, seed, name)
@@ -416,8 +431,14 @@ def _by_splitter(splitter: Any, y: Any, unsealed: np.ndarray, kin: _Kin) -> list
         unsealed = unsealed[np.argsort(kin.times[unsealed], kind="stable")]
     targets = take(y, unsealed)
     classes = classes_of(targets)
-    labels = labels_of(targets) if classes is None else classes
-    groups = None if kin.groups is None else kin.groups[unsealed]
+    if classes is None:
+        labels = labels_of(targets)
+    else:
+        labels = classes
+    if kin.groups is None:
+        groups = None
+    else:
+        groups = kin.groups[unsealed]
     try:
         with warnings.catch_warnings():
             # The folds of a splitter that ignores groups are checked below.
@@ -449,8 +470,14 @@ def _checked(folds: Sequence[Fold], count: int, unsealed: np.ndarray, kin: _Kin)
     for number, (train, validation) in enumerate(folds, 1):
         sides = np.unique(train), np.unique(validation)
         if not all(map(len, sides)):
-            verb = "train" if not len(sides[0]) else "validate"
-            sealed = "" if len(unsealed) == count else " outside the hold-out"
+            if not len(sides[0]):
+                verb = "train"
+            else:
+                verb = "validate"
+            if len(unsealed) == count:
+                sealed = ""
+            else:
+                sealed = " outside the hold-out"
             raise ObjectiveError(f"splits: split {number} has no rows to {verb} on{sealed}; use other splits")
         shared_rows = np.intersect1d(*sides)
         if len(shared_rows):
@@ -481,7 +508,9 @@ def _groups(groups: Any, count: int) -> np.ndarray | None:
     """A number per row, equal for rows of one group."""
     import pandas as pd
 
-    return None if groups is None else pd.factorize(_one_each("groups", groups, count))[0]
+    if groups is None:
+        return None
+    return pd.factorize(_one_each("groups", groups, count))[0]
 
 
 def _times(time: Any, count: int) -> np.ndarray | None:

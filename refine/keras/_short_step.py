@@ -189,7 +189,10 @@ class EpochProgram:
     def _unpack(self, weights: Any) -> list[Any]:
         """Trainable variables from the flat tensor."""
         is_open = any(None in shape for shape in self._shapes)
-        sizes = self._settings.sizes if is_open else self._sizes
+        if is_open:
+            sizes = self._settings.sizes
+        else:
+            sizes = self._sizes
         parts = tf.split(weights, sizes, num=len(self._shapes))
         tensors = []
         for part, static, shape in zip(parts, self._shapes, self._settings.shapes, strict=True):

@@ -92,7 +92,10 @@ class ShortStep:
         self._shapes = open_shapes(model)
         self._dropouts = dropouts_of(model)
         self._penalties = [penalty for penalty, _ in _penalties_of(model)]
-        validation = None if plan.validation is None else plan.validation.data
+        if plan.validation is None:
+            validation = None
+        else:
+            validation = plan.validation.data
         self._data = (plan.train.data, validation)
         self._state: Any = None
         self._validated: Logs = {}
@@ -220,8 +223,14 @@ def open_shapes(model: keras.Model) -> list[Shape]:
         return shapes
     opened: list[Shape] = []
     for layer in dense:
-        rows = layer.kernel.shape[0] if layer is dense[0] else None
-        columns = layer.units if layer is dense[-1] else None
+        if layer is dense[0]:
+            rows = layer.kernel.shape[0]
+        else:
+            rows = None
+        if layer is dense[-1]:
+            columns = layer.units
+        else:
+            columns = None
         opened.append((rows, columns))
         if layer.use_bias:
             opened.append((columns,))

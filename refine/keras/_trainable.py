@@ -105,7 +105,9 @@ def _stored_flags(model: keras.Model, setup: Setup) -> Flags | None:
     first = _first_trainings.get(model)
     if first is None or first.compilation() is not setup.compilation:
         return None
-    return first.trainable if len(first.trainable) == len(setup.trainable) else None
+    if len(first.trainable) == len(setup.trainable):
+        return first.trainable
+    return None
 
 
 def _set_trainable(model: keras.Model, flags: Flags) -> None:

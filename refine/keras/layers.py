@@ -94,7 +94,9 @@ def layer_widths(
             raise ObjectiveError(
                 f"shape: must be a known shape or a float, got {shape!r}; {did_you_mean(shape, SHAPES)}"
             )
-        return tuple(_SHAPES[shape](count, first, last)) if count else ()
+        if count:
+            return tuple(_SHAPES[shape](count, first, last))
+        return ()
     if isinstance(shape, numbers.Real) and not isinstance(shape, bool) and 0 <= shape < 1:
         floor = min(first, last)
         share = 1 - float(shape)
@@ -111,7 +113,9 @@ def _regularizer(params: Mapping[str, Any]) -> Any:
         if key in params:
             value = params[key]
             if isinstance(value, numbers.Real) and not isinstance(value, bool):
-                return keras.regularizers.L2(float(value)) if value else None
+                if value:
+                    return keras.regularizers.L2(float(value))
+                return None
             return value
     return None
 

@@ -72,13 +72,19 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
         """Counts a batch: targets (n,), (n, 1), or one-hot (n, C); predictions (n,), (n, 1) or (n, C)."""
         y_pred = ops.cast(y_pred, "float32")
         y_true = ops.convert_to_tensor(y_true)
-        columns = int(y_pred.shape[-1]) if len(y_pred.shape) > 1 else 1
+        if len(y_pred.shape) > 1:
+            columns = int(y_pred.shape[-1])
+        else:
+            columns = 1
         classes = max(2, columns)
         if self._matrix is None:  # the first batch tells the number of classes
             self._matrix = self.add_variable(shape=(classes, classes), initializer="zeros", name="matrix")
         if columns > 1:
             sparse = len(y_true.shape) < len(y_pred.shape) or y_true.shape[-1] == 1
-            true = y_true if sparse else ops.argmax(y_true, axis=-1)
+            if sparse:
+                true = y_true
+            else:
+                true = ops.argmax(y_true, axis=-1)
             predicted = ops.argmax(ops.reshape(y_pred, (-1, columns)), axis=-1)
         else:
             true = ops.cast(y_true, "float32") > 0.5
@@ -141,7 +147,10 @@ class FMeasure(_Confusion):
         scores = _divide(2 * hits, predicted + true)
         if self.average == "auto" and self._matrix.shape[0] == 2:
             return scores[1]
-        weights = true if self.average == "weighted" else ops.cast(predicted + true > 0, scores.dtype)
+        if self.average == "weighted":
+            weights = true
+        else:
+            weights = ops.cast(predicted + true > 0, scores.dtype)
         return _divide(ops.sum(scores * weights), ops.sum(weights))
 
 

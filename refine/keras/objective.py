@@ -177,11 +177,10 @@ class KerasObjective:
             )
         # Only the resulting rows count, not the options that led to them.
         self.fingerprint = digest(x, y, x_val, y_val, row_partition.sealed, *folds, _describe(preprocess))
-        self._sealed = (
-            None
-            if row_partition.sealed is None
-            else (take(x, row_partition.sealed), take(y, row_partition.sealed))
-        )
+        if row_partition.sealed is None:
+            self._sealed = None
+        else:
+            self._sealed = (take(x, row_partition.sealed), take(y, row_partition.sealed))
         # Rows of several splits are stored once, and selected for each training.
         self._pool: Any = None
         self._folds: list[Fold] = []
@@ -204,7 +203,9 @@ class KerasObjective:
     @property
     def transformer(self) -> Any:
         """``preprocess``, fitted on the training inputs of the first split; ``None`` if not given."""
-        return self._transformers[0] if self._transformers else None
+        if self._transformers:
+            return self._transformers[0]
+        return None
 
     def _transformed(self, data: Any, split: int = 0) -> Any:
         """The data with transformed inputs, which are parts one and three."""
@@ -236,7 +237,9 @@ class KerasObjective:
         Returns the metrics of a call, with validation metrics (``val_...``) measured on the hold-out by
         ``model.evaluate``. Reports no epochs.
         """
-        return None if self._sealed is None else self._on_holdout
+        if self._sealed is None:
+            return None
+        return self._on_holdout
 
     def _on_holdout(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
         assert self._sealed is not None
@@ -296,7 +299,10 @@ class KerasObjective:
         self, params: Mapping[str, Any], data: Any
     ) -> tuple[dict[str, list[float]], dict[str, float], Any]:
         """Curves of a training, the values of the epoch whose weights are kept, and the model."""
-        compiled = True if self.accelerate == "compiled" else None
+        if self.accelerate == "compiled":
+            compiled = True
+        else:
+            compiled = None
         with (
             noting_kept(),
             accelerated(compiled) if self.accelerate else contextlib.nullcontext() as ways,
@@ -331,7 +337,10 @@ class KerasObjective:
             ObjectiveError: The function returned no Keras model.
         """
         # The curve of one split is not the trial's curve.
-        hearer = RunningTrial(int(trial.seed)) if self._folds else trial
+        if self._folds:
+            hearer = RunningTrial(int(trial.seed))
+        else:
+            hearer = trial
         with own_session(int(trial.seed)):
             metrics, model = self._train(params, hearer, self._data)
         if not isinstance(model, keras.Model):
@@ -354,9 +363,11 @@ class KerasObjective:
         """
         file = Path(f"{path}.keras")
         try:
-            if file.exists() and not file.is_file():  # reading a pipe might never end
+            if not file.exists():
+                return None
+            if not file.is_file():  # reading a pipe might never end
                 raise OSError("it is not a file")
-            return keras.models.load_model(file, safe_mode=True) if file.exists() else None
+            return keras.models.load_model(file, safe_mode=True)
         except Exception as error:
             reason = next(iter(str(error).strip().splitlines()), "")[:200]
             raise ObjectiveError(
@@ -418,7 +429,9 @@ def _predictions(model: Any, x: Any) -> _Predicted | None:
         predicted = keras.ops.convert_to_numpy(model(part, training=False))
     except Exception:  # noqa: BLE001  # the model may take other inputs than x_val
         return None
-    return (predicted, rows) if predicted.ndim <= 2 and len(predicted) == len(rows) else None
+    if predicted.ndim <= 2 and len(predicted) == len(rows):
+        return (predicted, rows)
+    return None
 
 
 def _tell(predicted: _Predicted | None, trial: RunningTrial, y_val: Any) -> None:
@@ -473,19 +486,27 @@ def _name_of(model: Callable[..., Any]) -> str:
         return _name_of(model.func)
     name = getattr(model, "__qualname__", None) or type(model).__qualname__
     module = getattr(model, "__module__", None)
-    return name if module in (None, "__main__") else f"{module}.{name}"
+    if module in (None, "__main__"):
+        return name
+    return f"{module}.{name}"
 
 
 def _check_options(
     *, preprocess: Any, shares: dict[str, Any], seeds: dict[str, Any], allow_nan: Any, accelerate: Any
 ) -> None:
     """Raises `ObjectiveError` for an option that is impossible by itself."""
-    kind = preprocess if isinstance(preprocess, type) else type(preprocess)
+    if isinstance(preprocess, type):
+        kind = preprocess
+    else:
+        kind = type(preprocess)
     methods = ("fit", "transform", "get_params")
     if preprocess is not None and (
         preprocess is kind or not all(hasattr(kind, method) for method in methods)
     ):
-        shown = f"the class {kind.__name__}" if preprocess is kind else kind.__name__
+        if preprocess is kind:
+            shown = f"the class {kind.__name__}"
+        else:
+            shown = kind.__name__
         raise ObjectiveError(
             f"preprocess: must be a scikit-learn transformer, got {shown}; for example StandardScaler()"
         )
@@ -514,7 +535,12 @@ def _check_combination(
     several = not drawn or splits > 1
     with_x_val = x_val is not None
     timed = time is not None
-    missing, present = ("x_val", "y_val") if x_val is None else ("y_val", "x_val")
+    if x_val is None:
+        missing = "x_val"
+        present = "y_val"
+    else:
+        missing = "y_val"
+        present = "x_val"
     of_all_rows = (
         "whose rows have none; pass all rows as x and y, with splits=[(training rows, validation rows)]"
     )

@@ -85,7 +85,8 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
     # As in the analysis, what tells where not to look counts as the worst value seen.
     worst = np.append(values[good], analysis.y.min()).min()
     y = np.concatenate([analysis.y, np.where(good, values, worst)])
-    pruned, infeasible = (frame["state"] == "pruned").to_numpy()[ended], infeasible_rows(frame)[ended]
+    pruned = (frame["state"] == "pruned").to_numpy()[ended]
+    infeasible = infeasible_rows(frame)[ended]
     feasibility = analysis.feasibility
     if feasibility is not None:
         shown = slacks(frame[ended], analysis.space, feasibility.constraints)
@@ -108,9 +109,14 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
 
 def _with_more(analysis: Analysis, failed: Bools) -> Bools | None:
     """(n + m,) mask of failed trials, with ``m`` further trials appended; ``None`` without failures."""
-    before = np.zeros(len(analysis.y), dtype=np.bool_) if analysis.failed is None else analysis.failed
+    if analysis.failed is None:
+        before = np.zeros(len(analysis.y), dtype=np.bool_)
+    else:
+        before = analysis.failed
     all_failed = np.concatenate([before, failed])
-    return all_failed if all_failed.any() else None
+    if all_failed.any():
+        return all_failed
+    return None
 
 
 def _front_first(scores: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.intp]:
@@ -215,7 +221,8 @@ def _expecting(analysis: Analysis, positions: Floats) -> Analysis:
     """The analysis after some cells came out as expected, and met constraints as often as other trials."""
     if not len(positions):
         return analysis
-    ahead, feasibility = posterior_of(analysis, positions, drawn=False), analysis.feasibility
+    ahead = posterior_of(analysis, positions, drawn=False)
+    feasibility = analysis.feasibility
     values = ahead.value(ahead.mean)
     if feasibility is not None:
         slack = np.repeat(feasibility.slack.mean(axis=1, keepdims=True), len(values), axis=1)
@@ -233,7 +240,8 @@ def _along_front(
     Each is the first new candidate of one joint draw (Thompson 1933) of forest or process.
     """
     posteriors = [posterior_of(goal, positions) for goal in (analysis, *analysis.others)]
-    rng, chosen = np.random.default_rng(seed), list[np.intp]()
+    rng = np.random.default_rng(seed)
+    chosen = list[np.intp]()
     for i in rng.permutation(len(posteriors[0].scores))[:n]:
         order = _front_first(np.stack([p.scores[i] for p in posteriors], axis=-1), rng)
         chosen += islice((j for j in order if j not in chosen and new(j)), 1)
@@ -286,7 +294,8 @@ def _neighbours(space: Space, centres: Indices, seed: int) -> Indices:
 
     All levels, or near and random levels of many.
     """
-    rng, parts = np.random.default_rng(seed), [centres]
+    rng = np.random.default_rng(seed)
+    parts = [centres]
     for j, size in enumerate(space.radices):
         levels = np.tile(np.arange(size), (len(centres), 1))
         if size > _LEVELS:
@@ -326,7 +335,8 @@ def audit_configurations(
     def cells() -> Iterator[Indices]:
         examined = 0
         for block in Uniform().blocks(outer, seed):
-            rows, examined = block[outer.valid(block)], examined + len(block)
+            rows = block[outer.valid(block)]
+            examined = examined + len(block)
             yield from rows[_outside(outer, inner, rows)]
             if examined >= 1_000_000:
                 return
@@ -337,7 +347,11 @@ def audit_configurations(
 
 def _outside(outer: Space, inner: Space, rows: Indices) -> Bools:
     """(c,) mask of the cells outside a second space."""
-    columns, active = outer.columns(rows), outer.active(rows) if outer.conditions else {}
+    columns = outer.columns(rows)
+    if outer.conditions:
+        active = outer.active(rows)
+    else:
+        active = {}
     inside = np.ones(len(rows), dtype=np.bool_)
     for name in outer:
         if name in inner:
@@ -359,7 +373,8 @@ def probe_configurations(
         return []
     rows, positions = _candidates(analysis, outer, n, seed, _FEWER)
     left_out = _outside(outer, inner, rows)
-    rows, positions = rows[left_out], positions[left_out]
+    rows = rows[left_out]
+    positions = positions[left_out]
     _, inside = _candidates(analysis, inner, n, seed, _FEWER)
     if not (len(rows) and len(inside)):
         return []

@@ -24,7 +24,8 @@ from refine.utils.arrays import row_codes
 
 _LEAST_SAVING = 0.05
 _LEAST_TRIALS = 5
-_HIT, _SURE = 0.05, 0.95
+_HIT = 0.05
+_SURE = 0.95
 _MOST_FAILING = 0.5  # a larger expected share of failures makes no round larger
 _AUDIT = 0.05  # share of a round that is spent outside
 
@@ -100,12 +101,18 @@ def trial_seconds(analysis: Analysis, space: Space) -> float:
     NaN without timed trials.
     """
     table = analysis.table
-    seconds = np.asarray(table["seconds"], dtype=float) if "seconds" in table else np.full(len(table), np.nan)
+    if "seconds" in table:
+        seconds = np.asarray(table["seconds"], dtype=float)
+    else:
+        seconds = np.full(len(table), np.nan)
     timed = np.isfinite(seconds) & (seconds > 0)  # imported runs without times have 0
     if all(name in analysis.space for name in space):
         inside = timed & np.asarray(space.contains(as_read(space, analysis.parameters, table)), dtype=bool)
-        timed = inside if inside.sum() >= _LEAST_TRIALS else timed
-    return float(seconds[timed].mean()) if timed.any() else math.nan
+        if inside.sum() >= _LEAST_TRIALS:
+            timed = inside
+    if timed.any():
+        return float(seconds[timed].mean())
+    return math.nan
 
 
 def left_to_run(analysis: Analysis, space: Space) -> int:
@@ -114,7 +121,8 @@ def left_to_run(analysis: Analysis, space: Space) -> int:
     Of a space with other parameters, all of them.
     """
     ran = np.ones(len(analysis.X), dtype=np.bool_)
-    X, exist = analysis.read_positions, feasible(space).high
+    X = analysis.read_positions
+    exist = feasible(space).high
     for j, e in enumerate(analysis.parameters):
         if e.name not in space:
             return exist
@@ -133,7 +141,10 @@ def advice(analysis: Analysis, space: Space, left: int, failing: float = math.na
     ``failing`` is the share of its even trials that are expected to fail, NaN if unknown: the round grows by
     these.
     """
-    failing = 0.0 if math.isnan(failing) else min(failing, _MOST_FAILING)
+    if math.isnan(failing):
+        failing = 0.0
+    else:
+        failing = min(failing, _MOST_FAILING)
     hit = math.ceil(math.log(1 - _SURE) / math.log(1 - _HIT))
     needed = max((e.needed for e in analysis.parameters), default=0)
     reads = {e.name: _read_in(analysis, e, space) for e in analysis.parameters}
@@ -158,6 +169,6 @@ def _read_in(analysis: Analysis, e: ParameterEvidence, space: Space) -> float:
     share_before, share_after = (
         read_share(e, analysis.parameters, searched) for searched in (analysis.space, space)
     )
-    return (
-        1.0 if share_after == 1 and e.condition is not None else min(1.0, e.read * share_after / share_before)
-    )
+    if share_after == 1 and e.condition is not None:
+        return 1.0
+    return min(1.0, e.read * share_after / share_before)

@@ -86,9 +86,12 @@ def without_unread(analysis: Analysis, changes: Sequence[Change], space: Space) 
     out = []
     for change in changes:
         if change.name in unread:
-            kind, new, code = "leave", change.old, "not_there_in_box"
+            kind = "leave"
+            new = change.old
+            code = "not_there_in_box"
             if change.old.when is None:
-                kind, code = "fix", "not_read_in_box"
+                kind = "fix"
+                code = "not_read_in_box"
                 new = _fixed(change.old, change.name, analysis, space) or change.new
             values = {"parameter": change.name, "condition": condition_of(analysis[change.name])}
             if kind == "leave" or new != change.new:
@@ -122,15 +125,24 @@ def reopened(
     best = analysis.outside.iloc[int(values.argmax())]
     by_name = {change.name: change for change in changes}
     for name, parameter in analysis.space.items():
-        proposed = by_name[name].new if name in by_name else parameter
+        if name in by_name:
+            proposed = by_name[name].new
+        else:
+            proposed = parameter
         contains_best = bool(proposed.contains([best[name]])[0])
         if name not in outer or (contains_best and parameter.contains([best[name]])[0]):
             continue
         # What is widened so far already is refuted all the same, and that is the better reason.
-        new = proposed if contains_best else _let_in(proposed, outer[name], best[name])
+        if contains_best:
+            new = proposed
+        else:
+            new = _let_in(proposed, outer[name], best[name])
         measured = {"reached": analysis.sign * float(values.max()), "inside": analysis.sign * inside}
         values_of_reason = {"parameter": name, "value": label(best[name]), **measured, "epsilon": epsilon}
-        q = by_name[name].q if name in by_name else np.nan
+        if name in by_name:
+            q = by_name[name].q
+        else:
+            q = np.nan
         volume_kept = parameter.volume_kept(new)
         by_name[name] = Change(
             name, "reopen", parameter, new, volume_kept, float(q), (Reason("refuted", values_of_reason),)
@@ -142,15 +154,24 @@ def _let_in(now: Parameter, outer: Parameter, value: Any) -> Parameter:
     """``now`` with a level of ``outer`` added: ``value``."""
     if isinstance(now, Range) and isinstance(outer, Range):
         number = float(value)
-        levels = [number, *now.grid] if number < now.low else [*now.grid, number]
+        if number < now.low:
+            levels = [number, *now.grid]
+        else:
+            levels = [*now.grid, number]
         gap = abs(float(now.scale(levels[1])) - float(now.scale(levels[0])))
         if number > now.high:
             gap = abs(float(now.scale(levels[-1])) - float(now.scale(levels[-2])))
         span = float(outer.scale(outer.high)) - float(outer.scale(outer.low))
         parts = max(1, round(gap / (span / (outer.size - 1))))
         # The new gap gets the outer space's spacing; the levels there are stay.
-        edge = refined(now, levels[:2], parts) if number < now.low else refined(now, levels[-2:], parts)
-        grid = [*edge.grid, *now.grid[1:]] if number < now.low else [*now.grid[:-1], *edge.grid]
+        if number < now.low:
+            edge = refined(now, levels[:2], parts)
+        else:
+            edge = refined(now, levels[-2:], parts)
+        if number < now.low:
+            grid = [*edge.grid, *now.grid[1:]]
+        else:
+            grid = [*now.grid[:-1], *edge.grid]
         return now.with_levels(grid)
     level = outer.grid[int(np.argmax(outer.column(np.arange(outer.size)) == value))]
     if not isinstance(outer, Categorical):
@@ -177,7 +198,9 @@ def short_of_failures(evidence: ParameterEvidence, new: Range, neighbour: int) -
     above = [v for v in new.grid if v > end]
     below = [v for v in new.grid if v < end]
     left = max(above, below, key=len)
-    return new.with_levels(left) if len(left) > 1 else new
+    if len(left) > 1:
+        return new.with_levels(left)
+    return new
 
 
 # A trend leads beyond an end if this share of the posterior's draws have their best value at the end, ...
@@ -231,7 +254,10 @@ def beyond(
         share = float(at_end.mean())
         if share >= NEAR:
             new = _up_to_end(old, new, side)
-        onto = new.low > old.low if side == "high" else new.high < old.high
+        if side == "high":
+            onto = new.low > old.low
+        else:
+            onto = new.high < old.high
         if share >= BEYOND or (onto and share >= NEAR):
             level = e.levels[-1 if side == "high" else 0].label
             values = {"parameter": e.name, "metric": analysis.metric, "side": side, "level": level, "q": e.q}
@@ -259,7 +285,12 @@ def _ends_with_the_best(e: ParameterEvidence) -> set[str]:
 
 def _opened(name: str, old: Range, wider: Range, side: str) -> Reason:
     """The passed end of a continued range and its new end; no trial was run beyond the passed end."""
-    end, new_end = (old.high, wider.high) if side == "high" else (old.low, wider.low)
+    if side == "high":
+        end = old.high
+        new_end = wider.high
+    else:
+        end = old.low
+        new_end = wider.low
     return Reason("opened", {"parameter": name, "side": side, "end": label(end), "to": label(new_end)})
 
 
@@ -279,7 +310,9 @@ def _improves_towards(analysis: Analysis, e: ParameterEvidence) -> str:
     finding = analysis.findings[e.name]
     if finding.shape not in ("rises", "falls") or finding.few_at:
         return ""
-    return "high" if (finding.shape == "rises") == (analysis.sign > 0) else "low"
+    if (finding.shape == "rises") == (analysis.sign > 0):
+        return "high"
+    return "low"
 
 
 def _up_to_end(old: Range, new: Range, side: str) -> Range:
@@ -297,7 +330,12 @@ def _limited(name: str, old: Range, wider: Range | None, side: str) -> list[Reas
     if limit is None:
         return []
     if wider is not None:
-        edge, new_end = (old.high, wider.high) if side == "high" else (old.low, wider.low)
+        if side == "high":
+            edge = old.high
+            new_end = wider.high
+        else:
+            edge = old.low
+            new_end = wider.low
         near = not limit.closed and abs(new_end - limit.at) < 0.5 * abs(limit.at - edge)
         if new_end != limit.at and not near:
             return []
@@ -338,7 +376,10 @@ def reasons_of(
     """
     finding = analysis.findings[evidence.name]
     effects = finding.of(*_EFFECTS, *_FAILS)
-    earlier = [Reason("seen_earlier", {"parameter": evidence.name})] if seen_earlier and not effects else []
+    if seen_earlier and not effects:
+        earlier = [Reason("seen_earlier", {"parameter": evidence.name})]
+    else:
+        earlier = []
     kept_anyway = _kept_anyway(evidence, untried, levels)
     if kind == "keep":
         if not analysis.tested and evidence.read != 0:
@@ -377,7 +418,8 @@ def _contrast(e: ParameterEvidence, new: Parameter, tested: bool) -> list[Reason
     if tested and not any(v.n for v in go):
         no_value = bool(e.apart or any(v.bad == v.bad for v in go))  # also true where some were left out
         return [Reason("untried", {"go": dropped_labels, "no_value": no_value})]
-    kept_ratio, dropped_ratio = mean_ratio(kept_levels), mean_ratio(go)
+    kept_ratio = mean_ratio(kept_levels)
+    dropped_ratio = mean_ratio(go)
     shown = {
         "bounds": [new.low, new.high] if isinstance(new, Range) else None,
         "stay": [v.label for v in kept_levels],

@@ -82,7 +82,10 @@ def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = 
     """
     rows: list[Option] = []
     for risk in proposal.risks:
-        asked = proposal if risk == proposal.risk else proposal.at(risk)
+        if risk == proposal.risk:
+            asked = proposal
+        else:
+            asked = proposal.at(risk)
         if rows and rows[-1].space == asked.space:
             rows[-1] = replace(rows[-1], up_to=risk)
         else:

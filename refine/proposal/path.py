@@ -46,7 +46,10 @@ class KeptLevels(NamedTuple):
     def joined(self, other: KeptLevels) -> KeptLevels:
         """The levels kept by either; tied are those that no box keeps."""
         tied = (self.tied | other.tied) & ~(self.in_box | other.in_box)
-        neighbour = self.neighbour if self.neighbour == other.neighbour else -1
+        if self.neighbour == other.neighbour:
+            neighbour = self.neighbour
+        else:
+            neighbour = -1
         return KeptLevels(self.kept | other.kept, tied, neighbour)
 
 
@@ -134,7 +137,8 @@ class BoxPath:
 
 def _worse(posterior: stats.Posterior, epsilon: float, choice: Bools, other: Bools, better: float) -> bool:
     """True if a set of candidates is worse than a second set: see ``_BETTER`` and ``_EQUAL``."""
-    best, other_best = posterior.scores[:, choice].max(axis=1), posterior.scores[:, other].max(axis=1)
+    best = posterior.scores[:, choice].max(axis=1)
+    other_best = posterior.scores[:, other].max(axis=1)
     if np.mean(best >= other_best) > better:
         return False
     within = best >= posterior.lowest_within(other_best, epsilon) - 1e-6  # single precision
@@ -176,7 +180,8 @@ def box_path_of(
     with the best posterior mean is kept, and so are levels without trials. A parameter with a coupling but
     without an effect is narrowed with its partner or not at all.
     """
-    evidence, by_goal = analysis.parameters, (analysis, *analysis.others)
+    evidence = analysis.parameters
+    by_goal = (analysis, *analysis.others)
     alpha = ALPHA / len(by_goal)  # every goal is another chance of a false alarm
     pairs = tuple(
         dict.fromkeys((p.i, p.j) for goal_analysis in by_goal for p in goal_analysis.pairs if p.q <= alpha)

@@ -26,7 +26,9 @@ LEAST_INSIDE = 20  # fewest candidates inside a box of which a probability can b
 NOT_READ = -1  # level number of a parameter that a candidate does not read
 _FEWEST = 5
 _FLAT = 0.95
-_NEAR, _MOST_NOISE = 0.3, 2.0  # scores about the best that the noise is measured over, and the most it may be
+# scores about the best that the noise is measured over, and the most it may be
+_NEAR = 0.3
+_MOST_NOISE = 2.0
 # Of candidates and draws. A constant of the method: equal evidence gives equal boxes, whatever the analysis's
 # seed.
 _SEED = 0
@@ -69,7 +71,9 @@ def posterior_of(
             asks for.
     """
     posterior, failing = _posteriors(analysis, positions, exact, drawn, model)
-    return posterior if failing is None else stats.constrained(posterior, [failing], _finished(analysis))
+    if failing is None:
+        return posterior
+    return stats.constrained(posterior, [failing], _finished(analysis))
 
 
 def sampled_function(analysis: Analysis, positions: Floats, seed: int) -> Floats:
@@ -109,15 +113,24 @@ def _posteriors(
         limit: float = np.inf,
         model_of: stats.MixedPosterior = objective,
     ) -> stats.Posterior:
-        read = None if everywhere[0] is None else everywhere[0][own]
-        before = None if prior is None else (prior[0][own], prior[1])
+        if everywhere[0] is None:
+            read = None
+        else:
+            read = everywhere[0][own]
+        if prior is None:
+            before = None
+        else:
+            before = (prior[0][own], prior[1])
         posterior = replace(model_of, seed=model_of.seed + seed)(
             analysis.X[own], y[own], positions, sizes, read, everywhere[1], prior=before, exact=exact
         )
         posterior = posterior._replace(known=own[posterior.known])
-        return posterior.up_to(limit) if exact else posterior
+        if exact:
+            return posterior.up_to(limit)
+        return posterior
 
-    feasibility, prior = analysis.feasibility, _prior(analysis, positions)
+    feasibility = analysis.feasibility
+    prior = _prior(analysis, positions)
     if feasibility is None:
         posterior = fitted(analysis.y, _SEED, rows, exact, prior, best_possible)
     else:
@@ -154,7 +167,9 @@ def _finished(analysis: Analysis) -> Bools:
     if analysis.failed is None or not analysis.failed.any():
         return everything
     finished = ~analysis.failed
-    return finished if len(np.unique(analysis.configurations[finished])) >= _FEWEST else everything
+    if len(np.unique(analysis.configurations[finished])) >= _FEWEST:
+        return finished
+    return everything
 
 
 def _with_known(failing: stats.Posterior, finished: Floats, positions: Floats) -> stats.Posterior:
@@ -174,7 +189,8 @@ def _prior(analysis: Analysis, positions: Floats) -> tuple[Floats, Floats] | Non
     belief_check = analysis.belief
     if belief_check is None or belief_check.weight == 0:
         return None
-    belief, evidence = belief_check.source.belief, analysis.parameters
+    belief = belief_check.source.belief
+    evidence = analysis.parameters
     at, cells = (
         belief_check.weight * thoughts_of(belief, evidence, at).sum(axis=1) for at in (analysis.X, positions)
     )
@@ -221,7 +237,9 @@ class Surrogate:
     @property
     def fewest(self) -> int:
         """Fewest candidates inside a box of which a probability can be stated."""
-        return 1 if self.exhaustive else LEAST_INSIDE
+        if self.exhaustive:
+            return 1
+        return LEAST_INSIDE
 
     @cached_property
     def levels(self) -> Indices:
@@ -232,7 +250,9 @@ class Surrogate:
         axes = [level_axis(e.parameter) for e in self.found]
         index = np.stack([axis.index(self.candidates[:, j]) for j, axis in enumerate(axes)], axis=1)
         read = reading(self.found, self.candidates)
-        return index if read is None else np.where(read, index, NOT_READ)
+        if read is None:
+            return index
+        return np.where(read, index, NOT_READ)
 
     def goals(self, epsilon: float) -> list[tuple[stats.Posterior, float]]:
         """The posterior and the tolerated loss of each goal; ``epsilon`` belongs to the first."""
@@ -249,10 +269,14 @@ class Surrogate:
 
     def inside(self, inside: Bools) -> Surrogate:
         """The surrogate of a single goal over a subset of its candidates."""
-        scores, mean = self.posterior.scores[:, inside], self.posterior.mean[inside]
+        scores = self.posterior.scores[:, inside]
+        mean = self.posterior.mean[inside]
         posterior = self.posterior._replace(scores=scores, mean=mean)
         columns = {name: column[inside] for name, column in self.columns.items()}
-        failing = None if self.failing is None else self.failing[inside]
+        if self.failing is None:
+            failing = None
+        else:
+            failing = self.failing[inside]
         candidates = self.candidates[inside]
         return replace(self, posterior=posterior, candidates=candidates, columns=columns, failing=failing)
 
@@ -276,7 +300,8 @@ class Surrogate:
 
         NaN for a level without candidates.
         """
-        e, good = self.found[j], self.good(epsilon)
+        e = self.found[j]
+        good = self.good(epsilon)
         level = level_axis(e.parameter).index(self.candidates[:, j])
         by_level = (good[:, level == i] for i in range(e.parameter.size))
         return np.array([part.any(axis=1).mean() if part.size else math.nan for part in by_level])
@@ -331,7 +356,8 @@ class Surrogate:
         distance = np.abs(optima[:, None, cut] - optima[None, :, cut]).max(axis=2, initial=0.0)
         near = distance <= _REACH
         central = optima[near[near.sum(axis=1).argmax()]]
-        region, levels = ~inside, []
+        region = ~inside
+        levels = []
         for j, axis in enumerate(axes):
             spanned = axis.index(central[:, j])
             mask: Bools = np.full(len(axis.levels), not cut[j], dtype=np.bool_)
@@ -350,7 +376,8 @@ def surrogate_of(analysis: Analysis, more: Indices | None = None) -> Surrogate |
     """
     if not known_enough(analysis):
         return None
-    space, names = analysis.space, [e.name for e in analysis.parameters]
+    space = analysis.space
+    names = [e.name for e in analysis.parameters]
     # With constraints a part of a small grid may be all there is.
     exist = feasible(space)
     rows = draw(Uniform(), space, max(1, min(_CANDIDATES, exist.low)), _SEED)
@@ -383,7 +410,8 @@ def noise_in_scores(analysis: Analysis, posterior: stats.Posterior, at: float) -
 
 def _with_run(analysis: Analysis, rows: Indices) -> Indices:
     """Candidate cells together with the cells of the best trials, whose values are known."""
-    space, best = analysis.space, np.argsort(-analysis.y, kind="stable")[:_RUN]
+    space = analysis.space
+    best = np.argsort(-analysis.y, kind="stable")[:_RUN]
     ran = np.zeros((len(best), len(space)), dtype=rows.dtype)
     for j, e in enumerate(analysis.parameters):
         ran[:, list(space).index(e.name)] = level_axis(e.parameter).index(analysis.X[best, j])

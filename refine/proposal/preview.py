@@ -90,7 +90,9 @@ class Preview(Shown):
             return Reason("best_lost", {**values, "best_kept": self.best_kept, "no_value": self.no_value})
         if 1 in self.lost:
             return Reason("best_outside", values)
-        return Reason("some_outside", values) if self.lost else None
+        if self.lost:
+            return Reason("some_outside", values)
+        return None
 
 
 def preview_of(
@@ -101,7 +103,8 @@ def preview_of(
     top = _top_of(len(ranked))
     inside = _inside(analysis, space, ranked)
     values = np.asarray(ranked["value"], dtype=float)
-    exist, left = different(space, analysis.parameters, feasible(space).count), left_to_run(analysis, space)
+    exist = different(space, analysis.parameters, feasible(space).count)
+    left = left_to_run(analysis, space)
     n = min(n, left)
     lost = analysis.table[~np.isfinite(np.asarray(analysis.table["value"], dtype=float))]
     return Preview(
@@ -145,10 +148,12 @@ def _expected(
     value = np.asarray([by_row.get(row.tobytes(), math.nan) for row in np.round(positions, 9) + 0.0])
     if analysis.noise.deterministic:
         value = analysis.sign * np.asarray(ranked["value"], dtype=float)
-    outside_means, inside_means = value[:10][~inside[:10]], value[inside]
+    outside_means = value[:10][~inside[:10]]
+    inside_means = value[inside]
     if np.isnan(outside_means).all() or np.isnan(inside_means).all():
         return None
-    best, best_outside = float(np.nanmax(inside_means)), float(np.nanmax(outside_means))
+    best = float(np.nanmax(inside_means))
+    best_outside = float(np.nanmax(outside_means))
     low, high = sorted((analysis.sign * float(np.nanmin(outside_means)), analysis.sign * best_outside))
     return Expected(low, high, analysis.sign * best, best_outside - best, analysis.noise.deterministic)
 
@@ -181,7 +186,10 @@ def new_values(old: Space, new: Space, proposed: Space | None = None) -> tuple[R
         previous = old.get(name)
         if not isinstance(previous, Categorical) or not isinstance(parameter, Categorical):
             continue
-        let_in = proposed.get(name) if proposed is not None else None
+        if proposed is not None:
+            let_in = proposed.get(name)
+        else:
+            let_in = None
         known_keys = {value_key(v) for p in (previous, let_in) if isinstance(p, Categorical) for v in p.grid}
         for label, value in zip(parameter.labels, parameter.grid, strict=True):
             if value_key(value) not in known_keys:

@@ -138,7 +138,9 @@ class Proposal(Shown):
 
     def judged_by(self, drafted: Proposal) -> Proposal:
         """This proposal, read back from a store, with the posterior of a draft on the same evidence."""
-        return drafted if drafted.digest == self.digest else replace(self, _proposer=drafted._proposer)
+        if drafted.digest == self.digest:
+            return drafted
+        return replace(self, _proposer=drafted._proposer)
 
     def volume_of(self, space: Space) -> float:
         """Volume kept by a space, as :attr:`volume_kept`.
@@ -166,38 +168,53 @@ class Proposal(Shown):
 
         NaN if the proposal was read back from a store, or if too few candidate cells lie inside.
         """
-        return math.nan if self._surrogate is None else self._surrogate.probability(space, self.claim.epsilon)
+        if self._surrogate is None:
+            return math.nan
+        return self._surrogate.probability(space, self.claim.epsilon)
 
     def failing_share_of(self, space: Space) -> float:
         """Expected share of failures among even trials of a space.
 
         NaN if none failed, or without a posterior.
         """
-        return math.nan if self._surrogate is None else self._surrogate.failing_share(space)
+        if self._surrogate is None:
+            return math.nan
+        return self._surrogate.failing_share(space)
 
     @cached_property
     def elsewhere(self) -> Region | None:
         """The likeliest region that is cut off; ``None`` if nothing is cut, or without a posterior."""
-        return None if self._surrogate is None else self._surrogate.elsewhere(self.space, self.claim.epsilon)
+        if self._surrogate is None:
+            return None
+        return self._surrogate.elsewhere(self.space, self.claim.epsilon)
 
     @property
     def posterior(self) -> stats.Posterior | None:
         """The posterior of the first goal; ``None`` if the proposal was read back from a store."""
-        return None if self._surrogate is None else self._surrogate.posterior
+        if self._surrogate is None:
+            return None
+        return self._surrogate.posterior
 
     @property
     def calls(self) -> tuple[Action, ...]:
         """The next calls for a proposal on a fitted search, which has no tree; empty otherwise."""
-        return () if self._proposer is None else self._proposer.calls
+        if self._proposer is None:
+            return ()
+        return self._proposer.calls
 
     @property
     def _surrogate(self) -> Surrogate | None:
-        return None if self._proposer is None else self._proposer.goals[0].surrogate
+        if self._proposer is None:
+            return None
+        return self._proposer.goals[0].surrogate
 
     @property
     def risks(self) -> tuple[float, ...]:
         """Risks listed next to each other: 1, 5, 15 and 30 %, and the risks that were asked for."""
-        asked_risk = self.risk if self._proposer is None else self._proposer.asked_risk
+        if self._proposer is None:
+            asked_risk = self.risk
+        else:
+            asked_risk = self._proposer.asked_risk
         return tuple(sorted({*RISKS, self.risk, asked_risk}))
 
     def at(self, risk: float) -> Proposal:
@@ -250,7 +267,8 @@ class Proposal(Shown):
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Proposal:
         """The proposal of :meth:`to_json`'s output."""
-        old, space = Space.from_json(data["old"]), Space.from_json(data["space"])
+        old = Space.from_json(data["old"])
+        space = Space.from_json(data["space"])
 
         def numbers(of: Mapping[str, Any], *names: str) -> dict[str, Any]:
             return {**of, **{name: math.nan if of.get(name) is None else of[name] for name in names}}
@@ -310,7 +328,8 @@ class Proposer:
     def at(self, risk: float) -> Proposal:
         """The proposal of one risk."""
         analysis, surrogate = self.goals[0]
-        epsilon, space = self.claim.epsilon, analysis.space
+        epsilon = self.claim.epsilon
+        space = analysis.space
         changes, new = self.changes(risk)
         probability = 1.0
         failing_inside = math.nan
@@ -341,7 +360,8 @@ class Proposer:
     ) -> tuple[tuple[Change, ...], Space]:
         """The changes at one risk, given the parameters already decided, and the space that they make."""
         analysis, surrogate = self.goals[0]
-        epsilon, decided = self.claim.epsilon, decided or {}
+        epsilon = self.claim.epsilon
+        decided = decided or {}
         unchanged = tuple(self._change(j, None) for j in range(len(analysis.parameters)))
         changes = unchanged
         levels = self._levels(risk, decided)
@@ -389,7 +409,10 @@ class Proposer:
                 if isinstance(new, Range):
                     new = short_of_failures(evidence, new, levels.neighbour)
             if isinstance(old, Range) and isinstance(new, Range) and evidence.read != 0:
-                optima = None if goal.surrogate is None else goal.surrogate.optima[:, j]
+                if goal.surrogate is None:
+                    optima = None
+                else:
+                    optima = goal.surrogate.optima[:, j]
                 new, end_reasons = beyond(goal.analysis, evidence, new, optima, self.goals[0].analysis)
         kind = _kind_of_change(old, new)
         reasons = reasons_of(
@@ -402,7 +425,10 @@ class Proposer:
             untried=None if self.boxes is None else self.boxes.untried[j],
             levels=levels,
         )
-        volume_kept = 1.0 if kind == "keep" else old.volume_kept(new)
+        if kind == "keep":
+            volume_kept = 1.0
+        else:
+            volume_kept = old.volume_kept(new)
         return Change(evidence.name, kind, old, new, volume_kept, evidence.q, reasons)
 
 
@@ -411,7 +437,9 @@ def _kind_of_change(old: Parameter, new: Parameter) -> str:
         return "widen"
     if new == old:
         return "keep"
-    return "narrow" if isinstance(old, Range) else "drop"
+    if isinstance(old, Range):
+        return "narrow"
+    return "drop"
 
 
 def _risk_alone(change: Change, surrogate: Surrogate, epsilon: float) -> float:
@@ -519,7 +547,10 @@ def propose(
     if surrogate is not None and surrogates:
         fitted = [other for other in surrogates if other is not None]
         epsilons = [first.epsilon, *(t.epsilon for t in further)]
-        surrogate = surrogate.joined(fitted, epsilons) if len(fitted) == len(surrogates) else None
+        if len(fitted) == len(surrogates):
+            surrogate = surrogate.joined(fitted, epsilons)
+        else:
+            surrogate = None
     boxes = None
     if surrogate is not None:
         boxes = box_path_of(analysis, surrogate, first.epsilon, risk, still_eligible)
@@ -547,9 +578,12 @@ def propose(
 def tolerances_of(analysis: Analysis, epsilon: float | Mapping[str, float] | None) -> list[Tolerance]:
     """The tolerated loss of each goal; AnalysisError for a negative loss, or for a metric that is no goal."""
     by_goal = (analysis, *analysis.others)
-    by_metric = (
-        epsilon if isinstance(epsilon, Mapping) else {} if epsilon is None else {analysis.metric: epsilon}
-    )
+    if isinstance(epsilon, Mapping):
+        by_metric = epsilon
+    elif epsilon is None:
+        by_metric = {}
+    else:
+        by_metric = {analysis.metric: epsilon}
     names = [goal_analysis.metric for goal_analysis in by_goal]
     for name in by_metric:
         if name not in names:

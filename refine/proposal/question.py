@@ -48,7 +48,10 @@ def condition_in(
         SpaceError: The expression is not of the language of constraints or names an unknown parameter, or a
             bound breaks a rule of the notation.
     """
-    parts = [] if expression is None else [expression]
+    if expression is None:
+        parts = []
+    else:
+        parts = [expression]
     parts += [_bound_text(space, name, value, role) for name, value in (bounds or {}).items()]
     if not parts:
         raise SpaceError(
@@ -59,9 +62,14 @@ def condition_in(
     for condition in conditions:
         for name in sorted(condition.names - set(space)):
             is_choice = any(isinstance(p, Categorical) and name in p.labels for p in space.values())
-            hint = f"choices go in quotes: {name!r}" if is_choice else did_you_mean(name, space)
+            if is_choice:
+                hint = f"choices go in quotes: {name!r}"
+            else:
+                hint = did_you_mean(name, space)
             raise SpaceError(f"{role} {str(condition)!r}: unknown parameter {name!r}; {hint}")
-    return conditions[0] if len(conditions) == 1 else Constraint(" and ".join(f"({c})" for c in conditions))
+    if len(conditions) == 1:
+        return conditions[0]
+    return Constraint(" and ".join(f"({c})" for c in conditions))
 
 
 def _parsed(expression: Any, role: str) -> Constraint:
@@ -87,7 +95,9 @@ def _bound_text(space: Space, name: str, value: Any, role: str) -> str:
     if isinstance(new, Range):
         return f"{new.low!r} <= {name} <= {new.high!r}"
     texts = [repr(label(v) if isinstance(v, Reference | tuple) else v) for v in new.grid]
-    return f"{name} == {texts[0]}" if len(texts) == 1 else f"{name} in [{', '.join(texts)}]"
+    if len(texts) == 1:
+        return f"{name} == {texts[0]}"
+    return f"{name} in [{', '.join(texts)}]"
 
 
 def check_divides(
@@ -107,7 +117,10 @@ def check_divides(
         inside = inside[others[0]]
         where = f"with {given}"
     if inside.all() or not inside.any():
-        share = "every" if inside.all() else "no"
+        if inside.all():
+            share = "every"
+        else:
+            share = "no"
         raise SpaceError(
             f"{role} {str(question)!r} is true for {share} configuration {where}, so that there is nothing "
             f"to compare; {_values(space, question)}"
@@ -116,7 +129,10 @@ def check_divides(
 
 def _values(space: Space, condition: Constraint | None) -> str:
     """The values of the parameters in a condition, as a hint."""
-    names = [] if condition is None else [name for name in space if name in condition.names]
+    if condition is None:
+        names = []
+    else:
+        names = [name for name in space if name in condition.names]
     return join([f"{name} is {space[name].describe()}" for name in names])
 
 
@@ -153,7 +169,10 @@ class Evidence:
         self.trials = trial_table(analysis)
         self._candidates = pd.DataFrame(surrogate.columns)
         failed = analysis.failed
-        self.usable = np.ones(len(analysis.y), dtype=np.bool_) if failed is None else ~failed
+        if failed is None:
+            self.usable = np.ones(len(analysis.y), dtype=np.bool_)
+        else:
+            self.usable = ~failed
         if analysis.feasibility is not None:
             self.usable &= (analysis.feasibility.slack >= 0).all(axis=0)
 
@@ -162,7 +181,8 @@ class Evidence:
         if condition is None:
             n = len(self._candidates), len(self.trials)
             return Masks(np.ones(n[0], dtype=np.bool_), np.ones(n[1], dtype=np.bool_))
-        space, found = self.analysis.space, self.analysis.parameters
+        space = self.analysis.space
+        found = self.analysis.parameters
         masks = []
         for frame in (self._candidates, self.trials):
             columns = {e.name: frame[e.name].to_numpy() for e in found}
@@ -173,7 +193,9 @@ class Evidence:
     def finished(self) -> Bools:
         """(n,) mask of the trials that finished."""
         failed = self.analysis.failed
-        return np.ones(len(self.analysis.y), dtype=np.bool_) if failed is None else ~failed
+        if failed is None:
+            return np.ones(len(self.analysis.y), dtype=np.bool_)
+        return ~failed
 
     def conditional(self, condition: Constraint) -> tuple[str, ...]:
         """The conditional parameters that a condition names."""
@@ -208,7 +230,10 @@ def _values_at(parameter: Parameter, positions: Floats) -> Any:
         return values
     grid = np.asarray(parameter.grid, dtype=float)
     scaled = np.interp(positions, level_positions, np.log(grid) if parameter.log else grid)
-    exact = np.exp(scaled) if parameter.log else scaled
+    if parameter.log:
+        exact = np.exp(scaled)
+    else:
+        exact = scaled
     if isinstance(parameter, Integer):
         exact = np.rint(exact)
     return np.where(between, exact, np.asarray(values, dtype=float))
@@ -251,7 +276,10 @@ def compared(surrogate: Surrogate, first: Bools, second: Bools, epsilons: Sequen
     # A side without a usable cell in a draw has the worst score of the draw, and no value.
     worst = posterior.scores.min(axis=1)
     counted &= (top_first > worst) & (top_second > worst)
-    smooth = difference[counted] if int(counted.sum()) >= _FEWEST_DRAWS else np.full(1, np.nan)
+    if int(counted.sum()) >= _FEWEST_DRAWS:
+        smooth = difference[counted]
+    else:
+        smooth = np.full(1, np.nan)
     ahead = np.count_nonzero(top_first > top_second) + np.count_nonzero(top_first == top_second) / 2
     low, high = np.quantile(smooth, [0.05, 0.95])
     return Compared(
@@ -272,7 +300,9 @@ def expected_best(surrogate: Surrogate, part: Bools) -> float:
     posterior = surrogate.posterior
     top = posterior.scores[:, part].max(axis=1).astype(float)
     counted = _counted(posterior, len(top)) & (top > posterior.scores.min(axis=1))
-    return float(posterior.value(top[counted]).mean()) if int(counted.sum()) >= _FEWEST_DRAWS else math.nan
+    if int(counted.sum()) >= _FEWEST_DRAWS:
+        return float(posterior.value(top[counted]).mean())
+    return math.nan
 
 
 def _counted(posterior: stats.Posterior, draws: int) -> Bools:
@@ -280,7 +310,10 @@ def _counted(posterior: stats.Posterior, draws: int) -> Bools:
 
     Draws of trees are means of trees: they pull bests to the middle, so that differences are too small.
     """
-    forest = posterior.forest if posterior.forest < draws else 0
+    if posterior.forest < draws:
+        forest = posterior.forest
+    else:
+        forest = 0
     return np.asarray(np.arange(draws) >= forest, dtype=np.bool_)
 
 
@@ -364,7 +397,8 @@ def _on_axes(surrogate: Surrogate, cells: Any) -> Floats:
 
 def ran_candidates(evidence: Evidence) -> Bools:
     """(c,) mask of the candidates that equal a trial in all parameters read."""
-    analysis, surrogate = evidence.analysis, evidence.surrogate
+    analysis = evidence.analysis
+    surrogate = evidence.surrogate
     axes = [level_axis(e.parameter) for e in analysis.parameters]
     levels = np.stack([axis.index(analysis.X[:, j]) for j, axis in enumerate(axes)], axis=1)
     read = reading(analysis.parameters, analysis.X)

@@ -162,11 +162,9 @@ class Plots:
         """Parameters after the edits of ``new``; unknown names are left to the figure, which raises."""
         space = self._round.space
         if name is not None:
-            return (
-                edit_space(space, space, {name: new})[name]
-                if name in space and not isinstance(new, Parameter)
-                else new
-            )
+            if name in space and not isinstance(new, Parameter):
+                return edit_space(space, space, {name: new})[name]
+            return new
         if not isinstance(new, Mapping):
             raise AnalysisError(
                 f"new: takes a mapping of parameters to edits, for example {{'lr': (0, 0.3)}}, or "
@@ -189,7 +187,10 @@ def decision_of(review: Review, width: Width = "text", theme: ThemeName | None =
     """The figure of a decision: see :meth:`refine.review.review.Review.plot`."""
     space = review.space
     proposal = review.proposal
-    label = "proposed" if space == proposal.space else "decided"
+    if space == proposal.space:
+        label = "proposed"
+    else:
+        label = "decided"
     texts = {n: next_text(old, space[n], 18) for n, old in proposal.old.items() if n in space}
     with themed(width, theme):
         return figures.decision(review.analysis, space, label, texts)
@@ -239,10 +240,19 @@ def nodes_of(rounds: Sequence[RoundOverview]) -> list[figures.TreeNode]:
     """The nodes of the tree's figure."""
     nodes = []
     for r in rounds:
-        best = np.nan if r.best is None or not r.comparable else float(r.best["value"])
-        kind = r.kinds[-1] if r.kinds else "branched"
+        if r.best is None or not r.comparable:
+            best = np.nan
+        else:
+            best = float(r.best["value"])
+        if r.kinds:
+            kind = r.kinds[-1]
+        else:
+            kind = "branched"
         if r.parent is None:
-            kind = IMPORTED if r.round.node.method == IMPORTED else ""
+            if r.round.node.method == IMPORTED:
+                kind = IMPORTED
+            else:
+                kind = ""
         nodes.append(figures.TreeNode(r.id, r.parent, best, r.ended, r.n, kind, r.tags, r.round.node.note))
     return nodes
 
@@ -262,7 +272,9 @@ def values_of(rounds: Sequence[Round], tags: Mapping[str, str] | None = None) ->
 
 def _goal(rounds: Sequence[Round]) -> tuple[str, str]:
     """Direction and metric of the first round."""
-    return (rounds[0].direction, rounds[0].metric) if rounds else ("maximize", "value")
+    if rounds:
+        return (rounds[0].direction, rounds[0].metric)
+    return ("maximize", "value")
 
 
 def populations(rounds: Iterable[Round]) -> dict[str, Any]:

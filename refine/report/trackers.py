@@ -187,7 +187,10 @@ def _importance_table(round_: Round) -> bytes:
 def _facts_of(round_: Round) -> RoundFacts:
     node = round_.node
     parent = round_.parent
-    decisions = [] if parent is None else [d for d in parent.decisions if d.child == node.id]
+    if parent is None:
+        decisions = []
+    else:
+        decisions = [d for d in parent.decisions if d.child == node.id]
     return RoundFacts(
         tree=round_.context.name,
         id=node.id,
@@ -210,9 +213,15 @@ def _finished_trials(round_: Round) -> list[FinishedTrial]:
     rows = records.columns
     trials = []
     for i, (configuration, metrics) in enumerate(zip(records.configurations, records.metrics, strict=True)):
-        curve = records.curves[i] if records.curves else {}
+        if records.curves:
+            curve = records.curves[i]
+        else:
+            curve = {}
         seconds = rows["seconds"][i]
-        value = metric.of(metrics, curve, seconds) if rows["state"][i] == "complete" else None
+        if rows["state"][i] == "complete":
+            value = metric.of(metrics, curve, seconds)
+        else:
+            value = None
         columns = {name: rows[name][i] for name in ("key", "state", "seed", "replicate", "origin", "error")}
         facts = {"metrics": metrics, "curve": curve, "seconds": seconds, "ended": i + 1, "planned": round_.n}
         params = decode_configuration(configuration)
@@ -227,7 +236,10 @@ def _plain(params: Any) -> dict[str, Any]:
 
 def _named(trial: FinishedTrial) -> str:
     """The name of a trial at a tracker, equal whenever it is sent."""
-    suffix = f"-{trial.replicate}" if trial.replicate else ""
+    if trial.replicate:
+        suffix = f"-{trial.replicate}"
+    else:
+        suffix = ""
     return f"{trial.round}-{trial.key[:10]}{suffix}"
 
 
@@ -235,7 +247,10 @@ def _curve_steps(trial: FinishedTrial) -> list[dict[str, float]]:
     """A trial's numbers per epoch; final values join the last epoch."""
     length = max((len(values) for values in trial.curve.values()), default=1)
     rows = [{n: values[i] for n, values in trial.curve.items() if i < len(values)} for i in range(length)]
-    value = {} if trial.value is None else {"refine.value": trial.value}
+    if trial.value is None:
+        value = {}
+    else:
+        value = {"refine.value": trial.value}
     rows[-1] |= {**trial.metrics, **value, "refine.seconds": trial.seconds}
     return rows
 
@@ -268,11 +283,20 @@ class MLflow(Tracker):
         """Finds or creates experiment and run."""
         name = self._experiment or facts.tree
         experiment = self._client.get_experiment_by_name(name)
-        self._place = self._client.create_experiment(name) if experiment is None else experiment.experiment_id
+        if experiment is None:
+            self._place = self._client.create_experiment(name)
+        else:
+            self._place = experiment.experiment_id
         runs = self._search(f"tags.`refine.id` = '{facts.id}'")
-        run = runs[0] if runs else self._client.create_run(self._place, tags=facts.tags, run_name=facts.id)
+        if runs:
+            run = runs[0]
+        else:
+            run = self._client.create_run(self._place, tags=facts.tags, run_name=facts.id)
         self._run = run.info.run_id
-        below = self._search(f"tags.`mlflow.parentRunId` = '{self._run}'") if runs else []
+        if runs:
+            below = self._search(f"tags.`mlflow.parentRunId` = '{self._run}'")
+        else:
+            below = []
         self._sent = {r.info.run_name for r in below if r.info.status != "RUNNING"}
 
     def _search(self, text: str) -> list[Any]:
@@ -355,7 +379,10 @@ class TensorBoard(Tracker):
         place = self._round / _named(trial)
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        status = api_pb2.STATUS_FAILURE if trial.state in FAILED else api_pb2.STATUS_SUCCESS
+        if trial.state in FAILED:
+            status = api_pb2.STATUS_FAILURE
+        else:
+            status = api_pb2.STATUS_SUCCESS
         writer = EventFileWriter(str(place))
         try:
             writer.add_event(Event(summary=hparams_pb(_plain(trial.params), trial_id=_named(trial))))

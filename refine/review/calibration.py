@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 SHARE = 0.1
 
 NOMINAL = (0.5, 0.9)  # central intervals whose coverage is counted
-PERSON, MACHINE, EVEN, UNTESTED = "person", "machine", "even", "untested"
+PERSON = "person"
+MACHINE = "machine"
+EVEN = "even"
+UNTESTED = "untested"
 
 
 class ChildOutcome(NamedTuple):
@@ -75,10 +78,13 @@ class DecisionComparison(NamedTuple):
     @property
     def smaller(self) -> str:
         """The side with the smaller space: ``"person"``, ``"machine"`` or ``"even"``."""
-        mine, theirs = self.decided.volume_kept, self.proposed.volume_kept
+        mine = self.decided.volume_kept
+        theirs = self.proposed.volume_kept
         if math.isclose(mine, theirs, rel_tol=1e-6):
             return EVEN
-        return PERSON if mine < theirs else MACHINE
+        if mine < theirs:
+            return PERSON
+        return MACHINE
 
     @property
     def right(self) -> str:
@@ -89,15 +95,22 @@ class DecisionComparison(NamedTuple):
         """
         if math.isnan(self.best) or not self.deciding_trials:
             return UNTESTED
-        mine, theirs = self.kept(self.decided), self.kept(self.proposed)
+        mine = self.kept(self.decided)
+        theirs = self.kept(self.proposed)
         if mine != theirs:
-            return PERSON if mine else MACHINE
+            if mine:
+                return PERSON
+            return MACHINE
         if mine:
             return self.smaller
         mine_best, their_best = (
             -math.inf if math.isnan(c.best) else c.best for c in (self.decided, self.proposed)
         )
-        return EVEN if mine_best == their_best else PERSON if mine_best > their_best else MACHINE
+        if mine_best == their_best:
+            return EVEN
+        if mine_best > their_best:
+            return PERSON
+        return MACHINE
 
 
 @dataclass(frozen=True)
@@ -153,7 +166,9 @@ class Entry:
             return "unfinished"
         if self.decision.forecast is None:
             return "no_forecast"
-        return "scored" if 2 * len(self.outcome.space_filling) >= self.outcome.planned else "too_few_values"
+        if 2 * len(self.outcome.space_filling) >= self.outcome.planned:
+            return "scored"
+        return "too_few_values"
 
     def realised(self, what: str) -> float:
         """The space-filling trials' ``"median"`` or ``"best"``.
@@ -169,11 +184,9 @@ class Entry:
     def percentile(self, what: str) -> float:
         """Position of the realised value in its forecast, in [0, 1]; NaN if the forecast is not scored."""
         forecast = self.decision.forecast
-        return (
-            forecast.percentile(what, self.realised(what))
-            if forecast is not None and self.scored
-            else math.nan
-        )
+        if forecast is not None and self.scored:
+            return forecast.percentile(what, self.realised(what))
+        return math.nan
 
     def covers(self, what: str, nominal: float) -> bool:
         """True if the central interval of a probability holds the realised value. For scored entries only."""
@@ -217,8 +230,12 @@ class Entry:
             return "no_claim"
         if self.refuted is None:
             volume = self.decision.volume_kept
-            return "nothing_cut" if volume is not None and volume >= 1 else "not_tested"
-        return "refuted" if self.refuted else "not_refuted"
+            if volume is not None and volume >= 1:
+                return "nothing_cut"
+            return "not_tested"
+        if self.refuted:
+            return "refuted"
+        return "not_refuted"
 
 
 class AuthorScore(NamedTuple):
@@ -327,11 +344,14 @@ class Calibration(Shown):
         scored = self.scored
         coverages = []
         for what, level in ((what, level) for what in WHAT for level in nominal):
-            hits, n = sum(e.covers(what, level) for e in scored), len(scored)
+            hits = sum(e.covers(what, level) for e in scored)
+            n = len(scored)
             share = low = high = math.nan
             if n:
                 ends = stats.wilson(hits, n)
-                share, low, high = hits / n, float(ends.low), float(ends.high)
+                share = hits / n
+                low = float(ends.low)
+                high = float(ends.high)
             coverages.append(Coverage(what, float(level), share, low, high, hits, n))
         return tuple(coverages)
 
@@ -361,12 +381,16 @@ class Calibration(Shown):
 
 
 def _missing(value: float | None) -> float:
-    return math.nan if value is None else value
+    if value is None:
+        return math.nan
+    return value
 
 
 def _quantile(what: str, level: float, e: Entry) -> float:
     forecast = e.decision.forecast
-    return math.nan if forecast is None else forecast.quantile(what, level)
+    if forecast is None:
+        return math.nan
+    return forecast.quantile(what, level)
 
 
 def _kept(machine: bool, e: Entry) -> bool | None:
@@ -377,7 +401,9 @@ def _kept(machine: bool, e: Entry) -> bool | None:
 
 
 def _of_edit(name: str, e: Entry) -> str | None:
-    return getattr(e.comparison, name) if e.comparison is not None and (e.edited or e.suggested) else None
+    if e.comparison is not None and (e.edited or e.suggested):
+        return getattr(e.comparison, name)
+    return None
 
 
 _COLUMNS: dict[str, Callable[[Entry], object]] = {

@@ -167,12 +167,22 @@ def _goal(inputs: Known, scientific: list[str]) -> Check:
     """A clear question of the round, and a proposal that leaves it open."""
     changes = inputs.proposal.changes if inputs.proposal else ()
     decided = [c.name for c in changes if c.kind != "keep" and c.name in scientific]
-    nuisance, note = sum(role == "nuisance" for role in inputs.roles.values()), inputs.goal.strip()
-    verdict, code, picture, action = PASS, "question" if scientific else "explores", "", None
+    nuisance = sum(role == "nuisance" for role in inputs.roles.values())
+    note = inputs.goal.strip()
+    verdict = PASS
+    if scientific:
+        code = "question"
+    else:
+        code = "explores"
+    picture = ""
+    action = None
     if decided:
-        verdict, code, picture = WARN, "narrows_question", "isolation"
+        verdict = WARN
+        code = "narrows_question"
+        picture = "isolation"
     elif not (scientific or note):
-        verdict, code = WARN, "no_goal"
+        verdict = WARN
+        code = "no_goal"
         action = Action("round.set_roles", {Symbol("name"): "scientific"})
     values: dict[str, Any] = {
         "scientific": scientific,
@@ -180,7 +190,10 @@ def _goal(inputs: Known, scientific: list[str]) -> Check:
         "decided": decided,
         "note": note,
     }
-    about = decided[0] if decided else ""
+    if decided:
+        about = decided[0]
+    else:
+        about = ""
     return _check("goal", verdict, code, float(len(scientific)), picture, about, action, **values)
 
 
@@ -199,18 +212,31 @@ def _edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Ch
             at_end += [[e.name, side, limits[side]] for side in beyond if best[e.name] == limits[side]]
     # The pile-up and the best trial may be at the same end.
     count = len({(name, side) for name, side, *_ in (*piled, *wider, *at_end)})
-    verdict, code = (WARN, "at_end") if at_end else (WARN, "widened") if wider else (PASS, "inside")
+    if at_end:
+        verdict = WARN
+        code = "at_end"
+    elif wider:
+        verdict = WARN
+        code = "widened"
+    else:
+        verdict = PASS
+        code = "inside"
     if piled:
-        verdict, code = FAIL, "piled_up"
+        verdict = FAIL
+        code = "piled_up"
     values: dict[str, Any] = {"ends": count, "piled": piled, "widened": wider, "at_end": at_end}
     about = next((name for name, *_ in (*piled, *at_end, *wider)), "")
-    picture = "density" if about else ""
+    if about:
+        picture = "density"
+    else:
+        picture = ""
     return _check("edges", verdict, code, count, picture, about, **values, proposal=proposal is not None)
 
 
 def _moved(change: Change) -> list[str]:
     """Ends of a range that a change extends."""
-    old, new = change.old, change.new
+    old = change.old
+    new = change.new
     assert isinstance(old, Range)
     assert isinstance(new, Range)
     return ["low"] * (new.low < old.low) + ["high"] * (new.high > old.high)
@@ -222,7 +248,10 @@ def _enough(analysis: Analysis, proposal: Proposal | None) -> Check:
     Parameters in ``unchanged`` are kept as they are since too little is known, not since they were seen not
     to matter.
     """
-    changed = {c.name for c in proposal.changes if c.kind != "keep"} if proposal is not None else set()
+    if proposal is not None:
+        changed = {c.name for c in proposal.changes if c.kind != "keep"}
+    else:
+        changed = set()
     read = [e for e in analysis.parameters if e.read != 0]
     if not read:
         return _check("enough", UNKNOWN, "nothing_read" if analysis.parameters else "nothing_varies")
@@ -233,9 +262,17 @@ def _enough(analysis: Analysis, proposal: Proposal | None) -> Check:
     least_covered = min(unseen, key=lambda e: e.good / max(1, e.needed))
     share = least_covered.good / max(1, least_covered.needed)
     young = [e.name for e in unseen if e.good < e.needed and not e.matters]
-    verdict = PASS if not young else WARN if share >= 0.5 else FAIL
+    if not young:
+        verdict = PASS
+    elif share >= 0.5:
+        verdict = WARN
+    else:
+        verdict = FAIL
     # An imported round has nothing to run.
-    run_more = Action("round.run", n=...) if young and not analysis.drawn else None
+    if young and not analysis.drawn:
+        run_more = Action("round.run", n=...)
+    else:
+        run_more = None
     values: dict[str, Any] = {
         "good": least_covered.good,
         "needed": least_covered.needed,
@@ -243,7 +280,10 @@ def _enough(analysis: Analysis, proposal: Proposal | None) -> Check:
         "parameters": young,
     }
     values["unchanged"] = [name for name in young if name not in changed]
-    code = "too_few" if young else "judged"
+    if young:
+        code = "too_few"
+    else:
+        code = "judged"
     return _check("enough", verdict, code, share, "best_so_far", action=run_more, **values)
 
 
@@ -255,13 +295,27 @@ def _code(analysis: Analysis) -> Check:
 def _infeasible(analysis: Analysis, allow_degenerate: bool) -> Check:
     """The share of trials without a usable model."""
     table = analysis.table
-    ended = int((table["state"] != "running").sum()) if "state" in table else len(table)
+    if "state" in table:
+        ended = int((table["state"] != "running").sum())
+    else:
+        ended = len(table)
     count = int(unusable(table, analysis.space, allow_degenerate).sum())
-    share, ends = count / ended if ended else math.nan, stats.wilson(count, ended)
+    if ended:
+        share = count / ended
+    else:
+        share = math.nan
+    ends = stats.wilson(count, ended)
     few = share <= INFEASIBLE[0]
-    verdict = PASS if few else WARN if share <= INFEASIBLE[1] else FAIL
+    if few:
+        verdict = PASS
+    elif share <= INFEASIBLE[1]:
+        verdict = WARN
+    else:
+        verdict = FAIL
     if analysis.n_exploded:  # values far beyond all others need attention, however few
-        verdict, few = (WARN if few else verdict), False
+        if few:
+            verdict = WARN
+        few = False
     return _check(
         "infeasible",
         verdict,
@@ -287,7 +341,10 @@ def _curves(curves: Sequence[TrialCurves], reported: int) -> Check:
     judged = [c for c in curves if c.judged]
     if not judged and reported:
         needed = stats.CurveCheck().least
-        code = "too_short" if reported < needed else "other_metrics"
+        if reported < needed:
+            code = "too_short"
+        else:
+            code = "other_metrics"
         return _check("curves", UNKNOWN, code, epochs=reported, needed=needed)
     if not judged:
         report = Action("trial.report", Symbol("epoch"), Symbol("metrics"))
@@ -298,7 +355,12 @@ def _curves(curves: Sequence[TrialCurves], reported: int) -> Check:
     frequent = [flag for flag, share in shares.items() if share >= FLAGGED[0]]
     # Early saturation wastes time but does no harm.
     grave = any(share >= FLAGGED[1] for flag, share in shares.items() if flag != "saturated")
-    verdict, code = (FAIL if grave else WARN, "flagged") if frequent else (PASS, "sound")
+    if frequent:
+        verdict = FAIL if grave else WARN
+        code = "flagged"
+    else:
+        verdict = PASS
+        code = "sound"
     values: dict[str, Any] = {"of": len(judged), "worst": worst, "counts": counts, "frequent": frequent}
     return _check("curves", verdict, code, shares[worst], "curves", **values)
 
@@ -311,9 +373,17 @@ def _epochs(epochs: Epochs) -> Check:
 
 def _stopping(stopping: Stopping) -> Check:
     """Good trials lost by early stopping."""
-    code = "unaudited" if not stopping.audited else "kept" if stopping.lost <= LOST * stopping.top else "lost"
+    if not stopping.audited:
+        code = "unaudited"
+    elif stopping.lost <= LOST * stopping.top:
+        code = "kept"
+    else:
+        code = "lost"
     verdict = {"unaudited": UNKNOWN, "kept": PASS, "lost": WARN}[code]
-    action = Action("round.run", rerun="pruned") if code == "lost" else None
+    if code == "lost":
+        action = Action("round.run", rerun="pruned")
+    else:
+        action = None
     return _check("stopping", verdict, code, stopping.lost, action=action, **stopping._asdict())
 
 
@@ -325,9 +395,19 @@ def _isolation(analysis: Analysis, name: str) -> Check:
     own = analysis.table[space_filling_rows(analysis.table)]
     index = level_axis(e.parameter).index(e.parameter.unit(own[name].to_numpy()))
     counts = np.bincount(index, minlength=len(e.levels))
-    smallest_count, level = int(counts.min()), e.levels[int(counts.argmin())].label
-    verdict = PASS if smallest_count >= PER_LEVEL[1] else FAIL if smallest_count < PER_LEVEL[0] else WARN
-    code, finding = "fair" if verdict == PASS else "few_per_level", analysis.findings[name].verdict
+    smallest_count = int(counts.min())
+    level = e.levels[int(counts.argmin())].label
+    if smallest_count >= PER_LEVEL[1]:
+        verdict = PASS
+    elif smallest_count < PER_LEVEL[0]:
+        verdict = FAIL
+    else:
+        verdict = WARN
+    if verdict == PASS:
+        code = "fair"
+    else:
+        code = "few_per_level"
+    finding = analysis.findings[name].verdict
     values: dict[str, Any] = {
         "parameter": name,
         "least": smallest_count,
@@ -347,12 +427,26 @@ def _noise(analysis: Analysis, inputs: Known) -> Check:
     y = np.asarray(analysis.table["value"], dtype=float)[candidates(analysis, analysis.table)]
     y *= analysis.sign
     gain = float(y.max() - (np.median(y) if first else analysis.sign * inputs.before))
-    ties, sure = int(np.sum(y.max() - y <= sd)), gain > _SURE * sd
+    ties = int(np.sum(y.max() - y <= sd))
+    sure = gain > _SURE * sd
     if first:
-        verdict, code = (PASS, "clear") if sure and ties <= TIES else (WARN, "unclear")
+        if sure and ties <= TIES:
+            verdict = PASS
+            code = "clear"
+        else:
+            verdict = WARN
+            code = "unclear"
     else:
         worse = gain < -_SURE * sd
-        verdict, code = (PASS, "gain") if sure else (FAIL, "worse") if worse else (WARN, "no_gain")
+        if sure:
+            verdict = PASS
+            code = "gain"
+        elif worse:
+            verdict = FAIL
+            code = "worse"
+        else:
+            verdict = WARN
+            code = "no_gain"
     values: dict[str, Any] = {
         "gain": gain + 0.0,
         "noise": sd,
@@ -371,8 +465,16 @@ def _drift(analysis: Analysis) -> Check:
     drift = drift_of(analysis)
     if drift is None:
         return _check("drift", UNKNOWN, "unknown")
-    verdict, code = (WARN, "seen") if drift.seen else (PASS, "none")
-    way = "better" if drift.correlation > 0 else "worse"
+    if drift.seen:
+        verdict = WARN
+        code = "seen"
+    else:
+        verdict = PASS
+        code = "none"
+    if drift.correlation > 0:
+        way = "better"
+    else:
+        way = "worse"
     return _check("drift", verdict, code, drift.correlation, way=way, level=LEVEL, **drift._asdict())
 
 
@@ -381,7 +483,9 @@ def _sd(analysis: Analysis) -> float:
 
     If the best values are level, residuals give 0 and show nothing.
     """
-    return analysis.noise.sd if analysis.noise.measured else math.nan
+    if analysis.noise.measured:
+        return analysis.noise.sd
+    return math.nan
 
 
 def _optimism(analysis: Analysis, values: Floats, expected: float) -> Check:
@@ -398,7 +502,12 @@ def _optimism(analysis: Analysis, values: Floats, expected: float) -> Check:
     if not math.isfinite(expected):
         honest = float(stats.Optimism(seed=analysis.seed)(values, sd).honest)
     over = best - honest
-    verdict, code = (PASS, "small") if over <= sd else (WARN, "large")
+    if over <= sd:
+        verdict = PASS
+        code = "small"
+    else:
+        verdict = WARN
+        code = "large"
     return _check(
         "optimism",
         verdict,
@@ -419,26 +528,38 @@ def _cost(analysis: Analysis) -> Check:
     if cost is None or not cost.leads:
         return _check("cost", UNKNOWN, "unknown")
     share = float(cost.seconds[cost.cheapest] / cost.seconds[cost.best])
-    verdict, code = (PASS, "no_cheaper") if 1 - share < CHEAPER else (WARN, "cheaper")
+    if 1 - share < CHEAPER:
+        verdict = PASS
+        code = "no_cheaper"
+    else:
+        verdict = WARN
+        code = "cheaper"
     return _check("cost", verdict, code, 1 - share, "cost", saving=1 - share, rank=cost.rank, share=share)
 
 
 def _second(analysis: Analysis, proposal: Proposal | None) -> Check:
     """A region cut off that may hold a better value, and the number of trials that would find it."""
-    region = None if proposal is None else proposal.elsewhere
+    if proposal is None:
+        region = None
+    else:
+        region = proposal.elsewhere
     if proposal is None or region is None:
         return _check("second", UNKNOWN, "nothing_cut")
     place = []
     for e, levels in zip(analysis.parameters, region.levels, strict=True):
         if not levels.all() and e.read != 0:
-            level_numbers, ordered = np.flatnonzero(levels), e.parameter.ordered
+            level_numbers = np.flatnonzero(levels)
+            ordered = e.parameter.ordered
             labels = [
                 e.levels[i].label
                 for i in (dict.fromkeys(level_numbers[[0, -1]]) if ordered else level_numbers)
             ]
             place.append([e.name, labels, ordered])
     # Trials that hit a region of this share with probability 0.95.
-    needed = math.ceil(math.log(0.05) / math.log1p(-region.share)) if 0 < region.share < 1 else 1
+    if 0 < region.share < 1:
+        needed = math.ceil(math.log(0.05) / math.log1p(-region.share))
+    else:
+        needed = 1
     chances = {"probability": region.probability, "outside": region.outside, "share": region.share}
     values: dict[str, Any] = {"place": place, **chances, "needed": needed, "even": proposal.claim.even}
     if region.probability < SECOND:
@@ -453,7 +574,10 @@ def worth(outlook: Worth | None) -> Check:
         return _check("worth", UNKNOWN, "unknown")
     confirm = Action("tree.confirm", budget=outlook.n or RUNS)
     action = {CONTINUE: None, CONFIRM: confirm}.get(outlook.verdict, Action("tree.winner"))
-    verdict = PASS if outlook.verdict == CONTINUE else WARN
+    if outlook.verdict == CONTINUE:
+        verdict = PASS
+    else:
+        verdict = WARN
     return Check(
         "worth", verdict, outlook.verdict.lower(), outlook.to_json(), outlook.probability, action=action
     )

@@ -91,7 +91,8 @@ class Decision:
     def from_json(cls, data: Mapping[str, Any]) -> Decision:
         """The decision of :meth:`to_json`'s output."""
         same = ("kind", "proposal", "child", "note", "author", "n", "probability", "volume_kept")
-        forecast, edits = data["forecast"], data["edits"].items()
+        forecast = data["forecast"]
+        edits = data["edits"].items()
         return cls(
             space=None if data["space"] is None else Space.from_json(data["space"]),
             edits={n: (parameter_from_json(a), parameter_from_json(b)) for n, (a, b) in edits},
@@ -118,7 +119,9 @@ def not_written(again: Decision, first: Decision | None, planned: int | None) ->
         return "".join(unwritten)
     if again.note and again.note != first.note:
         unwritten.insert(0, f"its note stays {first.note!r}" if first.note else "it stays without a note")
-    return f"this was decided before: {' and '.join(unwritten)}" if unwritten else ""
+    if unwritten:
+        return f"this was decided before: {' and '.join(unwritten)}"
+    return ""
 
 
 def check_note(note: Any) -> str:
@@ -211,7 +214,8 @@ class Suggestion(NamedTuple):
 
 def suggestions_beside(proposal: Proposal, decisions: Sequence[Decision]) -> tuple[Suggestion, ...]:
     """Suggestions on a round that no decision has taken over yet, oldest first."""
-    decided, proposed = [d.space for d in decisions if d.child], proposal.space
+    decided = [d.space for d in decisions if d.child]
+    proposed = proposal.space
     suggestions = []
     for d in decisions:
         if d.kind != "suggested" or d.space is None or d.space in decided:

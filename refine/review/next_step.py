@@ -116,17 +116,29 @@ def advised_round(
             size = advice(analysis, space, left_to_run(analysis, space), failing)
         n = max(1, min(planned, size.n))
     if audit is None:
-        room = 1.0 if exploit is None else math.floor(1e9 * (1 - exploit)) / 1e9
-        audit = min(AUDIT, room) if proposal.old.volume_kept(space) < 1 else 0.0
+        if exploit is None:
+            room = 1.0
+        else:
+            room = math.floor(1e9 * (1 - exploit)) / 1e9
+        if proposal.old.volume_kept(space) < 1:
+            audit = min(AUDIT, room)
+        else:
+            audit = 0.0
     if exploit is None:
         room = n - round(audit * n) - EVEN
-        exploit = LEARNED if round(LEARNED * n) <= room else max(0, math.floor(100 * room / n)) / 100
+        if round(LEARNED * n) <= room:
+            exploit = LEARNED
+        else:
+            exploit = max(0, math.floor(100 * room / n)) / 100
     return NextRound(n, exploit, audit)
 
 
 def accept_action(advised: NextRound) -> Action:
     """The call that creates the advised round; its audit share is the default."""
-    shares = {"exploit": advised.exploit} if advised.exploit > 0 else {}
+    if advised.exploit > 0:
+        shares = {"exploit": advised.exploit}
+    else:
+        shares = {}
     return Action("review.accept", n=advised.n, **shares)
 
 
@@ -151,7 +163,10 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int, exploit: 
         return NextStep(accept_action(advised), (reason,), n, n * each)
     read = [e for e in analysis.parameters if e.read != 0]
     if not analysis.tested and read:
-        n = proposal.advice.n if proposal.advice is not None else planned
+        if proposal.advice is not None:
+            n = proposal.advice.n
+        else:
+            n = planned
         reason = Reason("untested_yet", {"n": n, "seconds": n * each})
         return NextStep(Action("round.branch", Symbol("round.space"), n=n), (reason,), n, n * each)
     tried = Reason("tried", {"n": analysis.n_space_filling, "parameters": len(read)})
@@ -171,7 +186,10 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int, exploit: 
             # More of a round with exploit trials would mostly be exploit trials, and an imported round has
             # nothing to run; a new round on the same space counts with it.
             repeat_round = Action("round.branch", Symbol("round.space"), n=further)
-            action = repeat_round if exploit or analysis.drawn else Action("round.run", n=total)
+            if exploit or analysis.drawn:
+                action = repeat_round
+            else:
+                action = Action("round.run", n=total)
             return NextStep(action, (reason, tried), further, further * each)
     runs = 15
     reason = Reason(
@@ -196,9 +214,15 @@ def _more(analysis: Analysis, open_: list[ParameterEvidence], remaining: int) ->
     measure = stats.Power(effect=EFFECT, seed=analysis.seed)
 
     def power(e: ParameterEvidence, size: int) -> float:
-        share = e.read if 0 < e.read < 1 else 1.0
+        if 0 < e.read < 1:
+            share = e.read
+        else:
+            share = 1.0
         count = max(2, round((finished + size * yields) * share))
-        cardinality = 0 if e.parameter.ordered else e.parameter.size
+        if e.parameter.ordered:
+            cardinality = 0
+        else:
+            cardinality = e.parameter.size
         column = analysis.X[:, names.index(e.name)]
         return float(measure(column, analysis.y, cardinality, [count], alpha)[0])
 
@@ -216,4 +240,6 @@ def _usable(analysis: Analysis) -> float:
     """Share of the ended trials with a value."""
     lost = sum(count for state, count in analysis.states.items() if state in FAILED)
     ended = lost + analysis.states.get("complete", 0) + analysis.states.get("pruned", 0)
-    return max(0.1, 1 - lost / ended) if ended else 1.0
+    if ended:
+        return max(0.1, 1 - lost / ended)
+    return 1.0

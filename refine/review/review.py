@@ -210,7 +210,8 @@ class Review(Shown, Generic[R]):
         return self._worth_of(self.advised_round)
 
     def _worth_of(self, planned: NextRound, price: float = math.nan) -> Worth | None:
-        epsilon, shares = self.proposal.claim.epsilon, (planned.exploit, planned.audit)
+        epsilon = self.proposal.claim.epsilon
+        shares = (planned.exploit, planned.audit)
         return worth_of(self.analysis, epsilon, self.space, planned.n, *shares, price)
 
     def worth(
@@ -290,10 +291,14 @@ class Review(Shown, Generic[R]):
             DesignError: ``rounds`` or ``n`` is not a whole number >= 1, or ``rounds`` is more than 20.
             ReviewError: A share out of range.
         """
-        size = self.round.n if n is None else n
+        if n is None:
+            size = self.round.n
+        else:
+            size = n
         check_plan(rounds, size)
         audit = self._next_round(size, exploit, audit).audit
-        epsilon, plans = self.proposal.claim.epsilon, plans_beside(rounds, size)
+        epsilon = self.proposal.claim.epsilon
+        plans = plans_beside(rounds, size)
         return rehearse(self.round.id, self.analysis, epsilon, self.space, plans, exploit, audit)
 
     def accept(
@@ -340,7 +345,10 @@ class Review(Shown, Generic[R]):
             >>> child.n, child.parent.decisions[-1].kind
             (10, 'edited')
         """
-        kind = "edited" if self.edited or self.rejected else "accepted"
+        if self.edited or self.rejected:
+            kind = "edited"
+        else:
+            kind = "accepted"
         decision = self._as_decision(kind, check_note(note), check_author(author))
         if exploit is None and design is not None and design_of(design)[0] not in DESIGNS:
             exploit = 0.0
@@ -420,8 +428,12 @@ class Review(Shown, Generic[R]):
         for name, value in (("n", n), ("workers", workers)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise DesignError(f"{name} must be a whole number >= 1, got {value!r}")
-        looked = self.edit(edits, **named) if edits is not None or named else self
-        n, allow_degenerate = n or looked.advised_round.n, self.round.node.allow_degenerate
+        if edits is not None or named:
+            looked = self.edit(edits, **named)
+        else:
+            looked = self
+        n = n or looked.advised_round.n
+        allow_degenerate = self.round.node.allow_degenerate
         return preview_of(self.proposal, self.analysis, looked.space, n, workers, allow_degenerate)
 
     def checks(self) -> Checks:

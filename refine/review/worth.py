@@ -24,7 +24,9 @@ from refine.utils.arrays import Bools, Floats
 from refine.utils.display import Shown
 from refine.utils.threads import one_thread
 
-CONTINUE, CONFIRM, STOP = "CONTINUE", "CONFIRM", "STOP"
+CONTINUE = "CONTINUE"
+CONFIRM = "CONFIRM"
+STOP = "STOP"
 
 # Probability of a gain of more than epsilon from which another round pays, without a price. Small: a stop is
 # final, while a round too many costs one round.
@@ -38,7 +40,8 @@ _SHARE = 0.1  # share of the noise's standard deviation that repeats must gain, 
 
 TOP = 5  # configurations of a race, as in :meth:`refine.Tree.confirm`
 RUNS = 15  # repeats that are simulated if no configuration is left to run
-_CELLS, _MOST_CELLS = 300, 1000
+_CELLS = 300
+_MOST_CELLS = 1000
 _KNOWN = 100
 _SEED = 0
 
@@ -100,7 +103,8 @@ def ahead_of(analysis: Analysis, space: Space, n: int) -> Ahead | None:
     run = analysis.X[first]
     seen = {row.tobytes() for row in np.round(run, 9) + 0.0}
     fresh = np.array([row.tobytes() not in seen for row in np.round(found.positions, 9) + 0.0], dtype=bool)
-    run, cells = run[:_KNOWN], found.positions[fresh][:most]
+    run = run[:_KNOWN]
+    cells = found.positions[fresh][:most]
     extra, values = analysis.replicates or (np.zeros((0, run.shape[1])), np.zeros(0))
     posterior = posterior_of(analysis, np.concatenate([run, cells, extra]), exact=True, model=SIMULATED)
     posterior = posterior.up_to(analysis.limits.facing(analysis.sign)[1])
@@ -110,7 +114,8 @@ def ahead_of(analysis: Analysis, space: Space, n: int) -> Ahead | None:
 
 def _given_again(posterior: stats.Posterior, values: Floats, noise: float) -> stats.Posterior:
     """The posterior given the values of repeats, whose candidates come last and are dropped."""
-    draws, count = posterior.scores, posterior.scores.shape[1] - len(values)
+    draws = posterior.scores
+    count = posterior.scores.shape[1] - len(values)
     if len(values):
         rng = np.random.default_rng(_SEED)
         shown = np.interp(values, posterior.values, posterior.knots)
@@ -125,7 +130,8 @@ def _given_again(posterior: stats.Posterior, values: Floats, noise: float) -> st
 
 def batch_of(n: int, exploit: float, audit: float) -> stats.Batch:
     """Even and exploit trials of a round inside its space, as :meth:`refine.Review.accept` creates it."""
-    best, outside = round(exploit * n), round(audit * n)
+    best = round(exploit * n)
+    outside = round(audit * n)
     return stats.Batch(max(0, n - best - outside), best)
 
 
@@ -157,17 +163,28 @@ def worth_of(
     if ahead is None:
         return None
     epsilon = analysis.noise.tolerance(epsilon)[0]
-    epsilon = epsilon if math.isfinite(epsilon) else 0.0
+    if not (math.isfinite(epsilon)):
+        epsilon = 0.0
     left = left_to_run(analysis, space)
-    n = min(n, left) if not ahead.run.all() else 0
+    if not ahead.run.all():
+        n = min(n, left)
+    else:
+        n = 0
     rises = np.zeros(1)
     if n:
         rises = stats.NextRound(seed=_SEED)(*ahead, batch_of(n, exploit, audit))
     again = float(stats.RunsAgain(TOP, _SEED)(*ahead, n or RUNS).mean())
-    sd = analysis.noise.sd if analysis.noise.measured else math.nan
+    if analysis.noise.measured:
+        sd = analysis.noise.sd
+    else:
+        sd = math.nan
     low, high = np.quantile(rises, [0.05, 0.95])
-    probability = stats.share_of_draws(np.count_nonzero(rises > epsilon), len(rises)) if n else 0.0
-    gain, cost = float(rises.mean()), (n or RUNS) * price
+    if n:
+        probability = stats.share_of_draws(np.count_nonzero(rises > epsilon), len(rises))
+    else:
+        probability = 0.0
+    gain = float(rises.mean())
+    cost = (n or RUNS) * price
     return Worth(
         verdict=verdict_of(probability, gain, again, sd, cost),
         n=n,
@@ -193,10 +210,16 @@ def verdict_of(probability: float, gain: float, again: float, noise: float, cost
     2507.12453.
     """
     if math.isfinite(cost):
-        return STOP if max(gain, again) < cost else CONTINUE if gain >= again else CONFIRM
+        if max(gain, again) < cost:
+            return STOP
+        if gain >= again:
+            return CONTINUE
+        return CONFIRM
     if probability >= LIKELY:
         return CONTINUE
-    return CONFIRM if again > max(gain, _SHARE * noise) else STOP
+    if again > max(gain, _SHARE * noise):
+        return CONFIRM
+    return STOP
 
 
 # Levels of the quantiles: the ends of the 90 % and the 50 % interval, and the median.
@@ -286,7 +309,8 @@ def rehearse(
         AnalysisError: The evidence does not cover the space, or nothing is left to run.
     """
     most = max(rounds * n for rounds, n in plans)
-    ahead, remaining = ahead_of(analysis, space, most), left_to_run(analysis, space)
+    ahead = ahead_of(analysis, space, most)
+    remaining = left_to_run(analysis, space)
     if ahead is None:
         raise AnalysisError(
             f"round {round_id}: its trials say nothing about this space, so no plan can be rehearsed; run a "
@@ -297,7 +321,8 @@ def rehearse(
             f"round {round_id}: every configuration of the space was run; nothing is left to plan"
         )
     simulate = stats.RoundsAhead(seed=_SEED)
-    outlooks, now = [], math.nan
+    outlooks = []
+    now = math.nan
     for rounds, n in plans:
         values = simulate(*ahead, [batch_of(n, exploit, audit)] * rounds)
         # Every plan starts from the same state, so that differences are the plans' own.
@@ -309,7 +334,10 @@ def rehearse(
 
 def _plan(analysis: Analysis, space: Space, rounds: int, n: int, values: Any, epsilon: float) -> Plan:
     own = analysis.sign * values[:, 1:]
-    levels = LEVELS if analysis.sign > 0 else LEVELS[::-1]
+    if analysis.sign > 0:
+        levels = LEVELS
+    else:
+        levels = LEVELS[::-1]
     positions = np.quantile(own, levels, axis=0).T
     middle = positions[:, [LEVELS.index(0.5)]]
     positions = np.clip(middle + _WIDER * (positions - middle), *limits_of(analysis))

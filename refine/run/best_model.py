@@ -45,7 +45,8 @@ def best_model(
     if not is_whole(rank):
         raise DesignError(f"rank must be a whole number >= 1, got {rank!r}; 1 is the best trial")
     Resources(threads=threads)
-    node, chosen = stored.node, cast(Any, objective)
+    node = stored.node
+    chosen = cast(Any, objective)
     if not offers(objective, "trained"):
         raise ObjectiveError(
             f"round {node.id}: the objective {node.objective!r} returns no model; use "
@@ -72,7 +73,10 @@ def best_model(
         )
     if offers(objective, "prepare"):
         chosen.prepare(threads)
-    path = None if folder is None else folder / f"{node.id}-{keys[rank - 1][:12]}-{seed}"
+    if folder is None:
+        path = None
+    else:
+        path = folder / f"{node.id}-{keys[rank - 1][:12]}-{seed}"
     if path is not None:
         if not offers(objective, "save_model", "load_model"):
             raise ObjectiveError(

@@ -73,7 +73,10 @@ class Command:
                 f"{{lr}}', got {command!r}"
             )
         self.command = command.strip()
-        self.folder = None if folder is None else str(Path(folder).absolute())
+        if folder is None:
+            self.folder = None
+        else:
+            self.folder = str(Path(folder).absolute())
         self.environment = {str(k): str(v) for k, v in (environment or {}).items()}
         self.name = f"{COMMAND}{self.command}"
         try:
@@ -130,7 +133,9 @@ class Command:
                 "{momentum}]"
             )
         value = values[name]
-        return str(value) if isinstance(value, str | int | float) else json.dumps(value, default=str)
+        if isinstance(value, str | int | float):
+            return str(value)
+        return json.dumps(value, default=str)
 
     def __call__(self, params: Mapping[str, Any], trial: Any) -> dict[str, float]:
         """Runs the program, and returns the metrics by name.
@@ -177,7 +182,10 @@ class Command:
                 process.wait()
                 reader.join()
         if (status := process.returncode) and not pruned:
-            how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+            if status < 0:
+                how = f"was ended by signal {-status}"
+            else:
+                how = f"ended with status {status}"
             output = "".join(last_lines).strip() or "it said nothing"
             raise ObjectiveError(f"{shlex.join(words)}\n{how}: {output}")
         if not metrics and not pruned:
@@ -241,7 +249,9 @@ def metrics_of(line: str) -> dict[str, float] | None:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
-        return {"value": math.nan} if text.lower() == "nan" else None
+        if text.lower() == "nan":
+            return {"value": math.nan}
+        return None
     if isinstance(content, int | float) and not isinstance(content, bool):
         return {"value": float(content)}
     if not isinstance(content, dict) or not content:

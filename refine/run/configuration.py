@@ -83,7 +83,10 @@ class Configuration(dict[str, Any]):
         raise UnknownNameError(f"unknown parameter {name!r}; {did_you_mean(name, dict.keys(self))}")
 
     def __getattr__(self, name: str) -> NoReturn:
-        key = name if dict.__contains__(self, name) else next(iter(dict.keys(self)), "name")
+        if dict.__contains__(self, name):
+            key = name
+        else:
+            key = next(iter(dict.keys(self)), "name")
         raise AttributeError(
             f"a configuration is a dictionary and has no attribute {name!r}; write params[{key!r}]"
         )

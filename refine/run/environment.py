@@ -67,7 +67,9 @@ def _backend() -> str:
     if keras is None or not hasattr(keras, "backend"):
         return ""
     name = str(keras.backend.backend())
-    return "" if name == "tensorflow" else name
+    if name == "tensorflow":
+        return ""
+    return name
 
 
 def commit_of(file: str | os.PathLike[str] | None = None) -> dict[str, str]:
@@ -75,7 +77,10 @@ def commit_of(file: str | os.PathLike[str] | None = None) -> dict[str, str]:
 
     `` (changed)`` follows if tracked files differ from the commit. Empty without git or a repository.
     """
-    folder = Path.cwd() if file is None else Path(file).resolve().parent
+    if file is None:
+        folder = Path.cwd()
+    else:
+        folder = Path(file).resolve().parent
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         changed = _git(folder, "status", "--porcelain", "--untracked-files=no")

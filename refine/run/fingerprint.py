@@ -150,7 +150,10 @@ class _Sources:
         Code is followed, a constant counts as text, a mutable value by its type.
         """
         for name, value in values:
-            text = None if _is_code(value) else _constant_text(value)
+            if _is_code(value):
+                text = None
+            else:
+                text = _constant_text(value)
             if _is_code(value):
                 self.follow(value)
             elif text is not None:
@@ -272,7 +275,10 @@ def _imported(code: types.CodeType, package: str) -> Iterator[tuple[str, tuple[s
             continue
         level = steps[i - 2].argval
         names = steps[i - 1].argval
-        base = package.split(".")[: len(package.split(".")) - (level - 1)] if level else []
+        if level:
+            base = package.split(".")[: len(package.split(".")) - (level - 1)]
+        else:
+            base = []
         name = ".".join([*base, *([step.argval] if step.argval else [])])
         if name:
             yield name, tuple(names or ())
@@ -289,7 +295,10 @@ def _files(module: str, names: Sequence[str]) -> Iterator[Path]:
             yield Path(spec.origin)
         places = list(spec.submodule_search_locations or ())
     for part in names:
-        spec = _spec(part, places) if places else None
+        if places:
+            spec = _spec(part, places)
+        else:
+            spec = None
         if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
             yield Path(spec.origin)
 

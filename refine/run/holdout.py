@@ -177,7 +177,10 @@ def _warn(
     configurations = {(i, k) for i, o in before for k in o.keys} | {(own_id, k) for k in keys}
     m = len(configurations)
     # Blom's (1958) approximation of the mean of the largest of m standard normal values.
-    cost = NormalDist().inv_cdf((m - 0.375) / (m + 0.25)) if m > 1 else 0.0
+    if m > 1:
+        cost = NormalDist().inv_cdf((m - 0.375) / (m + 0.25))
+    else:
+        cost = 0.0
     day = datetime.fromtimestamp(last.created, UTC).date().isoformat()
     warn(
         f"round {own_id}: the hold-out was opened {plural(len(before), 'time')} before on this branch, "
@@ -211,7 +214,10 @@ def holdout_result_of(store: Reader, node: Node, opening: StoredOpening, metric:
 
     rows = []
     for row in opening.runs:
-        value = metric.of(row.metrics, {}) if row.state == "complete" else None
+        if row.state == "complete":
+            value = metric.of(row.metrics, {})
+        else:
+            value = None
         if row.state == "complete" and value is None:
             raise AnalysisError(
                 f"round {node.id}: the hold-out gave no metric {metric.name!r}, it gave "

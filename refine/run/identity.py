@@ -26,7 +26,9 @@ def objective_name(objective: Objective) -> str:
     if "<lambda>" in qualname:
         # Lambdas differ in their code alone.
         qualname = f"{qualname}-{_own_source(objective)[:8]}"
-    return str(qualname) if module == "__main__" else f"{module}.{qualname}"
+    if module == "__main__":
+        return str(qualname)
+    return f"{module}.{qualname}"
 
 
 def may_be_same_function(name: str, objective: Objective) -> bool:
@@ -77,7 +79,9 @@ def objective_data(objective: Objective) -> str | None:
 def objective_code(objective: Objective) -> str:
     """The member ``code`` of the objective, or :func:`refine.run.fingerprint.fingerprint` of it."""
     code = text_of(objective, "code")
-    return fingerprint(objective) if code is None else code
+    if code is None:
+        return fingerprint(objective)
+    return code
 
 
 def _own_source(objective: Objective) -> str:
@@ -89,7 +93,10 @@ def _own_source(objective: Objective) -> str:
     if not (inspect.isroutine(target) or inspect.isclass(target)):
         target = type(target)
     code = getattr(target, "__code__", None)
-    compiled = code.co_code + repr(code.co_consts).encode() if code else repr(target).encode()
+    if code:
+        compiled = code.co_code + repr(code.co_consts).encode()
+    else:
+        compiled = repr(target).encode()
     try:
         text = inspect.getsource(target).encode()
         if code is not None and code.co_name == "<lambda>":
@@ -103,7 +110,8 @@ def source_file(objective: Objective) -> str | None:
     """The file with the objective's source; ``None`` in a notebook or at a prompt."""
     target: Any = objective
     for name in ("model", "func"):
-        target = getattr(target, name) if offers(target, name) else target
+        if offers(target, name):
+            target = getattr(target, name)
     target = inspect.unwrap(target)
     if not (inspect.isroutine(target) or inspect.isclass(target)):
         target = type(target)
@@ -111,7 +119,9 @@ def source_file(objective: Objective) -> str | None:
         file = inspect.getsourcefile(target)
     except TypeError:
         return None
-    return file if file is not None and Path(file).exists() else None
+    if file is not None and Path(file).exists():
+        return file
+    return None
 
 
 def called(name: str, objective: Objective) -> dict[str, str]:

@@ -58,7 +58,10 @@ def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:
             f"{_instead(required, names)}"
         )
     if keywords or not (positional or any(p.kind is p.VAR_POSITIONAL for p in parameters)):
-        needs = f"requires {', '.join(keywords)} by name" if keywords else "takes nothing"
+        if keywords:
+            needs = f"requires {', '.join(keywords)} by name"
+        else:
+            needs = "takes nothing"
         raise ObjectiveError(
             f"{takes} as its first argument, but it {needs}; write def objective(params): ..."
         )
@@ -71,7 +74,10 @@ def _instead(required: list[str], names: Collection[str]) -> str:
         return (
             "a model function (x_train, y_train, x_val, y_val, params) goes into refine.keras.KerasObjective"
         )
-    key = required[0] if required[0] in names else "name"
+    if required[0] in names:
+        key = required[0]
+    else:
+        key = "name"
     return f"write def objective(params): ... and read params[{key!r}]"
 
 
@@ -91,7 +97,10 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
         configuration = Configuration(values, read, task.absent)
         seed_everything(task.seed)
         started = time.perf_counter()
-        result = objective(configuration, running) if with_trial else objective(configuration)
+        if with_trial:
+            result = objective(configuration, running)
+        else:
+            result = objective(configuration)
     except BaseException as error:  # whatever the objective raises is this trial's outcome
         pressed = isinstance(error, KeyboardInterrupt) and may_come_from_keyboard()
         if pressed and os.getpid() == process:

@@ -113,7 +113,10 @@ class Ending:
 
     def begin(self) -> Callable[[], bool]:
         """Starts the clock, and returns a function that tells whether the hours are over."""
-        end = math.inf if self.hours is None else time.monotonic() + 3600 * self.hours
+        if self.hours is None:
+            end = math.inf
+        else:
+            end = time.monotonic() + 3600 * self.hours
         return lambda: time.monotonic() >= end
 
     def why(self, count: int, time_is_over: bool) -> str:
@@ -164,7 +167,9 @@ def _several(value: Any) -> tuple[Any, ...]:
     """The items of an option that takes one value, a list, or ``None``."""
     if value is None:
         return ()
-    return tuple(value) if isinstance(value, list | tuple) else (value,)
+    if isinstance(value, list | tuple):
+        return tuple(value)
+    return (value,)
 
 
 def callables(hooks: Any, name: str) -> tuple[Callable[[Any], object], ...]:

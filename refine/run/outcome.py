@@ -126,7 +126,10 @@ def storable(outcome: Outcome) -> Outcome:
     text = outcome_fault(outcome.metrics, outcome.curve, outcome.seconds)
     if not text:
         return outcome
-    seconds = outcome.seconds if 0 <= outcome.seconds <= MOST_SECONDS else 0.0
+    if 0 <= outcome.seconds <= MOST_SECONDS:
+        seconds = outcome.seconds
+    else:
+        seconds = 0.0
     error = f"the metrics that the objective returned cannot be stored: {text}"
     return outcome._replace(state=State.FAILED, metrics={}, curve={}, error=error, seconds=seconds)
 
@@ -171,7 +174,9 @@ def judged(outcome: Outcome, metric: Metric, *, others: bool) -> tuple[Outcome, 
 def of_value(state: State, value: float | None) -> State:
     """The state of a trial with this value: a complete trial diverged if its value is not finite."""
     finite = value is None or math.isfinite(value)
-    return State.DIVERGED if state == State.COMPLETE and not finite else state
+    if state == State.COMPLETE and not finite:
+        return State.DIVERGED
+    return state
 
 
 # Values that an objective may return.
@@ -236,11 +241,17 @@ def _with_folds(returned_metrics: Mapping[str, Any]) -> dict[str, float]:
     metrics: dict[str, float] = {}
     folds: dict[str, float] = {}
     for name, value in returned_metrics.items():
-        scores = value.tolist() if isinstance(value, np.ndarray) and value.ndim == 1 else value
+        if isinstance(value, np.ndarray) and value.ndim == 1:
+            scores = value.tolist()
+        else:
+            scores = value
         if not isinstance(scores, list | tuple) or (len(scores) == 1 and isinstance(value, np.ndarray)):
             metrics[name] = as_float(name, value)
             continue
-        twin = name.removeprefix("val_") if name.startswith("val_") else f"val_{name}"
+        if name.startswith("val_"):
+            twin = name.removeprefix("val_")
+        else:
+            twin = f"val_{name}"
         if isinstance(value, list) and (len(value) > _FOLDS or isinstance(returned_metrics.get(twin), list)):
             raise ObjectiveError(
                 f"the list of {plural(len(value), 'number')} for {name!r} looks like one per epoch; return "
@@ -273,5 +284,8 @@ def as_float(name: Any, value: Any, rule: str = f"{_RETURNS} to numbers") -> flo
             pass
     if value is None:
         raise ObjectiveError(f"{rule}, got None for {str(name)!r}; is a return missing?")
-    text = f"shape {value.shape}" if getattr(value, "shape", None) else " ".join(f"{value!r:.40}".split())
+    if getattr(value, "shape", None):
+        text = f"shape {value.shape}"
+    else:
+        text = " ".join(f"{value!r:.40}".split())
     raise ObjectiveError(f"{rule}, got {type(value).__name__} for {str(name)!r} ({text}); return a float")

@@ -43,7 +43,9 @@ def attempts(records: Records, again: frozenset[str]) -> Callable[[str, int], in
 
     def next_attempt(key: str, replicate: int) -> int | None:
         state, attempt = ended.get((key, replicate), ("", -1))
-        return attempt + 1 if not state or state in again else None
+        if not state or state in again:
+            return attempt + 1
+        return None
 
     return next_attempt
 
@@ -109,7 +111,8 @@ def plan(
                 configuration = {
                     name: encoded[j][i] for j, (name, i) in enumerate(zip(space, row, strict=True))
                 }
-            cell, seed = str(space.number(row)), node.trial_seed(key, 0)
+            cell = str(space.number(row))
+            seed = node.trial_seed(key, 0)
             yield Task(key, configuration, cell, 0, attempt, "space_filling", seed)
         yield from extra_tasks(from_person=False)
         while chosen := learn():
@@ -129,9 +132,14 @@ def design_rows(
     """
     node = stored.node
     if n is None:
-        n = 0 if node.adaptive else stored.n - stored.off_design(extra)
+        if node.adaptive:
+            n = 0
+        else:
+            n = stored.n - stored.off_design(extra)
     skip = inherited | {b.key for b in extra}
-    return draw(design_named(node.method), node.space, n, node.design_seed, skip) if n else ()
+    if n:
+        return draw(design_named(node.method), node.space, n, node.design_seed, skip)
+    return ()
 
 
 def planned_cells(reader: Reader, stored: StoredNode, n: int | None) -> list[int]:
@@ -146,5 +154,8 @@ def planned_cells(reader: Reader, stored: StoredNode, n: int | None) -> list[int
             "results so far, so none is planned; see the configurations run in round.trials"
         )
     extra = reader.beside(stored.pk)
-    count = None if n is None else how_many(space, n, None)
+    if n is None:
+        count = None
+    else:
+        count = how_many(space, n, None)
     return [space.number(row) for row in design_rows(stored, reader.inherited(stored.pk), extra, count)]

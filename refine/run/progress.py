@@ -96,7 +96,10 @@ class ProgressMonitor:
         self.pruned = 0
         self.infeasible = 0
         self._trials = trials
-        self._first = min(_SAME_FAILURES, todo) if stops else 0
+        if stops:
+            self._first = min(_SAME_FAILURES, todo)
+        else:
+            self._first = 0
         self._failure_kinds = Counter[str]()
         values = self._values(records)
         self.metric_seen = any(value is not None for value in values)
@@ -115,7 +118,8 @@ class ProgressMonitor:
 
     def _values(self, records: Records) -> list[float | None]:
         """The metric's value of every stored trial; ``None`` for excluded trials, and without a value."""
-        seconds, states = records.columns["seconds"], records.columns["state"]
+        seconds = records.columns["seconds"]
+        states = records.columns["state"]
         curves = records.curves or [{}] * len(records.metrics)
         values: list[float | None] = []
         for metrics, curve, duration, state in zip(records.metrics, curves, seconds, states, strict=True):
@@ -133,7 +137,10 @@ class ProgressMonitor:
         if state != State.COMPLETE:
             return
         self._complete += 1
-        self._unread = set() if read is None else self._unread - set(read)
+        if read is None:
+            self._unread = set()
+        else:
+            self._unread = self._unread - set(read)
 
     def __enter__(self) -> ProgressMonitor:
         from tqdm.auto import tqdm
@@ -256,7 +263,10 @@ def _suggested_metric(metric: Metric, returned: Mapping[str, float]) -> str:
         known = ", ".join(returned)
         return f"known: {known}, all of training; give fit validation_data=(x_val, y_val) and run again"
     hint = did_you_mean(metric.name, returned)
-    suggestion = hint.split("'")[1] if hint.startswith("did") else [*of_validation, *returned][0]
+    if hint.startswith("did"):
+        suggestion = hint.split("'")[1]
+    else:
+        suggestion = [*of_validation, *returned][0]
     return f"{hint}; add the round with metric={str(metric._replace(name=suggestion))!r} and run again"
 
 
@@ -264,5 +274,8 @@ def _failure_kind(error: str) -> str:
     """The kind of an error and the line that raised it: equal for two tracebacks of the same failure."""
     lines = error.strip().splitlines()
     places = [line.strip() for line in lines if re.match(r"\s*File \".*\", line \d+", line)]
-    place = places[-1] if places else ""
+    if places:
+        place = places[-1]
+    else:
+        place = ""
     return f"{place} {lines[-1].split(':')[0]}"

@@ -24,4 +24,6 @@ def offers(objective: Objective, *methods: str) -> bool:
 def text_of(objective: Objective, name: str) -> str | None:
     """A member of an objective, if it is a text."""
     text = getattr(objective, name, None)
-    return text if isinstance(text, str) else None
+    if isinstance(text, str):
+        return text
+    return None

@@ -124,7 +124,10 @@ def replay(
 def _row(records: Records, i: int, outcome: Outcome, metric: Metric, tolerance: float) -> dict[str, Any]:
     before = records.metrics[i]
     after = outcome.metrics
-    curve = records.curves[i] if records.curves else {}
+    if records.curves:
+        curve = records.curves[i]
+    else:
+        curve = {}
     value = metric.of(before, curve, records.columns["seconds"][i])
     value_now = metric.of(after, outcome.curve, outcome.seconds)
     state = of_value(outcome.state, value_now)
@@ -152,7 +155,9 @@ def difference_of(a: float | None, b: float | None) -> float:
     if a == b or (math.isnan(a) and math.isnan(b)):
         return 0.0
     difference = abs(a - b)
-    return math.inf if math.isnan(difference) else difference
+    if math.isnan(difference):
+        return math.inf
+    return difference
 
 
 def _table(node: Node, records: Records, numbers: list[int], rows: list[dict[str, Any]]) -> pd.DataFrame:

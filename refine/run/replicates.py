@@ -113,7 +113,8 @@ def _to_repeat(store: Store, path: Sequence[StoredNode], goal: Goal) -> str | No
 
     Empty if the plan has not ended, or the noise is known.
     """
-    stored, node = path[-1], path[-1].node
+    stored = path[-1]
+    node = path[-1].node
     of_objective = [s for s in path if (s.node.objective, s.node.data) == (node.objective, node.data)]
     records = {s.pk: store.records([s.pk], curves=goal.metric.curves, replicates=True) for s in of_objective}
     trials = planned(records[stored.pk])

@@ -119,7 +119,10 @@ def limits_of(timeout: float | None, memory: int | str | None, executor: Executo
         )
     limits = Limits(None if timeout is None else float(timeout), None if memory is None else _bytes(memory))
     if executor is not None and limits.any:
-        name = "timeout" if limits.timeout is not None else "memory"
+        if limits.timeout is not None:
+            name = "timeout"
+        else:
+            name = "memory"
         raise DesignError(
             f"{name}= cannot be combined with executor=: refine cannot stop an executor's processes; use "
             "workers=N instead, or set the limit in your executor"
@@ -129,7 +132,10 @@ def limits_of(timeout: float | None, memory: int | str | None, executor: Executo
 
 def _bytes(memory: Any) -> int:
     """A number of bytes, from a number or a text such as ``"2GB"``."""
-    number = memory if is_whole(memory, 0) else None
+    if is_whole(memory, 0):
+        number = memory
+    else:
+        number = None
     pattern = r"\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b?)\s*"
     if isinstance(memory, str) and (match := re.fullmatch(pattern, memory, re.IGNORECASE)):
         power = " kmgt".index((match[2] or " ").lower())
@@ -148,7 +154,9 @@ def _bytes(memory: Any) -> int:
 
 def bytes_text(number: float) -> str:
     """``2.13 GB``."""
-    return f"{number / 1e9:.3g} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
+    if number >= 1e9:
+        return f"{number / 1e9:.3g} GB"
+    return f"{number / 1e6:.0f} MB"
 
 
 def visible() -> list[str]:

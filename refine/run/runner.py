@@ -75,7 +75,8 @@ def run_round(
         StoreError: Stored trials of the round cannot be read.
     """
     wants_trial(objective)
-    node, metric = stored.node, goal.metric
+    node = stored.node
+    metric = goal.metric
     if metric.reduction == FUNCTION and metric.function is None:
         raise ObjectiveError(
             f"round {node.id}: its metric is the function {metric.name!r}, which is not stored; pass it "
@@ -92,7 +93,10 @@ def run_round(
         if work is None:
             return
         limit = options.ending.trials
-        count = work.todo if limit is None else min(work.todo, limit)
+        if limit is None:
+            count = work.todo
+        else:
+            count = min(work.todo, limit)
         time_is_over = options.ending.begin()
         log(logging.INFO, "round %s: %d of %d trials to run", node.id, work.todo, work.total)
         recorder = _Recorder(store, stored, objective, options)
@@ -176,13 +180,18 @@ def _work(
         return _Work(iter(adaptive), len(adaptive), total, adaptive, adaptive.ahead)
     if choose is not None:
         chosen = choose(records)
-        return _Work(iter(chosen), len(chosen), len(chosen), None, PER_WORKER) if chosen else None
+        if chosen:
+            return _Work(iter(chosen), len(chosen), len(chosen), None, PER_WORKER)
+        return None
     todo, tasks = plan(stored, store.inherited(stored.pk), extra, records, options.again, learn)
     first = next(tasks, None)
     if first is None:
         return None
     # Exploit trials that are still to be chosen learn from all that have ended.
-    ahead = 1 if stored.off_design(extra) > len(extra) else PER_WORKER
+    if stored.off_design(extra) > len(extra):
+        ahead = 1
+    else:
+        ahead = PER_WORKER
     return _Work(itertools.chain([first], tasks), todo, total, None, ahead)
 
 
@@ -199,7 +208,10 @@ def _known_outcomes(store: Store, rounds: Sequence[int], goal: Goal, code: str) 
         if goal.metric.function is not None:
             metrics.pop(goal.metric.name, None)  # computed anew for every trial
         read = columns["read"][row]
-        names = None if read is None else tuple(json.loads(read) if isinstance(read, str) else read)
+        if read is None:
+            names = None
+        else:
+            names = tuple(json.loads(read) if isinstance(read, str) else read)
         outcome = Outcome(State.COMPLETE, metrics, curve, float(columns["seconds"][row]), None, names)
         known.setdefault(key, outcome)
     return known
@@ -221,7 +233,9 @@ class _Recorder:
 
     def __init__(self, store: Store, stored: StoredNode, objective: Objective, options: RunOptions) -> None:
         self.code = objective_code(objective)
-        self._store, self._stored, self._hooks = store, stored, options.hooks
+        self._store = store
+        self._stored = stored
+        self._hooks = options.hooks
         self._of_coordinator = {
             **commit_of(source_file(objective)),
             **called(stored.node.objective, objective),
@@ -310,7 +324,10 @@ def _finished(round_id: str, trial: Trial, value: float | None, ended: int, plan
 def _trial(task: Task, outcome: Outcome, code: str) -> Trial:
     names = ("state", "metrics", "curve", "seconds", "error", "read")
     fields: Mapping[str, Any] = {name: getattr(outcome, name) for name in names}
-    examples = outcome.examples if outcome.state == State.COMPLETE else None
+    if outcome.state == State.COMPLETE:
+        examples = outcome.examples
+    else:
+        examples = None
     # The first seven fields of a task are those of a trial.
     time_finished = time.time()
     return Trial(*task[:7], code=code, finished=time_finished, examples=examples, **fields)

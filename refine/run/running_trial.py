@@ -38,7 +38,10 @@ class RunningTrial:
         self._curve: dict[str, list[float]] = {}
         self._epochs: list[int] = []
         self._limit = limit
-        self._session = None if limit is None else limit.session()
+        if limit is None:
+            self._session = None
+        else:
+            self._session = limit.session()
         self._watched = 0  # epochs that a training loop has passed to ``watch``
         self._behind = False
 

@@ -182,7 +182,10 @@ def _reset_forked_child() -> None:
 
 def _stopped(what: str, how: str) -> KeyboardInterrupt:
     """The exception of an interrupted call: KeyboardInterrupt, so that Python ends as usual at Ctrl-C."""
-    how = f" {how}" if how else ""
+    if how:
+        how = f" {how}"
+    else:
+        how = ""
     message = (
         f"{what}: stopped{how}; every finished trial is stored, and the same call or script resumes from "
         "there"

@@ -69,12 +69,14 @@ class AdaptiveTasks:
         self._metric = metric
         self._node = node
         self._sign = sign_of(node.direction)
-        inherited, extra = store.inherited(stored.pk), store.beside(stored.pk)
+        inherited = store.inherited(stored.pk)
+        extra = store.beside(stored.pk)
         self._outside = {b.key for b in extra if not node.space.holds(decode_configuration(b.configuration))}
         tasks = list(plan(stored, inherited, extra, records, rerun)[1])
         records = planned(records)
         self._taken = {*inherited, *records.columns["key"], *(task.key for task in tasks)}
-        origins, states = records.columns["origin"], records.columns["state"]
+        origins = records.columns["origin"]
+        states = records.columns["state"]
         sampled = [row for row, origin in enumerate(origins) if origin == "adaptive"]
         self._unasked = 0  # configurations that the sampler is still to choose
         if node.adaptive:
@@ -87,7 +89,10 @@ class AdaptiveTasks:
         self._learn = learn
         self._unchosen = max(0, stored.off_design(extra) - len(extra))  # exploit trials still to be chosen
         # Trials that were stopped and are run again run to their end.
-        self._unlimited = {task.key for task in tasks} if "pruned" in rerun else set()
+        if "pruned" in rerun:
+            self._unlimited = {task.key for task in tasks}
+        else:
+            self._unlimited = set()
         self._shown: dict[tuple[str, int], dict[str, Any]] = {}  # (key, attempt) -> what the task was shown
         self._keep_curve: Callable[[Sequence[float]], str] | None = None
         rule = node.pruner
@@ -108,7 +113,9 @@ class AdaptiveTasks:
     @property
     def ahead(self) -> int:
         """Tasks per worker that may be under way: one if a sampler waits for results."""
-        return 1 if self._node.adaptive else 2
+        if self._node.adaptive:
+            return 1
+        return 2
 
     def __len__(self) -> int:
         return len(self._planned) + self._unasked + self._unchosen
@@ -131,7 +138,10 @@ class AdaptiveTasks:
         sampled = self._session.ask(self._taken)
         self._taken.add(sampled.key)
         self._shown[sampled.key, 0] = sampled.shown
-        cell = None if sampled.cell is None else str(sampled.cell)
+        if sampled.cell is None:
+            cell = None
+        else:
+            cell = str(sampled.cell)
         configuration = encode_configuration(sampled.configuration)
         seed = self._node.trial_seed(sampled.key, 0)
         return Task(sampled.key, configuration, cell, 0, 0, "adaptive", seed)
@@ -146,7 +156,8 @@ class AdaptiveTasks:
 
     def tell(self, task: Task, outcome: Outcome, value: float | None) -> None:
         """Takes in an ended trial, before it is stored."""
-        state, curve = outcome.state, outcome.curve.get(self._metric.name, [])
+        state = outcome.state
+        curve = outcome.curve.get(self._metric.name, [])
         inside = task.key not in self._outside and not task.replicate
         if self._session is not None and inside:
             goal = Goal(self._metric, self._node.direction, self._node.allow_degenerate)
@@ -187,11 +198,17 @@ class AdaptiveTasks:
         longest = max(len(curve) for curve in self._curves)
         if longest > self._pruner.first:
             return
-        option = f"rungs={self._pruner.rungs}" if self._pruner.rungs else f"warmup={self._pruner.warmup}"
+        if self._pruner.rungs:
+            option = f"rungs={self._pruner.rungs}"
+        else:
+            option = f"warmup={self._pruner.warmup}"
         fix = "report more epochs, or leave the pruner out"
         if longest > 1:
             earlier = max(1, longest // 3)
-            setting = f"rungs=({earlier},)" if self._pruner.rungs else f"warmup={earlier}"
+            if self._pruner.rungs:
+                setting = f"rungs=({earlier},)"
+            else:
+                setting = f"warmup={earlier}"
             fix = f"make the round with pruner=refine.Pruner({setting}), or leave the pruner out"
         warn(
             f"round {self._node.id}: the pruner cannot stop any trial: they report "
@@ -255,7 +272,10 @@ class AdaptiveTasks:
         if limit is None or state not in (State.COMPLETE, State.PRUNED):
             return
         session = limit.session()
-        before_end = curve if state == State.PRUNED else curve[:-1]
+        if state == State.PRUNED:
+            before_end = curve
+        else:
+            before_end = curve[:-1]
         behind = next((epoch for epoch, value in enumerate(before_end, 1) if session.behind(value)), None)
         self._shown[task.key, task.attempt]["behind"] = behind
         not_stopped = behind is not None and state == State.COMPLETE and task.limit is not None
@@ -275,7 +295,10 @@ class AdaptiveTasks:
         node = self._node
         if not node.adaptive and not self._by_optuna:
             return None
-        sampler = _tool(self._tools, node, node.method, "design") if node.method.startswith(OPTUNA) else None
+        if node.method.startswith(OPTUNA):
+            sampler = _tool(self._tools, node, node.method, "design")
+        else:
+            sampler = None
         check_needs(node.method)
         pruner = None
         if self._by_optuna:
@@ -289,7 +312,10 @@ class AdaptiveTasks:
             keys = [key for key in records.columns["key"] if key not in self._outside]
             rungs = [shown.get(key, {}).get("rungs", {}) for key in keys]
             of_round = [ended._replace(rungs=r) for ended, r in zip(of_round, rungs, strict=False)]
-        earlier = self._earlier_trials(path) if node.adaptive else []
+        if node.adaptive:
+            earlier = self._earlier_trials(path)
+        else:
+            earlier = []
         return SamplerSession(node, sampler, [*earlier, *of_round], len(of_round), asked, pruner)
 
     def _earlier_trials(self, path: Sequence[StoredNode]) -> list[EndedTrial]:
@@ -328,7 +354,9 @@ def how_text(node: Node, states: Mapping[str, int]) -> str:
         notes.append(f"asked for by {node.method.removeprefix(OPTUNA)}")
     if node.pruner is not None:
         notes.append(f"{states.get('pruned', 0)} pruned")
-    return f" ({', '.join(notes)})" if notes else ""
+    if notes:
+        return f" ({', '.join(notes)})"
+    return ""
 
 
 def check_pruner(

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 _EVERY = 0.2  # seconds between checks of the process that started the supervisor
 _PATIENCE = 5.0  # seconds to wait for killed processes; the kernel may keep one longer
-_DEATH_SIGNAL, _SUBREAPER = 1, 36  # PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of <sys/prctl.h>
+# PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of <sys/prctl.h>
+_DEATH_SIGNAL = 1
+_SUBREAPER = 36
 
 
 def supervised(words: list[str]) -> list[str]:
@@ -80,7 +82,10 @@ def main(owner: int, words: list[str]) -> None:
             os.read(woken, 512)
         status = _reaped(program)
     _end_all(program, runs=status is None)
-    code = -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
+    if status is None:
+        code = -signal.SIGKILL
+    else:
+        code = os.waitstatus_to_exitcode(status)
     if code < 0:
         import resource
 

@@ -105,7 +105,10 @@ class Near:
 
     def __str__(self) -> str:
         """``near 0.001 (within a factor of 3)``."""
-        factor = "a factor of " if self.within is None else ""
+        if self.within is None:
+            factor = "a factor of "
+        else:
+            factor = ""
         return f"near {label(self.value)} (within {factor}{label(self.width[1])})"
 
     def __repr__(self) -> str:
@@ -138,7 +141,9 @@ class Belief:
             for name, belief in self.of
         }
         text = join([f"{name} {belief}" for name, belief in texts.items()]) or "nothing"
-        return f"{text}, from {join(self.like)}" if self.like else text
+        if self.like:
+            return f"{text}, from {join(self.like)}"
+        return text
 
     def __iter__(self) -> Any:
         return iter(name for name, _ in self.of)
@@ -216,7 +221,10 @@ def belief_of(user_value: Any, space: Space) -> Belief:
         SpaceError: An unknown or fixed parameter, a value outside its range, an unknown choice, or weights
             that are not probabilities.
     """
-    like = user_value.like if isinstance(user_value, Belief) else ()
+    if isinstance(user_value, Belief):
+        like = user_value.like
+    else:
+        like = ()
     if isinstance(user_value, Belief):
         user_value = {
             name: belief if isinstance(belief, Near) else dict(belief) for name, belief in user_value.of
@@ -314,7 +322,9 @@ def _shares(parameter: Categorical, weights: Weights) -> Floats:
     each_unnamed = max(0.0, 1.0 - sum(named.values())) / max(1, sum(k not in named for k in keys))
     shares = np.array([named.get(k, each_unnamed) for k in keys])
     total = float(shares.sum())
-    return shares / total if total > 0 else np.full(parameter.size, 1.0 / parameter.size)
+    if total > 0:
+        return shares / total
+    return np.full(parameter.size, 1.0 / parameter.size)
 
 
 def _said_from_json(name: str, data: Any) -> Near | Weights:
@@ -351,7 +361,10 @@ def typed_belief(texts: Sequence[str], option: str) -> dict[str, Any]:
     for text in [] if list(texts) == ["none"] else texts:
         name, _, form = (part.strip() for part in text.partition("="))
         try:
-            belief = _typed(form) if name else None
+            if name:
+                belief = _typed(form)
+            else:
+                belief = None
         except SpaceError as error:
             raise SpaceError(f"{option}: {name}: {error}") from None
         if belief is None:

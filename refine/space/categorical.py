@@ -65,7 +65,10 @@ class Categorical(Parameter):
         numeric = all(number_of(v) is not None for v in grid)
         if numeric:
             grid = tuple(sorted(grid))  # statistics use the order of numbers, not of writing
-        ordered = numeric if self.ordered is None or len(grid) == 1 else self.ordered
+        if self.ordered is None or len(grid) == 1:
+            ordered = numeric
+        else:
+            ordered = self.ordered
         self._set(grid=grid, ordered=ordered, values=tuple(surface(v) for v in grid))
 
     def __eq__(self, other: object) -> bool:
@@ -83,7 +86,9 @@ class Categorical(Parameter):
     @property
     def declared_order(self) -> bool | None:
         """``ordered`` if it differs from the default for these values, else ``None``."""
-        return None if self.ordered == self.numeric else self.ordered
+        if self.ordered == self.numeric:
+            return None
+        return self.ordered
 
     def like(self, values: Sequence[Any]) -> Categorical:
         """Other choices with the declared order and the condition of these."""
@@ -141,15 +146,22 @@ class Categorical(Parameter):
             # A table read from a file holds numbers as text, labels as numbers and None as a missing value.
             keys = [value_key(v) for v in self.grid]
             if _missing(value):
-                return keys.index("null") if "null" in keys else -1
-            text = label(value) if isinstance(value, float | int | np.generic) else str(value)
+                if "null" in keys:
+                    return keys.index("null")
+                return -1
+            if isinstance(value, float | int | np.generic):
+                text = label(value)
+            else:
+                text = str(value)
             if text in self.labels:
                 return self.labels.index(text)
             try:
                 key = value_key(freeze(float(text)))  # 4.0 is 4
             except (ValueError, SpaceError):
                 return -1
-            return keys.index(key) if key in keys else -1
+            if key in keys:
+                return keys.index(key)
+            return -1
 
     def contains(self, values: npt.ArrayLike) -> Mask:
         """Mask of the values, or labels, that are choices."""
@@ -159,7 +171,9 @@ class Categorical(Parameter):
         """See :meth:`Parameter.unit`."""
         positions = self.positions(values).astype(float)
         positions[positions < 0] = np.nan
-        return (positions + 0.5) / self.size if self.ordered else positions
+        if self.ordered:
+            return (positions + 0.5) / self.size
+        return positions
 
     def volume_kept(self, new: Parameter) -> float:
         """Share of these choices that lie within ``new``."""
@@ -167,36 +181,55 @@ class Categorical(Parameter):
 
     def to_json(self) -> dict[str, Any]:
         """Kind and encoded values; the order only if declared."""
-        order = {} if self.declared_order is None else {"ordered": self.ordered}
-        condition = {} if self.when is None else {"when": self.when}
+        if self.declared_order is None:
+            order = {}
+        else:
+            order = {"ordered": self.ordered}
+        if self.when is None:
+            condition = {}
+        else:
+            condition = {"when": self.when}
         return {"type": "categorical", "values": [encode(v) for v in self.grid], **order, **condition}
 
     def describe(self) -> str:
         """Kind and labels."""
         if self.fixed:
             return f"fixed{self._condition_text()}: {self.labels[0]}"
-        order = "ordered " if self.ordered else ""
+        if self.ordered:
+            order = "ordered "
+        else:
+            order = ""
         return f"{order}categorical{self._condition_text()}: {', '.join(self.labels)}"
 
     def code(self, spelled: Callable[[Any], str] | None = None) -> str:
         """See :meth:`Parameter.code`."""
-        order = "" if self.declared_order is None else f", ordered={self.ordered}"
+        if self.declared_order is None:
+            order = ""
+        else:
+            order = f", ordered={self.ordered}"
         values = ", ".join(map(spelled or (lambda v: repr(v) if isinstance(v, str) else exact(v)), self.grid))
-        when = "" if self.when is None else f", when={self.when!r}"
+        if self.when is None:
+            when = ""
+        else:
+            when = f", when={self.when!r}"
         return f"Categorical([{values}]{order}{when})"
 
 
 def exact(value: Any) -> str:
     """The text of a choice; floats keep their point: ``1.0`` may mean a share and ``1`` a count."""
     text = label(value)
-    return f"{text}.0" if isinstance(value, float) and text.lstrip("-").isdigit() else text
+    if isinstance(value, float) and text.lstrip("-").isdigit():
+        return f"{text}.0"
+    return text
 
 
 def surface(value: Any) -> Any:
     """A frozen value as a user gave it: the class itself if it is loaded, else its reference."""
     if isinstance(value, Reference) and value.target is not None:
         return value.target
-    return tuple(map(surface, value)) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return tuple(map(surface, value))
+    return value
 
 
 def _kind_and_value(value: Any) -> Any:

@@ -129,7 +129,9 @@ class Constraint:
                 "strings, None "
                 f"or other values; compare these with ==, != or in{_none_first(self.names, columns)}"
             ) from error
-        return ~false if unknown else true
+        if unknown:
+            return ~false
+        return true
 
     def __str__(self) -> str:
         return self.expression
@@ -185,7 +187,10 @@ def _check(node: ast.expr, text: str) -> None:
                     f"constraint {text!r}: unknown function {name}(); {did_you_mean(name, _FUNCTIONS)}"
                 )
             if not parts or (len(parts) > 1 and name not in ("min", "max")):
-                takes = "one argument or more" if name in ("min", "max") else "one argument"
+                if name in ("min", "max"):
+                    takes = "one argument or more"
+                else:
+                    takes = "one argument"
                 raise SpaceError(f"constraint {text!r}: {name}() takes {takes}, got {len(parts)}")
         case _:
             raise SpaceError(f"constraint {text!r}: {ast.unparse(node)} is not allowed; allowed: {_LANGUAGE}")
@@ -257,14 +262,18 @@ def _joined(parts: Sequence[ast.expr], rows: _OperandTable, conjunction: bool) -
         true, false = _decided(part, rows.where(undecided))
         other[undecided] &= true if conjunction else false
         decided[undecided] |= false if conjunction else true
-    return (other, decided) if conjunction else (decided, other)
+    if conjunction:
+        return (other, decided)
+    return (decided, other)
 
 
 def _evaluate(node: ast.expr, rows: _OperandTable) -> Any:
     match node:
         case ast.Constant(value=value):
             # A float: a power of integers could take forever.
-            return np.float64(value) if isinstance(value, int) and not isinstance(value, bool) else value
+            if isinstance(value, int) and not isinstance(value, bool):
+                return np.float64(value)
+            return value
         case ast.Name(id=name):
             return _numbers(rows.columns[name])
         case ast.Tuple(elts=elts) | ast.List(elts=elts):
@@ -273,7 +282,9 @@ def _evaluate(node: ast.expr, rows: _OperandTable) -> Any:
             return _decided(node, rows)[0]
         case ast.UnaryOp(op=op, operand=operand):
             inner = _evaluate(operand, rows)
-            return -inner if isinstance(op, ast.USub) else +inner
+            if isinstance(op, ast.USub):
+                return -inner
+            return +inner
         case ast.BinOp(left=left, op=op, right=right):
             return _BINARY[type(op)](_evaluate(left, rows), _evaluate(right, rows))
         case ast.Compare(left=left, ops=ops, comparators=comparators):

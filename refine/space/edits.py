@@ -71,7 +71,9 @@ def edited(old: Parameter, value: Any, replaced: Parameter | None = None) -> Par
     ranges = [parameter for parameter in (old, replaced) if isinstance(parameter, Range)]
     new = _edited(old, _as_levels(value, ranges), replaced)
     # A parameter without a condition of its own keeps the old condition.
-    return new.under(old.when) if old.when is not None and new.when is None else new
+    if old.when is not None and new.when is None:
+        return new.under(old.when)
+    return new
 
 
 def _as_levels(value: Any, ranges: Sequence[Range]) -> Any:
@@ -109,7 +111,10 @@ def _keeps_old_levels(old: Range, value: Any) -> bool:
 
 def _edited(old: Parameter, value: Any, replaced: Parameter | None) -> Parameter:
     if isinstance(old, Range) and _keeps_old_levels(old, value):
-        within = old.within if value.within is None else value.within
+        if value.within is None:
+            within = old.within
+        else:
+            within = value.within
         return _edited(
             replace(old, levels=old.grid, within=within, when=value.when), (value.low, value.high), replaced
         )
@@ -129,7 +134,10 @@ def _edited(old: Parameter, value: Any, replaced: Parameter | None) -> Parameter
         new = parse(_by_label(old, value) if isinstance(old, Categorical) else value)
         if not isinstance(new, Categorical) or not isinstance(old, Categorical):
             return new
-        declared_by = new if isinstance(value, Parameter) else old
+        if isinstance(value, Parameter):
+            declared_by = new
+        else:
+            declared_by = old
         if set(new.grid) <= set(old.grid) and not (declared_by is new and new.ordered):
             # The order of writing does not change the space.
             return declared_by.like([v for v in old.grid if v in new.grid])
@@ -149,7 +157,12 @@ def _edited(old: Parameter, value: Any, replaced: Parameter | None) -> Parameter
         lattice.check([low, high])
         low = lattice.nearest(low)
         high = lattice.nearest(high)
-    low, high = (int(low), int(high)) if integral else (low, high)
+    if integral:
+        low = int(low)
+        high = int(high)
+    else:
+        low = low
+        high = high
     if len(value) == 3:
         check_no_list(value, integral)
         return kind(low, high, level_count(value), **old.declared)  # type: ignore[arg-type]
@@ -158,7 +171,10 @@ def _edited(old: Parameter, value: Any, replaced: Parameter | None) -> Parameter
     if not isinstance(replaced, Range):
         return new
     levels_between = sum(low <= v <= high for v in replaced.grid)
-    parts = math.ceil((levels_between - 1) / (new.size - 1)) if levels_between > new.size else 1
+    if levels_between > new.size:
+        parts = math.ceil((levels_between - 1) / (new.size - 1))
+    else:
+        parts = 1
     return refined(new, new.grid, parts)
 
 
@@ -196,8 +212,14 @@ def _check_numbers(value: Any) -> None:
     is_collection = isinstance(value, list | tuple | set | frozenset)
     for v in value if is_collection else [value]:
         if v is None or isinstance(v, str | bool) or (is_collection and number_of(v) is None):
-            shown = f"the string {v!r}" if isinstance(v, str) else repr(v)
-            text = f"{shown} in {value!r}" if is_collection else shown
+            if isinstance(v, str):
+                shown = f"the string {v!r}"
+            else:
+                shown = repr(v)
+            if is_collection:
+                text = f"{shown} in {value!r}"
+            else:
+                text = shown
             raise SpaceError(f"a range takes numbers, got {text}; write (low, high), [numbers] or a number")
 
 
@@ -217,7 +239,9 @@ def _by_label(old: Categorical, value: Any) -> Any:
                 "choice, write "
                 f"refine.Categorical([{part!r}])"
             )
-        return value_of_label.get(part, part) if isinstance(part, str) else part
+        if isinstance(part, str):
+            return value_of_label.get(part, part)
+        return part
 
     if isinstance(value, tuple):
         return tuple(map(resolved, value))
@@ -253,21 +277,20 @@ def narrowed(old: Parameter, keep: Sequence[int], between: bool = False) -> Para
         assert isinstance(old, Categorical)
         return old.like([old.grid[i] for i in kept_levels])
     if len(kept_levels) == 1:
-        kept_levels = (
-            [kept_levels[0], kept_levels[0] + 1]
-            if kept_levels[0] + 1 < old.size
-            else [kept_levels[0] - 1, kept_levels[0]]
-        )
+        if kept_levels[0] + 1 < old.size:
+            kept_levels = [kept_levels[0], kept_levels[0] + 1]
+        else:
+            kept_levels = [kept_levels[0] - 1, kept_levels[0]]
     levels: list[float] = [old.grid[i] for i in kept_levels]
     if between and isinstance(old, Float):
-        before = (
-            _between(old, old.grid[kept_levels[0] - 1], levels[0], 2, False) if kept_levels[0] > 0 else []
-        )
-        after = (
-            _between(old, levels[-1], old.grid[kept_levels[-1] + 1], 2, False)
-            if kept_levels[-1] < old.size - 1
-            else []
-        )
+        if kept_levels[0] > 0:
+            before = _between(old, old.grid[kept_levels[0] - 1], levels[0], 2, False)
+        else:
+            before = []
+        if kept_levels[-1] < old.size - 1:
+            after = _between(old, levels[-1], old.grid[kept_levels[-1] + 1], 2, False)
+        else:
+            after = []
         levels = [*before, *levels, *after]
     parts = max(1, (old.size - 1) // (len(levels) - 1))
     return refined(old, levels, parts)
@@ -320,5 +343,8 @@ def on_levels(parameter: Parameter, positions: np.ndarray[tuple[int], np.dtype[n
         return True
     grid = parameter.unit(np.asarray(parameter.grid))
     positions = np.unique(positions)
-    nearest = np.abs(positions[:, None] - grid[None, :]).min(axis=1) if len(positions) else np.zeros(1)
+    if len(positions):
+        nearest = np.abs(positions[:, None] - grid[None, :]).min(axis=1)
+    else:
+        nearest = np.zeros(1)
     return bool(nearest.max() < 1e-6)

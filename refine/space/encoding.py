@@ -49,7 +49,10 @@ class Reference:
         """The object, imported if necessary; SpaceError if the path can't be imported in this environment."""
         if self.target is not None:
             return self.target
-        module, _, qualname = self.path.partition(":") if ":" in self.path else self.path.rpartition(".")
+        if ":" in self.path:
+            module, _, qualname = self.path.partition(":")
+        else:
+            module, _, qualname = self.path.rpartition(".")
         try:
             target: Any = importlib.import_module(module)
             for part in qualname.split("."):
@@ -84,7 +87,10 @@ def refer(target: Any) -> Reference:
         # NumPy's ufuncs have a name but no module.
         module = type(target).__module__
     if "<" in qualname:
-        reason = "a lambda" if "<lambda>" in qualname else "defined inside a function"
+        if "<lambda>" in qualname:
+            reason = "a lambda"
+        else:
+            reason = "defined inside a function"
         raise SpaceError(
             f"{qualname}: a choice must be importable, got {reason}; define it with `def` at the top level "
             "of a "
@@ -100,9 +106,10 @@ def refer(target: Any) -> Reference:
     for part in qualname.split("."):
         resolved = getattr(resolved, part, None)  # type: ignore[assignment]
     if resolved is not target or not is_import_path(module):
-        fault = (
-            "leads to another object" if is_import_path(module) else "can't be written in an import statement"
-        )
+        if is_import_path(module):
+            fault = "leads to another object"
+        else:
+            fault = "can't be written in an import statement"
         raise SpaceError(
             f"{qualname}: a choice must be importable, but {module}:{qualname} {fault}; "
             "define a name at the top level of a module"
@@ -233,7 +240,10 @@ def check_seed(seed: Any, minimum: int | None = None) -> int:
     """``seed`` as a Python integer; DesignError unless whole and at least ``minimum``."""
     is_integer = hasattr(seed, "__index__") and not isinstance(seed, bool)
     if not is_integer or (minimum is not None and seed < minimum):
-        bound = "" if minimum is None else f" >= {minimum}"
+        if minimum is None:
+            bound = ""
+        else:
+            bound = f" >= {minimum}"
         raise DesignError(f"seed must be a whole number{bound}, got {seed!r}; for example seed=7")
     return operator.index(seed)
 

@@ -44,7 +44,9 @@ def read_space(source: str) -> Space:
         if ":" not in source:
             raise SpaceError(f"a space is a .toml or .json file, or module:name, got {source!r}")
         loaded = found_object(source, "space")
-        return loaded if isinstance(loaded, Space) else Space(loaded)
+        if isinstance(loaded, Space):
+            return loaded
+        return Space(loaded)
     data = file_data(path, f"space {source}")
     try:
         return _space(data)
@@ -58,7 +60,9 @@ def file_data(path: Path, prefix: str) -> Any:
         raise SpaceError(f"{prefix}: can't be read: it is not a file")
     try:
         text = path.read_text(encoding="utf-8")
-        return tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        if path.suffix == ".toml":
+            return tomllib.loads(text)
+        return json.loads(text)
     except FileNotFoundError:
         raise SpaceError(f"{prefix}: no such file") from None
     except OSError as error:
@@ -133,4 +137,6 @@ def _value(value: Any) -> Any:
         if set(value) != {"import"} or not isinstance(value["import"], str):
             raise SpaceError(f'write a class or function as {{ import = "module.name" }}, got {dict(value)}')
         return Reference(value["import"]).resolve()
-    return tuple(_value(v) for v in value) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return tuple(_value(v) for v in value)
+    return value

@@ -43,11 +43,15 @@ def limit_of(name: str, parameter: Range, side: str) -> Limit | None:
     high = parameter.high
     if parameter.within is not None:
         declared = parameter.within[side == "high"]
-        return None if declared is None else Limit(declared, True, "declared")
+        if declared is None:
+            return None
+        return Limit(declared, True, "declared")
     if side == "low":
         if isinstance(parameter, Integer) and low > 0:
             return Limit(1, True, "sign")
-        return None if low < 0 or parameter.log else Limit(0, low == 0, "sign")
+        if low < 0 or parameter.log:
+            return None
+        return Limit(0, low == 0, "sign")
     if high <= 0:
         return Limit(0, high == 0, "sign")
     if isinstance(parameter, Float) and low >= 0 and high <= 1:
@@ -69,12 +73,18 @@ def widened(name: str, old: Range, new: Range, side: str) -> Range | None:
         ``None`` if the end is a limit (:func:`limit_of`), which a range never passes.
     """
     up = side == "high"
-    sign = 1 if up else -1
+    if up:
+        sign = 1
+    else:
+        sign = -1
     edge: float = old.high if up else old.low
     gap = float(old.scale(old.high) - old.scale(old.low)) / (old.size - 1)
     if old.log:
         steps = min(int(HALF_DECADE * math.log(10) / gap + 1e-9), old.size - 1)
-        decades = steps * gap / math.log(10) if steps else HALF_DECADE
+        if steps:
+            decades = steps * gap / math.log(10)
+        else:
+            decades = HALF_DECADE
         new_end = round_significant(float(edge * 10 ** (sign * decades)))
     else:
         new_end = edge + sign * gap
@@ -84,13 +94,22 @@ def widened(name: str, old: Range, new: Range, side: str) -> Range | None:
             return None
         excess = sign * (new_end - limit.at)
         if excess > 0 or (excess == 0 and not limit.closed):
-            new_end = limit.at if limit.closed else edge + (limit.at - edge) * (1 - _LEFT)
+            if limit.closed:
+                new_end = limit.at
+            else:
+                new_end = edge + (limit.at - edge) * (1 - _LEFT)
     bounded = limit is not None and new_end == limit.at
     added = _levels_beyond(old, edge, new_end, gap, max(_FEWEST_BEYOND, _MOST_LEVELS - new.size), bounded)
     if not added:
         return None
-    grid = [*new.grid, *added] if up else [*added[::-1], *new.grid]
-    narrowed = new.low > old.low if up else new.high < old.high
+    if up:
+        grid = [*new.grid, *added]
+    else:
+        grid = [*added[::-1], *new.grid]
+    if up:
+        narrowed = new.low > old.low
+    else:
+        narrowed = new.high < old.high
     if (
         narrowed and old.lattice is None
     ):  # spread the levels: otherwise nearly all would lie in the part already tried
@@ -117,13 +136,16 @@ def _levels_beyond(
         return (values if new_end > edge else values[::-1])[:: -max(1, len(values) // min(parts, room))][::-1]
     integral = isinstance(old, Integer)
     if not bounded:
-        nearer = (
-            edge * (new_end / edge) ** (1 - _ROUND) if old.log else edge + (new_end - edge) * (1 - _ROUND)
-        )
+        if old.log:
+            nearer = edge * (new_end / edge) ** (1 - _ROUND)
+        else:
+            nearer = edge + (new_end - edge) * (1 - _ROUND)
         new_end = round_between(min(nearer, new_end), new_end, max(nearer, new_end), integral)
     if new_end == edge:
         return []
     low, high = sorted((edge, new_end))
     parts = round(float(old.scale(high) - old.scale(low)) / gap)
     inner = cut(low, high, max(1, min(parts, room)), old.log, integral)
-    return [*inner, new_end] if new_end > edge else [*inner[::-1], new_end]
+    if new_end > edge:
+        return [*inner, new_end]
+    return [*inner[::-1], new_end]

@@ -42,7 +42,9 @@ def typed_value(text: str) -> Any:
     parts = _parts(text)
     if len(parts) == 1 and text[:1] + text[-1:] in ("[]", "()"):
         inside = [typed_value(part) for part in _parts(text[1:-1]) if part.strip()]
-        return inside if text[0] == "[" else tuple(inside)
+        if text[0] == "[":
+            return inside
+        return tuple(inside)
     if len(parts) > 1:
         return [typed_value(part) for part in parts if part.strip()]
     return text
@@ -58,7 +60,8 @@ def _parts(text: str) -> list[str]:
     quote = ""
     for position, letter in enumerate(text):
         if quote:
-            quote = "" if letter == quote else quote
+            if letter == quote:
+                quote = ""
         elif (
             letter in "\"'" and not text[position - 1 : position].isalnum()
         ):  # not an apostrophe inside a word
@@ -101,11 +104,19 @@ def python_text(value: Any) -> str:
     """An edit as Python code."""
     if isinstance(value, Range) or (isinstance(value, Categorical) and value.when is not None):
         return f"refine.{value!r}"
-    plain = list(value.grid) if isinstance(value, Categorical) else value
+    if isinstance(value, Categorical):
+        plain = list(value.grid)
+    else:
+        plain = value
     if isinstance(plain, list):
         text = repr([v.label if isinstance(v, Reference) else v for v in plain])
-        declared = value.declared_order if isinstance(value, Categorical) else None
-        return text if declared is None else f"refine.Categorical({text}, ordered={declared})"
+        if isinstance(value, Categorical):
+            declared = value.declared_order
+        else:
+            declared = None
+        if declared is None:
+            return text
+        return f"refine.Categorical({text}, ordered={declared})"
     return repr(plain.label if isinstance(plain, Reference) else plain)
 
 

@@ -121,7 +121,9 @@ class Parameter(ABC):
 
     def _condition_text(self) -> str:
         """``, when optimizer == 'sgd'``; empty without a condition."""
-        return "" if self.when is None else f", when {self.when}"
+        if self.when is None:
+            return ""
+        return f", when {self.when}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -203,7 +205,9 @@ class Range(Parameter):
 
     def scale(self, x: Any) -> Any:
         """``x`` on the declared scale."""
-        return np.log(x) if self.log else np.asarray(x, dtype=float)
+        if self.log:
+            return np.log(x)
+        return np.asarray(x, dtype=float)
 
     def volume_kept(self, new: Parameter) -> float:
         """Overlap of the two ranges on this range's scale; for a list, the share of levels."""
@@ -213,7 +217,10 @@ class Range(Parameter):
             inner_low, inner_high = (float(self.scale(e)) for e in np.clip(new.edges(), *self.edges()))
             return float(max(0.0, min(1.0, (inner_high - inner_low) / (high - low))))
         values = [v for v in new.grid if number_of(v) is not None]
-        inside = int(self.contains(values).sum()) if values else 0
+        if values:
+            inside = int(self.contains(values).sum())
+        else:
+            inside = 0
         return min(1.0, inside / self.size)
 
     def ends(self) -> tuple[float, float]:
@@ -236,7 +243,10 @@ class Range(Parameter):
     def to_json(self) -> dict[str, Any]:
         """Kind, explicit levels and scale, and the properties that were declared."""
         kind = type(self).__name__.lower()
-        within = None if self.within is None else list(self.within)
+        if self.within is None:
+            within = None
+        else:
+            within = list(self.within)
         stated = {"within": within, "step": self.step, "base": self.base, "when": self.when}
         declared = {n: v for n, v in stated.items() if v is not None}
         return {"type": kind, "levels": list(self.grid), "log": self.log, **declared}
@@ -244,16 +254,25 @@ class Range(Parameter):
     def describe(self) -> str:
         """``float, log: 0.001, 0.01, 0.1``."""
         kind = type(self).__name__.lower() + (", log" if self.log and self.base is None else "")
-        lattice = "" if self.step is None else f", step {label(self.step)}"
+        if self.step is None:
+            lattice = ""
+        else:
+            lattice = f", step {label(self.step)}"
         lattice += "" if self.base is None else f", powers of {label(self.base)}"
-        limits = f", within {_limits_text(self.within)}" if self.within else ""
+        if self.within:
+            limits = f", within {_limits_text(self.within)}"
+        else:
+            limits = ""
         return f"{kind}{lattice}{limits}{self._condition_text()}: {levels_text(self.grid)}"
 
     def code(self, spelled: Callable[[Any], str] | None = None) -> str:
         """See :meth:`Parameter.code`."""
         spelled = spelled or label
         stated = self.stated_levels
-        levels = f"[{', '.join(map(spelled, stated))}]" if isinstance(stated, tuple) else str(stated)
+        if isinstance(stated, tuple):
+            levels = f"[{', '.join(map(spelled, stated))}]"
+        else:
+            levels = str(stated)
         options = [spelled(self.low), spelled(self.high)]
         options += [] if stated is None else [f"levels={levels}"]
         options += ["log=True"] if self.log and self.base is None else []
@@ -370,7 +389,10 @@ class Integer(Range):
         if lattice is not None:
             levels = _on_lattice(lattice, low, high, levels, self.log)
         elif levels is None:
-            levels = integers if integers <= ALL_UP_TO else round_levels(low, high, self.log, integral=True)
+            if integers <= ALL_UP_TO:
+                levels = integers
+            else:
+                levels = round_levels(low, high, self.log, integral=True)
         if not _is_count(levels):
             levels_given = _check_levels(levels, low, high)
             if any(float(v) != int(v) for v in levels_given):
@@ -512,7 +534,10 @@ def check_count(count: int) -> int:
             "the value alone"
         )
     if count > MOST_LEVELS:
-        shown = f"{float(count):.6g}" if is_finite(count) else "a number beyond every float"
+        if is_finite(count):
+            shown = f"{float(count):.6g}"
+        else:
+            shown = "a number beyond every float"
         raise SpaceError(f"levels must be <= {MOST_LEVELS:,}, got {shown}; give fewer: (low, high, levels)")
     return count
 
@@ -576,7 +601,9 @@ class Lattice(NamedTuple):
         if self.step is not None:
             return (value - self.through) / self.step
         assert self.base is not None
-        return math.log(value / self.through) / math.log(self.base) if value > 0 else math.nan
+        if value > 0:
+            return math.log(value / self.through) / math.log(self.base)
+        return math.nan
 
     def at(self, place: int) -> float:
         """The value at a place."""
@@ -585,7 +612,9 @@ class Lattice(NamedTuple):
         else:
             assert self.base is not None
             value = self.through * self.base**place
-        return math.floor(value + 0.5) if self.whole else round_significant(value)
+        if self.whole:
+            return math.floor(value + 0.5)
+        return round_significant(value)
 
     def holds(self, value: float) -> bool:
         """True if a value is on the lattice."""
@@ -625,7 +654,10 @@ class Lattice(NamedTuple):
             )
 
     def __str__(self) -> str:
-        text = f"step of {label(self.step)}" if self.step is not None else f"powers of {label(self.base)}"
+        if self.step is not None:
+            text = f"step of {label(self.step)}"
+        else:
+            text = f"powers of {label(self.base)}"
         return f"the {text} from {label(self.through)}"
 
 
@@ -639,11 +671,22 @@ def lattice_of(low: float, step: Any, base: Any, whole: bool) -> Lattice | None:
         return None
     if step is not None and base is not None:
         raise SpaceError(f"a range takes step= or base=, got step={step!r} and base={base!r}; leave one out")
-    name, value = ("step", step) if base is None else ("base", base)
-    minimum = 0 if base is None else 1
+    if base is None:
+        name = "step"
+        value = step
+    else:
+        name = "base"
+        value = base
+    if base is None:
+        minimum = 0
+    else:
+        minimum = 1
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or not value > minimum:
-        example = "step=8" if base is None else "base=2"
+        if base is None:
+            example = "step=8"
+        else:
+            example = "base=2"
         raise SpaceError(f"{name} must be a number > {minimum}, got {value!r}; for example {example}")
     if whole and float(value) != int(value):
         raise SpaceError(f"{name} of an integer range must be a whole number, got {value!r}; use Float")

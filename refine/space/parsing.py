@@ -51,7 +51,10 @@ def parse(value: Any) -> Parameter:
         )
     scalar = isinstance(value, str | bytes | type) or getattr(value, "ndim", 1) == 0
     if isinstance(value, Iterable) and not scalar:
-        shown = f"the dictionary {value!r}" if isinstance(value, dict) else type(value).__name__
+        if isinstance(value, dict):
+            shown = f"the dictionary {value!r}"
+        else:
+            shown = type(value).__name__
         raise SpaceError(
             f"a parameter must be a range (low, high), a list of choices [...] or a single value, got {shown}"
         )
@@ -85,15 +88,24 @@ def check_no_list(value: tuple[Any, ...], whole: bool | None = None) -> None:
     low, high, third = (v.item() if isinstance(v, np.generic) else v for v in value)
     if not low < high < third:
         return
-    integral = all(isinstance(v, int) for v in (low, high)) if whole is None else whole
+    if whole is None:
+        integral = all(isinstance(v, int) for v in (low, high))
+    else:
+        integral = whole
     not_a_count = not isinstance(third, int) or (integral and third > high - low + 1)
     evenly_spaced = isinstance(high, int) and (
         math.isclose(third - high, high - low) or (low > 0 and math.isclose(third / high, high / low))
     )
     if not_a_count or evenly_spaced:
         kind = "Integer" if integral else "Float"
-        count = int(third) if float(third).is_integer() and not (integral and third > high - low + 1) else 10
-        levels = min(count, int(high - low + 1)) if integral else count
+        if float(third).is_integer() and not (integral and third > high - low + 1):
+            count = int(third)
+        else:
+            count = 10
+        if integral:
+            levels = min(count, int(high - low + 1))
+        else:
+            levels = count
         raise SpaceError(
             f"{(low, high, third)!r} is ambiguous; for three choices write the list {[low, high, third]!r}, "
             "for a range "
@@ -114,7 +126,9 @@ def level_count(value: tuple[Any, ...]) -> int:
 
 def _log_hint(value: tuple[Any, ...]) -> str:
     log = any(isinstance(v, str) and "log" in v.lower() for v in value[2:])
-    return "; a logarithmic scale is refine.Float(low, high, log=True)" if log else ""
+    if log:
+        return "; a logarithmic scale is refine.Float(low, high, log=True)"
+    return ""
 
 
 def parse_talos(value: Any) -> Parameter:
@@ -154,5 +168,8 @@ def parameter_from_json(data: dict[str, Any]) -> Parameter:
         raise SpaceError(f"a stored parameter must be float, integer or categorical, got {kind!r}")
     levels = data["levels"]
     declared = {name: data.get(name) for name in ("step", "base", "when")}
-    limits = None if within is None else tuple(within)
+    if within is None:
+        limits = None
+    else:
+        limits = tuple(within)
     return RANGES[kind](levels[0], levels[-1], levels=levels, log=data["log"], within=limits, **declared)

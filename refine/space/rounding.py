@@ -49,13 +49,21 @@ def cut(low: float, high: float, parts: int, log: bool, integral: bool = False) 
 
     With ``integral`` there may be fewer numbers, since all are integers.
     """
-    a, b = (math.log(low), math.log(high)) if log else (low, high)
+    if log:
+        a = math.log(low)
+        b = math.log(high)
+    else:
+        a = low
+        b = high
     tolerance = _NEAR * (b - a) / parts
     out: list[float] = []
     for i in range(1, parts):
         target = a + (b - a) * (i / parts)
         ends = (target - tolerance, target, target + tolerance)
-        lower, nearest, upper = (math.exp(e) for e in ends) if log else ends
+        if log:
+            lower, nearest, upper = (math.exp(e) for e in ends)
+        else:
+            lower, nearest, upper = ends
         number = round_between(lower, nearest, upper, integral)
         if (out[-1] if out else low) < number < high:
             out.append(number)
@@ -82,7 +90,9 @@ def round_between(lower: float, target: float, upper: float, integral: bool = Fa
             return min(numbers, key=lambda v: (_roughness(v, digits), abs(v - target)))
         if digits >= _SHORT and not integral:
             break
-    return float(math.floor(target + 0.5)) if integral else round_significant(target)
+    if integral:
+        return float(math.floor(target + 0.5))
+    return round_significant(target)
 
 
 def _of_digits(lower: float, upper: float, digits: int) -> list[float]:
@@ -129,7 +139,9 @@ def _between_ends(low: float, high: float, inner: Sequence[float], log: bool) ->
     """Both ends, and the numbers between that keep a distance from the ends."""
 
     def scale(v: float) -> float:
-        return math.log(v) if log else v
+        if log:
+            return math.log(v)
+        return v
 
     between = [v for v in inner if low < v < high]
     if not between:

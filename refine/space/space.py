@@ -102,7 +102,10 @@ class Space(Shown, Mapping[str, Parameter]):
         for constraint in self.constraints:
             for name in sorted(constraint.names - set(self._parameters)):
                 text = any(isinstance(p, Categorical) and name in p.labels for p in self.values())
-                hint = f"choices go in quotes: {name!r}" if text else did_you_mean(name, self)
+                if text:
+                    hint = f"choices go in quotes: {name!r}"
+                else:
+                    hint = did_you_mean(name, self)
                 raise SpaceError(f"constraint {str(constraint)!r}: unknown parameter {name!r}; {hint}")
         self.conditions: dict[str, Constraint] = ordered_conditions({n: p.when for n, p in self.items()})
         for name, condition in self.conditions.items():
@@ -222,10 +225,14 @@ class Space(Shown, Mapping[str, Parameter]):
         for name, condition in self.conditions.items():
             if not among or name in among:
                 values = {other: columns[other] for other in condition.names}
-                present[name] = (
-                    condition(values, certain, unknown=False) if n else np.zeros(0, dtype=np.bool_)
-                )
-                certain[name] = np.zeros(n, dtype=np.bool_) if name in missing else present[name]
+                if n:
+                    present[name] = condition(values, certain, unknown=False)
+                else:
+                    present[name] = np.zeros(0, dtype=np.bool_)
+                if name in missing:
+                    certain[name] = np.zeros(n, dtype=np.bool_)
+                else:
+                    certain[name] = present[name]
         return present
 
     @cached_property
@@ -246,7 +253,10 @@ class Space(Shown, Mapping[str, Parameter]):
         """
         columns = {}
         for name in self._asked:
-            column = frame[name].to_numpy() if name in frame else np.full(len(frame), None)
+            if name in frame:
+                column = frame[name].to_numpy()
+            else:
+                column = np.full(len(frame), None)
             columns[name] = _plain_column(self[name], column)
         return self._present(columns, len(frame))
 
@@ -347,7 +357,10 @@ class Space(Shown, Mapping[str, Parameter]):
             if name not in self._parameters:
                 raise SpaceError(f"unknown parameter {name!r}; {did_you_mean(name, self)}")
         missing = [n for n in self if n not in configuration and n not in self.conditions]
-        present = self.has(configuration) if not missing else frozenset(self)
+        if not missing:
+            present = self.has(configuration)
+        else:
+            present = frozenset(self)
         missing = [n for n in self if n not in configuration and n in present]
         if missing:
             raise SpaceError(f"a configuration needs every parameter, missing: {', '.join(missing)}")
@@ -386,7 +399,10 @@ class Space(Shown, Mapping[str, Parameter]):
         columns = self._tried(names)
         conditional = names & set(self.conditions)
         length = len(next(iter(columns.values())))
-        present = self._present(columns, length, conditional) if conditional else {}
+        if conditional:
+            present = self._present(columns, length, conditional)
+        else:
+            present = {}
         return [c({n: columns[n] for n in c.names}, present, unknown=False) for c in conditions]
 
     def meets(self, condition: Constraint, frame: pd.DataFrame, read: Mapping[str, Mask]) -> Mask:
@@ -408,7 +424,10 @@ class Space(Shown, Mapping[str, Parameter]):
         A constraint on an inactive parameter excludes no row.
         """
         mask = np.ones(len(indices), dtype=np.bool_)
-        present = self.active(indices) if self.conditions and len(indices) else {}
+        if self.conditions and len(indices):
+            present = self.active(indices)
+        else:
+            present = {}
         for name, in_rows in present.items():
             mask &= in_rows | (indices[:, self._at[name]] == 0)
         if self.constraints and len(indices):
@@ -432,9 +451,15 @@ class Space(Shown, Mapping[str, Parameter]):
         if missing:
             raise SpaceError(f"the table needs a column for every parameter, missing: {', '.join(missing)}")
         mask = np.ones(len(frame), dtype=np.bool_)
-        present = self.active_in(frame) if self.conditions else {}
+        if self.conditions:
+            present = self.active_in(frame)
+        else:
+            present = {}
         for name, parameter in self.items():
-            in_range = parameter.contains(frame[name].to_numpy()) if name in frame else np.zeros_like(mask)
+            if name in frame:
+                in_range = parameter.contains(frame[name].to_numpy())
+            else:
+                in_range = np.zeros_like(mask)
             mask &= in_range | ~present[name] if name in present else in_range
         if self.constraints and mask.any():
             columns = {n: _plain_column(p, frame[n].to_numpy()[mask]) for n, p in self.items() if n in frame}
@@ -451,10 +476,16 @@ class Space(Shown, Mapping[str, Parameter]):
 
         Inactive parameters are at their first level.
         """
-        present = self.active_in(frame) if self.conditions else {}
+        if self.conditions:
+            present = self.active_in(frame)
+        else:
+            present = {}
         positions = []
         for name, parameter in self.items():
-            column = frame[name].to_numpy() if name in frame else np.full(len(frame), None)
+            if name in frame:
+                column = frame[name].to_numpy()
+            else:
+                column = np.full(len(frame), None)
             unit = np.array(parameter.unit(column), dtype=float)
             if name in present:
                 unit[~present[name]] = parameter.unit(_as_objects(parameter.grid[:1]))[0]
@@ -540,7 +571,10 @@ class Space(Shown, Mapping[str, Parameter]):
         never = {n: "no configuration has it: " if n in self._counted.never else "" for n in self}
         lines = [f"{name:<{width}}  {never[name]}{p.describe()}" for name, p in self.items()]
         lines += [f"{'':<{width}}  constraint: {c}" for c in self.constraints]
-        note = " before constraints" if self.constraints else ""
+        if self.constraints:
+            note = " before constraints"
+        else:
+            note = ""
         return "\n".join([*lines, f"{self.size:,} configurations{note}"])
 
     def __str__(self) -> str:
@@ -548,7 +582,10 @@ class Space(Shown, Mapping[str, Parameter]):
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{n!r}: {p!r}" for n, p in self.items())
-        tail = f", constraints={[str(c) for c in self.constraints]}" if self.constraints else ""
+        if self.constraints:
+            tail = f", constraints={[str(c) for c in self.constraints]}"
+        else:
+            tail = ""
         return f"Space({{{inner}}}{tail})"
 
 
@@ -613,18 +650,21 @@ def _plain(parameter: Parameter) -> npt.NDArray[Any]:
 
 def _bare(value: Any) -> Any:
     """A choice as constraints see it."""
-    return label(value) if isinstance(value, Reference | tuple) else value
+    if isinstance(value, Reference | tuple):
+        return label(value)
+    return value
 
 
 def _one(parameter: Parameter, value: Any) -> npt.NDArray[Any]:
     """One value, or the label of a choice, as constraints see it."""
     if isinstance(parameter, Categorical):
         position = int(parameter.positions(_as_objects([value]))[0])
-        value = parameter.grid[position] if position >= 0 else value
+        if position >= 0:
+            value = parameter.grid[position]
     number = number_of(value)
-    return (
-        np.array([float(number)]) if parameter.numeric and number is not None else _as_objects([_bare(value)])
-    )
+    if parameter.numeric and number is not None:
+        return np.array([float(number)])
+    return _as_objects([_bare(value)])
 
 
 def _plain_column(parameter: Parameter, values: npt.NDArray[Any]) -> npt.NDArray[Any]:

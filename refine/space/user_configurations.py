@@ -50,7 +50,10 @@ def given_configuration(space: Space, configuration: Any, name_in_errors: str) -
             values[name] = parameter.grid[0]
         else:
             missing.append(name)
-    active = space.has(values) if not (missing and set(missing) - set(space.conditions)) else frozenset(space)
+    if not (missing and set(missing) - set(space.conditions)):
+        active = space.has(values)
+    else:
+        active = frozenset(space)
     missing = [name for name in missing if name in active]
     if missing:
         raise SpaceError(f"{name_in_errors} needs a value of every parameter, missing: {', '.join(missing)}")

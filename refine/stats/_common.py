@@ -35,7 +35,8 @@ def column(x: ArrayLike, name: str) -> FloatArray:
 
 def columns(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Two finite (n,) float arrays of equal length."""
-    first, second = column(x, "x"), column(y, "y")
+    first = column(x, "x")
+    second = column(y, "y")
     same_length(first.size, second.size)
     return first, second
 

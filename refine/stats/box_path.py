@@ -144,12 +144,19 @@ class RiskPath:
                 f"{posterior.scores.shape[1]}"
             )
         draws = len(posterior.scores)
-        good = posterior.within(epsilon) if front is None else front.targets
-        votes = self._votes(posterior) if front is None else front.votes
+        if front is None:
+            good = posterior.within(epsilon)
+        else:
+            good = front.targets
+        if front is None:
+            votes = self._votes(posterior)
+        else:
+            votes = front.votes
         state = _State(self, good, votes, index, axes, draws, whole=front is not None)
         if keep is not None:
             points = np.asarray(keep, dtype=np.float64)
-            given_axes, numbers = ~np.isnan(points), levels_of(np.nan_to_num(points), axes)
+            given_axes = ~np.isnan(points)
+            numbers = levels_of(np.nan_to_num(points), axes)
             for j, required in enumerate(state.forced):
                 required[numbers[given_axes[:, j], j]] = True
         for required, never_dropped in zip(state.forced, stays or [None] * len(axes), strict=True):
@@ -157,7 +164,10 @@ class RiskPath:
                 required |= np.asarray(never_dropped, dtype=np.bool_)
         boxes = [RiskBox(state.masks(), 1.0, 0.0, 1.0)]
         while state.step():
-            alive = state.alive if front is None else front.kept(_inside(index, state.keep))
+            if front is None:
+                alive = state.alive
+            else:
+                alive = front.kept(_inside(index, state.keep))
             risk = share_of_draws(draws - alive, draws)
             if risk > self.most:
                 break  # a point of a front was lost that is no target
@@ -223,12 +233,16 @@ class _State:
         draws: int,
         whole: bool,
     ) -> None:
-        self.path, self.axes, self.draws, self.whole = path, axes, draws, whole
+        self.path = path
+        self.axes = axes
+        self.draws = draws
+        self.whole = whole
         useful = np.flatnonzero(good.any(axis=0) | (votes > 0))
         self.bits: Bits = np.packbits(good[:, useful].T, axis=1)
         self.votes, self.index, self.cells = votes[useful], index[useful], index
         # (lost + 1/2) / (draws + 1) <= most
-        self.least, self.cover = draws + 0.5 - path.most * (draws + 1), path.cover * draws
+        self.least = draws + 0.5 - path.most * (draws + 1)
+        self.cover = path.cover * draws
         self.shares = [np.full(np.size(axis.levels), 1.0 / np.size(axis.levels)) for axis in axes]
         self.keep = [np.ones(share.size, dtype=np.bool_) for share in self.shares]
         self.forced = [np.zeros(share.size, dtype=np.bool_) for share in self.shares]
@@ -239,7 +253,10 @@ class _State:
 
         With several goals a draw needs all of its targets.
         """
-        lost_none = (bits == 255) if self.whole else np.bitwise_count(bits)
+        if self.whole:
+            lost_none = bits == 255
+        else:
+            lost_none = np.bitwise_count(bits)
         return np.asarray(lost_none.sum(axis=-1), dtype=np.int64)
 
     def masks(self) -> tuple[BoolArray, ...]:
@@ -264,7 +281,9 @@ class _State:
         self.keep[j][dropped] = False
         self.own[j] *= own_share
         inside = _inside(self.index[:, [j]], self.keep[j : j + 1])
-        self.index, self.bits, self.votes = self.index[inside], self.bits[inside], self.votes[inside]
+        self.index = self.index[inside]
+        self.bits = self.bits[inside]
+        self.votes = self.votes[inside]
         self.cells = self.cells[_inside(self.cells[:, [j]], self.keep[j : j + 1])]
         self.alive = int(self.count(np.bitwise_or.reduce(self.bits, axis=0)))
         return True
@@ -283,7 +302,8 @@ class _State:
             return
         below = np.bitwise_or.accumulate(by_level, axis=0)
         above = np.bitwise_or.accumulate(by_level[::-1], axis=0)[::-1]
-        reading, voting = self.cells[:, j] != _ANYWHERE, self.index[:, j] != _ANYWHERE
+        reading = self.cells[:, j] != _ANYWHERE
+        voting = self.index[:, j] != _ANYWHERE
         count = np.bincount(self.cells[reading, j], minlength=share.size)
         voted = self.cover * np.bincount(
             self.index[voting, j], weights=self.votes[voting], minlength=share.size

@@ -71,11 +71,16 @@ class Spearman:
         if n < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
             return Correlation(np.nan, np.nan, np.nan, 1.0, n)
         rng = np.random.default_rng(self.seed)
-        u, v = standard_ranks(a), standard_ranks(b)
+        u = standard_ranks(a)
+        v = standard_ranks(b)
         estimate = float(np.clip(u @ v, -1.0, 1.0))
-        p = _permutation_p(u, v, rng) if n < _PERMUTE_BELOW else _student_p(estimate, n)
+        if n < _PERMUTE_BELOW:
+            p = _permutation_p(u, v, rng)
+        else:
+            p = _student_p(estimate, n)
         rows = subsample(n, self.rows, rng)
-        group_a, group_b = _groups(a[rows]), _groups(b[rows])
+        group_a = _groups(a[rows])
+        group_b = _groups(b[rows])
         weights = resample_weights(rows.size, self.resamples, rng)
         draws = _weighted_spearman(group_a, group_b, weights)
         centre = float(_weighted_spearman(group_a, group_b, np.ones((1, rows.size)))[0])
@@ -146,7 +151,8 @@ def _weighted_spearman(
         middle = np.cumsum(per_group, axis=1) - per_group / 2.0
         return np.asarray((middle - total / 2.0)[:, inverse])
 
-    u, v = centred(a), centred(b)
+    u = centred(a)
+    v = centred(b)
     multiply: Callable[..., FloatArray] = np.einsum
     uv, uu, vv = (multiply("bi,bi,bi->b", w, s, t) for s, t in ((u, v), (u, u), (v, v)))
     scale = np.sqrt(uu * vv)
@@ -211,7 +217,8 @@ class KruskalWallis:
         """Compare the values between k declared choices; those never seen don't matter."""
         from scipy.stats import kruskal
 
-        c, b = codes_of(codes, k), column(y, "y")
+        c = codes_of(codes, k)
+        b = column(y, "y")
         same_length(c.size, b.size)
         n = b.size
         counts = np.bincount(c, minlength=k)
@@ -261,7 +268,8 @@ class LevelSummary:
         """
         from scipy.stats import binom
 
-        c, b = codes_of(codes, k), column(y, "y")
+        c = codes_of(codes, k)
+        b = column(y, "y")
         same_length(c.size, b.size)
         order = np.lexsort((b, c))
         ends = np.cumsum(np.bincount(c, minlength=k))
@@ -274,8 +282,17 @@ class LevelSummary:
         ranks = np.where(binom.cdf(ranks, sizes, 0.5) <= tail, ranks + 1, ranks)
         levels = []
         for level, (part, rank) in enumerate(zip(parts, ranks, strict=True)):
-            n, r = part.size, int(rank) if part.size else 0
-            low, high = (part[r - 1], part[n - r]) if r >= 1 else (np.nan, np.nan)
+            n = part.size
+            if part.size:
+                r = int(rank)
+            else:
+                r = 0
+            if r >= 1:
+                low = part[r - 1]
+                high = part[n - r]
+            else:
+                low = np.nan
+                high = np.nan
             median = np.median(part) if n else np.nan
             levels.append(Level(level, n, float(median), float(low), float(high)))
         return tuple(levels)
@@ -340,7 +357,8 @@ class Power:
         if not cardinality:
             r = (score * _standard(rankdata(drawn, axis=1))).mean(axis=1)
             return float(np.mean(2 * norm.sf(np.abs(r) * np.sqrt(n - 1)) <= alpha))
-        statistic, levels = np.zeros(self.simulations), np.zeros(self.simulations)
+        statistic = np.zeros(self.simulations)
+        levels = np.zeros(self.simulations)
         for code in range(cardinality):
             here = codes == code
             count = here.sum(axis=1)

@@ -126,14 +126,20 @@ def hit_share(n: int, cells: int | None = None, confidence: float = 0.95) -> flo
     if n >= cells:
         return 0.0
     # log of (cells - k choose n) / (cells choose n), which falls with k.
-    low, high = 1, cells - n + 1
+    low = 1
+    high = cells - n + 1
     while low < high:
         k = (low + high) // 2
         missed = -np.inf
         if cells - k >= n:
             ends = gammaln(cells - k + 1) - gammaln(cells - k - n + 1)
             missed = ends - gammaln(cells + 1) + gammaln(cells - n + 1)
-        low, high = (low, k) if missed <= np.log1p(-confidence) else (k + 1, high)
+        if missed <= np.log1p(-confidence):
+            low = low
+            high = k
+        else:
+            low = k + 1
+            high = high
     return low / cells
 
 
@@ -192,7 +198,10 @@ class Boundary:
         declared = column(levels, "levels")
         strips = declared.size
         step = np.searchsorted((declared[1:] + declared[:-1]) / 2.0, position)
-        best = top_mask(values, self.top) if n else np.zeros(0, np.bool_)
+        if n:
+            best = top_mask(values, self.top)
+        else:
+            best = np.zeros(0, np.bool_)
         m = int(best.sum())
         everywhere = np.bincount(step, minlength=strips)
         hits = np.bincount(step[best], minlength=strips)
@@ -200,15 +209,22 @@ class Boundary:
         best_hits = np.bincount(step[very_best], minlength=strips)
         edges = []
         for side, edge_level, next_level in (("low", 0, 1), ("high", strips - 1, strips - 2)):
-            edge_count, top_count = int(everywhere[edge_level]), int(hits[edge_level])
-            share = edge_count / n if n else 0.0
+            edge_count = int(everywhere[edge_level])
+            top_count = int(hits[edge_level])
+            if n:
+                share = edge_count / n
+            else:
+                share = 0.0
             if strips < 2 or m == n or edge_count in (0, n):
                 edges.append(Edge(side, top_count, m, share, 1.0, peak=False, best=False))
                 continue
             p = float(hypergeom.sf(top_count - 1, n, edge_count, m))
             peak = top_count * max(int(everywhere[next_level]), 1) >= int(hits[next_level]) * edge_count
             at_edge = int(best_hits[edge_level]) >= max(1.0, share * best_hits.sum())
-            outer = position >= 1.0 - _OUTER if side == "high" else position <= _OUTER
+            if side == "high":
+                outer = position >= 1.0 - _OUTER
+            else:
+                outer = position <= _OUTER
             mostly_outer = 2 * int((very_best & outer).sum()) >= int(very_best.sum())
             edges.append(Edge(side, top_count, m, share, min(p, 1.0), peak, bool(at_edge and mostly_outer)))
         return edges[0], edges[1]
@@ -271,7 +287,8 @@ class RateTrend:
         """Compare positions, in [0, 1], of trials with the event with positions of all other trials."""
         from scipy.stats import mannwhitneyu
 
-        position, flags = column(x, "x"), np.asarray(happened, dtype=np.bool_)
+        position = column(x, "x")
+        flags = np.asarray(happened, dtype=np.bool_)
         same_length(position.size, flags.size)
         upper = position > 0.5
         below, above = (float(flags[part].mean()) if part.any() else np.nan for part in (~upper, upper))

@@ -120,7 +120,10 @@ class CurveCheck:
                 f"{', '.join(str(c.shape) for c in given)}; fill epochs that were not measured with NaN"
             )
         loss, held_out, judged = given
-        known = float(noise) if noise is not None and np.isfinite(noise) and noise > 0 else 0.0
+        if noise is not None and np.isfinite(noise) and noise > 0:
+            known = float(noise)
+        else:
+            known = 0.0
         improving, saturated = self._gains(
             judged if judged.size else -held_out, known if judged.size else 0.0
         )
@@ -154,10 +157,13 @@ class CurveCheck:
 
     def _rise(self, values: FloatArray) -> tuple[int, float, bool]:
         """Place of the smoothed minimum, rise of the end above it, and whether the rise is significant."""
-        even, window = _evened(values), _window(values.size)
-        smooth, level = _smoothed(values), _smoothed(even)
+        even = _evened(values)
+        window = _window(values.size)
+        smooth = _smoothed(values)
+        level = _smoothed(even)
         start = int(np.argmin(level))
-        rise, lowest = float(smooth[-1] - smooth[start]), float(smooth[start])
+        rise = float(smooth[-1] - smooth[start])
+        lowest = float(smooth[start])
         if start + window >= level.size:  # the windows overlap
             return start, rise, False
         # The minimum was chosen among so many windows, half overlapping; as many tests are paid for.
@@ -175,7 +181,10 @@ class CurveCheck:
             return _UNKNOWN
         end = _end(values)
         sure = end.scatter * np.sqrt(end.freedom / chdtri(end.freedom, _DOUBT))
-        bound = np.sqrt(_SHARE) * noise if noise else self.little * float(np.ptp(_smoothed(values)))
+        if noise:
+            bound = np.sqrt(_SHARE) * noise
+        else:
+            bound = self.little * float(np.ptp(_smoothed(values)))
         bound = max(bound, _rounding(values))
         # A jump that came and went in the second half is no unrest at the end.
         last = _deviation(_rest(values[-_quarter(values.size) :]))
@@ -189,7 +198,9 @@ class CurveCheck:
             return _UNKNOWN, _UNKNOWN
         if np.ptp(values) == 0:
             return Flag(False, 0.0), _UNKNOWN
-        end, smooth, window = _end(values), _smoothed(values), _window(values.size)
+        end = _end(values)
+        smooth = _smoothed(values)
+        window = _window(values.size)
         least = max(end.scatter, noise or self.little * float(np.ptp(smooth)), _rounding(values))
         sure = end.gain > _quantile(end.freedom, self.level) * end.error
         latest = int(np.argmax(smooth)) >= smooth.size - window
@@ -229,10 +240,15 @@ def _smoothed(values: FloatArray) -> FloatArray:
 
 
 def _end(values: FloatArray) -> _End:
-    rest, quarter = _rest(values[-max(_HALF, values.size // 2) :]), values[-_quarter(values.size) :]
-    scatter, squares = _deviation(rest), float(rest @ rest)
+    rest = _rest(values[-max(_HALF, values.size // 2) :])
+    quarter = values[-_quarter(values.size) :]
+    scatter = _deviation(rest)
+    squares = float(rest @ rest)
     # Residuals of three weights look less alike than the errors are, by about 4 / n.
-    alike = float(rest[1:] @ rest[:-1]) / squares + 4.0 / rest.size if squares > 0 else 0.0
+    if squares > 0:
+        alike = float(rest[1:] @ rest[:-1]) / squares + 4.0 / rest.size
+    else:
+        alike = 0.0
     alike = float(np.clip(alike, 0.0, _STICKY))
     sticky = float(np.sqrt((1.0 + alike) / (1.0 - alike)))
     at = _centred(quarter.size)

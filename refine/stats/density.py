@@ -45,7 +45,10 @@ def scott_bandwidth(x: ArrayLike, weights: ArrayLike | None = None, dimensions: 
     order = np.argsort(position)
     cumulated = np.cumsum(weight[order]) / total
     first, third = position[order][np.searchsorted(cumulated, [0.25, 0.75])]
-    spread = min((third - first) / 1.34, sd) if third > first else sd
+    if third > first:
+        spread = min((third - first) / 1.34, sd)
+    else:
+        spread = sd
     return float(1.059 * spread * (total**2 / (weight @ weight)) ** (-1.0 / (4 + dimensions)))
 
 
@@ -103,7 +106,8 @@ class BoundedDensity2D:
     def __call__(self, x: ArrayLike, y: ArrayLike, at_x: ArrayLike, at_y: ArrayLike) -> FloatArray:
         """(p, q) joint densities on a grid, per unit of x and unit of y."""
         sides: list[FloatArray] = []
-        first, second = column(x, "x"), column(y, "y")
+        first = column(x, "x")
+        second = column(y, "y")
         same_length(first.size, second.size)
         given = self.bandwidth or (None, None)
         cells, shares = _cells(first, second)
@@ -165,10 +169,14 @@ class DensityRatio:
         squares = kernels**2 @ everywhere
         n = np.divide(near**2, squares, out=np.zeros_like(near), where=squares > 0)
         # A kernel's far tail must not pass for evidence: half a trial's worth has to be near.
-        peak = kernels.max() if kernels.size else 1.0
+        if kernels.size:
+            peak = kernels.max()
+        else:
+            peak = 1.0
         known = near > 0.5 * peak
         rate = np.divide(kernels @ hits, near, out=np.full_like(near, np.nan), where=known)
-        low, high = np.zeros_like(near), np.full_like(near, np.inf)
+        low = np.zeros_like(near)
+        high = np.full_like(near, np.inf)
         ends = wilson((rate * n)[known], n[known], self.confidence)
         low[known], high[known] = ends.low / share, ends.high / share
         return Ratio(places, rate / share, low, high, np.where(known, n, 0.0))
@@ -176,7 +184,10 @@ class DensityRatio:
 
 def _weighted(x: ArrayLike, weights: ArrayLike | None) -> tuple[FloatArray, FloatArray]:
     position = column(x, "x")
-    weight = np.ones(position.size) if weights is None else column(weights, "weights")
+    if weights is None:
+        weight = np.ones(position.size)
+    else:
+        weight = column(weights, "weights")
     same_length(position.size, weight.size)
     if position.size == 0 or weight.min() < 0 or weight.sum() <= 0:
         raise AnalysisError("x: a density needs at least one trial of positive weight; got none")
@@ -221,7 +232,8 @@ def _binned(x: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _onto(x: FloatArray, spots: FloatArray, weight: FloatArray | None = None) -> FloatArray:
     """Linear binning: a point splits its weight between its two neighbouring spots."""
-    weight = np.ones(x.size) if weight is None else weight
+    if weight is None:
+        weight = np.ones(x.size)
     right = np.clip(np.searchsorted(spots, x), 1, max(spots.size - 1, 1))
     if spots.size == 1:
         return np.array([weight.sum()])

@@ -40,7 +40,10 @@ def cauchy_p(p_values: ArrayLike, weights: ArrayLike | None = None) -> float:
     (2023).
     """
     p = column(p_values, "p_values")
-    w = np.ones(p.size) if weights is None else column(weights, "weights")
+    if weights is None:
+        w = np.ones(p.size)
+    else:
+        w = column(weights, "weights")
     if p.size == 0 or p.min() < 0.0 or p.max() > 1.0:
         raise AnalysisError("p_values: at least one is needed, and all must lie in [0, 1]")
     same_length(w.size, p.size)
@@ -67,7 +70,10 @@ def joined(p_importance: float, p_trend: float, p_additive: float | None = None)
     seen_by = min(tests, key=lambda name: (tests[name], name != "trend"))
     # Where no test could be made, nothing was seen.
     untested = min(tests.values()) >= 1.0
-    p = 1.0 if untested else cauchy_p(list(tests.values()), [_WEIGHTS[name] for name in tests])
+    if untested:
+        p = 1.0
+    else:
+        p = cauchy_p(list(tests.values()), [_WEIGHTS[name] for name in tests])
     return Detection(p, p_importance, p_trend, seen_by)
 
 
@@ -101,12 +107,16 @@ def stage_of(plans: Sequence[int], size: int) -> int:
     for each in (*plans, size):
         check_count(each, "plans and size")
     last = next((i for i, plan in enumerate(plans) if size <= _NEARLY * plan), len(plans) - 1)
-    count, start = 1, plans[0]
+    count = 1
+    start = plans[0]
     for plan in plans[1 : last + 1]:
         if plan > _GROWTH * start:
-            count, start = count + 1, plan
+            count = count + 1
+            start = plan
     doublings = plans[last] / (_NEARLY * size)
-    return count if doublings <= 1 else count + 2 + int(np.log2(doublings))
+    if doublings <= 1:
+        return count
+    return count + 2 + int(np.log2(doublings))
 
 
 def distinct(X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> tuple[IntArray, FloatArray]:
@@ -118,7 +128,8 @@ def distinct(X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> tuple[
     """
     from refine.stats.posterior import scored
 
-    table, values = matrix(X, cardinalities), column(y, "y")
+    table = matrix(X, cardinalities)
+    values = column(y, "y")
     same_length(table.shape[0], values.size)
     if values.size == 0:
         return np.zeros(0, dtype=np.int64), np.zeros(0)
@@ -149,7 +160,8 @@ class AdditiveTest:
         """(d,) p-values; 1 with too few trials, or if a column repeats another column."""
         from scipy.stats import f, norm, rankdata
 
-        table, values = matrix(X, cardinalities), column(y, "y")
+        table = matrix(X, cardinalities)
+        values = column(y, "y")
         same_length(table.shape[0], values.size)
         n, d = table.shape
         p = np.ones(d)
@@ -215,9 +227,8 @@ def _terms(x: FloatArray, cardinality: int) -> FloatArray:
         columns = (x[:, None] == choices[None, :]).astype(np.float64)
     else:
         unit = (x - levels[0]) / max(levels[-1] - levels[0], 1e-12)
-        columns = (
-            np.stack([unit, unit**2][: min(2, levels.size - 1)], axis=1)
-            if levels.size > 1
-            else x[:, None][:, :0]
-        )
+        if levels.size > 1:
+            columns = np.stack([unit, unit**2][: min(2, levels.size - 1)], axis=1)
+        else:
+            columns = x[:, None][:, :0]
     return np.asarray(columns - columns.mean(axis=0, keepdims=True))

@@ -59,14 +59,21 @@ def fit_forest(
 
     # The library's ensemble clones and checks every tree anew, which takes longer than growing one on a
     # hundred rows; and its bootstrap of weighted rows has changed between versions.
-    n, own = features.shape[0], np.random.RandomState(seed)
-    chance = None if weights is None else weights / weights.sum()
+    n = features.shape[0]
+    own = np.random.RandomState(seed)
+    if weights is None:
+        chance = None
+    else:
+        chance = weights / weights.sum()
     seeds = [int(own.randint(np.iinfo(np.int32).max)) for _ in range(trees)]
     members = []
     with config_context(skip_parameter_validation=True, assume_finite=True):
         for number in seeds:
             rng = np.random.RandomState(number)
-            rows = rng.randint(0, n, n) if chance is None else rng.choice(n, n, p=chance)
+            if chance is None:
+                rows = rng.randint(0, n, n)
+            else:
+                rows = rng.choice(n, n, p=chance)
             tree = ExtraTreeRegressor(min_samples_leaf=leaf, max_features=0.7, random_state=number)
             tree.fit(features, target[:, None], np.bincount(rows, minlength=n), check_input=False)
             members.append(tree.tree_)

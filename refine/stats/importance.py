@@ -113,21 +113,35 @@ class PedAnova:
             a top set that is the whole region because of ties).
         """
         values = column(y, "y")
-        there = np.ones(values.size, np.bool_) if read is None else np.asarray(read, dtype=np.bool_)
+        if read is None:
+            there = np.ones(values.size, np.bool_)
+        else:
+            there = np.asarray(read, dtype=np.bool_)
         same_length(np.size(x), values.size)
         same_length(there.size, values.size)
         index, size = _on_grid(np.asarray(x)[there], cardinality, levels)
-        region = top_mask(values, self.region) if values.size else there
-        best = top_mask(values, self.top) if values.size else there
+        if values.size:
+            region = top_mask(values, self.region)
+        else:
+            region = there
+        if values.size:
+            best = top_mask(values, self.top)
+        else:
+            best = there
         everyone = int(region.sum())
-        region, best = region[there], best[there]
-        n, m = int(region.sum()), int(best.sum())
+        region = region[there]
+        best = best[there]
+        n = int(region.sum())
+        m = int(best.sum())
         if n < 4 or m in (0, n) or size < 2:
             return Importance(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, n, m)
         everywhere = np.bincount(index[region], minlength=size)
         among_best = np.bincount(index[best], minlength=size)
         scale = (m / n) ** 2 * n / everyone
-        density = _choice_density if cardinality else _step_density
+        if cardinality:
+            density = _choice_density
+        else:
+            density = _step_density
         rng = np.random.default_rng(self.seed)
 
         ground = density(everywhere[None, :])
@@ -149,7 +163,8 @@ class PedAnova:
         # A resample of a sample carries the noise floor twice.
         low, high = np.percentile(redone - 2.0 * floor, [tail, 100.0 - tail])
         estimate = raw - floor
-        low, high = min(float(low), estimate), max(float(high), estimate)
+        low = min(float(low), estimate)
+        high = max(float(high), estimate)
         return Importance(estimate, low, high, float(p), raw, floor, n, m)
 
 

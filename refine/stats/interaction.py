@@ -66,13 +66,18 @@ class Interactions:
 
     def __call__(self, X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> tuple[Pair, ...]:
         """All d (d - 1) / 2 pairs, in the order (0, 1), (0, 2), ..., not sorted by p."""
-        table, values = matrix(X, cardinalities), column(y, "y")
+        table = matrix(X, cardinalities)
+        values = column(y, "y")
         same_length(table.shape[0], values.size)
         pairs = list(combinations(range(table.shape[1]), 2))
         rng = np.random.default_rng(self.seed)
         rows = subsample(values.size, self.rows, rng)
-        table, values = table[rows], values[rows]
-        best = top_mask(values, self.top) if values.size else np.zeros(0, np.bool_)
+        table = table[rows]
+        values = values[rows]
+        if values.size:
+            best = top_mask(values, self.top)
+        else:
+            best = np.zeros(0, np.bool_)
         if best.sum() < self.least or best.all() or not pairs:
             return tuple(Pair(i, j, np.nan, 1.0, 1.0) for i, j in pairs)
 
@@ -182,7 +187,8 @@ def _fisher(r: FloatArray) -> FloatArray:
 
 def _z(seen: FloatArray, null: FloatArray) -> FloatArray:
     """Standardised by mean and deviation of the null; NaN without variation."""
-    mean, sd = null.mean(axis=0), null.std(axis=0, ddof=1)
+    mean = null.mean(axis=0)
+    sd = null.std(axis=0, ddof=1)
     z = np.divide(seen - mean, sd, out=np.full_like(seen, np.nan), where=sd > 1e-12)
     return np.asarray(z)
 

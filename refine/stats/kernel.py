@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FIT_ROWS = 180
-_NOISE, _SCALE = (np.log(0.35), 1.0), (0.0, 0.5)  # priors of logarithms: mean and deviation
+# priors of logarithms: mean and deviation
+_NOISE = (np.log(0.35), 1.0)
+_SCALE = (0.0, 0.5)
 
 
 class Kernel(NamedTuple):
@@ -53,7 +55,8 @@ def embed(X: FloatArray, read: BoolArray, cardinalities: Sequence[int], partly: 
     `partly` are numbers of columns that some rows don't read, of these rows or of rows to be compared with
     them.
     """
-    blocks, owner = [], []
+    blocks = []
+    owner = []
     for j, k in enumerate(cardinalities):
         if k > 2:
             block = np.eye(k)[X[:, j].astype(np.int64)] / np.sqrt(2.0)
@@ -84,7 +87,8 @@ def fit_kernel(known: Kernel, score: FloatArray, sets: int, rng: np.random.Gener
     from scipy.optimize import minimize
 
     take = subsample(score.size, _FIT_ROWS, rng)
-    table, values = known.table[take], score[take] - score[take].mean()
+    table = known.table[take]
+    values = score[take] - score[take].mean()
     d = known.size
     gaps = np.zeros((d, len(table), len(table)))
     for column, j in zip(table.T, known.owner, strict=True):
@@ -92,7 +96,8 @@ def fit_kernel(known: Kernel, score: FloatArray, sets: int, rng: np.random.Gener
     flat = gaps.reshape(d, -1)
     centre = np.r_[np.full(d, np.log(0.5 * np.sqrt(d))), _SCALE[0], _NOISE[0]]
     spread = np.r_[np.ones(d), _SCALE[1], _NOISE[1]]
-    low, high = centre - 3.5 * spread, centre + 3.5 * spread
+    low = centre - 3.5 * spread
+    high = centre + 3.5 * spread
 
     def loss(t: FloatArray) -> tuple[float, FloatArray]:
         return _loss(t, flat, values, centre, spread)
@@ -134,8 +139,10 @@ def _loss(
     """Negative logarithm of likelihood times prior, and its gradient."""
     from scipy.linalg import lapack
 
-    n, d = values.size, flat.shape[0]
-    variance, noise = np.exp(2 * t[d]), np.exp(2 * t[d + 1])
+    n = values.size
+    d = flat.shape[0]
+    variance = np.exp(2 * t[d])
+    noise = np.exp(2 * t[d + 1])
     r = np.sqrt(5.0 * (np.exp(-2.0 * t[:d]) @ flat) + 1e-12).reshape(n, n)
     decay = np.exp(-r)
     slope = (1.0 + r) * decay

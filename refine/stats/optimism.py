@@ -60,8 +60,14 @@ class Optimism:
             raise AnalysisError(f"sd: must be finite and >= 0, got {sd!r}; 0 declares exact values")
         median = float(np.median(values))
         above = values[values > median] - median
-        spread2 = float(np.mean(above**2)) if above.size else 0.0
-        shrink = np.sqrt(max(0.0, 1.0 - sd**2 / spread2)) if spread2 > 0 else 0.0
+        if above.size:
+            spread2 = float(np.mean(above**2))
+        else:
+            spread2 = 0.0
+        if spread2 > 0:
+            shrink = np.sqrt(max(0.0, 1.0 - sd**2 / spread2))
+        else:
+            shrink = 0.0
         truth = median + shrink * (np.sort(values)[-self.rows :] - median)
         noise = np.random.default_rng(self.seed).normal(scale=sd, size=(self.draws, truth.size))
         winner = np.argmax(truth + noise, axis=1)
@@ -106,7 +112,8 @@ class FreshSeeds:
         """
         from scipy.special import stdtrit
 
-        values, labels = column(y, "y"), np.asarray(groups)
+        values = column(y, "y")
+        labels = np.asarray(groups)
         same_length(labels.size, values.size)
         own_runs = values[labels == winner]
         if own_runs.size == 0:
@@ -190,7 +197,8 @@ class ExampleBootstrap:
         drawn = rng.multinomial(examples, np.full(examples, 1.0 / examples), size=self.resamples).astype(
             float
         )
-        inside, outside = scores(drawn), scores((drawn == 0).astype(float))
+        inside = scores(drawn)
+        outside = scores((drawn == 0).astype(float))
         if not np.isfinite(overall).any():
             raise AnalysisError("scores: none is defined on these examples")
         # Metrics of few examples tie often; the first in the list would win by what is known of all examples.
@@ -230,7 +238,8 @@ def scorer(name: str, predictions: ArrayLike, targets: ArrayLike) -> Scorer | No
             classes.
         targets: (n,) numbers of classes, or quantities.
     """
-    targets_of, right = np.asarray(predictions, dtype=np.float32), np.asarray(targets, dtype=np.float32)
+    targets_of = np.asarray(predictions, dtype=np.float32)
+    right = np.asarray(targets, dtype=np.float32)
     if name in DISTANCES:
         if targets_of.shape[2] != 1:
             return None
@@ -240,7 +249,10 @@ def scorer(name: str, predictions: ArrayLike, targets: ArrayLike) -> Scorer | No
     classes = max(2, targets_of.shape[2])
     if right.min() < 0 or right.max() >= classes:
         return None
-    picked = targets_of.argmax(axis=2) if targets_of.shape[2] > 1 else (targets_of[:, :, 0] > 0.5).astype(int)
+    if targets_of.shape[2] > 1:
+        picked = targets_of.argmax(axis=2)
+    else:
+        picked = (targets_of[:, :, 0] > 0.5).astype(int)
     if name in ACCURACY:
         return _means((picked == right).astype(float))
     if classes > _MOST_CLASSES:
@@ -269,10 +281,12 @@ def _confusion(name: str, picked: FloatArray, right: FloatArray, classes: int) -
 
 def _ratio(name: str, matrix: FloatArray) -> FloatArray:
     hits = np.einsum("iimb->imb", matrix)
-    true, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
+    true = matrix.sum(axis=1)
+    predicted = matrix.sum(axis=0)
     if name in ("matthews", "mcc"):
         total = true.sum(axis=0)
-        share_true, share_predicted = true / total, predicted / total
+        share_true = true / total
+        share_predicted = predicted / total
         covariance = hits.sum(axis=0) / total - (share_true * share_predicted).sum(axis=0)
         spread = (share_true * (1 - share_true)).sum(axis=0) * (share_predicted * (1 - share_predicted)).sum(
             axis=0
@@ -325,13 +339,20 @@ class VarianceComponents:
         `groups` are (n,) sortable labels of configurations; `splits` (n, s) the values of the runs on s
         common splits, of which `y` is the mean.
         """
-        values, labels = column(y, "y"), np.asarray(groups)
+        values = column(y, "y")
+        labels = np.asarray(groups)
         same_length(labels.size, values.size)
         names, index = np.unique(labels, return_inverse=True)
-        size = np.bincount(index) if values.size else np.zeros(0, dtype=np.int64)
+        if values.size:
+            size = np.bincount(index)
+        else:
+            size = np.zeros(0, dtype=np.int64)
         freedom = int(np.sum(size - 1))
         centred = values - (np.bincount(index, weights=values) / np.maximum(size, 1))[index]
-        seed = float(np.sqrt(centred @ centred / freedom)) if freedom else np.nan
+        if freedom:
+            seed = float(np.sqrt(centred @ centred / freedom))
+        else:
+            seed = np.nan
         configuration = np.nan
         if len(names) > 1 and np.isfinite(seed):
             means = np.bincount(index, weights=values) / size
@@ -339,7 +360,10 @@ class VarianceComponents:
             between = float(size @ (means - grand) ** 2) / (len(names) - 1)
             typical = (values.size - float(size @ size) / values.size) / (len(names) - 1)
             configuration = float(np.sqrt(max(0.0, (between - seed**2) / typical)))
-        split = np.nan if splits is None else _split(np.asarray(splits, dtype=float), index, size)
+        if splits is None:
+            split = np.nan
+        else:
+            split = _split(np.asarray(splits, dtype=float), index, size)
         return Components(configuration, float(seed), split, len(names), int(values.size))
 
 
@@ -349,7 +373,8 @@ def _split(table: np.ndarray, index: np.ndarray, size: np.ndarray) -> float:
         raise AnalysisError(
             f"splits: needs one finite value per run and split, shape ({len(index)}, s), got {table.shape}"
         )
-    k, s = len(size), table.shape[1]
+    k = len(size)
+    s = table.shape[1]
     if k < 2 or s < 2:
         return float("nan")
     means = np.stack([np.bincount(index, weights=table[:, j]) / size for j in range(s)], axis=1)
@@ -359,7 +384,10 @@ def _split(table: np.ndarray, index: np.ndarray, size: np.ndarray) -> float:
     within = table - table.mean(axis=1, keepdims=True)
     centre = np.stack([np.bincount(index, weights=within[:, j]) / size for j in range(s)], axis=1)[index]
     freedom = int(np.sum(size - 1)) * (s - 1)
-    noise = float(((within - centre) ** 2).sum()) / freedom if freedom else 0.0
+    if freedom:
+        noise = float(((within - centre) ** 2).sum()) / freedom
+    else:
+        noise = 0.0
     return float(np.sqrt(max(0.0, interaction - noise * float(np.mean(1.0 / size))) / s))
 
 

@@ -40,7 +40,8 @@ def non_dominated(values: ArrayLike) -> BoolArray:
     left = np.argsort(-points.sum(axis=1), kind="stable")
     on = np.zeros(len(points), dtype=np.bool_)
     while left.size:
-        best, left = left[0], left[1:]
+        best = left[0]
+        left = left[1:]
         on[best] = True
         left = left[(points[left] > points[best]).any(axis=1)]
     return np.asarray(on[group.reshape(-1)])
@@ -51,7 +52,8 @@ def hypervolume(values: ArrayLike, reference: ArrayLike) -> float:
 
     Points that are not better than the reference in every goal count nothing.
     """
-    table, corner = np.asarray(values, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    table = np.asarray(values, dtype=np.float64)
+    corner = np.asarray(reference, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] not in (2, 3) or corner.shape != table.shape[1:]:
         raise AnalysisError(
             "values: must have shape (n, 2) or (n, 3) and a reference of as many goals, "
@@ -101,7 +103,10 @@ def front_of(posteriors: Sequence[Posterior], epsilons: Sequence[float]) -> Fron
     """
     scores = np.stack([p.scores for p in posteriors], axis=-1)
     draws, count = scores.shape[:2]
-    stands, starts, targets, votes = [], [], [], np.zeros(count)
+    stands = []
+    starts = []
+    targets = []
+    votes = np.zeros(count)
     total = 0
     for one in scores:
         at = np.flatnonzero(non_dominated(one))

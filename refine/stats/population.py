@@ -99,8 +99,10 @@ class Compare:
         """Compare the values of two rounds' space-filling trials, at least 2 each."""
         from scipy.stats import ks_2samp
 
-        old, new = np.sort(column(parent, "parent")), np.sort(column(child, "child"))
-        n, m = old.size, new.size
+        old = np.sort(column(parent, "parent"))
+        new = np.sort(column(child, "child"))
+        n = old.size
+        m = new.size
         if min(n, m) < 2:
             raise AnalysisError(
                 f"parent and child need at least 2 trials each, got {n} and {m}; run more first"
@@ -110,7 +112,10 @@ class Compare:
         better = float(beaten.mean())
         variance = beaten.var(ddof=1) / m + lost.var(ddof=1) / n
         # As many coin tosses as would vary that much; complete separation doesn't vary at all.
-        tosses = better * (1.0 - better) / variance if variance > 0 else 0.0
+        if variance > 0:
+            tosses = better * (1.0 - better) / variance
+        else:
+            tosses = 0.0
         tosses = min(max(tosses, float(min(n, m))), float(n + m))
         low, high = wilson(better * tosses, tosses, self.confidence)
         distance = ks_2samp(old, new)

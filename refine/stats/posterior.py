@@ -148,15 +148,17 @@ def scored(X: FloatArray, y: FloatArray, exact: bool = False, power: bool = Fals
     values, value_number = np.unique(y[rows], return_inverse=True)
     mass = np.bincount(value_number, weights=weight, minlength=values.size)
     total = float(count.size)
-    knots = (
-        _powered(values, np.asarray(mass, dtype=np.float64))
-        if power
-        else ndtri((np.cumsum(mass) - mass / 2.0) / total)
-    )
+    if power:
+        knots = _powered(values, np.asarray(mass, dtype=np.float64))
+    else:
+        knots = ndtri((np.cumsum(mass) - mass / 2.0) / total)
     score = np.asarray(np.bincount(group, weights=weight * knots[value_number]), dtype=np.float64)
     first = rows[np.flatnonzero(new)]
     slope = _top_slope(knots, values, total)
-    shown = values if exact else _without_best(knots, values, slope)
+    if exact:
+        shown = values
+    else:
+        shown = _without_best(knots, values, slope)
     return ScoredTrials(first, score, np.asarray(knots), shown, slope)
 
 
@@ -190,8 +192,10 @@ def _powered(values: FloatArray, mass: FloatArray) -> FloatArray:
         or 1.0
     )
     # No power of what lies so far below overflows.
-    z, powers = np.maximum((values - middle) / unit, -1e30), np.linspace(-2.9, 4.9, 40)[:, None]
-    up, down = np.log1p(np.maximum(z, 0.0)), np.log1p(np.maximum(-z, 0.0))
+    z = np.maximum((values - middle) / unit, -1e30)
+    powers = np.linspace(-2.9, 4.9, 40)[:, None]
+    up = np.log1p(np.maximum(z, 0.0))
+    down = np.log1p(np.maximum(-z, 0.0))
     raised = np.expm1(powers * up) / powers - np.expm1((2 - powers) * down) / (2 - powers)
     off = raised - np.average(raised, axis=1, weights=mass)[:, None]
     spread = np.sqrt(np.average(off * off, axis=1, weights=mass))
@@ -210,12 +214,16 @@ def _top_slope(knots: FloatArray, values: FloatArray, total: float) -> float:
     tail = min(_TAIL, 0.5)
     start = int(np.searchsorted(knots, ndtri(1.0 - max(tail, 6.0 / total)) if total > 12 else -np.inf))
     start = max(0, min(start, values.size - 4))
-    top_knots, height = knots[start:-1], values[start:-1]
+    top_knots = knots[start:-1]
+    height = values[start:-1]
     if top_knots.size > 60:
         take = np.linspace(0, top_knots.size - 1, 60).astype(np.int64)
-        top_knots, height = top_knots[take], height[take]
+        top_knots = top_knots[take]
+        height = height[take]
     i, j = np.triu_indices(top_knots.size, 1)
-    return float(np.median((height[j] - height[i]) / (top_knots[j] - top_knots[i]))) if i.size else 0.0
+    if i.size:
+        return float(np.median((height[j] - height[i]) / (top_knots[j] - top_knots[i])))
+    return 0.0
 
 
 def _without_best(knots: FloatArray, values: FloatArray, slope: float) -> FloatArray:
@@ -386,7 +394,8 @@ class MixedPosterior:
                 "exact: residuals are added to draws, but forest_draws and process_draws are both 0; "
                 "set one of them, for example process_draws=320"
             )
-        table, values = matrix(_blank(X, read), cardinalities), column(y, "y")
+        table = matrix(_blank(X, read), cardinalities)
+        values = column(y, "y")
         same_length(table.shape[0], values.size)
         cells = matrix(_blank(candidates, candidates_read), cardinalities, "candidates")
         if values.size == 0 or cells.shape[0] == 0:
@@ -395,7 +404,10 @@ class MixedPosterior:
                 "run more trials first"
             )
         was_read = read_mask(read, table.shape)
-        keyed = np.concatenate([table, was_read], axis=1) if read is not None else table
+        if read is not None:
+            keyed = np.concatenate([table, was_read], axis=1)
+        else:
+            keyed = table
         trials = scored(keyed, values, exact, self.power)
         m = trials.rows.size
         if m < 5:
@@ -410,19 +422,28 @@ class MixedPosterior:
         features = embed(table[row_numbers], was_read[row_numbers], cardinalities, partly)
         cell_features = embed(cells, read_cells, cardinalities, partly)
         score = trials.score[rows]
-        thought, thought_cells = np.zeros(len(row_numbers)), np.zeros(len(cells))
+        thought = np.zeros(len(row_numbers))
+        thought_cells = np.zeros(len(cells))
         if prior is not None:
-            before, thought_cells = column(prior[0], "prior"), column(prior[1], "prior")
+            before = column(prior[0], "prior")
+            thought_cells = column(prior[1], "prior")
             same_length(table.shape[0], before.size)
             same_length(cells.shape[0], thought_cells.size)
             thought = before[row_numbers]
             score = score - thought
-        trees, sd = 0 if exact else self.forest_draws, np.zeros(0)
+        if exact:
+            trees = 0
+        else:
+            trees = self.forest_draws
+        sd = np.zeros(0)
         parts: list[tuple[Float32Array, FloatArray, FloatArray]] = []
         if trees:
             parts.append(self._forest(features.table, score, weights, cell_features.table, rng))
         if exact or self.process_draws or not trees:
-            paths = self.process_draws + self.forest_draws + self.power_draws if exact else self.process_draws
+            if exact:
+                paths = self.process_draws + self.forest_draws + self.power_draws
+            else:
+                paths = self.process_draws
             drawn, left_out, sd = self._process(features, score, cell_features, paths, rng)
             if exact:
                 drawn = (self.frozen(drawn[0], left_out, np.random.default_rng(self.seed)), *drawn[1:])
@@ -440,13 +461,20 @@ class MixedPosterior:
             parts.append((mapped, mapped_mean, mapped_known))
             draws_of.append(float(self.power_draws))
         scores = np.concatenate([part[0] for part in parts])
-        shares = draws_of if sum(draws_of) else None
+        if sum(draws_of):
+            shares = draws_of
+        else:
+            shares = None
         mean, known_mean = (np.average([part[k] for part in parts], axis=0, weights=shares) for k in (1, 2))
-        mean, known_mean = mean + thought_cells, known_mean + thought
+        mean = mean + thought_cells
+        known_mean = known_mean + thought
         if prior is not None:
             scores = np.clip(scores + thought_cells.astype(np.float32), -_EDGE, _EDGE)
         if exact:
-            of_cells = np.concatenate([cells, read_cells], axis=1) if read is not None else cells
+            if read is not None:
+                of_cells = np.concatenate([cells, read_cells], axis=1)
+            else:
+                of_cells = cells
             ran, matches = _same_rows(of_cells, keyed[trials.rows])
             scores[:, ran] = trials.score[matches].astype(np.float32)
             mean[ran], known_mean = trials.score[matches], trials.score[rows]
@@ -473,7 +501,10 @@ class MixedPosterior:
         table = features.astype(np.float32)
         # Ranks, not scores: the trees' means must not hang on the few best.
         target = np.asarray(ndtr(score[rows]))
-        unequal = None if np.all(weights == 1.0) else weights
+        if np.all(weights == 1.0):
+            unequal = None
+        else:
+            unequal = weights
         forest = _once(
             lambda: fit_forest(table[rows], target, unequal, self.trees, self.seed, self.leaf),
             (table[rows], target, weights),
@@ -508,12 +539,15 @@ class MixedPosterior:
         share = np.diff(np.linspace(0, draws, len(sets) + 1).astype(np.int64))
         # Of what is expected; squares tell deviations where nothing is drawn.
         mean, square = np.zeros((2, len(cells.table)))
-        row_means, parts = np.zeros(score.size), [np.zeros((0, len(mean)), dtype=np.float32)]
-        expected, variance = np.zeros((len(sets), rows.size)), np.zeros(rows.size)
+        row_means = np.zeros(score.size)
+        parts = [np.zeros((0, len(mean)), dtype=np.float32)]
+        expected = np.zeros((len(sets), rows.size))
+        variance = np.zeros(rows.size)
         near = np.zeros((len(cells.table), rows.size))
         for k, (parameters, paths) in enumerate(zip(sets, share, strict=True)):
             everywhere = features.scaled(parameters.lengths)
-            x, c = everywhere[rows], cells.scaled(parameters.lengths)
+            x = everywhere[rows]
+            c = cells.scaled(parameters.lengths)
             covariance = parameters.covariance(x, x)
             factor = cho_factor(covariance + (parameters.noise + 1e-6) * np.eye(len(x)), lower=True)
             across = parameters.covariance(c, x)
@@ -545,7 +579,10 @@ class MixedPosterior:
             drawn = wave @ weight.astype(np.float32) + across.astype(np.float32) @ update
             parts.append((drawn + np.float32(centre)).T)
         left_out = LeaveOneOut(score[rows], expected.mean(axis=0), variance + expected.var(axis=0), near)
-        sd = np.zeros(0) if draws else np.sqrt(np.maximum(square - mean**2, 1e-12))
+        if draws:
+            sd = np.zeros(0)
+        else:
+            sd = np.sqrt(np.maximum(square - mean**2, 1e-12))
         return (np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, row_means), left_out, sd
 
 
@@ -601,7 +638,9 @@ def _same_rows(cells: FloatArray, known: FloatArray) -> tuple[IntArray, IntArray
 def _blank(X: ArrayLike, read: ArrayLike | None) -> FloatArray:
     """The table with 0 for values that were not read."""
     table = np.asarray(X, dtype=np.float64)
-    return table if read is None else np.where(read_mask(read, table.shape), table, 0.0)
+    if read is None:
+        return table
+    return np.where(read_mask(read, table.shape), table, 0.0)
 
 
 def read_mask(read: ArrayLike | None, shape: tuple[int, ...]) -> BoolArray:
@@ -640,7 +679,10 @@ def constrained(posterior: Posterior, slacks: Sequence[Posterior], feasible: Boo
         allowed &= slack.scores >= _bound(slack)
     worst = np.float32(posterior.scores.min(initial=np.float32(floor)) - 1.0)
     # Without draws a normal deviation tells how often each is met.
-    share = allowed.mean(axis=0) if len(allowed) else _chance(slacks)
+    if len(allowed):
+        share = allowed.mean(axis=0)
+    else:
+        share = _chance(slacks)
     return posterior._replace(
         scores=np.where(allowed, posterior.scores, worst),
         mean=share * posterior.mean + (1.0 - share) * floor,
@@ -660,7 +702,9 @@ def _bound(slack: Posterior) -> float:
     # Scores rise with slack: the bound lies between the largest broken one seen and the smallest met one.
     if slack.values[0] >= 0.0:
         return -np.inf
-    return np.inf if slack.values[-1] < 0.0 else float(np.interp(0.0, slack.values, slack.knots))
+    if slack.values[-1] < 0.0:
+        return np.inf
+    return float(np.interp(0.0, slack.values, slack.knots))
 
 
 @dataclass(frozen=True, slots=True)
@@ -688,13 +732,16 @@ class PriorEvidence:
         self, X: ArrayLike, y: ArrayLike, priors: ArrayLike, cardinalities: Sequence[int]
     ) -> FloatArray:
         """(k,) contributions of (n, k) additive prior means to the logarithm; `__call__` gives their sum."""
-        table, values, thought = matrix(X, cardinalities), column(y, "y"), np.asarray(priors, dtype=float)
+        table = matrix(X, cardinalities)
+        values = column(y, "y")
+        thought = np.asarray(priors, dtype=float)
         same_length(table.shape[0], values.size)
         same_length(table.shape[0], len(thought))
         trials = scored(table, values)
         rng = np.random.default_rng(self.seed)
         take = subsample(trials.rows.size, self.rows, rng)
-        rows, score = trials.rows[take], trials.score[take]
+        rows = trials.rows[take]
+        score = trials.score[take]
         if rows.size < 5 or not thought.size or np.ptp(thought[rows]) == 0 or np.ptp(score) == 0:
             return np.zeros(thought.shape[1])
         features = embed(table[rows], np.ones((rows.size, table.shape[1]), dtype=np.bool_), cardinalities, [])

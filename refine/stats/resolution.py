@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _MAD = 1.4826  # median absolute deviation to standard deviation, for normal errors
 _ROWS = 300  # most configurations learned from
 _ROUNDING = 1e-6  # metrics are often means in single precision
-_SINGLE, _DOUBLE = 2e-7, 1e-12  # relative error of a value in single and in double precision
+# relative error of a value in single and in double precision
+_SINGLE = 2e-7
+_DOUBLE = 1e-12
 FLOOR = 0.05  # share of the distance from the median to the best value
 _OCCUPIED = 0.2  # share of the values that a metric may take that is seen among the better half
 _GAPS = 2000  # most distances between values that are looked at
@@ -79,12 +81,16 @@ class NoiseEstimate(NamedTuple):
         """
         if said is not None:
             return said, "given"
-        epsilon, source = (
-            (self.paired, self.paired_source) if self.paired > 0 else (share * self.sd, self.source)
-        )
+        if self.paired > 0:
+            epsilon = self.paired
+            source = self.paired_source
+        else:
+            epsilon = share * self.sd
+            source = self.source
         for smallest, name in ((self.step, "step"), (self.floor, self.floor_source)):
             if smallest > 0 and not epsilon >= smallest:
-                epsilon, source = smallest, name
+                epsilon = smallest
+                source = name
         return epsilon, source
 
 
@@ -139,7 +145,10 @@ class TopNoise:
         table = np.where(was_read, table, 0.0)
         trials = scored(table if read is None else np.concatenate([table, was_read], axis=1), values)
         if trials.rows.size < 20 or np.ptp(trials.score) == 0:
-            sd = 0.0 if trials.rows.size >= 20 else np.nan
+            if trials.rows.size >= 20:
+                sd = 0.0
+            else:
+                sd = np.nan
             if step > 0:
                 return NoiseEstimate(sd, step, "step", trials.rows.size)
             return NoiseEstimate(
@@ -172,7 +181,8 @@ def left_over(X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> Leave
 
     Source: Rasmussen and Williams (2006), section 5.4.2.
     """
-    values, table = column(y, "y"), matrix(X, cardinalities)
+    values = column(y, "y")
+    table = matrix(X, cardinalities)
     same_length(table.shape[0], values.size)
     everywhere = np.ones(table.shape, dtype=np.bool_)
     return _left_over(table, everywhere, scored(table, values), cardinalities, _ROWS, 0)
@@ -190,9 +200,11 @@ def _left_over(
     score = known.score
     take = np.arange(score.size)
     if score.size > rows:  # the best quarter, and a sample of the others
-        order, best = np.argsort(-score, kind="stable"), rows // 4
+        order = np.argsort(-score, kind="stable")
+        best = rows // 4
         take = np.r_[order[:best], rng.choice(order[best:], size=rows - best, replace=False)]
-    row_numbers, score = known.rows[take], score[take]
+    row_numbers = known.rows[take]
+    score = score[take]
     partly = [j for j in range(table.shape[1]) if not seen[:, j].all()]
     features = embed(table[row_numbers], seen[row_numbers], cardinalities, partly)
     parameters = fit_kernel(features, score, 1, rng)[0]
@@ -218,12 +230,16 @@ def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:
     if not freedom:  # most rounds run nothing again
         return np.nan, 0
     several = (np.bincount(index) > 1)[index]
-    values, group = pd.Series(y[several]), index[several]
+    values = pd.Series(y[several])
+    group = index[several]
     # The median, as one absurd value would move the mean of its whole group.
     centre = values.groupby(group).transform("median")
     deviation = values - centre
     moved = deviation[deviation != 0].abs()
-    robust = _MAD * float(moved.median()) if len(moved) else 0.0
+    if len(moved):
+        robust = _MAD * float(moved.median())
+    else:
+        robust = 0.0
     drawn = centre + deviation.clip(-6.0 * robust, 6.0 * robust)
     sd = float(np.sqrt(np.sum((drawn - drawn.groupby(group).transform("mean")) ** 2) / freedom))
     # What rounding leaves of equal values is no noise.
@@ -331,16 +347,24 @@ def smallest_step(y: FloatArray) -> float:
     if not gaps.size or (_gaps(top).size + 1) * gaps[0] < _OCCUPIED * np.ptp(top):
         return 0.0
     gaps = gaps[np.linspace(0, gaps.size - 1, min(gaps.size, _GAPS)).round().astype(int)]
-    error, size = _SINGLE if np.array_equal(np.float32(y), y) else _DOUBLE, float(np.median(np.abs(y)))
+    if np.array_equal(np.float32(y), y):
+        error = _SINGLE
+    else:
+        error = _DOUBLE
+    size = float(np.median(np.abs(y)))
     # Every gap is held against the step; the longest so far tells best how long that is.
-    step, largest = float(gaps[0]), 1
+    step = float(gaps[0])
+    largest = 1
     for gap in gaps.tolist():
         count = round(gap / step)
         allowed = error * max(size, gap) * (1 + count / largest)
         if allowed > 0.1 * step:  # what is further apart tells nothing
-            return step if largest > 1 else 0.0
+            if largest > 1:
+                return step
+            return 0.0
         if abs(gap - count * step) > allowed:
             return 0.0
         if count > largest:
-            step, largest = gap / count, count
+            step = gap / count
+            largest = count
     return step

@@ -104,7 +104,8 @@ class _SimulationState(NamedTuple):
         self, at: IntArray, variance: FloatArray, truth: FloatArray, rng: np.random.Generator
     ) -> FloatArray:
         """(truths,) rise of the true value handed over, after columns are measured with given variances."""
-        mean, ran = self.draws.mean(axis=0), np.r_[self.run, np.setdiff1d(at, self.run, assume_unique=True)]
+        mean = self.draws.mean(axis=0)
+        ran = np.r_[self.run, np.setdiff1d(at, self.run, assume_unique=True)]
         centred = self.draws - mean
         gains = _gains(centred, at, centred[:, ran], variance)
         shown = truth[:, at] + np.sqrt(variance) * rng.standard_normal((len(truth), at.size))
@@ -123,7 +124,8 @@ def _cells(
     count = min(batch.exploit, remaining.size)
     smooth = rng.permutation(process)[: count // 2 if forest else count] + forest
     trees = rng.permutation(forest)[: count - smooth.size]
-    best, penalty = [], np.zeros(remaining.size)
+    best = []
+    penalty = np.zeros(remaining.size)
     for draw in (*smooth, *trees):
         best.append(int(np.argmax(draws[draw, remaining] + penalty)))
         penalty[best[-1]] = -np.inf
@@ -206,14 +208,18 @@ class RoundsAhead:
         chosen = rng.choice(len(start.draws), min(self.truths, len(start.draws)), replace=False)
         values = np.empty((chosen.size, len(batches) + 1))
         for row, truth_number in zip(values, chosen, strict=True):
-            truth, draws, run, fresh = start.draws[truth_number], start.draws, start.run, start.fresh
+            truth = start.draws[truth_number]
+            draws = start.draws
+            run = start.run
+            fresh = start.fresh
             handed = [start.winner]
             for batch in batches:
                 new = _cells(draws, fresh, batch, posterior.forest, rng)
                 shown = truth[new] + noise * rng.standard_normal(new.size)
                 chance = noise * rng.standard_normal((len(draws), new.size))
                 draws = conditioned(draws, new, shown + chance, np.full(new.size, noise**2))
-                run, fresh = np.r_[run, new], np.setdiff1d(fresh, new)
+                run = np.r_[run, new]
+                fresh = np.setdiff1d(fresh, new)
                 handed.append(int(run[draws[:, run].mean(axis=0).argmax()]))
             row[:] = posterior.value(truth[handed])
         return values
@@ -229,7 +235,9 @@ class Forecast(NamedTuple):
 
     def quantiles(self, what: str) -> tuple[float, ...]:
         """Quantiles of ``"median"`` or ``"best"``."""
-        return self.median if what == "median" else self.best
+        if what == "median":
+            return self.median
+        return self.best
 
     def quantile(self, what: str, level: float) -> float:
         """The quantile of that level; between stored levels on a straight line.
@@ -266,7 +274,8 @@ class Forecast(NamedTuple):
 
         The probability integral transform: uniform over many good forecasts (Dawid 1984).
         """
-        at, levels = np.asarray(self.quantiles(what)), np.asarray(self.levels)
+        at = np.asarray(self.quantiles(what))
+        levels = np.asarray(self.levels)
         # Where quantiles are equal, as with ties of the metric, the middle of their levels.
         ties = levels[np.isclose(at, value, rtol=_ROUNDING, atol=0)]
         if len(ties):
@@ -368,7 +377,8 @@ class KnowledgeGradient:
 
     def __call__(self, mean: ArrayLike, variance: ArrayLike, noise: float, runs: int) -> NextRuns:
         """Allocate runs, given (k,) posterior means, their variances, and the noise variance, all >= 0."""
-        centre, spread = column(mean, "mean"), column(variance, "variance").copy()
+        centre = column(mean, "mean")
+        spread = column(variance, "variance").copy()
         same_length(centre.size, spread.size)
         if centre.size == 0 or np.any(spread < 0.0) or not 0.0 <= noise < np.inf:
             raise AnalysisError(
@@ -376,14 +386,22 @@ class KnowledgeGradient:
                 f"got {centre.size} alternatives and the noise {noise!r}"
             )
         check_count(runs, "runs", 0)
-        allocated, first = np.zeros(centre.size, dtype=np.int64), 0.0
+        allocated = np.zeros(centre.size, dtype=np.int64)
+        first = 0.0
         for k in range(runs):
             gain = self._gain(centre, spread, noise, runs - k)
             # Where nothing is gained, whatever is known least.
-            i = int(np.argmax(gain)) if gain.max() > 0.0 else int(np.argmax(spread))
-            first = float(gain.max()) if k == 0 else first
+            if gain.max() > 0.0:
+                i = int(np.argmax(gain))
+            else:
+                i = int(np.argmax(spread))
+            if k == 0:
+                first = float(gain.max())
             allocated[i] += 1
-            spread[i] = spread[i] * noise / (spread[i] + noise) if noise > 0.0 else 0.0
+            if noise > 0.0:
+                spread[i] = spread[i] * noise / (spread[i] + noise)
+            else:
+                spread[i] = 0.0
         return NextRuns(allocated, first)
 
     def _gain(self, mean: FloatArray, variance: FloatArray, noise: float, left: int) -> FloatArray:

@@ -22,12 +22,16 @@ _BLOCK = 50_000
 
 def _count_states(connection: sa.Connection, tree: int) -> dict[int, dict[str, int]]:
     """Node row -> state -> number of planned trials, last attempts only; answered from an index."""
-    c, state = t.trial.c, state_of(connection)
+    c = t.trial.c
+    state = state_of(connection)
     of_tree = c.node.in_(sa.select(t.node.c.pk).where(t.node.c.tree == tree))
     count = sa.select(c.node, state, sa.func.count(), sa.func.max(c.attempt)).group_by(c.node, state)
     rows = connection.execute(count.where(of_tree, c.replicate == 0).order_by(c.node, state)).all()
     repeated = sorted({node for node, _, _, attempt in rows if attempt})
-    earlier = connection.execute(count.where(c.pk.in_(earlier_rows(repeated)))).all() if repeated else ()
+    if repeated:
+        earlier = connection.execute(count.where(c.pk.in_(earlier_rows(repeated)))).all()
+    else:
+        earlier = ()
     superseded = {(node, state): number for node, state, number, _ in earlier}
     states: dict[int, dict[str, int]] = {}
     for node, state, number, _ in rows:
@@ -62,10 +66,8 @@ def _sizes(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> dict
     c, m, node = t.trial.c, t.mark.c, t.node.c
     # Each by itself is one look into an index.
     rows = sa.select(sa.func.count()).select_from(t.trial).where(c.node == node.pk)
-    last, mark = (
-        sa.select(sa.func.max(c.pk)).where(c.node == node.pk),
-        sa.select(sa.func.max(m.pk)).where(m.node == node.pk),
-    )
+    last = sa.select(sa.func.max(c.pk)).where(c.node == node.pk)
+    mark = sa.select(sa.func.max(m.pk)).where(m.node == node.pk)
     query = sa.select(node.pk, *(subquery.scalar_subquery() for subquery in (rows, last, mark))).where(
         condition
     )
@@ -111,7 +113,8 @@ class Counts:
             condition = planned = of_round & (c.replicate == 0)
             # Rows were run again, taken away, written before the last one, or excluded.
             if attempt or earlier_size.rows + rows != size.rows or earlier_size.mark != size.mark:
-                earlier_size, best = _Size(), Best()
+                earlier_size = _Size()
+                best = Best()
                 condition &= c.pk.not_in(earlier_rows([pk]))
             if (
                 new_best := _best(connection, condition & (c.pk > earlier_size.last), goal)
@@ -125,9 +128,12 @@ class Counts:
 
 
 def _best(connection: sa.Connection, condition: sa.ColumnElement[bool], goal: Goal) -> Best:
-    c, state = t.trial.c, state_of(connection)
+    c = t.trial.c
+    state = state_of(connection)
     complete = condition & (getattr(state, "element", state) == State.COMPLETE)
-    best, place, read = -math.inf, 0, 0
+    best = -math.inf
+    place = 0
+    read = 0
     query = sa.select(c.metrics).where(complete).order_by(c.pk)
     for texts in connection.execute(query, execution_options={"yield_per": _BLOCK}).scalars().partitions():
         metrics = number_rows(texts) or _readable(texts, goal.metric.name)
@@ -138,7 +144,8 @@ def _best(connection: sa.Connection, condition: sa.ColumnElement[bool], goal: Go
         values = np.where(usable, values, -np.inf)
         i = int(np.argmax(values))
         if values[i] > best:
-            best, place = float(values[i]), read + i
+            best = float(values[i])
+            place = read + i
         read += len(texts)
     if best == -math.inf:
         return Best()

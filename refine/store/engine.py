@@ -60,7 +60,10 @@ if hasattr(os, "register_at_fork"):
 
 def url_of(location: str | os.PathLike[str]) -> sa.URL:
     """The URL of a store, from a URL or a path. Raises StoreError: neither a URL nor a path."""
-    text = os.fspath(location) if isinstance(location, str | os.PathLike) else ""
+    if isinstance(location, str | os.PathLike):
+        text = os.fspath(location)
+    else:
+        text = ""
     if not isinstance(text, str) or not text or "\0" in text:
         raise StoreError(
             f"a store is a URL or the path of a SQLite file, got {location!r}; such as store='refine.db'"
@@ -78,12 +81,16 @@ def url_of(location: str | os.PathLike[str]) -> sa.URL:
     if url.get_backend_name() == "sqlite" and url.database == ":memory:":
         return sa.URL.create(url.drivername, query=url.query)
     server = url.drivername in ("postgresql", "postgres")
-    return url.set(drivername="postgresql+psycopg") if server else url
+    if server:
+        return url.set(drivername="postgresql+psycopg")
+    return url
 
 
 def file_of(url: sa.URL) -> Path | None:
     """The file of a SQLite store; ``None`` for a store in memory or on a server."""
-    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+    if url.get_backend_name() == "sqlite" and url.database:
+        return Path(url.database)
+    return None
 
 
 def wal_of(file: Path) -> tuple[Path, int]:
@@ -99,7 +106,8 @@ def check_place(url: sa.URL, create: bool) -> None:
         StoreError: Neither SQLite nor PostgreSQL, a missing folder, or not a database file.
         NotFoundError: The file does not exist, and ``create`` is false.
     """
-    kind, name = url.get_backend_name(), shown_url(url)
+    kind = url.get_backend_name()
+    name = shown_url(url)
     if kind not in PATIENCE:
         raise StoreError(
             f"store {name}: must be SQLite or PostgreSQL, got {kind}; a path such as 'refine.db' is a SQLite "
@@ -150,7 +158,8 @@ def _check_file(path: Path, name: str) -> None:
         return
     if head and not head.startswith(b"SQLite format 3\0"):
         raise StoreError(f"store {name}: can't be opened: file is not a database; check the path or URL")
-    mode, page = head[18:19], int.from_bytes(head[16:18])
+    mode = head[18:19]
+    page = int.from_bytes(head[16:18])
     # Whoever has written into a -wal file has said in the file before that there is one.
     if pages and mode == b"\1":
         raise StoreError(
@@ -218,8 +227,13 @@ def engine_of(url: sa.URL, writable: bool = True) -> sa.Engine:
     if url.drivername == "postgresql+psycopg":
         hint = "a path is a SQLite file, which needs nothing more"
         load("psycopg", f"store {shown_url(url)}", StoreError, hint)
-    sqlite, file, patience = url.get_backend_name() == "sqlite", file_of(url), patience_of(url)
-    opened = _File(file, patience) if file else None
+    sqlite = url.get_backend_name() == "sqlite"
+    file = file_of(url)
+    patience = patience_of(url)
+    if file:
+        opened = _File(file, patience)
+    else:
+        opened = None
     # A round that runs keeps a connection, and there may be any number of them in a process.
     options: dict[str, Any] = {"max_overflow": -1}
     if not sqlite:
@@ -258,7 +272,8 @@ class _File:
     """A SQLite file, with its identity at the first opening."""
 
     def __init__(self, path: Path, patience: float) -> None:
-        self.path, self.patience = path, patience
+        self.path = path
+        self.patience = patience
         self.inode: tuple[int, int] | None = None
 
     def look(self) -> sqlite3.Connection:
@@ -354,7 +369,8 @@ def lasting(engine: sa.Engine, act: Callable[[], T], say: Callable[[str], object
 
     Raises GoneError: the server does not come back.
     """
-    deadline, pause = None, 0.01
+    deadline = None
+    pause = 0.01
     while True:
         try:
             return act()
@@ -464,7 +480,8 @@ def say_the_rest(engine: sa.Engine, name: str) -> None:
 
     @sa.event.listens_for(engine, "handle_error")
     def _(context: sa.engine.ExceptionContext) -> None:
-        kind, cause = context.sqlalchemy_exception, context.original_exception
+        kind = context.sqlalchemy_exception
+        cause = context.original_exception
         broken = sa.exc.OperationalError | sa.exc.InternalError | sa.exc.DataError | sa.exc.ProgrammingError
         if not (isinstance(kind, broken) or type(kind) is sa.exc.DatabaseError) or context.is_pre_ping:
             return

@@ -94,13 +94,20 @@ def _values(pieces: Sequence[str], first: bool, last: bool) -> tuple[str, list[A
 
     Pieces have no commas and escapes. ``first`` pieces begin an object, ``last`` pieces end an object.
     """
-    start = '\0{"' if first else '"'
+    if first:
+        start = '\0{"'
+    else:
+        start = '"'
     head, colon, _ = pieces[0].partition(":")
     begin = head + colon + " " * pieces[0].startswith(": ", len(head))
     name = head.lstrip(" ").removeprefix(start)[:-1]
     if head.lstrip(" ") != f'{start}{name}"' or '"' in name or not name.isprintable():
         return None
-    size, end = len(begin), -1 if last else None
+    size = len(begin)
+    if last:
+        end = -1
+    else:
+        end = None
     if {piece[:size] for piece in pieces} != {begin} or (last and {piece[-1] for piece in pieces} != {"}"}):
         return None
     values = [piece[size:end] for piece in pieces]
@@ -111,4 +118,6 @@ def _values(pieces: Sequence[str], first: bool, last: bool) -> tuple[str, list[A
     except (ValueError, RecursionError):
         return None
     # None of them holds a comma, so that as many values as pieces are one of each.
-    return (name, decoded) if len(decoded) == len(values) else None
+    if len(decoded) == len(values):
+        return (name, decoded)
+    return None

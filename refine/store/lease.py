@@ -42,7 +42,8 @@ class LeaseRow(NamedTuple):
 def leases(engine: sa.Engine) -> list[LeaseRow]:
     """All leases of a store."""
     with engine.connect() as connection:
-        rows, server_time = connection.execute(sa.select(t.lease)).all(), _now(connection)
+        rows = connection.execute(sa.select(t.lease)).all()
+        server_time = _now(connection)
     return [
         LeaseRow(row.node, str(row.host).partition("/")[0], row.pid, _alive(row, server_time)) for row in rows
     ]
@@ -175,7 +176,9 @@ def _same(engine: sa.Engine) -> str:
     url = engine.url
     if url.get_backend_name() != "sqlite":
         return str(url)
-    return os.path.realpath(url.database) if url.database else f"memory {id(engine)}"
+    if url.database:
+        return os.path.realpath(url.database)
+    return f"memory {id(engine)}"
 
 
 def _me() -> tuple[str, int]:
@@ -201,7 +204,9 @@ def _born(pid: int) -> str | None:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             return None
-        return None if fields[0] in "ZX" else fields[19]
+        if fields[0] in "ZX":
+            return None
+        return fields[19]
     import psutil
 
     try:

@@ -39,7 +39,9 @@ class TrialWriter:
     """
 
     def __init__(self, engine: sa.Engine, pk: int, say: Callable[[str], object] = str) -> None:
-        self._engine, self._pk, self._say = engine, pk, say
+        self._engine = engine
+        self._pk = pk
+        self._say = say
         self._insert = t.trial.insert()
 
     def __enter__(self) -> TrialWriter:
@@ -199,7 +201,10 @@ def _sound_rows(
 ) -> Iterator[_TrialBlock]:
     """Readable trials, last attempts only, node by node and some thousand at a time."""
     c = t.trial.c
-    condition = c.node.in_(list(pks)) if replicates else c.node.in_(list(pks)) & (c.replicate == 0)
+    if replicates:
+        condition = c.node.in_(list(pks))
+    else:
+        condition = c.node.in_(list(pks)) & (c.replicate == 0)
     if row is not None:
         condition &= c.pk == row
     names = ("node", "pk", *READ)
@@ -209,11 +214,18 @@ def _sound_rows(
         query = query.where(~superseded())
     before: Counter[int] = Counter()
     # SQLite gives rows as they are asked for; a server has to be told to.
-    options = {} if connection.dialect.name == "sqlite" else {"yield_per": size}
+    if connection.dialect.name == "sqlite":
+        options = {}
+    else:
+        options = {"yield_per": size}
     stored = connection.execute(query.order_by(c.node, c.pk), execution_options=options)
     for rows in stored.partitions(size):
         columns = dict(zip(names, zip(*rows, strict=True), strict=True))
-        read, spoilt = _read_curves(connection, condition, columns["pk"]) if curves else ({}, {})
+        if curves:
+            read, spoilt = _read_curves(connection, condition, columns["pk"])
+        else:
+            read = {}
+            spoilt = {}
         ends = dict(zip(columns["node"], itertools.count(1)))
         low = 0
         for node, high in ends.items():  # in order, so that where a node was met last is where it ends
@@ -260,7 +272,10 @@ def _faults(
             return unreadable(columns, data)
         return unreadable({name: columns[name][low:high] for name in READ})
 
-    of_curves = {i: spoilt[pk] for i, pk in enumerate(columns["pk"]) if pk in spoilt} if spoilt else {}
+    if spoilt:
+        of_curves = {i: spoilt[pk] for i, pk in enumerate(columns["pk"]) if pk in spoilt}
+    else:
+        of_curves = {}
     return dict(sorted((of_curves | sift(count, fault)).items()))
 
 

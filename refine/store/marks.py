@@ -47,7 +47,8 @@ def state_of(connection: sa.Connection, nodes: Sequence[int] | None = None) -> s
         connection: A connection.
         nodes: Rows of the nodes to consider, by default all.
     """
-    m, c = t.mark.c, t.trial.c
+    m = t.mark.c
+    c = t.trial.c
     some = sa.select(m.pk).where(m.excluded == 1)
     if nodes is not None:
         some = some.where(m.node.in_(list(nodes)))

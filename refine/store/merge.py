@@ -47,7 +47,10 @@ class Unequal(NamedTuple):
     counts: str  # which of them counts now: ``"ours"`` or ``"theirs"``
 
     def __str__(self) -> str:
-        replicate_text = f", replicate {self.replicate}" if self.replicate else ""
+        if self.replicate:
+            replicate_text = f", replicate {self.replicate}"
+        else:
+            replicate_text = ""
         return (
             f"round {self.round}, configuration {self.key}{replicate_text}: ours {self.ours}, theirs "
             f"{self.theirs}; {self.counts} counts now"
@@ -235,7 +238,8 @@ class _Union:
             )
             return [(row["origin"], row["configuration"]) for row in rows_drawn]
 
-        drawn_here, drawn_there = drawn(ours), drawn(theirs)
+        drawn_here = drawn(ours)
+        drawn_there = drawn(theirs)
         later = drawn_there[len(drawn_here) :]
         if drawn_here[: len(drawn_there)] != drawn_there[: len(drawn_here)]:
             self.kept.append(
@@ -256,14 +260,18 @@ class _Union:
             last += 1
             # Two baselines make none of both: the one that is here stays it.
             named = any(drawn_here["origin"] == BASELINE for drawn_here in ours)
-            origin = "given" if named and row["configuration"] not in counts else row["origin"]
+            if named and row["configuration"] not in counts:
+                origin = "given"
+            else:
+                origin = row["origin"]
             self.insert(t.cell_plan, t.node, pk, [{**row, "position": last, "origin": origin}])
 
     def meet_inner(
         self, node: str, table: sa.Table, pk: int, below: sa.Table, same: Row, row: Row, names: list[str]
     ) -> None:
         """Merges rows nested in a row of both trees, for example the results of an opened hold-out."""
-        missing, keys = [], identity_of(below)
+        missing = []
+        keys = identity_of(below)
         by_key = {_key(r, keys): r for r in same.get(below.name, [])}
         for inner_row in row.get(below.name, []):
             old = by_key.get(_key(inner_row, keys))
@@ -317,7 +325,8 @@ class _Union:
                         clashes.setdefault(key, []).append(row)
                 if clashing:
                     for key, some in clashes.items():
-                        first_seen, latest = unequal[key], self.clash(node, pk, last, groups[key], some)
+                        first_seen = unequal[key]
+                        latest = self.clash(node, pk, last, groups[key], some)
                         unequal[key] = latest._replace(ours=first_seen.ours or latest.ours)
                 else:
                     self.insert(t.trial, t.node, pk, new_rows)
@@ -331,7 +340,8 @@ class _Union:
         """Notes of the other tree about trials, with the attempt numbers of this tree."""
         if not marks:
             return []
-        keys, numbers = {mark["key"] for mark in marks}, dict[tuple[str, int], int]()
+        keys = {mark["key"] for mark in marks}
+        numbers = dict[tuple[str, int], int]()
         for rows in blocks(row for row in trials if row["key"] in keys and not row["replicate"]):
             groups = self.groups(pk, rows)
             for row in rows:
@@ -359,7 +369,8 @@ class _Union:
         """Numbers the attempts of a trial again: those without a value first, each kind by time."""
         ranked = sorted([*stored_rows, *((0, row) for row in theirs)], key=lambda pair: _rank(pair[1]))
         c = t.trial.c
-        key, replicate = theirs[0]["key"], theirs[0]["replicate"]
+        key = theirs[0]["key"]
+        replicate = theirs[0]["replicate"]
         of_trial = (c.node == pk, c.key == key, c.replicate == replicate)
         # Numbers must differ at every moment: out of the way first.
         self.connection.execute(t.trial.update().where(*of_trial).values(attempt=-1 - c.attempt))
@@ -375,7 +386,10 @@ class _Union:
             self.connection.execute(noted.values(attempt=sa.case(moved, value=m.attempt)))
         best_here = max((row for n, row in stored_rows if n <= last), key=lambda row: row["attempt"])
         more_rows = [*(row for n, row in stored_rows if n > last), *theirs]
-        counts = "ours" if 0 < ranked[-1][0] <= last else "theirs"
+        if 0 < ranked[-1][0] <= last:
+            counts = "ours"
+        else:
+            counts = "theirs"
         return Unequal(node, key, replicate, _said(best_here), _said(max(more_rows, key=_rank)), counts)
 
     def insert(self, table: sa.Table, owner: sa.Table, pk: int, rows: list[Row]) -> None:
@@ -439,4 +453,6 @@ def _outcome(row: Row) -> str:
 def _said(row: Row) -> str:
     metrics = json.loads(row["metrics"])
     shown = [f"{n} {score(v) if math.isfinite(v) else v}" for n, v in list(metrics.items())[:3]]
-    return f"{row['state']} ({', '.join(shown)})" if shown else str(row["state"])
+    if shown:
+        return f"{row['state']} ({', '.join(shown)})"
+    return str(row["state"])

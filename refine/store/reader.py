@@ -72,7 +72,8 @@ class Reader(ABC):
 
     def tags(self, tree: int) -> dict[str, str]:
         """Tag -> node id."""
-        nodes, tags = self.nodes(tree), self._once(_tags, tree)
+        nodes = self.nodes(tree)
+        tags = self._once(_tags, tree)
         return {tag: key for tag, key in tags.items() if key in nodes}
 
     @abstractmethod
@@ -140,7 +141,9 @@ class Reader(ABC):
 
         The round's last one if trials have none.
         """
-        c, environments, wanted_keys = t.trial.c, self._by_digest(pk), set(keys)
+        c = t.trial.c
+        environments = self._by_digest(pk)
+        wanted_keys = set(keys)
         conditions = (c.node == pk, c.replicate == 0, c.environment.is_not(None), ~superseded())
         with self.engine.connect() as connection:
             rows = connection.execute(sa.select(c.key, c.environment).where(*conditions)).all()
@@ -287,10 +290,15 @@ class Snapshot(Reader):
             if pk not in cached:
                 cached.update(read_records(self.engine, self._wanted(cached, pk), curves, replicates=True))
         records = [cached[pk] for pk in pks]
-        return records if replicates else [planned(r) for r in records]
+        if replicates:
+            return records
+        return [planned(r) for r in records]
 
     def _wanted(self, cached: dict[int, Any], pk: int) -> list[int]:
-        uncached = self._together - cached.keys() if pk in self._together else frozenset()
+        if pk in self._together:
+            uncached = self._together - cached.keys()
+        else:
+            uncached = frozenset()
         return sorted({pk} | uncached)
 
 
@@ -433,7 +441,8 @@ _decisions = partial(_grouped, t.decision, lambda row: (_sound(row.content, Deci
 
 
 def _ran_on(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, int]]]:
-    c, number = t.trial.c, sa.func.count().label("number")
+    c = t.trial.c
+    number = sa.func.count().label("number")
     conditions = (c.node.in_(list(pks)), c.environment.is_not(None))
     query = sa.select(c.node, c.environment, number).where(*conditions).group_by(c.node, c.environment)
     query = query.order_by(number.desc(), c.environment)
@@ -447,7 +456,8 @@ def _openings(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[StoredO
     runs = _grouped(t.opened, _holdout_run, engine, pks, query.order_by(o.replicate, o.key))
 
     def opening(row: sa.Row[Any]) -> StoredOpening:
-        content, results = json.loads(row.content), tuple(runs.get(row.pk, ()))
+        content = json.loads(row.content)
+        results = tuple(runs.get(row.pk, ()))
         keys = tuple(content["keys"])
         return StoredOpening(
             row.pk, row.node, keys, content["seeds"], row.author, row.note, row.created, results

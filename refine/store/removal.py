@@ -50,7 +50,10 @@ class Damaged(NamedTuple):
     node: int  # row of the round
 
     def __str__(self) -> str:
-        kind = "" if self.what == "node" else f"{self.what.replace('_', ' ')}: "
+        if self.what == "node":
+            kind = ""
+        else:
+            kind = f"{self.what.replace('_', ' ')}: "
         return f"round {self.round}: {kind}{self.text}"
 
 
@@ -76,7 +79,10 @@ def find_damage(engine: sa.Engine, tree: int) -> list[Damaged]:
         rows = {str(row.id): row._asdict() for row in connection.execute(query)}
         damaged = []
         for key, text in spoilt.items():
-            kind = "settings" if _only_settings(rows[key]) else "node"
+            if _only_settings(rows[key]):
+                kind = "settings"
+            else:
+                kind = "node"
             pk = rows[key]["pk"]
             damaged.append(Damaged(key, kind, text, (pk,), pk))
         for key, stored in sound.items():
@@ -122,7 +128,10 @@ def remove_damaged(connection: sa.Connection, damaged: Sequence[Damaged]) -> Non
         if row.what == "settings":
             connection.execute(t.node.update().where(t.node.c.pk == row.row[0]).values(_SETTINGS))
             continue
-        table = t.node if row.what == "node" else t.node.metadata.tables[row.what]
+        if row.what == "node":
+            table = t.node
+        else:
+            table = t.node.metadata.tables[row.what]
         key = [column == value for column, value in zip(table.primary_key, row.row, strict=True)]
         remove_rows(connection, table, sa.and_(*key))
 
@@ -159,7 +168,8 @@ def remove_trials(connection: sa.Connection, node: int, numbers: Collection[int]
 
 def note_removal(connection: sa.Connection, tree: int, removal: Removal) -> bool:
     """Stores an entry of the log, and returns whether it is new."""
-    text, c = json.dumps(removal._asdict()), t.meta.c
+    text = json.dumps(removal._asdict())
+    c = t.meta.c
     key = f"{_KEY}{tree}/{removal.created:.6f}/{digest(text, 8)}"
     if connection.execute(sa.select(c.key).where(c.key == key)).first() is not None:
         return False

@@ -98,7 +98,9 @@ def identity_of(table: sa.Table) -> list[str]:
             return keys
     keys = [c.name for c in table.primary_key if c.name in named]
     linked = any(c.foreign_keys for c in table.primary_key)
-    return keys if keys or linked else sorted(named)
+    if keys or linked:
+        return keys
+    return sorted(named)
 
 
 NODE_TABLES = tuple(table.name for table in hanging_on(t.node))  # tables whose rows belong to a node
@@ -154,7 +156,8 @@ def checked_rows(
         out = [{name: getattr(row, name) for name in names} for row in some]
         for inner in hanging_on(table):
             # All at once: a query per trial would take longer than everything else.
-            key, inside = link(inner, table), [c.name for c in own_columns(inner)]
+            key = link(inner, table)
+            inside = [c.name for c in own_columns(inner)]
             owners = {row.pk: values for row, values in zip(some, out, strict=True)}
             hanging = sa.select(inner).where(key.in_(owners)).order_by(*inner.primary_key)
             for row in connection.execute(hanging):
@@ -187,7 +190,10 @@ def to_plain(name: str, row: Row) -> Row:
         elif key in _PLAIN_JSON:
             content = json.loads(value)
             # What would not come back to the same text stays one.
-            out[column.name] = _spelled(content) if _text(key, content) == value else value
+            if _text(key, content) == value:
+                out[column.name] = _spelled(content)
+            else:
+                out[column.name] = value
         else:
             out[column.name] = value
     for inner in hanging_on(table):
@@ -249,7 +255,9 @@ def _value(table: sa.Table, column: sa.Column[Any], value: Any, place: str) -> A
 
 
 def _text(key: tuple[str, str], content: Any) -> str:
-    return json.dumps(content) if key in _AS_WRITTEN else dumps(content)
+    if key in _AS_WRITTEN:
+        return json.dumps(content)
+    return dumps(content)
 
 
 def _spelled(data: Any) -> Any:
@@ -259,7 +267,11 @@ def _spelled(data: Any) -> Any:
     if isinstance(data, list):
         return [_spelled(v) for v in data]
     if isinstance(data, float) and not math.isfinite(data):
-        return "NaN" if math.isnan(data) else "Infinity" if data > 0 else "-Infinity"
+        if math.isnan(data):
+            return "NaN"
+        if data > 0:
+            return "Infinity"
+        return "-Infinity"
     return data
 
 
@@ -294,4 +306,6 @@ def _bytes_from_plain(key: tuple[str, str], value: Any) -> bytes:
         return zlib.compress(json.dumps(series).encode(), 6)
     raw = base64.b64decode(value, validate=True)
     packed = key in (("prediction", "data"), ("target", "data"))
-    return zlib.compress(raw, 6) if packed else raw
+    if packed:
+        return zlib.compress(raw, 6)
+    return raw

@@ -68,11 +68,9 @@ def _columns(kind: Any, *names: str, nullable: bool = False, key: bool = False) 
 
 
 _pk = partial(_columns, sa.Integer, "pk", key=True)
-_texts, _ints, _numbers = (
-    partial(_columns, sa.Text),
-    partial(_columns, sa.Integer),
-    partial(_columns, sa.Double),
-)
+_texts = partial(_columns, sa.Text)
+_ints = partial(_columns, sa.Integer)
+_numbers = partial(_columns, sa.Double)
 _data = partial(_columns, sa.LargeBinary, "data")
 
 t = SimpleNamespace(

@@ -131,7 +131,10 @@ class Store(Reader):
                 if self.writable:
                     created = migrate(connection, self.name, create)
                 elif (version := version_of(connection, self.name)) != SCHEMA_VERSION:
-                    fault = "holds no tree" if version is None else f"has the older schema {version}"
+                    if version is None:
+                        fault = "holds no tree"
+                    else:
+                        fault = f"has the older schema {version}"
                     raise StoreError(
                         f"store {self.name}: {fault}, and it may not be written, so that nothing can be done "
                         "about that; copy it to where you may write, and open the copy"
@@ -150,7 +153,9 @@ class Store(Reader):
     @property
     def typed(self) -> str:
         """The store as a person types it: the file of SQLite, else the URL without its password."""
-        return (self.url.database or "STORE") if self.url.get_backend_name() == "sqlite" else self.name
+        if self.url.get_backend_name() == "sqlite":
+            return self.url.database or "STORE"
+        return self.name
 
     @property
     def in_memory(self) -> bool:
@@ -181,8 +186,13 @@ class Store(Reader):
     def best_record(self, pk: int, goal: Goal) -> tuple[int, Records] | None:
         """See :meth:`refine.store.reader.Reader.best_record`."""
         best = self._counts.best(self.engine, pk, goal)
-        records = read_records(self.engine, [pk], row=best.row)[pk] if best.row else None
-        return (best.position, records) if records and records.metrics else None
+        if best.row:
+            records = read_records(self.engine, [pk], row=best.row)[pk]
+        else:
+            records = None
+        if records and records.metrics:
+            return (best.position, records)
+        return None
 
     def close(self) -> None:
         """Closes every connection; the store can no longer be used."""
@@ -212,7 +222,9 @@ class Store(Reader):
 
         def write(connection: sa.Connection) -> int | None:
             values = {"name": name}
-            return _added(connection, t.tree, values) if create else _pk_of(connection, t.tree, values)
+            if create:
+                return _added(connection, t.tree, values)
+            return _pk_of(connection, t.tree, values)
 
         if (pk := self._written(write)) is None:
             raise NotFoundError(f"store {self.name}: no tree {name!r}; {did_you_mean(name, self.trees())}")
@@ -278,7 +290,10 @@ class Store(Reader):
             planned = connection.execute(
                 sa.select(sa.func.max(t.plan.c.n)).where(t.plan.c.node == pk)
             ).scalar()
-            planned_now = n if planned is None else max(n, planned + added)
+            if planned is None:
+                planned_now = n
+            else:
+                planned_now = max(n, planned + added)
             if planned is None or planned_now > planned:
                 connection.execute(t.plan.insert().values(node=pk, n=planned_now, created=time.time()))
             if decision is not None:
@@ -452,7 +467,9 @@ class Store(Reader):
 
     def add_marks(self, pk: int, marks: Sequence[Mark]) -> None:
         """Stores marks on trials of a node, dated now, or just after the latest mark if a clock went back."""
-        c, current, moments = t.mark.c, time.time(), [-1.0]
+        c = t.mark.c
+        current = time.time()
+        moments = [-1.0]
 
         def write(connection: sa.Connection) -> None:
             last = connection.execute(sa.select(sa.func.max(c.created)).where(c.node == pk)).scalar() or 0.0
@@ -474,7 +491,8 @@ class Store(Reader):
             lease_row = unlock(connection, pk, round_name)
             if lease_row is not None:
                 note = f"process {lease_row.pid} on {lease_row.host} held it"
-                note = f"{entry.note} ({note})" if entry.note else note
+                if entry.note:
+                    note = f"{entry.note} ({note})"
                 note_removal(connection, tree, entry._replace(note=note))
             return lease_row
 
@@ -629,12 +647,14 @@ def only_tree(
         NotFoundError: The store does not exist, or has no tree or several.
     """
     check_exists(store)
-    names, shown = [], shown_url(url_of(store))
+    names = []
+    shown = shown_url(url_of(store))
     with contextlib.suppress(NotFoundError), contextlib.closing(Store(store, create=False)) as database:
         names = database.trees()
     if not names:
         raise NotFoundError(f"store {shown}: holds no tree yet; {made_by} makes one")
     if len(names) > 1:
-        message, first = f"holds {len(names)} trees ({', '.join(names)})", how.format(name=names[-1])
+        message = f"holds {len(names)} trees ({', '.join(names)})"
+        first = how.format(name=names[-1])
         raise NotFoundError(f"store {shown}: {message}; name one: {first}")
     return names[0]

@@ -118,24 +118,32 @@ def faults_of(table: sa.Table, rows: Sequence[Row]) -> dict[int, str]:
 def value_fault(column: sa.Column[Any], value: Any) -> str:
     """The fault of a column's value; empty without a fault."""
     if isinstance(column.type, sa.LargeBinary):
-        good, rule = isinstance(value, bytes | memoryview), "bytes"
+        good = isinstance(value, bytes | memoryview)
+        rule = "bytes"
     elif isinstance(column.type, sa.Text):
-        good, rule = isinstance(value, str) and not unstorable(value), "a text without halves of letters"
+        good = isinstance(value, str) and not unstorable(value)
+        rule = "a text without halves of letters"
     elif isinstance(column.type, sa.Integer):
         good = isinstance(value, int) and not isinstance(value, bool) and -LARGEST - 1 <= value <= LARGEST
         rule = "a whole number of 32 bits"
     else:
-        good, rule = is_number(value) and math.isfinite(value), "a finite number"
+        good = is_number(value) and math.isfinite(value)
+        rule = "a finite number"
     if good and column.name in _RANGES:
         low, high = _RANGES[column.name]
-        good, rule = low <= value <= high, f"from {low} to {high:g}"
-    return "" if good else f"must be {rule}, got {short(value)}"
+        good = low <= value <= high
+        rule = f"from {low} to {high:g}"
+    if good:
+        return ""
+    return f"must be {rule}, got {short(value)}"
 
 
 def short(value: Any) -> str:
     """Any value, in a few characters."""
+    if isinstance(value, int) and abs(value) >= 10**60:
+        return "a huge number"
     try:
-        return f"{value!r:.60}" if not isinstance(value, int) or abs(value) < 10**60 else "a huge number"
+        return f"{value!r:.60}"
     except ValueError:  # more digits than Python writes
         return "a huge number"
 
@@ -185,17 +193,22 @@ def unreadable(columns: Mapping[str, Sequence[Any]], into: list[JsonRows] | None
         return ""
     kinds: dict[str, Collection[Any]] = {}
     for name in READ:
-        values, column = columns[name], t.trial.c[name]
-        text, number = isinstance(column.type, sa.Text), isinstance(column.type, sa.Double)
+        values = columns[name]
+        column = t.trial.c[name]
+        text = isinstance(column.type, sa.Text)
+        number = isinstance(column.type, sa.Double)
         try:
-            kinds[name] = (
-                different(values) if name in ("state", "origin", "code", "read", "error") else values
-            )
+            if name in ("state", "origin", "code", "read", "error"):
+                kinds[name] = different(values)
+            else:
+                kinds[name] = values
         except TypeError:  # a list, say
             return f"{name} must be text"
         types = {str} if text else {int, float} if number else {int}
         if not set(map(type, kinds[name])) <= types | ({type(None)} if column.nullable else set()):
-            return f"{name} must be text" if text else f"{name} must be a number, got {short(values[0])}"
+            if text:
+                return f"{name} must be text"
+            return f"{name} must be a number, got {short(values[0])}"
         if name in _RANGES:
             (least, most), low, high = _RANGES[name], min(values), max(values)
             if not (least <= low and high <= most):
@@ -220,14 +233,19 @@ def different(values: Sequence[Any]) -> set[Any]:
 
     Many columns hold a single text, which is found without hashing all rows.
     """
-    return {values[0]} if values.count(values[0]) == len(values) else set(values)
+    if values.count(values[0]) == len(values):
+        return {values[0]}
+    return set(values)
 
 
 def _look_at(
     configurations: Sequence[str], metrics: Sequence[str], read: Collection[str | None], into: list[JsonRows]
 ) -> None:
     for text in read:
-        names = [] if text is None else json.loads(text)
+        if text is None:
+            names = []
+        else:
+            names = json.loads(text)
         if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
             raise ValueError(f"read must be a list of names, got {short(text)}")
     into.append(level_rows(configurations) or JsonRows(_configurations(configurations)))
@@ -267,7 +285,10 @@ def _mappings(field: str, texts: Sequence[str]) -> list[dict[str, Any]]:
 def sift(count: int, fault: Callable[[int, int], str]) -> dict[int, str]:
     """Number of a row -> its fault. Halving finds faults fast, since sound halves are checked once."""
     faults: dict[int, str] = {}
-    todo = [(0, count)] if count else []
+    if count:
+        todo = [(0, count)]
+    else:
+        todo = []
     while todo:
         low, high = todo.pop()
         text = fault(low, high)
@@ -317,7 +338,9 @@ def goals_text(node: Node) -> str | None:
     declared = node.declared.to_json()
     if declared:
         return dumps({"goals": goals, "declared": declared})
-    return dumps(goals) if goals else None
+    if goals:
+        return dumps(goals)
+    return None
 
 
 def _goals_of(row: Row) -> tuple[list[Any], Declared]:

@@ -52,7 +52,10 @@ class _Case:
 
     def run(self, configuration: Mapping[str, Any], seed: int, objective: Objective | None = None) -> Outcome:
         """One trial in this process, run as in a round."""
-        called = self.objective if objective is None else objective
+        if objective is None:
+            called = self.objective
+        else:
+            called = objective
         return evaluate(called, _task(configuration, seed), wants_trial(called, list(self.space)))
 
 
@@ -108,9 +111,9 @@ def keeps_params(case: _Case) -> Iterator[str]:
         def watching(params: Any, trial: Any, changed: list[str] = changed) -> Any:
             before = copy.deepcopy(dict(params))
             try:
-                return (
-                    case.objective(params, trial) if wants_trial(case.objective) else case.objective(params)
-                )
+                if wants_trial(case.objective):
+                    return case.objective(params, trial)
+                return case.objective(params)
             finally:
                 after = dict(params)
                 changed += [

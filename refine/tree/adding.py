@@ -126,7 +126,10 @@ def add_round(
         >>> other.run(progress=False).best_params
         {'epochs': 20, 'lr': 0.0001, 'units': 16}
     """
-    searched = space if isinstance(space, Space) else Space(space)
+    if isinstance(space, Space):
+        searched = space
+    else:
+        searched = Space(space)
     wants_trial(objective, searched)
     called = check_name(objective_name) or identity.objective_name(objective)
     if tag is not None:
@@ -141,13 +144,19 @@ def add_round(
         )
     method, sampler = design_of(design)
     rule, tool = check_pruner(pruner, judged)
-    believed = None if belief is None else belief_of(belief, searched)
+    if belief is None:
+        believed = None
+    else:
+        believed = belief_of(belief, searched)
     if like != ():
         earlier: Any = like  # anything else than a list is refused there
         if isinstance(like, list | tuple):
             earlier = [self[study] if isinstance(study, str) else study for study in like]
         suggested = belief_like(earlier, searched)
-        overrides = believed.of if believed else ()
+        if believed:
+            overrides = believed.of
+        else:
+            overrides = ()
         believed = replace(suggested, of=tuple(sorted({**dict(suggested.of), **dict(overrides)}.items())))
     share = _believed_share(believed, exploit, method)
     node = Node(
@@ -189,7 +198,10 @@ def add_round(
     if existing is not None:
         node = replace(node, declared=Declared.nearest([existing.node.declared, node.declared]))
     encoded_given = _given(searched, baseline, 1 if node.declared.noise == "none" else baseline_seeds, given)
-    sized = how_many_asked if node.adaptive else how_many
+    if node.adaptive:
+        sized = how_many_asked
+    else:
+        sized = how_many
     count = sized(node.space, n, downsample, -off_grid(node.space, encoded_given))
     check_count(count, encoded_given)
     drawn = () if existing is not None else _drawn_by_belief(node, count, encoded_given)
@@ -237,7 +249,10 @@ def _believed_share(belief: Belief | None, exploit: float | None, method: str) -
             f"belief: design {method!r} asks for one configuration after the other by its own rule and "
             "takes no belief; use design='sobol'"
         )
-    share = BELIEVED if exploit is None else exploit
+    if exploit is None:
+        share = BELIEVED
+    else:
+        share = exploit
     check_shares(share, 0.0)
     return float(share)
 

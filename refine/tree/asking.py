@@ -50,7 +50,8 @@ EITHER = "either"
 UNKNOWN = "unknown"
 
 # Model probabilities from which on an answer is yes, and from which on it is probably.
-_SURE, _LIKELY = 0.95, 0.85
+_SURE = 0.95
+_LIKELY = 0.85
 # Trials that would settle a question: a batch if one side is likely, and two if the question is open.
 _BATCH = 6
 
@@ -196,7 +197,10 @@ def ask(
     condition, within, rival = conditions
     part, rest, among = _parts(evidence, conditions)
     result = compared(evidence.surrogate, part.candidates, rest.candidates, epsilons)
-    probability = result.within if rival is None else result.better
+    if rival is None:
+        probability = result.within
+    else:
+        probability = result.better
     verdict = _verdict(probability)
     if rival is not None and result.tie >= _LIKELY:
         verdict = EITHER
@@ -262,7 +266,8 @@ def _round_for(
             analysis = _analysed(each)
         except RefineError as error:
             # An error in the question itself matters more than a round with too few trials.
-            first = error if first is None or isinstance(first, AnalysisError) else first
+            if first is None or isinstance(first, AnalysisError):
+                first = error
             later += [each.id] if len(each.trials) else []
             continue
         return each, analysis, conditions, tuple(later)
@@ -275,8 +280,14 @@ def _conditions(
 ) -> _Conditions:
     """The conditions of a question, checked against the space of a round."""
     condition = condition_in(of.space, question, bounds)
-    within = None if given is None else condition_in(of.space, given, role="given")
-    rival = None if better is None else condition_in(of.space, better, role="better")
+    if given is None:
+        within = None
+    else:
+        within = condition_in(of.space, given, role="given")
+    if better is None:
+        rival = None
+    else:
+        rival = condition_in(of.space, better, role="better")
     check_divides(of.space, condition, within)
     if rival is not None:
         check_divides(of.space, rival, within, "better")
@@ -288,7 +299,10 @@ def _parts(evidence: Evidence, conditions: _Conditions) -> tuple[Masks, Masks, M
     question, given, better = conditions
     among = evidence.masks(given)
     part = evidence.masks(question).inside(among)
-    rest = part.outside(among) if better is None else evidence.masks(better).inside(among)
+    if better is None:
+        rest = part.outside(among)
+    else:
+        rest = evidence.masks(better).inside(among)
     return part, rest, among
 
 
@@ -296,9 +310,13 @@ def _verdict(probability: float) -> str:
     if math.isnan(probability):
         return UNKNOWN
     if probability >= _LIKELY:
-        return YES if probability >= _SURE else PROBABLY
+        if probability >= _SURE:
+            return YES
+        return PROBABLY
     if probability <= 1 - _LIKELY:
-        return NO if probability <= 1 - _SURE else PROBABLY_NOT
+        if probability <= 1 - _SURE:
+            return NO
+        return PROBABLY_NOT
     return OPEN
 
 
@@ -312,12 +330,15 @@ def _needed(verdict: str, inside: Side, outside: Side) -> int:
     if verdict in (YES, NO, EITHER, UNKNOWN):
         return 0
     scarce = min(inside.trials, outside.trials) < FEW
-    return 2 * _BATCH if scarce or verdict == OPEN else _BATCH
+    if scarce or verdict == OPEN:
+        return 2 * _BATCH
+    return _BATCH
 
 
 def _side(evidence: Evidence, part: Masks, among: Masks) -> Side:
     """The trials of a part of the space, and the best of them."""
-    analysis, surrogate = evidence.analysis, evidence.surrogate
+    analysis = evidence.analysis
+    surrogate = evidence.surrogate
     finished = part.trials & evidence.finished
     rows = np.flatnonzero(part.trials & evidence.usable)
     expected = math.nan
@@ -364,7 +385,10 @@ def _settling(tree: TreeRecord, asked: Round, answer: Answer, n: int) -> list[di
         asked, answer._asked["question"], how["given"], how["better"], answer._asked["bounds"]
     )
     analysis = _analysed(asked)
-    tolerance = asked.epsilon if how["epsilon"] is None else how["epsilon"]
+    if how["epsilon"] is None:
+        tolerance = asked.epsilon
+    else:
+        tolerance = how["epsilon"]
     epsilons = [t.epsilon for t in tolerances_of(analysis, tolerance)]
     evidence = _evidence_about(analysis, epsilons, conditions)
     part, rest, _ = _parts(evidence, conditions)
@@ -437,7 +461,9 @@ def _evidence_about(analysis: Analysis, epsilons: Sequence[float], conditions: _
         return evidence
     regions = [region for region, few in zip((question, better), small, strict=True) if few and region]
     rows = np.concatenate([rows_inside(analysis.space, region, given) for region in regions])
-    return _evidence_of(analysis, epsilons, rows) if len(rows) else evidence
+    if len(rows):
+        return _evidence_of(analysis, epsilons, rows)
+    return evidence
 
 
 @one_thread

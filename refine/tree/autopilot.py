@@ -118,7 +118,8 @@ def autopilot(
             f"budget= searches the unchanged space in one round, so {conflicting[0]}= has no effect with it; "
             "leave one of the two out"
         )
-    risk = 0.05 if risk is None else risk
+    if risk is None:
+        risk = 0.05
     check_risk(risk)
     check_shares(0.0 if exploit is None else exploit, 0.0 if audit is None else audit)
     first = _first_round(start)
@@ -127,7 +128,10 @@ def autopilot(
         if budget is not None:
             trials, seconds = _checked(budget, 0 if imported else first.n)
             return _Search(first, trials, seconds, check_noise, options).run()
-        current = first if imported else first.run(check_noise=check_noise, **options)
+        if imported:
+            current = first
+        else:
+            current = first.run(check_noise=check_noise, **options)
         for _ in range((5 if rounds is None else rounds) - 1):
             review, remaining = _proposed(current, first, risk)
             if review is None:
@@ -257,13 +261,24 @@ class _Search:
         first = self.first
         limit = left_to_run(first, first.space)
         searches = [c for c in first.children if c.node.author == AUTHOR and c.node.exploit == 1]
-        last = searches[-1] if searches else None
+        if searches:
+            last = searches[-1]
+        else:
+            last = None
         if self.seconds == math.inf:
-            runs_again = 0 if last is None else len(last.replicates)
+            if last is None:
+                runs_again = 0
+            else:
+                runs_again = len(last.replicates)
             n = min(limit, round(share * self.trials) - self._spent(first) - runs_again)
-            return first if last is None and n < 1 else self._grown(last, n)
+            if last is None and n < 1:
+                return first
+            return self._grown(last, n)
         while (hours := (self.started + share * self.seconds - time.monotonic()) / 3600) > 0:
-            n = 0 if last is None else last.n
+            if last is None:
+                n = 0
+            else:
+                n = last.n
             if n == limit:
                 break
             last = self._grown(last, min(limit, n + _TIMED), hours=hours)

@@ -84,9 +84,16 @@ class DecidedRound(RoundRecord):
         space = decision.space
         store = self.context.store
         tree = self.context.tree
-        method, sampler = (None, None) if design is None else design_of(design)
+        if design is None:
+            method = None
+            sampler = None
+        else:
+            method, sampler = design_of(design)
         rule, tool = check_pruner(pruner, self._metric, self.node.pruner)
-        believed = None if belief is None else belief_of(belief, space)
+        if belief is None:
+            believed = None
+        else:
+            believed = belief_of(belief, space)
         exploit, audit = _checked(shares, self.space, space)
         stored = self._stored
         nodes = store.nodes(tree)
@@ -133,9 +140,10 @@ class DecidedRound(RoundRecord):
         else:
             path, records = _path_records(self, parent)
             inherited = frozenset(completed_keys(space, (*path, node), records))
-            before = (
-                inherited | completed_keys(parent.space, (*path, parent), records) if audit else inherited
-            )
+            if audit:
+                before = inherited | completed_keys(parent.space, (*path, parent), records)
+            else:
+                before = inherited
         if n is None and downsample is None:
             if existing is None and 0 < feasible(space).high <= len(inherited):
                 raise DesignError(
@@ -143,8 +151,14 @@ class DecidedRound(RoundRecord):
                     "run by earlier rounds; widen it, or give its ranges more levels"
                 )
             remaining = feasible(space).count - len(inherited)
-            n = existing.n if existing else max(1, min(advised or stored.n, remaining))
-        sized = how_many_asked if node.adaptive else how_many
+            if existing:
+                n = existing.n
+            else:
+                n = max(1, min(advised or stored.n, remaining))
+        if node.adaptive:
+            sized = how_many_asked
+        else:
+            sized = how_many
         encoded_given = [("given", encode_configuration(p)) for p in given]
         count = sized(space, n, downsample, len(inherited) - off_grid(space, encoded_given))
         check_count(count, encoded_given)
@@ -292,12 +306,18 @@ def branch(
         >>> child.parent.id == root.id, len(child.run(progress=False).trials)
         (True, 4)
     """
-    new = space if isinstance(space, Space) else Space(space)
+    if isinstance(space, Space):
+        new = space
+    else:
+        new = Space(space)
     decision = Decision("branched", "", new, {}, (), None, check_note(note), check_author(author))
     added = _check_previous({} if previous is None else previous, self.space, new)
     check_shares(exploit, audit)
     _warn_of_typos(self.space, new, added)
-    shares = ChildAllocation(exploit, audit, analyze(self)) if exploit or audit else None
+    if exploit or audit:
+        shares = ChildAllocation(exploit, audit, analyze(self))
+    else:
+        shares = None
     first = given_configurations(new, given)
     options: dict[str, Any] = {"belief": belief, "design": design, "pruner": pruner}
     return self._create_child(decision, n, downsample, added, seed, shares, given=first, **options)

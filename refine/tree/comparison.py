@@ -206,7 +206,9 @@ def _best_of(study: Study) -> dict[str, npt.NDArray[Any]]:
 
 
 def _name(study: Study) -> str:
-    return f"round {study.id}" if isinstance(study, RoundRecord) else f"tree {study.name}"
+    if isinstance(study, RoundRecord):
+        return f"round {study.id}"
+    return f"tree {study.name}"
 
 
 def belief_like(sources: Sequence[Study], space: Space) -> Belief:

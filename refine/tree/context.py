@@ -78,7 +78,10 @@ class Context(NamedTuple):
                 "that are"
             )
         removed = datetime.fromtimestamp(entry.created, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        reason = f" ({entry.note})" if entry.note else ""
+        if entry.note:
+            reason = f" ({entry.note})"
+        else:
+            reason = ""
         return NotFoundError(
             f"round {node_id} was removed by {entry.author} on {removed}{reason}; go on with another "
             "round of the tree, or load an export that has it"
@@ -118,11 +121,10 @@ class Context(NamedTuple):
         if chosen is None:
             chosen, reason = found_again(self.reader, self._of_objective(node.objective), node)
             if chosen is None:
-                problem = (
-                    "was imported without an objective"
-                    if node.objective.startswith(UNNAMED)
-                    else f"was reopened without its objective {node.objective!r}{reason}"
-                )
+                if node.objective.startswith(UNNAMED):
+                    problem = "was imported without an objective"
+                else:
+                    problem = f"was reopened without its objective {node.objective!r}{reason}"
                 raise ObjectiveError(
                     f"round {node.id}: {problem}; give it", Action("round.run", objective=...)
                 )
@@ -254,7 +256,9 @@ def judged(node: Node) -> str:
     goals = join(
         [f"{metric} ({direction})" for metric, direction in ((node.metric, node.direction), *node.goals)]
     )
-    return f"{goals} subject to {join(node.subject_to)}" if node.subject_to else goals
+    if node.subject_to:
+        return f"{goals} subject to {join(node.subject_to)}"
+    return goals
 
 
 def _words(named: dict[str, str]) -> str:

@@ -62,7 +62,9 @@ def winner(self: TreeRecord) -> Winner | None:
     """
     snapshot = self._at_once()
     found_winner = winner_of(snapshot._context.reader, _evidence(snapshot), f"tree {self.name}")
-    return None if found_winner is None else found_winner.kept_in(self)
+    if found_winner is None:
+        return None
+    return found_winner.kept_in(self)
 
 
 def confirm(
@@ -109,7 +111,10 @@ def confirm(
 
     def stage(judged: Judged, spent: Sequence[int], planned: int, batch: int) -> tuple[Race, _Shares, int]:
         race = race_of(judged, spent, top, budget, batch, epsilon, planned)
-        following = race.following if race.verdict == "open" else ()
+        if race.verdict == "open":
+            following = race.following
+        else:
+            following = ()
         return race, list(zip(race.racers, following, strict=False)), race.runs
 
     judged, race = entrants.race(math.ceil(budget / _STAGES), (objective, objective_name), running, stage)
@@ -174,7 +179,8 @@ def judge(
     running = RunOptions(**options)
     named = [configuration for configuration in pair if isinstance(configuration, Mapping)]
     entrants = _entrants(self, self._context if budget else self._context.at_once(), named)
-    epsilon = entrants.epsilon if epsilon is None else epsilon
+    if epsilon is None:
+        epsilon = entrants.epsilon
     tree_label = entrants.tree_label
     first = _number(entrants.trials, entrants.judged, pair[0] or "winner")
     second, incumbent = _beside(entrants.trials, entrants.judged, first, pair[1])
@@ -190,7 +196,10 @@ def judge(
     ) -> tuple[Judgement, _Shares, int]:
         verdict = judgement(judged, first, second, tree_label, incumbent, epsilon)
         runs = spent[first] + spent[second]
-        count = min(batch, budget - runs) if verdict.verdict == CONFIRM else 0
+        if verdict.verdict == CONFIRM:
+            count = min(batch, budget - runs)
+        else:
+            count = 0
         return verdict, _shares(spent, first, second, count), runs
 
     batch = max(2, math.ceil(budget / _STAGES))
@@ -363,7 +372,9 @@ def _places(rounds: Sequence[RanRound], values: Mapping[str, Any]) -> list[tuple
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else label(freeze(value))
+    if isinstance(value, str):
+        return value
+    return label(freeze(value))
 
 
 def _shown(values: Mapping[str, Any]) -> str:

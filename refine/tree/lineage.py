@@ -188,7 +188,9 @@ def best_inside(reader: Reader, path: Sequence[StoredNode], goal: Goal, values: 
         (pk, added) for pk, added in zip(pks, added_since(space, nodes), strict=True) if added is not None
     ]
     best = BestFirstTrials(reader, used, goal, values).best_in(space)
-    return math.nan if best is None else goal.sign * best[0]
+    if best is None:
+        return math.nan
+    return goal.sign * best[0]
 
 
 class BestFirstTrials:
@@ -361,7 +363,9 @@ def read_noise(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> stats.
 def declared_on(path: Sequence[Node]) -> AttributedBelief | None:
     """Belief on the last round of a path, with author and round."""
     node = believed_on(path)
-    return None if node is None or not node.belief else AttributedBelief(node.belief, node.id, node.author)
+    if node is None or not node.belief:
+        return None
+    return AttributedBelief(node.belief, node.id, node.author)
 
 
 def _again(
@@ -400,7 +404,9 @@ def _growth(reader: Reader, pk: int, curves: bool) -> tuple[list[int], int]:
 def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame | None:
     import pandas as pd
 
-    return pd.concat(frames, ignore_index=True) if frames else None
+    if frames:
+        return pd.concat(frames, ignore_index=True)
+    return None
 
 
 # Curves, and chance.
@@ -461,7 +467,10 @@ def read_paired_error(reader: Reader, pk: int, space: Space, goal: Goal) -> tupl
         if error := fold_error_of(frame, [goal.metric.name], np.where(np.isfinite(y), y, -np.inf)):
             return error, "folds"
     examples = reader.examples(pk, best_keys(records, goal, COMPARED))
-    error = paired_error_of(examples, _key_values(records, goal.metric), goal.metric) if examples else 0.0
+    if examples:
+        error = paired_error_of(examples, _key_values(records, goal.metric), goal.metric)
+    else:
+        error = 0.0
     return error, "examples" if error else ""
 
 
@@ -481,10 +490,16 @@ def read_optimism(reader: Reader, pk: int, goal: Goal, analysis: Analysis | None
     values = _key_values(records, metric)
     all_records = reader.records([pk], curves=metric.curves, replicates=True)
     ended = again(all_records).columns["key"].count(keys[0])
-    examples = reader.examples(pk, keys[:MODELS]) if metric.reduction == "last" else {}
+    if metric.reduction == "last":
+        examples = reader.examples(pk, keys[:MODELS])
+    else:
+        examples = {}
     repeats = fresh_runs({pk: all_records}, goal)
     runs = Runs(keys, values, repeats, f"{pk} {keys[0]}", ended, examples)
-    noise = np.nan if analysis is None else analysis.noise.sd
+    if analysis is None:
+        noise = np.nan
+    else:
+        noise = analysis.noise.sd
     return optimism_of(runs, metric, goal.sign, noise, seed)
 
 

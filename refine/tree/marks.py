@@ -133,7 +133,10 @@ def mark_trials(
 ) -> int:
     """Stores a mark for trials, identified by key and attempt; returns the number of trials."""
     marked_by = check_author(author)
-    reason = None if note is None else check_note(note)
+    if note is None:
+        reason = None
+    else:
+        reason = check_note(note)
     if excluded and not (reason and reason.strip()):
         raise ReviewError("an exclusion needs a reason, which reports show; write reason='...'")
     marks = [Mark(key, attempt, excluded, starred, reason, marked_by) for key, attempt in trials]

@@ -25,10 +25,19 @@ def paths_of(parents: Parents) -> dict[str, str]:
     paths: dict[str, str] = {}
     below: dict[str | None, int] = {}
     for key, parent in parents.items():
-        above = paths.get(parent) if parent is not None else None
-        root_or_parent = None if above is None else parent
+        if parent is not None:
+            above = paths.get(parent)
+        else:
+            above = None
+        if above is None:
+            root_or_parent = None
+        else:
+            root_or_parent = parent
         below[root_or_parent] = below.get(root_or_parent, 0) + 1
-        paths[key] = f"{above}.{below[root_or_parent]}" if above else str(below[root_or_parent])
+        if above:
+            paths[key] = f"{above}.{below[root_or_parent]}"
+        else:
+            paths[key] = str(below[root_or_parent])
     return paths
 
 
@@ -77,7 +86,10 @@ def round_named(key: str, parents: Parents, tags: Mapping[str, str], tree: str) 
         )
     close = closest(key, [*tags, *parents, *((LAST, ROOT) if parents else ())])
     listed = [*tags, *(f"{paths[id_]} ({id_})" for id_ in reversed(list(parents)))]
-    hint = f"did you mean {close!r}?" if close else f"known: {_listed(listed) if listed else 'none'}"
+    if close:
+        hint = f"did you mean {close!r}?"
+    else:
+        hint = f"known: {_listed(listed) if listed else 'none'}"
     raise NotFoundError(f"no round or tag {key!r} in tree {tree!r}; {hint}")
 
 

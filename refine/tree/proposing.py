@@ -62,7 +62,8 @@ def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Propo
         ['goal', 'worth']
     """
     snapshot = self._at_once()
-    analysis = analyze(snapshot) if analysis is None else analysis
+    if analysis is None:
+        analysis = analyze(snapshot)
     if proposal is None:
         proposal = next((p for p in reversed(snapshot._proposals) if p.evidence == analysis.digest), None)
     if proposal is None:
@@ -100,7 +101,8 @@ def propose(
     analysis = analyze(self, seed=seed)
     # Audit trials of rounds on this very space count as well: they were drawn before it was narrowed to.
     outer = next((node.space for node in reversed(self.path) if node.space != self.space), None)
-    epsilon = self.epsilon if epsilon is None else epsilon
+    if epsilon is None:
+        epsilon = self.epsilon
     proposal = proposed(analysis, risk=risk, epsilon=epsilon, outer=outer, eligible=_seen_earlier(self))
     if keep:
         self._keep_proposal(proposal, again=True)

@@ -178,4 +178,6 @@ def unlock(self: TreeRecord, which: Round | str, *, note: str = "", author: str 
 
 
 def _with(note: str, subject: str) -> str:
-    return f"{note} ({subject})" if note else subject
+    if note:
+        return f"{note} ({subject})"
+    return subject

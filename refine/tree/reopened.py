@@ -111,4 +111,6 @@ def _is_script_module(module: Any) -> bool:
 
 def _codes(reader: Reader, rows: list[int]) -> set[str]:
     """Fingerprints of the code that rounds ran."""
-    return set(filter(None, reader.records(rows).columns["code"])) if rows else set()
+    if rows:
+        return set(filter(None, reader.records(rows).columns["code"]))
+    return set()

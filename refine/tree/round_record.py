@@ -91,7 +91,9 @@ class RoundRecord(Shown):
     def belief(self) -> Belief | None:
         """Belief about the place of the best value, declared on this round or an ancestor."""
         declared = believed_on(self.path)
-        return None if declared is None or not declared.belief else declared.belief
+        if declared is None or not declared.belief:
+            return None
+        return declared.belief
 
     @property
     def n(self) -> int:
@@ -101,7 +103,9 @@ class RoundRecord(Shown):
     @property
     def parent(self) -> Self | None:
         """The round this one came from."""
-        return None if self.node.parent is None else self._other(self.node.parent)
+        if self.node.parent is None:
+            return None
+        return self._other(self.node.parent)
 
     @property
     def children(self) -> tuple[Self, ...]:
@@ -175,7 +179,9 @@ class RoundRecord(Shown):
         if not (self._large and self._metric.plain):
             return best_row(self.space, self._records(), self.goal)
         best = self.context.reader.best_record(self._stored.pk, self.goal)
-        return None if best is None else table(self.space, best[1], self._metric).iloc[0].rename(best[0])
+        if best is None:
+            return None
+        return table(self.space, best[1], self._metric).iloc[0].rename(best[0])
 
     @property
     def best_params(self) -> dict[str, Any] | None:

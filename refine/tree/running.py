@@ -131,7 +131,10 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
         pk = self._stored.pk
         given = [(b.origin, b.configuration) for b in context.store.beside(pk) if b.origin == "given"]
         unavailable = len(context.store.inherited(pk)) - off_grid(self.space, given)
-        sized = how_many_asked if node.adaptive else how_many
+        if node.adaptive:
+            sized = how_many_asked
+        else:
+            sized = how_many
         context.store.add_node(context.tree, node, sized(self.space, n, None, unavailable))
     path = context.path(node)
 
@@ -143,7 +146,10 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     Hooks([t.start for t in trackers], "track").call(self)
     try:
         with workers_kept():
-            steering = steer if node.steered else None
+            if node.steered:
+                steering = steer
+            else:
+                steering = None
             deterministic = self.declared.noise == "none"
             equal = equal_rounds(self) if deterministic else ()
             run_round(
@@ -324,6 +330,9 @@ def best_model(
     Warns:
         RuntimeWarning: Metrics of the retrained model differ from the stored ones.
     """
-    target = None if folder is None else check_folder(folder)
+    if folder is None:
+        target = None
+    else:
+        target = check_folder(folder)
     chosen = self.context.objective_of(self.node, objective, objective_name)
     return model_of(self.context.store, self._stored, chosen, self.goal, target, rank, threads)

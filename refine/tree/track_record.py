@@ -51,7 +51,10 @@ def entries_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
         for decision in parent.decisions:
             if decision.child in rounds_by_id:
                 text = proposals.get(decision.proposal)
-                proposal = None if text is None else Proposal.from_json(json.loads(text))
+                if text is None:
+                    proposal = None
+                else:
+                    proposal = Proposal.from_json(json.loads(text))
                 child = rounds_by_id[decision.child]
                 outcome = seen(child, decision, index.known)
                 comparison = None
@@ -146,7 +149,10 @@ def comparison_of(
     decided = decision.space
     edited = decided != proposal.space
     anywhere, machine = (_value(ranked.best_in(space)) for space in (proposal.old, proposal.space))
-    person = _value(ranked.best_in(decided)) if edited else machine
+    if edited:
+        person = _value(ranked.best_in(decided))
+    else:
+        person = machine
     best_values = [value for value in (anywhere, machine, person) if not math.isnan(value)]
     return DecisionComparison(
         max(best_values) if best_values else math.nan,
@@ -158,7 +164,9 @@ def comparison_of(
 
 
 def _value(best: tuple[float, pd.DataFrame] | None) -> float:
-    return math.nan if best is None else best[0]
+    if best is None:
+        return math.nan
+    return best[0]
 
 
 def _later(
@@ -177,7 +185,10 @@ def _later(
             ended = np.array(
                 [-math.inf if t is None else t for t in records.columns["finished"]], dtype=float
             )
-            new = ended > ended_after if math.isfinite(ended_after) else np.ones(len(ended), dtype=np.bool_)
+            if math.isfinite(ended_after):
+                new = ended > ended_after
+            else:
+                new = np.ones(len(ended), dtype=np.bool_)
             count += int((in_one & np.isfinite(value) & new).sum())
     return count
 
@@ -186,14 +197,20 @@ def seen(child: RoundRecord, decision: Decision, values: MetricCache) -> ChildOu
     """Results of a child as planned at the decision, without later extensions."""
     stored = child._stored
     off_design = child.context.reader.beside(stored.pk)
-    n = stored.n if decision.n is None else decision.n
+    if decision.n is None:
+        n = stored.n
+    else:
+        n = decision.n
     planned = n - stored.off_design(off_design, n)
     frame = _judged(child, child.trials)
     if frame.empty:
         return ChildOutcome(planned, 0, (), math.nan, (), child.direction)
     drawn = frame[space_filling(frame) & (frame["state"] != "running")]
     if n < stored.n and not child.node.adaptive:
-        first = child.cells(planned) if planned > 0 else []
+        if planned > 0:
+            first = child.cells(planned)
+        else:
+            first = []
         drawn = drawn[drawn["cell"].isin([str(cell) for cell in first])]
     # A configuration that was run again is one trial.
     finished = drawn[np.isfinite(drawn["value"])].drop_duplicates("cell")["value"]

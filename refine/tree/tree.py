@@ -226,7 +226,10 @@ class Tree(TreeRecord):
             raise NotFoundError(
                 f"tree {self.name!r} has no round to report on; add one", Action("tree.add_round", ...)
             )
-        chosen = None if winner is None else self.round(winner)
+        if winner is None:
+            chosen = None
+        else:
+            chosen = self.round(winner)
         written: Path = provided("tree.report")(self, target, chosen, html)
         return written
 

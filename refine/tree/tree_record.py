@@ -43,8 +43,14 @@ class TreeRecord(Shown):
             NotFoundError: There is none, or there are several.
         """
         if not isinstance(key, str):
-            text = f"the number {key}" if isinstance(key, int) else repr(key)
-            hint = f"tree.rounds[{key}]" if isinstance(key, int) else "tree.rounds[0]"
+            if isinstance(key, int):
+                text = f"the number {key}"
+            else:
+                text = repr(key)
+            if isinstance(key, int):
+                hint = f"tree.rounds[{key}]"
+            else:
+                hint = "tree.rounds[0]"
             raise NotFoundError(
                 f"a round is looked up by id, tag, path ('1.2'), 'last' or 'root', got {text}; by position: "
                 f"{hint}"
@@ -89,7 +95,9 @@ class TreeRecord(Shown):
         return round_
 
     def _resolve(self, which: Round | str) -> Round:
-        return which if isinstance(which, Round) else self[which]
+        if isinstance(which, Round):
+            return which
+        return self[which]
 
     def _at_once(self) -> Self:
         """The same tree for one operation: values of all rounds are read once."""
@@ -120,5 +128,8 @@ class TreeRecord(Shown):
         self._context.store.set_tag(self._context.tree, name, nodes[self.round(which).id].pk)
 
     def __repr__(self) -> str:
-        how_many = "closed" if self._context.store.closed else f"{len(self)} rounds"
+        if self._context.store.closed:
+            how_many = "closed"
+        else:
+            how_many = f"{len(self)} rounds"
         return line(f"<Tree {self.name}: {how_many} in {self.store}>")

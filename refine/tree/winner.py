@@ -38,7 +38,9 @@ def recommend(self: RoundRecord) -> Winner | None:
     """
     snapshot = self._at_once()
     winner = winner_of(snapshot.context.reader, snapshot._judged_alike, f"round {self.id}", self.id)
-    return None if winner is None else winner.kept_in(self)
+    if winner is None:
+        return None
+    return winner.kept_in(self)
 
 
 def winner_of(reader: Reader, rounds: Goals, label: str, only: str | None = None) -> Winner | None:
@@ -79,7 +81,9 @@ def ranked_keys(reader: Reader, rounds: Goals, only: str) -> list[str]:
     """Hashes of the candidates of a round for the winner, the best expected first."""
     trials = ran(reader, rounds)
     field = field_in(reader, rounds, trials, only)
-    return [] if field is None else [field.candidates[i].key for i in field.judged(trials).ranked]
+    if field is None:
+        return []
+    return [field.candidates[i].key for i in field.judged(trials).ranked]
 
 
 def ran(reader: Reader, rounds: Goals) -> list[RanRound]:

@@ -90,7 +90,10 @@ def checked_limits(limits: Any) -> Limits | None:
     """Declared limits of a metric, checked; AnalysisError unless they are two ends, the first one lower."""
     if limits is None:
         return None
-    ends = tuple(limits) if isinstance(limits, tuple | list) else ()
+    if isinstance(limits, tuple | list):
+        ends = tuple(limits)
+    else:
+        ends = ()
     numbers = [end for end in ends if end is not None]
     real = all(isinstance(end, int | float) and not isinstance(end, bool) for end in numbers)
     if len(ends) != 2 or not real or (len(numbers) == 2 and not numbers[0] < numbers[1]):

@@ -67,7 +67,9 @@ def infeasible_rows(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
 def barred_rows(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: bool) -> npt.NDArray[np.bool_]:
     """Mask of finished trials that may not be best: infeasible ones, and degenerate ones unless allowed."""
     barred = infeasible_rows(frame)
-    return barred if allow_degenerate else barred | degenerate_rows(frame, space)
+    if allow_degenerate:
+        return barred
+    return barred | degenerate_rows(frame, space)
 
 
 def slacks(
@@ -95,7 +97,9 @@ def slacks(
 def metric_title(metric: str, space: Iterable[str]) -> str:
     """The column of a metric."""
     taken = metric in space or (metric in RESERVED and metric != "value")
-    return f"{metric} (metric)" if taken else metric
+    if taken:
+        return f"{metric} (metric)"
+    return metric
 
 
 def space_filling(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -163,7 +167,10 @@ def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) 
     names: dict[str, float] = {}
     for block in read():
         names |= dict.fromkeys(block.metrics.names, math.nan)
-        examples = [] if first else [0]
+        if first:
+            examples = []
+        else:
+            examples = [0]
         for name, parameter in space.items():
             if parameter.numeric:
                 examples += _kinds(name, block.configurations.column(name), kinds_seen)
@@ -307,7 +314,10 @@ def _parameter_column(parameter: Parameter, encoded: Sequence[Any] | npt.NDArray
         return np.asarray([math.nan if v is None else v for v in encoded])
     assert isinstance(parameter, Categorical)
     labels = {value_key(v): text for v, text in zip(parameter.grid, parameter.labels, strict=True)}
-    values = encoded.tolist() if isinstance(encoded, np.ndarray) else encoded
+    if isinstance(encoded, np.ndarray):
+        values = encoded.tolist()
+    else:
+        values = encoded
     # A reference or tuple arrives as a dictionary, which cannot be a key.
     keys = [v if isinstance(v, str) else (type(v), str(v)) for v in values]
     shown = {}

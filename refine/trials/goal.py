@@ -75,7 +75,10 @@ class Goal:
         *,
         subject_to: Iterable[str] = (),
     ) -> None:
-        chosen = metric if isinstance(metric, Metric) else Metric.parse(metric)
+        if isinstance(metric, Metric):
+            chosen = metric
+        else:
+            chosen = Metric.parse(metric)
         if constraints := metric_constraints(subject_to):
             chosen = chosen._replace(subject_to=constraints)
         object.__setattr__(self, "metric", chosen)
@@ -165,7 +168,9 @@ def _together(goals: Sequence[Goal], subject_to: Iterable[str], allow_degenerate
 
 def sign_of(direction: str) -> float:
     """1 to maximize, -1 to minimize."""
-    return 1.0 if direction == "maximize" else -1.0
+    if direction == "maximize":
+        return 1.0
+    return -1.0
 
 
 def best_of(values: Iterable[float], direction: str) -> float:
@@ -206,7 +211,10 @@ def direction_of(name: str, direction: str | None) -> str:
             f"the direction of metric {name!r} can't be told by its name; say direction='maximize' or "
             "direction='minimize'"
         )
-    inferred = "minimize" if lower_is_better else "maximize"
+    if lower_is_better:
+        inferred = "minimize"
+    else:
+        inferred = "maximize"
     warn(f"metric {name!r}: {inferred}, by its name; direction={inferred!r} says so")
     return inferred
 
@@ -231,6 +239,9 @@ def check_direction(direction: str) -> str:
     """``direction`` if valid; AnalysisError otherwise."""
     if direction not in DIRECTIONS:
         hint = did_you_mean(direction, DIRECTIONS)
-        tail = f"; {hint}" if hint.startswith("did") else ""
+        if hint.startswith("did"):
+            tail = f"; {hint}"
+        else:
+            tail = ""
         raise AnalysisError(f"direction must be 'maximize' or 'minimize', got {direction!r}{tail}")
     return direction

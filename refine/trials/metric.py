@@ -64,7 +64,9 @@ class Metric(NamedTuple):
         return cls(tail, head)
 
     def __str__(self) -> str:
-        return self.name if self.reduction == "last" else f"{self.reduction}:{self.name}"
+        if self.reduction == "last":
+            return self.name
+        return f"{self.reduction}:{self.name}"
 
     @property
     def plain(self) -> bool:
@@ -84,16 +86,25 @@ class Metric(NamedTuple):
         """
         if self.function is not None:
             other_metrics = {name: value for name, value in metrics.items() if name != self.name}
-            return _called(self.function, self.name, other_metrics) if other_metrics else None
+            if other_metrics:
+                return _called(self.function, self.name, other_metrics)
+            return None
         series = curve.get(self.name)
         if self.curves and series:
             finite = [v for v in series if math.isfinite(v)]
-            pick = max if self.reduction == "max" else min
-            return float(pick(finite)) if finite else math.nan
+            if self.reduction == "max":
+                pick = max
+            else:
+                pick = min
+            if finite:
+                return float(pick(finite))
+            return math.nan
         value = metrics.get(self.name, seconds if self.name == SECONDS else None)
         if value is None and is_bare_nan(metrics):
             return math.nan  # an objective with several metrics reports a failure so
-        return None if value is None else float(value)
+        if value is None:
+            return None
+        return float(value)
 
 
 def is_bare_nan(metrics: Mapping[str, float]) -> bool:
@@ -103,14 +114,19 @@ def is_bare_nan(metrics: Mapping[str, float]) -> bool:
 
 def _name_of(function: Score) -> str:
     named = getattr(function, "name", None)
-    name = named if isinstance(named, str) and named else getattr(function, "__qualname__", "")
+    if isinstance(named, str) and named:
+        name = named
+    else:
+        name = getattr(function, "__qualname__", "")
     if not name or "<lambda>" in name or ":" in name:
         raise AnalysisError(
             "a metric that is a function is recorded by its name, got "
             f"{name or type(function).__name__!r}; write def score(metrics): ... and pass score"
         )
     module = getattr(function, "__module__", "__main__")
-    return name if named or module == "__main__" else f"{module}.{name}"
+    if named or module == "__main__":
+        return name
+    return f"{module}.{name}"
 
 
 def _called(function: Score, name: str, metrics: dict[str, float]) -> float:

@@ -32,7 +32,10 @@ class MetricConstraint(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> MetricConstraint:
         """A constraint from ``"latency_ms <= 5"`` or ``"val_recall >= 0.9"``; AnalysisError otherwise."""
-        match = _FORM.fullmatch(text.strip()) if isinstance(text, str) else None
+        if isinstance(text, str):
+            match = _FORM.fullmatch(text.strip())
+        else:
+            match = None
         if match is None:
             raise AnalysisError(
                 "a metric constraint must be a metric, <= or >=, and a number, for example 'latency_ms "
@@ -40,7 +43,10 @@ class MetricConstraint(NamedTuple):
             )
         name, relation, bound = match.groups()
         if relation not in _TURNED:
-            reason = "measured numbers are never met exactly" if "=" in relation else "a bound itself is met"
+            if "=" in relation:
+                reason = "measured numbers are never met exactly"
+            else:
+                reason = "a bound itself is met"
             raise AnalysisError(f"metric constraint {text!r}: write <= or >=, not {relation}; {reason}")
         if _is_number(name) and not _is_number(bound):
             name, relation, bound = bound, _TURNED[relation], name
@@ -57,7 +63,10 @@ class MetricConstraint(NamedTuple):
 
     def slack(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Distance of values from the bound: 0 or more if met, NaN without a value."""
-        turned = 1.0 if self.relation == ">=" else -1.0
+        if self.relation == ">=":
+            turned = 1.0
+        else:
+            turned = -1.0
         return np.asarray(turned * (np.asarray(values, dtype=float) - self.bound))
 
     def met(self, value: float | None) -> bool:

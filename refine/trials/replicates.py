@@ -75,7 +75,10 @@ def replicate_table(space: Space, records: Records, metric: Metric) -> pd.DataFr
     """The table of a round's replicates, with their numbers in ``replicate``."""
     replicates = again(records)
     frame = table(space, replicates, metric)
-    title = "replicate (trial)" if "replicate" in frame else "replicate"
+    if "replicate" in frame:
+        title = "replicate (trial)"
+    else:
+        title = "replicate"
     frame.insert(len(space), title, replicates.columns["replicate"])
     return frame
 
@@ -102,14 +105,20 @@ def fresh_runs(rounds: Mapping[int, Records], goal: Goal) -> Fresh:
         for metrics, curve, state, key, code, seconds in zip(
             replicates.metrics, curves, *columns, strict=True
         ):
-            value = metric.of(metrics, curve, seconds) if state == "complete" else None
+            if state == "complete":
+                value = metric.of(metrics, curve, seconds)
+            else:
+                value = None
             if value is not None and np.isfinite(value) and goal.counts(metrics, seconds):
                 values.append(value)
                 groups.append(f"{pk} {key}")
                 first.append(planned_values.get((key, code), np.nan))
                 splits.append(_by_split(metric.name, metrics))
     several = len({len(s) for s in splits}) == 1 and len(splits[0]) > 1
-    by_split = np.asarray(splits, dtype=float) if several else None
+    if several:
+        by_split = np.asarray(splits, dtype=float)
+    else:
+        by_split = None
     return Fresh(np.asarray(values, dtype=float), groups, np.asarray(first, dtype=float), by_split)
 
 

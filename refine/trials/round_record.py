@@ -110,9 +110,10 @@ class Node:
     @classmethod
     def from_json(cls, content: Mapping[str, Any], **fields: Any) -> Node:
         """The node of :meth:`identity`'s output and the remaining fields."""
-        believed = (
-            Belief.from_json(content["belief"], content.get("like", ())) if "belief" in content else None
-        )
+        if "belief" in content:
+            believed = Belief.from_json(content["belief"], content.get("like", ()))
+        else:
+            believed = None
         return cls(
             **{name: content[name] for name in ("parent", "seed", "objective", "data")},
             **content["design"],
@@ -149,7 +150,8 @@ class StoredNode(NamedTuple):
         """
         if self.node.parent is None:
             return len(extra)
-        n = self.n if n is None else n
+        if n is None:
+            n = self.n
         fixed = sum(b.origin != "exploit" for b in extra)
         return max(fixed, min(n, fixed + round(self.node.exploit * n)))
 

@@ -35,7 +35,9 @@ class _Block(NamedTuple):
             return [default] * self.n
         if isinstance(values, np.ndarray):
             return list(values.tolist())
-        return [default if v is _NOT else v for v in values] if name in self.gaps else values
+        if name in self.gaps:
+            return [default if v is _NOT else v for v in values]
+        return values
 
     def mappings(self) -> Iterator[dict[str, Any]]:
         """The mappings as new dictionaries."""

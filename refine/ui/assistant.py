@@ -73,14 +73,19 @@ def in_tools(action: Action) -> str:
     tool = _TOOLS.get(re.sub(r"^tree\['\\w+'\\]", "round", action.name), "")
     if not tool:
         return ""
-    words = ["a and b"] if action.name == "tree.judge" and len(action.arguments) > 1 else []
+    if action.name == "tree.judge" and len(action.arguments) > 1:
+        words = ["a and b"]
+    else:
+        words = []
     if action.name == "review.edit":
         edits = next((a for a in action.arguments if isinstance(a, Mapping)), action.options)
         words.append(f"edits {_edits_text(edits)}" if edits else "edits")
     for name, value in action.options.items():
         if name in _ARGUMENTS and action.name != "review.edit":
             words.append(_ARGUMENTS[name] if value is ... else f"{_ARGUMENTS[name]} {value}")
-    return f"tool {tool} with {join(words)}" if words else f"tool {tool}"
+    if words:
+        return f"tool {tool} with {join(words)}"
+    return f"tool {tool}"
 
 
 def _edits_text(edits: Mapping[str, Any]) -> str:
@@ -90,7 +95,10 @@ def _edits_text(edits: Mapping[str, Any]) -> str:
         if isinstance(value, tuple):
             text = f"[{', '.join(map(str, value))}]"
         else:
-            text = str(value) if isinstance(value, Symbol) or value is ... else json.dumps(value, default=str)
+            if isinstance(value, Symbol) or value is ...:
+                text = str(value)
+            else:
+                text = json.dumps(value, default=str)
         pairs.append(f"{json.dumps(str(name))}: {text}")
     return f"{{{', '.join(pairs)}}}"
 
@@ -276,7 +284,10 @@ class Assistant:
         with self.open_tree() as tree:
             review = tree[round_id].propose(keep=False)
             winner = tree[round_id].recommend()
-            candidates = [] if winner is None else winner.to_dict()["candidates"]
+            if winner is None:
+                candidates = []
+            else:
+                candidates = winner.to_dict()["candidates"]
             remaining = {"trials_left": self.budget - self.ran, "choices_left": self._choices_left}
             if not details:
                 return Answer.of(_short_state(review, candidates, remaining))
@@ -339,7 +350,10 @@ class Assistant:
                     f"{self.author} made this suggestion on round {tree[round_id].id} before; its first "
                     "reason is kept."
                 )
-            risk = "unknown" if decision.probability is None else chance_words(1 - decision.probability)
+            if decision.probability is None:
+                risk = "unknown"
+            else:
+                risk = chance_words(1 - decision.probability)
             return Answer.of(
                 f"stored as a suggestion of {self.author} on round {tree[round_id].id}; a person decides.\n"
                 f"suggested: keeps {percent(review.volume_kept)} of the space, risk {risk}.\n"
@@ -367,7 +381,10 @@ class Assistant:
         """
         chosen = configurations or []
         with self._one_run, self.open_tree() as tree:
-            allowed = min(int(self.share * trials + 1e-9), self._choices_left) if self.budget else -1
+            if self.budget:
+                allowed = min(int(self.share * trials + 1e-9), self._choices_left)
+            else:
+                allowed = -1
             if len(chosen) > allowed:
                 raise ReviewError(
                     f"of {plural(trials, 'trial')} at most {max(allowed, 0)} may be of your choice "
@@ -494,5 +511,10 @@ def _edited(round_: Round, edits: Mapping[str, Any]) -> Review[Round]:
     typed = {}
     for name, value in edits.items():
         is_range = name in round_.space and isinstance(round_.space[name], Range)
-        typed[name] = tuple(value) if isinstance(value, list) and is_range else value
-    return review.edit(typed) if typed else review
+        if isinstance(value, list) and is_range:
+            typed[name] = tuple(value)
+        else:
+            typed[name] = value
+    if typed:
+        return review.edit(typed)
+    return review

@@ -89,7 +89,10 @@ def guide(
             f"guide needs a tree with a round, tree {tree.name!r} has none; begin with",
             Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100),
         )
-    first = None if round is None else tree.round(round)
+    if round is None:
+        first = None
+    else:
+        first = tree.round(round)
     walk = _Walk(tree, ask or input, tell or _show, objective)
     try:
         walk.through(first)
@@ -258,7 +261,10 @@ class _Walk:
                 return review, None
             if name and text in ("r", "reject"):
                 return review.reject(name), Action("review.reject", name)
-            edits = {name: typed_value(text)} if name else typed_pairs([text], "edit")
+            if name:
+                edits = {name: typed_value(text)}
+            else:
+                edits = typed_pairs([text], "edit")
             edited = review.edit(edits)
             title = join([f"{n}: {bounds_text(edited.space[n])}" for n in edits])
             self.show(replace(edited.preview().page(), title=title))

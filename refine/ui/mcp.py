@@ -139,10 +139,12 @@ def wrong_argument(tool: str, arguments: Mapping[str, Any]) -> str:
     parameters_by_name = {p.name: p for p in parameters}
     for name in arguments.keys() - parameters_by_name.keys():
         argument_name = _IN_PYTHON.get(name, "")
-        argument_name = (
-            argument_name if argument_name in parameters_by_name else closest(name, parameters_by_name)
-        )
-        fix = f"did you mean {argument_name!r}?" if argument_name else "leave it out"
+        if argument_name not in parameters_by_name:
+            argument_name = closest(name, parameters_by_name)
+        if argument_name:
+            fix = f"did you mean {argument_name!r}?"
+        else:
+            fix = "leave it out"
         return f"{tool} takes {join(list(parameters_by_name)) or 'nothing'}, got {name[:40]!r}; {fix}"
     for name, parameter in parameters_by_name.items():
         argument = ARGUMENTS[name]
@@ -160,7 +162,10 @@ def wrong_argument(tool: str, arguments: Mapping[str, Any]) -> str:
             right = all(isinstance(configuration, dict) for configuration in value)
         if not right:
             text = repr(value)
-            shortened = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+            if len(text) <= _LONGEST:
+                shortened = text
+            else:
+                shortened = f"{text[:_LONGEST]}..."
             example = f"for example {name}={argument.example}"
             return f"{tool}: {name} must be {argument.rule}, got {shortened}; {example}"
     return ""
@@ -175,7 +180,10 @@ def _answering(call: Callable[..., Answer]) -> Callable[..., CallToolResult]:
     def answered(*args: Any, **arguments: Any) -> CallToolResult:
         try:
             answer = call(*args, **arguments)
-            structure = {"study": answer.data} if answer.data else None
+            if answer.data:
+                structure = {"study": answer.data}
+            else:
+                structure = None
             return CallToolResult(content=[TextContent(text=marked(answer))], structured_content=structure)
         except RefineError as error:
             raise ToolError(error.spelled(in_tools)) from None

@@ -53,7 +53,9 @@ class Action:
             return self.name
         parts = [_mapping(a) if isinstance(a, Mapping) else _typed(a) for a in self.arguments]
         inside = ", ".join([*parts, *(f"{name}={_typed(value)}" for name, value in self.options.items())])
-        return f"{self.name[:-1]}{inside}]" if self.name.endswith("[]") else f"{self.name}({inside})"
+        if self.name.endswith("[]"):
+            return f"{self.name[:-1]}{inside}]"
+        return f"{self.name}({inside})"
 
 
 _READ = ".failures"
@@ -62,7 +64,9 @@ _READ = ".failures"
 def _typed(value: Any) -> str:
     if value is ...:
         return "..."
-    return f"({', '.join(map(_typed, value))})" if isinstance(value, tuple) else repr(value)
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_typed, value))})"
+    return repr(value)
 
 
 def _mapping(values: Mapping[str, Any]) -> str:

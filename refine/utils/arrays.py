@@ -77,7 +77,8 @@ def as_pandas(frame: IntoFrame, kind: type[RefineError]) -> pd.DataFrame:
 
     try:
         read = nw.from_native(frame)
-        read = read.collect() if isinstance(read, nw.LazyFrame) else read
+        if isinstance(read, nw.LazyFrame):
+            read = read.collect()
         columns = [
             column.cast(nw.Float64) if column.dtype == nw.Decimal else column
             for column in read.iter_columns()

@@ -200,12 +200,23 @@ def _opened(folds: Sequence[Fold]) -> tuple[Block, ...]:
 def _plain(value: Any) -> Any:
     match value:
         case Cell() | Text():
-            tone = {"tone": value.tone} if value.tone else {}
-            call = {} if value.call is None else {"call": str(value.call)}
+            if value.tone:
+                tone = {"tone": value.tone}
+            else:
+                tone = {}
+            if value.call is None:
+                call = {}
+            else:
+                call = {"call": str(value.call)}
             bare = isinstance(value, Cell) and not (tone or call)
-            return value.text if bare else {"text": value.text, **tone, **call}
+            if bare:
+                return value.text
+            return {"text": value.text, **tone, **call}
         case Grid():
-            title = {"title": value.title} if value.title else {}
+            if value.title:
+                title = {"title": value.title}
+            else:
+                title = {}
             return {**title, "head": list(value.head), "rows": _plain(value.rows), "right": list(value.right)}
         case Items():
             return {"items": _plain(value.items), "numbered": value.numbered}
@@ -213,7 +224,9 @@ def _plain(value: Any) -> Any:
             return {"facts": _plain(value.rows)}
         case Branch():
             return {"lines": _plain(value.lines), "children": _plain(value.children)}
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
 
 
 SCHEMA = 1
@@ -291,7 +304,9 @@ def respelled(part: Any, spell: Callable[[Action], str]) -> Any:
         return part._replace(call=respelled(part.call, spell))
     if isinstance(part, Text | Facts | Items):
         return replace(part, **{f.name: respelled(getattr(part, f.name), spell) for f in fields(part)})
-    return tuple(respelled(item, spell) for item in part) if isinstance(part, tuple) else part
+    if isinstance(part, tuple):
+        return tuple(respelled(item, spell) for item in part)
+    return part
 
 
 def to_text(page: Page, width: int | None = None) -> str:
@@ -329,7 +344,9 @@ def _at_terminal() -> bool:
 
 
 def _columns() -> int:
-    return shutil.get_terminal_size((WIDTH, 24)).columns if _at_terminal() else WIDTH
+    if _at_terminal():
+        return shutil.get_terminal_size((WIDTH, 24)).columns
+    return WIDTH
 
 
 def _printed(page: Page, width: int, *, whole: bool = False, color: bool = False) -> str:
@@ -413,7 +430,9 @@ def _command(text: str) -> RichText:
 
 
 def _said(block: Text | Cell) -> str:
-    return shown(block.text) if isinstance(block, Text) and block.lines else line(block.text)
+    if isinstance(block, Text) and block.lines:
+        return shown(block.text)
+    return line(block.text)
 
 
 _LABEL = 12  # columns of the labels of facts, at least
@@ -440,11 +459,16 @@ _NEW_REVIEW = ("review.at", "review.edit", "review.reject", "review.take")
 def _typed_call(call: Action | str) -> str:
     """A call as it is typed: a call that returns a changed review names it, for the calls that follow."""
     changed = isinstance(call, Action) and call.name in _NEW_REVIEW
-    return f"review = {call}" if changed else str(call)
+    if changed:
+        return f"review = {call}"
+    return str(call)
 
 
 def _cell(value: str | Cell) -> Cell:
-    cell = value if isinstance(value, Cell) else Cell(value)
+    if isinstance(value, Cell):
+        cell = value
+    else:
+        cell = Cell(value)
     return cell._replace(text=line(cell.text))
 
 
@@ -490,7 +514,10 @@ def _table(block: Grid) -> Table:
     for j, head in enumerate(block.head):
         side: Any = "right" if j in block.right else "left"
         short = all(len(_cell(row[j]).text) <= _SHORT for row in block.rows)
-        ratio = 1 if j in block.wide and not block.title else None
+        if j in block.wide and not block.title:
+            ratio = 1
+        else:
+            ratio = None
         table.add_column(line(head), justify=side, ratio=ratio, overflow="fold", no_wrap=short)
     for row in block.rows:
         cells = [*map(_cell, row)]
@@ -547,7 +574,10 @@ def _branch(block: Branch) -> RichTree:
 
 def to_html(page: Page) -> str:
     """The page as HTML that needs nothing else and takes over the colours around it."""
-    parts = [_paragraph(_escaped(line(page.title)), ".2em 0;font-weight:600")] if page.title else []
+    if page.title:
+        parts = [_paragraph(_escaped(line(page.title)), ".2em 0;font-weight:600")]
+    else:
+        parts = []
     if page.lead is not None:
         parts.append(_paragraph(_html_called(page.lead), ".2em 0"))
     parts += map(_html, page.blocks)
@@ -568,7 +598,10 @@ def _html(block: Block) -> str:
         case Grid():
             return _html_grid(block)
         case Items():
-            tag = "ol" if block.numbered else "ul"
+            if block.numbered:
+                tag = "ol"
+            else:
+                tag = "ul"
             items = "".join(f"<li>{_html_called(_cell(item))}</li>" for item in block.items)
             return f'<{tag} style="margin:.4em 0;padding-left:1.6em">{items}</{tag}>'
         case Facts():
@@ -578,15 +611,24 @@ def _html(block: Block) -> str:
         case Branch():
             lines = "<br>".join("".join(map(_html_called, cells)) for cells in block.lines)
             items = "".join(f'<li style="margin:.2em 0">{_html(child)}</li>' for child in block.children)
-            below = f'<ul style="margin:.1em 0;padding-left:1.4em">{items}</ul>' if items else ""
+            if items:
+                below = f'<ul style="margin:.1em 0;padding-left:1.4em">{items}</ul>'
+            else:
+                below = ""
             return f"<div>{lines}{below}</div>"
 
 
 def _html_grid(block: Grid) -> str:
     styles = []
     for j in range(len(block.head)):
-        side = "right" if j in block.right else "left"
-        wrap = "" if j in block.wide else "white-space:nowrap;"
+        if j in block.right:
+            side = "right"
+        else:
+            side = "left"
+        if j in block.wide:
+            wrap = ""
+        else:
+            wrap = "white-space:nowrap;"
         styles.append(
             f"text-align:{side};vertical-align:top;{wrap}padding:.15em .6em;border:0;border-bottom:{_LINE}"
         )
@@ -612,13 +654,18 @@ def _paragraph(text: str, style: str = ".4em 0") -> str:
 
 
 def _html_called(part: Text | Cell) -> str:
-    call = "" if part.call is None else f" {_span(line(str(part.call)), 'code')}"
+    if part.call is None:
+        call = ""
+    else:
+        call = f" {_span(line(str(part.call)), 'code')}"
     return _span(_said(part), part.tone) + call
 
 
 def _span(text: str, tone: str) -> str:
     style = _TONES[tone][1]
-    return f'<span style="{style}">{_escaped(text)}</span>' if style else _escaped(text)
+    if style:
+        return f'<span style="{style}">{_escaped(text)}</span>'
+    return _escaped(text)
 
 
 def _escaped(text: str) -> str:

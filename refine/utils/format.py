@@ -22,14 +22,18 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def signed(value: float) -> str:
     """Two decimals with a sign."""
-    return "-" if not math.isfinite(value) else f"{value:+.2f}"
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:+.2f}"
 
 
 def score(value: float | None) -> str:
     """Four decimals below 1,000, for values of a metric that differ late."""
     if value is None or not math.isfinite(value):
         return "-"
-    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.6g}"
+    if abs(value) < 1000:
+        return f"{value:.4f}"
+    return f"{value:.6g}"
 
 
 def difference(value: float | None) -> str:
@@ -39,7 +43,9 @@ def difference(value: float | None) -> str:
     """
     if value is None or not math.isfinite(value):
         return "-"
-    return "0" if abs(value) < 1e-12 else number(float(f"{value:.2g}"), 2)
+    if abs(value) < 1e-12:
+        return "0"
+    return number(float(f"{value:.2g}"), 2)
 
 
 def coarse(values: Sequence[float], apart: float = 0.0) -> list[str]:
@@ -50,7 +56,10 @@ def coarse(values: Sequence[float], apart: float = 0.0) -> list[str]:
     finite = [v for v in values if math.isfinite(v)]
     gaps = [abs(a - b) for a in finite for b in finite if a != b] + ([apart] if apart > 0 else [])
     gaps = [gap for gap in gaps if math.isfinite(gap)]  # the difference of two huge values overflows
-    decimals = 3 if not gaps else min(6, max(0, 1 - math.floor(math.log10(max(gaps)))))
+    if not gaps:
+        decimals = 3
+    else:
+        decimals = min(6, max(0, 1 - math.floor(math.log10(max(gaps)))))
     return [f"{v:.{decimals}f}" if math.isfinite(v) and abs(v) < 1e6 else score(v) for v in values]
 
 
@@ -85,22 +94,30 @@ def percent(share: float | None) -> str:
         return "-"
     value = 100 * share
     if 0 < value < 0.1 or 99.9 < value < 100:
-        return f"{value:.2g} %" if value < 1 else f"{value:.4g} %"
-    return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
+        if value < 1:
+            return f"{value:.2g} %"
+        return f"{value:.4g} %"
+    if value >= 9.95 or value == 0:
+        return f"{value:.0f} %"
+    return f"{value:.1f} %"
 
 
 def risk_percent(share: float | None) -> str:
     """A risk counted in some hundreds of draws, in whole percent: ``5 %``, ``< 1 %``."""
     if share is None or not math.isfinite(share):
         return "-"
-    return "< 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+    if 0 < share < 0.005:
+        return "< 1 %"
+    return f"{100 * share:.0f} %"
 
 
 def p_value(p: float) -> str:
     """``= 0.013``, ``< 0.001``, or ``untested`` where there is none."""
     if not math.isfinite(p):
         return "untested"
-    return "< 0.001" if p < 0.001 else f"= {p:.2g}"
+    if p < 0.001:
+        return "< 0.001"
+    return f"= {p:.2g}"
 
 
 def duration(seconds: float) -> str:

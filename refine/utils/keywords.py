@@ -77,8 +77,6 @@ def _of_unpacked(annotation: Any, function: Callable[..., Any]) -> list[str] | N
     """Keys of the ``TypedDict`` in ``**options: Unpack[Options]``; ``None`` for other annotations."""
     name = str(annotation).removeprefix("Unpack[").removesuffix("]")
     typed_dict = getattr(function, "__globals__", {}).get(name)
-    return (
-        list(typed_dict.__annotations__)
-        if hasattr(typed_dict, "__annotations__") and name != str(annotation)
-        else None
-    )
+    if hasattr(typed_dict, "__annotations__") and name != str(annotation):
+        return list(typed_dict.__annotations__)
+    return None

@@ -112,7 +112,10 @@ def _module(place: str, role: str) -> Any:
     if folder not in sys.path:
         sys.path.insert(0, folder)
         _typed.add(folder)
-    name = path.stem if as_file else place
+    if as_file:
+        name = path.stem
+    else:
+        name = place
     module = _imported(name, place, role, "in the working folder or among installed packages")
     file = getattr(module, "__file__", None)
     if as_file and (file is None or Path(file).resolve() != path.resolve()):

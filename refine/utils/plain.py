@@ -16,7 +16,9 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | str | int):
         return value
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        if math.isfinite(value):
+            return value
+        return None
     if isinstance(value, np.generic | pd.Series):
         return plain(value.item() if isinstance(value, np.generic) else value.to_dict())
     if isinstance(value, pd.DataFrame):

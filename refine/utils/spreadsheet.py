@@ -18,12 +18,16 @@ _ESCAPED = re.compile(r"'+[=+\-@\t\r]")
 
 def escaped(value: Any) -> Any:
     """A cell; text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+    if isinstance(value, str) and _FORMULA.match(value):
+        return f"'{value}"
+    return value
 
 
 def unescaped(value: Any) -> Any:
     """A cell, without the apostrophe of :func:`escaped`."""
-    return value[1:] if isinstance(value, str) and _ESCAPED.match(value) else value
+    if isinstance(value, str) and _ESCAPED.match(value):
+        return value[1:]
+    return value
 
 
 def escaped_table(table: pd.DataFrame) -> pd.DataFrame:

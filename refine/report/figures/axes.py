@@ -86,9 +86,10 @@ class Scale:
         texts = self.labels
         if isinstance(self.parameter, Range):
             round_levels = all(map(_is_round, ticks))
-            marked = (
-                ticks if round_levels else round_ticks(low, high, log, isinstance(self.parameter, Integer))
-            )
+            if round_levels:
+                marked = ticks
+            else:
+                marked = round_ticks(low, high, log, isinstance(self.parameter, Integer))
             new = [v for v in extra if _is_round(v) and not np.isclose(v, marked, rtol=1e-9, atol=0).any()]
             ticks = np.array([*new, *marked])
             texts = [number(float(v)) for v in ticks]
@@ -96,7 +97,10 @@ class Scale:
         inside = (ticks >= low - slack) & (ticks <= high + slack)  # a tick outside would widen the limits
         ticks = ticks[inside]
         texts = [text for text, is_inside in zip(texts, inside, strict=True) if is_inside]
-        span = np.log([low, high]) if log else np.array([low, high])
+        if log:
+            span = np.log([low, high])
+        else:
+            span = np.array([low, high])
         share = ((np.log(ticks) if log else ticks) - span[0]) / (span[1] - span[0])
         figure = ax.get_figure(root=True)
         assert figure is not None
@@ -126,7 +130,9 @@ def round_ticks(low: float, high: float, log: bool, integral: bool = False) -> F
         ]
         if len(ticks) <= _MOST_TICKS:
             break
-    return np.array(ticks) if len(ticks) > 1 else _even_ticks(low, high, integral)
+    if len(ticks) > 1:
+        return np.array(ticks)
+    return _even_ticks(low, high, integral)
 
 
 def _even_ticks(low: float, high: float, integral: bool) -> Floats:
@@ -158,11 +164,17 @@ def mark_change(
     amber = tone().amber
     values = isinstance(old, Range) and not isinstance(new, Range)
     if isinstance(old, Range):
-        bounds = new.edges() if isinstance(new, Range) else new.grid
+        if isinstance(new, Range):
+            bounds = new.edges()
+        else:
+            bounds = new.grid
         ends = [float(v) for v in bounds if number_of(v) is not None]
     else:
         kept_numbers = np.flatnonzero(stays(old, new))
-        ends = [float(kept_numbers.min()) - 0.5, float(kept_numbers.max()) + 0.5] if kept_numbers.size else []
+        if kept_numbers.size:
+            ends = [float(kept_numbers.min()) - 0.5, float(kept_numbers.max()) + 0.5]
+        else:
+            ends = []
     positive = [v for v in ends if v > 0 or not (isinstance(old, Range) and old.log)]
     limits = min([scale.low, *positive]), max([scale.high, *ends])
     text = f"{label}: {shorten(bounds_text(new), 28)}"
@@ -203,7 +215,10 @@ def metric_axis(ax: Axes, view: MetricView, metric: str, side: str = "y") -> Non
     notes = [
         text for text, holds in (("log scale", view.log), ("lower is better", lower_is_better(view))) if holds
     ]
-    note = f" ({', '.join(notes)})" if notes else ""
+    if notes:
+        note = f" ({', '.join(notes)})"
+    else:
+        note = ""
     text = f"{shorten(metric, 60 - len(note))}{note}"
     axis.set_label_text(text if side == "x" else wrapped(text, 28))
 
@@ -258,7 +273,10 @@ def hidden_note(view: MetricView) -> str:
     """``12 trials below 0.91 not shown``; empty if all are shown."""
     if not view.hidden:
         return ""
-    end = view.low if view.side == "below" else view.high
+    if view.side == "below":
+        end = view.low
+    else:
+        end = view.high
     return f"{plural(view.hidden, 'trial')} {view.side} {number(end)} not shown"
 
 
@@ -349,7 +367,10 @@ def cell_axis(
         texts = told_apart([v.label for v in e.levels], letters)
         medians = sign * np.array([v.median for v in e.levels])
         order = np.argsort(np.where(np.isfinite(medians), medians, -np.inf), kind="stable")
-        worst_levels = order[: k - most + 1] if others and k > most else order[:0]
+        if others and k > most:
+            worst_levels = order[: k - most + 1]
+        else:
+            worst_levels = order[:0]
         if not by_median:
             order = np.arange(k)
         order = np.concatenate([order[~np.isin(order, worst_levels)], worst_levels])
@@ -364,8 +385,14 @@ def cell_axis(
     labels = [texts[part[0]] if len(part) == 1 else f"{texts[part[0]]}–{texts[part[-1]]}" for part in parts]
     low = high = ""
     if isinstance(p, Range) and isinstance(new, Range):
-        low = number(new.low) if new.low < p.low else ""
-        high = number(new.high) if new.high > p.high else ""
+        if new.low < p.low:
+            low = number(new.low)
+        else:
+            low = ""
+        if new.high > p.high:
+            high = number(new.high)
+        else:
+            high = ""
     return CellAxis(e, new, np.arange(k), cell, tuple(labels), low, high)
 
 
@@ -375,7 +402,9 @@ def slant(axis: CellAxis, inches: float) -> int:
     short = max(map(len, axis.labels)) <= 2 * _letters(axis, inches) - 2
     if axis.evidence.parameter.ordered or short or all(_fits(text, axis, inches) for text in axis.labels):
         return 0
-    return 35 if letters >= 3 and inches > page_width() / 2 else 90
+    if letters >= 3 and inches > page_width() / 2:
+        return 35
+    return 90
 
 
 def _fits(text: str, axis: CellAxis, inches: float) -> bool:
@@ -408,7 +437,10 @@ def label_x(ax: Axes, axis: CellAxis, inches: float) -> None:
 def name_of(axis: CellAxis) -> str:
     """The parameter's name and the order of its cells."""
     p = axis.evidence.parameter
-    suffix = "" if p.ordered else " (by median)"
+    if p.ordered:
+        suffix = ""
+    else:
+        suffix = " (by median)"
     if isinstance(p, Range) and p.log:
         suffix = " (log scale)"
     return f"{shorten(axis.evidence.name, 30)}{suffix}"

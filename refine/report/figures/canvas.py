@@ -71,7 +71,9 @@ class Panels(np.ndarray[Any, np.dtype[Any]]):
 
     def _repr_png_(self) -> bytes | None:
         first: Any = self.flat[0] if self.size else None
-        return png(first) if hasattr(first, "get_figure") else None
+        if hasattr(first, "get_figure"):
+            return png(first)
+        return None
 
 
 def panels(
@@ -184,7 +186,10 @@ def title(
             pad += 1.3 * small * (1 + aside.get_text().count("\n"))
     head.set(x=left_edge, transform=above(pad), va="bottom")
     label = ax.xaxis.label
-    room = 0.75 * inches if narrow() else inches - 0.3
+    if narrow():
+        room = 0.75 * inches
+    else:
+        room = inches - 0.3
     label.set_text(fitted(label.get_text(), room, letters_of("axes.labelsize"), lines=3))
 
 
@@ -229,7 +234,9 @@ def shorten(text: str, limit: int = 40) -> str:
 def clipped(text: str, limit: int = 40) -> str:
     """One line of at most ``limit`` letters; a longer text loses its end."""
     line = " ".join(str(text).split())
-    return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
+    if len(line) <= limit:
+        return line
+    return f"{line[: limit - 1].rstrip()}…"
 
 
 def wrapped(text: str, width: int = 24, lines: int = 2, *, cut_end: bool = False) -> str:
@@ -250,7 +257,10 @@ def wrapped(text: str, width: int = 24, lines: int = 2, *, cut_end: bool = False
             break
         finished.append(remaining[:cut].rstrip())
         remaining = remaining[cut:].strip()
-    shortened = clipped if cut_end else shorten
+    if cut_end:
+        shortened = clipped
+    else:
+        shortened = shorten
     return "\n".join([*finished, shortened(remaining, width)] if remaining else finished)
 
 
@@ -355,7 +365,10 @@ def area_mark(label: str, color: str | None = None, **style: Any) -> Patch:
 
 def dots(ax: Axes, x: npt.ArrayLike, y: npt.ArrayLike, **style: Any) -> None:
     """Single trials, as an image within SVG."""
-    size = 4.0 if np.size(x) > 100 else 6.5
+    if np.size(x) > 100:
+        size = 4.0
+    else:
+        size = 6.5
     options: dict[str, Any] = {"color": tone().grey, "alpha": 0.5, "markersize": size, "marker": "."} | style
     ax.plot(x, y, linewidth=0, markeredgewidth=0, rasterized=True, **options)
 

@@ -96,7 +96,10 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
     ax = axes(ax, 1.35 + 0.21 * len(rows))
     reach = 0.02
     for row, (_, rate, q) in enumerate(rows):
-        color = tone().orange if q <= ALPHA else tone().grey
+        if q <= ALPHA:
+            color = tone().orange
+        else:
+            color = tone().grey
         if rate is None:
             beside(ax, row, f"q {p_value(q)}", tone().ink if q <= ALPHA else None)
         elif not rate.n:
@@ -146,7 +149,10 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
     ax.plot(*steps, color=c.blue, drawstyle="steps-post", linewidth=1.6, gid="front")
     ax.plot(x[on], y[on], "o", color=c.blue, markersize=3.5, zorder=3)
     ax.plot(x[best], y[best], "o", color=c.orange, markersize=6.5, zorder=6, gid="best")
-    cheapest_text = "cheapest within noise" if noise > 0 else "cheapest as good"
+    if noise > 0:
+        cheapest_text = "cheapest within noise"
+    else:
+        cheapest_text = "cheapest as good"
     facts = f"{score(y[best])}, {duration(x[best])}"
     if cheapest == best:
         marks: list[Any] = [dot_mark(f"best and {cheapest_text}: {facts}", c.orange)]
@@ -185,7 +191,10 @@ def _time_axis(ax: Axes, x: Floats) -> None:
     # Texts such as 3 min 20 s are long: as many ticks as fit.
     low, high = ax.get_xlim()
     ticks = [t for t in ax.get_xticks() if low <= t <= high]
-    limit = 3 if narrow() else 6
+    if narrow():
+        limit = 3
+    else:
+        limit = 6
     ax.set_xticks(ticks[:: -(-len(ticks) // limit) or 1])
     ax.xaxis.set_major_formatter(lambda v, _: duration(v))
 
@@ -225,7 +234,10 @@ def front(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str], ax: 
         ax.plot(*values[broken].T, alpha=0.6, **cross)
         marks.append(line_mark("infeasible", **cross))
     # A point of the front dominates the points on its worse side in the second goal.
-    steps = "steps-pre" if second.sign > 0 else "steps-post"
+    if second.sign > 0:
+        steps = "steps-pre"
+    else:
+        steps = "steps-post"
     ax.plot(*front_of_two.T, color=tone().blue, linewidth=1.2, drawstyle=steps, gid="front")
     ax.plot(*on.T, "o", color=tone().blue, markersize=4, zorder=3)
     ax.set_xlabel(f"{shorten(str(second.metric), 30)} ({second.direction})")
@@ -272,7 +284,10 @@ def curves(trials: Sequence[TrialCurves], metric: str, direction: str) -> npt.ND
     figure.align_ylabels()
     head(figure, "Training curves of the best trials")
     if shown:  # empty without a finite value
-        place = "outside lower center" if narrow() else "outside upper right"
+        if narrow():
+            place = "outside lower center"
+        else:
+            place = "outside upper right"
         legend_of(figure, list(shown.values()), len(shown), present().width, loc=place)
     return grid
 
@@ -288,11 +303,17 @@ def _draw(ax: Axes, pair: Pair, kind: str) -> dict[str, Any]:
         if not epochs.size:
             continue
         # A score without a partner may belong to training or validation.
-        label = "as reported" if kind == "score" and role == "training" and not pair.validation else role
+        if kind == "score" and role == "training" and not pair.validation:
+            label = "as reported"
+        else:
+            label = role
         style: dict[str, Any] = {"color": tone().blue, "linewidth": 1.5}
         if label == "training":
             style = {"color": tone().orange, "linewidth": 1.1, "linestyle": (0, (4, 1.2))}
-        marker = "." if epochs.size == 1 else None
+        if epochs.size == 1:
+            marker = "."
+        else:
+            marker = None
         (drawn[label],) = ax.plot(epochs + 1, y[epochs], label=label, marker=marker, **style)
     ax.grid(axis="y")
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -331,10 +352,15 @@ def _lines(trial: TrialCurves) -> list[str]:
         return ["too few epochs to tell"]
     lines = [""]
     for word in (FLAGS[name].word for name in trial.seen):
-        longer = f"{lines[-1]}, {word}" if lines[-1] else word
+        if lines[-1]:
+            longer = f"{lines[-1]}, {word}"
+        else:
+            longer = word
         if len(longer) > _LETTERS:
             lines[-1] += ","
             lines.append(word)
         else:
             lines[-1] = longer
-    return lines if lines[0] else ["nothing seen"]
+    if lines[0]:
+        return lines
+    return ["nothing seen"]

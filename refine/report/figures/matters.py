@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 
 _COLOURS = "viridis"  # uniform lightness, for all kinds of colour vision and grey print
 _BESIDE = 2.1  # inches of a figure's width for labels and colour bar
-_ON_LIGHT, _ON_DARK = "#222222", "white"  # texts on cells, whose colours do not depend on the theme
+# texts on cells, whose colours do not depend on the theme
+_ON_LIGHT = "#222222"
+_ON_DARK = "white"
 
 
 @drawing
@@ -68,7 +70,12 @@ def correlation(analysis: Analysis, ax: Axes | None = None) -> Axes:
 
 
 def _effect(ax: Axes, row: int, e: ParameterEvidence, matters: bool) -> None:
-    color, edge = (tone().blue, tone().blue) if matters else (tone().light, tone().grey)
+    if matters:
+        color = tone().blue
+        edge = tone().blue
+    else:
+        color = tone().light
+        edge = tone().grey
     if e.correlation is not None:
         (estimate, low, high) = e.correlation[:3]
         marker = "o"
@@ -83,7 +90,10 @@ def _effect(ax: Axes, row: int, e: ParameterEvidence, matters: bool) -> None:
         ax.barh(row, estimate, height=0.56, color=color, alpha=0.45, hatch=hatch, edgecolor=edge, linewidth=0)
         ax.plot(estimate, row, marker, color=edge, markersize=5)
         interval(ax, low, high, row, edge)
-    note = "never read" if e.read == 0 else f"q {p_value(e.q)}"
+    if e.read == 0:
+        note = "never read"
+    else:
+        note = f"q {p_value(e.q)}"
     beside(ax, row, note, tone().ink if matters else tone().grey)
 
 
@@ -164,8 +174,16 @@ def pair(
         marks.append(dot_mark("median trial unfinished", tone().ink, "x"))
     if changed:
         marks.append(line_mark(word, tone().amber, linewidth=3))
-    end, side = (low, "below") if sign > 0 else (high, "above")
-    note = f"{plural(outside, 'cell')} {side} {number(end, 4)} in one colour" if outside else ""
+    if sign > 0:
+        end = low
+        side = "below"
+    else:
+        end = high
+        side = "above"
+    if outside:
+        note = f"{plural(outside, 'cell')} {side} {number(end, 4)} in one colour"
+    else:
+        note = ""
     name = clipped(join([clipped(n, 20) for n in (a, b)]), 44)
     # Next to a note there is no room for the metric, which labels the colour bar.
     title(ax, name if note else f"{name}: median {clipped(analysis.metric, 20)}", marks, note=note)
@@ -227,9 +245,18 @@ def _marks(ax: Axes, mesh: Any, medians: Floats, count: Ints, good: Ints, room: 
 
 def _colour_bar(ax: Axes, mesh: Any, analysis: Analysis, cut: bool, aspect: float) -> None:
     figure: Any = ax.get_figure(root=True)
-    worst_end = "min" if analysis.sign > 0 else "max"
-    side = worst_end if cut else "neither"
+    if analysis.sign > 0:
+        worst_end = "min"
+    else:
+        worst_end = "max"
+    if cut:
+        side = worst_end
+    else:
+        side = "neither"
     bar = figure.colorbar(mesh, ax=ax, extend=side, fraction=0.05, pad=0.02, aspect=aspect)
     bar.outline.set_visible(False)
-    better = "higher" if analysis.sign > 0 else "lower"
+    if analysis.sign > 0:
+        better = "higher"
+    else:
+        better = "lower"
     bar.set_label(f"median {shorten(analysis.metric, 20)}\n({better} is better)")

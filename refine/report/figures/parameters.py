@@ -110,7 +110,10 @@ def levels(
         if values.size:
             _violin(ax, row, values, view)
         else:
-            words = "none feasible" if barred[row_of_trial == row].any() else "none finished"
+            if barred[row_of_trial == row].any():
+                words = "none feasible"
+            else:
+                words = "none finished"
             beside(ax, row, words if v.n else "no trial", at=0.01)
         median_mark(ax, row, v, view)
         if v.n:
@@ -145,7 +148,10 @@ def median_mark(
     upwards = (v.median > view.high) != lower_is_better(view)
     marker = "o"
     if not view.inside(v.median):
-        marker = "v^"[int(upwards)] if upright else "<>"[int(v.median > view.high)]
+        if upright:
+            marker = "v^"[int(upwards)]
+        else:
+            marker = "<>"[int(v.median > view.high)]
     for values, shape in (
         ([median], {"marker": marker}),
         (ends, {"linewidth": 0.4 * size, "solid_capstyle": "butt"}),
@@ -160,7 +166,10 @@ def median_mark(
 
 def _violin(ax: Axes, row: int, values: Floats, view: MetricView) -> None:
     """Density and trials of one level; the density ends at the smallest and the largest value."""
-    density = metric_density(values, observed_view(view, values)) if np.ptp(values) > 0 else None
+    if np.ptp(values) > 0:
+        density = metric_density(values, observed_view(view, values))
+    else:
+        density = None
     if density is not None:
         half_width = 0.4 * density[1]
         height = density[0]
@@ -240,7 +249,10 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
     if np.isfinite(noise) and noise > 0:
         ends = sorted((top, top - analysis.sign * noise))
         ax.axvspan(*ends, color=tone().amber, alpha=0.25, linewidth=0, zorder=0)
-        side = "−" if analysis.sign > 0 else "+"
+        if analysis.sign > 0:
+            side = "−"
+        else:
+            side = "+"
         marks.append(area_mark(f"best {side} noise ({score(noise)})", tone().amber, alpha=0.35))
     for row, (n, best, equal) in enumerate(zip(bests.n, bests.best, bests.equal, strict=True)):
         if not np.isfinite(best):
@@ -264,7 +276,10 @@ def _close_view(analysis: Analysis, y: Floats, bests: Floats) -> MetricView:
     """A view in which the bests differ visibly, with at least the better half of the trials."""
     view = metric_view(y, analysis.direction)
     places = analysis.sign * view.forward(bests[np.isfinite(bests)])
-    noise = analysis.noise.sd if np.isfinite(analysis.noise.sd) and not view.log else 0.0
+    if np.isfinite(analysis.noise.sd) and not view.log:
+        noise = analysis.noise.sd
+    else:
+        noise = 0.0
     reach = max(1.5 * float(np.ptp(places)), 4 * noise)
     worst_shown = min(float(places.min()) - reach, float(np.median(analysis.sign * view.forward(y))))
     if reach > 1e-6 * float(np.abs(places).max()):  # else ties: a closer view shows no more
@@ -333,7 +348,10 @@ def density(
     ax.fill_between(positions, curves.everyone, color=tone().light, alpha=0.6, linewidth=0)
     ax.plot(positions, curves.everyone, color=tone().grey, linewidth=1.4)
     ax.plot(positions, curves.best, color=tone().blue, linewidth=2)
-    ties = ", with ties" if curves.with_ties else ""
+    if curves.with_ties:
+        ties = ", with ties"
+    else:
+        ties = ""
     marks: list[Any] = [
         line_mark(f"best {percent(GOOD)}{ties} ({curves.good:,})", tone().blue, linewidth=2),
         line_mark(f"all ({curves.n:,})", tone().grey, linewidth=1.4),
@@ -402,7 +420,9 @@ def _contours(ax: Axes, surface: Surface, scale: Scale) -> None:
 
 def _ends(new: Parameter | None) -> list[float]:
     """Both ends of a changed range, for ticks of their own."""
-    return [float(new.low), float(new.high)] if isinstance(new, Range) else []
+    if isinstance(new, Range):
+        return [float(new.low), float(new.high)]
+    return []
 
 
 @drawing
@@ -428,7 +448,12 @@ def decision(
     changed = [e for e in analysis.ranked if e.name in new and new[e.name] != e.parameter]
     least_kept = sorted(changed, key=lambda e: float(np.mean(stays(e.parameter, new[e.name]))))[:MOST]
     shown = [e for e in changed if e in least_kept] or analysis.ranked[: MOST - 1]
-    rows, columns = (len(shown), 1) if narrow() else (1, len(shown))
+    if narrow():
+        rows = len(shown)
+        columns = 1
+    else:
+        rows = 1
+        columns = len(shown)
     drawn = panels(rows, columns, 2.5 * rows + 0.9, sharey=True, sharex=False)
     within(drawn[0, 0], 0.2)
     inches = (drawn[0, 0].figure.get_figwidth() - 0.7) / columns - 0.2
@@ -439,7 +464,10 @@ def decision(
         _panel(ax, analysis, e, after, inches)
         name = _panel_name(e, 1.05 * inches)
         lines = max(lines, 1 + name.count("\n"))
-        change = f"→ {text}" if after != e.parameter else "unchanged"
+        if after != e.parameter:
+            change = f"→ {text}"
+        else:
+            change = "unchanged"
         _panel_head(ax, name, change, inches)
     # Ticks at ranks show the values.
     ordered = np.sort(analysis.sign * ranked_trials(analysis)[1])
@@ -456,7 +484,10 @@ def decision(
         area_mark("density of all", tone().light, alpha=0.6),
         *([area_mark("kept", tone().amber, alpha=0.3)] if changed else []),
     ]
-    text = f"{label.capitalize()} changes, with the trials by rank" if changed else "No change"
+    if changed:
+        text = f"{label.capitalize()} changes, with the trials by rank"
+    else:
+        text = "No change"
     title(drawn[0, 0], text, marks, columns=5, lift=(29 / 9 + 1.3 * (lines - 1)) * points(9))
     return drawn
 
@@ -532,14 +563,20 @@ def _range(ax: Axes, analysis: Analysis, name: str, old: Range, new: Parameter, 
     ticks = []
     ends = [0.0, 1.0]
     if new != old:
-        parts = [(new.low, new.high)] if isinstance(new, Range) else [(v, v) for v in new.grid]
+        if isinstance(new, Range):
+            parts = [(new.low, new.high)]
+        else:
+            parts = [(v, v) for v in new.grid]
         raw = np.array(parts, dtype=float)  # may lie outside the old range
         first, last = old.ends()
         kept_unit = (old.scale(np.maximum(raw, 1e-300) if old.log else raw) - first) / (last - first)
         for part in kept_unit:
             _shade(ax, *(float(v) for v in scale.at(part + np.array([-reach, reach]))))
         ends += list(kept_unit.ravel())
-        ticks = [float(new.low), float(new.high)] if isinstance(new, Range) else []
+        if isinstance(new, Range):
+            ticks = [float(new.low), float(new.high)]
+        else:
+            ticks = []
     low, high = (float(v) for v in scale.at([min(ends) - reach, max(ends) + reach]))
     scale.dress(ax, name, (low, high), ticks)
     ax.set_xlabel("")

@@ -155,17 +155,32 @@ def tree(
         )
     parents = [None if node.parent is None else number[node.parent] for node in nodes]
     with_value = [i for i, node in enumerate(nodes) if math.isfinite(node.best)]
-    first = max(with_value, key=lambda i: sign * nodes[i].best) if with_value else None
-    last = first if winner is None else number[winner]
-    way = [] if last is None else way_to(parents, last)
+    if with_value:
+        first = max(with_value, key=lambda i: sign * nodes[i].best)
+    else:
+        first = None
+    if winner is None:
+        last = first
+    else:
+        last = number[winner]
+    if last is None:
+        way = []
+    else:
+        way = way_to(parents, last)
     c = tone()
     colours = [c.blue if i in way else c.grey for i in range(len(nodes))]
     if last is not None:
         colours[last] = c.orange
     places = layout(parents, way)
     below = narrow() and any(node.note.strip() for node in nodes)  # notes get lines of their own
-    one_line = 0.3 if len(nodes) <= _CLOSE else 0.22
-    tall = 0.42 if below else one_line
+    if len(nodes) <= _CLOSE:
+        one_line = 0.3
+    else:
+        one_line = 0.22
+    if below:
+        tall = 0.42
+    else:
+        tall = one_line
     ax = axes(ax, 0.95 + tall * len(nodes))
     for i, (place, parent) in enumerate(zip(places, parents, strict=True)):
         style: dict[str, Any] = {"markeredgecolor": colours[i], "markeredgewidth": 1.4, "zorder": 4}
@@ -193,7 +208,14 @@ def _edge(ax: Axes, parent: Place, child: Place, on_way: bool, dashed: bool) -> 
     if lane != parent_lane:
         x = [parent_lane, parent_lane, lane, lane]
         y = [top, row - 0.55, row - 0.2, row]
-    colour, width, order = (tone().blue, 2.4, 3) if on_way else (tone().grey, 1.2, 2)
+    if on_way:
+        colour = tone().blue
+        width = 2.4
+        order = 3
+    else:
+        colour = tone().grey
+        width = 1.2
+        order = 2
     (line,) = ax.plot(np.array(x) * _LANE, y, color=colour, linewidth=width, zorder=order, gid="edge")
     line.set(linestyle=(0, (3, 1.5)) if dashed else "-", solid_joinstyle="round")
 
@@ -224,7 +246,12 @@ def _rows(
     for x, text, side in heads:
         ax.text(x, -0.85, text, ha=side, fontsize=points(7.5), color=tone().grey, va="center")
     values = [sign * node.best for node in nodes if math.isfinite(node.best)]
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    if values:
+        low = min(values)
+        high = max(values)
+    else:
+        low = 0.0
+        high = 1.0
     for i, (node, (row, _)) in enumerate(zip(nodes, places, strict=True)):
         if row % 2:
             middle = row + 0.18 * below
@@ -237,11 +264,19 @@ def _rows(
         ax.text(x_kind, row, node.kind or "root", color=tone().ink if node.kind else tone().grey, **style)
         ax.plot([x_strip, x_strip + _STRIP], [row] * 2, color=tone().light, linewidth=0.7, zorder=1)
         if math.isfinite(node.best):
-            share = (sign * node.best - low) / (high - low) if high > low else 1.0
+            if high > low:
+                share = (sign * node.best - low) / (high - low)
+            else:
+                share = 1.0
             dot: dict[str, Any] = {"color": colours[i], "markersize": 4.5, "zorder": 4}
             ax.plot(x_strip + share * _STRIP, row, "o", gid="best", **dot)
         used = _tags(ax, x_note, row, node.tags)
-        line, note_row = (x_id, row + 0.4) if below else (x_note + used, row)
+        if below:
+            line = x_id
+            note_row = row + 0.4
+        else:
+            line = x_note + used
+            note_row = row
         _note(ax, line, note_row, node.note)
 
 
@@ -262,7 +297,10 @@ def _note(ax: Axes, x: float, row: float, note: str) -> None:
     room = page_width() - 0.45 - x
     limit = int(room / _SLANTED)
     if text and room >= 6 * _LETTER:
-        shown = text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
+        if len(text) <= limit:
+            shown = text
+        else:
+            shown = f"{text[: limit - 1].rstrip()}…"
         ax.text(x, row, shown, va="center", fontsize=points(8), style="italic", zorder=5)
 
 
@@ -311,11 +349,9 @@ def _forecast(ax: Axes, entry: Entry, quantity: str, row: float) -> float:
     """Draws one forecast; returns the reach of the axis that it needs."""
     forecast = entry.decision.forecast
     assert forecast is not None
-    sign, middle, real = (
-        sign_of(entry.outcome.direction),
-        forecast.quantile(quantity, 0.5),
-        entry.realised(quantity),
-    )
+    sign = sign_of(entry.outcome.direction)
+    middle = forecast.quantile(quantity, 0.5)
+    real = entry.realised(quantity)
     wide = forecast.interval(quantity, 0.9)
     inner = forecast.interval(quantity, 0.5)
     # A forecast of width 0, as with a saturated metric, needs another unit.
@@ -326,8 +362,14 @@ def _forecast(ax: Axes, entry: Entry, quantity: str, row: float) -> float:
     interval(ax, low, high, row, tone().grey, 1.4, zorder=1)
     box: dict[str, Any] = {"color": tone().grey, "alpha": 0.55, "linewidth": 0, "zorder": 2}
     ax.barh(row, last - first, left=first, height=0.2, **box)
-    arrow = ">" if place > 0 else "<"
-    marker = _MARKERS[quantity] if abs(place) <= _REACH else arrow
+    if place > 0:
+        arrow = ">"
+    else:
+        arrow = "<"
+    if abs(place) <= _REACH:
+        marker = _MARKERS[quantity]
+    else:
+        marker = arrow
     shown = float(np.clip(place, -_REACH, _REACH))
     covered = low <= place <= high
     style: dict[str, Any] = {
@@ -342,7 +384,9 @@ def _forecast(ax: Axes, entry: Entry, quantity: str, row: float) -> float:
 
 
 def _colour(quantity: str) -> str:
-    return tone().blue if quantity == "median" else tone().orange
+    if quantity == "median":
+        return tone().blue
+    return tone().orange
 
 
 class RoundValues(NamedTuple):
@@ -406,7 +450,10 @@ def best_so_far(
             f"best_so_far: winner is the id of a round with a value, got {winner!r}; "
             f"{did_you_mean(winner, tops)}"
         )
-    _, last = tops[winner] if winner is not None else max(tops.values(), key=lambda top: top[0])
+    if winner is not None:
+        _, last = tops[winner]
+    else:
+        _, last = max(tops.values(), key=lambda top: top[0])
     way = way_to([p.parent for p in pieces], last)
     view = metric_view(y[finite], direction)
     ax = axes(ax, 3.4 if len(pieces) > 1 else 2.8)
@@ -444,10 +491,8 @@ def best_so_far(
     text = f"Best {clipped(metric, 40)} so far"
     if len(pieces) > 1:
         lift, left_out = _names(ax, rounds, pieces, styles, way)
-        label, text = (
-            "trials of all rounds",
-            f"Best {clipped(metric, 24)} over {plural(len(pieces), 'round')}",
-        )
+        label = "trials of all rounds"
+        text = f"Best {clipped(metric, 24)} over {plural(len(pieces), 'round')}"
     ax.set_xlabel(label)
     notes = [hidden_note(view), f"{plural(left_out, 'id')} left out" if left_out else ""]
     title(ax, text, marks, note="; ".join(filter(None, notes)), lift=lift)
@@ -460,8 +505,14 @@ def _pieces(rounds: Sequence[RoundValues], sign: float) -> list[_Piece]:
     for r in rounds:
         y = np.asarray(r.values, dtype=float).ravel()
         y = np.where(np.isfinite(y), y, np.nan)
-        parent = None if r.parent is None else number[r.parent]
-        before = np.nan if parent is None else pieces[parent].best[-1]
+        if r.parent is None:
+            parent = None
+        else:
+            parent = number[r.parent]
+        if parent is None:
+            before = np.nan
+        else:
+            before = pieces[parent].best[-1]
         best = sign * np.fmax.accumulate(sign * np.concatenate([[before], y]))
         pieces.append(_Piece(pieces[-1].end if pieces else 0, y, best, parent))
     return pieces
@@ -521,7 +572,10 @@ def _names(
         place_style: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
         place_style |= {"ha": "center", "va": "bottom", "rotation": 90 * turned, "annotation_clip": False}
         ax.annotate(texts[i], place, (0, 3), fontsize=size, color=styles[i]["color"], **place_style)
-    lift = 72 * max((widths[i] for i in shown), default=0) + 5 if turned else 12.0
+    if turned:
+        lift = 72 * max((widths[i] for i in shown), default=0) + 5
+    else:
+        lift = 12.0
     return lift, len(pieces) - len(shown)
 
 
@@ -556,7 +610,10 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
     for (label, curve), (color, dash, width) in zip(measured, styles[-len(rounds) :], strict=True):
         # From the bad end of the view to a share of 0. A step holds up to its value: the share of trials at
         # least as good as the values before.
-        bad = view.low if sign > 0 else -view.high
+        if sign > 0:
+            bad = view.low
+        else:
+            bad = -view.high
         values = curve[0]
         x = sign * np.array([min(bad, values[0]), *values, values[-1]])
         middle, low, high = (np.array([1.0, *v, 0.0]) for v in (curve.better, curve.low, curve.high))

@@ -101,7 +101,10 @@ def themed(width: Width = "text", theme: ThemeName | None = None, *, plain: bool
     _check("width", width, tuple(WIDTHS))
     if theme is not None:
         _check("theme", theme, ("light", "dark"), " or None, for matplotlib's present style")
-    user_settings = {} if plain else _changed()
+    if plain:
+        user_settings = {}
+    else:
+        user_settings = _changed()
     with mpl.rc_context():
         mpl.rcdefaults()
         token = _PRESENT.set(_settle(user_settings, width, theme))
@@ -123,7 +126,10 @@ def _changed() -> dict[str, Any]:
 def _check(name: str, value: object, allowed: tuple[str, ...], or_else: str = "") -> None:
     if not isinstance(value, str) or value not in allowed:
         names = " or ".join(repr(k) for k in allowed)
-        hint = f"; {did_you_mean(value, allowed)}" if isinstance(value, str) else ""
+        if isinstance(value, str):
+            hint = f"; {did_you_mean(value, allowed)}"
+        else:
+            hint = ""
         raise AnalysisError(f"{name}: takes {names}{or_else}, got {value!r}{hint}")
 
 
@@ -137,12 +143,18 @@ def _settle(user_settings: Mapping[str, Any], width: Width, theme: ThemeName | N
     fixed = {"text.parse_math": False, "text.usetex": False}
     mpl.rcParams.update({"font.size": _SIZES[width]} | settings | fixed)
     size = float(mpl.rcParams["font.size"]) / 9.0
-    palette = _of_style(settings) if theme is None else {"light": _LIGHT, "dark": _DARK}[theme]
+    if theme is None:
+        palette = _of_style(settings)
+    else:
+        palette = {"light": _LIGHT, "dark": _DARK}[theme]
     defaults = {key: points(value, size) for key, value in _POINTS.items()} | _OURS | _inked(palette)
     if "axes.facecolor" in settings:  # the background of axes only
         del defaults["figure.facecolor"]
     mpl.rcParams.update({key: value for key, value in defaults.items() if key not in settings})
-    stretch = wide(_LETTERS, 72) / _DEJAVU if any(k.startswith("font.") for k in settings) else 1.0
+    if any(k.startswith("font.") for k in settings):
+        stretch = wide(_LETTERS, 72) / _DEJAVU
+    else:
+        stretch = 1.0
     return Theme(WIDTHS[width], size, stretch, palette, _changed())
 
 
@@ -159,12 +171,21 @@ def _of_style(settings: Mapping[str, Any]) -> Palette:
 
     faces = [settings.get(k, "none") for k in ("axes.facecolor", "figure.facecolor")]
     grounds = [face for face in faces if to_rgba(face)[3] > 0.5]  # opaque backgrounds
-    base = _DARK if grounds and lightness(grounds[0]) < 0.4 else _LIGHT
+    if grounds and lightness(grounds[0]) < 0.4:
+        base = _DARK
+    else:
+        base = _LIGHT
     if not settings.keys() & {"axes.facecolor", "figure.facecolor", "text.color", "axes.prop_cycle"}:
         return base
-    paper = grounds[0] if grounds else base.paper
+    if grounds:
+        paper = grounds[0]
+    else:
+        paper = base.paper
     ink = settings.get("text.color", base.ink)
-    colours = settings["axes.prop_cycle"].by_key().get("color", []) if "axes.prop_cycle" in settings else []
+    if "axes.prop_cycle" in settings:
+        colours = settings["axes.prop_cycle"].by_key().get("color", [])
+    else:
+        colours = []
     cycle = [c for c in dict.fromkeys(colours) if abs(lightness(c) - lightness(paper)) > 0.1]
     spare = [c for c in base[:6] if to_rgb(c) not in map(to_rgb, cycle)]
     grey, light, pale = (_mix(paper, ink, share) for share in (0.6, 0.25, 0.086))
@@ -235,7 +256,8 @@ def narrow() -> bool:
 
 def points(size: float, scale: float | None = None) -> float:
     """Font size for ``size`` at a base of 9 points, readable unless all letters are smaller."""
-    scale = present().size if scale is None else scale
+    if scale is None:
+        scale = present().size
     return max(size * scale, min(_SMALLEST, 9.0 * scale))
 
 

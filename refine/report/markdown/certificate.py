@@ -82,13 +82,18 @@ def write_winner(won: Winner, home: Tree | Round, folder: Path, html: bool) -> P
     """Writes the certificate of a winner: see :meth:`refine.Winner.report`."""
     home = home._at_once()
     if isinstance(home, Tree):
-        file, title, rounds = slug(home.name, set()), "", comparable(home.rounds)
+        file = slug(home.name, set())
+        title = ""
+        rounds = comparable(home.rounds)
     else:
-        file, title = numbered(home), f", round {code(home.id)}"
+        file = numbered(home)
+        title = f", round {code(home.id)}"
         alike = {stored.node.id for stored, _ in home._judged_alike}
         rounds = [home if n.id == home.id else home._other(n.id) for n in home.path if n.id in alike]
     mine = next(r for r in rounds if r.id == won.round)
-    reader, pk, key = mine.context.reader, mine._stored.pk, won.candidates[0].key
+    reader = mine.context.reader
+    pk = mine._stored.pk
+    key = won.candidates[0].key
     openings = zip(reader.openings(pk), mine.holdout_results, strict=True)
     shown = next((r.only(opened.keys.index(key)) for opened, r in openings if key in opened.keys), None)
     tools = next(reversed(reader.environments_of(pk, [key])), {})
@@ -100,8 +105,12 @@ def write_winner(won: Winner, home: Tree | Round, folder: Path, html: bool) -> P
 def _write(search: _Search, title: Raw, name: str, folder: Path) -> Path:
     won, best, page = search.won, search.won.candidates[0], search.won.page()
     known, *more = page.folds
-    holdout = None if search.holdout is None else _holdout(search.holdout)
-    seed, params = search.mine.node.trial_seed(best.key, 0), configuration_code(best.configuration)
+    if search.holdout is None:
+        holdout = None
+    else:
+        holdout = _holdout(search.holdout)
+    seed = search.mine.node.trial_seed(best.key, 0)
+    params = configuration_code(best.configuration)
     script = (
         f"{reproduce(search.mine)}\n\n# The winner; the seed of its planned run was "
         f"{seed}.\nparams = {params}"
@@ -120,8 +129,12 @@ def _write(search: _Search, title: Raw, name: str, folder: Path) -> Path:
 
 def _holdout(result: HoldoutResult) -> str:
     first = result.table.iloc[0]
-    models, sd = plural(int(first["runs"]), "model"), float(first["sd"])
-    spread = f" (deviation {score(sd)})" if math.isfinite(sd) else ""
+    models = plural(int(first["runs"]), "model")
+    sd = float(first["sd"])
+    if math.isfinite(sd):
+        spread = f" (deviation {score(sd)})"
+    else:
+        spread = ""
     return f"Hold-out: {score(float(first['holdout']))}, mean of {models} retrained for it{spread}."
 
 
@@ -172,11 +185,15 @@ def _ablation(search: _Search) -> Section | None:
         "are posterior means."
     )
     head = ["change", "gain", "95 % interval", f"{search.won.metric} expected after it", "source"]
-    return Section("Gain by parameter", (told, values_table(head, rows))) if rows else None
+    if rows:
+        return Section("Gain by parameter", (told, values_table(head, rows)))
+    return None
 
 
 def _cheaper(won: Winner) -> Section:
-    title, most, first = "Cheaper configurations", score(won.tolerance), won.candidates[0]
+    title = "Cheaper configurations"
+    most = score(won.tolerance)
+    first = won.candidates[0]
     if not math.isfinite(first.seconds):
         return Section(title, ("Times were not measured, so cheaper configurations are unknown.",))
     if not won.cheaper:
@@ -199,10 +216,15 @@ def _cheaper(won: Winner) -> Section:
 
 
 def _checklist(search: _Search) -> dict[str, str]:
-    won, tools, mine, rounds = search.won, search.environment, search.mine, search.rounds
-    first, known = rounds[0], math.isfinite(won.interval[0])
+    won = search.won
+    tools = search.environment
+    mine = search.mine
+    rounds = search.rounds
+    first = rounds[0]
+    known = math.isfinite(won.interval[0])
     reader = mine.context.reader
-    tables, replicates = [r.trials for r in rounds], [r.replicates for r in rounds]
+    tables = [r.trials for r in rounds]
+    replicates = [r.replicates for r in rounds]
     fresh = sum(map(len, replicates))
     times = [s for frame in (*tables, *replicates) for s in frame["seconds"] if math.isfinite(s)]
     states = counted(Counter(s for frame in tables for s in frame["state"]), {s: s for s in STATES})

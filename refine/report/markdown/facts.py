@@ -40,7 +40,8 @@ KIND_WORDS = {
 
 def counted(counts: Mapping[Any, int], words: Mapping[str, str] | None = None) -> str:
     """Counts by name, in the order of ``words`` if given: ``118 complete, 2 failed``."""
-    words = {name: name for name in counts} if words is None else words
+    if words is None:
+        words = {name: name for name in counts}
     return ", ".join(f"{int(counts[name]):,} {word}" for name, word in words.items() if counts.get(name))
 
 
@@ -65,7 +66,10 @@ def store_name(store: str) -> str:
 def decision_parts(d: Decision, old: Space, proposal: Proposal | None, number: int = 0) -> list[Part]:
     """Author, note and values of a decision next to those proposed; ``number`` numbers one of several."""
     title = escape(f"{KIND_WORDS.get(d.kind, d.kind)}{by(d.author)}")
-    note = quote(d.note) if d.note.strip() else None
+    if d.note.strip():
+        note = quote(d.note)
+    else:
+        note = None
     return [
         Raw(f"### {number}. {title}" if number else f"**{title}.**"),
         note,

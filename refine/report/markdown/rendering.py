@@ -102,7 +102,10 @@ def code(value: object) -> Raw:
         # In a table a pipe ends the cell even inside a code span; an entity doesn't.
         return Raw(f"<code>{escape(text).replace(_PIPE, '&#124;')}</code>")
     ticks = "`" * (_longest_run(text) + 1)
-    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    if text.startswith("`") or text.endswith("`"):
+        pad = " "
+    else:
+        pad = ""
     return Raw(f"{ticks}{pad}{text}{pad}{ticks}")
 
 
@@ -149,7 +152,9 @@ def _part(part: str | Block | Page | Section | Figure, draw: Callable[[Figure], 
     if isinstance(part, Section):
         inside = rendered(part.parts, draw)
         return Raw(inside and f"<details><summary>{escape(part.title)}</summary>\n\n{inside}\n\n</details>")
-    return escape(part) if isinstance(part, str) else _block(part)
+    if isinstance(part, str):
+        return escape(part)
+    return _block(part)
 
 
 def _page_parts(page: Page) -> list[Part]:
@@ -170,10 +175,16 @@ def opened(folds: Iterable[Fold]) -> list[Part]:
 
 def _block(block: Block) -> Raw:
     if isinstance(block, Grid):
-        title = f"{escape(block.title)}\n\n" if block.title else ""
+        if block.title:
+            title = f"{escape(block.title)}\n\n"
+        else:
+            title = ""
         return Raw(f"{title}{table(block)}")
     if isinstance(block, Items):
-        mark = "1." if block.numbered else "-"
+        if block.numbered:
+            mark = "1."
+        else:
+            mark = "-"
         return Raw("\n".join(f"{mark} {_said(item)}" for item in block.items))
     if isinstance(block, Facts):
         return Raw(
@@ -195,7 +206,10 @@ def _branch(branch: Branch, depth: int) -> list[str]:
 
 
 def _said(value: str | Cell) -> Raw:
-    cell = value if isinstance(value, Cell) else Cell(value)
+    if isinstance(value, Cell):
+        cell = value
+    else:
+        cell = Cell(value)
     return Raw(f"{escape(cell.text)}{f' {code(cell.call)}' if cell.call is not None else ''}")
 
 
@@ -213,7 +227,8 @@ def slug(name: str, taken: set[str]) -> str:
     File systems may ignore case, so that names must differ in more than that.
     """
     base = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40] or "parameter"
-    name_part, count = base, 1
+    name_part = base
+    count = 1
     while name_part.lower() in taken:
         count += 1
         name_part = f"{base}-{count}"
@@ -228,7 +243,9 @@ def _longest_run(text: str) -> int:
 def _escaped_start(match: re.Match[str]) -> str:
     space, mark = match.groups()
     # A number is escaped behind its digits, where the point or bracket is.
-    return f"{space}{mark}\\" if mark.isdigit() else f"{space}\\{mark}"
+    if mark.isdigit():
+        return f"{space}{mark}\\"
+    return f"{space}\\{mark}"
 
 
 def published(path: Path, title: str, head: Iterable[Part], evidence: Iterable[Part] = ()) -> Path:
@@ -238,7 +255,10 @@ def published(path: Path, title: str, head: Iterable[Part], evidence: Iterable[P
     """
     made_folder(path.parent)
     folded = [part for part in evidence if part]
-    below = [Raw("## Evidence"), *folded] if folded else []
+    if folded:
+        below = [Raw("## Evidence"), *folded]
+    else:
+        below = []
     text = rendered([Raw(f"# {escape(title)}"), *head, *below], partial(_drawn, path)) + "\n"
     return write_whole(path, [text + terms_section(text)])
 
@@ -284,7 +304,10 @@ def to_html(markdown: str, folder: Path) -> str:
 
     page: str = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
     title = re.search(r"<h1>(.*?)</h1>", page)
-    plain = re.sub(r"<[^>]+>", "", title[1]) if title else "Report"
+    if title:
+        plain = re.sub(r"<[^>]+>", "", title[1])
+    else:
+        plain = "Report"
 
     def inlined(match: re.Match[str]) -> str:
         data = base64.b64encode((folder / unquote(match[1])).read_bytes()).decode()

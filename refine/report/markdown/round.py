@@ -144,7 +144,9 @@ class Facts:
     @property
     def metric(self) -> str:
         """Name of the metric."""
-        return self.analysis.metric if self.analysis is not None else self.node.metric
+        if self.analysis is not None:
+            return self.analysis.metric
+        return self.node.metric
 
     @cached_property
     def finished(self) -> pd.DataFrame:
@@ -167,8 +169,13 @@ class Facts:
     @property
     def origins(self) -> str:
         """``72 space-filling, 4 audit``; empty where all trials were drawn in one way."""
-        counts = self.table["origin"].value_counts().to_dict() if "origin" in self.table else {}
-        return counted(counts, ORIGIN_WORDS) if len(counts) > 1 else ""
+        if "origin" in self.table:
+            counts = self.table["origin"].value_counts().to_dict()
+        else:
+            counts = {}
+        if len(counts) > 1:
+            return counted(counts, ORIGIN_WORDS)
+        return ""
 
     @property
     def planned(self) -> str:
@@ -177,21 +184,35 @@ class Facts:
             return f"{self.n:,} imported, not necessarily on these levels"
         if self.node.adaptive:
             return f"{self.n:,} planned, between these levels too"
-        before = " before constraints" if self.node.space.constraints else ""
+        if self.node.space.constraints:
+            before = " before constraints"
+        else:
+            before = ""
         return f"{self.n:,} planned of {self.node.space.size:,}{before}"
 
     @property
     def changed(self) -> tuple[dict[str, Parameter], str]:
         """New bounds by parameter, and their source: ``"decided"`` or ``"proposed"``."""
         decided = [d.space for d in self.decisions if d.space is not None]
-        space = decided[-1] if decided else self.proposal.space if self.proposal is not None else None
-        changed = {} if space is None else self.node.space.diff(space).changed
+        if decided:
+            space = decided[-1]
+        elif self.proposal is not None:
+            space = self.proposal.space
+        else:
+            space = None
+        if space is None:
+            changed = {}
+        else:
+            changed = self.node.space.diff(space).changed
         return {n: after for n, (_, after) in changed.items()}, "decided" if decided else "proposed"
 
 
 def round_report(facts: Facts, folder: str | Path) -> Path:
     """Writes ``<folder>/<name>.md`` and its figures in ``<folder>/<name>/``."""
-    unread = facts.proposal if facts.glance is None else None
+    if facts.glance is None:
+        unread = facts.proposal
+    else:
+        unread = None
     head: list[Part] = [
         *_header(facts),
         decision_figure(facts),
@@ -216,8 +237,14 @@ def _header(facts: Facts) -> list[Part]:
     if len(facts.finished):
         best = f"The best observed {facts.metric} is {score(facts.finished['value'].iloc[0])}."
     ran = f"Configurations: {facts.planned}; trials: {facts.states}. {best}"
-    looked = None if facts.analysis is None else facts.analysis.page()
-    note = quote(facts.node.note) if facts.node.note.strip() else None
+    if facts.analysis is None:
+        looked = None
+    else:
+        looked = facts.analysis.page()
+    if facts.node.note.strip():
+        note = quote(facts.node.note)
+    else:
+        note = None
     return [facts.glance or looked or ran, note]
 
 
@@ -228,11 +255,17 @@ def decisions_parts(facts: Facts) -> list[Part]:
     parts: list[Part] = []
     for i, d in enumerate(facts.decisions, 1):
         proposal = facts.proposal
-        about = proposal if proposal is not None and d.proposal == proposal.digest else None
+        if proposal is not None and d.proposal == proposal.digest:
+            about = proposal
+        else:
+            about = None
         edited = [
             f"{n} (proposed {bounds_text(a)}, decided {bounds_text(b)})" for n, (a, b) in d.edits.items()
         ]
-        asked = "" if d.n is None else f", with {plural(d.n, 'configuration')} asked for"
+        if d.n is None:
+            asked = ""
+        else:
+            asked = f", with {plural(d.n, 'configuration')} asked for"
         lines = [
             f"Edited: {joined(edited)}." if edited else "",
             f"Rejected, so unchanged: {joined(d.rejected)}." if d.rejected else "",
@@ -249,11 +282,20 @@ def decisions_parts(facts: Facts) -> list[Part]:
 
 def _claimed(facts: Facts, d: Decision, about: Proposal | None) -> str:
     """Space kept and risk claimed by a decision; for a suggestion also those of its proposal."""
-    what = "suggested" if d.kind == "suggested" else "decided"
-    kept = "" if d.volume_kept is None else f"The {what} space keeps {percent(d.volume_kept)} of this one"
+    if d.kind == "suggested":
+        what = "suggested"
+    else:
+        what = "decided"
+    if d.volume_kept is None:
+        kept = ""
+    else:
+        kept = f"The {what} space keeps {percent(d.volume_kept)} of this one"
     if d.probability is None:
         return f"{kept or 'The space was decided without a proposal'}; no risk is stated for it."
-    within = "at least as good as" if about is None else within_text(about.claim)
+    if about is None:
+        within = "at least as good as"
+    else:
+        within = within_text(about.claim)
     judged = escape(judged_text(facts.metric, facts.node.subject_to))
     beside = ""
     if about is not None and d.kind == "suggested":
@@ -269,9 +311,15 @@ def _claimed(facts: Facts, d: Decision, about: Proposal | None) -> str:
 def declared_text(declared: Declared, metric: str) -> str:
     """The declared facts: ``repeats give identical values; loss at least 0, compared by factors``."""
     noise = {"none": "repeats give identical values", "retraining": "repeats give other values"}
-    parts = [] if declared.noise is None else [noise[declared.noise]]
+    if declared.noise is None:
+        parts = []
+    else:
+        parts = [noise[declared.noise]]
     low, high = declared.limits or (None, None)
-    ends = [] if low is None else [f"at least {low:g}"]
+    if low is None:
+        ends = []
+    else:
+        ends = [f"at least {low:g}"]
     ends += [] if high is None else [f"at most {high:g}"]
     scale = {"log": ["compared by factors"], "linear": ["compared by differences"], None: []}
     about = [*ends, *scale[declared.scale]]
@@ -282,7 +330,8 @@ def declared_text(declared: Declared, metric: str) -> str:
 
 def what_ran(facts: Facts) -> Section:
     """Space, constraints, design, fingerprints and versions."""
-    node, analysis = facts.node, facts.analysis
+    node = facts.node
+    analysis = facts.analysis
     parts: list[Part] = ["The space, with every level:", space_grid(node.space)]
     if analysis is not None and analysis.feasibility is not None:
         feasible = feasible_sentence(analysis.feasibility)
@@ -328,7 +377,10 @@ def what_ran(facts: Facts) -> Section:
 
 
 def _design_text(node: Node) -> str:
-    exploit = "where the optimum is plausible" if node.parent else "where the belief places it"
+    if node.parent:
+        exploit = "where the optimum is plausible"
+    else:
+        exploit = "where the belief places it"
     shares = {exploit: node.exploit, "outside this space but inside its parent's": node.audit}
     said = [f"{percent(share)} {where}" for where, share in shares.items() if share]
     if node.pruner is not None:
@@ -343,7 +395,8 @@ def _design_text(node: Node) -> str:
 
 def best_trials(facts: Facts) -> Section:
     """The best trials as a table, and the best so far as a figure."""
-    done, node = facts.finished, facts.node
+    done = facts.finished
+    node = facts.node
     constant = 0
     if not node.allow_degenerate:
         finite = np.isfinite(np.asarray(facts.table["value"], dtype=float))
@@ -352,7 +405,10 @@ def best_trials(facts: Facts) -> Section:
         gone = "Every finished trial is degenerate: its model predicts a constant."
         return Section("Best trials", (gone if constant else "No trial has a value yet.",))
     names = [n for n in node.space.varied if n in done.columns]
-    evidence = facts.analysis.parameters if facts.analysis is not None else ()
+    if facts.analysis is not None:
+        evidence = facts.analysis.parameters
+    else:
+        evidence = ()
     read = read_at(evidence, {n: done[n].to_numpy() for n in names})
     rows = []
     for i in range(min(_BEST, len(done))):
@@ -422,14 +478,18 @@ def densities(facts: Facts) -> Section | None:
     if analysis is None or not analysis.tested:
         return None
     # What was proposed and turned down is shown as well: its evidence is what the decision was about.
-    proposed = {c.name for c in facts.proposal.changes if c.kind != "keep"} if facts.proposal else set()
+    if facts.proposal:
+        proposed = {c.name for c in facts.proposal.changes if c.kind != "keep"}
+    else:
+        proposed = set()
     matter = {name for name, finding in analysis.findings.items() if finding.verdict == MATTERS}
     relevant = [e.name for e in analysis.ranked if e.name in {*matter, *new, *proposed}]
     shown = relevant or [e.name for e in analysis.ranked[:2]]
     taken: set[str] = set()
     panels: list[tuple[Part, ...]] = []
     for name in shown:
-        part, target = slug(name, taken), new.get(name)
+        part = slug(name, taken)
+        target = new.get(name)
         about = (analysis, name, target, word)
         panels.append(
             (
@@ -458,10 +518,14 @@ def failures(facts: Facts) -> Section | None:
     """States other than complete with their errors, or ``None``."""
     if "state" not in facts.table:
         return None
-    texts = facts.table["error"] if "error" in facts.table and "error" not in facts.node.space else None
+    if "error" in facts.table and "error" not in facts.node.space:
+        texts = facts.table["error"]
+    else:
+        texts = None
     rows: list[list[object]] = []
     for state in (s for s in STATES if s != "complete"):
-        there, what = (facts.table["state"] == state).to_numpy(), _STATE_WORDS[state]
+        there = (facts.table["state"] == state).to_numpy()
+        what = _STATE_WORDS[state]
         if not there.any():
             continue
         lines = Counter(
@@ -472,16 +536,26 @@ def failures(facts: Facts) -> Section | None:
             rows.append([state, others, what, "other errors"])
     told = "These trials gave no value and are not part of the statistics above."
     table = values_table(["state", "trials", "cause", "error"], rows)
-    return Section("Failures", (told, table)) if rows else None
+    if rows:
+        return Section("Failures", (told, table))
+    return None
 
 
 def _last_line(error: Any) -> str:
     """The line of a traceback that names the error; a plain message's only line."""
-    lines = [line.strip() for line in error.splitlines() if line.strip()] if isinstance(error, str) else []
+    if isinstance(error, str):
+        lines = [line.strip() for line in error.splitlines() if line.strip()]
+    else:
+        lines = []
     if not lines:
         return ""
-    line = lines[-1] if lines[0].startswith("Traceback") else lines[0]
-    return line if len(line) <= 160 else f"{line[:159]}…"
+    if lines[0].startswith("Traceback"):
+        line = lines[-1]
+    else:
+        line = lines[0]
+    if len(line) <= 160:
+        return line
+    return f"{line[:159]}…"
 
 
 def optimism_section(facts: Facts) -> Section | None:
@@ -520,7 +594,10 @@ def checks_section(facts: Facts) -> Section | None:
     for check in shown.values():
         name = f"check-{slug(f'{check.key} {check.about}', taken)}"
         if facts.analysis is not None and check.picture in ("failing", "isolation", "cost"):
-            about = [check.about] if check.picture == "isolation" else []
+            if check.picture == "isolation":
+                about = [check.about]
+            else:
+                about = []
             draw = partial(getattr(figures, check.picture), facts.analysis, *about)
             drawn[check.verdict == "pass"].append(Figure(question(check), name, draw))
     passed = Section("Figures of the checks that passed", tuple(drawn[True]))
@@ -554,7 +631,10 @@ def front_section(facts: Facts) -> Section | None:
         f"{plural(len(front), 'trial')}, that no other trial of this round beats in every goal. "
         "Below, the best trial is the best in the first goal."
     )
-    rest = f"{len(front) - _FRONT} more are on the front." if len(front) > _FRONT else None
+    if len(front) > _FRONT:
+        rest = f"{len(front) - _FRONT} more are on the front."
+    else:
+        rest = None
     draw = partial(figures.front, facts.table, goals, node.space)
     figure = Figure("Trials by two goals, with the front", "front", draw)
     return Section("The front", (told, values_table(head, rows), rest, figure))
@@ -564,7 +644,10 @@ def against_parent(facts: Facts) -> Section | None:
     """Differences from the parent, in words and as a figure of both populations; ``None`` for a root."""
     if (comparison := facts.comparison) is None:
         return None
-    caution = None if comparison.populations is None else CAUTION
+    if comparison.populations is None:
+        caution = None
+    else:
+        caution = CAUTION
     return Section("Compared with its parent", (comparison.page(), populations_figure(comparison), caution))
 
 
@@ -572,7 +655,8 @@ def populations_figure(comparison: Comparison) -> Figure | None:
     """Both populations of a comparison; ``None`` where they can't be compared."""
     if comparison.populations is None:
         return None
-    first, metric = comparison.rounds[0], comparison.rounds[0].metric
+    first = comparison.rounds[0]
+    metric = comparison.rounds[0].metric
     draw = partial(figures.edf, populations(comparison.rounds), metric, first.direction)
     return Figure(f"Distribution of {metric} in both rounds", "populations", draw)
 
@@ -580,26 +664,42 @@ def populations_figure(comparison: Comparison) -> Figure | None:
 def pairs(facts: Facts) -> Section | None:
     """Coupled parameters as a table and figures of the clearest; ``None`` without any."""
     analysis, (new, word) = facts.analysis, facts.changed
-    coupled = [] if analysis is None else [p for p in analysis.pairs if p.q <= ALPHA]
+    if analysis is None:
+        coupled = []
+    else:
+        coupled = [p for p in analysis.pairs if p.q <= ALPHA]
     if analysis is None or not coupled:
         return None
     coupled.sort(key=lambda p: (round(p.q, 3), -abs(p.statistic)))
     taken: set[str] = set()
-    rows, drawn, framed = [], [], False
+    rows = []
+    drawn = []
+    framed = False
     for k, p in enumerate(coupled):
-        first, second = analysis.parameters[p.i], analysis.parameters[p.j]
-        a, b = first.name, second.name
-        measure, size = "Cramér's V", f"{p.statistic:.2f}"
+        first = analysis.parameters[p.i]
+        second = analysis.parameters[p.j]
+        a = first.name
+        b = second.name
+        measure = "Cramér's V"
+        size = f"{p.statistic:.2f}"
         if first.parameter.ordered and second.parameter.ordered:
-            measure, size = "rank correlation", signed(p.statistic)
+            measure = "rank correlation"
+            size = signed(p.statistic)
         rows.append([a, b, measure, size, p_value(p.q).removeprefix("= ")])
         if k < _PAIRS:
             framed = framed or a in new or b in new
-            title, name = f"{a} and {b}: median {analysis.metric} by level", f"pair-{slug(f'{a}-{b}', taken)}"
+            title = f"{a} and {b}: median {analysis.metric} by level"
+            name = f"pair-{slug(f'{a}-{b}', taken)}"
             drawn.append(Figure(title, name, partial(figures.pair, analysis, a, b, new, word)))
-    frame = f" The {word} part is framed." if framed else ""
+    if framed:
+        frame = f" The {word} part is framed."
+    else:
+        frame = ""
     rest = len(coupled) - _PAIRS
-    more = f" {plural(rest, 'more pair')} of the table: not drawn." if rest > 0 else ""
+    if rest > 0:
+        more = f" {plural(rest, 'more pair')} of the table: not drawn."
+    else:
+        more = ""
     legend = (
         f"The figures show the median {analysis.metric} of the finished space-filling trials at every "
         "two levels, lighter "
@@ -656,26 +756,36 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
     Of proposals by default the one decided upon last, else the last one stored, else none.
     """
     round_ = round_._at_once()
-    home, stored = round_.context, round_._stored
+    home = round_.context
+    stored = round_._stored
     decisions = round_.decisions
     if proposal is None:
         kept = home.reader.proposals(stored.pk)
         decided = [d.proposal for d in decisions if d.proposal in kept]
         chosen = decided[-1] if decided else next(reversed(kept), None)
-        proposal = None if chosen is None else Proposal.from_json(json.loads(kept[chosen]))
+        if chosen is None:
+            proposal = None
+        else:
+            proposal = Proposal.from_json(json.loads(kept[chosen]))
     try:
         analysis = round_.analyze()
     except AnalysisError:
         analysis = None  # too few trials yet: the report says what ran
     review = _review(round_, proposal, analysis)
-    options = None if review is None else review.options()
+    if review is None:
+        options = None
+    else:
+        options = review.options()
     optimism = None
     with contextlib.suppress(AnalysisError):  # nothing can be called best yet
         optimism = read_optimism(round_.context.reader, round_._stored.pk, round_.goal, analysis, 0)
     checks = None
     if analysis is not None:
         with contextlib.suppress(AnalysisError):  # no trial may be called best
-            checks = round_.checks(analysis, proposal) if review is None else review.checks()
+            if review is None:
+                checks = round_.checks(analysis, proposal)
+            else:
+                checks = review.checks()
     curves = read_curves(*round_._judged, None if analysis is None else analysis.noise.sd)
     records = home.reader.records([stored.pk])
     ran_on = home.reader.ran_on(stored.pk)
@@ -708,7 +818,8 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
 
 def _trials(round_: Round, errors: list[Any]) -> pd.DataFrame:
     """The trials with what went wrong; of those that somebody left out with the reason."""
-    frame, why = round_.trials.assign(error=errors), round_.marks
+    frame = round_.trials.assign(error=errors)
+    why = round_.marks
     out = why.index[why["excluded"].notna()]
     frame.loc[out, "error"] = [f"{why['excluded'][i]} ({why['author'][i]})" for i in out]
     return frame

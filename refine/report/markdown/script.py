@@ -26,7 +26,10 @@ def reproduce(round_: Round) -> str:
     lines += [f"import {module}" for module in imports]
     name = round_.path[0].objective
     lines.append(objective_line(name, with_data=round_.path[0].data is not None))
-    called = "" if name.startswith(UNNAMED) else f", objective=objective, objective_name={name!r}"
+    if name.startswith(UNNAMED):
+        called = ""
+    else:
+        called = f", objective=objective, objective_name={name!r}"
     kind, _, function = round_.path[0].metric.partition(":")
     metric = repr(round_.path[0].metric)
     if kind == FUNCTION:
@@ -38,7 +41,8 @@ def reproduce(round_: Round) -> str:
     node_of = {node.id: node for node in round_.path}
     for i, node in enumerate(round_.path):
         lines += ["", f"space = {space_code(node.space)}"]
-        n, first = stored[node.id].n, stored[node.id].first
+        n = stored[node.id].n
+        first = stored[node.id].first
         # What is drawn beside the design was drawn when the round was made, and stays what it is when it
         # grows.
         drawn = bool(node.exploit or node.audit) and first < n
@@ -77,15 +81,22 @@ def reproduce(round_: Round) -> str:
                 f"{_belief(node, first=True)})"
             )
         else:
-            previous = (
-                f", previous={{{', '.join(f'{k!r}: {literal(v)}' for k, v in node.previous.items())}}}"
-                if node.previous
-                else ""
-            )
+            if node.previous:
+                previous = (
+                    f", previous={{{', '.join(f'{k!r}: {literal(v)}' for k, v in node.previous.items())}}}"
+                )
+            else:
+                previous = ""
             shares = "".join(f", {s}={getattr(node, s)}" for s in ("exploit", "audit") if getattr(node, s))
-            before = node_of[node.parent] if node.parent else node
+            if node.parent:
+                before = node_of[node.parent]
+            else:
+                before = node
             same = node.method == before.method and not node.adaptive
-            how = "" if same else f", design={_design(node)}"
+            if same:
+                how = ""
+            else:
+                how = f", design={_design(node)}"
             lines.append(
                 f"round = round.branch(space, {size}, "
                 f"seed={node.seed}{shares}{how}{_pruner(node, before)}{given}{previous}"
@@ -101,7 +112,10 @@ def reproduce(round_: Round) -> str:
 
 
 def _goals_code(node: Node, metric: str) -> str:
-    extra = ", allow_degenerate=True" if node.allow_degenerate else ""
+    if node.allow_degenerate:
+        extra = ", allow_degenerate=True"
+    else:
+        extra = ""
     extra += f", subject_to={list(node.subject_to)!r}" if node.subject_to else ""
     first = f"refine.Goal({metric}, {node.direction!r}{extra})"
     return f"[{', '.join([first, *(f'refine.Goal({m!r}, {d!r})' for m, d in node.goals)])}]"
@@ -111,19 +125,23 @@ def _given(round_: Round, pk: int) -> str:
     beside = [b for b in round_.context.reader.beside(pk) if b.origin == "given"]
     first = [b for b in beside if b.baseline]
     others = [configuration_code(b.configuration) for b in beside if not b.baseline]
-    said = (
-        f", baseline={configuration_code(first[0].configuration)}, baseline_seeds={first[0].seeds}"
-        if first
-        else ""
-    )
-    return f"{said}, given=[{', '.join(others)}]" if others else said
+    if first:
+        said = f", baseline={configuration_code(first[0].configuration)}, baseline_seeds={first[0].seeds}"
+    else:
+        said = ""
+    if others:
+        return f"{said}, given=[{', '.join(others)}]"
+    return said
 
 
 def _belief(node: Node, first: bool = False) -> str:
     """The belief stated from a round on, as arguments of a call."""
     if node.belief is None:
         return ""
-    share = f", exploit={node.exploit}" if first and node.belief else ""
+    if first and node.belief:
+        share = f", exploit={node.exploit}"
+    else:
+        share = ""
     said = node.belief.code(literal)
     if node.belief.like:  # what earlier studies suggested then, whatever they say by now
         said = f"refine.space.belief.Belief.from_json({node.belief.to_json()!r}, {list(node.belief.like)!r})"
@@ -152,14 +170,18 @@ def objective_line(name: str, objective: Objective | None = None, with_data: boo
 
 
 def _design(node: Node) -> str:
-    return node.method if node.method.startswith(OPTUNA) else repr(node.method)
+    if node.method.startswith(OPTUNA):
+        return node.method
+    return repr(node.method)
 
 
 def _pruner(node: Node, parent: Node | None = None) -> str:
     """The pruner as an argument of a call; empty for a child with its parent's pruner."""
     if node.pruner == (None if parent is None else parent.pruner):
         return ""
-    return ", pruner=None" if node.pruner is None else code_of(node.pruner)
+    if node.pruner is None:
+        return ", pruner=None"
+    return code_of(node.pruner)
 
 
 def space_code(space: Space) -> str:
@@ -167,5 +189,8 @@ def space_code(space: Space) -> str:
     rows = []
     for name, parameter in space.items():
         rows.append(f"    {name!r}: {parameter.code(literal)},")
-    tail = f", constraints={[str(c) for c in space.constraints]!r}" if space.constraints else ""
+    if space.constraints:
+        tail = f", constraints={[str(c) for c in space.constraints]!r}"
+    else:
+        tail = ""
     return "\n".join(["Space({", *rows, f"}}{tail})"])

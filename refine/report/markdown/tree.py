@@ -57,13 +57,25 @@ _SEEN = 5  # findings per round; the others are in the report of the round
 def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Path:
     """Writes the report of a tree up to ``winner``, and the certificate: see :meth:`refine.Tree.report`."""
     tree = tree._at_once()
-    won, overview, calibration = tree.winner(), overview_of(tree.rounds), tree.calibration()
-    chosen = overview.winner if winner is None else winner.id
+    won = tree.winner()
+    overview = overview_of(tree.rounds)
+    calibration = tree.calibration()
+    if winner is None:
+        chosen = overview.winner
+    else:
+        chosen = winner.id
     last = next((r for r in tree.rounds if r.id == chosen), None)
-    way = [] if last is None else [node.id for node in last.path]
-    told = {r.id for r in overview.rounds} if len(overview.rounds) <= 2 * TOLD else set(way[-TOLD:])
+    if last is None:
+        way = []
+    else:
+        way = [node.id for node in last.path]
+    if len(overview.rounds) <= 2 * TOLD:
+        told = {r.id for r in overview.rounds}
+    else:
+        told = set(way[-TOLD:])
     entries = {e.child: e for e in calibration.entries}
-    glance, few = tree_page(tree, named=True), len(overview.rounds) <= _FEW
+    glance = tree_page(tree, named=True)
+    few = len(overview.rounds) <= _FEW
     figure, *figures_below = _figures(overview.rounds, chosen)
     head: list[Part] = [_summary(overview.rounds, way, len(told))]
     if won is not None:
@@ -74,7 +86,10 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
     on_way: list[Part] = []
     others: list[Part] = []
     for each in sorted(overview.rounds, key=lambda r: way.index(r.id) if r.id in way else len(way)):
-        number = f"{way.index(each.id) + 1}. " if each.id in way else ""
+        if each.id in way:
+            number = f"{way.index(each.id) + 1}. "
+        else:
+            number = ""
         part = _step(each, entries.get(each.id), each.id in told, f"{number}Round {each.id}")
         (on_way if number else others).append(part)
     evidence = [
@@ -98,13 +113,18 @@ def _optimism(last: Round, rounds: Sequence[Round]) -> Section:
 
 
 def _summary(rounds: Sequence[RoundOverview], way: list[str], told: int) -> str:
-    trials, by_id = sum(sum(r.states.values()) for r in rounds), {r.id: r for r in rounds}
+    trials = sum(sum(r.states.values()) for r in rounds)
+    by_id = {r.id: r for r in rounds}
     seconds = duration(sum(float(np.nansum(r.round.trials["seconds"].astype(float))) for r in rounds))
     parts = [f"{plural(len(rounds), 'round')} with {plural(trials, 'trial')}, {seconds} of computing."]
     if not way:
         return f"{parts[0]} No trial has a value yet."
-    last, decisions = by_id[way[-1]], len(way) - 1
-    after = f"after {plural(decisions, 'decision')}" if decisions else "the first round"
+    last = by_id[way[-1]]
+    decisions = len(way) - 1
+    if decisions:
+        after = f"after {plural(decisions, 'decision')}"
+    else:
+        after = "the first round"
     best = score(None if last.best is None else last.best["value"])
     parts.append(f"The best observed {last.round.metric} is {best}, in round {last.id}, {after}.")
     if decisions:
@@ -122,7 +142,9 @@ def _summary(rounds: Sequence[RoundOverview], way: list[str], told: int) -> str:
 
 def _figures(rounds: Sequence[RoundOverview], winner: str | None) -> list[Figure]:
     alike = [r.round for r in rounds if r.comparable]
-    direction, metric, curves = alike[0].direction, alike[0].metric, populations(alike)
+    direction = alike[0].direction
+    metric = alike[0].metric
+    curves = populations(alike)
     title = "The rounds, their best values, and the decisions between them"
     made = [Figure(title, "tree", partial(figures.tree, nodes_of(rounds), direction, metric, winner))]
     if winner is not None:
@@ -136,7 +158,12 @@ def _figures(rounds: Sequence[RoundOverview], winner: str | None) -> list[Figure
 
 def _step(each: RoundOverview, entry: Entry | None, told: bool, title: str) -> Section:
     """A round: the decision before it, its trials, the outcome of the claim, and its findings."""
-    round_, node, best = each.round, each.round.node, each.best if each.comparable else None
+    round_ = each.round
+    node = each.round.node
+    if each.comparable:
+        best = each.best
+    else:
+        best = None
     parts: list[Part] = []
     if entry is not None and round_.parent is not None:
         parts += decision_parts(entry.decision, round_.parent.space, entry.proposal)
@@ -145,9 +172,15 @@ def _step(each: RoundOverview, entry: Entry | None, told: bool, title: str) -> S
             parts.append(Section("Evidence of the proposal", tuple(opened(folds))))
     elif node.note.strip():
         parts.append(quote(node.note))
-    of = "finished elsewhere" if node.method == IMPORTED else f"of {node.space.size:,} configurations"
+    if node.method == IMPORTED:
+        of = "finished elsewhere"
+    else:
+        of = f"of {node.space.size:,} configurations"
     seconds = np.asarray(round_.trials["seconds"], dtype=float)
-    took = f", {duration(float(np.nansum(seconds)))} of computing" if np.isfinite(seconds).any() else ""
+    if np.isfinite(seconds).any():
+        took = f", {duration(float(np.nansum(seconds)))} of computing"
+    else:
+        took = ""
     line = f"{counted(each.states) or 'not run'}, {of}{took}."
     if best is not None:
         at = join([f"{n} = {value_text(best[n])}" for n in node.space.varied])
@@ -160,7 +193,10 @@ def _step(each: RoundOverview, entry: Entry | None, told: bool, title: str) -> S
             parts.append(Items(tuple(taught[:_SEEN]), numbered=True))
     for d in round_.decisions:
         if d.kind == "declined":
-            note = f": {d.note}" if d.note.strip() else "."
+            if d.note.strip():
+                note = f": {d.note}"
+            else:
+                note = "."
             parts.append(f"A proposal on it was declined{by(d.author)}{note}")
     return Section(title, tuple(parts))
 

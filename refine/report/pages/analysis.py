@@ -80,7 +80,8 @@ _STRONG = 0.01  # largest q of strong evidence
 @page_for(Analysis)
 def analysis_page(analysis: Analysis) -> Page:
     """The best trial, the parameters with an effect, those without one, the tolerance and the coverage."""
-    ranked, findings = analysis.ranked, analysis.findings
+    ranked = analysis.ranked
+    findings = analysis.findings
     effective = [e for e in ranked if findings[e.name].verdict not in _NO_EFFECT]
     rows = [_short_row(e, findings[e.name]) for e in effective[:_MOST]]
     if len(effective) > _MOST:
@@ -141,14 +142,18 @@ def best_text(analysis: Analysis) -> str:
 
 def best_clause(analysis: Analysis) -> str:
     """The best observed trial: ``best value 0.9998 (lr 1.5, dropout 0, Adam)``."""
-    best, metric = analysis.best, judged_text(analysis.metric, analysis.subject_to)
+    best = analysis.best
+    metric = judged_text(analysis.metric, analysis.subject_to)
     known = [(e, best[e.name]) for e in analysis.parameters if e.name in best.index]
     values = [_at(e.name, e.parameter, v) for e, v in known if v is not None and v == v]
     while len(", ".join(values)) > _LONGEST and values[1:]:
         values = [*values[: -2 if values[-1] == "..." else -1], "..."]
     audit = any(not e.parameter.contains([v])[0] for e, v in known if v is not None and v == v)
     values += ["an audit trial"] if audit else []
-    at = f" ({', '.join(values)})" if values else ""
+    if values:
+        at = f" ({', '.join(values)})"
+    else:
+        at = ""
     return f"best {metric} {score(best['value'])}{at}"
 
 
@@ -156,7 +161,9 @@ def _at(name: str, parameter: Parameter, value: Any) -> str:
     """A value, with the parameter's name unless the value is a word: ``Adam``, ``lr 1.5``."""
     text = level_text(parameter, value)
     speaks = not parameter.numeric and len(text) > 1 and text not in ("True", "False", "None")
-    return text if speaks else f"{name} {text}"
+    if speaks:
+        return text
+    return f"{name} {text}"
 
 
 def _short_row(e: ParameterEvidence, finding: f.Finding) -> tuple[str | Cell, ...]:
@@ -167,7 +174,10 @@ def _short_row(e: ParameterEvidence, finding: f.Finding) -> tuple[str | Cell, ..
     if e.q <= _STRONG:
         evidence = Cell("strong evidence", "good")
     ends = [level_text(e.parameter, e.parameter.grid[i]) for i in finding.rich[:1] + finding.rich[-1:]]
-    best = f"best at {' to '.join(dict.fromkeys(ends))}" if ends else ""
+    if ends:
+        best = f"best at {' to '.join(dict.fromkeys(ends))}"
+    else:
+        best = ""
     return Cell(e.name, "strong"), _effect(finding), best, evidence
 
 
@@ -188,7 +198,9 @@ def _effect(finding: f.Finding) -> str:
         return f"{best} best, {worst} {difference(abs(high - low))} worse"
     if finding.verdict == f.FAILS:
         return "failures at some values"
-    return f"interacts with {join(finding.partners)}" if finding.partners else VERDICTS[finding.verdict].text
+    if finding.partners:
+        return f"interacts with {join(finding.partners)}"
+    return VERDICTS[finding.verdict].text
 
 
 def _folds(analysis: Analysis) -> tuple[Fold, ...]:
@@ -217,10 +229,14 @@ def effect_sentences(analysis: Analysis) -> list[str]:
 
 def _facts(analysis: Analysis) -> str:
     states = ", ".join(f"{count} {state}" for state, count in analysis.states.items())
-    earlier = f", {analysis.n_pooled} of them of earlier rounds on this space" if analysis.n_pooled else ""
+    if analysis.n_pooled:
+        earlier = f", {analysis.n_pooled} of them of earlier rounds on this space"
+    else:
+        earlier = ""
     if analysis.n_earlier:
         earlier += f", {plural(analysis.n_earlier, 'trial')} of earlier rounds inside"
-    trials, hit = "untested", ""
+    trials = "untested"
+    hit = ""
     if analysis.tested:
         trials = plural(analysis.n_space_filling, "finished space-filling trial")
         hit = f"; {percent(analysis.covered)} chance that a trial hit the best 1 % of configurations"
@@ -233,11 +249,14 @@ def _row(analysis: Analysis, e: ParameterEvidence) -> tuple[str | Cell, ...]:
     if e.correlation is None:
         assert e.association is not None
         if np.isfinite((a := e.association).effect):
-            effect, interval = f"eps2 {a.effect:.2f}", f"{a.low:.2f} to {a.high:.2f}"
+            effect = f"eps2 {a.effect:.2f}"
+            interval = f"{a.low:.2f} to {a.high:.2f}"
     elif analysis.tested:
         c = e.correlation
-        effect, interval = f"rho {signed(c.estimate)}", f"{signed(c.low)} to {signed(c.high)}"
-    verdict, q = VERDICTS[analysis.findings[e.name].verdict], p_value(e.q).removeprefix("= ")
+        effect = f"rho {signed(c.estimate)}"
+        interval = f"{signed(c.low)} to {signed(c.high)}"
+    verdict = VERDICTS[analysis.findings[e.name].verdict]
+    q = p_value(e.q).removeprefix("= ")
     return Cell(e.name, "strong"), verdict, effect, interval, q, number(e.importance.estimate)
 
 

@@ -45,7 +45,10 @@ def answer_page(answer: Answer) -> Page:
         ("Evidence", _evidence_text(answer)),
     ]
     if answer.conditional:
-        verb = "exists" if len(answer.conditional) == 1 else "exist"
+        if len(answer.conditional) == 1:
+            verb = "exists"
+        else:
+            verb = "exist"
         facts.append(
             (
                 "Condition",
@@ -58,7 +61,10 @@ def answer_page(answer: Answer) -> Page:
         )
     if answer.needed:
         half = answer.needed // 2
-        other = "outside" if answer.better is None else "in the other region"
+        if answer.better is None:
+            other = "outside"
+        else:
+            other = "in the other region"
         facts.append(
             ("To settle", f"{answer.needed} trials: {half} inside, {half} {other}, near their bests")
         )
@@ -96,9 +102,18 @@ def _events(answer: Answer) -> tuple[str, str]:
         loss = "a point of the front is lost inside"
         return loss, "every point of the front is kept inside"
     what = judged_text(answer.metric, answer.subject_to)
-    elsewhere = "anywhere" if answer.given is None else f"with {answer.given}"
-    by = f" by over {difference(answer.epsilon)}" if answer.epsilon else ""
-    near = f"within {difference(answer.epsilon)} of" if answer.epsilon else "as good as"
+    if answer.given is None:
+        elsewhere = "anywhere"
+    else:
+        elsewhere = f"with {answer.given}"
+    if answer.epsilon:
+        by = f" by over {difference(answer.epsilon)}"
+    else:
+        by = ""
+    if answer.epsilon:
+        near = f"within {difference(answer.epsilon)} of"
+    else:
+        near = "as good as"
     return (
         f"the best {what} inside is worse{by} than the best {elsewhere}",
         f"the best {what} inside is {near} the best {elsewhere}",
@@ -108,22 +123,38 @@ def _events(answer: Answer) -> tuple[str, str]:
 def _rivals_text(answer: Answer) -> str:
     """The region with the better best, with the chance that the other one has it."""
     if answer.verdict == EITHER:
-        by = f" by over {difference(answer.epsilon)}" if answer.epsilon else ""
+        if answer.epsilon:
+            by = f" by over {difference(answer.epsilon)}"
+        else:
+            by = ""
         return f"Either will do: {chance_words(1 - answer.tie)} that their bests differ{by}."
     first = answer.probability >= 0.5
-    ahead, behind = (answer.question, answer.better) if first else (answer.better, answer.question)
+    ahead, behind = answer.question, str(answer.better)
+    if not first:
+        ahead, behind = behind, ahead
     doubt = chance_words(min(answer.probability, 1 - answer.probability))
     if answer.verdict == OPEN:
         return f"Open: {ahead} may hold the better best, but {doubt} that {behind} does."
-    surely = "holds" if answer.verdict in (YES, NO) else "probably holds"
+    if answer.verdict in (YES, NO):
+        surely = "holds"
+    else:
+        surely = "probably holds"
     return f"{ahead} {surely} the better best: {doubt} that {behind} does."
 
 
 def cost_text(answer: Answer) -> str:
     """The expected difference of both bests with its interval, in words."""
-    expected, low, high = answer.cost, answer.cost_low, answer.cost_high
-    than = "outside" if answer.better is None else "of the other region"
-    compared_with = " to" if _compared(expected) == "equal" else " than"
+    expected = answer.cost
+    low = answer.cost_low
+    high = answer.cost_high
+    if answer.better is None:
+        than = "outside"
+    else:
+        than = "of the other region"
+    if _compared(expected) == "equal":
+        compared_with = " to"
+    else:
+        compared_with = " than"
     return (
         f"the best inside is expected to be {_compared(expected)}{compared_with} the best {than} "
         f"(90 % interval: {_compared(low)} to {_compared(high)})"
@@ -148,7 +179,10 @@ def _side_cell(answer: Answer, side: Side) -> Cell:
         return Cell(f"no {'feasible trial' if answer.subject_to else 'trial with a value'}; {count}", "warn")
     values = [side.value, side.mean]
     shown = coarse(values, apart=answer.epsilon)
-    ran = "ran once" if side.runs == 1 else f"ran {side.runs} times, mean {shown[1]}"
+    if side.runs == 1:
+        ran = "ran once"
+    else:
+        ran = f"ran {side.runs} times, mean {shown[1]}"
     best = ", ".join(f"{name} {_value_text(value)}" for name, value in side.best.items())
     return Cell(f"best {shown[0]} ({ran}): {best}; {count}", "warn" if hardly else "")
 
@@ -167,7 +201,10 @@ def _tolerance_text(answer: Answer) -> str:
 
 
 def _evidence_text(answer: Answer) -> str:
-    earlier = f", {answer.earlier:,} of them from earlier rounds" if answer.earlier else ""
+    if answer.earlier:
+        earlier = f", {answer.earlier:,} of them from earlier rounds"
+    else:
+        earlier = ""
     text = f"{plural(answer.trials, 'finished trial')} in the space of round {answer.round[:8]}{earlier}"
     if answer.given is not None:
         text += f", with {answer.given}"

@@ -47,7 +47,10 @@ def calibration_page(calibration: Calibration) -> Page:
         return Page(
             title, tuple(blocks), (Action("round.propose().accept", n=100),), _people_folds(calibration)
         )
-    coverage = calibration.coverage() if calibration.scored else ()
+    if calibration.scored:
+        coverage = calibration.coverage()
+    else:
+        coverage = ()
     wide = [f"{c.hits} of {c.n} {_PLURAL[c.what]}" for c in coverage if c.nominal == _WIDE]
     facts: list[tuple[str, str | Cell]] = []
     if wide:
@@ -88,7 +91,10 @@ def _refuted(calibration: Calibration) -> str | Cell:
     tested = [e.refuted for e in calibration.entries if e.refuted is not None]
     if not tested:
         return "audit trials tested no narrowing yet"
-    tone = "bad" if any(tested) else ""
+    if any(tested):
+        tone = "bad"
+    else:
+        tone = ""
     return Cell(f"{sum(tested)} of {plural(len(tested), 'narrowing')} tested by audit trials", tone)
 
 
@@ -107,11 +113,18 @@ def _people_folds(calibration: Calibration) -> tuple[Fold, ...]:
 
 def _suggestion(e: Entry) -> str:
     """The share that a suggestion keeps and the proposal's, the outcome, and the rounds that adopted it."""
-    kept, comparison = percent(e.decision.volume_kept), e.comparison
-    taken = f" Adopted by: {join(e.taken)}." if e.taken else " Not adopted."
+    kept = percent(e.decision.volume_kept)
+    comparison = e.comparison
+    if e.taken:
+        taken = f" Adopted by: {join(e.taken)}."
+    else:
+        taken = " Not adopted."
     if comparison is None:
         return f"Keeps {kept}; with several goals, suggestions are not scored.{taken}"
-    claim = e.proposal.claim.probability if e.proposal else None
+    if e.proposal:
+        claim = e.proposal.claim.probability
+    else:
+        claim = None
     shares = (
         f"Keeps {kept} (stated risk {_stated_risk(e.decision.probability)}), the proposal "
         f"{percent(comparison.proposed.volume_kept)} (stated risk {_stated_risk(claim)})"
@@ -122,7 +135,9 @@ def _suggestion(e: Entry) -> str:
 
 
 def _stated_risk(probability: float | None) -> str:
-    return "-" if probability is None else chance_cell(1 - probability)
+    if probability is None:
+        return "-"
+    return chance_cell(1 - probability)
 
 
 def outcome_text(comparison: DecisionComparison) -> str:
@@ -132,7 +147,10 @@ def outcome_text(comparison: DecisionComparison) -> str:
     decided_held = comparison.kept(comparison.decided)
     proposed_held = comparison.kept(comparison.proposed)
     exact = min(comparison.decided.best, comparison.proposed.best) >= comparison.best
-    best = "the best value" if exact else "a value as good as the best"
+    if exact:
+        best = "the best value"
+    else:
+        best = "a value as good as the best"
     if decided_held and proposed_held:
         return f"both spaces held {best}"
     if decided_held:
@@ -158,7 +176,10 @@ def _people_texts(calibration: Calibration) -> list[str]:
             for e in entries
             if e.decision.author == s.author and e.comparison is not None and (e.edited or e.suggested)
         ]
-        did = [f"edited {plural(s.edited, 'proposal')}"] if s.edited else []
+        if s.edited:
+            did = [f"edited {plural(s.edited, 'proposal')}"]
+        else:
+            did = []
         did += [f"made {plural(s.suggested, 'suggestion')}"] if s.suggested else []
         sizes = _counted([_SIZES[comparison.smaller] for comparison in comparisons])
         outcomes = _counted([outcome_text(comparison) for comparison in comparisons], "; ")
@@ -201,7 +222,8 @@ def entry_sentences(e: Entry) -> str:
 
 def _state(e: Entry) -> str:
     seen = e.outcome
-    planned, values = plural(seen.planned, "space-filling trial"), len(seen.space_filling)
+    planned = plural(seen.planned, "space-filling trial")
+    values = len(seen.space_filling)
     if e.state == "unfinished":
         return f"Unfinished, not scored: {seen.ended:,} of {planned} have ended."
     if e.state == "no_forecast":
@@ -215,7 +237,10 @@ def _state(e: Entry) -> str:
 def _place(e: Entry, what: str) -> str:
     """The place of an observed value in its forecast: the share of the forecast that is worse."""
     share = e.percentile(what)
-    worse = share if sign_of(e.outcome.direction) > 0 else 1 - share
+    if sign_of(e.outcome.direction) > 0:
+        worse = share
+    else:
+        worse = 1 - share
     if _TAIL < worse < 1 - _TAIL:
         return f"better than {percent(worse)}"
     return f"{'worse' if worse <= _TAIL else 'better'} than almost all"
@@ -229,14 +254,18 @@ def _verdict(e: Entry) -> str:
     if e.proposal is None or e.verdict == "not_tested":
         return "Not tested: no audit trial has finished."
     epsilon = e.proposal.claim.epsilon
-    more = f" by more than {number(epsilon)}" if epsilon else ""
+    if epsilon:
+        more = f" by more than {number(epsilon)}"
+    else:
+        more = ""
     if e.verdict == "refuted":
         best = best_of(e.outcome.outside, e.outcome.direction)
         return (
             f"Refuted: an audit trial reached {score(best)}; the best inside scored "
             f"{score(e.outcome.inside)}, worse{more}."
         )
-    even, count = len(e.outcome.audit), len(e.outcome.outside)
+    even = len(e.outcome.audit)
+    count = len(e.outcome.outside)
     text = f"Not refuted: {plural(count, 'audit trial')} found nothing better{more}."
     if not even:
         return text
@@ -254,7 +283,9 @@ def _decided(e: Entry) -> tuple[str, ...]:
 
 
 def _forecast(e: Entry, what: str) -> tuple[str, ...]:
-    made, middle, interval = e.decision.forecast, "-", "-"
+    made = e.decision.forecast
+    middle = "-"
+    interval = "-"
     if made is not None:
         low, high = made.interval(what, _WIDE)
         middle = score(made.quantile(what, 0.5))

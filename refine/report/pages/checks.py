@@ -53,7 +53,9 @@ def checks_page(checks: Checks, spell: Spell = str) -> Page:
 def _lower(sentence: str) -> str:
     """A sentence as it follows a label: its first word in lower case, unless that is a name."""
     first = sentence.partition(" ")[0]
-    return sentence if not first.istitle() else sentence[:1].lower() + sentence[1:]
+    if not first.istitle():
+        return sentence
+    return sentence[:1].lower() + sentence[1:]
 
 
 def subject(check: Check) -> str:
@@ -68,14 +70,21 @@ def question(check: Check) -> str:
 
 def figure(check: Check) -> str:
     """The number behind a verdict, in words; ``-`` without one."""
-    return fill(_ASKED[check.key].number, check.values) if math.isfinite(check.value) else "-"
+    if math.isfinite(check.value):
+        return fill(_ASKED[check.key].number, check.values)
+    return "-"
 
 
 def says(check: Check, spell: Spell = str) -> str:
     """The finding of a check in a sentence or two, with its advice; ``spell`` writes an action as text."""
     text = fill(_SAYS[f"{check.key}.{check.code}"], check.values)
-    text = upper(text) if text.endswith((".", '"')) else f"{upper(text)}."
-    return text if check.action is None else f"{text} {_ASKED[check.key].advice}: {spell(check.action)}."
+    if text.endswith((".", '"')):
+        text = upper(text)
+    else:
+        text = f"{upper(text)}."
+    if check.action is None:
+        return text
+    return f"{text} {_ASKED[check.key].advice}: {spell(check.action)}."
 
 
 def passed_text(checks: Checks) -> str:
@@ -100,8 +109,14 @@ def _flagged(v: Any) -> str:
 
 
 def _gain(v: Any) -> str:
-    over = "the median" if v.over == "median" else "the best before"
-    noise = f"{number(v.gain / v.noise, 2)} times the noise" if v.noise > 0 else "no noise seen"
+    if v.over == "median":
+        over = "the median"
+    else:
+        over = "the best before"
+    if v.noise > 0:
+        noise = f"{number(v.gain / v.noise, 2)} times the noise"
+    else:
+        noise = "no noise seen"
     return f"{difference(v.gain)} better than {over}, {noise}"
 
 
@@ -174,7 +189,10 @@ def _piled(v: Any) -> str:
     ends = join([f"{name} ({side} end)" for name, side in v.piled or v.widened])
     if not v.piled:
         return f"The optimum may lie beyond {ends}; the proposal looks there"
-    but = "; the proposal does not extend them" if v.proposal else ""
+    if v.proposal:
+        but = "; the proposal does not extend them"
+    else:
+        but = ""
     return f"Top trials pile up at {ends}{but}. The optimum may lie beyond"
 
 
@@ -187,7 +205,10 @@ _COVERED = " Chance that a trial hit the best 1 % of configurations: {covered:pe
 
 
 def _judged(v: Any) -> str:
-    enough = "can be judged" if v.good >= v.needed else "in use has a detected effect, with fewer trials"
+    if v.good >= v.needed:
+        enough = "can be judged"
+    else:
+        enough = "in use has a detected effect, with fewer trials"
     return f"Every parameter {enough}." + fill(_COVERED, vars(v))
 
 
@@ -197,7 +218,10 @@ def _too_few(v: Any) -> str:
 
 def _lost(v: Any) -> str:
     ways = ["failed", "diverged", "predict a constant", *(["break a constraint"] if v.infeasible else [])]
-    often = f", more often at some values of {join(v.parameters)}" if v.parameters else ""
+    if v.parameters:
+        often = f", more often at some values of {join(v.parameters)}"
+    else:
+        often = ""
     text = f"{v.count:,} of {plural(v.ended, 'trial')} ({percent(v.share)}) {join(ways, 'or')}{often}"
     if v.share > INFEASIBLE[0] and not v.parameters:
         text += ". No parameter explains them"
@@ -240,7 +264,9 @@ def _ties(v: Any) -> str:
         f"{plural(v.ties, 'trial')} {'lies' if v.ties == 1 else 'lie'} within the noise "
         f"({difference(v.noise)}) of the best"
     )
-    return f"{count}; the choice among them is luck" if v.ties > TIES else count
+    if v.ties > TIES:
+        return f"{count}; the choice among them is luck"
+    return count
 
 
 def _second(v: Any) -> str:
@@ -261,14 +287,20 @@ def outlook_text(outlook: Any) -> str:
     """
     if not outlook.n:
         return "every configuration of the proposed space was run"
-    cost = f" ({duration(outlook.seconds)})" if outlook.seconds >= 1 else ""
+    if outlook.seconds >= 1:
+        cost = f" ({duration(outlook.seconds)})"
+    else:
+        cost = ""
     trials = plural(outlook.n, "trial")
     more = "gain anything"
     if outlook.epsilon > 0:
         more = f"gain more than {difference(outlook.epsilon)}"
     price = getattr(outlook, "cost", None)
     if price is not None and math.isfinite(price) and outlook.verdict != CONFIRM:
-        compared = "more" if outlook.verdict == CONTINUE else "less"
+        if outlook.verdict == CONTINUE:
+            compared = "more"
+        else:
+            compared = "less"
         return (
             f"another {trials}{cost} should gain {difference(outlook.gain)}, {compared} than their "
             f"price of {difference(price)}"
@@ -300,7 +332,10 @@ def verdict_sentence(outlook: Any) -> str:
     text = outlook_text(outlook)
     if outlook.verdict == CONFIRM and not outlook.n:
         text += ", so only repeats of the best can help"
-    rate = f" ({hit_rate})" if outlook.verdict == CONTINUE and outlook.n else ""
+    if outlook.verdict == CONTINUE and outlook.n:
+        rate = f" ({hit_rate})"
+    else:
+        rate = ""
     return f"{advice}: {text}{rate}."
 
 
@@ -453,8 +488,14 @@ _ADVISES = "Median size, and remedies from the Deep Learning Tuning Playbook (Go
 
 def curves_page(trials: Sequence[TrialCurves], metric: Metric, direction: str) -> Page:
     """Flags on the curves of the best trials, with counts and remedies; ``trials`` isn't empty."""
-    reduction = "max" if sign_of(direction) > 0 else "min"
-    best = f", or judge by the best epoch ({reduction}:{metric.name})" if metric.reduction == "last" else ""
+    if sign_of(direction) > 0:
+        reduction = "max"
+    else:
+        reduction = "min"
+    if metric.reduction == "last":
+        best = f", or judge by the best epoch ({reduction}:{metric.name})"
+    else:
+        best = ""
     facts: list[tuple[str, str | Cell]] = []
     rows = []
     for name, flag in FLAGS.items():
@@ -465,7 +506,10 @@ def curves_page(trials: Sequence[TrialCurves], metric: Metric, direction: str) -
             facts.append((flag.word.capitalize(), f"{count}: {helps}"))
             rows.append((flag.word, count, flag.means, flag.size.format(number(median(sizes))), helps))
     short = sum(not trial.judged for trial in trials)
-    which = f"the best {len(trials)} trials" if len(trials) > 1 else "the best trial"
+    if len(trials) > 1:
+        which = f"the best {len(trials)} trials"
+    else:
+        which = "the best trial"
     if short:
         facts.append(("Too short", f"{short} of {which} reported too few epochs to judge"))
     if not rows and short < len(trials):
@@ -530,7 +574,10 @@ def _plan_name(plan: Plan) -> str:
 
 
 def _plan_row(plan: Plan, first: bool) -> tuple[str | Cell, ...]:
-    time = duration(plan.seconds) if math.isfinite(plan.seconds) else "-"
+    if math.isfinite(plan.seconds):
+        time = duration(plan.seconds)
+    else:
+        time = "-"
     name = Cell(_plan_name(plan), "strong" if first else "")
     return name, score(plan.mean[-1]), *_intervals(plan, -1), time
 

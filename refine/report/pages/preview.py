@@ -39,7 +39,8 @@ def preview_page(preview: Preview) -> Page:
         ("Time", time),
         *(("New", Cell(sentence(value), "warn")) for value in preview.new_values),
     )
-    kept, proposed = percent(preview.volume_kept), percent(preview.proposed_volume_kept)
+    kept = percent(preview.volume_kept)
+    proposed = percent(preview.proposed_volume_kept)
     more = [f"{kept} of the present space is kept (proposed: {proposed})."]
     if preview.left:
         hit = f"{percent(preview.hit)} chance that a trial of the round hits the best 5 % of the space"
@@ -63,7 +64,10 @@ def kept_cell(preview: Preview) -> Cell:
     cut = top_trials_cut(warning.values)
     if warning.code == "some_outside":
         return Cell(f"the best trial. {cut}")
-    tone = "bad" if preview.throws else "warn"
+    if preview.throws:
+        tone = "bad"
+    else:
+        tone = "warn"
     if warning.code == "best_outside":
         return Cell(
             f"a trial as good as the best ({score(preview.best)}), not the best one itself. {cut}", tone
@@ -84,7 +88,10 @@ def _risk(preview: Preview) -> Cell:
         loss += f" by over {difference(preview.epsilon)}"
     risk = chance_words(1 - preview.probability)
     proposed = chance_words(1 - preview.proposed_probability)
-    compared = "" if risk == proposed else f" (proposed: {proposed})"
+    if risk == proposed:
+        compared = ""
+    else:
+        compared = f" (proposed: {proposed})"
     return Cell(f"{risk} that {loss} is cut off{compared}", "bad" if preview.throws else "")
 
 
@@ -100,11 +107,9 @@ def too_many_text(preview: Preview, asked: int | None) -> str:
     """A remark if more configurations are asked for than are left; else empty."""
     if preview.left == 0:
         return "Nothing is left to run in this space."
-    return (
-        f"Only {preview.left:,} are left to run in this space."
-        if asked is not None and asked > preview.left
-        else ""
-    )
+    if asked is not None and asked > preview.left:
+        return f"Only {preview.left:,} are left to run in this space."
+    return ""
 
 
 _MOST_LABELS = 4
@@ -115,7 +120,10 @@ def options_page(options: Options) -> Page:
     """A row per proposal."""
     loss = "a point of the front, by more than the tolerance in a goal"
     if not options.front:
-        better = f" by over {difference(options.epsilon)}" if options.epsilon else ""
+        if options.epsilon:
+            better = f" by over {difference(options.epsilon)}"
+        else:
+            better = ""
         loss = f"a {judged_text(options.metric, options.subject_to)} better{better} is cut off"
     rows = []
     for option in options.rows:
@@ -157,19 +165,33 @@ def leaves_text(option: Option) -> str:
 
 def _dropped(old: Parameter, new: Parameter, labels: Sequence[str]) -> str:
     if isinstance(old, Range) and isinstance(new, Range):
-        below = f"below {label(new.low)}" if new.low > old.low else ""
-        above = f"above {label(new.high)}" if new.high < old.high else ""
+        if new.low > old.low:
+            below = f"below {label(new.low)}"
+        else:
+            below = ""
+        if new.high < old.high:
+            above = f"above {label(new.high)}"
+        else:
+            above = ""
         return join([text for text in (below, above) if text])
-    return (
-        join(labels) if len(labels) <= _MOST_LABELS else f"{len(labels)} levels, {labels[0]} to {labels[-1]}"
-    )
+    if len(labels) <= _MOST_LABELS:
+        return join(labels)
+    return f"{len(labels)} levels, {labels[0]} to {labels[-1]}"
 
 
 def _gained(old: Parameter, new: Parameter) -> str:
     """The new ends of an extended range, or the choices restored; empty without any."""
     if not (isinstance(old, Range) and isinstance(new, Range)):
         added = [label(v) for v in new.grid if not old.contains([v])[0]]
-        return f"by {join(added)}" if added else ""
-    below = f"down to {label(new.low)}" if new.low < old.low else ""
-    above = f"up to {label(new.high)}" if new.high > old.high else ""
+        if added:
+            return f"by {join(added)}"
+        return ""
+    if new.low < old.low:
+        below = f"down to {label(new.low)}"
+    else:
+        below = ""
+    if new.high > old.high:
+        above = f"up to {label(new.high)}"
+    else:
+        above = ""
     return join([text for text in (below, above) if text])

@@ -61,7 +61,10 @@ def proposal_page(proposal: Proposal) -> Page:
     if not proposal.tested:
         facts.append(("Caution", Cell("untested: the model alone proposes", "warn")))
     blocks.append(Facts(tuple(facts)))
-    judged = "" if proposal.metric == "value" else f" by {proposal.metric}"
+    if proposal.metric == "value":
+        judged = ""
+    else:
+        judged = f" by {proposal.metric}"
     title = (
         f"Proposal from {plural(proposal.n, 'trial')}{judged}: keeps "
         f"{percent(proposal.volume_kept)} of the space."
@@ -88,7 +91,8 @@ def _width(rows: Sequence[tuple[str | Cell, ...]]) -> int:
 
 def _briefly(row: tuple[str | Cell, ...]) -> tuple[str | Cell, ...]:
     """A row with a shorter reason, for a table that is too wide for a terminal."""
-    name, reason = row[0], row[3]
+    name = row[0]
+    reason = row[3]
     if not (isinstance(name, Cell) and isinstance(reason, str)):
         return row
     brief = reason.replace(" as many top trials", " the top trials").replace(f" with {name.text}", " with it")
@@ -133,7 +137,9 @@ def risk_cell(change: Change) -> Cell:
 def short_bounds(parameter: Parameter) -> str:
     """The bounds of a range, or the choices of a short list, else their number."""
     text = bounds_text(parameter)
-    return text if isinstance(parameter, Range) or len(text) <= _LONGEST else f"{parameter.size} choices"
+    if isinstance(parameter, Range) or len(text) <= _LONGEST:
+        return text
+    return f"{parameter.size} choices"
 
 
 def next_text(old: Parameter, new: Parameter, longest: int = _LONGEST) -> str:
@@ -154,7 +160,9 @@ def next_text(old: Parameter, new: Parameter, longest: int = _LONGEST) -> str:
     ]
     if dropped and len(kept) > longest:
         without = join(dropped)
-        return f"without {without}" if len(without) <= longest else f"{new.size} of {old.size} choices"
+        if len(without) <= longest:
+            return f"without {without}"
+        return f"{new.size} of {old.size} choices"
     return kept
 
 
@@ -163,7 +171,9 @@ def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[tuple
     names = [c.name for c in proposal.changes if c not in changed]
     if len(names) > MOST + 1:
         names = [*names[:MOST], f"{len(names) - MOST} more"]
-    return [("Unchanged", ", ".join(names))] if names and changed else []
+    if names and changed:
+        return [("Unchanged", ", ".join(names))]
+    return []
 
 
 NOTHING = "Nothing is proposed: on this evidence every part of the space may hold the optimum."
@@ -178,7 +188,10 @@ def risk_text(claim: Claim, one_split: bool = False) -> str:
     loss = 1 - claim.probability
     if math.isnan(loss):
         return "unknown: the model can't state it for this space"
-    where = ", on these validation rows" if one_split else ""
+    if one_split:
+        where = ", on these validation rows"
+    else:
+        where = ""
     return f"{chance_words(loss)} that {_loss_text(claim)} is cut off{where}"
 
 
@@ -195,7 +208,9 @@ def _loss_text(claim: Claim) -> str:
 
 def factor_text(factor: float) -> str:
     """A tolerance as a factor: ``a factor of 1.3``; at least three digits are needed near 1."""
-    return f"a factor of {factor:.3g}" if factor >= 1.01 else f"a factor of 1 + {factor - 1:.2g}"
+    if factor >= 1.01:
+        return f"a factor of {factor:.3g}"
+    return f"a factor of 1 + {factor - 1:.2g}"
 
 
 _FAILING = 0.05  # expected share of failures from which on it is stated
@@ -216,7 +231,10 @@ def failures_text(claim: Claim) -> str:
     """The expected share of failures, inside and now; empty if hardly any trial inside should fail."""
     if not claim.failing_inside >= _FAILING:
         return ""
-    now = f" (now {percent(claim.failing_now)})" if claim.failing_now >= _FAILING else ""
+    if claim.failing_now >= _FAILING:
+        now = f" (now {percent(claim.failing_now)})"
+    else:
+        now = ""
     return f"about {percent(claim.failing_inside)} of evenly drawn trials inside are expected to fail{now}"
 
 
@@ -278,7 +296,10 @@ def proposal_folds(
     folds.append(Fold("Claim", tuple(map(Text, [*claim_texts(proposal), *about_claim])), "claim"))
     if proposal.advice is not None:
         seconds = proposal.advice.seconds
-        time = f" One at a time: about {duration(seconds)}." if seconds >= 1 else ""
+        if seconds >= 1:
+            time = f" One at a time: about {duration(seconds)}."
+        else:
+            time = ""
         folds.append(Fold("Size", (Text(f"{sentence(proposal.advice.reason)}{time}"),), "n"))
     if proposal.offers:
         fixed = tuple(Cell(f"{sentence(o.reason)} To fix it:", call=offer_action(o)) for o in proposal.offers)
@@ -293,7 +314,10 @@ def proposal_folds(
         "do not add up."
     )
     stated = any(math.isfinite(c.risk) for c in proposal.changes)
-    notes = [Text(legend, "faint")] if stated else []
+    if stated:
+        notes = [Text(legend, "faint")]
+    else:
+        notes = []
     head = ("parameter", "now", "proposed", "levels", "kept", "risk")
     grid = Grid(head, tuple(map(_row, (*changed, *kept))), right=(4, 5))
     return (*folds, Fold("Every parameter", (grid, *notes, Text(made, "faint")), "table", why=False))
@@ -304,8 +328,12 @@ def claim_texts(proposal: Proposal) -> list[str]:
     texts = [claim_sentence(proposal)]
     claim = proposal.claim
     if math.isfinite(claim.epsilon) and claim.epsilon:
-        tolerance, source = _epsilon_text(claim), EPSILON_SOURCES[claim.epsilon_source]
-        unit = "" if math.isfinite(claim.factor) else f" {proposal.metric}"
+        tolerance = _epsilon_text(claim)
+        source = EPSILON_SOURCES[claim.epsilon_source]
+        if math.isfinite(claim.factor):
+            unit = ""
+        else:
+            unit = f" {proposal.metric}"
         texts.append(f"Tolerance (epsilon): {tolerance}{unit}, {source}.")
     return texts
 
@@ -343,7 +371,10 @@ def _row(c: Change) -> tuple[str | Cell, ...]:
 
 def claim_sentence(proposal: Proposal) -> str:
     """The claim, the regions that it does not cover, and a caution if nothing was tested."""
-    untested = "" if proposal.tested else "Untested: the model alone proposes."
+    if proposal.tested:
+        untested = ""
+    else:
+        untested = "Untested: the model alone proposes."
     return " ".join(filter(None, (_claimed(proposal), _scope_sentence(proposal), untested)))
 
 
@@ -371,7 +402,10 @@ def _claimed(proposal: Proposal) -> str:
     if math.isnan(claim.probability):
         return f"No claim: the model can't state the risk of keeping only {kept}."
     extended = any(c.kind in ("widen", "reopen") for c in proposal.changes)
-    beyond = " The proposal also looks beyond the present space." if extended else ""
+    if extended:
+        beyond = " The proposal also looks beyond the present space."
+    else:
+        beyond = ""
     judged = judged_text(join([proposal.metric, *(t.metric for t in claim.others)]), proposal.subject_to)
     wrong = f"wrong in {_one_in(1 - claim.probability)}"
     if not claim.others:
@@ -410,7 +444,9 @@ def within_text(claim: Claim) -> str:
 
     For example ``within 0.01 of``, or ``as good as`` if every loss counts.
     """
-    return f"within {_epsilon_text(claim)} of" if claim.epsilon else "as good as"
+    if claim.epsilon:
+        return f"within {_epsilon_text(claim)} of"
+    return "as good as"
 
 
 def _epsilon_text(claim: Claim) -> str:
@@ -420,9 +456,13 @@ def _epsilon_text(claim: Claim) -> str:
     if not (claim.rows and claim.epsilon):
         return difference(claim.epsilon)
     many = claim.epsilon * claim.rows
-    whole, count = round(many), f"about {many:.2g}"
+    whole = round(many)
+    count = f"about {many:.2g}"
     if abs(many - whole) < 0.01 and whole > 0:
-        count = _NUMBERS[whole] if whole < len(_NUMBERS) else f"{whole:,}"
+        if whole < len(_NUMBERS):
+            count = _NUMBERS[whole]
+        else:
+            count = f"{whole:,}"
     return f"{difference(claim.epsilon)} ({count} of {plural(claim.rows, 'validation row')})"
 
 
@@ -434,7 +474,10 @@ def why(change: Change) -> str:
 def offer_action(offer: Offer) -> Action:
     """The edit that takes up an offer."""
     value = offer.value
-    typed = Symbol(value.path.replace(":", ".")) if isinstance(value, Reference) else value
+    if isinstance(value, Reference):
+        typed = Symbol(value.path.replace(":", "."))
+    else:
+        typed = value
     return Action("review.edit", {offer.name: typed})
 
 
@@ -451,5 +494,8 @@ def kept_text(change: Change) -> str:
     """
     if change.kind in ("keep", "leave"):
         return ""
-    risk = f"; risk of this change alone: {chance_words(change.risk)}" if math.isfinite(change.risk) else ""
+    if math.isfinite(change.risk):
+        risk = f"; risk of this change alone: {chance_words(change.risk)}"
+    else:
+        risk = ""
     return f" {percent(change.volume_kept)} of it is kept{risk}."

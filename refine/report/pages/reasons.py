@@ -57,12 +57,16 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
 class _Template(Formatter):
     def get_value(self, key: int | str, _: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The value of a name, or one that :data:`_DERIVED` computes from all values."""
-        return kwargs[str(key)] if key in kwargs else _DERIVED[str(key)](SimpleNamespace(**kwargs))
+        if key in kwargs:
+            return kwargs[str(key)]
+        return _DERIVED[str(key)](SimpleNamespace(**kwargs))
 
     def format_field(self, value: Any, spec: str) -> str:
         if spec in _FORMATS:
             return _FORMATS[spec](value)
-        return plural(value, spec) if spec[:1].isalpha() else format(value, spec)
+        if spec[:1].isalpha():
+            return plural(value, spec)
+        return format(value, spec)
 
 
 def fill(say: Say, values: Mapping[str, Any]) -> str:
@@ -73,7 +77,9 @@ def fill(say: Say, values: Mapping[str, Any]) -> str:
         '3 trials of 25 %'
     """
     known = {name: math.nan if value is None else value for name, value in values.items()}
-    return _Template().vformat(say, (), known) if isinstance(say, str) else say(SimpleNamespace(**known))
+    if isinstance(say, str):
+        return _Template().vformat(say, (), known)
+    return say(SimpleNamespace(**known))
 
 
 def upper(text: str) -> str:
@@ -117,9 +123,15 @@ def _choices_in_short(v: Any) -> str:
     if not kept or not dropped:
         return ""
     # Medians are listed with the best one first, which tells the direction of the metric.
-    sign = 1.0 if v.medians[0][1] >= v.medians[-1][1] else -1.0
+    if v.medians[0][1] >= v.medians[-1][1]:
+        sign = 1.0
+    else:
+        sign = -1.0
     losses = [min(sign * (k - m) for k in kept) for m in dropped.values()]  # positive: worse than all kept
-    least = v.epsilon_of_claim if math.isfinite(v.epsilon_of_claim) else 0.0
+    if math.isfinite(v.epsilon_of_claim):
+        least = v.epsilon_of_claim
+    else:
+        least = 0.0
     all_worse = min(losses) > least
     if all_worse and len(dropped) == 1:
         return f"{next(iter(dropped))} {difference(losses[0])} worse"
@@ -129,13 +141,17 @@ def _choices_in_short(v: Any) -> str:
         return f"the others {difference(min(losses))} to {difference(max(losses))} worse"
     if max(losses) > least:
         return ""
-    return "either will do" if len(medians) == 2 else "any will do"
+    if len(medians) == 2:
+        return "either will do"
+    return "any will do"
 
 
 def _density(change: Change) -> str:
     """``2.4x as many top trials``; empty if the trials do not show it."""
     here = next((r.values["here"] for r in change.reasons if r.code == "contrast"), None)
-    return "" if here is None else f"{number(here, 2)}x as many top trials"
+    if here is None:
+        return ""
+    return f"{number(here, 2)}x as many top trials"
 
 
 def _trend_in_short(v: Any) -> str:
@@ -153,7 +169,9 @@ def trend_mark(values: Mapping[str, Any]) -> str:
     """`` (good)`` or `` (bad)`` for a metric of which smaller values are better, else nothing."""
     if values.get("direction") != "minimize":
         return ""
-    return " (good)" if values["way"] == "falls" else " (bad)"
+    if values["way"] == "falls":
+        return " (good)"
+    return " (bad)"
 
 
 # Code -> the few words of a summary; the first one that is not empty is printed.
@@ -191,11 +209,18 @@ def times(ratio: float) -> str:
     """A frequency relative to all trials: ``2.1x``; ``hardly ever`` below 0.05."""
     if ratio < HARDLY:
         return "hardly ever"
-    return f"{ratio:.1f}x" if 0.95 <= ratio < 1.05 else f"{number(ratio, 2)}x"
+    if 0.95 <= ratio < 1.05:
+        return f"{ratio:.1f}x"
+    return f"{number(ratio, 2)}x"
 
 
 def _never_read(names: Sequence[str]) -> str:
-    noun, them = ("parameter", "it") if len(names) == 1 else ("parameters", "them")
+    if len(names) == 1:
+        noun = "parameter"
+        them = "it"
+    else:
+        noun = "parameters"
+        them = "them"
     return (
         f"The objective never read {join(names)}. Check the spelling in the objective, or remove the {noun} "
         f"from the space if no model uses {them}."
@@ -206,7 +231,10 @@ _CORRELATION = "rank correlation {estimate:signed} (95 % interval {low:signed} t
 
 
 def _trend(v: Any) -> str:
-    better = " (smaller is better)" if getattr(v, "direction", "") == "minimize" else ""
+    if getattr(v, "direction", "") == "minimize":
+        better = " (smaller is better)"
+    else:
+        better = ""
     few = ""
     if v.few_at:
         few = f" over most of its range, but few top trials lie at its {v.few_at} end"
@@ -230,7 +258,10 @@ def _no_trend(v: Any) -> str:
 def _choices(v: Any) -> str:
     # A choice whose median trial was pruned or infeasible has no median value.
     known = [f"{score(m)} with {label}" for label, m in v.medians if m is not None and m == m]
-    medians = f": median {join(known)}" if known else ""
+    if known:
+        medians = f": median {join(known)}"
+    else:
+        medians = ""
     q = f"q {p_value(v.q)}"
     effect = f"epsilon squared {v.effect:.2f}"
     if v.seen_by == "additive":
@@ -248,14 +279,18 @@ def _choices(v: Any) -> str:
 
 
 def _where(v: Any) -> str:
-    return f", those with {_condition(v)}" if _condition(v) else ""
+    if _condition(v):
+        return f", those with {_condition(v)}"
+    return ""
 
 
 def _condition(v: Any) -> str:
     """``layers = 2 or 3``; empty if no condition is known."""
     if isinstance(v.condition, Mapping):
         return f"{v.condition['parameter']} = {join(v.condition['levels'], 'or')}"
-    return v.condition if isinstance(v.condition, str) else ""
+    if isinstance(v.condition, str):
+        return v.condition
+    return ""
 
 
 def _failure_words(v: Any) -> str:
@@ -289,9 +324,10 @@ def _fails_towards(v: Any) -> str:
 
 
 def _limited(v: Any) -> str:
-    past = (
-        f"{v.parameter} is extended no further than" if v.widened else f"{v.parameter} is not extended beyond"
-    )
+    if v.widened:
+        past = f"{v.parameter} is extended no further than"
+    else:
+        past = f"{v.parameter} is not extended beyond"
     if v.why == "declared":
         return f"{past} {v.limit}, its declared limit."
     inferred = "its name and values look like a share"
@@ -304,15 +340,22 @@ _FEW_LEVELS = 4  # levels that a sentence names one by one
 
 
 def _levels(labels: Sequence[str]) -> str:
-    return join(labels) if len(labels) <= _FEW_LEVELS else f"the other {len(labels)} levels"
+    if len(labels) <= _FEW_LEVELS:
+        return join(labels)
+    return f"the other {len(labels)} levels"
 
 
 def _dropped_levels(v: Any) -> str:
-    return join(v.go) if len(v.go) <= _FEW_LEVELS else f"the {len(v.go)} levels dropped"
+    if len(v.go) <= _FEW_LEVELS:
+        return join(v.go)
+    return f"the {len(v.go)} levels dropped"
 
 
 def _refuted(v: Any) -> str:
-    by = f" by more than {score(v.epsilon)}" if v.epsilon else ""
+    if v.epsilon:
+        by = f" by more than {score(v.epsilon)}"
+    else:
+        by = ""
     return (
         f"An audit trial outside this space, with {v.parameter} = {v.value}, reached "
         f"{score(v.reached)}; the best "
@@ -323,7 +366,10 @@ def _refuted(v: Any) -> str:
 
 def _size(v: Any) -> str:
     rare = v.rarest == v.rarest
-    rarest = f", also {v.rarest}, which {percent(v.read)} of the trials use" if rare else ""
+    if rare:
+        rarest = f", also {v.rarest}, which {percent(v.read)} of the trials use"
+    else:
+        rarest = ""
     needs = (
         f"{v.hit:,} hit the best {percent(v.hit_share)} of the new space with probability {v.probability}; "
         f"{v.judge:,} give the {v.needed} good trials needed to judge "
@@ -334,7 +380,10 @@ def _size(v: Any) -> str:
     failing = getattr(v, "failing", 0.0)  # reasons of older versions have none
     if failing >= 0.005:
         needs = f"{needs}; {percent(failing)} are expected to fail"
-    few = f" {v.n:,} of them are left to run in the new space." if v.n < v.wanted else ""
+    if v.n < v.wanted:
+        few = f" {v.n:,} of them are left to run in the new space."
+    else:
+        few = ""
     return (
         f"{plural(v.wanted, 'trial')} are enough ({needs}).{few} "
         "The advice is at most the size of the present round."
@@ -347,7 +396,10 @@ def _decide(v: Any) -> str:
         f"{v.even:,} fill the space evenly",
         f"{v.outside:,} audit what was cut off" if v.outside else "",
     ]
-    time = f"; about {duration(v.seconds)}" if v.seconds >= 1 else ""
+    if v.seconds >= 1:
+        time = f"; about {duration(v.seconds)}"
+    else:
+        time = ""
     shares = ", ".join(filter(None, parts))
     return f"Decide about {join(v.parameters)}. If you accept, {plural(v.n, 'trial')}: {shares}{time}."
 
@@ -370,10 +422,16 @@ def top_trials_cut(values: Mapping[str, Any]) -> str:
     if values.get("inside") is None:
         return f"{count}: {'rank' if len(ranks) == 1 else 'ranks'} {join([str(rank) for rank in ranks])}"
     low, high, inside = coarse([values["low"], values["high"], values["inside"]])
-    interval = low if low == high else f"{low} to {high}"
+    if low == high:
+        interval = low
+    else:
+        interval = f"{low} to {high}"
     if values["exact"]:
         return f"{count} ({interval})"
-    they = "it" if len(ranks) == 1 else "they"
+    if len(ranks) == 1:
+        they = "it"
+    else:
+        they = "they"
     return f"{count}: retrained {they} should reach {interval}, the best kept {inside}"
 
 
@@ -385,9 +443,10 @@ def _uneven(v: Any) -> str:
     """The evidence that values are not even, if known."""
     if not v.p <= LEVEL:
         return ""
-    pattern = (
-        f"the values of {v.parameter} are not even" if v.parameter else "they improve one after the other"
-    )
+    if v.parameter:
+        pattern = f"the values of {v.parameter} are not even"
+    else:
+        pattern = "they improve one after the other"
     return f" ({pattern}, p {p_value(v.p)})"
 
 
@@ -416,7 +475,10 @@ def _names(values: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _all_not_seen(values: Sequence[Mapping[str, Any]]) -> str:
     smallest = p_value(min(math.nan if v["q"] is None else v["q"] for v in values))
-    word = "" if len(values) == 1 else "smallest "
+    if len(values) == 1:
+        word = ""
+    else:
+        word = "smallest "
     return (
         f"No effect detected for {join(_names(values), 'or')} ({word}q {smallest}). That does not "
         "rule one out."
@@ -626,7 +688,9 @@ _SENTENCES: dict[str, Say] = {
 
 def judged_text(metric: str, subject_to: Sequence[object]) -> str:
     """``val_acc``, or ``val_acc with latency_ms <= 5``."""
-    return f"{metric} with {join([str(c) for c in subject_to])}" if subject_to else metric
+    if subject_to:
+        return f"{metric} with {join([str(c) for c in subject_to])}"
+    return metric
 
 
 def feasible_sentence(feasibility: Feasibility) -> str:
@@ -663,7 +727,9 @@ def source_text(source: str, epsilon: float, rows: int = 0) -> str:
     origin = _SOURCES.get(source, "")
     if rows and epsilon:
         origin = f"about {max(1, round(epsilon * rows))} of {rows:,} validation rows"
-    return f" ({origin})" if origin else ""
+    if origin:
+        return f" ({origin})"
+    return ""
 
 
 _LIMIT_SOURCES = {"declared": "declared", "name": "known by its name", "steps": "a share of rows"}
@@ -675,7 +741,12 @@ def limit_texts(analysis: Analysis) -> list[str]:
     For example ``val_acc cannot exceed 1 (known by its name).``
     """
     limits = analysis.limits
-    end, verb = (limits.high, "exceed") if analysis.sign > 0 else (limits.low, "fall below")
+    if analysis.sign > 0:
+        end = limits.high
+        verb = "exceed"
+    else:
+        end = limits.low
+        verb = "fall below"
     if not math.isfinite(end):
         return []
     return [f"{analysis.metric} cannot {verb} {end:g} ({_LIMIT_SOURCES[limits.source]})."]
@@ -703,7 +774,9 @@ def noise_text(noise: NoiseEstimate) -> str:
 
 def by(author: str) -> str:
     """`` by Ann``, or nothing."""
-    return f" by {author}" if author.strip() else ""
+    if author.strip():
+        return f" by {author}"
+    return ""
 
 
 def belief_sentence(believed: BeliefCheck) -> str:
@@ -720,11 +793,10 @@ def belief_sentence(believed: BeliefCheck) -> str:
     likelier = "under the belief than under its opposite"
     if believed.log_bayes_factor < 0:
         likelier = "under its opposite than under the belief"
-    against = (
-        f" The trials contradict the part about {join(believed.contradicted)}."
-        if believed.contradicted
-        else ""
-    )
+    if believed.contradicted:
+        against = f" The trials contradict the part about {join(believed.contradicted)}."
+    else:
+        against = ""
     return (
         f"{declared} The results of {trials} are {ratio} as probable {likelier}, so it keeps "
         f"{percent(believed.weight)} of its first weight.{against} The belief shapes proposals and "
@@ -739,7 +811,10 @@ def belief_facts(believed: BeliefCheck | None) -> list[tuple[str, Cell]]:
     """
     if believed is None or not (believed.contradicted or believed.dropped):
         return []
-    names = tuple(believed.source.belief) if believed.dropped else believed.contradicted
+    if believed.dropped:
+        names = tuple(believed.source.belief)
+    else:
+        names = believed.contradicted
     text = (
         f"the trials ({plural(believed.n, 'configuration')}) contradict the belief about "
         f"{join(names)}. To withdraw it:"
@@ -757,7 +832,9 @@ def _times(log_ratio: float) -> str:
     if log_ratio > math.log(1000):
         return "more than 1,000 times"
     times = math.exp(log_ratio)
-    return f"{times:.2g} times" if times < 99.5 else f"{times:,.0f} times"
+    if times < 99.5:
+        return f"{times:.2g} times"
+    return f"{times:,.0f} times"
 
 
 def whom(author: str, authors: Collection[str]) -> str:
@@ -765,7 +842,9 @@ def whom(author: str, authors: Collection[str]) -> str:
 
     ``authors`` are all who did.
     """
-    return "you" if set(authors) == {author} == {user()} else author
+    if set(authors) == {author} == {user()}:
+        return "you"
+    return author
 
 
 def everybody(round_: Round) -> set[str]:

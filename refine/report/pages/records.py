@@ -18,7 +18,9 @@ from refine.utils.provided import page_for
 if TYPE_CHECKING:
     import pandas as pd
 
-_UNEQUAL, _ROWS = 20, 50  # that are listed
+# that are listed
+_UNEQUAL = 20
+_ROWS = 50
 
 
 @page_for(Merged)
@@ -39,7 +41,10 @@ def damage_page(damage: Damage) -> Page:
     count = len(damage.rows)
     if not count:
         return Page(f"{damage.tree}: nothing is damaged")
-    what = "removed" if damage.removed else f"can't be read and {'is' if count == 1 else 'are'} left out"
+    if damage.removed:
+        what = "removed"
+    else:
+        what = f"can't be read and {'is' if count == 1 else 'are'} left out"
     more = (Text(f"and {count - _ROWS:,} more", "faint"),) if count > _ROWS else ()
     blocks = (Items(tuple(map(str, damage.rows[:_ROWS]))), *more)
     calls = () if damage.removed else (Action("tree.repair"),)
@@ -55,7 +60,9 @@ def spread_text(differs: Mapping[str, Mapping[str, int]]) -> str:
     for name, values in differs.items():
         counts = ", ".join(f"{value}: {plural(count, 'trial')}" for value, count in values.items())
         parts.append(f"{name} ({counts})")
-    return f"trials ran in environments that differ in {join(parts)}" if parts else ""
+    if parts:
+        return f"trials ran in environments that differ in {join(parts)}"
+    return ""
 
 
 @page_for(HoldoutResult)
@@ -80,11 +87,13 @@ def _holdout_line(row: pd.Series) -> str:
 @page_for(Replay)
 def replay_page(replay: Replay) -> Page:
     """The number of trials that gave the stored values, and changes of code and environment."""
-    n, equal = len(replay.table), int((replay.table["difference"] == 0).sum())
+    n = len(replay.table)
+    equal = int((replay.table["difference"] == 0).sum())
     title = f"round {replay.round}: {plural(n, 'trial')} replayed, {equal} equal to the bit"
     lines: list[str | Cell] = []
     if equal < n:
-        within, worst = int(replay.table["same"].sum()), score(float(replay.table["difference"].max()))
+        within = int(replay.table["same"].sum())
+        worst = score(float(replay.table["difference"].max()))
         title += f", {within} within {replay.tolerance:g} in every metric; largest difference {worst}"
     if not replay.planned:
         lines.append(Cell("the design gives other configurations or seeds than those stored", "bad"))

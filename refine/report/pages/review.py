@@ -61,7 +61,10 @@ def review_page(review: Review) -> Page:
     facts: list[tuple[str, str | Cell]] = []
     blocks: list[Block] = []
     if touched:
-        heading = "Search next:" if worth is None else _HEADINGS.get(worth.verdict, "Search next:")
+        if worth is None:
+            heading = "Search next:"
+        else:
+            heading = _HEADINGS.get(worth.verdict, "Search next:")
         if any(c.kind in ("widen", "reopen") for c in touched):
             heading = heading.replace(" only", "")
         blocks.append(changes_grid([_row(review, c, followed.get(c.name)) for c in touched], heading))
@@ -74,7 +77,10 @@ def review_page(review: Review) -> Page:
     facts += [*belief_facts(review.analysis.belief), *caution_facts(review.analysis)]
     trials = plural(sum(review.analysis.states.values()), "trial")
     title = f"Round {review.round.id[:8]}: {trials}, {best_clause(review.analysis)}."
-    lead = None if worth is None else Cell(verdict_sentence(worth), TONES[worth.verdict])
+    if worth is None:
+        lead = None
+    else:
+        lead = Cell(verdict_sentence(worth), TONES[worth.verdict])
     cautions = {c.name: weak_text(review.analysis, c) for c in proposal.changes}
     folds = (*proposal_folds(proposal, cautions, limit_texts(review.analysis)), *_folds(review))
     return Page(title, (*blocks, Facts(tuple(facts))), _calls(review, touched), folds, lead)
@@ -85,9 +91,18 @@ def _calls(review: Review, touched: Sequence[Change]) -> tuple[Action, ...]:
     edits = _example(review, [c.name for c in touched])
     if review.proposal.calls:  # a search without a tree: its caller knows the next call
         return (*review.proposal.calls, *edits, Action("review.why"))
-    go_on = accept_action(review.advised_round) if touched else review.next_step.action
-    advised = None if review._worth is None else worth_check(review._worth).action
-    calls = [go_on, *edits, Action("review.options")] if advised is None else [advised, go_on, *edits]
+    if touched:
+        go_on = accept_action(review.advised_round)
+    else:
+        go_on = review.next_step.action
+    if review._worth is None:
+        advised = None
+    else:
+        advised = worth_check(review._worth).action
+    if advised is None:
+        calls = [go_on, *edits, Action("review.options")]
+    else:
+        calls = [advised, go_on, *edits]
     return tuple(dict.fromkeys([*calls, Action("review.why")]))
 
 
@@ -101,9 +116,18 @@ def _row(review: Review, change: Change, followed: Change | None) -> tuple[str |
     if name not in review.edited and name not in review.rejected:
         weak = bool(weak_text(review.analysis, change))
         return change_row(change, review.proposal.claim.epsilon, weak)
-    how = "rejected" if name in review.rejected else "edited"
-    proposed = "" if change.kind == "keep" else f" (proposed: {next_text(old, change.new)})"
-    new = arrow_cell("unchanged", "faint") if decided == old else arrow_cell(next_text(old, decided), "good")
+    if name in review.rejected:
+        how = "rejected"
+    else:
+        how = "edited"
+    if change.kind == "keep":
+        proposed = ""
+    else:
+        proposed = f" (proposed: {next_text(old, change.new)})"
+    if decided == old:
+        new = arrow_cell("unchanged", "faint")
+    else:
+        new = arrow_cell(next_text(old, decided), "good")
     return *start, new, f"{how}{proposed}", "yours"
 
 
@@ -122,7 +146,9 @@ def branch_facts(review: Review) -> list[tuple[str, str | Cell]]:
     if branch is None or not text:
         return []
     riskier = chance_words(1 - branch.probability) != chance_words(1 - review.claim.probability)
-    return [("Branch", text)] if riskier else []
+    if riskier:
+        return [("Branch", text)]
+    return []
 
 
 def safe_cell(review: Review) -> Cell:
@@ -137,7 +163,10 @@ def safe_cell(review: Review) -> Cell:
 def _notes_on_edits(review: Review) -> list[Cell]:
     """Possible slips of an edit."""
     hints = [as_choices(n, review.space[n]) for n, (a, _) in review.edited.items() if isinstance(a, Range)]
-    values = review.preview().new_values if review.edits else ()
+    if review.edits:
+        values = review.preview().new_values
+    else:
+        values = ()
     return [Cell(text, "warn") for text in (*filter(None, hints), *map(sentence, values))]
 
 
@@ -152,19 +181,26 @@ def _suggested(review: Review) -> list[Cell]:
 def _example(review: Review, touched: list[str]) -> list[Action]:
     """An edit of a range that keeps one more level than proposed, or a rejection if no range changes."""
     for name in reversed(touched):
-        old, new = review.proposal.old[name], review.space[name]
+        old = review.proposal.old[name]
+        new = review.space[name]
         if not (isinstance(old, Range) and isinstance(new, Range)):
             continue
         above = [v for v in old.grid if v > new.high]
         below = [v for v in old.grid if v < new.low]
         if above or below:
-            low, high = (new.low, above[0]) if above else (below[-1], new.high)
+            if above:
+                low = new.low
+                high = above[0]
+            else:
+                low = below[-1]
+                high = new.high
             return [Action("review.edit", {name: tuple(Symbol(level_text(old, v)) for v in (low, high))})]
     return [Action("review.reject", name) for name in touched[-1:]]
 
 
 def _folds(review: Review) -> list[Fold]:
-    step, analysis = review.next_step, review.analysis
+    step = review.next_step
+    analysis = review.analysis
     branch = branch_text(review.branch_claim)
     folds = [Fold("Next step", (Text(next_sentence(step.reasons), "", step.action),), "next")]
     if review._worth is not None:
@@ -196,7 +232,8 @@ def followed_sentence(review: Review) -> str:
 
 def _suggestions(review: Review) -> list[Block]:
     """A table of the suggestions next to the proposal; empty without any."""
-    suggestions, claim = review.suggestions, review.proposal.claim
+    suggestions = review.suggestions
+    claim = review.proposal.claim
     if not suggestions:
         return []
     kept = percent(review.proposal.volume_kept)
@@ -221,7 +258,8 @@ def suggested_text(suggestion: Suggestion) -> str:
 
 def _conditions(review: Review) -> list[Block]:
     """Conditions that the trials showed, with the edits that declare them."""
-    parameters, space = review.analysis.parameters, review.space
+    parameters = review.analysis.parameters
+    space = review.space
     declarations = {e.name: declared(e, parameters, space[e.name]) for e in parameters if e.name in space}
     return [
         Text(
@@ -249,7 +287,10 @@ def _changes(review: Review) -> list[Block]:
     rows = []
     for name, (how, new) in decided.items():
         # The levels that an edit makes, unless the bounds say them.
-        levels = levels_text(new.grid) if isinstance(new, Range) else ""
+        if isinstance(new, Range):
+            levels = levels_text(new.grid)
+        else:
+            levels = ""
         rows.append((name, how, bounds_text(proposed[name]), bounds_text(new), levels))
     followed = followed_sentence(review)
     return [

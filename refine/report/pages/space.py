@@ -88,13 +88,25 @@ def decision_grid(old: Space, decision: Decision, proposal: Proposal | None) -> 
         return None
     rows: list[Row] = []
     for name in dict.fromkeys([*old, *new]):
-        before, after = old.get(name), new.get(name)
-        proposed = before if proposal is None else proposal.space.get(name)
+        before = old.get(name)
+        after = new.get(name)
+        if proposal is None:
+            proposed = before
+        else:
+            proposed = proposal.space.get(name)
         if before == after and proposed in (None, before):
             continue
-        how = "rejected" if name in decision.rejected else "as proposed"
+        if name in decision.rejected:
+            how = "rejected"
+        else:
+            how = "as proposed"
         if proposal is None:
-            how = "added" if before is None else "removed" if after is None else "changed"
+            if before is None:
+                how = "added"
+            elif after is None:
+                how = "removed"
+            else:
+                how = "changed"
         elif name in decision.edits:
             how = "edited"
         rows.append(
@@ -107,9 +119,9 @@ def decision_grid(old: Space, decision: Decision, proposal: Proposal | None) -> 
                 how,
             )
         )
-    return (
-        Grid(("parameter", "before", "proposed", "decided", "levels", "how"), tuple(rows)) if rows else None
-    )
+    if rows:
+        return Grid(("parameter", "before", "proposed", "decided", "levels", "how"), tuple(rows))
+    return None
 
 
 _NO_POPULATIONS = (
@@ -122,11 +134,18 @@ _NO_POPULATIONS = (
 @page_for(Comparison)
 def comparison_page(comparison: Comparison) -> Page:
     """The best values of both rounds, their differences, and the improvement of the population."""
-    metric, populations = comparison.rounds[0].metric, comparison.populations
+    metric = comparison.rounds[0].metric
+    populations = comparison.populations
     best = [score(v) for v in comparison.best]
     changes = f"{difference_line(comparison.space)}; keeps {percent(comparison.volume_kept)}"
-    space = changes if comparison.space else "the same for both"
-    population = _NO_POPULATIONS if populations is None else population_verdict(populations)
+    if comparison.space:
+        space = changes
+    else:
+        space = "the same for both"
+    if populations is None:
+        population = _NO_POPULATIONS
+    else:
+        population = population_verdict(populations)
     facts = [("Best", f"{metric} {best[0]}, then {best[1]}"), ("Space", space)]
     if comparison.other:
         facts.append(
@@ -186,7 +205,8 @@ def beats_sentence(comparison: RoundComparison, child: str, parent: str) -> str:
 
 def population_verdict(comparison: RoundComparison) -> str:
     """The verdict on two populations in a few words."""
-    spread = (
-        ", but its spread differs" if comparison.verdict == "unclear" and comparison.spread_differs else ""
-    )
+    if comparison.verdict == "unclear" and comparison.spread_differs:
+        spread = ", but its spread differs"
+    else:
+        spread = ""
     return f"{_POPULATIONS[comparison.verdict]}{spread}"

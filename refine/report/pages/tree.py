@@ -44,7 +44,10 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
     add = Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100)
     if not seen.rounds:
         return Page(tree.name, (Text("No round yet."), *_damaged(tree, seen)), (add,))
-    authors = set() if named else {each.round.node.author for each in seen.rounds}
+    if named:
+        authors = set()
+    else:
+        authors = {each.round.node.author for each in seen.rounds}
 
     def grow(siblings: Iterable[RoundOverview]) -> tuple[Branch, ...]:
         branches = []
@@ -59,7 +62,10 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
     if last.states.get("complete"):
         first = Action(f"{at}.propose", risk=0.05)
     else:
-        first = Action(f"{at}.failures") if last.states else Action(f"{at}.run", workers=2)
+        if last.states:
+            first = Action(f"{at}.failures")
+        else:
+            first = Action(f"{at}.run", workers=2)
     winner = (Action("tree.winner"),) if seen.winner else ()
     calls = (first, *winner, Action("tree.report", "reports"), Action("refine.guide", Symbol("tree")))
     root = Branch(((Cell(tree.name, "strong"),),), grow(seen.below(None)))
@@ -75,7 +81,9 @@ def _damaged(tree: Tree, seen: Overview) -> list[Text]:
         for each in seen.rounds
         if not each.round._large and (bad := each.round.damaged)
     ]
-    return [Text("; ".join(told), "bad", Action("tree.damage"))] if told else []
+    if told:
+        return [Text("; ".join(told), "bad", Action("tree.damage"))]
+    return []
 
 
 def _line(each: RoundOverview, wins: bool) -> tuple[Cell, ...]:
@@ -87,7 +95,10 @@ def _line(each: RoundOverview, wins: bool) -> tuple[Cell, ...]:
     trials = (
         f"{sum(each.states.values()):,} of {plural(each.n, 'trial')}{how_text(each.round.node, each.states)}"
     )
-    note = each.round.node.note if each.change is None else ""
+    if each.change is None:
+        note = each.round.node.note
+    else:
+        note = ""
     return (
         Cell(each.path, "strong"),
         Cell(f"  {each.id}"),
@@ -107,28 +118,39 @@ def _story(each: RoundOverview, authors: Collection[str]) -> str:
     if each.kinds:
         kinds = ", ".join(dict.fromkeys(each.kinds))
         story = f"{story}. {upper(kinds)} by {whom(node.author, authors)}"
-    return f'{story}: "{node.note}"' if node.note else story
+    if node.note:
+        return f'{story}: "{node.note}"'
+    return story
 
 
 @page_for(Round)
 def round_page(round_: Round) -> Page:
     """Progress and best trial of a round, its space with roles, decisions, and the next calls."""
     round_ = round_._at_once()
-    node, pk, trials = round_.node, round_._stored.pk, round_.trials
+    node = round_.node
+    pk = round_._stored.pk
+    trials = round_.trials
     counts = round_.context.counts.get(pk, {})
     ended = sum(counts.values()) - counts.get("running", 0)
     # Failed trials of a finished round have ended; those of an unfinished round may be repeated.
-    left = 0 if node.method == IMPORTED else max(0, round_.n - ended)
+    if node.method == IMPORTED:
+        left = 0
+    else:
+        left = max(0, round_.n - ended)
     lines = [_progress(round_, counts, ended, left), _best(round_)]
     if node.goals:
         goals = join([f"{g.metric}, {g.direction}" for g in round_.goals[1:]])
         lines.append(f"further goals: {goals}; {_front(round_)}")
     lines.append(_baseline(round_))
     if (declared := declared_on(round_.path)) is not None:
-        where = "" if declared.round == round_.id else f", on round {declared.round}"
+        if declared.round == round_.id:
+            where = ""
+        else:
+            where = f", on round {declared.round}"
         lines.append(f"believed{by(declared.author)}{where}: {declared.belief}")
     if node.method == IMPORTED and not trials.empty:
-        origin, n = str(trials["origin"].iloc[0]), int((trials["state"] == "complete").sum())
+        origin = str(trials["origin"].iloc[0])
+        n = int((trials["state"] == "complete").sum())
         reason = drawn_reason(origin, n, n, evenness(round_.space, trials, round_.goal.sign))
         lines.append("" if reason is None else sentence(reason))
     blocks: list[Block] = [Text(line) for line in lines if line]
@@ -141,9 +163,17 @@ def round_page(round_: Round) -> Page:
     if told := spread_text(spread(round_.context.reader.ran_on(pk))):
         blocks.append(Text(told))
     blocks.append(space_grid(round_.space, round_.roles if SCIENTIFIC in round_.roles.values() else None))
-    authors, decided = everybody(round_), []
+    authors = everybody(round_)
+    decided = []
     for d in round_.decisions:
-        child, note = f": round {d.child}" if d.child else "", f', "{d.note}"' if d.note else ""
+        if d.child:
+            child = f": round {d.child}"
+        else:
+            child = ""
+        if d.note:
+            note = f', "{d.note}"'
+        else:
+            note = ""
         decided.append(f"{d.kind} by {whom(d.author, authors)}{child}{note}")
     if decided:
         blocks.append(Items(tuple(decided)))
@@ -159,7 +189,10 @@ def round_page(round_: Round) -> Page:
 def _progress(round_: Round, counts: dict[str, int], ended: int, left: int) -> str:
     if not counts:
         return f"{'□' * _BAR} not run"
-    share = min(1.0, ended / round_.n) if round_.n else 1.0
+    if round_.n:
+        share = min(1.0, ended / round_.n)
+    else:
+        share = 1.0
     full = math.floor(share * _BAR)
     states = ", ".join(f"{count:,} {state}" for state, count in counts.items())
     line = f"{'■' * full}{'□' * (_BAR - full)} {percent(share)}: {states}"
@@ -177,7 +210,8 @@ def _best(round_: Round) -> str:
 
     A trial outside the space is marked as an audit trial.
     """
-    best, judged = round_.best, judged_text(round_.metric, round_.node.subject_to)
+    best = round_.best
+    judged = judged_text(round_.metric, round_.node.subject_to)
     line = f"{judged}, {round_.direction}; best observed {score(None if best is None else best['value'])}"
     if best is None:
         return line
@@ -185,9 +219,14 @@ def _best(round_: Round) -> str:
     # None.
     values = {n: best[n] for n in round_.space.varied if n in best.index}
     known = {n: v for n, v in values.items() if v is not None and v == v}
-    audit = " (an audit trial, outside this space)" if outside(round_.space, known) else ""
+    if outside(round_.space, known):
+        audit = " (an audit trial, outside this space)"
+    else:
+        audit = ""
     at = [f"{n} = {value_text(v)}" for n, v in known.items()]
-    return f"{line} with {join(at)}{audit}" if at else f"{line}{audit}"
+    if at:
+        return f"{line} with {join(at)}{audit}"
+    return f"{line}{audit}"
 
 
 def outside(space: Space, values: Mapping[str, Any]) -> bool:
@@ -197,12 +236,15 @@ def outside(space: Space, values: Mapping[str, Any]) -> bool:
 
 def value_text(value: Any) -> str:
     """A parameter's value as tables print it."""
-    return number(float(value), 6) if isinstance(value, float | np.floating) else str(value)
+    if isinstance(value, float | np.floating):
+        return number(float(value), 6)
+    return str(value)
 
 
 def _front(round_: Round) -> str:
     """The number of trials on the round's front, and how many of those other rounds beat."""
-    on, lost = plural(len(round_.front), "trial"), beaten(round_)
+    on = plural(len(round_.front), "trial")
+    lost = beaten(round_)
     if not lost:
         return f"{on} on the front"
     return (
@@ -213,7 +255,8 @@ def _front(round_: Round) -> str:
 
 def _baseline(round_: Round) -> str:
     """The mean value of the baseline; empty without a baseline, or before it has run."""
-    reader, pk = round_.context.reader, round_._stored.pk
+    reader = round_.context.reader
+    pk = round_._stored.pk
     key = next((b.key for b in reader.beside(pk) if b.baseline), None)
     if key is None:
         return ""
@@ -221,14 +264,18 @@ def _baseline(round_: Round) -> str:
     records = reader.records([pk], curves=metric.curves, replicates=True)
     mine = [i for i, k in enumerate(records.columns["key"]) if k == key]
     values = np.asarray(table(round_.space, records, metric)["value"], dtype=float)[mine]
-    good, runs = values[np.isfinite(values)], plural(len(mine), "run")
+    good = values[np.isfinite(values)]
+    runs = plural(len(mine), "run")
     if good.size:
         return f"baseline: {score(float(good.mean()))}, mean of {runs}"
-    return f"baseline: no value, {runs} ended without one" if mine else ""
+    if mine:
+        return f"baseline: no value, {runs} ended without one"
+    return ""
 
 
 def _calls(round_: Round, ended: int, left: int, failed: int) -> tuple[Action, ...]:
-    run, failures = Action("round.run", workers=2), Action("round.failures")
+    run = Action("round.run", workers=2)
+    failures = Action("round.failures")
     calls: tuple[Action, ...] = (
         Action("round.propose", risk=0.05),
         Action("round.analyze"),
@@ -238,7 +285,10 @@ def _calls(round_: Round, ended: int, left: int, failed: int) -> tuple[Action, .
     if left and not ended:
         return (run,)
     if failed:
-        calls = (failures, *calls) if failed < ended else (failures,)
+        if failed < ended:
+            calls = (failures, *calls)
+        else:
+            calls = (failures,)
     if left:
         return (run, *calls)
     children = [d.child for d in round_.decisions if d.child]

@@ -30,11 +30,15 @@ Fact = tuple[str, str | Cell]
 @page_for(Winner)
 def winner_page(winner: Winner) -> Page:
     """The winner as code to copy, its expected value, the doubt, and a plausible runner-up."""
-    best, others = winner.candidates[0], winner.candidates[1:]
+    best = winner.candidates[0]
+    others = winner.candidates[1:]
     noisy = not winner.noise.deterministic
     facts: list[Fact] = [("Expected", _expected_text(winner))]
     if not noisy and winner.noise.paired > 0:
-        source = "folds" if winner.noise.paired_source == "folds" else "validation rows"
+        if winner.noise.paired_source == "folds":
+            source = "folds"
+        else:
+            source = "validation rows"
         least = difference(winner.noise.paired)
         facts.append(
             (
@@ -43,7 +47,10 @@ def winner_page(winner: Winner) -> Page:
             )
         )
     if math.isfinite(winner.within):
-        by = f" by more than {_tolerance_text(winner)}" if winner.epsilon > 0 else ""
+        if winner.epsilon > 0:
+            by = f" by more than {_tolerance_text(winner)}"
+        else:
+            by = ""
         facts.append(("Doubt", f"{chance_words(1 - winner.within)} that another one is better{by}"))
     if winner.gain is not None:
         facts.append(("Gain", _gain(winner)))
@@ -68,7 +75,10 @@ def winner_page(winner: Winner) -> Page:
         facts.append(("Scale", f"{winner.metric} spans orders of magnitude: values are compared on log10"))
     if winner.race is not None:
         facts.append(("Race", _race(winner)))
-    budget = 20 if winner.race is None and not best.fresh else 0
+    if winner.race is None and not best.fresh:
+        budget = 20
+    else:
+        budget = 0
     if winner.race is not None and winner.race.verdict == "budget":
         budget = 2 * winner.race.runs
     calls = (Action("tree.confirm", budget=budget),) if budget and noisy else ()
@@ -79,7 +89,10 @@ def winner_page(winner: Winner) -> Page:
         notes.append(Text("Intervals: nominal 95 %, covered 90 to 98 % in benchmarks.", "faint"))
     folds = [Fold("Evidence", (known_grid(winner), *notes))]
     if others:
-        by = "posterior means" if noisy else "observed values"
+        if noisy:
+            by = "posterior means"
+        else:
+            by = "observed values"
         folds.append(Fold(f"The configurations with the best {by}", (_candidates(winner),), "candidates"))
     used = tuple((Cell(name, "strong"), value) for name, value in best.labels.items())
     folds.append(Fold("Values used", (Grid(("parameter", "value"), used),), why=False))
@@ -88,7 +101,9 @@ def winner_page(winner: Winner) -> Page:
 
 def _tolerance_text(winner: Winner) -> str:
     """The tolerance as a difference, or as a factor if losses are compared on a log scale."""
-    return factor_text(winner.factor) if math.isfinite(winner.factor) else difference(winner.epsilon)
+    if math.isfinite(winner.factor):
+        return factor_text(winner.factor)
+    return difference(winner.epsilon)
 
 
 def _expected_text(winner: Winner) -> str:
@@ -106,7 +121,10 @@ def _expected_text(winner: Winner) -> str:
         expected, *interval = [f"{value:.2g}" for value in numbers]
     else:
         expected, *interval = coarse(numbers, apart=best.high - best.low)
-    bounds = f" ({' to '.join(interval)})" if math.isfinite(best.low) else ""
+    if math.isfinite(best.low):
+        bounds = f" ({' to '.join(interval)})"
+    else:
+        bounds = ""
     return f"{expected} when retrained{bounds}; observed {score(winner.observed)}"
 
 
@@ -127,7 +145,8 @@ def _as_code(candidate: Candidate) -> str:
     For example ``{"lr": 1.5, "epochs": 150}``.
     """
     parts = [f"{name!r}: {python_text(decode(value))}" for name, value in candidate.configuration.items()]
-    lines, now = [], "{"
+    lines = []
+    now = "{"
     for i, part in enumerate(parts):
         part += "}" if i == len(parts) - 1 else ", "
         if len(now) + len(part.rstrip()) > _WIDTH and now.strip(" {"):
@@ -149,7 +168,9 @@ def _instead(best: Candidate, other: Candidate) -> list[str]:
 
 def between(low: float, high: float) -> str:
     """An interval of values; ``-`` without one."""
-    return f"{score(low)} to {score(high)}" if math.isfinite(low) and math.isfinite(high) else "-"
+    if math.isfinite(low) and math.isfinite(high):
+        return f"{score(low)} to {score(high)}"
+    return "-"
 
 
 def known_grid(winner: Winner) -> Grid:
@@ -157,8 +178,12 @@ def known_grid(winner: Winner) -> Grid:
 
     Those of the best observed trial and the gain.
     """
-    best, gain = winner.candidates[0], winner.gain
-    retrained = "" if winner.noise.deterministic else " when retrained"
+    best = winner.candidates[0]
+    gain = winner.gain
+    if winner.noise.deterministic:
+        retrained = ""
+    else:
+        retrained = " when retrained"
     source = "posterior mean over all runs"
     if not math.isfinite(best.low):
         source = "mean of its runs; too few configurations for an interval"
@@ -167,10 +192,16 @@ def known_grid(winner: Winner) -> Grid:
         ("observed in its planned run", score(best.observed), "-", "one training, part of the choice"),
     ]
     if best.fresh:
-        spread = between(min(best.fresh), max(best.fresh)) if len(best.fresh) > 1 else "a single one"
+        if len(best.fresh) > 1:
+            spread = between(min(best.fresh), max(best.fresh))
+        else:
+            spread = "a single one"
         runs = f"mean of {plural(len(best.fresh), 'run')}, {spread}"
         rows.append(("replicates", score(float(mean(best.fresh))), "-", runs))
-    lucky = "the same configuration" if winner.is_best_observed else "another configuration, a lucky draw"
+    if winner.is_best_observed:
+        lucky = "the same configuration"
+    else:
+        lucky = "another configuration, a lucky draw"
     rows.append(("best observed trial", score(winner.best_value), "-", lucky))
     if gain is not None and not gain.same:
         interval = between(gain.low, gain.high)
@@ -188,7 +219,10 @@ def _gain(winner: Winner) -> str:
     baseline = f"baseline: {score(gain.baseline.expected)} expected after {runs}"
     amount = score(abs(gain.expected))
     if math.isnan(gain.low):
-        word = "better" if gain.expected > 0 else "worse"
+        if gain.expected > 0:
+            word = "better"
+        else:
+            word = "worse"
         return f"{amount} {word} than the baseline; too few configurations for an interval; {baseline}"
     interval = f"({score(gain.low)} to {score(gain.high)})"
     if gain.verdict == "better":
@@ -215,14 +249,20 @@ def _race(winner: Winner) -> str:
     }[race.verdict]
     if not math.isfinite(race.probability):
         return stand
-    by = f" by more than {score(race.tolerance)}" if race.tolerance > 0 else ""
+    if race.tolerance > 0:
+        by = f" by more than {score(race.tolerance)}"
+    else:
+        by = ""
     return f"{stand}: {chance_words(1 - race.probability)} that another of them is better{by}"
 
 
 def _candidates(winner: Winner) -> Grid:
     rows = []
     for each in winner.candidates:
-        probability = f"{each.probability:.2f}" if math.isfinite(each.probability) else "-"
+        if math.isfinite(each.probability):
+            probability = f"{each.probability:.2f}"
+        else:
+            probability = "-"
         instead = ", ".join(_instead(winner.candidates[0], each)) or "the winner"
         values = score(each.expected), between(each.low, each.high), score(each.observed)
         rows.append((each.round, *values, str(len(each.fresh) or "-"), probability, instead))
@@ -260,7 +300,10 @@ def judgement_page(judgement: Judgement) -> Page:
     calls = (Action("tree.judge", ..., budget=needed),) if needed else ()
     asked = join(_instead(judgement.b, judgement.a)) or "the same in all values used"
     compared = join(_instead(judgement.a, judgement.b))
-    where = f"{asked}, instead of {compared}" if compared else asked
+    if compared:
+        where = f"{asked}, instead of {compared}"
+    else:
+        where = asked
     return Page(
         f"{judgement.verdict}: {_verdict(judgement)}",
         (Facts((("Difference", _difference(judgement)), ("Values", where))),),
@@ -287,7 +330,10 @@ def _verdict(judgement: Judgement) -> str:
     if judgement.verdict == KEEP:
         return f"the configuration is better than {than}"
     if judgement.verdict != CONFIRM:
-        more = f" by more than {difference(judgement.epsilon)}" if judgement.epsilon > 0 else ""
+        if judgement.epsilon > 0:
+            more = f" by more than {difference(judgement.epsilon)}"
+        else:
+            more = ""
         return f"the configuration is not better than {than}{more}"
     undecided = f"not decided whether the configuration is better than {than}"
     if judgement.seeds is None:
@@ -299,7 +345,10 @@ def _verdict(judgement: Judgement) -> str:
 
 
 def _difference(judgement: Judgement) -> str:
-    word = "better" if judgement.difference > 0 else "worse"
+    if judgement.difference > 0:
+        word = "better"
+    else:
+        word = "worse"
     apart = f"{judgement.metric} {difference(abs(judgement.difference))} {word} expected"
     if math.isnan(judgement.probability):
         return f"{apart}; too few repeats for an interval"
@@ -323,7 +372,10 @@ def _basis(judgement: Judgement) -> list[str]:
         better = f"model probability that it is better: {judgement.probability:.2f}"
         lines.append(f"{better}{beyond if judgement.epsilon else ''}")
     if judgement.verdict != CONFIRM and judgement.basis == "posterior":
-        right = "95 %" if judgement.verdict == KEEP else "97 %"
+        if judgement.verdict == KEEP:
+            right = "95 %"
+        else:
+            right = "97 %"
         lines.append(f"{judgement.verdict} was right in {right} of the cases counted on tables")
     if math.isfinite(judgement.noise.sd):
         lines.append(f"noise: {noise_text(judgement.noise)}")
@@ -361,7 +413,10 @@ def optimism_page(optimism: Optimism) -> Page:
     if (seeds := optimism.seeds) is None:
         facts.append(("Replicates", "none yet"))
     else:
-        lost = f"; {plural(optimism.failed, 'other')} gave no usable model" if optimism.failed else ""
+        if optimism.failed:
+            lost = f"; {plural(optimism.failed, 'other')} gave no usable model"
+        else:
+            lost = ""
         runs = f"{plural(seeds.runs, 'repeat')}{lost}"
         facts.append(("Replicates", f"{score(seeds.value)} in {runs}"))
         rows.append(("replicates", score(seeds.value), between(seeds.low, seeds.high), f"mean of {runs}"))

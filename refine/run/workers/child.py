@@ -111,11 +111,16 @@ class Child:
             if not loaded and time.monotonic() - since >= loading:
                 raise never_loaded(loading) from None
             raise self._died() from None
-        return pickle.loads(answer[1:]) if answer[:1] == _ERROR else answer[1:]
+        if answer[:1] == _ERROR:
+            return pickle.loads(answer[1:])
+        return answer[1:]
 
     def _next(self, seconds: float | None) -> bytes:
         """The next message. Raises EOFError: the process ended; TimeoutError: after ``seconds``."""
-        deadline = math.inf if seconds is None else time.monotonic() + seconds
+        if seconds is None:
+            deadline = math.inf
+        else:
+            deadline = time.monotonic() + seconds
         while not self._pipe.poll(max(0.0, min(_POLL, deadline - time.monotonic()))):
             # A process that a trial forked may hold the other end for longer than the trial's process lives.
             if not self.lives and not self._pipe.poll():

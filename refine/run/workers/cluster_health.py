@@ -32,7 +32,9 @@ class Cluster(NamedTuple):
     def offering(self) -> str:
         """The resources that a worker needs, in words after "worker"; empty for none."""
         needs = ", ".join(f"{name}={count:g}" for name, count in self.needs.items())
-        return f" that offers {needs}" if needs else ""
+        if needs:
+            return f" that offers {needs}"
+        return ""
 
     def has_worker(self) -> bool:
         """True if a worker has the resources that a trial needs."""
@@ -84,7 +86,10 @@ class ClusterHealth:
         self._had_worker = cluster is not None and cluster.has_worker()
         if cluster is not None and not self._had_worker:
             cluster.check_reached()
-            how = f" with {cluster.starting}" if cluster.starting else ""
+            if cluster.starting:
+                how = f" with {cluster.starting}"
+            else:
+                how = ""
             warn(
                 f"the {cluster.engine} cluster has no worker{cluster.offering} yet, and trials wait for one; "
                 f"start workers{how}, or check whether they start"

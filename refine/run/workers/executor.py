@@ -66,7 +66,10 @@ def outcomes_of(
         return ((task, run(objective, task, with_trial, resources.threads)) for task in tasks)
     packed = pack(objective)  # an objective that cannot be pickled is an error before any worker starts
     inline = packed.inline()
-    path = packed.write(stack.enter_context(own_folder())) if inline is None else None
+    if inline is None:
+        path = packed.write(stack.enter_context(own_folder()))
+    else:
+        path = None
     if (executor := resources.executor) is not None:
         transport = _Transport(
             lambda job, _: executor.submit(run_task, job), ClusterHealth(executor).check, own_workers=False
@@ -136,7 +139,10 @@ class _Dispatch:
                         continue
                     attempt = self.under_way.pop(future)
                     error = CancelledError("by the executor") if future.cancelled() else future.exception()
-                    stopping_error = None if error is None else self._stopping_error(error)
+                    if error is None:
+                        stopping_error = None
+                    else:
+                        stopping_error = self._stopping_error(error)
                     if stopping_error is not None:
                         stopping = stopping_error  # raised when trials that ended at the same time are stored
                         continue
@@ -169,7 +175,10 @@ class _Dispatch:
         return bool(self.under_way)
 
     def _submit(self, task: Task, *, whole: bool = False) -> None:
-        inline = self._packed.inline(whole=True) if whole else self._inline
+        if whole:
+            inline = self._packed.inline(whole=True)
+        else:
+            inline = self._inline
         job = Job(inline, self._path, self._packed.name, tuple(task), self._threads, sys.path, LOAD_SECONDS)
         attempt = Attempt(task)
         try:
@@ -211,7 +220,9 @@ class _Dispatch:
                 f"({type(error).__name__}: {error}); finished trials are stored; install the same there, and "
                 "run again"
             )
-        return error if isinstance(error, ObjectiveError) else None
+        if isinstance(error, ObjectiveError):
+            return error
+        return None
 
     def _outcome_of_lost(self, attempt: Attempt, error: BaseException) -> Outcome | None:
         """The outcome of a task whose worker is gone; ``None`` if the task will be handed out again."""

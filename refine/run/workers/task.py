@@ -59,7 +59,8 @@ def check_versions(of_worker: str, worker: str, of_coordinator: str | None = Non
     Raises:
         RoundStoppedError: The versions differ.
     """
-    of_coordinator = versions() if of_coordinator is None else of_coordinator
+    if of_coordinator is None:
+        of_coordinator = versions()
     if of_worker != of_coordinator:
         raise RoundStoppedError(
             f"workers and coordinator must have the same Python and refine, got {of_worker} for {worker} and "

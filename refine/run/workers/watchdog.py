@@ -52,7 +52,10 @@ def watched(under_way: Mapping[Future[bytes], Attempt], limits: Limits) -> Itera
         # At most a tenth of a core, with any number of processes.
         while not over.wait(max(_EVERY, 10 * took)):
             begun = time.thread_time()
-            children = {} if limits.memory is None else processes()
+            if limits.memory is None:
+                children = {}
+            else:
+                children = processes()
             for future, attempt in list(under_way.items()):
                 if attempt.child is not None and attempt.ending is None and not future.done():
                     attempt.ending = _exceeded(attempt, attempt.child, limits, children)
@@ -73,7 +76,10 @@ def _exceeded(
     attempt: Attempt, child: Child, limits: Limits, children: Mapping[int, Sequence[int]]
 ) -> Outcome | None:
     timeout, memory = limits
-    seconds = time.monotonic() - attempt.since if attempt.runs else 0.0
+    if attempt.runs:
+        seconds = time.monotonic() - attempt.since
+    else:
+        seconds = 0.0
     if timeout is not None and seconds > timeout:
         return timed_out(timeout, seconds)
     if memory is not None:
@@ -96,4 +102,6 @@ def _memory_of(family: Sequence[int], memory: int) -> int:
 
     resident = total("memory_info", "rss")
     shares = psutil.LINUX and len(family) > 1 and resident > memory
-    return total("memory_full_info", "pss") if shares else resident
+    if shares:
+        return total("memory_full_info", "pss")
+    return resident

@@ -80,7 +80,10 @@ def runs_of(
         AnalysisError: A column is missing or malformed.
         SpaceError: A value lies outside the space, or no space can be inferred.
     """
-    assigned = taken_names(value, space, parameters) if space is not None or _are_names(parameters) else None
+    if space is not None or _are_names(parameters):
+        assigned = taken_names(value, space, parameters)
+    else:
+        assigned = None
     frame = with_index(as_pandas(frame, AnalysisError).rename(columns=str), assigned)
     columns = list(frame.columns)
     if twice := sorted({c for c in columns if columns.count(c) > 1}):
@@ -95,12 +98,18 @@ def runs_of(
     frame, empty = without_empty_rows(frame)
     frame, unfinished = _with_states(frame, taken_names(value, space, parameters))
     left_out = [*filter(None, (empty, unfinished))]
-    notes = [f"left out: {join(left_out)}"] if left_out else []
+    if left_out:
+        notes = [f"left out: {join(left_out)}"]
+    else:
+        notes = []
     roles = None
     if space is None and parameters is None:
         roles = _inferred_roles(frame, value)
         notes += filter(None, [roles_said(roles, value)])
-    names = list(space) if space is not None else _parameter_names(frame, parameters, value, roles)
+    if space is not None:
+        names = list(space)
+    else:
+        names = _parameter_names(frame, parameters, value, roles)
     if missing := [n for n in names if n not in frame]:
         raise SpaceError(
             f"the frame needs a column for every parameter, missing: {', '.join(missing)}; "
@@ -117,7 +126,10 @@ def runs_of(
     else:
         frame = _with_numbers(frame, space)
         configurations = _values_of(space, frame)
-    unused = frame.drop(columns=roles.left_out) if roles is not None else frame
+    if roles is not None:
+        unused = frame.drop(columns=roles.left_out)
+    else:
+        unused = frame
     metrics = _metric_columns(unused, names, value, metric)
     states = _states(frame, metrics[metric])
     metrics[metric], states, placeholder = _without_placeholders(metrics[metric], states, value)
@@ -140,7 +152,10 @@ def runs_of(
         run_metrics = {n: float(c[i]) for n, c in metrics.items() if n == metric or not math.isnan(c[i])}
         if state not in ("complete", "diverged") and math.isnan(run_metrics[metric]):
             del run_metrics[metric]
-        error = re.sub("[\0\ud800-\udfff]", "\ufffd", text) if isinstance(text := errors[i], str) else None
+        if isinstance(text := errors[i], str):
+            error = re.sub("[\0\ud800-\udfff]", "\ufffd", text)
+        else:
+            error = None
         runs.append(
             Run(
                 configurations[i],
@@ -216,7 +231,9 @@ def _with_numbers(frame: pd.DataFrame, space: Space) -> pd.DataFrame:
     """A table with numbers instead of texts in columns of ordered choices."""
     numeric = [n for n, p in space.items() if n in frame and isinstance(p, Categorical) and p.numeric]
     converted = {n: numbers for n in numeric if (numbers := numbers_of_texts(frame[n])) is not None}
-    return frame.assign(**converted) if converted else frame
+    if converted:
+        return frame.assign(**converted)
+    return frame
 
 
 def _without_placeholders(
@@ -251,15 +268,24 @@ def _parameter_names(
                     f"parameters: {name!r} is not a column of the frame; {did_you_mean(name, columns)}"
                 )
         return list(dict.fromkeys(parameters))
-    names = roles.parameters if roles is not None else []
+    if roles is not None:
+        names = roles.parameters
+    else:
+        names = []
     if unnamed := next((name for name in names if name.startswith("Unnamed: ")), None):
         raise SpaceError(
             f"column {unnamed!r} looks like row numbers that were saved with the table; leave it out: "
             "pd.read_csv(path, index_col=0), or say which columns are parameters=[...]"
         )
     if not names:
-        left_out = [*roles.results, *roles.left_out] if roles is not None else []
-        reason = f"; {join(left_out)} look like results or names of runs" if left_out else ""
+        if roles is not None:
+            left_out = [*roles.results, *roles.left_out]
+        else:
+            left_out = []
+        if left_out:
+            reason = f"; {join(left_out)} look like results or names of runs"
+        else:
+            reason = ""
         raise SpaceError(
             f"the frame has no column besides {value!r} that could be a parameter{reason}; name them: "
             "parameters=[...]"
@@ -312,7 +338,9 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
             f"{path}: is not a {description}: its columns are separated by {separator!r}; save it as .csv "
             f"with commas, or in Python tree.add_frame(pd.read_csv(path, sep={separator!r}), ...)"
         )
-    return unescaped_table(frame) if kind == ".csv" else frame
+    if kind == ".csv":
+        return unescaped_table(frame)
+    return frame
 
 
 def _parquet(path: Any) -> pd.DataFrame:

@@ -79,7 +79,10 @@ def export(self: TreeRecord, folder: str | os.PathLike[str], *, reports: bool = 
     context = self._context
     trials = sum(sum(states.values()) for states in context.counts.values())
     # Reports share what they read, unless that is too much to be held.
-    shared = context.at_once() if reports and trials <= _SHARED else context
+    if reports and trials <= _SHARED:
+        shared = context.at_once()
+    else:
+        shared = context
     rounds = []
     for part in parts_of(context.store, context.tree):
         home = write_part(target, part)
@@ -100,7 +103,8 @@ def loaded(
 ) -> T:
     """Reads an exported tree into one that ``make`` opens: see :meth:`refine.Tree.load`."""
     title, parts = read_folder(Path(folder))
-    title = title if name is None else name
+    if name is not None:
+        title = name
     with kept(parts) as sound:  # all of it is sound before there is a tree
         new = _is_new(store, title)
         tree = make(title, store)
@@ -328,9 +332,10 @@ def _json(data: bytes, place: Path | str, folder: Path) -> Any:
     try:
         return json.loads(data.decode("utf-8"), parse_constant=_refused)
     except (ValueError, RecursionError) as error:
-        reason = (
-            str(error).splitlines()[0] if isinstance(error, json.JSONDecodeError) else type(error).__name__
-        )
+        if isinstance(error, json.JSONDecodeError):
+            reason = str(error).splitlines()[0]
+        else:
+            reason = type(error).__name__
         raise StoreError(f"{place}: is not JSON: {reason}; the folder is damaged") from None
 
 

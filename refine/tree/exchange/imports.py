@@ -99,7 +99,10 @@ def add_frame(
     direction = direction_of(judged.name, direction)
     if space is not None and parameters is not None:
         raise AnalysisError("give the space or the names of the parameters, got both")
-    searched = space if space is None or isinstance(space, Space) else Space(space)
+    if space is None or isinstance(space, Space):
+        searched = space
+    else:
+        searched = Space(space)
     table = runs_of(frame, searched, parameters, value, judged.name, space_filling)
     finished = FinishedRuns(table.space, table.runs, str(judged), direction, said=tuple(table.notes))
     return _add(self, finished, subject_to, objective, objective_name, tag, note)

@@ -49,8 +49,14 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
             f"a study must be an optuna.Study or the URL of its storage, got {type(study).__name__}; of "
             "another storage optuna.load_study(study_name=..., storage=...) gives the study"
         )
-    url = url_of(study) if isinstance(study, str) and "://" in study else None
-    shown = str(study) if url is None else f"storage {shown_url(url)}"
+    if isinstance(study, str) and "://" in study:
+        url = url_of(study)
+    else:
+        url = None
+    if url is None:
+        shown = str(study)
+    else:
+        shown = f"storage {shown_url(url)}"
     # Opening creates; who only reads must not leave an empty file behind.
     file: str | Path | None = None
     if url is None:
@@ -84,8 +90,14 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
         raise _cannot_open(url, shown, error) from None
     if not names:
         raise NotFoundError(empty_text)
-    problem = "which of them? give study_name=" if study_name is None else f"no study {study_name!r}"
-    hint = f"known: {', '.join(names)}" if study_name is None else did_you_mean(study_name, names)
+    if study_name is None:
+        problem = "which of them? give study_name="
+    else:
+        problem = f"no study {study_name!r}"
+    if study_name is None:
+        hint = f"known: {', '.join(names)}"
+    else:
+        hint = did_you_mean(study_name, names)
     raise NotFoundError(f"{shown}: holds {len(names)} studies; {problem}; {hint}")
 
 
@@ -121,7 +133,8 @@ def to_optuna(self: RoundRecord, storage: Any = None, study_name: str | None = N
 
     space = self.space
     goals = self.goals
-    study_name = f"{self.context.name} {self.id}" if study_name is None else study_name
+    if study_name is None:
+        study_name = f"{self.context.name} {self.id}"
     metric = goals[0].metric
     several = len(goals) > 1
     records = self.context.reader.records([self._stored.pk], curves=True, replicates=True)
@@ -130,8 +143,14 @@ def to_optuna(self: RoundRecord, storage: Any = None, study_name: str | None = N
     axes = {n: _axis(p, [v[n] for v in values if n in v]) for n, p in space.items()}
     trials = []
     for i, configuration in enumerate(values):
-        noted = c["read"][i] if c["origin"][i] == "imported" else None
-        read = json.loads(noted) if isinstance(noted, str) else noted
+        if c["origin"][i] == "imported":
+            noted = c["read"][i]
+        else:
+            noted = None
+        if isinstance(noted, str):
+            read = json.loads(noted)
+        else:
+            read = noted
         # What an imported trial had not is a conditional parameter, which Optuna leaves out.
         shown = {n: v for n, v in configuration.items() if read is None or n in read}
         params = {n: texts[value_key(v)] if (texts := axes[n][1]) else v for n, v in shown.items()}
@@ -186,7 +205,10 @@ def to_optuna(self: RoundRecord, storage: Any = None, study_name: str | None = N
             "optuna.delete_study"
         ) from None
     except Exception as error:  # noqa: BLE001  # as in open_study
-        url = url_of(storage) if isinstance(storage, str) else None
+        if isinstance(storage, str):
+            url = url_of(storage)
+        else:
+            url = None
         raise _cannot_open(
             url, "the storage" if url is None else f"storage {shown_url(url)}", error
         ) from None
@@ -196,10 +218,13 @@ def to_optuna(self: RoundRecord, storage: Any = None, study_name: str | None = N
 
 
 def _state(state: str, value: float | None) -> tuple[str, float | None]:
-    value = None if value is None or math.isnan(value) else value
+    if value is None or math.isnan(value):
+        value = None
     if state == "pruned":
         return "PRUNED", value
-    return ("COMPLETE", value) if state == "complete" and value is not None else ("FAIL", None)
+    if state == "complete" and value is not None:
+        return ("COMPLETE", value)
+    return ("FAIL", None)
 
 
 def _axis(parameter: Parameter, values: list[Any]) -> tuple[Any, Mapping[str, Any]]:
@@ -215,11 +240,10 @@ def _axis(parameter: Parameter, values: list[Any]) -> tuple[Any, Mapping[str, An
             return IntDistribution(int(low), int(high), log=log), {}
         return FloatDistribution(float(low), float(high), log=log), {}
     choices = {value_key(v): v for v in [*parameter.grid, *values]}
-    texts = (
-        dict(zip(map(value_key, parameter.grid), parameter.labels, strict=True))
-        if isinstance(parameter, Categorical)
-        else {}
-    )
+    if isinstance(parameter, Categorical):
+        texts = dict(zip(map(value_key, parameter.grid), parameter.labels, strict=True))
+    else:
+        texts = {}
     shown = {k: texts.get(k, label(v)) if isinstance(v, Reference | tuple) else v for k, v in choices.items()}
     if len({*shown.values()}) < len(shown):  # to Python 1 and True are equal
         shown = {k: repr(v) if not isinstance(v, Reference) else v.path for k, v in choices.items()}

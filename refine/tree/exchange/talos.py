@@ -48,9 +48,15 @@ def read_run(
         records = [_plain(json.loads(line)) for line in lines]
         steered = audit_file.exists() and '"interventions":[{' in audit_file.read_text("utf-8")
         even = not steered and about["identity"]["strategy"]["class"]["qualname"] in _EVEN
-        goal = about["objective"] if isinstance(about["objective"], dict) else {"metric": about["objective"]}
+        if isinstance(about["objective"], dict):
+            goal = about["objective"]
+        else:
+            goal = {"metric": about["objective"]}
         metric = str(value or goal["metric"])
-        origin = "imported" if even else "adaptive"
+        if even:
+            origin = "imported"
+        else:
+            origin = "adaptive"
         runs = [_run(record, metric, origin) for record in records]
         version = about["environment"]["packages"]["talos"]
         data = digest(about["identity"]["data"])
@@ -93,10 +99,16 @@ def _run(record: Mapping[str, Any], metric: str, origin: str) -> Run:
     seed = record["seed"]
     other = {*_OWN, *record["parameter_columns"].values()}
     metrics = {n: float(v) for n, v in row.items() if isinstance(v, int | float) and n not in other}
-    state = "complete" if math.isfinite(metrics.get(metric, math.nan)) else "diverged"
+    if math.isfinite(metrics.get(metric, math.nan)):
+        state = "complete"
+    else:
+        state = "diverged"
     curve = {n: [float(v) for v in series] for n, series in record["history"].items() if series}
     configuration = {n: freeze(v) for n, v in record["params"].items()}
-    known_seed = UNKNOWN_SEED if seed is None or seed >= 2**31 else seed
+    if seed is None or seed >= 2**31:
+        known_seed = UNKNOWN_SEED
+    else:
+        known_seed = seed
     ended = datetime.fromisoformat(row["end"]).timestamp()
     return Run(configuration, state, metrics, curve, row["duration"], known_seed, origin, ended)
 
@@ -115,7 +127,10 @@ def to_talos(self: RoundRecord, folder: str | Path) -> Path:
         ReviewError: It has no parent, or other parameters or constraints, or choices that are no numbers or
             texts.
     """
-    old = None if self.parent is None else self.parent.space
+    if self.parent is None:
+        old = None
+    else:
+        old = self.parent.space
     new = self.space
     odd = any(isinstance(v, tuple | Reference) for p in new.values() for v in p.grid)
     if old is None or odd or (set(old), old.constraints) != (set(new), new.constraints):
@@ -152,7 +167,9 @@ def _parameter(domain: Any, ran: list[Any]) -> Parameter:
 
     parameter = parse_talos(domain)
     inside = all(parameter.contains([v])[0] for v in ran)
-    return parameter if inside else inferred(pd.Series([*parameter.grid, *ran]))
+    if inside:
+        return parameter
+    return inferred(pd.Series([*parameter.grid, *ran]))
 
 
 def _plain(data: Any) -> Any:
@@ -164,5 +181,9 @@ def _plain(data: Any) -> Any:
     if (kind := data.get(_TAG)) == "callable":
         return Reference(f"{data['module']}.{data['qualname']}")
     if kind in ("float", "numpy_scalar"):
-        return float(data["value"]) if kind == "float" else _plain(data["value"])
-    return tuple(_plain(data["items"])) if kind == "tuple" else {name: _plain(v) for name, v in data.items()}
+        if kind == "float":
+            return float(data["value"])
+        return _plain(data["value"])
+    if kind == "tuple":
+        return tuple(_plain(data["items"]))
+    return {name: _plain(v) for name, v in data.items()}

@@ -108,8 +108,11 @@ class Edits:
                 Action("round.propose", risk=self.risk),
             )
         review = round_.review(matching[-1])  # reading keeps the last proposal the last one
-        review = review.edit(typed_pairs(self.edit, "--edit")) if self.edit else review
-        return review.reject(*self.reject) if self.reject else review
+        if self.edit:
+            review = review.edit(typed_pairs(self.edit, "--edit"))
+        if self.reject:
+            return review.reject(*self.reject)
+        return review
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,7 +241,10 @@ def branch(
             "and --seed"
         )
     with target.round() as round_:
-        changed = _changed(round_, typed_pairs(edit or [], "--edit")) if space is None else read_space(space)
+        if space is None:
+            changed = _changed(round_, typed_pairs(edit or [], "--edit"))
+        else:
+            changed = read_space(space)
         before = typed_pairs(previous or [], "--previous") or None
         child = round_.branch(changed, previous=before, seed=seed, **new.options())
         _say_new(round_.space, child)
@@ -365,7 +371,10 @@ def review(
             return session
 
         # A typed objective runs rounds of the first study only: its name may mean other code in the second.
-        other = None if second is None else session_of(second["last"], Background())
+        if second is None:
+            other = None
+        else:
+            other = session_of(second["last"], Background())
         typed = Background(called.objective, called.command)
         server = Server(session_of(chosen(round_), typed, other), port, proxy)
         say(f"{server.url}\nCtrl-C stops it")
@@ -536,5 +545,8 @@ def unlock(target: AtRound, out: Output, removal: Removal) -> None:
         was_locked = tree.unlock(
             round_, **removal.ask(f"Is the process that runs round {round_.id} dead for certain?")
         )
-        outcome = "unlocked" if was_locked else "it was not locked"
+        if was_locked:
+            outcome = "unlocked"
+        else:
+            outcome = "it was not locked"
         out.say(f"round {round_.id}: {outcome}", {"round": round_.id, "unlocked": was_locked})

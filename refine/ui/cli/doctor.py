@@ -47,14 +47,20 @@ def doctor(
         try:
             probes += prober()
         except Exception as error:  # noqa: BLE001  # any failure is a result of the check
-            kind = "" if isinstance(error, RefineError) else f"{type(error).__name__}: "
+            if isinstance(error, RefineError):
+                kind = ""
+            else:
+                kind = f"{type(error).__name__}: "
             probes.append(Probe(name, "bad", f"{kind}{error}"))
     worst = any(probe.verdict == "bad" for probe in probes)
     if out.as_json:
         put_json([probe._asdict() for probe in probes])
     else:
         rows = tuple((Cell(p.what, "strong"), Cell(p.verdict, p.verdict), p.says) for p in probes)
-        title = "A check failed" if worst else "All required checks passed"
+        if worst:
+            title = "A check failed"
+        else:
+            title = "All required checks passed"
         show(Page(title, (Grid(("check", "verdict", "result"), rows, wide=(2,)),)))
     if worst:
         raise typer.Exit(NO)
@@ -67,7 +73,10 @@ def _machine() -> Iterator[Probe]:
     yield Probe("refine", "good", f"{VERSION}, at {Path(__file__).parents[2]}")
     for name, path in (("disk here", Path.cwd()), ("disk for temporary files", tempfile.gettempdir())):
         free = shutil.disk_usage(path).free
-        verdict = "good" if free >= _LEAST_DISK else "warn"
+        if free >= _LEAST_DISK:
+            verdict = "good"
+        else:
+            verdict = "warn"
         yield Probe(name, verdict, f"{free / 1e9:.1f} GB free at {path}")
 
 
@@ -106,7 +115,10 @@ def _keras() -> Iterator[Probe]:
     with quietly():  # TensorFlow logs complaints about missing devices
         device_names = ", ".join(devices())
     fast = BACKEND == "tensorflow"
-    advice = "" if fast else "; refine.keras.fit is model.fit there, and faster with KERAS_BACKEND=tensorflow"
+    if fast:
+        advice = ""
+    else:
+        advice = "; refine.keras.fit is model.fit there, and faster with KERAS_BACKEND=tensorflow"
     result = f"{versions[0]} on {BACKEND} {versions[1]}, {device_names}{advice}"
     yield Probe("Keras", "good" if fast else "warn", result)
 
@@ -147,11 +159,10 @@ def _store(store: str) -> Iterator[Probe]:
                 )
                 yield Probe("copies", "warn", text)
             integrity = database.integrity()
-            text = (
-                "every page is sound"
-                if integrity == "ok"
-                else f"{integrity}; export what can be read: refine export"
-            )
+            if integrity == "ok":
+                text = "every page is sound"
+            else:
+                text = f"{integrity}; export what can be read: refine export"
             yield Probe("file", "good" if integrity == "ok" else "bad", text)
         for lease in database.leases():
             rounds = {
@@ -159,8 +170,14 @@ def _store(store: str) -> Iterator[Probe]:
                 for name in trees
                 for i, s in database.nodes(database.tree(name)).items()
             }
-            state = "is being run by" if lease.alive else "was abandoned by"
-            outlook = "" if lease.alive else "; the next run takes over"
+            if lease.alive:
+                state = "is being run by"
+            else:
+                state = "was abandoned by"
+            if lease.alive:
+                outlook = ""
+            else:
+                outlook = "; the next run takes over"
             yield Probe(
                 "lease", "good", f"{rounds[lease.node]} {state} process {lease.pid} on {lease.host}{outlook}"
             )

@@ -112,7 +112,10 @@ def import_(
 
     talos = from_ is not None
     optuna = journal or "://" in source
-    by_name = None if value is None or value.isdecimal() else value
+    if value is None or value.isdecimal():
+        by_name = None
+    else:
+        by_name = value
     refused = {
         "--minimize": (minimize, optuna and not talos),
         "--parameters": (parameters, optuna or talos),
@@ -123,11 +126,17 @@ def import_(
     }
     for option, (value_given, wrong) in refused.items():
         if wrong and value_given is not None:
-            kind = "Optuna" if option in ("--study", "--journal") else "tables"
+            if option in ("--study", "--journal"):
+                kind = "Optuna"
+            else:
+                kind = "tables"
             source_kind = _kind_of_source(talos, optuna)
             raise AnalysisError(f"{option} is for {kind}, but the source is {source_kind}; leave it out")
     InTree(store=store, name=name)
-    names = None if parameters is None else [p.strip() for p in parameters.split(",")]
+    if parameters is None:
+        names = None
+    else:
+        names = [p.strip() for p in parameters.split(",")]
     keywords: dict[str, Any] = {"space_filling": space_filling, "note": note} | (
         {} if talos else {"metric": metric}
     )
@@ -151,7 +160,9 @@ def import_(
 def _kind_of_source(talos: bool, optuna: bool) -> str:
     if talos:
         return "a run of Talos"
-    return "an Optuna study" if optuna else "a table"
+    if optuna:
+        return "an Optuna study"
+    return "a table"
 
 
 @command(BRING)
@@ -208,6 +219,9 @@ def merge(
         else:
             with opened(other, other_tree, "--other-tree") as other_tree_:
                 merged = tree.merge(other_tree_, dry_run=dry_run)
-        option = f" --other-tree {shlex.quote(other_tree)}" if other_tree else ""
+        if other_tree:
+            option = f" --other-tree {shlex.quote(other_tree)}"
+        else:
+            option = ""
         repeated = completed(f"refine merge STORE {shlex.quote(other)}{option}")
         out.put(merged, repeated if dry_run else Action("tree"))

@@ -101,7 +101,10 @@ class NewRoot(Drawn):
 
         options = super().options("metric", "minimize", *without)
         if self.minimize is not None:
-            options["direction"] = "minimize" if self.minimize else "maximize"
+            if self.minimize:
+                options["direction"] = "minimize"
+            else:
+                options["direction"] = "maximize"
         if self.limits:
             options["limits"] = typed_limits(self.limits, "--limits")
         if self.baseline:
@@ -117,7 +120,9 @@ def _judged_by(texts: list[str]) -> Any:
     goals = [
         Goal(name, d) if d in ("minimize", "maximize") else f"{name}{sign}{d}" for name, sign, d in parts
     ]
-    return goals[0] if len(goals) == 1 else [Goal(goal) if isinstance(goal, str) else goal for goal in goals]
+    if len(goals) == 1:
+        return goals[0]
+    return [Goal(goal) if isinstance(goal, str) else goal for goal in goals]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +143,10 @@ class Resources(Limited):
         options = super().options(*without)
         if self.gpus is not None:
             names = [part.strip() for part in self.gpus.split(",") if part.strip()]
-            options["gpus"] = int(self.gpus) if self.gpus.isdecimal() else names
+            if self.gpus.isdecimal():
+                options["gpus"] = int(self.gpus)
+            else:
+                options["gpus"] = names
         return options
 
 
@@ -271,7 +279,9 @@ def confirm(
 
 def _winning(tree: refine.Tree) -> Round | None:
     won = tree.winner()
-    return None if won is None else tree[won.round]
+    if won is None:
+        return None
+    return tree[won.round]
 
 
 @command(RUN)
@@ -313,7 +323,10 @@ def replay(
     """Replay stored trials from their seeds and compare. Exit code 3 if they differ."""
     with target.round() as round_:
         with out.alone():
-            size = None if whole_round else sample
+            if whole_round:
+                size = None
+            else:
+                size = sample
             replayed = round_.replay(size, tolerance=tolerance, **execution.on(round_))
         out.put(replayed)
     if not replayed.same:
@@ -361,7 +374,10 @@ def init(
         text = resources.files("refine.ui.starter").joinpath(name).read_text("utf-8")
         (folder / name).write_text(text, "utf-8")
         say(str(folder / name))
-    enter_folder = "" if folder == Path() else f"cd {folder} && "
+    if folder == Path():
+        enter_folder = ""
+    else:
+        enter_folder = f"cd {folder} && "
     say(
         f"\n{enter_folder}refine run study.db --space space.toml --objective objective.py:score --metric "
         "val_acc -n 60"

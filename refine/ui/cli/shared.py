@@ -301,7 +301,10 @@ class Drawn(Given):
         """The typed options, with the belief parsed."""
         from refine.space.belief import typed_belief
 
-        belief = {"belief": typed_belief(self.belief, "--belief")} if self.belief else {}
+        if self.belief:
+            belief = {"belief": typed_belief(self.belief, "--belief")}
+        else:
+            belief = {}
         return super().options("belief", *without) | belief
 
 
@@ -336,7 +339,10 @@ class Called(Given):
 
     def on(self, round_: Round | None) -> dict[str, Any]:
         """Keywords of a call that runs trials of a round; of a new root if ``round_`` is ``None``."""
-        called = {} if round_ is None else objective_for(round_, self.objective, self.command)
+        if round_ is None:
+            called = {}
+        else:
+            called = objective_for(round_, self.objective, self.command)
         return {**self.options("objective", "command"), **called}
 
 
@@ -371,7 +377,10 @@ class Output:
         if self.as_json:
             from refine.utils.plain import plain
 
-            data = result.to_dict() if isinstance(result, Shown) else plain(result)
+            if isinstance(result, Shown):
+                data = result.to_dict()
+            else:
+                data = plain(result)
             put_json({**data, "page": page().to_dict()} if page and isinstance(result, Shown) else data)
         else:
             show(self.unfolded(page() if page else result.page()), *calls)
@@ -421,7 +430,9 @@ class Explained(Output):
         """The printed part of a page: summary, reasons, or full page."""
         if self.everything:
             return page.details
-        return page.why() if self.why else page
+        if self.why:
+            return page.why()
+        return page
 
 
 def show(page: Page, *calls: Action | str) -> None:
@@ -480,9 +491,15 @@ def objective_words(name: str) -> str:
     module, _, last = name.rpartition(".")
     if module and is_installed(name):
         return ""
-    file = f"{module.rpartition('.')[2]}.py" if module and is_import_path(name) else "script.py"
+    if module and is_import_path(name):
+        file = f"{module.rpartition('.')[2]}.py"
+    else:
+        file = "script.py"
     in_folder = "." not in module and _defines(Path(file), last)
-    place = file if in_folder else f"path/to/{file}"
+    if in_folder:
+        place = file
+    else:
+        place = f"path/to/{file}"
     return f"--objective {shlex.quote(f'{place}:{last}')}"
 
 
@@ -547,7 +564,10 @@ def objective_for(round_: Round | None, place: str | None, command: str | None =
         if name.startswith((UNNAMED, COMMAND)):
             # A store may come from elsewhere: only an objective typed here may run.
             imported = "imported runs have no objective; name one"
-            reason = imported if name.startswith(UNNAMED) else "runs a program; give it again"
+            if name.startswith(UNNAMED):
+                reason = imported
+            else:
+                reason = "runs a program; give it again"
             raise ObjectiveError(f"round {round_.id}: {reason}: {objective_words(name)}")
         if is_installed(name):
             say(f"importing {shown(name)}, which the store names", err=True)
@@ -555,4 +575,6 @@ def objective_for(round_: Round | None, place: str | None, command: str | None =
     function = found_object(place)
     # A script's own function is recorded without a module; found in its file it is the same one.
     script = "." not in name and getattr(function, "__qualname__", None) == name
-    return {"objective": function, "objective_name": name} if script else {"objective": function}
+    if script:
+        return {"objective": function, "objective_name": name}
+    return {"objective": function}

@@ -84,7 +84,12 @@ def _with_places(action: Action) -> str:
     start = f"plot STORE ROUND {name.removeprefix(_PLOT)}" if name.startswith(_PLOT) else _COMMANDS.get(name)
     if start is None:
         return str(action)
-    edits, options = ({}, action.options) if name != "review.edit" else (action.options, {})
+    if name != "review.edit":
+        edits = {}
+        options = action.options
+    else:
+        edits = action.options
+        options = {}
     for argument in (*action.arguments, edits):
         if isinstance(argument, Mapping):
             pairs = [f"{n.upper() if isinstance(n, Symbol) else n}={_typed(v)}" for n, v in argument.items()]
@@ -105,4 +110,6 @@ def _with_places(action: Action) -> str:
 def _typed(value: Any) -> str:
     if value is ...:
         return "VALUE"
-    return f"({', '.join(map(str, value))})" if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return f"({', '.join(map(str, value))})"
+    return str(value)

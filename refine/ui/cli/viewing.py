@@ -113,7 +113,10 @@ def diff(
 def winner(target: InTree, out: Explained, round_name: OfArgument = None) -> None:
     """Print the winner: the best configuration by posterior mean, with its expected value when retrained."""
     with target.tree() as tree:
-        won = tree.winner() if round_name is None else chosen(tree[round_name]).recommend()
+        if round_name is None:
+            won = tree.winner()
+        else:
+            won = chosen(tree[round_name]).recommend()
         if won is None:
             raise AnalysisError(
                 f"a winner needs a finished trial with a usable value, got none in tree {tree.name!r}; "
@@ -164,9 +167,18 @@ def front(target: InTree, out: Output, round_name: OfArgument = None) -> None:
     from refine.report.pages.tree import value_text
 
     with target.tree() as tree:
-        round_ = None if round_name is None else chosen(tree[round_name])
-        origin = f"tree {tree.name}" if round_ is None else f"round {round_.id}"
-        rows = tree.front if round_ is None else round_.front
+        if round_name is None:
+            round_ = None
+        else:
+            round_ = chosen(tree[round_name])
+        if round_ is None:
+            origin = f"tree {tree.name}"
+        else:
+            origin = f"round {round_.id}"
+        if round_ is None:
+            rows = tree.front
+        else:
+            rows = round_.front
         if not len(rows):
             raise AnalysisError(
                 f"a front needs trials with a value in every goal, {origin} has none; run more trials"

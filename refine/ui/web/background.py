@@ -222,7 +222,9 @@ def in_cells(round_: Round) -> dict[str, Any]:
 def _left(round_: Round) -> int:
     """Number of configurations of a round left to run."""
     ended = sum(round_.context.counts.get(round_._stored.pk, {}).values())
-    return 0 if round_.node.method == IMPORTED else max(0, round_.n - ended)
+    if round_.node.method == IMPORTED:
+        return 0
+    return max(0, round_.n - ended)
 
 
 def run_order(order: Mapping[str, Any]) -> str:
@@ -237,7 +239,10 @@ def run_order(order: Mapping[str, Any]) -> str:
         getattr(round_, order["call"])(progress=False, **order["options"], **objective)
         ended = len(round_.trials) + len(round_.replicates) - before
         remaining = round_.n - len(round_.trials)
-        best = "none" if round_.best is None else f"{round_.metric} {score(float(round_.best['value']))}"
+        if round_.best is None:
+            best = "none"
+        else:
+            best = f"{round_.metric} {score(float(round_.best['value']))}"
         return f"{plural(ended, 'trial')} ended, {remaining:,} left; best so far: {best}"
 
 

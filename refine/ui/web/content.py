@@ -160,7 +160,9 @@ def change_sentence(old: Space, new: Space) -> str:
     named = [f"{n} {next_text(old[n], p) if n in old else bounds_text(p)}" for n, p in changed.items()]
     if len(named) > _NAMED + 1:
         named[_NAMED:] = [f"{len(named) - _NAMED} more"]
-    return f"Next round: {join(named)}." if named else ""
+    if named:
+        return f"Next round: {join(named)}."
+    return ""
 
 
 def risk_facts_content(review: Review[Any]) -> list[dict[str, str]]:
@@ -189,7 +191,10 @@ def outlook_content(review: Review[Any], planned: NextRound, worth: Worth | None
         return {"key": outlook_key(review, planned), "verdict": "", "fact": None}
     (fact,) = _facts([("Recommendation", Cell(verdict_sentence(worth), TONES[worth.verdict]))])
     action = worth_check(worth).action  # none if the advice is to go on: the button accepts
-    call = "" if action is None else str(action)
+    if action is None:
+        call = ""
+    else:
+        call = str(action)
     return {"key": outlook_key(review, planned), "verdict": worth.verdict, "fact": {**fact, "call": call}}
 
 
@@ -245,7 +250,10 @@ def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
         edits = {}
         for name, (proposed, suggested) in suggestion.differs.items():
             form = page_form(review.proposal.old[name], suggested, proposed)
-            edits[name] = {**form, "as": SUGGESTED, "of": decision.digest} if "as" in form else form
+            if "as" in form:
+                edits[name] = {**form, "as": SUGGESTED, "of": decision.digest}
+            else:
+                edits[name] = form
         content.append(
             {
                 "by": decision.author,
@@ -274,7 +282,9 @@ def option_content(option: Option) -> dict[str, Any]:
 def _proposed(old: Parameter, new: Parameter) -> list[Any] | None:
     """Bounds of a range, or numbers of the kept levels; ``None`` if a range becomes one value."""
     if isinstance(old, Range):
-        return [float(new.low), float(new.high)] if isinstance(new, Range) else None
+        if isinstance(new, Range):
+            return [float(new.low), float(new.high)]
+        return None
     inside = new.contains(np.asarray([*old.grid, None], dtype=object)[:-1])
     return [i for i, stays in enumerate(inside) if stays]
 
@@ -342,7 +352,10 @@ def _badge(analysis: Analysis, change: Change) -> dict[str, str]:
         cell = risk_cell(change)
         return {"text": cell.text, "tone": cell.tone, "title": terms()["Risk"].plain}
     verdict = analysis.findings[change.name].verdict
-    text = "" if verdict == MATTERS else VERDICTS[verdict].text
+    if verdict == MATTERS:
+        text = ""
+    else:
+        text = VERDICTS[verdict].text
     return {"text": text, "tone": VERDICTS[verdict].tone, "title": meanings("Verdict")[text] if text else ""}
 
 
@@ -401,16 +414,18 @@ def _outside(p: Range, farthest: float) -> set[float]:
     levels = [float(v) for v in (p.grid if farthest > p.high else p.grid[::-1])]
     edge = levels[-1]
     before = levels[-2]
-    steps = (
-        (math.log(farthest / edge) / math.log(edge / before))
-        if p.log
-        else (farthest - edge) / (edge - before)
-    )
+    if p.log:
+        steps = math.log(farthest / edge) / math.log(edge / before)
+    else:
+        steps = (farthest - edge) / (edge - before)
     if steps > _MOST_OUTSIDE:  # listed levels that lie close together at this end
         return {farthest}
     stops = {farthest}
     for step in range(1, math.ceil(steps)):
-        value = edge * (edge / before) ** step if p.log else edge + step * (edge - before)
+        if p.log:
+            value = edge * (edge / before) ** step
+        else:
+            value = edge + step * (edge - before)
         stops.add(float(round(value)) if isinstance(p, Integer) else round_significant(value))
     return stops
 
@@ -472,7 +487,10 @@ def preview_content(
         front: Number of kept points of the front, and of all its points; ``None`` with one goal.
     """
     page = preview_page(preview).to_dict()
-    front_fact = [] if front is None else [("Front", f"{front[0]:,} of its {front[1]:,} points are kept")]
+    if front is None:
+        front_fact = []
+    else:
+        front_fact = [("Front", f"{front[0]:,} of its {front[1]:,} points are kept")]
     space = " ".join(page["folds"][0]["blocks"][0]["items"])
     # The review's own facts state risk and top trials.
     other_facts = [(name, fact) for name, fact in page["blocks"][0]["facts"] if name not in ("Kept", "Risk")]
@@ -538,9 +556,18 @@ def view_of(values: Floats, metric: str, direction: str) -> dict[str, Any]:
         log = view.log
         beyond = view.hidden
         side = view.side
-    end = low if side == "below" else high
-    hidden_text = f"; {plural(beyond, 'trial')} {side} {number(end)} at the edge" if beyond else ""
-    best = "top" if direction == "maximize" else "bottom"
+    if side == "below":
+        end = low
+    else:
+        end = high
+    if beyond:
+        hidden_text = f"; {plural(beyond, 'trial')} {side} {number(end)} at the edge"
+    else:
+        hidden_text = ""
+    if direction == "maximize":
+        best = "top"
+    else:
+        best = "bottom"
     sign = sign_of(direction)
     return {
         "low": low,
@@ -599,15 +626,20 @@ def front_content(round_: Round) -> dict[str, Any]:
     ]
     off_front = np.flatnonzero(finite & ~broken & ~trials.index.isin(best.index))
     shown = off_front[:: max(1, -(-len(off_front) // _OTHERS))]
-    some = (
-        f" {len(shown):,} of {len(off_front):,} other trials are drawn."
-        if len(shown) < len(off_front)
-        else ""
-    )
+    if len(shown) < len(off_front):
+        some = f" {len(shown):,} of {len(off_front):,} other trials are drawn."
+    else:
+        some = ""
     n_broken = int((finite & broken).sum())
-    wrong = f" ▽ {plural(n_broken, 'infeasible trial')}." if n_broken else ""
+    if n_broken:
+        wrong = f" ▽ {plural(n_broken, 'infeasible trial')}."
+    else:
+        wrong = ""
     lost = beaten(round_._at_once())
-    beaten_text = f" Trials of other rounds beat {lost:,} of them." if lost else ""
+    if lost:
+        beaten_text = f" Trials of other rounds beat {lost:,} of them."
+    else:
+        beaten_text = ""
     return {
         "goals": goals,
         "points": _points(round_, best, goals),
@@ -708,12 +740,16 @@ def beside_content(round_: Round, other: Round | None, across: bool = False) -> 
     Raises:
         ReviewError: The round has no parent, and ``other`` is missing.
     """
-    other = round_.parent if other is None else other
+    if other is None:
+        other = round_.parent
     if other is None:
         raise ReviewError(
             f"round {round_.id} is a first round without a parent; name another round to compare with"
         )
-    compared = difference(round_, other) if across else difference(other, round_)
+    if across:
+        compared = difference(round_, other)
+    else:
+        compared = difference(other, round_)
     page = comparison_page(compared).to_dict()
     table, *paragraphs = (fold["blocks"][0] for fold in page["folds"])
     rows = [[c if isinstance(c, str) else c["text"] for c in row] for row in table["rows"]]

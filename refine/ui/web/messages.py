@@ -132,7 +132,10 @@ def _wrong_fields(value: dict[str, Any], fields: Fields, place: tuple[str, ...])
 def _wrong(value: Any, kind: Any, place: tuple[str, ...]) -> _Wrong:
     """The places where a value violates a type, with the rule."""
     # Of several kinds the one that the value is of says what is wrong inside.
-    kinds = get_args(kind) if get_origin(kind) in (Literal, UnionType) else (kind,)
+    if get_origin(kind) in (Literal, UnionType):
+        kinds = get_args(kind)
+    else:
+        kinds = (kind,)
     matching = next((option for option in kinds if _is(value, option)), None)
     if matching is None:
         words = [repr(option) if isinstance(option, str) else _WORDS[_plain(option)] for option in kinds]
@@ -160,4 +163,6 @@ def _is(value: Any, kind: Any) -> bool:
 
 
 def _plain(kind: Any) -> Any:
-    return dict if is_typeddict(kind) else get_origin(kind) or kind
+    if is_typeddict(kind):
+        return dict
+    return get_origin(kind) or kind

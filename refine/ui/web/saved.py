@@ -90,11 +90,10 @@ def _answers(session: Session) -> dict[str, Any]:
             keep(kind, key, **drawn)
         other_risks = [o["risk"] for o in review["options"] if not o["risk"] <= risk <= o["up_to"]]
         for proposal_risk in (risk, *other_risks):
-            shown = (
-                review
-                if proposal_risk == risk
-                else keep("round", key, proposal_risk, **of, risk=proposal_risk)["review"]
-            )
+            if proposal_risk == risk:
+                shown = review
+            else:
+                shown = keep("round", key, proposal_risk, **of, risk=proposal_risk)["review"]
             for panel in (p for p in shown["panels"] if p["kind"] == "choice"):
                 panel["spelt"] = [python_text(value) for value in round_.space[panel["name"]].grid]
             if shown["step"]["do"] != "accept":
@@ -105,7 +104,10 @@ def _answers(session: Session) -> dict[str, Any]:
 
 def saved_page(tree: Tree, risk: float, second_tree: Tree | None) -> str:
     """The page of every round, as HTML: see :meth:`refine.Tree.export_page`."""
-    other = None if second_tree is None else Session(second_tree._at_once().rounds[-1], risk)
+    if second_tree is None:
+        other = None
+    else:
+        other = Session(second_tree._at_once().rounds[-1], risk)
     session = Session(tree._at_once().rounds[-1], risk, other=other)
     answers = [_answers(study) for study in (session, other) if study is not None]
     static = files("refine.ui.web") / "static"

@@ -141,7 +141,10 @@ def app_of(session: Session, token: str, port: int, proxy: Proxy | None = None) 
         return Response(text, media_type=kind, headers=_HEADERS)
 
     async def ask(request: Request) -> Response:
-        author = "" if proxy is None else request.headers.get(proxy.header, "")
+        if proxy is None:
+            author = ""
+        else:
+            author = request.headers.get(proxy.header, "")
         author = author.encode("latin-1").decode(errors="replace").strip()  # proxies send UTF-8
         # A browser states the origin of a request; requests of other pages, or without origin, are refused.
         same_origin = request.headers.get("origin") in hosts.values()

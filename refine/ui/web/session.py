@@ -175,7 +175,10 @@ class Session:
         }
         last = home.reader.last_marks(home.tree)
         marks = {i: last[s.pk] for i, s in home.nodes.items() if s.pk in last}
-        job = None if self.background is None else self.background.job()
+        if self.background is None:
+            job = None
+        else:
+            job = self.background.job()
         return {"progress": progress, "versions": self._versions(), "marks": marks, "job": job}
 
     def _versions(self) -> dict[str, str]:
@@ -252,7 +255,10 @@ class Session:
         try:
             review = self._current(round_, message)
         except AnalysisError as error:  # too few trials yet
-            reason = str(error) if counts else f"{plural(round_.n, 'configuration')} to run."
+            if counts:
+                reason = str(error)
+            else:
+                reason = f"{plural(round_.n, 'configuration')} to run."
             space = [{"name": name, "value": bounds_text(p)} for name, p in round_.space.items()]
             return {**head, "review": None, "why": reason, "space": space}
         extra = {"suggestions": suggestions_content(review), "pruner": _prunes(round_.node)}
@@ -291,12 +297,21 @@ class Session:
         return rows_of(self._sheet(message), self._analysis_shown(message)).tobytes()
 
     def _figure(self, message: Mapping[str, Any]) -> Answer:
-        analysis = None if message["name"] in WITHOUT_ANALYSIS else self._analysis_shown(message)
+        if message["name"] in WITHOUT_ANALYSIS:
+            analysis = None
+        else:
+            analysis = self._analysis_shown(message)
         return picture(self._found(message), analysis, message)
 
     def _beside(self, message: Mapping[str, Any]) -> Answer:
-        study = self.other if message.get("across") and self.other is not None else self
-        other = study._found({"round": message["other"]}) if "other" in message else None
+        if message.get("across") and self.other is not None:
+            study = self.other
+        else:
+            study = self
+        if "other" in message:
+            other = study._found({"round": message["other"]})
+        else:
+            other = None
         return beside_content(self._found(message), other, across=study is not self)
 
     def _mark(self, message: Mapping[str, Any]) -> Answer:
@@ -319,7 +334,10 @@ class Session:
             planned = _planned({**message, "n": preview.n}, review)
         note = message.get("note") or ""
         options = {**({"note": note} if note else {}), **_accepting(message, review, planned)}
-        asked_n = message.get("n") if message.get("sized") else None
+        if message.get("sized"):
+            asked_n = message.get("n")
+        else:
+            asked_n = None
         content = preview_content(preview, asked_n, front_kept(review))
         return {
             **content,
@@ -405,7 +423,9 @@ class Session:
         """A round of the tree by its stored goal; the round shown first keeps the goal of its opener."""
         node = stored.node
         shown = self.shown
-        return shown if node.id == shown.id else type(shown)(shown.context, node, node.metric, node.direction)
+        if node.id == shown.id:
+            return shown
+        return type(shown)(shown.context, node, node.metric, node.direction)
 
     def _current(self, round_: Round, message: Mapping[str, Any]) -> Review:
         """The proposal at a risk on the present evidence, not stored."""
@@ -420,7 +440,10 @@ class Session:
         for review in alike:
             with contextlib.suppress(AnalysisError):  # read back without its posterior, or made for less
                 return self._keep(version, review.at(risk))
-        epsilon = self._given_epsilon if round_.id == self.shown.id else None
+        if round_.id == self.shown.id:
+            epsilon = self._given_epsilon
+        else:
+            epsilon = None
         return self._keep(version, round_.propose(risk, epsilon, keep=False))
 
     def _keep(self, version: str, review: Review) -> Review:
@@ -448,9 +471,12 @@ class Session:
     def _edited(self, review: Review, message: Mapping[str, Any]) -> Review:
         edits = message.get("edits") or {}
         rejected = message.get("rejected") or []
-        review = review.reject(*rejected) if rejected else review
+        if rejected:
+            review = review.reject(*rejected)
         values = {str(name): self._meant(review, str(name), edit) for name, edit in edits.items()}
-        return review.edit(values) if values else review
+        if values:
+            return review.edit(values)
+        return review
 
     def _meant(self, review: Review, name: str, edit: Any) -> Any:
         if isinstance(edit, Mapping) and edit.get("as") == SUGGESTED:
@@ -488,7 +514,10 @@ def _evidence(home: Context, nodes: Mapping[str, StoredNode]) -> dict[str, str]:
 
 def _node_text(counts: Mapping[str, int], n: int, best: pd.Series | None) -> str:
     ended = sum(counts.values())
-    running = " running" if 0 < ended < n else ""
+    if 0 < ended < n:
+        running = " running"
+    else:
+        running = ""
     return f"{ended}/{n}{running}" + ("" if best is None else f" · best {score(float(best['value']))}")
 
 
@@ -498,7 +527,10 @@ def _about(round_: Round) -> str:
     decided = "; ".join(
         f"{d.kind} by {whom(d.author, authors)}{f': {d.child}' if d.child else ''}" for d in round_.decisions
     )
-    note = f"“{round_.node.note}”" if round_.node.note else ""
+    if round_.node.note:
+        note = f"“{round_.node.note}”"
+    else:
+        note = ""
     goals = " and ".join(f"{goal.metric}, {goal.direction}" for goal in round_.goals)
     return " · ".join(filter(None, (judged_text(goals, round_.node.subject_to), note, decided)))
 
@@ -543,7 +575,10 @@ def _running(message: Mapping[str, Any]) -> dict[str, Any]:
 def _code(review: Review, accepting: Mapping[str, Any], running: Mapping[str, Any]) -> str:
     """Python that accepts a review with its edits, and runs the child if a budget was set."""
     claim = review.proposal.claim
-    tolerance = {"epsilon": claim.epsilon} if claim.epsilon_source == "given" else {}
+    if claim.epsilon_source == "given":
+        tolerance = {"epsilon": claim.epsilon}
+    else:
+        tolerance = {}
     lines = [
         f'review = tree["{review.round.id}"].{Action("propose", risk=review.proposal.risk, **tolerance)}'
     ]

@@ -104,14 +104,20 @@ class Sheet:
         names = ["value", "state", "origin", "seconds", *self.space.varied]
         metrics = [n for n in self.frame.columns if n not in (*names, STAR, NOTE, *_OWN, *self.space)]
         metric = self.goal.metric
-        value_title = metric_title(metric.name, self.space) if metric.reduction == "last" else None
+        if metric.reduction == "last":
+            value_title = metric_title(metric.name, self.space)
+        else:
+            value_title = None
         columns = [self._column(n) for n in [*names, *(n for n in metrics if n != value_title)]]
         return (Column(STAR, "★", "choice", ("★",)), *columns, Column(NOTE, "note", "text"))
 
     def _column(self, name: str) -> Column:
         cells = self.frame[name]
         labels = _labels(self.space, name)
-        title = str(self.goal.metric) if name == "value" else name
+        if name == "value":
+            title = str(self.goal.metric)
+        else:
+            title = name
         if cells.dtype.kind in "iuf" and not labels:
             return Column(name, title, "number")
         texts = sorted(set(cells)) if name in _OWN else map(str, dict.fromkeys(cells.head(10_000)))
@@ -124,7 +130,10 @@ class Sheet:
         """The sheet with stars, notes and exclusions."""
         stars, notes = (np.full(len(self.frame), "", dtype=object) for _ in range(2))
         for i, mark in marks.items():
-            excluded = "" if mark.excluded is None else f"excluded: {mark.excluded}"
+            if mark.excluded is None:
+                excluded = ""
+            else:
+                excluded = f"excluded: {mark.excluded}"
             notes[i] = " · ".join(filter(None, [excluded, mark.note]))
             stars[i] = "★" * mark.starred
         return replace(self, frame=self.frame.assign(**{STAR: stars, NOTE: notes}), marks=marks)
@@ -138,13 +147,17 @@ class Sheet:
             return str(value)
         if name == "seconds" and name not in self.space:
             return duration(float(value))
-        return number(float(value), 6) if name in self.space else score(float(value))
+        if name in self.space:
+            return number(float(value), 6)
+        return score(float(value))
 
 
 def _labels(space: Space, name: str) -> tuple[str, ...]:
     """Labels of the levels of a categorical parameter; empty for other columns."""
     parameter = space.get(name)
-    return parameter.labels if isinstance(parameter, Categorical) else ()
+    if isinstance(parameter, Categorical):
+        return parameter.labels
+    return ()
 
 
 def rows_of(sheet: Sheet, analysis: Analysis) -> npt.NDArray[np.uint32]:
@@ -208,11 +221,17 @@ def part_content(sheet: Sheet, message: Mapping[str, Any]) -> dict[str, Any]:
             if key not in takes:
                 raise ReviewError(f"filter of {name}: takes {' and '.join(takes)}, got {key!r}")
             rows = rows[_FILTERS[key](rows[name], bound)]
-    cells = rows.index.to_series() if sort_column == "number" else rows[sort_column]
+    if sort_column == "number":
+        cells = rows.index.to_series()
+    else:
+        cells = rows[sort_column]
     numbers = cells.sort_values(ascending=ascending, kind="stable", na_position="last").index
     n = len(frame)
     listed = min(len(rows), LISTED)
-    text = plural(n, "trial") if len(rows) == n else f"{len(rows):,} of {plural(n, 'trial')}"
+    if len(rows) == n:
+        text = plural(n, "trial")
+    else:
+        text = f"{len(rows):,} of {plural(n, 'trial')}"
     if listed < len(rows):
         text += f"; the first {listed:,} are listed"
     return {
@@ -276,13 +295,17 @@ def _rank_text(sheet: Sheet, i: int) -> str:
     if (mark := sheet.marks.get(i)) is not None and mark.excluded is not None:
         return f"excluded by {mark.author}: {mark.excluded}"
     if not sheet.ranks[i]:
-        return "cannot be called best" if math.isfinite(sheet.scores[i]) else "without a value"
+        if math.isfinite(sheet.scores[i]):
+            return "cannot be called best"
+        return "without a value"
     return f"rank {sheet.ranks[i]:,} of {int(sheet.usable.sum()):,}"
 
 
 def _last_line(error: str | None) -> str:
     lines = [line for line in (error or "").splitlines() if line.strip()]
-    return lines[-1].strip()[:_LONGEST] if lines else ""
+    if lines:
+        return lines[-1].strip()[:_LONGEST]
+    return ""
 
 
 def curve_content(curve: Curve, sheet: Sheet) -> dict[str, Any] | None:

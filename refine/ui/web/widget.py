@@ -45,13 +45,19 @@ class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]  # traitlets are 
         """The widget, with the review as text and HTML."""
         bundle = super()._repr_mimebundle_(**keywords)
         if bundle is not None:  # anywidget returns the data, or the data with metadata
-            data = bundle[0] if isinstance(bundle, tuple) else bundle
+            if isinstance(bundle, tuple):
+                data = bundle[0]
+            else:
+                data = bundle
             data |= {"text/plain": self._text, "text/html": self.glance}
         return bundle
 
     def _answer(self, _: Any, content: Any, __: Any) -> None:
         answer = self._session.handle(content.get("message") if isinstance(content, dict) else None)
-        number = content.get("number") if isinstance(content, dict) else None
+        if isinstance(content, dict):
+            number = content.get("number")
+        else:
+            number = None
         if isinstance(answer, bytes):
             self.send({"number": number}, buffers=[answer])
         else:
