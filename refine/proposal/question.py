@@ -156,7 +156,7 @@ class Evidence:
 
     Attributes:
         analysis: The analysis.
-        surrogate: The posterior; of several goals with fronts.
+        surrogate: The posterior of the first goal, with those of further goals.
         trials: (n rows) values of the trials by parameter, as tables show them.
         usable: (n,) mask of the trials that may be best.
     """
@@ -269,8 +269,9 @@ def compared(surrogate: Surrogate, first: Bools, second: Bools, epsilons: Sequen
     draws = len(top_first)
     bound = posterior.lowest_within(np.maximum(top_first, top_second), epsilon) - 1e-6
     kept = int(np.count_nonzero(top_first >= bound))
-    if surrogate.front is not None:
-        kept = _front_kept(surrogate, first, second, epsilons)
+    if surrogate.others:
+        posteriors = [posterior, *(other.posterior for other in surrogate.others)]
+        kept = stats.draws_represented(posteriors, epsilons, first, second)
     difference = posterior.value(top_second) - posterior.value(top_first)
     counted = _counted(posterior, draws)
     # A side without a usable cell in a draw has the worst score of the draw, and no value.
@@ -315,17 +316,6 @@ def _counted(posterior: stats.Posterior, draws: int) -> Bools:
     else:
         forest = 0
     return np.asarray(np.arange(draws) >= forest, dtype=np.bool_)
-
-
-def _front_kept(surrogate: Surrogate, first: Bools, second: Bools, epsilons: Sequence[float]) -> int:
-    """Number of joint draws in which the first part represents every point of the front of both parts."""
-    both = first | second
-    assert surrogate.front is not None
-    if both.all():
-        return surrogate.front.kept(first)
-    posteriors = [surrogate.posterior, *(other.posterior for other in surrogate.others)]
-    within = [p._replace(scores=p.scores[:, both]) for p in posteriors]
-    return stats.front_of(within, epsilons).kept(first[both])
 
 
 def contenders(

@@ -57,7 +57,7 @@ from refine.stats.optimism import (
     paired_error,
     scorer,
 )
-from refine.stats.pareto import Front, front_of, hypervolume, non_dominated
+from refine.stats.pareto import Front, draws_represented, front_of, hypervolume, non_dominated
 from refine.stats.population import Compare, Comparison, Curve, Edf
 from refine.stats.posterior import MixedPosterior, Posterior, PriorEvidence, constrained
 from refine.stats.resolution import (

@@ -126,6 +126,58 @@ def front_of(posteriors: Sequence[Posterior], epsilons: Sequence[float]) -> Fron
     return Front(np.concatenate(stands), np.array(starts), np.concatenate(targets), votes)
 
 
+def draws_represented(
+    posteriors: Sequence[Posterior], epsilons: Sequence[float], first: BoolArray, second: BoolArray
+) -> int:
+    """Number of joint draws in which candidates of a first part represent the front of two parts.
+
+    A candidate represents a point if it is, in the same draw, at most epsilon worse in every goal. Points of
+    the first part represent themselves, so only the front of the second part is looked at.
+
+    Args:
+        posteriors: Draws of each goal, over the same (c,) candidates.
+        epsilons: Tolerated loss of each goal, in its own units.
+        first: (c,) mask of the candidates that may represent a point.
+        second: (c,) mask of the candidates to represent.
+    """
+    inside = [p.scores[:, first] for p in posteriors]
+    outside = [p.scores[:, second] for p in posteriors]
+    points = _near_front(outside)
+    shields = _near_front(inside)
+    bounds = [
+        p.lowest_within(scores[points], epsilon) - 1e-6  # single precision, as in Posterior.within
+        for p, scores, epsilon in zip(posteriors, outside, epsilons, strict=True)
+    ]
+    starts = np.r_[0, np.cumsum(points.sum(axis=1))]
+    represented = 0
+    for draw, shield in enumerate(shields):
+        covers = np.True_
+        for bound, scores in zip(bounds, inside, strict=True):
+            lowest = bound[starts[draw] : starts[draw + 1]].astype(np.float32)
+            covers = covers & (scores[draw, shield] >= lowest[:, None])
+        represented += bool(covers.any(axis=1).all())
+    return represented
+
+
+def _near_front(goals: Sequence[NDArray[np.float32]]) -> BoolArray:
+    """(S, c) mask of candidates that no best weighted sum of their draw dominates: the front and some more.
+
+    ``goals`` are (S, c) scores of each goal.
+    """
+    near = np.ones(goals[0].shape, dtype=np.bool_)
+    for weights in (*(np.eye(len(goals), dtype=np.float32) + 0.2), np.ones(len(goals), dtype=np.float32)):
+        sums = sum(weight * scores for weight, scores in zip(weights, goals, strict=True))
+        best = np.asarray(sums).argmax(axis=1)[:, None]
+        better = np.zeros_like(near)
+        equal = np.ones_like(near)
+        for scores in goals:
+            top = np.take_along_axis(scores, best, axis=1)
+            better |= scores > top
+            equal &= scores == top
+        near &= better | equal
+    return near
+
+
 def _spread(points: FloatArray) -> IntArray:
     """Numbers of :data:`TARGETS` points of a front, far from each other; repeated for a smaller front."""
     chosen = [int(i) for i in points.argmax(axis=0)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 
 from refine.analysis.analysis import Analysis
 from refine.errors import AnalysisError, DesignError, RefineError
-from refine.proposal.posterior import Surrogate, known_enough, surrogate_of
+from refine.proposal.posterior import known_enough, surrogate_of
 from refine.proposal.proposal import tolerances_of
 from refine.proposal.question import (
     FEW,
@@ -193,9 +193,8 @@ def ask(
     chosen = asked.epsilon if epsilon is None else epsilon
     tolerances = tolerances_of(analysis, chosen)
     epsilons = [t.epsilon for t in tolerances]
-    evidence = _evidence_about(analysis, epsilons, conditions)
+    evidence, (part, rest, among) = _evidence_about(analysis, conditions)
     condition, within, rival = conditions
-    part, rest, among = _parts(evidence, conditions)
     result = compared(evidence.surrogate, part.candidates, rest.candidates, epsilons)
     if rival is None:
         probability = result.within
@@ -240,7 +239,10 @@ def ask(
     )
 
 
+# The asked region, the condition within which is compared, and the other region.
 _Conditions = tuple[Constraint, Constraint | None, Constraint | None]
+# The asked part, the part to compare with, and all that is considered.
+_Parts = tuple[Masks, Masks, Masks]
 
 
 def _round_for(
@@ -294,7 +296,7 @@ def _conditions(
     return condition, within, rival
 
 
-def _parts(evidence: Evidence, conditions: _Conditions) -> tuple[Masks, Masks, Masks]:
+def _parts(evidence: Evidence, conditions: _Conditions) -> _Parts:
     """The asked part, the part to compare with, and all that is considered."""
     question, given, better = conditions
     among = evidence.masks(given)
@@ -390,8 +392,7 @@ def _settling(tree: TreeRecord, asked: Round, answer: Answer, n: int) -> list[di
     else:
         tolerance = how["epsilon"]
     epsilons = [t.epsilon for t in tolerances_of(analysis, tolerance)]
-    evidence = _evidence_about(analysis, epsilons, conditions)
-    part, rest, _ = _parts(evidence, conditions)
+    evidence, (part, rest, _) = _evidence_about(analysis, conditions)
     if not (part.candidates.any() and rest.candidates.any()):
         return []
     ran = _ran(tree)
@@ -450,31 +451,33 @@ def _fingerprint(of: Round) -> str:
     return hashed.hexdigest()
 
 
-def _evidence_about(analysis: Analysis, epsilons: Sequence[float], conditions: _Conditions) -> Evidence:
+def _evidence_about(analysis: Analysis, conditions: _Conditions) -> tuple[Evidence, _Parts]:
     """The posterior over candidates of both sides of a question, with more of them for a small region."""
-    evidence = _evidence_of(analysis, epsilons)
-    part, rest, _ = _parts(evidence, conditions)
+    evidence = _evidence_of(analysis)
+    parts = _parts(evidence, conditions)
     question, given, better = conditions
     fewest = evidence.surrogate.fewest
-    small = [part.candidates.sum() < fewest, better is not None and rest.candidates.sum() < fewest]
-    if not any(small):
-        return evidence
-    regions = [region for region, few in zip((question, better), small, strict=True) if few and region]
+    regions = []
+    if parts[0].candidates.sum() < fewest:
+        regions.append(question)
+    if better is not None and parts[1].candidates.sum() < fewest:
+        regions.append(better)
+    if not regions:
+        return evidence, parts
     rows = np.concatenate([rows_inside(analysis.space, region, given) for region in regions])
     if len(rows):
-        return _evidence_of(analysis, epsilons, rows)
-    return evidence
+        evidence = _evidence_of(analysis, rows)
+        parts = _parts(evidence, conditions)
+    return evidence, parts
 
 
 @one_thread
-def _evidence_of(analysis: Analysis, epsilons: Sequence[float], more: Indices | None = None) -> Evidence:
+def _evidence_of(analysis: Analysis, more: Indices | None = None) -> Evidence:
     """The posterior of an analysis; of the same evidence the one made before."""
     declared = (analysis.noise, analysis.declared_limits, analysis.declared_belief)
     key: tuple[Any, ...] = (analysis.digest, analysis.space.digest, analysis.metric, repr(declared))
     if more is not None:
         key = (*key, more.tobytes())
-    if analysis.others:  # the fronts depend on the tolerances
-        key = (*key, *epsilons)
     with _lock:
         earlier = _kept_surrogates.get(key)
     if earlier is not None:
@@ -487,10 +490,7 @@ def _evidence_of(analysis: Analysis, epsilons: Sequence[float], more: Indices | 
             "trials",
             Action("round.run"),
         )
-    surrogate: Surrogate = fitted[0]
-    if analysis.others:
-        surrogate = surrogate.joined(fitted[1:], epsilons)
-    evidence = Evidence(analysis, surrogate)
+    evidence = Evidence(analysis, replace(fitted[0], others=tuple(fitted[1:])))
     _keep(_kept_surrogates, key, evidence)
     return evidence
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import refine
+from refine import stats
 from refine.design.space_filling import Sobol, draw
 from refine.errors import SpaceError
 from refine.proposal.posterior import surrogate_of
@@ -19,6 +20,7 @@ from refine.proposal.question import (
     level_rows,
     ran_candidates,
 )
+from refine.stats import Posterior
 
 SPACE = refine.Space(
     {
@@ -153,3 +155,22 @@ def test_cells_that_settle_lie_on_both_sides_and_did_not_run(evidence):
     assert part.candidates[cells].tolist() == [True, False] * 3
     frame = pd.DataFrame(SPACE.columns(level_rows(evidence.surrogate, cells)))
     assert (np.abs(np.log10(frame["lr"]) + 1) <= 1.5).all()  # near the bests
+
+
+def test_a_part_represents_a_front_as_the_front_itself_says():
+    rng = np.random.default_rng(3)
+    values = np.linspace(-2.0, 2.0, 9)
+    goals = [
+        Posterior(
+            rng.normal(size=(40, 200)).astype(np.float32), 40, *[np.zeros(0)] * 3, values, values, 1.0, 200
+        )
+        for _ in range(3)
+    ]
+    for count in (2, 3):
+        posteriors = goals[:count]
+        epsilons = [0.3, 0.5, 0.4][:count]
+        first = rng.random(200) < 0.7
+        front = stats.front_of(posteriors, epsilons)
+        expected = front.kept(first)
+        assert 0 < expected < 40
+        assert stats.draws_represented(posteriors, epsilons, first, ~first) == expected
