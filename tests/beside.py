@@ -26,7 +26,10 @@ class Beside:
     """
 
     def __init__(self, kind: str, url: str, first: str, runs: list[str], seed: int) -> None:
-        self.kind, self.url, self.draw, self.done = kind, url, random.Random(seed), threading.Event()
+        self.kind = kind
+        self.url = url
+        self.draw = random.Random(seed)
+        self.done = threading.Event()
         self.answers: Counter[str] = Counter()
         self.wrong: list[str] = []
         self.stars: dict[tuple[str, str], bool] = {}
@@ -97,7 +100,8 @@ class Beside:
         self._asked(self.draw.choice(["round", "list", "beside"]), **at)
         rows = self._asked("part", **at, by="number", filters={"state": {"is": "complete"}}).get("rows")
         if rows and (trial := self._asked("trial", **at, number=self.draw.choice(rows)["number"])):
-            star, which = not trial["marks"]["starred"], (at["round"], trial["key"])
+            star = not trial["marks"]["starred"]
+            which = (at["round"], trial["key"])
             self.stars.pop(which, None)
             asked = {**at, "number": trial["number"], "key": trial["key"], "do": "star" if star else "unstar"}
             if self._asked("mark", **asked):

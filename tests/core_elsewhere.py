@@ -27,7 +27,8 @@ def accuracy(p):
 def readme(page: Path) -> int:
     """Runs the page's blocks that need no Keras, one after the other; their number."""
     blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text(), flags=re.MULTILINE | re.DOTALL)
-    names, ran = {"__name__": "__main__"}, 0
+    names = {"__name__": "__main__"}
+    ran = 0
     for block in blocks:
         if "keras" not in block:
             exec(compile(block, page.name, "exec"), names)

@@ -22,7 +22,8 @@ SPACES: dict[str, Any] = {
 
 def objective(params: Any) -> dict[str, float]:
     """Exact in binary arithmetic but for a division, which all machines round alike."""
-    x, third = float(params["x"]), params.get("k", params.get("units", 0)) / 64
+    x = float(params["x"])
+    third = params.get("k", params.get("units", 0)) / 64
     value = 1 - (x - 0.5) * (x - 0.5) + third - (0.25 if params.get("act") == "elu" else 0)
     if params.get("layers") == 1:
         value += 0.125

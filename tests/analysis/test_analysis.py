@@ -117,7 +117,8 @@ def test_a_neighbour_level_that_always_fails_is_not_searched_again():
 def test_failures_are_worst_for_the_surrogate_and_are_not_tested():
     frame = failing()
     finished = frame[frame["state"] == "complete"]
-    analysis, without = refine.analyze(SPACE, frame), refine.analyze(SPACE, finished)
+    analysis = refine.analyze(SPACE, frame)
+    without = refine.analyze(SPACE, finished)
     assert len(analysis.y) == 120
     assert (analysis.y == finished["value"].min()).sum() == 120 - len(finished) + 1
     assert len(without.y) == len(finished) == analysis.n_space_filling
@@ -197,9 +198,11 @@ def test_what_is_never_read_is_coupled_with_nothing_and_the_others_keep_their_pl
 
 
 def test_a_pooled_table_is_one_sample():
-    first, second = failing(60, 1), failing(50, 2)
+    first = failing(60, 1)
+    second = failing(50, 2)
     both = pd.concat([first, second], ignore_index=True)
-    one, pooled = refine.analyze(SPACE, both), refine.analyze(SPACE, both, pooled=60)
+    one = refine.analyze(SPACE, both)
+    pooled = refine.analyze(SPACE, both, pooled=60)
     for e in one.parameters:
         assert pooled[e.name].p == e.p
         assert pooled[e.name].q == e.q

@@ -23,7 +23,8 @@ def drawn(seed, n=80):
     rng = np.random.default_rng(seed)
     rate = 10 ** rng.uniform(-4, 0, n)
     units = np.rint(np.exp(rng.uniform(np.log(0.5), np.log(500.5), n))).clip(1, 500).astype(int)
-    layers, kind = rng.integers(1, 5, n), rng.choice(["a", "b", "c"], n)
+    layers = rng.integers(1, 5, n)
+    kind = rng.choice(["a", "b", "c"], n)
     value = -((np.log10(rate) + 2) ** 2) + (kind == "b") + rng.normal(0, 0.3, n)
     return pd.DataFrame({"rate": rate, "units": units, "layers": layers, "kind": kind, "value": value})
 

@@ -36,7 +36,8 @@ def test_the_best_are_read_best_first(tree, space):
         assert c.score.validation[-1] == c.value
         assert len(c.loss.training) == len(c.score.training) == 40
     assert len(known(found, 3)) == 3
-    found.metric, found.direction = "val_loss", "minimize"
+    found.metric = "val_loss"
+    found.direction = "minimize"
     worst = known(found, 1)[0]
     assert not any(worst.score)  # the metric is drawn as a loss
     assert worst.value == found.trials["value"].min() == worst.loss.validation[-1]
@@ -44,7 +45,8 @@ def test_the_best_are_read_best_first(tree, space):
 
 def test_fewer_epochs_that_rank_alike_are_enough():
     rng = np.random.default_rng(0)
-    ends, t = rng.uniform(0.5, 1.0, 40), np.arange(1, 81)
+    ends = rng.uniform(0.5, 1.0, 40)
+    t = np.arange(1, 81)
     steady = [end * (1 - 0.9**t) for end in ends]
     late = [c + np.where(t < 25, rng.normal(0, 0.2), 0) for c in steady]
     assert enough_epochs(steady, ends) == (10, 80, pytest.approx(1), 40)

@@ -29,7 +29,8 @@ def study():
 def test_all_screens_state_one_tolerance(study):
     tree, root = study
     review = root.propose()
-    claim, winner = review.proposal.claim, tree.winner()
+    claim = review.proposal.claim
+    winner = tree.winner()
     best = next(c for c in winner.candidates if c.key != winner.candidates[0].key)
     judgement = tree.judge("winner", dict(best.params))
     assert claim.epsilon > 0
@@ -112,7 +113,8 @@ def test_repeats_alone_give_an_unbiased_estimate():
 
 def test_three_equal_repeats_of_a_metric_in_steps_show_noise_below_one_row():
     rng = np.random.default_rng(0)
-    X, y = rng.uniform(size=(40, 2)), np.round(rng.uniform(0.6, 0.9, 40) * 50) / 50
+    X = rng.uniform(size=(40, 2))
+    y = np.round(rng.uniform(0.6, 0.9, 40) * 50) / 50
     best = [float(y.max())]
 
     def noise(count, values=y):

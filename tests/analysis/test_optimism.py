@@ -93,7 +93,8 @@ def test_predictions_survive_and_stay_small(tmp_path, space):
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
         found = tree.add_round(space, wide, n=3).run(progress=False)
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        store, pk = tree[found.id].context.store, tree[found.id]._stored.pk
+        store = tree[found.id].context.store
+        pk = tree[found.id]._stored.pk
         kept = store.examples(pk, store.records([pk]).columns["key"])
         assert len(kept) == 3
         for e in kept.values():

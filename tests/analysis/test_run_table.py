@@ -12,7 +12,11 @@ LOSS = Goal("val_bpb", "minimize")
 
 def loop(rng, noise):
     """A loop that keeps every better single run, until one looks better again: what ran, what it gave, the means, both."""
-    names, values, means, best, stop = ["0"], [rng.normal(0, noise)], [0.0], 0, rng.integers(20, 60)
+    names = ["0"]
+    values = [rng.normal(0, noise)]
+    means = [0.0]
+    best = 0
+    stop = rng.integers(20, 60)
     while True:
         step = rng.exponential() * (-1 if rng.random() < 0.2 else 1)
         means.append(means[best] + step)
@@ -28,7 +32,8 @@ def loop(rng, noise):
 @pytest.mark.parametrize("noise", [0.3, 1.0])
 def test_verdicts_are_right_where_single_runs_are_not(noise):
     rng = np.random.default_rng(5)
-    right, single = {"KEEP": [], "DISCARD": []}, []
+    right = {"KEEP": [], "DISCARD": []}
+    single = []
     for _ in range(100):
         names, values, means, a, b = loop(rng, noise)
         better = means[b] - means[a]
@@ -49,11 +54,14 @@ def test_verdicts_are_right_where_single_runs_are_not(noise):
 
 def test_the_noise_is_that_of_all_runs():
     rng = np.random.default_rng(1)
-    names, values = [str(i) for i in range(30)], rng.normal(1, 0.1, 30).tolist()
+    names = [str(i) for i in range(30)]
+    values = rng.normal(1, 0.1, 30).tolist()
     alone = judge_runs(names, values, LOSS, ["3"], ["4"])
     assert (alone.verdict, alone.noise.source) == ("CONFIRM", "neighbours")
     assert 0.03 < alone.noise.sd < 0.1
-    values[3], values[4] = 0.7, 1.3  # of two that ran once, by runs again of others
+    # Of two that ran once, by repeats of others.
+    values[3] = 0.7
+    values[4] = 1.3
     again = judge_runs(
         [*names, *names[10:25]], [*values, *(v + 1e-3 for v in values[10:25])], LOSS, ["4"], ["3"]
     )

@@ -53,7 +53,8 @@ def test_what_is_found_is_the_same_and_says_on_how_many(frame, monkeypatch):
     for e in whole.parameters:
         if e.correlation is not None:
             assert part[e.name].correlation.estimate == pytest.approx(e.correlation.estimate, abs=0.06)
-    one, other = refine.propose(whole), refine.propose(part)
+    one = refine.propose(whole)
+    other = refine.propose(part)
     assert other.volume_kept == pytest.approx(one.volume_kept, rel=0.5)
     for name in ("lr", "depth"):
         assert other.space[name].low <= 0.3 + 40 * (name == "depth")

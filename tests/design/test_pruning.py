@@ -24,7 +24,8 @@ def pruned_round(tree, space, n=60, **options):
 
 def test_what_is_behind_stops_itself_and_has_no_final_value(tree, space):
     found = pruned_round(tree, space)
-    frame, shown = found.trials, found.shown
+    frame = found.trials
+    shown = found.shown
     pruned = frame["state"] == "pruned"
     assert not pruned[:10].any()
     assert frame.loc[pruned, ["value", "acc"]].isna().all().all()
@@ -111,11 +112,14 @@ def test_forecasts_follow_the_nearest_curves():
 
 def test_a_forecast_goes_by_its_curve_alone():
     """Trials of a grid are equally near: neither who is asked beside them nor rounding decides."""
-    rng, rates, epochs = np.random.default_rng(1), np.linspace(0.1, 1, 30), np.arange(20)
+    rng = np.random.default_rng(1)
+    rates = np.linspace(0.1, 1, 30)
+    epochs = np.arange(20)
     for length in (3, 6, 11) * 5:
         mixed = rng.permutation(rates)
         ended = [epochs * rate for rate in mixed[:15]]
-        ends, going = [curve[-1] for curve in ended], [epochs[:length] * rate for rate in mixed[15:]]
+        ends = [curve[-1] for curve in ended]
+        going = [epochs[:length] * rate for rate in mixed[15:]]
         found = forecasts([*ended, *going], np.array([*ends, *[np.nan] * 15]))[15:]
         alone = [forecasts([*ended, one], np.array([*ends, np.nan]))[-1] for one in going]
         assert found.tolist() == alone
@@ -125,7 +129,8 @@ def test_a_race_forecasts_as_a_table_of_trials_does():
     """It sums distances up epoch by epoch; some curves end earlier, and an epoch without a value tells nothing."""
     rng = np.random.default_rng(0)
     series = [np.cumsum(rng.random(length)) for length in (12, 8, 12, 9, 12, 12, 10, 12)]
-    ends, own = np.array([one[-1] for one in series]), np.cumsum(rng.random(12))
+    ends = np.array([one[-1] for one in series])
+    own = np.cumsum(rng.random(12))
     told = [forecasts([*series, own[: k + 1]], np.append(ends, np.nan))[-1] for k in range(12)]
     assert np.isfinite(told).all()
     for shift, behind in ((-1e-9, False), (1e-9, True)):
@@ -142,7 +147,8 @@ def test_audited_trials_stand_for_those_stopped():
     assert (found.lost, found.saved) == (18, pytest.approx(0.45))  # half of four are as good as the best ten
     assert found.low < 18 < found.high < 36
     # Two that may not be called best ran to their end: they are not stopped, and as good as none.
-    more, poor = np.append(values, [-np.inf] * 2), np.append(behind, [False, True])
+    more = np.append(values, [-np.inf] * 2)
+    poor = np.append(behind, [False, True])
     known = stopping_of(np.repeat([100, 25, 100], [24, 36, 2]), more, poor)
     assert (known.stopped, known.audited, known.won, known.good, known.top) == (36, 5, 1, 2, 10)
     assert stopping_of(np.full(24, 100), values[:24], behind[:24]) is None

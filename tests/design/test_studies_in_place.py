@@ -17,11 +17,10 @@ LEFT = {"units": (24,), "drop": (0.1, 0.2, 0.3), "kind": ("a", "b"), "momentum":
 
 
 def objective(trial):
-    x, drop = trial.suggest_float("x", 1e-4, 1, log=True), trial.suggest_float("drop", 0, 0.5, step=0.1)
-    kind, units = (
-        trial.suggest_categorical("kind", ["a", "b", None]),
-        trial.suggest_int("units", 8, 64, step=8),
-    )
+    x = trial.suggest_float("x", 1e-4, 1, log=True)
+    drop = trial.suggest_float("drop", 0, 0.5, step=0.1)
+    kind = trial.suggest_categorical("kind", ["a", "b", None])
+    units = trial.suggest_int("units", 8, 64, step=8)
     inner = trial.suggest_float("momentum", 0, 1) if kind == "b" else 0.0
     return (math.log10(x) + 2) ** 2 + drop + {"a": 0, "b": 0.3, None: 1}[kind] + inner + units / 100
 
@@ -98,7 +97,8 @@ def test_what_cannot_be_narrowed_says_so(drawn, review):
 
 @pytest.mark.slow
 def test_a_proposal_on_a_study_is_that_of_its_round(tree, drawn):
-    review, proposal = refine.optuna.review(drawn), refine.propose(drawn)
+    review = refine.optuna.review(drawn)
+    proposal = refine.propose(drawn)
     assert proposal.digest == review.proposal.digest == tree.add_study(drawn).propose().proposal.digest
     assert "Next        refine.optuna.narrow(study, review)" in str(review)
     assert "Next        refine.Tree('study').add_study(study)" in str(proposal)

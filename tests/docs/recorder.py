@@ -15,7 +15,8 @@ class Terminal:
     """A working folder in which commands are typed, and what its screen showed."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.text = folder, ""
+        self.folder = folder
+        self.text = ""
         self.said: list[str] = []  # commands, questions and answers, in order
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         plain = {k: v for k, v in os.environ.items() if k not in ("CI", "NO_COLOR", "FORCE_COLOR")}

@@ -56,7 +56,8 @@ def test_an_assistant_beside_a_person(tmp_path):
     session.run(
         "refine run study.db --space space.toml --objective objective.py:score --n 60 --seed 7 --quiet"
     )
-    session.text, session.said = "", []
+    session.text = ""
+    session.said = []
     with refine.Tree("space", store=tmp_path / "study.db") as tree:
         root = tree.rounds[0].id
     (line,) = re.findall(r"^refine (mcp .*)$", (DOCS / "teams.md").read_text(), re.M)

@@ -20,7 +20,8 @@ def test_all_data_files_together_are_small() -> None:
 
 def test_the_digits_study_has_two_rounds_with_replicates_and_a_decision(tmp_path: Path) -> None:
     with datasets.digits() as tree:
-        first, second = tree["first"], tree["second"]
+        first = tree["first"]
+        second = tree["second"]
         assert (first.n, second.n) == (150, 100)
         assert second.parent.id == first.id
         assert len(first.replicates) > 0

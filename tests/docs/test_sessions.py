@@ -36,7 +36,8 @@ def compare(page: str, terminal: Terminal) -> None:
         session = terminal.text.rstrip() + "\n"
         path.write_text(text[: found.start(2)] + session + text[found.end(2) :])
         return
-    rest, at = squeezed(found[2]), 0
+    rest = squeezed(found[2])
+    at = 0
     for line in terminal.said:
         at = rest.find(squeezed(line)[:80], at)
         assert at >= 0, f"{page}: {line!r} is not in the recorded session; REFINE_GOLDEN=1 records it anew"

@@ -225,7 +225,8 @@ USES = SPACES | ROUNDS | RUNS | TREES | IMPORTS | REVIEWS
 
 @pytest.mark.parametrize("name", USES)
 def test_it_is_refused_with_its_text_before_anything_happens(place, name):
-    rows, files = place.rows(), place.files()
+    rows = place.rows()
+    files = place.files()
     with pytest.raises((RefineError, TypeError)) as caught:
         USES[name](place)
     text = f"{type(caught.value).__name__}: {caught.value}"
@@ -259,7 +260,8 @@ def test_a_range_edited_to_two_choices_says_so(place):
 def test_accepting_twice_is_one_child(tmp_path, place):
     with refine.Tree("question", store=tmp_path / "refine.db") as tree:
         review = tree.add_round(place.space, place.objective, n=60, seed=7).run(progress=False).propose()
-        first, again = review.accept(note="once", n=10), review.accept(note="once", n=10)
+        first = review.accept(note="once", n=10)
+        again = review.accept(note="once", n=10)
         assert first.id == again.id
         assert len(tree) == 2
         assert len(tree.rounds[0].decisions) == 1

@@ -25,7 +25,8 @@ def test_a_multirun_is_a_round(tmp_path, monkeypatch):
     assert re.search(r"^  \+opt +adam, sgd +-> +only adam ", said, flags=re.MULTILINE)
     assert "Launching" not in run_there("hydra", *words)
     with refine.Tree("train", "refine.db") as tree:
-        space, trials = tree["root"].space, tree["root"].trials
+        space = tree["root"].space
+        trials = tree["root"].trials
         kinds = (
             refine.Float(1e-4, 1.0, log=True),
             refine.Categorical(["adam", "sgd"]),

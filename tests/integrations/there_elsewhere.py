@@ -52,7 +52,9 @@ def test_optuna_dashboard(tmp_path):
 def tried(title, metric, monkeypatch, folder, **names):
     """Trains by a recipe of the docs: some trials are stopped, and one that dies in its third epoch goes on there when it is run again."""
     monkeypatch.chdir(folder)
-    objective, whole, seen = recipe("running.md", title, **names)["objective"], Epochs.ended, []
+    objective = recipe("running.md", title, **names)["objective"]
+    whole = Epochs.ended
+    seen = []
 
     def dies(self, epoch, metrics, more):
         seen.append(epoch)
@@ -94,7 +96,8 @@ def test_lightning(tmp_path, monkeypatch):
     class Module(lightning.LightningModule):
         def __init__(self, learning_rate):
             super().__init__()
-            self.rate, self.layer = learning_rate, torch.nn.Linear(4, 1)
+            self.rate = learning_rate
+            self.layer = torch.nn.Linear(4, 1)
 
         def training_step(self, batch, _):
             return torch.nn.functional.binary_cross_entropy_with_logits(self.layer(batch[0]), batch[1])

@@ -15,7 +15,8 @@ from keras.optimizers import schedules
 from refine.keras import balanced_accuracy, fmeasure, matthews
 from refine.testing.keras_fit import Examples, ModelCase
 
-ROWS, VALIDATION = 70, 41
+ROWS = 70
+VALIDATION = 41
 CASES: list[ModelCase] = []
 
 
@@ -211,7 +212,8 @@ class OwnLoss(losses.Loss):  # type: ignore[misc]
         return ops.mean(ops.abs(y - p), axis=-1) / (1 + ops.max(y))
 
 
-binary, sparse = losses.BinaryCrossentropy, losses.SparseCategoricalCrossentropy
+binary = losses.BinaryCrossentropy
+sparse = losses.SparseCategoricalCrossentropy
 LOSSES: dict[str, tuple[str, Any, Callable[[], Any]]] = {
     "chosen by shapes": ("binary", "sigmoid", lambda: "crossentropy"),
     "smoothed": ("binary", "sigmoid", lambda: binary(label_smoothing=0.1)),
@@ -405,7 +407,8 @@ for named, how in ((LAYERS, "fast"), (STEPPED, "step")):
 
 # Images
 
-images, image = partial(shaped, 8, 8, 2), partial(stack, (8, 8, 2))
+images = partial(shaped, 8, 8, 2)
+image = partial(stack, (8, 8, 2))
 conv = partial(layers.Conv2D, 3, 3, activation="relu")
 filters = {
     "Conv2D": image(conv, layers.MaxPooling2D),
@@ -443,8 +446,10 @@ def stateful() -> Any:
     return compiled(keras.Model(x, layers.Dense(1, activation="sigmoid")(layers.LSTM(3, stateful=True)(x))))
 
 
-serial, masked = partial(stack, (6, 3)), partial(stack, (6, 3), layers.Masking)
-lstm, gru = partial(layers.LSTM, 3), partial(layers.GRU, 3)
+serial = partial(stack, (6, 3))
+masked = partial(stack, (6, 3), layers.Masking)
+lstm = partial(layers.LSTM, 3)
+gru = partial(layers.GRU, 3)
 each = partial(lstm, return_sequences=True)
 embedding = partial(layers.Embedding, 6, 4, mask_zero=True)
 kinds = (layers.MultiHeadAttention, layers.Attention, layers.AdditiveAttention)
@@ -505,7 +510,8 @@ def across(x: Any) -> Any:
 
 def two_inputs(named: bool = False) -> Any:
     """Two inputs, as a list or by name."""
-    a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+    a = keras.Input((2,), name="a")
+    b = keras.Input((3,), name="b")
     h = layers.Concatenate()([dense(3, "tanh")(a), b])
     return compiled(keras.Model({"a": a, "b": b} if named else [a, b], dense(1, "sigmoid")(h)))
 
@@ -543,7 +549,8 @@ class Subclassed(keras.Model):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self.hidden, self.end = dense(4), dense(1, "sigmoid")
+        self.hidden = dense(4)
+        self.end = dense(1, "sigmoid")
 
     def call(self, x: Any) -> Any:
         return self.end(self.hidden(x))

@@ -70,7 +70,8 @@ def test_splits_hold_out_and_best_model_go_through_it_too():
 
 
 def test_code_says_so_and_the_round_goes_on():
-    plain, fast = KerasObjective(unchanged, X, Y), KerasObjective(unchanged, X, Y, accelerate=True)
+    plain = KerasObjective(unchanged, X, Y)
+    fast = KerasObjective(unchanged, X, Y, accelerate=True)
     assert (plain.name, plain.fingerprint) == (fast.name, fast.fingerprint)
     assert fast.code == plain.code + "-accelerated"
     with pytest.raises(ObjectiveError, match=r"accelerate: must be True, False or \"compiled\", got 'yes'"):

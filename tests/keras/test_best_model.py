@@ -121,7 +121,8 @@ def test_a_hostile_file_in_the_place_of_a_model_runs_nothing(found, tmp_path, mo
     monkeypatch.syspath_prepend(tmp_path)
     found.best_model(tmp_path / "models")
     (file,) = (tmp_path / "models").iterdir()
-    sound, ran = file.read_bytes(), tmp_path / "ran"
+    sound = file.read_bytes()
+    ran = tmp_path / "ran"
     for what, make in HOSTILE.items():
         make(file, ran)
         with pytest.raises(

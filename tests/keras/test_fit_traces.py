@@ -109,7 +109,8 @@ def test_traces_are_few_hold_no_model_and_are_freed(cancer: Any, monkeypatch: py
     monkeypatch.setattr(
         psutil, "virtual_memory", lambda: memory._replace(available=int(share[0] * memory.total))
     )
-    models, graphs = [], []
+    models = []
+    graphs = []
     for number, changed in enumerate(STRUCTURES[:3]):
         share[0] = 0.5 if number < 2 else 0.2
         model = model_of(BASE | changed)

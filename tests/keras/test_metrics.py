@@ -41,7 +41,8 @@ def quiet(function: Any, *args: Any, **options: Any) -> float:
 @pytest.mark.parametrize("case", BINARY)
 @pytest.mark.parametrize("column", [False, True])
 def test_binary(case: str, column: bool) -> None:
-    y_true, y_pred = np.array(BINARY[case][0]), np.array(BINARY[case][1], "float32")
+    y_true = np.array(BINARY[case][0])
+    y_pred = np.array(BINARY[case][1], "float32")
     predicted = (y_pred > 0.5).astype(int)
     t, p = (y_true[:, None], y_pred[:, None]) if column else (y_true, y_pred)
     expected = quiet(sk.f1_score, y_true, predicted, zero_division=0)
@@ -53,7 +54,9 @@ def test_binary(case: str, column: bool) -> None:
 
 
 def test_degenerate_binary_values_are_what_the_docs_say() -> None:
-    t, ones, zeros = np.array([1, 1, 1, 0]), np.ones(4), np.zeros(4)
+    t = np.array([1, 1, 1, 0])
+    ones = np.ones(4)
+    zeros = np.zeros(4)
     assert by_batches(fmeasure(), t, ones) == pytest.approx(6 / 7)
     assert by_batches(fmeasure(), t, zeros) == 0
     for constant in (ones, zeros):
@@ -83,7 +86,9 @@ def test_multi_class(average: str, targets: str, present: int) -> None:
 
 
 def test_weights_count_as_repeated_rows() -> None:
-    t, p, w = np.array([0, 1, 1, 0]), np.array([0.7, 0.9, 0.2, 0.1]), np.array([2.0, 3, 1, 1])
+    t = np.array([0, 1, 1, 0])
+    p = np.array([0.7, 0.9, 0.2, 0.1])
+    w = np.array([2.0, 3, 1, 1])
     expected = sk.f1_score(t, p > 0.5, sample_weight=w)
     assert by_batches(fmeasure(), t, p, weight=w) == pytest.approx(expected)
 

@@ -235,7 +235,8 @@ def test_fingerprint_depends_on_data_and_split_alone(data: Any) -> None:
     assert len({base, *(o.fingerprint for o in others)}) == 6
 
 
-X, Y = np.zeros((10, 2)), np.arange(10) % 2
+X = np.zeros((10, 2))
+Y = np.arange(10) % 2
 
 
 def constant(bias: float, weight: float = 0.0, out: int = 1) -> Any:

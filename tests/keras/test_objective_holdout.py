@@ -45,7 +45,10 @@ def test_the_hold_out_is_taken_off_before_anything_else():
 
 @pytest.mark.parametrize("options", [{}, {"holdout": 0.2}])
 def test_the_callers_arrays_are_neither_frozen_nor_shared(options):
-    x, y, x_val, y_val = X[:150].copy(), Y[:150].copy(), X[150:].copy(), Y[150:].copy()
+    x = X[:150].copy()
+    y = Y[:150].copy()
+    x_val = X[150:].copy()
+    y_val = Y[150:].copy()
     objective = KerasObjective(small, x, y, x_val=x_val, y_val=y_val, **options)
     for part in (x, y, x_val, y_val):
         assert part.flags.writeable

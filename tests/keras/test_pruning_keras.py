@@ -50,11 +50,13 @@ def test_trainings_stop_when_they_are_behind(tmp_path, model):
         found = tree.add_round(
             SPACE, objective, metric="val_loss", direction="minimize", n=14, pruner=PRUNER
         ).run(progress=False)
-        frame, shown = found.trials, found.shown
+        frame = found.trials
+        shown = found.shown
         curves = found.context.store.records([found._stored.pk], curves=True).curves
     assert set(frame["state"]) == {"complete", "pruned"}
     for i, state in enumerate(frame["state"]):
-        length, behind = len(curves[i]["val_loss"]), shown["behind"][i]
+        length = len(curves[i]["val_loss"])
+        behind = shown["behind"][i]
         assert length == (behind if state == "pruned" else 12)
         assert state == "pruned" or shown["audited"][i] or behind is None or np.isnan(behind)
 

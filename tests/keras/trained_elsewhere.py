@@ -79,7 +79,8 @@ def rounds(folder: Path) -> None:
 
 def objectives() -> None:
     """An objective does what it does on TensorFlow; `fit` is that of Keras, and says so once."""
-    plain, accelerated = made(), made(unchanged, accelerate=True)
+    plain = made()
+    accelerated = made(unchanged, accelerate=True)
     plain.prepare(1)
     trial = RunningTrial(seed=7)
     metrics = plain(ONE, trial)

@@ -12,7 +12,8 @@ from refine.trials.trial import AUDITS
 
 @pytest.mark.slow
 def test_a_child_spends_its_shares_as_said(review):
-    child, root = review.accept(n=16, exploit=0.5, audit=0.25).run(progress=False), review.round
+    child = review.accept(n=16, exploit=0.5, audit=0.25).run(progress=False)
+    root = review.round
     counts = child.trials["origin"].value_counts().to_dict()
     assert counts == {"exploit": 8, "space_filling": 4, "audit": 2, "probe": 2}
     frame = child.trials
@@ -28,7 +29,8 @@ def test_a_child_spends_its_shares_as_said(review):
 @pytest.mark.slow
 def test_a_share_of_counter_samples_is_the_default_and_zero_turns_it_off(review):
     root = review.round
-    with_counter, without = review.accept(n=40), review.accept(n=40, audit=0)
+    with_counter = review.accept(n=40)
+    without = review.accept(n=40, audit=0)
     assert with_counter.id != without.id
     assert [b.origin for b in root.context.store.beside(with_counter._stored.pk)] == ["audit", "probe"]
     assert root.context.store.beside(without._stored.pk) == []

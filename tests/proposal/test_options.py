@@ -95,7 +95,8 @@ def test_it_counts_what_the_table_has(review):
 
 @pytest.mark.slow
 def test_throwing_the_best_away_is_said(review):
-    best, decisions = review.round.best, review.round.decisions
+    best = review.round.best
+    decisions = review.round.decisions
     look = review.preview(lr=(3.0, 5.0))
     assert 1 in look.lost
     dropped = f"Kept        not the best trial ({best['value']:.4f}) but "

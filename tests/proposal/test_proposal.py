@@ -36,7 +36,8 @@ def round_of(seed: int, n: int = 80, noise: float = 0.1, direction: str = "maxim
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(SPACE.columns(draw(Sobol(), SPACE, n, seed)))
     unit = SPACE.unit(frame)
-    centre, weight = rng.uniform(0, 1, unit.shape[1]), rng.exponential(1, unit.shape[1])
+    centre = rng.uniform(0, 1, unit.shape[1])
+    weight = rng.exponential(1, unit.shape[1])
     weight[rng.uniform(size=len(weight)) < 0.4] = 0
     value = -(weight * (unit - centre) ** 2).sum(axis=1) + rng.normal(0, noise, n)
     return frame.assign(value=value if direction == "maximize" else -value)
@@ -160,7 +161,8 @@ def test_what_mattered_earlier_may_be_narrowed_if_earlier_trials_still_show_it()
 
 
 def test_earlier_even_trials_count_where_they_reach_everywhere():
-    frame, space = round_of(4, 100), SPACE.replace({"dropout": refine.Float(0.0, 0.3, levels=4)})
+    frame = round_of(4, 100)
+    space = SPACE.replace({"dropout": refine.Float(0.0, 0.3, levels=4)})
     own = refine.analyze(space, frame[:40]).n_even
     assert refine.analyze(space, frame[:40], earlier=frame[40:]).n_even > own
     narrow = frame[40:][frame[40:]["units"] < 16]  # says nothing of larger ones
@@ -176,7 +178,8 @@ def rounds_towards(optimum: float, seed: int, noise: float = 0.1) -> list:
     rng = np.random.default_rng(seed)
     lr = refine.Float(1e-5, 1e-3, levels=9, log=True)
     space = refine.Space({"lr": lr, "dropout": (0.0, 0.5, 6), "kind": ["a", "b", "c"]})
-    earlier, found = [], []
+    earlier = []
+    found = []
     for look in (1, 2, 3):
         found.append(space["lr"])
         frame = pd.DataFrame(space.columns(draw(Sobol(), space, min(40, space.size), seed * 10 + look)))

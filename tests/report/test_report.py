@@ -62,7 +62,8 @@ def trials(space: Space = SPACE, n: int = 80) -> pd.DataFrame:
     frame = pd.DataFrame(space.columns(rows[space.valid(rows)]))
     i = np.arange(len(frame))
     noise = (i * 37 % 101) / 101 - 0.5
-    lr, dropout = np.asarray(frame.iloc[:, 0], dtype=float), np.asarray(frame.iloc[:, 2], dtype=float)
+    lr = np.asarray(frame.iloc[:, 0], dtype=float)
+    dropout = np.asarray(frame.iloc[:, 2], dtype=float)
     frame["state"] = np.where(i % 17 == 5, "failed", np.where(i == 30, "diverged", "complete"))
     frame["value"] = np.round(0.97 - 0.012 * (lr - 0.7) ** 2 - 0.04 * dropout + 0.01 * noise, 4)
     frame.loc[frame["state"] != "complete", "value"] = np.nan
@@ -87,7 +88,8 @@ def curves() -> tuple[TrialCurves, ...]:
     found = []
     for rank, n in enumerate((40, 40, 40, 20, 5), start=1):
         i = np.arange(n)
-        left, noise = 0.75**i, ((i * 37 + rank) % 101 / 101 - 0.5) / 100
+        left = 0.75**i
+        noise = ((i * 37 + rank) % 101 / 101 - 0.5) / 100
         late = np.maximum(0, i - n // 2) / n * (rank == 1)
         curve = {
             "loss": list(0.1 + 0.5 * left - 0.1 * late + noise),
@@ -113,7 +115,8 @@ def facts() -> Facts:
         Change(n, kinds.get(n, "keep"), SPACE[n], new[n], SPACE[n].volume_kept(new[n]), 0.01, (depends(n),))
         for n in SPACE.varied
     )
-    claim, kept = Claim(0.962, 0.0031, "residuals", 60), SPACE.volume_kept(new)
+    claim = Claim(0.962, 0.0031, "residuals", 60)
+    kept = SPACE.volume_kept(new)
     proposal = Proposal(SPACE, new, changes, kept, claim, 0.05, 74, "c0ffee12", "val_acc", tested=73)
     space, edits = decided_space(proposal, {"dropout": (0, 0.25)}, ("optimizer",))
     decision = Decision(
@@ -161,7 +164,8 @@ def shown(*parts: Part) -> str:
 
 def test_golden(written: Path) -> None:
     """Set REFINE_GOLDEN=1 to write the file anew, and read the difference before committing it."""
-    text, end = written.read_text(encoding="utf-8"), "<details><summary>Checks"
+    text = written.read_text(encoding="utf-8")
+    end = "<details><summary>Checks"
     assert end in text  # pages of checks and proposals are read elsewhere
     if os.environ.get("REFINE_GOLDEN"):
         GOLDEN.write_text(text.split(end)[0], encoding="utf-8")

@@ -44,7 +44,8 @@ def shown(request, study, tmp_path_factory):
 @pytest.mark.parametrize("name", [name for name in words.BUDGETS if name not in (*REPORTS, "page")])
 def test_glances_are_short(shown, name):
     text = to_text(shown[name].page(), words.COLUMNS)
-    count, budget = words.counted(text), words.BUDGETS[name]
+    count = words.counted(text)
+    budget = words.BUDGETS[name]
     assert count.lines <= budget.lines, text
     assert count.words <= budget.words, text
     assert max(map(len, text.splitlines())) <= words.COLUMNS
@@ -75,7 +76,9 @@ def test_a_review_prints_verdict_changes_risk_and_next_call_in_this_order(shown)
 
 def test_why_and_details_hold_the_rest(shown):
     review = shown["review"]
-    glance, why, everything = str(review), str(review.why()), str(review.details)
+    glance = str(review)
+    why = str(review.why())
+    everything = str(review.details)
     changed = next(c for c in review.proposal.changes if c.kind != "keep")
     assert "space-filling" not in glance
     assert str(review.why(changed.name)).startswith(f"{changed.name}: ")
@@ -103,7 +106,8 @@ def test_every_result_that_prints_is_data_with_the_version_of_its_schema(study, 
     listed = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
     named = {pkgutil.resolve_name(name) for name in re.findall(r"`(refine\.[\w.]+)`", listed)}
     kinds_left = {kind for kind in named if isinstance(kind, type) and issubclass(kind, Shown)}
-    found, copy = study.rounds[-1], refine.Tree("copy", store=tmp_path / "copy.db")
+    found = study.rounds[-1]
+    copy = refine.Tree("copy", store=tmp_path / "copy.db")
     review = found.propose(keep=False)
     results = [*words.glances(study, found).values(), found, found.space, review.proposal, review.worth()]
     results.append(study.ask(f"lr <= {found.space['lr'].grid[0]}"))

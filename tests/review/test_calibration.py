@@ -50,7 +50,8 @@ def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finishe
     assert math.isnan(row_of(tree, child)["median"])
     child.run(progress=False)
     space_filling = child.trials.loc[child.trials["origin"] == "space_filling", "value"]
-    row, proposal = row_of(tree, child), root.propose().proposal
+    row = row_of(tree, child)
+    proposal = root.propose().proposal
     exact = {
         "round": root.id,
         "decision": "accepted",
@@ -83,7 +84,8 @@ def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finishe
 @pytest.mark.slow
 def test_an_audit_trial_refutes_a_wrong_narrowing(tree, root):
     child = wrong(root).accept(n=40, audit=0.3).run(progress=False)
-    frame, known = child.trials, root.trials
+    frame = child.trials
+    known = root.trials
     audits = frame["origin"].isin(AUDITS)
     outside = frame.loc[audits, "value"].max()
     inside = max(frame.loc[~audits, "value"].max(), known.loc[child.space.contains(known), "value"].max())

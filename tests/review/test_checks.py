@@ -136,9 +136,11 @@ def curves_of(*series):
 
 
 def test_curves():
-    frame, epochs = trials(middle), np.arange(60)
+    frame = trials(middle)
+    epochs = np.arange(60)
     assert checks(frame)["curves"].verdict == "unknown"
-    rising, flat = 0.5 + 0.008 * epochs, 0.99 - 0.5 * np.exp(-epochs / 12)
+    rising = 0.5 + 0.008 * epochs
+    flat = 0.99 - 0.5 * np.exp(-epochs / 12)
     assert CurveCheck()((), (), rising).improving.seen
     sound, third, most = (
         checks(frame, curves=curves_of(*[rising] * a, *[flat] * b))["curves"]
@@ -167,7 +169,8 @@ def test_isolation_is_fair_only_with_enough_trials_of_every_level():
 
 @pytest.mark.slow
 def test_noise_against_what_was_known_before():
-    frame, fresh = trials(middle), replicates(0.01)
+    frame = trials(middle)
+    fresh = replicates(0.01)
     best = frame["value"].max()
     sd = refine.analyze(SPACE, frame, fresh=fresh).noise.sd
     verdicts = {5.0: "pass", 1.0: "warn", 0.0: "warn", -1.0: "warn", -5.0: "fail"}
@@ -205,7 +208,8 @@ def test_cost():
 def test_printing_and_looking_up():
     found = checks(trials(middle))
     assert sum(found.counts.values()) == len(found.checks)
-    text, everything = str(found), str(found.details)
+    text = str(found)
+    everything = str(found.details)
     assert text.startswith("Checks of round abc: ")
     for check in found.checks:
         assert (f"\n{subject(check)} " in text) == (check.verdict != "pass")
@@ -219,7 +223,8 @@ def test_printing_and_looking_up():
 def test_a_round_and_its_review_ask_the_same(tree, space):
     root = tree.add_round(space, bowl, n=100, seed=2, note="first").run(progress=False)
     review = root.propose()
-    by_review, by_round = review.checks(), root.checks()
+    by_review = review.checks()
+    by_round = root.checks()
     assert [c.key for c in by_review.checks] == [c.key for c in by_round.checks]
     assert says(by_round["goal"]) == 'The round explores: "first"'
     child = review.accept(n=40).run(progress=False)

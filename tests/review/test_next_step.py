@@ -82,7 +82,8 @@ def test_a_space_that_cuts_nothing_off_needs_no_audit():
 
 def test_fewer_even_trials_than_stay_would_not_tell_the_noise():
     rng = np.random.default_rng(0)
-    X, y = rng.random((EVEN, 2)), rng.normal(size=EVEN)
+    X = rng.random((EVEN, 2))
+    y = rng.normal(size=EVEN)
     assert stats.TopNoise()(X, y, [0, 0]).source == "residuals"
     assert stats.TopNoise()(X[1:], y[1:], [0, 0]).source == "none"
 
@@ -117,7 +118,8 @@ def test_a_small_round_without_findings_names_what_would_settle_it():
 
 @pytest.mark.slow
 def test_a_larger_round_needs_less_and_a_large_one_nothing_more():
-    small, larger = step_of(noise), step_of(noise, 80)
+    small = step_of(noise)
+    larger = step_of(noise, 80)
     assert larger.n < small.n
     assert codes(step_of(noise, 160)) in (["settled", "tried"], ["exhausted", "tried"])
 

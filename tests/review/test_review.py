@@ -86,7 +86,8 @@ def test_accepting_the_same_again_writes_nothing(root, tree):
     child = review.accept(note="a", n=40, exploit=0.3)
     before = len(tree.log())
     assert review.accept(note="a", n=40, exploit=0.3).id == child.id
-    stays, keeps = "its note stays 'a'", f"round {child.id} keeps its 40 configurations"
+    stays = "its note stays 'a'"
+    keeps = f"round {child.id} keeps its 40 configurations"
     with pytest.warns(RuntimeWarning) as said:
         review.accept(note="b", n=30, exploit=0.3)
     assert str(said[0].message) == f"round {root.id}: this was decided before: {stays} and {keeps}"

@@ -56,7 +56,8 @@ def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, re
     )
     scores = {s.author: s for s in found.authors}
     assert list(scores) == ["eve", "agent:ann", "agent:bob"]
-    of_ann, of_bob = scores["agent:ann"], scores["agent:bob"]
+    of_ann = scores["agent:ann"]
+    of_bob = scores["agent:bob"]
     assert (of_ann.suggested, of_ann.decisions, of_ann.right) == (1, 0, 1)
     assert (of_bob.kept, of_bob.machine_right, scores["eve"].suggested) == (0, 1, 0)
     text = str(found.details)

@@ -113,7 +113,8 @@ def test_no_gain_passes_what_the_metric_can_reach(tree):
         return {"accuracy": 1 - abs(params["x"] - 0.65) * 0.02 - 0.01 * rng.random() ** 2}
 
     root = ran(tree, accuracy, 40, objective_name="accuracy", metric="accuracy")
-    review, best = root.propose(), tree.winner().expected
+    review = root.propose()
+    best = tree.winner().expected
     assert review.worth().high <= 1 - best + 0.02
     assert all(q <= 1 for plan in review.rehearse(2, 20).plans for q in (*plan.mean, *plan.quantiles[-1]))
 
@@ -160,7 +161,8 @@ def test_a_minimum_is_worth_what_the_maximum_is(tree):
         down = ran(
             other, lambda p, trial: -bowl(p, trial), 24, objective_name="up", direction="minimize"
         ).propose()
-        plan, worth = down.rehearse(2, 20).plans[0], down.worth()
+        plan = down.rehearse(2, 20).plans[0]
+        worth = down.worth()
     assert (worth.probability, worth.gain) == pytest.approx((up.probability, up.gain))
     # The worst first: in the metric's own sign these fall.
     assert all(list(row) == sorted(row, reverse=True) for row in plan.quantiles)
@@ -199,12 +201,14 @@ def test_every_review_says_it(coarse, tmp_path):
 @pytest.mark.slow
 def test_a_plan_is_rehearsed_the_same_again(tree):
     root = ran(tree, bowl, 24)
-    found, again = root.propose(keep=False).rehearse(2, 20), root.propose().rehearse(2, 20)
+    found = root.propose(keep=False).rehearse(2, 20)
+    again = root.propose().rehearse(2, 20)
     asked = root.propose(keep=False).rehearse(2, 20, exploit=0.8, audit=0.2)
     assert "review.accept(n=20, exploit=0.8, audit=0.2)" in str(asked)
     assert found.to_json() == again.to_json()
     assert json.loads(json.dumps(found.to_json(), allow_nan=False))["plans"][0]["rounds"] == 2
-    asked, page = found.plans[0], found.page()
+    asked = found.plans[0]
+    page = found.page()
     assert (asked.rounds, asked.n, len(asked.mean), len(asked.quantiles)) == (2, 20, 2, 2)
     assert asked.quantiles[1][2] > found.now
     assert all(list(row) == sorted(row) for row in asked.quantiles)

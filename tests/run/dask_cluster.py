@@ -22,7 +22,8 @@ def dask_cluster(folder, workers=1, threads=1, **options):
 
     file = folder / "scheduler.json"
     local = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
-    dask, quiet = [sys.executable, "-P", "-m", "dask"], {"stderr": subprocess.DEVNULL}
+    dask = [sys.executable, "-P", "-m", "dask"]
+    quiet = {"stderr": subprocess.DEVNULL}
     processes = [subprocess.Popen([*dask, "scheduler", "--port", "0", *local], **quiet)]
     try:
         while not file.exists():

@@ -69,7 +69,8 @@ def test_bad_values_are_errors_before_anything_runs(tree, option, value, says):
 
 
 def test_hooks_see_what_is_stored(tree):
-    seen, rounds = [], []
+    seen = []
+    rounds = []
     found = tree.add_round(SPACE, objectives.height, n=6)
     found.run(2, on_trial=[seen.append], on_round=rounds.append, progress=False)
     assert rounds == [found]
@@ -113,7 +114,8 @@ def test_a_log_s_handler_that_raises_ends_no_round(tree):
         def emit(self, record):
             raise OSError(f"the log's disk is full: {record.getMessage()}")
 
-    logger, handler = logging.getLogger("refine.run"), Raises()
+    logger = logging.getLogger("refine.run")
+    handler = Raises()
     logger.addHandler(handler)
     try:
         with pytest.warns(RefineWarning, match="float raised"):

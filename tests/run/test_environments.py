@@ -80,7 +80,8 @@ def test_every_trial_says_what_it_ran_on_and_the_round_says_what_differs(tmp_pat
         report = root.report(tmp_path / "reports").read_text()
         assert "**Several environments**: trials ran in environments that differ in optuna" in report
         # A replay compares with what the very trials ran on that it runs again.
-        store, pk = root.context.store, root._stored.pk
+        store = root.context.store
+        pk = root._stored.pk
         keys = store.records([pk]).columns["key"]
         each = [store.environments_of(pk, [key]) for key in keys]
         assert [len(found) for found in each] == [1] * 12
@@ -121,7 +122,8 @@ def test_a_worker_of_another_version_is_refused(tree, tmp_path, monkeypatch, kin
     if kind == "another refine":
         shutil.copytree(ROOT / "refine", tmp_path / "refine", ignore=shutil.ignore_patterns("__pycache__"))
         (tmp_path / "refine" / "_version.py").write_text('VERSION = "99.0"\n')
-        first, text = "import refine\n", f"refine 99.0 for .* and {re.escape(versions())} for the coordinator"
+        first = "import refine\n"
+        text = f"refine 99.0 for .* and {re.escape(versions())} for the coordinator"
     else:
         # A worker of Dask can't even read that it is asked for a trial, and ends.
         first = "import sys\n\nsys.modules['refine'] = None\n"

@@ -199,7 +199,8 @@ def test_memory_in_words():
 class Counted(ThreadPoolExecutor):
     """Notes the most that were handed to it and not done."""
 
-    most, given = 0, ()
+    most = 0
+    given = ()
 
     def submit(self, *args, **kwargs):
         future = super().submit(*args, **kwargs)

@@ -48,7 +48,8 @@ def with_terminated_process(params):
 
 def with_data_loader(params):
     """Batches made by forked workers that wait for more work until they are terminated, as data loaders keep them."""
-    tasks, batches = FORK.Queue(), FORK.Queue()
+    tasks = FORK.Queue()
+    batches = FORK.Queue()
     workers = [FORK.Process(target=load, args=(tasks, batches), daemon=True) for _ in range(2)]
     for worker in workers:
         worker.start()

@@ -58,7 +58,8 @@ def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, gone):
     with refine.Tree("q", store=tmp_path / "refine.db") as tree, contextlib.ExitStack() as stack:
         found = tree.add_round(SPACE, slowly, n=40, seed=1)
         if gone == "raylet":
-            on, hook = stack.enter_context(ray(2)), killing(below(gone))
+            on = stack.enter_context(ray(2))
+            hook = killing(below(gone))
             stack.callback(sys.modules["ray"].shutdown)
         else:
             client, processes = stack.enter_context(dask_cluster(tmp_path, 2))
@@ -92,9 +93,11 @@ def test_killed_workers_that_hold_ten_trials_cost_none(tmp_path, engine):
     with contextlib.ExitStack() as stack:
         if engine == "Dask":
             client, processes = stack.enter_context(dask_cluster(tmp_path, 2))
-            on, hook = client.get_executor(pure=False, retries=0), killing(lambda: processes[1:2])
+            on = client.get_executor(pure=False, retries=0)
+            hook = killing(lambda: processes[1:2])
         else:
-            on, hook = stack.enter_context(ray(2)), killing(below("ray::call"))
+            on = stack.enter_context(ray(2))
+            hook = killing(below("ray::call"))
         disturbed = table(executor=on, on_trial=hook)
     assert len(list(tmp_path.glob("* *"))) > 14  # those that were killed began twice
     assert disturbed.equals(table())
@@ -112,9 +115,11 @@ def test_a_cluster_whose_workers_lack_what_is_asked_for_is_said(tmp_path, engine
     with contextlib.ExitStack() as stack:
         if engine == "Dask":
             client, _ = stack.enter_context(dask_cluster(tmp_path, workers=len(needs)))
-            on, close = client.get_executor(pure=False, retries=0, resources=needs), client.close
+            on = client.get_executor(pure=False, retries=0, resources=needs)
+            close = client.close
         else:
-            on, close = stack.enter_context(ray(2, **needs)), sys.modules["ray"].shutdown
+            on = stack.enter_context(ray(2, **needs))
+            close = sys.modules["ray"].shutdown
         text = f"the {engine} cluster has no worker{offering} yet, and trials wait for one; start workers{how}, or"
         with pytest.warns(RefineWarning, match=text):
             cluster_health.ClusterHealth(on)
@@ -148,7 +153,8 @@ class Hangs:
     name = "hangs"
 
     def __init__(self, folder, in_c):
-        self.folder, self.in_c = folder, in_c
+        self.folder = folder
+        self.in_c = in_c
 
     def __setstate__(self, state):
         self.__dict__.update(state)

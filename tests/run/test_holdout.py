@@ -64,7 +64,8 @@ def test_opening_trains_the_best_again_and_is_logged(tree, found):
 
 
 def test_a_killed_opening_is_logged_and_goes_on(tree, found, monkeypatch):
-    measure, limit = Sealed.holdout, 3
+    measure = Sealed.holdout
+    limit = 3
 
     def killed(self, params, trial):
         if len(self.calls) == limit:

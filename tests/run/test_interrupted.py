@@ -47,7 +47,8 @@ class Runs:
     """Coordinators of one round, all ended in the end."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.started = folder, []
+        self.folder = folder
+        self.started = []
         (folder / "script.py").write_text(SCRIPT)
 
     def start(self, workers: int, *more: str) -> subprocess.Popen:

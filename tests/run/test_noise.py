@@ -22,7 +22,8 @@ def noisy(params, trial):
 
 @pytest.mark.slow
 def test_a_deterministic_objective_is_known_after_three_runs_more(tree, space):
-    calls, runs = [], 3
+    calls = []
+    runs = 3
 
     def counted(params):
         calls.append(dict(params))

@@ -38,7 +38,8 @@ class Counted(Executor):
     """Another executor, and the size of what is handed to it."""
 
     def __init__(self, executor):
-        self.executor, self.sizes = executor, []
+        self.executor = executor
+        self.sizes = []
 
     def submit(self, function, order):
         self.sizes.append(len(order))

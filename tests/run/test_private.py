@@ -172,7 +172,8 @@ def test_nobody_listens_and_another_user_reaches_nothing_of_a_round_that_runs(sh
 @pytest.mark.cluster
 def test_workers_import_nothing_from_where_they_are_started(tmp_path):
     """A shared working directory, in which somebody put a module of a name that workers import."""
-    script, elsewhere = tmp_path / "script.py", tmp_path / "elsewhere"
+    script = tmp_path / "script.py"
+    elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     for name in ("numpy", "cloudpickle", "random"):
         (elsewhere / f"{name}.py").write_text(f"open({str(tmp_path / 'seized')!r}, 'w').close()\n")

@@ -17,7 +17,9 @@ def noisy(params):
 @pytest.mark.slow
 def test_the_best_are_run_again_under_seeds_of_their_own(tree, space):
     found = tree.add_round(space, noisy, n=40, seed=1).run(progress=False)
-    before, text, analysis = found.trials, str(tree), found.analyze()
+    before = found.trials
+    text = str(tree)
+    analysis = found.analyze()
     assert found.replicates.empty
     assert found.replicate(top=4, seeds=3, progress=False) is found
     frame = found.replicates

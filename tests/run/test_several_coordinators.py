@@ -79,7 +79,8 @@ def test_coordinators_share_a_tree_and_one_that_is_killed_keeps_nobody_waiting(u
         alone := start(calm := f"sqlite:///{tmp_path}/calm.db", 0, 1, 2, 9, 10, 11, 12),
     )
     assert [process.communicate(timeout=300)[0] for process in (again, alone)] == ["", ""]
-    shared, calm = tables(url), tables(calm)
+    shared = tables(url)
+    calm = tables(calm)
     assert [(seed, len(calm[seed])) for seed in sorted(calm)] == [(s, 60) for s in (0, 1, 2, 9, 10, 11, 12)]
     assert sorted(shared) == [seed for seed in sorted(calm) if shared[seed].equals(calm[seed])]
 
@@ -106,7 +107,8 @@ def test_six_coordinators_at_once_run_every_round_as_if_alone(url, tmp_path):
     assert [process.returncode for process in processes] == [0] * 7
     assert set(lines) <= {"busy 9"}
     assert len(lines) <= 5
-    shared, calm = tables(url), tables(calm_url)
+    shared = tables(url)
+    calm = tables(calm_url)
     assert sorted(shared) == sorted(calm) == every
     for seed in every:
         assert shared[seed].equals(calm[seed])

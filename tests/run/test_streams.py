@@ -34,7 +34,9 @@ with open("states", "w") as file:
     file.write(" ".join(root.trials["state"]))
 """
 
-ERROR, ALL, OUTPUT = "2>&-", "0<&- 1>&- 2>&-", "1>&-"
+ERROR = "2>&-"
+ALL = "0<&- 1>&- 2>&-"
+OUTPUT = "1>&-"
 
 
 def run_with_closed(command, closed, folder):

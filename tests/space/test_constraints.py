@@ -81,7 +81,8 @@ def test_any_text_is_a_constraint_or_an_error_of_ours(text):
     try:
         constraint = Constraint(text)
     except SpaceError as error:
-        constraint, refusal = None, str(error)
+        constraint = None
+        refusal = str(error)
     if constraint is None:
         assert refusal.startswith(("constraint ", "a constraint must be an expression"))
         return

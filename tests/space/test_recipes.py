@@ -59,7 +59,8 @@ def test_what_optuna_draws_lies_in_the_space_and_reaches_all_of_it():
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     suggest = suggest_of(RICH)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    seen, pruned = [], 0
+    seen = []
+    pruned = 0
     for _ in range(300):
         trial = study.ask()
         try:

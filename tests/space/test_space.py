@@ -34,7 +34,8 @@ def floats(draw):
 
 @some.composite
 def ints(draw):
-    low, width = draw(some.integers(-100, 100)), draw(some.integers(1, 300))
+    low = draw(some.integers(-100, 100))
+    width = draw(some.integers(1, 300))
     levels = draw(some.none() | some.integers(2, min(12, width + 1)))
     return Integer(low, low + width, levels, log=low > 0 and draw(some.booleans()))
 
@@ -248,7 +249,9 @@ def test_describe_and_repr():
 
 
 def test_the_document_gives_exactly_180_000(lookalike):
-    losses, optimizers, activations = lookalike.losses, lookalike.optimizers, lookalike.activations
+    losses = lookalike.losses
+    optimizers = lookalike.optimizers
+    activations = lookalike.activations
     p = {
         "lr": (0.5, 5, 10),
         "first_neuron": [4, 8, 16, 32, 64],

@@ -61,12 +61,14 @@ def test_the_path_is_nested_and_the_menu_binds_at_what_was_asked():
 
 
 def test_what_a_candidate_does_not_read_drops_it_from_no_box():
-    found, read = _draws(), np.ones(CELLS.shape, dtype=bool)
+    found = _draws()
+    read = np.ones(CELLS.shape, dtype=bool)
     # Half of the draws are best at choice 2, which doesn't read the last axis and stands at its first level.
     scores = np.array(found.scores)
     aside = (CELLS[:, 0] == 2) & (CELLS[:, 2] == 0)
     scores[::2, aside] += 2.0
-    found, read[CELLS[:, 0] == 2, 2] = _posterior(scores), False
+    found = _posterior(scores)
+    read[CELLS[:, 0] == 2, 2] = False
     keep = np.array([[2.0, 0.6, np.nan]])  # the best one doesn't read it either
     box = RiskPath(inside=1)(found, CELLS, AXES, epsilon=0.02, keep=keep, read=read).at(0.15)
     held = RiskPath(inside=1)(found, CELLS, AXES, epsilon=0.02, keep=[[2.0, 0.6, 0.0]]).at(0.15)

@@ -89,7 +89,8 @@ def test_a_statistic_is_frozen_documented_and_repeats(name):
     kind = type(statistic)
     assert not kind.__doc__.startswith(f"{kind.__name__}("), "the docstring is the one that dataclass makes"
     assert kind.__call__.__doc__
-    kept, generators = pickle.dumps(data), pickle.dumps((random.getstate(), np.random.get_state()))
+    kept = pickle.dumps(data)
+    generators = pickle.dumps((random.getstate(), np.random.get_state()))
     first = pickle.dumps(statistic(*pickle.loads(kept)))
     assert pickle.dumps((random.getstate(), np.random.get_state())) == generators, (
         "it uses a global generator"

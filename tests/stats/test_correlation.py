@@ -15,7 +15,8 @@ def test_spearman_agrees_with_scipy(n):
     rng = np.random.default_rng(n)
     x = rng.integers(0, 6, n) / 5
     y = x + rng.normal(size=n)
-    ours, theirs = Spearman()(x, y), scipy.stats.spearmanr(x, y)
+    ours = Spearman()(x, y)
+    theirs = scipy.stats.spearmanr(x, y)
     assert ours.estimate == pytest.approx(theirs.statistic, abs=1e-12)
     assert ours.low < ours.estimate < ours.high
     assert ours.n == n
@@ -37,7 +38,8 @@ def test_nothing_to_correlate_or_compare_is_nan_with_p_one():
 @pytest.mark.parametrize("n", [60, 3000])
 def test_spearman_interval_covers_the_truth(n):
     # Spearman's rho of a bivariate normal is 6/pi asin(r/2).
-    r, truth = 0.5, 6 / np.pi * np.arcsin(0.25)
+    r = 0.5
+    truth = 6 / np.pi * np.arcsin(0.25)
     rng = np.random.default_rng(n)
     held = 0
     for seed in range(100):
@@ -62,7 +64,8 @@ def test_benjamini_hochberg_skips_nan():
 def test_spearman_only_sees_ranks(x, seed):
     x = np.array(x, dtype=float)
     y = np.random.default_rng(seed).normal(size=x.size)
-    plain, bent = Spearman(resamples=20)(x, y), Spearman(resamples=20)(np.exp(x), y**3)
+    plain = Spearman(resamples=20)(x, y)
+    bent = Spearman(resamples=20)(np.exp(x), y**3)
     assert plain == pytest.approx(bent, nan_ok=True)
 
 
@@ -79,7 +82,8 @@ def test_kruskal_agrees_with_scipy_and_its_effect_is_h_over_n_minus_one():
 
 def test_kruskal_without_effect_has_an_interval_down_to_zero():
     rng = np.random.default_rng(1)
-    p, touches = [], 0
+    p = []
+    touches = 0
     for seed in range(200):
         result = KruskalWallis(resamples=100, seed=seed)(rng.integers(0, 4, 100), rng.random(100), 4)
         p.append(result.p)
@@ -109,7 +113,8 @@ def test_levels_without_enough_trials_claim_nothing():
 @pytest.mark.parametrize("cardinality", [0, 4])
 def test_power_grows_with_trials_and_effect(cardinality):
     rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 4, 60).astype(float), rng.normal(size=60)
+    x = rng.integers(0, 4, 60).astype(float)
+    y = rng.normal(size=60)
     sizes = (20, 60, 150, 400)
     found = Power(simulations=200)(x, y, cardinality, sizes, 0.05)
     assert list(found) == sorted(found)
@@ -126,6 +131,7 @@ def test_nothing_can_be_seen_where_nothing_varies():
 
 def test_ties_cost_power():
     rng = np.random.default_rng(1)
-    x, y = rng.uniform(size=100), rng.normal(size=100)
+    x = rng.uniform(size=100)
+    y = rng.normal(size=100)
     tied = np.where(y < np.quantile(y, 0.9), 0.0, y)
     assert Power()(x, tied, 0, [100], 0.05)[0] < Power()(x, y, 0, [100], 0.05)[0]

@@ -27,7 +27,9 @@ def curves(kind: str, n: int, rng: np.random.Generator, alike: float = 0.0) -> d
     t = np.arange(n) / n
     left = np.exp(-8 * t)
     late = np.maximum(0, t - 0.5) * 2 * n / (n - 2)  # from 0 at half time to 1 at the end
-    fit, held_out, score = 0.1 + 0.6 * left, 0.2 + 0.5 * left, 0.95 - 0.35 * left
+    fit = 0.1 + 0.6 * left
+    held_out = 0.2 + 0.5 * left
+    score = 0.95 - 0.35 * left
     if kind == "plateau":
         fit, held_out, score = (np.full(n, v) for v in (0.1, 0.2, 0.95))
     elif kind == "fitting":  # the training loss falls on, the validation loss stays

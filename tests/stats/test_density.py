@@ -33,7 +33,8 @@ def test_weights_count_like_repetitions():
 
 def test_two_dimensions_integrate_to_one_inside_both_bounds():
     rng = np.random.default_rng(3)
-    x, y = rng.random(700), rng.beta(8, 1, 700)
+    x = rng.random(700)
+    y = rng.beta(8, 1, 700)
     grid = (np.arange(200) + 0.5) / 200
     density = BoundedDensity2D(y_bounds=(0, 1))(x, y, grid, grid)
     assert density.shape == (200, 200)

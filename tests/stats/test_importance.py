@@ -32,7 +32,9 @@ def optunas(rows, y, top, region=1.0):
 @pytest.mark.parametrize("n", [40, 201])
 def test_raw_value_is_optunas(n, top, region):
     rng = np.random.default_rng(n)
-    steps, real, choice = rng.integers(0, 11, n), rng.random(n), rng.integers(0, 3, n)
+    steps = rng.integers(0, 11, n)
+    real = rng.random(n)
+    choice = rng.integers(0, 3, n)
     y = np.round(-((real - 0.5) ** 2) * 4 + 0.3 * steps + (choice == 2) + rng.normal(size=n), 1)
     each = zip(steps.tolist(), real.tolist(), choice.tolist(), strict=True)
     rows = [{"s": (s, STEPS), "r": (r, REAL), "c": (c, CHOICE)} for s, r, c in each]
@@ -62,7 +64,8 @@ def test_the_raw_value_of_a_conditional_parameter_is_optunas():
         for b, s, t in zip(bad, x, y, strict=True)
     ]
     theirs = optunas(rows, value, 0.1)
-    measure, levels = PedAnova(permutations=19, resamples=10), np.arange(11) / 10
+    measure = PedAnova(permutations=19, resamples=10)
+    levels = np.arange(11) / 10
     assert measure(x, value, levels=levels, read=bad).raw == theirs["x"] == 0.0
     assert measure(y, value, levels=levels, read=~bad).raw == pytest.approx(theirs["y"], rel=1e-6)
     assert measure(bad.astype(float), value, 3).raw == pytest.approx(theirs["c"], rel=1e-6)
@@ -70,9 +73,11 @@ def test_the_raw_value_of_a_conditional_parameter_is_optunas():
 
 def test_a_regime_and_what_it_has_share_importance_as_the_best_trials_do():
     bad, x, y, value = _two_regimes()
-    levels, measure = np.arange(11) / 10, PedAnova(top=0.2)
+    levels = np.arange(11) / 10
+    measure = PedAnova(top=0.2)
     of_x, of_y = (measure(v, value, levels=levels, read=r) for v, r in ((x, bad), (y, ~bad)))
-    of_c, nothing = measure(bad.astype(float), value, 2), measure(y, value, levels=levels, read=bad)
+    of_c = measure(bad.astype(float), value, 2)
+    nothing = measure(y, value, levels=levels, read=bad)
     assert (of_x.estimate, of_x.p, nothing.top) == (0.0, 1.0, 0)
     # The regime is half of what y decides: one level of two, not two of eleven.
     assert of_y.low > of_c.high > of_c.low > 0

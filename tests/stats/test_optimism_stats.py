@@ -17,7 +17,10 @@ from refine.stats import (
     scorer,
 )
 
-N, K, R, SD = 80, 5, 3, 0.3
+N = 80
+K = 5
+R = 3
+SD = 0.3
 
 
 def gaussian(rng):
@@ -33,7 +36,9 @@ def skewed(rng):
 @pytest.mark.parametrize(("population", "least"), [(gaussian, 0.92), (skewed, 0.88)])
 def test_fresh_seeds_are_unbiased_and_their_interval_covers(population, least):
     rng = np.random.default_rng(0)
-    raw, corrected, covered = [], [], []
+    raw = []
+    corrected = []
+    covered = []
     for _ in range(600):
         truth, noise = population(rng)
         y = truth + noise(0, N)
@@ -62,8 +67,11 @@ def test_what_fresh_seeds_need():
 def test_the_example_bootstrap_corrects_the_winner(failures):
     """Accuracies of models on one split, chosen by it; some models are far worse, as failed ones are."""
     rng = np.random.default_rng(1)
-    n, models = 100, 60
-    raw, corrected, covered = [], [], []
+    n = 100
+    models = 60
+    raw = []
+    corrected = []
+    covered = []
     for round_ in range(80):
         truth = 0.80 + 0.02 * rng.random(models)
         truth[rng.random(models) < failures] = 0.4
@@ -113,7 +121,8 @@ def test_metrics_of_weighted_examples_are_scikit_learns(name, classes):
 
 
 def test_errors_of_quantities_and_what_is_not_known():
-    said, right = np.array([[[1.0], [3.0]]]), np.array([2.0, 5.0])
+    said = np.array([[[1.0], [3.0]]])
+    right = np.array([2.0, 5.0])
     weights = np.array([[1.0, 3.0]])
     assert scorer("mse", said, right)(weights) == pytest.approx(np.array([[(1 + 3 * 4) / 4]]))
     assert scorer("mae", said, right)(weights) == pytest.approx(np.array([[(1 + 3 * 2) / 4]]))
@@ -147,7 +156,8 @@ def test_the_paired_error_is_that_of_the_rows_on_which_models_differ():
 @pytest.mark.parametrize("skewed", [False, True])
 def test_the_honest_best_is_nearly_unbiased(skewed):
     rng = np.random.default_rng(4)
-    plain, honest = [], []
+    plain = []
+    honest = []
     for seed in range(150):
         truth = rng.normal(size=100)
         if skewed:
@@ -190,7 +200,9 @@ def test_known_components_are_found():
 
 def test_what_splits_do_to_the_order_of_configurations():
     rng = np.random.default_rng(3)
-    k, r, s = 200, 3, 5
+    k = 200
+    r = 3
+    s = 5
     groups = np.repeat(np.arange(k), r)
     own = 0.6 * rng.normal(size=(k, s))  # how well a configuration does on a split
     common = 3.0 * rng.normal(size=s)  # how hard a split is for all: changes no order

@@ -25,7 +25,8 @@ def test_edf_band_covers_the_truth():
 
 def test_comparison_agrees_with_mann_whitney_and_ks():
     rng = np.random.default_rng(1)
-    parent, child = rng.normal(size=120), rng.normal(0.5, size=80).round(1)
+    parent = rng.normal(size=120)
+    child = rng.normal(0.5, size=80).round(1)
     result = Compare()(parent, child)
     u = scipy.stats.mannwhitneyu(child, parent).statistic
     assert result.better == pytest.approx(u / (120 * 80))

@@ -54,10 +54,13 @@ def test_order_shift_scale_and_monotone_transforms_change_nothing():
 def test_one_absurd_value_changes_nothing_but_its_row():
     x, y = _bowl(70, 6)
     cells = _bowl(200, 7)[0]
-    best, worst = int(y.argmax()), int(y.argmin())
+    best = int(y.argmax())
+    worst = int(y.argmin())
     z = y.copy()
-    z[best], z[worst] = 1e9, -1e9
-    plain, odd = SMALL(x, y, cells, CARD), SMALL(x, z, cells, CARD)
+    z[best] = 1e9
+    z[worst] = -1e9
+    plain = SMALL(x, y, cells, CARD)
+    odd = SMALL(x, z, cells, CARD)
     _same(plain, odd)
     top = plain.scores.max(axis=1)
     assert np.allclose(plain.value(top[top < plain.knots[-2]]), odd.value(top[top < odd.knots[-2]]))
@@ -170,7 +173,8 @@ def test_the_opposite_has_the_opposite_ratio_and_the_order_of_rows_says_nothing(
 
 def test_means_and_deviations_alone_are_those_of_draws():
     rng = np.random.default_rng(0)
-    X, cells = rng.random((40, 2)), rng.random((50, 2))
+    X = rng.random((40, 2))
+    cells = rng.random((50, 2))
     y = np.sin(4 * X[:, 0]) + 0.1 * rng.standard_normal(40)
     drawn = MixedPosterior(forest_draws=0, process_draws=4000, power=True)(X, y, cells, [0, 0])
     alone = MixedPosterior(forest_draws=0, process_draws=0, power=True)(X, y, cells, [0, 0])
@@ -183,7 +187,8 @@ def test_means_and_deviations_alone_are_those_of_draws():
 
 @pytest.mark.parametrize("worst", [-1e12, -3e38, -1e300])
 def test_a_power_keeps_the_best_apart_whatever_the_worst_is(worst):
-    X, y = np.arange(20.0)[:, None] / 19, np.r_[worst, -1e9, np.linspace(0, 1, 18)]
+    X = np.arange(20.0)[:, None] / 19
+    y = np.r_[worst, -1e9, np.linspace(0, 1, 18)]
     found = scored(X, y, power=True)
     assert (np.diff(found.knots) > 0).all()
     assert np.ptp(found.knots[-9:]) > 0.5
@@ -192,7 +197,8 @@ def test_a_power_keeps_the_best_apart_whatever_the_worst_is(worst):
 def _smooth_peak(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Trials and cells of a peak in four dimensions that few trials come near to."""
     rng = np.random.default_rng(seed)
-    x, cells = rng.uniform(size=(40, 4)), rng.uniform(size=(300, 4))
+    x = rng.uniform(size=(40, 4))
+    cells = rng.uniform(size=(300, 4))
     return x, np.exp(-8 * ((x - 0.5) ** 2).sum(axis=1)) + 0.01 * rng.normal(size=40), cells
 
 

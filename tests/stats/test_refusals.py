@@ -7,9 +7,12 @@ from refine import stats
 from refine.errors import AnalysisError
 
 rng = np.random.default_rng(0)
-X, Y, NAN = rng.random((30, 2)), rng.random(30), np.where(np.arange(30) == 3, np.nan, 0.5)
+X = rng.random((30, 2))
+Y = rng.random(30)
+NAN = np.where(np.arange(30) == 3, np.nan, 0.5)
 DRAWS = stats.Posterior(X.T[:, :9], 0, Y[:9], np.arange(9), Y[:9], Y[:2].cumsum(), Y[:2].cumsum(), 1.0, 9)
-AXES, RUN = [stats.Axis(np.arange(3.0))] * 2, np.arange(9) < 4
+AXES = [stats.Axis(np.arange(3.0))] * 2
+RUN = np.arange(9) < 4
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,8 @@ def test_intervals_hold_what_comes():
 def test_better_cells_promise_more_and_more_trials_a_better_best():
     x, y = _round(80, 1)
     cells = _round(300, 2)[0]
-    posterior, left = SMALL(x, y, cells, [0, 0, 0]), left_over(x, y, [0, 0, 0])
+    posterior = SMALL(x, y, cells, [0, 0, 0])
+    left = left_over(x, y, [0, 0, 0])
     run = ChildForecast(repeats=200)
     good = run(posterior._replace(scores=posterior.scores[:, cells[:, 0] > 0.7]), left, 20)
     anywhere = run(posterior, left, 20)
@@ -138,7 +139,8 @@ def test_runs_go_to_those_that_may_lead():
     assert KnowledgeGradient()([100.0, 0.0, 0.0], [0.1, 0.1, 0.3], 0.1, 2).runs[2] >= 1
     assert KnowledgeGradient()([1.0], [0.1], 0.1, 3).runs.tolist() == [3]
     # Shift and scale change nothing.
-    mean, variance = np.array([1.0, 0.8, 0.3]), np.array([0.05, 0.1, 0.2])
+    mean = np.array([1.0, 0.8, 0.3])
+    variance = np.array([0.05, 0.1, 0.2])
     here = KnowledgeGradient()(mean, variance, 0.1, 9)
     there = KnowledgeGradient()(10 * mean + 3, 100 * variance, 10.0, 9)
     assert here.runs.tolist() == there.runs.tolist()

@@ -209,10 +209,12 @@ class Fuzz:
         if self.scratch is None or self.scratch_used >= RENEWED:
             if self.scratch is not None:
                 self.scratch.close()
-            self.scratch, self.scratch_used = refine.Tree("m", store=":memory:"), 0
+            self.scratch = refine.Tree("m", store=":memory:")
+            self.scratch_used = 0
             self.scratch_mark = fingerprint(self.scratch)
         self.scratch_used += 1
-        tree, before = self.scratch, self._written()
+        tree = self.scratch
+        before = self._written()
         try:
             call(tree)
         except RefineError:
@@ -348,7 +350,8 @@ class Fuzz:
         return [{"name": n, "arguments": {k: sound[k] for k in takes[n] if k in sound}} for n in takes]
 
     def on_protocol(self, document: dict[str, Any]) -> object:
-        name, arguments = document.get("name"), document.get("arguments")
+        name = document.get("name")
+        arguments = document.get("arguments")
         if not isinstance(name, str) or not isinstance(arguments, dict):
             return NONE  # which the protocol itself refuses
         if self.done["protocol"] % RENEWED == RENEWED - 1:

@@ -75,7 +75,8 @@ def test_what_is_counted_in_parts_is_what_there_is(grown, monkeypatch, seed):
 
 def test_a_look_again_reads_no_trial_that_was_read_before(grown):
     _, found = grown
-    context, goal = found.context, found.goal
+    context = found.context
+    goal = found.goal
     _write(found, range(200), random.Random(1))
     fetched = []
 

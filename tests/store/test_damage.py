@@ -20,7 +20,8 @@ from refine.errors import ReviewError, RoundBusyError, RoundStoppedError, StoreE
 from refine.store.schema import t
 
 SPACE = {"x": (0.0, 1.0, 11), "k": (1, 8), "c": ["a", "b"]}
-HUGE, HALF = 10**400, "a\ud800b"
+HUGE = 10**400
+HALF = "a\ud800b"
 
 
 def score(p):

@@ -77,7 +77,12 @@ def test_what_is_no_store_is_said_to_be_none_and_left_as_it_is(tmp_path, whose):
         by_hand(path, *OTHERS[whose][0].split(";"))
     else:
         path.write_bytes({"one byte": b"x", "nothing": b"", "text": b"words\n" * 999}[whose])
-    text = OTHERS[whose][1] if whose in OTHERS else "no tree" if whose == "nothing" else "is not a database"
+    if whose in OTHERS:
+        text = OTHERS[whose][1]
+    elif whose == "nothing":
+        text = "no tree"
+    else:
+        text = "is not a database"
     before = path.read_bytes()
     for found in looks(path):
         assert found.exit_code

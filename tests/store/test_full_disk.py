@@ -51,7 +51,8 @@ def test_a_closed_store_on_a_full_disk_is_looked_at_and_exported_elsewhere(file_
     small_disk = file_system("8m")
     with refine.Tree("q", store=small_disk / "refine.db") as tree:
         root = tree.add_round(SPACE, value, n=20).run(progress=False)
-        shown, trials = str(tree), root.trials
+        shown = str(tree)
+        trials = root.trials
     free = os.statvfs(small_disk)
     (small_disk / "ballast").write_bytes(b"x" * (free.f_bavail * free.f_frsize))
     with refine.Tree("q", store=small_disk / "refine.db", create=False) as tree:

@@ -66,7 +66,8 @@ def test_a_value_nested_too_deep_is_refused_before_its_key_doubles(tmp_path):
     ids=["texts", "null", "no parameter", "deep", "digits"],
 )
 def test_a_space_file_that_says_none_is_refused(tmp_path, text):
-    path, folder = tmp_path / "space.json", tmp_path / "folder.json"
+    path = tmp_path / "space.json"
+    folder = tmp_path / "folder.json"
     folder.mkdir()
     with pytest.raises(SpaceError, match="can't be read"):
         read_space(str(folder))

@@ -50,7 +50,9 @@ def medium(file_system):
 def test_a_study_on_a_read_only_medium_is_looked_at(medium, tmp_path):
     with refine.Tree("q", store=medium("rw") / "refine.db") as tree:
         root = tree.add_round(SPACE, score, n=40).run(progress=False)
-        shown, table, review = str(tree), root.trials, str(root.propose())
+        shown = str(tree)
+        table = root.trials
+        review = str(root.propose())
     folder = medium("ro")
     before = sorted(p.name for p in folder.iterdir())
     with refine.Tree("q", store=folder / "refine.db") as tree:

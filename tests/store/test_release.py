@@ -77,7 +77,8 @@ def identities(tree):
     """Ids, cells, keys and seeds of every round, and the digests of its decisions."""
     found = []
     for each in tree.rounds:
-        store, pk = each.context.store, each._stored.pk
+        store = each.context.store
+        pk = each._stored.pk
         columns = store.records([pk]).columns
         trials = sorted(zip(columns["key"], columns["seed"], columns["cell"], columns["origin"], strict=True))
         digests = [decision.digest for decision in each.decisions]

@@ -142,7 +142,8 @@ def test_a_merge_that_somebody_else_did_meanwhile_changes_nothing(url, tmp_path,
     with refine.Tree("q", store=tmp_path / "other.db") as tree:
         tree.add_round(SPACE, score, n=5).run(progress=False)
         tree.export(tmp_path / "exported")
-    look, stale = Store.nodes, [True]
+    look = Store.nodes
+    stale = [True]
     with refine.Tree("q", store=url) as tree:
 
         def nodes(store, pk):
@@ -218,7 +219,9 @@ def emptied(postgresql):
 @pytest.mark.slow
 @pytest.mark.usefixtures("emptied")
 def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys, tmp_path, monkeypatch):
-    seen, starts, pid = [], [], tmp_path / "pid"
+    seen = []
+    starts = []
+    pid = tmp_path / "pid"
 
     def stop(until=lambda: False):
         def start():
@@ -292,7 +295,8 @@ def test_a_server_that_does_not_come_back_ends_the_round(server):
 @pytest.mark.usefixtures("emptied")
 def test_a_commit_that_was_not_confirmed_counts_once(server, tmp_path, monkeypatch):
     with refine.Tree("q", store=server.url) as tree:
-        dialect, times = tree._context.store.engine.dialect, itertools.count()
+        dialect = tree._context.store.engine.dialect
+        times = itertools.count()
         commit = dialect.do_commit
 
         def lost(connection):

@@ -137,7 +137,8 @@ def test_a_migration_makes_the_next_version_of_a_store(tmp_path, space, monkeypa
 def test_two_people_may_accept_the_same_at_once(url, space, monkeypatch):
     with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
         root = tree.add_round(space, objectives.bowl, n=30).run(progress=False)
-        review, theirs = root.propose(), other[root.id].propose()
+        review = root.propose()
+        theirs = other[root.id].propose()
         look = store_module._node_pk
         made = []
 

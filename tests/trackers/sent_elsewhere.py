@@ -82,7 +82,8 @@ def test_mlflow(server: tuple[subprocess.Popen[bytes], str], tmp_path: Path) -> 
         tracker = MLflow(url, patience=120)
         found.run(progress=False, check_noise=False, track=tracker)
         tracker.send(found)  # sent twice, there once
-        client, trials = library.MlflowClient(url), found.trials
+        client = library.MlflowClient(url)
+        trials = found.trials
         place = client.get_experiment_by_name("study").experiment_id
         runs = client.search_runs([place], max_results=1000)
         above = next(r for r in runs if r.data.tags.get("refine.id") == found.id)

@@ -39,7 +39,8 @@ class Own(Tracker):
 
     def __init__(self, fails: int = 0, hangs: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.fails, self.hangs = fails, hangs
+        self.fails = fails
+        self.hangs = hangs
         self.got: list[Any] = []
         self.facts: Any = None
         self.release = threading.Event()

@@ -65,7 +65,8 @@ def test_what_the_trials_contradict_is_dropped_with_a_sentence(tree, tmp_path):
     held = root.analyze().belief
     assert (held.dropped, held.weight) == (True, 0)
     assert "The results of 40 configurations contradict the belief: they are" in belief_sentence(held)
-    plain, review = refine.propose(refine.analyze(SPACE, root.trials)), root.propose()
+    plain = refine.propose(refine.analyze(SPACE, root.trials))
+    review = root.propose()
     assert review.proposal.claim.probability == plain.claim.probability
     assert "The belief is dropped" in root.report(tmp_path, proposal=review.proposal).read_text()
     assert "To withdraw it: review.accept(belief={})" in " ".join(str(review).split())

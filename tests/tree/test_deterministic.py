@@ -47,7 +47,8 @@ def test_best_observed_stays_inside(root, risk):
 
 def test_winner_is_the_best_observed(study, root):
     """Nothing is shrunk: what was seen is what comes again."""
-    winner, best = study.winner(), root.trials.nlargest(1, "value").iloc[0]
+    winner = study.winner()
+    best = root.trials.nlargest(1, "value").iloc[0]
     assert winner.is_best_observed
     assert winner.expected == pytest.approx(best["value"], rel=1e-15)  # a mean of equal draws
     assert best["value"] == rough(winner.params)

@@ -82,7 +82,8 @@ def test_the_winner_says_by_how_much_it_beats_the_baseline(tree, found):
 
 @pytest.mark.slow
 def test_what_does_not_beat_the_baseline_says_so(tree, tmp_path):
-    best, good = {"x": 4.0, "y": 0.0, "z": "a"}, {"x": 4.5, "y": 0.3, "z": "b"}
+    best = {"x": 4.0, "y": 0.0, "z": "a"}
+    good = {"x": 4.5, "y": 0.3, "z": "b"}
     root = tree.add_round(SPACE, noisy, n=30, seed=3, baseline=good, baseline_seeds=8).run(progress=False)
     assert root.recommend().gain.verdict == "open"
     report = root.report(tmp_path).read_text()

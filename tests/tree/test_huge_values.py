@@ -13,7 +13,8 @@ import refine
 )
 def test_one_huge_value_breaks_no_look_and_no_export(tmp_path, huge, direction):
     def score(params):
-        x, y = params["x"], params["y"]
+        x = params["x"]
+        y = params["y"]
         return huge if x == 0.5 and y < 0.45 else 0.9 - abs(x - 0.5) - 0.3 * y
 
     space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}

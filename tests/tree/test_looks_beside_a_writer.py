@@ -42,7 +42,8 @@ def test_every_look_sees_one_moment(url, monkeypatch):
             space = {**WIDE, "beta": (0.8, 0.99 - i / 20_000, 20)}
             found = root.branch(space, n=TRIALS, seed=i, note=f"step {i}")
     process = subprocess.Popen([sys.executable, "-c", WRITER, url])
-    seen, looks = [0], 0
+    seen = [0]
+    looks = 0
     with refine.Tree("large", store=url, create=False) as tree:
         while process.poll() is None:
             last = tree.rounds[-1]

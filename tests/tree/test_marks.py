@@ -32,7 +32,8 @@ def grown(tree, **how):
 @pytest.mark.slow
 def test_an_excluded_trial_is_in_no_analysis(stored):
     found = grown(stored)
-    best, without = found.best.name, found.trials.drop(index=found.best.name)
+    best = found.best.name
+    without = found.trials.drop(index=best)
     assert found.exclude([best], "its disk was full", author="ann") == 1
     assert found.trials.loc[best, "state"] == "excluded"
     assert found.best["value"] == without["value"].max() < of({"x": 3, "y": 1})["value"]

@@ -17,7 +17,8 @@ def bowl(params):
 
 def _grown(tree, rounds):
     """Two branches of rounds, each on a space of its own, with decisions, tags and a few trials."""
-    store, row = tree._context.store, tree._context.tree
+    store = tree._context.store
+    row = tree._context.tree
     nodes = []
     for i in range(rounds):
         parent = nodes[-2 if i > 1 else -1] if nodes else None

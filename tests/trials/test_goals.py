@@ -50,14 +50,16 @@ def test_hypervolume_of_boxes():
     assert hypervolume([[2, 1, 1], [1, 2, 1], [1, 1, 2]], [0, 0, 0]) == 4
     assert hypervolume([[1, 1]], [1, 0]) == 0
     rng = np.random.default_rng(0)
-    points, drawn = rng.uniform(size=(30, 3)), rng.uniform(size=(50_000, 3))
+    points = rng.uniform(size=(30, 3))
+    drawn = rng.uniform(size=(50_000, 3))
     share = (drawn[:, None] <= points).all(axis=2).any(axis=1).mean()
     assert hypervolume(points, np.zeros(3)) == pytest.approx(share, abs=0.01)
 
 
 @pytest.mark.slow
 def test_the_front_of_a_round(found):
-    front, frame = found.front, found.trials
+    front = found.front
+    frame = found.trials
     assert list(front.columns[:2]) == ["val_acc", "latency_ms"]
     values = np.column_stack([frame["value"], -frame["latency_ms"]])
     assert sorted(front.index) == np.flatnonzero(~np.array(dominated(values))).tolist()
@@ -141,7 +143,8 @@ def test_the_front_of_a_tree_has_what_no_round_beats(tree, found):
     values = np.column_stack([both["value"], -both["latency_ms"]])
     assert len(front) == (~np.array(dominated(values))).sum()
     assert front["val_acc"].is_monotonic_decreasing
-    own, kept = child.front, front[front["round"] == child.id]
+    own = child.front
+    kept = front[front["round"] == child.id]
     assert kept.index.isin(own.index).all()
     assert 0 < len(kept) < len(own)
     told = f"{len(own)} trials on the round's own front, {len(own) - len(kept)} beaten by other rounds"

@@ -83,7 +83,8 @@ def test_json_and_back():
 
 
 def test_trial_seeds_do_not_depend_on_order_but_on_round_configuration_and_replicate():
-    one, again = node(), node()
+    one = node()
+    again = node()
     keys = [configuration_key(SPACE.frozen(SPACE.configuration(cell))) for cell in range(SPACE.size)]
     forwards = {key: one.trial_seed(key, 0) for key in keys}
     assert forwards == {key: again.trial_seed(key, 0) for key in reversed(keys)}

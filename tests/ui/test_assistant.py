@@ -138,7 +138,8 @@ def test_all_that_it_reads_is_marked_as_data(study):
     arguments["rehearse"] = {"round_id": first, "rounds": 2, "trials": 10}
 
     async def steps(call):
-        marks, says = set(), ""
+        marks = set()
+        says = ""
         for name in LOOKS:
             wrong, text = await call(name, **arguments.get(name, {"round_id": first}))
             assert not wrong
@@ -160,7 +161,8 @@ def test_all_that_it_reads_is_marked_as_data(study):
 def test_it_sees_the_optimizer_and_chooses_a_share_of_the_trials(store, study):
     given = {"objective": objectives.bowl, "objective_name": "objectives.bowl"}
     assistant = Assistant(lambda: refine.Tree("study", store=store), budget=20, objective_of=lambda _: given)
-    first, one = study[1][0], {"dropout": 0.0, "optimizer": "Adam", "junk": 1}
+    first = study[1][0]
+    one = {"dropout": 0.0, "optimizer": "Adam", "junk": 1}
     mine = [{"lr": lr, **one} for lr in (1.0, 1.5, 2.0, 3.0, 5.0)]
 
     async def steps(call):
@@ -329,7 +331,8 @@ def test_refusals_of_the_protocol_are_marked_too(study, caplog):
 
 
 def test_no_text_of_it_is_without_end(store, study):
-    first, edits = study[1][0], {"dropout": [0, 0.1]}
+    first = study[1][0]
+    edits = {"dropout": [0, 0.1]}
     before = store.stat().st_size
 
     async def steps(call):
@@ -429,7 +432,8 @@ def test_answers_take_at_most_4_kb_unless_details_are_asked_for(wide_study):
     async def steps(call):
         sizes = {}
         for name in LOOKS:
-            short, full = arguments.get(name, {}), {**arguments.get(name, {}), "details": True}
+            short = arguments.get(name, {})
+            full = {**arguments.get(name, {}), "details": True}
             wrong, text = await call(name, **short)
             assert not wrong, text
             assert not call.data

@@ -122,7 +122,8 @@ def assistant(review, tree) -> tuple[str, str, dict[str, float]]:
 
 
 def guide(review, tree) -> tuple[str, str, dict[str, float]]:
-    pages, answers = [], iter(["", *["a"] * 20])
+    pages = []
+    answers = iter(["", *["a"] * 20])
     sizes = []
 
     def ask(question: str) -> str:

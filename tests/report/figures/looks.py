@@ -36,7 +36,8 @@ def trials(n: int = 300, space: Space = SPACE, seed: int = 5) -> pd.DataFrame:
     away = np.log10(frame["lr"].to_numpy()) + 2.5
     frame["value"] = 0.95 - 0.02 * away**2 + rng.normal(0, 0.005, n)
     frame["value"] -= 0.01 * (frame["optimizer"] == "SGD")
-    frame["state"], frame["origin"] = "complete", "space_filling"
+    frame["state"] = "complete"
+    frame["origin"] = "space_filling"
     frame["seconds"] = 1.0 + frame["width"] / 20 + rng.random(n)
     high = np.isclose(frame["lr"].astype(float), 0.1) & (rng.random(n) < 0.6)
     frame.loc[high, ["state", "value"]] = ["diverged", np.nan]

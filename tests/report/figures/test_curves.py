@@ -14,7 +14,8 @@ from refine.trials.metric import Metric
 
 def _made(rank: int, n: int = 60, low: float = 0.1, metric: str = "val_acc") -> TrialCurves:
     t = np.arange(n) / n
-    left, late = np.exp(-8 * t), np.maximum(0, t - 0.5)
+    left = np.exp(-8 * t)
+    late = np.maximum(0, t - 0.5)
     curve = {
         "loss": (low + 0.5 * left - 0.5 * low * late).tolist(),
         "val_loss": (low + 0.05 + 0.5 * left + rank * 0.1 * late).tolist(),

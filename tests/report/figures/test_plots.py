@@ -29,7 +29,8 @@ SPACE = refine.Space({"x": refine.Float(0.0, 1.0, 6), "y": refine.Integer(1, 8),
 
 
 def score(params: Any) -> dict[str, float]:
-    x, y = params["x"], params["y"]
+    x = params["x"]
+    y = params["y"]
     if y == 8 and x > 0.7:
         raise ValueError("too much")
     noise = 0.01 * np.sin(37 * x + 11 * y + len(params["kind"]) * 3)
@@ -101,7 +102,8 @@ def test_every_figure_fits_a_column_and_a_dark_page(tree: refine.Tree) -> None:
 def test_what_a_style_says_goes_before_the_reports_look(root: refine.Round) -> None:
     plain = root.plot.density("x")
     with mpl_style.context(["dark_background", {"font.size": 12, "font.family": "monospace"}]):
-        styled, light = root.plot.density("x"), root.plot.density("x", theme="light")
+        styled = root.plot.density("x")
+        light = root.plot.density("x", theme="light")
         before = dict.copy(mpl.rcParams)
         assert png(styled) != png(light)
         assert dict.copy(mpl.rcParams) == before

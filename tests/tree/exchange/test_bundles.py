@@ -75,7 +75,8 @@ def bytes_of(folder):
 def test_a_folder_comes_back_to_equal_values(made, tmp_path):
     with refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db") as loaded:
         assert loaded.name == "question"
-        mine, theirs = everything(made), everything(loaded)
+        mine = everything(made)
+        theirs = everything(loaded)
         assert [p.row for p in mine] == [p.row for p in theirs]
         for a, b in zip(mine, theirs, strict=True):
             assert set(a.rows) == set(b.rows)
@@ -85,7 +86,8 @@ def test_a_folder_comes_back_to_equal_values(made, tmp_path):
         assert tables >= {
             "plan", "run", "cell_plan", "tag", "trial", "target", "opening", "proposal", "decision", "inherited",
         }  # fmt: skip
-        root, other = made.rounds[0], loaded.rounds[0]
+        root = made.rounds[0]
+        other = loaded.rounds[0]
         assert other.trials.equals(root.trials)
         assert other.replicates.equals(root.replicates)
         assert other.failures.equals(root.failures)
@@ -185,7 +187,8 @@ def test_unequal_values_become_attempts_and_the_same_one_counts_either_way(tmp_p
 
 
 def test_a_round_that_is_being_run_is_not_merged(made, tmp_path):
-    store, pk = made._context.store, made.rounds[0]._stored.pk
+    store = made._context.store
+    pk = made.rounds[0]._stored.pk
     with store.lease(pk, "round x"), pytest.raises(RoundBusyError):
         made.merge(tmp_path / "out")
 
@@ -200,7 +203,8 @@ def test_an_empty_tree_goes_out_and_comes_back(tmp_path):
 def test_every_table_travels():
     from refine.store.schema import hanging_on, metadata
 
-    reached, todo = set(), [t.node]
+    reached = set()
+    todo = [t.node]
     while todo:
         table = todo.pop()
         reached.add(table.name)
@@ -294,7 +298,9 @@ def test_a_folder_that_was_tampered_with_is_refused(grown, tmp_path, what):
 @pytest.mark.slow
 def test_export_writes_through_no_link_and_removes_nothing_behind_one(made, tmp_path):
     """Whatever of an exported tree is a link, to a file, a folder with a round's files, or nothing."""
-    out, mine, kept = tmp_path / "fresh", tmp_path / "mine", tmp_path / "kept"
+    out = tmp_path / "fresh"
+    mine = tmp_path / "mine"
+    kept = tmp_path / "kept"
     made.export(out)
     shutil.copytree(out, mine)
     (mine / "precious.txt").write_text("mine")

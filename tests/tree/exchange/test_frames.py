@@ -126,7 +126,8 @@ def test_tables_of_other_libraries_are_the_same_root(tree, frame, tmp_path, monk
     pl, pa = (library(name, ".venv-backends") for name in ("polars", "pyarrow"))
     frame = frame.assign(layers=[[8], [8, 8]] * 20, bias=[True, None] * 20)
     frame.loc[frame["optimizer"] == "SGD", ["units", "optimizer"]] = None  # missing among integers, and texts
-    root, present = tree.add_frame(frame, value="acc"), frame.astype(object).where(frame.notna(), None)
+    root = tree.add_frame(frame, value="acc")
+    present = frame.astype(object).where(frame.notna(), None)
     others = pl.from_dicts(present.to_dict("records"))
     others, decimal = (others.with_columns(pl.col("units").cast(kind)) for kind in (int, pl.Decimal(9, 2)))
     space = root.space

@@ -25,7 +25,8 @@ def test_runs_of_mlflow(tree, tmp_path):
     states = ["FINISHED"] * 34 + ["RUNNING", "FAILED", "KILLED"]
     rows = []
     for i, state in enumerate(states):
-        rate, sgd = 10 ** (-4 + 3 * ((i * 7) % 40) / 40), i % 3 == 0
+        rate = 10 ** (-4 + 3 * ((i * 7) % 40) / 40)
+        sgd = i % 3 == 0
         settings = {"layers": "[8, 8]" if i % 2 else "[8]", "lr": str(rate), "output_dir": f"/home/ann/{i}"}
         settings |= {"momentum": str([0.9, 0.5][i % 2]), "optimizer": "sgd"} if sgd else {"optimizer": "adam"}
         begun, ended = (f"2024-05-01 10:0{minute}:{i:02}.500000+00:00" for minute in (0, 1))
@@ -96,7 +97,8 @@ def test_a_run_of_talos_and_a_decision_for_it(tree, tmp_path):
     """What Talos 2.0.10 wrote (``sweep.py`` beside it says how), and then did with what ``to_talos`` wrote: its audit."""
     with zipfile.ZipFile(FIXTURES / "talos.zip") as packed:
         packed.extractall(tmp_path)
-    run, trials = tmp_path / "run", tmp_path / "run" / "round_data.jsonl"
+    run = tmp_path / "run"
+    trials = tmp_path / "run" / "round_data.jsonl"
     whole = trials.read_text().splitlines(keepends=True)
     audit = (run / "audit.jsonl").rename(tmp_path / "audit.jsonl")
     trials.write_text("".join(whole[:13]).rstrip("\n"))
@@ -109,7 +111,8 @@ def test_a_run_of_talos_and_a_decision_for_it(tree, tmp_path):
     assert root.space == refine.Space.from_talos({name: searched[name] for name in sorted(searched)})
     assert (root.metric, root.direction, set(root.trials["origin"])) == ("val_loss", "minimize", {"imported"})
     assert root.node.note.startswith("before; Talos 2.0.10, small, identity ")
-    record, trial = json.loads(whole[3]), root.trials.iloc[3]
+    record = json.loads(whole[3])
+    trial = root.trials.iloc[3]
     assert (trial["value"], trial["seed"]) == (record["row"]["val_loss"], record["seed"])
     assert said.runs[3].curve["val_loss"] == record["history"]["val_loss"]
     less = {"activation": ["relu"], "layers": (1, 2), "lr": (2.0, 5.0, 5), "units": [8, 16]}

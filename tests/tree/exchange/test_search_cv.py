@@ -30,12 +30,14 @@ SCORERS = {"scoring": ["accuracy", "f1_macro"], "refit": "f1_macro", "cv": 3}
 
 def test_it_proposes_alone_what_it_proposes_as_a_round(tree):
     search = RandomizedSearchCV(SVC(), DRAWN, n_iter=20, random_state=0, cv=3).fit(X, Y)
-    added, proposal = tree.add_search(search), refine.propose(search)
+    added = tree.add_search(search)
+    proposal = refine.propose(search)
     assert proposal.digest == added.propose().proposal.digest
     assert proposal.claim.epsilon_source == "folds"  # its scores by split tell the noise
     assert (proposal.tested, added.direction, added.metric) == (20, "maximize", "score")
     assert (added.space["C"].low, added.space["C"].high, added.space["C"].log) == (1e-3, 1e3, True)
-    results, trials = search.cv_results_, added.trials
+    results = search.cv_results_
+    trials = added.trials
     np.testing.assert_allclose(trials["value"], results["mean_test_score"])
     np.testing.assert_allclose(trials["score@3"], results["split2_test_score"])
     np.testing.assert_allclose(trials["seconds"], 3 * (results["mean_fit_time"] + results["mean_score_time"]))
@@ -45,7 +47,8 @@ def test_a_list_of_dictionaries_has_conditions_and_estimators_their_text(tree, t
     depths = {"clf": [TREE], "clf__max_depth": [None, 1, 2], "clf__min_samples_leaf": [1, 5, 25]}
     grid = [depths, {"clf": [GaussianNB()], "clf__var_smoothing": [1e-9, 1e-3, 1.0]}]
     search = GridSearchCV(Pipeline([("clf", TREE)]), grid, **SCORERS).fit(X, Y)
-    added, proposal = tree.add_search(search), refine.propose(search)
+    added = tree.add_search(search)
+    proposal = refine.propose(search)
     assert added.space["clf"].labels == ("DecisionTreeClassifier(random_state=0)", "GaussianNB()")
     assert added.space["clf__max_depth"].when == "clf == 'DecisionTreeClassifier(random_state=0)'"
     assert (added.space.size, added.space["clf__var_smoothing"].log, added.metric) == (12, True, "f1_macro")
@@ -74,8 +77,11 @@ def test_distributions_and_scores_that_are_nan(tree):
 @pytest.mark.parametrize(("candidates", "judged"), [(60, "score"), (20, "score at n_samples=18")])
 def test_halving_is_judged_by_the_last_iteration_that_ten_reached(tree, candidates, judged):
     search = HalvingRandomSearchCV(SVC(), DRAWN, n_candidates=candidates, cv=3, random_state=0).fit(X, Y)
-    added, proposal, results = tree.add_search(search), refine.propose(search), search.cv_results_
-    trials, then = added.trials, results["n_resources"] == (54 if judged == "score" else 18)
+    added = tree.add_search(search)
+    proposal = refine.propose(search)
+    results = search.cv_results_
+    trials = added.trials
+    then = results["n_resources"] == (54 if judged == "score" else 18)
     reached = trials["state"] == "complete"
     assert (reached.sum(), set(trials["state"][~reached])) == (20, {"pruned"} if candidates > 20 else set())
     for split, column in (("mean_test_score", judged), ("split2_test_score", f"{judged}@3")):
@@ -96,7 +102,8 @@ def test_refine_search_is_a_search_with_a_tree_behind():
     space = {"svc__C": refine.Float(1e-3, 1e3, log=True), "svc__gamma": refine.Float(1e-4, 10, log=True)}
     search = RefineSearchCV(Pipeline([("svc", SVC())]), space, n=24, random_state=0, **SCORERS)
     search = clone(search).fit(X, Y)
-    scores, rounds = search.cv_results_["mean_test_f1_macro"], search.tree_.rounds
+    scores = search.cv_results_["mean_test_f1_macro"]
+    rounds = search.tree_.rounds
     assert search.best_score_ == scores.max() == max(r.best["value"] for r in rounds)
     assert [(r.n, len(r.trials)) for r in rounds] == [(12, 12)] * 2
     assert rounds[1].space.diff(rounds[0].space)  # it was narrowed

@@ -13,7 +13,8 @@ from refine.report.pages.reasons import sentence
 
 
 def objective(trial):
-    x, y = trial.suggest_float("x", 0, 1), trial.suggest_float("y", 1e-4, 1, log=True)
+    x = trial.suggest_float("x", 0, 1)
+    y = trial.suggest_float("y", 1e-4, 1, log=True)
     kind = trial.suggest_categorical("kind", ["a", "b", "c"])
     return -((x - 0.3) ** 2) - 0.1 * (np.log10(y) + 2) ** 2 - 0.2 * (kind != "b")
 

@@ -24,7 +24,9 @@ def objective(params):
 def fill(tree, cells, value=lambda params: params["y"] + 1.0, at=5.0):
     """A round with finished trials, and every third with a second attempt."""
     found = tree.add_round(SPACE, objective, n=20_000, seed=1)
-    pk, made, later = found._stored.pk, [], []
+    pk = found._stored.pk
+    made = []
+    later = []
     for cell in cells:
         params = SPACE.configuration(cell)
         row = {"node": pk, "key": configuration_key(params), "replicate": 0, "attempt": 0, "cell": str(cell)}
@@ -111,7 +113,8 @@ def test_no_more_than_a_block_of_rows_is_held(tmp_path, monkeypatch):
         (part,) = rows.parts_of(tree._context.store, tree._context.tree)
         trials = rows.ReiterableQuery(lambda: (Seen(row) for row in part.rows["trial"]))
         with kept([part._replace(rows={**part.rows, "trial": trials})]) as parts:
-            store, row = other._context.store, other._context.tree
+            store = other._context.store
+            row = other._context.tree
             assert merge_into(store, row, parts).trials == 800
             assert merge_into(store, row, parts).trials == 0
         assert everything(other) == everything(tree)

@@ -85,7 +85,8 @@ def test_a_study_comes_out_as_it_went_in(tree, study):
     assert [out.trials[0].user_attrs[name] for name in ("round", "origin")] == [root.id, "imported"]
     with refine.Tree("again", store="sqlite://") as other:
         again = other.add_study(out)
-        mine, theirs = root.trials, again.trials
+        mine = root.trials
+        theirs = again.trials
         for name in ("state", "value", "rate", "drop", "layers", "kind", "units"):
             assert mine[name].tolist() == theirs[name].tolist() or np.array_equal(
                 mine[name], theirs[name], equal_nan=True
@@ -177,7 +178,8 @@ def test_what_is_no_study_says_so(tree):
 @pytest.mark.slow
 def test_a_storage_that_was_written_into_is_refused(tree, study, tmp_path):
     """Found by tests/store/fuzz.py: Optuna raises whatever its reading comes upon."""
-    sound, url = tmp_path / "sound.db", f"sqlite:///{tmp_path / 'study.db'}"
+    sound = tmp_path / "sound.db"
+    url = f"sqlite:///{tmp_path / 'study.db'}"
     optuna.create_study(storage=f"sqlite:///{sound}").add_trials(study.get_trials())
     for change in (
         "UPDATE trials SET state = 'DONE' WHERE number = 2",

@@ -20,7 +20,8 @@ MODULE = "import pathlib\npathlib.Path({mark!r}).write_text('ran')\ndef chosen()
 
 
 def test_a_stored_import_path_is_followed_by_a_run_only(tmp_path, monkeypatch):
-    mark, folder = tmp_path / "mark", tmp_path / "code"
+    mark = tmp_path / "mark"
+    folder = tmp_path / "code"
     folder.mkdir()
     (folder / "side_effect.py").write_text(MODULE.format(mark=str(mark)))
     monkeypatch.syspath_prepend(folder)

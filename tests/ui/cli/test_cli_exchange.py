@@ -116,7 +116,8 @@ def objective(p):
 @pytest.fixture
 def stores(tmp_path: Path) -> tuple[Path, Path]:
     """Two copies of a tree; in the other one a child was made and run."""
-    mine, other = tmp_path / "mine.db", tmp_path / "other.db"
+    mine = tmp_path / "mine.db"
+    other = tmp_path / "other.db"
     with refine.Tree("question", store=mine) as tree:
         tree.add_round({"x": (0.0, 1.0, 21)}, objective, n=12).run(progress=False)
     shutil.copy(mine, other)

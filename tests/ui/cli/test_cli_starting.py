@@ -69,7 +69,8 @@ def test_what_is_suggested_runs_as_it_stands(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("refine.ui.cli.shared.objective_for", lambda *_: {"objective": objective})
-    done, todo = set(), [f"tree {store} --tree fruit"]
+    done = set()
+    todo = [f"tree {store} --tree fruit"]
     while todo:
         line = todo.pop(0)
         command = line.split()[0]

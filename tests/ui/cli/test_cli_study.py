@@ -439,7 +439,8 @@ def test_the_review_page_is_served_until_ctrl_c_and_its_address_is_in_no_list_of
     here: Path, root: str
 ) -> None:
     """Its token is the key, and everybody sees what a browser is started with."""
-    browser, told = here / "browser", here / "told"
+    browser = here / "browser"
+    told = here / "told"
     browser.write_text(
         f"#!{sys.executable}\n"
         "import pathlib, sys, urllib.parse\n"

@@ -35,7 +35,8 @@ def test_options_compares_the_proposals_of_other_risks(store):
     path, newest = store
     with refine.Tree(store=path, create=False) as tree:
         options = tree[newest].propose(keep=False).options()
-        rows, now = options.to_dict()["rows"], options.rows.index(options.now)
+        rows = options.to_dict()["rows"]
+    now = options.rows.index(options.now)
     assert data("options", path, newest)["rows"] == rows
     printed = good("options", path, newest)
     others = [row["risk"] for at, row in enumerate(rows) if at != now]

@@ -100,7 +100,8 @@ def in_view(locator):
 
 def drag(page, parameter: str, side: str, pixels: int) -> None:
     box = in_view(handle(page, parameter, side).locator("rect"))
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    x = box["x"] + box["width"] / 2
+    y = box["y"] + box["height"] / 2
     page.mouse.move(x, y)
     page.mouse.down()
     for step in range(1, 9):

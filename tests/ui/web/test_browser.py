@@ -22,7 +22,8 @@ pytestmark = pytest.mark.browser
 
 
 def test_what_is_shown(seen, looked_at):
-    opened, root = seen, looked_at
+    opened = seen
+    root = looked_at
     analysis = root.analyze()
     review = root.propose()
     changed = [e.name for e in analysis.ranked if review.proposal[e.name].kind != "keep"]
@@ -179,9 +180,11 @@ def said(page):
 
 @pytest.mark.nightly
 def test_the_slider_moves_along_the_proposals_by_risk(seen, looked_at):
-    opened, root = seen, looked_at
+    opened = seen
+    root = looked_at
     slider = opened.get_by_label("Accepted risk of the proposal")
-    leaves, name = opened.locator(".refine-leaves"), opened.locator(".refine-risk output")
+    leaves = opened.locator(".refine-leaves")
+    name = opened.locator(".refine-risk output")
     review = root.propose(keep=False)
     options = review.options()
     assert [slider.get_attribute(a) for a in ("min", "max")] == ["0", str(len(options.rows) - 1)]

@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-FRONTEND, STATIC = ROOT / "frontend", ROOT / "refine" / "ui" / "web" / "static"
+FRONTEND = ROOT / "frontend"
+STATIC = ROOT / "refine" / "ui" / "web" / "static"
 
 
 def test_what_is_committed_was_built_from_these_sources():

@@ -15,9 +15,11 @@ TEXT = f"document.querySelector('{ROW} dd').textContent"
 
 def test_an_old_recommendation_never_stands_beside_a_new_risk(seen, looked_at):
     risk = seen.locator('.refine-bar [data-fact="Risk"] dd')
-    before, risk_before = seen.locator(f"{ROW} dd").inner_text(), risk.inner_text()
+    before = seen.locator(f"{ROW} dd").inner_text()
+    risk_before = risk.inner_text()
     assert before == verdict_sentence(looked_at.propose().worth())
-    held, holding = [], [True]
+    held = []
+    holding = [True]
 
     def hold(route):
         if holding and '"outlook"' in (route.request.post_data or ""):

@@ -50,7 +50,8 @@ def test_who_does_not_know_the_token_gets_nothing(server, fetched):
 
 
 def test_only_the_page_itself_may_ask(server, fetched):
-    message, base = json.dumps({"type": "tree"}), f"http://127.0.0.1:{server.port}"
+    message = json.dumps({"type": "tree"})
+    base = f"http://127.0.0.1:{server.port}"
     ask = f"/{server.token}/ask"
     status, _, body = fetched(ask, message, origin=base, **JSON)
     assert (status, json.loads(body)["name"]) == (200, "question")

@@ -72,7 +72,8 @@ def about(session, root, **more):
 
 @pytest.mark.slow
 def test_everything_is_json(looked):
-    session, root = looked, looked.shown
+    session = looked
+    root = looked.shown
     json.dumps(
         [*map(session.handle, ({"type": "tree"}, about(session, root, type="round")))], allow_nan=False
     )
@@ -85,7 +86,8 @@ def test_everything_is_json(looked):
 
 @pytest.mark.slow
 def test_a_round_has_a_panel_per_parameter_the_clearest_first(looked):
-    session, root = looked, looked.shown
+    session = looked
+    root = looked.shown
     review = shown(session, root)["review"]
     analysis = root.analyze()
     assert [c["name"] for c in review["panels"]] == [e.name for e in analysis.ranked]
@@ -107,7 +109,8 @@ def test_a_round_has_a_panel_per_parameter_the_clearest_first(looked):
 
 @pytest.mark.slow
 def test_proposals_by_risk_and_their_bounds(looked):
-    session, root = looked, looked.shown
+    session = looked
+    root = looked.shown
     review = shown(session, root)["review"]
     options = root.propose(keep=False).options()
     assert [(o["risk"], o["up_to"]) for o in review["options"]] == [(o.risk, o.up_to) for o in options.rows]
@@ -123,7 +126,8 @@ def test_proposals_by_risk_and_their_bounds(looked):
             if panel["kind"] == "range":
                 assert set(row["proposed"][name]) <= set(panel["stops"])
                 assert {p["name"]: p.get("stops") for p in there["panels"]}[name] == panel["stops"]
-    bold, last = review["options"][-1], options.rows[-1]
+    bold = review["options"][-1]
+    last = options.rows[-1]
     assert bold["leaves"] == leaves_text(last)
     assert bold["text"] == f"{risks_text(last)}; drops {leaves_text(last)}"
 
@@ -151,10 +155,12 @@ def test_the_difference_that_matters_is_kept_with_the_round(root, tree):
 
 @pytest.mark.slow
 def test_trials_column_by_column(looked):
-    session, root = looked, looked.shown
+    session = looked
+    root = looked.shown
     review = shown(session, root)["review"]
     data = session.handle({"type": "trials", **about(session, root)})
-    n, names = review["trials"], [c["name"] for c in review["panels"]]
+    n = review["trials"]
+    names = [c["name"] for c in review["panels"]]
     assert len(data) == n * (2 * len(names) + 2 + 8 + 1)
     ranks = np.frombuffer(data, "<u2", n, 2 * n * len(names))
     values = np.frombuffer(data, "<f8", n, 2 * n * (len(names) + 1))
@@ -171,7 +177,8 @@ def test_trials_column_by_column(looked):
 
 @pytest.mark.slow
 def test_a_preview_says_what_python_says(looked):
-    session, root = looked, looked.shown
+    session = looked
+    root = looked.shown
     edits = {
         "dropout": {"bounds": [0, 0.3]},
         "optimizer": {"keep": [0]},
@@ -247,7 +254,8 @@ def test_without_a_plan_the_page_accepts_what_is_advised(session, root, tree):
 
 @pytest.mark.slow
 def test_the_recommendation_is_about_the_edited_space_and_its_plan(looked):
-    session, root = looked, looked.shown
+    session = looked
+    root = looked.shown
     review = shown(session, root)["review"]
     before = session.handle({"type": "preview", **about(session, root)})
     assert before["outlook"] == review["outlook"]["key"]
@@ -281,7 +289,8 @@ WRONG = r"""
 @pytest.mark.slow
 @pytest.mark.parametrize("line", WRONG.strip().splitlines())
 def test_what_is_wrong_is_said_and_nothing_is_written(looked, line):
-    root, (more, text) = looked.shown, line.split(" => ")
+    root = looked.shown
+    more, text = line.split(" => ")
     message = {"type": "decide", "kind": "accept", **about(looked, root)}
     assert looked.handle(message | json.loads(more))["error"] == text
     assert [r["id"] for r in looked.handle({"type": "tree"})["rounds"]] == [root.id]
@@ -400,7 +409,8 @@ def test_trials_that_are_left_out_or_deleted_are_other_evidence(session, root, t
     def best():
         return session.handle({"type": "tree"})["rounds"][0]["about"]
 
-    first, number = best(), int(root.best.name)
+    first = best()
+    number = int(root.best.name)
     pulse = session.handle({"type": "pulse"})
     assert pulse["marks"] == {}
     message = {"type": "decide", "kind": "accept", **about(session, root, n=4)}
@@ -466,7 +476,8 @@ def test_names_that_are_no_keywords_come_as_a_mapping(tree):
 
 @pytest.mark.slow
 def test_the_size_is_what_is_left_and_the_code_says_so(looked):
-    session, root = looked, looked.shown
+    session = looked
+    root = looked.shown
     edits = {"dropout": {"bounds": [0, 0.1]}, "optimizer": {"keep": [0]}, "lr": {"bounds": [0.5, 1.0]}}
     message = about(session, root, edits=edits, n=5000)
     found = session.handle({"type": "preview", **message})

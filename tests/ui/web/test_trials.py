@@ -36,7 +36,8 @@ def found(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ask(found):
-    session, at = Session(found), {"round": found.id}
+    session = Session(found)
+    at = {"round": found.id}
     proposal = session.handle({"type": "round", **at})["review"]["proposal"]
 
     def asked(kind, **more):

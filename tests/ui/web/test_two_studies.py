@@ -102,7 +102,8 @@ def test_what_cannot_be_shown_so_is_said(studies, tmp_path):
     with contextlib.ExitStack() as stack:
         tree = lambda name: stack.enter_context(refine.Tree(name, store=tmp_path / "other.db"))  # noqa: E731
         again = stack.enter_context(refine.Tree(HOSTILE, store=tmp_path / "question0.db"))
-        loss, far = tree("loss"), tree("far")
+        loss = tree("loss")
+        far = tree("far")
         loss.add_round(SPACE, score, direction="minimize", n=5)
         far.add_round({"depth": [1, 2]}, score, n=2)
         for other, text in (
