@@ -44,9 +44,9 @@ class LevelEvidence(NamedTuple):
     ratio_low: float  # ends of its 90 % interval
     ratio_high: float
     bad: float  # share of the ended trials at the level without a usable model
-    # adjusted p-value of 'no more frequent than at the other levels'; 1 if less frequent
-    bad_q: float
+    bad_p: float  # p-value of 'no more frequent than at the other levels'; 1 if less frequent
     seconds: float  # median duration of a finished trial
+    bad_q: float = 1.0  # ``bad_p`` adjusted; 1 without tests
 
 
 class ReadWhere(NamedTuple):
@@ -113,10 +113,11 @@ class ParameterEvidence(NamedTuple):
     n: int = 0
     good: int = 0  # configurations among the best fifth
     needed: int = 0  # good trials needed to judge a parameter in this round
-    cost_q: float = 1.0  # adjusted p-value of 'the parameter has no effect on duration'
-    # trend of the share of unusable trials along the parameter, with its adjusted p-value; ``None`` if
-    # unordered
+    cost_p: float = 1.0  # p-value of 'the parameter has no effect on duration'
+    cost_q: float = np.nan  # ``cost_p`` adjusted; NaN without tests
+    # trend of the share of unusable trials along the parameter; ``None`` if unordered, or without tests
     bad: stats.Trend | None = None
+    bad_trend_q: float = np.nan  # the p-value of ``bad`` adjusted; NaN without ``bad``
     # ended trials left out of ``bad``, in all and by level: they lie at a level of another parameter where
     # everything fails
     apart: int = 0
@@ -147,7 +148,10 @@ class ParameterEvidence(NamedTuple):
     @property
     def bad_q(self) -> float:
         """The smallest adjusted p-value of the levels' failure rates and of the trend."""
-        return min((*(v.bad_q for v in self.levels), *([self.bad.p] if self.bad else [])), default=1.0)
+        failure_q = [level.bad_q for level in self.levels]
+        if self.bad is not None:
+            failure_q.append(self.bad_trend_q)
+        return min(failure_q, default=1.0)
 
     @property
     def matters(self) -> bool:
@@ -353,7 +357,7 @@ def evidence_of(
         only_spread=_only_spread(
             parameter, x[alone], same.shown, max(0.0, min(trend, same.additive[column]))
         ),
-        cost_q=_cost(parameter, column, rows),
+        cost_p=_cost(parameter, column, rows),
         bad=bad,
         apart=int(rows._replace(lost=np.zeros_like(rows.lost)).ended.sum() - rows.ended.sum()),
     )
@@ -391,24 +395,34 @@ def _levels(
         overall = float(bad[ended].mean())
     else:
         overall = 0.0
-    everyone = axis.index(rows.X[:, column])
+    level_numbers = axis.index(rows.X[:, column])
     finished = rows.finished & ~rows.absent
     seconds = rows.seconds
-    out = []
+    levels = []
     for i, (label, level, rate) in enumerate(zip(level_labels(parameter), medians, rates, strict=True)):
-        time = seconds[(everyone == i) & finished]
-        if time.size and np.isfinite(time).all():
-            typical = float(np.median(time))
-        else:
-            typical = np.nan
-        frequent, low, high = (float(each[i]) for each in (ratio.ratio, ratio.low, ratio.high))
+        durations = seconds[(level_numbers == i) & finished]
+        typical = np.nan
+        if durations.size and np.isfinite(durations).all():
+            typical = float(np.median(durations))
+        bad_p = 1.0
         if rate.rate > overall:
             bad_p = rate.p
-        else:
-            bad_p = 1.0
-        known = level.n, level.median, level.low, level.high
-        out.append(LevelEvidence(label, *known, frequent, low, high, rate.rate, bad_p, typical))
-    return tuple(out)
+        levels.append(
+            LevelEvidence(
+                label=label,
+                n=level.n,
+                median=level.median,
+                low=level.low,
+                high=level.high,
+                ratio=float(ratio.ratio[i]),
+                ratio_low=float(ratio.low[i]),
+                ratio_high=float(ratio.high[i]),
+                bad=rate.rate,
+                bad_p=bad_p,
+                seconds=typical,
+            )
+        )
+    return tuple(levels)
 
 
 def level_medians(
@@ -465,41 +479,55 @@ def _cost(parameter: Parameter, column: int, rows: EvidenceTable) -> float:
 
 
 def adjusted(evidence: Sequence[ParameterEvidence], spent: float) -> tuple[ParameterEvidence, ...]:
-    """Evidence with q-values, by Benjamini and Hochberg over the round's parameters (edges, levels).
+    """Evidence with q-values, adjusted over all parameters of the round.
 
-    ``spent`` is the factor for earlier looks.
+    Parameters, edges, durations and failures are four families of tests; each is adjusted by itself.
+    ``spent`` is the factor by which earlier looks at the same branch raise every q-value.
     """
-
-    def q(p_values: Sequence[float]) -> list[float]:
-        if len(p_values):
-            raw = stats.benjamini_hochberg(p_values)
-        else:
-            raw = np.zeros(0)
-        return [min(1.0, spent * float(v)) for v in raw]
-
-    q_of = q([e.p for e in evidence])
-    edge = iter(q([edge.p for e in evidence for edge in e.edges]))
-    trends = [e.bad.p for e in evidence if e.bad]
-    bad_q = q([*(v.bad_q for e in evidence for v in e.levels), *trends])
-    bad = iter(bad_q)
-    trend = iter(bad_q[len(bad_q) - len(trends) :])
-    cost = q([e.cost_q for e in evidence])
+    effect_q = _q_values([[e.p] for e in evidence], spent)
+    edge_q = _q_values([[edge.p for edge in e.edges] for e in evidence], spent)
+    cost_q = _q_values([[e.cost_p] for e in evidence], spent)
+    failure_q = _failure_q(evidence, spent)
     needed = stats.good_trials_to_judge(max(1, len(evidence)), ALPHA)
-    return tuple(
-        e._replace(
-            q=q_of[i],
-            edge_q=tuple(next(edge) for _ in e.edges),
-            levels=tuple(v._replace(bad_q=next(bad)) for v in e.levels),
-            bad=e.bad._replace(p=next(trend)) if e.bad else None,
-            cost_q=cost[i],
-            needed=needed,
+    complete = []
+    for i, e in enumerate(evidence):
+        level_q, trend_q = failure_q[i]
+        levels = [level._replace(bad_q=q) for level, q in zip(e.levels, level_q, strict=True)]
+        complete.append(
+            e._replace(
+                q=effect_q[i][0],
+                edge_q=tuple(edge_q[i]),
+                levels=tuple(levels),
+                bad_trend_q=trend_q,
+                cost_q=cost_q[i][0],
+                needed=needed,
+            )
         )
-        for i, e in enumerate(evidence)
-    )
+    return tuple(complete)
+
+
+def _failure_q(evidence: Sequence[ParameterEvidence], spent: float) -> list[tuple[list[float], float]]:
+    """Per parameter the q-values of its levels' failures, and of the trend; NaN without a trend."""
+    level_p = [[level.bad_p for level in e.levels] for e in evidence]
+    trend_p = [[] if e.bad is None else [e.bad.p] for e in evidence]
+    family = _q_values([*level_p, *trend_p], spent)
+    trends = family[len(evidence) :]
+    level_q = family[: len(evidence)]
+    return [(q, trend[0] if trend else np.nan) for q, trend in zip(level_q, trends, strict=True)]
+
+
+def _q_values(p_values: Sequence[Sequence[float]], spent: float) -> list[list[float]]:
+    """Benjamini-Hochberg q-values of one family of tests, at most 1, in the shape of ``p_values``."""
+    family = [p for of_parameter in p_values for p in of_parameter]
+    if not family:
+        return [[] for _ in p_values]
+    q = [min(1.0, spent * float(value)) for value in stats.benjamini_hochberg(family)]
+    ends = np.cumsum([len(of_parameter) for of_parameter in p_values])
+    return [q[end - len(p) : end] for end, p in zip(ends.tolist(), p_values, strict=True)]
 
 
 def untested(evidence: Sequence[ParameterEvidence]) -> tuple[ParameterEvidence, ...]:
-    """Evidence on all parameters without tests: no p-value."""
+    """Evidence of a round whose trials were chosen by their results: no test of effects, no q-value."""
     needed = stats.good_trials_to_judge(max(1, len(evidence)), ALPHA)
     return tuple(
         e._replace(p=np.nan, q=np.nan, edges=(), edge_q=(), bad=None, needed=needed) for e in evidence

@@ -245,7 +245,7 @@ def _failing(e: ParameterEvidence, about: Whole) -> Reason:
             way = "higher"
         else:
             way = "lower"
-        trend = {"below": e.bad.below, "above": e.bad.above, "q": e.bad.p}
+        trend = {"below": e.bad.below, "above": e.bad.above, "q": e.bad_trend_q}
         return _about(e, "fails_towards", **what, way=way, **trend)
     worst = sorted(bad, key=lambda v: -v.bad)[:_MOST_SHOWN]
     return _about(e, "fails_at", **what, levels=[[v.label, v.bad] for v in worst], q=worst[0].bad_q)

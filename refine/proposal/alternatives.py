@@ -67,7 +67,10 @@ def offers(analysis: Analysis, surrogate: Surrogate, epsilon: float, risk: float
     coupled = {k for pair in analysis.pairs if pair.q <= ALPHA for k in (pair.i, pair.j)}
     out = []
     for j, e in enumerate(analysis.parameters):
-        if e.matters or e.fails or j in coupled or e.cost_q > ALPHA or e.parameter.size < 2:
+        cost = e.cost_q
+        if not analysis.tested:
+            cost = e.cost_p
+        if e.matters or e.fails or j in coupled or cost > ALPHA or e.parameter.size < 2:
             continue
         cheapest, saving = _cheapest(e)
         if cheapest is None or saving < _LEAST_SAVING:

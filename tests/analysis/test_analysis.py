@@ -80,7 +80,7 @@ def test_a_range_of_many_levels_is_known_by_its_trend():
     analysis = refine.analyze(space, frame)
     found = analysis["lr"]
     assert min(v.bad_q for v in found.levels) > 0.1  # too few trials at any
-    assert found.bad.p == found.bad_q <= 0.1
+    assert found.bad.p < found.bad_trend_q == found.bad_q <= 0.1
     assert found.fails
     change = refine.propose(analysis, risk=0.2)["lr"]
     assert change.new.high < 1.0
@@ -269,6 +269,11 @@ def test_the_time_of_a_trial_is_tested_like_the_rest():
     assert analysis["layers"].cost_q < 0.01
     assert analysis["optimizer"].cost_q < 0.01
     assert analysis["dropout"].cost_q > 0.1
+    assert analysis["layers"].cost_p < analysis["layers"].cost_q
+    chosen = refine.analyze(SPACE, frame.assign(seconds=seconds, origin="exploit"))
+    assert not chosen.tested
+    assert np.isnan([e.cost_q for e in chosen.parameters]).all()  # a search chose the trials: no q-value
+    assert chosen["layers"].cost_p < 0.01
     by_level = [v.seconds for v in analysis["layers"].levels]
     assert by_level == sorted(by_level)
 
