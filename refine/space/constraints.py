@@ -286,7 +286,10 @@ def _evaluate(node: ast.expr, rows: _OperandTable) -> Any:
                 return -inner
             return +inner
         case ast.BinOp(left=left, op=op, right=right):
-            return _BINARY[type(op)](_evaluate(left, rows), _evaluate(right, rows))
+            numbers = _evaluate(left, rows), _evaluate(right, rows)
+            if any(isinstance(value, str) for value in numbers):  # '%999999999d' % 1 is a text of 1 GB
+                raise TypeError("arithmetic needs numbers")
+            return _BINARY[type(op)](*numbers)
         case ast.Compare(left=left, ops=ops, comparators=comparators):
             met: Any = True
             before = _evaluate(left, rows)
