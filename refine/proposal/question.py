@@ -11,7 +11,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.conditions import read_at, reading
-from refine.analysis.evidence import level_axis
+from refine.analysis.evidence import ReadWhere, level_axis
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import SpaceError, did_you_mean
 from refine.proposal.posterior import NOT_READ, Surrogate
@@ -19,6 +19,7 @@ from refine.space.categorical import Categorical
 from refine.space.constraints import Constraint
 from refine.space.edits import edited
 from refine.space.encoding import Reference, label
+from refine.space.literals import typed_value
 from refine.space.parameters import Integer, Parameter, Range
 from refine.space.space import Indices, Space
 from refine.utils.arrays import Bools, Floats
@@ -36,6 +37,8 @@ _FEWEST_DRAWS = 20  # draws in which both sides have a usable cell, before a dif
 _SMALL = 100  # candidates that are added inside a region that even candidates hardly hit
 _DRAWN = 20_000  # even draws among which they are looked for
 _EXACT = 1e-9  # positions that are nearer than this are equal
+_LONGEST = 2000  # characters of an expression
+_SHOWN = 80  # characters of an expression in an error
 _BATCH = 0.25  # of an axis: draws whose best lies nearer than about this to a chosen cell are covered by it
 
 
@@ -66,17 +69,93 @@ def condition_in(
                 hint = f"choices go in quotes: {name!r}"
             else:
                 hint = did_you_mean(name, space)
-            raise SpaceError(f"{role} {str(condition)!r}: unknown parameter {name!r}; {hint}")
+            raise SpaceError(f"{role} {_shown(condition)}: unknown parameter {name!r}; {hint}")
+        _check_compares(space, condition, role)
     if len(conditions) == 1:
         return conditions[0]
     return Constraint(" and ".join(f"({c})" for c in conditions))
 
 
+def _check_compares(space: Space, condition: Constraint, role: str) -> None:
+    """Raises SpaceError if a condition is the name of a parameter that is neither true nor false."""
+    parameter = space.get(str(condition))
+    if parameter is None or all(isinstance(value, bool) for value in parameter.grid):
+        return
+    example = parameter.grid[0]
+    if isinstance(example, Reference | tuple):
+        example = label(example)
+    raise SpaceError(
+        f"{role} {str(condition)!r} names a parameter without a value; write {condition} == {example!r}"
+    )
+
+
+def with_conditions(space: Space, question: Constraint, given: Constraint | None) -> Constraint | None:
+    """The condition within which a question is asked: that the conditional parameters in it exist.
+
+    ``degree <= 2`` is about the configurations with a degree, unless the question names the parameter on
+    which the degree depends.
+    """
+    parts = [] if given is None else [given]
+    for name in space:
+        if name in question.names and name in space.conditions:
+            condition = space.conditions[name]
+            if not condition.names & question.names and condition not in parts:
+                parts.append(condition)
+    if len(parts) > 1:
+        return Constraint(" and ".join(f"({part})" for part in parts))
+    return next(iter(parts), None)
+
+
+def named_value(space: Space, name: str, value: str) -> tuple[str, str] | None:
+    """The regions of a parameter with a value, and without it: ``"log_target"`` and ``"True"``.
+
+    ``None`` if ``value`` is an expression over parameters.
+
+    Raises:
+        SpaceError: The parameter cannot have the value.
+    """
+    try:
+        if Constraint(value).names <= set(space):
+            return None
+    except SpaceError:
+        pass  # a number or a text is a value, and no expression
+    parameter = space[name]
+    typed = typed_value(value)
+    if isinstance(parameter, Categorical):
+        if value not in parameter.labels:
+            raise SpaceError(
+                f"better: {value!r} is not a choice of {name}; {did_you_mean(value, parameter.labels)}"
+            )
+        typed = parameter.grid[parameter.labels.index(value)]
+    region = _bound_text(space, name, typed, "better")
+    if f"{name} == " in region:
+        return region, region.replace(f"{name} == ", f"{name} != ", 1)
+    return region, f"not ({region})"
+
+
 def _parsed(expression: Any, role: str) -> Constraint:
+    if isinstance(expression, str) and len(expression) > _LONGEST:
+        raise SpaceError(
+            f"a {role} must be an expression of at most {_LONGEST:,} characters, got {len(expression):,}; "
+            "ask a shorter one"
+        )
     try:
         return Constraint(expression)
     except SpaceError as error:
-        raise SpaceError(str(error).replace("constraint", role, 1)) from None
+        raise SpaceError(_named(error, role, expression)) from None
+
+
+def _named(error: SpaceError, role: str, expression: Any) -> str:
+    """The text of an error about a constraint as one about a question, without the rest of a long one."""
+    return str(error).replace("constraint", role, 1).replace(repr(str(expression)), _shown(expression))
+
+
+def _shown(expression: object) -> str:
+    """An expression in quotes: the beginning of a long one."""
+    text = str(expression)
+    if len(text) <= _SHOWN:
+        return repr(text)
+    return f"{text[:_SHOWN]!r}..."
 
 
 def _bound_text(space: Space, name: str, value: Any, role: str) -> str:
@@ -107,22 +186,22 @@ def check_divides(
     try:
         inside, *others = space.tried(*([question] if given is None else [question, given]))
     except SpaceError as error:
-        raise SpaceError(str(error).replace("constraint", role, 1)) from None
+        raise SpaceError(_named(error, role, question)) from None
     where = "of the space"
     if others:
         if not others[0].any():
             raise SpaceError(
-                f"given {str(given)!r} is true for no configuration of the space; {_values(space, given)}"
+                f"given {_shown(given)} is true for no configuration of the space; {_values(space, given)}"
             )
         inside = inside[others[0]]
-        where = f"with {given}"
+        where = f"with {str(given)[:_SHOWN]}"
     if inside.all() or not inside.any():
         if inside.all():
             share = "every"
         else:
             share = "no"
         raise SpaceError(
-            f"{role} {str(question)!r} is true for {share} configuration {where}, so that there is nothing "
+            f"{role} {_shown(question)} is true for {share} configuration {where}, so that there is nothing "
             f"to compare; {_values(space, question)}"
         )
 
@@ -197,10 +276,19 @@ class Evidence:
             return np.ones(len(self.analysis.y), dtype=np.bool_)
         return ~failed
 
-    def conditional(self, condition: Constraint) -> tuple[str, ...]:
-        """The conditional parameters that a condition names."""
-        known = {e.name: e.condition for e in self.analysis.parameters}
-        return tuple(sorted(n for n in condition.names if known.get(n) is not None))
+    def conditional(self, *conditions: Constraint | None) -> dict[str, str]:
+        """The conditional parameters that some conditions name, each with its own condition."""
+        texts = {}
+        for e in self.analysis.parameters:
+            if e.condition is None or not any(c is not None and e.name in c.names for c in conditions):
+                continue
+            if e.name in self.analysis.space.conditions:
+                texts[e.name] = str(self.analysis.space.conditions[e.name])
+            elif isinstance(e.condition, ReadWhere):
+                texts[e.name] = f"{e.condition.name} {join(e.condition.labels, 'or')}"
+            else:
+                texts[e.name] = e.condition.expression
+        return texts
 
 
 def trial_table(analysis: Analysis) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from refine.errors import NotFoundError, StoreError, did_you_mean
+from refine.review.asked import StoredAnswer
 from refine.space.encoding import digest, dumps
 from refine.space.space import configuration_key, decode_configuration
 from refine.store.counts import Counts
@@ -41,6 +42,7 @@ from refine.store.engine import (
 from refine.store.lease import LeaseRow, lease, leases, unlock
 from refine.store.log import TrialWriter, read_records
 from refine.store.marks import Mark
+from refine.store.questions import add_answer, answers
 from refine.store.reader import Reader, Snapshot, environment_digest
 from refine.store.removal import (
     Damaged,
@@ -421,6 +423,20 @@ class Store(Reader):
     def add_decision(self, decision: StoredDecision) -> None:
         """Stores a decision; an equal decision on the same proposal is stored once."""
         self._written(lambda connection: _write_decision(connection, decision))
+
+    # Questions.
+
+    def add_answer(self, tree: int, answer: StoredAnswer) -> None:
+        """Stores a question with its answer, once per author and evidence.
+
+        A store that may not be written stays as it is.
+        """
+        with contextlib.suppress(NotWritableError):
+            self._written(lambda connection: add_answer(connection, tree, answer))
+
+    def answers(self, tree: int) -> list[StoredAnswer]:
+        """Stored answers to questions, oldest first."""
+        return answers(self.engine, tree)
 
     # What is damaged, and what is removed for good.
 

@@ -83,7 +83,7 @@ def test_a_configuration_without_the_parameter_is_outside_even_under_not(evidenc
         assert not (a.candidates & b.candidates).any()
         assert not (a.trials & b.trials).any()
     assert (shallow.trials | deep.trials | net.trials).all()
-    assert evidence.conditional(condition_in(SPACE, "depth <= 3 and lr < 1")) == ("depth",)
+    assert evidence.conditional(condition_in(SPACE, "depth <= 3 and lr < 1")) == {"depth": "model == 'tree'"}
 
 
 def test_trials_between_levels_lie_where_they_ran():
@@ -174,3 +174,46 @@ def test_a_part_represents_a_front_as_the_front_itself_says():
         expected = front.kept(first)
         assert 0 < expected < 40
         assert stats.draws_represented(posteriors, epsilons, first, ~first) == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "rule"),
+    [
+        ("layers <= 1" + " or layers <= 1" * 5000, "at most 2,000 characters, got 75,011"),
+        ("not " * 400 + "layers <= 2", "may be nested 200 deep, got 402"),
+        ("-" * 1900 + "layers <= 2", "may be nested 200 deep"),
+        ("(" * 900 + "layers" + ")" * 900, "must be one expression"),
+        ("layer <= 2", "unknown parameter 'layer'; did you mean 'layers'"),
+        ("modell == 'net'", "did you mean 'model'"),
+        ("model == net", "choices go in quotes: 'net'"),
+        ("lr.__class__ == 1", "is not allowed"),
+        ("().__class__.__bases__[0]", "is not allowed"),
+        ("open('x')", r"unknown function open\(\)"),
+        ("layers / 0 <= 1", "true for no configuration"),
+        ("layers % 0 <= 1", "true for no configuration"),
+        ("10 ** 10 ** 10 ** 10 <= lr", "true for no configuration"),
+        ("lr <= 1" + "0" * 1500, "true for every configuration|arithmetic"),
+        ("'%999999999d' % layers == 'a'", "need numbers on both sides"),
+        ("'%999999999d' % 1 == model", "need numbers on both sides"),
+        ("'a' * 99999999999 == model", "need numbers on both sides"),
+        ("lr <= ²", "invalid character"),
+        ("layers <= 2\x00", "null bytes"),
+        ("\ud800 <= 2", "must be one expression"),
+        ("layers := 2", "write == for ="),
+        ("model", "names a parameter without a value; write model == 'net'"),
+        ("layers", "write layers == 1"),
+        ("1 <= 2", "must name at least one parameter"),
+    ],
+)
+def test_a_hostile_question_gives_one_short_error(question, rule):
+    with pytest.raises(SpaceError, match=rule) as raised:
+        check_divides(SPACE, condition_in(SPACE, question), None)
+    assert len(str(raised.value)) < 500
+    assert "\n" not in str(raised.value)
+
+
+def test_names_in_other_alphabets_are_parameters():
+    space = refine.Space({"größe": (1, 5), "x": (0.0, 1.0)})
+    assert str(condition_in(space, "größe <= 2")) == "größe <= 2"
+    with pytest.raises(SpaceError, match="did you mean 'größe'"):
+        condition_in(space, "grösse <= 2")

@@ -69,20 +69,44 @@ def test_a_page_leads_with_the_answer_and_rounds_the_chance(asked):
     assert "model probability" in str(answer.why())
 
 
-def test_a_question_on_a_conditional_parameter_says_who_is_outside(tree):
+@pytest.fixture
+def piped(tree):
     space = {
         "model": ["svr", "gbt"],
         "C": refine.Float(0.01, 100, levels=9, log=True, when="model == 'svr'"),
         "depth": refine.Integer(1, 8, when="model == 'gbt'"),
+        "log_target": [False, True],
         "junk": (1, 6),
     }
     tree.add_round(space, pipeline, n=60, seed=1).run(progress=False)
-    inside = tree.ask("C <= 0.1")
-    assert inside.conditional == ("C",)
-    assert inside.verdict == "no"
-    assert "the others count as outside" in str(inside)
-    assert tree.ask("C >= 0.1", given="model == 'svr'").verdict == "yes"
-    assert set(inside.inside.best) == {"model", "C", "junk"}
+    return tree
+
+
+def test_a_question_on_a_conditional_parameter_compares_configurations_that_have_it(piped):
+    answer = piped.ask("C <= 0.1")
+    assert answer.conditional == {"C": "model == 'svr'"}
+    assert answer.given == "model == 'svr'"
+    assert answer == piped.ask("C <= 0.1", given="model == 'svr'")
+    assert answer.trials == int((piped["root"].trials["model"] == "svr").sum())
+    assert "C exists only with model == 'svr', so only such configurations are compared" in str(answer)
+    assert set(answer.inside.best) == {"model", "C", "log_target", "junk"}
+
+
+def test_a_question_that_names_the_condition_compares_with_all_configurations(piped):
+    answer = piped.ask("model == 'svr' and C >= 0.1")
+    assert (answer.given, answer.verdict, answer.trials) == (None, "no", 60)
+    assert "other configurations count as outside" in str(answer)
+
+
+def test_a_value_of_a_parameter_is_compared_with_its_other_values(piped):
+    answer = piped.ask("log_target", better="True")
+    assert (answer.question, answer.better) == ("log_target == True", "log_target != True")
+    assert answer.inside.trials + answer.outside.trials == 60
+    by_model = piped.ask("model", better="gbt")
+    assert (by_model.question, by_model.verdict) == ("model == 'gbt'", "yes")
+    assert piped.ask("depth", better="4").given is None
+    with pytest.raises(SpaceError, match="better: 'gtb' is not a choice of model; did you mean 'gbt'"):
+        piped.ask("model", better="gtb")
 
 
 def test_the_tolerance_is_that_of_the_round_unless_given(asked):
@@ -197,6 +221,39 @@ def test_a_settled_question_has_an_answer_near_the_truth(asked):
     answer = asked.ask("layers <= 1", epsilon=0.02)
     answer.settle(n=12).run(progress=False)
     assert answer.again().verdict in ("no", "probably not")  # the best with one layer loses 0.04
+
+
+def test_settling_within_a_number_stops_when_the_question_is_settled(asked):
+    before = asked.ask("layers <= 1", epsilon=0.02)
+    assert not before.settled
+    after = before.settle_within(18, progress=False)
+    ran = after.trials - before.trials
+    assert after.settled or ran == 18
+    assert 0 < ran <= 18
+    assert ran % 6 == 0
+    assert len(asked) == 2  # one child round, which grew batch by batch
+    assert asked["last"].trials["origin"].tolist() == ["given"] * ran
+    assert after.settle_within(6, progress=False) == after or not after.settled
+    with pytest.raises(DesignError, match="settle_within must be a whole number >= 1, got 0"):
+        asked.ask("layers <= 1", settle_within=0)
+
+
+def test_a_settled_question_runs_nothing(asked):
+    assert asked.ask("lr <= 1", settle_within=12).verdict == "yes"
+    assert len(asked) == 1
+
+
+def test_without_a_trial_inside_a_question_is_unknown_and_can_be_settled(tree):
+    def value(p):
+        return p["x"] + p["y"] / 10
+
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, value, n=12, seed=4).run(progress=False)
+    trials = tree["root"].trials
+    untried = sorted(set(range(10)) - set(trials["y"][trials["x"] == 9]))
+    answer = tree.ask(f"x == 9 and y in {untried}", epsilon=0.2)
+    assert (answer.inside.ran, answer.verdict, answer.needed) == (0, "unknown", 12)
+    assert f"Unknown: no trial ran with x == 9 and y in {untried} yet; settle the question" in str(answer)
+    assert answer.settle_within(6, progress=False).inside.ran > 0
 
 
 def test_a_small_region_is_answered_by_more_candidates(tree):

@@ -44,17 +44,7 @@ def answer_page(answer: Answer) -> Page:
         ("Tolerance", _tolerance_text(answer)),
         ("Evidence", _evidence_text(answer)),
     ]
-    if answer.conditional:
-        if len(answer.conditional) == 1:
-            verb = "exists"
-        else:
-            verb = "exist"
-        facts.append(
-            (
-                "Condition",
-                f"{join(answer.conditional)} {verb} in some configurations only; the others count as outside",
-            )
-        )
+    facts += [("Condition", _condition_text(answer, name)) for name in answer.conditional]
     if len(answer.goals) > 1:
         facts.append(
             ("Goals", f"the front of {join(answer.goals)}; cost and bests are those of {answer.metric}")
@@ -78,13 +68,31 @@ def answer_page(answer: Answer) -> Page:
     return Page(title, (Facts(tuple(facts)),), calls, _folds(answer), lead)
 
 
+def _empty_side(answer: Answer) -> str:
+    if not answer.inside.ran:
+        return f"with {answer.question}"
+    if answer.better is not None:
+        return f"with {answer.better}"
+    return f"outside {answer.question}"
+
+
+def _condition_text(answer: Answer, name: str) -> str:
+    """The part of the space that has a conditional parameter, and the consequence for the answer."""
+    condition = answer.conditional[name]
+    if condition in (answer.given or ""):
+        return f"{name} exists only with {condition}, so only such configurations are compared"
+    return f"{name} exists only with {condition}; other configurations count as outside"
+
+
 def lead_text(answer: Answer) -> str:
     """The answer in one sentence, with its chance in one of four steps."""
-    if answer.verdict == UNKNOWN:
+    if math.isnan(answer.probability):
         return (
             "Unknown: a side holds too small a part of the space to be judged; ask about larger regions, or "
             "within a condition (given=)."
         )
+    if answer.verdict == UNKNOWN:
+        return f"Unknown: no trial ran {_empty_side(answer)} yet; settle the question with some."
     if answer.better is not None:
         return _rivals_text(answer)
     event, opposite = _events(answer)

@@ -1,0 +1,41 @@
+"""Questions asked to a tree with their answers, kept in the log of a store."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+import sqlalchemy as sa
+
+from refine.errors import unstorable
+from refine.review.asked import StoredAnswer
+from refine.space.encoding import dumps
+from refine.store.schema import t
+from refine.store.validity import BROKEN, LATEST
+
+_KEY = "asked/"  # beginning of the keys of questions in the table ``meta``
+
+
+def add_answer(connection: sa.Connection, tree: int, answer: StoredAnswer) -> bool:
+    """Stores an answer, once per question, author and evidence, and returns whether it is new."""
+    c = t.meta.c
+    key = f"/{answer.digest}"
+    if connection.execute(sa.select(c.key).where(c.key.like(f"{_KEY}{tree}/%{key}"))).first() is not None:
+        return False
+    row = {"key": f"{_KEY}{tree}/{answer.created:017.6f}{key}", "value": dumps(answer.to_json())}
+    connection.execute(t.meta.insert().values(row))
+    return True
+
+
+def answers(engine: sa.Engine, tree: int) -> list[StoredAnswer]:
+    """The stored answers of a tree, oldest first; damaged ones are left out."""
+    c = t.meta.c
+    query = sa.select(c.value).where(c.key.like(f"{_KEY}{tree}/%")).order_by(c.key)
+    stored = []
+    with engine.connect() as connection:
+        for text in connection.execute(query).scalars():
+            with suppress(*BROKEN):
+                answer = StoredAnswer.from_json(json.loads(text))
+                if 0 <= answer.created <= LATEST and not unstorable(text):
+                    stored.append(answer)
+    return stored

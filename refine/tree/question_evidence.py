@@ -1,0 +1,262 @@
+"""The evidence behind answers: conditions of a question, the round that can answer it, and its posterior."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from refine.analysis.analysis import Analysis
+from refine.errors import AnalysisError, RefineError
+from refine.proposal.posterior import known_enough, surrogate_of
+from refine.proposal.proposal import Tolerance, tolerances_of
+from refine.proposal.question import (
+    Evidence,
+    Masks,
+    check_divides,
+    condition_in,
+    named_value,
+    rows_inside,
+    with_conditions,
+)
+from refine.space.constraints import Constraint
+from refine.space.space import Indices, Space
+from refine.tree.lineage import analyze
+from refine.tree.overview import comparable
+from refine.tree.round import Round
+from refine.tree.tree_record import TreeRecord
+from refine.utils.action import Action
+from refine.utils.threads import one_thread
+
+
+class Question(NamedTuple):
+    """A question as asked: see :func:`refine.tree.asking.ask`."""
+
+    expression: str | None
+    given: str | None
+    better: str | None
+    epsilon: float | Mapping[str, float] | None
+    bounds: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        """All of the question in one text, from which seeds of settling rounds come."""
+        how = {"given": self.given, "better": self.better, "epsilon": self.epsilon}
+        return str({"question": self.expression, "how": how, "bounds": self.bounds})
+
+    def conditions_in(self, space: Space) -> Conditions:
+        """The conditions of the question, checked against a space.
+
+        Raises:
+            SpaceError: An expression is wrong, or is true for every configuration, or for none.
+        """
+        expression = self.expression
+        better = self.better
+        if better is not None and expression in space and not self.bounds:
+            named = named_value(space, str(expression), better)
+            if named is not None:
+                expression, better = named
+        region = condition_in(space, expression, self.bounds)
+        within = None
+        if self.given is not None:
+            within = condition_in(space, self.given, role="given")
+        rival = None
+        if better is not None:
+            rival = condition_in(space, better, role="better")
+        else:
+            within = with_conditions(space, region, within)
+        check_divides(space, region, within)
+        if rival is not None:
+            check_divides(space, rival, within, "better")
+        return Conditions(region, within, rival)
+
+
+class Conditions(NamedTuple):
+    """The conditions of a question."""
+
+    region: Constraint  # the asked region
+    within: Constraint | None  # only configurations that meet it are compared; ``None`` for all
+    rival: Constraint | None  # the other region; ``None`` for all outside
+
+    def parts(self, evidence: Evidence) -> Parts:
+        """The parts of the space that a question compares."""
+        considered = evidence.masks(self.within)
+        inside = evidence.masks(self.region).inside(considered)
+        if self.rival is None:
+            outside = inside.outside(considered)
+        else:
+            outside = evidence.masks(self.rival).inside(considered)
+        return Parts(inside, outside, considered)
+
+
+class Parts(NamedTuple):
+    """The parts of a space that a question compares."""
+
+    inside: Masks  # the asked region
+    outside: Masks  # all outside, or the other region
+    considered: Masks  # all that is compared
+
+
+class Basis(NamedTuple):
+    """Everything that an answer is computed from."""
+
+    round: Round
+    analysis: Analysis
+    conditions: Conditions
+    tolerances: tuple[Tolerance, ...]  # of each goal
+    evidence: Evidence
+    parts: Parts
+    later: tuple[str, ...]  # ids of newer rounds that cannot answer the question
+
+    @property
+    def epsilons(self) -> list[float]:
+        """The tolerated loss of each goal."""
+        return [tolerance.epsilon for tolerance in self.tolerances]
+
+
+def basis_of(tree: TreeRecord, question: Question) -> Basis:
+    """The basis of an answer: the newest round that can be analysed and whose space the question divides.
+
+    Raises:
+        AnalysisError: No round can be analysed.
+        SpaceError: The question is wrong, or divides no space.
+    """
+    round_, analysis, conditions, later = _round_for(tree, question)
+    epsilon = question.epsilon
+    if epsilon is None:
+        epsilon = round_.epsilon
+    tolerances = tuple(tolerances_of(analysis, epsilon))
+    evidence, parts = _evidence_about(analysis, conditions)
+    return Basis(round_, analysis, conditions, tolerances, evidence, parts, later)
+
+
+def _round_for(tree: TreeRecord, question: Question) -> tuple[Round, Analysis, Conditions, tuple[str, ...]]:
+    """The newest round that can answer a question, its analysis, and the newer rounds that cannot."""
+    rounds = comparable(tree.rounds)[::-1]
+    if not rounds:
+        raise AnalysisError(
+            f"tree {tree.name!r} has no round yet, so that nothing can be asked; add one and run it",
+            Action("tree.add_round", ...),
+        )
+    refusal: RefineError | None = None
+    later: list[str] = []
+    for round_ in rounds:
+        try:
+            conditions = question.conditions_in(round_.space)
+            analysis = analysed(round_)
+        except RefineError as error:
+            # An error in the question itself matters more than a round with too few trials.
+            if refusal is None or isinstance(refusal, AnalysisError):
+                refusal = error
+            later += [round_.id] if len(round_.trials) else []
+            continue
+        return round_, analysis, conditions, tuple(later)
+    assert refusal is not None
+    raise refusal
+
+
+# Analyses and posteriors of the last rounds, kept for the next question.
+
+_CACHED = 4
+_analyses: OrderedDict[str, Analysis] = OrderedDict()
+_posteriors: OrderedDict[tuple[Any, ...], Evidence] = OrderedDict()
+_lock = Lock()
+
+
+def analysed(round_: Round) -> Analysis:
+    """The analysis of a round; of unchanged trials the one made before.
+
+    Raises:
+        AnalysisError: The round has too few trials.
+    """
+    key = _fingerprint(round_)
+    with _lock:
+        cached = _analyses.get(key)
+    if cached is not None:
+        return cached
+    analysis = analyze(round_)
+    if not known_enough(analysis):
+        raise AnalysisError(
+            f"round {round_.id}: an answer needs 5 different configurations, got fewer; run more trials",
+            Action("round.run"),
+        )
+    _keep(_analyses, key, analysis)
+    return analysis
+
+
+def _fingerprint(round_: Round) -> str:
+    """Hash of a round and of the stored trials on its path, repeats and marks included."""
+    snapshot = round_._at_once()
+    reader = snapshot.context.reader
+    curves = snapshot._metric.curves
+    settings = (snapshot.id, snapshot._judged_by, snapshot.declared, snapshot.belief)
+    hashed = hashlib.sha256(repr(settings).encode())
+    hashed.update(str(id(snapshot._metric.function)).encode())
+    for stored in snapshot.context.path(snapshot.node):
+        records = reader.records([stored.pk], curves=curves, replicates=True)
+        columns = {name: list(values) for name, values in records.columns.items()}
+        hashed.update(repr((stored.node.id, columns, list(records.metrics))).encode())
+    return hashed.hexdigest()
+
+
+def _evidence_about(analysis: Analysis, conditions: Conditions) -> tuple[Evidence, Parts]:
+    """The posterior over candidates of both sides of a question, with more of them for a small region."""
+    evidence = posterior_about(analysis)
+    parts = conditions.parts(evidence)
+    fewest = evidence.surrogate.fewest
+    regions = []
+    if parts.inside.candidates.sum() < fewest:
+        regions.append(conditions.region)
+    if conditions.rival is not None and parts.outside.candidates.sum() < fewest:
+        regions.append(conditions.rival)
+    if not regions:
+        return evidence, parts
+    rows = np.concatenate([rows_inside(analysis.space, region, conditions.within) for region in regions])
+    if len(rows):
+        evidence = posterior_about(analysis, rows)
+        parts = conditions.parts(evidence)
+    return evidence, parts
+
+
+@one_thread
+def posterior_about(analysis: Analysis, extra: Indices | None = None) -> Evidence:
+    """The posterior of an analysis; of the same evidence the one made before.
+
+    Args:
+        analysis: The analysis.
+        extra: (k, parameters) level numbers of further candidates.
+
+    Raises:
+        AnalysisError: A goal has a value at fewer than five configurations.
+    """
+    declared = (analysis.noise, analysis.declared_limits, analysis.declared_belief)
+    key: tuple[Any, ...] = (analysis.digest, analysis.space.digest, analysis.metric, repr(declared))
+    if extra is not None:
+        key = (*key, extra.tobytes())
+    with _lock:
+        cached = _posteriors.get(key)
+    if cached is not None:
+        return cached
+    surrogates = [surrogate_of(goal, extra) for goal in (analysis, *analysis.others)]
+    fitted = [surrogate for surrogate in surrogates if surrogate is not None]
+    if len(fitted) < len(surrogates):
+        raise AnalysisError(
+            "an answer needs 5 different configurations with a value in every goal, got fewer; run more "
+            "trials",
+            Action("round.run"),
+        )
+    evidence = Evidence(analysis, replace(fitted[0], others=tuple(fitted[1:])))
+    _keep(_posteriors, key, evidence)
+    return evidence
+
+
+def _keep(cache: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    with _lock:
+        cache[key] = value
+        while len(cache) > _CACHED:
+            cache.popitem(last=False)

@@ -1,0 +1,57 @@
+"""Rounds of trials that settle a question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from refine.errors import AnalysisError, DesignError
+from refine.proposal.question import contenders, level_rows, ran_candidates
+from refine.space.encoding import seed_of
+from refine.space.space import configuration_key
+from refine.tree.question_evidence import Basis, Question
+from refine.tree.round import Round
+from refine.tree.tree_record import TreeRecord
+
+
+def check_count(name: str, n: object, example: str) -> None:
+    """Raises DesignError unless a number of trials is a whole number >= 1."""
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise DesignError(f"{name} must be a whole number >= 1, got {n!r}; for example {example}")
+
+
+def settling_round(
+    tree: TreeRecord, basis: Basis, question: Question, n: int, note: str, author: str | None
+) -> Round:
+    """A child round of trials that settle a question: see :meth:`refine.tree.asking.Answer.settle`."""
+    chosen = settling_trials(tree, basis, n)
+    parent = basis.round
+    seed = seed_of(parent.id, "settle", question.text, basis.analysis.digest, str(n)) % 2**31
+    return parent.branch(parent.space, given=chosen, n=len(chosen), seed=seed, note=note, author=author)
+
+
+def settling_trials(tree: TreeRecord, basis: Basis, n: int) -> list[dict[str, Any]]:
+    """Configurations, at most ``n``, of both sides of a question that ran in no round.
+
+    Raises:
+        AnalysisError: No configuration is left to run on either side.
+    """
+    inside = basis.parts.inside.candidates
+    outside = basis.parts.outside.candidates
+    ran = {key for round_ in tree.rounds for key in round_._records().columns["key"]}
+    chosen: dict[str, dict[str, Any]] = {}
+    if inside.any() and outside.any():
+        # Some cells may have run in rounds outside the evidence, so more are chosen than are needed.
+        count = n + len(ran)
+        taken = ran_candidates(basis.evidence)
+        cells = contenders(basis.evidence, inside, outside, count, basis.epsilons[0], taken)
+        space = basis.round.space
+        for row in level_rows(basis.evidence.surrogate, cells):
+            configuration = space.frozen(space.at(row))
+            chosen[configuration_key(configuration)] = configuration
+    new = [configuration for key, configuration in chosen.items() if key not in ran]
+    if not new:
+        raise AnalysisError(
+            f"question {str(basis.conditions.region)!r}: no configuration is left to run near the bests of "
+            "both sides; ask about larger regions"
+        )
+    return new[:n]
