@@ -259,7 +259,9 @@ def test_without_a_trial_inside_a_question_is_unknown_and_can_be_settled(tree):
 def test_a_small_region_is_answered_by_more_candidates(tree):
     space = {f"p{i}": (0.0, 1.0, 11) for i in range(8)}
     tree.add_round(space, lambda p: -sum((v - 0.5) ** 2 for v in p.values()), n=60).run(progress=False)
-    assert tree.ask("p0 <= 0.1 and p1 <= 0.1 and p2 <= 0.1").verdict == "no"
+    small = tree.ask("p0 <= 0.1 and p1 <= 0.1 and p2 <= 0.1")
+    assert small.probability < 0.15
+    assert small.verdict in ("no", "unknown")
     tiny = tree.ask(" and ".join(f"p{i} == 0" for i in range(6)))
     assert (tiny.verdict, tiny.needed) == ("unknown", 0)
     assert "too small a part of the space" in str(tiny)
