@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from refine.errors import AnalysisError
-from refine.stats.resolution import TopNoise, floor_of, smallest_step, within_groups
+from refine.stats.resolution import NoiseEstimate, TopNoise, floor_of, smallest_step, within_groups
 
 
 def _round(n, seed, noise=0.1):
@@ -73,6 +73,20 @@ def test_little_evidence_says_nothing():
     assert (tied.source, tied.epsilon) == ("step", tied.step)
     flat = TopNoise()(np.random.default_rng(0).random((30, 4)), np.ones(30), [0] * 4)
     assert flat.epsilon == 0.0
+
+
+@pytest.mark.parametrize(
+    ("freedom", "share"), [(2.0, 0.61), (10.0, 0.80), (np.inf, 1.0), (0.0, 1.0)], ids=str
+)
+def test_the_tolerance_leaves_out_the_ignorance_of_the_noise(freedom, share):
+    noise = NoiseEstimate(1.5, 0.0, "residuals", 24, freedom=freedom)
+    assert noise.epsilon == pytest.approx(1.5 * share, rel=0.01)
+    assert noise.sd == 1.5
+
+
+def test_the_tolerance_is_at_least_the_floor():
+    noise = NoiseEstimate(1.5, 0.0, "residuals", 24, floor=1.0, freedom=2.0)
+    assert noise.tolerance() == (1.0, "range")
 
 
 @pytest.mark.slow

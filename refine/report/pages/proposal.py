@@ -426,8 +426,8 @@ def _one_in(probability: float) -> str:
 _NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
 # Source of the tolerance -> its explanation.
 EPSILON_SOURCES = {
-    "replicates": "the spread between repeats of one configuration",
-    "residuals": "the noise estimated by a Gaussian process, since too few configurations were repeated",
+    "replicates": "a low estimate of the spread between repeats of one configuration",
+    "residuals": "a low estimate of the noise by a Gaussian process: few configurations were repeated",
     "examples": "the standard error of the difference of two good models on the same validation rows",
     "folds": "the standard error of the difference of two good configurations over the same folds",
     "step": "the smallest difference that the metric shows",

@@ -708,8 +708,8 @@ def feasible_sentence(feasibility: Feasibility) -> str:
 _SOURCES = {
     "given": "as you asked",
     "folds": "standard error over folds",
-    "replicates": "noise between repeats",
-    "residuals": "estimated noise",
+    "replicates": "low estimate of the noise, by repeats",
+    "residuals": "low estimate of the noise",
     "step": "smallest step of the metric",
     "range": "5 % of best - median",
     "decades": "5 % of the decades between best and median",
