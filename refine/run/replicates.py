@@ -19,6 +19,7 @@ from refine.run.resources import is_whole
 from refine.run.runner import run_round
 from refine.stats.resolution import at_end
 from refine.store.store import Store
+from refine.trials.budget import BudgetState
 from refine.trials.frame import Records, usable_values
 from refine.trials.goal import Goal
 from refine.trials.replicates import best_keys, planned, runs_compared
@@ -63,18 +64,27 @@ def measure_noise(
     of 0, 1 and 100 are skipped, since saturated metrics hide noise. No repeat runs if the answer is known
     from replicates of the round, or of an ancestor with the same objective, or from configurations with equal
     values of all parameters read. If no repeat has a value, the noise stays unmeasured, with a warning.
+    Repeats are paid from the budget of the tree, if it has one, and do not run if too few trials are left.
     """
     stored = path[-1]
     node = stored.node
+    tree = store.tree_of(stored.pk)
     for repeats in (1, 3):
         best = _to_repeat(store, path, goal)
         if best is None:
             return
+        budget = store.budget(tree)
+        missing = max(1, repeats - 1)
+        if budget.seconds_left <= 0 or (budget.left is not None and budget.left < missing):
+            _say(f"round {node.id}: noise not measured: {budget}")
+            return
 
-        def choose(records: Records, best: str = best, repeats: int = repeats) -> list[Task]:
+        def choose(
+            records: Records, best: str = best, repeats: int = repeats, budget: BudgetState = budget
+        ) -> list[Task]:
             tasks = replicate_tasks(node, records, [best], repeats, options.again)
             if tasks and repeats == 1:
-                _announce(node, options)
+                _announce(node, budget)
             return tasks
 
         states_before = _states(store, stored, best)
@@ -99,13 +109,20 @@ def measure_noise(
             return
 
 
-def _announce(node: Node, options: RunOptions) -> None:
-    text = (
-        f"round {node.id}: repeating the best configuration to measure noise (check_noise=False skips this)"
+def _announce(node: Node, budget: BudgetState) -> None:
+    paid = ""
+    if budget.budget is not None:
+        paid = f", paid from the budget ({budget})"
+    _say(
+        f"round {node.id}: repeating the best configuration to measure noise{paid} (check_noise=False "
+        "skips this)"
     )
+
+
+def _say(text: str) -> None:
+    """Logs a text and shows it, also without a progress bar: it is about trials that nobody asked for."""
     log(logging.INFO, text)
-    if options.progress:
-        print_error(text)
+    print_error(text)
 
 
 def _to_repeat(store: Store, path: Sequence[StoredNode], goal: Goal) -> str | None:

@@ -71,6 +71,7 @@ def run_round(
         ObjectiveError: The objective cannot be called with a configuration, or its outcome lacks the metric,
             or a metric function is missing or cannot score a trial.
         RoundStoppedError: The first trials all failed in the same way.
+        DesignError: The trials exceed the budget of the tree; nothing has run.
         RoundBusyError: Another process is running this round.
         StoreError: Stored trials of the round cannot be read.
     """
@@ -97,6 +98,12 @@ def run_round(
             count = work.todo
         else:
             count = min(work.todo, limit)
+        fix = "run fewer, round.run(trials={left})"
+        if choose is not None:
+            fix = "ask for {left} or fewer"
+        claim = store.claim(stored.pk, count, f"round {node.id}", fix)
+        seconds_left = stack.enter_context(claim).seconds_left
+        paid = 0.0
         time_is_over = options.ending.begin()
         log(logging.INFO, "round %s: %d of %d trials to run", node.id, work.todo, work.total)
         recorder = _Recorder(store, stored, objective, options)
@@ -123,16 +130,19 @@ def run_round(
             completed(itertools.islice(tasks, limit), node.space, node.space.conditions),
             count,
             options,
-            stop=lambda: stop_requested() or time_is_over(),
+            stop=lambda: stop_requested() or time_is_over() or paid >= seconds_left,
             ahead=work.ahead,
         )
         for task, outcome in outcomes:
             check_lease()
+            paid += outcome.seconds
             _take_in(task, outcome, goal, work.adaptive, recorder, writer, monitor)
         remaining = work.todo - monitor.ended
         log(logging.INFO, "round %s: %d trials run, %d left", node.id, monitor.ended, remaining)
         if remaining > 0 and not stop_requested():
             why = options.ending.why(monitor.ended, time_is_over())
+            if paid >= seconds_left:
+                why = "since the budget of training time is spent"
             if why:
                 monitor.say_left(why, remaining)
 

@@ -42,8 +42,13 @@ class LeaseRow(NamedTuple):
 def leases(engine: sa.Engine) -> list[LeaseRow]:
     """All leases of a store."""
     with engine.connect() as connection:
-        rows = connection.execute(sa.select(t.lease)).all()
-        server_time = _now(connection)
+        return lease_rows(connection)
+
+
+def lease_rows(connection: sa.Connection) -> list[LeaseRow]:
+    """All leases, read over a connection."""
+    rows = connection.execute(sa.select(t.lease)).all()
+    server_time = _now(connection)
     return [
         LeaseRow(row.node, str(row.host).partition("/")[0], row.pid, _alive(row, server_time)) for row in rows
     ]

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from refine.errors import NotFoundError, StoreError, did_you_mean
 from refine.review.asked import StoredAnswer
 from refine.space.encoding import digest, dumps
 from refine.space.space import configuration_key, decode_configuration
+from refine.store.budget import lock_budget, read_budget, read_state, release_claim, write_budget, write_claim
 from refine.store.counts import Counts
 from refine.store.engine import (
     NotWritableError,
@@ -56,6 +57,7 @@ from refine.store.removal import (
 )
 from refine.store.schema import SCHEMA_VERSION, migrate, shown_url, t, version_of
 from refine.store.validity import LATEST, faults_of, goals_text
+from refine.trials.budget import BudgetState, raised
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric
@@ -249,6 +251,7 @@ class Store(Reader):
         extra: Sequence[tuple[str, dict[str, Any]]] = (),
         decision: StoredDecision | None = None,
         given: Sequence[tuple[str, dict[str, Any]]] = (),
+        budget: int | str | None = None,
     ) -> int:
         """Writes a node with its configurations in one transaction, unless it exists, and returns its row.
 
@@ -263,9 +266,16 @@ class Store(Reader):
                 node exists, missing ones are added and planned in addition. Another baseline replaces an
                 earlier one.
             decision: The decision that the node comes from, written together with it.
+            budget: Budget of the tree from now on, if larger than the present one.
+
+        Raises:
+            DesignError: The configurations exceed the budget of the tree; nothing was written.
         """
 
         def write(connection: sa.Connection) -> int:
+            lock_budget(connection, tree)
+            if budget is not None:
+                write_budget(connection, tree, raised(read_budget(connection, tree), budget))
             pk = _node_pk(connection, tree, node.id)
             if pk is not None and (text := self.damaged_nodes(tree).get(node.id)):
                 raise StoreError(
@@ -297,6 +307,11 @@ class Store(Reader):
             else:
                 planned_now = max(n, planned + added)
             if planned is None or planned_now > planned:
+                repeats = max(0, sum(origin == BASELINE for origin, _ in given) - 1)
+                unrun = max(0, planned_now - _ended(connection, pk)) + repeats
+                if read_budget(connection, tree) is not None:
+                    fix = "ask for n={left} or fewer"
+                    read_state(connection, tree).check(unrun, f"round {node.id}", fix)
                 connection.execute(t.plan.insert().values(node=pk, n=planned_now, created=time.time()))
             if decision is not None:
                 _write_decision(connection, decision)
@@ -352,6 +367,63 @@ class Store(Reader):
             connection.execute(t.tag.insert().values(tree=tree, name=name, node=pk, created=time.time()))
 
         self._written(write)
+
+    # The budget.
+
+    def budget(self, tree: int) -> BudgetState:
+        """The budget of a tree, with the trials that are spent and left."""
+        with self.engine.connect() as connection:
+            return read_state(connection, tree)
+
+    def has_budget(self, tree: int) -> bool:
+        """True if the tree has a budget."""
+        with self.engine.connect() as connection:
+            return read_budget(connection, tree) is not None
+
+    def set_budget(self, tree: int, budget: int | str | None) -> None:
+        """Sets the budget of a tree; ``None`` removes it."""
+
+        def write(connection: sa.Connection) -> None:
+            lock_budget(connection, tree)
+            write_budget(connection, tree, budget)
+
+        self._written(write)
+
+    def tree_of(self, pk: int) -> int:
+        """Row of the tree of a node."""
+        with self.engine.connect() as connection:
+            query = sa.select(t.node.c.tree).where(t.node.c.pk == pk)
+            return int(connection.execute(query).scalar_one())
+
+    @contextlib.contextmanager
+    def claim(self, pk: int, count: int, subject: str, fix: str) -> Iterator[BudgetState]:
+        """Claims ``count`` trials of the budget for a call that runs a round, and holds its lease.
+
+        Yields the budget before the call.
+
+        Raises:
+            DesignError: The trials exceed the budget; ``subject`` and ``fix`` are parts of the message.
+        """
+        tree = self.tree_of(pk)
+        if not self.has_budget(tree):
+            yield BudgetState()
+            return
+
+        def write(connection: sa.Connection) -> BudgetState:
+            lock_budget(connection, tree)
+            release_claim(connection, tree, pk)
+            state = read_state(connection, tree)
+            state.check(count, subject, fix)
+            write_claim(connection, tree, pk, count)
+            return state
+
+        state = self._written(write)
+        try:
+            yield state
+        finally:
+            # A claim that cannot be released ends with the lease of this process.
+            with contextlib.suppress(sa.exc.SQLAlchemyError, StoreError):
+                self._written(lambda connection: release_claim(connection, tree, pk))
 
     # Trials, and the right to run them.
 
@@ -580,6 +652,13 @@ def _added(
         row = table.insert().values({**same, **more, "created": time.time()})
         pk = connection.execute(row).inserted_primary_key[0]  # type: ignore[index]
     return int(pk)
+
+
+def _ended(connection: sa.Connection, pk: int) -> int:
+    """Number of planned trials of a round that are stored, each counted once."""
+    c = t.trial.c
+    keys = sa.select(sa.func.count(sa.distinct(c.key))).where(c.node == pk, c.replicate == 0)
+    return int(connection.execute(keys).scalar_one())
 
 
 def _node_pk(connection: sa.Connection, tree: int, node_id: str) -> int | None:

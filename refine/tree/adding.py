@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from refine.design.samplers import design_of, how_many_asked
-from refine.design.space_filling import how_many
+from refine.design.space_filling import feasible, how_many
 from refine.errors import DesignError, SpaceError
 from refine.proposal.allocation import BELIEVED, believed_rows, check_shares
 from refine.proposal.proposal import check_epsilon
@@ -29,11 +30,12 @@ from refine.tree.comparison import belief_like
 from refine.tree.names import check_tag
 from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
+from refine.trials.budget import checked_budget, first_size, raised
 from refine.trials.declared import Declared, Limits
 from refine.trials.goal import ASK, Goal, check_meant, goals_of
 from refine.trials.metric import Score
 from refine.trials.metric_constraint import FEASIBLE
-from refine.trials.round_record import ADAPTIVE, BASELINE, OPTUNA, Node
+from refine.trials.round_record import ADAPTIVE, BASELINE, OPTUNA, Node, StoredNode
 from refine.utils.action import Action, Symbol
 
 
@@ -63,6 +65,7 @@ def add_round(
     belief: Mapping[str, Any] | None = None,
     like: Sequence[TreeRecord | Round | str] = (),
     exploit: float | None = None,
+    budget: int | str | timedelta | None = None,
     tag: str | None = None,
     note: str = "",
 ) -> Round:
@@ -80,8 +83,8 @@ def add_round(
             trial. Infeasible trials are never best, and proposals are about feasible values. Children inherit
             the constraints, and ``allow_degenerate``.
         allow_degenerate: Whether a trial with 1 in the metric ``degenerate`` may be best.
-        n: Number of configurations; alternatively
-        downsample: a share of all configurations.
+        n: Number of configurations; with a budget of trials by default a third of the budget, at least 20.
+        downsample: The number as a share of all configurations.
         seed: Seed of the design; another seed makes another round.
         design: ``"sobol"`` or ``"uniform"`` for even samples; ``"tpe"``, ``"gp"``, ``"cmaes"``, ``"qmc"``
             or a sampler of Optuna for adaptive ones.
@@ -111,6 +114,8 @@ def add_round(
         like: Earlier trees or rounds (of this tree also by name): their posteriors give a belief about
             shared parameters. ``belief`` overrides ``like``.
         exploit: Share of the configurations drawn by the belief, in [0, 1]; default half.
+        budget: Budget of the study: see :attr:`Tree.budget`. Raises a smaller budget of the tree, and never
+            lowers one.
         tag: Name of the round, as :meth:`Tree.tag` gives one: ``tree["first"]`` finds the round by its tag.
         note: Reason, in your words.
 
@@ -130,6 +135,7 @@ def add_round(
         searched = space
     else:
         searched = Space(space)
+    total = checked_budget(budget)
     wants_trial(objective, searched)
     called = check_name(objective_name) or identity.objective_name(objective)
     if tag is not None:
@@ -202,10 +208,12 @@ def add_round(
         sized = how_many_asked
     else:
         sized = how_many
+    if n is None and downsample is None:
+        n = _first_size(self, total, existing, searched)
     count = sized(node.space, n, downsample, -off_grid(node.space, encoded_given))
     check_count(count, encoded_given)
     drawn = () if existing is not None else _drawn_by_belief(node, count, encoded_given)
-    context.store.add_node(context.tree, node, count, extra=drawn, given=encoded_given)
+    context.store.add_node(context.tree, node, count, extra=drawn, given=encoded_given, budget=total)
     context.keep_tools(node, sampler, tool)
     context.store.set_defaults(context.tree, node)
     context.objectives[node.objective, node.data] = objective
@@ -215,6 +223,20 @@ def add_round(
     if tag is not None:
         self.tag(added, tag)
     return added
+
+
+def _first_size(
+    tree: TreeRecord, budget: int | str | None, existing: StoredNode | None, space: Space
+) -> int | None:
+    """Default size of a root under the budget of the tree; ``None`` without a budget of trials."""
+    state = tree.budget_state
+    state = replace(state, budget=raised(state.budget, budget))
+    size = first_size(state.budget)
+    if size is None or state.left is None:
+        return None
+    if existing is not None:
+        return existing.n
+    return max(1, min(size, state.left, feasible(space).count))
 
 
 def _given(

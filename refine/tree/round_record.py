@@ -19,6 +19,7 @@ from refine.space.space import Space
 from refine.store.reader import Reader
 from refine.tree.context import Context
 from refine.tree.names import paths_of
+from refine.trials.budget import BudgetState
 from refine.trials.declared import Declared
 from refine.trials.frame import Records, best_first, best_row, front_rows, table, tables
 from refine.trials.goal import Goal
@@ -305,6 +306,14 @@ class RoundRecord(Shown):
         node = self.context.stored(node_id).node
         metric_source = node if node.steered or self.node.steered else self
         return type(self)(self.context, node, metric_source.metric, metric_source.direction)
+
+    @property
+    def _budget(self) -> BudgetState:
+        """The budget of the tree; nothing is counted without a budget."""
+        store = self.context.store
+        if store.has_budget(self.context.tree):
+            return store.budget(self.context.tree)
+        return BudgetState()
 
     @property
     def _led_by(self) -> tuple[Decision, ...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from datetime import timedelta
 from typing import Self
 
-from refine.errors import NotFoundError
+from refine.errors import DesignError, NotFoundError
 from refine.tree.context import Context
 from refine.tree.names import check_tag, round_named
 from refine.tree.round import Round
+from refine.trials.budget import BudgetState, checked_budget
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown, line
 
@@ -126,6 +128,49 @@ class TreeRecord(Shown):
         nodes = self._context.nodes
         check_tag(name, nodes)
         self._context.store.set_tag(self._context.tree, name, nodes[self.round(which).id].pk)
+
+    @property
+    def budget(self) -> int | str | None:
+        """Budget of the study: trials, a training time such as ``"8 h"``, or ``None`` without a budget.
+
+        Every trial that refine runs in the tree is paid from the budget: even, learning, given and audit
+        trials, noise repeats and repeats that confirm a winner. Failed and repeated trials count too.
+        Imported trials, copied results, hold-outs, replays and retrained models do not count.
+
+        Advice fits into the part that is left, and keeps 15 % of the budget for :meth:`Tree.confirm` if
+        values are noisy. A call that would exceed the budget is an error, before any trial runs. A training
+        time is summed over trials; a run stops after the trial that spends it.
+
+        A budget is set by assignment, also as ``datetime.timedelta``. ``None`` removes the budget.
+
+        Raises:
+            DesignError: Not a whole number >= 1 or a time > 0, or fewer trials than are spent.
+
+        Examples:
+            >>> tree.budget = 60
+            >>> tree.budget_state.spent, tree.budget_state.left
+            (30, 30)
+            >>> print(tree.budget_state)
+            30 of 60 trials left
+        """
+        return self.budget_state.budget
+
+    @budget.setter
+    def budget(self, budget: int | str | timedelta | None) -> None:
+        value = checked_budget(budget)
+        state = self.budget_state
+        spent = state.spent + state.running
+        if isinstance(value, int) and value < spent:
+            raise DesignError(
+                f"budget must be at least the {spent:,} trials spent so far, got {value}; for example "
+                f"tree.budget = {spent}"
+            )
+        self._context.store.set_budget(self._context.tree, value)
+
+    @property
+    def budget_state(self) -> BudgetState:
+        """The budget with the trials that are spent and left, read from the store now."""
+        return self._context.store.budget(self._context.tree)
 
     def __repr__(self) -> str:
         if self._context.store.closed:

@@ -1,0 +1,97 @@
+"""The budget of a tree in the store: its value, the trials that were spent, and those that are running."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import sqlalchemy as sa
+
+from refine.store.lease import lease_rows
+from refine.store.schema import t
+from refine.store.validity import BROKEN
+from refine.trials.budget import BudgetState, checked_budget
+from refine.trials.trial import FAILED, State
+
+_BUDGET = "budget/"  # keys in the table ``meta``: of a budget, by the row of its tree
+_CLAIM = "claim/"  # and of a call in progress, by the rows of its tree and its round
+
+
+def write_budget(connection: sa.Connection, tree: int, budget: int | str | None) -> None:
+    """Stores the budget of a tree; ``None`` removes it."""
+    c = t.meta.c
+    key = f"{_BUDGET}{tree}"
+    connection.execute(t.meta.delete().where(c.key == key))
+    if budget is not None:
+        connection.execute(t.meta.insert().values(key=key, value=json.dumps(budget)))
+
+
+def read_state(connection: sa.Connection, tree: int) -> BudgetState:
+    """The budget of a tree, with the trials and the training time that are spent."""
+    trial, node = t.trial.c, t.node.c
+    ran = trial.environment.is_not(None)
+    # Of a worker that died the environment is unknown; imported trials have none, and copied results.
+    lost = (trial.origin != "imported") & trial.state.in_([*FAILED, State.PRUNED])
+    of_tree = trial.node.in_(sa.select(node.pk).where(node.tree == tree))
+    repeat = sa.case((trial.replicate > 0, 1), else_=0)
+    query = sa.select(sa.func.count(), sa.func.sum(repeat), sa.func.sum(trial.seconds))
+    spent, repeats, seconds = connection.execute(query.where(of_tree, ran | lost)).one()
+    return BudgetState(
+        budget=read_budget(connection, tree),
+        spent=int(spent),
+        running=_running(connection, tree),
+        repeats=int(repeats or 0),
+        seconds=float(seconds or 0.0),
+    )
+
+
+def read_budget(connection: sa.Connection, tree: int) -> int | str | None:
+    """The budget of a tree; ``None`` without one, or if the stored text is damaged."""
+    c = t.meta.c
+    text = connection.execute(sa.select(c.value).where(c.key == f"{_BUDGET}{tree}")).scalar()
+    if text is None:
+        return None
+    with contextlib.suppress(*BROKEN):
+        return checked_budget(json.loads(text))
+    return None
+
+
+def _running(connection: sa.Connection, tree: int) -> int:
+    """Trials that calls in progress have claimed and not stored yet."""
+    c = t.meta.c
+    query = sa.select(c.key, c.value).where(c.key.like(f"{_CLAIM}{tree}/%"))
+    claims = connection.execute(query).all()
+    if not claims:
+        return 0
+    held = {lease.node for lease in lease_rows(connection) if lease.alive}
+    running = 0
+    for key, text in claims:
+        with contextlib.suppress(*BROKEN):
+            node = int(key.rpartition("/")[2])
+            if node in held:
+                running += max(0, int(json.loads(text)) - rows_of(connection, node))
+    return running
+
+
+def rows_of(connection: sa.Connection, node: int) -> int:
+    """Number of stored trials of a round, repeats and further attempts included."""
+    query = sa.select(sa.func.count()).select_from(t.trial).where(t.trial.c.node == node)
+    return int(connection.execute(query).scalar_one())
+
+
+def lock_budget(connection: sa.Connection, tree: int) -> None:
+    """Takes the lock for writing, so that two coordinators do not claim the same trials."""
+    c = t.meta.c
+    connection.execute(t.meta.update().where(c.key == f"{_BUDGET}{tree}").values(value=c.value))
+
+
+def write_claim(connection: sa.Connection, tree: int, node: int, count: int) -> None:
+    """Notes that a call is about to run ``count`` trials of a round."""
+    release_claim(connection, tree, node)
+    target = rows_of(connection, node) + count
+    connection.execute(t.meta.insert().values(key=f"{_CLAIM}{tree}/{node}", value=json.dumps(target)))
+
+
+def release_claim(connection: sa.Connection, tree: int, node: int) -> None:
+    """Ends the claim of a call."""
+    connection.execute(t.meta.delete().where(t.meta.c.key == f"{_CLAIM}{tree}/{node}"))

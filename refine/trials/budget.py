@@ -1,0 +1,174 @@
+"""The budget of a study: trials or training time, the part that is spent, and the part that is left."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from refine.errors import DesignError
+from refine.utils.format import duration
+
+CONFIRM_SHARE = 0.15
+"""Share of a budget that advice keeps for repeats of the plausible winners.
+
+Nine repeats of 60 trials let three finalists run three more times each, the fewest runs that decide a race.
+"""
+
+FIRST_SHARE = 1 / 3
+"""Share of a budget for the first round: later rounds learn from the first one."""
+
+FEWEST_FIRST = 20
+"""Fewest trials of a first round: fewer even trials do not show the noise."""
+
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\b")
+
+
+@dataclass(frozen=True)
+class BudgetState:
+    """A budget with the part that is spent. Without a budget, nothing is limited.
+
+    Examples:
+        >>> from refine.trials.budget import BudgetState
+        >>> state = BudgetState(budget=60, spent=36, running=0, repeats=3, seconds=90.0)
+        >>> state.left, state.for_rounds(), str(state)
+        (24, 18, '24 of 60 trials left')
+    """
+
+    budget: int | str | None = None  # trials, or training time such as ``"8 h"``; ``None`` without a budget
+    spent: int = 0  # trials that ran, failed ones and repeats included
+    running: int = 0  # trials that calls in progress will still run
+    repeats: int = 0  # repeats among the spent trials
+    seconds: float = 0.0  # training time of the spent trials, summed over trials
+
+    @property
+    def seconds_left(self) -> float:
+        """Training time left; infinite without a budget of time."""
+        if isinstance(self.budget, str):
+            return max(0.0, seconds_of(self.budget) - self.seconds)
+        return math.inf
+
+    @property
+    def left(self) -> int | None:
+        """Trials left. ``None`` without a budget, or before a budget of time knows how long a trial takes.
+
+        A budget of time is divided by the mean training time of the trials so far.
+        """
+        if isinstance(self.budget, int):
+            return max(0, self.budget - self.spent - self.running)
+        if self.budget is None or not self.spent or self.seconds <= 0:
+            return None
+        return max(0, int(self.seconds_left * self.spent / self.seconds) - self.running)
+
+    def reserve(self, *, noisy: bool = True) -> int:
+        """Trials of the budget kept for confirming the winner; 0 if values are not noisy."""
+        if self.left is None or not noisy:
+            return 0
+        total = self.spent + self.running + self.left
+        return min(self.left, max(0, round(CONFIRM_SHARE * total) - self.repeats))
+
+    def for_rounds(self, *, noisy: bool = True) -> int | None:
+        """Trials left for rounds: without the reserve for confirming the winner."""
+        if self.left is None:
+            return None
+        return self.left - self.reserve(noisy=noisy)
+
+    def __str__(self) -> str:
+        if self.budget is None:
+            return "no budget"
+        if isinstance(self.budget, int):
+            text = f"{self.left:,} of {self.budget:,} trials left"
+        else:
+            text = f"{duration(self.seconds_left)} of {self.budget} left"
+        if isinstance(self.budget, str) and self.left is not None:
+            text += f", about {self.left:,} trials"
+        if self.running:
+            text += f", {self.running:,} running"
+        return text
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "budget": self.budget,
+            "spent": self.spent,
+            "running": self.running,
+            "left": self.left,
+            "reserve": self.reserve(),
+            "text": str(self),
+        }
+
+    def check(self, count: int, subject: str, fix: str) -> None:
+        """Raises DesignError if ``count`` further trials exceed the budget.
+
+        Args:
+            count: Number of trials that are about to run.
+            subject: Beginning of the message, for example ``"round 1a2b"``.
+            fix: A smaller call, with ``{left}`` for the largest number that fits.
+        """
+        if isinstance(self.budget, int):
+            left = self.left or 0
+            if count > left:
+                if left:
+                    smaller = f"{fix.format(left=left)}, or "
+                else:
+                    smaller = ""
+                raise DesignError(
+                    f"{subject}: the budget allows {left:,} more trials ({self}), got {count:,}; "
+                    f"{smaller}raise the budget: tree.budget = {self.spent + self.running + count}"
+                )
+        elif self.budget is not None and self.seconds_left <= 0:
+            raise DesignError(
+                f"{subject}: the budget of {self.budget} is spent: the trials trained for "
+                f"{duration(self.seconds)}; raise it, for example tree.budget = "
+                f"'{math.ceil(2 * seconds_of(self.budget) / 3600)} h'"
+            )
+
+
+def checked_budget(value: object) -> int | str | None:
+    """A budget as stored: a whole number of trials, a duration as text, or ``None``.
+
+    Raises DesignError: neither a whole number >= 1 nor a duration > 0.
+    """
+    if value is None:
+        return None
+    if isinstance(value, timedelta):
+        value = f"{value.total_seconds() / 3600:g} h"
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    if isinstance(value, str) and seconds_of(value) > 0:
+        return value.strip()
+    raise DesignError(
+        f"budget must be a whole number of trials >= 1, or a training time, got {value!r}; for example "
+        "budget=60 or budget='8 h' (units: d, h, min, s)"
+    )
+
+
+def raised(present: int | str | None, wanted: int | str | None) -> int | str | None:
+    """The larger one of two budgets; one of another kind replaces the present one."""
+    if wanted is None:
+        return present
+    if isinstance(present, int) and isinstance(wanted, int):
+        return max(present, wanted)
+    if isinstance(present, str) and isinstance(wanted, str) and seconds_of(present) >= seconds_of(wanted):
+        return present
+    return wanted
+
+
+def seconds_of(text: str) -> float:
+    """Seconds of a duration such as ``"8 h"`` or ``"1 h 30 min"``; 0 for any other text."""
+    parts = list(_PART.finditer(text))
+    if not parts or _PART.sub("", text).strip():
+        return 0.0
+    return sum(float(part[1]) * _SECONDS[part[2]] for part in parts)
+
+
+def first_size(budget: int | str | None) -> int | None:
+    """Advised size of a first round under a budget; ``None`` if the budget is not one of trials."""
+    if not isinstance(budget, int):
+        return None
+    return min(budget, max(FEWEST_FIRST, round(FIRST_SHARE * budget)))

@@ -1,0 +1,187 @@
+"""The budget of a study: what it counts, what it refuses, and what it advises."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+import refine
+from refine.errors import DesignError
+from refine.trials.budget import BudgetState, checked_budget, first_size, raised
+
+SPACE = {"x": (0.0, 9.0, 40), "y": (0.0, 1.0, 20), "c": ["a", "b", "d"]}
+
+
+def truth(params):
+    return 1.0 - 0.01 * abs(params["x"] - 4) + 0.02 * (params["c"] == "b")
+
+
+def noisy(params, trial):
+    return truth(params) + np.random.default_rng(trial.seed).normal(0, 0.01)
+
+
+def failing(params):
+    if params["c"] == "a":
+        raise ValueError("never trains")
+    return truth(params)
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        (60, 60),
+        ("60", 60),
+        ("8 h", "8 h"),
+        (" 1 h 30 min", "1 h 30 min"),
+        (timedelta(hours=2), "2 h"),
+        (None, None),
+    ],
+)
+def test_a_budget_is_trials_or_a_training_time(given, stored):
+    assert checked_budget(given) == stored
+
+
+@pytest.mark.parametrize("given", [0, -1, True, 2.5, "", "h", "8 weeks", "0 h", timedelta(0), [60]])
+def test_any_other_budget_is_refused(given, tree):
+    with pytest.raises(DesignError, match="budget must be a whole number of trials >= 1"):
+        tree.budget = given
+
+
+def test_a_budget_is_kept_in_the_store_and_can_be_removed(tmp_path):
+    with refine.Tree("study", store=tmp_path / "a.db") as tree:
+        assert tree.budget is None
+        assert tree.budget_state.left is None
+        tree.budget = 60
+    with refine.Tree("study", store=tmp_path / "a.db") as tree:
+        assert tree.budget == 60
+        tree.budget = None
+        assert tree.budget is None
+
+
+def test_every_trial_counts_once_failed_ones_and_repeats_too(tree):
+    first = tree.add_round(SPACE, failing, n=15, budget=60).run(progress=False)
+    assert {"failed", "complete"} == set(first.trials["state"])
+    repeats = len(first.replicates)
+    assert repeats == 3
+    assert tree.budget_state.spent == 15 + repeats
+    assert tree.budget_state.repeats == repeats
+    first.try_out([{"x": 4.0, "y": 0.5, "c": "b"}], progress=False)
+    assert tree.budget_state.spent == 16 + repeats
+    assert tree.budget_state.left == 60 - 16 - repeats
+
+
+def test_imported_trials_are_free_but_their_repeats_are_paid(tree):
+    import pandas as pd
+
+    rows = [{"x": x, "value": truth({"x": x, "c": "b"})} for x in np.linspace(0, 9, 12)]
+    imported = tree.add_frame(
+        pd.DataFrame(rows), space={"x": (0.0, 9.0, 12)}, objective=lambda p: 1.0 - p["x"]
+    )
+    tree.budget = 20
+    assert tree.budget_state.spent == 0
+    imported.replicate(top=1, seeds=2, progress=False)
+    assert tree.budget_state.spent == 2
+
+
+def test_a_round_that_exceeds_the_budget_is_refused_before_anything_is_written(tree):
+    with pytest.raises(DesignError, match=r"allows 60 more trials .* got 70; ask for n=60 or fewer") as error:
+        tree.add_round(SPACE, noisy, n=70, budget=60)
+    assert "tree.budget = 70" in str(error.value)
+    assert len(tree) == 0
+    assert tree.budget is None
+
+
+def test_an_extension_and_a_repeat_are_refused_too(tree):
+    first = tree.add_round(SPACE, noisy, n=12, budget=15).run(progress=False, check_noise=False)
+    with pytest.raises(DesignError, match="allows 3 more trials"):
+        first.run(n=20, progress=False)
+    with pytest.raises(DesignError, match="ask for 3 or fewer"):
+        first.replicate(top=2, seeds=2, progress=False)
+    assert tree.budget_state.spent == 12
+    first.replicate(top=1, seeds=3, progress=False)
+    assert tree.budget_state.left == 0
+    tree.budget = 20
+    assert first.run(n=16, progress=False, check_noise=False).n == 16
+
+
+def test_noise_is_not_measured_with_trials_that_the_budget_lacks(tree, capfd):
+    first = tree.add_round(SPACE, noisy, n=12, budget=12).run(progress=False)
+    assert len(first.replicates) == 0
+    assert "noise not measured" in capfd.readouterr().err
+
+
+def test_noise_runs_are_announced_without_a_progress_bar(tree, capfd):
+    tree.add_round(SPACE, noisy, n=12, budget=20).run(progress=False)
+    assert "repeating the best configuration to measure noise" in capfd.readouterr().err
+
+
+def test_two_coordinators_claim_no_trial_twice(tmp_path):
+    store = tmp_path / "a.db"
+    with refine.Tree("study", store=store) as one, refine.Tree("study", store=store) as two:
+        seen = []
+
+        def other(params):
+            if not seen:
+                seen.append(two.budget_state.running)
+                with pytest.raises(DesignError, match="allows 4 more trials"):
+                    two.add_round(SPACE, noisy, n=5, seed=2)
+                second = two.add_round(SPACE, noisy, n=4, seed=2)
+                seen.append(len(second.run(progress=False).trials))
+            return truth(params)
+
+        one.add_round(SPACE, other, n=8, budget=12).run(progress=False)
+        assert seen == [8, 4]
+        assert one.budget_state == BudgetState(12, 12, 0, 0, one.budget_state.seconds)
+
+
+def test_a_call_that_ends_early_gives_its_claim_back(tree):
+    first = tree.add_round(SPACE, noisy, n=10, budget=12)
+    first.run(trials=4, progress=False)
+    assert (tree.budget_state.spent, tree.budget_state.running, tree.budget_state.left) == (4, 0, 8)
+
+
+def test_a_training_time_stops_a_run_and_then_refuses_one(tree):
+    def slow(params, trial):
+        end = np.random.default_rng(trial.seed).random()
+        import time
+
+        time.sleep(0.02)
+        return end
+
+    first = tree.add_round(SPACE, slow, n=40, budget="0.1 s").run(progress=False)
+    assert 1 <= len(first.trials) < 40
+    assert tree.budget_state.seconds_left == 0
+    with pytest.raises(DesignError, match=r"the budget of 0.1 s is spent"):
+        first.run(progress=False)
+
+
+def test_a_budget_never_falls_below_what_is_spent(tree):
+    tree.add_round(SPACE, noisy, n=12, budget=20).run(progress=False, check_noise=False)
+    with pytest.raises(DesignError, match="budget must be at least the 12 trials spent so far, got 5"):
+        tree.budget = 5
+    tree.add_round(SPACE, noisy, n=12, budget=15)
+    assert tree.budget == 20
+
+
+def test_the_first_round_takes_a_third_of_the_budget(tree):
+    assert [first_size(n) for n in (12, 30, 60, 100)] == [12, 20, 20, 33]
+    first = tree.add_round(SPACE, noisy, budget=90)
+    assert first.n == 30
+    first.run(progress=False, trials=2)
+    assert tree.add_round(SPACE, noisy, budget=90).id == first.id
+
+
+def test_budgets_of_one_kind_only_rise():
+    assert raised(None, 60) == 60
+    assert raised(60, None) == 60
+    assert raised(60, 30) == 60
+    assert raised("8 h", "90 min") == "8 h"
+    assert raised("8 h", 60) == 60
+
+
+def test_a_seventh_of_the_budget_is_kept_for_confirming_a_noisy_winner():
+    state = BudgetState(60, 36, 0, 3, 90.0)
+    assert state.reserve() == 6
+    assert state.for_rounds() == 18
+    assert state.for_rounds(noisy=False) == 24
+    assert BudgetState("8 h", 10, 0, 0, 3600.0).left == 70
