@@ -27,7 +27,7 @@ from refine.analysis.stopped import Stopping
 from refine.errors import AnalysisError, UnknownNameError, did_you_mean
 from refine.proposal.change import Change
 from refine.proposal.proposal import Proposal
-from refine.review.worth import CONFIRM, CONTINUE, RUNS, Worth
+from refine.review.worth import CONFIRM, CONTINUE, Worth
 from refine.space.limits import widened
 from refine.space.parameters import Range
 from refine.space.roles import SCIENTIFIC
@@ -572,7 +572,9 @@ def worth(outlook: Worth | None) -> Check:
     """The outlook of the next round."""
     if outlook is None:
         return _check("worth", UNKNOWN, "unknown")
-    confirm = Action("tree.confirm", budget=outlook.n or RUNS)
+    confirm = Action("tree.confirm", budget=outlook.repeats)
+    if outlook.budget:
+        confirm = Action("tree.confirm")  # its default fits the budget of the tree
     action = {CONTINUE: None, CONFIRM: confirm}.get(outlook.verdict, Action("tree.winner"))
     if outlook.verdict == CONTINUE:
         verdict = PASS

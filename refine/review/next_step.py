@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from refine import stats
-from refine.analysis.analysis import Analysis
+from refine.analysis.analysis import LEAST, Analysis
 from refine.analysis.evidence import ALPHA, ParameterEvidence
 from refine.analysis.finding import CANNOT_BE_JUDGED, NOT_SEEN
 from refine.analysis.reason import Reason
@@ -18,6 +18,7 @@ from refine.proposal.allocation import check_shares
 from refine.proposal.alternatives import advice, left_to_run, trial_seconds
 from refine.proposal.proposal import Proposal
 from refine.space.space import Space
+from refine.trials.budget import BudgetState
 from refine.trials.trial import FAILED
 from refine.utils.action import Action, Symbol
 
@@ -27,12 +28,23 @@ EFFECT = 0.1  # share of the differences between trials that such an effect expl
 # after it narrowed less often; 0.9 left a fifth less regret, and no even trials to test the next proposal on.
 LEARNED = 0.3
 
-# Fewest even trials in an advised round: with fewer, the noise is unknown, and the next proposal narrows
+# The same under a budget of trials, which leaves few rounds. Of 60 trials on 17 surrogates made of trees, the
+# regret relative to a search without a person was 1.32 with a share of 0.3, 1.23 with 0.5 and 1.08 with 0.9;
+# on smooth surrogates the even trials did the work.
+LEARNED_IN_BUDGET = 0.65
+
+# Fewest even trials in an advised round without a budget: with fewer, the noise is unknown, and the next proposal narrows
 # nothing.
 EVEN = 20
 
 # Advised share of audit trials.
 AUDIT = 0.05
+
+_NO_BUDGET = BudgetState()
+
+# Configurations that a settled round repeats, and seeds of each.
+REPEATED = 5
+SEEDS = 3
 
 _GROWTH = (1.1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 6, 8)
 _COMBINED = 2.0  # joining three tests takes a p-value smaller by about this factor than one test
@@ -62,7 +74,7 @@ class NextStep:
 class NextRound:
     """Size and shares of the next round: options of :meth:`refine.Review.accept` with advised defaults."""
 
-    n: int  # configurations
+    n: int  # configurations; 0 if the budget leaves none
     exploit: float  # share placed by the model as results arrive, in [0, 1]
     audit: float  # share outside the new space, which tests the claim, in [0, 1]; 0 if nothing is cut off
 
@@ -78,6 +90,7 @@ def advised_round(
     space: Space,
     planned: int,
     *,
+    budget: BudgetState = _NO_BUDGET,
     n: int | None = None,
     exploit: float | None = None,
     audit: float | None = None,
@@ -90,11 +103,15 @@ def advised_round(
     remain; fewer do not show the noise. Audit: 0.05, or less if ``exploit`` leaves no room; 0 if the space
     cuts nothing off.
 
+    With a budget, the size is at most the trials left for rounds: the reserve for confirming the winner stays.
+    If fewer than ten trials would remain afterwards, the round takes these too. Exploit: 0.65.
+
     Args:
         analysis: The evidence.
         proposal: The proposal made on the evidence.
         space: Space of the next round: the proposed one, or an edited one.
         planned: Configurations of the present round.
+        budget: The budget of the tree.
         n: Size set by the person; the advised shares follow from the size.
         exploit: Share set by the person.
         audit: Share set by the person.
@@ -115,6 +132,13 @@ def advised_round(
             failing = proposal.failing_share_of(space)
             size = advice(analysis, space, left_to_run(analysis, space), failing)
         n = max(1, min(planned, size.n))
+        most = trials_for_rounds(analysis, budget)
+        if most is not None:
+            n = min(n, most)
+            if most - n < LEAST:
+                n = max(n, min(most, left_to_run(analysis, space)))
+    if n == 0:
+        return NextRound(0, exploit or 0.0, audit or 0.0)
     if audit is None:
         if exploit is None:
             room = 1.0
@@ -124,13 +148,20 @@ def advised_round(
             audit = min(AUDIT, room)
         else:
             audit = 0.0
-    if exploit is None:
+    if exploit is None and budget.left is not None:
+        exploit = LEARNED_IN_BUDGET
+    elif exploit is None:
         room = n - round(audit * n) - EVEN
         if round(LEARNED * n) <= room:
             exploit = LEARNED
         else:
             exploit = max(0, math.floor(100 * room / n)) / 100
     return NextRound(n, exploit, audit)
+
+
+def trials_for_rounds(analysis: Analysis, budget: BudgetState) -> int | None:
+    """Trials left for rounds; ``None`` without a limit. Deterministic values need no reserve."""
+    return budget.for_rounds(noisy=not analysis.noise.deterministic)
 
 
 def accept_action(advised: NextRound) -> Action:
@@ -142,17 +173,27 @@ def accept_action(advised: NextRound) -> Action:
     return Action("review.accept", n=advised.n, **shares)
 
 
-def next_step_of(analysis: Analysis, proposal: Proposal, planned: int, exploit: float = 0.0) -> NextStep:
+def next_step_of(
+    analysis: Analysis,
+    proposal: Proposal,
+    planned: int,
+    exploit: float = 0.0,
+    budget: BudgetState = _NO_BUDGET,
+) -> NextStep:
     """The next step after a round of ``planned`` configurations, a share ``exploit`` of them exploit trials.
 
     A proposal with changes needs a decision. Without changes, more configurations of the same round would
     settle open parameters; if every parameter can be judged, or nothing is left to run, the best
-    configurations need repeats.
+    configurations need repeats. If the budget leaves no trial for a round, the winner is confirmed, or handed
+    over.
     """
     changed = [c.name for c in proposal.changes if c.kind not in ("keep", "leave")]
     each = trial_seconds(analysis, proposal.space)
+    most = trials_for_rounds(analysis, budget)
+    if most == 0:
+        return _last_step(analysis, budget, each)
     if changed:
-        advised = advised_round(analysis, proposal, proposal.space, planned)
+        advised = advised_round(analysis, proposal, proposal.space, planned, budget=budget)
         n = advised.n
         shares = {
             "learned": round(advised.exploit * n),
@@ -167,6 +208,8 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int, exploit: 
             n = proposal.advice.n
         else:
             n = planned
+        if most is not None:
+            n = min(n, most)
         reason = Reason("untested_yet", {"n": n, "seconds": n * each})
         return NextStep(Action("round.branch", Symbol("round.space"), n=n), (reason,), n, n * each)
     tried = Reason("tried", {"n": analysis.n_space_filling, "parameters": len(read)})
@@ -177,6 +220,8 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int, exploit: 
         )
     unsettled = [e for e in read if analysis.findings[e.name].verdict in (CANNOT_BE_JUDGED, NOT_SEEN)]
     remaining = left_to_run(analysis, analysis.space)
+    if most is not None:
+        remaining = min(remaining, most)
     if unsettled and remaining and np.ptp(analysis.y) > 0:
         further, power, settled = _more(analysis, unsettled, remaining)
         if further:
@@ -191,12 +236,25 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int, exploit: 
             else:
                 action = Action("round.run", n=total)
             return NextStep(action, (reason, tried), further, further * each)
-    runs = 15
-    reason = Reason(
-        "settled" if remaining else "exhausted",
-        {"runs": runs, "seconds": runs * each, "effect": EFFECT, "power": POWER},
-    )
-    return NextStep(Action("round.replicate", top=5, seeds=3), (reason, tried), runs, runs * each)
+    if remaining:
+        code = "settled"
+    else:
+        code = "exhausted"
+    runs = REPEATED * SEEDS
+    if budget.left is not None and budget.left < runs:
+        return _last_step(analysis, budget, each)
+    reason = Reason(code, {"runs": runs, "seconds": runs * each, "effect": EFFECT, "power": POWER})
+    action = Action("round.replicate", top=REPEATED, seeds=SEEDS)
+    return NextStep(action, (reason, tried), runs, runs * each)
+
+
+def _last_step(analysis: Analysis, budget: BudgetState, each: float) -> NextStep:
+    """The last step under a budget: the trials left confirm the winner, or the winner is handed over."""
+    runs = budget.left or 0
+    values = {"runs": runs, "seconds": runs * each, "spent": budget.spent, "budget": str(budget.budget)}
+    if runs and not analysis.noise.deterministic:
+        return NextStep(Action("tree.confirm"), (Reason("last_repeats", values),), runs, runs * each)
+    return NextStep(Action("tree.winner"), (Reason("spent", values),), 0, 0.0)
 
 
 def _more(analysis: Analysis, open_: list[ParameterEvidence], remaining: int) -> tuple[int, float, list[str]]:

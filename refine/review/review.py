@@ -35,6 +35,7 @@ from refine.review.worth import Rehearsal, Worth, check_plan, plans_beside, rehe
 from refine.space.parameters import Parameter
 from refine.space.space import Space
 from refine.space.user_configurations import given_configurations
+from refine.trials.budget import BudgetState
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
 from refine.utils.format import plural
@@ -195,14 +196,22 @@ class Review(Shown, Generic[R]):
     ) -> NextRound:
         """The next round with the values that the person set; the others are advised."""
         planned = self.round.n
+        set_by_person = {"n": n, "exploit": exploit, "audit": audit}
         return advised_round(
-            self.analysis, self.proposal, self.space, planned, n=n, exploit=exploit, audit=audit
+            self.analysis, self.proposal, self.space, planned, budget=self.budget, **set_by_person
         )
+
+    @property
+    def budget(self) -> BudgetState:
+        """The budget of the tree with the trials left, read from the store now; see :attr:`Tree.budget`."""
+        state: BudgetState = self.round._budget
+        return state
 
     @cached_property
     def next_step(self) -> NextStep:
         """The next step: decide, run more of this round, or repeat the best; with reasons and cost."""
-        return next_step_of(self.analysis, self.proposal, self.round.n, self.round.node.exploit)
+        exploit = self.round.node.exploit
+        return next_step_of(self.analysis, self.proposal, self.round.n, exploit, self.budget)
 
     @cached_property
     def _worth(self) -> Worth | None:
@@ -212,7 +221,7 @@ class Review(Shown, Generic[R]):
     def _worth_of(self, planned: NextRound, price: float = math.nan) -> Worth | None:
         epsilon = self.proposal.claim.epsilon
         shares = (planned.exploit, planned.audit)
-        return worth_of(self.analysis, epsilon, self.space, planned.n, *shares, price)
+        return worth_of(self.analysis, epsilon, self.space, planned.n, *shares, price, self.budget)
 
     def worth(
         self,

@@ -20,6 +20,7 @@ from refine.proposal.alternatives import left_to_run, trial_seconds
 from refine.proposal.forecast import cells_of, limits_of
 from refine.proposal.posterior import known_enough, noise_in_scores, posterior_of
 from refine.space.space import Space
+from refine.trials.budget import BudgetState
 from refine.utils.arrays import Bools, Floats
 from refine.utils.display import Shown
 from refine.utils.threads import one_thread
@@ -72,6 +73,8 @@ class Worth(Shown):
     draws: int  # simulated rounds behind the numbers
     metric: str  # name of the metric
     cost: float = math.nan  # cost of the round in units of the metric; NaN without a price
+    repeats: int = RUNS  # repeats compared with the round
+    budget: str = ""  # the budget that limits the round, such as ``"24 of 60 trials left"``
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -144,6 +147,7 @@ def worth_of(
     exploit: float = 0.0,
     audit: float = 0.05,
     price: float = math.nan,
+    budget: BudgetState | None = None,
 ) -> Worth | None:
     """The outlook of a round of ``n`` trials on a space: see :meth:`refine.Review.worth`.
 
@@ -155,6 +159,7 @@ def worth_of(
         exploit: Share of exploit trials.
         audit: Share of audit trials.
         price: Cost of a trial in units of the metric; NaN without a price.
+        budget: The budget of the tree, which limits repeats.
 
     Returns:
         ``None`` if the evidence does not cover the space: see :func:`refine.proposal.forecast.forecast`.
@@ -173,7 +178,12 @@ def worth_of(
     rises = np.zeros(1)
     if n:
         rises = stats.NextRound(seed=_SEED)(*ahead, batch_of(n, exploit, audit))
-    again = float(stats.RunsAgain(TOP, _SEED)(*ahead, n or RUNS).mean())
+    repeats = n or RUNS
+    if budget is not None and budget.left is not None:
+        repeats = min(repeats, budget.left)
+    again = 0.0
+    if repeats:
+        again = float(stats.RunsAgain(TOP, _SEED)(*ahead, repeats).mean())
     if analysis.noise.measured:
         sd = analysis.noise.sd
     else:
@@ -184,7 +194,7 @@ def worth_of(
     else:
         probability = 0.0
     gain = float(rises.mean())
-    cost = (n or RUNS) * price
+    cost = (n or repeats) * price
     return Worth(
         verdict=verdict_of(probability, gain, again, sd, cost),
         n=n,
@@ -200,6 +210,8 @@ def worth_of(
         draws=len(rises),
         metric=analysis.metric,
         cost=cost,
+        repeats=repeats,
+        budget="" if budget is None or budget.left is None else str(budget),
     )
 
 

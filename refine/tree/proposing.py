@@ -14,7 +14,7 @@ from refine.errors import AnalysisError, ReviewError
 from refine.proposal.proposal import Proposal, check_risk
 from refine.proposal.proposal import propose as proposed
 from refine.review.checks import Checks
-from refine.review.next_step import advised_round
+from refine.review.next_step import trials_for_rounds
 from refine.review.review import Review
 from refine.review.worth import worth_of
 from refine.tree.children import DecidedRound
@@ -67,11 +67,14 @@ def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Propo
     if proposal is None:
         proposal = next((p for p in reversed(snapshot._proposals) if p.evidence == analysis.digest), None)
     if proposal is None:
-        return snapshot._checks(analysis, None, worth_of(analysis, snapshot.epsilon, self.space, snapshot.n))
-    advised = advised_round(analysis, proposal, proposal.space, snapshot.n)
-    shares = advised.exploit, advised.audit
-    outlook = worth_of(analysis, proposal.claim.epsilon, proposal.space, advised.n, *shares)
-    return snapshot._checks(analysis, proposal, outlook)
+        budget = snapshot._budget
+        size = snapshot.n
+        most = trials_for_rounds(analysis, budget)
+        if most is not None:
+            size = min(size, most)
+        outlook = worth_of(analysis, snapshot.epsilon, self.space, size, budget=budget)
+        return snapshot._checks(analysis, None, outlook)
+    return Review(snapshot, proposal, analysis).checks()
 
 
 def propose(

@@ -59,15 +59,15 @@ def test_a_budget_is_kept_in_the_store_and_can_be_removed(tmp_path):
 
 
 def test_every_trial_counts_once_failed_ones_and_repeats_too(tree):
-    first = tree.add_round(SPACE, failing, n=15, budget=60).run(progress=False)
+    first = tree.add_round(SPACE, failing, n=18, budget=60).run(progress=False)
     assert {"failed", "complete"} == set(first.trials["state"])
     repeats = len(first.replicates)
     assert repeats == 3
-    assert tree.budget_state.spent == 15 + repeats
+    assert tree.budget_state.spent == 18 + repeats
     assert tree.budget_state.repeats == repeats
     first.try_out([{"x": 4.0, "y": 0.5, "c": "b"}], progress=False)
-    assert tree.budget_state.spent == 16 + repeats
-    assert tree.budget_state.left == 60 - 16 - repeats
+    assert tree.budget_state.spent == 19 + repeats
+    assert tree.budget_state.left == 60 - 19 - repeats
 
 
 def test_imported_trials_are_free_but_their_repeats_are_paid(tree):

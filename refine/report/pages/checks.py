@@ -12,7 +12,7 @@ from refine.analysis.learning_curves import TrialCurves
 from refine.report.pages.reasons import Say, fill, upper
 from refine.review.checks import FAIL, INFEASIBLE, PASS, TIES, WARN, Check, Checks, worth
 from refine.review.next_step import AUDIT
-from refine.review.worth import CONFIRM, CONTINUE, RUNS, STOP, Plan, Rehearsal, Worth
+from refine.review.worth import CONFIRM, CONTINUE, STOP, Plan, Rehearsal, Worth
 from refine.trials.goal import sign_of
 from refine.trials.metric import Metric
 from refine.utils.action import Action
@@ -285,6 +285,8 @@ def outlook_text(outlook: Any) -> str:
 
     ``outlook`` is a :class:`Worth`, or an object with its attributes.
     """
+    if not outlook.n and getattr(outlook, "budget", "") and outlook.left:
+        return f"the budget leaves no trial for another round ({outlook.budget})"
     if not outlook.n:
         return "every configuration of the proposed space was run"
     if outlook.seconds >= 1:
@@ -526,7 +528,7 @@ TONES = {CONTINUE: "good", CONFIRM: "warn", STOP: "warn"}  # verdict -> tone
 def worth_page(outlook: Worth) -> Page:
     """The verdict on another round with its hit rate, the expected gain, and that of repeats instead."""
     interval = f"90 % interval {difference(outlook.low)} to {difference(outlook.high)}"
-    repeats = f"{outlook.n or RUNS} repeats of the best: {difference(outlook.again)}"
+    repeats = f"{outlook.repeats} repeats of the best: {difference(outlook.again)}"
     gain = f"{difference(outlook.gain)} expected ({interval}); {repeats}"
     if not outlook.n:
         gain = repeats

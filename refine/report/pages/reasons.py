@@ -668,6 +668,11 @@ _SENTENCES: dict[str, Say] = {
     "exhausted": (
         "Every configuration was run: {runs} repeats of the best{seconds:about} show which of them is best."
     ),
+    "last_repeats": (
+        "{spent} trials of the budget of {budget} are spent. The last {runs:trial}{seconds:about} are for "
+        "repeats of the plausible winners."
+    ),
+    "spent": "{spent} trials of the budget of {budget} are spent.",
     "nothing_read": (
         "The objective uses none of the parameters {parameters:and}. Change the objective, or vary "
         "other parameters."

@@ -72,7 +72,7 @@ def review_page(review: Review) -> Page:
     else:
         facts.append(("", NOTHING))
         facts.append(("", sentence(review.next_step.reasons[0])))
-    facts += branch_facts(review)
+    facts += [*branch_facts(review), *budget_facts(review)]
     facts += [("", text) for text in (*_notes_on_edits(review), *_suggested(review))]
     facts += [*belief_facts(review.analysis.belief), *caution_facts(review.analysis)]
     trials = plural(sum(review.analysis.states.values()), "trial")
@@ -91,7 +91,7 @@ def _calls(review: Review, touched: Sequence[Change]) -> tuple[Action, ...]:
     edits = _example(review, [c.name for c in touched])
     if review.proposal.calls:  # a search without a tree: its caller knows the next call
         return (*review.proposal.calls, *edits, Action("review.why"))
-    if touched:
+    if touched and review.advised_round.n:
         go_on = accept_action(review.advised_round)
     else:
         go_on = review.next_step.action
@@ -149,6 +149,28 @@ def branch_facts(review: Review) -> list[tuple[str, str | Cell]]:
     if riskier:
         return [("Branch", text)]
     return []
+
+
+def budget_facts(review: Review) -> list[tuple[str, str | Cell]]:
+    """The fact Budget: the trials left, the next round and its shares, and the reserve. Empty without one."""
+    budget = review.budget
+    if budget.left is None:
+        return []
+    planned = review.advised_round
+    text = str(budget)
+    if planned.n:
+        shares = [f"{planned.even} even"]
+        learning = round(planned.exploit * planned.n)
+        audits = round(planned.audit * planned.n)
+        if learning:
+            shares.append(f"{learning} learning")
+        if audits:
+            shares.append(f"{audits} audit")
+        text += f"; next: {planned.n} ({join(shares)})"
+    reserve = budget.reserve(noisy=not review.analysis.noise.deterministic)
+    if reserve:
+        text += f"; {reserve} kept to confirm the winner"
+    return [("Budget", text)]
 
 
 def safe_cell(review: Review) -> Cell:
