@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,7 @@ def race_of(
     batch: int,
     epsilon: float | None,
     planned: int = 0,
+    near: Callable[[int, int], bool] | None = None,
 ) -> Race:
     """The state of a race, and the next replicates.
 
@@ -54,8 +55,10 @@ def race_of(
         batch: Most replicates in the next step.
         epsilon: Tolerance given by the person; ``None`` for the tolerance of the study.
         planned: Replicates planned by rounds, such as those of a baseline; free for the race.
+        near: Whether two candidates are neighbours. A neighbour of a better racer does not race if noise hides
+            the difference of their expected values; default all race.
     """
-    racers = judged.field.plausible(top)
+    racers = _differing(judged, top, near)
     leader = int(np.argmax(judged.expected[: judged.field.eligible]))
     racers += [leader] if leader not in racers else []
     runs = sum(spent) - planned
@@ -78,6 +81,24 @@ def race_of(
     elif verdict == "open":
         following = _following(judged, racers, spent, min(batch, budget - runs))
     return Race(tuple(racers), runs, verdict, share, tolerance, following)
+
+
+def _differing(judged: Judged, top: int, near: Callable[[int, int], bool] | None) -> list[int]:
+    """The ``top`` plausible candidates without near-copies of a better one, best first."""
+    field = judged.field
+    if near is None or field.draws is None or not math.isfinite(judged.noise.sd):
+        return field.plausible(top)
+    draws = field.scaled(field.draws)
+    expected = draws.mean(axis=0)
+    noise = field.unit * field.scaled_sd(judged.noise, draws / field.unit)
+    racers: list[int] = []
+    for i in field.plausible(field.eligible):
+        copies = [j for j in racers if abs(expected[i] - expected[j]) <= noise and near(j, i)]
+        if not copies:
+            racers.append(i)
+        if len(racers) == top:
+            break
+    return racers
 
 
 def noiseless(judged: Judged, racers: Sequence[int], tolerated: float) -> bool:

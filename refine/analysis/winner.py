@@ -15,6 +15,7 @@ from refine.analysis.evaluated import Evaluated, RanRound, Run, evaluated, value
 from refine.analysis.noise import decades_of, equal_repeats, from_decades
 from refine.errors import AnalysisError
 from refine.space.encoding import decode, label, thaw
+from refine.trials.budget import NO_BUDGET, BudgetState
 from refine.trials.explosion import exploded
 from refine.trials.goal import Goal
 from refine.utils.action import Action
@@ -113,6 +114,7 @@ class Race(NamedTuple):
     probability: float
     tolerance: float  # tolerance in units of the metric
     following: tuple[int, ...]  # next replicates per racer
+    overtaken: bool = False  # whether the last batch of replicates changed the leader
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -150,6 +152,7 @@ class Winner(Shown):
     # ``epsilon`` as a factor of the best loss, if losses are compared on a log scale; else NaN
     factor: float = math.nan
     _home: Any = None  # the tree or round of the winner
+    budget: BudgetState = NO_BUDGET  # budget of the tree when the winner was made
 
     @property
     def round(self) -> str:
@@ -181,7 +184,7 @@ class Winner(Shown):
 
     def kept_in(self, home: Any) -> Winner:
         """A copy of the winner that knows its tree or round, for :meth:`report`."""
-        return replace(self, _home=home)
+        return replace(self, _home=home, budget=home._budget)
 
     def report(self, folder: str | Path, *, html: bool = False) -> Path:
         """Writes the winner's certificate.

@@ -18,7 +18,7 @@ from refine.proposal.allocation import check_shares
 from refine.proposal.alternatives import advice, left_to_run, trial_seconds
 from refine.proposal.proposal import Proposal
 from refine.space.space import Space
-from refine.trials.budget import BudgetState
+from refine.trials.budget import NO_BUDGET, BudgetState
 from refine.trials.trial import FAILED
 from refine.utils.action import Action, Symbol
 
@@ -39,8 +39,6 @@ EVEN = 20
 
 # Advised share of audit trials.
 AUDIT = 0.05
-
-_NO_BUDGET = BudgetState()
 
 # Configurations that a settled round repeats, and seeds of each.
 REPEATED = 5
@@ -90,7 +88,7 @@ def advised_round(
     space: Space,
     planned: int,
     *,
-    budget: BudgetState = _NO_BUDGET,
+    budget: BudgetState = NO_BUDGET,
     n: int | None = None,
     exploit: float | None = None,
     audit: float | None = None,
@@ -178,7 +176,7 @@ def next_step_of(
     proposal: Proposal,
     planned: int,
     exploit: float = 0.0,
-    budget: BudgetState = _NO_BUDGET,
+    budget: BudgetState = NO_BUDGET,
 ) -> NextStep:
     """The next step after a round of ``planned`` configurations, a share ``exploit`` of them exploit trials.
 

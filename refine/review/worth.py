@@ -20,7 +20,7 @@ from refine.proposal.alternatives import left_to_run, trial_seconds
 from refine.proposal.forecast import cells_of, limits_of
 from refine.proposal.posterior import known_enough, noise_in_scores, posterior_of
 from refine.space.space import Space
-from refine.trials.budget import BudgetState
+from refine.trials.budget import NO_BUDGET, BudgetState
 from refine.utils.arrays import Bools, Floats
 from refine.utils.display import Shown
 from refine.utils.threads import one_thread
@@ -147,7 +147,7 @@ def worth_of(
     exploit: float = 0.0,
     audit: float = 0.05,
     price: float = math.nan,
-    budget: BudgetState | None = None,
+    budget: BudgetState = NO_BUDGET,
 ) -> Worth | None:
     """The outlook of a round of ``n`` trials on a space: see :meth:`refine.Review.worth`.
 
@@ -179,7 +179,7 @@ def worth_of(
     if n:
         rises = stats.NextRound(seed=_SEED)(*ahead, batch_of(n, exploit, audit))
     repeats = n or RUNS
-    if budget is not None and budget.left is not None:
+    if budget.left is not None:
         repeats = min(repeats, budget.left)
     again = 0.0
     if repeats:
@@ -211,7 +211,7 @@ def worth_of(
         metric=analysis.metric,
         cost=cost,
         repeats=repeats,
-        budget="" if budget is None or budget.left is None else str(budget),
+        budget="" if budget.left is None else str(budget),
     )
 
 

@@ -21,6 +21,7 @@ from refine.store.reader import Reader, Snapshot
 from refine.store.removal import ROUND_REMOVED, Removal
 from refine.store.store import Store
 from refine.tree.reopened import found_again, recognised
+from refine.trials.budget import NO_BUDGET, BudgetState
 from refine.trials.metric import Metric, Score
 from refine.trials.round_record import Node, StoredNode, path_to
 from refine.utils.action import Action
@@ -57,6 +58,13 @@ class Context(NamedTuple):
     def counts(self) -> dict[int, dict[str, int]]:
         """Node row -> state -> number of planned trials."""
         return self.reader.counts(self.tree)
+
+    @property
+    def budget(self) -> BudgetState:
+        """The budget of the tree, read now; nothing is counted without a budget."""
+        if self.store.has_budget(self.tree):
+            return self.store.budget(self.tree)
+        return NO_BUDGET
 
     def stored(self, node_id: str) -> StoredNode:
         """The stored node of an id.

@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar, Unpack
 
+import numpy as np
+
 from refine.analysis.evaluated import RanRound
 from refine.analysis.judgement import CONFIRM, Judgement, judgement, race_of
 from refine.analysis.winner import Candidate, Judged, Race, Winner
@@ -24,12 +26,14 @@ from refine.run.replicates import check_times, replicate_tasks
 from refine.run.resources import ResourceKeywords, Resources
 from refine.run.runner import run_round
 from refine.space.encoding import decode, freeze, label
+from refine.space.parameters import Parameter, Range
 from refine.tree.context import Context
 from refine.tree.overview import comparable
 from refine.tree.round_record import RoundRecord
 from refine.tree.running import holdout_opened
 from refine.tree.tree_record import TreeRecord
 from refine.tree.winner import Goals, field_in, ran, study_noise, winner_of
+from refine.trials.budget import BudgetState
 from refine.trials.frame import Records
 from refine.trials.round_record import StoredNode
 from refine.utils.action import Action
@@ -37,6 +41,9 @@ from refine.utils.format import join, plural
 
 # Configurations by name: what would be handed over, the best observed one, the one to beat.
 WORDS = ("winner", "best", "baseline")
+
+# Repeats of a race in total, unless the caller gives a number.
+REPEATS = 20
 
 # A race is looked at about so often: starting workers takes seconds, and looking more often gained nothing
 # in simulations.
@@ -69,7 +76,7 @@ def winner(self: TreeRecord) -> Winner | None:
 
 def confirm(
     self: TreeRecord,
-    budget: int = 20,
+    budget: int | None = None,
     top: int = 5,
     *,
     objective: Objective | None = None,
@@ -84,10 +91,13 @@ def confirm(
     :attr:`Round.epsilon` of the latest round, else the smallest step of the metric or a tenth of the noise,
     whichever is larger.
 
-    Every repeat is a stored replicate of its round: a repeated call resumes the race.
+    Every repeat is a stored replicate of its round: a repeated call resumes the race. Near-copies do not race:
+    configurations within one level of a better one in every parameter, with the same expected value up to the
+    noise.
 
     Args:
-        budget: Number of repeats in total, existing ones included.
+        budget: Number of repeats in total, existing ones included; default 20, or as many as the budget of
+            the tree has left: :attr:`budget`.
         top: Number of configurations in the race.
         objective: As ``objective_name``: see :meth:`Round.run`.
         options: As in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``,
@@ -95,7 +105,8 @@ def confirm(
 
     Raises:
         AnalysisError: No finished trial may be best.
-        DesignError: ``budget`` or ``top`` is not a whole number >= 1.
+        DesignError: ``budget`` or ``top`` is not a whole number >= 1, or the budget of the tree has fewer
+            trials left.
         ObjectiveError: A round was reopened, and its objective is neither given nor importable.
 
     Examples:
@@ -105,19 +116,25 @@ def confirm(
         Race        nothing to confirm: repeats gave identical values
     """
     running = RunOptions(**options)
-    check_times(top, budget, "budget")
+    check_times(top, REPEATS if budget is None else budget, "budget")
     entrants = _entrants(self, self._context)
     epsilon = entrants.epsilon
+    most = entrants.repeats(self.budget_state, budget)
+    leaders: list[int] = []
 
     def stage(judged: Judged, spent: Sequence[int], planned: int, batch: int) -> tuple[Race, _Shares, int]:
-        race = race_of(judged, spent, top, budget, batch, epsilon, planned)
+        race = race_of(judged, spent, top, most, batch, epsilon, planned, entrants.near)
+        leaders.append(judged.ranked[0])
+        overtaken = len(leaders) > 1 and leaders[-1] != leaders[-2]
         if race.verdict == "open":
             following = race.following
         else:
             following = ()
-        return race, list(zip(race.racers, following, strict=False)), race.runs
+        shares = list(zip(race.racers, following, strict=False))
+        return race._replace(overtaken=overtaken), shares, race.runs
 
-    judged, race = entrants.race(math.ceil(budget / _STAGES), (objective, objective_name), running, stage)
+    batch = max(1, math.ceil(most / _STAGES))
+    judged, race = entrants.race(batch, (objective, objective_name), running, stage)
     return judged.winner(entrants.tree_label, epsilon, race).kept_in(self)
 
 
@@ -150,7 +167,7 @@ def judge(
 
     Raises:
         AnalysisError: A configuration has no value, or no finished trial may be best.
-        DesignError: ``budget`` is not a whole number >= 0.
+        DesignError: ``budget`` is not a whole number >= 0, or the budget of the tree has fewer trials left.
         NotFoundError: There is no such round.
         ObjectiveError: A round was reopened, and its objective is neither given nor importable.
         ReviewError: No trial or several trials match, or both configurations are the same.
@@ -202,6 +219,10 @@ def judge(
             count = 0
         return verdict, _shares(spent, first, second, count), runs
 
+    if budget:
+        spent_on_pair, _ = _spent_on(entrants.judged, entrants.trials)
+        existing = spent_on_pair[first] + spent_on_pair[second]
+        self.budget_state.check(max(0, budget - existing), tree_label, "repeat fewer")
     batch = max(2, math.ceil(budget / _STAGES))
     return entrants.race(batch, (objective, objective_name), running, stage)[1]
 
@@ -252,6 +273,35 @@ class _Entrants(NamedTuple):
     def epsilon(self) -> float | None:
         """Tolerance of the latest round; ``None`` if unset."""
         return self.rounds[-1][0].node.epsilon
+
+    def repeats(self, state: BudgetState, asked: int | None) -> int:
+        """Most repeats of a race in total, existing ones included.
+
+        Raises DesignError: the budget of the tree has fewer trials left than the caller asked for.
+        """
+        spent, planned = _spent_on(self.judged, self.trials)
+        existing = sum(spent) - planned
+        if asked is not None:
+            fix = ""
+            if state.left is not None:
+                fix = f"repeat fewer, budget={existing + state.left}"
+            state.check(max(0, asked - existing), self.tree_label, fix)
+            return asked
+        if state.left is None:
+            return REPEATS
+        return min(max(REPEATS, existing), existing + state.left)
+
+    def near(self, i: int, j: int) -> bool:
+        """True if two candidates lie within one level of each other in every parameter."""
+        first = self.judged.field.candidates[i]
+        second = self.judged.field.candidates[j]
+        space = next(stored.node.space for stored, _ in self.rounds if stored.node.id == first.round)
+        values = [{n: decode(v) for n, v in c.configuration.items()} for c in (first, second)]
+        if set(values[0]) != set(values[1]):
+            return False
+        return all(
+            _within_a_level(space.get(name), value, values[1][name]) for name, value in values[0].items()
+        )
 
     def race(
         self,
@@ -369,6 +419,15 @@ def _places(rounds: Sequence[RanRound], values: Mapping[str, Any]) -> list[tuple
             Action("tree.add_round", ..., given=[dict(values)]),
         )
     return places
+
+
+def _within_a_level(parameter: Parameter | None, a: Any, b: Any) -> bool:
+    """True if two values are equal, or those of a range are at most one level apart."""
+    if not isinstance(parameter, Range) or isinstance(a, str) or isinstance(b, str):
+        return bool(freeze(a) == freeze(b))
+    grid = [float(v) for v in parameter.grid]
+    positions = np.interp([float(a), float(b)], grid, range(len(grid)))
+    return bool(abs(positions[0] - positions[1]) <= 1 + 1e-9)
 
 
 def _plain(value: Any) -> str:

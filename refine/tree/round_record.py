@@ -310,10 +310,7 @@ class RoundRecord(Shown):
     @property
     def _budget(self) -> BudgetState:
         """The budget of the tree; nothing is counted without a budget."""
-        store = self.context.store
-        if store.has_budget(self.context.tree):
-            return store.budget(self.context.tree)
-        return BudgetState()
+        return self.context.budget
 
     @property
     def _led_by(self) -> tuple[Decision, ...]:

@@ -172,6 +172,11 @@ class TreeRecord(Shown):
         """The budget with the trials that are spent and left, read from the store now."""
         return self._context.store.budget(self._context.tree)
 
+    @property
+    def _budget(self) -> BudgetState:
+        """The budget of the tree; nothing is counted without a budget."""
+        return self._context.budget
+
     def __repr__(self) -> str:
         if self._context.store.closed:
             how_many = "closed"

@@ -127,6 +127,10 @@ class BudgetState:
             )
 
 
+NO_BUDGET = BudgetState()
+"""The state of a tree without a budget, in which nothing is counted."""
+
+
 def checked_budget(value: object) -> int | str | None:
     """A budget as stored: a whole number of trials, a duration as text, or ``None``.
 

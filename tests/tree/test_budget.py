@@ -185,3 +185,71 @@ def test_a_seventh_of_the_budget_is_kept_for_confirming_a_noisy_winner():
     assert state.for_rounds() == 18
     assert state.for_rounds(noisy=False) == 24
     assert BudgetState("8 h", 10, 0, 0, 3600.0).left == 70
+
+
+@pytest.fixture
+def studied(tree):
+    """A study of 60 trials after its first round."""
+    return tree.add_round(SPACE, noisy, budget=60, seed=3).run(progress=False)
+
+
+@pytest.mark.slow
+def test_advice_fits_into_the_budget_from_the_first_call_to_the_last(studied, tree):
+    review = studied.propose()
+    sizes = []
+    while review.advised_round.n:
+        left = tree.budget_state.left
+        advised = review.advised_round
+        assert advised.n <= left - tree.budget_state.reserve()
+        assert review.worth().n <= advised.n
+        assert f"next: {advised.n} (" in dict(review.page().blocks[-1].rows)["Budget"]
+        sizes.append(advised.n)
+        child = review.accept().run(progress=False)
+        assert child.n == advised.n
+        review = child.propose()
+    assert sum(sizes) >= 30
+    assert review.next_step.action.name == "tree.confirm"
+    assert "accept" not in str(review.page().calls[0])
+    before = tree.budget_state.left
+    assert before == tree.budget_state.reserve()
+    tree.confirm(progress=False)
+    assert 0 <= tree.budget_state.left < before
+
+
+def test_a_later_round_under_a_budget_mostly_learns(studied):
+    advised = studied.propose().advised_round
+    assert advised.n - advised.even > advised.even
+
+
+def test_a_size_beyond_the_budget_is_refused_when_it_is_accepted(studied, tree):
+    with pytest.raises(DesignError, match="the budget allows"):
+        studied.propose().accept(n=60)
+    assert len(tree) == 1
+
+
+def test_confirm_takes_what_is_left_and_refuses_more(tree):
+    first = tree.add_round(SPACE, noisy, n=20, budget=26).run(progress=False)
+    worst = first.trials.sort_values("value").iloc[0]
+    spent = tree.budget_state.repeats
+    left = tree.budget_state.left
+    with pytest.raises(
+        DesignError, match=f"the budget allows {left} more trials .* budget={spent + left}, or"
+    ):
+        tree.confirm(budget=spent + left + 1, progress=False)
+    with pytest.raises(DesignError, match="the budget allows"):
+        tree.judge("winner", {"x": worst["x"], "c": worst["c"]}, budget=40, progress=False)
+    assert tree.budget_state.left == left
+    won = tree.confirm(progress=False)
+    assert won.race.runs <= spent + left
+    assert tree.budget_state.left >= 0
+
+
+def test_a_noisy_winner_that_ran_once_is_not_handed_over_silently(tree):
+    tree.add_round(SPACE, noisy, n=20, budget=24).run(progress=False, check_noise=False)
+    page = tree.winner().page()
+    facts = dict(fact for block in page.blocks for fact in getattr(block, "rows", ()))
+    assert facts["Ran once"].tone == "warn"
+    assert str(page.calls[0]) == "tree.confirm()"
+    tree.rounds[0].replicate(top=1, seeds=4, progress=False)
+    spent = tree.winner().page()
+    assert spent.calls == ()

@@ -24,6 +24,8 @@ _AS_LIKELY = (
     0.7  # share of the winner's probability from which on a runner-up is about as likely to be the best
 )
 
+_CLOSE = 0.97  # model probability below which a race is narrowly decided; 0.95 decides
+
 Fact = tuple[str, str | Cell]
 
 
@@ -75,13 +77,12 @@ def winner_page(winner: Winner) -> Page:
         facts.append(("Scale", f"{winner.metric} spans orders of magnitude: values are compared on log10"))
     if winner.race is not None:
         facts.append(("Race", _race(winner)))
-    if winner.race is None and not best.fresh:
-        budget = 20
-    else:
-        budget = 0
-    if winner.race is not None and winner.race.verdict == "budget":
-        budget = 2 * winner.race.runs
-    calls = (Action("tree.confirm", budget=budget),) if budget and noisy else ()
+    call = confirm_call(winner)
+    if noisy and not best.fresh and call is not None:
+        facts.append(("Ran once", Cell("confirm it first: the value of a single run is partly luck", "warn")))
+    elif noisy and not best.fresh:
+        facts.append(("Ran once", Cell(f"not confirmed: {winner.budget}", "warn")))
+    calls = () if call is None else (call,)
     title = f"Winner of {winner.of}, out of {plural(winner.evaluated, 'configuration')}"
     code = Text(_as_code(best), "code", lines=True)
     notes = [Text(f"Noise: {noise_text(winner.noise)}.", "faint")]
@@ -97,6 +98,23 @@ def winner_page(winner: Winner) -> Page:
     used = tuple((Cell(name, "strong"), value) for name, value in best.labels.items())
     folds.append(Fold("Values used", (Grid(("parameter", "value"), used),), why=False))
     return Page(title, (code, Facts(tuple(facts))), calls, tuple(folds))
+
+
+def confirm_call(winner: Winner) -> Action | None:
+    """The call that repeats the plausible winners; ``None`` if it is no use, or if the budget is spent."""
+    left = winner.budget.left
+    if winner.noise.deterministic or left == 0:
+        return None
+    if winner.race is not None and winner.race.verdict == "budget":
+        total = 2 * winner.race.runs
+        if left is not None:
+            total = min(total, winner.race.runs + left)
+        return Action("tree.confirm", budget=total)
+    if winner.race is not None or winner.candidates[0].fresh:
+        return None
+    if left is None:
+        return Action("tree.confirm", budget=20)
+    return Action("tree.confirm")
 
 
 def _tolerance_text(winner: Winner) -> str:
@@ -241,12 +259,17 @@ def _race(winner: Winner) -> str:
     if winner.noise.deterministic:
         return "nothing to confirm: repeats gave identical values"
     runs = f"{plural(race.runs, 'repeat')} of {plural(len(race.racers), 'configuration')}"
-    stand = {
-        "decided": f"decided after {runs}",
-        "noise": f"ended after {runs}: repeats differ by no more than the tolerance",
-        "budget": f"undecided after {runs}",
-        "open": f"not finished: {runs} so far",
-    }[race.verdict]
+    if race.verdict == "decided" and race.probability < _CLOSE:
+        stand = f"narrowly decided after {runs}"
+    else:
+        stand = {
+            "decided": f"decided after {runs}",
+            "noise": f"ended after {runs}: repeats differ by no more than the tolerance",
+            "budget": f"undecided after {runs}",
+            "open": f"not finished: {runs} so far",
+        }[race.verdict]
+    if race.overtaken:
+        stand += "; the last repeats changed the winner, so more repeats may change it again"
     if not math.isfinite(race.probability):
         return stand
     if race.tolerance > 0:
