@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,16 @@ import pandas as pd
 from grids import Grid
 from sklearn.ensemble import ExtraTreesRegressor
 
+import refine
+
 KINDS = ("trees", "process", "mixed", "network")
 """Models of a table: trees have plateaus, a Gaussian process is smooth, ``mixed`` is the mean of both."""
 FUNCTIONS = "functions"
 """Random smooth functions, drawn from a Gaussian process."""
+PIPELINE = "pipelines"
+"""Random pipelines: a choice of models with conditional parameters."""
+PIPELINES = ("forest", "linear", "machine", "network")
+SCALERS = ("none", "standard", "rank")
 DIMENSIONS = (2, 3, 5, 7, 9, 12)
 LEVELS = 10  # most levels of an ordered parameter
 RARE = 0.02  # a choice with a smaller share of the rows is left out
@@ -48,7 +54,7 @@ class Means(dict[int, float]):
 class Searched(Grid, ABC):
     """A grid with more cells than memory may hold: means are made on demand, and the best is found by a local search.
 
-    The median is over cells drawn at random. The search starts from the best of these cells, changes one parameter at a
+    The median is over cells drawn at random. The search starts from the best of some cells, changes one parameter at a
     time, and stops if nothing is better.
     """
 
@@ -60,19 +66,27 @@ class Searched(Grid, ABC):
         self.shape = tuple(map(len, levels.values()))
         self.truth = Means(lambda cell: self.expected(np.array([np.unravel_index(cell, self.shape)]))[0])
         rows = np.random.default_rng(0).integers(0, self.shape, (DRAWN, len(self.shape)))
+        self.median = float(np.median(self.expected(rows)))
+        self.best = self.best_of([np.arange(count) for count in self.shape])
+        self.noise = noise * (self.best - self.median)
+
+    def best_of(self, levels: Sequence[np.ndarray]) -> float:
+        """The best mean over some level numbers of every parameter, by a local search."""
+        rng = np.random.default_rng(0)
+        rows = np.stack([numbers[rng.integers(0, len(numbers), DRAWN)] for numbers in levels], axis=1)
         values = self.expected(rows)
-        self.median = float(np.median(values))
-        self.best = -np.inf
-        while values.max() > self.best:
-            self.best = float(values.max())
+        best = -np.inf
+        while values.max() > best:
+            best = float(values.max())
             rows = rows[np.argsort(-values, kind="stable")[:KEPT]]
-            axes = enumerate(self.shape)
             neighbours = [
-                np.where(np.arange(len(self.shape)) == j, k, rows) for j, n in axes for k in range(n)
+                np.where(np.arange(len(levels)) == j, number, rows)
+                for j, numbers in enumerate(levels)
+                for number in numbers
             ]
             rows = np.unique(np.concatenate(neighbours), axis=0)
             values = self.expected(rows)
-        self.noise = noise * (self.best - self.median)
+        return best
 
     @abstractmethod
     def expected(self, rows: np.ndarray) -> np.ndarray:
@@ -120,21 +134,83 @@ class Surrogate(Searched):
 
 
 class RandomFunction(Searched):
-    """A function drawn from a Gaussian process with a Matern 5/2 kernel and a length for every parameter."""
+    """A smooth function of ordered parameters: see `Waves`."""
 
     def __init__(self, name: str) -> None:
         dimensions, number = map(int, name.split("-"))
-        rng = np.random.default_rng([dimensions, number])
+        self.function = Waves(np.random.default_rng([dimensions, number]), dimensions)
+        super().__init__(FUNCTIONS, name, {f"x{j}": list(range(LEVELS)) for j in range(dimensions)})
+
+    def expected(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) values at (n, parameters) level numbers."""
+        return self.function(rows)
+
+
+class Waves:
+    """A function drawn from a Gaussian process with a Matern 5/2 kernel and a length for every parameter."""
+
+    def __init__(self, rng: np.random.Generator, dimensions: int) -> None:
         lengths = np.exp(rng.normal(np.log(0.35 * np.sqrt(dimensions)), 0.7, dimensions))
         waves = rng.standard_normal((dimensions, FEATURES)) * np.sqrt(5 / rng.chisquare(5, FEATURES))
         self.waves = waves / lengths[:, None] / (LEVELS - 1)
         self.phases = rng.uniform(0, 2 * np.pi, FEATURES)
         self.weights = rng.standard_normal(FEATURES) * np.sqrt(2 / FEATURES)
-        super().__init__(FUNCTIONS, name, {f"x{j}": list(range(LEVELS)) for j in range(dimensions)})
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) values at (n, dimensions) level numbers."""
+        return np.cos(rows @ self.waves + self.phases) @ self.weights
+
+
+class Pipeline(Searched):
+    """A choice of models, each with parameters that exist only for this model.
+
+    Every model has its own random function of two shared parameters and three own ones, and an own offset.
+    The choice of a scaler changes two of the models; the others do not read it, and nothing declares that.
+    Pipelines with an odd number are noisy, the others repeat exactly.
+    """
+
+    def __init__(self, name: str) -> None:
+        rng = np.random.default_rng([77, int(name)])
+        shared = {"scaler": list(SCALERS), "rate": list(range(LEVELS)), "size": list(range(LEVELS))}
+        own = {f"{model}_{k}": list(range(LEVELS)) for model in PIPELINES for k in range(3)}
+        self.functions = [Waves(rng, 5) for _ in PIPELINES]
+        self.offsets = rng.normal(0, 0.7, len(PIPELINES))
+        self.scaled = np.zeros((len(PIPELINES), len(SCALERS)))
+        self.scaled[:2] = rng.normal(0, 0.3, (2, len(SCALERS)))
+        noise = NOISE * (int(name) % 2)
+        super().__init__(PIPELINE, name, {"model": list(PIPELINES), **shared, **own}, noise)
+
+    @property
+    def space(self) -> refine.Space:
+        """Ranges within the recorded ends; a model's own parameters carry a condition."""
+        parameters: dict[str, Any] = {"model": list(PIPELINES), "scaler": list(SCALERS)}
+        ends = (0, LEVELS - 1)
+        for name in ("rate", "size"):
+            parameters[name] = refine.Integer(*ends, within=ends)
+        for name in list(self.levels)[4:]:
+            model = name.split("_")[0]
+            parameters[name] = refine.Integer(*ends, within=ends, when=f"model == '{model}'")
+        return refine.Space(parameters)
+
+    def index(self, params: Mapping[str, Any]) -> tuple[int, ...]:
+        """Level numbers of a configuration; 0 for a parameter that the configuration lacks."""
+        complete = {name: params.get(name, levels[0]) for name, levels in self.levels.items()}
+        return super().index(complete)
+
+    def active(self, name: str, params: Mapping[str, Any]) -> bool:
+        """True if the configuration so far has the parameter."""
+        return "_" not in name or name.split("_")[0] == params["model"]
 
     def expected(self, rows: np.ndarray) -> np.ndarray:
         """(n,) values at (n, parameters) level numbers."""
-        return np.cos(rows @ self.waves + self.phases) @ self.weights
+        values = np.zeros(len(rows))
+        for number, function in enumerate(self.functions):
+            of_model = rows[:, 0] == number
+            columns = [2, 3, *range(4 + 3 * number, 7 + 3 * number)]
+            chosen = rows[of_model]
+            scaled = self.scaled[number, chosen[:, 1]]
+            values[of_model] = function(chosen[:, columns]) + self.offsets[number] + scaled
+        return values
 
 
 def trees(X: np.ndarray, y: np.ndarray) -> Any:
@@ -205,6 +281,12 @@ def functions(count: int) -> list[str]:
 def surrogate(folder: Path, kind: str, name: str) -> Surrogate:
     """A surrogate, fitted once."""
     return Surrogate(folder, name, kind)
+
+
+@lru_cache(maxsize=16)
+def pipeline(name: str) -> Pipeline:
+    """A random pipeline, its best searched once."""
+    return Pipeline(name)
 
 
 @lru_cache(maxsize=16)
