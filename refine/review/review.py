@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self
 
-from refine.analysis.analysis import Analysis
+from refine.analysis.analysis import LEAST, Analysis
 from refine.design.samplers import design_of
 from refine.design.space_filling import DESIGNS, feasible, how_many
 from refine.errors import AnalysisError, DesignError, ReviewError
@@ -30,8 +30,8 @@ from refine.review.decision import (
     decided_space,
     suggestions_beside,
 )
-from refine.review.next_step import NextRound, NextStep, advised_round, next_step_of
-from refine.review.worth import Rehearsal, Worth, check_plan, plans_beside, rehearse, worth_of
+from refine.review.next_step import NextRound, NextStep, advised_round, next_step_of, trials_for_rounds
+from refine.review.worth import REHEARSED, Rehearsal, Worth, check_plan, plans_beside, rehearse, worth_of
 from refine.space.parameters import Parameter
 from refine.space.space import Space
 from refine.space.user_configurations import given_configurations
@@ -279,7 +279,12 @@ class Review(Shown, Generic[R]):
         return outlook
 
     def rehearse(
-        self, rounds: int = 4, n: int | None = None, *, exploit: float = 0.5, audit: float | None = None
+        self,
+        rounds: int | None = None,
+        n: int | None = None,
+        *,
+        exploit: float = 0.5,
+        audit: float | None = None,
     ) -> Rehearsal:
         """Expected results of a plan of rounds before anything is run: ``rehearse(rounds=4, n=30)``.
 
@@ -287,8 +292,8 @@ class Review(Shown, Generic[R]):
         rounds.
 
         Args:
-            rounds: Number of rounds, at most 20.
-            n: Trials of each round; default as many as this round.
+            rounds: Number of rounds, at most 20; default 4, or fewer if the budget of the tree has no room.
+            n: Trials of each round; default as many as this round, or an equal part of the budget.
             exploit: Share of exploit trials of every round, as in :meth:`worth`.
             audit: Share of audit trials of every round, as in :meth:`accept`.
 
@@ -297,14 +302,23 @@ class Review(Shown, Generic[R]):
 
         Raises:
             AnalysisError: The evidence does not cover the space, or nothing is left to run.
-            DesignError: ``rounds`` or ``n`` is not a whole number >= 1, or ``rounds`` is more than 20.
+            DesignError: ``rounds`` or ``n`` is not a whole number >= 1, ``rounds`` is more than 20, or the plan
+                exceeds the budget of the tree.
             ReviewError: A share out of range.
         """
-        if n is None:
-            size = self.round.n
-        else:
+        most = trials_for_rounds(self.analysis, self.budget)
+        if rounds is None:
+            rounds = REHEARSED
+            if most is not None and n is None:
+                rounds = max(1, min(rounds, most // LEAST))
+        size = self.round.n
+        if n is not None:
             size = n
+        elif most is not None and not isinstance(rounds, bool) and rounds > 0:
+            size = max(1, min(size, most // rounds))
         check_plan(rounds, size)
+        fix = "plan fewer, at most {left} in all"
+        self.budget.check(rounds * size, f"round {self.round.id}", fix)
         audit = self._next_round(size, exploit, audit).audit
         epsilon = self.proposal.claim.epsilon
         plans = plans_beside(rounds, size)
@@ -346,8 +360,8 @@ class Review(Shown, Generic[R]):
             The child, not yet run. A repeated call returns the child and writes no second decision.
 
         Raises:
-            DesignError: More configurations than exist.
-            ReviewError: The note is not text.
+            DesignError: More configurations than exist, or than the budget of the tree has left.
+            ReviewError: The note is not text, or the budget leaves no trial for another round.
 
         Examples:
             >>> child = review.edit(dropout=(0, 0.2)).accept("low dropout only", n=10)
@@ -366,6 +380,12 @@ class Review(Shown, Generic[R]):
             run = feasible(self.space).count - left_to_run(self.analysis, self.space)
             size = how_many(self.space, n, downsample, run)
         planned = self._next_round(size, exploit, audit)
+        if planned.n == 0:
+            raise ReviewError(
+                f"round {self.round.id}: the budget leaves no trial for another round ({self.budget}); raise it "
+                "(tree.budget = ...), or confirm the winner",
+                Action("tree.confirm"),
+            )
         shares = ChildAllocation(planned.exploit, planned.audit, self.analysis)
         first = given_configurations(self.space, given)
         self.round._keep_proposal(self.proposal)

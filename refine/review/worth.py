@@ -237,6 +237,7 @@ def verdict_of(probability: float, gain: float, again: float, noise: float, cost
 # Levels of the quantiles: the ends of the 90 % and the 50 % interval, and the median.
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
+REHEARSED = 4  # rounds of a rehearsed plan, unless the caller gives a number
 _FEWEST = 10  # fewest trials of a round that can be analysed
 _MOST_ROUNDS = 20
 # Factor by which intervals are stretched from the median. On development tables, simulated intervals of 90 %

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from refine.errors import DesignError
+from refine.utils.action import Action
 from refine.utils.format import duration
 
 CONFIRM_SHARE = 0.15
@@ -110,20 +111,22 @@ class BudgetState:
         """
         if isinstance(self.budget, int):
             left = self.left or 0
-            if count > left:
-                if left:
-                    smaller = f"{fix.format(left=left)}, or "
-                else:
-                    smaller = ""
-                raise DesignError(
-                    f"{subject}: the budget allows {left:,} more trials ({self}), got {count:,}; "
-                    f"{smaller}raise the budget: tree.budget = {self.spent + self.running + count}"
-                )
-        elif self.budget is not None and self.seconds_left <= 0:
+            if count <= left:
+                return
+            smaller = ""
+            if left:
+                smaller = f"{fix.format(left=left)}, or "
+            raise DesignError(
+                f"{subject}: the budget allows {left:,} more trials ({self}), got {count:,}; {smaller}raise the "
+                "budget",
+                Action("tree.budget", self.spent + self.running + count),
+            )
+        if self.budget is not None and self.seconds_left <= 0:
+            larger = f"{math.ceil(2 * seconds_of(self.budget) / 3600)} h"
             raise DesignError(
                 f"{subject}: the budget of {self.budget} is spent: the trials trained for "
-                f"{duration(self.seconds)}; raise it, for example tree.budget = "
-                f"'{math.ceil(2 * seconds_of(self.budget) / 3600)} h'"
+                f"{duration(self.seconds)}; raise the budget",
+                Action("tree.budget", larger),
             )
 
 

@@ -12,7 +12,7 @@ from refine.errors import AnalysisError, RefineError, ReviewError
 from refine.report.markdown.script import objective_line
 from refine.report.pages.proposal import why
 from refine.review.checks import FAIL
-from refine.review.next_step import accept_action, advised_round
+from refine.review.next_step import accept_action
 from refine.review.review import Review
 from refine.run.identity import UNNAMED, objective_data, objective_name
 from refine.run.protocols import Objective
@@ -280,6 +280,9 @@ class _Walk:
         first_call = next(iter(review.page().calls), None)
         if first_call is not None:
             self.say(f"Recommended next: {first_call}")
+        if not review.advised_round.n:
+            self.say(f"No trial is left for another round: {review.budget}.", "warn")
+            return False
         size = self.answer("How many configurations in the next round?", _whole, str(review.advised_round.n))
         preview = review.preview(n=size)
         chance = review.claim.probability
@@ -301,7 +304,7 @@ class _Walk:
             review.decline(note)
             self.script.append(f"review.decline(note={note!r})")
             return False
-        planned = advised_round(review.analysis, review.proposal, review.space, review.round.n, n=preview.n)
+        planned = review._next_round(preview.n)
         accept = Action("review.accept", note=note, **accept_action(planned).options)
         self.at = review.accept(**accept.options)
         self.script.append(f"child = {accept}")

@@ -24,7 +24,7 @@ class Action:
 
     Attributes:
         name: The function: ``"tree.add_round"``, ``"round.failures"`` (read, not called), ``"tree[]"`` (an
-            item).
+            item), ``"tree.budget"`` (set to its argument).
         arguments: Positional arguments; a mapping stands for keyword arguments of any name.
         options: Keyword arguments.
     """
@@ -51,6 +51,8 @@ class Action:
     def __str__(self) -> str:
         if self.name.endswith(_READ):
             return self.name
+        if self.name == _SET:
+            return f"{self.name} = {_typed(self.arguments[0])}"
         parts = [_mapping(a) if isinstance(a, Mapping) else _typed(a) for a in self.arguments]
         inside = ", ".join([*parts, *(f"{name}={_typed(value)}" for name, value in self.options.items())])
         if self.name.endswith("[]"):
@@ -59,6 +61,7 @@ class Action:
 
 
 _READ = ".failures"
+_SET = "tree.budget"
 
 
 def _typed(value: Any) -> str:

@@ -68,7 +68,10 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
             first = Action(f"{at}.run", workers=2)
     winner = (Action("tree.winner"),) if seen.winner else ()
     calls = (first, *winner, Action("tree.report", "reports"), Action("refine.guide", Symbol("tree")))
-    root = Branch(((Cell(tree.name, "strong"),),), grow(seen.below(None)))
+    first_line = [Cell(tree.name, "strong")]
+    if tree._budget.budget is not None:
+        first_line.append(Cell(f"  {tree._budget}", "faint"))
+    root = Branch((tuple(first_line),), grow(seen.below(None)))
     return Page("", (root, *_damaged(tree, seen)), calls)
 
 

@@ -162,7 +162,9 @@ def options(target: AtNewest, out: Output) -> None:
 def rehearse(
     target: AtNewest,
     out: Output,
-    rounds: Annotated[int, Option("--rounds", min=1, max=20, help="Plan this many rounds.")] = 4,
+    rounds: Annotated[
+        int | None, Option("--rounds", min=1, max=20, help="Plan this many rounds; default 4.")
+    ] = None,
     n: SizeOption = None,
     exploit: Annotated[float, Option(help="Set the share of trials that the model places.")] = 0.5,
 ) -> None:
@@ -276,6 +278,31 @@ def _of_which(review: Review, page: Page) -> Page:
     """A page headed by the risk of its proposal: a round may have several proposals."""
     about = Text(f"The proposal of risk {percent(review.proposal.risk)} on round {review.round.id}.", "faint")
     return replace(page, blocks=(about, *page.blocks))
+
+
+@command(DECIDE)
+def budget(
+    target: InTree,
+    out: Output,
+    value: Annotated[
+        str | None,
+        Argument(
+            metavar="BUDGET",
+            help="Set this budget: trials (60), training time ('8 h'), or none; default prints it.",
+        ),
+    ] = None,
+) -> None:
+    """Print or set the budget of the study, from which every trial is paid."""
+    with target.tree() as tree:
+        if value is not None and value.lower() == "none":
+            tree.budget = None
+        elif value is not None:
+            tree.budget = value
+        state = tree.budget_state
+        text = f"{plural(state.spent, 'trial')} spent; {state}"
+        if state.left is not None:
+            text += f"; {state.reserve()} of them kept to confirm the winner"
+        out.say(text, state.to_json())
 
 
 @command(DECIDE)

@@ -89,6 +89,13 @@ class NewRoot(Drawn):
         ),
     ] = None
     seed: Annotated[int | None, Option(help="Seed the design and the trials; default 0.")] = None
+    budget: Annotated[
+        str | None,
+        Option(
+            metavar="TRIALS|TIME",
+            help="Set the budget that pays every trial of the study: 60 trials, or '8 h' of training.",
+        ),
+    ] = None
     baseline: Annotated[
         list[str] | None,
         Option(metavar="NAME=VALUE", help="Name the configuration to beat, one value per option."),
@@ -151,7 +158,7 @@ class Resources(Limited):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget(Given):
+class GracefulStop(Given):
     """Limits after which a run stops gracefully."""
 
     heading = "Graceful stop"
@@ -192,7 +199,7 @@ def run(
     *,
     new: NewRoot,
     execution: Resources,
-    budget: Budget,
+    stop: GracefulStop,
 ) -> None:
     """Run a round, or create a new root from a space and run it. The same command resumes it."""
     import refine
@@ -226,7 +233,7 @@ def run(
                 round_ = tree.add_round(searched, n=n, **called, **options)
                 called = execution.options("objective", "command")
             called |= {"rerun": rerun, "check_noise": check_noise, "track": trackers}
-            round_.run(progress=not quiet, **called, **budget.options())
+            round_.run(progress=not quiet, **called, **stop.options())
         out.put(chosen(round_))
 
 
@@ -266,7 +273,13 @@ def confirm(
     target: InTree,
     out: Output,
     execution: Limited,
-    budget: Annotated[int, Option(help="Run at most this many repeats; existing ones count.")] = 20,
+    budget: Annotated[
+        int | None,
+        Option(
+            help="Run at most this many repeats; existing ones count; default 20, or what the study's budget "
+            "has left."
+        ),
+    ] = None,
     top: Annotated[int, Option(help="Compare this many configurations, the best by posterior mean.")] = 5,
     quiet: QuietOption = False,
 ) -> None:

@@ -21,6 +21,7 @@ _COMMANDS = {
     "tree.merge": "merge STORE OTHER",
     "tree.add_round": "run STORE --space FILE --objective MODULE:NAME",
     "tree.open_holdout": "holdout STORE",
+    "tree.budget": "budget STORE",
     "tree.tag": "tag STORE ROUND",
     "tree.damage": "repair STORE --look",
     "tree.delete_trials": "delete STORE ROUND",

@@ -40,7 +40,7 @@ from refine.report.pages.proposal import (
     why_heading,
 )
 from refine.report.pages.reasons import next_sentence, sentence, sentences
-from refine.report.pages.review import branch_facts, risk_facts, suggestion_text
+from refine.report.pages.review import branch_facts, budget_facts, risk_facts, suggestion_text
 from refine.report.pages.space import beats_sentence, comparison_page
 from refine.report.plots import Plots
 from refine.review.checks import worth as worth_check
@@ -106,6 +106,7 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
         "first_call": first_call(review),
         "plan": plan_content(review.advised_round),
         "outlook": outlook_content(review, review.advised_round, review._worth),
+        "budget": _facts(budget_facts(review)),
         "step": _button(step),
         "claim": " ".join(
             [

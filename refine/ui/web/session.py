@@ -22,7 +22,7 @@ from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarni
 from refine.proposal.proposal import check_risk
 from refine.report.pages.reasons import everybody, judged_text, whom
 from refine.report.pages.review import followed_sentence
-from refine.review.next_step import NextRound, accept_action, advised_round
+from refine.review.next_step import NextRound, accept_action
 from refine.review.review import Review
 from refine.run.options import Ending
 from refine.space.edits import bounds_text
@@ -540,8 +540,7 @@ def _about(round_: Round) -> str:
 
 def _planned(message: Mapping[str, Any], review: Review) -> NextRound:
     """Size and shares of the next round: as in a message, else as advised."""
-    set_by_person = {name: message.get(name) for name in ("n", "exploit", "audit")}
-    return advised_round(review.analysis, review.proposal, review.space, review.round.n, **set_by_person)
+    return review._next_round(*(message.get(name) for name in ("n", "exploit", "audit")))
 
 
 def _accepting(message: Mapping[str, Any], review: Review, planned: NextRound) -> dict[str, Any]:

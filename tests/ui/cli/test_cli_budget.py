@@ -1,0 +1,52 @@
+"""``--budget`` and ``refine budget``: a study's budget in a shell."""
+
+from __future__ import annotations
+
+import pytest
+from shell import data, good, refused, run
+
+import objectives
+import refine
+
+SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "Nadam", "SGD"]}
+
+
+@pytest.fixture
+def store(tmp_path):
+    path = tmp_path / "refine.db"
+    with refine.Tree("study", store=path) as tree:
+        tree.add_round(SPACE, objectives.bowl, n=10, seed=7)
+    return str(path)
+
+
+def test_a_budget_is_set_printed_and_removed(store):
+    assert good("budget", store) == "0 trials spent; no budget\n"
+    assert data("budget", store, "60")["left"] == 60
+    assert (
+        good("budget", store)
+        == "0 trials spent; 60 of 60 trials left; 9 of them kept to confirm the winner\n"
+    )
+    assert data("budget", store, "8 h")["budget"] == "8 h"
+    assert data("budget", store, "none")["budget"] is None
+    assert "budget must be a whole number" in refused("budget", store, "many")
+
+
+def test_a_run_beyond_the_budget_names_the_command_that_raises_it(store):
+    good("budget", store, "12")
+    result = run("run", store, "--quiet", "--n", 14)
+    message = result.stderr.rstrip("\n")
+    assert result.exit_code == 1
+    assert message.endswith(f"raise the budget: refine budget {store} 14")
+    assert "12 of 12 trials left" in message
+
+
+def test_a_new_study_gets_its_budget_from_the_first_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "space.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0, levels = 40 }\n")
+    (tmp_path / "train.py").write_text("def score(p):\n    return 1 - p['x']\n")
+    store = str(tmp_path / "study.db")
+    words = ["--space", "space.toml", "--objective", "train.py:score", "--budget", 30, "--quiet"]
+    ran = data("run", store, *words)
+    assert ran["n"] == 20
+    assert data("budget", store)["spent"] >= 20
+    assert "of 30 trials left" in good("tree", store)
