@@ -39,8 +39,8 @@ class Beside:
         if kind == "page":
             self.address = self.process.stdout.readline().strip()
         else:
-            who = {"capabilities": {}, "clientInfo": {"name": "chaos", "version": "1"}}
-            self._called("initialize", protocolVersion="2024-11-05", **who)
+            client = {"capabilities": {}, "clientInfo": {"name": "chaos", "version": "1"}}
+            self._called("initialize", protocolVersion="2024-11-05", **client)
         self.thread = threading.Thread(target=self._work)
         self.thread.start()
 
@@ -67,12 +67,12 @@ class Beside:
 
     def _assistant(self) -> None:
         with refine.Tree("chaos", store=self.url, create=False) as tree:
-            at = {"round_id": self.draw.choice(tree.rounds).id}
-        edits = {**at, "edits": {"x": [0.0, self.draw.choice([0.5, 0.75])]}}
+            target = {"round_id": self.draw.choice(tree.rounds).id}
+        edits = {**target, "edits": {"x": [0.0, self.draw.choice([0.5, 0.75])]}}
         calls: dict[str, dict[str, Any]] = {name: {} for name in ("tree", "winner", "calibration")}
-        calls |= dict.fromkeys(("round", "analysis", "proposal", "menu", "checks"), at)
+        calls |= dict.fromkeys(("round", "analysis", "proposal", "menu", "checks"), target)
         calls |= {"ask": {"question": "x <= 0.5"}}
-        calls |= {"preview": edits, "suggest": {**edits, "reason": "there"}, "run": {**at, "trials": 2}}
+        calls |= {"preview": edits, "suggest": {**edits, "reason": "there"}, "run": {**target, "trials": 2}}
         name = self.draw.choice(list(calls))
         answer = self._called("tools/call", name=name, arguments=calls[name])
         self._counted(name, bool(answer.get("isError")), answer["content"][0]["text"], "<study id=")
@@ -96,13 +96,18 @@ class Beside:
     def _page(self) -> None:
         if not (ids := list(self._asked("pulse").get("progress", ()))):
             return
-        at = {"round": self.draw.choice(ids)}
-        self._asked(self.draw.choice(["round", "list", "beside"]), **at)
-        rows = self._asked("part", **at, by="number", filters={"state": {"is": "complete"}}).get("rows")
-        if rows and (trial := self._asked("trial", **at, number=self.draw.choice(rows)["number"])):
+        target = {"round": self.draw.choice(ids)}
+        self._asked(self.draw.choice(["round", "list", "beside"]), **target)
+        rows = self._asked("part", **target, by="number", filters={"state": {"is": "complete"}}).get("rows")
+        if rows and (trial := self._asked("trial", **target, number=self.draw.choice(rows)["number"])):
             star = not trial["marks"]["starred"]
-            which = (at["round"], trial["key"])
-            self.stars.pop(which, None)
-            asked = {**at, "number": trial["number"], "key": trial["key"], "do": "star" if star else "unstar"}
-            if self._asked("mark", **asked):
-                self.stars[which] = star
+            starred_trial = (target["round"], trial["key"])
+            self.stars.pop(starred_trial, None)
+            request = {
+                **target,
+                "number": trial["number"],
+                "key": trial["key"],
+                "do": "star" if star else "unstar",
+            }
+            if self._asked("mark", **request):
+                self.stars[starred_trial] = star

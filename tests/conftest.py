@@ -115,12 +115,12 @@ def server():
 @pytest.fixture(scope="session")
 def world(tmp_path_factory):
     """A library that gives the processes that load it a world with faults."""
-    made = tmp_path_factory.mktemp("world") / "world.so"
+    library = tmp_path_factory.mktemp("world") / "world.so"
     if sys.platform != "linux":
         pytest.skip("such a library is for Linux")
     compiler = shutil.which("cc") or missing("a C compiler: cc")
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", made, HERE / "world.c", "-ldl"], check=True)
-    return str(made)
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, HERE / "world.c", "-ldl"], check=True)
+    return str(library)
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ def assistant(tree) -> None:
     from refine.ui.assistant import Assistant
     from refine.ui.mcp import server_of
 
-    server_of(Assistant(lambda: tree, "agent", None, False, lambda found: {}))
+    server_of(Assistant(lambda: tree, "agent", None, False, lambda arguments: {}))
 
 
 def trackers(name: str, *arguments) -> None:

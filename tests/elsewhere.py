@@ -16,11 +16,11 @@ TESTS = ("-m", "pytest", "-q", "-c", os.devnull, "--noconftest", "-p", "no:cache
 """Begins the command of tests there."""
 
 
-def missing(what: str) -> NoReturn:
+def missing(need: str) -> NoReturn:
     """Skips a test whose machine lacks what it needs; CI must have it."""
     if os.environ.get("CI"):
-        pytest.fail(f"CI must have {what}")
-    pytest.skip(f"needs {what}")
+        pytest.fail(f"CI must have {need}")
+    pytest.skip(f"needs {need}")
 
 
 def library(name: str, environment: str = "") -> ModuleType:
@@ -32,14 +32,14 @@ def library(name: str, environment: str = "") -> ModuleType:
 
 def run_there(package: str, *command: str, in_ci: bool = True, **environment: str) -> str:
     """What a command of that Python printed; skips where the package is missing, which it must not be ``in_ci``."""
-    given = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        what = [str(PYTHON), *words]
-        return subprocess.run(what, env=given, capture_output=True, text=True, timeout=600, check=False)
+        command = [str(PYTHON), *words]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=600, check=False)
 
-    has = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({package!r}) is None)"
-    if not PYTHON.exists() or run("-c", has).returncode:
+    probe = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({package!r}) is None)"
+    if not PYTHON.exists() or run("-c", probe).returncode:
         if in_ci:
             missing(f"{package} in .venv-backends: make backends installs it")
         pytest.skip(f"{package} is not in .venv-backends: make backends BACKENDS='jax {package}'")

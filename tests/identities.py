@@ -30,12 +30,12 @@ def objective(params: Any) -> dict[str, float]:
     return {"value": value, "loss": -value / 3}
 
 
-def described(found: refine.Round) -> dict[str, Any]:
+def described(round_: refine.Round) -> dict[str, Any]:
     """What a round is, and what its trials gave."""
-    trials = found.trials
+    trials = round_.trials
     return {
-        "id": found.id,
-        "space": found.space.digest,
+        "id": round_.id,
+        "space": round_.space.digest,
         "seeds": trials["seed"].tolist(),
         "cells": trials["cell"].dropna().tolist(),
         "values": [value.hex() for value in trials["value"].tolist()],
@@ -60,14 +60,14 @@ def main() -> None:
                 review = root.propose(risk=0.05)
                 child = review.accept("as proposed", n=12)
                 child.run(objective=objective, objective_name="exact", progress=False)
-                again = child.propose(risk=0.05)
+                next_review = child.propose(risk=0.05)
                 out[f"{name} {design}"] = {
                     "root": described(root),
                     "proposal": review.proposal.digest,
                     "proposed": timeless(review.proposal.to_json()),
                     "child": described(child),
-                    "next proposal": again.proposal.digest,
-                    "next": timeless(again.proposal.to_json()),
+                    "next proposal": next_review.proposal.digest,
+                    "next": timeless(next_review.proposal.to_json()),
                 }
     json.dump(out, sys.stdout, indent=1, sort_keys=True)
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 
-def few(cases: Iterable[Any], every: int = 4) -> list[Any]:
+def few(cases: Iterable[Any], step: int = 4) -> list[Any]:
     """The first of every ``every`` cases as it is, the others marked to run nightly."""
     return [
-        case if i % every == 0 else pytest.param(case, marks=pytest.mark.nightly)
+        case if i % step == 0 else pytest.param(case, marks=pytest.mark.nightly)
         for i, case in enumerate(cases)
     ]

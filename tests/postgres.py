@@ -39,9 +39,9 @@ class PostgreSQL:
         options = f"-k {self.folder} -c listen_addresses=''"
         self._call("pg_ctl", "-w", "-t", "120", "-l", str(self.folder / "log"), "-o", options, "start")
 
-    def stop(self, how: str) -> None:
+    def stop(self, mode: str) -> None:
         """``fast`` breaks every connection off, ``immediate`` is a crash: the next start recovers."""
-        self._call("pg_ctl", "-w", "-t", "120", "-m", how, "stop")
+        self._call("pg_ctl", "-w", "-t", "120", "-m", mode, "stop")
 
     def processes(self) -> list[psutil.Process]:
         first = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])

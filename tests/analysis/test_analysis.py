@@ -78,10 +78,10 @@ def test_a_range_of_many_levels_is_known_by_its_trend():
     frame["value"] = np.where(lr > 0.1, np.nan, rng.normal(size=40))
     frame["state"] = np.where(lr > 0.1, "diverged", "complete")
     analysis = refine.analyze(space, frame)
-    found = analysis["lr"]
-    assert min(v.bad_q for v in found.levels) > 0.1  # too few trials at any
-    assert found.bad.p < found.bad_trend_q == found.bad_q <= 0.1
-    assert found.fails
+    evidence = analysis["lr"]
+    assert min(v.bad_q for v in evidence.levels) > 0.1  # too few trials at any
+    assert evidence.bad.p < evidence.bad_trend_q == evidence.bad_q <= 0.1
+    assert evidence.fails
     change = refine.propose(analysis, risk=0.2)["lr"]
     assert change.new.high < 1.0
     assert "Failed: more often the higher lr is, 0 % of the trials up to the middle of its range and " in why(
@@ -99,9 +99,9 @@ def test_choices_that_differ_at_the_top_alone_are_said_so():
     analysis = refine.analyze(refine.Space({"kind": ["a", "b", "c", "d"], "junk": (1, 999)}), frame)
     assert analysis["kind"].seen_by == "importance"
     assert analysis["kind"].association.p > 0.1
-    (told,) = [s for s in effect_sentences(analysis) if "kind" in s]
-    assert "are not equally frequent among the top fifth" in told
-    assert "over all trials they hardly differ" in told
+    (sentence,) = [s for s in effect_sentences(analysis) if "kind" in s]
+    assert "are not equally frequent among the top fifth" in sentence
+    assert "over all trials they hardly differ" in sentence
 
 
 @pytest.mark.slow
@@ -200,16 +200,16 @@ def test_what_is_never_read_is_coupled_with_nothing_and_the_others_keep_their_pl
 def test_a_pooled_table_is_one_sample():
     first = failing(60, 1)
     second = failing(50, 2)
-    both = pd.concat([first, second], ignore_index=True)
-    one = refine.analyze(SPACE, both)
-    pooled = refine.analyze(SPACE, both, pooled=60)
-    for e in one.parameters:
+    table = pd.concat([first, second], ignore_index=True)
+    whole_table = refine.analyze(SPACE, table)
+    pooled = refine.analyze(SPACE, table, pooled=60)
+    for e in whole_table.parameters:
         assert pooled[e.name].p == e.p
         assert pooled[e.name].q == e.q
-    assert pooled.digest == one.digest
-    assert pooled.pairs == one.pairs
-    assert pooled.n_space_filling == one.n_space_filling
-    assert (one.n_pooled, pooled.n_pooled) == (0, int((first["state"] == "complete").sum()))
+    assert pooled.digest == whole_table.digest
+    assert pooled.pairs == whole_table.pairs
+    assert pooled.n_space_filling == whole_table.n_space_filling
+    assert (whole_table.n_pooled, pooled.n_pooled) == (0, int((first["state"] == "complete").sum()))
     # What is said of the round itself is said of its own trials.
     assert sum(pooled.states.values()) == 50
     assert pooled.best["value"] == second["value"].max()
@@ -225,13 +225,13 @@ def test_a_later_look_at_a_branch_multiplies_every_q():
     rng = np.random.default_rng(4)
     frame["value"] = frame["lr"] + rng.normal(0, 0.5, 30)
     first = refine.analyze(space, frame)
-    for look, times in ((2, 3), (3, 6), (4, 10)):
-        later = refine.analyze(space, frame, stage=look)
+    for stage, factor in ((2, 3), (3, 6), (4, 10)):
+        later = refine.analyze(space, frame, stage=stage)
         for e in first.parameters:
             assert later[e.name].p == e.p
-            assert later[e.name].q == pytest.approx(min(1, times * e.q))
-            assert later[e.name].edge_q == pytest.approx([min(1, times * q) for q in e.edge_q])
-        assert later.stage == look
+            assert later[e.name].q == pytest.approx(min(1, factor * e.q))
+            assert later[e.name].edge_q == pytest.approx([min(1, factor * q) for q in e.edge_q])
+        assert later.stage == stage
         assert later.digest == first.digest
     assert max(e.q for e in refine.analyze(space, frame, stage=50).parameters) <= 1
     assert first["lr"].matters
@@ -247,11 +247,11 @@ def test_the_order_of_rows_changes_nothing_whatever_is_known_of_them():
     past = failing(20, 6)
 
     def found(head: np.ndarray, tail: np.ndarray) -> list[object]:
-        at = np.concatenate([head, tail])
+        order = np.concatenate([head, tail])
         options = {"earlier": past.iloc[rng.permutation(20)], "pooled": 15, "stage": 2}
-        read = {"units_2": reads[at], "dropout": reads[at], "lr": True}
-        names = [f"g{g}" for g in groups[at]]
-        return facts(refine.analyze(SPACE, first.iloc[at], read=read, groups=names, **options))
+        read = {"units_2": reads[order], "dropout": reads[order], "lr": True}
+        names = [f"g{g}" for g in groups[order]]
+        return facts(refine.analyze(SPACE, first.iloc[order], read=read, groups=names, **options))
 
     plain = found(np.arange(15), np.arange(15, 45))
     shuffled = found(rng.permutation(15), 15 + rng.permutation(30))
@@ -284,8 +284,8 @@ def test_few_good_trials_are_no_judgement():
     small = refine.analyze(SPACE, cells(60, 8).assign(value=rng.normal(size=60)))
     e = small["dropout"]
     assert (e.n, e.good, e.needed) == (60, 12, 27)
-    told = "Too few trials to judge dropout: 12 good trials of 27 needed. No effect detected so far: "
-    assert why(refine.propose(small)["dropout"]).startswith(told)
+    message = "Too few trials to judge dropout: 12 good trials of 27 needed. No effect detected so far: "
+    assert why(refine.propose(small)["dropout"]).startswith(message)
     large = refine.analyze(SPACE, cells(140, 8).assign(value=rng.normal(size=140)))
     assert large["dropout"].good == 28
     assert why(refine.propose(large)["dropout"]).startswith("No effect of dropout was detected: ")
@@ -307,7 +307,7 @@ def test_a_round_of_few_even_trials_knows_its_noise_from_the_others():
 
 
 @pytest.mark.parametrize(
-    ("given", "text"),
+    ("options", "text"),
     [
         ({"stage": 1.5}, "stage must be a whole number >= 1, the stage of looking at its branch"),
         ({"pooled": -1}, "pooled must be a whole number from 0 to 120, the number of rows of earlier rounds"),
@@ -318,6 +318,6 @@ def test_a_round_of_few_even_trials_knows_its_noise_from_the_others():
         ({"read": {"lr": "yes"}}, "read: lr: needs one answer, True or False"),
     ],
 )
-def test_what_is_said_of_rows_is_checked(given, text):
+def test_what_is_said_of_rows_is_checked(options, text):
     with pytest.raises(AnalysisError, match=text):
-        refine.analyze(SPACE, failing(), **given)
+        refine.analyze(SPACE, failing(), **options)

@@ -22,10 +22,10 @@ def test_a_conditional_parameter_is_drawn_of_the_trials_that_have_it():
     # The best are of kind b, and there at large x; none of them has y.
     value = np.where(frame["kind"] == "b", 1 + frame["x"].fillna(0), 0.0)
     analysis = refine.analyze(space, frame.assign(value=value))
-    found = density_curves(analysis, "x", 50)
-    assert found.n == (frame["kind"] == "b").sum()
-    assert found.best[-1] > 2 * found.best[0]
-    assert np.allclose(np.trapezoid(found.everyone, found.at), 1, atol=0.1)
-    none = density_curves(analysis, "y", 50)
-    assert (none.n, none.good, none.best.max()) == ((frame["kind"] == "a").sum(), 0, 0.0)
-    assert np.isfinite(none.everyone).all()
+    curves = density_curves(analysis, "x", 50)
+    assert curves.n == (frame["kind"] == "b").sum()
+    assert curves.best[-1] > 2 * curves.best[0]
+    assert np.allclose(np.trapezoid(curves.everyone, curves.at), 1, atol=0.1)
+    curves_of_y = density_curves(analysis, "y", 50)
+    assert (curves_of_y.n, curves_of_y.good, curves_of_y.best.max()) == ((frame["kind"] == "a").sum(), 0, 0.0)
+    assert np.isfinite(curves_of_y.everyone).all()

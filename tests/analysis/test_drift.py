@@ -36,8 +36,8 @@ def test_a_positive_correlation_means_that_later_trials_are_better(direction):
 
 def test_the_check_warns_of_a_drift():
     def check(analysis):
-        found = checks_of("abc", analysis, Known(None, {}, "", (), float("nan"), False))["drift"]
-        return found.verdict, found.code
+        drift_check = checks_of("abc", analysis, Known(None, {}, "", (), float("nan"), False))["drift"]
+        return drift_check.verdict, drift_check.code
 
     assert check(analysis_of(1.0, 0)) == ("warn", "seen")
     assert check(analysis_of(0.0, 0)) == ("pass", "none")

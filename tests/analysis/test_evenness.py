@@ -39,9 +39,9 @@ def test_even_draws_are_called_uneven_as_rarely_as_the_level_says():
 def test_values_that_crowd_are_found_with_their_parameter():
     table = drawn(0)
     table["rate"] = table["rate"].clip(1e-3, 1e-1)
-    found = evenness(SPACE, table, 1)
-    assert found.p < 1e-3
-    assert found.parameter == "rate"
+    crowding = evenness(SPACE, table, 1)
+    assert crowding.p < 1e-3
+    assert crowding.parameter == "rate"
     table = drawn(0)
     table.loc[:50, "kind"] = "b"
     assert evenness(SPACE, table, 1).parameter in ("kind", "")
@@ -50,9 +50,9 @@ def test_values_that_crowd_are_found_with_their_parameter():
 def test_later_trials_that_are_better_are_found_by_their_order():
     table = drawn(1)
     order = np.argsort(table["value"].to_numpy() + np.random.default_rng(0).normal(0, 0.5, len(table)))
-    found = evenness(SPACE, table.iloc[order].reset_index(drop=True), 1)
-    assert found.p < 1e-3
-    assert found.parameter == ""
+    crowding = evenness(SPACE, table.iloc[order].reset_index(drop=True), 1)
+    assert crowding.p < 1e-3
+    assert crowding.parameter == ""
 
 
 @pytest.mark.parametrize("column", ["value", "rate"])

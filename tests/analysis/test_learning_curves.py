@@ -13,34 +13,37 @@ from refine.trials.metric import Metric
 def learns(params, trial):
     """Overfits from half time on where there is no dropout; better the smaller lr is."""
     for epoch in range(40):
-        left = math.exp(-epoch / 6)
+        remaining = math.exp(-epoch / 6)
         late = max(0, epoch - 20) / 20 * (params["dropout"] == 0)
         jitter = 0.004 * math.sin(7.0 * epoch + params["lr"])
-        losses = {"loss": 0.1 + 0.5 * left + jitter, "val_loss": 0.2 + 0.5 * left + 0.2 * late + jitter}
-        val_acc = 0.95 - 0.3 * left - 0.01 * params["lr"] + 0.1 * jitter
-        trial.report(epoch, {**losses, "acc": 1 - 0.3 * left, "val_acc": val_acc})
+        losses = {
+            "loss": 0.1 + 0.5 * remaining + jitter,
+            "val_loss": 0.2 + 0.5 * remaining + 0.2 * late + jitter,
+        }
+        val_acc = 0.95 - 0.3 * remaining - 0.01 * params["lr"] + 0.1 * jitter
+        trial.report(epoch, {**losses, "acc": 1 - 0.3 * remaining, "val_acc": val_acc})
     return {"epochs": 40}
 
 
-def known(found, top=None):
-    return read_curves(*found._judged, None, top)
+def known(round_, top=None):
+    return read_curves(*round_._judged, None, top)
 
 
 def test_the_best_are_read_best_first(tree, space):
-    found = tree.add_round(space, learns, metric="val_acc", n=60).run(progress=False)
-    seen = known(found)
-    assert len(seen) == 20
-    assert [c.rank for c in seen] == list(range(1, 21))
-    assert [c.value for c in seen] == sorted(found.trials["value"], reverse=True)[:20]
-    for c in seen:
+    round_ = tree.add_round(space, learns, metric="val_acc", n=60).run(progress=False)
+    curves = known(round_)
+    assert len(curves) == 20
+    assert [c.rank for c in curves] == list(range(1, 21))
+    assert [c.value for c in curves] == sorted(round_.trials["value"], reverse=True)[:20]
+    for c in curves:
         assert c.score.validation[-1] == c.value
         assert len(c.loss.training) == len(c.score.training) == 40
-    assert len(known(found, 3)) == 3
-    found.metric = "val_loss"
-    found.direction = "minimize"
-    worst = known(found, 1)[0]
+    assert len(known(round_, 3)) == 3
+    round_.metric = "val_loss"
+    round_.direction = "minimize"
+    worst = known(round_, 1)[0]
     assert not any(worst.score)  # the metric is drawn as a loss
-    assert worst.value == found.trials["value"].min() == worst.loss.validation[-1]
+    assert worst.value == round_.trials["value"].min() == worst.loss.validation[-1]
 
 
 def test_fewer_epochs_that_rank_alike_are_enough():

@@ -37,9 +37,9 @@ def test_all_screens_state_one_tolerance(study):
     assert winner.epsilon == review.worth().epsilon == judgement.epsilon == pytest.approx(claim.epsilon)
     assert winner.epsilon_source == claim.epsilon_source
     confirmed = tree.confirm(budget=6, progress=False)
-    again = root.propose().proposal.claim.epsilon
-    assert confirmed.epsilon == confirmed.race.tolerance == pytest.approx(again)
-    assert tree.winner().epsilon == pytest.approx(again)
+    tolerance = root.propose().proposal.claim.epsilon
+    assert confirmed.epsilon == confirmed.race.tolerance == pytest.approx(tolerance)
+    assert tree.winner().epsilon == pytest.approx(tolerance)
 
 
 @pytest.mark.slow
@@ -91,11 +91,15 @@ def test_failed_trials_do_not_enlarge_the_noise():
 def test_repeats_residuals_and_prior_are_pooled_by_their_precision():
     residual = stats.NoiseEstimate(0.02, 0.0, "residuals", 40)
     alone = pooled_noise([], residual, 5, floor=0.05)
-    few = pooled_noise([(0.1, 2)], residual, 5, floor=0.05)
-    many = pooled_noise([(0.1, 200)], residual, 5, floor=0.05)
-    assert 0.02 < alone.sd < few.sd < many.sd == pytest.approx(0.1, rel=0.05)
-    assert alone.freedom < few.freedom < many.freedom
-    assert [noise.source for noise in (alone, few, many)] == ["residuals", "residuals", "replicates"]
+    of_two_repeats = pooled_noise([(0.1, 2)], residual, 5, floor=0.05)
+    of_many_repeats = pooled_noise([(0.1, 200)], residual, 5, floor=0.05)
+    assert 0.02 < alone.sd < of_two_repeats.sd < of_many_repeats.sd == pytest.approx(0.1, rel=0.05)
+    assert alone.freedom < of_two_repeats.freedom < of_many_repeats.freedom
+    assert [noise.source for noise in (alone, of_two_repeats, of_many_repeats)] == [
+        "residuals",
+        "residuals",
+        "replicates",
+    ]
     many_parameters = pooled_noise([], residual, 30, floor=0.05)  # residuals of an overfitted model
     assert many_parameters.sd > alone.sd
     assert many_parameters.freedom < alone.freedom
@@ -121,9 +125,9 @@ def test_three_equal_repeats_of_a_metric_in_steps_show_noise_below_one_row():
         repeats = ([*best] * count, ["a"] * count, [*best] * count)
         return noise_of((X, values), [0, 0], None, repeats, (X, values))
 
-    few = noise(3)
-    assert (few.source, few.n, few.deterministic) == ("below_step", 3, False)
-    assert 0 < few.sd < few.step == pytest.approx(1 / 50)
+    three_repeats = noise(3)
+    assert (three_repeats.source, three_repeats.n, three_repeats.deterministic) == ("below_step", 3, False)
+    assert 0 < three_repeats.sd < three_repeats.step == pytest.approx(1 / 50)
     assert noise(6).deterministic
     assert noise(3, y + 1e-3 * rng.uniform(size=40)).source != "below_step"
 

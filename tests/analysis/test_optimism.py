@@ -15,44 +15,44 @@ RIGHT = np.arange(60) % 2
 def classifier(params, trial):
     """All configurations classify 80 % rightly, but on 60 examples some seem better."""
     hit = np.random.random(60) < 0.8
-    said = np.where(hit == RIGHT, 0.9, 0.1)
-    trial.predicted(said, RIGHT)
+    predicted = np.where(hit == RIGHT, 0.9, 0.1)
+    trial.predicted(predicted, RIGHT)
     return {"val_acc": hit.mean(), "val_loss": 1.0, "lr": params["lr"]}
 
 
 @pytest.mark.slow
 def test_both_kinds_of_luck(tree, space, tmp_path):
-    found = tree.add_round(space, classifier, metric="val_acc", n=60, seed=1).run(progress=False)
-    optimism = found.optimism()
-    assert optimism.best == found.best["value"] > 0.87
+    round_ = tree.add_round(space, classifier, metric="val_acc", n=60, seed=1).run(progress=False)
+    optimism = round_.optimism()
+    assert optimism.best == round_.best["value"] > 0.87
     assert optimism.seeds is None
     assert optimism.examples.models == 60
     assert optimism.examples.best == pytest.approx(optimism.best)
     assert optimism.examples.low <= 0.8 <= optimism.examples.high
     assert optimism.examples.value < 0.83
     assert "Replicates  none yet" in str(optimism)
-    found.replicate(5, 3, progress=False)
-    optimism = found.optimism()
-    mine = found.replicates.loc[found.replicates["cell"] == found.best["cell"], "value"]
-    assert optimism.seeds.value == pytest.approx(mine.mean())
+    round_.replicate(5, 3, progress=False)
+    optimism = round_.optimism()
+    replicates = round_.replicates.loc[round_.replicates["cell"] == round_.best["cell"], "value"]
+    assert optimism.seeds.value == pytest.approx(replicates.mean())
     assert (optimism.seeds.runs, optimism.failed, optimism.seeds.freedom) == (3, 0, 10)
     assert optimism.components.groups == 5
     assert optimism.expected < optimism.best
-    text = found.report(tmp_path).read_text()
+    text = round_.report(tmp_path).read_text()
     assert "<summary>Optimism of the best value</summary>" in text
     assert "| resampled examples |" in text
     assert "mean of 3 repeats" in text
     assert "of the variance of single runs comes from the seed" in text
     # The examples say which differences count.
-    analysis = found.analyze()
+    analysis = round_.analyze()
     # Models that err independently of each other, in a fifth of 60 rows at most: the two errors add up.
     assert 0.03 < analysis.noise.paired < np.sqrt(2 * 0.8 * 0.2 / 60)
     assert analysis.noise.epsilon >= max(analysis.noise.paired, 1 / 60)
-    claim = found.propose(keep=False).proposal.claim
+    claim = round_.propose(keep=False).proposal.claim
     assert claim.epsilon == analysis.noise.epsilon
     if claim.epsilon_source == "examples":
         assert claim.epsilon == analysis.noise.paired
-    loss = found.analyze(metric="val_loss", direction="minimize")
+    loss = round_.analyze(metric="val_loss", direction="minimize")
     assert loss.noise.paired == 0.0
 
 
@@ -60,21 +60,21 @@ def test_less_is_better_too(tree, space):
     def loss(params):
         return params["lr"] + 0.2 * np.random.normal()
 
-    found = tree.add_round(space, loss, direction="minimize", n=30).run(progress=False)
-    found.replicate(4, 3, progress=False)
-    optimism = found.optimism()
-    assert optimism.best == found.trials["value"].min()
+    round_ = tree.add_round(space, loss, direction="minimize", n=30).run(progress=False)
+    round_.replicate(4, 3, progress=False)
+    optimism = round_.optimism()
+    assert optimism.best == round_.trials["value"].min()
     assert optimism.seeds.low < optimism.seeds.value < optimism.seeds.high
     assert optimism.expected > optimism.best
     assert optimism.why_not == Reason("no_predictions")
 
 
 def test_why_examples_say_nothing(tree, space):
-    found = tree.add_round(space, classifier, metric="val_loss", direction="maximize", n=12)
-    found.run(progress=False)
-    assert found.optimism().why_not == Reason("no_formula", {"metric": "val_loss"})
-    found.metric = "max:val_acc"
-    assert found.optimism().why_not.code == "other_metric"
+    round_ = tree.add_round(space, classifier, metric="val_loss", direction="maximize", n=12)
+    round_.run(progress=False)
+    assert round_.optimism().why_not == Reason("no_formula", {"metric": "val_loss"})
+    round_.metric = "max:val_acc"
+    assert round_.optimism().why_not.code == "other_metric"
 
     def otherwise(params, trial):
         trial.predicted(np.full(60, 0.9), RIGHT)
@@ -91,13 +91,13 @@ def test_predictions_survive_and_stay_small(tmp_path, space):
         return params["lr"]
 
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        found = tree.add_round(space, wide, n=3).run(progress=False)
+        round_ = tree.add_round(space, wide, n=3).run(progress=False)
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        store = tree[found.id].context.store
-        pk = tree[found.id]._stored.pk
-        kept = store.examples(pk, store.records([pk]).columns["key"])
-        assert len(kept) == 3
-        for e in kept.values():
+        store = tree[round_.id].context.store
+        pk = tree[round_.id]._stored.pk
+        examples = store.examples(pk, store.records([pk]).columns["key"])
+        assert len(examples) == 3
+        for e in examples.values():
             assert e.predictions.shape == (MOST_EXAMPLES, 4)
             assert (e.targets.shape, e.total) == ((MOST_EXAMPLES,), 9000)
             assert e.predictions[-1, 0] == 1

@@ -22,8 +22,8 @@ def test_rounds_on_the_very_same_space_are_one_sample(root):
     assert len(analysis.table) == 20
     assert analysis.stage == 2
     grandchild = child.branch(child.space, n=20).run(progress=False)
-    found = grandchild.analyze()
-    assert (found.n_space_filling, found.n_pooled, found.stage) == (100, 80, 3)
+    pooled = grandchild.analyze()
+    assert (pooled.n_space_filling, pooled.n_pooled, pooled.stage) == (100, 80, 3)
 
 
 @pytest.mark.slow
@@ -36,9 +36,9 @@ def test_a_narrowed_child_is_tested_on_its_own_trials(root):
     assert analysis.stage == 2
     assert len(analysis.y) == 30 + analysis.n_earlier
     # Its own child on the same space pools with it, not with the root.
-    again = child.branch(child.space, n=12).run(progress=False).analyze()
-    assert (again.n_space_filling, again.n_pooled, again.stage) == (42, 30, 3)
-    assert again.n_earlier == analysis.n_earlier
+    same_round = child.branch(child.space, n=12).run(progress=False).analyze()
+    assert (same_round.n_space_filling, same_round.n_pooled, same_round.stage) == (42, 30, 3)
+    assert same_round.n_earlier == analysis.n_earlier
 
 
 @pytest.mark.nightly

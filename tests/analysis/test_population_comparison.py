@@ -14,22 +14,27 @@ def rounds(parent, child):
 
 
 def test_every_trial_is_better():
-    found = compare_rounds(*rounds([1, 2, 3, 4], [5, 6, 7, 9]), "maximize")
-    seen = found.comparison
-    assert (seen.better, seen.ks, seen.n_parent, seen.n_child) == (1, 1, 4, 4)
-    assert found[2:] == (2.5, 6.5, 4, 9)  # medians and bests
-    assert found.verdict == "better"
+    populations = compare_rounds(*rounds([1, 2, 3, 4], [5, 6, 7, 9]), "maximize")
+    comparison = populations.comparison
+    assert (comparison.better, comparison.ks, comparison.n_parent, comparison.n_child) == (1, 1, 4, 4)
+    assert populations[2:] == (2.5, 6.5, 4, 9)  # medians and bests
+    assert populations.verdict == "better"
     back = compare_rounds(*rounds([5, 6, 7, 9], [1, 2, 3, 4]), "maximize")
     assert (back.comparison.better, back.verdict) == (0, "worse")
     assert population_sentence(back).endswith("The population got worse.")
-    less = compare_rounds(*rounds([-1, -2, -3, -4], [-5, -6, -7, -9]), "minimize")
-    assert (less.comparison, less.verdict, less.child_best, less.child_median) == (seen, "better", -9, -6.5)
+    mirrored = compare_rounds(*rounds([-1, -2, -3, -4], [-5, -6, -7, -9]), "minimize")
+    assert (mirrored.comparison, mirrored.verdict, mirrored.child_best, mirrored.child_median) == (
+        comparison,
+        "better",
+        -9,
+        -6.5,
+    )
 
 
 def test_the_sentence():
-    at = np.arange(100.0)
-    found = compare_rounds(*rounds(at, at[:50] + 60), "maximize")
-    assert population_sentence(found) == (
+    values = np.arange(100.0)
+    populations = compare_rounds(*rounds(values, values[:50] + 60), "maximize")
+    assert population_sentence(populations) == (
         "A trial of this round beats one of its parent's with probability 0.84 (95 % interval 0.77 to 0.89); the "
         "distributions differ by at most 0.60 (Kolmogorov-Smirnov, p < 0.001). The population improved."
     )
@@ -48,8 +53,12 @@ def test_only_finished_even_trials_count():
     table = pd.DataFrame(rows, columns=["value", "state", "origin"])
     assert space_filling_rows(table).tolist() == [True, True, False, False, False, True, False]
     assert space_filling_values(table).tolist() == [1, 2, 3]
-    found = compare_rounds(table[["value"]].dropna(), table, "maximize")
-    assert (found.comparison.n_parent, found.comparison.n_child, found.child_best) == (6, 3, 3)
+    populations = compare_rounds(table[["value"]].dropna(), table, "maximize")
+    assert (populations.comparison.n_parent, populations.comparison.n_child, populations.child_best) == (
+        6,
+        3,
+        3,
+    )
 
 
 def test_too_little_is_an_error():

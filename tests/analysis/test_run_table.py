@@ -38,11 +38,13 @@ def test_verdicts_are_right_where_single_runs_are_not(noise):
         names, values, means, a, b = loop(rng, noise)
         better = means[b] - means[a]
         single.append(better > 0)
-        for again in range(13):
-            told = judge_runs(names, values, LOSS, [str(a)], [str(b)])
-            assert again or told.verdict != "KEEP"  # nothing is kept on a single run
-            if told.verdict != "CONFIRM":
-                right[told.verdict].append(better > 0 if told.verdict == "KEEP" else better <= told.epsilon)
+        for repeat in range(13):
+            judgement = judge_runs(names, values, LOSS, [str(a)], [str(b)])
+            assert repeat or judgement.verdict != "KEEP"  # nothing is kept on a single run
+            if judgement.verdict != "CONFIRM":
+                right[judgement.verdict].append(
+                    better > 0 if judgement.verdict == "KEEP" else better <= judgement.epsilon
+                )
                 break
             names += [str(a), str(b)]
             values += [rng.normal(means[a], noise), rng.normal(means[b], noise)]
@@ -62,14 +64,14 @@ def test_the_noise_is_that_of_all_runs():
     # Of two that ran once, by repeats of others.
     values[3] = 0.7
     values[4] = 1.3
-    again = judge_runs(
+    judgement = judge_runs(
         [*names, *names[10:25]], [*values, *(v + 1e-3 for v in values[10:25])], LOSS, ["4"], ["3"]
     )
-    assert (again.verdict, again.noise.source, again.noise.n) == ("DISCARD", "replicates", 15)
-    for more, told in ((2, ("CONFIRM", "table")), (3, ("KEEP", "noiseless"))):
-        same = judge_runs([*names, *["7"] * more], [*values, *[values[7]] * more], LOSS, ["3"], ["4"])
-        assert (same.verdict, same.basis) == told
-    assert (few := judge_runs(["a", "b"], [1.0, 2.0], LOSS, ["a"], ["b"])).seeds == 3
-    assert "too few repeats for an interval" in str(few)
+    assert (judgement.verdict, judgement.noise.source, judgement.noise.n) == ("DISCARD", "replicates", 15)
+    for count, expected in ((2, ("CONFIRM", "table")), (3, ("KEEP", "noiseless"))):
+        repeated = judge_runs([*names, *["7"] * count], [*values, *[values[7]] * count], LOSS, ["3"], ["4"])
+        assert (repeated.verdict, repeated.basis) == expected
+    assert (undecided := judge_runs(["a", "b"], [1.0, 2.0], LOSS, ["a"], ["b"])).seeds == 3
+    assert "too few repeats for an interval" in str(undecided)
     with pytest.raises(AnalysisError, match="compared with itself"):
         judge_runs(names, values, LOSS, ["3"], ["3"])

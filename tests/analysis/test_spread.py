@@ -20,9 +20,9 @@ def analysis(deviation, seed, middle=lambda frame: 0.0):
 @pytest.mark.slow
 def test_most_parameters_that_matter_by_noise_alone_are_said_to_change_the_noise():
     noisy = [analysis(lambda frame: 0.03 + 0.5 * frame["b"], seed) for seed in range(15)]
-    found = [a for a in noisy if a["b"].matters]
-    named = [a for a in found if "only_spread" in [reason.code for reason in a.findings["b"].reasons]]
-    assert len(named) >= 0.6 * len(found) > 0
+    detected = [a for a in noisy if a["b"].matters]
+    named = [a for a in detected if "only_spread" in [reason.code for reason in a.findings["b"].reasons]]
+    assert len(named) >= 0.6 * len(detected) > 0
 
 
 @pytest.mark.slow

@@ -28,49 +28,51 @@ def plain(params):
     return -((params["lr"] - 0.02) ** 2) - params["dropout"] - abs(params["units"] - 40) / 100
 
 
-def ran(found):
+def ran(round_):
     """Trials without what time makes of them."""
-    return found.trials.drop(columns="seconds")
+    return round_.trials.drop(columns="seconds")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("design", ["tpe", "qmc"])
 def test_permutations_lie_inside_between_levels_and_none_comes_twice(tree, design):
     space = refine.Space(SPACE, ["dropout < 0.4 or optimizer != 'SGD'"])
-    found = tree.add_round(space, plain, n=40, design=design).run(progress=False)
-    frame = found.trials
+    round_ = tree.add_round(space, plain, n=40, design=design).run(progress=False)
+    frame = round_.trials
     assert frame.groupby(["origin", "state"]).size().to_dict() == {("adaptive", "complete"): 40}
     assert space.contains(frame).all()
     assert frame["cell"].isna().any()  # a Float that may be anywhere
     assert frame["units"].nunique() > 4  # whole numbers between the levels
-    assert len(set(found.context.store.records([found._stored.pk]).columns["key"])) == 40
-    assert list(found.shown["ask"]) == list(range(40))
+    assert len(set(round_.context.store.records([round_._stored.pk]).columns["key"])) == 40
+    assert list(round_.shown["ask"]) == list(range(40))
 
 
 @pytest.mark.parametrize("ordered", [False, True])
 def test_distributions_lead_there_and_back(ordered):
     lattices = {"width": refine.Integer(16, 64, base=2), "share": refine.Float(0.1, 0.5, step=0.2)}
     space = refine.Space({**SPACE, **lattices})
-    known = axes(space, ordered)
-    assert set(known) == set(space.varied)
+    axes_by_name = axes(space, ordered)
+    assert set(axes_by_name) == set(space.varied)
     for cell in range(0, space.size, 61):
         configuration = space.frozen(space.configuration(cell))
-        params = params_of(space, known, configuration)
-        assert configuration_key(configuration_of(space, known, params)) == configuration_key(configuration)
+        params = params_of(space, axes_by_name, configuration)
+        assert configuration_key(configuration_of(space, axes_by_name, params)) == configuration_key(
+            configuration
+        )
 
 
 PRUNED = {"metric": "acc", "pruner": refine.Pruner(warmup=3, min_trials=9)}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("objective", "how"), [(plain, {"design": "tpe"}), (objectives.learner, PRUNED)])
-def test_a_resumed_round_is_as_an_undisturbed_one(tmp_path, objective, how):
+@pytest.mark.parametrize(("objective", "options"), [(plain, {"design": "tpe"}), (objectives.learner, PRUNED)])
+def test_a_resumed_round_is_as_an_undisturbed_one(tmp_path, objective, options):
     tables = []
     for name, parts in (("whole", (30,)), ("parts", (7, 12, 30))):
         with refine.Tree("q", store=tmp_path / f"{name}.db") as tree:
             for n in parts:
-                found = tree.add_round(SPACE, objective, n=n, seed=2, **how).run(progress=False)
-            tables.append((ran(found), found.shown))
+                round_ = tree.add_round(SPACE, objective, n=n, seed=2, **options).run(progress=False)
+            tables.append((ran(round_), round_.shown))
     assert tables[0][0].equals(tables[1][0])
     assert tables[0][1].equals(tables[1][1])
 
@@ -96,22 +98,24 @@ def test_a_round_is_its_sampler_metric_and_direction(tree):
 
 def test_an_object_of_optuna_is_known_by_its_options(tree, tmp_path):
     sampler = optuna.samplers.TPESampler(n_startup_trials=3, seed=5)
-    found = tree.add_round(SPACE, plain, n=8, design=sampler).run(progress=False)
-    assert found.node.method == "optuna.TPESampler(n_startup_trials=3)"
+    round_ = tree.add_round(SPACE, plain, n=8, design=sampler).run(progress=False)
+    assert round_.node.method == "optuna.TPESampler(n_startup_trials=3)"
     assert "TPESampler" in str(tree)
     # Its random numbers come from the round, so that it can be resumed.
-    again = tree.add_round(SPACE, plain, n=8, design=optuna.samplers.TPESampler(n_startup_trials=3, seed=9))
-    assert again.id == found.id
+    same_round = tree.add_round(
+        SPACE, plain, n=8, design=optuna.samplers.TPESampler(n_startup_trials=3, seed=9)
+    )
+    assert same_round.id == round_.id
     with refine.Tree("question", store=tmp_path / "refine.db") as other:
-        reopened = other[found.id]
+        reopened = other[round_.id]
         with pytest.raises(DesignError, match=r"is not at hand after reopening; give it: run\(design=...\)"):
-            reopened.run(n=10, objective=plain, objective_name=found.node.objective, progress=False)
+            reopened.run(n=10, objective=plain, objective_name=round_.node.objective, progress=False)
         with pytest.raises(DesignError, match="another one is another round"):
             reopened.run(
-                objective=plain, objective_name=found.node.objective, design=optuna.samplers.RandomSampler()
+                objective=plain, objective_name=round_.node.objective, design=optuna.samplers.RandomSampler()
             )
         reopened.run(
-            n=10, objective=plain, objective_name=found.node.objective, design=sampler, progress=False
+            n=10, objective=plain, objective_name=round_.node.objective, design=sampler, progress=False
         )
         assert len(reopened.trials) == 10
 
@@ -120,8 +124,8 @@ def test_an_object_of_optuna_is_known_by_its_options(tree, tmp_path):
 @pytest.mark.parametrize(("design", "package"), [("gp", "torch"), ("cmaes", "cmaes")])
 def test_a_design_that_needs_a_package_says_so(tree, design, package, monkeypatch):
     if importlib.util.find_spec(package) is not None:
-        found = tree.add_round(SPACE, plain, n=15, design=design).run(progress=False)
-        assert len(found.trials) == 15
+        round_ = tree.add_round(SPACE, plain, n=15, design=design).run(progress=False)
+        assert len(round_.trials) == 15
     monkeypatch.setitem(sys.modules, package, None)
     before = len(tree)
     with pytest.raises(
@@ -141,8 +145,8 @@ def test_earlier_trials_inside_are_told_first(tree, space):
 
 
 def test_what_fails_is_told_as_failed_and_can_be_run_again(tree, space):
-    found = tree.add_round(space, objectives.sometimes, n=30, seed=1, design="tpe").run(progress=False)
-    states = found.trials["state"]
+    round_ = tree.add_round(space, objectives.sometimes, n=30, seed=1, design="tpe").run(progress=False)
+    states = round_.trials["state"]
     assert {"complete", "failed"} <= set(states)
     failed = int((states == "failed").sum())
 
@@ -151,23 +155,23 @@ def test_what_fails_is_told_as_failed_and_can_be_run_again(tree, space):
 
     mending = {
         "objective": mended,
-        "objective_name": found.node.objective,
+        "objective_name": round_.node.objective,
         "rerun": "failed",
         "progress": False,
     }
     with refine.Tree("question", store=tree.store) as other:
         with pytest.warns(refine.errors.RefineWarning, match="ran another version of the objective's code"):
-            again = other[found.id].run(**mending)
-        assert len(again.trials) == 30
-        assert "failed" not in set(again.trials["state"])
-        assert (again.context.store.records([again._stored.pk]).columns["attempt"]).count(1) == failed
+            rerun = other[round_.id].run(**mending)
+        assert len(rerun.trials) == 30
+        assert "failed" not in set(rerun.trials["state"])
+        assert (rerun.context.store.records([rerun._stored.pk]).columns["attempt"]).count(1) == failed
 
 
 def test_a_small_space_is_used_up_and_no_more(tree):
     space = {"a": (1, 4), "b": ["x", "y"]}
-    found = tree.add_round(space, lambda p: float(p["a"]), n=8, design="tpe", objective_name="small")
-    found.run(progress=False)
-    assert found.trials["cell"].nunique() == 8
+    round_ = tree.add_round(space, lambda p: float(p["a"]), n=8, design="tpe", objective_name="small")
+    round_.run(progress=False)
+    assert round_.trials["cell"].nunique() == 8
     with pytest.raises(DesignError, match="8 exist"):
         tree.add_round(space, lambda p: 0.0, n=9, design="tpe", objective_name="small")
     # Where numbers lie between levels there are more than cells.
@@ -178,11 +182,11 @@ def test_a_small_space_is_used_up_and_no_more(tree):
 def test_conditional_parameters_and_workers(tree):
     space = {"lr": (0.5, 3.0, 6), "layers": [1, 2], "units": refine.Integer(8, 64, levels=8)}
     with ThreadPoolExecutor(2) as pool:
-        found = tree.add_round(space, objectives.layered, n=40, design="tpe").run(
+        round_ = tree.add_round(space, objectives.layered, n=40, design="tpe").run(
             workers=2, executor=pool, progress=False
         )
-    assert len(found.trials) == 40
-    shown = found.shown
+    assert len(round_.trials) == 40
+    shown = round_.shown
     assert max(len(r) for r in shown["running"]) == 1
     assert (shown["told"] + [len(r) for r in shown["running"]] == shown["ask"]).all()
 

@@ -23,26 +23,28 @@ def pruned_round(tree, space, n=60, **options):
 
 
 def test_what_is_behind_stops_itself_and_has_no_final_value(tree, space):
-    found = pruned_round(tree, space)
-    frame = found.trials
-    shown = found.shown
+    round_ = pruned_round(tree, space)
+    frame = round_.trials
+    shown = round_.shown
     pruned = frame["state"] == "pruned"
     assert not pruned[:10].any()
     assert frame.loc[pruned, ["value", "acc"]].isna().all().all()
-    assert found.best["state"] == "complete"
-    assert found.failures["state"].eq("pruned").all()
+    assert round_.best["state"] == "complete"
+    assert round_.failures["state"].eq("pruned").all()
     assert 10 < pruned.sum() < 45
     # What a trial was measured by can be drawn again from the ones before, and says where it was behind.
-    curves = [np.array(c["acc"]) for c in found.context.store.records([found._stored.pk], curves=True).curves]
+    curves = [
+        np.array(c["acc"]) for c in round_.context.store.records([round_._stored.pk], curves=True).curves
+    ]
     audited = frame["seed"].map(PRUNER.audits)
     for i, (basis, threshold) in enumerate(zip(shown["basis"], shown["threshold"], strict=True)):
         limit = PRUNER.limit("acc", 1.0, curves[: int(basis)], frame["value"].to_numpy()[: int(basis)])
         behind = [] if limit is None else list(map(limit.session().behind, curves[i]))
         assert threshold is None if limit is None else tuple(threshold) == limit.thresholds
-        at = behind.index(True) + 1 if True in behind else math.nan
-        assert shown["behind"][i] == pytest.approx(at, nan_ok=True)
-        assert (math.isnan(at) or audited[i]) == (not pruned[i])
-        assert not pruned[i] or 3 <= at == len(curves[i]) < 20
+        epoch = behind.index(True) + 1 if True in behind else math.nan
+        assert shown["behind"][i] == pytest.approx(epoch, nan_ok=True)
+        assert (math.isnan(epoch) or audited[i]) == (not pruned[i])
+        assert not pruned[i] or 3 <= epoch == len(curves[i]) < 20
     assert (shown["audited"] == audited).all()  # a share, by the seeds, is let through
     assert (audited & shown["behind"].notna()).any()
     assert (shown["basis"][:10] == 0).all()
@@ -52,12 +54,12 @@ def test_what_is_behind_stops_itself_and_has_no_final_value(tree, space):
 
 @pytest.mark.slow
 def test_pruned_trials_are_run_to_their_end(tree, space):
-    found = tree.add_round(space, objectives.learner, metric="acc", n=30, pruner=PRUNER)
-    assert set(found.run(workers=2, progress=False).trials["state"]) == {"complete", "pruned"}
-    complete = found.trials[found.trials["state"] == "complete"].set_index("cell")["value"]
-    pruned = set(found.trials.loc[found.trials["state"] == "pruned", "cell"])
-    found.run(rerun="pruned", progress=False)
-    after = found.trials.set_index("cell")
+    round_ = tree.add_round(space, objectives.learner, metric="acc", n=30, pruner=PRUNER)
+    assert set(round_.run(workers=2, progress=False).trials["state"]) == {"complete", "pruned"}
+    complete = round_.trials[round_.trials["state"] == "complete"].set_index("cell")["value"]
+    pruned = set(round_.trials.loc[round_.trials["state"] == "pruned", "cell"])
+    round_.run(rerun="pruned", progress=False)
+    after = round_.trials.set_index("cell")
     assert set(after["state"]) == {"complete"}
     assert after.loc[complete.index, "value"].equals(complete)
     assert after.loc[list(pruned), "value"].median() < complete.median()
@@ -72,8 +74,8 @@ def test_a_pruner_is_part_of_the_round_and_inherited(tree, space):
     assert len(ids) == 4
     root = pruned_round(tree, space)
     review = root.propose()
-    for said, rule in (({}, PRUNER), ({"pruner": "median"}, refine.Pruner()), ({"pruner": None}, None)):
-        child = review.accept(n=12, audit=0, **said)
+    for options, rule in (({}, PRUNER), ({"pruner": "median"}, refine.Pruner()), ({"pruner": None}, None)):
+        child = review.accept(n=12, audit=0, **options)
         assert child.node.pruner == (None if rule is None else rule.to_json())
         assert tree[child.id].node == child.node
     branched = root.branch(space, n=5, pruner=PRUNER, design="tpe")
@@ -89,11 +91,11 @@ def test_pruners_of_optuna_in_this_process(tmp_path, space, design):
     for name, parts in (("whole", (40,)), ("parts", (9, 40))):
         with refine.Tree("q", store=tmp_path / f"{name}.db") as tree:
             for n in parts:
-                found = pruned_round(tree, space, n=n, pruner=pruner, design=design)
-            states.append(list(found.trials["state"]))
-            assert "stopped early by optuna." in found.report(tmp_path / name).read_text()
+                round_ = pruned_round(tree, space, n=n, pruner=pruner, design=design)
+            states.append(list(round_.trials["state"]))
+            assert "stopped early by optuna." in round_.report(tmp_path / name).read_text()
             with pytest.raises(DesignError, match="needs workers=1"):
-                found.run(workers=2, n=41)
+                round_.run(workers=2, n=41)
     assert "pruned" in states[0]
     assert design != "sobol" or states[0] == states[1]
 
@@ -103,9 +105,9 @@ def test_forecasts_follow_the_nearest_curves():
     curves = [a * (1 - np.exp(-t / b)) for a in (0.5, 0.7, 0.9) for b in (3.0, 6.0, 12.0)]
     ends = np.array([c[-1] for c in curves])
     late = 0.8 * (1 - np.exp(-t / 12.0))  # is behind at first, and ends well
-    *others, told = forecasts([*curves, late[:8]], np.append(ends, np.nan))
-    assert np.isnan(others).all()
-    assert late[7] + 0.15 < told < late[-1]
+    *ended_forecasts, forecast = forecasts([*curves, late[:8]], np.append(ends, np.nan))
+    assert np.isnan(ended_forecasts).all()
+    assert late[7] + 0.15 < forecast < late[-1]
     assert np.isnan(forecasts([*curves[:4], late[:8]], np.append(ends[:4], np.nan))).all()
     assert forecasts([*curves, 2 * t[:8]], np.append(ends, np.nan))[-1] == ends.max()
 
@@ -120,63 +122,80 @@ def test_a_forecast_goes_by_its_curve_alone():
         ended = [epochs * rate for rate in mixed[:15]]
         ends = [curve[-1] for curve in ended]
         going = [epochs[:length] * rate for rate in mixed[15:]]
-        found = forecasts([*ended, *going], np.array([*ends, *[np.nan] * 15]))[15:]
-        alone = [forecasts([*ended, one], np.array([*ends, np.nan]))[-1] for one in going]
-        assert found.tolist() == alone
+        predictions = forecasts([*ended, *going], np.array([*ends, *[np.nan] * 15]))[15:]
+        alone = [forecasts([*ended, curve], np.array([*ends, np.nan]))[-1] for curve in going]
+        assert predictions.tolist() == alone
 
 
 def test_a_race_forecasts_as_a_table_of_trials_does():
     """It sums distances up epoch by epoch; some curves end earlier, and an epoch without a value tells nothing."""
     rng = np.random.default_rng(0)
     series = [np.cumsum(rng.random(length)) for length in (12, 8, 12, 9, 12, 12, 10, 12)]
-    ends = np.array([one[-1] for one in series])
-    own = np.cumsum(rng.random(12))
-    told = [forecasts([*series, own[: k + 1]], np.append(ends, np.nan))[-1] for k in range(12)]
-    assert np.isfinite(told).all()
+    ends = np.array([curve[-1] for curve in series])
+    values = np.cumsum(rng.random(12))
+    predictions = [forecasts([*series, values[: k + 1]], np.append(ends, np.nan))[-1] for k in range(12)]
+    assert np.isfinite(predictions).all()
     for shift, behind in ((-1e-9, False), (1e-9, True)):
-        race = Limit("acc", -1.0, 1, tuple(np.add(told, shift)), tuple(series), ends).session()
-        assert [race.behind(-value) for value in own] == [behind] * 12
+        race = Limit("acc", -1.0, 1, tuple(np.add(predictions, shift)), tuple(series), ends).session()
+        assert [race.behind(-value) for value in values] == [behind] * 12
     assert not race.behind(math.nan)
 
 
 def test_audited_trials_stand_for_those_stopped():
     values = np.array([*range(20), 25.0, 12.0, 3.0, 1.0, *[np.nan] * 36])
     behind = np.arange(60) >= 20
-    found = stopping_of(np.repeat([100, 25], [24, 36]), values, behind)
-    assert (found.stopped, found.audited, found.won, found.good, found.top) == (36, 4, 1, 2, 10)
-    assert (found.lost, found.saved) == (18, pytest.approx(0.45))  # half of four are as good as the best ten
-    assert found.low < 18 < found.high < 36
+    stopping = stopping_of(np.repeat([100, 25], [24, 36]), values, behind)
+    assert (stopping.stopped, stopping.audited, stopping.won, stopping.good, stopping.top) == (
+        36,
+        4,
+        1,
+        2,
+        10,
+    )
+    assert (stopping.lost, stopping.saved) == (
+        18,
+        pytest.approx(0.45),
+    )  # half of four are as good as the best ten
+    assert stopping.low < 18 < stopping.high < 36
     # Two that may not be called best ran to their end: they are not stopped, and as good as none.
-    more = np.append(values, [-np.inf] * 2)
+    values_with_failures = np.append(values, [-np.inf] * 2)
     poor = np.append(behind, [False, True])
-    known = stopping_of(np.repeat([100, 25, 100], [24, 36, 2]), more, poor)
-    assert (known.stopped, known.audited, known.won, known.good, known.top) == (36, 5, 1, 2, 10)
+    with_failures = stopping_of(np.repeat([100, 25, 100], [24, 36, 2]), values_with_failures, poor)
+    assert (
+        with_failures.stopped,
+        with_failures.audited,
+        with_failures.won,
+        with_failures.good,
+        with_failures.top,
+    ) == (36, 5, 1, 2, 10)
     assert stopping_of(np.full(24, 100), values[:24], behind[:24]) is None
 
 
 @pytest.mark.slow
 def test_tests_rank_pruned_trials_by_forecasts(tree, space):
-    whole = tree.add_round(space, objectives.never_stops, metric="acc", n=100).run(progress=False).analyze()
-    found = pruned_round(tree, space, n=100)
-    some = found.analyze()
+    without_pruner = (
+        tree.add_round(space, objectives.never_stops, metric="acc", n=100).run(progress=False).analyze()
+    )
+    round_ = pruned_round(tree, space, n=100)
+    some = round_.analyze()
     assert some.states["pruned"] > 20
     pruned = some.table[some.table["state"] == "pruned"]
     ends = pruned.apply(objectives.height, axis=1) * (1 - 0.8**20)
     assert np.sqrt(np.mean((pruned["forecast"] - ends) ** 2)) < 0.5 * ends.std()
-    said = says(found.checks()["stopping"])
-    assert f"Stopping {len(pruned)} trials saved 3" in said
-    assert "fell behind and ran on, none would have won" in said
+    sentence = says(round_.checks()["stopping"])
+    assert f"Stopping {len(pruned)} trials saved 3" in sentence
+    assert "fell behind and ran on, none would have won" in sentence
     assert some.n_space_filling == some.states["complete"]
     for name in ("dropout", "optimizer"):
-        assert (whole[name].matters, some[name].matters, some[name].n) == (True, True, 100)
+        assert (without_pruner[name].matters, some[name].matters, some[name].n) == (True, True, 100)
     assert not some["junk"].matters
     medians = [level.median for level in some["dropout"].levels]
     assert [math.isnan(medians[i]) for i in (0, -1)] == [False, True]  # most of the last were stopped
-    proposal = found.propose().proposal
+    proposal = round_.propose().proposal
     assert proposal.space["dropout"].high < 0.5
     assert "nan" not in str(some) + str(proposal)
     with pytest.raises(AnalysisError, match="trials stopped early can't be compared"):
-        compare_rounds(found.trials, found.trials, "maximize")
+        compare_rounds(round_.trials, round_.trials, "maximize")
 
 
 def test_nothing_to_go_by_is_an_error_and_going_on_a_warning(tree, space):

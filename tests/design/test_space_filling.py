@@ -94,8 +94,8 @@ def test_sobol_balances_pairs_better_than_chance():
 def test_all_that_meet_a_constraint_can_be_had_but_no_more(design):
     space = Space({"a": (0, 9), "b": (0, 9)}, ["a == b"])
     assert sorted(cells_of(space, draw(design, space, 10, seed=0))) == [11 * i for i in range(10)]
-    told = "11 configurations were asked for, but only 10 that meet the constraints and have not been run were found"
-    with pytest.raises(DesignError, match=f"{told}; that is all there are; ask for fewer or relax"):
+    message = "11 configurations were asked for, but only 10 that meet the constraints and have not been run were found"
+    with pytest.raises(DesignError, match=f"{message}; that is all there are; ask for fewer or relax"):
         draw(design, space, 11, seed=0)
 
 
@@ -121,7 +121,7 @@ HALF = Space({"a": (0, 9), "b": (0, 9)}, ["a < b"])
 
 
 @pytest.mark.parametrize(
-    ("space", "n", "downsample", "taken", "expected"),
+    ("space", "n", "downsample", "used", "expected"),
     [
         (ONE, 100, None, 0, 100),
         (ONE, np.int64(7), None, 0, 7),
@@ -132,14 +132,14 @@ HALF = Space({"a": (0, 9), "b": (0, 9)}, ["a < b"])
         (FIVES, None, 1e-24, 0, 9095),
     ],
 )
-def test_how_many(space, n, downsample, taken, expected):
-    found = how_many(space, n, downsample, taken)
-    assert found == expected
-    assert type(found) is int
+def test_how_many(space, n, downsample, used, expected):
+    count = how_many(space, n, downsample, used)
+    assert count == expected
+    assert type(count) is int
 
 
 @pytest.mark.parametrize(
-    ("n", "downsample", "taken", "text"),
+    ("n", "downsample", "used", "text"),
     [
         (10, 0.1, 0, "pass n= (a number of configurations) or downsample= (a share of them), got both"),
         (46, None, 0, "n must be <= the number of configurations left, got 46, but 45 exist; ask for fewer"),
@@ -150,13 +150,13 @@ def test_how_many(space, n, downsample, taken, expected):
         (None, 0.5, 45, "no configuration is left to run: 45 exist, 45 were run"),
     ],
 )
-def test_what_cannot_be_asked_for(n, downsample, taken, text):
+def test_what_cannot_be_asked_for(n, downsample, used, text):
     with pytest.raises(DesignError, match=re.escape(text)):
-        how_many(HALF, n, downsample, taken)
+        how_many(HALF, n, downsample, used)
 
 
 def test_sobol_has_a_last_dimension():
     space = Space({f"p{i}": [0, 1] for i in range(21_202)})
-    told = "design 'sobol' has at most 21201 dimensions, got 21202 varied parameters; use design='uniform'"
-    with pytest.raises(DesignError, match=told):
+    message = "design 'sobol' has at most 21201 dimensions, got 21202 varied parameters; use design='uniform'"
+    with pytest.raises(DesignError, match=message):
         next(Sobol().blocks(space, 0))

@@ -65,8 +65,8 @@ def test_a_sampler_stays_inside_and_distributions_stay(tree, drawn, review, name
         assert {n: wide[n] for n in trial.distributions} == trial.distributions
     assert narrowed.trials[40].params["kind"] is None  # what is enqueued runs
     assert {t.params["kind"] for t in narrowed.trials[41:]} == {"a", "b"}
-    said = study.user_attrs["refine:decision:40"]
-    assert (said["kind"], said["note"], said["author"], said["proposal"]) == (
+    decision = study.user_attrs["refine:decision:40"]
+    assert (decision["kind"], decision["note"], decision["author"], decision["proposal"]) == (
         "edited",
         "why",
         "ann",
@@ -78,7 +78,7 @@ def test_a_sampler_stays_inside_and_distributions_stay(tree, drawn, review, name
 
 
 def test_what_cannot_be_narrowed_says_so(drawn, review):
-    for study, given, says in (
+    for study, candidate, pattern in (
         (optuna.create_study(), review, "the review is about another study than"),
         (
             copied(drawn),
@@ -87,8 +87,8 @@ def test_what_cannot_be_narrowed_says_so(drawn, review):
         ),
         (copied(drawn, sampler=S.GridSampler({"x": [0.1]})), review, "a GridSampler runs all of its grid"),
     ):
-        with pytest.raises(ReviewError, match=says):
-            refine.optuna.narrow(study, given)
+        with pytest.raises(ReviewError, match=pattern):
+            refine.optuna.narrow(study, candidate)
     with pytest.warns(RefineWarning, match="x: wider than what the objective suggests, which is followed"):
         narrowed = refine.optuna.narrow(copied(drawn), review.edit(x=(0.003, 10.0)))
     with pytest.warns(RefineWarning, match="x: the decision, .*, lies outside what the objective suggests"):
@@ -115,8 +115,8 @@ def test_a_proposal_on_a_study_is_that_of_its_round(tree, drawn):
 def test_a_study_stops_when_searching_on_is_not_worth_it():
     study = optuna.create_study(sampler=S.TPESampler(seed=0))
     study.optimize(objective, n_trials=200, callbacks=[refine.optuna.StopWhenNotWorth(epsilon=0.05)])
-    said = study.user_attrs["refine:worth"]
-    assert (40 <= len(study.trials) < 200, said["verdict"] != "CONTINUE", said["epsilon"]) == (
+    verdict = study.user_attrs["refine:worth"]
+    assert (40 <= len(study.trials) < 200, verdict["verdict"] != "CONTINUE", verdict["epsilon"]) == (
         True,
         True,
         0.05,

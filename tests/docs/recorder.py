@@ -40,19 +40,19 @@ class Terminal:
             child.expect_exact(question)
             shown.append(child.before + question)
             child.expect(r": $")
-            rest = child.before + child.after
-            shown.append(rest)
+            remainder = child.before + child.after
+            shown.append(remainder)
             child.sendline(answer)
             child.expect_exact("\r\n")  # the terminal's echo of the answer
             shown.append(f"{answer}\r\n")
-            self.said.append(f"{question}{plain(rest).rstrip()} {answer}".rstrip())
+            self.said.append(f"{question}{plain(remainder).rstrip()} {answer}".rstrip())
         child.expect(pexpect.EOF)
         child.close()
         shown.append(child.before)
         assert child.exitstatus == status, plain("".join(shown))
-        found = plain("".join(shown))
-        self.text += f"$ {command}\n{found}\n\n"
-        return found
+        output = plain("".join(shown))
+        self.text += f"$ {command}\n{output}\n\n"
+        return output
 
 
 def plain(text: str) -> str:

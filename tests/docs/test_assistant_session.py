@@ -36,14 +36,14 @@ class Session(Terminal):
 
     def called(self, name, arguments, answer):
         """Notes a call and the beginning of its answer."""
-        said = ", ".join(f"{k}={json.dumps(v)}" for k, v in arguments.items())
+        arguments_shown = ", ".join(f"{k}={json.dumps(v)}" for k, v in arguments.items())
         lines = [line.rstrip() for line in re.sub(r"</?study id=\w+>\n?", "", answer).splitlines()]
-        most = _LINES.get(name, 8)
-        if not most:
+        max_lines = _LINES.get(name, 8)
+        if not max_lines:
             return
-        shown = [*lines[:most], *(["..."] if len(lines) > most else [])]
-        self.said.append(f"ann> {name}({said})")
-        wrapped = [part for line in [f"ann> {name}({said})", *shown] for part in _wrapped(line)]
+        shown = [*lines[:max_lines], *(["..."] if len(lines) > max_lines else [])]
+        self.said.append(f"ann> {name}({arguments_shown})")
+        wrapped = [part for line in [f"ann> {name}({arguments_shown})", *shown] for part in _wrapped(line)]
         self.text += "\n".join(wrapped) + "\n\n"
 
 
@@ -62,7 +62,7 @@ def test_an_assistant_beside_a_person(tmp_path):
         root = tree.rounds[0].id
     (line,) = re.findall(r"^refine (mcp .*)$", (DOCS / "teams.md").read_text(), re.M)
     arguments = ["-m", "refine", *line.split()]
-    at = mcp.StdioServerParameters(
+    server = mcp.StdioServerParameters(
         command=sys.executable,
         args=[*arguments, "--objective", "objective.py:score"],
         cwd=str(tmp_path),
@@ -70,19 +70,21 @@ def test_an_assistant_beside_a_person(tmp_path):
     )
 
     async def play():
-        async with mcp.Client(at) as client:
+        async with mcp.Client(server) as client:
 
-            async def call(name, **given):
-                found = await client.call_tool(name, given)
-                session.called(name, given, found.content[0].text)
-                return ("error: " if found.is_error else "") + found.content[0].text
+            async def call(name, **arguments):
+                answer = await client.call_tool(name, arguments)
+                session.called(name, arguments, answer.content[0].text)
+                return ("error: " if answer.is_error else "") + answer.content[0].text
 
             assert root in await call("tree")
             assert "Risk  " in await call("proposal", round_id=root)
             edits = {"optimizer": ["Adam"], "dropout": [0, 0.2]}
             await call("preview", round_id=root, edits=edits)
-            told = await call("suggest", round_id=root, edits=edits, reason="SGD and dropout never won here")
-            assert "stored as a suggestion of agent:ann" in told
+            suggestion = await call(
+                "suggest", round_id=root, edits=edits, reason="SGD and dropout never won here"
+            )
+            assert "stored as a suggestion of agent:ann" in suggestion
             refused = await call("accept", round_id=root, edits=edits, note="go on")
             assert refused.startswith("error: ")
             assert "accepting stays with a person" in refused

@@ -151,22 +151,22 @@ def links(page: Path) -> set[Path]:
 
 
 def test_every_page_is_reached_from_the_first() -> None:
-    seen: set[Path] = set()
+    visited: set[Path] = set()
     ahead = {ROOT / "docs" / "index.md"}
     while ahead:
         page = ahead.pop()
-        seen.add(page)
+        visited.add(page)
         if page.suffix == ".md" and page.exists():  # links of the glossary are those of the site
-            ahead |= links(page) - seen
+            ahead |= links(page) - visited
     named = set(re.findall(r"[\w-]+\.md", (ROOT / "mkdocs.yml").read_text()))
     for page in PAGES[1:]:
         if page.name == "design.md":  # for people who change the package
             assert page in links(ROOT / "CONTRIBUTING.md")
             continue
-        assert page in seen, f"{page.name}: no link leads here"
+        assert page in visited, f"{page.name}: no link leads here"
         assert page.name in named or page.parent.name == "benchmarks", f"{page.name}: not in the navigation"
     assert (ROOT / "docs" / "index.md") in links(ROOT / "README.md") or len(
-        links(ROOT / "README.md") & seen
+        links(ROOT / "README.md") & visited
     ) > 3
 
 
@@ -183,14 +183,14 @@ def test_the_error_tree_in_the_docstring_is_the_one_that_is_defined() -> None:
     drawn: dict[str, str] = {}
     path: list[str] = []
     for line in inspect.getdoc(errors).splitlines():  # type: ignore[union-attr]
-        found = re.match(r"( *)((?:│   |    )*)(?:[├└]── )?(\w+)(?:  |$)", line)
-        if not found or not found[1]:
+        match = re.match(r"( *)((?:│   |    )*)(?:[├└]── )?(\w+)(?:  |$)", line)
+        if not match or not match[1]:
             continue
-        depth = (len(found[0]) - len(found[0].lstrip(" │├└─"))) // 4 - 1
+        depth = (len(match[0]) - len(match[0].lstrip(" │├└─"))) // 4 - 1
         assert depth <= len(path), line
-        path[depth:] = [found[3]]
+        path[depth:] = [match[3]]
         if depth:
-            drawn[found[3]] = path[depth - 1]
+            drawn[match[3]] = path[depth - 1]
     defined = {
         name: base.__name__
         for name, kind in vars(errors).items()
@@ -210,13 +210,13 @@ def test_the_design_names_what_there_is() -> None:
     names = re.findall(rf"`(?:refine\.)?((?:{'|'.join(FOLDERS)})(?:\.\w+)+)`", text)
     assert len(names) > 20
     for name in names:
-        folder, module, *rest = name.split(".")
-        found = importlib.import_module(f"refine.{folder}.{module}")
-        if rest and hasattr(found, "__path__"):
-            found = importlib.import_module(f"refine.{folder}.{module}.{rest.pop(0)}")
-        for part in rest:
-            assert hasattr(found, part), f"docs/design.md: {name}"
-            found = getattr(found, part)
+        folder, module, *attributes = name.split(".")
+        target = importlib.import_module(f"refine.{folder}.{module}")
+        if attributes and hasattr(target, "__path__"):
+            target = importlib.import_module(f"refine.{folder}.{module}.{attributes.pop(0)}")
+        for part in attributes:
+            assert hasattr(target, part), f"docs/design.md: {name}"
+            target = getattr(target, part)
     defined = "\n".join(path.read_text() for path in sorted((ROOT / "refine").rglob("*.py")))
     for name in re.findall(r"`([A-Z]\w+)[`(]", text):
         assert re.search(rf"^\s*(?:class {name}\b|{name}(?:: [^=]+)? = )", defined, re.M), (

@@ -29,14 +29,14 @@ def examples_of(name: str) -> list[doctest.Example]:
     return doctest.DocTestParser().get_examples(inspect.getdoc(documented) or "", name)
 
 
-def run(known: dict[str, Any], *names: str) -> dict[str, Any]:
+def run(names_defined: dict[str, Any], *names: str) -> dict[str, Any]:
     """What is known after the examples of these names, one after the other."""
     examples = [example for name in names for example in examples_of(name)]
-    test = doctest.DocTest(examples, known, names[-1], None, None, None)
-    said: list[str] = []
+    test = doctest.DocTest(examples, names_defined, names[-1], None, None, None)
+    printed: list[str] = []
     options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    doctest.DocTestRunner(optionflags=options).run(test, out=said.append, clear_globs=False)
-    assert not said, "".join(said)
+    doctest.DocTestRunner(optionflags=options).run(test, out=printed.append, clear_globs=False)
+    assert not printed, "".join(printed)
     return test.globs
 
 
@@ -56,9 +56,9 @@ def test_the_example_of_a_docstring_runs(
     examples = examples_of(name)
     assert examples, f"refine.{name} has no example in its docstring"
     monkeypatch.chdir(tmp_path)
-    store, known = study
+    store, names_defined = study
     if not any(WRITES.search(example.source) for example in examples):
-        run(known, name)
+        run(names_defined, name)
         return
     shutil.copy(store, tmp_path)  # of its own, in which going on from the others takes no time
     before = ["Tree", "Review"] if name.startswith("Review") else ["Tree"]

@@ -25,15 +25,15 @@ def run(name: str, *arguments: str, cwd: Path | None = None) -> str:
 
 def run_command(command, cwd=None):
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    how = {"cwd": cwd, "env": {**os.environ, "PATH": path}, "timeout": 600, "check": False}
-    found = subprocess.run(command, capture_output=True, text=True, **how)
-    assert found.returncode == 0, found.stderr[-4000:]
-    return found.stdout
+    options = {"cwd": cwd, "env": {**os.environ, "PATH": path}, "timeout": 600, "check": False}
+    process = subprocess.run(command, capture_output=True, text=True, **options)
+    assert process.returncode == 0, process.stderr[-4000:]
+    return process.stdout
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize(
-    ("name", "arguments", "needs", "says"),
+    ("name", "arguments", "needs", "pattern"),
     [
         ("digits_sklearn.py", "--out . -n 24", "", r"^expected 0\.9\d+; on 540 rows .* 0\.9\d+$"),
         ("four_rounds.py", "--out . --quick --workers 1", "", r"^\| people \|"),
@@ -48,10 +48,10 @@ def run_command(command, cwd=None):
         ("xgboost_breast_cancer.py", "10", "xgboost", r"[Rr]ound \w+"),
     ],
 )
-def test_an_example_runs_and_has_a_best_trial(tmp_path, name, arguments, needs, says):
+def test_an_example_runs_and_has_a_best_trial(tmp_path, name, arguments, needs, pattern):
     if needs and importlib.util.find_spec(needs) is None:
         pytest.skip(f"needs {needs}, which CI does not install: try it by hand after pip install {needs}")
-    assert re.search(says, run(name, *arguments.split(), cwd=tmp_path), flags=re.MULTILINE)
+    assert re.search(pattern, run(name, *arguments.split(), cwd=tmp_path), flags=re.MULTILINE)
     (path, *_) = tmp_path.glob("*.db")
     with contextlib.closing(Store(path)) as store:
         names = store.trees()
@@ -80,5 +80,5 @@ def test_every_example_is_listed():
 
 @pytest.mark.parametrize("name", ["gradient_boosting.py", "own_function.py"])
 def test_first_examples_are_short(name):
-    own = (EXAMPLES / name).read_text().partition("import refine\n")[2]
-    assert sum(bool(line.strip()) for line in own.splitlines()) < 25
+    code = (EXAMPLES / name).read_text().partition("import refine\n")[2]
+    assert sum(bool(line.strip()) for line in code.splitlines()) < 25

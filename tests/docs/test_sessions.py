@@ -21,8 +21,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 def files_of(page: str) -> dict[str, str]:
     """The files that a page tells its reader to write: an HTML comment names each before its fence."""
     text = (DOCS / page).read_text()
-    found = re.findall(r"<!-- file: (\S+) -->\n+```\w*\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    return dict(found)
+    files = re.findall(r"<!-- file: (\S+) -->\n+```\w*\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return dict(files)
 
 
 def compare(page: str, terminal: Terminal) -> None:
@@ -30,17 +30,19 @@ def compare(page: str, terminal: Terminal) -> None:
     path = DOCS / page
     pattern = r"(<!-- session -->\n+```text\n)(.*?)(^```$)"
     text = path.read_text()
-    found = re.search(pattern, text, flags=re.MULTILINE | re.DOTALL)
-    assert found is not None, page
+    match = re.search(pattern, text, flags=re.MULTILINE | re.DOTALL)
+    assert match is not None, page
     if os.environ.get("REFINE_GOLDEN"):
         session = terminal.text.rstrip() + "\n"
-        path.write_text(text[: found.start(2)] + session + text[found.end(2) :])
+        path.write_text(text[: match.start(2)] + session + text[match.end(2) :])
         return
-    rest = squeezed(found[2])
-    at = 0
+    page_text = squeezed(match[2])
+    position = 0
     for line in terminal.said:
-        at = rest.find(squeezed(line)[:80], at)
-        assert at >= 0, f"{page}: {line!r} is not in the recorded session; REFINE_GOLDEN=1 records it anew"
+        position = page_text.find(squeezed(line)[:80], position)
+        assert position >= 0, (
+            f"{page}: {line!r} is not in the recorded session; REFINE_GOLDEN=1 records it anew"
+        )
 
 
 def squeezed(text: str) -> str:

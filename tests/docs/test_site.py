@@ -31,11 +31,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     # Warnings that packages raise about themselves or each other don't concern the pages.
     surroundings = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    found = subprocess.run(
+    process = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False, env=surroundings
     )
-    assert found.returncode == 0, found.stderr[-4000:]
-    assert "WARNING" not in found.stderr, found.stderr[-4000:]
+    assert process.returncode == 0, process.stderr[-4000:]
+    assert "WARNING" not in process.stderr, process.stderr[-4000:]
     return folder
 
 
@@ -51,10 +51,15 @@ def body(text: str) -> str:
 
 
 def test_every_page_of_the_docs_is_in_it(site: Path) -> None:
-    made = {name for name, _ in pages(site)}
+    page_names = {name for name, _ in pages(site)}
     for path in (ROOT / "docs").glob("*.md"):
-        assert (f"{path.stem}.html" in made) == (path.name != "design.md")
-    assert {"tutorial.html", "changelog.html", "examples/four_rounds.html", "examples/study.html"} <= made
+        assert (f"{path.stem}.html" in page_names) == (path.name != "design.md")
+    assert {
+        "tutorial.html",
+        "changelog.html",
+        "examples/four_rounds.html",
+        "examples/study.html",
+    } <= page_names
 
 
 def test_it_asks_for_nothing_from_elsewhere(site: Path) -> None:
@@ -68,11 +73,13 @@ def test_it_asks_for_nothing_from_elsewhere(site: Path) -> None:
 
 def test_nothing_is_left_of_the_notation(site: Path) -> None:
     for name, text in pages(site):
-        seen = body(text)
-        assert not re.search(r"^\s*(?:- |\* |\d+\. )\S", seen, re.MULTILINE), f"{name}: a list that is none"
-        assert not re.search(r"\|\s?-{3}|^\s*\|", seen, re.MULTILINE), f"{name}: a table that is none"
-        for rest in (":::", "<!-- ", ":meth:", ":class:", "``", "]("):
-            assert rest not in seen, f"{name}: {rest}"
+        visible = body(text)
+        assert not re.search(r"^\s*(?:- |\* |\d+\. )\S", visible, re.MULTILINE), (
+            f"{name}: a list that is none"
+        )
+        assert not re.search(r"\|\s?-{3}|^\s*\|", visible, re.MULTILINE), f"{name}: a table that is none"
+        for notation in (":::", "<!-- ", ":meth:", ":class:", "``", "]("):
+            assert notation not in visible, f"{name}: {notation}"
 
 
 @pytest.mark.parametrize("module", MODULES)

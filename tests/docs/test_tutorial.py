@@ -35,13 +35,13 @@ def test_every_cell_runs_and_objects_show_themselves_as_tables(
     client.execute()  # raises where a cell fails
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     shown = {cell.source: outputs(cell) for cell in code}
-    html = {source: " ".join(o.get("text/html", "") for o in found) for source, found in shown.items()}
+    html = {source: " ".join(o.get("text/html", "") for o in outputs) for source, outputs in shown.items()}
     review = next(text for source, text in html.items() if source.endswith("\nreview"))
     assert re.search("Search next|If you go on anyway", review)
     assert "<table" in review
     tree = next(text for source, text in html.items() if source.endswith("\ntree"))
     assert "keep 8" in tree
-    pictures = [source for source, found in shown.items() if any("image/png" in o for o in found)]
+    pictures = [source for source, outputs in shown.items() if any("image/png" in o for o in outputs)]
     assert sum(".plot." in source for source in pictures) >= 5
     guided = next(cell for cell in code if "refine.guide" in cell.source)
     assert "review.accept" in html[guided.source]  # what it called

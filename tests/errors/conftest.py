@@ -28,12 +28,12 @@ class Place(SimpleNamespace):
 
     def rows(self):
         """How many rows every table of both stores holds."""
-        found = []
+        counts = []
         for tree in (self.tree, self.other):
             with tree._context.store.engine.connect() as connection:
                 for table in metadata.sorted_tables:
-                    found.append(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar())
-        return found
+                    counts.append(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar())
+        return counts
 
     def files(self):
         """Everything that lies in the folder, but for what SQLite keeps beside its files."""
@@ -65,7 +65,7 @@ def place(tmp_path_factory):
     (folder / "semicolons.csv").write_text("a;b\n1;2\n")
     (folder / "twice.csv").write_text("lr,acc,lr\n1,2,3\n")
     frame = pd.DataFrame({"lr": [0.1 * i for i in range(1, 21)], "act": ["relu", "elu"] * 10, "acc": 0.5})
-    found = Place(
+    opened = Place(
         folder=folder,
         tree=tree,
         root=root,
@@ -81,6 +81,6 @@ def place(tmp_path_factory):
         EMPTY=empty.id,
         FOREIGN=foreign.id,
     )
-    yield found
+    yield opened
     tree.close()
     other.close()

@@ -102,19 +102,19 @@ def closed(tmp_path_factory, place):
     root = tree.add_round(place.space, place.objective, n=30, seed=1).run(progress=False)
     review = root.propose()
     tree.close()
-    given = SimpleNamespace(**vars(place), gone=root, proposal=review.proposal)
-    return {"Tree": tree, "Round": root, "Review": review}, given
+    arguments = SimpleNamespace(**vars(place), gone=root, proposal=review.proposal)
+    return {"Tree": tree, "Round": root, "Review": review}, arguments
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({*READ, *CALLS}))
 def test_it_says_so(closed, monkeypatch, tmp_path, name):
-    objects, given = closed
+    objects, arguments = closed
     kind, _, attribute = name.replace(" ", ".").partition(".")
     monkeypatch.chdir(tmp_path)
-    call = CALLS.get(name, lambda of, _: getattr(of, attribute)())
+    call = CALLS.get(name, lambda value, _: getattr(value, attribute)())
     with pytest.raises(StoreError) as caught:
-        call(objects[kind], given)
+        call(objects[kind], arguments)
     assert str(caught.value) == (
         f"store {objects['Tree'].store}: was closed, by tree.close() or at the end of its with block; open it again: "
         "refine.Tree(name, store=...)"

@@ -38,13 +38,13 @@ def keras_model(x_train, y_train, x_val, y_val, params):
     return None
 
 
-def add(place, *given, **options):
-    space, objective = [*given, *(place.space, place.objective)[len(given) :]]
+def add(place, *arguments, **options):
+    space, objective = [*arguments, *(place.space, place.objective)[len(arguments) :]]
     return place.tree.add_round(space, objective, **{"n": 5, "seed": 1, **options})
 
 
-def adding(*given, **options):
-    return lambda place: add(place, *given, **options)
+def adding(*arguments, **options):
+    return lambda place: add(place, *arguments, **options)
 
 
 def space_of(entry, *constraints):
@@ -61,16 +61,18 @@ def opening(store, **options):
     )
 
 
-def framing(*given, **options):
-    return lambda place: place.tree.add_frame(place.frame, *given, **options)
+def framing(*arguments, **options):
+    return lambda place: place.tree.add_frame(place.frame, *arguments, **options)
 
 
-def walking(tree, *given):
-    return lambda place: refine.guide(getattr(place, tree), *given, ask=lambda _: "q", tell=lambda _: None)
+def walking(tree, *arguments):
+    return lambda place: refine.guide(
+        getattr(place, tree), *arguments, ask=lambda _: "q", tell=lambda _: None
+    )
 
 
-def editing(*given, **named):
-    return lambda place: place.review.edit(*given, **named)
+def editing(*arguments, **named):
+    return lambda place: place.review.edit(*arguments, **named)
 
 
 def accepting(**options):
@@ -239,20 +241,20 @@ def test_it_is_refused_with_its_text_before_anything_happens(place, name):
 
 def test_a_whole_number_of_numpy_is_one(tmp_path, place):
     with refine.Tree("numpy", store=tmp_path / "numpy.db") as tree:
-        found = tree.add_round(place.space, place.objective, n=np.int64(5), seed=np.int64(7))
-        assert found.id == tree.add_round(place.space, place.objective, n=5, seed=7).id
+        round_ = tree.add_round(place.space, place.objective, n=np.int64(5), seed=np.int64(7))
+        assert round_.id == tree.add_round(place.space, place.objective, n=5, seed=7).id
         assert len(tree) == 1
 
 
 def test_a_list_of_two_numbers_is_shown_with_what_a_range_would_be():
-    said = "dropout: a list means choices, here only 0 and 0.5; for a range write (0, 0.5)"
+    message = "dropout: a list means choices, here only 0 and 0.5; for a range write (0, 0.5)"
     page = refine.Space({"dropout": [0, 0.5], "depth": [1, 2], "lr": (0, 0.5), "act": ["relu", 0.5]}).page()
-    assert [block.text for block in page.blocks[1:]] == [said]
+    assert [block.text for block in page.blocks[1:]] == [message]
 
 
 def test_a_range_edited_to_two_choices_says_so(place):
-    said = "dropout: a list means choices, here only 0 and 0.2; for a range write (0, 0.2)"
-    assert said in str(place.review.edit(dropout=[0, 0.2]))
+    message = "dropout: a list means choices, here only 0 and 0.2; for a range write (0, 0.2)"
+    assert message in str(place.review.edit(dropout=[0, 0.2]))
     assert "a list means choices" not in str(place.review.edit(dropout=(0, 0.2), epochs=[100, 200]))
 
 
@@ -261,8 +263,8 @@ def test_accepting_twice_is_one_child(tmp_path, place):
     with refine.Tree("question", store=tmp_path / "refine.db") as tree:
         review = tree.add_round(place.space, place.objective, n=60, seed=7).run(progress=False).propose()
         first = review.accept(note="once", n=10)
-        again = review.accept(note="once", n=10)
-        assert first.id == again.id
+        second = review.accept(note="once", n=10)
+        assert first.id == second.id
         assert len(tree) == 2
         assert len(tree.rounds[0].decisions) == 1
 

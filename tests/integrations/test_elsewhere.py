@@ -7,7 +7,7 @@ import pytest
 from tests.elsewhere import TESTS, run_there
 
 THERE = Path(__file__).with_name("there_elsewhere.py")
-BIG = [pytest.param(each, marks=pytest.mark.nightly) for each in ("lightning", "transformers")]
+BIG = [pytest.param(library, marks=pytest.mark.nightly) for library in ("lightning", "transformers")]
 """PyTorch is large: `make backends BACKENDS='jax torch lightning transformers accelerate'`."""
 
 

@@ -20,9 +20,9 @@ def test_a_multirun_is_a_round(tmp_path, monkeypatch):
     assert len([line for line in blocks["python"].splitlines() if line]) <= 10
     (tmp_path / "train.py").write_text(blocks["python"])
     words = shlex.split(blocks["console"].replace("\\\n", ""))[1:]
-    said = run_there("hydra", *words)
-    assert said.count("Launching 1 jobs") == 19  # the best runs three times again
-    assert re.search(r"^  \+opt +adam, sgd +-> +only adam ", said, flags=re.MULTILINE)
+    output = run_there("hydra", *words)
+    assert output.count("Launching 1 jobs") == 19  # the best runs three times again
+    assert re.search(r"^  \+opt +adam, sgd +-> +only adam ", output, flags=re.MULTILINE)
     assert "Launching" not in run_there("hydra", *words)
     with refine.Tree("train", "refine.db") as tree:
         space = tree["root"].space
@@ -36,9 +36,9 @@ def test_a_multirun_is_a_round(tmp_path, monkeypatch):
         value = (trials["+lr"] - 0.01) ** 2 + trials["+layers"] / 100 + (trials["+opt"] == "sgd") / 10
         assert trials["value"].tolist() == pytest.approx(value.tolist())
         child = tree["root"].propose().reject("+opt").accept(n=4, audit=0)
-    more = [*words[:3], "hydra.sweeper.round=last", "hydra.sweeper.max_batch_size=3"]
-    said = run_there("hydra", *more)
-    assert re.findall(r"Launching (\d) jobs", said) == ["3", "1"]
+    resumed_words = [*words[:3], "hydra.sweeper.round=last", "hydra.sweeper.max_batch_size=3"]
+    output = run_there("hydra", *resumed_words)
+    assert re.findall(r"Launching (\d) jobs", output) == ["3", "1"]
     with refine.Tree("train", "refine.db") as tree:
         assert set(tree[child.id].trials["state"]) == {"complete"}
 
@@ -63,8 +63,8 @@ def test_a_configuration_and_jobs_that_fail(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "app.py").write_text(APP)
     (tmp_path / "app.yaml").write_text(CONFIG)
-    said = run_there("hydra", "app.py", "-m", "+on=yes,no", "+width=8,16", "+depth=3")
-    assert "needs at least 10" in said
+    output = run_there("hydra", "app.py", "-m", "+on=yes,no", "+width=8,16", "+depth=3")
+    assert "needs at least 10" in output
     with refine.Tree("app", "refine.db") as tree:
         root = tree["root"]
         grids = [root.space[name].grid for name in ("share", "+width")]

@@ -31,19 +31,19 @@ def test_optuna_dashboard(tmp_path):
     study.optimize(objective, n_trials=20)
     edits = {"kind": ["a"], "x": (0.0, 0.5)}
     refine.optuna.narrow(study, refine.optuna.review(study).edit(edits)).optimize(objective, n_trials=10)
-    asked = {
+    request = {
         "REQUEST_METHOD": "GET",
         "PATH_INFO": "/api/studies/1",
         "QUERY_STRING": "after=0",
         "SERVER_NAME": "x",
     }
-    asked |= {
+    request |= {
         "SERVER_PORT": "80",
         "wsgi.url_scheme": "http",
         "wsgi.input": io.BytesIO(),
         "wsgi.errors": io.StringIO(),
     }
-    shown = json.loads(b"".join(optuna_dashboard.wsgi(url)(asked, lambda *_: None)))
+    shown = json.loads(b"".join(optuna_dashboard.wsgi(url)(request, lambda *_: None)))
     assert len(shown["trials"]) == 30
     assert sorted(p["name"] for p in shown["union_search_space"]) == ["kind", "x"]
     assert [p["key"] for p in shown["user_attrs"]] == ["refine:decision:20"]
@@ -53,13 +53,13 @@ def tried(title, metric, monkeypatch, folder, **names):
     """Trains by a recipe of the docs: some trials are stopped, and one that dies in its third epoch goes on there when it is run again."""
     monkeypatch.chdir(folder)
     objective = recipe("running.md", title, **names)["objective"]
-    whole = Epochs.ended
-    seen = []
+    original = Epochs.ended
+    epochs = []
 
-    def dies(self, epoch, metrics, more):
-        seen.append(epoch)
-        stop = whole(self, epoch, metrics, more)
-        assert seen != [0, 1, 2], "killed"
+    def dies(self, epoch, metrics, options):
+        epochs.append(epoch)
+        stop = original(self, epoch, metrics, options)
+        assert epochs != [0, 1, 2], "killed"
         return stop
 
     with refine.Tree("q", store=":memory:") as tree:
@@ -73,7 +73,7 @@ def tried(title, metric, monkeypatch, folder, **names):
             killed.run(progress=False)
         assert "killed" in killed.failures["error"].iloc[0]
         killed.run(progress=False, rerun="failed")
-        assert (seen, set(killed.trials["state"])) == ([0, 1, 2, 2, 3, 4], {"complete"})
+        assert (epochs, set(killed.trials["state"])) == ([0, 1, 2, 2, 3, 4], {"complete"})
         (curves,) = tree._context.store.records([killed._stored.pk], curves=True).curves[-1:]
         assert len(curves[metric]) == 5
 
@@ -102,8 +102,8 @@ def test_lightning(tmp_path, monkeypatch):
         def training_step(self, batch, _):
             return torch.nn.functional.binary_cross_entropy_with_logits(self.layer(batch[0]), batch[1])
 
-        def validation_step(self, batch, at):
-            self.log("val_loss", self.training_step(batch, at))
+        def validation_step(self, batch, batch_number):
+            self.log("val_loss", self.training_step(batch, batch_number))
 
         def configure_optimizers(self):
             return torch.optim.SGD(self.parameters(), self.rate)

@@ -62,8 +62,8 @@ def _prepared() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Warnings are errors; this one comes from Keras reading a TensorFlow variable under NumPy 2."""
-    ours = pathlib.Path(__file__).parent
+    folder = pathlib.Path(__file__).parent
     for item in items:
-        if ours in item.path.parents:
+        if folder in item.path.parents:
             text = "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
             item.add_marker(pytest.mark.filterwarnings(text))

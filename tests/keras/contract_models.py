@@ -145,7 +145,7 @@ def given(**options: Any) -> Callable[[], dict[str, Any]]:
 
 def called(*make: Callable[[], Any], **options: Any) -> Callable[[], dict[str, Any]]:
     """Options with callbacks that are made for each training."""
-    return lambda: {"callbacks": [each() for each in make], **options}
+    return lambda: {"callbacks": [callback_class() for callback_class in make], **options}
 
 
 # The article's
@@ -194,8 +194,8 @@ SLOW = {
     "Adafactor": lambda: optimizers.Adafactor(0.01),
     "Lamb": lambda: optimizers.Lamb(0.01),
 }
-for named, how in ((FAST, "fast"), (SLOW, "step")):
-    add("optimizer", {name: made("optimizer", make) for name, make in named.items()}, way=how)
+for named, expected_way in ((FAST, "fast"), (SLOW, "step")):
+    add("optimizer", {name: made("optimizer", make) for name, make in named.items()}, way=expected_way)
 
 # Losses
 
@@ -284,7 +284,7 @@ class Largest(metrics.Metric):  # type: ignore[misc]
             self.largest.assign(0.0)
 
 
-beside = partial(made, "metrics")
+beside_losses = partial(made, "metrics")
 KNOWN: dict[str, Callable[[], Any]] = {
     "AUC": lambda: metrics.AUC(num_thresholds=20),
     "Precision": metrics.Precision,
@@ -318,13 +318,13 @@ UNKNOWN: dict[str, Callable[[], Any]] = {
 }
 of_classes = {"out": 3, "last": "softmax"}
 sparse_loss = of_classes | {"loss": "sparse_categorical_crossentropy"}
-add("metric", {name: beside(make) for name, make in KNOWN.items()})
-real = {name: beside(make, last=None, loss="mse") for name, make in REAL.items()}
+add("metric", {name: beside_losses(make) for name, make in KNOWN.items()})
+real = {name: beside_losses(make, last=None, loss="mse") for name, make in REAL.items()}
 add("metric", real, partial(table, "real"))
-multi = {name: beside(make, **sparse_loss) for name, make in CLASSES.items()}
+multi = {name: beside_losses(make, **sparse_loss) for name, make in CLASSES.items()}
 add("metric", multi, partial(table, "classes"))
-add("metric", {name: beside(make) for name, make in UNKNOWN.items()}, way="step")
-several = beside(metrics.F1Score, loss="categorical_crossentropy", **of_classes)
+add("metric", {name: beside_losses(make) for name, make in UNKNOWN.items()}, way="step")
+several = beside_losses(metrics.F1Score, loss="categorical_crossentropy", **of_classes)
 add("metric", {"several values": several}, partial(table, "one_hot"), "step")
 weighted = partial(network, weighted_metrics=["acc", "mse"])
 add("metric", {"weighted": weighted}, options=given(class_weight={0: 2.0, 1: 0.5}))
@@ -402,8 +402,8 @@ STEPPED: dict[str, Callable[[], Any]] = {
     "own, with state": Counting,
     "own, across rows": Averaged,
 }
-for named, how in ((LAYERS, "fast"), (STEPPED, "step")):
-    add("layer", {name: lambda make=make: network(make()) for name, make in named.items()}, way=how)  # type: ignore[misc]
+for named, expected_way in ((LAYERS, "fast"), (STEPPED, "step")):
+    add("layer", {name: lambda make=make: network(make()) for name, make in named.items()}, way=expected_way)  # type: ignore[misc]
 
 # Images
 
@@ -450,7 +450,7 @@ serial = partial(stack, (6, 3))
 masked = partial(stack, (6, 3), layers.Masking)
 lstm = partial(layers.LSTM, 3)
 gru = partial(layers.GRU, 3)
-each = partial(lstm, return_sequences=True)
+sequences = partial(lstm, return_sequences=True)
 embedding = partial(layers.Embedding, 6, 4, mask_zero=True)
 kinds = (layers.MultiHeadAttention, layers.Attention, layers.AdditiveAttention)
 recurrent = {
@@ -459,7 +459,7 @@ recurrent = {
     "LSTM, dropout": serial(partial(lstm, dropout=0.2, recurrent_dropout=0.2, seed=1)),
     "GRU": serial(gru),
     "SimpleRNN": serial(partial(layers.SimpleRNN, 3)),
-    "two LSTM": serial(each, lstm),
+    "two LSTM": serial(sequences, lstm),
     "Bidirectional": serial(lambda: layers.Bidirectional(lstm())),
     "TimeDistributed": serial(lambda: layers.TimeDistributed(layers.Dense(3)), gru),
     **{kind.__name__: partial(attending, kind) for kind in kinds},
@@ -478,7 +478,7 @@ embedded = {
 add("mask", embedded, tokens, "step")
 stepped = {
     "Embedding, per step": per_step((7,), embedding),
-    "Embedding, LSTM, per step": per_step((7,), embedding, each),
+    "Embedding, LSTM, per step": per_step((7,), embedding, sequences),
     "Embedding, dropout, per step": per_step((7,), embedding, partial(layers.Dropout, 0.2)),
 }
 add("mask", stepped, partial(tokens, True), "step")
@@ -606,8 +606,8 @@ add("model", of_class, way="step")
 untargeted = changed(lambda x, y: (x, None))
 autoencoder = {"without targets": lambda: compiled(Autoencoder(), loss=None, metrics=None)}
 add("model", autoencoder, untargeted, "step", given(validation_data=None))
-for policy, how in (("mixed_bfloat16", "step"), ("mixed_float16", "step"), ("float64", "fast")):
-    add("model", {policy: partial(of_policy, policy)}, way=how)
+for policy, expected_way in (("mixed_bfloat16", "step"), ("mixed_float16", "step"), ("float64", "fast")):
+    add("model", {policy: partial(of_policy, policy)}, way=expected_way)
 add("model", {"eager": partial(network, run_eagerly=True)}, way="fit")
 
 # Arguments of fit
@@ -682,9 +682,9 @@ OPTIONS: dict[str, dict[str, Callable[[], Any]]] = {
         "steps_per_epoch": given(steps_per_epoch=2),
     },
 }
-for how, options in OPTIONS.items():
+for expected_way, options in OPTIONS.items():
     for name, option in options.items():
-        add("fit", {name: network}, way=how, options=option)
+        add("fit", {name: network}, way=expected_way, options=option)
 stops = called(partial(StopsAtBegin, 1))
 own_step = functional(lambda x: layers.Dense(4)(x), Nested)
 add("fit", {"stopped as an epoch begins, own step": own_step}, way="step", options=stops)

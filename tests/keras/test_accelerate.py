@@ -53,8 +53,8 @@ def test_it_is_the_fast_loop_to_the_bit_and_model_fit_up_to_rounding():
     # Keras' own, whatever happened in the trial.
     slow, expected = run(unchanged, params)
     assert slow.keys() == metrics.keys()
-    for quick, own in zip(curve, expected, strict=True):
-        assert quick == pytest.approx(own, rel=1e-5, abs=1e-5)
+    for fast_value, slow_value in zip(curve, expected, strict=True):
+        assert fast_value == pytest.approx(slow_value, rel=1e-5, abs=1e-5)
 
 
 def test_splits_hold_out_and_best_model_go_through_it_too():

@@ -38,39 +38,39 @@ def objective():
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory, objective):
+def round_(tmp_path_factory, objective):
     with refine.Tree("q", store=tmp_path_factory.mktemp("best") / "a.db") as tree:
         SEEN.clear()
         yield tree.add_round(SPACE, objective, metric="val_acc", n=4).run(progress=False)
 
 
-def test_the_same_weights_again(found, objective):
-    seeds = found.trials["seed"].tolist()
+def test_the_same_weights_again(round_, objective):
+    seeds = round_.trials["seed"].tolist()
     assert len(set(seeds)) == 4
-    winner = SEEN[seeds.index(found.best["seed"])]
-    model = found.best_model()
+    winner = SEEN[seeds.index(round_.best["seed"])]
+    model = round_.best_model()
     assert model is not winner
-    for now, then in zip(model.get_weights(), winner.get_weights(), strict=True):
-        assert np.array_equal(now, then)
+    for weights, first_weights in zip(model.get_weights(), winner.get_weights(), strict=True):
+        assert np.array_equal(weights, first_weights)
     x_val, y_val = objective._data[2:]
     # The model is whole: it predicts, can be measured, and trained on.
     assert model.evaluate(x_val, y_val, verbose=0, return_dict=True)["acc"] == pytest.approx(
-        found.best["value"], abs=1e-6
+        round_.best["value"], abs=1e-6
     )
     model.fit(*objective._data[:2], epochs=1, verbose=0)
     assert np.isfinite(model.predict(objective.transformer.transform(X[:5]), verbose=0)).all()
 
 
-def test_it_is_kept_and_loaded(found, tmp_path):
-    first = found.best_model(tmp_path / "models")
+def test_it_is_kept_and_loaded(round_, tmp_path):
+    first = round_.best_model(tmp_path / "models")
     (file,) = (tmp_path / "models").iterdir()
-    assert file.name.startswith(found.id)
+    assert file.name.startswith(round_.id)
     trainings = len(SEEN)
-    again = found.best_model(tmp_path / "models")
+    reloaded = round_.best_model(tmp_path / "models")
     assert len(SEEN) == trainings  # loaded, not trained
-    for now, then in zip(again.get_weights(), first.get_weights(), strict=True):
-        assert np.array_equal(now, then)
-    found.best_model(tmp_path / "models", rank=2)
+    for weights, first_weights in zip(reloaded.get_weights(), first.get_weights(), strict=True):
+        assert np.array_equal(weights, first_weights)
+    round_.best_model(tmp_path / "models", rank=2)
     assert len(list((tmp_path / "models").iterdir())) == 2
 
 
@@ -87,8 +87,8 @@ def lambda_of_a_stranger(file, ran):
 def configured(**config):
     def write(file, ran):
         keras.Sequential([keras.Input((30,)), Dense(1)]).save(file)
-        with zipfile.ZipFile(file) as whole:
-            parts = {name: whole.read(name) for name in whole.namelist()}
+        with zipfile.ZipFile(file) as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
         (ran.parent / "evil_layers.py").write_text(f"open({str(ran)!r}, 'w')")
         with zipfile.ZipFile(file, "w") as packed:
             for name, content in parts.items():
@@ -117,32 +117,32 @@ HOSTILE = {
     tuple(map(int, keras.__version__.split(".")[:2])) < (3, 12) and "CI" not in os.environ,
     reason="Keras before 3.12 imports it, which CI must not have",
 )
-def test_a_hostile_file_in_the_place_of_a_model_runs_nothing(found, tmp_path, monkeypatch):
+def test_a_hostile_file_in_the_place_of_a_model_runs_nothing(round_, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
-    found.best_model(tmp_path / "models")
+    round_.best_model(tmp_path / "models")
     (file,) = (tmp_path / "models").iterdir()
     sound = file.read_bytes()
     ran = tmp_path / "ran"
-    for what, make in HOSTILE.items():
+    for attack, make in HOSTILE.items():
         make(file, ran)
         with pytest.raises(
             ObjectiveError, match=r"without running code from the file, got \w+: (?s:.*); remove the file"
         ) as refused:
-            found.best_model(tmp_path / "models")
-        assert str(file) in str(refused.value), what
+            round_.best_model(tmp_path / "models")
+        assert str(file) in str(refused.value), attack
         assert len(str(refused.value)) < 700
-        assert not ran.exists(), what
+        assert not ran.exists(), attack
         assert "evil_layers" not in sys.modules
         file.rmdir() if file.is_dir() else file.unlink()
         file.write_bytes(sound)
 
 
 @pytest.mark.nightly
-def test_other_code_is_noticed(found):
+def test_other_code_is_noticed(round_):
     EPOCHS[0] = 5
     try:
         with pytest.warns(RuntimeWarning, match="retrained, the best trial gives .* instead of"):
-            found.best_model()
+            round_.best_model()
     finally:
         EPOCHS[0] = 4
 
@@ -151,18 +151,18 @@ def test_other_code_is_noticed(found):
 def test_several_splits_give_the_first_ones_model(tmp_path):
     objective = KerasObjective(model_function, X, Y, preprocess=StandardScaler(), splits=2)
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        found = tree.add_round(SPACE, objective, metric="val_acc", n=2).run(progress=False)
-        model = found.best_model()  # the values of the first split agree, or there were a warning
+        round_ = tree.add_round(SPACE, objective, metric="val_acc", n=2).run(progress=False)
+        model = round_.best_model()  # the values of the first split agree, or there were a warning
         x_val, y_val = objective._data[2:]
         measured = model.evaluate(x_val, y_val, verbose=0, return_dict=True)["acc"]
-        assert measured == pytest.approx(found.best["val_acc@1"], abs=1e-6)
+        assert measured == pytest.approx(round_.best["val_acc@1"], abs=1e-6)
 
 
-def test_what_cannot_work_is_said_first(found, tmp_path):
+def test_what_cannot_work_is_said_first(round_, tmp_path):
     with pytest.raises(DesignError, match="rank must be a whole number >= 1, got 0"):
-        found.best_model(rank=0)
+        round_.best_model(rank=0)
     with pytest.raises(AnalysisError, match="got rank=99; run more"):
-        found.best_model(rank=99)
+        round_.best_model(rank=99)
 
     def plain(params):
         return params["x"]

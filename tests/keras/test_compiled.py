@@ -48,8 +48,8 @@ def network(
         if dropout:
             model.add(layers.Dropout(dropout))
     model.add(layers.Dense(outputs, activation=last))
-    made = optimizer() if callable(optimizer) else optimizer
-    model.compile(made, loss, metrics=list(metrics), jit_compile=False)
+    optimizer_object = optimizer() if callable(optimizer) else optimizer
+    model.compile(optimizer_object, loss, metrics=list(metrics), jit_compile=False)
     return model
 
 
@@ -81,8 +81,8 @@ def assert_equal(options: dict[str, Any], **arguments: Any) -> None:
     assert list(curves) == list(expected)
     for metric, values in expected.items():
         np.testing.assert_allclose(curves[metric], values, rtol=1e-5, atol=1e-5, err_msg=metric)
-    for mine, theirs in zip(state, weights, strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-5)
+    for value, weight in zip(state, weights, strict=True):
+        np.testing.assert_allclose(value, weight, rtol=1e-5, atol=1e-5)
 
 
 def programs() -> int:
@@ -159,7 +159,7 @@ def sequential(*inner: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("build", "options", "why"),
+    ("build", "options", "reason"),
     [
         (lambda: network(activation="softmax"), {}, "treat columns one by one"),
         (lambda: network(widths=(200, 4)), {}, "layers of up to 128 units"),
@@ -173,8 +173,8 @@ def sequential(*inner: Any) -> Any:
         (network, {"verbose": 2}, "not compiled, because callbacks"),
     ],
 )
-def test_what_can_not_be_compiled_says_so_and_is_trained(build: Any, options: Any, why: str) -> None:
-    with pytest.warns(RefineWarning, match=why):
+def test_what_can_not_be_compiled_says_so_and_is_trained(build: Any, options: Any, reason: str) -> None:
+    with pytest.warns(RefineWarning, match=reason):
         history = fit(build(), X, Y, epochs=2, compiled=True, **options).history
     assert np.isfinite(history["loss"]).all()
     assert len(history["loss"]) == 2

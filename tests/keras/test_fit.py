@@ -37,8 +37,13 @@ def noting(*names: str) -> Any:
     """A callback that notes which of its hooks are called, with which epochs and names of logs."""
 
     def hook(name: str) -> Any:
-        def call(self: Any, *given: Any) -> None:
-            self.seen.append((name, *(sorted(one) if isinstance(one, dict) else one for one in given)))
+        def call(self: Any, *arguments: Any) -> None:
+            self.seen.append(
+                (
+                    name,
+                    *(sorted(argument) if isinstance(argument, dict) else argument for argument in arguments),
+                )
+            )
 
         return call
 
@@ -221,5 +226,5 @@ def test_what_is_split_and_then_left_to_keras_is_split_once() -> None:
         return fitted(model, x, x[:, :1], **options).history
 
     with pytest.warns(RefineWarning, match="using model.fit, because it could not be traced .not at the"):
-        ours = trained(Stubborn, refine.keras.fit)
-    assert ours == trained(keras.Sequential, keras.Sequential.fit)
+        calls = trained(Stubborn, refine.keras.fit)
+    assert calls == trained(keras.Sequential, keras.Sequential.fit)

@@ -84,10 +84,12 @@ def test_a_second_fit_continues(cancer: Any) -> None:
     first = refine.keras.fit(model, cancer.x, cancer.y, **options)
     second = refine.keras.fit(model, cancer.x, cancer.y, **options)
     keras.utils.set_random_seed(3)
-    theirs = unbuilt()
-    whole = theirs.fit(cancer.x, cancer.y, verbose=0, **options | {"epochs": 4})
-    assert [*first.history["loss"], *second.history["loss"]] == pytest.approx(whole.history["loss"], rel=1e-5)
+    reference = unbuilt()
+    reference_history = reference.fit(cancer.x, cancer.y, verbose=0, **options | {"epochs": 4})
+    assert [*first.history["loss"], *second.history["loss"]] == pytest.approx(
+        reference_history.history["loss"], rel=1e-5
+    )
     assert int(model.optimizer.iterations) == 4 * 4
     assert all(type(value) is float for value in first.history["loss"])
     assert second.epoch == [0, 1]
-    assert second.params.keys() == whole.params.keys()
+    assert second.params.keys() == reference_history.params.keys()

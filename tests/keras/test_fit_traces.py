@@ -73,16 +73,19 @@ def train(cancer: Any, changed: dict[str, Any], seed: int = 1, **options: Any) -
 
 @pytest.mark.nightly
 def test_values_share_a_trace_and_give_the_same_bits(cancer: Any) -> None:
-    fresh = []
+    trained = []
     for changed in VALUES:
         _traces._traces.clear()
-        fresh.append(train(cancer, changed))
+        trained.append(train(cancer, changed))
     _traces._traces.clear()
     train(cancer, {}, seed=9)
-    for changed, (curves, weights) in zip(VALUES, fresh, strict=True):
+    for changed, (curves, weights) in zip(VALUES, trained, strict=True):
         shared = train(cancer, changed)
         assert shared[0] == curves
-        assert all(np.array_equal(one, other) for one, other in zip(shared[1], weights, strict=True))
+        assert all(
+            np.array_equal(shared_weight, weight)
+            for shared_weight, weight in zip(shared[1], weights, strict=True)
+        )
     assert len(_traces._traces) == 1
 
 
@@ -95,10 +98,12 @@ def test_own_functions_are_never_shared(cancer: Any) -> None:
 
 
 def test_options_that_keras_leaves_out_of_a_configuration_count() -> None:
-    one, other = (model_of(BASE | {"loss": keras.losses.CosineSimilarity(axis=axis)}) for axis in (-1, 0))
-    shapes = _traces.open_shapes(one)
+    model, other_model = (
+        model_of(BASE | {"loss": keras.losses.CosineSimilarity(axis=axis)}) for axis in (-1, 0)
+    )
+    shapes = _traces.open_shapes(model)
     structure = _traces.structure
-    assert structure(one, shapes) == structure(one, shapes) != structure(other, shapes)
+    assert structure(model, shapes) == structure(model, shapes) != structure(other_model, shapes)
 
 
 def test_traces_are_few_hold_no_model_and_are_freed(cancer: Any, monkeypatch: pytest.MonkeyPatch) -> None:

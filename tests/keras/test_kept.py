@@ -64,9 +64,9 @@ def run(cancer: Any, **params: Any) -> tuple[dict[str, float], RunningTrial, Any
 )
 def test_the_recorded_epoch_is_the_one_whose_weights_are_kept(params: Any, cancer: Any) -> None:
     metrics, trial, model = run(cancer, callbacks=(restoring,), **params)
-    found = model.evaluate(cancer.x_val, cancer.y_val, verbose=0, return_dict=True)
-    assert metrics["val_acc"] == pytest.approx(found["acc"], abs=1e-6)
-    assert metrics["val_loss"] == pytest.approx(found["loss"], rel=1e-4)
+    evaluated = model.evaluate(cancer.x_val, cancer.y_val, verbose=0, return_dict=True)
+    assert metrics["val_acc"] == pytest.approx(evaluated["acc"], abs=1e-6)
+    assert metrics["val_loss"] == pytest.approx(evaluated["loss"], rel=1e-4)
     curve = trial._curve
     best = int(np.nanargmin(curve["val_loss"]))
     # Or this would show nothing.
@@ -94,7 +94,7 @@ class AtTheEnd(Halves):
 
 @pytest.mark.parametrize("fast", [True, pytest.param(False, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize(
-    ("params", "who"),
+    ("params", "culprit"),
     [
         ({"callbacks": (Halves,)}, "Halves"),
         ({"callbacks": (restoring, AtTheEnd)}, "AtTheEnd"),
@@ -103,6 +103,6 @@ class AtTheEnd(Halves):
     ids=["epoch end", "after restoring", "average"],
 )
 @pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' own step")
-def test_who_breaks_the_rule_is_named(params: Any, who: str, fast: bool, cancer: Any) -> None:
-    with pytest.warns(RefineWarning, match=f"{who} changed the weights after validation"):
+def test_who_breaks_the_rule_is_named(params: Any, culprit: str, fast: bool, cancer: Any) -> None:
+    with pytest.warns(RefineWarning, match=f"{culprit} changed the weights after validation"):
         run(cancer, fast=fast, **params)

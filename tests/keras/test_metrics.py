@@ -55,11 +55,11 @@ def test_binary(case: str, column: bool) -> None:
 
 def test_degenerate_binary_values_are_what_the_docs_say() -> None:
     t = np.array([1, 1, 1, 0])
-    ones = np.ones(4)
-    zeros = np.zeros(4)
-    assert by_batches(fmeasure(), t, ones) == pytest.approx(6 / 7)
-    assert by_batches(fmeasure(), t, zeros) == 0
-    for constant in (ones, zeros):
+    always_one = np.ones(4)
+    always_zero = np.zeros(4)
+    assert by_batches(fmeasure(), t, always_one) == pytest.approx(6 / 7)
+    assert by_batches(fmeasure(), t, always_zero) == 0
+    for constant in (always_one, always_zero):
         assert by_batches(matthews(), t, constant) == 0
         assert by_batches(balanced_accuracy(), t, constant) == 0.5
 
@@ -109,8 +109,8 @@ def test_options_survive_saving(make: Any) -> None:
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
     assert type(copy) is type(metric)
     assert copy.get_config() == metric.get_config()
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(make))
-    assert again is make
+    deserialized = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(make))
+    assert deserialized is make
 
 
 def test_errors() -> None:

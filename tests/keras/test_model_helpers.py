@@ -81,9 +81,9 @@ def test_layers_of_the_document() -> None:
     assert dropout.rate == 0.25
     assert dense.kernel_regularizer is None
     assert {"hidden_layers", "shape", "first_neuron", "dropout", "activation"} <= params.read
-    none = Configuration(FULL | {"hidden_layers": 0})
-    hidden_layers(model, none, 1)
-    assert none.read == {"hidden_layers"}  # nothing else is read without layers
+    without_layers = Configuration(FULL | {"hidden_layers": 0})
+    hidden_layers(model, without_layers, 1)
+    assert without_layers.read == {"hidden_layers"}  # nothing else is read without layers
     assert len(model.layers) == 4
     for wrong, values, text in (
         (model, FULL | {"dropout": 1}, "dropout: must be at least 0 and below 1, got 1"),

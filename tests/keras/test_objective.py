@@ -100,9 +100,9 @@ def test_the_document_runs(fast: bool, data: Any) -> None:
     assert all(set(values) == names for _, values in trial.curve)
     assert {k: v for k, v in metrics.items() if k != "degenerate"} == trial.curve[-1][1]
     assert all(type(value) is float for value in metrics.values())
-    again = Trial()
-    assert objective(PARAMS | {"fast": fast}, again) == metrics
-    assert again.curve == trial.curve
+    second_trial = Trial()
+    assert objective(PARAMS | {"fast": fast}, second_trial) == metrics
+    assert second_trial.curve == trial.curve
     if fast:  # the other way is slow
         assert objective(PARAMS | {"fast": fast}, Trial(6)) != metrics
 
@@ -126,15 +126,15 @@ def test_fresh_process_and_pickled_worker_give_the_same_bits(data: Any) -> None:
 
     objective = KerasObjective(document, *data, preprocess=scaler())
     objective(PARAMS | {"first_neuron": 3}, Trial(1))
-    here = objective(PARAMS, Trial())
+    metrics = objective(PARAMS, Trial())
     script = SCRIPT.format(here=str(pathlib.Path(__file__).parent))
-    fresh = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    name, fingerprint, code, there = json.loads(fresh.stdout.strip().splitlines()[-1])
-    assert there == here
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    name, fingerprint, code, metrics_there = json.loads(process.stdout.strip().splitlines()[-1])
+    assert metrics_there == metrics
     assert (fingerprint, code) == (objective.fingerprint, objective.code)
     assert name == "test_objective.document"
     copy = pickle.loads(cloudpickle.dumps(objective))
-    assert copy(PARAMS, Trial()) == here
+    assert copy(PARAMS, Trial()) == metrics
     assert copy.fingerprint == objective.fingerprint
 
 
@@ -166,15 +166,15 @@ def test_nothing_is_kept_of_a_trial(fast: bool, data: Any) -> None:
 
 
 def received(objective: KerasObjective) -> tuple[Any, ...]:
-    got: list[Any] = []
+    parts: list[Any] = []
 
     def model(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
-        got.extend([x_train, y_train, x_val, y_val])
+        parts.extend([x_train, y_train, x_val, y_val])
         return {"a": [1]}, None
 
     objective.model = model
     objective({}, Trial())
-    return tuple(got)
+    return tuple(parts)
 
 
 def test_preprocess_is_fitted_on_training_rows_only(data: Any) -> None:
@@ -199,10 +199,10 @@ def test_split_is_stratified_seeded_and_complete() -> None:
         picked = x_val[:, 0].astype(int)
         assert np.bincount(y[picked]).tolist() == [18, 9, 3]
         assert sorted([*picked, *x_train[:, 0].astype(int)]) == list(range(100))
-    same = received(KerasObjective(document, x, y))[2]
+    rows_val = received(KerasObjective(document, x, y))[2]
     other = received(KerasObjective(document, x, y, split_seed=1))[2]
-    assert (received(KerasObjective(document, x, y))[2] == same).all()
-    assert not (other == same).all()
+    assert (received(KerasObjective(document, x, y))[2] == rows_val).all()
+    assert not (other == rows_val).all()
 
 
 def test_several_inputs_and_given_validation_data() -> None:
@@ -225,14 +225,14 @@ def test_fingerprint_depends_on_data_and_split_alone(data: Any) -> None:
     assert KerasObjective(document, x.astype(">f8"), y).fingerprint == base
     changed = x.copy()
     changed[3, 3] += 1
-    others = [
+    variants = [
         KerasObjective(document, changed, y),
         KerasObjective(document, x, y, split_seed=1),
         KerasObjective(document, x, y, val_split=0.2),
         KerasObjective(document, x, y, preprocess=scaler()),
         KerasObjective(document, x[:100], y[:100], x_val=x[100:], y_val=y[100:]),
     ]
-    assert len({base, *(o.fingerprint for o in others)}) == 6
+    assert len({base, *(o.fingerprint for o in variants)}) == 6
 
 
 X = np.zeros((10, 2))

@@ -36,11 +36,13 @@ def test_the_hold_out_is_taken_off_before_anything_else():
     plain = KerasObjective(small, X, Y, holdout=0.2, val_split=0.25)
     rows = np.concatenate([plain._data[0], plain._data[2], plain._sealed[0]])
     assert {tuple(r) for r in rows} == {tuple(r) for r in X}
-    for seed, same in ({"split_seed": 1}, True), ({"splits": 2}, True), ({"holdout_seed": 1}, False):
+    for seed, equal in ({"split_seed": 1}, True), ({"splits": 2}, True), ({"holdout_seed": 1}, False):
         other = KerasObjective(small, X, Y, holdout=0.2, **seed)._sealed[0]
-        assert np.array_equal(plain._sealed[0], other) == same  # another split seals the same rows
-    given = KerasObjective(small, X[:150], Y[:150], x_val=X[150:], y_val=Y[150:], holdout=0.2)
-    assert [len(p) for p in (given._data[0], given._data[2], given._sealed[0])] == [120, 50, 30]
+        assert np.array_equal(plain._sealed[0], other) == equal  # another split seals the same rows
+    with_validation = KerasObjective(small, X[:150], Y[:150], x_val=X[150:], y_val=Y[150:], holdout=0.2)
+    assert [
+        len(p) for p in (with_validation._data[0], with_validation._data[2], with_validation._sealed[0])
+    ] == [120, 50, 30]
 
 
 @pytest.mark.parametrize("options", [{}, {"holdout": 0.2}])
@@ -52,21 +54,21 @@ def test_the_callers_arrays_are_neither_frozen_nor_shared(options):
     objective = KerasObjective(small, x, y, x_val=x_val, y_val=y_val, **options)
     for part in (x, y, x_val, y_val):
         assert part.flags.writeable
-        assert not any(np.shares_memory(part, own) for own in objective._data)
+        assert not any(np.shares_memory(part, array) for array in objective._data)
     drawn = KerasObjective(small, x, y, **options)
     assert x.flags.writeable
     assert y.flags.writeable
-    assert not any(np.shares_memory(x, own) or np.shares_memory(y, own) for own in drawn._data)
+    assert not any(np.shares_memory(x, array) or np.shares_memory(y, array) for array in drawn._data)
 
 
 def test_an_objective_holds_its_rows_once():
     x = np.random.default_rng(0).standard_normal((50_000, 20), dtype="float32")
     tracemalloc.start()
     objective = KerasObjective(small, x, x[:, 0], holdout=0.2)
-    held = tracemalloc.get_traced_memory()[0]
+    memory = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert objective.holdout is not None
-    assert 0.9 * x.nbytes < held < 1.3 * x.nbytes  # sealed rows, and those to train and to validate on
+    assert 0.9 * x.nbytes < memory < 1.3 * x.nbytes  # sealed rows, and those to train and to validate on
 
 
 def test_a_round_and_its_hold_out(tmp_path):
@@ -74,14 +76,14 @@ def test_a_round_and_its_hold_out(tmp_path):
     space = refine.Space({"lr": refine.Float(0.001, 0.1, levels=6, log=True)})
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
         SEEN.clear()
-        found = tree.add_round(space, objective, metric="val_acc", n=4).run(progress=False)
-        opening = found.open_holdout(top=2, seeds=1)
+        round_ = tree.add_round(space, objective, metric="val_acc", n=4).run(progress=False)
+        opening = round_.open_holdout(top=2, seeds=1)
         assert opening.table["runs"].tolist() == [1, 1]
         hits = opening.runs["value"] * 40  # shares of the 40 sealed rows
         assert np.allclose(hits, np.round(hits), atol=1e-4)
         sealed = {tuple(r) for r in objective._sealed[0]}
         assert all(sealed.isdisjoint(map(tuple, part)) for parts in SEEN for part in parts)
-        optimism = found.optimism()
+        optimism = round_.optimism()
         assert optimism.examples.examples == 48
         assert optimism.examples.best == pytest.approx(optimism.best, abs=1e-6)
 
@@ -95,8 +97,8 @@ def test_several_splits_are_averaged(tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(objective._data, single._data, strict=True))
     assert len({data[2].tobytes() for data in map(objective._of_split, range(3))}) == 3
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        found = tree.add_round({"lr": [0.001, 0.1]}, objective, metric="val_acc", n=2).run(progress=False)
-        by_split = found.trials[["val_acc@1", "val_acc@2", "val_acc@3"]]
-        assert np.allclose(found.trials["value"], by_split.mean(axis=1))
-        assert "acc@1" not in found.trials
-        assert found.open_holdout(seeds=1).table["runs"].tolist() == [1]
+        round_ = tree.add_round({"lr": [0.001, 0.1]}, objective, metric="val_acc", n=2).run(progress=False)
+        by_split = round_.trials[["val_acc@1", "val_acc@2", "val_acc@3"]]
+        assert np.allclose(round_.trials["value"], by_split.mean(axis=1))
+        assert "acc@1" not in round_.trials
+        assert round_.open_holdout(seeds=1).table["runs"].tolist() == [1]

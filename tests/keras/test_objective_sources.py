@@ -48,15 +48,15 @@ def test_a_dataset_is_its_arrays(source):
     plain = KerasObjective(network, X, Y, holdout=0.2)
     objective = KerasObjective(network, source(), holdout=0.2)
     assert objective.fingerprint == plain.fingerprint
-    for own, other in zip(
+    for part, expected in zip(
         (*objective._data, *objective._sealed), (*plain._data, *plain._sealed), strict=True
     ):
-        assert np.array_equal(own, other)
+        assert np.array_equal(part, expected)
 
 
 def test_validation_may_be_a_dataset():
-    given = KerasObjective(network, rows().batch(8), x_val=Batches())
-    assert given.fingerprint == KerasObjective(network, X, Y, x_val=X, y_val=Y).fingerprint
+    objective = KerasObjective(network, rows().batch(8), x_val=Batches())
+    assert objective.fingerprint == KerasObjective(network, X, Y, x_val=X, y_val=Y).fingerprint
 
 
 def test_images_on_disk(tmp_path):
@@ -66,13 +66,13 @@ def test_images_on_disk(tmp_path):
             pixels = np.full((6, 6, 1), 40 * i + 100 * (label == "dog"))
             keras.utils.save_img(tmp_path / label / f"{i}.png", pixels, scale=False)
     options = {"image_size": (6, 6), "color_mode": "grayscale", "batch_size": 3}
-    found = KerasObjective(
+    objective = KerasObjective(
         network,
         keras.utils.image_dataset_from_directory(tmp_path, shuffle=False, verbose=False, **options),
         val_split=0.5,
     )
-    assert [part.shape for part in found._data] == [(4, 6, 6, 1), (4,), (4, 6, 6, 1), (4,)]
-    assert np.bincount(found._data[3]).tolist() == [2, 2]
+    assert [part.shape for part in objective._data] == [(4, 6, 6, 1), (4,), (4, 6, 6, 1), (4,)]
+    assert np.bincount(objective._data[3]).tolist() == [2, 2]
     shuffled = keras.utils.image_dataset_from_directory(
         tmp_path, shuffle=True, seed=1, verbose=False, **options
     )
@@ -128,11 +128,11 @@ def test_row_numbers_stand_for_data_on_disk(tmp_path):
     space = {"lr": refine.Float(0.0001, 0.1, levels=8, log=True), "epochs": 4}
     pruner = refine.Pruner(keep=0.5, warmup=1, min_trials=3)
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        found = tree.add_round(
+        round_ = tree.add_round(
             space, objective, metric="val_loss", direction="minimize", n=6, pruner=pruner
         ).run(progress=False)
-        assert set(found.trials["state"]) == {"complete", "pruned"}
-        model = found.best_model()
+        assert set(round_.trials["state"]) == {"complete", "pruned"}
+        model = round_.best_model()
         _, _, rows_val, y_val = objective._data
         loss, _ = model.evaluate(read(rows_val, y_val), verbose=0)
-        assert loss == pytest.approx(found.trials["value"].min(), rel=1e-5)
+        assert loss == pytest.approx(round_.trials["value"].min(), rel=1e-5)

@@ -54,15 +54,15 @@ def test_a_group_is_on_one_side(splits):
 )
 def test_validation_follows_training_and_the_hold_out_follows_both(moments):
     ((train, validation),), sealed = rows(time=moments, holdout=0.2, val_split=0.25)
-    at = np.arange(N) if moments is True else MOMENTS
-    assert at[train].max() < at[validation].min() <= at[validation].max() < at[sealed].min()
+    times = np.arange(N) if moments is True else MOMENTS
+    assert times[train].max() < times[validation].min() <= times[validation].max() < times[sealed].min()
     assert sorted([*train, *validation, *sealed]) == list(range(N))
     assert len(sealed) == pytest.approx(24, abs=5)
     assert len(validation) == pytest.approx(24, abs=5)
     folds, sealed = rows(time=moments, holdout=0.2, splits=TimeSeriesSplit(4))
     assert len(folds) == 4
     for train, validation in folds:
-        assert at[train].max() <= at[validation].min() <= at[validation].max() < at[sealed].min()
+        assert times[train].max() <= times[validation].min() <= times[validation].max() < times[sealed].min()
 
 
 @pytest.mark.parametrize("splits", [KFold(5), PredefinedSplit(np.arange(N) % 5)])
@@ -77,9 +77,9 @@ def test_k_folds_validate_on_every_row_once(splits):
 def test_folds_by_hand_lose_their_sealed_rows():
     pairs = [(np.arange(60), np.arange(60, 90)), (np.arange(60, 120), list(range(30)))]
     folds, sealed = rows(splits=pairs, holdout=0.25)
-    for (train, validation), (given, given_validation) in zip(folds, pairs, strict=True):
-        assert set(train) == set(given) - set(sealed)
-        assert set(validation) == set(given_validation) - set(sealed)
+    for (train, validation), (pair_train, pair_validation) in zip(folds, pairs, strict=True):
+        assert set(train) == set(pair_train) - set(sealed)
+        assert set(validation) == set(pair_validation) - set(sealed)
     ((train, validation),), _ = rows(splits=iter(pairs[:1]))
     assert (train.tolist(), validation.tolist()) == (list(range(60)), list(range(60, 90)))
 
@@ -94,8 +94,8 @@ def test_every_way_is_another_identity_and_the_same_each_time():
     sealing = [{"holdout": 0.2}, {"holdout": 0.3}, {"holdout": 0.2, "split_seed": 1}, {"split_seed": 1}]
     sealing += [{"holdout": 0.2, "holdout_seed": 1}, {"holdout": 0.2, "splits": KFold(5)}]
     assert len({*marks, *(mark(**options) for options in sealing)}) == len(marks) + len(sealing)
-    same = (KFold(5), [*KFold(5).split(X)], PredefinedSplit(np.arange(N) // 24))
-    assert {mark(splits=splits) for splits in same} == {marks[5]}
+    equal_splits = (KFold(5), [*KFold(5).split(X)], PredefinedSplit(np.arange(N) // 24))
+    assert {mark(splits=splits) for splits in equal_splits} == {marks[5]}
     assert mark(groups=GROUPS + 7) == marks[1]
 
 

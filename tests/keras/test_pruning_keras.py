@@ -47,12 +47,12 @@ def _rows():
 def test_trainings_stop_when_they_are_behind(tmp_path, model):
     objective = KerasObjective(model, *_rows(), accelerate=model is _unchanged)
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round(
+        round_ = tree.add_round(
             SPACE, objective, metric="val_loss", direction="minimize", n=14, pruner=PRUNER
         ).run(progress=False)
-        frame = found.trials
-        shown = found.shown
-        curves = found.context.store.records([found._stored.pk], curves=True).curves
+        frame = round_.trials
+        shown = round_.shown
+        curves = round_.context.store.records([round_._stored.pk], curves=True).curves
     assert set(frame["state"]) == {"complete", "pruned"}
     for i, state in enumerate(frame["state"]):
         length = len(curves[i]["val_loss"])
@@ -70,10 +70,10 @@ def test_a_training_outside_of_a_round_is_stopped_by_nothing():
 def test_several_splits_are_refused(tmp_path):
     objective = KerasObjective(_fast, *_rows(), splits=2)
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round(SPACE, objective, metric="val_acc", n=3, pruner=PRUNER)
+        round_ = tree.add_round(SPACE, objective, metric="val_acc", n=3, pruner=PRUNER)
         with pytest.raises(ObjectiveError, match="can't stop an objective that trains .* several splits"):
-            found.run(progress=False)
-        assert found.trials.empty
+            round_.run(progress=False)
+        assert round_.trials.empty
 
 
 class Own(keras.layers.Dense):
@@ -83,7 +83,7 @@ class Own(keras.layers.Dense):
 def _until_behind(layer, limit, epochs=400):
     """Epochs reported and trained of a training in a trial with that limit."""
     trial = RunningTrial(1, limit)
-    here = _running.set(trial)
+    token = _running.set(trial)
     try:
         keras.utils.set_random_seed(1)
         model = keras.Sequential([keras.layers.Input((6,)), layer(1, activation="sigmoid")])
@@ -91,7 +91,7 @@ def _until_behind(layer, limit, epochs=400):
         x, y = _rows()
         history = fit(model, x, y, validation_data=(x, y), epochs=epochs, batch_size=40)
     finally:
-        _running.reset(here)
+        _running.reset(token)
     return history.history, int(model.optimizer.iterations) / 3, trial.pruned
 
 

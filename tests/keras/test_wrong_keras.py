@@ -79,7 +79,7 @@ MODELS = [
 
 @pytest.mark.parametrize(
     ("model", "data", "options", "text"),
-    [*((trained, *made) for made in MADE), *((model, (X, Y), {}, text) for model, text in MODELS)],
+    [*((trained, *arguments) for arguments in MADE), *((model, (X, Y), {}, text) for model, text in MODELS)],
 )
 def test_it_is_refused_when_it_is_made(model: Any, data: Any, options: dict[str, Any], text: str) -> None:
     with pytest.raises(ObjectiveError) as caught:
@@ -129,8 +129,8 @@ METRICS = [
 def test_the_round_stops_and_says_what_to_write(model: Any, metric: str, text: str, stored: int) -> None:
     with refine.Tree("question", store="sqlite://") as tree:
         objective = KerasObjective(model, X, Y)
-        found = tree.add_round({"dropout": (0.0, 0.5, 3)}, objective, metric=metric, n=2)
+        round_ = tree.add_round({"dropout": (0.0, 0.5, 3)}, objective, metric=metric, n=2)
         with pytest.raises((RoundStoppedError, ObjectiveError)) as caught:
-            found.run(progress=False)
-        assert str(caught.value) == f"round {found.id}: {text}"
-        assert len(found.trials) == stored
+            round_.run(progress=False)
+        assert str(caught.value) == f"round {round_.id}: {text}"
+        assert len(round_.trials) == stored

@@ -45,8 +45,8 @@ def ours(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any
 
 def unchanged(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
     model = build(params)
-    given = {"validation_data": (x_val, y_val), "epochs": 2, "verbose": 0}
-    return model.fit(x_train, y_train, **given), model
+    fit_options = {"validation_data": (x_val, y_val), "epochs": 2, "verbose": 0}
+    return model.fit(x_train, y_train, **fit_options), model
 
 
 def made(model: Any = ours, **options: Any) -> KerasObjective:
@@ -114,10 +114,10 @@ with warnings.catch_warnings(record=True) as caught, tempfile.TemporaryDirectory
     rounds(Path(folder))
     objectives()
     another_backend(Path(folder))
-said = [str(w.message) for w in caught if issubclass(w.category, RefineWarning)]
-assert said == [
+warned = [str(w.message) for w in caught if issubclass(w.category, RefineWarning)]
+assert warned == [
     f"refine.keras.fit: using model.fit, because the Keras backend is {BACKEND}, not tensorflow; results are "
     "the same, only slower"
-], said
+], warned
 assert "tensorflow" not in sys.modules
 assert os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE") == ("false" if BACKEND == "jax" else None)

@@ -168,16 +168,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="record the rates of now")
     arguments = parser.parse_args()
-    now = measured()
+    rates_now = measured()
     record = recorded() if RECORD.exists() else {}
-    for folder, rates in now.items():
+    for folder, rates in rates_now.items():
         print(folder)
         for measure, rate in rates.items():
             print(
                 f"  {measure:50} {rate:8g}  on record {record.get(folder, {}).get(measure, float('nan')):8g}"
             )
     if arguments.write:
-        RECORD.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
+        RECORD.write_text(json.dumps(rates_now, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

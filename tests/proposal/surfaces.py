@@ -114,8 +114,8 @@ SURFACES: dict[str, Surface] = {
 def _frame(space: refine.Space, rows: np.ndarray) -> pd.DataFrame:
     """Values of (n, parameters) level numbers; None for a parameter that a configuration does not have."""
     frame = pd.DataFrame(space.columns(rows))
-    for name, has in space.active(rows).items():
-        frame[name] = frame[name].astype(object).where(has, None)
+    for name, mask in space.active(rows).items():
+        frame[name] = frame[name].astype(object).where(mask, None)
     return frame
 
 
@@ -137,12 +137,12 @@ def claims(
     analysis = refine.analyze(space, frame, read=space.active(rows), seed=seed)
     proposal = refine.propose(analysis)
     for risk in risks:
-        asked = proposal.at(risk)
+        proposal_at_risk = proposal.at(risk)
         inside = np.ones(len(truth), dtype=bool)
         for parameter in space:
             column = everywhere[parameter]
-            inside &= asked.space[parameter].contains(column.to_numpy()) | column.isna().to_numpy()
+            inside &= proposal_at_risk.space[parameter].contains(column.to_numpy()) | column.isna().to_numpy()
         loss = best - np.nanmax(truth[inside], initial=-np.inf)
-        stated = 1 - asked.claim.probability
-        lost = bool(loss > asked.claim.epsilon + 1e-9)
+        stated = 1 - proposal_at_risk.claim.probability
+        lost = bool(loss > proposal_at_risk.claim.epsilon + 1e-9)
         yield Claim(name, risk, chance_words(stated), stated, lost, float(inside.mean()))

@@ -77,8 +77,8 @@ def test_probes_go_where_a_second_region_is_plausible():
     assert on_other(pd.DataFrame(probes)).sum() >= 4
     assert on_other(pd.DataFrame(even)).sum() <= 2
     first = frozenset(configuration_key(space.frozen(p)) for p in probes)
-    others = probe_configurations(analysis, space, inner, 6, seed=1, skip=first)
-    assert first.isdisjoint(configuration_key(space.frozen(p)) for p in others)
+    further_probes = probe_configurations(analysis, space, inner, 6, seed=1, skip=first)
+    assert first.isdisjoint(configuration_key(space.frozen(p)) for p in further_probes)
     assert probe_configurations(analysis, space, space, 6, seed=1) == []  # nothing is cut off
 
 

@@ -91,9 +91,9 @@ def test_no_difference_seen_is_not_enough_for_an_offer():
     # Nor is a level the cheapest that was hardly tried.
     frame = table()
     frame["seconds"] = np.where(frame["batch"] == 16, 1.0, frame["seconds"])
-    few = frame[(frame["batch"] != 16) | (np.arange(len(frame)) < 12)]
-    assert 0 < (few["batch"] == 16).sum() < 5
-    assert {name: o.value for name, o in offered(few, epsilon=3.0).items()}.get("batch") in (None, 64)
+    thinned = frame[(frame["batch"] != 16) | (np.arange(len(frame)) < 12)]
+    assert 0 < (thinned["batch"] == 16).sum() < 5
+    assert {name: o.value for name, o in offered(thinned, epsilon=3.0).items()}.get("batch") in (None, 64)
 
 
 def test_classes_are_offered_as_they_are_typed_and_survive_json():
@@ -107,23 +107,23 @@ def test_classes_are_offered_as_they_are_typed_and_survive_json():
     (offer,) = proposal.offers
     assert offer.value == space["optimizer"].grid[1]
     assert str(offer_action(offer)) == "review.edit(optimizer=collections.OrderedDict)"
-    again = refine.Proposal.from_json(json.loads(proposal.dumps()))
-    (read,) = again.offers
+    reread = refine.Proposal.from_json(json.loads(proposal.dumps()))
+    (read,) = reread.offers
     assert (read.value, read.reason) == (offer.value, offer.reason)
-    assert again.advice.reason == proposal.advice.reason
-    assert again.digest == proposal.digest
-    assert str(again) == str(proposal)
+    assert reread.advice.reason == proposal.advice.reason
+    assert reread.digest == proposal.digest
+    assert str(reread) == str(proposal)
 
 
 def test_the_next_round_is_large_enough_to_hit_and_to_judge():
     analysis = refine.analyze(SPACE, table(n=30))
-    made = advice(analysis, SPACE, 594)
-    assert made.hit == 59
+    advised = advice(analysis, SPACE, 594)
+    assert advised.hit == 59
     assert 1 - 0.95**59 >= 0.95 > 1 - 0.95**58
-    assert made.judge == 5 * analysis["lr"].needed == 120  # one in five is good
-    assert made.n == 130  # 5 % of them go outside: 120 / 0.95, in tens
-    assert made.seconds == pytest.approx(130 * analysis.table["seconds"].mean())
-    size = made.reason.to_json()["values"]
+    assert advised.judge == 5 * analysis["lr"].needed == 120  # one in five is good
+    assert advised.n == 130  # 5 % of them go outside: 120 / 0.95, in tens
+    assert advised.seconds == pytest.approx(130 * analysis.table["seconds"].mean())
+    size = advised.reason.to_json()["values"]
     assert (size["hit"], size["judge"], size["needed"], size["parameters"], size["wanted"]) == (
         59,
         120,
@@ -131,12 +131,12 @@ def test_the_next_round_is_large_enough_to_hit_and_to_judge():
         4,
         130,
     )
-    few = advice(analysis, SPACE, 40)
-    assert few.n == 40
-    assert few.reason.to_json()["values"]["left"] == 40
-    none = advice(analysis, SPACE, 0)
-    assert none.n == 0
-    assert none.reason.to_json()["values"]["left"] == 0
+    advised_of_40 = advice(analysis, SPACE, 40)
+    assert advised_of_40.n == 40
+    assert advised_of_40.reason.to_json()["values"]["left"] == 40
+    advised_of_none = advice(analysis, SPACE, 0)
+    assert advised_of_none.n == 0
+    assert advised_of_none.reason.to_json()["values"]["left"] == 0
 
 
 def test_the_whole_of_a_small_space_may_have_been_run():

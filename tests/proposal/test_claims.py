@@ -12,22 +12,22 @@ PRINTED = {CHANCE_STEPS[0][1]: 1 / 20, CHANCE_STEPS[1][1]: 1 / 8, CHANCE_STEPS[2
 """Step of the printed scheme -> the share of such claims that may be false."""
 
 
-def false_claims(made: Iterable[Claim]) -> dict[str, tuple[int, int]]:
+def false_claims(all_claims: Iterable[Claim]) -> dict[str, tuple[int, int]]:
     """Step -> how many of its claims were false, and how many there are."""
     counts: dict[str, tuple[int, int]] = {}
-    for claim in made:
+    for claim in all_claims:
         false, total = counts.get(claim.printed, (0, 0))
         counts[claim.printed] = (false + claim.lost, total + 1)
     return counts
 
 
-def check_steps(made: list[Claim]) -> None:
+def check_steps(all_claims: list[Claim]) -> None:
     """Each printed share lies in the 95 % interval of the observed share, or above it."""
-    for step, (false, total) in false_claims(made).items():
+    for step, (false, total) in false_claims(all_claims).items():
         if step in PRINTED:
             # Clopper and Pearson: exact, since Wilson's interval of one false claim in one excludes 0.2.
             low = binomtest(false, total).proportion_ci(0.95).low
-            wrong = sorted({claim.surface for claim in made if claim.lost and claim.printed == step})
+            wrong = sorted({claim.surface for claim in all_claims if claim.lost and claim.printed == step})
             assert low <= PRINTED[step], f"{step}: {false} of {total} were false, on {', '.join(wrong)}"
 
 
@@ -42,10 +42,10 @@ def test_printed_chances_hold_on_the_other_surfaces():
 
 def check_surfaces(names: list[str]) -> None:
     """Check one round of each surface: its claims hold, and most of them are about narrowed spaces."""
-    made = [claim for name in names for claim in claims(name, seed=1)]
-    check_steps(made)
-    narrowed = [claim for claim in made if claim.kept < 0.5]
-    assert len(narrowed) >= len(made) / 2  # a claim about the whole space is always true
+    all_claims = [claim for name in names for claim in claims(name, seed=1)]
+    check_steps(all_claims)
+    narrowed = [claim for claim in all_claims if claim.kept < 0.5]
+    assert len(narrowed) >= len(all_claims) / 2  # a claim about the whole space is always true
 
 
 @pytest.mark.slow

@@ -43,8 +43,8 @@ def test_dropping_what_reads_a_parameter_fixes_it(analysis, proposal):
     assert proposal.space["momentum"].fixed
     assert [reason.code for reason in change.reasons] == ["not_read_in_box"]
     assert change.risk < 0.01
-    again = refine.Proposal.from_json(proposal.to_json())
-    assert (again["momentum"].kind, again["momentum"].new) == ("fix", change.new)
+    reread = refine.Proposal.from_json(proposal.to_json())
+    assert (reread["momentum"].kind, reread["momentum"].new) == ("fix", change.new)
 
 
 def test_fixing_it_changes_no_claim(analysis, proposal):
@@ -57,10 +57,10 @@ def test_counts_are_of_configurations_that_differ_in_what_is_read(analysis, prop
     assert different(SPACE, analysis.parameters, SPACE.size) == 7 * (2 + 4)
     assert left_to_run(analysis, SPACE) < 7 * (2 + 4)
     fixed = SPACE.replace({"optimizer": ["adam"], "momentum": 0.3})
-    seen = preview_of(proposal, analysis, fixed, 20, 1)
-    assert seen.exist == 7
+    preview = preview_of(proposal, analysis, fixed, 20, 1)
+    assert preview.exist == 7
     ran = analysis.table.query("optimizer == 'adam'")["lr"].nunique()
-    assert seen.left == 7 - ran
+    assert preview.left == 7 - ran
     # Trials lie inside whatever their momentum was, which they did not read.
     best = analysis.table.nlargest(10, "value")
-    assert seen.top_kept == (best["optimizer"] == "adam").sum()
+    assert preview.top_kept == (best["optimizer"] == "adam").sum()

@@ -23,10 +23,10 @@ SPACE = refine.Space(
 def _analysis(value, space=SPACE, seed=1, n=60):
     rows = draw(Sobol(), space, n, seed)
     frame = pd.DataFrame(space.columns(rows))
-    there = space.active(rows)
-    for name, mask in there.items():
+    masks = space.active(rows)
+    for name, mask in masks.items():
         frame[name] = frame[name].astype(object).where(mask, None)
-    return refine.analyze(space, frame.assign(value=value(frame)), read=there)
+    return refine.analyze(space, frame.assign(value=value(frame)), read=masks)
 
 
 def _two_regimes(frame):
@@ -60,9 +60,9 @@ def test_what_exists_only_under_what_leaves_is_neither_changed_nor_counted(analy
 
 
 def test_what_the_person_keeps_stays_with_all_that_it_needs(proposal):
-    given = {c.name: c for c in proposal.given({"c": SPACE["c"]})}
-    assert (given["x"].kind, given["x"].new) == ("keep", SPACE["x"])
-    assert given["y"].new == proposal["y"].new
+    changes = {c.name: c for c in proposal.given({"c": SPACE["c"]})}
+    assert (changes["x"].kind, changes["x"].new) == ("keep", SPACE["x"])
+    assert changes["y"].new == proposal["y"].new
     assert list(proposal.given({"c": proposal["c"].new})) == [c for c in proposal.changes if c.name != "c"]
 
 
@@ -92,16 +92,16 @@ def test_a_change_goes_back_that_stood_only_together_with_a_rejected_one(tmp_pat
     assert (decision.followed, decision.probability) == (("b",), pytest.approx(only.claim.probability))
     assert only.claim.probability < 0.05 < 0.9 < review.claim.probability
     assert decision.space == review.edit(a=["1"]).space  # the same evidence and edits give the same
-    own = review.edit(a=["1"], b=review.space["b"])
-    assert own.space["b"] == review.space["b"]  # the person's own word stays
+    edited = review.edit(a=["1"], b=review.space["b"])
+    assert edited.space["b"] == review.space["b"]  # the person's own word stays
 
 
 def test_the_claims_of_a_branch_add_up():
-    def decision(probability, epsilon, kept=0.5):
-        said = ("accepted", "p", SPACE if probability else None, {}, (), "c", "", "ann", None)
-        return Decision(*said, probability, kept, epsilon=epsilon)
+    def decision(probability, epsilon, kept_share=0.5):
+        fields = ("accepted", "p", SPACE if probability else None, {}, (), "c", "", "ann", None)
+        return Decision(*fields, probability, kept_share, epsilon=epsilon)
 
-    steps = [decision(0.97, 0.01), decision(0.95, 0.02), decision(1.0, 0.5, kept=1.0)]
+    steps = [decision(0.97, 0.01), decision(0.95, 0.02), decision(1.0, 0.5, kept_share=1.0)]
     assert branch_claim(steps) == (2, pytest.approx(0.92), pytest.approx(0.03))
     assert branch_claim([decision(0.4, 0.1)] * 2).probability == 0.0
     assert math.isnan(branch_claim([decision(0.9, None)]).epsilon)

@@ -45,10 +45,10 @@ def test_cells_next_to_a_cliff_are_not_pulled_down(analysis):
     edge, inland, beyond = ([x, 0.4, 0.5] for x in (0.6, 0.4, 0.9))
     positions = np.array([edge, inland, beyond])
     as_worst = posterior_of(replace(analysis, failed=None), positions).scores
-    apart = posterior_of(analysis, positions).scores
-    assert np.mean(apart[:, 0] > apart[:, 1]) > np.mean(as_worst[:, 0] > as_worst[:, 1])
-    assert np.mean(apart[:, 0] > apart[:, 1]) > 0.8
-    assert np.mean(apart[:, 2] == apart.min()) > 0.8  # likely to fail
+    separate = posterior_of(analysis, positions).scores
+    assert np.mean(separate[:, 0] > separate[:, 1]) > np.mean(as_worst[:, 0] > as_worst[:, 1])
+    assert np.mean(separate[:, 0] > separate[:, 1]) > 0.8
+    assert np.mean(separate[:, 2] == separate.min()) > 0.8  # likely to fail
 
 
 def test_known_rows_of_the_posterior_are_rows_of_the_evidence(analysis):
@@ -87,10 +87,11 @@ def test_trials_of_a_running_round_that_fail_are_learned_as_failures(analysis):
 
 
 def test_with_hardly_any_finished_trial_failures_count_as_the_worst_value(analysis):
-    few = replace(analysis, failed=np.arange(len(analysis.y)) > 3)
+    mostly_failed = replace(analysis, failed=np.arange(len(analysis.y)) > 3)
     positions = analysis.X[:4]
     assert (
-        posterior_of(few, positions).mean == posterior_of(replace(few, failed=None), positions).mean
+        posterior_of(mostly_failed, positions).mean
+        == posterior_of(replace(mostly_failed, failed=None), positions).mean
     ).all()
 
 
@@ -98,16 +99,16 @@ def test_with_hardly_any_finished_trial_failures_count_as_the_worst_value(analys
 @pytest.mark.nightly
 def test_claims_beside_failures_hold_as_printed():
     name = "failures beside the optimum"
-    made = [claim for seed in range(12) for claim in claims(name, seed, risks=(0.05,))]
+    all_claims = [claim for seed in range(12) for claim in claims(name, seed, risks=(0.05,))]
     assert name in SURFACES
-    assert sum(claim.lost for claim in made) <= 2
+    assert sum(claim.lost for claim in all_claims) <= 2
 
 
 def test_the_advised_round_is_larger_by_the_trials_expected_to_fail(analysis):
-    none = advice(analysis, SPACE, 10_000)
-    some = advice(analysis, SPACE, 10_000, failing=0.25)
-    assert none.n < some.n == pytest.approx(none.n / 0.75, abs=10)
-    assert advice(analysis, SPACE, 10_000, failing=float("nan")).n == none.n
+    without_failures = advice(analysis, SPACE, 10_000)
+    with_failures = advice(analysis, SPACE, 10_000, failing=0.25)
+    assert without_failures.n < with_failures.n == pytest.approx(without_failures.n / 0.75, abs=10)
+    assert advice(analysis, SPACE, 10_000, failing=float("nan")).n == without_failures.n
     proposal = refine.propose(analysis)
     assert proposal.failing_share_of(SPACE) == proposal.claim.failing_now
 

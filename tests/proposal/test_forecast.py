@@ -35,7 +35,7 @@ def analysis():
 @pytest.mark.slow
 def test_a_minimised_metric_is_its_mirror_image(analysis):
     mirrored = refine.analyze(SPACE, trials(SPACE, 60, 0, sign=-1.0), direction="minimize")
-    up, down = (forecast(found, BOX, 40, 1) for found in (analysis, mirrored))
+    up, down = (forecast(analysed, BOX, 40, 1) for analysed in (analysis, mirrored))
     assert down.levels == up.levels == LEVELS
     assert np.allclose(down.median, -np.array(up.median)[::-1], rtol=1e-6)
     assert np.allclose(down.best, -np.array(up.best)[::-1], rtol=1e-6)
@@ -44,13 +44,13 @@ def test_a_minimised_metric_is_its_mirror_image(analysis):
 
 @pytest.mark.slow
 def test_it_is_pure_and_a_round_trip_changes_nothing(analysis):
-    made = forecast(analysis, BOX, 40, 1)
-    assert made == forecast(analysis, BOX, 40, 1)
-    assert made != forecast(analysis, BOX, 40, 2)
-    assert Forecast.from_json(made.to_json()) == made
-    assert all(v == float(f"{v:.9g}") for v in (*made.median, *made.best))
-    assert list(made.median) == sorted(made.median)
-    assert list(made.best) == sorted(made.best)
+    first = forecast(analysis, BOX, 40, 1)
+    assert first == forecast(analysis, BOX, 40, 1)
+    assert first != forecast(analysis, BOX, 40, 2)
+    assert Forecast.from_json(first.to_json()) == first
+    assert all(v == float(f"{v:.9g}") for v in (*first.median, *first.best))
+    assert list(first.median) == sorted(first.median)
+    assert list(first.best) == sorted(first.best)
 
 
 @pytest.mark.slow
@@ -59,8 +59,8 @@ def test_cells_that_will_not_run_are_left_out(analysis):
     rows = draw(Uniform(), tiny, tiny.size, 0)
     cells = [tiny.at(row) for row in rows]
     best = {configuration_key(tiny.frozen(cell)) for cell in cells if abs(cell["x"] - 0.7) < 0.3}
-    everything, rest = (forecast(analysis, tiny, 5, 1, frozenset(skip)) for skip in (set(), best))
-    assert rest.quantile("median", 0.5) < everything.quantile("median", 0.5)
+    of_all, without_best = (forecast(analysis, tiny, 5, 1, frozenset(skip)) for skip in (set(), best))
+    assert without_best.quantile("median", 0.5) < of_all.quantile("median", 0.5)
     all_run = frozenset(configuration_key(tiny.frozen(cell)) for cell in cells)
     assert forecast(analysis, tiny, 5, 1, all_run) is None
 
@@ -80,9 +80,9 @@ def test_nothing_is_said_where_nothing_is_known(analysis):
 def test_what_is_bounded_stays_bounded():
     frame = trials(SPACE, 60, 3)
     frame["value"] = (frame["value"] + 0.2).clip(0, 1)  # a saturated share
-    made = forecast(refine.analyze(SPACE, frame), BOX, 40, 1)
-    assert made.median[0] >= 0
-    assert made.best[-1] <= 1
+    bounded = forecast(refine.analyze(SPACE, frame), BOX, 40, 1)
+    assert bounded.median[0] >= 0
+    assert bounded.best[-1] <= 1
     constant = forecast(refine.analyze(SPACE, frame.assign(value=0.5)), BOX, 40, 1)
     assert set(constant.median) == set(constant.best) == {0.5}
     assert constant.percentile("best", 0.5) == pytest.approx(0.5)
@@ -104,10 +104,10 @@ def test_percentiles_and_intervals():
 
 def test_rounding_in_single_precision_is_no_difference():
     value = float(np.float32(135 / 137))
-    beside = float(np.nextafter(np.float32(value), np.float32(0)))
-    made = Forecast((0.05, 0.25, 0.5, 0.75, 0.95), (value,) * 5, (value,) * 5, 30)
-    assert value != beside
-    assert made.percentile("best", beside) == pytest.approx(0.5)
-    assert made.holds("best", 0.5, beside)
-    assert not made.holds("best", 0.9, value - 1 / 137)
-    assert made.percentile("best", value - 1 / 137) == 0
+    next_value = float(np.nextafter(np.float32(value), np.float32(0)))
+    constant = Forecast((0.05, 0.25, 0.5, 0.75, 0.95), (value,) * 5, (value,) * 5, 30)
+    assert value != next_value
+    assert constant.percentile("best", next_value) == pytest.approx(0.5)
+    assert constant.holds("best", 0.5, next_value)
+    assert not constant.holds("best", 0.9, value - 1 / 137)
+    assert constant.percentile("best", value - 1 / 137) == 0

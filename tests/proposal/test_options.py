@@ -57,8 +57,8 @@ def score(p):
 
 def test_rows_differ_and_cover_every_risk(tmp_path):
     with refine.Tree("options", store=tmp_path / "s.db") as tree:
-        found = tree.add_round(OLD, score, n=60, seed=1).run(progress=False)
-        review = found.propose(risk=0.1, keep=False)
+        round_ = tree.add_round(OLD, score, n=60, seed=1).run(progress=False)
+        review = round_.propose(risk=0.1, keep=False)
         options = review.options()
         spaces = [row.space for row in options.rows]
         assert all(a != b for a, b in itertools.pairwise(spaces))
@@ -78,43 +78,43 @@ def test_rows_differ_and_cover_every_risk(tmp_path):
 @pytest.mark.slow
 def test_it_counts_what_the_table_has(review):
     edits = {"dropout": (0.0, 0.2), "lr": (0.5, 2.5), "optimizer": ["Adam", "Nadam"]}
-    look = review.preview(**edits, n=60, workers=2)
+    preview = review.preview(**edits, n=60, workers=2)
     ranked = review.round.trials.sort_values("value", ascending=False, kind="stable")
-    inside = look.space.contains(ranked)
-    assert look.top == 15
-    assert look.top_kept == inside[:15].sum()
-    assert look.lost == tuple(i + 1 for i in range(10) if not inside[i])
-    assert look.best == ranked["value"].iloc[0]
-    assert look.best_kept == ranked["value"][inside].iloc[0]
-    assert look.volume_kept == pytest.approx(review.edit(**edits).volume_kept)
-    assert look.probability == pytest.approx(review.edit(**edits).claim.probability)
-    assert (look.n, look.workers) == (60, 2)
-    assert look.hit == pytest.approx(1 - 0.95**60)
-    assert look.seconds == pytest.approx(30 * ranked["seconds"][inside].mean())
+    inside = preview.space.contains(ranked)
+    assert preview.top == 15
+    assert preview.top_kept == inside[:15].sum()
+    assert preview.lost == tuple(i + 1 for i in range(10) if not inside[i])
+    assert preview.best == ranked["value"].iloc[0]
+    assert preview.best_kept == ranked["value"][inside].iloc[0]
+    assert preview.volume_kept == pytest.approx(review.edit(**edits).volume_kept)
+    assert preview.probability == pytest.approx(review.edit(**edits).claim.probability)
+    assert (preview.n, preview.workers) == (60, 2)
+    assert preview.hit == pytest.approx(1 - 0.95**60)
+    assert preview.seconds == pytest.approx(30 * ranked["seconds"][inside].mean())
 
 
 @pytest.mark.slow
 def test_throwing_the_best_away_is_said(review):
     best = review.round.best
     decisions = review.round.decisions
-    look = review.preview(lr=(3.0, 5.0))
-    assert 1 in look.lost
+    preview = review.preview(lr=(3.0, 5.0))
+    assert 1 in preview.lost
     dropped = f"Kept        not the best trial ({best['value']:.4f}) but "
-    assert dropped in str(look)
+    assert dropped in str(preview)
     assert dropped in str(review.edit(lr=(3.0, 5.0)))  # an edit says so by itself
     assert "not the best trial" not in str(review.preview())
     edited = review.edit(dropout=(0.0, 0.2))  # the edits so far count
     assert edited.preview(lr=(0.5, 2.5)).space == edited.edit(lr=(0.5, 2.5)).space
     assert review.round.decisions == decisions
-    none = review.preview(optimizer=["SGD"], lr=5.0, dropout=0.5, junk=7)
-    assert math.isnan(none.best_kept)
-    assert "and no trial is kept" in str(none)
+    empty_preview = review.preview(optimizer=["SGD"], lr=5.0, dropout=0.5, junk=7)
+    assert math.isnan(empty_preview.best_kept)
+    assert "and no trial is kept" in str(empty_preview)
 
 
 @pytest.mark.slow
 def test_a_small_space_is_run_whole_and_what_cannot_work_is_said(review):
-    look = review.preview(lr=1.5, dropout=0.0, optimizer="Adam", junk=[1, 2])
-    assert look.n == look.exist == 2
+    preview = review.preview(lr=1.5, dropout=0.0, optimizer="Adam", junk=[1, 2])
+    assert preview.n == preview.exist == 2
     with pytest.raises(ReviewError, match="did you mean 'dropout'"):
         review.preview(dropuot=(0, 0.2))
     with pytest.raises(DesignError, match="n must be a whole number >= 1, got 0"):

@@ -67,8 +67,8 @@ def test_a_proposed_space_lies_inside_unless_it_widens_on_purpose(seed, risk):
     assert proposal.volume_kept == pytest.approx(SPACE.volume_kept(proposal.space))
     posterior = surrogate_of(analysis).posterior
     best = analysis.X[posterior.best_known(1)[0]]
-    for e, at in zip(analysis.parameters, best, strict=True):
-        level = int(np.argmin(np.abs(level_positions(e.parameter) - at)))
+    for e, position in zip(analysis.parameters, best, strict=True):
+        level = int(np.argmin(np.abs(level_positions(e.parameter) - position)))
         assert proposal.space[e.name].contains([e.parameter.grid[level]])[0]
 
 
@@ -80,11 +80,11 @@ def test_a_proposal_survives_json_and_its_claim_says_which_regions_its_trials_wo
     assert "80 evenly drawn trials would hit any region of 3.6 % of the present space" in claim_sentence(
         proposal
     )
-    again = refine.Proposal.from_json(json.loads(proposal.dumps()))
-    assert (again.claim.even, again.claim.scope) == (80, pytest.approx(claim.scope))
-    assert again.digest == proposal.digest
-    assert again.space == proposal.space
-    assert str(again) == str(proposal)
+    reread = refine.Proposal.from_json(json.loads(proposal.dumps()))
+    assert (reread.claim.even, reread.claim.scope) == (80, pytest.approx(claim.scope))
+    assert reread.digest == proposal.digest
+    assert reread.space == proposal.space
+    assert str(reread) == str(proposal)
     assert edit_space(proposal.space, proposal.old, {}) == proposal.space
 
 
@@ -163,10 +163,10 @@ def test_what_mattered_earlier_may_be_narrowed_if_earlier_trials_still_show_it()
 def test_earlier_even_trials_count_where_they_reach_everywhere():
     frame = round_of(4, 100)
     space = SPACE.replace({"dropout": refine.Float(0.0, 0.3, levels=4)})
-    own = refine.analyze(space, frame[:40]).n_even
-    assert refine.analyze(space, frame[:40], earlier=frame[40:]).n_even > own
+    n_even = refine.analyze(space, frame[:40]).n_even
+    assert refine.analyze(space, frame[:40], earlier=frame[40:]).n_even > n_even
     narrow = frame[40:][frame[40:]["units"] < 16]  # says nothing of larger ones
-    assert refine.analyze(space, frame[:40], earlier=narrow).n_even == own
+    assert refine.analyze(space, frame[:40], earlier=narrow).n_even == n_even
 
 
 def test_every_code_has_a_sentence():
@@ -179,17 +179,17 @@ def rounds_towards(optimum: float, seed: int, noise: float = 0.1) -> list:
     lr = refine.Float(1e-5, 1e-3, levels=9, log=True)
     space = refine.Space({"lr": lr, "dropout": (0.0, 0.5, 6), "kind": ["a", "b", "c"]})
     earlier = []
-    found = []
-    for look in (1, 2, 3):
-        found.append(space["lr"])
-        frame = pd.DataFrame(space.columns(draw(Sobol(), space, min(40, space.size), seed * 10 + look)))
+    ranges = []
+    for stage in (1, 2, 3):
+        ranges.append(space["lr"])
+        frame = pd.DataFrame(space.columns(draw(Sobol(), space, min(40, space.size), seed * 10 + stage)))
         value = -0.1 * (np.log10(frame["lr"]) - optimum) ** 2 - 0.3 * frame["dropout"]
         frame["value"] = value + rng.normal(0, noise, len(frame))
-        if look < 3:
+        if stage < 3:
             past = pd.concat(earlier) if earlier else None
-            space = refine.propose(refine.analyze(space, frame, earlier=past, stage=look)).space
+            space = refine.propose(refine.analyze(space, frame, earlier=past, stage=stage)).space
         earlier.append(frame)
-    return found
+    return ranges
 
 
 @pytest.mark.nightly

@@ -43,8 +43,8 @@ def _value(frame: pd.DataFrame) -> np.ndarray:
 def evidence() -> Evidence:
     rows = draw(Sobol(), SPACE, 80, 3)
     frame = pd.DataFrame(SPACE.columns(rows))
-    has = SPACE.active(rows)["depth"]
-    frame["depth"] = frame["depth"].astype(object).where(has, None)
+    mask = SPACE.active(rows)["depth"]
+    frame["depth"] = frame["depth"].astype(object).where(mask, None)
     frame["value"] = _value(frame) + np.random.default_rng(1).normal(0, 0.01, len(frame))
     analysis = refine.analyze(SPACE, frame)
     surrogate = surrogate_of(analysis)
@@ -52,8 +52,8 @@ def evidence() -> Evidence:
     return Evidence(analysis, surrogate)
 
 
-def _probability(evidence: Evidence, question: str, given: str | None = None) -> float:
-    among = evidence.masks(None if given is None else condition_in(SPACE, given))
+def _probability(evidence: Evidence, question: str, premise: str | None = None) -> float:
+    among = evidence.masks(None if premise is None else condition_in(SPACE, premise))
     part = evidence.masks(condition_in(SPACE, question)).inside(among)
     return compared(evidence.surrogate, part.candidates, part.outside(among).candidates, [0.03]).within
 
@@ -101,12 +101,12 @@ def test_bounds_by_name_are_expressions():
     assert str(condition_in(SPACE, None, {"layers": (1, 2)})) == "1 <= layers <= 2"
     assert str(condition_in(SPACE, None, {"model": "tree"})) == "model == 'tree'"
     assert str(condition_in(SPACE, None, {"layers": 2})) == "layers == 2"
-    both = condition_in(SPACE, "lr <= 1", {"layers": [2, 3]})
-    assert both.names == {"lr", "layers"}
+    question = condition_in(SPACE, "lr <= 1", {"layers": [2, 3]})
+    assert question.names == {"lr", "layers"}
 
 
 @pytest.mark.parametrize(
-    ("question", "bounds", "told"),
+    ("question", "bounds", "message"),
     [
         ("layer <= 2", {}, "did you mean 'layers'?"),
         ("model == net", {}, "choices go in quotes"),
@@ -122,14 +122,14 @@ def test_bounds_by_name_are_expressions():
         (None, {"lr": "fast"}, "takes numbers"),
     ],
 )
-def test_a_wrong_question_is_refused_with_the_fix(question, bounds, told):
+def test_a_wrong_question_is_refused_with_the_fix(question, bounds, message):
     with pytest.raises(SpaceError, match="question") as refused:
         check_divides(SPACE, condition_in(SPACE, question, bounds), None)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("question", "given", "told"),
+    ("question", "premise", "message"),
     [
         ("layers <= 5", None, "true for every configuration"),
         ("model == 'forest'", None, "true for no configuration"),
@@ -138,11 +138,11 @@ def test_a_wrong_question_is_refused_with_the_fix(question, bounds, told):
         ("layers <= 3", "lr > 100", "given 'lr > 100' is true for no configuration"),
     ],
 )
-def test_a_question_with_one_answer_everywhere_is_refused(question, given, told):
-    within = None if given is None else condition_in(SPACE, given)
+def test_a_question_with_one_answer_everywhere_is_refused(question, premise, message):
+    within = None if premise is None else condition_in(SPACE, premise)
     with pytest.raises(SpaceError) as refused:
         check_divides(SPACE, condition_in(SPACE, question), within)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_cells_that_settle_lie_on_both_sides_and_did_not_run(evidence):

@@ -39,9 +39,9 @@ def test_a_choice_that_only_a_tie_keeps_is_named_in_the_reasons():
 
 @pytest.mark.slow
 def test_noise_does_not_tell_identical_choices_apart():
-    kept = [proposal(readme, seed, noise=0.02)["optimizer"].new.grid for seed in range(12)]
-    assert sum({"Adam", "Nadam"} <= set(grid) for grid in kept) >= 10
-    assert all("SGD" not in grid for grid in kept)
+    grids = [proposal(readme, seed, noise=0.02)["optimizer"].new.grid for seed in range(12)]
+    assert sum({"Adam", "Nadam"} <= set(grid) for grid in grids) >= 10
+    assert all("SGD" not in grid for grid in grids)
 
 
 @pytest.mark.slow
@@ -52,8 +52,8 @@ def test_more_risk_never_keeps_a_choice_that_less_risk_drops():
         return readme(frame) - 0.01 * frame["optimizer"].str[1:].astype(int)
 
     for seed in range(4):
-        asked = proposal(value, seed, space, noise=0.02)
-        grids = [set(asked.at(risk)["optimizer"].new.grid) for risk in RISKS]
-        assert all(more <= less for less, more in pairwise(grids))
+        cautious = proposal(value, seed, space, noise=0.02)
+        grids = [set(cautious.at(risk)["optimizer"].new.grid) for risk in RISKS]
+        assert all(narrower <= wider for wider, narrower in pairwise(grids))
         assert "o0" in grids[-1]
         assert len(grids[0]) < 8

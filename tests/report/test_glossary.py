@@ -10,15 +10,15 @@ from refine.report.pages.analysis import VERDICTS, WEAK
 
 
 def test_every_term_has_a_definition_without_links():
-    found = terms()
-    assert len(found) > 50
-    assert set(_USED) <= set(found)
-    for name, term in found.items():
+    definitions = terms()
+    assert len(definitions) > 50
+    assert set(_USED) <= set(definitions)
+    for name, term in definitions.items():
         assert re.search(r"[a-z]", term.plain), name
         assert "](" not in term.text
         assert not re.search(r"[*`\n]", term.plain), name
-    assert found["Space"].plain.endswith("an edit makes a new one.")
-    assert found["Hard limit"].plain.endswith("otherwise inferred.")
+    assert definitions["Space"].plain.endswith("an edit makes a new one.")
+    assert definitions["Hard limit"].plain.endswith("otherwise inferred.")
 
 
 def test_every_verdict_has_a_meaning():
@@ -42,8 +42,8 @@ def test_what_a_text_uses(text, names):
 
 def test_a_report_ends_with_the_terms_it_uses_and_folds_them(tmp_path):
     assert terms_section("nothing special") == ""
-    made = to_html("# Report\n\nThe verdict.\n" + terms_section("the verdict, at q <= 0.1"), tmp_path)
-    folded = made[made.index("<details>") :]
+    page = to_html("# Report\n\nThe verdict.\n" + terms_section("the verdict, at q <= 0.1"), tmp_path)
+    folded = page[page.index("<details>") :]
     assert folded.index("<strong>Verdict</strong>") < folded.index("<strong>q-value</strong>")
     assert "<li><strong>has an effect</strong>: q &lt;= 0.1;</li>" in folded
     assert "Benjamini" in folded

@@ -85,20 +85,20 @@ def depends(name: str) -> Reason:
 
 def curves() -> tuple[TrialCurves, ...]:
     """Of five trials: the first overfits, the last reported too few epochs."""
-    found = []
+    drawn = []
     for rank, n in enumerate((40, 40, 40, 20, 5), start=1):
         i = np.arange(n)
-        left = 0.75**i
+        decay = 0.75**i
         noise = ((i * 37 + rank) % 101 / 101 - 0.5) / 100
         late = np.maximum(0, i - n // 2) / n * (rank == 1)
         curve = {
-            "loss": list(0.1 + 0.5 * left - 0.1 * late + noise),
-            "val_loss": list(0.12 + 0.5 * left + 0.4 * late + noise),
-            "acc": list(np.round(1 - 0.3 * left, 3)),
-            "val_acc": list(np.round(0.97 - 0.3 * left + noise / 10, 4)),
+            "loss": list(0.1 + 0.5 * decay - 0.1 * late + noise),
+            "val_loss": list(0.12 + 0.5 * decay + 0.4 * late + noise),
+            "acc": list(np.round(1 - 0.3 * decay, 3)),
+            "val_acc": list(np.round(0.97 - 0.3 * decay + noise / 10, 4)),
         }
-        found.append(trial_curves(rank, 0.974 - 0.001 * rank, curve, Metric("val_acc"), "maximize", 0.004))
-    return tuple(each for each in found if each is not None)
+        drawn.append(trial_curves(rank, 0.974 - 0.001 * rank, curve, Metric("val_acc"), "maximize", 0.004))
+    return tuple(curve_of_trial for curve_of_trial in drawn if curve_of_trial is not None)
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +116,8 @@ def facts() -> Facts:
         for n in SPACE.varied
     )
     claim = Claim(0.962, 0.0031, "residuals", 60)
-    kept = SPACE.volume_kept(new)
-    proposal = Proposal(SPACE, new, changes, kept, claim, 0.05, 74, "c0ffee12", "val_acc", tested=73)
+    volume = SPACE.volume_kept(new)
+    proposal = Proposal(SPACE, new, changes, volume, claim, 0.05, 74, "c0ffee12", "val_acc", tested=73)
     space, edits = decided_space(proposal, {"dropout": (0, 0.25)}, ("optimizer",))
     decision = Decision(
         "edited",
@@ -133,7 +133,7 @@ def facts() -> Facts:
         volume_kept=0.1667,
     )
     worth = worth_of(analysis, claim.epsilon, new, 200)
-    known = Known(proposal, ROLES, "", curves(), 0.9701, False, worth)
+    inputs = Known(proposal, ROLES, "", curves(), 0.9701, False, worth)
     return Facts(
         tree="breast_cancer",
         node=node,
@@ -148,7 +148,7 @@ def facts() -> Facts:
         reproduce='import refine\n\nprint("hello")\n',
         store="sqlite:////home/ann/work/refine.db",
         curves=curves(),
-        checks=checks_of(node.id, analysis, known),
+        checks=checks_of(node.id, analysis, inputs),
     )
 
 
@@ -177,15 +177,15 @@ def test_two_writes_are_equal_bytes_and_links_lead_to_every_picture(
 ) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     later = replace(facts, node=replace(facts.node, created=2.0e9))
-    again = round_report(later, tmp_path / "somewhere" / "else")
-    assert written.read_bytes() == again.read_bytes()
+    second_report = round_report(later, tmp_path / "somewhere" / "else")
+    assert written.read_bytes() == second_report.read_bytes()
     links = set(re.findall(r"!\[[^\]]*\]\(([^)]+)\)", written.read_text(encoding="utf-8")))
     assert {f"{facts.node.id}/correlation.png", f"{facts.node.id}/density-lr.png"} < links
     assert links == {f"{facts.node.id}/{p.name}" for p in (written.parent / facts.node.id).iterdir()}
     for link in links:
         picture = (written.parent / link).read_bytes()
         assert picture.startswith(b"\x89PNG")
-        assert picture == (again.parent / link).read_bytes(), link
+        assert picture == (second_report.parent / link).read_bytes(), link
 
 
 def test_no_absolute_path_and_no_password(facts: Facts, written: Path) -> None:
@@ -274,8 +274,8 @@ def test_escape() -> None:
 
 
 def test_slug() -> None:
-    taken: set[str] = set()
-    assert [slug(n, taken) for n in ("lr", "LR", "l/r", "../x", "||", "가")] == [
+    slugs: set[str] = set()
+    assert [slug(n, slugs) for n in ("lr", "LR", "l/r", "../x", "||", "가")] == [
         "lr",
         "LR-2",
         "l-r",

@@ -69,13 +69,13 @@ def test_a_level_where_all_failed_was_tried(root):
     assert "Failed: 100 % of the trials at kind = gelu, more than at the other levels" in reason
     assert "No trial at gelu gave a value." in reason
     assert "No trial was run" not in reason
-    said = re.search(
+    match = re.search(
         r" and none of the (\d+) trials kept gave a value\.",
         str(review.preview(kind=["gelu"])).replace("\n", " "),
     )
     space = review.edit(kind=["gelu"]).preview().space
     # A trial is inside whatever stands at the parameters that it did not read.
-    assert int(np.sum(space.contains(root.trials))) <= int(said[1]) <= count
+    assert int(np.sum(space.contains(root.trials))) <= int(match[1]) <= count
 
 
 def test_failures_are_seen_behind_a_choice_that_always_fails(root):
@@ -85,8 +85,8 @@ def test_failures_are_seen_behind_a_choice_that_always_fails(root):
     assert analysis["lr"].bad.below == 0.0
     count = int((root.trials["kind"] == "gelu").sum())
     assert analysis["lr"].apart == count
-    told = sentences(analysis.findings["lr"].of("fails_at", "fails_towards"))
-    assert f" Not counted: {count} trials at levels of other parameters where every trial fails." in told
+    text = sentences(analysis.findings["lr"].of("fails_at", "fails_towards"))
+    assert f" Not counted: {count} trials at levels of other parameters where every trial fails." in text
     checks: Checks = root.checks()
     assert ", more often at some values of lr, kind and units." in says(checks["infeasible"])
     # What always fails is asked of its own parameter alone.
@@ -125,10 +125,10 @@ def test_a_parameter_added_beside_one_called_nearly_the_same_is_asked_about(root
 )
 def test_a_peak_inside_is_not_called_a_rise(tree, objective, direction, text):
     space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}
-    found = tree.add_round(space, objective, n=100, direction=direction, objective_name="hill").run(
+    round_ = tree.add_round(space, objective, n=100, direction=direction, objective_name="hill").run(
         progress=False
     )
-    assert text in next(why(c) for c in found.propose().proposal.changes if c.name == "x")
+    assert text in next(why(c) for c in round_.propose().proposal.changes if c.name == "x")
 
 
 @pytest.mark.slow
@@ -144,8 +144,8 @@ def test_a_round_that_grew_is_reproduced_as_it_was(tree, tmp_path, monkeypatch):
     lines = [line for line in reproduce(child).splitlines() if not line.startswith("from your_script")]
     namespace = {"objective": hill}
     exec("\n".join(lines).replace("round.run(", "round.run(progress=False, ").replace(", )", ")"), namespace)
-    again = namespace["round"].trials[columns].sort_values(columns).reset_index(drop=True)
-    assert again.equals(before)
+    reproduced = namespace["round"].trials[columns].sort_values(columns).reset_index(drop=True)
+    assert reproduced.equals(before)
     namespace["tree"].close()
 
 
@@ -153,24 +153,26 @@ def test_a_round_that_grew_is_reproduced_as_it_was(tree, tmp_path, monkeypatch):
 def test_an_earlier_acceptance_is_not_hidden_by_a_later_decline(tree):
     rng = np.random.default_rng(1)
     space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 5)}
-    found = tree.add_round(space, lambda p: p["x"] + 0.01 * rng.random(), n=30).run(progress=False)
-    child = found.propose().accept(note="yes", n=5)
-    found.propose().decline(note="no")
-    text = rendered(decisions_parts(gather(found)))
-    assert f"### 2. Declined by {found.decisions[-1].author}\n" in text
+    round_ = tree.add_round(space, lambda p: p["x"] + 0.01 * rng.random(), n=30).run(progress=False)
+    child = round_.propose().accept(note="yes", n=5)
+    round_.propose().decline(note="no")
+    text = rendered(decisions_parts(gather(round_)))
+    assert f"### 2. Declined by {round_.decisions[-1].author}\n" in text
     assert f"The next round is `{child.id}`, with 5 configurations asked for." in text
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("edge", "said"), [(0.95, "3.7x as many top trials"), (0.55, "failures elsewhere")])
-def test_failures_at_a_few_of_the_levels_that_go_do_not_explain_the_others(tree, edge, said):
+@pytest.mark.parametrize(
+    ("edge", "expected"), [(0.95, "3.7x as many top trials"), (0.55, "failures elsewhere")]
+)
+def test_failures_at_a_few_of_the_levels_that_go_do_not_explain_the_others(tree, edge, expected):
     def objective(p):
         if p["x"] > edge:
             raise ValueError("diverges")
         return -((p["x"] - 0.3) ** 2) + 0.01 * p["y"]
 
-    found = tree.add_round({"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}, objective, n=80, seed=1)
-    assert short_reason(found.run(progress=False).propose().proposal.changes[0]) == said
+    round_ = tree.add_round({"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}, objective, n=80, seed=1)
+    assert short_reason(round_.run(progress=False).propose().proposal.changes[0]) == expected
 
 
 @pytest.mark.slow

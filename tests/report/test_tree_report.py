@@ -19,8 +19,8 @@ def score(p):
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    with refine.Tree("a <b> question", store=tmp_path_factory.mktemp("t") / "t.db") as found:
-        root = found.add_round(SPACE, score, n=80, seed=1, note=EVIL).run(progress=False)
+    with refine.Tree("a <b> question", store=tmp_path_factory.mktemp("t") / "t.db") as opened:
+        root = opened.add_round(SPACE, score, n=80, seed=1, note=EVIL).run(progress=False)
         edited = root.propose().edit(dropout=(0, 0.2, 3), lr=(0.5, 4.0, 15)).reject("optimizer")
         first = edited.accept("low dropout", n=40, author="ann")
         first.run(progress=False)
@@ -29,8 +29,8 @@ def tree(tmp_path_factory):
         )
         side.run(progress=False)
         first.propose().decline("enough", author="ann")
-        found.tag(first, "paper")
-        yield found
+        opened.tag(first, "paper")
+        yield opened
 
 
 @pytest.mark.slow
@@ -39,16 +39,16 @@ def test_the_story_leads_from_the_root_to_the_winner(tree, tmp_path):
     text = path.read_text()
     assert path.name == "a-b-question.md"
     root, first, side = tree.rounds
-    way, others = text.split("<summary>Other branches</summary>")
+    way, other_branches = text.split("<summary>Other branches</summary>")
     assert way.index(f"<summary>1. Round {root.id}<") < way.index(f"<summary>2. Round {first.id}<")
-    assert f"<summary>Round {side.id}<" in others
+    assert f"<summary>Round {side.id}<" in other_branches
     assert "**Accepted with changes by ann.**" in way
     assert re.search(r"\| dropout \| 0 to 0.5 \| .* \| 0 to 0.2 \| ■■■□□□ \| edited \|", way)
     assert re.search(r"\| optimizer \| .* \| Adam, SGD \| ■■ \| rejected \|", way)
     assert "; wrong in " in way
     assert "Outcome: Scored on " in way
     assert "A proposal on it was declined by ann: enough" in way
-    assert "| l2 | - | - | 0 to 0.1 | - | added |" in others
+    assert "| l2 | - | - | 0 to 0.1 | - | added |" in other_branches
     assert f"assert round.id == '{first.id}'" in text
     for link in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text):
         assert (tmp_path / link).read_bytes().startswith(b"\x89PNG")
@@ -82,13 +82,13 @@ def test_one_html_file_holds_its_pictures_and_runs_nothing(tree, tmp_path):
 
 @pytest.mark.slow
 def test_a_comparison_as_a_report(tree, tmp_path):
-    found = tree.diff(tree.rounds[0], "paper")
-    text = found.report(tmp_path).read_text()
+    comparison = tree.diff(tree.rounds[0], "paper")
+    text = comparison.report(tmp_path).read_text()
     assert "| dropout | 0 to 0.5 | 0 to 0.2 | ■■■□□□ |" in text
-    assert population_sentence(found.populations, found.b, found.a).split(" with ")[0] in text
-    assert (tmp_path / f"compare-{found.a}-{found.b}" / "populations.png").is_file()
-    same = tree.diff("paper", "paper").report(tmp_path).read_text()
-    assert "**Space** the same for both" in same
+    assert population_sentence(comparison.populations, comparison.b, comparison.a).split(" with ")[0] in text
+    assert (tmp_path / f"compare-{comparison.a}-{comparison.b}" / "populations.png").is_file()
+    page = tree.diff("paper", "paper").report(tmp_path).read_text()
+    assert "**Space** the same for both" in page
 
 
 @pytest.mark.slow
@@ -108,16 +108,16 @@ def test_rounds_judged_by_different_things_are_not_compared_as_populations(tmp_p
         return {"a": params["lr"], "b": 1.0}
 
     with refine.Tree("t", store=tmp_path / "t.db") as tree:
-        one, two = (
+        first, second = (
             tree.add_round(SPACE, both, metric=metric, n=20, seed=seed, objective_name="f").run(
                 progress=False
             )
             for seed, metric in enumerate("ab")
         )
-        found = tree.diff(one, two)
-        assert found.populations is None
-        assert found.other["metric"] == ("a", "b")
-        assert "not comparable: the metrics differ" in found.report(tmp_path).read_text()
+        comparison = tree.diff(first, second)
+        assert comparison.populations is None
+        assert comparison.other["metric"] == ("a", "b")
+        assert "not comparable: the metrics differ" in comparison.report(tmp_path).read_text()
 
 
 def test_a_tree_that_has_not_run_is_told_as_well(tmp_path):

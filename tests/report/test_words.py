@@ -66,8 +66,8 @@ def test_a_review_prints_verdict_changes_risk_and_next_call_in_this_order(shown)
         row = any(line.split()[:1] == [change.name] and "->" in line for line in lines)
         assert row == (change.kind != "keep")
     words_before = [line.split()[0] for line in lines if line[:1].strip()]
-    wanted = ["Risk", "Kept", "Blind", "Next", "Or"]
-    assert [word for word in words_before if word in wanted] == wanted
+    labels = ["Risk", "Kept", "Blind", "Next", "Or"]
+    assert [word for word in words_before if word in labels] == labels
     accept = accept_action(review.advised_round)
     first, second = (accept, "review.edit(") if goes_on else ("tree.winner()", f"{accept} ·")
     assert f"Next        {first}" in lines
@@ -77,13 +77,13 @@ def test_a_review_prints_verdict_changes_risk_and_next_call_in_this_order(shown)
 def test_why_and_details_hold_the_rest(shown):
     review = shown["review"]
     glance = str(review)
-    why = str(review.why())
+    reasons = str(review.why())
     everything = str(review.details)
     changed = next(c for c in review.proposal.changes if c.kind != "keep")
     assert "space-filling" not in glance
     assert str(review.why(changed.name)).startswith(f"{changed.name}: ")
-    assert str(review.why(changed.name)) in why
-    for part in why.split("\n\n")[1:]:
+    assert str(review.why(changed.name)) in reasons
+    for part in reasons.split("\n\n")[1:]:
         assert part in everything
     assert "the risks do not add up" in everything
     with pytest.raises(AnalysisError, match="knows no topic 'lrr'; did you mean 'lr'"):
@@ -106,12 +106,12 @@ def test_every_result_that_prints_is_data_with_the_version_of_its_schema(study, 
     listed = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
     named = {pkgutil.resolve_name(name) for name in re.findall(r"`(refine\.[\w.]+)`", listed)}
     kinds_left = {kind for kind in named if isinstance(kind, type) and issubclass(kind, Shown)}
-    found = study.rounds[-1]
+    round_ = study.rounds[-1]
     copy = refine.Tree("copy", store=tmp_path / "copy.db")
-    review = found.propose(keep=False)
-    results = [*words.glances(study, found).values(), found, found.space, review.proposal, review.worth()]
-    results.append(study.ask(f"lr <= {found.space['lr'].grid[0]}"))
-    for result in (*results, review.rehearse(2), found.replay(sample=1), copy.merge(study)):
+    review = round_.propose(keep=False)
+    results = [*words.glances(study, round_).values(), round_, round_.space, review.proposal, review.worth()]
+    results.append(study.ask(f"lr <= {round_.space['lr'].grid[0]}"))
+    for result in (*results, review.rehearse(2), round_.replay(sample=1), copy.merge(study)):
         data = json.loads(json.dumps(result.to_dict(), allow_nan=False))
         assert data.keys() > {"schema", "page"}, result
         kinds_left.discard(type(result))
@@ -119,9 +119,9 @@ def test_every_result_that_prints_is_data_with_the_version_of_its_schema(study, 
 
 
 def test_reports_are_short_before_their_folds(study, tmp_path):
-    found = study.rounds[1]  # it was decided upon
-    reports = words.reports_of(study, found, tmp_path)
-    pages = found.analyze().page(), study.winner().page(), study.calibration().page()
+    round_ = study.rounds[1]  # it was decided upon
+    reports = words.reports_of(study, round_, tmp_path)
+    pages = round_.analyze().page(), study.winner().page(), study.calibration().page()
     for page, name in zip(pages, ("report", "tree's report", "tree's report"), strict=True):
         assert rendered([page]) in reports[name]  # what a page says reaches the report, without another file
     assert tuple(reports) == REPORTS

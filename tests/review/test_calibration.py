@@ -22,8 +22,8 @@ def wrong(root):
 
 def row_of(tree, child):
     frame = tree.calibration().frame
-    (found,) = frame[frame["child"] == child.id].to_dict("records")
-    return found
+    (row,) = frame[frame["child"] == child.id].to_dict("records")
+    return row
 
 
 def test_a_tree_without_children_says_so(tree, root):
@@ -40,8 +40,8 @@ def test_a_tree_without_children_says_so(tree, root):
 @pytest.mark.slow
 def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finished(tree, root):
     child = root.propose().accept(n=40, exploit=0.3, audit=0.1, author="ann")
-    made = root.decisions[0].forecast
-    assert made.n == len(child.cells()) == 24
+    forecast = root.decisions[0].forecast
+    assert forecast.n == len(child.cells()) == 24
     (entry,) = tree.calibration().entries
     assert (entry.scored, entry.state, entry.verdict) == (False, "unfinished", "not_tested")
     assert entry_sentences(entry) == (
@@ -67,33 +67,36 @@ def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finishe
     assert {name: row[name] for name in close} == pytest.approx(close)
     assert row["median"] == np.median(space_filling)
     assert row["best"] == space_filling.max() <= child.best["value"]  # neither exploit nor audit trials count
-    for what in ("median", "best"):
-        levels = dict(zip(made.levels, getattr(made, what), strict=True))
-        assert [row[f"{what}_q{q}"] for q in ("05", "50", "95")] == [levels[q] for q in (0.05, 0.5, 0.95)]
-        assert row[f"{what}_pit"] == made.percentile(what, row[what])
+    for quantity in ("median", "best"):
+        levels = dict(zip(forecast.levels, getattr(forecast, quantity), strict=True))
+        assert [row[f"{quantity}_q{q}"] for q in ("05", "50", "95")] == [levels[q] for q in (0.05, 0.5, 0.95)]
+        assert row[f"{quantity}_pit"] == forecast.percentile(quantity, row[quantity])
     text = str(tree.calibration().details)
-    for said in (
+    for sentence in (
         "Not refuted: 4 audit trials found nothing better",
         "2 even audit trials would hit a better region of 10 % of the space cut off with probability 0.19.",
         "Scored on 24 space-filling trials: the median is",
         "90 % intervals of the best value held in",
     ):
-        assert said in text
+        assert sentence in text
 
 
 @pytest.mark.slow
 def test_an_audit_trial_refutes_a_wrong_narrowing(tree, root):
     child = wrong(root).accept(n=40, audit=0.3).run(progress=False)
     frame = child.trials
-    known = root.trials
+    parent_trials = root.trials
     audits = frame["origin"].isin(AUDITS)
     outside = frame.loc[audits, "value"].max()
-    inside = max(frame.loc[~audits, "value"].max(), known.loc[child.space.contains(known), "value"].max())
+    inside = max(
+        frame.loc[~audits, "value"].max(),
+        parent_trials.loc[child.space.contains(parent_trials), "value"].max(),
+    )
     (entry,) = tree.calibration().entries
     assert entry.excess == pytest.approx(outside - inside)
     assert (entry.refuted, entry.verdict) == (True, "refuted")
-    said = f"Refuted: an audit trial reached {outside:.4f}; the best inside scored {inside:.4f}, "
-    assert said in entry_sentences(entry)
+    sentence = f"Refuted: an audit trial reached {outside:.4f}; the best inside scored {inside:.4f}, "
+    assert sentence in entry_sentences(entry)
     row = row_of(tree, child)
     assert row["refuted"] is True
     assert row["power"] == pytest.approx(1 - 0.9**6)
@@ -153,8 +156,8 @@ def test_failures_are_no_values(tree, space):
     assert entry.finished
     assert not entry.scored
     assert entry.state == "too_few_values"
-    few = f"Not scored: only {len(entry.outcome.space_filling)} of 20 space-filling trials have a value."
-    assert entry_sentences(entry).startswith(few)
+    sentence = f"Not scored: only {len(entry.outcome.space_filling)} of 20 space-filling trials have a value."
+    assert entry_sentences(entry).startswith(sentence)
 
 
 @pytest.mark.slow
@@ -170,10 +173,10 @@ def test_coverage_is_counted_with_its_interval(tree, root):
     coverage = calibration.coverage()
     for c in coverage:
         intervals = [(e, e.decision.forecast.interval(c.what, c.nominal)) for e in calibration.scored]
-        held = sum(low <= e.realised(c.what) <= high for e, (low, high) in intervals)
-        assert (c.hits, c.n) == (held, 2)
+        hits = sum(low <= e.realised(c.what) <= high for e, (low, high) in intervals)
+        assert (c.hits, c.n) == (hits, 2)
         assert (c.low, c.high) == pytest.approx(tuple(map(float, stats.wilson(c.hits, 2))))
     assert [(c.what, c.nominal) for c in coverage] == [(w, p) for w in ("median", "best") for p in (0.5, 0.9)]
-    with refine.Tree("question", store=tree.store, create=False) as again:  # the same book
-        assert str(again.calibration()) == str(calibration)
-        assert again.calibration().frame.equals(calibration.frame)
+    with refine.Tree("question", store=tree.store, create=False) as reopened:  # the same book
+        assert str(reopened.calibration()) == str(calibration)
+        assert reopened.calibration().frame.equals(calibration.frame)

@@ -31,9 +31,9 @@ def middle(frame, rng):
     return 1 - 0.05 * (frame["x"] - 2.5) ** 2 - 0.1 * (frame["kind"] == "c") + rng.normal(0, 0.01, len(frame))
 
 
-def checks(frame, space=SPACE, direction="maximize", *, fresh=None, analysis=None, **known):
-    found = analysis or refine.analyze(space, frame, direction=direction, fresh=fresh)
-    return checks_of("abc", found, replace(Known(None, {}, "", (), math.nan, False), **known))
+def checks(frame, space=SPACE, direction="maximize", *, replicates_=None, analysis=None, **inputs):
+    analysed = analysis or refine.analyze(space, frame, direction=direction, fresh=replicates_)
+    return checks_of("abc", analysed, replace(Known(None, {}, "", (), math.nan, False), **inputs))
 
 
 def replicates(sd, k=5, times=4):
@@ -49,8 +49,8 @@ def test_the_goal_is_a_note_or_a_scientific_parameter():
     frame = trials(middle)
     assert checks(frame)["goal"].verdict == "warn"
     assert says(checks(frame, goal="low dropout?")["goal"]) == 'The round explores: "low dropout?"'
-    asked = checks(frame, roles=SCIENTIFIC)["goal"]
-    assert (asked.verdict, figure(asked)) == ("pass", "1 scientific parameter, 2 nuisance")
+    goal = checks(frame, roles=SCIENTIFIC)["goal"]
+    assert (goal.verdict, figure(goal)) == ("pass", "1 scientific parameter, 2 nuisance")
     analysis = refine.analyze(SPACE, frame)
     proposal = refine.propose(analysis)
     assert proposal["kind"].kind == "drop"
@@ -63,10 +63,14 @@ def test_edges():
     assert checks(trials(middle))["edges"].verdict == "pass"
     rising = trials(lambda f, rng: f["x"] + rng.normal(0, 0.2, len(f)), n=300)
     analysis = refine.analyze(SPACE, rising)
-    found = checks(rising, analysis=analysis)["edges"]
+    edges_check = checks(rising, analysis=analysis)["edges"]
     # The pile and the best trial are at the same end.
-    assert (found.verdict, found.picture, figure(found)) == ("fail", "density", "1 open end")
-    assert "x (high end)" in says(found)
+    assert (edges_check.verdict, edges_check.picture, figure(edges_check)) == (
+        "fail",
+        "density",
+        "1 open end",
+    )
+    assert "x (high end)" in says(edges_check)
     proposal = refine.propose(analysis)
     assert proposal["x"].kind == "widen"
     wider = checks(rising, analysis=analysis, proposal=proposal)["edges"]
@@ -88,26 +92,26 @@ def test_a_second_region_that_is_cut_off_is_named():
 
     frame = trials(peaks, n=100, space=space)
     analysis = refine.analyze(space, frame)
-    kept = checks(frame, space=space, analysis=analysis)["second"]
-    assert (kept.verdict, kept.code) == ("unknown", "nothing_cut")
+    kept_region = checks(frame, space=space, analysis=analysis)["second"]
+    assert (kept_region.verdict, kept_region.code) == ("unknown", "nothing_cut")
     bold = refine.propose(analysis, risk=0.7)
-    found = checks(frame, space=space, analysis=analysis, proposal=bold)["second"]
-    assert (found.verdict, found.code) == ("warn", "plausible")
-    seen = dict(found.values)
-    assert found.value == seen["probability"] <= seen["outside"]
-    assert seen["outside"] == pytest.approx(1 - bold.claim.probability, abs=0.01)
-    assert {name for name, _, _ in seen["place"]} == {c.name for c in bold.changes if c.kind != "keep"}
+    cut_off = checks(frame, space=space, analysis=analysis, proposal=bold)["second"]
+    assert (cut_off.verdict, cut_off.code) == ("warn", "plausible")
+    values = dict(cut_off.values)
+    assert cut_off.value == values["probability"] <= values["outside"]
+    assert values["outside"] == pytest.approx(1 - bold.claim.probability, abs=0.01)
+    assert {name for name, _, _ in values["place"]} == {c.name for c in bold.changes if c.kind != "keep"}
     # As many even audit trials as hit a region of that share with probability 0.95.
-    assert (1 - seen["share"]) ** seen["needed"] <= 0.05
-    assert "of the space cut off" in says(found)
-    assert "review.accept(audit=...)" in says(found)
+    assert (1 - values["share"]) ** values["needed"] <= 0.05
+    assert "of the space cut off" in says(cut_off)
+    assert "review.accept(audit=...)" in says(cut_off)
 
 
 def test_enough_points():
-    few, between, many = (checks(trials(middle, n=n))["enough"] for n in (40, 100, 400))
-    assert [few.verdict, between.verdict, many.verdict] == ["fail", "warn", "pass"]
-    assert figure(few).startswith("7 good trials, ")
-    assert 0.5 <= between.value < 1
+    at_40, at_100, at_400 = (checks(trials(middle, n=n))["enough"] for n in (40, 100, 400))
+    assert [at_40.verdict, at_100.verdict, at_400.verdict] == ["fail", "warn", "pass"]
+    assert figure(at_40).startswith("7 good trials, ")
+    assert 0.5 <= at_100.value < 1
     # What was seen to matter has been judged, however few good trials there were.
     space = refine.Space({"rate": (0.0, 1.0, 11)})
     rising = trials(lambda f, rng: f["rate"] + rng.normal(0, 0.01, len(f)), n=40, space=space)
@@ -142,16 +146,16 @@ def test_curves():
     rising = 0.5 + 0.008 * epochs
     flat = 0.99 - 0.5 * np.exp(-epochs / 12)
     assert CurveCheck()((), (), rising).improving.seen
-    sound, third, most = (
+    sound, third_unfinished, many_unfinished = (
         checks(frame, curves=curves_of(*[rising] * a, *[flat] * b))["curves"]
         for a, b in ((0, 8), (3, 6), (5, 3))
     )
     assert (sound.verdict, figure(sound)) == ("pass", "0 of the best 8")
-    assert (third.verdict, figure(third)) == (
+    assert (third_unfinished.verdict, figure(third_unfinished)) == (
         "warn",
         "3 of the best 9 were still improving at the last epoch",
     )
-    assert most.verdict == "fail"
+    assert many_unfinished.verdict == "fail"
 
 
 def test_isolation_is_fair_only_with_enough_trials_of_every_level():
@@ -159,33 +163,41 @@ def test_isolation_is_fair_only_with_enough_trials_of_every_level():
     assert "isolation" not in [c.key for c in checks(frame, roles=dict.fromkeys(SPACE, "nuisance")).checks]
     fair = checks(frame, roles=SCIENTIFIC)["isolation"]
     assert (fair.verdict, fair.value) == ("pass", frame["kind"].value_counts().min())
-    few, some = (
-        checks(frame.drop(frame.index[frame["kind"] == "b"][left:]), roles=SCIENTIFIC)["isolation"]
-        for left in (3, 9)
+    with_few, with_enough = (
+        checks(frame.drop(frame.index[frame["kind"] == "b"][n_left:]), roles=SCIENTIFIC)["isolation"]
+        for n_left in (3, 9)
     )
-    assert (few.verdict, few.value, figure(few)) == ("fail", 3, "at least 3 trials a level (b)")
-    assert some.verdict == "warn"
+    assert (with_few.verdict, with_few.value, figure(with_few)) == (
+        "fail",
+        3,
+        "at least 3 trials a level (b)",
+    )
+    assert with_enough.verdict == "warn"
 
 
 @pytest.mark.slow
 def test_noise_against_what_was_known_before():
     frame = trials(middle)
-    fresh = replicates(0.01)
+    repeats = replicates(0.01)
     best = frame["value"].max()
-    sd = refine.analyze(SPACE, frame, fresh=fresh).noise.sd
+    sd = refine.analyze(SPACE, frame, fresh=repeats).noise.sd
     verdicts = {5.0: "pass", 1.0: "warn", 0.0: "warn", -1.0: "warn", -5.0: "fail"}
-    found = {gain: checks(frame, fresh=fresh, before=best - gain * sd)["noise"] for gain in verdicts}
-    assert {gain: check.verdict for gain, check in found.items()} == verdicts
-    assert found[5.0].value == pytest.approx(5 * sd)
-    assert "5 times the noise" in figure(found[5.0])
+    checks_by_gain = {
+        gain: checks(frame, replicates_=repeats, before=best - gain * sd)["noise"] for gain in verdicts
+    }
+    assert {gain: check.verdict for gain, check in checks_by_gain.items()} == verdicts
+    assert checks_by_gain[5.0].value == pytest.approx(5 * sd)
+    assert "5 times the noise" in figure(checks_by_gain[5.0])
     # The same the other way round.
     turned = frame.assign(value=-frame["value"])
-    check = checks(turned, direction="minimize", fresh=fresh, before=-best + 5 * sd)["noise"]
+    check = checks(turned, direction="minimize", replicates_=repeats, before=-best + 5 * sd)["noise"]
     assert (check.verdict, check.value) == ("pass", pytest.approx(5 * sd))
 
 
 def test_a_root_counts_what_is_as_good_and_what_its_best_owes_to_luck():
-    exact, clear, blurred = (checks(trials(middle), fresh=replicates(sd)) for sd in (0.0001, 0.0005, 0.05))
+    exact, clear, blurred = (
+        checks(trials(middle), replicates_=replicates(sd)) for sd in (0.0001, 0.0005, 0.05)
+    )
     assert (clear["noise"].verdict, blurred["noise"].verdict) == ("pass", "warn")
     assert "the choice among them is luck" in says(blurred["noise"])
     assert (exact["optimism"].verdict, blurred["optimism"].verdict) == ("pass", "warn")
@@ -197,26 +209,26 @@ def test_cost():
     frame = trials(middle)
     assert checks(frame)["cost"].verdict == "unknown"
     cheap = frame.assign(seconds=10.0)
-    assert checks(cheap, fresh=replicates(0.01))["cost"].verdict == "pass"
+    assert checks(cheap, replicates_=replicates(0.01))["cost"].verdict == "pass"
     order = np.argsort(-frame["value"].to_numpy())
     cheap.loc[cheap.index[order[1]], ["value", "seconds"]] = frame["value"].max() - 1e-4, 2.0
-    check = checks(cheap, fresh=replicates(0.01))["cost"]
+    check = checks(cheap, replicates_=replicates(0.01))["cost"]
     assert (check.verdict, check.value) == ("warn", pytest.approx(0.8))
     assert says(check) == "The trial of rank 2 is as good within the noise and takes 20 % of the time."
 
 
 def test_printing_and_looking_up():
-    found = checks(trials(middle))
-    assert sum(found.counts.values()) == len(found.checks)
-    text = str(found)
-    everything = str(found.details)
+    all_checks = checks(trials(middle))
+    assert sum(all_checks.counts.values()) == len(all_checks.checks)
+    text = str(all_checks)
+    everything = str(all_checks.details)
     assert text.startswith("Checks of round abc: ")
-    for check in found.checks:
+    for check in all_checks.checks:
         assert (f"\n{subject(check)} " in text) == (check.verdict != "pass")
         assert says(check) in everything
-    assert question(found.checks[1]) in found._repr_html_()
+    assert question(all_checks.checks[1]) in all_checks._repr_html_()
     with pytest.raises(KeyError, match="no check 'edge'; did you mean 'edges'"):
-        found["edge"]
+        all_checks["edge"]
 
 
 @pytest.mark.slow
@@ -247,5 +259,5 @@ def test_parameters_that_cannot_be_judged_are_unchanged_for_that_reason():
     analysis = refine.analyze(SPACE, trials(middle, n=40))
     proposal = refine.propose(analysis)
     check = checks(None, analysis=analysis, proposal=proposal)["enough"]
-    kept = {c.name for c in proposal.changes if c.kind == "keep"}
-    assert set(check._asdict()["values"]["unchanged"]) <= kept
+    unchanged = {c.name for c in proposal.changes if c.kind == "keep"}
+    assert set(check._asdict()["values"]["unchanged"]) <= unchanged

@@ -16,15 +16,15 @@ from refine.review.next_step import EVEN, NextRound, accept_action, advised_roun
 SPACE = refine.Space({"lr": (0.0, 1.0, 9), "depth": (1, 6), "kind": ["a", "b", "c"]})
 
 
-def proposed(value, n=40, space=SPACE, seed=1, **given):
+def proposed(value, n=40, space=SPACE, seed=1, **options):
     frame = pd.DataFrame(space.columns(draw(Sobol(), space, n, seed)))
     frame = frame.assign(value=value(frame, np.random.default_rng(seed)), seconds=2.0)
-    analysis = refine.analyze(space, frame, **given)
+    analysis = refine.analyze(space, frame, **options)
     return analysis, refine.propose(analysis)
 
 
-def step_of(value, n=40, space=SPACE, seed=1, exploit=0.0, **given):
-    return next_step_of(*proposed(value, n, space, seed, **given), n, exploit)
+def step_of(value, n=40, space=SPACE, seed=1, exploit=0.0, **options):
+    return next_step_of(*proposed(value, n, space, seed, **options), n, exploit)
 
 
 def noise(frame, rng):
@@ -104,15 +104,15 @@ def test_an_imported_round_has_nothing_to_run():
 
 def test_a_small_round_without_findings_names_what_would_settle_it():
     step = step_of(noise)
-    more = about(step, 0)
+    needed = about(step, 0)
     assert codes(step) == ["more", "tried"]
     assert str(step.action) == f"round.run(n={40 + step.n})"
-    assert more["parameters"] == ["lr", "depth", "kind"]
-    assert more["power"] >= 0.8
+    assert needed["parameters"] == ["lr", "depth", "kind"]
+    assert needed["power"] >= 0.8
     assert step.seconds == pytest.approx(2.0 * step.n)
-    said = next_sentence(step.reasons)
-    assert said.startswith(f"{step.n} more configurations of this round")
-    assert "40 space-filling trials" in said
+    sentence = next_sentence(step.reasons)
+    assert sentence.startswith(f"{step.n} more configurations of this round")
+    assert "40 space-filling trials" in sentence
     assert json.loads(json.dumps(step.to_json()))["action"] == str(step.action)
 
 
@@ -128,8 +128,8 @@ def test_what_no_trial_reads_is_not_counted():
     step = step_of(noise, read={"kind": 0.0})
     assert about(step, 0)["parameters"] == ["lr", "depth"]
     assert about(step, 1)["parameters"] == 2
-    none = step_of(noise, read=dict.fromkeys(SPACE, 0.0))
-    assert codes(none) == ["nothing_read", "tried"]
+    unread = step_of(noise, read=dict.fromkeys(SPACE, 0.0))
+    assert codes(unread) == ["nothing_read", "tried"]
 
 
 def test_nothing_left_to_run_is_no_reason_to_run_more():

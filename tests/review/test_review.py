@@ -24,10 +24,10 @@ def test_a_proposal_narrows_what_matters_and_says_why(root):
     assert 0.9 < proposal.claim.probability <= 1
     assert all(root.space[n].contains(list(p.grid)).all() for n, p in proposal.space.items())
     assert proposal.volume_kept == pytest.approx(root.space.volume_kept(proposal.space))
-    again = root.propose().proposal
-    kept = root.context.store.proposals(root._stored.pk)
-    assert list(kept) == [proposal.digest] == [again.digest]
-    read = refine.Proposal.from_json(json.loads(kept[again.digest]))
+    second_proposal = root.propose().proposal
+    stored = root.context.store.proposals(root._stored.pk)
+    assert list(stored) == [proposal.digest] == [second_proposal.digest]
+    read = refine.Proposal.from_json(json.loads(stored[second_proposal.digest]))
     assert (read.digest, read.space) == (proposal.digest, proposal.space)
 
 
@@ -86,23 +86,26 @@ def test_accepting_the_same_again_writes_nothing(root, tree):
     child = review.accept(note="a", n=40, exploit=0.3)
     before = len(tree.log())
     assert review.accept(note="a", n=40, exploit=0.3).id == child.id
-    stays = "its note stays 'a'"
-    keeps = f"round {child.id} keeps its 40 configurations"
-    with pytest.warns(RuntimeWarning) as said:
+    note_sentence = "its note stays 'a'"
+    size_sentence = f"round {child.id} keeps its 40 configurations"
+    with pytest.warns(RuntimeWarning) as warned:
         review.accept(note="b", n=30, exploit=0.3)
-    assert str(said[0].message) == f"round {root.id}: this was decided before: {stays} and {keeps}"
-    assert said[0].filename == __file__
+    assert (
+        str(warned[0].message)
+        == f"round {root.id}: this was decided before: {note_sentence} and {size_sentence}"
+    )
+    assert warned[0].filename == __file__
     assert (len(tree.log()), root.decisions[-1].note) == (before, "a")
     review.accept(n=40, exploit=0.3)  # no note, nothing lost
-    with pytest.warns(RuntimeWarning) as said:
+    with pytest.warns(RuntimeWarning) as warned:
         assert review.accept(note="b", n=44, exploit=0.3).n == 44
-    assert str(said[0].message) == f"round {root.id}: this was decided before: {stays}"
+    assert str(warned[0].message) == f"round {root.id}: this was decided before: {note_sentence}"
     # Another proposal that leads to the same round is another decision.
-    with pytest.warns(RuntimeWarning) as said:
+    with pytest.warns(RuntimeWarning) as warned:
         root.propose(risk=0.3).edit({n: review.space[n] for n in review.space}).accept(
             note="c", n=20, exploit=0.3
         )
-    assert str(said[0].message) == f"round {root.id}: {keeps.replace('its 40', 'its 44')}"
+    assert str(warned[0].message) == f"round {root.id}: {size_sentence.replace('its 40', 'its 44')}"
     assert root.decisions[-1].note == "c"
     assert root.propose().edit(dropout=(0, 0.3)).accept(n=40, exploit=0.3).id != child.id
     assert len(root.children) == 2
@@ -115,21 +118,21 @@ def test_decline_is_kept(root, tree):
     assert (decision.kind, decision.child, decision.note) == ("declined", None, "not yet")
     assert list(tree.log()["event"]) == ["root", "declined"]
     root.propose().decline(note="not yet")
-    with pytest.warns(RuntimeWarning, match="this was decided before: its note stays 'not yet'") as said:
+    with pytest.warns(RuntimeWarning, match="this was decided before: its note stays 'not yet'") as warned:
         root.propose().decline(note="after all")
-    assert said[0].filename == __file__
+    assert warned[0].filename == __file__
     assert len(root.decisions) == 1
 
 
 @pytest.mark.slow
 def test_values_that_no_trial_has_had_are_named(root):
     review = root.propose().edit(optimizer=["Adam", "Nadamm", "Lion"])
-    told = (
+    message = (
         "Nadamm of optimizer is new to this space; did you mean 'Nadam'?",
         "Lion of optimizer is new to this space",
     )
     assert [v.to_json()["values"]["meant"] for v in review.preview().new_values] == ["Nadam", ""]
-    assert all(text in str(review) and text in str(review.preview()) for text in told)
+    assert all(text in str(review) and text in str(review.preview()) for text in message)
     assert root.propose().preview(dropout=(0, 0.9), optimizer=["Adam"]).new_values == ()
     other = type(review)(root, replace(review.proposal, space=review.space), review.analysis)
     assert other.preview().new_values == ()  # what is proposed is no typing error
@@ -138,10 +141,10 @@ def test_values_that_no_trial_has_had_are_named(root):
 @pytest.mark.slow
 def test_a_branch_may_add_a_parameter_and_say_what_it_was(root):
     wider = {**root.space, "l2": (0.0, 0.1, 3)}
-    known = root.branch(wider, previous={"l2": 0.0}, note="try weight decay", n=20)
+    with_previous = root.branch(wider, previous={"l2": 0.0}, note="try weight decay", n=20)
     unknown = root.branch(wider, note="try weight decay", n=20)
-    assert known.id != unknown.id
-    assert known.run(progress=False).analyze().n_earlier == 100
+    assert with_previous.id != unknown.id
+    assert with_previous.run(progress=False).analyze().n_earlier == 100
     assert unknown.run(progress=False).analyze().n_earlier == 0
     with pytest.raises(ReviewError, match="previous: 'lr' must be a parameter that this branch adds"):
         root.branch(wider, previous={"lr": 1.0}, n=20)
@@ -154,16 +157,16 @@ def test_the_last_word_on_a_parameter_counts(root):
     review = root.propose()
     assert review.edit(dropout=(0, 0.2)).reject("dropout").space["dropout"] == root.space["dropout"]
     assert review.reject("dropout").edit(dropout=(0, 0.2)).space["dropout"].high == 0.2
-    one = review.reject("lr", "dropout").accept(n=20)
-    assert review.reject("dropout").reject("lr").accept(n=20).id == one.id
+    child = review.reject("lr", "dropout").accept(n=20)
+    assert review.reject("dropout").reject("lr").accept(n=20).id == child.id
     assert len(root.decisions) == 1
     swapped = [review.edit(optimizer=names).accept(n=20).id for names in (["Adam", "SGD"], ["SGD", "Adam"])]
     assert len(set(swapped)) == 1
 
 
 def test_a_box_that_is_used_up_says_so(tree, root):
-    found = tree.add_round({"x": (0, 21, 22), "fixed": 1}, lambda p: p["x"] % 7, n=22, objective_name="mod")
-    review = found.run(progress=False).propose()
+    round_ = tree.add_round({"x": (0, 21, 22), "fixed": 1}, lambda p: p["x"] % 7, n=22, objective_name="mod")
+    review = round_.run(progress=False).propose()
     used = "nothing is left to run: all 22 configurations of this space were run"
     with pytest.raises(DesignError, match=used):
         review.reject("x").accept()
@@ -174,13 +177,13 @@ def test_a_box_that_is_used_up_says_so(tree, root):
 @pytest.mark.slow
 def test_no_risk_is_taken_that_cannot_be_stated(tree):
     space = refine.Space({"x": (0, 21, 22), "y": (0.0, 1.0, 3)})
-    found = tree.add_round(space, lambda p: -abs(p["x"] - 4) - p["y"], n=40, objective_name="hat").run(
+    round_ = tree.add_round(space, lambda p: -abs(p["x"] - 4) - p["y"], n=40, objective_name="hat").run(
         progress=False
     )
-    proposal = found.propose(risk=0.1).proposal
+    proposal = round_.propose(risk=0.1).proposal
     assert proposal.claim.probability >= 0.9  # of a small grid every cell is a candidate
     assert "nan" not in str(proposal)
-    facts = gather(found)
+    facts = gather(round_)
     text = rendered([*decisions_parts(facts), *(section(facts) for section in EVIDENCE)])
     assert "probability 0.00" not in text
     assert "nan" not in text

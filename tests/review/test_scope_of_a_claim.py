@@ -37,8 +37,8 @@ def wide_loss(p):
 
 @pytest.fixture
 def tree(tmp_path):
-    with refine.Tree("scope", store=tmp_path / "refine.db") as made:
-        yield made
+    with refine.Tree("scope", store=tmp_path / "refine.db") as opened:
+        yield opened
 
 
 def review_of(tree, objective, metric, **options):

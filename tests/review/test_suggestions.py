@@ -30,8 +30,8 @@ def wrong(review):
 
 def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, review):
     bold(review).suggest("rates below 1.25 never won", author="agent:ann")
-    kept = root.decisions[0]
-    assert Decision.from_json(json.loads(kept.dumps())) == kept
+    decision = root.decisions[0]
+    assert Decision.from_json(json.loads(decision.dumps())) == decision
     wrong(review).suggest("slow and steady", author="agent:bob")
     before = tree.calibration()
     assert len(before) == 0
@@ -39,9 +39,9 @@ def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, re
     assert "no later trial separates the two spaces" in str(before.details)
     root.propose().accept(n=60, author="eve").run(progress=False)
 
-    found = tree.calibration()
-    assert [e.decision.author for e in found.entries] == ["eve"]
-    ann, bob = found.suggestions
+    calibration = tree.calibration()
+    assert [e.decision.author for e in calibration.entries] == ["eve"]
+    ann, bob = calibration.suggestions
     best = max(r.trials["value"].max() for r in tree.rounds)
     for e, space in ((ann, bold(review).space), (bob, wrong(review).space)):
         inside = max(r.trials.loc[space.contains(r.trials), "value"].max() for r in tree.rounds)
@@ -54,17 +54,17 @@ def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, re
         "person",
         "machine",
     )
-    scores = {s.author: s for s in found.authors}
+    scores = {s.author: s for s in calibration.authors}
     assert list(scores) == ["eve", "agent:ann", "agent:bob"]
     of_ann = scores["agent:ann"]
     of_bob = scores["agent:bob"]
     assert (of_ann.suggested, of_ann.decisions, of_ann.right) == (1, 0, 1)
     assert (of_bob.kept, of_bob.machine_right, scores["eve"].suggested) == (0, 1, 0)
-    text = str(found.details)
+    text = str(calibration.details)
     assert "suggested by agent:ann: Keeps" in text
     assert "Both spaces held the best value. Not adopted." in text
     assert "agent:bob made 1 suggestion" in text
-    rows = found.frame.set_index("author")
+    rows = calibration.frame.set_index("author")
     assert list(rows.loc["agent:ann", ["decision", "right"]]) == ["suggested", "person"]
     assert not rows.loc["agent:bob", "kept_best"]
 
@@ -79,18 +79,18 @@ def test_only_trials_that_ended_after_it_test_a_suggestion(tree, space):
 
 def test_who_decides_sees_it_beside_the_proposal_and_takes_it_over(tree, root, review, tmp_path):
     bold(review).suggest("rates below 1.25 never won", author="agent:ann")
-    (seen,) = review.suggestions
-    assert seen.probability == pytest.approx(review.proposal.probability_of(bold(review).space))
-    assert seen.volume_kept == pytest.approx(bold(review).volume_kept)
+    (suggestion,) = review.suggestions
+    assert suggestion.probability == pytest.approx(review.proposal.probability_of(bold(review).space))
+    assert suggestion.volume_kept == pytest.approx(bold(review).volume_kept)
     text = str(review.details)
     assert "suggested by" in text
     assert "rates below 1.25 never won" in text
     report = review.report(tmp_path / "reports").read_text()
-    for said in ("Suggested by agent:ann", "The suggested space keeps", "The proposed one keeps"):
-        assert said in report
-    taken = review.edit(junk=(1, 3)).take(1)
-    assert taken.space == bold(review).space
-    assert review.take(seen).space == taken.space
+    for phrase in ("Suggested by agent:ann", "The suggested space keeps", "The proposed one keeps"):
+        assert phrase in report
+    adopted = review.edit(junk=(1, 3)).take(1)
+    assert adopted.space == bold(review).space
+    assert review.take(suggestion).space == adopted.space
     with pytest.raises(ReviewError, match="has 1 suggestion, and none of number 2"):
         review.take(2)
 
@@ -102,7 +102,7 @@ def test_who_decides_sees_it_beside_the_proposal_and_takes_it_over(tree, root, r
     message = {"round": root.id, "risk": 0.05, "proposal": content["proposal"], "edits": shown["edits"]}
     answer = session.handle({"type": "decide", "kind": "accept", "note": "ann is right", "n": 30, **message})
     child = tree[answer["child"]]
-    assert child.space == taken.space
+    assert child.space == adopted.space
     assert root.propose().suggestions == ()
     assert tree.calibration().suggestions[0].taken == (child.id,)
     assert f"Adopted by: {child.id}." in str(tree.calibration().details)

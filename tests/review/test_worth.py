@@ -33,8 +33,8 @@ def small(params):
 
 @pytest.fixture
 def tree():
-    with refine.Tree("worth", store="sqlite://") as made:
-        yield made
+    with refine.Tree("worth", store="sqlite://") as opened:
+        yield opened
 
 
 def ran(tree, objective, n, seed=3, **options):
@@ -44,8 +44,8 @@ def ran(tree, objective, n, seed=3, **options):
 @pytest.fixture(scope="module")
 def coarse():
     """A review after 30 trials of a bowl."""
-    with refine.Tree("coarse", store="sqlite://") as made:
-        yield ran(made, bowl, 30, seed=5).set_epsilon(0.004).propose()
+    with refine.Tree("coarse", store="sqlite://") as opened:
+        yield ran(opened, bowl, 30, seed=5).set_epsilon(0.004).propose()
 
 
 @pytest.mark.slow
@@ -131,8 +131,8 @@ def test_an_edit_that_cuts_all_good_trials_off_does_not_pay(tree):
 
     space = {f"p{i}": (0.0, 1.0, 9) for i in range(11)}
     review = tree.add_round(space, rmse, n=60, seed=1, direction="minimize").run(progress=False).propose()
-    far = (0.0, 0.125) if optimum[0] > 0.5 else (0.875, 1.0)
-    edited = review.edit(p0=far)
+    bounds = (0.0, 0.125) if optimum[0] > 0.5 else (0.875, 1.0)
+    edited = review.edit(p0=bounds)
     assert edited.preview().top_kept == 0
     outlook = edited.worth()
     assert outlook.probability < review.worth().probability
@@ -188,31 +188,31 @@ def test_edits_count_and_what_is_not_known_is_said(coarse):
 
 @pytest.mark.slow
 def test_every_review_says_it(coarse, tmp_path):
-    said = outlook_text(coarse.worth())
-    assert said.startswith(f"another {coarse.advised_round.n} trials")
+    sentence = outlook_text(coarse.worth())
+    assert sentence.startswith(f"another {coarse.advised_round.n} trials")
     assert str(coarse).splitlines()[1] == verdict_sentence(coarse.worth())
     for text in (str(coarse.details), coarse._repr_html_(), coarse.report(tmp_path).read_text()):
-        assert said in text
+        assert sentence in text
     data = json.dumps(coarse.worth().to_json(), allow_nan=False)
     assert json.loads(data)["probability"] == pytest.approx(coarse.worth().probability)
-    assert str(coarse.worth()).startswith(f"{coarse.worth().verdict}: {said}")
+    assert str(coarse.worth()).startswith(f"{coarse.worth().verdict}: {sentence}")
 
 
 @pytest.mark.slow
 def test_a_plan_is_rehearsed_the_same_again(tree):
     root = ran(tree, bowl, 24)
-    found = root.propose(keep=False).rehearse(2, 20)
-    again = root.propose().rehearse(2, 20)
-    asked = root.propose(keep=False).rehearse(2, 20, exploit=0.8, audit=0.2)
-    assert "review.accept(n=20, exploit=0.8, audit=0.2)" in str(asked)
-    assert found.to_json() == again.to_json()
-    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["plans"][0]["rounds"] == 2
-    asked = found.plans[0]
-    page = found.page()
-    assert (asked.rounds, asked.n, len(asked.mean), len(asked.quantiles)) == (2, 20, 2, 2)
-    assert asked.quantiles[1][2] > found.now
-    assert all(list(row) == sorted(row) for row in asked.quantiles)
-    assert {plan.rounds * plan.n for plan in found.plans} == {40}
+    rehearsal = root.propose(keep=False).rehearse(2, 20)
+    repeated = root.propose().rehearse(2, 20)
+    bolder = root.propose(keep=False).rehearse(2, 20, exploit=0.8, audit=0.2)
+    assert "review.accept(n=20, exploit=0.8, audit=0.2)" in str(bolder)
+    assert rehearsal.to_json() == repeated.to_json()
+    assert json.loads(json.dumps(rehearsal.to_json(), allow_nan=False))["plans"][0]["rounds"] == 2
+    bolder = rehearsal.plans[0]
+    page = rehearsal.page()
+    assert (bolder.rounds, bolder.n, len(bolder.mean), len(bolder.quantiles)) == (2, 20, 2, 2)
+    assert bolder.quantiles[1][2] > rehearsal.now
+    assert all(list(row) == sorted(row) for row in bolder.quantiles)
+    assert {plan.rounds * plan.n for plan in rehearsal.plans} == {40}
     names = [row[0].text for row in page.blocks[1].rows]
     assert names == ["2 rounds of 20 trials", "1 round of 40 trials", "4 rounds of 10 trials"]
     assert [str(call) for call in page.calls] == ["review.accept(n=20, exploit=0.5)"]

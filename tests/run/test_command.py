@@ -51,23 +51,23 @@ def command(tmp_path):
 @pytest.mark.slow
 def test_it_runs_and_its_last_line_of_json_is_the_metrics(command, tmp_path):
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round(SPACE, refine.Command(command), metric="val_acc", n=16)
-        found.run(progress=False)
-        frame = found.trials.set_index("cell")
+        round_ = tree.add_round(SPACE, refine.Command(command), metric="val_acc", n=16)
+        round_.run(progress=False)
+        frame = round_.trials.set_index("cell")
         failed = frame[frame["lr"] > 0.5]
         assert set(failed["state"]) == {"failed"}
         assert len(failed)
-        assert "ended with status 3: lr is too large" in str(found.failures["error"].iloc[0])
+        assert "ended with status 3: lr is too large" in str(round_.failures["error"].iloc[0])
         complete = frame[frame["lr"] <= 0.5]
         assert complete["val_acc"].to_numpy() == pytest.approx((0.8 - abs(complete["lr"] - 0.1)).to_numpy())
         # A group in brackets is there where its parameter is.
         assert (complete["extra"] == 2 * (complete["depth"] == "shallow")).all()
         assert (complete["seed (metric)"] == complete["seed"] % 97).all()
-        curves = found.context.reader.records([found._stored.pk], curves=True).curves
+        curves = round_.context.reader.records([round_._stored.pk], curves=True).curves
         assert any(len(c.get("val_acc", ())) == 3 for c in curves)
-        again = tree.add_round(SPACE, refine.Command(command), metric="val_acc", n=16)
-        assert again.id == found.id
-        assert found.node.objective == f"command: {command}"
+        same_round = tree.add_round(SPACE, refine.Command(command), metric="val_acc", n=16)
+        assert same_round.id == round_.id
+        assert round_.node.objective == f"command: {command}"
     before = refine.Command(command).code
     assert refine.Command(command).code == before
     (tmp_path / "train.py").write_text(TRAIN + "# changed\n")
@@ -126,13 +126,13 @@ def program(tmp_path):
     (tmp_path / "t.sh").chmod(0o755)
     (tmp_path / "go.py").write_text(COORDINATOR)
 
-    def running(what=mark):
+    def running(pattern=mark):
         lines = ((p, p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"]))
-        return [p for p, words in lines if any(what in word for word in words) and "-I" not in words]
+        return [p for p, words in lines if any(pattern in word for word in words) and "-I" not in words]
 
-    def count_of(wanted):
+    def count_of(count):
         deadline = time.monotonic() + 60
-        while len(running()) != wanted:
+        while len(running()) != count:
             assert time.monotonic() < deadline, [p.cmdline() for p in running()]
             time.sleep(0.2)
         return True
@@ -156,11 +156,11 @@ def kill_a_worker(process, running):
 
 def kill_a_supervisor(process, running):
     """One of a program, then one of a worker: what these started ends, and another trial begins."""
-    for what in ("t.sh", "refine.run.workers.child"):
+    for part in ("t.sh", "refine.run.workers.child"):
         before = {p.pid for p in running()}
         below = [(p, p.cmdline()) for p in psutil.Process(process.pid).children(recursive=True)]
-        found = [p for p, words in below if "-I" in words and any(what in word for word in words)]
-        for supervisor in found[:1]:
+        supervisors = [p for p, words in below if "-I" in words and any(part in word for word in words)]
+        for supervisor in supervisors[:1]:
             supervisor.kill()
             while len({p.pid for p in running()} - before) < OF_ONE or len(running()) != len(before):
                 time.sleep(0.2)
@@ -183,22 +183,24 @@ def nightly(*values):
 
 @pytest.mark.cluster
 @pytest.mark.parametrize(
-    ("how", "workers"),
+    ("ending", "workers"),
     [
         ("kill -9", 1),
         ("kill -9", 2),
         ("a worker is killed", 2),
-        *(nightly(how, n) for how in (*list(ENDS)[1:3], *list(ENDS)[4:]) for n in (1, 2)),
+        *(nightly(ending, n) for ending in (*list(ENDS)[1:3], *list(ENDS)[4:]) for n in (1, 2)),
     ],
 )
-def test_all_that_a_program_started_ends_with_its_worker_and_its_coordinator(tmp_path, program, how, workers):
+def test_all_that_a_program_started_ends_with_its_worker_and_its_coordinator(
+    tmp_path, program, ending, workers
+):
     running, count_of = program
-    seconds = "4" if how == "timeout" else "0"
+    seconds = "4" if ending == "timeout" else "0"
     words = [sys.executable, str(tmp_path / "go.py"), str(tmp_path), str(workers), seconds]
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         assert count_of(workers * OF_ONE)
-        ENDS[how](process, running)
+        ENDS[ending](process, running)
         process.wait(60)
         assert count_of(0)
     finally:
@@ -216,14 +218,18 @@ def test_an_assistant_s_server_ends_its_program_too(tmp_path, program):
     process = subprocess.Popen(
         [sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
-    who = {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    client = {
+        "protocolVersion": "2024-11-05",
+        "capabilities": {},
+        "clientInfo": {"name": "x", "version": "1"},
+    }
     call = {"name": "run", "arguments": {"round_id": root.id, "trials": 1}}
     for i, (method, params) in enumerate(
-        {"initialize": who, "notifications/initialized": {}, "tools/call": call}.items()
+        {"initialize": client, "notifications/initialized": {}, "tools/call": call}.items()
     ):
         number = {} if method.startswith("notifications") else {"id": i}
-        said = {"jsonrpc": "2.0", **number, "method": method, "params": params}
-        print(json.dumps(said), file=process.stdin, flush=True)
+        message = {"jsonrpc": "2.0", **number, "method": method, "params": params}
+        print(json.dumps(message), file=process.stdin, flush=True)
     try:
         assert count_of(OF_ONE)
         process.terminate()
@@ -276,5 +282,5 @@ def test_from_the_shell(command, tmp_path, monkeypatch):
         (["-n", "4", "--command", command, "--hours", "-1"], "hours must be a number > 0"),
         (["-n", "4", "--command", command], "4 complete"),
     ):
-        said = CliRunner().invoke(app, ["run", "s.db", "--quiet", *options])
-        assert (text in said.output, said.exit_code == 0) == (True, "complete" in text), said.output
+        result = CliRunner().invoke(app, ["run", "s.db", "--quiet", *options])
+        assert (text in result.output, result.exit_code == 0) == (True, "complete" in text), result.output

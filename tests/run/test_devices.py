@@ -21,8 +21,8 @@ def seen(params):
     import time
 
     time.sleep(0.05)
-    said = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpu = -2.0 if said is None else float(said or -1)
+    devices = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpu = -2.0 if devices is None else float(devices or -1)
     return {"value": params["x"], "gpu": gpu, "process": float(os.getpid())}
 
 
@@ -36,8 +36,8 @@ def test_each_worker_sees_one(tmp_path, monkeypatch, options, listed, expected):
     if listed is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
     with refine.Tree("t", tmp_path / "t.db") as tree:
-        found = tree.add_round(SPACE, seen, n=24, metric="value").run(progress=False, **options)
-        table = found.trials.groupby("process")["gpu"].agg(["min", "max"])
+        round_ = tree.add_round(SPACE, seen, n=24, metric="value").run(progress=False, **options)
+        table = round_.trials.groupby("process")["gpu"].agg(["min", "max"])
     assert (table["min"] == table["max"]).all()
     assert set(table["min"]) == expected
     assert float(os.getpid()) not in table.index

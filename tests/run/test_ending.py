@@ -22,16 +22,16 @@ def slow(params):
 
 
 def test_ends_after_trials_and_goes_on(tree, capsys):
-    found = tree.add_round(SPACE, objectives.height, n=20)
-    found.run(trials=7)
-    assert len(found.trials) == 7
+    round_ = tree.add_round(SPACE, objectives.height, n=20)
+    round_.run(trials=7)
+    assert len(round_.trials) == 7
     assert "stopped after 7 trials, 13 left; resume with round.run()" in capsys.readouterr().err
-    first = set(found.trials["seed"])
-    found.run(trials=5, progress=False)
-    assert len(found.trials) == 12
-    assert first <= set(found.trials["seed"])
-    found.run(trials=100, progress=True)
-    assert len(found.trials) == 20
+    first = set(round_.trials["seed"])
+    round_.run(trials=5, progress=False)
+    assert len(round_.trials) == 12
+    assert first <= set(round_.trials["seed"])
+    round_.run(trials=100, progress=True)
+    assert len(round_.trials) == 20
     log = capsys.readouterr().err
     assert "left" not in log
     assert "\r" not in log
@@ -41,16 +41,16 @@ def test_ends_after_trials_and_goes_on(tree, capsys):
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.cluster)])
 def test_ends_after_hours_in_order(tree, workers, capsys):
-    found = tree.add_round(SPACE, slow, n=100)
-    found.run(workers, hours=0.3 / 3600)
-    trials = found.trials
+    round_ = tree.add_round(SPACE, slow, n=100)
+    round_.run(workers, hours=0.3 / 3600)
+    trials = round_.trials
     assert 0 <= len(trials) < 100
     assert set(trials["state"]) <= {"complete"}
     assert f"after 8.33333e-05 hours, {100 - len(trials)} left" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "says"),
+    ("option", "value", "message"),
     [
         ("hours", 0, "hours must be a number > 0, got 0"),
         ("hours", float("nan"), "hours must be"),
@@ -61,24 +61,24 @@ def test_ends_after_hours_in_order(tree, workers, capsys):
         ("on_round", ["x"], "on_round must be a function"),
     ],
 )
-def test_bad_values_are_errors_before_anything_runs(tree, option, value, says):
-    found = tree.add_round(SPACE, objectives.height, n=4)
-    with pytest.raises(DesignError, match=says.replace("(", r"\(")):
-        found.run(**{option: value})
-    assert not len(found.trials)
+def test_bad_values_are_errors_before_anything_runs(tree, option, value, message):
+    round_ = tree.add_round(SPACE, objectives.height, n=4)
+    with pytest.raises(DesignError, match=message.replace("(", r"\(")):
+        round_.run(**{option: value})
+    assert not len(round_.trials)
 
 
 def test_hooks_see_what_is_stored(tree):
-    seen = []
+    ended = []
     rounds = []
-    found = tree.add_round(SPACE, objectives.height, n=6)
-    found.run(2, on_trial=[seen.append], on_round=rounds.append, progress=False)
-    assert rounds == [found]
-    trials = found.trials.set_index("seed")
-    assert {t.seed for t in seen} == set(trials.index)
-    assert [t.ended for t in seen] == [1, 2, 3, 4, 5, 6]
-    assert {t.planned for t in seen} == {6}
-    for t in seen:
+    round_ = tree.add_round(SPACE, objectives.height, n=6)
+    round_.run(2, on_trial=[ended.append], on_round=rounds.append, progress=False)
+    assert rounds == [round_]
+    trials = round_.trials.set_index("seed")
+    assert {t.seed for t in ended} == set(trials.index)
+    assert [t.ended for t in ended] == [1, 2, 3, 4, 5, 6]
+    assert {t.planned for t in ended} == {6}
+    for t in ended:
         row = trials.loc[t.seed]
         assert (t.value, t.state) == (row["value"], row["state"])
         assert dict(t.params) == {name: row[name] for name in SPACE}
@@ -88,15 +88,15 @@ def test_errors_in_hooks_harm_nothing(tree, caplog):
     def bad(_):
         raise ValueError("no such file")
 
-    found = tree.add_round(SPACE, objectives.height, n=6)
+    round_ = tree.add_round(SPACE, objectives.height, n=6)
     with (
         caplog.at_level(logging.ERROR),
-        pytest.warns(RefineWarning, match="bad raised ValueError: no such file") as told,
+        pytest.warns(RefineWarning, match="bad raised ValueError: no such file") as warned,
     ):
-        found.run(on_trial=bad, on_round=bad, progress=False)
-    assert len(found.trials) == 6
-    assert (found.trials["state"] == "complete").all()
-    assert len(told) == 2  # once as on_trial, once as on_round
+        round_.run(on_trial=bad, on_round=bad, progress=False)
+    assert len(round_.trials) == 6
+    assert (round_.trials["state"] == "complete").all()
+    assert len(warned) == 2  # once as on_trial, once as on_round
     assert len([r for r in caplog.records if r.exc_info]) == 7
 
 
@@ -119,7 +119,7 @@ def test_a_log_s_handler_that_raises_ends_no_round(tree):
     logger.addHandler(handler)
     try:
         with pytest.warns(RefineWarning, match="float raised"):
-            found = tree.add_round(SPACE, objectives.height, n=3).run(progress=False, on_trial=float)
-        assert len(found.trials) == 3
+            round_ = tree.add_round(SPACE, objectives.height, n=3).run(progress=False, on_trial=float)
+        assert len(round_.trials) == 3
     finally:
         logger.removeHandler(handler)

@@ -40,9 +40,9 @@ class TwoMachines(Executor):
     """Every other trial runs where another version of a package is installed."""
 
     def __init__(self, folder):
-        made = folder / "optuna-99.1.dist-info"
-        made.mkdir()
-        (made / "METADATA").write_text("Metadata-Version: 2.1\nName: optuna\nVersion: 99.1\n")
+        dist_info = folder / "optuna-99.1.dist-info"
+        dist_info.mkdir()
+        (dist_info / "METADATA").write_text("Metadata-Version: 2.1\nName: optuna\nVersion: 99.1\n")
         context = get_context("spawn")
         self.pools = (
             ProcessPoolExecutor(1, context),
@@ -58,49 +58,51 @@ class TwoMachines(Executor):
             pool.shutdown(wait)
 
 
-def ran_on(found):
+def ran_on(round_):
     """Version of the package -> number of trials."""
-    return {e["optuna"]: count for e, count in found.context.store.ran_on(found._stored.pk)}
+    return {e["optuna"]: count for e, count in round_.context.store.ran_on(round_._stored.pk)}
 
 
 @pytest.mark.cluster
 def test_every_trial_says_what_it_ran_on_and_the_round_says_what_differs(tmp_path):
-    here = importlib.metadata.version("optuna")
+    version = importlib.metadata.version("optuna")
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
         root = tree.add_round(SPACE, where, n=12, seed=1)
         with TwoMachines(tmp_path) as executor:
             root.run(2, executor=executor, progress=False, check_noise=False)
         processes = root.trials.groupby("process").size()
         counts = ran_on(root)
-        assert set(counts) == {here, "99.1"}
+        assert set(counts) == {version, "99.1"}
         assert sorted(counts.values()) == sorted(processes)
 
-        told = f"trials ran in environments that differ in optuna ({max(counts, key=counts.get)}: {max(counts.values())} trials"
-        assert told in str(root) or len(set(counts.values())) == 1
+        message = f"trials ran in environments that differ in optuna ({max(counts, key=counts.get)}: {max(counts.values())} trials"
+        assert message in str(root) or len(set(counts.values())) == 1
         report = root.report(tmp_path / "reports").read_text()
         assert "**Several environments**: trials ran in environments that differ in optuna" in report
         # A replay compares with what the very trials ran on that it runs again.
         store = root.context.store
         pk = root._stored.pk
         keys = store.records([pk]).columns["key"]
-        each = [store.environments_of(pk, [key]) for key in keys]
-        assert [len(found) for found in each] == [1] * 12
+        environments = [store.environments_of(pk, [key]) for key in keys]
+        assert [len(environments_of_trial) for environments_of_trial in environments] == [1] * 12
         shown = root.replay(1, seed=3)
         (key,) = [k for k, s in zip(keys, root.trials["seed"], strict=True) if s == shown.table["seed"][0]]
-        (found,) = store.environments_of(pk, [key])
-        assert shown.environment.get("optuna") == (None if found["optuna"] == here else ("99.1", here))
-        whole = root.replay().environment
-        assert whole["optuna"] == (", ".join(sorted([here, "99.1"])), here)
+        (environment,) = store.environments_of(pk, [key])
+        assert shown.environment.get("optuna") == (
+            None if environment["optuna"] == version else ("99.1", version)
+        )
+        of_round = root.replay().environment
+        assert of_round["optuna"] == (", ".join(sorted([version, "99.1"])), version)
 
         root.run(n=14, progress=False, check_noise=False)
-        assert ran_on(root) == {**counts, here: counts[here] + 2}
+        assert ran_on(root) == {**counts, version: counts[version] + 2}
         assert len(store.environments(pk)) == 2  # each is stored once
         tree.export(tmp_path / "folder")
         with refine.Tree("q", store=tmp_path / "b.db") as other:
             other.merge(tree)
             assert ran_on(other.rounds[0]) == ran_on(root)
     with refine.Tree.load(tmp_path / "folder", store=tmp_path / "c.db") as loaded:
-        assert ran_on(loaded.rounds[0]) == {**counts, here: counts[here] + 2}
+        assert ran_on(loaded.rounds[0]) == {**counts, version: counts[version] + 2}
 
 
 # Versions that can't read each other's trials.
@@ -108,11 +110,11 @@ def test_every_trial_says_what_it_ran_on_and_the_round_says_what_differs(tmp_pat
 
 def test_a_job_of_another_version_is_refused_before_it_is_read():
     other = f"CPython 3.99 and refine {VERSION}"
-    mine = Job(None, None, "name", (), 1, [], 60.0).packed()
+    packed = Job(None, None, "name", (), 1, [], 60.0).packed()
     with pytest.raises(
         RoundStoppedError, match=f"got {re.escape(versions())} for .* and {re.escape(other)} for the coord"
     ):
-        opened(mine.replace(versions().encode(), other.encode(), 1) + b"no pickle of ours")
+        opened(packed.replace(versions().encode(), other.encode(), 1) + b"no pickle of ours")
 
 
 @pytest.mark.cluster
@@ -130,15 +132,15 @@ def test_a_worker_of_another_version_is_refused(tree, tmp_path, monkeypatch, kin
         text = "the Dask cluster has had none for 3 seconds|one cannot load it .ModuleNotFoundError: "
         monkeypatch.setattr(refine.run.workers.cluster_health, "LOST_SECONDS", 3.0)
     (tmp_path / "sitecustomize.py").write_text(first)
-    found = tree.add_round(SPACE, where, n=12)
-    seen = {"PYTHONPATH": str(tmp_path)}
+    round_ = tree.add_round(SPACE, where, n=12)
+    environ = {"PYTHONPATH": str(tmp_path)}
     with contextlib.ExitStack() as stack:
         if engine == "Dask":
-            client, _ = stack.enter_context(dask_cluster(tmp_path, env=os.environ | seen))
+            client, _ = stack.enter_context(dask_cluster(tmp_path, env=os.environ | environ))
             on = client.get_executor(pure=False, retries=0)
         else:
-            on = stack.enter_context(ray(2, runtime_env={"env_vars": seen}))
+            on = stack.enter_context(ray(2, runtime_env={"env_vars": environ}))
         with pytest.raises(RoundStoppedError, match=text):
-            found.run(2, executor=on, progress=False)
-    assert found.trials.empty
-    assert len(found.run(progress=False).trials) == 12
+            round_.run(2, executor=on, progress=False)
+    assert round_.trials.empty
+    assert len(round_.run(progress=False).trials) == 12

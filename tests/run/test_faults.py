@@ -26,12 +26,12 @@ def die(order):
 
 @pytest.mark.slow
 def test_a_pool_that_breaks_stops_the_round_and_another_goes_on(tree, space):
-    found = tree.add_round(space, objectives.bowl, n=20)
+    round_ = tree.add_round(space, objectives.bowl, n=20)
     with ProcessPoolExecutor(2) as pool:
         assert isinstance(pool.submit(die, b"").exception(), BrokenProcessPool)
         with pytest.raises(RoundStoppedError, match="the executor takes no more trials .BrokenProcessPool"):
-            found.run(workers=2, executor=pool, progress=False)
-    assert len(found.run(progress=False).trials) == 20
+            round_.run(workers=2, executor=pool, progress=False)
+    assert len(round_.run(progress=False).trials) == 20
 
 
 def eat():
@@ -50,8 +50,8 @@ def eat_below():
 
 def share():
     """Three processes that hold the same memory."""
-    whole = b"x" * 300_000_000
-    below = [os.fork() or time.sleep(0.5) or os._exit(len(whole) % 2) for _ in "ab"]
+    memory = b"x" * 300_000_000
+    below = [os.fork() or time.sleep(0.5) or os._exit(len(memory) % 2) for _ in "ab"]
     assert [os.waitpid(pid, 0)[1] for pid in below] == [0, 0]
 
 
@@ -95,31 +95,31 @@ def faulty(params):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*ran another version of the obj:refine.errors.RefineWarning")
 def test_every_fault_is_its_own_trial_s_alone(tree, capfd):
-    found = tree.add_round({"kind": list(FAULTS), "x": 1}, faulty, n=len(FAULTS), seed=2)
-    found.run(workers=2, timeout=5, memory="700MB", check_noise=False, progress=False)
-    frame = found.trials
+    round_ = tree.add_round({"kind": list(FAULTS), "x": 1}, faulty, n=len(FAULTS), seed=2)
+    round_.run(workers=2, timeout=5, memory="700MB", check_noise=False, progress=False)
+    frame = round_.trials
     assert sorted(frame["kind"]) == sorted(FAULTS)
     assert frame["state"].tolist() == [FAULTS[kind][0] for kind in frame["kind"]]
     assert (frame.loc[frame["state"] == "complete", "value"] == 1).all()
     assert len(capfd.readouterr().out) > 2**20  # a worker's words reach the person
-    errors = found.failures.set_index("kind")["error"]
+    errors = round_.failures.set_index("kind")["error"]
     assert {kind for kind, text in errors.items() if FAULTS[kind][2] not in text} == set()
-    assert (found.failures.query("state == 'timeout'")["seconds"] > 5).all()
-    assert found.failures.set_index("kind")["seconds"]["os._exit"] > 0.3
+    assert (round_.failures.query("state == 'timeout'")["seconds"] > 5).all()
+    assert round_.failures.set_index("kind")["seconds"]["os._exit"] > 0.3
 
     # Nothing is left to do, and with several states exactly their trials run again.
     before = frame.drop(columns="seconds")
-    found.run(workers=2, check_noise=False, progress=False)
-    assert found.trials.drop(columns="seconds").equals(before)
+    round_.run(workers=2, check_noise=False, progress=False)
+    assert round_.trials.drop(columns="seconds").equals(before)
     tries = []
-    again = {
-        "objective_name": found.node.objective,
+    options = {
+        "objective_name": round_.node.objective,
         "objective": lambda p: tries.append(p["kind"]) or float(p["x"]),
     }
-    found.run(progress=False, check_noise=False, rerun=["timeout", "crashed"], **again)
+    round_.run(progress=False, check_noise=False, rerun=["timeout", "crashed"], **options)
     assert sorted(tries) == sorted(k for k, fault in FAULTS.items() if fault[0] in ("timeout", "crashed"))
-    assert len(found.trials) == len(frame)
-    assert set(found.trials.loc[found.trials["kind"].isin(tries), "state"]) == {"complete"}
+    assert len(round_.trials) == len(frame)
+    assert set(round_.trials.loc[round_.trials["kind"].isin(tries), "state"]) == {"complete"}
 
 
 class Raises:
@@ -139,13 +139,13 @@ RETURNS = {
 
 
 def test_what_is_returned_and_is_no_metric_fails_its_trial_alone(tree):
-    found = tree.add_round(
+    round_ = tree.add_round(
         {"kind": [*RETURNS, "fine"]}, lambda p: RETURNS.get(p["kind"], (lambda: 1.0,))[0](), n=5
     )
-    states = found.run(progress=False).trials.set_index("kind")["state"]
+    states = round_.run(progress=False).trials.set_index("kind")["state"]
     assert states.pop("fine") == "complete"
     assert set(states) == {"failed"}
-    errors = found.failures.set_index("kind")["error"]
+    errors = round_.failures.set_index("kind")["error"]
     assert {kind for kind, (_, text) in RETURNS.items() if text not in errors[kind]} == set()
 
 
@@ -154,12 +154,12 @@ def test_one_worker_with_a_timeout_is_a_subprocess_and_gives_the_same_table(tmp_
     frames = []
     for options in ({}, {"timeout": 60}):
         with refine.Tree("q", store=tmp_path / f"{len(options)}.db") as tree:
-            found = tree.add_round(space, objectives.where, n=12).run(progress=False, **options)
-            frames.append(found.trials)
-    here, there = (
+            round_ = tree.add_round(space, objectives.where, n=12).run(progress=False, **options)
+            frames.append(round_.trials)
+    in_process, in_subprocess = (
         f.drop(columns=["seconds", "process"]).sort_values("seed", ignore_index=True) for f in frames
     )  # those that end at once are stored in any order
-    assert here.equals(there)
+    assert in_process.equals(in_subprocess)
     assert (frames[0]["process"] == os.getpid()).all()
     assert (frames[1]["process"] != os.getpid()).all()
 
@@ -204,7 +204,7 @@ class Counted(ThreadPoolExecutor):
 
     def submit(self, *args, **kwargs):
         future = super().submit(*args, **kwargs)
-        self.given = [*(one for one in self.given if not one.done()), future]
+        self.given = [*(future_before for future_before in self.given if not future_before.done()), future]
         self.most = max(self.most, len(self.given))
         return future
 

@@ -141,9 +141,9 @@ def written(folder, *changes):
 
 
 def prints(*folders, python=sys.executable, seed="0"):
-    own = {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed, "PYTHONDONTWRITEBYTECODE": "1"}
+    environ = {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed, "PYTHONDONTWRITEBYTECODE": "1"}
     words = [python, "-c", PRINT, *folders]
-    done = subprocess.run(words, env=os.environ | own, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, env=os.environ | environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [line.split() for line in done.stdout.splitlines()]
 
@@ -151,12 +151,12 @@ def prints(*folders, python=sys.executable, seed="0"):
 @pytest.mark.slow
 def test_every_process_and_every_version_of_python_agrees(tmp_path):
     base = written(tmp_path)
-    wanted = prints(base)
-    assert prints(base, seed="17") == wanted
+    expected = prints(base)
+    assert prints(base, seed="17") == expected
     for name in (f"python3.{n}" for n in (11, 12, 13, 14)):
         for python in {shutil.which(name), shutil.which(name, path="/usr/bin")} - {None}:
             if not subprocess.run([python, "-c", ""], capture_output=True).returncode:
-                assert prints(base, python=python) == wanted
+                assert prints(base, python=python) == expected
 
 
 MODEL, MADE, BOUND, PARTIAL, NET = range(5)
@@ -187,8 +187,8 @@ CHANGES = [
 def test_what_changes_it_and_what_does_not(tmp_path):
     folders = [written(tmp_path / str(i), change) for i, (*change, _) in enumerate(CHANGES)]
     base, *prints_now = prints(written(tmp_path / "base"), *folders)
-    for (*change, changed), now in zip(CHANGES, prints_now, strict=True):
-        assert {i for i in range(5) if now[i] != base[i]} == changed, change
+    for (*change, changed), prints_after in zip(CHANGES, prints_now, strict=True):
+        assert {i for i in range(5) if prints_after[i] != base[i]} == changed, change
 
 
 class Called:
@@ -204,16 +204,16 @@ def _inner(params):
 
 def test_objects_and_functions_typed_at_a_prompt():
     assert fingerprint(Called()) == fingerprint(Called) != fingerprint(_inner)
-    made = []
+    fingerprints = []
     for body in ("helper(1)", "helper(1)", "helper(2)", "{1, 2, 'a', 'b'} and helper(1)"):
         space = {"__name__": "__main__"}
         exec(f"RATE = 3\ndef helper(x): return x * RATE\ndef f(p): return {body}", space)
-        made.append(fingerprint(space["f"]))
-    assert made[0] == made[1]
-    assert len(set(made)) == 3
+        fingerprints.append(fingerprint(space["f"]))
+    assert fingerprints[0] == fingerprints[1]
+    assert len(set(fingerprints)) == 3
     space = {"__name__": "__main__"}
     exec("RATE = 4\ndef helper(x): return x * RATE\ndef f(p): return helper(1)", space)
-    assert fingerprint(space["f"]) != made[0]
+    assert fingerprint(space["f"]) != fingerprints[0]
     assert fingerprint(len) == fingerprint(functools.partial(len))
 
 

@@ -139,8 +139,10 @@ def test_forked_child_has_the_handlers_that_were_there_before(name):
         assert signal.getsignal(number) is not before
         child = os.fork()
         if not child:
-            same = signal.getsignal(number) is before and signal.pthread_sigmask(signal.SIG_BLOCK, ()) == mask
-            os._exit(0 if same else 1)
+            restored = (
+                signal.getsignal(number) is before and signal.pthread_sigmask(signal.SIG_BLOCK, ()) == mask
+            )
+            os._exit(0 if restored else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert signal.getsignal(number) is not before
         assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == mask

@@ -51,29 +51,29 @@ GONE = {
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("gone", GONE)
-def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, gone):
-    if gone == "workers":
+@pytest.mark.parametrize("lost", GONE)
+def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, lost):
+    if lost == "workers":
         monkeypatch.setattr(cluster_health, "LOST_SECONDS", 3.0)
     with refine.Tree("q", store=tmp_path / "refine.db") as tree, contextlib.ExitStack() as stack:
-        found = tree.add_round(SPACE, slowly, n=40, seed=1)
-        if gone == "raylet":
+        round_ = tree.add_round(SPACE, slowly, n=40, seed=1)
+        if lost == "raylet":
             on = stack.enter_context(ray(2))
-            hook = killing(below(gone))
+            hook = killing(below(lost))
             stack.callback(sys.modules["ray"].shutdown)
         else:
             client, processes = stack.enter_context(dask_cluster(tmp_path, 2))
             on = client.get_executor(pure=False, retries=0)
-            hook = killing(lambda: processes[:1] if gone == "scheduler" else processes[1:])
-        with pytest.raises(RoundStoppedError, match=f"{GONE[gone]}; finished trials are stored"):
-            found.run(2, executor=on, on_trial=hook, progress=False)
-        before = found.trials
+            hook = killing(lambda: processes[:1] if lost == "scheduler" else processes[1:])
+        with pytest.raises(RoundStoppedError, match=f"{GONE[lost]}; finished trials are stored"):
+            round_.run(2, executor=on, on_trial=hook, progress=False)
+        before = round_.trials
         assert 3 <= len(before) < 40
         assert set(before["state"]) == {"complete"}
         (tmp_path / "other").mkdir()
         with dask_cluster(tmp_path / "other", 2) as (client, _):
-            found.run(2, executor=client.get_executor(pure=False, retries=0), progress=False)
-        assert found.trials["state"].tolist() == ["complete"] * 40
+            round_.run(2, executor=client.get_executor(pure=False, retries=0), progress=False)
+        assert round_.trials["state"].tolist() == ["complete"] * 40
 
 
 def says(folder, params):
@@ -86,9 +86,9 @@ def says(folder, params):
 def test_killed_workers_that_hold_ten_trials_cost_none(tmp_path, engine):
     def table(**options):
         with refine.Tree("q", store="sqlite://") as tree:
-            found = tree.add_round(SPACE, functools.partial(says, tmp_path), n=14, seed=3)
-            found.run(5, progress=False, check_noise=False, **options)
-            return found.trials.drop(columns="seconds").sort_values("x", ignore_index=True)
+            round_ = tree.add_round(SPACE, functools.partial(says, tmp_path), n=14, seed=3)
+            round_.run(5, progress=False, check_noise=False, **options)
+            return round_.trials.drop(columns="seconds").sort_values("x", ignore_index=True)
 
     with contextlib.ExitStack() as stack:
         if engine == "Dask":
@@ -104,14 +104,14 @@ def test_killed_workers_that_hold_ten_trials_cost_none(tmp_path, engine):
 
 
 @pytest.mark.parametrize(
-    ("engine", "needs", "offering", "how"),
+    ("engine", "needs", "offering", "way"),
     [
         ("Dask", {}, "", ""),
         ("Dask", {"GPU": 1}, " that offers GPU=1", " with dask.*'GPU=1'"),
         ("Ray", {"num_gpus": 3}, " that offers CPU=1, GPU=3", " with ray start"),
     ],
 )
-def test_a_cluster_whose_workers_lack_what_is_asked_for_is_said(tmp_path, engine, needs, offering, how):
+def test_a_cluster_whose_workers_lack_what_is_asked_for_is_said(tmp_path, engine, needs, offering, way):
     with contextlib.ExitStack() as stack:
         if engine == "Dask":
             client, _ = stack.enter_context(dask_cluster(tmp_path, workers=len(needs)))
@@ -120,7 +120,7 @@ def test_a_cluster_whose_workers_lack_what_is_asked_for_is_said(tmp_path, engine
         else:
             on = stack.enter_context(ray(2, **needs))
             close = sys.modules["ray"].shutdown
-        text = f"the {engine} cluster has no worker{offering} yet, and trials wait for one; start workers{how}, or"
+        text = f"the {engine} cluster has no worker{offering} yet, and trials wait for one; start workers{way}, or"
         with pytest.warns(RefineWarning, match=text):
             cluster_health.ClusterHealth(on)
         close()
@@ -143,8 +143,8 @@ def test_a_temporary_folder_that_is_removed_costs_no_trial(tmp_path, monkeypatch
 
     large = functools.partial(slowly_with, bytes(100_000))  # it is in a file there
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round(SPACE, large, n=8, seed=1).run(2, timeout=60, on_trial=remove, progress=False)
-        assert found.trials["state"].tolist() == ["complete"] * 8
+        round_ = tree.add_round(SPACE, large, n=8, seed=1).run(2, timeout=60, on_trial=remove, progress=False)
+        assert round_.trials["state"].tolist() == ["complete"] * 8
 
 
 class Hangs:
@@ -180,11 +180,11 @@ def test_an_import_that_never_returns_ends_the_round(tmp_path, monkeypatch, plac
     text = "takes no more trials" if place == "processes" else "with all that this imports, within 3 seconds"
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
         objective = Hangs(tmp_path, in_c)
-        found = tree.add_round(SPACE, objective, n=4, seed=1)
+        round_ = tree.add_round(SPACE, objective, n=4, seed=1)
 
         def run(n):
             with PLACES[place](2) as on:
-                found.run(2, n=n, executor=None if on == 2 else on, progress=False)
+                round_.run(2, n=n, executor=None if on == 2 else on, progress=False)
 
         run(4)
         (tmp_path / "hang").touch()
@@ -192,33 +192,33 @@ def test_an_import_that_never_returns_ends_the_round(tmp_path, monkeypatch, plac
         monkeypatch.setattr(objective, "more", 1, raising=False)
         with pytest.raises(RoundStoppedError, match=text):
             run(12)
-        assert found.trials["state"].tolist() == ["complete"] * 4
+        assert round_.trials["state"].tolist() == ["complete"] * 4
         (tmp_path / "hang").unlink()
         run(12)
-        assert len(found.trials) == 12
+        assert len(round_.trials) == 12
 
 
 @pytest.mark.parametrize(
-    ("how", "text"),
+    ("statement", "text"),
     [
         ("time.sleep(3600)", "a worker process did not start within 2 seconds; finished trials are stored"),
         ("os._exit(3)", "workers end as soon as they start, [89] times in a row; .* ended with exit code 3"),
     ],
 )
-def test_workers_that_do_not_come_up_end_the_round(tmp_path, monkeypatch, how, text):
+def test_workers_that_do_not_come_up_end_the_round(tmp_path, monkeypatch, statement, text):
     (tmp_path / "sitecustomize.py").write_text(
-        f"import os, sys, time\nif 'refine.run.workers.child' in sys.orig_argv:\n    {how}\n"
+        f"import os, sys, time\nif 'refine.run.workers.child' in sys.orig_argv:\n    {statement}\n"
     )
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round(SPACE, slowly, n=4, seed=1).run(progress=False)
+        round_ = tree.add_round(SPACE, slowly, n=4, seed=1).run(progress=False)
         with monkeypatch.context() as patched:
             patched.setattr(child, "START_SECONDS", 2.0)
             patched.setattr(child, "_PAUSE", 0.01)
             patched.syspath_prepend(tmp_path)
             with pytest.raises(RoundStoppedError, match=text):
-                found.run(workers=2, n=8, progress=False)
-        assert len(found.trials) == 4
-        assert len(found.run(workers=2, n=8, progress=False).trials) == 8
+                round_.run(workers=2, n=8, progress=False)
+        assert len(round_.trials) == 4
+        assert len(round_.run(workers=2, n=8, progress=False).trials) == 8
 
 
 def forks(params):
@@ -230,8 +230,8 @@ def forks(params):
 
 def test_a_trial_that_tampers_with_its_pipe_is_a_crashed_one(tmp_path):
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round({"x": (1, 6)}, lambda p: p["x"] if p["x"] != 3 else forks(p), n=6, seed=1)
-        states = found.run(workers=2, progress=False).trials.set_index("x")["state"]
+        round_ = tree.add_round({"x": (1, 6)}, lambda p: p["x"] if p["x"] != 3 else forks(p), n=6, seed=1)
+        states = round_.run(workers=2, progress=False).trials.set_index("x")["state"]
         assert states[3] == "crashed"
         assert (states.drop(3) == "complete").all()
-        assert "exit code 5" in found.failures["error"].iloc[0]
+        assert "exit code 5" in round_.failures["error"].iloc[0]

@@ -28,42 +28,42 @@ class Sealed:
 
 
 @pytest.fixture
-def found(tree, space):
+def round_(tree, space):
     return tree.add_round(space, Sealed(), metric="acc", n=16, seed=1).run(check_noise=False, progress=False)
 
 
-def test_opening_trains_the_best_again_and_is_logged(tree, found):
-    best = found.recommend().candidates[:2]
-    opening = found.open_holdout(top=2, seeds=3, note="for the paper", author="ann")
+def test_opening_trains_the_best_again_and_is_logged(tree, round_):
+    best = round_.recommend().candidates[:2]
+    opening = round_.open_holdout(top=2, seeds=3, note="for the paper", author="ann")
     assert opening.table["lr"].tolist() == [c.params["lr"] for c in best]
     assert opening.table["validation"].tolist() == [c.observed for c in best]
     assert opening.table["runs"].tolist() == [3, 3]
     truth = [objectives.bowl(row) for _, row in opening.table.iterrows()]
     assert opening.table["holdout"].tolist() == pytest.approx(truth)
     assert opening.runs["replicate"].tolist() == [1, 2, 3] * 2
-    assert not {*opening.runs["seed"]} & {*found.trials["seed"]}
-    assert str(opening).startswith(f"hold-out of round {found.id}, opened by ann on ")
+    assert not {*opening.runs["seed"]} & {*round_.trials["seed"]}
+    assert str(opening).startswith(f"hold-out of round {round_.id}, opened by ann on ")
     assert opening.to_dict()["schema"] == 1
     log = tree.log()
     assert log[["event", "round", "author", "note"]].to_numpy().tolist()[1:] == [
-        ["hold-out opened", found.id, "ann", "for the paper"]
+        ["hold-out opened", round_.id, "ann", "for the paper"]
     ]
-    assert "hold" not in " ".join(found.trials.columns)
-    assert len(found.trials) == 16
-    assert found.replicates.empty
-    calls = len(found.objective.calls)
-    again = found.open_holdout(top=2, seeds=3, author="bob")  # is no second look
-    assert again.table.equals(opening.table)
-    assert (again.author, len(found.objective.calls)) == ("ann", calls)
+    assert "hold" not in " ".join(round_.trials.columns)
+    assert len(round_.trials) == 16
+    assert round_.replicates.empty
+    calls = len(round_.objective.calls)
+    second_opening = round_.open_holdout(top=2, seeds=3, author="bob")  # is no second look
+    assert second_opening.table.equals(opening.table)
+    assert (second_opening.author, len(round_.objective.calls)) == ("ann", calls)
     with refine.Tree("question", store=tree.store) as reopened:
-        (kept,) = reopened[found.id].holdout_results
-        assert kept.table.equals(opening.table)
-        assert kept.runs.equals(opening.runs)
+        (stored,) = reopened[round_.id].holdout_results
+        assert stored.table.equals(opening.table)
+        assert stored.runs.equals(opening.runs)
         with pytest.raises(ObjectiveError, match="was reopened without its objective"):
-            reopened[found.id].open_holdout()
+            reopened[round_.id].open_holdout()
 
 
-def test_a_killed_opening_is_logged_and_goes_on(tree, found, monkeypatch):
+def test_a_killed_opening_is_logged_and_goes_on(tree, round_, monkeypatch):
     measure = Sealed.holdout
     limit = 3
 
@@ -76,26 +76,26 @@ def test_a_killed_opening_is_logged_and_goes_on(tree, found, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Sealed, "holdout", killed)
         with pytest.raises(KeyboardInterrupt):
-            found.open_holdout(top=2, seeds=2)
+            round_.open_holdout(top=2, seeds=2)
     assert len(tree.log()) == 2
-    assert found.holdout_results[0].table["runs"].sum() == 3
-    assert found.open_holdout(top=2, seeds=2).table["runs"].tolist() == [2, 2]
-    assert len(found.objective.calls) == 4
+    assert round_.holdout_results[0].table["runs"].sum() == 3
+    assert round_.open_holdout(top=2, seeds=2).table["runs"].tolist() == [2, 2]
+    assert len(round_.objective.calls) == 4
 
 
 @pytest.mark.slow
-def test_the_second_opening_on_a_branch_says_what_it_costs(tree, found, space):
-    child = found.branch(space, n=12).run(progress=False)
-    sibling = found.branch({**space, "junk": 1}, n=5).run(progress=False)
+def test_the_second_opening_on_a_branch_says_what_it_costs(tree, round_, space):
+    child = round_.branch(space, n=12).run(progress=False)
+    sibling = round_.branch({**space, "junk": 1}, n=5).run(progress=False)
     child.open_holdout(top=1, seeds=1, author="ann")
     sibling.open_holdout(top=1, seeds=1)  # no path leads through both
     text = (
-        rf"round {found.id}: the hold-out was opened 2 times before on this branch, last by .* at round "
+        rf"round {round_.id}: the hold-out was opened 2 times before on this branch, last by .* at round "
         rf"{sibling.id}\. With this opening 4 configurations will have been measured on the same rows: choosing among "
         r"them by it overstates the winner by up to 1\.0 standard errors"
     )
     with pytest.warns(UserWarning, match=text):
-        found.open_holdout(top=2, seeds=1)
+        round_.open_holdout(top=2, seeds=1)
     with pytest.warns(UserWarning, match="opened 2 times before"):
         child.open_holdout(top=3, seeds=1)
 
@@ -103,40 +103,40 @@ def test_the_second_opening_on_a_branch_says_what_it_costs(tree, found, space):
 @pytest.mark.slow
 def test_what_is_measured_is_what_is_recommended_and_not_the_baseline(tree, space):
     poor = {n: p.grid[0] for n, p in space.items()}
-    found = tree.add_round(space, Sealed(), metric="acc", n=30, seed=1, baseline=poor).run(progress=False)
-    found.replicate(top=4, seeds=3, progress=False)
-    opening = found.open_holdout(top=1, seeds=1)
-    assert opening.table["lr"].tolist() == [found.recommend().params["lr"]]
+    round_ = tree.add_round(space, Sealed(), metric="acc", n=30, seed=1, baseline=poor).run(progress=False)
+    round_.replicate(top=4, seeds=3, progress=False)
+    opening = round_.open_holdout(top=1, seeds=1)
+    assert opening.table["lr"].tolist() == [round_.recommend().params["lr"]]
     assert opening.table["lr"].tolist() != [poor["lr"]]
 
 
-def test_errors(tree, space, found):
+def test_errors(tree, space, round_):
     plain = tree.add_round(space, objectives.bowl, n=5).run(progress=False)
     with pytest.raises(ObjectiveError, match=r"has no hold-out; make it with KerasObjective\(..."):
         plain.open_holdout()
     with pytest.raises(DesignError, match="top must be a whole number >= 1, got 0"):
-        found.open_holdout(top=0)
+        round_.open_holdout(top=0)
     assert len(tree.log()) == 2  # nothing was opened
-    fresh = tree.add_round(space, Sealed(), metric="acc", n=5, seed=2)
+    not_run = tree.add_round(space, Sealed(), metric="acc", n=5, seed=2)
     with pytest.raises(AnalysisError, match="has no finished trial that may be called best"):
-        fresh.open_holdout()
-    found.metric = "other"
+        not_run.open_holdout()
+    round_.metric = "other"
     with pytest.raises(AnalysisError, match="the hold-out gave no metric 'other', it gave acc, seen"):
-        found.open_holdout()
+        round_.open_holdout()
 
 
 @pytest.mark.slow
-def test_trial_that_is_removed_after_an_opening_stays_in_its_result(tree, found, tmp_path):
-    best = found.recommend().candidates[0]
-    opening = found.open_holdout(top=2, seeds=2)
-    trials = found.trials
-    tree.delete_trials(found, trials[(trials[list(best.params)] == list(best.params.values())).all(axis=1)])
-    (kept,) = found.holdout_results
-    assert kept.table["removed"].tolist() == [True, False]
-    assert kept.table["holdout"].tolist() == opening.table["holdout"].tolist()
-    assert kept.table["validation"].isna().tolist() == [True, False]
-    assert "its trial was removed since" in str(kept)
-    assert "its trial was removed since" in found.report(tmp_path / "report").read_text()
+def test_trial_that_is_removed_after_an_opening_stays_in_its_result(tree, round_, tmp_path):
+    best = round_.recommend().candidates[0]
+    opening = round_.open_holdout(top=2, seeds=2)
+    trials = round_.trials
+    tree.delete_trials(round_, trials[(trials[list(best.params)] == list(best.params.values())).all(axis=1)])
+    (stored,) = round_.holdout_results
+    assert stored.table["removed"].tolist() == [True, False]
+    assert stored.table["holdout"].tolist() == opening.table["holdout"].tolist()
+    assert stored.table["validation"].isna().tolist() == [True, False]
+    assert "its trial was removed since" in str(stored)
+    assert "its trial was removed since" in round_.report(tmp_path / "report").read_text()
     tree.export(tmp_path / "backup")
     with refine.Tree.load(tmp_path / "backup", store="sqlite://") as back:
-        assert back[found.id].holdout_results[0].table.equals(kept.table)
+        assert back[round_.id].holdout_results[0].table.equals(stored.table)

@@ -51,17 +51,17 @@ class Runs:
         self.started = []
         (folder / "script.py").write_text(SCRIPT)
 
-    def start(self, workers: int, *more: str) -> subprocess.Popen:
+    def start(self, workers: int, *options: str) -> subprocess.Popen:
         places = self.folder / "script.py", self.folder, Path(objectives.__file__).parent
-        command = [sys.executable, *map(str, (*places, workers)), *more]
+        command = [sys.executable, *map(str, (*places, workers)), *options]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self.started.append(subprocess.Popen(command, **pipes, text=True, start_new_session=True))
         return self.started[-1]
 
-    def held(self, workers: int, *more: str) -> subprocess.Popen:
+    def held(self, workers: int, *options: str) -> subprocess.Popen:
         """A coordinator each of whose workers holds a trial."""
         (self.folder / "wait").touch()
-        process = self.start(workers, *more)
+        process = self.start(workers, *options)
         until(lambda: len(self.begun()) == workers, process)
         return process
 
@@ -85,16 +85,16 @@ class Runs:
             assert out == "finished 20\n", err
         else:
             with refine.Tree("q", store=self.folder / "refine.db") as tree:
-                found = tree.add_round({"x": (1, 24, 24)}, objectives.Waits(self.folder), n=20, seed=3)
-                found.run(progress=False, check_noise=False)
+                round_ = tree.add_round({"x": (1, 24, 24)}, objectives.Waits(self.folder), n=20, seed=3)
+                round_.run(progress=False, check_noise=False)
         assert calm is None or self.table().equals(calm)
 
 
 @pytest.fixture
 def runs(tmp_path):
-    found = Runs(tmp_path)
-    yield found
-    for process in found.started:
+    coordinators = Runs(tmp_path)
+    yield coordinators
+    for process in coordinators.started:
         if process.poll() is None:
             process.kill()
         process.communicate()
@@ -103,18 +103,18 @@ def runs(tmp_path):
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory):
     """The table of a round that nothing disturbs."""
-    found = Runs(tmp_path_factory.mktemp("calm"))
-    found.ends_as(None)
-    return found.table()
+    coordinators = Runs(tmp_path_factory.mktemp("calm"))
+    coordinators.ends_as(None)
+    return coordinators.table()
 
 
 def until(condition, process=None):
     deadline = time.monotonic() + 120
-    while not (found := condition()):
+    while not (answer := condition()):
         assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    return found
+    return answer
 
 
 def workers_of(process) -> list[psutil.Process]:
@@ -134,16 +134,18 @@ def test_being_told_once_to_end_finishes_what_runs_and_stores_it(runs, calm, nam
     process = runs.held(workers)
     number = signal.Signals[name]
     os.killpg(process.pid, number) if name == "SIGINT" else process.send_signal(number)
-    again = "Ctrl-C again stops now" if name == "SIGINT" else f"{name} again stops now, and so do 60 seconds"
-    until(lambda: again in process.stderr.readline(), process)
+    warning = (
+        "Ctrl-C again stops now" if name == "SIGINT" else f"{name} again stops now, and so do 60 seconds"
+    )
+    until(lambda: warning in process.stderr.readline(), process)
     time.sleep(1)  # what only waits for a worker is taken back before the workers are let go
     runs.let_go()
     _, err = process.communicate(timeout=60)
     # Python's own way to end by an unhandled Ctrl-C: the signal.
     assert process.returncode == -signal.SIGINT
     last = err.strip().splitlines()[-1]
-    by = "" if name == "SIGINT" else f" by {name}"
-    assert f"stopped{by}; every finished trial is stored, and the same call or script resumes from" in last
+    cause = "" if name == "SIGINT" else f" by {name}"
+    assert f"stopped{cause}; every finished trial is stored, and the same call or script resumes from" in last
     assert "Traceback" not in err
     table = runs.table()
     assert len(table) == len(runs.begun()) == workers
@@ -153,12 +155,12 @@ def test_being_told_once_to_end_finishes_what_runs_and_stores_it(runs, calm, nam
 
 
 @pytest.mark.parametrize(
-    ("how", "workers"), [("grace", 2), nightly("grace", 1), *map(nightly, ["twice"] * 2, [1, 2])]
+    ("way", "workers"), [("grace", 2), nightly("grace", 1), *map(nightly, ["twice"] * 2, [1, 2])]
 )
-def test_being_told_twice_or_for_too_long_stops_at_once(runs, calm, how, workers):
-    process = runs.held(workers, "60", "0.5" if how == "grace" else "60")
-    others = workers_of(process)
-    if how == "grace":
+def test_being_told_twice_or_for_too_long_stops_at_once(runs, calm, way, workers):
+    process = runs.held(workers, "60", "0.5" if way == "grace" else "60")
+    workers_before = workers_of(process)
+    if way == "grace":
         process.send_signal(signal.SIGTERM)
     else:
         os.killpg(process.pid, signal.SIGINT)
@@ -168,7 +170,7 @@ def test_being_told_twice_or_for_too_long_stops_at_once(runs, calm, how, workers
     assert process.returncode == -signal.SIGINT
     assert "stopped at once; every finished trial is stored" in err.strip().splitlines()[-1]
     assert "Traceback" not in err
-    assert not any(p.is_running() for p in others)
+    assert not any(p.is_running() for p in workers_before)
     assert runs.table().empty
     runs.ends_as(calm)
 
@@ -177,12 +179,12 @@ def test_signals_of_others_stay_theirs(tmp_path):
     """A program that handles SIGTERM itself, or was started by nohup, goes on to do so."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN), signal.signal(signal.SIGTERM, lambda *_: None)
     try:
-        mine = signal.getsignal(signal.SIGTERM)
-        with interruptible("round") as asked:
+        handler = signal.getsignal(signal.SIGTERM)
+        with interruptible("round") as interrupted:
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-            assert signal.getsignal(signal.SIGTERM) is mine
-            assert not asked()
-        assert signal.getsignal(signal.SIGTERM) is mine
+            assert signal.getsignal(signal.SIGTERM) is handler
+            assert not interrupted()
+        assert signal.getsignal(signal.SIGTERM) is handler
     finally:
         signal.signal(signal.SIGHUP, before[0])
         signal.signal(signal.SIGTERM, before[1])
@@ -275,11 +277,11 @@ def test_a_clock_that_is_set_back_by_an_hour_takes_no_round_away(runs, calm, wor
 
 def test_a_process_number_that_was_given_to_another_process_holds_nothing(tmp_path):
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round({"x": (1, 9)}, lambda p: float(p["x"]), n=5)
+        round_ = tree.add_round({"x": (1, 9)}, lambda p: float(p["x"]), n=5)
         place, _, born = _me()[0].rpartition(" ")
         other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-        row = {"node": found._stored.pk, "pid": other.pid, "beat": time.time()}
-        engine = found.context.store.engine
+        row = {"node": round_._stored.pk, "pid": other.pid, "beat": time.time()}
+        engine = round_.context.store.engine
 
         def held_by(host):
             with engine.begin() as connection:
@@ -289,29 +291,29 @@ def test_a_process_number_that_was_given_to_another_process_holds_nothing(tmp_pa
         try:
             # It started at another time than the one that took the lease: that one is gone.
             held_by(f"{place} {int(born) - 12345}")
-            assert len(found.run(progress=False).trials) == 5
+            assert len(round_.run(progress=False).trials) == 5
             # A container beside this one, or another machine of the same name: its numbers say nothing here.
             held_by(f"{place}1 {born}")
             with pytest.raises(RoundBusyError, match=f"is being run by process {other.pid} on .*tree.unlock"):
-                found.run(n=6, progress=False)
+                round_.run(n=6, progress=False)
             # Its clock was a day ahead when it took the lease; somebody knows that it is gone.
             with engine.begin() as connection:
                 connection.execute(sa.update(t.lease).values(beat=time.time() + 86_400))
-            assert tree.unlock(found, note="the node was given back", author="ann")
-            assert not tree.unlock(found)
+            assert tree.unlock(round_, note="the node was given back", author="ann")
+            assert not tree.unlock(round_)
             entry = tree.log().iloc[-1]
-            assert (entry["event"], entry["round"], entry["author"]) == ("unlocked", found.id, "ann")
+            assert (entry["event"], entry["round"], entry["author"]) == ("unlocked", round_.id, "ann")
             assert entry["note"].startswith(f"the node was given back (process {other.pid} on ")
-            assert len(found.run(n=6, progress=False).trials) == 6
+            assert len(round_.run(n=6, progress=False).trials) == 6
             # One that lives here is stopped, not unlocked; its trial may hold the interpreter's lock for long.
             row["beat"] -= 1_000
             held_by(f"{place} {_born(other.pid)}")
-            for call in (tree.unlock, lambda found: found.run(n=7, progress=False)):
+            for call in (tree.unlock, lambda round_: round_.run(n=7, progress=False)):
                 with pytest.raises(RoundBusyError, match="wait for it or stop it first$"):
-                    call(found)
+                    call(round_)
             held_by(f"{place}1 {born}")
         finally:
             other.communicate(b"\n")
         with engine.begin() as connection:
             connection.execute(sa.update(t.lease).values(beat=time.time() - 61))
-        assert len(found.run(n=7, progress=False).trials) == 7
+        assert len(round_.run(n=7, progress=False).trials) == 7

@@ -29,39 +29,39 @@ def test_a_deterministic_objective_is_known_after_three_runs_more(tree, space):
         calls.append(dict(params))
         return smooth(params)
 
-    found = tree.add_round(space, counted, n=30, seed=1, objective_name="it").run(progress=False)
+    round_ = tree.add_round(space, counted, n=30, seed=1, objective_name="it").run(progress=False)
     assert len(calls) == 30 + runs
-    assert calls[-1] == found.best_params
-    assert found.replicates["replicate"].tolist() == list(range(1, runs + 1))
-    assert len(found.trials) == 30
-    noise = found.analyze().noise
+    assert calls[-1] == round_.best_params
+    assert round_.replicates["replicate"].tolist() == list(range(1, runs + 1))
+    assert len(round_.trials) == 30
+    noise = round_.analyze().noise
     assert (noise.source, noise.deterministic, noise.sd, noise.n) == ("deterministic", True, 0.0, runs)
-    assert found.recommend().noise.deterministic
-    assert f"none seen: {runs} repeats gave identical values" in str(found.propose().details)
-    shown = found.propose().details, found.propose().checks().details, found.recommend().details
+    assert round_.recommend().noise.deterministic
+    assert f"none seen: {runs} repeats gave identical values" in str(round_.propose().details)
+    shown = round_.propose().details, round_.propose().checks().details, round_.recommend().details
     assert "retrain" not in "".join(map(str, shown))
     # It is known now, here and below.
-    found.run(progress=False)
-    found.branch(space, n=12).run(progress=False)
+    round_.run(progress=False)
+    round_.branch(space, n=12).run(progress=False)
     assert len(calls) == 30 + runs + 12
 
 
 @pytest.mark.slow
 def test_noise_is_seen_by_one_run_more_and_is_measured_as_before(tree, space):
-    found = tree.add_round(space, noisy, n=40, seed=1).run(progress=False)
-    assert len(found.replicates) == 1
-    noise = found.analyze().noise
+    round_ = tree.add_round(space, noisy, n=40, seed=1).run(progress=False)
+    assert len(round_.replicates) == 1
+    noise = round_.analyze().noise
     assert (noise.source, noise.deterministic) == ("residuals", False)
     assert noise.sd > 0
-    assert not found.recommend().noise.deterministic
+    assert not round_.recommend().noise.deterministic
 
 
 def test_it_can_be_turned_off_and_waits_for_the_plan(tree, space, capsys):
-    found = tree.add_round(space, smooth, n=12).run(progress=False, check_noise=False)
-    assert found.replicates.empty
-    assert not found.analyze().noise.deterministic
-    assert found.run(trials=1, progress=False).replicates.empty
-    assert len(found.run().replicates) == 3
+    round_ = tree.add_round(space, smooth, n=12).run(progress=False, check_noise=False)
+    assert round_.replicates.empty
+    assert not round_.analyze().noise.deterministic
+    assert round_.run(trials=1, progress=False).replicates.empty
+    assert len(round_.run().replicates) == 3
     assert "repeating the best configuration to measure noise (check_noise=False" in capsys.readouterr().err
     small = tree.add_round(space, smooth, n=9, seed=3).run(progress=False)
     assert small.replicates.empty
@@ -130,56 +130,60 @@ def test_runs_are_equal_where_a_metric_ends_in_spite_of_noise(tree, space):
         noise = np.random.default_rng(trial.seed).normal(0, 0.02)
         return float(np.clip(0.9 + 0.1 * params["dropout"] + 0.1 * (params["lr"] > 4) + noise, 0, 1))
 
-    found = tree.add_round(space, accuracy, n=20, seed=1).run(progress=False)
-    assert found.best["value"] == 1.0
-    assert 0 < len(found.replicates) == 1
-    assert found.replicates["value"].iloc[0] != 1.0
-    assert not found.analyze().noise.deterministic
-    assert not found.recommend().noise.deterministic
-    told = tree.add_round(space, lambda p: p["lr"] + (p["optimizer"] == "SGD"), n=40, objective_name="read")
-    assert told.run(progress=False).replicates.empty  # configurations that agree on all that was read
-    assert told.analyze().noise.deterministic
-    ones = tree.add_round(space, lambda p: float(p["lr"] > 2), n=20, objective_name="ones").run(
+    round_ = tree.add_round(space, accuracy, n=20, seed=1).run(progress=False)
+    assert round_.best["value"] == 1.0
+    assert 0 < len(round_.replicates) == 1
+    assert round_.replicates["value"].iloc[0] != 1.0
+    assert not round_.analyze().noise.deterministic
+    assert not round_.recommend().noise.deterministic
+    without_dropout = tree.add_round(
+        space, lambda p: p["lr"] + (p["optimizer"] == "SGD"), n=40, objective_name="read"
+    )
+    assert without_dropout.run(
+        progress=False
+    ).replicates.empty  # configurations that agree on all that was read
+    assert without_dropout.analyze().noise.deterministic
+    of_ones = tree.add_round(space, lambda p: float(p["lr"] > 2), n=20, objective_name="ones").run(
         progress=False
     )
-    assert ones.replicates.empty
-    assert not ones.analyze().noise.deterministic
+    assert of_ones.replicates.empty
+    assert not of_ones.analyze().noise.deterministic
 
 
 def folded(params):
     rng = np.random.default_rng(5)
     shift = 0.2 * rng.normal(size=4)
-    own = np.random.default_rng(int(100 * params["lr"]) + int(100 * params["dropout"])).normal(size=4)
-    return {"acc": smooth(params) + shift + 0.02 * own}
+    noise = np.random.default_rng(int(100 * params["lr"]) + int(100 * params["dropout"])).normal(size=4)
+    return {"acc": smooth(params) + shift + 0.02 * noise}
 
 
 @pytest.mark.slow
 def test_folds_are_stored_and_tell_the_difference_that_matters(tree, space):
-    found = tree.add_round(space, folded, n=40, metric="acc").run(progress=False)
-    frame = found.trials
+    round_ = tree.add_round(space, folded, n=40, metric="acc").run(progress=False)
+    frame = round_.trials
     by_fold = frame[[f"acc@{k}" for k in range(1, 5)]]
     assert frame["value"].to_numpy() == pytest.approx(by_fold.mean(axis=1).to_numpy())
-    noise = found.analyze().noise
+    noise = round_.analyze().noise
     best = by_fold.loc[frame["value"].nlargest(10).index].to_numpy()
     i, j = np.triu_indices(10, 1)
-    wanted = np.sqrt(np.median(np.var(best[i] - best[j], axis=1, ddof=1)) * (1 / 4 + 1 / 3))
-    assert noise.paired == pytest.approx(wanted)
+    expected = np.sqrt(np.median(np.var(best[i] - best[j], axis=1, ddof=1)) * (1 / 4 + 1 / 3))
+    assert noise.paired == pytest.approx(expected)
     assert noise.tolerance()[1] in ("folds", "range")
-    assert found.recommend().noise.paired == noise.paired
+    assert round_.recommend().noise.paired == noise.paired
     columns = frame.drop(columns=["value", "seed", "cell", "seconds"])
-    again = refine.analyze(space, columns, "acc").noise
-    assert (again.paired, again.paired_source) == (noise.paired, "folds")
-    assert not again.deterministic
+    noise_of_table = refine.analyze(space, columns, "acc").noise
+    assert (noise_of_table.paired, noise_of_table.paired_source) == (noise.paired, "folds")
+    assert not noise_of_table.deterministic
 
 
 def test_a_fold_without_a_value_is_none_of_the_trial(tree, space):
     def broken(params):
         return {"acc": [params["lr"], np.nan if params["optimizer"] == "SGD" else 1.0]}
 
-    found = tree.add_round(space, broken, n=20, metric="acc").run(progress=False)
-    sgd = found.trials["optimizer"] == "SGD"
-    assert set(found.trials.loc[sgd, "state"]) == {"diverged"}
-    assert set(found.trials.loc[~sgd, "state"]) == {"complete"}
+    round_ = tree.add_round(space, broken, n=20, metric="acc").run(progress=False)
+    sgd = round_.trials["optimizer"] == "SGD"
+    assert set(round_.trials.loc[sgd, "state"]) == {"diverged"}
+    assert set(round_.trials.loc[~sgd, "state"]) == {"complete"}
 
 
 def test_a_table_says_what_its_noise_is():
@@ -190,10 +194,13 @@ def test_a_table_says_what_its_noise_is():
     assert refine.analyze(space, frame).noise.source == "residuals"
     assert refine.analyze(space, frame, noise="none").noise.deterministic
     best = frame["value"].nlargest(3).tolist()
-    same = (best, ["a", "b", "c"], best)
-    assert refine.analyze(space, frame, fresh=same).noise.deterministic
-    for few in (([best[0]], ["a"], [best[0]]), (best, ["a", "b", "c"], [*best[:2], best[2] + 1e-15])):
-        assert not refine.analyze(space, frame, fresh=few).noise.deterministic
-    assert not refine.analyze(space, frame, fresh=same, noise="retraining").noise.deterministic
+    equal_repeats = (best, ["a", "b", "c"], best)
+    assert refine.analyze(space, frame, fresh=equal_repeats).noise.deterministic
+    for unequal_repeats in (
+        ([best[0]], ["a"], [best[0]]),
+        (best, ["a", "b", "c"], [*best[:2], best[2] + 1e-15]),
+    ):
+        assert not refine.analyze(space, frame, fresh=unequal_repeats).noise.deterministic
+    assert not refine.analyze(space, frame, fresh=equal_repeats, noise="retraining").noise.deterministic
     with pytest.raises(AnalysisError, match="'none', 'retraining' or None .estimate it., got 'some'"):
         refine.analyze(space, frame, noise="some")

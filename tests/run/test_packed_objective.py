@@ -50,17 +50,17 @@ class Elsewhere(Counted):
     """An executor on a machine that doesn't see this one's files."""
 
     def submit(self, function, order):
-        found = opened(order)
-        assert found.file is None or Path(found.file).exists()
-        file = found.file and f"/elsewhere{found.file}"
-        return super().submit(function, found._replace(file=file).packed())
+        task = opened(order)
+        assert task.file is None or Path(task.file).exists()
+        file = task.file and f"/elsewhere{task.file}"
+        return super().submit(function, task._replace(file=file).packed())
 
 
 def run(executor, n=40):
     with refine.Tree("packed", store="sqlite://") as tree:
-        found = tree.add_round(SPACE, Data(), n=n)
-        found.run(2, executor=executor, check_noise=False, progress=False)
-        return found.trials.sort_values("row").reset_index(drop=True)
+        round_ = tree.add_round(SPACE, Data(), n=n)
+        round_.run(2, executor=executor, check_noise=False, progress=False)
+        return round_.trials.sort_values("row").reset_index(drop=True)
 
 
 @pytest.mark.slow
@@ -68,7 +68,7 @@ def run(executor, n=40):
     "pool",
     [
         ThreadPoolExecutor,
-        *(pytest.param(one, marks=pytest.mark.cluster) for one in (foreign_dask, ray)),
+        *(pytest.param(cluster, marks=pytest.mark.cluster) for cluster in (foreign_dask, ray)),
         pytest.param(processes, marks=pytest.mark.nightly),
     ],
 )

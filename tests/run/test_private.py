@@ -87,15 +87,15 @@ print(json.dumps(worked))
 """
 
 
-def attack(uid, **given):
+def attack(uid, **targets):
     # The interpreter of a virtual environment may be in a folder that others can't enter.
     python = next(p for p in ("/usr/bin/python3", sys._base_executable) if os.access(p, os.X_OK))
-    everything = {"folders": [], "files": [], "processes": [], "ports": [], **given, "uid": uid}
-    who = {} if uid == os.getuid() else {"user": uid, "group": uid, "extra_groups": []}
-    options = {"capture_output": True, "text": True, "cwd": "/", "timeout": 60, **who}
-    found = subprocess.run([python, "-I", "-c", ATTACK, json.dumps(everything)], **options)
-    assert found.returncode == 0, found.stderr
-    return json.loads(found.stdout)
+    everything = {"folders": [], "files": [], "processes": [], "ports": [], **targets, "uid": uid}
+    user = {} if uid == os.getuid() else {"user": uid, "group": uid, "extra_groups": []}
+    options = {"capture_output": True, "text": True, "cwd": "/", "timeout": 60, **user}
+    process = subprocess.run([python, "-I", "-c", ATTACK, json.dumps(everything)], **options)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)
 
 
 def listening(processes):
@@ -153,16 +153,16 @@ def test_nobody_listens_and_another_user_reaches_nothing_of_a_round_that_runs(sh
         assert len(everybody) == 5  # two workers, each with its supervisor
         assert listening(everybody) == []
         with socket.create_server(("127.0.0.1", 0)) as server:  # what would be found
-            ours = {connection.laddr.port for connection in listening([psutil.Process()])}
-            assert server.getsockname()[1] in ours
+            ports = {connection.laddr.port for connection in listening([psutil.Process()])}
+            assert server.getsockname()[1] in ports
         (folder,) = (shared / "tmp").iterdir()
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         files = [str(path) for path in folder.iterdir()]
         assert any(Path(path).stat().st_size > 1_000_000 for path in files)  # the objective's data
-        given = {"folders": [str(folder)], "files": files, "processes": [p.pid for p in everybody]}
+        targets = {"folders": [str(folder)], "files": files, "processes": [p.pid for p in everybody]}
         if os.getuid() == 0:  # who can be another user
-            assert attack(NOBODY, **given) == []
-            assert len(attack(0, **given)) > len(everybody) + len(files)  # whose they are can do all of it
+            assert attack(NOBODY, **targets) == []
+            assert len(attack(0, **targets)) > len(everybody) + len(files)  # whose they are can do all of it
         (shared / "wait").unlink()
         assert process.communicate(timeout=60)[0] == "4\n"
     with refine.Tree("q", store=shared / "refine.db") as tree:
@@ -184,8 +184,8 @@ def test_workers_import_nothing_from_where_they_are_started(tmp_path):
         "print(found.trials['state'].tolist())\n"
     )
     command = [sys.executable, str(script)]
-    said = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, timeout=120)
-    assert said.stdout == "['complete', 'complete', 'complete', 'complete']\n", said.stderr
+    process = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, timeout=120)
+    assert process.stdout == "['complete', 'complete', 'complete', 'complete']\n", process.stderr
     assert not (tmp_path / "seized").exists()
 
 
@@ -195,10 +195,10 @@ def test_what_a_killed_run_left_is_swept_by_the_next(shared):
     with running(shared) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    (left,) = (shared / "tmp").iterdir()
+    (remaining,) = (shared / "tmp").iterdir()
     with running(shared) as process:
         (folder,) = (shared / "tmp").iterdir()
-        assert folder != left
+        assert folder != remaining
         (shared / "wait").unlink()
         process.communicate(timeout=60)
     assert list((shared / "tmp").iterdir()) == []
@@ -206,27 +206,27 @@ def test_what_a_killed_run_left_is_swept_by_the_next(shared):
 
 def test_only_what_is_ours_and_nobody_holds_is_swept(shared, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(shared))
-    kept = shared / "refine-run-without-lock"  # it may have been made a moment ago
-    kept.mkdir()
+    without_lock = shared / "refine-run-without-lock"  # it may have been made a moment ago
+    without_lock.mkdir()
     other = shared / "another"
     other.mkdir()
     (other / "held").touch()
     (shared / "refine-run-link").symlink_to(other)
-    theirs = shared / "refine-run-theirs"
-    theirs.mkdir()
-    (theirs / "held").touch()
+    of_another_user = shared / "refine-run-theirs"
+    of_another_user.mkdir()
+    (of_another_user / "held").touch()
     if os.getuid() == 0:
-        os.chown(theirs, NOBODY, NOBODY)
+        os.chown(of_another_user, NOBODY, NOBODY)
     else:
-        monkeypatch.setattr(os, "getuid", lambda: theirs.stat().st_uid + 1)
-    with own_folder() as held:
-        assert stat.S_IMODE(held.stat().st_mode) == 0o700
+        monkeypatch.setattr(os, "getuid", lambda: of_another_user.stat().st_uid + 1)
+    with own_folder() as folder_in_use:
+        assert stat.S_IMODE(folder_in_use.stat().st_mode) == 0o700
         assert sweep(shared) == 0
-        assert held.is_dir()
-    assert not held.exists()
-    assert {kept, other, theirs} <= set(shared.iterdir())
+        assert folder_in_use.is_dir()
+    assert not folder_in_use.exists()
+    assert {without_lock, other, of_another_user} <= set(shared.iterdir())
     assert (other / "held").exists()
     if os.getuid() == 0:
-        os.chown(theirs, 0, 0)
+        os.chown(of_another_user, 0, 0)
         assert sweep(shared) == 1
-        assert not theirs.exists()
+        assert not of_another_user.exists()

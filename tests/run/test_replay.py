@@ -23,49 +23,49 @@ def noisy(params):
 
 
 @pytest.fixture
-def found(tree, space):
+def round_(tree, space):
     return tree.add_round(space, noisy, metric="score", n=12, seed=3).run(progress=False)
 
 
-def test_every_trial_is_equal_to_the_bit(tree, found):
-    before = found.trials
-    shown = found.replay(None)
+def test_every_trial_is_equal_to_the_bit(tree, round_):
+    before = round_.trials
+    shown = round_.replay(None)
     assert len(shown.table) == 12
     assert shown.same
     assert shown.planned
     assert (shown.table["difference"] == 0).all()
     assert shown.table["value_now"].tolist() == before["value"].tolist()
-    assert str(shown) == f"round {found.id}: 12 trials replayed, 12 equal to the bit"
-    assert found.trials.equals(before)  # the store is as it was
-    shown = found.replay(sample=6, seed=1)
+    assert str(shown) == f"round {round_.id}: 12 trials replayed, 12 equal to the bit"
+    assert round_.trials.equals(before)  # the store is as it was
+    shown = round_.replay(sample=6, seed=1)
     assert len(shown.table) == 6
-    assert found.replay(sample=6, seed=1).table.equals(shown.table)
-    assert not found.replay(sample=6, seed=2).table["seed"].equals(shown.table["seed"])
-    assert len(found.replay(sample=99).table) == 12
+    assert round_.replay(sample=6, seed=1).table.equals(shown.table)
+    assert not round_.replay(sample=6, seed=2).table["seed"].equals(shown.table["seed"])
+    assert len(round_.replay(sample=99).table) == 12
 
 
-def test_what_differs_is_told(tree, found, monkeypatch):
-    (known,) = tree._context.store.environments(found._stored.pk)
-    assert known["git"] == commit_of(__file__)["git"]
+def test_what_differs_is_told(tree, round_, monkeypatch):
+    (environment_stored,) = tree._context.store.environments(round_._stored.pk)
+    assert environment_stored["git"] == commit_of(__file__)["git"]
     monkeypatch.setitem(globals(), "SHIFT", [0.25])
-    shown = found.replay(sample=5)
+    shown = round_.replay(sample=5)
     assert not shown.same
     assert shown.table["difference"].to_numpy() == pytest.approx(0.25)
     assert "0 equal to the bit, 0 within 0 in every metric; largest difference 0.25" in str(shown)
-    assert found.replay(sample=5, tolerance=0.26).same
+    assert round_.replay(sample=5, tolerance=0.26).same
     with tree._context.store.engine.begin() as connection:
         pk = connection.execute(sa.select(sa.func.min(t.trial.c.pk))).scalar()
         connection.execute(t.trial.update().where(t.trial.c.pk == pk).values(seed=1))
-    shown = found.replay(sample=1, tolerance=0.26)
+    shown = round_.replay(sample=1, tolerance=0.26)
     assert (shown.planned, shown.same) == (False, False)
     assert "other configurations or seeds than those stored" in str(shown)
 
 
-def test_another_environment_and_other_code_are_named(tree, space, found):
+def test_another_environment_and_other_code_are_named(tree, space, round_):
     with tree._context.store.engine.begin() as connection:
         connection.execute(t.run.update().values(environment='{"python": "3.9.1", "threads": "4"}'))
         connection.execute(t.trial.update().values(code="0123456789ab"))
-    shown = found.replay(sample=2)
+    shown = round_.replay(sample=2)
     assert shown.environment["python"][0] == "3.9.1"
     assert shown.environment["threads"] == ("4", "1")
     assert "python then 3.9.1, now 3." in str(shown)
@@ -82,29 +82,29 @@ def test_functions_as_metrics_children_and_counter_samples(tree, space):
     child = root.propose().accept(n=20, exploit=0.4, audit=0.1).run(progress=False)
     failing = tree.add_round(space, objectives.sometimes, n=40).run(progress=False)
     assert set(failing.trials["state"]) == {"failed", "diverged", "complete"}
-    for each in (root, child, failing):
-        shown = each.replay(sample=None)
+    for round_ in (root, child, failing):
+        shown = round_.replay(sample=None)
         assert shown.same, str(shown)
         assert shown.table["value_now"].to_numpy() == pytest.approx(
-            each.trials["value"].to_numpy(), nan_ok=True
+            round_.trials["value"].to_numpy(), nan_ok=True
         )
 
 
-def test_what_cannot_work_is_said(tree, space, found):
+def test_what_cannot_work_is_said(tree, space, round_):
     wrong = [("sample", value) for value in (0, 1.5, True)] + [("tolerance", -1), ("tolerance", math.nan)]
     for name, value in wrong:
         with pytest.raises(DesignError, match=f"{name} must be a"):
-            found.replay(**{name: value})
+            round_.replay(**{name: value})
     with pytest.raises(AnalysisError, match="has no finished trials to replay"):
         tree.add_round(space, objectives.bowl, n=3).replay()
     with pytest.raises(ObjectiveError, match="was created with the objective"):
-        found.replay(objective=objectives.bowl)
+        round_.replay(objective=objectives.bowl)
 
 
 def test_the_environment_has_hardware_and_commit(tmp_path):
-    here = environment(3)
-    assert here["threads"] == "3"
-    assert here["cpu"]
+    recorded = environment(3)
+    assert recorded["threads"] == "3"
+    assert recorded["cpu"]
     assert commit_of(tmp_path / "script.py") == {}  # no repository there
 
     def git(*arguments):

@@ -16,13 +16,13 @@ def noisy(params):
 
 @pytest.mark.slow
 def test_the_best_are_run_again_under_seeds_of_their_own(tree, space):
-    found = tree.add_round(space, noisy, n=40, seed=1).run(progress=False)
-    before = found.trials
+    round_ = tree.add_round(space, noisy, n=40, seed=1).run(progress=False)
+    before = round_.trials
     text = str(tree)
-    analysis = found.analyze()
-    assert found.replicates.empty
-    assert found.replicate(top=4, seeds=3, progress=False) is found
-    frame = found.replicates
+    analysis = round_.analyze()
+    assert round_.replicates.empty
+    assert round_.replicate(top=4, seeds=3, progress=False) is round_
+    frame = round_.replicates
     assert list(frame.columns) == [*space, "replicate", "state", "value", "seconds", "seed", "cell", "origin"]
     assert frame["replicate"].tolist() == [1] * 4 + [2] * 4 + [3] * 4
     best = before.nlargest(4, "value")["cell"].tolist()
@@ -30,26 +30,29 @@ def test_the_best_are_run_again_under_seeds_of_their_own(tree, space):
     assert not {*frame["seed"]} & {*before["seed"]}
     assert frame["seed"].nunique() == frame["value"].nunique() == 12
     # Planned runs only, wherever configurations are counted or compared.
-    assert found.trials.equals(before)
+    assert round_.trials.equals(before)
     assert str(tree) == text
-    again = found.analyze()
-    assert (again.digest, again.n_space_filling, again.states) == (
+    reanalysed = round_.analyze()
+    assert (reanalysed.digest, reanalysed.n_space_filling, reanalysed.states) == (
         analysis.digest,
         analysis.n_space_filling,
         analysis.states,
     )
-    assert [e.q for e in again.parameters] == [e.q for e in analysis.parameters]
+    assert [e.q for e in reanalysed.parameters] == [e.q for e in analysis.parameters]
     # The noise follows them: 2 degrees of freedom each, and any of planned runs that agree on all values read.
     groups = [frame.loc[frame["cell"] == cell, "value"] for cell in best]
     sd = np.sqrt(sum(((g - g.mean()) ** 2).sum() for g in groups) / 8)
-    assert again.noise.source == "replicates"
-    assert again.noise.n >= 8
-    assert again.noise.freedom > analysis.noise.freedom + 4
-    assert abs(np.log(again.noise.sd / sd)) < 0.2
-    claim = found.propose().proposal.claim
-    assert (claim.epsilon_source, claim.epsilon) == (again.noise.epsilon_source, again.noise.epsilon)
-    below = found.branch(space, n=12).run(progress=False).analyze().noise
-    assert (below.source, below.n >= again.noise.n) == ("replicates", True)
+    assert reanalysed.noise.source == "replicates"
+    assert reanalysed.noise.n >= 8
+    assert reanalysed.noise.freedom > analysis.noise.freedom + 4
+    assert abs(np.log(reanalysed.noise.sd / sd)) < 0.2
+    claim = round_.propose().proposal.claim
+    assert (claim.epsilon_source, claim.epsilon) == (
+        reanalysed.noise.epsilon_source,
+        reanalysed.noise.epsilon,
+    )
+    below = round_.branch(space, n=12).run(progress=False).analyze().noise
+    assert (below.source, below.n >= reanalysed.noise.n) == ("replicates", True)
 
 
 def test_running_again_runs_what_is_missing(tree, space):
@@ -59,24 +62,24 @@ def test_running_again_runs_what_is_missing(tree, space):
         calls.append(params["lr"])
         return noisy(params)
 
-    found = tree.add_round(space, counted, n=12, seed=2)
+    round_ = tree.add_round(space, counted, n=12, seed=2)
     with pytest.raises(AnalysisError, match="has no finished trial that may be called best; run it first"):
-        found.replicate(progress=False)
+        round_.replicate(progress=False)
     with pytest.raises(DesignError, match="seeds must be a whole number >= 1, got 0"):
-        found.replicate(seeds=0)
-    found.run(progress=False).replicate(2, 2, progress=False)
+        round_.replicate(seeds=0)
+    round_.run(progress=False).replicate(2, 2, progress=False)
     assert len(calls) == 12 + 4
-    first = found.replicates
-    found.replicate(2, 2, progress=False)
+    first = round_.replicates
+    round_.replicate(2, 2, progress=False)
     assert len(calls) == 16
-    found.replicate(3, 3, progress=False)
+    round_.replicate(3, 3, progress=False)
     assert len(calls) == 12 + 9
-    assert found.replicates.iloc[:4].equals(first)
-    found.run(progress=False)  # the plan is done, replicates or not
+    assert round_.replicates.iloc[:4].equals(first)
+    round_.run(progress=False)  # the plan is done, replicates or not
     assert len(calls) == 21
-    assert found.run(n=14, progress=False).trials.shape[0] == 14
-    child = found.branch(space, n=3).run(progress=False)
-    assert not {*child.trials["cell"]} & {*found.trials["cell"]}  # completed ones are passed over
+    assert round_.run(n=14, progress=False).trials.shape[0] == 14
+    child = round_.branch(space, n=3).run(progress=False)
+    assert not {*child.trials["cell"]} & {*round_.trials["cell"]}  # completed ones are passed over
     assert child.replicates.empty
     assert len(child.path) == 2
 
@@ -87,16 +90,16 @@ def test_failed_replicates_are_kept_and_can_be_run_again(tree, space):
             raise ValueError("out of luck")
         return params["lr"]
 
-    found = tree.add_round(space, flaky, n=40, seed=6).run(progress=False).replicate(4, 3, progress=False)
-    frame = found.replicates
+    round_ = tree.add_round(space, flaky, n=40, seed=6).run(progress=False).replicate(4, 3, progress=False)
+    frame = round_.replicates
     assert set(frame["state"]) == {"complete", "failed"}
     assert frame.loc[frame["state"] == "failed", "value"].isna().all()
-    assert found.analyze().noise.sd == 0
-    assert found.failures.shape[0] == (found.trials["state"] == "failed").sum()
-    name = found.node.objective
+    assert round_.analyze().noise.sd == 0
+    assert round_.failures.shape[0] == (round_.trials["state"] == "failed").sum()
+    name = round_.node.objective
     with pytest.warns(refine.errors.RefineWarning, match="ran another version of the objective's code"):
-        found.replicate(
+        round_.replicate(
             4, 3, progress=False, rerun="failed", objective=lambda p: p["lr"], objective_name=name
         )
-    assert set(found.replicates["state"]) == {"complete"}
-    assert len(found.replicates) == 12
+    assert set(round_.replicates["state"]) == {"complete"}
+    assert len(round_.replicates) == 12

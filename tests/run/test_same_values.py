@@ -60,8 +60,8 @@ def test_keras_that_an_objective_imports_itself_is_seeded_from_the_first_trial_o
     )
     # A process of its own, in which nobody has loaded Keras.
     command = [sys.executable, str(script), str(Path(__file__).parent), str(tmp_path / "serial.db")]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
-    serial = eval(said.strip().splitlines()[-1])  # a list of numbers that we printed
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
+    serial = eval(output.strip().splitlines()[-1])  # a list of numbers that we printed
     assert values(tmp_path / "own.db", workers=2) == serial
     with ThreadPoolExecutor(2) as pool:
         assert values(tmp_path / "threads.db", executor=pool, workers=2) == serial

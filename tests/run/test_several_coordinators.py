@@ -37,8 +37,10 @@ def tables(url):
     """Seed of a round -> its trials, where it has any."""
     with refine.Tree("shared", store=url, create=False) as tree:
         assert sum(r.parent is None for r in tree.rounds) <= 1
-        found = {r.node.seed: r.trials.drop(columns="seconds").sort_values("cell") for r in tree.rounds}
-    return {seed: table.reset_index(drop=True) for seed, table in found.items() if len(table)}
+        table_by_seed = {
+            r.node.seed: r.trials.drop(columns="seconds").sort_values("cell") for r in tree.rounds
+        }
+    return {seed: table.reset_index(drop=True) for seed, table in table_by_seed.items() if len(table)}
 
 
 @pytest.mark.slow
@@ -61,24 +63,24 @@ def test_coordinators_share_a_tree_and_one_that_is_killed_keeps_nobody_waiting(u
             process.stdin.flush()
 
     # Two rounds of its own for each, and one that all of them want; all have one parent.
-    go(*(started := [start(url, own, 9, own + 10) for own in range(3)]))
+    go(*(started := [start(url, number, 9, number + 10) for number in range(3)]))
     rows = ()
     while started[0].poll() is None and len(rows) < 3:
         time.sleep(0.02)
         with contextlib.suppress(NotFoundError):  # there is no tree yet
             rows = tables(url).get(0, ())
     started[0].kill()
-    said = [process.communicate(timeout=300)[0].split("\n") for process in started]
+    outputs = [process.communicate(timeout=300)[0].split("\n") for process in started]
     assert [process.returncode for process in started] == [-9, 0, 0]
-    assert {line for lines in said for line in lines} <= {"", "busy 9"}  # or it was complete
+    assert {line for lines in outputs for line in lines} <= {"", "busy 9"}  # or it was complete
     halfway = tables(url)
     assert sorted(halfway) == [0, 1, 2, 9, 11, 12]
     assert 3 <= len(halfway.pop(0)) < min(map(len, halfway.values())) == 60
     go(
-        again := start(url, 0, 9, 10),
+        second := start(url, 0, 9, 10),
         alone := start(calm := f"sqlite:///{tmp_path}/calm.db", 0, 1, 2, 9, 10, 11, 12),
     )
-    assert [process.communicate(timeout=300)[0] for process in (again, alone)] == ["", ""]
+    assert [process.communicate(timeout=300)[0] for process in (second, alone)] == ["", ""]
     shared = tables(url)
     calm = tables(calm)
     assert [(seed, len(calm[seed])) for seed in sorted(calm)] == [(s, 60) for s in (0, 1, 2, 9, 10, 11, 12)]
@@ -92,10 +94,10 @@ def test_six_coordinators_at_once_run_every_round_as_if_alone(url, tmp_path):
     script = tmp_path / "round.py"
     script.write_text(SCRIPT)
     calm_url = f"sqlite:///{tmp_path}/calm.db"
-    own = {i: [100 + i, 9, 200 + i] for i in range(6)}
-    every = sorted({seed for seeds in own.values() for seed in seeds})
+    seeds_by_process = {i: [100 + i, 9, 200 + i] for i in range(6)}
+    all_seeds = sorted({seed for seeds in seeds_by_process.values() for seed in seeds})
     processes = []
-    for store, seeds in [*((url, seeds) for seeds in own.values()), (calm_url, every)]:
+    for store, seeds in [*((url, seeds) for seeds in seeds_by_process.values()), (calm_url, all_seeds)]:
         command = [sys.executable, str(script), store, *map(str, seeds)]
         processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
     for process in processes:
@@ -109,6 +111,6 @@ def test_six_coordinators_at_once_run_every_round_as_if_alone(url, tmp_path):
     assert len(lines) <= 5
     shared = tables(url)
     calm = tables(calm_url)
-    assert sorted(shared) == sorted(calm) == every
-    for seed in every:
+    assert sorted(shared) == sorted(calm) == all_seeds
+    for seed in all_seeds:
         assert shared[seed].equals(calm[seed])

@@ -46,8 +46,8 @@ def test_every_branch_goes_on_from_its_parent() -> None:
 
 
 def test_one_round_has_no_bands_and_no_id() -> None:
-    one = [RoundValues("root", None, [NAN, 0.5, 0.4, 0.9, 0.8])]
-    ax = figures.best_so_far(one, "maximize", "val_acc")
+    rounds = [RoundValues("root", None, [NAN, 0.5, 0.4, 0.9, 0.8])]
+    ax = figures.best_so_far(rounds, "maximize", "val_acc")
     assert _best(ax)[0][-1] == (5.5, 0.9)
     assert ("0.9000 at trial 4" in legend(ax), "no usable value (1)" in legend(ax), texts(ax)) == (
         True,
@@ -55,7 +55,7 @@ def test_one_round_has_no_bands_and_no_id() -> None:
         [],
     )
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("trial", "val_acc")
-    assert [y for _, y in _best(figures.best_so_far(one, "minimize"))[0]] == [0.5, 0.4, 0.4, 0.4, 0.4]
+    assert [y for _, y in _best(figures.best_so_far(rounds, "minimize"))[0]] == [0.5, 0.4, 0.4, 0.4, 0.4]
 
 
 # The tree.
@@ -121,7 +121,7 @@ def test_another_winner_is_led_to() -> None:
 
 
 @pytest.mark.parametrize(
-    ("draw", "given", "direction", "says"),
+    ("draw", "values", "direction", "pattern"),
     [
         (figures.best_so_far, [], "maximize", "no trial has a value yet; run a round first"),
         (figures.best_so_far, [RoundValues("a", None, [NAN])], "maximize", "no trial has a value yet"),
@@ -143,6 +143,6 @@ def test_another_winner_is_led_to() -> None:
         (figures.tree, [NODES[0], NODES[0]], "maximize", "'aaaaaaaaaaaa' is given twice"),
     ],
 )
-def test_refusals(draw: Any, given: Any, direction: str, says: str) -> None:
-    with pytest.raises(AnalysisError, match=says):
-        draw(given, direction)
+def test_refusals(draw: Any, values: Any, direction: str, pattern: str) -> None:
+    with pytest.raises(AnalysisError, match=pattern):
+        draw(values, direction)

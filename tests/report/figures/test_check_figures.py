@@ -29,9 +29,9 @@ def test_shares_of_failures(analysis: Analysis) -> None:
     assert drawn(ax, "rate")[6].get_color() == tone().orange
     assert {line.get_color() for line in drawn(ax, "rate")[:6]} == {tone().grey}
     assert drawn(ax, "overall")[0].get_xdata()[0] == pytest.approx(bad.mean())
-    here = np.isclose(table["lr"].astype(float), 0.1)
-    assert f"{bad[here].sum()} of {here.sum()}" in texts(ax)
-    ends = stats.wilson(bad[here].sum(), here.sum())
+    at_rate = np.isclose(table["lr"].astype(float), 0.1)
+    assert f"{bad[at_rate].sum()} of {at_rate.sum()}" in texts(ax)
+    ends = stats.wilson(bad[at_rate].sum(), at_rate.sum())
     intervals = [tuple(line.get_xdata()) for line in ax.lines if line.get_linewidth() == 1.6]
     assert intervals[6] == pytest.approx((float(ends.low), float(ends.high)))
     assert any(text.startswith(f"all: {bad.sum()} of {len(bad)}") for text in legend(ax))
@@ -52,21 +52,21 @@ def test_degenerate_models_count_as_failures() -> None:
 def test_best_and_cheapest_as_good(analysis: Analysis, direction: str) -> None:
     sign = 1 if direction == "maximize" else -1
     table = trials().assign(value=lambda t: sign * t["value"], seconds=lambda t: 600 * t["seconds"])
-    found = analyze(SPACE, table, direction=direction, metric="m")
+    analysed = analyze(SPACE, table, direction=direction, metric="m")
     with figures.themed("column"):  # where times such as 3 min 20 s hardly have room
-        ax = figures.cost(found)
+        ax = figures.cost(analysed)
     done = table[table["state"] == "complete"]  # focused ones too: this is no test
     gain = sign * done["value"]
     best = done.loc[gain.idxmax()]
     assert points(ax, "best") == [(pytest.approx(best["seconds"]), pytest.approx(best["value"]))]
-    near = done[gain >= gain.max() - found.noise.sd]
+    near = done[gain >= gain.max() - analysed.noise.sd]
     cheap = near.loc[near["seconds"].idxmin()]
     assert points(ax, "cheapest") == [(pytest.approx(cheap["seconds"]), pytest.approx(cheap["value"]))]
     front = [v for _, v in points(ax, "front")]
     assert front == sorted(front, reverse=sign < 0)
     assert front[-1] == best["value"]
     band = next(p for p in ax.patches if p.get_gid() == "noise")
-    assert band.get_height() == pytest.approx(found.noise.sd)
+    assert band.get_height() == pytest.approx(analysed.noise.sd)
     assert any(text.startswith("cheapest within noise") for text in legend(ax))
     inside(ax)
 
@@ -75,10 +75,10 @@ def test_refusals(analysis: Analysis) -> None:
     fixed = analyze(Space({"a": 1}), pd.DataFrame({"a": 1, "value": np.arange(20.0)}))
     untimed = replace(analysis, table=analysis.table.drop(columns="seconds"))
     instant = replace(analysis, table=analysis.table.assign(seconds=0.0))
-    for draw, given, says in (
+    for draw, arguments, pattern in (
         (figures.failing, [fixed], "failing: no parameter varies"),
         (figures.cost, [untimed], "cost: the table has no column 'seconds'; add the time of each trial"),
         (figures.cost, [instant], "cost: no finished trial has a time above 0"),
     ):
-        with pytest.raises(AnalysisError, match=says):
-            draw(*given)
+        with pytest.raises(AnalysisError, match=pattern):
+            draw(*arguments)

@@ -14,17 +14,17 @@ from refine.trials.metric import Metric
 
 def _made(rank: int, n: int = 60, low: float = 0.1, metric: str = "val_acc") -> TrialCurves:
     t = np.arange(n) / n
-    left = np.exp(-8 * t)
+    decay = np.exp(-8 * t)
     late = np.maximum(0, t - 0.5)
     curve = {
-        "loss": (low + 0.5 * left - 0.5 * low * late).tolist(),
-        "val_loss": (low + 0.05 + 0.5 * left + rank * 0.1 * late).tolist(),
-        "acc": (1 - 0.3 * left).tolist(),
-        "val_acc": (0.96 - 0.3 * left).tolist(),
+        "loss": (low + 0.5 * decay - 0.5 * low * late).tolist(),
+        "val_loss": (low + 0.05 + 0.5 * decay + rank * 0.1 * late).tolist(),
+        "acc": (1 - 0.3 * decay).tolist(),
+        "val_acc": (0.96 - 0.3 * decay).tolist(),
     }
-    found = trial_curves(rank, 0.97 - 0.001 * rank, curve, Metric.parse(metric), "maximize", 0.004)
-    assert found is not None
-    return found
+    curves = trial_curves(rank, 0.97 - 0.001 * rank, curve, Metric.parse(metric), "maximize", 0.004)
+    assert curves is not None
+    return curves
 
 
 def _inside(figure: Any) -> None:

@@ -60,8 +60,8 @@ def test_a_trial_is_drawn_by_its_rank_at_its_level(analysis):
     assert grey.get_ydata().min() == 0
     assert blue.get_ydata().max() == 1
     assert grey.get_ydata().max() < blue.get_ydata().min() == pytest.approx(0.8, abs=0.02)
-    at = np.round([*grey.get_xdata(), *blue.get_xdata()])
-    assert [int((at == i).sum()) for i in range(3)] == [
+    positions = np.round([*grey.get_xdata(), *blue.get_xdata()])
+    assert [int((positions == i).sum()) for i in range(3)] == [
         int((ended & (analysis.table["optimizer"] == name)).sum()) for name in ("Adam", "Nadam", "SGD")
     ]
     values = [float(label.get_text()) for label in ax.get_yticklabels()]

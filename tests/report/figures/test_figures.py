@@ -47,8 +47,8 @@ def test_importing_figures_loads_no_matplotlib() -> None:
 def test_settings_and_pyplot_stay_untouched(analysis: Analysis) -> None:
     import matplotlib as mpl
 
-    mine = {"font.size": 17.0, "axes.grid": True}
-    with mpl.rc_context(mine):
+    settings = {"font.size": 17.0, "axes.grid": True}
+    with mpl.rc_context(settings):
         before = dict(mpl.rcParams)
         ax = figures.correlation(analysis)
         assert dict(mpl.rcParams) == before
@@ -73,12 +73,12 @@ def test_correlation(analysis: Analysis) -> None:
 
 def test_density_of_a_range(analysis: Analysis) -> None:
     ax = figures.density(analysis, "lr", Float(0.5, 2, 7))
-    everyone, best = (np.asarray(line.get_xydata()) for line in ax.lines[:2])
-    assert everyone[0, 0] == 0.5
-    assert everyone[-1, 0] == 5.0
-    for curve in (everyone, best):  # 1 is an even spread, so that each has the mean 1 over the range
+    all_trials, best = (np.asarray(line.get_xydata()) for line in ax.lines[:2])
+    assert all_trials[0, 0] == 0.5
+    assert all_trials[-1, 0] == 5.0
+    for curve in (all_trials, best):  # 1 is an even spread, so that each has the mean 1 over the range
         assert np.trapezoid(curve[:, 1], curve[:, 0]) / 4.5 == pytest.approx(1, abs=0.02)
-    assert everyone[:, 1].max() < 1.5  # an space-filling design is flat, at its ends as well
+    assert all_trials[:, 1].max() < 1.5  # an space-filling design is flat, at its ends as well
     assert best[0, 1] > 1.7
     assert ax.get_xlim() == (0.5, 5.0)
     span = ax.patches[-1]
@@ -113,8 +113,8 @@ def test_a_metric_that_never_changes() -> None:
     frame = _table(space, 40)
     frame["seed"] = np.arange(40)
     frame["value"] = np.where(frame["state"] == "complete", 0.97, np.nan)
-    found = analyze(space, frame)
-    figures.correlation(found).figure.canvas.draw()
+    analysis = analyze(space, frame)
+    figures.correlation(analysis).figure.canvas.draw()
     for name in space:
         for draw in (figures.density, figures.density_2d):
-            draw(found, name).figure.canvas.draw()
+            draw(analysis, name).figure.canvas.draw()

@@ -50,18 +50,18 @@ def test_what_stays_is_shaded(analysis: Analysis) -> None:
 
 def test_pruned_trials_have_no_value_and_count_as_tried() -> None:
     table = trials()
-    gone = (table["optimizer"] == "SGD") & (np.arange(300) % 2 == 0)
-    table.loc[gone, ["state", "value"]] = ["pruned", np.nan]
+    pruned = (table["optimizer"] == "SGD") & (np.arange(300) % 2 == 0)
+    table.loc[pruned, ["state", "value"]] = ["pruned", np.nan]
     ax = figures.isolation(analyze(SPACE, table), "optimizer")
     tried = table[(table["origin"] == "space_filling") & table["state"].isin(["complete", "pruned"])]
     assert texts(ax) == [f"n = {(tried['optimizer'] == name).sum()}" for name in ("Adam", "Nadam", "SGD")]
     table.loc[table["optimizer"] == "SGD", ["state", "value"]] = ["pruned", np.nan]
-    found = analyze(SPACE, table)
-    ax = figures.levels(found, "optimizer")
+    analysis = analyze(SPACE, table)
+    ax = figures.levels(analysis, "optimizer")
     assert texts(ax)[-2] == "none finished"
     assert texts(ax)[-1].startswith("n = ")
     assert len(_medians(ax)) == 2
-    ax = figures.isolation(found, "optimizer")
+    ax = figures.isolation(analysis, "optimizer")
     assert "none finished" in texts(ax)
     assert len(points(ax, "best")) == 2
 
@@ -70,8 +70,8 @@ def test_pruned_trials_have_no_value_and_count_as_tried() -> None:
 def test_a_loss_over_decades() -> None:
     table = trials()
     table["value"] = np.exp((1 - table["value"]) * 100)
-    found = analyze(SPACE, table, direction="minimize", metric="val_loss")
-    drawn = [d(found, name) for d in (figures.levels, figures.density_2d) for name in ("lr", "optimizer")]
+    analysis = analyze(SPACE, table, direction="minimize", metric="val_loss")
+    drawn = [d(analysis, name) for d in (figures.levels, figures.density_2d) for name in ("lr", "optimizer")]
     values = table["value"].where(table["state"] == "complete")
     drawn.append(figures.best_so_far([figures.RoundValues("a", None, values)], "minimize", "val_loss"))
     drawn.append(figures.edf({"a": table["value"].dropna()}, "val_loss", "minimize"))
@@ -86,11 +86,11 @@ def test_a_loss_over_decades() -> None:
 def test_values_that_were_not_read_and_infeasible_trials_are_not_drawn() -> None:
     table = trials()
     read = (table["optimizer"] != "SGD").to_numpy()
-    found = analyze(SPACE, table, metric="acc", read={"neurons": read})
+    analysis = analyze(SPACE, table, metric="acc", read={"neurons": read})
     done = len(_space_filling(table[read]))
-    rows = [t for t in texts(figures.levels(found, "neurons")) if t.startswith("n = ")]
+    rows = [t for t in texts(figures.levels(analysis, "neurons")) if t.startswith("n = ")]
     assert sum(int(t.removeprefix("n = ")) for t in rows) == done
-    assert f"all ({done:,})" in legend(figures.density(found, "neurons"))
+    assert f"all ({done:,})" in legend(figures.density(analysis, "neurons"))
     table["feasible"] = (table["optimizer"] != "SGD") & (table["value"] > 0.9)
     ax = figures.levels(analyze(SPACE, table, metric="acc"), "optimizer")
     assert "none feasible" in texts(ax)
@@ -141,8 +141,8 @@ def test_degenerate_trials_are_no_best_and_refusals(analysis: Analysis) -> None:
             draw(analysis, "optimzer")
     table["degenerate"] = 1.0
     table.loc[0, ["degenerate", "value", "state", "origin"]] = [0.0, 0.9, "complete", "exploit"]
-    says = "no space-filling trial may be called best; run more configurations"
-    with pytest.raises(AnalysisError, match=says):
+    pattern = "no space-filling trial may be called best; run more configurations"
+    with pytest.raises(AnalysisError, match=pattern):
         figures.isolation(analyze(SPACE, table), "optimizer")
 
 

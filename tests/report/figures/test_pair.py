@@ -57,9 +57,9 @@ def test_cells_are_medians_of_the_even_trials(analysis: Analysis) -> None:
     assert cells.shape == (5, 10)
     for i, decay in enumerate(SPACE["decay"].grid):
         for j, lr in enumerate(SPACE["lr"].grid):
-            here = table[np.isclose(table["lr"], lr) & np.isclose(table["decay"], decay)]["value"]
-            if len(here):
-                assert cells[i, j] == pytest.approx(here.median())
+            in_cell = table[np.isclose(table["lr"], lr) & np.isclose(table["decay"], decay)]["value"]
+            if len(in_cell):
+                assert cells[i, j] == pytest.approx(in_cell.median())
             else:
                 assert np.ma.is_masked(cells[i, j])
     assert sum(int(t.get_text()) for t in ax.texts) == len(table)
@@ -103,11 +103,13 @@ def test_choices_without_an_order_go_by_their_medians(analysis: Analysis) -> Non
 def test_good_is_the_light_end(analysis: Analysis) -> None:
     mesh = figures.pair(analysis, "lr", "decay").collections[0]
     table = _table().assign(value=lambda t: 1 - t["value"])
-    less = analyze(SPACE, table, direction="minimize", metric="val_loss")
-    ax = figures.pair(less, "lr", "decay")
+    loss_analysis = analyze(SPACE, table, direction="minimize", metric="val_loss")
+    ax = figures.pair(loss_analysis, "lr", "decay")
     assert ax.collections[0].get_cmap().name == f"{mesh.get_cmap().name}_r"
     assert ax.figure.axes[1].get_ylabel() == "median val_loss\n(lower is better)"
-    assert [t.get_text() for t in figures.pair(less, "optimizer", "lr").get_xticklabels()][-1] == "Nadam"
+    assert [t.get_text() for t in figures.pair(loss_analysis, "optimizer", "lr").get_xticklabels()][
+        -1
+    ] == "Nadam"
 
 
 def test_a_pair_needs_two_parameters(analysis: Analysis) -> None:
@@ -134,10 +136,10 @@ def test_edf_of_many_rounds_and_of_none() -> None:
     assert [t.split(" (")[0] for t in legend(ax)] == [f"round {i}" for i in (10, 9, 8, 7, 6, 5, 4, 0)]
     assert len({line.get_color() for line in ax.lines}) == 8
     assert "3 rounds between left out" in ax.get_legend().get_title().get_text()
-    for none, direction, says in (
+    for values, direction, pattern in (
         ({}, "maximize", "no round has a finished space-filling trial yet"),
         ({"a": [1.0], "b": []}, "maximize", "needs at least one trial, got none"),
         ({"a": [1.0]}, "up", "direction must be"),
     ):
-        with pytest.raises(AnalysisError, match=says):
-            figures.edf(none, "value", direction)
+        with pytest.raises(AnalysisError, match=pattern):
+            figures.edf(values, "value", direction)

@@ -124,14 +124,14 @@ def test_what_a_style_says_goes_before_the_reports_look(root: refine.Round) -> N
 
 def test_widths_themes_and_axes_that_are_none(root: refine.Round) -> None:
     ax = Figure().add_subplot()
-    for options, says in (
+    for options, pattern in (
         ({"width": "colum"}, "width: takes 'text' or 'column', got 'colum'; did you mean 'column'?"),
         ({"theme": True}, "theme: takes 'light' or 'dark' or None, for .* got True"),
         ({"ax": ax, "theme": "dark"}, "width= and theme= cannot be combined with ax="),
         ({"ax": 3}, "ax: takes the axes of one panel"),
         ({"ax": Figure().subplots(1, 2)}, "ax: takes the axes of one panel"),
     ):
-        with pytest.raises(AnalysisError, match=says):
+        with pytest.raises(AnalysisError, match=pattern):
             root.plot.levels("x", **options)
 
 
@@ -159,9 +159,9 @@ def test_they_draw_into_given_axes(tree: refine.Tree) -> None:
 def test_new_bounds_are_written_as_an_edit_writes_them(root: refine.Round) -> None:
     plot = root.plot
     assert "proposed: 0.2 to 0.6" in legend(plot.density("x", (0.2, 0.6)))
-    given = SPACE.replace({"x": refine.Float(0.2, 0.6, 3), "kind": refine.Categorical(["a", "b"])})
+    decided = SPACE.replace({"x": refine.Float(0.2, 0.6, 3), "kind": refine.Categorical(["a", "b"])})
     as_edits = plot.pair("x", "kind", {"x": (0.2, 0.6), "kind": ["a", "b"]})
-    assert png(as_edits) == png(plot.pair("x", "kind", given)) != png(plot.pair("x", "kind"))
+    assert png(as_edits) == png(plot.pair("x", "kind", decided)) != png(plot.pair("x", "kind"))
     with pytest.raises(ReviewError, match=r"edit: x: low must be < high"):
         plot.density("x", (0.6, 0.2))
     with pytest.raises(ReviewError, match="unknown parameter 'z'"):
@@ -174,23 +174,23 @@ def test_few_trials_have_figures_too(tmp_path: Path) -> None:
     with refine.Tree("few", store=tmp_path / "refine.db") as opened:
         with pytest.raises(AnalysisError, match="tree: there is no round yet; add one first"):
             opened.plot.tree()
-        found = opened.add_round(SPACE, score, metric="acc", n=4)
-        for draw, says in (
-            (found.plot.best_so_far, "best_so_far: no trial has a value yet"),
+        round_ = opened.add_round(SPACE, score, metric="acc", n=4)
+        for draw, pattern in (
+            (round_.plot.best_so_far, "best_so_far: no trial has a value yet"),
             (opened.plot.best_so_far, "best_so_far: no trial has a value yet"),
             (opened.plot.edf, "edf: no round has a finished space-filling trial yet"),
             (opened.plot.reliability, "no forecast is scored yet"),
         ):
-            with pytest.raises(AnalysisError, match=says):
+            with pytest.raises(AnalysisError, match=pattern):
                 draw()
         assert "0 of 4" in texts(opened.plot.tree())
-        found.run(progress=False)
-        assert _title(found.plot.best_so_far()) == "Best acc so far"
-        assert found.plot.edf().lines
+        round_.run(progress=False)
+        assert _title(round_.plot.best_so_far()) == "Best acc so far"
+        assert round_.plot.edf().lines
         with pytest.raises(AnalysisError, match="curves: the best trials reported no loss and no metric by"):
-            found.plot.curves()
+            round_.plot.curves()
         with pytest.raises(AnalysisError, match="needs at least 10 finished space-filling trials"):
-            found.plot.correlation()
+            round_.plot.correlation()
 
 
 def test_curves_need_no_analysis(tmp_path: Path) -> None:
@@ -200,8 +200,8 @@ def test_curves_need_no_analysis(tmp_path: Path) -> None:
         return {"done": 1.0}
 
     with refine.Tree("few", store=tmp_path / "refine.db") as opened:
-        found = opened.add_round(SPACE, learns, metric="val_acc", n=3).run(progress=False)
-        assert found.plot.curves(2).shape == (1, 2)
+        round_ = opened.add_round(SPACE, learns, metric="val_acc", n=3).run(progress=False)
+        assert round_.plot.curves(2).shape == (1, 2)
 
 
 def test_the_tree_by_its_figures(tree: refine.Tree) -> None:

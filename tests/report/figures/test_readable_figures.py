@@ -94,8 +94,8 @@ def test_axes_of_an_error_say_that_lower_is_better(errors: Analysis) -> None:
 def test_a_median_out_of_view_is_an_arrow_towards_it() -> None:
     table = trials()
     table.loc[table["learning_rate"] == 0.5, "value"] = 0.7
-    found = analyze(SPACE, table, metric="rmse", direction="minimize")
-    ax = figures.density_2d(found, "learning_rate")
+    analysis = analyze(SPACE, table, metric="rmse", direction="minimize")
+    ax = figures.density_2d(analysis, "learning_rate")
     assert {line.get_marker() for line in ax.lines} & {"v", "^"} == {
         "v"
     }  # down: 0.7 is worse than all in view
@@ -116,9 +116,9 @@ def test_a_violin_ends_where_its_values_end(name: str, errors: Analysis) -> None
     levels = [str(v) for v in SPACE[name].grid]
     for row, level in enumerate(levels):
         values = groups.get_group(level)
-        left, right = extents(ax, row)
-        assert left >= values.min() - 1e-12
-        assert right <= min(values.max(), high) + 1e-12
+        low_end, high_end = extents(ax, row)
+        assert low_end >= values.min() - 1e-12
+        assert high_end <= min(values.max(), high) + 1e-12
 
 
 def test_a_density_ends_at_the_best_value(errors: Analysis) -> None:
@@ -129,9 +129,9 @@ def test_a_density_ends_at_the_best_value(errors: Analysis) -> None:
 
 def test_equal_values_have_no_density() -> None:
     table = trials().assign(value=0.2)
-    found = analyze(SPACE, table, metric="rmse", direction="minimize")
-    assert not figures.density_2d(found, "learning_rate").collections
-    assert not figures.levels(found, "boosting").collections
+    analysis = analyze(SPACE, table, metric="rmse", direction="minimize")
+    assert not figures.density_2d(analysis, "learning_rate").collections
+    assert not figures.levels(analysis, "boosting").collections
 
 
 @pytest.mark.parametrize("n", [4, 8, 24])
@@ -168,9 +168,9 @@ def test_panels_stand_in_the_order_of_importance(errors: Analysis) -> None:
 
 
 def test_a_title_that_is_too_long_loses_its_end() -> None:
-    found = analyze(SPACE, trials(), metric="a_metric_with_a_name_that_is_much_too_long_for_any_title" * 2)
+    analysis = analyze(SPACE, trials(), metric="a_metric_with_a_name_that_is_much_too_long_for_any_title" * 2)
     with figures.themed("column"):
-        for ax in (figures.correlation(found), figures.cost(found), figures.density(found, LONG)):
+        for ax in (figures.correlation(analysis), figures.cost(analysis), figures.density(analysis, LONG)):
             shown = ax.get_title("left").replace("\n", " ")
             assert "…" not in shown[:-1] or shown[shown.index("…") + 1] == " ", shown
 
@@ -200,7 +200,7 @@ def test_ticks_are_round(draw: Any, new: Any, errors: Analysis) -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "log", "whole", "ticks"),
+    ("low", "high", "log", "integer", "ticks"),
     [
         (0.00548, 0.548, True, False, [0.01, 0.02, 0.05, 0.1, 0.2, 0.5]),
         (1e-4, 1, True, False, [1e-4, 1e-3, 0.01, 0.1, 1]),
@@ -210,8 +210,8 @@ def test_ticks_are_round(draw: Any, new: Any, errors: Analysis) -> None:
         (0.31, 0.39, True, False, [0.32, 0.34, 0.36, 0.38]),
     ],
 )
-def test_round_ticks(low: float, high: float, log: bool, whole: bool, ticks: list[float]) -> None:
-    assert round_ticks(low, high, log, whole).tolist() == pytest.approx(ticks)
+def test_round_ticks(low: float, high: float, log: bool, integer: bool, ticks: list[float]) -> None:
+    assert round_ticks(low, high, log, integer).tolist() == pytest.approx(ticks)
 
 
 @pytest.mark.parametrize("dpi", [50, 72, 96, 300])

@@ -22,10 +22,10 @@ def _ledger(places: list[float], direction: str = "maximize", spread: float = 0.
         base = sign * (0.9 + 0.01 * i)
         quantiles = tuple(float(v) for v in base + spread * norm.ppf(LEVELS))
         best = tuple(float(v) + sign * 0.05 for v in quantiles)
-        made = Forecast(LEVELS, quantiles, best, 3)
-        seen = base + sign * place * spread
-        space_filling = (seen - sign * 0.01, seen, base + sign * (0.05 + 0.5 * spread))
-        d = Decision("accepted", "x", None, {}, (), f"{i:012x}", "", "ann", forecast=made)
+        forecast = Forecast(LEVELS, quantiles, best, 3)
+        median = base + sign * place * spread
+        space_filling = (median - sign * 0.01, median, base + sign * (0.05 + 0.5 * spread))
+        d = Decision("accepted", "x", None, {}, (), f"{i:012x}", "", "ann", forecast=forecast)
         entries.append(Entry("root", d, None, ChildOutcome(3, 3, space_filling, float("nan"), (), direction)))
     return Calibration("q", tuple(entries))
 
