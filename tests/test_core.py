@@ -66,9 +66,9 @@ def test_the_core_alone_runs_a_study_and_names_what_is_missing(tmp_path: Path) -
     assert facts["reports"] >= 1
     assert facts["accuracy"] > 0.9
     for name, short in REFUSED.items():
-        said = re.sub(r"\[(\w+)\]", r", which is not installed: pip install 'refine-hpo[\1]'", short)
+        message = re.sub(r"\[(\w+)\]", r", which is not installed: pip install 'refine-hpo[\1]'", short)
         refused = facts["refused"].pop(name)
-        assert refused == said or (name == "notebook" and refused.startswith(said))
+        assert refused == message or (name == "notebook" and refused.startswith(message))
     assert not facts["refused"]
     assert "refused" not in run("-m", "refine", "tree", "study.db", "--tree", "study", cwd=tmp_path)
     doctor = {c["what"]: c for c in json.loads(run("-m", "refine", "doctor", "--json", cwd=tmp_path))}
@@ -86,8 +86,8 @@ def test_every_extra_that_an_error_names_brings_the_package() -> None:
     distributions = {"mlflow": "mlflow-skinny", "psycopg": "psycopg", "keras": "tensorflow"}
     for module, extra in extras.EXTRAS.items():
         brought = PROJECT["optional-dependencies"][extra]
-        wanted = distributions.get(module, module)
-        assert any(line.startswith(wanted) for line in brought), f"{extra} does not bring {module}"
+        distribution = distributions.get(module, module)
+        assert any(line.startswith(distribution) for line in brought), f"{extra} does not bring {module}"
 
 
 def test_what_is_there_and_broken_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

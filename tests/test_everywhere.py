@@ -23,7 +23,7 @@ def said_by(python: Path | str, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def here() -> str:
+def identities_here() -> str:
     return said_by(sys.executable, str(HERE / "identities.py"))
 
 
@@ -36,9 +36,9 @@ def here() -> str:
     ],
     ids=["newest Python", "oldest packages"],
 )
-def test_ids_and_proposals_are_the_same(here: str, folder: str, other: str) -> None:
+def test_ids_and_proposals_are_the_same(identities_here: str, folder: str, other: str) -> None:
     python = HERE.parent / folder / "bin" / "python"
     if not python.exists() or said_by(python, "-c", other).strip() != "True":
         missing(f"{folder}, with another Python or the oldest packages: make {folder}/.ready installs it")
-    assert here.count('"proposal": "') == 4
-    assert said_by(python, str(HERE / "identities.py")) == here
+    assert identities_here.count('"proposal": "') == 4
+    assert said_by(python, str(HERE / "identities.py")) == identities_here

@@ -15,9 +15,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 def lines(file: str, heading: str) -> dict[str, str]:
     """Package -> bound, of a list of the recipe."""
     part = (ROOT / file).read_text().split(f"{heading}:\n")[1]
-    found = re.match(r"(?:\s+- .+\n)+", part)
-    assert found is not None
-    return dict(re.findall(r"- ([\w-]+) (>=\d\S*)", found[0]))
+    match = re.match(r"(?:\s+- .+\n)+", part)
+    assert match is not None
+    return dict(re.findall(r"- ([\w-]+) (>=\d\S*)", match[0]))
 
 
 def test_the_version_of_a_citation_and_of_the_recipe() -> None:
@@ -26,9 +26,9 @@ def test_the_version_of_a_citation_and_of_the_recipe() -> None:
 
 
 def test_the_recipe_has_the_core_and_its_bounds() -> None:
-    wanted = dict(re.match(r"([\w-]+)(>=.+)", line).groups() for line in PROJECT["dependencies"])  # type: ignore[union-attr]
-    wanted["matplotlib-base"] = wanted.pop("matplotlib")
-    assert lines("recipe/recipe.yaml", "  run") == wanted
+    requirements = dict(re.match(r"([\w-]+)(>=.+)", line).groups() for line in PROJECT["dependencies"])  # type: ignore[union-attr]
+    requirements["matplotlib-base"] = requirements.pop("matplotlib")
+    assert lines("recipe/recipe.yaml", "  run") == requirements
 
 
 def test_bounds_of_extras_are_the_same_in_the_recipe() -> None:

@@ -70,8 +70,8 @@ def test_the_public_surface():
     assert dir(refine) == sorted(refine.__all__)
     assert set(refine._HOMES) == set(refine.__all__) - {"errors"}
     for name in refine.__all__:
-        found = getattr(refine, name)
-        assert getattr(found, "__name__", "").rpartition(".")[2] == name
+        public = getattr(refine, name)
+        assert getattr(public, "__name__", "").rpartition(".")[2] == name
     with pytest.raises(AttributeError, match="module 'refine' has no attribute 'Spase'"):
         refine.Spase  # noqa: B018
 
@@ -88,5 +88,5 @@ def test_type_checkers_find_the_package():
 def test_type_checkers_see_the_same_names():
     tree = ast.parse((ROOT / "__init__.py").read_text(encoding="utf-8"))
     block = next(n for n in tree.body if isinstance(n, ast.If))
-    seen = {alias.name: node.module for node in block.body for alias in node.names}
-    assert seen == {name: f"refine.{home}" for name, home in refine._HOMES.items()}
+    homes = {alias.name: node.module for node in block.body for alias in node.names}
+    assert homes == {name: f"refine.{home}" for name, home in refine._HOMES.items()}

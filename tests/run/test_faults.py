@@ -197,15 +197,15 @@ def test_memory_in_words():
 
 
 class Counted(ThreadPoolExecutor):
-    """Notes the most that were handed to it and not done."""
+    """Notes its peak: the largest number of tasks handed in and not yet done."""
 
-    most = 0
-    given = ()
+    peak = 0
+    pending = ()
 
     def submit(self, *args, **kwargs):
         future = super().submit(*args, **kwargs)
-        self.given = [*(future_before for future_before in self.given if not future_before.done()), future]
-        self.most = max(self.most, len(self.given))
+        self.pending = [*(task for task in self.pending if not task.done()), future]
+        self.peak = max(self.peak, len(self.pending))
         return future
 
 
@@ -213,4 +213,4 @@ class Counted(ThreadPoolExecutor):
 def test_never_more_than_two_tasks_per_worker_are_in_flight(tree, space):
     with Counted(3) as pool:
         tree.add_round(space, objectives.bowl, n=200).run(workers=3, executor=pool, progress=False)
-    assert 3 < pool.most <= 6
+    assert 3 < pool.peak <= 6

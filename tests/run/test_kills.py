@@ -15,10 +15,10 @@ CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
 
 def _chaos(options):
     words = [sys.executable, str(CHAOS), *options.split()]
-    found = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
-    assert found.returncode == 0, found.stdout + found.stderr[-4000:]
-    assert "identical to undisturbed rounds: True" in found.stdout
-    return found.stdout
+    process = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
+    assert process.returncode == 0, process.stdout + process.stderr[-4000:]
+    assert "identical to undisturbed rounds: True" in process.stdout
+    return process.stdout
 
 
 def test_programs_end_with_their_round_while_a_page_and_an_assistant_are_at_work():

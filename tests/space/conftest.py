@@ -19,16 +19,16 @@ def lookalike(monkeypatch):
     modules = {"lookalike": ModuleType("lookalike"), "lookalike.src": ModuleType("lookalike.src")}
     for area, names in PUBLIC.items():
         home = f"lookalike.src.{area}.impl"
-        made = {}
+        classes = {}
         for name in names:
             if name[0].isupper():
-                made[name] = type(name, (), {"__module__": home, "__qualname__": name})
+                classes[name] = type(name, (), {"__module__": home, "__qualname__": name})
             else:
-                made[name] = _function(name, home)
+                classes[name] = _function(name, home)
         for path in (f"lookalike.{area}", f"lookalike.src.{area}", home):
             modules[path] = ModuleType(path)
-            vars(modules[path]).update(made)
-        areas[area] = SimpleNamespace(**made)
+            vars(modules[path]).update(classes)
+        areas[area] = SimpleNamespace(**classes)
     for path, module in modules.items():
         monkeypatch.setitem(sys.modules, path, module)
     return SimpleNamespace(**areas)

@@ -44,27 +44,29 @@ def test_of_a_narrower_space_it_says_what_is_left_and_of_another_nothing():
     belief = belief_of(
         {"optimizer": {"adam": 0.7, "sgd": 0.2}, "lr": refine.Near(1e-4, within_factor=2)}, SPACE
     )
-    less = refine.Space({"lr": refine.Float(1e-3, 1e-1, levels=5, log=True), "optimizer": ["sgd", "rmsprop"]})
-    assert list(belief.among(less)) == ["lr", "optimizer"]
-    assert belief.level_shares(less)[0].argmax() == 0
-    assert belief.level_shares(less)[1] == pytest.approx(0.9 * np.array([2 / 3, 1 / 3]) + 0.05)
+    narrower = refine.Space(
+        {"lr": refine.Float(1e-3, 1e-1, levels=5, log=True), "optimizer": ["sgd", "rmsprop"]}
+    )
+    assert list(belief.among(narrower)) == ["lr", "optimizer"]
+    assert belief.level_shares(narrower)[0].argmax() == 0
+    assert belief.level_shares(narrower)[1] == pytest.approx(0.9 * np.array([2 / 3, 1 / 3]) + 0.05)
     assert not belief.among(refine.Space({"optimizer": ["a", "b"], "momentum": (0, 1)}))
 
 
 def test_it_comes_back_from_json_and_from_python_as_it_was():
-    said = {
+    beliefs = {
         "lr": refine.Near(1e-3, within_factor=3),
         "dropout": refine.Near(0.2, within=0.1),
         "units": {64: 0.6},
     }
-    belief = belief_of(said, SPACE)
+    belief = belief_of(beliefs, SPACE)
     assert Belief.from_json(json.loads(json.dumps(belief.to_json()))) == belief
     assert belief_of(eval(belief.code(), {"refine": refine}), SPACE) == belief
     assert belief_of(belief, SPACE) == belief
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("beliefs", "message"),
     [
         ({"drop": refine.Near(0.1, within=1)}, "belief: unknown parameter 'drop'; did you mean 'dropout'?"),
         ({"epochs": refine.Near(10, within=1)}, "belief: epochs: is fixed to one value"),
@@ -82,13 +84,13 @@ def test_it_comes_back_from_json_and_from_python_as_it_was():
         (["lr"], "belief must map parameters to beliefs"),
     ],
 )
-def test_what_breaks_a_rule_is_refused_with_the_way_out(said, told):
-    with pytest.raises(refine.errors.SpaceError, match=re.escape(told)):
-        belief_of(said, SPACE)
+def test_what_breaks_a_rule_is_refused_with_the_way_out(beliefs, message):
+    with pytest.raises(refine.errors.SpaceError, match=re.escape(message)):
+        belief_of(beliefs, SPACE)
 
 
 @pytest.mark.parametrize(
-    ("value", "options", "told"),
+    ("value", "options", "message"),
     [
         (1, {}, "needs one width, a factor or a distance; for example Near(1, within_factor=3)"),
         (1, {"within": 1, "within_factor": 3}, "needs one width"),
@@ -98,16 +100,16 @@ def test_what_breaks_a_rule_is_refused_with_the_way_out(said, told):
         (0, {"within_factor": 3}, "a factor needs a value > 0"),
     ],
 )
-def test_a_bell_has_one_width(value, options, told):
-    with pytest.raises(refine.errors.SpaceError, match=re.escape(told)):
+def test_a_bell_has_one_width(value, options, message):
+    with pytest.raises(refine.errors.SpaceError, match=re.escape(message)):
         refine.Near(value, **options)
 
 
 def test_typed_text_says_the_same_as_python():
-    said = {"lr": refine.Near(1e-3, within_factor=3), "optimizer": {"adam": 0.7}}
-    assert typed_belief(["lr=near 1e-3 x3", "optimizer=adam:0.7"], "--belief") == said
-    more = typed_belief(["dropout = near 0.2 +-0.1", "units=8:0.5, 16:0.2"], "--belief")
-    assert belief_of(more, SPACE) == belief_of(
+    expected = {"lr": refine.Near(1e-3, within_factor=3), "optimizer": {"adam": 0.7}}
+    assert typed_belief(["lr=near 1e-3 x3", "optimizer=adam:0.7"], "--belief") == expected
+    typed = typed_belief(["dropout = near 0.2 +-0.1", "units=8:0.5, 16:0.2"], "--belief")
+    assert belief_of(typed, SPACE) == belief_of(
         {"dropout": refine.Near(0.2, within=0.1), "units": {8: 0.5, 16: 0.2}}, SPACE
     )
     assert typed_belief(["none"], "--belief") == {}

@@ -63,11 +63,11 @@ def test_one_spelling():
 
 def test_order_and_repetition_of_constraints_do_not_matter():
     grid = {"a": (0, 3), "b": (0, 3)}
-    one = Space(grid, ["a > 1", "b > 1"])
-    assert one == Space(grid, ["b>1", "a>1", "a > 1"])
-    assert [str(c) for c in one.constraints] == ["a > 1", "b > 1"]
-    assert one != Space(grid, ["a > 1"])
-    assert one == Space(grid, one.constraints)
+    space = Space(grid, ["a > 1", "b > 1"])
+    assert space == Space(grid, ["b>1", "a>1", "a > 1"])
+    assert [str(c) for c in space.constraints] == ["a > 1", "b > 1"]
+    assert space != Space(grid, ["a > 1"])
+    assert space == Space(grid, space.constraints)
 
 
 def test_powers_of_constants_do_not_run_for_ever():
@@ -96,8 +96,8 @@ def test_an_or_keeps_none_from_being_calculated_with():
         {"max_depth": [3, 5, None], "leaves": [8, 31, 63]}, ["max_depth is None or leaves <= 2 ** max_depth"]
     )
     met = space.valid(np.array([space.indices(cell) for cell in range(space.size)]))
-    kept = [tuple(space.configuration(cell).values()) for cell in np.flatnonzero(met)]
-    assert kept == [(3, 8), (5, 8), (5, 31), (None, 8), (None, 31), (None, 63)]
+    allowed = [tuple(space.configuration(cell).values()) for cell in np.flatnonzero(met)]
+    assert allowed == [(3, 8), (5, 8), (5, 31), (None, 8), (None, 31), (None, 63)]
     also = Space(dict(space), ["not (max_depth is not None and leaves > 2 ** max_depth)"])
     assert (also.valid(np.array([also.indices(c) for c in range(also.size)])) == met).all()
     frame = pd.DataFrame({"max_depth": [4, None], "leaves": [31, 31]})

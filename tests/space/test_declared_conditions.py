@@ -46,8 +46,8 @@ def test_one_configuration_for_all_values_of_what_is_not_there():
 
 
 def test_identity_is_canonical():
-    given = {"optimizer": "adam", "momentum": 0.3, "nesterov": True, "beta": 0.8, "units": 4}
-    assert SPACE.frozen(given) == {"optimizer": "adam", "beta": 0.8, "units": 4}
+    configuration = {"optimizer": "adam", "momentum": 0.3, "nesterov": True, "beta": 0.8, "units": 4}
+    assert SPACE.frozen(configuration) == {"optimizer": "adam", "beta": 0.8, "units": 4}
     assert all(("beta" in p) == (p["optimizer"] == "adam") for p in every(SPACE))
     adam = given_configuration(SPACE, {"optimizer": "adam", "beta": 0.85, "units": 4}, "given[0]")
     assert adam["beta"] == 0.85
@@ -112,8 +112,8 @@ def test_edits_and_narrowing_keep_conditions():
 
 
 def test_a_space_of_any_size_is_counted_exactly():
-    many = {f"x{i}": Float(0, 1, 10, when=f"depth >= {i}") for i in range(1, 9)}
-    space = Space({"depth": (0, 8), **many})
+    conditionals = {f"x{i}": Float(0, 1, 10, when=f"depth >= {i}") for i in range(1, 9)}
+    space = Space({"depth": (0, 8), **conditionals})
     assert space.size == sum(10**k for k in range(9))
 
 
@@ -177,12 +177,12 @@ def test_what_is_left_of_it_is_narrowed_under_its_condition_and_skips_what_was_r
 
 @pytest.mark.slow
 def test_samplers_of_optuna_leave_it_out():
-    found = round_of("tpe", 14)
-    trials = found.trials
+    round_ = round_of("tpe", 14)
+    trials = round_.trials
     assert len(trials) == 14
     assert trials["momentum"].isna().tolist() == (trials["optimizer"] == "adam").tolist()
     assert not trials.duplicated(["optimizer", "momentum", "lr"]).any()
-    params = [t.params for t in found.to_optuna().trials]
+    params = [t.params for t in round_.to_optuna().trials]
     assert all(("momentum" in p) == (p["optimizer"] == "sgd") for p in params)
 
 
@@ -216,8 +216,8 @@ def test_a_range_is_narrowed_at_both_ends_whatever_stands_for_it_where_it_is_abs
         return height - (0.02 if params["optimizer"] == "adam" else abs(params["momentum"] - 0.7))
 
     with refine.Tree("t", tmp_path / "t.db") as tree:
-        found = tree.add_round(space, score, n=100, seed=3).run(progress=False)
-        momentum = found.propose(risk=0.05).space["momentum"]
+        round_ = tree.add_round(space, score, n=100, seed=3).run(progress=False)
+        momentum = round_.propose(risk=0.05).space["momentum"]
     assert momentum.low >= 0.4  # absent, it stands at 0
     assert momentum.low <= 0.7 <= momentum.high < 1
 
@@ -231,8 +231,10 @@ def careless(params):
 def test_who_reads_what_is_absent_is_told_the_condition(tmp_path):
     space = {"optimizer": ["sgd", "adam"], "momentum": Float(0, 0.9, 4, when="optimizer == 'sgd'")}
     with refine.Tree("q", store=tmp_path / "q.db") as tree:
-        found = tree.add_round(space, careless, n=5, seed=1).run(progress=False)
-        failed = found.failures
+        round_ = tree.add_round(space, careless, n=5, seed=1).run(progress=False)
+        failed = round_.failures
         assert set(failed["optimizer"]) == {"adam"}
-        told = "UnknownNameError: 'momentum' is absent here: its condition optimizer == 'sgd' does not hold"
-        assert failed["error"].str.contains(told).all()
+        message = (
+            "UnknownNameError: 'momentum' is absent here: its condition optimizer == 'sgd' does not hold"
+        )
+        assert failed["error"].str.contains(message).all()

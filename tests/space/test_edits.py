@@ -56,9 +56,9 @@ def test_edits_keep_a_declared_order():
     ],
 )
 def test_edits(old, value, new):
-    found = edited(old, value)
-    assert found == new
-    assert found.grid == new.grid
+    result = edited(old, value)
+    assert result == new
+    assert result.grid == new.grid
 
 
 RATES = Float(1e-3, 1, 10, log=True)  # 0.001, 0.00215443469003, 0.00464158883361, ...
@@ -106,7 +106,7 @@ MOMENTUM = Float(0, 0.9, 7, when="optimizer == 'sgd'")
 
 
 @pytest.mark.parametrize(
-    ("value", "grid", "when"),
+    ("value", "grid", "condition"),
     [
         (Float(0.3, 0.9), (0.3, 0.45, 0.6, 0.75, 0.9), "optimizer == 'sgd'"),
         (Float(0, 0.9, when="optimizer != 'adam'"), MOMENTUM.grid, "optimizer != 'adam'"),
@@ -114,10 +114,10 @@ MOMENTUM = Float(0, 0.9, 7, when="optimizer == 'sgd'")
         (Float(0, 0.9, 10), Float(0, 0.9, 10).grid, "optimizer == 'sgd'"),  # the default number, but stated
     ],
 )
-def test_a_conditional_range_without_levels_keeps_the_old_levels(value, grid, when):
+def test_a_conditional_range_without_levels_keeps_the_old_levels(value, grid, condition):
     new = edited(MOMENTUM, value)
     assert new.grid == grid
-    assert new.when == when
+    assert new.when == condition
 
 
 def test_a_condition_can_be_added_by_an_edit_without_the_levels():
@@ -208,9 +208,9 @@ def test_what_is_left_lies_inside_its_parent(case, between):
 @FAST
 @given(ranges())
 def test_keeping_everything_changes_nothing(old):
-    every = range(old.size)
-    assert narrowed(old, every) == old
-    assert narrowed(old, every, between=True) == old
+    all_levels = range(old.size)
+    assert narrowed(old, all_levels) == old
+    assert narrowed(old, all_levels, between=True) == old
 
 
 @pytest.mark.parametrize(

@@ -57,10 +57,10 @@ values = some.recursive(
 def test_frozen_values_survive_json(value):
     frozen = freeze(value)
     assert freeze(frozen) == frozen
-    again = decode(json.loads(dumps(encode(frozen))))
-    assert again == frozen
-    assert value_key(again) == value_key(frozen)
-    assert hash(again) == hash(frozen)
+    decoded = decode(json.loads(dumps(encode(frozen))))
+    assert decoded == frozen
+    assert value_key(decoded) == value_key(frozen)
+    assert hash(decoded) == hash(frozen)
 
 
 def test_rounding():
@@ -121,8 +121,8 @@ def test_golden_hashes():
 
 
 def test_a_path_that_leads_nowhere_says_what_to_do():
-    told = "no_such_package.Adam: a stored class or function must be importable, but No module named 'no_such_package'; install"
-    with pytest.raises(SpaceError, match=told):
+    message = "no_such_package.Adam: a stored class or function must be importable, but No module named 'no_such_package'; install"
+    with pytest.raises(SpaceError, match=message):
         Reference("no_such_package.Adam").resolve()
     with pytest.raises(SpaceError, match="must be importable, but module 'math' has no attribute 'logg'"):
         Reference("math:logg").resolve()

@@ -123,11 +123,11 @@ def test_levels_are_round_numbers(parameter, levels):
 
 @settings(max_examples=60, deadline=None)
 @given(some.floats(-1e6, 1e6), some.floats(1e-3, 1e6), some.booleans(), some.booleans())
-def test_whatever_the_ends_there_are_about_ten(low, width, log, whole):
-    low, width = (round(low), max(30, round(width))) if whole else (low, width)
-    low = abs(low) + (1 if whole else 1e-3) if log else low
-    levels = round_levels(low, low + width, log, whole)
+def test_whatever_the_ends_there_are_about_ten(low, width, log, integer):
+    low, width = (round(low), max(30, round(width))) if integer else (low, width)
+    low = abs(low) + (1 if integer else 1e-3) if log else low
+    levels = round_levels(low, low + width, log, integer)
     assert (levels[0], levels[-1]) == (low, low + width)
     assert all(a < b for a, b in pairwise(levels))
     assert 5 <= len(levels) <= 20
-    assert not whole or all(v == int(v) for v in levels)
+    assert not integer or all(v == int(v) for v in levels)

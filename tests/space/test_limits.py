@@ -45,7 +45,7 @@ def test_errors(within, text):
 
 
 @pytest.mark.parametrize(
-    ("name", "old", "side", "why"),
+    ("name", "old", "side", "expected"),
     [
         ("x", Float(0, 1), "high", None),  # a range that ends at 1 is no wall by that
         ("x", Float(0, 1), "low", (0, True, "sign")),
@@ -57,8 +57,8 @@ def test_errors(within, text):
         ("dropout", Float(0, 0.5, within=(None, None)), "low", None),
     ],
 )
-def test_limits(name, old, side, why):
-    assert limit_of(name, old, side) == why
+def test_limits(name, old, side, expected):
+    assert limit_of(name, old, side) == expected
 
 
 @pytest.mark.parametrize(

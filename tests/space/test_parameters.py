@@ -150,8 +150,8 @@ def test_ranges_contain_what_lies_between_their_ends():
     ],
 )  # fmt: skip
 def test_choices_contain_values_and_labels(choices, values, inside):
-    found = Categorical(choices).contains(np.array(values, object))
-    assert "".join(str(int(v)) for v in found) == inside
+    contained = Categorical(choices).contains(np.array(values, object))
+    assert "".join(str(int(v)) for v in contained) == inside
 
 
 def test_unit_positions():
@@ -190,7 +190,7 @@ def test_share_kept_is_measured_on_the_declared_scale(old, new, share):
     ],
 )  # fmt: skip
 def test_talos_leaves_out_the_upper_end(written, levels):
-    found = parse_talos(written)
-    assert found.grid == levels
+    parameter = parse_talos(written)
+    assert parameter.grid == levels
     if isinstance(written, tuple) and len(levels) > 1:
-        assert type(found) is (Integer if all(isinstance(v, int) for v in written[:2]) else Float)
+        assert type(parameter) is (Integer if all(isinstance(v, int) for v in written[:2]) else Float)

@@ -59,19 +59,19 @@ def test_what_optuna_draws_lies_in_the_space_and_reaches_all_of_it():
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     suggest = suggest_of(RICH)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    seen = []
+    configurations = []
     pruned = 0
     for _ in range(300):
         trial = study.ask()
         try:
-            seen.append(suggest(trial))
+            configurations.append(suggest(trial))
         except optuna.TrialPruned:
             pruned += 1
     assert 0 < pruned < 300
-    for params in seen:
+    for params in configurations:
         assert set(params) == RICH.has(params)
         assert RICH.holds(params)
-    frame = pd.DataFrame(seen)
+    frame = pd.DataFrame(configurations)
     assert set(frame["units"]) == {16, 32, 64, 128, 256}
     assert set(frame["width"]) == set(range(8, 65, 8))
     assert set(np.round(frame["dropout"], 9)) == {0, 0.1, 0.2, 0.3, 0.4}  # 0.4 + 0.1 is 0.5 but for rounding

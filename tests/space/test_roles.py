@@ -13,9 +13,9 @@ def test_roles_follow_from_the_space_and_what_was_said(tmp_path):
     with refine.Tree("roles", store=tmp_path / "r.db") as tree:
         plain = tree.add_round(SPACE, bowl, n=10)
         assert plain.roles == {"x": "nuisance", "kind": "nuisance", "epochs": "fixed"}
-        asked = tree.add_round(SPACE, bowl, n=10, roles={"kind": "scientific", "epochs": "fixed"})
-        assert asked.id == plain.id  # no part of what a round is
-        assert asked.roles == {"x": "nuisance", "kind": "scientific", "epochs": "fixed"}
+        with_roles = tree.add_round(SPACE, bowl, n=10, roles={"kind": "scientific", "epochs": "fixed"})
+        assert with_roles.id == plain.id  # no part of what a round is
+        assert with_roles.roles == {"x": "nuisance", "kind": "scientific", "epochs": "fixed"}
         plain.set_roles(x="scientific").set_roles({"kind": "nuisance"})
         assert plain.roles == {"x": "scientific", "kind": "nuisance", "epochs": "fixed"}
     with refine.Tree("roles", store=tmp_path / "r.db") as tree:

@@ -53,13 +53,13 @@ parameters = some.one_of(floats(), ints(), choices())
 
 @some.composite
 def spaces(draw):
-    made = draw(some.dictionaries(names, parameters, min_size=1, max_size=6))
-    numeric = [n for n, p in made.items() if p.ordered]
+    parameters_by_name = draw(some.dictionaries(names, parameters, min_size=1, max_size=6))
+    numeric = [n for n, p in parameters_by_name.items() if p.ordered]
     constraints = []
     if numeric and draw(some.booleans()):
         name = draw(some.sampled_from(numeric))
         constraints = [f"{name} * 2 <= {draw(some.integers(-50, 2000))} or {name} != {name}"]
-    return Space(made, constraints)
+    return Space(parameters_by_name, constraints)
 
 
 @pytest.mark.slow
@@ -67,14 +67,14 @@ def spaces(draw):
 @given(spaces())
 def test_json_and_back_is_the_identity(space):
     text = json.dumps(space.to_json(), allow_nan=False)
-    again = Space.from_json(json.loads(text))
-    assert again == space
-    assert hash(again) == hash(space)
-    assert again.digest == space.digest
-    assert list(again) == list(space)
-    assert json.dumps(again.to_json(), allow_nan=False) == text
-    assert again.describe() == space.describe()
-    assert not space.diff(again)
+    decoded = Space.from_json(json.loads(text))
+    assert decoded == space
+    assert hash(decoded) == hash(space)
+    assert decoded.digest == space.digest
+    assert list(decoded) == list(space)
+    assert json.dumps(decoded.to_json(), allow_nan=False) == text
+    assert decoded.describe() == space.describe()
+    assert not space.diff(decoded)
 
 
 def test_golden_digest():
@@ -84,7 +84,7 @@ def test_golden_digest():
 
 
 def test_other_content_is_another_space():
-    others = [
+    other_grids = [
         {"b": ["x", "y"], "a": (0, 3)},  # order of names is part of it: it is the order of cells
         {"a": (0, 3, 3), "b": ["x", "y"]},
         {"a": (0.0, 3.0, 4), "b": ["x", "y"]},
@@ -93,7 +93,7 @@ def test_other_content_is_another_space():
         {"a": [0, 1, 2, 3], "b": ["x", "y"]},
         {"a": (0, 3)},
     ]
-    spaces = [Space({"a": (0, 3), "b": ["x", "y"]}), *map(Space, others)]
+    spaces = [Space({"a": (0, 3), "b": ["x", "y"]}), *map(Space, other_grids)]
     assert len(set(spaces)) == len({space.digest for space in spaces}) == 8
 
 
@@ -194,10 +194,10 @@ def test_the_grid_lies_inside_even_after_a_csv(space, data):
 def test_a_plain_csv_is_read_back():
     space = Space({"x": (0, 0.3, 4), "n": [4, 8.5], "c": [None, "a"], "b": [True, False], "m": [None, 1, 2]})
     frame = pd.DataFrame(space.columns(np.array([space.indices(c) for c in range(space.size)])))
-    again = pd.read_csv(io.StringIO(frame.to_csv(index=False)))
-    assert again["c"].isna().any()  # pandas reads None as missing
-    assert space.contains(again).all()
-    assert not space.contains(again.assign(c="b")).any()
+    reread = pd.read_csv(io.StringIO(frame.to_csv(index=False)))
+    assert reread["c"].isna().any()  # pandas reads None as missing
+    assert space.contains(reread).all()
+    assert not space.contains(reread.assign(c="b")).any()
     assert not Space({"c": ["a", "b"]}).contains(pd.DataFrame({"c": [None]})).any()
 
 

@@ -33,10 +33,10 @@ def _inside(box):
 
 
 def test_risks_are_those_of_the_draws():
-    found = _draws()
-    path = RiskPath(inside=1)(found, CELLS, AXES, epsilon=0.05)
+    posterior = _draws()
+    path = RiskPath(inside=1)(posterior, CELLS, AXES, epsilon=0.05)
     assert len(path.boxes) > 4
-    values = found.scores
+    values = posterior.scores
     for box in path.boxes[1:]:
         inside = _inside(box)
         lost = values[:, inside].max(axis=1) < values.max(axis=1) - 0.05 - 1e-6
@@ -61,18 +61,20 @@ def test_the_path_is_nested_and_the_menu_binds_at_what_was_asked():
 
 
 def test_what_a_candidate_does_not_read_drops_it_from_no_box():
-    found = _draws()
+    posterior = _draws()
     read = np.ones(CELLS.shape, dtype=bool)
     # Half of the draws are best at choice 2, which doesn't read the last axis and stands at its first level.
-    scores = np.array(found.scores)
+    scores = np.array(posterior.scores)
     aside = (CELLS[:, 0] == 2) & (CELLS[:, 2] == 0)
     scores[::2, aside] += 2.0
-    found = _posterior(scores)
+    posterior = _posterior(scores)
     read[CELLS[:, 0] == 2, 2] = False
     keep = np.array([[2.0, 0.6, np.nan]])  # the best one doesn't read it either
-    box = RiskPath(inside=1)(found, CELLS, AXES, epsilon=0.02, keep=keep, read=read).at(0.15)
-    held = RiskPath(inside=1)(found, CELLS, AXES, epsilon=0.02, keep=[[2.0, 0.6, 0.0]]).at(0.15)
-    assert held.keep[2][0]
+    box = RiskPath(inside=1)(posterior, CELLS, AXES, epsilon=0.02, keep=keep, read=read).at(0.15)
+    box_with_all_read = RiskPath(inside=1)(posterior, CELLS, AXES, epsilon=0.02, keep=[[2.0, 0.6, 0.0]]).at(
+        0.15
+    )
+    assert box_with_all_read.keep[2][0]
     assert not box.keep[2][0]
     inside = np.all([box.keep[j][i] | ~read[:, j] for j, i in enumerate(levels_of(CELLS, AXES).T)], axis=0)
     lost = scores[:, inside].max(axis=1) < scores.max(axis=1) - 0.02 - 1e-6
@@ -83,9 +85,9 @@ def test_what_a_candidate_does_not_read_drops_it_from_no_box():
 def test_an_axis_is_judged_by_the_draws_that_are_good_at_what_reads_it(share):
     """Of choice 0, which alone reads the last axis, the best is at its fifth level, in a share of the draws."""
     rng = np.random.default_rng(0)
-    at = rng.choice(6, p=[0.0, 0.0, 0.0, 0.1, 0.8, 0.1], size=200)
+    optimum = rng.choice(6, p=[0.0, 0.0, 0.0, 0.1, 0.8, 0.1], size=200)
     scores = rng.normal(scale=0.01, size=(200, len(CELLS))) - (CELLS[None, :, 0] == 2)
-    scores -= (CELLS[None, :, 0] == 0) * (2.0 * np.abs(CELLS[None, :, 2] - LEVELS[at][:, None]) - 0.05)
+    scores -= (CELLS[None, :, 0] == 0) * (2.0 * np.abs(CELLS[None, :, 2] - LEVELS[optimum][:, None]) - 0.05)
     scores[: round(200 * (1 - share)), CELLS[:, 0] == 0] -= 1.0
     read = np.ones(CELLS.shape, dtype=bool)
     read[CELLS[:, 0] != 0, 2] = False
@@ -100,16 +102,16 @@ def test_an_axis_is_judged_by_the_draws_that_are_good_at_what_reads_it(share):
 
 
 def test_guards():
-    found = _draws()
+    posterior = _draws()
     untouched = [axis if j != 1 else Axis(LEVELS, frozen=True) for j, axis in enumerate(AXES)]
-    assert RiskPath(inside=1)(found, CELLS, untouched, 0.02).at(0.3).keep[1].all()
-    must = np.array([[0.0, 1.0, 1.0]])
-    box = RiskPath(inside=1)(found, CELLS, AXES, 0.02, keep=must).at(0.3)
+    assert RiskPath(inside=1)(posterior, CELLS, untouched, 0.02).at(0.3).keep[1].all()
+    kept_cells = np.array([[0.0, 1.0, 1.0]])
+    box = RiskPath(inside=1)(posterior, CELLS, AXES, 0.02, keep=kept_cells).at(0.3)
     assert box.keep[0][0]
     assert box.keep[1][-1]
     assert box.keep[2][-1]
-    stays = [np.array([True, False, False]), None, None]
-    assert RiskPath(inside=1)(found, CELLS, AXES, 0.02, stays=stays).at(0.3).keep[0][0]
-    for wanted in (20, 50):
-        for box in RiskPath(inside=wanted)(found, CELLS, AXES, 0.02).boxes:
-            assert _inside(box).sum() >= wanted
+    kept_levels = [np.array([True, False, False]), None, None]
+    assert RiskPath(inside=1)(posterior, CELLS, AXES, 0.02, stays=kept_levels).at(0.3).keep[0][0]
+    for minimum in (20, 50):
+        for box in RiskPath(inside=minimum)(posterior, CELLS, AXES, 0.02).boxes:
+            assert _inside(box).sum() >= minimum

@@ -89,9 +89,9 @@ def test_a_statistic_is_frozen_documented_and_repeats(name):
     kind = type(statistic)
     assert not kind.__doc__.startswith(f"{kind.__name__}("), "the docstring is the one that dataclass makes"
     assert kind.__call__.__doc__
-    kept = pickle.dumps(data)
+    pickled = pickle.dumps(data)
     generators = pickle.dumps((random.getstate(), np.random.get_state()))
-    first = pickle.dumps(statistic(*pickle.loads(kept)))
+    first = pickle.dumps(statistic(*pickle.loads(pickled)))
     assert pickle.dumps((random.getstate(), np.random.get_state())) == generators, (
         "it uses a global generator"
     )
@@ -99,10 +99,10 @@ def test_a_statistic_is_frozen_documented_and_repeats(name):
     random.seed(7)
     result = statistic(*data)
     assert pickle.dumps(result) == first
-    assert pickle.dumps(data) == kept, "it writes into its data"
-    for each in result if type(result) in (list, tuple) else [result]:
-        assert not isinstance(each, tuple) or hasattr(each, "_fields"), "it gives a tuple without names"
-        assert type(each).__doc__
+    assert pickle.dumps(data) == pickled, "it writes into its data"
+    for part in result if type(result) in (list, tuple) else [result]:
+        assert not isinstance(part, tuple) or hasattr(part, "_fields"), "it gives a tuple without names"
+        assert type(part).__doc__
 
 
 def test_everything_exported_exists_is_documented_and_frozen():

@@ -15,12 +15,12 @@ def test_spearman_agrees_with_scipy(n):
     rng = np.random.default_rng(n)
     x = rng.integers(0, 6, n) / 5
     y = x + rng.normal(size=n)
-    ours = Spearman()(x, y)
-    theirs = scipy.stats.spearmanr(x, y)
-    assert ours.estimate == pytest.approx(theirs.statistic, abs=1e-12)
-    assert ours.low < ours.estimate < ours.high
-    assert ours.n == n
-    assert ours.p == pytest.approx(theirs.pvalue, **({"rel": 1e-6} if n > 50 else {"abs": 0.02}))
+    result = Spearman()(x, y)
+    reference = scipy.stats.spearmanr(x, y)
+    assert result.estimate == pytest.approx(reference.statistic, abs=1e-12)
+    assert result.low < result.estimate < result.high
+    assert result.n == n
+    assert result.p == pytest.approx(reference.pvalue, **({"rel": 1e-6} if n > 50 else {"abs": 0.02}))
 
 
 def test_nothing_to_correlate_or_compare_is_nan_with_p_one():
@@ -41,13 +41,13 @@ def test_spearman_interval_covers_the_truth(n):
     r = 0.5
     truth = 6 / np.pi * np.arcsin(0.25)
     rng = np.random.default_rng(n)
-    held = 0
+    covered = 0
     for seed in range(100):
         x = rng.normal(size=n)
         y = r * x + np.sqrt(1 - r * r) * rng.normal(size=n)
         result = Spearman(resamples=300, rows=200, seed=seed)(x, y)
-        held += result.low <= truth <= result.high
-    assert 88 <= held <= 100
+        covered += result.low <= truth <= result.high
+    assert 88 <= covered <= 100
 
 
 def test_benjamini_hochberg_skips_nan():
@@ -74,9 +74,9 @@ def test_kruskal_agrees_with_scipy_and_its_effect_is_h_over_n_minus_one():
     codes = rng.integers(0, 3, 300)
     y = np.round((codes == 1) + rng.normal(size=300), 1)
     result = KruskalWallis()(codes, y, 4)  # the fourth choice was never seen
-    theirs = scipy.stats.kruskal(*(y[codes == k] for k in range(3)))
-    assert result.p == pytest.approx(theirs.pvalue)
-    assert result.effect == pytest.approx(theirs.statistic / 299)
+    reference = scipy.stats.kruskal(*(y[codes == k] for k in range(3)))
+    assert result.p == pytest.approx(reference.pvalue)
+    assert result.effect == pytest.approx(reference.statistic / 299)
     assert result.low < result.effect < result.high
 
 
@@ -94,20 +94,20 @@ def test_kruskal_without_effect_has_an_interval_down_to_zero():
 
 def test_level_medians_have_honest_intervals():
     rng = np.random.default_rng(2)
-    held = []
+    covered = []
     for _ in range(200):
         level = LevelSummary()(np.zeros(25), rng.exponential(size=25), 1)[0]
-        held.append(level.low <= np.log(2) <= level.high)
-    assert np.mean(held) >= 0.93
+        covered.append(level.low <= np.log(2) <= level.high)
+    assert np.mean(covered) >= 0.93
 
 
 def test_levels_without_enough_trials_claim_nothing():
-    few, none, many = LevelSummary()([0, 0, 0] + [2] * 6, [3, 1, 2, 1, 2, 3, 4, 5, 6], 3)
-    assert (few.n, few.median) == (3, 2.0)
-    assert np.isnan(few.low)
-    assert none.n == 0
-    assert np.isnan(none.median)
-    assert (many.low, many.high) == (1.0, 6.0)  # 2 * 2^-6 = 3.1 % of error at 95 %
+    of_three, of_none, of_six = LevelSummary()([0, 0, 0] + [2] * 6, [3, 1, 2, 1, 2, 3, 4, 5, 6], 3)
+    assert (of_three.n, of_three.median) == (3, 2.0)
+    assert np.isnan(of_three.low)
+    assert of_none.n == 0
+    assert np.isnan(of_none.median)
+    assert (of_six.low, of_six.high) == (1.0, 6.0)  # 2 * 2^-6 = 3.1 % of error at 95 %
 
 
 @pytest.mark.parametrize("cardinality", [0, 4])
@@ -116,12 +116,12 @@ def test_power_grows_with_trials_and_effect(cardinality):
     x = rng.integers(0, 4, 60).astype(float)
     y = rng.normal(size=60)
     sizes = (20, 60, 150, 400)
-    found = Power(simulations=200)(x, y, cardinality, sizes, 0.05)
-    assert list(found) == sorted(found)
-    assert found[-1] > 0.95
-    assert Power(effect=0.4, simulations=200)(x, y, cardinality, [60], 0.05)[0] > found[1]
-    none = Power(effect=1e-9, simulations=400)(x, y, cardinality, [100], 0.05)[0]
-    assert none == pytest.approx(0.05, abs=0.04)
+    power = Power(simulations=200)(x, y, cardinality, sizes, 0.05)
+    assert list(power) == sorted(power)
+    assert power[-1] > 0.95
+    assert Power(effect=0.4, simulations=200)(x, y, cardinality, [60], 0.05)[0] > power[1]
+    power_without_effect = Power(effect=1e-9, simulations=400)(x, y, cardinality, [100], 0.05)[0]
+    assert power_without_effect == pytest.approx(0.05, abs=0.04)
 
 
 def test_nothing_can_be_seen_where_nothing_varies():

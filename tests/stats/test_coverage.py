@@ -22,8 +22,8 @@ from refine.stats import (
 @given(some.integers(1, 500), some.floats(0, 1), some.sampled_from([0.8, 0.95, 0.99]))
 def test_wilson_agrees_with_scipy(n, share, confidence):
     k = round(share * n)
-    theirs = scipy.stats.binomtest(k, n).proportion_ci(confidence, method="wilson")
-    assert wilson(k, n, confidence) == pytest.approx(theirs, abs=1e-9)
+    reference = scipy.stats.binomtest(k, n).proportion_ci(confidence, method="wilson")
+    assert wilson(k, n, confidence) == pytest.approx(reference, abs=1e-9)
 
 
 def test_wilson_of_nothing_is_everything():
@@ -90,8 +90,8 @@ def test_rates_point_at_the_failing_level():
     assert rates[1].low > rates[0].high
     assert np.isnan(rates[3].rate)
     assert (rates[3].low, rates[3].high, rates[3].p) == (0.0, 1.0, 1.0)
-    theirs = scipy.stats.fisher_exact([[20, 10], [3, 57]]).pvalue
-    assert rates[1].p == pytest.approx(theirs, rel=1.0)
+    reference = scipy.stats.fisher_exact([[20, 10], [3, 57]]).pvalue
+    assert rates[1].p == pytest.approx(reference, rel=1.0)
 
 
 def test_a_trend_of_failures_is_seen_where_no_level_has_enough_trials():
@@ -100,23 +100,23 @@ def test_a_trend_of_failures_is_seen_where_no_level_has_enough_trials():
     failed = x > 0.7
     levels = LevelRates()(np.round(20 * x).astype(int), failed, 21)
     assert min(rate.p for rate in levels) > 0.005
-    found = RateTrend()(x, failed)
-    assert found.p < 1e-4
-    assert found.higher == 1.0
-    assert found.below == 0.0
-    assert found.above == pytest.approx(failed.sum() / (x > 0.5).sum())
-    theirs = scipy.stats.mannwhitneyu(x[failed], x[~failed], method="asymptotic")
-    assert found.p == pytest.approx(theirs.pvalue)
+    trend = RateTrend()(x, failed)
+    assert trend.p < 1e-4
+    assert trend.higher == 1.0
+    assert trend.below == 0.0
+    assert trend.above == pytest.approx(failed.sum() / (x > 0.5).sum())
+    reference = scipy.stats.mannwhitneyu(x[failed], x[~failed], method="asymptotic")
+    assert trend.p == pytest.approx(reference.pvalue)
     assert RateTrend()(1 - x, failed).higher == 0.0
-    assert RateTrend()(1 - x, failed).p == pytest.approx(found.p)
+    assert RateTrend()(1 - x, failed).p == pytest.approx(trend.p)
 
 
 @pytest.mark.parametrize("failed", [np.zeros(10, bool), np.ones(10, bool)])
 def test_a_trend_of_nothing_has_p_one(failed):
-    found = RateTrend()(np.arange(10) / 9, failed)
-    assert found.p == 1.0
-    assert np.isnan(found.higher)
-    assert found.below == found.above == float(failed[0])
+    trend = RateTrend()(np.arange(10) / 9, failed)
+    assert trend.p == 1.0
+    assert np.isnan(trend.higher)
+    assert trend.below == trend.above == float(failed[0])
     with pytest.raises(AnalysisError):
         RateTrend()([0.0, 1.0], [True])
 
@@ -124,8 +124,8 @@ def test_a_trend_of_nothing_has_p_one(failed):
 def test_the_good_trials_it_takes_to_judge_are_those_of_the_exact_sign_test():
     m = np.arange(1, 200)
     for tests, alpha, power, half in ((1, 0.1, 0.8, 0.8), (8, 0.05, 0.9, 0.7)):
-        least = scipy.stats.binom.isf(alpha / (2 * tests), m, 0.5) + 1
-        enough = (least <= m) & (scipy.stats.binom.sf(least - 1, m, half) >= power)
+        critical = scipy.stats.binom.isf(alpha / (2 * tests), m, 0.5) + 1
+        enough = (critical <= m) & (scipy.stats.binom.sf(critical - 1, m, half) >= power)
         assert good_trials_to_judge(tests, alpha, power, half) == m[enough][0]
     assert [good_trials_to_judge(d) for d in (1, 4, 8)] == [18, 24, 31]
     with pytest.raises(AnalysisError, match="half: 0.5001 is too close to 0.5 to be detected"):

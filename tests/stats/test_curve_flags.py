@@ -25,11 +25,11 @@ def _noise(rng: np.random.Generator, n: int, alike: float) -> np.ndarray:
 def curves(kind: str, n: int, rng: np.random.Generator, alike: float = 0.0) -> dict[str, np.ndarray | float]:
     """One trial of a kind. Losses fall from 0.7 to 0.1 and the score rises from 0.6 to 0.95, nearly done at n / 2."""
     t = np.arange(n) / n
-    left = np.exp(-8 * t)
+    remaining = np.exp(-8 * t)
     late = np.maximum(0, t - 0.5) * 2 * n / (n - 2)  # from 0 at half time to 1 at the end
-    fit = 0.1 + 0.6 * left
-    held_out = 0.2 + 0.5 * left
-    score = 0.95 - 0.35 * left
+    fit = 0.1 + 0.6 * remaining
+    held_out = 0.2 + 0.5 * remaining
+    score = 0.95 - 0.35 * remaining
     if kind == "plateau":
         fit, held_out, score = (np.full(n, v) for v in (0.1, 0.2, 0.95))
     elif kind == "fitting":  # the training loss falls on, the validation loss stays
@@ -53,59 +53,61 @@ def curves(kind: str, n: int, rng: np.random.Generator, alike: float = 0.0) -> d
     }
 
 
-def rates(kind: str, n: int, alike: float = 0.0, known: bool = True) -> dict[str, float]:
+def rates(kind: str, n: int, alike: float = 0.0, noise_known: bool = True) -> dict[str, float]:
     """Flag -> share of trials of this kind that raise it."""
     rng = np.random.default_rng([n, round(10 * alike), sum(map(ord, kind))])
     count = np.zeros(len(FLAGS))
     for _ in range(RUNS):
-        made = curves(kind, n, rng, alike)
-        count += [flag.seen for flag in CurveCheck()(**made | ({} if known else {"noise": None}))]
-    found = dict(zip(FLAGS, count / RUNS, strict=True))
-    print(f"{kind}, {n} epochs, correlation {alike}, noise {'' if known else 'un'}known: {found}")
-    return found
+        arguments = curves(kind, n, rng, alike)
+        count += [flag.seen for flag in CurveCheck()(**arguments | ({} if noise_known else {"noise": None}))]
+    rate_by_flag = dict(zip(FLAGS, count / RUNS, strict=True))
+    print(
+        f"{kind}, {n} epochs, correlation {alike}, noise {'' if noise_known else 'un'}known: {rate_by_flag}"
+    )
+    return rate_by_flag
 
 
 @pytest.mark.nightly
 @pytest.mark.slow
 def test_false_alarms_and_power():
     for n, alike in product(EPOCHS, (0.0, 0.5)):
-        most = 0.05 if n > 12 else 0.09
+        limit = 0.05 if n > 12 else 0.09
         for kind in ("healthy", "fitting"):
-            assert max(rates(kind, n, alike).values()) <= most
-        assert max(rates("healthy", n, alike, known=False).values()) <= most
+            assert max(rates(kind, n, alike).values()) <= limit
+        assert max(rates("healthy", n, alike, noise_known=False).values()) <= limit
         flat = rates("plateau", n, alike)
         assert flat.pop("saturated") > 0.9  # more epochs would have changed nothing
-        assert max(flat.values()) <= most
+        assert max(flat.values()) <= limit
     for kind, (n, alike) in product(FLAGS, product(EPOCHS, (0.0, 0.5))):
-        found = rates(kind, n, alike)
-        assert found.pop(kind) >= {12: 0.05, 30: 0.2, 100: 0.75}[n]
-        assert max(found.values()) <= (0.05 if n > 12 else 0.09)
+        rate_by_flag = rates(kind, n, alike)
+        assert rate_by_flag.pop(kind) >= {12: 0.05, 30: 0.2, 100: 0.75}[n]
+        assert max(rate_by_flag.values()) <= (0.05 if n > 12 else 0.09)
 
 
-def seen(**made) -> set[str]:
-    return {name for name, flag in CurveCheck()(**made)._asdict().items() if flag.seen}
+def seen(**arguments) -> set[str]:
+    return {name for name, flag in CurveCheck()(**arguments)._asdict().items() if flag.seen}
 
 
 @pytest.mark.parametrize("kind", FLAGS)
 def test_units_and_offsets_do_not_matter(kind):
-    made = curves(kind, 60, np.random.default_rng(0))
-    assert seen(**made) == {kind}
-    scaled = {name: 1000 * values for name, values in made.items()}
+    arguments = curves(kind, 60, np.random.default_rng(0))
+    assert seen(**arguments) == {kind}
+    scaled = {name: 1000 * values for name, values in arguments.items()}
     assert seen(**scaled) == {kind}
-    assert seen(**made | {"score": made["score"] - 7}) == {kind}
-    penalised = {name: made[name] + 3 for name in ("training", "validation")}
-    assert seen(**made | penalised) == {kind}
+    assert seen(**arguments | {"score": arguments["score"] - 7}) == {kind}
+    penalised = {name: arguments[name] + 3 for name in ("training", "validation")}
+    assert seen(**arguments | penalised) == {kind}
 
 
 def test_sizes():
     n = 60
     t = np.arange(n) / n
     losses = {"training": np.exp(-3 * t), "validation": 0.5 + (t - 0.4) ** 2}
-    found = CurveCheck()(**losses, score=t)
-    assert found.overfitting == (True, pytest.approx(0.31, abs=0.02))
-    assert found.improving == (True, pytest.approx(0.25))
-    assert found.unsteady == (False, pytest.approx(0, abs=1e-9))
-    assert found.rising == (False, 0)
+    flags = CurveCheck()(**losses, score=t)
+    assert flags.overfitting == (True, pytest.approx(0.31, abs=0.02))
+    assert flags.improving == (True, pytest.approx(0.25))
+    assert flags.unsteady == (False, pytest.approx(0, abs=1e-9))
+    assert flags.rising == (False, 0)
     early = CurveCheck()(score=np.minimum(t, 0.1))
     assert early.saturated == (True, pytest.approx(8, abs=2))
     alone = CurveCheck()(validation=0.5 - t)  # stands in for the score
@@ -117,30 +119,30 @@ def test_little_said():
     unknown = [np.isnan(flag.size) for flag in CurveCheck()(score=np.arange(7.0), training=np.ones(7))]
     assert unknown == [True] * 5
     assert seen() == set()
-    same = CurveCheck()(np.ones(50), np.ones(50), np.ones(50), 0.01)
-    assert not any(flag.seen for flag in same)
-    assert np.isnan(same.saturated.size)  # a score that never changes may be anything
+    flags_of_constants = CurveCheck()(np.ones(50), np.ones(50), np.ones(50), 0.01)
+    assert not any(flag.seen for flag in flags_of_constants)
+    assert np.isnan(flags_of_constants.saturated.size)  # a score that never changes may be anything
     assert CurveCheck(least=30)(score=np.arange(20.0)) == CurveCheck()(score=[])
 
 
 def test_epochs_that_were_not_measured_are_left_out():
-    made = curves("overfitting", 120, np.random.default_rng(1))
+    arguments = curves("overfitting", 120, np.random.default_rng(1))
     for i, name in enumerate(("training", "validation", "score")):
-        made[name][i::3] = (np.nan, np.inf, -np.inf)[i]
-    assert seen(**made) == {"overfitting"}
+        arguments[name][i::3] = (np.nan, np.inf, -np.inf)[i]
+    assert seen(**arguments) == {"overfitting"}
     early = np.full(80, np.nan)
     early[::4] = 0.9 - 0.4 * np.exp(-np.arange(20.0))
-    found = CurveCheck()(score=early, noise=0.01).saturated
-    assert found.seen
-    assert found.size <= 20
+    saturated = CurveCheck()(score=early, noise=0.01).saturated
+    assert saturated.seen
+    assert saturated.size <= 20
 
 
 def test_a_burst_and_a_bad_start():
-    made = curves("healthy", 100, np.random.default_rng(4))
-    made["score"][60] -= 0.3
-    assert "unsteady" not in seen(**made)
+    arguments = curves("healthy", 100, np.random.default_rng(4))
+    arguments["score"][60] -= 0.3
+    assert "unsteady" not in seen(**arguments)
     grows = np.exp(np.random.default_rng(5).normal(0.8, 1, 30).cumsum())
     assert seen(training=grows) == {"rising"}
-    made = curves("rising", 100, np.random.default_rng(4))
-    made["training"][:3] = 1e5, 3e3, 40.0
-    assert "rising" in seen(**made)
+    arguments = curves("rising", 100, np.random.default_rng(4))
+    arguments["training"][:3] = 1e5, 3e3, 40.0
+    assert "rising" in seen(**arguments)

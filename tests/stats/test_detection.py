@@ -25,25 +25,25 @@ def test_it_is_the_partial_f_test_of_least_squares():
     choice = np.column_stack([x[:, 2] == 1, x[:, 2] == 2]).astype(float)
     terms = [np.column_stack([x[:, 0], x[:, 0] ** 2]), x[:, [1]], choice]
     full = sm.OLS(score, sm.add_constant(np.hstack(terms))).fit()
-    theirs = []
+    reference = []
     for j in range(3):
-        rest = np.hstack([t for k, t in enumerate(terms) if k != j])
-        _, p, _ = full.compare_f_test(sm.OLS(score, sm.add_constant(rest)).fit())
-        theirs.append(p)
-    assert AdditiveTest()(x, y, kinds) == pytest.approx(theirs, rel=1e-8)
+        other_terms = np.hstack([t for k, t in enumerate(terms) if k != j])
+        _, p, _ = full.compare_f_test(sm.OLS(score, sm.add_constant(other_terms)).fit())
+        reference.append(p)
+    assert AdditiveTest()(x, y, kinds) == pytest.approx(reference, rel=1e-8)
 
 
 def test_a_weak_effect_beside_a_strong_one_is_seen():
-    seen = missed = 0
+    detected = missed = 0
     for seed in range(20):
         rng = np.random.default_rng(seed)
         x = rng.choice(np.arange(8) / 7, (60, 3))
         y = 5 * x[:, 0] + 0.7 * x[:, 1] + rng.normal(0, 0.2, 60)
         p = AdditiveTest()(x, y, [0, 0, 0])
         assert p[0] < 1e-10
-        seen += p[1] < 0.01
+        detected += p[1] < 0.01
         missed += Spearman(resamples=1)(x[:, 1], y).p > 0.05
-    assert seen >= 18
+    assert detected >= 18
     assert missed >= 14
 
 
@@ -108,9 +108,9 @@ def test_the_level_holds_for_dependent_tests():
 
 
 def test_three_tests_of_a_parameter():
-    found = joined(0.04, 0.03, 0.02)
-    assert found.p < 3 * 0.02
-    assert found.seen_by == "additive"
+    combined = joined(0.04, 0.03, 0.02)
+    assert combined.p < 3 * 0.02
+    assert combined.seen_by == "additive"
     assert joined(0.2, 0.01, 0.5).seen_by == "trend"
     # A test that was not made has no say.
     assert joined(0.02, 0.02, 1.0).p == joined(0.02, 0.02).p == pytest.approx(0.02)

@@ -18,7 +18,7 @@ def optunas(rows, y, top, region=1.0):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(direction="maximize")
     for row, value in zip(rows, y, strict=True):
-        params, distributions = ({name: each[k] for name, each in row.items()} for k in (0, 1))
+        params, distributions = ({name: pair[k] for name, pair in row.items()} for k in (0, 1))
         trial = optuna.trial.create_trial(params=params, distributions=distributions, value=float(value))
         study.add_trial(trial)
     evaluate = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=top, region_quantile=region)
@@ -36,13 +36,13 @@ def test_raw_value_is_optunas(n, top, region):
     real = rng.random(n)
     choice = rng.integers(0, 3, n)
     y = np.round(-((real - 0.5) ** 2) * 4 + 0.3 * steps + (choice == 2) + rng.normal(size=n), 1)
-    each = zip(steps.tolist(), real.tolist(), choice.tolist(), strict=True)
-    rows = [{"s": (s, STEPS), "r": (r, REAL), "c": (c, CHOICE)} for s, r, c in each]
-    theirs = optunas(rows, y, top, region)
+    triples = zip(steps.tolist(), real.tolist(), choice.tolist(), strict=True)
+    rows = [{"s": (s, STEPS), "r": (r, REAL), "c": (c, CHOICE)} for s, r, c in triples]
+    reference = optunas(rows, y, top, region)
     measure = PedAnova(top=top, region=region, permutations=19, resamples=10)
-    assert measure(steps / 10, y, levels=np.arange(11) / 10).raw == pytest.approx(theirs["s"], rel=1e-6)
-    assert measure(real, y).raw == pytest.approx(theirs["r"], rel=1e-6)
-    assert measure(choice, y, 3).raw == pytest.approx(theirs["c"], rel=1e-6)
+    assert measure(steps / 10, y, levels=np.arange(11) / 10).raw == pytest.approx(reference["s"], rel=1e-6)
+    assert measure(real, y).raw == pytest.approx(reference["r"], rel=1e-6)
+    assert measure(choice, y, 3).raw == pytest.approx(reference["c"], rel=1e-6)
 
 
 def _two_regimes(n=400, seed=0):
@@ -63,12 +63,12 @@ def test_the_raw_value_of_a_conditional_parameter_is_optunas():
         {"c": (int(b), CHOICE), **({"x": (round(10 * s), STEPS)} if b else {"y": (round(10 * t), STEPS)})}
         for b, s, t in zip(bad, x, y, strict=True)
     ]
-    theirs = optunas(rows, value, 0.1)
+    reference = optunas(rows, value, 0.1)
     measure = PedAnova(permutations=19, resamples=10)
     levels = np.arange(11) / 10
-    assert measure(x, value, levels=levels, read=bad).raw == theirs["x"] == 0.0
-    assert measure(y, value, levels=levels, read=~bad).raw == pytest.approx(theirs["y"], rel=1e-6)
-    assert measure(bad.astype(float), value, 3).raw == pytest.approx(theirs["c"], rel=1e-6)
+    assert measure(x, value, levels=levels, read=bad).raw == reference["x"] == 0.0
+    assert measure(y, value, levels=levels, read=~bad).raw == pytest.approx(reference["y"], rel=1e-6)
+    assert measure(bad.astype(float), value, 3).raw == pytest.approx(reference["c"], rel=1e-6)
 
 
 def test_a_regime_and_what_it_has_share_importance_as_the_best_trials_do():
@@ -77,8 +77,8 @@ def test_a_regime_and_what_it_has_share_importance_as_the_best_trials_do():
     measure = PedAnova(top=0.2)
     of_x, of_y = (measure(v, value, levels=levels, read=r) for v, r in ((x, bad), (y, ~bad)))
     of_c = measure(bad.astype(float), value, 2)
-    nothing = measure(y, value, levels=levels, read=bad)
-    assert (of_x.estimate, of_x.p, nothing.top) == (0.0, 1.0, 0)
+    of_unread = measure(y, value, levels=levels, read=bad)
+    assert (of_x.estimate, of_x.p, of_unread.top) == (0.0, 1.0, 0)
     # The regime is half of what y decides: one level of two, not two of eleven.
     assert of_y.low > of_c.high > of_c.low > 0
     assert of_y.p == 0.001
@@ -89,9 +89,9 @@ def test_a_regime_and_what_it_has_share_importance_as_the_best_trials_do():
     assert half.raw == pytest.approx(alone.raw * np.mean(~bad))
     # Where both regimes are as good, each parameter is as important within its own.
     even = np.where(bad, -4 * (x - 0.5) ** 2, -4 * (y - 0.3) ** 2)
-    one, other = (measure(v, even, levels=levels, read=r) for v, r in ((x, bad), (y, ~bad)))
-    assert one.low > 0 < other.low
-    assert one.estimate == pytest.approx(other.estimate, rel=0.5)
+    of_regime, of_conditional = (measure(v, even, levels=levels, read=r) for v, r in ((x, bad), (y, ~bad)))
+    assert of_regime.low > 0 < of_conditional.low
+    assert of_regime.estimate == pytest.approx(of_conditional.estimate, rel=0.5)
     assert measure(bad.astype(float), even, 2).estimate < 0.01
 
 
@@ -118,8 +118,8 @@ def test_an_interior_optimum_escapes_the_correlation_only():
         y = -((x[:, 0] - 0.5) ** 2) + 0.15 * rng.normal(size=240)
         trend = [Spearman(resamples=1)(x[:, j], y).p for j in range(4)]
         best = [PedAnova(resamples=1, seed=seed)(x[:, j], y).p for j in range(4)]
-        both = [joined(*p).p for p in zip(best, trend, strict=True)]
-        found_by_both += benjamini_hochberg(both)[0] <= 0.1
+        p_values = [joined(*p).p for p in zip(best, trend, strict=True)]
+        found_by_both += benjamini_hochberg(p_values)[0] <= 0.1
         found_by_trend += benjamini_hochberg(trend)[0] <= 0.1
     assert found_by_trend <= 6
     # 17 of these 25; twice the smaller p-value sees 18, and the additive test, which a round adds, is not in here.

@@ -8,7 +8,7 @@ from refine.stats import Interactions
 
 def _alarms(make, n, rounds, d=5, check=None):
     rng = np.random.default_rng(n)
-    found = []
+    alarms = []
     for seed in range(rounds):
         x = rng.random((n, d))
         if check:
@@ -16,8 +16,8 @@ def _alarms(make, n, rounds, d=5, check=None):
                 if k:
                     x[:, j] = rng.integers(0, k, n)
         pairs = Interactions(seed=seed)(x, make(x, rng), check or [0] * d)
-        found.append([pair.q <= 0.1 for pair in pairs])
-    return np.array(found)
+        alarms.append([pair.q <= 0.1 for pair in pairs])
+    return np.array(alarms)
 
 
 @pytest.mark.slow

@@ -33,8 +33,8 @@ def skewed(rng):
     return truth, lambda i, shape: SD * (1.0 - rng.exponential(size=shape))
 
 
-@pytest.mark.parametrize(("population", "least"), [(gaussian, 0.92), (skewed, 0.88)])
-def test_fresh_seeds_are_unbiased_and_their_interval_covers(population, least):
+@pytest.mark.parametrize(("population", "minimum"), [(gaussian, 0.92), (skewed, 0.88)])
+def test_fresh_seeds_are_unbiased_and_their_interval_covers(population, minimum):
     rng = np.random.default_rng(0)
     raw = []
     corrected = []
@@ -44,20 +44,20 @@ def test_fresh_seeds_are_unbiased_and_their_interval_covers(population, least):
         y = truth + noise(0, N)
         top = np.argsort(-y)[:K]
         groups = np.repeat(top, R)
-        found = FreshSeeds()(y[top[0]], truth[groups] + noise(0, K * R), groups, top[0])
-        assert found.freedom == K * (R - 1)
-        raw.append(found.best - truth[top[0]])
-        corrected.append(found.value - truth[top[0]])
-        covered.append(found.low <= truth[top[0]] <= found.high)
+        estimate = FreshSeeds()(y[top[0]], truth[groups] + noise(0, K * R), groups, top[0])
+        assert estimate.freedom == K * (R - 1)
+        raw.append(estimate.best - truth[top[0]])
+        corrected.append(estimate.value - truth[top[0]])
+        covered.append(estimate.low <= truth[top[0]] <= estimate.high)
     assert np.mean(raw) > 0.15  # the curse
     assert abs(np.mean(corrected)) < 3 * SD / np.sqrt(R * 600)
-    assert least <= np.mean(covered) <= 0.98
+    assert minimum <= np.mean(covered) <= 0.98
 
 
 def test_what_fresh_seeds_need():
-    one = FreshSeeds()(1.0, [0.5], ["a"], "a")
-    assert (one.value, one.runs, one.freedom) == (0.5, 1, 0)
-    assert np.isnan(one.low)
+    estimate = FreshSeeds()(1.0, [0.5], ["a"], "a")
+    assert (estimate.value, estimate.runs, estimate.freedom) == (0.5, 1, 0)
+    assert np.isnan(estimate.low)
     with pytest.raises(AnalysisError, match="winner: 'b' has no new run; replicate it first"):
         FreshSeeds()(1.0, [0.5, 0.6], ["a", "a"], "b")
 
@@ -76,14 +76,14 @@ def test_the_example_bootstrap_corrects_the_winner(failures):
         truth = 0.80 + 0.02 * rng.random(models)
         truth[rng.random(models) < failures] = 0.4
         right = rng.random((models, n)) < truth[:, None]
-        said = np.where(right, 0.9, 0.1)[:, :, None]
-        scores = scorer("acc", said, np.ones(n))
-        found = ExampleBootstrap(resamples=100, seed=round_)(scores, n)
+        predicted = np.where(right, 0.9, 0.1)[:, :, None]
+        scores = scorer("acc", predicted, np.ones(n))
+        optimism = ExampleBootstrap(resamples=100, seed=round_)(scores, n)
         true = truth[np.argmax(right.mean(axis=1))]
-        assert found.best == pytest.approx(right.mean(axis=1).max())
-        raw.append(found.best - true)
-        corrected.append(found.value - true)
-        covered.append(found.low <= true <= found.high)
+        assert optimism.best == pytest.approx(right.mean(axis=1).max())
+        raw.append(optimism.best - true)
+        corrected.append(optimism.value - true)
+        covered.append(optimism.low <= true <= optimism.high)
     assert np.mean(raw) > 0.05
     assert abs(np.mean(corrected)) < np.mean(raw) / 3
     assert np.mean(covered) >= 0.93  # wide on purpose
@@ -103,32 +103,32 @@ REFERENCES = {
 @pytest.mark.parametrize("classes", [2, 4])
 def test_metrics_of_weighted_examples_are_scikit_learns(name, classes):
     rng = np.random.default_rng(2)
-    said = rng.random((3, 50, 1 if classes == 2 else classes))
-    said[2] = 0.9 if classes == 2 else np.arange(classes)  # constant
+    predicted = rng.random((3, 50, 1 if classes == 2 else classes))
+    predicted[2] = 0.9 if classes == 2 else np.arange(classes)  # constant
     right = rng.integers(0, classes, 50)
     weights = rng.integers(0, 3, (4, 50)).astype(float)
-    found = scorer(name, said, right)(weights)
-    assert found.shape == (3, 4)
+    scores = scorer(name, predicted, right)(weights)
+    assert scores.shape == (3, 4)
     averaged = name in ("fmeasure", "precision", "recall")
     options = {"zero_division": 0, "average": "binary" if classes == 2 else "macro"} if averaged else {}
     for m in range(3):
-        picked = (said[m, :, 0] > 0.5).astype(int) if classes == 2 else said[m].argmax(axis=1)
+        picked = (predicted[m, :, 0] > 0.5).astype(int) if classes == 2 else predicted[m].argmax(axis=1)
         for b in range(4):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 expected = REFERENCES[name](right, picked, sample_weight=weights[b], **options)
-            assert found[m, b] == pytest.approx(expected, abs=1e-9)
+            assert scores[m, b] == pytest.approx(expected, abs=1e-9)
 
 
 def test_errors_of_quantities_and_what_is_not_known():
-    said = np.array([[[1.0], [3.0]]])
+    predicted = np.array([[[1.0], [3.0]]])
     right = np.array([2.0, 5.0])
     weights = np.array([[1.0, 3.0]])
-    assert scorer("mse", said, right)(weights) == pytest.approx(np.array([[(1 + 3 * 4) / 4]]))
-    assert scorer("mae", said, right)(weights) == pytest.approx(np.array([[(1 + 3 * 2) / 4]]))
-    assert scorer("loss", said, right) is None
-    assert scorer("acc", said, [0.5, 1.0]) is None  # no classes
-    assert scorer("acc", said, [0.0, 2.0]) is None  # two outputs would be needed
+    assert scorer("mse", predicted, right)(weights) == pytest.approx(np.array([[(1 + 3 * 4) / 4]]))
+    assert scorer("mae", predicted, right)(weights) == pytest.approx(np.array([[(1 + 3 * 2) / 4]]))
+    assert scorer("loss", predicted, right) is None
+    assert scorer("acc", predicted, [0.5, 1.0]) is None  # no classes
+    assert scorer("acc", predicted, [0.0, 2.0]) is None  # two outputs would be needed
     assert scorer("mse", np.zeros((1, 2, 3)), right) is None
 
 
@@ -142,8 +142,8 @@ def test_the_paired_error_is_that_of_the_rows_on_which_models_differ():
     def accuracy(weights):
         return right.astype(float) @ weights.T / weights.sum(axis=1)
 
-    apart = right[0].astype(float) - right[1]
-    exact = apart.std() / np.sqrt(200)
+    difference = right[0].astype(float) - right[1]
+    exact = difference.std() / np.sqrt(200)
     assert paired_error(accuracy, 200, resamples=4000) == pytest.approx(exact, rel=0.05)
     unpaired = np.sqrt(2) * right[0].std() / np.sqrt(200)
     assert exact < 0.7 * unpaired
@@ -191,11 +191,11 @@ def test_known_components_are_found():
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(300), 4)
     y = 2.0 * rng.normal(size=300)[groups] + 0.5 * rng.normal(size=1200)
-    found = VarianceComponents()(y, groups)
-    assert found.configuration == pytest.approx(2.0, rel=0.1)
-    assert found.seed == pytest.approx(0.5, rel=0.06)
-    assert np.isnan(found.split)
-    assert (found.groups, found.runs) == (300, 1200)
+    components = VarianceComponents()(y, groups)
+    assert components.configuration == pytest.approx(2.0, rel=0.1)
+    assert components.seed == pytest.approx(0.5, rel=0.06)
+    assert np.isnan(components.split)
+    assert (components.groups, components.runs) == (300, 1200)
 
 
 def test_what_splits_do_to_the_order_of_configurations():
@@ -204,18 +204,18 @@ def test_what_splits_do_to_the_order_of_configurations():
     r = 3
     s = 5
     groups = np.repeat(np.arange(k), r)
-    own = 0.6 * rng.normal(size=(k, s))  # how well a configuration does on a split
+    of_configuration = 0.6 * rng.normal(size=(k, s))  # how well a configuration does on a split
     common = 3.0 * rng.normal(size=s)  # how hard a split is for all: changes no order
-    table = (own + common)[groups] + 0.4 * rng.normal(size=(k * r, s))
-    found = VarianceComponents()(table.mean(axis=1), groups, table)
-    assert found.split == pytest.approx(0.6 / np.sqrt(s), rel=0.1)
-    assert found.seed == pytest.approx(0.4 / np.sqrt(s), rel=0.1)
+    table = (of_configuration + common)[groups] + 0.4 * rng.normal(size=(k * r, s))
+    components = VarianceComponents()(table.mean(axis=1), groups, table)
+    assert components.split == pytest.approx(0.6 / np.sqrt(s), rel=0.1)
+    assert components.seed == pytest.approx(0.4 / np.sqrt(s), rel=0.1)
 
 
 def test_what_cannot_be_told():
-    one = VarianceComponents()([1.0, 2.0], ["a", "a"])
-    assert np.isnan(one.configuration)
-    assert one.seed == pytest.approx(np.sqrt(0.5))
+    components = VarianceComponents()([1.0, 2.0], ["a", "a"])
+    assert np.isnan(components.configuration)
+    assert components.seed == pytest.approx(np.sqrt(0.5))
     assert np.isnan(VarianceComponents()([], []).seed)
     with pytest.raises(AnalysisError, match=r"splits: needs one finite value per run and split, shape \(2"):
         VarianceComponents()([1.0, 2.0], [0, 1], [[1.0, 2.0]])

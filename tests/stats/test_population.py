@@ -17,10 +17,10 @@ def test_edf_counts_trials_at_least_as_good():
 
 def test_edf_band_covers_the_truth():
     rng = np.random.default_rng(0)
-    at = np.array([0.3, 0.5, 0.9])
-    curves = [Edf(resamples=200, seed=seed)(rng.random(150), at) for seed in range(200)]
-    held = [(curve.low <= 1 - at) & (1 - at <= curve.high) for curve in curves]
-    assert np.mean(held) == pytest.approx(0.95, abs=0.04)
+    points = np.array([0.3, 0.5, 0.9])
+    curves = [Edf(resamples=200, seed=seed)(rng.random(150), points) for seed in range(200)]
+    covered = [(curve.low <= 1 - points) & (1 - points <= curve.high) for curve in curves]
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.04)
 
 
 def test_comparison_agrees_with_mann_whitney_and_ks():
@@ -38,11 +38,11 @@ def test_comparison_agrees_with_mann_whitney_and_ks():
 def test_comparison_interval_covers_the_truth():
     rng = np.random.default_rng(2)
     truth = scipy.stats.norm.cdf(0.8 / np.sqrt(2))
-    held = 0
+    covered = 0
     for _ in range(200):
         result = Compare()(rng.normal(size=60), rng.normal(0.8, size=40))
-        held += result.low <= truth <= result.high
-    assert 180 <= held <= 198
+        covered += result.low <= truth <= result.high
+    assert 180 <= covered <= 198
 
 
 def test_complete_separation_stays_inside_zero_and_one():
@@ -50,6 +50,6 @@ def test_complete_separation_stays_inside_zero_and_one():
     assert result.better == 1.0
     assert 0.8 < result.low < 1.0
     assert result.high <= 1.0
-    same = Compare()(np.zeros(30), np.zeros(30))
-    assert same.better == 0.5
-    assert same.low < 0.5 < same.high
+    comparison = Compare()(np.zeros(30), np.zeros(30))
+    assert comparison.better == 0.5
+    assert comparison.low < 0.5 < comparison.high

@@ -22,23 +22,23 @@ def _bowl(n, seed, noise=0.05):
     return x, _truth(x) + noise * rng.normal(size=n)
 
 
-def _same(one, two):
-    assert np.array_equal(one.scores, two.scores)
-    assert np.array_equal(one.mean, two.mean)
+def _same(first, second):
+    assert np.array_equal(first.scores, second.scores)
+    assert np.array_equal(first.mean, second.mean)
 
 
 @pytest.mark.slow
 def test_draws_gather_at_the_optimum():
     x, y = _bowl(120, 0)
     cells = _bowl(800, 1)[0]
-    found = SMALL(x, y, cells, CARD)
-    assert found.scores.shape == (80, 800)
-    assert found.scores.dtype == np.float32
-    assert found.forest == 40
-    best = cells[found.scores.argmax(axis=1)]
+    posterior = SMALL(x, y, cells, CARD)
+    assert posterior.scores.shape == (80, 800)
+    assert posterior.scores.dtype == np.float32
+    assert posterior.forest == 40
+    best = cells[posterior.scores.argmax(axis=1)]
     assert np.mean(best[:, 0] == 1) > 0.9
     assert np.mean(best[:, 2] > 0.7) > 0.9
-    assert np.corrcoef(found.mean, _truth(cells))[0, 1] > 0.9
+    assert np.corrcoef(posterior.mean, _truth(cells))[0, 1] > 0.9
 
 
 def test_order_shift_scale_and_monotone_transforms_change_nothing():
@@ -80,16 +80,16 @@ def test_rows_given_twice_count_once():
 
 def test_values_within_epsilon():
     x, y = _bowl(60, 10)
-    found = SMALL(x, y, _bowl(200, 11)[0], CARD)
-    values = found.value(found.scores)
+    posterior = SMALL(x, y, _bowl(200, 11)[0], CARD)
+    values = posterior.value(posterior.scores)
     for epsilon in (0.0, 0.02, 0.3):
-        inside = found.within(epsilon)
-        assert np.all(inside[np.arange(80), found.scores.argmax(axis=1)])
+        inside = posterior.within(epsilon)
+        assert np.all(inside[np.arange(80), posterior.scores.argmax(axis=1)])
         direct = values >= values.max(axis=1, keepdims=True) - epsilon
         assert np.mean(direct != inside) < 1e-3
-    assert found.within(1e9).all()
+    assert posterior.within(1e9).all()
     with pytest.raises(AnalysisError, match="epsilon"):
-        found.within(-1.0)
+        posterior.within(-1.0)
 
 
 def test_what_was_not_read_has_no_value():
@@ -99,13 +99,13 @@ def test_what_was_not_read_has_no_value():
     y = np.where(x[:, 0] == 1, 1.0 - (x[:, 1] - 0.8) ** 2, 0.5) + 0.01 * rng.normal(size=100)
     cells = np.column_stack([np.repeat([0.0, 1.0], 50), np.tile(np.linspace(0, 1, 50), 2)])
     read_cells = np.column_stack([np.ones(100, bool), cells[:, 0] == 1])
-    found = SMALL(x, y, cells, [2, 0], read, read_cells)
+    posterior = SMALL(x, y, cells, [2, 0], read, read_cells)
     # All cells that don't read the second parameter are one and the same.
-    assert np.ptp(found.scores[:, :50], axis=1).max() < 1e-3
-    assert abs(cells[found.mean.argmax(), 1] - 0.8) < 0.15
+    assert np.ptp(posterior.scores[:, :50], axis=1).max() < 1e-3
+    assert abs(cells[posterior.mean.argmax(), 1] - 0.8) < 0.15
     other = x.copy()
     other[~read[:, 1], 1] = 0.123
-    _same(found, SMALL(other, y, cells, [2, 0], read, read_cells))
+    _same(posterior, SMALL(other, y, cells, [2, 0], read, read_cells))
     with pytest.raises(AnalysisError, match="read"):
         SMALL(x, y, cells, [2, 0], read[:50], read_cells)
 
@@ -146,8 +146,8 @@ def sample(n=60, seed=0):
     return X, y
 
 
-def bump(X, at, height=1.0):
-    return -height * np.sum((X[:, :2] - at) ** 2, axis=1)
+def bump(X, center, height=1.0):
+    return -height * np.sum((X[:, :2] - center) ** 2, axis=1)
 
 
 @pytest.mark.slow
@@ -155,7 +155,7 @@ def test_trials_are_more_probable_with_what_is_right_however_loudly_it_is_said()
     for seed in range(2):
         X, y = sample(seed=seed)
         for height in (0.5, 5.0):
-            thoughts = (bump(X, at, height) for at in ((0.3, 0), (1, 1)))
+            thoughts = (bump(X, center, height) for center in ((0.3, 0), (1, 1)))
             good, wrong = (stats.PriorEvidence()(X, y, thought, [0, 0, 0]) for thought in thoughts)
             assert good > height > -height > wrong
 
@@ -165,10 +165,10 @@ def test_the_opposite_has_the_opposite_ratio_and_the_order_of_rows_says_nothing(
     X, y = sample()
     assert stats.PriorEvidence()(X, y, np.full(60, 2.0), [0, 0, 0]) == 0
     thought = bump(X, (1, 1))
-    found = stats.PriorEvidence()(X, y, thought, [0, 0, 0])
-    assert stats.PriorEvidence()(X, y, -thought, [0, 0, 0]) == pytest.approx(-found)
+    log_ratio = stats.PriorEvidence()(X, y, thought, [0, 0, 0])
+    assert stats.PriorEvidence()(X, y, -thought, [0, 0, 0]) == pytest.approx(-log_ratio)
     rows = np.random.default_rng(1).permutation(60)
-    assert stats.PriorEvidence()(X[rows], y[rows], thought[rows], [0, 0, 0]) == pytest.approx(found)
+    assert stats.PriorEvidence()(X[rows], y[rows], thought[rows], [0, 0, 0]) == pytest.approx(log_ratio)
 
 
 def test_means_and_deviations_alone_are_those_of_draws():
@@ -189,9 +189,9 @@ def test_means_and_deviations_alone_are_those_of_draws():
 def test_a_power_keeps_the_best_apart_whatever_the_worst_is(worst):
     X = np.arange(20.0)[:, None] / 19
     y = np.r_[worst, -1e9, np.linspace(0, 1, 18)]
-    found = scored(X, y, power=True)
-    assert (np.diff(found.knots) > 0).all()
-    assert np.ptp(found.knots[-9:]) > 0.5
+    scores = scored(X, y, power=True)
+    assert (np.diff(scores.knots) > 0).all()
+    assert np.ptp(scores.knots[-9:]) > 0.5
 
 
 def _smooth_peak(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -42,9 +42,9 @@ def test_never_below_one_row_of_the_validation_set():
     x, truth, _ = _round(100, 3)
     rng = np.random.default_rng(0)
     y = np.round(171 * (0.9 + 0.02 * truth) + 0.3 * rng.normal(size=100)) / 171
-    found = TopNoise()(x, y, [0] * 4)
-    assert found.step == pytest.approx(1 / 171)
-    assert found.epsilon >= 1 / 171 - 1e-12
+    noise = TopNoise()(x, y, [0] * 4)
+    assert noise.step == pytest.approx(1 / 171)
+    assert noise.epsilon >= 1 / 171 - 1e-12
     assert smallest_step(np.float32(y).astype(float)) == pytest.approx(1 / 171, rel=1e-3)
     for stepless in (rng.normal(size=500), np.array([1.0]), np.ones(10)):
         assert smallest_step(stepless) == 0.0
@@ -55,9 +55,9 @@ def test_replicates_win_where_there_are_enough():
     groups = np.repeat(np.arange(60), 3)
     y = rng.normal(size=60)[groups] + 0.2 * rng.normal(size=180)
     x = groups[:, None] / 60
-    found = TopNoise()(x, y, [0], groups)
-    assert (found.source, found.n) == ("replicates", 120)
-    assert found.sd == pytest.approx(0.2, rel=0.15)
+    noise = TopNoise()(x, y, [0], groups)
+    assert (noise.source, noise.n) == ("replicates", 120)
+    assert noise.sd == pytest.approx(0.2, rel=0.15)
     y[7] = 1e9
     assert within_groups(y, groups)[0] < 0.6
     assert np.isnan(within_groups(y[:3], [0, 1, 2])[0])
@@ -66,9 +66,9 @@ def test_replicates_win_where_there_are_enough():
 
 def test_little_evidence_says_nothing():
     x, _, y = _round(12, 5)
-    found = TopNoise()(x, y, [0] * 4)
-    assert found.source == "none"
-    assert np.isnan(found.epsilon)
+    noise = TopNoise()(x, y, [0] * 4)
+    assert noise.source == "none"
+    assert np.isnan(noise.epsilon)
     tied = TopNoise()(x, np.round(y * 4) / 4, [0] * 4)
     assert (tied.source, tied.epsilon) == ("step", tied.step)
     flat = TopNoise()(np.random.default_rng(0).random((30, 4)), np.ones(30), [0] * 4)

@@ -22,8 +22,8 @@ def posterior_over(value, run, cells, noise=0.0, seed=0):
     X = np.asarray(run, dtype=float)[:, None]
     y = value(X[:, 0]) + noise * rng.standard_normal(len(X))
     candidates = np.concatenate([X, np.asarray(cells, dtype=float)[:, None]])
-    found = MixedPosterior(forest_draws=100, process_draws=100)(X, y, candidates, [0])
-    return found, np.arange(len(candidates)) < len(X)
+    posterior = MixedPosterior(forest_draws=100, process_draws=100)(X, y, candidates, [0])
+    return posterior, np.arange(len(candidates)) < len(X)
 
 
 def bowl(x):
@@ -36,29 +36,29 @@ def test_a_gap_at_the_optimum_is_worth_a_round_and_a_fine_grid_is_not():
     coarse = posterior_over(bowl, np.linspace(0, 0.45, 10), cells)
     fine = posterior_over(bowl, np.linspace(0, 1, 60), cells)
     batch = Batch(10, 10)
-    gain, none = (NextRound()(*p, 0.05, batch) for p in (coarse, fine))
-    assert gain.mean() > 20 * abs(none.mean())
-    assert np.mean(gain > 0.01) > 0.4
-    assert np.mean(none > 0.01) < 0.02
+    gain_of_coarse, gain_of_fine = (NextRound()(*p, 0.05, batch) for p in (coarse, fine))
+    assert gain_of_coarse.mean() > 20 * abs(gain_of_fine.mean())
+    assert np.mean(gain_of_coarse > 0.01) > 0.4
+    assert np.mean(gain_of_fine > 0.01) < 0.02
 
 
 def test_more_trials_bring_more_and_none_bring_nothing():
-    found = posterior_over(bowl, np.linspace(0, 0.45, 10), np.linspace(0.005, 0.995, 100))
-    gains = [NextRound()(*found, 0.05, Batch(n, 0)).mean() for n in (1, 5, 25)]
+    posterior = posterior_over(bowl, np.linspace(0, 0.45, 10), np.linspace(0.005, 0.995, 100))
+    gains = [NextRound()(*posterior, 0.05, Batch(n, 0)).mean() for n in (1, 5, 25)]
     assert gains == sorted(gains)
-    assert np.array_equal(NextRound()(*found, 0.05, Batch(0, 0)), np.zeros(12 * 160))
+    assert np.array_equal(NextRound()(*posterior, 0.05, Batch(0, 0)), np.zeros(12 * 160))
 
 
 @pytest.mark.slow
 def test_rounds_go_on_from_what_the_one_before_showed():
-    found = posterior_over(bowl, np.linspace(0, 0.45, 10), np.linspace(0.005, 0.995, 100))
-    values = RoundsAhead(truths=60)(*found, 0.05, [Batch(3, 3)] * 3)
+    posterior = posterior_over(bowl, np.linspace(0, 0.45, 10), np.linspace(0.005, 0.995, 100))
+    values = RoundsAhead(truths=60)(*posterior, 0.05, [Batch(3, 3)] * 3)
     assert values.shape == (60, 4)
     means = values.mean(axis=0)
     assert means[0] < means[1] < means[3]
-    once, twice = (RoundsAhead(seed=s)(*found, 0.05, [Batch(3, 3)]) for s in (3, 3))
+    once, twice = (RoundsAhead(seed=s)(*posterior, 0.05, [Batch(3, 3)]) for s in (3, 3))
     assert np.array_equal(once, twice)
-    assert not np.array_equal(once, RoundsAhead(seed=4)(*found, 0.05, [Batch(3, 3)]))
+    assert not np.array_equal(once, RoundsAhead(seed=4)(*posterior, 0.05, [Batch(3, 3)]))
 
 
 @pytest.mark.slow
@@ -66,9 +66,9 @@ def test_runs_again_pay_where_noise_hides_the_best():
     cells = np.linspace(0.005, 0.995, 50)
     noisy = posterior_over(bowl, np.linspace(0, 1, 20), cells, noise=0.2)
     clean = posterior_over(bowl, np.linspace(0, 1, 20), cells)
-    again = RunsAgain()(*noisy, 0.7, 30).mean()
-    assert again > 2 * RunsAgain()(*clean, 0.01, 30).mean()
-    assert again > RunsAgain()(*noisy, 0.7, 1).mean()
+    gain = RunsAgain()(*noisy, 0.7, 30).mean()
+    assert gain > 2 * RunsAgain()(*clean, 0.01, 30).mean()
+    assert gain > RunsAgain()(*noisy, 0.7, 1).mean()
 
 
 def test_conditioning_is_the_gaussian_one():
@@ -97,18 +97,18 @@ def _round(n, seed, low=0.0):
 @pytest.mark.nightly
 @pytest.mark.slow
 def test_intervals_hold_what_comes():
-    held = []
+    covered = []
     for seed in range(12):
         x, y = _round(80, seed)
         cells = _round(200, 100 + seed, low=0.5)[0]
         posterior = SMALL(x, y, cells, [0, 0, 0])
-        found = ChildForecast(repeats=200)(posterior, left_over(x, y, [0, 0, 0]), 30)
+        forecast = ChildForecast(repeats=200)(posterior, left_over(x, y, [0, 0, 0]), 30)
         z = _round(30, 200 + seed, low=0.5)[1]
-        for quantiles, value in ((found.median, np.median(z)), (found.best, z.max())):
-            low, high = np.interp([0.05, 0.95], found.levels, quantiles)
-            held.append(low <= value <= high)
+        for quantiles, value in ((forecast.median, np.median(z)), (forecast.best, z.max())):
+            low, high = np.interp([0.05, 0.95], forecast.levels, quantiles)
+            covered.append(low <= value <= high)
             assert high - low < 1.0
-    assert np.mean(held) > 0.7
+    assert np.mean(covered) > 0.7
 
 
 @pytest.mark.slow
@@ -116,23 +116,23 @@ def test_better_cells_promise_more_and_more_trials_a_better_best():
     x, y = _round(80, 1)
     cells = _round(300, 2)[0]
     posterior = SMALL(x, y, cells, [0, 0, 0])
-    left = left_over(x, y, [0, 0, 0])
+    noise = left_over(x, y, [0, 0, 0])
     run = ChildForecast(repeats=200)
-    good = run(posterior._replace(scores=posterior.scores[:, cells[:, 0] > 0.7]), left, 20)
-    anywhere = run(posterior, left, 20)
+    good = run(posterior._replace(scores=posterior.scores[:, cells[:, 0] > 0.7]), noise, 20)
+    anywhere = run(posterior, noise, 20)
     assert good.median[4] > anywhere.median[4]
-    assert run(posterior, left, 100).best[4] > run(posterior, left, 5).best[4]
+    assert run(posterior, noise, 100).best[4] > run(posterior, noise, 5).best[4]
     assert np.all(np.diff(good.median) >= 0)
     assert np.all(np.array(good.best) >= np.array(good.median))
-    assert run(posterior, left, 20) == anywhere
-    assert run(posterior, left, 300, all_cells=True).n == 300
+    assert run(posterior, noise, 20) == anywhere
+    assert run(posterior, noise, 300, all_cells=True).n == 300
 
 
 def test_runs_go_to_those_that_may_lead():
-    found = KnowledgeGradient()([1.0, 0.9, -5.0], [0.1, 0.1, 0.1], 0.2, 10)
-    assert (found.runs.sum(), found.runs[2]) == (10, 0)
-    assert min(found.runs[:2]) >= 3
-    assert found.gain > 0
+    allocation = KnowledgeGradient()([1.0, 0.9, -5.0], [0.1, 0.1, 0.1], 0.2, 10)
+    assert (allocation.runs.sum(), allocation.runs[2]) == (10, 0)
+    assert min(allocation.runs[:2]) >= 3
+    assert allocation.gain > 0
     # What is known exactly gets none, noise of nothing needs one each, and where nothing is gained the least known is run.
     assert KnowledgeGradient()([1.0, 0.9], [0.0, 0.1], 0.2, 6).runs.tolist() == [0, 6]
     assert KnowledgeGradient()([1.0, 0.9], [0.1, 0.1], 0.0, 2).runs.tolist() == [1, 1]
@@ -141,7 +141,7 @@ def test_runs_go_to_those_that_may_lead():
     # Shift and scale change nothing.
     mean = np.array([1.0, 0.8, 0.3])
     variance = np.array([0.05, 0.1, 0.2])
-    here = KnowledgeGradient()(mean, variance, 0.1, 9)
-    there = KnowledgeGradient()(10 * mean + 3, 100 * variance, 10.0, 9)
-    assert here.runs.tolist() == there.runs.tolist()
-    assert there.gain == pytest.approx(10 * here.gain)
+    unscaled = KnowledgeGradient()(mean, variance, 0.1, 9)
+    scaled = KnowledgeGradient()(10 * mean + 3, 100 * variance, 10.0, 9)
+    assert unscaled.runs.tolist() == scaled.runs.tolist()
+    assert scaled.gain == pytest.approx(10 * unscaled.gain)

@@ -107,30 +107,30 @@ def own(data: Any) -> Any:  # a copy, which may be changed
 def changed(draw: st.DrawFn, documents: list[dict[str, Any]]) -> dict[str, Any]:
     out: dict[str, Any] = own(draw(st.sampled_from(documents)))
     for _ in range(draw(st.integers(1, 3))):
-        found = list(places(out))
-        if not found:
+        paths = list(places(out))
+        if not paths:
             break
-        *path, last = draw(st.sampled_from(found))
-        at: Any = out
+        *path, last = draw(st.sampled_from(paths))
+        parent: Any = out
         for key in path:
-            at = at[key]
-        how = draw(st.sampled_from(["other", "near", "elsewhere", "more", "less"]))
-        if how == "other":
-            at[last] = own(draw(VALUES))
-        elif how == "near":
-            old = at[last]
+            parent = parent[key]
+        change = draw(st.sampled_from(["other", "near", "elsewhere", "more", "less"]))
+        if change == "other":
+            parent[last] = own(draw(VALUES))
+        elif change == "near":
+            old = parent[last]
             number = isinstance(old, int | float) and not isinstance(old, bool)
             near = [[old], str(old), None, *([old + 1, -old, old * 1000] if number else [])]
-            at[last] = draw(st.sampled_from(near))
-        elif how == "elsewhere":
-            there: Any = out
-            for key in draw(st.sampled_from(found)):
-                there = there[key]
-            at[last] = own(there)
-        elif how == "more" and isinstance(at, dict):
-            at[draw(TEXTS)] = own(draw(VALUES))
+            parent[last] = draw(st.sampled_from(near))
+        elif change == "elsewhere":
+            target: Any = out
+            for key in draw(st.sampled_from(paths)):
+                target = target[key]
+            parent[last] = own(target)
+        elif change == "more" and isinstance(parent, dict):
+            parent[draw(TEXTS)] = own(draw(VALUES))
         else:
-            del at[last]
+            del parent[last]
     return out
 
 
@@ -169,7 +169,7 @@ class Fuzz:
             )
             tree.tag(root, "first")
             tree.export(folder / "out")
-            self.rounds = [found.id for found in tree.rounds]
+            self.rounds = [round_.id for round_ in tree.rounds]
         shutil.copy(self.store, folder / "begun.db")
         self._open()
         self.sound: dict[str, list[dict[str, Any]]] = {name: json.loads(text) for name, text in SOUND.items()}
@@ -197,12 +197,12 @@ class Fuzz:
     def tried(self, target: str, document: dict[str, Any]) -> None:
         """Gives a document to a target; a RefineError is an answer, and can be printed."""
         try:
-            none = getattr(self, f"on_{target}")(document) is NONE
+            unchanged = getattr(self, f"on_{target}")(document) is NONE
         except RefineError as error:
             self.refused[target] += 1
-            none = False
+            unchanged = False
             str(error).encode()
-        self.done[target] += not none
+        self.done[target] += not unchanged
 
     def _entered(self, call: Callable[[refine.Tree], Any]) -> None:
         """Brings something into a store in memory that holds nothing, looks at it, and removes it."""
@@ -226,11 +226,11 @@ class Fuzz:
             raise
         try:
             str(tree).encode(), str(tree.log()).encode()
-            for found in tree.rounds:
-                str(found).encode(), found.trials.to_csv().encode()
+            for round_ in tree.rounds:
+                str(round_).encode(), round_.trials.to_csv().encode()
             assert len(tree.damage()) == 0, str(tree.damage())
-            for found in [r for r in tree.rounds if r.parent is None]:
-                tree.delete_round(found, below=True)
+            for round_ in [r for r in tree.rounds if r.parent is None]:
+                tree.delete_round(round_, below=True)
             assert len(tree) == 0
             self.scratch_mark = fingerprint(tree)
         except BaseException as error:
@@ -252,11 +252,11 @@ class Fuzz:
             name = str(path.relative_to(self.folder / "out"))
             lines = path.read_text().splitlines()[:3] if path.suffix == ".jsonl" else [path.read_text()]
             out += [{"file": name, "line": i, "json": json.loads(line)} for i, line in enumerate(lines)]
-            out += [{"file": name, "at": at, "gone": 2, "put": "x"} for at in (0, len(lines[0]) // 2)]
+            out += [{"file": name, "at": offset, "gone": 2, "put": "x"} for offset in (0, len(lines[0]) // 2)]
         return out
 
     def _file_of(self, document: dict[str, Any]) -> Path | None:
-        names = {found["file"] for found in self.sound["folder"]}
+        names = {entry["file"] for entry in self.sound["folder"]}
         name = document.get("file")
         return self.folder / "out" / name if isinstance(name, str) and name in names else None
 
@@ -268,14 +268,14 @@ class Fuzz:
         if "json" in document:
             lines = old.split(b"\n") if path.suffix == ".jsonl" else [old]
             line = document.get("line")
-            at = line % len(lines) if isinstance(line, int) else 0
-            lines[at] = json.dumps(document["json"]).encode()
+            offset = line % len(lines) if isinstance(line, int) else 0
+            lines[offset] = json.dumps(document["json"]).encode()
             new = b"\n".join(lines)
         else:
             numbers = [document.get(k) for k in ("at", "gone")]
-            at, gone = (abs(n) % (len(old) + 1) if isinstance(n, int) else 0 for n in numbers)
-            put = str(document.get("put")).encode("utf-8", "surrogatepass")
-            new = old[:at] + put + old[at + gone :]
+            offset, removed = (abs(n) % (len(old) + 1) if isinstance(n, int) else 0 for n in numbers)
+            inserted = str(document.get("put")).encode("utf-8", "surrogatepass")
+            new = old[:offset] + inserted + old[offset + removed :]
         try:
             path.write_bytes(new)
             self._entered(lambda tree: tree.merge(self.folder / "out"))
@@ -288,8 +288,8 @@ class Fuzz:
         if not isinstance(columns, dict):
             return NONE
         listed = {name: cells if isinstance(cells, list) else [cells] for name, cells in columns.items()}
-        made = {name: pd.Series(cells, dtype=object) for name, cells in listed.items()}
-        frame = pd.DataFrame(made).infer_objects()
+        series = {name: pd.Series(cells, dtype=object) for name, cells in listed.items()}
+        frame = pd.DataFrame(series).infer_objects()
         named = {key: document.get(key) for key in ("parameters", "value")}
         self._entered(lambda tree: tree.add_frame(frame, **named))
         return None
@@ -317,18 +317,18 @@ class Fuzz:
         else:
             path = self.folder / "space.json"
             path.write_text(json.dumps(document.get("json")))
-        found = read_space(str(path))
-        str(found.to_json()).encode(), str(found.describe()).encode()
+        space = read_space(str(path))
+        str(space.to_json()).encode(), str(space.describe()).encode()
 
     def _messages(self) -> list[dict[str, Any]]:
         drawn = self.session.handle({"type": "round", "round": self.rounds[0]})
         assert isinstance(drawn, dict)
         sound = {**json.loads(MESSAGE), "round": self.rounds[0], "proposal": drawn["review"]["proposal"]}
-        found = []
+        messages = []
         for kind, fields in MESSAGES.items():
             names = {name.rstrip("?") for name in fields}
-            found.append({"message": {"type": kind, **{k: v for k, v in sound.items() if k in names}}})
-        return found
+            messages.append({"message": {"type": kind, **{k: v for k, v in sound.items() if k in names}}})
+        return messages
 
     def on_page(self, document: dict[str, Any]) -> None:
         if len(self.tree) > 6:  # what was decided before this has made rounds
@@ -361,7 +361,9 @@ class Fuzz:
             LOOPS.submit(asyncio.run, self.server.call_tool(name, arguments)).result()
         except ToolError as error:
             self.refused["protocol"] += 1
-            if not any(said in str(error) for said in ("<study id=", "validation error", "Unknown tool")):
+            if not any(
+                refusal in str(error) for refusal in ("<study id=", "validation error", "Unknown tool")
+            ):
                 raise
             assert self._version() == before, "refused, and the store has changed"
         return None

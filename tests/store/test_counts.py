@@ -27,10 +27,10 @@ def grown(url):
         yield tree, tree.add_round({"x": (0.0, 1.0, 101), "y": (0, 9)}, objective, n=400)
 
 
-def _write(found, cells, draw, attempt=0, replicate=0):
-    with found.context.store.writer(found._stored.pk) as writer:
+def _write(round_, cells, draw, attempt=0, replicate=0):
+    with round_.context.store.writer(round_._stored.pk) as writer:
         for cell in cells:
-            params = found.space.configuration(cell)
+            params = round_.space.configuration(cell)
             key = configuration_key(params)
             state = draw.choice(["complete", "complete", "failed", "diverged"])
             value = {"value": draw.choice([draw.random(), 0.5]), "degenerate": float(draw.random() < 0.2)}
@@ -40,12 +40,12 @@ def _write(found, cells, draw, attempt=0, replicate=0):
             writer.add(_trial(task, outcome, "code"))
 
 
-def _check(found, monkeypatch):
-    ranked = best_first(found.trials, "maximize", found.space)
-    counts = found.trials["state"].value_counts().to_dict()
-    assert found.context.counts.get(found._stored.pk, {}) == counts
+def _check(round_, monkeypatch):
+    ranked = best_first(round_.trials, "maximize", round_.space)
+    counts = round_.trials["state"].value_counts().to_dict()
+    assert round_.context.counts.get(round_._stored.pk, {}) == counts
     monkeypatch.setattr(round_record, "LARGE", 0)
-    best = found.best
+    best = round_.best
     monkeypatch.setattr(round_record, "LARGE", 50_000)
     assert (best is None) == ranked.empty
     if best is not None:
@@ -56,38 +56,38 @@ def _check(found, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_what_is_counted_in_parts_is_what_there_is(grown, monkeypatch, seed):
-    tree, found = grown
+    tree, round_ = grown
     draw = random.Random(seed)
-    _check(found, monkeypatch)
+    _check(round_, monkeypatch)
     done: list[int] = []
     for step in range(12):
         new = range(10 * step, 10 * step + draw.randrange(1, 10))
-        _write(found, new, draw)
+        _write(round_, new, draw)
         done += new
         if step % 3 == 1:
-            _write(found, draw.sample(done, 2), draw, attempt=step)
+            _write(round_, draw.sample(done, 2), draw, attempt=step)
         if step % 4 == 2:
-            _write(found, draw.sample(done, 2), draw, replicate=step)
+            _write(round_, draw.sample(done, 2), draw, replicate=step)
         if step % 5 == 3:
-            tree.delete_trials(found, draw.sample(range(len(found.trials)), 3))
-        _check(found, monkeypatch)
+            tree.delete_trials(round_, draw.sample(range(len(round_.trials)), 3))
+        _check(round_, monkeypatch)
 
 
 def test_a_look_again_reads_no_trial_that_was_read_before(grown):
-    _, found = grown
-    context = found.context
-    goal = found.goal
-    _write(found, range(200), random.Random(1))
+    _, round_ = grown
+    context = round_.context
+    goal = round_.goal
+    _write(round_, range(200), random.Random(1))
     fetched = []
 
-    def executed(connection, cursor, statement, *rest):
+    def executed(connection, cursor, statement, *arguments):
         fetched.append(statement)
 
     sa.event.listen(context.store.engine, "before_cursor_execute", executed)
-    first = context.store.best_record(found._stored.pk, goal)
+    first = context.store.best_record(round_._stored.pk, goal)
     assert any(".metrics" in s for s in fetched)
     fetched.clear()
-    assert context.store.best_record(found._stored.pk, goal)[0] == first[0]
+    assert context.store.best_record(round_._stored.pk, goal)[0] == first[0]
     # The one record that is shown is read; no statement goes through the others.
     assert all("trial.pk = " in s for s in fetched if ".metrics" in s)
 
@@ -105,14 +105,14 @@ ODD = [
 
 @pytest.mark.parametrize("texts", [ODD, ODD[7:], ['{"value": [1'] * 60], ids=["odd", "some", "none"])
 def test_rows_that_can_not_be_read_are_no_best_and_stop_nothing(grown, monkeypatch, texts):
-    _, found = grown
-    _write(found, range(60), random.Random(2))
-    with found.context.store.engine.begin() as connection:
+    _, round_ = grown
+    _write(round_, range(60), random.Random(2))
+    with round_.context.store.engine.begin() as connection:
         rows = connection.execute(sa.select(t.trial.c.pk).order_by(t.trial.c.pk)).scalars()
         for pk, text in zip(list(rows), texts, strict=False):
             change = {"metrics": text, "state": "complete"}
             connection.execute(t.trial.update().where(t.trial.c.pk == pk).values(change))
     monkeypatch.setattr(round_record, "LARGE", 0)
-    ranked = best_first(found.trials, "maximize", found.space)
-    seen = ["x", "y", "value"]
-    assert ranked.empty if found.best is None else list(found.best[seen]) == list(ranked.iloc[0][seen])
+    ranked = best_first(round_.trials, "maximize", round_.space)
+    names = ["x", "y", "value"]
+    assert ranked.empty if round_.best is None else list(round_.best[names]) == list(ranked.iloc[0][names])

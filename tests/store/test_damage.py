@@ -38,7 +38,7 @@ def sound(tmp_path_factory):
 
 
 @pytest.fixture
-def made(tmp_path, sound):
+def spoil(tmp_path, sound):
     """What writes by hand into the database of a copy."""
     path = Path(shutil.copy(sound, tmp_path))
 
@@ -76,9 +76,9 @@ TRIALS = {
 }
 
 
-def test_damaged_trials_are_left_out_said_and_removed(made, tmp_path):
+def test_damaged_trials_are_left_out_said_and_removed(spoil, tmp_path):
     for pk, (change, value) in enumerate(TRIALS.values(), 2):
-        path = made(f"UPDATE trial SET {change} WHERE pk = {pk}", value)
+        path = spoil(f"UPDATE trial SET {change} WHERE pk = {pk}", value)
     bad = len(TRIALS)
     with refine.Tree("q", store=path) as tree:
         root = tree.rounds[0]
@@ -90,13 +90,13 @@ def test_damaged_trials_are_left_out_said_and_removed(made, tmp_path):
             root.run(objective=score, objective_name="score", progress=False)
         with pytest.raises(RoundBusyError), tree._context.store.lease(root._stored.pk, f"round {root.id}"):
             tree.delete_round(root)
-        found = tree.damage()
+        damage = tree.damage()
         tree.export(tmp_path / "out", reports=False)
         with refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db") as loaded:
             assert (len(loaded.rounds[0].trials), len(loaded.damage())) == (30 - bad, 0)
         rows = [(root.id, "trial", (pk,)) for pk in range(2, 2 + bad)]
-        assert [(row.round, row.what, row.row) for row in found.rows] == rows
-        assert str(tree.damage()) == str(found)
+        assert [(row.round, row.what, row.row) for row in damage.rows] == rows
+        assert str(tree.damage()) == str(damage)
         assert tree.repair(note="a broken disk", author="ann").removed
         assert len(tree.damage()) == 0
         assert root.damaged == ()
@@ -116,19 +116,23 @@ PARTS = [
 ]
 
 
-@pytest.mark.parametrize(("command", "text", "left"), PARTS)
-def test_what_is_damaged_is_said_and_removed_and_the_rest_stays(made, command, text, left):
-    with refine.Tree("q", store=made(command)) as tree:
+@pytest.mark.parametrize(("command", "text", "remaining"), PARTS)
+def test_what_is_damaged_is_said_and_removed_and_the_rest_stays(spoil, command, text, remaining):
+    with refine.Tree("q", store=spoil(command)) as tree:
         if "metrics" in command:
             assert [caution.code for caution in tree.rounds[0].analyze().cautions] == ["damaged"]
         assert text in str(tree.damage())
         assert len(tree.damage().rows) == 1
         tree.repair()
-        assert (tree.rounds[0].node.note, len(tree.rounds[0].trials), len(tree.damage())) == ("", left, 0)
+        assert (tree.rounds[0].node.note, len(tree.rounds[0].trials), len(tree.damage())) == (
+            "",
+            remaining,
+            0,
+        )
 
 
-def test_a_damaged_round_takes_what_came_from_it_along_and_nothing_else(made):
-    path = made("UPDATE node SET note = ''")
+def test_a_damaged_round_takes_what_came_from_it_along_and_nothing_else(spoil):
+    path = spoil("UPDATE node SET note = ''")
     with refine.Tree("q", store=path) as tree:
         first = tree.rounds[0]
         child = first.branch({**SPACE, "x": (0.0, 0.5, 6)}, n=4)
@@ -136,7 +140,7 @@ def test_a_damaged_round_takes_what_came_from_it_along_and_nothing_else(made):
             progress=False
         )
         tree.tag(first, "start")
-        made("UPDATE node SET content = '{}' WHERE id = ?", first.id)
+        spoil("UPDATE node SET content = '{}' WHERE id = ?", first.id)
         assert [r.id for r in tree.rounds] == [other.id]
         assert tree.tags == {}
         assert f"round {first.id} can't be read and is left out" in str(tree)
@@ -158,16 +162,16 @@ ROWS = {
 
 
 @pytest.mark.slow
-def test_other_rows_that_are_damaged_are_left_out_with_a_warning(made, tmp_path):
+def test_other_rows_that_are_damaged_are_left_out_with_a_warning(spoil, tmp_path):
     for command in ROWS.values():
-        path = made(command)
+        path = spoil(command)
     with refine.Tree("q", store=path) as tree:
         root = tree.rounds[0]
-        with pytest.warns(errors.RefineWarning) as told:
+        with pytest.warns(errors.RefineWarning) as warned:
             str(root.analyze()), str(root), tree.log(), root.report(tmp_path / "reports")
-        texts = [str(each.message) for each in told]
-        for what in ROWS:
-            assert any(f"a stored row of {what}" in text and "and is left out" in text for text in texts)
+        texts = [str(warning.message) for warning in warned]
+        for table in ROWS:
+            assert any(f"a stored row of {table}" in text and "and is left out" in text for text in texts)
         assert sorted(row.what for row in tree.damage().rows) == sorted(ROWS)
         tree.repair()
         str(root.analyze()), str(root), tree.log()
@@ -176,8 +180,8 @@ def test_other_rows_that_are_damaged_are_left_out_with_a_warning(made, tmp_path)
 # Removing what is sound.
 
 
-def test_trials_are_removed_with_all_attempts_and_run_again(made, tmp_path):
-    path = made("UPDATE trial SET state = 'failed', metrics = '{}' WHERE pk in (3, 4)")
+def test_trials_are_removed_with_all_attempts_and_run_again(spoil, tmp_path):
+    path = spoil("UPDATE trial SET state = 'failed', metrics = '{}' WHERE pk in (3, 4)")
     with refine.Tree("q", store=path) as tree:
         root = tree.rounds[0]
         before = root.trials
@@ -198,14 +202,14 @@ def test_trials_are_removed_with_all_attempts_and_run_again(made, tmp_path):
         assert list(log["event"]) == ["root", *["trials removed"] * 3]
         assert log.iloc[1]["note"] == "a bug (2 trials)"
         root.run(objective=score, objective_name="score", progress=False)
-        again = root.trials.set_index("cell").loc[before["cell"]]
-        assert set(again["state"]) == {"complete"}
-        assert np.array_equal(again["seed"], before["seed"])
+        rerun = root.trials.set_index("cell").loc[before["cell"]]
+        assert set(rerun["state"]) == {"complete"}
+        assert np.array_equal(rerun["seed"], before["seed"])
 
 
 @pytest.mark.slow
-def test_a_round_is_removed_with_what_came_from_it_if_that_is_said(made):
-    with refine.Tree("q", store=made("UPDATE node SET note = ''")) as tree:
+def test_a_round_is_removed_with_what_came_from_it_if_that_is_said(spoil):
+    with refine.Tree("q", store=spoil("UPDATE node SET note = ''")) as tree:
         root = tree.rounds[0]
         review = root.propose()
         child = (
@@ -219,18 +223,18 @@ def test_a_round_is_removed_with_what_came_from_it_if_that_is_said(made):
         assert [r.id for r in tree.rounds] == [root.id]
         assert [d.child for d in root.decisions] == [child.id]  # that it was decided stays
         str(tree), str(root), str(tree.calibration())
-        again = review.edit(k=(1, 4)).accept("go on", n=10)
-        assert (again.id, len(again.trials)) == (child.id, 0)
+        same_child = review.edit(k=(1, 4)).accept("go on", n=10)
+        assert (same_child.id, len(same_child.trials)) == (child.id, 0)
         assert tree.delete_round(root, below=True) == [root.id, child.id]
         assert len(tree) == 0
         assert list(tree.log()["event"]) == ["round removed"] * 3
-    with tree_of(made) as tree, tree._context.store.engine.connect() as connection:
+    with tree_of(spoil) as tree, tree._context.store.engine.connect() as connection:
         for table in (t.trial, t.plan, t.proposal, t.decision, t.lease, t.node):
             assert connection.execute(sa.select(sa.func.count()).select_from(table)).scalar() == 0
 
 
-def tree_of(made):
-    return refine.Tree("q", store=made("UPDATE tree SET name = 'q'"))
+def tree_of(spoil):
+    return refine.Tree("q", store=spoil("UPDATE tree SET name = 'q'"))
 
 
 # At the door.
@@ -296,8 +300,8 @@ FOLDER = {
 
 
 @pytest.mark.slow
-def test_a_folder_made_to_poison_is_refused(made, tmp_path):
-    with tree_of(made) as tree:
+def test_a_folder_made_to_poison_is_refused(spoil, tmp_path):
+    with tree_of(spoil) as tree:
         tree.export(tmp_path / "out")
         path = tmp_path / "out" / tree.rounds[0].id / "trial.jsonl"
         sound = path.read_text().splitlines()

@@ -70,26 +70,26 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("whose", [*OTHERS, "one byte", "nothing", "text"])
-def test_what_is_no_store_is_said_to_be_none_and_left_as_it_is(tmp_path, whose):
+@pytest.mark.parametrize("owner", [*OTHERS, "one byte", "nothing", "text"])
+def test_what_is_no_store_is_said_to_be_none_and_left_as_it_is(tmp_path, owner):
     path = tmp_path / "other.db"
-    if whose in OTHERS:
-        by_hand(path, *OTHERS[whose][0].split(";"))
+    if owner in OTHERS:
+        by_hand(path, *OTHERS[owner][0].split(";"))
     else:
-        path.write_bytes({"one byte": b"x", "nothing": b"", "text": b"words\n" * 999}[whose])
-    if whose in OTHERS:
-        text = OTHERS[whose][1]
-    elif whose == "nothing":
+        path.write_bytes({"one byte": b"x", "nothing": b"", "text": b"words\n" * 999}[owner])
+    if owner in OTHERS:
+        text = OTHERS[owner][1]
+    elif owner == "nothing":
         text = "no tree"
     else:
         text = "is not a database"
     before = path.read_bytes()
-    for found in looks(path):
-        assert found.exit_code
+    for result in looks(path):
+        assert result.exit_code
     assert text in looks(path)[0].stderr
-    with pytest.raises(NotFoundError if whose == "nothing" else StoreError):
+    with pytest.raises(NotFoundError if owner == "nothing" else StoreError):
         refine.Tree("q", store=path, create=False)
-    if whose != "nothing":
+    if owner != "nothing":
         with pytest.raises(StoreError):
             refine.Tree("q", store=path)
     assert (path.read_bytes(), list(tmp_path.iterdir())) == (before, [path])
@@ -133,12 +133,12 @@ ON_A_SERVER = {
 }
 
 
-@pytest.mark.parametrize("how", HOSTILE)
-def test_what_would_compute_something_at_a_look_or_write_is_refused(path, how):
-    by_hand(path, *HOSTILE[how])
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_what_would_compute_something_at_a_look_or_write_is_refused(path, kind):
+    by_hand(path, *HOSTILE[kind])
     tree, doctor = looks(path)
-    for said in (tree.stderr, doctor.stdout):
-        assert "refine does not make, and that would compute" in " ".join(said.split())
+    for output in (tree.stderr, doctor.stdout):
+        assert "refine does not make, and that would compute" in " ".join(output.split())
     assert (tree.exit_code, doctor.exit_code) == (1, 3)
     with pytest.raises(StoreError, match="take nothing from it, or remove that first"):
         refine.Tree("q", store=path)
@@ -146,9 +146,9 @@ def test_what_would_compute_something_at_a_look_or_write_is_refused(path, how):
 
 def test_on_a_server_too(postgresql):
     with contextlib.closing(Store(postgresql)) as store, store.engine.connect() as connection:
-        for how, commands in ON_A_SERVER.items():
+        for kind, commands in ON_A_SERVER.items():
             connection.exec_driver_sql(commands)
-            with pytest.raises(StoreError, match=f"has a {how} that refine does not make"):
+            with pytest.raises(StoreError, match=f"has a {kind} that refine does not make"):
                 version_of(connection, "s")
             connection.rollback()
         connection.exec_driver_sql(ON_A_SERVER["policy 'seen'"])
@@ -174,14 +174,14 @@ def test_an_import_from_optuna_makes_no_table_and_asks_no_view(path):
 
 def test_a_pipe_is_waited_for_by_no_look(tmp_path):
     pipe, space, table = (tmp_path / name for name in ("refine.db", "space.toml", "table.csv"))
-    for look, place, text in (
+    for call, place, text in (
         (Store, pipe, "a pipe"),
         (read_space, space, "is no file|is not a file"),
         (read_table, table, "is a pipe"),
     ):
         os.mkfifo(place)
         with pytest.raises(RefineError, match=text):
-            look(str(place))
+            call(str(place))
 
 
 def test_a_row_that_no_memory_holds_and_a_look_without_end_are_ended(path, monkeypatch):
@@ -302,14 +302,14 @@ def test_a_backup_is_whole_and_is_not_mixed_with_what_lay_in_its_place(path, tmp
                 shutil.copy(name, tmp_path / f"left{name.name.removeprefix('refine')}")
     assert "is there already" in CliRunner().invoke(app, ["backup", str(path), str(saved)]).stderr
     assert sorted(p.name for p in tmp_path.glob("saved*")) == ["saved.db"]
-    left = tmp_path / "left.db"
-    shutil.copy(saved, left)
+    copied = tmp_path / "left.db"
+    shutil.copy(saved, copied)
     with pytest.raises(
         StoreError, match="replaced another file, whose last writes are still in .*left.db-wal"
     ):
-        refine.Tree("q", store=left)
-    wal_of(left)[0].unlink()
-    with refine.Tree("q", store=left) as tree:
+        refine.Tree("q", store=copied)
+    wal_of(copied)[0].unlink()
+    with refine.Tree("q", store=copied) as tree:
         assert str(tree) == shown
         assert len(tree["first"].run(n=40, objective=score, progress=False).trials) == 40
 
@@ -327,11 +327,11 @@ def test_a_server_s_store_has_tools_of_its_own(postgresql):
 def test_a_drive_without_locks_is_named(tmp_path, world, number):
     url = f"sqlite:///{tmp_path / 'refine.db'}?patience=0.2"
     command = [sys.executable, "-c", f"import refine; refine.Tree('q', store={url!r})"]
-    own = {**os.environ, "LD_PRELOAD": world, "WORLD_LOCKS": str(number)}
+    environ = {**os.environ, "LD_PRELOAD": world, "WORLD_LOCKS": str(number)}
     for _ in range(2):  # a store that is made, and one that is there
-        said = subprocess.run(command, env=own, capture_output=True, text=True, check=False).stderr
-        assert "refine.db?patience=0.2: its file system takes no locks (" in said
-        assert "put it on a disk of this machine, or on PostgreSQL" in said
+        output = subprocess.run(command, env=environ, capture_output=True, text=True, check=False).stderr
+        assert "refine.db?patience=0.2: its file system takes no locks (" in output
+        assert "put it on a disk of this machine, or on PostgreSQL" in output
         subprocess.run(command, check=True)
 
 

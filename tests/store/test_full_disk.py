@@ -17,8 +17,8 @@ def value(params):
     return params["x"] * 0.5
 
 
-def table(found):
-    return found.trials.drop(columns="seconds")
+def table(round_):
+    return round_.trials.drop(columns="seconds")
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.nightly)])
@@ -27,20 +27,20 @@ def test_a_full_disk_loses_nothing_that_had_finished(file_system, tmp_path, work
     with refine.Tree("q", store=tmp_path / "large.db") as tree:
         calm = table(tree.add_round(SPACE, value, n=800).run(progress=False))
     with refine.Tree("q", store=small_disk / "refine.db") as tree:
-        found = tree.add_round(SPACE, value, n=20).run(progress=False)
-        found = tree.add_round(SPACE, value, n=800)
-        before = table(found)
+        round_ = tree.add_round(SPACE, value, n=20).run(progress=False)
+        round_ = tree.add_round(SPACE, value, n=800)
+        before = table(round_)
         free = os.statvfs(small_disk)
         (small_disk / "ballast").write_bytes(b"x" * (free.f_bavail * free.f_frsize))
         with pytest.raises(StoreError, match="the disk is full; make room; everything written"):
-            found.run(workers=workers, progress=False)
-        after = table(found)
+            round_.run(workers=workers, progress=False)
+        after = table(round_)
         assert 20 <= len(after) < 800
         assert after.head(20).equals(before)
         # The same process goes on, though it could not give its lease back.
         (small_disk / "ballast").unlink()
-        found.run(workers=workers, progress=False)
-        assert sort(table(found)).equals(sort(calm))
+        round_.run(workers=workers, progress=False)
+        assert sort(table(round_)).equals(sort(calm))
     with refine.Tree("q", store=small_disk / "refine.db") as tree:
         assert sort(table(tree.rounds[0])).equals(sort(calm))
     with sqlite3.connect(small_disk / "refine.db") as connection:
@@ -61,8 +61,8 @@ def test_a_closed_store_on_a_full_disk_is_looked_at_and_exported_elsewhere(file_
         tree.export(tmp_path / "out", reports=False)
         with pytest.raises(StoreError, match="see who owns the file and its folder and that the disk has"):
             tree.tag(root, "first")
-    with refine.Tree.load(tmp_path / "out", store=tmp_path / "again.db") as again:
-        assert again.rounds[0].trials.equals(trials)
+    with refine.Tree.load(tmp_path / "out", store=tmp_path / "again.db") as loaded:
+        assert loaded.rounds[0].trials.equals(trials)
 
 
 def sort(frame):
@@ -74,8 +74,8 @@ def sort(frame):
 def test_a_store_that_is_locked_for_too_long_is_said_clearly(tmp_path):
     store = tmp_path / "refine.db"
     with refine.Tree("q", store=f"sqlite:///{store}?patience=0.2") as tree:
-        found = tree.add_round(SPACE, value, n=30).run(n=30, progress=False)
-        before = table(found)
+        round_ = tree.add_round(SPACE, value, n=30).run(n=30, progress=False)
+        before = table(round_)
         other = sqlite3.connect(store, isolation_level=None)
 
         def meets_a_lock(params):
@@ -83,16 +83,16 @@ def test_a_store_that_is_locked_for_too_long_is_said_clearly(tmp_path):
                 other.execute("BEGIN IMMEDIATE")
             return value(params)
 
-        name = found.node.objective
+        name = round_.node.objective
         clear = r"another process has it locked, and a write waits 0.2 seconds for that; let it end, or wait longer with"
         try:
             with pytest.raises(StoreError, match=clear):
-                found.run(n=40, objective=meets_a_lock, objective_name=name, progress=False)
+                round_.run(n=40, objective=meets_a_lock, objective_name=name, progress=False)
             with pytest.raises(StoreError, match=clear):
-                found.run(n=40, objective=value, objective_name=name, progress=False)
-            assert table(found).equals(before)  # reading goes on
+                round_.run(n=40, objective=value, objective_name=name, progress=False)
+            assert table(round_).equals(before)  # reading goes on
         finally:
             other.close()
-        found.run(objective=value, objective_name=name, progress=False)
-        assert len(found.trials) == 40
-        assert (found.trials["value"] == found.trials["x"] * 0.5).all()
+        round_.run(objective=value, objective_name=name, progress=False)
+        assert len(round_.trials) == 40
+        assert (round_.trials["value"] == round_.trials["x"] * 0.5).all()

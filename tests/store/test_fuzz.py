@@ -19,9 +19,9 @@ fuzz = library("fuzz")  # which imports mcp
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory):
-    found = fuzz.Fuzz(tmp_path_factory.mktemp("fuzz"))
-    yield found
-    found.close()
+    fuzzer = fuzz.Fuzz(tmp_path_factory.mktemp("fuzz"))
+    yield fuzzer
+    fuzzer.close()
 
 
 @pytest.mark.slow
@@ -62,7 +62,7 @@ def test_a_value_nested_too_deep_is_refused_before_its_key_doubles(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    [*(f'{{"parameters": [{one}]}}' for one in ('"x"', "null", '["x", null]')), "[" * 10**5, "9" * 5000],
+    [*(f'{{"parameters": [{entry}]}}' for entry in ('"x"', "null", '["x", null]')), "[" * 10**5, "9" * 5000],
     ids=["texts", "null", "no parameter", "deep", "digits"],
 )
 def test_a_space_file_that_says_none_is_refused(tmp_path, text):

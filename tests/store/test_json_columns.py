@@ -53,5 +53,5 @@ def test_it_says_nothing_or_the_truth(kinds, broken):
     texts = [json.dumps(kinds[i % len(kinds)]) for i in range(20)]
     for some in (texts, broken[:1] + texts + broken[1:]):
         for read in (level_rows, number_rows):
-            if (found := read(some)) is not None:
-                assert typed(found) == typed(map(json.loads, some))
+            if (values := read(some)) is not None:
+                assert typed(values) == typed(map(json.loads, some))

@@ -57,7 +57,7 @@ def test_two_processes_share_a_store_under_two_paths_to_its_folder(file_system, 
     processes = [start(home / "refine.db", 1), start(other / "refine.db", 2)]
     assert [process.wait(120) for process in processes] == [0, 0]
     with refine.Tree("q", store=home / "refine.db") as tree:
-        assert sorted(len(found.trials) for found in tree.rounds) == [0, 60, 60]
+        assert sorted(len(round_.trials) for round_ in tree.rounds) == [0, 60, 60]
         assert tree._context.store.integrity() == "ok"
 
 

@@ -39,8 +39,8 @@ def medium(file_system):
     """A file system of its own, and what makes it read-only or writable again."""
     folder = file_system("4m")
 
-    def remount(how):
-        subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], check=True)
+    def remount(mode):
+        subprocess.run(["mount", "-o", f"remount,{mode}", str(folder)], check=True)
         return folder
 
     return remount
@@ -127,10 +127,10 @@ def test_a_role_that_may_only_read_looks_and_is_told(postgresql):
         url = sa.make_url(postgresql).set(username="reader").render_as_string(hide_password=False)
         with refine.Tree("q", store=url) as tree:
             assert str(tree) == shown
-            mine = tree[root.id]
+            round_ = tree[root.id]
             with pytest.warns(RefineWarning, match="not be written by this role .*the proposal is not kept"):
-                assert str(mine.propose())
-            refuses(tree, mine, "not be written by this role .*permission denied")
+                assert str(round_.propose())
+            refuses(tree, round_, "not be written by this role .*permission denied")
     finally:
         with owner.engine.begin() as connection:
             connection.execute(sa.text("DROP OWNED BY reader"))
@@ -163,8 +163,8 @@ def test_a_full_disk_leaves_reports_and_exports_whole(medium, tmp_path):
         after = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
         assert {p: after[p] for p in before} == before
         assert not [p for p in after if p.suffix == ".part"]
-        with refine.Tree.load(folder / "out", store=tmp_path / "again.db") as again:
-            assert len(again[root.id].trials) == 12
+        with refine.Tree.load(folder / "out", store=tmp_path / "again.db") as loaded:
+            assert len(loaded[root.id].trials) == 12
         tree.export(folder / "out")
-        with refine.Tree.load(folder / "out", store=tmp_path / "new.db") as again:
-            assert len(again[root.id].trials) == 60
+        with refine.Tree.load(folder / "out", store=tmp_path / "new.db") as loaded:
+            assert len(loaded[root.id].trials) == 60

@@ -41,8 +41,8 @@ def study(store, proposal=None):
     review = root.propose(risk=0.1) if proposal is None else root.review(proposal)
     child = review.edit(units=(16, 32)).accept("units from 16", n=4, exploit=0, audit=0, author="ann")
     child.run(progress=False)
-    more = {**SPACE, "dropout": (0.0, 0.5, 3)}
-    root.branch(more, previous={"dropout": 0.0}, n=4, note="dropout", author="ann")
+    wider = {**SPACE, "dropout": (0.0, 0.5, 3)}
+    root.branch(wider, previous={"dropout": 0.0}, n=4, note="dropout", author="ann")
     tree.tag(child, "paper")
     return tree
 
@@ -75,21 +75,21 @@ def stored_proposal(tree):
 
 def identities(tree):
     """Ids, cells, keys and seeds of every round, and the digests of its decisions."""
-    found = []
-    for each in tree.rounds:
-        store = each.context.store
-        pk = each._stored.pk
+    identified = []
+    for round_ in tree.rounds:
+        store = round_.context.store
+        pk = round_._stored.pk
         columns = store.records([pk]).columns
         trials = sorted(zip(columns["key"], columns["seed"], columns["cell"], columns["origin"], strict=True))
-        digests = [decision.digest for decision in each.decisions]
-        found.append((each.id, each.cells(), sorted(store.inherited(pk)), digests, trials))
-    return found
+        digests = [decision.digest for decision in round_.decisions]
+        identified.append((round_.id, round_.cells(), sorted(store.inherited(pk)), digests, trials))
+    return identified
 
 
 @pytest.mark.slow
 def test_what_a_release_wrote_opens_prints_and_goes_on(released, tmp_path):
     text = str(released)
-    assert all(each.id in text for each in released.rounds)
+    assert all(round_.id in text for round_ in released.rounds)
     assert "12 of 12 trials, best value 1.9901" in text
     assert 'Edited by ann: "units from 16"' in text
     proposal, digest, stored = stored_proposal(released)
@@ -104,5 +104,5 @@ def test_what_a_release_wrote_opens_prints_and_goes_on(released, tmp_path):
 
 @pytest.mark.slow
 def test_the_same_calls_give_the_same_ids_cells_keys_and_seeds(released, tmp_path):
-    with study(tmp_path / "again.db", stored_proposal(released)[0]) as again:
-        assert identities(again) == identities(released)
+    with study(tmp_path / "again.db", stored_proposal(released)[0]) as repeated:
+        assert identities(repeated) == identities(released)

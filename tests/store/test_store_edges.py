@@ -35,9 +35,9 @@ def test_a_path_is_the_file_of_that_name(tmp_path, name, monkeypatch):
         os.chdir("/")
         return p["x"]
 
-    for given in (tmp_path / name, str(tmp_path / name), name):
+    for place in (tmp_path / name, str(tmp_path / name), name):
         monkeypatch.chdir(tmp_path)
-        with refine.Tree("q", store=given) as tree:  # the same wherever the objective goes
+        with refine.Tree("q", store=place) as tree:  # the same wherever the objective goes
             assert len(tree.add_round(SPACE, leaves, n=5, objective_name="f").run(progress=False).trials) == 5
             assert len(tree.log()) == 1
     assert (tmp_path / name).is_file()
@@ -45,58 +45,58 @@ def test_a_path_is_the_file_of_that_name(tmp_path, name, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("given", "text"),
+    ("place", "text"),
     [
         *((place, "a store is a URL") for place in ("a\0.db", "postgresql://host:port/db")),
         *(
-            (f"sqlite:///refine.db?{said}", "patience is a number of seconds, got")
-            for said in ("patience=soon", "patience=-1", "patience=1&patience=2", "patience=inf")
+            (f"sqlite:///refine.db?{query}", "patience is a number of seconds, got")
+            for query in ("patience=soon", "patience=-1", "patience=1&patience=2", "patience=inf")
         ),
     ],
 )
-def test_what_is_no_place_is_said_to_be_none(given, text):
+def test_what_is_no_place_is_said_to_be_none(place, text):
     with pytest.raises(StoreError, match=text):
-        Store(given)
+        Store(place)
 
 
-@pytest.mark.parametrize("how", ["moved", "deleted", "replaced"])
-def test_a_file_that_goes_away_while_a_round_runs_stops_it(tmp_path, how):
+@pytest.mark.parametrize("event", ["moved", "deleted", "replaced"])
+def test_a_file_that_goes_away_while_a_round_runs_stops_it(tmp_path, event):
     path = tmp_path / "refine.db"
-    seen = []
+    configurations = []
 
     def objective(p):
-        seen.append(p)
-        if len(seen) == 3:
-            if how == "deleted":
+        configurations.append(p)
+        if len(configurations) == 3:
+            if event == "deleted":
                 path.unlink()
             else:
                 path.rename(tmp_path / "elsewhere.db")
-            if how == "replaced":
+            if event == "replaced":
                 shutil.copy(tmp_path / "elsewhere.db", path)
         return p["x"]
 
     tree = refine.Tree("q", store=path)
-    found = tree.add_round(SPACE, objective, n=10)
+    round_ = tree.add_round(SPACE, objective, n=10)
     with pytest.raises(StoreError, match="its file was moved, replaced or deleted after it was opened"):
-        found.run(progress=False)
-    assert len(seen) == 3
-    if how == "moved":  # put back, it holds what had finished
+        round_.run(progress=False)
+    assert len(configurations) == 3
+    if event == "moved":  # put back, it holds what had finished
         (tmp_path / "elsewhere.db").rename(path)
-        with refine.Tree("q", store=path) as again:
-            assert len(again[found.id].trials) == 2
-            again[found.id].run(objective=objective, progress=False)
-            assert len(again[found.id].trials) == 10
+        with refine.Tree("q", store=path) as reopened:
+            assert len(reopened[round_.id].trials) == 2
+            reopened[round_.id].run(objective=objective, progress=False)
+            assert len(reopened[round_.id].trials) == 10
     tree.close()
 
 
 def test_a_store_in_memory_is_one_for_all_threads():
     with refine.Tree("q", store=":memory:") as tree:
         root = tree.add_round(SPACE, score, n=5).run(progress=False)
-        found = []
-        thread = threading.Thread(target=lambda: found.append(len(root.trials)))
+        counts = []
+        thread = threading.Thread(target=lambda: counts.append(len(root.trials)))
         thread.start()
         thread.join()
-        assert found == [5]
+        assert counts == [5]
         with refine.Tree("q", store=":memory:") as other:
             assert len(other) == 0
             other.add_round(SPACE, score, n=5).run(progress=False)
@@ -104,13 +104,13 @@ def test_a_store_in_memory_is_one_for_all_threads():
 
 def test_roles_that_two_people_say_at_once_are_both_kept(url):
     with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
-        mine = tree.add_round(SPACE, score, n=5)
-        theirs = other[mine.id]
-        mine.set_roles(x="scientific")
-        theirs.set_roles(kind="scientific")
-        assert tree[mine.id].roles == {"x": "scientific", "kind": "scientific"}
-        mine.set_roles(x="nuisance")
-        assert tree[mine.id].roles == {"x": "nuisance", "kind": "scientific"}
+        round_ = tree.add_round(SPACE, score, n=5)
+        same_round = other[round_.id]
+        round_.set_roles(x="scientific")
+        same_round.set_roles(kind="scientific")
+        assert tree[round_.id].roles == {"x": "scientific", "kind": "scientific"}
+        round_.set_roles(x="nuisance")
+        assert tree[round_.id].roles == {"x": "nuisance", "kind": "scientific"}
 
 
 @pytest.mark.slow
@@ -133,8 +133,8 @@ assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0]
 assert len(tree.rounds) == 1
 """
     words = [sys.executable, "-c", code]
-    found = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
-    assert found.returncode == 0, found.stderr
+    process = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert process.returncode == 0, process.stderr
 
 
 @pytest.mark.slow
@@ -142,17 +142,17 @@ def test_a_merge_that_somebody_else_did_meanwhile_changes_nothing(url, tmp_path,
     with refine.Tree("q", store=tmp_path / "other.db") as tree:
         tree.add_round(SPACE, score, n=5).run(progress=False)
         tree.export(tmp_path / "exported")
-    look = Store.nodes
+    original = Store.nodes
     stale = [True]
     with refine.Tree("q", store=url) as tree:
 
         def nodes(store, pk):
             if stale:
                 stale.clear()
-                found = look(store, pk)
+                rows = original(store, pk)
                 refine.Tree.load(tmp_path / "exported", store=url).close()  # between our look and our write
-                return found
-            return look(store, pk)
+                return rows
+            return original(store, pk)
 
         monkeypatch.setattr(Store, "nodes", nodes)
         tree.merge(tmp_path / "exported")
@@ -219,7 +219,7 @@ def emptied(postgresql):
 @pytest.mark.slow
 @pytest.mark.usefixtures("emptied")
 def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys, tmp_path, monkeypatch):
-    seen = []
+    configurations = []
     starts = []
     pid = tmp_path / "pid"
 
@@ -234,8 +234,8 @@ def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys,
         starts[-1].start()
 
     def stops(p):
-        seen.append(p)
-        if len(seen) == 4:
+        configurations.append(p)
+        if len(configurations) == 4:
             stop()
         return p["x"]
 
@@ -248,20 +248,20 @@ def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys,
     def hangs_still():
         return not pid.exists() or psutil.pid_exists(int(pid.read_text()))
 
-    def stops_at_first(*given):
-        return add(*given) if len(starts) > 2 else stop() or add(*given)
+    def stops_at_first(*arguments):
+        return add(*arguments) if len(starts) > 2 else stop() or add(*arguments)
 
     with refine.Tree("restarted", store=server.url) as tree:
         root = tree.add_round(SPACE, stops, n=8).run()
-        assert (len(root.trials), len(seen)) == (8, 8)
-        assert list(root.trials["value"]) == [p["x"] for p in seen]
-        said = capsys.readouterr().err
-        assert said.count("it is waited for up to 60 s, and nothing is lost") == 1
+        assert (len(root.trials), len(configurations)) == (8, 8)
+        assert list(root.trials["value"]) == [p["x"] for p in configurations]
+        output = capsys.readouterr().err
+        assert output.count("it is waited for up to 60 s, and nothing is lost") == 1
         # Trials that run meanwhile have their time and no more.
-        found = tree.add_round({"x": [1], "kind": ["a", "b"]}, hangs, n=2, objective_name="other")
+        round_ = tree.add_round({"x": [1], "kind": ["a", "b"]}, hangs, n=2, objective_name="other")
         ended = {"complete": lambda: stop(hangs_still), "timeout": lambda: None}
-        found.run(2, timeout=2, on_trial=lambda trial: ended[trial.state](), progress=False)
-        assert set(found.trials["state"]) == {"complete", "timeout"}
+        round_.run(2, timeout=2, on_trial=lambda trial: ended[trial.state](), progress=False)
+        assert set(round_.trials["state"]) == {"complete", "timeout"}
         with refine.Tree("q", store=tmp_path / "other.db") as other:
             other.add_round(SPACE, score, n=5, seed=7).run(progress=False)
             add = merge._Union.add
@@ -273,11 +273,11 @@ def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys,
 @pytest.mark.slow
 @pytest.mark.usefixtures("emptied")
 def test_a_server_that_does_not_come_back_ends_the_round(server):
-    seen = []
+    configurations = []
 
     def stops(p):
-        seen.append(p)
-        if len(seen) == 4:
+        configurations.append(p)
+        if len(configurations) == 4:
             server.stop("immediate")
         return p["x"]
 
@@ -288,7 +288,7 @@ def test_a_server_that_does_not_come_back_ends_the_round(server):
         server.start()
         assert len(root.trials) == 3
         assert len(root.run(progress=False).trials) == 8
-        assert len(seen) == 9
+        assert len(configurations) == 9
 
 
 @pytest.mark.slow

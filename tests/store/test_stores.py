@@ -26,8 +26,10 @@ def test_a_session_reads_back_equal(url, space):
         child = root.propose().edit(dropout=(0, 0.2)).accept(note="naïve 'note' | ✓", n=12, author="ann")
         child.run(progress=False)
         tree.tag(child, "paper")
-        again = tree.add_round(space, objectives.metrics, metric="max:acc", n=40, seed=3).run(progress=False)
-        again.propose().edit(dropout=(0, 0.2)).accept(note="naïve 'note' | ✓", n=12, author="ann")
+        same_round = tree.add_round(space, objectives.metrics, metric="max:acc", n=40, seed=3).run(
+            progress=False
+        )
+        same_round.propose().edit(dropout=(0, 0.2)).accept(note="naïve 'note' | ✓", n=12, author="ann")
         assert (len(tree), len(tree.log()), len(root.trials)) == (2, 2, 40)  # nothing is written twice
         before = root.trials
         text = str(tree)
@@ -41,21 +43,21 @@ def test_a_session_reads_back_equal(url, space):
 
 
 def test_two_handles_see_each_other_and_trees_are_apart(url, space):
-    one, other, b = (refine.Tree(name, store=url) for name in "aab")
-    with one, other, b:
-        root = one.add_round(space, objectives.metrics, metric="max:acc", n=4, seed=3)
-        assert [r.id for r in other.rounds] == [root.id]
+    first, second, b = (refine.Tree(name, store=url) for name in "aab")
+    with first, second, b:
+        root = first.add_round(space, objectives.metrics, metric="max:acc", n=4, seed=3)
+        assert [r.id for r in second.rounds] == [root.id]
         root.run(progress=False)
-        assert len(other[root.id].trials) == 4
-        assert (len(other), len(b)) == (1, 0)
+        assert len(second[root.id].trials) == 4
+        assert (len(second), len(b)) == (1, 0)
 
 
 def test_large_and_odd_values_survive(url):
     big = refine.Space({f"p{i}": (0.0, 1.0, 5) for i in range(40)})
     with refine.Tree("big", store=url) as tree:
-        found = tree.add_round(big, lambda p: {"value": p["p0"], "odd": float("nan"), "huge": 1e308}, n=12)
-        frame = found.run(progress=False).trials
-        assert [int(c) for c in frame["cell"]] == found.cells()
+        round_ = tree.add_round(big, lambda p: {"value": p["p0"], "odd": float("nan"), "huge": 1e308}, n=12)
+        frame = round_.run(progress=False).trials
+        assert [int(c) for c in frame["cell"]] == round_.cells()
     assert max(map(int, frame["cell"])) > 2**64
     assert frame["odd"].isna().all()
     assert (frame["huge"] == 1e308).all()
@@ -63,10 +65,10 @@ def test_large_and_odd_values_survive(url):
 
 def test_one_coordinator_at_a_time(url, space):
     with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
-        found = tree.add_round(space, objectives.bowl, n=5)
-        with found.context.store.lease(found._stored.pk, "round x"), pytest.raises(RoundBusyError):
-            other[found.id].run(objective=objectives.bowl, progress=False)
-        assert len(other[found.id].run(objective=objectives.bowl, progress=False).trials) == 5
+        round_ = tree.add_round(space, objectives.bowl, n=5)
+        with round_.context.store.lease(round_._stored.pk, "round x"), pytest.raises(RoundBusyError):
+            other[round_.id].run(objective=objectives.bowl, progress=False)
+        assert len(other[round_.id].run(objective=objectives.bowl, progress=False).trials) == 5
 
 
 def test_a_store_is_made_whole_or_not_at_all(url, monkeypatch):
@@ -96,8 +98,8 @@ def test_a_file_that_another_process_writes_is_waited_for(tmp_path):
             Store(f"sqlite:///{path}?patience=0.2")
         threading.Timer(1.0, other.rollback).start()
         Store(f"sqlite:///{path}").close()
-    with contextlib.closing(sqlite3.connect(path)) as found:
-        assert found.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_a_store_of_another_version_is_left_alone(tmp_path):
@@ -138,20 +140,20 @@ def test_two_people_may_accept_the_same_at_once(url, space, monkeypatch):
     with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
         root = tree.add_round(space, objectives.bowl, n=30).run(progress=False)
         review = root.propose()
-        theirs = other[root.id].propose()
-        look = store_module._node_pk
-        made = []
+        other_review = other[root.id].propose()
+        original = store_module._node_pk
+        children = []
 
         def late(connection, tree_pk, node_id):
-            found = look(connection, tree_pk, node_id)
-            if found is None and not made:
-                made.append(True)
-                made.append(theirs.accept(n=10).id)  # between our look and our write
-            return found
+            pk = original(connection, tree_pk, node_id)
+            if pk is None and not children:
+                children.append(True)
+                children.append(other_review.accept(n=10).id)  # between our look and our write
+            return pk
 
         monkeypatch.setattr(store_module, "_node_pk", late)
         child = review.accept(n=10)
-        assert made[1] == child.id
+        assert children[1] == child.id
         assert len(tree) == 2
         assert [d.child for d in root.decisions] == [child.id]
 
@@ -180,9 +182,9 @@ def between(monkeypatch):
 def test_the_same_may_be_written_twice_at_the_same_moment(url, space, between, monkeypatch):
     with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
         root = tree.add_round(space, objectives.bowl, n=30).run(progress=False)
-        left = between(lambda: other[root.id].propose(risk=0.2))
+        remaining = between(lambda: other[root.id].propose(risk=0.2))
         review = root.propose(risk=0.2)
-        assert not left
+        assert not remaining
 
         def killed(connection, decision):
             raise KeyboardInterrupt
@@ -193,18 +195,18 @@ def test_the_same_may_be_written_twice_at_the_same_moment(url, space, between, m
                 review.accept(n=10)
         assert (len(tree), root.decisions) == (1, ())
         assert len(tree._context.store.proposals(root._stored.pk)) == 1
-        theirs = other[root.id].propose(risk=0.2)
-        left = between(lambda: theirs.decline(note="not yet"))
+        other_review = other[root.id].propose(risk=0.2)
+        remaining = between(lambda: other_review.decline(note="not yet"))
         review.decline(note="not yet")
-        assert not left
+        assert not remaining
         assert [d.kind for d in root.decisions] == ["declined"]
-        left = between(lambda: refine.Tree("new", store=url).close())
+        remaining = between(lambda: refine.Tree("new", store=url).close())
         refine.Tree("new", store=url).close()
-        assert not left
+        assert not remaining
         assert tree._context.store.trees() == ["q", "new"]
         if url.startswith("postgresql"):  # in SQLite whoever is first has locked the file by now
             child = review.accept(n=5)
-            left = between(lambda: other.tag(other[child.id], "best"))
+            remaining = between(lambda: other.tag(other[child.id], "best"))
             tree.tag(root, "best")
-            assert not left
+            assert not remaining
             assert other["best"].id == root.id

@@ -27,8 +27,8 @@ PLACES = {
     params=[pytest.param(p, marks=() if i < 5 else pytest.mark.nightly) for i, p in enumerate(PLACES)],
 )
 def place(request):
-    made, request.cls.workers = PLACES[request.param]
-    with made(request.cls.workers) as request.cls.pool:
+    pool_of, request.cls.workers = PLACES[request.param]
+    with pool_of(request.cls.workers) as request.cls.pool:
         yield
 
 

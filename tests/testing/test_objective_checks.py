@@ -79,8 +79,8 @@ class Locked:
     ],
 )
 def test_what_is_broken_is_said(objective, text):
-    found = [str(f) for f in findings_of(objective, SPACE)]
-    assert any(f.startswith(text) for f in found), found
+    findings = [str(f) for f in findings_of(objective, SPACE)]
+    assert any(f.startswith(text) for f in findings), findings
     with pytest.raises(AssertionError, match="the objective breaks its contract:\n- "):
         check_objective(objective, SPACE)
 

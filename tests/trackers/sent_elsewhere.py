@@ -78,34 +78,34 @@ def test_mlflow(server: tuple[subprocess.Popen[bytes], str], tmp_path: Path) -> 
 
     running, url = server
     with refine.Tree("study", tmp_path / "t.db") as tree:
-        found = tree.add_round(SPACE, objective, metric="acc", n=24, seed=3, note="first look")
+        round_ = tree.add_round(SPACE, objective, metric="acc", n=24, seed=3, note="first look")
         tracker = MLflow(url, patience=120)
-        found.run(progress=False, check_noise=False, track=tracker)
-        tracker.send(found)  # sent twice, there once
+        round_.run(progress=False, check_noise=False, track=tracker)
+        tracker.send(round_)  # sent twice, there once
         client = library.MlflowClient(url)
-        trials = found.trials
+        trials = round_.trials
         place = client.get_experiment_by_name("study").experiment_id
         runs = client.search_runs([place], max_results=1000)
-        above = next(r for r in runs if r.data.tags.get("refine.id") == found.id)
+        above = next(r for r in runs if r.data.tags.get("refine.id") == round_.id)
         below = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == above.info.run_id]
         assert (len(runs), len(below)) == (25, 24)
         assert above.data.tags["refine.note"] == "first look"
         failed = [r for r in below if r.info.status == "FAILED"]
         assert len(failed) == (trials["state"] == "failed").sum() > 0
         values = {r.data.tags["refine.seed"]: r.data.metrics.get("refine.value", math.nan) for r in below}
-        wanted = dict(zip(trials["seed"].astype(str), trials["value"], strict=True))
-        assert values == pytest.approx(wanted, rel=0, abs=0, nan_ok=True)
+        expected = dict(zip(trials["seed"].astype(str), trials["value"], strict=True))
+        assert values == pytest.approx(expected, rel=0, abs=0, nan_ok=True)
         assert {len(client.get_metric_history(r.info.run_id, "acc")) for r in below if r not in failed} == {3}
         assert any(f.path.endswith(".md") for f in client.list_artifacts(above.info.run_id, "report"))
         assert set(below[0].data.params) == {"lr", "layers", "optimizer"}
         is_read_back(url, client, tmp_path, trials)
         # The server dies in the middle of a round.
-        more = tree.add_round(SPACE, slow, metric="acc", n=20, seed=4)
+        second_round = tree.add_round(SPACE, slow, metric="acc", n=20, seed=4)
         track = {"track": MLflow(url, patience=3), "progress": False, "check_noise": False}
-        with pytest.warns(RefineWarning, match="may be missing") as told:
-            more.run(on_trial=lambda trial: stop(running) if trial.ended == 5 else None, **track)
-        assert len([w for w in told if issubclass(w.category, RefineWarning)]) == 1
-        assert (more.trials["state"] == "complete").sum() == 20
+        with pytest.warns(RefineWarning, match="may be missing") as warned:
+            second_round.run(on_trial=lambda trial: stop(running) if trial.ended == 5 else None, **track)
+        assert len([w for w in warned if issubclass(w.category, RefineWarning)]) == 1
+        assert (second_round.trials["state"] == "complete").sum() == 20
 
 
 def is_read_back(url: str, client: Any, folder: Path, trials: Any) -> None:
@@ -122,29 +122,29 @@ def is_read_back(url: str, client: Any, folder: Path, trials: Any) -> None:
     library.search_runs([experiment]).to_csv(folder / "runs.csv", index=False)
     table_of = recipe("import.md", "MLflow")["table_of"]
     served, stored = map(table_of, (library.search_runs([experiment]), pd.read_csv(folder / "runs.csv")))
-    said = {"value": "acc", "parameters": list(SPACE)}
+    options = {"value": "acc", "parameters": list(SPACE)}
     with refine.Tree("back", folder / "b.db") as back:
-        root = back.add_frame(served[served["lr"].notna() & served["acc"].notna()], **said)
-        again = back.add_frame(stored[stored["lr"].notna() & stored["acc"].notna()], **said)
-        assert again.id == root.id  # the same runs are the same root
+        root = back.add_frame(served[served["lr"].notna() & served["acc"].notna()], **options)
+        same_round = back.add_frame(stored[stored["lr"].notna() & stored["acc"].notna()], **options)
+        assert same_round.id == root.id  # the same runs are the same root
         done = (frame[frame["state"] == "complete"].set_index(list(SPACE)) for frame in (trials, root.trials))
-        ours, theirs = (frame["acc"].sort_index() for frame in done)
-        assert ours.equals(theirs)
+        sent, read_back = (frame["acc"].sort_index() for frame in done)
+        assert sent.equals(read_back)
 
 
 def test_wandb(tmp_path: Path) -> None:
     """It writes a run per trial offline, by the recipe of the docs."""
     os.environ.update(WANDB_SILENT="true", WANDB_MODE="offline", WANDB_DIR=str(tmp_path))
     with refine.Tree("study", tmp_path / "t.db") as tree:
-        found = tree.add_round(SPACE, objective, metric="acc", n=5, seed=3)
-        found.run(progress=False, on_trial=recipe("running.md", "wandb")["to_wandb"])
-        rows = {row["seed"]: row for row in found.trials.fillna({"acc": 0}).to_dict("records")}
+        round_ = tree.add_round(SPACE, objective, metric="acc", n=5, seed=3)
+        round_.run(progress=False, on_trial=recipe("running.md", "wandb")["to_wandb"])
+        rows = {row["seed"]: row for row in round_.trials.fillna({"acc": 0}).to_dict("records")}
     files = list(tmp_path.glob("wandb/offline-run-*/run-*.wandb"))
     assert len(files) == 5
     for file in files:
         data = file.read_bytes()  # protocol buffers, with texts and numbers as JSON
         (row,) = [row for seed, row in rows.items() if str(seed).encode() in data]
-        assert found.id.encode() in data
+        assert round_.id.encode() in data
         assert row["state"].encode() in data
         assert row["state"] != "complete" or repr(row["acc"]).encode() in data
 
@@ -153,13 +153,13 @@ def test_trackio(tmp_path: Path) -> None:
     """It keeps a run per trial, by the recipe of the docs."""
     os.environ["TRACKIO_DIR"] = str(tmp_path / "trackio")
     with refine.Tree("study", tmp_path / "t.db") as tree:
-        found = tree.add_round(SPACE, objective, metric="acc", n=3, seed=3)
-        found.run(progress=False, on_trial=recipe("running.md", "trackio")["to_trackio"])
+        round_ = tree.add_round(SPACE, objective, metric="acc", n=3, seed=3)
+        round_.run(progress=False, on_trial=recipe("running.md", "trackio")["to_trackio"])
         import trackio as library
 
         runs = [run.config for run in library.Api().runs("study")]
-        assert sorted(run["seed"] for run in runs) == sorted(found.trials["seed"])
-        assert {run["_Group"] for run in runs} == {found.id}
+        assert sorted(run["seed"] for run in runs) == sorted(round_.trials["seed"])
+        assert {run["_Group"] for run in runs} == {round_.id}
 
 
 def test_tensorboard(tmp_path: Path) -> None:
@@ -172,26 +172,29 @@ def test_tensorboard(tmp_path: Path) -> None:
 
     events = tmp_path / "events"
 
-    def files(of: refine.Round) -> list[Path]:
-        return list((events / of.id).rglob("events.out*"))
+    def files(round_: refine.Round) -> list[Path]:
+        return list((events / round_.id).rglob("events.out*"))
 
-    def stored(of: refine.Round) -> list[tuple[float, float]]:
-        return sorted((round(t.lr, 5), round(t.value, 5)) for t in of.trials.itertuples())
+    def stored(round_: refine.Round) -> list[tuple[float, float]]:
+        return sorted((round(t.lr, 5), round(t.value, 5)) for t in round_.trials.itertuples())
 
     with refine.Tree("study", tmp_path / "t.db") as tree, refine.Tree("back", tmp_path / "b.db") as back:
-        found = tree.add_round(SPACE, slow, metric="acc", n=4, seed=3)
-        where = ["--objective", f"{__file__}:slow", "--track", f"tensorboard={events}"]
-        assert CliRunner().invoke(app, ["run", str(tmp_path / "t.db"), found.id, "-q", *where]).exit_code == 0
+        round_ = tree.add_round(SPACE, slow, metric="acc", n=4, seed=3)
+        arguments = ["--objective", f"{__file__}:slow", "--track", f"tensorboard={events}"]
+        assert (
+            CliRunner().invoke(app, ["run", str(tmp_path / "t.db"), round_.id, "-q", *arguments]).exit_code
+            == 0
+        )
         read = []
-        for file in files(found):
+        for file in files(round_):
             trial = EventAccumulator(str(file.parent))
             trial.Reload()
             start = trial.summary_metadata["_hparams_/session_start_info"].plugin_data.content
             lr = HParamsPluginData.FromString(start).session_start_info.hparams["lr"].number_value
             read.append((round(lr, 5), round(trial.Scalars("refine.value")[-1].value, 5)))
-        assert sorted(read) == stored(found)
-        TensorBoard(events, report=False).send(found)
-        assert len(files(found)) == 4  # sent twice, there once
-        frame = recipe("import.md", "TensorBoard")["table_of"](events / found.id)
+        assert sorted(read) == stored(round_)
+        TensorBoard(events, report=False).send(round_)
+        assert len(files(round_)) == 4  # sent twice, there once
+        frame = recipe("import.md", "TensorBoard")["table_of"](events / round_.id)
         root = back.add_frame(frame[[*SPACE, "refine.value"]], value="refine.value")
-        assert stored(root) == stored(found)
+        assert stored(root) == stored(round_)

@@ -21,7 +21,7 @@ SPACE = refine.Space(
 
 
 @pytest.fixture
-def found(tmp_path):
+def round_(tmp_path):
     with refine.Tree("study", tmp_path / "t.db") as tree:
         yield tree.add_round(SPACE, objectives.height, n=8, note="why not")
 
@@ -62,15 +62,15 @@ class Own(Tracker):
 
 
 @pytest.mark.slow
-def test_a_tracker_of_one_s_own(found):
-    own = Own(report=False)
-    found.run(2, progress=False, track=[own])
-    assert {t.seed for t in own.got} == set(found.trials["seed"])
-    assert {type(t.state) for t in own.got} == {str}  # of an enum Weights & Biases keeps the name
-    assert (own.facts.tree, own.facts.id, own.facts.note) == ("study", found.id, "why not")
-    again = Own(report=False)
-    again.send(found)
-    sent, resent = ({t.seed: t._replace(ended=0) for t in each.got} for each in (own, again))
+def test_a_tracker_of_one_s_own(round_):
+    tracker = Own(report=False)
+    round_.run(2, progress=False, track=[tracker])
+    assert {t.seed for t in tracker.got} == set(round_.trials["seed"])
+    assert {type(t.state) for t in tracker.got} == {str}  # of an enum Weights & Biases keeps the name
+    assert (tracker.facts.tree, tracker.facts.id, tracker.facts.note) == ("study", round_.id, "why not")
+    later = Own(report=False)
+    later.send(round_)
+    sent, resent = ({t.seed: t._replace(ended=0) for t in tracker.got} for tracker in (tracker, later))
     assert sent == resent
 
 
@@ -86,35 +86,35 @@ def test_parameters_are_sent_in_the_printed_order_of_importance(tmp_path):
 
 
 @pytest.mark.parametrize(("fails", "lost"), [(2, 2), (99, 8)])
-def test_errors_are_counted_and_said_once_and_after_three_in_a_row_it_is_left_alone(found, fails, lost):
-    own = Own(fails=fails, report=False)
-    says = rf"own: {lost} trials .* may be missing \(ConnectionError: no route\)"
-    with pytest.warns(RefineWarning, match=says):
-        found.run(progress=False, track=own)
-    assert len(found.trials) == 8
-    assert own.fails == max(0, fails - 3)
+def test_errors_are_counted_and_said_once_and_after_three_in_a_row_it_is_left_alone(round_, fails, lost):
+    tracker = Own(fails=fails, report=False)
+    pattern = rf"own: {lost} trials .* may be missing \(ConnectionError: no route\)"
+    with pytest.warns(RefineWarning, match=pattern):
+        round_.run(progress=False, track=tracker)
+    assert len(round_.trials) == 8
+    assert tracker.fails == max(0, fails - 3)
 
 
-def test_a_tracker_that_hangs_is_not_waited_for(found):
-    own = Own(hangs=True, report=False, patience=0.2)
+def test_a_tracker_that_hangs_is_not_waited_for(round_):
+    tracker = Own(hangs=True, report=False, patience=0.2)
     began = time.monotonic()
     with pytest.warns(RefineWarning, match=r"no answer within 0\.2 s"):
-        found.run(progress=False, track=own)
+        round_.run(progress=False, track=tracker)
     assert time.monotonic() - began < 25  # the tracker would hang for 30
-    assert len(found.trials) == 8
-    own.release.set()
+    assert len(round_.trials) == 8
+    tracker.release.set()
 
 
 @pytest.mark.parametrize("bad", [3, "mlflow", Own, [None]])
-def test_what_is_no_tracker_is_an_error(found, bad):
+def test_what_is_no_tracker_is_an_error(round_, bad):
     with pytest.raises(DesignError, match="track must be a tracker"):
-        found.run(track=bad)
+        round_.run(track=bad)
 
 
 def test_words_of_the_shell():
     words = {"mlfow": "did you mean 'mlflow'", "tensorboard": "tensorboard=FOLDER", "comet=x": "must be one"}
-    for text, says in words.items():
-        with pytest.raises(DesignError, match=says):
+    for text, pattern in words.items():
+        with pytest.raises(DesignError, match=pattern):
             tracker_of(text)
     with pytest.raises(DesignError, match="patience must be"):
         Own(patience=-1)

@@ -25,26 +25,26 @@ def pipeline(p):
 
 
 @pytest.fixture
-def asked(tree):
+def bowl_tree(tree):
     tree.add_round(SPACE, bowl, n=60, seed=1).run(progress=False)
     return tree
 
 
-def test_a_bowl_is_answered_yes_and_no(asked):
-    yes = asked.ask("lr <= 1")
-    assert (yes.verdict, yes.needed) == ("yes", 0)
-    assert yes.inside.trials + yes.outside.trials == yes.trials == 60
-    assert yes.cost_low <= yes.cost <= yes.cost_high < 0
-    no = asked.ask(lr=(1e-4, 1e-3))
-    assert no.verdict == "no"
-    assert no.cost_low > 0
-    assert no.cost_low < 0.4 < no.cost_high + 0.1  # two decades from the best: 0.1 * 2 ** 2
-    assert no.outside.value == asked.best()["value"]
-    assert no.outside.best["opt"] == asked.best()["opt"]
+def test_a_bowl_is_answered_yes_and_no(bowl_tree):
+    below = bowl_tree.ask("lr <= 1")
+    assert (below.verdict, below.needed) == ("yes", 0)
+    assert below.inside.trials + below.outside.trials == below.trials == 60
+    assert below.cost_low <= below.cost <= below.cost_high < 0
+    far_below = bowl_tree.ask(lr=(1e-4, 1e-3))
+    assert far_below.verdict == "no"
+    assert far_below.cost_low > 0
+    assert far_below.cost_low < 0.4 < far_below.cost_high + 0.1  # two decades from the best: 0.1 * 2 ** 2
+    assert far_below.outside.value == bowl_tree.best()["value"]
+    assert far_below.outside.best["opt"] == bowl_tree.best()["opt"]
 
 
-def test_of_two_regions_the_better_one_is_named(asked):
-    answer = asked.ask("opt == 'sgd'", better="opt == 'adam'")
+def test_of_two_regions_the_better_one_is_named(bowl_tree):
+    answer = bowl_tree.ask("opt == 'sgd'", better="opt == 'adam'")
     assert answer.verdict == "no"
     assert 0 < answer.cost_low < 0.2 < answer.cost_high + 0.1
     page = str(answer)
@@ -52,14 +52,14 @@ def test_of_two_regions_the_better_one_is_named(asked):
     assert "Other" in page
 
 
-def test_two_regions_whose_bests_differ_by_less_than_the_tolerance_are_either(asked):
-    answer = asked.ask("opt == 'rms'", better="opt == 'adam'", epsilon=0.3)
+def test_two_regions_whose_bests_differ_by_less_than_the_tolerance_are_either(bowl_tree):
+    answer = bowl_tree.ask("opt == 'rms'", better="opt == 'adam'", epsilon=0.3)
     assert (answer.verdict, answer.needed) == ("either", 0)
     assert "Either will do: at most about 1 in 20 that their bests differ by over 0.3." in str(answer)
 
 
-def test_a_page_leads_with_the_answer_and_rounds_the_chance(asked):
-    answer = asked.ask("layers <= 1", given="opt == 'adam'")
+def test_a_page_leads_with_the_answer_and_rounds_the_chance(bowl_tree):
+    answer = bowl_tree.ask("layers <= 1", given="opt == 'adam'")
     lines = str(answer).splitlines()
     assert lines[0] == "Question: layers <= 1, given opt == 'adam'"
     assert "1 in" in lines[1]
@@ -109,25 +109,25 @@ def test_a_value_of_a_parameter_is_compared_with_its_other_values(piped):
         piped.ask("model", better="gtb")
 
 
-def test_the_tolerance_is_that_of_the_round_unless_given(asked):
-    asked["root"].set_epsilon(0.5)
-    assert (asked.ask("layers <= 1").epsilon, asked.ask("layers <= 1").verdict) == (0.5, "yes")
-    strict = asked.ask("layers <= 1", epsilon=0.0)
+def test_the_tolerance_is_that_of_the_round_unless_given(bowl_tree):
+    bowl_tree["root"].set_epsilon(0.5)
+    assert (bowl_tree.ask("layers <= 1").epsilon, bowl_tree.ask("layers <= 1").verdict) == (0.5, "yes")
+    strict = bowl_tree.ask("layers <= 1", epsilon=0.0)
     assert strict.epsilon == 0
-    assert strict.probability < asked.ask("layers <= 1").probability
+    assert strict.probability < bowl_tree.ask("layers <= 1").probability
 
 
-def test_an_answer_follows_marks_and_declarations(asked):
-    before = asked.ask("lr <= 1")
-    root = asked["root"]
+def test_an_answer_follows_marks_and_declarations(bowl_tree):
+    before = bowl_tree.ask("lr <= 1")
+    root = bowl_tree["root"]
     root.exclude([0, 1], "a broken disk")
-    after = asked.ask("lr <= 1")
+    after = bowl_tree.ask("lr <= 1")
     assert after.trials == before.trials - 2
     root.include([0, 1])
-    assert asked.ask("lr <= 1") == before
-    asked.add_round(SPACE, bowl, n=60, seed=1, noise="none")
-    assert asked["root"].declared.noise == "none"
-    declared = asked.ask("lr <= 1")
+    assert bowl_tree.ask("lr <= 1") == before
+    bowl_tree.add_round(SPACE, bowl, n=60, seed=1, noise="none")
+    assert bowl_tree["root"].declared.noise == "none"
+    declared = bowl_tree.ask("lr <= 1")
     assert declared.trials == before.trials
     assert declared.epsilon <= before.epsilon
 
@@ -173,11 +173,11 @@ def test_a_minimized_metric_is_worse_above(tree):
     assert answer.inside.value > answer.outside.value
 
 
-def test_a_narrowed_round_does_not_answer_a_question_on_a_wider_space(asked):
-    child = asked["root"].branch({**SPACE, "layers": (1, 2)}, n=20).run(progress=False)
-    assert asked.ask("layers <= 1").round == child.id
-    answer = asked.ask("layers <= 2")
-    assert answer.round == asked["root"].id
+def test_a_narrowed_round_does_not_answer_a_question_on_a_wider_space(bowl_tree):
+    child = bowl_tree["root"].branch({**SPACE, "layers": (1, 2)}, n=20).run(progress=False)
+    assert bowl_tree.ask("layers <= 1").round == child.id
+    answer = bowl_tree.ask("layers <= 2")
+    assert answer.round == bowl_tree["root"].id
     assert answer.later == (child.id,)
 
 
@@ -197,10 +197,10 @@ def test_a_wrong_question_is_told_before_a_round_with_too_few_trials(tree):
         tree.ask("open('secret').read()")
 
 
-def test_settling_runs_new_configurations_of_both_sides_and_answers_again(asked):
-    before = asked.ask("layers <= 1")
+def test_settling_runs_new_configurations_of_both_sides_and_answers_again(bowl_tree):
+    before = bowl_tree.ask("layers <= 1")
     child = before.settle(n=6)
-    assert child.parent.id == asked["root"].id
+    assert child.parent.id == bowl_tree["root"].id
     assert before.settle(n=6).id == child.id
     assert child.node.note == "settles: layers <= 1"
     child.run(progress=False)
@@ -208,8 +208,8 @@ def test_settling_runs_new_configurations_of_both_sides_and_answers_again(asked)
     assert trials["origin"].tolist() == ["given"] * 6
     assert 0 < (trials["layers"] <= 1).sum() < 6
     names = list(SPACE)
-    both = pd.concat([asked["root"].trials[names], trials[names]])
-    assert not both.duplicated().any()
+    configurations = pd.concat([bowl_tree["root"].trials[names], trials[names]])
+    assert not configurations.duplicated().any()
     after = before.again()
     assert (after.question, after.round, after.trials) == (before.question, child.id, 66)
     assert after.inside.trials > before.inside.trials
@@ -217,8 +217,8 @@ def test_settling_runs_new_configurations_of_both_sides_and_answers_again(asked)
         before.settle(n=0)
 
 
-def test_a_settled_question_has_an_answer_near_the_truth(asked):
-    answer = asked.ask("layers <= 1", epsilon=0.02)
+def test_a_settled_question_has_an_answer_near_the_truth(bowl_tree):
+    answer = bowl_tree.ask("layers <= 1", epsilon=0.02)
     answer.settle(n=12).run(progress=False)
     assert answer.again().verdict in ("no", "probably not")  # the best with one layer loses 0.04
 

@@ -29,7 +29,10 @@ def ran(tree):
 def results(tree):
     """All that is the same whenever and however often it was interrupted."""
     tables = ((r.id, r.trials, r.replicates) for r in tree.rounds)
-    return [(of, *(t.drop(columns="seconds").to_dict("records") for t in both)) for of, *both in tables]
+    return [
+        (round_id, *(t.drop(columns="seconds").to_dict("records") for t in tables_of_round))
+        for round_id, *tables_of_round in tables
+    ]
 
 
 @pytest.mark.slow
@@ -60,21 +63,21 @@ def test_interrupted_it_goes_on_as_if_it_had_not_been(tmp_path):
         calls["left"] -= 1
         return noisy(params, trial)
 
-    found = []
+    outcomes = []
     for name, stops in (("once", ()), ("often", (8, 5))):
         with refine.Tree(name, store=tmp_path / f"{name}.db") as tree:
             first = tree.add_round(SPACE, objective, n=10, seed=3, objective_name="noisy")
-            for left in stops:
-                calls["left"] = left
+            for calls_left in stops:
+                calls["left"] = calls_left
                 with pytest.raises(KeyboardInterrupt):
                     refine.autopilot(first, budget=18, progress=False)
             calls["left"] = 10**6
             last = refine.autopilot(first, budget=18, progress=False)
-            found.append(results(tree))
+            outcomes.append(results(tree))
             refine.autopilot(first, budget=18, progress=False)
-            assert results(tree) == found[-1]  # spent is spent
+            assert results(tree) == outcomes[-1]  # spent is spent
             assert last.replay(sample=2).same  # the plan is stored
-    assert found[0] == found[1]
+    assert outcomes[0] == outcomes[1]
 
 
 @pytest.mark.slow
@@ -120,11 +123,13 @@ def test_a_time_is_a_budget(tree):
     assert (len(tree), ran(tree)) == (1, 10)  # a first round runs to its end
 
 
-@pytest.mark.parametrize("what", [{"n": 20}, {"rounds": 3}, {"risk": 0.1}, {"exploit": 0.5}, {"audit": 0.0}])
-def test_what_a_budget_decides_is_not_said_beside_it(tree, what):
+@pytest.mark.parametrize(
+    "options", [{"n": 20}, {"rounds": 3}, {"risk": 0.1}, {"exploit": 0.5}, {"audit": 0.0}]
+)
+def test_what_a_budget_decides_is_not_said_beside_it(tree, options):
     first = tree.add_round(SPACE, noisy, n=10)
-    with pytest.raises(DesignError, match=f"budget= searches .* so {next(iter(what))}= has no effect"):
-        refine.autopilot(first, budget=30, progress=False, **what)
+    with pytest.raises(DesignError, match=f"budget= searches .* so {next(iter(options))}= has no effect"):
+        refine.autopilot(first, budget=30, progress=False, **options)
     assert first.trials.empty
 
 

@@ -44,10 +44,10 @@ def test_half_of_a_first_round_goes_where_it_is_believed_and_no_test_knows_of_it
     without = refine.analyze(SPACE, root.trials)
     assert [e.q for e in analysis.parameters] == [e.q for e in without.parameters]
     assert (without.belief, analysis.digest) == (None, without.digest)
-    held = analysis.belief
-    assert (analysis.n_space_filling, held.n) == (20, 40)
-    assert held.log_bayes_factor > 0
-    assert held.weight == pytest.approx(held.probability / 3)  # 20 / (20 + 40)
+    belief = analysis.belief
+    assert (analysis.n_space_filling, belief.n) == (20, 40)
+    assert belief.log_bayes_factor > 0
+    assert belief.weight == pytest.approx(belief.probability / 3)  # 20 / (20 + 40)
     # Where it is dense more is expected of what nobody tried, and elsewhere less.
     rows = np.array([[4, 0, 5, 3], [0, 2, 5, 3]])
     positions = np.column_stack([SPACE[n].unit(c) for n, c in SPACE.columns(rows).items()])
@@ -62,9 +62,9 @@ def test_half_of_a_first_round_goes_where_it_is_believed_and_no_test_knows_of_it
 @pytest.mark.slow
 def test_what_the_trials_contradict_is_dropped_with_a_sentence(tree, tmp_path):
     root = tree.add_round(SPACE, objective, n=40, belief=WRONG).run(progress=False)
-    held = root.analyze().belief
-    assert (held.dropped, held.weight) == (True, 0)
-    assert "The results of 40 configurations contradict the belief: they are" in belief_sentence(held)
+    contradicted = root.analyze().belief
+    assert (contradicted.dropped, contradicted.weight) == (True, 0)
+    assert "The results of 40 configurations contradict the belief: they are" in belief_sentence(contradicted)
     plain = refine.propose(refine.analyze(SPACE, root.trials))
     review = root.propose()
     assert review.proposal.claim.probability == plain.claim.probability
@@ -72,7 +72,7 @@ def test_what_the_trials_contradict_is_dropped_with_a_sentence(tree, tmp_path):
     assert "To withdraw it: review.accept(belief={})" in " ".join(str(review).split())
 
     partly = {"lr": WRONG["lr"], "optimizer": GOOD["optimizer"]}
-    half, good = (refine.analyze(SPACE, root.trials, belief=said).belief for said in (partly, GOOD))
+    half, good = (refine.analyze(SPACE, root.trials, belief=belief).belief for belief in (partly, GOOD))
     assert (half.contradicted, list(half.remaining), half.dropped) == (("lr",), ["optimizer"], False)
     assert "The trials contradict the part about lr." in belief_sentence(half)
     assert belief_facts(half)[0][1].call.options["belief"] == Symbol("{'optimizer': {'adam': 0.7}}")
@@ -85,11 +85,11 @@ def test_it_goes_on_in_children_until_another_is_said_or_it_is_taken_back(tree):
     review = root.propose()
     child = review.accept(n=20, exploit=0.5)
     other = review.accept(n=20, exploit=0.5, belief={"dropout": refine.Near(0, within=0.1)})
-    none = review.accept(n=20, exploit=0.5, belief={})
+    without_belief = review.accept(n=20, exploit=0.5, belief={})
     assert (child.belief, child.node.belief) == (root.belief, None)
-    assert (list(other.belief), none.belief) == (["dropout"], None)
-    assert len({child.id, other.id, none.id}) == 3
-    planned = [{b.key for b in tree._context.store.beside(r._stored.pk)} for r in (child, none)]
+    assert (list(other.belief), without_belief.belief) == (["dropout"], None)
+    assert len({child.id, other.id, without_belief.id}) == 3
+    planned = [{b.key for b in tree._context.store.beside(r._stored.pk)} for r in (child, without_belief)]
     assert planned[0] != planned[1]
     assert root.branch({"units": [8, 16], "lr": (1e-4, 1e-2)}, n=5).belief == root.belief
 
@@ -105,10 +105,10 @@ def test_stored_exported_and_written_down_it_is_the_same(tree, tmp_path):
         assert back[root.id].belief == root.belief
         assert str(back[root.id].trials) == str(root.trials)
     written = reproduce(root).replace("from your_script import found as objective", "")
-    made = written.replace('"again.db"', '"sqlite://"').replace("round.run()", "")
-    exec(made, {"objective": objective})  # it asserts that the ids are equal
+    code = written.replace('"again.db"', '"sqlite://"').replace("round.run()", "")
+    exec(code, {"objective": objective})  # it asserts that the ids are equal
     belief = "{'lr': refine.Near(0.001, within_factor=3.0), 'optimizer': {'adam': 0.7}}"
-    assert f"belief={belief}, exploit=0.25" in made
+    assert f"belief={belief}, exploit=0.25" in code
 
 
 def test_what_can_not_be_believed_is_refused(tree):
@@ -133,22 +133,22 @@ def test_edits_and_beliefs_are_scored_beside_the_proposal(tree, tmp_path):
     astray = review.edit(lr=(1e-2, 1e-1)).accept(n=20, audit=0.3, author="bob").run(progress=False)
     review.accept(n=20, author="cem").run(progress=False)
 
-    found = tree.calibration()
-    frame = found.frame.set_index("author")
+    calibration = tree.calibration()
+    frame = calibration.frame.set_index("author")
     assert frame.loc["ann", "bolder"] == "machine"
     assert (frame.loc["bob", "kept_best"], frame.loc["bob", "right"]) == (False, "machine")
     assert bool(frame.loc["cem", "kept_best"]) == bool(frame.loc["cem", "machine_kept_best"])
     assert pd.isna(frame.loc["cem", "right"])
-    scores = {s.author: s for s in found.authors}
+    scores = {s.author: s for s in calibration.authors}
     bob = scores["bob"]
     assert (bob.edited, bob.machine_right, bob.kept, scores["cem"].edited) == (1, 1, 0, 0)
-    contest = next(e.comparison for e in found.entries if e.child == astray.id)
+    contest = next(e.comparison for e in calibration.entries if e.child == astray.id)
     assert contest.best == max(r.best["value"] for r in tree.rounds)
     lows = [r.trials.loc[r.trials["lr"] >= 1e-2, "value"].max() for r in tree.rounds]
     assert contest.decided.best <= np.nanmax(lows)
     assert wider.id in frame.loc["ann", "child"]
 
-    text = str(found.details)
+    text = str(calibration.details)
     assert "bob edited 1 proposal" in text
     assert "bob edited 1 proposal and kept more; the decision cut off the best value" in text
     assert "People and proposals" in tree.report(tmp_path).read_text()
@@ -166,18 +166,18 @@ def test_an_earlier_study_suggests_a_belief_that_is_stored_and_weighed_as_one(tr
                 "decay": (0.0, 1.0),
             }
         )
-        said = {"units": {8: 0.9}}
-        root = tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=said, objective_name="new")
+        belief = {"units": {8: 0.9}}
+        root = tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=belief, objective_name="new")
         assert (
-            tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=said, objective_name="new").id
+            tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=belief, objective_name="new").id
             == root.id
         )
     assert list(root.belief) == ["lr", "optimizer", "units"]
-    known = dict(root.belief.of)
-    assert 3e-4 <= known["lr"].value <= 3e-3
-    assert known["lr"].within_factor > 2.5  # another study: 15 % of the range at least
-    assert dict(known["optimizer"])["adam"] > 0.6
-    assert dict(known["units"]) == {8: 0.9}  # what a person says counts
+    suggested = dict(root.belief.of)
+    assert 3e-4 <= suggested["lr"].value <= 3e-3
+    assert suggested["lr"].within_factor > 2.5  # another study: 15 % of the range at least
+    assert dict(suggested["optimizer"])["adam"] > 0.6
+    assert dict(suggested["units"]) == {8: 0.9}  # what a person says counts
     assert "from tree last year" in str(root)
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:

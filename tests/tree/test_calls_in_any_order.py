@@ -64,13 +64,13 @@ class Calls(RuleBasedStateMachine):
         self.call(lambda: self.some(place).branch(self.some(place).space, n=n, seed=n))
 
     @precondition(lambda self: self.tree.rounds)
-    @rule(place=PLACES, n=st.none() | COUNTS, how=st.sampled_from(["accept", "edit", "reject"]))
-    def decide(self, place, n, how):
+    @rule(place=PLACES, n=st.none() | COUNTS, decision=st.sampled_from(["accept", "edit", "reject"]))
+    def decide(self, place, n, decision):
         def decide():
             review = self.some(place).propose()
-            if how == "edit":
+            if decision == "edit":
                 review = review.edit(x=(0.2, 0.8))
-            if how == "reject":
+            if decision == "reject":
                 review = review.reject("x")
             return review.accept() if n is None else review.accept(n=n)
 
@@ -82,10 +82,10 @@ class Calls(RuleBasedStateMachine):
         self.call(lambda: self.tree.tag(self.some(place), tag))
 
     @precondition(lambda self: self.tree.rounds)
-    @rule(place=PLACES, row=st.integers(0, 30), how=st.sampled_from(["star", "exclude", "include"]))
-    def mark(self, place, row, how):
-        arguments = ([row], "broken") if how == "exclude" else ([row],)
-        self.call(lambda: getattr(self.some(place), how)(*arguments))
+    @rule(place=PLACES, row=st.integers(0, 30), verb=st.sampled_from(["star", "exclude", "include"]))
+    def mark(self, place, row, verb):
+        arguments = ([row], "broken") if verb == "exclude" else ([row],)
+        self.call(lambda: getattr(self.some(place), verb)(*arguments))
 
     @precondition(lambda self: self.tree.rounds)
     @rule(place=PLACES)
@@ -119,8 +119,8 @@ class Calls(RuleBasedStateMachine):
             self.tree.export(folder, reports=False)
             with refine.Tree.load(folder, store="sqlite://") as back:
                 assert [r.id for r in back.rounds] == [r.id for r in self.tree.rounds]
-                for mine, other in zip(self.tree.rounds, back.rounds, strict=True):
-                    assert mine.trials.drop(columns="seconds").equals(other.trials.drop(columns="seconds"))
+                for stored, loaded in zip(self.tree.rounds, back.rounds, strict=True):
+                    assert stored.trials.drop(columns="seconds").equals(loaded.trials.drop(columns="seconds"))
                 if merge:
                     before = str(self.tree)
                     self.tree.merge(back)

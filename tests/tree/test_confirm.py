@@ -32,14 +32,14 @@ def test_nothing_races_before_a_trial_has_finished(tree):
 
 @pytest.mark.slow
 def test_the_budget_is_kept_and_runs_are_replicates_of_their_rounds(tree):
-    found = tree.add_round(SPACE, noisy, n=24).run(progress=False)
+    round_ = tree.add_round(SPACE, noisy, n=24).run(progress=False)
     before = tree.winner()
-    trials = found.trials
+    trials = round_.trials
     won = tree.confirm(budget=14, top=4, progress=False)
     assert won.race.verdict in ("budget", "decided")
-    assert won.race.runs == len(found.replicates) <= 14
-    assert len(found.replicates) >= 3
-    assert found.trials.equals(trials)
+    assert won.race.runs == len(round_.replicates) <= 14
+    assert len(round_.replicates) >= 3
+    assert round_.trials.equals(trials)
     assert won.noise.source in ("replicates", "residuals")
     assert abs(won.expected - truth(won.params)) < abs(before.best_value - truth(before.params)) + 0.05
     assert won.interval[1] - won.interval[0] < before.interval[1] - before.interval[0]
@@ -57,10 +57,10 @@ def test_called_again_it_goes_on_and_runs_nothing_twice(tmp_path):
     results = []
     for name, steps in (("once", [9]), ("twice", [9, 9]), ("more", [3, 9])):
         with refine.Tree(name, store=tmp_path / f"{name}.db") as tree:
-            found = tree.add_round(SPACE, noisy, n=24).run(progress=False)
+            round_ = tree.add_round(SPACE, noisy, n=24).run(progress=False)
             for budget in steps:
                 tree.confirm(budget=budget, top=4, progress=False)
-            results.append(found.replicates)
+            results.append(round_.replicates)
     assert results[0].drop(columns="seconds").equals(results[1].drop(columns="seconds"))
     assert len(results[2]) <= 9
 
@@ -85,27 +85,27 @@ def test_racers_are_chosen_by_the_posterior_and_not_by_what_was_observed(tmp_pat
 
 @pytest.mark.slow
 def test_without_noise_the_race_ends_early(tree):
-    found = tree.add_round(SPACE, deterministic, n=24).run(progress=False)
+    round_ = tree.add_round(SPACE, deterministic, n=24).run(progress=False)
     won = tree.confirm(budget=20, progress=False)
     assert won.race.verdict == "noise"
-    assert len(found.replicates) <= 4
+    assert len(round_.replicates) <= 4
     assert won.expected == pytest.approx(truth(won.params), abs=0.02)
 
 
 def test_a_loss_that_counts_as_none_decides_earlier(tree):
-    found = tree.add_round(SPACE, noisy, n=24, epsilon=0.5).run(progress=False)
+    round_ = tree.add_round(SPACE, noisy, n=24, epsilon=0.5).run(progress=False)
     won = tree.confirm(budget=20, progress=False)
     assert won.race.verdict in ("noise", "decided")
     assert won.race.tolerance == 0.5
-    assert len(found.replicates) <= 1 + 3  # the first tells whether there is noise
+    assert len(round_.replicates) <= 1 + 3  # the first tells whether there is noise
 
 
 def test_under_five_configurations_all_run_in_turn(tree):
-    found = tree.add_round(SPACE, noisy, n=3).run(progress=False)
+    round_ = tree.add_round(SPACE, noisy, n=3).run(progress=False)
     won = tree.confirm(budget=6, progress=False)
-    assert found.replicates.groupby(["x", "c"]).size().tolist() == [2, 2, 2]
+    assert round_.replicates.groupby(["x", "c"]).size().tolist() == [2, 2, 2]
     assert won.race.verdict == "budget"
-    best = found.replicates.groupby(["x", "c"])["value"].mean().max()
+    best = round_.replicates.groupby(["x", "c"])["value"].mean().max()
     assert won.expected == pytest.approx(best)
 
 

@@ -25,8 +25,8 @@ def loss(p):
 @pytest.fixture
 def tree(tmp_path):
     CALLS.clear()
-    with refine.Tree("declared", store=tmp_path / "refine.db") as made:
-        yield made
+    with refine.Tree("declared", store=tmp_path / "refine.db") as opened:
+        yield opened
 
 
 def declared_root(tree, **options):
@@ -98,8 +98,8 @@ def test_descendants_share_declarations_and_an_export_keeps_them(tree, tmp_path)
 
 def test_an_existing_round_keeps_its_declarations_unless_others_are_given(tree):
     root = declared_root(tree)
-    again = tree.add_round(SPACE, slope, metric="gain", n=30, seed=3, limits=(0, 30))
-    assert again.id == root.id
+    same_round = tree.add_round(SPACE, slope, metric="gain", n=30, seed=3, limits=(0, 30))
+    assert same_round.id == root.id
     assert root.declared == Declared("none", (0.0, 30.0))
     assert (
         tree.add_round(SPACE, slope, metric="gain", n=30, seed=3, noise="retraining").declared[0]

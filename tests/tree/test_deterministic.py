@@ -16,9 +16,9 @@ def rough(p):
 def study(tmp_path_factory):
     """A tree of one round of 40 of 121 cells, whose best configuration was run again."""
     study = refine.Tree("rough", store=tmp_path_factory.mktemp("rough") / "refine.db")
-    made = study.add_round({"x": (0, 10), "y": (0, 10)}, rough, n=40, seed=3)
-    made.run(progress=False)
-    made.replicate(top=1)
+    root = study.add_round({"x": (0, 10), "y": (0, 10)}, rough, n=40, seed=3)
+    root.run(progress=False)
+    root.replicate(top=1)
     yield study
     study.close()
 
@@ -67,8 +67,8 @@ def test_there_is_nothing_to_confirm(study, root):
 def test_folds_say_what_the_winner_is_worth_on_other_data(tmp_path):
     """A deterministic score over folds is exact, and tells little of other data."""
     with refine.Tree("folds", store=tmp_path / "refine.db") as study:
-        made = study.add_round(
+        root = study.add_round(
             {"x": (0, 10), "y": (0, 10)}, lambda p: {"acc": [rough(p) + k * p["y"] for k in (0, 0.3, 0.1)]}, metric="acc", n=20,
         )  # fmt: skip
-        made.run(progress=False)
+        root.run(progress=False)
         assert "New data" in str(study.winner())

@@ -24,38 +24,38 @@ def noisy(params, trial):
 
 
 @pytest.fixture
-def found(tree):
+def round_(tree):
     root = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=POOR, baseline_seeds=4, given=[IDEA])
     return root.run(progress=False)
 
 
-def test_they_run_first_in_no_test_and_leave_the_design_as_it_is(found):
-    trials = found.trials
-    assert found.n == len(trials) == 40
+def test_they_run_first_in_no_test_and_leave_the_design_as_it_is(round_):
+    trials = round_.trials
+    assert round_.n == len(trials) == 40
     assert trials["origin"].tolist() == ["given"] * 2 + ["space_filling"] * 38
     assert trials.loc[0, ["x", "y", "z", "fixed"]].tolist() == [8.13, 0.9, "c", 3]
     assert trials.loc[1, ["x", "y", "z"]].tolist() == [12.5, 0.1, "d"]
-    again = found.replicates
-    assert again["replicate"].tolist() == [1, 2, 3]
-    assert set(again["x"]) == {8.13}
-    assert len({*again["seed"], trials["seed"][0]}) == 4
-    assert found.analyze().n_space_filling == 38
-    assert trials["cell"].dropna().tolist() == [str(c) for c in found.cells()]
+    replicates = round_.replicates
+    assert replicates["replicate"].tolist() == [1, 2, 3]
+    assert set(replicates["x"]) == {8.13}
+    assert len({*replicates["seed"], trials["seed"][0]}) == 4
+    assert round_.analyze().n_space_filling == 38
+    assert trials["cell"].dropna().tolist() == [str(c) for c in round_.cells()]
 
 
-def test_the_same_again_adds_nothing_and_more_is_added(tree, found):
-    same = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=POOR, baseline_seeds=4, given=[IDEA])
-    assert (same.id, same.n) == (found.id, 40)
-    more = tree.add_round(SPACE, noisy, n=40, seed=3, given=[{"x": 4.01, "y": 0, "z": "a"}])
-    assert (more.id, more.n) == (found.id, 41)
-    before = found.trials
-    more.run(progress=False)
-    assert more.trials.iloc[:40].equals(before)
-    assert more.trials.iloc[40]["x"] == 4.01
+def test_the_same_again_adds_nothing_and_more_is_added(tree, round_):
+    same_round = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=POOR, baseline_seeds=4, given=[IDEA])
+    assert (same_round.id, same_round.n) == (round_.id, 40)
+    larger_round = tree.add_round(SPACE, noisy, n=40, seed=3, given=[{"x": 4.01, "y": 0, "z": "a"}])
+    assert (larger_round.id, larger_round.n) == (round_.id, 41)
+    before = round_.trials
+    larger_round.run(progress=False)
+    assert larger_round.trials.iloc[:40].equals(before)
+    assert larger_round.trials.iloc[40]["x"] == 4.01
 
 
 @pytest.mark.slow
-def test_another_baseline_takes_the_place_of_the_first(tree, found):
+def test_another_baseline_takes_the_place_of_the_first(tree, round_):
     better = {"x": 4.5, "y": 0.0, "z": "a"}
     changed = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=better).run(progress=False)
     assert changed.recommend().gain.baseline.params == {**better, "fixed": 3}
@@ -65,7 +65,7 @@ def test_another_baseline_takes_the_place_of_the_first(tree, found):
 
 
 @pytest.mark.slow
-def test_the_winner_says_by_how_much_it_beats_the_baseline(tree, found):
+def test_the_winner_says_by_how_much_it_beats_the_baseline(tree, round_):
     won = tree.winner()
     gain = won.gain
     assert gain.verdict == "better"
@@ -75,8 +75,8 @@ def test_the_winner_says_by_how_much_it_beats_the_baseline(tree, found):
     assert gain.probability > 0.99
     text = f"beats the baseline by {gain.expected:.4f} ({gain.low:.4f} to {gain.high:.4f})"
     assert text in str(won)
-    assert "baseline: " in str(found)
-    child = found.propose().accept(n=20).run(progress=False)
+    assert "baseline: " in str(round_)
+    child = round_.propose().accept(n=20).run(progress=False)
     assert child.recommend().gain.baseline.key == gain.baseline.key
 
 
@@ -108,13 +108,13 @@ def test_a_baseline_without_a_value_is_seen(tree):
 
 
 @pytest.mark.slow
-def test_children_take_given_configurations_too(found):
+def test_children_take_given_configurations_too(round_):
     on_grid = {"x": 4.0, "y": 0.0, "z": "a"}
-    child = found.propose().accept(n=20, exploit=0.3, given=[on_grid, POOR]).run(progress=False)
+    child = round_.propose().accept(n=20, exploit=0.3, given=[on_grid, POOR]).run(progress=False)
     assert child.trials["origin"].tolist()[:2] == ["given", "given"]
     assert child.trials.loc[0, ["x", "y", "z"]].tolist() == [4.0, 0.0, "a"]
     assert child.n == 20
-    other = found.branch(SPACE, n=20, seed=8, given=[on_grid]).run(progress=False)
+    other = round_.branch(SPACE, n=20, seed=8, given=[on_grid]).run(progress=False)
     assert other.trials["origin"].tolist()[0] == "given"
     assert other.trials.duplicated(["x", "y", "z"]).sum() == 0
 
@@ -131,23 +131,25 @@ def test_a_round_off_the_grid_can_be_run_whole(tree):
     def objective(params):
         return params["x"] * params["y"]
 
-    whole = tree.add_round(small, objective, downsample=1.0, baseline={"x": 5, "y": 5}).run(progress=False)
-    assert len(whole.trials) == 7
+    complete = tree.add_round(small, objective, downsample=1.0, baseline={"x": 5, "y": 5}).run(progress=False)
+    assert len(complete.trials) == 7
     with pytest.raises(DesignError, match="n must be <= the number of configurations left, got 8"):
         tree.add_round(small, objective, n=8, baseline={"x": 5, "y": 5})
 
 
-def test_merging_brings_what_was_given(tree, tmp_path, found):
-    with refine.Tree("mine", store=tmp_path / "mine.db") as mine:
-        mine.add_round(SPACE, noisy, n=40, seed=3, given=[{"x": 1.23, "y": 1, "z": "b"}]).run(progress=False)
-        mine.merge(tree)
-        root = mine.rounds[0]
+def test_merging_brings_what_was_given(tree, tmp_path, round_):
+    with refine.Tree("mine", store=tmp_path / "mine.db") as other_tree:
+        other_tree.add_round(SPACE, noisy, n=40, seed=3, given=[{"x": 1.23, "y": 1, "z": "b"}]).run(
+            progress=False
+        )
+        other_tree.merge(tree)
+        root = other_tree.rounds[0]
         assert root.recommend().gain.baseline.params["x"] == 8.13
         assert (root.trials["origin"] == "given").sum() == 3
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("configuration", "message"),
     [
         ({"x": 1.0}, "baseline needs a value of every parameter, missing: y, z"),
         ({**POOR, "lr": 1}, "baseline: unknown parameter 'lr'"),
@@ -157,9 +159,9 @@ def test_merging_brings_what_was_given(tree, tmp_path, found):
         ([POOR], "baseline must be a configuration, name -> value"),
     ],
 )
-def test_what_is_no_configuration_is_refused_before_anything_is_written(tree, given, message):
+def test_what_is_no_configuration_is_refused_before_anything_is_written(tree, configuration, message):
     with pytest.raises(SpaceError, match=message):
-        tree.add_round(SPACE, noisy, n=20, baseline=given)
+        tree.add_round(SPACE, noisy, n=20, baseline=configuration)
     assert len(tree) == 0
 
 
@@ -180,20 +182,20 @@ def test_limits_scales_whole_numbers_and_constraints_hold(tree):
     ):
         with pytest.raises(SpaceError, match=message):
             tree.add_round(space, noisy, n=20, given=[bad])
-    both = [{"lr": 0.5, "k": 1, "m": 20}, {"lr": 0.5, "k": 2, "m": 20}]
+    configurations = [{"lr": 0.5, "k": 1, "m": 20}, {"lr": 0.5, "k": 2, "m": 20}]
     with pytest.raises(DesignError, match="2 are; got n=1, ask for more"):
-        tree.add_round(space, noisy, n=1, given=both)
+        tree.add_round(space, noisy, n=1, given=configurations)
     with pytest.raises(SpaceError, match="given must be a list of configurations"):
         tree.add_round(space, noisy, n=20, given={"lr": 0.5, "k": 1, "m": 20})
     with pytest.raises(DesignError, match="baseline_seeds must be a whole number >= 1"):
         tree.add_round(space, noisy, n=20, baseline={"lr": 0.5, "k": 1, "m": 20}, baseline_seeds=0)
 
 
-def test_the_baselines_own_seeds_take_nothing_from_a_race(tree, found):
-    before = len(found.replicates)
+def test_the_baselines_own_seeds_take_nothing_from_a_race(tree, round_):
+    before = len(round_.replicates)
     won = tree.confirm(budget=3, progress=False)
     assert won.race.runs == 3
-    assert len(found.replicates) == before + 3 == 6
+    assert len(round_.replicates) == before + 3 == 6
 
 
 def test_shares_are_never_expected_beyond_one(tree):
@@ -214,6 +216,6 @@ def test_what_is_chosen_while_a_round_runs_is_no_cell_of_its_design(tree):
     root = tree.add_round(space, lambda p: p["a"] - p["b"], n=24, objective_name="sum").run(progress=False)
     child = root.branch(space, n=24, exploit=0.5, audit=0.0)
     design = {configuration_key(space.frozen(space.configuration(cell))) for cell in child.cells()}
-    chosen = {each.key for each in learner(child, 12)()}
+    chosen = {trial.key for trial in learner(child, 12)()}
     assert (len(design), len(chosen)) == (12, 12)
     assert not design & chosen

@@ -20,9 +20,9 @@ def test_one_huge_value_breaks_no_look_and_no_export(tmp_path, huge, direction):
     space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}
     with refine.Tree("huge", store="sqlite://") as tree:
         round_ = tree.add_round(space, score, n=60, direction=direction).run(progress=False)
-        looks = (round_, round_.analyze(), round_.propose(), round_.checks(), tree.winner(), tree)
-        for look in looks:
-            assert str(look)
+        results = (round_, round_.analyze(), round_.propose(), round_.checks(), tree.winner(), tree)
+        for result in results:
+            assert str(result)
         assert str(tree.winner().why())
         assert str(round_.propose().why())
         tree.export(tmp_path / "export")

@@ -31,15 +31,15 @@ def same(params, trial):
 
 @pytest.mark.slow
 def test_of_equal_configurations_none_is_kept_for_its_luck(tmp_path):
-    kept = 0
+    n_kept = 0
     for seed in range(6):
         with refine.Tree(f"luck {seed}", store="sqlite://") as tree:
             round_ = tree.add_round({"x": list(range(12))}, same, n=12, seed=seed, objective_name="luck")
             round_.run(progress=False)
             worst = int(round_.trials.sort_values("value")["x"].iloc[0])
             assert tree.judge("best", {"x": worst}).verdict != "KEEP"
-            kept += tree.judge("best", {"x": worst}, budget=8, progress=False).verdict == "KEEP"
-    assert kept <= 1  # 0.05 of 6, and chance
+            n_kept += tree.judge("best", {"x": worst}, budget=8, progress=False).verdict == "KEEP"
+    assert n_kept <= 1  # 0.05 of 6, and chance
 
 
 @pytest.mark.slow
@@ -47,20 +47,20 @@ def test_what_is_named(tree):
     root = tree.add_round(SPACE, noisy, n=20, seed=1, baseline={"x": 9.0, "c": "a"}, baseline_seeds=4)
     root.run(progress=False)
     won = tree.winner()
-    found = tree.judge()
-    assert found.incumbent == "baseline"
-    assert found.a.params == won.params
-    assert found.b.params == {"x": 9.0, "c": "a"}
-    assert len(found.b.fresh) == 3
-    assert found.difference == pytest.approx(won.gain.expected)
-    assert found.probability == pytest.approx(won.gain.probability)
-    assert tree.judge("winner", "baseline").difference == found.difference
+    judgement = tree.judge()
+    assert judgement.incumbent == "baseline"
+    assert judgement.a.params == won.params
+    assert judgement.b.params == {"x": 9.0, "c": "a"}
+    assert len(judgement.b.fresh) == 3
+    assert judgement.difference == pytest.approx(won.gain.expected)
+    assert judgement.probability == pytest.approx(won.gain.probability)
+    assert tree.judge("winner", "baseline").difference == judgement.difference
     assert tree.judge(root, "baseline").a.params == won.params
     assert tree.judge("best", "baseline").a.observed == tree.best()["value"]
     turned = tree.judge("baseline", "winner")
-    assert turned.difference == pytest.approx(-found.difference)
+    assert turned.difference == pytest.approx(-judgement.difference)
     assert turned.verdict == "DISCARD"
-    for given, options, error, says in (
+    for candidates, options, error, pattern in (
         (("winner", won.params), {}, ReviewError, "both are the same configuration"),
         (({"c": "a"},), {}, ReviewError, r"configurations have c = a; name more of the values"),
         (({"x": 3.3},), {}, ReviewError, "no trial ran x = 3.3; run it first"),
@@ -70,8 +70,8 @@ def test_what_is_named(tree):
         ((), {"epsilon": -1}, AnalysisError, "epsilon must be"),
         ((), {"objective": noisy, "workers": 2}, DesignError, "would say nothing; give budget="),
     ):
-        with pytest.raises(error, match=says):
-            tree.judge(*given, **options)
+        with pytest.raises(error, match=pattern):
+            tree.judge(*candidates, **options)
 
 
 @pytest.mark.slow
@@ -84,18 +84,18 @@ def test_without_a_baseline_the_best_of_earlier_rounds_is_the_incumbent(tree):
     with pytest.raises(ReviewError, match="no round has a baseline"):
         tree.judge(b="baseline")
     child = root.branch(SPACE, n=20).run(progress=False)
-    found = tree.judge(child)
-    assert (found.incumbent, found.a.round, found.b.round) == ("incumbent", child.id, root.id)
-    assert found.b.params == root.recommend().params or found.b.expected >= root.recommend().expected
+    judgement = tree.judge(child)
+    assert (judgement.incumbent, judgement.a.round, judgement.b.round) == ("incumbent", child.id, root.id)
+    assert judgement.b.params == root.recommend().params or judgement.b.expected >= root.recommend().expected
 
 
 @pytest.mark.slow
 def test_a_difference_that_does_not_matter_is_none(tree):
     tree.add_round(SPACE, noisy, n=30, seed=1, baseline={"x": 9.0, "c": "a"}).run(progress=False)
-    found = tree.judge(budget=12, progress=False)
-    assert found.verdict == "KEEP"
-    same = tree.judge(found.a.params, epsilon=0.5)  # the winner may be another one by now
-    assert (same.verdict, same.probability) == ("DISCARD", found.probability)
+    judgement = tree.judge(budget=12, progress=False)
+    assert judgement.verdict == "KEEP"
+    with_tolerance = tree.judge(judgement.a.params, epsilon=0.5)  # the winner may be another one by now
+    assert (with_tolerance.verdict, with_tolerance.probability) == ("DISCARD", judgement.probability)
 
 
 @pytest.mark.slow
@@ -103,8 +103,8 @@ def test_without_noise_single_runs_decide(tree):
     other = {"x": 9.0, "c": "d"}
     baseline = {"baseline": {"x": 5.0, "c": "b"}, "baseline_seeds": 5}
     tree.add_round(SPACE, exact, n=20, seed=1, given=[other], **baseline).run(progress=False)
-    found = tree.judge(other, "baseline", budget=12, progress=False)
-    assert found.verdict == "DISCARD"
+    judgement = tree.judge(other, "baseline", budget=12, progress=False)
+    assert judgement.verdict == "DISCARD"
     better = tree.judge("baseline", other, budget=12, progress=False)
     assert (better.verdict, better.basis) == ("KEEP", "noiseless")
     assert better.difference == pytest.approx(truth({"x": 5.0, "c": "b"}) - truth(other))
@@ -112,16 +112,16 @@ def test_without_noise_single_runs_decide(tree):
 
 def test_few_configurations_are_compared_by_their_runs_alone(tree):
     tree.add_round({"x": [4, 9], "c": ["a"]}, noisy, n=2, seed=1).run(progress=False)
-    seen = tree.judge({"x": 4}, {"x": 9})
-    assert (seen.verdict, seen.basis, seen.seeds) == ("CONFIRM", "runs", 3)
-    assert math.isnan(seen.probability)
-    told = tree.judge({"x": 4}, {"x": 9}, budget=16, progress=False)
-    assert told.basis == "runs"
+    before = tree.judge({"x": 4}, {"x": 9})
+    assert (before.verdict, before.basis, before.seeds) == ("CONFIRM", "runs", 3)
+    assert math.isnan(before.probability)
+    after = tree.judge({"x": 4}, {"x": 9}, budget=16, progress=False)
+    assert after.basis == "runs"
     from scipy.stats import ttest_ind
 
-    test = ttest_ind(told.a.fresh, told.b.fresh, alternative="greater")
-    assert told.probability == pytest.approx(1 - test.pvalue, abs=2e-3)
-    assert told.verdict == "KEEP"
+    test = ttest_ind(after.a.fresh, after.b.fresh, alternative="greater")
+    assert after.probability == pytest.approx(1 - test.pvalue, abs=2e-3)
+    assert after.verdict == "KEEP"
 
 
 def test_the_rule_and_what_would_decide():

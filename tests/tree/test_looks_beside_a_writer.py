@@ -10,7 +10,7 @@ import pytest
 import refine
 
 ROUNDS, TRIALS = (
-    int(os.environ.get(f"REFINE_LARGE_{what}", n)) for what, n in (("ROUNDS", 100), ("TRIALS", 1_000))
+    int(os.environ.get(f"REFINE_LARGE_{kind}", n)) for kind, n in (("ROUNDS", 100), ("TRIALS", 1_000))
 )
 WRITER = """
 import sys, time, refine
@@ -36,14 +36,14 @@ def test_every_look_sees_one_moment(url, monkeypatch):
         return params["lr"] * params["dropout"] + params["beta"]
 
     with refine.Tree("large", store=url) as tree:
-        found = root = tree.add_round(WIDE, value, n=TRIALS, seed=0, objective_name="slow")
+        round_ = root = tree.add_round(WIDE, value, n=TRIALS, seed=0, objective_name="slow")
         for i in range(1, ROUNDS + 1):
-            fill(found.context.store, found._stored.pk, found.node, found.cells(), value)
+            fill(round_.context.store, round_._stored.pk, round_.node, round_.cells(), value)
             space = {**WIDE, "beta": (0.8, 0.99 - i / 20_000, 20)}
-            found = root.branch(space, n=TRIALS, seed=i, note=f"step {i}")
+            round_ = root.branch(space, n=TRIALS, seed=i, note=f"step {i}")
     process = subprocess.Popen([sys.executable, "-c", WRITER, url])
-    seen = [0]
-    looks = 0
+    counts = [0]
+    n_looks = 0
     with refine.Tree("large", store=url, create=False) as tree:
         while process.poll() is None:
             last = tree.rounds[-1]
@@ -51,11 +51,11 @@ def test_every_look_sees_one_moment(url, monkeypatch):
             assert len(tree) == str(tree).count("step ") + 1 == ROUNDS + 1
             assert set(trials["state"]) <= {"complete"}
             assert trials["value"].notna().all()
-            assert len(tree.rounds[looks % ROUNDS].trials) == TRIALS  # what is not written stays as it is
-            assert seen[-1] <= len(trials)
-            seen.append(len(trials))
-            looks += 1
+            assert len(tree.rounds[n_looks % ROUNDS].trials) == TRIALS  # what is not written stays as it is
+            assert counts[-1] <= len(trials)
+            counts.append(len(trials))
+            n_looks += 1
         assert process.returncode == 0
         assert len(tree.rounds[-1].trials) == TRIALS
-    assert looks > 1
-    assert len(set(seen)) > 2, "every look came before or after the writer"
+    assert n_looks > 1
+    assert len(set(counts)) > 2, "every look came before or after the writer"

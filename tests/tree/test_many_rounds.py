@@ -20,15 +20,15 @@ def wavy(params):
 
 def _branched(tree, rounds, n=12):
     """A chain with a side branch at every fourth round; every space is another one, some have a parameter more."""
-    found = tree.add_round({"x": (0.0, 3.0, 31)}, wavy, n=n)
-    made = [found.run(progress=False)]
+    round_ = tree.add_round({"x": (0.0, 3.0, 31)}, wavy, n=n)
+    branch_rounds = [round_.run(progress=False)]
     for i in range(1, rounds):
         space = {"x": (0.0, 3.0 - 1.5 * i / rounds, 31), "y": (0.0, 1.0, 5)}
-        previous = {} if "y" in found.space else {"y": 0.5}
-        child = found.branch(space, n=n, seed=i, previous=previous, note=f"step {i}")
-        made.append(child.run(objective=wavy, progress=False))
-        found = found if i % 4 == 0 else child
-    return made
+        previous = {} if "y" in round_.space else {"y": 0.5}
+        child = round_.branch(space, n=n, seed=i, previous=previous, note=f"step {i}")
+        branch_rounds.append(child.run(objective=wavy, progress=False))
+        round_ = round_ if i % 4 == 0 else child
+    return branch_rounds
 
 
 @pytest.fixture(scope="module", params=[6, pytest.param(42, marks=pytest.mark.nightly)])
@@ -40,9 +40,9 @@ def branched(request, tmp_path_factory):
 def _inside(child):
     """The best value inside, from the tables of the whole path."""
     path = child.context.path(child.node)
-    found = lineage.lineage(child.context.reader, path, child.goal)
+    ancestry = lineage.lineage(child.context.reader, path, child.goal)
     values = []
-    for frame in (found.frame, found.earlier):
+    for frame in (ancestry.frame, ancestry.earlier):
         if frame is not None:
             usable = child.space.contains(frame) & ~(frame["degenerate"] >= 0.5) & np.isfinite(frame["value"])
             values += frame["value"][usable].tolist()
@@ -51,22 +51,22 @@ def _inside(child):
 
 @pytest.mark.slow
 def test_the_best_inside_is_that_of_all_tables(branched):
-    tree, made = branched
+    tree, rounds = branched
     entries = {e.child: e.outcome.inside for e in tree.calibration().entries}
-    assert entries == {child.id: _inside(child) for child in made[1:]}
+    assert entries == {child.id: _inside(child) for child in rounds[1:]}
     assert len({round(v, 9) for v in entries.values()}) > 1
 
 
 def test_a_report_analyses_no_more_rounds_however_many_there_are(branched, monkeypatch, tmp_path):
-    tree, made = branched
-    asked = []
+    tree, rounds = branched
+    analysed = []
 
     def counted(self, *args, analyze=Round.analyze, **named):
-        asked.append(self.id)
+        analysed.append(self.id)
         return analyze(self, *args, **named)
 
     monkeypatch.setattr(Round, "analyze", counted)
     text = tree.report(tmp_path).read_text(encoding="utf-8")
-    few = len(made) <= 2 * TOLD
-    assert len(set(asked)) <= (len(made) if few else TOLD + 1)
-    assert ("rounds on the way say here what they taught" in text) != few
+    small = len(rounds) <= 2 * TOLD
+    assert len(set(analysed)) <= (len(rounds) if small else TOLD + 1)
+    assert ("rounds on the way say here what they taught" in text) != small

@@ -25,26 +25,30 @@ def times(sign):
     return lambda p: sign * p["x"]
 
 
-def grown(tree, **how):
-    return tree.add_round(SPACE, of, n=40, seed=1, **how).run(progress=False)
+def grown(tree, **options):
+    return tree.add_round(SPACE, of, n=40, seed=1, **options).run(progress=False)
 
 
 @pytest.mark.slow
 def test_an_excluded_trial_is_in_no_analysis(stored):
-    found = grown(stored)
-    best = found.best.name
-    without = found.trials.drop(index=best)
-    assert found.exclude([best], "its disk was full", author="ann") == 1
-    assert found.trials.loc[best, "state"] == "excluded"
-    assert found.best["value"] == without["value"].max() < of({"x": 3, "y": 1})["value"]
-    assert found.failures.empty
-    assert found.analyze().states == {"complete": 39, "excluded": 1}
-    apart = refine.analyze(found.space, without, metric="value", seed=0)
-    again = refine.analyze(found.space, found.trials, metric="value", seed=0)
-    assert again.digest == apart.digest != grown(refine.Tree("other", store="sqlite://")).analyze().digest
-    assert [e.q for e in again.parameters] == [e.q for e in apart.parameters]
+    round_ = grown(stored)
+    best = round_.best.name
+    without = round_.trials.drop(index=best)
+    assert round_.exclude([best], "its disk was full", author="ann") == 1
+    assert round_.trials.loc[best, "state"] == "excluded"
+    assert round_.best["value"] == without["value"].max() < of({"x": 3, "y": 1})["value"]
+    assert round_.failures.empty
+    assert round_.analyze().states == {"complete": 39, "excluded": 1}
+    of_remaining = refine.analyze(round_.space, without, metric="value", seed=0)
+    of_table = refine.analyze(round_.space, round_.trials, metric="value", seed=0)
+    assert (
+        of_table.digest
+        == of_remaining.digest
+        != grown(refine.Tree("other", store="sqlite://")).analyze().digest
+    )
+    assert [e.q for e in of_table.parameters] == [e.q for e in of_remaining.parameters]
     assert stored.winner().params != {"x": 3.0, "y": 1.0}
-    marks = found.marks
+    marks = round_.marks
     assert list(marks.index) == [best]
     assert marks.loc[best, "excluded"] == "its disk was full"
     assert marks.loc[best, "author"] == "ann"
@@ -53,75 +57,78 @@ def test_an_excluded_trial_is_in_no_analysis(stored):
 
 @pytest.mark.slow
 def test_what_was_excluded_can_be_included_and_run_again(stored):
-    found = grown(stored)
-    before = found.trials
-    found.exclude(before["x"] > 8, "the wrong data")
-    out = found.trials["state"] == "excluded"
+    round_ = grown(stored)
+    before = round_.trials
+    round_.exclude(before["x"] > 8, "the wrong data")
+    out = round_.trials["state"] == "excluded"
     assert out.sum() == (before["x"] > 8).sum() > 1
-    found.run(progress=False)
-    assert (found.trials["state"] == "excluded").sum() == out.sum()
-    found.include(found.trials[out].iloc[:1])
-    assert (found.trials["state"] == "excluded").sum() == out.sum() - 1
-    found.run(progress=False, rerun="excluded")
-    assert set(found.trials["state"]) == {"complete"}
-    assert sorted(found.trials["value"]) == sorted(before["value"])
+    round_.run(progress=False)
+    assert (round_.trials["state"] == "excluded").sum() == out.sum()
+    round_.include(round_.trials[out].iloc[:1])
+    assert (round_.trials["state"] == "excluded").sum() == out.sum() - 1
+    round_.run(progress=False, rerun="excluded")
+    assert set(round_.trials["state"]) == {"complete"}
+    assert sorted(round_.trials["value"]) == sorted(before["value"])
 
 
 @pytest.mark.slow
 def test_stars_and_notes_change_no_analysis(tree):
-    found = grown(tree)
-    digest = found.analyze().digest
-    found.star([3, 4])
-    found.star([4], False)
-    found.annotate([3], "odd curve")
-    assert found.analyze().digest == digest
-    assert found.marks[["starred", "note", "excluded"]].to_dict("index") == {
+    round_ = grown(tree)
+    digest = round_.analyze().digest
+    round_.star([3, 4])
+    round_.star([4], False)
+    round_.annotate([3], "odd curve")
+    assert round_.analyze().digest == digest
+    assert round_.marks[["starred", "note", "excluded"]].to_dict("index") == {
         3: {"starred": True, "note": "odd curve", "excluded": None}
     }
-    found.annotate([3], "")
-    found.star([3], False)
-    assert found.marks.empty
+    round_.annotate([3], "")
+    round_.star([3], False)
+    assert round_.marks.empty
 
 
 def test_counts_and_the_best_of_a_large_round_follow_what_is_excluded(tree, monkeypatch):
-    found = grown(tree)
+    round_ = grown(tree)
     monkeypatch.setattr("refine.tree.round_record.LARGE", 10)
-    first = found.best
+    first = round_.best
     assert "40 of 40 trials" in str(tree)
-    found.exclude([first.name], "a wrong unit")
-    second = found.best
-    assert second.name == found.trials["value"].idxmax() != first.name
-    assert tree._context.store.counts(tree._context.tree)[found._stored.pk] == {"complete": 39, "excluded": 1}
-    found.include([first.name])
-    assert found.best.name == first.name
+    round_.exclude([first.name], "a wrong unit")
+    second = round_.best
+    assert second.name == round_.trials["value"].idxmax() != first.name
+    assert tree._context.store.counts(tree._context.tree)[round_._stored.pk] == {
+        "complete": 39,
+        "excluded": 1,
+    }
+    round_.include([first.name])
+    assert round_.best.name == first.name
 
 
 @pytest.mark.slow
 def test_marks_travel_with_a_tree(tree, tmp_path):
-    found = grown(tree)
-    found.exclude([5], "a broken machine")
-    found.star([6])
+    round_ = grown(tree)
+    round_.exclude([5], "a broken machine")
+    round_.star([6])
     with refine.Tree.load(
         tree.export(tmp_path / "folder", reports=False), store=tmp_path / "other.db"
     ) as other:
-        there = other[found.id]
-        assert there.trials["state"].tolist() == found.trials["state"].tolist()
-        there.include([5], "it was sound")
+        same_round = other[round_.id]
+        assert same_round.trials["state"].tolist() == round_.trials["state"].tolist()
+        same_round.include([5], "it was sound")
         tree.merge(other)
-    assert set(found.trials["state"]) == {"complete"}
-    assert list(found.marks.index) == [6]
+    assert set(round_.trials["state"]) == {"complete"}
+    assert list(round_.marks.index) == [6]
 
 
 def test_what_runs_in_place_of_a_removed_trial_is_not_excluded(stored):
-    found = grown(stored)
-    key = found.trials.loc[5, ["x", "y"]].tolist()
-    found.exclude([5], "a broken machine")
-    found.star([6])
-    stored.delete_trials(found, [5], note="it runs again")
-    found.run(progress=False)
-    assert key in found.trials[["x", "y"]].to_numpy().tolist()
-    assert set(found.trials["state"]) == {"complete"}
-    assert found.marks["starred"].tolist() == [True]
+    round_ = grown(stored)
+    key = round_.trials.loc[5, ["x", "y"]].tolist()
+    round_.exclude([5], "a broken machine")
+    round_.star([6])
+    stored.delete_trials(round_, [5], note="it runs again")
+    round_.run(progress=False)
+    assert key in round_.trials[["x", "y"]].to_numpy().tolist()
+    assert set(round_.trials["state"]) == {"complete"}
+    assert round_.marks["starred"].tolist() == [True]
 
 
 @pytest.mark.slow
@@ -130,42 +137,42 @@ def test_where_both_ran_a_trial_marks_stay_with_the_run_that_they_are_about(tmp_
         trials = tree.rounds[0].trials
         return trials.loc[trials["x"] == x, "state"].item()
 
-    with refine.Tree("q", tmp_path / "a.db") as ours, refine.Tree("q", tmp_path / "b.db") as theirs:
-        for sign, tree in ((1, ours), (-1, theirs)):  # what theirs shows ended later
+    with refine.Tree("q", tmp_path / "a.db") as first, refine.Tree("q", tmp_path / "b.db") as second:
+        for sign, tree in ((1, first), (-1, second)):  # what theirs shows ended later
             tree.add_round({"x": (0, 5, 6)}, times(sign), n=6, objective_name="f").run(progress=False)
             rows = tree.rounds[0].trials
             tree.rounds[0].exclude(rows["x"] == 2 + (sign > 0), f"of {sign}")
-        theirs.merge(ours)
-        ours.merge(theirs)
+        second.merge(first)
+        first.merge(second)
         for _ in range(2):
-            for tree in (ours, theirs):
+            for tree in (first, second):
                 # Of 2 the run that counts was excluded; of 3 one that doesn't.
                 assert (state_of(tree, 2), state_of(tree, 3)) == ("excluded", "complete")
                 assert len(tree._context.store.marks(tree.rounds[0]._stored.pk)) == 2
-            ours.merge(theirs)
-            theirs.merge(ours)
+            first.merge(second)
+            second.merge(first)
 
 
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda found: found.exclude([1], ""), "an exclusion needs a reason"),
-        (lambda found: found.exclude([1], 7), "a note must be text, got 7"),
-        (lambda found: found.exclude([99], "gone"), "got number 99 of 40 trials"),
-        (lambda found: found.annotate([1], None), "a note must be text, got None"),
+        (lambda round_: round_.exclude([1], ""), "an exclusion needs a reason"),
+        (lambda round_: round_.exclude([1], 7), "a note must be text, got 7"),
+        (lambda round_: round_.exclude([99], "gone"), "got number 99 of 40 trials"),
+        (lambda round_: round_.annotate([1], None), "a note must be text, got None"),
     ],
 )
 def test_bad_marks_are_refused(tree, call, text):
-    found = grown(tree)
+    round_ = grown(tree)
     with pytest.raises(ReviewError, match=text):
-        call(found)
-    assert found.marks.empty
+        call(round_)
+    assert round_.marks.empty
 
 
 @pytest.mark.slow
 def test_a_damaged_mark_is_refused_in_a_folder_and_left_out_of_a_store(tree, tmp_path):
-    found = grown(tree)
-    found.exclude([5], "a broken machine")
+    round_ = grown(tree)
+    round_.exclude([5], "a broken machine")
     folder = tree.export(tmp_path / "folder", reports=False)
     file = next(f for f in folder.rglob("*.json*") if '"excluded":1' in f.read_text())
     file.write_text(file.read_text().replace('"excluded":1', '"excluded":7'))
@@ -173,7 +180,7 @@ def test_a_damaged_mark_is_refused_in_a_folder_and_left_out_of_a_store(tree, tmp
         refine.Tree.load(folder, store=tmp_path / "other.db")
     with tree._context.store.engine.begin() as connection:
         connection.execute(sa.text("UPDATE mark SET excluded = NULL, note = NULL"))
-    assert found.marks.empty
+    assert round_.marks.empty
     assert [row.what for row in tree.damage().rows] == ["mark"]
     tree.repair()
     assert not len(tree.damage())
@@ -181,9 +188,9 @@ def test_a_damaged_mark_is_refused_in_a_folder_and_left_out_of_a_store(tree, tmp
 
 @pytest.mark.slow
 def test_a_report_says_what_was_left_out_and_why(tree, tmp_path):
-    found = grown(tree)
-    found.exclude([5, 7], "a broken machine", author="ann")
-    text = found.report(tmp_path).read_text()
+    round_ = grown(tree)
+    round_.exclude([5, 7], "a broken machine", author="ann")
+    text = round_.report(tmp_path).read_text()
     assert "| excluded | 2 | excluded by a person | `a broken machine (ann)` |" in text
     assert "38 complete, 2 excluded" in text
 
@@ -191,11 +198,11 @@ def test_a_report_says_what_was_left_out_and_why(tree, tmp_path):
 def test_the_shell_excludes_and_includes(tmp_path):
     store = str(tmp_path / "refine.db")
     with refine.Tree("marked", store=store) as tree:
-        found = grown(tree)
-        which = [store, found.id, "--trial", "2"]
-        done = CliRunner().invoke(app, ["exclude", *which, "--reason", "a wrong unit"])
-        assert done.output == f"round {found.id}: 1 trial excluded\n"
-        assert found.trials.loc[2, "state"] == "excluded"
-        done = CliRunner().invoke(app, ["include", *which, "--json"])
-        assert json.loads(done.output) == {"round": found.id, "included": 1}
-        assert set(found.trials["state"]) == {"complete"}
+        round_ = grown(tree)
+        arguments = [store, round_.id, "--trial", "2"]
+        done = CliRunner().invoke(app, ["exclude", *arguments, "--reason", "a wrong unit"])
+        assert done.output == f"round {round_.id}: 1 trial excluded\n"
+        assert round_.trials.loc[2, "state"] == "excluded"
+        done = CliRunner().invoke(app, ["include", *arguments, "--json"])
+        assert json.loads(done.output) == {"round": round_.id, "included": 1}
+        assert set(round_.trials["state"]) == {"complete"}

@@ -14,7 +14,7 @@ TAGS = {"paper": "ab22", "again": "cc55"}
 
 
 @pytest.mark.parametrize(
-    ("key", "found"),
+    ("key", "round_id"),
     [
         ("aa11", "aa11"),
         ("aa", "aa11"),
@@ -28,12 +28,12 @@ TAGS = {"paper": "ab22", "again": "cc55"}
         ("b", "bb44"),
     ],
 )
-def test_a_name_means_one_round(key, found):
-    assert round_named(key, PARENTS, TAGS, "question") == found
+def test_a_name_means_one_round(key, round_id):
+    assert round_named(key, PARENTS, TAGS, "question") == round_id
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "message"),
     [
         ("a", "round 'a' is ambiguous: aa11 (1), ab22 (1.1); name one of them"),
         ("12", "round '12' is ambiguous: 12cd (1.1.1), 1233 (2); name one of them"),
@@ -47,16 +47,16 @@ def test_a_name_means_one_round(key, found):
         ("", "no round or tag '' in tree 'question'; known: "),
     ],
 )
-def test_another_one_names_the_candidates(key, told):
+def test_another_one_names_the_candidates(key, message):
     with pytest.raises(NotFoundError) as caught:
         round_named(key, PARENTS, TAGS, "question")
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
 
 
 def test_an_error_lists_no_more_than_one_can_read():
-    many = dict.fromkeys((f"f{i:03x}" for i in range(100)), None)
+    parents = dict.fromkeys((f"f{i:03x}" for i in range(100)), None)
     with pytest.raises(NotFoundError, match="f00b \\(12\\) and 88 more; name one of them"):
-        round_named("f", many, {}, "question")
+        round_named("f", parents, {}, "question")
     with pytest.raises(NotFoundError, match="'last' in tree 'question'; known: none"):
         round_named("last", {}, {}, "question")
 
@@ -88,8 +88,8 @@ def test_a_tree_finds_its_rounds_by_any_name(tmp_path):
             with pytest.raises(StoreError, match="a tag must not be 'last', 'root' or a path"):
                 tree.tag(root, name)
     # One tree in a store needs no name.
-    with refine.Tree(store=tree.store) as again:
-        assert again.name == "question"
+    with refine.Tree(store=tree.store) as reopened:
+        assert reopened.name == "question"
     with refine.Tree("other", store=tree.store):
         pass
     text = r"holds 2 trees \(question, other\); name one: refine.Tree\('other', store=...\)"

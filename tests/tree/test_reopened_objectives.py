@@ -78,8 +78,10 @@ def test_add_round_finds_the_round_of_a_script_again(folder):
 @pytest.mark.slow
 def test_script_recognises_the_round_of_an_imported_function(folder):
     (folder / "study.db").unlink()
-    made = f"import train\n{OPENED}tree.add_round({SPACE}, train.objective, n=2, seed=1).run(progress=False)"
-    assert python(folder, made) == ""
+    create = (
+        f"import train\n{OPENED}tree.add_round({SPACE}, train.objective, n=2, seed=1).run(progress=False)"
+    )
+    assert python(folder, create) == ""
     root = str(Path(refine.__file__).parents[1])
     subprocess.run(
         [sys.executable, "train.py"],
@@ -119,10 +121,10 @@ def test_importable_objective_is_found_again_without_being_given(folder):
     (folder / "study.db").unlink()
     code = f"import train\n{OPENED}tree.add_round({SPACE}, train.objective, n=2, seed=1).run(progress=False)"
     assert python(folder, code) == ""
-    again = f"{OPENED}print(len(tree['root'].run(n=4, progress=False).trials))"
-    assert python(folder, again) == "4"
+    resume = f"{OPENED}print(len(tree['root'].run(n=4, progress=False).trials))"
+    assert python(folder, resume) == "4"
     (folder / "train.py").write_text(TRAIN.format(shift=1))
-    assert "'train.objective', and its code has changed since" in python(folder, again)
+    assert "'train.objective', and its code has changed since" in python(folder, resume)
 
 
 @pytest.mark.slow

@@ -11,13 +11,13 @@ from refine.errors import AnalysisError, ObjectiveError
 
 
 def test_the_table_has_the_promised_columns(tree, space):
-    found = tree.add_round(space, objectives.bowl, n=30, seed=7)
-    frame = found.run(progress=False).trials
+    round_ = tree.add_round(space, objectives.bowl, n=30, seed=7)
+    frame = round_.run(progress=False).trials
     assert list(frame.columns) == [*space, "state", "value", "seconds", "seed", "cell", "origin"]
     assert len(frame) == 30
     assert set(frame["state"]) == {"complete"}
     assert set(frame["origin"]) == {"space_filling"}
-    assert sorted(map(int, frame["cell"])) == sorted(found.cells())
+    assert sorted(map(int, frame["cell"])) == sorted(round_.cells())
     row = frame.iloc[3]
     assert row["value"] == objectives.bowl(space.configuration(int(row["cell"])))
 
@@ -31,23 +31,23 @@ def test_running_twice_runs_nothing_twice_and_a_larger_n_extends(tree, space):
 
     first = tree.add_round(space, objective, n=20, seed=1).run(progress=False).trials
     assert len(calls) == 20
-    again = tree.add_round(space, objective, n=20, seed=1).run(progress=False)
+    same_round = tree.add_round(space, objective, n=20, seed=1).run(progress=False)
     assert len(calls) == 20
-    again.run(n=35, progress=False)
+    same_round.run(n=35, progress=False)
     assert len(calls) == 35
-    assert again.n == 35
-    assert again.trials.iloc[:20].equals(first)
+    assert same_round.n == 35
+    assert same_round.trials.iloc[:20].equals(first)
     assert len(tree) == 1
 
 
 def test_exceptions_fail_a_trial_and_nan_diverges_it(tree, space):
-    found = tree.add_round(space, objectives.sometimes, n=60, seed=2).run(progress=False)
-    frame = found.trials
+    round_ = tree.add_round(space, objectives.sometimes, n=60, seed=2).run(progress=False)
+    frame = round_.trials
     assert (frame.loc[frame["lr"] < 1, "state"] == "failed").all()
     assert (frame.loc[frame["lr"] > 4, "state"] == "diverged").all()
     assert (frame.loc[frame["lr"].between(1, 4), "state"] == "complete").all()
     assert frame.loc[frame["state"] != "complete", "value"].isna().all()
-    failed = found.failures
+    failed = round_.failures
     text = failed.loc[failed["state"] == "failed", "error"].iloc[0]
     assert "ValueError: lr 0.5 is too small" in text
     assert "objectives.py" in text
@@ -57,12 +57,12 @@ def test_a_bare_nan_diverges_where_several_metrics_are_returned(tree, space):
     def objective(params):
         return math.nan if params["lr"] > 2 else {"acc": params["lr"], "loss": 1.0}
 
-    found = tree.add_round(space, objective, n=60, metric="acc", seed=2).run(progress=False)
-    far = found.trials["lr"] > 2
-    assert far.any()
-    assert not far.all()
-    assert (found.trials["state"] == np.where(far, "diverged", "complete")).all()
-    assert found.replay(sample=20).same
+    round_ = tree.add_round(space, objective, n=60, metric="acc", seed=2).run(progress=False)
+    too_high = round_.trials["lr"] > 2
+    assert too_high.any()
+    assert not too_high.all()
+    assert (round_.trials["state"] == np.where(too_high, "diverged", "complete")).all()
+    assert round_.replay(sample=20).same
     lost = tree.add_round(space, lambda params: math.nan, n=20, metric="acc", objective_name="lost").run(
         progress=False
     )
@@ -71,14 +71,14 @@ def test_a_bare_nan_diverges_where_several_metrics_are_returned(tree, space):
 
 
 def test_curves_and_the_metric_of_the_best_epoch(tree, space):
-    found = tree.add_round(space, objectives.metrics, metric="max:acc", n=15).run(progress=False)
-    for _, row in found.trials.iterrows():
+    round_ = tree.add_round(space, objectives.metrics, metric="max:acc", n=15).run(progress=False)
+    for _, row in round_.trials.iterrows():
         curve = [math.sin(epoch + row["lr"]) for epoch in range(5)]
         assert row["value"] == max(curve)
         assert row["acc"] == curve[-1]
         assert row["seed (metric)"] == row["seed"]
     last = tree.add_round(space, objectives.metrics, metric="acc", n=15)
-    assert last.id == found.id  # the metric is no part of the identity
+    assert last.id == round_.id  # the metric is no part of the identity
     assert (last.trials["value"] == last.trials["acc"]).all()
 
 
@@ -88,9 +88,9 @@ def test_a_reopened_round_asks_for_its_objective(tmp_path, space):
 
     store = tmp_path / "refine.db"
     with refine.Tree("q", store=store) as tree:
-        found = tree.add_round(space, bowl, n=9).run(progress=False)
+        round_ = tree.add_round(space, bowl, n=9).run(progress=False)
     with refine.Tree("q", store=store) as tree:
-        opened = tree[found.id[:5]]
+        opened = tree[round_.id[:5]]
         assert opened.space == space
         with pytest.raises(ObjectiveError, match="was reopened without its objective '.*bowl'"):
             opened.run(n=12)
@@ -103,18 +103,18 @@ def test_a_trial_without_the_metric_fails_alone_where_others_have_it(tree, space
     def objective(params):
         return {"acc": params["lr"]} if params["dropout"] < 0.4 else {"other": 1.0}
 
-    found = tree.add_round(space, objective, n=40, metric="acc")
+    round_ = tree.add_round(space, objective, n=40, metric="acc")
     for _ in range(10):
         try:
-            found.run(progress=False)
+            round_.run(progress=False)
             break
         except ObjectiveError:
             continue
-    frame = found.trials
+    frame = round_.trials
     assert len(frame) == 40
     assert frame.loc[frame["dropout"] < 0.4, "state"].eq("complete").all()
     assert frame.loc[frame["dropout"] >= 0.4, "value"].isna().all()
-    assert "this trial has no metric 'acc'" in found.failures["error"].iloc[-1]
+    assert "this trial has no metric 'acc'" in round_.failures["error"].iloc[-1]
 
 
 def test_an_objective_that_exits_fails_its_trial_only(tree, space):
@@ -140,20 +140,20 @@ def test_the_progress_bar_names_what_no_trial_has_read(tree, space, capsys):
 
 
 def test_the_best_permutation_as_the_objective_got_it(tree):
-    seen = []
+    configurations = []
 
     def objective(params):
-        seen.append(dict(params.items()))
+        configurations.append(dict(params.items()))
         return params["x"] + (params["f"] is math.sin)
 
     space = {"x": (0, 3), "f": [math.sin, math.cos], "layers": [(1, 2), (3, 4)]}
-    found = tree.add_round(space, objective, n=16)
-    assert found.best_params is None
-    found.run(progress=False)
-    best = found.best_params
-    assert best in seen
+    round_ = tree.add_round(space, objective, n=16)
+    assert round_.best_params is None
+    round_.run(progress=False)
+    best = round_.best_params
+    assert best in configurations
     assert (best["x"], best["f"]) == (3, math.sin)
-    assert found.best["f"] == "sin"  # tables show labels
+    assert round_.best["f"] == "sin"  # tables show labels
 
 
 @pytest.mark.slow
@@ -166,10 +166,10 @@ def test_code_that_changed_in_mid_round_is_said_by_run_propose_and_checks(tree, 
     def objective(params):  # the same name, edited
         return 5 - params["lr"]
 
-    found = tree.add_round(space, objective, n=25, objective_name="edited")
+    round_ = tree.add_round(space, objective, n=25, objective_name="edited")
     with pytest.warns(refine.errors.RefineWarning, match="15 of its 15 finished trials ran another version"):
-        found.run(progress=False)
-    review = found.propose()
+        round_.run(progress=False)
+    review = round_.propose()
     assert "The trials ran 2 versions of the objective's code" in str(review.details)
     assert review.checks()["code"].verdict == "fail"
     assert "code" not in [
@@ -207,6 +207,6 @@ def test_repeated_branch_keeps_its_configurations_and_warns_of_new_ones(tree, sp
     with pytest.warns(
         refine.errors.RefineWarning, match="keeps its 4 configurations, and .* only the 3 new ones"
     ):
-        again = root.branch({**space, "lr": (1.0, 2.0, 11)}, n=7)
-    assert again.id == child.id
-    assert len(again.run(progress=False).trials) == 7
+        same_round = root.branch({**space, "lr": (1.0, 2.0, 11)}, n=7)
+    assert same_round.id == child.id
+    assert len(same_round.run(progress=False).trials) == 7

@@ -23,8 +23,8 @@ def _grown(tree, rounds):
     for i in range(rounds):
         parent = nodes[-2 if i > 1 else -1] if nodes else None
         space = refine.Space({"x": (0, 9), "y": (0.0, 1.0 + i, 5)})
-        made = {"method": "sobol", "seed": 1, "objective": "bowl", "note": f"step {i}", "author": "ann"}
-        node = Node(parent and parent.id, space, **made, created=float(i))
+        fields = {"method": "sobol", "seed": 1, "objective": "bowl", "note": f"step {i}", "author": "ann"}
+        node = Node(parent and parent.id, space, **fields, created=float(i))
         link = None
         if parent:
             decision = Decision("branched", "", space, {}, (), node.id, node.note, node.author, n=12)
@@ -43,9 +43,9 @@ def _run(store, pk, node, n):
         for cell in range(n):
             params = node.space.configuration(cell)
             key = configuration_key(params)
-            told = Outcome("complete", {"value": bowl(params)}, {}, 1.0, None, None, None)
+            outcome = Outcome("complete", {"value": bowl(params)}, {}, 1.0, None, None, None)
             task = Task(key, params, str(cell), 0, 0, "space_filling", cell)
-            writer.add(_trial(task, told, "code"))
+            writer.add(_trial(task, outcome, "code"))
 
 
 @pytest.fixture(scope="module", params=[10, 100])
@@ -70,11 +70,13 @@ SEEN: dict[str, int] = {}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("look", LOOKS)
-def test_looking_asks_as_often_whatever_the_number_of_rounds(grown, look):
+@pytest.mark.parametrize("name", LOOKS)
+def test_looking_asks_as_often_whatever_the_number_of_rounds(grown, name):
     tree, last, folder = grown
-    asked = []
-    sa.event.listen(tree._context.store.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
-    LOOKS[look](tree, last, folder)
-    assert len(asked) <= 30, asked
-    assert SEEN.setdefault(look, len(asked)) == len(asked)
+    statements = []
+    sa.event.listen(
+        tree._context.store.engine, "before_cursor_execute", lambda *args: statements.append(args[2])
+    )
+    LOOKS[name](tree, last, folder)
+    assert len(statements) <= 30, statements
+    assert SEEN.setdefault(name, len(statements)) == len(statements)

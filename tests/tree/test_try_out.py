@@ -15,27 +15,27 @@ def value(p):
 
 
 @pytest.fixture
-def found(tree):
+def round_(tree):
     return tree.add_round(SPACE, value, n=20, seed=3).run(progress=False)
 
 
-def test_ideas_run_now_and_count_as_given(found):
-    before = found.trials
-    found.try_out([{"x": 4.1, "z": "a"}, {"x": 12.0, "z": "a"}], progress=False)
-    trials = found.trials
+def test_ideas_run_now_and_count_as_given(round_):
+    before = round_.trials
+    round_.try_out([{"x": 4.1, "z": "a"}, {"x": 12.0, "z": "a"}], progress=False)
+    trials = round_.trials
     assert trials.iloc[:20].equals(before)
     assert trials["origin"].tolist()[20:] == ["given"] * 2
     assert trials["x"].tolist()[20:] == [4.1, 12.0]
-    assert found.n == 22
-    assert found.best["x"] == 4.1
-    assert found.analyze().n_space_filling == 20
-    assert found.recommend().params["x"] == 4.1
+    assert round_.n == 22
+    assert round_.best["x"] == 4.1
+    assert round_.analyze().n_space_filling == 20
+    assert round_.recommend().params["x"] == 4.1
 
 
-def test_an_idea_that_ran_is_not_repeated(found):
+def test_an_idea_that_ran_is_not_repeated(round_):
     idea = {"x": 4.1, "z": "a"}
-    found.try_out([idea, idea], progress=False).try_out([idea], progress=False)
-    assert len(found.trials) == found.n == 21
+    round_.try_out([idea, idea], progress=False).try_out([idea], progress=False)
+    assert len(round_.trials) == round_.n == 21
 
 
 def test_ideas_run_before_the_rest_of_an_unfinished_round(tree):
@@ -46,28 +46,28 @@ def test_ideas_run_before_the_rest_of_an_unfinished_round(tree):
     assert len(root.run(progress=False).trials) == 21
 
 
-def test_a_child_takes_ideas_as_well(found):
-    child = found.branch({**SPACE, "x": (3.0, 6.0, 13)}, n=6).run(progress=False)
+def test_a_child_takes_ideas_as_well(round_):
+    child = round_.branch({**SPACE, "x": (3.0, 6.0, 13)}, n=6).run(progress=False)
     child.try_out([{"x": 4.1, "z": "a"}], progress=False)
     assert child.trials["origin"].tolist()[-1] == "given"
     assert len(child.trials) == 7
 
 
-def test_wrong_ideas_are_refused_before_anything_is_written(found):
-    for wrong, error, told in (
+def test_wrong_ideas_are_refused_before_anything_is_written(round_):
+    for wrong, error, message in (
         ([{"x": 4.1}], SpaceError, "missing: z"),
         ([{"x": 4.1, "z": "a"}, {"x": "fast", "z": "a"}], SpaceError, r"configurations\[1\]"),
         ({"x": 4.1, "z": "a"}, SpaceError, "put it in"),
         ([], DesignError, "at least one"),
     ):
-        with pytest.raises(error, match=told):
-            found.try_out(wrong, progress=False)
-    assert found.n == len(found.trials) == 20
+        with pytest.raises(error, match=message):
+            round_.try_out(wrong, progress=False)
+    assert round_.n == len(round_.trials) == 20
 
 
 def test_a_reopened_round_takes_its_objective(tmp_path):
     with refine.Tree("t", store=tmp_path / "t.db") as tree:
         tree.add_round(SPACE, value, n=12).run(progress=False)
     with refine.Tree("t", store=tmp_path / "t.db") as tree:
-        found = tree["root"].try_out([{"x": 4.1, "z": "a"}], objective=value, progress=False)
-        assert found.best["x"] == 4.1
+        round_ = tree["root"].try_out([{"x": 4.1, "z": "a"}], objective=value, progress=False)
+        assert round_.best["x"] == 4.1

@@ -34,16 +34,16 @@ def test_a_run_that_nobody_expects_makes_no_winner_of_what_failed(tree):
     fine = 1 - 0.002 * rng.random(60) * (ran["a"] + ran["b"]) / 9
     ran["value"] = np.where(ran["a"] >= 8, 0.25 + 0.2 * rng.random(60), fine)
     ran = ran.drop_duplicates(["a", "b"])
-    again = ran.nlargest(2, "value").assign(value=0.97)
+    best_twice = ran.nlargest(2, "value").assign(value=0.97)
     space = {name: list(range(10)) for name in "ab"}
-    tree.add_frame(pd.concat([ran, again], ignore_index=True), space, space_filling=False)
+    tree.add_frame(pd.concat([ran, best_twice], ignore_index=True), space, space_filling=False)
     assert tree.winner().observed > 0.99
 
 
 def test_there_is_none_before_the_first_trial(tree, space):
     assert tree.winner() is None
-    found = tree.add_round(space, objectives.bowl, n=4)
-    assert found.recommend() is None
+    round_ = tree.add_round(space, objectives.bowl, n=4)
+    assert round_.recommend() is None
     assert tree.winner() is None
 
 
@@ -91,8 +91,8 @@ def test_branches_with_other_parameters_are_judged_together(tmp_path):
 
     with refine.Tree("branches", store=tmp_path / "refine.db") as tree:
         root = tree.add_round(SPACE, wider, n=40).run(progress=False)
-        told = {**SPACE, "extra": (0.0, 1.0, 5)}
-        child = root.branch(told, previous={"extra": 0.0}, n=30).run(progress=False)
+        extended = {**SPACE, "extra": (0.0, 1.0, 5)}
+        child = root.branch(extended, previous={"extra": 0.0}, n=30).run(progress=False)
         other = root.branch({"x": (2.0, 6.0, 9), "y": 0.0, "z": "a"}, n=6).run(progress=False)
         won = tree.winner()
         assert won.evaluated == 76
@@ -121,7 +121,7 @@ def test_what_was_not_read_is_no_value_and_no_difference(tmp_path):
     first = won.candidates[0]
     assert (first.unread, first.labels["momentum"]) == (("momentum",), "-")
     assert won.params["momentum"] in (0.0, 0.1, 0.2, 0.3, 0.4)  # it is handed over all the same
-    seen = [c for c in won.candidates if c.configuration["optimizer"] == "adam"]
+    of_adam = [c for c in won.candidates if c.configuration["optimizer"] == "adam"]
     # Equal in all that was read is one configuration.
-    assert len({c.labels["lr"] for c in seen}) == len(seen) > 1
-    assert all("momentum" not in differing(first, c) for c in seen)
+    assert len({c.labels["lr"] for c in of_adam}) == len(of_adam) > 1
+    assert all("momentum" not in differing(first, c) for c in of_adam)

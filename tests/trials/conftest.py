@@ -10,7 +10,7 @@ import refine
 
 
 @pytest.fixture(scope="module")
-def made(request, tmp_path_factory):
+def run_store(request, tmp_path_factory):
     store = tmp_path_factory.mktemp("made") / "refine.db"
     with refine.Tree("question", store=store) as tree:
         request.module.added(tree).run(progress=False)
@@ -19,12 +19,12 @@ def made(request, tmp_path_factory):
 
 @pytest.fixture
 def tree(tmp_path, request):
-    if "found" in request.fixturenames:
-        shutil.copy(request.getfixturevalue("made"), tmp_path / "refine.db")
+    if "round_" in request.fixturenames:
+        shutil.copy(request.getfixturevalue("run_store"), tmp_path / "refine.db")
     with refine.Tree("question", store=tmp_path / "refine.db") as opened:
         yield opened
 
 
 @pytest.fixture
-def found(tree, request):
+def round_(tree, request):
     return request.module.added(tree)

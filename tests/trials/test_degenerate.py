@@ -17,47 +17,47 @@ def constant_at_high_rates(params):
 
 @pytest.mark.slow
 def test_a_degenerate_trial_is_passed_over_everywhere(tree, space, tmp_path):
-    found = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1).run(progress=False)
-    assert found.trials["value"].max() == 2.0  # it keeps its value
-    assert found.best["degenerate"] == 0
-    assert tree.best()["value"] == found.best["value"] < 1
+    round_ = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1).run(progress=False)
+    assert round_.trials["value"].max() == 2.0  # it keeps its value
+    assert round_.best["degenerate"] == 0
+    assert tree.best()["value"] == round_.best["value"] < 1
     assert "best f1 2.0" not in str(tree)
-    analysis = found.analyze()
-    assert analysis.best["value"] == found.best["value"]
+    analysis = round_.analyze()
+    assert analysis.best["value"] == round_.best["value"]
     assert analysis.y.max() < 1  # nor is the optimum sought there
     assert [level.bad for level in analysis["lr"].levels] == [0.0] * 7 + [1.0] * 3
-    assert found.propose(keep=False).space["lr"].high < 4
-    facts = gather(found)
-    assert facts.finished.iloc[0]["value"] == found.best["value"]
-    text = found.report(tmp_path).read_text()
+    assert round_.propose(keep=False).space["lr"].high < 4
+    facts = gather(round_)
+    assert facts.finished.iloc[0]["value"] == round_.best["value"]
+    text = round_.report(tmp_path).read_text()
     assert "gave a model that predicts a constant (`degenerate`). They are not listed" in text
     assert "The best f1 is 2.0" not in text
-    child = found.branch(space.replace({"lr": refine.Float(0.5, 5.0, 10)}), n=5)
+    child = round_.branch(space.replace({"lr": refine.Float(0.5, 5.0, 10)}), n=5)
     assert not child.node.allow_degenerate
 
 
 @pytest.mark.slow
 def test_the_person_may_say_otherwise(tree, space):
-    found = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1, allow_degenerate=True)
-    found.run(progress=False)
-    assert found.best["value"] == found.analyze().best["value"] == found.analyze().y.max() == 2.0
-    assert not found.analyze()["lr"].fails
-    assert tree[found.id].best["value"] == 2.0  # it is stored
-    child = found.branch({"lr": (0.5, 2.0, 4), "dropout": 0.0, "optimizer": "Adam", "junk": 1}, n=2)
+    round_ = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1, allow_degenerate=True)
+    round_.run(progress=False)
+    assert round_.best["value"] == round_.analyze().best["value"] == round_.analyze().y.max() == 2.0
+    assert not round_.analyze()["lr"].fails
+    assert tree[round_.id].best["value"] == 2.0  # it is stored
+    child = round_.branch({"lr": (0.5, 2.0, 4), "dropout": 0.0, "optimizer": "Adam", "junk": 1}, n=2)
     assert child.node.allow_degenerate
-    other = tree.diff(found, tree.add_round(space, objectives.bowl, n=5, seed=1)).other
+    other = tree.diff(round_, tree.add_round(space, objectives.bowl, n=5, seed=1)).other
     assert other["allow_degenerate"] == (True, False)
     # The choice is no part of the identity and can be changed.
-    again = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1)
-    assert again.id == found.id
-    assert again.best["value"] < 1
+    same_round = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1)
+    assert same_round.id == round_.id
+    assert same_round.best["value"] < 1
 
 
 @pytest.mark.slow
 def test_where_all_are_degenerate_there_is_no_best(tree, space, tmp_path):
-    found = tree.add_round(space, lambda p: {"acc": p["lr"], "degenerate": 1.0}, metric="acc", n=12)
-    text = found.run(progress=False).report(tmp_path).read_text()
-    assert found.best is None
+    round_ = tree.add_round(space, lambda p: {"acc": p["lr"], "degenerate": 1.0}, metric="acc", n=12)
+    text = round_.run(progress=False).report(tmp_path).read_text()
+    assert round_.best is None
     assert tree.best() is None
-    assert found.analyze().best["value"] == found.trials["value"].max()
+    assert round_.analyze().best["value"] == round_.trials["value"].max()
     assert "Every finished trial is degenerate: its model predicts a constant." in text

@@ -16,8 +16,8 @@ from refine.trials.goal import ASK, direction_of
     "name", ["loss", "val_loss", "valLoss", "mean_squared_error", "RMSE", "test/nll", "latency_ms"]
 )
 def test_a_loss_is_asked_about_or_told_by_its_name(name):
-    told = f"metric '{name}' reads like something to minimize.*direction='minimize'"
-    with pytest.raises(AnalysisError, match=told):
+    message = f"metric '{name}' reads like something to minimize.*direction='minimize'"
+    with pytest.raises(AnalysisError, match=message):
         direction_of(name, ASK)
     with pytest.warns(RefineWarning, match="minimize, by its name"):
         assert direction_of(name, None) == "minimize"
@@ -49,9 +49,9 @@ def test_rounds_and_tables_ask_before_anything_is_written(tmp_path):
             tree.add_frame(frame, value="loss")
         assert not tree.rounds
         assert tree.add_frame(frame, value="loss", direction="minimize").direction == "minimize"
-        with pytest.warns(RefineWarning) as said:  # at the line of whoever called the package
+        with pytest.warns(RefineWarning) as warned:  # at the line of whoever called the package
             tree.add_round({"x": (0, 5)}, lambda p: 1.0, metric="val_loss", direction=None, n=3)
-        assert [(w.filename, w.lineno) for w in said] == [(__file__, inspect.currentframe().f_lineno - 1)]
+        assert [(w.filename, w.lineno) for w in warned] == [(__file__, inspect.currentframe().f_lineno - 1)]
 
 
 def test_a_number_that_a_function_called_error_returns_is_asked_about():
@@ -62,6 +62,6 @@ def test_a_number_that_a_function_called_error_returns_is_asked_about():
         with pytest.raises(AnalysisError, match="objective 'rmse_error' reads like something to minimize"):
             tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4)
         assert len(tree) == 0
-        for said in ({"direction": "minimize"}, {"objective_name": "score"}):
-            found = tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4, **said)
-            assert found.direction == said.get("direction", "maximize")
+        for options in ({"direction": "minimize"}, {"objective_name": "score"}):
+            round_ = tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4, **options)
+            assert round_.direction == options.get("direction", "maximize")

@@ -34,8 +34,8 @@ def test_explosions_are_found_and_nothing_else(kind, share):
         loss = np.r_[
             0.1 + (rng.uniform(-1, 1, (n - count, 3)) ** 2).sum(axis=1), EXPLOSIONS[kind](rng, count)
         ]
-        found = exploded(-loss, explosion_limit(-loss))
-        assert found.tolist() == [False] * (n - count) + [True] * count
+        exploding = exploded(-loss, explosion_limit(-loss))
+        assert exploding.tolist() == [False] * (n - count) + [True] * count
 
 
 @pytest.mark.parametrize("kind", SMOOTH)

@@ -57,38 +57,38 @@ def test_hypervolume_of_boxes():
 
 
 @pytest.mark.slow
-def test_the_front_of_a_round(found):
-    front = found.front
-    frame = found.trials
+def test_the_front_of_a_round(round_):
+    front = round_.front
+    frame = round_.trials
     assert list(front.columns[:2]) == ["val_acc", "latency_ms"]
     values = np.column_stack([frame["value"], -frame["latency_ms"]])
     assert sorted(front.index) == np.flatnonzero(~np.array(dominated(values))).tolist()
     assert front["val_acc"].is_monotonic_decreasing
     assert front["latency_ms"].is_monotonic_decreasing
-    assert f"further goals: latency_ms, minimize; {len(front)} trials on the front" in str(found)
-    assert "chosen by val_acc alone, of val_acc and latency_ms" in str(found.recommend())
+    assert f"further goals: latency_ms, minimize; {len(front)} trials on the front" in str(round_)
+    assert "chosen by val_acc alone, of val_acc and latency_ms" in str(round_.recommend())
 
 
 @pytest.mark.slow
-def test_what_is_proposed_keeps_the_front(found):
+def test_what_is_proposed_keeps_the_front(round_):
     with pytest.raises(
         AnalysisError, match="'latency' is not a goal of this round; did you mean 'latency_ms'"
     ):
-        found.propose(epsilon={"latency": 1})
+        round_.propose(epsilon={"latency": 1})
     with pytest.raises(AnalysisError, match="epsilon must be a number >= 0"):
-        found.propose(epsilon={"latency_ms": -1})
-    review = found.propose(epsilon={"latency_ms": 0.05})
+        round_.propose(epsilon={"latency_ms": -1})
+    review = round_.propose(epsilon={"latency_ms": 0.05})
     proposal = review.proposal
     assert [a.metric for a in (review.analysis, *review.analysis.others)] == ["val_acc", "latency_ms"]
     assert "For every point on the front of val_acc and latency_ms" in str(review.why())
     assert 0.95 <= proposal.claim.probability <= 1
     assert proposal.volume_kept < 0.8
-    kept = proposal.space
-    assert kept["units"] == found.space["units"]  # every width is on the front
-    rows = itertools.product(*[p.grid for p in found.space.values()])
+    space = proposal.space
+    assert space["units"] == round_.space["units"]  # every width is on the front
+    rows = itertools.product(*[p.grid for p in round_.space.values()])
     grid = [dict(zip(SPACE, row, strict=True)) for row in rows]
     points = np.array([[network(p)["val_acc"], -network(p)["latency_ms"]] for p in grid])
-    inside = points[kept.contains(pd.DataFrame(grid))]
+    inside = points[space.contains(pd.DataFrame(grid))]
     epsilon = np.array([proposal.claim.epsilon, proposal.claim.others[0].epsilon])
     for point in points[non_dominated(points)]:
         assert (inside >= point - epsilon).all(axis=1).any()
@@ -97,27 +97,27 @@ def test_what_is_proposed_keeps_the_front(found):
     assert back.digest == proposal.digest
     assert proposal.claim.others[0][1:] == (0.05, "given")
     assert proposal.claim.epsilon_source != "given"
-    alone = found.analyze("val_acc")
+    alone = round_.analyze("val_acc")
     assert refine.propose(alone).volume_kept < proposal.volume_kept
 
 
 @pytest.mark.nightly
 @pytest.mark.slow
-def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, found, tmp_path):
-    review = found.propose()
+def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, round_, tmp_path):
+    review = round_.propose()
     child = review.accept(n=30, exploit=0.6)
     child.run(progress=False)
-    assert child.goals == found.goals
+    assert child.goals == round_.goals
     tried = child.trials[child.trials["origin"] == "exploit"]
     assert tried["units"].nunique() >= 5  # not the widest only
     assert (tried["lr"].between(1e-3, 0.1)).mean() > 0.8
     assert {entry.verdict for entry in tree.calibration().entries} <= {"not_tested", "not_refuted"}
-    chosen = found.choose(int(found.front.index[1]), note="fast enough")
-    assert chosen == found.choose(found.front.iloc[1][list(SPACE)].to_dict(), note="fast enough")
-    assert [d.kind for d in found.decisions] == ["accepted", "chosen"]
+    chosen = round_.choose(int(round_.front.index[1]), note="fast enough")
+    assert chosen == round_.choose(round_.front.iloc[1][list(SPACE)].to_dict(), note="fast enough")
+    assert [d.kind for d in round_.decisions] == ["accepted", "chosen"]
     with pytest.raises(ReviewError, match="is not a point of its front"):
-        found.choose(-1)
-    path = found.report(tmp_path / "reports")
+        round_.choose(-1)
+    path = round_.report(tmp_path / "reports")
     report = path.read_text()
     assert "<summary>The front</summary>" in report
     assert "A point of the front was chosen" in report
@@ -125,31 +125,31 @@ def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, found, tmp
     assert (path.with_suffix("") / "front.png").stat().st_size > 10_000
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", tmp_path / "back.db") as back:
-        again = back[found.id]
-        assert again.goals == found.goals
-        assert again.front.equals(found.front)
-        assert again.decisions[-1].chosen == chosen.chosen
+        loaded = back[round_.id]
+        assert loaded.goals == round_.goals
+        assert loaded.front.equals(round_.front)
+        assert loaded.decisions[-1].chosen == chosen.chosen
 
 
-def test_the_front_of_a_tree_has_what_no_round_beats(tree, found):
+def test_the_front_of_a_tree_has_what_no_round_beats(tree, round_):
     with pytest.raises(refine.RefineError, match="has no rounds, so it has no front"):
         _ = refine.Tree("empty", tree.store).front
     alone = tree.front
     assert list(alone.columns[:3]) == ["round", "val_acc", "latency_ms"]
-    assert alone.drop(columns="round").equals(found.front)
-    child = found.branch({**found.space, "lr": (0.001, 0.01, 4)}, n=10).run(progress=False)
+    assert alone.drop(columns="round").equals(round_.front)
+    child = round_.branch({**round_.space, "lr": (0.001, 0.01, 4)}, n=10).run(progress=False)
     front = tree.front
-    both = pd.concat([found.trials, child.trials])
-    values = np.column_stack([both["value"], -both["latency_ms"]])
+    trials = pd.concat([round_.trials, child.trials])
+    values = np.column_stack([trials["value"], -trials["latency_ms"]])
     assert len(front) == (~np.array(dominated(values))).sum()
     assert front["val_acc"].is_monotonic_decreasing
-    own = child.front
-    kept = front[front["round"] == child.id]
-    assert kept.index.isin(own.index).all()
-    assert 0 < len(kept) < len(own)
-    told = f"{len(own)} trials on the round's own front, {len(own) - len(kept)} beaten by other rounds"
-    assert told in str(child)
-    tree.add_round(found.space, network, metric="val_acc", n=5, seed=1).run(progress=False)
+    own_front = child.front
+    of_child = front[front["round"] == child.id]
+    assert of_child.index.isin(own_front.index).all()
+    assert 0 < len(of_child) < len(own_front)
+    message = f"{len(own_front)} trials on the round's own front, {len(own_front) - len(of_child)} beaten by other rounds"
+    assert message in str(child)
+    tree.add_round(round_.space, network, metric="val_acc", n=5, seed=1).run(progress=False)
     assert tree.front.equals(front)  # judged otherwise: left out
 
 
@@ -173,36 +173,36 @@ def wasteful(p):
 def test_a_range_goes_on_for_a_further_goal_where_the_first_one_is_good(tree, objective, goes_on):
     leaves = refine.Integer(12, 192, log=True, levels=13)
     space = {"leaves": leaves, "least": (1, 8, 8), "features": (0.1, 1.0, 10)}
-    found = tree.add_round(space, objective, metric=[Goal("acc"), Goal("nodes", "minimize")], n=60)
-    change = found.run(progress=False).propose(keep=False).proposal["leaves"]
+    round_ = tree.add_round(space, objective, metric=[Goal("acc"), Goal("nodes", "minimize")], n=60)
+    change = round_.run(progress=False).propose(keep=False).proposal["leaves"]
     assert (change.new.low < 12) == goes_on
-    told = [sentence(reason) for reason in change.reasons if reason.code == "useless_beyond"]
+    reasons = [sentence(reason) for reason in change.reasons if reason.code == "useless_beyond"]
     useless = (
         "nodes is best at the low end of leaves, but the front there is worse in acc than half of the trials, "
         "so leaves is not extended."
     )
-    assert told == ([] if goes_on else [useless])
+    assert reasons == ([] if goes_on else [useless])
 
 
 @pytest.mark.slow
 def test_constraints_hold_for_every_goal(tree):
     goals = [Goal("val_acc", subject_to=["latency_ms <= 5"]), Goal("latency_ms", "minimize")]
-    found = tree.add_round(SPACE, network, metric=goals, n=80).run(progress=False)
-    assert (found.front["latency_ms"] <= 5).all()
-    review = found.propose()
+    round_ = tree.add_round(SPACE, network, metric=goals, n=80).run(progress=False)
+    assert (round_.front["latency_ms"] <= 5).all()
+    review = round_.propose()
     assert review.proposal.space["units"].high < 128
     assert "with latency_ms <= 5" in str(review)
 
 
 def test_what_is_given_beside_goals_holds_for_all_of_them(tree):
     limits = ["latency_ms <= 5"]
-    beside = tree.add_round(SPACE, network, metric=GOALS, subject_to=limits, n=8)
+    by_argument = tree.add_round(SPACE, network, metric=GOALS, subject_to=limits, n=8)
     inside = [Goal("val_acc", subject_to=limits), GOALS[1]]
-    assert beside.goals == tree.add_round(SPACE, network, metric=inside, n=8).goals
-    more = {"subject_to": "val_acc >= 0.5", "allow_degenerate": True}
-    both = tree.add_round(SPACE, network, metric=inside, **more, n=8)
-    told = {(*map(str, g.metric.subject_to), g.allow_degenerate) for g in both.goals}
-    assert told == {(*limits, "val_acc >= 0.5", True)}
+    assert by_argument.goals == tree.add_round(SPACE, network, metric=inside, n=8).goals
+    options = {"subject_to": "val_acc >= 0.5", "allow_degenerate": True}
+    combined = tree.add_round(SPACE, network, metric=inside, **options, n=8)
+    constraints = {(*map(str, g.metric.subject_to), g.allow_degenerate) for g in combined.goals}
+    assert constraints == {(*limits, "val_acc >= 0.5", True)}
     working = r"\[Goal\('val_acc', 'maximize'\), Goal\('latency_ms', 'minimize'\)\]"
     with pytest.raises(AnalysisError, match=rf"every Goal has its own; write metric={working}"):
         tree.add_round(SPACE, network, metric=GOALS, direction="maximize", n=8)
@@ -222,7 +222,7 @@ def test_what_are_no_goals(tree, metric, message):
         tree.add_round(SPACE, network, metric=metric, n=10)
 
 
-def test_what_goes_by_one_number_is_refused(tree, found):
+def test_what_goes_by_one_number_is_refused(tree, round_):
     with pytest.raises(DesignError, match="go by one number, and this round has several goals"):
         tree.add_round(SPACE, network, metric=GOALS, design="tpe", n=10)
     with pytest.raises(ReviewError, match="has one goal"):

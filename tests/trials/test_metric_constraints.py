@@ -47,40 +47,43 @@ def test_what_is_no_constraint_is_refused_before_anything_runs(tree, text, messa
 
 
 def test_constraints_have_one_spelling():
-    found = metric_constraints(["5 >= latency_ms", "val_recall>=0.90", "latency_ms <= 5.0"])
-    assert found == (MetricConstraint("latency_ms", "<=", 5.0), MetricConstraint("val_recall", ">=", 0.9))
-    assert [str(c) for c in found] == ["latency_ms <= 5", "val_recall >= 0.9"]
+    constraints = metric_constraints(["5 >= latency_ms", "val_recall>=0.90", "latency_ms <= 5.0"])
+    assert constraints == (
+        MetricConstraint("latency_ms", "<=", 5.0),
+        MetricConstraint("val_recall", ">=", 0.9),
+    )
+    assert [str(c) for c in constraints] == ["latency_ms <= 5", "val_recall >= 0.9"]
     with pytest.raises(AnalysisError, match=r"'x <= 1' and 'x >= 2' can't both be met"):
         metric_constraints(["x >= 2", "x <= 1"])
 
 
 def test_a_goal_says_all_of_it(tree):
     goal = refine.Goal("val_loss", "minimize", subject_to=["latency_ms <= 5"])
-    found = tree.add_round(SPACE, network, metric=goal, n=10)
-    assert (found.metric, found.direction, found.goal) == ("val_loss", "minimize", goal)
-    assert found.node.subject_to == ("latency_ms <= 5",)
+    round_ = tree.add_round(SPACE, network, metric=goal, n=10)
+    assert (round_.metric, round_.direction, round_.goal) == ("val_loss", "minimize", goal)
+    assert round_.node.subject_to == ("latency_ms <= 5",)
     with pytest.raises(AnalysisError, match="every Goal has its own; write metric=Goal"):
         tree.add_round(SPACE, network, metric=goal, direction="minimize", n=10)
     with pytest.raises(AnalysisError, match="reads like something to minimize, and no direction was given"):
         refine.Goal("val_loss")
 
 
-def test_an_infeasible_trial_is_no_best(found):
-    frame = found.trials
+def test_an_infeasible_trial_is_no_best(round_):
+    frame = round_.trials
     met = frame["latency_ms"] <= 4
     assert 0 < met.sum() < 60
     assert (frame["feasible"] == met).all()
-    assert found.best["value"] == frame.loc[met, "value"].max() < frame["value"].max()
-    assert found.best_params["units"] == found.best["units"]
-    won = found.recommend()
+    assert round_.best["value"] == frame.loc[met, "value"].max() < frame["value"].max()
+    assert round_.best_params["units"] == round_.best["units"]
+    won = round_.recommend()
     assert network(won.params)["latency_ms"] <= 4
-    assert f"{met.sum()} feasible" in str(found)
-    assert f"val_acc with {LIMIT}, maximize" in str(found)
+    assert f"{met.sum()} feasible" in str(round_)
+    assert f"val_acc with {LIMIT}, maximize" in str(round_)
 
 
 @pytest.mark.slow
-def test_what_a_metric_does_and_what_counts_are_told_apart(found):
-    review = found.propose()
+def test_what_a_metric_does_and_what_counts_are_told_apart(round_):
+    review = round_.propose()
     units = review.analysis["units"]
     assert units.correlation.estimate > 0.2  # wide networks are better
     assert max(level.bad for level in units.levels) == 1.0  # and infeasible
@@ -88,36 +91,36 @@ def test_what_a_metric_does_and_what_counts_are_told_apart(found):
     assert f"The best val_acc with {LIMIT} in " in str(review.why())
     assert review.analysis.findings["units"].of("fails_at", "fails_towards")
     assert review.analysis.feasibility.finished == 100
-    kept = review.proposal.space
-    assert kept["units"].high < 128
+    space = review.proposal.space
+    assert space["units"].high < 128
     assert review.proposal.volume_kept < 0.5
-    rows = itertools.product(*[p.grid for p in found.space.values()])
+    rows = itertools.product(*[p.grid for p in round_.space.values()])
     grid = [dict(zip(SPACE, row, strict=True)) for row in rows]
     good = [p for p in grid if network(p)["latency_ms"] <= 4]
     best = max(network(p)["val_acc"] for p in good)
-    inside = max(network(p)["val_acc"] for p in good if kept.contains(pd.DataFrame([p]))[0])
+    inside = max(network(p)["val_acc"] for p in good if space.contains(pd.DataFrame([p]))[0])
     assert best - inside <= review.proposal.claim.epsilon
 
 
 @pytest.mark.nightly
 @pytest.mark.slow
-def test_children_take_it_over_and_it_survives_every_way_out_and_back(tree, found, tmp_path):
-    review = found.propose()
+def test_children_take_it_over_and_it_survives_every_way_out_and_back(tree, round_, tmp_path):
+    review = round_.propose()
     child = review.accept(n=20, exploit=0.5)
     child.run(progress=False)
     assert child.node.subject_to == (LIMIT,)
     assert child.best["latency_ms"] <= 4
     exploit = child.trials[child.trials["origin"] == "exploit"]
     assert (exploit["latency_ms"] <= 4).mean() > 0.5  # of the whole space it is a third
-    report = found.report(tmp_path / "reports").read_text()
+    report = round_.report(tmp_path / "reports").read_text()
     assert "best val_acc with latency_ms &lt;= 4 " in report
     assert "finished without meeting every metric constraint" in report
     assert f"subject_to=['{LIMIT}']" in report
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", tmp_path / "back.db") as back:
-        again = back[child.id]
-        assert again.node.subject_to == (LIMIT,)
-        assert again.trials.equals(child.trials)
+        loaded = back[child.id]
+        assert loaded.node.subject_to == (LIMIT,)
+        assert loaded.trials.equals(child.trials)
         assert back.rounds[0].review(review.proposal).proposal.digest == review.proposal.digest
 
 
@@ -128,35 +131,35 @@ def test_adaptive_rounds_are_steered_by_it(tree):
         for limits in ([], [LIMIT])
     )
     assert plain.id != steered.id
-    shares = [(each.run(progress=False).trials["latency_ms"] <= 4).mean() for each in (plain, steered)]
+    shares = [(round_.run(progress=False).trials["latency_ms"] <= 4).mean() for round_ in (plain, steered)]
     assert shares[1] > 2 * shares[0]
 
 
 def test_nothing_feasible_says_how_far_it_was(tree):
-    found = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency_ms <= 0.5"], n=30)
-    found.run(progress=False)
-    assert found.best is None
-    told = r"none of 30 finished trials meets .*; the closest .* has 1.*round.analyze\('latency_ms', 'minimize'\)"
-    with pytest.raises(AnalysisError, match=told):
-        found.propose()
+    round_ = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency_ms <= 0.5"], n=30)
+    round_.run(progress=False)
+    assert round_.best is None
+    message = r"none of 30 finished trials meets .*; the closest .* has 1.*round.analyze\('latency_ms', 'minimize'\)"
+    with pytest.raises(AnalysisError, match=message):
+        round_.propose()
 
 
 def test_a_metric_that_is_not_returned_ends_the_round_at_its_first_trial(tree):
-    found = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency <= 4"], n=30)
+    round_ = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency <= 4"], n=30)
     with pytest.raises(ObjectiveError, match="'latency <= 4' is about 'latency', .* did you mean"):
-        found.run(progress=False)
-    assert len(found.trials) == 1
+        round_.run(progress=False)
+    assert len(round_.trials) == 1
     with pytest.raises(SpaceError, match="feasible: with metric constraints this name"):
         tree.add_round({"feasible": (0.0, 1.0, 5)}, network, subject_to=[LIMIT], n=3)
 
 
 def test_wall_time_is_a_metric(tree):
     goal = refine.Goal("seconds", "minimize", subject_to=["seconds >= 0"])
-    found = tree.add_round(SPACE, network, metric=goal, n=20).run(progress=False)
-    assert found.best["value"] == found.trials["seconds"].min()
-    assert found.trials["feasible"].all()
-    assert found.analyze().subject_to == ("seconds >= 0",)
-    assert found.optimism().best == found.best["value"]
+    round_ = tree.add_round(SPACE, network, metric=goal, n=20).run(progress=False)
+    assert round_.best["value"] == round_.trials["seconds"].min()
+    assert round_.trials["feasible"].all()
+    assert round_.analyze().subject_to == ("seconds >= 0",)
+    assert round_.optimism().best == round_.best["value"]
     with pytest.raises(AnalysisError, match="reads like something to minimize"):
         tree.add_round(SPACE, network, metric="seconds", n=20)
 
@@ -165,12 +168,12 @@ def test_finished_runs_of_others_have_them_too(tree):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"x": rng.uniform(0, 1, 60), "z": rng.uniform(0, 1, 60)})
     frame = frame.assign(acc=frame["x"], size=10 * frame["x"] + frame["z"])
-    said = {"value": "acc", "subject_to": ["size <= 5"]}
-    found = tree.add_frame(frame, parameters=["x", "z"], space_filling=True, **said)
-    assert found.best["size"] <= 5 < frame["size"].max()
+    options = {"value": "acc", "subject_to": ["size <= 5"]}
+    round_ = tree.add_frame(frame, parameters=["x", "z"], space_filling=True, **options)
+    assert round_.best["size"] <= 5 < frame["size"].max()
     with pytest.raises(RefineError, match="no run has a metric 'sizes'; did you mean 'size'"):
         tree.add_frame(frame, parameters=["x"], value="acc", subject_to=["sizes <= 5"])
-    analysis = refine.analyze({"x": (0.0, 1.0, 11)}, frame, **said)
+    analysis = refine.analyze({"x": (0.0, 1.0, 11)}, frame, **options)
     assert analysis.feasibility.feasible == (frame["size"] <= 5).sum()
     with pytest.raises(AnalysisError, match="no trial has a metric 'mb'"):
         refine.analyze({"x": (0.0, 1.0, 11)}, frame, value="acc", subject_to=["mb <= 5"])

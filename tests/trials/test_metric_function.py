@@ -26,54 +26,54 @@ NAME = f"function:{__name__}.balance"
 @pytest.mark.slow
 def test_its_value_is_stored_with_every_trial(tmp_path, space):
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        found = tree.add_round(space, objectives.metrics, metric=balance, n=30, seed=1).run(progress=False)
-        frame = found.trials
-        assert found.metric == NAME
+        round_ = tree.add_round(space, objectives.metrics, metric=balance, n=30, seed=1).run(progress=False)
+        frame = round_.trials
+        assert round_.metric == NAME
         assert (frame["value"] == frame["acc"] - 0.01 * frame["loss"]).all()
         assert (frame[f"{__name__}.balance"] == frame["value"]).all()
-        child = found.propose().accept(n=3)
+        child = round_.propose().accept(n=3)
         child.run(progress=False)
         assert child.metric == NAME
         text = str(tree)
     with refine.Tree("q", store=tmp_path / "a.db") as tree:  # without the function
-        again = tree[found.id]
+        reopened = tree[round_.id]
         assert str(tree) == text
-        assert again.trials.equals(frame)
-        assert again.analyze().metric == NAME
-        assert "from your_script import balance" in again.report(tmp_path).read_text()
-        assert again.analyze(metric="acc").best["value"] == frame["acc"].max()
+        assert reopened.trials.equals(frame)
+        assert reopened.analyze().metric == NAME
+        assert "from your_script import balance" in reopened.report(tmp_path).read_text()
+        assert reopened.analyze(metric="acc").best["value"] == frame["acc"].max()
         with pytest.raises(ObjectiveError, match=r"metric is the function .*balance', which is not stored"):
-            again.run(n=32, objective=objectives.metrics, progress=False)
+            reopened.run(n=32, objective=objectives.metrics, progress=False)
         with pytest.raises(ObjectiveError, match="its metric is 'function:.*balance', got"):
-            again.run(n=32, objective=objectives.metrics, metric=missing, progress=False)
-        again.run(n=32, objective=objectives.metrics, metric=balance, progress=False)
-        assert len(again.trials.dropna(subset="value")) == 32
+            reopened.run(n=32, objective=objectives.metrics, metric=missing, progress=False)
+        reopened.run(n=32, objective=objectives.metrics, metric=balance, progress=False)
+        assert len(reopened.trials.dropna(subset="value")) == 32
 
 
 def test_trials_from_before_are_scored_when_it_is_given(tmp_path, space):
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
         tree.add_round(space, objectives.metrics, metric="acc", n=12, seed=1).run(progress=False)
-        found = tree.add_round(space, objectives.metrics, metric=balance, n=12, seed=1)
-        assert (found.trials["value"] == found.trials["acc"] - 0.01 * found.trials["loss"]).all()
-        values = found.analyze("acc").table["value"].tolist()
-        assert values == found.trials["acc"].tolist()
+        round_ = tree.add_round(space, objectives.metrics, metric=balance, n=12, seed=1)
+        assert (round_.trials["value"] == round_.trials["acc"] - 0.01 * round_.trials["loss"]).all()
+        values = round_.analyze("acc").table["value"].tolist()
+        assert values == round_.trials["acc"].tolist()
         with refine.Tree("q", store=tmp_path / "a.db") as other:
-            assert other[found.id].trials["value"].isna().all()
+            assert other[round_.id].trials["value"].isna().all()
             with pytest.raises(AnalysisError, match="is a function that is not at hand, and no trial has"):
-                other[found.id].analyze()
-            assert math.isfinite(other[found.id].analyze(metric=balance).best["value"])
-        found.run(progress=False)  # nothing is left to run, but now they are stored
+                other[round_.id].analyze()
+            assert math.isfinite(other[round_.id].analyze(metric=balance).best["value"])
+        round_.run(progress=False)  # nothing is left to run, but now they are stored
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        assert tree[found.id].trials["value"].notna().all()
+        assert tree[round_.id].trials["value"].notna().all()
 
 
 def test_a_function_that_cannot_score_a_trial_says_why_and_loses_nothing(tree, space):
-    found = tree.add_round(space, objectives.metrics, metric=missing, n=5)
+    round_ = tree.add_round(space, objectives.metrics, metric=missing, n=5)
     with pytest.raises(ObjectiveError, match="must give a number .* but KeyError: 'f1'; this trial has"):
-        found.run(progress=False)
-    found = tree.add_round(space, objectives.metrics, metric=balance, n=5).run(progress=False)
-    assert len(found.trials) == 5
-    assert len(found.failures) == 0
+        round_.run(progress=False)
+    round_ = tree.add_round(space, objectives.metrics, metric=balance, n=5).run(progress=False)
+    assert len(round_.trials) == 5
+    assert len(round_.failures) == 0
 
 
 def test_names():

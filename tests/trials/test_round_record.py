@@ -71,26 +71,28 @@ def test_json_and_back():
     previous = {"act2": math.log, "layers": [1, 2]}
     first = node(parent="0123456789ab", data="abc", exploit=0.2, previous=previous, note="why")
     content = json.loads(json.dumps(first.identity()))
-    again = Node.from_json(content, note="why", metric="value", direction="maximize", author="", created=0.0)
-    assert again == first
-    assert again.id == first.id
-    assert again.identity() == first.identity()
-    assert again.previous == {"act2": again.previous["act2"], "layers": (1, 2)}
-    assert again.previous["act2"].path == "math.log"
+    decoded = Node.from_json(
+        content, note="why", metric="value", direction="maximize", author="", created=0.0
+    )
+    assert decoded == first
+    assert decoded.id == first.id
+    assert decoded.identity() == first.identity()
+    assert decoded.previous == {"act2": decoded.previous["act2"], "layers": (1, 2)}
+    assert decoded.previous["act2"].path == "math.log"
 
 
 # Seeds.
 
 
 def test_trial_seeds_do_not_depend_on_order_but_on_round_configuration_and_replicate():
-    one = node()
-    again = node()
+    first = node()
+    second = node()
     keys = [configuration_key(SPACE.frozen(SPACE.configuration(cell))) for cell in range(SPACE.size)]
-    forwards = {key: one.trial_seed(key, 0) for key in keys}
-    assert forwards == {key: again.trial_seed(key, 0) for key in reversed(keys)}
+    forwards = {key: first.trial_seed(key, 0) for key in keys}
+    assert forwards == {key: second.trial_seed(key, 0) for key in reversed(keys)}
     assert forwards[keys[0]] == 237118889
     rounds = [node(seed=seed) for seed in range(10)]
-    seeds = {each.trial_seed(key, i) for each in rounds for key in keys for i in range(5)}
+    seeds = {round_.trial_seed(key, i) for round_ in rounds for key in keys for i in range(5)}
     assert len(seeds) == 10 * len(keys) * 5
     assert all(0 <= seed < 2**31 for seed in seeds)
-    assert len({each.design_seed for each in rounds}) == 10
+    assert len({round_.design_seed for round_ in rounds}) == 10

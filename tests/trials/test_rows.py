@@ -26,10 +26,10 @@ def _typed(mappings):
 def test_what_comes_out_is_what_went_in(first, second):
     rows = JsonRows(first)
     rows.extend(second)
-    every = [*first, *second]
-    assert len(rows) == len(every)
-    assert _typed(rows) == _typed(every)
-    assert _typed(rows[i] for i in range(len(every))) == _typed(every)
-    assert _typed(rows[1:5]) == _typed(every[1:5])
-    assert set(rows.names) == {n for m in every for n in m}
-    assert _typed(JsonRows.joined([rows, JsonRows(second)])) == _typed([*every, *second])
+    all_rows = [*first, *second]
+    assert len(rows) == len(all_rows)
+    assert _typed(rows) == _typed(all_rows)
+    assert _typed(rows[i] for i in range(len(all_rows))) == _typed(all_rows)
+    assert _typed(rows[1:5]) == _typed(all_rows[1:5])
+    assert set(rows.names) == {n for m in all_rows for n in m}
+    assert _typed(JsonRows.joined([rows, JsonRows(second)])) == _typed([*all_rows, *second])

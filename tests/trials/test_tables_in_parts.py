@@ -26,36 +26,36 @@ METRICS = [{"acc": 0.5}, {}, {"acc": math.nan, "loss": 1}, {"loss": 2.5, "x": 3.
 METRICS += [{"acc": 1.0}, {}, {"odd": math.inf}]
 
 
-def records(configurations, cells, which):
+def records(configurations, cells, indices):
     columns = {
-        "state": ["complete" if i % 3 else "failed" for i in which],
-        "seconds": [0.5 * i for i in which],
-        "seed": list(which),
-        "cell": [cells[i] for i in which],
-        "origin": ["space_filling" for _ in which],
+        "state": ["complete" if i % 3 else "failed" for i in indices],
+        "seconds": [0.5 * i for i in indices],
+        "seed": list(indices),
+        "cell": [cells[i] for i in indices],
+        "origin": ["space_filling" for _ in indices],
     }
     return Records(
-        JsonRows([configurations[i] for i in which]), JsonRows([METRICS[i] for i in which]), (), columns
+        JsonRows([configurations[i] for i in indices]), JsonRows([METRICS[i] for i in indices]), (), columns
     )
 
 
-@pytest.mark.parametrize("what", CONFIGURATIONS)
+@pytest.mark.parametrize("kind", CONFIGURATIONS)
 @pytest.mark.parametrize("size", [1, 3])
-def test_parts_are_written_as_the_whole_is(what, size):
-    found = CONFIGURATIONS[what]
+def test_parts_are_written_as_the_whole_is(kind, size):
+    configurations = CONFIGURATIONS[kind]
     cells = [None, None, "4", "1", None, "12", None]
-    whole = table(SPACE, records(found, cells, range(7)), Metric.parse("acc"))
+    complete = table(SPACE, records(configurations, cells, range(7)), Metric.parse("acc"))
 
     def read():
         for first in range(0, 7, size):
-            yield records(found, cells, range(first, min(first + size, 7)))
+            yield records(configurations, cells, range(first, min(first + size, 7)))
 
     parts = list(tables(SPACE, read, Metric.parse("acc")))
     text = "".join(p.to_csv(index=False, header=i == 0) for i, p in enumerate(parts))
-    assert text == whole.to_csv(index=False)
-    assert [list(p.columns) for p in parts] == [list(whole.columns)] * len(parts)
+    assert text == complete.to_csv(index=False)
+    assert [list(p.columns) for p in parts] == [list(complete.columns)] * len(parts)
     joined = pd.concat(parts, ignore_index=True)
-    pd.testing.assert_frame_equal(joined[["x", "k", "o", "value"]], whole[["x", "k", "o", "value"]])
+    pd.testing.assert_frame_equal(joined[["x", "k", "o", "value"]], complete[["x", "k", "o", "value"]])
 
 
 def test_a_round_without_trials_has_no_parts():

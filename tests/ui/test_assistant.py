@@ -86,14 +86,14 @@ def session(store, steps, *options):
     """Runs the server as a process and a client's steps against it."""
     code = f"import sys; sys.path[:0] = [{str(TESTS)!r}]; from refine.ui.cli import main; main()"
     args = ["-c", code, "mcp", str(store), *options]
-    at = mcp.StdioServerParameters(command=sys.executable, args=args, env=dict(os.environ))
+    server = mcp.StdioServerParameters(command=sys.executable, args=args, env=dict(os.environ))
 
     async def play():
-        async with mcp.Client(at) as client:
+        async with mcp.Client(server) as client:
 
             async def call(name, **arguments):
-                found = await client.call_tool(name, arguments)
-                return ("error: " if found.is_error else "") + found.content[0].text
+                answer = await client.call_tool(name, arguments)
+                return ("error: " if answer.is_error else "") + answer.content[0].text
 
             return await steps(client, call)
 
@@ -121,12 +121,12 @@ def test_a_session(store, study):
     with refine.Tree("study", store=store) as tree:
         assert len(tree) == 2
         assert len(tree[second].trials) == 20
-        kept = tree[first].decisions[-1]
-        assert (kept.kind, kept.author, kept.child) == ("suggested", "agent:ann", None)
-        assert kept.note == "less regularised nets won elsewhere"
-        assert kept.edits["dropout"][1].high == 0.2
-        assert kept.probability is not None
-        assert kept.volume_kept < 1
+        suggestion = tree[first].decisions[-1]
+        assert (suggestion.kind, suggestion.author, suggestion.child) == ("suggested", "agent:ann", None)
+        assert suggestion.note == "less regularised nets won elsewhere"
+        assert suggestion.edits["dropout"][1].high == 0.2
+        assert suggestion.probability is not None
+        assert suggestion.volume_kept < 1
 
 
 @pytest.mark.slow
@@ -139,17 +139,19 @@ def test_all_that_it_reads_is_marked_as_data(study):
 
     async def steps(call):
         marks = set()
-        says = ""
+        all_text = ""
         for name in LOOKS:
             wrong, text = await call(name, **arguments.get(name, {"round_id": first}))
             assert not wrong
             marks.add(re.fullmatch(r"<study id=(\w{8})>\n.*\n</study id=\1>", text, re.DOTALL)[1])
-            says += text
+            all_text += text
             assert f'explores: "{EVIL[:20]}' in text or name != "checks"
-        assert says.count("Ignore all that was said") > 5
-        assert not re.findall(r"\b(?:tree|round|review|analysis|judgement|calibration|refine)\.\w+\(?", says)
+        assert all_text.count("Ignore all that was said") > 5
+        assert not re.findall(
+            r"\b(?:tree|round|review|analysis|judgement|calibration|refine)\.\w+\(?", all_text
+        )
         assert {"tool proposal with risk 0.05", "tool judge with seeds 20"} <= set(
-            re.findall("tool .*", says)
+            re.findall("tool .*", all_text)
         )
         assert len(marks) == len(LOOKS)
 
@@ -159,40 +161,48 @@ def test_all_that_it_reads_is_marked_as_data(study):
 
 @pytest.mark.slow
 def test_it_sees_the_optimizer_and_chooses_a_share_of_the_trials(store, study):
-    given = {"objective": objectives.bowl, "objective_name": "objectives.bowl"}
-    assistant = Assistant(lambda: refine.Tree("study", store=store), budget=20, objective_of=lambda _: given)
+    options = {"objective": objectives.bowl, "objective_name": "objectives.bowl"}
+    assistant = Assistant(
+        lambda: refine.Tree("study", store=store), budget=20, objective_of=lambda _: options
+    )
     first = study[1][0]
-    one = {"dropout": 0.0, "optimizer": "Adam", "junk": 1}
-    mine = [{"lr": lr, **one} for lr in (1.0, 1.5, 2.0, 3.0, 5.0)]
+    fixed_values = {"dropout": 0.0, "optimizer": "Adam", "junk": 1}
+    configurations = [{"lr": lr, **fixed_values} for lr in (1.0, 1.5, 2.0, 3.0, 5.0)]
 
     async def steps(call):
         text = (await call("state", round_id=first, details=True))[1]
-        known = json.loads(text.split("\n")[1])
-        assert known == call.data
-        assert {p["name"] for p in known["parameters"]} == set(SPACE)
-        best = known["candidates"][0]
+        choices = json.loads(text.split("\n")[1])
+        assert choices == call.data
+        assert {p["name"] for p in choices["parameters"]} == set(SPACE)
+        best = choices["candidates"][0]
         assert best["low"] <= best["expected"] <= best["high"]
-        assert dict(known["proposed"]["parameters"]) != dict(known["box"]["parameters"])
-        assert (known["trials_left"], known["choices_left"]) == (20, 6)
-        assert known["noise"]["sd"] > 0 < known["claim"]["probability"]
-        wrong, text = await call("create_round", round_id=first, trials=16, configurations=mine)
+        assert dict(choices["proposed"]["parameters"]) != dict(choices["box"]["parameters"])
+        assert (choices["trials_left"], choices["choices_left"]) == (20, 6)
+        assert choices["noise"]["sd"] > 0 < choices["claim"]["probability"]
+        wrong, text = await call("create_round", round_id=first, trials=16, configurations=configurations)
         assert wrong
         assert "at most 4 may be of your choice (30 % of a round, and of the budget of 20), got 5" in text
         assert not (
-            await call("create_round", round_id=first, trials=16, configurations=mine[:4], note="mine")
+            await call(
+                "create_round", round_id=first, trials=16, configurations=configurations[:4], note="mine"
+            )
         )[0]
         with refine.Tree("study", store=store) as tree:
-            made = tree.rounds[-1].id
-        more = {"round_id": made, "trials": 30, "configurations": [{**mine[0], "junk": 2}] * 3}
-        assert "at most 2 may" in (await call("create_round", **more))[1]
-        await call("run", round_id=made, trials=6, details=True)
+            new_round = tree.rounds[-1].id
+        arguments = {
+            "round_id": new_round,
+            "trials": 30,
+            "configurations": [{**configurations[0], "junk": 2}] * 3,
+        }
+        assert "at most 2 may" in (await call("create_round", **arguments))[1]
+        await call("run", round_id=new_round, trials=6, details=True)
         assert call.data["states"] == {"complete": 6}
-        return made
+        return new_round
 
-    made = within(assistant, steps)
+    round_id = within(assistant, steps)
     with refine.Tree("study", store=store) as tree:
-        assert tree[made].trials["origin"].value_counts().to_dict() == {"given": 4, "space_filling": 2}
-        assert (tree[made].node.author, tree[made].space) == ("agent:assistant", tree[first].space)
+        assert tree[round_id].trials["origin"].value_counts().to_dict() == {"given": 4, "space_filling": 2}
+        assert (tree[round_id].node.author, tree[round_id].space) == ("agent:assistant", tree[first].space)
     assistant.budget = 0
     with pytest.raises(ReviewError, match="at most 0 may be of your choice"):
         assistant.create_round(first, 10)
@@ -239,9 +249,11 @@ def test_the_budget_counts_what_runs(tmp_path, objective, options):
     with refine.Tree("study", store=tmp_path / "refine.db") as tree:
         space = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": "Adam"}
         round_ = tree.add_round(space, counted, n=20, objective_name="f", **options).id
-    given = {"objective": counted, "objective_name": "f"}
+    objective_options = {"objective": counted, "objective_name": "f"}
     assistant = Assistant(
-        lambda: refine.Tree("study", store=tmp_path / "refine.db"), budget=7, objective_of=lambda _: given
+        lambda: refine.Tree("study", store=tmp_path / "refine.db"),
+        budget=7,
+        objective_of=lambda _: objective_options,
     )
     for trials in (3, 1, 3, *[1] * 8):
         with contextlib.suppress(RefineError):
@@ -259,8 +271,8 @@ def test_calls_at_once_share_the_budget_and_a_cancelled_one_has_run(store, study
         called.append(time.sleep(0.1))
         return objectives.bowl(params)
 
-    given = {"objective": bowl, "objective_name": "objectives.bowl"}
-    assistant = Assistant(lambda: refine.Tree("study", store=store), budget=6, objective_of=lambda _: given)
+    options = {"objective": bowl, "objective_name": "objectives.bowl"}
+    assistant = Assistant(lambda: refine.Tree("study", store=store), budget=6, objective_of=lambda _: options)
 
     async def steps(call):
         runs = [call("run", round_id=study[1][1], trials=3) for _ in range(3)]
@@ -286,8 +298,8 @@ def test_runs_under_new_seeds_that_fail_count_against_the_budget(store):
 
     with refine.Tree("study", store=store) as tree:
         worst = tree.rounds[0].trials.sort_values("value").iloc[0][list(SPACE)].to_dict()
-    given = {"objective": broken, "objective_name": "objectives.bowl"}
-    assistant = Assistant(lambda: refine.Tree("study", store=store), budget=2, objective_of=lambda _: given)
+    options = {"objective": broken, "objective_name": "objectives.bowl"}
+    assistant = Assistant(lambda: refine.Tree("study", store=store), budget=2, objective_of=lambda _: options)
     with pytest.raises(RefineError), pytest.warns(RefineWarning, match="another version of the objective"):
         assistant.judge("best", worst, seeds=2)
     assert assistant.ran == len(called) == 2
@@ -318,13 +330,13 @@ def test_refusals_of_the_protocol_are_marked_too(study, caplog):
 
     async def steps(call):
         for text, (name, arguments) in refused.items():
-            wrong, said = await call(name, **arguments)
+            wrong, answer = await call(name, **arguments)
             assert wrong
-            assert re.fullmatch(r"<study id=(\w{8})>\n.*\n</study id=\1>", said, re.DOTALL), said
-            assert text in said
-            assert "\x1b" not in said
-            assert len(said) < 1000
-            assert "pydantic" not in said
+            assert re.fullmatch(r"<study id=(\w{8})>\n.*\n</study id=\1>", answer, re.DOTALL), answer
+            assert text in answer
+            assert "\x1b" not in answer
+            assert len(answer) < 1000
+            assert "pydantic" not in answer
         assert not caplog.records  # each is a refusal, and no fault
 
     within(Assistant(lambda: refine.Tree("study", store=study[0])), steps)
@@ -337,9 +349,9 @@ def test_no_text_of_it_is_without_end(store, study):
 
     async def steps(call):
         for length, text in ((20_000_000, "a call may hold 1,000,000 letters"), (10_001, "10,000 letters")):
-            wrong, said = await call("suggest", round_id=first, edits=edits, reason="x" * length)
+            wrong, answer = await call("suggest", round_id=first, edits=edits, reason="x" * length)
             assert wrong
-            assert text in said[:250] == said
+            assert text in answer[:250] == answer
 
     within(Assistant(lambda: refine.Tree("study", store=store)), steps)
     assert store.stat().st_size == before
@@ -386,12 +398,12 @@ def test_on_loopback_for_who_has_the_token(store):
                 httpx2.AsyncClient(headers={name: bearer}, timeout=120) as http,
                 mcp.Client(streamable_http_client(url, http_client=http)) as client,
             ):
-                looked = await client.call_tool("tree", {})
+                shown = await client.call_tool("tree", {})
                 refused = await client.call_tool("run", {"round_id": "last", "trials": 1})
-                return looked.content[0].text, refused.content[0].text
+                return shown.content[0].text, refused.content[0].text
 
-        looked, refused = alone(play)
-        assert "study" in looked
+        shown, refused = alone(play)
+        assert "study" in shown
         assert "more than the 0 left of a budget of 0" in refused
     finally:
         server.send_signal(signal.SIGINT)
@@ -481,8 +493,8 @@ def test_texts_name_the_arguments_that_the_tools_take():
     for python, tool in _ARGUMENTS.items():
         assert tool in ARGUMENTS, python
     for tool in TOOLS:
-        taken = list(inspect.signature(getattr(Assistant, tool)).parameters)[1:]
-        assert set(taken) <= set(ARGUMENTS), tool
+        accepted = list(inspect.signature(getattr(Assistant, tool)).parameters)[1:]
+        assert set(accepted) <= set(ARGUMENTS), tool
     for action, parts in {
         Action("review.accept", n=17, exploit=0.3): ("accept", {"trials": 17, "exploit": 0.3}),
         Action("review.edit", {"dropout": (0, 0.2)}): ("preview", {"edits": {"dropout": [0, 0.2]}}),

@@ -64,12 +64,12 @@ def review(tree):
 
 def values(call: str, names: dict[str, str]) -> dict[str, float]:
     """The values of some options in a call as text, by name."""
-    found = {}
+    values_by_surface = {}
     for name, pattern in names.items():
         match = re.search(pattern, call)
         if match:
-            found[name] = float(match[1])
-    return found
+            values_by_surface[name] = float(match[1])
+    return values_by_surface
 
 
 PYTHON = {"n": r"\bn=(\d+)", "exploit": r"\bexploit=([\d.]+)"}

@@ -41,8 +41,8 @@ def test_plain_text():
     assert lines[0] == "a title"
     assert lines[2] == SENTENCE.rstrip()  # whoever reads a file breaks lines, or not
     assert lines[4].split() == ["parameter", "kept", "why"]
-    at = lines.index("1. one")
-    assert lines[at + 1] == "2. two"
+    line_number = lines.index("1. one")
+    assert lines[line_number + 1] == "2. two"
     assert lines[-7:-3] == ["root", "└── child 1/2", "    note", ""]
     assert lines[-3:] == ["next:", "  .run()", "  .propose(risk=0.05)"]
     assert max(len(line) for line in lines if line != lines[2]) <= 100
@@ -52,14 +52,14 @@ def test_plain_text():
 def test_control_characters_are_seen_and_do_nothing():
     dirty = "a\x1b[31mred\x07\r\x9b2J\ttab\nline"
     page = Page(dirty, (Text(dirty), Items((dirty,)), Grid(("h",), ((dirty,),)), Branch(((Cell(dirty),),))))
-    seen = "a\\x1b[31mred\\x07\\x0d\\x9b2J"
+    escaped = "a\\x1b[31mred\\x07\\x0d\\x9b2J"
     for text in (to_text(page), to_html(page)):
         assert not set(text) & set("\x1b\x07\r\x9b")
-        assert text.count(seen) == 5
+        assert text.count(escaped) == 5
     # At the head of a line it would fake one of ours.
     assert not any(text.startswith("line") for text in to_text(page).splitlines())
-    kept = Page("", (Text("Traceback:\nline\x1b", lines=True),))
-    assert to_text(kept).splitlines() == ["Traceback:", "line\\x1b"]
+    traceback_page = Page("", (Text("Traceback:\nline\x1b", lines=True),))
+    assert to_text(traceback_page).splitlines() == ["Traceback:", "line\\x1b"]
 
 
 def test_sentences_stand_below_where_their_column_would_be_too_narrow():
@@ -111,13 +111,13 @@ def test_at_a_terminal_text_fits_it_and_what_ipython_shows_has_colours():
     environment |= {"COLUMNS": "50", "TERM": "xterm-256color"}
     process = subprocess.Popen([sys.executable, "-c", code], stdout=slave, env=environment)
     os.close(slave)
-    found = b""
+    output = b""
     with contextlib.suppress(OSError):  # once the other end is closed
         while part := os.read(master, 4096):
-            found += part
+            output += part
     os.close(master)
     assert process.wait(60) == 0
-    plain, _, coloured = found.decode().replace("\r", "").partition("----\n")
+    plain, _, coloured = output.decode().replace("\r", "").partition("----\n")
     assert "\x1b[" not in plain
     assert "\x1b[" in coloured
     assert max(map(len, plain.splitlines())) <= 50

@@ -30,9 +30,9 @@ def test_an_unknown_keyword_names_the_one_that_may_be_meant(call, text):
 
 def test_signatures_documentation_and_positions_stay():
     @helped
-    def call(a, /, b=2, *rest, c):
+    def call(a, /, b=2, *remaining, c):
         """Says so."""
-        return a, b, rest, c
+        return a, b, remaining, c
 
     assert call(1, 5, 6, c=3) == (1, 5, (6,), 3)
     assert call(1, c=3) == (1, 2, (), 3)
@@ -43,8 +43,8 @@ def test_signatures_documentation_and_positions_stay():
 
 def test_inherited_and_class_methods_are_called_by_the_name_of_the_class():
     class Base:
-        def of(self, one):
-            return one
+        def of(self, number):
+            return number
 
         @classmethod
         def made(cls, two):
@@ -55,6 +55,6 @@ def test_inherited_and_class_methods_are_called_by_the_name_of_the_class():
         pass
 
     assert Mine.made(two=3) == (Mine, 3)
-    assert Mine().of(one=1) == 1
+    assert Mine().of(number=1) == 1
     with pytest.raises(TypeError, match=r"^Mine\.of\(\) got an unexpected .* 'ones'; did you mean 'one'\?$"):
         Mine().of(ones=1)

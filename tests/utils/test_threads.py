@@ -9,10 +9,10 @@ def test_linear_algebra_of_numpy_and_scipy_is_on_one_thread() -> None:
 
     @one_thread
     def seen() -> list[dict[str, object]]:
-        return [found for found in threadpool_info() if found["user_api"] == "blas"]
+        return [library for library in threadpool_info() if library["user_api"] == "blas"]
 
-    found = seen()
+    library = seen()
     assert {"numpy", "scipy"} <= {
-        part for f in found for part in ("numpy", "scipy") if f"{part}.libs" in str(f["filepath"])
+        part for f in library for part in ("numpy", "scipy") if f"{part}.libs" in str(f["filepath"])
     }
-    assert {f["num_threads"] for f in found} == {1}
+    assert {f["num_threads"] for f in library} == {1}

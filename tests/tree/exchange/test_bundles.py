@@ -53,7 +53,7 @@ def grown(tmp_path_factory):
 
 
 @pytest.fixture
-def made(grown, tmp_path):
+def grown_tree(grown, tmp_path):
     """The grown tree and its export, to be changed."""
     shutil.copytree(grown / "out", tmp_path / "out")
     shutil.copy(grown / "refine.db", tmp_path / "refine.db")
@@ -64,7 +64,9 @@ def made(grown, tmp_path):
 def everything(tree):
     """Rounds with the rows of those tables that have some."""
     parts = parts_of(tree._context.store, tree._context.tree)
-    return [p._replace(rows={n: found for n, rows in p.rows.items() if (found := list(rows))}) for p in parts]
+    return [
+        p._replace(rows={n: listed for n, rows in p.rows.items() if (listed := list(rows))}) for p in parts
+    ]
 
 
 def bytes_of(folder):
@@ -72,42 +74,44 @@ def bytes_of(folder):
 
 
 @pytest.mark.slow
-def test_a_folder_comes_back_to_equal_values(made, tmp_path):
+def test_a_folder_comes_back_to_equal_values(grown_tree, tmp_path):
     with refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db") as loaded:
         assert loaded.name == "question"
-        mine = everything(made)
-        theirs = everything(loaded)
-        assert [p.row for p in mine] == [p.row for p in theirs]
-        for a, b in zip(mine, theirs, strict=True):
+        stored = everything(grown_tree)
+        reread = everything(loaded)
+        assert [p.row for p in stored] == [p.row for p in reread]
+        for a, b in zip(stored, reread, strict=True):
             assert set(a.rows) == set(b.rows)
             for name in a.rows:
                 assert repr(a.rows[name]) == repr(b.rows[name]), name
-        tables = {name for p in mine for name in p.rows}
+        tables = {name for p in stored for name in p.rows}
         assert tables >= {
             "plan", "run", "cell_plan", "tag", "trial", "target", "opening", "proposal", "decision", "inherited",
         }  # fmt: skip
-        root = made.rounds[0]
+        root = grown_tree.rounds[0]
         other = loaded.rounds[0]
         assert other.trials.equals(root.trials)
         assert other.replicates.equals(root.replicates)
         assert other.failures.equals(root.failures)
-        assert str(loaded) == str(made)
+        assert str(loaded) == str(grown_tree)
         assert str(other.analyze()) == str(root.analyze())
         assert [str(o) for o in other.holdout_results] == [str(o) for o in root.holdout_results]
         assert other.decisions == root.decisions
-        assert str(loaded.calibration()) == str(made.calibration())
+        assert str(loaded.calibration()) == str(grown_tree.calibration())
         # It goes on: nothing is run twice.
         loaded.rounds[1].run(objective=Sealed(), progress=False)
-        assert len(loaded.rounds[1].trials) == len(made.rounds[1].trials)
+        assert len(loaded.rounds[1].trials) == len(grown_tree.rounds[1].trials)
 
 
 @pytest.mark.nightly
-def test_exporting_twice_changes_no_byte(made, tmp_path):
-    made.export(tmp_path / "out")
+def test_exporting_twice_changes_no_byte(grown_tree, tmp_path):
+    grown_tree.export(tmp_path / "out")
     before = bytes_of(tmp_path / "out")
-    made.export(tmp_path / "out")
+    grown_tree.export(tmp_path / "out")
     assert bytes_of(tmp_path / "out") == before
-    assert all(name in {str(p) for p in before} for name in ("tree.json", f"{made.rounds[0].id}/trials.csv"))
+    assert all(
+        name in {str(p) for p in before} for name in ("tree.json", f"{grown_tree.rounds[0].id}/trials.csv")
+    )
     for path, data in before.items():
         if path.suffix in (".json", ".jsonl"):
             for line in [data] if path.suffix == ".json" else data.splitlines():
@@ -116,49 +120,51 @@ def test_exporting_twice_changes_no_byte(made, tmp_path):
         loaded.export(tmp_path / "again")
     after = bytes_of(tmp_path / "again")
     changed = {p.name for p in before if before[p] != after[p]}
-    assert changed <= {"tree.json", *(f"{r.id}.md" for r in made.rounds)}  # the tree's name
+    assert changed <= {"tree.json", *(f"{r.id}.md" for r in grown_tree.rounds)}  # the tree's name
 
 
 @pytest.mark.slow
-def test_loading_again_changes_nothing_and_refuses_something_else(made, tmp_path):
+def test_loading_again_changes_nothing_and_refuses_something_else(grown_tree, tmp_path):
     for _ in range(2):
         refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db").close()
     with refine.Tree("question", store=tmp_path / "loaded.db") as loaded:
-        assert len(everything(loaded)[0].rows["trial"]) == len(everything(made)[0].rows["trial"])
+        assert len(everything(loaded)[0].rows["trial"]) == len(everything(grown_tree)[0].rows["trial"])
         with loaded._context.store.engine.begin() as connection:
             connection.execute(t.trial.update().where(t.trial.c.pk == 1).values(metrics='{"acc": 9.0}'))
     text = r"is in the store already and must hold nothing else .* merge it in Python: tree\.merge"
     with pytest.raises(StoreError, match=text):
         refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db")
-    with refine.Tree("question", store=tmp_path / "own.db") as own:
-        mine = own.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, objective_name="mine")
-    with pytest.raises(StoreError, match=rf"merge\(folder\); it holds 1 other round, such as {mine.id}$"):
+    with refine.Tree("question", store=tmp_path / "own.db") as other_tree:
+        other_round = other_tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, objective_name="mine")
+    with pytest.raises(
+        StoreError, match=rf"merge\(folder\); it holds 1 other round, such as {other_round.id}$"
+    ):
         refine.Tree.load(tmp_path / "out", tmp_path / "own.db")
-    with refine.Tree("question", store=tmp_path / "own.db") as own:
-        assert [r.id for r in own.rounds] == [mine.id]
+    with refine.Tree("question", store=tmp_path / "own.db") as other_tree:
+        assert [r.id for r in other_tree.rounds] == [other_round.id]
 
 
 @pytest.mark.slow
-def test_merging_is_a_union(made, tmp_path):
+def test_merging_is_a_union(grown_tree, tmp_path):
     with refine.Tree("question", store=tmp_path / "b.db") as other:
-        theirs = other.add_round(SPACE, Sealed(), metric="acc", n=44, seed=2).run(progress=False)
-        extra = theirs.branch(SPACE, n=3, seed=77, note="theirs")
+        other_round = other.add_round(SPACE, Sealed(), metric="acc", n=44, seed=2).run(progress=False)
+        extra = other_round.branch(SPACE, n=3, seed=77, note="theirs")
         extra.run(progress=False)
-        other.tag(theirs, "../x")
+        other.tag(other_round, "../x")
         other.tag(extra, "new")
-        found = made.merge(other)
-        assert found.rounds == (extra.id,)
-        assert found.trials == 4 + 3
-        assert found.unequal == ()
-        assert made.rounds[0].n == 44
-        assert made.tags == {"../x": made.rounds[1].id, "new": extra.id}
-        assert any("tag '../x' is at round" in text for text in found.kept)
-        assert "merged: 1 new round, 7 new trials, 0 unequal" in str(found)
-        again = made.merge(other)
-        assert (again.rounds, again.trials, again.unequal) == ((), 0, ())
-        back = other.merge(made)
-        assert made.rounds[1].id in back.rounds
-        assert {p.id for p in everything(made)} == {p.id for p in everything(other)}
+        merged = grown_tree.merge(other)
+        assert merged.rounds == (extra.id,)
+        assert merged.trials == 4 + 3
+        assert merged.unequal == ()
+        assert grown_tree.rounds[0].n == 44
+        assert grown_tree.tags == {"../x": grown_tree.rounds[1].id, "new": extra.id}
+        assert any("tag '../x' is at round" in text for text in merged.kept)
+        assert "merged: 1 new round, 7 new trials, 0 unequal" in str(merged)
+        merged_again = grown_tree.merge(other)
+        assert (merged_again.rounds, merged_again.trials, merged_again.unequal) == ((), 0, ())
+        back = other.merge(grown_tree)
+        assert grown_tree.rounds[1].id in back.rounds
+        assert {p.id for p in everything(grown_tree)} == {p.id for p in everything(other)}
 
 
 @pytest.mark.slow
@@ -171,26 +177,27 @@ def test_unequal_values_become_attempts_and_the_same_one_counts_either_way(tmp_p
     with b._context.store.engine.begin() as connection:
         connection.execute(t.trial.update().where(t.trial.c.pk == 2).values(state="failed", metrics="{}"))
     first, second = (a, b) if way == "ours" else (b, a)
-    found = first.merge(second)
-    assert len(found.unequal) == 5
-    assert "counts now" in str(found)
+    merged = first.merge(second)
+    assert len(merged.unequal) == 5
+    assert "counts now" in str(merged)
     records = a.rounds[0].trials if way == "ours" else b.rounds[0].trials
     values = sorted(records["value"] - records["x"])
     assert values == pytest.approx([0.0, 0.5, 0.5, 0.5, 0.5])  # the failed one does not supersede a value
     assert first.merge(second).unequal == ()
     second.merge(first)
-    mine, theirs = (
-        dict(zip(x["x"], x["value"], strict=True)) for x in (one.rounds[0].trials for one in (first, second))
+    first_values, second_values = (
+        dict(zip(x["x"], x["value"], strict=True))
+        for x in (merged_tree.rounds[0].trials for merged_tree in (first, second))
     )
-    assert mine == theirs
+    assert first_values == second_values
     a.close(), b.close()
 
 
-def test_a_round_that_is_being_run_is_not_merged(made, tmp_path):
-    store = made._context.store
-    pk = made.rounds[0]._stored.pk
+def test_a_round_that_is_being_run_is_not_merged(grown_tree, tmp_path):
+    store = grown_tree._context.store
+    pk = grown_tree.rounds[0]._stored.pk
     with store.lease(pk, "round x"), pytest.raises(RoundBusyError):
-        made.merge(tmp_path / "out")
+        grown_tree.merge(tmp_path / "out")
 
 
 def test_an_empty_tree_goes_out_and_comes_back(tmp_path):
@@ -230,8 +237,8 @@ def node(**fields):
 def first(table, **fields):
     def spoil(folder, root):
         path = folder / root / f"{table}.jsonl"
-        head, *rest = path.read_text().splitlines()
-        path.write_text("\n".join([json.dumps({**json.loads(head), **fields}), *rest]) + "\n")
+        head, *lines = path.read_text().splitlines()
+        path.write_text("\n".join([json.dumps({**json.loads(head), **fields}), *lines]) + "\n")
 
     return spoil
 
@@ -282,11 +289,11 @@ BREAKS = {
 }
 
 
-@pytest.mark.parametrize("what", BREAKS)
-def test_a_folder_that_was_tampered_with_is_refused(grown, tmp_path, what):
+@pytest.mark.parametrize("kind", BREAKS)
+def test_a_folder_that_was_tampered_with_is_refused(grown, tmp_path, kind):
     shutil.copytree(grown / "out", tmp_path / "out")
     root = json.loads((tmp_path / "out" / "tree.json").read_text())["rounds"][0]
-    spoil, text = BREAKS[what]
+    spoil, text = BREAKS[kind]
     spoil(tmp_path / "out", root)
     with pytest.raises(StoreError, match=text):
         refine.Tree.load(tmp_path / "out", tmp_path / "l.db")
@@ -296,27 +303,29 @@ def test_a_folder_that_was_tampered_with_is_refused(grown, tmp_path, what):
 
 
 @pytest.mark.slow
-def test_export_writes_through_no_link_and_removes_nothing_behind_one(made, tmp_path):
+def test_export_writes_through_no_link_and_removes_nothing_behind_one(grown_tree, tmp_path):
     """Whatever of an exported tree is a link, to a file, a folder with a round's files, or nothing."""
     out = tmp_path / "fresh"
-    mine = tmp_path / "mine"
-    kept = tmp_path / "kept"
-    made.export(out)
-    shutil.copytree(out, mine)
-    (mine / "precious.txt").write_text("mine")
-    before = {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()}
-    root = out / made.rounds[0].id
+    copied = tmp_path / "mine"
+    moved = tmp_path / "kept"
+    grown_tree.export(out)
+    shutil.copytree(out, copied)
+    (copied / "precious.txt").write_text("mine")
+    before = {p: p.read_bytes() for p in copied.rglob("*") if p.is_file()}
+    root = out / grown_tree.rounds[0].id
     places = [root, root / "new.png", *sorted(root.rglob("*")), out / "tree.json"]
     for i, place in enumerate(places):
-        target = (mine / place.relative_to(out), mine / "precious.txt", mine, tmp_path / "nothing")[i % 4]
+        target = (copied / place.relative_to(out), copied / "precious.txt", copied, tmp_path / "nothing")[
+            i % 4
+        ]
         if place.exists():
-            place.rename(kept)
+            place.rename(moved)
         place.symlink_to(target)
         with pytest.raises(StoreError, match="must not be a link, which leads out of the folder"):
-            made.export(out, reports=False)
+            grown_tree.export(out, reports=False)
         assert place.is_symlink()
         place.unlink()
-        if kept.exists():
-            kept.rename(place)
-    assert {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()} == before
+        if moved.exists():
+            moved.rename(place)
+    assert {p: p.read_bytes() for p in copied.rglob("*") if p.is_file()} == before
     assert not (tmp_path / "nothing").exists()

@@ -54,8 +54,8 @@ def test_without_an_objective_the_first_that_runs_is_the_one(tree, frame, tmp_pa
     with pytest.raises(ObjectiveError, match="leave objective_name out, or name the objective at the import"):
         child.run(objective=exchanged.trained, objective_name="x", progress=False)
     child.run(objective=exchanged.trained, progress=False)
-    with refine.Tree("question", store=tmp_path / "refine.db") as again:
-        sibling = again[root.id].branch(root.space, n=4, seed=9)
+    with refine.Tree("question", store=tmp_path / "refine.db") as reopened:
+        sibling = reopened[root.id].branch(root.space, n=4, seed=9)
         with pytest.raises(ObjectiveError, match=r"with 'exchanged.trained' .* got 'exchanged.another'"):
             sibling.run(objective=exchanged.another, progress=False)
         sibling.run(objective=exchanged.trained, progress=False)
@@ -128,15 +128,19 @@ def test_tables_of_other_libraries_are_the_same_root(tree, frame, tmp_path, monk
     frame.loc[frame["optimizer"] == "SGD", ["units", "optimizer"]] = None  # missing among integers, and texts
     root = tree.add_frame(frame, value="acc")
     present = frame.astype(object).where(frame.notna(), None)
-    others = pl.from_dicts(present.to_dict("records"))
-    others, decimal = (others.with_columns(pl.col("units").cast(kind)) for kind in (int, pl.Decimal(9, 2)))
+    polars_table = pl.from_dicts(present.to_dict("records"))
+    polars_table, decimal = (
+        polars_table.with_columns(pl.col("units").cast(kind)) for kind in (int, pl.Decimal(9, 2))
+    )
     space = root.space
-    for other in (others, others.lazy(), others.to_arrow(), decimal):
+    for other in (polars_table, polars_table.lazy(), polars_table.to_arrow(), decimal):
         assert tree.add_frame(other, value="acc").id == root.id
         assert space.contains(other).tolist() == space.contains(frame).tolist()
-    others.write_parquet(tmp_path / "b.PARQUET")
+    polars_table.write_parquet(tmp_path / "b.PARQUET")
     assert tree.add_frame(read_table(tmp_path / "b.PARQUET"), value="acc").id == root.id
-    assert str(refine.analyze(space, others, value="acc")) == str(refine.analyze(space, frame, value="acc"))
+    assert str(refine.analyze(space, polars_table, value="acc")) == str(
+        refine.analyze(space, frame, value="acc")
+    )
     with pytest.raises(AnalysisError, match="columns of a frame must have distinct names"):
         tree.add_frame(pa.Table.from_arrays([pa.array([1])] * 2, ["a", "a"]))
     monkeypatch.chdir(tmp_path)
@@ -201,9 +205,9 @@ def test_copied_rows_count_once(tree):
     assert not root.analyze().noise.deterministic
 
 
-@pytest.mark.parametrize("told", ["seed", "seconds"])
-def test_equal_results_under_another_seed_or_of_another_duration_are_repeats(tree, told):
-    runs = table(acc=[0.1, 0.5, 0.3] * 8, **{told: range(24)})
+@pytest.mark.parametrize("column", ["seed", "seconds"])
+def test_equal_results_under_another_seed_or_of_another_duration_are_repeats(tree, column):
+    runs = table(acc=[0.1, 0.5, 0.3] * 8, **{column: range(24)})
     assert len(tree.add_frame(runs, value="acc").replicates) == 21
 
 
@@ -211,8 +215,8 @@ def test_state_of_wandb_is_read_in_any_case(tree):
     states = ["finished"] * 18 + ["Crashed"] * 3 + ["failed", "running", "running"]
     with pytest.warns(RefineWarning, match="left out: 2 runs that have not ended"):
         root = tree.add_frame(table(State=states), value="acc", parameters=["lr"])
-    every = pd.concat([root.trials, root.replicates])["state"].value_counts().to_dict()
-    assert every == {"complete": 18, "crashed": 3, "failed": 1}
+    counts = pd.concat([root.trials, root.replicates])["state"].value_counts().to_dict()
+    assert counts == {"complete": 18, "crashed": 3, "failed": 1}
 
 
 def test_numbers_that_are_written_as_texts_are_a_range(tree):
@@ -267,9 +271,9 @@ def test_empty_rows_and_placeholders_are_no_runs(tree):
         RefineWarning, match="2 empty rows; 2 rows with acc 9999, far from all others, count as failed"
     ):
         root = tree.add_frame(runs, value="acc")
-    every = pd.concat([root.trials, root.replicates])
-    assert every["state"].value_counts().to_dict() == {"complete": 20, "failed": 2}
-    assert every["value"].max() < 1
+    counts = pd.concat([root.trials, root.replicates])
+    assert counts["state"].value_counts().to_dict() == {"complete": 20, "failed": 2}
+    assert counts["value"].max() < 1
 
 
 @pytest.mark.parametrize("name", ["time", "train_time", "crps", "runtime"])
@@ -281,5 +285,5 @@ def test_a_time_or_loss_needs_a_direction(tree, name):
 def test_whole_numbers_beside_an_empty_row_stay_whole(tree):
     rows = [{"units": 8 * (1 + i % 4), "depth": 1 + i % 3, "score": i / 40} for i in range(24)]
     with pytest.warns(UserWarning, match="1 empty row"):
-        found = tree.add_frame(pd.DataFrame([*rows, {}]), metric="score", direction="maximize")
-    assert [type(value) for value in found.best_params.values()] == [int, int]
+        round_ = tree.add_frame(pd.DataFrame([*rows, {}]), metric="score", direction="maximize")
+    assert [type(value) for value in round_.best_params.values()] == [int, int]

@@ -89,8 +89,8 @@ def test_a_project_of_keras_tuner(tree, tmp_path):
     assert 0 < failed.sum() < len(trials) == 4
     assert (failed == trials["rate"].gt(0.004)).all()
     assert root.failures["error"].str.contains("rate too large").all()
-    one = json.loads((tmp_path / "trial_00" / "trial.json").read_text())
-    assert one["score"] in set(trials["value"])
+    trial = json.loads((tmp_path / "trial_00" / "trial.json").read_text())
+    assert trial["score"] in set(trials["value"])
 
 
 def test_a_run_of_talos_and_a_decision_for_it(tree, tmp_path):
@@ -99,37 +99,37 @@ def test_a_run_of_talos_and_a_decision_for_it(tree, tmp_path):
         packed.extractall(tmp_path)
     run = tmp_path / "run"
     trials = tmp_path / "run" / "round_data.jsonl"
-    whole = trials.read_text().splitlines(keepends=True)
+    lines = trials.read_text().splitlines(keepends=True)
     audit = (run / "audit.jsonl").rename(tmp_path / "audit.jsonl")
-    trials.write_text("".join(whole[:13]).rstrip("\n"))
-    said, _ = read_run(run)
-    assert len(said.runs) == 13  # the last without a line break, but whole
-    trials.write_text("".join(whole[:13])[:-2])  # as a running sweep is read
+    trials.write_text("".join(lines[:13]).rstrip("\n"))
+    finished, _ = read_run(run)
+    assert len(finished.runs) == 13  # the last without a line break, but whole
+    trials.write_text("".join(lines[:13])[:-2])  # as a running sweep is read
     with pytest.warns(RefineWarning, match="half of a record at its end is left out"):
         root = tree.add_talos(run, note="before")
     searched = {"lr": (5.0, 0.5, 6), "units": [4, 8, 16], "layers": (1, 4, 3), "activation": ["relu", "tanh"]}
     assert root.space == refine.Space.from_talos({name: searched[name] for name in sorted(searched)})
     assert (root.metric, root.direction, set(root.trials["origin"])) == ("val_loss", "minimize", {"imported"})
     assert root.node.note.startswith("before; Talos 2.0.10, small, identity ")
-    record = json.loads(whole[3])
+    record = json.loads(lines[3])
     trial = root.trials.iloc[3]
     assert (trial["value"], trial["seed"]) == (record["row"]["val_loss"], record["seed"])
-    assert said.runs[3].curve["val_loss"] == record["history"]["val_loss"]
-    less = {"activation": ["relu"], "layers": (1, 2), "lr": (2.0, 5.0, 5), "units": [8, 16]}
-    told = json.loads(root.branch(less, n=3).to_talos(run).read_text())
-    assert [{**step, "source": "intervention_file"} for step in told] == json.loads(audit.read_text())[
-        "interventions"
-    ]
-    assert all(json.loads(line)["params"]["units"] in (8, 16) for line in whole[12:])  # it did so
-    trials.write_text("".join(whole))
+    assert finished.runs[3].curve["val_loss"] == record["history"]["val_loss"]
+    narrower = {"activation": ["relu"], "layers": (1, 2), "lr": (2.0, 5.0, 5), "units": [8, 16]}
+    interventions = json.loads(root.branch(narrower, n=3).to_talos(run).read_text())
+    assert [{**step, "source": "intervention_file"} for step in interventions] == json.loads(
+        audit.read_text()
+    )["interventions"]
+    assert all(json.loads(line)["params"]["units"] in (8, 16) for line in lines[12:])  # it did so
+    trials.write_text("".join(lines))
     audit.rename(run / "audit.jsonl")
     assert set(tree.add_talos(run).trials["origin"]) == {"adaptive"}
-    for call, why in (
+    for call, message in (
         (lambda: tree.add_talos(run, value="val_los"), "did you mean 'val_loss'"),
         (lambda: tree.add_talos(tmp_path), "is not a run directory of Talos 2: FileNotFoundError"),
         (lambda: root.to_talos(run), "neither other parameters nor constraints"),
     ):
-        with pytest.raises((AnalysisError, ReviewError), match=why):
+        with pytest.raises((AnalysisError, ReviewError), match=message):
             call()
     for broken in ({"params": {}}, {"row": {**record["row"], "end": "x"}}, {"history": {"val_loss": "x"}}):
         trials.write_text(json.dumps({**record, **broken}) + "\n")

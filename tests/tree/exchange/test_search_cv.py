@@ -81,11 +81,11 @@ def test_halving_is_judged_by_the_last_iteration_that_ten_reached(tree, candidat
     proposal = refine.propose(search)
     results = search.cv_results_
     trials = added.trials
-    then = results["n_resources"] == (54 if judged == "score" else 18)
+    last_iteration = results["n_resources"] == (54 if judged == "score" else 18)
     reached = trials["state"] == "complete"
     assert (reached.sum(), set(trials["state"][~reached])) == (20, {"pruned"} if candidates > 20 else set())
     for split, column in (("mean_test_score", judged), ("split2_test_score", f"{judged}@3")):
-        np.testing.assert_allclose(np.sort(trials[column][reached]), np.sort(results[split][then]))
+        np.testing.assert_allclose(np.sort(trials[column][reached]), np.sort(results[split][last_iteration]))
     assert trials["score"].max() == search.best_score_  # of the last iteration too
     assert added.metric == proposal.metric == judged
     assert (proposal.digest, proposal.tested) == (added.propose().proposal.digest, 20)
@@ -108,9 +108,9 @@ def test_refine_search_is_a_search_with_a_tree_behind():
     assert [(r.n, len(r.trials)) for r in rounds] == [(12, 12)] * 2
     assert rounds[1].space.diff(rounds[0].space)  # it was narrowed
     assert set(search.propose().accept(n=2).run(progress=False).trials["state"]) == {"complete"}
-    again = pickle.loads(pickle.dumps(search))
-    assert (again.predict(X) == search.predict(X)).all()
-    assert not hasattr(again, "tree_")
+    unpickled = pickle.loads(pickle.dumps(search))
+    assert (unpickled.predict(X) == search.predict(X)).all()
+    assert not hasattr(unpickled, "tree_")
 
 
 def test_refine_search_says_what_is_wrong():

@@ -47,7 +47,7 @@ def test_what_a_search_chose_is_proposed_on_by_the_model_alone(tree, tpe, tmp_pa
     assert (analysis.tested, analysis.n_space_filling, codes(analysis)) == (False, 0, ["untested"])
     assert all(math.isnan(e.p) and math.isnan(e.q) and not e.matters for e in analysis.parameters)
     assert not analysis.pairs
-    assert {found.verdict for found in analysis.findings.values()} == {"untested"}
+    assert {finding.verdict for finding in analysis.findings.values()} == {"untested"}
     review = tree.rounds[0].propose(risk=0.3)
     changed = [c for c in review.proposal.changes if c.kind != "keep"]
     assert changed
@@ -77,18 +77,18 @@ def test_what_a_sampler_noted_says_that_it_was_a_search(tree, sampler):
 
 
 def test_without_notes_the_values_tell_a_search_from_random_draws(tree, tpe):
-    found = tree.add_frame(table_of(tpe))
-    assert not found.analyze().tested
-    assert found.analyze().drawn.p < 0.001
-    assert "Untested" in str(found)
+    finding = tree.add_frame(table_of(tpe))
+    assert not finding.analyze().tested
+    assert finding.analyze().drawn.p < 0.001
+    assert "Untested" in str(finding)
     drawn = table_of(made(optuna.samplers.RandomSampler(seed=0)))
     random = tree.add_frame(drawn)
     assert set(random.trials["origin"]) == {"imported"}
     assert codes(random.analyze()) == ["imported"]
     assert "look like a random or grid sample" in str(random)
-    known = tree.add_frame(drawn, space_filling=True).analyze()
-    assert known.cautions == ()
-    assert [e.q for e in known.parameters] == [e.q for e in random.analyze().parameters]
+    declared = tree.add_frame(drawn, space_filling=True).analyze()
+    assert declared.cautions == ()
+    assert [e.q for e in declared.parameters] == [e.q for e in random.analyze().parameters]
     with pytest.raises(AnalysisError, match="space_filling must be True"):
         tree.add_frame(drawn, space_filling="yes")
 

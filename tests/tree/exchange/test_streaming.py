@@ -21,53 +21,55 @@ def objective(params):
     return params["x"]
 
 
-def fill(tree, cells, value=lambda params: params["y"] + 1.0, at=5.0):
+def fill(tree, cells, value=lambda params: params["y"] + 1.0, finished=5.0):
     """A round with finished trials, and every third with a second attempt."""
-    found = tree.add_round(SPACE, objective, n=20_000, seed=1)
-    pk = found._stored.pk
-    made = []
+    round_ = tree.add_round(SPACE, objective, n=20_000, seed=1)
+    pk = round_._stored.pk
+    written = []
     later = []
     for cell in cells:
         params = SPACE.configuration(cell)
         row = {"node": pk, "key": configuration_key(params), "replicate": 0, "attempt": 0, "cell": str(cell)}
         row |= {"seed": cell, "origin": "space_filling", "state": "complete", "seconds": 1.0, "code": "c"}
         metrics = json.dumps({"value": value(params)})
-        row |= {"configuration": dumps(params), "metrics": metrics, "finished": at}
-        made.append(row)
+        row |= {"configuration": dumps(params), "metrics": metrics, "finished": finished}
+        written.append(row)
         if cell % 3 == 0:
             later.append({**row, "attempt": 1, "metrics": json.dumps({"value": value(params) / 2})})
     with tree._context.store.engine.begin() as connection:
-        connection.execute(t.trial.insert(), [*made, *later])
-    return found
+        connection.execute(t.trial.insert(), [*written, *later])
+    return round_
 
 
 def everything(tree):
     return {
-        name: sorted(repr(sorted(r.items())) for r in found)
+        name: sorted(repr(sorted(r.items())) for r in rows)
         for part in rows.parts_of(tree._context.store, tree._context.tree)
-        for name, found in part.rows.items()
+        for name, rows in part.rows.items()
     }
 
 
 @pytest.mark.parametrize("size", [7, 900])
 def test_blocks_of_any_size_bring_the_same(tmp_path, monkeypatch, size):
     monkeypatch.setattr(rows, "BLOCK", size)
-    with refine.Tree("q", tmp_path / "a.db") as ours, refine.Tree("q", tmp_path / "b.db") as theirs:
-        fill(ours, range(40))
+    with refine.Tree("q", tmp_path / "a.db") as first, refine.Tree("q", tmp_path / "b.db") as second:
+        fill(first, range(40))
         # Both have 20 to 39; of those the even ones differ, and each third of them in both attempts.
-        fill(theirs, range(20, 60), lambda p: p["y"] + (1000.0 if p["y"] % 2 == 0 else 1.0), at=6.0)
-        theirs.export(tmp_path / "out", reports=False)
+        fill(second, range(20, 60), lambda p: p["y"] + (1000.0 if p["y"] % 2 == 0 else 1.0), finished=6.0)
+        second.export(tmp_path / "out", reports=False)
         with refine.Tree.load(tmp_path / "out", tmp_path / "l.db") as loaded:
-            assert everything(loaded) == everything(theirs)
-        found = ours.merge(tmp_path / "out")
-        assert (found.rounds, found.trials, len(found.unequal)) == ((), 26, 10)
-        assert {one.counts for one in found.unequal} == {"theirs"}
-        again = ours.merge(theirs)
-        assert (again.trials, again.unequal, again.kept) == (0, (), ())
-        theirs.merge(ours)
-        mine, other = (x.rounds[0].trials.set_index("y")["value"].sort_index() for x in (ours, theirs))
-        assert len(mine) == 60
-        assert mine.equals(other)
+            assert everything(loaded) == everything(second)
+        merged = first.merge(tmp_path / "out")
+        assert (merged.rounds, merged.trials, len(merged.unequal)) == ((), 26, 10)
+        assert {unequal.counts for unequal in merged.unequal} == {"theirs"}
+        merged_again = first.merge(second)
+        assert (merged_again.trials, merged_again.unequal, merged_again.kept) == (0, (), ())
+        second.merge(first)
+        first_values, second_values = (
+            x.rounds[0].trials.set_index("y")["value"].sort_index() for x in (first, second)
+        )
+        assert len(first_values) == 60
+        assert first_values.equals(second_values)
 
 
 @pytest.mark.nightly
@@ -91,12 +93,12 @@ def test_a_folder_that_is_bad_at_its_end_changes_nothing(tmp_path):
 class Seen(dict):
     """A row that says how many of them are held."""
 
-    alive = most = 0
+    alive = peak = 0
 
-    def __init__(self, *given):
-        super().__init__(*given)
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
         Seen.alive += 1
-        Seen.most = max(Seen.most, Seen.alive)
+        Seen.peak = max(Seen.peak, Seen.alive)
 
     def __del__(self):
         Seen.alive -= 1
@@ -107,7 +109,7 @@ class Seen(dict):
 
 def test_no_more_than_a_block_of_rows_is_held(tmp_path, monkeypatch):
     monkeypatch.setattr(rows, "BLOCK", 50)
-    Seen.alive = Seen.most = 0
+    Seen.alive = Seen.peak = 0
     with refine.Tree("q", tmp_path / "a.db") as tree, refine.Tree("q", tmp_path / "b.db") as other:
         fill(tree, range(600))
         (part,) = rows.parts_of(tree._context.store, tree._context.tree)
@@ -118,4 +120,4 @@ def test_no_more_than_a_block_of_rows_is_held(tmp_path, monkeypatch):
             assert merge_into(store, row, parts).trials == 800
             assert merge_into(store, row, parts).trials == 0
         assert everything(other) == everything(tree)
-    assert 50 <= Seen.most <= 151
+    assert 50 <= Seen.peak <= 151

@@ -42,9 +42,9 @@ def objective(trial):
 
 @pytest.fixture
 def study():
-    made = optuna.create_study(direction="minimize", sampler=optuna.samplers.RandomSampler(seed=1))
-    made.optimize(objective, n_trials=40, catch=(ValueError,))
-    return made
+    created = optuna.create_study(direction="minimize", sampler=optuna.samplers.RandomSampler(seed=1))
+    created.optimize(objective, n_trials=40, catch=(ValueError,))
+    return created
 
 
 def test_a_study_becomes_a_root(tree, study):
@@ -84,14 +84,14 @@ def test_a_study_comes_out_as_it_went_in(tree, study):
     assert out.trials[5].intermediate_values == study.trials[5].intermediate_values
     assert [out.trials[0].user_attrs[name] for name in ("round", "origin")] == [root.id, "imported"]
     with refine.Tree("again", store="sqlite://") as other:
-        again = other.add_study(out)
-        mine = root.trials
-        theirs = again.trials
+        same_round = other.add_study(out)
+        trials = root.trials
+        trials_back = same_round.trials
         for name in ("state", "value", "rate", "drop", "layers", "kind", "units"):
-            assert mine[name].tolist() == theirs[name].tolist() or np.array_equal(
-                mine[name], theirs[name], equal_nan=True
+            assert trials[name].tolist() == trials_back[name].tolist() or np.array_equal(
+                trials[name], trials_back[name], equal_nan=True
             )
-        equal(out.trials, again.to_optuna().trials)
+        equal(out.trials, same_round.to_optuna().trials)
 
 
 @pytest.mark.slow
@@ -101,9 +101,9 @@ def test_a_round_goes_out_whole(tree):
     study = root.to_optuna()
     assert study.metric_names == ["acc"]
     states = root.trials["state"].value_counts()
-    found = [t.state.name for t in study.trials]
-    assert found.count("COMPLETE") == states["complete"] + 4
-    assert found.count("FAIL") == states["failed"] + states["diverged"]
+    states_out = [t.state.name for t in study.trials]
+    assert states_out.count("COMPLETE") == states["complete"] + 4
+    assert states_out.count("FAIL") == states["failed"] + states["diverged"]
     assert study.best_value == max(root.best["value"], root.replicates["value"].max())
     assert sum(t.user_attrs["replicate"] > 0 for t in study.trials) == 4
     assert {t.user_attrs["seed"] for t in study.trials} == {*root.trials["seed"], *root.replicates["seed"]}
@@ -113,11 +113,11 @@ def test_a_round_goes_out_whole(tree):
     assert list(done.intermediate_values) == [0, 1, 2]
     optuna.importance.get_param_importances(study)
     with refine.Tree("again", store="sqlite://") as other:
-        again = other.add_study(study, space_filling=True)
+        same_round = other.add_study(study, space_filling=True)
         ended = root.trials["state"] == "complete"
-        assert again.trials[ended]["acc"].tolist() == root.trials[ended]["acc"].tolist()
-        assert again.trials[list(SPACE)].equals(root.trials[list(SPACE)])
-        assert again.replicates["acc"].tolist() == root.replicates["acc"].tolist()
+        assert same_round.trials[ended]["acc"].tolist() == root.trials[ended]["acc"].tolist()
+        assert same_round.trials[list(SPACE)].equals(root.trials[list(SPACE)])
+        assert same_round.replicates["acc"].tolist() == root.replicates["acc"].tolist()
 
 
 @pytest.mark.slow
@@ -257,10 +257,10 @@ def listed(study):
     older = optuna.create_study(direction="maximize")
     for trial in study.trials:
         attributes = {"constraints": [trial.system_attrs["constraints:total"]]}
-        made = optuna.trial.create_trial(
+        frozen_trial = optuna.trial.create_trial(
             params=trial.params, distributions=trial.distributions, value=trial.value, system_attrs=attributes
         )
-        older.add_trial(made)
+        older.add_trial(frozen_trial)
     return older
 
 
@@ -286,9 +286,9 @@ def test_an_import_says_once_what_it_left_out(tree, study):
     study.enqueue_trial({"rate": 1e-3})  # waiting
     with pytest.warns(
         RefineWarning, match="import: left out: 1 trial that has not ended; user attributes commit$"
-    ) as said:
+    ) as warned:
         tree.add_study(study)
-    assert len(said) == 1
+    assert len(warned) == 1
 
 
 def test_copied_trials_of_a_study_count_once(tree, study):

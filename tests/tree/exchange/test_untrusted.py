@@ -38,10 +38,10 @@ def test_a_stored_import_path_is_followed_by_a_run_only(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "side_effect")
     with refine.Tree.load(tmp_path / "out", tmp_path / "l.db") as loaded:
         root, child = loaded.rounds
-        for look in (str, refine.Tree.log, refine.Tree.calibration):
-            str(look(loaded))
-        for look in (str, refine.Round.analyze, refine.Round.propose):
-            str(look(root))
+        for call in (str, refine.Tree.log, refine.Tree.calibration):
+            str(call(loaded))
+        for call in (str, refine.Round.analyze, refine.Round.propose):
+            str(call(root))
         assert root.best is not None
         root.report(tmp_path / "reports")
         root.to_optuna()
@@ -120,8 +120,8 @@ EVIL = "x\x1b[31m\x9b2J\u202egnp\u2028fake\nroot-of-evil 99/99\r\u2605"
 
 def obeyed(text: str) -> list[str]:
     """What of a text a terminal would obey, or would be taken for a line of ours."""
-    found = re.findall("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]", text)
-    return found + re.findall(r"^\W*root-of-evil.*", text, flags=re.MULTILINE)
+    controls = re.findall("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]", text)
+    return controls + re.findall(r"^\W*root-of-evil.*", text, flags=re.MULTILINE)
 
 
 @pytest.mark.nightly
@@ -144,23 +144,23 @@ def test_names_notes_and_labels_are_seen_and_do_nothing(tmp_path):
             other.run(progress=False)
         printed = [tree, root, child, other, root.analyze(), review, root.checks(), tree.calibration()]
         printed += [tree.winner(), tree.diff(root, child), review.preview(n=4), caught.value]
-        for each in printed:
-            assert obeyed(str(each)) == [], type(each)
-            if hasattr(each, "_repr_html_"):
-                assert obeyed(each._repr_html_()) == [], type(each)
-        for each in (root, child, other, tree, tree.winner()):
-            each.report(tmp_path / "reports")
+        for value in printed:
+            assert obeyed(str(value)) == [], type(value)
+            if hasattr(value, "_repr_html_"):
+                assert obeyed(value._repr_html_()) == [], type(value)
+        for value in (root, child, other, tree, tree.winner()):
+            value.report(tmp_path / "reports")
         tree.report(tmp_path / "reports", html=True)
     pages = [p for p in (tmp_path / "reports").rglob("*") if p.suffix in (".md", ".html")]
     assert len(pages) == 7
     for path in pages:
         assert obeyed(path.read_text()) == [], path
-    both = f"{root.id} {child.id}"
-    for words in ("tree", "log", f"show {root.id}", f"analyze {root.id}", "winner", f"diff {both}"):
-        command, *which = words.split()
-        for more in ([], ["--json"]):
-            found = CliRunner().invoke(app, [command, str(tmp_path / "r.db"), *which, *more])
-            assert found.exit_code == 0, found.output
-            assert obeyed(found.output) == [], command
-    said = json.loads(CliRunner().invoke(app, ["tree", str(tmp_path / "r.db"), "--json"]).output)
-    assert said["name"] == "t" + EVIL  # for programs it is what it is
+    two_rounds = f"{root.id} {child.id}"
+    for words in ("tree", "log", f"show {root.id}", f"analyze {root.id}", "winner", f"diff {two_rounds}"):
+        command, *round_words = words.split()
+        for flags in ([], ["--json"]):
+            result = CliRunner().invoke(app, [command, str(tmp_path / "r.db"), *round_words, *flags])
+            assert result.exit_code == 0, result.output
+            assert obeyed(result.output) == [], command
+    tree_data = json.loads(CliRunner().invoke(app, ["tree", str(tmp_path / "r.db"), "--json"]).output)
+    assert tree_data["name"] == "t" + EVIL  # for programs it is what it is

@@ -16,34 +16,34 @@ from refine.ui.cli import app
 REFINE = Path(sys.executable).with_name("refine")
 
 
-def words(line: str, *more: object) -> list[str]:
-    return [*shlex.split(line), *map(str, more)]
+def words(line: str, *arguments: object) -> list[str]:
+    return [*shlex.split(line), *map(str, arguments)]
 
 
-def run(line: str, *more: object, says: str | None = None) -> Result:
-    return CliRunner().invoke(app, words(line, *more), input=says)
+def run(line: str, *arguments: object, typed: str | None = None) -> Result:
+    return CliRunner().invoke(app, words(line, *arguments), input=typed)
 
 
-def good(line: str, *more: object) -> str:
-    result = run(line, *more)
+def good(line: str, *arguments: object) -> str:
+    result = run(line, *arguments)
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
-def data(line: str, *more: object) -> Any:
-    return json.loads(good(line, *more, "--json"))
+def data(line: str, *arguments: object) -> Any:
+    return json.loads(good(line, *arguments, "--json"))
 
 
-def refused(line: str, *more: object) -> str:
+def refused(line: str, *arguments: object) -> str:
     """The error, which is one line."""
-    result = run(line, *more)
+    result = run(line, *arguments)
     assert (result.exit_code, result.stdout) == (1, ""), result.output
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
     return result.stderr.removeprefix("error: ").rstrip("\n")
 
 
-def process(folder: Path, line: str, *more: object, **options: Any) -> subprocess.CompletedProcess[str]:
+def process(folder: Path, line: str, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """The same by the installed script."""
     options = {"capture_output": True, "text": True, "timeout": 300, "check": False, **options}
-    return subprocess.run([str(REFINE), *words(line, *more)], cwd=folder, **options)
+    return subprocess.run([str(REFINE), *words(line, *arguments)], cwd=folder, **options)

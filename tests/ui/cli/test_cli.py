@@ -19,11 +19,11 @@ import refine
 from refine.ui.cli import app
 
 
-class Made(NamedTuple):
+class Study(NamedTuple):
     """A store with one decided tree, and one with a second tree whose only round has not run."""
 
     store: str
-    both: str
+    with_later: str
     root: str
     child: str
 
@@ -37,62 +37,69 @@ def grow(store: Path) -> tuple[str, str]:
     with refine.Tree("[bold]fruit", store=store) as tree:
         root = tree.add_round(space, objective, n=24, seed=3)
         root.run(progress=False)
-        mine = root.propose().edit(lr=(1.0, 3.0), optimizer=["Adam", "Nadam"])
-        child = mine.accept(note="[red]close to 2", n=4, author="ada")
+        edited = root.propose().edit(lr=(1.0, 3.0), optimizer=["Adam", "Nadam"])
+        child = edited.accept(note="[red]close to 2", n=4, author="ada")
         child.run(progress=False)
         tree.tag(root, "first")
         return root.id, child.id
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     folder = tmp_path_factory.mktemp("stores")
     root, child = grow(folder / "refine.db")
     (folder / "both.db").write_bytes((folder / "refine.db").read_bytes())
     with refine.Tree("later", store=folder / "both.db") as tree:
         tree.add_round({"lr": (0.5, 5.0)}, objective, n=5)
-    return Made(str(folder / "refine.db"), str(folder / "both.db"), root, child)
+    return Study(str(folder / "refine.db"), str(folder / "both.db"), root, child)
 
 
-def test_tree_says_what_python_says(made: Made) -> None:
-    with refine.Tree("[bold]fruit", store=made.store) as tree:
+def test_tree_says_what_python_says(study: Study) -> None:
+    with refine.Tree("[bold]fruit", store=study.store) as tree:
         expected = str(tree).partition("\n\nNext ")[0]
     # Nothing that people wrote is markup.
-    said, _, following = good("tree", made.store).partition("\n\nnext:\n")
-    assert said == expected
-    what = ("propose STORE CHILD --risk 0.05", "winner STORE", "report STORE --out reports", "guide STORE")
-    meant = [f"  refine {line}".replace("STORE", made.store).replace("CHILD", made.child) for line in what]
-    assert following.splitlines() == meant
+    output, _, following = good("tree", study.store).partition("\n\nnext:\n")
+    assert output == expected
+    commands = (
+        "propose STORE CHILD --risk 0.05",
+        "winner STORE",
+        "report STORE --out reports",
+        "guide STORE",
+    )
+    next_lines = [
+        f"  refine {line}".replace("STORE", study.store).replace("CHILD", study.child) for line in commands
+    ]
+    assert following.splitlines() == next_lines
     assert '"[red]close to 2"' in expected
     assert "Edited by ada" in expected
-    url = f"sqlite:///{made.store}"
-    assert good("tree", url).replace(url, made.store) == good("tree", made.store)
+    url = f"sqlite:///{study.store}"
+    assert good("tree", url).replace(url, study.store) == good("tree", study.store)
 
 
-@pytest.mark.parametrize("which", ["start", "tag", "root", "path"])
-def test_show(made: Made, which: str) -> None:
-    key = {"start": made.root[:8], "tag": "first", "root": "root", "path": "1"}[which]
-    text = good("show", made.store, key)
-    assert text.startswith(f"round {made.root} of [bold]fruit: 24 configurations of 57\n")
+@pytest.mark.parametrize("key_kind", ["start", "tag", "root", "path"])
+def test_show(study: Study, key_kind: str) -> None:
+    key = {"start": study.root[:8], "tag": "first", "root": "root", "path": "1"}[key_kind]
+    text = good("show", study.store, key)
+    assert text.startswith(f"round {study.root} of [bold]fruit: 24 configurations of 57\n")
     assert "100 %: 24 complete" in text
     assert "best observed 1.0000 with lr = 2 and optimizer = " in text
     assert re.search(r"^lr +float +0.5, 0.75, .* 2.75, ... 5 \(19 levels\)$", text, flags=re.MULTILINE)
-    assert f'- edited by ada: round {made.child}, "[red]close to 2"' in text
-    where = f"{made.store} {made.root}"
+    assert f'- edited by ada: round {study.child}, "[red]close to 2"' in text
+    place = f"{study.store} {study.root}"
     calls = (
-        f"propose {where} --risk 0.05",
-        f"analyze {where}",
-        f"winner {where}",
-        f"report {where} --out reports",
+        f"propose {place} --risk 0.05",
+        f"analyze {place}",
+        f"winner {place}",
+        f"report {place} --out reports",
     )
     assert text.endswith("\n".join(["\nnext:", *(f"  refine {call}" for call in calls), ""]))
 
 
-def test_show_a_round_that_has_not_run(made: Made) -> None:
-    text = good("show", made.both, "last", "--tree", "later")
+def test_show_a_round_that_has_not_run(study: Study) -> None:
+    text = good("show", study.with_later, "last", "--tree", "later")
     assert "5 configurations of 10" in text
     assert "not run" in text
-    assert re.search(rf"\nnext:\n  refine run {made.both} \w+ .*--workers 2 --tree later\n$", text)
+    assert re.search(rf"\nnext:\n  refine run {study.with_later} \w+ .*--workers 2 --tree later\n$", text)
 
 
 SEEN = "tree|show last|analyze first|propose first|checks first --all|log|winner|diff first last --all|--help|no|show 漢"
@@ -100,82 +107,82 @@ SEEN = "tree|show last|analyze first|propose first|checks first --all|log|winner
 
 @pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
-def test_no_encoding_of_the_output_is_an_error(made: Made, tmp_path: Path, encoding: str) -> None:
-    store = str(shutil.copy(made.store, tmp_path / "s.db"))
+def test_no_encoding_of_the_output_is_an_error(study: Study, tmp_path: Path, encoding: str) -> None:
+    store = str(shutil.copy(study.store, tmp_path / "s.db"))
     with refine.Tree(store=store, create=False) as tree:
         tree.tag(tree["last"], "é 漢 ★")
     runner = CliRunner(charset=encoding)
     for line in SEEN.split("|") if encoding == "cp1252" else ["show last", "propose first"]:
-        command, *rest = line.split()
+        command, *arguments = line.split()
         of_store = len(command) > 2 and command[0] != "-"
-        result = runner.invoke(app, [command, *([store, *rest] if of_store else [])])
+        result = runner.invoke(app, [command, *([store, *arguments] if of_store else [])])
         assert isinstance(result.exception, SystemExit | None), (line, result.exception)
-    seen = runner.invoke(app, ["tree", store]).stdout
-    assert "`-- 1  " in seen or "+-- 1  " in seen
-    assert "[? ? *]" in seen if encoding == "ascii" else "[é ? *]" in seen
+    output = runner.invoke(app, ["tree", store]).stdout
+    assert "`-- 1  " in output or "+-- 1  " in output
+    assert "[? ? *]" in output if encoding == "ascii" else "[é ? *]" in output
     tags = json.loads(runner.invoke(app, ["tree", store, "--json"]).stdout)["tags"]
-    assert tags == {"first": made.root, "é 漢 ★": made.child}
+    assert tags == {"first": study.root, "é 漢 ★": study.child}
 
 
 @pytest.mark.slow
-def test_a_redirect_in_another_encoding(made: Made, tmp_path: Path) -> None:
+def test_a_redirect_in_another_encoding(study: Study, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
-    found = process(tmp_path, "show", made.store, "last", env=environment, encoding="cp1252")
-    assert (found.returncode, found.stderr) == (0, "")
-    assert "##### 100 %" in found.stdout
+    completed = process(tmp_path, "show", study.store, "last", env=environment, encoding="cp1252")
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert "##### 100 %" in completed.stdout
 
 
 @pytest.mark.slow
-def test_analyze(made: Made) -> None:
-    assert good("analyze", made.store, "first").startswith("24 trials, best value 1.0000 (")
-    text = good("analyze", made.store, "first", "--all")
+def test_analyze(study: Study) -> None:
+    assert good("analyze", study.store, "first").startswith("24 trials, best value 1.0000 (")
+    text = good("analyze", study.store, "first", "--all")
     assert "24 finished space-filling trials (24 complete); value, maximize; best observed 1.0000" in text
-    assert "at least 10 finished space-filling trials" in refused("analyze", made.store, made.child)
-    other = data("analyze", made.store, "first", "--direction", "minimize")
+    assert "at least 10 finished space-filling trials" in refused("analyze", study.store, study.child)
+    other = data("analyze", study.store, "first", "--direction", "minimize")
     assert other["direction"] == "minimize"
     assert other["page"]["title"].startswith("24 trials, best ")
     assert {fold["about"] for fold in other["page"]["folds"]} >= {"lr", "optimizer"}
 
 
 @pytest.mark.slow
-def test_diff(made: Made) -> None:
-    assert "Space       lr 1 to 3" in good("diff", made.store, "first", made.child)
-    text = good("diff", made.store, "first", made.child, "--all")
-    assert text.startswith(f"{made.root} -> {made.child}\n")
+def test_diff(study: Study) -> None:
+    assert "Space       lr 1 to 3" in good("diff", study.store, "first", study.child)
+    text = good("diff", study.store, "first", study.child, "--all")
+    assert text.startswith(f"{study.root} -> {study.child}\n")
     assert re.search(r"^lr +0.5 to 5 +1 to 3 +", text, flags=re.MULTILINE)
     assert re.search(r"^configurations +24 +4$", text, flags=re.MULTILINE)
 
 
 @pytest.mark.nightly
 @pytest.mark.slow
-def test_reports(made: Made, tmp_path: Path) -> None:
-    written = good("report", made.both, "--tree", "later", "-o", tmp_path).splitlines()
-    first, *rest = map(Path, written)
+def test_reports(study: Study, tmp_path: Path) -> None:
+    written = good("report", study.with_later, "--tree", "later", "-o", tmp_path).splitlines()
+    first, *others_written = map(Path, written)
     assert first.name == "later.md"
-    assert [path.read_text().partition("`")[0] for path in rest] == ["# Round "]
-    path = Path(good("report", made.store, "first", "--html", "-o", tmp_path / "html").strip())
+    assert [path.read_text().partition("`")[0] for path in others_written] == ["# Round "]
+    path = Path(good("report", study.store, "first", "--html", "-o", tmp_path / "html").strip())
     assert [p.name for p in (tmp_path / "html").iterdir()] == [path.name]  # it holds its pictures
-    assert made.root in path.read_text()
+    assert study.root in path.read_text()
 
 
 @pytest.mark.slow
-def test_plot(made: Made, tmp_path: Path) -> None:
+def test_plot(study: Study, tmp_path: Path) -> None:
     path = tmp_path / "lr.png"
-    density = ("plot", made.store, "first", "density")
+    density = ("plot", study.store, "first", "density")
     assert good(*density, "lr", "--out", path).strip() == str(path)
     assert path.read_bytes().startswith(b"\x89PNG")
-    wrong = refused("plot", made.store, "first", "densty")
+    wrong = refused("plot", study.store, "first", "densty")
     assert wrong == "no figure 'densty'; did you mean 'density'?"
     assert refused(*density, "rl") == "no evidence for parameter 'rl'; known: lr, optimizer"
-    where = f"{made.store} first"
+    place = f"{study.store} first"
     for typed, takes in (
-        (["density"], f"takes NAME, got nothing; write refine plot {where} density NAME"),
-        (["pair", "x"], f"takes A and B, got x; write refine plot {where} pair A B"),
-        (["edf", "x"], f"takes nothing more, got x; write refine plot {where} edf"),
+        (["density"], f"takes NAME, got nothing; write refine plot {place} density NAME"),
+        (["pair", "x"], f"takes A and B, got x; write refine plot {place} pair A B"),
+        (["edf", "x"], f"takes nothing more, got x; write refine plot {place} edf"),
     ):
-        said = refused("plot", made.store, "first", *typed).replace(made.root, "first")
-        assert said.startswith(f"plot {typed[0]}: ")
-        assert takes in said
+        message = refused("plot", study.store, "first", *typed).replace(study.root, "first")
+        assert message.startswith(f"plot {typed[0]}: ")
+        assert takes in message
 
 
 def test_a_store_that_is_none(tmp_path: Path) -> None:
@@ -198,24 +205,24 @@ def test_a_server_that_is_not_there_keeps_its_password_to_itself() -> None:
     assert "secret" not in text
 
 
-def test_which_tree(made: Made) -> None:
-    wrong = refused("tree", made.store, "--tree", "friut")
-    assert wrong == f"store sqlite:///{made.store}: no tree 'friut'; known: [bold]fruit"
-    assert refused("tree", made.both) == (
-        f"store sqlite:///{made.both}: holds 2 trees ([bold]fruit, later); name one: --tree 'later'"
+def test_which_tree(study: Study) -> None:
+    wrong = refused("tree", study.store, "--tree", "friut")
+    assert wrong == f"store sqlite:///{study.store}: no tree 'friut'; known: [bold]fruit"
+    assert refused("tree", study.with_later) == (
+        f"store sqlite:///{study.with_later}: holds 2 trees ([bold]fruit, later); name one: --tree 'later'"
     )
-    assert good("tree", made.both, "-t", "later").startswith("later\n")
+    assert good("tree", study.with_later, "-t", "later").startswith("later\n")
 
 
-def test_no_such_round_and_no_such_folder(made: Made, tmp_path: Path) -> None:
+def test_no_such_round_and_no_such_folder(study: Study, tmp_path: Path) -> None:
     text = "no round or tag 'frist' in tree '[bold]fruit'; did you mean 'first'?"
-    assert refused("show", made.store, "frist") == text
-    assert refused("report", made.store, "frist", "--out", tmp_path / "out") == text
-    assert refused("diff", made.store, "first", "frist") == text
+    assert refused("show", study.store, "frist") == text
+    assert refused("report", study.store, "frist", "--out", tmp_path / "out") == text
+    assert refused("diff", study.store, "first", "frist") == text
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "out").write_text("here first")
     for command in ("report", "export"):
-        assert "out" in refused(command, made.store, "--out", tmp_path / "out")
+        assert "out" in refused(command, study.store, "--out", tmp_path / "out")
 
 
 COMMANDS = (
@@ -233,24 +240,24 @@ def test_version_and_help() -> None:
     text = plain(good("--help"))
     for command in COMMANDS.split():
         assert f" {command} " in text
-        said = plain(good(command, "-h"))
-        assert "STORE" in said
-        assert ("--json" in said) == (command != "guide")
+        help_text = plain(good(command, "-h"))
+        assert "STORE" in help_text
+        assert ("--json" in help_text) == (command != "guide")
     headings = ("A new root, with --space", "Objective", "Graceful stop")
     assert all(heading in plain(good("run -h")) for heading in headings)
     assert run("").exit_code != 0  # no command: the help, but not as success
 
 
 @pytest.mark.slow
-def test_the_console_script(made: Made, tmp_path: Path) -> None:
-    found = process(tmp_path, "tree", made.store)
-    assert (found.returncode, found.stderr) == (0, "")
-    first = found.stdout.splitlines()[1].strip("└─ ")
-    assert first.startswith(f"1  {made.root} [first]  24 of 24 trials, best value 1.0000")
+def test_the_console_script(study: Study, tmp_path: Path) -> None:
+    completed = process(tmp_path, "tree", study.store)
+    assert (completed.returncode, completed.stderr) == (0, "")
+    first = completed.stdout.splitlines()[1].strip("└─ ")
+    assert first.startswith(f"1  {study.root} [first]  24 of 24 trials, best value 1.0000")
     (tmp_path / "space.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0 }\n")
-    found = process(tmp_path, "run s.db --space space.toml --command 'true {x}' --metric val_loss -n 3")
-    assert found.returncode == 1
-    assert "say --minimize, or --maximize if larger is better" in found.stderr
+    completed = process(tmp_path, "run s.db --space space.toml --command 'true {x}' --metric val_loss -n 3")
+    assert completed.returncode == 1
+    assert "say --minimize, or --maximize if larger is better" in completed.stderr
 
 
 @pytest.mark.slow
@@ -261,27 +268,27 @@ def test_nothing_heavy_is_loaded() -> None:
         "print('loaded:', *sorted({name.partition('.')[0] for name in sys.modules}))\n"
     )
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
-    said, _, loaded = found.stdout.rpartition("loaded: ")
-    assert "Usage" in said
+    output, _, loaded = process.stdout.rpartition("loaded: ")
+    assert "Usage" in output
     assert "typer" in loaded.split()
     heavy = {"tensorflow", "keras", "pandas", "sqlalchemy", "matplotlib", "seaborn", "scipy", "sklearn"}
     assert not set(loaded.split()) & (heavy | {"statsmodels", "distributed", "optuna", "numpy"})
 
 
 @pytest.mark.slow
-def test_winner(made: Made) -> None:
-    with refine.Tree("[bold]fruit", store=made.store) as tree:
+def test_winner(study: Study) -> None:
+    with refine.Tree("[bold]fruit", store=study.store) as tree:
         won = tree.winner()
-        own = tree[made.root].recommend()
-    assert good("winner", made.store).strip().startswith(str(won).partition("\nNext ")[0])
-    said = data("winner", made.store)
-    assert (said["round"], said["expected"]) == (won.round, won.expected)
-    of_root = data("winner", made.store, made.root)
-    assert of_root["configuration"] == own.candidates[0].configuration
-    assert "a winner needs a finished trial" in run("winner", made.both, "--tree", "later").stderr
+        of_round = tree[study.root].recommend()
+    assert good("winner", study.store).strip().startswith(str(won).partition("\nNext ")[0])
+    shown = data("winner", study.store)
+    assert (shown["round"], shown["expected"]) == (won.round, won.expected)
+    of_root = data("winner", study.store, study.root)
+    assert of_root["configuration"] == of_round.candidates[0].configuration
+    assert "a winner needs a finished trial" in run("winner", study.with_later, "--tree", "later").stderr
 
 
 @pytest.mark.slow
@@ -294,13 +301,13 @@ def test_confirm_runs_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.syspath_prepend(tmp_path)
     store = tmp_path / "refine.db"
     with refine.Tree("noisy", store=store) as tree:
-        found = tree.add_round({"x": (0.0, 9.0, 40)}, importlib.import_module("noisy_task").noisy, n=20)
-        found.run(progress=False)
+        round_ = tree.add_round({"x": (0.0, 9.0, 40)}, importlib.import_module("noisy_task").noisy, n=20)
+        round_.run(progress=False)
         assert "budget must be" in run("confirm", store, "--budget", 0).stderr
-        said = data("confirm", store, "--budget", 4, "--quiet")
-        assert said["race"]["runs"] == len(found.replicates) == 4
-        assert said["race"]["verdict"] == "budget"
+        confirmed = data("confirm", store, "--budget", 4, "--quiet")
+        assert confirmed["race"]["runs"] == len(round_.replicates) == 4
+        assert confirmed["race"]["verdict"] == "budget"
         text = good("confirm", store, "--budget", 6, "--top", 3, "--quiet")
         assert "after 6 repeats of 3 configurations" in text
-        assert len(found.replicates) == 6
+        assert len(round_.replicates) == 6
         assert "Winner of tree noisy, out of 20 configurations" in text

@@ -24,19 +24,19 @@ def test_a_question_is_answered_as_in_python(store):
         answer = tree.ask("lr <= 2", given="optimizer == 'Adam'", epsilon=0.01)
     text = good("ask", store, "lr <= 2", "--given", "optimizer == 'Adam'", "--epsilon", 0.01)
     assert text.splitlines()[:2] == str(answer).splitlines()[:2]
-    told = data("ask", store, "lr <= 2", "--given", "optimizer == 'Adam'", "--epsilon", 0.01)
-    assert told["probability"] == answer.probability
-    assert told["given"] == "optimizer == 'Adam'"
+    answered = data("ask", store, "lr <= 2", "--given", "optimizer == 'Adam'", "--epsilon", 0.01)
+    assert answered["probability"] == answer.probability
+    assert answered["given"] == "optimizer == 'Adam'"
     other = data("ask", store, "lr >= 4", "--better", "lr <= 2")
     assert (other["better"], other["verdict"]) == ("lr <= 2", "no")
 
 
 def test_a_question_is_settled_by_a_round(store):
-    asked = ["ask", store, "dropout >= 0.2", "--epsilon", "0.03"]
-    text = good(*asked)
+    words = ["ask", store, "dropout >= 0.2", "--epsilon", "0.03"]
+    text = good(*words)
     if "--settle" in text:  # the shell spells the call with all that was typed
         assert f"refine ask {store} 'dropout >= 0.2' --epsilon 0.03 --settle" in text
-    child = data(*asked, "--settle", 4)
+    child = data(*words, "--settle", 4)
     assert (child["n"], child["note"]) == (4, "settles: dropout >= 0.2")
 
 

@@ -72,8 +72,8 @@ def test_import_a_run_of_talos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     recipe("import.md", "Talos")
     with refine.Tree("sweep", "refine.db") as tree:
         assert len(tree) == 2
-    told = json.loads(Path("sweep/run/interventions.json").read_text())
-    assert {"param": "activation", "op": "remove_is", "value": "tanh"} in told
+    interventions = json.loads(Path("sweep/run/interventions.json").read_text())
+    assert {"param": "activation", "op": "remove_is", "value": "tanh"} in interventions
 
 
 def test_import_says_no(csv: Path, tmp_path: Path) -> None:
@@ -96,13 +96,13 @@ def test_export_and_load(csv: Path, tmp_path: Path) -> None:
     assert text == good("tree", tmp_path / "r.db").replace("r.db", "l.db")
     assert good("load", tmp_path / "out", tmp_path / "l.db", "--tree", "new").startswith("new\n")
     assert "is not an exported tree" in refused("load", tmp_path, tmp_path / "l.db")
-    asked = ("export", tmp_path / "r.db", "--page", tmp_path / "s.html")
-    assert good(*asked).strip() == str(tmp_path / "s.html")
-    assert "--page writes one file" in refused(*asked, "--no-reports")
-    both = (*asked[:2], tmp_path / "l.db", "--other-tree")
-    assert "need --page: a bundle holds one tree" in refused(*both, "new")
-    good(*both, "new", *asked[2:])
-    assert "no tree 'far'" in refused(*both, "far", *asked[2:])
+    words = ("export", tmp_path / "r.db", "--page", tmp_path / "s.html")
+    assert good(*words).strip() == str(tmp_path / "s.html")
+    assert "--page writes one file" in refused(*words, "--no-reports")
+    with_both = (*words[:2], tmp_path / "l.db", "--other-tree")
+    assert "need --page: a bundle holds one tree" in refused(*with_both, "new")
+    good(*with_both, "new", *words[2:])
+    assert "no tree 'far'" in refused(*with_both, "far", *words[2:])
     assert "got tree 'old' of" in refused("review", tmp_path / "r.db", tmp_path / "r.db", "--no-open")
 
 
@@ -116,42 +116,42 @@ def objective(p):
 @pytest.fixture
 def stores(tmp_path: Path) -> tuple[Path, Path]:
     """Two copies of a tree; in the other one a child was made and run."""
-    mine = tmp_path / "mine.db"
+    first = tmp_path / "mine.db"
     other = tmp_path / "other.db"
-    with refine.Tree("question", store=mine) as tree:
+    with refine.Tree("question", store=first) as tree:
         tree.add_round({"x": (0.0, 1.0, 21)}, objective, n=12).run(progress=False)
-    shutil.copy(mine, other)
+    shutil.copy(first, other)
     with refine.Tree("question", store=other) as tree:
         tree["root"].branch({"x": (0.0, 0.5, 11)}, n=4).run(objective=objective, progress=False)
         tree.export(tmp_path / "bundle", reports=False)
-    return mine, other
+    return first, other
 
 
 @pytest.mark.slow
 def test_a_look_writes_nothing_and_suggests_the_merge(stores):
-    mine, other = stores
-    said = good("merge", mine, other, "--dry-run")
-    assert said.splitlines()[0] == "would merge: 1 new round, 4 new trials, 0 unequal"
-    assert said.splitlines()[-1] == f"  refine merge {mine} {other}"
-    with refine.Tree(store=mine) as tree:
+    first, second = stores
+    plan = good("merge", first, second, "--dry-run")
+    assert plan.splitlines()[0] == "would merge: 1 new round, 4 new trials, 0 unequal"
+    assert plan.splitlines()[-1] == f"  refine merge {first} {second}"
+    with refine.Tree(store=first) as tree:
         assert len(tree) == 1
-    assert "1 new round" in good("merge", mine, other.with_name("bundle"), "--dry-run")
-    with refine.Tree("another", store=other):
+    assert "1 new round" in good("merge", first, second.with_name("bundle"), "--dry-run")
+    with refine.Tree("another", store=second):
         pass
-    assert "0 new rounds" in good("merge", mine, other, "--dry-run", "--other-tree", "another")
-    assert "name one: --other-tree" in refused("merge", mine, other)
-    assert data("merge", mine, other, "--other-tree", "question")["trials"] == 4
-    with refine.Tree(store=mine) as tree:
+    assert "0 new rounds" in good("merge", first, second, "--dry-run", "--other-tree", "another")
+    assert "name one: --other-tree" in refused("merge", first, second)
+    assert data("merge", first, second, "--other-tree", "question")["trials"] == 4
+    with refine.Tree(store=first) as tree:
         assert [r.id for r in tree.rounds] == [tree["1"].id, tree["1.1"].id]
-    again = good("merge", mine, other, "--other-tree", "question")
-    assert again.startswith("merged: 0 new rounds, 0 new trials, 0 unequal")
+    merged_again = good("merge", first, second, "--other-tree", "question")
+    assert merged_again.startswith("merged: 0 new rounds, 0 new trials, 0 unequal")
 
 
 @pytest.mark.slow
 def test_what_is_not_there_is_refused(stores):
-    mine, other = stores
-    assert "none.db: no such file" in refused("merge", mine, other.with_name("none.db"))
-    assert not other.with_name("none.db").exists()
-    folder = refused("merge", mine, other.with_name("bundle"), "--other-tree", "x")
+    first, second = stores
+    assert "none.db: no such file" in refused("merge", first, second.with_name("none.db"))
+    assert not second.with_name("none.db").exists()
+    folder = refused("merge", first, second.with_name("bundle"), "--other-tree", "x")
     assert "--other-tree names a tree of a store" in folder
-    assert "no tree 'x'; known: question" in refused("merge", mine, other, "--other-tree", "x")
+    assert "no tree 'x'; known: question" in refused("merge", first, second, "--other-tree", "x")

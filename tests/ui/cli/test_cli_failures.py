@@ -35,16 +35,16 @@ def store(tmp_path_factory) -> tuple[str, str]:
 
 
 def test_failures_are_told_by_kind_with_the_first_traceback(store):
-    found = good("failures", *store)
-    first, *rest = found.splitlines()
+    output = good("failures", *store)
+    first, *lines = output.splitlines()
     assert first == f"round {store[1]} of fragile: 10 of 22 trials did not complete"
-    kinds = [line for line in rest if line.startswith("- ")]
+    kinds = [line for line in lines if line.startswith("- ")]
     assert len(kinds) == 3
     failed = r"- failed, 4 trials: ValueError: \[red]too large at a \(first at x = "
     assert any(re.match(failed, kind) for kind in kinds)
     assert any(k.startswith("- diverged, 2 trials: ") for k in kinds)
-    assert found.count("Traceback (most recent call last)") == 1
-    assert f"  refine run {store[0]} {store[1]} --rerun failed" in rest[-2:]
+    assert output.count("Traceback (most recent call last)") == 1
+    assert f"  refine run {store[0]} {store[1]} --rerun failed" in lines[-2:]
     rows = data("failures", *store)
     assert len(rows) == 10
     assert {row["state"] for row in rows} == {"failed", "diverged"}
@@ -52,8 +52,8 @@ def test_failures_are_told_by_kind_with_the_first_traceback(store):
 
 
 def test_a_round_with_failures_leads_to_them(store, tmp_path):
-    where = " ".join(store)
-    assert f"  refine failures {where}\n  refine propose {where} " in run("show", *store).stdout
+    place = " ".join(store)
+    assert f"  refine failures {place}\n  refine propose {place} " in run("show", *store).stdout
     path = tmp_path / "broken.db"
     with refine.Tree("broken", store=path) as tree:
         root = tree.add_round({"x": (0.0, 1.0, 20)}, broken, n=20)
@@ -68,12 +68,12 @@ def test_a_round_with_failures_leads_to_them(store, tmp_path):
 @pytest.mark.slow
 def test_errors_name_what_one_types(store):
     run("propose", *store)
-    told = run("preview", *store, "--edit", "lr=(0, 1)").stderr
-    where = " ".join(store)
-    assert f"to add a parameter: refine branch {where} --edit NAME=VALUE --previous NAME=VALUE" in told
-    assert "round." not in told
+    message = run("preview", *store, "--edit", "lr=(0, 1)").stderr
+    place = " ".join(store)
+    assert f"to add a parameter: refine branch {place} --edit NAME=VALUE --previous NAME=VALUE" in message
+    assert "round." not in message
     checks = run("checks", *store, "--why").stdout
-    assert f"refine roles {where} NAME=scientific" in checks
+    assert f"refine roles {place} NAME=scientific" in checks
     assert "round.set_roles" not in checks
 
 
@@ -108,7 +108,7 @@ def test_every_command_that_is_named_exists():
     commands = get_command(app).commands
     typed = [text.removeprefix("refine ") for text in SPELLED.values() if text.startswith("refine ")]
     for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
-        typed += ["".join(found) for found in CITED.findall(page.read_text("utf-8"))]
+        typed += ["".join(parts) for parts in CITED.findall(page.read_text("utf-8"))]
     assert len(typed) > 70
     table = re.findall(r"^\| (`.*?) \| ", (ROOT / "docs" / "shell.md").read_text("utf-8"), re.MULTILINE)
     assert set(re.findall(r"`([a-z]+)", " ".join(table))) >= set(commands)
@@ -122,13 +122,13 @@ def test_every_command_that_is_named_exists():
 
 @pytest.mark.slow
 def test_what_failed_is_run_again_without_naming_the_round(store):
-    where = f"{__file__}:fragile"
+    objective = f"{__file__}:fragile"
     path, _ = store
-    again = ("run", path, "--objective", where, "--quiet")
-    assert "rerun must be a state of trials, got 'banana'" in refused(*again, "--rerun", "banana")
-    assert "no round has trials left to run" in refused(*again)
+    rerun = ("run", path, "--objective", objective, "--quiet")
+    assert "rerun must be a state of trials, got 'banana'" in refused(*rerun, "--rerun", "banana")
+    assert "no round has trials left to run" in refused(*rerun)
     # They were run, and fail as before.
-    failed = run(*again, "--rerun", "failed", "--json").stderr
+    failed = run(*rerun, "--rerun", "failed", "--json").stderr
     assert "its first 5 trials all failed alike: ValueError: [red]too large" in failed
 
 
@@ -164,9 +164,9 @@ def test_the_advised_objective_is_never_another_file_of_the_same_name(tmp_path, 
     (tmp_path / "space.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0, levels = 11 }\n")
     monkeypatch.chdir(tmp_path)
     typed = "--objective elsewhere/same_name.py:score"
-    made = process(tmp_path, f"run s.db --space space.toml {typed} -n 11 --trials 3 --quiet")
-    assert "refine run s.db " in made.stdout
-    assert typed in made.stdout
+    process_run = process(tmp_path, f"run s.db --space space.toml {typed} -n 11 --trials 3 --quiet")
+    assert "refine run s.db " in process_run.stdout
+    assert typed in process_run.stdout
     assert "--objective path/to/same_name.py:score" in good("show s.db")
     (tmp_path / "same_name.py").write_text(source)
     assert "--objective same_name.py:score" in good("show s.db")

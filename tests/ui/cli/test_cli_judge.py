@@ -25,10 +25,10 @@ def noisy(params, trial):
 def store(tmp_path):
     path = tmp_path / "refine.db"
     with refine.Tree("study", store=path) as tree:
-        found = tree.add_round(
+        round_ = tree.add_round(
             {"x": (0.0, 9.0, 10), "c": ["a", "b"]}, noisy, n=16, baseline={"x": 9.0, "c": "a"}
         )
-        found.run(progress=False)
+        round_.run(progress=False)
     return str(path)
 
 
@@ -38,29 +38,29 @@ def test_the_exit_code_is_the_verdict(store):
         first = str(tree.judge())
         rows = tree.rounds[0].trials.sort_values("value")
     near = rows.iloc[-2]
-    asked = f"x={near['x']} c={near['c']}"
-    seen = run("judge", store)
-    assert (seen.exit_code, seen.stdout.splitlines()[0]) == (4, first.splitlines()[0])
-    assert "next:\n  refine judge STORE --budget " in seen.stdout.replace(store, "STORE")
-    whole = run("judge", store, asked, "best", "--epsilon", "0.02", "--tree", "study").stdout
-    assert f"refine judge {store} '{asked}' best --budget " in whole
-    assert "--epsilon 0.02 --tree study" in whole
+    candidate = f"x={near['x']} c={near['c']}"
+    first_look = run("judge", store)
+    assert (first_look.exit_code, first_look.stdout.splitlines()[0]) == (4, first.splitlines()[0])
+    assert "next:\n  refine judge STORE --budget " in first_look.stdout.replace(store, "STORE")
+    output = run("judge", store, candidate, "best", "--epsilon", "0.02", "--tree", "study").stdout
+    assert f"refine judge {store} '{candidate}' best --budget " in output
+    assert "--epsilon 0.02 --tree study" in output
     assert run("judge", store, "baseline", "winner").exit_code == 3
-    assert run("judge", store, asked, "best").exit_code in (3, 4)
-    told = run("judge", store, "--budget", "16", "--objective", f"{__file__}:noisy", "--json")
-    assert told.exit_code == 0, told.output
-    data = json.loads(told.stdout)
+    assert run("judge", store, candidate, "best").exit_code in (3, 4)
+    result = run("judge", store, "--budget", "16", "--objective", f"{__file__}:noisy", "--json")
+    assert result.exit_code == 0, result.output
+    data = json.loads(result.stdout)
     assert data["verdict"] == "KEEP"
     assert data["b"]["is"] == "baseline"
     assert len(data["a"]["new_seeds"]) >= 3
     assert data["probability"] >= 0.95
-    again = run("judge", store, "--json")
-    assert (again.exit_code, json.loads(again.stdout)) == (0, data)
+    second_look = run("judge", store, "--json")
+    assert (second_look.exit_code, json.loads(second_look.stdout)) == (0, data)
 
 
 @pytest.mark.slow
 def test_what_is_refused_is_exit_code_1(store):
-    for arguments, why in (
+    for arguments, message in (
         (["x=3.21"], "no trial ran x = 3.21"),
         (["c=a"], "name more of the values"),
         (["nothing"], "no round or tag 'nothing'"),
@@ -69,7 +69,7 @@ def test_what_is_refused_is_exit_code_1(store):
         (["--workers", "2"], "add --budget, or leave them out"),
         (["--objective", "a:b"], "add --budget, or leave them out"),
     ):
-        assert why in refused("judge", store, *arguments)
+        assert message in refused("judge", store, *arguments)
 
 
 def test_a_store_without_a_tree_says_what_makes_one(tmp_path):
@@ -91,40 +91,42 @@ def test_a_log_of_runs_needs_no_store(tmp_path):
     """The format of an agent's results.tsv; what an agent would append decides."""
     log = tmp_path / "results.tsv"
     log.write_text(LOG)
-    asked = ("judge", "--runs", log, "--metric", "val_bpb", "--a", "0640555")
+    words = ("judge", "--runs", log, "--metric", "val_bpb", "--a", "0640555")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        first = run(*asked, "--b", "a1b2c3d")
+        first = run(*words, "--b", "a1b2c3d")
     assert first.exit_code == 4
     assert "minimize, by its name; --minimize says so" in first.stderr
-    asked = ("judge", "--minimize", *asked[1:])
+    words = ("judge", "--minimize", *words[1:])
     assert "about 3 new seeds of each would decide" in first.stdout
     assert "next:" not in first.stdout
-    with log.open("a") as more:
+    with log.open("a") as file:
         for row in ("0640555 0.9935", "a1b2c3d 0.9975", "0640555 0.9931", "0640555 0.9934"):
-            more.write(f"{row} 44.0 discard again\n".replace(" ", "\t"))
-    told = run(*asked, "--b", "a1b2c3d", "--json")
-    data = json.loads(told.stdout)
-    assert (told.exit_code, data["verdict"], data["noise_source"]) == (0, "KEEP", "replicates")
+            file.write(f"{row} 44.0 discard again\n".replace(" ", "\t"))
+    result = run(*words, "--b", "a1b2c3d", "--json")
+    data = json.loads(result.stdout)
+    assert (result.exit_code, data["verdict"], data["noise_source"]) == (0, "KEEP", "replicates")
     assert (data["a"]["configuration"], len(data["a"]["new_seeds"])) == ({"commit": "0640555"}, 3)
-    assert run(*asked[:-1], "1e10567", "--b", "f6g7h8i").exit_code == 3
-    alike = json.loads(run(*asked, "--a", "e5f6g7h", "--b", "a1b2c3d", "--json").stdout)
+    assert run(*words[:-1], "1e10567", "--b", "f6g7h8i").exit_code == 3
+    alike = json.loads(run(*words, "--a", "e5f6g7h", "--b", "a1b2c3d", "--json").stdout)
     assert len(alike["a"]["new_seeds"]) == 4
     head, *rows = [row.split("\t") for row in log.read_text().splitlines()]
     rows = [{**dict(zip(head, row, strict=True)), "lr": {"x": 1}} for row in rows]
     lines = tmp_path / "runs.jsonl"
     lines.write_text("\n".join(map(json.dumps, rows)))
-    by = ("--by", "commit,lr", "--b", 'commit=a1b2c3d lr={"x": 1}', "--minimize", "--json")
-    other = run("judge", "--runs", lines, "--metric", "val_bpb", "--a", 'commit=0640555 lr={"x": 1}', *by)
+    options = ("--by", "commit,lr", "--b", 'commit=a1b2c3d lr={"x": 1}', "--minimize", "--json")
+    other = run(
+        "judge", "--runs", lines, "--metric", "val_bpb", "--a", 'commit=0640555 lr={"x": 1}', *options
+    )
     assert json.loads(other.stdout)["difference"] == data["difference"]
-    for arguments, why in (
+    for arguments, message in (
         (["--a", "d4e5f6g", "--b", "a1b2c3d"], "no run of it has a value"),
         (["--a", "a1b2c3", "--b", "0640555"], "did you mean 'a1b2c3d'?"),
         (["--a", "a1b2c3d"], "--a and --b"),
         (["--a", "a", "--b", "b", "--by", "hash"], "has no column 'hash' (--metric or --by names it); known"),
         (["--a", "a", "--b", "b", "--budget", "3"], "--tree and --budget are for STORE"),
     ):
-        assert why in refused("judge", "--minimize", "--runs", log, "--metric", "val_bpb", *arguments)
+        assert message in refused("judge", "--minimize", "--runs", log, "--metric", "val_bpb", *arguments)
     assert "needs either STORE, or --runs FILE" in refused("judge")
 
 
@@ -133,7 +135,7 @@ def test_the_lines_of_the_docs_judge_a_table(tmp_path):
     block = r'```console title="A table of runs"\n(.*?)^```$'
     (lines,) = re.findall(block, (DOCS / "winner.md").read_text(), re.M | re.S)
     path = {**os.environ, "PATH": f"{REFINE.parent}{os.pathsep}{os.environ['PATH']}"}
-    told = subprocess.run(
+    process = subprocess.run(
         ["bash", "-c", lines], cwd=tmp_path, env=path, capture_output=True, text=True, check=False
     )
-    assert (told.returncode, told.stdout[:8]) == (4, "CONFIRM:"), told.stderr
+    assert (process.returncode, process.stdout[:8]) == (4, "CONFIRM:"), process.stderr

@@ -28,7 +28,7 @@ def store(tmp_path):
 
 def trials(store):
     with refine.Tree("q", store=store) as tree:
-        return [len(found.trials) for found in tree.rounds], list(tree.log()["event"])
+        return [len(round_.trials) for round_ in tree.rounds], list(tree.log()["event"])
 
 
 @pytest.mark.slow
@@ -36,18 +36,18 @@ def test_repair_prints_asks_and_removes(store):
     assert run("repair", store).output == "q: nothing is damaged\n"
     with contextlib.closing(sqlite3.connect(store)) as connection, connection:
         connection.execute("UPDATE trial SET seconds = 1e308 WHERE pk = 3")
-    found = run("repair", store, "--look")
-    assert found.exit_code == 3
-    assert "seconds must be from 0 to 1e+09, got 1e+308" in found.output
-    assert "next:\n  refine repair" in found.output
+    result = run("repair", store, "--look")
+    assert result.exit_code == 3
+    assert "seconds must be from 0 to 1e+09, got 1e+308" in result.output
+    assert "next:\n  refine repair" in result.output
     assert json.loads(run("repair", store, "--look", "--json").output)["removed"] is False
-    assert run("repair", store, says="n\n").exit_code == 3
+    assert run("repair", store, typed="n\n").exit_code == 3
     assert trials(store) == ([19], ["root"])
-    found = run("repair", store, "--note", "why", says="y\n")
-    assert (found.exit_code, "1 stored row removed" in found.output) == (0, True)
+    result = run("repair", store, "--note", "why", typed="y\n")
+    assert (result.exit_code, "1 stored row removed" in result.output) == (0, True)
     assert trials(store) == ([19], ["root", "repaired"])
-    told = json.loads(run("repair", store, "--yes", "--json").output)
-    assert (told["removed"], told["rows"]) == (False, [])
+    report = json.loads(run("repair", store, "--yes", "--json").output)
+    assert (report["removed"], report["rows"]) == (False, [])
 
 
 @pytest.mark.slow
@@ -62,7 +62,7 @@ def test_unlock_asks(store):
         refine.Tree("q", store=store) as tree,
     ):
         tree.delete_round(root.id)
-    assert run("unlock", store, root.id, says="n\n").exit_code == 3
+    assert run("unlock", store, root.id, typed="n\n").exit_code == 3
     assert run("unlock", store, root.id, "--yes").output == f"round {root.id}: unlocked\n"
     assert json.loads(run("unlock", store, root.id, "--yes", "--json").output) == {
         "round": root.id,
@@ -75,14 +75,14 @@ def test_unlock_asks(store):
 def test_delete_asks_and_removes(store):
     with refine.Tree("q", store=store) as tree:
         root = tree.rounds[0].id
-    assert run("delete", store, root[:6], "--trial", 0, says="n\n").exit_code == 3
+    assert run("delete", store, root[:6], "--trial", 0, typed="n\n").exit_code == 3
     assert trials(store) == ([20], ["root"])
-    found = run("delete", store, root[:6], "--trial", 0, "--trial", 4, "--yes")
-    assert found.output == f"round {root}: 2 trials removed\n"
-    found = run("delete", store, root, "--state", "complete", "--below", "--yes")
-    assert (found.exit_code, "--below removes whole rounds" in found.output) == (1, True)
-    found = run("delete", store, root, "--state", "failed", "--yes", "--json")
-    assert json.loads(found.output) == {"round": root, "trials": 0}
+    result = run("delete", store, root[:6], "--trial", 0, "--trial", 4, "--yes")
+    assert result.output == f"round {root}: 2 trials removed\n"
+    result = run("delete", store, root, "--state", "complete", "--below", "--yes")
+    assert (result.exit_code, "--below removes whole rounds" in result.output) == (1, True)
+    result = run("delete", store, root, "--state", "failed", "--yes", "--json")
+    assert json.loads(result.output) == {"round": root, "trials": 0}
     assert trials(store) == ([18], ["root", "trials removed"])
     assert run("delete", store, root, "--yes").output == f"removed: {root}\n"
     assert trials(store) == ([], ["trials removed", "round removed"])

@@ -39,9 +39,9 @@ def test_accepting_last_says_what_last_is_now_and_who_decided(tmp_path):
     assert "Accepted by you" in said("tree", tmp_path / "s.db")
     assert "accepted by you" in said("show", tmp_path / "s.db", "root")
     said("accept", tmp_path / "s.db", "root", "-n", 3, "--exploit", 0.5, "--author", "grace")
-    seen = said("tree", tmp_path / "s.db")
-    assert "Accepted by grace" in seen
-    assert "by you" not in seen
+    output = said("tree", tmp_path / "s.db")
+    assert "Accepted by grace" in output
+    assert "by you" not in output
 
 
 def objective(p):

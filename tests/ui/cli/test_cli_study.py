@@ -70,7 +70,7 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def study_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     prepare(tmp_path, monkeypatch)
     yield tmp_path
     sys.modules.pop("scores", None)
@@ -93,14 +93,14 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 @pytest.fixture
-def root(here: Path, studied: tuple[Path, str]) -> str:
+def root(study_folder: Path, studied: tuple[Path, str]) -> str:
     """That round, in a copy of the store."""
-    shutil.copy(studied[0], here / "s.db")
+    shutil.copy(studied[0], study_folder / "s.db")
     return studied[1]
 
 
 @pytest.mark.slow
-def test_a_baseline_from_the_shell(here: Path) -> None:
+def test_a_baseline_from_the_shell(study_folder: Path) -> None:
     values = ["--baseline", "lr=0.7", "--baseline", "dropout=0.1", "--baseline", "optimizer=SGD"]
     root = data(MAKE, "-n", 40, *values)
     gain = data("winner s.db", root["id"])["gain"]
@@ -109,9 +109,9 @@ def test_a_baseline_from_the_shell(here: Path) -> None:
 
 
 @pytest.mark.slow
-def test_declared_facts_from_the_shell(here: Path) -> None:
+def test_declared_facts_from_the_shell(study_folder: Path) -> None:
     root = data(MAKE, "-n", 12, "--noise", "none", "--limits", ":1", "--scale", "linear")["id"]
-    with refine.Tree("space", store=here / "s.db") as tree:
+    with refine.Tree("space", store=study_folder / "s.db") as tree:
         assert tree[root].declared == ("none", (None, 1.0), "linear")
         assert not len(tree[root].replicates)
     assert "--limits must be the lowest and the highest" in refused(MAKE, "-n", 12, "--limits", "1")
@@ -119,22 +119,22 @@ def test_declared_facts_from_the_shell(here: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_belief_from_the_shell(here: Path) -> None:
-    said = ("--belief", "lr=near 1.5 +-0.5", "--belief", "optimizer=Adam:0.8")
-    root = data(MAKE, "-n", 24, *said, "--exploit", 0.25)["id"]
+def test_a_belief_from_the_shell(study_folder: Path) -> None:
+    options = ("--belief", "lr=near 1.5 +-0.5", "--belief", "optimizer=Adam:0.8")
+    root = data(MAKE, "-n", 24, *options, "--exploit", 0.25)["id"]
     assert "believed by" in good("show s.db", root)
     assert data("calibration s.db") == []
     child = data("branch s.db", root, "--edit", "lr=(1, 2)", "-n", 5, "--belief", "none")
-    with refine.Tree("space", store=here / "s.db") as tree:
+    with refine.Tree("space", store=study_folder / "s.db") as tree:
         assert tree[root].belief.code() == "{'lr': refine.Near(1.5, within=0.5), 'optimizer': {'Adam': 0.8}}"
         assert (tree[root].trials["origin"] == "exploit").sum() == 6
         assert tree[child["id"]].belief is None
     assert "--belief: got 'lr'; write" in refused(MAKE, "-n", 24, "--belief", "lr")
-    assert "--belief defines a new root" in refused("run s.db", root, *said)
+    assert "--belief defines a new root" in refused("run s.db", root, *options)
 
 
 @pytest.mark.slow
-def test_a_study_from_the_shell(here: Path) -> None:
+def test_a_study_from_the_shell(study_folder: Path) -> None:
     making = (MAKE, "-n", 60, "--seed", 3, "--note", "first look")
     root = data(*making)
     assert (root["tree"], root["n"], root["metric"], root["note"]) == ("space", 60, "acc", "first look")
@@ -152,23 +152,25 @@ def test_a_study_from_the_shell(here: Path) -> None:
     proposal = data("propose s.db", root["id"], "--risk", 0.1)
     assert proposal["risk"] == 0.1
     assert {c["name"]: c["kind"] for c in proposal["changes"]}["dropout"] == "narrow"
-    seen = data("preview s.db", root["id"], "--edit", "dropout=(0.3, 0.5)", "--n", 30)
-    assert seen["n"] == min(30, seen["left"]) < seen["exist"]
-    assert 1 in seen["lost"]
+    preview = data("preview s.db", root["id"], "--edit", "dropout=(0.3, 0.5)", "--n", 30)
+    assert preview["n"] == min(30, preview["left"]) < preview["exist"]
+    assert 1 in preview["lost"]
     assert [r["id"] for r in data("tree s.db")["rounds"]] == [root["id"]]  # a preview decides nothing
 
     options = ("-e", "dropout=(0, 0.2, 9)", "-e", "optimizer=Adam, Nadam", "-r", "lr", "--note", "low")
     child = data("accept s.db", root["id"], *options, "-n", 30, "--author", "ada")
     assert (child["parent"], child["n"], child["author"]) == (root["id"], 30, "ada")
     with refine.Tree("space", "s.db", create=False) as tree:
-        there = tree[root["id"]]
-        (decision,) = there.decisions
+        same_root = tree[root["id"]]
+        (decision,) = same_root.decisions
         assert (decision.kind, decision.rejected, decision.note) == ("edited", ("lr",), "low")
         assert tree.rounds[1].space["dropout"].high == 0.2
-        assert tree.rounds[1].space["lr"] == there.space["lr"]
+        assert tree.rounds[1].space["lr"] == same_root.space["lr"]
         # The very same as the call.
-        same = there.propose(risk=0.1).edit(dropout=(0, 0.2, 9), optimizer=["Adam", "Nadam"]).reject("lr")
-        assert same.accept("low", n=30).id == child["id"]
+        review = (
+            same_root.propose(risk=0.1).edit(dropout=(0, 0.2, 9), optimizer=["Adam", "Nadam"]).reject("lr")
+        )
+        assert review.accept("low", n=30).id == child["id"]
 
     assert data("run s.db -q")["id"] == child["id"]  # the newest that has something left
     assert "no round has trials left to run" in refused("run s.db")
@@ -194,11 +196,11 @@ def test_a_study_from_the_shell(here: Path) -> None:
 
 
 @pytest.mark.slow
-def test_goals_and_constraints_from_the_shell(here: Path) -> None:
+def test_goals_and_constraints_from_the_shell(study_folder: Path) -> None:
     make = "run g.db --space space.toml --objective scores.py:score -n 30 --quiet"
-    said = good(make, "--metric", "acc:maximize", "--metric", "loss:minimize", "--subject-to", "loss<=3")
-    assert "acc with loss <= 3, maximize" in said
-    assert "loss" in said
+    output = good(make, "--metric", "acc:maximize", "--metric", "loss:minimize", "--subject-to", "loss<=3")
+    assert "acc with loss <= 3, maximize" in output
+    assert "loss" in output
     rows = data("front g.db")
     assert list(rows[0])[:3] == ["round", "acc", "loss"]
     assert rows == [{"round": rows[0]["round"], **row} for row in data("front g.db last")]
@@ -237,23 +239,23 @@ def test_one_proposal_for_every_risk(root: str) -> None:
 
 @pytest.mark.nightly
 @pytest.mark.slow
-def test_json_is_all_there_is_on_the_output(here: Path) -> None:
-    (here / "loud.py").write_text(
+def test_json_is_all_there_is_on_the_output(study_folder: Path) -> None:
+    (study_folder / "loud.py").write_text(
         "import sys\nkept = sys.stdout\nprint('at import')\ndef score(p):\n    print('from the objective')\n"
         "    print('to what was kept', file=kept)\n    return 1.0 - p['dropout']\n"
     )
     buffered = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
     for workers, trials in ((1, 4), (2, 6)):
         line = "run l.db --space space.toml --objective loud.py:score -q --json"
-        found = process(here, line, "-n", trials, "-w", workers, env=buffered)
-        assert json.loads(found.stdout)["states"] == {"complete": trials}
+        completed = process(study_folder, line, "-n", trials, "-w", workers, env=buffered)
+        assert json.loads(completed.stdout)["states"] == {"complete": trials}
         if workers == 1:  # what a worker holds in its buffer goes with it
-            assert "from the objective" in found.stderr
+            assert "from the objective" in completed.stderr
 
 
 @pytest.mark.slow
-def test_a_round_made_by_a_script_goes_on_in_the_shell(here: Path) -> None:
-    subprocess.run([sys.executable, "scores.py"], cwd=here, check=True, timeout=120)
+def test_a_round_made_by_a_script_goes_on_in_the_shell(study_folder: Path) -> None:
+    subprocess.run([sys.executable, "scores.py"], cwd=study_folder, check=True, timeout=120)
     root = data("tree script.db")["rounds"][0]
     assert root["objective"] == "score"
     go_on = ("run script.db", root["id"], "-q", "-n")
@@ -266,17 +268,17 @@ def test_a_round_made_by_a_script_goes_on_in_the_shell(here: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_replay_that_differs_is_exit_code_3(here: Path) -> None:
+def test_a_replay_that_differs_is_exit_code_3(study_folder: Path) -> None:
     data("run n.db --space space.toml --objective scores:noisy --metric acc -n 12 -q")
     result = run("replay n.db last --json")
     assert (result.exit_code, json.loads(result.stdout)["metric"]) == (3, "acc")
 
 
 @pytest.mark.slow
-def test_every_command_that_runs_takes_a_program(here: Path) -> None:
+def test_every_command_that_runs_takes_a_program(study_folder: Path) -> None:
     program = f"{sys.executable} train.py {{x}}"
-    (here / "train.py").write_text("import sys\nprint('{\"value\": %s}' % sys.argv[1])\n")
-    (here / "x.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0, levels = 11 }\n")
+    (study_folder / "train.py").write_text("import sys\nprint('{\"value\": %s}' % sys.argv[1])\n")
+    (study_folder / "x.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0, levels = 11 }\n")
     good("run c.db --space x.toml -n 3 -q --command", program)
     assert f"give it again: --command '{program}'" in refused("replicate c.db last")
     assert "3 equal to the bit" in good("replay c.db last --all --command", program)
@@ -302,39 +304,39 @@ abc --subject-to x<=1 => --subject-to defines a new root and needs --space; leav
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "text"), [line.split(" => ") for line in REFUSED.strip().splitlines()])
-def test_what_run_refuses_leaves_nothing_behind(here: Path, arguments: str, text: str) -> None:
-    (here / "broken.py").write_text("1 / 0\n")
-    (here / "bad.toml").write_text("[parameters]\nlr = { low = 0.1, hgh = 1.0 }\n")
-    (here / "broken.json").write_text("lr = 1\n")
-    (here / "empty.toml").write_text('constraints = ["a > 1"]\n')
+def test_what_run_refuses_leaves_nothing_behind(study_folder: Path, arguments: str, text: str) -> None:
+    (study_folder / "broken.py").write_text("1 / 0\n")
+    (study_folder / "bad.toml").write_text("[parameters]\nlr = { low = 0.1, hgh = 1.0 }\n")
+    (study_folder / "broken.json").write_text("lr = 1\n")
+    (study_folder / "empty.toml").write_text('constraints = ["a > 1"]\n')
     assert refused(f"run s.db {arguments}", "-n", 20) == text
-    assert not (here / "s.db").exists()
+    assert not (study_folder / "s.db").exists()
 
 
-def test_a_space_in_json_or_in_a_module(here: Path) -> None:
+def test_a_space_in_json_or_in_a_module(study_folder: Path) -> None:
     lr = refine.Float(0.001, 0.1, 5, log=True)
     space = refine.Space({"lr": lr, "units": (8, 64, 4), "act": ["relu", None]})
-    (here / "space.json").write_text(json.dumps(space.to_json()))
+    (study_folder / "space.json").write_text(json.dumps(space.to_json()))
     units = {"low": 8, "high": 64, "levels": 4}
     short = {
         "lr": {"low": 0.001, "high": 0.1, "levels": 5, "log": True},
         "units": units,
         "act": ["relu", None],
     }
-    (here / "short.json").write_text(json.dumps({"parameters": short}))
-    (here / "spaces.py").write_text(
+    (study_folder / "short.json").write_text(json.dumps({"parameters": short}))
+    (study_folder / "spaces.py").write_text(
         "import refine\nspace = {'lr': refine.Float(0.001, 0.1, 5, log=True), 'units': (8, 64, 4), 'act': ['relu', None]}\n"
     )
-    for where in ("space.json", "short.json", "spaces:space", "spaces.py:space"):
-        assert read_space(where) == space
-    (here / "kinds.toml").write_text(
+    for place in ("space.json", "short.json", "spaces:space", "spaces.py:space"):
+        assert read_space(place) == space
+    (study_folder / "kinds.toml").write_text(
         '[parameters]\nopt = [{ import = "collections.OrderedDict" }, { import = "collections.Counter" }]\nx = { low = 1, high = 3, type = "float" }\n'
         'size = { values = ["small", "large"], ordered = true }\n'
     )
     opt = [collections.OrderedDict, collections.Counter]
     size = refine.Categorical(["small", "large"], ordered=True)
     assert read_space("kinds.toml") == refine.Space({"opt": opt, "x": (1.0, 3.0), "size": size})
-    (here / "kinds.toml").write_text("[parameters]\nsize = { values = [1, 2], order = true }\n")
+    (study_folder / "kinds.toml").write_text("[parameters]\nsize = { values = [1, 2], order = true }\n")
     wrong = "choices have values, ordered, when, got 'order'; did you mean 'ordered'"
     with pytest.raises(refine.errors.SpaceError, match=wrong):
         read_space("kinds.toml")
@@ -349,9 +351,9 @@ TYPED = {
 
 
 def test_what_is_typed() -> None:
-    meant = {text: typed_value(text) for text in TYPED}
-    assert meant == TYPED
-    assert [type(value) for value in meant.values()] == [type(value) for value in TYPED.values()]
+    values = {text: typed_value(text) for text in TYPED}
+    assert values == TYPED
+    assert [type(value) for value in values.values()] == [type(value) for value in TYPED.values()]
     halves = {"1e-3, 1e-1)": ")", "(0.1, 0.2": "(", "lr=(0.1, 0.2": "(", "[a, b)": ")", "'a": "'", "a]": "]"}
     for text, letter in halves.items():
         wrong = f"{letter} has no partner in {text!r}; write (low, high), [a, b, ...] or one value"
@@ -364,41 +366,41 @@ def test_what_is_typed() -> None:
 
 
 @pytest.mark.slow
-def test_doctor(here: Path, root: str) -> None:
-    found = {c["what"]: c for c in data("doctor s.db --quick")}
-    assert found["packages"]["verdict"] == "good"
-    assert "scikit-learn" in found["packages"]["says"]
-    assert found["store"]["says"].endswith("schema 1")
-    assert found["file"] == {"what": "file", "verdict": "good", "says": "every page is sound"}
-    assert not {"Keras", "workers"} & set(found)
+def test_doctor(study_folder: Path, root: str) -> None:
+    verdicts = {c["what"]: c for c in data("doctor s.db --quick")}
+    assert verdicts["packages"]["verdict"] == "good"
+    assert "scikit-learn" in verdicts["packages"]["says"]
+    assert verdicts["store"]["says"].endswith("schema 1")
+    assert verdicts["file"] == {"what": "file", "verdict": "good", "says": "every page is sound"}
+    assert not {"Keras", "workers"} & set(verdicts)
     missing = run("doctor no.db --quick --json")
     assert missing.exit_code == 3
     assert {c["verdict"] for c in json.loads(missing.stdout) if c["what"] == "store"} == {"bad"}
-    assert not (here / "no.db").exists()
+    assert not (study_folder / "no.db").exists()
     with refine.Tree("space", "s.db") as tree, tree._context.store.engine.begin() as connection:
         connection.execute(sa.text("PRAGMA wal_checkpoint(TRUNCATE)"))
-    content = bytearray((here / "s.db").read_bytes())
+    content = bytearray((study_folder / "s.db").read_bytes())
     content[8192:12288] = b"\x55" * 4096
-    (here / "s.db").write_bytes(bytes(content))
+    (study_folder / "s.db").write_bytes(bytes(content))
     assert run("doctor s.db --quick --json").exit_code in (1, 3)
 
 
 @pytest.mark.nightly
 @pytest.mark.slow
-def test_doctor_tries_keras_and_workers(here: Path) -> None:
-    found = process(here, "doctor --json")
-    checks = {c["what"]: c for c in json.loads(found.stdout)}
+def test_doctor_tries_keras_and_workers(study_folder: Path) -> None:
+    completed = process(study_folder, "doctor --json")
+    checks = {c["what"]: c for c in json.loads(completed.stdout)}
     assert checks["Keras"]["verdict"] == "good"
     assert " on tensorflow " in checks["Keras"]["says"]
     assert checks["workers"]["says"] == "two subprocesses ran 4 of 4 trials into a store of their own"
-    assert found.returncode == 0
+    assert completed.returncode == 0
 
 
-def started(here: Path, *words: str, **environment: str) -> subprocess.Popen[str]:
+def started(study_folder: Path, *words: str, **environment: str) -> subprocess.Popen[str]:
     """The script in a process of its own, which Ctrl-C ends."""
     return subprocess.Popen(
         [str(REFINE), *words],
-        cwd=here,
+        cwd=study_folder,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -416,10 +418,10 @@ def until(condition: Any, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_is_exit_code_130(here: Path) -> None:
-    (here / "slow.py").write_text("import time\ndef f(p):\n    time.sleep(0.2)\n    return 1.0\n")
+def test_ctrl_c_is_exit_code_130(study_folder: Path) -> None:
+    (study_folder / "slow.py").write_text("import time\ndef f(p):\n    time.sleep(0.2)\n    return 1.0\n")
     line = "run s.db --space space.toml --objective slow.py:f -n 150 -q"
-    process = started(here, *line.split())
+    process = started(study_folder, *line.split())
 
     def ended() -> int:
         shown = run("tree s.db --json")  # fails until the store holds a tree
@@ -436,40 +438,40 @@ def test_ctrl_c_is_exit_code_130(here: Path) -> None:
 
 @pytest.mark.slow
 def test_the_review_page_is_served_until_ctrl_c_and_its_address_is_in_no_list_of_processes(
-    here: Path, root: str
+    study_folder: Path, root: str
 ) -> None:
     """Its token is the key, and everybody sees what a browser is started with."""
-    browser = here / "browser"
-    told = here / "told"
+    browser = study_folder / "browser"
+    report = study_folder / "told"
     browser.write_text(
         f"#!{sys.executable}\n"
         "import pathlib, sys, urllib.parse\n"
         "page = pathlib.Path(urllib.parse.urlparse(sys.argv[1]).path)\n"
-        f"told = pathlib.Path({str(told)!r})\n"
+        f"told = pathlib.Path({str(report)!r})\n"
         "part = told.with_suffix('.part')\n"
         "part.write_text(f'{sys.argv[1]}\\n{page.parent.stat().st_mode}\\n{page.read_text()}')\n"
         "part.replace(told)\n"
     )
     browser.chmod(0o755)
     good("backup s.db t.db")
-    process = started(here, "review", "s.db", root, "t.db", BROWSER=f"{browser} %s")
+    process = started(study_folder, "review", "s.db", root, "t.db", BROWSER=f"{browser} %s")
     url = process.stdout.readline().strip()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", url)
     with urllib.request.urlopen(url, timeout=60) as answer:
         assert b'<div id="refine">' in answer.read()
-    until(told.exists, process)
-    (here / "last").touch()  # what names a round is one, whatever file is called so too
+    until(report.exists, process)
+    (study_folder / "last").touch()  # what names a round is one, whatever file is called so too
     port = url.split(":")[2].split("/")[0]
     assert f"the port must be free, port {port} is not" in refused("review s.db --no-open --port", port)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=30)
     assert process.returncode in (0, 130)
     assert "Traceback" not in error
-    given, mode, page = told.read_text().split("\n", 2)
-    assert url.rsplit("/", 2)[1] not in given
+    arguments, mode, page = report.read_text().split("\n", 2)
+    assert url.rsplit("/", 2)[1] not in arguments
     assert f'url={url}"' in page
     assert stat.S_IMODE(int(mode)) == 0o700
-    assert not Path(given.removeprefix("file://")).exists()
+    assert not Path(arguments.removeprefix("file://")).exists()
     assert refused("review s.db nothing --no-open").startswith("no round or tag 'nothing'")
     assert refused("review s.db nothing.db --no-open").startswith("store nothing.db: no such file")
     assert "refine run last --space" in refused("review s.db last last --no-open")

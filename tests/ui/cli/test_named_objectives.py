@@ -42,14 +42,14 @@ def stored(store, name):
     ["run", *(pytest.param(c, marks=pytest.mark.nightly) for c in ("replicate", "replay"))],
 )
 def test_a_shell_imports_nothing_from_the_working_folder(share, tmp_path, command):
-    made = stored(tmp_path / "s.db", "evilfile.boom")
+    store = stored(tmp_path / "s.db", "evilfile.boom")
     words = [
         sys.executable,
         "-m",
         "refine",
         command,
         str(tmp_path / "s.db"),
-        made,
+        store,
         *(["--all"] * (command == "replay")),
     ]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {

@@ -36,13 +36,13 @@ def test_options_compares_the_proposals_of_other_risks(store):
     with refine.Tree(store=path, create=False) as tree:
         options = tree[newest].propose(keep=False).options()
         rows = options.to_dict()["rows"]
-    now = options.rows.index(options.now)
+    current = options.rows.index(options.now)
     assert data("options", path, newest)["rows"] == rows
     printed = good("options", path, newest)
-    others = [row["risk"] for at, row in enumerate(rows) if at != now]
-    assert [risk for risk in others if f"refine propose {path} {newest} --risk {risk}" in printed] == others[
-        :1
-    ]
+    other_risks = [row["risk"] for row_number, row in enumerate(rows) if row_number != current]
+    assert [
+        risk for risk in other_risks if f"refine propose {path} {newest} --risk {risk}" in printed
+    ] == other_risks[:1]
 
 
 def test_removing_never_guesses_the_round(store):

@@ -71,9 +71,9 @@ def walk():
     """Walks through a tree, which stays open until the test has ended."""
     with contextlib.ExitStack() as stack:
 
-        def walked(path: Path, person: Person, which: str | None = "root", **options):
+        def walked(path: Path, person: Person, round_name: str | None = "root", **options):
             tree = stack.enter_context(refine.Tree("question", store=path))
-            return refine.guide(tree, which, ask=person.ask, tell=person.tell, **options)
+            return refine.guide(tree, round_name, ask=person.ask, tell=person.tell, **options)
 
         yield walked
 
@@ -109,18 +109,18 @@ def test_script_and_walk_leave_the_same(walk, home, tmp_path):
         *("40", "a", "low dropout"),  # size, accept, why
         *("y", "1"),  # run it
     )
-    found = walk(walked, person, None, objective=objective)
+    outcome = walk(walked, person, None, objective=objective)
     assert not person.answers
-    assert found.round.node.note == "low dropout"
-    assert len(found.round.trials) == found.round.n == 40
-    assert found.round.space["dropout"].high == 0.25
-    assert found.round.space["epochs"].grid == (30,)
-    assert "\nreview = round.propose(" in str(found)  # as lines, not as one
-    assert "from guided_scores import score as objective" in found.script
-    assert "round.run(workers=2, objective=objective)" in found.script
-    assert "review.edit(dropout=(0, 0.25))" in found.script
-    assert "review.accept(note='low dropout', n=40, exploit=0.3)" in found.script
-    script = found.script.replace(str(walked), str(scripted))
+    assert outcome.round.node.note == "low dropout"
+    assert len(outcome.round.trials) == outcome.round.n == 40
+    assert outcome.round.space["dropout"].high == 0.25
+    assert outcome.round.space["epochs"].grid == (30,)
+    assert "\nreview = round.propose(" in str(outcome)  # as lines, not as one
+    assert "from guided_scores import score as objective" in outcome.script
+    assert "round.run(workers=2, objective=objective)" in outcome.script
+    assert "review.edit(dropout=(0, 0.25))" in outcome.script
+    assert "review.accept(note='low dropout', n=40, exploit=0.3)" in outcome.script
+    script = outcome.script.replace(str(walked), str(scripted))
     done = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(home), os.environ.get("PYTHONPATH", "")])},
@@ -136,7 +136,7 @@ def test_script_and_walk_leave_the_same(walk, home, tmp_path):
 @pytest.mark.slow
 def test_the_person_sees_what_decides_and_declines(walk, store):
     person = Person("dropout", "", "", "a", "a", "a", "", "d", "not convinced")
-    found = walk(store, person)
+    outcome = walk(store, person)
     shown = "\n".join(person.shown)
     for text in (
         "Parameters with an effect:",
@@ -148,8 +148,8 @@ def test_the_person_sees_what_decides_and_declines(walk, store):
     ):
         assert text in shown
     assert "\nNext " not in shown  # the next question says that
-    assert found.round.node.parent is None
-    assert found.script.splitlines()[-1] == "review.decline(note='not convinced')"
+    assert outcome.round.node.parent is None
+    assert outcome.script.splitlines()[-1] == "review.decline(note='not convinced')"
     with refine.Tree("question", store=store) as tree:
         (decision,) = tree.rounds[0].decisions
         assert (decision.kind, decision.note, len(tree)) == ("declined", "not convinced", 1)
@@ -164,9 +164,9 @@ def test_wrong_answers_are_asked_again_with_the_way_out(walk, store):
         *("many", "30"),
         *("yes", "e", "drop=3", "dropout=(0, 0.2)", "20", "a", "note", "n"),  # once more
     )
-    found = walk(store, person)
+    outcome = walk(store, person)
     assert not person.answers
-    said = "\n".join(person.shown)
+    screens = "\n".join(person.shown)
     for text in (
         "why() knows no topic 'drpout'; did you mean 'dropout'?",
         "risk must be a probability from 0.01 to below 1, got 5.0",
@@ -175,9 +175,9 @@ def test_wrong_answers_are_asked_again_with_the_way_out(walk, store):
         "a whole number >= 1 is needed, got 'many'",
         "answer one of a = accept, d = decline, e = edit, q = quit; got 'yes'",
     ):
-        assert text in said
-    assert (found.round.space["dropout"].high, found.round.n) == (0.2, 20)
-    assert found.script.count("review.edit") == 2
+        assert text in screens
+    assert (outcome.round.space["dropout"].high, outcome.round.n) == (0.2, 20)
+    assert outcome.script.count("review.edit") == 2
 
 
 @pytest.mark.slow
@@ -186,9 +186,9 @@ def test_stopping_at_any_question_decides_nothing(walk, store):
     for answers in (0, 1, 7):
         # By q, or because there is nobody to answer.
         person = Person(*["", "", "", "a", "a", "a", "", ""][:answers], *["q"] * (answers % 2))
-        found = walk(store, person, None)
+        outcome = walk(store, person, None)
         assert content(store) == before
-        assert found.round.node.parent is None
+        assert outcome.round.node.parent is None
         assert any(text.startswith("Stopped:") for text in person.shown)
 
     def ask(question: str) -> str:
@@ -215,8 +215,8 @@ def test_enter_keeps_nothing_that_throws_away_the_best(walk, tmp_path):
         assert review.edit(x=(8, 10)).preview().throws
     person = Person("", "", "8, 10", "", "", "q")
     walk(tmp_path / "t.db", person, root.id)
-    said = "\n".join(person.shown)
-    assert "Enter decides nothing here, since the best trial is cut off" in said
+    screens = "\n".join(person.shown)
+    assert "Enter decides nothing here, since the best trial is cut off" in screens
     assert person.asked[-2:] == [person.asked[-1]] * 2  # asked again
     assert person.asked[-1].startswith("And now")
     with refine.Tree("question", store=tmp_path / "t.db") as tree:
@@ -226,9 +226,9 @@ def test_enter_keeps_nothing_that_throws_away_the_best(walk, tmp_path):
 def test_without_the_objective_it_says_how_and_goes_on(walk, home, tmp_path):
     person = Person("", "y")
     walk(shutil.copy(home / "new.db", tmp_path / "t.db"), person, None)
-    said = "\n".join(person.shown)
-    assert "Give it: refine.guide(tree, objective=...)" in said
-    assert "Nothing can be proposed yet: an analysis needs at least 10" in said
+    screens = "\n".join(person.shown)
+    assert "Give it: refine.guide(tree, objective=...)" in screens
+    assert "Nothing can be proposed yet: an analysis needs at least 10" in screens
 
 
 def test_a_tree_without_rounds(tmp_path):

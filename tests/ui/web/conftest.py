@@ -28,21 +28,24 @@ def root(tree: refine.Tree) -> refine.Round:
 
 
 @pytest.fixture(scope="session")
-def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[refine.Round]:
+def viewed_round(tmp_path_factory: pytest.TempPathFactory) -> Iterator[refine.Round]:
     """Such a round that nobody changes."""
     with refine.Tree("question", store=tmp_path_factory.mktemp("looked") / "refine.db") as opened:
         yield opened.add_round(SPACE, noisy, n=120, seed=5, note="first look").run(progress=False)
 
 
 @pytest.fixture(scope="session")
-def window(looked_at: refine.Round) -> Iterator[Server]:
+def window(viewed_round: refine.Round) -> Iterator[Server]:
     """Its page, analysed once."""
-    with contextlib.closing(Background()) as background, served(looked_at, background=background) as running:
+    with (
+        contextlib.closing(Background()) as background,
+        served(viewed_round, background=background) as running,
+    ):
         yield running
 
 
 @pytest.fixture
-def seen(browser, window):
+def viewed_page(browser, window):
     """Its page, on which nothing is decided."""
     with visit(browser, window.url) as page:
         yield page

@@ -44,8 +44,8 @@ def chromium() -> str | None:
 
 
 @contextlib.contextmanager
-def served(found: refine.Round, **options) -> Iterator[Server]:
-    with Server(Session(found, **options)).running() as server:
+def served(round_: refine.Round, **options) -> Iterator[Server]:
+    with Server(Session(round_, **options)).running() as server:
         yield server
 
 

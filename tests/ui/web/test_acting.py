@@ -30,10 +30,10 @@ def on_path(folder, monkeypatch):
 
 
 @contextlib.contextmanager
-def page_of(browser, found, **options):
+def page_of(browser, round_, **options):
     with (
         contextlib.closing(Background()) as background,
-        served(found, background=background) as running,
+        served(round_, background=background) as running,
         visit(browser, running.url, **options) as page,
     ):
         yield page
@@ -44,11 +44,11 @@ def test_the_first_screen_is_what_is_decided_with(browser, window, size):
     viewport = {"width": size[0], "height": size[1]}
     with visit(browser, window.url, folds=(), viewport=viewport) as page:
         settled(page)
-        seen = page.locator(".refine-main").inner_text()
+        page_text = page.locator(".refine-main").inner_text()
         for text in ("Next round: lr ", "Risk", "something better by over", "Recommendation", "decline"):
-            assert text in seen
+            assert text in page_text
         for symbol in ("P(", "q ", "ε", "rho", "exploit", "audit", "hours", "belief"):
-            assert symbol not in seen
+            assert symbol not in page_text
         assert page.get_by_role("button", name=re.compile("^accept")).all_inner_texts() == ["accept"]
         button = page.locator(".refine-accept").bounding_box()
         assert button["y"] + button["height"] <= size[1]
@@ -56,8 +56,8 @@ def test_the_first_screen_is_what_is_decided_with(browser, window, size):
         bar = page.locator(".refine-decide" if size[0] < 760 else ".refine-bar").bounding_box()
         assert bar["height"] < size[1] / 4
         # The sentence is whole, in however many lines.
-        whole = "e => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight + 2"
-        assert page.locator(".refine-next").evaluate(whole)
+        fits_expression = "e => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight + 2"
+        assert page.locator(".refine-next").evaluate(fits_expression)
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         read = page.evaluate(words.SEEN)
         assert "Next round:" in read
@@ -92,8 +92,8 @@ def test_after_accepting_the_page_runs_the_child_and_shows_its_proposal(browser,
         return value
 
     root = tree.add_round(space, score, n=60, seed=1, objective_name="slope_here.score", pruner=pruner)
-    found = root.run(progress=False)
-    with page_of(browser, found) as page:
+    round_ = root.run(progress=False)
+    with page_of(browser, round_) as page:
         assert page.get_by_label("stop poor trials early, as in this round").is_checked()
         settled(page)
         assert "pruner" not in page.locator(".refine-python pre").inner_text()  # it is inherited
@@ -127,10 +127,10 @@ def test_nothing_proposed_is_no_proposal(browser, tree, tmp_path, monkeypatch):
         return random.Random(repr(sorted(p.items()))).random() + 0 * p["b"]
 
     space = {"a": (0.0, 1.0, 21), "b": (0.0, 1.0, 21), "c": ["x", "y"]}
-    found = tree.add_round(space, score, n=40, seed=1, objective_name="noise_here.score").run(progress=False)
-    step = found.propose(keep=False).next_step
+    round_ = tree.add_round(space, score, n=40, seed=1, objective_name="noise_here.score").run(progress=False)
+    step = round_.propose(keep=False).next_step
     assert step.action.name == "round.run"
-    with page_of(browser, found) as page:
+    with page_of(browser, round_) as page:
         for drawn in (".refine-proposed", "rect.refine-kept", ".refine-key.kept", ".refine-key.proposed"):
             assert not page.locator(drawn).first.is_visible()
         assert page.locator(".refine-accept").inner_text() == "next round, same space"
@@ -185,15 +185,15 @@ def chooses_from_the_front(page, several):
     front = several.front
     assert fact(page, "Front").endswith(f" of its {len(front)} points are kept")
     assert "infeasible: not latency_ms <= 7" in page.locator(".refine-legend").inner_text()
-    when = page.locator('[data-parameter="momentum"] .refine-when')
-    assert when.inner_text() == "only where activation == 'gelu'"
+    condition = page.locator('[data-parameter="momentum"] .refine-when')
+    assert condition.inner_text() == "only where activation == 'gelu'"
     points = page.locator(".refine-point")
     points.first.wait_for()
     assert points.evaluate_all("all => all.map(e => Number(e.dataset.label))") == list(front.index)
-    wanted = points.nth(1)
-    wanted.focus()
+    second_point = points.nth(1)
+    second_point.focus()
     page.keyboard.press("Enter")
-    assert wanted.get_attribute("aria-pressed") == "true"
+    assert second_point.get_attribute("aria-pressed") == "true"
     assert f"val_acc {front['val_acc'].iloc[1]:.4f}" in page.locator(".refine-picked").inner_text()
     page.get_by_label("Reason for this point").fill("fast enough")
     page.get_by_role("button", name="choose this point").click()

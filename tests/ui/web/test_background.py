@@ -30,7 +30,7 @@ def broken(p):
 
 
 @pytest.fixture
-def made(tree, tmp_path, monkeypatch):
+def round_of(tree, tmp_path, monkeypatch):
     """Makes a round whose objective is on the import path, as another process would have stored it."""
     (tmp_path / "objectives_here.py").write_text(OBJECTIVE)
     monkeypatch.chdir(tmp_path)
@@ -47,9 +47,9 @@ def made(tree, tmp_path, monkeypatch):
 
 @pytest.fixture
 def background():
-    found = Background()
-    yield found
-    found.close()
+    opened = Background()
+    yield opened
+    opened.close()
 
 
 def until(condition, seconds=90.0):
@@ -64,36 +64,36 @@ def ended(session):
     return session.handle({"type": "pulse"})["job"]
 
 
-def test_it_runs_what_is_left_pauses_in_order_and_goes_on(made, background):
-    found = made(n=40, pause=0.1)
-    session = Session(found, background=background)
-    run = session.handle({"type": "round", "round": found.id})["run"]
-    told = tuple(run[name] for name in ("able", "why", "objective", "left"))
-    assert told == (True, "", "objectives_here.score", 40)
-    job = session.handle({"type": "run", "round": found.id})["job"]
-    assert (job["round"], job["running"], job["text"]) == (found.id, True, "running")
-    assert "is running; pause it first" in session.handle({"type": "run", "round": found.id})["error"]
+def test_it_runs_what_is_left_pauses_in_order_and_goes_on(round_of, background):
+    round_ = round_of(n=40, pause=0.1)
+    session = Session(round_, background=background)
+    run = session.handle({"type": "round", "round": round_.id})["run"]
+    state = tuple(run[name] for name in ("able", "why", "objective", "left"))
+    assert state == (True, "", "objectives_here.score", 40)
+    job = session.handle({"type": "run", "round": round_.id})["job"]
+    assert (job["round"], job["running"], job["text"]) == (round_.id, True, "running")
+    assert "is running; pause it first" in session.handle({"type": "run", "round": round_.id})["error"]
     until(lambda: "trying" in session.handle({"type": "pulse"})["job"]["log"])
     assert session.handle({"type": "pause"})["job"]["pausing"]
     job = ended(session)
     assert job["text"] == "paused"
     assert "every finished trial is stored" in job["log"]
-    before = len(found.trials)
+    before = len(round_.trials)
     assert 0 < before < 40
-    assert set(found.trials["state"]) == {"complete"}  # what ran came to its end
-    session.handle({"type": "run", "round": found.id, "trials": 3})
+    assert set(round_.trials["state"]) == {"complete"}  # what ran came to its end
+    session.handle({"type": "run", "round": round_.id, "trials": 3})
     job = ended(session)
     assert job["text"] == "ended"
     last = job["log"].splitlines()[-1]
     assert last.startswith(f"3 trials ended, {40 - before - 3} left; best so far: value ")
-    assert session.handle({"type": "pulse"})["progress"][found.id]["ended"] == before + 3
+    assert session.handle({"type": "pulse"})["progress"][round_.id]["ended"] == before + 3
     assert "none is running" in session.handle({"type": "pause"})["error"]
 
 
-def test_a_round_ends_in_order_with_the_server(made, background):
-    found = made(n=40, pause=0.1)
-    background.start(found, "run", {})
-    until(lambda: len(found.trials) >= 1)
+def test_a_round_ends_in_order_with_the_server(round_of, background):
+    round_ = round_of(n=40, pause=0.1)
+    background.start(round_, "run", {})
+    until(lambda: len(round_.trials) >= 1)
     # No list of processes shows where the store is.
     listing = ["ps", "-ww", "-o", "args=", "-p", str(background._process.pid)]
     listed = subprocess.run(listing, capture_output=True, text=True, check=True).stdout
@@ -103,28 +103,28 @@ def test_a_round_ends_in_order_with_the_server(made, background):
     job = background.job()
     assert not job["running"]
     assert "stopped by SIGTERM; every finished trial is stored" in job["log"]
-    assert 0 < len(found.trials) < 40
-    again = {"objective": lambda p: p["x"], "objective_name": "objectives_here.score"}
+    assert 0 < len(round_.trials) < 40
+    objective = {"objective": lambda p: p["x"], "objective_name": "objectives_here.score"}
     with pytest.warns(RefineWarning, match="another version of the objective's code"):
-        found.run(progress=False, trials=1, **again)  # no lease is left
+        round_.run(progress=False, trials=1, **objective)  # no lease is left
 
 
 @pytest.mark.nightly
-def test_the_best_run_again_and_what_fails_says_why_in_the_log(made, background):
-    found = made(n=12).run(progress=False)
-    session = Session(found, background=background)
-    session.handle({"type": "run", "round": found.id, "do": "replicate", "top": 2, "seeds": 3})
+def test_the_best_run_again_and_what_fails_says_why_in_the_log(round_of, background):
+    round_ = round_of(n=12).run(progress=False)
+    session = Session(round_, background=background)
+    session.handle({"type": "run", "round": round_.id, "do": "replicate", "top": 2, "seeds": 3})
     assert ended(session)["text"] == "ended"
-    assert len(found.replicates) == 6
-    failing = made(n=12, name="objectives_here.broken")
+    assert len(round_.replicates) == 6
+    failing = round_of(n=12, name="objectives_here.broken")
     session.handle({"type": "run", "round": failing.id})
     job = ended(session)
     assert job["text"] == "stopped: the log says why"
     assert "failed alike: ValueError: not today" in job["log"]
 
 
-def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree, tmp_path, background):
-    script = made(name="score")
+def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(round_of, tree, tmp_path, background):
+    script = round_of(name="score")
     runnable = background.runnable(script)
     assert not runnable["able"]
     assert (
@@ -133,10 +133,10 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree,
     )
     command = f"refine run {tmp_path / 'refine.db'} {script.id} --objective path/to/script.py:score"
     assert runnable["command"] == command
-    program = made(name="command: python train.py {x}")
+    program = round_of(name="command: python train.py {x}")
     assert "open the page with --command" in background.runnable(program)["why"]
     assert "--command 'python train.py {x}'" in background.runnable(program)["command"]
-    elsewhere = made(name="nowhere_to_be_found.score")
+    elsewhere = round_of(name="nowhere_to_be_found.score")
     assert "There is no module nowhere_to_be_found on" in background.runnable(elsewhere)["why"]
     with pytest.raises(ReviewError, match="no module nowhere_to_be_found"):
         background.start(elsewhere, "run", {})
@@ -153,9 +153,9 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree,
         "a page in a notebook cannot run a round"
         in session.handle({"type": "run", "round": script.id})["error"]
     )
-    given = Background("objectives_here.py:score")
-    with contextlib.closing(given):
-        session = Session(script, background=given)
+    with_objective = Background("objectives_here.py:score")
+    with contextlib.closing(with_objective):
+        session = Session(script, background=with_objective)
         session.handle({"type": "run", "round": script.id})
         job = ended(session)
         assert job["text"] == "ended"

@@ -21,9 +21,9 @@ from refine.utils.format import percent
 pytestmark = pytest.mark.browser
 
 
-def test_what_is_shown(seen, looked_at):
-    opened = seen
-    root = looked_at
+def test_what_is_shown(viewed_page, viewed_round):
+    opened = viewed_page
+    root = viewed_round
     analysis = root.analyze()
     review = root.propose()
     changed = [e.name for e in analysis.ranked if review.proposal[e.name].kind != "keep"]
@@ -54,8 +54,12 @@ def test_dragging_recomputes_and_accepting_makes_the_child(opened, root, tree):
     before = fact(opened, "Space")
     low, high = bounds(opened, "dropout")
     drag(opened, "dropout", "upper", 90)
-    now = bounds(opened, "dropout")
-    assert (now[0], now[1] > high, now[1] in root.space["dropout"].grid) == (low, True, True)
+    new_bounds = bounds(opened, "dropout")
+    assert (new_bounds[0], new_bounds[1] > high, new_bounds[1] in root.space["dropout"].grid) == (
+        low,
+        True,
+        True,
+    )
     assert fact(opened, "Space") != before
     edited = root.propose().edit(dropout=tuple(bounds(opened, "dropout")))
     assert fact(opened, "Space").startswith(percent(edited.volume_kept))
@@ -77,46 +81,48 @@ def test_dragging_recomputes_and_accepting_makes_the_child(opened, root, tree):
     opened.wait_for_selector(f'.refine-side [data-round="{child.id}"][aria-current="true"]')
 
 
-def test_throwing_the_best_away_says_so(seen):
+def test_throwing_the_best_away_says_so(viewed_page):
     for _ in range(2):
-        handle(seen, "dropout", "upper").press("End")
+        handle(viewed_page, "dropout", "upper").press("End")
     for _ in range(8):
-        handle(seen, "dropout", "lower").press("ArrowRight")
-    settled(seen)
-    assert seen.locator('.refine-bar [data-fact="Kept"] dd').inner_text().startswith("not the best trial")
+        handle(viewed_page, "dropout", "lower").press("ArrowRight")
+    settled(viewed_page)
+    assert (
+        viewed_page.locator('.refine-bar [data-fact="Kept"] dd').inner_text().startswith("not the best trial")
+    )
     for name in ("Risk", "Kept"):
-        assert "bad" in seen.locator(f'.refine-bar [data-fact="{name}"]').get_attribute("class")
+        assert "bad" in viewed_page.locator(f'.refine-bar [data-fact="{name}"]').get_attribute("class")
 
 
-def test_the_keyboard_moves_bounds_and_they_never_meet(seen):
-    upper = handle(seen, "lr", "upper")
-    first = bounds(seen, "lr")
+def test_the_keyboard_moves_bounds_and_they_never_meet(viewed_page):
+    upper = handle(viewed_page, "lr", "upper")
+    first = bounds(viewed_page, "lr")
     upper.press("ArrowRight")
-    settled(seen)
-    assert bounds(seen, "lr")[1] > first[1]
+    settled(viewed_page)
+    assert bounds(viewed_page, "lr")[1] > first[1]
     upper.press("End")
-    settled(seen)
-    assert bounds(seen, "lr")[1] == 9.5  # beyond the present end, which is no natural limit
+    settled(viewed_page)
+    assert bounds(viewed_page, "lr")[1] == 9.5  # beyond the present end, which is no natural limit
     upper.press("Home")
-    settled(seen)
-    low, high = bounds(seen, "lr")
+    settled(viewed_page)
+    low, high = bounds(viewed_page, "lr")
     assert low < high
     assert [upper.get_attribute(name) for name in ("role", "aria-label")] == ["slider", "lr, upper bound"]
     assert float(upper.get_attribute("aria-valuetext")) == pytest.approx(high, rel=1e-5)
-    seen.keyboard.press("Shift+Tab")
-    assert seen.evaluate("document.activeElement.getAttribute('aria-label')") == "lr, lower bound"
+    viewed_page.keyboard.press("Shift+Tab")
+    assert viewed_page.evaluate("document.activeElement.getAttribute('aria-label')") == "lr, lower bound"
 
 
-def test_choices_are_switched_off_and_one_stays(seen):
-    check = seen.locator('[data-parameter="optimizer"]')
+def test_choices_are_switched_off_and_one_stays(viewed_page):
+    check = viewed_page.locator('[data-parameter="optimizer"]')
     chip = check.get_by_role("button", name="SGD")
     assert chip.get_attribute("aria-pressed") == "false"  # proposed to go
     chip.click()
-    settled(seen)
+    settled(viewed_page)
     assert check.get_attribute("data-source") == "rejected"  # all three stay: the change is turned down
     for name in ("Adam", "Nadam", "SGD"):
         check.get_by_role("button", name=name, exact=True).click()
-    assert "keep at least one choice" in seen.locator(".refine-said").inner_text()
+    assert "keep at least one choice" in viewed_page.locator(".refine-said").inner_text()
     pressed = [c.get_attribute("aria-pressed") for c in check.locator(".refine-chip").all()]
     assert pressed == ["false", "false", "true"]
 
@@ -143,14 +149,14 @@ def test_what_was_begun_stays_with_its_round(browser, root, tree):
     other = tree.add_round(SPACE, root.objective, n=60, seed=9).run(progress=False)
     with served(root) as running, visit(browser, running.url) as page:
         drag(page, "dropout", "upper", 120)
-        mine = bounds(page, "dropout")
+        edited = bounds(page, "dropout")
         page.get_by_label("Note", exact=True).fill("for the first")
         page.get_by_label("Configurations of the next round").fill("17")
         slider = page.get_by_label("Accepted risk of the proposal")
         slider.press("Home")
         settled(page)
         assert slider.get_attribute("aria-valuetext").startswith("1 %; drops lr ")
-        assert bounds(page, "dropout") == mine
+        assert bounds(page, "dropout") == edited
         page.locator(f'[data-round="{other.id}"]').click()
         until(page, f"document.querySelector('h1').textContent === 'Round {other.id}'")
         settled(page)
@@ -159,12 +165,12 @@ def test_what_was_begun_stays_with_its_round(browser, root, tree):
         page.locator(f'[data-round="{root.id}"]').click()
         until(page, f"document.querySelector('h1').textContent === 'Round {root.id}'")
         settled(page)
-        assert bounds(page, "dropout") == mine
+        assert bounds(page, "dropout") == edited
         assert page.get_by_label("Note", exact=True).input_value() == "for the first"
         assert page.get_by_label("Configurations of the next round").input_value() == "17"
         page.get_by_role("button", name="undo").click()
         settled(page)
-        assert bounds(page, "dropout") != mine
+        assert bounds(page, "dropout") != edited
 
 
 def claimed(review):
@@ -179,9 +185,9 @@ def said(page):
 
 
 @pytest.mark.nightly
-def test_the_slider_moves_along_the_proposals_by_risk(seen, looked_at):
-    opened = seen
-    root = looked_at
+def test_the_slider_moves_along_the_proposals_by_risk(viewed_page, viewed_round):
+    opened = viewed_page
+    root = viewed_round
     slider = opened.get_by_label("Accepted risk of the proposal")
     leaves = opened.locator(".refine-leaves")
     name = opened.locator(".refine-risk output")
@@ -193,16 +199,16 @@ def test_the_slider_moves_along_the_proposals_by_risk(seen, looked_at):
     assert opened.locator(".refine-risk").get_attribute("title") == terms()["Risk"].plain
     slider.focus()
     last = len(options.rows) - 1
-    for key, at in (("End", last), ("Home", 0), ("ArrowRight", 1)):
+    for key, row in (("End", last), ("Home", 0), ("ArrowRight", 1)):
         opened.keyboard.press(key)
-        option = options.rows[at]
+        option = options.rows[row]
         # At once, before the session has answered.
         assert leaves.inner_text() == f"Dropped: {leaves_text(option)}"
         assert slider.get_attribute("aria-valuetext").startswith(f"{risks_text(option)}; drops ")
         assert tuple(bounds(opened, "lr")) == (option.space["lr"].low, option.space["lr"].high)
         settled(opened)
         assert opened.evaluate("document.activeElement.ariaLabel") == "Accepted risk of the proposal"
-        assert said(opened) == claimed(review if at == 1 else review.at(option.risk))
+        assert said(opened) == claimed(review if row == 1 else review.at(option.risk))
         assert tuple(bounds(opened, "units")) == (option.space["units"].low, option.space["units"].high)
         assert fact(opened, "Space").startswith(percent(option.volume_kept))
         assert opened.locator(".refine-accept").is_enabled()
@@ -220,12 +226,12 @@ def test_it_follows_a_running_round(browser, tree):
         return -((p["lr"] - 1.4) ** 2) - p["dropout"]
 
     done: list[int] = []
-    found = tree.add_round({"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}, score, n=55, seed=1)
-    runner = threading.Thread(target=lambda: found.run(progress=False))
+    round_ = tree.add_round({"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}, score, n=55, seed=1)
+    runner = threading.Thread(target=lambda: round_.run(progress=False))
     runner.start()
     while len(done) < 40:
         runner.join(0.05)
-    with served(found) as running, visit(browser, running.url) as page:
+    with served(round_) as running, visit(browser, running.url) as page:
         assert page.locator("progress").get_attribute("max") == "55"
         assert float(page.locator("progress").get_attribute("value")) <= 41
         handle(page, "dropout", "upper").press("End")
@@ -252,8 +258,8 @@ def test_a_hundred_thousand_trials_stay_fluid(browser, tree):
     frame = pd.DataFrame(space.columns(draw(design_named("uniform"), space, 100_000, 1)))
     noise = np.random.default_rng(0).normal(0, 0.05, len(frame))
     frame = frame.assign(value=-((frame["p0"] - 0.3) ** 2) - (frame["p1"] - 0.6) ** 2 + noise, seconds=1.0)
-    found = tree.add_frame(frame, space, space_filling=True)
-    with served(found) as running, visit(browser, running.url) as page:
+    round_ = tree.add_frame(frame, space, space_filling=True)
+    with served(round_) as running, visit(browser, running.url) as page:
         until(page, "document.querySelector('canvas').width > 300")
         page.evaluate(
             "() => { window.frames_ = 0; const tick = () => { window.frames_ += 1; requestAnimationFrame(tick); }; tick(); }"
@@ -272,7 +278,7 @@ def test_a_hundred_thousand_trials_stay_fluid(browser, tree):
         page.locator('[data-fold="trials"] > summary').click()
         page.locator(".refine-list tbody th button").first.focus()
         page.keyboard.press("End")  # far from what is at hand
-        worst = int(found.trials["value"].idxmin())
+        worst = int(round_.trials["value"].idxmin())
         until(page, f"document.activeElement.getAttribute('aria-label') === 'trial {worst}'")
         assert page.locator(".refine-list tbody tr").count() < 60
 
@@ -289,11 +295,11 @@ def test_nothing_that_people_wrote_is_markup(browser, tree):
         return p[EVIL]
 
     space = {EVIL: (0.0, 1.0, 6), "kind": [EVIL, "b"]}
-    found = tree.add_round(space, objective, n=12, seed=1, objective_name="f", note=EVIL).run(progress=False)
-    tree.tag(found, EVIL)
-    found.annotate(found.trials.index, EVIL)
-    found.propose(keep=False).edit(kind="b").suggest(EVIL, author=EVIL)
-    with served(found) as running, visit(browser, running.url, folds=(*FOLDS, "trials")) as page:
+    round_ = tree.add_round(space, objective, n=12, seed=1, objective_name="f", note=EVIL).run(progress=False)
+    tree.tag(round_, EVIL)
+    round_.annotate(round_.trials.index, EVIL)
+    round_.propose(keep=False).edit(kind="b").suggest(EVIL, author=EVIL)
+    with served(round_) as running, visit(browser, running.url, folds=(*FOLDS, "trials")) as page:
         page.wait_for_selector(".refine-list tbody tr[data-number]")
         for row in ("first", "last"):  # the last one failed
             getattr(page.locator(".refine-list tbody tr[data-number] th button"), row).click()
@@ -310,33 +316,35 @@ def test_nothing_that_people_wrote_is_markup(browser, tree):
         assert "{{7*7}}${7*7}]]>\\u202e" in shown  # what turns the direction of writing is seen
 
 
-def test_the_pill_of_a_card_is_the_risk_of_its_change(seen, looked_at):
-    review = looked_at.propose()
+def test_the_pill_of_a_card_is_the_risk_of_its_change(viewed_page, viewed_round):
+    review = viewed_round.propose()
     for change in review.proposal.changes:
-        pill = seen.locator(f'[data-parameter="{change.name}"] .refine-badge')
+        pill = viewed_page.locator(f'[data-parameter="{change.name}"] .refine-badge')
         if change.kind == "keep":
             continue
         assert pill.inner_text() == risk_cell(change).text
-    handle(seen, "dropout", "upper").press("End")
-    settled(seen)
-    assert seen.locator('[data-parameter="dropout"] .refine-badge').is_hidden()  # it was about other bounds
+    handle(viewed_page, "dropout", "upper").press("End")
+    settled(viewed_page)
+    assert viewed_page.locator(
+        '[data-parameter="dropout"] .refine-badge'
+    ).is_hidden()  # it was about other bounds
 
 
-def test_kept_choices_are_named_and_the_tab_is_titled_after_the_study(seen):
-    assert seen.title() == "refine: question"
-    card = seen.locator('[data-parameter="optimizer"]')
+def test_kept_choices_are_named_and_the_tab_is_titled_after_the_study(viewed_page):
+    assert viewed_page.title() == "refine: question"
+    card = viewed_page.locator('[data-parameter="optimizer"]')
     chips = card.locator(".refine-chip")
     pressed = chips.evaluate_all("all => all.map(c => c.getAttribute('aria-pressed'))")
     names = chips.all_inner_texts()
-    kept = [name for name, on in zip(names, pressed, strict=True) if on == "true"]
-    assert len(kept) == 2
-    for name in kept[1:]:
+    pressed_names = [name for name, on in zip(names, pressed, strict=True) if on == "true"]
+    assert len(pressed_names) == 2
+    for name in pressed_names[1:]:
         card.get_by_role("button", name=name, exact=True).click()
-    settled(seen)
-    assert card.locator(".refine-bounds").inner_text() == f"only {kept[0]}"
+    settled(viewed_page)
+    assert card.locator(".refine-bounds").inner_text() == f"only {pressed_names[0]}"
 
 
-def test_the_legend_is_in_sight(seen):
-    legend = seen.locator(".refine-legend")
+def test_the_legend_is_in_sight(viewed_page):
+    legend = viewed_page.locator(".refine-legend")
     assert legend.is_visible()
-    assert legend.bounding_box()["y"] < seen.locator(".refine-panel").first.bounding_box()["y"]
+    assert legend.bounding_box()["y"] < viewed_page.locator(".refine-panel").first.bounding_box()["y"]

@@ -161,6 +161,6 @@ def test_nothing_stands_in_the_way_of_a_screen_reader(browser, family):
         page.wait_for_selector(".refine-card.pinned .refine-card-tools")
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
-            found = page.evaluate("() => axe.run(document.querySelector('.refine'))")
-            assert len(found["passes"]) > 20
-            assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]] == []
+            report = page.evaluate("() => axe.run(document.querySelector('.refine'))")
+            assert len(report["passes"]) > 20
+            assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in report["violations"]] == []

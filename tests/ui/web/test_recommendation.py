@@ -13,38 +13,38 @@ ROW = '.refine-bar [data-fact="Recommendation"]'
 TEXT = f"document.querySelector('{ROW} dd').textContent"
 
 
-def test_an_old_recommendation_never_stands_beside_a_new_risk(seen, looked_at):
-    risk = seen.locator('.refine-bar [data-fact="Risk"] dd')
-    before = seen.locator(f"{ROW} dd").inner_text()
+def test_an_old_recommendation_never_stands_beside_a_new_risk(viewed_page, viewed_round):
+    risk = viewed_page.locator('.refine-bar [data-fact="Risk"] dd')
+    before = viewed_page.locator(f"{ROW} dd").inner_text()
     risk_before = risk.inner_text()
-    assert before == verdict_sentence(looked_at.propose().worth())
-    held = []
+    assert before == verdict_sentence(viewed_round.propose().worth())
+    held_routes = []
     holding = [True]
 
     def hold(route):
         if holding and '"outlook"' in (route.request.post_data or ""):
-            held.append(route)
+            held_routes.append(route)
         else:
             route.continue_()
 
-    seen.route("**/ask", hold)
-    handle(seen, "dropout", "upper").press("End")
+    viewed_page.route("**/ask", hold)
+    handle(viewed_page, "dropout", "upper").press("End")
     for _ in range(8):
-        handle(seen, "dropout", "lower").press("ArrowRight")
-    settled(seen)
+        handle(viewed_page, "dropout", "lower").press("ArrowRight")
+    settled(viewed_page)
     assert risk.inner_text() != risk_before
-    assert seen.locator(f"{ROW} dd").inner_text() == "computing for your edits …"
-    seen.wait_for_timeout(200)
+    assert viewed_page.locator(f"{ROW} dd").inner_text() == "computing for your edits …"
+    viewed_page.wait_for_timeout(200)
     holding.clear()
-    for route in held:
+    for route in held_routes:
         route.continue_()
-    until(seen, f"!{TEXT}.startsWith('computing')")
-    edited = looked_at.propose().edit(dropout=tuple(bounds(seen, "dropout")))
-    assert seen.locator(f"{ROW} dd").inner_text() == verdict_sentence(edited.worth())
-    seen.unroute("**/ask")
-    seen.get_by_role("button", name="reset to proposal").click()
-    settled(seen)
-    assert seen.locator(f"{ROW} dd").inner_text() == before
+    until(viewed_page, f"!{TEXT}.startsWith('computing')")
+    edited = viewed_round.propose().edit(dropout=tuple(bounds(viewed_page, "dropout")))
+    assert viewed_page.locator(f"{ROW} dd").inner_text() == verdict_sentence(edited.worth())
+    viewed_page.unroute("**/ask")
+    viewed_page.get_by_role("button", name="reset to proposal").click()
+    settled(viewed_page)
+    assert viewed_page.locator(f"{ROW} dd").inner_text() == before
 
 
 def test_the_accept_button_and_python_make_the_advised_round(opened, root, tree):

@@ -31,14 +31,14 @@ def test_a_copy_opens_offline_and_spells_edits(browser, tmp_path, n):
             page.locator('[data-parameter="optimizer"] .refine-chip').nth(0).click()
             page.get_by_label("Note", exact=True).fill('it\'s "low"')
             settled(page)
-            known = {"tree": tree}
-            exec(page.locator(".refine-python pre").inner_text(), known)
-            assert known["review"].edits.keys() == {"dropout", "optimizer"}
-            child = known["child"]
-            kept = page.locator(
+            namespace = {"tree": tree}
+            exec(page.locator(".refine-python pre").inner_text(), namespace)
+            assert namespace["review"].edits.keys() == {"dropout", "optimizer"}
+            child = namespace["child"]
+            pressed_names = page.locator(
                 '[data-parameter="optimizer"] .refine-chip[aria-pressed="true"]'
             ).all_inner_texts()
-            assert (child.space["optimizer"].labels, child.node.note) == (tuple(kept), 'it\'s "low"')
+            assert (child.space["optimizer"].labels, child.node.note) == (tuple(pressed_names), 'it\'s "low"')
             page.locator(".refine-risk input[type=range]").press("ArrowRight")
             settled(page)
             page.locator('[data-fold="trials"] > summary').click()

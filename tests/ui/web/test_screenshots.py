@@ -40,7 +40,7 @@ DRAWN = "[...document.querySelectorAll('.refine-main > .refine-grid canvas')].ev
 
 
 @pytest.fixture
-def found(tmp_path):
+def round_(tmp_path):
     """The article's first round, as a round that was imported."""
     with refine.Tree("breast_cancer", store=tmp_path / "refine.db") as tree:
         frame = datasets.breast_cancer()
@@ -51,9 +51,11 @@ def found(tmp_path):
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_on_the_document_s_experiment(browser, found, scheme):
-    assert len(found.trials) == 1788  # 12 of 1,800 agree on all that was read: runs of the same configuration
-    with served(found) as running, visit(browser, running.url, folds=(), color_scheme=scheme) as page:
+def test_the_page_on_the_document_s_experiment(browser, round_, scheme):
+    assert (
+        len(round_.trials) == 1788
+    )  # 12 of 1,800 agree on all that was read: runs of the same configuration
+    with served(round_) as running, visit(browser, running.url, folds=(), color_scheme=scheme) as page:
         until(page, DRAWN)
         drag(page, "dropout", "lower", -40)  # to 0.1
         settled(page)
@@ -79,9 +81,9 @@ def test_the_page_on_the_document_s_experiment(browser, found, scheme):
 
 
 @pytest.mark.nightly
-def test_a_session_is_recorded(browser, found):
+def test_a_session_is_recorded(browser, round_):
     frames: list[tuple[bytes, int]] = []
-    with served(found) as running, visit(browser, running.url, folds=(), color_scheme="light") as page:
+    with served(round_) as running, visit(browser, running.url, folds=(), color_scheme="light") as page:
 
         def keep(milliseconds):
             clip = {"x": 0, "y": 0, "width": 1280, "height": 855}
@@ -109,13 +111,13 @@ def test_a_session_is_recorded(browser, found):
         page.get_by_role("button", name="accept edited space", exact=True).click()
         until(page, "document.querySelectorAll('[data-round]').length === 2", 60)
         keep(2400)
-    assert [d.kind for d in found.decisions] == ["edited"]
-    assert found.decisions[0].note == "Some dropout does better: start at 0.1"
+    assert [d.kind for d in round_.decisions] == ["edited"]
+    assert round_.decisions[0].note == "Some dropout does better: start at 0.1"
     images = [Image.open(io.BytesIO(picture)).convert("RGB").resize((960, 641)) for picture, _ in frames]
     assert all(a.tobytes() != b.tobytes() for a, b in itertools.pairwise(images))
     if os.environ.get("REFINE_GOLDEN"):
         times = [milliseconds for _, milliseconds in frames]
-        how = {"duration": times, "loop": 0, "quality": 40, "method": 6}
-        images[0].save(SESSION, save_all=True, append_images=images[1:], **how)
+        options = {"duration": times, "loop": 0, "quality": 40, "method": 6}
+        images[0].save(SESSION, save_all=True, append_images=images[1:], **options)
     with Image.open(SESSION) as recorded:
         assert recorded.n_frames == len(frames)

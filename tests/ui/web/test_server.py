@@ -17,8 +17,8 @@ from refine.ui.web.session import Session
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with refine.Tree("question", store=tmp_path_factory.mktemp("served") / "refine.db") as tree:
-        found = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=5, objective_name="f")
-        with Server(Session(found)).running() as running:
+        round_ = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=5, objective_name="f")
+        with Server(Session(round_)).running() as running:
             yield running
 
 
@@ -28,9 +28,9 @@ def fetched(server):
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
         connection.request("GET" if body is None else "POST", path, body, headers)
         answer = connection.getresponse()
-        found = answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+        response = answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
         connection.close()
-        return found
+        return response
 
     return fetch
 
@@ -80,8 +80,8 @@ def test_the_page_loads_nothing_from_elsewhere_and_nobody_frames_it(server, fetc
     assert "server" not in headers
     assert not re.findall(r"https?://", body.decode())
     for name in ("review.js", "review.css"):
-        found = fetched(f"/{server.token}/{name}")[2].decode()
-        addresses = set(re.findall(r"https?://[^\s\"'`)]+", found))
+        source = fetched(f"/{server.token}/{name}")[2].decode()
+        addresses = set(re.findall(r"https?://[^\s\"'`)]+", source))
         names = ("2000/svg", "1999/xhtml", "1999/xlink", "XML/1998/namespace", "2000/xmlns/")
         assert addresses <= {f"http://www.w3.org/{name}" for name in names}
 
@@ -95,11 +95,11 @@ def test_a_port_that_is_taken_and_nothing_but_loopback(server):
 def test_behind_a_proxy_an_author_is_whom_it_names(tmp_path):
     proxy = proxy_of("https://refine.example", "X-Forwarded-User")
     with refine.Tree("team", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=5, objective_name="f").run(
+        round_ = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=5, objective_name="f").run(
             progress=False
         )
-        session = Session(found)
-        about = {"round": found.id, "number": 0}
+        session = Session(round_)
+        about = {"round": round_.id, "number": 0}
         key = session.handle({"type": "trial", **about})["key"]
         message = json.dumps({"type": "mark", **about, "key": key, "do": "star", "text": ""}).encode()
         with Server(session, proxy=proxy).running() as server:
@@ -112,19 +112,25 @@ def test_behind_a_proxy_an_author_is_whom_it_names(tmp_path):
                 connection.close()
                 return status
 
-            there = {"host": "refine.example", "origin": "https://refine.example"}
-            here = {"host": f"127.0.0.1:{server.port}", "origin": f"http://127.0.0.1:{server.port}"}
-            who = {"X-Forwarded-User": "Zoë \x9b".encode()}
-            assert (asked(**there), asked(**there, **{"X-Forwarded-User": b"z" * 201})) == (403, 403)
-            assert (asked(**here, **who), asked(**{**there, "origin": here["origin"]}, **who)) == (404, 403)
-            assert asked(**there, **who) == 200
-        assert found.marks["author"].tolist() == ["Zoë \\x9b"]
-        found.star([1])
-        assert found.marks["author"].nunique() == 2  # a name is of its request alone
+            proxy_headers = {"host": "refine.example", "origin": "https://refine.example"}
+            own_headers = {"host": f"127.0.0.1:{server.port}", "origin": f"http://127.0.0.1:{server.port}"}
+            user_header = {"X-Forwarded-User": "Zoë \x9b".encode()}
+            assert (asked(**proxy_headers), asked(**proxy_headers, **{"X-Forwarded-User": b"z" * 201})) == (
+                403,
+                403,
+            )
+            assert (
+                asked(**own_headers, **user_header),
+                asked(**{**proxy_headers, "origin": own_headers["origin"]}, **user_header),
+            ) == (404, 403)
+            assert asked(**proxy_headers, **user_header) == 200
+        assert round_.marks["author"].tolist() == ["Zoë \\x9b"]
+        round_.star([1])
+        assert round_.marks["author"].nunique() == 2  # a name is of its request alone
 
 
 @pytest.mark.parametrize(
-    ("given", "text"),
+    ("arguments", "text"),
     [
         (
             ("https://refine.example/page", "X-User"),
@@ -135,6 +141,6 @@ def test_behind_a_proxy_an_author_is_whom_it_names(tmp_path):
         (("https://refine.example", "X User"), "got 'X User'"),
     ],
 )
-def test_a_proxy_has_an_origin_and_a_header(given, text):
+def test_a_proxy_has_an_origin_and_a_header(arguments, text):
     with pytest.raises(ReviewError, match=text):
-        proxy_of(*given)
+        proxy_of(*arguments)

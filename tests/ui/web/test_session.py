@@ -24,8 +24,8 @@ from refine.utils.format import percent
 
 def first_look(tree):
     """Its noise isn't known, so that the proposals differ by risk."""
-    made = tree.add_round(SPACE, score, n=120, seed=3, note="first look")
-    return made.run(progress=False, check_noise=False)
+    round_ = tree.add_round(SPACE, score, n=120, seed=3, note="first look")
+    return round_.run(progress=False, check_noise=False)
 
 
 @pytest.fixture(scope="module")
@@ -55,25 +55,25 @@ def session(root) -> Session:
 
 
 @pytest.fixture(scope="module")
-def looked(tmp_path_factory, run_once):
+def session_shown(tmp_path_factory, run_once):
     """A session on such a round in which nothing is decided."""
     path = shutil.copy(run_once, tmp_path_factory.mktemp("looked"))
     with refine.Tree("question", store=path) as tree:
         yield Session(first_look(tree))
 
 
-def shown(session, root, **more):
-    return session.handle({"type": "round", "round": root.id, **more})
+def shown(session, root, **options):
+    return session.handle({"type": "round", "round": root.id, **options})
 
 
-def about(session, root, **more):
-    return {"round": root.id, "proposal": shown(session, root)["review"]["proposal"], **more}
+def about(session, root, **options):
+    return {"round": root.id, "proposal": shown(session, root)["review"]["proposal"], **options}
 
 
 @pytest.mark.slow
-def test_everything_is_json(looked):
-    session = looked
-    root = looked.shown
+def test_everything_is_json(session_shown):
+    session = session_shown
+    root = session_shown.shown
     json.dumps(
         [*map(session.handle, ({"type": "tree"}, about(session, root, type="round")))], allow_nan=False
     )
@@ -85,9 +85,9 @@ def test_everything_is_json(looked):
 
 
 @pytest.mark.slow
-def test_a_round_has_a_panel_per_parameter_the_clearest_first(looked):
-    session = looked
-    root = looked.shown
+def test_a_round_has_a_panel_per_parameter_the_clearest_first(session_shown):
+    session = session_shown
+    root = session_shown.shown
     review = shown(session, root)["review"]
     analysis = root.analyze()
     assert [c["name"] for c in review["panels"]] == [e.name for e in analysis.ranked]
@@ -108,9 +108,9 @@ def test_a_round_has_a_panel_per_parameter_the_clearest_first(looked):
 
 
 @pytest.mark.slow
-def test_proposals_by_risk_and_their_bounds(looked):
-    session = looked
-    root = looked.shown
+def test_proposals_by_risk_and_their_bounds(session_shown):
+    session = session_shown
+    root = session_shown.shown
     review = shown(session, root)["review"]
     options = root.propose(keep=False).options()
     assert [(o["risk"], o["up_to"]) for o in review["options"]] == [(o.risk, o.up_to) for o in options.rows]
@@ -118,14 +118,14 @@ def test_proposals_by_risk_and_their_bounds(looked):
     assert review["option"] == options.rows.index(options.now)
     panels = {p["name"]: p for p in review["panels"]}
     for row, option in zip(review["options"], options.rows, strict=True):
-        there = shown(session, root, risk=option.risk)["review"]
-        proposed = {p["name"]: p["proposed"] for p in there["panels"]}
+        review_at_risk = shown(session, root, risk=option.risk)["review"]
+        proposed = {p["name"]: p["proposed"] for p in review_at_risk["panels"]}
         assert proposed == {name: row["proposed"][name] for name in panels}
         # Wherever the slider stands, its bounds are stops of the same axis.
         for name, panel in panels.items():
             if panel["kind"] == "range":
                 assert set(row["proposed"][name]) <= set(panel["stops"])
-                assert {p["name"]: p.get("stops") for p in there["panels"]}[name] == panel["stops"]
+                assert {p["name"]: p.get("stops") for p in review_at_risk["panels"]}[name] == panel["stops"]
     bold = review["options"][-1]
     last = options.rows[-1]
     assert bold["leaves"] == leaves_text(last)
@@ -138,25 +138,25 @@ def test_the_difference_that_matters_is_kept_with_the_round(root, tree):
     before = shown(session, root)
     assert before["review"]["epsilon_given"] == 0.02
     assert shown(session, root, risk=0.1)["review"]["epsilon"] == 0.02
-    said = session.handle({"type": "epsilon", **about(session, root), "value": 0.05})
-    assert (said["review"]["epsilon_given"], said["review"]["epsilon_text"]) == (0.05, "0.0500")
-    assert said["version"] != before["version"]
+    answer = session.handle({"type": "epsilon", **about(session, root), "value": 0.05})
+    assert (answer["review"]["epsilon_given"], answer["review"]["epsilon_text"]) == (0.05, "0.0500")
+    assert answer["version"] != before["version"]
     assert root.epsilon == 0.05
     taken_back = session.handle({"type": "epsilon", "round": root.id, "value": None})["review"]
     assert taken_back["epsilon_given"] is None
     assert taken_back["epsilon"] == root.propose(keep=False).proposal.claim.epsilon
-    for wrong, says in (
+    for wrong, message in (
         (-1, "must be a number >= 0 in units of the metric"),
         (True, "value must be a number or null"),
     ):
-        assert says in session.handle({"type": "epsilon", "round": root.id, "value": wrong})["error"]
+        assert message in session.handle({"type": "epsilon", "round": root.id, "value": wrong})["error"]
     assert root.epsilon is None
 
 
 @pytest.mark.slow
-def test_trials_column_by_column(looked):
-    session = looked
-    root = looked.shown
+def test_trials_column_by_column(session_shown):
+    session = session_shown
+    root = session_shown.shown
     review = shown(session, root)["review"]
     data = session.handle({"type": "trials", **about(session, root)})
     n = review["trials"]
@@ -176,25 +176,25 @@ def test_trials_column_by_column(looked):
 
 
 @pytest.mark.slow
-def test_a_preview_says_what_python_says(looked):
-    session = looked
-    root = looked.shown
+def test_a_preview_says_what_python_says(session_shown):
+    session = session_shown
+    root = session_shown.shown
     edits = {
         "dropout": {"bounds": [0, 0.3]},
         "optimizer": {"keep": [0]},
         "lr": {"bounds": [0.5, 2.5]},
     }
     message = about(session, root, edits=edits, rejected=["units"], n=40, note="a note")
-    found = session.handle({"type": "preview", **message})
+    answer = session.handle({"type": "preview", **message})
     review = root.propose().edit(dropout=(0, 0.3), optimizer=["Adam"], lr=(0.5, 2.5)).reject("units")
     expected = review.preview(n=40)
-    assert (found["n"], found["left"]) == (expected.n, expected.left)
-    facts = {each["name"]: each["text"] for each in found["facts"]}
+    assert (answer["n"], answer["left"]) == (expected.n, expected.left)
+    facts = {entry["name"]: entry["text"] for entry in answer["facts"]}
     assert f"Round       {facts['Round']}" in to_text(expected.page(), width=1000)
-    risks = {each["name"]: each["text"] for each in found["risks"]}
+    risks = {entry["name"]: entry["text"] for entry in answer["risks"]}
     assert all(f"{name:<12}{text}" in to_text(review.page(), width=1000) for name, text in risks.items())
     assert facts["Space"].startswith(f"{percent(expected.volume_kept)} of the present space is kept")
-    assert found["code"] == (
+    assert answer["code"] == (
         f'review = tree["{root.id}"].propose(risk=0.05)\n'
         "review = review.edit(dropout=(0, 0.3), optimizer=['Adam'], lr=(0.5, 2.5))\n"
         "review = review.reject('units')\n"
@@ -253,9 +253,9 @@ def test_without_a_plan_the_page_accepts_what_is_advised(session, root, tree):
 
 
 @pytest.mark.slow
-def test_the_recommendation_is_about_the_edited_space_and_its_plan(looked):
-    session = looked
-    root = looked.shown
+def test_the_recommendation_is_about_the_edited_space_and_its_plan(session_shown):
+    session = session_shown
+    root = session_shown.shown
     review = shown(session, root)["review"]
     before = session.handle({"type": "preview", **about(session, root)})
     assert before["outlook"] == review["outlook"]["key"]
@@ -288,25 +288,25 @@ WRONG = r"""
 
 @pytest.mark.slow
 @pytest.mark.parametrize("line", WRONG.strip().splitlines())
-def test_what_is_wrong_is_said_and_nothing_is_written(looked, line):
-    root = looked.shown
-    more, text = line.split(" => ")
-    message = {"type": "decide", "kind": "accept", **about(looked, root)}
-    assert looked.handle(message | json.loads(more))["error"] == text
-    assert [r["id"] for r in looked.handle({"type": "tree"})["rounds"]] == [root.id]
+def test_what_is_wrong_is_said_and_nothing_is_written(session_shown, line):
+    root = session_shown.shown
+    request, text = line.split(" => ")
+    message = {"type": "decide", "kind": "accept", **about(session_shown, root)}
+    assert session_shown.handle(message | json.loads(request))["error"] == text
+    assert [r["id"] for r in session_shown.handle({"type": "tree"})["rounds"]] == [root.id]
     assert root.decisions == ()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("risk", ["much", 3, True, 0, 10**400])
-def test_a_risk_that_is_none_is_refused(looked, risk):
-    root = looked.shown
-    message = {"type": "decide", "kind": "accept", **about(looked, root), "risk": risk}
+def test_a_risk_that_is_none_is_refused(session_shown, risk):
+    root = session_shown.shown
+    message = {"type": "decide", "kind": "accept", **about(session_shown, root), "risk": risk}
     refused = (
         "risk must be a probability from 0.01 to below 1, got",
         "message 'decide': risk must be a number, got",
     )
-    assert looked.handle(message)["error"].startswith(refused)
+    assert session_shown.handle(message)["error"].startswith(refused)
     assert root.decisions == ()
     with pytest.raises(AnalysisError, match="risk must be"):
         Session(root, risk)
@@ -314,18 +314,18 @@ def test_a_risk_that_is_none_is_refused(looked, risk):
 
 def test_a_round_that_is_too_small_to_analyse(tree):
     small = tree.add_round(SPACE, score, n=5, seed=8).run(progress=False)
-    found = shown(Session(small), small)
-    assert found["review"] is None
-    assert "an analysis needs at least 10" in found["why"]
+    answer = shown(Session(small), small)
+    assert answer["review"] is None
+    assert "an analysis needs at least 10" in answer["why"]
 
 
 @pytest.mark.slow
-def test_a_review_begins_with_its_edits(looked):
-    root = looked.shown
+def test_a_review_begins_with_its_edits(session_shown):
+    root = session_shown.shown
     review = root.propose(risk=0.1, keep=False).edit(dropout=(0, 0.3), optimizer=["SGD"]).reject("lr")
-    found = Session(root, started=review).handle({"type": "start"})
-    assert (found["risk"], found["rejected"]) == (0.1, ["lr"])
-    assert found["edits"] == {"dropout": {"bounds": [0.0, 0.3]}, "optimizer": {"keep": [2]}}
+    answer = Session(root, started=review).handle({"type": "start"})
+    assert (answer["risk"], answer["rejected"]) == (0.1, ["lr"])
+    assert answer["edits"] == {"dropout": {"bounds": [0.0, 0.3]}, "optimizer": {"keep": [2]}}
 
 
 class Lion:
@@ -352,8 +352,8 @@ def test_an_edit_that_the_page_has_no_form_for_goes_through_it_as_it_is(root):
         assert (edit["as"], edit["text"]) == ("started", text)
         digest = review.proposal.digest
         message = {"round": root.id, "proposal": digest, "edits": {name: edit}, "n": 6}
-        said = session.handle({"type": "preview", **message})["facts"][-1]["text"]
-        assert said.startswith(percent(review.volume_kept))
+        sentence = session.handle({"type": "preview", **message})["facts"][-1]["text"]
+        assert sentence.startswith(percent(review.volume_kept))
         answer = session.handle({"type": "decide", "kind": "accept", **message})
         assert session.child.id == answer["child"]
         assert session.child.space == review.space
@@ -379,8 +379,8 @@ def test_every_root_is_judged_by_its_own_metric(tree, root):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("again", ["replicates", "rerun"])
-def test_runs_again_are_other_evidence(tree, root, again):
+@pytest.mark.parametrize("way", ["replicates", "rerun"])
+def test_runs_again_are_other_evidence(tree, root, way):
     calls = []
 
     def flaky(p, trial):
@@ -389,19 +389,19 @@ def test_runs_again_are_other_evidence(tree, root, again):
             raise ValueError("not now")
         return p["x"] + 0.01 * (trial.seed % 7)
 
-    found = tree.add_round({"x": (0.0, 1.0, 30)}, flaky, n=24, objective_name="f").run(progress=False)
-    session = Session(found)
+    round_ = tree.add_round({"x": (0.0, 1.0, 30)}, flaky, n=24, objective_name="f").run(progress=False)
+    session = Session(round_)
     pulse = session.handle({"type": "pulse"})
-    message = {"type": "decide", "kind": "accept", **about(session, found, n=4)}
-    if again == "rerun":
-        found.run(rerun=["failed"], progress=False)
+    message = {"type": "decide", "kind": "accept", **about(session, round_, n=4)}
+    if way == "rerun":
+        round_.run(rerun=["failed"], progress=False)
     else:
-        found.replicate(5, 3, progress=False)
+        round_.replicate(5, 3, progress=False)
     assert session.handle({"type": "pulse"})["versions"] != pulse["versions"]
     assert "its trials changed after this page was drawn" in session.handle(message)["error"]
-    assert found.decisions == ()
-    digest = shown(session, found)["review"]["proposal"]
-    assert digest == found.propose().proposal.digest != message["proposal"]
+    assert round_.decisions == ()
+    digest = shown(session, round_)["review"]["proposal"]
+    assert digest == round_.propose().proposal.digest != message["proposal"]
 
 
 @pytest.mark.slow
@@ -442,16 +442,16 @@ def test_what_was_drawn_is_answered_for_when_trials_come(session, root):
 
 @pytest.mark.slow
 def test_looking_stores_nothing_and_deciding_stores_the_proposal(session, root, tree):
-    kept = lambda: list(tree._context.store.proposals(root._stored.pk))  # noqa: E731
+    stored = lambda: list(tree._context.store.proposals(root._stored.pk))  # noqa: E731
     for n in (121, 122, 123):
         shown(session, root, risk=0.2)
         root.run(n=n, progress=False)
     message = {"type": "decide", "kind": "decline", **about(session, root)}
-    assert kept() == []
+    assert stored() == []
     declined = {"child": None, "text": "Declined: the space is unchanged.", "warning": ""}
     assert session.handle(message) == declined
     assert (root.decisions[0].kind, len(tree)) == ("declined", 1)
-    assert kept() == [message["proposal"]] == [root.decisions[0].proposal]
+    assert stored() == [message["proposal"]] == [root.decisions[0].proposal]
 
 
 def test_what_goes_wrong_inside_is_answered(session, root, monkeypatch, caplog):
@@ -464,9 +464,9 @@ def test_what_goes_wrong_inside_is_answered(session, root, monkeypatch, caplog):
 @pytest.mark.slow
 def test_names_that_are_no_keywords_come_as_a_mapping(tree):
     space = {"lambda": (0.0, 1.0, 6), "a b": (0.0, 1.0, 6)}
-    found = tree.add_round(space, lambda p: p["lambda"], n=30, objective_name="f").run(progress=False)
-    session = Session(found)
-    message = about(session, found, edits={"lambda": {"bounds": [0, 0.4]}}, n=5)
+    round_ = tree.add_round(space, lambda p: p["lambda"], n=30, objective_name="f").run(progress=False)
+    session = Session(round_)
+    message = about(session, round_, edits={"lambda": {"bounds": [0, 0.4]}}, n=5)
     code = session.handle({"type": "preview", **message})["code"]
     assert "review.edit({'lambda': (0, 0.4)})" in code
     namespace = {"tree": tree}
@@ -475,14 +475,14 @@ def test_names_that_are_no_keywords_come_as_a_mapping(tree):
 
 
 @pytest.mark.slow
-def test_the_size_is_what_is_left_and_the_code_says_so(looked):
-    session = looked
-    root = looked.shown
+def test_the_size_is_what_is_left_and_the_code_says_so(session_shown):
+    session = session_shown
+    root = session_shown.shown
     edits = {"dropout": {"bounds": [0, 0.1]}, "optimizer": {"keep": [0]}, "lr": {"bounds": [0.5, 1.0]}}
     message = about(session, root, edits=edits, n=5000)
-    found = session.handle({"type": "preview", **message})
-    assert found["n"] == found["left"] < 5000
-    assert f"(n={found['n']}, " in found["code"]
+    answer = session.handle({"type": "preview", **message})
+    assert answer["n"] == answer["left"] < 5000
+    assert f"(n={answer['n']}, " in answer["code"]
 
 
 @pytest.mark.slow

@@ -28,21 +28,21 @@ def train(p, trial):
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def round_(tmp_path_factory):
     with refine.Tree("trials", store=tmp_path_factory.mktemp("trials") / "refine.db") as tree:
         goal = {"metric": "val_loss", "direction": "minimize"}
         yield tree.add_round(SPACE, train, n=20, seed=1, **goal).run(progress=False)
 
 
 @pytest.fixture(scope="module")
-def ask(found):
-    session = Session(found)
-    at = {"round": found.id}
-    proposal = session.handle({"type": "round", **at})["review"]["proposal"]
+def ask(round_):
+    session = Session(round_)
+    target = {"round": round_.id}
+    proposal = session.handle({"type": "round", **target})["review"]["proposal"]
 
-    def asked(kind, **more):
+    def asked(kind, **options):
         drawn = {"proposal": proposal} if kind in ("trials", "numbers", "figure") else {}
-        answer = session.handle({"type": kind, **at, **drawn, **more})
+        answer = session.handle({"type": kind, **target, **drawn, **options})
         if not isinstance(answer, bytes):
             json.dumps(answer, allow_nan=False)
         return answer
@@ -51,8 +51,8 @@ def ask(found):
 
 
 @pytest.mark.slow
-def test_the_list_is_sorted_and_filtered_as_pandas_does_it(ask, found):
-    table = found.trials
+def test_the_list_is_sorted_and_filtered_as_pandas_does_it(ask, round_):
+    table = round_.trials
     head = ask("list")
     titles = [c["title"] for c in head["columns"]]
     assert " ".join(titles) == "★ val_loss state origin seconds lr optimizer size loss note"
@@ -65,33 +65,37 @@ def test_the_list_is_sorted_and_filtered_as_pandas_does_it(ask, found):
         assert [r["number"] for r in part["rows"]] == list(expected)
         assert [r["usable"] for r in part["rows"]] == [*[True] * 19, False]
     filters = {"lr": {"low": 0.01, "high": 0.3}, "optimizer": {"is": "SGD"}}
-    few = ask("part", by="number", descending=True, filters=filters, offset=1)
-    mine = table[table["lr"].between(0.01, 0.3) & (table["optimizer"] == "SGD")]
-    assert (few["total"], few["text"]) == (len(mine), f"{len(mine)} of 20 trials")
-    assert [r["number"] for r in few["rows"]] == list(mine.index[::-1][1:])
-    first = few["rows"][0]
-    told = dict(zip(titles, first["cells"], strict=True))
-    assert told["val_loss"] == f"{table['value'][first['number']]:.4f}"
-    assert (told["state"], told["optimizer"], told["size"]) == ("complete", "SGD", "10.0000")
+    filtered = ask("part", by="number", descending=True, filters=filters, offset=1)
+    matching = table[table["lr"].between(0.01, 0.3) & (table["optimizer"] == "SGD")]
+    assert (filtered["total"], filtered["text"]) == (len(matching), f"{len(matching)} of 20 trials")
+    assert [r["number"] for r in filtered["rows"]] == list(matching.index[::-1][1:])
+    first = filtered["rows"][0]
+    cells_by_title = dict(zip(titles, first["cells"], strict=True))
+    assert cells_by_title["val_loss"] == f"{table['value'][first['number']]:.4f}"
+    assert (cells_by_title["state"], cells_by_title["optimizer"], cells_by_title["size"]) == (
+        "complete",
+        "SGD",
+        "10.0000",
+    )
 
 
-def test_every_dot_says_which_trial_it_is(ask, found):
-    table = found.trials
+def test_every_dot_says_which_trial_it_is(ask, round_):
+    table = round_.trials
     numbers = np.frombuffer(ask("numbers"), "<u4")
     data = ask("trials")
     lr = np.frombuffer(data, "<u2", len(numbers))
-    expected = found.space["lr"].unit(table["lr"].to_numpy()[numbers])
+    expected = round_.space["lr"].unit(table["lr"].to_numpy()[numbers])
     assert lr / (MISSING - 1) == pytest.approx(expected, abs=1e-4)
 
 
-def test_one_trial_in_full(ask, found):
-    table = found.trials
+def test_one_trial_in_full(ask, round_):
+    table = round_.trials
     best = int(table["value"].idxmin())
     card = ask("trial", number=best)
     assert (card["title"], card["rank"]) == (f"Trial {best}", "rank 1 of 19")
     assert card["value"] == f"val_loss {table['value'][best]:.4f}"
-    told = {f["name"]: f["text"] for f in card["configuration"]}
-    assert told == {"lr": f"{table['lr'][best]:.6g}", "optimizer": table["optimizer"][best], "epochs": "3"}
+    texts = {f["name"]: f["text"] for f in card["configuration"]}
+    assert texts == {"lr": f"{table['lr'][best]:.6g}", "optimizer": table["optimizer"][best], "epochs": "3"}
     assert card["curve"]["values"] == pytest.approx(table["lr"][best] / np.arange(1, 4))
     assert card["curve"]["short"].startswith("val_loss: from 0.0010 to 0.0003 in 3 epochs")
     assert card["facts"][2]["text"] == "space-filling"
@@ -107,15 +111,15 @@ def test_one_trial_in_full(ask, found):
 def test_what_is_noted_about_a_trial(tmp_path, monkeypatch):
     tree = refine.Tree("notes", store=tmp_path / "refine.db")
     space = {"x": (0.0, 1.0, 12), "y": (0.0, 1.0, 2)}
-    found = tree.add_round(space, lambda p: p["x"], n=24, objective_name="f").run(progress=False)
-    session = Session(found)
-    message = {"round": found.id}
+    round_ = tree.add_round(space, lambda p: p["x"], n=24, objective_name="f").run(progress=False)
+    session = Session(round_)
+    message = {"round": round_.id}
     version = session.handle({"type": "round", **message})["version"]
     key = session.handle({"type": "trial", **message, "number": 3})["key"]
 
     def mark(do, text="", number=3):
-        asked = {**message, "number": number, "key": key, "do": do, "text": text}
-        return session.handle({"type": "mark", **asked})
+        request = {**message, "number": number, "key": key, "do": do, "text": text}
+        return session.handle({"type": "mark", **request})
 
     assert mark("star")["marks"] == {"starred": True, "note": "", "excluded": None}
     assert mark("note", "odd one")["marks"] == {"starred": True, "note": "odd one", "excluded": None}
@@ -127,29 +131,29 @@ def test_what_is_noted_about_a_trial(tmp_path, monkeypatch):
     card = mark("exclude", "on old data")
     assert card["said"] == "Trial 3 is excluded: no analysis uses it from now on."
     assert card["rank"].endswith(": on old data")
-    again = session.handle({"type": "round", **message})
-    assert again["version"] != version
-    assert again["review"]["trials"] == 23
-    drawn = {**message, "proposal": again["review"]["proposal"]}
+    answer = session.handle({"type": "round", **message})
+    assert answer["version"] != version
+    assert answer["review"]["trials"] == 23
+    drawn = {**message, "proposal": answer["review"]["proposal"]}
     assert 3 not in np.frombuffer(session.handle({"type": "numbers", **drawn}), "<u4")
-    assert found.marks.loc[3, "excluded"] == "on old data"
+    assert round_.marks.loc[3, "excluded"] == "on old data"
     assert mark("include")["said"] == "Trial 3 counts again."
     assert mark("unstar")["marks"] == {"starred": False, "note": "odd one", "excluded": None}
     assert session.handle({"type": "round", **message})["review"]["trials"] == 24
     checked = trials._check_number
 
-    def meanwhile(*given):  # somebody removes another one between our look and our write
-        if len(found.trials) == 24:
-            tree.delete_trials(found, [0])
-        checked(*given)
+    def meanwhile(*arguments):  # somebody removes another one between our look and our write
+        if len(round_.trials) == 24:
+            tree.delete_trials(round_, [0])
+        checked(*arguments)
 
     monkeypatch.setattr(trials, "_check_number", meanwhile)
     assert mark("star")["said"] == "Noted."
-    assert (list(found.marks.index), found.marks["note"].item()) == ([2], "odd one")
+    assert (list(round_.marks.index), round_.marks["note"].item()) == ([2], "odd one")
 
 
 @pytest.mark.parametrize(
-    ("kind", "more", "text"),
+    ("kind", "options", "text"),
     [
         ("trial", {"number": 20}, "has no trial 20; it has 20, numbered from 0"),
         ("part", {"by": "lrr"}, "no column 'lrr'; did you mean 'lr'?"),
@@ -166,12 +170,12 @@ def test_what_is_noted_about_a_trial(tmp_path, monkeypatch):
         ("beside", {}, "is a first round without a parent"),
     ],
 )
-def test_what_is_wrong_is_said(ask, kind, more, text):
-    assert text in ask(kind, **more)["error"]
+def test_what_is_wrong_is_said(ask, kind, options, text):
+    assert text in ask(kind, **options)["error"]
 
 
 @pytest.mark.slow
-def test_figures_are_drawn_from_the_analysis_at_hand(ask, found, monkeypatch):
+def test_figures_are_drawn_from_the_analysis_at_hand(ask, round_, monkeypatch):
     source = inspect.getsource(checks)
     shown = {name for name in vars(Plots) if f'"{name}"' in source}  # what a check may name as its figure
     assert {"density", "cost", "best_so_far"} <= shown <= {*PICTURES}
@@ -189,10 +193,10 @@ def test_a_child_beside_its_parent(tmp_path):
         progress=False
     )
     child = root.branch({"x": (0.5, 1.0, 6)}, n=5, note="higher").run(progress=False)
-    found = Session(child).handle({"type": "beside", "round": child.id})
-    assert found["head"] == ["what", root.id, child.id, "levels"]
-    assert found["rows"][0][:3] == ["x", "0 to 1", "0.5 to 1"]
-    assert ["best observed value", "1.0000", "0.9000", ""] in found["rows"]
+    comparison = Session(child).handle({"type": "beside", "round": child.id})
+    assert comparison["head"] == ["what", root.id, child.id, "levels"]
+    assert comparison["rows"][0][:3] == ["x", "0 to 1", "0.5 to 1"]
+    assert ["best observed value", "1.0000", "0.9000", ""] in comparison["rows"]
     turned = Session(root).handle({"type": "beside", "round": root.id, "other": child.id})
     assert turned["head"] == ["what", child.id, root.id, "levels"]
 
@@ -201,7 +205,7 @@ def test_a_child_beside_its_parent(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("ends", "how", "labels"),
+    ("ends", "options", "labels"),
     [
         ((0.912, 0.9871), {}, ["0.92", "0.94", "0.96", "0.98"]),
         ((0.95121, 0.95148), {}, ["0.9513", "0.9514"]),
@@ -216,8 +220,8 @@ def test_a_child_beside_its_parent(tmp_path):
         ((5, 5), {}, ["5"]),
     ],
 )
-def test_ticks_are_round_numbers_told_apart(ends, how, labels):
-    assert [t["label"] for t in axis(*ends, **how)] == labels
+def test_ticks_are_round_numbers_told_apart(ends, options, labels):
+    assert [t["label"] for t in axis(*ends, **options)] == labels
 
 
 def test_of_a_skewed_loss_the_better_half_is_to_scale():

@@ -46,14 +46,18 @@ def compare(page, first, second) -> None:
     """Both are there with their names as texts, the first on the left whichever is shown."""
     page.wait_for_selector(".refine-studies tbody")
     until(page, "document.querySelectorAll('.refine-top').length > 4")
-    said = rows(page)
-    assert [text.split(" (")[0][2:] for text in said[""][:2]] == [SHOWN, SHOWN]
-    assert said["trials"][:2] == ["100", "60"]
-    assert [text.split("% ")[-1] for text in said["kept"]] == ["its first space", "of its first space", ""]
+    row_texts = rows(page)
+    assert [text.split(" (")[0][2:] for text in row_texts[""][:2]] == [SHOWN, SHOWN]
+    assert row_texts["trials"][:2] == ["100", "60"]
+    assert [text.split("% ")[-1] for text in row_texts["kept"]] == [
+        "its first space",
+        "of its first space",
+        "",
+    ]
     bests = [f"{tree['last'].best['value']:.4f}" for tree in (first, second)]
-    assert [text.split(" ")[0] for text in said["best"][:2]] == bests
-    assert (said["momentum"][0], said["momentum"][2]) == ("–", "only ◇")
-    assert said["epochs"][2] == "the same"
+    assert [text.split(" ")[0] for text in row_texts["best"][:2]] == bests
+    assert (row_texts["momentum"][0], row_texts["momentum"][2]) == ("–", "only ◇")
+    assert row_texts["epochs"][2] == "the same"
     assert page.locator(".refine-side h2").count() == 2
     drawn = page.locator("figure .refine-name").all_text_contents()
     assert sorted(drawn) == ["dropout", "lr", "optimizer", "units"]
@@ -75,9 +79,9 @@ def test_two_studies_are_side_by_side_and_each_is_acted_on_in_its_store(browser,
         assert "added" in page.locator('[data-fold="studies"] details').text_content()
         # The other study's round of the same id is another one.
         of_first, of_second = page.locator(f'[data-round$="{second["root"].id}"]').all()
-        for of, which in ((of_second, "◇"), (of_first, "●"), (of_second, "◇")):
-            of.click()
-            heading = f"Round {second['root'].id} of {which} {SHOWN} (question{int(which == '◇')}.db)"
+        for study_heading, mark in ((of_second, "◇"), (of_first, "●"), (of_second, "◇")):
+            study_heading.click()
+            heading = f"Round {second['root'].id} of {mark} {SHOWN} (question{int(mark == '◇')}.db)"
             until(page, f"document.querySelector('h1').textContent === {heading!r}")
         until(page, "document.querySelector('.refine-studies').rows[1].cells[2].textContent === '100'")
         assert rows(page)["lr"][2].startswith("the same")
@@ -92,8 +96,8 @@ def test_two_studies_are_side_by_side_and_each_is_acted_on_in_its_store(browser,
         page.locator(".refine-run").click()
         job = f"Round {second['last'].id} of ◇ {SHOWN} (question1.db): stopped"
         until(page, f"document.querySelector('.refine-runs').textContent.startsWith({job!r})")
-        for found in second.rounds[::-1]:
-            second.delete_round(found)
+        for round_ in second.rounds[::-1]:
+            second.delete_round(round_)
         until(page, "document.querySelector('[data-fold=studies]').hidden")
 
 
@@ -101,20 +105,20 @@ def test_what_cannot_be_shown_so_is_said(studies, tmp_path):
     first, _ = studies
     with contextlib.ExitStack() as stack:
         tree = lambda name: stack.enter_context(refine.Tree(name, store=tmp_path / "other.db"))  # noqa: E731
-        again = stack.enter_context(refine.Tree(HOSTILE, store=tmp_path / "question0.db"))
-        loss = tree("loss")
-        far = tree("far")
-        loss.add_round(SPACE, score, direction="minimize", n=5)
-        far.add_round({"depth": [1, 2]}, score, n=2)
+        same_name = stack.enter_context(refine.Tree(HOSTILE, store=tmp_path / "question0.db"))
+        loss_tree = tree("loss")
+        far_tree = tree("far")
+        loss_tree.add_round(SPACE, score, direction="minimize", n=5)
+        far_tree.add_round({"depth": [1, 2]}, score, n=2)
         for other, text in (
             ("other.db", "the second study must be a tree, got str; for example refine.Tree"),
-            (again, "two different studies can be compared, got tree .* twice"),
+            (same_name, "two different studies can be compared, got tree .* twice"),
             (
-                loss,
+                loss_tree,
                 r"by one metric in one direction, got value \(maximize\) in tree .* and value \(minimize\) in tree",
             ),
             (
-                far,
+                far_tree,
                 "must have a parameter in common, got dropout, epochs, lr, optimizer and units in tree .* and depth in",
             ),
         ):
