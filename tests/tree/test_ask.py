@@ -223,24 +223,24 @@ def test_a_settled_question_has_an_answer_near_the_truth(bowl_tree):
     assert answer.again().verdict in ("no", "probably not")  # the best with one layer loses 0.04
 
 
-def test_settling_within_a_number_stops_when_the_question_is_settled(asked):
-    before = asked.ask("layers <= 1", epsilon=0.02)
+def test_settling_within_a_number_stops_when_the_question_is_settled(bowl_tree):
+    before = bowl_tree.ask("layers <= 1", epsilon=0.02)
     assert not before.settled
     after = before.settle_within(18, progress=False)
     ran = after.trials - before.trials
     assert after.settled or ran == 18
     assert 0 < ran <= 18
     assert ran % 6 == 0
-    assert len(asked) == 2  # one child round, which grew batch by batch
-    assert asked["last"].trials["origin"].tolist() == ["given"] * ran
+    assert len(bowl_tree) == 2  # one child round, which grew batch by batch
+    assert bowl_tree["last"].trials["origin"].tolist() == ["given"] * ran
     assert after.settle_within(6, progress=False) == after or not after.settled
     with pytest.raises(DesignError, match="settle_within must be a whole number >= 1, got 0"):
-        asked.ask("layers <= 1", settle_within=0)
+        bowl_tree.ask("layers <= 1", settle_within=0)
 
 
-def test_a_settled_question_runs_nothing(asked):
-    assert asked.ask("lr <= 1", settle_within=12).verdict == "yes"
-    assert len(asked) == 1
+def test_a_settled_question_runs_nothing(bowl_tree):
+    assert bowl_tree.ask("lr <= 1", settle_within=12).verdict == "yes"
+    assert len(bowl_tree) == 1
 
 
 def test_without_a_trial_inside_a_question_is_unknown_and_can_be_settled(tree):
