@@ -12,6 +12,7 @@ import numpy as np
 from refine import stats
 from refine.proposal.forecast import WHAT
 from refine.proposal.proposal import Proposal
+from refine.review.asked import QuestionScore, ScoredQuestion, question_scores
 from refine.review.decision import Decision
 from refine.trials.goal import best_of, sign_of
 from refine.utils.display import Shown
@@ -310,6 +311,7 @@ class Calibration(Shown):
     entries: tuple[Entry, ...]  # one per decision
     # one per suggestion, taken over or not
     suggestions: tuple[Entry, ...] = ()
+    questions: tuple[ScoredQuestion, ...] = ()  # one per stored answer, oldest first
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -332,6 +334,11 @@ class Calibration(Shown):
             if e.comparison is not None:
                 by_author.setdefault(e.decision.author, []).append(e)
         return tuple(_score(author, entries) for author, entries in by_author.items())
+
+    @cached_property
+    def question_scores(self) -> tuple[QuestionScore, ...]:
+        """Answers and guesses scored by later trials, by the author who asked."""
+        return question_scores(self.questions)
 
     def coverage(self, nominal: Sequence[float] = NOMINAL) -> tuple[Coverage, ...]:
         """Hit rates of central intervals, for median and best.

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refine.proposal.proposal import Proposal
+from refine.review.asked import DECISIVE, ScoredQuestion, StoredAnswer
 from refine.review.calibration import Calibration, ChildOutcome, DecisionComparison, Entry, SpaceResult
 from refine.review.decision import Decision
+from refine.space.constraints import Constraint
 from refine.space.space import Space
 from refine.tree.lineage import BestFirstTrials, MetricCache, best_inside
 from refine.tree.round_record import RoundRecord
 from refine.tree.tree_record import TreeRecord
-from refine.trials.frame import barred_rows, configuration_table, space_filling
+from refine.trials.frame import Records, barred_rows, configuration_table, space_filling
 from refine.trials.goal import Goal
 from refine.trials.trial import AUDITS
 from refine.utils.arrays import Floats
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 def calibration(self: TreeRecord) -> Calibration:
     """Forecasts of proposals, results of their children, and refuted narrowings.
 
-    One entry per decision that led to a child, and one per suggestion, accepted or not. The space-filling
+    One entry per decision that led to a child, one per suggestion, accepted or not, and one per question. The space-filling
     trials that were planned at the decision count for its forecast; what was added to the child later does
     not.
 
@@ -38,7 +40,10 @@ def calibration(self: TreeRecord) -> Calibration:
         ['accepted']
     """
     rounds = self._at_once().rounds
-    return Calibration(self.name, entries_of(rounds), suggestions_of(rounds))
+    answers = self._context.store.answers(self._context.tree)
+    return Calibration(
+        self.name, entries_of(rounds), suggestions_of(rounds), scored_questions(rounds, answers)
+    )
 
 
 def entries_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
@@ -90,6 +95,56 @@ def suggestions_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
                     )
                 entries.append(Entry(parent.id, decision, proposal, no_outcome, comparison, adopted))
     return tuple(entries)
+
+
+def scored_questions(
+    rounds: Sequence[RoundRecord], answers: Sequence[StoredAnswer]
+) -> tuple[ScoredQuestion, ...]:
+    """The questions of a tree, compared with the trials that ended after their answers."""
+    index = _RoundIndex(rounds)
+    rounds_by_id = {r.id: r for r in rounds}
+    known_rounds = [answer for answer in answers if answer.round in rounds_by_id]
+    return tuple(_scored(index, rounds_by_id[answer.round], answer) for answer in known_rounds)
+
+
+def _scored(index: _RoundIndex, asked: RoundRecord, answer: StoredAnswer) -> ScoredQuestion:
+    """A question, decided by the best values of all trials in the space that it was asked about."""
+    if answer.goals > 1:
+        return ScoredQuestion(answer, 0, 0, None)
+    space = asked.space
+    region = Constraint(answer.question)
+    best = [-math.inf, -math.inf]
+    later = [0, 0]
+    for round_ in index.alike(asked):
+        records = round_.context.reader.records([round_._stored.pk], curves=round_.goal.metric.curves)
+        if not records.metrics:
+            continue
+        table = configuration_table(space, records.configurations)
+        values = index.values_of(round_)
+        compared = space.contains(table) & np.isfinite(values)
+        if answer.given is not None:
+            compared &= space.meets(Constraint(answer.given), table, {})
+        inside = compared & space.meets(region, table, {})
+        outside = compared & ~inside
+        if answer.better is not None:
+            outside = compared & space.meets(Constraint(answer.better), table, {})
+        new = _ended(records) > answer.created
+        for side, part in enumerate((inside, outside)):
+            best[side] = max(best[side], values[part].max(initial=-math.inf))
+            later[side] += int((part & new).sum())
+    lead = best[0] - best[1]
+    outcome = None
+    if min(later) >= DECISIVE:
+        if answer.better is None:
+            outcome = bool(lead >= -answer.epsilon)
+        elif abs(lead) > answer.epsilon:
+            outcome = bool(lead > 0)
+    return ScoredQuestion(answer, later[0], later[1], outcome)
+
+
+def _ended(records: Records) -> Floats:
+    """(n,) times at which trials ended, in seconds since 1970; -inf for running trials."""
+    return np.array([-math.inf if t is None else t for t in records.columns["finished"]], dtype=float)
 
 
 class _RoundIndex:
@@ -182,9 +237,7 @@ def _later(
         if records.metrics:
             table = configuration_table(proposal.old, records.configurations)
             in_one = proposal.space.contains(table) != decided.contains(table)
-            ended = np.array(
-                [-math.inf if t is None else t for t in records.columns["finished"]], dtype=float
-            )
+            ended = _ended(records)
             if math.isfinite(ended_after):
                 new = ended > ended_after
             else:

@@ -21,6 +21,7 @@ from refine.tree.exchange.imports import add_frame, add_search, add_study, add_t
 from refine.tree.judging import confirm, judge, open_holdout, winner
 from refine.tree.names import paths_of
 from refine.tree.overview import best, front_of
+from refine.tree.questions import questions
 from refine.tree.removal import damage, delete_round, delete_trials, repair, unlock
 from refine.tree.round import Round
 from refine.tree.track_record import calibration
@@ -93,6 +94,7 @@ class Tree(TreeRecord):
     add_round = add_round
 
     ask = ask
+    questions = questions
 
     # Looking back.
 

@@ -152,6 +152,7 @@ def test_constraints_count_feasible_values_alone(tree):
     assert "with latency <= 5" in str(answer)
 
 
+@pytest.mark.slow
 def test_several_goals_ask_for_the_front(tree):
     def measured(p):
         return {"acc": 1 - 0.05 * (p["x"] - 3) ** 2, "size": p["x"] + p["y"]}
@@ -256,6 +257,7 @@ def test_without_a_trial_inside_a_question_is_unknown_and_can_be_settled(tree):
     assert answer.settle_within(6, progress=False).inside.ran > 0
 
 
+@pytest.mark.slow
 def test_a_small_region_is_answered_by_more_candidates(tree):
     space = {f"p{i}": (0.0, 1.0, 11) for i in range(8)}
     tree.add_round(space, lambda p: -sum((v - 0.5) ** 2 for v in p.values()), n=60).run(progress=False)
@@ -265,3 +267,81 @@ def test_a_small_region_is_answered_by_more_candidates(tree):
     tiny = tree.ask(" and ".join(f"p{i} == 0" for i in range(6)))
     assert (tiny.verdict, tiny.needed) == ("unknown", 0)
     assert "too small a part of the space" in str(tiny)
+
+
+@pytest.mark.slow
+def test_questions_list_what_was_asked_with_answers_over_time(asked):
+    first = asked.ask("layers <= 1", epsilon=0.02, author="mia", guess=0.1)
+    asked.ask("lr <= 1", author="ben")
+    asked.ask("lr <= 1", author="ben")
+    asked.ask("layers <= 1", epsilon=0.02, author="mia", settle_within=6)
+    listed = asked.questions(suggest=False)
+    assert [q.question for q in listed.asked] == ["layers <= 1", "lr <= 1"]
+    assert [len(q.answers) for q in listed.asked] == [2, 1]  # once per evidence
+    before, after = listed.asked[0].answers
+    assert (before.probability, before.guess, before.author) == (first.probability, 0.1, "mia")
+    assert (before.trials, after.trials) == (60, 66)
+    assert str(listed.asked[0].call) == "tree.ask('layers <= 1', epsilon=0.02)"
+    assert "layers <= 1" in str(listed)
+    assert "mia" in str(listed)
+    with refine.Tree(asked.name, store=asked.store, create=False) as reopened:
+        assert reopened.questions(suggest=False) == listed
+
+
+def test_a_question_asked_before_trials_came_is_scored_by_them(asked):
+    asked.ask("opt == 'sgd'", author="mia", guess=0.3)
+    asked.ask("opt == 'sgd'", better="opt == 'adam'", author="agent:x")
+    (question, rivals) = asked.calibration().questions
+    assert (question.outcome, question.later_inside) == (None, 0)
+    assert math.isnan(question.loss)
+    asked.add_round(SPACE, bowl, n=90, seed=1).run(progress=False)
+    calibration = asked.calibration()
+    question, rivals = calibration.questions
+    assert min(question.later_inside, question.later_outside) >= 3
+    assert question.later_inside + question.later_outside == 30
+    assert (question.outcome, rivals.outcome) == (False, False)
+    mia, agent = calibration.question_scores
+    assert (mia.author, mia.asked, mia.decided, mia.guessed) == ("mia", 1, 1, 1)
+    assert mia.guess_brier == pytest.approx(0.09)
+    assert mia.brier == question.answer.probability**2 == mia.answer_brier
+    assert (agent.author, agent.guessed) == ("agent:x", 0)
+    assert "mia asked 1 question, 1 decided by later trials; squared error of the answers" in str(calibration)
+
+
+@pytest.mark.slow
+def test_suggested_questions_can_be_asked_as_they_are(tree):
+    def rough(p):
+        return bowl(p) + 0.04 * np.sin(997 * (p["lr"] + p["mom"]))
+
+    tree.add_round({**SPACE, "mom": (0.0, 0.9, 10)}, rough, n=60, seed=1).run(progress=False)
+    suggested = tree.questions().suggested
+    assert 1 <= len(suggested) <= 3
+    for question in suggested:
+        answer = tree.ask(question.question, given=question.given)
+        assert answer.probability == pytest.approx(question.probability, abs=1e-9)
+        assert (answer.inside.trials, answer.trials) == (question.trials, question.considered)
+
+
+def test_nothing_is_suggested_before_there_is_evidence(tree):
+    assert "no round yet" in tree.questions().refusal
+    tree.add_round(SPACE, bowl, n=4, seed=1).run(progress=False)
+    assert tree.questions().suggested == ()
+    assert "Nothing is suggested yet" in str(tree.questions())
+    with pytest.raises(AnalysisError, match="guess must be your chance of a yes, from 0 to 1, got 80"):
+        tree.ask("lr <= 1", guess=80)
+
+
+@pytest.mark.slow
+def test_a_cut_that_loses_with_one_choice_of_an_uncut_parameter_is_suggested(tree):
+    def crossed(p):
+        best = {"a": -3, "b": 0}[p["m"]]
+        return 1 - 0.1 * (np.log10(p["lr"]) - best) ** 2 + 0.005 * np.sin(997 * (p["lr"] + p["u"]))
+
+    space = {"lr": SPACE["lr"], "m": ["a", "b"], "u": (0.0, 1.0, 11)}
+    tree.add_round(space, crossed, n=100, seed=1, objective_name="crossed").run(progress=False)
+    tree["root"].set_epsilon(0.05)
+    (interaction,) = [q for q in tree.questions().suggested if q.kind == "interaction"]
+    assert interaction.parameters == ("lr", "m")
+    assert interaction.given in ("m == 'a'", "m == 'b'")
+    assert interaction.probability < 0.15
+    assert "the cut of lr may lose with m ==" in str(tree.questions())

@@ -1,14 +1,28 @@
-"""Pages of answers to questions."""
+"""Pages of answers to questions, and of the questions of a tree."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from refine.proposal.suggested import CUT, INTERACTION, SuggestedQuestion
 from refine.report.pages.reasons import judged_text, source_text
+from refine.review.asked import StoredAnswer
 from refine.tree.asking import EITHER, NO, OPEN, PROBABLY, PROBABLY_NOT, UNKNOWN, YES, Answer, Side, thin
+from refine.tree.questions import AskedQuestion, Questions, call_of
 from refine.utils.action import Action
-from refine.utils.display import Cell, Facts, Fold, Grid, Items, Page
-from refine.utils.format import chance_words, coarse, difference, join, number, percent, plural, score
+from refine.utils.display import Block, Cell, Facts, Fold, Grid, Items, Page, Text
+from refine.utils.format import (
+    chance_cell,
+    chance_words,
+    coarse,
+    difference,
+    join,
+    number,
+    percent,
+    plural,
+    score,
+)
 from refine.utils.provided import page_for
 
 _EVEN = 0.65  # largest model probability of an answer that could as well be the opposite
@@ -246,3 +260,104 @@ def _folds(answer: Answer) -> tuple[Fold, ...]:
     ]
     grid = Grid(head, tuple(rows), right=(1, 2, 3, 4, 5))
     return (Fold("Both sides", (grid, Items(tuple(lines)))),)
+
+
+# The questions of a tree.
+
+_SHOWN = 8  # asked questions in the summary
+
+
+@page_for(Questions)
+def questions_page(questions: Questions) -> Page:
+    """The questions asked, each with its latest answer, and those worth asking, each with its call."""
+    blocks: list[Block] = []
+    if questions.asked:
+        blocks.append(asked_grid(questions.asked[:_SHOWN]))
+    else:
+        blocks.append(Text("No question has been asked yet."))
+    if len(questions.asked) > _SHOWN:
+        blocks.append(Text(f"and {len(questions.asked) - _SHOWN:,} older ones; details shows all", "faint"))
+    if questions.suggested:
+        blocks.append(Text("Worth asking, because the answer would change a decision:", "strong"))
+        blocks.append(Items(tuple(map(suggestion_text, questions.suggested))))
+    elif questions.refusal:
+        blocks.append(Text(f"Nothing is suggested yet: {questions.refusal}", "faint"))
+    calls = tuple(map(call_of, questions.suggested)) or (Action("tree.ask", ...),)
+    folds = (Fold("Every answer", (answers_grid(questions.asked),)),) if questions.asked else ()
+    return Page(f"Questions to {questions.tree}", tuple(blocks), calls, folds)
+
+
+def asked_grid(asked: Sequence[AskedQuestion]) -> Grid:
+    """One row per question with its latest answer."""
+    head = ("question", "answer", "doubt", "trials", "before", "asked by")
+    return Grid(head, tuple(map(_asked_row, asked)), right=(3,))
+
+
+def _asked_row(asked: AskedQuestion) -> tuple[str | Cell, ...]:
+    latest = asked.answers[-1]
+    before = " > ".join(answer.verdict for answer in asked.answers[:-1][-3:])
+    return (
+        question_text(asked),
+        Cell(latest.verdict, _TONES[latest.verdict]),
+        _doubt_text(latest),
+        f"{latest.trials:,}",
+        before or "-",
+        latest.author,
+    )
+
+
+def answers_grid(asked: Sequence[AskedQuestion]) -> Grid:
+    """One row per answer, oldest first within each question."""
+    head = ("question", "answer", "doubt", "trials", "inside", "cost", "round", "asked by")
+    rows = [
+        (
+            question_text(question),
+            answer.verdict,
+            _doubt_text(answer),
+            f"{answer.trials:,}",
+            f"{answer.inside:,}",
+            difference(answer.cost),
+            answer.round[:8],
+            answer.author,
+        )
+        for question in asked
+        for answer in question.answers
+    ]
+    return Grid(head, tuple(rows), right=(3, 4, 5))
+
+
+def question_text(asked: AskedQuestion | StoredAnswer) -> str:
+    """A question in one line: ``lr <= 2, given optimizer == 'Adam'``."""
+    text = asked.question
+    if asked.better is not None:
+        text += f", or {asked.better}?"
+    if asked.given is not None:
+        text += f", given {asked.given}"
+    return text
+
+
+def _doubt_text(answer: StoredAnswer) -> str:
+    if math.isnan(answer.probability):
+        return "unknown"
+    if answer.verdict == EITHER:
+        return "-"
+    return chance_cell(min(answer.probability, 1 - answer.probability))
+
+
+def suggestion_text(suggested: SuggestedQuestion) -> str:
+    """A suggested question with the reason to ask it."""
+    doubt = chance_words(1 - suggested.probability)
+    if suggested.kind == CUT:
+        reason = f"a cut of {suggested.parameters[0]} that the proposal is unsure of: {doubt} that it loses"
+    elif suggested.kind == INTERACTION:
+        reason = f"the cut of {suggested.parameters[0]} may lose with {suggested.given}: {doubt} that it does"
+    else:
+        hold = chance_words(suggested.probability)
+        reason = (
+            f"only {suggested.trials:,} of {plural(suggested.considered, 'trial')} ran there: {hold} that it "
+            "holds a value as good as the best"
+        )
+    question = suggested.question
+    if suggested.given is not None:
+        question += f", given {suggested.given}"
+    return f"{question}: {reason}"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from refine.proposal.forecast import WHAT
 from refine.report.pages.reasons import upper
+from refine.review.asked import QuestionScore
 from refine.review.calibration import (
     EVEN,
     MACHINE,
@@ -41,6 +42,7 @@ def calibration_page(calibration: Calibration) -> Page:
     """
     title = f"Calibration of {calibration.tree}"
     people = [("People", text) for text in _people_texts(calibration)]
+    people += [("Questions", text) for text in map(_question_text, calibration.question_scores)]
     if not calibration.entries:
         none = Text("No decision has led to a child yet.")
         blocks: list[Block] = [none, *([Facts(tuple(people))] if people else [])]
@@ -109,6 +111,19 @@ def _people_folds(calibration: Calibration) -> tuple[Fold, ...]:
     if any(s.edited or s.suggested for s in calibration.authors):
         folds.append(Fold("People and proposals", (Text(_PEOPLE, "faint"), _people(calibration)), "people"))
     return tuple(folds)
+
+
+def _question_text(score: QuestionScore) -> str:
+    """The questions of one author: how many later trials decided, and the errors of answers and guesses."""
+    text = f"{score.author} asked {plural(score.asked, 'question')}, {score.decided} decided by later trials"
+    if score.decided:
+        text += f"; squared error of the answers {number(score.brier, 2)} (0.25 for even chances)"
+    if score.guessed:
+        text += (
+            f"; of {score.guessed} own guesses {number(score.guess_brier, 2)}, of the answers to these "
+            f"{number(score.answer_brier, 2)}"
+        )
+    return text
 
 
 def _suggestion(e: Entry) -> str:

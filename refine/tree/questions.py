@@ -1,0 +1,124 @@
+"""The questions of a tree: those asked, with their answers over time, and those worth asking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from refine.errors import RefineError
+from refine.proposal.proposal import Proposal
+from refine.proposal.question import Evidence
+from refine.proposal.suggested import SuggestedQuestion, suggested_questions
+from refine.review.asked import StoredAnswer
+from refine.tree.overview import comparable
+from refine.tree.proposing import propose
+from refine.tree.question_evidence import analysed, posterior_about
+from refine.tree.round import Round
+from refine.tree.tree_record import TreeRecord
+from refine.utils.action import Action
+from refine.utils.display import Shown
+from refine.utils.plain import plain
+
+
+@dataclass(frozen=True)
+class AskedQuestion:
+    """A question that was asked, with its answers over time."""
+
+    question: str  # the expression
+    given: str | None  # condition within which it was asked; ``None`` without one
+    better: str | None  # the other region; ``None`` without one
+    answers: tuple[StoredAnswer, ...]  # oldest first
+
+    @property
+    def call(self) -> Action:
+        """The call that asks again."""
+        tolerance = self.answers[-1].tolerance
+        options = {"given": self.given, "better": self.better, "epsilon": tolerance}
+        return Action("tree.ask", self.question, **{n: v for n, v in options.items() if v is not None})
+
+
+@dataclass(frozen=True, repr=False)
+class Questions(Shown):
+    """Questions to a tree.
+
+    Examples:
+        >>> answer = tree.ask("dropout <= 0.2", author="mia")
+        >>> [(q.question, q.answers[-1].verdict) for q in tree.questions().asked]
+        [('dropout <= 0.2', 'yes')]
+    """
+
+    tree: str  # name of the tree
+    asked: tuple[AskedQuestion, ...]  # the newest first
+    suggested: tuple[SuggestedQuestion, ...]  # at most three; their answers would change a decision
+    refusal: str  # the reason why nothing can be suggested yet; empty otherwise
+
+    def _data(self) -> dict[str, Any]:
+        return {
+            "tree": self.tree,
+            "asked": [{**_plain(q), "call": str(q.call)} for q in self.asked],
+            "suggested": [{**_plain(q), "call": str(call_of(q))} for q in self.suggested],
+            "refusal": self.refusal,
+        }
+
+
+def _plain(value: Any) -> Mapping[str, Any]:
+    data: Mapping[str, Any] = plain(value)
+    return data
+
+
+def call_of(suggested: SuggestedQuestion) -> Action:
+    """The call that asks a suggested question."""
+    if suggested.given is None:
+        return Action("tree.ask", suggested.question)
+    return Action("tree.ask", suggested.question, given=suggested.given)
+
+
+def questions(self: TreeRecord, *, suggest: bool = True) -> Questions:
+    """The questions asked so far with their answers over time, and up to three questions worth asking.
+
+    An answer to a suggested question would change a decision on the newest proposal: about a cut that the
+    proposal is unsure of, about a region that was hardly tried and may hold the best, or about a cut that may
+    lose within a condition on another parameter. The suggestions take as long as a proposal.
+
+    Args:
+        suggest: Whether to suggest questions.
+
+    Examples:
+        >>> tree.questions(suggest=False).suggested
+        ()
+    """
+    asked = asked_questions(self)
+    if not suggest:
+        return Questions(self.name, asked, (), "")
+    snapshot = self._at_once()
+    refusal = f"tree {self.name!r} has no round yet"
+    for round_ in comparable(snapshot.rounds)[::-1]:
+        try:
+            evidence, proposal = _proposal_on(round_)
+        except RefineError as error:
+            refusal = str(error)
+            continue
+        return Questions(self.name, asked, suggested_questions(evidence, proposal), "")
+    return Questions(self.name, asked, (), refusal)
+
+
+def asked_questions(tree: TreeRecord) -> tuple[AskedQuestion, ...]:
+    """The stored questions of a tree with their answers, the newest first."""
+    answers: dict[tuple[Any, ...], list[StoredAnswer]] = {}
+    for answer in tree._context.store.answers(tree._context.tree):
+        of_question = answers.setdefault(answer.key, [])
+        if not of_question or of_question[-1].evidence != answer.evidence or answer.guess is not None:
+            of_question.append(answer)
+    newest_first = sorted(answers.values(), key=lambda of_question: -of_question[-1].created)
+    return tuple(AskedQuestion(a[0].question, a[0].given, a[0].better, tuple(a)) for a in newest_first)
+
+
+def _proposal_on(round_: Round) -> tuple[Evidence, Proposal]:
+    """The posterior and the proposal of a round.
+
+    Raises:
+        AnalysisError: The round has too few trials.
+    """
+    evidence = posterior_about(analysed(round_))
+    return evidence, propose(round_, keep=False).proposal
