@@ -166,11 +166,12 @@ class Proposal(Shown):
     def probability_of(self, space: Space) -> float:
         """Probability that the best value inside some space is within epsilon of the best.
 
-        NaN if the proposal was read back from a store, or if too few candidate cells lie inside.
+        A loss by cutting parameters without a detected effect counts twice. NaN if the proposal was read back
+        from a store, or if too few candidate cells lie inside.
         """
-        if self._surrogate is None:
+        if self._proposer is None:
             return math.nan
-        return self._surrogate.probability(space, self.claim.epsilon)
+        return self._proposer.probability(space, self.claim.epsilon)
 
     def failing_share_of(self, space: Space) -> float:
         """Expected share of failures among even trials of a space.
@@ -334,9 +335,9 @@ class Proposer:
         probability = 1.0
         failing_inside = math.nan
         if surrogate is not None:
-            probability = surrogate.probability(new, epsilon)
+            probability = self.probability(new, epsilon)
             failing_inside = surrogate.failing_share(new)
-            changes = tuple(replace(c, risk=_risk_alone(c, surrogate, epsilon)) for c in changes)
+            changes = tuple(replace(c, risk=self._risk_alone(c)) for c in changes)
         proposal = Proposal(
             old=space,
             space=new,
@@ -354,6 +355,42 @@ class Proposer:
             _proposer=self,
         )
         return replace(proposal, volume_kept=proposal.volume_of(new))
+
+    def probability(self, space: Space, epsilon: float) -> float:
+        """Probability that the best value inside a space is within epsilon of the best; NaN if unknown.
+
+        A loss by cutting parameters without a detected effect counts twice. In simulated rounds of 16 to 60
+        trials, half of such a range lost about twice as often as the draws state: draws that see no effect
+        are too sure that there is none. The draws of parameters with a detected effect are true as they are.
+        """
+        surrogate = self.goals[0].surrogate
+        if surrogate is None:
+            return math.nan
+        drawn = surrogate.probability(space, epsilon)
+        cut = [name for name in self.undetected if space.get(name) != surrogate.space[name]]
+        if not cut:
+            return drawn
+        detected_alone = space.replace({name: surrogate.space[name] for name in cut})
+        return drawn * drawn / surrogate.probability(detected_alone, epsilon)
+
+    @cached_property
+    def undetected(self) -> frozenset[str]:
+        """Parameters without a detected effect, alone or in a pair; all of them if nothing could be tested."""
+        analysis = self.goals[0].analysis
+        names = [e.name for e in analysis.parameters]
+        if not analysis.tested:
+            return frozenset(names) - self.eligible
+        if self.boxes is None:
+            return frozenset()
+        detected = self.boxes.alone.union(*self.boxes.couplings)
+        return frozenset(name for j, name in enumerate(names) if j not in detected)
+
+    def _risk_alone(self, change: Change) -> float:
+        """Probability that a single change loses more than epsilon; NaN if unknown."""
+        if change.kind == "keep":
+            return 0.0
+        space = self.goals[0].analysis.space.replace({change.name: change.new})
+        return 1.0 - self.probability(space, self.claim.epsilon)
 
     def changes(
         self, risk: float, decided: Mapping[str, Parameter] | None = None
@@ -384,6 +421,8 @@ class Proposer:
         analysis, surrogate = self.goals[0]
         if surrogate is None or self.boxes is None:
             return None
+        if not analysis.tested:
+            risk = risk / 2  # no effect is detected, and losses count twice
         levels = self.boxes.kept(risk)
         if not decided:
             return levels
@@ -440,13 +479,6 @@ def _kind_of_change(old: Parameter, new: Parameter) -> str:
     if isinstance(old, Range):
         return "narrow"
     return "drop"
-
-
-def _risk_alone(change: Change, surrogate: Surrogate, epsilon: float) -> float:
-    """Probability that a single change loses more than epsilon; NaN if unknown."""
-    if change.kind == "keep":
-        return 0.0
-    return 1.0 - surrogate.probability(surrogate.space.replace({change.name: change.new}), epsilon)
 
 
 def _space_with(space: Space, changes: Sequence[Change], decided: Mapping[str, Parameter]) -> Space:

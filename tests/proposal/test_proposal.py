@@ -16,7 +16,7 @@ from refine.design.space_filling import Sobol, draw
 from refine.proposal.posterior import surrogate_of
 from refine.report.pages import reasons
 from refine.report.pages.proposal import claim_sentence, why
-from refine.space.edits import edit_space
+from refine.space.edits import edit_space, narrowed
 
 SPACE = refine.Space(
     {
@@ -247,3 +247,35 @@ def test_a_declared_limit_holds_and_an_inferred_one_is_said():
     share = refine.propose(analysis_of(lambda f: f["dropout"], dropout=(0.0, 0.9, 10)))["dropout"]
     assert 0.9 < share.new.high < 1
     assert limit_in(share) == "share"
+
+
+@pytest.mark.slow
+def test_a_loss_by_a_parameter_without_a_detected_effect_counts_twice():
+    analysis = refine.analyze(SPACE, round_of(2, n=32))
+    proposal = refine.propose(analysis)
+    drawn = surrogate_of(analysis).probability
+    epsilon = proposal.claim.epsilon
+    assert all(pair.q > 0.1 for pair in analysis.pairs)
+    halves = {
+        e.name: SPACE.replace({e.name: narrowed(e.parameter, range(e.parameter.size // 2))})
+        for e in analysis.parameters
+    }
+    effects = {e.name: e.q <= 0.1 for e in analysis.parameters}
+    assert set(effects.values()) == {True, False}
+    for name, half in halves.items():
+        power = 1 if effects[name] else 2
+        assert proposal.probability_of(half) == pytest.approx(drawn(half, epsilon) ** power)
+    assert proposal.claim.probability == drawn(proposal.space, epsilon)
+
+
+@pytest.mark.slow
+def test_trials_of_a_search_cut_at_half_the_risk():
+    frame = round_of(3, n=60)
+    tested = refine.propose(refine.analyze(SPACE, frame))
+    analysis = refine.analyze(SPACE, frame.assign(origin="exploit"))
+    searched = refine.propose(analysis)
+    assert not analysis.tested
+    assert searched.volume_kept > tested.volume_kept
+    drawn = surrogate_of(analysis).probability(searched.space, searched.claim.epsilon)
+    assert drawn >= 1 - searched.risk / 2
+    assert searched.claim.probability == pytest.approx(drawn**2)
