@@ -1,9 +1,13 @@
-"""Claims on smooth peaks, next to failures, and on equal choices: with and without what was done about each.
+"""Claims by the stage of a study, on smooth peaks, next to failures, and on equal choices.
 
     python benchmarks/claims.py --seeds 4
     python benchmarks/claims.py failures --seeds 20
+    python benchmarks/claims.py stages --seeds 4 --tables FOLDER --judge
 
-The parts are `smooth` (random smooth functions of 5, 7 and 9 parameters: draws on ranks alone, and a quarter of the draws on
+`stages` simulates whole studies on truths of `studies.py`: random functions, conditional spaces and, with a folder of tables,
+models of recorded trainings. The other parts compare claims with and without a change of the method.
+
+They are `smooth` (random smooth functions of 5, 7 and 9 parameters: draws on ranks alone, and a quarter of the draws on
 values by a power), `failures` (a third of the space fails, or training diverges beyond an edge, next to the best: failures
 counted as the worst value, and learned apart) and `choices` (of three choices two are equal). The truth is known: a claim is
 false if the best inside is worse than the best anywhere by more than epsilon.
@@ -11,15 +15,19 @@ false if the best inside is worse than the best anywhere by more than epsilon.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from boxes import SOURCES, digest
+from studies import Claimed, Study, truth_names
 from surrogates import Searched, random_function
-from tables import markdown, parser, share
+from tables import kept, markdown, parser, share
 
 import refine
 import refine.proposal.posterior
@@ -183,6 +191,38 @@ def choices(seeds: int) -> str:
     return markdown(["two equal choices", "rounds", "one dropped by the box alone", "by the proposal"], rows)
 
 
+def stages(seeds: int, part: str, tables: Path | None) -> str:
+    """Stated and true losses by the stage of a study, and by the kind of truth."""
+    claims = []
+    for seed in range(seeds):
+        for name in truth_names(part, tables):
+            key = f"{name}-{seed}"
+            found = kept(
+                f"stages-{digest(Study, SOURCES)}",
+                key,
+                lambda n=name, s=seed: list(Study(n, s, tables).claims()),
+            )
+            claims += [Claimed(*claim) for claim in found]
+            print(f"{key}: {len(found)} claims", file=sys.stderr, flush=True)
+    frame = pd.DataFrame(claims)
+    return f"{stage_rows(frame, 'stage')}\n\n{stage_rows(frame, 'truth')}"
+
+
+def stage_rows(frame: pd.DataFrame, by: str) -> str:
+    """A table of the claims about narrowed spaces; a claim about the whole space is always true."""
+    rows = []
+    for name, part in frame.groupby(by):
+        cut = part[part["kept"] < 1]
+        stated = f"{100 * cut['stated'].mean():.1f}" if len(cut) else "-"
+        lost = [int(cut["lost"].sum()), share(cut["lost"].tolist())]
+        volume = np.exp(np.log(part["kept"]).mean())
+        rows.append(
+            [name, len(part), len(cut), stated, *lost, f"{volume:.2f}", f"{part['epsilon'].median():.3f}"]
+        )
+    head = ["proposals", "narrowed", "stated loss, %", "lost", "lost, %", "space kept", "tolerance"]
+    return markdown([by, *head], rows)
+
+
 PARTS = {
     "smooth": lambda seeds: claims_table(list(smooth(seeds))),
     "failures": lambda seeds: claims_table(list(failures(seeds))),
@@ -191,8 +231,14 @@ PARTS = {
 
 if __name__ == "__main__":
     options = parser(__doc__, seeds=4)
-    options.add_argument("parts", nargs="*", help=f"default: all of {', '.join(PARTS)}")
+    options.add_argument("parts", nargs="*", help=f"stages, or of {', '.join(PARTS)}; default: all of these")
+    options.add_argument("--tables", type=Path, help="folder of tables of trainings, see surrogates.py")
+    options.add_argument("--judge", action="store_true", help="stages: on truths left out of development")
     a = options.parse_args()
     warnings.simplefilter("ignore")
     for part in a.parts or PARTS:
-        print(f"## {part}\n\n{PARTS[part](a.seeds)}\n", flush=True)
+        if part == "stages":
+            text = stages(a.seeds, "judged" if a.judge else "developed", a.tables)
+        else:
+            text = PARTS[part](a.seeds)
+        print(f"## {part}\n\n{text}\n", flush=True)
