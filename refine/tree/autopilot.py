@@ -23,14 +23,12 @@ from refine.tree.judging import confirm
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.tree.tree_record import TreeRecord
+from refine.trials.budget import CONFIRM_SHARE
 from refine.utils.action import Action
 from refine.utils.format import join
 from refine.utils.keywords import helped
 
 AUTHOR = "autopilot"
-
-# Share of a budget that is kept for the race among the plausible winners, where noise is large.
-_RACE = 0.15
 
 # Noise is large where its standard deviation is more than this share of (best - median).
 _NOISY = 0.2
@@ -82,7 +80,8 @@ def autopilot(
             ``risk``, ``exploit`` and ``audit``.
         budget: Number of trials in total, the first round (unless imported) and the race included; or a
             duration from this call on, such as ``datetime.timedelta(hours=2)``. The first round always
-            finishes, and grows until ten of its trials have finished.
+            finishes, and grows until ten of its trials have finished. Default the part that is left of
+            :attr:`Tree.budget`, if the tree has one and no option of several rounds is given.
         n: Configurations per child; default the advised number: :attr:`refine.Review.advised_round`.
         risk: Accepted probability of losing the best value, per narrowing; default 0.05.
         exploit: Share of a child's configurations spent where the optimum is plausible; default as advised.
@@ -96,8 +95,8 @@ def autopilot(
 
     Raises:
         ReviewError: A tree without rounds.
-        DesignError: ``rounds`` or ``n`` below 1, or a ``budget`` smaller than the first round or combined
-            with options that it replaces.
+        DesignError: ``rounds`` or ``n`` below 1, or a ``budget`` that is smaller than the first round, that
+            exceeds the budget of the tree, or that is combined with options that it replaces.
         AnalysisError: Too few trials of the first round have finished.
 
     Examples:
@@ -118,25 +117,36 @@ def autopilot(
             f"budget= searches the unchanged space in one round, so {conflicting[0]}= has no effect with it; "
             "leave one of the two out"
         )
-    if risk is None:
-        risk = 0.05
-    check_risk(risk)
+    accepted_risk = 0.05
+    if risk is not None:
+        accepted_risk = risk
+    check_risk(accepted_risk)
     check_shares(0.0 if exploit is None else exploit, 0.0 if audit is None else audit)
     first = _first_round(start)
+    parent = first.parent
+    if isinstance(start, Tree) and parent is not None and _is_search(first):
+        first = parent  # resumes the search
     imported = first.node.method == IMPORTED
+    if budget is None and not any(value is not None for value in of_rounds.values()):
+        budget = _left_of_tree(first)
     with workers_kept():
         if budget is not None:
             trials, seconds = _checked(budget, 0 if imported else first.n)
+            if seconds == math.inf:
+                further = int(trials) - sum(map(_spent, [first, *_searches(first)]))
+                first.context.budget.check(max(0, further), "autopilot", "search less: budget={left} more")
             return _Search(first, trials, seconds, check_noise, options).run()
         if imported:
             current = first
         else:
             current = first.run(check_noise=check_noise, **options)
         for _ in range((5 if rounds is None else rounds) - 1):
-            review, remaining = _proposed(current, first, risk)
+            review, remaining = _proposed(current, first, accepted_risk)
             if review is None:
                 break
             size = min(review.advised_round.n if n is None else n, remaining)
+            if size < 1:  # the budget of the tree is spent
+                break
             # What was decided before is not decided anew: runs again may have come since.
             decided = any(child.node.author == AUTHOR for child in current.children)
             if not decided and review.worth(n=size, exploit=exploit, audit=audit).verdict != "CONTINUE":
@@ -201,6 +211,35 @@ def _first_round(start: Tree | Round) -> Round:
     return rounds[-1]
 
 
+def _left_of_tree(first: Round) -> int | timedelta | None:
+    """The part of the tree's budget that is left for a search from this round; ``None`` without a budget.
+
+    Trials of the round and of an earlier search count as spent by this search.
+    """
+    state = first.context.budget
+    if isinstance(state.budget, str):
+        return timedelta(seconds=max(1.0, state.seconds_left))
+    if state.left is None:
+        return None
+    return state.left + sum(map(_spent, [first, *_searches(first)]))
+
+
+def _searches(first: Round) -> list[Round]:
+    """Rounds of earlier searches with a budget, oldest first."""
+    return [child for child in first.children if _is_search(child)]
+
+
+def _is_search(round_: Round) -> bool:
+    return round_.node.author == AUTHOR and round_.node.exploit == 1
+
+
+def _spent(current: Round) -> int:
+    """Trials of a round that ran, repeats included."""
+    if current.node.method == IMPORTED:
+        return len(current.replicates)
+    return len(current.replicates) + len(current.trials)
+
+
 def _checked(budget: int | timedelta, first: int) -> tuple[float, float]:
     """A budget as trials and as seconds; DesignError if invalid, or smaller than the ``first`` round."""
     if isinstance(budget, timedelta) and budget > timedelta(0):
@@ -235,12 +274,15 @@ class _Search:
         if first.node.method != IMPORTED:
             self._run(first)
         while (missing := LEAST - int(first.trials["value"].notna().sum())) > 0:
-            additional = min(missing, left_to_run(first, first.space), self.trials - self._spent(first))
+            additional = min(missing, left_to_run(first, first.space), self.trials - _spent(first))
             if first.node.method == IMPORTED or additional < 1:
                 break
             self._run(first, n=first.n + int(additional))
-        last = self._until(1 - _RACE)
-        race = round(_RACE * (self.trials if self.seconds == math.inf else self._spent(last) / (1 - _RACE)))
+        last = self._until(1 - CONFIRM_SHARE)
+        total = self.trials
+        if self.seconds < math.inf:
+            total = _spent(last) / (1 - CONFIRM_SHARE)
+        race = round(CONFIRM_SHARE * total)
         if last.id == first.id or race < _LEAST_RACE or not self._noisy(last):
             return self._until(1.0)
         tree = TreeRecord()
@@ -260,7 +302,7 @@ class _Search:
         """The round of the search after a share of the budget; the first round if nothing is left to run."""
         first = self.first
         limit = left_to_run(first, first.space)
-        searches = [c for c in first.children if c.node.author == AUTHOR and c.node.exploit == 1]
+        searches = _searches(first)
         if searches:
             last = searches[-1]
         else:
@@ -270,7 +312,7 @@ class _Search:
                 runs_again = 0
             else:
                 runs_again = len(last.replicates)
-            n = min(limit, round(share * self.trials) - self._spent(first) - runs_again)
+            n = min(limit, round(share * self.trials) - _spent(first) - runs_again)
             if last is None and n < 1:
                 return first
             return self._grown(last, n)
@@ -293,6 +335,3 @@ class _Search:
 
     def _run(self, current: Round, **keywords: Any) -> Round:
         return current.run(check_noise=False, **self.options, **keywords)
-
-    def _spent(self, current: Round) -> int:
-        return len(current.replicates) + (0 if current.node.method == IMPORTED else len(current.trials))

@@ -253,3 +253,32 @@ def test_a_noisy_winner_that_ran_once_is_not_handed_over_silently(tree):
     tree.rounds[0].replicate(top=1, seeds=4, progress=False)
     spent = tree.winner().page()
     assert spent.calls == ()
+
+
+@pytest.mark.slow
+def test_autopilot_spends_what_the_study_has_left(tree):
+    first = tree.add_round(SPACE, truth, n=10, budget=16, noise="none", objective_name="truth")
+    last = refine.autopilot(tree, progress=False)
+    assert (last.parent.id, last.n) == (first.id, 6)
+    assert tree.budget_state.left == 0
+    with pytest.raises(DesignError, match="autopilot: the budget allows 0 more trials"):
+        refine.autopilot(first, budget=20, progress=False)
+    tree.budget = 18
+    assert refine.autopilot(tree, progress=False).id == last.id
+    assert tree.budget_state.spent == 18
+
+
+def test_a_plan_is_rehearsed_within_the_budget(studied, tree):
+    rehearsal = studied.propose(keep=False).rehearse()
+    plan = rehearsal.plans[0]
+    assert plan.rounds * plan.n <= tree.budget_state.for_rounds()
+    with pytest.raises(DesignError, match="the budget allows"):
+        studied.propose(keep=False).rehearse(rounds=4, n=20)
+
+
+def test_an_exported_study_keeps_its_budget(tree, tmp_path):
+    tree.add_round(SPACE, noisy, n=3, budget=30).run(progress=False)
+    folder = tree.export(tmp_path / "folder", reports=False)
+    with refine.Tree.load(folder, store=tmp_path / "copy.db") as copy:
+        assert copy.budget == 30
+        assert copy.budget_state.spent == 3

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from refine.errors import NotFoundError, StoreError
+from refine.errors import DesignError, NotFoundError, StoreError
 from refine.store.engine import LONGEST, check_folder
 from refine.store.import_buffer import kept
 from refine.store.merge import Merged, merge_into
@@ -33,6 +33,7 @@ from refine.store.schema import SCHEMA_VERSION, known_version
 from refine.store.store import Store
 from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
+from refine.trials.budget import checked_budget
 from refine.utils.action import Action, Symbol
 from refine.utils.files import made_folder, write_whole
 from refine.utils.provided import provided
@@ -91,7 +92,7 @@ def export(self: TreeRecord, folder: str | os.PathLike[str], *, reports: bool = 
             provided("round.report")(Round._of(shared, part.node), home, None, False, by_id=True)
         rounds.append(part.id)
     made_folder(target)
-    write_index(target, self._context.name, rounds)
+    write_index(target, self._context.name, rounds, self._budget.budget)
     return target
 
 
@@ -102,7 +103,7 @@ def loaded(
     name: str | None,
 ) -> T:
     """Reads an exported tree into one that ``make`` opens: see :meth:`refine.Tree.load`."""
-    title, parts = read_folder(Path(folder))
+    title, parts, budget = read_folder(Path(folder))
     if name is not None:
         title = name
     with kept(parts) as sound:  # all of it is sound before there is a tree
@@ -115,6 +116,8 @@ def loaded(
                 "folder; give it another name, or merge it in Python: tree.merge(folder)"
             )
             merge_into(context.store, context.tree, sound, "" if new else strict)
+            if budget is not None and context.budget.budget is None:
+                context.store.set_budget(context.tree, budget)
         except BaseException:
             context.store.close()
             raise
@@ -143,7 +146,7 @@ def merge(self: TreeRecord, other: TreeRecord | str | os.PathLike[str], *, dry_r
     if isinstance(other, TreeRecord):
         parts = parts_of(other._context.store, other._context.tree)
     elif isinstance(other, str | os.PathLike):
-        _, parts = read_folder(Path(other))
+        _, parts, _ = read_folder(Path(other))
     else:
         raise StoreError(f"merge takes a tree or an exported folder, got {type(other).__name__}")
     with kept(parts) as sound:
@@ -205,12 +208,14 @@ def write_part(folder: Path, part: NodeBundle) -> Path:
     return home
 
 
-def write_index(folder: Path, name: str, rounds: Iterable[str]) -> None:
+def write_index(folder: Path, name: str, rounds: Iterable[str], budget: int | str | None = None) -> None:
     """Writes ``tree.json``, last: a folder without it was not finished."""
     path = folder / "tree.json"
     if path.is_symlink():
         raise StoreError(f"export: {path} must not be a link, which leads out of the folder; remove it")
     content = {"format": FORMAT, "schema": SCHEMA_VERSION, "name": name, "rounds": list(rounds)}
+    if budget is not None:
+        content["budget"] = budget
     _write(path, [json.dumps(content, indent=1)])
 
 
@@ -218,8 +223,8 @@ def _write(path: Path, lines: Iterable[str]) -> None:
     write_whole(path, (f"{line}\n" for line in lines))
 
 
-def read_folder(folder: Path) -> tuple[str, Iterator[NodeBundle]]:
-    """Reads an exported folder: the name of the tree, and its rounds lazily, parents before children.
+def read_folder(folder: Path) -> tuple[str, Iterator[NodeBundle], int | str | None]:
+    """Reads an exported folder: name of the tree, its rounds lazily, parents before children, and its budget.
 
     Raises:
         StoreError: There is no such folder, it is damaged, of a version that this refine does not know, or
@@ -242,7 +247,11 @@ def read_folder(folder: Path) -> tuple[str, Iterator[NodeBundle]]:
         raise StoreError(f"{index}: name must be a text that is not empty, got {str(name)[:40]!r}")
     if not isinstance(rounds, list):
         raise StoreError(f"{index}: rounds must be a list of ids, got {type(rounds).__name__}")
-    return name, _parts(folder, index, rounds)
+    try:
+        budget = checked_budget(head.get("budget"))
+    except DesignError as error:
+        raise StoreError(f"{index}: {error}") from None
+    return name, _parts(folder, index, rounds), budget
 
 
 def _parts(folder: Path, index: Path, rounds: list[Any]) -> Iterator[NodeBundle]:
