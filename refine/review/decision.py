@@ -1,10 +1,10 @@
-"""Decisions on proposals, the joint claim of a branch, and suggestions. Pure."""
+"""Decisions on proposals, and suggestions. Pure."""
 
 from __future__ import annotations
 
 import getpass
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -174,29 +174,6 @@ def decided_space(
     back = {name: proposal.old[name] for name in rejected}
     space = edit_space(proposal.space.replace(back), proposal.old, edits)
     return space, {n: (proposal.space[n], space[n]) for n in edits if space[n] != proposal.space[n]}
-
-
-class BranchClaim(NamedTuple):
-    """The claim for a round's space against the first space of its branch."""
-
-    claims: int  # number of claims, one per decision
-    # lower bound of the probability that the best value inside is within ``epsilon`` of the best in the first
-    # space: 1 minus the sum of the risks (Bonferroni), at least 0
-    probability: float
-    epsilon: float  # sum of the tolerances, in units of the metric; NaN if one is unknown
-
-
-def branch_claim(decisions: Iterable[Decision]) -> BranchClaim | None:
-    """The joint claim of the decisions from the first round of a branch to its last one.
-
-    ``None`` without a claim, or if a decision cut a part off without a claim.
-    """
-    narrowing = [d for d in decisions if d.volume_kept != 1]
-    if not narrowing or any(d.probability is None for d in narrowing):
-        return None
-    risk = math.fsum(1 - d.probability for d in narrowing if d.probability is not None)
-    losses = [math.nan if d.epsilon is None else d.epsilon for d in narrowing]
-    return BranchClaim(len(narrowing), max(0.0, 1 - risk), sum(losses))
 
 
 class Suggestion(NamedTuple):

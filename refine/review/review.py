@@ -21,10 +21,8 @@ from refine.proposal.preview import Preview, preview_of
 from refine.proposal.proposal import Claim, Proposal
 from refine.review.checks import Checks
 from refine.review.decision import (
-    BranchClaim,
     Decision,
     Suggestion,
-    branch_claim,
     check_author,
     check_note,
     decided_space,
@@ -66,7 +64,7 @@ class Review(Shown, Generic[R]):
     """
 
     round: R  # the round of the proposal
-    proposal: Proposal  # the proposal
+    proposal: Proposal  # the proposal as made, without edits; for the claim of the edits see :attr:`claim`
     analysis: Analysis  # the evidence behind the proposal
     edits: Mapping[str, Any] = field(default_factory=dict)  # the person's edits by parameter
     rejected: tuple[str, ...] = ()  # parameters whose change the person rejected
@@ -418,14 +416,6 @@ class Review(Shown, Generic[R]):
             epsilon=claim.epsilon if stated and not claim.others else None,
             followed=tuple(c.name for c in self.followed),
         )
-
-    @property
-    def branch_claim(self) -> BranchClaim | None:
-        """The claim of accepting now against the first space of this branch.
-
-        ``None`` if it cannot be stated.
-        """
-        return branch_claim([*self.round._led_by, self._as_decision("accepted", "", "")])
 
     def preview(
         self,

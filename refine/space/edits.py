@@ -20,6 +20,8 @@ from refine.space.space import Space
 from refine.utils.action import Action, Symbol
 from refine.utils.format import number
 
+_SAME = 1e-6  # relative difference below which a typed number is a level
+
 
 def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
     """A space, usually a proposed one, with a user's edits.
@@ -56,8 +58,9 @@ def edited(old: Parameter, value: Any, replaced: Parameter | None = None) -> Par
     - ``(low, high, levels)`` sets the number of levels as well.
     - A list gives choices, a single value fixes the parameter, and a parameter replaces it. A conditional
       range that is given without ``levels`` keeps the old levels, like ``(low, high)``.
-    - A number that equals a level rounded to the digits in which levels are printed, is this level: 0.00215
-      or 0.00215443 for the level 0.00215443469. Numbers inside a given parameter are left as they are.
+    - A number that equals a level in the digits in which levels are printed, or in more digits, is
+      this level: 0.00215 or 0.00215443 for the level 0.00215443469003. So are the bounds of a conditional
+      range given without ``levels``; other numbers inside a given parameter are left as they are.
 
     Args:
         old: The parameter that trials were run on.
@@ -95,6 +98,7 @@ def _printed_level(value: Any, ranges: Sequence[Range]) -> Any:
         if value in parameter.grid:
             return value
         digits = range(_printed_digits(parameter), LABEL_DIGITS + 1)
+        levels += [v for v in parameter.grid if math.isclose(v, value, rel_tol=_SAME)]
         levels += [v for v in parameter.grid if any(float(f"{v:.{d}g}") == value for d in digits)]
     return min(levels, key=lambda level: abs(level - value), default=value)
 
@@ -115,9 +119,8 @@ def _edited(old: Parameter, value: Any, replaced: Parameter | None) -> Parameter
             within = old.within
         else:
             within = value.within
-        return _edited(
-            replace(old, levels=old.grid, within=within, when=value.when), (value.low, value.high), replaced
-        )
+        bounds_given = tuple(_printed_level(end, [old]) for end in (value.low, value.high))
+        return _edited(replace(old, levels=old.grid, within=within, when=value.when), bounds_given, replaced)
     bounds = (
         isinstance(value, tuple) and len(value) in (2, 3) and all(number_of(v) is not None for v in value)
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from refine.review.decision import BranchClaim, Decision, branch_claim
+from refine.review.decision import Decision
 from refine.space.space import SpaceDiff
 from refine.stats.pareto import non_dominated
 from refine.tree.names import paths_of
@@ -36,7 +36,6 @@ class RoundOverview:
         tags: Tags of the round.
         kinds: Kinds of the decisions on the path, oldest first.
         change: Difference from the space of the parent; ``None`` for a root.
-        claim: Joint claim of the decisions on the path, against the first space; ``None`` if unknown.
     """
 
     round: Round
@@ -48,7 +47,6 @@ class RoundOverview:
     tags: tuple[str, ...]
     kinds: tuple[str, ...]
     change: SpaceDiff | None
-    claim: BranchClaim | None
 
     @property
     def id(self) -> str:
@@ -123,7 +121,6 @@ def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | 
             tuple(tags.get(round_.id, ())),
             tuple(decision.kind for decision in led.get(round_.id, ())),
             None if round_.node.parent is None else spaces[round_.node.parent].diff(round_.space),
-            branch_claim(led[node.id][-1] for node in round_.path if node.id in led),
         )
         for round_ in rounds
     ]

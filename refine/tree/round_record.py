@@ -312,14 +312,6 @@ class RoundRecord(Shown):
         """The budget of the tree; nothing is counted without a budget."""
         return self.context.budget
 
-    @property
-    def _led_by(self) -> tuple[Decision, ...]:
-        """Decisions on the path to the round, oldest first."""
-        parent = self.parent
-        if parent is None:
-            return ()
-        return (*parent._led_by, *[d for d in parent.decisions if d.child == self.id][-1:])
-
     def _best_before(self) -> float:
         """Best value of comparable ancestors; NaN without any."""
         values = []

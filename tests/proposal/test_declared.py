@@ -1,6 +1,5 @@
 """Parameters that exist only under what leaves, and what follows where the person decides otherwise."""
 
-import math
 
 import numpy as np
 import pandas as pd
@@ -8,7 +7,7 @@ import pytest
 
 import refine
 from refine.design.space_filling import Sobol, draw
-from refine.review.decision import Decision, branch_claim
+from refine.review.decision import Decision
 
 SPACE = refine.Space(
     {
@@ -96,15 +95,8 @@ def test_a_change_goes_back_that_stood_only_together_with_a_rejected_one(tmp_pat
     assert edited.space["b"] == review.space["b"]  # the person's own word stays
 
 
-def test_the_claims_of_a_branch_add_up():
-    def decision(probability, epsilon, kept_share=0.5):
-        fields = ("accepted", "p", SPACE if probability else None, {}, (), "c", "", "ann", None)
-        return Decision(*fields, probability, kept_share, epsilon=epsilon)
-
-    steps = [decision(0.97, 0.01), decision(0.95, 0.02), decision(1.0, 0.5, kept_share=1.0)]
-    assert branch_claim(steps) == (2, pytest.approx(0.92), pytest.approx(0.03))
-    assert branch_claim([decision(0.4, 0.1)] * 2).probability == 0.0
-    assert math.isnan(branch_claim([decision(0.9, None)]).epsilon)
-    assert branch_claim([*steps, decision(None, None, None)]) is None  # a branch by hand claims nothing
-    assert branch_claim([]) is None
-    assert Decision.from_json(steps[0].to_json()) == steps[0]
+def test_a_decision_read_back_is_equal():
+    decision = Decision(
+        "accepted", "p", SPACE, {}, (), "c", "", "ann", probability=0.97, volume_kept=0.5, epsilon=0.01
+    )
+    assert Decision.from_json(decision.to_json()) == decision

@@ -282,3 +282,12 @@ def test_an_exported_study_keeps_its_budget(tree, tmp_path):
     with refine.Tree.load(folder, store=tmp_path / "copy.db") as copy:
         assert copy.budget == 30
         assert copy.budget_state.spent == 3
+
+
+def test_a_copied_result_is_not_paid_for(tree):
+    small = {"x": (0.0, 9.0, 5), "c": ["a", "b"]}
+    tree.add_round(small, truth, n=8, budget=20, noise="none").run(progress=False)
+    second = tree.add_round(small, truth, n=8, seed=1, noise="none").run(progress=False)
+    copied = second.trials["seconds"].isin(tree.rounds[0].trials["seconds"]).sum()
+    assert copied >= 6
+    assert tree.budget_state.spent == 16 - copied

@@ -149,3 +149,13 @@ def test_a_round_without_declarations_is_stored_as_before(tree):
         stored = connection.exec_driver_sql("SELECT goals FROM node WHERE goals IS NOT NULL").scalar()
     assert json.loads(stored) == {"goals": [], "declared": {"noise": "none"}}
     assert root.declared == Declared()
+
+
+def test_imported_runs_can_be_declared_free_of_noise(tree):
+    runs = declared_root(tree).run(progress=False).trials[["x", "y", "gain"]]
+    old = tree.add_frame(runs, SPACE, value="gain", noise="none", objective=slope)
+    assert old.declared.noise == "none"
+    assert old.analyze().noise.deterministic
+    assert tree.add_frame(runs, SPACE, value="gain", objective=slope).declared.noise == "none"
+    with pytest.raises(AnalysisError, match="noise must be"):
+        tree.add_frame(runs, SPACE, value="gain", noise="nothing")

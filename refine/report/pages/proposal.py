@@ -18,7 +18,6 @@ from refine.report.pages.reasons import (
     together,
     upper,
 )
-from refine.review.decision import BranchClaim
 from refine.space.categorical import Categorical
 from refine.space.edits import bounds_text, strip
 from refine.space.encoding import Reference
@@ -257,21 +256,6 @@ def safe_text(claim: Claim) -> str:
     """Risk and blind spot of a claim as sentences."""
     blind = blind_spot_text(claim)
     return f"{upper(risk_text(claim))}.{f' {upper(blind)}.' if blind else ''}"
-
-
-def branch_text(claim: BranchClaim | None) -> str:
-    """The bound on a loss by all decisions of a branch together; empty for a single one, or if unknown."""
-    if claim is None or claim.claims < 2:
-        return ""
-    loss = "something better"
-    if not math.isnan(claim.epsilon):
-        loss = f"over {difference(claim.epsilon)}"
-    risk = chance_words(1 - claim.probability)
-    if risk.startswith("about"):
-        risk = f"at most {risk}"
-    if risk.startswith("more"):
-        risk = f"possibly {risk}"
-    return f"{risk} to lose {loss} in the {claim.claims} decisions so far"
 
 
 def proposal_folds(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from refine.analysis.conditions import declared
+from refine.analysis.conditions import declared, unread_in
 from refine.proposal.change import Change
 from refine.proposal.proposal import Proposal
 from refine.report.pages.analysis import best_clause, caution_facts, weak_text
@@ -13,7 +13,6 @@ from refine.report.pages.preview import kept_cell
 from refine.report.pages.proposal import (
     NOTHING,
     arrow_cell,
-    branch_text,
     change_row,
     changes_grid,
     claim_facts,
@@ -31,7 +30,6 @@ from refine.report.pages.reasons import (
     next_sentence,
     noise_text,
     sentence,
-    upper,
 )
 from refine.report.pages.space import as_choices
 from refine.review.checks import worth as worth_check
@@ -56,7 +54,12 @@ def review_page(review: Review) -> Page:
     proposal = review.proposal
     followed = {c.name: c for c in review.followed}
     decided = {*review.edited, *review.rejected}
-    touched = [c for c in proposal.changes if c.kind != "keep" or c.name in decided]
+    unread = unread_in(review.space, review.analysis.parameters)
+    # An edit may bring a condition back: its parameters are used again, and unchanged.
+    used_again = {c.name for c in proposal.changes if c.kind == "leave" and c.name not in unread}
+    touched = [
+        c for c in proposal.changes if c.name in decided or (c.kind != "keep" and c.name not in used_again)
+    ]
     worth = review._worth
     facts: list[tuple[str, str | Cell]] = []
     blocks: list[Block] = []
@@ -72,7 +75,7 @@ def review_page(review: Review) -> Page:
     else:
         facts.append(("", NOTHING))
         facts.append(("", sentence(review.next_step.reasons[0])))
-    facts += [*branch_facts(review), *budget_facts(review)]
+    facts += budget_facts(review)
     facts += [("", text) for text in (*_notes_on_edits(review), *_suggested(review))]
     facts += [*belief_facts(review.analysis.belief), *caution_facts(review.analysis)]
     trials = plural(sum(review.analysis.states.values()), "trial")
@@ -82,7 +85,9 @@ def review_page(review: Review) -> Page:
     else:
         lead = Cell(verdict_sentence(worth), TONES[worth.verdict])
     cautions = {c.name: weak_text(review.analysis, c) for c in proposal.changes}
-    folds = (*proposal_folds(proposal, cautions, limit_texts(review.analysis)), *_folds(review))
+    evidence = proposal_folds(proposal, cautions, limit_texts(review.analysis))
+    shown = [fold for fold in evidence if fold.about not in used_again]
+    folds = (*shown, *_folds(review))
     return Page(title, (*blocks, Facts(tuple(facts))), _calls(review, touched), folds, lead)
 
 
@@ -137,18 +142,6 @@ def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
     if review.analysis.noise.deterministic:
         facts.append(("Noise", noise_text(review.analysis.noise)))
     return facts
-
-
-def branch_facts(review: Review) -> list[tuple[str, str | Cell]]:
-    """The fact Branch, if all decisions together are riskier than this one by a step of the scale."""
-    branch = review.branch_claim
-    text = branch_text(branch)
-    if branch is None or not text:
-        return []
-    riskier = chance_words(1 - branch.probability) != chance_words(1 - review.claim.probability)
-    if riskier:
-        return [("Branch", text)]
-    return []
 
 
 def budget_facts(review: Review) -> list[tuple[str, str | Cell]]:
@@ -223,7 +216,6 @@ def _example(review: Review, touched: list[str]) -> list[Action]:
 def _folds(review: Review) -> list[Fold]:
     step = review.next_step
     analysis = review.analysis
-    branch = branch_text(review.branch_claim)
     folds = [Fold("Next step", (Text(next_sentence(step.reasons), "", step.action),), "next")]
     if review._worth is not None:
         about = worth_page(review._worth)
@@ -232,7 +224,6 @@ def _folds(review: Review) -> list[Fold]:
         ("Noise", "noise"): [Text(f"Noise: {noise_text(analysis.noise)}.")],
         ("Your changes", "edits"): _changes(review),
         ("Suggestions", "suggestions"): _suggestions(review),
-        ("Branch", "branch"): [Text(f"{upper(branch)}.")] if branch else [],
         ("Belief", "belief"): [] if analysis.belief is None else [belief_block(analysis.belief)],
         ("Conditions to declare", "offers"): [*_conditions(review)],
         ("Caution", "caution"): [Text(sentence(c), "warn") for c in analysis.cautions],

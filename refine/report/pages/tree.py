@@ -10,7 +10,6 @@ import numpy as np
 
 from refine.analysis.evenness import drawn_reason, evenness
 from refine.design.space_filling import IMPORTED
-from refine.report.pages.proposal import branch_text
 from refine.report.pages.reasons import by, everybody, judged_text, sentence, upper, whom
 from refine.report.pages.records import spread_text
 from refine.report.pages.space import difference_line, space_grid
@@ -52,9 +51,11 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
     def grow(siblings: Iterable[RoundOverview]) -> tuple[Branch, ...]:
         branches = []
         for each in siblings:
-            told = [text for text in (_story(each, authors), upper(branch_text(each.claim))) if text]
-            lines = (_line(each, each.id == seen.winner), *((Cell(text, "faint"),) for text in told))
-            branches.append(Branch(lines, grow(seen.below(each.id))))
+            lines = [_line(each, each.id == seen.winner)]
+            story = _story(each, authors)
+            if story:
+                lines.append((Cell(story, "faint"),))
+            branches.append(Branch(tuple(lines), grow(seen.below(each.id))))
         return tuple(branches)
 
     last = seen.rounds[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from refine.tree.exchange.talos import read_run
 from refine.tree.names import check_tag
 from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
+from refine.trials.declared import NOTHING, Declared
 from refine.trials.goal import ASK, direction_of
 from refine.trials.metric import FUNCTION, Metric
 from refine.trials.metric_constraint import SECONDS, metric_constraints
@@ -45,6 +47,7 @@ def add_frame(
     direction: str | None = ASK,
     subject_to: Sequence[str] = (),
     space_filling: bool | None = None,
+    noise: str | None = None,
     objective: Objective | None = None,
     objective_name: str | None = None,
     tag: str | None = None,
@@ -77,6 +80,7 @@ def add_frame(
         space_filling: True for rows drawn at random or on a grid, False for rows chosen by results, which
             enter no test. None decides by the notes of the tool, else by the evenness of the values
             (:func:`refine.analysis.evenness.evenness`); the printed round shows the decision.
+        noise: As in :meth:`refine.Tree.add_round`: ``"none"`` declares that repeats give identical values.
         objective: The objective of the runs, for children.
         objective_name: Name of the objective in the identity of the round; default its qualified name.
         tag: Name of the round, as :meth:`refine.Tree.tag` gives one.
@@ -105,7 +109,8 @@ def add_frame(
         searched = Space(space)
     table = runs_of(frame, searched, parameters, value, judged.name, space_filling)
     finished = FinishedRuns(table.space, table.runs, str(judged), direction, said=tuple(table.notes))
-    return _add(self, finished, subject_to, objective, objective_name, tag, note)
+    declared = Declared.checked(noise, None, None)
+    return _add(self, finished, subject_to, objective, objective_name, tag, note, declared)
 
 
 def add_study(
@@ -117,6 +122,7 @@ def add_study(
     metric: str | None = None,
     subject_to: Sequence[str] = (),
     space_filling: bool | None = None,
+    noise: str | None = None,
     objective: Objective | None = None,
     objective_name: str | None = None,
     tag: str | None = None,
@@ -136,7 +142,8 @@ def add_study(
             metrics. Without ``value``, two or three objectives are goals.
         metric: Name of the value for objectives of children; default the name in the study, else ``"value"``.
         subject_to: As in :meth:`refine.Tree.add_round`, on metrics of the trials.
-        space_filling: As ``objective``, ``objective_name``, ``tag`` and ``note``: see :meth:`add_frame`.
+        space_filling: As ``noise``, ``objective``, ``objective_name``, ``tag`` and ``note``: see
+            :meth:`add_frame`.
 
     Raises:
         AnalysisError: No ended trial, or more than three objectives and no ``value``.
@@ -147,7 +154,8 @@ def add_study(
     if metric is not None:
         _metric(metric)
     finished = read_study(open_study(study, study_name), value, metric, space_filling)
-    return _add(self, finished, subject_to, objective, objective_name, tag, note)
+    declared = Declared.checked(noise, None, None)
+    return _add(self, finished, subject_to, objective, objective_name, tag, note, declared)
 
 
 def add_search(
@@ -231,6 +239,7 @@ def _add(
     objective_name: str | None,
     tag: str | None,
     note: str,
+    declared: Declared = NOTHING,
 ) -> Round:
     name = check_name(objective_name)
     if tag is not None:
@@ -256,6 +265,10 @@ def _add(
     _warn_of_changes(finished, copies)
     context = tree._context
     node = part.node
+    existing = context.nodes.get(node.id)
+    if existing is not None:
+        declared = Declared.nearest([existing.node.declared, declared])
+    node = replace(node, declared=declared)
     store = context.store
     context.check_judged(node)
     if part.id not in store.nodes(context.tree):

@@ -40,7 +40,7 @@ from refine.report.pages.proposal import (
     why_heading,
 )
 from refine.report.pages.reasons import next_sentence, sentence, sentences
-from refine.report.pages.review import branch_facts, budget_facts, risk_facts, suggestion_text
+from refine.report.pages.review import budget_facts, risk_facts, suggestion_text
 from refine.report.pages.space import beats_sentence, comparison_page
 from refine.report.plots import Plots
 from refine.review.checks import worth as worth_check
@@ -205,8 +205,8 @@ def first_call(review: Review[Any]) -> str:
 
 
 def _other_facts(review: Review[Any]) -> list[dict[str, str]]:
-    """The joint claim of the branch, and cautions."""
-    return _facts([*branch_facts(review), *caution_facts(review.analysis)])
+    """Cautions of the analysis."""
+    return _facts(caution_facts(review.analysis))
 
 
 def _facts(facts: Iterable[tuple[str, str | Cell]]) -> list[dict[str, str]]:
