@@ -1,4 +1,4 @@
-"""The review page and an assistant at work while something else happens to their store: ``make chaos`` asks them."""
+"""The review page and an assistant at work while their store is disturbed; used by ``make chaos``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Beside:
     Attributes:
         answers: How many there were of each kind; ``"refused"`` are errors in words.
         wrong: What should not have been answered.
-        stars: Trial, as its round and key -> whether the page confirmed that it has a star; without those that it refused to mark.
+        stars: Round and key of a trial -> whether the page confirmed its star; refused trials are absent.
     """
 
     def __init__(self, kind: str, url: str, first: str, runs: list[str], seed: int) -> None:

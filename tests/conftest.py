@@ -50,7 +50,7 @@ NEEDS = {"keras": "keras", "docs": "slow"}
 
 HERE = Path(__file__).parent
 MOST = 2.0
-"""Seconds of CPU that a test without a marker may take in CI: four times what is marked, since machines differ and are shared."""
+"""CPU seconds of an unmarked test in CI: four times the marker's limit, as machines differ and are shared."""
 
 
 FIRST = (

@@ -1,4 +1,4 @@
-"""What tests/test_core.py runs where nothing but the core is installed: a study from the first proposal to reports, as JSON."""
+"""A study with the core alone, from the first proposal to reports; prints JSON for tests/test_core.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What some environments lack, and what runs in .venv-backends, which has libraries that the tests' own environment has not."""
+"""Optional libraries, and runs in .venv-backends, which has libraries that the tests' environment lacks."""
 
 import importlib
 import os
@@ -24,14 +24,14 @@ def missing(need: str) -> NoReturn:
 
 
 def library(name: str, environment: str = "") -> ModuleType:
-    """A module that CI must have, in every environment or in that one; a test is skipped where it is missing elsewhere."""
+    """Imports a module that CI must have, everywhere or in one environment; elsewhere a test is skipped."""
     if os.environ.get("CI") and sys.prefix.endswith(environment):
         return importlib.import_module(name)
     return pytest.importorskip(name)
 
 
 def run_there(package: str, *command: str, in_ci: bool = True, **environment: str) -> str:
-    """What a command of that Python printed; skips where the package is missing, which it must not be ``in_ci``."""
+    """Output of a command of that Python; skips if the package is missing, which fails if ``in_ci``."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Prints ids, seeds, cells, digests and proposals of one study as JSON: the same text on every Python and with every package."""
+"""Prints ids, seeds, cells, digests and proposals of one study as JSON, equal on every Python and package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes of the docs for libraries that refine does not load: blocks of Python with a title, which the page's own test skips."""
+"""Titled Python blocks of the docs for libraries that refine does not load; the test of pages skips them."""
 
 import re
 from pathlib import Path

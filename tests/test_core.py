@@ -1,4 +1,4 @@
-"""The core alone, without any extra: a study runs from README's first proposal to its reports, and what is missing is named."""
+"""Without any extra a study runs from the first proposal to reports, and errors name the missing extra."""
 
 from __future__ import annotations
 
@@ -24,15 +24,22 @@ REFUSED = {
     "tpe": "DesignError: design 'tpe' needs optuna[optuna]; design='sobol' needs nothing more",
     "to_optuna": "AnalysisError: a study of Optuna needs optuna[optuna]",
     "add_study": "AnalysisError: reading a study of Optuna needs optuna[optuna]",
-    "web": "ReviewError: the review page in a browser needs starlette[web]; the same from a shell: refine propose STORE ROUND",
+    "web": (
+        "ReviewError: the review page in a browser needs starlette[web]; the same from a shell: refine "
+        "propose STORE ROUND"
+    ),
     "mcp": "ReviewError: serving an assistant needs mcp[mcp]",
-    "postgresql": "StoreError: store postgresql+psycopg://nobody@localhost/none needs psycopg[postgresql]; a path is a SQLite "
-    "file, which needs nothing more",
+    "postgresql": (
+        "StoreError: store postgresql+psycopg://nobody@localhost/none needs psycopg[postgresql]; a path is "
+        "a SQLite file, which needs nothing more"
+    ),
     "keras": "ObjectiveError: refine.keras needs keras[keras]",
     "ray": "DesignError: RayExecutor needs ray[ray]",
     "mlflow": "DesignError: the tracker MLflow needs mlflow[mlflow]",
     "tensorboard": "DesignError: the tracker TensorBoard needs tensorboard[tensorboard]",
-    "notebook": "ReviewError: show needs anywidget[notebook]; in a browser the same page is: refine review study.db ",
+    "notebook": (
+        "ReviewError: show needs anywidget[notebook]; in a browser the same page is: refine review study.db "
+    ),
 }
 """Who asks -> what is said, `package[extra]` in short, up to the round's id."""
 
@@ -97,7 +104,8 @@ def test_what_is_there_and_broken_is_said(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(DesignError) as error:
         extras.load("anywidget", "this tracker", DesignError)
     assert str(error.value) == (
-        "this tracker needs anywidget, which can't be imported (No module named 'nothing_of_that_name'): pip install "
+        "this tracker needs anywidget, which can't be imported (No module named 'nothing_of_that_name'): pip "
+        "install "
         "'refine-hpo[notebook]' --upgrade"
     )
     assert extras.load("json.decoder", "this", ReviewError).__name__ == "json.decoder"

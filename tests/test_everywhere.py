@@ -1,4 +1,4 @@
-"""Ids, cells, seeds and proposals are the same on the newest Python and with the oldest packages (`make test` has both)."""
+"""Ids, cells, seeds and proposals agree on the newest Python and with the oldest packages (`make test`)."""
 
 from __future__ import annotations
 

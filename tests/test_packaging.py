@@ -26,7 +26,7 @@ def test_the_version_of_a_citation_and_of_the_recipe() -> None:
 
 
 def test_the_recipe_has_the_core_and_its_bounds() -> None:
-    requirements = dict(re.match(r"([\w-]+)(>=.+)", line).groups() for line in PROJECT["dependencies"])  # type: ignore[union-attr]
+    requirements = dict(re.findall(r"([\w-]+)(>=.+)", "\n".join(PROJECT["dependencies"])))
     requirements["matplotlib-base"] = requirements.pop("matplotlib")
     assert lines("recipe/recipe.yaml", "  run") == requirements
 

@@ -16,16 +16,20 @@ import refine
 ROOT = Path(refine.__file__).parent
 MOST_ENTRIES = 20
 
-HEAVY = "tensorflow keras matplotlib seaborn dask distributed optuna sqlalchemy sklearn statsmodels scipy.stats pandas"
+HEAVY = (
+    "tensorflow keras matplotlib seaborn dask distributed optuna sqlalchemy sklearn statsmodels "
+    "scipy.stats pandas"
+)
 PUBLIC = (
-    "Analysis Categorical Change Command Decision Float Goal Integer Near Proposal Pruner RayExecutor Review Round Space Tree "
+    "Analysis Categorical Change Command Decision Float Goal Integer Near Proposal Pruner RayExecutor Review "
+    "Round Space Tree "
     "analyze autopilot errors guide propose"
 )
 
 
 @pytest.mark.slow
 def test_no_module_leads_back_to_itself():
-    """By no import, also one inside a function or for annotations alone; of folders it is a contract of import-linter."""
+    """Imports inside functions and for annotations count too; import-linter checks the folders."""
     import grimp  # comes with import-linter, which only the main environment has
 
     graph = grimp.build_graph("refine")
@@ -77,7 +81,7 @@ def test_the_public_surface():
 
 
 def test_type_checkers_find_the_package():
-    """They follow paths that are written down, and no hook that runs: so an editable install has to be a path."""
+    """Type checkers follow written paths and run no hooks, so an editable install must be a path."""
     folders = [Path(folder) for folder in site.getsitepackages()]
     lines = [
         line for folder in folders for file in folder.glob("*.pth") for line in file.read_text().splitlines()

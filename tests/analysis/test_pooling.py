@@ -1,4 +1,4 @@
-"""What a round takes over from the rounds before it: a whole sample, evidence for the surrogate, or a place in line."""
+"""Inheritance from earlier rounds: a whole sample, evidence for the surrogate, or a place in line."""
 
 import pytest
 

@@ -11,7 +11,7 @@ LOSS = Goal("val_bpb", "minimize")
 
 
 def loop(rng, noise):
-    """A loop that keeps every better single run, until one looks better again: what ran, what it gave, the means, both."""
+    """A loop that keeps every better single run: names, values, true means, kept run and challenger."""
     names = ["0"]
     values = [rng.normal(0, noise)]
     means = [0.0]

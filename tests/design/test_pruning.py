@@ -128,7 +128,7 @@ def test_a_forecast_goes_by_its_curve_alone():
 
 
 def test_a_race_forecasts_as_a_table_of_trials_does():
-    """It sums distances up epoch by epoch; some curves end earlier, and an epoch without a value tells nothing."""
+    """The race adds up distances epoch by epoch; curves may end early, and an epoch may lack a value."""
     rng = np.random.default_rng(0)
     series = [np.cumsum(rng.random(length)) for length in (12, 8, 12, 9, 12, 12, 10, 12)]
     ends = np.array([curve[-1] for curve in series])

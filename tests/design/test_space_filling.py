@@ -94,7 +94,10 @@ def test_sobol_balances_pairs_better_than_chance():
 def test_all_that_meet_a_constraint_can_be_had_but_no_more(design):
     space = Space({"a": (0, 9), "b": (0, 9)}, ["a == b"])
     assert sorted(cells_of(space, draw(design, space, 10, seed=0))) == [11 * i for i in range(10)]
-    message = "11 configurations were asked for, but only 10 that meet the constraints and have not been run were found"
+    message = (
+        "11 configurations were asked for, but only 10 that meet the constraints and have not been run "
+        "were found"
+    )
     with pytest.raises(DesignError, match=f"{message}; that is all there are; ask for fewer or relax"):
         draw(design, space, 11, seed=0)
 

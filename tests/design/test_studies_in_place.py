@@ -1,4 +1,4 @@
-"""A study of Optuna in place: what a decision leaves to samplers, what is stored of it, and when a study stops."""
+"""Optuna studies in place: freedom left to samplers after a decision, stored attributes, and stopping."""
 
 import doctest
 import math

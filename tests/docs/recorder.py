@@ -24,7 +24,7 @@ class Terminal:
         self.environment = {**plain, "PATH": path, **screen}
 
     def run(self, command: str, *answers: tuple[str, str], status: int = 0) -> str:
-        """Types a command, answers its questions (a piece of each, and the answer), waits for its end, and gives what was printed."""
+        """Runs a command, answers its questions (given as piece and answer), and returns the printed text."""
         self.said.append(f"$ {command}")
         child = pexpect.spawn(
             "/bin/bash",

@@ -1,4 +1,4 @@
-"""The recorded session in docs/teams.md: an assistant's client, scripted, and the person beside it in the shell.
+"""The recorded session in docs/teams.md: a scripted assistant, and a person in the shell.
 
 ``REFINE_GOLDEN=1`` writes it into the page anew.
 """

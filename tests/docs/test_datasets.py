@@ -1,4 +1,4 @@
-"""The studies of `refine.datasets` are small and whole, and the script that makes the first one packs it alike."""
+"""The studies of `refine.datasets` are small and complete, and their script reproduces the first one."""
 
 import doctest
 import sys

@@ -1,6 +1,6 @@
-"""The guide is the test: every Python block of README and docs runs, prints what the page shows, and every link leads somewhere.
+"""The guide is the test: blocks of README and docs run and print the page's text, and every link works.
 
-A ``text`` block below a Python block shows what that block prints on a terminal; ``REFINE_GOLDEN=1`` writes these blocks.
+A ``text`` block below a Python block shows its output on a terminal; ``REFINE_GOLDEN=1`` writes them.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""The examples of docstrings run, in an empty folder each. They go on from that of `refine.Tree`, those of a review from that of `refine.Review`."""
+"""Examples of docstrings run in an empty folder, after those of `refine.Tree` (and `refine.Review`)."""
 
 import doctest
 import inspect
@@ -12,8 +12,14 @@ import pytest
 import refine
 
 METHODS = {
-    "Tree": "add_round add_frame add_search round tag diff best winner confirm judge ask log calibration report export export_page",
-    "Round": "run try_out trials best recommend replicate analyze checks propose optimism set_epsilon exclude branch report",
+    "Tree": (
+        "add_round add_frame add_search round tag diff best winner confirm judge ask log calibration "
+        "report export export_page"
+    ),
+    "Round": (
+        "run try_out trials best recommend replicate analyze checks propose optimism set_epsilon "
+        "exclude branch report"
+    ),
     "Review": "edit reject options at worth preview accept decline",
 }
 NAMES = [*refine.__all__, *(f"{kind}.{method}" for kind in METHODS for method in METHODS[kind].split())]

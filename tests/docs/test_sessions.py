@@ -1,7 +1,7 @@
 """The recorded sessions in the docs are what the program does: each is typed at a real terminal.
 
-``REFINE_GOLDEN=1`` writes them into the pages anew. What must agree are the commands, questions and answers; figures may
-differ with the versions of what is installed.
+``REFINE_GOLDEN=1`` writes them into the pages again. Commands, questions and answers must agree; figures may
+differ with the installed versions.
 """
 
 import os

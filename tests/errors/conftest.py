@@ -1,4 +1,4 @@
-"""A place where things go wrong: a round that ran, one that did not, a proposal, another tree, and files in the way."""
+"""A place for wrong uses: a finished round, an empty one, a proposal, another tree, and obstructing files."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""After ``tree.close()`` everything that would read or write says so; nothing opens the store again by itself."""
+"""After ``tree.close()`` every read and write is refused, and nothing reopens the store."""
 
 import shutil
 from pathlib import Path
@@ -58,7 +58,7 @@ CALLS = {
     "Review.preview": lambda v, p: v.preview(),
     "Review.report": lambda v, p: v.report(FOLDER),
 }
-"""What is called with arguments, or is no attribute; everything else public is read, or called without any."""
+"""Members called with arguments, or absent as attributes; other public members are read or called bare."""
 
 KNOWN = {
     "Tree": "name why details store close load",
@@ -116,7 +116,8 @@ def test_it_says_so(closed, monkeypatch, tmp_path, name):
     with pytest.raises(StoreError) as caught:
         call(objects[kind], arguments)
     assert str(caught.value) == (
-        f"store {objects['Tree'].store}: was closed, by tree.close() or at the end of its with block; open it again: "
+        f"store {objects['Tree'].store}: was closed, by tree.close() or at the end of its with block; open "
+        "it again: "
         "refine.Tree(name, store=...)"
     )
     assert not list(tmp_path.iterdir())

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 FILE = Path(__file__).with_name("texts.json")
-"""Test module -> name of a wrong use -> error and its whole text, with words in capitals that ``Place.said`` fills in."""
+"""Test module -> name of a wrong use -> error and full text; ``Place.said`` fills in words in capitals."""
 
 
 def recorded(module, name, text=None):

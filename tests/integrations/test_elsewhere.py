@@ -1,4 +1,4 @@
-"""What goes on with real libraries in .venv-backends; those that `make test` does not install are tried where they are there."""
+"""Integrations with real libraries in .venv-backends; libraries outside `make test` run only if installed."""
 
 from pathlib import Path
 

@@ -50,7 +50,7 @@ def test_optuna_dashboard(tmp_path):
 
 
 def tried(title, metric, monkeypatch, folder, **names):
-    """Trains by a recipe of the docs: some trials are stopped, and one that dies in its third epoch goes on there when it is run again."""
+    """Trains by a recipe of the docs: some trials are pruned; a trial that dies in epoch 3 resumes."""
     monkeypatch.chdir(folder)
     objective = recipe("running.md", title, **names)["objective"]
     original = Epochs.ended

@@ -403,7 +403,8 @@ STEPPED: dict[str, Callable[[], Any]] = {
     "own, across rows": Averaged,
 }
 for named, expected_way in ((LAYERS, "fast"), (STEPPED, "step")):
-    add("layer", {name: lambda make=make: network(make()) for name, make in named.items()}, way=expected_way)  # type: ignore[misc]
+    networks = {name: lambda make=make: network(make()) for name, make in named.items()}  # type: ignore[misc]
+    add("layer", networks, way=expected_way)
 
 # Images
 

@@ -35,11 +35,29 @@ VARIABLE = "set the environment variable KERAS_BACKEND"
 @pytest.mark.parametrize(
     ("backend", "without", "text"),
     [
-        ("jax", "jax", f"refine.keras needs jax, which is not installed: pip install jax, or {VARIABLE}=tensorflow for an installed backend"),
-        ("tensorflow", "keras", "refine.keras needs keras, which is not installed: pip install 'refine-hpo[keras]'"),
-        ("numpy", "", f"KERAS_BACKEND: must be a backend that trains (tensorflow, jax, torch), got 'numpy'; {VARIABLE} before Python starts"),
+        (
+            "jax",
+            "jax",
+            (
+                "refine.keras needs jax, which is not installed: pip install jax, or "
+                f"{VARIABLE}=tensorflow for an installed backend"
+            ),
+        ),
+        (
+            "tensorflow",
+            "keras",
+            "refine.keras needs keras, which is not installed: pip install 'refine-hpo[keras]'",
+        ),
+        (
+            "numpy",
+            "",
+            (
+                "KERAS_BACKEND: must be a backend that trains (tensorflow, jax, torch), got 'numpy'; "
+                f"{VARIABLE} before Python starts"
+            ),
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_backend_that_can_not_be_used_is_named(backend: str, without: str, text: str) -> None:
     code = f"import sys; sys.modules.update(dict.fromkeys({without.split()!r})); import refine.keras"
     environment = os.environ | {"KERAS_BACKEND": backend}

@@ -88,7 +88,8 @@ def test_checkpoint_saves_the_document_metrics(cancer: Any, tmp_path: pathlib.Pa
 
 
 def test_nan_ends_training_and_verbose_prints(cancer: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    # In a target: some kernels of a relu turn a NaN among the inputs into 0, by where the row lies in its batch.
+    # In a target: some kernels of a relu turn a NaN among the inputs into 0, by where the row lies in
+    # its batch.
     y = cancer.y.astype("float32")
     y[5] = np.nan
     watch = keras.callbacks.TerminateOnNaN()
@@ -198,7 +199,10 @@ def test_data_and_models_that_only_keras_takes_go_there(cancer: Any) -> None:
         ({"validation_split": 2}, "validation_split: must be between 0 and 1, got 2"),
         (
             {"validation_data": np.zeros((40, 3))},
-            r"^validation_data: must be \(x, y\) or \(x, y, sample_weight\), got one array of shape \(40, 3\)$",
+            (
+                r"^validation_data: must be \(x, y\) or \(x, y, sample_weight\), got one array of "
+                r"shape \(40, 3\)$"
+            ),
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""`refine.keras.fit` means what `Model.fit` means: same losses, metrics and weights, up to rounding, or it says why slower."""
+"""`refine.keras.fit` equals `Model.fit` up to rounding in losses, metrics and weights, or warns."""
 
 import math
 from dataclasses import replace

@@ -57,12 +57,18 @@ MADE = [
     (
         (X, Y),
         {"preprocess": StandardScaler},
-        "preprocess: must be a scikit-learn transformer, got the class StandardScaler; for example StandardScaler()",
+        (
+            "preprocess: must be a scikit-learn transformer, got the class StandardScaler; for example "
+            "StandardScaler()"
+        ),
     ),
     (
         (X, Y),
         {"name": 3},
-        "an objective's name must be a non-empty string, got 3; leave it out for the function's own name; tag= names a round",
+        (
+            "an objective's name must be a non-empty string, got 3; leave it out for the function's "
+            "own name; tag= names a round"
+        ),
     ),
     ((X, None), {}, "y: must be given with x, got None; only a dataset as x includes targets"),
     ((X, ["a", "b"] * 20), {}, "y: must be numeric, got dtype <U1; encode text and categories first"),
@@ -88,17 +94,40 @@ def test_it_is_refused_when_it_is_made(model: Any, data: Any, options: dict[str,
 
 
 STOPPED = [
-    ((compiled(),), "the model function must return (history, model), got Sequential: add `return history, model`"),
-    ((compiled(), {"acc": [0.5]}), "the history must be a keras History or a dict of lists, got Sequential: return history, model, in this order"),
-    (({"val_acc": 0.5}, compiled()), "history['val_acc']: must be a list of numbers, got 0.5: one number per epoch, as in [0.5]"),
-    (({"val_acc": []}, None), "the history must hold at least one epoch, got none: check that epochs is at least 1"),
+    (
+        (compiled(),),
+        "the model function must return (history, model), got Sequential: add `return history, model`",
+    ),
+    (
+        (compiled(), {"acc": [0.5]}),
+        (
+            "the history must be a keras History or a dict of lists, got Sequential: return history, "
+            "model, in this order"
+        ),
+    ),
+    (
+        ({"val_acc": 0.5}, compiled()),
+        "history['val_acc']: must be a list of numbers, got 0.5: one number per epoch, as in [0.5]",
+    ),
+    (
+        ({"val_acc": []}, None),
+        "the history must hold at least one epoch, got none: check that epochs is at least 1",
+    ),
     ((), "unknown parameter 'drpout'; did you mean 'dropout'?"),
-]  # fmt: skip
+]
 METRICS = [
-    (without_validation, "val_acc", "known: acc, loss, degenerate, all of training; give fit validation_data=(x_val, y_val)"),
+    (
+        without_validation,
+        "val_acc",
+        "known: acc, loss, degenerate, all of training; give fit validation_data=(x_val, y_val)",
+    ),
     (trained, "val_accuracy", "did you mean 'val_acc'?; add the round with metric='val_acc'"),
-    (trained, "value", "known: acc, loss, val_acc, val_loss, degenerate; add the round with metric='val_acc'"),
-]  # fmt: skip
+    (
+        trained,
+        "value",
+        "known: acc, loss, val_acc, val_loss, degenerate; add the round with metric='val_acc'",
+    ),
+]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +138,8 @@ METRICS = [
                 gives(*outcome),
                 "val_acc",
                 "stopped, its first 2 trials all failed alike: refine.errors."
-                f"{'ObjectiveError' if outcome else 'UnknownNameError'}: {text}; look at the tracebacks, fix it and run again: "
+                f"{'ObjectiveError' if outcome else 'UnknownNameError'}: {text}; look at the tracebacks, fix "
+                "it and run again: "
                 "round.failures or round.run(rerun='failed')",
                 2,
             )
@@ -119,7 +149,10 @@ METRICS = [
             (
                 model,
                 metric,
-                f"metric {metric!r} is not among what the objective returned; {hint} and run again; the trial is stored with all its metrics",
+                (
+                    f"metric {metric!r} is not among what the objective returned; {hint} and run "
+                    "again; the trial is stored with all its metrics"
+                ),
                 1,
             )
             for model, metric, hint in METRICS

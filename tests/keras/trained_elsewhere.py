@@ -1,4 +1,4 @@
-"""What tests/keras/test_backends.py runs where Keras has another backend: real trainings, and what they must keep to."""
+"""Real trainings under another backend of Keras and their checks, for tests/keras/test_backends.py."""
 
 import os
 import re

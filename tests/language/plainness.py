@@ -134,7 +134,7 @@ def rates_of_prose(paths: Iterable[Path]) -> Rates:
 
 
 def _wide_lines(text: str) -> int:
-    """Lines over 120 columns outside tables and code blocks; an address cannot be broken, so links do not count."""
+    """Lines over 120 columns outside tables and code blocks, without link addresses."""
     prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     prose = re.sub(r"\]\([^)]*\)", "]", prose)
     return sum(len(line) > PROSE_WIDTH for line in prose.splitlines() if not line.startswith("|"))

@@ -22,7 +22,7 @@ class UserText(NamedTuple):
 
 
 def python_texts(folder: Path) -> Iterator[UserText]:
-    """String literals with three words or more, without docstrings, patterns, SQL and lines marked as exempt."""
+    """String literals of three words or more, without docstrings, patterns, SQL and exempt lines."""
     for path in sorted(folder.rglob("*.py")):
         source = path.read_text("utf-8")
         lines = source.splitlines()

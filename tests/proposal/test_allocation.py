@@ -84,7 +84,7 @@ def test_probes_go_where_a_second_region_is_plausible():
 
 @pytest.mark.slow
 def test_learning_trials_leave_a_corner_of_equal_values():
-    """All values in one corner are equal up to noise, and above the even trials: more of them teach nothing."""
+    """Values in one corner are equal up to noise and above even trials: more trials there teach nothing."""
     space = refine.Space({name: refine.Float(0, 1, levels=11) for name in ("a", "b", "c", "d")})
     rng = np.random.default_rng(1)
     even = rng.integers(0, 11, (12, 4)) / 10

@@ -1,4 +1,4 @@
-"""Parameters under conditions, seen or declared: what nothing reads is fixed or leaves, is not counted, and shuts nothing out."""
+"""Parameters under observed or declared conditions: unread ones are fixed or dropped, and never counted."""
 
 import numpy as np
 import pandas as pd

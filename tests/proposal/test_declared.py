@@ -79,7 +79,8 @@ def test_a_change_goes_back_that_stood_only_together_with_a_rejected_one(tmp_pat
     assert review.space["a"].grid == ("0",)
     assert review.space["b"].high < 0.5
     assert not review.followed
-    # The best of a = 1 is far worse: b stays as it is proposed where both stay, and goes back where only 1 does.
+    # The best of a = 1 is far worse: b stays as it is proposed where both stay, and goes back where
+    # only 1 does.
     assert review.reject("a").space["b"] == review.space["b"]
     only = review.edit(a=["1"])
     assert [c.name for c in only.followed] == ["b"]

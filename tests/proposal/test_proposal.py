@@ -1,4 +1,4 @@
-"""Proposals over random rounds: narrowing is pure, closed and reproducible; ends beyond which the optimum lies are passed."""
+"""Proposals over random rounds: narrowing is pure, closed and reproducible, and may extend beyond an end."""
 
 import functools
 import json

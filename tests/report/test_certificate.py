@@ -1,4 +1,4 @@
-"""The certificate of a winner: from the records, with its ablation, its hold-out and sentences for a paper."""
+"""The certificate of a winner: records, ablation, hold-out, and sentences for a paper."""
 
 import math
 from dataclasses import replace

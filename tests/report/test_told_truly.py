@@ -1,4 +1,4 @@
-"""Sentences about trials must be true of them: failures, configurations that do not exist, rounds that grew."""
+"""Sentences about trials are true: failures, configurations that do not exist, and rounds that grew."""
 
 import math
 import re

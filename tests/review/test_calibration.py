@@ -1,4 +1,4 @@
-"""The ledger: forecasts made at the decision, held against what children showed, and narrowings put to the test."""
+"""The track record: forecasts compared with the results of children, and tested narrowings."""
 
 import json
 import math
@@ -31,7 +31,8 @@ def test_a_tree_without_children_says_so(tree, root):
     assert len(calibration) == 0
     assert calibration.frame.empty
     assert str(calibration) == (
-        "Calibration of question\n\nNo decision has led to a child yet.\n\nNext        round.propose().accept(n=100)"
+        "Calibration of question\n\nNo decision has led to a child yet.\n\nNext        "
+        "round.propose().accept(n=100)"
     )
     assert all(math.isnan(c.share) and c.n == 0 for c in calibration.coverage())
 
@@ -45,7 +46,8 @@ def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finishe
     (entry,) = tree.calibration().entries
     assert (entry.scored, entry.state, entry.verdict) == (False, "unfinished", "not_tested")
     assert entry_sentences(entry) == (
-        "Unfinished, not scored: 0 of 24 space-filling trials have ended. Not tested: no audit trial has finished."
+        "Unfinished, not scored: 0 of 24 space-filling trials have ended. Not tested: no audit trial has "
+        "finished."
     )
     assert math.isnan(row_of(tree, child)["median"])
     child.run(progress=False)

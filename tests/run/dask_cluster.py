@@ -1,4 +1,4 @@
-"""A scheduler and workers of Dask, as processes of their own; Ray; and executors of other kinds, each a context of so many workers."""
+"""Contexts with a number of workers: Dask with its own processes, Ray, and other kinds of executors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.elsewhere import library
 
 @contextlib.contextmanager
 def dask_cluster(folder, workers=1, threads=1, **options):
-    """Yields a client, and the processes: the scheduler's first. Options are those of a worker's ``Popen``."""
+    """Yields a client and the processes, the scheduler first. Options go to each worker's ``Popen``."""
     from distributed import Client
 
     file = folder / "scheduler.json"

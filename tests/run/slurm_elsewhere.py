@@ -1,6 +1,6 @@
-"""A round on the workers of dask-jobqueue's SLURMCluster; run in the environment that has it. Prints what came of it as JSON.
+"""A round on dask-jobqueue's SLURMCluster, in an environment that has it. Prints its outcome as JSON.
 
-What ``sbatch`` and ``scancel`` do of Slurm's is done by scripts of that name: a job is a group of processes on this machine.
+Scripts named ``sbatch`` and ``scancel`` stand in for Slurm: a job is a group of processes on this machine.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def objective(params: Any) -> float:
 
 
 def end_of_time(trial: Any) -> None:
-    """In the middle, what Slurm does to a job at its limit: SIGTERM to all of it, and SIGKILL a while later."""
+    """Midway, the end of a Slurm job at its limit: SIGTERM to the whole job, SIGKILL a while later."""
     if trial.ended == 3:
         job = int((folder / "jobs").read_text().split()[0])
         os.killpg(job, signal.SIGTERM)

@@ -31,7 +31,8 @@ for epoch in range(3):
 if lr > 0.5:
     print("lr is too large", file=sys.stderr)
     sys.exit(3)
-print(json.dumps({"val_acc": 0.8 - abs(lr - 0.1), "extra": len(extra), "seed": int(os.environ["REFINE_SEED"]) % 97}))
+print(json.dumps({"val_acc": 0.8 - abs(lr - 0.1), "extra": len(extra), "seed": \
+int(os.environ["REFINE_SEED"]) % 97}))
 print("done")
 """
 SPACE = {
@@ -120,7 +121,7 @@ found.run(workers=int(sys.argv[2]), grace=0.5, timeout=float(sys.argv[3]) or Non
 
 @pytest.fixture
 def program(tmp_path):
-    """A program that starts others, one of them in a session of its own; and how to find all that runs of it."""
+    """A program that starts others, one in its own session, with a way to find all their processes."""
     mark = f"98765{os.getpid()}.{time.monotonic_ns() % 10**9}"
     (tmp_path / "t.sh").write_text(PROGRAM.format(mark=mark))
     (tmp_path / "t.sh").chmod(0o755)

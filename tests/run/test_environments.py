@@ -1,4 +1,4 @@
-"""What trials ran on: recorded trial by trial, said where it differs, and refused where it can't read a trial."""
+"""Environments of trials: recorded per trial, reported if they differ, and refused if unreadable."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def where(params):
 
 
 def elsewhere(folder):
-    """Has this process find a package of another version, as a machine does that was installed on another day."""
+    """Makes this process find a package of another version, as on a machine installed on another day."""
     sys.path.insert(0, folder)
 
 
@@ -75,7 +75,10 @@ def test_every_trial_says_what_it_ran_on_and_the_round_says_what_differs(tmp_pat
         assert set(counts) == {version, "99.1"}
         assert sorted(counts.values()) == sorted(processes)
 
-        message = f"trials ran in environments that differ in optuna ({max(counts, key=counts.get)}: {max(counts.values())} trials"
+        message = (
+            f"trials ran in environments that differ in optuna ({max(counts, key=counts.get)}: "
+            f"{max(counts.values())} trials"
+        )
         assert message in str(root) or len(set(counts.values())) == 1
         report = root.report(tmp_path / "reports").read_text()
         assert "**Several environments**: trials ran in environments that differ in optuna" in report

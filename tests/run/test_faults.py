@@ -1,4 +1,4 @@
-"""Trials that hang, crash, eat memory and talk too much: each is recorded for what it did, and costs nobody else."""
+"""Trials that hang, crash, exhaust memory or print too much: faults are recorded and harm no other trial."""
 
 from __future__ import annotations
 

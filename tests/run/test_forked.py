@@ -1,4 +1,4 @@
-"""Objectives that fork: the children are ordinary processes, without the round's signal handlers, and run no round."""
+"""Objectives that fork: children are plain processes without the round's signal handlers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def with_terminated_process(params):
 
 
 def with_data_loader(params):
-    """Batches made by forked workers that wait for more work until they are terminated, as data loaders keep them."""
+    """Batches from forked workers that wait for work until they are terminated, as in data loaders."""
     tasks = FORK.Queue()
     batches = FORK.Queue()
     workers = [FORK.Process(target=load, args=(tasks, batches), daemon=True) for _ in range(2)]

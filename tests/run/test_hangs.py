@@ -1,4 +1,4 @@
-"""What never answers: a cluster whose scheduler or workers are gone, an import without end, workers that don't come up."""
+"""Hangs: lost schedulers or workers, endless imports, and workers that do not start."""
 
 from __future__ import annotations
 
@@ -120,7 +120,10 @@ def test_a_cluster_whose_workers_lack_what_is_asked_for_is_said(tmp_path, engine
         else:
             on = stack.enter_context(ray(2, **needs))
             close = sys.modules["ray"].shutdown
-        text = f"the {engine} cluster has no worker{offering} yet, and trials wait for one; start workers{way}, or"
+        text = (
+            f"the {engine} cluster has no worker{offering} yet, and trials wait for one; start "
+            f"workers{way}, or"
+        )
         with pytest.warns(RefineWarning, match=text):
             cluster_health.ClusterHealth(on)
         close()
@@ -222,7 +225,7 @@ def test_workers_that_do_not_come_up_end_the_round(tmp_path, monkeypatch, statem
 
 
 def forks(params):
-    """Its child holds the pipe of the trial's process open, as whoever forks without starting another program does."""
+    """The child holds the pipe of the trial's process open, as after a fork without exec."""
     if os.fork() == 0:
         time.sleep(30)
     os._exit(5)

@@ -91,7 +91,8 @@ def test_the_second_opening_on_a_branch_says_what_it_costs(tree, round_, space):
     sibling.open_holdout(top=1, seeds=1)  # no path leads through both
     text = (
         rf"round {round_.id}: the hold-out was opened 2 times before on this branch, last by .* at round "
-        rf"{sibling.id}\. With this opening 4 configurations will have been measured on the same rows: choosing among "
+        rf"{sibling.id}\. With this opening 4 configurations will have been measured on the same rows: "
+        r"choosing among "
         r"them by it overstates the winner by up to 1\.0 standard errors"
     )
     with pytest.warns(UserWarning, match=text):

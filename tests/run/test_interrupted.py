@@ -1,4 +1,4 @@
-"""Coordinators: Ctrl-C once and twice, kill -9 with workers that hang, two at a time, and one that stood still."""
+"""Coordinators under Ctrl-C once and twice, kill -9 with hanging workers, in pairs, and after sleep."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ pytestmark = pytest.mark.cluster
 SCRIPT = """
 import signal, sys
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would we
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so \
+would we
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as does what nohup starts
 sys.path.insert(0, sys.argv[2])
 
@@ -78,7 +79,7 @@ class Runs:
             return tree.rounds[0].trials.drop(columns="seconds").sort_values("x").reset_index(drop=True)
 
     def ends_as(self, calm, process=None) -> None:
-        """Lets go, and looks whether a coordinator, this process by default, comes to the table of a calm round."""
+        """Releases the workers; checks that a coordinator (default: this one) gets a calm round's table."""
         self.let_go()
         if process is not None:
             out, err = process.communicate(timeout=120)
@@ -130,7 +131,7 @@ def nightly(*values):
     [("SIGINT", 2), *map(nightly, ("SIGINT", "SIGTERM", "SIGTERM", "SIGHUP"), (1, 1, 2, 1))],
 )
 def test_being_told_once_to_end_finishes_what_runs_and_stores_it(runs, calm, name, workers):
-    """Ctrl-C at a terminal, which reaches everybody in its group; what Slurm, Kubernetes and docker stop send; a closed terminal."""
+    """Ctrl-C at a terminal (the whole group); signals of Slurm, Kubernetes and docker; a closed terminal."""
     process = runs.held(workers)
     number = signal.Signals[name]
     os.killpg(process.pid, number) if name == "SIGINT" else process.send_signal(number)
@@ -241,7 +242,7 @@ def test_the_second_coordinator_is_told_and_takes_over_when_the_first_is_dead(ru
 
 
 def test_a_coordinator_that_stood_still_finds_that_another_took_over(runs, calm):
-    """A laptop that slept, a stopped process: its lease runs out, and it must not write into the other's round."""
+    """A laptop that slept: its lease expires, and it must not write into the other's round."""
     first = runs.held(1, "2")
     first.send_signal(signal.SIGSTOP)
     second = None
@@ -305,7 +306,8 @@ def test_a_process_number_that_was_given_to_another_process_holds_nothing(tmp_pa
             assert (entry["event"], entry["round"], entry["author"]) == ("unlocked", round_.id, "ann")
             assert entry["note"].startswith(f"the node was given back (process {other.pid} on ")
             assert len(round_.run(n=6, progress=False).trials) == 6
-            # One that lives here is stopped, not unlocked; its trial may hold the interpreter's lock for long.
+            # One that lives here is stopped, not unlocked; its trial may hold the interpreter's
+            # lock for long.
             row["beat"] -= 1_000
             held_by(f"{place} {_born(other.pid)}")
             for call in (tree.unlock, lambda round_: round_.run(n=7, progress=False)):

@@ -1,4 +1,4 @@
-"""Faults at random, as ``make chaos`` makes them for twenty minutes: after a few of them every table is that of calm rounds."""
+"""Random faults, as in the 20 minutes of ``make chaos``: every table equals that of a calm round."""
 
 from __future__ import annotations
 

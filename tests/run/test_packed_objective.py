@@ -89,6 +89,7 @@ def test_a_worker_that_does_not_see_the_file_gets_the_data_when_it_asks():
         trials = run(counted)
     assert (trials["value"] == trials["row"]).all()
     large = [size for size in counted.sizes if size > 4_000_000]
-    # Whatever was in flight before the first answer asks: two tasks a worker, and those that took their place meanwhile.
+    # Whatever was in flight before the first answer asks: two tasks a worker, and those that took their
+    # place meanwhile.
     assert 1 <= len(large) <= 8
     assert len(counted.sizes) == 40 + len(large)

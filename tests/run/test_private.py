@@ -1,4 +1,4 @@
-"""What another user of the same machine reaches of a round that runs: nothing. And what a killed run leaves behind: nothing for long."""
+"""Another user of the machine reaches nothing of a running round; a killed run leaves nothing for long."""
 
 from __future__ import annotations
 

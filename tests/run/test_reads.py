@@ -1,4 +1,4 @@
-"""Parameters that an objective reads without naming them count as read, so that none of them is called inert."""
+"""Parameters that an objective reads without naming count as read, so none of them is called inert."""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ def test_the_best_are_run_again_under_seeds_of_their_own(tree, space):
         analysis.states,
     )
     assert [e.q for e in reanalysed.parameters] == [e.q for e in analysis.parameters]
-    # The noise follows them: 2 degrees of freedom each, and any of planned runs that agree on all values read.
+    # The noise follows them: 2 degrees of freedom each, and any of planned runs that agree on all
+    # values read.
     groups = [frame.loc[frame["cell"] == cell, "value"] for cell in best]
     sd = np.sqrt(sum(((g - g.mean()) ** 2).sum() for g in groups) / 8)
     assert reanalysed.noise.source == "replicates"

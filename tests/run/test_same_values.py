@@ -1,4 +1,4 @@
-"""The same trial has the same values wherever it runs: in this process, on workers, clusters, pools of processes and threads."""
+"""A trial has the same values in this process, on workers, on clusters, and in pools of both kinds."""
 
 from __future__ import annotations
 

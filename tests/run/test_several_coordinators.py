@@ -1,4 +1,4 @@
-"""Several processes run rounds of one tree at once, on both stores: every table is that of a round that ran alone."""
+"""Several processes run rounds of one tree at once, on both stores, and every table is as from a calm run."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_coordinators_share_a_tree_and_one_that_is_killed_keeps_nobody_waiting(u
 @pytest.mark.nightly
 @pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
 def test_six_coordinators_at_once_run_every_round_as_if_alone(url, tmp_path):
-    """Each has rounds of its own, and all of them want round 9; whoever comes second is told that it is busy."""
+    """Each process has its own rounds, and all compete for round 9; the later ones get a busy error."""
     script = tmp_path / "round.py"
     script.write_text(SCRIPT)
     calm_url = f"sqlite:///{tmp_path}/calm.db"

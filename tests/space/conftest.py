@@ -14,7 +14,7 @@ PUBLIC = {
 
 @pytest.fixture
 def lookalike(monkeypatch):
-    """Classes and functions that live in ``lookalike.src.<area>.impl`` and are public in ``lookalike.<area>``."""
+    """Classes and functions defined in ``lookalike.src.<area>.impl`` and public in ``lookalike.<area>``."""
     areas = {}
     modules = {"lookalike": ModuleType("lookalike"), "lookalike.src": ModuleType("lookalike.src")}
     for area, names in PUBLIC.items():

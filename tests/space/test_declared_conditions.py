@@ -120,12 +120,21 @@ def test_a_space_of_any_size_is_counted_exactly():
 @pytest.mark.parametrize(
     ("parameters", "text"),
     [
-        ({"a": [1, 2], "b": Float(0, 1, when="c == 1")}, "b: when 'c == 1': unknown parameter 'c'; known: a, b"),
-        ({"b": Float(0, 1, when="b > 0.5")}, "b: when 'b > 0.5': a condition must not name its own parameter"),
-        ({"a": Float(0, 1, when="b > 0"), "b": Float(0, 1, when="a > 0")}, "conditions must not form a circle"),
+        (
+            {"a": [1, 2], "b": Float(0, 1, when="c == 1")},
+            "b: when 'c == 1': unknown parameter 'c'; known: a, b",
+        ),
+        (
+            {"b": Float(0, 1, when="b > 0.5")},
+            "b: when 'b > 0.5': a condition must not name its own parameter",
+        ),
+        (
+            {"a": Float(0, 1, when="b > 0"), "b": Float(0, 1, when="a > 0")},
+            "conditions must not form a circle",
+        ),
         ({"a": ["x", "y"], "b": Float(0, 1, when="a > 1")}, "b: when 'a > 1': arithmetic and < <= > >= need"),
     ],
-)  # fmt: skip
+)
 def test_conditions_that_no_space_can_have(parameters, text):
     with pytest.raises(SpaceError) as caught:
         Space(parameters)

@@ -99,11 +99,14 @@ def test_a_public_name_of_another_object_is_passed_over(lookalike, monkeypatch):
 @pytest.mark.parametrize(
     ("target", "path"),
     [
-        (math.log, "math.log"), (int, "builtins.int"), (np.tanh, "numpy.tanh"),
-        (Outer.Inner, f"{__name__}:Outer.Inner"), (Outer.method, f"{__name__}:Outer.method"),
+        (math.log, "math.log"),
+        (int, "builtins.int"),
+        (np.tanh, "numpy.tanh"),
+        (Outer.Inner, f"{__name__}:Outer.Inner"),
+        (Outer.method, f"{__name__}:Outer.method"),
         (at_top, f"{__name__}.at_top"),
     ],
-)  # fmt: skip
+)
 def test_paths_lead_back(target, path):
     assert refer(target).path == path
     assert Reference(path).resolve() is target
@@ -121,7 +124,10 @@ def test_golden_hashes():
 
 
 def test_a_path_that_leads_nowhere_says_what_to_do():
-    message = "no_such_package.Adam: a stored class or function must be importable, but No module named 'no_such_package'; install"
+    message = (
+        "no_such_package.Adam: a stored class or function must be importable, but No module named "
+        "'no_such_package'; install"
+    )
     with pytest.raises(SpaceError, match=message):
         Reference("no_such_package.Adam").resolve()
     with pytest.raises(SpaceError, match="must be importable, but module 'math' has no attribute 'logg'"):

@@ -1,4 +1,4 @@
-"""Steps and powers: declared, stored, and kept by everything that makes another range; levels as people write them."""
+"""Steps and powers are declared, stored, and kept by every derived range; levels may be typed freely."""
 
 import json
 from itertools import pairwise

@@ -30,7 +30,10 @@ def test_declared_limits_survive_json_repr_and_edits(kind, within):
     [
         (
             1,
-            "within must be the hard limits (low, high), got 1; for example within=(0, 1), or within=(0, None)",
+            (
+                "within must be the hard limits (low, high), got 1; for example within=(0, 1), or "
+                "within=(0, None)"
+            ),
         ),
         (("a", 1), "a hard limit must be a finite number, or None for no limit, got within=('a', 1)"),
         ((0.1, 1), "(0, 0.5) must lie within its hard limits (0.1, 1); change the range, or declare wider"),

@@ -19,11 +19,17 @@ FAST = settings(max_examples=40, deadline=None)
 @pytest.mark.parametrize(
     ("written", "parameter"),
     [
-        ((0.5, 5, 10), Float(0.5, 5, 10)), ((0, 0.5, 5), Float(0, 0.5, 5)), ((0, 1.0), Float(0, 1)),
-        ((1, 5), Integer(1, 5)), ((0, 10, 6.0), Integer(0, 10, 6)), (np.array([4, 8]), Categorical([4, 8])),
-        (150, Categorical([150])), (None, Categorical([None])), (math.log, Categorical([math.log])),
+        ((0.5, 5, 10), Float(0.5, 5, 10)),
+        ((0, 0.5, 5), Float(0, 0.5, 5)),
+        ((0, 1.0), Float(0, 1)),
+        ((1, 5), Integer(1, 5)),
+        ((0, 10, 6.0), Integer(0, 10, 6)),
+        (np.array([4, 8]), Categorical([4, 8])),
+        (150, Categorical([150])),
+        (None, Categorical([None])),
+        (math.log, Categorical([math.log])),
     ],
-)  # fmt: skip
+)
 def test_notation(written, parameter):
     parsed = parse(written)
     assert parsed == parameter
@@ -34,12 +40,15 @@ def test_notation(written, parameter):
 @pytest.mark.parametrize(
     ("written", "levels"),
     [
-        ((0, 0.5, 5), (0, 0.125, 0.25, 0.375, 0.5)), ((2, 30, 10), (2, 5, 8, 11, 14, 18, 21, 24, 27, 30)),
-        ((1, 21), (1, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 21)), (Float(0, 1, [0, 0.1, 1]), (0, 0.1, 1)),
-        (Float(1e-4, 1, 5, log=True), (1e-4, 1e-3, 1e-2, 0.1, 1)), (Integer(1, 6, 5, log=True), (1, 2, 3, 4, 6)),
+        ((0, 0.5, 5), (0, 0.125, 0.25, 0.375, 0.5)),
+        ((2, 30, 10), (2, 5, 8, 11, 14, 18, 21, 24, 27, 30)),
+        ((1, 21), (1, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 21)),
+        (Float(0, 1, [0, 0.1, 1]), (0, 0.1, 1)),
+        (Float(1e-4, 1, 5, log=True), (1e-4, 1e-3, 1e-2, 0.1, 1)),
+        (Integer(1, 6, 5, log=True), (1, 2, 3, 4, 6)),
         (Integer(1, 1000, 4, log=True), (1, 10, 100, 1000)),
     ],
-)  # fmt: skip
+)
 def test_levels(written, levels):
     assert parse(written).grid == levels
 
@@ -99,12 +108,16 @@ def test_an_order_that_follows_from_the_values_makes_no_other_parameter():
 @pytest.mark.parametrize(
     ("a", "b", "equal"),
     [
-        (Categorical([1]), Categorical([True]), False), (Categorical([1, 2]), Categorical([1.0, 2.0]), False),
-        (Categorical([1, 2]), Categorical([2, 1]), True), (Categorical([[1, 2], 3]), Categorical([(1, 2), 3]), True),
-        (Float(0, 1), Float(0.0, 1.0, 11), True), (Float(0, 1, 3), Float(0, 1, 4), False),
-        (Float(0, 1, 3), Float(0, 1, [0, 0.5, 1]), True), (Float(1, 2, 2), Float(1, 2, 2, log=True), False),
+        (Categorical([1]), Categorical([True]), False),
+        (Categorical([1, 2]), Categorical([1.0, 2.0]), False),
+        (Categorical([1, 2]), Categorical([2, 1]), True),
+        (Categorical([[1, 2], 3]), Categorical([(1, 2), 3]), True),
+        (Float(0, 1), Float(0.0, 1.0, 11), True),
+        (Float(0, 1, 3), Float(0, 1, 4), False),
+        (Float(0, 1, 3), Float(0, 1, [0, 0.5, 1]), True),
+        (Float(1, 2, 2), Float(1, 2, 2, log=True), False),
     ],
-)  # fmt: skip
+)
 def test_equality_goes_by_content(a, b, equal):
     assert (a == b) is equal
     assert (a.to_json() == b.to_json() and repr(a.to_json()) == repr(b.to_json())) is equal
@@ -144,11 +157,14 @@ def test_ranges_contain_what_lies_between_their_ends():
 @pytest.mark.parametrize(
     ("choices", "values", "inside"),
     [
-        (["a", None], ["a", "b", None, "None", math.nan, pd.NA, pd.NaT], "1011111"), ([4, 8], [4, 8.0, 5, math.nan], "1100"),
-        (["a", "b"], [None, math.nan], "00"), ([4, 0.1234567], ["4", "4.0", "0.1234567", "0.123457", "5", ""], "111100"),
-        ([True, False], [True, "False", 1, "1", "no"], "11000"), ([math.log], [math.log, "log", "math.exp", math.exp], "1100"),
+        (["a", None], ["a", "b", None, "None", math.nan, pd.NA, pd.NaT], "1011111"),
+        ([4, 8], [4, 8.0, 5, math.nan], "1100"),
+        (["a", "b"], [None, math.nan], "00"),
+        ([4, 0.1234567], ["4", "4.0", "0.1234567", "0.123457", "5", ""], "111100"),
+        ([True, False], [True, "False", 1, "1", "no"], "11000"),
+        ([math.log], [math.log, "log", "math.exp", math.exp], "1100"),
     ],
-)  # fmt: skip
+)
 def test_choices_contain_values_and_labels(choices, values, inside):
     contained = Categorical(choices).contains(np.array(values, object))
     assert "".join(str(int(v)) for v in contained) == inside
@@ -168,15 +184,19 @@ def test_unit_positions():
 @pytest.mark.parametrize(
     ("old", "new", "share"),
     [
-        (Float(0, 1), Float(0, 0.5), 0.5), (Float(0, 1), Float(0.5, 2), 0.5), (Float(0, 1), Float(2, 3), 0),
+        (Float(0, 1), Float(0, 0.5), 0.5),
+        (Float(0, 1), Float(0.5, 2), 0.5),
+        (Float(0, 1), Float(2, 3), 0),
         (Float(1e-4, 1, log=True), Float(1e-2, 1, log=True), 0.5),
         (Float(1e-4, 1, log=True), Float(0, 1e-2), 0.5),  # zero has no logarithm
         (Integer(1, 10), Integer(1, 5), 0.5),  # every integer owns as much
-        (Integer(1, 10), Categorical([3]), 0.1), (Categorical([1, 2, 3, 4]), Categorical([2]), 0.25),
-        (Categorical([1, 2, 3, 4]), Integer(2, 3), 0.5), (Categorical(["a", "b"]), Categorical(["b", "c"]), 0.5),
+        (Integer(1, 10), Categorical([3]), 0.1),
+        (Categorical([1, 2, 3, 4]), Categorical([2]), 0.25),
+        (Categorical([1, 2, 3, 4]), Integer(2, 3), 0.5),
+        (Categorical(["a", "b"]), Categorical(["b", "c"]), 0.5),
         (Categorical(["a", "b"]), Float(0, 1), 0),
     ],
-)  # fmt: skip
+)
 def test_share_kept_is_measured_on_the_declared_scale(old, new, share):
     assert old.volume_kept(new) == pytest.approx(share)
 
@@ -184,11 +204,14 @@ def test_share_kept_is_measured_on_the_declared_scale(old, new, share):
 @pytest.mark.parametrize(
     ("written", "levels"),
     [
-        ((0.5, 5, 10), tuple(np.arange(0.5, 5, 0.45).round(12))), ((0, 3, 10), (0, 1, 2)), ((5.0, 0.5, 3), (2, 3.5, 5)),
-        ((0, 10, 1), (0,)), ([3, 4], (3, 4)),
+        ((0.5, 5, 10), tuple(np.arange(0.5, 5, 0.45).round(12))),
+        ((0, 3, 10), (0, 1, 2)),
+        ((5.0, 0.5, 3), (2, 3.5, 5)),
+        ((0, 10, 1), (0,)),
+        ([3, 4], (3, 4)),
         (150, (150,)),
     ],
-)  # fmt: skip
+)
 def test_talos_leaves_out_the_upper_end(written, levels):
     parameter = parse_talos(written)
     assert parameter.grid == levels

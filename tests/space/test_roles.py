@@ -1,4 +1,4 @@
-"""Roles: what a round asks about; taken over by children, no part of an id, and said no to where they contradict."""
+"""Roles of parameters: inherited by children, absent from ids, and refused if contradictory."""
 
 import pytest
 

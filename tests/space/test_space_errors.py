@@ -1,4 +1,4 @@
-"""Bad input of a space is a SpaceError of the rule, the value, and what to write; what is common is in tests/errors."""
+"""Bad input of a space raises a SpaceError with rule, value and fix; common cases are in tests/errors."""
 
 import math
 
@@ -32,7 +32,10 @@ def refused(make):
         ((0, math.inf), "high must be a finite number, got inf"),
         ((-1e308, 1e308), "the distance from low to high must be a finite number, got (-1e+308, 1e+308)"),
         ((0, 1.0, 1), "levels must be >= 2 so that both ends are levels, got 1"),
-        ((0, 3, 9), f"(0, 3, 9) {TWO} [0, 3, 9], for a range from 0 to 3 write refine.Integer(0, 3, levels=4)"),
+        (
+            (0, 3, 9),
+            f"(0, 3, 9) {TWO} [0, 3, 9], for a range from 0 to 3 write refine.Integer(0, 3, levels=4)",
+        ),
         ((1.0, 0.5, 2.5), f"{THIRD} (1.0, 0.5, 2.5)"),
         ((), "a tuple is a range (low, high) or (low, high, levels) of numbers, got ()"),
         ((0.0, 1.0, 2_000_000_000), "levels must be <= 100,000, got 2e+09; give fewer: (low, high, levels)"),
@@ -45,7 +48,7 @@ def refused(make):
         ([b"a"], f"b'a': {IMPORTABLE}"),
     ],
     ids=lambda v: repr(v)[:20].partition(" at ")[0],
-)  # fmt: skip
+)
 def test_entries(value, text):
     message = refused(lambda: Space({"good": 1, "x": value}))
     assert message.startswith("x: ")
@@ -59,14 +62,32 @@ def test_entries(value, text):
         (lambda: Float(0, 1, levels=True), "levels must be a whole number or a list of numbers, got True"),
         (lambda: Float(0, 1, levels=[0, "b", 1]), "levels must be finite numbers, got [0, 'b', 1]"),
         (lambda: Integer(0, 9, levels=[0, 4, 4, 9]), "each larger than the one before, got [0, 4, 4, 9]"),
-        (lambda: Float(0, 1, levels=[0.1, 1]), "must begin at low and end at high, got [0.1, 1] for (0.0, 1.0)"),
-        (lambda: Float(1, 1 + 1e-13), "levels must differ in their first 12 digits, but 2 levels between 1.0"),
+        (
+            lambda: Float(0, 1, levels=[0.1, 1]),
+            "must begin at low and end at high, got [0.1, 1] for (0.0, 1.0)",
+        ),
+        (
+            lambda: Float(1, 1 + 1e-13),
+            "levels must differ in their first 12 digits, but 2 levels between 1.0",
+        ),
         (lambda: Integer(0.5, 3), "an integer range needs integer ends, got 0.5; use Float for real numbers"),
-        (lambda: Integer(0, 2**53 + 1), "must lie between -2**53 and 2**53, in which floats are exact, got 900719925474"),
+        (
+            lambda: Integer(0, 2**53 + 1),
+            "must lie between -2**53 and 2**53, in which floats are exact, got 900719925474",
+        ),
         (lambda: Integer(0, 10**400), "high must be a finite number, got 1000"),
-        (lambda: Integer(1, 3, levels=4), "got 4 levels for the 3 integers from 1 to 3; use levels=3 or fewer"),
-        (lambda: Integer(0, 3, levels=[0, 1.5, 3]), "levels of an integer range must be integers, got [0, 1.5, 3]"),
-        (lambda: parameter_from_json({"type": "complex"}), "must be float, integer or categorical, got 'complex'"),
+        (
+            lambda: Integer(1, 3, levels=4),
+            "got 4 levels for the 3 integers from 1 to 3; use levels=3 or fewer",
+        ),
+        (
+            lambda: Integer(0, 3, levels=[0, 1.5, 3]),
+            "levels of an integer range must be integers, got [0, 1.5, 3]",
+        ),
+        (
+            lambda: parameter_from_json({"type": "complex"}),
+            "must be float, integer or categorical, got 'complex'",
+        ),
         (
             lambda: parameter_from_json({"type": "categorical", "values": [{"eval": "1"}]}),
             "a stored value must be a plain value, an import or a tuple, got {'eval': '1'}",
@@ -75,14 +96,29 @@ def test_entries(value, text):
         (lambda: Space({}), "a space needs at least one parameter, got none"),
         (lambda: Space([("a", 1)]), "a space needs a mapping of names to parameters, got list; write {"),
         (lambda: Space({1: [1]}), "a parameter's name must be a non-empty string, got 1"),
-        (lambda: Space({"a": (0, 3)}, "a > 1"), "constraints must be a list of expressions, got the text 'a > 1'"),
-        (lambda: Space({"a": (0, 3)}, None), "constraints must be a list of expressions, got None; for none give []"),
-        (lambda: Space({"a": (0, 3)}, [3]), "a constraint must be an expression as text such as 'units > 4 or"),
+        (
+            lambda: Space({"a": (0, 3)}, "a > 1"),
+            "constraints must be a list of expressions, got the text 'a > 1'",
+        ),
+        (
+            lambda: Space({"a": (0, 3)}, None),
+            "constraints must be a list of expressions, got None; for none give []",
+        ),
+        (
+            lambda: Space({"a": (0, 3)}, [3]),
+            "a constraint must be an expression as text such as 'units > 4 or",
+        ),
         (lambda: Space.from_json("{}"), "from_json takes the dictionary of to_json, got str"),
-        (lambda: Space.from_talos({"a": (0, 1)}), "a: a Talos range is (start, end, steps) of numbers, got (0, 1)"),
-        (lambda: Space.from_talos({"a": (0, NAN, 2)}), "a: a Talos range needs finite ends that differ and steps > 0, got"),
+        (
+            lambda: Space.from_talos({"a": (0, 1)}),
+            "a: a Talos range is (start, end, steps) of numbers, got (0, 1)",
+        ),
+        (
+            lambda: Space.from_talos({"a": (0, NAN, 2)}),
+            "a: a Talos range needs finite ends that differ and steps > 0, got",
+        ),
     ],
-)  # fmt: skip
+)
 def test_parameters_and_spaces(make, text):
     assert text in refused(make)
 
@@ -94,10 +130,14 @@ NUMBERS = "arithmetic and < <= > >= need numbers on both sides, got strings, Non
 @pytest.mark.parametrize(
     ("expression", "part"),
     [
-        ("x.real > 1", "x.real"), ("(lambda: 1)() == x", "(lambda: 1)()"), ("[i for i in x]", "[i for i in x]"),
-        ("x & 1", "x & 1"), ("x > ...", "..."), ("max(x, key=abs) > 1", "max(x, key=abs)"),
+        ("x.real > 1", "x.real"),
+        ("(lambda: 1)() == x", "(lambda: 1)()"),
+        ("[i for i in x]", "[i for i in x]"),
+        ("x & 1", "x & 1"),
+        ("x > ...", "..."),
+        ("max(x, key=abs) > 1", "max(x, key=abs)"),
     ],
-)  # fmt: skip
+)
 def test_syntax_that_is_not_allowed(expression, part):
     message = refused(lambda: Space(GRID, [expression]))
     assert message.startswith(
@@ -114,12 +154,14 @@ def test_syntax_that_is_not_allowed(expression, part):
         ("x > 1 && x < 3", "must be one expression, but invalid syntax; write and for &&"),
         ("__import__('os')", "unknown function __import__(); known: abs, min, max, log, log2, log10, sqrt"),
         ("mx(x, 2) > 2", "unknown function mx(); did you mean 'max'?"),
-        ("log(x, 2) > 1", "log() takes one argument, got 2"), ("1 > 0", "must name at least one parameter"),
+        ("log(x, 2) > 1", "log() takes one argument, got 2"),
+        ("1 > 0", "must name at least one parameter"),
         ("x in [[1], 2]", "a list is allowed only after in, got [1]"),
-        ("s in 'abc'", "in must be followed by a list, as in `units in [4, 8]`, got 'abc'"), ("s + 1 == 2", NUMBERS),
+        ("s in 'abc'", "in must be followed by a list, as in `units in [4, 8]`, got 'abc'"),
+        ("s + 1 == 2", NUMBERS),
         ("n > 1", f"{NUMBERS}; compare these with ==, != or in, and check for None first: n is None or ..."),
     ],
-)  # fmt: skip
+)
 def test_constraints(expression, text):
     assert refused(lambda: Space(GRID, [expression])).startswith(f"constraint {expression!r}: {text}")
 
@@ -141,13 +183,22 @@ SPACE = Space({"dropout": (0, 1.0, 3), "opt": ["adam", "sgd"]})
     [
         (lambda: SPACE.cell({"drop": 0, "opt": "adam"}), "unknown parameter 'drop'; did you mean 'dropout'?"),
         (lambda: SPACE.cell({}), "a configuration needs every parameter, missing: dropout, opt"),
-        (lambda: SPACE.cell({"dropout": 0.3, "opt": "adam"}), "dropout: 0.3 is not a level; levels: 0, 0.5, 1"),
-        (lambda: SPACE.cell({"dropout": 0, "opt": "adm"}), "opt: 'adm' is not a choice of this parameter; did you mean"),
+        (
+            lambda: SPACE.cell({"dropout": 0.3, "opt": "adam"}),
+            "dropout: 0.3 is not a level; levels: 0, 0.5, 1",
+        ),
+        (
+            lambda: SPACE.cell({"dropout": 0, "opt": "adm"}),
+            "opt: 'adm' is not a choice of this parameter; did you mean",
+        ),
         (lambda: SPACE.frozen({"dropout": NAN, "opt": "adam"}), "a value must be finite, got nan"),
         (lambda: SPACE.configuration(6), "a cell must be an integer >= 0 and < 6, got 6"),
         (lambda: SPACE.configuration(True), "a cell must be an integer >= 0 and < 6, got True"),
-        (lambda: SPACE.contains(pd.DataFrame({"opt": ["adam"]})), "a column for every parameter, missing: dropout"),
+        (
+            lambda: SPACE.contains(pd.DataFrame({"opt": ["adam"]})),
+            "a column for every parameter, missing: dropout",
+        ),
     ],
-)  # fmt: skip
+)
 def test_configurations_and_tables(make, text):
     assert text in refused(make)

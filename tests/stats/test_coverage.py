@@ -137,6 +137,7 @@ def test_the_best_ten_trials_decide_whether_an_edge_holds_the_best():
     rng = np.random.default_rng(0)
     low, high = Boundary()(x, x + 0.05 * rng.normal(size=x.size), np.linspace(0, 1, 9))
     assert (low.best, high.best) == (False, True)
-    # Rising over most of the range, best at 0.75: the top fifth reaches the edge, the best ten do not lie there.
+    # Rising over most of the range, best at 0.75: the top fifth reaches the edge, the best ten do not
+    # lie there.
     inside = Boundary()(x, -np.abs(x - 0.75) + 0.05 * rng.normal(size=x.size), np.linspace(0, 1, 9))
     assert not any(edge.best for edge in inside)

@@ -23,7 +23,7 @@ def _noise(rng: np.random.Generator, n: int, alike: float) -> np.ndarray:
 
 
 def curves(kind: str, n: int, rng: np.random.Generator, alike: float = 0.0) -> dict[str, np.ndarray | float]:
-    """One trial of a kind. Losses fall from 0.7 to 0.1 and the score rises from 0.6 to 0.95, nearly done at n / 2."""
+    """One trial of a kind. Losses fall from 0.7 to 0.1, the score rises from 0.6 to 0.95, mostly by n / 2."""
     t = np.arange(n) / n
     remaining = np.exp(-8 * t)
     late = np.maximum(0, t - 0.5) * 2 * n / (n - 2)  # from 0 at half time to 1 at the end

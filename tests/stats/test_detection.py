@@ -1,4 +1,4 @@
-"""Does a parameter matter: the additive test against least squares, joint p-values that keep their level, looks that are paid for."""
+"""Detection of effects: the additive test against least squares, joint p-values, and repeated looks."""
 
 import numpy as np
 import pytest

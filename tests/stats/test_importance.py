@@ -82,7 +82,8 @@ def test_a_regime_and_what_it_has_share_importance_as_the_best_trials_do():
     # The regime is half of what y decides: one level of two, not two of eleven.
     assert of_y.low > of_c.high > of_c.low > 0
     assert of_y.p == 0.001
-    # All that reads it, and half of the trials beside that don't: as important within, and half of the trials.
+    # All that reads it, and half of the trials beside that don't: as important within, and half of the
+    # trials.
     alone = measure(y[~bad], value[~bad], levels=levels)
     ties = np.where(bad, value.min(), value)
     half = PedAnova(top=0.2 * np.mean(~bad))(y, ties, levels=levels, read=~bad)
@@ -122,7 +123,8 @@ def test_an_interior_optimum_escapes_the_correlation_only():
         found_by_both += benjamini_hochberg(p_values)[0] <= 0.1
         found_by_trend += benjamini_hochberg(trend)[0] <= 0.1
     assert found_by_trend <= 6
-    # 17 of these 25; twice the smaller p-value sees 18, and the additive test, which a round adds, is not in here.
+    # 17 of these 25; twice the smaller p-value sees 18, and the additive test, which a round adds, is
+    # not in here.
     assert found_by_both >= 15
 
 

@@ -1,4 +1,4 @@
-"""How much of the best is chance: of noise, seeds, examples and effort, on populations whose answer is known."""
+"""Optimism of the best value: noise, seeds, examples and effort, on populations with a known answer."""
 
 import warnings
 

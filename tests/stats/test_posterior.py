@@ -1,4 +1,4 @@
-"""One posterior: it knows where the optimum is, what a prior mean moves, and nothing that should not matter changes it."""
+"""The posterior finds the optimum, follows a prior mean, and ignores irrelevant changes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What trials that are yet to run will show and bring, on posteriors whose answer is known; where runs of a race go."""
+"""Simulated outcomes of future trials on posteriors with a known answer, and the allocation of repeats."""
 
 import numpy as np
 import pytest
@@ -133,7 +133,8 @@ def test_runs_go_to_those_that_may_lead():
     assert (allocation.runs.sum(), allocation.runs[2]) == (10, 0)
     assert min(allocation.runs[:2]) >= 3
     assert allocation.gain > 0
-    # What is known exactly gets none, noise of nothing needs one each, and where nothing is gained the least known is run.
+    # What is known exactly gets none, noise of nothing needs one each, and where nothing is gained the
+    # least known is run.
     assert KnowledgeGradient()([1.0, 0.9], [0.0, 0.1], 0.2, 6).runs.tolist() == [0, 6]
     assert KnowledgeGradient()([1.0, 0.9], [0.1, 0.1], 0.0, 2).runs.tolist() == [1, 1]
     assert KnowledgeGradient()([100.0, 0.0, 0.0], [0.1, 0.1, 0.3], 0.1, 2).runs[2] >= 1

@@ -1,7 +1,8 @@
-"""Inputs made to break things: nothing but a RefineError may come of them, and no store is changed by what is refused.
+"""Hostile inputs: only a RefineError may result, and a refused input changes no store.
 
-Every target begins with sound documents and changes parts of them: values that no float or database holds, halves of
-letters, deep nesting, missing and unknown fields, bytes. Hypothesis draws the changes, and makes what it finds small.
+Every target begins with sound documents and changes parts of them: values outside floats or databases,
+halves of letters, deep nesting, missing and unknown fields, bytes. Hypothesis draws the changes and shrinks
+every finding.
 """
 
 from __future__ import annotations
@@ -51,18 +52,25 @@ ODD = (
     *("", "a\ud800", "a\0", "\x1b[31m", "9" * 5000, "=1+1", "1e400", "NaN", "complete", "x", "a", "\u202e"),
     *([], {}, json.loads("[" * 50 + "]" * 50), json.loads("[" * 500 + "]" * 500)),
 )
-COLUMNS = """"x": [0.0, 0.25, 0.5, 1.0, 0.1, 0.2], "k": [0, 1, 2, 3, 4, 5], "c": ["a", "b", "a", "b", "a", "b"], "acc": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]"""
+COLUMNS = """
+    "x": [0.0, 0.25, 0.5, 1.0, 0.1, 0.2], "k": [0, 1, 2, 3, 4, 5], "c": ["a", "b", "a", "b", "a", "b"],
+    "acc": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]"""
 SOUND = {
     "frame": f"""[
         {{"columns": {{{COLUMNS}}}, "parameters": null, "value": "acc"}},
         {{"columns": {{{COLUMNS}, "seconds": [1.0, 1.0, 1.0, 1.0, 1.0, 1.0], "seed": [0, 1, 2, 3, 4, 5],
          "state": ["complete", "complete", "complete", "complete", "complete", "complete"],
-         "origin": ["given", "given", "given", "given", "given", "given"]}}, "parameters": ["x", "k", "c"], "value": "acc"}}]""",
-    "csv": """[{"lines": [["x", "k", "c", "acc"], [0.0, 0, "a", 0.1], [0.5, 1, "b", 0.2], [1.0, 2, "a", "0.3"]], "between": ",", "end": "\\n"}]""",
-    "edits": """[{"edits": {"x": [0.0, 0.5], "k": [1, 4], "c": ["a"]}}, {"edits": {"x": [0.5, 0.25], "c": "b"}}]""",
+         "origin": ["given", "given", "given", "given", "given", "given"]}},
+         "parameters": ["x", "k", "c"], "value": "acc"}}]""",
+    "csv": """[
+        {"lines": [["x", "k", "c", "acc"], [0.0, 0, "a", 0.1], [0.5, 1, "b", 0.2], [1.0, 2, "a", "0.3"]],
+         "between": ",", "end": "\\n"}]""",
+    "edits": """[
+        {"edits": {"x": [0.0, 0.5], "k": [1, 4], "c": ["a"]}}, {"edits": {"x": [0.5, 0.25], "c": "b"}}]""",
     "space": """[
         {"json": {"constraints": ["k > 1 or c == 'a'"], "parameters": {
-            "x": {"low": 0.0, "high": 1.0, "levels": 5, "log": false}, "k": {"low": 1, "high": 8, "type": "integer", "within": [0, 9]},
+            "x": {"low": 0.0, "high": 1.0, "levels": 5, "log": false}, "k": {"low": 1, "high": 8, "type":
+        "integer", "within": [0, 9]},
             "c": ["a", "b"], "o": {"values": ["s", "m"], "ordered": true}, "f": 3}}},
         {"toml": "[parameters]\\nx = { low = 0, high = 1.5, levels = 4 }\\nc = ['a', 'b']\\n"}]""",
 }
@@ -70,11 +78,14 @@ SOUND = {
 
 # Fields of the page's messages, and arguments of an assistant's calls.
 MESSAGE = """{"round": "", "proposal": "", "risk": 0.05, "a": "x", "b": "k", "value": null,
-    "edits": {"x": {"bounds": [0.0, 0.5]}, "c": {"keep": [0]}}, "rejected": ["k"], "n": 5, "exploit": 0.5, "audit": 0.1,
-    "belief": {"x": {"near": 0.2, "within": 0.1}, "c": {"weights": [0.7, null]}}, "workers": 2, "hours": 0.5, "trials": 3,
+    "edits": {"x": {"bounds": [0.0, 0.5]}, "c": {"keep": [0]}}, "rejected": ["k"], "n": 5, "exploit": 0.5,
+        "audit": 0.1,
+    "belief": {"x": {"near": 0.2, "within": 0.1}, "c": {"weights": [0.7, null]}}, "workers": 2, "hours":
+        0.5, "trials": 3,
     "kind": "accept", "note": "", "do": "run", "point": 0}"""
 
-CALL = """{"round_id": "", "risk": 0.05, "edits": {"x": [0.0, 0.5], "k": [1, 4], "c": ["a"]}, "n": 5, "a": {"x": 0.5, "k": 2, "c": "a"},
+CALL = """{"round_id": "", "risk": 0.05, "edits": {"x": [0.0, 0.5], "k": [1, 4], "c": ["a"]}, "n": 5, "a":
+        {"x": 0.5, "k": 2, "c": "a"},
     "b": null, "seeds": 2, "trials": 2, "reason": "why", "note": "why"}"""
 
 
@@ -92,7 +103,7 @@ VALUES = st.recursive(
 
 
 def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where plain data can be changed, but for the whole, and for what is nested deeper than Python may call."""
+    """Paths at which plain data can change, except the root and levels nested deeper than Python may call."""
     for key, inner in data.items() if isinstance(data, dict) else enumerate(data):
         yield (*path, key)
         if isinstance(inner, dict | list) and len(path) < 60:
@@ -144,7 +155,7 @@ def fingerprint(tree: refine.Tree) -> str:
 
 
 class Fuzz:
-    """What everything begins with: the sound documents of each target; how many inputs it was given, and has refused."""
+    """Sound documents of each target, with the numbers of inputs given and refused."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -378,7 +389,7 @@ SHARES = dict(zip(("space", "edits", "csv", "frame", "folder", "page", "protocol
 
 
 def batch(fuzz: Fuzz, name: str, number: int | None, count: int) -> None:
-    """So many inputs of a target; raises the smallest for what should not be, which is kept and begun with."""
+    """Runs a number of inputs of a target; raises the smallest failing input and keeps it for later runs."""
 
     @settings(
         max_examples=count,

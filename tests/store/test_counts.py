@@ -1,4 +1,4 @@
-"""Counts of states and best trials of rounds that grow, are run again, lose rows or hold damage: always those of all rows."""
+"""Counts of states and best trials always match all rows: rounds grow, rerun, lose rows, or are damaged."""
 
 from __future__ import annotations
 
@@ -93,13 +93,29 @@ def test_a_look_again_reads_no_trial_that_was_read_before(grown):
 
 
 ODD = [
-    *('{"value": NaN}', '{"value": Infinity}', '{"value": -Infinity}', '{"value": 1e-310}', '{"value": 1.5e+300}'),
+    *(
+        '{"value": NaN}',
+        '{"value": Infinity}',
+        '{"value": -Infinity}',
+        '{"value": 1e-310}',
+        '{"value": 1.5e+300}',
+    ),
     *('{"value": 123456789012345678901234567890}', '{"value":7}', '{ "value" : 7.0 }', '{"loss": 9.5}', "{}"),
     *('{"value": 0.1}', '{"value": 0.10000000000000002}', '{"value": 0.30000000000000004, "loss": NaN}'),
-    *('{"value": 8.0, "degenerate": 1.0}', '{"value": 8.5, "degenerate": NaN}', '{"value": -2, "degenerate": 0}'),
-    *('{"value": 1e400}', '{"value": "x"}', '{"value": [1', '{"x\\"value": 99.0, "value": 0.5}', '{"value": null}'),
+    *(
+        '{"value": 8.0, "degenerate": 1.0}',
+        '{"value": 8.5, "degenerate": NaN}',
+        '{"value": -2, "degenerate": 0}',
+    ),
+    *(
+        '{"value": 1e400}',
+        '{"value": "x"}',
+        '{"value": [1',
+        '{"x\\"value": 99.0, "value": 0.5}',
+        '{"value": null}',
+    ),
     '{"my value": 50.0, "values": 60.0, "value": 0.25}',
-]  # fmt: skip
+]
 """Metrics as stores may hold them, by whoever wrote them."""
 
 

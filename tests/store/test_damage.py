@@ -1,4 +1,4 @@
-"""What can't be read is refused at the door, and what is there already is left out, said, and can be removed."""
+"""Damaged input is refused on import; damaged rows in a store are left out, reported, and removable."""
 
 from __future__ import annotations
 
@@ -157,7 +157,9 @@ ROWS = {
     "run": "INSERT INTO run (node, environment, created) VALUES (1, '[', 1)",
     "proposal": "INSERT INTO proposal (node, digest, content, created) VALUES (1, 'x', '{', 1)",
     "decision": "INSERT INTO decision (node, digest, content, created) VALUES (1, 'x', '{}', 1)",
-    "opening": "INSERT INTO opening (node, digest, content, author, note, created) VALUES (1, 'x', '{', 'a', 'b', 1)",
+    "opening": (
+        "INSERT INTO opening (node, digest, content, author, note, created) VALUES (1, 'x', '{', 'a', 'b', 1)"
+    ),
 }
 
 

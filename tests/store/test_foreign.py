@@ -1,4 +1,4 @@
-"""Files that are another program's, made to harm, or hold less than they seem; and a look, which changes nothing."""
+"""Stores of other programs, hostile or truncated files; looking at them changes nothing."""
 
 from __future__ import annotations
 
@@ -108,13 +108,19 @@ HOSTILE = {
     "trigger": ("CREATE TRIGGER stars AFTER INSERT ON mark BEGIN DELETE FROM trial; END",),
     "view": (
         "ALTER TABLE trial RENAME TO t2",
-        "CREATE VIEW trial AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT t2.* FROM t2, n",
+        (
+            "CREATE VIEW trial AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT "
+            "t2.* FROM t2, n"
+        ),
     ),
     "virtual": ("DROP TABLE mark", "CREATE VIRTUAL TABLE mark USING fts5(node, key)"),
     "generated": ("ALTER TABLE trial ADD COLUMN big AS (zeroblob(900000000))",),
     "trials that go with a lease": (
         "PRAGMA writable_schema=ON",
-        "UPDATE sqlite_master SET sql = replace(sql, 'node (pk)', 'lease ON DELETE CASCADE') WHERE name = 'trial'",
+        (
+            "UPDATE sqlite_master SET sql = replace(sql, 'node (pk)', 'lease ON DELETE CASCADE') WHERE "
+            "name = 'trial'"
+        ),
     ),
     "replace": ("DROP TABLE mark", "CREATE TABLE mark (node INTEGER UNIQUE ON CONFLICT REPLACE)"),
     "index": ("CREATE INDEX slow ON mark (hex(zeroblob(30000000)))",),
@@ -126,10 +132,14 @@ ON_A_SERVER = {
     "policy 'seen'": "CREATE POLICY seen ON meta USING (pg_sleep(9) IS NULL)",
     "table 'more'": "CREATE TABLE more () INHERITS (trial)",
     "check 'slow'": "ALTER TABLE mark ADD CONSTRAINT slow CHECK (pg_sleep(9) IS NULL)",
-    "check 'goes'": "ALTER TABLE trial ADD CONSTRAINT goes FOREIGN KEY (node) REFERENCES lease ON DELETE CASCADE",
+    "check 'goes'": (
+        "ALTER TABLE trial ADD CONSTRAINT goes FOREIGN KEY (node) REFERENCES lease ON DELETE CASCADE"
+    ),
     "index 'mark_length_idx'": "CREATE INDEX ON mark (length(note))",
     "column 'note'": "ALTER TABLE mark ALTER note SET DEFAULT pg_sleep(9)::text",
-    "column 'author'": "CREATE DOMAIN slow AS text CHECK (pg_sleep(9) IS NULL); ALTER TABLE mark ALTER author TYPE slow",
+    "column 'author'": (
+        "CREATE DOMAIN slow AS text CHECK (pg_sleep(9) IS NULL); ALTER TABLE mark ALTER author TYPE slow"
+    ),
 }
 
 
@@ -166,7 +176,8 @@ def test_an_import_from_optuna_makes_no_table_and_asks_no_view(path):
             tree.add_study(f"sqlite:///{path}?timeout=5")
         by_hand(
             path,
-            "CREATE VIEW studies AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT * FROM n",
+            "CREATE VIEW studies AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) "
+            "SELECT * FROM n",
         )
         with pytest.raises(StoreError, match="has a view 'studies' that refine does not make"):
             tree.add_study(f"sqlite:///{path}")

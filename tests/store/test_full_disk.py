@@ -1,4 +1,4 @@
-"""A disk without room, and a store that somebody else has locked: said clearly, and nothing that had finished is lost."""
+"""A full disk and a locked store: clear errors, and no finished trial is lost."""
 
 from __future__ import annotations
 
@@ -84,7 +84,10 @@ def test_a_store_that_is_locked_for_too_long_is_said_clearly(tmp_path):
             return value(params)
 
         name = round_.node.objective
-        clear = r"another process has it locked, and a write waits 0.2 seconds for that; let it end, or wait longer with"
+        clear = (
+            r"another process has it locked, and a write waits 0.2 seconds for that; let it end, or "
+            r"wait longer with"
+        )
         try:
             with pytest.raises(StoreError, match=clear):
                 round_.run(n=40, objective=meets_a_lock, objective_name=name, progress=False)

@@ -1,4 +1,4 @@
-"""A few inputs of every target of fuzz.py, or nightly as many in all as REFINE_FUZZ says; and what it has found."""
+"""Some inputs of every target of fuzz.py (nightly: REFINE_FUZZ of them), and its past findings."""
 
 from __future__ import annotations
 

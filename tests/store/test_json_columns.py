@@ -35,10 +35,22 @@ def test_configurations_and_metrics_are_what_json_says():
 
 
 ODD = (
-    '{"a":1}', '{"a":1,"c":2}', '{"a":1,"a":2}', '{"a":1,"b":[2,3]}', '{"a":1,"b":2},{"a":1,"b":2}', '{"a":1,"b":2}}',
-    '{"a":1,"b":"\\ud800"}', '{"a":1,"b":Infinity}', '{"a":1,"b":' + "9" * 400 + "}", '{"a":1,"b":}', '"a":1,"b":2}',
-    '{"a":1,\0{"b":2}', "", "[1,2]", "{}",
-)  # fmt: skip
+    '{"a":1}',
+    '{"a":1,"c":2}',
+    '{"a":1,"a":2}',
+    '{"a":1,"b":[2,3]}',
+    '{"a":1,"b":2},{"a":1,"b":2}',
+    '{"a":1,"b":2}}',
+    '{"a":1,"b":"\\ud800"}',
+    '{"a":1,"b":Infinity}',
+    '{"a":1,"b":' + "9" * 400 + "}",
+    '{"a":1,"b":}',
+    '"a":1,"b":2}',
+    '{"a":1,\0{"b":2}',
+    "",
+    "[1,2]",
+    "{}",
+)
 SCALARS = st.integers(-9, 9) | st.floats(allow_nan=False) | st.booleans() | st.none() | st.text(max_size=3)
 ROWS = st.dictionaries(st.sampled_from(["a", "b", ",", '"', "c:"]), SCALARS, max_size=3)
 

@@ -1,4 +1,4 @@
-"""What 0.1.0 wrote opens, is the same tree, and goes on: a store, an exported folder, and the proposal in both. Kept for ever.
+"""Stores, folders and proposals written by 0.1.0 open, give the same tree, and continue. Kept for ever.
 
 ``REFINE_GOLDEN=1`` writes them anew, which nobody does once the release is out.
 """
@@ -34,7 +34,7 @@ score.name = "score"
 
 
 def study(store, proposal=None):
-    """A root, the child of an edited proposal, a branch and a tag; by a stored proposal, since what is proposed may improve."""
+    """A root, the child of an edited stored proposal, a branch and a tag; new proposals may improve."""
     tree = refine.Tree("study", store=store)
     root = tree.add_round(SPACE, score, n=12, seed=2, note="first")
     root.run(progress=False, check_noise=False)

@@ -1,4 +1,4 @@
-"""What happens to a store from outside: odd paths, moved files, threads, forks, and several people at once."""
+"""Events around a store: odd paths, moved files, threads, forks, and several people at once."""
 
 from __future__ import annotations
 

@@ -92,7 +92,8 @@ def test_a_store_is_made_whole_or_not_at_all(url, monkeypatch):
 def test_a_file_that_another_process_writes_is_waited_for(tmp_path):
     path = tmp_path / "refine.db"
     with contextlib.closing(sqlite3.connect(path, check_same_thread=False)) as other:
-        # Where such a lock is held, SQLite refuses to change the mode of the file at once, whatever its timeout.
+        # Where such a lock is held, SQLite refuses to change the mode of the file at once, whatever
+        # its timeout.
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="another process has it locked, and a write waits 0.2 seconds"):
             Store(f"sqlite:///{path}?patience=0.2")
@@ -110,7 +111,8 @@ def test_a_store_of_another_version_is_left_alone(tmp_path):
         with pytest.raises(StoreError) as caught:
             Store(tmp_path / "refine.db")
         assert str(caught.value) == (
-            f"store {store.name}: its schema must be 1, got {version!r}; a newer refine wrote it, or one before the first "
+            f"store {store.name}: its schema must be 1, got {version!r}; a newer refine wrote it, or one "
+            "before the first "
             "release: upgrade refine, or begin a new store"
         )
         with store.engine.begin() as connection:

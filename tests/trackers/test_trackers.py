@@ -1,4 +1,4 @@
-"""Trackers get every ended trial, whatever becomes of them; those with a server or files of their own are the real ones."""
+"""Trackers get every ended trial despite failures; trackers with a server or files are the real ones."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Calls of a tree in any order: each ends in a refined error or leaves a tree that exports and loads whole."""
+"""Calls of a tree in any order end in a refine error or leave a tree that exports and loads whole."""
 
 import tempfile
 import warnings

@@ -1,4 +1,4 @@
-"""A study whose objective gives the same to the last bit: claims, winner and confirmation are about what can be looked up."""
+"""Claims, winner and confirmation of a study with a deterministic objective concern recorded values only."""
 
 import math
 
@@ -68,7 +68,10 @@ def test_folds_say_what_the_winner_is_worth_on_other_data(tmp_path):
     """A deterministic score over folds is exact, and tells little of other data."""
     with refine.Tree("folds", store=tmp_path / "refine.db") as study:
         root = study.add_round(
-            {"x": (0, 10), "y": (0, 10)}, lambda p: {"acc": [rough(p) + k * p["y"] for k in (0, 0.3, 0.1)]}, metric="acc", n=20,
-        )  # fmt: skip
+            {"x": (0, 10), "y": (0, 10)},
+            lambda p: {"acc": [rough(p) + k * p["y"] for k in (0, 0.3, 0.1)]},
+            metric="acc",
+            n=20,
+        )
         root.run(progress=False)
         assert "New data" in str(study.winner())

@@ -1,4 +1,4 @@
-"""Work that grows with the rounds of a tree: a branch reads a fixed number of times, an export once per round."""
+"""Growth of work with the rounds of a tree: a branch reads a fixed number of times, an export per round."""
 
 import pytest
 import sqlalchemy as sa

@@ -130,7 +130,8 @@ def test_the_rule_and_what_would_decide():
     assert verdict_of(0.99, 0.04, keep=True, discard=True) == "DISCARD"  # better, by nothing that matters
     assert verdict_of(0.99, 0.04, keep=True, discard=False) == "CONFIRM"
     assert verdict_of(math.nan, math.nan, keep=True, discard=True) == "CONFIRM"
-    # The difference of two means of m runs with deviation 1 has the variance 2 / m: 1.645 of it are 0.5 at m = 22.
+    # The difference of two means of m runs with deviation 1 has the variance 2 / m: 1.645 of it are 0.5
+    # at m = 22.
     assert seeds_needed(0.5, 1e12, 2.0, 0.0) == 22
     assert seeds_needed(-0.5, 1e12, 2.0, 0.0) == 22
     assert seeds_needed(0.5, 0.05, 2.0, 0.0) < 22

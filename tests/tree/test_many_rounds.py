@@ -1,4 +1,4 @@
-"""What looking at a tree costs grows with its rounds, and not with their square. No clock is read: work is counted."""
+"""The cost of looking at a tree grows linearly with its rounds. The tests count work and read no clock."""
 
 import math
 
@@ -19,7 +19,7 @@ def wavy(params):
 
 
 def _branched(tree, rounds, n=12):
-    """A chain with a side branch at every fourth round; every space is another one, some have a parameter more."""
+    """A chain with a side branch at every fourth round; spaces differ, and some have one more parameter."""
     round_ = tree.add_round({"x": (0.0, 3.0, 31)}, wavy, n=n)
     branch_rounds = [round_.run(progress=False)]
     for i in range(1, rounds):

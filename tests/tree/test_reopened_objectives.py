@@ -1,4 +1,4 @@
-"""The objective of a reopened round: the same function of the same file is recognised, and found again if that is safe."""
+"""Objectives of reopened rounds: the same function of a file is recognised, and imported if safe."""
 
 import os
 import subprocess
@@ -60,7 +60,10 @@ SPACE = '{"x": (0.0, 1.0, 21)}'
 
 @pytest.mark.slow
 def test_script_function_is_recognised_when_imported(folder):
-    code = f"from train import objective\n{OPENED}print(len(tree['root'].run(n=6, objective=objective, progress=False).trials))"
+    code = (
+        f"from train import objective\n{OPENED}print(len(tree['root'].run(n=6, objective=objective, "
+        "progress=False).trials))"
+    )
     assert python(folder, code) == "6"
 
 
@@ -68,7 +71,8 @@ def test_script_function_is_recognised_when_imported(folder):
 @pytest.mark.slow
 def test_add_round_finds_the_round_of_a_script_again(folder):
     code = (
-        f"from train import objective\n{OPENED}tree.add_round({SPACE}, objective, n=6, seed=1).run(progress=False)\n"
+        f"from train import objective\n{OPENED}tree.add_round({SPACE}, objective, n=6, "
+        "seed=1).run(progress=False)\n"
         "print(len(tree), len(tree['root'].trials))"
     )
     assert python(folder, code) == "1 6"
@@ -99,7 +103,10 @@ def test_script_recognises_the_round_of_an_imported_function(folder):
 @pytest.mark.slow
 def test_edited_script_function_is_recognised_by_its_file(folder):
     (folder / "train.py").write_text(TRAIN.format(shift=1))
-    code = f"from train import objective\n{OPENED}print(len(tree['root'].run(n=6, objective=objective, progress=False).trials))"
+    code = (
+        f"from train import objective\n{OPENED}print(len(tree['root'].run(n=6, objective=objective, "
+        "progress=False).trials))"
+    )
     assert python(folder, code) == "6"
 
 

@@ -147,7 +147,10 @@ def test_the_front_of_a_tree_has_what_no_round_beats(tree, round_):
     of_child = front[front["round"] == child.id]
     assert of_child.index.isin(own_front.index).all()
     assert 0 < len(of_child) < len(own_front)
-    message = f"{len(own_front)} trials on the round's own front, {len(own_front) - len(of_child)} beaten by other rounds"
+    message = (
+        f"{len(own_front)} trials on the round's own front, {len(own_front) - len(of_child)} beaten by "
+        "other rounds"
+    )
     assert message in str(child)
     tree.add_round(round_.space, network, metric="val_acc", n=5, seed=1).run(progress=False)
     assert tree.front.equals(front)  # judged otherwise: left out
@@ -178,7 +181,8 @@ def test_a_range_goes_on_for_a_further_goal_where_the_first_one_is_good(tree, ob
     assert (change.new.low < 12) == goes_on
     reasons = [sentence(reason) for reason in change.reasons if reason.code == "useless_beyond"]
     useless = (
-        "nodes is best at the low end of leaves, but the front there is worse in acc than half of the trials, "
+        "nodes is best at the low end of leaves, but the front there is worse in acc than half of the "
+        "trials, "
         "so leaves is not extended."
     )
     assert reasons == ([] if goes_on else [useless])

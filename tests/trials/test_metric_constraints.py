@@ -139,7 +139,10 @@ def test_nothing_feasible_says_how_far_it_was(tree):
     round_ = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency_ms <= 0.5"], n=30)
     round_.run(progress=False)
     assert round_.best is None
-    message = r"none of 30 finished trials meets .*; the closest .* has 1.*round.analyze\('latency_ms', 'minimize'\)"
+    message = (
+        r"none of 30 finished trials meets .*; the closest .* has 1.*round.analyze\('latency_ms', "
+        r"'minimize'\)"
+    )
     with pytest.raises(AnalysisError, match=message):
         round_.propose()
 

@@ -1,4 +1,4 @@
-"""An assistant on a tree: it looks, suggests, runs within its budget, and doesn't decide. By the SDK's own client."""
+"""An assistant, through the SDK's client: it looks, suggests and runs within its budget, never decides."""
 
 from __future__ import annotations
 

@@ -15,13 +15,31 @@ def root():
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: root().run(worker=2), "Round.run() got an unexpected keyword argument 'worker'; did you mean 'workers'?"),
-        (lambda: refine.Float(0, 1, level=3), "Float() got an unexpected keyword argument 'level'; did you mean 'levels'?"),
-        (lambda: refine.Tree.load("x", nam="y"), "Tree.load() got an unexpected keyword argument 'nam'; did you mean 'name'?"),
-        (lambda: refine.autopilot(root(), budgets=3), "autopilot() got an unexpected keyword argument 'budgets'; did you mean 'budget'?"),
-        (lambda: refine.Goal("acc", maximise=True), "Goal() got an unexpected keyword argument 'maximise'; known: metric, direction, allow_degenerate, subject_to"),
+        (
+            lambda: root().run(worker=2),
+            "Round.run() got an unexpected keyword argument 'worker'; did you mean 'workers'?",
+        ),
+        (
+            lambda: refine.Float(0, 1, level=3),
+            "Float() got an unexpected keyword argument 'level'; did you mean 'levels'?",
+        ),
+        (
+            lambda: refine.Tree.load("x", nam="y"),
+            "Tree.load() got an unexpected keyword argument 'nam'; did you mean 'name'?",
+        ),
+        (
+            lambda: refine.autopilot(root(), budgets=3),
+            "autopilot() got an unexpected keyword argument 'budgets'; did you mean 'budget'?",
+        ),
+        (
+            lambda: refine.Goal("acc", maximise=True),
+            (
+                "Goal() got an unexpected keyword argument 'maximise'; known: metric, direction, "
+                "allow_degenerate, subject_to"
+            ),
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_unknown_keyword_names_the_one_that_may_be_meant(call, text):
     with pytest.raises(TypeError) as caught:
         call()

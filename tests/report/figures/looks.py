@@ -30,7 +30,7 @@ SPACE = Space(
 
 
 def trials(n: int = 300, space: Space = SPACE, seed: int = 5) -> pd.DataFrame:
-    """A round with an optimum at lr 0.00316, SGD weak, failures at the highest rate, and times that grow with width."""
+    """A round with its optimum at lr 0.00316, weak SGD, failures at the highest rate, slow wide networks."""
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(space.columns(np.column_stack([rng.integers(0, p.size, n) for p in space.values()])))
     away = np.log10(frame["lr"].to_numpy()) + 2.5

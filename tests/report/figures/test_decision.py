@@ -1,4 +1,4 @@
-"""The picture of a decision: panels of what changes most, its shade, and where it says that nothing changes."""
+"""The figure of a decision: panels of the largest changes, their shading, and the text if nothing changes."""
 
 import sys
 from pathlib import Path

@@ -86,8 +86,17 @@ def test_a_folder_comes_back_to_equal_values(grown_tree, tmp_path):
                 assert repr(a.rows[name]) == repr(b.rows[name]), name
         tables = {name for p in stored for name in p.rows}
         assert tables >= {
-            "plan", "run", "cell_plan", "tag", "trial", "target", "opening", "proposal", "decision", "inherited",
-        }  # fmt: skip
+            "plan",
+            "run",
+            "cell_plan",
+            "tag",
+            "trial",
+            "target",
+            "opening",
+            "proposal",
+            "decision",
+            "inherited",
+        }
         root = grown_tree.rounds[0]
         other = loaded.rounds[0]
         assert other.trials.equals(root.trials)

@@ -254,7 +254,8 @@ def test_results_and_names_of_runs_are_no_parameters(tree):
         run_id=[f"run {i}" for i in range(24)],
     )
     text = (
-        "lr, units and precision are taken as parameters, acc as the value, val_loss and epoch_time as further results; "
+        "lr, units and precision are taken as parameters, acc as the value, val_loss and epoch_time as "
+        "further results; "
         "timestamp and run_id are left out; to choose yourself, give parameters="
     )
     with pytest.warns(RefineWarning, match=text):

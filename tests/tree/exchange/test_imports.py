@@ -79,7 +79,7 @@ def test_runs_of_ray_tune(tree):
 
 
 def test_a_project_of_keras_tuner(tree, tmp_path):
-    """What Keras Tuner 1.4.8 wrote: four trials of a random search for ``val_mae``, which fails where the rate is above 0.004."""
+    """A project of Keras Tuner 1.4.8: four random trials on ``val_mae``; rates above 0.004 fail."""
     with zipfile.ZipFile(FIXTURES / "kerastuner.zip") as packed:
         packed.extractall(tmp_path)
     root = tree.add_frame(table_of("Keras Tuner", tmp_path), direction="minimize")
@@ -94,7 +94,7 @@ def test_a_project_of_keras_tuner(tree, tmp_path):
 
 
 def test_a_run_of_talos_and_a_decision_for_it(tree, tmp_path):
-    """What Talos 2.0.10 wrote (``sweep.py`` beside it says how), and then did with what ``to_talos`` wrote: its audit."""
+    """A run of Talos 2.0.10 (see ``sweep.py``) with its audit of the file that ``to_talos`` wrote."""
     with zipfile.ZipFile(FIXTURES / "talos.zip") as packed:
         packed.extractall(tmp_path)
     run = tmp_path / "run"

@@ -1,4 +1,4 @@
-"""Other people's searches: how trials were drawn is found out, and what a search chose is proposed on untested."""
+"""Imported searches: refine detects how trials were drawn, and runs no tests if a search chose them."""
 
 import json
 import math

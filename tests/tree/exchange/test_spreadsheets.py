@@ -1,4 +1,4 @@
-"""trials.csv of an exported tree: no cell is a formula of a spreadsheet, and reading gives every text back."""
+"""No cell of an exported trials.csv is a spreadsheet formula, and every text reads back unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports, loads and merges hold some thousand trials, however many there are, and bring the same as all at once."""
+"""Exports, loads and merges hold some thousand trials at once and give the same result as a single block."""
 
 import json
 

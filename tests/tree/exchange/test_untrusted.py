@@ -16,7 +16,10 @@ from refine.ui.cli import app
 
 pytestmark = pytest.mark.slow
 
-MODULE = "import pathlib\npathlib.Path({mark!r}).write_text('ran')\ndef chosen():\n    return 1\ndef other():\n    return 2\n"
+MODULE = (
+    "import pathlib\npathlib.Path({mark!r}).write_text('ran')\ndef chosen():\n    return 1\ndef "
+    "other():\n    return 2\n"
+)
 
 
 def test_a_stored_import_path_is_followed_by_a_run_only(tmp_path, monkeypatch):
@@ -88,7 +91,7 @@ def test_names_and_values_break_no_page_and_no_path(tmp_path):
 
 
 def test_a_password_is_shown_and_stored_nowhere(tmp_path, monkeypatch):
-    """The URL of a store as a report, an export and a print see it; the database behind it is an SQLite file."""
+    """The URL of a store as reports, exports and prints show it; the database itself is an SQLite file."""
     with refine.Tree("q", store=tmp_path / "r.db") as tree:
         root = tree.add_round({"x": (0.0, 1.0, 20)}, lambda p: p["x"], n=12, objective_name="f").run(
             progress=False

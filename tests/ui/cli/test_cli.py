@@ -102,7 +102,10 @@ def test_show_a_round_that_has_not_run(study: Study) -> None:
     assert re.search(rf"\nnext:\n  refine run {study.with_later} \w+ .*--workers 2 --tree later\n$", text)
 
 
-SEEN = "tree|show last|analyze first|propose first|checks first --all|log|winner|diff first last --all|--help|no|show 漢"
+SEEN = (
+    "tree|show last|analyze first|propose first|checks first --all|log|winner|diff first last "
+    "--all|--help|no|show 漢"
+)
 
 
 @pytest.mark.slow
@@ -226,8 +229,10 @@ def test_no_such_round_and_no_such_folder(study: Study, tmp_path: Path) -> None:
 
 
 COMMANDS = (
-    "run replicate confirm holdout replay guide tree log show analyze checks diff winner front judge calibration report plot "
-    "failures propose options rehearse preview accept decline branch tag roles repair delete exclude include unlock export import load backup merge doctor"
+    "run replicate confirm holdout replay guide tree log show analyze checks diff winner front judge "
+    "calibration report plot "
+    "failures propose options rehearse preview accept decline branch tag roles repair delete exclude include "
+    "unlock export import load backup merge doctor"
 )
 
 

@@ -60,7 +60,7 @@ def test_import_a_study(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_import_a_run_of_talos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lines of the docs, on what Talos 2.0.10 wrote: the command and Python make one root, and its decision is the sweep's."""
+    """Commands of the docs on a run of Talos 2.0.10: shell and Python create the same root and decision."""
     monkeypatch.chdir(tmp_path)
     with zipfile.ZipFile(DOCS.parent / "tests" / "fixtures" / "imports" / "talos.zip") as packed:
         packed.extractall("sweep")

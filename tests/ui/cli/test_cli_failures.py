@@ -82,16 +82,20 @@ SPELLED = {
     Action("tree.tag", Symbol("round"), "paper"): "refine tag STORE ROUND paper",
     Action("round.run", n=...): "refine run STORE ROUND --n N",
     Action("round.replicate", top=5, seeds=3): "refine replicate STORE ROUND --top 5 --seeds 3",
-    Action("round.branch", Symbol("space"), previous=...): "refine branch STORE ROUND --edit NAME=VALUE --previous NAME=VALUE",
+    Action(
+        "round.branch", Symbol("space"), previous=...
+    ): "refine branch STORE ROUND --edit NAME=VALUE --previous NAME=VALUE",
     Action("round.set_roles", {Symbol("name"): "scientific"}): "refine roles STORE ROUND NAME=scientific",
     Action("round.plot.density", "lr"): "refine plot STORE ROUND density lr",
     Action("review.edit", {"dropout": (0, 0.2)}): "refine preview STORE ROUND --edit 'dropout=(0, 0.2)'",
-    Action("review.edit", dropout=Symbol("(0.0, 0.2)")): "refine preview STORE ROUND --edit 'dropout=(0.0, 0.2)'",
+    Action(
+        "review.edit", dropout=Symbol("(0.0, 0.2)")
+    ): "refine preview STORE ROUND --edit 'dropout=(0.0, 0.2)'",
     Action("tree.judge", ..., {"name": ...}, budget=8): "refine judge STORE winner name=VALUE --budget 8",
     Action("tree['a1'].report", "reports"): "refine report STORE ROUND --out reports",
     Action("review.accept", note=..., n=...): "refine accept STORE ROUND --note NOTE --n N",
     Action("trial.report", Symbol("epoch"), Symbol("metrics")): "trial.report(epoch, metrics)",
-}  # fmt: skip
+}
 
 
 def test_actions_are_spelled_as_commands():

@@ -1,4 +1,4 @@
-"""A whole study from the shell: a space file, an objective in a file, rounds, decisions, and what is refused."""
+"""A whole study from the shell: space file, objective file, rounds, decisions, and refusals."""
 
 from __future__ import annotations
 
@@ -216,7 +216,8 @@ def test_evidence_that_came_since_the_proposal_asks_for_another_look(root: str) 
     data("run s.db", root, "-n", 121, "-q", "--objective", "scores.py:score")
     for _ in range(2):  # being told once is not having looked
         assert refused("accept s.db", root) == (
-            f"round {root}: its trials changed after this proposal was made; propose again: refine propose s.db {root} --risk 0.05"
+            f"round {root}: its trials changed after this proposal was made; propose again: refine propose "
+            f"s.db {root} --risk 0.05"
         )
     assert len(data("tree s.db")["rounds"]) == 1
 
@@ -229,7 +230,8 @@ def test_one_proposal_for_every_risk(root: str) -> None:
     assert text.endswith(f"refine accept s.db {root} --edit 'dropout=(0, 0.2)' --reject lr -n 7 --risk 0.2\n")
     assert "The proposal of risk 5.0 % on round" in good("preview s.db", root)  # a preview decides nothing
     assert refused("decline s.db", root, "--risk", 0.1) == (
-        f"round {root} has proposals of risk 0.05, 0.2, got 0.1; make that one first: refine propose s.db {root} --risk 0.1"
+        f"round {root} has proposals of risk 0.05, 0.2, got 0.1; make that one first: refine propose s.db "
+        f"{root} --risk 0.1"
     )
     assert "The proposal of risk 20 % on round" in good("accept s.db", root, "--risk", 0.2)
     with refine.Tree("space", "s.db", create=False) as tree:
@@ -286,18 +288,30 @@ def test_every_command_that_runs_takes_a_program(study_folder: Path) -> None:
 
 
 REFUSED = """
---space space.toml => a new root needs --objective module:name or path/to/file.py:name, or a program: --command 'python train.py --lr {lr}'
+--space space.toml => \
+a new root needs --objective module:name or path/to/file.py:name, or a program: --command 'python train.py \
+--lr {lr}'
 --space spce.toml --objective scores:score => space spce.toml: no such file
---space space.txt --objective scores:score => a space is a .toml or .json file, or module:name, got 'space.txt'
+--space space.txt --objective scores:score => \
+a space is a .toml or .json file, or module:name, got 'space.txt'
 --space space.toml --objective scores:scor => objective: scores has no 'scor'; did you mean 'score'?
---space space.toml --objective scors.py:score => objective: no such file 'scors.py'; give module:name or path/to/file.py:name
---space space.toml --objective scores => objective: give it as module:name or path/to/file.py:name, got 'scores'
---space space.toml --objective broken:f => objective: importing 'broken' fails: ZeroDivisionError: division by zero
---space space.toml --objective scores:score --baseline lr => --baseline takes name=value, for example --baseline 'dropout=(0, 0.2)', got 'lr'
---space bad.toml --objective scores:score => space bad.toml: lr: a range has low, high, levels, log, type, within, step, base, when, got 'hgh'; did you mean 'high'?
---space broken.json --objective scores:score => space broken.json: is not JSON: Expecting value: line 1 column 1 (char 0)
---space empty.toml --objective scores:score => space empty.toml: must have a table [parameters], with a line for every parameter
-abc --space space.toml --objective scores:score => --space creates a new root and cannot be combined with a round, got 'abc'; leave one of them out
+--space space.toml --objective scors.py:score => \
+objective: no such file 'scors.py'; give module:name or path/to/file.py:name
+--space space.toml --objective scores => \
+objective: give it as module:name or path/to/file.py:name, got 'scores'
+--space space.toml --objective broken:f => \
+objective: importing 'broken' fails: ZeroDivisionError: division by zero
+--space space.toml --objective scores:score --baseline lr => \
+--baseline takes name=value, for example --baseline 'dropout=(0, 0.2)', got 'lr'
+--space bad.toml --objective scores:score => \
+space bad.toml: lr: a range has low, high, levels, log, type, within, step, base, when, got 'hgh'; did you \
+mean 'high'?
+--space broken.json --objective scores:score => \
+space broken.json: is not JSON: Expecting value: line 1 column 1 (char 0)
+--space empty.toml --objective scores:score => \
+space empty.toml: must have a table [parameters], with a line for every parameter
+abc --space space.toml --objective scores:score => \
+--space creates a new root and cannot be combined with a round, got 'abc'; leave one of them out
 abc --subject-to x<=1 => --subject-to defines a new root and needs --space; leave it out for an existing round
 """
 
@@ -325,12 +339,14 @@ def test_a_space_in_json_or_in_a_module(study_folder: Path) -> None:
     }
     (study_folder / "short.json").write_text(json.dumps({"parameters": short}))
     (study_folder / "spaces.py").write_text(
-        "import refine\nspace = {'lr': refine.Float(0.001, 0.1, 5, log=True), 'units': (8, 64, 4), 'act': ['relu', None]}\n"
+        "import refine\nspace = {'lr': refine.Float(0.001, 0.1, 5, log=True), 'units': (8, 64, 4), "
+        "'act': ['relu', None]}\n"
     )
     for place in ("space.json", "short.json", "spaces:space", "spaces.py:space"):
         assert read_space(place) == space
     (study_folder / "kinds.toml").write_text(
-        '[parameters]\nopt = [{ import = "collections.OrderedDict" }, { import = "collections.Counter" }]\nx = { low = 1, high = 3, type = "float" }\n'
+        '[parameters]\nopt = [{ import = "collections.OrderedDict" }, { import = "collections.Counter" }]\n'
+        'x = { low = 1, high = 3, type = "float" }\n'
         'size = { values = ["small", "large"], ordered = true }\n'
     )
     opt = [collections.OrderedDict, collections.Counter]
@@ -343,11 +359,23 @@ def test_a_space_in_json_or_in_a_module(study_folder: Path) -> None:
 
 
 TYPED = {
-    "0.1": 0.1, "(0, 0.2)": (0, 0.2), "0, 0.2": (0, 0.2), "Adam, SGD": ["Adam", "SGD"], "None": None, "True": True,
-    "'0.1'": "0.1", "relu,None": ["relu", None], "(Adam, SGD)": ("Adam", "SGD"), "": "", '"a)"': "a)", "it's": "it's",
-    "[(1, 2), Adam, [a, b]]": [(1, 2), "Adam", ["a", "b"]], "f(a, b)": "f(a, b)", "'a, b', c": ["a, b", "c"],
+    "0.1": 0.1,
+    "(0, 0.2)": (0, 0.2),
+    "0, 0.2": (0, 0.2),
+    "Adam, SGD": ["Adam", "SGD"],
+    "None": None,
+    "True": True,
+    "'0.1'": "0.1",
+    "relu,None": ["relu", None],
+    "(Adam, SGD)": ("Adam", "SGD"),
+    "": "",
+    '"a)"': "a)",
+    "it's": "it's",
+    "[(1, 2), Adam, [a, b]]": [(1, 2), "Adam", ["a", "b"]],
+    "f(a, b)": "f(a, b)",
+    "'a, b', c": ["a, b", "c"],
     '["a)", b]': ["a)", "b"],
-}  # fmt: skip
+}
 
 
 def test_what_is_typed() -> None:

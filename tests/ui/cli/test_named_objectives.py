@@ -1,4 +1,4 @@
-"""What a store names is imported from the import path, never from a file or the working folder that nobody typed."""
+"""Objectives named in a store come from the import path, never from a file that the user did not name."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def fact(page, name: str) -> str:
 
 
 def until(page, expression: str, seconds: float = 20) -> None:
-    """Waits for an expression to be true. The page's policy forbids Playwright's own way, which compiles text."""
+    """Waits until an expression is true. The page's policy forbids Playwright's waiting: it compiles text."""
     deadline = time.monotonic() + seconds
     while not page.evaluate(expression):
         assert time.monotonic() < deadline, expression

@@ -78,7 +78,9 @@ def test_what_was_unfolded_is_remembered(browser, window):
 def test_after_accepting_the_page_runs_the_child_and_shows_its_proposal(browser, tree, tmp_path, monkeypatch):
     on_path(tmp_path, monkeypatch)
     (tmp_path / "slope_here.py").write_text(
-        "import time\n\ndef score(p, trial):\n    time.sleep(0.1)\n    value = p['lr'] - p['dropout'] ** 2\n    for epoch in range(1, 5):\n        trial.report(epoch, {'value': value})\n        if trial.should_prune():\n            break\n    return value\n"
+        "import time\n\ndef score(p, trial):\n    time.sleep(0.1)\n    value = p['lr'] - "
+        "p['dropout'] ** 2\n    for epoch in range(1, 5):\n        trial.report(epoch, {'value': "
+        "value})\n        if trial.should_prune():\n            break\n    return value\n"
     )
     space = {"lr": (0.0, 1.0, 21), "dropout": (0.0, 0.5, 11)}
     pruner = refine.Pruner(warmup=3)

@@ -1,4 +1,4 @@
-"""Rounds that the page's server runs: a real process, paused and gone on with, and what can't be run from there."""
+"""Rounds that the page's server runs in a real process: running, pausing, resuming, and refusals."""
 
 from __future__ import annotations
 

@@ -262,7 +262,8 @@ def test_a_hundred_thousand_trials_stay_fluid(browser, tree):
     with served(round_) as running, visit(browser, running.url) as page:
         until(page, "document.querySelector('canvas').width > 300")
         page.evaluate(
-            "() => { window.frames_ = 0; const tick = () => { window.frames_ += 1; requestAnimationFrame(tick); }; tick(); }"
+            "() => { window.frames_ = 0; const tick = () => { window.frames_ += 1; "
+            "requestAnimationFrame(tick); }; tick(); }"
         )
         before = bounds(page, "p0")
         drag(page, "p0", "upper", 100)
@@ -283,7 +284,8 @@ def test_a_hundred_thousand_trials_stay_fluid(browser, tree):
         assert page.locator(".refine-list tbody tr").count() < 60
 
 
-EVIL = """<img src=x onerror="document.title=1">\"'><script>document.title=1</script><svg/onload=document.title=1>\
+EVIL = """<img src=x \
+onerror="document.title=1">\"'><script>document.title=1</script><svg/onload=document.title=1>\
 </textarea></style>javascript:document.title=1//&lt;img src=x&gt;{{7*7}}${7*7}]]>\u202e\u2028"""
 """What pages have been fooled by, in one text."""
 

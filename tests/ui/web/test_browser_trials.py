@@ -45,7 +45,8 @@ def rings(page) -> dict[str, tuple[float, float]]:
         """() => Object.fromEntries([...document.querySelectorAll('.refine-panel')].map((panel) => {
           const [ring, plot] = [panel.querySelector('.refine-ring'), panel.querySelector('.refine-drawing')];
           const [a, b] = [ring.getBoundingClientRect(), plot.getBoundingClientRect()];
-          return [panel.dataset.parameter, ring.hidden ? null : [a.x + a.width / 2 - b.x, a.y + a.height / 2 - b.y]];
+          return [panel.dataset.parameter, ring.hidden ? null : [a.x + a.width / 2 - b.x, a.y + a.height / 2 \
+- b.y]];
         }))"""
     )
 

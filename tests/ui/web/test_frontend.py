@@ -49,8 +49,10 @@ NONE = """
 {"type": "choose", "round": "a", "point": true} => message 'choose': point must be a whole number, got True
 {"type": "choose", "round": "a", "point": 1.5} => message 'choose': point must be a whole number, got 1.5
 {"type": "run", "round": "a", "do": "walk"} => message 'run': do must be 'run' or 'replicate', got 'walk'
-{"type": "preview", "round": "a", "edits": {"x": {"keep": [0, "1"]}}} => message 'preview': edits.x.keep.1 must be a whole number, got '1'
-{"type": "preview", "round": "a", "exploit": {}} => message 'preview': exploit must be a number or null, got {}
+{"type": "preview", "round": "a", "edits": {"x": {"keep": [0, "1"]}}} => \
+message 'preview': edits.x.keep.1 must be a whole number, got '1'
+{"type": "preview", "round": "a", "exploit": {}} => \
+message 'preview': exploit must be a number or null, got {}
 {"type": "epsilon", "round": "a", "value": NaN} => message 'epsilon': value must be a number or null, got nan
 """
 

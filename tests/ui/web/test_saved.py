@@ -1,4 +1,4 @@
-"""The page in a file: it opens in a real Chromium without a network, and what one edits in it is Python that does it."""
+"""The page saved to a file opens offline in a real Chromium and spells edits as Python."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The screenshots in the docs: the page on the article's first round, as a browser shows it.
 
-``REFINE_GOLDEN=1`` writes them anew. Here the very same is done, and what they show is checked. A short session is recorded too.
+``REFINE_GOLDEN=1`` writes them again; otherwise their content is checked. A short session is recorded too.
 """
 
 from __future__ import annotations

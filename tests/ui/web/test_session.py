@@ -273,11 +273,14 @@ def test_the_recommendation_is_about_the_edited_space_and_its_plan(session_shown
 
 WRONG = r"""
 {"edits": {"drpout": {"bounds": [0, 1]}}} => edit: unknown parameter 'drpout'; did you mean 'dropout'?
-{"edits": {"dropout": {"bounds": [0.4, 0.1]}}} => edit: dropout: low must be < high, got (0.4, 0.1); swap them?
-{"edits": {"optimizer": {"keep": []}}} => edit: optimizer: keep must be numbers of its 3 levels, and not empty, got []
+{"edits": {"dropout": {"bounds": [0.4, 0.1]}}} =>
+    edit: dropout: low must be < high, got (0.4, 0.1); swap them?
+{"edits": {"optimizer": {"keep": []}}} =>
+    edit: optimizer: keep must be numbers of its 3 levels, and not empty, got []
 {"rejected": ["x"]} => reject: unknown parameter 'x'; known: lr, dropout, units, optimizer, epochs
 {"n": 0} => message 'decide': n must be a whole number >= 1 or null, got 0
-{"edits": {"dropout": {"as": "started"}}} => edit: dropout: the page did not begin with this edit; reload the page
+{"edits": {"dropout": {"as": "started"}}} =>
+    edit: dropout: the page did not begin with this edit; reload the page
 {"note": "\ud800"} => a note holds '\ud800', which can't be stored; leave that letter out
 {"round": "abc"} => no round 'abc' in tree 'question'; it may have been removed since the page was opened
 {"explore": 0.5} => message 'decide': it has no 'explore'; did you mean 'exploit'?
@@ -287,7 +290,7 @@ WRONG = r"""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", WRONG.strip().splitlines())
+@pytest.mark.parametrize("line", WRONG.strip().replace("=>\n    ", "=> ").splitlines())
 def test_what_is_wrong_is_said_and_nothing_is_written(session_shown, line):
     root = session_shown.shown
     request, text = line.split(" => ")

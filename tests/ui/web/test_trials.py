@@ -1,4 +1,4 @@
-"""The trials of a round on the page: the list, one in full, what is noted about it, the scale of values, and figures."""
+"""The trials of a round on the page: list, single trial, annotations, scale of values, and figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two studies on one page, in a real Chromium: side by side, each acted on in its own store, and what can't be shown so."""
+"""Two studies side by side in a real Chromium, each acted on in its own store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def other_code(p, trial):
 
 @pytest.fixture
 def studies(tmp_path):
-    """Two trees with the same root by id, of which the second ran other code, and a child with a parameter more."""
+    """Two trees with the same root id; the second ran other code and has a child with one more parameter."""
     with contextlib.ExitStack() as stack:
         first, second = (
             stack.enter_context(refine.Tree(HOSTILE, store=tmp_path / f"question{i}.db")) for i in range(2)
@@ -115,11 +115,17 @@ def test_what_cannot_be_shown_so_is_said(studies, tmp_path):
             (same_name, "two different studies can be compared, got tree .* twice"),
             (
                 loss_tree,
-                r"by one metric in one direction, got value \(maximize\) in tree .* and value \(minimize\) in tree",
+                (
+                    r"by one metric in one direction, got value \(maximize\) in tree .* and value "
+                    r"\(minimize\) in tree"
+                ),
             ),
             (
                 far_tree,
-                "must have a parameter in common, got dropout, epochs, lr, optimizer and units in tree .* and depth in",
+                (
+                    "must have a parameter in common, got dropout, epochs, lr, optimizer and units in "
+                    "tree .* and depth in"
+                ),
             ),
         ):
             with pytest.raises(ReviewError, match=text):
