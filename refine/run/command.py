@@ -13,18 +13,22 @@ import shutil
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from refine.errors import ObjectiveError, did_you_mean
+from refine.run.metric_pattern import MetricPattern, patterns_of
 from refine.run.supervisor import end, mark, supervised, swept
-from refine.trials.round_record import COMMAND
+from refine.space.space import Space
+from refine.trials.round_record import COMMAND, METRIC_PATTERN
 from refine.utils.keywords import helped
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _GROUP = re.compile(r"\[([^\[\]]*\{[^\[\]]*)\]")
+_OWN = ("seed", "params")  # fields of a command that are no parameters
 _LAST_LINES = 20  # of the error stream, which the error of a failed trial ends with
+_SHOWN = 200  # characters of the last line of output, in the error of a program without metrics
 _LONGEST = 2**20  # characters of a line that may hold metrics
 _LARGE = 2**26  # bytes of a file from which on its size and time stand for its content
 
@@ -40,20 +44,24 @@ class Command:
 
     The metrics are the last output line with a JSON object, ``{"val_acc": 0.93}``, or with a number alone. An
     object with ``"epoch"`` is a report of the epoch: the trial gets a curve, and a pruner may stop the trial.
-    Other output is ignored. An exit status other than 0 is a failed trial, with the last lines of the error
-    stream. Child processes of the program end with the program, and the program ends with the trial's
-    process.
+    A program that prints no JSON needs ``metric_pattern``. Other output is ignored. An exit status other than
+    0 is a failed trial, with the last lines of the error stream. Child processes of the program end with the
+    program, and the program ends with the trial's process.
 
     Args:
         command: The program and its arguments.
         folder: Working directory of the program; default the working directory of the trial.
         environment: Further environment variables. ``REFINE_PARAMS`` and ``REFINE_SEED`` are always set.
+        metric_pattern: Regular expressions that capture metrics in the output, instead of JSON. The last
+            match counts. ``"val_acc=([0-9.]+)"`` captures ``val_acc``; named groups name several metrics,
+            and a group ``epoch`` makes a match a report of that epoch, too.
 
     Attributes:
-        name: The command, as its name in a round's identity.
+        name: The command and its patterns, as their name in a round's identity.
 
     Raises:
-        ObjectiveError: An empty command, a text that cannot be split into words, or a missing program.
+        ObjectiveError: An empty command, a text that cannot be split into words, a missing program, or a
+            wrong pattern.
 
     Examples:
         >>> program = refine.Command("echo {lr}")
@@ -66,6 +74,7 @@ class Command:
         command: str,
         folder: str | os.PathLike[str] | None = None,
         environment: Mapping[str, str] | None = None,
+        metric_pattern: str | Sequence[str] | None = None,
     ) -> None:
         if not isinstance(command, str) or not command.strip():
             raise ObjectiveError(
@@ -78,7 +87,8 @@ class Command:
         else:
             self.folder = str(Path(folder).absolute())
         self.environment = {str(k): str(v) for k, v in (environment or {}).items()}
-        self.name = f"{COMMAND}{self.command}"
+        self.patterns = patterns_of(metric_pattern)
+        self.name = program_name(self.command, [pattern.text for pattern in self.patterns])
         try:
             words = shlex.split(self.command)
         except ValueError as error:
@@ -104,6 +114,38 @@ class Command:
                     total.update(_content(path))
         return total.hexdigest()[:12]
 
+    def check_space(self, space: Space) -> None:
+        """Checks that the command names all parameters of a space, and no others.
+
+        Raises:
+            ObjectiveError: A parameter is missing in the command, the command names one that the space lacks,
+                or a parameter with a condition stands outside brackets.
+        """
+        names = list(space)
+        self._check_used(names)
+        unknown = [name for name in named_parameters(self.command) if name not in names]
+        if unknown:
+            raise ObjectiveError(
+                f"command {self.command!r}: {{{unknown[0]}}} is not a parameter of the space; "
+                f"{did_you_mean(unknown[0], names)}"
+            )
+        outside_brackets = _GROUP.sub("", self.command)
+        for name in _FIELD.findall(outside_brackets):
+            if name in space.conditions:
+                raise ObjectiveError(
+                    f"command {self.command!r}: parameter {name!r} has a condition, so some configurations "
+                    f"lack it; put its part in brackets: [--{name} {{{name}}}]"
+                )
+
+    def _check_used(self, names: Sequence[str]) -> None:
+        named = _FIELD.findall(self.command)
+        unused = [name for name in names if name not in named]
+        if unused and "params" not in named:
+            raise ObjectiveError(
+                f"command {self.command!r}: parameter {unused[0]!r} is not in it; write {{{unused[0]}}} at "
+                "its place, or {params} for all parameters as JSON"
+            )
+
     def words(self, params: Mapping[str, Any], seed: int) -> list[str]:
         """The program and its arguments for a configuration.
 
@@ -114,14 +156,7 @@ class Command:
         values_by_name: dict[str, Any] = {name: params[name] for name in params}
         as_json = json.dumps(values_by_name, default=str, sort_keys=True)
         text = _GROUP.sub(lambda m: m[1] if _whole(m[1], values_by_name) else "", self.command)
-        named = set(_FIELD.findall(self.command))
-        unused = [name for name in values_by_name if name not in named]
-        if unused and "params" not in named:
-            raise ObjectiveError(
-                f"command {self.command!r}: parameter {unused[0]!r} is not in it; write {{{unused[0]}}} "
-                "where "
-                "it belongs, or {params} for all of them as JSON"
-            )
+        self._check_used(list(values_by_name))
         values = {"seed": seed, "params": as_json, **values_by_name}
         return [_FIELD.sub(lambda m: self._value(m[1], values), word) for word in shlex.split(text)]
 
@@ -174,7 +209,7 @@ class Command:
             reader.start()
             threading.Thread(target=swept, args=(process, marked), daemon=True).start()
             try:
-                metrics, pruned = _read(process.stdout, trial)
+                metrics, pruned, last_line = _read(process.stdout, trial, self.patterns)
                 if not pruned:
                     process.wait()
             finally:
@@ -189,12 +224,43 @@ class Command:
             output = "".join(last_lines).strip() or "it said nothing"
             raise ObjectiveError(f"{shlex.join(words)}\n{how}: {output}")
         if not metrics and not pruned:
-            raise ObjectiveError(
-                f"{shlex.join(words)}\nprinted no metrics: its last line must be a JSON object of numbers, "
-                "such as "
-                '{"val_acc": 0.93}, or a number'
-            )
+            raise ObjectiveError(f"{shlex.join(words)}\n{self._no_metrics(last_line)}")
         return metrics
+
+    def _no_metrics(self, last_line: str) -> str:
+        """The error of a program whose output holds no metrics."""
+        ending = "nothing was printed"
+        if last_line:
+            ending = f"the last line is {last_line!r}"
+        if self.patterns:
+            texts = " or ".join(repr(pattern.text) for pattern in self.patterns)
+            return f"printed no metrics: no line matches the metric pattern {texts}; {ending}"
+        return (
+            f"printed no metrics; {ending}; print a JSON object of numbers as the last line, for example "
+            "{\"val_acc\": 0.93}, or give a metric pattern, for example 'val_acc=([0-9.]+)'"
+        )
+
+
+def named_parameters(command: str) -> list[str]:
+    """Parameters that a command names, in their order."""
+    return list(dict.fromkeys(name for name in _FIELD.findall(command) if name not in _OWN))
+
+
+def program_name(command: str, patterns: Sequence[str] = ()) -> str:
+    """The name of a program as an objective."""
+    return COMMAND + "".join([command, *(f"{METRIC_PATTERN}{pattern}" for pattern in patterns)])
+
+
+def command_and_patterns(name: str) -> tuple[str, list[str]]:
+    """The command and the metric patterns in the name of a program; inverse of :func:`program_name`."""
+    command, *patterns = name.removeprefix(COMMAND).split(METRIC_PATTERN)
+    return command, patterns
+
+
+def program_of(name: str) -> Command:
+    """The program of a name that :func:`program_name` made."""
+    command, patterns = command_and_patterns(name)
+    return Command(command, metric_pattern=patterns)
 
 
 def _content(path: Path) -> bytes:
@@ -208,26 +274,31 @@ def _content(path: Path) -> bytes:
 
 def _whole(group: str, params: Mapping[str, Any]) -> bool:
     """True if the configuration has all parameters of a part in brackets."""
-    return all(
-        params.get(name) is not None for name in _FIELD.findall(group) if name not in ("seed", "params")
-    )
+    return all(params.get(name) is not None for name in _FIELD.findall(group) if name not in _OWN)
 
 
-def _read(output: IO[str], trial: Any) -> tuple[dict[str, float], bool]:
-    """The last metrics that a program prints, and whether a pruner stopped the trial."""
+def _read(
+    output: IO[str], trial: Any, patterns: Sequence[MetricPattern]
+) -> tuple[dict[str, float], bool, str]:
+    """The last metrics that a program prints, whether a pruner stopped the trial, and the last line."""
     metrics: dict[str, float] = {}
+    last_line = ""
     for line in _lines(output):
-        reported = metrics_of(line)
-        if reported is None:
-            continue
-        epoch = reported.pop("epoch", None)
-        if epoch is None:
-            metrics = reported
-        elif reported:
+        last_line = line.strip()[:_SHOWN] or last_line
+        if patterns:
+            reported = {name: v for pattern in patterns for name, v in pattern.last_metrics(line).items()}
+            epoch = reported.pop("epoch", None)
+            metrics |= reported
+        else:
+            reported = metrics_of(line) or {}
+            epoch = reported.pop("epoch", None)
+            if epoch is None and reported:
+                metrics = reported
+        if epoch is not None and reported:
             trial.report(int(epoch), reported)
             if trial.should_prune():
-                return {}, True
-    return metrics, False
+                return {}, True, last_line
+    return metrics, False, last_line
 
 
 def _lines(stream: IO[str]) -> Iterator[str]:

@@ -236,6 +236,15 @@ class Store(Reader):
             checkpoint(self._engine)
         return pk
 
+    def remove_empty_tree(self, tree: int) -> None:
+        """Removes a tree without rounds; a tree with rounds stays."""
+
+        def write(connection: sa.Connection) -> None:
+            has_rounds = sa.exists().where(t.node.c.tree == tree)
+            connection.execute(sa.delete(t.tree).where(t.tree.c.pk == tree, ~has_rounds))
+
+        self._written(write)
+
     def trees(self) -> list[str]:
         """Names of all trees, in order of creation."""
         with self.engine.connect() as connection:

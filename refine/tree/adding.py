@@ -15,6 +15,7 @@ from refine.proposal.allocation import BELIEVED, believed_rows, check_shares
 from refine.proposal.proposal import check_epsilon
 from refine.review.decision import check_note, user
 from refine.run import identity
+from refine.run.command import Command
 from refine.run.identity import check_name, objective_data
 from refine.run.objective import wants_trial
 from refine.run.protocols import Objective
@@ -137,6 +138,8 @@ def add_round(
         searched = Space(space)
     total = checked_budget(budget)
     wants_trial(objective, searched)
+    if isinstance(objective, Command):
+        objective.check_space(searched)
     called = check_name(objective_name) or identity.objective_name(objective)
     if tag is not None:
         check_tag(tag, self._context.nodes)

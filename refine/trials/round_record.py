@@ -17,6 +17,9 @@ ADAPTIVE = ("tpe", "gp", "cmaes", "qmc")
 COMMAND = "command: "
 """Prefix of the name of an objective that is a program."""
 
+METRIC_PATTERN = "  metric pattern: "
+"""Text before each metric pattern in the name of a program."""
+
 
 def check_objective_name(name: str) -> None:
     """Raises ValueError if an objective's name is a file's: names in a store may be imported."""

@@ -50,22 +50,24 @@ class Session(Terminal):
 @pytest.mark.nightly
 @pytest.mark.slow
 def test_an_assistant_beside_a_person(tmp_path):
-    session = Session(tmp_path)
+    folder = tmp_path / "study"  # which names the tree
+    folder.mkdir()
+    session = Session(folder)
     for name, content in files_of("shell.md").items():
-        (tmp_path / name).write_text(content)
+        (folder / name).write_text(content)
     session.run(
         "refine run study.db --space space.toml --objective objective.py:score --n 60 --seed 7 --quiet"
     )
     session.text = ""
     session.said = []
-    with refine.Tree("space", store=tmp_path / "study.db") as tree:
+    with refine.Tree("study", store=folder / "study.db") as tree:
         root = tree.rounds[0].id
     (line,) = re.findall(r"^refine (mcp .*)$", (DOCS / "teams.md").read_text(), re.M)
     arguments = ["-m", "refine", *line.split()]
     server = mcp.StdioServerParameters(
         command=sys.executable,
         args=[*arguments, "--objective", "objective.py:score"],
-        cwd=str(tmp_path),
+        cwd=str(folder),
         env=dict(os.environ),
     )
 
@@ -90,7 +92,7 @@ def test_an_assistant_beside_a_person(tmp_path):
             assert "accepting stays with a person" in refused
             # The person looks, and decides otherwise.
             await asyncio.to_thread(session.run, f"refine accept study.db {root} --note 'wider' --n 40")
-            child = [r.id for r in refine.Tree("space", store=tmp_path / "study.db").rounds][-1]
+            child = [r.id for r in refine.Tree("study", store=folder / "study.db").rounds][-1]
             assert "20 trials ran; 0 left of the budget" in await call("run", round_id=child, trials=20)
             assert "more than the 0 left of a budget of 20" in await call("run", round_id=child, trials=1)
             assert re.match(r"<study id=\w+>\n(KEEP|CONFIRM|DISCARD)", await call("judge", a=child))
@@ -101,7 +103,7 @@ def test_an_assistant_beside_a_person(tmp_path):
 
     with ThreadPoolExecutor(1) as alone:
         child = alone.submit(lambda: asyncio.run(asyncio.wait_for(play(), 280))).result()
-    with refine.Tree("space", store=tmp_path / "study.db") as tree:
+    with refine.Tree("study", store=folder / "study.db") as tree:
         assert len(tree[child].trials) == 20
         (suggested,) = tree.calibration().suggestions
         assert (suggested.decision.author, suggested.taken) == ("agent:ann", ())

@@ -52,9 +52,11 @@ def squeezed(text: str) -> str:
 
 @pytest.fixture
 def terminal(tmp_path: Path, request: pytest.FixtureRequest) -> Terminal:
+    folder = tmp_path / "study"  # which names the tree
+    folder.mkdir()
     for name, content in files_of(request.param).items():
-        (tmp_path / name).write_text(content)
-    return Terminal(tmp_path)
+        (folder / name).write_text(content)
+    return Terminal(folder)
 
 
 @pytest.mark.nightly
@@ -81,7 +83,7 @@ def test_a_study_from_the_shell(terminal: Terminal) -> None:
     assert all((terminal.folder / path).is_file() for path in paths)
     assert len(paths) == 3
     assert "no round or tag 'papr'" in other.run("refine show study.db papr", status=1)
-    with refine.Tree("space", terminal.folder / "study.db", create=False) as tree:
+    with refine.Tree("study", terminal.folder / "study.db", create=False) as tree:
         assert [r.id for r in tree.rounds] == [root, child]
         assert tree["paper"].space["dropout"].high == 0.2
     compare("shell.md", terminal)

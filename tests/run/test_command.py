@@ -92,7 +92,7 @@ def test_what_is_no_command_is_refused(text, message):
 def test_a_value_is_one_word_and_no_parameter_is_swallowed():
     words = refine.Command("echo --name={name} {params} {seed}").words({"name": "$(rm -rf /) 'x; y"}, 7)
     assert words == ["echo", "--name=$(rm -rf /) 'x; y", '{"name": "$(rm -rf /) \'x; y"}', "7"]
-    with pytest.raises(ObjectiveError, match=r"parameter 'units' is not in it; write \{units\} where it"):
+    with pytest.raises(ObjectiveError, match=r"parameter 'units' is not in it; write \{units\} at its"):
         refine.Command("echo {lr}").words({"lr": 1, "units": 2}, 0)
     with pytest.raises(ObjectiveError, match=r"\{lrr\} is not a parameter of this .*; did you mean 'lr'"):
         refine.Command("echo {lrr} {params}").words({"lr": 1}, 0)

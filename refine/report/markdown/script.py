@@ -8,13 +8,14 @@ from typing import Any
 
 from refine.design.pruning import code_of
 from refine.design.space_filling import IMPORTED
+from refine.run.command import command_and_patterns
 from refine.run.identity import UNNAMED
 from refine.run.protocols import Objective
 from refine.space.encoding import literal, modules
 from refine.space.space import Space, decode_configuration
 from refine.tree.round import Round
 from refine.trials.metric import FUNCTION
-from refine.trials.round_record import OPTUNA, Node
+from refine.trials.round_record import COMMAND, OPTUNA, Node
 
 
 def reproduce(round_: Round) -> str:
@@ -160,6 +161,11 @@ def objective_line(name: str, objective: Objective | None = None, with_data: boo
     that name: it
     holds data, as a ``KerasObjective`` does.
     """
+    if name.startswith(COMMAND):
+        command, patterns = command_and_patterns(name)
+        if patterns:
+            return f"objective = refine.Command({command!r}, metric_pattern={patterns!r})"
+        return f"objective = refine.Command({command!r})"
     module, _, last = name.rpartition(".")
     if not last.isidentifier():
         return "objective = ...  # yours"

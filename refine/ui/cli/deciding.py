@@ -402,7 +402,7 @@ def review(
             other = None
         else:
             other = session_of(second["last"], Background())
-        typed = Background(called.objective, called.command)
+        typed = Background(called.objective, called.program)
         server = Server(session_of(chosen(round_), typed, other), port, proxy)
         say(f"{server.url}\nCtrl-C stops it")
         if open_:

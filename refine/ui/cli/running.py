@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+import shlex
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -11,13 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from refine.errors import NotFoundError, ObjectiveError, SpaceError, StoreError
+from refine.errors import AnalysisError, NotFoundError, ObjectiveError, SpaceError, StoreError
 from refine.ui.cli.shared import (
     NO,
+    OBJECTIVE_OPTIONS,
     ROUND_HELP,
     RUN,
     AtRound,
     AuthorOption,
+    Called,
     Drawn,
     Explained,
     Given,
@@ -26,12 +30,15 @@ from refine.ui.cli.shared import (
     NoteOption,
     OfArgument,
     Output,
+    Program,
     QuietOption,
     Workers,
     chosen,
     command,
     objective_for,
+    program_options,
     say,
+    started,
 )
 from refine.utils.action import Action
 
@@ -202,7 +209,6 @@ def run(
     stop: GracefulStop,
 ) -> None:
     """Run a round, or create a new root from a space and run it. The same command resumes it."""
-    import refine
     from refine.report.trackers import tracker_of
     from refine.space.files import read_space
 
@@ -227,11 +233,10 @@ def run(
                         f"{round_name!r}; leave one of them out"
                     )
                 searched = read_space(new.space)
-                called = objective_for(None, execution.objective, execution.command)
-                name = target.name or Path(new.space.partition(":")[0]).stem
-                tree = stack.enter_context(refine.Tree(name, target.store))
-                round_ = tree.add_round(searched, n=n, **called, **options)
-                called = execution.options("objective", "command")
+                called = objective_for(None, execution.objective, execution.program)
+                tree = stack.enter_context(started(target.store, target.name))
+                round_ = chosen(tree.add_round(searched, n=n, **called, **options))
+                called = execution.options(*OBJECTIVE_OPTIONS)
             called |= {"rerun": rerun, "check_noise": check_noise, "track": trackers}
             round_.run(progress=not quiet, **called, **stop.options())
         out.put(chosen(round_))
@@ -353,45 +358,80 @@ def guide(
         str | None,
         Argument(metavar="ROUND", help="Begin with this round; default asks."),
     ] = None,
-    objective: Annotated[str | None, Option(help="Call this objective, as in run.")] = None,
+    *,
+    called: Called,
 ) -> None:
     """Walk through a round by questions. It stores what the same commands store."""
     from refine.ui.guide import guide as walk
 
     with target.tree() as tree:
-        called: dict[str, Any] = {}
-        # Without an importable objective the walk can look and decide, but not run.
-        with suppress(*([ObjectiveError] if objective is None else [])):
-            if len(tree):
-                called = objective_for(chosen(tree[round_name or tree.rounds[-1].id]), objective)
-        walk(tree, round_name, objective=called.get("objective"))
+        keywords: dict[str, Any] = {}
+        if len(tree):
+            round_ = chosen(tree[round_name or tree.rounds[-1].id])
+            try:
+                keywords = called.on(round_)
+            except ObjectiveError:
+                if called.objective or called.program:
+                    raise
+                # Without an importable objective the walk can look and decide, but not run.
+        walk(tree, round_name, objective=keywords.get("objective"))
 
 
-_FILES = ("space.toml", "objective.py")
+_SPACE = "space.toml"
+_OBJECTIVE = "objective.py"
 
 
 @command(RUN)
 def init(
+    typed: Program,
     folder: Annotated[
         Path, Argument(metavar="FOLDER", help="Write into this folder, created if missing.")
     ] = Path(),
 ) -> None:
-    """Write a working space.toml and objective.py to replace with your own."""
-    if existing := [name for name in _FILES if (folder / name).exists()]:
+    """Write a working space.toml and objective.py to replace with your own.
+
+    With --command, write a space.toml for the parameters of a program instead.
+    """
+    from refine.run.command import named_parameters
+    from refine.ui.starter import space_of_parameters
+
+    starter = resources.files("refine.ui.starter")
+    if typed.command is None or typed.program is None:
+        texts = {name: starter.joinpath(name).read_text("utf-8") for name in (_SPACE, _OBJECTIVE)}
+        run_options = "--objective objective.py:score --metric val_acc"
+    else:
+        texts = {_SPACE: space_of_parameters(named_parameters(typed.command))}
+        run_options = f"{program_options(typed.program)}{_metric_options(typed.metric_pattern)}"
+    if existing := [name for name in texts if (folder / name).exists()]:
         raise StoreError(
             f"init overwrites no file, and {folder / existing[0]} exists; choose another folder: refine "
             "init study"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    for name in _FILES:
-        text = resources.files("refine.ui.starter").joinpath(name).read_text("utf-8")
+    for name, text in texts.items():
         (folder / name).write_text(text, "utf-8")
         say(str(folder / name))
-    if folder == Path():
-        enter_folder = ""
-    else:
-        enter_folder = f"cd {folder} && "
-    say(
-        f"\n{enter_folder}refine run study.db --space space.toml --objective objective.py:score --metric "
-        "val_acc -n 60"
-    )
+    run_line = f"refine run study.db --space space.toml {run_options} -n 60"
+    if folder != Path():
+        run_line = f"cd {shlex.quote(str(folder))} && {run_line}"
+    if typed.program is not None:
+        say("\nChange the ranges in space.toml to yours; then run:")
+    say(f"\n{run_line}")
+
+
+def _metric_options(patterns: Sequence[str] | None) -> str:
+    """Options for the first metric of some patterns; empty without a pattern."""
+    from refine.run.metric_pattern import patterns_of
+    from refine.trials.goal import Goal
+
+    captured = [
+        name for pattern in patterns_of(patterns) for name in pattern.names.values() if name != "epoch"
+    ]
+    if not captured:
+        return ""
+    option = f" --metric {captured[0]}"
+    try:
+        Goal(captured[0])
+    except AnalysisError:
+        return f"{option} --minimize"
+    return option

@@ -11,7 +11,7 @@ import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stdout, suppress
 from copy import copy
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import wraps
@@ -23,7 +23,7 @@ import typer
 from typer import Argument, Option
 from typer.core import TyperGroup
 
-from refine.errors import Hinted, ObjectiveError, RefineError, RefineWarning, shown, unseen
+from refine.errors import Hinted, NotFoundError, ObjectiveError, RefineError, RefineWarning, shown, unseen
 from refine.ui.cli.spelling import (
     OBJECTIVE,
     ROUND,
@@ -308,11 +308,50 @@ class Drawn(Given):
         return super().options("belief", *without) | belief
 
 
+OBJECTIVE_OPTIONS = ("objective", "command", "metric_pattern")
+
+
 @dataclass(frozen=True, kw_only=True)
-class Called(Given):
-    """The objective of trials."""
+class Program(Given):
+    """A program as the objective."""
 
     heading = "Objective"
+    command: Annotated[
+        str | None,
+        Option(
+            help="Run this program instead: 'python train.py --lr {lr}'. The last JSON line of its output "
+            "holds the metrics."
+        ),
+    ] = None
+    metric_pattern: Annotated[
+        list[str] | None,
+        Option(
+            metavar="REGEX",
+            help="Read metrics of the program from its output: 'val_acc=([0-9.]+)'. The last match counts.",
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.metric_pattern and self.command is None:
+            raise ObjectiveError(
+                "--metric-pattern reads the output of a program and needs --command; leave it out for a "
+                "function"
+            )
+
+    @property
+    def program(self) -> str | None:
+        """The name of the typed program, with its metric patterns; ``None`` without a program."""
+        if self.command is None:
+            return None
+        from refine.run.command import program_name
+
+        return program_name(self.command, self.metric_pattern or ())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Called(Program):
+    """The objective of trials: a function or a program."""
+
     objective: Annotated[
         str | None,
         Option(
@@ -320,30 +359,25 @@ class Called(Given):
             "round recorded."
         ),
     ] = None
-    command: Annotated[
-        str | None,
-        Option(
-            help="Run this program instead: 'python train.py --lr {lr}'. The last JSON line that it "
-            "prints holds the metrics."
-        ),
-    ] = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.command is not None and self.objective is not None:
             raise ObjectiveError(
                 "--command (a program) cannot be combined with --objective (a function); give one of them"
             )
-        for option, typed in (("--objective", self.objective), ("--command", self.command)):
-            if typed is not None:
-                remember(TYPED_OBJECTIVE, f"{option} {shlex.quote(typed)}")
+        if self.objective is not None:
+            remember(TYPED_OBJECTIVE, f"--objective {shlex.quote(self.objective)}")
+        if self.program is not None:
+            remember(TYPED_OBJECTIVE, program_options(self.program))
 
     def on(self, round_: Round | None) -> dict[str, Any]:
         """Keywords of a call that runs trials of a round; of a new root if ``round_`` is ``None``."""
         if round_ is None:
             called = {}
         else:
-            called = objective_for(round_, self.objective, self.command)
-        return {**self.options("objective", "command"), **called}
+            called = objective_for(round_, self.objective, self.program)
+        return {**self.options(*OBJECTIVE_OPTIONS), **called}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -473,6 +507,65 @@ def opened(store: str, name: str | None, option: str = "--tree") -> refine.Tree:
     return refine.Tree(only, store, create=False)
 
 
+@contextmanager
+def started(store: str, name: str | None) -> Iterator[refine.Tree]:
+    """The tree of a new root, created if missing. A failed start leaves no tree without rounds.
+
+    Args:
+        store: The store.
+        name: Name of the tree; default the name of the store's folder, or of the only tree.
+
+    Raises:
+        NotFoundError: The store holds several trees and ``name`` is ``None``.
+    """
+    import refine
+
+    with refine.Tree(name or _default_name(store), store) as tree:
+        try:
+            yield tree
+        except BaseException:
+            tree._context.store.remove_empty_tree(tree._context.tree)
+            raise
+
+
+def _default_name(store: str) -> str:
+    """The default name of a new root's tree.
+
+    Raises:
+        NotFoundError: The store holds several trees, without the name of the folder.
+    """
+    from refine.store.engine import file_of, url_of
+    from refine.store.store import Store
+
+    folder = _folder_name(store)
+    file = file_of(url_of(store))
+    if file is not None and not file.exists():
+        return folder
+    names: list[str] = []
+    with suppress(NotFoundError), closing(Store(store, create=False)) as database:
+        names = database.trees()
+    if not names or folder in names:
+        return folder
+    if len(names) == 1:
+        return names[0]
+    raise NotFoundError(
+        f"store {store}: holds {len(names)} trees ({', '.join(names)}); name the tree for the new root, "
+        f"or a new tree: --tree {shlex.quote(names[-1])}"
+    )
+
+
+def _folder_name(store: str) -> str:
+    """The name of a store's folder; for a server's store, of the working folder."""
+    from refine.store.engine import file_of, url_of
+
+    file = file_of(url_of(store))
+    if file is None:
+        folder = Path.cwd()
+    else:
+        folder = file.resolve().parent
+    return folder.name or "study"
+
+
 def objective_words(name: str) -> str:
     """The option for the objective: as typed, else by the recorded name; empty if the name can be imported.
 
@@ -485,7 +578,7 @@ def objective_words(name: str) -> str:
     if typed := remembered(TYPED_OBJECTIVE):
         return typed
     if name.startswith(COMMAND):
-        return f"--command {shlex.quote(name.removeprefix(COMMAND))}"
+        return program_options(name)
     if name.startswith(UNNAMED):
         return "--objective module:name"
     module, _, last = name.rpartition(".")
@@ -501,6 +594,16 @@ def objective_words(name: str) -> str:
     else:
         place = f"path/to/{file}"
     return f"--objective {shlex.quote(f'{place}:{last}')}"
+
+
+def program_options(name: str) -> str:
+    """The options for a program, from its recorded name."""
+    from refine.run.command import command_and_patterns
+
+    command, patterns = command_and_patterns(name)
+    options = [f"--command {shlex.quote(command)}"]
+    options += [f"--metric-pattern {shlex.quote(pattern)}" for pattern in patterns]
+    return " ".join(options)
 
 
 def _defines(file: Path, name: str) -> bool:
@@ -540,18 +643,23 @@ def newest(tree: refine.Tree) -> refine.Tree:
     return tree
 
 
-def objective_for(round_: Round | None, place: str | None, command: str | None = None) -> dict[str, Any]:
+def objective_for(round_: Round | None, place: str | None, program: str | None = None) -> dict[str, Any]:
     """Options of :meth:`refine.Round.run` for the objective: a program, a typed or the recorded function.
+
+    Args:
+        round_: The round; ``None`` for a new root.
+        place: Typed place of a function; default the recorded name.
+        program: Name of a typed program: see :func:`refine.run.command.program_name`.
 
     Raises:
         ObjectiveError: The objective cannot be found.
     """
-    from refine.run.command import Command
+    from refine.run.command import program_of
     from refine.run.identity import UNNAMED
     from refine.trials.round_record import COMMAND
 
-    if command is not None:
-        return {"objective": Command(command)}
+    if program is not None:
+        return {"objective": program_of(program)}
     if round_ is None and place is None:
         raise ObjectiveError(
             "a new root needs --objective module:name or path/to/file.py:name, or a program: --command "

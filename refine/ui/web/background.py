@@ -43,12 +43,12 @@ class Background:
     Args:
         objective: Place of the objective: ``module:name`` or ``path/to/file.py:name``; default the name that
             the round recorded.
-        command: A program to run instead.
+        program: Name of a program to run instead: see :func:`refine.run.command.program_name`.
     """
 
-    def __init__(self, objective: str | None = None, command: str | None = None) -> None:
+    def __init__(self, objective: str | None = None, program: str | None = None) -> None:
         self.objective = objective
-        self.command = command
+        self.program = program
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -64,7 +64,7 @@ class Background:
         return {
             "able": not reason,
             "why": reason,
-            "objective": "" if reason else self.objective or self.command or round_.node.objective,
+            "objective": "" if reason else self.objective or self.program or round_.node.objective,
             "command": run_typed(round_.context.store.typed, round_),
             "left": _left(round_),
         }
@@ -73,7 +73,7 @@ class Background:
         name = round_.node.objective
         if round_.context.store.in_memory:
             return "The store is in the memory of another process; run the round there."
-        if self.objective or self.command:
+        if self.objective or self.program:
             return ""
         if name.startswith(UNNAMED):
             return (
@@ -116,7 +116,7 @@ class Background:
                 "call": call,
                 "options": dict(options),
                 "objective": self.objective,
-                "command": self.command,
+                "program": self.program,
                 "path": os.environ.get("PYTHONPATH"),
             }
             path = os.pathsep.join([_HOME, *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -234,7 +234,7 @@ def run_order(order: Mapping[str, Any]) -> str:
 
     with refine.Tree(order["tree"], order["store"], create=False) as tree:
         round_ = tree[order["round"]]
-        objective = objective_for(round_, order["objective"], order["command"])
+        objective = objective_for(round_, order["objective"], order["program"])
         before = len(round_.trials) + len(round_.replicates)
         getattr(round_, order["call"])(progress=False, **order["options"], **objective)
         ended = len(round_.trials) + len(round_.replicates) - before

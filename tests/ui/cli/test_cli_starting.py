@@ -83,3 +83,70 @@ def test_what_is_suggested_runs_as_it_stands(
     said(after.replace("NAME=VALUE", "lr=1"))
     with refine.Tree("fruit", store=shlex.split(store)[0], create=False) as tree:
         assert len(tree) == 3
+
+
+PROGRAM = """#!/bin/sh
+echo "epoch 1 val_loss: 3"
+echo "epoch 2 val_loss: $2"
+echo done
+"""
+
+
+@pytest.mark.slow
+def test_init_of_a_program_writes_a_space_and_a_command_that_runs(tmp_path, monkeypatch):
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "train.sh").write_text(PROGRAM)
+    (folder / "train.sh").chmod(0o755)
+    out = said("init --command './train.sh --lr {lr}' --metric-pattern 'val_loss: ([0-9.]+)'")
+    (line,) = re.findall("^refine (run .*)$", out, re.MULTILINE)
+    assert "--metric val_loss --minimize" in line
+    root = json.loads(said(line.replace("-n 60", "-n 4"), "--json", "-q"))
+    assert root["tree"] == "digits"
+    assert root["states"] == {"complete": 4}
+    again = run("run study.db last -n 6 -q").stderr
+    (typed,) = re.findall("give it again: (.*)$", again, re.MULTILINE)
+    said(f"run study.db last -n 6 -q {typed}")
+    assert "refine.Command('./train.sh --lr {lr}', metric_pattern=['val_loss: ([0-9.]+)'])" in (
+        (folder / said("report study.db --out out").split()[1]).read_text()
+    )
+
+
+@pytest.mark.slow
+def test_guide_takes_a_program(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.toml").write_text("[parameters]\nx = [1, 2, 3]\n")
+    said("run s.db --space s.toml --command 'echo {x}' -n 2 -q")
+    (line,) = re.findall(r"^  refine (guide .*)$", said("tree s.db"), re.MULTILINE)
+    assert "--command" in line
+    assert run(line, says="q\n").exit_code == 0
+
+
+@pytest.mark.slow
+def test_study_is_named_after_the_folder_of_its_store(tmp_path, monkeypatch):
+    folder = tmp_path / "pumpkins"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "first.toml").write_text("[parameters]\nx = [1, 2, 3]\n")
+    (folder / "second.toml").write_text("[parameters]\nx = [1, 2, 3, 4]\n")
+    line = "run s.db --command 'echo {x}' -n 2 -q --json"
+    assert json.loads(said(line, "--space", "first.toml"))["tree"] == "pumpkins"
+    assert json.loads(said(line, "--space", "second.toml"))["tree"] == "pumpkins"
+    folder.rename(tmp_path / "apples")
+    monkeypatch.chdir(tmp_path / "apples")
+    assert json.loads(said(line, "--space", "first.toml"))["tree"] == "pumpkins"
+    said(line, "--space", "first.toml", "--tree", "pears")
+    assert "holds 2 trees (pumpkins, pears); name the tree" in run(line, "--space", "first.toml").stderr
+
+
+@pytest.mark.slow
+def test_failed_start_leaves_no_tree(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.toml").write_text("[parameters]\nx = [1, 2, 3]\n")
+    for wrong in ("--command 'echo {y}'", "--command 'echo {x}' --exploit 2", "--command 'echo {x}' --n 0"):
+        assert run(f"run s.db --space s.toml -n 2 -q {wrong}").exit_code == 1
+    assert "holds no tree yet" in run("tree s.db").stderr
+    said("run s.db --space s.toml --command 'echo {x}' -n 2 -q --tree mine")
+    assert run("run s.db --space s.toml --command 'echo {y}' -n 2 -q --tree other").exit_code == 1
+    assert said("tree s.db").startswith("mine")

@@ -111,7 +111,7 @@ def test_a_baseline_from_the_shell(study_folder: Path) -> None:
 @pytest.mark.slow
 def test_declared_facts_from_the_shell(study_folder: Path) -> None:
     root = data(MAKE, "-n", 12, "--noise", "none", "--limits", ":1", "--scale", "linear")["id"]
-    with refine.Tree("space", store=study_folder / "s.db") as tree:
+    with refine.Tree(store=study_folder / "s.db") as tree:
         assert tree[root].declared == ("none", (None, 1.0), "linear")
         assert not len(tree[root].replicates)
     assert "--limits must be the lowest and the highest" in refused(MAKE, "-n", 12, "--limits", "1")
@@ -125,7 +125,7 @@ def test_a_belief_from_the_shell(study_folder: Path) -> None:
     assert "believed by" in good("show s.db", root)
     assert data("calibration s.db") == []
     child = data("branch s.db", root, "--edit", "lr=(1, 2)", "-n", 5, "--belief", "none")
-    with refine.Tree("space", store=study_folder / "s.db") as tree:
+    with refine.Tree(store=study_folder / "s.db") as tree:
         assert tree[root].belief.code() == "{'lr': refine.Near(1.5, within=0.5), 'optimizer': {'Adam': 0.8}}"
         assert (tree[root].trials["origin"] == "exploit").sum() == 6
         assert tree[child["id"]].belief is None
@@ -137,7 +137,7 @@ def test_a_belief_from_the_shell(study_folder: Path) -> None:
 def test_a_study_from_the_shell(study_folder: Path) -> None:
     making = (MAKE, "-n", 60, "--seed", 3, "--note", "first look")
     root = data(*making)
-    assert (root["tree"], root["n"], root["metric"], root["note"]) == ("space", 60, "acc", "first look")
+    assert (root["tree"], root["n"], root["metric"], root["note"]) == (study_folder.name, 60, "acc", "first look")
     assert root["states"]["complete"] + root["states"]["failed"] == 60
     assert data("roles s.db", root["id"], "optimizer=scientific")["optimizer"] == "scientific"
     assert root["space"]["constraints"] == ["lr < 5 or dropout < 0.5"]
@@ -160,7 +160,7 @@ def test_a_study_from_the_shell(study_folder: Path) -> None:
     options = ("-e", "dropout=(0, 0.2, 9)", "-e", "optimizer=Adam, Nadam", "-r", "lr", "--note", "low")
     child = data("accept s.db", root["id"], *options, "-n", 30, "--author", "ada")
     assert (child["parent"], child["n"], child["author"]) == (root["id"], 30, "ada")
-    with refine.Tree("space", "s.db", create=False) as tree:
+    with refine.Tree(store="s.db", create=False) as tree:
         same_root = tree[root["id"]]
         (decision,) = same_root.decisions
         assert (decision.kind, decision.rejected, decision.note) == ("edited", ("lr",), "low")
@@ -234,7 +234,7 @@ def test_one_proposal_for_every_risk(root: str) -> None:
         f"{root} --risk 0.1"
     )
     assert "The proposal of risk 20 % on round" in good("accept s.db", root, "--risk", 0.2)
-    with refine.Tree("space", "s.db", create=False) as tree:
+    with refine.Tree(store="s.db", create=False) as tree:
         proposed = tree[root].decisions[0].proposal
         assert [d.risk for d in tree[root]._proposals if d.digest == proposed] == [0.2]
 
@@ -405,7 +405,7 @@ def test_doctor(study_folder: Path, root: str) -> None:
     assert missing.exit_code == 3
     assert {c["verdict"] for c in json.loads(missing.stdout) if c["what"] == "store"} == {"bad"}
     assert not (study_folder / "no.db").exists()
-    with refine.Tree("space", "s.db") as tree, tree._context.store.engine.begin() as connection:
+    with refine.Tree(store="s.db") as tree, tree._context.store.engine.begin() as connection:
         connection.execute(sa.text("PRAGMA wal_checkpoint(TRUNCATE)"))
     content = bytearray((study_folder / "s.db").read_bytes())
     content[8192:12288] = b"\x55" * 4096

@@ -1,0 +1,87 @@
+"""Metrics that regular expressions capture in the output of a program."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from refine.errors import ObjectiveError
+
+_ESCAPE = re.compile(r"\\.")
+_LAST_WORD = re.compile(r"([A-Za-z_]\w*)\W*$")
+
+
+class MetricPattern:
+    """A regular expression that captures metrics in a line of output.
+
+    Args:
+        text: The expression. A named group, ``(?P<val_acc>[0-9.]+)``, names its metric. A single group
+            without a name takes the word before the group: ``val_acc=([0-9.]+)`` captures ``val_acc``, and
+            ``([0-9.]+)%`` captures ``value``.
+
+    Raises:
+        ObjectiveError: The text is no regular expression, or its groups have no clear names.
+    """
+
+    def __init__(self, text: str) -> None:
+        rule = "a metric pattern must be a regular expression with a group for the number"
+        example = "for example 'val_acc=([0-9.]+)'"
+        if not isinstance(text, str):
+            raise ObjectiveError(f"{rule}, got {text!r}; {example}")
+        try:
+            self.expression = re.compile(text)
+        except re.error as error:
+            raise ObjectiveError(f"{rule}, got {text!r} ({error}); {example}") from None
+        names = {number: name for name, number in self.expression.groupindex.items()}
+        if not self.expression.groups:
+            raise ObjectiveError(f"{rule}, got {text!r} without a group; {example}")
+        if not names and self.expression.groups == 1:
+            names = {1: _name_before_group(text)}
+        if not names:
+            raise ObjectiveError(
+                f"a metric pattern with several groups must name its metrics, got {text!r}; write "
+                "(?P<val_acc>[0-9.]+) for a metric, and (?:...) for a group that is none"
+            )
+        self.text = text
+        self.names = names  # number of a group -> name of its metric
+
+    def last_metrics(self, line: str) -> dict[str, float]:
+        """Metrics of the last match in a line; empty without a match.
+
+        Raises:
+            ObjectiveError: A captured text is not a number.
+        """
+        metrics = {}
+        for match in self.expression.finditer(line):
+            for number, name in self.names.items():
+                captured = match[number]
+                if captured is not None:
+                    metrics[name] = self._number(captured, line)
+        return metrics
+
+    def _number(self, captured: str, line: str) -> float:
+        try:
+            return float(captured)
+        except ValueError:
+            raise ObjectiveError(
+                f"metric pattern {self.text!r} must capture a number, got {captured!r} in the line "
+                f"{line.strip()!r:.200}"
+            ) from None
+
+
+def patterns_of(texts: str | Sequence[str] | None) -> tuple[MetricPattern, ...]:
+    """The patterns of a text or of several texts; empty for ``None``."""
+    if texts is None:
+        return ()
+    if isinstance(texts, str):
+        return (MetricPattern(texts),)
+    return tuple(MetricPattern(text) for text in texts)
+
+
+def _name_before_group(text: str) -> str:
+    """The last word before the first group of an expression; ``value`` without a word."""
+    before = _ESCAPE.sub(" ", text).split("(")[0]
+    word = _LAST_WORD.search(before)
+    if word is None:
+        return "value"
+    return word[1]
