@@ -4,13 +4,13 @@
     python benchmarks/claims.py failures --seeds 20
     python benchmarks/claims.py stages --seeds 4 --tables FOLDER --judge
 
-`stages` simulates whole studies on truths of `studies.py`: random functions, conditional spaces and, with a folder of tables,
-models of recorded trainings. The other parts compare claims with and without a change of the method.
-
-They are `smooth` (random smooth functions of 5, 7 and 9 parameters: draws on ranks alone, and a quarter of the draws on
-values by a power), `failures` (a third of the space fails, or training diverges beyond an edge, next to the best: failures
-counted as the worst value, and learned apart) and `choices` (of three choices two are equal). The truth is known: a claim is
-false if the best inside is worse than the best anywhere by more than epsilon.
+Parts: `stages` simulates whole studies on truths of `studies.py`: random functions, conditional spaces and,
+with a folder of tables, models of recorded trainings. `noise` estimates the noise of rounds without repeats.
+`smooth` draws random smooth functions of 5, 7 and 9 parameters, and compares draws on ranks alone with a
+quarter of the draws on values by a power. In `failures` a third of the space fails, or training diverges
+beyond an edge, next to the best: failures counted as the worst value, and learned apart. Of the three choices
+of `choices` two are equal. The truth is known: a claim is false if the best inside is worse than the best
+anywhere by more than epsilon.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ import numpy as np
 import pandas as pd
 from boxes import SOURCES, digest
 from studies import Claimed, Study, truth_names
-from surrogates import Searched, random_function
+from surrogates import LEVELS, RandomFunction, Searched, random_function
 from tables import kept, markdown, parser, share
 
 import refine
 import refine.proposal.posterior
 from refine import stats
+from refine.analysis.noise import noise_of
 from refine.design.space_filling import Sobol, draw
 
 RISKS = (0.05, 0.15)
@@ -223,7 +224,37 @@ def stage_rows(frame: pd.DataFrame, by: str) -> str:
     return markdown([by, *head], rows)
 
 
+SHAPES = ((5, 24), (7, 24), (7, 40), (7, 60), (14, 60), (20, 60), (20, 200), (40, 100))
+"""Numbers of parameters and of trials behind an estimate of the noise."""
+
+
+def noises(seeds: int) -> str:
+    """Estimated over true noise without repeats: of smooth functions of all parameters, and of a bowl in four."""
+    rows = []
+    for dimensions, n in SHAPES:
+        ratios = {"all": [], "four": []}
+        for seed in range(seeds):
+            rng = np.random.default_rng([dimensions, n, seed])
+            drawn = RandomFunction(f"{dimensions}-{seed}")
+            levels = rng.integers(0, LEVELS, (n, dimensions))
+            x = levels / (LEVELS - 1)
+            centre, weight = rng.random(4), rng.exponential(1, 4)
+            bowl = -((rng.random((3000, 4)) - centre) ** 2 @ weight)
+            noise = {"all": drawn.noise, "four": 0.05 * (bowl.max() - np.median(bowl))}
+            means = {"all": drawn.expected(levels), "four": -((x[:, :4] - centre) ** 2 @ weight)}
+            for kind, mean in means.items():
+                y = mean + noise[kind] * rng.normal(size=n)
+                found = noise_of((x, y), [0] * dimensions, None, None, (x, y))
+                ratios[kind].append((found.sd / noise[kind], found.assured / noise[kind]))
+        cells = [f"{np.exp(np.log(ratios[kind]).mean(axis=0))[k]:.2f}" for kind in ratios for k in (0, 1)]
+        spread = np.std([np.log(ratio) for both in ratios.values() for ratio, _ in both])
+        rows.append([f"{dimensions}, {n}", *cells, f"{np.exp(spread):.1f}"])
+    head = ["all: estimate", "all: assured part", "four: estimate", "four: assured part", "spread, factor"]
+    return markdown(["parameters, trials", *head], rows)
+
+
 PARTS = {
+    "noise": noises,
     "smooth": lambda seeds: claims_table(list(smooth(seeds))),
     "failures": lambda seeds: claims_table(list(failures(seeds))),
     "choices": choices,

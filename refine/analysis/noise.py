@@ -30,15 +30,15 @@ EQUAL_STEPS = 6
 
 COMPARED = 10  # best configurations whose differences on folds or validation examples are compared
 
-# Residuals of a model that learns d parameters from n configurations are too small: in simulated rounds, by
-# a factor of exp(3 d / n) in the geometric mean (0.67 of the truth at 7 of 60, 0.36 at 20 of 60, 0.71 at 20
-# of 200).
-_OVERFIT = 3.0
+# Residuals of a model that learns d parameters from n configurations are too small if few parameters have an
+# effect, by a factor of about exp(3 d / n), and are not too small if most have one: half of it is corrected,
+# and the rest is part of the error.
+_OVERFIT = 1.5
 _MOST_OVERFIT = 0.4  # largest d / n that is corrected for
 
-# Standard deviation of the logarithm of the residual estimate, without parameters and per parameter: the
-# estimate is a median of about a dozen values.
-_RESIDUAL_ERROR = (0.35, 0.025)
+# Standard deviation of the logarithm of the residual estimate, without parameters, per parameter and for one
+# configuration: the estimate is a median of about a dozen values.
+_RESIDUAL_ERROR = (0.35, 0.025, 5.0)
 
 # Prior: a tenth of the distance from the median to the best value, within a factor of 4 (one standard
 # deviation).
@@ -179,12 +179,14 @@ def pooled_noise(
 
     Source: Bartlett and Kendall (1946) for the logarithm of a variance; the combination is our own.
     """
-    repeats = [_of_repeats(sd, freedom) for sd, freedom in within if freedom and sd > 0]
-    count = sum(freedom for sd, freedom in within if sd > 0)
+    repeats = [_of_repeats(sd, count) for sd, count in within if count and sd > 0]
+    freedom = sum(count for sd, count in within if sd > 0)
     estimates = list(repeats)
     if residual.sd > 0:
-        error = _RESIDUAL_ERROR[0] + _RESIDUAL_ERROR[1] * parameters
-        overfit = _OVERFIT * min(_MOST_OVERFIT, parameters / max(1, residual.n))
+        count = max(1, residual.n)
+        constant, per_parameter, of_one = _RESIDUAL_ERROR
+        error = constant + per_parameter * parameters + of_one / count
+        overfit = _OVERFIT * min(_MOST_OVERFIT, parameters / count)
         estimates.append(_Estimate(math.log(residual.sd) + overfit, error**-2))
     if not estimates:
         return residual._replace(floor=floor)
@@ -195,7 +197,7 @@ def pooled_noise(
     by_repeats = sum(estimate.precision for estimate in repeats)
     source, n = residual.source, residual.n
     if by_repeats > precision / 2 or not residual.sd > 0:
-        source, n = "replicates", count
+        source, n = "replicates", freedom
     return residual._replace(sd=sd, source=source, n=n, floor=floor, freedom=precision / 2)
 
 
