@@ -28,13 +28,13 @@ EFFECT = 0.1  # share of the differences between trials that such an effect expl
 # after it narrowed less often; 0.9 left a fifth less regret, and no even trials to test the next proposal on.
 LEARNED = 0.3
 
-# The same under a budget of trials, which leaves few rounds. Of 60 trials on 17 surrogates made of trees, the
-# regret relative to a search without a person was 1.32 with a share of 0.3, 1.23 with 0.5 and 1.08 with 0.9;
-# on smooth surrogates the even trials did the work.
-LEARNED_IN_BUDGET = 0.65
+# The same under a budget of trials, which leaves few rounds. Regret of 60 trials, of which the first 20 were
+# even, on pipelines, smooth functions and surrogates: 31, 31 and 8 % with a share of at most 0.3 and 20 even
+# trials a round, 2, 12 and 4 % with 0.8, 3, 11 and 3 % with 1 (docs/benchmarks/search.md).
+LEARNED_IN_BUDGET = 0.8
 
-# Fewest even trials in an advised round without a budget: with fewer, the noise is unknown, and the next proposal narrows
-# nothing.
+# Fewest even trials in an advised round without a budget: with fewer, the noise is unknown, and the next
+# proposal narrows nothing.
 EVEN = 20
 
 # Advised share of audit trials.
@@ -102,7 +102,7 @@ def advised_round(
     cuts nothing off.
 
     With a budget, the size is at most the trials left for rounds: the reserve for confirming the winner stays.
-    If fewer than ten trials would remain afterwards, the round takes these too. Exploit: 0.65.
+    If fewer than ten trials would remain afterwards, the round takes these too. Exploit: 0.8.
 
     Args:
         analysis: The evidence.
@@ -180,17 +180,18 @@ def next_step_of(
 ) -> NextStep:
     """The next step after a round of ``planned`` configurations, a share ``exploit`` of them exploit trials.
 
-    A proposal with changes needs a decision. Without changes, more configurations of the same round would
-    settle open parameters; if every parameter can be judged, or nothing is left to run, the best
-    configurations need repeats. If the budget leaves no trial for a round, the winner is confirmed, or handed
-    over.
+    A proposal with changes needs a decision. Without changes, a budget pays for a round on the same space:
+    its exploit trials search on. Without a budget, more configurations of the same round would settle open
+    parameters; if every parameter can be judged, or nothing is left to run, the best configurations need
+    repeats. If the budget leaves no trial for a round, the winner is confirmed, or handed over.
     """
     changed = [c.name for c in proposal.changes if c.kind not in ("keep", "leave")]
     each = trial_seconds(analysis, proposal.space)
     most = trials_for_rounds(analysis, budget)
     if most == 0:
         return _last_step(analysis, budget, each)
-    if changed:
+    read = [e for e in analysis.parameters if e.read != 0]
+    if changed or (most is not None and read):
         advised = advised_round(analysis, proposal, proposal.space, planned, budget=budget)
         n = advised.n
         shares = {
@@ -198,16 +199,17 @@ def next_step_of(
             "even": advised.even,
             "outside": round(advised.audit * n),
         }
-        reason = Reason("decide", {"parameters": changed, "n": n, "seconds": n * each, **shares})
+        values = {"n": n, "seconds": n * each, **shares}
+        if changed:
+            reason = Reason("decide", {"parameters": changed, **values})
+        else:
+            reason = Reason("search_on", values)
         return NextStep(accept_action(advised), (reason,), n, n * each)
-    read = [e for e in analysis.parameters if e.read != 0]
     if not analysis.tested and read:
         if proposal.advice is not None:
             n = proposal.advice.n
         else:
             n = planned
-        if most is not None:
-            n = min(n, most)
         reason = Reason("untested_yet", {"n": n, "seconds": n * each})
         return NextStep(Action("round.branch", Symbol("round.space"), n=n), (reason,), n, n * each)
     tried = Reason("tried", {"n": analysis.n_space_filling, "parameters": len(read)})
@@ -218,8 +220,6 @@ def next_step_of(
         )
     unsettled = [e for e in read if analysis.findings[e.name].verdict in (CANNOT_BE_JUDGED, NOT_SEEN)]
     remaining = left_to_run(analysis, analysis.space)
-    if most is not None:
-        remaining = min(remaining, most)
     if unsettled and remaining and np.ptp(analysis.y) > 0:
         further, power, settled = _more(analysis, unsettled, remaining)
         if further:

@@ -57,8 +57,9 @@ class Worth(Shown):
     """
 
     # ``"CONTINUE"``: another round gains more than ``epsilon`` with probability 0.2 or more; ``"CONFIRM"``:
-    # it does not, and repeats of the best gain more; ``"STOP"``: neither pays. With a price: the option with
-    # the larger expected gain, ``"STOP"`` if that is less than ``cost``
+    # it does not, and repeats of the best gain more; ``"STOP"``: neither pays. With a budget: ``"CONTINUE"``
+    # while the budget leaves trials for a round. With a price: the option with the larger expected gain,
+    # ``"STOP"`` if that is less than ``cost``
     verdict: str
     n: int  # trials of the round, at most those left; 0 if none is left
     left: int  # configurations of its space that are left to run
@@ -195,8 +196,11 @@ def worth_of(
         probability = 0.0
     gain = float(rises.mean())
     cost = (n or repeats) * price
+    verdict = verdict_of(probability, gain, again, sd, cost)
+    if n and budget.left is not None and math.isnan(cost):
+        verdict = CONTINUE  # paid already, and few trials underrate the gain
     return Worth(
-        verdict=verdict_of(probability, gain, again, sd, cost),
+        verdict=verdict,
         n=n,
         left=left,
         seconds=n * trial_seconds(analysis, space),

@@ -10,8 +10,11 @@ import refine
 from refine import stats
 from refine.design.space_filling import Sobol, draw
 from refine.errors import ReviewError
+from refine.report.pages.checks import verdict_sentence
 from refine.report.pages.reasons import next_sentence
 from refine.review.next_step import EVEN, NextRound, accept_action, advised_round, next_step_of
+from refine.review.worth import worth_of
+from refine.trials.budget import BudgetState
 
 SPACE = refine.Space({"lr": (0.0, 1.0, 9), "depth": (1, 6), "kind": ["a", "b", "c"]})
 
@@ -137,3 +140,25 @@ def test_nothing_left_to_run_is_no_reason_to_run_more():
     step = step_of(noise, 15, space)
     assert codes(step) == ["exhausted", "tried"]
     assert str(step.action) == "round.replicate(top=5, seeds=3)"
+
+
+def test_budget_pays_for_search_on_the_same_space_if_nothing_is_proposed():
+    analysis, proposal = proposed(noise, n=20)
+    step = next_step_of(analysis, proposal, 20, budget=BudgetState(budget=60, spent=21, repeats=1))
+    assert codes(step) == ["search_on"]
+    assert str(step.action) == "review.accept(n=20, exploit=0.8)"
+    assert about(step, 0)["learned"] == 16
+
+
+def test_verdict_goes_on_while_the_budget_leaves_trials_for_a_round():
+    analysis, proposal = proposed(noise, n=20)
+    shares = (20, 0.8, 0.0)
+    epsilon = 100.0  # no round gains as much
+    alone = worth_of(analysis, epsilon, proposal.space, *shares)
+    left = BudgetState(budget=60, spent=21, repeats=1)
+    budgeted = worth_of(analysis, epsilon, proposal.space, *shares, budget=left)
+    spent = worth_of(analysis, epsilon, proposal.space, 0, 0.8, 0.0, budget=left)
+    assert alone.verdict != "CONTINUE"
+    assert budgeted.verdict == "CONTINUE"
+    assert spent.verdict != "CONTINUE"
+    assert verdict_sentence(budgeted).startswith("Go on: 39 of 60 trials left. By the model alone, another")

@@ -12,7 +12,7 @@ from refine.analysis.learning_curves import TrialCurves
 from refine.report.pages.reasons import Say, fill, upper
 from refine.review.checks import FAIL, INFEASIBLE, PASS, TIES, WARN, Check, Checks, worth
 from refine.review.next_step import AUDIT
-from refine.review.worth import CONFIRM, CONTINUE, STOP, Plan, Rehearsal, Worth
+from refine.review.worth import CONFIRM, CONTINUE, LIKELY, STOP, Plan, Rehearsal, Worth
 from refine.trials.goal import sign_of
 from refine.trials.metric import Metric
 from refine.utils.action import Action
@@ -278,13 +278,14 @@ def _second(v: Any) -> str:
     )
 
 
-def outlook_text(outlook: Any) -> str:
+def outlook_text(outlook: Any, verdict: str = "") -> str:
     """The forecast for another round, without a full stop.
 
     For example ``another 57 trials (25 s) are unlikely to gain more than 0.0076``.
 
-    ``outlook`` is a :class:`Worth`, or an object with its attributes.
+    ``outlook`` is a :class:`Worth`, or an object with its attributes; ``verdict`` replaces its verdict.
     """
+    verdict = verdict or outlook.verdict
     if not outlook.n and getattr(outlook, "budget", "") and outlook.left:
         return f"the budget leaves no trial for another round ({outlook.budget})"
     if not outlook.n:
@@ -298,8 +299,8 @@ def outlook_text(outlook: Any) -> str:
     if outlook.epsilon > 0:
         more = f"gain more than {difference(outlook.epsilon)}"
     price = getattr(outlook, "cost", None)
-    if price is not None and math.isfinite(price) and outlook.verdict != CONFIRM:
-        if outlook.verdict == CONTINUE:
+    if price is not None and math.isfinite(price) and verdict != CONFIRM:
+        if verdict == CONTINUE:
             compared = "more"
         else:
             compared = "less"
@@ -307,9 +308,9 @@ def outlook_text(outlook: Any) -> str:
             f"another {trials}{cost} should gain {difference(outlook.gain)}, {compared} than their "
             f"price of {difference(price)}"
         )
-    if outlook.verdict == CONTINUE:
+    if verdict == CONTINUE:
         return f"another {trials}{cost} may {more}"
-    if outlook.verdict == CONFIRM:
+    if verdict == CONFIRM:
         return (
             f"repeating the best should help more than {outlook.n:,} new "
             f"{'trial' if outlook.n == 1 else 'trials'}{cost}"
@@ -330,6 +331,8 @@ def verdict_sentence(outlook: Any) -> str:
 
     For example ``Stop here: another 57 trials are unlikely to gain more than 0.0076`` and a full stop.
     """
+    if outlook.verdict == CONTINUE and outlook.budget and outlook.probability < LIKELY:
+        return f"Go on: {outlook.budget}. By the model alone, {outlook_text(outlook, STOP)}."
     advice, hit_rate = _ADVICE[outlook.verdict]
     text = outlook_text(outlook)
     if outlook.verdict == CONFIRM and not outlook.n:

@@ -654,6 +654,10 @@ _SENTENCES: dict[str, Say] = {
     "not_reproduced": "The recorded {metric} does not follow from the predictions by its usual formula.",
     # Next steps.
     "decide": _decide,
+    "search_on": (
+        "{n:further configuration} of the same space{seconds:about}: {learned} placed by the model as results "
+        "arrive, {even} spread evenly."
+    ),
     "more": (
         "{more:more configuration} of this round{seconds:about} would let {parameters:and} be judged "
         "with power {power:.2g} "
