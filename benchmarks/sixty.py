@@ -34,10 +34,7 @@ import refine
 from refine.errors import AnalysisError
 
 BUDGETS = (30, 60, 100)
-FIRST = {30: 15, 60: 20, 100: 20}
-"""Budget -> size of the first round, as the documentation advises."""
 AUTOPILOT_FIRST = 10
-NOISE_RUNS = 3  # most repeats that a round makes to measure the noise
 FLOOR = 1.0  # added to a regret in %, before geometric means
 TYPED, AUTOPILOT = "refine, typed", "refine, autopilot"
 PEERS = ("Optuna TPE", "Optuna GPSampler", "random search")
@@ -131,67 +128,49 @@ def typed(on: Grid, seed: int, budget: int) -> dict[str, Any]:
     calls: list[str] = []
     claims: list[Stated] = []
     with refine.Tree("bench", store="sqlite://") as tree:
-        size = min(FIRST[budget], budget - NOISE_RUNS)
-        round_ = tree.add_round(on.space, on.objective, n=size, seed=seed, objective_name="recorded training")
+        round_: refine.Round | None = tree.add_round(
+            on.space, on.objective, budget=budget, seed=seed, objective_name="recorded training"
+        )
         round_.run(progress=False)
-        while (left := budget - spent(tree)) > 0:
+        while round_ is not None:
             try:
                 review = round_.propose()
-            except AnalysisError:
+            except AnalysisError as error:
+                calls.append(f"# {error}")
                 break
             claim = stated_claim(on, review)
             if claim is not None:
                 claims.append(claim)
             call = printed_call(review)
-            if call is None:
-                break
-            calls.append(ast.unparse(call))
-            following = answered(call, review, tree, left)
-            if following is None:
-                break
-            round_ = following
+            calls.append("" if call is None else ast.unparse(call))
+            round_ = answered(call, review, tree)
         regret = on.regret(on.cell(on.index(tree.winner().params)))
-        return {"regret": regret, "spent": spent(tree), "calls": calls, "claims": claims}
+        used = spent(tree)
+        assert used <= budget, f"{used} evaluations of {budget}"
+        return {"regret": regret, "spent": used, "calls": calls, "claims": claims}
 
 
-def answered(call: ast.Call, review: refine.Review, tree: refine.Tree, left: int) -> refine.Round | None:
-    """The round to look at after a call, cut to the budget left; ``None`` if the study ends with the call."""
+def answered(call: ast.Call | None, review: refine.Review, tree: refine.Tree) -> refine.Round | None:
+    """The round to look at after a call; ``None`` if the study ends with the call."""
+    if call is None:
+        return None
     options = {
         keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg != "space"
     }
     name = ast.unparse(call.func)
     round_ = review.round
-    room = left - NOISE_RUNS
     if name == "tree.confirm":
-        while call is not None and left > 0:
-            repeats = spent(tree)
-            confirmed = tree.confirm(budget=min(options["budget"], repeats_of(tree) + left), progress=False)
-            left -= spent(tree) - repeats
-            call = printed_call(confirmed)
-            if call is not None and spent(tree) > repeats:
-                options = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
-            else:
-                call = None
-        return None
-    if room < 1:
+        tree.confirm(**options, progress=False)
         return None
     if name == "review.accept":
-        if options["n"] > room:
-            options = {"n": room}  # the advised shares follow from the size
         return review.accept(**options).run(progress=False)
     if name == "round.run":
-        return round_.run(n=min(options["n"], round_.n + room), progress=False)
+        return round_.run(**options, progress=False)
     if name == "round.branch":
-        return round_.branch(round_.space, n=min(options["n"], room)).run(progress=False)
+        return round_.branch(round_.space, **options).run(progress=False)
     if name == "round.replicate":
-        seeds = max(1, min(options["seeds"], left // options["top"]))
-        round_.replicate(top=min(options["top"], left), seeds=seeds)
+        round_.replicate(**options, progress=False)
     return None
-
-
-def repeats_of(tree: refine.Tree) -> int:
-    """Number of stored repeats."""
-    return sum(len(round_.replicates) for round_ in tree.rounds)
 
 
 def automatic(on: Grid, seed: int, budget: int) -> dict[str, Any]:

@@ -239,7 +239,7 @@ def network(X: np.ndarray, y: np.ndarray) -> Any:
     from sklearn.neural_network import MLPRegressor
     from sklearn.preprocessing import StandardScaler
 
-    layers = MLPRegressor((64, 64), alpha=1e-3, max_iter=400, random_state=0)
+    layers = MLPRegressor(hidden_layer_sizes=(64, 64), alpha=1e-3, max_iter=400, random_state=0)
     return TransformedTargetRegressor(layers, transformer=StandardScaler()).fit(X, y)
 
 
