@@ -784,6 +784,12 @@ def _enough(rows: EvidenceTable, count: int) -> bool:
         return True
     if int(rows.measurable.sum()) >= LEAST and not rows.space_filling[rows.measurable].all():
         return False
+    if not count:
+        raise AnalysisError(
+            f"an analysis needs at least {LEAST} finished space-filling trials inside the space, and no trial "
+            "has run; run the round first",
+            Action("round.run"),
+        )
     if rows.failed.any():
         more = "; look at why trials failed, then run more"
     else:

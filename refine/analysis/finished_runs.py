@@ -169,7 +169,9 @@ def infer_space(frame: pd.DataFrame) -> Space:
         try:
             out[str(name)] = inferred(frame[name])
         except RefineError as error:
-            raise SpaceError(f"{name}: {error}; give space=, or parameters=[...] without it") from None
+            raise SpaceError(
+                f"{name}: {error}; leave the column out: parameters=[...] names the columns of the parameters"
+            ) from None
     return Space(out)
 
 

@@ -236,7 +236,7 @@ class Command:
             texts = " or ".join(repr(pattern.text) for pattern in self.patterns)
             return f"printed no metrics: no line matches the metric pattern {texts}; {ending}"
         return (
-            f"printed no metrics; {ending}; print a JSON object of numbers as the last line, for example "
+            f"printed no metrics: {ending}; print a JSON object of numbers as the last line, for example "
             "{\"val_acc\": 0.93}, or give a metric pattern, for example 'val_acc=([0-9.]+)'"
         )
 

@@ -1,6 +1,5 @@
 """Parameters that exist only under what leaves, and what follows where the person decides otherwise."""
 
-
 import numpy as np
 import pandas as pd
 import pytest

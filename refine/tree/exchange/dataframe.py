@@ -275,7 +275,7 @@ def _parameter_names(
     if unnamed := next((name for name in names if name.startswith("Unnamed: ")), None):
         raise SpaceError(
             f"column {unnamed!r} looks like row numbers that were saved with the table; leave it out: "
-            "pd.read_csv(path, index_col=0), or say which columns are parameters=[...]"
+            "pd.read_csv(path, index_col=0), or name the columns of the parameters: parameters=[...]"
         )
     if not names:
         if roles is not None:

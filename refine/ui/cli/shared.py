@@ -52,7 +52,11 @@ OPEN = 4
 STOPPED = 130
 
 # Keywords of Python in messages -> options.
-_OPTIONS = {"direction='minimize'": "--minimize", "direction='maximize'": "--maximize"}
+_OPTIONS = {
+    "direction='minimize'": "--minimize",
+    "direction='maximize'": "--maximize",
+    "parameters=[...]": "--parameters NAME,NAME",
+}
 
 
 def _spelled(message: Warning | Exception | str) -> str:
@@ -257,6 +261,30 @@ class AtNewest(AtRound):
     """A round of a tree, by default the newest one."""
 
     round_name: RoundArgument = "last"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtNewestRun(AtRound):
+    """A round of a tree, by default the newest one with trials."""
+
+    round_name: Annotated[
+        str | None,
+        Argument(metavar="ROUND", help=f"{ROUND_HELP} Default the newest round with finished trials."),
+    ] = None
+
+    @contextmanager
+    def round(self) -> Iterator[Round]:
+        """The round, while its tree is open; a newer round without trials is named on the error stream."""
+        with self.tree() as tree:
+            if self.round_name is not None:
+                yield chosen(tree[self.round_name])
+                return
+            newest_round = tree["last"]
+            with_trials = [round_ for round_ in tree.rounds if len(round_.trials)]
+            round_ = chosen((with_trials or [newest_round])[-1])
+            if round_.id != newest_round.id:
+                say(f"round {newest_round.id} has no trials yet; round {round_.id} is shown", err=True)
+            yield round_
 
 
 @dataclass(frozen=True, kw_only=True)

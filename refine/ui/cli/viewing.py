@@ -20,6 +20,7 @@ from refine.ui.cli.shared import (
     OPEN,
     STORE_HELP,
     AtNewest,
+    AtNewestRun,
     AtRound,
     EpsilonOption,
     Explained,
@@ -75,7 +76,7 @@ def show_round(target: AtNewest, out: Output) -> None:
 
 @command(LOOK)
 def analyze(
-    target: AtNewest,
+    target: AtNewestRun,
     out: Explained,
     metric: Annotated[str | None, Option(help="Analyze another metric; default the round's own.")] = None,
     direction: Annotated[
@@ -88,7 +89,7 @@ def analyze(
 
 
 @command(LOOK)
-def checks(target: AtNewest, out: Explained) -> None:
+def checks(target: AtNewestRun, out: Explained) -> None:
     """Print the checks of the last proposal: PASS, WARN, FAIL or UNKNOWN."""
     from refine.report.pages.checks import checks_page
 

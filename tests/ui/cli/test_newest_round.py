@@ -50,3 +50,25 @@ def test_removing_never_guesses_the_round(store):
         error = run(command, store[0]).stderr
         # typer 0.16 with click 8.5 lets a required argument be left out
         assert "Missing argument 'ROUND'" in error or "got None" in error
+
+
+@pytest.mark.slow
+def test_checks_and_analysis_right_after_accepting_show_the_newest_round_with_trials(tmp_path):
+    with refine.Tree("q", tmp_path / "s.db") as tree:
+        space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}
+        root = tree.add_round(space, lambda p: -p["x"], n=30, objective_name="f").run(progress=False)
+        child = root.propose().accept(n=5)
+    for command in ("checks", "analyze"):
+        shown = run(f"{command} {tmp_path / 's.db'}")
+        assert shown.exit_code == 0
+        assert f"round {child.id} has no trials yet; round {root.id} is shown" in shown.stderr
+    assert (
+        "no trial has run; run the round first: refine run" in run(f"checks {tmp_path / 's.db'} last").stderr
+    )
+
+
+def test_messages_name_options_of_the_shell(tmp_path):
+    (tmp_path / "runs.csv").write_text("acc\n0.5\n0.6\n")
+    error = run(f"import {tmp_path / 'runs.csv'} {tmp_path / 's.db'} --tree t --value acc").stderr
+    assert "--parameters NAME,NAME" in error
+    assert "parameters=[...]" not in error
