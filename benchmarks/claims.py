@@ -9,8 +9,8 @@ with a folder of tables, models of recorded trainings. `noise` estimates the noi
 `smooth` draws random smooth functions of 5, 7 and 9 parameters, and compares draws on ranks alone with a
 quarter of the draws on values by a power. In `failures` a third of the space fails, or training diverges
 beyond an edge, next to the best: failures counted as the worst value, and learned apart. Of the three choices
-of `choices` two are equal. The truth is known: a claim is false if the best inside is worse than the best
-anywhere by more than epsilon.
+of `choices` two are equal. `architectures` have five choices of nine look-alike kinds. The truth is known: a
+claim is false if the best inside is worse than the best anywhere by more than epsilon.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def smooth(seeds: int) -> Iterator[Box]:
 
 
 def best_inside(grid: Searched, levels: list[np.ndarray]) -> float:
-    """The best mean in a box, by a search that changes one parameter at a time, from the best of some cells."""
+    """The best mean in a box: from the best of some cells, a search changes one parameter at a time."""
     rng = np.random.default_rng(0)
     rows = np.stack([rng.choice(own, CLIMBS) for own in levels], axis=1)
     values, best = grid.expected(rows), -np.inf
@@ -103,7 +103,7 @@ def failures(seeds: int) -> Iterator[Box]:
 
 
 def product(seed: int) -> Callable[[pd.DataFrame], np.ndarray]:
-    """A third of the space runs out of memory: the product of two sizes is too large, and larger is better."""
+    """A third of the space runs out of memory: a product of two sizes, of which larger ones are better."""
     bowl = bowl_of(seed)
 
     def value(frame: pd.DataFrame) -> np.ndarray:
@@ -157,6 +157,42 @@ def enumerated(
             yield Box(kind, method, risk, 1 - asked.claim.probability, lost, float(inside.mean()))
 
 
+def architectures(seeds: int) -> Iterator[Box]:
+    """Boxes on five choices of nine kinds with few hidden features, so that many cells look alike."""
+    space = refine.Space({f"op{j}": [f"kind{i}" for i in range(9)] for j in range(5)})
+    for seed in range(seeds):
+        truth = architecture(seed)
+        scale = truth.max() - np.median(truth)
+        for n in (TRIALS, 2 * TRIALS):
+            rows = draw(Sobol(), space, n, seed).astype(int)
+            frame = pd.DataFrame(space.columns(rows))
+            chance = np.random.default_rng([seed, n]).normal(size=n)
+            frame["value"] = truth[tuple(rows.T)] + 0.04 * scale * chance
+            proposal = refine.propose(refine.analyze(space, frame, seed=seed))
+            for risk in RISKS:
+                asked = proposal.at(risk)
+                levels = [np.flatnonzero(asked.space[name].contains(space[name].grid)) for name in space]
+                lost = bool(truth.max() - truth[np.ix_(*levels)].max() > asked.claim.epsilon)
+                kept_share = asked.volume_kept
+                yield Box("architecture", f"{n} trials", risk, 1 - asked.claim.probability, lost, kept_share)
+
+
+def architecture(number: int) -> np.ndarray:
+    """(9, 9, 9, 9, 9) means: a smooth function of two rounded features of each kind."""
+    rng = np.random.default_rng([9, number])
+    features = np.round(2 * rng.standard_normal((5, 9, 2))) / 2
+    lengths = np.exp(rng.normal(np.log(0.9 * np.sqrt(10)), 0.5, 10)).reshape(5, 2)
+    waves = rng.standard_normal((5, 2, 300)) * np.sqrt(5 / rng.chisquare(5, 300)) / lengths[:, :, None]
+    angles = np.einsum("jkf,jfw->jkw", features, waves)
+    weights = rng.standard_normal(300)
+    phases = rng.uniform(0, 2 * np.pi, 300)
+    # cos(a + b + c + d + e) as the real part of a product: no table of all cells and waves is needed
+    turns = np.exp(1j * angles)
+    pair = np.einsum("iw,jw->ijw", turns[0] * (weights * np.exp(1j * phases)), turns[1])
+    triple = np.einsum("iw,jw,kw->ijkw", turns[2], turns[3], turns[4])
+    return np.real(np.tensordot(pair, triple, axes=([2], [3])))
+
+
 def claims_table(boxes: list[Box]) -> str:
     """Stated and true losses, by kind of truth, method and risk."""
     frame = pd.DataFrame(boxes)
@@ -172,7 +208,7 @@ def claims_table(boxes: list[Box]) -> str:
 
 
 def choices(seeds: int) -> str:
-    """How often one of two equal choices is dropped, by the box alone and by the proposal; the third one is worse."""
+    """Rounds in which one of two equal choices is dropped, by the box alone and by the proposal."""
     space = refine.Space(
         {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "Nadam", "SGD"]}
     )
@@ -229,7 +265,7 @@ SHAPES = ((5, 24), (7, 24), (7, 40), (7, 60), (14, 60), (20, 60), (20, 200), (40
 
 
 def noises(seeds: int) -> str:
-    """Estimated over true noise without repeats: of smooth functions of all parameters, and of a bowl in four."""
+    """Estimated over true noise without repeats: smooth functions of all parameters, and bowls of four."""
     rows = []
     for dimensions, n in SHAPES:
         ratios = {"all": [], "four": []}
@@ -258,6 +294,7 @@ PARTS = {
     "smooth": lambda seeds: claims_table(list(smooth(seeds))),
     "failures": lambda seeds: claims_table(list(failures(seeds))),
     "choices": choices,
+    "architectures": lambda seeds: claims_table(list(architectures(seeds))),
 }
 
 if __name__ == "__main__":
