@@ -251,12 +251,21 @@ def stage_rows(frame: pd.DataFrame, by: str) -> str:
     for name, part in frame.groupby(by):
         cut = part[part["kept"] < 1]
         stated = f"{100 * cut['stated'].mean():.1f}" if len(cut) else "-"
-        lost = [int(cut["lost"].sum()), share(cut["lost"].tolist())]
+        lost = [int(cut["lost"].sum()), share(cut["lost"].tolist()), int(cut["blind"].sum())]
         volume = np.exp(np.log(part["kept"]).mean())
         rows.append(
             [name, len(part), len(cut), stated, *lost, f"{volume:.2f}", f"{part['epsilon'].median():.3f}"]
         )
-    head = ["proposals", "narrowed", "stated loss, %", "lost", "lost, %", "space kept", "tolerance"]
+    head = [
+        "proposals",
+        "narrowed",
+        "stated loss, %",
+        "lost",
+        "lost, %",
+        "of these in the blind spot",
+        "space kept",
+        "tolerance",
+    ]
     return markdown([by, *head], rows)
 
 

@@ -42,6 +42,7 @@ FIRST = {"developed": 0, "judged": 10}
 LEVELS = 10  # levels of an ordered parameter of a conditional truth
 OWN = (3, 2, 1)  # parameters of each model of a conditional truth
 SHARED = 2  # parameters of all of its models
+SAMPLED = 20_000  # cells behind the size of a region
 FEATURES = 500  # waves of its functions
 STARTS, CLIMBING = 800, 15  # cells that a search for the best begins with, and cells that it goes on with
 
@@ -56,6 +57,7 @@ class Claimed(NamedTuple):
     kept: float  # share of the space; 1 if nothing is cut
     epsilon: float  # tolerance over best - median
     noise: float  # estimated over true noise
+    blind: bool  # lost, and the better region is smaller than the stated blind spot
 
 
 class Truth(ABC):
@@ -309,12 +311,19 @@ class Study:
         if review.space != old:
             loss = self.truth.best_in(old) - self.truth.best_in(review.space)
         noise = review.analysis.noise.sd / (self.noise * self.scale)
+        lost = bool(loss > claim.epsilon + 1e-9 * self.scale)
+        blind = False
+        if lost:
+            better = self.truth.best_in(review.space) + claim.epsilon
+            cells = self.truth.cells(SAMPLED, np.random.default_rng(0))
+            blind = bool(np.mean(self.truth.expected(cells) > better) < claim.scope)
         return Claimed(
             self.truth.kind,
             stage,
             1 - claim.probability,
-            bool(loss > claim.epsilon + 1e-9 * self.scale),
+            lost,
             old.volume_kept(review.space),
             claim.epsilon / self.scale,
             float(noise),
+            blind,
         )
