@@ -133,6 +133,7 @@ package: $(READY)
 	$(PACKAGE)/bin/zizmor --offline --quiet .github
 	$(PACKAGE)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(PACKAGE)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(PACKAGE)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(PACKAGE)/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
 sizes: $(READY)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
 
+import yaml
+from typer.testing import CliRunner
+
 from refine._version import VERSION
+from refine.ui.cli import app
 
 ROOT = Path(__file__).parents[1]
+RECIPE = "packaging/conda/recipe.yaml"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -22,18 +28,50 @@ def lines(file: str, heading: str) -> dict[str, str]:
 
 def test_the_version_of_a_citation_and_of_the_recipe() -> None:
     assert f"\nversion: {VERSION}\n" in (ROOT / "CITATION.cff").read_text()
-    assert f'version: "{VERSION}"' in (ROOT / "recipe" / "recipe.yaml").read_text()
+    assert f'version: "{VERSION}"' in (ROOT / RECIPE).read_text()
+
+
+def test_the_description_for_registries_of_servers_starts_the_released_package() -> None:
+    server = json.loads((ROOT / "packaging" / "mcp" / "server.json").read_text())
+    (package,) = server["packages"]
+    assert (server["version"], package["version"], package["identifier"]) == (
+        VERSION,
+        VERSION,
+        PROJECT["name"],
+    )
+    assert PROJECT["name"] in PROJECT["scripts"]  # uvx runs the command of this name
+    assert len(server["description"]) <= 100
+    words = []
+    for argument in package["packageArguments"]:
+        words += [argument["name"]] if argument["type"] == "named" else []
+        words += [argument.get("value") or argument.get("default") or "study.db"]
+    shown = CliRunner().invoke(app, [*words, "--help"])
+    assert shown.exit_code == 0, shown.output
+
+
+def test_a_tag_builds_attests_and_publishes_and_nothing_else_may_write() -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "publish.yml").read_text())["jobs"]
+    assert jobs["publish"]["needs"] == "build"
+    assert jobs["publish"]["environment"] == "pypi"
+    assert jobs["publish"]["permissions"] == {"id-token": "write"}
+    assert jobs["build"]["permissions"] == {"contents": "read", "id-token": "write", "attestations": "write"}
+    steps = [step.get("uses", step.get("run", "")) for step in jobs["build"]["steps"]]
+    order = [
+        next(i for i, step in enumerate(steps) if wanted in step)
+        for wanted in ("make package", "core_elsewhere.py", "attest-build-provenance", "upload-artifact")
+    ]
+    assert order == sorted(order)
 
 
 def test_the_recipe_has_the_core_and_its_bounds() -> None:
     requirements = dict(re.findall(r"([\w-]+)(>=.+)", "\n".join(PROJECT["dependencies"])))
     requirements["matplotlib-base"] = requirements.pop("matplotlib")
-    assert lines("recipe/recipe.yaml", "  run") == requirements
+    assert lines(RECIPE, "  run") == requirements
 
 
 def test_bounds_of_extras_are_the_same_in_the_recipe() -> None:
     extras = [line for lines in PROJECT["optional-dependencies"].values() for line in lines]
-    for package, bound in lines("recipe/recipe.yaml", "  run_constraints").items():
+    for package, bound in lines(RECIPE, "  run_constraints").items():
         assert f"{package}{bound}" in extras
 
 
