@@ -58,7 +58,8 @@ class Worth(Shown):
 
     # ``"CONTINUE"``: another round gains more than ``epsilon`` with probability 0.2 or more; ``"CONFIRM"``:
     # it does not, and repeats of the best gain more; ``"STOP"``: neither pays. With a budget: ``"CONTINUE"``
-    # while the budget leaves trials for a round. With a price: the option with the larger expected gain,
+    # while the budget leaves trials for a round, then ``"CONFIRM"`` if values are noisy and repeats are left.
+    # With a price: the option with the larger expected gain,
     # ``"STOP"`` if that is less than ``cost``
     verdict: str
     n: int  # trials of the round, at most those left; 0 if none is left
@@ -197,8 +198,8 @@ def worth_of(
     gain = float(rises.mean())
     cost = (n or repeats) * price
     verdict = verdict_of(probability, gain, again, sd, cost)
-    if n and budget.left is not None and math.isnan(cost):
-        verdict = CONTINUE  # paid already, and few trials underrate the gain
+    if budget.left is not None and math.isnan(cost):
+        verdict = _verdict_in_budget(n, 0 if analysis.noise.deterministic else repeats)
     return Worth(
         verdict=verdict,
         n=n,
@@ -234,6 +235,15 @@ def verdict_of(probability: float, gain: float, again: float, noise: float, cost
     if probability >= LIKELY:
         return CONTINUE
     if again > max(gain, _SHARE * noise):
+        return CONFIRM
+    return STOP
+
+
+def _verdict_in_budget(n: int, repeats: int) -> str:
+    """CONTINUE, CONFIRM or STOP under a budget: trials are paid already, and few trials underrate the gain."""
+    if n:
+        return CONTINUE
+    if repeats:
         return CONFIRM
     return STOP
 

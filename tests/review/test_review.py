@@ -187,3 +187,23 @@ def test_no_risk_is_taken_that_cannot_be_stated(tree):
     text = rendered([*decisions_parts(facts), *(section(facts) for section in EVIDENCE)])
     assert "probability 0.00" not in text
     assert "nan" not in text
+
+
+def test_an_edit_that_brings_a_choice_back_shows_its_parameters_as_used(tree):
+    space = {
+        "model": ["good", "bad"],
+        "x": refine.Float(0, 1, levels=11, when="model == 'bad'"),
+        "y": refine.Float(0, 1, levels=11, when="model == 'good'"),
+    }
+
+    def score(p):
+        if p["model"] == "bad":
+            return -2 - 4 * (p["x"] - 0.5) ** 2
+        return -4 * (p["y"] - 0.3) ** 2
+
+    review = tree.add_round(space, score, n=20).run(progress=False).propose()
+    assert review.proposal["x"].kind == "leave"
+    assert "x" in [row[0].text for row in review.page().blocks[0].rows]
+    edited = review.edit(model=["good", "bad"]).page()
+    assert "x" not in [row[0].text for row in edited.blocks[0].rows]
+    assert "x" not in [fold.about for fold in edited.folds]

@@ -291,3 +291,18 @@ def test_a_copied_result_is_not_paid_for(tree):
     copied = second.trials["seconds"].isin(tree.rounds[0].trials["seconds"]).sum()
     assert copied >= 6
     assert tree.budget_state.spent == 16 - copied
+
+
+def test_a_paid_round_is_advised_although_a_gain_is_unlikely(tree):
+    first = tree.add_round(SPACE, truth, n=40, noise="none").run(progress=False)
+    free = first.propose(keep=False)
+    assert free.worth().verdict == "STOP"
+    tree.budget = 60
+    paid = first.propose(keep=False)
+    assert paid.worth().verdict == "CONTINUE"
+    assert str(paid.page().calls[0]) == "review.accept(n=20, exploit=0.8)"
+    assert paid.page().lead.text.startswith("Go on: 20 of 60 trials left.")
+    tree.budget = 40
+    spent = first.propose(keep=False)
+    assert spent.worth().verdict == "STOP"
+    assert str(spent.page().calls[0]) == "tree.winner()"
