@@ -97,7 +97,8 @@ class Answer(Shown):
     later: tuple[str, ...]  # ids of newer rounds that the answer does not use
     draws: int  # functions drawn from the posterior
     evidence: str  # digest of the evidence
-    needed: int  # trials that would settle the question; 0 if nothing is open
+    # trials that would settle the question, as far as the budget allows; 0 if nothing is open
+    needed: int
     _tree: Any = field(default=None, compare=False)
     _asked: Any = field(default=None, compare=False)
 
@@ -127,6 +128,7 @@ class Answer(Shown):
             4
         """
         check_count("n", n, "answer.settle(n=6)")
+        self._tree._budget.check(n, f"question {self.question!r}", "answer.settle(n={left})")
         basis = basis_of(self._tree, self._asked)
         if not note:
             note = f"settles: {self.question}"
@@ -137,6 +139,7 @@ class Answer(Shown):
     def settle_within(self, n: int, **options: Unpack[RunKeywords]) -> Answer:
         """Runs trials in batches of 6 until the question is settled, at most ``n``, and answers again.
 
+        The budget of the tree limits them too.
         A question is settled if the model probability is at most 0.1 or at least 0.9. The trials make one
         child round, which grows batch by batch.
 
@@ -157,6 +160,9 @@ class Answer(Shown):
         answer = self
         round_: Round | None = None
         remaining = n
+        left = self._tree._budget.left
+        if left is not None:
+            remaining = min(n, left)
         while remaining and not answer.settled:
             size = min(_BATCH, remaining)
             try:
@@ -257,6 +263,10 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         verdict = UNKNOWN  # the posterior alone, without a trial on this side
     elif rival is not None and result.tie >= _LIKELY:
         verdict = EITHER
+    needed = _needed(verdict, probability, inside, outside)
+    left = tree._budget.left
+    if left is not None:
+        needed = min(needed, left)
     return Answer(
         question=str(region),
         given=_text(within),
@@ -282,7 +292,7 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         later=basis.later,
         draws=evidence.surrogate.draws,
         evidence=analysis.digest,
-        needed=_needed(verdict, probability, inside, outside),
+        needed=needed,
         _tree=tree,
         _asked=question,
     )

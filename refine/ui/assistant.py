@@ -42,6 +42,8 @@ _TOOLS = {
     "tree.winner": "winner",
     "tree.judge": "judge",
     "tree.confirm": "judge",
+    "tree.ask": "ask",
+    "answer.settle": "settle",
     "round.recommend": "winner",
     "round.run": "run",
     "child.run": "run",
@@ -65,6 +67,7 @@ _ARGUMENTS = {
     "note": "note",
     "exploit": "exploit",
     "audit": "audit",
+    "given": "given",
 }
 
 
@@ -73,10 +76,11 @@ def in_tools(action: Action) -> str:
     tool = _TOOLS.get(re.sub(r"^tree\['\\w+'\\]", "round", action.name), "")
     if not tool:
         return ""
+    words = []
     if action.name == "tree.judge" and len(action.arguments) > 1:
         words = ["a and b"]
-    else:
-        words = []
+    if action.name == "tree.ask" and action.arguments and action.arguments[0] is not ...:
+        words = [f"question {json.dumps(action.arguments[0])}"]
     if action.name == "review.edit":
         edits = next((a for a in action.arguments if isinstance(a, Mapping)), action.options)
         words.append(f"edits {_edits_text(edits)}" if edits else "edits")
@@ -245,17 +249,47 @@ class Assistant:
         given: str | None = None,
         better: str | None = None,
         epsilon: float | None = None,
+        guess: float | None = None,
         details: bool = False,
     ) -> Answer:
         """Answer a question about a part of the space: is its best value as good as the best anywhere?
 
         ``question`` is an expression: ``num_layers <= 2``, ``model == 'svr'``. ``given`` compares only
         configurations that meet another expression; ``better`` asks which of two regions holds the better
-        best. ``epsilon`` is the tolerance.
+        best. ``epsilon`` is the tolerance. ``guess`` is your own chance of a yes: later trials score it next
+        to the answer (calibration).
         """
-        return self._shown(
-            lambda tree: tree.ask(question, given=given, better=better, epsilon=epsilon), details, glance=True
-        )
+        with self.open_tree() as tree:
+            answer = tree.ask(
+                question, given=given, better=better, epsilon=epsilon, guess=guess, author=self.author
+            )
+            return Answer.of(answer, details, glance=True)
+
+    def questions(self, details: bool = False) -> Answer:
+        """Show the questions asked so far with their answers over time, and up to three worth asking."""
+        return self._shown(lambda tree: tree.questions(), details, glance=True)
+
+    def settle(
+        self,
+        question: str,
+        trials: int,
+        given: str | None = None,
+        better: str | None = None,
+        epsilon: float | None = None,
+        details: bool = False,
+    ) -> Answer:
+        """Run at most ``trials`` trials, within the budget, that settle a question; answer it again.
+
+        The arguments are those of ``ask``. The trials lie near the bests of both sides.
+        """
+        _check_trials(trials)
+        asked: dict[str, Any] = {"given": given, "better": better, "epsilon": epsilon, "author": self.author}
+        with self.open_tree() as tree, self._running(trials, "trial"):
+            answer = tree.ask(question, **asked)
+            if not answer.settled:
+                answer.settle_within(trials, **self._options(tree[answer.round]))
+                answer = tree.ask(question, **asked)
+            return Answer.of(answer, details, glance=True, lead=f"{self._spent('trial')}\n\n")
 
     def winner(self, details: bool = False) -> Answer:
         """Show the configuration with the best posterior mean and its expected value when retrained.
@@ -388,13 +422,7 @@ class Assistant:
                 allowed = min(int(self.share * trials + 1e-9), self._choices_left)
             else:
                 allowed = -1
-            if len(chosen) > allowed:
-                raise ReviewError(
-                    f"of {plural(trials, 'trial')} at most {max(allowed, 0)} may be of your choice "
-                    f"({percent(self.share)} of a round, and of the budget of {self.budget}), got "
-                    f"{len(chosen)}; leave the "
-                    "others to the design, or ask the person: refine mcp STORE --budget N --share S"
-                )
+            self._check_choices(len(chosen), allowed, f"of {plural(trials, 'trial')} ")
             parent = tree[round_id]
             child = parent.branch(
                 parent.space, given=chosen, n=trials, design=design, note=note, author=self.author
@@ -402,14 +430,34 @@ class Assistant:
             self.chosen += len(chosen)
             return Answer.of(child, details, glance=True, lead=f"created round {child.id}\n\n")
 
+    def try_out(self, round_id: str, configurations: list[dict[str, Any]], details: bool = False) -> Answer:
+        """Run configurations of your own in a round now, within the budget.
+
+        ``configurations`` are values by name. They are at most a share of the budget.
+        """
+        with self.open_tree() as tree, self._running(len(configurations), "trial"):
+            self._check_choices(len(configurations), self._choices_left)
+            round_ = tree[round_id]
+            round_.try_out(configurations, **self._options(round_))
+            self.chosen += len(configurations)
+            return Answer.of(round_, details, glance=True, lead=f"{self._spent('trial')}\n\n")
+
     def run(self, round_id: str, trials: int, details: bool = False) -> Answer:
         """Run the next trials of a round's plan, within the budget."""
-        if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
-            raise ReviewError(f"trials must be a whole number >= 1, got {trials!r}; write trials=20")
+        _check_trials(trials)
         with self.open_tree() as tree, self._running(trials, "trial"):
             round_ = tree[round_id]
             round_.run(trials=trials, **self._options(round_))
             return Answer.of(round_, details, lead=f"{self._spent('trial')}\n\n")
+
+    def _check_choices(self, count: int, allowed: int, share_of: str = "") -> None:
+        """Raises ReviewError if too many configurations are of the assistant's choice."""
+        if count > allowed:
+            raise ReviewError(
+                f"{share_of}at most {max(allowed, 0)} may be of your choice ({percent(self.share)} of a round, "
+                f"and of the budget of {self.budget}), got {count}; leave the others to the design, or ask "
+                "the person: refine mcp STORE --budget N --share S"
+            )
 
     @contextlib.contextmanager
     def _running(self, count: int, noun: str) -> Iterator[None]:
@@ -463,6 +511,11 @@ class Assistant:
         with self.open_tree() as tree:
             child = _edited(tree[round_id], edits or {}).accept(note, author=self.author, **options)
             return Answer.of(child, details, glance=True, lead=f"created round {child.id}\n\n")
+
+
+def _check_trials(trials: object) -> None:
+    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
+        raise ReviewError(f"trials must be a whole number >= 1, got {trials!r}; write trials=20")
 
 
 def _short_state(review: Review[Round], candidates: list[dict[str, Any]], remaining: dict[str, int]) -> str:

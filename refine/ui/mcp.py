@@ -30,7 +30,8 @@ Then look: tree, round, state, analysis, proposal, menu, checks. \
 Without round_id they show the newest round. \
 Answers take at most 4 kB; details=true returns everything, with the data as structured content.
 Ask answers a question about a part of the space, for example whether two layers are enough: \
-ask it before you suggest a cut.
+ask it before you suggest a cut. Questions lists the questions asked, and some worth asking.
+Settle runs the trials that decide a question; try_out runs configurations of your own now.
 Suggest an edit with a reason if you know better than the proposal. \
 The person sees your edit with its claim and decides; later rounds score every suggestion (calibration).
 create_round runs some configurations of your choice first; the design draws the others.
@@ -50,13 +51,13 @@ LOOKS = (
     "proposal",
     "menu",
     "checks",
-    "ask",
+    "questions",
     "winner",
     "calibration",
     "preview",
     "rehearse",
 )
-ACTS = ("judge", "suggest", "create_round", "run", "accept")
+ACTS = ("ask", "settle", "judge", "suggest", "try_out", "create_round", "run", "accept")
 TOOLS = (*LOOKS, *ACTS)
 
 _PATH = "/mcp"
@@ -105,29 +106,33 @@ class Argument(NamedTuple):
 
 _TEXT = ((str,), "a text")
 _COUNT = ((int,), "a whole number")
-_SHARE = ((int, float), "a number")
+_NUMBER = ((int, float), "a number")
+_FLAG = ((bool,), "true or false")
 _VALUES = ((dict,), "an object of values by name")
+_CONFIGURATIONS = ((list,), "a list of objects of values by name")
+_CONFIGURATION = ((str, dict), "a text or an object of values by name")
 # Every argument of every tool. ``None`` is valid for an argument whose default is ``None``.
 ARGUMENTS = {
     "round_id": Argument(*_TEXT, '"last"'),
-    "risk": Argument(*_SHARE, "0.05"),
+    "risk": Argument(*_NUMBER, "0.05"),
     "rounds": Argument(*_COUNT, "4"),
     "trials": Argument(*_COUNT, "20"),
     "seeds": Argument(*_COUNT, "20"),
-    "exploit": Argument(*_SHARE, "0.3"),
-    "audit": Argument(*_SHARE, "0.05"),
+    "exploit": Argument(*_NUMBER, "0.3"),
+    "audit": Argument(*_NUMBER, "0.05"),
     "edits": Argument(*_VALUES, '{"lr": [0.01, 0.1]}'),
-    "configurations": Argument((list,), "a list of objects of values by name", '[{"lr": 0.1}]'),
-    "a": Argument((str, dict), "a text or an object of values by name", '"winner"'),
-    "b": Argument((str, dict), "a text or an object of values by name", '"baseline"'),
+    "configurations": Argument(*_CONFIGURATIONS, '[{"lr": 0.1}]'),
+    "a": Argument(*_CONFIGURATION, '"winner"'),
+    "b": Argument(*_CONFIGURATION, '"baseline"'),
     "question": Argument(*_TEXT, '"num_layers <= 2"'),
     "given": Argument(*_TEXT, "\"optimizer == 'sgd'\""),
     "better": Argument(*_TEXT, '"num_layers >= 3"'),
-    "epsilon": Argument(*_SHARE, "0.01"),
+    "epsilon": Argument(*_NUMBER, "0.01"),
+    "guess": Argument(*_NUMBER, "0.7"),
     "reason": Argument(*_TEXT, '"small networks are cheap"'),
     "note": Argument(*_TEXT, '"small networks are cheap"'),
     "design": Argument(*_TEXT, '"sobol"'),
-    "details": Argument((bool,), "true or false", "true"),
+    "details": Argument(*_FLAG, "true"),
 }
 # Arguments of the same calls in Python.
 _IN_PYTHON = {"n": "trials", "budget": "seeds", "round": "round_id", "id": "round_id"}

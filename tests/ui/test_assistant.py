@@ -24,7 +24,7 @@ import objectives
 import refine
 from refine.errors import RefineError, RefineWarning, ReviewError
 from refine.ui.assistant import _ARGUMENTS, LIMIT, Answer, Assistant, in_tools
-from refine.ui.mcp import ARGUMENTS, INSTRUCTIONS, LOOKS, TOOLS, server_of
+from refine.ui.mcp import ACTS, ARGUMENTS, INSTRUCTIONS, LOOKS, TOOLS, server_of
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Items, Page, Shown
 from tests.elsewhere import library
@@ -106,7 +106,8 @@ def test_a_session(store, study):
 
     async def steps(client, call):
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-        assert {*LOOKS, "judge", "suggest", "create_round", "run", "accept"} == set(tools)
+        assert {*LOOKS, *ACTS} == set(tools)
+        assert {"ask", "settle", "try_out", "judge", "suggest", "create_round", "run", "accept"} == set(ACTS)
         assert all(tool.description for tool in tools.values())
         refused = await call("accept", round_id=first, edits={}, note="yes")
         assert re.match("error: .*accepting stays with a person", refused, re.DOTALL)
@@ -133,7 +134,7 @@ def test_a_session(store, study):
 def test_all_that_it_reads_is_marked_as_data(study):
     """A note that ends the mark would be an instruction; each answer has a mark that no text can know."""
     path, (first, _) = study
-    arguments = {"tree": {}, "winner": {}, "calibration": {}, "ask": {"question": "lr <= 2"}}
+    arguments = {"tree": {}, "winner": {}, "calibration": {}, "questions": {}}
     arguments["preview"] = {"round_id": first, "edits": {"dropout": [0, 0.2]}}
     arguments["rehearse"] = {"round_id": first, "rounds": 2, "trials": 10}
 
@@ -443,7 +444,7 @@ def test_answers_take_at_most_4_kb_unless_details_are_asked_for(wide_study):
 
     async def steps(call):
         sizes = {}
-        for name in LOOKS:
+        for name in (*LOOKS, "ask"):
             short = arguments.get(name, {})
             full = {**arguments.get(name, {}), "details": True}
             wrong, text = await call(name, **short)
@@ -479,14 +480,87 @@ def test_looking_without_a_round_takes_the_newest_one(wide_study):
         assert getattr(assistant, name)() == getattr(assistant, name)(newest)
 
 
-def test_a_question_is_answered_or_refused_as_in_python(study):
-    assistant = Assistant(lambda: refine.Tree("study", store=study[0]))
-    answer = assistant.ask("lr <= 2", given="dropout <= 0.2", details=True)
-    with refine.Tree("study", store=study[0]) as tree:
+def test_a_question_is_answered_or_refused_as_in_python(store):
+    assistant = Assistant(lambda: refine.Tree("study", store=store), name="ann")
+    answer = assistant.ask("lr <= 2", given="dropout <= 0.2", guess=0.8, details=True)
+    with refine.Tree("study", store=store) as tree:
         assert answer.data["probability"] == tree.ask("lr <= 2", given="dropout <= 0.2").probability
+        (asked,) = tree.questions(suggest=False).asked
+        assert (asked.answers[0].author, asked.answers[0].guess) == ("agent:ann", 0.8)
     assert assistant.ask("lr <= 2").startswith("Question: lr <= 2")
     with pytest.raises(RefineError, match="not allowed"):
         assistant.ask("lr.real <= 2")
+
+
+@pytest.mark.slow
+def test_it_settles_a_question_and_tries_configurations_within_its_budget(store, study):
+    options = {"objective": objectives.bowl, "objective_name": "objectives.bowl"}
+    assistant = Assistant(
+        lambda: refine.Tree("study", store=store), budget=10, share=0.3, objective_of=lambda _: options
+    )
+    question = {"question": "dropout >= 0.2", "epsilon": 0.03}
+
+    async def steps(call):
+        wrong, text = await call("settle", trials=6, **question)
+        assert not wrong, text
+        ran = int(re.search(r"(\d+) trials? ran; (\d+) left of the budget", text)[1])
+        assert ran == assistant.ran <= 6
+        assert "Question: dropout >= 0.2" in text
+        assert "more than the" in (await call("settle", trials=11, **question))[1]
+        wrong, text = await call("settle", trials=0, **question)
+        assert wrong
+        assert "trials must be a whole number >= 1, got 0" in text
+        values = {"lr": 1.05, "dropout": 0.0, "optimizer": "Adam", "junk": 1}
+        wrong, text = await call("try_out", round_id=study[1][0], configurations=[values])
+        assert not wrong, text
+        assert "1 trial ran" in text
+        too_many = [{**values, "lr": lr} for lr in (1.1, 1.2, 1.3)]
+        wrong, text = await call("try_out", round_id=study[1][0], configurations=too_many)
+        assert "at most 2 may be of your choice" in text
+        wrong, text = await call("try_out", round_id=study[1][0], configurations=["lr"])
+        assert "must be a list of objects of values by name" in text
+
+    within(assistant, steps)
+    with refine.Tree("study", store=store) as tree:
+        assert tree.questions(suggest=False).asked[0].answers[-1].author == "agent:assistant"
+        assert tree[study[1][0]].trials["origin"].tolist().count("given") == 1
+
+
+@pytest.mark.slow
+def test_answers_to_questions_take_at_most_4_kb_with_long_and_hostile_names(tmp_path):
+    long = "a_name_that_does_not_end_" * 12
+    space = {f"{long}{i}": [f"{EVIL} {i} {j} {'x' * 200}" for j in range(3)] for i in range(6)}
+
+    def value(params):
+        return sum(int(text.split()[-2]) for text in params.values())
+
+    path = tmp_path / "refine.db"
+    with refine.Tree("study", store=path) as tree:
+        tree.add_round(space, value, n=40, seed=1).run(progress=False)
+    assistant = Assistant(
+        lambda: refine.Tree("study", store=path), budget=9, objective_of=lambda _: {"objective": value}
+    )
+    name = f"{long}0"
+    choice = space[name][0]
+    configuration = {name: choices[2] for name, choices in space.items()}
+
+    async def steps(call):
+        for tool, arguments in {
+            "ask": {"question": f"{name} == {choice!r}"},
+            "questions": {},
+            "settle": {"question": f"{name} == {choice!r}", "trials": 2},
+            "try_out": {"round_id": "1", "configurations": [configuration]},
+        }.items():
+            wrong, text = await call(tool, **arguments)
+            assert not wrong, (tool, text)
+            assert len(text.encode()) <= 4096, tool
+            assert re.fullmatch(r"<study id=(\w{8})>\n.*\n</study id=\1>", text, re.DOTALL)
+            assert "\x1b" not in text
+        wrong, text = await call("ask", question="x" * 5000)
+        assert wrong
+        assert len(text.encode()) <= 4096
+
+    within(assistant, steps)
 
 
 def test_texts_name_the_arguments_that_the_tools_take():

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 # A module's commands are registered when it is imported; the order is that of the help.
-from refine.ui.cli import running, viewing, deciding, exchange, doctor  # noqa: F401  # isort: skip
+from refine.ui.cli import running, viewing, deciding, asking, exchange, doctor  # noqa: F401  # isort: skip
 from refine._version import VERSION
 from refine.ui.cli.shared import app
 

@@ -127,42 +127,6 @@ def winner(target: InTree, out: Explained, round_name: OfArgument = None) -> Non
 
 
 @command(LOOK)
-def ask(
-    target: InTree,
-    out: Explained,
-    question: Annotated[
-        str,
-        Argument(
-            metavar="QUESTION",
-            help="Give the question, an expression over parameters, for example 'num_layers <= 2'.",
-        ),
-    ],
-    given: Annotated[
-        str | None, Option(help="Compare only configurations that meet this expression; default all.")
-    ] = None,
-    better: Annotated[
-        str | None, Option(help="Compare with the best of this region instead of the best anywhere.")
-    ] = None,
-    epsilon: EpsilonOption = None,
-    settle: Annotated[
-        int | None, Option(min=1, help="Create a round of this many trials that would settle the question.")
-    ] = None,
-) -> None:
-    """Print whether the best value of a part of the space is as good as the best anywhere."""
-    with target.tree() as tree:
-        answer = tree.ask(question, given=given, better=better, epsilon=epsilon)
-        if settle is not None:
-            child = answer.settle(settle)
-            out.put(child, Action(f"tree[{child.id!r}].run"))
-            return
-        words = [shlex.quote(question)]
-        options = {"--given": given, "--better": better, "--epsilon": epsilon}
-        words += [f"{name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None]
-        call = completed(f"refine ask STORE {' '.join(words)} --settle {answer.needed}")
-        out.put(answer, *([call] if answer.needed else []))
-
-
-@command(LOOK)
 def front(target: InTree, out: Output, round_name: OfArgument = None) -> None:
     """Print the front of several goals: trials that no other trial of the tree, or of one round, beats."""
     from refine.report.pages.tree import value_text

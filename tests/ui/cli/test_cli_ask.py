@@ -1,9 +1,9 @@
-"""``refine ask``: the answer, its JSON, and a round that settles it."""
+"""``refine ask``, ``questions``, ``settle`` and ``try``: as in Python."""
 
 from __future__ import annotations
 
 import pytest
-from shell import data, good, refused
+from shell import data, good, refused, run
 
 import objectives
 import refine
@@ -34,8 +34,8 @@ def test_a_question_is_answered_as_in_python(store):
 def test_a_question_is_settled_by_a_round(store):
     words = ["ask", store, "dropout >= 0.2", "--epsilon", "0.03"]
     text = good(*words)
-    if "--settle" in text:  # the shell spells the call with all that was typed
-        assert f"refine ask {store} 'dropout >= 0.2' --epsilon 0.03 --settle" in text
+    if "To settle" in text:  # the shell spells the call with all that was typed
+        assert f"refine settle {store} 'dropout >= 0.2' --epsilon 0.03 --within" in text
     child = data(*words, "--settle", 4)
     assert (child["n"], child["note"]) == (4, "settles: dropout >= 0.2")
 
@@ -43,3 +43,36 @@ def test_a_question_is_settled_by_a_round(store):
 def test_a_wrong_question_is_one_line(store):
     assert "did you mean 'dropout'?" in refused("ask", store, "dropuot <= 2")
     assert "not allowed" in refused("ask", store, "__import__('os').system('ls')")
+
+
+def test_questions_are_listed_with_calls_to_ask(store):
+    good("ask", store, "lr <= 2", "--guess", 0.7, "--author", "mia")
+    listed = data("questions", store, "--no-suggest")
+    assert [(q["question"], q["answers"][0]["guess"]) for q in listed["asked"]] == [("lr <= 2", 0.7)]
+    assert "mia" in good("questions", store)
+
+
+def test_a_question_is_settled_within_a_number_of_trials(store):
+    answer = data("settle", store, "dropout >= 0.2", "--epsilon", "0.03", "--within", 6, "-q")
+    assert answer["trials"] <= 46
+    with refine.Tree("study", store=store) as tree:
+        answers = tree.questions(suggest=False).asked[0].answers
+        assert answers[-1].trials == answer["trials"]
+
+
+@pytest.mark.parametrize(
+    "configuration", ["lr=1.05 dropout=0 optimizer=Adam", '{"lr": 1.05, "dropout": 0.0, "optimizer": "Adam"}']
+)
+def test_a_configuration_of_ones_own_runs_now(store, configuration):
+    good("try", store, configuration, "-q")
+    with refine.Tree("study", store=store) as tree:
+        last = tree["root"].trials.iloc[-1]
+        assert (last["lr"], last["origin"]) == (1.05, "given")
+
+
+def test_a_wrong_configuration_is_one_line(store):
+    result = run("try", store, "lr=1", "-q")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].endswith("missing: dropout, optimizer")
+    assert "a JSON object" in refused("try", store, '{"lr": 1', "-q")
+    assert "try takes name=value" in refused("try", store, "lr", "-q")

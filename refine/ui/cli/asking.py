@@ -1,0 +1,176 @@
+"""Commands for a person's questions and ideas: ask, questions, settle, try."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from refine.errors import ReviewError, SpaceError
+from refine.ui.cli.shared import (
+    DECIDE,
+    ROUND_HELP,
+    RUN,
+    AuthorOption,
+    EpsilonOption,
+    Explained,
+    Given,
+    InTree,
+    Limited,
+    Output,
+    QuietOption,
+    chosen,
+    command,
+)
+from refine.ui.cli.spelling import completed
+from refine.utils.action import Action
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked(Given):
+    """A question about a part of the space."""
+
+    question: Annotated[
+        str,
+        Argument(
+            metavar="QUESTION",
+            help="Give the question, an expression over parameters, for example 'num_layers <= 2'.",
+        ),
+    ]
+    given: Annotated[
+        str | None, Option(help="Compare only configurations that meet this expression; default all.")
+    ] = None
+    better: Annotated[
+        str | None,
+        Option(
+            help="Compare with the best of this region instead of the best anywhere; or give a value of the "
+            "parameter QUESTION."
+        ),
+    ] = None
+    epsilon: EpsilonOption = None
+    author: AuthorOption = None
+
+    @property
+    def typed(self) -> str:
+        """The question as typed, for the next command."""
+        words = [shlex.quote(self.question)]
+        words += [f"--{name} {shlex.quote(str(value))}" for name, value in self.options("question").items()]
+        return " ".join(words)
+
+
+@command(DECIDE)
+def ask(
+    target: InTree,
+    out: Explained,
+    question: Asked,
+    guess: Annotated[
+        float | None, Option(min=0, max=1, help="Give your own chance of a yes, scored by later trials.")
+    ] = None,
+    settle: Annotated[
+        int | None, Option(min=1, help="Create a round of this many trials that would settle the question.")
+    ] = None,
+) -> None:
+    """Print whether the best value of a part of the space is as good as the best anywhere."""
+    with target.tree() as tree:
+        answer = tree.ask(question.question, guess=guess, **question.options("question"))
+        if settle is not None:
+            child = answer.settle(settle)
+            out.put(child, Action(f"tree[{child.id!r}].run"))
+            return
+        call = completed(f"refine settle STORE {question.typed} --within {answer.needed}")
+        out.put(answer, *([call] if answer.needed else []))
+
+
+@command(DECIDE)
+def questions(
+    target: InTree,
+    out: Explained,
+    suggest: Annotated[
+        bool, Option("--suggest/--no-suggest", help="Print questions worth asking; default on.")
+    ] = True,
+) -> None:
+    """Print the questions asked so far with their answers, and up to three worth asking."""
+    with target.tree() as tree:
+        asked = tree.questions(suggest=suggest)
+        calls = []
+        for suggested in asked.suggested:
+            words = shlex.quote(suggested.question)
+            if suggested.given is not None:
+                words += f" --given {shlex.quote(suggested.given)}"
+            calls.append(completed(f"refine ask STORE {words}"))
+        out.put(asked, *calls)
+
+
+@command(RUN)
+def settle(
+    target: InTree,
+    out: Explained,
+    question: Asked,
+    execution: Limited,
+    within: Annotated[int, Option(min=1, help="Run at most this many trials.")] = 12,
+    quiet: QuietOption = False,
+) -> None:
+    """Run trials near the bests of both sides of a question until it is settled, and print the answer."""
+    with target.tree() as tree:
+        answer = tree.ask(question.question, **question.options("question"))
+        with out.alone():
+            if not answer.settled:
+                options = execution.on(tree[answer.round])
+                answer = answer.settle_within(within, progress=not quiet, **options)
+                tree.ask(question.question, **question.options("question"))
+        out.put(answer)
+
+
+@command(RUN, "try")
+def try_out(
+    target: InTree,
+    out: Output,
+    configurations: Annotated[
+        list[str],
+        Argument(
+            metavar="CONFIG...",
+            help="Run these configurations: values as 'lr=0.1 units=64', or JSON as '{\"lr\": 0.1}'.",
+        ),
+    ],
+    execution: Limited,
+    round_name: Annotated[str, Option("--round", "-r", help=f"{ROUND_HELP} Default the newest.")] = "last",
+    quiet: QuietOption = False,
+) -> None:
+    """Run configurations of your own in a round now, in addition to its plan."""
+    chosen_values = [_configuration(text) for text in configurations]
+    with target.tree() as tree:
+        round_ = chosen(tree[round_name])
+        with out.alone():
+            round_.try_out(chosen_values, progress=not quiet, **execution.on(round_))
+        out.put(chosen(round_))
+
+
+def _configuration(text: str) -> dict[str, Any]:
+    """A typed configuration: values by name, or a JSON object.
+
+    Raises:
+        ReviewError: A quote has no partner.
+        SpaceError: The text is neither.
+    """
+    from refine.space.literals import typed_pairs
+
+    if text.lstrip().startswith("{"):
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise SpaceError(
+                f"a configuration must be values as 'lr=0.1 units=64', or a JSON object, got {text!r:.80}: "
+                f"{error}"
+            ) from None
+        return dict(values)
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise ReviewError(
+            f"quotes must be closed, got {text!r:.80}; write 'lr=0.1 units=64', and values with spaces in "
+            "quotes"
+        ) from None
+    return dict(typed_pairs(words, "try"))
