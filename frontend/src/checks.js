@@ -15,11 +15,19 @@ export function drawChecks(element, checks, page) {
           "li",
           { class: check.verdict, "data-check": check.key },
           h("span", { class: "refine-mark", "aria-hidden": "true" }, MARKS[check.verdict]),
-          h("div", {}, h("span", { class: "refine-unseen" }, `${check.verdict}: `), h("strong", {}, `${check.question} `), h("span", { class: "refine-faint" }, check.number), h("p", {}, check.says), check.picture ? figureFold(page, check.picture, check.call) : null),
+          h("strong", {}, h("span", { class: "refine-unseen" }, `${check.verdict}: `), check.question),
+          h("div", {}, h("p", {}, check.says), check.picture ? pictureOf(page, check) : null),
+          h("span", { class: "refine-faint refine-check-number" }, check.number === "-" ? "" : check.number),
         ),
       ),
     ),
   );
+}
+
+// The figure of a check; the history of the round is a view of its own.
+function pictureOf(page, { picture, call }) {
+  if (picture.name === "best_so_far") return h("button", { type: "button", class: "refine-link", onclick: () => page.views.open("history") }, "see the history");
+  return figureFold(page, picture, call);
 }
 
 export function drawPairs(element, pairs, page) {

@@ -27,6 +27,14 @@ export class Headline {
   }
 }
 
+// Numbers with a name above and words below: {name, key, number, text, full, tone, call}.
+export function drawTiles(list, tiles) {
+  replace(
+    list,
+    tiles.map(({ name, key, number, text, full, tone, call }) => h("div", { class: tone || null, "data-fact": key ?? name, title: full ?? null }, h("dt", {}, name), h("dd", {}, number), h("dd", { class: "refine-faint" }, text, call ? [" ", h("code", { class: "refine-call" }, call)] : null))),
+  );
+}
+
 // Facts that decide, one below the other: {name, text, tone}, and the call that one advises.
 export function drawFacts(list, facts) {
   replace(

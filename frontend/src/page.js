@@ -3,8 +3,9 @@ import { drawChecks, drawPairs } from "./checks.js";
 import { Choices, proposes } from "./choices.js";
 import { fold, h, once, replace, seen } from "./dom.js";
 import { Front } from "./front.js";
-import { drawFacts, Headline } from "./headline.js";
+import { drawFacts, drawTiles, Headline } from "./headline.js";
 import { Hover } from "./hover.js";
+import { Live } from "./live.js";
 import { Panel } from "./panel.js";
 import { columnsOf } from "./places.js";
 import { Plan } from "./plan.js";
@@ -12,6 +13,7 @@ import { RiskSlider } from "./risk.js";
 import { Runner } from "./runner.js";
 import { MARKS, Studies } from "./studies.js";
 import { drawSuggestions, takeOver } from "./suggestions.js";
+import { Track } from "./track.js";
 import { idOf } from "./transport.js";
 import { drawTree } from "./tree.js";
 import { TrialList } from "./trials.js";
@@ -19,7 +21,6 @@ import { Views } from "./views.js";
 
 const PULSE = 2000; // milliseconds between looks for new trials and rounds
 const LONG = 400; // milliseconds after which one wants to know what takes so long
-const IN_SIGHT = ["Risk", "Kept"]; // facts above the button; the others are a fold away
 
 export class Page {
   /** @param {HTMLElement} element @param {import("./transport.js").Transport} transport */
@@ -60,19 +61,27 @@ export class Page {
     this.closed = true;
     this.observer.disconnect();
     this.dark.removeEventListener("change", this.redraw);
+    this.small.removeEventListener("change", this.placeNote);
     this.transport.close();
   }
 
   build(element) {
     this.side = h("nav", { class: "refine-side", "aria-label": "Rounds of the tree" });
     this.title = h("h1", {}, "refine");
+    this.hash = h("code", { class: "refine-faint" });
     this.about = h("p", { class: "refine-faint" });
-    this.progress = h("progress", { max: 1, value: 0, "aria-label": "Trials that have ended" });
-    this.progressText = h("p", { role: "status" });
-    this.going = h("div", { class: "refine-going", hidden: true }, this.progress, this.progressText);
     this.fresh = h("div", { class: "refine-fresh", role: "status" });
     this.headline = new Headline((step) => this.act(step));
-    this.header = h("header", { class: "refine-header" }, h("div", { class: "refine-head" }, this.title, this.about), this.headline.element, this.going, this.fresh);
+    this.facts = h("dl", { class: "refine-facts" });
+    this.deciding = h("dl", { class: "refine-tiles refine-deciding" });
+    this.track = new Track(this);
+    this.header = h(
+      "header",
+      { class: "refine-header" },
+      h("div", { class: "refine-head" }, this.title, this.hash, this.about),
+      h("div", { class: "refine-lead" }, h("div", {}, this.headline.element, this.facts, this.track.line), this.deciding),
+      this.fresh,
+    );
     this.suggested = h("section", { "aria-label": "Suggestions" });
 
     // A card for what changes; the others are a fold away.
@@ -95,12 +104,14 @@ export class Page {
       { class: "refine-legend refine-faint" },
       (this.bestKey = h("span", { class: "refine-key best" }, "top 20 % of trials")),
       h("span", { class: "refine-key everyone" }, "all trials"),
-      h("span", { class: "refine-key bad" }, "failed or unusable"),
+      (this.badKey = h("span", { class: "refine-key bad" }, "failed or unusable")),
       (this.brokenKey = h("span", { class: "refine-key broken" })),
       (this.keptKey = h("span", { class: "refine-key kept" }, "kept")),
+      (this.nowKey = h("span", { class: "refine-key now" }, "range of this round")),
+      (this.hatchKey = h("span", { class: "refine-key hatch" }, "not tried yet")),
       (this.proposedKey = h("span", { class: "refine-key proposed" }, "proposed")),
-      h("span", {}, "hover over a dot for details"),
       this.scale,
+      h("span", {}, "hover over a dot for details"),
     );
     this.pairs = h("section", {});
     this.pairNames = h("span", { class: "refine-faint" });
@@ -109,7 +120,6 @@ export class Page {
     this.checksText = h("span", { class: "refine-faint" });
     this.checked = fold("checks", "Checks", this.checksText, this.checks);
 
-    this.facts = h("dl", { class: "refine-facts" });
     this.warning = h("p", { class: "refine-warning", role: "status" });
     this.note = h("textarea", { rows: 1, maxlength: 10000, placeholder: "Reason for your decision (optional)", "aria-label": "Note", oninput: () => this.ask() });
     this.size = h("input", {
@@ -123,11 +133,23 @@ export class Page {
       },
     });
     this.takes = h("span", { class: "refine-takes refine-faint" });
+    this.chance = h("p", { class: "refine-chance" });
     this.acceptButton = h("button", { type: "button", class: "refine-accept", onclick: (event) => once(event, () => this.decide("accept")) }, "accept");
     this.declineButton = h("button", { type: "button", onclick: (event) => once(event, () => this.decide("decline")) }, "decline");
-    this.undoButton = h("button", { type: "button", onclick: () => this.undo() }, "undo");
-    this.resetButton = h("button", { type: "button", onclick: () => this.change(() => this.choices.reset()) }, "reset to proposal");
-    this.decideRow = h("div", { class: "refine-decide" }, h("label", { class: "refine-size" }, this.size, h("span", {}, " configurations")), this.takes, this.note, this.undoButton, this.resetButton, this.acceptButton, this.declineButton);
+    this.undoButton = h("button", { type: "button", title: "undo the last edit", onclick: () => this.undo() }, "undo");
+    this.resetButton = h("button", { type: "button", title: "back to the proposal", onclick: () => this.change(() => this.choices.reset()) }, "reset to proposal");
+    this.said = h("p", { class: "refine-said", role: "status", "aria-live": "polite" });
+    this.decideRow = h(
+      "div",
+      { class: "refine-decide" },
+      h("label", { class: "refine-size" }, this.size, h("span", {}, " trials"), this.takes),
+      h("div", { class: "refine-state" }, this.chance, this.warning),
+      this.note,
+      this.undoButton,
+      this.resetButton,
+      this.declineButton,
+      this.acceptButton,
+    );
     this.plan = new Plan(() => this.ask());
     this.pruner = h("input", { type: "checkbox", checked: true, onchange: () => this.ask() });
     this.prunerLabel = h("label", {}, this.pruner, " stop poor trials early, as in this round");
@@ -137,15 +159,20 @@ export class Page {
     this.copyButton = h("button", { type: "button", onclick: () => this.copy() }, "copy Python");
     this.python = h("div", { class: "refine-python" }, this.code, this.copyButton);
     this.planning = h("span", { class: "refine-planning" }, ...this.plan.labels, this.prunerLabel);
-    this.more = fold("more", "More", h("span", { class: "refine-faint" }, "how trials run, the same in Python"), h("div", { class: "refine-options" }, this.planning, this.runner.budget), this.python);
-    this.said = h("p", { class: "refine-said", role: "status", "aria-live": "polite" });
-    this.bar = h("footer", { class: "refine-bar" }, this.facts, this.warning, this.said, this.decideRow, this.runner.element, this.more);
+    this.more = fold("more", "More", h("span", { class: "refine-faint" }, "how trials run, the same in Python"), (this.options = h("div", { class: "refine-options" }, this.planning)), this.python);
+    this.live = new Live(this);
+    this.bar = h("footer", { class: "refine-bar" }, this.said, this.decideRow);
+    // On a phone the note stands in the page, so that the foot is one line.
+    this.small = window.matchMedia("(max-width: 760px), (max-height: 540px)");
+    this.placeNote = () => (this.small.matches ? this.bar.before(this.note) : this.undoButton.before(this.note));
+    this.small.addEventListener("change", this.placeNote);
     this.main = h(
       "main",
       { class: "refine-main" },
-      ...[this.header, this.suggested, this.studies.element, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.front.element, this.others, this.fixed],
-      ...[this.checked, this.coupled, this.sure, this.views.element, this.list.element, this.bar],
+      ...[this.header, this.live.element, this.suggested, this.studies.element, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.front.element, this.others, this.fixed],
+      ...[this.sure, this.checked, this.coupled, this.views.element, this.list.element, this.track.fold, this.more, this.bar],
     );
+    this.placeNote();
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main, this.hover.card);
     if (this.transport.home === "saved") {
       // A copy: nothing in it can be changed, and its last lines are what to type.
@@ -197,11 +224,12 @@ export class Page {
       each.title = `${tree.other ? `${MARKS[i]} ` : ""}${each.name}${alike ? ` (${files[0] === files[1] ? each.store : files[i]})` : ""}`;
     });
     this.tree = tree;
-    if (this.transport.home === "browser") document.title = `refine: ${trees.map(({ name }) => name).join(" and ")}`;
+    if (this.transport.home === "browser") document.title = `${trees.map(({ name }) => name).join(" and ")} · refine`;
     drawTree(this.side, trees, shown ?? this.round?.id, (id) => this.choose(id));
     if (this.round) this.drawTitle();
     this.runner.update();
     this.studies.show();
+    this.track.update();
   }
 
   // The tree of the round that is shown.
@@ -214,9 +242,10 @@ export class Page {
     return tree?.other && idOf(id) !== id ? tree.other : tree;
   }
 
-  // A round's id as it is said: with its study, where two are shown.
+  // A round's name, its tag or place in the tree; with its study if two are shown.
   named(id) {
-    return `${idOf(id)}${this.tree?.other ? ` of ${this.treeOf(id).title}` : ""}`;
+    const name = this.treeOf(id)?.rounds.find((round) => round.id === id)?.name ?? idOf(id);
+    return `${name}${this.tree?.other ? ` of ${this.treeOf(id).title}` : ""}`;
   }
 
   async choose(id) {
@@ -268,15 +297,21 @@ export class Page {
     const panels = this.review?.panels ?? [];
     this.plan.show(was.plan);
     this.runner.show(round);
+    this.live.show(round);
+    this.track.update();
     this.front.show(round);
     this.studies.show();
     this.choices = new Choices(panels, was.edits, was.rejected, was.history);
     this.panels = panels.map((panel) => new Panel(panel, this));
     for (const panel of this.panels) panel.why.open = unfolded.has(panel.panel.name);
     const nothing = this.review === null;
-    for (const part of [this.others, this.legend, this.sure, this.checked, this.coupled, this.facts, this.decideRow, this.planning, this.python, this.suggested]) part.hidden = nothing;
+    for (const part of [this.others, this.legend, this.sure, this.checked, this.coupled, this.facts, this.deciding, this.decideRow, this.note, this.planning, this.python, this.suggested]) part.hidden = nothing;
     this.place();
-    this.fixed.textContent = nothing ? round.space.map(({ name, value }) => `${name} ${value}`).join(" · ") : "";
+    this.fixed.textContent = "";
+    this.bar.classList.toggle("empty", nothing);
+    if (nothing) this.runner.element.after(this.runner.budget);
+    else this.options.append(this.runner.budget);
+    this.more.hidden = nothing;
     this.runner.needed = nothing || ["run", "replicate"].includes(this.review.step.do);
     if (nothing) {
       this.headline.show(round.why);
@@ -291,11 +326,14 @@ export class Page {
     this.accepts = review.step.do === "accept";
     this.headline.show(this.accepts ? "" : review.next, this.accepts ? null : review.step, review.call);
     this.claim.textContent = review.claim;
-    this.about.textContent = `${round.about} · ${review.best}`;
+    this.about.textContent = [round.about, [review.best.replace(/\.$/, ""), round.expected.text].filter(Boolean).join(", ")].join(" · ");
     this.prunerLabel.hidden = !review.pruner;
     if (another) this.pruner.checked = true;
     const said = ({ name, value }) => `${name} = ${value}${Object.hasOwn(this.choices.edits, name) ? ` → ${this.choices.edits[name].text}` : ""}`;
     this.scale.textContent = review.view.middle === null ? review.view.text : review.view.middle_text;
+    const ranges = panels.filter(({ kind }) => kind === "range");
+    this.hatchKey.hidden = !ranges.some(({ proposed, grid }) => proposed && (proposed[0] < grid[0] || proposed[1] > grid.at(-1)));
+    this.nowKey.hidden = ranges.length === 0;
     this.brokenKey.hidden = review.constraints.length === 0;
     this.brokenKey.textContent = `infeasible: not ${review.constraints.join(" and ")}`;
     this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map(said).join(", ")}` : "";
@@ -411,8 +449,9 @@ export class Page {
     }
     if (version === round.version) return;
     const progress = pulse.progress[round.id];
-    this.progressTo(progress);
-    if (this.runner.runs && this.runner.job.round === round.id) return; // what it shows is drawn anew at the end
+    this.live.progress(progress);
+    await this.live.look();
+    if (this.runner.runs && this.runner.job.round === round.id) return; // the rest is drawn anew at the end
     if (this.busy) this.offer(progress.ended - round.progress.ended);
     else await this.open(round.id, undefined, true);
   }
@@ -469,11 +508,12 @@ export class Page {
 
   changed() {
     for (const panel of this.panels) panel.update();
-    this.undoButton.hidden = this.choices.history.length === 0;
-    this.resetButton.hidden = !this.choices.changed;
+    // They keep their places, so that an edit moves nothing.
+    this.undoButton.disabled = this.choices.history.length === 0;
+    this.resetButton.disabled = !this.choices.changed;
     const nothing = this.panels.every(({ panel }) => !proposes(panel));
     this.keptKey.hidden = nothing && !this.choices.changed;
-    this.proposedKey.hidden = nothing;
+    this.proposedKey.hidden = nothing || !this.choices.changed;
     this.same = nothing && !this.choices.changed;
     this.acceptButton.textContent = this.same ? "next round, same space" : this.choices.changed ? "accept edited space" : "accept";
     this.ask();
@@ -540,18 +580,26 @@ export class Page {
     this.outlook = answer.outlook;
     this.drawDecision();
     this.recommend();
-    drawFacts(this.numbers, [...answer.risks.filter(({ name }) => !IN_SIGHT.includes(name)), ...answer.facts]);
+    const recommended = this.outlooks.get(this.outlook)?.fact;
+    drawFacts(this.numbers, [...(recommended ? [recommended] : []), ...answer.risks.filter(({ name }) => name !== "Kept"), ...answer.facts]);
   }
 
-  // Recommendation and risk. A recommendation about other bounds never stands beside the risk of these.
+  // The two numbers that decide: chance to lose, and whether to go on. A recommendation about other bounds never stands
+  // next to the risk of these.
   drawDecision() {
-    const known = this.outlooks.get(this.outlook);
-    const pending = { name: "Recommendation", text: "computing for your edits …", tone: "pending" };
-    const recommended = this.outlook === "" ? null : known === undefined ? pending : known.fact;
-    const advised = known === undefined || !["STOP", "CONFIRM"].includes(known.verdict);
+    const { deciding, risks } = this.preview;
+    const outlook = this.outlooks.get(this.outlook);
+    const advised = outlook === undefined || !["STOP", "CONFIRM"].includes(outlook.verdict);
     this.acceptButton.classList.toggle("plain", !advised || this.same);
-    const risks = this.preview.risks.filter(({ name }) => IN_SIGHT.includes(name));
-    drawFacts(this.facts, [recommended, ...risks, ...this.review.facts].filter((fact) => fact !== null));
+    const kept = risks.find(({ name }) => name === "Kept");
+    const pending = { number: "…", text: "computing for your edits", tone: "pending" };
+    const next = outlook ? { ...outlook, full: outlook.fact?.text, call: outlook.fact?.call } : pending;
+    const tiles = [{ name: "Chance to lose", key: "Risk", ...deciding }, { name: "Another round", key: "Recommendation", tone: "", ...next }];
+    drawTiles(this.deciding, tiles.filter(({ number }) => number));
+    drawFacts(this.facts, [kept, ...this.review.facts].filter(Boolean));
+    this.chance.textContent = deciding.number === "none" ? deciding.text : `${deciding.number} chance to lose`;
+    this.chance.title = `${deciding.full}. Kept: ${kept?.text ?? ""}`;
+    this.chance.className = `refine-chance ${deciding.tone}`;
   }
 
   // Asks for the recommendation after the risk: it is simulated, which takes seconds. One question at a time.
@@ -563,7 +611,7 @@ export class Page {
         const { outlook, outlooks } = this;
         const answer = await this.transport.ask({ type: "outlook", ...this.message() });
         // Of choices that were made meanwhile the answer is about the newest: it has a key of its own.
-        outlooks.set(answer.error ? outlook : answer.key, answer.error ? { verdict: "", fact: null } : answer);
+        outlooks.set(answer.error ? outlook : answer.key, answer.error ? { verdict: "", fact: null, number: "", text: "" } : answer);
         await this.asked;
         if (this.preview !== null && !this.preview.error) this.drawDecision();
       }
@@ -574,6 +622,7 @@ export class Page {
 
   warn(text) {
     this.warning.textContent = text;
+    this.warning.title = text;
     this.warning.hidden = text === "";
   }
 
@@ -627,6 +676,7 @@ export class Page {
 
   drawTitle() {
     this.title.textContent = `Round ${this.named(this.round.id)}`;
+    this.hash.textContent = idOf(this.round.id);
   }
 
   drawHead() {
@@ -635,17 +685,20 @@ export class Page {
     this.about.textContent = round.about;
     this.warn("");
     replace(this.fresh);
-    this.progressTo(round.progress);
-  }
-
-  progressTo({ ended, planned, text }) {
-    this.going.hidden = this.round.imported || ended === 0 || ended >= planned;
-    this.progress.max = planned;
-    this.progress.value = ended;
-    this.progressText.textContent = text;
   }
 
   layout() {
+    const panels = new Map(this.panels.map((panel) => [panel.element, panel]));
+    for (const grid of [this.grid, this.otherGrid]) {
+      let row = -1;
+      for (const element of /** @type {HTMLElement[]} */ ([...grid.children])) {
+        const panel = panels.get(element);
+        const leads = element.offsetTop !== row;
+        row = element.offsetTop;
+        if (panel.leads !== leads) panel.width = 0; // drawn anew
+        panel.leads = leads;
+      }
+    }
     for (const panel of this.panels) {
       if (panel.plot.clientWidth !== panel.width) panel.layout();
     }

@@ -9,12 +9,16 @@ import { h, replace, s } from "./dom.js";
 import { Dots } from "./dots.js";
 import { jitter, MISSING, placed, scaleOf } from "./places.js";
 
-const CURVES = 62; // pixels of the panel of densities
-const DOTS = 96;
-const LEFT = 56; // room beside the axis, for values
-const SIDE = 14; // and for handles at its ends
+const CURVES = 58; // pixels of the panel of densities
+const HEAD = 10; // of it above the curves, for the bar of the proposal
+const DOTS = 100;
+const LEFT = 74; // room for the vertical axis, on the first card of a row
+const SIDE = 14; // room for handles at the ends
 const BEYOND = 20; // room beyond an end, where a bound may be dragged
+const WIDENED = 0.3; // largest share of the axis for values where nothing was tried
 const AXIS = 22;
+const GRIP = 16; // top of the grip of a handle: above the dots
+const CHIP = 46; // pixels that a choice below the axis takes at least
 const TICK = 38; // pixels that a label of the axis takes at least
 const LETTER = 6.2; // and a letter of it
 const LONGEST = 40; // letters of a list of choices
@@ -24,6 +28,7 @@ export class Panel {
     this.panel = panel;
     this.page = page;
     this.axis = panel.kind === "range" ? axisOf(panel) : null;
+    this.leads = true; // the first card of its row, which has the vertical axis
     this.status = h("span", { class: "refine-status" });
     this.bounds = h("span", { class: "refine-bounds" });
     this.canvas = h("canvas", { class: "refine-dots", "aria-hidden": "true" });
@@ -31,27 +36,30 @@ export class Panel {
     this.plot = h("div", { class: "refine-drawing" }, this.canvas, this.svg);
     this.dotted = new Dots(this.plot, this.canvas, page.hover);
     this.controls = h("div", { class: "refine-controls" });
-    this.why = h("details", {}, h("summary", {}, panel.summary), h("p", {}, panel.reason));
+    this.why = h("details", { class: "refine-why" }, h("summary", {}, panel.summary), numbersRow(panel.numbers), h("p", {}, panel.reason));
     this.element = h(
       "section",
       { class: "refine-panel", "data-parameter": panel.name, "aria-label": panel.name },
-      h("h3", {}, h("span", { class: "refine-name" }, panel.name), (this.risk = badge(panel.badge)), panel.role.name === "scientific" ? badge({ tone: "scientific", title: panel.role.title, text: panel.role.name }) : null),
+      h(
+        "header",
+        { class: "refine-panel-head" },
+        h("h3", {}, h("span", { class: "refine-name" }, panel.name), (this.risk = badge(panel.badge)), this.status, panel.role.name === "scientific" ? badge({ tone: "scientific", title: panel.role.title, text: "under study" }) : null),
+        (this.actions = h("span", { class: "refine-actions" })),
+      ),
       (this.line = h("div", { class: "refine-line" })),
       panel.when ? h("p", { class: "refine-when refine-faint" }, panel.when) : null,
       this.plot,
       panel.kind === "choice" ? this.controls : null,
-      (this.foot = h("div", { class: "refine-foot" }, this.why, this.status)),
+      this.why,
     );
     this.build();
   }
 
   build() {
     const { panel } = this;
-    const accept = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.accept(panel.name)) }, "use proposal");
-    const reject = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.reject(panel.name)) }, "leave unchanged");
-    this.accept = accept;
-    this.reject = reject;
-    this.foot.append(accept, reject);
+    this.accept = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.accept(panel.name)) }, "use proposal");
+    this.reject = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.reject(panel.name)) }, "leave unchanged");
+    this.actions.append(this.accept, this.reject);
     if (panel.kind === "range") {
       this.inputs = [0, 1].map((side) =>
         h("input", {
@@ -64,10 +72,11 @@ export class Panel {
       replace(this.line, this.bounds, h("span", {}, this.inputs[0], " to ", this.inputs[1]));
     } else {
       this.chips = panel.levels.map((level, i) =>
-        h("button", { type: "button", class: "refine-chip", "aria-pressed": "true", onclick: () => this.toggle(i) }, level.label),
+        h("button", { type: "button", class: "refine-chip", "aria-pressed": "true", title: level.label, onclick: () => this.toggle(i) }, level.label),
       );
       replace(this.line, this.bounds);
-      replace(this.controls, h("div", { class: "refine-chips", role: "group", "aria-label": `${panel.name}: choices that are kept` }, this.chips));
+      this.chipGroup = h("div", { class: "refine-chips", role: "group", "aria-label": `${panel.name}: choices that are kept` }, this.chips);
+      replace(this.controls, this.chipGroup);
     }
     this.handles = [0, 1].map((side) => this.handle(side));
   }
@@ -84,21 +93,28 @@ export class Panel {
 
   // The parts that depend on the width, drawn anew when it changes.
   layout() {
+    const { panel } = this;
     const width = this.plot.clientWidth;
     if (width === 0) return;
     this.width = width;
+    this.left = this.leads ? LEFT : SIDE;
     this.right = width - SIDE;
-    const inner = this.right - LEFT;
+    const inner = this.right - this.left;
+    this.chipped = panel.kind === "choice" && inner / panel.levels.length >= CHIP;
     this.span = this.spanned();
     this.x = this.across(this.span);
-    const height = CURVES + DOTS + AXIS;
+    const height = CURVES + DOTS + (this.chipped ? 4 : AXIS);
+    if (this.chipGroup) {
+      this.chipGroup.classList.toggle("below", this.chipped);
+      this.chipGroup.style.cssText = this.chipped ? `margin-left:${this.left}px;margin-right:${SIDE}px;grid-template-columns:repeat(${panel.levels.length},minmax(0,1fr))` : "";
+    }
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.svg.setAttribute("width", String(width));
     this.svg.setAttribute("height", String(height));
     this.canvas.style.top = `${CURVES}px`;
     this.canvas.style.height = `${DOTS}px`;
     this.shade = s("g", {});
-    const parts = [...this.rooms(), this.shade, ...(this.axis ? this.curves() : this.bars())];
+    const parts = [...this.rooms(), this.shade, ...this.hatches(), ...(this.axis ? this.curves() : this.bars())];
     this.values = s("g", { class: "refine-axis", "aria-hidden": "true" });
     const axis = s("g", { class: "refine-axis", transform: `translate(0,${CURVES + DOTS})`, "aria-hidden": "true" });
     this.ticks(axis, inner);
@@ -119,16 +135,36 @@ export class Panel {
     return [Math.max(low, Math.min(0, ...at)), Math.min(high, Math.max(1, ...at))];
   }
 
-  // Further out the axis is pressed together, so that a bound can be dragged there without anything moving under the hand.
+  // The range of the round keeps most of the axis, a widened end less. Further out the axis is pressed together, so that
+  // a bound can be dragged there without a move of the axis under the hand.
   across([first, last]) {
+    const { left, right } = this;
     const [low, high] = this.axis ? this.axis.ends : [first, last];
-    const stops = [
-      ...(low < first ? [[low, LEFT]] : []),
-      [first, low < first ? LEFT + BEYOND : LEFT],
-      [last, high > last ? this.right - BEYOND : this.right],
-      ...(high > last ? [[high, this.right]] : []),
-    ];
-    return scaleLinear().domain(stops.map(([at]) => at)).range(stops.map(([, place]) => place));
+    const inside = [low < first ? left + BEYOND : left, high > last ? right - BEYOND : right];
+    const beyond = [Math.max(0, -first), Math.max(0, last - 1)];
+    const total = beyond[0] + beyond[1];
+    const share = total > 0 ? Math.min(WIDENED, total / (1 + total)) / total : 0;
+    const room = inside[1] - inside[0];
+    const stops = [[low, left], [first, inside[0]], [0, inside[0] + beyond[0] * share * room], [1, inside[1] - beyond[1] * share * room], [last, inside[1]], [high, right]];
+    const used = stops.filter(([at], i) => i === 0 || at > stops[i - 1][0]);
+    return scaleLinear().domain(used.map(([at]) => at)).range(used.map(([, place]) => place));
+  }
+
+  // Hatching over values where no trial was run.
+  hatches() {
+    if (!this.axis) return [];
+    const [first, last] = this.span;
+    const areas = [[first, 0], [1, last]].filter(([from, to]) => to - from > 1e-9);
+    return areas.map(([from, to]) => {
+      const [low, high] = [this.x(from), this.x(to)];
+      let d = "";
+      for (let x = low - CURVES - DOTS; x < high; x += 7) {
+        const enter = Math.max(x, low);
+        const leave = Math.min(x + CURVES + DOTS, high);
+        if (leave > enter) d += `M${enter} ${CURVES + DOTS - (enter - x)}L${leave} ${CURVES + DOTS - (leave - x)}`;
+      }
+      return s("path", { class: "refine-hatch", d }, s("title", {}, "no trial was run here"));
+    });
   }
 
   // Drawn while a bound is dragged: where the range may be widened.
@@ -142,9 +178,10 @@ export class Panel {
 
   curves() {
     const { everyone, best } = this.panel.density;
+    if (best.every((v) => v === 0)) return []; // a search chose the trials: their density tells nothing
     const y = scaleLinear()
       .domain([0, 1.08 * Math.max(1, ...everyone, ...best)])
-      .range([CURVES - 1, 2]);
+      .range([CURVES - 1, HEAD]);
     const at = (_, i) => this.x(i / (everyone.length - 1));
     return [
       s("path", { class: "refine-everyone", d: /** @type {any} */ (area()).x(at).y0(y(0)).y1((v) => y(v))(everyone) }),
@@ -157,7 +194,7 @@ export class Panel {
     const { levels } = this.panel;
     const y = scaleLinear()
       .domain([0, 1.08 * Math.max(0.01, ...levels.flatMap((level) => [level.share, level.good]))])
-      .range([CURVES - 1, 2]);
+      .range([CURVES - 1, HEAD]);
     const band = (this.x(1) - this.x(0)) / levels.length;
     const wide = Math.min(18, 0.36 * band);
     return levels.flatMap(({ share, good, text }, i) => {
@@ -172,6 +209,7 @@ export class Panel {
   ticks(axis, inner) {
     const { panel } = this;
     const most = Math.max(2, Math.floor(inner / TICK));
+    if (this.chipped) return;
     if (panel.kind === "choice") {
       const step = Math.ceil(panel.levels.length / most);
       panel.levels.forEach((level, i) => {
@@ -185,9 +223,12 @@ export class Panel {
     const place = (value) => this.x(this.axis.scale(value));
     const values = panel.ticks.map(({ value }) => value);
     const labels = new Map(panel.ticks.map(({ value, label }) => [value, label]));
+    // A widened range has a tick at each new end.
+    const ends = this.span.map((at, side) => (at === side ? [] : this.axis.stops.filter((stop) => Math.abs(this.axis.scale(stop) - at) < 1e-9))).flat();
+    for (const end of ends) labels.set(end, this.label(end));
     const room = (value) => Math.max(TICK, LETTER * labels.get(value).length + 8);
     const shown = [];
-    for (const value of [...values].sort((a, b) => rank(values, a) - rank(values, b))) {
+    for (const value of [...ends, ...[...values].sort((a, b) => rank(values, a) - rank(values, b))]) {
       if (shown.every((other) => Math.abs(place(other) - place(value)) >= (room(other) + room(value)) / 2)) shown.push(value);
     }
     const scale = Object.assign((value) => place(value), {
@@ -208,10 +249,13 @@ export class Panel {
     const x = (i) => (column[i] === MISSING ? Number.NaN : this.x(column[i] / (MISSING - 1)) + spread * (jitter(i) - 0.5));
     const names = { numberOf: (i) => trials.numbers?.[i] ?? null, indexOf: (number) => trials.rows?.get(number) ?? -1 };
     this.dotted.draw(placed(trials.n, x, scale.place), trials.flags, { colours: this.page.colours, top: CURVES, height: DOTS, beyond: scale.beyond }, names);
-    replace(
-      this.values,
-      scale.ticks.flatMap(({ y, label }) => [s("path", { class: "refine-hair", d: `M${LEFT} ${y}H${this.right}` }), s("text", { x: LEFT - 13, y: y + 3.5, "text-anchor": "end" }, label)]),
-    );
+    const { left, right } = this;
+    const squeezed = scale.squeezed ? s("rect", { class: "refine-squeezed", x: left, width: right - left, y: scale.squeezed[0], height: CURVES + DOTS - scale.squeezed[0] }, s("title", {}, "the worse half of the trials, squeezed")) : null;
+    const lines = scale.ticks.map(({ y, label }) => s("path", { class: label === "median" ? "refine-hair median" : "refine-hair", d: `M${left} ${y}H${right}` }));
+    const labels = scale.ticks.map(({ y, label }) => s("text", { x: left - 13, y: y + 3.5, "text-anchor": "end", class: label === "median" ? "refine-median" : null }, label));
+    const middle = CURVES + DOTS / 2;
+    const title = s("text", { class: "refine-axis-title", transform: `translate(10,${middle}) rotate(-90)`, "text-anchor": "middle" }, `${cut(view.title, 14)} (best up)`);
+    replace(this.values, squeezed, lines, this.leads ? [...labels, title] : []);
   }
 
   handle(side) {
@@ -221,8 +265,8 @@ export class Panel {
       "g",
       { class: "refine-handle", role: "slider", tabindex: "0", "aria-label": `${panel.name}, ${word} bound`, "data-side": word },
       s("line", { y1: 0, y2: CURVES + DOTS }),
-      s("rect", { x: -6, y: CURVES - 15, width: 12, height: 30, rx: 4 }),
-      s("path", { d: `M-2 ${CURVES - 6}v12M2 ${CURVES - 6}v12` }),
+      s("rect", { x: -6, y: GRIP, width: 12, height: 28, rx: 4 }),
+      s("path", { d: `M-2 ${GRIP + 8}v12M2 ${GRIP + 8}v12` }),
     );
     let begun = false;
     element.addEventListener("pointerdown", (event) => {
@@ -303,11 +347,13 @@ export class Panel {
     const { panel, choices } = this;
     const source = choices.source(panel.name);
     const words = { proposed: "", kept: "", edited: "edited by you", rejected: "left unchanged by you" };
+    const decided = source === "edited" || source === "rejected";
     this.element.dataset.source = source;
     this.status.textContent = words[source];
-    if (this.risk) this.risk.hidden = source === "edited" || source === "rejected"; // the foot states the risk of all edits together
-    this.accept.hidden = source === "proposed" || source === "kept";
-    this.reject.hidden = source === "rejected" || source === "kept";
+    if (this.risk) this.risk.hidden = decided; // the foot states the risk of all edits together
+    // One button at a time in one place, so that an edit moves nothing.
+    this.accept.hidden = !decided;
+    this.reject.hidden = source !== "proposed";
     if (panel.kind === "choice") this.updateChoices();
     else this.updateBounds();
   }
@@ -337,7 +383,7 @@ export class Panel {
       this.shade,
       kept ? null : s("rect", { class: "refine-kept", x: low, width: Math.max(0, high - low), y: 0, height: CURVES + DOTS }),
       s("path", { class: "refine-now", d: `M${first} 0V${CURVES + DOTS}M${last} 0V${CURVES + DOTS}` }),
-      proposes(panel) ? s("path", { class: "refine-proposed", d: `M${proposed[0]} 3H${proposed[1]}` }) : null,
+      proposes(panel) && choices.source(panel.name) !== "proposed" ? s("path", { class: "refine-proposed", d: `M${proposed[0]} 3H${proposed[1]}` }) : null,
     );
     const least = this.axis.stops[0];
     const most = this.axis.stops.at(-1);
@@ -380,6 +426,14 @@ function rank(grid, value) {
   const i = grid.indexOf(value);
   if (i === 0 || i === grid.length - 1) return 0;
   return 1 + Math.abs(i - (grid.length - 1) / 2) / grid.length + (i % 2 ? 0.5 : 0);
+}
+
+const cut = (text, most) => (text.length <= most ? text : `${text.slice(0, most - 1)}…`);
+
+/** The numbers behind a change, in a row. @param {{name: string, text: string, note: string}[]} numbers */
+function numbersRow(numbers) {
+  if (numbers.length === 0) return null;
+  return h("dl", { class: "refine-tiles small" }, numbers.map(({ name, text, note }) => h("div", {}, h("dt", {}, name), h("dd", {}, text), note ? h("dd", { class: "refine-faint" }, note) : null)));
 }
 
 /** @param {{tone: string, title: string, text: string}} content */

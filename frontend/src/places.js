@@ -25,29 +25,29 @@ export function columnsOf(buffer, names, n) {
 }
 
 /**
- * The vertical scale of dots. Where ranks are known, values are to scale from the median on, and the worse half lies beyond it by rank.
+ * The vertical scale of dots, the best at the top. If ranks exist, the better half is to scale and the worse half lies below by rank, between the ends of `squeezed`.
  * @param {object} view as refine/ui/web/content.py has it
  * @param {{values: Float64Array, ranks?: Uint16Array, flags: Uint8Array}} trials
  * @param {{top?: number, height: number, direction: string}} how
  */
 export function scaleOf(view, trials, { top = 0, height, direction }) {
-  const up = direction === "maximize"; // the worse end is at the bottom
+  const up = direction === "maximize";
   const edge = view.beyond > 0 || trials.flags.some((flag) => flag & BAD) ? EDGE : PAD;
-  const [first, last] = up ? [top + height - edge, top + PAD] : [top + height - PAD, top + edge];
+  const worst = top + height - edge;
+  const first = top + PAD; // the best value's place
   const at = view.log ? Math.log10 : (value) => value;
-  const [low, high] = [at(view.low), at(view.high)];
-  const to = (share) => first + (last - first) * share;
-  const shareOf = (value) => (high > low ? (at(value) - low) / (high - low) : 0.5);
-  const bad = up ? top + height - 4 : top + 4;
-  const beyond = up ? top + height - 10 : top + 10;
+  const [best, least] = up ? [at(view.high), at(view.low)] : [at(view.low), at(view.high)];
+  const shareOf = (value) => (best === least ? 0.5 : (at(value) - least) / (best - least));
+  const to = (share) => worst + (first - worst) * share;
+  const bad = top + height - 4;
+  const beyond = top + height - 10;
   const middle = trials.ranks ? (view.middle ?? null) : null;
-  const best = at(up ? view.high : view.low);
-  const bound = up ? first - WORSE : last + WORSE; // the median's place
-  const better = (value) => bound + ((up ? last : first) - bound) * ((at(value) - at(middle)) / (best - at(middle)));
+  const bound = worst - WORSE; // the median's place
+  const better = (value) => bound + (first - bound) * ((at(value) - at(middle)) / (best - at(middle)));
   const toBetter = (value, rank) => {
     if (up ? value >= middle : value <= middle) return better(value);
     const share = rank / (MISSING - 1); // from the lowest value to the highest
-    return up ? first + (bound - first) * Math.min(1, 2 * share) : last + (bound - last) * Math.min(1, 2 * (1 - share));
+    return worst + (bound - worst) * Math.min(1, 2 * (up ? share : 1 - share));
   };
   const place = (i) => {
     if (trials.flags[i] & BAD && !(trials.flags[i] & INFEASIBLE)) return bad;
@@ -58,7 +58,7 @@ export function scaleOf(view, trials, { top = 0, height, direction }) {
   };
   if (middle !== null) {
     const ticks = view.middle_ticks.map(({ value, label }) => ({ y: better(value), label })).filter(({ y }) => Math.abs(y - bound) > 11);
-    return { place, ticks: [...ticks, { y: bound, label: "median" }] };
+    return { place, ticks: [...ticks, { y: bound, label: "median" }], squeezed: [bound, worst] };
   }
   const ticks = view.ticks.map(({ value, label }) => ({ y: to(shareOf(value)), label }));
   return { place, ticks, beyond };

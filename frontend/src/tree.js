@@ -29,12 +29,13 @@ function treeOf(tree, shown, choose, kind) {
       h(
         "span",
         { class: "refine-node" },
-        h("code", {}, idOf(round.id)),
-        round.id === tree.winner ? h("span", { class: "refine-star", title: "has the best observed trial", "aria-label": "has the best observed trial" }, "★") : null,
+        h("strong", {}, round.name),
+        round.id === tree.winner ? h("span", { class: "refine-star", title: "has the best observed trial of the study" }, "★ best") : null,
         round.tags.map((tag) => h("span", { class: "refine-badge scientific" }, tag)),
       ),
       h("span", { class: "refine-faint" }, round.about),
       round.note ? h("span", { class: "refine-note" }, round.note) : null,
+      h("code", { class: "refine-hash" }, idOf(round.id)),
     );
   };
   return [h("h2", { class: kind }, tree.title), grow(null)];

@@ -15,11 +15,13 @@ export class TrialList {
     this.filters = {};
     this.said = h("span", { class: "refine-faint", role: "status" });
     this.clearButton = h("button", { type: "button", hidden: true, onclick: () => this.clear() }, "clear filters");
+    this.filterButton = h("button", { type: "button", "aria-expanded": "false", onclick: () => this.showFilters(!this.filtering) }, "filter");
+    this.sideways = h("span", { class: "refine-faint" });
     this.head = h("thead", {});
     this.body = h("tbody", {});
     this.table = h("table", {}, h("caption", { class: "refine-unseen" }, "Trials of the round"), this.head, this.body);
-    this.scroller = h("div", { class: "refine-list", tabindex: "-1", onscroll: () => this.paint(), onkeydown: (event) => this.pressed(event) }, this.table);
-    this.element = fold("trials", "Trials", h("span", { class: "refine-faint" }, "sort, filter, look at any"), h("p", { class: "refine-list-line" }, this.said, this.clearButton), this.scroller);
+    this.scroller = h("div", { class: "refine-list", tabindex: "-1", onscroll: () => this.scrolled(), onkeydown: (event) => this.pressed(event) }, this.table);
+    this.element = fold("trials", "Trials", h("span", { class: "refine-faint" }, "sort, filter, look at any"), h("p", { class: "refine-list-line" }, this.said, this.filterButton, this.clearButton, this.sideways), this.scroller);
     this.element.addEventListener("toggle", () => this.open());
     this.body.addEventListener("pointerover", (event) => this.hovered(event));
     this.body.addEventListener("pointerleave", () => this.page.hover.leave());
@@ -31,6 +33,26 @@ export class TrialList {
 
   close() {
     clearTimeout(this.timer);
+  }
+
+  showFilters(shown) {
+    this.filtering = shown;
+    this.filterButton.setAttribute("aria-expanded", String(shown));
+    this.table.classList.toggle("filtering", shown);
+  }
+
+  scrolled() {
+    this.paint();
+    this.hint();
+  }
+
+  // Columns beyond the right edge are announced: a table that is cut off looks complete.
+  hint() {
+    const { scrollLeft, clientWidth, scrollWidth } = this.scroller;
+    const right = scrollLeft + clientWidth;
+    const hidden = /** @type {HTMLElement[]} */ ([...this.head.querySelectorAll("th")]).filter((cell) => cell.offsetLeft + cell.offsetWidth > right + 4).length;
+    this.sideways.textContent = hidden ? `${hidden} more ${hidden === 1 ? "column" : "columns"}: scroll sideways →` : "";
+    this.scroller.classList.toggle("more", scrollWidth - right > 4);
   }
 
   /** The page shows a round, or the same with other trials. */
@@ -146,10 +168,11 @@ export class TrialList {
   }
 
   clear() {
+    this.showFilters(false);
     this.filters = {};
     for (const field of /** @type {NodeListOf<HTMLInputElement>} */ (this.head.querySelectorAll("input, select"))) field.value = "";
     this.ask();
-    this.head.querySelector("button").focus();
+    this.filterButton.focus();
   }
 
   // Drawing.
@@ -201,6 +224,7 @@ export class TrialList {
     // The keyboard stays in the list while the row that it is at is not there.
     if (held) (this.button(this.active) ?? this.scroller).focus({ preventScroll: true });
     this.light(this.page.hover.number);
+    this.hint();
   }
 
   row(at) {

@@ -50,6 +50,13 @@ export class Views {
     this.draw();
   }
 
+  /** Opens a view and scrolls to it. */
+  open(name) {
+    this.element.open = true;
+    this.choose(this.views.findIndex((view) => view.name === name));
+    this.element.scrollIntoView({ block: "start" });
+  }
+
   choose(i) {
     this.at = i;
     this.draw();

@@ -10,15 +10,15 @@ const places = (how) => {
   return [...trials.values.keys()].map((i) => scale.place(i));
 };
 
-test("less is better: the best at the bottom, in even decades, and what is beyond apart from the rest", () => {
+test("less is better: the best at the top, in even decades, and values beyond the scale at the lower edge", () => {
   const [best, middle, last, beyond, bad, none] = places({ direction: "minimize" });
-  assert.equal(best, 146);
-  assert.equal(best - middle, middle - last);
-  assert.ok(beyond < last && bad < beyond && bad > 50);
+  assert.equal(best, 54);
+  assert.equal(last - middle, middle - best);
+  assert.ok(beyond > last && bad > beyond && bad < 150);
   assert.ok(Number.isNaN(none));
 });
 
-test("more is better: the other way round", () => {
+test("more is better: the best at the top as well", () => {
   const [worst, middle, best, beyond, bad] = places({ direction: "maximize" });
   assert.ok(best < middle && middle < worst && worst < beyond && beyond < bad && bad < 150);
 });
@@ -33,6 +33,9 @@ test("from the median on values are to scale, and the worse half lies beyond it 
   assert.ok(first < second && second < middle && middle < fourth && fourth < last && last < 96);
   assert.ok(middle - second > 4 * (second - first)); // as far apart as their values
   assert.ok(last - fourth < 2 * (fourth - middle)); // and these as their ranks
+  const down = scaleOf({ ...half, low: 0, high: 1 }, { ...many, values: values.map((v) => -v) }, { height: 96, direction: "maximize" });
+  assert.ok(down.squeezed[0] < down.squeezed[1]);
+  assert.deepEqual(up.squeezed, [middle, 92]);
   assert.deepEqual(up.ticks.map(({ label }) => label), ["0.95", "median"]);
 });
 

@@ -85,6 +85,24 @@ def calibration_page(calibration: Calibration) -> Page:
     return Page(title, (Facts(tuple(facts)),), calls, folds)
 
 
+# Claims at risk 0.05 that held, and all of them: docs/benchmarks/proposals.md, "Are the claims true?".
+HELD_IN_BENCHMARKS = (195, 200)
+
+
+def held_text(calibration: Calibration) -> str:
+    """The claims of a study that audit trials tested and did not refute: ``3 of 3 claims held``."""
+    tested = [entry.refuted for entry in calibration.entries if entry.refuted is not None]
+    if not tested:
+        return "no claim tested yet"
+    return f"{tested.count(False)} of {plural(len(tested), 'claim')} held"
+
+
+def held_in_benchmarks() -> str:
+    """The claims of the benchmarks that held: ``195 of 200``."""
+    held, tested = HELD_IN_BENCHMARKS
+    return f"{held} of {tested}"
+
+
 _NOUN = {"median": "median", "best": "best value"}
 _PLURAL = {"median": "medians", "best": "best values"}
 

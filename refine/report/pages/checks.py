@@ -326,6 +326,22 @@ _ADVICE = {
 }
 
 
+def verdict_parts(outlook: Any) -> tuple[str, str]:
+    """The verdict in a word or two, and the gain behind it with the hit rate of such advice."""
+    advice, hit_rate = _ADVICE[outlook.verdict]
+    if not outlook.n:
+        return advice, "every configuration of this space was run"
+    if outlook.verdict == CONFIRM:
+        return advice, f"repeating the best should help more; {hit_rate.removeprefix('such advice was ')}"
+    gain = "anything"
+    if outlook.epsilon > 0:
+        gain = f"over {difference(outlook.epsilon)}"
+    trials = plural(outlook.n, "trial")
+    if outlook.verdict == CONTINUE:
+        return advice, f"{trials} may gain {gain}; {hit_rate}"
+    return advice, f"{trials} are unlikely to gain {gain}; {hit_rate.removeprefix('such advice was ')}"
+
+
 def verdict_sentence(outlook: Any) -> str:
     """The verdict as advice.
 

@@ -15,6 +15,7 @@ from refine.report.pages.reasons import (
     sentences,
     short_reason,
     source_text,
+    times,
     together,
     upper,
 )
@@ -34,11 +35,13 @@ from refine.utils.format import (
     percent,
     plural,
     score,
+    signed,
 )
 from refine.utils.provided import page_for
 
 MOST = 6  # changes that a summary lists in a line each
 _COLUMNS = 80  # of a terminal
+_MEDIANS = 3  # medians of choices among the numbers behind a change
 _LONGEST = 20  # letters of a list of choices in a summary
 # Risk of a change alone, by Change.sure -> its words.
 _RISK_WORDS = {
@@ -453,6 +456,41 @@ def _epsilon_text(claim: Claim) -> str:
 def why(change: Change) -> str:
     """The evidence for a change, or for keeping a parameter unchanged."""
     return sentences(change.reasons)
+
+
+def evidence_numbers(change: Change) -> list[tuple[str, str, str]]:
+    """The numbers behind a change: label, number, and a note on it.
+
+    For example ``("rank correlation", "-0.70", "-0.77 to -0.62")``.
+    """
+    values_by_code = {reason.code: reason.values for reason in change.reasons}
+    numbers: list[tuple[str, str, str]] = []
+    for code in ("trend", "not_seen", "no_trend"):
+        values = values_by_code.get(code)
+        if values is None or not isinstance(values.get("estimate"), float):
+            continue
+        interval = ""
+        if {"low", "high"} <= values.keys():
+            interval = f"{signed(values['low'])} to {signed(values['high'])}"
+        numbers.append(("rank correlation", signed(values["estimate"]), interval))
+        break
+    if choices := values_by_code.get("choices"):
+        medians = [(label, median) for label, median in choices["medians"] if median is not None]
+        numbers += [(f"median, {label}", score(median), "") for label, median in medians[:_MEDIANS]]
+    if piled := values_by_code.get("piled_up"):
+        numbers.append(
+            (f"top trials at {piled['level']}", f"{piled['count']} of {piled['of']}", "at its end")
+        )
+    if contrast := values_by_code.get("contrast"):
+        inside = plural(contrast["n_here"], "trial")
+        outside = plural(contrast["n_there"], "trial")
+        numbers.append(("top trials, kept part", times(contrast["here"]), f"as many; {inside}"))
+        numbers.append(("top trials, dropped part", times(contrast["there"]), f"as many; {outside}"))
+    if change.kind not in ("keep", "leave"):
+        numbers.append(("kept", percent(change.volume_kept), "of its range"))
+    if change.kind not in ("keep", "leave") and math.isfinite(change.risk):
+        numbers.append(("risk of this change", chance_cell(change.risk), "alone"))
+    return numbers
 
 
 def offer_action(offer: Offer) -> Action:

@@ -29,17 +29,26 @@ from refine.report.pages.analysis import (
     share_text,
     weak_text,
 )
-from refine.report.pages.checks import TONES, figure, passed_text, question, says, verdict_sentence
+from refine.report.pages.checks import (
+    TONES,
+    figure,
+    passed_text,
+    question,
+    says,
+    verdict_parts,
+    verdict_sentence,
+)
 from refine.report.pages.preview import leaves_text, preview_page, risks_text, too_many_text
 from refine.report.pages.proposal import (
     claim_sentence,
+    evidence_numbers,
     kept_text,
     next_text,
     risk_cell,
     why,
     why_heading,
 )
-from refine.report.pages.reasons import next_sentence, sentence, sentences
+from refine.report.pages.reasons import next_sentence, sentence, sentences, upper
 from refine.report.pages.review import budget_facts, risk_facts, suggestion_text
 from refine.report.pages.space import beats_sentence, comparison_page
 from refine.report.plots import Plots
@@ -49,13 +58,13 @@ from refine.space.encoding import label, round_significant
 from refine.space.limits import widened
 from refine.space.literals import page_form
 from refine.space.parameters import Integer, Parameter, Range
-from refine.tree.comparison import difference
+from refine.tree.comparison import difference as rounds_difference
 from refine.tree.overview import beaten
 from refine.trials.frame import front_rows, infeasible_rows, metric_title
 from refine.trials.goal import sign_of
 from refine.utils.action import Action
 from refine.utils.display import Cell
-from refine.utils.format import duration, join, number, plural, score
+from refine.utils.format import chance_cell, difference, duration, join, number, plural, score
 from refine.utils.plain import plain
 
 if TYPE_CHECKING:
@@ -82,7 +91,7 @@ _MOST = 5  # ticks of an axis, about
 _MOST_OUTSIDE = 40  # stops beyond an end of a range
 _LONGEST_TICK = 6  # letters of a level that is a label of its axis
 _POINTS = 120  # of a density: as many as a panel is wide enough for
-_NAMED = 4  # changed parameters that a sentence names
+_ONE_LINE = 76  # letters of a headline that fits in a line
 _ORDER = ("fail", "warn", "unknown", "pass")
 
 
@@ -156,14 +165,53 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
 
 
 def change_sentence(old: Space, new: Space) -> str:
-    """Changes of the next round: ``Next round: lr 1 to 1.5 and optimizer without SGD.``; else empty."""
+    """Changes of the next round in one line, with bounds, else by kind, else as counts; empty without any.
+
+    For example ``Next round: lr 1 to 1.5 and optimizer without SGD.`` or
+    ``Extend lr, narrow units and optimizer.``
+    """
     changed = {name: p for name, p in new.items() if name not in old or p != old[name]}
+    if not changed:
+        return ""
     named = [f"{n} {next_text(old[n], p) if n in old else bounds_text(p)}" for n, p in changed.items()]
-    if len(named) > _NAMED + 1:
-        named[_NAMED:] = [f"{len(named) - _NAMED} more"]
-    if named:
-        return f"Next round: {join(named)}."
-    return ""
+    by_kind: dict[str, list[str]] = {"extend": [], "narrow": []}
+    for name, p in changed.items():
+        by_kind["extend" if name not in old or _reaches_beyond(old[name], p) else "narrow"].append(name)
+    kinds = {kind: names for kind, names in by_kind.items() if names}
+    clauses = [f"{kind} {join(names)}" for kind, names in kinds.items()]
+    counts = [f"{kind} {plural(len(names), 'parameter')}" for kind, names in kinds.items()]
+    texts = [f"Next round: {join(named)}.", f"{upper(', '.join(clauses))}.", f"{upper(', '.join(counts))}."]
+    return next((text for text in texts if len(text) <= _ONE_LINE), texts[-1])
+
+
+def _reaches_beyond(old: Parameter, new: Parameter) -> bool:
+    """True if a parameter has values that it did not have before."""
+    if isinstance(old, Range) and isinstance(new, Range):
+        return bool(new.low < old.low or new.high > old.high)
+    return not bool(np.all(old.contains(np.asarray([*new.grid, None], dtype=object)[:-1])))
+
+
+def deciding_content(review: Review[Any]) -> dict[str, str]:
+    """The chance to lose by accepting a review as it stands: number, explanation and tone."""
+    (risk, *_) = _facts(risk_facts(review))
+    claim = review.claim
+    loss = "something better"
+    if claim.epsilon > 0 and not claim.others and not math.isfinite(claim.factor):
+        loss = f"something better by over {difference(claim.epsilon)}"
+    old = review.proposal.old
+    if not any(_cuts_off(old[name], p) for name, p in review.space.items() if name in old):
+        return {"number": "none", "text": "nothing is cut off", "full": risk["text"], "tone": ""}
+    chance = chance_cell(1 - claim.probability).replace("<=", "\N{LESS-THAN OR EQUAL TO}")
+    text = f"that {loss} is cut off"
+    if math.isnan(claim.probability):
+        chance = "unknown"
+        text = "the model can't state it for this space"
+    return {"number": chance, "text": text, "full": risk["text"], "tone": risk["tone"]}
+
+
+def _cuts_off(old: Parameter, new: Parameter) -> bool:
+    """True if a parameter loses values."""
+    return not bool(np.all(new.contains(np.asarray([*old.grid, None], dtype=object)[:-1])))
 
 
 def risk_facts_content(review: Review[Any]) -> list[dict[str, str]]:
@@ -189,14 +237,21 @@ def outlook_key(review: Review[Any], planned: NextRound) -> str:
 def outlook_content(review: Review[Any], planned: NextRound, worth: Worth | None) -> dict[str, Any]:
     """The recommendation on a planned round with its verdict; no fact if the evidence misses the space."""
     if worth is None:
-        return {"key": outlook_key(review, planned), "verdict": "", "fact": None}
+        return {"key": outlook_key(review, planned), "verdict": "", "fact": None, "number": "", "text": ""}
+    advice, gain = verdict_parts(worth)
     (fact,) = _facts([("Recommendation", Cell(verdict_sentence(worth), TONES[worth.verdict]))])
     action = worth_check(worth).action  # none if the advice is to go on: the button accepts
     if action is None:
         call = ""
     else:
         call = str(action)
-    return {"key": outlook_key(review, planned), "verdict": worth.verdict, "fact": {**fact, "call": call}}
+    return {
+        "key": outlook_key(review, planned),
+        "verdict": worth.verdict,
+        "fact": {**fact, "call": call},
+        "number": advice,
+        "text": gain,
+    }
 
 
 def first_call(review: Review[Any]) -> str:
@@ -330,6 +385,9 @@ def panel(
         "change": "keep" if change.kind == "leave" else change.kind,
         "summary": why_heading(change),
         "reason": " ".join(filter(None, [weak_text(analysis, change), why(change)])) + kept_text(change),
+        "numbers": [
+            {"name": label, "text": text, "note": note} for label, text, note in evidence_numbers(change)
+        ],
         "now": bounds_text(p),
         "when": "" if p.when is None else f"only where {p.when}",
     }
@@ -565,10 +623,6 @@ def view_of(values: Floats, metric: str, direction: str) -> dict[str, Any]:
         hidden_text = f"; {plural(beyond, 'trial')} {side} {number(end)} at the edge"
     else:
         hidden_text = ""
-    if direction == "maximize":
-        best = "top"
-    else:
-        best = "bottom"
     sign = sign_of(direction)
     return {
         "low": low,
@@ -578,8 +632,9 @@ def view_of(values: Floats, metric: str, direction: str) -> dict[str, Any]:
         "beyond": beyond,
         "middle": middle if low < middle < high else None,
         "middle_ticks": axis(*sorted((middle, high if sign > 0 else low)), log=log, max_ticks=_VIEW_TICKS),
-        "text": f"dots: {metric}, best at the {best}{', on a logarithmic scale' if log else ''}{hidden_text}",
-        "middle_text": f"dots: {metric}, best at the {best}, the worse half by rank",
+        "title": metric,
+        "text": f"height: {metric}, best at the top{', on a logarithmic scale' if log else ''}{hidden_text}",
+        "middle_text": "grey strip: the worse half of the trials, squeezed",
     }
 
 
@@ -748,9 +803,9 @@ def beside_content(round_: Round, other: Round | None, across: bool = False) -> 
             f"round {round_.id} is a first round without a parent; name another round to compare with"
         )
     if across:
-        compared = difference(round_, other)
+        compared = rounds_difference(round_, other)
     else:
-        compared = difference(other, round_)
+        compared = rounds_difference(other, round_)
     page = comparison_page(compared).to_dict()
     table, *paragraphs = (fold["blocks"][0] for fold in page["folds"])
     rows = [[c if isinstance(c, str) else c["text"] for c in row] for row in table["rows"]]

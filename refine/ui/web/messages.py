@@ -45,6 +45,8 @@ MESSAGES: dict[str, Fields] = {
     "start": {},  # what the page begins with
     "pulse": {},  # how far every round is
     "tree": {},  # the rounds at the side
+    "track": _ROUND,  # the claims of the study that held
+    "points": _ROUND,  # values of the trials of a round in the order of their end
     "round": _DRAWN,  # a round with its proposal at a risk
     "trials": _DRAWN,  # every trial, as bytes
     "numbers": _DRAWN,  # which trial every dot is, as bytes

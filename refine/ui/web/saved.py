@@ -28,7 +28,7 @@ _FILE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" \
 content="default-src 'none'; script-src 'sha256-{hash}'; style-src 'unsafe-inline'; img-src data:">
-<title>refine: {name}</title>
+<title>{name} · refine</title>
 <link rel="icon" href="data:,">
 <style>{style}</style>
 </head>
@@ -66,6 +66,8 @@ def _answers(session: Session) -> dict[str, Any]:
         of = {"round": key}
         round_ = session._found({"round": key})
         sheet = session._sheet(of)
+        for kind in ("track", "points"):
+            keep(kind, key, **of)
         rows = list[Any]()
         n = keep("list", key, **of)["n"]
         for i in range(n):

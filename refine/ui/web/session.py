@@ -25,7 +25,6 @@ from refine.report.pages.review import followed_sentence
 from refine.review.next_step import NextRound, accept_action
 from refine.review.review import Review
 from refine.run.options import Ending
-from refine.space.edits import bounds_text
 from refine.space.literals import STARTED, page_form, page_value, python_symbols
 from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
@@ -35,6 +34,7 @@ from refine.ui.web.content import (
     WITHOUT_ANALYSIS,
     beside_content,
     change_sentence,
+    deciding_content,
     front_content,
     front_kept,
     outlook_content,
@@ -49,6 +49,13 @@ from refine.ui.web.content import (
     trials_content,
 )
 from refine.ui.web.messages import check
+from refine.ui.web.outcomes import (
+    expected_content,
+    names_of,
+    points_content,
+    space_content,
+    track_content,
+)
 from refine.ui.web.trials import (
     Sheets,
     list_content,
@@ -200,15 +207,21 @@ class Session:
         overview = overview_of(
             rounds, {round_.id: self._top(round_, evidence[round_.id]) for round_ in rounds}
         )
+        names = names_of(
+            {summary.id: summary.parent for summary in overview.rounds},
+            {summary.id: summary.tags for summary in overview.rounds},
+        )
         return {
             "name": home.name,
+            "metric": str(overview.rounds[0].round.metric) if overview.rounds else "",
             "store": "/".join(Path(home.store.url.database or "").parts[-2:]),
             "rounds": [
                 {
                     "id": summary.id,
+                    "name": names[summary.id],
                     "parent": summary.parent,
                     "about": _node_text(summary.states, summary.n, summary.best),
-                    "tags": list(summary.tags),
+                    "tags": [tag for tag in summary.tags if tag != names[summary.id]],
                     "note": ": ".join(t for t in (*summary.kinds[-1:], summary.round.node.note) if t),
                 }
                 for summary in overview.rounds
@@ -227,12 +240,14 @@ class Session:
         """Progress of a round in numbers, and as text with the best value while trials are left."""
         ended = sum(counts.values())
         text = ""
+        best_text = ""
         if 0 < ended < round_.n:
+            text = f"{ended:,} of {round_.n:,} trials"
             best = self._top(round_, evidence)
-            text = f"{ended:,} of {round_.n:,} trials" + (
-                "" if best is None else f" · best so far {score(float(best['value']))}"
-            )
-        return {"ended": ended, "planned": round_.n, "text": text}
+            if best is not None:
+                best_text = score(float(best["value"]))
+                text += f" · best so far {best_text}"
+        return {"ended": ended, "planned": round_.n, "text": text, "best": best_text}
 
     def _round(self, message: Mapping[str, Any]) -> Answer:
         round_ = self._found(message)
@@ -250,6 +265,7 @@ class Session:
             "parent": round_.node.parent,
             "run": in_cells(round_) if self.background is None else self.background.runnable(round_),
             "goals": len(round_.goals),
+            "expected": self._expected(round_),
         }
         check_risk(message.get("risk", self.risk))
         try:
@@ -259,10 +275,27 @@ class Session:
                 reason = str(error)
             else:
                 reason = f"{plural(round_.n, 'configuration')} to run."
-            space = [{"name": name, "value": bounds_text(p)} for name, p in round_.space.items()]
+            space = space_content(round_)
             return {**head, "review": None, "why": reason, "space": space}
         extra = {"suggestions": suggestions_content(review), "pruner": _prunes(round_.node)}
         return {**head, "review": {**review_content(review), **extra}}
+
+    def _expected(self, round_: Round) -> Answer:
+        """The best values that were forecast for a round and that its parent had."""
+        parent = round_.parent
+        if parent is None:
+            return expected_content(round_, None)
+        evidence = _evidence(round_.context, round_.context.nodes)[parent.id]
+        return expected_content(round_, self._top(parent, evidence))
+
+    def _points(self, message: Mapping[str, Any]) -> Answer:
+        return points_content(self._sheet(message))
+
+    def _track(self, _: Mapping[str, Any]) -> Answer:
+        """The claims of the study that held so far."""
+        home = self.shown.context.at_once()
+        rounds = [replace(self._at(stored), context=home) for stored in home.nodes.values()]
+        return track_content(home.name, rounds)
 
     def _epsilon(self, message: Mapping[str, Any]) -> Answer:
         """Stores the tolerance with the round, and answers with the round."""
@@ -342,6 +375,7 @@ class Session:
         return {
             **content,
             "plan": plan_content(planned),
+            "deciding": deciding_content(review),
             "risks": risk_facts_content(review),
             "outlook": outlook_key(review, planned),
             "sentence": change_sentence(review.proposal.old, review.space),

@@ -31,13 +31,13 @@ def test_what_is_shown(viewed_page, viewed_round):
     assert opened.locator(".refine-main > .refine-grid .refine-panel").evaluate_all(cards) == changed
     assert opened.locator(".refine-next").inner_text() == change_sentence(root.space, review.space)
     for name, risk in risk_facts(review):
-        place = opened.locator(f'[data-fact="{name}"] dd').first
+        place = opened.locator(f'.refine-facts [data-fact="{name}"] dd').first
         assert place.text_content() == (risk if isinstance(risk, str) else risk.text)
     page = review.preview().page().to_dict()
     for name, value in page["blocks"][0]["facts"]:
         if name not in ("Kept", "Risk"):
             assert fact(opened, name) == (value if isinstance(value, str) else value["text"])
-    assert opened.locator(".refine-side button").inner_text().startswith(root.id)
+    assert opened.locator(".refine-side button strong").text_content() == "1"
     assert opened.locator(".refine-checks li").count() == len(review.checks().checks)
     reason = opened.locator('[data-parameter="dropout"] details p')
     assert reason.first.text_content().startswith(why(review.proposal["dropout"]))
@@ -75,7 +75,7 @@ def test_dragging_recomputes_and_accepting_makes_the_child(opened, root, tree):
     assert (decision.kind, decision.note, decision.child) == ("edited", "a little more dropout", child.id)
     assert (child.space["dropout"].high, child.n) == (chosen[1], 40)
     # The page is where the work goes on.
-    assert opened.locator("h1").inner_text() == f"Round {child.id}"
+    assert opened.locator(".refine-head code").inner_text() == child.id
     assert opened.locator(".refine-next").inner_text() == "40 configurations to run."
     assert opened.locator(".refine-cannot code").inner_text() == f"tree['{child.id}'].run()"
     opened.wait_for_selector(f'.refine-side [data-round="{child.id}"][aria-current="true"]')
@@ -87,11 +87,9 @@ def test_throwing_the_best_away_says_so(viewed_page):
     for _ in range(8):
         handle(viewed_page, "dropout", "lower").press("ArrowRight")
     settled(viewed_page)
-    assert (
-        viewed_page.locator('.refine-bar [data-fact="Kept"] dd').inner_text().startswith("not the best trial")
-    )
+    assert viewed_page.locator('.refine-header [data-fact="Kept"] dd').inner_text().startswith("not the best trial")
     for name in ("Risk", "Kept"):
-        assert "bad" in viewed_page.locator(f'.refine-bar [data-fact="{name}"]').get_attribute("class")
+        assert "bad" in viewed_page.locator(f'.refine-header [data-fact="{name}"]').get_attribute("class")
 
 
 def test_the_keyboard_moves_bounds_and_they_never_meet(viewed_page):
@@ -158,12 +156,12 @@ def test_what_was_begun_stays_with_its_round(browser, root, tree):
         assert slider.get_attribute("aria-valuetext").startswith("1 %; drops lr ")
         assert bounds(page, "dropout") == edited
         page.locator(f'[data-round="{other.id}"]').click()
-        until(page, f"document.querySelector('h1').textContent === 'Round {other.id}'")
+        until(page, f"document.querySelector('.refine-head code').textContent === '{other.id}'")
         settled(page)
         assert page.get_by_label("Note", exact=True).input_value() == ""
         assert page.get_by_label("Configurations of the next round").input_value() != "17"
         page.locator(f'[data-round="{root.id}"]').click()
-        until(page, f"document.querySelector('h1').textContent === 'Round {root.id}'")
+        until(page, f"document.querySelector('.refine-head code').textContent === '{root.id}'")
         settled(page)
         assert bounds(page, "dropout") == edited
         assert page.get_by_label("Note", exact=True).input_value() == "for the first"
@@ -269,7 +267,7 @@ def test_a_hundred_thousand_trials_stay_fluid(browser, tree):
         drag(page, "p0", "upper", 100)
         assert bounds(page, "p0")[1] > before[1]
         assert page.evaluate("window.frames_") > 5  # the page went on drawing while it was dragged
-        assert page.locator('.refine-bar [data-fact="Kept"] dd').inner_text()
+        assert page.locator('.refine-header [data-fact="Kept"] dd').inner_text()
         # Any of them is found under the pointer, and scrolled to, with a few rows in the page.
         page.wait_for_load_state("networkidle")
         box = page.locator('[data-parameter="p1"] canvas').bounding_box()
@@ -312,7 +310,7 @@ def test_nothing_that_people_wrote_is_markup(browser, tree):
         page.wait_for_selector(".refine-said.good")
         page.wait_for_timeout(300)
         assert page.locator("main img, main script, main svg svg, nav img").count() == 0
-        assert page.title() == f"refine: {tree.name}"
+        assert page.title() == f"{tree.name} · refine"
         shown = page.locator("body").inner_text()
         assert "\u202e" not in shown
         assert "{{7*7}}${7*7}]]>\\u202e" in shown  # what turns the direction of writing is seen
@@ -333,7 +331,7 @@ def test_the_pill_of_a_card_is_the_risk_of_its_change(viewed_page, viewed_round)
 
 
 def test_kept_choices_are_named_and_the_tab_is_titled_after_the_study(viewed_page):
-    assert viewed_page.title() == "refine: question"
+    assert viewed_page.title() == "question · refine"
     card = viewed_page.locator('[data-parameter="optimizer"]')
     chips = card.locator(".refine-chip")
     pressed = chips.evaluate_all("all => all.map(c => c.getAttribute('aria-pressed'))")

@@ -135,6 +135,7 @@ def test_the_list_works_with_the_keyboard_and_notes_are_kept(browser, tree):
         settled(page)
         until(page, f"document.querySelector('.refine-list tbody tr').dataset.number === '{best[1]}'")
         # Filters: what is left is said, and sorting goes on within it.
+        page.get_by_role("button", name="filter", exact=True).click()
         page.get_by_label("optimizer, which").select_option("SGD")
         page.get_by_label("lr, at most").fill("2")
         count = int(((root.trials["optimizer"] == "SGD") & (root.trials["lr"] <= 2)).sum())

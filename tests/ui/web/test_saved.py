@@ -22,9 +22,9 @@ def test_a_copy_opens_offline_and_spells_edits(browser, tmp_path, n):
         written = tree.export_page(tmp_path / "study.html")
         assert written.stat().st_size < 2_000_000
         with visit(browser, written.as_uri(), offline=True) as page:
-            assert page.title() == f"refine: {HOSTILE}"
+            assert page.title() == f"{HOSTILE} · refine"
             page.locator(f'[data-round="{root.id}"]').click()
-            page.wait_for_selector(f"text=Round {root.id}")
+            page.wait_for_selector(f"text={root.id}")
             settled(page)
             assert page.locator(".refine-accept, .refine-decide button:has-text('decline')").count() == 0
             drag(page, "dropout", "upper", 60)

@@ -80,7 +80,7 @@ def test_everything_is_json(session_shown):
     assert session.handle({"type": "start"})["shown"] == root.id
     assert session.handle({"type": "tree"})["rounds"][0]["note"] == "first look"
     pulse = session.handle({"type": "pulse"})
-    assert pulse["progress"] == {root.id: {"ended": 120, "planned": 120, "text": ""}}
+    assert pulse["progress"] == {root.id: {"ended": 120, "planned": 120, "text": "", "best": ""}}
     assert pulse["versions"] == {root.id: shown(session, root)["version"]}
 
 

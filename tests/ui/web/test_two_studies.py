@@ -70,7 +70,7 @@ def test_two_studies_are_side_by_side_and_each_is_acted_on_in_its_store(browser,
     first, second = studies
     written = first.export_page(tmp_path / "study.html", beside=second)
     with visit(browser, written.as_uri(), offline=True) as page:
-        assert page.title() == f"refine: {SHOWN} and {SHOWN}"
+        assert page.title() == f"{SHOWN} and {SHOWN} · refine"
         compare(page, first, second)
     session = Session(first["last"], other=Session(second["last"], background=Background("nowhere:score")))
     with Server(session).running() as server, visit(browser, server.url) as page:

@@ -1,0 +1,134 @@
+// A round that runs or waits: its progress, the time left, the best so far, its trials as they end, and its space.
+import { h, replace, s } from "./dom.js";
+import { drawTiles } from "./headline.js";
+
+const [WIDTH, HEIGHT] = [720, 170];
+const [LEFT, RIGHT, TOP, BOTTOM] = [62, 12, 10, 24];
+const SHOWN = 0.9; // share of the values that the axis shows; worse ones stand at its lower end
+
+export class Live {
+  /** @param {import("./page.js").Page} page */
+  constructor(page) {
+    this.page = page;
+    this.round = null;
+    this.started = null;
+    this.tiles = h("dl", { class: "refine-tiles" });
+    this.bar = h("progress", { max: 1, value: 0, "aria-label": "Trials that have ended" });
+    this.said = h("p", { class: "refine-unseen", role: "status" });
+    this.chart = h("div", { class: "refine-live-chart" });
+    this.space = h("div", { class: "refine-wide" });
+    this.going = h("div", { class: "refine-going" }, this.tiles, this.bar, this.said);
+    this.element = h("section", { class: "refine-live", "aria-label": "Progress" }, h("div", { class: "refine-live-main" }, this.going, page.runner.element, this.chart), this.space);
+  }
+
+  /** The page shows a round, or the same with other trials. */
+  show(round) {
+    if (round.id !== this.round?.id) this.started = null;
+    this.round = round;
+    const waiting = round.review === null;
+    this.element.classList.toggle("waiting", waiting);
+    this.space.hidden = !waiting;
+    replace(this.space, waiting ? spaceTable(round.space, round.parent !== null) : null);
+    this.progress(round.progress);
+    this.drawn = null;
+    this.look();
+  }
+
+  progress(progress) {
+    const { ended, planned, text, best } = progress;
+    const { round } = this;
+    this.ended = ended;
+    this.going.hidden = round.imported || ended >= planned || (ended === 0 && round.review !== null);
+    this.chart.hidden = this.going.hidden || ended === 0;
+    this.bar.max = planned;
+    this.bar.value = ended;
+    this.said.textContent = text;
+    const count = (number) => number.toLocaleString("en");
+    drawTiles(this.tiles, [
+      { name: "Trials", number: `${count(ended)} of ${count(planned)}`, text: this.page.runner.runs ? "running" : "" },
+      { name: "Time left", number: this.timeLeft(ended, planned), text: this.page.runner.runs ? "at the present pace" : "" },
+      { name: "Best so far", number: best || "–", text: round.expected.text },
+    ]);
+  }
+
+  // From the pace since the page began to watch.
+  timeLeft(ended, planned) {
+    if (!this.page.runner.runs) {
+      this.started = null;
+      return "–";
+    }
+    this.started ??= { time: performance.now(), ended };
+    const done = ended - this.started.ended;
+    if (done === 0) return "…";
+    return spelt(((performance.now() - this.started.time) / 1000 / done) * (planned - ended));
+  }
+
+  /** Draws the trials that have ended since. */
+  async look() {
+    const { round } = this;
+    const key = `${round?.id} ${this.ended}`;
+    if (!round || this.chart.hidden || key === this.drawn) return;
+    this.drawn = key;
+    const found = await this.page.transport.ask({ type: "points", round: round.id });
+    if (found.error || this.round !== round) return;
+    replace(this.chart, chartOf(found, round));
+  }
+}
+
+const spelt = (seconds) => {
+  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+};
+
+// Trials in the order of their end, the best so far as steps, and the best value that was forecast as a band.
+function chartOf({ values, usable, sign }, { progress, expected, metric }) {
+  const goodness = values.map((value, i) => (value === null || !usable[i] ? Number.NaN : sign * value));
+  const sorted = goodness.filter((value) => !Number.isNaN(value)).sort((a, b) => b - a);
+  if (sorted.length === 0) return h("p", { class: "refine-faint" }, "No trial has a value yet.");
+  const marks = [expected.low, expected.high, expected.before].filter((value) => value !== null).map((value) => sign * value);
+  const top = Math.max(sorted[0], ...marks);
+  const low = Math.min(sorted[Math.min(sorted.length - 1, Math.floor(SHOWN * sorted.length))], ...marks);
+  const bottom = low === top ? top - Math.abs(top || 1) : low;
+  const x = (i) => LEFT + ((WIDTH - LEFT - RIGHT) * (i + 0.5)) / Math.max(progress.planned, values.length);
+  const y = (value) => TOP + ((HEIGHT - TOP - BOTTOM) * (top - Math.max(value, bottom))) / (top - bottom);
+  let best = Number.NEGATIVE_INFINITY;
+  let steps = "";
+  goodness.forEach((value, i) => {
+    if (!(value > best)) return;
+    best = value;
+    steps += steps ? `H${x(i)}V${y(value)}` : `M${x(i)} ${y(value)}`;
+  });
+  steps += `H${x(values.length - 1)}`;
+  const right = WIDTH - RIGHT;
+  const band = expected.low === null ? null : [y(sign * expected.low), y(sign * expected.high)].sort((a, b) => a - b);
+  const before = expected.before === null ? null : y(sign * expected.before);
+  const tick = (value) => s("text", { x: LEFT - 8, y: y(value) + 3.5, "text-anchor": "end" }, Number((sign * value).toPrecision(4)).toString());
+  return [
+    s(
+      "svg",
+      { class: "refine-scatter", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${metric} of the trials so far, the best at the top` },
+      band ? s("rect", { class: "refine-forecast", x: LEFT, width: right - LEFT, y: band[0], height: Math.max(2, band[1] - band[0]) }) : null,
+      before === null ? null : s("path", { class: "refine-now", d: `M${LEFT} ${before}H${right}` }),
+      s("g", { "aria-hidden": "true" }, goodness.map((value, i) => (Number.isNaN(value) ? s("text", { x: x(i), y: HEIGHT - BOTTOM, class: "refine-failed", "text-anchor": "middle" }, "×") : s("circle", { class: "refine-other", cx: x(i), cy: y(value), r: 2.6 })))),
+      s("path", { class: "refine-steps", d: steps }),
+      tick(top),
+      tick(bottom),
+      s("text", { class: "refine-axis-title", transform: `translate(11,${(HEIGHT - BOTTOM) / 2}) rotate(-90)`, "text-anchor": "middle" }, `${metric} (best up)`),
+      s("text", { x: right, y: HEIGHT - 6, "text-anchor": "end" }, "trials in the order of their end"),
+    ),
+    h("p", { class: "refine-legend refine-faint" }, h("span", { class: "refine-key best" }, "best so far"), h("span", { class: "refine-key everyone" }, "trial"), band ? h("span", { class: "refine-key forecast" }, "best value forecast") : null, before === null ? null : h("span", { class: "refine-key now" }, "best of its parent")),
+  ];
+}
+
+// The space of a round: what it searches, and from what it was changed.
+function spaceTable(space, child) {
+  const head = ["parameter", "searched", ...(child ? ["in its parent"] : [])];
+  return h(
+    "table",
+    { class: "refine-table refine-space" },
+    h("caption", {}, "Space of this round"),
+    h("thead", {}, h("tr", {}, head.map((title) => h("th", { scope: "col" }, title)))),
+    h("tbody", {}, space.map(({ name, value, before, fixed }) => h("tr", { class: before ? "changed" : null }, h("th", { scope: "row" }, name), h("td", {}, fixed ? `${value} (fixed)` : value), child ? h("td", { class: "refine-faint" }, before || "the same") : null))),
+  );
+}

@@ -1,0 +1,50 @@
+// The track record: how many claims of this study held so far, and how many of the benchmarks.
+import { fold, h, replace } from "./dom.js";
+import { drawFacts } from "./headline.js";
+
+export class Track {
+  /** @param {import("./page.js").Page} page */
+  constructor(page) {
+    this.page = page;
+    this.key = "";
+    this.facts = h("dl", { class: "refine-facts refine-numbers" });
+    this.table = h("div", { class: "refine-wide" });
+    this.elsewhere = h("p", { class: "refine-faint" });
+    this.fold = fold("track", "Track record", (this.about = h("span", { class: "refine-faint" })), this.facts, this.table, this.elsewhere);
+    this.link = h("button", { type: "button", class: "refine-link", onclick: () => this.open() });
+    this.line = h("p", { class: "refine-track refine-faint", hidden: true }, this.link);
+    this.fold.hidden = true;
+  }
+
+  open() {
+    this.fold.open = true;
+    this.fold.scrollIntoView({ block: "center" });
+  }
+
+  /** Asks again if the study has other rounds, or other trials in them. */
+  async update() {
+    const { page } = this;
+    const key = JSON.stringify(page.own?.rounds ?? null);
+    if (key === this.key || !page.round) return;
+    this.key = key;
+    const found = await page.transport.ask({ type: "track", round: page.round.id });
+    if (found.error || key !== this.key) return;
+    const text = [found.text ? `this study: ${found.text}` : "", `benchmarks: ${found.elsewhere} claims held`].filter(Boolean).join("; ");
+    this.link.textContent = `Track record: ${text}`;
+    this.about.textContent = text;
+    this.line.hidden = false;
+    this.fold.hidden = false;
+    drawFacts(this.facts, found.facts);
+    replace(this.table, found.rows.length ? table(found) : null);
+    this.elsewhere.textContent = `${found.elsewhere} claims at a risk of 5 % held in the benchmarks, on tables whose best configuration is known.`;
+  }
+}
+
+function table({ head, rows }) {
+  return h(
+    "table",
+    { class: "refine-table" },
+    h("thead", {}, h("tr", {}, head.map((title) => h("th", { scope: "col" }, title)))),
+    h("tbody", {}, rows.map((row) => h("tr", {}, row.map((text) => h("td", {}, text))))),
+  );
+}

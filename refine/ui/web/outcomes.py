@@ -1,0 +1,102 @@
+"""A round's results on the review page: trials as they end, its forecast, and the claims that held."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from refine.report.pages.calibration import calibration_page, held_in_benchmarks, held_text
+from refine.review.calibration import Calibration
+from refine.space.edits import bounds_text
+from refine.tree.names import paths_of
+from refine.tree.track_record import entries_of
+from refine.utils.format import score
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from refine.review.decision import Decision
+    from refine.tree.round import Round
+    from refine.ui.web.trials import Sheet
+
+# Central interval of a forecast that the page states.
+_NOMINAL = 0.9
+# Largest number of rounds of a tree whose claims are counted: the count reads every round.
+_MOST_ROUNDS = 100
+
+
+def names_of(parents: Mapping[str, str | None], tags: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Names of rounds by id: the first tag, else the place in the tree such as ``1.2``."""
+    paths = paths_of(parents)
+    return {key: next(iter(tags.get(key, ())), path) for key, path in paths.items()}
+
+
+def points_content(sheet: Sheet) -> dict[str, Any]:
+    """Values of a round's trials in the order of their end; ``None`` for a trial without a value."""
+    values = [float(v) if math.isfinite(v) else None for v in sheet.scores]
+    return {"values": values, "usable": [bool(usable) for usable in sheet.usable], "sign": sheet.goal.sign}
+
+
+def decision_behind(round_: Round) -> Decision | None:
+    """The decision that led to a round; ``None`` for a first round."""
+    parent = round_.parent
+    if parent is None:
+        return None
+    return next((d for d in reversed(parent.decisions) if d.child == round_.id), None)
+
+
+def expected_content(round_: Round, parent_best: pd.Series | None) -> dict[str, Any]:
+    """The best values that were forecast for a round and that its parent had, as numbers and as text."""
+    decision = decision_behind(round_)
+    content: dict[str, Any] = {"low": None, "high": None, "before": None, "text": ""}
+    texts = []
+    if decision is not None and decision.forecast is not None:
+        low, high = decision.forecast.interval("best", _NOMINAL)
+        content["low"] = float(low)
+        content["high"] = float(high)
+        texts.append(f"forecast {score(low)} to {score(high)}")
+    if parent_best is not None:
+        content["before"] = float(parent_best["value"])
+        texts.append(f"its parent had {score(content['before'])}")
+    content["text"] = "; ".join(texts)
+    return content
+
+
+def space_content(round_: Round) -> list[dict[str, Any]]:
+    """Parameters of a round: bounds now and, if they differ, those of its parent; changed ones first."""
+    parent = round_.parent
+    rows = []
+    for name, p in round_.space.items():
+        before = ""
+        if parent is not None and name in parent.space and parent.space[name] != p:
+            before = bounds_text(parent.space[name])
+        rows.append({"name": name, "value": bounds_text(p), "before": before, "fixed": p.fixed})
+    return sorted(rows, key=lambda row: (row["before"] == "", row["fixed"]))
+
+
+def track_content(name: str, rounds: Sequence[Round]) -> dict[str, Any]:
+    """The claims of a study that held, those of the benchmarks, and every decision as a table."""
+    if len(rounds) > _MOST_ROUNDS:
+        return {"text": "", "elsewhere": held_in_benchmarks(), "facts": [], "head": [], "rows": []}
+    calibration = Calibration(name, entries_of(rounds))
+    page = calibration_page(calibration).to_dict()
+    tables = [block for fold in page["folds"] for block in fold["blocks"] if "rows" in block]
+    first: dict[str, Any] = next(iter(tables), {"head": [], "rows": []})
+    blocks = [block for block in page["blocks"] if "facts" in block]
+    facts = [[label, fact] for block in blocks for label, fact in block["facts"]]
+    return {
+        "text": held_text(calibration),
+        "elsewhere": held_in_benchmarks(),
+        "facts": [{"name": label, "text": _plain(fact)} for label, fact in facts],
+        "head": list(first["head"]),
+        "rows": [[_plain(cell) for cell in row] for row in first["rows"]],
+    }
+
+
+def _plain(cell: Any) -> str:
+    """The text of a cell, with or without a tone."""
+    if isinstance(cell, str):
+        return cell
+    return str(cell["text"])
