@@ -27,11 +27,11 @@ export class Headline {
   }
 }
 
-// Numbers with a name above and words below: {name, key, number, text, full, tone, call}.
+// Numbers with a name above and words below: {name, about, number, text, full, tone, call}.
 export function drawTiles(list, tiles) {
   replace(
     list,
-    tiles.map(({ name, key, number, text, full, tone, call }) => h("div", { class: tone || null, "data-fact": key ?? name, title: full ?? null }, h("dt", {}, name), h("dd", {}, number), h("dd", { class: "refine-faint" }, text, call ? [" ", h("code", { class: "refine-call" }, call)] : null))),
+    tiles.map(({ name, about, number, text, full, tone, call }) => h("div", { class: tone || null, "data-fact": about ?? name, title: full ?? null }, h("dt", {}, name), h("dd", {}, number), h("dd", { class: "refine-faint" }, text, call ? [" ", h("code", { class: "refine-call" }, call)] : null))),
   );
 }
 

@@ -594,9 +594,9 @@ export class Page {
     const kept = risks.find(({ name }) => name === "Kept");
     const pending = { number: "…", text: "computing for your edits", tone: "pending" };
     const next = outlook ? { ...outlook, full: outlook.fact?.text, call: outlook.fact?.call } : pending;
-    const tiles = [{ name: "Chance to lose", key: "Risk", ...deciding }, { name: "Another round", key: "Recommendation", tone: "", ...next }];
+    const tiles = [{ name: "Chance to lose", about: "Risk", ...deciding }, { name: "Another round", about: "Recommendation", tone: "", ...next }];
     drawTiles(this.deciding, tiles.filter(({ number }) => number));
-    drawFacts(this.facts, [kept, ...this.review.facts].filter(Boolean));
+    drawFacts(this.facts, [kept, ...(this.review.budget ?? []), ...this.review.facts].filter(Boolean));
     this.chance.textContent = deciding.number === "none" ? deciding.text : `${deciding.number} chance to lose`;
     this.chance.title = `${deciding.full}. Kept: ${kept?.text ?? ""}`;
     this.chance.className = `refine-chance ${deciding.tone}`;

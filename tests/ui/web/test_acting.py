@@ -46,7 +46,7 @@ def test_the_first_screen_is_what_is_decided_with(browser, window, size):
         settled(page)
         page_text = page.locator(".refine-main").inner_text()
         for text in (
-            "Next round: lr ",
+            "Narrow lr, ",
             "Chance to lose",
             "something better by over",
             "Another round",
@@ -65,7 +65,7 @@ def test_the_first_screen_is_what_is_decided_with(browser, window, size):
         assert page.locator(".refine-next").evaluate(fits_expression)
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         read = page.evaluate(words.SEEN)
-        assert "Next round:" in read
+        assert "Narrow lr, " in read
         assert words.counted(read).words <= words.BUDGETS["page"].words, read
 
 
