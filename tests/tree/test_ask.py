@@ -270,12 +270,12 @@ def test_a_small_region_is_answered_by_more_candidates(tree):
 
 
 @pytest.mark.slow
-def test_questions_list_what_was_asked_with_answers_over_time(asked):
-    first = asked.ask("layers <= 1", epsilon=0.02, author="mia", guess=0.1)
-    asked.ask("lr <= 1", author="ben")
-    asked.ask("lr <= 1", author="ben")
-    asked.ask("layers <= 1", epsilon=0.02, author="mia", settle_within=6)
-    listed = asked.questions(suggest=False)
+def test_questions_list_what_was_asked_with_answers_over_time(bowl_tree):
+    first = bowl_tree.ask("layers <= 1", epsilon=0.02, author="mia", guess=0.1)
+    bowl_tree.ask("lr <= 1", author="ben")
+    bowl_tree.ask("lr <= 1", author="ben")
+    bowl_tree.ask("layers <= 1", epsilon=0.02, author="mia", settle_within=6)
+    listed = bowl_tree.questions(suggest=False)
     assert [q.question for q in listed.asked] == ["layers <= 1", "lr <= 1"]
     assert [len(q.answers) for q in listed.asked] == [2, 1]  # once per evidence
     before, after = listed.asked[0].answers
@@ -284,18 +284,18 @@ def test_questions_list_what_was_asked_with_answers_over_time(asked):
     assert str(listed.asked[0].call) == "tree.ask('layers <= 1', epsilon=0.02)"
     assert "layers <= 1" in str(listed)
     assert "mia" in str(listed)
-    with refine.Tree(asked.name, store=asked.store, create=False) as reopened:
+    with refine.Tree(bowl_tree.name, store=bowl_tree.store, create=False) as reopened:
         assert reopened.questions(suggest=False) == listed
 
 
-def test_a_question_asked_before_trials_came_is_scored_by_them(asked):
-    asked.ask("opt == 'sgd'", author="mia", guess=0.3)
-    asked.ask("opt == 'sgd'", better="opt == 'adam'", author="agent:x")
-    (question, rivals) = asked.calibration().questions
+def test_a_question_asked_before_trials_came_is_scored_by_them(bowl_tree):
+    bowl_tree.ask("opt == 'sgd'", author="mia", guess=0.3)
+    bowl_tree.ask("opt == 'sgd'", better="opt == 'adam'", author="agent:x")
+    (question, rivals) = bowl_tree.calibration().questions
     assert (question.outcome, question.later_inside) == (None, 0)
     assert math.isnan(question.loss)
-    asked.add_round(SPACE, bowl, n=90, seed=1).run(progress=False)
-    calibration = asked.calibration()
+    bowl_tree.add_round(SPACE, bowl, n=90, seed=1).run(progress=False)
+    calibration = bowl_tree.calibration()
     question, rivals = calibration.questions
     assert min(question.later_inside, question.later_outside) >= 3
     assert question.later_inside + question.later_outside == 30
