@@ -3,7 +3,8 @@
     python docs/pictures.py
     python docs/pictures.py --four-rounds four-rounds-output/four_rounds.db
 
-The second command also remakes refine/datasets/breast_cancer.csv.gz from the store that ``examples/four_rounds.py`` writes.
+The second command also remakes refine/datasets/breast_cancer.csv.gz from the store of
+``examples/four_rounds.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""For the site: docstrings as markdown. Sphinx's roles become code, its double colons single ones, comments beside fields attributes."""
+"""Docstrings as markdown for the site.
+
+Sphinx's roles become code, double colons become single, and comments on fields become attributes.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ _ROLE = re.compile(r":(?:class|meth|func|data|attr|mod|exc):`~?([^`]+)`")
 
 
 class PlainDocstrings(griffe.Extension):
-    """Rewrites every docstring before it is parsed, and follows verbs that a class body assigns to where they are written."""
+    """Rewrites every docstring before parsing, and follows verbs assigned in a class body to their source."""
 
     def on_class_members(self, *, cls: griffe.Class, **_: Any) -> None:
         """Makes aliases of a class's verbs: ``run = run``."""

@@ -1,7 +1,7 @@
 """The small study of the pages: a perceptron on handwritten digits, a tenth of a second per trial.
 
-Real data, which come with scikit-learn, and real trainings with a curve. Some learning rates are so large that trainings
-diverge, on purpose. ``refine.datasets.digits`` opens the finished study.
+Real data, which come with scikit-learn, and real trainings with a curve. Some learning rates are large enough
+for trainings to diverge, on purpose. ``refine.datasets.digits`` opens the finished study.
 
     python docs/study.py     runs the study and writes refine/datasets/digits.zip: about a minute on two cores
 """

@@ -1,37 +1,41 @@
-"""A sweeper of Hydra: with ``hydra/sweeper=refine`` a multirun is a round. Hydra finds this module by the package that it lies in.
+"""A sweeper for Hydra, found by its package: ``hydra/sweeper=refine`` makes a multirun a round.
 
-Whoever starts any application of Hydra imports it, so that refine is imported when it sweeps. Hydra runs it
-before Python knows the module, so that annotations can't be put off.
+Every application of Hydra imports this module, so refine is imported only by a sweep. Hydra executes the
+module before Python registers it, so annotations cannot be postponed.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
-from omegaconf import OmegaConf
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+if TYPE_CHECKING:
+    from refine.space import Parameter
 
 
 @dataclass
 class RefineSweeperConf:
-    """What ``hydra.sweeper`` holds."""
+    """The options of ``hydra.sweeper``."""
 
     _target_: str = "hydra_plugins.refine_sweeper.RefineSweeper"
     n: int = 30  # configurations of the round
-    seed: int = 0  # of its design
-    store: str = "refine.db"  # path or URL; a path is seen from where the application is started
-    tree: str = "${hydra.job.name}"  # its name in the store
+    seed: int = 0  # of the design
+    store: str = "refine.db"  # path or URL; a path is relative to the folder in which the application starts
+    tree: str = "${hydra.job.name}"  # name of the tree in the store
     direction: Optional[str] = None  # noqa: UP045  # "maximize" or "minimize"; OmegaConf reads this type
-    # "value" where a job returns a number, else the name of one of the numbers that it returns
+    # "value" if a job returns a number, else the name of a returned number
     metric: str = "value"
-    round: Optional[str] = None  # noqa: UP045  # a round to run instead, such as "last" after a decision
-    max_batch_size: int = 1  # jobs that the launcher gets at once; 1 stores each when it has ended
-    # overrides as on the command line, which come after these
+    round: Optional[str] = None  # noqa: UP045  # an existing round instead, for example "last"
+    max_batch_size: int = 1  # jobs launched at once; 1 stores every job as soon as it ends
+    # overrides as on the command line; those of the command line come later
     params: dict[str, str] = field(default_factory=dict)
 
 
@@ -39,54 +43,65 @@ ConfigStore.instance().store("refine", RefineSweeperConf, group="hydra/sweeper",
 
 
 class RefineSweeper(Sweeper):
-    """Jobs go through Hydra's launcher; each is a trial of a round, whose proposal is printed at the end."""
+    """Runs a round whose trials are jobs of Hydra's launcher, and prints its proposal."""
 
     def __init__(self, **options: Any) -> None:
         self.options = RefineSweeperConf(**options)
 
-    def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
-        """As Hydra asks for."""
-        self.hydra_context, self.task, self.config = hydra_context, task_function, config
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Stores the application's context and instantiates its launcher."""
+        self.hydra_context = hydra_context
+        self.task = task_function
+        self.config = config
         plugins = Plugins.instance()
         self.launcher = plugins.instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> list[Any]:
-        """Runs a round over what is swept, prints what it proposes, and gives what the jobs returned."""
+        """Runs a round over the swept parameters and prints its proposal.
+
+        Returns:
+            The results of the jobs, in the order of their launch.
+        """
         from refine import AnalysisError, Tree
         from refine.run.fingerprint import fingerprint
 
-        options, folder = self.options, Path(self.config.hydra.sweep.dir)
+        options = self.options
+        folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         words = [*(f"{name}={value}" for name, value in options.params.items()), *arguments]
-        overrides = {each.get_key_element(): each for each in parser.parse_overrides(words)}
-        fixed = [each.input_line for each in overrides.values() if not each.is_sweep_override()]
-        space = {name: parameter_of(each) for name, each in overrides.items() if each.is_sweep_override()}
+        overrides = {override.get_key_element(): override for override in parser.parse_overrides(words)}
+        swept = {name: override for name, override in overrides.items() if override.is_sweep_override()}
+        fixed = [override.input_line for name, override in overrides.items() if name not in swept]
+        space = {name: parameter_of(override) for name, override in swept.items()}
         planned: list[tuple[str, ...]] = []
         ended: dict[tuple[str, ...], Any] = {}
         returned: list[Any] = []
 
         def objective(params: Mapping[str, Any]) -> Any:
-            own = words_of(current.space, params)
-            if own not in ended:
-                at = planned.index(own) if own in planned else len(planned)
-                batch = planned[at : at + options.max_batch_size] or [own]
-                jobs = [[*fixed, *each] for each in batch]
+            job = words_of(current.space, params)
+            if job not in ended:
+                start = len(planned)
+                if job in planned:
+                    start = planned.index(job)
+                batch = planned[start : start + options.max_batch_size] or [job]
+                jobs = [[*fixed, *job_words] for job_words in batch]
                 self.validate_batch_is_legal(jobs)
-                found = self.launcher.launch(jobs, initial_job_idx=len(returned))
-                returned.extend(found)
-                ended.update(zip(batch, found, strict=True))
-                del planned[at : at + options.max_batch_size]
-            return ended.pop(own).return_value
+                results = self.launcher.launch(jobs, initial_job_idx=len(returned))
+                returned.extend(results)
+                ended.update(zip(batch, results, strict=True))
+                del planned[start : start + options.max_batch_size]
+            return ended.pop(job).return_value
 
         objective.code = fingerprint(self.task)  # type: ignore[attr-defined]
         name = " ".join([self.config.hydra.job.name, *fixed])
         with Tree(options.tree, store=options.store) as tree:
             if options.round is None:
-                more = {} if options.direction is None else {"direction": options.direction}
-                more |= {"metric": options.metric, "objective_name": name}
-                current = tree.add_round(space, objective, n=options.n, seed=options.seed, **more)
+                judged_by = {"metric": options.metric, "objective_name": name}
+                if options.direction is not None:
+                    judged_by["direction"] = options.direction
+                current = tree.add_round(space, objective, n=options.n, seed=options.seed, **judged_by)
             else:
                 current = tree[options.round]
             cells = map(current.space.configuration, current.cells())
@@ -99,13 +114,18 @@ class RefineSweeper(Sweeper):
         return returned
 
 
-def parameter_of(override: Override) -> Any:
-    """What is searched by a choice, a range or an interval of Hydra's grammar; texts stay as they are written there."""
+def parameter_of(override: Override) -> "Parameter":
+    """The parameter of a choice, range or interval in Hydra's grammar; texts remain as written."""
     from refine import Categorical, Float, Integer
+
+    def kind_of(numbers: Iterable[float]) -> type[Float] | type[Integer]:
+        if all(isinstance(number, int) for number in numbers):
+            return Integer
+        return Float
 
     if override.is_interval_sweep():
         swept: Any = override.value()
-        kind = Integer if isinstance(swept.start, int) and isinstance(swept.end, int) else Float
+        kind = kind_of([swept.start, swept.end])
         return kind(swept.start, swept.end, log="log" in swept.tags)
     texts = list(override.sweep_string_iterator())
     try:
@@ -115,8 +135,7 @@ def parameter_of(override: Override) -> Any:
     if not override.is_range_sweep() or len(values) == 1:
         return Categorical(values)
     step = abs(override.value().step)
-    kind = Integer if all(isinstance(value, int) for value in values) else Float
-    return kind(min(values), max(values), step=step)
+    return kind_of(values)(min(values), max(values), step=step)
 
 
 def words_of(names: Iterable[str], params: Mapping[str, Any]) -> tuple[str, ...]:

@@ -55,8 +55,8 @@ def race_of(
         batch: Most replicates in the next step.
         epsilon: Tolerance given by the person; ``None`` for the tolerance of the study.
         planned: Replicates planned by rounds, such as those of a baseline; free for the race.
-        near: Whether two candidates are neighbours. A neighbour of a better racer does not race if noise hides
-            the difference of their expected values; default all race.
+        near: Whether two candidates are neighbours. A neighbour of a better racer does not race if noise
+            hides the difference of their expected values; default all race.
     """
     racers = _differing(judged, top, near)
     leader = int(np.argmax(judged.expected[: judged.field.eligible]))
@@ -70,11 +70,10 @@ def race_of(
         verdict = "noise"
     elif (sure := share >= SURE or len(racers) == 1) and spent[leader] >= SEEN:
         verdict = "decided"
+    elif runs >= budget:
+        verdict = "budget"
     else:
-        if runs >= budget:
-            verdict = "budget"
-        else:
-            verdict = "open"
+        verdict = "open"
     following = (0,) * len(racers)
     if verdict == "open" and sure:
         following = tuple(min(batch, budget - runs, SEEN - spent[i]) if i == leader else 0 for i in racers)

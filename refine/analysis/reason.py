@@ -39,7 +39,9 @@ CODES = {
     "constant": "every trial has the same value: parameter, metric",
     # Of a change, from a proposal: see refine.proposal.change.
     "all_plausible": "the optimum may be at any of its levels",
-    "contrast": "good trials are commoner at kept levels: share, bounds, stay, go, here, there, n_here, n_there",
+    "contrast": (
+        "good trials are commoner at kept levels: share, bounds, stay, go, here, there, n_here, n_there"
+    ),
     "model_only": "the model cuts, not the frequencies alone: the same",
     "model_alone": "the model cuts, and nothing is tested: bounds, stay, go",
     "seen_earlier": "an earlier round, or look, saw it to matter: parameter",

@@ -375,7 +375,7 @@ class Proposer:
 
     @cached_property
     def undetected(self) -> frozenset[str]:
-        """Parameters without a detected effect, alone or in a pair; all of them if nothing could be tested."""
+        """Parameters without a detected effect, alone or in a pair; all if nothing could be tested."""
         analysis = self.goals[0].analysis
         names = [e.name for e in analysis.parameters]
         if not analysis.tested:

@@ -111,7 +111,7 @@ def region_text(name: str, old: Parameter, mask: Bools) -> str:
 
 
 def _number_text(value: float, limit: float) -> str:
-    """A bound of few digits from a level on, short of the next level ``limit``: it divides the levels alike."""
+    """A bound of few digits between a level and the next level ``limit``: it divides the levels alike."""
     if value == float(f"{value:.3g}"):
         return f"{value:g}"
     toward = math.floor

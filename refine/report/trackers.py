@@ -118,7 +118,7 @@ class Tracker(ABC):
         self._jobs.put((self.ended, trial))
 
     def end(self, round_: Round) -> None:
-        """Sends the round's report with :data:`IMPORTANCE`; waits for the transfer, at most ``patience`` seconds.
+        """Sends the round's report with :data:`IMPORTANCE`, and waits up to ``patience`` seconds for it.
 
         Warns:
             RefineWarning: Some trials or files were not sent.

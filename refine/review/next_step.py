@@ -101,8 +101,8 @@ def advised_round(
     remain; fewer do not show the noise. Audit: 0.05, or less if ``exploit`` leaves no room; 0 if the space
     cuts nothing off.
 
-    With a budget, the size is at most the trials left for rounds: the reserve for confirming the winner stays.
-    If fewer than ten trials would remain afterwards, the round takes these too. Exploit: 0.8.
+    With a budget, the size is at most the trials left for rounds; the reserve for confirming the winner
+    stays. If fewer than ten trials would remain afterwards, the round takes these too. Exploit: 0.8.
 
     Args:
         analysis: The evidence.

@@ -300,8 +300,8 @@ class Review(Shown, Generic[R]):
 
         Raises:
             AnalysisError: The evidence does not cover the space, or nothing is left to run.
-            DesignError: ``rounds`` or ``n`` is not a whole number >= 1, ``rounds`` is more than 20, or the plan
-                exceeds the budget of the tree.
+            DesignError: ``rounds`` or ``n`` is not a whole number >= 1, ``rounds`` is more than 20, or the
+                plan exceeds the budget of the tree.
             ReviewError: A share out of range.
         """
         most = trials_for_rounds(self.analysis, self.budget)
@@ -380,8 +380,8 @@ class Review(Shown, Generic[R]):
         planned = self._next_round(size, exploit, audit)
         if planned.n == 0:
             raise ReviewError(
-                f"round {self.round.id}: the budget leaves no trial for another round ({self.budget}); raise it "
-                "(tree.budget = ...), or confirm the winner",
+                f"round {self.round.id}: the budget leaves no trial for another round ({self.budget}); raise "
+                "it (tree.budget = ...), or confirm the winner",
                 Action("tree.confirm"),
             )
         shares = ChildAllocation(planned.exploit, planned.audit, self.analysis)

@@ -114,37 +114,47 @@ def _keeps_old_levels(old: Range, value: Any) -> bool:
 
 
 def _edited(old: Parameter, value: Any, replaced: Parameter | None) -> Parameter:
-    if isinstance(old, Range) and _keeps_old_levels(old, value):
-        if value.within is None:
-            within = old.within
-        else:
-            within = value.within
-        bounds_given = tuple(_printed_level(end, [old]) for end in (value.low, value.high))
-        return _edited(replace(old, levels=old.grid, within=within, when=value.when), bounds_given, replaced)
     bounds = (
         isinstance(value, tuple) and len(value) in (2, 3) and all(number_of(v) is not None for v in value)
     )
-    if isinstance(old, Categorical) and bounds:
+    if isinstance(old, Categorical):
+        return _edited_choices(old, value, bounds=bounds)
+    if not isinstance(old, Range):
+        return parse(value)
+    if _keeps_old_levels(old, value):
+        within = old.within if value.within is None else value.within
+        bounds_given = tuple(_printed_level(end, [old]) for end in (value.low, value.high))
+        return _edited(replace(old, levels=old.grid, within=within, when=value.when), bounds_given, replaced)
+    if not isinstance(value, Parameter):
+        _check_numbers(value)
+    if bounds:
+        return _with_bounds(old, value, replaced)
+    return parse(value)
+
+
+def _edited_choices(old: Categorical, value: Any, *, bounds: bool) -> Parameter:
+    """The edited choices, in their old order; ``bounds`` is true if the value is a tuple of numbers."""
+    if bounds:
         if len(value) == 2 and old.ordered and old.numeric and set(value) <= set(old.grid):
             return Categorical([v for v in old.grid if value[0] <= v <= value[1]] or list(value))
         if old.declared_order is not None or all(isinstance(v, str | bool | Reference) for v in old.grid):
             raise SpaceError(
                 f"choices have no bounds, got {value!r}; write a list of choices: {', '.join(old.labels)}"
             )
-    if isinstance(old, Range) and not isinstance(value, Parameter):
-        _check_numbers(value)
-    if not bounds or not isinstance(old, Range):
-        new = parse(_by_label(old, value) if isinstance(old, Categorical) else value)
-        if not isinstance(new, Categorical) or not isinstance(old, Categorical):
-            return new
-        if isinstance(value, Parameter):
-            declared_by = new
-        else:
-            declared_by = old
-        if set(new.grid) <= set(old.grid) and not (declared_by is new and new.ordered):
-            # The order of writing does not change the space.
-            return declared_by.like([v for v in old.grid if v in new.grid])
-        return declared_by.like(new.grid)
+    new = parse(_by_label(old, value))
+    if not isinstance(new, Categorical):
+        return new
+    declared_by = old
+    if isinstance(value, Parameter):
+        declared_by = new
+    if set(new.grid) <= set(old.grid) and not (declared_by is new and new.ordered):
+        # The order of writing does not change the space.
+        return declared_by.like([v for v in old.grid if v in new.grid])
+    return declared_by.like(new.grid)
+
+
+def _with_bounds(old: Range, value: tuple[Any, ...], replaced: Parameter | None) -> Parameter:
+    """A range of the kind and scale of ``old`` with the bounds, and perhaps the levels, of ``value``."""
     low, high = value[:2]
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         return Float(low, high)  # raises the error of the notation
@@ -163,9 +173,6 @@ def _edited(old: Parameter, value: Any, replaced: Parameter | None) -> Parameter
     if integral:
         low = int(low)
         high = int(high)
-    else:
-        low = low
-        high = high
     if len(value) == 3:
         check_no_list(value, integral)
         return kind(low, high, level_count(value), **old.declared)  # type: ignore[arg-type]
@@ -174,10 +181,9 @@ def _edited(old: Parameter, value: Any, replaced: Parameter | None) -> Parameter
     if not isinstance(replaced, Range):
         return new
     levels_between = sum(low <= v <= high for v in replaced.grid)
+    parts = 1
     if levels_between > new.size:
         parts = math.ceil((levels_between - 1) / (new.size - 1))
-    else:
-        parts = 1
     return refined(new, new.grid, parts)
 
 

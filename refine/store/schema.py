@@ -26,9 +26,11 @@ _RUNS = {
             SELECT oid, relname, relkind FROM pg_class
             WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(:names)
         )
-        SELECT CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'view' ELSE 'table of a foreign kind' END, relname
+        SELECT CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'view' ELSE 'table of a foreign kind' END,
+        relname
         FROM own WHERE relkind != 'r'
-        UNION ALL SELECT 'trigger', tgname FROM pg_trigger JOIN own ON tgrelid = own.oid WHERE NOT tgisinternal
+        UNION ALL SELECT 'trigger', tgname FROM pg_trigger JOIN own ON tgrelid = own.oid
+        WHERE NOT tgisinternal
         UNION ALL SELECT 'rule', rulename FROM pg_rewrite JOIN own ON ev_class = own.oid WHERE relkind = 'r'
         UNION ALL SELECT 'policy', polname FROM pg_policy JOIN own ON polrelid = own.oid
         UNION ALL SELECT 'table', inhrelid::regclass::text FROM pg_inherits JOIN own ON inhparent = own.oid

@@ -91,9 +91,9 @@ def confirm(
     :attr:`Round.epsilon` of the latest round, else the smallest step of the metric or a tenth of the noise,
     whichever is larger.
 
-    Every repeat is a stored replicate of its round: a repeated call resumes the race. Near-copies do not race:
-    configurations within one level of a better one in every parameter, with the same expected value up to the
-    noise.
+    Every repeat is a stored replicate of its round: a repeated call resumes the race. Near-copies do not
+    race: configurations within one level of a better one in every parameter, with the same expected value up
+    to the noise.
 
     Args:
         budget: Number of repeats in total, existing ones included; default 20, or as many as the budget of

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 def calibration(self: TreeRecord) -> Calibration:
     """Forecasts of proposals, results of their children, and refuted narrowings.
 
-    One entry per decision that led to a child, one per suggestion, accepted or not, and one per question. The space-filling
-    trials that were planned at the decision count for its forecast; what was added to the child later does
-    not.
+    One entry per decision that led to a child, one per suggestion, accepted or not, and one per question.
+    The space-filling trials that were planned at the decision count for its forecast; later additions to the
+    child do not.
 
     Examples:
         >>> child = root.propose().accept(n=10).run(progress=False)

@@ -117,8 +117,8 @@ class BudgetState:
             if left:
                 smaller = f"{fix.format(left=left)}, or "
             raise DesignError(
-                f"{subject}: the budget allows {left:,} more trials ({self}), got {count:,}; {smaller}raise the "
-                "budget",
+                f"{subject}: the budget allows {left:,} more trials ({self}), got {count:,}; {smaller}raise "
+                "the budget",
                 Action("tree.budget", self.spent + self.running + count),
             )
         if self.budget is not None and self.seconds_left <= 0:

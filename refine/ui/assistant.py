@@ -98,11 +98,10 @@ def _edits_text(edits: Mapping[str, Any]) -> str:
     for name, value in edits.items():
         if isinstance(value, tuple):
             text = f"[{', '.join(map(str, value))}]"
+        elif isinstance(value, Symbol) or value is ...:
+            text = str(value)
         else:
-            if isinstance(value, Symbol) or value is ...:
-                text = str(value)
-            else:
-                text = json.dumps(value, default=str)
+            text = json.dumps(value, default=str)
         pairs.append(f"{json.dumps(str(name))}: {text}")
     return f"{{{', '.join(pairs)}}}"
 

@@ -54,10 +54,8 @@ def test_signatures_documentation_and_positions_stay():
 
     assert call(1, 5, 6, c=3) == (1, 5, (6,), 3)
     assert call(1, c=3) == (1, 2, (), 3)
-    assert (call.__doc__, list(inspect.signature(call).parameters)) == (
-        "Says so.",
-        ["a", "b", "remaining", "c"],
-    )
+    assert call.__doc__ == "Says so."
+    assert list(inspect.signature(call).parameters) == ["a", "b", "remaining", "c"]
     with pytest.raises(TypeError, match=r"known: b, c$"):
         call(1, c=3, zzz=4)
 
@@ -77,7 +75,5 @@ def test_inherited_and_class_methods_are_called_by_the_name_of_the_class():
 
     assert Mine.made(two=3) == (Mine, 3)
     assert Mine().of(number=1) == 1
-    with pytest.raises(
-        TypeError, match=r"^Mine\.of\(\) got an unexpected .* 'numbers'; did you mean 'number'\?$"
-    ):
+    with pytest.raises(TypeError, match=r"^Mine\.of\(\) .* 'numbers'; did you mean 'number'\?$"):
         Mine().of(numbers=1)

@@ -62,11 +62,10 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
     at = Action("tree[]", last.id)
     if last.states.get("complete"):
         first = Action(f"{at}.propose", risk=0.05)
+    elif last.states:
+        first = Action(f"{at}.failures")
     else:
-        if last.states:
-            first = Action(f"{at}.failures")
-        else:
-            first = Action(f"{at}.run", workers=2)
+        first = Action(f"{at}.run", workers=2)
     winner = (Action("tree.winner"),) if seen.winner else ()
     calls = (first, *winner, Action("tree.report", "reports"), Action("refine.guide", Symbol("tree")))
     first_line = [Cell(tree.name, "strong")]

@@ -137,12 +137,8 @@ def test_a_belief_from_the_shell(study_folder: Path) -> None:
 def test_a_study_from_the_shell(study_folder: Path) -> None:
     making = (MAKE, "-n", 60, "--seed", 3, "--note", "first look")
     root = data(*making)
-    assert (root["tree"], root["n"], root["metric"], root["note"]) == (
-        study_folder.name,
-        60,
-        "acc",
-        "first look",
-    )
+    shown = (root["tree"], root["n"], root["metric"], root["note"])
+    assert shown == (study_folder.name, 60, "acc", "first look")
     assert root["states"]["complete"] + root["states"]["failed"] == 60
     assert data("roles s.db", root["id"], "optimizer=scientific")["optimizer"] == "scientific"
     assert root["space"]["constraints"] == ["lr < 5 or dropout < 0.5"]
