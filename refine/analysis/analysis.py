@@ -786,8 +786,8 @@ def _enough(rows: EvidenceTable, count: int) -> bool:
         return False
     if not count:
         raise AnalysisError(
-            f"an analysis needs at least {LEAST} finished space-filling trials inside the space, and no trial "
-            "has run; run the round first",
+            f"an analysis needs at least {LEAST} finished space-filling trials inside the space, and no "
+            "trial has run; run the round first",
             Action("round.run"),
         )
     if rows.failed.any():

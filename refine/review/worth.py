@@ -240,7 +240,7 @@ def verdict_of(probability: float, gain: float, again: float, noise: float, cost
 
 
 def _verdict_in_budget(n: int, repeats: int) -> str:
-    """CONTINUE, CONFIRM or STOP under a budget: trials are paid already, and few trials underrate the gain."""
+    """CONTINUE, CONFIRM or STOP under a budget: trials are paid already, and few underrate the gain."""
     if n:
         return CONTINUE
     if repeats:

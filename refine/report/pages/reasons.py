@@ -655,8 +655,8 @@ _SENTENCES: dict[str, Say] = {
     # Next steps.
     "decide": _decide,
     "search_on": (
-        "{n:further configuration} of the same space{seconds:about}: {learned} placed by the model as results "
-        "arrive, {even} spread evenly."
+        "{n:further configuration} of the same space{seconds:about}: {learned} placed by the model as "
+        "results arrive, {even} spread evenly."
     ),
     "more": (
         "{more:more configuration} of this round{seconds:about} would let {parameters:and} be judged "
