@@ -1,4 +1,4 @@
-"""Makes the figures of the pages from the study that ``refine.datasets.digits`` opens, in seconds.
+"""Makes the figures of the pages, and a review page to look at, from the study that ``refine.datasets.digits`` opens, in seconds.
 
     python docs/pictures.py
     python docs/pictures.py --four-rounds four-rounds-output/four_rounds.db
@@ -28,6 +28,7 @@ from refine.report.figures.theme import tone
 
 DOCS = Path(__file__).parent
 IMAGES = DOCS / "images"
+LIVE_PAGE = DOCS / "digits.html"
 TABLE = DOCS.parent / "refine" / "datasets" / "breast_cancer.csv.gz"
 MOST = 140_000  # bytes of a picture
 
@@ -94,6 +95,11 @@ def gallery(tree: refine.Tree) -> None:
     save("figure-reliability", tree.plot.reliability())
 
 
+def live_page(tree: refine.Tree) -> None:
+    """Writes the review page of the study as a file that opens without refine."""
+    tree.export_page(LIVE_PAGE)
+
+
 def benchmarks() -> None:
     """Pictures of docs/benchmarks.md, from the tables of its data pages."""
     with figures.themed(theme="light", plain=True):
@@ -154,6 +160,7 @@ def main(store: Path | None) -> None:
             four_rounds(store, Path(scratch))
         with datasets.digits(Path(scratch) / "digits.db") as tree:
             gallery(tree)
+            live_page(tree)
     benchmarks()
 
 
