@@ -453,9 +453,9 @@ class Assistant:
         """Raises ReviewError if too many configurations are of the assistant's choice."""
         if count > allowed:
             raise ReviewError(
-                f"{share_of}at most {max(allowed, 0)} may be of your choice ({percent(self.share)} of a round, and "
-                f"of the budget of {self.budget}), got {count}; leave the others to the design, or ask "
-                "the person: refine mcp STORE --budget N --share S"
+                f"{share_of}at most {max(allowed, 0)} may be of your choice ({percent(self.share)} of a "
+                f"round, and of the budget of {self.budget}), got {count}; leave the others to the design, or "
+                "ask the person: refine mcp STORE --budget N --share S"
             )
 
     @contextlib.contextmanager
