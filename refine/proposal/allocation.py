@@ -17,7 +17,8 @@ from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.design.space_filling import Uniform, Weighted, draw, feasible
 from refine.errors import DesignError, ReviewError
-from refine.proposal.posterior import known_enough, posterior_of, sampled_function
+from refine.proposal.expected_time import Durations, durations_of
+from refine.proposal.posterior import known_enough, log_improvement, posterior_of, sampled_functions
 from refine.space.belief import Belief
 from refine.space.parameters import Range
 from refine.space.space import Indices, Space, configuration_key
@@ -35,6 +36,8 @@ _CENTRES = 10
 _STARTS = 1000  # even draws that a search for what runs next begins with
 _LITTLE = 1e-3  # what a step of it has to gain, in scores or in the logarithm of the expected improvement
 _DRAWN_EVERY = 3  # one of this number of cells is the best of a function drawn from the posterior
+_FUNCTIONS = 256  # functions drawn for the joint choice of several cells
+_JOINT_CHOICES = 2  # joint choices; all but the last find neighbours to look at
 _LEVELS = 16  # most levels of a parameter that are all looked at beside a cell
 
 # Share of a first round that is drawn by a belief, where nothing else is said.
@@ -107,6 +110,15 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
     )
 
 
+def durations_in(analysis: Analysis, frame: pd.DataFrame) -> Durations:
+    """Durations of the analysed trials and of the trials of a later round."""
+    tables = [table for table in (analysis.table, frame) if "seconds" in table]
+    positions = [_frame_positions(analysis, table) for table in tables]
+    seconds = [table["seconds"].to_numpy(dtype=float) for table in tables]
+    no_positions = np.zeros((0, len(analysis.parameters)))
+    return durations_of(np.concatenate([no_positions, *positions]), np.concatenate([np.zeros(0), *seconds]))
+
+
 def _with_more(analysis: Analysis, failed: Bools) -> Bools | None:
     """(n + m,) mask of failed trials, with ``m`` further trials appended; ``None`` without failures."""
     if analysis.failed is None:
@@ -141,16 +153,23 @@ def believed_rows(
 
 
 def batch_rows(
-    analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str], running: pd.DataFrame
+    analysis: Analysis,
+    space: Space,
+    n: int,
+    seed: int,
+    skip: frozenset[str],
+    running: pd.DataFrame,
+    durations: Durations | None = None,
 ) -> Indices:
     """Cells to run next, before further results arrive: level numbers, at most (n, parameters).
 
-    Two of three cells have the largest expected improvement on the best posterior mean, assuming that running
-    and chosen cells come out as expected. The third cell is the best of a function drawn from the posterior.
-    Drawn functions disagree about what is unknown, so the search cannot stay in a corner of equal values.
-    With the third cell at the best mean, searches of smooth truths did stay there. Expected improvement is a
-    closed form of Gaussian processes. The search for a cell begins at even draws and at neighbours of the
-    best trials, and moves to better neighbours until the best is reached.
+    One cell at a time, two of three cells have the largest expected improvement on the best posterior mean,
+    times the chance to finish. The third cell is the best of a function drawn from the posterior. Drawn
+    functions disagree about what is unknown, so the search cannot stay in a corner of equal values. With the
+    third cell at the best mean, searches of smooth truths did stay there. The search for a cell begins at
+    even draws and at neighbours of the best trials, and moves to better neighbours until the best is reached.
+
+    Several cells, or cells beside running trials, are chosen jointly: see :func:`_joint_rows`.
 
     Args:
         analysis: The evidence.
@@ -159,77 +178,97 @@ def batch_rows(
         seed: Of the candidates.
         skip: Keys of configurations to pass over.
         running: Trials without a result yet.
+        durations: Durations of finished trials: improvements count per expected second. ``None`` for
+            improvements per trial. Ignored with several goals.
 
-    Source: Jones, Schonlau and Welch (1998) for expected improvement; Letham et al. (2019), 'Constrained
-    Bayesian optimization with noisy experiments', for the improvement without noise; Ginsbourger, Le Riche
-    and Carraro (2010) for the expected results of running trials; Thompson (1933) for drawn functions. The
-    mixture is our own.
+    Source: Thompson (1933) for drawn functions; Snoek, Larochelle and Adams (2012), 'Practical Bayesian
+    optimization of machine learning algorithms', for improvements per second; the mixture is our own.
     """
+
+    def seconds(cells: Floats) -> Floats:
+        if durations is None:
+            return np.ones(len(cells))
+        return durations.expected(analysis, cells)
+
     start = _candidates(analysis, space, n, seed, _CANDIDATES if analysis.others else _STARTS)
-    taken_keys = set(skip)
+    rows, positions = start
 
     def new(row: Indices) -> bool:
-        return configuration_key(space.frozen(space.at(row))) not in taken_keys
+        return configuration_key(space.frozen(space.at(row))) not in skip
 
-    if not len(start[0]):
-        return start[0]
+    if not len(rows):
+        return rows
     if analysis.others:
-        rows, positions = start
         return rows[_along_front(analysis, positions, n, seed, lambda i: new(rows[i]))]
-    chosen = [start[0][:0]]
-    ahead = _expecting(analysis, _frame_positions(analysis, running))
-    for number in range(n):
-        rows, positions = start
-        if (len(analysis.y) + number) % _DRAWN_EVERY == _DRAWN_EVERY - 1:
-            order = np.argsort(-sampled_function(ahead, positions, seed + number), kind="stable")
-        else:
-            rows, order = _climbed(ahead, space, start, seed)
-        row = next((rows[[i]] for i in order if new(rows[i])), rows[:0])
-        taken_keys.update(configuration_key(space.frozen(space.at(r))) for r in row)
-        chosen.append(row)
-        if number + 1 < n:
-            ahead = _expecting(ahead, _positions(analysis, space, row))
-    return np.concatenate(chosen)
+    if n > 1 or len(running):
+        reference = _frame_positions(analysis, running)
+        return _joint_rows(analysis, space, start, n, seed, new=new, seconds=seconds, running=reference)
+    if len(analysis.y) % _DRAWN_EVERY == _DRAWN_EVERY - 1:
+        order = np.argsort(-sampled_functions(analysis, positions, seed, 1)[0], kind="stable")
+    else:
+        rows, order = _climbed(analysis, space, start, seed, seconds)
+    return next((rows[[i]] for i in order if new(rows[i])), rows[:0])
+
+
+def _joint_rows(
+    analysis: Analysis,
+    space: Space,
+    start: tuple[Indices, Floats],
+    n: int,
+    seed: int,
+    new: Callable[[Indices], bool],
+    seconds: Callable[[Floats], Floats],
+    running: Floats,
+) -> Indices:
+    """Cells with the largest expected improvement of the best among them, chosen one after the other.
+
+    The improvement is that on the best trials and the running trials, averaged over functions drawn from the
+    posterior. A cell next to a chosen cell improves on it in few of the functions, so the cells differ. A
+    second choice looks at the neighbours of the first choice, too.
+
+    Source: Ginsbourger, Le Riche and Carraro (2010) for the joint improvement; Wilson, Hutter and Deisenroth
+    (2018), 'Maximizing acquisition functions for Bayesian optimization', for the choice in turn.
+    """
+    best = analysis.X[np.argsort(-analysis.y, kind="stable")[:_CENTRES]]
+    reference = np.concatenate([best, running])
+    rows, positions = start
+    chosen = rows[:0]
+    for _ in range(_JOINT_CHOICES):
+        scores = sampled_functions(analysis, np.concatenate([positions, reference]), seed, _FUNCTIONS)
+        reached = scores[:, len(rows) :].max(axis=1)
+        expected_seconds = seconds(positions)
+        scores = scores[:, : len(rows)]
+        numbers: list[int] = []
+        for _ in range(n):
+            improvement = np.maximum(scores - reached[:, None], 0.0).mean(axis=0) / expected_seconds
+            order = np.argsort(-improvement, kind="stable")
+            number = next((int(i) for i in order if i not in numbers and new(rows[i])), None)
+            if number is None:
+                break
+            numbers.append(number)
+            reached = np.maximum(reached, scores[:, number])
+        chosen = rows[numbers]
+        rows, positions = _placed(analysis, space, [start[0], _neighbours(space, chosen, seed)])
+    return chosen
 
 
 def _climbed(
-    analysis: Analysis, space: Space, start: tuple[Indices, Floats], seed: int
+    analysis: Analysis,
+    space: Space,
+    start: tuple[Indices, Floats],
+    seed: int,
+    seconds: Callable[[Floats], Floats],
 ) -> tuple[Indices, npt.NDArray[np.intp]]:
     """The cells around the largest expected improvement that can be reached, and their order, best first."""
     rows, positions = start
     best = -np.inf
     while True:
-        improvement = _improvement(analysis, positions)
+        improvement = log_improvement(analysis, positions) - np.log(seconds(positions))
         order = np.argsort(-improvement, kind="stable")
         if improvement[order[0]] <= best + _LITTLE:
             return rows, order
         best = improvement[order[0]]
         rows, positions = _placed(analysis, space, [_neighbours(space, rows[order[:_CENTRES]], seed)])
-
-
-def _improvement(analysis: Analysis, positions: Floats) -> Floats:
-    """(c,) logarithm of the expected improvement on the best posterior mean."""
-    from scipy.special import ndtr
-
-    ahead = posterior_of(analysis, positions, drawn=False)
-    z = (ahead.mean - ahead.known_mean.max()) / ahead.sd
-    rise = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi) + z * ndtr(z)
-    return np.asarray(np.log(ahead.sd) + np.log(np.maximum(rise, 1e-300)))
-
-
-def _expecting(analysis: Analysis, positions: Floats) -> Analysis:
-    """The analysis after some cells came out as expected, and met constraints as often as other trials."""
-    if not len(positions):
-        return analysis
-    ahead = posterior_of(analysis, positions, drawn=False)
-    feasibility = analysis.feasibility
-    values = ahead.value(ahead.mean)
-    if feasibility is not None:
-        slack = np.repeat(feasibility.slack.mean(axis=1, keepdims=True), len(values), axis=1)
-        feasibility = feasibility.with_more(values, slack)
-    X = np.concatenate([analysis.X, positions])
-    failed = _with_more(analysis, np.zeros(len(values), dtype=np.bool_))
-    return replace(analysis, X=X, y=np.append(analysis.y, values), failed=failed, feasibility=feasibility)
 
 
 def _along_front(

@@ -76,14 +76,35 @@ def posterior_of(
     return stats.constrained(posterior, [failing], _finished(analysis))
 
 
-def sampled_function(analysis: Analysis, positions: Floats, seed: int) -> Floats:
-    """(c,) scores at (c, parameters) cells of a function drawn from the Gaussian processes, kernel included.
+def log_improvement(analysis: Analysis, positions: Floats) -> Floats:
+    """(c,) logarithm of the expected improvement on the best posterior mean, times the chance to finish.
+
+    Source: Jones, Schonlau and Welch (1998) for expected improvement; Letham et al. (2019), 'Constrained
+    Bayesian optimization with noisy experiments', for the improvement without noise; Gelbart, Snoek and Adams
+    (2014), 'Bayesian optimization with unknown constraints', for the product.
+    """
+    from scipy.special import ndtr
+
+    ahead, failing = _posteriors(analysis, positions, exact=False, drawn=False)
+    z = (ahead.mean - ahead.known_mean.max()) / ahead.sd
+    rise = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi) + z * ndtr(z)
+    improvement = np.log(ahead.sd) + np.log(np.maximum(rise, 1e-300))
+    if failing is not None:
+        improvement += np.log(np.maximum(failing.share_met(), 1e-300))
+    return np.asarray(improvement)
+
+
+def sampled_functions(analysis: Analysis, positions: Floats, seed: int, count: int) -> Floats:
+    """(count, c) scores at (c, parameters) cells of functions drawn from the Gaussian processes.
+
+    The kernels are drawn, too. A cell that fails in a draw has the worst score of the draw.
 
     Source: Thompson (1933), 'On the likelihood that one unknown probability exceeds another'.
     """
-    model = replace(_MEANS, process_draws=_MEANS.kernels, seed=seed % 2**31)  # one function for every kernel
+    draws = max(count, _MEANS.kernels)  # every kernel draws
+    model = replace(_MEANS, process_draws=draws, seed=seed % 2**31)
     scores = posterior_of(analysis, positions, model=model).scores
-    return np.asarray(scores[np.random.default_rng(seed).integers(len(scores))], dtype=np.float64)
+    return np.asarray(np.random.default_rng(seed).permutation(scores)[:count], dtype=np.float64)
 
 
 def _posteriors(

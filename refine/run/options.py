@@ -34,10 +34,14 @@ class RunKeywords(ResourceKeywords, total=False):
 
 
 class RoundKeywords(RunKeywords, total=False):
-    """The options of a round: :class:`RunKeywords`, and limits that stop a run before its plan is done."""
+    """The options of a round: :class:`RunKeywords`, limits that stop a run before its plan is done, and units.
+
+    ``per`` is the unit in which exploit trials are worth their improvement.
+    """
 
     hours: float | None
     trials: int | None
+    per: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +63,17 @@ class RunOptions(Resources):
     hours: float | None = None  # hours after which no trial begins any more
     trials: int | None = None  # number of trials after which no trial begins any more
     ending: Ending = field(init=False)  # ``hours`` and ``trials``
+    per: str = "trial"  # unit of the improvement by exploit trials: ``"trial"`` or ``"second"``
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.progress, bool):
             raise DesignError(f"progress must be True or False, got {self.progress!r}; False shows no bar")
+        if self.per not in ("trial", "second"):
+            raise DesignError(
+                f"per must be 'trial' or 'second', the unit of an expected improvement, got {self.per!r}; "
+                "for example per='second'"
+            )
         object.__setattr__(self, "again", check_rerun(self.rerun))
         object.__setattr__(self, "hooks", Hooks(self.on_trial, "on_trial"))
         object.__setattr__(self, "ending", Ending(self.hours, self.trials))

@@ -109,7 +109,14 @@ class Posterior(NamedTuple):
         return np.asarray(self.scores >= (bound - 1e-6).astype(np.float32)[:, None])
 
     def share_met(self) -> FloatArray:
-        """(c,) share of draws with a slack of 0 or more, for the posterior of a slack."""
+        """(c,) probability of a slack of 0 or more, for the posterior of a slack.
+
+        The share of draws, or by a normal deviation if nothing was drawn.
+        """
+        if not len(self.scores):
+            from scipy.special import ndtr
+
+            return np.asarray(ndtr((self.mean - _bound(self)) / self.sd))
         return np.asarray((self.scores >= _bound(self)).mean(axis=0), dtype=np.float64)
 
     def best_known(self, count: int) -> IntArray:
@@ -682,19 +689,12 @@ def constrained(posterior: Posterior, slacks: Sequence[Posterior], feasible: Boo
     if len(allowed):
         share = allowed.mean(axis=0)
     else:
-        share = _chance(slacks)
+        share = np.prod([slack.share_met() for slack in slacks], axis=0)
     return posterior._replace(
         scores=np.where(allowed, posterior.scores, worst),
         mean=share * posterior.mean + (1.0 - share) * floor,
         known_mean=np.where(feasible[posterior.known], posterior.known_mean, floor),
     )
-
-
-def _chance(slacks: Sequence[Posterior]) -> FloatArray:
-    """(candidates,) probability of slacks of 0 or more in all constraints, by means and deviations."""
-    from scipy.special import ndtr
-
-    return np.asarray(np.prod([ndtr((slack.mean - _bound(slack)) / slack.sd) for slack in slacks], axis=0))
 
 
 def _bound(slack: Posterior) -> float:

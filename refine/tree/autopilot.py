@@ -56,6 +56,7 @@ def autopilot(
     exploit: float | None = None,
     audit: float | None = None,
     check_noise: bool = True,
+    per: str = "trial",
     **options: Unpack[RunKeywords],
 ) -> Round:
     """Searches without a person: for benchmarks, nights and baselines.
@@ -87,6 +88,7 @@ def autopilot(
         exploit: Share of a child's configurations spent where the optimum is plausible; default as advised.
         audit: Share spent outside the space of the child; default as advised.
         check_noise: As in :meth:`Round.run`; with a budget, before a race.
+        per: As in :meth:`Round.run`: ``"second"`` prefers short trials.
         options: As in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``,
             ``timeout``, ``memory``, ``grace``, ``gpus`` and ``on_trial``.
 
@@ -107,7 +109,7 @@ def autopilot(
     for option, count in (("rounds", rounds), ("n", n)):
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
             raise DesignError(f"{option} must be a whole number >= 1, got {count!r}; for example {option}=5")
-    RunOptions(**options)  # what is out of range is said before anything runs
+    RunOptions(per=per, **options)  # what is out of range is said before anything runs
     check_flag("check_noise", check_noise)
     of_rounds = {"rounds": rounds, "n": n, "risk": risk, "exploit": exploit, "audit": audit}
     if budget is not None and (
@@ -135,11 +137,11 @@ def autopilot(
             if seconds == math.inf:
                 further = int(trials) - sum(map(_spent, [first, *_searches(first)]))
                 first.context.budget.check(max(0, further), "autopilot", "search less: budget={left} more")
-            return _Search(first, trials, seconds, check_noise, options).run()
+            return _Search(first, trials, seconds, check_noise, per, options).run()
         if imported:
             current = first
         else:
-            current = first.run(check_noise=check_noise, **options)
+            current = first.run(check_noise=check_noise, per=per, **options)
         for _ in range((5 if rounds is None else rounds) - 1):
             review, remaining = _proposed(current, first, accepted_risk)
             if review is None:
@@ -152,7 +154,7 @@ def autopilot(
             if not decided and review.worth(n=size, exploit=exploit, audit=audit).verdict != "CONTINUE":
                 break
             child = review.accept(_note(review), n=size, exploit=exploit, audit=audit, author=AUTHOR)
-            current = child.run(check_noise=check_noise, **options)
+            current = child.run(check_noise=check_noise, per=per, **options)
         return current
 
 
@@ -265,6 +267,7 @@ class _Search:
     trials: float
     seconds: float
     check_noise: bool
+    per: str
     options: RunKeywords
     started: float = field(default_factory=time.monotonic)
 
@@ -334,4 +337,4 @@ class _Search:
         return self._run(last, n=max(n, last.n), **ending)
 
     def _run(self, current: Round, **keywords: Any) -> Round:
-        return current.run(check_noise=False, **self.options, **keywords)
+        return current.run(check_noise=False, per=self.per, **self.options, **keywords)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from refine.analysis.analysis import Analysis
 from refine.design.space_filling import Uniform, draw
-from refine.proposal.allocation import batch_rows, learning_from
+from refine.proposal.allocation import batch_rows, durations_in, learning_from
 from refine.run.plan import Learn, design_rows
 from refine.space.encoding import seed_of
 from refine.space.space import configuration_key, encode_configuration
@@ -17,11 +17,11 @@ from refine.trials.round_record import Beside, beside_of
 from refine.trials.rows import JsonRows
 
 
-def learner(round_: RoundRecord, workers: int) -> Learn:
+def learner(round_: RoundRecord, workers: int, per: str = "trial") -> Learn:
     """Chooses the next exploit trials of a child, and stores them before the run.
 
-    A batch is learned from all trials that have ended by then. Where these tell nothing of the space, it is
-    drawn evenly.
+    A batch is learned from all trials that have ended by then. If these trials are not informative about the
+    space, the batch is drawn evenly. ``per="second"`` prefers short trials.
     """
     # the parent's, made when it is first needed
     space = round_.space
@@ -46,7 +46,11 @@ def learner(round_: RoundRecord, workers: int) -> Learn:
         analysis = learning_from(parent_analysis[0], round_.trials, round_.node.allow_degenerate)
         skip = store.inherited(stored.pk).union(ended, drawn, (b.key for b in planned))
         seed = seed_of(round_.id, "exploit", len(planned))
-        rows = batch_rows(analysis, space, n, seed, skip, configuration_table(space, running))
+        durations = None
+        if per == "second":
+            durations = durations_in(parent_analysis[0], round_.trials)
+        running_table = configuration_table(space, running)
+        rows = batch_rows(analysis, space, n, seed, skip, running_table, durations)
         if not len(rows):
             rows = draw(Uniform(), space, n, seed, skip)
         chosen = [("exploit", encode_configuration(space.frozen(space.at(row)))) for row in rows]

@@ -86,6 +86,8 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
             workers than GPUs share GPUs.
         hours: Start no new trials after this many hours.
         trials: Start no new trials after this many; a repeated call resumes.
+        per: ``"second"`` divides the expected improvement of exploit trials by their expected duration;
+            default ``"trial"``.
         check_noise: Whether to repeat the best of ten or more configurations under a new seed at the end, and
             twice more if the value is identical; the repeats join :attr:`replicates`. Skipped with
             ``trials``, if earlier repeats show the noise, or if the noise is declared as ``"none"``.
@@ -138,7 +140,7 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
         context.store.add_node(context.tree, node, sized(self.space, n, None, unavailable))
     path = context.path(node)
 
-    learn: Learn = learner(self, running.workers) if node.parent and node.exploit else list
+    learn: Learn = learner(self, running.workers, running.per) if node.parent and node.exploit else list
 
     def steer(records: Records) -> AdaptiveTasks:
         return AdaptiveTasks(context.store, path, self._metric, context.tools, records, running.again, learn)

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.proposal.allocation import audit_configurations, batch_rows, probe_configurations
+from refine.proposal.allocation import audit_configurations, batch_rows, durations_in, probe_configurations
+from refine.proposal.expected_time import slowest_parameter
 from refine.space.space import configuration_key
 from refine.trials.trial import AUDITS
 
@@ -101,3 +102,75 @@ def test_learning_trials_leave_a_corner_of_equal_values():
     outside = [(row < 8).any() for row in chosen]
     assert len(chosen) == 9
     assert sum(outside) >= 3
+
+
+def evidence(value, n=40, seed=0):
+    """A round of even trials on three ranges of 21 levels."""
+    space = refine.Space({name: refine.Float(0, 1, levels=21) for name in ("x", "y", "z")})
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(rng.integers(0, 21, (n, 3)) / 20, columns=list(space))
+    frame["value"] = value(frame) + 0.01 * rng.standard_normal(n)
+    frame["state"] = np.where(frame["value"].isna(), "failed", "complete")
+    return space, frame
+
+
+def test_cells_of_one_batch_differ_and_promise_more_than_even_cells():
+    space, frame = evidence(lambda f: -((f - 0.6) ** 2).sum(axis=1))
+    analysis = refine.analyze(space, frame)
+    chosen = batch_rows(analysis, space, 8, 1, frozenset(), frame[:0])
+    assert len(np.unique(chosen, axis=0)) == 8
+    gaps = np.abs(chosen[:, None] - chosen[None]).sum(axis=2)
+    assert gaps.max() >= 4
+    distance = np.linalg.norm(chosen / 20 - 0.6, axis=1)
+    assert np.median(distance) < 0.3 < np.median(np.linalg.norm(frame[list(space)] - 0.6, axis=1))
+
+
+def test_running_trials_are_not_chosen_again_nor_their_neighbours():
+    space, frame = evidence(lambda f: -((f - 0.6) ** 2).sum(axis=1))
+    analysis = refine.analyze(space, frame)
+    alone = batch_rows(analysis, space, 3, 1, frozenset(), frame[:0])
+    running = pd.DataFrame([space.at(row) for row in alone])
+    skip = frozenset(configuration_key(space.frozen(space.at(row))) for row in alone)
+    chosen = batch_rows(analysis, space, 3, 1, skip, running)
+    gaps = np.abs(chosen[:, None] - alone[None]).sum(axis=2)
+    assert len(chosen) == 3
+    assert gaps.min(axis=1).max() > 1
+
+
+@pytest.mark.parametrize("n", [1, 6])
+def test_learning_trials_avoid_cells_that_are_likely_to_fail(n):
+    """The value rises towards a region in which every trial fails."""
+    space, frame = evidence(lambda f: (f["x"] + 0.1 * f["y"]).where(f["x"] < 0.5))
+    analysis = refine.analyze(space, frame)
+    chosen = np.concatenate(
+        [batch_rows(analysis, space, n, seed, frozenset(), frame[:0]) for seed in range(6 // n)]
+    )
+    fails = chosen[:, 0] >= 10
+    assert fails.mean() <= 1 / 3
+    assert np.median(chosen[~fails, 0]) >= 7
+
+
+def test_improvements_per_second_move_trials_to_cheap_cells():
+    """Two peaks of equal height: trials at one of them take a hundred times as long."""
+    space, frame = evidence(lambda f: -np.minimum((f["x"] - 0.2) ** 2, (f["x"] - 0.8) ** 2))
+    frame["seconds"] = np.where(frame["x"] > 0.5, 100.0, 1.0)
+    analysis = refine.analyze(space, frame)
+    durations = durations_in(analysis, frame[:0])
+    per_trial, per_second = (
+        batch_rows(analysis, space, 8, 1, frozenset(), frame[:0], unit)[:, 0] for unit in (None, durations)
+    )
+    assert (per_trial > 10).any()
+    assert (per_second <= 10).all()
+
+
+def test_expected_durations_follow_the_slow_parameter():
+    space, frame = evidence(lambda f: f["x"])
+    frame["seconds"] = 1 + 9 * frame["y"]
+    analysis = refine.analyze(space, frame)
+    cells = np.array([[0.5, 0.1, 0.5], [0.5, 0.9, 0.5]])
+    fast, slow = durations_in(analysis, frame[:0]).expected(analysis, cells)
+    assert fast == pytest.approx(1.9, rel=0.3)
+    assert slow == pytest.approx(9.1, rel=0.3)
+    name, factor = slowest_parameter(analysis)
+    assert name == "y"
+    assert factor > 3
