@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+import numpy as np
+
 from refine.errors import AnalysisError, RefineError, ReviewError
+from refine.proposal.suggested import region_text
 from refine.report.markdown.script import objective_line
 from refine.report.pages.proposal import why
 from refine.review.checks import FAIL
@@ -220,7 +223,7 @@ class _Walk:
         self.show(self.at.page())
 
     def look(self) -> bool:
-        """Shows the analysis, and reasons on request; returns whether a proposal is possible."""
+        """Shows the analysis; on request reasons, and answers to questions. Returns whether to propose."""
         try:
             analysis = self.at.analyze()
         except AnalysisError as error:
@@ -228,9 +231,22 @@ class _Walk:
             return False
         page = analysis.page()
         self.show(page)
-        question = "Show the evidence on which parameter? Enter continues"
-        while reasons := self.answer(question, lambda text: page.why(text) if text else None):
-            self.show(reasons)
+        first = analysis.ranked[0]
+        lower_half = np.arange(first.parameter.size) < (first.parameter.size + 1) // 2
+        example = region_text(first.name, first.parameter, lower_half)
+
+        def parse(text: str) -> Page | None:
+            if not text:
+                return None
+            if any(sign in text for sign in "<>=") or " in " in text:
+                answer = self.tree.ask(text)
+                self.script.append(f"print({Action('tree.ask', text)})")
+                return answer.page()
+            return page.why(text)
+
+        question = f"A parameter shows its evidence, a question such as {example} its answer; Enter continues"
+        while shown := self.answer(question, parse):
+            self.show(shown)
         return True
 
     def propose(self) -> Review:

@@ -156,6 +156,19 @@ def test_the_person_sees_what_decides_and_declines(walk, store):
 
 
 @pytest.mark.slow
+def test_a_question_is_answered_before_the_decision(walk, store):
+    person = Person("dropout <= 0.2", "drpout <= 1", "", "0.05", "q")
+    outcome = walk(store, person)
+    shown = "\n".join(person.shown)
+    assert "Question: dropout <= 0.2\nYes: " in shown
+    assert "did you mean 'dropout'" in shown
+    assert "a question such as " in person.asked[0]
+    assert "print(tree.ask('dropout <= 0.2'))" in outcome.script
+    with refine.Tree("question", store=store) as tree:
+        assert [q.question for q in tree.questions(suggest=False).asked] == ["dropout <= 0.2"]
+
+
+@pytest.mark.slow
 def test_wrong_answers_are_asked_again_with_the_way_out(walk, store):
     person = Person(
         *("drpout", ""),
