@@ -128,3 +128,14 @@ def test_a_tree_that_has_not_run_is_told_as_well(tmp_path):
         text = Path(tree.report(tmp_path)).read_text()
         assert "No trial has a value yet." in text
         assert "not run" in text
+
+
+@pytest.mark.slow
+def test_questions_are_reported_with_their_answers(tree, tmp_path):
+    assert "<summary>Questions</summary>" not in tree.report(tmp_path).read_text()
+    answer = tree.ask("dropout <= 0.2", given="optimizer == 'Adam'", author=EVIL)
+    text = tree.report(tmp_path).read_text()
+    section = text.split("<summary>Questions</summary>")[1].split("</details>")[0]
+    assert "dropout &lt;= 0.2, given optimizer == 'Adam'" in section or "dropout \\<= 0.2" in section
+    assert f"| {answer.verdict} |" in section
+    assert "<script>" not in text

@@ -32,6 +32,7 @@ from refine.report.markdown.rendering import (
 from refine.report.markdown.round import populations_figure
 from refine.report.markdown.script import reproduce
 from refine.report.pages.analysis import effect_sentences
+from refine.report.pages.answer import answers_grid
 from refine.report.pages.calibration import entry_sentences
 from refine.report.pages.reasons import by
 from refine.report.pages.tree import tree_page, value_text
@@ -39,6 +40,7 @@ from refine.report.plots import nodes_of, populations, values_of
 from refine.review.calibration import Entry
 from refine.tree.comparison import Comparison
 from refine.tree.overview import RoundOverview, overview_of
+from refine.tree.questions import asked_questions
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.utils.display import Items
@@ -98,10 +100,19 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
         Section("The rounds", (None if few else glance, *figures_below)),
         None if last is None else _optimism(last, tree.rounds),
         Section("Forecasts, claims and people", (calibration.page(),)),
+        _questions(tree),
         None if last is None else Section("Reproduce the best round", (fence(reproduce(last), "python"),)),
     ]
     name, title = f"{slug(tree.name, set())}.md", f"The refinement of {tree.name}"
     return written(lambda where: published(where / name, title, head, evidence), folder, html)
+
+
+def _questions(tree: Tree) -> Section | None:
+    """The questions asked, with their answers over time; ``None`` without one."""
+    asked = asked_questions(tree)
+    if not asked:
+        return None
+    return Section("Questions", (answers_grid(asked),))
 
 
 def _optimism(last: Round, rounds: Sequence[Round]) -> Section:
