@@ -5,12 +5,13 @@
     python benchmarks/claims.py stages --seeds 4 --tables FOLDER --judge
 
 Parts: `stages` simulates whole studies on truths of `studies.py`: random functions, conditional spaces and,
-with a folder of tables, models of recorded trainings. `noise` estimates the noise of rounds without repeats.
-`smooth` draws random smooth functions of 5, 7 and 9 parameters, and compares draws on ranks alone with a
-quarter of the draws on values by a power. In `failures` a third of the space fails, or training diverges
-beyond an edge, next to the best: failures counted as the worst value, and learned apart. Of the three choices
-of `choices` two are equal. `architectures` have five choices of nine look-alike kinds. The truth is known: a
-claim is false if the best inside is worse than the best anywhere by more than epsilon.
+with a folder of tables, models of recorded trainings; `edits` cuts each of their parameters to a half.
+`noise` estimates the noise of rounds without repeats. `smooth` draws random smooth functions of 5, 7 and 9
+parameters, and compares draws on ranks alone with a quarter of the draws on values by a power. In `failures`
+a third of the space fails, or training diverges beyond an edge, next to the best: failures counted as the
+worst value, and learned apart. Of the three choices of `choices` two are equal. `architectures` have five
+choices of nine look-alike kinds. The truth is known: a claim is false if the best inside is worse than the
+best anywhere by more than epsilon.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from boxes import SOURCES, digest
-from studies import Claimed, Study, truth_names
+from studies import Claimed, Half, Study, truth_names
 from surrogates import LEVELS, RandomFunction, Searched, random_function
 from tables import kept, markdown, parser, share
 
@@ -228,20 +229,34 @@ def choices(seeds: int) -> str:
     return markdown(["two equal choices", "rounds", "one dropped by the box alone", "by the proposal"], rows)
 
 
-def stages(seeds: int, part: str, tables: Path | None) -> str:
-    """Stated and true losses by the stage of a study, and by the kind of truth."""
-    claims = []
+def studied(part: str, seeds: int, left_out: bool, tables: Path | None) -> Iterator[list]:
+    """The claims of all studies, from the cache if its sources are the same."""
     for seed in range(seeds):
-        for name in truth_names(part, tables):
-            key = f"{name}-{seed}"
-            found = kept(
-                f"stages-{digest(Study, SOURCES)}",
-                key,
-                lambda n=name, s=seed: list(Study(n, s, tables).claims()),
-            )
-            claims += [Claimed(*claim) for claim in found]
-            print(f"{key}: {len(found)} claims", file=sys.stderr, flush=True)
-    frame = pd.DataFrame(claims)
+        for name in truth_names("judged" if left_out else "developed", tables):
+            study = Study(name, seed, tables)
+            store = f"{part}-{digest(Study, SOURCES)}"
+            claims = kept(store, f"{name}-{seed}", lambda of=study: list(getattr(of, part)()))
+            print(f"{name}, seed {seed}: {len(claims)} claims", file=sys.stderr, flush=True)
+            yield from claims
+
+
+def edits(claims: Iterator[list]) -> str:
+    """Losses by cutting half of a parameter: share of the draws, stated, and true, by the stated chance."""
+    frame = pd.DataFrame(claims, columns=Half._fields)
+    frame["step"] = pd.cut(frame["drawn"], STEPS).astype(str)
+    rows = []
+    for (detected, step), part in frame.groupby(["detected", "step"]):
+        means = [f"{100 * part[name].mean():.1f}" for name in ("drawn", "stated")]
+        rows.append(
+            ["detected" if detected else "none", step, len(part), *means, share(part["lost"].tolist())]
+        )
+    head = ["effect", "share of draws that lose", "halves", "of draws, %", "stated loss, %", "lost, %"]
+    return markdown(head, rows, texts=2)
+
+
+def stages(claims: Iterator[list]) -> str:
+    """Stated and true losses by the stage of a study, and by the kind of truth."""
+    frame = pd.DataFrame(claims, columns=Claimed._fields)
     return f"{stage_rows(frame, 'stage')}\n\n{stage_rows(frame, 'truth')}"
 
 
@@ -268,6 +283,9 @@ def stage_rows(frame: pd.DataFrame, by: str) -> str:
     ]
     return markdown([by, *head], rows)
 
+
+STEPS = (0.0, 0.01, 0.05, 0.15, 0.35, 1.0)
+"""Ends of the steps of a chance."""
 
 SHAPES = ((5, 24), (7, 24), (7, 40), (7, 60), (14, 60), (20, 60), (20, 200), (40, 100))
 """Numbers of parameters and of trials behind an estimate of the noise."""
@@ -308,14 +326,20 @@ PARTS = {
 
 if __name__ == "__main__":
     options = parser(__doc__, seeds=4)
-    options.add_argument("parts", nargs="*", help=f"stages, or of {', '.join(PARTS)}; default: all of these")
+    options.add_argument(
+        "parts", nargs="*", help=f"stages, edits, or of {', '.join(PARTS)}; default: all of these"
+    )
     options.add_argument("--tables", type=Path, help="folder of tables of trainings, see surrogates.py")
-    options.add_argument("--judge", action="store_true", help="stages: on truths left out of development")
+    options.add_argument(
+        "--judge", action="store_true", help="stages, edits: on truths left out of development"
+    )
     a = options.parse_args()
     warnings.simplefilter("ignore")
     for part in a.parts or PARTS:
         if part == "stages":
-            text = stages(a.seeds, "judged" if a.judge else "developed", a.tables)
+            text = stages(studied("claims", a.seeds, a.judge, a.tables))
+        elif part == "edits":
+            text = edits(studied("halves", a.seeds, a.judge, a.tables))
         else:
             text = PARTS[part](a.seeds)
         print(f"## {part}\n\n{text}\n", flush=True)

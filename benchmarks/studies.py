@@ -16,13 +16,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from surrogates import Searched, random_function, surrogate
+from sklearn.ensemble import ExtraTreesRegressor
+from surrogates import Searched, Surrogate, random_function, surrogate
 
 import refine
 from refine.errors import RefineError
+from refine.space.edits import narrowed
 
 SIZES = (16, 24, 32, 40, 60)
 """Even trials of a first round."""
+LEARNING = 12
+"""Trials of a round that learns."""
 NOISES = (0.04, 0.1)
 """Standard deviations of the noise, as shares of best - median."""
 EDITED = 0.4
@@ -58,6 +62,15 @@ class Claimed(NamedTuple):
     epsilon: float  # tolerance over best - median
     noise: float  # estimated over true noise
     blind: bool  # lost, and the better region is smaller than the stated blind spot
+
+
+class Half(NamedTuple):
+    """A claim about a space of which one parameter has half of its levels."""
+
+    detected: bool  # whether the round shows an effect of the parameter
+    drawn: float  # share of draws that lose more than epsilon
+    stated: float  # stated chance of that loss
+    lost: bool
 
 
 class Truth(ABC):
@@ -100,7 +113,10 @@ class Ordinary(Truth):
         self.median = grid.median
 
     def expected(self, rows: np.ndarray) -> np.ndarray:
-        return self.grid.expected(rows)
+        if not isinstance(self.grid, Surrogate):
+            return self.grid.expected(rows)
+        X = self.grid.encoded(rows)
+        return np.mean([predicted(model, X) for model in self.grid.models], axis=0)
 
     def cells(self, count: int, rng: np.random.Generator) -> np.ndarray:
         return rng.integers(0, self.grid.shape, (count, len(self.grid.shape)))
@@ -206,6 +222,14 @@ def climbed(truth: Truth, levels: Sequence[np.ndarray]) -> float:
     return best
 
 
+def predicted(model: Any, X: np.ndarray) -> np.ndarray:
+    """The prediction of a model; tree by tree for a forest, whose own call costs more than a few rows."""
+    if not isinstance(model, ExtraTreesRegressor):
+        return model.predict(X)
+    single = X.astype(np.float32)
+    return np.mean([tree.tree_.predict(single)[:, 0] for tree in model.estimators_], axis=0)
+
+
 def truth_names(part: str, tables: Path | None) -> list[str]:
     """Names of the truths of a part of `FAMILIES`; without tables only those that need none."""
     first = FIRST[part]
@@ -250,6 +274,25 @@ class Study:
         chance = np.random.default_rng(trial.seed).normal()
         return self.truth.mean(params) + self.noise * self.scale * chance
 
+    def halves(self) -> Iterator[Half]:
+        """Claims after the first round about both halves of every parameter."""
+        with warnings.catch_warnings(), refine.Tree("study", store="sqlite://") as tree:
+            warnings.simplefilter("ignore")
+            root = tree.add_round(
+                self.truth.space, self.objective, n=self.n, seed=self.seed, objective_name="truth"
+            )
+            proposal = self.run(root).propose().proposal
+        space, epsilon = root.space, proposal.claim.epsilon
+        best = self.truth.best_in(space)
+        for name in space.varied:
+            half = max(1, space[name].size // 2)
+            for levels in (range(half), range(space[name].size - half, space[name].size)):
+                cut = space.replace({name: narrowed(space[name], levels)})
+                lost = best - self.truth.best_in(cut) > epsilon + 1e-9 * self.scale
+                drawn = proposal._surrogate.probability(cut, epsilon)
+                detected = name not in proposal._proposer.undetected
+                yield Half(detected, 1 - drawn, 1 - proposal.probability_of(cut), bool(lost))
+
     def claims(self) -> Iterator[Claimed]:
         """The claims of the study, in the order of its stages."""
         with warnings.catch_warnings(), refine.Tree("study", store="sqlite://") as tree:
@@ -265,13 +308,13 @@ class Study:
             second = self.run(review.accept(n=20, exploit=0.3))
             yield from self.proposed("second round", second)
             if review.space != root.space:  # a round on the same space is tested with the even trials
-                alone = self.run(root.branch(review.space, n=20, exploit=1.0))
+                alone = self.run(root.branch(review.space, n=LEARNING, exploit=1.0))
                 yield from self.proposed("second round, learning alone", alone)
             near = self.rng.random() < 0.5
             given = self.given(int(self.rng.integers(1, 4)), near)
             third = self.run(root.branch(root.space, n=len(given), given=given))
             yield from self.proposed("given near the best" if near else "given far from the best", third)
-            fourth = self.run(third.branch(root.space, n=10, exploit=1.0))
+            fourth = self.run(third.branch(root.space, n=LEARNING, exploit=1.0))
             yield from self.proposed("learning", fourth)
 
     def run(self, round_: refine.Round) -> refine.Round:
