@@ -18,6 +18,7 @@ from refine.analysis.analysis import Analysis
 from refine.design.space_filling import Uniform, Weighted, draw, feasible
 from refine.errors import DesignError, ReviewError
 from refine.proposal.expected_time import Durations, durations_of
+from refine.proposal.indistinct import indistinct
 from refine.proposal.posterior import known_enough, log_improvement, posterior_of, sampled_functions
 from refine.space.belief import Belief
 from refine.space.parameters import Range
@@ -309,11 +310,19 @@ def _candidates(
 
 
 def _placed(analysis: Analysis, space: Space, parts: list[Indices]) -> tuple[Indices, Floats]:
-    """Distinct cells and their positions, without cells whose choice is unknown to the analysis."""
+    """Distinct cells and their positions.
+
+    Without cells whose choice is unknown to the analysis, and without cells whose result is known.
+    """
     rows = np.unique(np.concatenate(parts), axis=0)
     positions = _positions(analysis, space, rows)
-    is_known = np.isfinite(positions).all(axis=1)
-    return rows[is_known], positions[is_known]
+    usable = np.isfinite(positions).all(axis=1)
+    rows = rows[usable]
+    positions = positions[usable]
+    untried = ~indistinct(analysis, positions)
+    if untried.any():
+        return rows[untried], positions[untried]
+    return rows, positions
 
 
 def _best_trials(analysis: Analysis, space: Space, seed: int) -> Indices:

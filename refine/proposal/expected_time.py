@@ -31,7 +31,7 @@ class Durations(NamedTuple):
     seconds: Floats  # (n,) durations > 0
 
     def expected(self, analysis: Analysis, cells: Floats) -> Floats:
-        """(c,) expected seconds at (c, parameters) cells: the means of a Gaussian process of the logarithm."""
+        """(c,) expected seconds at (c, parameters) cells, by a Gaussian process of the logarithm."""
         if len(np.unique(self.positions, axis=0)) < _FEWEST:
             return np.ones(len(cells))
         process = stats.MixedPosterior(forest_draws=0, process_draws=0, power=True)

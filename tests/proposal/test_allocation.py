@@ -7,6 +7,7 @@ import pytest
 import refine
 from refine.proposal.allocation import audit_configurations, batch_rows, durations_in, probe_configurations
 from refine.proposal.expected_time import slowest_parameter
+from refine.proposal.indistinct import indistinct
 from refine.space.space import configuration_key
 from refine.trials.trial import AUDITS
 
@@ -174,3 +175,28 @@ def test_expected_durations_follow_the_slow_parameter():
     name, factor = slowest_parameter(analysis)
     assert name == "y"
     assert factor > 3
+
+
+def test_cells_that_the_objective_cannot_tell_from_a_trial_are_not_paid_twice():
+    """The scaler changes the line, not the forest; every value repeats exactly."""
+    space = refine.Space({"model": ["forest", "line"], "scaler": ["a", "b", "c"], "size": list(range(8))})
+    rows = [{"model": "forest", "scaler": "a", "size": size} for size in range(4)]
+    rows += [{"model": "forest", "scaler": "b", "size": size} for size in range(3)]
+    rows += [{"model": "line", "scaler": scaler, "size": size} for scaler in "ab" for size in range(3)]
+    frame = pd.DataFrame(rows)
+    forest = frame["model"] == "forest"
+    frame["value"] = frame["size"] + np.where(forest, 0.0, 0.1 * (frame["scaler"] == "a"))
+    analysis = refine.analyze(space, frame, noise="none")
+    ran, scaled_forest, larger_forest, scaled_line = (
+        [e.parameter.unit([cell[e.name]])[0] for e in analysis.parameters]
+        for cell in (
+            {"model": "forest", "scaler": "a", "size": 0},
+            {"model": "forest", "scaler": "c", "size": 3},
+            {"model": "forest", "scaler": "c", "size": 5},
+            {"model": "line", "scaler": "c", "size": 1},
+        )
+    )
+    cells = np.array([ran, scaled_forest, larger_forest, scaled_line])
+    assert indistinct(analysis, cells).tolist() == [True, True, False, False]
+    noisy = refine.analyze(space, frame)
+    assert not indistinct(noisy, cells).any()
