@@ -54,13 +54,13 @@ def codes_of(codes: ArrayLike, k: int) -> IntArray:
     if k < 1:
         raise AnalysisError(f"k: an unordered parameter has at least one choice, got {k}")
     array = column(codes, "codes")
-    whole = array.astype(np.int64)
-    if array.size and (bool(np.any(whole != array)) or whole.min() < 0 or whole.max() >= k):
+    integers = array.astype(np.int64)
+    if array.size and (bool(np.any(integers != array)) or integers.min() < 0 or integers.max() >= k):
         raise AnalysisError(
             f"codes: must be whole numbers from 0 to {k - 1}, got {array.min():g} to "
             f"{array.max():g}; number the choices in their declared order"
         )
-    return whole
+    return integers
 
 
 def matrix(x: ArrayLike, cardinalities: Sequence[int], name: str = "X") -> FloatArray:
@@ -127,8 +127,8 @@ def top_mask(y: ArrayLike, share: float) -> BoolArray:
     if values.size == 0:
         return np.zeros(0, dtype=np.bool_)
     # The tiny slack keeps 0.1 * 30 = 3.0000000000000004 from counting as four.
-    wanted = max(1, int(np.ceil(share * values.size - 1e-9)))
-    cutoff = np.partition(values, values.size - wanted)[values.size - wanted]
+    top_count = max(1, int(np.ceil(share * values.size - 1e-9)))
+    cutoff = np.partition(values, values.size - top_count)[values.size - top_count]
     return np.asarray(values >= cutoff)
 
 

@@ -360,10 +360,10 @@ class Power:
         statistic = np.zeros(self.simulations)
         levels = np.zeros(self.simulations)
         for code in range(cardinality):
-            here = codes == code
-            count = here.sum(axis=1)
+            of_code = codes == code
+            count = of_code.sum(axis=1)
             levels += count > 0
-            statistic += np.where(here, score, 0.0).sum(axis=1) ** 2 / np.maximum(count, 1)
+            statistic += np.where(of_code, score, 0.0).sum(axis=1) ** 2 / np.maximum(count, 1)
         p = chi2.sf(statistic * (n - 1) / n, np.maximum(levels - 1, 1))
         return float(np.mean(p <= alpha))
 

@@ -109,27 +109,27 @@ class CurveCheck:
             noise: Standard deviation of the score of a configuration on retraining, in its units; None, NaN
                 or 0 if unknown.
         """
-        given = [
+        curves = [
             np.zeros(0) if c is None else np.asarray(c, dtype=np.float64)
             for c in (training, validation, score)
         ]
-        sizes = {c.size for c in given if c.size}
-        if len(sizes) > 1 or any(c.ndim != 1 for c in given):
+        sizes = {c.size for c in curves if c.size}
+        if len(sizes) > 1 or any(c.ndim != 1 for c in curves):
             raise AnalysisError(
                 "curves: every curve needs one value per epoch, got shapes "
-                f"{', '.join(str(c.shape) for c in given)}; fill epochs that were not measured with NaN"
+                f"{', '.join(str(c.shape) for c in curves)}; fill epochs that were not measured with NaN"
             )
-        loss, held_out, judged = given
+        loss, held_out, judged = curves
         if noise is not None and np.isfinite(noise) and noise > 0:
-            known = float(noise)
+            deviation = float(noise)
         else:
-            known = 0.0
+            deviation = 0.0
         improving, saturated = self._gains(
-            judged if judged.size else -held_out, known if judged.size else 0.0
+            judged if judged.size else -held_out, deviation if judged.size else 0.0
         )
         return CurveFlags(
             self._overfitting(loss, held_out),
-            self._unsteady(judged, known),
+            self._unsteady(judged, deviation),
             improving,
             saturated,
             self._rising(loss),
@@ -138,12 +138,12 @@ class CurveCheck:
     def _overfitting(self, training: FloatArray, validation: FloatArray) -> Flag:
         if not training.size or not validation.size:
             return _UNKNOWN
-        both = np.isfinite(training) & np.isfinite(validation)
-        if both.sum() < self.least:
+        finite = np.isfinite(training) & np.isfinite(validation)
+        if finite.sum() < self.least:
             return _UNKNOWN
-        start, rise, clear = self._rise(validation[both])
-        smooth = _smoothed(training[both])
-        fit = _evened(training[both])
+        start, rise, clear = self._rise(validation[finite])
+        smooth = _smoothed(training[finite])
+        fit = _evened(training[finite])
         even = _smoothed(fit)
         sure = even[start] - even[-1] > _quantile(_end(fit).freedom, self.level) * _error(fit, start)
         return Flag(bool(clear and sure and rise > self.little * (smooth[start] - smooth[-1])), rise)
@@ -170,8 +170,8 @@ class CurveCheck:
         paid = self.level * window / (2 * values.size)
         sure = level[-1] - level[start] > _quantile(_end(even).freedom, paid) * _error(even, start)
         fallen = float(values[: start + window].max()) - lowest
-        least = max(self.little * min(fallen, abs(lowest)), _rounding(values))
-        return start, rise, bool(sure and rise > least)
+        threshold = max(self.little * min(fallen, abs(lowest)), _rounding(values))
+        return start, rise, bool(sure and rise > threshold)
 
     def _unsteady(self, score: FloatArray, noise: float) -> Flag:
         from scipy.special import chdtri
@@ -192,8 +192,8 @@ class CurveCheck:
 
     def _gains(self, score: FloatArray, noise: float) -> tuple[Flag, Flag]:
         """Improving and saturated."""
-        at = np.flatnonzero(np.isfinite(score))
-        values = score[at]
+        measured = np.flatnonzero(np.isfinite(score))
+        values = score[measured]
         if values.size < self.least:
             return _UNKNOWN, _UNKNOWN
         if np.ptp(values) == 0:
@@ -201,13 +201,13 @@ class CurveCheck:
         end = _end(values)
         smooth = _smoothed(values)
         window = _window(values.size)
-        least = max(end.scatter, noise or self.little * float(np.ptp(smooth)), _rounding(values))
+        threshold = max(end.scatter, noise or self.little * float(np.ptp(smooth)), _rounding(values))
         sure = end.gain > _quantile(end.freedom, self.level) * end.error
         latest = int(np.argmax(smooth)) >= smooth.size - window
-        improving = bool(sure and latest and end.gain > least)
+        improving = bool(sure and latest and end.gain > threshold)
         best = _means(values, _quarter(values.size)).max()
         near = int(np.argmax(smooth >= min(best, smooth.max()) - max(end.scatter, noise)))
-        epoch = int(at[near + window // 2]) + 1
+        epoch = int(measured[near + window // 2]) + 1
         return Flag(improving, end.gain), Flag(bool(not improving and epoch <= score.size / 4), float(epoch))
 
 
@@ -240,33 +240,33 @@ def _smoothed(values: FloatArray) -> FloatArray:
 
 
 def _end(values: FloatArray) -> _End:
-    rest = _rest(values[-max(_HALF, values.size // 2) :])
+    residuals = _rest(values[-max(_HALF, values.size // 2) :])
     quarter = values[-_quarter(values.size) :]
-    scatter = _deviation(rest)
-    squares = float(rest @ rest)
+    scatter = _deviation(residuals)
+    squares = float(residuals @ residuals)
     # Residuals of three weights look less alike than the errors are, by about 4 / n.
     if squares > 0:
-        alike = float(rest[1:] @ rest[:-1]) / squares + 4.0 / rest.size
+        alike = float(residuals[1:] @ residuals[:-1]) / squares + 4.0 / residuals.size
     else:
         alike = 0.0
     alike = float(np.clip(alike, 0.0, _STICKY))
     sticky = float(np.sqrt((1.0 + alike) / (1.0 - alike)))
-    at = _centred(quarter.size)
-    length = quarter.size / float(at @ at)
-    error = scatter * sticky * length * float(np.sqrt(at @ at))
-    return _End(float(at @ quarter) * length, error, scatter, sticky, rest.size - _WEIGHTS)
+    epochs = _centred(quarter.size)
+    length = quarter.size / float(epochs @ epochs)
+    error = scatter * sticky * length * float(np.sqrt(epochs @ epochs))
+    return _End(float(epochs @ quarter) * length, error, scatter, sticky, residuals.size - _WEIGHTS)
 
 
 def _rest(part: FloatArray) -> FloatArray:
     """Residuals of a parabola, which keeps a bend from passing for scatter."""
-    at = _centred(part.size)
-    basis = np.stack([np.ones(part.size), at, at**2 - np.mean(at**2)])
-    rest: FloatArray = part - (basis @ part / np.sum(basis**2, axis=1)) @ basis
-    return rest
+    epochs = _centred(part.size)
+    basis = np.stack([np.ones(part.size), epochs, epochs**2 - np.mean(epochs**2)])
+    residual: FloatArray = part - (basis @ part / np.sum(basis**2, axis=1)) @ basis
+    return residual
 
 
-def _deviation(rest: FloatArray) -> float:
-    return float(np.sqrt(rest @ rest / (rest.size - _WEIGHTS)))
+def _deviation(residual: FloatArray) -> float:
+    return float(np.sqrt(residual @ residual / (residual.size - _WEIGHTS)))
 
 
 def _centred(n: int) -> FloatArray:

@@ -109,15 +109,15 @@ class BoundedDensity2D:
         first = column(x, "x")
         second = column(y, "y")
         same_length(first.size, second.size)
-        given = self.bandwidth or (None, None)
+        widths = self.bandwidth or (None, None)
         cells, shares = _cells(first, second)
-        for axis, (points, at, bounds, width) in enumerate(
-            zip((first, second), (at_x, at_y), (self.x_bounds, self.y_bounds), given, strict=True)
+        for axis, (points, grid, bounds, width) in enumerate(
+            zip((first, second), (at_x, at_y), (self.x_bounds, self.y_bounds), widths, strict=True)
         ):
             _inside(points, *bounds, "xy"[axis])
-            one = BoundedDensity(width, *bounds)
-            wide = width or _usable_width(scott_bandwidth(points, None, 2), points, one)
-            sides.append(_reflected(column(at, f"at_{'xy'[axis]}"), cells[axis], wide, *bounds))
+            density = BoundedDensity(width, *bounds)
+            wide = width or _usable_width(scott_bandwidth(points, None, 2), points, density)
+            sides.append(_reflected(column(grid, f"at_{'xy'[axis]}"), cells[axis], wide, *bounds))
         return np.asarray(sides[0] @ shares @ sides[1].T / first.size)
 
 
@@ -153,8 +153,8 @@ class DensityRatio:
             hits = np.bincount(codes[mask], minlength=kernels.shape[1]).astype(np.float64)
         else:
             _inside(position, 0.0, 1.0, "x")
-            one = BoundedDensity()
-            width = _usable_width(scott_bandwidth(position[mask]), position[mask], one)
+            density = BoundedDensity()
+            width = _usable_width(scott_bandwidth(position[mask]), position[mask], density)
             spots, everywhere = _binned(position, np.ones(position.size))
             hits = _onto(position[mask], spots)
             kernels = _reflected(places, spots, width, 0.0, 1.0)
@@ -173,13 +173,13 @@ class DensityRatio:
             peak = kernels.max()
         else:
             peak = 1.0
-        known = near > 0.5 * peak
-        rate = np.divide(kernels @ hits, near, out=np.full_like(near, np.nan), where=known)
+        reliable = near > 0.5 * peak
+        rate = np.divide(kernels @ hits, near, out=np.full_like(near, np.nan), where=reliable)
         low = np.zeros_like(near)
         high = np.full_like(near, np.inf)
-        ends = wilson((rate * n)[known], n[known], self.confidence)
-        low[known], high[known] = ends.low / share, ends.high / share
-        return Ratio(places, rate / share, low, high, np.where(known, n, 0.0))
+        ends = wilson((rate * n)[reliable], n[reliable], self.confidence)
+        low[reliable], high[reliable] = ends.low / share, ends.high / share
+        return Ratio(places, rate / share, low, high, np.where(reliable, n, 0.0))
 
 
 def _weighted(x: ArrayLike, weights: ArrayLike | None) -> tuple[FloatArray, FloatArray]:
@@ -222,11 +222,11 @@ def _usable_width(width: float, x: FloatArray, density: BoundedDensity) -> float
 
 def _binned(x: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
     """A few distinct positions with summed weights: kernels then cost the same for any n."""
-    seen, inverse = np.unique(x, return_inverse=True)
-    if seen.size <= _BINS:
-        total = np.bincount(inverse, weights=weight, minlength=seen.size)
-        return seen, total.astype(np.float64)
-    spots = np.linspace(seen[0], seen[-1], _BINS)
+    distinct, inverse = np.unique(x, return_inverse=True)
+    if distinct.size <= _BINS:
+        total = np.bincount(inverse, weights=weight, minlength=distinct.size)
+        return distinct, total.astype(np.float64)
+    spots = np.linspace(distinct[0], distinct[-1], _BINS)
     return spots, _onto(x, spots, weight)
 
 
@@ -249,11 +249,11 @@ def _cells(x: FloatArray, y: FloatArray) -> tuple[tuple[FloatArray, FloatArray],
     spots: list[FloatArray] = []
     index = []
     for points in (x, y):
-        seen, inverse = np.unique(points, return_inverse=True)
-        if seen.size > _BINS:
-            seen = np.linspace(seen[0], seen[-1], _BINS)
-            inverse = np.searchsorted((seen[1:] + seen[:-1]) / 2.0, points)
-        spots.append(seen)
+        distinct, inverse = np.unique(points, return_inverse=True)
+        if distinct.size > _BINS:
+            distinct = np.linspace(distinct[0], distinct[-1], _BINS)
+            inverse = np.searchsorted((distinct[1:] + distinct[:-1]) / 2.0, points)
+        spots.append(distinct)
         index.append(inverse)
     flat = index[0] * spots[1].size + index[1]
     counts = np.bincount(flat, minlength=spots[0].size * spots[1].size)
@@ -261,8 +261,8 @@ def _cells(x: FloatArray, y: FloatArray) -> tuple[tuple[FloatArray, FloatArray],
     return (spots[0], spots[1]), shaped
 
 
-def _reflected(at: FloatArray, x: FloatArray, width: float, low: float, high: float) -> FloatArray:
-    """(q, n) normal kernels around `x` at `at`, mirrored at the finite ends of [low, high]."""
+def _reflected(points: FloatArray, x: FloatArray, width: float, low: float, high: float) -> FloatArray:
+    """(q, n) normal kernels around `x` at `points`, mirrored at the finite ends of [low, high]."""
     length = high - low
     images = [x]
     if np.isfinite(length):
@@ -274,8 +274,8 @@ def _reflected(at: FloatArray, x: FloatArray, width: float, low: float, high: fl
         images.append(2 * low - x)
     elif np.isfinite(high):
         images.append(2 * high - x)
-    total = np.zeros((at.size, x.size))
+    total = np.zeros((points.size, x.size))
     for image in images:
-        total += np.exp(-0.5 * ((at[:, None] - image[None, :]) / width) ** 2)
-    inside = (at >= low) & (at <= high)
+        total += np.exp(-0.5 * ((points[:, None] - image[None, :]) / width) ** 2)
+    inside = (points >= low) & (points <= high)
     return np.asarray(total * inside[:, None] / (width * np.sqrt(2 * np.pi)))

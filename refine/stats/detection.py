@@ -104,8 +104,8 @@ def stage_of(plans: Sequence[int], size: int) -> int:
     """
     if not len(plans):
         raise AnalysisError("plans: at least one size is needed, got none")
-    for each in (*plans, size):
-        check_count(each, "plans and size")
+    for look in (*plans, size):
+        check_count(look, "plans and size")
     last = next((i for i, plan in enumerate(plans) if size <= _NEARLY * plan), len(plans) - 1)
     count = 1
     start = plans[0]

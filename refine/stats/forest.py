@@ -60,12 +60,12 @@ def fit_forest(
     # The library's ensemble clones and checks every tree anew, which takes longer than growing one on a
     # hundred rows; and its bootstrap of weighted rows has changed between versions.
     n = features.shape[0]
-    own = np.random.RandomState(seed)
+    generator = np.random.RandomState(seed)
     if weights is None:
         chance = None
     else:
         chance = weights / weights.sum()
-    seeds = [int(own.randint(np.iinfo(np.int32).max)) for _ in range(trees)]
+    seeds = [int(generator.randint(np.iinfo(np.int32).max)) for _ in range(trees)]
     members = []
     with config_context(skip_parameter_validation=True, assume_finite=True):
         for number in seeds:

@@ -114,30 +114,30 @@ class PedAnova:
         """
         values = column(y, "y")
         if read is None:
-            there = np.ones(values.size, np.bool_)
+            is_read = np.ones(values.size, np.bool_)
         else:
-            there = np.asarray(read, dtype=np.bool_)
+            is_read = np.asarray(read, dtype=np.bool_)
         same_length(np.size(x), values.size)
-        same_length(there.size, values.size)
-        index, size = _on_grid(np.asarray(x)[there], cardinality, levels)
+        same_length(is_read.size, values.size)
+        index, size = _on_grid(np.asarray(x)[is_read], cardinality, levels)
         if values.size:
             region = top_mask(values, self.region)
         else:
-            region = there
+            region = is_read
         if values.size:
             best = top_mask(values, self.top)
         else:
-            best = there
-        everyone = int(region.sum())
-        region = region[there]
-        best = best[there]
+            best = is_read
+        region_size = int(region.sum())
+        region = region[is_read]
+        best = best[is_read]
         n = int(region.sum())
         m = int(best.sum())
         if n < 4 or m in (0, n) or size < 2:
             return Importance(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, n, m)
         everywhere = np.bincount(index[region], minlength=size)
         among_best = np.bincount(index[best], minlength=size)
-        scale = (m / n) ** 2 * n / everyone
+        scale = (m / n) ** 2 * n / region_size
         if cardinality:
             density = _choice_density
         else:
@@ -148,17 +148,17 @@ class PedAnova:
         raw = float(scale * _divergence(density(among_best[None, :]), ground)[0])
         null = np.empty(self.permutations)
         for first in range(0, self.permutations, _BLOCK):
-            at = slice(first, min(first + _BLOCK, self.permutations))
-            drawn = rng.multivariate_hypergeometric(everywhere, m, size=at.stop - first)
-            some, which = _distinct(drawn, m)
-            null[at] = (scale * _divergence(density(some), ground))[which]
+            block = slice(first, min(first + _BLOCK, self.permutations))
+            drawn = rng.multivariate_hypergeometric(everywhere, m, size=block.stop - first)
+            some, row_of = _distinct(drawn, m)
+            null[block] = (scale * _divergence(density(some), ground))[row_of]
         floor = float(null.mean())
         p = (1 + np.count_nonzero(null >= raw * (1 - 1e-9))) / (1 + self.permutations)
 
-        again = rng.multinomial(m, among_best / m, size=self.resamples)
-        rest = everywhere - among_best
-        others = rng.multinomial(n - m, rest / (n - m), size=self.resamples)
-        redone = scale * _divergence(density(again), density(again + others))
+        best_counts = rng.multinomial(m, among_best / m, size=self.resamples)
+        not_best = everywhere - among_best
+        rest_counts = rng.multinomial(n - m, not_best / (n - m), size=self.resamples)
+        redone = scale * _divergence(density(best_counts), density(best_counts + rest_counts))
         tail = 50.0 * (1.0 - self.confidence)
         # A resample of a sample carries the noise floor twice.
         low, high = np.percentile(redone - 2.0 * floor, [tail, 100.0 - tail])
@@ -184,12 +184,12 @@ def _on_grid(x: ArrayLike, cardinality: int, levels: ArrayLike | None) -> tuple[
         return codes_of(x, cardinality), cardinality
     position = column(x, "x")
     if levels is None:
-        seen = np.unique(position)
+        distinct = np.unique(position)
         # Values that hardly repeat are a continuous axis, however few the trials.
-        if seen.size > min(_GRID, position.size / 2):
+        if distinct.size > min(_GRID, position.size / 2):
             step = np.ceil(position * (_GRID - 1) - 0.5)
             return np.clip(step, 0, _GRID - 1).astype(np.int64), _GRID
-        return np.searchsorted(seen, position), seen.size
+        return np.searchsorted(distinct, position), distinct.size
     declared = column(levels, "levels")
     if declared.size == 0 or np.any(np.diff(declared) <= 0):
         raise AnalysisError("levels: must increase strictly and not be empty; sort them")
@@ -206,8 +206,8 @@ def _distinct(counts: IntArray, total: int) -> tuple[IntArray, IntArray]:
     if size * np.log2(total + 1.0) >= 62:  # so many ways that hardly any comes twice
         return counts, np.arange(len(counts))
     number = counts @ (total + 1) ** np.arange(size, dtype=np.int64)
-    _, first, which = np.unique(number, return_index=True, return_inverse=True)
-    return counts[first], which
+    _, first, row_of = np.unique(number, return_index=True, return_inverse=True)
+    return counts[first], row_of
 
 
 def _divergence(best: FloatArray, ground: FloatArray) -> FloatArray:
@@ -232,16 +232,16 @@ def _step_density(counts: IntArray) -> FloatArray:
     total = counts.sum(axis=1)
     width = _scott_width(counts, total)
     prior = _kernel_sum(np.ones((1, 1)), np.array([float(size)]), np.array([(size - 1) / 2.0]), size)
-    own = _kernel_sum(counts.astype(np.float64), width, np.arange(size, dtype=np.float64), size)
-    return np.asarray((own + prior) / (total + 1.0)[:, None])
+    count_kernel = _kernel_sum(counts.astype(np.float64), width, np.arange(size, dtype=np.float64), size)
+    return np.asarray((count_kernel + prior) / (total + 1.0)[:, None])
 
 
 def _scott_width(counts: IntArray, total: IntArray) -> FloatArray:
     """Bandwidth in steps, with the quartiles read off the counts as Optuna reads them."""
     size = counts.shape[1]
-    at = np.arange(size)
-    mean = counts @ at / total
-    square = np.maximum(counts @ at**2 - total * mean**2, 0.0)
+    positions = np.arange(size)
+    mean = counts @ positions / total
+    square = np.maximum(counts @ positions**2 - total * mean**2, 0.0)
     sd = np.sqrt(square / np.maximum(total - 1, 1))
     cumulated = np.cumsum(counts, axis=1)
     lower = np.argmax(cumulated >= np.maximum(total // 4, 1)[:, None], axis=1)

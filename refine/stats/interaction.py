@@ -83,21 +83,21 @@ class Interactions:
 
         statistic = _TopStatistics(table, cardinalities)
         fit, residual = _additive_fit(table, values, cardinalities)
-        wanted = int(best.sum())
+        best_count = int(best.sum())
         seen_r, seen_c = statistic(best)
         null_r = np.empty((self.resamples, len(pairs)))
         null_c = np.empty_like(null_r)
         for b in range(self.resamples):
             simulated = fit + rng.permutation(residual)
-            cut = np.partition(simulated, simulated.size - wanted)[simulated.size - wanted]
+            cut = np.partition(simulated, simulated.size - best_count)[simulated.size - best_count]
             null_r[b], null_c[b] = statistic(simulated >= cut)
 
         p_r = 2.0 * _tail(np.abs(_z(_fisher(seen_r), _fisher(null_r))))
         p_c = _tail(_z(np.cbrt(seen_c), np.cbrt(null_c)))
-        both = np.where(np.isnan(p_r), p_c, 2.0 * np.fmin(p_r, p_c))
-        p = np.where(np.isnan(both), 1.0, np.minimum(both, 1.0))
+        p_values = np.where(np.isnan(p_r), p_c, 2.0 * np.fmin(p_r, p_c))
+        p = np.where(np.isnan(p_values), 1.0, np.minimum(p_values, 1.0))
         q = benjamini_hochberg(p)
-        cramer = np.sqrt(seen_c / wanted / statistic.dof)
+        cramer = np.sqrt(seen_c / best_count / statistic.dof)
         shown = np.where(np.isnan(seen_r), cramer, seen_r)
         return tuple(Pair(i, j, float(shown[m]), float(p[m]), float(q[m])) for m, (i, j) in enumerate(pairs))
 
@@ -145,9 +145,9 @@ def _dummies(x: FloatArray, cardinality: int) -> FloatArray:
     if cardinality:
         index: IntArray = x.astype(np.int64)
         return np.asarray(np.eye(cardinality)[index])
-    seen = np.unique(x)
-    if seen.size <= _BINS:
-        return np.asarray((x[:, None] == seen[None, :]).astype(np.float64))
+    distinct = np.unique(x)
+    if distinct.size <= _BINS:
+        return np.asarray((x[:, None] == distinct[None, :]).astype(np.float64))
     cuts = np.unique(np.quantile(x, np.arange(1, _BINS) / _BINS))
     return np.asarray(np.eye(cuts.size + 1)[np.searchsorted(cuts, x)])
 
@@ -185,11 +185,11 @@ def _fisher(r: FloatArray) -> FloatArray:
     return np.asarray(np.arctanh(np.clip(r, -0.999999, 0.999999)))
 
 
-def _z(seen: FloatArray, null: FloatArray) -> FloatArray:
+def _z(statistic: FloatArray, null: FloatArray) -> FloatArray:
     """Standardised by mean and deviation of the null; NaN without variation."""
     mean = null.mean(axis=0)
     sd = null.std(axis=0, ddof=1)
-    z = np.divide(seen - mean, sd, out=np.full_like(seen, np.nan), where=sd > 1e-12)
+    z = np.divide(statistic - mean, sd, out=np.full_like(statistic, np.nan), where=sd > 1e-12)
     return np.asarray(z)
 
 

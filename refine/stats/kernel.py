@@ -72,7 +72,7 @@ def embed(X: FloatArray, read: BoolArray, cardinalities: Sequence[int], partly: 
     return Kernel(np.concatenate(blocks, axis=1), np.array(owner, dtype=np.int64), len(cardinalities))
 
 
-def fit_kernel(known: Kernel, score: FloatArray, sets: int, rng: np.random.Generator) -> list[Parameters]:
+def fit_kernel(trials: Kernel, score: FloatArray, sets: int, rng: np.random.Generator) -> list[Parameters]:
     """Draw sets of the kernel's parameters from a normal approximation of their posterior.
 
     A single set is the most probable.
@@ -87,11 +87,11 @@ def fit_kernel(known: Kernel, score: FloatArray, sets: int, rng: np.random.Gener
     from scipy.optimize import minimize
 
     take = subsample(score.size, _FIT_ROWS, rng)
-    table = known.table[take]
+    table = trials.table[take]
     values = score[take] - score[take].mean()
-    d = known.size
+    d = trials.size
     gaps = np.zeros((d, len(table), len(table)))
-    for column, j in zip(table.T, known.owner, strict=True):
+    for column, j in zip(table.T, trials.owner, strict=True):
         gaps[j] += (column[:, None] - column[None, :]) ** 2
     flat = gaps.reshape(d, -1)
     centre = np.r_[np.full(d, np.log(0.5 * np.sqrt(d))), _SCALE[0], _NOISE[0]]

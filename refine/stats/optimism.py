@@ -271,9 +271,9 @@ def _confusion(name: str, picked: FloatArray, right: FloatArray, classes: int) -
     def scores(weights: FloatArray) -> FloatArray:
         matrix = np.empty((classes, classes, len(picked), len(weights)))
         for i in range(classes):
-            here = right == i
+            of_class = right == i
             for j in range(classes):
-                matrix[i, j] = (picked[:, here] == j).astype(float) @ weights[:, here].T
+                matrix[i, j] = (picked[:, of_class] == j).astype(float) @ weights[:, of_class].T
         return _ratio(name, matrix)
 
     return scores
@@ -295,15 +295,15 @@ def _ratio(name: str, matrix: FloatArray) -> FloatArray:
     if name == "balanced_accuracy":
         return _divide(_divide(hits, true).sum(axis=0), (true > 0).sum(axis=0).astype(float))
     if name == "precision":
-        each = _divide(hits, predicted)
+        score = _divide(hits, predicted)
     elif name == "recall":
-        each = _divide(hits, true)
+        score = _divide(hits, true)
     else:
-        each = _divide(2 * hits, predicted + true)
+        score = _divide(2 * hits, predicted + true)
     if len(matrix) == 2:
-        return each[1]
+        return score[1]
     occurs = predicted + true > 0
-    return _divide((each * occurs).sum(axis=0), occurs.sum(axis=0).astype(float))
+    return _divide((score * occurs).sum(axis=0), occurs.sum(axis=0).astype(float))
 
 
 def _divide(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -37,13 +37,13 @@ def non_dominated(values: ArrayLike) -> BoolArray:
         return np.zeros(0, dtype=np.bool_)
     points, group = np.unique(table, axis=0, return_inverse=True)
     # What dominates a point has the larger sum: whoever is left when its turn comes is on the front.
-    left = np.argsort(-points.sum(axis=1), kind="stable")
+    remaining = np.argsort(-points.sum(axis=1), kind="stable")
     on = np.zeros(len(points), dtype=np.bool_)
-    while left.size:
-        best = left[0]
-        left = left[1:]
+    while remaining.size:
+        best = remaining[0]
+        remaining = remaining[1:]
         on[best] = True
-        left = left[(points[left] > points[best]).any(axis=1)]
+        remaining = remaining[(points[remaining] > points[best]).any(axis=1)]
     return np.asarray(on[group.reshape(-1)])
 
 
@@ -92,8 +92,8 @@ class Front:
 
     def kept(self, inside: BoolArray) -> int:
         """Number of draws with all points of the front represented by a candidate inside, (c,) bools."""
-        held = (self.stands & np.packbits(inside)).any(axis=1)
-        return int(np.count_nonzero(np.logical_and.reduceat(held, self.starts)))
+        standing = (self.stands & np.packbits(inside)).any(axis=1)
+        return int(np.count_nonzero(np.logical_and.reduceat(standing, self.starts)))
 
 
 def front_of(posteriors: Sequence[Posterior], epsilons: Sequence[float]) -> Front:
@@ -108,21 +108,21 @@ def front_of(posteriors: Sequence[Posterior], epsilons: Sequence[float]) -> Fron
     targets = []
     votes = np.zeros(count)
     total = 0
-    for one in scores:
-        at = np.flatnonzero(non_dominated(one))
+    for draw in scores:
+        on_front = np.flatnonzero(non_dominated(draw))
         bounds = np.stack(
             [
-                p.lowest_within(one[at, k], epsilon) - 1e-6  # single precision, as in Posterior.within
+                p.lowest_within(draw[on_front, k], epsilon) - 1e-6  # single precision, as in Posterior.within
                 for k, (p, epsilon) in enumerate(zip(posteriors, epsilons, strict=True))
             ],
             axis=-1,
         ).astype(np.float32)
-        good = (one[None] >= bounds[:, None]).all(axis=-1)
+        good = (draw[None] >= bounds[:, None]).all(axis=-1)
         stands.append(np.packbits(good, axis=1))
         starts.append(total)
-        targets.append(good[_spread(one[at])])
-        votes[at] += 1.0 / (len(at) * draws)
-        total += len(at)
+        targets.append(good[_spread(draw[on_front])])
+        votes[on_front] += 1.0 / (len(on_front) * draws)
+        total += len(on_front)
     return Front(np.concatenate(stands), np.array(starts), np.concatenate(targets), votes)
 
 

@@ -634,11 +634,11 @@ def _thin(score: FloatArray, rows: int, rng: np.random.Generator) -> tuple[IntAr
     return np.concatenate((order[:best], sampled)), weights
 
 
-def _same_rows(cells: FloatArray, known: FloatArray) -> tuple[IntArray, IntArray]:
+def _same_rows(cells: FloatArray, trials: FloatArray) -> tuple[IntArray, IntArray]:
     """Numbers of the cells that are among known rows, and the matching row numbers."""
-    code = row_codes(np.round(np.concatenate([known, cells]), 9) + 0.0)
-    row = {number: i for i, number in enumerate(code[: len(known)].tolist())}
-    matches = np.array([row.get(number, -1) for number in code[len(known) :].tolist()], dtype=np.int64)
+    code = row_codes(np.round(np.concatenate([trials, cells]), 9) + 0.0)
+    row = {number: i for i, number in enumerate(code[: len(trials)].tolist())}
+    matches = np.array([row.get(number, -1) for number in code[len(trials) :].tolist()], dtype=np.int64)
     return np.flatnonzero(matches >= 0), matches[matches >= 0]
 
 

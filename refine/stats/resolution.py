@@ -84,7 +84,7 @@ class NoiseEstimate(NamedTuple):
         """Source of `epsilon`: 'folds', 'examples', 'step', 'range' (the floor), or `source`."""
         return self.tolerance()[1]
 
-    def tolerance(self, said: float | None = None, share: float = 1.0) -> tuple[float, str]:
+    def tolerance(self, user_epsilon: float | None = None, share: float = 1.0) -> tuple[float, str]:
         """The tolerated loss and its source: the single place of this decision.
 
         The loss that the user set (None by default), in units of the metric; else from folds, validation
@@ -93,8 +93,8 @@ class NoiseEstimate(NamedTuple):
         ignorance of the noise. With a `share` below 1, configurations run often enough to detect smaller
         differences.
         """
-        if said is not None:
-            return said, "given"
+        if user_epsilon is not None:
+            return user_epsilon, "given"
         if self.paired > 0:
             epsilon = self.paired
             source = self.paired_source
@@ -204,23 +204,23 @@ def left_over(X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> Leave
 
 def _left_over(
     table: FloatArray,
-    seen: BoolArray,
-    known: ScoredTrials,
+    was_read: BoolArray,
+    trials: ScoredTrials,
     cardinalities: Sequence[int],
     rows: int,
     seed: int,
 ) -> LeaveOneOutNoise:
     rng = np.random.default_rng(seed)
-    score = known.score
+    score = trials.score
     take = np.arange(score.size)
     if score.size > rows:  # the best quarter, and a sample of the others
         order = np.argsort(-score, kind="stable")
         best = rows // 4
         take = np.r_[order[:best], rng.choice(order[best:], size=rows - best, replace=False)]
-    row_numbers = known.rows[take]
+    row_numbers = trials.rows[take]
     score = score[take]
-    partly = [j for j in range(table.shape[1]) if not seen[:, j].all()]
-    features = embed(table[row_numbers], seen[row_numbers], cardinalities, partly)
+    partly = [j for j in range(table.shape[1]) if not was_read[:, j].all()]
+    features = embed(table[row_numbers], was_read[row_numbers], cardinalities, partly)
     parameters = fit_kernel(features, score, 1, rng)[0]
     x = features.scaled(parameters.lengths)
     inverse = np.linalg.inv(parameters.covariance(x, x) + (parameters.noise + 1e-8) * np.eye(len(x)))

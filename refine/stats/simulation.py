@@ -46,7 +46,7 @@ class Batch(NamedTuple):
     exploit: int
 
 
-def conditioned(draws: FloatArray, at: IntArray, values: FloatArray, variance: FloatArray) -> FloatArray:
+def conditioned(draws: FloatArray, columns: IntArray, values: FloatArray, variance: FloatArray) -> FloatArray:
     """Joint draws, given measured values at some of their columns.
 
     Every draw is moved by its error there, with the draws' own covariance in place of a process's.
@@ -55,22 +55,22 @@ def conditioned(draws: FloatArray, at: IntArray, values: FloatArray, variance: F
 
     Args:
         draws: (S, c) draws.
-        at: (k,) columns.
+        columns: (k,) columns.
         values: (S, k) or (k,) measured values; a row per draw includes the noise already.
         variance: (k,) of the measured values.
     """
     centred = draws - draws.mean(axis=0)
-    return np.asarray(draws + (values - draws[:, at]) @ _gains(centred, at, centred, variance))
+    return np.asarray(draws + (values - draws[:, columns]) @ _gains(centred, columns, centred, variance))
 
 
-def _gains(centred: FloatArray, at: IntArray, wanted: FloatArray, variance: FloatArray) -> FloatArray:
+def _gains(centred: FloatArray, columns: IntArray, targets: FloatArray, variance: FloatArray) -> FloatArray:
     """(k, w) shift of the wanted columns per unit of a value at measured columns."""
-    measured = centred[:, at]
+    measured = centred[:, columns]
     inside = measured.T @ measured / (len(centred) - 1)
     # Relative to the draws' own spread: metrics may be of any size.
-    floor = 1e-6 * float(np.trace(inside)) / max(1, at.size) + 1e-300
+    floor = 1e-6 * float(np.trace(inside)) / max(1, columns.size) + 1e-300
     return np.asarray(
-        np.linalg.solve(inside + np.diag(variance + floor), measured.T @ wanted / (len(centred) - 1))
+        np.linalg.solve(inside + np.diag(variance + floor), measured.T @ targets / (len(centred) - 1))
     )
 
 
@@ -101,25 +101,25 @@ class _SimulationState(NamedTuple):
         return cls(posterior, draws, run, np.flatnonzero(~mask), winner)
 
     def rises(
-        self, at: IntArray, variance: FloatArray, truth: FloatArray, rng: np.random.Generator
+        self, columns: IntArray, variance: FloatArray, truth: FloatArray, rng: np.random.Generator
     ) -> FloatArray:
         """(truths,) rise of the true value handed over, after columns are measured with given variances."""
         mean = self.draws.mean(axis=0)
-        ran = np.r_[self.run, np.setdiff1d(at, self.run, assume_unique=True)]
+        ran = np.r_[self.run, np.setdiff1d(columns, self.run, assume_unique=True)]
         centred = self.draws - mean
-        gains = _gains(centred, at, centred[:, ran], variance)
-        shown = truth[:, at] + np.sqrt(variance) * rng.standard_normal((len(truth), at.size))
-        after = ran[(mean[ran] + (shown - mean[at]) @ gains).argmax(axis=1)]
+        gains = _gains(centred, columns, centred[:, ran], variance)
+        shown = truth[:, columns] + np.sqrt(variance) * rng.standard_normal((len(truth), columns.size))
+        after = ran[(mean[ran] + (shown - mean[columns]) @ gains).argmax(axis=1)]
         value_after = self.posterior.value(np.take_along_axis(truth, after[:, None], axis=1)[:, 0])
         return np.asarray(value_after - self.posterior.value(truth[:, self.winner]))
 
 
 def _cells(
-    draws: FloatArray, fresh: IntArray, batch: Batch, forest: int, rng: np.random.Generator
+    draws: FloatArray, untried: IntArray, batch: Batch, forest: int, rng: np.random.Generator
 ) -> IntArray:
     """Columns that a round runs: random ones, and the best ones of some draws, half of either model."""
-    evenly = rng.choice(fresh, min(batch.space_filling, fresh.size), replace=False)
-    remaining = np.setdiff1d(fresh, evenly)
+    evenly = rng.choice(untried, min(batch.space_filling, untried.size), replace=False)
+    remaining = np.setdiff1d(untried, evenly)
     process = len(draws) - forest
     count = min(batch.exploit, remaining.size)
     smooth = rng.permutation(process)[: count // 2 if forest else count] + forest
@@ -211,15 +211,15 @@ class RoundsAhead:
             truth = start.draws[truth_number]
             draws = start.draws
             run = start.run
-            fresh = start.fresh
+            untried = start.fresh
             handed = [start.winner]
             for batch in batches:
-                new = _cells(draws, fresh, batch, posterior.forest, rng)
+                new = _cells(draws, untried, batch, posterior.forest, rng)
                 shown = truth[new] + noise * rng.standard_normal(new.size)
                 chance = noise * rng.standard_normal((len(draws), new.size))
                 draws = conditioned(draws, new, shown + chance, np.full(new.size, noise**2))
                 run = np.r_[run, new]
-                fresh = np.setdiff1d(fresh, new)
+                untried = np.setdiff1d(untried, new)
                 handed.append(int(run[draws[:, run].mean(axis=0).argmax()]))
             row[:] = posterior.value(truth[handed])
         return values
@@ -274,16 +274,16 @@ class Forecast(NamedTuple):
 
         The probability integral transform: uniform over many good forecasts (Dawid 1984).
         """
-        at = np.asarray(self.quantiles(what))
+        quantiles = np.asarray(self.quantiles(what))
         levels = np.asarray(self.levels)
         # Where quantiles are equal, as with ties of the metric, the middle of their levels.
-        ties = levels[np.isclose(at, value, rtol=_ROUNDING, atol=0)]
+        ties = levels[np.isclose(quantiles, value, rtol=_ROUNDING, atol=0)]
         if len(ties):
             return float((ties[0] + ties[-1]) / 2)
-        if value < at[0] or value > at[-1]:
-            return float(value > at[-1])
-        low = np.searchsorted(at, value)
-        return float(np.interp(value, at[low - 1 : low + 1], levels[low - 1 : low + 1]))
+        if value < quantiles[0] or value > quantiles[-1]:
+            return float(value > quantiles[-1])
+        low = np.searchsorted(quantiles, value)
+        return float(np.interp(value, quantiles[low - 1 : low + 1], levels[low - 1 : low + 1]))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -404,7 +404,7 @@ class KnowledgeGradient:
                 spread[i] = 0.0
         return NextRuns(allocated, first)
 
-    def _gain(self, mean: FloatArray, variance: FloatArray, noise: float, left: int) -> FloatArray:
+    def _gain(self, mean: FloatArray, variance: FloatArray, noise: float, remaining: int) -> FloatArray:
         from scipy.special import ndtr
 
         if mean.size == 1:
@@ -413,11 +413,13 @@ class KnowledgeGradient:
         rival = np.where(np.arange(mean.size) == order[0], mean[order[1]], mean[order[0]])
         best = np.zeros(mean.size)
         lot = 1
-        while lot <= min(self.largest, max(left, 1)):
-            told = np.sqrt(variance**2 / np.maximum(variance + noise / lot, 1e-300))
-            z = np.divide(-np.abs(mean - rival), told, out=np.full(mean.size, -np.inf), where=told > 0.0)
+        while lot <= min(self.largest, max(remaining, 1)):
+            reduction = np.sqrt(variance**2 / np.maximum(variance + noise / lot, 1e-300))
+            z = np.divide(
+                -np.abs(mean - rival), reduction, out=np.full(mean.size, -np.inf), where=reduction > 0.0
+            )
             density = np.exp(-0.5 * np.square(np.maximum(z, -40.0))) / np.sqrt(2.0 * np.pi)
-            rise = np.where(z > -40.0, told * (np.maximum(z, -40.0) * ndtr(z) + density), 0.0)
+            rise = np.where(z > -40.0, reduction * (np.maximum(z, -40.0) * ndtr(z) + density), 0.0)
             best = np.maximum(best, rise / lot)
             lot *= 2
         return np.asarray(np.maximum(best, 0.0))
