@@ -151,7 +151,7 @@ def draws_represented(
     starts = np.r_[0, np.cumsum(points.sum(axis=1))]
     represented = 0
     for draw, shield in enumerate(shields):
-        covers = np.True_
+        covers: BoolArray = np.ones((1, 1), dtype=np.bool_)
         for bound, scores in zip(bounds, inside, strict=True):
             lowest = bound[starts[draw] : starts[draw + 1]].astype(np.float32)
             covers = covers & (scores[draw, shield] >= lowest[:, None])
