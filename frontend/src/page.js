@@ -1,4 +1,5 @@
 // The page: asks the session, keeps what the person has chosen, and draws what follows from it.
+import { Ask } from "./ask.js";
 import { drawChecks, drawPairs } from "./checks.js";
 import { Choices, proposes } from "./choices.js";
 import { fold, h, once, replace, seen } from "./dom.js";
@@ -14,13 +15,33 @@ import { Runner } from "./runner.js";
 import { MARKS, Studies } from "./studies.js";
 import { drawSuggestions, takeOver } from "./suggestions.js";
 import { Track } from "./track.js";
+import { Try } from "./try.js";
 import { idOf } from "./transport.js";
 import { drawTree } from "./tree.js";
 import { TrialList } from "./trials.js";
 import { Views } from "./views.js";
 
 const PULSE = 2000; // milliseconds between looks for new trials and rounds
+const NEWS = 8000; // milliseconds that good news stays
 const LONG = 400; // milliseconds after which one wants to know what takes so long
+
+const WIDE = 420; // pixels that a card of a change takes at least
+const NARROW = 330; // and a card of an unchanged parameter
+
+// Cards fill their rows: as many rows as needed, each with as many cards as the others or one less.
+function fillRows(grid, least) {
+  const n = grid.children.length;
+  const most = Math.max(1, Math.floor(grid.clientWidth / least));
+  const rows = Math.ceil(n / most) || 1;
+  const across = Math.ceil(n / rows) || 1;
+  const full = n - rows * (across - 1); // rows with one card more
+  const cells = across * Math.max(1, across - 1);
+  grid.style.gridTemplateColumns = `repeat(${cells}, minmax(0, 1fr))`;
+  [...grid.children].forEach((card, i) => {
+    const inRow = i < full * across ? across : across - 1;
+    card.style.gridColumn = `span ${cells / inRow}`;
+  });
+}
 
 export class Page {
   /** @param {HTMLElement} element @param {import("./transport.js").Transport} transport */
@@ -55,6 +76,7 @@ export class Page {
 
   close() {
     clearTimeout(this.timer);
+    clearTimeout(this.saying);
     this.slider.close();
     this.hover.close();
     this.list.close();
@@ -161,6 +183,8 @@ export class Page {
     this.planning = h("span", { class: "refine-planning" }, ...this.plan.labels, this.prunerLabel);
     this.more = fold("more", "More", h("span", { class: "refine-faint" }, "how trials run, the same in Python"), (this.options = h("div", { class: "refine-options" }, this.planning)), this.python);
     this.live = new Live(this);
+    this.questions = new Ask(this);
+    this.attempts = new Try(this);
     this.bar = h("footer", { class: "refine-bar" }, this.said, this.decideRow);
     // On a phone the note stands in the page, so that the foot is one line.
     this.small = window.matchMedia("(max-width: 760px), (max-height: 540px)");
@@ -170,7 +194,7 @@ export class Page {
       "main",
       { class: "refine-main" },
       ...[this.header, this.live.element, this.suggested, this.studies.element, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.front.element, this.others, this.fixed],
-      ...[this.sure, this.checked, this.coupled, this.views.element, this.list.element, this.track.fold, this.more, this.bar],
+      ...[this.questions.element, this.attempts.element, this.sure, this.checked, this.coupled, this.views.element, this.list.element, this.track.fold, this.more, this.bar],
     );
     this.placeNote();
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main, this.hover.card);
@@ -298,6 +322,8 @@ export class Page {
     this.plan.show(was.plan);
     this.runner.show(round);
     this.live.show(round);
+    this.questions.show(round);
+    this.attempts.show(round);
     this.track.update();
     this.front.show(round);
     this.studies.show();
@@ -314,7 +340,7 @@ export class Page {
     this.more.hidden = nothing;
     this.runner.needed = nothing || ["run", "replicate"].includes(this.review.step.do);
     if (nothing) {
-      this.headline.show(round.why);
+      this.headline.show(this.runner.runs && this.runner.job.round === round.id ? "Running." : round.why);
       this.runner.update();
       return;
     }
@@ -667,9 +693,12 @@ export class Page {
     }
   }
 
+  // Good news goes away by itself.
   say(text, tone = "") {
+    clearTimeout(this.saying);
     this.said.textContent = text ?? "";
     this.said.className = `refine-said ${tone}`;
+    if (tone === "good") this.saying = setTimeout(() => this.say(""), NEWS);
   }
 
   // Drawing.
@@ -689,6 +718,8 @@ export class Page {
 
   layout() {
     const panels = new Map(this.panels.map((panel) => [panel.element, panel]));
+    fillRows(this.grid, WIDE);
+    fillRows(this.otherGrid, NARROW);
     for (const grid of [this.grid, this.otherGrid]) {
       let row = -1;
       for (const element of /** @type {HTMLElement[]} */ ([...grid.children])) {

@@ -484,10 +484,8 @@ def evidence_numbers(change: Change) -> list[tuple[str, str, str]]:
     if contrast := values_by_code.get("contrast"):
         inside = plural(contrast["n_here"], "trial")
         outside = plural(contrast["n_there"], "trial")
-        numbers.append(("top trials, kept part", times(contrast["here"]), f"as many; {inside}"))
-        numbers.append(("top trials, dropped part", times(contrast["there"]), f"as many; {outside}"))
-    if change.kind not in ("keep", "leave"):
-        numbers.append(("kept", percent(change.volume_kept), "of its range"))
+        numbers.append(("in the kept part", times(contrast["here"]), f"as many top trials; {inside}"))
+        numbers.append(("in the dropped part", times(contrast["there"]), f"as many top trials; {outside}"))
     if change.kind not in ("keep", "leave") and math.isfinite(change.risk):
         numbers.append(("risk of this change", chance_cell(change.risk), "alone"))
     return numbers

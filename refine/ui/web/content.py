@@ -91,6 +91,8 @@ _MOST = 5  # ticks of an axis, about
 _MOST_OUTSIDE = 40  # stops beyond an end of a range
 _LONGEST_TICK = 6  # letters of a level that is a label of its axis
 _POINTS = 120  # of a density: as many as a panel is wide enough for
+# Sign of "at most" on the page.
+AT_MOST = "\N{LESS-THAN OR EQUAL TO}"
 _ONE_LINE = 76  # letters of a headline that fits in a line
 _ORDER = ("fail", "warn", "unknown", "pass")
 
@@ -201,7 +203,7 @@ def deciding_content(review: Review[Any]) -> dict[str, str]:
     old = review.proposal.old
     if not any(_cuts_off(old[name], p) for name, p in review.space.items() if name in old):
         return {"number": "none", "text": "nothing is cut off", "full": risk["text"], "tone": ""}
-    chance = chance_cell(1 - claim.probability).replace("<=", "\N{LESS-THAN OR EQUAL TO}")
+    chance = chance_cell(1 - claim.probability).replace("<=", AT_MOST)
     text = f"that {loss} is cut off"
     if math.isnan(claim.probability):
         chance = "unknown"
@@ -386,7 +388,8 @@ def panel(
         "summary": why_heading(change),
         "reason": " ".join(filter(None, [weak_text(analysis, change), why(change)])) + kept_text(change),
         "numbers": [
-            {"name": label, "text": text, "note": note} for label, text, note in evidence_numbers(change)
+            {"name": label, "text": text.replace("<=", AT_MOST), "note": note}
+            for label, text, note in evidence_numbers(change)
         ],
         "now": bounds_text(p),
         "when": "" if p.when is None else f"only where {p.when}",

@@ -40,6 +40,7 @@ _CHOSEN: Fields = {
     "pruner?": bool,
     **_BUDGET,
 }
+_QUESTION: Fields = {**_ROUND, "question": str, "given?": str | None, "better?": str | None}
 # Everything that the page may ask, by type; with `study` about the other study of a page of two.
 MESSAGES: dict[str, Fields] = {
     "start": {},  # what the page begins with
@@ -81,6 +82,10 @@ MESSAGES: dict[str, Fields] = {
         "seeds?": Count | None,
         **_BUDGET,
     },
+    "questions": {**_ROUND, "suggest?": bool},  # earlier questions, and those worth asking
+    "ask": _QUESTION,  # the answer to a question about a part of the space
+    "settle": _QUESTION,  # the round that settles a question
+    "try": {**_ROUND, "rows": list[dict[str, str]], **_BUDGET},  # runs configurations of the person now
     "pause": {},  # ends what runs in order, as one Ctrl-C does; a second one at once
     "front": _ROUND,  # the front of several goals
     "choose": {**_ROUND, "point": int, "note?": str},  # a point of it, as a decision

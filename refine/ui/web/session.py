@@ -26,8 +26,16 @@ from refine.review.next_step import NextRound, accept_action
 from refine.review.review import Review
 from refine.run.options import Ending
 from refine.space.literals import STARTED, page_form, page_value, python_symbols
+from refine.space.user_configurations import given_configuration
 from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
+from refine.ui.web.asking import (
+    answer_content,
+    configurations_of,
+    questions_content,
+    settling_content,
+    start_content,
+)
 from refine.ui.web.background import in_cells
 from refine.ui.web.content import (
     SUGGESTED,
@@ -84,7 +92,7 @@ _MOST_DRAWN = 8  # cached reviews; a review holds its trials
 _log = logging.getLogger(__name__)
 
 # Messages that are answered one at a time; the others neither write nor wait for an analysis.
-_ALONE = ("round", "trials", "mark", "epsilon", "preview", "decide", "front", "choose")
+_ALONE = ("round", "trials", "mark", "epsilon", "preview", "decide", "front", "choose", "settle")
 
 
 class Session:
@@ -266,6 +274,7 @@ class Session:
             "run": in_cells(round_) if self.background is None else self.background.runnable(round_),
             "goals": len(round_.goals),
             "expected": self._expected(round_),
+            "start": start_content(round_),
         }
         check_risk(message.get("risk", self.risk))
         try:
@@ -430,6 +439,30 @@ class Session:
         if self.background is None:
             raise ReviewError("pause stops a round that this page runs, and none is running; reload the page")
         return {"job": self.background.pause()}
+
+    # Questions, and configurations of the person's own.
+
+    def _questions(self, message: Mapping[str, Any]) -> Answer:
+        return questions_content(self.shown.context, suggest=bool(message.get("suggest")))
+
+    def _ask(self, message: Mapping[str, Any]) -> Answer:
+        return answer_content(self.shown.context, message)
+
+    def _settle(self, message: Mapping[str, Any]) -> Answer:
+        return settling_content(self.shown.context, message)
+
+    def _try(self, message: Mapping[str, Any]) -> Answer:
+        round_ = self._found(message)
+        configurations = configurations_of(round_.space, message["rows"])
+        for i, configuration in enumerate(configurations):
+            given_configuration(round_.space, configuration, f"configuration {i + 1}")
+        if self.background is None:
+            call = Action(f'tree["{round_.id}"].try_out', configurations)
+            raise ReviewError(f"a page in a notebook cannot run trials; run them in a cell: {call}")
+        options = {name: value for name, value in _running(message).items() if name == "workers"}
+        return {
+            "job": self.background.start(round_, "try_out", {"configurations": configurations, **options})
+        }
 
     # Several goals.
 

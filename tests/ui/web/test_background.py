@@ -166,3 +166,13 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(round_of, t
         space = {"x": (0.0, 1.0, 5)}
         inside = in_memory.add_round(space, lambda p: p["x"], n=2, objective_name="objectives_here.score")
         assert "in the memory of another process" in background.runnable(inside)["why"]
+
+
+def test_own_configurations_run_in_the_background_and_count_as_given(round_of, background):
+    round_ = round_of(n=3, pause=0.0)
+    round_.run(progress=False)
+    session = Session(round_, background=background)
+    session.handle({"type": "try", "round": round_.id, "rows": [{"x": "0.123"}]})
+    ended(session)
+    last = round_.trials.iloc[-1]
+    assert (last["x"], last["origin"]) == (0.123, "given")

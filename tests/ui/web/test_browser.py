@@ -352,3 +352,53 @@ def test_the_legend_is_in_sight(viewed_page):
     legend = viewed_page.locator(".refine-legend")
     assert legend.is_visible()
     assert legend.bounding_box()["y"] < viewed_page.locator(".refine-panel").first.bounding_box()["y"]
+
+
+def test_an_edit_moves_nothing_on_the_page(viewed_page):
+    places = """() => [...document.querySelectorAll('.refine-panel, .refine-decide, .refine-legend')]
+      .map((e) => { const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height].map(Math.round); })"""
+    settled(viewed_page)
+    viewed_page.wait_for_selector(".refine-track:not([hidden])")
+    before = viewed_page.evaluate(places)
+    handle(viewed_page, "dropout", "upper").press("ArrowRight")
+    viewed_page.get_by_label("dropout, upper bound, typed").blur()
+    settled(viewed_page)
+    assert viewed_page.locator('[data-parameter="dropout"]').get_attribute("data-source") == "edited"
+    viewed_page.evaluate("window.scrollTo(0, 0)")
+    assert viewed_page.evaluate(places) == before
+    assert viewed_page.locator(".refine-decide").bounding_box()["height"] <= 56
+
+
+def test_a_widened_range_has_a_tick_at_its_new_end_and_hatching_where_nothing_ran(browser, tree):
+    root = tree.add_round({"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}, lambda p: p["lr"], n=60, seed=1)
+    root.run(progress=False)
+    new = root.propose(keep=False).proposal["lr"].new
+    assert new.high > 5
+    with served(root) as running, visit(browser, running.url) as page:
+        card = page.locator('[data-parameter="lr"]')
+        assert card.locator(".refine-hatch").count() == 1
+        ticks = [float(text) for text in card.locator(".tick text").all_text_contents()]
+        assert new.high in ticks
+        # The range of the round keeps most of the axis.
+        x = {
+            value: card.locator(".tick").nth(i).evaluate("t => t.getCTM().e") for i, value in enumerate(ticks)
+        }
+        axis = card.locator(".refine-plot").bounding_box()
+        assert x[5.0] - x[min(ticks)] > 0.55 * axis["width"]
+        assert page.locator(".refine-key.hatch").is_visible()
+
+
+def test_four_cards_stand_two_by_two(browser, tree):
+    def score(p):
+        return -sum((p[name] - 0.2) ** 2 for name in p)
+
+    root = tree.add_round({f"p{i}": (0.0, 1.0, 11) for i in range(4)}, score, n=150, seed=1)
+    root.run(progress=False)
+    with served(root) as running, visit(browser, running.url) as page:
+        cards = page.locator(".refine-main > .refine-grid .refine-panel")
+        assert cards.count() == 4
+        boxes = [card.bounding_box() for card in cards.all()]
+        assert len({round(box["x"]) for box in boxes}) == 2
+        assert len({round(box["y"]) for box in boxes}) == 2
+        titles = page.locator(".refine-main > .refine-grid .refine-axis-title")
+        assert titles.count() == 2  # one labelled axis a row

@@ -1,0 +1,84 @@
+// A question about a part of the space: a box, questions worth asking, the answer, and the round that settles it.
+import { fold, h, once, replace } from "./dom.js";
+import { drawFacts } from "./headline.js";
+
+export class Ask {
+  /** @param {import("./page.js").Page} page */
+  constructor(page) {
+    this.page = page;
+    this.round = null;
+    this.box = h("input", { type: "text", maxlength: 2000, spellcheck: "false", "aria-label": "Question: a condition on the parameters" });
+    this.given = h("input", { type: "text", maxlength: 2000, spellcheck: "false", placeholder: "given (optional)", "aria-label": "Given: only configurations with this condition are compared" });
+    this.button = h("button", { type: "submit" }, "ask");
+    this.chips = h("div", { class: "refine-asking" });
+    this.answer = h("div", { role: "status" });
+    const form = h(
+      "form",
+      {
+        class: "refine-asking",
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.ask({ question: this.box.value, given: this.given.value || null, better: null });
+        },
+      },
+      this.box,
+      this.given,
+      this.button,
+    );
+    this.element = fold("ask", "Ask", h("span", { class: "refine-faint" }, "is a part of the space as good as the rest?"), form, this.chips, this.answer);
+    this.element.addEventListener("toggle", () => this.suggest());
+  }
+
+  show(round) {
+    const another = round.id !== this.round?.id || round.version !== this.round.version;
+    this.round = round;
+    this.element.hidden = round.review === null || this.page.transport.home === "saved";
+    if (!another) return;
+    this.suggested = false;
+    replace(this.chips);
+    replace(this.answer);
+    const first = round.review?.panels[0];
+    if (first) this.box.placeholder = `for example ${first.name} ${first.kind === "range" ? `<= ${first.labels[Math.floor(first.labels.length / 2)]}` : `== '${first.levels[0].label}'`}`;
+    this.suggest();
+  }
+
+  // Questions worth asking take as long as a proposal: they are computed when the fold is open.
+  async suggest() {
+    const { round } = this;
+    if (!this.element.open || this.element.hidden || this.suggested || !round) return;
+    this.suggested = true;
+    const found = await this.page.transport.ask({ type: "questions", round: round.id, suggest: true });
+    if (found.error || this.round !== round) return;
+    const chip = ({ question, given, better, reason }) => h("button", { type: "button", class: "refine-suggestion", title: reason ?? null, onclick: () => this.ask({ question, given: given ?? null, better: better ?? null }) }, given ? `${question}, given ${given}` : question);
+    const list = (title, questions) => (questions.length ? [h("span", { class: "refine-faint" }, title), questions.map(chip)].flat() : []);
+    replace(this.chips, [...list("worth asking", found.suggested), ...list("asked before", found.asked)]);
+  }
+
+  async ask(question) {
+    if (!question.question.trim()) return;
+    const { round } = this;
+    this.box.value = question.question;
+    this.given.value = question.given ?? "";
+    this.button.disabled = true;
+    replace(this.answer, h("p", { class: "refine-faint" }, "computing the answer …"));
+    const found = await this.page.transport.ask({ type: "ask", round: round.id, ...question });
+    this.button.disabled = false;
+    if (this.round !== round) return;
+    if (found.error) {
+      replace(this.answer, h("p", { class: "refine-warning" }, found.error));
+      return;
+    }
+    const facts = h("dl", { class: "refine-facts" });
+    drawFacts(facts, found.facts);
+    const settle = h("button", { type: "button", onclick: (event) => once(event, () => this.settle(question)) }, `settle it: a round of ${found.needed} trials`);
+    replace(this.answer, h("div", { class: "refine-answer" }, h("p", {}, found.text), h("p", { class: "refine-faint" }, found.title), facts, found.needed ? settle : null));
+  }
+
+  async settle(question) {
+    const { page, round } = this;
+    const found = await page.send({ type: "settle", round: round.id, ...question });
+    if (found === null || page.round !== round) return;
+    await page.open(found.child);
+    await page.drawTree(found.child);
+  }
+}

@@ -1,0 +1,130 @@
+"""Questions about the space, and configurations of the person's own, on the review page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from refine.errors import ReviewError
+from refine.report.pages.answer import answer_page, suggestion_text
+from refine.space.categorical import Categorical
+from refine.space.literals import typed_value
+from refine.tree.asking import ask
+from refine.tree.questions import questions
+from refine.tree.tree_record import TreeRecord
+from refine.utils.plain import plain
+
+if TYPE_CHECKING:
+    from refine.space.parameters import Parameter
+    from refine.space.space import Space
+    from refine.tree.context import Context
+    from refine.tree.round import Round
+
+# Earlier questions that the page lists.
+_LISTED = 5
+
+
+def tree_of(context: Context) -> TreeRecord:
+    """The tree of a context."""
+    tree = TreeRecord()
+    tree._context = context
+    return tree
+
+
+def answer_content(context: Context, message: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to a question: verdict as a sentence with its tone, facts, and the trials that settle it.
+
+    Raises:
+        SpaceError: An expression is not of the language, or names an unknown parameter.
+        AnalysisError: No round can be analysed.
+    """
+    answer = ask(
+        tree_of(context),
+        message["question"],
+        given=message.get("given") or None,
+        better=message.get("better") or None,
+    )
+    page = answer_page(answer).to_dict()
+    facts = [fact for block in page["blocks"] for fact in block.get("facts", [])]
+    return {
+        "title": page["title"],
+        "text": page["lead"]["text"],
+        "tone": page["lead"]["tone"],
+        "facts": [
+            {"name": name, "text": fact if isinstance(fact, str) else fact["text"], "tone": ""}
+            for name, fact in facts
+        ],
+        "needed": answer.needed,
+        "question": message["question"],
+        "given": message.get("given"),
+        "better": message.get("better"),
+    }
+
+
+def settling_content(context: Context, message: Mapping[str, Any]) -> dict[str, Any]:
+    """Creates the round that settles a question; its id."""
+    answer = ask(
+        tree_of(context),
+        message["question"],
+        given=message.get("given") or None,
+        better=message.get("better") or None,
+    )
+    if not answer.needed:
+        raise ReviewError(f"question {answer.question!r} is settled: no trial is needed")
+    return {"child": answer.settle(n=answer.needed).id}
+
+
+def questions_content(context: Context, *, suggest: bool) -> dict[str, Any]:
+    """Earlier questions, the newest first, and questions worth asking."""
+    listed = questions(tree_of(context), suggest=suggest)
+    asked = [
+        {"question": q.question, "given": q.given, "better": q.better, "reason": ""}
+        for q in listed.asked[:_LISTED]
+    ]
+    suggested = [
+        {"question": q.question, "given": q.given, "better": None, "reason": suggestion_text(q)}
+        for q in listed.suggested
+    ]
+    return {"asked": asked, "suggested": suggested}
+
+
+def start_content(round_: Round) -> dict[str, str]:
+    """The best configuration of a round as texts, to begin one's own configurations with."""
+    best = round_.best
+    if best is None:
+        return {}
+    space = round_.space
+    return {name: _text(space[name], best[name]) for name in space.varied if best[name] == best[name]}
+
+
+def _text(parameter: Parameter, value: Any) -> str:
+    """A value as typed: the label of a choice, else the number."""
+    if isinstance(parameter, Categorical):
+        for label, level in zip(parameter.labels, parameter.grid, strict=True):
+            if level == value or label == value:
+                return label
+    number = plain(value)
+    if isinstance(number, float):
+        return f"{number:.12g}"
+    return str(number)
+
+
+def configurations_of(space: Space, rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """Typed configurations as values by name; an empty text leaves a parameter out.
+
+    Raises:
+        ReviewError: A text is no value.
+    """
+    return [
+        {name: _value(space[name], text) for name, text in row.items() if name in space and text.strip()}
+        for row in rows
+    ]
+
+
+def _value(parameter: Parameter, text: str) -> Any:
+    """The value of a typed text: a choice by its label, else as Python reads the text."""
+    if isinstance(parameter, Categorical):
+        labels = list(parameter.labels)
+        if text.strip() in labels:
+            return parameter.grid[labels.index(text.strip())]
+    return typed_value(text)

@@ -1,0 +1,108 @@
+"""Results on the page: trials as they end, forecasts next to them, claims that held, questions and own configurations."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pages import SPACE, score
+
+import refine
+from refine.report.pages.calibration import HELD_IN_BENCHMARKS
+from refine.ui.web.session import Session
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory):
+    """A round with a tag, and its child that has run."""
+    with refine.Tree("question", store=tmp_path_factory.mktemp("family") / "refine.db") as tree:
+        root = tree.add_round(SPACE, score, n=80, seed=3, tag="wide").run(progress=False, check_noise=False)
+        child = root.propose().accept(n=30).run(progress=False, check_noise=False)
+        yield tree, root, child
+
+
+@pytest.fixture
+def session(family):
+    return Session(family[1])
+
+
+def test_rounds_are_named_by_tag_or_place(session):
+    assert [r["name"] for r in session.handle({"type": "tree"})["rounds"]] == ["wide", "1.1"]
+
+
+def test_a_child_stands_beside_its_forecast_and_the_best_of_its_parent(session, family):
+    _, root, child = family
+    expected = session.handle({"type": "round", "round": child.id})["expected"]
+    low, high = root.decisions[-1].forecast.interval("best", 0.9)
+    assert (expected["low"], expected["high"]) == (low, high)
+    assert expected["before"] == root.best["value"]
+    assert expected["text"].startswith("forecast ")
+    assert "its parent had" in expected["text"]
+    assert session.handle({"type": "round", "round": root.id})["expected"]["text"] == ""
+
+
+def test_trials_are_sent_in_the_order_of_their_end(session, family):
+    child = family[2]
+    points = session.handle({"type": "points", "round": child.id})
+    assert points["values"] == list(child.trials["value"])
+    assert points["sign"] == 1
+
+
+def test_the_space_of_a_round_names_what_changed_first(family):
+    from refine.ui.web.outcomes import space_content
+
+    _, root, child = family
+    rows = space_content(child)
+    changed = {name for name, p in child.space.items() if p != root.space[name]}
+    assert {row["name"] for row in rows if row["before"]} == changed
+    assert {row["name"] for row in rows[: len(changed)]} == changed
+
+
+def test_the_track_record_counts_tested_claims(session, family):
+    tree, root, _ = family
+    track = session.handle({"type": "track", "round": root.id})
+    tested = [e.refuted for e in tree.calibration().entries if e.refuted is not None]
+    if tested:
+        expected = f"{tested.count(False)} of {len(tested)} claim"
+    else:
+        expected = "no claim tested yet"
+    assert track["text"].startswith(expected)
+    assert track["rows"][0][:2] == [root.id, family[2].id]
+
+
+def test_the_share_of_claims_that_held_is_that_of_the_benchmarks():
+    held, tested = HELD_IN_BENCHMARKS
+    text = (DOCS / "benchmarks" / "proposals.md").read_text(encoding="utf-8")
+    failed = float(re.search(r"Risk 0\.05: wanted .* to fail, got ([\d.]+)", text).group(1))
+    assert 100 * (tested - held) / tested == pytest.approx(failed, abs=0.05)
+
+
+def test_a_question_is_answered_and_settled_by_a_round(tree, root):
+    session = Session(root)
+    asked = {"round": root.id, "question": "units <= 8"}
+    answer = session.handle({"type": "ask", **asked})
+    assert answer["title"] == "Question: units <= 8"
+    assert {"Inside", "Outside", "Evidence"} <= {fact["name"] for fact in answer["facts"]}
+    listed = session.handle({"type": "questions", "round": root.id, "suggest": True})
+    assert [q["question"] for q in listed["asked"]] == ["units <= 8"]
+    wrong = session.handle({"type": "ask", "round": root.id, "question": "unit <= 8"})
+    assert "did you mean 'units'" in wrong["error"]
+    settled = session.handle({"type": "settle", **asked})
+    if answer["needed"]:
+        assert tree[settled["child"]].n == answer["needed"]
+    else:
+        assert "is settled" in settled["error"]
+
+
+def test_own_configurations_are_checked_before_they_run(session, family):
+    root = family[1]
+    start = session.handle({"type": "round", "round": root.id})["start"]
+    assert start["optimizer"] == root.best["optimizer"]
+    assert float(start["lr"]) == root.best["lr"]
+    wrong = session.handle({"type": "try", "round": root.id, "rows": [start, {**start, "lr": "fast"}]})
+    assert wrong["error"].startswith("configuration 2: lr: ")
+    alone = session.handle({"type": "try", "round": root.id, "rows": [{**start, "lr": "1.23"}]})
+    assert f'tree["{root.id}"].try_out' in alone["error"]  # a notebook's page runs nothing
