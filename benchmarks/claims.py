@@ -308,11 +308,11 @@ def noises(seeds: int) -> str:
             for kind, mean in means.items():
                 y = mean + noise[kind] * rng.normal(size=n)
                 found = noise_of((x, y), [0] * dimensions, None, None, (x, y))
-                ratios[kind].append((found.sd / noise[kind], found.assured / noise[kind]))
+                ratios[kind].append((found.sd / noise[kind], found.lower_sd / noise[kind]))
         cells = [f"{np.exp(np.log(ratios[kind]).mean(axis=0))[k]:.2f}" for kind in ratios for k in (0, 1)]
         spread = np.std([np.log(ratio) for both in ratios.values() for ratio, _ in both])
         rows.append([f"{dimensions}, {n}", *cells, f"{np.exp(spread):.1f}"])
-    head = ["all: estimate", "all: assured part", "four: estimate", "four: assured part", "spread, factor"]
+    head = ["all: estimate", "all: low estimate", "four: estimate", "four: low estimate", "spread, factor"]
     return markdown(["parameters, trials", *head], rows)
 
 

@@ -63,10 +63,10 @@ class NoiseEstimate(NamedTuple):
         return self.deterministic or self.source == "replicates" or self.sd > 0
 
     @property
-    def assured(self) -> float:
-        """The part of `sd` that is not ignorance: `sd` less a standard error, on a log scale.
+    def lower_sd(self) -> float:
+        """Low estimate of the noise: `sd` less one standard error, on a log scale.
 
-        `sd` itself if the degrees of freedom are unknown or infinite; 0.6 of `sd` with 2, 0.8 with 10.
+        0.6 of `sd` with 2 degrees of freedom, 0.8 with 10; `sd` itself if they are unknown or infinite.
 
         Source: Bartlett and Kendall (1946) for the variance of the logarithm, 1 / (2 freedom).
         """
@@ -89,9 +89,8 @@ class NoiseEstimate(NamedTuple):
 
         The loss that the user set (None by default), in units of the metric; else from folds, validation
         rows, or repeated runs, in this order, and at least the step of the metric and 5 % of (best - median).
-        Only the `assured` part of the noise counts: a generous tolerance would let a proposal cut ranges by
-        ignorance of the noise. With a `share` below 1, configurations run often enough to detect smaller
-        differences.
+        Of an uncertain noise the low estimate counts: otherwise a proposal would cut ranges by ignorance of
+        the noise. A `share` below 1 is for configurations with enough runs to detect smaller differences.
         """
         if user_epsilon is not None:
             return user_epsilon, "given"
@@ -99,7 +98,7 @@ class NoiseEstimate(NamedTuple):
             epsilon = self.paired
             source = self.paired_source
         else:
-            epsilon = share * self.assured
+            epsilon = share * self.lower_sd
             source = self.source
         for smallest, name in ((self.step, "step"), (self.floor, self.floor_source)):
             if smallest > 0 and not epsilon >= smallest:
