@@ -70,6 +70,7 @@ CODES = {
     "not_reproduced": "the metric as recorded does not follow from the predictions in the usual way: metric",
     # Of what to do next: see refine.review.next_step.
     "decide": "a proposal is to be decided: parameters, n, seconds",
+    "durations": "trials take longer at some levels of a parameter: parameter, factor",
     "search_on": "a budget pays for a round on the same space: n, seconds, learned, even, outside",
     "more": "more configurations would let parameters be judged: parameters, more, n, power, effect, seconds",
     "settled": "whatever is read can be judged, and nothing is to be narrowed: runs, seconds, effect, power",

@@ -16,6 +16,7 @@ from refine.analysis.reason import Reason
 from refine.design.space_filling import check_size
 from refine.proposal.allocation import check_shares
 from refine.proposal.alternatives import advice, left_to_run, trial_seconds
+from refine.proposal.expected_time import slowest_parameter
 from refine.proposal.proposal import Proposal
 from refine.space.space import Space
 from refine.trials.budget import NO_BUDGET, BudgetState
@@ -204,7 +205,7 @@ def next_step_of(
             reason = Reason("decide", {"parameters": changed, **values})
         else:
             reason = Reason("search_on", values)
-        return NextStep(accept_action(advised), (reason,), n, n * each)
+        return NextStep(accept_action(advised), (reason, *_on_durations(analysis)), n, n * each)
     if not analysis.tested and read:
         if proposal.advice is not None:
             n = proposal.advice.n
@@ -244,6 +245,15 @@ def next_step_of(
     reason = Reason(code, {"runs": runs, "seconds": runs * each, "effect": EFFECT, "power": POWER})
     action = Action("round.replicate", top=REPEATED, seeds=SEEDS)
     return NextStep(action, (reason, tried), runs, runs * each)
+
+
+def _on_durations(analysis: Analysis) -> tuple[Reason, ...]:
+    """The parameter that makes trials slow, if a search by the hour would pay."""
+    slowest = slowest_parameter(analysis)
+    if slowest is None:
+        return ()
+    name, factor = slowest
+    return (Reason("durations", {"parameter": name, "factor": factor}),)
 
 
 def _last_step(analysis: Analysis, budget: BudgetState, each: float) -> NextStep:

@@ -162,3 +162,14 @@ def test_verdict_goes_on_while_the_budget_leaves_trials_for_a_round():
     assert budgeted.verdict == "CONTINUE"
     assert spent.verdict != "CONTINUE"
     assert verdict_sentence(budgeted).startswith("Go on: 39 of 60 trials left. By the model alone, another")
+
+
+def test_next_step_names_the_parameter_that_makes_trials_slow():
+    frame = pd.DataFrame(SPACE.columns(draw(Sobol(), SPACE, 60, 1)))
+    rng = np.random.default_rng(0)
+    frame = frame.assign(value=frame["lr"] + rng.normal(0, 0.05, 60), seconds=frame["depth"] ** 2.0)
+    analysis = refine.analyze(SPACE, frame)
+    step = next_step_of(analysis, refine.propose(analysis), 60)
+    assert codes(step) == ["decide", "durations"]
+    assert about(step, 1) == {"parameter": "depth", "factor": 36.0}
+    assert "depth take 36 times as long as at the fastest" in next_sentence(step.reasons)

@@ -654,6 +654,10 @@ _SENTENCES: dict[str, Say] = {
     "not_reproduced": "The recorded {metric} does not follow from the predictions by its usual formula.",
     # Next steps.
     "decide": _decide,
+    "durations": (
+        "Trials at the slowest level of {parameter} take {factor:.2g} times as long as at the fastest: "
+        "run(per='second') looks for improvements per hour."
+    ),
     "search_on": (
         "{n:further configuration} of the same space{seconds:about}: {learned} placed by the model as "
         "results arrive, {even} spread evenly."
