@@ -659,8 +659,8 @@ _SENTENCES: dict[str, Say] = {
         "run(per='second') looks for improvements per hour."
     ),
     "search_on": (
-        "{n:further configuration} of the same space{seconds:about}: {learned} placed by the model as "
-        "results arrive, {even} spread evenly."
+        "{n:further configuration} of the same space{seconds:about} with {learned} placed by the model as "
+        "results arrive and {even} spread evenly."
     ),
     "more": (
         "{more:more configuration} of this round{seconds:about} would let {parameters:and} be judged "
