@@ -68,7 +68,15 @@ def train_epochs(
             build(model, train)
         val_batch = int(arguments["validation_batch_size"] or batch)
         watching = bool(arguments["callbacks"] or arguments["verbose"])
-        plan = Plan(train, validation, seed, batch, val_batch, steps, watching)
+        plan = Plan(
+            train=train,
+            validation=validation,
+            seed=seed,
+            batch=batch,
+            val_batch=val_batch,
+            steps=steps,
+            watched=watching,
+        )
         check_optimizer(model)
         with as_first_trained(model):
             step, slower, uncompiled = _step(model, plan, arguments, compiled=compiled)

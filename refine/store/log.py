@@ -241,7 +241,15 @@ def _sound_rows(
             series = [read.get(pk, {}) for pk in part["pk"]] if curves else ()
             plain = {name: part[name] for name in PLAIN}
             counted = {before[node] + i: text for i, text in faults.items()}
-            yield _TrialBlock(node, part["pk"], data[0], data[1], plain, series, counted)
+            yield _TrialBlock(
+                node=node,
+                pks=part["pk"],
+                configurations=data[0],
+                metrics=data[1],
+                columns=plain,
+                curves=series,
+                faults=counted,
+            )
             before[node] += high - low
             low = high
 

@@ -33,7 +33,15 @@ def read_marks(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[Mark]]
         for row in connection.execute(query).mappings():
             if not fault_of(t.mark, dict(row)):
                 out, star = (None if row[n] is None else bool(row[n]) for n in ("excluded", "starred"))
-                mark = Mark(row["key"], row["attempt"], out, star, row["note"], row["author"], row["created"])
+                mark = Mark(
+                    key=row["key"],
+                    attempt=row["attempt"],
+                    excluded=out,
+                    starred=star,
+                    note=row["note"],
+                    author=row["author"],
+                    created=row["created"],
+                )
                 marks.setdefault(row["node"], []).append(mark)
     return marks
 

@@ -460,7 +460,14 @@ def _openings(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[StoredO
         results = tuple(runs.get(row.pk, ()))
         keys = tuple(content["keys"])
         return StoredOpening(
-            row.pk, row.node, keys, content["seeds"], row.author, row.note, row.created, results
+            pk=row.pk,
+            node=row.node,
+            keys=keys,
+            seeds=content["seeds"],
+            author=row.author,
+            note=row.note,
+            created=row.created,
+            runs=results,
         )
 
     return _grouped(t.opening, opening, engine, pks)

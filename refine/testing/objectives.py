@@ -61,7 +61,15 @@ class _Case:
 
 def _task(configuration: Mapping[str, Any], seed: int) -> Task:
     encoded = encode_configuration(configuration)
-    return Task(configuration_key(configuration), encoded, None, 0, 0, "space_filling", seed)
+    return Task(
+        key=configuration_key(configuration),
+        configuration=encoded,
+        cell=None,
+        replicate=0,
+        attempt=0,
+        origin="space_filling",
+        seed=seed,
+    )
 
 
 def returns(case: _Case) -> Iterator[str]:

@@ -97,6 +97,16 @@ def test_a_change_goes_back_that_stood_only_together_with_a_rejected_one(tmp_pat
 
 def test_a_decision_read_back_is_equal():
     decision = Decision(
-        "accepted", "p", SPACE, {}, (), "c", "", "ann", probability=0.97, volume_kept=0.5, epsilon=0.01
+        kind="accepted",
+        proposal="p",
+        space=SPACE,
+        edits={},
+        rejected=(),
+        child="c",
+        note="",
+        author="ann",
+        probability=0.97,
+        volume_kept=0.5,
+        epsilon=0.01,
     )
     assert Decision.from_json(decision.to_json()) == decision

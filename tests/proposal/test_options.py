@@ -22,7 +22,17 @@ OLD = Space(
 
 def option(leaves, new=(), up_to=0.15):
     space = OLD.replace(dict(new))
-    return Option(0.05, up_to, leaves, 0.5, 0.9, 10, 8, OLD, space)
+    return Option(
+        risk=0.05,
+        up_to=up_to,
+        leaves=leaves,
+        volume_kept=0.5,
+        probability=0.9,
+        top=10,
+        top_kept=8,
+        old=OLD,
+        space=space,
+    )
 
 
 @pytest.mark.parametrize(

@@ -112,28 +112,55 @@ def facts() -> Facts:
     new = SPACE.replace({"lr": Float(0.5, 2, 7), "optimizer": Categorical(["Nadam"])})
     kinds = {"lr": "narrow", "optimizer": "drop"}
     changes = tuple(
-        Change(n, kinds.get(n, "keep"), SPACE[n], new[n], SPACE[n].volume_kept(new[n]), 0.01, (depends(n),))
+        Change(
+            name=n,
+            kind=kinds.get(n, "keep"),
+            old=SPACE[n],
+            new=new[n],
+            volume_kept=SPACE[n].volume_kept(new[n]),
+            q=0.01,
+            reasons=(depends(n),),
+        )
         for n in SPACE.varied
     )
     claim = Claim(0.962, 0.0031, "residuals", 60)
     volume = SPACE.volume_kept(new)
-    proposal = Proposal(SPACE, new, changes, volume, claim, 0.05, 74, "c0ffee12", "val_acc", tested=73)
+    proposal = Proposal(
+        old=SPACE,
+        space=new,
+        changes=changes,
+        volume_kept=volume,
+        claim=claim,
+        risk=0.05,
+        n=74,
+        evidence="c0ffee12",
+        metric="val_acc",
+        tested=73,
+    )
     space, edits = decided_space(proposal, {"dropout": (0, 0.25)}, ("optimizer",))
     decision = Decision(
-        "edited",
-        proposal.digest,
-        space,
-        edits,
-        ("optimizer",),
-        "0123456789ab",
-        "Low dropout only.\nNadam may matter | later.",
-        "Ann",
+        kind="edited",
+        proposal=proposal.digest,
+        space=space,
+        edits=edits,
+        rejected=("optimizer",),
+        child="0123456789ab",
+        note="Low dropout only.\nNadam may matter | later.",
+        author="Ann",
         n=40,
         probability=0.943,
         volume_kept=0.1667,
     )
     worth = worth_of(analysis, claim.epsilon, new, 200)
-    inputs = Known(proposal, ROLES, "", curves(), 0.9701, False, worth)
+    inputs = Known(
+        proposal=proposal,
+        roles=ROLES,
+        goal="",
+        curves=curves(),
+        before=0.9701,
+        allow_degenerate=False,
+        worth=worth,
+    )
     return Facts(
         tree="breast_cancer",
         node=node,

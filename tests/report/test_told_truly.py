@@ -191,7 +191,14 @@ def test_one_huge_value_breaks_neither_winner_nor_report(tree, tmp_path):
 def change_of(reasons, new, old=("Adam", "Nadam", "SGD")):
     categories = refine.Categorical(list(old))
     return Change(
-        "optimizer", "drop", categories, refine.Categorical(list(new)), 0.5, 0.01, tuple(reasons), 0.01
+        name="optimizer",
+        kind="drop",
+        old=categories,
+        new=refine.Categorical(list(new)),
+        volume_kept=0.5,
+        q=0.01,
+        reasons=tuple(reasons),
+        risk=0.01,
     )
 
 
@@ -227,7 +234,16 @@ def test_a_trend_of_a_minimised_metric_says_whether_it_is_good(direction, way, m
     old = refine.Float(0.0, 1.0, levels=5)
     values = {"parameter": "lr", "metric": "rmse", "direction": direction, "way": way, "few_at": ""}
     trend = Reason("trend", {**values, "estimate": 0.9, "low": 0.8, "high": 0.95, "q": 0.001})
-    change = Change("lr", "narrow", old, refine.Float(0.0, 0.5, levels=3), 0.5, 0.001, (trend,), 0.01)
+    change = Change(
+        name="lr",
+        kind="narrow",
+        old=old,
+        new=refine.Float(0.0, 0.5, levels=3),
+        volume_kept=0.5,
+        q=0.001,
+        reasons=(trend,),
+        risk=0.01,
+    )
     assert short_reason(change) == f"rmse {way} with lr{mark}"
 
 

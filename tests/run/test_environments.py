@@ -113,7 +113,7 @@ def test_every_trial_says_what_it_ran_on_and_the_round_says_what_differs(tmp_pat
 
 def test_a_job_of_another_version_is_refused_before_it_is_read():
     other = f"CPython 3.99 and refine {VERSION}"
-    packed = Job(None, None, "name", (), 1, [], 60.0).packed()
+    packed = Job(inline=None, file=None, name="name", task=(), threads=1, path=[], loading=60.0).packed()
     with pytest.raises(
         RoundStoppedError, match=f"got {re.escape(versions())} for .* and {re.escape(other)} for the coord"
     ):

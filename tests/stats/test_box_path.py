@@ -16,7 +16,17 @@ def _posterior(scores):
     scores = np.asarray(scores, dtype=np.float32)
     knots = np.linspace(-4.0, 4.0, 9)
     mean = scores.mean(axis=0)
-    return Posterior(scores, 0, mean, np.arange(len(mean)), mean, knots, knots, 1.0, len(mean))
+    return Posterior(
+        scores=scores,
+        forest=0,
+        mean=mean,
+        known=np.arange(len(mean)),
+        known_mean=mean,
+        knots=knots,
+        values=knots,
+        slope=1.0,
+        n=len(mean),
+    )
 
 
 def _draws(count=200, seed=0, spread=0.1):

@@ -10,7 +10,17 @@ rng = np.random.default_rng(0)
 X = rng.random((30, 2))
 Y = rng.random(30)
 NAN = np.where(np.arange(30) == 3, np.nan, 0.5)
-DRAWS = stats.Posterior(X.T[:, :9], 0, Y[:9], np.arange(9), Y[:9], Y[:2].cumsum(), Y[:2].cumsum(), 1.0, 9)
+DRAWS = stats.Posterior(
+    scores=X.T[:, :9],
+    forest=0,
+    mean=Y[:9],
+    known=np.arange(9),
+    known_mean=Y[:9],
+    knots=Y[:2].cumsum(),
+    values=Y[:2].cumsum(),
+    slope=1.0,
+    n=9,
+)
 AXES = [stats.Axis(np.arange(3.0))] * 2
 RUN = np.arange(9) < 4
 

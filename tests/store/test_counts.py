@@ -35,8 +35,24 @@ def _write(round_, cells, draw, attempt=0, replicate=0):
             state = draw.choice(["complete", "complete", "failed", "diverged"])
             value = {"value": draw.choice([draw.random(), 0.5]), "degenerate": float(draw.random() < 0.2)}
             metrics = value if state == "complete" else {}
-            outcome = Outcome(State(state), metrics, {}, 1.0, None, None, None)
-            task = Task(key, params, str(cell), replicate, attempt, "space_filling", cell)
+            outcome = Outcome(
+                state=State(state),
+                metrics=metrics,
+                curve={},
+                seconds=1.0,
+                error=None,
+                read=None,
+                examples=None,
+            )
+            task = Task(
+                key=key,
+                configuration=params,
+                cell=str(cell),
+                replicate=replicate,
+                attempt=attempt,
+                origin="space_filling",
+                seed=cell,
+            )
             writer.add(_trial(task, outcome, "code"))
 
 

@@ -27,7 +27,17 @@ def _grown(tree, rounds):
         node = Node(parent and parent.id, space, **fields, created=float(i))
         link = None
         if parent:
-            decision = Decision("branched", "", space, {}, (), node.id, node.note, node.author, n=12)
+            decision = Decision(
+                kind="branched",
+                proposal="",
+                space=space,
+                edits={},
+                rejected=(),
+                child=node.id,
+                note=node.note,
+                author=node.author,
+                n=12,
+            )
             on = store.nodes(row)[parent.id].pk
             link = StoredDecision(on, decision.digest, decision.dumps(), node.id)
         pk = store.add_node(row, node, 12, decision=link)
@@ -43,8 +53,24 @@ def _run(store, pk, node, n):
         for cell in range(n):
             params = node.space.configuration(cell)
             key = configuration_key(params)
-            outcome = Outcome("complete", {"value": bowl(params)}, {}, 1.0, None, None, None)
-            task = Task(key, params, str(cell), 0, 0, "space_filling", cell)
+            outcome = Outcome(
+                state="complete",
+                metrics={"value": bowl(params)},
+                curve={},
+                seconds=1.0,
+                error=None,
+                read=None,
+                examples=None,
+            )
+            task = Task(
+                key=key,
+                configuration=params,
+                cell=str(cell),
+                replicate=0,
+                attempt=0,
+                origin="space_filling",
+                seed=cell,
+            )
             writer.add(_trial(task, outcome, "code"))
 
 

@@ -64,7 +64,16 @@ NODES = [
     TreeNode("a" * 12, None, 0.90, 100, 100, note="the article's dictionary"),
     TreeNode("b" * 12, "a" * 12, 0.91, 50, 50, "branched", note="a guess"),
     TreeNode("c" * 12, "a" * 12, 0.93, 50, 60, "accepted"),
-    TreeNode("d" * 12, "c" * 12, 0.95, 40, 40, "edited", ("paper", "best"), "a note " * 30),
+    TreeNode(
+        id="d" * 12,
+        parent="c" * 12,
+        best=0.95,
+        n=40,
+        planned=40,
+        kind="edited",
+        tags=("paper", "best"),
+        note="a note " * 30,
+    ),
     TreeNode("e" * 12, "c" * 12, NAN, 0, 40, "accepted"),
 ]
 

@@ -25,7 +25,17 @@ def _ledger(places: list[float], direction: str = "maximize", spread: float = 0.
         forecast = Forecast(LEVELS, quantiles, best, 3)
         median = base + sign * place * spread
         space_filling = (median - sign * 0.01, median, base + sign * (0.05 + 0.5 * spread))
-        d = Decision("accepted", "x", None, {}, (), f"{i:012x}", "", "ann", forecast=forecast)
+        d = Decision(
+            kind="accepted",
+            proposal="x",
+            space=None,
+            edits={},
+            rejected=(),
+            child=f"{i:012x}",
+            note="",
+            author="ann",
+            forecast=forecast,
+        )
         entries.append(Entry("root", d, None, ChildOutcome(3, 3, space_filling, float("nan"), (), direction)))
     return Calibration("q", tuple(entries))
 

@@ -312,7 +312,7 @@ def test_confirm_runs_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         confirmed = data("confirm", store, "--budget", 4, "--quiet")
         assert confirmed["race"]["runs"] == len(round_.replicates) == 4
         assert confirmed["race"]["verdict"] == "budget"
-        text = good("confirm", store, "--budget", 6, "--top", 3, "--quiet")
+        text = good(f"confirm {store} --budget 6 --top 3 --quiet")
         assert "after 6 repeats of 3 configurations" in text
         assert len(round_.replicates) == 6
         assert "Winner of tree noisy, out of 20 configurations" in text

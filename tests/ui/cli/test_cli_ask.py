@@ -22,9 +22,9 @@ def store(tmp_path):
 def test_a_question_is_answered_as_in_python(store):
     with refine.Tree("study", store=store) as tree:
         answer = tree.ask("lr <= 2", given="optimizer == 'Adam'", epsilon=0.01)
-    text = good("ask", store, "lr <= 2", "--given", "optimizer == 'Adam'", "--epsilon", 0.01)
+    text = good(f"ask {store} 'lr <= 2' --given \"optimizer == 'Adam'\" --epsilon 0.01")
     assert text.splitlines()[:2] == str(answer).splitlines()[:2]
-    answered = data("ask", store, "lr <= 2", "--given", "optimizer == 'Adam'", "--epsilon", 0.01)
+    answered = data(f"ask {store} 'lr <= 2' --given \"optimizer == 'Adam'\" --epsilon 0.01")
     assert answered["probability"] == answer.probability
     assert answered["given"] == "optimizer == 'Adam'"
     other = data("ask", store, "lr >= 4", "--better", "lr <= 2")
@@ -46,14 +46,14 @@ def test_a_wrong_question_is_one_line(store):
 
 
 def test_questions_are_listed_with_calls_to_ask(store):
-    good("ask", store, "lr <= 2", "--guess", 0.7, "--author", "mia")
+    good(f"ask {store} 'lr <= 2' --guess 0.7 --author mia")
     listed = data("questions", store, "--no-suggest")
     assert [(q["question"], q["answers"][0]["guess"]) for q in listed["asked"]] == [("lr <= 2", 0.7)]
     assert "mia" in good("questions", store)
 
 
 def test_a_question_is_settled_within_a_number_of_trials(store):
-    answer = data("settle", store, "dropout >= 0.2", "--epsilon", "0.03", "--within", 6, "-q")
+    answer = data(f"settle {store} 'dropout >= 0.2' --epsilon 0.03 --within 6 -q")
     assert answer["trials"] <= 46
     with refine.Tree("study", store=store) as tree:
         answers = tree.questions(suggest=False).asked[0].answers

@@ -42,7 +42,7 @@ def test_import_a_csv(csv: Path, tmp_path: Path) -> None:
         assert root.node.note == "from a file"
         assert set(root.trials["origin"]) == {"imported"}
     assert "tests are valid" in good("analyze", tmp_path / "r.db", root.id, "--why")
-    good("import", csv, tmp_path / "r.db", *MINE, "--tree", "space_filling", "--space-filling")
+    good(f"import {csv} {tmp_path / 'r.db'}", *MINE, "--tree", "space_filling", "--space-filling")
     with refine.Tree("space_filling", tmp_path / "r.db", create=False) as tree:
         assert set(tree.rounds[0].trials["origin"]) == {"space_filling"}
 
@@ -52,7 +52,7 @@ def test_import_a_study(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
     study = optuna.create_study(storage=url, study_name="mine")
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
-    assert "3 complete" in good("import", url, tmp_path / "r.db", "--tree", "q", "--study", "mine")
+    assert "3 complete" in good(f"import {url} {tmp_path / 'r.db'} --tree q --study mine")
     into = ("import", url, tmp_path / "r.db", "--tree", "q")
     assert "--value, unless the number of an objective, is for tables" in refused(*into, "--value", "x")
     assert "did you mean 'mine'" in refused(*into, "--study", "mein")

@@ -42,12 +42,12 @@ def test_the_exit_code_is_the_verdict(store):
     first_look = run("judge", store)
     assert (first_look.exit_code, first_look.stdout.splitlines()[0]) == (4, first.splitlines()[0])
     assert "next:\n  refine judge STORE --budget " in first_look.stdout.replace(store, "STORE")
-    output = run("judge", store, candidate, "best", "--epsilon", "0.02", "--tree", "study").stdout
+    output = run(f"judge {store} '{candidate}' best --epsilon 0.02 --tree study").stdout
     assert f"refine judge {store} '{candidate}' best --budget " in output
     assert "--epsilon 0.02 --tree study" in output
     assert run("judge", store, "baseline", "winner").exit_code == 3
     assert run("judge", store, candidate, "best").exit_code in (3, 4)
-    result = run("judge", store, "--budget", "16", "--objective", f"{__file__}:noisy", "--json")
+    result = run(f"judge {store} --budget 16 --objective {__file__}:noisy --json")
     assert result.exit_code == 0, result.output
     data = json.loads(result.stdout)
     assert data["verdict"] == "KEEP"
@@ -126,7 +126,7 @@ def test_a_log_of_runs_needs_no_store(tmp_path):
         (["--a", "a", "--b", "b", "--by", "hash"], "has no column 'hash' (--metric or --by names it); known"),
         (["--a", "a", "--b", "b", "--budget", "3"], "--tree and --budget are for STORE"),
     ):
-        assert message in refused("judge", "--minimize", "--runs", log, "--metric", "val_bpb", *arguments)
+        assert message in refused(f"judge --minimize --runs {log} --metric val_bpb", *arguments)
     assert "needs either STORE, or --runs FILE" in refused("judge")
 
 

@@ -77,11 +77,11 @@ def test_delete_asks_and_removes(store):
         root = tree.rounds[0].id
     assert run("delete", store, root[:6], "--trial", 0, typed="n\n").exit_code == 3
     assert trials(store) == ([20], ["root"])
-    result = run("delete", store, root[:6], "--trial", 0, "--trial", 4, "--yes")
+    result = run(f"delete {store} {root[:6]} --trial 0 --trial 4 --yes")
     assert result.output == f"round {root}: 2 trials removed\n"
-    result = run("delete", store, root, "--state", "complete", "--below", "--yes")
+    result = run(f"delete {store} {root} --state complete --below --yes")
     assert (result.exit_code, "--below removes whole rounds" in result.output) == (1, True)
-    result = run("delete", store, root, "--state", "failed", "--yes", "--json")
+    result = run(f"delete {store} {root} --state failed --yes --json")
     assert json.loads(result.output) == {"round": root, "trials": 0}
     assert trials(store) == ([18], ["root", "trials removed"])
     assert run("delete", store, root, "--yes").output == f"removed: {root}\n"

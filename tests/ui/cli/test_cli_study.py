@@ -110,7 +110,7 @@ def test_a_baseline_from_the_shell(study_folder: Path) -> None:
 
 @pytest.mark.slow
 def test_declared_facts_from_the_shell(study_folder: Path) -> None:
-    root = data(MAKE, "-n", 12, "--noise", "none", "--limits", ":1", "--scale", "linear")["id"]
+    root = data(f"{MAKE} -n 12 --noise none --limits :1 --scale linear")["id"]
     with refine.Tree(store=study_folder / "s.db") as tree:
         assert tree[root].declared == ("none", (None, 1.0), "linear")
         assert not len(tree[root].replicates)
@@ -124,7 +124,7 @@ def test_a_belief_from_the_shell(study_folder: Path) -> None:
     root = data(MAKE, "-n", 24, *options, "--exploit", 0.25)["id"]
     assert "believed by" in good("show s.db", root)
     assert data("calibration s.db") == []
-    child = data("branch s.db", root, "--edit", "lr=(1, 2)", "-n", 5, "--belief", "none")
+    child = data(f"branch s.db {root} --edit 'lr=(1, 2)' -n 5 --belief none")
     with refine.Tree(store=study_folder / "s.db") as tree:
         assert tree[root].belief.code() == "{'lr': refine.Near(1.5, within=0.5), 'optimizer': {'Adam': 0.8}}"
         assert (tree[root].trials["origin"] == "exploit").sum() == 6
@@ -159,7 +159,7 @@ def test_a_study_from_the_shell(study_folder: Path) -> None:
     assert [r["id"] for r in data("tree s.db")["rounds"]] == [root["id"]]  # a preview decides nothing
 
     options = ("-e", "dropout=(0, 0.2, 9)", "-e", "optimizer=Adam, Nadam", "-r", "lr", "--note", "low")
-    child = data("accept s.db", root["id"], *options, "-n", 30, "--author", "ada")
+    child = data(f"accept s.db {root['id']}", *options, "-n", 30, "--author", "ada")
     assert (child["parent"], child["n"], child["author"]) == (root["id"], 30, "ada")
     with refine.Tree(store="s.db", create=False) as tree:
         same_root = tree[root["id"]]
@@ -199,7 +199,7 @@ def test_a_study_from_the_shell(study_folder: Path) -> None:
 @pytest.mark.slow
 def test_goals_and_constraints_from_the_shell(study_folder: Path) -> None:
     make = "run g.db --space space.toml --objective scores.py:score -n 30 --quiet"
-    output = good(make, "--metric", "acc:maximize", "--metric", "loss:minimize", "--subject-to", "loss<=3")
+    output = good(f"{make} --metric acc:maximize --metric loss:minimize --subject-to loss<=3")
     assert "acc with loss <= 3, maximize" in output
     assert "loss" in output
     rows = data("front g.db")
@@ -214,7 +214,7 @@ def test_goals_and_constraints_from_the_shell(study_folder: Path) -> None:
 
 @pytest.mark.slow
 def test_evidence_that_came_since_the_proposal_asks_for_another_look(root: str) -> None:
-    data("run s.db", root, "-n", 121, "-q", "--objective", "scores.py:score")
+    data(f"run s.db {root} -n 121 -q --objective scores.py:score")
     for _ in range(2):  # being told once is not having looked
         assert refused("accept s.db", root) == (
             f"round {root}: its trials changed after this proposal was made; propose again: refine propose "
