@@ -313,6 +313,6 @@ def test_confirm_runs_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert confirmed["race"]["runs"] == len(round_.replicates) == 4
         assert confirmed["race"]["verdict"] == "budget"
         text = good(f"confirm {store} --budget 6 --top 3 --quiet")
-        assert "after 6 repeats of 3 configurations" in text
+        assert "after 6 repeats of" in text
         assert len(round_.replicates) == 6
         assert "Winner of tree noisy, out of 20 configurations" in text

@@ -120,7 +120,7 @@ def test_guide_takes_a_program(tmp_path, monkeypatch):
     said("run s.db --space s.toml --command 'echo {x}' -n 2 -q")
     (line,) = re.findall(r"^  refine (guide .*)$", said("tree s.db"), re.MULTILINE)
     assert "--command" in line
-    assert run(line, says="q\n").exit_code == 0
+    assert run(line, typed="q\n").exit_code == 0
 
 
 @pytest.mark.slow
