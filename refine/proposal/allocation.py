@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,14 +43,6 @@ _LEVELS = 16  # most levels of a parameter that are all looked at beside a cell
 
 # Share of a first round that is drawn by a belief, where nothing else is said.
 BELIEVED = 0.5
-
-
-class ChildAllocation(NamedTuple):
-    """Shares of a child's trials besides its space-filling design."""
-
-    exploit: float  # share of its configurations where the optimum is plausible, in [0, 1)
-    audit: float  # share outside its space but inside the parent's, in [0, 1)
-    analysis: Analysis  # evidence of where the optimum may be
 
 
 def check_shares(exploit: float, audit: float) -> None:

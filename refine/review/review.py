@@ -13,7 +13,6 @@ from refine.analysis.analysis import LEAST, Analysis
 from refine.design.samplers import design_of
 from refine.design.space_filling import DESIGNS, feasible, how_many
 from refine.errors import AnalysisError, DesignError, ReviewError
-from refine.proposal.allocation import ChildAllocation
 from refine.proposal.alternatives import left_to_run
 from refine.proposal.change import Change
 from refine.proposal.options import Options, options_of
@@ -29,6 +28,7 @@ from refine.review.decision import (
     suggestions_beside,
 )
 from refine.review.next_step import NextRound, NextStep, advised_round, next_step_of, trials_for_rounds
+from refine.review.round_spec import RoundSpec
 from refine.review.worth import REHEARSED, Rehearsal, Worth, check_plan, plans_beside, rehearse, worth_of
 from refine.space.parameters import Parameter
 from refine.space.space import Space
@@ -193,10 +193,15 @@ class Review(Shown, Generic[R]):
         self, n: int | None = None, exploit: float | None = None, audit: float | None = None
     ) -> NextRound:
         """The next round with the values that the person set; the others are advised."""
-        planned = self.round.n
-        set_by_person = {"n": n, "exploit": exploit, "audit": audit}
         return advised_round(
-            self.analysis, self.proposal, self.space, planned, budget=self.budget, **set_by_person
+            self.analysis,
+            self.proposal,
+            self.space,
+            self.round.n,
+            budget=self.budget,
+            n=n,
+            exploit=exploit,
+            audit=audit,
         )
 
     @property
@@ -304,16 +309,16 @@ class Review(Shown, Generic[R]):
                 plan exceeds the budget of the tree.
             ReviewError: A share out of range.
         """
-        most = trials_for_rounds(self.analysis, self.budget)
+        available = trials_for_rounds(self.analysis, self.budget)
         if rounds is None:
             rounds = REHEARSED
-            if most is not None and n is None:
-                rounds = max(1, min(rounds, most // LEAST))
+            if available is not None and n is None:
+                rounds = max(1, min(rounds, available // LEAST))
         size = self.round.n
         if n is not None:
             size = n
-        elif most is not None and not isinstance(rounds, bool) and rounds > 0:
-            size = max(1, min(size, most // rounds))
+        elif available is not None and not isinstance(rounds, bool) and rounds > 0:
+            size = max(1, min(size, available // rounds))
         check_plan(rounds, size)
         fix = "plan fewer, at most {left} in all"
         self.budget.check(rounds * size, f"round {self.round.id}", fix)
@@ -381,23 +386,23 @@ class Review(Shown, Generic[R]):
         if planned.n == 0:
             raise ReviewError(
                 f"round {self.round.id}: the budget leaves no trial for another round ({self.budget}); raise "
-                "it (tree.budget = ...), or confirm the winner",
+                "the budget (tree.budget = ...), or confirm the winner",
                 Action("tree.confirm"),
             )
-        shares = ChildAllocation(planned.exploit, planned.audit, self.analysis)
-        first = given_configurations(self.space, given)
-        self.round._keep_proposal(self.proposal)
-        return self.round._create_child(
-            decision,
-            n,
-            downsample,
-            shares=shares,
-            given=first,
+        spec = RoundSpec(
+            n=n,
+            downsample=downsample,
+            advised=planned.n,
+            exploit=planned.exploit,
+            audit=planned.audit,
+            given=given_configurations(self.space, given),
             belief=belief,
             design=design,
             pruner=pruner,
-            advised=planned.n,
         )
+        self.round._keep_proposal(self.proposal)
+        child: R = self.round._create_child(decision, spec, self.analysis)
+        return child
 
     def _as_decision(self, kind: str, note: str, author: str) -> Decision:
         claim = self.claim

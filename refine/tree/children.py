@@ -15,16 +15,12 @@ from refine.analysis.pooling import completed_keys
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import IMPORTED, Sobol, feasible, how_many
 from refine.errors import DesignError, ReviewError, SpaceError, did_you_mean
-from refine.proposal.allocation import (
-    ChildAllocation,
-    audit_configurations,
-    check_shares,
-    probe_configurations,
-)
+from refine.proposal.allocation import audit_configurations, check_shares, probe_configurations
 from refine.proposal.forecast import forecast
 from refine.proposal.proposal import Proposal
 from refine.review.checks import Checks, Known, checks_of
 from refine.review.decision import Decision, check_author, check_note, not_written
+from refine.review.round_spec import RoundSpec
 from refine.review.worth import Worth
 from refine.run.steering import check_pruner
 from refine.space.belief import belief_of
@@ -41,6 +37,7 @@ from refine.tree.lineage import (
 )
 from refine.tree.round_record import RoundRecord
 from refine.tree.winner import expected_of_best
+from refine.trials.declared import NOTHING
 from refine.trials.frame import Records
 from refine.trials.round_record import Node, StoredDecision, StoredNode, path_to
 from refine.utils.action import Action
@@ -54,128 +51,53 @@ Encoded = tuple[str, dict[str, Any]]
 class DecidedRound(RoundRecord):
     """A round with the methods that a review needs to create children."""
 
-    def _create_child(
-        self,
-        decision: Decision,
-        n: int | None,
-        downsample: float | None,
-        previous: Mapping[str, Any] | None = None,
-        seed: int | None = None,
-        shares: ChildAllocation | None = None,
-        *,
-        given: Sequence[dict[str, Any]] = (),
-        belief: Mapping[str, Any] | None = None,
-        design: Any = None,
-        pruner: Any = "inherit",
-        advised: int | None = None,
-    ) -> Self:
+    def _create_child(self, decision: Decision, spec: RoundSpec, analysis: Analysis | None = None) -> Self:
         """Writes a decision and its child in one transaction; a repeated decision writes nothing.
 
         A decision on a proposal gets a forecast for the space-filling trials of a new child; an existing
         child may have results already. The child skips configurations that ancestors have completed so far.
 
-        Arguments are those of :meth:`Review.accept` and :meth:`branch`, with ``given`` frozen; ``shares``
-        are the exploit and audit trials, and ``advised`` is the size without ``n`` and ``downsample``.
+        Args:
+            decision: The decision with the child's space.
+            spec: Size, shares and design of the child.
+            analysis: Evidence behind exploit and audit trials; ``None`` without such trials.
 
         Raises:
-            DesignError: More configurations than are left.
+            DesignError: More configurations than are left, or than the budget of the tree allows.
         """
         assert decision.space is not None
         space = decision.space
         store = self.context.store
-        tree = self.context.tree
-        if design is None:
-            method = None
-            sampler = None
-        else:
-            method, sampler = design_of(design)
-        rule, tool = check_pruner(pruner, self._metric, self.node.pruner)
-        if belief is None:
-            believed = None
-        else:
-            believed = belief_of(belief, space)
-        exploit, audit = _checked(shares, self.space, space)
-        stored = self._stored
-        nodes = store.nodes(tree)
-        # The child takes over what this handle calls its metric, not what the store does.
-        parent = replace(
-            self.node,
-            metric=self.metric,
-            direction=self.direction,
-            scientific=stored.node.scientific,
-            epsilon=stored.node.epsilon,
-        )
-        node = Node(
-            parent=parent.id,
-            space=space,
-            method=method
-            or (Sobol.method if parent.adaptive or parent.method == IMPORTED else parent.method),
-            seed=parent.seed if seed is None else check_seed(seed),
-            objective=parent.objective,
-            data=parent.data,
-            previous=previous or {},
-            exploit=exploit,
-            audit=audit,
-            pruner=rule,
-            belief=believed,
-            metric=parent.metric,
-            direction=parent.direction,
-            allow_degenerate=parent.allow_degenerate,
-            subject_to=parent.subject_to,
-            goals=parent.goals,
-            scientific=tuple(n for n in parent.scientific if n in space),
-            epsilon=parent.epsilon,
-            note=decision.note,
-            author=decision.author,
-            created=time.time(),
-        )
-        if shares is not None and believed is not None:
-            shares = shares._replace(
-                analysis=replace(shares.analysis, declared_belief=AttributedBelief(believed))
-            )
-        existing = nodes.get(node.id)
+        node, tools = self._child_node(decision, spec, audited=analysis is not None)
+        if analysis is not None and node.belief is not None:
+            analysis = replace(analysis, declared_belief=AttributedBelief(node.belief))
+        existing = store.nodes(self.context.tree).get(node.id)
         before: frozenset[str] = frozenset()
         if existing is not None:
             inherited = store.inherited(existing.pk)
         else:
-            path, records = _path_records(self, parent)
+            path, records = _path_records(self, self.node)
             inherited = frozenset(completed_keys(space, (*path, node), records))
-            if audit:
-                before = inherited | completed_keys(parent.space, (*path, parent), records)
-            else:
-                before = inherited
-        if n is None and downsample is None:
-            if existing is None and 0 < feasible(space).high <= len(inherited):
-                raise DesignError(
-                    f"nothing is left to run: all {len(inherited):,} configurations of this space were "
-                    "run by earlier rounds; widen it, or give its ranges more levels"
-                )
-            remaining = feasible(space).count - len(inherited)
-            if existing:
-                n = existing.n
-            else:
-                n = max(1, min(advised or stored.n, remaining))
-        if node.adaptive:
-            sized = how_many_asked
-        else:
-            sized = how_many
-        encoded_given = [("given", encode_configuration(p)) for p in given]
-        count = sized(space, n, downsample, len(inherited) - off_grid(space, encoded_given))
-        check_count(count, encoded_given)
+            before = inherited
+            if node.audit:
+                before = inherited | completed_keys(self.space, (*path, self.node), records)
+        encoded_given = [("given", encode_configuration(p)) for p in spec.given]
+        count = self._child_size(node, spec, existing, len(inherited), encoded_given)
         extra: list[Encoded] = []
-        if shares is not None and existing is None:
-            given_keys = {configuration_key(p) for p in given}
-            extra = _beside(node, parent.space, shares, count, before | given_keys)
+        if analysis is not None and existing is None:
+            given_keys = {configuration_key(p) for p in spec.given}
+            extra = _audits(node, self.space, analysis, count, before | given_keys)
         decision = replace(decision, child=node.id, n=count)
         # A forecast speaks of space-filling trials that run to their end.
-        if existing is None and decision.proposal and shares is not None and not node.steered:
+        if existing is None and decision.proposal and analysis is not None and not node.steered:
             skip = inherited | _keys([*extra, *encoded_given])
-            even = count - len(skip - inherited) - round(exploit * count)
-            child_forecast = forecast(shares.analysis, space, even, seed_of(node.id, "forecast"), skip)
+            even = count - len(skip - inherited) - round(node.exploit * count)
+            child_forecast = forecast(analysis, space, even, seed_of(node.id, "forecast"), skip)
             decision = replace(decision, forecast=child_forecast)
-        self._add_decision(
-            decision, None if existing is None else existing.n, (node, count, inherited, extra, encoded_given)
-        )
+        planned = None
+        if existing is not None:
+            planned = existing.n
+        self._add_decision(decision, planned, (node, count, inherited, extra, encoded_given))
         if existing is not None:  # who made it first, and why, stays
             first = existing.node
             node = replace(node, note=first.note, author=first.author, created=first.created)
@@ -184,8 +106,90 @@ class DecidedRound(RoundRecord):
                     f"round {node.id}: this branch exists already; it keeps its {existing.n:,} "
                     f"configurations, and run() runs only the {count - existing.n:,} new ones"
                 )
-        self.context.keep_tools(node, sampler, tool)
+        self.context.keep_tools(node, *tools)
         return type(self)(self.context, node, self.metric, self.direction)
+
+    def _child_node(
+        self, decision: Decision, spec: RoundSpec, *, audited: bool
+    ) -> tuple[Node, tuple[Any, Any]]:
+        """The node of a child, and the sampler and pruner of Optuna that it was given."""
+        assert decision.space is not None
+        space = decision.space
+        method = self.node.method
+        sampler = None
+        if spec.design is not None:
+            method, sampler = design_of(spec.design)
+        elif self.node.adaptive or method == IMPORTED:
+            method = Sobol.method
+        rule, tool = check_pruner(spec.pruner, self._metric, self.node.pruner)
+        believed = None
+        if spec.belief is not None:
+            believed = belief_of(spec.belief, space)
+        seed = self.node.seed
+        if spec.seed is not None:
+            seed = check_seed(spec.seed)
+        exploit = 0.0
+        audit = 0.0
+        if audited:
+            check_shares(spec.exploit, spec.audit)
+            exploit = float(spec.exploit)
+            if self.space.volume_kept(space) < 1:  # else nothing lies outside
+                audit = float(spec.audit)
+        stored = self._stored.node
+        # The child takes over what this handle calls its metric, not what the store does.
+        node = replace(
+            self.node,
+            parent=self.id,
+            space=space,
+            method=method,
+            seed=seed,
+            previous=spec.previous,
+            exploit=exploit,
+            audit=audit,
+            pruner=rule,
+            rows=None,
+            belief=believed,
+            metric=self.metric,
+            direction=self.direction,
+            scientific=tuple(n for n in stored.scientific if n in space),
+            epsilon=stored.epsilon,
+            declared=NOTHING,
+            note=decision.note,
+            author=decision.author,
+            created=time.time(),
+        )
+        return node, (sampler, tool)
+
+    def _child_size(
+        self,
+        node: Node,
+        spec: RoundSpec,
+        existing: StoredNode | None,
+        inherited: int,
+        given: Sequence[Encoded],
+    ) -> int:
+        """Number of configurations of a child of which ancestors have completed ``inherited``."""
+        space = node.space
+        n = spec.n
+        if n is None and spec.downsample is None:
+            if existing is None and 0 < feasible(space).high <= inherited:
+                raise DesignError(
+                    f"nothing is left to run: all {inherited:,} configurations of this space were "
+                    "run by earlier rounds; widen it, or give its ranges more levels"
+                )
+            sizes = [spec.advised or self.n, feasible(space).count - inherited]
+            remaining = self._budget.left
+            if remaining is not None:
+                sizes.append(remaining)
+            n = max(1, min(sizes))
+            if existing is not None:
+                n = existing.n
+        sized = how_many
+        if node.adaptive:
+            sized = how_many_asked
+        count = sized(space, n, spec.downsample, inherited - off_grid(space, given))
+        check_count(count, given)
+        return count
 
     def _add_decision(
         self, decision: Decision, planned: int | None = None, child: tuple[Any, ...] | None = None
@@ -231,7 +235,7 @@ class DecidedRound(RoundRecord):
             reported_epochs=read_reported_epochs(reader, pk, snapshot.goal),
             expected=expected_of_best(snapshot),
         )
-        return checks_of(self.id, analysis, context)
+        return checks_of(self.id, analysis, context).within(self._budget.left)
 
     def report(
         self,
@@ -314,13 +318,22 @@ def branch(
     added = _check_previous({} if previous is None else previous, self.space, new)
     check_shares(exploit, audit)
     _warn_of_typos(self.space, new, added)
+    analysis = None
     if exploit or audit:
-        shares = ChildAllocation(exploit, audit, analyze(self))
-    else:
-        shares = None
-    first = given_configurations(new, given)
-    options: dict[str, Any] = {"belief": belief, "design": design, "pruner": pruner}
-    return self._create_child(decision, n, downsample, added, seed, shares, given=first, **options)
+        analysis = analyze(self)
+    spec = RoundSpec(
+        n=n,
+        downsample=downsample,
+        seed=seed,
+        exploit=exploit,
+        audit=audit,
+        given=given_configurations(new, given),
+        belief=belief,
+        design=design,
+        pruner=pruner,
+        previous=added,
+    )
+    return self._create_child(decision, spec, analysis)
 
 
 def choose(
@@ -396,19 +409,10 @@ def _path_records(round_: RoundRecord, node: Node) -> tuple[tuple[Node, ...], di
     return path, {i: snapshot.records([pk]) for i, pk in pks.items()}
 
 
-def _checked(shares: ChildAllocation | None, outer: Space, inner: Space) -> tuple[float, float]:
-    if shares is None:
-        return 0.0, 0.0
-    check_shares(shares.exploit, shares.audit)
-    # Where nothing is left out there is nothing to sample outside.
-    return float(shares.exploit), float(shares.audit) if outer.volume_kept(inner) < 1 else 0.0
-
-
-def _beside(
-    node: Node, outer: Space, shares: ChildAllocation, count: int, before: frozenset[str]
+def _audits(
+    node: Node, outer: Space, analysis: Analysis, count: int, before: frozenset[str]
 ) -> list[Encoded]:
     """Audit configurations of a new child; exploit trials are chosen during the run."""
-    analysis = shares.analysis
     space = node.space
     audits = round(node.audit * count)
     seed = seed_of(node.id, "probe")
