@@ -55,8 +55,8 @@ def race_of(
         batch: Most replicates in the next step.
         epsilon: Tolerance given by the person; ``None`` for the tolerance of the study.
         planned: Replicates planned by rounds, such as those of a baseline; free for the race.
-        near: Whether two candidates are neighbours. A neighbour of a better racer does not race if noise
-            hides the difference of their expected values; default all race.
+        near: Tells if two candidates are neighbours. A neighbour of a better racer does not race if noise
+            hides the difference of the expected values; default all race.
     """
     racers = _differing(judged, top, near)
     leader = int(np.argmax(judged.expected[: judged.field.eligible]))
@@ -167,6 +167,7 @@ class Judgement(Shown):
     # further seeds of each that would decide, if the difference is as expected now; 0 if decided, ``None``
     # for more than 1,000
     seeds: int | None
+    affordable: int | None = None  # repeats of both in total that the budget allows; ``None`` without a limit
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

@@ -53,7 +53,9 @@ TIES = 5  # trials within the noise of the best from which the choice among them
 _SURE = 2 * math.sqrt(2)  # two noisy best values differ by more than luck beyond so many standard deviations
 PASS, WARN, FAIL, UNKNOWN = VERDICTS = ("pass", "warn", "fail", "unknown")
 
-_REPLICATE = Action("round.replicate", top=5, seeds=3)
+_REPLICATED = 5
+_SEEDS = 3
+_REPLICATE = Action("round.replicate", top=_REPLICATED, seeds=_SEEDS)
 
 
 class Check(NamedTuple):
@@ -103,6 +105,16 @@ class Checks(Shown):
             if check.key == key:
                 return check
         raise UnknownNameError(f"no check {key!r}; {did_you_mean(key, [c.key for c in self.checks])}")
+
+    def within(self, repeats: int | None) -> Checks:
+        """The same checks, with advice that repeats at most so many trials; ``None`` without a limit."""
+        if repeats is None or repeats >= _REPLICATED * _SEEDS:
+            return self
+        action = None
+        if repeats >= _SEEDS:
+            action = Action("round.replicate", top=repeats // _SEEDS, seeds=_SEEDS)
+        fitted = [c._replace(action=action) if c.action == _REPLICATE else c for c in self.checks]
+        return Checks(self.round, tuple(fitted))
 
     @property
     def counts(self) -> dict[str, int]:

@@ -102,8 +102,8 @@ def advised_round(
     remain; fewer do not show the noise. Audit: 0.05, or less if ``exploit`` leaves no room; 0 if the space
     cuts nothing off.
 
-    With a budget, the size is at most the trials left for rounds; the reserve for confirming the winner
-    stays. If fewer than ten trials would remain afterwards, the round takes these too. Exploit: 0.8.
+    With a budget, the size is at most the trials left for rounds, without the reserve for confirming the
+    winner. If fewer than ten trials would remain afterwards, the round takes all of them. Exploit: 0.8.
 
     Args:
         analysis: The evidence.
@@ -131,11 +131,11 @@ def advised_round(
             failing = proposal.failing_share_of(space)
             size = advice(analysis, space, left_to_run(analysis, space), failing)
         n = max(1, min(planned, size.n))
-        most = trials_for_rounds(analysis, budget)
-        if most is not None:
-            n = min(n, most)
-            if most - n < LEAST:
-                n = max(n, min(most, left_to_run(analysis, space)))
+        available = trials_for_rounds(analysis, budget)
+        if available is not None:
+            n = min(n, available)
+            if available - n < LEAST:
+                n = max(n, min(available, left_to_run(analysis, space)))
     if n == 0:
         return NextRound(0, exploit or 0.0, audit or 0.0)
     if audit is None:
@@ -188,11 +188,11 @@ def next_step_of(
     """
     changed = [c.name for c in proposal.changes if c.kind not in ("keep", "leave")]
     each = trial_seconds(analysis, proposal.space)
-    most = trials_for_rounds(analysis, budget)
-    if most == 0:
+    available = trials_for_rounds(analysis, budget)
+    if available == 0:
         return _last_step(analysis, budget, each)
     read = [e for e in analysis.parameters if e.read != 0]
-    if changed or (most is not None and read):
+    if changed or (available is not None and read):
         advised = advised_round(analysis, proposal, proposal.space, planned, budget=budget)
         n = advised.n
         shares = {
@@ -200,11 +200,11 @@ def next_step_of(
             "even": advised.even,
             "outside": round(advised.audit * n),
         }
-        values = {"n": n, "seconds": n * each, **shares}
+        round_values = {"n": n, "seconds": n * each, **shares}
         if changed:
-            reason = Reason("decide", {"parameters": changed, **values})
+            reason = Reason("decide", {"parameters": changed, **round_values})
         else:
-            reason = Reason("search_on", values)
+            reason = Reason("search_on", round_values)
         return NextStep(accept_action(advised), (reason, *_on_durations(analysis)), n, n * each)
     if not analysis.tested and read:
         if proposal.advice is not None:

@@ -52,15 +52,13 @@ class Worth(Shown):
     """The outlook of another round. Gains are in units of the metric, positive if the winner improves.
 
     The gain is that of the expected value of the winner (:meth:`refine.Tree.winner`), not of the best
-    observed trial: a
-    lucky value is no gain.
+    observed trial: a lucky value is no gain.
     """
 
     # ``"CONTINUE"``: another round gains more than ``epsilon`` with probability 0.2 or more; ``"CONFIRM"``:
     # it does not, and repeats of the best gain more; ``"STOP"``: neither pays. With a budget: ``"CONTINUE"``
     # while the budget leaves trials for a round, then ``"CONFIRM"`` if values are noisy and repeats are left.
-    # With a price: the option with the larger expected gain,
-    # ``"STOP"`` if that is less than ``cost``
+    # With a price: the option with the larger expected gain, ``"STOP"`` if that is less than ``cost``
     verdict: str
     n: int  # trials of the round, at most those left; 0 if none is left
     left: int  # configurations of its space that are left to run
@@ -240,7 +238,7 @@ def verdict_of(probability: float, gain: float, again: float, noise: float, cost
 
 
 def _verdict_in_budget(n: int, repeats: int) -> str:
-    """CONTINUE, CONFIRM or STOP under a budget: trials are paid already, and few underrate the gain."""
+    """CONTINUE, CONFIRM or STOP under a budget, which pays; few trials underrate the gain of a round."""
     if n:
         return CONTINUE
     if repeats:

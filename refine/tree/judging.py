@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar, Unpack
 
@@ -92,8 +93,8 @@ def confirm(
     whichever is larger.
 
     Every repeat is a stored replicate of its round: a repeated call resumes the race. Near-copies do not
-    race: configurations within one level of a better one in every parameter, with the same expected value up
-    to the noise.
+    race: configurations within one level of a better configuration in every parameter, with an equal
+    expected value up to the noise.
 
     Args:
         budget: Number of repeats in total, existing ones included; default 20, or as many as the budget of
@@ -119,11 +120,11 @@ def confirm(
     check_times(top, REPEATS if budget is None else budget, "budget")
     entrants = _entrants(self, self._context)
     epsilon = entrants.epsilon
-    most = entrants.repeats(self.budget_state, budget)
+    total = entrants.repeats(self.budget_state, budget)
     leaders: list[int] = []
 
     def stage(judged: Judged, spent: Sequence[int], planned: int, batch: int) -> tuple[Race, _Shares, int]:
-        race = race_of(judged, spent, top, most, batch, epsilon, planned, entrants.near)
+        race = race_of(judged, spent, top, total, batch, epsilon, planned, entrants.near)
         leaders.append(judged.ranked[0])
         overtaken = len(leaders) > 1 and leaders[-1] != leaders[-2]
         if race.verdict == "open":
@@ -133,7 +134,7 @@ def confirm(
         shares = list(zip(race.racers, following, strict=False))
         return race._replace(overtaken=overtaken), shares, race.runs
 
-    batch = max(1, math.ceil(most / _STAGES))
+    batch = max(1, math.ceil(total / _STAGES))
     judged, race = entrants.race(batch, (objective, objective_name), running, stage)
     return judged.winner(entrants.tree_label, epsilon, race).kept_in(self)
 
@@ -224,7 +225,11 @@ def judge(
         existing = spent_on_pair[first] + spent_on_pair[second]
         self.budget_state.check(max(0, budget - existing), tree_label, "repeat fewer")
     batch = max(2, math.ceil(budget / _STAGES))
-    return entrants.race(batch, (objective, objective_name), running, stage)[1]
+    _, verdict = entrants.race(batch, (objective, objective_name), running, stage)
+    remaining = self._budget.left
+    if remaining is None:
+        return verdict
+    return replace(verdict, affordable=len(verdict.a.fresh) + len(verdict.b.fresh) + remaining)
 
 
 def open_holdout(
@@ -274,19 +279,19 @@ class _Entrants(NamedTuple):
         """Tolerance of the latest round; ``None`` if unset."""
         return self.rounds[-1][0].node.epsilon
 
-    def repeats(self, state: BudgetState, asked: int | None) -> int:
+    def repeats(self, state: BudgetState, budget: int | None) -> int:
         """Most repeats of a race in total, existing ones included.
 
         Raises DesignError: the budget of the tree has fewer trials left than the caller asked for.
         """
         spent, planned = _spent_on(self.judged, self.trials)
         existing = sum(spent) - planned
-        if asked is not None:
+        if budget is not None:
             fix = ""
             if state.left is not None:
                 fix = f"repeat fewer, budget={existing + state.left}"
-            state.check(max(0, asked - existing), self.tree_label, fix)
-            return asked
+            state.check(max(0, budget - existing), self.tree_label, fix)
+            return budget
         if state.left is None:
             return REPEATS
         return min(max(REPEATS, existing), existing + state.left)

@@ -69,9 +69,9 @@ def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Propo
     if proposal is None:
         budget = snapshot._budget
         size = snapshot.n
-        most = trials_for_rounds(analysis, budget)
-        if most is not None:
-            size = min(size, most)
+        available = trials_for_rounds(analysis, budget)
+        if available is not None:
+            size = min(size, available)
         outlook = worth_of(analysis, snapshot.epsilon, self.space, size, budget=budget)
         return snapshot._checks(analysis, None, outlook)
     return Review(snapshot, proposal, analysis).checks()

@@ -110,15 +110,15 @@ class BudgetState:
             fix: A smaller call, with ``{left}`` for the largest number that fits.
         """
         if isinstance(self.budget, int):
-            left = self.left or 0
-            if count <= left:
+            remaining = self.left or 0
+            if count <= remaining:
                 return
             smaller = ""
-            if left:
-                smaller = f"{fix.format(left=left)}, or "
+            if remaining:
+                smaller = f"{fix.format(left=remaining)}, or "
             raise DesignError(
-                f"{subject}: the budget allows {left:,} more trials ({self}), got {count:,}; {smaller}raise "
-                "the budget",
+                f"{subject}: the budget allows {remaining:,} more trials ({self}), got {count:,}; "
+                f"{smaller}raise the budget",
                 Action("tree.budget", self.spent + self.running + count),
             )
         if self.budget is not None and self.seconds_left <= 0:
@@ -155,15 +155,15 @@ def checked_budget(value: object) -> int | str | None:
     )
 
 
-def raised(present: int | str | None, wanted: int | str | None) -> int | str | None:
+def raised(present: int | str | None, proposed: int | str | None) -> int | str | None:
     """The larger one of two budgets; one of another kind replaces the present one."""
-    if wanted is None:
+    if proposed is None:
         return present
-    if isinstance(present, int) and isinstance(wanted, int):
-        return max(present, wanted)
-    if isinstance(present, str) and isinstance(wanted, str) and seconds_of(present) >= seconds_of(wanted):
+    if isinstance(present, int) and isinstance(proposed, int):
+        return max(present, proposed)
+    if isinstance(present, str) and isinstance(proposed, str) and seconds_of(present) >= seconds_of(proposed):
         return present
-    return wanted
+    return proposed
 
 
 def seconds_of(text: str) -> float:

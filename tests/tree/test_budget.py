@@ -7,7 +7,9 @@ import pytest
 
 import refine
 from refine.errors import DesignError
+from refine.review.checks import Check, Checks
 from refine.trials.budget import BudgetState, checked_budget, first_size, raised
+from refine.utils.action import Action
 
 SPACE = {"x": (0.0, 9.0, 40), "y": (0.0, 1.0, 20), "c": ["a", "b", "d"]}
 
@@ -306,3 +308,24 @@ def test_a_paid_round_is_advised_although_a_gain_is_unlikely(tree):
     spent = first.propose(keep=False)
     assert spent.worth().verdict == "STOP"
     assert str(spent.page().calls[0]) == "tree.winner()"
+
+
+def test_a_check_advises_no_more_repeats_than_are_left():
+    check = Check("noise", "unknown", "unknown", {}, np.nan, action=Action("round.replicate", top=5, seeds=3))
+    checks = Checks("1a2b", (check,))
+    calls = [str(checks.within(left)["noise"].action) for left in (None, 15, 7, 2)]
+    assert calls == [
+        "round.replicate(top=5, seeds=3)",
+        "round.replicate(top=5, seeds=3)",
+        "round.replicate(top=2, seeds=3)",
+        "None",
+    ]
+
+
+def test_a_judgement_asks_for_no_repeats_that_the_budget_lacks(tree):
+    first = tree.add_round(SPACE, noisy, n=20).run(progress=False, check_noise=False)
+    second, third = first.trials.sort_values("value").iloc[[-2, -3]].to_dict("records")
+    pair = [{"x": trial["x"], "c": trial["c"]} for trial in (second, third)]
+    assert tree.judge(*pair).page().calls[0].name == "tree.judge"
+    tree.budget = 21
+    assert tree.judge(*pair).page().calls[0].name == "judgement.why"

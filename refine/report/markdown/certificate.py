@@ -31,7 +31,7 @@ from refine.report.markdown.rendering import (
     written,
 )
 from refine.report.markdown.script import configuration_code, reproduce
-from refine.report.pages.winner import between, differing
+from refine.report.pages.winner import between, confirm_call, differing
 from refine.run.fingerprint import versions_of
 from refine.run.holdout import HoldoutResult
 from refine.tree.overview import comparable
@@ -40,7 +40,6 @@ from refine.tree.tree import Tree
 from refine.tree.winner import ran
 from refine.trials.round_record import OPTUNA
 from refine.trials.trial import STATES
-from refine.utils.action import Action
 from refine.utils.display import Items
 from refine.utils.format import duration, percent, plural, score
 from refine.utils.provided import provides
@@ -143,10 +142,11 @@ def _notes(search: _Search) -> Iterator[str]:
     if math.isfinite(best.low):
         yield _INTERVAL
     if not best.fresh:
-        yield (
-            f"The winner was not repeated; {Action('tree.confirm', budget=20)} repeats it and narrows "
-            "the interval."
-        )
+        call = confirm_call(search.won)
+        if call is None:
+            yield "The winner was not repeated."
+        else:
+            yield f"The winner was not repeated; {call} repeats it and narrows the interval."
     columns = search.mine.context.reader.records([search.mine._stored.pk], replicates=True).columns
     rows = zip(columns["key"], columns["state"], columns["seconds"], strict=True)
     times = [

@@ -75,7 +75,8 @@ def review_page(review: Review) -> Page:
     else:
         facts.append(("", NOTHING))
         facts.append(("", sentence(review.next_step.reasons[0])))
-    facts += budget_facts(review)
+    budget = budget_facts(review)
+    facts += budget
     facts += [("", text) for text in (*_notes_on_edits(review), *_suggested(review))]
     facts += [*belief_facts(review.analysis.belief), *caution_facts(review.analysis)]
     trials = plural(sum(review.analysis.states.values()), "trial")
@@ -86,8 +87,12 @@ def review_page(review: Review) -> Page:
         lead = Cell(verdict_sentence(worth), TONES[worth.verdict])
     cautions = {c.name: weak_text(review.analysis, c) for c in proposal.changes}
     evidence = proposal_folds(proposal, cautions, limit_texts(review.analysis))
-    shown = [fold for fold in evidence if fold.about not in used_again]
-    folds = (*shown, *_folds(review))
+    hidden = set(used_again)
+    if budget:
+        hidden.add("n")  # a size that ignores the budget
+    shown = [fold for fold in evidence if fold.about not in hidden]
+    sizes = [Fold("Size", (Text(text),), "n") for _, text in budget]
+    folds = (*shown, *sizes, *_folds(review))
     return Page(title, (*blocks, Facts(tuple(facts))), _calls(review, touched), folds, lead)
 
 
@@ -144,7 +149,7 @@ def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
     return facts
 
 
-def budget_facts(review: Review) -> list[tuple[str, str | Cell]]:
+def budget_facts(review: Review) -> list[tuple[str, str]]:
     """The fact Budget: the trials left, the next round and its shares, and the reserve. Empty without one."""
     budget = review.budget
     if budget.left is None:

@@ -102,17 +102,17 @@ def winner_page(winner: Winner) -> Page:
 
 def confirm_call(winner: Winner) -> Action | None:
     """The call that repeats the plausible winners; ``None`` if it is no use, or if the budget is spent."""
-    left = winner.budget.left
-    if winner.noise.deterministic or left == 0:
+    remaining = winner.budget.left
+    if winner.noise.deterministic or remaining == 0:
         return None
     if winner.race is not None and winner.race.verdict == "budget":
         total = 2 * winner.race.runs
-        if left is not None:
-            total = min(total, winner.race.runs + left)
+        if remaining is not None:
+            total = min(total, winner.race.runs + remaining)
         return Action("tree.confirm", budget=total)
     if winner.race is not None or winner.candidates[0].fresh:
         return None
-    if left is None:
+    if remaining is None:
         return Action("tree.confirm", budget=20)
     return Action("tree.confirm")
 
@@ -320,7 +320,10 @@ def judgement_page(judgement: Judgement) -> Page:
     )
     head = ("", "observed first", "new seeds", "expected", "95 % interval")
     needed = runs_needed(judgement)
+    affordable = judgement.affordable
     calls = (Action("tree.judge", ..., budget=needed),) if needed else ()
+    if affordable is not None and needed > affordable:
+        calls = ()
     asked = join(_instead(judgement.b, judgement.a)) or "the same in all values used"
     compared = join(_instead(judgement.a, judgement.b))
     if compared:
