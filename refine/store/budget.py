@@ -28,7 +28,8 @@ def write_budget(connection: sa.Connection, tree: int, budget: int | str | None)
 
 def read_state(connection: sa.Connection, tree: int) -> BudgetState:
     """The budget of a tree, with the trials and the training time that are spent."""
-    trial, node = t.trial.c, t.node.c
+    trial = t.trial.c
+    node = t.node.c
     ran = trial.environment.is_not(None)
     # Of a worker that died the environment is unknown; imported trials have none, and copied results.
     lost = (trial.origin != "imported") & trial.state.in_([*FAILED, State.PRUNED])
@@ -63,12 +64,12 @@ def _running(connection: sa.Connection, tree: int) -> int:
     claims = connection.execute(query).all()
     if not claims:
         return 0
-    held = {lease.node for lease in lease_rows(connection) if lease.alive}
+    held_nodes = {lease.node for lease in lease_rows(connection) if lease.alive}
     running = 0
     for key, text in claims:
         with contextlib.suppress(*BROKEN):
             node = int(key.rpartition("/")[2])
-            if node in held:
+            if node in held_nodes:
                 running += max(0, int(json.loads(text)) - rows_of(connection, node))
     return running
 

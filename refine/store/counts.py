@@ -63,7 +63,9 @@ class _Size(NamedTuple):
 
 
 def _sizes(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> dict[int, _Size]:
-    c, m, node = t.trial.c, t.mark.c, t.node.c
+    c = t.trial.c
+    m = t.mark.c
+    node = t.node.c
     # Each by itself is one look into an index.
     rows = sa.select(sa.func.count()).select_from(t.trial).where(c.node == node.pk)
     last = sa.select(sa.func.max(c.pk)).where(c.node == node.pk)
@@ -102,7 +104,8 @@ class Counts:
 
         The goal's metric must be neither a function nor based on curves.
         """
-        c, of_round = t.trial.c, t.trial.c.node == pk
+        c = t.trial.c
+        of_round = c.node == pk
         with engine.connect() as connection:
             size = _sizes(connection, t.node.c.pk == pk)[pk]
             earlier_size, best = self._best.get((pk, goal), (_Size(), Best()))

@@ -148,7 +148,8 @@ def lease(engine: sa.Engine, pk: int, round_name: str) -> Iterator[Callable[[], 
 
 def _take(engine: sa.Engine, pk: int, round_name: str) -> None:
     """Writes the lease. Raises RoundBusyError: a living process has it."""
-    c, (host, pid) = t.lease.c, _me()
+    c = t.lease.c
+    host, pid = _me()
     with engine.begin() as connection:
         row = connection.execute(sa.select(t.lease).where(c.node == pk).with_for_update()).first()
         if row is not None:

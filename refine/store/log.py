@@ -301,6 +301,7 @@ def _without_collector() -> Iterator[None]:
 
 def superseded() -> sa.Exists:
     """True if a trial has a later attempt."""
-    c, later = t.trial.c, t.trial.alias("later").c
+    c = t.trial.c
+    later = t.trial.alias("later").c
     same_trial = (later.node == c.node, later.key == c.key, later.replicate == c.replicate)
     return sa.exists().where(*same_trial, later.attempt > c.attempt)

@@ -99,7 +99,7 @@ def merge_into(
     def once() -> Merged:
         _merged(store, tree, theirs, strict, dry_run, tries)
         # A commit that a server did not confirm may have arrived: then the try before brought it.
-        return max(tries, key=lambda found: (len(found.rounds), found.trials, len(found.unequal)))
+        return max(tries, key=lambda merged: (len(merged.rounds), merged.trials, len(merged.unequal)))
 
     try:
         with suppress(sa.exc.IntegrityError):
@@ -148,8 +148,10 @@ def _merged(
 class _Union:
     """One merge, inside its transaction."""
 
-    def __init__(self, connection: sa.Connection, tree: int, known: dict[str, int]) -> None:
-        self.connection, self.tree, self.pks = connection, tree, dict(known)
+    def __init__(self, connection: sa.Connection, tree: int, pks: dict[str, int]) -> None:
+        self.connection = connection
+        self.tree = tree
+        self.pks = dict(pks)
         self.rounds: list[str] = []
         self.trials = 0
         self.unequal: list[Unequal] = []
@@ -248,7 +250,10 @@ class _Union:
             later = []
         counts = Counter(row["configuration"] for row in ours)
         last = max((row["position"] for row in ours), default=-1)
-        new = [{"position": at, "origin": o, "configuration": c} for at, (o, c) in enumerate(later, last + 1)]
+        new = [
+            {"position": position, "origin": o, "configuration": c}
+            for position, (o, c) in enumerate(later, last + 1)
+        ]
         self.insert(t.cell_plan, t.node, pk, new)
         last += len(new)
         for row in theirs:
@@ -267,12 +272,19 @@ class _Union:
             self.insert(t.cell_plan, t.node, pk, [{**row, "position": last, "origin": origin}])
 
     def meet_inner(
-        self, node: str, table: sa.Table, pk: int, below: sa.Table, same: Row, row: Row, names: list[str]
+        self,
+        node: str,
+        table: sa.Table,
+        pk: int,
+        below: sa.Table,
+        counterpart: Row,
+        row: Row,
+        names: list[str],
     ) -> None:
         """Merges rows nested in a row of both trees, for example the results of an opened hold-out."""
         missing = []
         keys = identity_of(below)
-        by_key = {_key(r, keys): r for r in same.get(below.name, [])}
+        by_key = {_key(r, keys): r for r in counterpart.get(below.name, [])}
         for inner_row in row.get(below.name, []):
             old = by_key.get(_key(inner_row, keys))
             if old is None:
@@ -283,7 +295,7 @@ class _Union:
                     "ours was kept"
                 )
         if missing:
-            conditions = [link(table, t.node) == pk, *(table.c[n] == same[n] for n in names)]
+            conditions = [link(table, t.node) == pk, *(table.c[n] == counterpart[n] for n in names)]
             owner = self.connection.execute(sa.select(table.c.pk).where(*conditions)).scalar_one()
             self.insert(below, table, int(owner), missing)
 
@@ -407,9 +419,9 @@ class _Union:
         for other in inner:
             column = link(other, table).name
             below = [
-                {**found, column: at}
-                for row, at in zip(rows, pks, strict=True)
-                for found in row.get(other.name, [])
+                {**nested_row, column: row_pk}
+                for row, row_pk in zip(rows, pks, strict=True)
+                for nested_row in row.get(other.name, [])
             ]
             if below:
                 self.connection.execute(other.insert(), below)

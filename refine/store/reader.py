@@ -450,7 +450,8 @@ def _ran_on(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str
 
 
 def _openings(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[StoredOpening]]:
-    c, o = t.opening.c, t.opened.c
+    c = t.opening.c
+    o = t.opened.c
     columns = (o.opening, o.key, o.replicate, o.seed, o.state, o.metrics, o.seconds, o.error)
     query = sa.select(*columns).join(t.opening, c.pk == o.opening).where(c.node.in_(pks))
     runs = _grouped(t.opened, _holdout_run, engine, pks, query.order_by(o.replicate, o.key))

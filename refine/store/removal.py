@@ -157,7 +157,8 @@ def remove_trials(connection: sa.Connection, node: int, numbers: Collection[int]
         curves: Whether those trials were read with their curves.
     """
     rows = trial_rows(connection, node, curves)
-    c, m = t.trial.c, t.mark.c
+    c = t.trial.c
+    m = t.mark.c
     chosen = [rows[number] for number in numbers]
     for pk in chosen:
         key, replicate = connection.execute(sa.select(c.key, c.replicate).where(c.pk == pk)).one()

@@ -355,7 +355,8 @@ class Store(Reader):
 
     def set_scientific(self, tree: int, node_id: str, scientific: Mapping[str, bool]) -> None:
         """Sets whether parameters are scientific; parameters that are not named stay as they are."""
-        c, conditions = t.node.c, (t.node.c.tree == tree, t.node.c.id == node_id)
+        c = t.node.c
+        conditions = (c.tree == tree, c.id == node_id)
 
         def write(connection: sa.Connection) -> None:
             # Writing takes the lock: what somebody else says at the same moment is read, not lost.
@@ -473,7 +474,7 @@ class Store(Reader):
 
     # Proposals and decisions.
 
-    def add_proposal(self, pk: int, digest: str, content: str, again: bool = True) -> None:
+    def add_proposal(self, pk: int, digest: str, content: str, replaces: bool = True) -> None:
         """Stores a proposal under its digest.
 
         Warns if the store may not be written, and the proposal is therefore not stored.
@@ -491,7 +492,7 @@ class Store(Reader):
                 connection.execute(sa.select(c.digest).where(c.node == pk).order_by(c.pk)).scalars()
             )
             if digest in digests:
-                if not again or digests[-1] == digest:
+                if not replaces or digests[-1] == digest:
                     return
                 connection.execute(t.proposal.delete().where(c.node == pk, c.digest == digest))
             _added(connection, t.proposal, {"node": pk, "digest": digest}, {"content": content})
@@ -650,15 +651,15 @@ def _pk_of(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]
 def _added(
     connection: sa.Connection,
     table: sa.Table,
-    same: Mapping[str, Any],
-    more: Mapping[str, Any] = MappingProxyType({}),
+    key: Mapping[str, Any],
+    values: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
     """The row of a table with these values, added if it is missing.
 
     A new row is dated now and gets the further values.
     """
-    if (pk := _pk_of(connection, table, same)) is None:
-        row = table.insert().values({**same, **more, "created": time.time()})
+    if (pk := _pk_of(connection, table, key)) is None:
+        row = table.insert().values({**key, **values, "created": time.time()})
         pk = connection.execute(row).inserted_primary_key[0]  # type: ignore[index]
     return int(pk)
 
@@ -674,12 +675,14 @@ def _node_pk(connection: sa.Connection, tree: int, node_id: str) -> int | None:
     return _pk_of(connection, t.node, {"tree": tree, "id": node_id})
 
 
-def _write_given(connection: sa.Connection, pk: int, given: Sequence[tuple[str, dict[str, Any]]]) -> int:
+def _write_given(
+    connection: sa.Connection, pk: int, configurations: Sequence[tuple[str, dict[str, Any]]]
+) -> int:
     """Adds configurations given by a person to the plan of a node, and returns the number of new ones."""
-    if not given:
+    if not configurations:
         return 0
     c = t.cell_plan.c
-    if any(origin == BASELINE for origin, _ in given):
+    if any(origin == BASELINE for origin, _ in configurations):
         earlier = t.cell_plan.update().where(c.node == pk, c.origin == BASELINE)
         connection.execute(earlier.values(origin="given"))
     query = sa.select(c.position, c.origin, c.configuration).where(c.node == pk).order_by(c.position)
@@ -687,7 +690,7 @@ def _write_given(connection: sa.Connection, pk: int, given: Sequence[tuple[str, 
     counts = Counter(row.configuration for row in rows)
     last = max((row.position for row in rows), default=-1)
     known_texts = set(counts)
-    for origin, configuration in given:
+    for origin, configuration in configurations:
         text = dumps(configuration)
         if origin == BASELINE:
             update = t.cell_plan.update().where(c.node == pk, c.configuration == text)
@@ -700,7 +703,7 @@ def _write_given(connection: sa.Connection, pk: int, given: Sequence[tuple[str, 
         connection.execute(t.cell_plan.insert().values(row))
     run = sa.select(t.trial.c.key).where(t.trial.c.node == pk)
     keys = set(connection.execute(run).scalars())
-    new = {dumps(configuration): configuration for _, configuration in given}
+    new = {dumps(configuration): configuration for _, configuration in configurations}
     return sum(
         text not in known_texts and configuration_key(decode_configuration(configuration)) not in keys
         for text, configuration in new.items()
@@ -737,7 +740,7 @@ def check_exists(store: str | os.PathLike[str]) -> None:
 
 def only_tree(
     store: str | os.PathLike[str],
-    how: str = "refine.Tree({name!r}, store=...)",
+    call: str = "refine.Tree({name!r}, store=...)",
     made_by: str = "refine.Tree('NAME', store=...)",
 ) -> str:
     """The name of a store's only tree.
@@ -759,6 +762,6 @@ def only_tree(
         raise NotFoundError(f"store {shown}: holds no tree yet; {made_by} makes one")
     if len(names) > 1:
         message = f"holds {len(names)} trees ({', '.join(names)})"
-        first = how.format(name=names[-1])
+        first = call.format(name=names[-1])
         raise NotFoundError(f"store {shown}: {message}; name one: {first}")
     return names[0]

@@ -196,7 +196,6 @@ def unreadable(columns: Mapping[str, Sequence[Any]], into: list[JsonRows] | None
         values = columns[name]
         column = t.trial.c[name]
         text = isinstance(column.type, sa.Text)
-        number = isinstance(column.type, sa.Double)
         try:
             if name in ("state", "origin", "code", "read", "error"):
                 kinds[name] = different(values)
@@ -204,15 +203,17 @@ def unreadable(columns: Mapping[str, Sequence[Any]], into: list[JsonRows] | None
                 kinds[name] = values
         except TypeError:  # a list, say
             return f"{name} must be text"
-        types = {str} if text else {int, float} if number else {int}
-        if not set(map(type, kinds[name])) <= types | ({type(None)} if column.nullable else set()):
+        if not set(map(type, kinds[name])) <= _types_of(column):
             if text:
                 return f"{name} must be text"
             return f"{name} must be a number, got {short(values[0])}"
         if name in _RANGES:
-            (least, most), low, high = _RANGES[name], min(values), max(values)
-            if not (least <= low and high <= most):
-                return f"{name} must be from {least} to {most:g}, got {short(low if least > low else high)}"
+            smallest, largest = _RANGES[name]
+            low = min(values)
+            high = max(values)
+            for value in (low, high):
+                if not smallest <= value <= largest:
+                    return f"{name} must be from {smallest} to {largest:g}, got {short(value)}"
     for name in ("key", "code", "error"):
         try:
             "".join(filter(None, kinds[name])).encode()
@@ -226,6 +227,17 @@ def unreadable(columns: Mapping[str, Sequence[Any]], into: list[JsonRows] | None
     except BROKEN as error:
         return said(error)
     return ""
+
+
+def _types_of(column: sa.Column[Any]) -> set[type]:
+    types: set[type] = {int}
+    if isinstance(column.type, sa.Text):
+        types = {str}
+    elif isinstance(column.type, sa.Double):
+        types = {int, float}
+    if column.nullable:
+        types |= {type(None)}
+    return types
 
 
 def different(values: Sequence[Any]) -> set[Any]:
