@@ -1,4 +1,4 @@
-"""Makes the figures of the pages, and a review page to look at, from the study that ``refine.datasets.digits`` opens, in seconds.
+"""Makes the figures of the pages and a sample review page from ``refine.datasets.digits``, in seconds.
 
     python docs/pictures.py
     python docs/pictures.py --four-rounds four-rounds-output/four_rounds.db

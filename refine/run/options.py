@@ -34,7 +34,7 @@ class RunKeywords(ResourceKeywords, total=False):
 
 
 class RoundKeywords(RunKeywords, total=False):
-    """The options of a round: :class:`RunKeywords`, limits that stop a run before its plan is done, and units.
+    """The options of a round: :class:`RunKeywords`, limits that stop a run before its plan, and units.
 
     ``per`` is the unit in which exploit trials are worth their improvement.
     """

@@ -483,7 +483,7 @@ class Store(Reader):
             pk: Row of the node.
             digest: Digest of the proposal.
             content: Canonical JSON.
-            again: Whether a proposal that is stored already becomes the latest one.
+            replaces: Whether a proposal that is stored already becomes the latest one.
         """
         c = t.proposal.c
 
@@ -747,7 +747,7 @@ def only_tree(
 
     Args:
         store: The store.
-        how: How to name a tree, with ``{name}`` in it, for errors.
+        call: How to name a tree, with ``{name}`` in it, for errors.
         made_by: How to create the first tree, for errors.
 
     Raises:

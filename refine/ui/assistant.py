@@ -454,8 +454,8 @@ class Assistant:
         if count > allowed:
             raise ReviewError(
                 f"{share_of}at most {max(allowed, 0)} may be of your choice ({percent(self.share)} of a "
-                f"round, and of the budget of {self.budget}), got {count}; leave the others to the design, or "
-                "ask the person: refine mcp STORE --budget N --share S"
+                f"round, and of the budget of {self.budget}), got {count}; leave the others to the design, "
+                "or ask the person: refine mcp STORE --budget N --share S"
             )
 
     @contextlib.contextmanager

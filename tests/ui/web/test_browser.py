@@ -356,7 +356,8 @@ def test_the_legend_is_in_sight(viewed_page):
 
 def test_an_edit_moves_nothing_on_the_page(viewed_page):
     places = """() => [...document.querySelectorAll('.refine-panel, .refine-decide, .refine-legend')]
-      .map((e) => { const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height].map(Math.round); })"""
+      .map((e) => {
+        const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height].map(Math.round); })"""
     settled(viewed_page)
     viewed_page.wait_for_selector(".refine-track:not([hidden])")
     before = viewed_page.evaluate(places)

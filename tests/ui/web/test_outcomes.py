@@ -1,4 +1,4 @@
-"""Results on the page: trials as they end, forecasts next to them, claims that held, questions and own configurations."""
+"""Results on the page: trials as they end with forecasts, held claims, questions and own configurations."""
 
 from __future__ import annotations
 
