@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py                       everything: more than an hour, so better in parts
     python benchmarks/scale.py --without trials      everything but the million trials
-    python benchmarks/scale.py --only rounds trials  some parts: overhead, workers, cluster, grid, rounds, trials, exchange
+    python benchmarks/scale.py --only rounds trials  some parts: overhead, workers, cluster, grid, rounds, trials, exchange, evidence
 
 Objectives are trivial or sleep, so that what is measured is bookkeeping. Prints Markdown; asserts nothing.
 """
@@ -233,6 +233,63 @@ def fill_study(url: str, n: int) -> None:
         fill(tree._context.store, pk, found.node, found.cells(), lambda p: p["lr"] * p["dropout"] + p["beta"])
 
 
+def shaped(params: Any) -> float:
+    """Smooth, with its best inside the ranges."""
+    return 1 - 0.05 * (params["lr"] - 2.0) ** 2 - (params["dropout"] - 0.1) ** 2 + params["beta"]
+
+
+def fill_tree(url: str, rounds: int, trials: int) -> None:
+    """A tree of two branches whose rounds have slowly narrower spaces and share the trials, without running them."""
+    from refine.trials.round_record import Node
+
+    made: Any = {"method": "sobol", "seed": 1, "objective": "shaped", "author": "ann"}
+    nodes: list[Node] = []
+    with refine.Tree("grown", store=url) as tree:
+        store, row = tree._context.store, tree._context.tree
+        for i in range(rounds):
+            space = refine.Space({**WIDE, "lr": (0.5, 5.0 - 2.0 * i / rounds, 10)})
+            parent = nodes[max(0, i - 2)].id if nodes else None
+            node = Node(parent, space, **made, created=float(i))
+            pk = store.add_node(row, node, trials // rounds)
+            cells = np.random.default_rng(i).choice(space.size, trials // rounds, replace=False)
+            fill(store, pk, node, map(int, cells), shaped)
+            nodes.append(node)
+
+
+def of_tree(which: str, url: str) -> list[float]:
+    """Seconds, seconds of processor time and MB at peak of a proposal on the first or the last round."""
+    tree = refine.Tree("grown", store=url, create=False)
+    asked = tree.rounds[0 if which == "first" else -1]
+    return timed(lambda: asked.propose(keep=False, renew=True))
+
+
+def evidence(rounds: int, trials: int) -> None:
+    """A proposal on a tree of many rounds, against a proposal on one round with as many trials."""
+    rows = []
+    one = 0.0
+    for size, which in ((1, "first"), (rounds, "first"), (rounds, "last")):
+        with tempfile.TemporaryDirectory() as name:
+            url = f"sqlite:///{Path(name) / 'r.db'}"
+            fill_tree(url, size, trials)
+            seconds, cpu, most = alone("of_tree", which, url)
+        one = one or cpu
+        rows.append(
+            [
+                which,
+                f"{size:,}",
+                f"{trials:,}",
+                f"{seconds:.2f}",
+                f"{cpu:.2f}",
+                f"{cpu / one:.2f}",
+                f"{most:,.0f}",
+            ]
+        )
+    print("**Proposing on all trials of a tree**, two branches; every row a process of its own\n")
+    table(
+        ["round", "rounds", "trials", "seconds", "of processor time", "times one round's", "MB at peak"], rows
+    )
+
+
 LOOKS: dict[str, Callable[[refine.Tree, refine.Round], Callable[[], object]]] = {
     "open and print": lambda tree, first: lambda: str(refine.Tree("grown", store=tree.store, create=False)),
     "print again": lambda tree, first: (str(tree), lambda: str(tree))[1],
@@ -362,6 +419,7 @@ def main() -> None:
         "rounds": lambda: many_rounds(a.rounds),
         "trials": lambda: many_trials(a.trials),
         "exchange": lambda: out_and_in(a.exchanged),
+        "evidence": lambda: evidence(300, a.exchanged),
     }
     options.add_argument("--only", nargs="+", choices=list(parts), default=list(parts), help="some parts")
     options.add_argument("--without", nargs="+", choices=list(parts), default=[], help="parts to leave out")
@@ -370,7 +428,8 @@ def main() -> None:
     a = options.parse_args()
     if a.alone:
         what, *rest = a.alone
-        json.dump({"grid": make_grid, "look": look, "exchange": exchange}[what](*rest), sys.stdout)
+        calls = {"grid": make_grid, "look": look, "exchange": exchange, "of_tree": of_tree}
+        json.dump(calls[what](*rest), sys.stdout)
         return
     for name, part in parts.items():
         if name in a.only and name not in a.without:

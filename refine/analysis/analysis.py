@@ -66,8 +66,16 @@ if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoFrame
 
 
-# Fewest finished space-filling trials for tests, and fewest trials of a search for an analysis without tests.
+# Fewest finished space-filling trials for tests, and fewest finished trials of all rounds for an analysis
+# without tests.
 LEAST = 10
+
+# Most null permutations of an importance. The number needed grows with the square of the depth of a round; at
+# depth 20 and beyond, effects are found by the tests without permutations.
+_MOST_PERMUTATIONS = 100_000
+
+# Word for the origin of a trial in :attr:`Analysis.origins`; other origins keep their names.
+_ORIGIN_WORDS = {"space_filling": "even", "exploit": "learning", "adaptive": "learning", "probe": "audit"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +113,17 @@ class Analysis(Shown):
     """All measurements on a round's evidence.
 
     P-values, intervals and levels use space-filling trials only, of the round and of earlier rounds on an
-    equal space. Pruned ones rank by their forecast, else with the worst. If fewer than ten are left and
-    a search chose the remaining trials, no test is made: p-values are NaN, and levels hold no trial. The
-    evidence on the optimum (``X``, ``y``) also holds exploit and adaptive trials, trials of other earlier
-    rounds inside the space, pruned trials at their forecast, and failed, degenerate and infeasible trials at
-    the worst value.
+    equal space. Pruned ones rank by their forecast, else with the worst. If fewer than ten are left, no test
+    is made: p-values are NaN, and levels hold no trial.
+
+    The evidence on the optimum (``X``, ``y``, ``origins``) holds every trial of the tree inside the space, of
+    any origin, whichever round ran it: ancestors, descendants and other branches. Trials of another
+    objective, of other data or under another declaration of noise stay out. Pruned trials have their forecast; failed,
+    degenerate and infeasible trials have the worst value.
+
+    All trials count that have finished by the moment of the analysis. ``digest`` identifies them, and
+    ``until`` is the time at which the last trial of another branch had finished: an analysis of the trials
+    up to that time repeats this one.
 
     Examples:
         >>> analysis = root.analyze()
@@ -125,6 +139,7 @@ class Analysis(Shown):
     n_space_filling: int  # finished space-filling trials behind the tests; 0 if nothing is tested
     n_pooled: int  # trials of earlier rounds on the same space among them
     n_earlier: int  # other finished trials of earlier rounds inside the space
+    n_elsewhere: int  # finished trials inside the space of descendants and of other branches
     # different configurations that finished and were drawn evenly over the whole space, in this or an earlier
     # round
     n_even: int
@@ -142,7 +157,11 @@ class Analysis(Shown):
     outside: pd.DataFrame = field(repr=False)  # finished audit trials, which lie outside the space
     X: Floats = field(repr=False)  # unit-scale positions of all evidence, shape (n, parameters)
     y: Floats = field(repr=False)  # values of all evidence, higher is better, shape (n,)
+    # (n,) origin of all evidence: ``"even"``, ``"given"``, ``"learning"``, ``"audit"`` or ``"imported"``
+    origins: npt.NDArray[np.str_] = field(repr=False)
     digest: str  # hash of the evidence
+    # time at which the last trial of another branch had finished, in seconds since 1970; ``None`` without one
+    until: float | None = None
     # (n,) evidence that failed, diverged or is degenerate, with a stand-in value in ``y``; ``None`` without
     # any
     failed: Bools | None = field(default=None, repr=False)
@@ -179,6 +198,17 @@ class Analysis(Shown):
         digests = [self.digest, *(other.digest for other in others)]
         digest = hashlib.sha256(" ".join(digests).encode()).hexdigest()[:16]
         return replace(self, others=tuple(others), digest=digest)
+
+    @property
+    def evidence(self) -> dict[str, int]:
+        """Origin -> number of trials behind the analysis, replicates included."""
+        counts = {
+            str(origin): int(n)
+            for origin, n in zip(*np.unique(self.origins, return_counts=True), strict=True)
+        }
+        if self.replicates is not None:
+            counts["replicate"] = len(self.replicates[1])
+        return counts
 
     def __getitem__(self, name: str) -> ParameterEvidence:
         for evidence in self.parameters:
@@ -355,6 +385,7 @@ def analyze(
     *,
     metric: str | None = None,
     earlier: pd.DataFrame | None = None,
+    elsewhere: pd.DataFrame | None = None,
     pooled: int = 0,
     stage: int = 1,
     read: Mapping[str, npt.ArrayLike] | None = None,
@@ -381,6 +412,7 @@ def analyze(
         seed: Seed of every bootstrap and permutation test.
         metric: Displayed name of the metric; default ``value``.
         earlier: Trials of earlier rounds, in the columns of ``frame``: evidence on the optimum, never tested.
+        elsewhere: Trials of later rounds and of other branches, likewise.
         pooled: Number of rows at the head of ``frame`` from earlier rounds on an equal space. No selection
             took place in between, so the space-filling trials of earlier rounds are tested as well.
         stage: Stage of the branch, from 1; a round and a growth of a round count one stage, see
@@ -404,8 +436,8 @@ def analyze(
             the tolerance is a factor of the best.
 
     Raises:
-        AnalysisError: A column is missing; or fewer than 10 finished space-filling trials lie inside the
-            space, and no search chose the remaining trials or fewer than 10 trials are left in total.
+        AnalysisError: A column is missing; or fewer than 10 finished trials lie inside the space, those of
+            ``earlier`` and ``elsewhere`` included; or none of them is the round's own.
 
     Examples:
         >>> analysis = refine.analyze({"lr": (0.5, 5.0), "dropout": (0.0, 0.5)}, root.trials, value="value")
@@ -424,20 +456,19 @@ def analyze(
     else:
         declared_belief = AttributedBelief(belief_of(belief, space))
     constraints = metric_constraints(subject_to)
-    tables = _tables_of(
-        space, frame, value, direction, earlier, pooled, read, groups, allow_degenerate, constraints
-    )
+    sources = _Sources(as_pandas(frame, AnalysisError), earlier, elsewhere, pooled, read, groups)
+    tables = _tables_of(space, sources, value, direction, allow_degenerate, constraints)
     rows = tables.rows
     own = tables.own
     sign = tables.sign
     cardinalities = tables.cardinalities
     names = list(space.varied)
     parameters = [space[n] for n in space.varied]
-    n_even = _n_even(tables.parts, parameters)
+    n_even = _n_even(tables.path_parts, parameters)
     space_filling = rows.finished & rows.space_filling
     X, y, place, unusable = _evidence(tables.parts, sign)
     spent = stats.looks_spent(stage)
-    permutations = stats.permutations_needed(max(1, len(names)), ALPHA / spent)
+    permutations = min(_MOST_PERMUTATIONS, stats.permutations_needed(max(1, len(names)), ALPHA / spent))
     masks = {n: tables.read[n][rows.mask] for n in names if n in tables.read}
     if space.conditions:
         there = space.active_in(rows.table)
@@ -463,7 +494,7 @@ def analyze(
     seen = [masks.get(n, everyone)[rows.ranked][order_ranked] for n in names]
     read_ranked = np.reshape(seen, (len(names), len(y_ranked))).T
     if space_filling.any():
-        pooled_p = _pooled_p(tables.parts, cardinalities, sign)
+        pooled_p = _pooled_p(tables.path_parts, cardinalities, sign)
         evidence = [e._replace(pooled_p=float(p)) for e, p in zip(evidence, pooled_p, strict=True)]
     pairs = couplings(X_ranked, y_ranked, cardinalities, read_ranked, seed)
     table = rows.table[own].reset_index(drop=True)
@@ -488,7 +519,8 @@ def analyze(
         states=_states(table, rows.finished[own]),
         n_space_filling=int(tested.sum()),
         n_pooled=int((tested & ~own).sum()),
-        n_earlier=sum(int(part.finished.sum()) for part in tables.parts[1:]),
+        n_earlier=sum(int(part.finished.sum()) for part in tables.path_parts[1:]),
+        n_elsewhere=sum(int(part.finished.sum()) for part in tables.parts[len(tables.path_parts) :]),
         n_even=n_even,
         stage=stage,
         parameters=adjusted(evidence, spent) if tested.any() else untested(evidence),
@@ -500,6 +532,7 @@ def analyze(
         outside=_outside(space, tables.frame, value, allow_degenerate),
         X=X,
         y=y,
+        origins=_origins(tables.parts)[place],
         digest=digest[:16],
         failed=unusable if unusable.any() else None,
         n_imported=int(imported.sum()),
@@ -526,6 +559,7 @@ def resolution_of(
     *,
     metric: str | None = None,
     earlier: pd.DataFrame | None = None,
+    elsewhere: pd.DataFrame | None = None,
     pooled: int = 0,
     groups: Sequence[Any] | None = None,
     allow_degenerate: bool = False,
@@ -536,10 +570,20 @@ def resolution_of(
 ) -> stats.NoiseEstimate:
     """The noise of an analysis alone, without any test: arguments and errors are those of :func:`analyze`."""
     constraints = metric_constraints(subject_to)
-    tables = _tables_of(
-        space, frame, "value", direction, earlier, pooled, None, groups, allow_degenerate, constraints
-    )
+    sources = _Sources(frame, earlier, elsewhere, pooled, None, groups)
+    tables = _tables_of(space, sources, "value", direction, allow_degenerate, constraints)
     return _resolution(tables, ["value", metric or "value"], fresh, noise, scale)
+
+
+class _Sources(NamedTuple):
+    """The tables of an analysis, as given: see :func:`analyze`."""
+
+    frame: pd.DataFrame
+    earlier: pd.DataFrame | None
+    elsewhere: pd.DataFrame | None
+    pooled: int
+    read: Mapping[str, npt.ArrayLike] | None
+    groups: Sequence[Any] | None
 
 
 class _Tables(NamedTuple):
@@ -550,8 +594,9 @@ class _Tables(NamedTuple):
     sampled: bool  # whether there are so many that a sample was drawn
     rows: EvidenceTable  # those of ``frame`` inside the space
     own: Bools  # (rows,) whether a trial is of the round itself
-    # ``rows`` first, then trials of earlier rounds on other spaces, if there are any
+    # ``rows`` first, then trials of earlier rounds on other spaces and of other branches, if there are any
     parts: tuple[EvidenceTable, ...]
+    n_path_parts: int  # number of ``parts``, the first ones, that hold the round and earlier rounds
     read: Mapping[str, Bools]  # parameter -> (frame,) whether a trial read it; empty if unknown
     groups: Sequence[Any] | None  # labels of ``frame``, equal for replicates
     sign: float  # 1 to maximize, -1 to minimize
@@ -561,44 +606,41 @@ class _Tables(NamedTuple):
     n_exploded: int  # trials of the round itself with an exploded value
     explosion_limit: float  # see :attr:`Analysis.explosion_limit`
 
+    @property
+    def path_parts(self) -> tuple[EvidenceTable, ...]:
+        """The trials of the round and of earlier rounds, from which this space was chosen."""
+        return self.parts[: self.n_path_parts]
+
 
 def _tables_of(
     space: Space,
-    frame: IntoFrame,
+    sources: _Sources,
     value: str,
     direction: str,
-    earlier: pd.DataFrame | None,
-    pooled: int,
-    read: Mapping[str, npt.ArrayLike] | None,
-    groups: Sequence[Any] | None,
     allow_degenerate: bool,
     constraints: Sequence[MetricConstraint],
 ) -> _Tables:
     """Checks and cleans the arguments of :func:`analyze`."""
     check_direction(direction)
-    frame = as_pandas(frame, AnalysisError)
+    sign = sign_of(direction)
+    frame = sources.frame
+    pooled = sources.pooled
+    groups = sources.groups
     if value not in frame.columns:
         columns = [str(c) for c in frame.columns]
         raise AnalysisError(f"value {value!r} is not a column of the table; {did_you_mean(value, columns)}")
-    sign = sign_of(direction)
     frame = _judged(frame, space, constraints)
-    if earlier is None:
-        earlier = None
-    else:
-        earlier = _judged(earlier, space, constraints)
+    others = [t for t in (sources.earlier, sources.elsewhere) if t is not None]
+    others = [_judged(table, space, constraints) for table in others]
     _check_pooled(pooled, len(frame))
-    limit = explosion_limit(
-        np.concatenate([sign * _finished_values(t, value) for t in (frame, earlier) if t is not None])
-    )
+    finished = [sign * _finished_values(table, value) for table in (frame, *others)]
+    limit = explosion_limit(np.concatenate(finished))
     n_exploded = 0
     if np.isfinite(limit):
         frame, blown = _without_exploded(frame, value, sign, limit)
         n_exploded = int(blown[pooled:].sum())
-        if earlier is None:
-            earlier = None
-        else:
-            earlier = _without_exploded(earlier, value, sign, limit)[0]
-    read_of = {n: _read_mask(n, mask, len(frame)) for n, mask in (read or {}).items()}
+        others = [_without_exploded(table, value, sign, limit)[0] for table in others]
+    read_of = {n: _read_mask(n, mask, len(frame)) for n, mask in (sources.read or {}).items()}
     excluded = np.zeros(len(frame), dtype=np.bool_)
     if "state" in frame:
         excluded = np.asarray(frame["state"] == EXCLUDED, dtype=np.bool_)
@@ -608,32 +650,30 @@ def _tables_of(
     chosen = np.flatnonzero(kept)
     if not kept.all():
         every = frame[kept].reset_index(drop=True)
-    if (sample := sample_of(every, space, MOST)) is not None:
+    sample = sample_of(every, space, MOST)
+    if sample is not None:
         chosen = chosen[sample]
-        if earlier is not None and (beside := sample_of(earlier, space, MOST)) is not None:
-            earlier = earlier[beside].reset_index(drop=True)
+    others = [_sampled(table, space) for table in others]
     n_pooled = int(kept[:pooled].sum())
     n_excluded = int(excluded[pooled:].sum())
     if len(chosen) < len(frame):
         frame = frame.iloc[chosen].reset_index(drop=True)
         pooled = int((chosen < pooled).sum())
         read_of = {n: mask[chosen] for n, mask in read_of.items()}
-        if groups is None:
-            groups = None
-        else:
+        if groups is not None:
             groups = [groups[i] for i in chosen.tolist()]
     rows = _inside(space, frame, value, allow_degenerate, sign)
+    parts = (rows, *(_inside(space, table, value, allow_degenerate, sign) for table in others))
     own = np.flatnonzero(rows.mask) >= pooled
     _check_feasible(rows, own, space, constraints)
-    if not _enough(rows, len(frame)):
+    if int((rows.measurable & rows.space_filling).sum()) < LEAST:
+        _check_enough(parts, len(frame))
         rows = rows._replace(space_filling=np.zeros(len(rows.y), dtype=np.bool_))
+        parts = (rows, *parts[1:])
     if not rows.finished[own].any():
         raise AnalysisError(
             "an analysis needs at least 1 finished trial of the round itself, got 0; run the round first"
         )
-    parts: tuple[EvidenceTable, ...] = (rows,)
-    if earlier is not None:
-        parts = (rows, _inside(space, earlier, value, allow_degenerate, sign))
     return _Tables(
         frame=frame,
         every=every,
@@ -641,6 +681,7 @@ def _tables_of(
         rows=rows,
         own=own,
         parts=parts,
+        n_path_parts=1 + (sources.earlier is not None),
         read=read_of,
         groups=groups,
         sign=sign,
@@ -650,6 +691,14 @@ def _tables_of(
         n_exploded=n_exploded,
         explosion_limit=limit,
     )
+
+
+def _sampled(frame: pd.DataFrame, space: Space) -> pd.DataFrame:
+    """A table, or a sample of a table of more than :data:`MOST` trials."""
+    sample = sample_of(frame, space, MOST)
+    if sample is None:
+        return frame
+    return frame[sample].reset_index(drop=True)
 
 
 def _resolution(
@@ -674,10 +723,17 @@ def _resolution(
     finished_y = np.concatenate(
         [sign * part.y[mask] for part, mask in zip(tables.parts, usable, strict=True)]
     )
+    # Trials of other branches gather where values are good: the spread of the values is that of the path.
+    n_path = sum(int(mask.sum()) for mask in usable[: tables.n_path_parts])
+    spread = finished_y
+    if n_path >= LEAST:
+        spread = finished_y[:n_path]
+    spread_of_losses = spread
+    if not (finished_y < 0).all():
+        spread_of_losses = finished_y
+    decades = 0.0
     if sign < 0 or scale is not None:
-        decades = decades_of(-finished_y, scale)
-    else:
-        decades = 0.0
+        decades = decades_of(-spread_of_losses, scale)
     if decades > 0:
         on_log_scale = noise_of(
             (X, -np.log10(-y)),
@@ -686,10 +742,12 @@ def _resolution(
             log_of_repeats(fresh),
             (finished_X, -np.log10(-finished_y)),
             declared,
-        )
+        )._replace(floor=stats.floor_of(-np.log10(-spread)))
         resolution = from_decades(on_log_scale, float(-finished_y.max()))
     else:
-        resolution = noise_of((X, y), tables.cardinalities, labels, fresh, (finished_X, finished_y), declared)
+        finished = (finished_X, finished_y)
+        resolution = noise_of((X, y), tables.cardinalities, labels, fresh, finished, declared)
+        resolution = resolution._replace(floor=stats.floor_of(spread))
     judged = np.where(rows.finished & ~rows.degenerate, sign * rows.y, -np.inf)
     paired = fold_error_of(rows.table, metrics, judged)
     return resolution._replace(paired=paired, paired_source="folds" if paired else "")
@@ -777,34 +835,43 @@ def _check_feasible(
     )
 
 
-def _enough(rows: EvidenceTable, count: int) -> bool:
-    """Whether there are enough space-filling trials for tests; if not, a search chose enough trials."""
-    n = int((rows.measurable & rows.space_filling).sum())
-    if n >= LEAST:
-        return True
-    if int(rows.measurable.sum()) >= LEAST and not rows.space_filling[rows.measurable].all():
-        return False
-    if not count:
+def _check_enough(parts: Sequence[EvidenceTable], count: int) -> None:
+    """Raises AnalysisError if all rounds together have too few finished trials inside the space.
+
+    Args:
+        parts: Trials of the round, then those of other rounds.
+        count: Number of trials of the round, outside the space included.
+    """
+    rows = parts[0]
+    n = int(rows.measurable.sum())
+    n_others = sum(int(part.measurable.sum()) for part in parts[1:])
+    if n + n_others >= LEAST:
+        return
+    if not count and not n_others:
         raise AnalysisError(
-            f"an analysis needs at least {LEAST} finished space-filling trials inside the space, and no "
-            "trial has run; run the round first",
+            f"an analysis needs at least {LEAST} finished trials inside the space, and no trial has run; run "
+            "the round first",
             Action("round.run"),
         )
-    if rows.failed.any():
-        more = "; look at why trials failed, then run more"
-    else:
-        more = "; run more configurations"
     outside = count - int(rows.mask.sum())
     unfinished = int((~rows.finished).sum())
     lost = [f"{outside:,} outside"] * (outside > 0) + [f"{unfinished:,} without a value"] * (unfinished > 0)
+    reason = ""
     if lost:
-        why = f" ({', '.join(lost)})"
-    else:
-        why = ""
+        reason = f" ({', '.join(lost)})"
+    missing = LEAST - n - n_others
+    fix = f"run {missing} more configurations"
+    if len(parts) > 1:
+        reason += f" and {n_others} of other rounds"
+        fix += ", here or in another round of the tree that reaches into the space"
+    failures = []
+    if rows.failed.any():
+        fix = f"look at the failures, then {fix}"
+        failures.append(Action("round.failures"))
     raise AnalysisError(
-        f"an analysis needs at least {LEAST} finished space-filling trials inside the space, got {n} of "
-        f"{plural(count, 'row')}{why}{more}",
-        *([Action("round.failures")] if rows.failed.any() else []),
+        f"an analysis needs at least {LEAST} finished trials inside the space, got {n} of "
+        f"{plural(count, 'row')}{reason}; {fix}",
+        *failures,
     )
 
 
@@ -834,6 +901,19 @@ def _evidence(
     unusable = np.concatenate([part.failed[part.informative] for part in parts]) | degenerate
     order = order_of(X, y)
     return X[order], y[order], order, unusable[order]
+
+
+def _origins(parts: Sequence[EvidenceTable]) -> npt.NDArray[np.str_]:
+    """Words for the origin of the evidence of :func:`_evidence`, before it is ordered."""
+    return np.concatenate([origin_words(part.table)[part.informative] for part in parts])
+
+
+def origin_words(frame: pd.DataFrame) -> npt.NDArray[np.str_]:
+    """(n,) words of :attr:`Analysis.origins` for a table of trials; even without a column ``origin``."""
+    if "origin" not in frame:
+        return np.full(len(frame), "even")
+    words = [_ORIGIN_WORDS.get(origin, str(origin)) for origin in frame["origin"].tolist()]
+    return np.array(words, dtype=np.str_)
 
 
 def _pooled_p(parts: Sequence[EvidenceTable], cardinalities: list[int], sign: float) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -76,6 +77,14 @@ class Evaluated:
     explosion_limit: float = -np.inf
     # values, larger is better, that the metric cannot pass
     limits: tuple[float, float] = (-np.inf, np.inf)
+
+    @cached_property
+    def rows_of(self) -> Mapping[str, Sequence[int]]:
+        """Id of a round -> numbers of its runs."""
+        rows: dict[str, list[int]] = {}
+        for i, run in enumerate(self.runs):
+            rows.setdefault(run.round, []).append(i)
+        return rows
 
 
 def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:

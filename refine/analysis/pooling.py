@@ -1,10 +1,10 @@
-"""Trials of earlier rounds as evidence for a later one. Pure functions of nodes and records."""
+"""Trials of other rounds as evidence on the space of a round. Pure functions of nodes and records."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from refine.space.encoding import decode, encode
 from refine.space.space import Space, configuration_key, decode_configuration
 from refine.trials.frame import Records
+from refine.trials.replicates import selected
 from refine.trials.round_record import Node
 
 
@@ -30,6 +31,92 @@ def added_since(space: Space, path: Sequence[Node]) -> list[dict[str, Any] | Non
         bridges.append(None if lost or unknown else {n: v for n, v in declared.items() if n not in old})
         declared = {**{n: encode(v) for n, v in node.previous.items()}, **declared}
     return bridges[::-1]
+
+
+class Bridge(NamedTuple):
+    """The trials of a round in the parameters of another round."""
+
+    added: Mapping[str, Any]  # encoded values of the parameters that the trials lack
+    required: Mapping[str, Any]  # encoded values that the trials must have of parameters that the space lacks
+
+    def translated(self, space: Space, records: Records) -> Records:
+        """The trials under the names of a space, without trials that lack a required value."""
+        if self.required:
+            columns = [records.configurations.column(name) for name in self.required]
+            values = list(self.required.values())
+            records = selected(records, [list(row) == values for row in zip(*columns, strict=True)])
+        return records._replace(configurations=records.configurations.under(space, self.added))
+
+
+def comparable_with(last: Node, nodes: Sequence[Node]) -> set[str]:
+    """Ids of the nodes with the same objective, on the same data, under the same declaration of noise.
+
+    ``nodes`` are all nodes of a tree, parents first.
+    """
+    noise: dict[str | None, str | None] = {}  # id -> declared noise that holds on the round
+    for node in nodes:
+        noise[node.id] = node.declared.noise or noise.get(node.parent)
+    return {
+        node.id
+        for node in nodes
+        if (node.objective, node.data) == (last.objective, last.data) and noise[node.id] == noise[last.id]
+    }
+
+
+def bridges_beside(path: Sequence[Node], nodes: Sequence[Node]) -> dict[str, Bridge]:
+    """Id of a round that is not on a path -> how its trials count for the last round of the path.
+
+    A round counts if it runs the same objective on the same data under the same declaration of noise. A
+    parameter that only the last round has needs a previous value, declared on the path. A parameter that
+    only the other round has needs a previous value declared on its own path, and its trials count if they
+    have that value; or a fixed value that both rounds inherit.
+
+    Args:
+        path: Nodes from the root to the round.
+        nodes: All nodes of the tree, parents first.
+    """
+    if not nodes:
+        return {}
+    last = path[-1]
+    alike = comparable_with(last, nodes)
+    ancestors = {node.id: node for node in path}
+    nearest: dict[str | None, Node | None] = {}  # id -> the nearest round that is on both paths
+    previous: dict[str | None, Mapping[str, Any]] = {}  # id -> previous values declared on its path
+    for node in nodes:
+        nearest[node.id] = ancestors.get(node.id, nearest.get(node.parent))
+        previous[node.id] = previous.get(node.parent, {})
+        if node.previous:
+            declared = {name: encode(value) for name, value in node.previous.items()}
+            previous[node.id] = {**previous[node.id], **declared}
+    bridges = {}
+    for node in nodes:
+        if node.id in alike and node.id not in ancestors:
+            bridge = _bridge(last, node, nearest[node.id], previous[last.id], previous[node.id])
+            if bridge is not None:
+                bridges[node.id] = bridge
+    return bridges
+
+
+def _bridge(
+    last: Node,
+    branch: Node,
+    common: Node | None,
+    previous: Mapping[str, Any],
+    previous_of_branch: Mapping[str, Any],
+) -> Bridge | None:
+    """The bridge from a branch to the last round of a path; ``None`` if its trials are no evidence."""
+    missing = [name for name in last.space if name not in branch.space]
+    if any(name not in previous for name in missing):
+        return None
+    required = {}
+    for name, parameter in branch.space.items():
+        if name in last.space:
+            continue
+        if name in previous_of_branch:
+            required[name] = previous_of_branch[name]
+        elif not parameter.fixed or common is None or common.space.get(name) != parameter:
+            return None
+    return Bridge({name: previous[name] for name in missing}, required)
 
 
 def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Records]) -> set[str]:

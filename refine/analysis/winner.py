@@ -273,6 +273,7 @@ class Field:
     explosion_limit: float = -math.inf
     posterior: PlannedPosterior | None = None  # source of ``draws``; ``None`` without one
     on_log: bool = False  # whether losses are compared on a log scale: see :func:`on_log_scale`
+    evidence: Evaluated | None = None  # the runs that the draws are given
 
     def given_noise(self, noise: stats.NoiseEstimate) -> Field:
         """The same candidates with draws for another noise, as :func:`field_of` returns for that noise."""
@@ -402,6 +403,53 @@ class Judged:
     noise: stats.NoiseEstimate  # noise between repeats
     # of a single run, as the draws take it, in squares of :attr:`Field.unit`; NaN if there is no posterior
     variance: float
+
+    def within_round(self, round_id: str) -> Judged | None:
+        """The candidates that one round ran, each with its first run there; ``None`` without one."""
+        field = self.field
+        evidence = field.evidence
+        assert evidence is not None
+        rows: dict[int, int] = {}  # number of the candidate -> its first run in the round
+        best = -1
+        for i in evidence.rows_of.get(round_id, ()):
+            run = evidence.runs[i]
+            number = field.places.get((run.round, run.key))
+            if evidence.good[i] and number is not None:
+                rows.setdefault(number, i)
+                if best < 0 or evidence.y[i] > evidence.y[best]:
+                    best = i
+        if not rows:
+            return None
+        numbers = list(rows)
+        eligible = len(numbers)
+        if field.baseline is not None and field.baseline not in rows:
+            numbers.append(field.baseline)
+        candidates = [field.candidates[number] for number in numbers]
+        for k, i in enumerate(rows.values()):
+            run = evidence.runs[i]
+            candidates[k] = candidates[k]._replace(
+                round=run.round, key=run.key, configuration=run.configuration, unread=run.unread
+            )
+        place = {number: k for k, number in enumerate(numbers)}
+        best_run = evidence.runs[best]
+        baseline = None
+        if field.baseline is not None:
+            baseline = place[field.baseline]
+        draws = self.draws
+        if draws is not None:
+            draws = draws[:, numbers]
+        own = replace(
+            field,
+            candidates=tuple(candidates),
+            draws=None if field.draws is None else field.draws[:, numbers],
+            best=place[field.places[best_run.round, best_run.key]],
+            best_value=float(field.goal.sign * evidence.y[best]),
+            places={run: place[number] for run, number in field.places.items() if number in place},
+            baseline=baseline,
+            eligible=eligible,
+            posterior=None,
+        )
+        return replace(self, field=own, fresh=tuple(self.fresh[number] for number in numbers), draws=draws)
 
     @property
     def expected(self) -> Floats:
@@ -552,7 +600,7 @@ def _unit_of(y: Floats) -> float:
 @one_thread
 def field_of(
     rounds: Sequence[RanRound],
-    only: str | None = None,
+    only: Collection[str] | None = None,
     also: Collection[tuple[str, str]] = (),
     noise: stats.NoiseEstimate | None = None,
 ) -> Field | None:
@@ -560,7 +608,7 @@ def field_of(
 
     Args:
         rounds: Rounds of one metric and direction, oldest first.
-        only: Id of the round whose configurations may win; default all.
+        only: Ids of the rounds whose configurations may win; default all.
         also: ``(round, key)`` of runs that are candidates in any case.
         noise: The noise of the study; default by residuals of the runs.
     """
@@ -575,7 +623,9 @@ def field_of(
     read = evidence.read
     y = evidence.y
     cardinalities = evidence.cardinalities
-    allowed = good & np.array([only in (None, run.round) for run in runs], dtype=np.bool_)
+    allowed = good
+    if only is not None:
+        allowed = good & np.array([run.round in only for run in runs], dtype=np.bool_)
     if not allowed.any():
         return None
     firsts, best = _firsts(group, allowed, y)
@@ -645,6 +695,7 @@ def field_of(
         alike=stats.repeats(y[good], group[good].tolist()),
         posterior=planned_posterior,
         on_log=on_log,
+        evidence=evidence,
     )
     return field.given_noise(noise)
 
@@ -661,11 +712,9 @@ def _compared_on_log(evidence: Evaluated, last: RanRound, noise: stats.NoiseEsti
 
 def _baseline(runs: Sequence[Run], rounds: Sequence[RanRound], good: Bools) -> int | None:
     """The run of the latest declared baseline with a value; ``None`` without one."""
-    for round_ in reversed(rounds):
-        for i, run in enumerate(runs):
-            if good[i] and (run.round, run.key) == (round_.id, round_.baseline):
-                return i
-    return None
+    order = {(round_.id, round_.baseline): k for k, round_ in enumerate(rounds) if round_.baseline}
+    declared = [i for i, run in enumerate(runs) if good[i] and (run.round, run.key) in order]
+    return max(declared, key=lambda i: order[runs[i].round, runs[i].key], default=None)
 
 
 def _seconds(evidence: Evaluated) -> Floats:

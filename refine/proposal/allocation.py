@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
-from refine.analysis.analysis import Analysis
+from refine.analysis.analysis import Analysis, origin_words
 from refine.design.space_filling import Uniform, Weighted, draw, feasible
 from refine.errors import DesignError, ReviewError
 from refine.proposal.expected_time import Durations, durations_of
@@ -97,6 +97,7 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
         analysis,
         X=np.concatenate([analysis.X, X[ended]]),
         y=y,
+        origins=np.concatenate([analysis.origins, origin_words(frame)[ended]]),
         failed=_with_more(analysis, ~(good | pruned | infeasible)),
         feasibility=feasibility,
         others=further,

@@ -113,6 +113,9 @@ class Proposal(Shown):
     n: int  # trials that the posterior learned from
     evidence: str  # digest of the evidence
     metric: str  # name of the metric
+    # time at which the last trial of another branch in the evidence had finished, in seconds since 1970;
+    # ``None`` without one. With it, the evidence can be read again from the store.
+    until: float | None = None
     # flat parameters that could be fixed where they cost least; no part of ``space``
     offers: tuple[Offer, ...] = ()
     advice: Advice | None = None  # how large the next round should be
@@ -260,6 +263,7 @@ class Proposal(Shown):
             "volume_kept": plain(self.volume_kept),
             "claim": claim,
             **{name: getattr(self, name) for name in _SAME},
+            **({} if self.until is None else {"until": self.until}),
             "offers": [_data_of(offer, value=encode(offer.value)) for offer in self.offers],
             "advice": None if self.advice is None else _data_of(self.advice),
             **({"subject_to": list(self.subject_to)} if self.subject_to else {}),
@@ -291,6 +295,7 @@ class Proposal(Shown):
             offers=tuple(Offer(**{**reasoned(o), "value": decode(o["value"])}) for o in data["offers"]),
             advice=None if (a := data["advice"]) is None else Advice(**reasoned(numbers(a, "seconds"))),
             subject_to=tuple(data.get("subject_to", ())),
+            until=data.get("until"),
             **{name: data[name] for name in _SAME},
         )
 
@@ -348,6 +353,7 @@ class Proposer:
             n=len(analysis.y),
             tested=analysis.n_space_filling,
             evidence=analysis.digest,
+            until=analysis.until,
             metric=analysis.metric,
             offers=offers(analysis, surrogate, epsilon, risk) if surrogate and not analysis.others else (),
             advice=advice(analysis, new, left_to_run(analysis, new), failing_inside),

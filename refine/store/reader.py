@@ -24,12 +24,11 @@ from refine.store.log import read_records, record_blocks, superseded
 from refine.store.marks import Mark, read_marks
 from refine.store.schema import own_columns, shown_url, t
 from refine.store.validity import BROKEN, LARGEST, curve_of, node_of, said, unpacked, value_fault
-from refine.trials.frame import Records
+from refine.trials.frame import Records, joined_records
 from refine.trials.goal import Goal
 from refine.trials.metric import Curve
 from refine.trials.replicates import planned
 from refine.trials.round_record import Beside, HoldoutRun, Node, StoredNode, StoredOpening, beside_of
-from refine.trials.rows import JsonRows
 from refine.trials.trial import Examples, State
 from refine.utils.action import Action
 
@@ -170,7 +169,7 @@ class Reader(ABC):
 
     def records(self, pks: Sequence[int], curves: bool = False, replicates: bool = False) -> Records:
         """Trials of some nodes as columns, in the order of node and of finishing, last attempts only."""
-        return _joined(self._records(sorted(set(pks)) or [0], curves, replicates))
+        return joined_records(self._records(sorted(set(pks)) or [0], curves, replicates))
 
     def record_blocks(self, pk: int, curves: bool) -> Iterator[Records]:
         """Planned runs of a node, some thousand at a time: see :func:`refine.store.log.record_blocks`."""
@@ -203,6 +202,8 @@ class Reader(ABC):
 
     def examples(self, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
         """Key -> predictions of the planned run of a configuration; runs without predictions are left out."""
+        if not self._of(_with_targets, pk):
+            return {}
         p = t.prediction.c
         with self.engine.connect() as connection:
             target = connection.execute(sa.select(t.target).where(t.target.c.node == pk)).first()
@@ -300,19 +301,6 @@ class Snapshot(Reader):
         else:
             uncached = frozenset()
         return sorted({pk} | uncached)
-
-
-def _joined(parts: Sequence[Records]) -> Records:
-    if len(parts) == 1:
-        return parts[0]
-    names = parts[0].columns
-    return Records(
-        JsonRows.joined(part.configurations for part in parts),
-        JsonRows.joined(part.metrics for part in parts),
-        [c for part in parts for c in part.curves],
-        {name: [v for part in parts for v in part.columns[name]] for name in names},
-        tuple(text for part in parts for text in part.damaged),
-    )
 
 
 def _nodes(engine: sa.Engine, tree: int) -> tuple[dict[str, StoredNode], dict[str, str]]:
@@ -447,6 +435,12 @@ def _ran_on(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str
     query = sa.select(c.node, c.environment, number).where(*conditions).group_by(c.node, c.environment)
     query = query.order_by(number.desc(), c.environment)
     return _grouped(t.trial, lambda row: (row.environment, row.number), engine, pks, query)
+
+
+def _with_targets(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[int]]:
+    """Nodes with predictions for validation examples."""
+    query = sa.select(t.target.c.node).where(t.target.c.node.in_(list(pks)))
+    return _grouped(t.target, lambda row: int(row.node), engine, pks, query)
 
 
 def _openings(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[StoredOpening]]:

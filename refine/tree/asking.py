@@ -93,7 +93,7 @@ class Answer(Shown):
     subject_to: tuple[str, ...]  # metric constraints that the values meet
     round: str  # id of the round whose space and evidence answer
     trials: int  # finished trials behind the answer
-    earlier: int  # of those, trials of earlier rounds
+    earlier: int  # of those, trials of other rounds
     later: tuple[str, ...]  # ids of newer rounds that the answer does not use
     draws: int  # functions drawn from the posterior
     evidence: str  # digest of the evidence
@@ -197,10 +197,10 @@ def ask(
 ) -> Answer:
     """Answers a question about a part of the space: is its best value as good as the best anywhere?
 
-    The evidence is the newest round that can be analysed and whose space the question divides, with all
-    trials that its analysis uses: its own, and those of earlier rounds inside its space. The first answer on
-    new evidence takes as long as a proposal; later answers reuse its posterior. The question is stored with
-    its answer: :meth:`questions` lists both, and :meth:`calibration` scores the answer by later trials.
+    The space is that of the newest round that can be analysed and whose space the question divides. The
+    evidence is every finished trial of the tree inside that space, whichever round ran it. The first answer
+    on new evidence takes as long as a proposal; later answers reuse its posterior. The question is stored
+    with its answer: :meth:`questions` lists both, and :meth:`calibration` scores the answer by later trials.
 
     Args:
         question: An expression in the language of constraints: ``"num_layers <= 2"``, ``"model == 'svr'"``.
@@ -288,7 +288,7 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         subject_to=analysis.subject_to,
         round=basis.round.id,
         trials=int((parts.considered.trials & evidence.finished).sum()),
-        earlier=analysis.n_pooled + analysis.n_earlier,
+        earlier=analysis.n_pooled + analysis.n_earlier + analysis.n_elsewhere,
         later=basis.later,
         draws=evidence.surrogate.draws,
         evidence=analysis.digest,

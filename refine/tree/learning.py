@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from refine.analysis.analysis import Analysis
@@ -10,7 +11,7 @@ from refine.proposal.allocation import batch_rows, durations_in, learning_from
 from refine.run.plan import Learn, design_rows
 from refine.space.encoding import seed_of
 from refine.space.space import configuration_key, encode_configuration
-from refine.tree.lineage import analyze, declared_on
+from refine.tree.lineage import analyze_until, declared_on
 from refine.tree.round_record import RoundRecord
 from refine.trials.frame import configuration_table
 from refine.trials.round_record import Beside, beside_of
@@ -20,7 +21,8 @@ from refine.trials.rows import JsonRows
 def learner(round_: RoundRecord, workers: int, per: str = "trial") -> Learn:
     """Chooses the next exploit trials of a child, and stores them before the run.
 
-    A batch is learned from all trials that have ended by then. If these trials are not informative about the
+    A batch is learned from all trials of the child that have ended, and from all trials of the tree inside
+    the parent's space that had finished when the run began. If these trials are not informative about the
     space, the batch is drawn evenly. ``per="second"`` prefers short trials.
     """
     # the parent's, made when it is first needed
@@ -38,7 +40,8 @@ def learner(round_: RoundRecord, workers: int, per: str = "trial") -> Learn:
         if not parent_analysis:
             parent = round_.parent
             assert parent is not None
-            parent_analysis.append(replace(analyze(parent), declared_belief=declared_on(round_.path)))
+            analysis = analyze_until(parent, math.inf, without={round_.id})
+            parent_analysis.append(replace(analysis, declared_belief=declared_on(round_.path)))
             rows = design_rows(stored, store.inherited(stored.pk), planned)
             drawn.update(configuration_key(space.frozen(space.at(row))) for row in rows)
         ended = set(store.records([stored.pk]).columns["key"])

@@ -1,9 +1,9 @@
-"""Evidence of the path of a round about its space, read from the store."""
+"""Evidence of all rounds of a tree about the space of a round, read from the store."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,21 +17,29 @@ from refine.analysis.evenness import evenness
 from refine.analysis.learning_curves import MOST, Epochs, TrialCurves, curves_of, enough_epochs, how_many
 from refine.analysis.noise import COMPARED, fold_error_of
 from refine.analysis.optimism import MODELS, Optimism, Runs, optimism_of, paired_error_of
-from refine.analysis.pooling import added_since, read_masks, replicate_groups
+from refine.analysis.pooling import Bridge, added_since, bridges_beside, read_masks, replicate_groups
 from refine.analysis.stopped import Stopping, stopping_of
 from refine.design.pruning import forecasts
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, did_you_mean
 from refine.run.fingerprint import versions_of
 from refine.space.space import Space
-from refine.store.reader import Reader
+from refine.store.reader import Reader, Snapshot
 from refine.tree.round_record import RoundRecord
-from refine.trials.declared import Declared, Limits
-from refine.trials.frame import Records, best_first, configuration_table, may_be_best, table, usable_values
+from refine.trials.declared import NOTHING, Declared, Limits
+from refine.trials.frame import (
+    Records,
+    best_first,
+    configuration_table,
+    joined_records,
+    may_be_best,
+    table,
+    usable_values,
+)
 from refine.trials.goal import Goal, check_direction
-from refine.trials.metric import FUNCTION, Metric, Score, is_bare_nan
+from refine.trials.metric import FUNCTION, Curve, Metric, Score, is_bare_nan
 from refine.trials.metric_constraint import SECONDS
-from refine.trials.replicates import Fresh, again, best_keys, fresh_runs
+from refine.trials.replicates import Fresh, again, best_keys, fresh_runs, selected
 from refine.trials.round_record import Node, StoredNode, believed_on, declared_for
 from refine.trials.rows import JsonRows
 from refine.trials.trial import SPACE_FILLING
@@ -43,23 +51,27 @@ if TYPE_CHECKING:
 
 
 class Lineage(NamedTuple):
-    """Trials that are informative about the space of the last round.
+    """Trials that are informative about the space of the last round of a path.
 
     Attributes:
         frame: Trials of the last round, after trials of preceding rounds on an equal space.
         pooled: Number of rows from preceding rounds.
         earlier: Trials of further ancestors, in the names of the space; ``None`` without ancestors.
+        elsewhere: Trials of descendants and of other branches, likewise; ``None`` without such trials.
+        until: Time at which the last trial of other branches had finished; ``None`` without such trials.
         read: Parameter -> mask of the rows of ``frame`` whose trial read the parameter.
         groups: One label per row of ``frame``, equal for replicates.
-        repeats: Finished repeats of the best configurations on the path.
-        repeat_tables: The repeats as tables in the names of the space, one per round.
+        repeats: Finished repeats of the best configurations of all rounds.
+        repeat_tables: The repeats as tables in the names of the space.
         codes: Fingerprints of the code behind ``frame``, oldest first.
-        damaged: Number of unreadable trials.
+        damaged: Number of unreadable trials of the path.
     """
 
     frame: pd.DataFrame
     pooled: int
     earlier: pd.DataFrame | None
+    elsewhere: pd.DataFrame | None
+    until: float | None
     read: dict[str, Bools]
     groups: list[Any]
     repeats: Fresh
@@ -68,45 +80,132 @@ class Lineage(NamedTuple):
     damaged: int
 
 
-def lineage(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> Lineage:
-    """Reads the trials of a round and its ancestors.
+def lineage(
+    reader: Reader,
+    path: Sequence[StoredNode],
+    goal: Goal,
+    rounds: Collection[StoredNode] = (),
+    until: float = math.inf,
+) -> Lineage:
+    """Reads the trials of a round, of its ancestors, and of other branches.
+
+    Args:
+        reader: Reads the store.
+        path: Rounds from the root to the round.
+        goal: Goal of the trials.
+        rounds: All rounds of the tree, parents first; without them, only the path counts.
+        until: Trials of other branches count if they finished by this time, in seconds since 1970.
 
     Raises:
         AnalysisError: No trial has such a metric.
     """
     nodes = [stored.node for stored in path]
     pks = [stored.pk for stored in path]
+    if isinstance(reader, Snapshot):
+        reader.together({*pks, *(stored.pk for stored in rounds)})
     metric = goal.metric
     space = nodes[-1].space
     curves = metric.curves
     first = _first_alike(nodes)  # rounds on the very same space are one sample
     records = reader.records(pks[first:], curves=curves)  # ancestors come first
     _check_metric(records, metric)
-    damaged = len(records.damaged)
-    bridges = added_since(space, nodes)
-    earlier = []
-    for added, stored in zip(bridges, path[:first], strict=False):
-        past = reader.records([stored.pk], curves=curves)
-        damaged += len(past.damaged)
-        if added is not None:
-            moved = past._replace(configurations=past.configurations.under(space, added))
-            earlier.append(_with_forecasts(reader, [stored], table(space, moved, metric), goal))
+    bridges = [None if added is None else Bridge(added, {}) for added in added_since(space, nodes)]
+    earlier = _translated(reader, goal, space, zip(path[:first], bridges[:first], strict=True))
+    branches = _Branches.of(reader, path, goal, rounds, until)
     replicated = {pk: reader.records([pk], curves, replicates=True) for pk in pks}
+    repeats = {pk: again(of_round) for pk, of_round in replicated.items()}
+    translated = [
+        bridge.translated(space, repeats[pk]) for pk, bridge in zip(pks, bridges, strict=True) if bridge
+    ]
     return Lineage(
         frame=_with_forecasts(reader, path[first:], table(space, records, metric), goal),
         pooled=sum(len(reader.records([pk], curves=curves).metrics) for pk in pks[first:-1]),
-        earlier=_together(earlier),
+        earlier=earlier,
+        elsewhere=branches.frame,
+        until=branches.until,
         read=read_masks(space, records),
         groups=replicate_groups(records),
-        repeats=fresh_runs(replicated, goal),
+        repeats=fresh_runs({**replicated, **branches.replicated}, goal),
         repeat_tables=tuple(
-            table(space, runs._replace(configurations=runs.configurations.under(space, added)), metric)
-            for added, pk in zip(bridges, pks, strict=True)
-            if (runs := again(replicated[pk])).metrics and added is not None
+            table(space, runs, metric) for runs in [*translated, *branches.repeats] if runs.metrics
         ),
         codes=versions_of(records.columns["code"]),
-        damaged=damaged,
+        damaged=len(records.damaged) + sum(len(reader.records([pk]).damaged) for pk in pks[:first]),
     )
+
+
+class _Branches(NamedTuple):
+    """Trials of descendants and of other branches."""
+
+    frame: pd.DataFrame | None  # in the names of the space; ``None`` without trials
+    until: float | None  # time at which the last one had finished; ``None`` without trials
+    replicated: Mapping[int, Records]  # row of a round with repeats -> its trials
+    repeats: Sequence[Records]  # the repeats, in the names of the space
+
+    @classmethod
+    def of(
+        cls,
+        reader: Reader,
+        path: Sequence[StoredNode],
+        goal: Goal,
+        rounds: Collection[StoredNode],
+        until: float,
+    ) -> _Branches:
+        """Those trials of other branches that count for the last round of a path: see :func:`lineage`."""
+        space = path[-1].node.space
+        bridges = bridges_beside([stored.node for stored in path], [stored.node for stored in rounds])
+        used = [stored for stored in rounds if stored.node.id in bridges]
+        curves = goal.metric.curves
+        replicated = {}
+        repeats = []
+        latest = -math.inf
+        for stored in used:
+            runs = finished_by(reader.records([stored.pk], curves, replicates=True), until)
+            latest = max([latest, *runs.columns["finished"]])
+            repeated = again(runs)
+            if repeated.metrics:
+                replicated[stored.pk] = runs
+                repeats.append(bridges[stored.node.id].translated(space, repeated))
+        if not math.isfinite(latest):
+            return cls(None, None, {}, [])
+        pairs = [(stored, bridges[stored.node.id]) for stored in used]
+        return cls(_translated(reader, goal, space, pairs, until), latest, replicated, repeats)
+
+
+def finished_by(records: Records, until: float) -> Records:
+    """The trials that had finished by a time, in seconds since 1970."""
+    finished = records.columns["finished"]
+    if until == math.inf and None not in finished:
+        return records
+    return selected(records, [time is not None and time <= until for time in finished])
+
+
+def _translated(
+    reader: Reader,
+    goal: Goal,
+    space: Space,
+    rounds: Iterable[tuple[StoredNode, Bridge | None]],
+    until: float = math.inf,
+) -> pd.DataFrame | None:
+    """The trials of some rounds in the names of a space, as one table; ``None`` without a round.
+
+    A round whose bridge is ``None`` is left out. Stopped trials get forecasts from the trials of their round.
+    """
+    plain: list[Records] = []  # one table of all rounds takes much less time than a table per round
+    frames = []
+    for stored, bridge in rounds:
+        if bridge is None:
+            continue
+        records = finished_by(reader.records([stored.pk], curves=goal.metric.curves), until)
+        if "pruned" in records.columns["state"]:
+            with_curves = finished_by(reader.records([stored.pk], curves=True), until)
+            translated = bridge.translated(space, with_curves)
+            frames.append(_forecast(table(space, translated, goal.metric), translated.curves, goal))
+        else:
+            plain.append(bridge.translated(space, records))
+    if plain:
+        frames.append(table(space, joined_records(plain), goal.metric))
+    return _together(frames)
 
 
 def _with_forecasts(
@@ -116,6 +215,11 @@ def _with_forecasts(
     if not (frame["state"] == "pruned").any():
         return frame
     curves = reader.records([stored.pk for stored in rounds], curves=True).curves
+    return _forecast(frame, curves, goal)
+
+
+def _forecast(frame: pd.DataFrame, curves: Sequence[Curve], goal: Goal) -> pd.DataFrame:
+    """A table of trials with the forecast final value of each pruned trial in ``forecast``."""
     series = [goal.sign * np.asarray(c.get(goal.metric.name, ()), dtype=float) for c in curves]
     values = np.where(frame["state"] == "pruned", np.nan, goal.sign * frame["value"])
     return frame.assign(forecast=goal.sign * forecasts(series, values))
@@ -251,7 +355,11 @@ def analyze(
     limits: Limits | None = None,
     scale: str | None = None,
 ) -> Analysis:
-    """Analyses the trials of the round, and those of earlier rounds inside its space.
+    """Analyses the trials of the round, with all finished trials of the tree inside its space.
+
+    Tests and intervals use the even trials of the round. The posterior behind proposals and answers uses
+    every trial inside the space, whichever round ran it. A round of any size can be analysed if ten trials of
+    the tree lie inside its space.
 
     Args:
         metric: Another metric than the one of the round. Without ``metric``, further goals are analysed as
@@ -262,7 +370,8 @@ def analyze(
             :meth:`Tree.add_round`; for another metric, the noise alone.
 
     Raises:
-        AnalysisError: Fewer than 10 finished space-filling trials, an unknown metric, or a wrong declaration.
+        AnalysisError: Fewer than 10 finished trials inside the space, none of them of the round, an unknown
+            metric, or a wrong declaration.
 
     Examples:
         >>> analysis = root.analyze()
@@ -271,44 +380,77 @@ def analyze(
     """
     chosen = self._subject(Metric.parse(metric or self.metric, self.context.scores))
     direction = check_direction(direction or self.direction)
-    context = self.context.at_once(self.node)
-    path = context.path(self.node)
-    free = self.node.allow_degenerate
-    declared = Declared.checked(noise, limits, scale)
-    analysis = _analysis(context.reader, path, Goal(chosen, direction, free), seed, declared)
+    goal = Goal(chosen, direction, self.node.allow_degenerate)
+    evidence = _Evidence.of(self)
+    analysis = evidence.analysis(goal, seed, Declared.checked(noise, limits, scale))
     if metric is not None:
         return analysis
-    further = [_analysis(context.reader, path, goal, seed, Declared(noise)) for goal in self.goals[1:]]
-    return analysis.with_goals(further)
+    return analysis.with_goals([evidence.analysis(g, seed, Declared(noise)) for g in self.goals[1:]])
 
 
-def _analysis(
-    reader: Reader, path: Sequence[StoredNode], goal: Goal, seed: int, declared: Declared
+def analyze_until(
+    self: RoundRecord, until: float | None, seed: int = 0, without: Collection[str] = ()
 ) -> Analysis:
-    """The analysis of the last round of a path by one goal; ``declared`` overrides what is stored."""
-    node = path[-1].node
-    evidence = lineage(reader, path, goal)
-    combined = Declared.nearest([_declared(path, goal), declared])
-    analysis = measured(
-        node.space,
-        evidence.frame,
-        seed=seed,
-        stage=_stage(reader, path, goal.metric.curves),
-        read=evidence.read,
-        noise=combined.noise,
-        limits=combined.limits,
-        scale=combined.scale,
-        **_noise_arguments(evidence, goal),
-    )
-    return replace(
-        analysis,
-        codes=evidence.codes,
-        n_damaged=evidence.damaged,
-        noise=_with_examples(reader, path, goal, analysis.noise),
-        drawn=evenness(node.space, analysis.table, analysis.sign) if node.method == IMPORTED else None,
-        replicates=_again(analysis, evidence.repeat_tables, goal.allow_degenerate),
-        declared_belief=declared_on([stored.node for stored in path]),
-    )
+    """The analysis of a round by its goals, with the trials of other branches up to a time.
+
+    Args:
+        self: The round.
+        until: As :attr:`Analysis.until`; ``None`` for no trial of other branches.
+        seed: Seed of every bootstrap and permutation test.
+        without: Ids of rounds whose trials do not count.
+    """
+    evidence = _Evidence.of(self)._replace(until=-math.inf if until is None else until)
+    rounds = [stored for stored in evidence.rounds if stored.node.id not in without]
+    evidence = evidence._replace(rounds=rounds)
+    first, *others = [evidence.analysis(goal, seed, NOTHING) for goal in self.goals]
+    return first.with_goals(others)
+
+
+class _Evidence(NamedTuple):
+    """The rounds whose trials count for a round."""
+
+    reader: Reader
+    path: Sequence[StoredNode]  # from the root to the round
+    rounds: Collection[StoredNode]  # all rounds of the tree, parents first
+    until: float = math.inf  # trials of other branches count if they finished by this time
+
+    @classmethod
+    def of(cls, round_: RoundRecord) -> _Evidence:
+        """All trials of the tree, read once."""
+        context = round_.context.at_once(round_.node)
+        return cls(context.reader, context.path(round_.node), context.nodes.values())
+
+    def analysis(self, goal: Goal, seed: int, declared: Declared) -> Analysis:
+        """The analysis of the round by one goal; ``declared`` overrides what is stored."""
+        reader = self.reader
+        path = self.path
+        node = path[-1].node
+        evidence = lineage(reader, path, goal, self.rounds, self.until)
+        combined = Declared.nearest([_declared(path, goal), declared])
+        analysis = measured(
+            node.space,
+            evidence.frame,
+            seed=seed,
+            stage=_stage(reader, path, goal.metric.curves),
+            read=evidence.read,
+            noise=combined.noise,
+            limits=combined.limits,
+            scale=combined.scale,
+            **_noise_arguments(evidence, goal),
+        )
+        drawn = None
+        if node.method == IMPORTED:
+            drawn = evenness(node.space, analysis.table, analysis.sign)
+        return replace(
+            analysis,
+            codes=evidence.codes,
+            until=evidence.until,
+            n_damaged=evidence.damaged,
+            noise=_with_examples(reader, path, goal, analysis.noise),
+            drawn=drawn,
+            replicates=_again(analysis, evidence.repeat_tables, goal.allow_degenerate),
+            declared_belief=declared_on([stored.node for stored in path]),
+        )
 
 
 def _declared(path: Sequence[StoredNode], goal: Goal) -> Declared:
@@ -325,6 +467,7 @@ def _noise_arguments(evidence: Lineage, goal: Goal) -> dict[str, Any]:
         "direction": goal.direction,
         "metric": str(goal.metric),
         "earlier": evidence.earlier,
+        "elsewhere": evidence.elsewhere,
         "pooled": evidence.pooled,
         "groups": evidence.groups,
         "fresh": evidence.repeats[:3],
@@ -343,10 +486,15 @@ def _with_examples(
     return noise._replace(paired=paired, paired_source=source)
 
 
-def read_noise(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> stats.NoiseEstimate | None:
-    """Noise as the analysis of the last round of a path states; ``None`` with too few trials."""
+def read_noise(
+    reader: Reader, path: Sequence[StoredNode], goal: Goal, rounds: Collection[StoredNode] = ()
+) -> stats.NoiseEstimate | None:
+    """Noise as the analysis of the last round of a path states; ``None`` with too few trials.
+
+    ``rounds`` are all rounds of the tree, parents first.
+    """
     try:
-        evidence = lineage(reader, path, goal)
+        evidence = lineage(reader, path, goal, rounds)
         declared = _declared(path, goal)
         noise = resolution_of(
             path[-1].node.space,

@@ -18,7 +18,7 @@ from refine.review.next_step import trials_for_rounds
 from refine.review.review import Review
 from refine.review.worth import worth_of
 from refine.tree.children import DecidedRound
-from refine.tree.lineage import analyze, read_optimism
+from refine.tree.lineage import analyze, analyze_until, read_optimism
 from refine.tree.round_record import RoundRecord
 from refine.utils.action import Action
 
@@ -63,7 +63,7 @@ def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Propo
     """
     snapshot = self._at_once()
     if analysis is None:
-        analysis = analyze(snapshot)
+        analysis = _analysis_to_propose_on(snapshot)
     if proposal is None:
         proposal = next((p for p in reversed(snapshot._proposals) if p.evidence == analysis.digest), None)
     if proposal is None:
@@ -84,8 +84,14 @@ def propose(
     seed: int = 0,
     *,
     keep: bool = True,
+    renew: bool = False,
 ) -> Review[R]:
     """Proposes bounds for the next round and opens them for review; the proposal is stored.
+
+    The evidence is every finished trial of the tree inside the space: see :class:`refine.Analysis`. After a
+    decision on a proposal of this round, a repeated call repeats that proposal: trials that other rounds
+    finished later, for example the child of the decision, do not count. So a script that runs twice makes the
+    same rounds. New trials of this round or of its ancestors, or ``renew=True``, give a new proposal.
 
     Args:
         risk: Accepted probability of losing the best value.
@@ -94,6 +100,10 @@ def propose(
             each metric.
         seed: Seed of every random draw of the analysis.
         keep: Whether to store the proposal now; else it is stored when it is decided upon.
+        renew: Whether to propose on all trials finished by now, in spite of an earlier decision.
+
+    Raises:
+        AnalysisError: Fewer than 10 finished trials inside the space, or none of them of this round.
 
     Examples:
         >>> review = root.propose(risk=0.05)
@@ -101,15 +111,39 @@ def propose(
         [('lr', 'narrow', 1.0, 2.5), ('dropout', 'narrow', 0.0, 0.1)]
     """
     check_risk(risk, None if isinstance(epsilon, Mapping) else epsilon)
-    analysis = analyze(self, seed=seed)
+    if renew:
+        analysis = analyze(self, seed=seed)
+    else:
+        analysis = _analysis_to_propose_on(self, seed)
+    return _proposed_on(self, analysis, risk, epsilon, keep=keep)
+
+
+def _proposed_on(
+    round_: R, analysis: Analysis, risk: float, epsilon: float | Mapping[str, float] | None, *, keep: bool
+) -> Review[R]:
+    """The review of a proposal on an analysis of a round."""
     # Audit trials of rounds on this very space count as well: they were drawn before it was narrowed to.
-    outer = next((node.space for node in reversed(self.path) if node.space != self.space), None)
+    outer = next((node.space for node in reversed(round_.path) if node.space != round_.space), None)
     if epsilon is None:
-        epsilon = self.epsilon
-    proposal = proposed(analysis, risk=risk, epsilon=epsilon, outer=outer, eligible=_seen_earlier(self))
+        epsilon = round_.epsilon
+    proposal = proposed(analysis, risk=risk, epsilon=epsilon, outer=outer, eligible=_seen_earlier(round_))
     if keep:
-        self._keep_proposal(proposal, again=True)
-    return Review(self, proposal, analysis)
+        round_._keep_proposal(proposal, again=True)
+    return Review(round_, proposal, analysis)
+
+
+def _analysis_to_propose_on(round_: RoundRecord, seed: int = 0) -> Analysis:
+    """The analysis behind the last decision on a round; that of all trials if its evidence has changed."""
+    reader = round_.context.reader
+    stored = reader.proposals(round_._stored.pk)
+    decided = [d.proposal for d in round_.decisions if d.child and d.proposal in stored]
+    if not decided:
+        return analyze(round_, seed=seed)
+    proposal = Proposal.from_json(json.loads(stored[decided[-1]]))
+    analysis = analyze_until(round_, proposal.until, seed)
+    if analysis.digest == proposal.evidence:
+        return analysis
+    return analyze(round_, seed=seed)
 
 
 def _seen_earlier(round_: RoundRecord) -> frozenset[str]:
@@ -124,16 +158,22 @@ def _seen_earlier(round_: RoundRecord) -> frozenset[str]:
 def review(self: R, proposal: Proposal) -> Review[R]:
     """Opens a stored proposal for review, unchanged, from any version of refine.
 
+    Its evidence is read again from the store: trials of other branches count up to :attr:`Proposal.until`.
+
     Args:
         proposal: The proposal.
 
     Raises:
-        ReviewError: Trials of the round changed after the proposal.
+        ReviewError: Trials of the round or of its ancestors changed after the proposal, or trials of other
+            branches in its evidence were removed.
     """
-    drafted = propose(self, proposal.risk, proposal.claim.given(proposal.metric), keep=False)
-    if drafted.proposal.evidence != proposal.evidence:
+    check_risk(proposal.risk)
+    analysis = analyze_until(self, proposal.until)
+    if analysis.digest != proposal.evidence:
         raise ReviewError(
             f"round {self.id}: its trials changed after this proposal was made; propose again",
             Action("round.propose", risk=proposal.risk),
         )
+    tolerances = proposal.claim.given(proposal.metric)
+    drafted = _proposed_on(self, analysis, proposal.risk, tolerances, keep=False)
     return Review(self, proposal.judged_by(drafted.proposal), drafted.analysis)

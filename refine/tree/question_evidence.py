@@ -190,17 +190,18 @@ def analysed(round_: Round) -> Analysis:
 
 
 def _fingerprint(round_: Round) -> str:
-    """Hash of a round and of the stored trials on its path, repeats and marks included."""
+    """Hash of a round and of all trials of its tree, by the times at which they finished and their states."""
     snapshot = round_._at_once()
     reader = snapshot.context.reader
     curves = snapshot._metric.curves
     settings = (snapshot.id, snapshot._judged_by, snapshot.declared, snapshot.belief)
     hashed = hashlib.sha256(repr(settings).encode())
     hashed.update(str(id(snapshot._metric.function)).encode())
-    for stored in snapshot.context.path(snapshot.node):
-        records = reader.records([stored.pk], curves=curves, replicates=True)
-        columns = {name: list(values) for name, values in records.columns.items()}
-        hashed.update(repr((stored.node.id, columns, list(records.metrics))).encode())
+    for stored in snapshot.context.nodes.values():
+        columns = reader.records([stored.pk], curves=curves, replicates=True).columns
+        hashed.update(stored.node.id.encode())
+        hashed.update(np.array(columns["finished"], dtype=float).tobytes())
+        hashed.update(" ".join(columns["state"]).encode())
     return hashed.hexdigest()
 
 

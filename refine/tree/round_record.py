@@ -275,12 +275,6 @@ class RoundRecord(Shown):
         return self.context.reader, self._stored.pk, self.space, self.goal
 
     @property
-    def _judged_alike(self) -> list[tuple[StoredNode, Goal]]:
-        """The comparable rounds on the path, oldest first."""
-        rounds = map(self._other, [node.id for node in self.path])
-        return [(r._stored, r.goal) for r in rounds if r._judged_by == self._judged_by]
-
-    @property
     def _large(self) -> bool:
         """True if the round has too many trials to read them for a summary."""
         return sum(self.context.counts.get(self._stored.pk, {}).values()) > LARGE

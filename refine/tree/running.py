@@ -249,7 +249,7 @@ def open_holdout(
     visit = Visit(check_note(note), check_author(author))
 
     def choose() -> list[str]:
-        return ranked_keys(self.context.store, self._at_once()._judged_alike, self.id)[:top]
+        return ranked_keys(self)[:top]
 
     return holdout_opened(self, choose, seeds, visit, (objective, objective_name), Resources(**resources))
 

@@ -8,16 +8,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from refine import stats
-from refine.analysis.evaluated import RanRound, values_of
-from refine.analysis.winner import Field, Winner, field_of
+from refine.analysis.evaluated import RanRound
+from refine.analysis.pooling import comparable_with
+from refine.analysis.winner import Field, Judged, Winner, field_of
 from refine.space.encoding import encode
 from refine.store.reader import Reader, Snapshot
 from refine.tree.lineage import read_noise, read_paired_error
 from refine.tree.round_record import RoundRecord
-from refine.trials.declared import Declared
+from refine.trials.declared import NOTHING, Declared
 from refine.trials.goal import Goal
 from refine.trials.round_record import StoredNode, declared_for
 
@@ -29,24 +28,24 @@ def recommend(self: RoundRecord) -> Winner | None:
     """The configuration of the round to use; ``None`` before the first trial has finished.
 
     The configuration has the best posterior mean among those evaluated in the round, of any origin, given the
-    trials of the round and its ancestors. :attr:`best`, the best observed trial, overstates its
-    configuration.
+    trials of all comparable rounds of the tree: see :func:`comparable_rounds`. :attr:`best`, the best
+    observed trial, overstates its configuration.
 
     Examples:
         >>> root.recommend().params
         {'dropout': 0.0, 'lr': 1.5}
     """
-    snapshot = self._at_once()
-    winner = winner_of(snapshot.context.reader, snapshot._judged_alike, f"round {self.id}", self.id)
-    if winner is None:
+    judged = _judged_within(self._at_once())
+    if judged is None:
         return None
-    return winner.kept_in(self)
+    goals = tuple(metric for metric, _ in self.node.goals)
+    return replace(judged.winner(f"round {self.id}", self.epsilon), goals=goals).kept_in(self)
 
 
-def winner_of(reader: Reader, rounds: Goals, label: str, only: str | None = None) -> Winner | None:
+def winner_of(reader: Reader, rounds: Goals, label: str) -> Winner | None:
     """The winner; ``None`` if no trial may be best."""
     trials = ran(reader, rounds)
-    field = field_in(reader, rounds, trials, only)
+    field = field_in(reader, rounds, trials)
     if field is None:
         return None
     goals = tuple(metric for metric, _ in rounds[0][0].node.goals)
@@ -54,40 +53,91 @@ def winner_of(reader: Reader, rounds: Goals, label: str, only: str | None = None
 
 
 def expected_of_best(self: RoundRecord) -> float:
-    """Expected value of the best observed trial when retrained, as the winner of the tree states.
+    """Expected value of the best observed trial when retrained, as the winner of the round states.
 
     In the metric's own sign; NaN if no trial may be called best.
     """
-    context = self.context.at_once()
-    if isinstance(context.reader, Snapshot):
-        context.reader.together([stored.pk for stored in context.nodes.values()])
-    rounds = sorted((self._other(node_id) for node_id in context.nodes), key=lambda r: r._stored.order)
-    alike = [(r._stored, r.goal) for r in rounds if r._judged_by == self._judged_by]
-    trials = ran(context.reader, alike)
-    round_runs = next(r for r in trials if r.id == self.id)
-    values, good, _ = values_of(round_runs)
-    planned = good & ~np.asarray(round_runs.records.columns["replicate"], dtype=bool)
-    if not planned.any():
+    judged = _judged_within(self._at_once())
+    if judged is None:
         return math.nan
-    best = int(np.argmax(np.where(planned, round_runs.goal.sign * values, -np.inf)))
-    place = (self.id, round_runs.records.columns["key"][best])
-    field = field_in(context.reader, alike, trials, also=[place])
-    if field is None or place not in field.places:
-        return math.nan
-    return round_runs.goal.sign * float(field.judged(trials).expected[field.places[place]])
+    return judged.field.goal.sign * float(judged.expected[judged.field.best])
 
 
-def ranked_keys(reader: Reader, rounds: Goals, only: str) -> list[str]:
-    """Hashes of the candidates of a round for the winner, the best expected first."""
-    trials = ran(reader, rounds)
-    field = field_in(reader, rounds, trials, only)
-    if field is None:
+def ranked_keys(round_: RoundRecord) -> list[str]:
+    """Hashes of the configurations of a round that may win, the best expected first."""
+    judged = _judged_within(round_._at_once())
+    if judged is None:
         return []
-    return [field.candidates[i].key for i in field.judged(trials).ranked]
+    return [judged.field.candidates[i].key for i in judged.ranked]
+
+
+def comparable_rounds(round_: RoundRecord) -> Goals:
+    """The rounds of the tree whose trials are evidence for the winner of a round, oldest first.
+
+    They have the same metric, direction, constraints and goals, and run the same objective on the same data
+    under the same declaration of noise.
+    """
+    nodes = [stored.node for stored in round_.context.nodes.values()]
+    alike = comparable_with(round_.node, nodes)
+    rounds = [round_._other(node.id) for node in nodes if node.id in alike]
+    return [(r._stored, r.goal) for r in rounds if r._judged_by == round_._judged_by]
+
+
+# Most trials of the rounds whose configurations are judged together.
+_TOGETHER = 1000
+
+
+def _judged_within(round_: RoundRecord) -> Judged | None:
+    """The configurations of a round that may win, given all runs; ``None`` without one.
+
+    Rounds share the work: the configurations of consecutive rounds are judged together, all by the trials of
+    all comparable rounds.
+    """
+    reader = round_.context.reader
+    node = round_.node
+    key: tuple[Any, ...] = (round_._judged_by, node.objective, node.data, node.allow_degenerate)
+    if node.steered:
+        key = (*key, node.id)
+    rounds = reader.computed(("comparable", *key), partial(comparable_rounds, round_))
+    together = next(ids for ids in _groups(reader, rounds) if round_.id in ids)
+    judged = reader.computed(
+        ("judged", *key, together), partial(_judged_together, reader, rounds, frozenset(together))
+    )
+    if judged is None:
+        return None
+    return judged.within_round(round_.id)
+
+
+def _judged_together(reader: Reader, rounds: Goals, together: frozenset[str]) -> Judged | None:
+    if isinstance(reader, Snapshot):
+        reader.together([stored.pk for stored, _ in rounds])
+    trials = ran(reader, rounds)
+    field = field_in(reader, rounds, trials, only=together)
+    if field is None:
+        return None
+    return field.judged(trials)
+
+
+def _groups(reader: Reader, rounds: Goals) -> list[tuple[str, ...]]:
+    """Ids of consecutive rounds that are judged together: 1,000 trials at most, unless a round has more."""
+    groups: list[tuple[str, ...]] = []
+    trials = math.inf
+    for stored, goal in rounds:
+        count = len(reader.records([stored.pk], curves=goal.metric.curves, replicates=True).metrics)
+        if trials + count > _TOGETHER:
+            groups.append(())
+            trials = 0
+        groups[-1] = (*groups[-1], stored.node.id)
+        trials += count
+    return groups
 
 
 def ran(reader: Reader, rounds: Goals) -> list[RanRound]:
     """The trials of some rounds, replicates among them."""
+    declared = None
+    if rounds:
+        declared = declared_in(rounds)
+    added = _added(rounds)
     runs = []
     for stored, goal in rounds:
         off_design = reader.beside(stored.pk)
@@ -95,27 +145,30 @@ def ran(reader: Reader, rounds: Goals) -> list[RanRound]:
             RanRound(
                 stored.node.id,
                 stored.node.space,
-                _added(stored.node.id, stored.node.space, rounds),
+                added.get(stored.node.id, {}),
                 reader.records([stored.pk], curves=goal.metric.curves, replicates=True),
                 goal,
                 next((b.key for b in off_design if b.baseline), None),
                 {b.key: b.seeds for b in off_design if b.seeds > 1},
-                declared_in(rounds),
+                declared or NOTHING,
             )
         )
     return runs
 
 
-def _added(round_id: str, space: Collection[str], rounds: Goals) -> dict[str, Any]:
-    """Encoded values that the trials of a round had for parameters added in later rounds."""
-    below = {round_id}
-    added = dict[str, Any]()
-    for stored, _ in rounds:  # oldest first, so parents before children
-        if stored.node.parent in below:
-            below.add(stored.node.id)
-            for name, value in stored.node.previous.items():
-                if name not in space:
-                    added.setdefault(name, encode(value))
+def _added(rounds: Goals) -> dict[str, dict[str, Any]]:
+    """Id of a round -> encoded values that its trials had for parameters added in later rounds."""
+    by_id = {stored.node.id: stored.node for stored, _ in rounds}
+    added: dict[str, dict[str, Any]] = {}
+    for stored, _ in rounds:  # oldest first: the earliest declaration counts
+        previous = {name: encode(value) for name, value in stored.node.previous.items()}
+        above = by_id.get(stored.node.parent or "")
+        while previous and above is not None:
+            values = added.setdefault(above.id, {})
+            for name, value in previous.items():
+                if name not in above.space:
+                    values.setdefault(name, value)
+            above = by_id.get(above.parent or "")
     return added
 
 
@@ -123,7 +176,7 @@ def field_in(
     reader: Reader,
     rounds: Goals,
     trials: Sequence[RanRound],
-    only: str | None = None,
+    only: Collection[str] | None = None,
     also: Collection[tuple[str, str]] = (),
 ) -> Field | None:
     """See :func:`refine.analysis.winner.field_of`; with the noise of the study."""
@@ -142,12 +195,13 @@ def field_in(
 def study_noise(reader: Reader, rounds: Goals) -> stats.NoiseEstimate | None:
     """Noise as stated by the latest round that can be analysed; ``None`` without such a round."""
     by_id = {stored.node.id: stored for stored, _ in rounds}
+    pks = tuple(stored.pk for stored, _ in rounds)
     for stored, goal in reversed(rounds):
         path = [stored]
         while (parent := path[-1].node.parent) in by_id:
             path.append(by_id[parent])
-        key = ("noise", tuple(above.pk for above in path), goal)
-        noise = reader.computed(key, partial(read_noise, reader, path[::-1], goal))
+        key = ("noise", stored.pk, pks, goal)
+        noise = reader.computed(key, partial(read_noise, reader, path[::-1], goal, list(by_id.values())))
         if noise is not None:
             return noise
     if rounds and declared_in(rounds).noise == "none":

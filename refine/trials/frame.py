@@ -41,6 +41,20 @@ class Records(NamedTuple):
     damaged: tuple[str, ...] = ()
 
 
+def joined_records(parts: Sequence[Records]) -> Records:
+    """The trials of several rounds, one round after the other; at least one round."""
+    if len(parts) == 1:
+        return parts[0]
+    names = parts[0].columns
+    return Records(
+        JsonRows.joined(part.configurations for part in parts),
+        JsonRows.joined(part.metrics for part in parts),
+        [c for part in parts for c in part.curves],
+        {name: [v for part in parts for v in part.columns[name]] for name in names},
+        tuple(text for part in parts for text in part.damaged),
+    )
+
+
 def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArray[np.bool_]:
     """(n,) mask of trials with a constant prediction, by the metric ``degenerate``.
 

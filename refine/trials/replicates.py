@@ -7,7 +7,8 @@ them out: one configuration would count several times.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import compress
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from refine import stats
 from refine.space.space import Space
 from refine.trials.frame import Records, table, usable_values
 from refine.trials.goal import Goal
-from refine.trials.metric import Metric
+from refine.trials.metric import Curve, Metric
 from refine.trials.rows import JsonRows
 
 if TYPE_CHECKING:
@@ -38,27 +39,24 @@ def planned(records: Records) -> Records:
     """The planned runs among records."""
     if not any(records.columns["replicate"]):
         return records
-    return _where(records, [r == 0 for r in records.columns["replicate"]])
+    return selected(records, [r == 0 for r in records.columns["replicate"]])
 
 
 def again(records: Records) -> Records:
     """The replicates among records."""
     if not any(records.columns["replicate"]):  # most rounds have none
         return Records(JsonRows(), JsonRows(), (), {name: [] for name in records.columns}, records.damaged)
-    return _where(records, [r > 0 for r in records.columns["replicate"]])
+    return selected(records, [r > 0 for r in records.columns["replicate"]])
 
 
-def _where(records: Records, keep: Sequence[bool]) -> Records:
-    def some(values: Sequence[Any]) -> list[Any]:
-        return [v for v, k in zip(values, keep, strict=True) if k]
-
-    return Records(
-        records.configurations.chosen(keep),
-        records.metrics.chosen(keep),
-        some(records.curves) if records.curves else (),
-        {name: some(values) for name, values in records.columns.items()},
-        records.damaged,
-    )
+def selected(records: Records, mask: Sequence[bool]) -> Records:
+    """The records that a mask selects."""
+    curves: Sequence[Curve] = ()
+    if records.curves:
+        curves = list(compress(records.curves, mask))
+    columns = {name: list(compress(values, mask)) for name, values in records.columns.items()}
+    configurations = records.configurations.chosen(mask)
+    return Records(configurations, records.metrics.chosen(mask), curves, columns, records.damaged)
 
 
 def best_keys(records: Records, goal: Goal, limit: int | None = None) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 import refine
 from refine.analysis.ablation import ablation_of
 from refine.errors import AnalysisError
-from refine.tree.winner import ran
+from refine.tree.winner import comparable_rounds, ran
 
 SPACE = {"x": (0.0, 9.0, 19), "y": (0.0, 1.0, 5), "z": ["a", "b", "c"], "idle": (0, 5)}
 POOR = {"x": 8.13, "y": 1.0, "z": "c", "idle": 2}
@@ -45,7 +45,7 @@ def grown(tmp_path_factory):
 def test_the_ablation_leads_from_the_baseline_to_the_winner(grown):
     tree, _root, child = grown
     won = tree.winner()
-    rounds = ran(tree._context.reader, child._judged_alike)
+    rounds = ran(tree._context.reader, comparable_rounds(child))
     steps = ablation_of(rounds, won.gain.baseline, won.candidates[0])
     names = [name for step in steps for name in step.names]
     assert set(names) <= {"x", "y", "z"}  # what nobody reads makes no difference
@@ -98,7 +98,7 @@ def test_a_round_has_one_of_its_own_and_html_is_one_file(grown, tmp_path):
     assert page.name == f"1-{root.id}-winner.html"
     text = page.read_text()
     assert f"Certificate of the winner of paper, round <code>{root.id}</code>" in text
-    assert "1 round; decisions: " in text
+    assert "2 rounds; decisions: " in text  # trials of its child are evidence as well
 
 
 @pytest.mark.slow

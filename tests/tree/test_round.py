@@ -66,7 +66,10 @@ def test_a_bare_nan_diverges_where_several_metrics_are_returned(tree, space):
     lost = tree.add_round(space, lambda params: math.nan, n=20, metric="acc", objective_name="lost").run(
         progress=False
     )
-    with pytest.raises(AnalysisError, match=r"got 0 of 20 rows .* then run more: round.failures$"):
+    with pytest.raises(
+        AnalysisError,
+        match=r"got 0 of 20 rows .*; look at the failures, then run 10 more .*: round.failures$",
+    ):
         lost.analyze()
 
 

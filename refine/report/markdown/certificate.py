@@ -37,7 +37,7 @@ from refine.run.holdout import HoldoutResult
 from refine.tree.overview import comparable
 from refine.tree.round import Round
 from refine.tree.tree import Tree
-from refine.tree.winner import ran
+from refine.tree.winner import comparable_rounds, ran
 from refine.trials.round_record import OPTUNA
 from refine.trials.trial import STATES
 from refine.utils.display import Items
@@ -87,8 +87,7 @@ def write_winner(won: Winner, home: Tree | Round, folder: Path, html: bool) -> P
     else:
         file = numbered(home)
         title = f", round {code(home.id)}"
-        alike = {stored.node.id for stored, _ in home._judged_alike}
-        rounds = [home if n.id == home.id else home._other(n.id) for n in home.path if n.id in alike]
+        rounds = [home._other(stored.node.id) for stored, _ in comparable_rounds(home)]
     mine = next(r for r in rounds if r.id == won.round)
     reader = mine.context.reader
     pk = mine._stored.pk

@@ -767,15 +767,15 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
             proposal = None
         else:
             proposal = Proposal.from_json(json.loads(kept[chosen]))
-    try:
-        analysis = round_.analyze()
-    except AnalysisError:
-        analysis = None  # too few trials yet: the report says what ran
-    review = _review(round_, proposal, analysis)
-    if review is None:
-        options = None
-    else:
+    analysis = None
+    options = None
+    review = _review(round_, proposal)
+    if review is not None:
+        analysis = review.analysis
         options = review.options()
+    else:
+        with contextlib.suppress(AnalysisError):  # too few trials yet: the report says what ran
+            analysis = round_.analyze()
     optimism = None
     with contextlib.suppress(AnalysisError):  # nothing can be called best yet
         optimism = read_optimism(round_.context.reader, round_._stored.pk, round_.goal, analysis, 0)
@@ -825,12 +825,10 @@ def _trials(round_: Round, errors: list[Any]) -> pd.DataFrame:
     return frame
 
 
-def _review(round_: Round, proposal: Proposal | None, analysis: Analysis | None) -> Review | None:
-    """The review of a proposal; ``None`` without one, or where trials have come since it was proposed."""
-    if proposal is None or analysis is None or proposal.evidence != analysis.digest:
+def _review(round_: Round, proposal: Proposal | None) -> Review | None:
+    """The review of a proposal on its own evidence; ``None`` without one, or if its trials have changed."""
+    if proposal is None:
         return None
-    if proposal.posterior is not None:
-        return Review(round_, proposal, analysis)
-    with contextlib.suppress(ReviewError):  # read from the store, without its posterior
+    with contextlib.suppress(AnalysisError, ReviewError):
         return round_.review(proposal)
     return None

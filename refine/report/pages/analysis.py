@@ -235,6 +235,8 @@ def _facts(analysis: Analysis) -> str:
         earlier = ""
     if analysis.n_earlier:
         earlier += f", {plural(analysis.n_earlier, 'trial')} of earlier rounds inside"
+    if analysis.n_elsewhere:
+        earlier += f", {plural(analysis.n_elsewhere, 'trial')} of later rounds and other branches inside"
     trials = "untested"
     hit = ""
     if analysis.tested:

@@ -224,7 +224,7 @@ def _tolerance_text(answer: Answer) -> str:
 
 def _evidence_text(answer: Answer) -> str:
     if answer.earlier:
-        earlier = f", {answer.earlier:,} of them from earlier rounds"
+        earlier = f", {answer.earlier:,} of them from other rounds"
     else:
         earlier = ""
     text = f"{plural(answer.trials, 'finished trial')} in the space of round {answer.round[:8]}{earlier}"

@@ -1,0 +1,194 @@
+"""Every finished trial of a tree inside the space of a round is evidence, whichever round ran it."""
+
+import pytest
+
+import objectives
+import refine
+from refine.errors import AnalysisError
+from refine.tree.lineage import analyze_until
+
+SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}
+LOW = {"lr": (0.5, 2.5, 5), "dropout": (0.0, 0.5, 6)}
+HIGH = {"lr": (1.5, 5.0, 8), "dropout": (0.0, 0.5, 6)}
+
+
+def smooth(params):
+    return 1 - 0.02 * (params["lr"] - 1.4) ** 2 - 0.2 * params["dropout"] - params.get("l2", 0.0)
+
+
+def other(params):
+    return -smooth(params)
+
+
+def ran(round_, **options):
+    return round_.run(progress=False, check_noise=False, objective=smooth, **options)
+
+
+@pytest.fixture
+def root(tree):
+    return ran(tree.add_round(SPACE, smooth, n=30, seed=7))
+
+
+def inside(round_, *others):
+    return sum(int(round_.space.contains(o.trials).sum()) for o in others)
+
+
+def results_of_tests(analysis):
+    return [(e.name, e.p, e.q, e.n, e.levels) for e in analysis.parameters]
+
+
+def test_trials_of_siblings_and_their_children_count_and_are_not_tested(root):
+    low = ran(root.branch(LOW, n=12, note="low"))
+    below = ran(low.branch({"lr": (1.0, 2.0, 11), "dropout": (0.0, 0.5, 6)}, n=10))
+    high = ran(root.branch(HIGH, n=12, note="high"))
+    analysis = high.analyze()
+    assert analysis.n_earlier == inside(high, root)
+    assert analysis.n_elsewhere == inside(high, low, below) > 0
+    assert len(analysis.y) == 12 + analysis.n_earlier + analysis.n_elsewhere
+    alone = analyze_until(high, None)
+    assert alone.n_elsewhere == 0
+    assert results_of_tests(analysis) == results_of_tests(alone)
+    assert (analysis.n_even, analysis.n_space_filling) == (alone.n_even, alone.n_space_filling)
+    assert analysis.noise.floor == alone.noise.floor
+
+
+def test_a_round_without_other_branches_has_the_same_evidence_as_before(root):
+    child = ran(root.branch(LOW, n=12))
+    assert child.analyze().digest == analyze_until(child, None).digest
+    assert child.analyze().until is None
+
+
+def test_trials_of_descendants_count_for_their_ancestor(root):
+    child = ran(root.branch(LOW, n=12))
+    analysis = root.analyze()
+    assert analysis.n_elsewhere == inside(root, child) == 12
+    assert analysis.evidence == {"even": 42}
+
+
+def test_one_value_tells_the_origin_of_all_evidence(root):
+    child = ran(root.branch(SPACE, n=12, exploit=0.5, audit=0.0, given=[{"lr": 1.4, "dropout": 0.0}]))
+    child.replicate(top=1, seeds=3, progress=False)
+    counts = {"even": 35, "learning": 6, "given": 1, "replicate": 3}
+    assert child.analyze().evidence == counts
+    assert root.analyze().evidence == counts  # repeats of descendants inform the noise as well
+
+
+def test_a_decided_proposal_is_repeated_when_its_child_has_run(root):
+    review = root.propose()
+    child = ran(review.accept(n=12))
+    again = root.propose()
+    assert again.proposal.digest == review.proposal.digest
+    assert again.accept(n=12).id == child.id
+    assert len(root.decisions) == 1
+    new = root.propose(renew=True)
+    assert new.analysis.n_elsewhere == inside(root, child)
+    assert new.proposal.evidence != review.proposal.evidence
+
+
+def test_a_proposal_on_trials_of_other_branches_is_read_again_from_the_store(root, tree, tmp_path):
+    ran(root.branch(LOW, n=12))
+    review = root.propose()
+    assert review.analysis.n_elsewhere == 12
+    assert review.proposal.until == review.analysis.until
+    ran(root.branch(HIGH, n=12))
+    stored = root._proposals[-1]
+    assert stored.until == review.proposal.until
+    looked = root.review(stored)
+    assert looked.proposal.digest == review.proposal.digest
+    assert looked.analysis.digest == review.analysis.digest
+    assert (looked.analysis.X == review.analysis.X).all()
+    folder = tree.export(tmp_path / "exported", reports=False)
+    with refine.Tree.load(folder, store=tmp_path / "copy.db") as loaded:
+        assert loaded["root"].review(stored).analysis.digest == review.analysis.digest
+
+
+def test_new_trials_of_the_round_itself_end_the_repetition(root):
+    review = root.propose()
+    review.accept(n=12)
+    ran(root, n=36)
+    assert root.propose().proposal.evidence != review.proposal.evidence
+    with pytest.raises(refine.ReviewError, match="its trials changed after this proposal"):
+        root.review(review.proposal)
+
+
+def test_another_objective_or_declaration_of_noise_stays_out(root, tree):
+    ran_other = tree.add_round(SPACE, other, n=12, seed=1)
+    ran_other.run(progress=False, check_noise=False)
+    ran(tree.add_round(SPACE, smooth, n=12, seed=2, noise="retraining"))
+    assert root.analyze().n_elsewhere == 0
+    ran(tree.add_round(SPACE, smooth, n=12, seed=3))
+    assert root.analyze().n_elsewhere == 12
+
+
+def test_a_sibling_with_a_further_parameter_counts_at_its_previous_value(root):
+    space = {**SPACE, "l2": [0.0, 0.1]}
+    without = ran(root.branch(space, n=12))
+    child = ran(root.branch(LOW, n=12))
+    assert child.analyze().n_elsewhere == 0  # without a previous value its trials cannot be compared
+    known = ran(root.branch(space, n=13, seed=1, previous={"l2": 0.0}))
+    at_previous = known.trials[known.trials["l2"] == 0.0]
+    analysis = child.analyze()
+    assert analysis.n_elsewhere == int(child.space.contains(at_previous).sum()) > 0
+    assert known.analyze().n_elsewhere == 12 + 12  # the child's trials had l2 = 0, the others say
+    assert without.analyze().n_elsewhere == 13
+
+
+@pytest.mark.parametrize("n", [1, 9])
+def test_a_round_of_any_size_is_proposed_on_if_the_tree_has_enough(root, n):
+    child = ran(root.branch(LOW, n=n))
+    analysis = child.analyze()
+    assert not analysis.tested
+    assert analysis.n_earlier == inside(child, root)
+    assert child.propose().proposal.n == n + analysis.n_earlier
+
+
+def test_a_round_of_learning_trials_alone_is_proposed_on(root):
+    child = ran(root.branch(LOW, n=6, exploit=1.0))
+    assert set(child.trials["origin"]) == {"exploit"}
+    assert child.propose().proposal.n == 6 + inside(child, root)
+
+
+def test_a_round_of_given_trials_alone_is_proposed_on(root):
+    child = ran(root.branch(LOW, n=2, given=[{"lr": 1.5, "dropout": 0.1}, {"lr": 2.0, "dropout": 0.0}]))
+    assert set(child.trials["origin"]) == {"given"}
+    assert child.propose().proposal.n == 2 + inside(child, root)
+
+
+def test_an_error_says_how_many_trials_are_missing_and_from_where(tree):
+    first = ran(tree.add_round(SPACE, smooth, n=4, seed=1))
+    with pytest.raises(AnalysisError, match="got 4 of 4 rows; run 6 more configurations"):
+        first.analyze()
+    child = ran(first.branch(LOW, n=3, previous={}))
+    missing = 10 - 3 - inside(child, first)
+    text = (
+        f"run {missing} more configurations, here or in another round of the tree that reaches into the space"
+    )
+    with pytest.raises(AnalysisError, match=text):
+        child.analyze()
+    ran(tree.add_round(LOW, smooth, n=missing, seed=5))
+    assert child.analyze().n_elsewhere == missing
+
+
+@pytest.mark.slow
+def test_a_script_that_runs_twice_makes_the_same_rounds(tree):
+    def script():
+        first = ran(tree.add_round(SPACE, smooth, n=20, seed=7))
+        second = ran(first.propose().accept(n=12))
+        side = ran(first.branch(HIGH, n=12))
+        third = ran(second.propose().accept(n=12))
+        fourth = ran(side.propose().accept(n=12))
+        return [r.id for r in (first, second, side, third, fourth)], tree.winner().params
+
+    before = script()
+    trials = {r.id: r.trials["value"].tolist() for r in tree.rounds}
+    assert script() == before
+    assert {r.id: r.trials["value"].tolist() for r in tree.rounds} == trials
+
+
+@pytest.mark.slow
+def test_learning_trials_of_a_child_go_on_from_the_best_of_its_sibling(tree, space):
+    root = tree.add_round(space, objectives.bowl, n=20, seed=7).run(progress=False)
+    sibling = root.branch(space, n=60, seed=1).run(progress=False)
+    child = root.branch(space, n=6, exploit=1.0, seed=2).run(progress=False)
+    assert child.trials["value"].median() > sibling.trials["value"].quantile(0.9)
+    assert child.trials["value"].max() >= sibling.trials["value"].max()
