@@ -10,8 +10,8 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.conditions import read_at, reading
-from refine.analysis.evidence import ReadWhere, level_axis
+from refine.analysis.conditions import reading
+from refine.analysis.evidence import level_axis
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import SpaceError, did_you_mean
 from refine.proposal.posterior import NOT_READ, Surrogate
@@ -256,17 +256,16 @@ class Evidence:
             self.usable &= (analysis.feasibility.slack >= 0).all(axis=0)
 
     def masks(self, condition: Constraint | None) -> Masks:
-        """The part of the space in which a condition is true; all of the space for ``None``."""
+        """The part of the space in which a condition is true; all of the space for ``None``.
+
+        A condition on an absent parameter is false.
+        """
         if condition is None:
             n = len(self._candidates), len(self.trials)
             return Masks(np.ones(n[0], dtype=np.bool_), np.ones(n[1], dtype=np.bool_))
+        # A value that the objective does not read is still a value of the configuration.
         space = self.analysis.space
-        found = self.analysis.parameters
-        masks = []
-        for frame in (self._candidates, self.trials):
-            columns = {e.name: frame[e.name].to_numpy() for e in found}
-            masks.append(space.meets(condition, frame, read_at(found, columns)))
-        return Masks(*masks)
+        return Masks(*(space.meets(condition, frame, {}) for frame in (self._candidates, self.trials)))
 
     @property
     def finished(self) -> Bools:
@@ -277,18 +276,10 @@ class Evidence:
         return ~failed
 
     def conditional(self, *conditions: Constraint | None) -> dict[str, str]:
-        """The conditional parameters that some conditions name, each with its own condition."""
-        texts = {}
-        for e in self.analysis.parameters:
-            if e.condition is None or not any(c is not None and e.name in c.names for c in conditions):
-                continue
-            if e.name in self.analysis.space.conditions:
-                texts[e.name] = str(self.analysis.space.conditions[e.name])
-            elif isinstance(e.condition, ReadWhere):
-                texts[e.name] = f"{e.condition.name} {join(e.condition.labels, 'or')}"
-            else:
-                texts[e.name] = e.condition.expression
-        return texts
+        """The conditional parameters that some conditions name, each with its declared condition."""
+        declared = self.analysis.space.conditions
+        names = {name for condition in conditions if condition is not None for name in condition.names}
+        return {name: str(condition) for name, condition in declared.items() if name in names}
 
 
 def trial_table(analysis: Analysis) -> pd.DataFrame:

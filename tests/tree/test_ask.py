@@ -109,6 +109,21 @@ def test_a_value_of_a_parameter_is_compared_with_its_other_values(piped):
         piped.ask("model", better="gtb")
 
 
+def test_a_value_that_the_objective_does_not_read_costs_nothing(tree):
+    def scaled(p):
+        if p["model"] == "svr":
+            return 0.9 - 0.1 * (p["scaler"] == "none")
+        return 0.95 - 0.03 * abs(p["depth"] - 4)
+
+    space = {"model": ["svr", "gbt"], "depth": (1, 8), "scaler": ["none", "standard", "robust"]}
+    tree.add_round(space, scaled, n=40, seed=1).run(progress=False)
+    answer = tree.ask("scaler == 'none'")
+    assert answer.conditional == {}
+    assert answer.inside.trials == int((tree["root"].trials["scaler"] == "none").sum())
+    assert answer.verdict in ("yes", "probably")  # trees do not read the scaler
+    assert tree.ask("scaler == 'none'", given="model == 'svr'").verdict == "no"
+
+
 def test_the_tolerance_is_that_of_the_round_unless_given(bowl_tree):
     bowl_tree["root"].set_epsilon(0.5)
     assert (bowl_tree.ask("layers <= 1").epsilon, bowl_tree.ask("layers <= 1").verdict) == (0.5, "yes")
