@@ -107,7 +107,7 @@ class Checks(Shown):
         raise UnknownNameError(f"no check {key!r}; {did_you_mean(key, [c.key for c in self.checks])}")
 
     def within(self, repeats: int | None) -> Checks:
-        """The same checks, with advice that repeats at most so many trials; ``None`` without a limit."""
+        """The checks with advice to repeat at most ``repeats`` trials; ``None`` for no limit."""
         if repeats is None or repeats >= _REPLICATED * _SEEDS:
             return self
         action = None

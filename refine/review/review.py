@@ -224,7 +224,9 @@ class Review(Shown, Generic[R]):
     def _worth_of(self, planned: NextRound, price: float = math.nan) -> Worth | None:
         epsilon = self.proposal.claim.epsilon
         shares = (planned.exploit, planned.audit)
-        return worth_of(self.analysis, epsilon, self.space, planned.n, *shares, price, self.budget)
+        return worth_of(
+            self.analysis, epsilon, self.space, planned.n, *shares, price=price, budget=self.budget
+        )
 
     def worth(
         self,

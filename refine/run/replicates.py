@@ -64,7 +64,7 @@ def measure_noise(
     of 0, 1 and 100 are skipped, since saturated metrics hide noise. No repeat runs if the answer is known
     from replicates of the round, or of an ancestor with the same objective, or from configurations with equal
     values of all parameters read. If no repeat has a value, the noise stays unmeasured, with a warning.
-    Repeats are paid from the budget of the tree, if it has one, and do not run if too few trials are left.
+    The budget of the tree pays for the repeats; no repeat runs if too few trials are left.
     """
     stored = path[-1]
     node = stored.node
@@ -120,7 +120,7 @@ def _announce(node: Node, budget: BudgetState) -> None:
 
 
 def _say(text: str) -> None:
-    """Logs a text and shows it, also without a progress bar: it is about trials that nobody asked for."""
+    """Logs a text and prints the text, also without a progress bar: the caller did not ask for repeats."""
     log(logging.INFO, text)
     print_error(text)
 

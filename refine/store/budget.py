@@ -1,4 +1,4 @@
-"""The budget of a tree in the store: its value, the trials that were spent, and those that are running."""
+"""The budget of a tree in the store: value, spent trials, running trials."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from refine.store.validity import BROKEN
 from refine.trials.budget import BudgetState, checked_budget
 from refine.trials.trial import FAILED, State
 
-_BUDGET = "budget/"  # keys in the table ``meta``: of a budget, by the row of its tree
-_CLAIM = "claim/"  # and of a call in progress, by the rows of its tree and its round
+_BUDGET = "budget/"  # beginning of keys in the table ``meta``: budget of a tree, by row
+_CLAIM = "claim/"  # claim of a call in progress, by the rows of tree and round
 
 
 def write_budget(connection: sa.Connection, tree: int, budget: int | str | None) -> None:
@@ -27,11 +27,11 @@ def write_budget(connection: sa.Connection, tree: int, budget: int | str | None)
 
 
 def read_state(connection: sa.Connection, tree: int) -> BudgetState:
-    """The budget of a tree, with the trials and the training time that are spent."""
+    """The budget of a tree, with the spent trials and training time."""
     trial = t.trial.c
     node = t.node.c
     ran = trial.environment.is_not(None)
-    # Of a worker that died the environment is unknown; imported trials have none, and copied results.
+    # A dead worker leaves no environment. Imported trials and copied results have no environment either.
     lost = (trial.origin != "imported") & trial.state.in_([*FAILED, State.PRUNED])
     of_tree = trial.node.in_(sa.select(node.pk).where(node.tree == tree))
     repeat = sa.case((trial.replicate > 0, 1), else_=0)
@@ -47,7 +47,7 @@ def read_state(connection: sa.Connection, tree: int) -> BudgetState:
 
 
 def read_budget(connection: sa.Connection, tree: int) -> int | str | None:
-    """The budget of a tree; ``None`` without one, or if the stored text is damaged."""
+    """The budget of a tree; ``None`` without a budget, or if the stored text is damaged."""
     c = t.meta.c
     text = connection.execute(sa.select(c.value).where(c.key == f"{_BUDGET}{tree}")).scalar()
     if text is None:
@@ -58,7 +58,7 @@ def read_budget(connection: sa.Connection, tree: int) -> int | str | None:
 
 
 def _running(connection: sa.Connection, tree: int) -> int:
-    """Trials that calls in progress have claimed and not stored yet."""
+    """Trials claimed by calls in progress and not stored yet."""
     c = t.meta.c
     query = sa.select(c.key, c.value).where(c.key.like(f"{_CLAIM}{tree}/%"))
     claims = connection.execute(query).all()
@@ -81,13 +81,13 @@ def rows_of(connection: sa.Connection, node: int) -> int:
 
 
 def lock_budget(connection: sa.Connection, tree: int) -> None:
-    """Takes the lock for writing, so that two coordinators do not claim the same trials."""
+    """Takes the lock for writing: two coordinators must not claim the same trials."""
     c = t.meta.c
     connection.execute(t.meta.update().where(c.key == f"{_BUDGET}{tree}").values(value=c.value))
 
 
 def write_claim(connection: sa.Connection, tree: int, node: int, count: int) -> None:
-    """Notes that a call is about to run ``count`` trials of a round."""
+    """Claims ``count`` trials of a round for a call."""
     release_claim(connection, tree, node)
     target = rows_of(connection, node) + count
     connection.execute(t.meta.insert().values(key=f"{_CLAIM}{tree}/{node}", value=json.dumps(target)))

@@ -381,7 +381,7 @@ class Store(Reader):
     # The budget.
 
     def budget(self, tree: int) -> BudgetState:
-        """The budget of a tree, with the trials that are spent and left."""
+        """The budget of a tree, with spent trials."""
         with self.engine.connect() as connection:
             return read_state(connection, tree)
 
@@ -407,7 +407,7 @@ class Store(Reader):
 
     @contextlib.contextmanager
     def claim(self, pk: int, count: int, subject: str, fix: str) -> Iterator[BudgetState]:
-        """Claims ``count`` trials of the budget for a call that runs a round, and holds its lease.
+        """Claims ``count`` trials of the budget for a call with the lease of a round.
 
         Yields the budget before the call.
 
@@ -665,7 +665,7 @@ def _added(
 
 
 def _ended(connection: sa.Connection, pk: int) -> int:
-    """Number of planned trials of a round that are stored, each counted once."""
+    """Number of stored planned trials of a round, without further attempts."""
     c = t.trial.c
     keys = sa.select(sa.func.count(sa.distinct(c.key))).where(c.node == pk, c.replicate == 0)
     return int(connection.execute(keys).scalar_one())

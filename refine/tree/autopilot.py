@@ -82,7 +82,7 @@ def autopilot(
         budget: Number of trials in total, the first round (unless imported) and the race included; or a
             duration from this call on, such as ``datetime.timedelta(hours=2)``. The first round always
             finishes, and grows until ten of its trials have finished. Default the part that is left of
-            :attr:`Tree.budget`, if the tree has one and no option of several rounds is given.
+            :attr:`Tree.budget`, unless an option of several rounds is given.
         n: Configurations per child; default the advised number: :attr:`refine.Review.advised_round`.
         risk: Accepted probability of losing the best value, per narrowing; default 0.05.
         exploit: Share of a child's configurations spent where the optimum is plausible; default as advised.
@@ -97,8 +97,8 @@ def autopilot(
 
     Raises:
         ReviewError: A tree without rounds.
-        DesignError: ``rounds`` or ``n`` below 1, or a ``budget`` that is smaller than the first round, that
-            exceeds the budget of the tree, or that is combined with options that it replaces.
+        DesignError: ``rounds`` or ``n`` below 1, or a ``budget`` smaller than the first round, beyond the
+            budget of the tree, or combined with an option of several rounds.
         AnalysisError: Too few trials of the first round have finished.
 
     Examples:
@@ -214,9 +214,9 @@ def _first_round(start: Tree | Round) -> Round:
 
 
 def _left_of_tree(first: Round) -> int | timedelta | None:
-    """The part of the tree's budget that is left for a search from this round; ``None`` without a budget.
+    """Budget of a search from a round: the remaining budget of the tree; ``None`` without a budget.
 
-    Trials of the round and of an earlier search count as spent by this search.
+    Trials of the round and of an earlier search count as spent by the search.
     """
     state = first.context.budget
     if isinstance(state.budget, str):
@@ -236,7 +236,7 @@ def _is_search(round_: Round) -> bool:
 
 
 def _spent(current: Round) -> int:
-    """Trials of a round that ran, repeats included."""
+    """Number of trials run in a round, repeats included."""
     if current.node.method == IMPORTED:
         return len(current.replicates)
     return len(current.replicates) + len(current.trials)

@@ -112,7 +112,7 @@ class DecidedRound(RoundRecord):
     def _child_node(
         self, decision: Decision, spec: RoundSpec, *, audited: bool
     ) -> tuple[Node, tuple[Any, Any]]:
-        """The node of a child, and the sampler and pruner of Optuna that it was given."""
+        """The node of a child, and its sampler and pruner of Optuna."""
         assert decision.space is not None
         space = decision.space
         method = self.node.method
@@ -168,7 +168,7 @@ class DecidedRound(RoundRecord):
         inherited: int,
         given: Sequence[Encoded],
     ) -> int:
-        """Number of configurations of a child of which ancestors have completed ``inherited``."""
+        """Number of configurations of a child; ancestors have completed ``inherited`` others."""
         space = node.space
         n = spec.n
         if n is None and spec.downsample is None:

@@ -61,7 +61,7 @@ class Context(NamedTuple):
 
     @property
     def budget(self) -> BudgetState:
-        """The budget of the tree, read now; nothing is counted without a budget."""
+        """The budget of the tree, read now; without counts if the tree has no budget."""
         if self.store.has_budget(self.tree):
             return self.store.budget(self.tree)
         return NO_BUDGET

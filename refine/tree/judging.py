@@ -124,7 +124,9 @@ def confirm(
     leaders: list[int] = []
 
     def stage(judged: Judged, spent: Sequence[int], planned: int, batch: int) -> tuple[Race, _Shares, int]:
-        race = race_of(judged, spent, top, total, batch, epsilon, planned, entrants.near)
+        race = race_of(
+            judged, spent, top, total, batch=batch, epsilon=epsilon, planned=planned, near=entrants.near
+        )
         leaders.append(judged.ranked[0])
         overtaken = len(leaders) > 1 and leaders[-1] != leaders[-2]
         if race.verdict == "open":
@@ -280,9 +282,9 @@ class _Entrants(NamedTuple):
         return self.rounds[-1][0].node.epsilon
 
     def repeats(self, state: BudgetState, budget: int | None) -> int:
-        """Most repeats of a race in total, existing ones included.
+        """Largest number of repeats of a race, existing repeats included.
 
-        Raises DesignError: the budget of the tree has fewer trials left than the caller asked for.
+        Raises DesignError: the remaining budget of the tree is smaller than ``budget``.
         """
         spent, planned = _spent_on(self.judged, self.trials)
         existing = sum(spent) - planned
@@ -297,7 +299,7 @@ class _Entrants(NamedTuple):
         return min(max(REPEATS, existing), existing + state.left)
 
     def near(self, i: int, j: int) -> bool:
-        """True if two candidates lie within one level of each other in every parameter."""
+        """True if two candidates differ by at most one level per parameter."""
         first = self.judged.field.candidates[i]
         second = self.judged.field.candidates[j]
         space = next(stored.node.space for stored, _ in self.rounds if stored.node.id == first.round)
@@ -427,7 +429,7 @@ def _places(rounds: Sequence[RanRound], values: Mapping[str, Any]) -> list[tuple
 
 
 def _within_a_level(parameter: Parameter | None, a: Any, b: Any) -> bool:
-    """True if two values are equal, or those of a range are at most one level apart."""
+    """True if two values are equal, or at most one level of a range apart."""
     if not isinstance(parameter, Range) or isinstance(a, str) or isinstance(b, str):
         return bool(freeze(a) == freeze(b))
     grid = [float(v) for v in parameter.grid]

@@ -303,7 +303,7 @@ class RoundRecord(Shown):
 
     @property
     def _budget(self) -> BudgetState:
-        """The budget of the tree; nothing is counted without a budget."""
+        """The budget of the tree; without counts if the tree has no budget."""
         return self.context.budget
 
     def _best_before(self) -> float:

@@ -133,15 +133,15 @@ class TreeRecord(Shown):
     def budget(self) -> int | str | None:
         """Budget of the study: trials, a training time such as ``"8 h"``, or ``None`` without a budget.
 
-        Every trial that refine runs in the tree is paid from the budget: even, learning, given and audit
-        trials, noise repeats and repeats that confirm a winner. Failed and repeated trials count too.
-        Imported trials, copied results, hold-outs, replays and retrained models do not count.
+        The budget pays for all trials run in the tree: even, learning, given and audit trials, repeats to
+        measure noise and repeats to confirm a winner. Failed trials count too. Imported trials, copied
+        results, hold-outs, replays and retrained models do not count.
 
-        Advice fits into the part that is left, and keeps 15 % of the budget for :meth:`Tree.confirm` if
-        values are noisy. A call that would exceed the budget is an error, before any trial runs. A training
-        time is summed over trials; a run stops after the trial that spends it.
+        Advice fits into the remaining budget, and keeps 15 % of the budget for :meth:`Tree.confirm` if
+        values are noisy. A call beyond the budget is an error, before a trial runs. A training time is summed
+        over trials; a run stops as soon as the time is spent.
 
-        A budget is set by assignment, also as ``datetime.timedelta``. ``None`` removes the budget.
+        Assign a budget to set the budget, also as ``datetime.timedelta``; assign ``None`` to remove it.
 
         Raises:
             DesignError: Not a whole number >= 1 or a time > 0, or fewer trials than are spent.
@@ -169,12 +169,12 @@ class TreeRecord(Shown):
 
     @property
     def budget_state(self) -> BudgetState:
-        """The budget with the trials that are spent and left, read from the store now."""
+        """The budget with spent and remaining trials, read from the store now."""
         return self._context.store.budget(self._context.tree)
 
     @property
     def _budget(self) -> BudgetState:
-        """The budget of the tree; nothing is counted without a budget."""
+        """The budget of the tree; without counts if the tree has no budget."""
         return self._context.budget
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The budget of a study: trials or training time, the part that is spent, and the part that is left."""
+"""The budget of a study: trials or training time, spent and remaining."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\b")
 
 @dataclass(frozen=True)
 class BudgetState:
-    """A budget with the part that is spent. Without a budget, nothing is limited.
+    """A budget and the spent trials. Without a budget, the number of trials is unlimited.
 
     Examples:
         >>> from refine.trials.budget import BudgetState
@@ -54,9 +54,9 @@ class BudgetState:
 
     @property
     def left(self) -> int | None:
-        """Trials left. ``None`` without a budget, or before a budget of time knows how long a trial takes.
+        """Remaining trials; ``None`` without a budget, or with a training time before the first trial.
 
-        A budget of time is divided by the mean training time of the trials so far.
+        The remaining training time is divided by the mean training time of the trials so far.
         """
         if isinstance(self.budget, int):
             return max(0, self.budget - self.spent - self.running)
@@ -105,9 +105,9 @@ class BudgetState:
         """Raises DesignError if ``count`` further trials exceed the budget.
 
         Args:
-            count: Number of trials that are about to run.
+            count: Number of trials about to run.
             subject: Beginning of the message, for example ``"round 1a2b"``.
-            fix: A smaller call, with ``{left}`` for the largest number that fits.
+            fix: A smaller call, with ``{left}`` for the largest possible number.
         """
         if isinstance(self.budget, int):
             remaining = self.left or 0
@@ -131,7 +131,7 @@ class BudgetState:
 
 
 NO_BUDGET = BudgetState()
-"""The state of a tree without a budget, in which nothing is counted."""
+"""The state of a tree without a budget, without counts."""
 
 
 def checked_budget(value: object) -> int | str | None:
@@ -156,7 +156,7 @@ def checked_budget(value: object) -> int | str | None:
 
 
 def raised(present: int | str | None, proposed: int | str | None) -> int | str | None:
-    """The larger one of two budgets; one of another kind replaces the present one."""
+    """The larger of two budgets; a budget of the other kind replaces the present budget."""
     if proposed is None:
         return present
     if isinstance(present, int) and isinstance(proposed, int):
@@ -167,7 +167,7 @@ def raised(present: int | str | None, proposed: int | str | None) -> int | str |
 
 
 def seconds_of(text: str) -> float:
-    """Seconds of a duration such as ``"8 h"`` or ``"1 h 30 min"``; 0 for any other text."""
+    """Seconds of a duration, for example ``"8 h"`` or ``"1 h 30 min"``; 0 for a text without a duration."""
     parts = list(_PART.finditer(text))
     if not parts or _PART.sub("", text).strip():
         return 0.0
@@ -175,7 +175,7 @@ def seconds_of(text: str) -> float:
 
 
 def first_size(budget: int | str | None) -> int | None:
-    """Advised size of a first round under a budget; ``None`` if the budget is not one of trials."""
+    """Advised size of a first round; ``None`` without a budget of trials."""
     if not isinstance(budget, int):
         return None
     return min(budget, max(FEWEST_FIRST, round(FIRST_SHARE * budget)))

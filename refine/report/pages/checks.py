@@ -286,8 +286,9 @@ def outlook_text(outlook: Any, verdict: str = "") -> str:
     ``outlook`` is a :class:`Worth`, or an object with its attributes; ``verdict`` replaces its verdict.
     """
     verdict = verdict or outlook.verdict
-    if not outlook.n and getattr(outlook, "budget", "") and outlook.left:
-        return f"the budget leaves no trial for another round ({outlook.budget})"
+    budget = getattr(outlook, "budget", "")  # missing in checks stored before
+    if not outlook.n and outlook.left and budget:
+        return f"the budget leaves no trial for another round ({budget})"
     if not outlook.n:
         return "every configuration of the proposed space was run"
     if outlook.seconds >= 1:

@@ -150,7 +150,7 @@ def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
 
 
 def budget_facts(review: Review) -> list[tuple[str, str]]:
-    """The fact Budget: the trials left, the next round and its shares, and the reserve. Empty without one."""
+    """The fact Budget: remaining trials, the next round and the reserve; empty without a budget."""
     budget = review.budget
     if budget.left is None:
         return []

@@ -101,7 +101,7 @@ def winner_page(winner: Winner) -> Page:
 
 
 def confirm_call(winner: Winner) -> Action | None:
-    """The call that repeats the plausible winners; ``None`` if it is no use, or if the budget is spent."""
+    """The call to repeat the plausible winners; ``None`` if repeats are useless or the budget is spent."""
     remaining = winner.budget.left
     if winner.noise.deterministic or remaining == 0:
         return None

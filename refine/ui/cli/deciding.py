@@ -292,7 +292,7 @@ def budget(
         ),
     ] = None,
 ) -> None:
-    """Print or set the budget of the study, from which every trial is paid."""
+    """Print or set the budget that pays for the trials of the study."""
     with target.tree() as tree:
         if value is not None and value.lower() == "none":
             tree.budget = None
