@@ -38,7 +38,7 @@ _STARTS = 1000  # even draws that a search for what runs next begins with
 _LITTLE = 1e-3  # what a step of it has to gain, in scores or in the logarithm of the expected improvement
 _DRAWN_EVERY = 3  # one of this number of cells is the best of a function drawn from the posterior
 _FUNCTIONS = 256  # functions drawn for the joint choice of several cells
-_JOINT_CHOICES = 2  # joint choices; all but the last find neighbours to look at
+_JOINT_CHOICES = 3  # joint choices; all but the last find neighbours to look at
 _LEVELS = 16  # most levels of a parameter that are all looked at beside a cell
 
 # Share of a first round that is drawn by a belief, where nothing else is said.
@@ -197,11 +197,16 @@ def batch_rows(
     if n > 1 or len(running):
         reference = _frame_positions(analysis, running)
         return _joint_rows(analysis, space, start, n, seed, new=new, seconds=seconds, running=reference)
-    if len(analysis.y) % _DRAWN_EVERY == _DRAWN_EVERY - 1:
+    if _is_drawn(analysis, 0):
         order = np.argsort(-sampled_functions(analysis, positions, seed, 1)[0], kind="stable")
     else:
         rows, order = _climbed(analysis, space, start, seed, seconds)
     return next((rows[[i]] for i in order if new(rows[i])), rows[:0])
+
+
+def _is_drawn(analysis: Analysis, number: int) -> bool:
+    """True if the next cell but ``number`` is the best of a drawn function."""
+    return (len(analysis.y) + number) % _DRAWN_EVERY == _DRAWN_EVERY - 1
 
 
 def _joint_rows(
@@ -217,8 +222,9 @@ def _joint_rows(
     """Cells with the largest expected improvement of the best among them, chosen one after the other.
 
     The improvement is that on the best trials and the running trials, averaged over functions drawn from the
-    posterior. A cell next to a chosen cell improves on it in few of the functions, so the cells differ. A
-    second choice looks at the neighbours of the first choice, too.
+    posterior. A cell next to a chosen cell improves on it in few of the functions, so the cells differ. One
+    of three cells is the best of a function of its own. A further choice looks at the neighbours of the
+    choice before, too.
 
     Source: Ginsbourger, Le Riche and Carraro (2010) for the joint improvement; Wilson, Hutter and Deisenroth
     (2018), 'Maximizing acquisition functions for Bayesian optimization', for the choice in turn.
@@ -233,10 +239,13 @@ def _joint_rows(
         expected_seconds = seconds(positions)
         scores = scores[:, : len(rows)]
         numbers: list[int] = []
-        for _ in range(n):
-            improvement = np.maximum(scores - reached[:, None], 0.0).mean(axis=0) / expected_seconds
-            order = np.argsort(-improvement, kind="stable")
-            number = next((int(i) for i in order if i not in numbers and new(rows[i])), None)
+        for i in range(n):
+            if _is_drawn(analysis, i):
+                promise = scores[i]
+            else:
+                promise = np.maximum(scores - reached[:, None], 0.0).mean(axis=0) / expected_seconds
+            order = np.argsort(-promise, kind="stable")
+            number = next((int(k) for k in order if k not in numbers and new(rows[k])), None)
             if number is None:
                 break
             numbers.append(number)
