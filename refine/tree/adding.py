@@ -84,7 +84,7 @@ def add_round(
             trial. Infeasible trials are never best, and proposals are about feasible values. Children inherit
             the constraints, and ``allow_degenerate``.
         allow_degenerate: Whether a trial with 1 in the metric ``degenerate`` may be best.
-        n: Number of configurations; with a budget of trials by default a third of the budget, at least 20.
+        n: Number of configurations; with a budget of trials by default a third of the budget, at least 12.
         downsample: The number as a share of all configurations.
         seed: Seed of the design; another seed makes another round.
         design: ``"sobol"`` or ``"uniform"`` for even samples; ``"tpe"``, ``"gp"``, ``"cmaes"``, ``"qmc"``

@@ -21,8 +21,11 @@ Nine repeats of 60 trials let three finalists run three more times each, the few
 FIRST_SHARE = 1 / 3
 """Share of a budget for the first round: later rounds learn from the first one."""
 
-FEWEST_FIRST = 20
-"""Fewest trials of a first round: fewer even trials do not show the noise."""
+FEWEST_FIRST = 12
+"""Fewest trials of a first round.
+
+With a budget of 30 on ten truths, 12 even trials left 13 % regret, and 20 even trials 15 %.
+"""
 
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\b")

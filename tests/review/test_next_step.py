@@ -146,8 +146,8 @@ def test_budget_pays_for_search_on_the_same_space_if_nothing_is_proposed():
     analysis, proposal = proposed(noise, n=20)
     step = next_step_of(analysis, proposal, 20, budget=BudgetState(budget=60, spent=21, repeats=1))
     assert codes(step) == ["search_on"]
-    assert str(step.action) == "review.accept(n=20, exploit=0.8)"
-    assert about(step, 0)["learned"] == 16
+    assert str(step.action) == "review.accept(n=20, exploit=0.9)"
+    assert about(step, 0)["learned"] == 18
 
 
 def test_verdict_goes_on_while_the_budget_leaves_trials_for_a_round():
