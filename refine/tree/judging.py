@@ -299,16 +299,15 @@ class _Entrants(NamedTuple):
         return min(max(REPEATS, existing), existing + state.left)
 
     def near(self, i: int, j: int) -> bool:
-        """True if two candidates differ by at most one level per parameter."""
+        """True if two candidates differ by at most one level per parameter that was read."""
         first = self.judged.field.candidates[i]
         second = self.judged.field.candidates[j]
         space = next(stored.node.space for stored, _ in self.rounds if stored.node.id == first.round)
-        values = [{n: decode(v) for n, v in c.configuration.items()} for c in (first, second)]
-        if set(values[0]) != set(values[1]):
+        values = _values_read(first)
+        others = _values_read(second)
+        if set(values) != set(others):
             return False
-        return all(
-            _within_a_level(space.get(name), value, values[1][name]) for name, value in values[0].items()
-        )
+        return all(_within_a_level(space.get(name), value, others[name]) for name, value in values.items())
 
     def race(
         self,
@@ -426,6 +425,13 @@ def _places(rounds: Sequence[RanRound], values: Mapping[str, Any]) -> list[tuple
             Action("tree.add_round", ..., given=[dict(values)]),
         )
     return places
+
+
+def _values_read(candidate: Candidate) -> dict[str, Any]:
+    """The values of a candidate by name, without unread parameters."""
+    return {
+        name: decode(value) for name, value in candidate.configuration.items() if name not in candidate.unread
+    }
 
 
 def _within_a_level(parameter: Parameter | None, a: Any, b: Any) -> bool:

@@ -272,5 +272,6 @@ class Tree(TreeRecord):
             "store": self.store,
             "rounds": rounds,
             "tags": self.tags,
+            "budget": None if self.budget is None else self.budget_state.to_json(),
             "best": plain(snapshot.best()),
         }

@@ -8,6 +8,7 @@ import pytest
 import refine
 from refine.errors import DesignError
 from refine.review.checks import Check, Checks
+from refine.store.budget import write_claim
 from refine.trials.budget import BudgetState, checked_budget, first_size, raised
 from refine.utils.action import Action
 
@@ -328,3 +329,17 @@ def test_a_judgement_asks_for_no_repeats_that_the_budget_lacks(tree):
     assert tree.judge(*pair).page().calls[0].name == "tree.judge"
     tree.budget = 21
     assert tree.judge(*pair).page().calls[0].name == "judgement.why"
+
+
+def test_the_claim_of_a_dead_process_does_not_count(tree):
+    first = tree.add_round(SPACE, noisy, n=10, budget=12)
+    store = tree._context.store
+    store._written(lambda connection: write_claim(connection, tree._context.tree, first._stored.pk, 10))
+    assert tree.budget_state.running == 0
+    assert len(first.run(progress=False, check_noise=False).trials) == 10
+
+
+def test_a_tree_as_json_has_its_budget(tree):
+    assert tree.to_dict()["budget"] is None
+    tree.budget = 60
+    assert tree.to_dict()["budget"]["text"] == "60 of 60 trials left"

@@ -116,7 +116,9 @@ def two_hills(params, trial):
 
 
 def test_near_copies_of_a_better_configuration_do_not_race(tree):
-    hills = tree.add_round({"x": (0.0, 100.0, 41)}, two_hills, n=41).run(progress=False, check_noise=False)
+    space = {"x": (0.0, 100.0, 41), "unread": (0.0, 1.0, 11)}
+    rows = [{"x": x, "unread": i % 11 / 10} for i, x in enumerate(np.linspace(0, 100, 41))]
+    hills = tree.add_round(space, two_hills, n=41, given=rows).run(progress=False, check_noise=False)
     tree.confirm(budget=8, top=4, progress=False)
     raced = hills.replicates["x"]
     assert raced.min() < 40 < 60 < raced.max()
