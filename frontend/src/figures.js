@@ -1,6 +1,8 @@
 // Figures that Python draws, in the colours of the page. They come as pictures, so that nothing in them is markup here.
 import { h, replace } from "./dom.js";
 
+const WIDE = 980; // pixels from which on a figure is drawn for a screen
+
 /**
  * Shows a figure of `round.plot` in an element.
  * @param {import("./page.js").Page} page
@@ -11,11 +13,12 @@ export async function showFigure(page, element, { name, about = [] }) {
   const { round } = page;
   const drawn = page.review === null ? { round: round.id, proposal: null } : page.drawn;
   const dark = getComputedStyle(page.root).colorScheme === "dark";
-  const key = JSON.stringify([round.id, round.version, drawn.proposal, name, about, dark]);
+  const wide = element.clientWidth > WIDE;
+  const key = JSON.stringify([round.id, round.version, drawn.proposal, name, about, dark, wide]);
   if (element.dataset.figure === key) return;
   element.dataset.figure = key;
   replace(element, h("p", { class: "refine-faint" }, "Drawing …"));
-  const answer = await page.transport.ask({ type: "figure", ...drawn, name, about, dark });
+  const answer = await page.transport.ask({ type: "figure", ...drawn, name, about, dark, wide });
   if (element.dataset.figure !== key) return;
   if (answer.error) {
     delete element.dataset.figure;

@@ -537,7 +537,7 @@ class Review(Shown, Generic[R]):
         Trials, densities of good trials, and bounds, of up to 4 changed parameters.
 
         Args:
-            width: ``"text"``, 7.2 inches, or ``"column"``, 3.4.
+            width: ``"text"``, 7.2 inches, ``"column"``, 3.4, or ``"wide"``, 11.
             theme: ``"light"`` or ``"dark"``; default matplotlib's present style.
 
         Returns:

@@ -71,7 +71,7 @@ class Scale:
         """Labels of the levels."""
         if isinstance(self.parameter, Categorical):
             return [shorten(v, 16) for v in self.parameter.labels]
-        return [number(float(v)) for v in self.parameter.grid]
+        return level_labels(self.parameter)
 
     def dress(
         self, ax: Axes, name: str, limits: Sequence[float] | None = None, extra: Sequence[float] = ()
@@ -111,6 +111,37 @@ class Scale:
         ]
         ax.set_xticks(minor, [], minor=True)
         ax.set_xlabel(f"{shorten(name, 60)}{' (log scale)' if log else ''}")
+
+
+def level_labels(parameter: Range) -> list[str]:
+    """The levels of a range: whole numbers in full, others with the fewest digits that tell them apart.
+
+    At least two: for example ``0.007`` for 0.00697475.
+    """
+    values = [float(v) for v in parameter.grid]
+    if all(value.is_integer() for value in values):
+        return [number(value) for value in values]
+    for digits in (2, 3, 4):
+        labels = [number(value, digits) for value in values]
+        if len(set(labels)) == len(labels):
+            return labels
+    return [number(value, 6) for value in values]
+
+
+def hatch_untried(ax: Axes, old: Range, low: float, high: float) -> bool:
+    """Hatches the parts from ``low`` to ``high`` beyond a range, where no trial ran; True if there is one."""
+    parts = [(low, float(old.low)), (float(old.high), high)]
+    untried = [part for part in parts if part[0] < part[1]]
+    for part in untried:
+        ax.axvspan(*part, facecolor="none", edgecolor=tone().grey, alpha=0.5, hatch="////", linewidth=0)
+    return bool(untried)
+
+
+def untried_mark() -> Any:
+    """The legend entry of :func:`hatch_untried`."""
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor="none", edgecolor=tone().grey, hatch="////", linewidth=0, label="not tried yet")
 
 
 def _is_round(value: float) -> bool:
@@ -191,6 +222,9 @@ def mark_change(
         foot: dict[str, Any] = {"clip_on": False, "transform": ax.get_xaxis_transform(), "zorder": 4}
         ax.plot([min(ends), max(ends)], [0, 0], color=amber, linewidth=7, solid_capstyle="butt", **foot)
     elif limits != (scale.low, scale.high):  # lines at the ends of the old range
+        if isinstance(old, Range) and isinstance(new, Range):
+            hatch_untried(ax, old, float(new.low), float(new.high))
+            marks.append(untried_mark())
         for v in (scale.low, scale.high):
             ax.axvline(v, color=tone().ink, linewidth=1, linestyle="--")
         marks.append(line_mark(f"now: {bounds_text(old)}", tone().ink, linewidth=1, linestyle="--"))

@@ -31,6 +31,7 @@ from refine.report.figures.axes import (
     CellAxis,
     Scale,
     cell_axis,
+    hatch_untried,
     hidden_note,
     label_x,
     lower_is_better,
@@ -38,6 +39,7 @@ from refine.report.figures.axes import (
     metric_axis,
     metric_view,
     observed_view,
+    untried_mark,
 )
 from refine.report.figures.canvas import (
     Panels,
@@ -479,17 +481,26 @@ def decision(
         ax.set_ylabel(f"{shorten(analysis.metric, 24)}, by rank", y=0.65)
     marks = [
         dot_mark("trial", tone().grey, markersize=4),
-        dot_mark(f"one of the best {percent(GOOD)}", tone().blue, markersize=4),
-        line_mark(f"density of the best {percent(GOOD)}", tone().blue, linewidth=2),
-        area_mark("density of all", tone().light, alpha=0.6),
+        dot_mark(f"best {percent(GOOD)}", tone().blue, markersize=4),
+        line_mark(f"density, best {percent(GOOD)}", tone().blue, linewidth=2),
+        area_mark("density, all", tone().light, alpha=0.6),
         *([area_mark("kept", tone().amber, alpha=0.3)] if changed else []),
     ]
+    if any(_widened(e.parameter, new[e.name]) for e in shown if e.name in new):
+        marks.append(untried_mark())
     if changed:
         text = f"{label.capitalize()} changes, with the trials by rank"
     else:
         text = "No change"
-    title(drawn[0, 0], text, marks, columns=5, lift=(29 / 9 + 1.3 * (lines - 1)) * points(9))
+    title(drawn[0, 0], text, marks, columns=6, lift=(29 / 9 + 1.3 * (lines - 1)) * points(9))
     return drawn
+
+
+def _widened(old: Parameter, new: Parameter) -> bool:
+    """True if a range reaches beyond its old ends."""
+    if isinstance(old, Range) and isinstance(new, Range):
+        return new.low < old.low or new.high > old.high
+    return False
 
 
 def _panel_head(ax: Axes, name: str, change: str, inches: float) -> None:
@@ -575,6 +586,7 @@ def _range(ax: Axes, analysis: Analysis, name: str, old: Range, new: Parameter, 
         ends += list(kept_unit.ravel())
         if isinstance(new, Range):
             ticks = [float(new.low), float(new.high)]
+            hatch_untried(ax, old, *ticks)
         else:
             ticks = []
     low, high = (float(v) for v in scale.at([min(ends) - reach, max(ends) + reach]))

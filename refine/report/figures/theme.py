@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Width = Literal["text", "column"]
+Width = Literal["text", "column", "wide"]
 ThemeName = Literal["light", "dark"]
 
-WIDTHS = {"text": 7.2, "column": 3.4}  # inches of a report's text, and of one of two columns of a page
-_SIZES = {"text": 9.0, "column": 8.0}  # points of most letters
+# Inches of a report's text, of one of two columns of a page, and of a screen.
+WIDTHS = {"text": 7.2, "column": 3.4, "wide": 11.0}
+_SIZES = {"text": 9.0, "column": 8.0, "wide": 9.0}  # points of most letters
 _SMALLEST = 6.5  # points that can still be read in print
 
 
@@ -87,9 +88,10 @@ MADE: WeakKeyDictionary[Figure, Theme] = WeakKeyDictionary()  # figures of this 
 def themed(width: Width = "text", theme: ThemeName | None = None, *, plain: bool = False) -> Iterator[None]:
     """Sets width and colours of figures drawn in the block; matplotlib's settings are restored afterwards.
 
-    ``"text"`` is 7.2 inches wide, ``"column"`` 3.4 inches, for one of two columns of a page. Fonts, letter
-    sizes and lines follow matplotlib's present style (``plt.style.use(...)`` or ``matplotlibrc``) where it
-    differs from matplotlib's defaults; so do colours, unless ``theme`` is ``"light"`` or ``"dark"``. All
+    ``"text"`` is 7.2 inches wide, ``"column"`` 3.4 inches, for one of two columns of a page, ``"wide"`` 11
+    inches, for a screen. Fonts, letter sizes and lines follow matplotlib's present style
+    (``plt.style.use(...)`` or ``matplotlibrc``) where it differs from matplotlib's defaults; so do colours,
+    unless ``theme`` is ``"light"`` or ``"dark"``. All
     other settings are those of reports. With ``plain`` the present style is ignored, as in reports, which are
     equal for all users.
 

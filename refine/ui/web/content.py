@@ -784,7 +784,9 @@ def picture(round_: Round, analysis: Analysis | None, message: Mapping[str, Any]
         raise ReviewError(f"figure {name!r} is about {plural(PICTURES[name], 'parameter')}, got {len(about)}")
     draw = getattr(Plots(round_, analysis), name)
     with _ALONE:
-        axes = draw(*about, theme="dark" if message.get("dark") else "light")
+        theme = "dark" if message.get("dark") else "light"
+        width = "wide" if message.get("wide") else "text"
+        axes = draw(*about, theme=theme, width=width)
         return {
             "svg": svg(axes).decode(),
             "text": " ".join((draw.__doc__ or name).partition("\n\n")[0].split()),

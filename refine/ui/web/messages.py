@@ -51,7 +51,7 @@ MESSAGES: dict[str, Fields] = {
     "round": _DRAWN,  # a round with its proposal at a risk
     "trials": _DRAWN,  # every trial, as bytes
     "numbers": _DRAWN,  # which trial every dot is, as bytes
-    "figure": {**_DRAWN, "name": str, "about?": list[str], "dark?": bool},  # of `round.plot`
+    "figure": {**_DRAWN, "name": str, "about?": list[str], "dark?": bool, "wide?": bool},  # of `round.plot`
     "epsilon": {**_DRAWN, "value": float | None},  # which difference matters; null for the noise
     "preview": _CHOSEN,  # the consequences of accepting
     "outlook": _CHOSEN,  # the recommendation for the edited space, which takes longer

@@ -85,3 +85,17 @@ def test_a_review_draws_what_is_proposed_or_edited(tmp_path):
         assert edited[0, 0].get_title("left").startswith("Decided changes")
         assert edited.shape == (edited.size, 1)
         assert "→ 2 to 3" in [text for ax in edited.flat for text in texts(ax)]
+
+
+def test_the_part_of_a_widened_range_where_nothing_ran_is_hatched(analysis):
+    old = SPACE["dropout"]
+    ax = figures.decision(analysis, SPACE.replace({"dropout": Float(old.low, 2 * old.high, 9)}))[0, 0]
+    hatched = [patch for patch in ax.patches if patch.get_hatch()]
+    assert [_span(patch) for patch in hatched] == [(old.high, 2 * old.high)]
+    assert legend(ax)[-1] == "not tried yet"
+
+
+def test_a_figure_for_a_screen_is_wider_than_one_for_a_text(analysis):
+    with figures.themed("wide"):
+        wide = figures.decision(analysis, SPACE)[0, 0].figure
+    assert wide.get_figwidth() == 11

@@ -115,7 +115,7 @@ def test_best_and_expected_best_of_every_level(direction: str) -> None:
     assert np.allclose(points(ax, "equal"), [(e, row) for row, e in enumerate(equal)])
     assert texts(ax) == [f"n = {len(v)}" for v in groups]
     assert f"expected best of {fewest} trials" in legend(ax)
-    assert [t.get_text() for t in ax.get_yticklabels()][:2] == ["0.0001", "0.000316"]
+    assert [t.get_text() for t in ax.get_yticklabels()][:2] == ["0.0001", "0.00032"]
     low, high = ax.get_xlim()
     assert all(low <= v <= high for v in [*best, *equal])
     inside(ax)

@@ -125,7 +125,10 @@ def test_what_a_style_says_goes_before_the_reports_look(root: refine.Round) -> N
 def test_widths_themes_and_axes_that_are_none(root: refine.Round) -> None:
     ax = Figure().add_subplot()
     for options, pattern in (
-        ({"width": "colum"}, "width: takes 'text' or 'column', got 'colum'; did you mean 'column'?"),
+        (
+            {"width": "colum"},
+            "width: takes 'text' or 'column' or 'wide', got 'colum'; did you mean 'column'?",
+        ),
         ({"theme": True}, "theme: takes 'light' or 'dark' or None, for .* got True"),
         ({"ax": ax, "theme": "dark"}, "width= and theme= cannot be combined with ax="),
         ({"ax": 3}, "ax: takes the axes of one panel"),
