@@ -118,8 +118,8 @@ class Analysis(Shown):
 
     The evidence on the optimum (``X``, ``y``, ``origins``) holds every trial of the tree inside the space, of
     any origin, whichever round ran it: ancestors, descendants and other branches. Trials of another
-    objective, of other data or under another declaration of noise stay out. Pruned trials have their forecast; failed,
-    degenerate and infeasible trials have the worst value.
+    objective, of other data or under another declaration of noise stay out. Pruned trials have their
+    forecast; failed, degenerate and infeasible trials have the worst value.
 
     All trials count that have finished by the moment of the analysis. ``digest`` identifies them, and
     ``until`` is the time at which the last trial of another branch had finished: an analysis of the trials

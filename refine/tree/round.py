@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from refine.tree.children import DecidedRound, branch, choose
 from refine.tree.exchange.optuna import to_optuna
 from refine.tree.exchange.talos import to_talos
+from refine.tree.growing import grow
 from refine.tree.lineage import analyze
 from refine.tree.marks import annotate, exclude, include, marks_frame, set_epsilon, set_roles, star
 from refine.tree.proposing import checks, optimism, propose, review
@@ -39,6 +40,7 @@ class Round(DecidedRound):
     """
 
     run = run
+    grow = grow
     try_out = try_out
     replicate = replicate
     replay = replay

@@ -149,13 +149,14 @@ class StoredNode(NamedTuple):
     def off_design(self, extra: Collection[Beside], n: int | None = None) -> int:
         """Number of the first ``n`` planned configurations not drawn by the design.
 
-        A child's exploit trials that are yet to be chosen count.
+        A child's exploit trials that are yet to be chosen count; without ``n``, exploit trials by which the
+        round grew count as well.
         """
         if self.node.parent is None:
             return len(extra)
-        if n is None:
-            n = self.n
         fixed = sum(b.origin != "exploit" for b in extra)
+        if n is None:
+            return max(len(extra), min(self.n, fixed + round(self.node.exploit * self.n)))
         return max(fixed, min(n, fixed + round(self.node.exploit * n)))
 
 

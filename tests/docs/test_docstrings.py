@@ -17,14 +17,14 @@ METHODS = {
         "report export export_page"
     ),
     "Round": (
-        "run try_out trials best recommend replicate analyze checks propose optimism set_epsilon "
+        "run grow try_out trials best recommend replicate analyze checks propose optimism set_epsilon "
         "exclude branch report"
     ),
     "Review": "edit reject options at worth preview accept decline",
 }
 NAMES = [*refine.__all__, *(f"{kind}.{method}" for kind in METHODS for method in METHODS[kind].split())]
 WRITES = re.compile(
-    r"\.(run|try_out|add_\w+|accept|decline|branch|tag|exclude|replicate|confirm|set_epsilon)\(|autopilot"
+    r"\.(run|grow|try_out|add_\w+|accept|decline|branch|tag|exclude|replicate|confirm|set_epsilon)\(|autopilot"
 )
 
 

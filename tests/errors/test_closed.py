@@ -49,6 +49,7 @@ CALLS = {
     "Round.review": lambda r, p: r.review(p.proposal),
     "Round.run": lambda r, p: r.run(progress=False),
     "Round.set_epsilon": lambda r, p: r.set_epsilon(0.1),
+    "Round.grow": lambda r, p: r.grow(1, progress=False),
     "Round.try_out": lambda r, p: r.try_out([refine.Space(p.space).configuration(0)], progress=False),
     "Round.set_roles": lambda r, p: r.set_roles(lr="scientific"),
     "Round with more": lambda r, p: r.run(n=40, progress=False),

@@ -1,0 +1,105 @@
+"""Adds trials to an existing round, evenly drawn or chosen by the model."""
+
+from __future__ import annotations
+
+from typing import TypeVar, Unpack
+
+import numpy as np
+
+from refine.analysis.analysis import Analysis
+from refine.design.space_filling import Uniform, draw
+from refine.errors import DesignError
+from refine.proposal.allocation import batch_rows, check_shares, learning_from
+from refine.run.options import RunKeywords
+from refine.run.protocols import Objective
+from refine.space.encoding import seed_of
+from refine.space.space import encode_configuration
+from refine.tree.lineage import analyze
+from refine.tree.round_record import RoundRecord
+from refine.tree.running import run
+
+R = TypeVar("R", bound=RoundRecord)
+
+
+def grow(
+    self: R,
+    n: int,
+    *,
+    exploit: float | None = None,
+    objective: Objective | None = None,
+    objective_name: str | None = None,
+    **options: Unpack[RunKeywords],
+) -> R:
+    """Adds ``n`` configurations to the round and runs them now, without a child.
+
+    Even configurations continue the design of the round. Exploit configurations are chosen one after another
+    where the best value is plausible, from all trials of the tree inside the space. Decisions taken so far
+    stay; the next :meth:`propose` counts the new trials.
+
+    Args:
+        n: Number of configurations, at least 1; a repeated call adds as many again.
+        exploit: Share chosen by the model, from 0 to 1; default the round's own share. A child that was
+            created with a larger share keeps its share.
+        objective: As ``objective_name`` and ``options``: see :meth:`run`.
+
+    Returns:
+        This round.
+
+    Raises:
+        DesignError: ``n`` is not a whole number >= 1, fewer configurations are left, or the design of the
+            round chooses every configuration itself.
+        ReviewError: ``exploit`` is out of range.
+        AnalysisError: Exploit trials are asked for, and fewer than 10 trials lie inside the space.
+
+    Examples:
+        >>> root.grow(6, exploit=1.0, progress=False).trials["origin"].value_counts().to_dict()
+        {'space_filling': 30, 'exploit': 6}
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise DesignError(f"n must be a whole number >= 1 of configurations to add, got {n!r}; write n=6")
+    chosen = 0
+    if exploit is not None:
+        check_shares(exploit, 0.0)
+        chosen = round(exploit * n)
+    if chosen and self.node.adaptive:
+        raise DesignError(
+            f"exploit= does not go with the design {self.node.method!r}, which chooses every configuration "
+            "itself; leave exploit out"
+        )
+    if n > chosen:
+        size = self.n + n - chosen
+        run(self, n=size, check_noise=False, objective=objective, objective_name=objective_name, **options)
+    if not chosen:
+        return self
+    analysis = analyze(self)
+    before = len(self.trials)
+    batch = options.get("workers", 1)
+    while chosen:
+        learned = learning_from(analysis, self.trials.iloc[before:], self.node.allow_degenerate)
+        count = min(batch, chosen)
+        _plan_exploit(self, learned, count)
+        run(self, check_noise=False, objective=objective, objective_name=objective_name, **options)
+        chosen -= count
+    return self
+
+
+def _plan_exploit(round_: RoundRecord, analysis: Analysis, count: int) -> None:
+    """Adds configurations to the plan of a round, chosen by the posterior of an analysis.
+
+    Raises:
+        DesignError: Fewer configurations are left.
+    """
+    store = round_.context.store
+    space = round_.space
+    stored = round_._stored
+    planned = store.beside(stored.pk)
+    skip = store.inherited(stored.pk).union(
+        store.records([stored.pk]).columns["key"], (extra.key for extra in planned)
+    )
+    seed = seed_of(round_.id, "grow", len(planned))
+    rows = batch_rows(analysis, space, count, seed, skip, round_.trials.iloc[:0])
+    if len(rows) < count:
+        evenly = draw(Uniform(), space, count - len(rows), seed, skip)
+        rows = np.concatenate([rows, evenly])
+    store.extend(stored.pk, [("exploit", encode_configuration(space.frozen(space.at(row)))) for row in rows])
+    store.add_node(round_.context.tree, stored.node, stored.n + count)

@@ -1,0 +1,72 @@
+"""A round grows in steps, without a child: by even trials and by trials that the model chooses."""
+
+import pytest
+
+from refine.errors import DesignError, ReviewError
+
+SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}
+
+
+def smooth(params):
+    return 1 - 0.02 * (params["lr"] - 1.4) ** 2 - 0.2 * params["dropout"]
+
+
+@pytest.fixture
+def root(tree):
+    return tree.add_round(SPACE, smooth, n=20, seed=7).run(progress=False, check_noise=False)
+
+
+def origins(round_):
+    return round_.trials["origin"].value_counts().to_dict()
+
+
+def test_even_trials_continue_the_design(root, tree):
+    root.grow(6, progress=False)
+    whole = tree.add_round(SPACE, smooth, n=26, seed=7)
+    assert whole.id == root.id
+    assert origins(root) == {"space_filling": 26}
+    assert root.trials["cell"].tolist() == [str(cell) for cell in root.cells()]
+
+
+def test_learning_trials_are_added_to_the_round(root):
+    review = root.propose()
+    root.grow(6, exploit=1.0, progress=False)
+    assert origins(root) == {"space_filling": 20, "exploit": 6}
+    assert root.n == 26
+    assert not root.children
+    learned = root.trials[root.trials["origin"] == "exploit"]
+    assert learned["value"].median() > root.trials["value"].median()
+    assert root.propose().proposal.evidence != review.proposal.evidence
+
+
+def test_a_grown_round_grows_again_and_has_nothing_left_to_run(root):
+    root.grow(4, exploit=0.5, progress=False).grow(4, exploit=0.5, progress=False)
+    assert origins(root) == {"space_filling": 24, "exploit": 4}
+    assert len(root.run(progress=False, check_noise=False).trials) == root.n == 28
+    assert len(root.trials["cell"].dropna().unique()) == 24
+
+
+def test_a_child_grows_by_what_is_asked_for(root):
+    child = root.branch({"lr": (0.5, 2.5, 5), "dropout": (0.0, 0.5, 6)}, n=5)
+    child.run(progress=False, check_noise=False).grow(3, exploit=1.0, progress=False)
+    assert origins(child) == {"space_filling": 5, "exploit": 3}
+    child.grow(2, progress=False)
+    assert origins(child) == {"space_filling": 7, "exploit": 3}
+
+
+def test_a_child_with_a_share_of_learning_trials_keeps_its_share(root):
+    child = root.branch(SPACE, n=8, exploit=0.5).run(progress=False, check_noise=False)
+    child.grow(4, progress=False)
+    assert origins(child) == {"space_filling": 6, "exploit": 6}
+    child.grow(4, exploit=1.0, progress=False)
+    assert origins(child) == {"space_filling": 6, "exploit": 10}
+
+
+def test_more_than_is_left_and_a_wrong_share_are_refused(root):
+    with pytest.raises(DesignError):
+        root.grow(41, progress=False)
+    with pytest.raises(DesignError, match="n must be a whole number >= 1"):
+        root.grow(0)
+    with pytest.raises(ReviewError, match="exploit must be a share"):
+        root.grow(6, exploit=2)
+    assert len(root.trials) == 20
