@@ -80,8 +80,8 @@ p = {
 }
 
 
-def two_rounds(tree, root, out, n, workers):
-    """Runs a round, decides on its proposal, runs the child, and prints the main results."""
+def two_rounds(root, out, n, workers):
+    """Runs a round, decides on its proposal, and runs the child. Returns the child."""
     root.run(workers=workers)
     review = root.propose()
     figures.save(review.plot(), out / "decision.png")
@@ -98,13 +98,27 @@ def two_rounds(tree, root, out, n, workers):
     child = review.accept(note=note, n=size, exploit=0.3)
     print(f"Decided: {note}. The next round has {size} configurations.")
     child.run(workers=workers)
-    before, after = root.trials["value"], child.trials["value"]
-    print(
-        f"Result: the median trial went from {before.median():.4f} to {after.median():.4f}, the best from "
-        f"{before.max():.4f} to {after.max():.4f}.\n\n{tree.winner()}\n\n"
-        f"Decide on the next round in the browser:\n\n    refine review {out / 'refine.db'} {child.id}"
-    )
     return child
+
+
+def last_screen(tree, root, child, out):
+    """Prints four answers: what the study taught, what was decided, what to use, and what to do next."""
+    first = root.trials["value"]
+    second = child.trials["value"]
+    findings = root.analyze().findings.values()
+    effects = [finding.name for finding in findings if finding.verdict == "matters"]
+    rounds = str(tree).partition("\n\nNext")[0]  # the calls stand under the last question
+    print(
+        f"\n--- What did I learn?\n"
+        f"Parameters with an effect: {', '.join(effects) or 'none detected'}.\n"
+        f"From the first space to the second, the median trial went from {first.median():.4f} to "
+        f"{second.median():.4f}, the best from {first.max():.4f} to {second.max():.4f}.\n"
+        f"\n--- What was decided?\n{rounds}\n"
+        f"\n--- What do I hand over?\n{tree.winner()}\n"
+        f"\n--- What next?\n"
+        f"refine review {out / 'refine.db'}    to decide on the next round in a browser\n"
+        f"{out / 'reports'}/*.md    to read the study, from the first round to the winner"
+    )
 
 
 def main(
@@ -124,11 +138,12 @@ def main(
 
     root = tree.add_round(space, objective, metric="val_acc", n=n[0], seed=7, note="the article's dictionary")
     with workers_kept():  # TensorFlow starts once per worker
-        child = two_rounds(tree, root, out, n[1], workers)
+        child = two_rounds(root, out, n[1], workers)
 
     tree.report(out / "reports")
-    for found in (root, child):
-        found.report(out / "reports")
+    for round_ in (root, child):
+        round_.report(out / "reports")
+    last_screen(tree, root, child, out)
     print(f"\n{time.perf_counter() - started:.0f} s; everything is in {out}/: refine.db, reports/*.md")
     tree.close()
 

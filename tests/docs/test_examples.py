@@ -82,3 +82,15 @@ def test_every_example_is_listed():
 def test_first_examples_are_short(name):
     code = (EXAMPLES / name).read_text().partition("import refine\n")[2]
     assert sum(bool(line.strip()) for line in code.splitlines()) < 25
+
+
+@pytest.mark.nightly
+@pytest.mark.keras
+def test_the_demo_ends_with_four_answers(tmp_path):
+    printed = run("breast_cancer.py", *"--out . -n 20 6 --epochs 2 --workers 1".split(), cwd=tmp_path)
+    last = printed.partition("--- What did I learn?")[2]
+    questions = ["--- What was decided?", "--- What do I hand over?", "--- What next?"]
+    places = [last.index(question) for question in questions]
+    assert places == sorted(places)
+    assert "Winner of tree breast_cancer" in last
+    assert "refine review refine.db" in last
