@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ _BATCH = 0.25  # of an axis: draws whose best lies nearer than about this to a c
 def condition_in(
     space: Space, expression: str | None, bounds: Mapping[str, Any] | None = None, role: str = "question"
 ) -> Constraint:
-    """The condition of an expression and of bounds by name, which must all hold.
+    """The condition of an expression together with bounds by name.
 
     Raises:
         SpaceError: The expression is not of the language of constraints or names an unknown parameter, or a
@@ -90,10 +91,10 @@ def _check_compares(space: Space, condition: Constraint, role: str) -> None:
 
 
 def with_conditions(space: Space, question: Constraint, given: Constraint | None) -> Constraint | None:
-    """The condition within which a question is asked: that the conditional parameters in it exist.
+    """The condition of a question about conditional parameters: the parameters exist.
 
-    ``degree <= 2`` is about the configurations with a degree, unless the question names the parameter on
-    which the degree depends.
+    ``degree <= 2`` is about the configurations with a degree, unless the question names the parameter in the
+    condition of the degree.
     """
     parts = [] if given is None else [given]
     for name in space:
@@ -107,9 +108,9 @@ def with_conditions(space: Space, question: Constraint, given: Constraint | None
 
 
 def named_value(space: Space, name: str, value: str) -> tuple[str, str] | None:
-    """The regions of a parameter with a value, and without it: ``"log_target"`` and ``"True"``.
+    """The regions of a parameter with and without a value, for example ``"log_target"`` and ``"True"``.
 
-    ``None`` if ``value`` is an expression over parameters.
+    ``None`` for a ``value`` that is an expression over parameters.
 
     Raises:
         SpaceError: The parameter cannot have the value.
@@ -146,12 +147,12 @@ def _parsed(expression: Any, role: str) -> Constraint:
 
 
 def _named(error: SpaceError, role: str, expression: Any) -> str:
-    """The text of an error about a constraint as one about a question, without the rest of a long one."""
+    """The text of an error about a constraint, reworded for a question, with a long expression cut."""
     return str(error).replace("constraint", role, 1).replace(repr(str(expression)), _shown(expression))
 
 
 def _shown(expression: object) -> str:
-    """An expression in quotes: the beginning of a long one."""
+    """An expression in quotes, a long expression cut."""
     text = str(expression)
     if len(text) <= _SHOWN:
         return repr(text)
@@ -182,26 +183,30 @@ def _bound_text(space: Space, name: str, value: Any, role: str) -> str:
 def check_divides(
     space: Space, question: Constraint, given: Constraint | None, role: str = "question"
 ) -> None:
-    """Raises SpaceError if a question has the same answer in every configuration (within ``given``)."""
+    """Raises SpaceError unless a question divides the configurations (within ``given``)."""
+    conditions = [question]
+    if given is not None:
+        conditions.append(given)
     try:
-        inside, *others = space.tried(*([question] if given is None else [question, given]))
+        masks = space.tried(*conditions)
     except SpaceError as error:
         raise SpaceError(_named(error, role, question)) from None
-    where = "of the space"
-    if others:
-        if not others[0].any():
+    inside = masks[0]
+    place = "of the space"
+    if given is not None:
+        if not masks[1].any():
             raise SpaceError(
                 f"given {_shown(given)} is true for no configuration of the space; {_values(space, given)}"
             )
-        inside = inside[others[0]]
-        where = f"with {str(given)[:_SHOWN]}"
+        inside = inside[masks[1]]
+        place = f"with {str(given)[:_SHOWN]}"
     if inside.all() or not inside.any():
         if inside.all():
             share = "every"
         else:
             share = "no"
         raise SpaceError(
-            f"{role} {_shown(question)} is true for {share} configuration {where}, so that there is nothing "
+            f"{role} {_shown(question)} is true for {share} configuration {place}, so that there is nothing "
             f"to compare; {_values(space, question)}"
         )
 
@@ -222,7 +227,7 @@ class Masks(NamedTuple):
     trials: Bools  # (n,) rows of the evidence
 
     def outside(self, within: Masks) -> Masks:
-        """The rest of another part."""
+        """The rest of a larger part."""
         return Masks(within.candidates & ~self.candidates, within.trials & ~self.trials)
 
     def inside(self, within: Masks) -> Masks:
@@ -256,7 +261,7 @@ class Evidence:
             self.usable &= (analysis.feasibility.slack >= 0).all(axis=0)
 
     def masks(self, condition: Constraint | None) -> Masks:
-        """The part of the space in which a condition is true; all of the space for ``None``.
+        """The part of the space with a true condition; the whole space for ``None``.
 
         A condition on an absent parameter is false.
         """
@@ -269,21 +274,21 @@ class Evidence:
 
     @property
     def finished(self) -> Bools:
-        """(n,) mask of the trials that finished."""
+        """(n,) mask of the finished trials."""
         failed = self.analysis.failed
         if failed is None:
             return np.ones(len(self.analysis.y), dtype=np.bool_)
         return ~failed
 
     def conditional(self, *conditions: Constraint | None) -> dict[str, str]:
-        """The conditional parameters that some conditions name, each with its declared condition."""
+        """The conditional parameters in some conditions -> their declared conditions."""
         declared = self.analysis.space.conditions
         names = {name for condition in conditions if condition is not None for name in condition.names}
         return {name: str(condition) for name, condition in declared.items() if name in names}
 
 
 def trial_table(analysis: Analysis) -> pd.DataFrame:
-    """The evidence of an analysis as a table of values, one column per parameter, one row per trial."""
+    """The evidence of an analysis as a table of values: parameters as columns, trials as rows."""
     import pandas as pd
 
     by_name = {e.name: j for j, e in enumerate(analysis.parameters)}
@@ -335,9 +340,9 @@ UNKNOWN = Compared(*[math.nan] * 6)
 def compared(surrogate: Surrogate, first: Bools, second: Bools, epsilons: Sequence[float]) -> Compared:
     """Compares the best values of two parts of the candidates, (c,) masks.
 
-    With several goals, ``within`` is the probability that every point of the front of both parts has a
-    configuration in the first part at most epsilon worse in each goal; the other numbers are of the first
-    goal.
+    With several goals, ``within`` is the probability that the first part represents the front of the two
+    parts: for a point of the front, a configuration at most epsilon worse in all goals. The other numbers
+    are about the first goal.
     """
     if min(int(first.sum()), int(second.sum())) < surrogate.fewest:
         return UNKNOWN
@@ -347,10 +352,10 @@ def compared(surrogate: Surrogate, first: Bools, second: Bools, epsilons: Sequen
     top_second = posterior.scores[:, second].max(axis=1).astype(float)
     draws = len(top_first)
     bound = posterior.lowest_within(np.maximum(top_first, top_second), epsilon) - 1e-6
-    kept = int(np.count_nonzero(top_first >= bound))
+    within = int(np.count_nonzero(top_first >= bound))
     if surrogate.others:
         posteriors = [posterior, *(other.posterior for other in surrogate.others)]
-        kept = stats.draws_represented(posteriors, epsilons, first, second)
+        within = stats.draws_represented(posteriors, epsilons, first, second)
     difference = posterior.value(top_second) - posterior.value(top_first)
     counted = _counted(posterior, draws)
     # A side without a usable cell in a draw has the worst score of the draw, and no value.
@@ -363,7 +368,7 @@ def compared(surrogate: Surrogate, first: Bools, second: Bools, epsilons: Sequen
     ahead = np.count_nonzero(top_first > top_second) + np.count_nonzero(top_first == top_second) / 2
     low, high = np.quantile(smooth, [0.05, 0.95])
     return Compared(
-        stats.share_of_draws(kept, draws),
+        stats.share_of_draws(within, draws),
         stats.share_of_draws(ahead, draws),
         stats.share_of_draws(np.count_nonzero(np.abs(difference) <= epsilon), draws),
         float(smooth.mean()),
@@ -375,7 +380,7 @@ def compared(surrogate: Surrogate, first: Bools, second: Bools, epsilons: Sequen
 def expected_best(surrogate: Surrogate, part: Bools) -> float:
     """Expected best value of a part of the candidates, (c,) mask; larger is better.
 
-    NaN if hardly any draw has a usable candidate there.
+    NaN if fewer than 20 draws have a usable candidate in the part.
     """
     posterior = surrogate.posterior
     top = posterior.scores[:, part].max(axis=1).astype(float)
@@ -386,9 +391,9 @@ def expected_best(surrogate: Surrogate, part: Bools) -> float:
 
 
 def _counted(posterior: stats.Posterior, draws: int) -> Bools:
-    """(S,) mask of the draws that differences of bests are taken from.
+    """(S,) mask of the draws for differences of bests.
 
-    Draws of trees are means of trees: they pull bests to the middle, so that differences are too small.
+    Draws of trees are means of trees: they pull bests to the middle, and differences become too small.
     """
     if posterior.forest < draws:
         forest = posterior.forest
@@ -398,13 +403,13 @@ def _counted(posterior: stats.Posterior, draws: int) -> Bools:
 
 
 def contenders(
-    evidence: Evidence, inside: Bools, outside: Bools, n: int, epsilon: float, taken: Bools
+    evidence: Evidence, inside: Bools, outside: Bools, n: int, epsilon: float, tried: Bools
 ) -> list[int]:
     """Numbers of candidates to run, at most ``n``, alternately inside and outside, near the bests.
 
-    Inside, the candidates are the best of drawn functions whose best inside is within epsilon of the best;
-    outside, of drawn functions whose best outside is better by more. A chosen cell stands for its neighbours,
-    so that a batch is diverse.
+    Inside, the candidates are the best of drawn functions with a best inside within epsilon of the best;
+    outside, of drawn functions with a better best outside. A chosen cell stands for the neighbours: a batch
+    is diverse.
 
     Args:
         evidence: The posterior and the trials.
@@ -412,43 +417,43 @@ def contenders(
         outside: (c,) mask of candidates to compare with.
         n: Number of cells.
         epsilon: Tolerance, in units of the metric.
-        taken: (c,) mask of candidates that ran.
+        tried: (c,) mask of candidates that ran.
     """
     surrogate = evidence.surrogate
     scores = surrogate.posterior.scores
-    top = [scores[:, part].max(axis=1).astype(float) for part in (inside, outside)]
-    bound = surrogate.posterior.lowest_within(np.maximum(*top), epsilon) - 1e-6
-    keeps = top[0] >= bound
-    queues = [
-        _spread_bests(surrogate, part & ~taken, draws if draws.any() else np.ones_like(draws), n)
-        for part, draws in ((inside, keeps), (outside, ~keeps))
-    ]
-    mixed = [cell for pair in zip(*(_padded(q, n) for q in queues), strict=True) for cell in pair]
-    return [cell for cell in mixed if cell is not None][:n]
-
-
-def _padded(cells: list[int], n: int) -> list[int | None]:
-    return [*cells, *[None] * (n - len(cells))]
+    top_inside = scores[:, inside].max(axis=1).astype(float)
+    top_outside = scores[:, outside].max(axis=1).astype(float)
+    bound = surrogate.posterior.lowest_within(np.maximum(top_inside, top_outside), epsilon) - 1e-6
+    supporting = top_inside >= bound
+    first = _spread_bests(surrogate, inside & ~tried, supporting, n)
+    second = _spread_bests(surrogate, outside & ~tried, ~supporting, n)
+    alternating = [cell for pair in zip_longest(first, second) for cell in pair]
+    return [cell for cell in alternating if cell is not None][:n]
 
 
 def _spread_bests(surrogate: Surrogate, part: Bools, draws: Bools, n: int) -> list[int]:
-    """Up to ``n`` candidates of a part that are the best in many draws, far from each other."""
+    """Up to ``n`` candidates of a part: the best ones of many draws, at a distance.
+
+    ``draws`` are the draws that vote; all draws vote if none is among them.
+    """
     numbers = np.flatnonzero(part)
     if not len(numbers):
         return []
+    if not draws.any():
+        draws = np.ones_like(draws)
     best = numbers[surrogate.posterior.scores[np.ix_(draws, part)].argmax(axis=1)]
     cells, votes = np.unique(best, return_counts=True)
     positions = _on_axes(surrogate, cells)
-    apart = np.abs(positions[:, None] - positions[None]).sum(axis=2)
-    near = np.exp(-((apart / _BATCH) ** 2))
-    left = votes.astype(float)
+    distance = np.abs(positions[:, None] - positions[None]).sum(axis=2)
+    near = np.exp(-((distance / _BATCH) ** 2))
+    uncovered = votes.astype(float)
     chosen: list[int] = []
     while len(chosen) < min(n, len(cells)):
-        support = near @ left
+        support = near @ uncovered
         support[chosen] = -1.0
         k = int(support.argmax())
         chosen.append(k)
-        left = left * (1.0 - near[k])
+        uncovered = uncovered * (1.0 - near[k])
     return [int(cells[k]) for k in chosen]
 
 
@@ -465,7 +470,7 @@ def _on_axes(surrogate: Surrogate, cells: Any) -> Floats:
 
 
 def ran_candidates(evidence: Evidence) -> Bools:
-    """(c,) mask of the candidates that equal a trial in all parameters read."""
+    """(c,) mask of the candidates equal to a trial in the parameters read."""
     analysis = evidence.analysis
     surrogate = evidence.surrogate
     axes = [level_axis(e.parameter) for e in analysis.parameters]

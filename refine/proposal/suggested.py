@@ -1,4 +1,4 @@
-"""Questions worth asking: their answers would change a decision on the proposal. Pure."""
+"""Questions worth asking, because the answer would change a decision on the proposal. Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _CUTS = 4  # cuts that are looked at for interactions
 
 
 class SuggestedQuestion(NamedTuple):
-    """A question whose answer would change a decision.
+    """A question with an answer that would change a decision.
 
     Attributes:
         kind: ``"cut"`` (a cut that the proposal is unsure of), ``"thin"`` (a region hardly tried that may
@@ -60,7 +60,7 @@ class SuggestedQuestion(NamedTuple):
 
 
 class _Cut(NamedTuple):
-    """A cut of one parameter."""
+    """A cut of a parameter."""
 
     name: str
     expression: str
@@ -71,8 +71,8 @@ class _Cut(NamedTuple):
 def suggested_questions(evidence: Evidence, proposal: Proposal) -> tuple[SuggestedQuestion, ...]:
     """At most three questions: the most doubtful cuts, a region hardly tried, an interaction."""
     cuts = _cuts(evidence, proposal)
-    others = (_thin_region(evidence, proposal), _interaction(evidence, proposal, cuts))
-    questions = [question for question in others if question is not None]
+    regions = (_thin_region(evidence, proposal), _interaction(evidence, proposal, cuts))
+    questions = [question for question in regions if question is not None]
     unsure = _unsure_cuts(evidence, cuts)
     return (*unsure[: MOST - len(questions)], *questions)
 
@@ -126,7 +126,7 @@ def _number_text(value: float, limit: float) -> str:
 
 
 def _cuts(evidence: Evidence, proposal: Proposal) -> list[_Cut]:
-    """The cuts of the proposal and of a bolder one, each with the chance that it alone loses nothing."""
+    """The cuts of the proposal and of a bolder proposal, with the chance of no loss by the cut alone."""
     space = evidence.analysis.space
     everything = evidence.masks(None)
     cuts = {}
@@ -148,7 +148,7 @@ def _cuts(evidence: Evidence, proposal: Proposal) -> list[_Cut]:
 
 
 def _chance(evidence: Evidence, proposal: Proposal, inside: Masks, considered: Masks) -> float:
-    """Model probability that the best inside is within epsilon of the best that is considered."""
+    """Model probability of a best value inside within epsilon of the best considered."""
     outside = inside.outside(considered)
     epsilons = [proposal.claim.epsilon, *(t.epsilon for t in proposal.claim.others)]
     return compared(evidence.surrogate, inside.candidates, outside.candidates, epsilons).within
@@ -176,13 +176,13 @@ def _doubt(cut: _Cut) -> float:
 
 
 def _unsure_cuts(evidence: Evidence, cuts: Sequence[_Cut]) -> list[SuggestedQuestion]:
-    """The cuts with a doubtful loss, the most doubtful one first."""
+    """The cuts with a doubtful loss, the most doubtful cut first."""
     unsure = sorted((cut for cut in cuts if _doubt(cut) >= _DOUBT), key=lambda cut: -_doubt(cut))
     return [_question(evidence, CUT, (c.name,), c.expression, c.inside, c.probability) for c in unsure]
 
 
 def _thin_region(evidence: Evidence, proposal: Proposal) -> SuggestedQuestion | None:
-    """The likeliest region of one parameter that may hold the best and was hardly tried."""
+    """The hardly tried region of a parameter with the largest chance of the best value."""
     everything = evidence.masks(None)
     space = evidence.analysis.space
     trials = int(evidence.finished.sum())
@@ -221,7 +221,7 @@ def _windows(parameter: Parameter) -> Iterator[Bools]:
 
 
 def _interaction(evidence: Evidence, proposal: Proposal, cuts: Sequence[_Cut]) -> SuggestedQuestion | None:
-    """The cut whose chance falls most within a condition on an uncut parameter, if the best may lie there."""
+    """The cut with the largest fall of chance within a plausible condition on an uncut parameter."""
     if evidence.surrogate.others:
         return None
     scores = evidence.surrogate.posterior.scores[::_STRIDE]

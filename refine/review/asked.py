@@ -15,7 +15,7 @@ DECISIVE = 3
 
 @dataclass(frozen=True)
 class StoredAnswer:
-    """A question with the answer that it got, as stored.
+    """A question with an answer, as stored.
 
     Probabilities are model probabilities of a yes: see :class:`refine.tree.asking.Answer`.
     """
@@ -39,7 +39,7 @@ class StoredAnswer:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """The question without its answer: equal for repeated questions."""
+        """The question without the answer: equal for repeated questions."""
         return self.question, self.given, self.better, dumps(self.tolerance)
 
     @property
@@ -50,7 +50,7 @@ class StoredAnswer:
         return digest(content, 16)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, ``None`` for NaN."""
+        """Plain data, with null for NaN."""
         return {
             name: None if isinstance(value, float) and math.isnan(value) else value
             for name, value in vars(self).items()
@@ -78,9 +78,9 @@ class StoredAnswer:
 
 
 class ScoredQuestion(NamedTuple):
-    """A question compared with the trials that ended after it.
+    """A question compared with later trials.
 
-    A question is decided after 3 later trials on both sides: by the best observed values of all trials.
+    After 3 later trials on either side, the best observed values decide the question.
     """
 
     answer: StoredAnswer  # the first answer after which these trials ended
@@ -95,7 +95,7 @@ class ScoredQuestion(NamedTuple):
 
     @property
     def guess_loss(self) -> float:
-        """The same for the author's own chance; NaN without one."""
+        """The squared difference for the author's own chance; NaN without a guess."""
         if self.answer.guess is None:
             return math.nan
         return self._loss(self.answer.guess)
@@ -107,7 +107,7 @@ class ScoredQuestion(NamedTuple):
 
 
 class QuestionScore(NamedTuple):
-    """The questions of one author, scored by later trials."""
+    """The questions of an author, scored by later trials."""
 
     author: str  # the person or program that asked
     asked: int  # questions, each counted once per evidence

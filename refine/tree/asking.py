@@ -41,7 +41,7 @@ _BATCH = 6
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a question: its share of the space, its trials, and the best of them."""
+    """One side of a question: share of the space, trials, and the best trial."""
 
     trials: int  # finished trials
     failed: int  # trials without a usable model
@@ -54,7 +54,7 @@ class Side:
 
     @property
     def ran(self) -> int:
-        """Number of trials, failed ones included."""
+        """Number of trials, including failed trials."""
         return self.trials + self.failed
 
 
@@ -108,10 +108,10 @@ class Answer(Shown):
         return self.verdict == EITHER or abs(self.probability - 0.5) >= _SETTLED - 0.5
 
     def settle(self, n: int = _BATCH, *, note: str = "", author: str | None = None) -> Round:
-        """Creates a child round of the trials that reduce the doubt most: both sides, near their bests.
+        """Creates a child round of new trials near the bests of the two sides.
 
-        The trials are the best configurations inside, and outside, of functions drawn from the posterior. No
-        configuration that ran is among them. A repeated call on the same evidence finds the same round.
+        The trials are the best configurations inside, and outside, of functions drawn from the posterior,
+        without configurations that ran. A repeated call on equal evidence finds the existing round.
 
         Args:
             n: Number of trials.
@@ -140,8 +140,8 @@ class Answer(Shown):
         """Runs trials in batches of 6 until the question is settled, at most ``n``, and answers again.
 
         The budget of the tree limits them too.
-        A question is settled if the model probability is at most 0.1 or at least 0.9. The trials make one
-        child round, which grows batch by batch.
+        A question is settled if the model probability is at most 0.1 or at least 0.9. The trials
+        make a child round that grows batch by batch.
 
         Args:
             n: Largest number of trials.
@@ -160,9 +160,9 @@ class Answer(Shown):
         answer = self
         round_: Round | None = None
         remaining = n
-        left = self._tree._budget.left
-        if left is not None:
-            remaining = min(n, left)
+        budget_left = self._tree._budget.left
+        if budget_left is not None:
+            remaining = min(n, budget_left)
         while remaining and not answer.settled:
             size = min(_BATCH, remaining)
             try:
@@ -179,7 +179,7 @@ class Answer(Shown):
         return answer
 
     def again(self) -> Answer:
-        """The answer to the same question, from the present evidence."""
+        """The answer to the question from the present evidence."""
         return answered(self._tree, self._asked)
 
 
@@ -195,20 +195,20 @@ def ask(
     author: str | None = None,
     **bounds: Any,
 ) -> Answer:
-    """Answers a question about a part of the space: is its best value as good as the best anywhere?
+    """Answers a question about a part of the space: is the best value inside as good as the best anywhere?
 
-    The space is that of the newest round that can be analysed and whose space the question divides. The
-    evidence is every finished trial of the tree inside that space, whichever round ran it. The first answer
-    on new evidence takes as long as a proposal; later answers reuse its posterior. The question is stored
-    with its answer: :meth:`questions` lists both, and :meth:`calibration` scores the answer by later trials.
+    The newest analysable round with a space that the question divides gives the space. The evidence is all
+    finished trials of the tree inside the space, of any round. The first answer on new evidence takes as
+    long as a proposal; later answers reuse the posterior. Question and answer are stored: :meth:`questions`
+    lists them, and :meth:`calibration` scores the answer by later trials.
 
     Args:
         question: An expression in the language of constraints: ``"num_layers <= 2"``, ``"model == 'svr'"``.
-            A conditional parameter restricts the question to the configurations that have it, unless the
-            question also names the parameter on which it depends. With ``better``, a parameter's name.
-        given: A condition: only configurations that meet it are compared.
-        better: Another region: which of the two regions holds the better best? Or a value of the parameter
-            ``question``: is this value better than all other values?
+            A conditional parameter restricts the question to configurations with the parameter, unless the
+            question also names the parameter in the condition. With ``better``, a parameter's name.
+        given: A condition: only configurations within are compared.
+        better: A second region: which of the two regions holds the better best? Or a value of the parameter
+            ``question``: is the value better than the other values?
         epsilon: Tolerance, in units of the metric; default :attr:`Round.epsilon` of the round, else the
             smallest loss that the trials can detect. Of several goals a mapping by metric.
         guess: Your own chance of a yes, from 0 to 1, scored next to the answer.
@@ -226,8 +226,8 @@ def ask(
     Examples:
         >>> tree.ask("lr <= 0.5").verdict, tree.ask(lr=(1.0, 2.0)).verdict
         ('no', 'yes')
-        >>> tree.ask("optimizer", better="Adam").question
-        "optimizer == 'Adam'"
+        >>> tree.ask("lr", better="1.5").question
+        'lr == 1.5'
     """
     number = isinstance(guess, int | float) and not isinstance(guess, bool)
     if guess is not None and not (number and 0 <= guess <= 1):
@@ -235,8 +235,7 @@ def ask(
             f"guess must be your chance of a yes, from 0 to 1, got {guess!r}; for 80 % write guess=0.8"
         )
     author = check_author(author)
-    asked = Question(question, given, better, epsilon, bounds)
-    answer = answered(self, asked)
+    answer = answered(self, Question(question, given, better, epsilon, bounds))
     self._context.store.add_answer(self._context.tree, _stored(answer, guess, author))
     if settle_within is None:
         return answer
@@ -246,7 +245,7 @@ def ask(
 
 
 def answered(tree: TreeRecord, question: Question) -> Answer:
-    """The answer to a question, without storing it."""
+    """The answer to a question, which is not stored."""
     basis = basis_of(tree._at_once(), question)
     analysis = basis.analysis
     evidence = basis.evidence
@@ -264,9 +263,9 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
     elif rival is not None and result.tie >= _LIKELY:
         verdict = EITHER
     needed = _needed(verdict, probability, inside, outside)
-    left = tree._budget.left
-    if left is not None:
-        needed = min(needed, left)
+    budget_left = tree._budget.left
+    if budget_left is not None:
+        needed = min(needed, budget_left)
     return Answer(
         question=str(region),
         given=_text(within),
@@ -299,7 +298,7 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
 
 
 def _stored(answer: Answer, guess: float | None, author: str) -> StoredAnswer:
-    """An answer as it is stored."""
+    """An answer in its stored form."""
     return StoredAnswer(
         created=time.time(),
         author=author,
@@ -346,7 +345,7 @@ def thin(side: Side, trials: int) -> bool:
 
 
 def _needed(verdict: str, probability: float, inside: Side, outside: Side) -> int:
-    """Number of trials that would settle a question; 0 if nothing is open or nothing can be stated."""
+    """Number of trials to settle a question; 0 for a settled question, or without a probability."""
     if verdict in (YES, NO, EITHER) or math.isnan(probability):
         return 0
     scarce = min(inside.trials, outside.trials) < FEW

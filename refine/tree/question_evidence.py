@@ -1,4 +1,4 @@
-"""The evidence behind answers: conditions of a question, the round that can answer it, and its posterior."""
+"""The evidence behind answers: conditions of a question, an analysable round, and the posterior."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class Question(NamedTuple):
 
     @property
     def text(self) -> str:
-        """All of the question in one text, from which seeds of settling rounds come."""
-        how = {"given": self.given, "better": self.better, "epsilon": self.epsilon}
-        return str({"question": self.expression, "how": how, "bounds": self.bounds})
+        """The question as a text, for the seeds of settling rounds."""
+        options = {"given": self.given, "better": self.better, "epsilon": self.epsilon}
+        return str({"question": self.expression, "how": options, "bounds": self.bounds})
 
     def conditions_in(self, space: Space) -> Conditions:
         """The conditions of the question, checked against a space.
@@ -84,7 +84,7 @@ class Conditions(NamedTuple):
     rival: Constraint | None  # the other region; ``None`` for all outside
 
     def parts(self, evidence: Evidence) -> Parts:
-        """The parts of the space that a question compares."""
+        """The parts of the space compared by the question."""
         considered = evidence.masks(self.within)
         inside = evidence.masks(self.region).inside(considered)
         if self.rival is None:
@@ -95,7 +95,7 @@ class Conditions(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """The parts of a space that a question compares."""
+    """The parts of a space compared by a question."""
 
     inside: Masks  # the asked region
     outside: Masks  # all outside, or the other region
@@ -103,7 +103,7 @@ class Parts(NamedTuple):
 
 
 class Basis(NamedTuple):
-    """Everything that an answer is computed from."""
+    """The inputs of an answer."""
 
     round: Round
     analysis: Analysis
@@ -115,12 +115,12 @@ class Basis(NamedTuple):
 
     @property
     def epsilons(self) -> list[float]:
-        """The tolerated loss of each goal."""
+        """Tolerated losses by goal."""
         return [tolerance.epsilon for tolerance in self.tolerances]
 
 
 def basis_of(tree: TreeRecord, question: Question) -> Basis:
-    """The basis of an answer: the newest round that can be analysed and whose space the question divides.
+    """The basis of an answer: the newest analysable round with a space that the question divides.
 
     Raises:
         AnalysisError: No round can be analysed.
@@ -136,7 +136,7 @@ def basis_of(tree: TreeRecord, question: Question) -> Basis:
 
 
 def _round_for(tree: TreeRecord, question: Question) -> tuple[Round, Analysis, Conditions, tuple[str, ...]]:
-    """The newest round that can answer a question, its analysis, and the newer rounds that cannot."""
+    """The newest round able to answer a question, with the analysis, and newer rounds unable to."""
     rounds = comparable(tree.rounds)[::-1]
     if not rounds:
         raise AnalysisError(
@@ -169,7 +169,7 @@ _lock = Lock()
 
 
 def analysed(round_: Round) -> Analysis:
-    """The analysis of a round; of unchanged trials the one made before.
+    """The analysis of a round, from the cache for unchanged trials.
 
     Raises:
         AnalysisError: The round has too few trials.
@@ -190,7 +190,7 @@ def analysed(round_: Round) -> Analysis:
 
 
 def _fingerprint(round_: Round) -> str:
-    """Hash of a round and of all trials of its tree, by the times at which they finished and their states."""
+    """Hash of a round and of the trials of the tree, by states and times of finishing."""
     snapshot = round_._at_once()
     reader = snapshot.context.reader
     curves = snapshot._metric.curves
@@ -206,7 +206,7 @@ def _fingerprint(round_: Round) -> str:
 
 
 def _evidence_about(analysis: Analysis, conditions: Conditions) -> tuple[Evidence, Parts]:
-    """The posterior over candidates of both sides of a question, with more of them for a small region."""
+    """The posterior over candidates of the two sides; a small region gets more candidates."""
     evidence = posterior_about(analysis)
     parts = conditions.parts(evidence)
     fewest = evidence.surrogate.fewest
@@ -226,7 +226,7 @@ def _evidence_about(analysis: Analysis, conditions: Conditions) -> tuple[Evidenc
 
 @one_thread
 def posterior_about(analysis: Analysis, extra: Indices | None = None) -> Evidence:
-    """The posterior of an analysis; of the same evidence the one made before.
+    """The posterior of an analysis, from the cache for equal evidence.
 
     Args:
         analysis: The analysis.

@@ -1,4 +1,4 @@
-"""The questions of a tree: those asked, with their answers over time, and those worth asking."""
+"""The questions of a tree: asked questions with answers over time, and questions worth asking."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from refine.utils.plain import plain
 
 @dataclass(frozen=True)
 class AskedQuestion:
-    """A question that was asked, with its answers over time."""
+    """A question with the answers over time."""
 
     question: str  # the expression
     given: str | None  # condition within which it was asked; ``None`` without one
@@ -32,7 +32,7 @@ class AskedQuestion:
 
     @property
     def call(self) -> Action:
-        """The call that asks again."""
+        """The call to ask the question again."""
         tolerance = self.answers[-1].tolerance
         options = {"given": self.given, "better": self.better, "epsilon": tolerance}
         return Action("tree.ask", self.question, **{n: v for n, v in options.items() if v is not None})
@@ -68,18 +68,18 @@ def _plain(value: Any) -> Mapping[str, Any]:
 
 
 def call_of(suggested: SuggestedQuestion) -> Action:
-    """The call that asks a suggested question."""
+    """The call to ask a suggested question."""
     if suggested.given is None:
         return Action("tree.ask", suggested.question)
     return Action("tree.ask", suggested.question, given=suggested.given)
 
 
 def questions(self: TreeRecord, *, suggest: bool = True) -> Questions:
-    """The questions asked so far with their answers over time, and up to three questions worth asking.
+    """The asked questions with their answers over time, and up to three questions worth asking.
 
-    An answer to a suggested question would change a decision on the newest proposal: about a cut that the
-    proposal is unsure of, about a region that was hardly tried and may hold the best, or about a cut that may
-    lose within a condition on another parameter. The suggestions take as long as a proposal.
+    The answer to a suggested question would change a decision on the newest proposal. The question is about
+    an unsure cut, about a hardly tried region with a chance of the best value, or about a cut with a likely
+    loss within a condition on an uncut parameter. The suggestions take as long as a proposal.
 
     Args:
         suggest: Whether to suggest questions.
@@ -88,9 +88,9 @@ def questions(self: TreeRecord, *, suggest: bool = True) -> Questions:
         >>> tree.questions(suggest=False).suggested
         ()
     """
-    asked = asked_questions(self)
+    stored_questions = asked_questions(self)
     if not suggest:
-        return Questions(self.name, asked, (), "")
+        return Questions(self.name, stored_questions, (), "")
     snapshot = self._at_once()
     refusal = f"tree {self.name!r} has no round yet"
     for round_ in comparable(snapshot.rounds)[::-1]:
@@ -99,8 +99,8 @@ def questions(self: TreeRecord, *, suggest: bool = True) -> Questions:
         except RefineError as error:
             refusal = str(error)
             continue
-        return Questions(self.name, asked, suggested_questions(evidence, proposal), "")
-    return Questions(self.name, asked, (), refusal)
+        return Questions(self.name, stored_questions, suggested_questions(evidence, proposal), "")
+    return Questions(self.name, stored_questions, (), refusal)
 
 
 def asked_questions(tree: TreeRecord) -> tuple[AskedQuestion, ...]:

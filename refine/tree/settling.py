@@ -1,4 +1,4 @@
-"""Rounds of trials that settle a question."""
+"""Trials to settle a question."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_count(name: str, n: object, example: str) -> None:
 def settling_round(
     tree: TreeRecord, basis: Basis, question: Question, n: int, note: str, author: str | None
 ) -> Round:
-    """A child round of trials that settle a question: see :meth:`refine.tree.asking.Answer.settle`."""
+    """A child round to settle a question: see :meth:`refine.tree.asking.Answer.settle`."""
     chosen = settling_trials(tree, basis, n)
     parent = basis.round
     seed = seed_of(parent.id, "settle", question.text, basis.analysis.digest, str(n)) % 2**31
@@ -30,7 +30,7 @@ def settling_round(
 
 
 def settling_trials(tree: TreeRecord, basis: Basis, n: int) -> list[dict[str, Any]]:
-    """Configurations, at most ``n``, of both sides of a question that ran in no round.
+    """New configurations, at most ``n``, from the two sides of a question.
 
     Raises:
         AnalysisError: No configuration is left to run on either side.
@@ -42,8 +42,8 @@ def settling_trials(tree: TreeRecord, basis: Basis, n: int) -> list[dict[str, An
     if inside.any() and outside.any():
         # Some cells may have run in rounds outside the evidence, so more are chosen than are needed.
         count = n + len(ran)
-        taken = ran_candidates(basis.evidence)
-        cells = contenders(basis.evidence, inside, outside, count, basis.epsilons[0], taken)
+        tried = ran_candidates(basis.evidence)
+        cells = contenders(basis.evidence, inside, outside, count, basis.epsilons[0], tried)
         space = basis.round.space
         for row in level_rows(basis.evidence.surrogate, cells):
             configuration = space.frozen(space.at(row))

@@ -48,7 +48,7 @@ _TONES = {
 
 @page_for(Answer)
 def answer_page(answer: Answer) -> Page:
-    """The answer with its chance, its cost, the best trial of both sides, and the call that settles it."""
+    """The answer with chance and cost, the best trials of the two sides, and the call to settle."""
     facts: list[tuple[str, str | Cell]] = []
     if math.isfinite(answer.cost):
         facts.append(("Cost", cost_text(answer)))
@@ -99,7 +99,7 @@ def _condition_text(answer: Answer, name: str) -> str:
 
 
 def lead_text(answer: Answer) -> str:
-    """The answer in one sentence, with its chance in one of four steps."""
+    """The answer as a sentence, with the chance in four steps."""
     if math.isnan(answer.probability):
         return (
             "Unknown: a side holds too small a part of the space to be judged; ask about larger regions, or "
@@ -143,7 +143,7 @@ def _events(answer: Answer) -> tuple[str, str]:
 
 
 def _rivals_text(answer: Answer) -> str:
-    """The region with the better best, with the chance that the other one has it."""
+    """The region with the better best, with the chance of the opposite."""
     if answer.verdict == EITHER:
         if answer.epsilon:
             by = f" by over {difference(answer.epsilon)}"
@@ -165,7 +165,7 @@ def _rivals_text(answer: Answer) -> str:
 
 
 def cost_text(answer: Answer) -> str:
-    """The expected difference of both bests with its interval, in words."""
+    """The expected difference of the two bests with an interval, in words."""
     expected = answer.cost
     low = answer.cost_low
     high = answer.cost_high
@@ -190,7 +190,7 @@ def _compared(cost: float) -> str:
 
 
 def _side_cell(answer: Answer, side: Side) -> Cell:
-    """The best trial of a side, how often it ran, and the number of trials there."""
+    """The best trial of a side with its number of runs, and the number of trials on the side."""
     count = f"{side.trials:,} of {plural(answer.trials, 'trial')}"
     hardly = thin(side, answer.trials)
     if hardly:
@@ -269,7 +269,7 @@ _SHOWN = 8  # asked questions in the summary
 
 @page_for(Questions)
 def questions_page(questions: Questions) -> Page:
-    """The questions asked, each with its latest answer, and those worth asking, each with its call."""
+    """The asked questions with the latest answers, and questions worth asking with reasons."""
     blocks: list[Block] = []
     if questions.asked:
         blocks.append(asked_grid(questions.asked[:_SHOWN]))
@@ -287,17 +287,17 @@ def questions_page(questions: Questions) -> Page:
     return Page(f"Questions to {questions.tree}", tuple(blocks), calls, folds)
 
 
-def asked_grid(asked: Sequence[AskedQuestion]) -> Grid:
-    """One row per question with its latest answer."""
+def asked_grid(questions: Sequence[AskedQuestion]) -> Grid:
+    """A row per question, with the latest answer."""
     head = ("question", "answer", "doubt", "trials", "before", "asked by")
-    return Grid(head, tuple(map(_asked_row, asked)), right=(3,))
+    return Grid(head, tuple(map(_asked_row, questions)), right=(3,))
 
 
-def _asked_row(asked: AskedQuestion) -> tuple[str | Cell, ...]:
-    latest = asked.answers[-1]
-    before = " > ".join(answer.verdict for answer in asked.answers[:-1][-3:])
+def _asked_row(question: AskedQuestion) -> tuple[str | Cell, ...]:
+    latest = question.answers[-1]
+    before = " > ".join(answer.verdict for answer in question.answers[:-1][-3:])
     return (
-        question_text(asked),
+        question_text(question),
         Cell(latest.verdict, _TONES[latest.verdict]),
         _doubt_text(latest),
         f"{latest.trials:,}",
@@ -306,8 +306,8 @@ def _asked_row(asked: AskedQuestion) -> tuple[str | Cell, ...]:
     )
 
 
-def answers_grid(asked: Sequence[AskedQuestion]) -> Grid:
-    """One row per answer, oldest first within each question."""
+def answers_grid(questions: Sequence[AskedQuestion]) -> Grid:
+    """A row per answer, the oldest first within a question."""
     head = ("question", "answer", "doubt", "trials", "inside", "cost", "round", "asked by")
     rows = [
         (
@@ -320,19 +320,19 @@ def answers_grid(asked: Sequence[AskedQuestion]) -> Grid:
             answer.round[:8],
             answer.author,
         )
-        for question in asked
+        for question in questions
         for answer in question.answers
     ]
     return Grid(head, tuple(rows), right=(3, 4, 5))
 
 
-def question_text(asked: AskedQuestion | StoredAnswer) -> str:
-    """A question in one line: ``lr <= 2, given optimizer == 'Adam'``."""
-    text = asked.question
-    if asked.better is not None:
-        text += f", or {asked.better}?"
-    if asked.given is not None:
-        text += f", given {asked.given}"
+def question_text(question: AskedQuestion | StoredAnswer) -> str:
+    """A question as a line: ``lr <= 2, given optimizer == 'Adam'``."""
+    text = question.question
+    if question.better is not None:
+        text += f", or {question.better}?"
+    if question.given is not None:
+        text += f", given {question.given}"
     return text
 
 
@@ -345,7 +345,7 @@ def _doubt_text(answer: StoredAnswer) -> str:
 
 
 def suggestion_text(suggested: SuggestedQuestion) -> str:
-    """A suggested question with the reason to ask it."""
+    """A suggested question with the reason to ask."""
     doubt = chance_words(1 - suggested.probability)
     if suggested.kind == CUT:
         reason = f"a cut of {suggested.parameters[0]} that the proposal is unsure of: {doubt} that it loses"

@@ -94,14 +94,14 @@ def questions(
 ) -> None:
     """Print the questions asked so far with their answers, and up to three worth asking."""
     with target.tree() as tree:
-        asked = tree.questions(suggest=suggest)
+        listed = tree.questions(suggest=suggest)
         calls = []
-        for suggested in asked.suggested:
+        for suggested in listed.suggested:
             words = shlex.quote(suggested.question)
             if suggested.given is not None:
                 words += f" --given {shlex.quote(suggested.given)}"
             calls.append(completed(f"refine ask STORE {words}"))
-        out.put(asked, *calls)
+        out.put(listed, *calls)
 
 
 @command(RUN)
@@ -113,7 +113,7 @@ def settle(
     within: Annotated[int, Option(min=1, help="Run at most this many trials.")] = 12,
     quiet: QuietOption = False,
 ) -> None:
-    """Run trials near the bests of both sides of a question until it is settled, and print the answer."""
+    """Run trials near the bests of the two sides of a question until settled, and print the answer."""
     with target.tree() as tree:
         answer = tree.ask(question.question, **question.options("question"))
         with out.alone():
