@@ -148,10 +148,10 @@ class TreeRecord(Shown):
 
         Examples:
             >>> tree.budget = 60
-            >>> tree.budget_state.spent, tree.budget_state.left
-            (30, 30)
+            >>> tree.budget_state.spent, tree.budget_state.left  # 30 trials and 3 repeats
+            (33, 27)
             >>> print(tree.budget_state)
-            30 of 60 trials left
+            27 of 60 trials left
         """
         return self.budget_state.budget
 

@@ -13,7 +13,7 @@ import refine
 
 METHODS = {
     "Tree": (
-        "add_round add_frame add_search round tag diff best winner confirm judge ask log calibration "
+        "budget add_round add_frame add_search round tag diff best winner confirm judge ask log calibration "
         "report export export_page"
     ),
     "Round": (
@@ -24,7 +24,8 @@ METHODS = {
 }
 NAMES = [*refine.__all__, *(f"{kind}.{method}" for kind in METHODS for method in METHODS[kind].split())]
 WRITES = re.compile(
-    r"\.(run|grow|try_out|add_\w+|accept|decline|branch|tag|exclude|replicate|confirm|set_epsilon)\(|autopilot"
+    r"\.(run|grow|try_out|add_\w+|accept|decline|branch|tag|exclude|replicate|confirm|set_epsilon)\("
+    r"|autopilot|budget ="
 )
 
 
