@@ -1,5 +1,7 @@
 """The race among the plausible winners: what runs, when it ends, and that it goes on where it was."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -122,3 +124,28 @@ def test_near_copies_of_a_better_configuration_do_not_race(tree):
     tree.confirm(budget=8, top=4, progress=False)
     raced = hills.replicates["x"]
     assert raced.min() < 40 < 60 < raced.max()
+
+
+@pytest.mark.slow
+def test_a_race_says_if_its_last_repeats_changed_the_winner(tree):
+    def very_noisy(params, trial):
+        return truth(params) + np.random.default_rng(trial.seed).normal(0, 0.2)
+
+    tree.add_round(SPACE, very_noisy, n=24).run(progress=False, check_noise=False)
+    before = tree.winner()
+    changes = 0
+    for budget in range(1, 11):
+        won = tree.confirm(budget=budget, top=4, progress=False)
+        assert won.race.overtaken == (won.params != before.params)
+        assert ("changed the winner" in str(won)) == won.race.overtaken
+        changes += won.race.overtaken
+        before = won
+    assert changes
+
+
+def test_a_narrow_decision_is_called_narrow(tree):
+    tree.add_round(SPACE, noisy, n=24).run(progress=False, check_noise=False)
+    won = tree.confirm(budget=6, top=3, progress=False)
+    races = [won.race._replace(verdict="decided", probability=p) for p in (0.955, 0.99)]
+    texts = [str(replace(won, race=race)) for race in races]
+    assert ["narrowly decided" in text for text in texts] == [True, False]
