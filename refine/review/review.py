@@ -29,7 +29,16 @@ from refine.review.decision import (
 )
 from refine.review.next_step import NextRound, NextStep, advised_round, next_step_of, trials_for_rounds
 from refine.review.round_spec import RoundSpec
-from refine.review.worth import REHEARSED, Rehearsal, Worth, check_plan, plans_beside, rehearse, worth_of
+from refine.review.worth import (
+    REHEARSED,
+    REHEARSED_EXPLOIT,
+    Rehearsal,
+    Worth,
+    check_plan,
+    plans_beside,
+    rehearse,
+    worth_of,
+)
 from refine.space.parameters import Parameter
 from refine.space.space import Space
 from refine.space.user_configurations import given_configurations
@@ -288,7 +297,7 @@ class Review(Shown, Generic[R]):
         rounds: int | None = None,
         n: int | None = None,
         *,
-        exploit: float = 0.5,
+        exploit: float | None = None,
         audit: float | None = None,
     ) -> Rehearsal:
         """Expected results of a plan of rounds before anything is run: ``rehearse(rounds=4, n=30)``.
@@ -299,7 +308,8 @@ class Review(Shown, Generic[R]):
         Args:
             rounds: Number of rounds, at most 20; default 4, or fewer if the budget of the tree has no room.
             n: Trials of each round; default as many as this round, or an equal part of the budget.
-            exploit: Share of exploit trials of every round, as in :meth:`worth`.
+            exploit: Share of exploit trials of every round, as in :meth:`worth`; default 0.5, and as advised
+                under a budget.
             audit: Share of audit trials of every round, as in :meth:`accept`.
 
         Returns:
@@ -324,10 +334,20 @@ class Review(Shown, Generic[R]):
         check_plan(rounds, size)
         fix = "plan fewer, at most {left} in all"
         self.budget.check(rounds * size, f"round {self.round.id}", fix)
-        audit = self._next_round(size, exploit, audit).audit
+        if exploit is None and available is None:
+            exploit = REHEARSED_EXPLOIT
+        shares = self._next_round(size, exploit, audit)
         epsilon = self.proposal.claim.epsilon
         plans = plans_beside(rounds, size)
-        return rehearse(self.round.id, self.analysis, epsilon, self.space, plans, exploit, audit)
+        return rehearse(
+            self.round.id,
+            self.analysis,
+            epsilon,
+            self.space,
+            plans,
+            exploit=shares.exploit,
+            audit=shares.audit,
+        )
 
     def accept(
         self,

@@ -250,6 +250,7 @@ def _verdict_in_budget(n: int, repeats: int) -> str:
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 REHEARSED = 4  # rounds of a rehearsed plan, unless the caller gives a number
+REHEARSED_EXPLOIT = 0.5  # share of exploit trials of a rehearsed round without a budget
 _FEWEST = 10  # fewest trials of a round that can be analysed
 _MOST_ROUNDS = 20
 # Factor by which intervals are stretched from the median. On development tables, simulated intervals of 90 %

@@ -157,7 +157,7 @@ def budget_facts(review: Review) -> list[tuple[str, str]]:
     planned = review.advised_round
     text = str(budget)
     if planned.n:
-        shares = [f"{planned.even} even"]
+        shares = [f"{planned.even} even"] if planned.even else []
         learning = round(planned.exploit * planned.n)
         audits = round(planned.audit * planned.n)
         if learning:

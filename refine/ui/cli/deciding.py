@@ -166,7 +166,10 @@ def rehearse(
         int | None, Option("--rounds", min=1, max=20, help="Plan this many rounds; default 4.")
     ] = None,
     n: SizeOption = None,
-    exploit: Annotated[float, Option(help="Set the share of trials that the model places.")] = 0.5,
+    exploit: Annotated[
+        float | None,
+        Option(help="Set the share of trials that the model places; default 0.5, as advised under a budget."),
+    ] = None,
 ) -> None:
     """Simulate a plan of rounds, and other plans of the same cost, without running a trial."""
     with target.round() as round_:
