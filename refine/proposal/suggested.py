@@ -114,12 +114,12 @@ def _number_text(value: float, limit: float) -> str:
     """A bound of few digits between a level and the next level ``limit``: it divides the levels alike."""
     if value == float(f"{value:.3g}"):
         return f"{value:g}"
-    toward = math.floor
-    if limit > value:
-        toward = math.ceil
     for digits in range(2, 7):
         step = 10.0 ** (math.floor(math.log10(abs(value))) - digits + 1)
-        bound = float(f"{toward(value / step) * step:.{digits}g}")
+        count = math.floor(value / step)
+        if limit > value:
+            count = math.ceil(value / step)
+        bound = float(f"{count * step:.{digits}g}")
         if min(value, limit) <= bound <= max(value, limit) and bound != limit:
             return f"{bound:g}"
     return repr(value)

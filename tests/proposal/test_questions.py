@@ -20,6 +20,8 @@ from refine.proposal.question import (
     level_rows,
     ran_candidates,
 )
+from refine.proposal.suggested import region_text
+from refine.space.constraints import Constraint
 from refine.stats import Posterior
 
 SPACE = refine.Space(
@@ -217,3 +219,24 @@ def test_names_in_other_alphabets_are_parameters():
     assert str(condition_in(space, "größe <= 2")) == "größe <= 2"
     with pytest.raises(SpaceError, match="did you mean 'größe'"):
         condition_in(space, "grösse <= 2")
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        refine.Float(1e-4, 10.0, levels=11, log=True),
+        refine.Float(-3.0, 2.0, levels=7),
+        refine.Integer(1, 300, levels=7),
+        refine.Categorical([16, 32, 64, 128]),
+        refine.Categorical(["adam", "rms", "sgd"]),
+    ],
+)
+def test_the_text_of_a_region_holds_its_levels_and_no_others(parameter):
+    values = parameter.column(np.arange(parameter.size))
+    for low in range(parameter.size):
+        for high in range(low, parameter.size):
+            inside = (np.arange(parameter.size) >= low) & (np.arange(parameter.size) <= high)
+            if not inside.all():
+                text = region_text("x", parameter, inside)
+                assert (Constraint(text)({"x": values}) == inside).all(), text
+    assert region_text("x", refine.Float(0.0, 1.0, levels=11), np.arange(11) <= 3) == "x <= 0.3"
