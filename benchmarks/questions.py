@@ -6,8 +6,8 @@
 The truths are the synthetic grids: 4 kinds of surfaces in 4 to 8 parameters, with noise of 3 or 10 % of (best - median). A question
 is an interval of 2 levels to a third of the levels of an ordered parameter, or up to a third of the choices of an unordered one; every
 fourth question is asked within a choice or an interval of another parameter. The right answer is known: yes if the best cell inside is
-within the printed epsilon of the best cell. Rounds have 30, 60 and 100 even trials. With 60 trials some questions are settled by 12
-more, and asked again; next to them the same number of further even trials.
+within the printed epsilon of the best cell. Rounds have 30, 60 and 100 even trials. With 60 trials some questions are settled by a
+round of 12 trials, or within 12 trials in batches of six, and asked again; next to them the same number of further even trials.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ from refine.utils.format import CHANCE_STEPS, chance_cell
 SIZES = (30, 60, 100)
 SETTLED_AT = 60
 MORE = 12
-ASKED, SETTLED, EVEN = "asked", "settled", "even"
+ASKED = "asked"
+SETTLED = "settled in one round"
+WITHIN = "settled in batches"
+EVEN = "even"
+LATER = (SETTLED, WITHIN, EVEN)
 
 
 class Asked(NamedTuple):
@@ -36,7 +40,7 @@ class Asked(NamedTuple):
 
     kind: str  # kind of surface
     n: int  # even trials
-    stage: str  # `ASKED`, `SETTLED` (by 12 trials), or `EVEN` (after 12 further even trials)
+    stage: str  # `ASKED`, or after 12 further trials, see `LATER`
     stated: float  # model probability of a yes
     true: bool  # whether the best inside is within epsilon of the best
     covered: bool  # whether the 90 % interval of the cost holds the true cost
@@ -89,15 +93,18 @@ def answers(table: Synthetic, n: int, seed: int, questions: int, settled: int) -
         yield asked(answer, ASKED, time.perf_counter() - start)
         if number >= settled or not np.isfinite(answer.probability):
             continue
-        for stage in (SETTLED, EVEN):
-            child = (
-                answer.settle(n=MORE)
-                if stage == SETTLED
-                else root.branch(root.space, n=MORE, seed=1000 + number)
-            )
-            child.run(progress=False)
-            yield asked(answer.again(), stage, np.nan)
-            tree.delete_round(child, note="the next question starts from the same trials")
+        for stage in LATER:
+            if stage == WITHIN:
+                later = answer.settle_within(MORE, progress=False)
+            elif stage == SETTLED:
+                answer.settle(n=MORE).run(progress=False)
+                later = answer.again()
+            else:
+                root.branch(root.space, n=MORE, seed=1000 + number).run(progress=False)
+                later = answer.again()
+            yield asked(later, stage, np.nan)
+            for child in tree.rounds[1:]:
+                tree.delete_round(child, note="the next question starts from the same trials")
 
 
 def auc(stated: np.ndarray, true: np.ndarray) -> float:
@@ -164,9 +171,7 @@ def main() -> None:
             if r.stage == ASKED and i + 1 < len(rows) and rows[i + 1].stage == SETTLED
         ]
         groups = [("60 trials", before)]
-        groups += [
-            (f"{MORE} more, {stage}", [r for r in few if r.stage == stage]) for stage in (SETTLED, EVEN)
-        ]
+        groups += [(f"{MORE} more, {stage}", [r for r in few if r.stage == stage]) for stage in LATER]
         print(markdown(["evidence", *head[1:]], [[name, *summary(group)] for name, group in groups]))
     print(f"median time of an answer after the first: {np.median([r.seconds for r in plain]):.2f} s")
 
