@@ -87,7 +87,8 @@ def test_first_examples_are_short(name):
 @pytest.mark.nightly
 @pytest.mark.keras
 def test_the_demo_ends_with_four_answers(tmp_path):
-    printed = run("breast_cancer.py", *"--out . -n 20 6 --epochs 2 --workers 1".split(), cwd=tmp_path)
+    options = ["--out", ".", "-n", "20", "6", "--epochs", "2", "--workers", "1"]
+    printed = run("breast_cancer.py", *options, cwd=tmp_path)
     last = printed.partition("--- What did I learn?")[2]
     questions = ["--- What was decided?", "--- What do I hand over?", "--- What next?"]
     places = [last.index(question) for question in questions]

@@ -107,6 +107,22 @@ def test_methods_are_in_the_reference_those_of_base_classes_too(site: Path) -> N
         assert f'id="refine.{name}"' in text, name
 
 
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_line_of_a_code_block_is_cut(site: Path, browser: Any, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    cut = """() => [...document.querySelectorAll("article pre > code")]
+        .filter((code) => code.scrollWidth > code.clientWidth + 1)
+        .map((code) => code.textContent.slice(0, 80))"""
+    try:
+        for path in sorted(site.glob("*.html")):
+            if path.name != "digits.html":
+                page.goto(path.as_uri())
+                assert page.evaluate(cut) == [], path.name
+    finally:
+        page.close()
+
+
 FOUND_FIRST = {
     "stop a study": {"running.html", "libraries.html"},
     "fix a parameter": {"space.html"},
