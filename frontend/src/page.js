@@ -8,7 +8,7 @@ import { drawFacts, drawTiles, Headline } from "./headline.js";
 import { Hover } from "./hover.js";
 import { Live } from "./live.js";
 import { Panel } from "./panel.js";
-import { columnsOf } from "./places.js";
+import { BAD, columnsOf, INFEASIBLE } from "./places.js";
 import { Plan } from "./plan.js";
 import { RiskSlider } from "./risk.js";
 import { Runner } from "./runner.js";
@@ -397,6 +397,7 @@ export class Page {
       const buffer = await this.send({ type: "trials", ...this.drawn });
       if (buffer === null || this.round !== round) return;
       this.trials = columnsOf(buffer, review.panels.map((panel) => panel.name), review.trials);
+      this.badKey.hidden = !this.trials.flags.some((flag) => flag & BAD && !(flag & INFEASIBLE));
       this.paint();
     }
     if (!this.trials.numbers) await this.fetchNumbers(this.trials);
@@ -606,8 +607,7 @@ export class Page {
     this.outlook = answer.outlook;
     this.drawDecision();
     this.recommend();
-    const recommended = this.outlooks.get(this.outlook)?.fact;
-    drawFacts(this.numbers, [...(recommended ? [recommended] : []), ...answer.risks.filter(({ name }) => name !== "Kept"), ...answer.facts]);
+    drawFacts(this.numbers, [...answer.risks.filter(({ name }) => name !== "Kept"), ...answer.facts]);
   }
 
   // The two numbers that decide: chance to lose, and whether to go on. A recommendation about other bounds never stands

@@ -243,7 +243,8 @@ export class Panel {
     const { trials, view, round } = this.page;
     if (trials === null || !this.width) return;
     const levels = this.panel.kind === "range" ? this.panel.grid.length : this.panel.levels.length;
-    const spread = Math.min(0.5, 8 / Math.sqrt(levels)) * ((this.x(1) - this.x(0)) / levels) * (this.panel.kind === "choice" ? 1.2 : 0.7);
+    const share = Math.min(0.5, 8 / Math.sqrt(levels)) * ((this.x(1) - this.x(0)) / levels);
+    const spread = this.panel.kind === "choice" ? 1.2 * share : Math.min(2 * SIDE - 6, 0.7 * share); // dots stay beside the labels of the axis
     const column = trials.columns.get(this.panel.name);
     const scale = scaleOf(view, trials, { top: CURVES, height: DOTS, direction: round.direction });
     const x = (i) => (column[i] === MISSING ? Number.NaN : this.x(column[i] / (MISSING - 1)) + spread * (jitter(i) - 0.5));

@@ -327,6 +327,10 @@ _ADVICE = {
 }
 
 
+# Verdict -> its advice in a word or two.
+ADVICE_WORDS = {verdict: advice for verdict, (advice, _) in _ADVICE.items()}
+
+
 def verdict_parts(outlook: Any) -> tuple[str, str]:
     """The verdict in a word or two, and the gain behind it with the hit rate of such advice."""
     advice, hit_rate = _ADVICE[outlook.verdict]

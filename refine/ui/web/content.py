@@ -30,6 +30,7 @@ from refine.report.pages.analysis import (
     weak_text,
 )
 from refine.report.pages.checks import (
+    ADVICE_WORDS,
     TONES,
     figure,
     passed_text,
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from refine.proposal.change import Change
     from refine.proposal.options import Option
     from refine.proposal.preview import Preview
+    from refine.review.checks import Check
     from refine.review.next_step import NextRound, NextStep
     from refine.review.review import Review
     from refine.review.worth import Worth
@@ -156,7 +158,7 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
                 "key": c.key,
                 "question": question(c),
                 "verdict": c.verdict,
-                "number": figure(c),
+                "number": _figure_of(c),
                 "says": says(c),
                 "call": "" if c.call is None else str(c.call),
                 "picture": {"name": c.picture, "about": [c.about] if c.about else []} if c.picture else None,
@@ -214,6 +216,14 @@ def deciding_content(review: Review[Any]) -> dict[str, str]:
 def _cuts_off(old: Parameter, new: Parameter) -> bool:
     """True if a parameter loses values."""
     return not bool(np.all(new.contains(np.asarray([*old.grid, None], dtype=object)[:-1])))
+
+
+def _figure_of(check: Check) -> str:
+    """The number behind a check; a verdict on another round as words."""
+    number_text = figure(check)
+    if check.key == "worth":
+        return ADVICE_WORDS.get(number_text, number_text)
+    return number_text
 
 
 def risk_facts_content(review: Review[Any]) -> list[dict[str, str]]:
@@ -480,9 +490,13 @@ def _outside(p: Range, farthest: float) -> set[float]:
         steps = math.log(farthest / edge) / math.log(edge / before)
     else:
         steps = (farthest - edge) / (edge - before)
+    if not p.log and abs(farthest) < 1e-6 * abs(edge - before):  # a limit that itself is no value, such as 0
+        farthest_stops = set[float]()
+    else:
+        farthest_stops = {farthest}
     if steps > _MOST_OUTSIDE:  # listed levels that lie close together at this end
-        return {farthest}
-    stops = {farthest}
+        return farthest_stops
+    stops = farthest_stops
     for step in range(1, math.ceil(steps)):
         if p.log:
             value = edge * (edge / before) ** step

@@ -57,11 +57,11 @@ def test_the_page_on_the_document_s_experiment(browser, round_, scheme):
     )  # 12 of 1,800 agree on all that was read: runs of the same configuration
     with served(round_) as running, visit(browser, running.url, folds=(), color_scheme=scheme) as page:
         until(page, DRAWN)
-        drag(page, "dropout", "lower", -40)  # to 0.1
+        drag(page, "dropout", "lower", 120)  # to 0.2
         settled(page)
         assert page.locator('[data-parameter="dropout"]').get_attribute("data-source") == "edited"
-        page.get_by_label("Note", exact=True).fill("Some dropout does better: start at 0.1")
-        assert bounds(page, "dropout")[0] == 0.1
+        page.get_by_label("Note", exact=True).fill("Some dropout does better: start at 0.2")
+        assert bounds(page, "dropout")[0] == 0.2
         settled(page)
         card = page.locator('[data-parameter="dropout"]')
         assert card.evaluate("e => e.scrollWidth <= e.clientWidth")  # what an edit adds stays inside
@@ -94,25 +94,27 @@ def test_a_session_is_recorded(browser, round_):
         point(page, '[data-parameter="dropout"] canvas')
         keep(1600)
         page.mouse.move(5, 895)
-        drag(page, "dropout", "lower", -40)
-        assert bounds(page, "dropout")[0] == 0.1
+        drag(page, "dropout", "lower", 120)
+        assert bounds(page, "dropout")[0] == 0.2
         keep(1400)
         page.locator('[data-fold="sure"] > summary').click()
         page.locator(".refine-risk input[type=range]").press("ArrowRight")
         settled(page)
         keep(1400)
+        page.locator(".refine-risk input[type=range]").press("ArrowLeft")
+        settled(page)
         page.locator('[data-fold="sure"] > summary').click()
         page.locator('[data-fold="trials"] > summary').click()
         page.locator(".refine-list tbody tr[data-number]").nth(2).hover()
         keep(1600)
         page.evaluate("document.querySelector('.refine-main').scrollTo(0, 0); window.scrollTo(0, 0)")
-        page.get_by_label("Note", exact=True).fill("Some dropout does better: start at 0.1")
+        page.get_by_label("Note", exact=True).fill("Some dropout does better: start at 0.2")
         keep(1400)
         page.get_by_role("button", name="accept edited space", exact=True).click()
         until(page, "document.querySelectorAll('[data-round]').length === 2", 60)
         keep(2400)
     assert [d.kind for d in round_.decisions] == ["edited"]
-    assert round_.decisions[0].note == "Some dropout does better: start at 0.1"
+    assert round_.decisions[0].note == "Some dropout does better: start at 0.2"
     images = [Image.open(io.BytesIO(picture)).convert("RGB").resize((960, 641)) for picture, _ in frames]
     assert all(a.tobytes() != b.tobytes() for a, b in itertools.pairwise(images))
     if os.environ.get("REFINE_GOLDEN"):
