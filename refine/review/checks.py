@@ -123,7 +123,7 @@ class Checks(Shown):
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class ChecksContext:
     """The material of the checks besides the analysis."""
 
     proposal: Proposal | None  # the proposal; ``None`` without one
@@ -142,40 +142,40 @@ class Known:
     expected: float = math.nan
 
 
-def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:
+def checks_of(round_id: str, analysis: Analysis, context: ChecksContext) -> Checks:
     """The checks of a round.
 
     Raises:
         AnalysisError: No trial may be called best.
     """
-    ranked = best_first(analysis.table, analysis.direction, analysis.space, known.allow_degenerate)
+    ranked = best_first(analysis.table, analysis.direction, analysis.space, context.allow_degenerate)
     if ranked.empty:
         raise AnalysisError(
             "no trial has finished that may be called best; run the round first", Action("round.run")
         )
     values = analysis.sign * np.asarray(ranked["value"], dtype=float)
-    scientific = [n for n, role in known.roles.items() if role == SCIENTIFIC]
-    found = [
-        _goal(known, scientific),
-        _edges(analysis, known.proposal, ranked.iloc[0]),
-        _enough(analysis, known.proposal),
+    scientific = [n for n, role in context.roles.items() if role == SCIENTIFIC]
+    checks = [
+        _goal(context, scientific),
+        _edges(analysis, context.proposal, ranked.iloc[0]),
+        _enough(analysis, context.proposal),
         *([_code(analysis)] if len(analysis.codes) > 1 else []),
-        _infeasible(analysis, known.allow_degenerate),
-        _curves(known.curves, known.reported_epochs),
-        *([_epochs(known.epochs)] if known.epochs else []),
-        *([_stopping(known.stopping)] if known.stopping else []),
+        _infeasible(analysis, context.allow_degenerate),
+        _curves(context.curves, context.reported_epochs),
+        *([_epochs(context.epochs)] if context.epochs else []),
+        *([_stopping(context.stopping)] if context.stopping else []),
         *(_isolation(analysis, name) for name in scientific),
-        _noise(analysis, known),
+        _noise(analysis, context),
         _drift(analysis),
-        _optimism(analysis, values, known.expected),
+        _optimism(analysis, values, context.expected),
         _cost(analysis),
-        _second(analysis, known.proposal),
-        worth(known.worth),
+        _second(analysis, context.proposal),
+        worth(context.worth),
     ]
-    return Checks(round_id, tuple(found))
+    return Checks(round_id, tuple(checks))
 
 
-def _goal(inputs: Known, scientific: list[str]) -> Check:
+def _goal(inputs: ChecksContext, scientific: list[str]) -> Check:
     """A clear question of the round, and a proposal that leaves it open."""
     changes = inputs.proposal.changes if inputs.proposal else ()
     decided = [c.name for c in changes if c.kind != "keep" and c.name in scientific]
@@ -317,23 +317,23 @@ def _infeasible(analysis: Analysis, allow_degenerate: bool) -> Check:
     else:
         share = math.nan
     ends = stats.wilson(count, ended)
-    few = share <= INFEASIBLE[0]
-    if few:
+    rare = share <= INFEASIBLE[0]
+    if rare:
         verdict = PASS
     elif share <= INFEASIBLE[1]:
         verdict = WARN
     else:
         verdict = FAIL
     if analysis.n_exploded:  # values far beyond all others need attention, however few
-        if few:
+        if rare:
             verdict = WARN
-        few = False
+        rare = False
     return _check(
         "infeasible",
         verdict,
-        "few" if few else "many",
+        "few" if rare else "many",
         share,
-        "" if few and not count else "failing",
+        "" if rare and not count else "failing",
         count=count,
         ended=ended,
         share=share,
@@ -404,8 +404,8 @@ def _isolation(analysis: Analysis, name: str) -> Check:
     e = next((p for p in analysis.parameters if p.name == name), None)
     if e is None:
         return _check("isolation", UNKNOWN, "fixed", parameter=name)
-    own = analysis.table[space_filling_rows(analysis.table)]
-    index = level_axis(e.parameter).index(e.parameter.unit(own[name].to_numpy()))
+    even_trials = analysis.table[space_filling_rows(analysis.table)]
+    index = level_axis(e.parameter).index(e.parameter.unit(even_trials[name].to_numpy()))
     counts = np.bincount(index, minlength=len(e.levels))
     smallest_count = int(counts.min())
     level = e.levels[int(counts.argmin())].label
@@ -430,7 +430,7 @@ def _isolation(analysis: Analysis, name: str) -> Check:
     return _check("isolation", verdict, code, smallest_count, "isolation", name, **values)
 
 
-def _noise(analysis: Analysis, inputs: Known) -> Check:
+def _noise(analysis: Analysis, inputs: ChecksContext) -> Check:
     """The gain against the noise, and the number of trials that are as good as the best."""
     sd = _sd(analysis)
     if not math.isfinite(sd):

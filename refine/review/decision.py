@@ -74,7 +74,7 @@ class Decision:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        said = {
+        content = {
             **vars(self),
             "space": None if self.space is None else self.space.to_json(),
             "edits": {n: [a.to_json(), b.to_json()] for n, (a, b) in self.edits.items()},
@@ -85,12 +85,12 @@ class Decision:
             "followed": list(self.followed) or None,
         }
         rare = ("chosen", "signed", "epsilon", "followed")  # left out if empty
-        return {name: value for name, value in said.items() if value is not None or name not in rare}
+        return {name: value for name, value in content.items() if value is not None or name not in rare}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Decision:
         """The decision of :meth:`to_json`'s output."""
-        same = ("kind", "proposal", "child", "note", "author", "n", "probability", "volume_kept")
+        plain_names = ("kind", "proposal", "child", "note", "author", "n", "probability", "volume_kept")
         forecast = data["forecast"]
         edits = data["edits"].items()
         return cls(
@@ -102,7 +102,7 @@ class Decision:
             signed=bool(data.get("signed")),
             epsilon=data.get("epsilon"),
             followed=tuple(data.get("followed", ())),
-            **{name: data[name] for name in same},
+            **{name: data[name] for name in plain_names},
         )
 
     def dumps(self) -> str:
@@ -110,14 +110,14 @@ class Decision:
         return dumps(self.to_json())
 
 
-def not_written(again: Decision, first: Decision | None, planned: int | None) -> str:
-    """The note or size that is lost if a decision is taken again; empty if nothing is lost."""
+def not_written(repeated: Decision, first: Decision | None, planned: int | None) -> str:
+    """The note or size that is lost if a decision is repeated; empty if nothing is lost."""
     unwritten = []
-    if planned is not None and again.n is not None and again.n < planned:
-        unwritten.append(f"round {again.child} keeps its {planned:,} configurations")
+    if planned is not None and repeated.n is not None and repeated.n < planned:
+        unwritten.append(f"round {repeated.child} keeps its {planned:,} configurations")
     if first is None:
         return "".join(unwritten)
-    if again.note and again.note != first.note:
+    if repeated.note and repeated.note != first.note:
         unwritten.insert(0, f"its note stays {first.note!r}" if first.note else "it stays without a note")
     if unwritten:
         return f"this was decided before: {' and '.join(unwritten)}"

@@ -187,10 +187,10 @@ def next_step_of(
     repeats. If the budget leaves no trial for a round, the winner is confirmed, or handed over.
     """
     changed = [c.name for c in proposal.changes if c.kind not in ("keep", "leave")]
-    each = trial_seconds(analysis, proposal.space)
+    trial_time = trial_seconds(analysis, proposal.space)
     available = trials_for_rounds(analysis, budget)
     if available == 0:
-        return _last_step(analysis, budget, each)
+        return _last_step(analysis, budget, trial_time)
     read = [e for e in analysis.parameters if e.read != 0]
     if changed or (available is not None and read):
         advised = advised_round(analysis, proposal, proposal.space, planned, budget=budget)
@@ -200,19 +200,19 @@ def next_step_of(
             "even": advised.even,
             "outside": round(advised.audit * n),
         }
-        round_values = {"n": n, "seconds": n * each, **shares}
+        round_values = {"n": n, "seconds": n * trial_time, **shares}
         if changed:
             reason = Reason("decide", {"parameters": changed, **round_values})
         else:
             reason = Reason("search_on", round_values)
-        return NextStep(accept_action(advised), (reason, *_on_durations(analysis)), n, n * each)
+        return NextStep(accept_action(advised), (reason, *_on_durations(analysis)), n, n * trial_time)
     if not analysis.tested and read:
         if proposal.advice is not None:
             n = proposal.advice.n
         else:
             n = planned
-        reason = Reason("untested_yet", {"n": n, "seconds": n * each})
-        return NextStep(Action("round.branch", Symbol("round.space"), n=n), (reason,), n, n * each)
+        reason = Reason("untested_yet", {"n": n, "seconds": n * trial_time})
+        return NextStep(Action("round.branch", Symbol("round.space"), n=n), (reason,), n, n * trial_time)
     tried = Reason("tried", {"n": analysis.n_space_filling, "parameters": len(read)})
     if not read and analysis.parameters:
         names = [e.name for e in analysis.parameters]
@@ -226,7 +226,7 @@ def next_step_of(
         if further:
             total = planned + further
             values = {"parameters": settled, "more": further, "n": total, "power": power, "effect": EFFECT}
-            reason = Reason("more", {**values, "seconds": further * each})
+            reason = Reason("more", {**values, "seconds": further * trial_time})
             # More of a round with exploit trials would mostly be exploit trials, and an imported round has
             # nothing to run; a new round on the same space counts with it.
             repeat_round = Action("round.branch", Symbol("round.space"), n=further)
@@ -234,17 +234,17 @@ def next_step_of(
                 action = repeat_round
             else:
                 action = Action("round.run", n=total)
-            return NextStep(action, (reason, tried), further, further * each)
+            return NextStep(action, (reason, tried), further, further * trial_time)
     if remaining:
         code = "settled"
     else:
         code = "exhausted"
     runs = REPEATED * SEEDS
     if budget.left is not None and budget.left < runs:
-        return _last_step(analysis, budget, each)
-    reason = Reason(code, {"runs": runs, "seconds": runs * each, "effect": EFFECT, "power": POWER})
+        return _last_step(analysis, budget, trial_time)
+    reason = Reason(code, {"runs": runs, "seconds": runs * trial_time, "effect": EFFECT, "power": POWER})
     action = Action("round.replicate", top=REPEATED, seeds=SEEDS)
-    return NextStep(action, (reason, tried), runs, runs * each)
+    return NextStep(action, (reason, tried), runs, runs * trial_time)
 
 
 def _on_durations(analysis: Analysis) -> tuple[Reason, ...]:
@@ -256,12 +256,12 @@ def _on_durations(analysis: Analysis) -> tuple[Reason, ...]:
     return (Reason("durations", {"parameter": name, "factor": factor}),)
 
 
-def _last_step(analysis: Analysis, budget: BudgetState, each: float) -> NextStep:
+def _last_step(analysis: Analysis, budget: BudgetState, trial_time: float) -> NextStep:
     """The last step under a budget: the trials left confirm the winner, or the winner is handed over."""
     runs = budget.left or 0
-    values = {"runs": runs, "seconds": runs * each, "spent": budget.spent, "budget": str(budget.budget)}
+    values = {"runs": runs, "seconds": runs * trial_time, "spent": budget.spent, "budget": str(budget.budget)}
     if runs and not analysis.noise.deterministic:
-        return NextStep(Action("tree.confirm"), (Reason("last_repeats", values),), runs, runs * each)
+        return NextStep(Action("tree.confirm"), (Reason("last_repeats", values),), runs, runs * trial_time)
     return NextStep(Action("tree.winner"), (Reason("spent", values),), 0, 0.0)
 
 

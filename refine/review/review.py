@@ -475,12 +475,12 @@ class Review(Shown, Generic[R]):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise DesignError(f"{name} must be a whole number >= 1, got {value!r}")
         if edits is not None or named:
-            looked = self.edit(edits, **named)
+            edited_review = self.edit(edits, **named)
         else:
-            looked = self
-        n = n or looked.advised_round.n
+            edited_review = self
+        n = n or edited_review.advised_round.n
         allow_degenerate = self.round.node.allow_degenerate
-        return preview_of(self.proposal, self.analysis, looked.space, n, workers, allow_degenerate)
+        return preview_of(self.proposal, self.analysis, edited_review.space, n, workers, allow_degenerate)
 
     def checks(self) -> Checks:
         """Questions to answer before a decision: see :meth:`Round.checks`."""
@@ -494,8 +494,8 @@ class Review(Shown, Generic[R]):
             >>> root.decisions[-1].kind, root.children
             ('declined', ())
         """
-        who = check_author(author)
-        decision = Decision("declined", self.proposal.digest, None, {}, (), None, check_note(note), who)
+        decider = check_author(author)
+        decision = Decision("declined", self.proposal.digest, None, {}, (), None, check_note(note), decider)
         self.round._keep_proposal(self.proposal)
         self.round._add_decision(decision)
 
@@ -532,8 +532,11 @@ class Review(Shown, Generic[R]):
         if isinstance(suggestion, int):
             suggestions = self.suggestions
             if not 1 <= suggestion <= len(suggestions):
-                told = f"has {plural(len(suggestions), 'suggestion')}, and none of number {suggestion}"
-                raise ReviewError(f"round {self.round.id}: {told}; they are counted from 1 on")
+                count = plural(len(suggestions), "suggestion")
+                raise ReviewError(
+                    f"round {self.round.id}: has {count}, and none of number {suggestion}; "
+                    "suggestions are counted from 1 on"
+                )
             suggestion = suggestions[suggestion - 1]
         edited_review = self._with({name: new for name, (_, new) in suggestion.differs.items()}, ())
         if not edited_review.followed:

@@ -96,18 +96,19 @@ def ahead_of(analysis: Analysis, space: Space, n: int) -> Ahead | None:
     """
     if not known_enough(analysis):
         return None
-    most = min(max(_CELLS, 2 * n), _MOST_CELLS)
-    found = cells_of(analysis, space, 1, _SEED, most=most + min(len(analysis.y), most))
-    if found is None:
+    limit = min(max(_CELLS, 2 * n), _MOST_CELLS)
+    sampled = cells_of(analysis, space, 1, _SEED, most=limit + min(len(analysis.y), limit))
+    if sampled is None:
         return None
     # Rows are in the order of their values: equal configurations are found by their positions alone.
     best = np.argsort(-analysis.y, kind="stable")
     first = best[np.sort(np.unique(analysis.configurations[best], return_index=True)[1])]
     run = analysis.X[first]
-    seen = {row.tobytes() for row in np.round(run, 9) + 0.0}
-    fresh = np.array([row.tobytes() not in seen for row in np.round(found.positions, 9) + 0.0], dtype=bool)
+    run_rows = {row.tobytes() for row in np.round(run, 9) + 0.0}
+    rows = np.round(sampled.positions, 9) + 0.0
+    untried = np.array([row.tobytes() not in run_rows for row in rows], dtype=bool)
     run = run[:_KNOWN]
-    cells = found.positions[fresh][:most]
+    cells = sampled.positions[untried][:limit]
     extra, values = analysis.replicates or (np.zeros((0, run.shape[1])), np.zeros(0))
     posterior = posterior_of(analysis, np.concatenate([run, cells, extra]), exact=True, model=SIMULATED)
     posterior = posterior.up_to(analysis.limits.facing(analysis.sign)[1])
@@ -311,9 +312,9 @@ def check_plan(rounds: object, n: object) -> None:
 
 def plans_beside(rounds: int, n: int) -> list[tuple[int, int]]:
     """The plan asked for, and others of as many trials: in one round, in half and in twice as many rounds."""
-    budget = rounds * n
-    others = sorted({1, max(1, rounds // 2), min(2 * rounds, _MOST_ROUNDS)} - {rounds})
-    return [(rounds, n), *((k, budget // k) for k in others if budget // k >= _FEWEST)]
+    trials = rounds * n
+    other_rounds = sorted({1, max(1, rounds // 2), min(2 * rounds, _MOST_ROUNDS)} - {rounds})
+    return [(rounds, n), *((k, trials // k) for k in other_rounds if trials // k >= _FEWEST)]
 
 
 @one_thread
@@ -334,8 +335,8 @@ def rehearse(
     Raises:
         AnalysisError: The evidence does not cover the space, or nothing is left to run.
     """
-    most = max(rounds * n for rounds, n in plans)
-    ahead = ahead_of(analysis, space, most)
+    longest = max(rounds * n for rounds, n in plans)
+    ahead = ahead_of(analysis, space, longest)
     remaining = left_to_run(analysis, space)
     if ahead is None:
         raise AnalysisError(
@@ -359,12 +360,12 @@ def rehearse(
 
 
 def _plan(analysis: Analysis, space: Space, rounds: int, n: int, values: Any, epsilon: float) -> Plan:
-    own = analysis.sign * values[:, 1:]
+    winners = analysis.sign * values[:, 1:]
     if analysis.sign > 0:
         levels = LEVELS
     else:
         levels = LEVELS[::-1]
-    positions = np.quantile(own, levels, axis=0).T
+    positions = np.quantile(winners, levels, axis=0).T
     middle = positions[:, [LEVELS.index(0.5)]]
     positions = np.clip(middle + _WIDER * (positions - middle), *limits_of(analysis))
     gains = np.count_nonzero(values[:, -1] - values[:, 0] > epsilon)
@@ -372,7 +373,7 @@ def _plan(analysis: Analysis, space: Space, rounds: int, n: int, values: Any, ep
         rounds=rounds,
         n=n,
         quantiles=tuple(tuple(float(v) for v in row) for row in positions),
-        mean=tuple(float(v) for v in own.mean(axis=0)),
+        mean=tuple(float(v) for v in winners.mean(axis=0)),
         likely=stats.share_of_draws(gains, len(values)),
         seconds=rounds * n * trial_seconds(analysis, space),
     )

@@ -18,7 +18,7 @@ from refine.errors import DesignError, ReviewError, SpaceError, did_you_mean
 from refine.proposal.allocation import audit_configurations, check_shares, probe_configurations
 from refine.proposal.forecast import forecast
 from refine.proposal.proposal import Proposal
-from refine.review.checks import Checks, Known, checks_of
+from refine.review.checks import Checks, ChecksContext, checks_of
 from refine.review.decision import Decision, check_author, check_note, not_written
 from refine.review.round_spec import RoundSpec
 from refine.review.worth import Worth
@@ -222,7 +222,7 @@ class DecidedRound(RoundRecord):
         degenerate = self.node.allow_degenerate
         reader = snapshot.context.reader
         pk = snapshot._stored.pk
-        context = Known(
+        context = ChecksContext(
             proposal,
             snapshot.roles,
             self.node.note,

@@ -6,7 +6,7 @@ import pytest
 
 import refine
 from refine.analysis.drift import drift_of
-from refine.review.checks import Known, checks_of
+from refine.review.checks import ChecksContext, checks_of
 
 SPACE = refine.Space({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 11), "kind": ["a", "b", "c"]})
 
@@ -36,7 +36,9 @@ def test_a_positive_correlation_means_that_later_trials_are_better(direction):
 
 def test_the_check_warns_of_a_drift():
     def check(analysis):
-        drift_check = checks_of("abc", analysis, Known(None, {}, "", (), float("nan"), False))["drift"]
+        drift_check = checks_of("abc", analysis, ChecksContext(None, {}, "", (), float("nan"), False))[
+            "drift"
+        ]
         return drift_check.verdict, drift_check.code
 
     assert check(analysis_of(1.0, 0)) == ("warn", "seen")

@@ -26,7 +26,7 @@ from refine.report.markdown.rendering import (
     values_table,
 )
 from refine.report.markdown.round import Facts, best_trials, round_report, what_ran
-from refine.review.checks import Known, checks_of
+from refine.review.checks import ChecksContext, checks_of
 from refine.review.decision import Decision, decided_space
 from refine.review.worth import worth_of
 from refine.space.categorical import Categorical
@@ -152,7 +152,7 @@ def facts() -> Facts:
         volume_kept=0.1667,
     )
     worth = worth_of(analysis, claim.epsilon, new, 200)
-    inputs = Known(
+    inputs = ChecksContext(
         proposal=proposal,
         roles=ROLES,
         goal="",

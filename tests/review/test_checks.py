@@ -12,7 +12,7 @@ from objectives import bowl
 from refine.analysis.learning_curves import trial_curves
 from refine.errors import AnalysisError
 from refine.report.pages.checks import figure, question, says, subject
-from refine.review.checks import Known, checks_of
+from refine.review.checks import ChecksContext, checks_of
 from refine.stats import CurveCheck
 from refine.trials.metric import Metric
 from refine.utils.action import Action
@@ -33,7 +33,7 @@ def middle(frame, rng):
 
 def checks(frame, space=SPACE, direction="maximize", *, replicates_=None, analysis=None, **inputs):
     analysed = analysis or refine.analyze(space, frame, direction=direction, fresh=replicates_)
-    return checks_of("abc", analysed, replace(Known(None, {}, "", (), math.nan, False), **inputs))
+    return checks_of("abc", analysed, replace(ChecksContext(None, {}, "", (), math.nan, False), **inputs))
 
 
 def replicates(sd, k=5, times=4):
