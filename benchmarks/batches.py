@@ -3,7 +3,7 @@
     python benchmarks/batches.py --seeds 2
     python benchmarks/batches.py --seeds 2 --tables FOLDER
 
-Ten even trials, then 40 learning trials: one at a time from all results so far, or eight together.
+Ten even trials, then learning trials up to 50: one at a time from all results so far, or eight together.
 The *gain* is the fall of the regret of the configuration with the best posterior mean.
 Finished runs are kept under `.cache/`, so a second call resumes.
 """
@@ -30,8 +30,6 @@ from refine.proposal.posterior import posterior_of
 from refine.space.space import configuration_key
 
 TOGETHER = 8
-EVEN = 10
-BUDGET = 50
 WANTED = 0.1  # most share of the gain that batches may lose
 SOURCES = ("proposal/*.py", "stats/*.py")
 TABLES: tuple[Table, ...] = (
@@ -51,20 +49,20 @@ def trials(on: Grid, rows: np.ndarray, rng: np.random.Generator) -> pd.DataFrame
     return pd.DataFrame(lines, columns=[*space, "cell", "value", "state"])
 
 
-def search(on: Grid, seed: int, together: int) -> list[float]:
+def search(on: Grid, seed: int, together: int, even: int, budget: int) -> list[float]:
     """Regret after the even trials, and at the end."""
     space = on.space
     rng = np.random.default_rng([seed, 5])
-    ran = trials(on, draw(design_named("sobol"), space, EVEN, seed), rng)
+    ran = trials(on, draw(design_named("sobol"), space, even, seed), rng)
     first = refine.analyze(space, ran.drop(columns="cell"))
     regrets = [regret_of(on, first, ran)]
-    while len(ran) < BUDGET:
-        analysis = learning_from(first, ran[EVEN:].drop(columns="cell"))
+    while len(ran) < budget:
+        analysis = learning_from(first, ran[even:].drop(columns="cell"))
         skip = frozenset(configuration_key(space.frozen(space.at(row))) for row in rows_of(on, ran))
-        n = min(together, BUDGET - len(ran))
+        n = min(together, budget - len(ran))
         rows = batch_rows(analysis, space, n, 1000 * seed + len(ran), skip, ran[:0])
         ran = pd.concat([ran, trials(on, rows, rng)], ignore_index=True)
-    analysis = learning_from(first, ran[EVEN:].drop(columns="cell"))
+    analysis = learning_from(first, ran[even:].drop(columns="cell"))
     return [*regrets, regret_of(on, analysis, ran)]
 
 
@@ -81,7 +79,7 @@ def regret_of(on: Grid, analysis: refine.Analysis, ran: pd.DataFrame) -> float:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    options = parser(__doc__, seeds=2)
+    options = parser(__doc__, seeds=2, even=10, budget=50)
     options.add_argument("--tables", type=Path, metavar="FOLDER", help="tables that models are fitted to")
     a = options.parse_args()
     lines = []
@@ -89,12 +87,14 @@ if __name__ == "__main__":
     for table in TABLES + (DEVELOPED_FITTED if a.tables else ()):
         for seed, together in product(range(a.seeds), regret):
             make = partial(opened, table, a.tables)
-            key = "-".join(map(str, (*table, seed, together)))
+            key = "-".join(map(str, (*table, seed, together, a.even, a.budget)))
             store = f"batches-{digest(search, SOURCES)}"
-            regret[together].append(kept(store, key, lambda: search(make(), seed, together)))  # noqa: B023
+            regret[together].append(
+                kept(store, key, lambda: search(make(), seed, together, a.even, a.budget))
+            )  # noqa: B023
         means = [100 * np.mean(runs[-a.seeds :], axis=0) for runs in regret.values()]
         lines.append(["-".join(table), f"{means[0][0]:.1f}", *(f"{mean[1]:.1f}" for mean in means)])
     first, alone = np.mean(regret[1], axis=0)
     lost = (np.mean(regret[TOGETHER], axis=0)[1] - alone) / (first - alone)
-    print(markdown(["truth", f"after {EVEN}, %", "one at a time, %", f"{TOGETHER} together, %"], lines))
+    print(markdown(["truth", f"after {a.even}, %", "one at a time, %", f"{TOGETHER} together, %"], lines))
     print(f"\n- Batches lose {lost:.2f} of the gain (wanted: at most {WANTED}).")

@@ -31,7 +31,7 @@ LEARNED = 0.3
 
 # The same under a budget of trials, which leaves few rounds. Regret of 60 trials, of which the first 20 were
 # even, on pipelines, smooth functions and surrogates: 31, 31 and 8 % with a share of at most 0.3 and 20 even
-# trials a round, 2, 12 and 4 % with 0.8, 3, 11 and 3 % with 1 (docs/benchmarks/search.md).
+# trials a round, 2, 12 and 4 % with 0.8, 3, 11 and 3 % with 1.
 LEARNED_IN_BUDGET = 0.9
 
 # Fewest even trials in an advised round without a budget: with fewer, the noise is unknown, and the next
