@@ -46,8 +46,8 @@ def grow(
         This round.
 
     Raises:
-        DesignError: ``n`` is not a whole number >= 1, fewer configurations are left, or the design of the
-            round chooses every configuration itself.
+        DesignError: ``n`` is not a whole number >= 1, fewer configurations or a smaller budget are left, or
+            the design of the round chooses every configuration itself.
         ReviewError: ``exploit`` is out of range.
         AnalysisError: Exploit trials are asked for, and fewer than 10 trials lie inside the space.
 
@@ -66,6 +66,7 @@ def grow(
             f"exploit= does not go with the design {self.node.method!r}, which chooses every configuration "
             "itself; leave exploit out"
         )
+    self._budget.check(n, f"round {self.id}", "ask for n={left} or fewer")
     if n > chosen:
         size = self.n + n - chosen
         run(self, n=size, check_noise=False, objective=objective, objective_name=objective_name, **options)

@@ -343,3 +343,11 @@ def test_a_tree_as_json_has_its_budget(tree):
     assert tree.to_dict()["budget"] is None
     tree.budget = 60
     assert tree.to_dict()["budget"]["text"] == "60 of 60 trials left"
+
+
+def test_a_round_grows_only_within_the_budget(tree):
+    first = tree.add_round(SPACE, noisy, n=20, budget=24).run(progress=False, check_noise=False)
+    with pytest.raises(DesignError, match="allows 4 more trials"):
+        first.grow(6, exploit=1.0, progress=False)
+    assert len(first.trials) == 20
+    assert len(first.grow(4, progress=False).trials) == 24
