@@ -86,12 +86,11 @@ if __name__ == "__main__":
     regret: dict[int, list[list[float]]] = {1: [], TOGETHER: []}
     for table in TABLES + (DEVELOPED_FITTED if a.tables else ()):
         for seed, together in product(range(a.seeds), regret):
-            make = partial(opened, table, a.tables)
             key = "-".join(map(str, (*table, seed, together, a.even, a.budget)))
             store = f"batches-{digest(search, SOURCES)}"
-            regret[together].append(
-                kept(store, key, lambda: search(make(), seed, together, a.even, a.budget))
-            )  # noqa: B023
+            on = opened(table, a.tables)
+            run = partial(search, on, seed, together, a.even, a.budget)
+            regret[together].append(kept(store, key, run))
         means = [100 * np.mean(runs[-a.seeds :], axis=0) for runs in regret.values()]
         lines.append(["-".join(table), f"{means[0][0]:.1f}", *(f"{mean[1]:.1f}" for mean in means)])
     first, alone = np.mean(regret[1], axis=0)
