@@ -66,7 +66,7 @@ def test_where_trials_fail_is_learned_and_narrowed_away():
     change = refine.propose(analysis)["lr"]
     assert change.kind == "narrow"
     assert change.new.high < 1
-    assert "Failed: 100 % of the trials at lr = " in why(change)
+    assert "Failed: 100 %" in why(change)
 
 
 def test_a_range_of_many_levels_is_known_by_its_trend():
@@ -182,7 +182,7 @@ def test_what_no_even_trial_reads_cannot_be_judged():
     assert (e.n, e.good, e.p, e.q) == (0, 0, 1, 1)
     change = refine.propose(analysis)["units_2"]
     assert change.kind == "keep"
-    assert "Too few trials to judge units_2: 0 good trials of" in why(change)
+    assert "judge units_2: 0 good" in why(change)
 
 
 def test_what_is_never_read_is_coupled_with_nothing_and_the_others_keep_their_places():

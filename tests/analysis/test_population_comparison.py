@@ -63,7 +63,7 @@ def test_only_finished_even_trials_count():
 
 
 def test_too_little_is_an_error():
-    with pytest.raises(AnalysisError, match="at least 2 trials each, got 3 and 1; run more"):
+    with pytest.raises(AnalysisError, match="got 3 and 1; run"):
         compare_rounds(*rounds([1, 2, 3], [4]), "maximize")
     with pytest.raises(AnalysisError, match="direction must be"):
         compare_rounds(*rounds([1, 2, 3], [4, 5]), "up")

@@ -108,7 +108,7 @@ def test_an_object_of_optuna_is_known_by_its_options(tree, tmp_path):
     assert same_round.id == round_.id
     with refine.Tree("question", store=tmp_path / "refine.db") as other:
         reopened = other[round_.id]
-        with pytest.raises(DesignError, match=r"is not at hand after reopening; give it: run\(design=...\)"):
+        with pytest.raises(DesignError, match=r"run\(design=...\)"):
             reopened.run(n=10, objective=plain, objective_name=round_.node.objective, progress=False)
         with pytest.raises(DesignError, match="another one is another round"):
             reopened.run(

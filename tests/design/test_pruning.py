@@ -213,7 +213,7 @@ def test_wrong_pruners_are_refused(tree, space):
         with pytest.raises(DesignError, match=f"pruner: {next(iter(options))} must be"):
             refine.Pruner(**options)
     for pruner in ("medain", 5, optuna.pruners.MedianPruner):
-        with pytest.raises(DesignError, match="pruner must be 'median', a refine.Pruner or"):
+        with pytest.raises(DesignError, match="refine.Pruner"):
             tree.add_round(space, objectives.learner, n=5, pruner=pruner)
 
     def judge(metrics):
@@ -265,7 +265,7 @@ def height_after(params, epoch):
 )
 def test_pruner_that_can_stop_no_trial_says_so_once(tree, space, pruner, fix):
     root = tree.add_round(space, short, metric="acc", n=40, pruner=pruner)
-    with pytest.warns(RefineWarning, match=f"cannot stop any trial: they report 6 epochs, {fix}") as warned:
+    with pytest.warns(RefineWarning, match=f"report 6 epochs, {fix}") as warned:
         root.run(progress=False, check_noise=False)
     assert len(warned) == 1
     assert set(root.trials["state"]) == {"complete"}

@@ -104,9 +104,9 @@ def test_a_proposal_on_a_study_is_that_of_its_round(tree, drawn):
     assert "Next        refine.Tree('study').add_study(study)" in str(proposal)
     two = optuna.create_study(directions=["minimize"] * 2)
     two.optimize(lambda t: (t.suggest_float("x", 0, 1), 1 - t.params["x"]), n_trials=20)
-    with pytest.raises(AnalysisError, match=r"one objective, got 2; for goals: refine\.optuna\.review"):
+    with pytest.raises(AnalysisError, match=r"got 2;"):
         refine.propose(two)
-    with pytest.raises(AnalysisError, match="StopWhenNotWorth is about one objective, got 2"):
+    with pytest.raises(AnalysisError, match="got 2"):
         refine.optuna.StopWhenNotWorth()(two, two.trials[-1])
     assert len(refine.optuna.review(two).analysis.others) == 1
 
@@ -121,7 +121,7 @@ def test_a_study_stops_when_searching_on_is_not_worth_it():
         True,
         0.05,
     )
-    with pytest.raises(DesignError, match="n must be a whole number >= 1, got 0"):
+    with pytest.raises(DesignError, match="number >= 1, got 0"):
         refine.optuna.StopWhenNotWorth(every=0)
 
 

@@ -74,7 +74,7 @@ def test_code_says_so_and_the_round_goes_on():
     fast = KerasObjective(unchanged, X, Y, accelerate=True)
     assert (plain.name, plain.fingerprint) == (fast.name, fast.fingerprint)
     assert fast.code == plain.code + "-accelerated"
-    with pytest.raises(ObjectiveError, match=r"accelerate: must be True, False or \"compiled\", got 'yes'"):
+    with pytest.raises(ObjectiveError, match=r"\"compiled\", got"):
         KerasObjective(unchanged, X, Y, accelerate="yes")
 
 

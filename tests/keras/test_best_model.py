@@ -125,9 +125,7 @@ def test_a_hostile_file_in_the_place_of_a_model_runs_nothing(round_, tmp_path, m
     ran = tmp_path / "ran"
     for attack, make in HOSTILE.items():
         make(file, ran)
-        with pytest.raises(
-            ObjectiveError, match=r"without running code from the file, got \w+: (?s:.*); remove the file"
-        ) as refused:
+        with pytest.raises(ObjectiveError, match=r"got \w+: (?s:.*); remove") as refused:
             round_.best_model(tmp_path / "models")
         assert str(file) in str(refused.value), attack
         assert len(str(refused.value)) < 700
@@ -159,7 +157,7 @@ def test_several_splits_give_the_first_ones_model(tmp_path):
 
 
 def test_what_cannot_work_is_said_first(round_, tmp_path):
-    with pytest.raises(DesignError, match="rank must be a whole number >= 1, got 0"):
+    with pytest.raises(DesignError, match="number >= 1, got 0"):
         round_.best_model(rank=0)
     with pytest.raises(AnalysisError, match="got rank=99; run more"):
         round_.best_model(rank=99)
@@ -179,7 +177,7 @@ def test_what_cannot_work_is_said_first(round_, tmp_path):
 
     with refine.Tree("q", store=tmp_path / "b.db") as tree:
         bare = tree.add_round({"x": [1, 2, 3]}, plain, n=3).run(progress=False)
-        with pytest.raises(ObjectiveError, match="returns no model; use refine.keras.KerasObjective"):
+        with pytest.raises(ObjectiveError, match="use refine.keras.KerasObjective"):
             bare.best_model()
         kind = tree.add_round({"x": [1, 2, 3]}, Gives(), n=3).run(progress=False)
         assert kind.best_model() == "model of 3"

@@ -66,7 +66,7 @@ def test_freezing_between_two_fits_warns_that_it_has_no_effect() -> None:
     model = two_layers("adam")
     train(refine.keras.fit, model)
     model.layers[0].trainable = False
-    with pytest.warns(RefineWarning, match=f"{FROZEN}, and as in Keras the change has no effect"):
+    with pytest.warns(RefineWarning, match=f"{FROZEN},"):
         train(refine.keras.fit, model)
 
 
@@ -107,7 +107,7 @@ def test_an_optimizer_built_for_other_variables_is_left_to_keras() -> None:
         model.compile(model.optimizer, "mse", jit_compile=False)
         return train(fit, model), model
 
-    with pytest.warns(RefineWarning, match="using model.fit, because the optimizer was built before"):
+    with pytest.warns(RefineWarning, match="using model.fit, because"):
         both(training)
 
 
@@ -118,7 +118,7 @@ def test_a_trace_of_keras_is_continued_by_keras() -> None:
         model.layers[0].trainable = False
         return first + train(fit, model), model
 
-    with pytest.warns(RefineWarning, match="using model.fit, because the optimizer was built before"):
+    with pytest.warns(RefineWarning, match="using model.fit, because"):
         both(training)
 
 

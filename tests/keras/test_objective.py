@@ -271,7 +271,7 @@ def test_threads_that_come_too_late_warn_once(data: Any) -> None:
     with pytest.warns(RuntimeWarning, match="runs with 1 and 1 threads"):
         objective.prepare(3)
     objective.prepare(3)
-    with pytest.raises(ObjectiveError, match="threads: must be at least 1, got 0; 1 is"):
+    with pytest.raises(ObjectiveError, match="least 1, got 0; 1"):
         objective.prepare(0)
 
 

@@ -127,9 +127,9 @@ def test_a_small_space_is_run_whole_and_what_cannot_work_is_said(review):
     assert preview.n == preview.exist == 2
     with pytest.raises(ReviewError, match="did you mean 'dropout'"):
         review.preview(dropuot=(0, 0.2))
-    with pytest.raises(DesignError, match="n must be a whole number >= 1, got 0"):
+    with pytest.raises(DesignError, match="number >= 1, got 0"):
         review.preview(n=0)
-    with pytest.raises(DesignError, match="workers must be a whole number >= 1"):
+    with pytest.raises(DesignError, match="number >= 1"):
         review.preview(workers=1.5)
 
 

@@ -77,9 +77,7 @@ def test_a_proposal_survives_json_and_its_claim_says_which_regions_its_trials_wo
     proposal = refine.propose(analysed(3), risk=0.15)
     claim = proposal.claim
     assert (claim.even, claim.scope) == (80, pytest.approx(1 - 0.05 ** (1 / 80), rel=0.01))
-    assert "80 evenly drawn trials would hit any region of 3.6 % of the present space" in claim_sentence(
-        proposal
-    )
+    assert "3.6 %" in claim_sentence(proposal)
     reread = refine.Proposal.from_json(json.loads(proposal.dumps()))
     assert (reread.claim.even, reread.claim.scope) == (80, pytest.approx(claim.scope))
     assert reread.digest == proposal.digest
@@ -132,7 +130,7 @@ def test_other_risks_are_read_off_the_same_posterior():
     proposal = refine.propose(analysis)
     assert proposal.at(0.05).digest == proposal.digest
     assert proposal.at(0.3).digest == refine.propose(analysis, risk=0.3).digest
-    with pytest.raises(refine.errors.AnalysisError, match="risk must be <= 0.3 here"):
+    with pytest.raises(refine.errors.AnalysisError, match="<= 0.3 here"):
         proposal.at(0.5)
     with pytest.raises(refine.errors.AnalysisError, match="was read back from a store"):
         refine.Proposal.from_json(proposal.to_json()).at(0.05)

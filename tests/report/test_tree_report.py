@@ -96,7 +96,7 @@ def test_files_of_two_trees_in_one_folder_have_names_of_their_own(tree, tmp_path
     root, first, _ = tree.rounds
     text = first.report(tmp_path).read_text()
     assert "<summary>Compared with its parent<" in text
-    assert f"A trial of {first.id} beats one of {root.id} with probability " in text
+    assert f"{first.id} beats one of {root.id}" in text
     with refine.Tree("other", store=tmp_path / "o.db") as other:
         twin = other.add_round(SPACE, lambda p: -score(p), n=12, objective_name="g").run(progress=False)
         assert twin.report(tmp_path).name == f"1-{twin.id}.md"

@@ -187,7 +187,7 @@ def test_noise_against_what_was_known_before():
     }
     assert {gain: check.verdict for gain, check in checks_by_gain.items()} == verdicts
     assert checks_by_gain[5.0].value == pytest.approx(5 * sd)
-    assert "5 times the noise" in figure(checks_by_gain[5.0])
+    assert "5 times" in figure(checks_by_gain[5.0])
     # The same the other way round.
     turned = frame.assign(value=-frame["value"])
     check = checks(turned, direction="minimize", replicates_=repeats, before=-best + 5 * sd)["noise"]
@@ -202,7 +202,7 @@ def test_a_root_counts_what_is_as_good_and_what_its_best_owes_to_luck():
     assert "the choice among them is luck" in says(blurred["noise"])
     assert (exact["optimism"].verdict, blurred["optimism"].verdict) == ("pass", "warn")
     assert blurred["optimism"].value > 0.05
-    assert "the best of 120 trials on one validation set" in says(blurred["optimism"])
+    assert "120 trials" in says(blurred["optimism"])
 
 
 def test_cost():

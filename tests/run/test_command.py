@@ -58,7 +58,7 @@ def test_it_runs_and_its_last_line_of_json_is_the_metrics(command, tmp_path):
         failed = frame[frame["lr"] > 0.5]
         assert set(failed["state"]) == {"failed"}
         assert len(failed)
-        assert "ended with status 3: lr is too large" in str(round_.failures["error"].iloc[0])
+        assert "status 3: lr" in str(round_.failures["error"].iloc[0])
         complete = frame[frame["lr"] <= 0.5]
         assert complete["val_acc"].to_numpy() == pytest.approx((0.8 - abs(complete["lr"] - 0.1)).to_numpy())
         # A group in brackets is there where its parameter is.
@@ -92,7 +92,7 @@ def test_what_is_no_command_is_refused(text, message):
 def test_a_value_is_one_word_and_no_parameter_is_swallowed():
     words = refine.Command("echo --name={name} {params} {seed}").words({"name": "$(rm -rf /) 'x; y"}, 7)
     assert words == ["echo", "--name=$(rm -rf /) 'x; y", '{"name": "$(rm -rf /) \'x; y"}', "7"]
-    with pytest.raises(ObjectiveError, match=r"parameter 'units' is not in it; write \{units\} at its"):
+    with pytest.raises(ObjectiveError, match=r"write \{units\}"):
         refine.Command("echo {lr}").words({"lr": 1, "units": 2}, 0)
     with pytest.raises(ObjectiveError, match=r"\{lrr\} is not a parameter of this .*; did you mean 'lr'"):
         refine.Command("echo {lrr} {params}").words({"lr": 1}, 0)

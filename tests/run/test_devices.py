@@ -45,13 +45,13 @@ def test_each_worker_sees_one(tmp_path, monkeypatch, options, listed, expected):
 
 @pytest.mark.parametrize("bad", [-1, True, 1.5, "two", [], [-1], ["0,1"], [None], ["GPU-1; rm"], 10**9])
 def test_what_is_no_gpu_is_an_error(bad):
-    with pytest.raises(DesignError, match="gpus must be a number of GPUs or a list"):
+    with pytest.raises(DesignError, match="GPUs"):
         devices_of(bad)
 
 
 def test_more_than_are_visible_and_somebody_s_executor(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
-    with pytest.raises(DesignError, match="at most the 2 that CUDA_VISIBLE_DEVICES lists"):
+    with pytest.raises(DesignError, match="2 that CUDA_VISIBLE_DEVICES lists"):
         devices_of(3)
     text = (
         r"gpus= cannot be combined with executor=.*get_executor\(pure=False, retries=0, "

@@ -29,7 +29,7 @@ def test_a_pool_that_breaks_stops_the_round_and_another_goes_on(tree, space):
     round_ = tree.add_round(space, objectives.bowl, n=20)
     with ProcessPoolExecutor(2) as pool:
         assert isinstance(pool.submit(die, b"").exception(), BrokenProcessPool)
-        with pytest.raises(RoundStoppedError, match="the executor takes no more trials .BrokenProcessPool"):
+        with pytest.raises(RoundStoppedError, match="trials .BrokenProcessPool"):
             round_.run(workers=2, executor=pool, progress=False)
     assert len(round_.run(progress=False).trials) == 20
 

@@ -65,7 +65,7 @@ def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, lost):
             client, processes = stack.enter_context(dask_cluster(tmp_path, 2))
             on = client.get_executor(pure=False, retries=0)
             hook = killing(lambda: processes[:1] if lost == "scheduler" else processes[1:])
-        with pytest.raises(RoundStoppedError, match=f"{GONE[lost]}; finished trials are stored"):
+        with pytest.raises(RoundStoppedError, match=f"{GONE[lost]}; finished"):
             round_.run(2, executor=on, on_trial=hook, progress=False)
         before = round_.trials
         assert 3 <= len(before) < 40
@@ -133,7 +133,7 @@ def test_a_cluster_whose_workers_lack_what_is_asked_for_is_said(tmp_path, engine
         ):
             tree.add_round(SPACE, slowly, n=4).run(executor=on, progress=False)
     if engine == "Ray":
-        with pytest.raises(DesignError, match=r"got none; call ray.init\(\)"):
+        with pytest.raises(DesignError, match=r"call ray.init\(\)"):
             refine.RayExecutor()
 
 

@@ -113,9 +113,9 @@ def test_what_is_measured_is_what_is_recommended_and_not_the_baseline(tree, spac
 
 def test_errors(tree, space, round_):
     plain = tree.add_round(space, objectives.bowl, n=5).run(progress=False)
-    with pytest.raises(ObjectiveError, match=r"has no hold-out; make it with KerasObjective\(..."):
+    with pytest.raises(ObjectiveError, match=r"KerasObjective\(..."):
         plain.open_holdout()
-    with pytest.raises(DesignError, match="top must be a whole number >= 1, got 0"):
+    with pytest.raises(DesignError, match="number >= 1, got 0"):
         round_.open_holdout(top=0)
     assert len(tree.log()) == 2  # nothing was opened
     not_run = tree.add_round(space, Sealed(), metric="acc", n=5, seed=2)

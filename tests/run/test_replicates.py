@@ -66,7 +66,7 @@ def test_running_again_runs_what_is_missing(tree, space):
     round_ = tree.add_round(space, counted, n=12, seed=2)
     with pytest.raises(AnalysisError, match="has no finished trial that may be called best; run it first"):
         round_.replicate(progress=False)
-    with pytest.raises(DesignError, match="seeds must be a whole number >= 1, got 0"):
+    with pytest.raises(DesignError, match="number >= 1, got 0"):
         round_.replicate(seeds=0)
     round_.run(progress=False).replicate(2, 2, progress=False)
     assert len(calls) == 12 + 4

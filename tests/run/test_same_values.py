@@ -80,4 +80,4 @@ def test_a_child_that_dies_is_one_crashed_trial_and_what_others_print_and_ask_di
         assert (states.drop(3) == "complete").all()
         complete = root.trials.query("state == 'complete'")
         assert (complete["value"] == complete["seed"] % 7).all()
-        assert "was killed by signal 9" in root.failures["error"].iloc[0]
+        assert "signal 9" in root.failures["error"].iloc[0]

@@ -25,7 +25,7 @@ def test_edits_keep_a_declared_order():
     assert narrowed(sizes, [0]) == Categorical(["small"])
     codes = Categorical([3, 5, 7], ordered=False)
     assert edited(codes, [7, 3]) == Categorical([3, 7], ordered=False)
-    with pytest.raises(SpaceError, match="choices have no bounds, got .*; write a list of choices: 3, 5, 7"):
+    with pytest.raises(SpaceError, match="choices: 3, 5, 7"):
         edited(codes, (3, 5))
 
 

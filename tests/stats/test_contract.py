@@ -121,5 +121,5 @@ def test_top_mask_includes_ties():
     assert top_mask(np.arange(30), 0.1).sum() == 3
     assert top_mask([], 0.1).size == 0
     assert top_mask([1, 2], 1.0).all()
-    with pytest.raises(AnalysisError, match=r"share: must lie in \(0, 1\], got 0"):
+    with pytest.raises(AnalysisError, match=r"\(0, 1\], got 0"):
         top_mask([1], 0)

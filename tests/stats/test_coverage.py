@@ -32,19 +32,19 @@ def test_wilson_of_nothing_is_everything():
     assert ends.high[0] == 1.0
     assert ends.low[1] == 0.0
     assert ends.high[2] == 1.0
-    with pytest.raises(AnalysisError, match="counts must lie between 0 and n"):
+    with pytest.raises(AnalysisError, match="between 0"):
         wilson(3, 2)
 
 
 def test_hit_probability_and_the_smallest_region_that_trials_hit():
     assert hit_probability(60, 0.05) == pytest.approx(1 - 0.95**60)
     assert hit_probability(0, 0.05) == 0.0
-    with pytest.raises(AnalysisError, match="n: must be >= 0, got -1"):
+    with pytest.raises(AnalysisError, match=">= 0, got -1"):
         hit_probability(-1, 0.1)
     assert hit_share(100) == pytest.approx(0.0295, abs=1e-4)
     assert hit_probability(100, hit_share(100)) == pytest.approx(0.95)
     assert hit_share(0) == 1.0
-    with pytest.raises(AnalysisError, match="n: must be >= 0, got -1"):
+    with pytest.raises(AnalysisError, match=">= 0, got -1"):
         hit_share(-1)
 
 
@@ -128,7 +128,7 @@ def test_the_good_trials_it_takes_to_judge_are_those_of_the_exact_sign_test():
         enough = (critical <= m) & (scipy.stats.binom.sf(critical - 1, m, half) >= power)
         assert good_trials_to_judge(tests, alpha, power, half) == m[enough][0]
     assert [good_trials_to_judge(d) for d in (1, 4, 8)] == [18, 24, 31]
-    with pytest.raises(AnalysisError, match="half: 0.5001 is too close to 0.5 to be detected"):
+    with pytest.raises(AnalysisError, match="half: 0.5001"):
         good_trials_to_judge(1, half=0.5001)
 
 

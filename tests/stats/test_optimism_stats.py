@@ -175,7 +175,7 @@ def test_optimism_needs_values_and_a_noise():
     assert Optimism()([1.0] * 50, 0.5).expected > 0.5
     with pytest.raises(AnalysisError, match="at least one trial is needed"):
         Optimism()([], 1.0)
-    with pytest.raises(AnalysisError, match="sd: must be finite and >= 0, got -1"):
+    with pytest.raises(AnalysisError, match=">= 0, got -1"):
         Optimism()([1.0], -1)
 
 
@@ -217,5 +217,5 @@ def test_what_cannot_be_told():
     assert np.isnan(components.configuration)
     assert components.seed == pytest.approx(np.sqrt(0.5))
     assert np.isnan(VarianceComponents()([], []).seed)
-    with pytest.raises(AnalysisError, match=r"splits: needs one finite value per run and split, shape \(2"):
+    with pytest.raises(AnalysisError, match=r"shape \(2"):
         VarianceComponents()([1.0, 2.0], [0, 1], [[1.0, 2.0]])

@@ -97,5 +97,5 @@ def test_it_imports_neither_pytest_nor_what_single_parts_need():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
     assert "compare_fits" in refine.testing.__all__
-    with pytest.raises(AttributeError, match="module 'refine.testing' has no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match="module 'refine.testing'"):
         _ = refine.testing.nothing

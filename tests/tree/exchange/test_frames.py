@@ -24,7 +24,7 @@ def test_a_frame_becomes_a_root_and_goes_on(tree, frame, tmp_path):
     assert np.allclose(root.trials["rate"], frame["rate"], rtol=1e-11)
     assert root.best["acc"] == frame["acc"].max()
     for run in (lambda: root.run(progress=False), lambda: root.replay(sample=2)):
-        with pytest.raises(DesignError, match=r"an imported round has nothing to run: .*round\.propose"):
+        with pytest.raises(DesignError, match=r"run: .*round\.propose"):
             run()
     child = root.propose().accept(n=6, audit=0)
     assert (child.node.method, child.node.objective) == ("sobol", "exchanged.trained")
@@ -49,9 +49,9 @@ def test_the_same_rows_are_the_same_root(tree, frame):
 def test_without_an_objective_the_first_that_runs_is_the_one(tree, frame, tmp_path):
     root = tree.add_frame(frame, value="acc")
     child = root.branch(root.space, n=4)
-    with pytest.raises(ObjectiveError, match=r"imported without an objective; give it: round.run\(objective"):
+    with pytest.raises(ObjectiveError, match=r"round.run\(objective"):
         child.run(progress=False)
-    with pytest.raises(ObjectiveError, match="leave objective_name out, or name the objective at the import"):
+    with pytest.raises(ObjectiveError, match="leave objective_name out,"):
         child.run(objective=exchanged.trained, objective_name="x", progress=False)
     child.run(objective=exchanged.trained, progress=False)
     with refine.Tree("question", store=tmp_path / "refine.db") as reopened:
@@ -72,7 +72,7 @@ def test_a_space_may_be_given_with_levels_elsewhere(tree, frame):
     assert root.trials["cell"].isna().any()
     assert "epochs" in root.trials  # a column of numbers that is no parameter is a metric
     narrow = space.replace({"units": (8, 32)})
-    with pytest.raises(SpaceError, match=r"units: \d+ rows of the frame outside the space, first in row \d"):
+    with pytest.raises(SpaceError, match=r"units: \d+ rows"):
         tree.add_frame(frame, narrow, value="acc")
     inside = frame[narrow.contains(frame)]
     assert len(tree.add_frame(inside, narrow, value="acc").trials) == len(inside)
@@ -199,7 +199,7 @@ def table(**columns):
 
 def test_copied_rows_count_once(tree):
     noisy = table(lr=np.linspace(0.001, 0.1, 24))
-    with pytest.warns(RefineWarning, match="3 runs of 27 repeat another run .* each counts once"):
+    with pytest.warns(RefineWarning, match="3 runs of 27 repeat"):
         root = tree.add_frame(pd.concat([noisy, noisy.iloc[[4, 4, 7]]]), value="acc")
     assert root.id == tree.add_frame(noisy, value="acc").id
     assert not root.analyze().noise.deterministic
@@ -213,7 +213,7 @@ def test_equal_results_under_another_seed_or_of_another_duration_are_repeats(tre
 
 def test_state_of_wandb_is_read_in_any_case(tree):
     states = ["finished"] * 18 + ["Crashed"] * 3 + ["failed", "running", "running"]
-    with pytest.warns(RefineWarning, match="left out: 2 runs that have not ended"):
+    with pytest.warns(RefineWarning, match="out: 2 runs"):
         root = tree.add_frame(table(State=states), value="acc", parameters=["lr"])
     counts = pd.concat([root.trials, root.replicates])["state"].value_counts().to_dict()
     assert counts == {"complete": 18, "crashed": 3, "failed": 1}
@@ -268,9 +268,7 @@ def test_empty_rows_and_placeholders_are_no_runs(tree):
     runs = table()
     runs.loc[[3, 10], "acc"] = 9999.0
     runs.loc[[5, 6]] = np.nan
-    with pytest.warns(
-        RefineWarning, match="2 empty rows; 2 rows with acc 9999, far from all others, count as failed"
-    ):
+    with pytest.warns(RefineWarning, match="2 empty rows; 2 rows"):
         root = tree.add_frame(runs, value="acc")
     counts = pd.concat([root.trials, root.replicates])
     assert counts["state"].value_counts().to_dict() == {"complete": 20, "failed": 2}

@@ -53,7 +53,7 @@ def test_a_list_of_dictionaries_has_conditions_and_estimators_their_text(tree, t
     assert added.space["clf__max_depth"].when == "clf == 'DecisionTreeClassifier(random_state=0)'"
     assert (added.space.size, added.space["clf__var_smoothing"].log, added.metric) == (12, True, "f1_macro")
     np.testing.assert_allclose(added.trials["accuracy"], search.cv_results_["mean_test_accuracy"])
-    with pytest.raises(AnalysisError, match=r"metric must be one of accuracy, f1_macro, got 'f1'"):
+    with pytest.raises(AnalysisError, match=r"accuracy, f1_macro, got 'f1'"):
         tree.add_search(search, metric="f1")
     assert proposal.digest == added.propose().proposal.digest
     monkeypatch.chdir(tmp_path)
@@ -93,7 +93,7 @@ def test_halving_is_judged_by_the_last_iteration_that_ten_reached(tree, candidat
 
 def test_another_search_and_one_that_is_not_fitted(tree):
     other = type("Other", (RandomizedSearchCV,), {})(TREE, {"ccp_alpha": uniform(0, 0.1)}, n_iter=12, cv=2)
-    with pytest.raises(AnalysisError, match=r"must be fitted, with cv_results_, got Other; call search.fit"):
+    with pytest.raises(AnalysisError, match=r"cv_results_, got Other; call search.fit"):
         tree.add_search(other)
     assert refine.propose(other.fit(X, Y)).tested == 0  # it may go by results
 
@@ -114,7 +114,7 @@ def test_refine_search_is_a_search_with_a_tree_behind():
 
 
 def test_refine_search_says_what_is_wrong():
-    with pytest.raises(DesignError, match="n must be a whole number >= 1, got 0"):
+    with pytest.raises(DesignError, match="number >= 1, got 0"):
         RefineSearchCV(TREE, {"max_depth": (1, 5)}, n=0).fit(X, Y)
     with pytest.raises(AnalysisError, match="refit must name the scorer"):
         RefineSearchCV(TREE, {"max_depth": (1, 5)}, scoring=["accuracy"], refit=False).fit(X, Y)

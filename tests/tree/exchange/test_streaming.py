@@ -82,7 +82,7 @@ def test_a_folder_that_is_bad_at_its_end_changes_nothing(tmp_path):
         path.write_text("\n".join([*sound, json.dumps({**json.loads(last), "key": "0" * 16})]) + "\n")
         fill(other, range(3))
         before = everything(other)
-        with pytest.raises(refine.errors.StoreError, match=r"line \d{4}: the key is not that"):
+        with pytest.raises(refine.errors.StoreError, match=r"line \d{4}:"):
             other.merge(tmp_path / "out")
         assert everything(other) == before
     with pytest.raises(refine.errors.StoreError, match="the key is not that"):

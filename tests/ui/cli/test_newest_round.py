@@ -61,7 +61,8 @@ def test_checks_and_analysis_right_after_accepting_show_the_newest_round_with_tr
     for command in ("checks", "analyze"):
         shown = run(f"{command} {tmp_path / 's.db'}")
         assert shown.exit_code == 0
-        assert f"round {child.id} has no trials yet; round {root.id} is shown" in shown.stderr
+        assert child.id in shown.stderr
+        assert f"round {root.id}" in shown.stderr
     assert (
         "no trial has run; run the round first: refine run" in run(f"checks {tmp_path / 's.db'} last").stderr
     )

@@ -102,7 +102,7 @@ def test_a_round_ends_in_order_with_the_server(round_of, background):
     background.close()
     job = background.job()
     assert not job["running"]
-    assert "stopped by SIGTERM; every finished trial is stored" in job["log"]
+    assert "SIGTERM; every" in job["log"]
     assert 0 < len(round_.trials) < 40
     objective = {"objective": lambda p: p["x"], "objective_name": "objectives_here.score"}
     with pytest.warns(RefineWarning, match="another version of the objective's code"):
@@ -127,17 +127,14 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(round_of, t
     script = round_of(name="score")
     runnable = background.runnable(script)
     assert not runnable["able"]
-    assert (
-        "score was defined in a script or notebook; to run it here, open the page with --objective"
-        in runnable["why"]
-    )
+    assert "--objective" in runnable["why"]
     command = f"refine run {tmp_path / 'refine.db'} {script.id} --objective path/to/script.py:score"
     assert runnable["command"] == command
     program = round_of(name="command: python train.py {x}")
-    assert "open the page with --command" in background.runnable(program)["why"]
+    assert "--command" in background.runnable(program)["why"]
     assert "--command 'python train.py {x}'" in background.runnable(program)["command"]
     elsewhere = round_of(name="nowhere_to_be_found.score")
-    assert "There is no module nowhere_to_be_found on" in background.runnable(elsewhere)["why"]
+    assert "module nowhere_to_be_found" in background.runnable(elsewhere)["why"]
     with pytest.raises(ReviewError, match="no module nowhere_to_be_found"):
         background.start(elsewhere, "run", {})
     assert background.job() is None

@@ -142,7 +142,7 @@ def test_a_typed_bound_need_not_be_a_level(opened, root, tree):
     field.fill("-3")
     field.press("Enter")
     settled(opened)
-    assert "low must be < high" in opened.locator(".refine-warning").inner_text()
+    assert "< high" in opened.locator(".refine-warning").inner_text()
     assert opened.locator(".refine-accept").is_disabled()
 
 
@@ -243,7 +243,7 @@ def test_it_follows_a_running_round(browser, tree):
         runner.join(60)
         # It asks before charts move under the hand.
         page.wait_for_selector(".refine-fresh button", timeout=15000)
-        assert "new trials. Refresh (keeps your edits)" in page.locator(".refine-fresh").inner_text()
+        assert "Refresh (keeps your" in page.locator(".refine-fresh").inner_text()
         page.locator(".refine-fresh button").click()
         until(page, "document.querySelector('.refine-going').hidden")
         page.wait_for_selector(".refine-fresh:empty", state="attached")
