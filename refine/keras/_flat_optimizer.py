@@ -21,18 +21,18 @@ _DECAY = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
 _NOT_SLOTS = ("_variables", "_trainable_variables")
 
 
-def is_elementwise(optimizer: Any) -> bool:
+def is_elementwise(optimizer: keras.Optimizer) -> bool:
     """True if the optimizer updates each number independently, so that variables may be joined."""
     options = (getattr(optimizer, name, None) for name in (*_WHOLE, *_DECAY))
     return type(optimizer) in _ELEMENTWISE and not any(options)
 
 
-def optimizer_state(optimizer: Any) -> list[Any]:
+def optimizer_state(optimizer: keras.Optimizer) -> list[keras.Variable | list[keras.Variable]]:
     """The optimizer's variables: a list per slot, a bare variable for a scalar.
 
     The order is the same for all optimizers of one class and configuration.
     """
-    state: list[Any] = []
+    state: list[keras.Variable | list[keras.Variable]] = []
     for name, value in vars(optimizer).items():
         if name in _NOT_SLOTS:
             continue
@@ -70,7 +70,7 @@ class FlatOptimizer:
     scalar and 1 for a number per weight.
     """
 
-    def __init__(self, optimizer: Any, size: int, dtype: str) -> None:
+    def __init__(self, optimizer: keras.Optimizer, size: int, dtype: str) -> None:
         twin = type(optimizer).from_config(optimizer.get_config())
         twin.__class__ = _stateless_class(type(optimizer))
         self._weights = keras.Variable(np.zeros(size), dtype=dtype, name="flat", trainable=True)
@@ -79,7 +79,9 @@ class FlatOptimizer:
         self._state = [v[0] if isinstance(v, list) else v for v in optimizer_state(twin)]
         self.ranks = [len(v.shape) for v in self._state]
 
-    def apply(self, gradient: Any, weights: Any, state: Sequence[Any]) -> tuple[Any, list[Any]]:
+    def apply(
+        self, gradient: tf.Tensor, weights: tf.Tensor, state: Sequence[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """New weights and new state, in the order of `optimizer_state`."""
         with keras.StatelessScope() as scope:
             give(scope, self._weights, weights)
@@ -90,17 +92,17 @@ class FlatOptimizer:
         return scope.get_current_value(self._weights), [scope.get_current_value(v) for v in self._state]
 
 
-def give(scope: keras.StatelessScope, variable: Any, value: Any) -> None:
+def give(scope: keras.StatelessScope, variable: keras.Variable, value: tf.Tensor) -> None:
     """Sets a variable's value within a scope; unlike in the constructor, dimensions may be open."""
     scope.state_mapping[id(variable)] = value
 
 
-def read_flat(variables: Sequence[Any]) -> Any:
+def read_flat(variables: Sequence[keras.Variable]) -> tf.Tensor:
     """The values of variables as one flat tensor."""
     return tf.constant(np.concatenate([np.ravel(v.value.numpy()) for v in variables]))
 
 
-def write_flat(variables: Sequence[Any], flat: Any) -> None:
+def write_flat(variables: Sequence[keras.Variable], flat: tf.Tensor) -> None:
     """The inverse of `read_flat`."""
     sizes = [v.value.shape.num_elements() for v in variables]
     for variable, part in zip(variables, np.split(flat.numpy(), np.cumsum(sizes)[:-1]), strict=True):

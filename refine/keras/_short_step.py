@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 class Settings(NamedTuple):
     """The differences between models of one structure besides their variables, as tensors."""
 
-    shapes: Any  # of the trainable variables
-    sizes: Any  # numbers per trainable variable, one vector
-    dropouts: Any  # (layers, 2) rate of each `Dropout` layer, and its factor 1 / (1 - rate)
-    strengths: Any  # of the L1 and L2 regularisers
+    shapes: Sequence[tf.Tensor]  # of the trainable variables
+    sizes: tf.Tensor  # numbers per trainable variable, one vector
+    dropouts: tf.Tensor  # (layers, 2) rate of each `Dropout` layer, and its factor 1 / (1 - rate)
+    strengths: tf.Tensor  # of the L1 and L2 regularisers
 
 
 class EpochProgram:
@@ -45,8 +45,8 @@ class EpochProgram:
         model: keras.Model,
         plan: Plan,
         shapes: Sequence[tuple[int | None, ...]],
-        dropouts: Sequence[Any],
-        penalties: Sequence[Any],
+        dropouts: Sequence[keras.layers.Layer],
+        penalties: Sequence[keras.regularizers.Regularizer],
     ) -> None:
         self._model = model
         self._plan = plan
@@ -65,8 +65,14 @@ class EpochProgram:
         self.names: list[str] = []
 
     def epochs(
-        self, weights: Any, state: Any, untrained: Any, settings: Settings, data: Any, numbers: Any
-    ) -> tuple[Any, ...]:
+        self,
+        weights: tf.Tensor,
+        state: Sequence[tf.Tensor],
+        untrained: Sequence[tf.Tensor],
+        settings: Settings,
+        data: tuple[Any, Any],
+        numbers: tf.Tensor,
+    ) -> tuple[tf.Tensor, Sequence[tf.Tensor], Sequence[tf.Tensor], tf.Tensor]:
         """Trains epochs ``first`` to ``last - 1``.
 
         Args:
@@ -86,7 +92,13 @@ class EpochProgram:
         size = self._plan.train.size
         step = compiled_step(self._model, self._train_step, self._plan.steps)
 
-        def body(epoch: Any, weights: Any, state: Any, untrained: Any, table: Any) -> tuple[Any, ...]:
+        def body(
+            epoch: tf.Tensor,
+            weights: tf.Tensor,
+            state: Sequence[tf.Tensor],
+            untrained: Sequence[tf.Tensor],
+            table: tf.TensorArray,
+        ) -> tuple[Any, ...]:
             examples = train
             if self._plan.seed is not None:
                 order = tf.random.experimental.stateless_shuffle(tf.range(size), seed=tf.stack([seed, epoch]))
@@ -110,20 +122,22 @@ class EpochProgram:
             )
         return weights, state, untrained, table.stack()
 
-    def _evaluate(self, weights: Any, untrained: Any, data: Any, batch: Any) -> tuple[Any, Any]:
+    def _evaluate(
+        self, weights: tf.Tensor, untrained: Sequence[tf.Tensor], data: Any, batch: tf.Tensor
+    ) -> tuple[tf.Tensor, Sequence[tf.Tensor]]:
         """One row of logs, and the new values of ``untrained``."""
         assert self._plan.validation is not None
         variables = self._unpack(weights)
 
-        def step(examples: Any, untrained: Any) -> tuple[Any, ...]:
+        def step(examples: Any, untrained: Sequence[tf.Tensor]) -> tuple[Any, ...]:
             return self._forward(variables, untrained, examples, training=False)
 
         untrained, total, predicted = self._pass(step, data, self._plan.validation.size, batch, untrained)
         return self._score(total, data, predicted), untrained
 
     def _pass(
-        self, step: Callable[..., Any], data: Any, size: int, batch: Any, state: Any
-    ) -> tuple[Any, Any, Any]:
+        self, step: Callable[..., Any], data: Any, size: int, batch: tf.Tensor, state: Any
+    ) -> tuple[Any, tf.Tensor, tf.Tensor]:
         """Runs all batches through ``step``, which maps a batch and a state to predictions, loss and state.
 
         Returns the state after the last step, the sum of losses times rows, and all predictions.
@@ -131,7 +145,7 @@ class EpochProgram:
         steps = (size + batch - 1) // batch
         lengths = tf.minimum(batch, size - batch * tf.range(steps))
 
-        def array(like: Any) -> Any:
+        def array(like: tf.Tensor) -> tf.TensorArray:
             shape = [None, *like.shape[1:]]
             return tf.TensorArray(like.dtype, steps, element_shape=shape, infer_shape=False)
 
@@ -139,7 +153,7 @@ class EpochProgram:
         batches = keras.tree.map_structure(lambda leaf: array(leaf).split(leaf, lengths), data)
         output = self._model.outputs[0]
 
-        def body(i: Any, total: Any, predictions: Any, state: Any) -> tuple[Any, ...]:
+        def body(i: tf.Tensor, total: tf.Tensor, predictions: tf.TensorArray, state: Any) -> tuple[Any, ...]:
             examples = keras.tree.map_structure(lambda parts: parts.read(i), batches)
             predicted, loss, state = step(examples, state)
             return (
@@ -170,7 +184,14 @@ class EpochProgram:
         weights, state = self._optimizer.apply(flat, weights, state)
         return predicted, loss, (weights, state, untrained)
 
-    def _forward(self, variables: Any, untrained: Any, examples: Any, *, training: bool) -> tuple[Any, ...]:
+    def _forward(
+        self,
+        variables: Sequence[tf.Tensor],
+        untrained: Sequence[tf.Tensor],
+        examples: Any,
+        *,
+        training: bool,
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         """Predictions, loss and the non-trainable variables' new values, for one batch."""
         model = self._model
         x, y, weight = (*examples, None)[:3]
@@ -186,7 +207,7 @@ class EpochProgram:
             model._clear_losses()
         return predicted, loss, [scope.get_current_value(v) for v in self._untrained]
 
-    def _unpack(self, weights: Any) -> list[Any]:
+    def _unpack(self, weights: tf.Tensor) -> list[tf.Tensor]:
         """Trainable variables from the flat tensor."""
         is_open = any(None in shape for shape in self._shapes)
         if is_open:
@@ -203,10 +224,12 @@ class EpochProgram:
             tensors.append(tensor)
         return tensors
 
-    def _dropout(self, layer: Any, rate: Any, scale: Any) -> Callable[..., Any]:
+    def _dropout(
+        self, layer: keras.layers.Layer, rate: tf.Tensor, scale: tf.Tensor
+    ) -> Callable[..., tf.Tensor]:
         """`Dropout.call` with the rate as a tensor: the same random numbers and results."""
 
-        def call(inputs: Any, training: bool = False) -> Any:
+        def call(inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
             if not training:
                 return inputs
             drawn = keras.random.uniform(tf.shape(inputs), dtype=inputs.dtype, seed=layer.seed_generator)
@@ -217,7 +240,7 @@ class EpochProgram:
 
         return call
 
-    def _score(self, total: Any, examples: Any, predicted: Any) -> Any:
+    def _score(self, total: tf.Tensor, examples: Any, predicted: tf.Tensor) -> tf.Tensor:
         """Keras' logs after an epoch with this sum of losses times rows."""
         _, y, weight = (*examples, None)[:3]
         model = self._model

@@ -28,7 +28,7 @@ from refine.errors import ObjectiveError, did_you_mean
 _AVERAGES = ("auto", "macro", "weighted")
 
 
-def _divide(numerator: Any, denominator: Any) -> Any:
+def _divide(numerator: keras.KerasTensor, denominator: keras.KerasTensor) -> keras.KerasTensor:
     """Quotient; 0 if the denominator is 0."""
     zero = ops.equal(denominator, 0)
     return ops.where(zero, 0.0, numerator / ops.where(zero, 1.0, denominator))
@@ -97,7 +97,7 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
             true = true * ops.cast(ops.reshape(sample_weight, (-1, 1)), "float32")
         self._matrix.assign_add(ops.cast(ops.matmul(ops.transpose(true), predicted), self._matrix.dtype))
 
-    def result(self) -> Any:
+    def result(self) -> keras.KerasTensor:
         """The score of all rows since the last reset; 0 without rows."""
         if self._matrix is None:
             return ops.zeros((), dtype=self.dtype)
@@ -143,7 +143,9 @@ class FMeasure(_Confusion):
         """Options, to save a model with the metric."""
         return {**super().get_config(), "average": self.average}
 
-    def _score(self, hits: Any, predicted: Any, true: Any) -> Any:
+    def _score(
+        self, hits: keras.KerasTensor, predicted: keras.KerasTensor, true: keras.KerasTensor
+    ) -> keras.KerasTensor:
         scores = _divide(2 * hits, predicted + true)
         if self.average == "auto" and self._matrix.shape[0] == 2:
             return scores[1]
@@ -163,7 +165,12 @@ class BalancedAccuracy(_Confusion):
 
     _called = "balanced_accuracy"
 
-    def _score(self, hits: Any, predicted: Any, true: Any) -> Any:  # noqa: ARG002
+    def _score(
+        self,
+        hits: keras.KerasTensor,
+        predicted: keras.KerasTensor,  # noqa: ARG002
+        true: keras.KerasTensor,
+    ) -> keras.KerasTensor:
         return _divide(ops.sum(_divide(hits, true)), ops.sum(ops.cast(true > 0, hits.dtype)))
 
 
@@ -176,7 +183,9 @@ class Matthews(_Confusion):
 
     _called = "matthews"
 
-    def _score(self, hits: Any, predicted: Any, true: Any) -> Any:
+    def _score(
+        self, hits: keras.KerasTensor, predicted: keras.KerasTensor, true: keras.KerasTensor
+    ) -> keras.KerasTensor:
         # Shares, not counts: squares of counts would lose digits in float32.
         hits, predicted, true = (_divide(part, ops.sum(true)) for part in (hits, predicted, true))
         spread = ops.sum(true * (1 - true)) * ops.sum(predicted * (1 - predicted))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import inspect
 import math
 import numbers
-from typing import Any
 
 import keras
 
 from refine.errors import ObjectiveError, did_you_mean
 
 
-def _optimizer_class(optimizer: Any) -> type[keras.optimizers.Optimizer]:
+def _optimizer_class(
+    optimizer: keras.Optimizer | type[keras.Optimizer] | str,
+) -> type[keras.optimizers.Optimizer]:
     """The optimizer class of a class, an instance or a name; for a wrapper the wrapped class."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return _optimizer_class(optimizer.inner_optimizer)
@@ -37,7 +38,7 @@ def _optimizer_class(optimizer: Any) -> type[keras.optimizers.Optimizer]:
     )
 
 
-def default_learning_rate(optimizer: Any) -> float:
+def default_learning_rate(optimizer: keras.Optimizer | type[keras.Optimizer] | str) -> float:
     """The default learning rate of an optimizer, from its own signature.
 
     The optimizer is a Keras class or a subclass, an instance, or a name such as ``"adam"``. A
@@ -63,7 +64,7 @@ def default_learning_rate(optimizer: Any) -> float:
     )
 
 
-def lr_normalizer(lr: float, optimizer: Any) -> float:
+def lr_normalizer(lr: float, optimizer: keras.Optimizer | type[keras.Optimizer] | str) -> float:
     """``lr``, above 0, times the default rate of an optimizer; see `default_learning_rate`.
 
     Raises:
