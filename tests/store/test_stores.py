@@ -143,17 +143,16 @@ def test_two_people_may_accept_the_same_at_once(url, space, monkeypatch):
         root = tree.add_round(space, objectives.bowl, n=30).run(progress=False)
         review = root.propose()
         other_review = other[root.id].propose()
-        original = store_module._node_pk
+        original = store_module.lock_budget
         children = []
 
-        def late(connection, tree_pk, node_id):
-            pk = original(connection, tree_pk, node_id)
-            if pk is None and not children:
+        def late(connection, tree_pk):
+            if not children:
                 children.append(True)
-                children.append(other_review.accept(n=10).id)  # between our look and our write
-            return pk
+                children.append(other_review.accept(n=10).id)  # between our look and our lock
+            original(connection, tree_pk)
 
-        monkeypatch.setattr(store_module, "_node_pk", late)
+        monkeypatch.setattr(store_module, "lock_budget", late)
         child = review.accept(n=10)
         assert children[1] == child.id
         assert len(tree) == 2
