@@ -390,7 +390,7 @@ def test_runs_again_are_other_evidence(tree, root, way):
         calls.append(1)
         if p["x"] > 0.8 and len(calls) <= 24:
             raise ValueError("not now")
-        return p["x"] + 0.01 * (trial.seed % 7)
+        return p["x"] + 0.1 * (trial.seed % 7)
 
     round_ = tree.add_round({"x": (0.0, 1.0, 30)}, flaky, n=24, objective_name="f").run(progress=False)
     session = Session(round_)
