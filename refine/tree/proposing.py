@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import TypeVar
 
 from refine.analysis.analysis import Analysis
@@ -17,6 +18,7 @@ from refine.review.checks import Checks
 from refine.review.next_step import trials_for_rounds
 from refine.review.review import Review
 from refine.review.worth import worth_of
+from refine.store.reader import Reader
 from refine.tree.children import DecidedRound
 from refine.tree.lineage import analyze, analyze_until, read_optimism
 from refine.tree.round_record import RoundRecord
@@ -149,8 +151,15 @@ def _analysis_to_propose_on(round_: RoundRecord, seed: int = 0) -> Analysis:
 def _seen_earlier(round_: RoundRecord) -> frozenset[str]:
     """Parameters that a proposal stored on the path's rounds saw to matter: they are tested again."""
     reader = round_.context.reader
-    path = round_.context.path(round_.node)
-    contents = [json.loads(content) for stored in path for content in reader.proposals(stored.pk).values()]
+    names: frozenset[str] = frozenset()
+    for stored in round_.context.path(round_.node):
+        names |= reader.computed(("effects", stored.pk), partial(_effects_in, reader, stored.pk))
+    return names
+
+
+def _effects_in(reader: Reader, pk: int) -> frozenset[str]:
+    """Parameters with an effect in a stored proposal of a round."""
+    contents = [json.loads(content) for content in reader.proposals(pk).values()]
     changes = [change for content in contents for change in content["changes"]]
     return frozenset(c["name"] for c in changes if c["q"] is not None and c["q"] <= ALPHA)
 

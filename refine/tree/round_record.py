@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from refine.proposal.proposal import Proposal
@@ -244,9 +246,9 @@ class RoundRecord(Shown):
     @property
     def decisions(self) -> tuple[Decision, ...]:
         """Everything decided on this round, oldest first."""
-        return tuple(
-            Decision.from_json(json.loads(c)) for c, _ in self.context.reader.decisions(self._stored.pk)
-        )
+        reader = self.context.reader
+        pk = self._stored.pk
+        return reader.computed(("decisions", pk), partial(_decisions_of, reader, pk))
 
     # How it is read.
 
@@ -308,13 +310,15 @@ class RoundRecord(Shown):
 
     def _best_before(self) -> float:
         """Best value of comparable ancestors; NaN without any."""
+        reader = self.context.reader
         values = []
         above = self.parent
         while above is not None:
             if above.node.judged_by == self._judged_by:
-                values += [] if above.best is None else [float(above.best["value"])]
+                key = ("best value", above.id, above._judged_by)
+                values.append(reader.computed(key, partial(_best_value, above)))
             above = above.parent
-        return self.goal.best(values)
+        return self.goal.best([value for value in values if not math.isnan(value)])
 
     @property
     def _proposals(self) -> list[Proposal]:
@@ -354,3 +358,15 @@ class RoundRecord(Shown):
 
     def __repr__(self) -> str:
         return line(f"<Round {self.id} of {self.context.name}>")
+
+
+def _best_value(round_: RoundRecord) -> float:
+    """Value of the best observed trial of a round; NaN without one."""
+    best = round_.best
+    if best is None:
+        return math.nan
+    return float(best["value"])
+
+
+def _decisions_of(reader: Reader, pk: int) -> tuple[Decision, ...]:
+    return tuple(Decision.from_json(json.loads(content)) for content, _ in reader.decisions(pk))
