@@ -153,20 +153,7 @@ def add_round(
         )
     method, sampler = design_of(design)
     rule, tool = check_pruner(pruner, judged)
-    if belief is None:
-        believed = None
-    else:
-        believed = belief_of(belief, searched)
-    if like != ():
-        earlier: Any = like  # anything else than a list is refused there
-        if isinstance(like, list | tuple):
-            earlier = [self[study] if isinstance(study, str) else study for study in like]
-        suggested = belief_like(earlier, searched)
-        if believed:
-            overrides = believed.of
-        else:
-            overrides = ()
-        believed = replace(suggested, of=tuple(sorted({**dict(suggested.of), **dict(overrides)}.items())))
+    believed = _believed(self, searched, belief, like)
     share = _believed_share(believed, exploit, method)
     node = Node(
         parent=None,
@@ -226,6 +213,28 @@ def add_round(
     if tag is not None:
         self.tag(added, tag)
     return added
+
+
+def _believed(
+    tree: TreeRecord,
+    space: Space,
+    belief: Mapping[str, Any] | None,
+    like: Sequence[TreeRecord | Round | str],
+) -> Belief | None:
+    """The belief of a root: the belief of earlier studies, overridden by the declared belief."""
+    declared = None
+    if belief is not None:
+        declared = belief_of(belief, space)
+    if like == ():
+        return declared
+    earlier: Any = like  # belief_like refuses anything but a list
+    if isinstance(like, list | tuple):
+        earlier = [tree[study] if isinstance(study, str) else study for study in like]
+    suggested = belief_like(earlier, space)
+    by_parameter = dict(suggested.of)
+    if declared:
+        by_parameter.update(dict(declared.of))
+    return replace(suggested, of=tuple(sorted(by_parameter.items())))
 
 
 def _first_size(
