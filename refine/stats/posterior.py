@@ -113,7 +113,7 @@ class Posterior(NamedTuple):
     def share_met(self) -> FloatArray:
         """(c,) probability of a slack of 0 or more, for the posterior of a slack.
 
-        The share of draws, or by a normal deviation if nothing was drawn.
+        The share of draws; without draws, by a normal deviation.
         """
         if not len(self.scores):
             from scipy.special import ndtr

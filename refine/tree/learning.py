@@ -53,7 +53,7 @@ def learner(round_: RoundRecord, workers: int, per: str = "trial") -> Learn:
         if per == "second":
             durations = durations_in(parent_analysis[0], round_.trials)
         running_table = configuration_table(space, running)
-        rows = batch_rows(analysis, space, n, seed, skip, running_table, durations)
+        rows = batch_rows(analysis, space, n, seed, skip, running=running_table, durations=durations)
         if not len(rows):
             rows = draw(Uniform(), space, n, seed, skip)
         chosen = [("exploit", encode_configuration(space.frozen(space.at(row)))) for row in rows]
