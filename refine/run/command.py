@@ -115,7 +115,7 @@ class Command:
         return total.hexdigest()[:12]
 
     def check_space(self, space: Space) -> None:
-        """Checks that the command names all parameters of a space, and no others.
+        """Checks the parameters of the command against a space.
 
         Raises:
             ObjectiveError: A parameter is missing in the command, the command names one that the space lacks,
@@ -228,7 +228,7 @@ class Command:
         return metrics
 
     def _no_metrics(self, last_line: str) -> str:
-        """The error of a program whose output holds no metrics."""
+        """The error of a program without metrics in the output."""
         ending = "nothing was printed"
         if last_line:
             ending = f"the last line is {last_line!r}"
@@ -242,7 +242,7 @@ class Command:
 
 
 def named_parameters(command: str) -> list[str]:
-    """Parameters that a command names, in their order."""
+    """Names of the parameters in a command, in order."""
     return list(dict.fromkeys(name for name in _FIELD.findall(command) if name not in _OWN))
 
 
@@ -258,7 +258,7 @@ def command_and_patterns(name: str) -> tuple[str, list[str]]:
 
 
 def program_of(name: str) -> Command:
-    """The program of a name that :func:`program_name` made."""
+    """The program of a name by :func:`program_name`."""
     command, patterns = command_and_patterns(name)
     return Command(command, metric_pattern=patterns)
 

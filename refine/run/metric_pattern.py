@@ -1,4 +1,4 @@
-"""Metrics that regular expressions capture in the output of a program."""
+"""Regular expressions for metrics in the output of a program."""
 
 from __future__ import annotations
 

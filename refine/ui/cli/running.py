@@ -1,4 +1,4 @@
-"""Commands that run trials (run, replicate, confirm, holdout, replay, guide), and init."""
+"""Commands for running trials (run, replicate, confirm, holdout, replay, guide), and init."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class NewRoot(Drawn):
 
 
 def _judged_by(texts: list[str]) -> Any:
-    """One metric, or the goals of ``METRIC:DIRECTION``."""
+    """A metric, or the goals of ``METRIC:DIRECTION``."""
     from refine.trials.goal import Goal
 
     parts = [text.rpartition(":") for text in texts]

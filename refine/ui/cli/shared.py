@@ -60,7 +60,7 @@ _OPTIONS = {
 
 
 def _spelled(message: Warning | Exception | str) -> str:
-    """A message with commands in place of its actions."""
+    """A message with commands in place of actions."""
     if isinstance(message, Hinted):
         text = message.spelled(in_shell)
     else:
@@ -198,7 +198,7 @@ HtmlOption = Annotated[bool, Option("--html", help="Write one self-contained HTM
 
 @dataclass(frozen=True, kw_only=True)
 class InTree:
-    """A store and the name of a tree in it."""
+    """A store and the name of a tree."""
 
     store: StoreArgument
     name: Annotated[
@@ -251,21 +251,21 @@ class AtRound(InTree):
 
     @contextmanager
     def round(self) -> Iterator[Round]:
-        """The round, while its tree is open."""
+        """The round, while the tree is open."""
         with self.tree() as tree:
             yield chosen(tree[self.round_name])
 
 
 @dataclass(frozen=True, kw_only=True)
 class AtNewest(AtRound):
-    """A round of a tree, by default the newest one."""
+    """A round of a tree, by default the newest round."""
 
     round_name: RoundArgument = "last"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AtNewestRun(AtRound):
-    """A round of a tree, by default the newest one with trials."""
+    """A round of a tree, by default the newest round with trials."""
 
     round_name: Annotated[
         str | None,
@@ -289,10 +289,10 @@ class AtNewestRun(AtRound):
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """Options that become keywords of a call."""
+    """Options for the keywords of a call."""
 
     def options(self, *without: str) -> dict[str, Any]:
-        """The typed options, except those named."""
+        """The typed options, except the named options."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in without}
         return {name: value for name, value in values.items() if value != getattr(type(self), name, MISSING)}
 
@@ -368,7 +368,7 @@ class Program(Given):
 
     @property
     def program(self) -> str | None:
-        """The name of the typed program, with its metric patterns; ``None`` without a program."""
+        """The name of the typed program, with metric patterns; ``None`` without a program."""
         if self.command is None:
             return None
         from refine.run.command import program_name
@@ -400,7 +400,7 @@ class Called(Program):
             remember(TYPED_OBJECTIVE, program_options(self.program))
 
     def on(self, round_: Round | None) -> dict[str, Any]:
-        """Keywords of a call that runs trials of a round; of a new root if ``round_`` is ``None``."""
+        """Keywords for running trials of a round; of a new root if ``round_`` is ``None``."""
         if round_ is None:
             called = {}
         else:
@@ -625,7 +625,7 @@ def objective_words(name: str) -> str:
 
 
 def program_options(name: str) -> str:
-    """The options for a program, from its recorded name."""
+    """The options for a program, from the recorded name."""
     from refine.run.command import command_and_patterns
 
     command, patterns = command_and_patterns(name)
@@ -650,7 +650,7 @@ def _defines(file: Path, name: str) -> bool:
 
 
 def run_typed(store: str, round_: Round) -> str:
-    """The command that runs a round."""
+    """The command for running a round."""
     words = ["refine run", shlex.quote(store), round_.id, objective_words(round_.node.objective)]
     if len(round_.context.store.trees()) > 1:
         words.append(f"--tree {shlex.quote(round_.context.name)}")
@@ -665,7 +665,7 @@ def chosen(round_: Round) -> Round:
 
 
 def newest(tree: refine.Tree) -> refine.Tree:
-    """The tree of a command; suggested commands name its newest round."""
+    """The tree of a command; suggested commands name the newest round."""
     for round_ in tree.rounds[-1:]:
         chosen(round_)
     return tree
