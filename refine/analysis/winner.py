@@ -437,11 +437,11 @@ class Judged:
             baseline = place[field.baseline]
         draws = self.draws
         if draws is not None:
-            draws = draws[:, numbers]
+            draws = np.ascontiguousarray(draws[:, numbers])  # sums depend on the layout in the last digit
         own = replace(
             field,
             candidates=tuple(candidates),
-            draws=None if field.draws is None else field.draws[:, numbers],
+            draws=None,
             best=place[field.places[best_run.round, best_run.key]],
             best_value=float(field.goal.sign * evidence.y[best]),
             places={run: place[number] for run, number in field.places.items() if number in place},
