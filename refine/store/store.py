@@ -319,8 +319,10 @@ class Store(Reader):
                 repeats = max(0, sum(origin == BASELINE for origin, _ in given) - 1)
                 unrun = max(0, planned_now - _ended(connection, pk)) + repeats
                 if read_budget(connection, tree) is not None:
-                    fix = "ask for n={left} or fewer"
-                    read_state(connection, tree).check(unrun, f"round {node.id}", fix)
+                    state = read_state(connection, tree)
+                    # The number counts trials that ran already.
+                    largest = planned_now - unrun + (state.left or 0)
+                    state.check(unrun, f"round {node.id}", f"ask for n={largest} or fewer")
                 connection.execute(t.plan.insert().values(node=pk, n=planned_now, created=time.time()))
             if decision is not None:
                 _write_decision(connection, decision)

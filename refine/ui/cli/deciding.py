@@ -303,7 +303,7 @@ def budget(
             tree.budget = value
         state = tree.budget_state
         text = f"{plural(state.spent, 'trial')} spent; {state}"
-        if state.left is not None:
+        if state.reserve():
             text += f"; {state.reserve()} of them kept to confirm the winner"
         out.say(text, state.to_json())
 
