@@ -146,9 +146,9 @@ def scored(
 ) -> ScoredTrials:
     """Normal scores of the values, counting every configuration once.
 
-    With ``power``, a power transform to near normality. ``even`` is an (n,) mask of the evenly drawn rows:
-    the scale is theirs, if there are enough. Many trials near the best would stretch the scale there, and
-    regions with few trials would seem out of reach.
+    With ``power``, a power transform to near normality. ``even`` is an (n,) mask of the evenly drawn rows: at
+    least ten distinct values make the scale alone. Many trials near the best would stretch the scale near the
+    best, and regions with few trials would seem out of reach.
 
     The trials of a configuration share its weight: duplicated rows change nothing. The very best value counts
     by its rank only; its place in units of the metric follows from the best tenth, so that one absurd value

@@ -66,7 +66,7 @@ class NoiseEstimate(NamedTuple):
     def lower_sd(self) -> float:
         """Low estimate of the noise: `sd` less one standard error, on a log scale.
 
-        0.6 of `sd` with 2 degrees of freedom, 0.8 with 10; `sd` itself if they are unknown or infinite.
+        0.6 of `sd` with 2 degrees of freedom, 0.8 with 10; `sd` itself with unknown or infinitely many.
 
         Source: Bartlett and Kendall (1946) for the variance of the logarithm, 1 / (2 freedom).
         """
