@@ -154,8 +154,8 @@ def options(target: AtNewest, out: Output) -> None:
     """Compare the proposals of more and less risk: values dropped, space kept, and risk of each."""
     with target.round() as round_:
         listed = round_.propose(keep=False).options()
-        others = [option for option in listed.rows if option is not listed.now]
-        out.put(listed, *(Action("round.propose", risk=option.risk) for option in others[:1]))
+        alternatives = [option for option in listed.rows if option is not listed.now]
+        out.put(listed, *(Action("round.propose", risk=option.risk) for option in alternatives[:1]))
 
 
 @command(DECIDE)
