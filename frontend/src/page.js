@@ -133,7 +133,8 @@ export class Page {
       (this.hatchKey = h("span", { class: "refine-key hatch" }, "not tried yet")),
       (this.proposedKey = h("span", { class: "refine-key proposed" }, "proposed")),
       this.scale,
-      h("span", {}, "hover over a dot for details"),
+      h("span", { class: "refine-hover" }, "hover over a dot for details"),
+      h("span", { class: "refine-tap" }, "tap a dot for details"),
     );
     this.pairs = h("section", {});
     this.pairNames = h("span", { class: "refine-faint" });

@@ -71,6 +71,7 @@ class Scale:
         """Labels of the levels."""
         if isinstance(self.parameter, Categorical):
             return [shorten(v, 16) for v in self.parameter.labels]
+        assert isinstance(self.parameter, Range)
         return level_labels(self.parameter)
 
     def dress(

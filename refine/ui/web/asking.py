@@ -12,6 +12,7 @@ from refine.space.literals import typed_value
 from refine.tree.asking import ask
 from refine.tree.questions import questions
 from refine.tree.tree_record import TreeRecord
+from refine.ui.web.outcomes import text_of
 from refine.utils.plain import plain
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def tree_of(context: Context) -> TreeRecord:
     return tree
 
 
-def answer_content(context: Context, message: Mapping[str, Any]) -> dict[str, Any]:
+def answer_content(context: Context, message: Mapping[str, Any]) -> dict[str, object]:
     """The answer to a question: verdict as a sentence with its tone, facts, and the trials that settle it.
 
     Raises:
@@ -50,10 +51,7 @@ def answer_content(context: Context, message: Mapping[str, Any]) -> dict[str, An
         "title": page["title"],
         "text": page["lead"]["text"],
         "tone": page["lead"]["tone"],
-        "facts": [
-            {"name": name, "text": fact if isinstance(fact, str) else fact["text"], "tone": ""}
-            for name, fact in facts
-        ],
+        "facts": [{"name": name, "text": text_of(fact), "tone": ""} for name, fact in facts],
         "needed": answer.needed,
         "question": message["question"],
         "given": message.get("given"),
@@ -61,7 +59,7 @@ def answer_content(context: Context, message: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def settling_content(context: Context, message: Mapping[str, Any]) -> dict[str, Any]:
+def settling_content(context: Context, message: Mapping[str, Any]) -> dict[str, object]:
     """Creates the round that settles a question; its id."""
     answer = ask(
         tree_of(context),
@@ -74,7 +72,7 @@ def settling_content(context: Context, message: Mapping[str, Any]) -> dict[str, 
     return {"child": answer.settle(n=answer.needed).id}
 
 
-def questions_content(context: Context, *, suggest: bool) -> dict[str, Any]:
+def questions_content(context: Context, *, suggest: bool) -> dict[str, object]:
     """Earlier questions, the newest first, and questions worth asking."""
     listed = questions(tree_of(context), suggest=suggest)
     asked = [

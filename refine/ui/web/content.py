@@ -180,7 +180,10 @@ def change_sentence(old: Space, new: Space) -> str:
     named = [f"{n} {next_text(old[n], p) if n in old else bounds_text(p)}" for n, p in changed.items()]
     by_kind: dict[str, list[str]] = {"extend": [], "narrow": []}
     for name, p in changed.items():
-        by_kind["extend" if name not in old or _reaches_beyond(old[name], p) else "narrow"].append(name)
+        if name not in old or _reaches_beyond(old[name], p):
+            by_kind["extend"].append(name)
+        else:
+            by_kind["narrow"].append(name)
     kinds = {kind: names for kind, names in by_kind.items() if names}
     clauses = [f"{kind} {join(names)}" for kind, names in kinds.items()]
     counts = [f"{kind} {plural(len(names), 'parameter')}" for kind, names in kinds.items()]
@@ -780,6 +783,10 @@ PICTURES = {
     "pair": 2,
 }
 
+# Theme by whether the page is dark, and width by whether it has room.
+_THEMES = ("light", "dark")
+_WIDTHS = ("text", "wide")
+
 _ALONE = threading.Lock()  # settings of matplotlib are global to the process
 
 
@@ -798,8 +805,8 @@ def picture(round_: Round, analysis: Analysis | None, message: Mapping[str, Any]
         raise ReviewError(f"figure {name!r} is about {plural(PICTURES[name], 'parameter')}, got {len(about)}")
     draw = getattr(Plots(round_, analysis), name)
     with _ALONE:
-        theme = "dark" if message.get("dark") else "light"
-        width = "wide" if message.get("wide") else "text"
+        theme = _THEMES[bool(message.get("dark"))]
+        width = _WIDTHS[bool(message.get("wide"))]
         axes = draw(*about, theme=theme, width=width)
         return {
             "svg": svg(axes).decode(),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from refine.report.pages.calibration import calibration_page, held_in_benchmarks, held_text
 from refine.review.calibration import Calibration
@@ -11,6 +10,7 @@ from refine.space.edits import bounds_text
 from refine.tree.names import paths_of
 from refine.tree.track_record import entries_of
 from refine.utils.format import score
+from refine.utils.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,9 +33,9 @@ def names_of(parents: Mapping[str, str | None], tags: Mapping[str, Sequence[str]
     return {key: next(iter(tags.get(key, ())), path) for key, path in paths.items()}
 
 
-def points_content(sheet: Sheet) -> dict[str, Any]:
+def points_content(sheet: Sheet) -> dict[str, object]:
     """Values of a round's trials in the order of their end; ``None`` for a trial without a value."""
-    values = [float(v) if math.isfinite(v) else None for v in sheet.scores]
+    values = plain(sheet.scores.tolist())
     return {"values": values, "usable": [bool(usable) for usable in sheet.usable], "sign": sheet.goal.sign}
 
 
@@ -47,10 +47,10 @@ def decision_behind(round_: Round) -> Decision | None:
     return next((d for d in reversed(parent.decisions) if d.child == round_.id), None)
 
 
-def expected_content(round_: Round, parent_best: pd.Series | None) -> dict[str, Any]:
+def expected_content(round_: Round, parent_best: pd.Series | None) -> dict[str, object]:
     """The best values that were forecast for a round and that its parent had, as numbers and as text."""
     decision = decision_behind(round_)
-    content: dict[str, Any] = {"low": None, "high": None, "before": None, "text": ""}
+    content: dict[str, object] = {"low": None, "high": None, "before": None}
     texts = []
     if decision is not None and decision.forecast is not None:
         low, high = decision.forecast.interval("best", _NOMINAL)
@@ -58,13 +58,13 @@ def expected_content(round_: Round, parent_best: pd.Series | None) -> dict[str, 
         content["high"] = float(high)
         texts.append(f"forecast {score(low)} to {score(high)}")
     if parent_best is not None:
-        content["before"] = float(parent_best["value"])
-        texts.append(f"its parent had {score(content['before'])}")
-    content["text"] = "; ".join(texts)
-    return content
+        before = float(parent_best["value"])
+        content["before"] = before
+        texts.append(f"its parent had {score(before)}")
+    return {**content, "text": "; ".join(texts)}
 
 
-def space_content(round_: Round) -> list[dict[str, Any]]:
+def space_content(round_: Round) -> list[dict[str, object]]:
     """Parameters of a round: bounds now and, if they differ, those of its parent; changed ones first."""
     parent = round_.parent
     rows = []
@@ -76,27 +76,28 @@ def space_content(round_: Round) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["before"] == "", row["fixed"]))
 
 
-def track_content(name: str, rounds: Sequence[Round]) -> dict[str, Any]:
+def track_content(name: str, rounds: Sequence[Round]) -> dict[str, object]:
     """The claims of a study that held, those of the benchmarks, and every decision as a table."""
     if len(rounds) > _MOST_ROUNDS:
         return {"text": "", "elsewhere": held_in_benchmarks(), "facts": [], "head": [], "rows": []}
     calibration = Calibration(name, entries_of(rounds))
     page = calibration_page(calibration).to_dict()
     tables = [block for fold in page["folds"] for block in fold["blocks"] if "rows" in block]
-    first: dict[str, Any] = next(iter(tables), {"head": [], "rows": []})
+    nothing: dict[str, list[list[str]]] = {"head": [], "rows": []}
+    first = next(iter(tables), nothing)
     blocks = [block for block in page["blocks"] if "facts" in block]
     facts = [[label, fact] for block in blocks for label, fact in block["facts"]]
     return {
         "text": held_text(calibration),
         "elsewhere": held_in_benchmarks(),
-        "facts": [{"name": label, "text": _plain(fact)} for label, fact in facts],
+        "facts": [{"name": label, "text": text_of(fact)} for label, fact in facts],
         "head": list(first["head"]),
-        "rows": [[_plain(cell) for cell in row] for row in first["rows"]],
+        "rows": [[text_of(cell) for cell in row] for row in first["rows"]],
     }
 
 
-def _plain(cell: Any) -> str:
+def text_of(cell: str | Mapping[str, str]) -> str:
     """The text of a cell, with or without a tone."""
     if isinstance(cell, str):
         return cell
-    return str(cell["text"])
+    return cell["text"]

@@ -221,7 +221,6 @@ class Session:
         )
         return {
             "name": home.name,
-            "metric": str(overview.rounds[0].round.metric) if overview.rounds else "",
             "store": "/".join(Path(home.store.url.database or "").parts[-2:]),
             "rounds": [
                 {
