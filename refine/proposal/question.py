@@ -72,9 +72,9 @@ def condition_in(
                 hint = did_you_mean(name, space)
             raise SpaceError(f"{role} {_shown(condition)}: unknown parameter {name!r}; {hint}")
         _check_compares(space, condition, role)
-    if len(conditions) == 1:
-        return conditions[0]
-    return Constraint(" and ".join(f"({c})" for c in conditions))
+    combined = _combined(conditions, "and")
+    assert combined is not None
+    return combined
 
 
 def _check_compares(space: Space, condition: Constraint, role: str) -> None:
@@ -96,15 +96,25 @@ def with_conditions(space: Space, question: Constraint, given: Constraint | None
     ``degree <= 2`` is about the configurations with a degree, unless the question names the parameter in the
     condition of the degree.
     """
-    parts = [] if given is None else [given]
+    conditions: list[Constraint] = []
     for name in space:
         if name in question.names and name in space.conditions:
             condition = space.conditions[name]
-            if not condition.names & question.names and condition not in parts:
-                parts.append(condition)
-    if len(parts) > 1:
-        return Constraint(" and ".join(f"({part})" for part in parts))
-    return next(iter(parts), None)
+            if not condition.names & question.names and condition not in (given, *conditions):
+                conditions.append(condition)
+    exist = _combined(conditions, "and")
+    if exist is not None and len(conditions) > 1 and not space.tried(exist)[0].any():
+        exist = _combined(conditions, "or")  # parameters that no configuration has together
+    if given is None or exist is None:
+        return given or exist
+    return _combined([given, exist], "and")
+
+
+def _combined(conditions: Sequence[Constraint], operator: str) -> Constraint | None:
+    """Conditions joined by ``and`` or ``or``; ``None`` without conditions."""
+    if len(conditions) > 1:
+        return Constraint(f" {operator} ".join(f"({condition})" for condition in conditions))
+    return next(iter(conditions), None)
 
 
 def named_value(space: Space, name: str, value: str) -> tuple[str, str] | None:

@@ -132,13 +132,13 @@ def question_scores(questions: Sequence[ScoredQuestion]) -> tuple[QuestionScore,
         guessed = [q for q in decided if math.isfinite(q.guess_loss)]
         scores.append(
             QuestionScore(
-                author,
-                len(of_author),
-                len(decided),
-                _mean([q.loss for q in decided]),
-                len(guessed),
-                _mean([q.guess_loss for q in guessed]),
-                _mean([q.loss for q in guessed]),
+                author=author,
+                asked=len(of_author),
+                decided=len(decided),
+                brier=_mean([q.loss for q in decided]),
+                guessed=len(guessed),
+                guess_brier=_mean([q.guess_loss for q in guessed]),
+                answer_brier=_mean([q.loss for q in guessed]),
             )
         )
     return tuple(scores)

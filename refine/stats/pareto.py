@@ -129,10 +129,10 @@ def front_of(posteriors: Sequence[Posterior], epsilons: Sequence[float]) -> Fron
 def draws_represented(
     posteriors: Sequence[Posterior], epsilons: Sequence[float], first: BoolArray, second: BoolArray
 ) -> int:
-    """Number of joint draws in which candidates of a first part represent the front of two parts.
+    """Number of joint draws with the front of two parts represented by candidates of the first part.
 
-    A candidate represents a point if it is, in the same draw, at most epsilon worse in every goal. Points of
-    the first part represent themselves, so only the front of the second part is looked at.
+    A candidate represents a point of the draw if the candidate is at most epsilon worse in all goals. Points
+    of the first part represent themselves: only the front of the second part matters.
 
     Args:
         posteriors: Draws of each goal, over the same (c,) candidates.
@@ -160,9 +160,9 @@ def draws_represented(
 
 
 def _near_front(goals: Sequence[NDArray[np.float32]]) -> BoolArray:
-    """(S, c) mask of candidates that no best weighted sum of their draw dominates: the front and some more.
+    """(S, c) mask of candidates not dominated by the best weighted sums of the draw: the front and some more.
 
-    ``goals`` are (S, c) scores of each goal.
+    ``goals`` are (S, c) scores by goal.
     """
     near = np.ones(goals[0].shape, dtype=np.bool_)
     for weights in (*(np.eye(len(goals), dtype=np.float32) + 0.2), np.ones(len(goals), dtype=np.float32)):

@@ -132,7 +132,15 @@ def basis_of(tree: TreeRecord, question: Question) -> Basis:
         epsilon = round_.epsilon
     tolerances = tuple(tolerances_of(analysis, epsilon))
     evidence, parts = _evidence_about(analysis, conditions)
-    return Basis(round_, analysis, conditions, tolerances, evidence, parts, later)
+    return Basis(
+        round=round_,
+        analysis=analysis,
+        conditions=conditions,
+        tolerances=tolerances,
+        evidence=evidence,
+        parts=parts,
+        later=later,
+    )
 
 
 def _round_for(tree: TreeRecord, question: Question) -> tuple[Round, Analysis, Conditions, tuple[str, ...]]:

@@ -100,22 +100,22 @@ def suggestions_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
 def scored_questions(
     rounds: Sequence[RoundRecord], answers: Sequence[StoredAnswer]
 ) -> tuple[ScoredQuestion, ...]:
-    """The questions of a tree, compared with the trials that ended after their answers."""
+    """The questions of a tree, compared with the trials after the answers."""
     index = _RoundIndex(rounds)
     rounds_by_id = {r.id: r for r in rounds}
     known_rounds = [answer for answer in answers if answer.round in rounds_by_id]
     return tuple(_scored(index, rounds_by_id[answer.round], answer) for answer in known_rounds)
 
 
-def _scored(index: _RoundIndex, asked: RoundRecord, answer: StoredAnswer) -> ScoredQuestion:
-    """A question, decided by the best values of all trials in the space that it was asked about."""
+def _scored(index: _RoundIndex, answering: RoundRecord, answer: StoredAnswer) -> ScoredQuestion:
+    """A question, decided by the best values of the trials in the space of the question."""
     if answer.goals > 1:
         return ScoredQuestion(answer, 0, 0, None)
-    space = asked.space
+    space = answering.space
     region = Constraint(answer.question)
     best = [-math.inf, -math.inf]
     later = [0, 0]
-    for round_ in index.alike(asked):
+    for round_ in index.alike(answering):
         records = round_.context.reader.records([round_._stored.pk], curves=round_.goal.metric.curves)
         if not records.metrics:
             continue

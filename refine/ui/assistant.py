@@ -224,7 +224,7 @@ class Assistant:
         return self._shown(lambda tree: tree[round_id], details, glance=True)
 
     def analysis(self, round_id: str = "last", details: bool = False) -> Answer:
-        """Show the evidence on every parameter: effects with intervals, q-values, place of the top trials."""
+        """Show the evidence on the parameters: effects with intervals, q-values, place of the top trials."""
         return self._shown(lambda tree: tree[round_id].analyze(), details)
 
     def proposal(self, round_id: str = "last", risk: float = 0.05, details: bool = False) -> Answer:
@@ -236,7 +236,7 @@ class Assistant:
         return self._shown(lambda tree: tree[round_id].propose(keep=False).options(), details, glance=True)
 
     def checks(self, round_id: str = "last", details: bool = False) -> Answer:
-        """Show the checks before a decision, each with a verdict, its number and a remedy."""
+        """Show the checks before a decision with verdicts, numbers and remedies."""
         with self.open_tree() as tree:
             checks = tree[round_id].propose(keep=False).checks()
             page = checks_page(checks, lambda action: in_tools(action) or "ask the person")
@@ -251,12 +251,12 @@ class Assistant:
         guess: float | None = None,
         details: bool = False,
     ) -> Answer:
-        """Answer a question about a part of the space: is its best value as good as the best anywhere?
+        """Answer a question about a part of the space: is the best value inside as good as the best anywhere?
 
         ``question`` is an expression: ``num_layers <= 2``, ``model == 'svr'``. ``given`` compares only
-        configurations that meet another expression; ``better`` asks which of two regions holds the better
-        best. ``epsilon`` is the tolerance. ``guess`` is your own chance of a yes: later trials score it next
-        to the answer (calibration).
+        configurations within a condition. ``better`` is a second region: does the asked region hold the
+        better best? ``epsilon`` is the tolerance. ``guess`` is your own chance of a yes, scored by later
+        trials next to the answer (calibration).
         """
         with self.open_tree() as tree:
             answer = tree.ask(
@@ -265,7 +265,7 @@ class Assistant:
             return Answer.of(answer, details, glance=True)
 
     def questions(self, details: bool = False) -> Answer:
-        """Show the questions asked so far with their answers over time, and up to three worth asking."""
+        """Show the asked questions with answers over time, and up to three questions worth asking."""
         return self._shown(lambda tree: tree.questions(), details, glance=True)
 
     def settle(
@@ -277,17 +277,18 @@ class Assistant:
         epsilon: float | None = None,
         details: bool = False,
     ) -> Answer:
-        """Run at most ``trials`` trials, within the budget, that settle a question; answer it again.
+        """Run at most ``trials`` trials to settle a question, within the budget, and answer the question.
 
-        The arguments are those of ``ask``. The trials lie near the bests of both sides.
+        Further arguments as in ``ask``. The trials lie near the bests of the two sides.
         """
         _check_trials(trials)
-        asked: dict[str, Any] = {"given": given, "better": better, "epsilon": epsilon, "author": self.author}
+        options: dict[str, Any] = {"given": given, "better": better, "epsilon": epsilon}
+        options["author"] = self.author
         with self.open_tree() as tree, self._running(trials, "trial"):
-            answer = tree.ask(question, **asked)
+            answer = tree.ask(question, **options)
             if not answer.settled:
                 answer.settle_within(trials, **self._options(tree[answer.round]))
-                answer = tree.ask(question, **asked)
+                answer = tree.ask(question, **options)
             return Answer.of(answer, details, glance=True, lead=f"{self._spent('trial')}\n\n")
 
     def winner(self, details: bool = False) -> Answer:

@@ -92,6 +92,12 @@ def test_a_question_on_a_conditional_parameter_compares_configurations_that_have
     assert set(answer.inside.best) == {"model", "C", "log_target", "junk"}
 
 
+def test_parameters_of_two_models_compare_the_configurations_of_both(piped):
+    answer = piped.ask("C >= 10 or depth == 4")
+    assert answer.given == "model == 'svr' or model == 'gbt'"
+    assert (answer.trials, answer.verdict) == (60, "yes")
+
+
 def test_a_question_that_names_the_condition_compares_with_all_configurations(piped):
     answer = piped.ask("model == 'svr' and C >= 0.1")
     assert (answer.given, answer.verdict, answer.trials) == (None, "no", 60)
