@@ -264,7 +264,7 @@ class AtNewest(AtRound):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AtNewestRun(AtRound):
+class AtNewestRun(InTree):
     """A round of a tree, by default the newest round with trials."""
 
     round_name: Annotated[
