@@ -102,8 +102,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
         timeout=120,
     )
     (packages,) = (environment / "lib").glob("python3*/site-packages")
-    others = Path(pytest.__file__).parents[1]  # a .pth file in there, of an editable refine, is not read
-    (packages / "others.pth").write_text(f"{others}\n")
+    site_packages = Path(pytest.__file__).parents[
+        1
+    ]  # a .pth file in there, of an editable refine, is not read
+    (packages / "others.pth").write_text(f"{site_packages}\n")
     shutil.rmtree(source)
     folder = tmp_path_factory.mktemp("study")
     (folder / "train.py").write_text(OBJECTIVE)

@@ -106,10 +106,10 @@ def test_repeats_residuals_and_prior_are_pooled_by_their_precision():
 
 
 def test_few_trials_say_less_about_the_noise():
-    few = pooled_noise([], stats.NoiseEstimate(0.1, 0.0, "residuals", 24), 5, floor=0.05)
-    many = pooled_noise([], stats.NoiseEstimate(0.1, 0.0, "residuals", 200), 5, floor=0.05)
-    assert few.freedom < many.freedom
-    assert few.sd < 0.16  # residuals of a rough truth are not too small
+    of_24 = pooled_noise([], stats.NoiseEstimate(0.1, 0.0, "residuals", 24), 5, floor=0.05)
+    of_200 = pooled_noise([], stats.NoiseEstimate(0.1, 0.0, "residuals", 200), 5, floor=0.05)
+    assert of_24.freedom < of_200.freedom
+    assert of_24.sd < 0.16  # residuals of a rough truth are not too small
 
 
 def test_repeats_alone_give_an_unbiased_estimate():

@@ -33,10 +33,10 @@ def test_a_call_of_the_page_is_answered(pipeline_tree, words, call):
     answer = eval(call, {"tree": pipeline_tree})
     assert answer.verdict in ("yes", "probably", "open", "probably not", "no", "either", "unknown")
     assert str(answer).splitlines()[1].endswith(".")
-    again = pipeline_tree.ask(
+    repeated = pipeline_tree.ask(
         answer.question, given=answer.given, better=answer.better, epsilon=answer.epsilon
     )
-    assert again.inside == answer.inside
+    assert repeated.inside == answer.inside
 
 
 def test_every_option_of_a_question_is_on_the_page():

@@ -155,9 +155,9 @@ def test_verdict_goes_on_while_the_budget_leaves_trials_for_a_round():
     shares = (20, 0.8, 0.0)
     epsilon = 100.0  # no round gains as much
     alone = worth_of(analysis, epsilon, proposal.space, *shares)
-    left = BudgetState(budget=60, spent=21, repeats=1)
-    budgeted = worth_of(analysis, epsilon, proposal.space, *shares, budget=left)
-    spent = worth_of(analysis, epsilon, proposal.space, 0, 0.8, 0.0, budget=left)
+    budget = BudgetState(budget=60, spent=21, repeats=1)
+    budgeted = worth_of(analysis, epsilon, proposal.space, *shares, budget=budget)
+    spent = worth_of(analysis, epsilon, proposal.space, 0, 0.8, 0.0, budget=budget)
     assert alone.verdict != "CONTINUE"
     assert budgeted.verdict == "CONTINUE"
     assert spent.verdict != "CONTINUE"

@@ -105,8 +105,8 @@ def test_a_parameter_given_in_an_edit_is_left_as_it_is():
 
 def test_a_printed_bound_of_a_conditional_range_is_its_level():
     rates = Float(1e-3, 1, 10, log=True, when="optimizer == 'sgd'")
-    again = edited(rates, Float(0.00215443, 1, log=True, when="optimizer == 'sgd'"))
-    assert again.grid == rates.grid[1:]
+    edited_range = edited(rates, Float(0.00215443, 1, log=True, when="optimizer == 'sgd'"))
+    assert edited_range.grid == rates.grid[1:]
 
 
 MOMENTUM = Float(0, 0.9, 7, when="optimizer == 'sgd'")

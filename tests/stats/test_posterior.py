@@ -232,8 +232,10 @@ def test_power_draws_need_draws_on_ranks_beside_them(options):
 
 def test_learning_trials_leave_the_scores_of_even_trials_as_they_are():
     rng = np.random.default_rng(5)
-    x, learned = rng.random((40, 3)), 0.9 + 0.02 * rng.random((20, 3))
-    y, better = x.sum(axis=1), learned.sum(axis=1)
+    x = rng.random((40, 3))
+    learned = 0.9 + 0.02 * rng.random((20, 3))
+    y = x.sum(axis=1)
+    better = learned.sum(axis=1)
     alone = scored(x, y)
     even = np.r_[np.ones(40, dtype=bool), np.zeros(20, dtype=bool)]
     together = scored(np.r_[x, learned], np.r_[y, better], even=even)
@@ -252,5 +254,6 @@ def test_few_even_trials_make_no_scale():
     x = rng.random((30, 2))
     y = x.sum(axis=1)
     even = np.arange(30) < 5
-    few, none = scored(x, y, even=even), scored(x, y)
-    assert few.score.tolist() == none.score.tolist()
+    with_even = scored(x, y, even=even)
+    without_even = scored(x, y)
+    assert with_even.score.tolist() == without_even.score.tolist()

@@ -30,7 +30,7 @@ def failing(params):
 
 
 @pytest.mark.parametrize(
-    ("given", "stored"),
+    ("budget", "stored"),
     [
         (60, 60),
         ("60", 60),
@@ -40,14 +40,14 @@ def failing(params):
         (None, None),
     ],
 )
-def test_a_budget_is_trials_or_a_training_time(given, stored):
-    assert checked_budget(given) == stored
+def test_a_budget_is_trials_or_a_training_time(budget, stored):
+    assert checked_budget(budget) == stored
 
 
-@pytest.mark.parametrize("given", [0, -1, True, 2.5, "", "h", "8 weeks", "0 h", timedelta(0), [60]])
-def test_any_other_budget_is_refused(given, tree):
+@pytest.mark.parametrize("budget", [0, -1, True, 2.5, "", "h", "8 weeks", "0 h", timedelta(0), [60]])
+def test_any_other_budget_is_refused(budget, tree):
     with pytest.raises(DesignError, match="trials >= 1"):
-        tree.budget = given
+        tree.budget = budget
 
 
 def test_a_budget_is_kept_in_the_store_and_can_be_removed(tmp_path):
@@ -120,21 +120,21 @@ def test_noise_runs_are_announced_without_a_progress_bar(tree, capfd):
 
 def test_two_coordinators_claim_no_trial_twice(tmp_path):
     store = tmp_path / "a.db"
-    with refine.Tree("study", store=store) as one, refine.Tree("study", store=store) as two:
-        seen = []
+    with refine.Tree("study", store=store) as first, refine.Tree("study", store=store) as two:
+        configurations = []
 
         def other(params):
-            if not seen:
-                seen.append(two.budget_state.running)
+            if not configurations:
+                configurations.append(two.budget_state.running)
                 with pytest.raises(DesignError, match="allows 4 more trials"):
                     two.add_round(SPACE, noisy, n=5, seed=2)
                 second = two.add_round(SPACE, noisy, n=4, seed=2)
-                seen.append(len(second.run(progress=False).trials))
+                configurations.append(len(second.run(progress=False).trials))
             return truth(params)
 
-        one.add_round(SPACE, other, n=8, budget=12).run(progress=False)
-        assert seen == [8, 4]
-        assert one.budget_state == BudgetState(12, 12, 0, 0, one.budget_state.seconds)
+        first.add_round(SPACE, other, n=8, budget=12).run(progress=False)
+        assert configurations == [8, 4]
+        assert first.budget_state == BudgetState(12, 12, 0, 0, first.budget_state.seconds)
 
 
 def test_a_call_that_ends_early_gives_its_claim_back(tree):
@@ -201,9 +201,9 @@ def test_advice_fits_into_the_budget_from_the_first_call_to_the_last(studied, tr
     review = studied.propose()
     sizes = []
     while review.advised_round.n:
-        left = tree.budget_state.left
+        n_left = tree.budget_state.left
         advised = review.advised_round
-        assert advised.n <= left - tree.budget_state.reserve()
+        assert advised.n <= n_left - tree.budget_state.reserve()
         assert review.worth().n <= advised.n
         assert f"next: {advised.n} (" in dict(review.page().blocks[-1].rows)["Budget"]
         sizes.append(advised.n)
@@ -234,14 +234,14 @@ def test_confirm_takes_what_is_left_and_refuses_more(tree):
     first = tree.add_round(SPACE, noisy, n=20, budget=26).run(progress=False)
     worst = first.trials.sort_values("value").iloc[0]
     spent = tree.budget_state.repeats
-    left = tree.budget_state.left
-    with pytest.raises(DesignError, match=f"allows {left} more trials .* budget={spent + left},"):
-        tree.confirm(budget=spent + left + 1, progress=False)
+    n_left = tree.budget_state.left
+    with pytest.raises(DesignError, match=f"allows {n_left} more trials .* budget={spent + n_left},"):
+        tree.confirm(budget=spent + n_left + 1, progress=False)
     with pytest.raises(DesignError, match="the budget allows"):
         tree.judge("winner", {"x": worst["x"], "c": worst["c"]}, budget=40, progress=False)
-    assert tree.budget_state.left == left
+    assert tree.budget_state.left == n_left
     won = tree.confirm(progress=False)
-    assert won.race.runs <= spent + left
+    assert won.race.runs <= spent + n_left
     assert tree.budget_state.left >= 0
 
 
@@ -311,7 +311,7 @@ def test_a_paid_round_is_advised_if_the_verdict_without_a_budget_is_stop(tree):
 def test_a_check_advises_no_more_repeats_than_are_left():
     check = Check("noise", "unknown", "unknown", {}, np.nan, action=Action("round.replicate", top=5, seeds=3))
     checks = Checks("1a2b", (check,))
-    calls = [str(checks.within(left)["noise"].action) for left in (None, 15, 7, 2)]
+    calls = [str(checks.within(n_left)["noise"].action) for n_left in (None, 15, 7, 2)]
     assert calls == [
         "round.replicate(top=5, seeds=3)",
         "round.replicate(top=5, seeds=3)",

@@ -29,8 +29,8 @@ def root(tree):
     return ran(tree.add_round(SPACE, smooth, n=30, seed=7))
 
 
-def inside(round_, *others):
-    return sum(int(round_.space.contains(o.trials).sum()) for o in others)
+def inside(round_, *other_rounds):
+    return sum(int(round_.space.contains(o.trials).sum()) for o in other_rounds)
 
 
 def results_of_tests(analysis):
@@ -76,9 +76,9 @@ def test_one_value_tells_the_origin_of_all_evidence(root):
 def test_a_decided_proposal_is_repeated_when_its_child_has_run(root):
     review = root.propose()
     child = ran(review.accept(n=12))
-    again = root.propose()
-    assert again.proposal.digest == review.proposal.digest
-    assert again.accept(n=12).id == child.id
+    repeated = root.propose()
+    assert repeated.proposal.digest == review.proposal.digest
+    assert repeated.accept(n=12).id == child.id
     assert len(root.decisions) == 1
     new = root.propose(renew=True)
     assert new.analysis.n_elsewhere == inside(root, child)
@@ -93,10 +93,10 @@ def test_a_proposal_on_trials_of_other_branches_is_read_again_from_the_store(roo
     ran(root.branch(HIGH, n=12))
     stored = root._proposals[-1]
     assert stored.until == review.proposal.until
-    looked = root.review(stored)
-    assert looked.proposal.digest == review.proposal.digest
-    assert looked.analysis.digest == review.analysis.digest
-    assert (looked.analysis.X == review.analysis.X).all()
+    reread = root.review(stored)
+    assert reread.proposal.digest == review.proposal.digest
+    assert reread.analysis.digest == review.analysis.digest
+    assert (reread.analysis.X == review.analysis.X).all()
     folder = tree.export(tmp_path / "exported", reports=False)
     with refine.Tree.load(folder, store=tmp_path / "copy.db") as loaded:
         assert loaded["root"].review(stored).analysis.digest == review.analysis.digest
@@ -125,11 +125,11 @@ def test_a_sibling_with_a_further_parameter_counts_at_its_previous_value(root):
     without = ran(root.branch(space, n=12))
     child = ran(root.branch(LOW, n=12))
     assert child.analyze().n_elsewhere == 0  # without a previous value its trials cannot be compared
-    known = ran(root.branch(space, n=13, seed=1, previous={"l2": 0.0}))
-    at_previous = known.trials[known.trials["l2"] == 0.0]
+    with_previous = ran(root.branch(space, n=13, seed=1, previous={"l2": 0.0}))
+    at_previous = with_previous.trials[with_previous.trials["l2"] == 0.0]
     analysis = child.analyze()
     assert analysis.n_elsewhere == int(child.space.contains(at_previous).sum()) > 0
-    assert known.analyze().n_elsewhere == 12 + 12  # the child's trials had l2 = 0, the others say
+    assert with_previous.analyze().n_elsewhere == 12 + 12  # the child's trials had l2 = 0, the others say
     assert without.analyze().n_elsewhere == 13
 
 

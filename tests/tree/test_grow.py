@@ -22,8 +22,8 @@ def origins(round_):
 
 def test_even_trials_continue_the_design(root, tree):
     root.grow(6, progress=False)
-    whole = tree.add_round(SPACE, smooth, n=26, seed=7)
-    assert whole.id == root.id
+    planned_at_once = tree.add_round(SPACE, smooth, n=26, seed=7)
+    assert planned_at_once.id == root.id
     assert origins(root) == {"space_filling": 26}
     assert root.trials["cell"].tolist() == [str(cell) for cell in root.cells()]
 

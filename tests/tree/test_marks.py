@@ -52,7 +52,7 @@ def test_an_excluded_trial_is_in_no_analysis(stored):
     assert list(marks.index) == [best]
     assert marks.loc[best, "excluded"] == "its disk was full"
     assert marks.loc[best, "author"] == "ann"
-    assert "full (1 trial)" in set(stored.log()["note"])
+    assert "its disk was full (1 trial)" in set(stored.log()["note"])
 
 
 @pytest.mark.slow

@@ -485,8 +485,8 @@ def test_a_question_is_answered_or_refused_as_in_python(store):
     answer = assistant.ask("lr <= 2", given="dropout <= 0.2", guess=0.8, details=True)
     with refine.Tree("study", store=store) as tree:
         assert answer.data["probability"] == tree.ask("lr <= 2", given="dropout <= 0.2").probability
-        (asked,) = tree.questions(suggest=False).asked
-        assert (asked.answers[0].author, asked.answers[0].guess) == ("agent:ann", 0.8)
+        (question,) = tree.questions(suggest=False).asked
+        assert (question.answers[0].author, question.answers[0].guess) == ("agent:ann", 0.8)
     assert assistant.ask("lr <= 2").startswith("Question: lr <= 2")
     with pytest.raises(RefineError, match="not allowed"):
         assistant.ask("lr.real <= 2")

@@ -49,7 +49,7 @@ def test_one_round_has_no_bands_and_no_id() -> None:
     rounds = [RoundValues("root", None, [NAN, 0.5, 0.4, 0.9, 0.8])]
     ax = figures.best_so_far(rounds, "maximize", "val_acc")
     assert _best(ax)[0][-1] == (5.5, 0.9)
-    assert ("0.9000 at trial 4" in legend(ax), "value (1)" in legend(ax), texts(ax)) == (
+    assert ("0.9000 at trial 4" in legend(ax), "no usable value (1)" in legend(ax), texts(ax)) == (
         True,
         True,
         [],

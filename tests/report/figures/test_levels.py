@@ -114,7 +114,7 @@ def test_best_and_expected_best_of_every_level(direction: str) -> None:
     assert np.allclose(points(ax, "best"), [(b, row) for row, b in enumerate(best)])
     assert np.allclose(points(ax, "equal"), [(e, row) for row, e in enumerate(equal)])
     assert texts(ax) == [f"n = {len(v)}" for v in groups]
-    assert f"{fewest} trials" in legend(ax)
+    assert f"expected best of {fewest} trials" in legend(ax)
     assert [t.get_text() for t in ax.get_yticklabels()][:2] == ["0.0001", "0.00032"]
     low, high = ax.get_xlim()
     assert all(low <= v <= high for v in [*best, *equal])
@@ -126,7 +126,7 @@ def test_a_level_with_one_trial_compares_means() -> None:
     table = pd.DataFrame({"a": ["x", *["y"] * 12, *["z"] * 3], "b": np.resize([1, 2, 3], 16)})
     table["value"] = np.linspace(0, 1, 16)
     ax = figures.isolation(analyze(space, table), "a")
-    assert "1 trial" in legend(ax)
+    assert "expected best of 1 trial" in legend(ax)
     assert points(ax, "equal")[1] == (pytest.approx(table["value"][1:13].mean()), 1)
     assert texts(ax)[-1] == "no trial"
 

@@ -103,8 +103,8 @@ def test_init_of_a_program_writes_a_space_and_a_command_that_runs(tmp_path, monk
     root = json.loads(said(line.replace("-n 60", "-n 4"), "--json", "-q"))
     assert root["tree"] == "digits"
     assert root["states"] == {"complete": 4}
-    again = run("run study.db last -n 6 -q").stderr
-    (typed,) = re.findall("give it again: (.*)$", again, re.MULTILINE)
+    output = run("run study.db last -n 6 -q").stderr
+    (typed,) = re.findall("give it again: (.*)$", output, re.MULTILINE)
     said(f"run study.db last -n 6 -q {typed}")
     assert "refine.Command('./train.sh --lr {lr}', metric_pattern=['val_loss: ([0-9.]+)'])" in (
         (folder / said("report study.db --out out").split()[1]).read_text()

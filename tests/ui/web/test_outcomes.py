@@ -74,23 +74,23 @@ def test_the_track_record_counts_tested_claims(session, family):
 
 
 def test_the_share_of_claims_that_held_is_that_of_the_benchmarks():
-    held, tested = HELD_IN_BENCHMARKS
+    n_held, tested = HELD_IN_BENCHMARKS
     text = (DOCS / "benchmarks" / "proposals.md").read_text(encoding="utf-8")
     failed = float(re.search(r"Risk 0\.05: wanted .* to fail, got ([\d.]+)", text).group(1))
-    assert 100 * (tested - held) / tested == pytest.approx(failed, abs=0.05)
+    assert 100 * (tested - n_held) / tested == pytest.approx(failed, abs=0.05)
 
 
 def test_a_question_is_answered_and_settled_by_a_round(tree, root):
     session = Session(root)
-    asked = {"round": root.id, "question": "units <= 8"}
-    answer = session.handle({"type": "ask", **asked})
+    request = {"round": root.id, "question": "units <= 8"}
+    answer = session.handle({"type": "ask", **request})
     assert answer["title"] == "Question: units <= 8"
     assert {"Inside", "Outside", "Evidence"} <= {fact["name"] for fact in answer["facts"]}
     listed = session.handle({"type": "questions", "round": root.id, "suggest": True})
     assert [q["question"] for q in listed["asked"]] == ["units <= 8"]
     wrong = session.handle({"type": "ask", "round": root.id, "question": "unit <= 8"})
     assert "did you mean 'units'" in wrong["error"]
-    settled = session.handle({"type": "settle", **asked})
+    settled = session.handle({"type": "settle", **request})
     if answer["needed"]:
         assert tree[settled["child"]].n == answer["needed"]
     else:
