@@ -63,9 +63,7 @@ def test_checks_and_analysis_right_after_accepting_show_the_newest_round_with_tr
         assert shown.exit_code == 0
         assert child.id in shown.stderr
         assert f"round {root.id}" in shown.stderr
-    assert (
-        "no trial has run; run the round first: refine run" in run(f"checks {tmp_path / 's.db'} last").stderr
-    )
+    assert "an analysis needs at least" in run(f"checks {tmp_path / 's.db'} last").stderr
 
 
 def test_messages_name_options_of_the_shell(tmp_path):
