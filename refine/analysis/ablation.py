@@ -108,7 +108,7 @@ def _mixed(evidence: Evaluated, a: int, b: int, taken: Bools) -> tuple[Floats, B
 
 def _draws(evidence: Evaluated, X: Floats, read: Bools) -> Floats:
     masks = (None, None) if evidence.read.all() and read.all() else (evidence.read, read)
-    posterior = POSTERIOR(evidence.X, evidence.y, X, evidence.cardinalities, masks)
+    posterior = POSTERIOR(evidence.X, evidence.y, X, evidence.cardinalities, *masks)
     return np.asarray(posterior.value(posterior.scores))
 
 

@@ -665,7 +665,7 @@ def field_of(
         if len(np.unique(group[learned])) < FEWEST:
             learned = np.ones_like(good)
         masks = (None, None) if read.all() else (read[learned], read[firsts])
-        posterior = _EVALUATED(X[learned], scaled[learned], X[firsts], cardinalities, masks)
+        posterior = _EVALUATED(X[learned], scaled[learned], X[firsts], cardinalities, *masks)
         planned = sign * observed[group[firsts]]
         planned_posterior = PlannedPosterior(
             posterior.value(posterior.scores),

@@ -40,7 +40,8 @@ class Durations(NamedTuple):
             np.log(self.seconds),
             cells,
             cardinalities_of(analysis),
-            (reading(analysis.parameters, self.positions), reading(analysis.parameters, cells)),
+            reading(analysis.parameters, self.positions),
+            reading(analysis.parameters, cells),
         )
         return np.asarray(np.exp(posterior.value(posterior.mean)))
 

@@ -113,12 +113,8 @@ def _posteriors(
     exact: bool,
     drawn: bool = True,
     model: stats.MixedPosterior | None = None,
-    even: Bools | None = None,
 ) -> tuple[stats.Posterior, stats.Posterior | None]:
-    """The posterior of the objective, and of finishing (1) or failing (-1); ``None`` if no trial failed.
-
-    ``even`` masks the trials that make the scale of the objective; ``None`` for all.
-    """
+    """The posterior of the objective, and of finishing (1) or failing (-1); ``None`` if no trial failed."""
     exact = exact and analysis.noise.deterministic
     evidence = analysis.parameters
     everywhere = reading(evidence, analysis.X), reading(evidence, positions)
@@ -146,19 +142,8 @@ def _posteriors(
             before = None
         else:
             before = (prior[0][own], prior[1])
-        if even is None:
-            own_even = None
-        else:
-            own_even = even[own]
         posterior = replace(model_of, seed=model_of.seed + seed)(
-            analysis.X[own],
-            y[own],
-            positions,
-            sizes,
-            (read, everywhere[1]),
-            prior=before,
-            exact=exact,
-            even=own_even,
+            analysis.X[own], y[own], positions, sizes, read, everywhere[1], prior=before, exact=exact
         )
         posterior = posterior._replace(known=own[posterior.known])
         if exact:
@@ -237,7 +222,6 @@ def _prior(analysis: Analysis, positions: Floats) -> tuple[Floats, Floats] | Non
 # as often, and are 1.4 times as large.
 CLAIMED = stats.MixedPosterior(forest_draws=320, process_draws=160, power_draws=160, kernels=3)
 _MEANS = stats.MixedPosterior(forest_draws=0, process_draws=0, power=True)
-_EVEN = ("even", "imported")  # origins of the trials that make the scale of a claim
 _FAILING = 1000  # added to the seed of the posterior of failing
 
 # Of an axis: optima that are nearer than this on every one lie in one region.
@@ -425,10 +409,7 @@ def surrogate_of(analysis: Analysis, more: Indices | None = None) -> Surrogate |
     columns = space.columns(rows)
     positions = np.column_stack([space[n].unit(columns[n]) for n in names])
     exhaustive = exist.exact and len(rows) == exist.count
-    even = np.isin(analysis.origins, _EVEN)
-    posterior, failing = _posteriors(
-        analysis, positions, exact=True, model=CLAIMED, even=None if even.all() else even
-    )
+    posterior, failing = _posteriors(analysis, positions, exact=True, model=CLAIMED)
     chance = None
     if failing is not None:
         chance = 1.0 - failing.share_met()

@@ -42,8 +42,6 @@ Float32Array = NDArray[np.float32]
 T = TypeVar("T")
 
 _TAIL = 0.1
-_FEWEST_EVEN = 10  # fewest different values of evenly drawn trials that make a scale
-_HIGHEST = 3.0  # highest score of a trial beyond all even ones: draws must be able to exceed it
 _EDGE = 4.0  # scores beyond which a normal deviation says nothing
 
 
@@ -137,18 +135,10 @@ class ScoredTrials(NamedTuple):
     slope: float  # rise of the values per score through the best tenth
 
 
-def scored(
-    X: FloatArray,
-    y: FloatArray,
-    exact: bool = False,
-    power: bool = False,
-    even: BoolArray | None = None,
-) -> ScoredTrials:
+def scored(X: FloatArray, y: FloatArray, exact: bool = False, power: bool = False) -> ScoredTrials:
     """Normal scores of the values, counting every configuration once.
 
-    With ``power``, a power transform to near normality. ``even`` is an (n,) mask of the evenly drawn rows: at
-    least ten distinct values make the scale alone. Many trials near the best would stretch the scale near the
-    best, and regions with few trials would seem out of reach.
+    With ``power``, a power transform to near normality.
 
     The trials of a configuration share its weight: duplicated rows change nothing. The very best value counts
     by its rank only; its place in units of the metric follows from the best tenth, so that one absurd value
@@ -165,18 +155,10 @@ def scored(
     values, value_number = np.unique(y[rows], return_inverse=True)
     mass = np.bincount(value_number, weights=weight, minlength=values.size)
     total = float(count.size)
-    if even is not None and not even.all():
-        even_mass = np.bincount(value_number, weights=weight * even[rows], minlength=values.size)
-        if np.count_nonzero(even_mass) >= _FEWEST_EVEN:
-            mass = even_mass
-            total = float(even_mass.sum())
     if power:
         knots = _powered(values, np.asarray(mass, dtype=np.float64))
     else:
-        drawn = mass > 0
-        knots = ndtri((np.cumsum(mass) - mass / 2.0)[drawn] / total)
-        if not drawn.all():
-            knots = _extended(values, values[drawn], knots, total)
+        knots = ndtri((np.cumsum(mass) - mass / 2.0) / total)
     score = np.asarray(np.bincount(group, weights=weight * knots[value_number]), dtype=np.float64)
     first = rows[np.flatnonzero(new)]
     slope = _top_slope(knots, values, total)
@@ -185,18 +167,6 @@ def scored(
     else:
         shown = _without_best(knots, values, slope)
     return ScoredTrials(first, score, np.asarray(knots), shown, slope)
-
-
-def _extended(values: FloatArray, drawn: FloatArray, knots: FloatArray, total: float) -> FloatArray:
-    """Scores of increasing values on the scale of the evenly drawn values and their scores.
-
-    Linear between them; beyond the best one by the slope of the best tenth, less and less, up to `_HIGHEST`.
-    """
-    slope = _top_slope(knots, drawn, total) or float(np.ptp(drawn)) or 1.0
-    room = max(0.5, _HIGHEST - float(knots[-1]))
-    beyond = room * np.tanh(np.maximum(values - drawn[-1], 0.0) / slope / room)
-    # Values that the scale does not tell apart are a little apart all the same.
-    return np.asarray(np.interp(values, drawn, knots) + beyond + 1e-9 * np.arange(values.size))
 
 
 def _on_scale(scores: FloatArray | Float32Array, source: ScoredTrials, target: ScoredTrials) -> FloatArray:
@@ -403,10 +373,10 @@ class MixedPosterior:
         y: ArrayLike,
         candidates: ArrayLike,
         cardinalities: Sequence[int],
-        read: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
+        read: ArrayLike | None = None,
+        candidates_read: ArrayLike | None = None,
         prior: tuple[ArrayLike, ArrayLike] | None = None,
         exact: bool = False,
-        even: ArrayLike | None = None,
     ) -> Posterior:
         """Draw from the posterior; AnalysisError under 5 configurations or without candidates.
 
@@ -415,9 +385,9 @@ class MixedPosterior:
             y: (n,) values.
             candidates: (c, d) positions or codes of the cells that could be the optimum.
             cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
-            read: (n, d) and (c, d) bools, whether the objective reads the parameters of the evidence and of
-                the candidates; None if all are read. A value that was not read counts as a value of its own
-                kind, at one distance from all others.
+            read: (n, d) bools, whether the objective read the parameter; None where all are read. A value
+                that was not read counts as a value of its own kind, at one distance from all others.
+            candidates_read: (c, d) the same of the candidates.
             prior: (n,) and (c,) what is thought of the evidence and of the candidates before anything is
                 seen, in scores. Trees and processes learn what it leaves unexplained. None for the same
                 everywhere.
@@ -425,15 +395,13 @@ class MixedPosterior:
                 draw, and the others what processes leave over: see `FrozenResiduals`. All draws are the
                 process's: trees shrink what is best, and left-out values of grids of cross-validated scores
                 were predicted better without them.
-            even: (n,) bools, whether a trial was drawn evenly; see `scored`. None for all.
         """
         if exact and not self.forest_draws + self.process_draws:
             raise AnalysisError(
                 "exact: residuals are added to draws, but forest_draws and process_draws are both 0; "
                 "set one of them, for example process_draws=320"
             )
-        evidence_read, candidates_read = read
-        table = matrix(_blank(X, evidence_read), cardinalities)
+        table = matrix(_blank(X, read), cardinalities)
         values = column(y, "y")
         same_length(table.shape[0], values.size)
         cells = matrix(_blank(candidates, candidates_read), cardinalities, "candidates")
@@ -442,15 +410,12 @@ class MixedPosterior:
                 f"X: at least 5 trials and 1 candidate are needed, got {values.size} and {cells.shape[0]}; "
                 "run more trials first"
             )
-        was_read = read_mask(evidence_read, table.shape)
-        if evidence_read is not None:
+        was_read = read_mask(read, table.shape)
+        if read is not None:
             keyed = np.concatenate([table, was_read], axis=1)
         else:
             keyed = table
-        evenly = np.ones(len(values), dtype=np.bool_)
-        if even is not None:
-            evenly = np.asarray(even, dtype=np.bool_)
-        trials = scored(keyed, values, exact, self.power, evenly)
+        trials = scored(keyed, values, exact, self.power)
         m = trials.rows.size
         if m < 5:
             raise AnalysisError(
@@ -492,7 +457,7 @@ class MixedPosterior:
             parts.append(drawn)
         draws_of = [float(len(part[0])) for part in parts]
         if self.power_draws and not exact:
-            raised = scored(keyed, values, power=True, even=evenly)
+            raised = scored(keyed, values, power=True)
             raised_score = raised.score[rows] - thought
             drawn, _, _ = self._process(features, raised_score, cell_features, self.power_draws, rng)
             # The prior mean is added on either scale: each has mean 0 and deviation 1.
@@ -513,7 +478,7 @@ class MixedPosterior:
         if prior is not None:
             scores = np.clip(scores + thought_cells.astype(np.float32), -_EDGE, _EDGE)
         if exact:
-            if evidence_read is not None:
+            if read is not None:
                 of_cells = np.concatenate([cells, read_cells], axis=1)
             else:
                 of_cells = cells

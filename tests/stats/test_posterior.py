@@ -99,15 +99,15 @@ def test_what_was_not_read_has_no_value():
     y = np.where(x[:, 0] == 1, 1.0 - (x[:, 1] - 0.8) ** 2, 0.5) + 0.01 * rng.normal(size=100)
     cells = np.column_stack([np.repeat([0.0, 1.0], 50), np.tile(np.linspace(0, 1, 50), 2)])
     read_cells = np.column_stack([np.ones(100, bool), cells[:, 0] == 1])
-    posterior = SMALL(x, y, cells, [2, 0], (read, read_cells))
+    posterior = SMALL(x, y, cells, [2, 0], read, read_cells)
     # All cells that don't read the second parameter are one and the same.
     assert np.ptp(posterior.scores[:, :50], axis=1).max() < 1e-3
     assert abs(cells[posterior.mean.argmax(), 1] - 0.8) < 0.15
     other = x.copy()
     other[~read[:, 1], 1] = 0.123
-    _same(posterior, SMALL(other, y, cells, [2, 0], (read, read_cells)))
+    _same(posterior, SMALL(other, y, cells, [2, 0], read, read_cells))
     with pytest.raises(AnalysisError, match="read"):
-        SMALL(x, y, cells, [2, 0], (read[:50], read_cells))
+        SMALL(x, y, cells, [2, 0], read[:50], read_cells)
 
 
 def _left(deviation: float) -> LeaveOneOut:
@@ -228,32 +228,3 @@ def test_power_draws_follow_a_prior_mean_and_stay_out_of_exact_posteriors():
 def test_power_draws_need_draws_on_ranks_beside_them(options):
     with pytest.raises(AnalysisError, match="power_draws= adds"):
         MixedPosterior(power_draws=10, **options)
-
-
-def test_learning_trials_leave_the_scores_of_even_trials_as_they_are():
-    rng = np.random.default_rng(5)
-    x = rng.random((40, 3))
-    learned = 0.9 + 0.02 * rng.random((20, 3))
-    y = x.sum(axis=1)
-    better = learned.sum(axis=1)
-    alone = scored(x, y)
-    even = np.r_[np.ones(40, dtype=bool), np.zeros(20, dtype=bool)]
-    together = scored(np.r_[x, learned], np.r_[y, better], even=even)
-    of_row = dict(zip(together.rows.tolist(), together.score.tolist(), strict=True))
-    assert [of_row[row] for row in alone.rows.tolist()] == pytest.approx(alone.score.tolist(), abs=1e-6)
-    of_all = scored(np.r_[x, learned], np.r_[y, better])
-    crowd = np.ptp([of_row[row] for row in range(40, 60)])
-    assert crowd < 0.2  # equal to 0.06 of the values' range: ranks spread these trials over 1.5 scores
-    assert np.ptp(of_all.score[np.isin(of_all.rows, range(40, 60))]) > 1
-    order = np.argsort(np.r_[y, better])
-    assert (np.diff([of_row[row] for row in order.tolist()]) > 0).all()
-
-
-def test_few_even_trials_make_no_scale():
-    rng = np.random.default_rng(6)
-    x = rng.random((30, 2))
-    y = x.sum(axis=1)
-    even = np.arange(30) < 5
-    with_even = scored(x, y, even=even)
-    without_even = scored(x, y)
-    assert with_even.score.tolist() == without_even.score.tolist()
