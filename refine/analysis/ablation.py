@@ -56,22 +56,22 @@ def ablation_of(rounds: Sequence[RanRound], baseline: Candidate, winner: Candida
         return ()
     sets = _blocks(evidence, a, b, differ)
     codes = np.array(list(product((False, True), repeat=len(sets))))
-    taken = np.zeros((len(codes), evidence.X.shape[1]), dtype=np.bool_)
+    from_winner = np.zeros((len(codes), evidence.X.shape[1]), dtype=np.bool_)
     for j, columns in enumerate(sets):
-        taken[:, columns] = codes[:, j, None]
-    draws = _draws(evidence, *_mixed(evidence, a, b, taken))
+        from_winner[:, columns] = codes[:, j, None]
+    draws = _draws(evidence, *_mixed(evidence, a, b, from_winner))
     place = {tuple(code): i for i, code in enumerate(codes.tolist())}
     expected = draws.mean(axis=0)
     sign = rounds[0].goal.sign
-    now = (False,) * len(sets)
+    current = (False,) * len(sets)
     steps = []
     for _ in sets:
-        after = [(*now[:j], True, *now[j + 1 :]) for j in range(len(sets)) if not now[j]]
+        after = [(*current[:j], True, *current[j + 1 :]) for j in range(len(sets)) if not current[j]]
         chosen = max(after, key=lambda code: expected[place[code]])
-        j = next(j for j in range(len(sets)) if chosen[j] != now[j])
-        drawn = draws[:, place[chosen]] - draws[:, place[now]]
+        j = next(j for j in range(len(sets)) if chosen[j] != current[j])
+        drawn = draws[:, place[chosen]] - draws[:, place[current]]
         low, high = np.quantile(drawn, (0.025, 0.975))
-        row, read = _mixed(evidence, a, b, taken[place[chosen]])
+        row, read = _mixed(evidence, a, b, from_winner[place[chosen]])
         alike = (evidence.read == read) & ((row == evidence.X) | ~read)
         steps.append(
             Change(
@@ -83,7 +83,7 @@ def ablation_of(rounds: Sequence[RanRound], baseline: Candidate, winner: Candida
                 evaluated=bool(alike[evidence.good].all(axis=1).any()),
             )
         )
-        now = chosen
+        current = chosen
     return tuple(steps)
 
 
@@ -93,17 +93,19 @@ def _blocks(evidence: Evaluated, a: int, b: int, differ: Sequence[int] | np.ndar
     if len(columns) <= _MOST:
         return [[j] for j in columns]
     # The loss if one of them alone returns to the baseline's value.
-    taken = np.ones((len(columns) + 1, evidence.X.shape[1]), dtype=np.bool_)
-    taken[np.arange(len(columns)), columns] = False
-    draws = _draws(evidence, *_mixed(evidence, a, b, taken))
+    from_winner = np.ones((len(columns) + 1, evidence.X.shape[1]), dtype=np.bool_)
+    from_winner[np.arange(len(columns)), columns] = False
+    draws = _draws(evidence, *_mixed(evidence, a, b, from_winner))
     lost = draws[:, -1].mean() - draws[:, :-1].mean(axis=0)
     order = [columns[i] for i in np.argsort(-lost, kind="stable")]
     return [*([j] for j in order[: _MOST - 1]), order[_MOST - 1 :]]
 
 
-def _mixed(evidence: Evaluated, a: int, b: int, taken: Bools) -> tuple[Floats, Bools]:
+def _mixed(evidence: Evaluated, a: int, b: int, from_winner: Bools) -> tuple[Floats, Bools]:
     """Configurations with some values of one run and the rest of another, and masks of values read."""
-    return np.where(taken, evidence.X[b], evidence.X[a]), np.where(taken, evidence.read[b], evidence.read[a])
+    return np.where(from_winner, evidence.X[b], evidence.X[a]), np.where(
+        from_winner, evidence.read[b], evidence.read[a]
+    )
 
 
 def _draws(evidence: Evaluated, X: Floats, read: Bools) -> Floats:

@@ -316,9 +316,9 @@ class Analysis(Shown):
             n = self.n_imported
         else:
             n = self.states.get("complete", 0)
-        told = drawn_reason(origin if self.tested else "adaptive", n, self.n_space_filling, self.drawn)
-        if told is not None:
-            cautions.append(told)
+        drawing = drawn_reason(origin if self.tested else "adaptive", n, self.n_space_filling, self.drawn)
+        if drawing is not None:
+            cautions.append(drawing)
         if self.n_sampled:
             cautions.append(Reason("sampled", {"n": self.n_sampled, "of": self.n_space_filling}))
         if self.n_exploded:
@@ -358,8 +358,8 @@ class Analysis(Shown):
         if not (share and step > 0) or self.noise.paired_source == "folds" or np.abs(values).max() > 1:
             return 0
         count = round(1 / step)
-        apart = np.abs(values * count - np.rint(values * count)).max()
-        if apart <= 1e-6 * max(count, 1000) and abs(step * count - 1) < 0.01 / count + 1e-4:
+        error = np.abs(values * count - np.rint(values * count)).max()
+        if error <= 1e-6 * max(count, 1000) and abs(step * count - 1) < 0.01 / count + 1e-4:
             return count
         return 0
 
@@ -459,7 +459,7 @@ def analyze(
     sources = _Sources(as_pandas(frame, AnalysisError), earlier, elsewhere, pooled, read, groups)
     tables = _tables_of(space, sources, value, direction, allow_degenerate, constraints)
     rows = tables.rows
-    own = tables.own
+    of_round = tables.own
     sign = tables.sign
     cardinalities = tables.cardinalities
     names = list(space.varied)
@@ -471,38 +471,38 @@ def analyze(
     permutations = min(_MOST_PERMUTATIONS, stats.permutations_needed(max(1, len(names)), ALPHA / spent))
     masks = {n: tables.read[n][rows.mask] for n in names if n in tables.read}
     if space.conditions:
-        there = space.active_in(rows.table)
+        active = space.active_in(rows.table)
     else:
-        there = {}
+        active = {}
     # A parameter that a configuration lacks was not read, whatever value stood in its place.
-    masks |= {n: masks[n] & there[n] if n in masks else there[n] for n in names if n in there}
+    masks |= {n: masks[n] & active[n] if n in masks else active[n] for n in names if n in active}
     tests = TestSamples(rows, cardinalities, sign, seed, permutations)
-    everyone = np.ones(len(rows.y), dtype=np.bool_)
-    tables_by_parameter = without_ruled_out(rows, parameters, [~there.get(n, everyone) for n in names])
+    all_rows = np.ones(len(rows.y), dtype=np.bool_)
+    tables_by_parameter = without_ruled_out(rows, parameters, [~active.get(n, all_rows) for n in names])
     evidence = [
         evidence_of(space[n], n, j, tables_by_parameter[j], masks.get(n), tests) for j, n in enumerate(names)
     ]
     # A trial that raised may have read little: trials with a value show the reading.
     positions = {n: (space[n], rows.X[rows.finished, j]) for j, n in enumerate(names)}
     for j, e in enumerate(evidence):
-        if e.name in there:
+        if e.name in active:
             evidence[j] = e._replace(condition=active_where(space, e.name))
         elif 0 < e.read < 1:
-            others = {n: v for n, v in positions.items() if n != e.name}
-            evidence[j] = e._replace(condition=read_where(masks[e.name][rows.finished], others))
+            other_positions = {n: v for n, v in positions.items() if n != e.name}
+            evidence[j] = e._replace(condition=read_where(masks[e.name][rows.finished], other_positions))
     X_ranked, y_ranked, order_ranked = _in_order(rows, rows.ranked, sign)
-    seen = [masks.get(n, everyone)[rows.ranked][order_ranked] for n in names]
-    read_ranked = np.reshape(seen, (len(names), len(y_ranked))).T
+    read_columns = [masks.get(n, all_rows)[rows.ranked][order_ranked] for n in names]
+    read_ranked = np.reshape(read_columns, (len(names), len(y_ranked))).T
     if space_filling.any():
         pooled_p = _pooled_p(tables.path_parts, cardinalities, sign)
         evidence = [e._replace(pooled_p=float(p)) for e, p in zip(evidence, pooled_p, strict=True)]
     pairs = couplings(X_ranked, y_ranked, cardinalities, read_ranked, seed)
-    table = rows.table[own].reset_index(drop=True)
+    table = rows.table[of_round].reset_index(drop=True)
     eligible = rows.finished & ~rows.degenerate
-    if not (eligible[own].any()):
+    if not (eligible[of_round].any()):
         eligible = rows.finished
     tested = rows.measurable & rows.space_filling
-    best = int(np.argmax(np.where(eligible[own], sign * rows.y[own], -np.inf)))
+    best = int(np.argmax(np.where(eligible[of_round], sign * rows.y[of_round], -np.inf)))
     resolution = _resolution(tables, [value, metric or value], fresh, noise, scale)
     # With exact values, a forecast would pass for one in spite of its error.
     if not resolution.deterministic:
@@ -511,14 +511,14 @@ def analyze(
         np.round(np.column_stack([X, y]), 12).tobytes() + space.digest.encode()
     ).hexdigest()
     imported = rows.table["origin"][space_filling] == "imported" if "origin" in rows.table else np.zeros(0)
-    made = Analysis(
+    analysis = Analysis(
         space=space,
         metric=metric or value,
         direction=direction,
         seed=seed,
-        states=_states(table, rows.finished[own]),
+        states=_states(table, rows.finished[of_round]),
         n_space_filling=int(tested.sum()),
-        n_pooled=int((tested & ~own).sum()),
+        n_pooled=int((tested & ~of_round).sum()),
         n_earlier=sum(int(part.finished.sum()) for part in tables.path_parts[1:]),
         n_elsewhere=sum(int(part.finished.sum()) for part in tables.parts[len(tables.path_parts) :]),
         n_even=n_even,
@@ -537,7 +537,7 @@ def analyze(
         failed=unusable if unusable.any() else None,
         n_imported=int(imported.sum()),
         feasibility=(
-            _feasibility(tables.parts, own, place, space, constraints, sign) if constraints else None
+            _feasibility(tables.parts, of_round, place, space, constraints, sign) if constraints else None
         ),
         declared_belief=declared_belief,
         n_exploded=tables.n_exploded,
@@ -545,10 +545,10 @@ def analyze(
         declared_limits=checked_limits(limits),
     )
     if tables.sampled:
-        made = _of_all(made, tables.every, value, tables.n_pooled, allow_degenerate)
+        analysis = _of_all(analysis, tables.every, value, tables.n_pooled, allow_degenerate)
     if tables.n_excluded is not None:
-        made = replace(made, states={**made.states, EXCLUDED: tables.n_excluded})
-    return made
+        analysis = replace(analysis, states={**analysis.states, EXCLUDED: tables.n_excluded})
+    return analysis
 
 
 @one_thread
@@ -630,59 +630,59 @@ def _tables_of(
         columns = [str(c) for c in frame.columns]
         raise AnalysisError(f"value {value!r} is not a column of the table; {did_you_mean(value, columns)}")
     frame = _judged(frame, space, constraints)
-    others = [t for t in (sources.earlier, sources.elsewhere) if t is not None]
-    others = [_judged(table, space, constraints) for table in others]
+    other_tables = [t for t in (sources.earlier, sources.elsewhere) if t is not None]
+    other_tables = [_judged(table, space, constraints) for table in other_tables]
     _check_pooled(pooled, len(frame))
-    finished = [sign * _finished_values(table, value) for table in (frame, *others)]
+    finished = [sign * _finished_values(table, value) for table in (frame, *other_tables)]
     limit = explosion_limit(np.concatenate(finished))
     n_exploded = 0
     if np.isfinite(limit):
         frame, blown = _without_exploded(frame, value, sign, limit)
         n_exploded = int(blown[pooled:].sum())
-        others = [_without_exploded(table, value, sign, limit)[0] for table in others]
-    read_of = {n: _read_mask(n, mask, len(frame)) for n, mask in (sources.read or {}).items()}
+        other_tables = [_without_exploded(table, value, sign, limit)[0] for table in other_tables]
+    read_masks = {n: _read_mask(n, mask, len(frame)) for n, mask in (sources.read or {}).items()}
     excluded = np.zeros(len(frame), dtype=np.bool_)
     if "state" in frame:
         excluded = np.asarray(frame["state"] == EXCLUDED, dtype=np.bool_)
     copied = _copied_rows(frame, value)
-    kept = ~excluded & ~copied
-    every = frame
-    chosen = np.flatnonzero(kept)
-    if not kept.all():
-        every = frame[kept].reset_index(drop=True)
-    sample = sample_of(every, space, MOST)
+    usable = ~excluded & ~copied
+    all_trials = frame
+    chosen = np.flatnonzero(usable)
+    if not usable.all():
+        all_trials = frame[usable].reset_index(drop=True)
+    sample = sample_of(all_trials, space, MOST)
     if sample is not None:
         chosen = chosen[sample]
-    others = [_sampled(table, space) for table in others]
-    n_pooled = int(kept[:pooled].sum())
+    other_tables = [_sampled(table, space) for table in other_tables]
+    n_pooled = int(usable[:pooled].sum())
     n_excluded = int(excluded[pooled:].sum())
     if len(chosen) < len(frame):
         frame = frame.iloc[chosen].reset_index(drop=True)
         pooled = int((chosen < pooled).sum())
-        read_of = {n: mask[chosen] for n, mask in read_of.items()}
+        read_masks = {n: mask[chosen] for n, mask in read_masks.items()}
         if groups is not None:
             groups = [groups[i] for i in chosen.tolist()]
     rows = _inside(space, frame, value, allow_degenerate, sign)
-    parts = (rows, *(_inside(space, table, value, allow_degenerate, sign) for table in others))
-    own = np.flatnonzero(rows.mask) >= pooled
-    _check_feasible(rows, own, space, constraints)
+    parts = (rows, *(_inside(space, table, value, allow_degenerate, sign) for table in other_tables))
+    of_round = np.flatnonzero(rows.mask) >= pooled
+    _check_feasible(rows, of_round, space, constraints)
     if int((rows.measurable & rows.space_filling).sum()) < LEAST:
         _check_enough(parts, len(frame))
         rows = rows._replace(space_filling=np.zeros(len(rows.y), dtype=np.bool_))
         parts = (rows, *parts[1:])
-    if not rows.finished[own].any():
+    if not rows.finished[of_round].any():
         raise AnalysisError(
             "an analysis needs at least 1 finished trial of the round itself, got 0; run the round first"
         )
     return _Tables(
         frame=frame,
-        every=every,
+        every=all_trials,
         sampled=sample is not None,
         rows=rows,
-        own=own,
+        own=of_round,
         parts=parts,
         n_path_parts=1 + (sources.earlier is not None),
-        read=read_of,
+        read=read_masks,
         groups=groups,
         sign=sign,
         cardinalities=[0 if space[n].ordered else space[n].size for n in space.varied],
@@ -765,17 +765,17 @@ def _of_all(part: Analysis, frame: pd.DataFrame, value: str, pooled: int, allow_
     """An analysis of a sample, completed by the best trial, the table and the counts of all trials."""
     space = part.space
     if value == "value":
-        every = frame
+        all_trials = frame
     else:
-        every = frame.assign(value=frame[value])
-    inside = space.contains(every)
-    finished = inside & np.isfinite(np.asarray(every["value"], dtype=float))
-    if "state" in every:
-        finished &= (every["state"] == "complete").to_numpy()
-    own = np.arange(len(every)) >= pooled
-    even = finished & space_filling(every)
-    table = every[inside & own].reset_index(drop=True)
-    ended = finished[inside & own]
+        all_trials = frame.assign(value=frame[value])
+    inside = space.contains(all_trials)
+    finished = inside & np.isfinite(np.asarray(all_trials["value"], dtype=float))
+    if "state" in all_trials:
+        finished &= (all_trials["state"] == "complete").to_numpy()
+    of_round = np.arange(len(all_trials)) >= pooled
+    even = finished & space_filling(all_trials)
+    table = all_trials[inside & of_round].reset_index(drop=True)
+    ended = finished[inside & of_round]
     good = may_be_best(table, space, allow_degenerate)
     if not (good.any()):
         good = ended
@@ -785,7 +785,9 @@ def _of_all(part: Analysis, frame: pd.DataFrame, value: str, pooled: int, allow_
     if feasibility is not None:
         met = slacks(table[ended], space, feasibility.constraints) >= 0
         feasibility = replace(feasibility, **_counted(met))
-    imported = (every["origin"] == "imported").to_numpy() if "origin" in every else np.zeros_like(even)
+    imported = (
+        (all_trials["origin"] == "imported").to_numpy() if "origin" in all_trials else np.zeros_like(even)
+    )
     return replace(
         part,
         states=_states(table, ended),
@@ -795,7 +797,7 @@ def _of_all(part: Analysis, frame: pd.DataFrame, value: str, pooled: int, allow_
         covered=stats.hit_probability(int(even.sum()), 0.01),
         best=best,
         table=table,
-        digest=hashlib.sha256(f"{part.digest} {len(every)} {best['value']!r}".encode()).hexdigest()[:16],
+        digest=hashlib.sha256(f"{part.digest} {len(all_trials)} {best['value']!r}".encode()).hexdigest()[:16],
         n_imported=int((even & imported).sum()),
         n_sampled=part.n_space_filling,
         feasibility=feasibility,
@@ -817,21 +819,23 @@ def _check_pooled(pooled: int, count: int) -> None:
 
 
 def _check_feasible(
-    rows: EvidenceTable, own: Bools, space: Space, constraints: Sequence[MetricConstraint]
+    rows: EvidenceTable, of_round: Bools, space: Space, constraints: Sequence[MetricConstraint]
 ) -> None:
     """Raises AnalysisError if trials of the round itself finished and none meets all constraints."""
-    if rows.finished[own].any() or not rows.infeasible[own].any():
+    if rows.finished[of_round].any() or not rows.infeasible[of_round].any():
         return
-    broken = rows.infeasible & own
+    broken = rows.infeasible & of_round
     shown = slacks(rows.table[broken], space, constraints)
     hardest = int(np.argmin((shown >= 0).mean(axis=1)))
-    one = constraints[hardest]
-    closest = one.bound + (1.0 if one.relation == ">=" else -1.0) * float(np.nanmax(shown[hardest]))
+    constraint = constraints[hardest]
+    closest = constraint.bound + (1.0 if constraint.relation == ">=" else -1.0) * float(
+        np.nanmax(shown[hardest])
+    )
     named = join([f"'{c}'" for c in constraints])
     raise AnalysisError(
         f"none of {plural(int(broken.sum()), 'finished trial')} meets {named}; the "
-        f"closest to '{one}' has {closest:.6g}. What drives it is shown by",
-        Action("round.analyze", one.name, "minimize" if one.relation == "<=" else "maximize"),
+        f"closest to '{constraint}' has {closest:.6g}. What drives it is shown by",
+        Action("round.analyze", constraint.name, "minimize" if constraint.relation == "<=" else "maximize"),
     )
 
 
@@ -930,7 +934,7 @@ def _pooled_p(parts: Sequence[EvidenceTable], cardinalities: list[int], sign: fl
 
 def _feasibility(
     parts: Sequence[EvidenceTable],
-    own: Bools,
+    of_round: Bools,
     order: npt.NDArray[np.intp],
     space: Space,
     constraints: Sequence[MetricConstraint],
@@ -947,7 +951,7 @@ def _feasibility(
     informative = [part.informative for part in parts]
     measured = np.concatenate([value[t] for value, t in zip(shown, informative, strict=True)])
     slack = np.concatenate([m[:, t] for m, t in zip(margins, informative, strict=True)], axis=1)
-    met = margins[0][:, own & parts[0].measurable] >= 0
+    met = margins[0][:, of_round & parts[0].measurable] >= 0
     return Feasibility(
         constraints=tuple(constraints),
         measured=_known(measured)[order],
@@ -1107,17 +1111,17 @@ def _inside(
 MOST = 200_000
 
 
-def sample_of(frame: pd.DataFrame, parameters: Iterable[str], most: int) -> Bools | None:
-    """Mask of at most ``most`` rows of a table of trials; ``None`` for all rows.
+def sample_of(frame: pd.DataFrame, parameters: Iterable[str], limit: int) -> Bools | None:
+    """Mask of at most ``limit`` rows of a table of trials; ``None`` for all rows.
 
     The configuration decides, so replicates stay together, results play no role, and a growing table keeps
     most of its sample.
     """
-    if len(frame) <= most:
+    if len(frame) <= limit:
         return None
     import pandas as pd
 
     names = [name for name in parameters if name in frame]
     mixed = pd.util.hash_pandas_object(frame[names], index=False).to_numpy()
     # The smallest hashes, completed to whole groups of equal configurations.
-    return np.asarray(mixed < np.partition(mixed, most)[most], dtype=np.bool_)
+    return np.asarray(mixed < np.partition(mixed, limit)[limit], dtype=np.bool_)

@@ -47,8 +47,10 @@ class BeliefCheck:
     @property
     def remaining(self) -> Belief:
         """The belief without its contradicted parts; empty if it is dropped."""
-        of = self.source.belief
-        return Belief(tuple(p for p in of.of if not self.dropped and p[0] not in self.contradicted), of.like)
+        belief = self.source.belief
+        return Belief(
+            tuple(p for p in belief.of if not self.dropped and p[0] not in self.contradicted), belief.like
+        )
 
     @property
     def probability(self) -> float:
@@ -83,12 +85,12 @@ def believed_of(
 
     ``None`` if it concerns no parameter of the space.
     """
-    of = declared._replace(belief=declared.belief.among(space))
-    if not of.belief:
+    shared = declared._replace(belief=declared.belief.among(space))
+    if not shared.belief:
         return None
     n = len(np.unique(X, axis=0))
     cardinalities = [0 if e.parameter.ordered else e.parameter.size for e in evidence]
-    thoughts = thoughts_of(of.belief, evidence, X)
+    thoughts = thoughts_of(shared.belief, evidence, X)
     read = reading(evidence, X)
     if read is None:
         positions_read = X
@@ -97,10 +99,10 @@ def believed_of(
     parts = stats.PriorEvidence().parts(positions_read, y, thoughts, cardinalities)
     # Alone, each part would have more weight, by the root of their number.
     alone = parts * math.sqrt(len(parts))
-    least = math.log(LEAST / (1 - LEAST))
-    names = [e.name for e in evidence if e.name in tuple(of.belief)]
-    contradicted = tuple(name for name, ratio in zip(names, alone, strict=True) if ratio < least)
-    return BeliefCheck(of, n, float(parts.sum()), contradicted)
+    floor = math.log(LEAST / (1 - LEAST))
+    names = [e.name for e in evidence if e.name in tuple(shared.belief)]
+    contradicted = tuple(name for name, ratio in zip(names, alone, strict=True) if ratio < floor)
+    return BeliefCheck(shared, n, float(parts.sum()), contradicted)
 
 
 def thoughts_of(belief: Belief, evidence: tuple[ParameterEvidence, ...], positions: Floats) -> Floats:

@@ -49,11 +49,11 @@ def cost_of(analysis: Analysis) -> Cost:
     best = int(np.argmax(value))  # of trials that tie the first, as everywhere
     near = np.flatnonzero(value >= value[best] - (noise if math.isfinite(noise) else 0.0))
     cheapest = int(near[np.lexsort((-value[near], x[near]))[0]])
-    everyone = analysis.sign * np.asarray(table["value"], dtype=float)[may_win]
+    values = analysis.sign * np.asarray(table["value"], dtype=float)[may_win]
     row = int(np.flatnonzero(timed[may_win])[cheapest])
-    rank = int(np.flatnonzero(np.argsort(-everyone, kind="stable") == row)[0]) + 1
+    rank = int(np.flatnonzero(np.argsort(-values, kind="stable") == row)[0]) + 1
     untimed = int((may_win & ~timed).sum())
-    leads = bool(value[best] == everyone.max())
+    leads = bool(value[best] == values.max())
     return Cost(x, y, best, cheapest, _front(x, value), noise, untimed, rank, leads)
 
 

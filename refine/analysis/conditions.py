@@ -32,36 +32,36 @@ def read_at(
     parameters = {e.name: e.parameter for e in evidence}
     masks = {}
     for e in evidence:
-        where = e.condition
-        if where is None or not set(where.names) <= set(columns):
+        condition = e.condition
+        if condition is None or not set(condition.names) <= set(columns):
             continue
         levels = {}
-        known = np.ones(len(columns[where.names[0]]), dtype=np.bool_)
-        for name in where.names:
-            levels[name], there = _levels(parameters[name], columns[name])
-            known &= there
-        masks[e.name] = ~known | where.at(levels)
+        usable = np.ones(len(columns[condition.names[0]]), dtype=np.bool_)
+        for name in condition.names:
+            levels[name], on_level = _levels(parameters[name], columns[name])
+            usable &= on_level
+        masks[e.name] = ~usable | condition.at(levels)
     return masks
 
 
 def _levels(parameter: Parameter, values: npt.NDArray[Any]) -> tuple[Ints, Bools]:
     """Numbers of the nearest levels, the first one for a missing value, and a mask of values inside."""
     positions = np.array(parameter.unit(values), dtype=float)
-    known = np.isfinite(positions)
+    usable = np.isfinite(positions)
     if parameter.when is not None:
-        known |= np.array([v is None or v != v for v in values], dtype=np.bool_)
-    return level_axis(parameter).index(np.where(np.isfinite(positions), positions, 0.0)), known
+        usable |= np.array([v is None or v != v for v in values], dtype=np.bool_)
+    return level_axis(parameter).index(np.where(np.isfinite(positions), positions, 0.0)), usable
 
 
 def active_where(space: Space, name: str) -> ReadWhere | ActiveWhere | None:
     """The declared condition of a parameter over the levels of others; ``None`` without a condition."""
-    asked = set[str]()
-    look = [name]
-    while look:
-        for other in space.conditions[look.pop()].names - asked:
-            asked.add(other)
-            look += [other] if other in space.conditions else []
-    names = [n for n in space.varied if n in asked]
+    parents = set[str]()
+    queue = [name]
+    while queue:
+        for other in space.conditions[queue.pop()].names - parents:
+            parents.add(other)
+            queue += [other] if other in space.conditions else []
+    names = [n for n in space.varied if n in parents]
     sizes = [space[n].size for n in names]
     if not names:
         return None
@@ -84,8 +84,8 @@ def reading(evidence: Sequence[ParameterEvidence], positions: Floats) -> Bools |
     ``None`` without conditional parameters. A parameter without a reading trial counts as read:
     otherwise the configurations could become one.
     """
-    asked = {name for e in evidence if e.condition is not None for name in e.condition.names}
-    columns = ((e, positions[:, j]) for j, e in enumerate(evidence) if e.name in asked)
+    parents = {name for e in evidence if e.condition is not None for name in e.condition.names}
+    columns = ((e, positions[:, j]) for j, e in enumerate(evidence) if e.name in parents)
     levels = {e.name: level_axis(e.parameter).index(column) for e, column in columns}
     read = np.ones(positions.shape, dtype=np.bool_)
     for j, e in enumerate(evidence):
@@ -107,8 +107,8 @@ def inside_of(
     inside = np.ones(len(next(iter(columns.values()))), dtype=np.bool_)
     for name in old:
         if name in space:
-            here = space[name].contains(columns[name])
-            inside &= here | ~read[name] if name in read else here
+            contained = space[name].contains(columns[name])
+            inside &= contained | ~read[name] if name in read else contained
     return inside
 
 
@@ -160,14 +160,18 @@ def different(space: Space, evidence: Sequence[ParameterEvidence], count: int) -
 _FEWEST = 5  # runs with a parameter, and runs without it, before a condition is concluded from them
 
 
-def expression_of(where: ReadWhere, parent: Parameter) -> str:
+def expression_of(condition: ReadWhere, parent: Parameter) -> str:
     """A concluded condition as an expression over the parent parameter."""
-    texts = [_literal(parent.grid[i]) for i in where.levels]
-    if parent.ordered and parent.numeric and where.levels == tuple(range(where.levels[0], parent.size)):
-        return f"{where.name} >= {texts[0]}"
-    if parent.ordered and parent.numeric and where.levels == tuple(range(where.levels[-1] + 1)):
-        return f"{where.name} <= {texts[-1]}"
-    return _one_of(where.name, texts)
+    texts = [_literal(parent.grid[i]) for i in condition.levels]
+    if (
+        parent.ordered
+        and parent.numeric
+        and condition.levels == tuple(range(condition.levels[0], parent.size))
+    ):
+        return f"{condition.name} >= {texts[0]}"
+    if parent.ordered and parent.numeric and condition.levels == tuple(range(condition.levels[-1] + 1)):
+        return f"{condition.name} <= {texts[-1]}"
+    return _one_of(condition.name, texts)
 
 
 def _one_of(name: str, texts: Sequence[str]) -> str:
@@ -181,17 +185,19 @@ def _literal(value: Any) -> str:
     return repr(label(value) if isinstance(value, Reference | tuple) else value)
 
 
-def declared(e: ParameterEvidence, evidence: Sequence[ParameterEvidence], now: Parameter) -> Parameter | None:
-    """The next parameter ``now`` under the condition that trials showed.
+def declared(
+    e: ParameterEvidence, evidence: Sequence[ParameterEvidence], current: Parameter
+) -> Parameter | None:
+    """The next parameter ``current`` under the condition that trials showed.
 
-    ``None`` without such a condition, or if ``now`` has one already.
+    ``None`` without such a condition, or if ``current`` has one already.
     """
-    if not isinstance(e.condition, ReadWhere) or now.when is not None or now.fixed:
+    if not isinstance(e.condition, ReadWhere) or current.when is not None or current.fixed:
         return None
     name = e.condition.name
     parent = next(other.parameter for other in evidence if other.name == name)
     if name.isidentifier():
-        return now.under(expression_of(e.condition, parent))
+        return current.under(expression_of(e.condition, parent))
     return None
 
 
@@ -201,12 +207,14 @@ def conditioned(space: Space, runs: Sequence[Mapping[str, Any]], fewest: int = _
     A condition is concluded if one other parameter separates the runs with the parameter from those without,
     with at least ``fewest`` runs on either side. A number never seen on the boundary stays outside.
     """
-    has = {n: np.array([n in run for run in runs], dtype=np.bool_) for n in space}
+    present = {n: np.array([n in run for run in runs], dtype=np.bool_) for n in space}
     changes = {}
-    for name, mask in has.items():
+    for name, mask in present.items():
         if min(int(mask.sum()), int((~mask).sum())) >= fewest:
-            others = [n for n in space if n != name and n.isidentifier() and not (mask & ~has[n]).any()]
-            texts = (_told(n, space[n], mask, has[n], runs) for n in others)
+            candidates = [
+                n for n in space if n != name and n.isidentifier() and not (mask & ~present[n]).any()
+            ]
+            texts = (_told(n, space[n], mask, present[n], runs) for n in candidates)
             if text := next(filter(None, texts), None):
                 changes[name] = space[name].under(text)
     if not changes:
@@ -217,18 +225,24 @@ def conditioned(space: Space, runs: Sequence[Mapping[str, Any]], fewest: int = _
         return space
 
 
-def _told(name: str, parent: Parameter, mask: Bools, has: Bools, runs: Sequence[Mapping[str, Any]]) -> str:
+def _told(
+    name: str, parent: Parameter, mask: Bools, present: Bools, runs: Sequence[Mapping[str, Any]]
+) -> str:
     """The condition by which one parameter separates the runs with another; empty without one."""
-    yes = [run[name] for run, mine in zip(runs, mask, strict=True) if mine]
-    no = [run[name] for run, mine, there in zip(runs, mask, has, strict=True) if there and not mine]
-    if not no:
+    values_read = [run[name] for run, is_read in zip(runs, mask, strict=True) if is_read]
+    values_unread = [
+        run[name]
+        for run, is_read, is_present in zip(runs, mask, present, strict=True)
+        if is_present and not is_read
+    ]
+    if not values_unread:
         return ""
     if parent.numeric and not isinstance(parent, Float):
-        if min(yes) > max(no):
-            return f"{name} >= {min(yes)!r}"
-        if max(yes) < min(no):
-            return f"{name} <= {max(yes)!r}"
-    keys = {value_key(v): v for v in yes}
-    if isinstance(parent, Float) or set(keys) & {value_key(v) for v in no}:
+        if min(values_read) > max(values_unread):
+            return f"{name} >= {min(values_read)!r}"
+        if max(values_read) < min(values_unread):
+            return f"{name} <= {max(values_read)!r}"
+    keys = {value_key(v): v for v in values_read}
+    if isinstance(parent, Float) or set(keys) & {value_key(v) for v in values_unread}:
         return ""
     return _one_of(name, sorted(map(_literal, keys.values())))

@@ -54,9 +54,9 @@ def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densitie
     x = parameter.unit(table[name].to_numpy())
     good = stats.top_mask(analysis.sign * y, GOOD)
     grid_points = np.linspace(0, 1, points)
-    has = np.isfinite(x)  # under other conditions a trial has none
-    x = x[has]
-    good = good[has]
+    present = np.isfinite(x)  # under other conditions a trial has none
+    x = x[present]
+    good = good[present]
     if not len(x):
         return Densities(grid_points, np.zeros(points), np.zeros(points), 0, 0)
     # One bandwidth for both curves, or a difference in smoothing would pass for a difference in place; and

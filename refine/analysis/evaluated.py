@@ -107,8 +107,8 @@ def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
     good &= ~exploded(y, limit)
     infeasible &= ~exploded(y, limit)
     y = np.where(good | infeasible, y, y[good].min())
-    seen = np.concatenate([np.where(read, X, 0.0), read], axis=1)
-    group = np.unique(seen, axis=0, return_inverse=True)[1].reshape(-1)
+    values_read = np.concatenate([np.where(read, X, 0.0), read], axis=1)
+    group = np.unique(values_read, axis=0, return_inverse=True)[1].reshape(-1)
     goal = rounds[0].goal
     declared = rounds[-1].declared
     limits = metric_limits(str(goal.metric), goal.sign * y[good], declared.limits).facing(goal.sign)
@@ -167,16 +167,16 @@ def _positions(runs: Sequence[Run], rounds: Sequence[RanRound]) -> tuple[Floats,
     varied = []
     cardinalities = []
     for name in names:
-        has = np.array([name in run.known for run in runs])
+        present = np.array([name in run.known for run in runs])
         values = [decode(run.known[name]) for run in runs if name in run.known]
         if len({value_key(v) for v in values}) < 2:
             continue  # a constant parameter has no axis
         parameters = [round_.space[name] for round_ in rounds if name in round_.space]
         positions, cardinality = _axis(parameters, values)
         column = np.zeros(len(runs))
-        column[has] = positions
+        column[present] = positions
         columns.append(column)
-        masks.append(has & np.array([run.read is None or name in run.read for run in runs]))
+        masks.append(present & np.array([run.read is None or name in run.read for run in runs]))
         varied.append(name)
         cardinalities.append(cardinality)
     if not columns:

@@ -36,21 +36,21 @@ class Evenness(NamedTuple):
     parameter: str
 
 
-def drawn_reason(origin: str, n: int, of: int, drawn: Evenness | None) -> Reason | None:
-    """A caution about the origin of ``n`` finished trials, of which ``of`` are tested.
+def drawn_reason(origin: str, n: int, total: int, drawn: Evenness | None) -> Reason | None:
+    """A caution about the origin of ``n`` finished trials, of which ``total`` are tested.
 
     ``None`` without one.
 
     The origin is ``"adaptive"`` if results chose them, ``"imported"`` if unknown; ``drawn`` is the test of
     their values.
     """
-    told = {"n": n, "of": of, "parameter": drawn and drawn.parameter, "p": drawn and drawn.p}
+    values = {"n": n, "of": total, "parameter": drawn and drawn.parameter, "p": drawn and drawn.p}
     if origin == "adaptive":
-        return Reason("untested", told)
+        return Reason("untested", values)
     if origin == "imported":
-        return Reason("imported", told)
+        return Reason("imported", values)
     if drawn is not None and drawn.p <= CLEARLY:
-        return Reason("uneven", told)
+        return Reason("uneven", values)
     return None
 
 
@@ -66,17 +66,17 @@ def evenness(space: Space, table: pd.DataFrame, sign: float) -> Evenness:
     if len(table) > _MOST:
         table = table.iloc[np.sort(rng.choice(len(table), _MOST, replace=False))]
     if space.conditions:
-        there = space.active_in(table)
+        active = space.active_in(table)
     else:
-        there = {}
+        active = {}
     tests = []
     for name in space.varied:
-        if name in there:
-            had = table[name][there[name]]
+        if name in active:
+            values = table[name][active[name]]
         else:
-            had = table[name]
-        had = had[space[name].contains(had)]
-        tests.append((_column(space[name], had, rng), name))
+            values = table[name]
+        values = values[space[name].contains(values)]
+        tests.append((_column(space[name], values, rng), name))
     tests += [(p, "") for p in _order(space, table, sign)]
     p, name = min(tests, default=(1.0, ""))
     return Evenness(min(1.0, p * max(1, len(tests))), name)
@@ -112,8 +112,8 @@ def _counts(counts: np.ndarray, shares: np.ndarray, rng: np.random.Generator) ->
     share = shares / shares.sum()
     drawn = rng.multinomial(n, share, size=_DRAWS)
     expected = n * share
-    least = ((counts - expected) ** 2 / expected).sum() * (1 - 1e-9)
-    return (1 + int((((drawn - expected) ** 2 / expected).sum(axis=1) >= least).sum())) / (_DRAWS + 1)
+    threshold = ((counts - expected) ** 2 / expected).sum() * (1 - 1e-9)
+    return (1 + int((((drawn - expected) ** 2 / expected).sum(axis=1) >= threshold).sum())) / (_DRAWS + 1)
 
 
 def _distribution(parameter: Range, values: Floats) -> float:
@@ -128,11 +128,11 @@ def _distribution(parameter: Range, values: Floats) -> float:
     high = float(parameter.high) + step / 2
     x = np.sort(values)
 
-    def share(at: Floats) -> Floats:
-        at = np.clip(at, low, high)
+    def share(positions: Floats) -> Floats:
+        positions = np.clip(positions, low, high)
         if parameter.log and low > 0:
-            return np.asarray(np.log(at / low) / math.log(high / low))
-        return np.asarray((at - low) / (high - low))
+            return np.asarray(np.log(positions / low) / math.log(high / low))
+        return np.asarray((positions - low) / (high - low))
 
     n = x.size
     above = np.searchsorted(x, x, side="right") / n - share(x + step / 2)
@@ -147,18 +147,18 @@ def _order(space: Space, table: pd.DataFrame, sign: float) -> list[float]:
     value = sign * np.asarray(table["value"], dtype=float)
     ended = np.isfinite(value)
     value = value[ended]
-    found = table[ended]
+    trials = table[ended]
     if value.size < 10 or np.ptp(value) == 0:
         return []
     columns = [
-        np.nan_to_num(np.asarray(space[n].unit(found[n]), dtype=float), nan=-1.0) for n in space.varied
+        np.nan_to_num(np.asarray(space[n].unit(trials[n]), dtype=float), nan=-1.0) for n in space.varied
     ]
     if any(np.ptp(c) > 0 and ((np.diff(c) >= 0).all() or (np.diff(c) <= 0).all()) for c in (value, *columns)):
         return []  # sorted by it
     best = np.argsort(-value, kind="stable")[: max(1, value.size // 20)]
-    far = np.zeros(value.size)
+    distance = np.zeros(value.size)
     for column, name in zip(columns, space.varied, strict=True):
-        apart = np.abs(column[:, None] - column[best])
-        far += (apart if space[name].ordered else apart > 0).mean(axis=1)
+        gaps = np.abs(column[:, None] - column[best])
+        distance += (gaps if space[name].ordered else gaps > 0).mean(axis=1)
     order = np.arange(value.size)
-    return [float(spearmanr(order, each).pvalue) for each in (value, far) if np.ptp(each) > 0]
+    return [float(spearmanr(order, series).pvalue) for series in (value, distance) if np.ptp(series) > 0]

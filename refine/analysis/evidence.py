@@ -265,18 +265,18 @@ class TestSamples:
             row_numbers = row_numbers[
                 order_of(rows.X[row_numbers], rows.y[row_numbers])
             ]  # draws must not depend on the order of rows
-            others = rows.X[row_numbers]
+            positions = rows.X[row_numbers]
             y = self.sign * rows.y[row_numbers]
             plain = self.sign * rows.measured[row_numbers]
             # Rows given twice are no more evidence: tests see every configuration once, with the mean score
             # of its values.
-            alone, score = once(others, y, self._sizes)
+            alone, score = once(positions, y, self._sizes)
             if rows.infeasible.any():
-                shown = again(others, y, plain, self._sizes)
+                shown = again(positions, y, plain, self._sizes)
             else:
                 shown = score
-            additive = stats.AdditiveTest()(others[alone], shown, self._sizes)
-            self._known[key] = TestSample(row_numbers, others, y, alone, score, shown, plain, additive)
+            additive = stats.AdditiveTest()(positions[alone], shown, self._sizes)
+            self._known[key] = TestSample(row_numbers, positions, y, alone, score, shown, plain, additive)
         return self._known[key]
 
 
@@ -299,11 +299,11 @@ def evidence_of(
         share = float(read[rows.finished].mean())
     if read is not None and 0 < share < 1:
         tested = tested & read
-    same = tests.of(tested)
-    at = same.at
-    alone = same.alone
-    score = same.score
-    x = rows.X[at, column]
+    sample = tests.of(tested)
+    rows_tested = sample.at
+    alone = sample.alone
+    score = sample.score
+    x = rows.X[rows_tested, column]
     positions = level_positions(parameter)
     if parameter.ordered:
         choices = 0
@@ -314,48 +314,48 @@ def evidence_of(
     importance = local = stats.PedAnova(top=GOOD, permutations=tests.permutations, seed=seed)(
         x[alone], score, choices, grid
     )
-    if len(at) < rows.ranked.sum() and read is not None:
-        every = tests.of(rows.ranked)
-        configurations = np.take(every.at, every.alone)
+    if len(rows_tested) < rows.ranked.sum() and read is not None:
+        whole = tests.of(rows.ranked)
+        configurations = np.take(whole.at, whole.alone)
         importance = stats.PedAnova(top=GOOD, seed=seed)(
-            rows.X[configurations, column], every.score, choices, grid, read[configurations]
+            rows.X[configurations, column], whole.score, choices, grid, read[configurations]
         )
     correlation = association = bad = None
     edges: tuple[stats.Edge, ...] = ()
     if parameter.ordered:
-        found = stats.Spearman(seed=seed)(x[alone], same.shown)
+        spearman = stats.Spearman(seed=seed)(x[alone], sample.shown)
         if sign > 0:
-            low = found.low
-            high = found.high
+            low = spearman.low
+            high = spearman.high
         else:
-            low, high = (-found.high, -found.low)
-        correlation = found._replace(estimate=sign * found.estimate, low=low, high=high)
+            low, high = (-spearman.high, -spearman.low)
+        correlation = spearman._replace(estimate=sign * spearman.estimate, low=low, high=high)
         edges = stats.Boundary(top=GOOD)(x[alone], score, positions)
         bad = stats.RateTrend()(rows.X[rows.ended, column], rows.unusable[rows.ended])
-        trend = found.p
+        trend = spearman.p
     else:
-        association = stats.KruskalWallis(seed=seed)(x[alone], same.shown, k)
+        association = stats.KruskalWallis(seed=seed)(x[alone], sample.shown, k)
         trend = association.p
-    seen = stats.joined(local.p, trend, float(same.additive[column]))
+    joint = stats.joined(local.p, trend, float(sample.additive[column]))
     # A finding of the parameter's own test is reported as such.
-    by_itself = 2 * min(seen.p_importance, seen.p_trend) <= ALPHA
+    by_itself = 2 * min(joint.p_importance, joint.p_trend) <= ALPHA
     return ParameterEvidence(
         name=name,
         parameter=parameter,
         correlation=correlation,
         association=association,
         importance=importance,
-        p=seen.p,
+        p=joint.p,
         q=np.nan,
         edges=edges,
         edge_q=(),
-        levels=_levels(parameter, column, rows, x, same, sign),
+        levels=_levels(parameter, column, rows, x, sample, sign),
         read=share,
         n=len(alone),
         good=int(stats.top_mask(score, GOOD).sum()) if len(alone) else 0,
-        seen_by=stats.joined(local.p, trend).seen_by if by_itself else seen.seen_by,
+        seen_by=stats.joined(local.p, trend).seen_by if by_itself else joint.seen_by,
         only_spread=_only_spread(
-            parameter, x[alone], same.shown, max(0.0, min(trend, same.additive[column]))
+            parameter, x[alone], sample.shown, max(0.0, min(trend, sample.additive[column]))
         ),
         cost_p=_cost(parameter, column, rows),
         bad=bad,
@@ -365,15 +365,15 @@ def evidence_of(
 
 def once(X: Floats, y: Floats, cardinalities: Sequence[int]) -> tuple[npt.NDArray[np.int64], Floats]:
     """Row numbers of different configurations, in their order, and the mean normal scores of their values."""
-    found, score = stats.distinct(X, y, cardinalities)
-    order = np.argsort(found)
-    return found[order], score[order]
+    row_numbers, score = stats.distinct(X, y, cardinalities)
+    order = np.argsort(row_numbers)
+    return row_numbers[order], score[order]
 
 
-def again(X: Floats, y: Floats, others: Floats, cardinalities: Sequence[int]) -> Floats:
+def again(X: Floats, y: Floats, other_values: Floats, cardinalities: Sequence[int]) -> Floats:
     """Mean normal scores of other values of the configurations that :func:`once` selects, in its order."""
     order = np.argsort(stats.distinct(X, y, cardinalities)[0])
-    return np.asarray(stats.distinct(X, others, cardinalities)[1][order])
+    return np.asarray(stats.distinct(X, other_values, cardinalities)[1][order])
 
 
 def _levels(
@@ -534,21 +534,21 @@ def untested(evidence: Sequence[ParameterEvidence]) -> tuple[ParameterEvidence, 
     )
 
 
-def read_where(read: Bools, others: Mapping[str, tuple[Parameter, Floats]]) -> ReadWhere | None:
+def read_where(read: Bools, parents: Mapping[str, tuple[Parameter, Floats]]) -> ReadWhere | None:
     """Levels of a parameter at which every trial ``read`` a second parameter, and no trial elsewhere does.
 
-    ``None`` without such levels. ``others`` is name -> parameter and (n,) unit-scale positions.
+    ``None`` without such levels. ``parents`` is name -> parameter and (n,) unit-scale positions.
     """
-    for name, (parameter, x) in others.items():
+    for name, (parameter, x) in parents.items():
         if parameter.size > 12:
             continue
         level = level_axis(parameter).index(x)
-        yes = set(level[read].tolist())
-        no = set(level[~read].tolist())
-        if yes and no and not yes & no:
-            at = tuple(sorted(yes))
+        levels_read = set(level[read].tolist())
+        levels_unread = set(level[~read].tolist())
+        if levels_read and levels_unread and not levels_read & levels_unread:
+            levels = tuple(sorted(levels_read))
             labels = level_labels(parameter)
-            return ReadWhere(name, at, tuple(labels[i] for i in at))
+            return ReadWhere(name, levels, tuple(labels[i] for i in levels))
     return None
 
 
@@ -598,11 +598,11 @@ def couplings(
         pairs_by_columns[pair.i, pair.j] = pair
     for j in (j for j in range(len(cardinalities)) if read[:, j].any() and j not in always):
         rows = read[:, j]
-        beside = [k for k in range(len(cardinalities)) if read[rows, k].all() and np.ptp(X[rows, k]) > 0]
-        for pair in within(rows, beside):
+        read_along = [k for k in range(len(cardinalities)) if read[rows, k].all() and np.ptp(X[rows, k]) > 0]
+        for pair in within(rows, read_along):
             if j in (pair.i, pair.j):
                 pairs_by_columns.setdefault((pair.i, pair.j), pair)
-    ordered = [pairs_by_columns[at] for at in sorted(pairs_by_columns)]
+    ordered = [pairs_by_columns[pair_columns] for pair_columns in sorted(pairs_by_columns)]
     q = stats.benjamini_hochberg([p.p for p in ordered]) if ordered else ()
     return tuple(p._replace(q=float(adjusted)) for p, adjusted in zip(ordered, q, strict=True))
 
@@ -620,12 +620,15 @@ def without_ruled_out(
     trials at the level fail for any values of further parameters, and would hide effects of these parameters.
     ``absent`` says per parameter which trials lack the parameter by its condition.
     """
-    tables = [rows._replace(absent=gone) for gone in absent]
+    tables = [rows._replace(absent=lacking) for lacking in absent]
     lost = np.zeros((len(parameters), len(rows.y)), dtype=np.bool_)
-    for mask, mine, parameter, x in zip(lost, tables, parameters, rows.X.T, strict=True):
+    for mask, own_rows, parameter, x in zip(lost, tables, parameters, rows.X.T, strict=True):
         codes = level_axis(parameter).index(x)
-        ended = mine.ended
+        ended = own_rows.ended
         rates = stats.LevelRates()(codes[ended], rows.unusable[ended], parameter.size)
         levels = [r.level for r in rates if r.n >= _LEAST and r.hits == r.n and r.p <= _ALPHA]
-        mask[:] = np.isin(codes, levels) & ~mine.absent
-    return [mine._replace(lost=np.any(np.delete(lost, j, axis=0), axis=0)) for j, mine in enumerate(tables)]
+        mask[:] = np.isin(codes, levels) & ~own_rows.absent
+    return [
+        own_rows._replace(lost=np.any(np.delete(lost, j, axis=0), axis=0))
+        for j, own_rows in enumerate(tables)
+    ]

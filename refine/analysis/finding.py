@@ -103,12 +103,12 @@ def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> F
 
 def condition_of(e: ParameterEvidence) -> dict[str, object] | str | None:
     """A condition as the value of a reason."""
-    where = e.condition
-    if isinstance(where, ActiveWhere):
-        return where.expression
-    if where is None:
+    condition = e.condition
+    if isinstance(condition, ActiveWhere):
+        return condition.expression
+    if condition is None:
         return None
-    return {"parameter": where.name, "levels": where.labels}
+    return {"parameter": condition.name, "levels": condition.labels}
 
 
 def coupled_with(name: str, names: Sequence[str], pairs: Sequence[stats.Pair]) -> list[str]:
@@ -166,10 +166,10 @@ def _shape(e: ParameterEvidence, sign: float) -> tuple[str, str]:
     high = (c.estimate > 0) == (sign > 0)
     fifth = len(e.levels) // 5
     if high:
-        far = e.levels[-fifth:]
+        end_levels = e.levels[-fifth:]
     else:
-        far = e.levels[:fifth]
-    turns = len(e.levels) >= 5 and sum(v.n for v in far) >= _LEAST and mean_ratio(far) < 0.5
+        end_levels = e.levels[:fifth]
+    turns = len(e.levels) >= 5 and sum(v.n for v in end_levels) >= _LEAST and mean_ratio(end_levels) < 0.5
     return "rises" if c.estimate > 0 else "falls", ("high" if high else "low") if turns else ""
 
 
@@ -210,14 +210,14 @@ def _quiet(e: ParameterEvidence, about: Whole) -> Reason:
         return _about(e, "constant", metric=about.metric)
     c = e.correlation
     a = e.association
-    seen: dict[str, float] = {"q": e.q, "alpha": ALPHA}
+    values: dict[str, float] = {"q": e.q, "alpha": ALPHA}
     if c is not None:
-        seen |= {"estimate": c.estimate, "low": c.low, "high": c.high}
+        values |= {"estimate": c.estimate, "low": c.low, "high": c.high}
     elif a is not None:
-        seen["effect"] = a.effect
+        values["effect"] = a.effect
     if e.good < e.needed:
-        return _about(e, "too_few", **seen, good=e.good, needed=e.needed)
-    return _about(e, "not_seen", **seen)
+        return _about(e, "too_few", **values, good=e.good, needed=e.needed)
+    return _about(e, "not_seen", **values)
 
 
 def _rich(e: ParameterEvidence) -> tuple[int, ...]:
@@ -236,9 +236,9 @@ def open_ends(e: ParameterEvidence) -> tuple[str, ...]:
 
 def _failing(e: ParameterEvidence, about: Whole) -> Reason:
     """Levels or ends where trials fail, are degenerate or infeasible more often."""
-    what: dict[str, Any] = {"degenerate": about.degenerate, "apart": e.apart}
+    values: dict[str, Any] = {"degenerate": about.degenerate, "apart": e.apart}
     if about.constrained:
-        what["constrained"] = True
+        values["constrained"] = True
     bad = [v for v in e.levels if v.bad_q <= ALPHA]
     if not bad and e.bad is not None:  # each level has too few trials, but all together show a trend
         if e.bad.higher > 0.5:
@@ -246,6 +246,6 @@ def _failing(e: ParameterEvidence, about: Whole) -> Reason:
         else:
             way = "lower"
         trend = {"below": e.bad.below, "above": e.bad.above, "q": e.bad_trend_q}
-        return _about(e, "fails_towards", **what, way=way, **trend)
+        return _about(e, "fails_towards", **values, way=way, **trend)
     worst = sorted(bad, key=lambda v: -v.bad)[:_MOST_SHOWN]
-    return _about(e, "fails_at", **what, levels=[[v.label, v.bad] for v in worst], q=worst[0].bad_q)
+    return _about(e, "fails_at", **values, levels=[[v.label, v.bad] for v in worst], q=worst[0].bad_q)

@@ -71,15 +71,15 @@ class FinishedRuns(NamedTuple):
     said: tuple[str, ...] = ()  # sentences on content that was left out or reinterpreted
 
 
-def filled(space: Space, had: Mapping[str, Any]) -> tuple[dict[str, Any], list[str] | None]:
+def filled(space: Space, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str] | None]:
     """A finished run's whole configuration, and the names of its own parameters if some were missing."""
-    if len(had) == len(space) and not space.conditions:
-        return {n: had[n] for n in space}, None
-    own = configuration_key(had)
-    drawn = {n: p.grid[seed_of("imported", own, n) % p.size] for n, p in space.items()}
-    whole = space.frozen({n: had.get(n, drawn[n]) for n in space})
-    names = [n for n in space if n in had]
-    return whole, None if set(whole) <= set(names) else names
+    if len(values) == len(space) and not space.conditions:
+        return {n: values[n] for n in space}, None
+    key = configuration_key(values)
+    drawn = {n: p.grid[seed_of("imported", key, n) % p.size] for n, p in space.items()}
+    configuration = space.frozen({n: values.get(n, drawn[n]) for n in space})
+    names = [n for n in space if n in values]
+    return configuration, None if set(configuration) <= set(names) else names
 
 
 def without_copies(runs: Sequence[Run]) -> tuple[list[Run], int]:
@@ -200,20 +200,22 @@ def inferred(column: pd.Series) -> Parameter:
     if not np.isfinite(values).all():
         raise SpaceError("a parameter must be finite, got infinity")
     # A missing value turns a column of integers into floats.
-    whole = bool((values == np.round(values)).all()) and (
+    all_whole = bool((values == np.round(values)).all()) and (
         pd.api.types.is_integer_dtype(column) or bool(column.isna().any())
     )
-    levels = [int(v) for v in values] if whole else list(dict.fromkeys(round_significant(v) for v in values))
+    levels = (
+        [int(v) for v in values] if all_whole else list(dict.fromkeys(round_significant(v) for v in values))
+    )
     if len(levels) == 1:
         return Categorical(levels)
     log = _geometric(values)
     if len(levels) <= FEW:
-        few = levels
+        some_levels = levels
     else:
-        few = None
-    if whole:
-        return integers(int(levels[0]), int(levels[-1]), few, log)
-    return Float(levels[0], levels[-1], levels=few or ABOUT, log=log)
+        some_levels = None
+    if all_whole:
+        return integers(int(levels[0]), int(levels[-1]), some_levels, log)
+    return Float(levels[0], levels[-1], levels=some_levels or ABOUT, log=log)
 
 
 def integers(low: int, high: int, levels: Sequence[float] | None, log: bool) -> Integer:
@@ -267,15 +269,23 @@ def read_search(search: Any, metric: str | None = None) -> FinishedRuns:
     rows_of: dict[str, dict[int, int]] = {}
     for i, params in enumerate(settings):
         rows_of.setdefault(repr(sorted(params.items())), {})[iterations[i]] = i
-    reached = Counter(k for at in rows_of.values() for k, i in at.items() if math.isfinite(scores[i][metric]))
+    reached = Counter(
+        k
+        for rows_by_resource in rows_of.values()
+        for k, i in rows_by_resource.items()
+        if math.isfinite(scores[i][metric])
+    )
     judged = max((k for k, n in reached.items() if n >= LEAST), default=max(iterations))
     name = metric
     if judged < max(iterations):
         name = f"{metric} at {resource}={results['n_resources'][iterations.index(judged)]}"
-    given = getattr(search, "param_grid", getattr(search, "param_distributions", {}))
-    order = sorted(rows_of.values(), key=lambda at: max(at.values()))
-    rows = [max(at.values()) for at in order]
-    parameters = _parameters([given] if isinstance(given, Mapping) else given, [settings[i] for i in rows])
+    settings_searched = getattr(search, "param_grid", getattr(search, "param_distributions", {}))
+    order = sorted(rows_of.values(), key=lambda rows_by_resource: max(rows_by_resource.values()))
+    rows = [max(rows_by_resource.values()) for rows_by_resource in order]
+    parameters = _parameters(
+        [settings_searched] if isinstance(settings_searched, Mapping) else settings_searched,
+        [settings[i] for i in rows],
+    )
     times = np.asarray(results["mean_fit_time"]) + results["mean_score_time"]
     times *= sum(n.startswith(f"{metric}@") for n in scores[0]) or 1
     even = type(search).__module__.startswith("sklearn.") and type(search).__name__ in _EVEN
@@ -284,22 +294,24 @@ def read_search(search: Any, metric: str | None = None) -> FinishedRuns:
     else:
         origin = "adaptive"
     runs = []
-    for at, i in zip(order, rows, strict=True):
-        had = {n: _held(settings[i][n]) for n in parameters if n in settings[i]}
-        own = scores[at.get(judged, i)]
-        said = scores[i] | {_called(n, metric, name): v for n, v in own.items() if judged in at}
-        finite = {n: v for n, v in said.items() if math.isfinite(v)}
-        if judged in at:
+    for rows_by_resource, i in zip(order, rows, strict=True):
+        values = {n: _held(settings[i][n]) for n in parameters if n in settings[i]}
+        metrics = scores[rows_by_resource.get(judged, i)]
+        columns = scores[i] | {
+            _called(n, metric, name): v for n, v in metrics.items() if judged in rows_by_resource
+        }
+        finite = {n: v for n, v in columns.items() if math.isfinite(v)}
+        if judged in rows_by_resource:
             state = "complete"
         else:
             state = "pruned"
-        if not math.isfinite(own[metric]):
-            if math.isnan(own[metric]):
+        if not math.isfinite(metrics[metric]):
+            if math.isnan(metrics[metric]):
                 state = "failed"
             else:
                 state = "diverged"
             finite = {}
-        runs.append(Run(had, state, finite, {}, float(times[i]), UNKNOWN_SEED, origin, time.time()))
+        runs.append(Run(values, state, finite, {}, float(times[i]), UNKNOWN_SEED, origin, time.time()))
     return FinishedRuns(conditioned(Space(parameters), [run.had for run in runs], fewest=1), runs, name)
 
 
@@ -339,9 +351,9 @@ def _parameters(grids: Sequence[Any], settings: Sequence[Mapping[str, Any]]) -> 
             kind = None
         if kind in ("uniform", "loguniform", "reciprocal", "randint"):
             low, high = map(float, entries[0].support())
-            whole = kind == "randint"
+            is_integer = kind == "randint"
             log = kind in ("loguniform", "reciprocal")
-            if whole:
+            if is_integer:
                 out[name] = integers(int(low), int(high), None, log)
             else:
                 out[name] = Float(low, high, levels=ABOUT, log=log)
@@ -358,30 +370,30 @@ def _parameters(grids: Sequence[Any], settings: Sequence[Mapping[str, Any]]) -> 
     return out
 
 
-def analysis_of(said: FinishedRuns) -> Analysis:
+def analysis_of(finished: FinishedRuns) -> Analysis:
     """The analysis of a search or study as a round of its own, by its first goal.
 
     AnalysisError if too few runs have a value.
     """
-    space = said.space
-    runs = found_out(said._replace(runs=without_copies(said.runs)[0]))
-    whole = [filled(space, run.had) for run in runs]
+    space = finished.space
+    runs = found_out(finished._replace(runs=without_copies(finished.runs)[0]))
+    completed = [filled(space, run.had) for run in runs]
     columns: dict[str, list[Any]] = {
         n: [getattr(run, n) for run in runs] for n in ("state", "seconds", "seed", "origin")
     }
-    columns |= {"cell": [None] * len(runs), "key": [configuration_key(values) for values, _ in whole]}
-    columns["read"] = [None if read is None else dumps(read) for _, read in whole]
-    configurations = JsonRows([encode_configuration(values) for values, _ in whole])
+    columns |= {"cell": [None] * len(runs), "key": [configuration_key(values) for values, _ in completed]}
+    columns["read"] = [None if read is None else dumps(read) for _, read in completed]
+    configurations = JsonRows([encode_configuration(values) for values, _ in completed])
     records = Records(configurations, JsonRows([run.metrics for run in runs]), (), columns)
-    frame = table(space, records, Metric.parse(said.metric))
+    frame = table(space, records, Metric.parse(finished.metric))
     masks = read_masks(space, records)
     groups = replicate_groups(records)
     return analyze(
         space,
         frame,
-        metric=said.metric,
-        direction=said.direction,
-        subject_to=said.subject_to,
+        metric=finished.metric,
+        direction=finished.direction,
+        subject_to=finished.subject_to,
         read=masks,
         groups=groups,
     )

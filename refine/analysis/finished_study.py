@@ -81,13 +81,13 @@ def read_study(
             "become metrics"
         )
     if value is None:
-        at = 0
+        position = 0
     else:
-        at = value
-    if isinstance(at, bool) or not isinstance(at, int) or not 0 <= at < len(directions):
+        position = value
+    if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position < len(directions):
         raise AnalysisError(f"value must be a whole number >= 0 and < {len(directions)}, got {value!r}")
-    judged = Metric.parse(metric or names[at]).name
-    titles = [judged if i == at else name for i, name in enumerate(names)]
+    judged = Metric.parse(metric or names[position]).name
+    titles = [judged if i == position else name for i, name in enumerate(names)]
     if len(set(titles)) < len(titles):
         raise AnalysisError(f"metric {judged!r} is the name of another objective too; give another one")
     if not trials:
@@ -95,9 +95,9 @@ def read_study(
     kinds: dict[str, list[Any]] = {}
     for trial in trials:
         for name, distribution in trial.distributions.items():
-            known = kinds.setdefault(name, [])
-            if not known or (known[-1] != distribution and distribution not in known):
-                known.append(distribution)
+            seen_kinds = kinds.setdefault(name, [])
+            if not seen_kinds or (seen_kinds[-1] != distribution and distribution not in seen_kinds):
+                seen_kinds.append(distribution)
     if not kinds:
         raise SpaceError(f"study {study.study_name!r} has no parameter: its trials never suggested one")
     parameters: dict[str, Parameter] = {}
@@ -117,13 +117,15 @@ def read_study(
     # After a narrowing, results chose the trials.
     narrowed = min(decided_at(study), default=math.inf)
     constraints = _constraint_names(trials, {*titles, *kinds})
-    runs = [_run(x, space, titles, at, origin if x.number < narrowed else origin_of(False)) for x in trials]
+    runs = [
+        _run(x, space, titles, position, origin if x.number < narrowed else origin_of(False)) for x in trials
+    ]
     return FinishedRuns(
         # A trial without a suggestion of the parameter took a branch without it.
         conditioned(space, [run.had for run in runs]),
         runs,
         str(Metric.parse(metric or judged)),
-        directions[at],
+        directions[position],
         tuple(zip(titles[1:], directions[1:], strict=True)) if value is None else (),
         tuple(f"{name} <= 0" for name in constraints),
         _left_out(len(all_trials) - len(trials), trials),
@@ -134,14 +136,14 @@ def read_study(
 _CONSTRAINTS = "constraints"
 
 
-def _constraint_names(trials: Sequence[optuna.trial.FrozenTrial], taken: Collection[str]) -> list[str]:
+def _constraint_names(trials: Sequence[optuna.trial.FrozenTrial], used_names: Collection[str]) -> list[str]:
     """Metrics for the constraints of a study, such as ``constraint_0`` or ``constraint_latency``.
 
     Raises:
         AnalysisError: A parameter or an objective has such a name.
     """
     names = list(dict.fromkeys(name for trial in trials for name in _constraint_values(trial)))
-    if clash := [name for name in names if name in taken]:
+    if clash := [name for name in names if name in used_names]:
         raise AnalysisError(
             f"{clash[0]!r} is the name of a parameter or objective of the study and of its constraint; "
             "rename the parameter, or "
@@ -204,13 +206,13 @@ def _parameter(distributions: list[Any]) -> Parameter:
     high = max(d.high for d in distributions)
     if low == high:
         return Categorical([low])
-    whole = isinstance(first, IntDistribution)
-    step: Any = first.step if len(distributions) == 1 else (1 if whole else None)
-    if whole and step == 1:
+    is_integer = isinstance(first, IntDistribution)
+    step: Any = first.step if len(distributions) == 1 else (1 if is_integer else None)
+    if is_integer and step == 1:
         return integers(low, high, None, first.log)
     if step is None:
         return Float(low, high, levels=ABOUT, log=first.log)
-    kind: Any = Integer if whole else Float
+    kind: Any = Integer if is_integer else Float
     count = round((high - low) / step) + 1
     if count <= ALL_UP_TO:
         levels = None
@@ -223,7 +225,7 @@ def _run(
     trial: optuna.trial.FrozenTrial,
     space: Space,
     titles: list[str],
-    at: int,
+    number: int,
     origin: str,
 ) -> Run:
     """The run of a trial.
@@ -232,7 +234,7 @@ def _run(
         AnalysisError: Content that Optuna itself would not have written.
     """
     state = {"COMPLETE": "complete", "FAIL": "failed", "PRUNED": "pruned"}[trial.state.name]
-    title = titles[at]
+    title = titles[number]
     try:
         metrics = {name: float(v) for name, v in zip(titles, trial.values or [], strict=False)}
         curve = [float(v) for _, v in sorted(trial.intermediate_values.items())]
@@ -265,5 +267,5 @@ def _run(
         curves = {title: curve}
     else:
         curves = {}
-    had = {n: freeze(trial.params[n]) for n in space if n in trial.params}
-    return Run(had, state, metrics, curves, seconds, UNKNOWN_SEED, origin, finished)
+    values = {n: freeze(trial.params[n]) for n in space if n in trial.params}
+    return Run(values, state, metrics, curves, seconds, UNKNOWN_SEED, origin, finished)

@@ -109,25 +109,25 @@ def noiseless(judged: Judged, racers: Sequence[int], tolerated: float) -> bool:
         return True
     planned = judged.field.candidates
     unit = judged.field.unit
-    apart = np.array([(v - planned[i].observed) / unit for i in racers for v in judged.fresh[i]])
-    if apart.size < _AGAIN:
+    differences = np.array([(v - planned[i].observed) / unit for i in racers for v in judged.fresh[i]])
+    if differences.size < _AGAIN:
         return False
     noise = judged.noise
     if noise.source == "replicates":
         sd = noise.sd
     else:
-        sd = unit * float(np.sqrt(np.mean(apart**2) / 2))
+        sd = unit * float(np.sqrt(np.mean(differences**2) / 2))
     rounding = 1e-9 * max(abs(planned[i].observed) for i in racers)
     return sd <= max(tolerated, rounding)
 
 
 def _following(judged: Judged, racers: Sequence[int], spent: Sequence[int], runs: int) -> tuple[int, ...]:
     if judged.draws is None or not math.isfinite(judged.noise.sd):  # turn by turn, until the noise is known
-        given = [0] * len(racers)
+        shares = [0] * len(racers)
         for _ in range(runs):
-            i = min(range(len(racers)), key=lambda k: spent[racers[k]] + given[k])
-            given[i] += 1
-        return tuple(given)
+            i = min(range(len(racers)), key=lambda k: spent[racers[k]] + shares[k])
+            shares[i] += 1
+        return tuple(shares)
     draws = judged.field.scaled(judged.draws[:, racers]) / judged.field.unit
     shared = stats.KnowledgeGradient()(draws.mean(axis=0), draws.var(axis=0), judged.variance, runs)
     return tuple(map(int, shared.runs))
@@ -191,9 +191,9 @@ class Judgement(Shown):
 
 
 def judgement(
-    judged: Judged, a: int, b: int, of: str, incumbent: str, epsilon: float | None = None
+    judged: Judged, a: int, b: int, label: str, incumbent: str, epsilon: float | None = None
 ) -> Judgement:
-    """Judges candidate ``a`` against ``b``, in the tree ``of``; ``incumbent`` is the role of ``b``.
+    """Judges candidate ``a`` against ``b``, in the tree ``label``; ``incumbent`` is the role of ``b``.
 
     ``epsilon`` is the tolerance in units of the metric; default the study's.
     """
@@ -208,12 +208,12 @@ def judgement(
     # The baseline was not chosen for its first run, so that run counts like a replicate.
     runs = [len(judged.fresh[i]) + (i == field.baseline) for i in (a, b)]
     drawn, basis = _differences(judged, a, b, noiseless(judged, (a, b), 0.0))
-    known = len(drawn) > 0
-    if known:
+    has_posterior = len(drawn) > 0
+    if has_posterior:
         mean = float(drawn.mean())
     else:
         mean = float(expected[a] - expected[b])
-    if known:
+    if has_posterior:
         low, high = map(float, np.quantile(drawn, (0.025, 0.975)))
     else:
         low = math.nan
@@ -221,19 +221,19 @@ def judgement(
     better = _share(drawn, 0.0)
     matters = _share(drawn, tolerated)
     settled = basis == "noiseless"
-    seen = settled or runs[0] >= SEEN, settled or all(n == 0 or n >= SEEN for n in runs)
-    verdict = verdict_of(better, matters, *seen)
-    left: int | None = 0
+    enough_runs = settled or runs[0] >= SEEN, settled or all(n == 0 or n >= SEEN for n in runs)
+    verdict = verdict_of(better, matters, *enough_runs)
+    further_seeds: int | None = 0
     if verdict == CONFIRM:
         unit = field.unit
-        if known:
+        if has_posterior:
             spread = float((drawn / unit).var())
         else:
             spread = math.nan
         error = 2 * (sd / unit) ** 2
-        left = seeds_needed(mean / unit, spread, error, tolerated / unit, max(1, SEEN - min(runs)))
+        further_seeds = seeds_needed(mean / unit, spread, error, tolerated / unit, max(1, SEEN - min(runs)))
     return Judgement(
-        of,
+        label,
         str(field.goal.metric),
         field.goal.direction,
         verdict,
@@ -248,7 +248,7 @@ def judgement(
         tolerated,
         noise,
         basis,
-        left,
+        further_seeds,
     )
 
 
@@ -269,7 +269,7 @@ def verdict_of(better: float, matters: float, keep: bool, discard: bool) -> str:
     return CONFIRM
 
 
-def seeds_needed(mean: float, spread: float, error: float, epsilon: float, least: int = 1) -> int | None:
+def seeds_needed(mean: float, spread: float, error: float, epsilon: float, minimum: int = 1) -> int | None:
     """Further seeds per configuration after which the verdict should be KEEP or DISCARD.
 
     ``None`` for more than 1,000.
@@ -282,11 +282,11 @@ def seeds_needed(mean: float, spread: float, error: float, epsilon: float, least
         spread: Posterior variance of the difference; NaN if the noise is unknown.
         error: Variance of the difference between one run of each.
         epsilon: Tolerance.
-        least: Smallest number to return.
+        minimum: Smallest number to return.
     """
     if not math.isfinite(spread):
-        return least
-    further = np.arange(least, MOST + 1)
+        return minimum
+    further = np.arange(minimum, MOST + 1)
     after = spread * error / np.maximum(spread * further + error, 1e-300)
     sure = _Z * np.sqrt(after)
     decided = (mean >= sure) & (mean + sure > epsilon) | (epsilon - mean >= sure)
@@ -303,19 +303,22 @@ def _differences(judged: Judged, a: int, b: int, settled: bool) -> tuple[Floats,
         return np.array([planned[0] - planned[1]]), "noiseless"
     if judged.draws is not None:
         return np.asarray(judged.draws[:, a] - judged.draws[:, b]), "posterior"
-    mine, theirs = (sign * np.array(judged.fresh[i], dtype=float) for i in (a, b))
-    freedom = len(mine) + len(theirs) - 2
-    if not len(mine) or not len(theirs) or freedom < 1:
+    repeats_a, repeats_b = (sign * np.array(judged.fresh[i], dtype=float) for i in (a, b))
+    freedom = len(repeats_a) + len(repeats_b) - 2
+    if not len(repeats_a) or not len(repeats_b) or freedom < 1:
         return np.zeros(0), "runs"
     from scipy.special import stdtrit
 
     unit = judged.field.unit
-    mine = mine / unit
-    theirs = theirs / unit
-    within = float(np.sum((mine - mine.mean()) ** 2) + np.sum((theirs - theirs.mean()) ** 2)) / freedom
-    scale = math.sqrt(within * (1 / len(mine) + 1 / len(theirs)))
+    repeats_a = repeats_a / unit
+    repeats_b = repeats_b / unit
+    within = (
+        float(np.sum((repeats_a - repeats_a.mean()) ** 2) + np.sum((repeats_b - repeats_b.mean()) ** 2))
+        / freedom
+    )
+    scale = math.sqrt(within * (1 / len(repeats_a) + 1 / len(repeats_b)))
     quantiles = stdtrit(freedom, (np.arange(_POINTS) + 0.5) / _POINTS)
-    return np.asarray(unit * (mine.mean() - theirs.mean() + scale * quantiles)), "runs"
+    return np.asarray(unit * (repeats_a.mean() - repeats_b.mean() + scale * quantiles)), "runs"
 
 
 def _share(drawn: Floats, above: float) -> float:

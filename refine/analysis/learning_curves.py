@@ -124,9 +124,9 @@ def curves_of(
 
     ``ranked`` is key and value of the trials, best first; ``curves`` is key -> reported curves.
     """
-    found = (
+    curves_found = (
         trial_curves(rank, value, curves[key], metric, direction, noise)
         for rank, (key, value) in enumerate(ranked, 1)
         if key in curves
     )
-    return tuple(curve for curve in found if curve is not None)
+    return tuple(curve for curve in curves_found if curve is not None)

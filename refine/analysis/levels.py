@@ -114,10 +114,10 @@ def level_bests(analysis: Analysis, cell_of: CellOf, count: int) -> LevelBests:
     best = np.full(count, np.nan)
     equal = np.full(count, np.nan)
     for level in range(count):
-        here = cells == level
-        if finished[here].any():
-            best[level] = sign * (sign * y[here]).max()
-            equal[level] = sign * stats.expected_best(sign * y[here], fewest)
+        on_level = cells == level
+        if finished[on_level].any():
+            best[level] = sign * (sign * y[on_level]).max()
+            equal[level] = sign * stats.expected_best(sign * y[on_level], fewest)
     return LevelBests(n, best, equal, fewest)
 
 

@@ -23,8 +23,8 @@ class MetricView:
     def __init__(self, y: Floats, direction: str) -> None:
         sign = sign_of(direction)
         # If larger is better, small values are bad: a logarithm would magnify them.
-        few, most = np.quantile(y, [0.1, 0.9])
-        self.log = bool(sign < 0 and y.min() > 0 and most > _DECADES * few)
+        low_decile, high_decile = np.quantile(y, [0.1, 0.9])
+        self.log = bool(sign < 0 and y.min() > 0 and high_decile > _DECADES * low_decile)
         v = np.sort(sign * self.forward(y))
         worst = float(v[0])
         best = float(v[-1])
@@ -47,17 +47,17 @@ class MetricView:
             lower = -np.inf
         self.bounds = (lower, 1.0 if lower == 0 and y.max() <= 1 else np.inf)
 
-    def cut(self, y: Floats, at: float) -> None:
-        """Leaves out values worse than ``at`` as well, of the (n,) values behind the view.
+    def cut(self, y: Floats, position: float) -> None:
+        """Leaves out values worse than ``position`` as well, of the (n,) values behind the view.
 
-        No effect if ``at`` lies outside.
+        No effect if ``position`` lies outside.
         """
-        if not self.low < at < self.high:
+        if not self.low < position < self.high:
             return
         if self.side == "below":
-            self.low, self.hidden = at, int(np.sum(y < at))
+            self.low, self.hidden = position, int(np.sum(y < position))
         else:
-            self.high, self.hidden = at, int(np.sum(y > at))
+            self.high, self.hidden = position, int(np.sum(y > position))
 
     def forward(self, y: npt.ArrayLike) -> Floats:
         """Values as the axis spaces them: unchanged, or their decimal logarithms."""

@@ -94,14 +94,14 @@ def noise_of(
         for label, value in zip(labels, np.asarray(values, dtype=float), strict=True)
         if np.isfinite(value)
     }
-    same = stats.repeats([*first.values(), *runs], [*first, *labels])
+    agreement = stats.repeats([*first.values(), *runs], [*first, *labels])
     if groups is not None:
-        same = same.joined(stats.repeats(y, list(groups)))
+        agreement = agreement.joined(stats.repeats(y, list(groups)))
     step, floor = stats.smallest_step(y), stats.floor_of(finished[1])
     if declared == "none":
-        return stats.NoiseEstimate(0.0, step, "deterministic", same.equal, floor=floor, freedom=math.inf)
-    if declared is None and same.deterministic:
-        return equal_repeats(same, step, floor)
+        return stats.NoiseEstimate(0.0, step, "deterministic", agreement.equal, floor=floor, freedom=math.inf)
+    if declared is None and agreement.deterministic:
+        return equal_repeats(agreement, step, floor)
     within = [stats.within_groups(runs, np.asarray(labels, dtype=object))]
     if groups is not None:
         within.append(stats.within_groups(y, list(groups)))
@@ -157,13 +157,18 @@ def _log10(values: npt.ArrayLike) -> Floats:
     return np.log10(array, out=np.full(array.shape, np.nan), where=array > 0)
 
 
-def equal_repeats(same: stats.ReplicateAgreement, step: float, floor: float) -> stats.NoiseEstimate:
+def equal_repeats(agreement: stats.ReplicateAgreement, step: float, floor: float) -> stats.NoiseEstimate:
     """The noise after repeats that were all equal: none, or less than a row if the metric counts rows."""
-    if step > 0 and same.equal < EQUAL_STEPS:
+    if step > 0 and agreement.equal < EQUAL_STEPS:
         return stats.NoiseEstimate(
-            step / math.sqrt(12), step, "below_step", same.equal, floor=floor, freedom=float(same.equal)
+            step / math.sqrt(12),
+            step,
+            "below_step",
+            agreement.equal,
+            floor=floor,
+            freedom=float(agreement.equal),
         )
-    return stats.NoiseEstimate(0.0, step, "deterministic", same.equal, floor=floor, freedom=math.inf)
+    return stats.NoiseEstimate(0.0, step, "deterministic", agreement.equal, floor=floor, freedom=math.inf)
 
 
 def pooled_noise(

@@ -63,10 +63,10 @@ def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int
     if np.isfinite(noise):
         judged = [sign * runs.values[key] for key in runs.keys]
         expected = sign * stats.Optimism(seed=seed)(judged, noise).honest
-    fresh = runs.fresh
+    repeats = runs.fresh
     seeds = None
-    if runs.label in fresh.groups:
-        estimate = stats.FreshSeeds()(sign * best, sign * fresh.values, fresh.groups, runs.label)
+    if runs.label in repeats.groups:
+        estimate = stats.FreshSeeds()(sign * best, sign * repeats.values, repeats.groups, runs.label)
         seeds = _turned(estimate, sign)
     examples = _corrected(runs, metric, sign, seed)
     if isinstance(examples, Reason):
@@ -75,11 +75,11 @@ def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int
     else:
         corrected = examples
         why_not = None
-    if fresh.groups:
-        components = stats.VarianceComponents()(fresh.values, fresh.groups, fresh.splits)
+    if repeats.groups:
+        components = stats.VarianceComponents()(repeats.values, repeats.groups, repeats.splits)
     else:
         components = None
-    failed = runs.ended - fresh.groups.count(runs.label)
+    failed = runs.ended - repeats.groups.count(runs.label)
     return Optimism(str(metric), best, float(expected), seeds, failed, corrected, why_not, components)
 
 
@@ -95,10 +95,10 @@ def _turned(estimate: T, sign: float) -> T:
 
 def _corrected(runs: Runs, metric: Metric, sign: float, seed: int) -> stats.Corrected | Reason:
     """The bootstrap over examples, or the reason for its absence."""
-    found = scores_of(runs.examples, runs.values, metric)
-    if isinstance(found, Reason):
-        return found
-    scores, count = found
+    scored = scores_of(runs.examples, runs.values, metric)
+    if isinstance(scored, Reason):
+        return scored
+    scores, count = scored
     return _turned(stats.ExampleBootstrap(seed=seed)(lambda weights: sign * scores(weights), count), sign)
 
 
@@ -107,10 +107,10 @@ def paired_error_of(examples: Mapping[str, Examples], values: Mapping[str, float
 
     ``examples`` is key -> predictions of the best trials, ``values`` key -> value of the planned run.
     """
-    found = scores_of(examples, values, metric)
-    if isinstance(found, Reason):
+    scored = scores_of(examples, values, metric)
+    if isinstance(scored, Reason):
         return 0.0
-    scores, count = found
+    scores, count = scored
     # If only some of the examples were stored, all examples inform more.
     return stats.paired_error(scores, count) * math.sqrt(count / next(iter(examples.values())).total)
 
@@ -127,21 +127,21 @@ def scores_of(
         return Reason("other_metric", about)
     if len(examples) < 2:
         return Reason("no_predictions")
-    one = next(iter(examples.values()))
-    known = {key: e for key, e in examples.items() if e.predictions.shape == one.predictions.shape}
-    count = len(one.targets)
+    first = next(iter(examples.values()))
+    comparable = {key: e for key, e in examples.items() if e.predictions.shape == first.predictions.shape}
+    count = len(first.targets)
     if count < _LEAST_EXAMPLES:
         return Reason("few_examples", {"n": count})
     name = metric.name.removeprefix("val_")
-    scores = stats.scorer(name, np.stack([e.predictions for e in known.values()]), one.targets)
+    scores = stats.scorer(name, np.stack([e.predictions for e in comparable.values()]), first.targets)
     if scores is None:
         return Reason("no_formula", about)
     # A name says little about a metric's options: the computed value must equal the recorded one.
-    apart = np.abs(scores(np.ones((1, count)))[:, 0] - [values[key] for key in known])
-    if one.total == count:
-        most = 0.003
+    errors = np.abs(scores(np.ones((1, count)))[:, 0] - [values[key] for key in comparable])
+    if first.total == count:
+        tolerance = 0.003
     else:
-        most = 0.05
-    if not np.median(apart) <= most * max(1.0, float(np.median(np.abs(list(values.values()))))):
+        tolerance = 0.05
+    if not np.median(errors) <= tolerance * max(1.0, float(np.median(np.abs(list(values.values()))))):
         return Reason("not_reproduced", about)
     return scores, count

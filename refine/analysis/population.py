@@ -60,10 +60,10 @@ def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direct
     """
     check_direction(direction)
     sign = sign_of(direction)
-    for which, part in (("parent's", parent_table), ("child's", child_table)):
+    for owner, part in (("parent's", parent_table), ("child's", child_table)):
         if "state" in part and (stopped := int((part["state"] == "pruned").sum())):
             raise AnalysisError(
-                f"rounds with trials stopped early can't be compared, got {stopped} in the {which} table: "
+                f"rounds with trials stopped early can't be compared, got {stopped} in the {owner} table: "
                 "those left are the better ones; run them to their end",
                 Action("round.run", rerun="pruned"),
             )

@@ -56,8 +56,8 @@ def judge_runs(
     Raises:
         AnalysisError: A name is unknown, both configurations share a name, or a configuration has no value.
     """
-    if both := set(a) & set(b):
-        raise AnalysisError(f"{min(both)!r} can't be compared with itself; name another configuration")
+    if shared := set(a) & set(b):
+        raise AnalysisError(f"{min(shared)!r} can't be compared with itself; name another configuration")
     for name in (*a, *b):
         if name not in names:
             if near := closest(name, set(names)):
@@ -65,8 +65,10 @@ def judge_runs(
             else:
                 hint = "see the table"
             raise AnalysisError(f"{by} {name!r} is in no row of {of}; {hint}")
-    same = {**dict.fromkeys(a, a[0]), **dict.fromkeys(b, b[0])}
-    ran = [(same.get(n, n), float(v)) for n, v in zip(names, values, strict=True) if math.isfinite(v)]
+    configuration_of = {**dict.fromkeys(a, a[0]), **dict.fromkeys(b, b[0])}
+    ran = [
+        (configuration_of.get(n, n), float(v)) for n, v in zip(names, values, strict=True) if math.isfinite(v)
+    ]
     runs: dict[str, list[float]] = {}
     for name, value in ran:
         runs.setdefault(name, []).append(value)
@@ -96,13 +98,13 @@ def judge_runs(
     if repeats.deterministic:
         noise = noise._replace(sd=0.0, source="deterministic", n=repeats.equal)
     elif variances is not None:
-        told = [goal.sign * np.array(each[1:] or each) for each in pair.values()]
+        run_values = [goal.sign * np.array(runs_of[1:] or runs_of) for runs_of in pair.values()]
         chance = np.random.default_rng(_SEED).standard_normal((_DRAWS, 2))
-        error = np.sqrt(variances[:, None] / [each.size for each in told])
-        draws = np.array([each.mean() for each in told]) + chance * error
+        error = np.sqrt(variances[:, None] / [runs_of.size for runs_of in run_values])
+        draws = np.array([runs_of.mean() for runs_of in run_values]) + chance * error
     field = Field(
         goal,
-        tuple(Candidate("", name, {by: name}, each[0]) for name, each in pair.items()),
+        tuple(Candidate("", name, {by: name}, runs_of[0]) for name, runs_of in pair.items()),
         draws,
         noise,
         evaluated=len(runs),
@@ -114,11 +116,11 @@ def judge_runs(
         limits=(-math.inf, math.inf),
         alike=repeats,
     )
-    judged = Judged(field, tuple(tuple(each[1:]) for each in pair.values()), draws, noise, sd**2)
+    judged = Judged(field, tuple(tuple(runs_of[1:]) for runs_of in pair.values()), draws, noise, sd**2)
     # A table of runs has no proposal and no winner: the tolerance is what several runs of two configurations
     # can resolve.
-    least = noise.tolerance(epsilon, _SHARE)[0]
-    verdict = judgement(judged, 0, 1, of, "given", least if math.isfinite(least) else 0.0)
+    tolerance = noise.tolerance(epsilon, _SHARE)[0]
+    verdict = judgement(judged, 0, 1, of, "given", tolerance if math.isfinite(tolerance) else 0.0)
     if verdict.basis == "posterior":
         return replace(verdict, basis="table")
     return verdict

@@ -29,13 +29,13 @@ def having(analysis: Analysis, *names: str) -> Analysis:
     """An analysis whose table holds only trials that have and read some parameters, for their figures."""
     conditional = [n for n in names if n in analysis.space.conditions]
     if conditional:
-        there = analysis.space.active_in(analysis.table)
+        active = analysis.space.active_in(analysis.table)
     else:
-        there = {}
+        active = {}
     read = read_at(
         analysis.parameters, {e.name: analysis.table[e.name].to_numpy() for e in analysis.parameters}
     )
-    masks = [part[n] for part in (there, read) for n in names if n in part]
+    masks = [part[n] for part in (active, read) for n in names if n in part]
     if masks:
         keep = np.logical_and.reduce(masks)
     else:

@@ -243,8 +243,8 @@ class PlannedPosterior(NamedTuple):
         process = self.draws[self.forest :]
         frozen = _FROZEN * sd * rng.standard_normal(process.shape)
         between = (self.planned + process.mean(axis=0)) / 2
-        own = between + sd / np.sqrt(self.counts) * rng.standard_normal((_OWN_DRAWS, self.planned.size))
-        return np.concatenate([trees, process + frozen, own])
+        own_draws = between + sd / np.sqrt(self.counts) * rng.standard_normal((_OWN_DRAWS, self.planned.size))
+        return np.concatenate([trees, process + frozen, own_draws])
 
 
 @dataclass(frozen=True, eq=False)
@@ -325,15 +325,15 @@ class Field:
         noise = self.noise
         sign = self.goal.sign
         unit = self.unit
-        fresh, same = self._fresh(rounds)
+        repeat_values, agreement = self._fresh(rounds)
         draws = self.draws
         variance = math.nan
-        if same.deterministic:
-            noise = equal_repeats(same, noise.step, noise.floor)._replace(
+        if agreement.deterministic:
+            noise = equal_repeats(agreement, noise.step, noise.floor)._replace(
                 paired=noise.paired, paired_source=noise.paired_source
             )
         elif not math.isfinite(noise.sd):
-            within = _within([self.scaled(sign * np.array(runs)) / unit for runs in fresh])
+            within = _within([self.scaled(sign * np.array(runs)) / unit for runs in repeat_values])
             if within[1]:
                 found_sd = unit * within[0]
                 if self.on_log:
@@ -352,17 +352,20 @@ class Field:
             # is known: Gelman et al. (2013), 'Bayesian Data Analysis', section 2.6.
             freedom = max(noise.freedom, _PLANNED_FREEDOM)
             variance = sd**2 * (freedom / (freedom - 2) if math.isfinite(freedom) else 1.0)
-        if draws is not None and any(fresh):
-            counts = np.array([len(runs) for runs in fresh])
+        if draws is not None and any(repeat_values):
+            counts = np.array([len(runs) for runs in repeat_values])
             means = np.array(
-                [float(self.scaled(sign * np.array(runs)).mean()) / unit if runs else 0.0 for runs in fresh]
+                [
+                    float(self.scaled(sign * np.array(runs)).mean()) / unit if runs else 0.0
+                    for runs in repeat_values
+                ]
             )
             # Two kinds of runs inform on their own configuration alone: those of the baseline, which may lie
             # where forest and processes disagree most, and those that no draw expects.
             alone = counts * (means - draws.mean(axis=0)) ** 2 > _UNEXPECTED**2 * (
                 counts * draws.var(axis=0) + variance
             )
-            alone |= np.arange(len(fresh)) == self.baseline
+            alone |= np.arange(len(repeat_values)) == self.baseline
             draws = _conditioned(draws, means, np.where(alone, 0, counts), variance)
             for i in np.flatnonzero(alone)[:, None]:
                 draws[:, i] = _conditioned(draws[:, i], means[i], counts[i], variance)
@@ -370,12 +373,12 @@ class Field:
                 draws = np.clip(draws, self.limits[0] / unit, self.limits[1] / unit)
         if draws is not None:
             draws = self.unscaled(draws * unit)
-        return Judged(self, tuple(map(tuple, fresh)), draws, noise, variance)
+        return Judged(self, tuple(map(tuple, repeat_values)), draws, noise, variance)
 
     def _fresh(self, rounds: Sequence[RanRound]) -> tuple[list[list[float]], stats.ReplicateAgreement]:
         """Replicates' values per candidate, in the metric's own sign, and the comparison of repeats."""
-        fresh: list[list[float]] = [[] for _ in self.candidates]
-        same = self.alike
+        repeat_values: list[list[float]] = [[] for _ in self.candidates]
+        agreement = self.alike
         for round_ in rounds:
             columns = round_.records.columns
             if not any(columns["replicate"]):
@@ -383,12 +386,12 @@ class Field:
             values, good, _ = values_of(round_)
             good &= ~exploded(self.goal.sign * values, self.explosion_limit)
             order = np.flatnonzero(good)[np.argsort(np.asarray(columns["replicate"])[good], kind="stable")]
-            same = same.joined(stats.repeats(values[order], [columns["key"][i] for i in order]))
+            agreement = agreement.joined(stats.repeats(values[order], [columns["key"][i] for i in order]))
             for i, (key, replicate) in enumerate(zip(columns["key"], columns["replicate"], strict=True)):
                 number = self.places.get((round_.id, key))
                 if replicate and good[i] and number is not None:
-                    fresh[number].append(float(values[i]))
-        return fresh, same
+                    repeat_values[number].append(float(values[i]))
+        return repeat_values, agreement
 
 
 @dataclass(frozen=True, eq=False)
@@ -438,7 +441,7 @@ class Judged:
         draws = self.draws
         if draws is not None:
             draws = np.ascontiguousarray(draws[:, numbers])  # sums depend on the layout in the last digit
-        own = replace(
+        restricted = replace(
             field,
             candidates=tuple(candidates),
             draws=None,
@@ -449,7 +452,9 @@ class Judged:
             eligible=eligible,
             posterior=None,
         )
-        return replace(self, field=own, fresh=tuple(self.fresh[number] for number in numbers), draws=draws)
+        return replace(
+            self, field=restricted, fresh=tuple(self.fresh[number] for number in numbers), draws=draws
+        )
 
     @property
     def expected(self) -> Floats:
@@ -459,7 +464,10 @@ class Judged:
             return field.unscaled(np.asarray(field.scaled(self.draws).mean(axis=0)))
         sign = field.goal.sign
         runs = zip(field.candidates, self.fresh, strict=True)
-        means = [float(field.scaled(sign * np.array(fresh or (c.observed,))).mean()) for c, fresh in runs]
+        means = [
+            float(field.scaled(sign * np.array(repeat_values or (c.observed,))).mean())
+            for c, repeat_values in runs
+        ]
         return field.unscaled(np.array(means))
 
     @property
@@ -484,8 +492,8 @@ class Judged:
             slack = epsilon
         return best_within(field.scaled(self.draws[:, list(rivals)]), list(rivals).index(i), slack)
 
-    def winner(self, of: str, epsilon: float | None, race: Race | None = None) -> Winner:
-        """The winner of a tree or round named ``of``; ``race`` is the state of a race, if one took place."""
+    def winner(self, label: str, epsilon: float | None, race: Race | None = None) -> Winner:
+        """The winner of a tree or round named ``label``; ``race`` is the state of a race, if one took place."""
         field = self.field
         expected = self.expected
         order = self.ranked
@@ -494,7 +502,7 @@ class Judged:
         if self.draws is not None:
             within = self.within(range(field.eligible), order[0], tolerated)
         return Winner(
-            of=of,
+            of=label,
             metric=str(field.goal.metric),
             direction=field.goal.direction,
             candidates=tuple(self.told(i, expected) for i in order[:_SHOWN]),
@@ -524,16 +532,16 @@ class Judged:
         b = self.field.baseline
         if b is None:
             return None
-        told = self.told(b, expected)
-        apart = float(expected[i] - expected[b])
+        baseline = self.told(b, expected)
+        difference = float(expected[i] - expected[b])
         if self.noise.deterministic and i != b:
-            return Gain(told, apart, apart, apart, float(apart > 0), same=False)
+            return Gain(baseline, difference, difference, difference, float(difference > 0), same=False)
         if i == b or self.draws is None:
-            return Gain(told, apart, *(math.nan,) * 3, same=i == b)
+            return Gain(baseline, difference, *(math.nan,) * 3, same=i == b)
         drawn = self.draws[:, i] - self.draws[:, b]
         low, high = np.quantile(drawn, (0.025, 0.975))
         share = stats.share_of_draws(np.count_nonzero(drawn > 0), len(drawn))
-        return Gain(told, apart, float(low), float(high), share, same=False)
+        return Gain(baseline, difference, float(low), float(high), share, same=False)
 
     def told(self, i: int, expected: Floats) -> Candidate:
         """Candidate ``i`` completed by its expected value, interval and probability."""
@@ -574,11 +582,11 @@ def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) ->
 
     See :func:`refine.stats.conditioned`.
     """
-    seen = np.flatnonzero(counts)
-    error = variance / counts[seen]
-    chance = np.random.default_rng(_SEED).standard_normal((len(draws), len(seen))) * np.sqrt(error)
+    repeated = np.flatnonzero(counts)
+    error = variance / counts[repeated]
+    chance = np.random.default_rng(_SEED).standard_normal((len(draws), len(repeated))) * np.sqrt(error)
     chance -= chance.mean(axis=0)
-    return stats.conditioned(draws, seen, means[seen] + chance, error)
+    return stats.conditioned(draws, repeated, means[repeated] + chance, error)
 
 
 def _within(runs: Sequence[Floats]) -> tuple[float, int]:

@@ -136,5 +136,5 @@ def test_the_rule_and_what_would_decide():
     assert seeds_needed(-0.5, 1e12, 2.0, 0.0) == 22
     assert seeds_needed(0.5, 0.05, 2.0, 0.0) < 22
     assert seeds_needed(0.0, 1e12, 2.0, 0.0) is None
-    assert seeds_needed(5.0, 1e12, 2.0, 0.0, least=3) == 3
-    assert seeds_needed(0.0, math.nan, 2.0, 0.0, least=3) == 3
+    assert seeds_needed(5.0, 1e12, 2.0, 0.0, minimum=3) == 3
+    assert seeds_needed(0.0, math.nan, 2.0, 0.0, minimum=3) == 3
