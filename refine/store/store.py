@@ -510,13 +510,13 @@ class Store(Reader):
 
     # Questions.
 
-    def add_answer(self, tree: int, answer: StoredAnswer) -> None:
-        """Stores a question with its answer, once per author and evidence.
+    def add_answers(self, tree: int, new: Sequence[StoredAnswer]) -> None:
+        """Stores questions with their answers, once per author and evidence.
 
         A store that may not be written stays as it is.
         """
         with contextlib.suppress(NotWritableError):
-            self._written(lambda connection: add_answer(connection, tree, answer))
+            self._written(lambda connection: [add_answer(connection, tree, answer) for answer in new])
 
     def answers(self, tree: int) -> list[StoredAnswer]:
         """Stored answers to questions, oldest first."""

@@ -236,11 +236,11 @@ def ask(
         )
     author = check_author(author)
     answer = answered(self, Question(question, given, better, epsilon, bounds))
-    self._context.store.add_answer(self._context.tree, _stored(answer, guess, author))
+    self._context.store.add_answers(self._context.tree, [_stored(answer, guess, author)])
     if settle_within is None:
         return answer
     answer = answer.settle_within(settle_within)
-    self._context.store.add_answer(self._context.tree, _stored(answer, guess, author))
+    self._context.store.add_answers(self._context.tree, [_stored(answer, guess, author)])
     return answer
 
 

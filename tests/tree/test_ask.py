@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.errors import AnalysisError, DesignError, SpaceError
+from refine.errors import AnalysisError, DesignError, SpaceError, StoreError
 
 SPACE = {"lr": refine.Float(1e-4, 10.0, levels=11, log=True), "layers": (1, 5), "opt": ["adam", "rms", "sgd"]}
 
@@ -341,6 +341,23 @@ def test_suggested_questions_can_be_asked_as_they_are(tree):
         answer = tree.ask(question.question, given=question.given)
         assert answer.probability == pytest.approx(question.probability, abs=1e-9)
         assert (answer.inside.trials, answer.trials) == (question.trials, question.considered)
+
+
+def test_questions_travel_with_an_export_and_a_merge(bowl_tree, tmp_path):
+    bowl_tree.ask("layers <= 1", author="mia", guess=0.2)
+    asked = bowl_tree.questions(suggest=False).asked
+    folder = bowl_tree.export(tmp_path / "study", reports=False)
+    with refine.Tree.load(folder, store=tmp_path / "copy.db") as copy:
+        assert copy.questions(suggest=False).asked == asked
+        copy.ask("lr <= 1", author="ben")
+        bowl_tree.merge(copy)
+        bowl_tree.merge(folder)  # holds nothing new
+    questions = [q.question for q in bowl_tree.questions(suggest=False).asked]
+    assert questions == ["lr <= 1", "layers <= 1"]
+    index = folder / "tree.json"
+    index.write_text(index.read_text().replace('"guess": 0.2', '"author": 5'))
+    with pytest.raises(StoreError, match="questions must be as tree.export writes them"):
+        refine.Tree.load(folder, store=tmp_path / "other.db")
 
 
 def test_nothing_is_suggested_before_there_is_evidence(tree):

@@ -9,13 +9,14 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 from refine.errors import DesignError, NotFoundError, StoreError
+from refine.review.asked import StoredAnswer
 from refine.store.engine import LONGEST, check_folder
 from refine.store.import_buffer import kept
 from refine.store.merge import Merged, merge_into
@@ -31,6 +32,7 @@ from refine.store.rows import (
 )
 from refine.store.schema import SCHEMA_VERSION, known_version
 from refine.store.store import Store
+from refine.store.validity import BROKEN, said
 from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
 from refine.trials.budget import checked_budget
@@ -92,7 +94,8 @@ def export(self: TreeRecord, folder: str | os.PathLike[str], *, reports: bool = 
             provided("round.report")(Round._of(shared, part.node), home, None, False, by_id=True)
         rounds.append(part.id)
     made_folder(target)
-    write_index(target, self._context.name, rounds, self._budget.budget)
+    answers = context.store.answers(context.tree)
+    write_index(target, context.name, rounds, self._budget.budget, answers)
     return target
 
 
@@ -104,6 +107,7 @@ def loaded(
 ) -> T:
     """Reads an exported tree into one that ``make`` opens: see :meth:`refine.Tree.load`."""
     title, parts, budget = read_folder(Path(folder))
+    answers = _answers(Path(folder))
     if name is not None:
         title = name
     with kept(parts) as sound:  # all of it is sound before there is a tree
@@ -116,6 +120,7 @@ def loaded(
                 "folder; give it another name, or merge it in Python: tree.merge(folder)"
             )
             merge_into(context.store, context.tree, sound, "" if new else strict)
+            context.store.add_answers(context.tree, answers)
             if budget is not None and context.budget.budget is None:
                 context.store.set_budget(context.tree, budget)
         except BaseException:
@@ -145,12 +150,17 @@ def merge(self: TreeRecord, other: TreeRecord | str | os.PathLike[str], *, dry_r
     parts: Iterator[NodeBundle]
     if isinstance(other, TreeRecord):
         parts = parts_of(other._context.store, other._context.tree)
+        answers = other._context.store.answers(other._context.tree)
     elif isinstance(other, str | os.PathLike):
         _, parts, _ = read_folder(Path(other))
+        answers = _answers(Path(other))
     else:
         raise StoreError(f"merge takes a tree or an exported folder, got {type(other).__name__}")
     with kept(parts) as sound:
-        return merge_into(self._context.store, self._context.tree, sound, dry_run=dry_run)
+        merged = merge_into(self._context.store, self._context.tree, sound, dry_run=dry_run)
+    if not dry_run:
+        self._context.store.add_answers(self._context.tree, answers)
+    return merged
 
 
 def _csv(round_: Round) -> Iterator[str]:
@@ -208,12 +218,20 @@ def write_part(folder: Path, part: NodeBundle) -> Path:
     return home
 
 
-def write_index(folder: Path, name: str, rounds: Iterable[str], budget: int | str | None = None) -> None:
+def write_index(
+    folder: Path,
+    name: str,
+    rounds: Iterable[str],
+    budget: int | str | None = None,
+    answers: Sequence[StoredAnswer] = (),
+) -> None:
     """Writes ``tree.json``, last: a folder without it was not finished."""
     path = folder / "tree.json"
     if path.is_symlink():
         raise StoreError(f"export: {path} must not be a link, which leads out of the folder; remove it")
     content = {"format": FORMAT, "schema": SCHEMA_VERSION, "name": name, "rounds": list(rounds)}
+    if answers:
+        content["questions"] = [answer.to_json() for answer in answers]
     if budget is not None:
         content["budget"] = budget
     _write(path, [json.dumps(content, indent=1)])
@@ -252,6 +270,20 @@ def read_folder(folder: Path) -> tuple[str, Iterator[NodeBundle], int | str | No
     except DesignError as error:
         raise StoreError(f"{index}: {error}") from None
     return name, _parts(folder, index, rounds), budget
+
+
+def _answers(folder: Path) -> list[StoredAnswer]:
+    """The questions of an exported tree with their answers; none in folders of older versions.
+
+    Raises:
+        StoreError: A question is damaged.
+    """
+    index = folder / "tree.json"
+    stored = _json(_bytes(index, folder), index, folder).get("questions", [])
+    try:
+        return [StoredAnswer.from_json(content) for content in stored]
+    except BROKEN as error:
+        raise StoreError(f"{index}: questions must be as tree.export writes them: {said(error)}") from None
 
 
 def _parts(folder: Path, index: Path, rounds: list[Any]) -> Iterator[NodeBundle]:
