@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -200,10 +200,19 @@ def check_folder(folder: str | os.PathLike[str]) -> Path:
     return path
 
 
+def inserted(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> int:
+    """Inserts a row into a table and returns its primary key."""
+    key = connection.execute(table.insert().values(row)).inserted_primary_key
+    assert key is not None  # every table has one
+    return int(key[0])
+
+
 def absolute(url: sa.URL) -> sa.URL:
     """The same store by its absolute path, since an objective may change the working directory."""
     file = file_of(url)
-    return url if file is None else url.set(database=os.path.abspath(file))  # noqa: PTH100  # links stay as they are
+    if file is None:
+        return url
+    return url.set(database=os.path.abspath(file))  # noqa: PTH100  # links stay as they are
 
 
 def may_be_written(url: sa.URL) -> bool:

@@ -68,7 +68,8 @@ class TrialWriter:
 
         def write() -> None:
             with self._connection.begin():
-                pk = self._connection.execute(self._insert, row).inserted_primary_key[0]  # type: ignore[index]
+                written = self._connection.execute(self._insert, row)
+                pk = written.inserted_primary_key[0]  # type: ignore[index]
                 if trial.curve:
                     series = {name: [float(v) for v in values] for name, values in trial.curve.items()}
                     data = zlib.compress(json.dumps(series).encode(), 6)

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from refine.errors import StoreError
 from refine.space.encoding import dumps
-from refine.store.engine import lasting
+from refine.store.engine import inserted, lasting
 from refine.store.rows import NodeBundle, Row, blocks, identity_of, sound_rows
 from refine.store.schema import hanging_on, link, own_columns, t
 from refine.store.store import Store
@@ -163,7 +163,7 @@ class _Union:
         if parent is not None and parent not in self.pks:
             raise StoreError(f"round {part.id}: its parent {parent} is in neither tree; merge the whole tree")
         row = {**part.row, "tree": self.tree}
-        pk = int(self.connection.execute(t.node.insert().values(row)).inserted_primary_key[0])  # type: ignore[index]
+        pk = inserted(self.connection, t.node, row)
         self.pks[part.id] = pk
         for table in hanging_on(t.node):
             for rows in blocks(part.rows.get(table.name, ())):

@@ -47,7 +47,7 @@ class Reader(ABC):
         """The result of a function that reads a tree."""
         return read(self.engine, tree)
 
-    def computed(self, key: tuple[Any, ...], compute: Callable[[], T]) -> T:  # noqa: ARG002  # a snapshot uses it
+    def computed(self, key: tuple[Any, ...], compute: Callable[[], T]) -> T:  # noqa: ARG002
         """A result of stored values; a :class:`Snapshot` computes it once per key."""
         return compute()
 

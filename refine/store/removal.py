@@ -114,7 +114,8 @@ def _every_text(engine: sa.Engine) -> Iterator[sa.Connection]:
         raw = connection.connection.driver_connection
         lite = connection.dialect.name == "sqlite" and raw is not None
         if lite:
-            raw.text_factory = functools.partial(str, encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+            decode = functools.partial(str, encoding="utf-8", errors="surrogateescape")
+            raw.text_factory = decode  # type: ignore[union-attr]
         try:
             yield connection
         finally:

@@ -62,7 +62,8 @@ def _table(name: str, *columns: Any) -> sa.Table:
 
 def _of(table: str, **options: bool) -> sa.Column[int]:
     """A column with the row of another table to which a row belongs."""
-    return sa.Column(table, sa.Integer, sa.ForeignKey(f"{table}.pk"), nullable=False, **options)  # type: ignore[arg-type]
+    key = sa.ForeignKey(f"{table}.pk")
+    return sa.Column(table, sa.Integer, key, nullable=False, **options)  # type: ignore[arg-type]
 
 
 def _columns(kind: Any, *names: str, nullable: bool = False, key: bool = False) -> list[sa.Column[Any]]:

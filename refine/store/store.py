@@ -34,6 +34,7 @@ from refine.store.engine import (
     engine_of,
     file_of,
     first_line,
+    inserted,
     lasting,
     may_be_written,
     say_the_rest,
@@ -301,7 +302,7 @@ class Store(Reader):
                     "author": node.author,
                     "created": node.created,
                 }
-                pk = int(connection.execute(t.node.insert().values(row)).inserted_primary_key[0])  # type: ignore[index]
+                pk = inserted(connection, t.node, row)
                 keys = [{"node": pk, "key": key} for key in sorted(set(inherited))]
                 if keys:
                     connection.execute(t.inherited.insert(), keys)
@@ -660,10 +661,10 @@ def _added(
 
     A new row is dated now and gets the further values.
     """
-    if (pk := _pk_of(connection, table, key)) is None:
-        row = table.insert().values({**key, **values, "created": time.time()})
-        pk = connection.execute(row).inserted_primary_key[0]  # type: ignore[index]
-    return int(pk)
+    pk = _pk_of(connection, table, key)
+    if pk is not None:
+        return int(pk)
+    return inserted(connection, table, {**key, **values, "created": time.time()})
 
 
 def _ended(connection: sa.Connection, pk: int) -> int:
