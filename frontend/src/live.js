@@ -37,6 +37,7 @@ export class Live {
   progress(progress) {
     const { ended, planned, text, best } = progress;
     const { round } = this;
+    this.last = progress;
     this.ended = ended;
     this.going.hidden = round.imported || ended >= planned || (ended === 0 && round.review !== null);
     this.chart.hidden = this.going.hidden || ended === 0;

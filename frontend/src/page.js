@@ -25,7 +25,7 @@ const PULSE = 2000; // milliseconds between looks for new trials and rounds
 const NEWS = 8000; // milliseconds that good news stays
 const LONG = 400; // milliseconds after which one wants to know what takes so long
 
-const WIDE = 420; // pixels that a card of a change takes at least
+const WIDE = 380; // pixels that a card of a change takes at least
 const NARROW = 330; // and a card of an unchanged parameter
 
 // Cards fill their rows: as many rows as needed, each with as many cards as the others or one less.
@@ -176,7 +176,7 @@ export class Page {
     this.plan = new Plan(() => this.ask());
     this.pruner = h("input", { type: "checkbox", checked: true, onchange: () => this.ask() });
     this.prunerLabel = h("label", {}, this.pruner, " stop poor trials early, as in this round");
-    this.runner = new Runner((message) => this.send(message), () => this.ask(), () => this.headline.update(this.runner.barred), (id) => this.named(id));
+    this.runner = new Runner((message) => this.send(message), () => this.ask(), () => this.moved(), (id) => this.named(id));
     this.front = new Front((message) => this.send(message), (text, tone) => this.say(text, tone));
     this.code = h("pre", { tabindex: "0", "aria-label": "The same in Python" });
     this.copyButton = h("button", { type: "button", onclick: () => this.copy() }, "copy Python");
@@ -341,7 +341,7 @@ export class Page {
     this.more.hidden = nothing;
     this.runner.needed = nothing || ["run", "replicate"].includes(this.review.step.do);
     if (nothing) {
-      this.headline.show(this.runner.runs && this.runner.job.round === round.id ? "Running." : round.why);
+      this.headline.show(this.waiting);
       this.runner.update();
       return;
     }
@@ -353,7 +353,7 @@ export class Page {
     this.accepts = review.step.do === "accept";
     this.headline.show(this.accepts ? "" : review.next, this.accepts ? null : review.step, review.call);
     this.claim.textContent = review.claim;
-    this.about.textContent = [round.about, [review.best.replace(/\.$/, ""), round.expected.text].filter(Boolean).join(", ")].join(" · ");
+    this.about.textContent = [round.about, review.best.replace(/\.$/, "")].join(" · ");
     this.prunerLabel.hidden = !review.pruner;
     if (another) this.pruner.checked = true;
     const said = ({ name, value }) => `${name} = ${value}${Object.hasOwn(this.choices.edits, name) ? ` → ${this.choices.edits[name].text}` : ""}`;
@@ -623,7 +623,8 @@ export class Page {
     const next = outlook ? { ...outlook, full: outlook.fact?.text, call: outlook.fact?.call } : pending;
     const tiles = [{ name: "Chance to lose", about: "Risk", ...deciding }, { name: "Another round", about: "Recommendation", tone: "", ...next }];
     drawTiles(this.deciding, tiles.filter(({ number }) => number));
-    drawFacts(this.facts, [kept, ...(this.review.budget ?? []), ...this.review.facts].filter(Boolean));
+    const brought = this.round.expected.brought ? { name: "Brought", text: this.round.expected.brought, tone: "" } : null;
+    drawFacts(this.facts, [brought, kept, ...(this.review.budget ?? []), ...this.review.facts].filter(Boolean));
     this.chance.textContent = deciding.number === "none" ? deciding.text : `${deciding.number} chance to lose`;
     this.chance.title = `${deciding.full}. Kept: ${kept?.text ?? ""}`;
     this.chance.className = `refine-chance ${deciding.tone}`;
@@ -651,6 +652,20 @@ export class Page {
     this.warning.textContent = text;
     this.warning.title = text;
     this.warning.hidden = text === "";
+  }
+
+  // The headline of a round that has no proposal yet.
+  get waiting() {
+    const { round, runner } = this;
+    return runner.runs && runner.job.round === round.id ? "Running: the proposal comes when enough trials have ended." : round.why;
+  }
+
+  // A run has begun, goes on, or has ended.
+  moved() {
+    this.headline.update(this.runner.barred);
+    if (this.round === null || this.review !== null) return;
+    this.headline.text.textContent = this.waiting;
+    if (this.live.round === this.round) this.live.progress(this.live.last);
   }
 
   // What the headline's button does.

@@ -47,8 +47,13 @@ def decision_behind(round_: Round) -> Decision | None:
     return next((d for d in reversed(parent.decisions) if d.child == round_.id), None)
 
 
-def expected_content(round_: Round, parent_best: pd.Series | None) -> dict[str, object]:
-    """The best values that were forecast for a round and that its parent had, as numbers and as text."""
+def expected_content(
+    round_: Round, best: pd.Series | None, parent_best: pd.Series | None
+) -> dict[str, object]:
+    """The best values that were forecast for a round and that its parent had, as numbers and as text.
+
+    ``brought`` is the round's own best value next to both; empty for a first round, and without a value.
+    """
     decision = decision_behind(round_)
     content: dict[str, object] = {"low": None, "high": None, "before": None}
     texts = []
@@ -61,7 +66,11 @@ def expected_content(round_: Round, parent_best: pd.Series | None) -> dict[str, 
         before = float(parent_best["value"])
         content["before"] = before
         texts.append(f"its parent had {score(before)}")
-    return {**content, "text": "; ".join(texts)}
+    text = "; ".join(texts)
+    brought = ""
+    if texts and best is not None:
+        brought = f"{score(float(best['value']))}, {text}"
+    return {**content, "text": text, "brought": brought}
 
 
 def space_content(round_: Round) -> list[dict[str, object]]:

@@ -292,9 +292,10 @@ class Session:
         """The best values that were forecast for a round and that its parent had."""
         parent = round_.parent
         if parent is None:
-            return expected_content(round_, None)
-        evidence = _evidence(round_.context, round_.context.nodes)[parent.id]
-        return expected_content(round_, self._top(parent, evidence))
+            return expected_content(round_, None, None)
+        evidence = _evidence(round_.context, round_.context.nodes)
+        best = self._top(round_, evidence[round_.id])
+        return expected_content(round_, best, self._top(parent, evidence[parent.id]))
 
     def _points(self, message: Mapping[str, Any]) -> Answer:
         return points_content(self._sheet(message))

@@ -41,6 +41,7 @@ def test_a_child_stands_beside_its_forecast_and_the_best_of_its_parent(session, 
     assert expected["before"] == root.best["value"]
     assert expected["text"].startswith("forecast ")
     assert "its parent had" in expected["text"]
+    assert expected["brought"].startswith(f"{child.best['value']:.4f}, forecast ")
     assert session.handle({"type": "round", "round": root.id})["expected"]["text"] == ""
 
 
