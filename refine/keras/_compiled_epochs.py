@@ -135,7 +135,9 @@ def _checked(model: Any, shapes: Sequence[Any], plan: Plan, dropouts: Sequence[A
     hidden = [v.shape[-1] for v, s in zip(model.trainable_variables, shapes, strict=True) if s[-1] is None]
     sizes = plan.batch, max(hidden, default=1)
     rows, width = (max(_LEAST, 1 << (int(number) - 1).bit_length()) for number in sizes)
-    size = plan.train.size + (plan.validation.size if plan.validation is not None else 0)
+    size = plan.train.size
+    if plan.validation is not None:
+        size += plan.validation.size
     columns = max(width, rows * model.outputs[0].shape[-1], model.inputs[0].shape[-1] or 0)
     mean = getattr(loss, "reduction", "mean") in ("sum_over_batch_size", "mean")
     penalised = any(getattr(layer, "activity_regularizer", None) is not None for layer in layers)
