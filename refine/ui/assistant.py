@@ -323,9 +323,9 @@ class Assistant:
             else:
                 candidates = winner.to_dict()["candidates"]
             remaining = {"trials_left": self.budget - self.ran, "choices_left": self._choices_left}
-            left = review.budget.left
-            if left is not None:
-                remaining["trials_left"] = min(remaining["trials_left"], left)
+            study_left = review.budget.left
+            if study_left is not None:
+                remaining["trials_left"] = min(remaining["trials_left"], study_left)
             if not details:
                 return Answer.of(_short_state(review, candidates, remaining))
             evidence = review.analysis.to_dict()
