@@ -54,7 +54,17 @@ def cost_of(analysis: Analysis) -> Cost:
     rank = int(np.flatnonzero(np.argsort(-values, kind="stable") == row)[0]) + 1
     untimed = int((may_win & ~timed).sum())
     leads = bool(value[best] == values.max())
-    return Cost(x, y, best, cheapest, _front(x, value), noise, untimed, rank, leads)
+    return Cost(
+        seconds=x,
+        values=y,
+        best=best,
+        cheapest=cheapest,
+        front=_front(x, value),
+        noise=noise,
+        untimed=untimed,
+        rank=rank,
+        leads=leads,
+    )
 
 
 def _front(x: Floats, value: Floats) -> Ints:

@@ -112,7 +112,19 @@ def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
     goal = rounds[0].goal
     declared = rounds[-1].declared
     limits = metric_limits(str(goal.metric), goal.sign * y[good], declared.limits).facing(goal.sign)
-    return Evaluated(runs, X, read, names, cardinalities, y, good, infeasible, group, limit, limits)
+    return Evaluated(
+        runs=runs,
+        X=X,
+        read=read,
+        names=names,
+        cardinalities=cardinalities,
+        y=y,
+        good=good,
+        infeasible=infeasible,
+        group=group,
+        explosion_limit=limit,
+        limits=limits,
+    )
 
 
 def values_of(round_: RanRound) -> tuple[Floats, Bools, Bools]:
@@ -145,15 +157,15 @@ def _planned_runs(round_: RanRound) -> list[Run]:
         values_by_name = {**round_.added, **configuration}
         runs.append(
             Run(
-                round_.id,
-                columns["key"][i],
-                configuration,
-                values_by_name,
-                read,
-                float(values[i]),
-                bool(good[i]),
-                bool(infeasible[i]),
-                float(columns["seconds"][i]),
+                round=round_.id,
+                key=columns["key"][i],
+                configuration=configuration,
+                known=values_by_name,
+                read=read,
+                value=float(values[i]),
+                good=bool(good[i]),
+                infeasible=bool(infeasible[i]),
+                seconds=float(columns["seconds"][i]),
             )
         )
     return runs

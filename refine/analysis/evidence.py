@@ -276,7 +276,16 @@ class TestSamples:
             else:
                 shown = score
             additive = stats.AdditiveTest()(positions[alone], shown, self._sizes)
-            self._known[key] = TestSample(row_numbers, positions, y, alone, score, shown, plain, additive)
+            self._known[key] = TestSample(
+                at=row_numbers,
+                others=positions,
+                y=y,
+                alone=alone,
+                score=score,
+                shown=shown,
+                plain=plain,
+                additive=additive,
+            )
         return self._known[key]
 
 
@@ -328,7 +337,8 @@ def evidence_of(
             low = spearman.low
             high = spearman.high
         else:
-            low, high = (-spearman.high, -spearman.low)
+            low = -spearman.high
+            high = -spearman.low
         correlation = spearman._replace(estimate=sign * spearman.estimate, low=low, high=high)
         edges = stats.Boundary(top=GOOD)(x[alone], score, positions)
         bad = stats.RateTrend()(rows.X[rows.ended, column], rows.unusable[rows.ended])

@@ -69,9 +69,27 @@ class Whole(NamedTuple):
 def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> Finding:
     """The finding on a parameter with its coupled partners among the best trials."""
     if e.read == 0 and e.parameter.when is None:
-        return Finding(e.name, NEVER_READ, "none", "", (), (), (), (_about(e, "never_read"),))
+        return Finding(
+            name=e.name,
+            verdict=NEVER_READ,
+            shape="none",
+            few_at="",
+            rich=(),
+            open_ends=(),
+            partners=(),
+            reasons=(_about(e, "never_read"),),
+        )
     if not about.tested:
-        return Finding(e.name, UNTESTED, "none", "", (), (), (), ())
+        return Finding(
+            name=e.name,
+            verdict=UNTESTED,
+            shape="none",
+            few_at="",
+            rich=(),
+            open_ends=(),
+            partners=(),
+            reasons=(),
+        )
     ends = open_ends(e)
     rich = _rich(e)
     verdict = _verdict(e, partners)
@@ -98,7 +116,16 @@ def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> F
     reasons += [piled_up(e, edge, q) for edge, q in e.piled_up if edge.side in ends]
     if e.matters and partners:
         reasons.append(_about(e, "depends_on", partners=partners))
-    return Finding(e.name, verdict, shape, few_at, rich, ends, tuple(partners), tuple(reasons))
+    return Finding(
+        name=e.name,
+        verdict=verdict,
+        shape=shape,
+        few_at=few_at,
+        rich=rich,
+        open_ends=ends,
+        partners=tuple(partners),
+        reasons=tuple(reasons),
+    )
 
 
 def condition_of(e: ParameterEvidence) -> dict[str, object] | str | None:

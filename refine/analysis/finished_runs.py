@@ -311,7 +311,18 @@ def read_search(search: Any, metric: str | None = None) -> FinishedRuns:
             else:
                 state = "diverged"
             finite = {}
-        runs.append(Run(values, state, finite, {}, float(times[i]), UNKNOWN_SEED, origin, time.time()))
+        runs.append(
+            Run(
+                had=values,
+                state=state,
+                metrics=finite,
+                curve={},
+                seconds=float(times[i]),
+                seed=UNKNOWN_SEED,
+                origin=origin,
+                finished=time.time(),
+            )
+        )
     return FinishedRuns(conditioned(Space(parameters), [run.had for run in runs], fewest=1), runs, name)
 
 

@@ -122,13 +122,13 @@ def read_study(
     ]
     return FinishedRuns(
         # A trial without a suggestion of the parameter took a branch without it.
-        conditioned(space, [run.had for run in runs]),
-        runs,
-        str(Metric.parse(metric or judged)),
-        directions[position],
-        tuple(zip(titles[1:], directions[1:], strict=True)) if value is None else (),
-        tuple(f"{name} <= 0" for name in constraints),
-        _left_out(len(all_trials) - len(trials), trials),
+        space=conditioned(space, [run.had for run in runs]),
+        runs=runs,
+        metric=str(Metric.parse(metric or judged)),
+        direction=directions[position],
+        goals=tuple(zip(titles[1:], directions[1:], strict=True)) if value is None else (),
+        subject_to=tuple(f"{name} <= 0" for name in constraints),
+        said=_left_out(len(all_trials) - len(trials), trials),
     )
 
 
@@ -268,4 +268,13 @@ def _run(
     else:
         curves = {}
     values = {n: freeze(trial.params[n]) for n in space if n in trial.params}
-    return Run(values, state, metrics, curves, seconds, UNKNOWN_SEED, origin, finished)
+    return Run(
+        had=values,
+        state=state,
+        metrics=metrics,
+        curve=curves,
+        seconds=seconds,
+        seed=UNKNOWN_SEED,
+        origin=origin,
+        finished=finished,
+    )

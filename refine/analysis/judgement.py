@@ -233,22 +233,22 @@ def judgement(
         error = 2 * (sd / unit) ** 2
         further_seeds = seeds_needed(mean / unit, spread, error, tolerated / unit, max(1, SEEN - min(runs)))
     return Judgement(
-        label,
-        str(field.goal.metric),
-        field.goal.direction,
-        verdict,
-        judged.told(a, expected),
-        judged.told(b, expected),
-        incumbent,
-        mean,
-        low,
-        high,
-        better,
-        matters,
-        tolerated,
-        noise,
-        basis,
-        further_seeds,
+        of=label,
+        metric=str(field.goal.metric),
+        direction=field.goal.direction,
+        verdict=verdict,
+        a=judged.told(a, expected),
+        b=judged.told(b, expected),
+        incumbent=incumbent,
+        difference=mean,
+        low=low,
+        high=high,
+        probability=better,
+        matters=matters,
+        epsilon=tolerated,
+        noise=noise,
+        basis=basis,
+        seeds=further_seeds,
     )
 
 

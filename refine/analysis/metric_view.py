@@ -55,9 +55,11 @@ class MetricView:
         if not self.low < position < self.high:
             return
         if self.side == "below":
-            self.low, self.hidden = position, int(np.sum(y < position))
+            self.low = position
+            self.hidden = int(np.sum(y < position))
         else:
-            self.high, self.hidden = position, int(np.sum(y > position))
+            self.high = position
+            self.hidden = int(np.sum(y > position))
 
     def forward(self, y: npt.ArrayLike) -> Floats:
         """Values as the axis spaces them: unchanged, or their decimal logarithms."""

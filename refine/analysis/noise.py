@@ -87,7 +87,8 @@ def noise_of(
     check_noise(declared)
     X, y = even
     runs, labels, *planned = ((), ()) if repeats is None else repeats
-    runs, labels = np.asarray(runs, dtype=float), list(labels)
+    runs = np.asarray(runs, dtype=float)
+    labels = list(labels)
     first = {
         label: value
         for values in planned
@@ -97,7 +98,8 @@ def noise_of(
     agreement = stats.repeats([*first.values(), *runs], [*first, *labels])
     if groups is not None:
         agreement = agreement.joined(stats.repeats(y, list(groups)))
-    step, floor = stats.smallest_step(y), stats.floor_of(finished[1])
+    step = stats.smallest_step(y)
+    floor = stats.floor_of(finished[1])
     if declared == "none":
         return stats.NoiseEstimate(0.0, step, "deterministic", agreement.equal, floor=floor, freedom=math.inf)
     if declared is None and agreement.deterministic:
@@ -200,9 +202,11 @@ def pooled_noise(
     precision = sum(estimate.precision for estimate in estimates)
     sd = math.exp(sum(e.log_sd * e.precision for e in estimates) / precision)
     by_repeats = sum(estimate.precision for estimate in repeats)
-    source, n = residual.source, residual.n
+    source = residual.source
+    n = residual.n
     if by_repeats > precision / 2 or not residual.sd > 0:
-        source, n = "replicates", freedom
+        source = "replicates"
+        n = freedom
     return residual._replace(sd=sd, source=source, n=n, floor=floor, freedom=precision / 2)
 
 

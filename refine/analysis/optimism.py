@@ -80,7 +80,16 @@ def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int
     else:
         components = None
     failed = runs.ended - repeats.groups.count(runs.label)
-    return Optimism(str(metric), best, float(expected), seeds, failed, corrected, why_not, components)
+    return Optimism(
+        metric=str(metric),
+        best=best,
+        expected=float(expected),
+        seeds=seeds,
+        failed=failed,
+        examples=corrected,
+        why_not=why_not,
+        components=components,
+    )
 
 
 def _turned(estimate: T, sign: float) -> T:
@@ -89,7 +98,8 @@ def _turned(estimate: T, sign: float) -> T:
         low = estimate.low
         high = estimate.high
     else:
-        low, high = (-estimate.high, -estimate.low)
+        low = -estimate.high
+        high = -estimate.low
     return estimate._replace(best=sign * estimate.best, value=sign * estimate.value, low=low, high=high)
 
 

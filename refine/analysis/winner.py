@@ -493,7 +493,7 @@ class Judged:
         return best_within(field.scaled(self.draws[:, list(rivals)]), list(rivals).index(i), slack)
 
     def winner(self, label: str, epsilon: float | None, race: Race | None = None) -> Winner:
-        """The winner of a tree or round named ``label``; ``race`` is the state of a race, if any."""
+        """The winner of a tree or round named ``label``; ``race`` is the state of its race, if any."""
         field = self.field
         expected = self.expected
         order = self.ranked

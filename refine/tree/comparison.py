@@ -116,15 +116,15 @@ def difference(first: Round, second: Round) -> Comparison:
     settings = {name: (getattr(x, name), getattr(y, name)) for name in _SETTINGS}
     best = [math.nan if (row := round_.best) is None else float(row["value"]) for round_ in (first, second)]
     return Comparison(
-        first.id,
-        second.id,
-        x.space.diff(y.space),
-        x.space.volume_kept(y.space),
-        (best[0], best[1]),
-        (first.n, second.n),
-        {name: pair for name, pair in settings.items() if pair[0] != pair[1]},
-        _populations(first, second),
-        (first, second),
+        a=first.id,
+        b=second.id,
+        space=x.space.diff(y.space),
+        volume_kept=x.space.volume_kept(y.space),
+        best=(best[0], best[1]),
+        n=(first.n, second.n),
+        other={name: pair for name, pair in settings.items() if pair[0] != pair[1]},
+        populations=_populations(first, second),
+        rounds=(first, second),
     )
 
 

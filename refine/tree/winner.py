@@ -143,14 +143,14 @@ def ran(reader: Reader, rounds: Goals) -> list[RanRound]:
         off_design = reader.beside(stored.pk)
         runs.append(
             RanRound(
-                stored.node.id,
-                stored.node.space,
-                added.get(stored.node.id, {}),
-                reader.records([stored.pk], curves=goal.metric.curves, replicates=True),
-                goal,
-                next((b.key for b in off_design if b.baseline), None),
-                {b.key: b.seeds for b in off_design if b.seeds > 1},
-                declared or NOTHING,
+                id=stored.node.id,
+                space=stored.node.space,
+                added=added.get(stored.node.id, {}),
+                records=reader.records([stored.pk], curves=goal.metric.curves, replicates=True),
+                goal=goal,
+                baseline=next((b.key for b in off_design if b.baseline), None),
+                seeds={b.key: b.seeds for b in off_design if b.seeds > 1},
+                declared=declared or NOTHING,
             )
         )
     return runs
