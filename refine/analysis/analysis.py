@@ -116,14 +116,14 @@ class Analysis(Shown):
     equal space. Pruned ones rank by their forecast, else with the worst. If fewer than ten are left, no test
     is made: p-values are NaN, and levels hold no trial.
 
-    The evidence on the optimum (``X``, ``y``, ``origins``) holds every trial of the tree inside the space, of
-    any origin, whichever round ran it: ancestors, descendants and other branches. Trials of another
-    objective, of other data or under another declaration of noise stay out. Pruned trials have their
-    forecast; failed, degenerate and infeasible trials have the worst value.
+    The evidence on the optimum (``X``, ``y``, ``origins``) holds the trials of the tree inside the space, of
+    any origin: of the round, of ancestors, descendants and other branches. Trials under a different
+    objective, data or declared noise stay out. Pruned trials have their forecast; failed, degenerate and
+    infeasible trials have the worst value.
 
-    All trials count that have finished by the moment of the analysis. ``digest`` identifies them, and
-    ``until`` is the time at which the last trial of another branch had finished: an analysis of the trials
-    up to that time repeats this one.
+    Trials count if finished by the moment of the analysis. ``digest`` identifies the evidence, and ``until``
+    is the time at which the last trial of a branch had finished: an analysis of the trials up to ``until``
+    gives equal results.
 
     Examples:
         >>> analysis = root.analyze()
@@ -436,8 +436,8 @@ def analyze(
             the tolerance is a factor of the best.
 
     Raises:
-        AnalysisError: A column is missing; or fewer than 10 finished trials lie inside the space, those of
-            ``earlier`` and ``elsewhere`` included; or none of them is the round's own.
+        AnalysisError: A column is missing; or fewer than 10 finished trials lie inside the space, trials of
+            ``earlier`` and ``elsewhere`` included; or the round itself has no finished trial.
 
     Examples:
         >>> analysis = refine.analyze({"lr": (0.5, 5.0), "dropout": (0.0, 0.5)}, root.trials, value="value")
@@ -840,10 +840,10 @@ def _check_feasible(
 
 
 def _check_enough(parts: Sequence[EvidenceTable], count: int) -> None:
-    """Raises AnalysisError if all rounds together have too few finished trials inside the space.
+    """Raises AnalysisError if the rounds together have too few finished trials inside the space.
 
     Args:
-        parts: Trials of the round, then those of other rounds.
+        parts: Trials of the round, then trials of other rounds.
         count: Number of trials of the round, outside the space included.
     """
     rows = parts[0]

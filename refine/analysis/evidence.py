@@ -491,8 +491,8 @@ def _cost(parameter: Parameter, column: int, rows: EvidenceTable) -> float:
 def adjusted(evidence: Sequence[ParameterEvidence], spent: float) -> tuple[ParameterEvidence, ...]:
     """Evidence with q-values, adjusted over all parameters of the round.
 
-    Parameters, edges, durations and failures are four families of tests; each is adjusted by itself.
-    ``spent`` is the factor by which earlier looks at the same branch raise every q-value.
+    Parameters, edges, durations and failures are four families of tests, adjusted separately. ``spent`` is
+    the factor by which earlier looks at the branch raise the q-values.
     """
     effect_q = _q_values([[e.p] for e in evidence], spent)
     edge_q = _q_values([[edge.p for edge in e.edges] for e in evidence], spent)

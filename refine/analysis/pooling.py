@@ -37,7 +37,7 @@ class Bridge(NamedTuple):
     """The trials of a round in the parameters of another round."""
 
     added: Mapping[str, Any]  # encoded values of the parameters that the trials lack
-    required: Mapping[str, Any]  # encoded values that the trials must have of parameters that the space lacks
+    required: Mapping[str, Any]  # encoded values, required of the trials, of parameters missing in the space
 
     def translated(self, space: Space, records: Records) -> Records:
         """The trials under the names of a space, without trials that lack a required value."""
@@ -49,9 +49,9 @@ class Bridge(NamedTuple):
 
 
 def comparable_with(last: Node, nodes: Sequence[Node]) -> set[str]:
-    """Ids of the nodes with the same objective, on the same data, under the same declaration of noise.
+    """Ids of the nodes with equal objective, data and declared noise.
 
-    ``nodes`` are all nodes of a tree, parents first.
+    ``nodes`` are the nodes of a tree, parents first.
     """
     noise: dict[str | None, str | None] = {}  # id -> declared noise that holds on the round
     for node in nodes:
@@ -64,16 +64,15 @@ def comparable_with(last: Node, nodes: Sequence[Node]) -> set[str]:
 
 
 def bridges_beside(path: Sequence[Node], nodes: Sequence[Node]) -> dict[str, Bridge]:
-    """Id of a round that is not on a path -> how its trials count for the last round of the path.
+    """Id of a round on a branch -> translation of its trials for the last round of a path.
 
-    A round counts if it runs the same objective on the same data under the same declaration of noise. A
-    parameter that only the last round has needs a previous value, declared on the path. A parameter that
-    only the other round has needs a previous value declared on its own path, and its trials count if they
-    have that value; or a fixed value that both rounds inherit.
+    A branch counts if objective, data and declared noise are equal. A parameter missing in the branch needs a
+    previous value, declared on the path. A parameter missing in the space needs a previous value declared on
+    the path of the branch, and trials with that value count; or a fixed value inherited by both rounds.
 
     Args:
         path: Nodes from the root to the round.
-        nodes: All nodes of the tree, parents first.
+        nodes: Nodes of the tree, parents first.
     """
     if not nodes:
         return {}

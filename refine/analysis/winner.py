@@ -408,7 +408,7 @@ class Judged:
     variance: float
 
     def within_round(self, round_id: str) -> Judged | None:
-        """The candidates that one round ran, each with its first run there; ``None`` without one."""
+        """The candidates of a round, with their first runs in the round; ``None`` without a candidate."""
         field = self.field
         evidence = field.evidence
         assert evidence is not None
