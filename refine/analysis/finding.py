@@ -197,7 +197,10 @@ def _shape(e: ParameterEvidence, sign: float) -> tuple[str, str]:
     else:
         end_levels = e.levels[:fifth]
     turns = len(e.levels) >= 5 and sum(v.n for v in end_levels) >= _LEAST and mean_ratio(end_levels) < 0.5
-    return "rises" if c.estimate > 0 else "falls", ("high" if high else "low") if turns else ""
+    shape = "rises" if c.estimate > 0 else "falls"
+    if not turns:
+        return shape, ""
+    return shape, "high" if high else "low"
 
 
 def _effect(e: ParameterEvidence, about: Whole, shape: str, few_at: str) -> Reason:

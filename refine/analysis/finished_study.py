@@ -207,7 +207,11 @@ def _parameter(distributions: list[Any]) -> Parameter:
     if low == high:
         return Categorical([low])
     is_integer = isinstance(first, IntDistribution)
-    step: Any = first.step if len(distributions) == 1 else (1 if is_integer else None)
+    step: Any = None
+    if len(distributions) == 1:
+        step = first.step
+    elif is_integer:
+        step = 1
     if is_integer and step == 1:
         return integers(low, high, None, first.log)
     if step is None:

@@ -141,7 +141,15 @@ class KerasObjective:
             allow_nan=allow_nan,
             accelerate=accelerate,
         )
-        _check_combination(val_split, x_val, y_val, splits, groups, time, (split_seed, holdout_seed))
+        _check_combination(
+            val_split,
+            x_val,
+            y_val=y_val,
+            splits=splits,
+            groups=groups,
+            time=time,
+            seeds=(split_seed, holdout_seed),
+        )
         self.backend = BACKEND
         # Acceleration changes the order of rows and a backend its random numbers: trials of different code.
         self.code = fingerprint(model) + _CODE_OF_WAY[accelerate]

@@ -145,7 +145,13 @@ def reopened(
             q = np.nan
         volume_kept = parameter.volume_kept(new)
         by_name[name] = Change(
-            name, "reopen", parameter, new, volume_kept, float(q), (Reason("refuted", values_of_reason),)
+            name,
+            "reopen",
+            old=parameter,
+            new=new,
+            volume_kept=volume_kept,
+            q=float(q),
+            reasons=(Reason("refuted", values_of_reason),),
         )
     return tuple(by_name[name] for name in analysis.space if name in by_name)
 

@@ -103,11 +103,11 @@ def _option(proposal: Proposal, analysis: Analysis, allow_degenerate: bool) -> O
     return Option(
         proposal.risk,
         proposal.risk,
-        leaves,
-        proposal.volume_kept,
-        proposal.claim.probability,
-        top,
-        top_kept,
-        proposal.old,
-        proposal.space,
+        leaves=leaves,
+        volume_kept=proposal.volume_kept,
+        probability=proposal.claim.probability,
+        top=top,
+        top_kept=top_kept,
+        old=proposal.old,
+        space=proposal.space,
     )

@@ -229,7 +229,15 @@ def box_path_of(
         uncut = _halves(frontier.boxes[-1].keep, pairs, alone)
         if not uncut:
             return BoxPath(
-                frontier, surrogate, epsilon, axes, pairs, ranges, alone, untried, max(*RISKS, risk)
+                frontier,
+                surrogate,
+                epsilon=epsilon,
+                axes=axes,
+                couplings=pairs,
+                ranges=ranges,
+                alone=alone,
+                untried=untried,
+                max_risk=max(*RISKS, risk),
             )
         frozen |= uncut
 

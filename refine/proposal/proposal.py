@@ -474,7 +474,9 @@ class Proposer:
             volume_kept = 1.0
         else:
             volume_kept = old.volume_kept(new)
-        return Change(evidence.name, kind, old, new, volume_kept, evidence.q, reasons)
+        return Change(
+            evidence.name, kind, old=old, new=new, volume_kept=volume_kept, q=evidence.q, reasons=reasons
+        )
 
 
 def _kind_of_change(old: Parameter, new: Parameter) -> str:
@@ -609,7 +611,9 @@ def propose(
         surrogate.others if surrogate is not None and surrogate.others else [None] * len(surrogates)
     )
     goals = tuple(map(_Goal, analyses, (surrogate, *further_surrogates)))
-    proposer = Proposer(goals, boxes, claim, outer, still_eligible, float(risk), calls)
+    proposer = Proposer(
+        goals, boxes, claim=claim, outer=outer, eligible=still_eligible, asked_risk=float(risk), calls=calls
+    )
     return proposer.at(float(risk))
 
 

@@ -253,7 +253,18 @@ def nodes_of(rounds: Sequence[RoundOverview]) -> list[figures.TreeNode]:
                 kind = IMPORTED
             else:
                 kind = ""
-        nodes.append(figures.TreeNode(r.id, r.parent, best, r.ended, r.n, kind, r.tags, r.round.node.note))
+        nodes.append(
+            figures.TreeNode(
+                r.id,
+                r.parent,
+                best=best,
+                n=r.ended,
+                planned=r.n,
+                kind=kind,
+                tags=r.tags,
+                note=r.round.node.note,
+            )
+        )
     return nodes
 
 

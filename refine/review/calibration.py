@@ -276,18 +276,18 @@ def _score(author: str, entries: Sequence[Entry]) -> AuthorScore:
     return AuthorScore(
         author,
         len(comparisons) - suggested,
-        len(edits) - suggested,
-        decided_volume,
-        proposed_volume,
-        sum(c.kept(c.decided) for c in compared),
-        sum(c.kept(c.proposed) for c in compared),
-        len(compared),
-        sum(c.smaller == PERSON for c in edits),
-        right.count(PERSON),
-        right.count(MACHINE),
-        right.count(EVEN),
-        right.count(UNTESTED),
-        suggested,
+        edited=len(edits) - suggested,
+        volume_kept=decided_volume,
+        machine_volume_kept=proposed_volume,
+        kept=sum(c.kept(c.decided) for c in compared),
+        machine_kept=sum(c.kept(c.proposed) for c in compared),
+        judged=len(compared),
+        bolder=sum(c.smaller == PERSON for c in edits),
+        right=right.count(PERSON),
+        machine_right=right.count(MACHINE),
+        even=right.count(EVEN),
+        untested=right.count(UNTESTED),
+        suggested=suggested,
     )
 
 
@@ -359,7 +359,7 @@ class Calibration(Shown):
                 share = hits / n
                 low = float(ends.low)
                 high = float(ends.high)
-            coverages.append(Coverage(what, float(level), share, low, high, hits, n))
+            coverages.append(Coverage(what, float(level), share=share, low=low, high=high, hits=hits, n=n))
         return tuple(coverages)
 
     @cached_property

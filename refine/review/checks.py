@@ -90,7 +90,9 @@ def _check(
     **values: Any,
 ) -> Check:
     plain_values = {name: plain(v) for name, v in values.items()}
-    return Check(key, verdict, code, plain_values, value, picture, about, action)
+    return Check(
+        key, verdict, code=code, values=plain_values, value=value, picture=picture, about=about, action=action
+    )
 
 
 @dataclass(frozen=True, repr=False)

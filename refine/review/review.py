@@ -495,7 +495,16 @@ class Review(Shown, Generic[R]):
             ('declined', ())
         """
         decider = check_author(author)
-        decision = Decision("declined", self.proposal.digest, None, {}, (), None, check_note(note), decider)
+        decision = Decision(
+            "declined",
+            self.proposal.digest,
+            space=None,
+            edits={},
+            rejected=(),
+            child=None,
+            note=check_note(note),
+            author=decider,
+        )
         self.round._keep_proposal(self.proposal)
         self.round._add_decision(decision)
 

@@ -241,4 +241,12 @@ def holdout_result_of(store: Reader, node: Node, opening: StoredOpening, metric:
         runs=grouped.count().reindex(range(len(chosen)), fill_value=0),
         removed=[key not in row_of for key in opening.keys],
     )
-    return HoldoutResult(node.id, opening.author, opening.note, opening.created, str(metric), summary, runs)
+    return HoldoutResult(
+        node.id,
+        opening.author,
+        note=opening.note,
+        created=opening.created,
+        metric=str(metric),
+        table=summary,
+        runs=runs,
+    )

@@ -21,7 +21,15 @@ Learn = Callable[[], Sequence[Beside]]
 def beside_task(node: Node, extra: Beside, replicate: int = 0, attempt: int = 0) -> Task:
     """A task for an extra configuration of a round, not drawn by its design."""
     seed = node.trial_seed(extra.key, replicate)
-    return Task(extra.key, extra.configuration, None, replicate, attempt, extra.origin, seed)
+    return Task(
+        extra.key,
+        extra.configuration,
+        cell=None,
+        replicate=replicate,
+        attempt=attempt,
+        origin=extra.origin,
+        seed=seed,
+    )
 
 
 def stored_task(records: Records, i: int, **changes: Any) -> Task:
@@ -113,7 +121,9 @@ def plan(
                 }
             cell = str(space.number(row))
             seed = node.trial_seed(key, 0)
-            yield Task(key, configuration, cell, 0, attempt, "space_filling", seed)
+            yield Task(
+                key, configuration, cell=cell, replicate=0, attempt=attempt, origin="space_filling", seed=seed
+            )
         yield from extra_tasks(from_person=False)
         while chosen := learn():
             for exploit in chosen:

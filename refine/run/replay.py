@@ -113,11 +113,13 @@ def replay(
     return Replay(
         node.id,
         str(metric),
-        _table(node, records, numbers, [rows[task.key] for task in tasks]),
-        float(tolerance),
-        as_planned,
-        _differences(stored_environments, [{**versions, **of_coordinator} for versions in environments]),
-        (codes, objective_code(objective)),
+        table=_table(node, records, numbers, [rows[task.key] for task in tasks]),
+        tolerance=float(tolerance),
+        planned=as_planned,
+        environment=_differences(
+            stored_environments, [{**versions, **of_coordinator} for versions in environments]
+        ),
+        code=(codes, objective_code(objective)),
     )
 
 

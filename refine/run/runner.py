@@ -90,7 +90,7 @@ def run_round(
             store.store_scores(stored.pk, metric)
         records = _records(store, stored, goal, replicates=choose is not None, curves=steer is not None)
         store.check_plan(stored.pk)
-        work = _work(store, stored, records, options, choose, steer, learn)
+        work = _work(store, stored, records=records, options=options, choose=choose, steer=steer, learn=learn)
         if work is None:
             return
         limit = options.ending.trials
@@ -121,7 +121,9 @@ def run_round(
             known = _known_outcomes(store, equal, goal, recorder.code)
 
             def copy(task: Task, outcome: Outcome) -> None:
-                _take_in(task, outcome, goal, None, recorder, writer, monitor)
+                _take_in(
+                    task, outcome, goal=goal, adaptive=None, recorder=recorder, writer=writer, monitor=monitor
+                )
 
             tasks = _unknown(tasks, known, copy)
         outcomes = outcomes_of(
@@ -136,7 +138,15 @@ def run_round(
         for task, outcome in outcomes:
             check_lease()
             paid += outcome.seconds
-            _take_in(task, outcome, goal, work.adaptive, recorder, writer, monitor)
+            _take_in(
+                task,
+                outcome,
+                goal=goal,
+                adaptive=work.adaptive,
+                recorder=recorder,
+                writer=writer,
+                monitor=monitor,
+            )
         remaining = work.todo - monitor.ended
         log(logging.INFO, "round %s: %d trials run, %d left", node.id, monitor.ended, remaining)
         if remaining > 0 and not stop_requested():

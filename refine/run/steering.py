@@ -144,7 +144,9 @@ class AdaptiveTasks:
             cell = str(sampled.cell)
         configuration = encode_configuration(sampled.configuration)
         seed = self._node.trial_seed(sampled.key, 0)
-        return Task(sampled.key, configuration, cell, 0, 0, "adaptive", seed)
+        return Task(
+            sampled.key, configuration, cell=cell, replicate=0, attempt=0, origin="adaptive", seed=seed
+        )
 
     def begin(self, keep_curve: Callable[[Sequence[float]], str]) -> None:
         """Sets the function that writes a curve into the store and returns its digest."""

@@ -226,7 +226,17 @@ class Boundary:
             else:
                 outer = position <= _OUTER
             mostly_outer = 2 * int((very_best & outer).sum()) >= int(very_best.sum())
-            edges.append(Edge(side, top_count, m, share, min(p, 1.0), peak, bool(at_edge and mostly_outer)))
+            edges.append(
+                Edge(
+                    side,
+                    top_count,
+                    top_n=m,
+                    share=share,
+                    p=min(p, 1.0),
+                    peak=peak,
+                    best=bool(at_edge and mostly_outer),
+                )
+            )
         return edges[0], edges[1]
 
     def _very_best(self, values: FloatArray) -> BoolArray:
@@ -263,11 +273,11 @@ class LevelRates:
             Rate(
                 j,
                 int(hits[j]),
-                int(tries[j]),
-                float(rate[j]),
-                float(ends.low[j]),
-                float(ends.high[j]),
-                float(p[j]) if tries[j] else 1.0,
+                n=int(tries[j]),
+                rate=float(rate[j]),
+                low=float(ends.low[j]),
+                high=float(ends.high[j]),
+                p=float(p[j]) if tries[j] else 1.0,
             )
             for j in range(k)
         )

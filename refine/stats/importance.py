@@ -134,7 +134,7 @@ class PedAnova:
         n = int(region.sum())
         m = int(best.sum())
         if n < 4 or m in (0, n) or size < 2:
-            return Importance(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, n, m)
+            return Importance(0.0, 0.0, high=0.0, p=1.0, raw=0.0, floor=0.0, n=n, top=m)
         everywhere = np.bincount(index[region], minlength=size)
         among_best = np.bincount(index[best], minlength=size)
         scale = (m / n) ** 2 * n / region_size
@@ -165,7 +165,7 @@ class PedAnova:
         estimate = raw - floor
         low = min(float(low), estimate)
         high = max(float(high), estimate)
-        return Importance(estimate, low, high, float(p), raw, floor, n, m)
+        return Importance(estimate, low, high=high, p=float(p), raw=raw, floor=floor, n=n, top=m)
 
 
 def permutations_needed(parameters: int, alpha: float) -> int:

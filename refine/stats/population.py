@@ -120,5 +120,11 @@ class Compare:
         low, high = wilson(better * tosses, tosses, self.confidence)
         distance = ks_2samp(old, new)
         return Comparison(
-            better, float(low), float(high), float(distance.statistic), float(distance.pvalue), n, m
+            better,
+            float(low),
+            high=float(high),
+            ks=float(distance.statistic),
+            ks_p=float(distance.pvalue),
+            n_parent=n,
+            n_child=m,
         )

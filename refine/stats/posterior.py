@@ -486,7 +486,16 @@ class MixedPosterior:
             scores[:, ran] = trials.score[matches].astype(np.float32)
             mean[ran], known_mean = trials.score[matches], trials.score[rows]
         return Posterior(
-            scores, trees, mean, row_numbers, known_mean, trials.knots, trials.values, trials.slope, m, sd
+            scores,
+            trees,
+            mean=mean,
+            known=row_numbers,
+            known_mean=known_mean,
+            knots=trials.knots,
+            values=trials.values,
+            slope=trials.slope,
+            n=m,
+            sd=sd,
         )
 
     def _forest(

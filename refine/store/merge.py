@@ -226,7 +226,9 @@ class _Union:
                         f"{name} differs; ours was kept"
                     )
             for below in inner:
-                self.meet_inner(node, table, pk, below, counterpart, row, names)
+                self.meet_inner(
+                    node, table, pk=pk, below=below, counterpart=counterpart, row=row, names=names
+                )
 
     def meet_plans(self, node: str, pk: int, ours: list[Row], theirs: list[Row]) -> None:
         """Merges the extra configurations of a round, drawn or given by a person.

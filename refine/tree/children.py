@@ -208,7 +208,15 @@ class DecidedRound(RoundRecord):
             store.add_decision(link)
         else:
             node, count, inherited, extra, encoded_given = child
-            store.add_node(self.context.tree, node, count, inherited, extra, link, encoded_given)
+            store.add_node(
+                self.context.tree,
+                node,
+                n=count,
+                inherited=inherited,
+                extra=extra,
+                decision=link,
+                given=encoded_given,
+            )
         if lost:
             warn(f"round {self.id}: {lost}")
 
@@ -225,11 +233,11 @@ class DecidedRound(RoundRecord):
         context = ChecksContext(
             proposal,
             snapshot.roles,
-            self.node.note,
-            curves,
-            snapshot._best_before(),
-            degenerate,
-            worth,
+            goal=self.node.note,
+            curves=curves,
+            before=snapshot._best_before(),
+            allow_degenerate=degenerate,
+            worth=worth,
             stopping=read_stopping(reader, snapshot._stored, snapshot.goal),
             epochs=read_epochs(reader, pk, snapshot.goal),
             reported_epochs=read_reported_epochs(reader, pk, snapshot.goal),
@@ -314,7 +322,16 @@ def branch(
         new = space
     else:
         new = Space(space)
-    decision = Decision("branched", "", new, {}, (), None, check_note(note), check_author(author))
+    decision = Decision(
+        "branched",
+        "",
+        space=new,
+        edits={},
+        rejected=(),
+        child=None,
+        note=check_note(note),
+        author=check_author(author),
+    )
     added = _check_previous({} if previous is None else previous, self.space, new)
     check_shares(exploit, audit)
     _warn_of_typos(self.space, new, added)
@@ -370,7 +387,9 @@ def choose(
             f"round {self.id}: {point!r:.100} is not a point of its front; round.front lists the points, "
             "each with its label"
         )
-    decision = Decision("chosen", "", None, {}, (), None, note, author, chosen=chosen)
+    decision = Decision(
+        "chosen", "", space=None, edits={}, rejected=(), child=None, note=note, author=author, chosen=chosen
+    )
     self._add_decision(decision)
     return decision
 

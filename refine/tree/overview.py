@@ -114,13 +114,13 @@ def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | 
         RoundOverview(
             round_,
             paths[round_.id],
-            nodes[round_.id].n,
-            counts.get(nodes[round_.id].pk, {}),
-            round_.best if best is None else best[round_.id],
-            round_.id in alike,
-            tuple(tags.get(round_.id, ())),
-            tuple(decision.kind for decision in led.get(round_.id, ())),
-            None if round_.node.parent is None else spaces[round_.node.parent].diff(round_.space),
+            n=nodes[round_.id].n,
+            states=counts.get(nodes[round_.id].pk, {}),
+            best=round_.best if best is None else best[round_.id],
+            comparable=round_.id in alike,
+            tags=tuple(tags.get(round_.id, ())),
+            kinds=tuple(decision.kind for decision in led.get(round_.id, ())),
+            change=None if round_.node.parent is None else spaces[round_.node.parent].diff(round_.space),
         )
         for round_ in rounds
     ]

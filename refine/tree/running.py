@@ -143,7 +143,15 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     learn: Learn = learner(self, running.workers, running.per) if node.parent and node.exploit else list
 
     def steer(records: Records) -> AdaptiveTasks:
-        return AdaptiveTasks(context.store, path, self._metric, context.tools, records, running.again, learn)
+        return AdaptiveTasks(
+            context.store,
+            path,
+            metric=self._metric,
+            tools=context.tools,
+            records=records,
+            rerun=running.again,
+            learn=learn,
+        )
 
     Hooks([t.start for t in trackers], "track").call(self)
     try:
@@ -211,7 +219,15 @@ def replicate(
         5  2.0          3  0.9928
     """
     chosen = self.context.objective_of(self.node, objective, objective_name)
-    run_replicates(self.context.store, self._stored, chosen, self.goal, top, seeds, RunOptions(**options))
+    run_replicates(
+        self.context.store,
+        self._stored,
+        objective=chosen,
+        goal=self.goal,
+        top=top,
+        seeds=seeds,
+        options=RunOptions(**options),
+    )
     return self
 
 
@@ -267,7 +283,15 @@ def holdout_opened(
     round_.context.stored(round_.node.id)  # raises NotFoundError if another process removed the round
     branch = branch_of(round_.node, round_.context.nodes)
     return opened(
-        round_.context.store, branch[round_.id], branch, chosen, round_.goal, choose, seeds, visit, options
+        round_.context.store,
+        branch[round_.id],
+        branch,
+        chosen,
+        round_.goal,
+        choose=choose,
+        seeds=seeds,
+        visit=visit,
+        resources=options,
     )
 
 
@@ -300,7 +324,16 @@ def replay(
     """
     options = Resources(**resources)
     chosen = self.context.objective_of(self.node, objective, objective_name)
-    return replayed(self.context.store, self._stored, chosen, self._metric, sample, seed, tolerance, options)
+    return replayed(
+        self.context.store,
+        self._stored,
+        chosen,
+        self._metric,
+        sample=sample,
+        seed=seed,
+        tolerance=tolerance,
+        resources=options,
+    )
 
 
 def best_model(
@@ -337,4 +370,12 @@ def best_model(
     else:
         target = check_folder(folder)
     chosen = self.context.objective_of(self.node, objective, objective_name)
-    return model_of(self.context.store, self._stored, chosen, self.goal, target, rank, threads)
+    return model_of(
+        self.context.store,
+        self._stored,
+        chosen,
+        self.goal,
+        folder=target,
+        rank=rank,
+        threads=threads,
+    )

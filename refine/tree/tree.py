@@ -76,7 +76,15 @@ class Tree(TreeRecord):
             raise StoreError(f"a tree's name {bad}")
         database = Store(store, create)
         try:
-            self._context = Context(database, database, database.tree(name, create), name, {}, {}, {})
+            self._context = Context(
+                database,
+                database,
+                tree=database.tree(name, create),
+                name=name,
+                objectives={},
+                scores={},
+                tools={},
+            )
         except BaseException:
             database.close()
             raise

@@ -428,7 +428,7 @@ def cell_axis(
             high = number(new.high)
         else:
             high = ""
-    return CellAxis(e, new, np.arange(k), cell, tuple(labels), low, high)
+    return CellAxis(e, new, order=np.arange(k), cell=cell, labels=tuple(labels), low=low, high=high)
 
 
 def slant(axis: CellAxis, inches: float) -> int:

@@ -152,7 +152,7 @@ def pair(
     low, high = _colour_range(medians[np.isfinite(medians)], sign)
     changed = any(v.new is not None and v.new != v.evidence.parameter for v in (x, y))
     mesh = _mesh(ax, x, y, medians, f"{_COLOURS}{'_r' * (sign < 0)}", (low, high))
-    _marks(ax, mesh, medians, count, good, room, across)
+    _marks(ax, mesh, medians=medians, count=count, good=good, room=room, across=across)
     cross: dict[str, Any] = {"color": tone().ink, "markersize": 5, "markeredgewidth": 1.1, "zorder": 3}
     ax.plot(*np.nonzero(lost)[::-1], "x", **cross)
     if changed:

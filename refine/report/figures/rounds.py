@@ -191,7 +191,7 @@ def tree(
         ax.plot(place.lane * _LANE, place.row, "o", gid="node", **style)
         if parent is not None:
             _edge(ax, places[parent], place, i in way, nodes[i].kind == "branched")
-    _rows(ax, nodes, places, colours, last, sign, below)
+    _rows(ax, nodes, places=places, colours=colours, winner=last, sign=sign, below=below)
     ax.set_xlim(-0.12, page_width() - 0.3)
     ax.set_ylim(len(nodes) - (0.2 if below else 0.4), -1.15)
     ax.set_axis_off()

@@ -80,7 +80,9 @@ def outcomes_of(
         transport = _Transport(
             lambda job, attempt: pool.submit(job, attempt.note_progress), lambda _: None, own_workers=True
         )
-    dispatch = _Dispatch(transport, packed, inline, path, tasks, resources, stop)
+    dispatch = _Dispatch(
+        transport, packed, inline=inline, path=path, tasks=tasks, resources=resources, stop=stop
+    )
     stack.enter_context(watched(dispatch.under_way, resources.limits))
     return dispatch.outcomes(ahead)
 
@@ -179,7 +181,15 @@ class _Dispatch:
             inline = self._packed.inline(whole=True)
         else:
             inline = self._inline
-        job = Job(inline, self._path, self._packed.name, tuple(task), self._threads, sys.path, LOAD_SECONDS)
+        job = Job(
+            inline,
+            self._path,
+            name=self._packed.name,
+            task=tuple(task),
+            threads=self._threads,
+            path=sys.path,
+            loading=LOAD_SECONDS,
+        )
         attempt = Attempt(task)
         try:
             future = self._transport.submit(job.packed(), attempt)

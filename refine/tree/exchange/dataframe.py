@@ -160,13 +160,13 @@ def runs_of(
             Run(
                 configurations[i],
                 state,
-                run_metrics,
-                {},
-                float(seconds[i]),
-                int(seeds[i]),
-                origins[i],
-                imported,
-                error,
+                metrics=run_metrics,
+                curve={},
+                seconds=float(seconds[i]),
+                seed=int(seeds[i]),
+                origin=origins[i],
+                finished=imported,
+                error=error,
             )
         )
     _check_constraints(space, runs)

@@ -110,7 +110,16 @@ def add_frame(
     table = runs_of(frame, searched, parameters, value, judged.name, space_filling)
     finished = FinishedRuns(table.space, table.runs, str(judged), direction, said=tuple(table.notes))
     declared = Declared.checked(noise, None, None)
-    return _add(self, finished, subject_to, objective, objective_name, tag, note, declared)
+    return _add(
+        self,
+        finished,
+        subject_to=subject_to,
+        objective=objective,
+        objective_name=objective_name,
+        tag=tag,
+        note=note,
+        declared=declared,
+    )
 
 
 def add_study(
@@ -155,7 +164,16 @@ def add_study(
         _metric(metric)
     finished = read_study(open_study(study, study_name), value, metric, space_filling)
     declared = Declared.checked(noise, None, None)
-    return _add(self, finished, subject_to, objective, objective_name, tag, note, declared)
+    return _add(
+        self,
+        finished,
+        subject_to=subject_to,
+        objective=objective,
+        objective_name=objective_name,
+        tag=tag,
+        note=note,
+        declared=declared,
+    )
 
 
 def add_search(
@@ -196,7 +214,15 @@ def add_search(
         >>> searched.n, searched.space["max_depth"].high
         (12, 4)
     """
-    return _add(self, read_search(search, metric), (), objective, objective_name, tag, note)
+    return _add(
+        self,
+        read_search(search, metric),
+        subject_to=(),
+        objective=objective,
+        objective_name=objective_name,
+        tag=tag,
+        note=note,
+    )
 
 
 def add_talos(
@@ -228,7 +254,15 @@ def add_talos(
         SpaceError: A parameter cannot be in a space, such as one called ``seed``.
     """
     finished, about = read_run(folder, value, direction, space_filling)
-    return _add(self, finished, (), objective, objective_name, tag, "; ".join(filter(None, (note, about))))
+    return _add(
+        self,
+        finished,
+        subject_to=(),
+        objective=objective,
+        objective_name=objective_name,
+        tag=tag,
+        note="; ".join(filter(None, (note, about))),
+    )
 
 
 def _add(

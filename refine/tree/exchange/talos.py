@@ -110,7 +110,16 @@ def _run(record: Mapping[str, Any], metric: str, origin: str) -> Run:
     else:
         known_seed = seed
     ended = datetime.fromisoformat(row["end"]).timestamp()
-    return Run(configuration, state, metrics, curve, row["duration"], known_seed, origin, ended)
+    return Run(
+        configuration,
+        state,
+        metrics=metrics,
+        curve=curve,
+        seconds=row["duration"],
+        seed=known_seed,
+        origin=origin,
+        finished=ended,
+    )
 
 
 def to_talos(self: RoundRecord, folder: str | Path) -> Path:
