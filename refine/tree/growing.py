@@ -16,7 +16,7 @@ from refine.space.encoding import seed_of
 from refine.space.space import encode_configuration
 from refine.tree.lineage import analyze
 from refine.tree.round_record import RoundRecord
-from refine.tree.running import run
+from refine.tree.running import check_can_run, extended_size, run
 
 R = TypeVar("R", bound=RoundRecord)
 
@@ -49,6 +49,7 @@ def grow(
         DesignError: ``n`` is not a whole number >= 1, fewer configurations or a smaller budget are left, or
             the design of the round chooses every configuration itself.
         ReviewError: ``exploit`` is out of range.
+        RoundBusyError: The round is being run; nothing was planned.
         AnalysisError: Exploit trials are asked for, and fewer than 10 trials lie inside the space.
 
     Examples:
@@ -66,6 +67,8 @@ def grow(
             f"exploit= does not go with the design {self.node.method!r}, which chooses every configuration "
             "itself; leave exploit out"
         )
+    check_can_run(self, objective, objective_name)
+    extended_size(self, self.n + n)
     self._budget.check(n, f"round {self.id}", "ask for n={left} or fewer")
     if n > chosen:
         size = self.n + n - chosen

@@ -130,14 +130,7 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     context.know_tools(node, design, pruner)
     check_place(node, chosen, running)
     if n is not None:
-        pk = self._stored.pk
-        given = [(b.origin, b.configuration) for b in context.store.beside(pk) if b.origin == "given"]
-        unavailable = len(context.store.inherited(pk)) - off_grid(self.space, given)
-        if node.adaptive:
-            sized = how_many_asked
-        else:
-            sized = how_many
-        context.store.add_node(context.tree, node, sized(self.space, n, None, unavailable))
+        context.store.add_node(context.tree, node, extended_size(self, n))
     path = context.path(node)
 
     learn: Learn = learner(self, running.workers, running.per) if node.parent and node.exploit else list
@@ -170,6 +163,35 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     finally:
         ended.call(self)
     return self
+
+
+def extended_size(self: RoundRecord, n: int) -> int:
+    """Checks a new size of a round, at least 1.
+
+    Raises DesignError: fewer configurations are left.
+    """
+    store = self.context.store
+    pk = self._stored.pk
+    given = [(b.origin, b.configuration) for b in store.beside(pk) if b.origin == "given"]
+    unavailable = len(store.inherited(pk)) - off_grid(self.space, given)
+    if self.node.adaptive:
+        return how_many_asked(self.space, n, None, unavailable)
+    return how_many(self.space, n, None, unavailable)
+
+
+def check_can_run(self: RoundRecord, objective: Objective | None, objective_name: str | None) -> None:
+    """Raises an error before anything is planned if the round cannot run now.
+
+    Raises:
+        DesignError: The round was imported.
+        ObjectiveError: No objective, or another objective.
+        RoundBusyError: The round is being run.
+    """
+    if not self.node.adaptive:
+        design_named(self.node.method)
+    self.context.objective_of(self.node, objective, objective_name)
+    with self.context.store.lease(self._stored.pk, f"round {self.id}"):
+        pass
 
 
 def equal_rounds(round_: RoundRecord) -> list[int]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from refine.errors import DesignError, ReviewError
+from refine.errors import DesignError, ReviewError, RoundBusyError
 
 SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}
 
@@ -70,3 +70,20 @@ def test_more_than_is_left_and_a_wrong_share_are_refused(root):
     with pytest.raises(ReviewError, match="exploit must be a share"):
         root.grow(6, exploit=2)
     assert len(root.trials) == 20
+
+
+@pytest.mark.parametrize("exploit", [None, 1.0])
+def test_more_trials_than_configurations_left_are_refused_before_one_runs(root, exploit):
+    with pytest.raises(DesignError, match="configurations left"):
+        root.grow(41, exploit=exploit, progress=False)
+    assert root.n == len(root.trials) == 20
+
+
+def test_a_refused_growth_is_not_planned_while_the_round_runs(tree):
+    def interrupting(params):
+        with pytest.raises(RoundBusyError):
+            tree.rounds[0].grow(2, progress=False)
+        return smooth(params)
+
+    root = tree.add_round(SPACE, interrupting, n=6, seed=3).run(progress=False, check_noise=False)
+    assert root.n == len(root.trials) == 6

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 import refine
-from refine.errors import DesignError, SpaceError
+from refine.errors import DesignError, RoundBusyError, SpaceError
 
 SPACE = {"x": (0.0, 9.0, 19), "z": ["a", "b"], "fixed": 3}
 
@@ -71,3 +72,30 @@ def test_a_reopened_round_takes_its_objective(tmp_path):
     with refine.Tree("t", store=tmp_path / "t.db") as tree:
         round_ = tree["root"].try_out([{"x": 4.1, "z": "a"}], objective=value, progress=False)
         assert round_.best["x"] == 4.1
+
+
+def test_a_refused_idea_is_not_planned_while_the_round_runs(tree):
+    idea = {"x": 4.1, "z": "a"}
+
+    def interrupting(p):
+        with pytest.raises(RoundBusyError):
+            tree.rounds[0].try_out([idea], progress=False)
+        return value(p)
+
+    root = tree.add_round(SPACE, interrupting, n=6, seed=3).run(progress=False, check_noise=False)
+    assert root.n == len(root.trials) == 6
+
+
+def test_a_refused_idea_is_not_planned_in_an_imported_round(tree):
+    rows = pd.DataFrame({"x": [1.0, 2.0, 3.0], "value": [0.1, 0.2, 0.3]})
+    imported = tree.add_frame(rows, space={"x": (0.0, 9.0, 19)})
+    with pytest.raises(DesignError, match="imported round has nothing to run"):
+        imported.try_out([{"x": 4.1}], progress=False)
+    assert imported.n == 3
+
+
+def test_ideas_beyond_the_budget_are_refused_with_the_number_that_fits(tree):
+    root = tree.add_round(SPACE, value, n=6, seed=3, budget=7).run(progress=False, check_noise=False)
+    with pytest.raises(DesignError, match="got 2; try out 1 or fewer"):
+        root.try_out([{"x": 4.1, "z": "a"}, {"x": 4.2, "z": "a"}], progress=False)
+    assert root.n == 6
