@@ -27,7 +27,11 @@ FEWEST_FIRST = 12
 With a budget of 30 on ten truths, 12 even trials left 13 % regret, and 20 even trials 15 %.
 """
 
+LARGEST_BUDGET = 10**12
+"""Largest budget, in trials or in seconds of training time."""
+
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+_LONGEST = 100  # characters of a budget
 _PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\b")
 
 
@@ -65,7 +69,8 @@ class BudgetState:
             return max(0, self.budget - self.spent - self.running)
         if self.budget is None or not self.spent or self.seconds <= 0:
             return None
-        return max(0, int(self.seconds_left * self.spent / self.seconds) - self.running)
+        n_left = min(self.seconds_left * self.spent / self.seconds, LARGEST_BUDGET)
+        return max(0, int(n_left) - self.running)
 
     def reserve(self, *, noisy: bool = True) -> int:
         """Trials of the budget kept for confirming the winner; 0 if values are not noisy."""
@@ -140,22 +145,36 @@ NO_BUDGET = BudgetState()
 def checked_budget(value: object) -> int | str | None:
     """A budget as stored: a whole number of trials, a duration as text, or ``None``.
 
-    Raises DesignError: neither a whole number >= 1 nor a duration > 0.
+    Raises DesignError: neither a whole number >= 1 nor a duration > 0, or more than a million million trials
+    or seconds.
     """
     if value is None:
         return None
+    budget = value
     if isinstance(value, timedelta):
-        value = f"{value.total_seconds() / 3600:g} h"
-    if isinstance(value, str) and value.strip().isdecimal():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return value
-    if isinstance(value, str) and seconds_of(value) > 0:
-        return value.strip()
+        budget = _as_text(value)
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) <= _LONGEST:
+        budget = int(value)
+    if isinstance(budget, int) and not isinstance(budget, bool) and 1 <= budget <= LARGEST_BUDGET:
+        return budget
+    if isinstance(budget, str) and 0 < seconds_of(budget) <= LARGEST_BUDGET:
+        return budget.strip()
+    if isinstance(value, int) and value > LARGEST_BUDGET:
+        raise DesignError(
+            f"budget must be at most {LARGEST_BUDGET:,} trials, got more; for example budget=60"
+        )
     raise DesignError(
-        f"budget must be a whole number of trials >= 1, or a training time, got {value!r}; for example "
+        f"budget must be a whole number of trials >= 1, or a training time, got {value!r:.60}; for example "
         "budget=60 or budget='8 h' (units: d, h, min, s)"
     )
+
+
+def _as_text(time: timedelta) -> str:
+    """A training time in hours, or in seconds if the hours are not a short decimal number."""
+    hours = f"{time.total_seconds() / 3600:g}"
+    if float(hours) * 3600 == time.total_seconds() and "e" not in hours:
+        return f"{hours} h"
+    return f"{time.total_seconds():.6f}".rstrip("0").rstrip(".") + " s"
 
 
 def raised(present: int | str | None, proposed: int | str | None) -> int | str | None:
@@ -171,8 +190,8 @@ def raised(present: int | str | None, proposed: int | str | None) -> int | str |
 
 def seconds_of(text: str) -> float:
     """Seconds of a duration, for example ``"8 h"`` or ``"1 h 30 min"``; 0 for a text without a duration."""
-    parts = list(_PART.finditer(text))
-    if not parts or _PART.sub("", text).strip():
+    parts = list(_PART.finditer(text[:_LONGEST]))
+    if not parts or len(text) > _LONGEST or _PART.sub("", text).strip():
         return 0.0
     return sum(float(part[1]) * _SECONDS[part[2]] for part in parts)
 

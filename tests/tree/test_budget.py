@@ -37,6 +37,9 @@ def failing(params):
         ("8 h", "8 h"),
         (" 1 h 30 min", "1 h 30 min"),
         (timedelta(hours=2), "2 h"),
+        (timedelta(seconds=0.1), "0.1 s"),
+        (timedelta(minutes=100), "6000 s"),
+        (timedelta(days=100_000), "2400000 h"),
         (None, None),
     ],
 )
@@ -44,10 +47,18 @@ def test_a_budget_is_trials_or_a_training_time(budget, stored):
     assert checked_budget(budget) == stored
 
 
-@pytest.mark.parametrize("budget", [0, -1, True, 2.5, "", "h", "8 weeks", "0 h", timedelta(0), [60]])
+@pytest.mark.parametrize(
+    "budget",
+    [0, -1, True, 2.5, "", "h", "8 weeks", "0 h", timedelta(0), [60], "9" * 5000, "9" * 99 + " h"],
+)
 def test_any_other_budget_is_refused(budget, tree):
     with pytest.raises(DesignError, match="trials >= 1"):
         tree.budget = budget
+
+
+def test_a_budget_of_thousands_of_digits_is_refused(tree):
+    with pytest.raises(DesignError, match="at most 1,000,000,000,000 trials"):
+        tree.budget = 10**5000
 
 
 def test_a_budget_is_kept_in_the_store_and_can_be_removed(tmp_path):
@@ -349,3 +360,9 @@ def test_a_round_grows_only_within_the_budget(tree):
         first.grow(6, exploit=1.0, progress=False)
     assert len(first.trials) == 20
     assert len(first.grow(4, progress=False).trials) == 24
+
+
+def test_a_long_training_time_counts_any_number_of_instant_trials():
+    state = BudgetState("900000000000 s", spent=10, seconds=1e-300)
+    assert state.left == 10**12
+    assert str(state).endswith("about 1,000,000,000,000 trials")
