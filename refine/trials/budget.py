@@ -171,8 +171,8 @@ def checked_budget(value: object) -> int | str | None:
 
 def _as_text(time: timedelta) -> str:
     """A training time in hours, or in seconds if the hours are not a short decimal number."""
-    hours = f"{time.total_seconds() / 3600:g}"
-    if float(hours) * 3600 == time.total_seconds() and "e" not in hours:
+    hours = f"{time.total_seconds() / 3600:.4f}".rstrip("0").rstrip(".")
+    if float(hours) * 3600 == time.total_seconds():
         return f"{hours} h"
     return f"{time.total_seconds():.6f}".rstrip("0").rstrip(".") + " s"
 
