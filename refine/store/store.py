@@ -412,21 +412,20 @@ class Store(Reader):
     def claim(self, pk: int, count: int, subject: str, fix: str) -> Iterator[BudgetState]:
         """Claims ``count`` trials of the budget for a call with the lease of a round.
 
-        Yields the budget before the call.
+        Yields the budget before the call. A tree without a budget may get a budget while the call runs.
 
         Raises:
             DesignError: The trials exceed the budget; ``subject`` and ``fix`` are parts of the message.
         """
         tree = self.tree_of(pk)
-        if not self.has_budget(tree):
-            yield BudgetState()
-            return
 
         def write(connection: sa.Connection) -> BudgetState:
             lock_budget(connection, tree)
             release_claim(connection, tree, pk)
-            state = read_state(connection, tree)
-            state.check(count, subject, fix)
+            state = BudgetState()
+            if read_budget(connection, tree) is not None:
+                state = read_state(connection, tree)
+                state.check(count, subject, fix)
             write_claim(connection, tree, pk, count)
             return state
 

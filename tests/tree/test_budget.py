@@ -148,6 +148,22 @@ def test_two_coordinators_claim_no_trial_twice(tmp_path):
         assert first.budget_state == BudgetState(12, 12, 0, 0, first.budget_state.seconds)
 
 
+def test_a_budget_set_during_a_run_counts_the_running_trials(tree):
+    running = []
+
+    def setting(params):
+        if not running:
+            tree.budget = 10
+            running.append(tree.budget_state.running)
+            with pytest.raises(DesignError, match="allows 2 more trials"):
+                tree.add_round(SPACE, noisy, n=3, seed=2)
+        return truth(params)
+
+    tree.add_round(SPACE, setting, n=8).run(progress=False, check_noise=False)
+    assert running == [8]
+    assert tree.budget_state.left == 2
+
+
 def test_a_call_that_ends_early_gives_its_claim_back(tree):
     first = tree.add_round(SPACE, noisy, n=10, budget=12)
     first.run(trials=4, progress=False)
