@@ -295,6 +295,10 @@ def _read(
             if epoch is None and reported:
                 metrics = reported
         if epoch is not None and reported:
+            if not math.isfinite(epoch):
+                raise ObjectiveError(
+                    f"an epoch must be a number, got {epoch} in the line {line.strip()!r:.200}"
+                )
             trial.report(int(epoch), reported)
             if trial.should_prune():
                 return {}, True, last_line

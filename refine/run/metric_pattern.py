@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from refine.errors import ObjectiveError
 
+_LONGEST = 10_000  # last characters of a line that are searched: the time of a search can grow quadratically
 _ESCAPE = re.compile(r"\\.")
 _LAST_WORD = re.compile(r"([A-Za-z_]\w*)\W*$")
 
@@ -30,7 +31,7 @@ class MetricPattern:
             raise ObjectiveError(f"{rule}, got {text!r}; {example}")
         try:
             self.expression = re.compile(text)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ObjectiveError(f"{rule}, got {text!r} ({error}); {example}") from None
         names = {number: name for name, number in self.expression.groupindex.items()}
         if not self.expression.groups:
@@ -46,13 +47,13 @@ class MetricPattern:
         self.names = names  # number of a group -> name of its metric
 
     def last_metrics(self, line: str) -> dict[str, float]:
-        """Metrics of the last match in a line; empty without a match.
+        """Metrics of the last match in a line, or in its last 10,000 characters; empty without a match.
 
         Raises:
             ObjectiveError: A captured text is not a number.
         """
         metrics = {}
-        for match in self.expression.finditer(line):
+        for match in self.expression.finditer(_end_of(line)):
             for number, name in self.names.items():
                 captured = match[number]
                 if captured is not None:
@@ -73,9 +74,17 @@ def patterns_of(texts: str | Sequence[str] | None) -> tuple[MetricPattern, ...]:
     """The patterns of a text or of several texts; empty for ``None``."""
     if texts is None:
         return ()
-    if isinstance(texts, str):
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
         return (MetricPattern(texts),)
     return tuple(MetricPattern(text) for text in texts)
+
+
+def _end_of(line: str) -> str:
+    """A line, or the end of a long line from a blank on: half a number is no metric."""
+    if len(line) <= _LONGEST:
+        return line
+    end = line[-_LONGEST:]
+    return end[end.find(" ") + 1 :]
 
 
 def _name_before_group(text: str) -> str:

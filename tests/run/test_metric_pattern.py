@@ -42,10 +42,37 @@ def test_pattern_names_its_metric_by_the_group_or_by_the_word_before_the_group(p
     assert MetricPattern(pattern).last_metrics("val_acc=0.5 then val_acc=0.75, 2 loss") == metrics
 
 
-@pytest.mark.parametrize("text", ["val_acc=[0-9.]+", "val_acc=([0-9.]+", "([a-z]+)=([0-9.]+)", 3])
+@pytest.mark.parametrize(
+    "text", ["val_acc=[0-9.]+", "val_acc=([0-9.]+", "([a-z]+)=([0-9.]+)", 3, "a{1,4294967296}(x)"]
+)
 def test_pattern_without_a_clear_number_is_refused(text):
     with pytest.raises(ObjectiveError, match="metric pattern"):
         MetricPattern(text)
+
+
+def test_wrong_kind_of_pattern_of_a_program_is_refused():
+    with pytest.raises(ObjectiveError, match="metric pattern must be a regular expression .* got 3"):
+        refine.Command("echo {lr}", metric_pattern=3)
+
+
+def test_end_of_a_long_line_is_searched_and_a_cut_number_is_no_metric():
+    line = "a" * 1_000_000
+    assert MetricPattern("a*b acc=([0-9.]+)").last_metrics(line) == {}
+    assert MetricPattern("acc=([0-9.]+)").last_metrics(f"{line} acc=0.5") == {"acc": 0.5}
+    assert MetricPattern("([0-9]+)%").last_metrics("1234% " + "b" * 9_996) == {}
+
+
+@pytest.mark.parametrize("epoch", ["nan", "inf"])
+def test_epoch_that_is_no_number_fails_the_trial_with_its_line(epoch, tmp_path):
+    program = refine.Command(
+        f"echo epoch {epoch} acc {{lr}}", metric_pattern=r"epoch (?P<epoch>\S+) acc (?P<acc>\S+)"
+    )
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        root = tree.add_round({"lr": [0.1, 0.2]}, program, metric="acc", n=1).run(progress=False)
+        assert (
+            f"an epoch must be a number, got {epoch} in the line 'epoch {epoch} acc"
+            in root.failures["error"].iloc[0]
+        )
 
 
 def test_captured_text_that_is_no_number_is_an_error():
