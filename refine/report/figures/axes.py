@@ -14,6 +14,7 @@ import numpy.typing as npt
 from refine.analysis.evidence import ParameterEvidence, level_axis
 from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import stays
+from refine.errors import AnalysisError
 from refine.report.figures.canvas import (
     area_mark,
     fitting,
@@ -35,6 +36,11 @@ from refine.utils.format import number, plural
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+NO_VALUES = (
+    "no space-filling trial of the round has finished, so there are no values to draw; draw the figure of "
+    "the parent round"
+)
+"""Text of the error of a figure without values."""
 _MOST_TICKS = 8  # round ticks of a logarithmic axis, unless there are as many powers of ten
 _MOST = 12  # largest number of levels of an ordered axis with cells of their own
 
@@ -268,7 +274,11 @@ def metric_view(y: Floats, direction: str) -> MetricView:
 
     Values worse than four times the distance from the best value to the median are left out, if the rest then
     gets at least twice as much room.
+
+    Raises AnalysisError: there are no values.
     """
+    if not y.size:
+        raise AnalysisError(NO_VALUES)
     view = MetricView(y, direction)
     sign = sign_of(direction)
     goodness = sign * view.forward(y)

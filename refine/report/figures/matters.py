@@ -13,7 +13,7 @@ from refine.analysis.finding import MATTERS
 from refine.analysis.levels import cells_of
 from refine.analysis.selection import having
 from refine.errors import AnalysisError
-from refine.report.figures.axes import CellAxis, cell_axis, label_x, name_of, slant
+from refine.report.figures.axes import NO_VALUES, CellAxis, cell_axis, label_x, name_of, slant
 from refine.report.figures.canvas import (
     area_mark,
     axes,
@@ -149,6 +149,8 @@ def pair(
     ax = axes(ax, 1.45 + tall * rows + 0.45 * bool(slant(x, inches)))
     room = wide >= 0.34 and tall >= 0.24
     across = min(0.42 * wide if room else 0.7 * wide, 0.68 * tall)
+    if not np.isfinite(medians).any():
+        raise AnalysisError(NO_VALUES)
     low, high = _colour_range(medians[np.isfinite(medians)], sign)
     changed = any(v.new is not None and v.new != v.evidence.parameter for v in (x, y))
     mesh = _mesh(ax, x, y, medians, f"{_COLOURS}{'_r' * (sign < 0)}", (low, high))
