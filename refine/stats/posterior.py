@@ -98,7 +98,8 @@ class Posterior(NamedTuple):
         bound = self.knots[low] + part * (self.knots[high] - self.knots[low])
         bound = np.where(index == 0, -np.inf, bound)
         if self.slope > 0:
-            beyond = self.knots[-1] + (lowest_value - self.values[-1]) / self.slope
+            with np.errstate(over="ignore"):  # a huge epsilon: the bound is minus infinity
+                beyond = self.knots[-1] + (lowest_value - self.values[-1]) / self.slope
             bound = np.where(lowest_value > self.values[-1], beyond, bound)
         return np.asarray(np.minimum(bound, best))
 
@@ -193,11 +194,9 @@ def _powered(values: FloatArray, mass: FloatArray) -> FloatArray:
     # In units of what lies above the median: a few absurd values below it must not squeeze the best.
     middle = values[np.searchsorted(np.cumsum(mass), mass.sum() / 2)]
     above = values >= middle
-    unit = (
-        np.sqrt(np.average((values[above] - middle) ** 2, weights=mass[above]))
-        or float(np.ptp(values))
-        or 1.0
-    )
+    with np.errstate(over="ignore"):
+        deviation = np.sqrt(np.average((values[above] - middle) ** 2, weights=mass[above]))
+    unit = deviation or float(np.ptp(values)) or 1.0
     # No power of what lies so far below overflows.
     z = np.maximum((values - middle) / unit, -1e30)
     powers = np.linspace(-2.9, 4.9, 40)[:, None]

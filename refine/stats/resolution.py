@@ -354,8 +354,9 @@ def smallest_step(y: FloatArray) -> float:
     if not repeats_often(y):
         return 0.0
     gaps = np.unique(_gaps(y))
-    if gaps.size and not np.isfinite(gaps[-1] / gaps[0]):
-        return 0.0
+    with np.errstate(over="ignore"):
+        if gaps.size and not np.isfinite(gaps[-1] / gaps[0]):
+            return 0.0
     top = y[y >= np.median(y)]
     if not gaps.size or (_gaps(top).size + 1) * gaps[0] < _OCCUPIED * np.ptp(top):
         return 0.0

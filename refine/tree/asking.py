@@ -235,6 +235,8 @@ def ask(
             f"guess must be your chance of a yes, from 0 to 1, got {guess!r}; for 80 % write guess=0.8"
         )
     author = check_author(author)
+    if settle_within is not None:
+        check_count("settle_within", settle_within, "tree.ask(question, settle_within=12)")
     answer = answered(self, Question(question, given, better, epsilon, bounds))
     self._context.store.add_answers(self._context.tree, [_stored(answer, guess, author)])
     if settle_within is None:

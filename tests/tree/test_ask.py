@@ -383,3 +383,24 @@ def test_a_cut_that_loses_with_one_choice_of_an_uncut_parameter_is_suggested(tre
     assert interaction.given in ("m == 'a'", "m == 'b'")
     assert interaction.probability < 0.15
     assert "m ==" in str(tree.questions())
+
+
+def test_a_settled_question_leaves_a_tree_that_can_be_exported(bowl_tree, tmp_path):
+    child = bowl_tree.ask("layers <= 3").settle(n=4).run(progress=False, check_noise=False)
+    for draw, names in (("density_2d", ["lr"]), ("levels", ["opt"]), ("pair", ["lr", "layers"])):
+        with pytest.raises(AnalysisError, match="no space-filling trial of the round has finished"):
+            getattr(child.plot, draw)(*names)
+    bowl_tree.export(tmp_path / "folder")
+    report = next((tmp_path / "folder" / child.id).glob("*.md")).read_text(encoding="utf-8")
+    assert "cannot be drawn" not in report
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_huge_tolerance_is_answered_without_warnings(bowl_tree):
+    assert bowl_tree.ask("lr <= 1", epsilon=1e308).verdict == "yes"
+
+
+def test_a_wrong_limit_of_trials_stores_no_answer(bowl_tree):
+    with pytest.raises(DesignError, match="settle_within must be a whole number >= 1"):
+        bowl_tree.ask("lr <= 1", settle_within=0)
+    assert bowl_tree.questions(suggest=False).asked == ()
