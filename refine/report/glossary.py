@@ -68,12 +68,12 @@ def source() -> str:
 @cache
 def terms() -> dict[str, Term]:
     """Every term by its name, in the glossary's order."""
-    known = {}
+    term_of = {}
     for part in re.split(r"^### ", source(), flags=re.MULTILINE)[1:]:
-        name, _, rest = part.partition("\n")
-        text = re.split(r"^## ", rest, flags=re.MULTILINE)[0].strip()
-        known[name] = Term(name, _LINK.sub(r"\1", _PAGE_LINK.sub("", text)))
-    return known
+        name, _, body = part.partition("\n")
+        text = re.split(r"^## ", body, flags=re.MULTILINE)[0].strip()
+        term_of[name] = Term(name, _LINK.sub(r"\1", _PAGE_LINK.sub("", text)))
+    return term_of
 
 
 @cache

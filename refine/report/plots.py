@@ -97,8 +97,8 @@ class Plots:
         analysis: The analysis, if already made.
     """
 
-    def __init__(self, of: Round, analysis: Analysis | None = None) -> None:
-        self._round = of
+    def __init__(self, round_: Round, analysis: Analysis | None = None) -> None:
+        self._round = round_
         self._given = analysis
 
     @cached_property
@@ -204,8 +204,8 @@ class TreePlots:
     as in :meth:`Tree.best`.
     """
 
-    def __init__(self, of: Tree) -> None:
-        self._tree = of
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
 
     @_figure
     def tree(self, ax: Any = None) -> Any:

@@ -395,15 +395,15 @@ def cell_axis(
     new: Parameter | None,
     sign: float,
     *,
-    most: int = _MOST,
+    max_cells: int = _MOST,
     letters: int = 16,
     by_median: bool = True,
-    others: bool = False,
+    pool_worst: bool = False,
 ) -> CellAxis:
     """The cells of a parameter: in order; without an order from the worst median to the best, or as declared.
 
-    More than ``most`` levels of an ordered parameter share cells evenly. With ``others`` the worst choices
-    without an order share the last cell. Labels of choices have at most ``letters`` letters.
+    More than ``max_cells`` levels of an ordered parameter share cells evenly. With ``pool_worst`` the worst
+    choices without an order share the last cell. Labels of choices have at most ``letters`` letters.
     """
     p = e.parameter
     k = p.size
@@ -412,8 +412,8 @@ def cell_axis(
         texts = told_apart([v.label for v in e.levels], letters)
         medians = sign * np.array([v.median for v in e.levels])
         order = np.argsort(np.where(np.isfinite(medians), medians, -np.inf), kind="stable")
-        if others and k > most:
-            worst_levels = order[: k - most + 1]
+        if pool_worst and k > max_cells:
+            worst_levels = order[: k - max_cells + 1]
         else:
             worst_levels = order[:0]
         if not by_median:
@@ -424,7 +424,7 @@ def cell_axis(
         return CellAxis(
             e, new, order, cell, (*labels, *[f"{worst_levels.size} others"] * bool(worst_levels.size))
         )
-    cells = -(-k // -(-k // most))  # at most `most` cells of about equal numbers of levels
+    cells = -(-k // -(-k // max_cells))  # at most `most` cells of about equal numbers of levels
     parts = np.array_split(np.arange(k), cells)
     cell = np.concatenate([np.full(len(part), i) for i, part in enumerate(parts)])
     labels = [texts[part[0]] if len(part) == 1 else f"{texts[part[0]]}–{texts[part[-1]]}" for part in parts]

@@ -274,7 +274,7 @@ def fitted(
     *,
     lines: int = 2,
     bold: bool = False,
-    least: int = 6,
+    min_letters: int = 6,
     cut_end: bool = False,
 ) -> str:
     """A text wrapped to the room there is, and shortened if the lines are not enough.
@@ -285,7 +285,7 @@ def fitted(
         size: Of the letters, in points.
         lines: Largest number of lines.
         bold: Whether the letters are bold.
-        least: Letters that every line has, however narrow the room.
+        min_letters: Letters that every line has, however narrow the room.
         cut_end: Whether a text that is too long loses its end instead of its middle.
     """
     if "\n" in text:
@@ -295,9 +295,9 @@ def fitted(
     width = wide(text, size, bold)
     if width <= room:
         return text
-    letters = max(least, int(len(text) * room / width))
+    letters = max(min_letters, int(len(text) * room / width))
     shown = wrapped(text, letters, lines, cut_end=cut_end)
-    while letters > least and wide(shown, size, bold) > room:
+    while letters > min_letters and wide(shown, size, bold) > room:
         letters -= 1
         shown = wrapped(text, letters, lines, cut_end=cut_end)
     return shown
@@ -390,11 +390,11 @@ def named_rows(ax: Axes, names: Sequence[str]) -> None:
 
 
 def beside(
-    ax: Axes, row: float, text: str, color: str | None = None, at: float = 1.015, size: float = 8
+    ax: Axes, row: float, text: str, color: str | None = None, x: float = 1.015, size: float = 8
 ) -> None:
-    """A text at the right of a row, or at ``at`` in units of the axes' width."""
+    """A text at the right of a row, or at ``x`` in units of the axes' width."""
     place: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": points(size)}
-    ax.text(at, row, text, color=color or tone().grey, **place)
+    ax.text(x, row, text, color=color or tone().grey, **place)
 
 
 def percents(share: float, _: object = None) -> str:

@@ -87,7 +87,9 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
     for i, e in enumerate(ordered):
         if i >= _LEAST and not e.fails:
             continue
-        axis = cell_axis(e, None, analysis.sign, most=_MOST, letters=30, by_median=False, others=True)
+        axis = cell_axis(
+            e, None, analysis.sign, max_cells=_MOST, letters=30, by_median=False, pool_worst=True
+        )
         rates = zip(*failure_rates(analysis, e, axis.of, axis.cell), strict=True)
         if rows and len(rows) + 1 + axis.count > _ROWS:
             break
@@ -103,7 +105,7 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
         if rate is None:
             beside(ax, row, f"q {p_value(q)}", tone().ink if q <= ALPHA else None)
         elif not rate.n:
-            beside(ax, row, "no trial", at=0.01)
+            beside(ax, row, "no trial", x=0.01)
         else:
             interval(ax, rate.low, rate.high, row, color)
             ax.plot(rate.rate, row, "o", color=color, markersize=5, zorder=4, clip_on=False, gid="rate")
@@ -121,8 +123,8 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
     if any(q <= ALPHA for _, rate, q in rows if rate is not None):
         text = "more often than at other levels, q ≤ 0.1"
         marks.insert(0, line_mark(text, tone().orange, marker="o", linewidth=1.6))
-    left = len(ordered) - sum(rate is None for _, rate, _ in rows)
-    title(ax, "Where trials fail", marks, note=f"{plural(left, 'parameter')} left out" if left else "")
+    omitted = len(ordered) - sum(rate is None for _, rate, _ in rows)
+    title(ax, "Where trials fail", marks, note=f"{plural(omitted, 'parameter')} left out" if omitted else "")
     return ax
 
 

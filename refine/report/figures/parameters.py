@@ -116,7 +116,7 @@ def levels(
                 words = "none feasible"
             else:
                 words = "none finished"
-            beside(ax, row, words if v.n else "no trial", at=0.01)
+            beside(ax, row, words if v.n else "no trial", x=0.01)
         median_mark(ax, row, v, view)
         if v.n:
             beside(ax, row, f"n = {v.n:,}")
@@ -189,12 +189,12 @@ def _violin(ax: Axes, row: int, values: Floats, view: MetricView) -> None:
 
 def share_bars(e: ParameterEvidence, new: Parameter | None, label: str, ax: Axes | None) -> Axes:
     """Bars per level: its share of the top trials, and of all trials."""
-    rows = cell_axis(e, new, 1.0, most=len(e.levels), letters=_LETTERS, by_median=False)
+    rows = cell_axis(e, new, 1.0, max_cells=len(e.levels), letters=_LETTERS, by_median=False)
     ax = axes(ax, _height(rows))
     for row, v in enumerate(level_shares(e)):
         ax.barh(row - 0.19, v.everyone, height=0.36, color=tone().light)
         if not np.isfinite(v.good):
-            beside(ax, row, " no trial", at=0)
+            beside(ax, row, " no trial", x=0)
             continue
         ax.barh(row + 0.19, v.good, height=0.36, color=tone().blue)
         interval(ax, v.low, v.high, row + 0.19, tone().ink, 1.1)
@@ -258,7 +258,7 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
         marks.append(area_mark(f"best {side} noise ({score(noise)})", tone().amber, alpha=0.35))
     for row, (n, best, equal) in enumerate(zip(bests.n, bests.best, bests.equal, strict=True)):
         if not np.isfinite(best):
-            beside(ax, row, "none finished" if n else "no trial", at=0.01)
+            beside(ax, row, "none finished" if n else "no trial", x=0.01)
             continue
         values = y[(row_of_trial == row) & finished]
         drawn_rows = thinned(view.inside(values))
@@ -598,7 +598,7 @@ def _range(ax: Axes, analysis: Analysis, name: str, old: Range, new: Parameter, 
 
 def _choices(ax: Axes, e: ParameterEvidence, new: Parameter, values: Any, inches: float) -> Floats:
     """Shares, shade and axis of choices; returns the positions of the trials."""
-    cells = cell_axis(e, new, 1.0, most=len(e.levels), letters=28, by_median=False)
+    cells = cell_axis(e, new, 1.0, max_cells=len(e.levels), letters=28, by_median=False)
     shares = level_shares(e)
     good, share_of_all = np.array([(np.nan_to_num(v.good), v.everyone) for v in shares]).T
     top = max(float(good.max()), float(share_of_all.max()), 1e-9)

@@ -66,7 +66,7 @@ class _Search:
 
     won: Winner
     rounds: Sequence[Round]
-    mine: Round  # the winner's
+    winner_round: Round  # the winner's
     holdout: HoldoutResult | None  # the winner's row alone; None where it was not measured on it
     environment: Mapping[str, Any]
 
@@ -88,40 +88,43 @@ def write_winner(won: Winner, home: Tree | Round, folder: Path, html: bool) -> P
         file = numbered(home)
         title = f", round {code(home.id)}"
         rounds = [home._other(stored.node.id) for stored, _ in comparable_rounds(home)]
-    mine = next(r for r in rounds if r.id == won.round)
-    reader = mine.context.reader
-    pk = mine._stored.pk
+    round_ = next(r for r in rounds if r.id == won.round)
+    reader = round_.context.reader
+    pk = round_._stored.pk
     key = won.candidates[0].key
-    openings = zip(reader.openings(pk), mine.holdout_results, strict=True)
+    openings = zip(reader.openings(pk), round_.holdout_results, strict=True)
     shown = next((r.only(opened.keys.index(key)) for opened, r in openings if key in opened.keys), None)
     tools = next(reversed(reader.environments_of(pk, [key])), {})
-    title = f"Certificate of the winner of {escape(mine.context.name)}{title}"
-    search = _Search(won, rounds, mine, shown, tools)
+    title = f"Certificate of the winner of {escape(round_.context.name)}{title}"
+    search = _Search(won, rounds, round_, shown, tools)
     return written(partial(_write, search, Raw(title), f"{file}-winner.md"), folder, html)
 
 
 def _write(search: _Search, title: Raw, name: str, folder: Path) -> Path:
     won, best, page = search.won, search.won.candidates[0], search.won.page()
-    known, *more = page.folds
+    summary_fold, *other_folds = page.folds
     if search.holdout is None:
         holdout = None
     else:
         holdout = _holdout(search.holdout)
-    seed = search.mine.node.trial_seed(best.key, 0)
+    seed = search.winner_round.node.trial_seed(best.key, 0)
     params = configuration_code(best.configuration)
     script = (
-        f"{reproduce(search.mine)}\n\n# The winner; the seed of its planned run was "
+        f"{reproduce(search.winner_round)}\n\n# The winner; the seed of its planned run was "
         f"{seed}.\nparams = {params}"
     )
     checklist = values_table(["question", "answer"], list(_checklist(search).items()))
     evidence = [
-        Section("Evidence of the value", (Items(tuple(_notes(search))), *known.blocks[1:], *opened(more))),
+        Section(
+            "Evidence of the value",
+            (Items(tuple(_notes(search))), *summary_fold.blocks[1:], *opened(other_folds)),
+        ),
         _ablation(search),
         _cheaper(won),
         Section("Reproducibility checklist", (checklist,)),
         Section("Reproduce", (fence(script, "python"),)),
     ]
-    head: list[Part] = [replace(page, folds=()), holdout, known.blocks[0]]
+    head: list[Part] = [replace(page, folds=()), holdout, summary_fold.blocks[0]]
     return published(folder / name, title, head, evidence)
 
 
@@ -146,7 +149,9 @@ def _notes(search: _Search) -> Iterator[str]:
             yield "The winner was not repeated."
         else:
             yield f"The winner was not repeated; {call} repeats it and narrows the interval."
-    columns = search.mine.context.reader.records([search.mine._stored.pk], replicates=True).columns
+    columns = search.winner_round.context.reader.records(
+        [search.winner_round._stored.pk], replicates=True
+    ).columns
     rows = zip(columns["key"], columns["state"], columns["seconds"], strict=True)
     times = [
         float(s) for key, state, s in rows if key == best.key and state == "complete" and math.isfinite(s)
@@ -168,7 +173,9 @@ def _ablation(search: _Search) -> Section | None:
     if gain is None or gain.same:
         return None
     alike = [(r._stored, r.goal) for r in search.rounds]
-    steps = ablation_of(ran(search.mine.context.reader, alike), gain.baseline, search.won.candidates[0])
+    steps = ablation_of(
+        ran(search.winner_round.context.reader, alike), gain.baseline, search.won.candidates[0]
+    )
     rows = [
         [
             joined([f"{n}: {a} to {b}" for n, a, b in zip(step.names, step.before, step.after, strict=True)]),
@@ -179,67 +186,67 @@ def _ablation(search: _Search) -> Section | None:
         ]
         for step in steps
     ]
-    told = (
+    intro = (
         "Steps from the baseline to the winner, one parameter at a time, largest gain first. Values "
         "are posterior means."
     )
     head = ["change", "gain", "95 % interval", f"{search.won.metric} expected after it", "source"]
     if rows:
-        return Section("Gain by parameter", (told, values_table(head, rows)))
+        return Section("Gain by parameter", (intro, values_table(head, rows)))
     return None
 
 
 def _cheaper(won: Winner) -> Section:
     title = "Cheaper configurations"
-    most = score(won.tolerance)
+    tolerance = score(won.tolerance)
     first = won.candidates[0]
     if not math.isfinite(first.seconds):
         return Section(title, ("Times were not measured, so cheaper configurations are unknown.",))
     if not won.cheaper:
-        none = (
+        sentence = (
             "No configuration with at most four fifths of the winner's time is expected within "
-            f"{most} of its value."
+            f"{tolerance} of its value."
         )
-        return Section(title, (none,))
+        return Section(title, (sentence,))
     rows = []
     for other in won.cheaper:
         share = percent(other.seconds / first.seconds if first.seconds else None)
-        at = ", ".join(f"{name} = {other.labels[name]}" for name in differing(first, other))
+        changes = ", ".join(f"{name} = {other.labels[name]}" for name in differing(first, other))
         rows.append(
-            [score(other.expected), between(other.low, other.high), duration(other.seconds), share, at]
+            [score(other.expected), between(other.low, other.high), duration(other.seconds), share, changes]
         )
     head = ["expected", "95 % interval", "time", "share of the winner's time", "difference"]
     return Section(
-        title, (f"Expected to lose no more than {most}, and cheaper to train:", values_table(head, rows))
+        title, (f"Expected to lose no more than {tolerance}, and cheaper to train:", values_table(head, rows))
     )
 
 
 def _checklist(search: _Search) -> dict[str, str]:
     won = search.won
     tools = search.environment
-    mine = search.mine
+    winner_round = search.winner_round
     rounds = search.rounds
     first = rounds[0]
-    known = math.isfinite(won.interval[0])
-    reader = mine.context.reader
+    has_interval = math.isfinite(won.interval[0])
+    reader = winner_round.context.reader
     tables = [r.trials for r in rounds]
     replicates = [r.replicates for r in rounds]
-    fresh = sum(map(len, replicates))
+    replicate_count = sum(map(len, replicates))
     times = [s for frame in (*tables, *replicates) for s in frame["seconds"] if math.isfinite(s)]
     states = counted(Counter(s for frame in tables for s in frame["state"]), {s: s for s in STATES})
     origins = counted(Counter(o for frame in tables for o in frame["origin"]), ORIGIN_WORDS)
     design = _DESIGNS.get(first.node.method, f"the sampler {first.node.method.removeprefix(OPTUNA)}")
     decisions = counted(Counter(KIND_WORDS.get(d.kind, d.kind).lower() for r in rounds for d in r.decisions))
-    looks = sum(len(reader.proposals(r._stored.pk)) for r in rounds)
+    proposal_count = sum(len(reader.proposals(r._stored.pk)) for r in rounds)
     versions = versions_of([c for r in rounds for c in reader.records([r._stored.pk]).columns["code"]])
-    data, codes = (text for _, text in fingerprints(mine.node.data, versions))
+    data, codes = (text for _, text in fingerprints(winner_round.node.data, versions))
     software = [f"{name} {tools[name]}" for name in _SOFTWARE if name in tools]
     commit = escape(f", commit {tools['git']}") if "git" in tools else ""
     compared = "no: none was given"
     if won.gain is not None:
         compared = f"yes, trained {plural(1 + len(won.gain.baseline.fresh), 'time')}"
     return {
-        "What was tuned?": code(mine.node.objective),
+        "What was tuned?": code(winner_round.node.objective),
         "Is the search space stated?": (
             f"yes: {plural(len(first.space.varied), 'parameter')}, {first.space.size:,} configurations, "
             "in the reports of the rounds"
@@ -252,19 +259,19 @@ def _checklist(search: _Search) -> dict[str, str]:
             "How many rounds and decisions were there?"
         ): f"{plural(len(rounds), 'round')}; decisions: {decisions or 'none'}",
         "How often were results looked at?": (
-            f"{plural(looks, 'proposal')}, {plural(search.openings, 'opening')} of the hold-out"
+            f"{plural(proposal_count, 'proposal')}, {plural(search.openings, 'opening')} of the hold-out"
         ),
         "How was the reported one chosen?": (
             "by its posterior mean over seeds, not the best observed value"
-            if known
+            if has_interval
             else "by the mean of its runs"
         ),
         "How many runs is its value from?": (
             f"{plural(1 + len(won.candidates[0].fresh), 'run')} of it, and those of its neighbours; "
-            f"{plural(fresh, 'run')} under new seeds in all"
+            f"{plural(replicate_count, 'run')} under new seeds in all"
         ),
         "What do the error bars mean?": (
-            "95 % posterior interval of the mean over seeds" if known else "there are none"
+            "95 % posterior interval of the mean over seeds" if has_interval else "there are none"
         ),
         "Was it measured on data that the search never saw?": "no" if search.holdout is None else "yes",
         "Is it compared with a baseline?": compared,
@@ -276,6 +283,6 @@ def _checklist(search: _Search) -> dict[str, str]:
         "Which software?": ", ".join(software) or "not recorded",
         "Is the code identified?": Raw(f"{codes}{commit}"),
         "Are the data identified?": data,
-        "Where is it kept?": code(store_name(mine.context.store.name)),
+        "Where is it kept?": code(store_name(winner_round.context.store.name)),
         "Can it be run again?": "yes: below, and round.replay checks stored trials",
     }

@@ -119,8 +119,8 @@ def fence(text: str, language: str = "") -> Raw:
 def quote(text: str) -> Raw:
     """A person's words as a quotation that keeps the lines."""
     lines = [escape(line) for line in str(text).strip().splitlines()]
-    said = "<br>".join(line for line in lines if line)
-    return Raw(f"> {_LINE_START.sub(_escaped_start, said)}")
+    quotation = "<br>".join(line for line in lines if line)
+    return Raw(f"> {_LINE_START.sub(_escaped_start, quotation)}")
 
 
 def values_table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> Raw:
@@ -162,8 +162,8 @@ def _page_parts(page: Page) -> list[Part]:
     parts: list[Part] = [Raw(f"**{escape(page.title)}**")] if page.title else []
     parts += [] if page.lead is None else [_said(page.lead)]
     parts += page.blocks
-    for title, why in (("Why", True), ("Every number", False)):
-        folds = [fold for fold in page.folds if fold.why == why]
+    for title, evidence_only in (("Why", True), ("Every number", False)):
+        folds = [fold for fold in page.folds if fold.why == evidence_only]
         parts += [Section(title, tuple(opened(folds)))] if folds else []
     return parts
 
@@ -188,7 +188,7 @@ def _block(block: Block) -> Raw:
         return Raw("\n".join(f"{mark} {_said(item)}" for item in block.items))
     if isinstance(block, Facts):
         return Raw(
-            "\n".join(f"- {f'**{escape(word)}** ' if word else ''}{_said(said)}" for word, said in block.rows)
+            "\n".join(f"- {f'**{escape(word)}** ' if word else ''}{_said(cell)}" for word, cell in block.rows)
         )
     if isinstance(block, Branch):
         return Raw("\n".join(_branch(block, 0)))
@@ -221,18 +221,18 @@ def joined(items: Sequence[object], last: str = "and") -> Raw:
     return Raw(f"{', '.join(texts[:-1])} {last} {texts[-1]}")
 
 
-def slug(name: str, taken: set[str]) -> str:
-    """A file name's part for a parameter: plain letters, and not one of ``taken``, to which it is added.
+def slug(name: str, used: set[str]) -> str:
+    """A file name's part for a parameter: plain letters, and not one of ``used``, to which it is added.
 
     File systems may ignore case, so that names must differ in more than that.
     """
     base = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40] or "parameter"
     name_part = base
     count = 1
-    while name_part.lower() in taken:
+    while name_part.lower() in used:
         count += 1
         name_part = f"{base}-{count}"
-    taken.add(name_part.lower())
+    used.add(name_part.lower())
     return name_part
 
 
@@ -270,8 +270,8 @@ def _drawn(report: Path, figure: Figure) -> Raw:
     """
     with figures.themed(theme="light", plain=True):
         try:
-            made = figure.draw()
-            figures.save(made, made_folder(report.with_suffix("")) / f"{figure.name}.png")
+            drawing = figure.draw()
+            figures.save(drawing, made_folder(report.with_suffix("")) / f"{figure.name}.png")
         except AnalysisError:
             return Raw("")
         except (OverflowError, ValueError) as error:
@@ -291,11 +291,11 @@ def written(write: Callable[[Path], Path], folder: str | Path, html: bool) -> Pa
     """Writes a report by ``write``, which makes markdown in a folder; with ``html`` as one HTML file."""
     if not html:
         return write(Path(folder))
-    where = made_folder(folder)
+    target = made_folder(folder)
     with TemporaryDirectory() as scratch:
         markdown = write(Path(scratch))
         text = to_html(markdown.read_text(encoding="utf-8"), markdown.parent)
-    return write_whole(where / f"{markdown.stem}.html", [text])
+    return write_whole(target / f"{markdown.stem}.html", [text])
 
 
 def to_html(markdown: str, folder: Path) -> str:
@@ -327,5 +327,5 @@ def _folded(body: str) -> str:
     """Every section in a block that can be folded."""
     head, *sections = re.split(r"(?=<h2>)", body)
     opened = r"<details open><summary><h2>\1</h2></summary>"
-    made = (re.sub(r"<h2>(.*?)</h2>", opened, part, count=1, flags=re.DOTALL) for part in sections)
-    return "".join([head, *(f"{part}</details>\n" for part in made)])
+    folds = (re.sub(r"<h2>(.*?)</h2>", opened, part, count=1, flags=re.DOTALL) for part in sections)
+    return "".join([head, *(f"{part}</details>\n" for part in folds)])

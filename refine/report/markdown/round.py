@@ -238,14 +238,14 @@ def _header(facts: Facts) -> list[Part]:
         best = f"The best observed {facts.metric} is {score(facts.finished['value'].iloc[0])}."
     ran = f"Configurations: {facts.planned}; trials: {facts.states}. {best}"
     if facts.analysis is None:
-        looked = None
+        page = None
     else:
-        looked = facts.analysis.page()
+        page = facts.analysis.page()
     if facts.node.note.strip():
         note = quote(facts.node.note)
     else:
         note = None
-    return [facts.glance or looked or ran, note]
+    return [facts.glance or page or ran, note]
 
 
 def decisions_parts(facts: Facts) -> list[Part]:
@@ -263,16 +263,16 @@ def decisions_parts(facts: Facts) -> list[Part]:
             f"{n} (proposed {bounds_text(a)}, decided {bounds_text(b)})" for n, (a, b) in d.edits.items()
         ]
         if d.n is None:
-            asked = ""
+            size_text = ""
         else:
-            asked = f", with {plural(d.n, 'configuration')} asked for"
+            size_text = f", with {plural(d.n, 'configuration')} asked for"
         lines = [
             f"Edited: {joined(edited)}." if edited else "",
             f"Rejected, so unchanged: {joined(d.rejected)}." if d.rejected else "",
             f"Relaxed with it: {joined(d.followed)}." if d.followed else "",
             f"The configuration: {code(configuration_code(d.chosen))}." if d.chosen is not None else "",
             "The space is unchanged. No child round was created." if d.kind == "declined" else "",
-            f"The next round is {code(d.child)}{asked}." if d.child else "",
+            f"The next round is {code(d.child)}{size_text}." if d.child else "",
             "" if d.space is None else _claimed(facts, d, about),
         ]
         parts += decision_parts(d, facts.node.space, about, i if len(facts.decisions) > 1 else 0)
@@ -283,28 +283,28 @@ def decisions_parts(facts: Facts) -> list[Part]:
 def _claimed(facts: Facts, d: Decision, about: Proposal | None) -> str:
     """Space kept and risk claimed by a decision; for a suggestion also those of its proposal."""
     if d.kind == "suggested":
-        what = "suggested"
+        adjective = "suggested"
     else:
-        what = "decided"
+        adjective = "decided"
     if d.volume_kept is None:
-        kept = ""
+        kept_text = ""
     else:
-        kept = f"The {what} space keeps {percent(d.volume_kept)} of this one"
+        kept_text = f"The {adjective} space keeps {percent(d.volume_kept)} of this one"
     if d.probability is None:
-        return f"{kept or 'The space was decided without a proposal'}; no risk is stated for it."
+        return f"{kept_text or 'The space was decided without a proposal'}; no risk is stated for it."
     if about is None:
         within = "at least as good as"
     else:
         within = within_text(about.claim)
     judged = escape(judged_text(facts.metric, facts.node.subject_to))
-    beside = ""
+    proposed_text = ""
     if about is not None and d.kind == "suggested":
         claimed = chance_words(1 - about.claim.probability)
-        beside = f" The proposed one keeps {percent(about.volume_kept)}, risk {claimed}."
+        proposed_text = f" The proposed one keeps {percent(about.volume_kept)}, risk {claimed}."
     return (
-        f"{kept + '. ' if kept else ''}The best {judged} inside is {within} the best anywhere in this "
-        "round's space; wrong in "
-        f"{chance_words(1 - d.probability)} cases.{beside}"
+        f"{kept_text + '. ' if kept_text else ''}The best {judged} inside is {within} the best anywhere "
+        "in this round's space; wrong in "
+        f"{chance_words(1 - d.probability)} cases.{proposed_text}"
     )
 
 
@@ -335,8 +335,8 @@ def what_ran(facts: Facts) -> Section:
     parts: list[Part] = ["The space, with every level:", space_grid(node.space)]
     if analysis is not None and analysis.feasibility is not None:
         feasible = feasible_sentence(analysis.feasibility)
-        of = "The best trial, the winner and the proposal are those of feasible trials."
-        parts.append(f"Subject to {join(list(node.subject_to))}: {feasible} {of}")
+        feasible_only = "The best trial, the winner and the proposal are those of feasible trials."
+        parts.append(f"Subject to {join(list(node.subject_to))}: {feasible} {feasible_only}")
     rows: list[tuple[str, object]] = [
         ("tree", facts.tree),
         ("lineage", Raw(" → ".join(code(i) for i in (*facts.ancestors, node.id)))),
@@ -367,9 +367,9 @@ def what_ran(facts: Facts) -> Section:
             "may come from the code and not from the parameters."
         )
         parts.append(Raw(f"> **A mixed round**: {mixed}"))
-    if apart := spread_text(facts.spread):
-        said = escape(f"{apart}. Differences between trials may come from these too.")
-        parts.append(Raw(f"> **Several environments**: {said}"))
+    if spread_words := spread_text(facts.spread):
+        warning = escape(f"{spread_words}. Differences between trials may come from these too.")
+        parts.append(Raw(f"> **Several environments**: {warning}"))
     if facts.environment:
         versions = values_table(["package", "version"], sorted(facts.environment.items()))
         parts.append(Section("Environment", (versions,)))
@@ -382,15 +382,17 @@ def _design_text(node: Node) -> str:
     else:
         exploit = "where the belief places it"
     shares = {exploit: node.exploit, "outside this space but inside its parent's": node.audit}
-    said = [f"{percent(share)} {where}" for where, share in shares.items() if share]
+    share_texts = [f"{percent(share)} {region}" for region, share in shares.items() if share]
     if node.pruner is not None:
-        said.append(words_of(node.pruner))
-    how = f"{node.method}, without replacement"
+        share_texts.append(words_of(node.pruner))
+    method_text = f"{node.method}, without replacement"
     if node.adaptive:
-        how = f"adaptive: {node.method.removeprefix(OPTUNA)} asks for one configuration at a time, none twice"
+        method_text = (
+            f"adaptive: {node.method.removeprefix(OPTUNA)} asks for one configuration at a time, none twice"
+        )
     if node.method == IMPORTED:
         return "imported: finished elsewhere"
-    return "; ".join([how, *([", ".join(said)] if said else [])])
+    return "; ".join([method_text, *([", ".join(share_texts)] if share_texts else [])])
 
 
 def best_trials(facts: Facts) -> Section:
@@ -402,8 +404,8 @@ def best_trials(facts: Facts) -> Section:
         finite = np.isfinite(np.asarray(facts.table["value"], dtype=float))
         constant = int((finite & degenerate_rows(facts.table, node.space)).sum())
     if not len(done):
-        gone = "Every finished trial is degenerate: its model predicts a constant."
-        return Section("Best trials", (gone if constant else "No trial has a value yet.",))
+        all_degenerate = "Every finished trial is degenerate: its model predicts a constant."
+        return Section("Best trials", (all_degenerate if constant else "No trial has a value yet.",))
     names = [n for n in node.space.varied if n in done.columns]
     if facts.analysis is not None:
         evidence = facts.analysis.parameters
@@ -420,15 +422,15 @@ def best_trials(facts: Facts) -> Section:
             seconds = float(done["seconds"].iloc[i])
             cells.append(duration(seconds) if np.isfinite(seconds) else "-")
         rows.append([i + 1, score(float(done["value"].iloc[i])), *cells])
-    more = [*(["drawn"] if facts.origins else []), *(["time"] if "seconds" in done.columns else [])]
+    extra_columns = [*(["drawn"] if facts.origins else []), *(["time"] if "seconds" in done.columns else [])]
     equal = int((done["value"] == done["value"].iloc[0]).sum())
-    told = f"The best {len(rows)} trials by observed value. Parameters that do not vary are not listed."
+    intro = f"The best {len(rows)} trials by observed value. Parameters that do not vary are not listed."
     if equal > 1:
-        told = f"{plural(equal, 'trial')} share the best observed value, so their order has no meaning."
-    parts: list[Part] = [told, values_table(["rank", facts.metric, *names, *more], rows)]
+        intro = f"{plural(equal, 'trial')} share the best observed value, so their order has no meaning."
+    parts: list[Part] = [intro, values_table(["rank", facts.metric, *names, *extra_columns], rows)]
     if constant:
-        gave = f"{plural(constant, 'trial')} gave a model that predicts a constant (`degenerate`)."
-        parts.append(Raw(f"{gave} They are not listed, and the figure marks them as unusable."))
+        degenerate_text = f"{plural(constant, 'trial')} gave a model that predicts a constant (`degenerate`)."
+        parts.append(Raw(f"{degenerate_text} They are not listed, and the figure marks them as unusable."))
     if barred := int(infeasible_rows(facts.table).sum()):
         parts.append(
             f"{plural(barred, 'trial')} finished without meeting every metric constraint and are left out."
@@ -438,8 +440,8 @@ def best_trials(facts: Facts) -> Section:
     values = np.where(
         facts.table.index.isin(done.index), np.asarray(facts.table["value"], dtype=float), np.nan
     )
-    one = [figures.RoundValues(node.id, None, values)]
-    draw = partial(figures.best_so_far, one, node.direction, facts.metric)
+    round_values = [figures.RoundValues(node.id, None, values)]
+    draw = partial(figures.best_so_far, round_values, node.direction, facts.metric)
     parts.append(Figure("Value of every trial and the best so far", "best-so-far", draw))
     return Section("Best trials", tuple(parts))
 
@@ -485,10 +487,10 @@ def densities(facts: Facts) -> Section | None:
     matter = {name for name, finding in analysis.findings.items() if finding.verdict == MATTERS}
     relevant = [e.name for e in analysis.ranked if e.name in {*matter, *new, *proposed}]
     shown = relevant or [e.name for e in analysis.ranked[:2]]
-    taken: set[str] = set()
+    slugs: set[str] = set()
     panels: list[tuple[Part, ...]] = []
     for name in shown:
-        part = slug(name, taken)
+        part = slug(name, slugs)
         target = new.get(name)
         about = (analysis, name, target, word)
         panels.append(
@@ -502,13 +504,13 @@ def densities(facts: Facts) -> Section | None:
                 Figure(f"{name} against the metric", f"metric-{part}", partial(figures.density_2d, *about)),
             )
         )
-    told = "No effect was detected and no parameter is to change. These two parameters have the smallest q."
+    intro = "No effect was detected and no parameter is to change. These two parameters have the smallest q."
     if relevant:
-        told = (
+        intro = (
             "Density of good trials and spread of the metric, for parameters that have an effect or "
             f"change. The {word} range is shaded."
         )
-    parts: list[Part] = [told, *(part for panel in panels for part in panel)]
+    parts: list[Part] = [intro, *(part for panel in panels for part in panel)]
     if left_out := [e.name for e in analysis.parameters if e.name not in shown]:
         parts.append(f"Not shown, since they have no detected effect and do not change: {join(left_out)}.")
     return Section("Densities", tuple(parts))
@@ -524,20 +526,21 @@ def failures(facts: Facts) -> Section | None:
         texts = None
     rows: list[list[object]] = []
     for state in (s for s in STATES if s != "complete"):
-        there = (facts.table["state"] == state).to_numpy()
-        what = _STATE_WORDS[state]
-        if not there.any():
+        in_state = (facts.table["state"] == state).to_numpy()
+        cause = _STATE_WORDS[state]
+        if not in_state.any():
             continue
         lines = Counter(
-            "" if texts is None else _last_line(text) for text in (there if texts is None else texts)[there]
+            "" if texts is None else _last_line(text)
+            for text in (in_state if texts is None else texts)[in_state]
         )
-        rows += [[state, count, what, code(line)] for line, count in lines.most_common(_ERRORS)]
-        if others := sum(count for _, count in lines.most_common()[_ERRORS:]):
-            rows.append([state, others, what, "other errors"])
-    told = "These trials gave no value and are not part of the statistics above."
+        rows += [[state, count, cause, code(line)] for line, count in lines.most_common(_ERRORS)]
+        if other_count := sum(count for _, count in lines.most_common()[_ERRORS:]):
+            rows.append([state, other_count, cause, "other errors"])
+    intro = "These trials gave no value and are not part of the statistics above."
     table = values_table(["state", "trials", "cause", "error"], rows)
     if rows:
-        return Section("Failures", (told, table))
+        return Section("Failures", (intro, table))
     return None
 
 
@@ -563,7 +566,7 @@ def optimism_section(facts: Facts) -> Section | None:
     if facts.optimism is None:
         return None
     pages = (facts.optimism, *facts.holdout_results)
-    return Section("Optimism of the best value", tuple(each.page() for each in pages))
+    return Section("Optimism of the best value", tuple(optimism.page() for optimism in pages))
 
 
 def curves_section(facts: Facts) -> Section | None:
@@ -586,13 +589,13 @@ def checks_section(facts: Facts) -> Section | None:
     """
     if facts.checks is None:
         return None
-    taken: set[str] = set()
+    slugs: set[str] = set()
     shown: dict[tuple[str, str], Check] = {}
     for check in facts.checks.checks:
         shown.setdefault((check.picture, check.about), check)
     drawn: dict[bool, list[Part]] = {True: [], False: []}
     for check in shown.values():
-        name = f"check-{slug(f'{check.key} {check.about}', taken)}"
+        name = f"check-{slug(f'{check.key} {check.about}', slugs)}"
         if facts.analysis is not None and check.picture in ("failing", "isolation", "cost"):
             if check.picture == "isolation":
                 about = [check.about]
@@ -627,17 +630,17 @@ def front_section(facts: Facts) -> Section | None:
         for i in range(min(_FRONT, len(front)))
     ]
     head = [*(f"{goal.metric} ({goal.direction})" for goal in goals), *names]
-    told = (
+    intro = (
         f"{plural(len(front), 'trial')}, that no other trial of this round beats in every goal. "
         "Below, the best trial is the best in the first goal."
     )
     if len(front) > _FRONT:
-        rest = f"{len(front) - _FRONT} more are on the front."
+        not_listed = f"{len(front) - _FRONT} more are on the front."
     else:
-        rest = None
+        not_listed = None
     draw = partial(figures.front, facts.table, goals, node.space)
     figure = Figure("Trials by two goals, with the front", "front", draw)
-    return Section("The front", (told, values_table(head, rows), rest, figure))
+    return Section("The front", (intro, values_table(head, rows), not_listed, figure))
 
 
 def against_parent(facts: Facts) -> Section | None:
@@ -671,7 +674,7 @@ def pairs(facts: Facts) -> Section | None:
     if analysis is None or not coupled:
         return None
     coupled.sort(key=lambda p: (round(p.q, 3), -abs(p.statistic)))
-    taken: set[str] = set()
+    slugs: set[str] = set()
     rows = []
     drawn = []
     framed = False
@@ -689,29 +692,29 @@ def pairs(facts: Facts) -> Section | None:
         if k < _PAIRS:
             framed = framed or a in new or b in new
             title = f"{a} and {b}: median {analysis.metric} by level"
-            name = f"pair-{slug(f'{a}-{b}', taken)}"
+            name = f"pair-{slug(f'{a}-{b}', slugs)}"
             drawn.append(Figure(title, name, partial(figures.pair, analysis, a, b, new, word)))
     if framed:
         frame = f" The {word} part is framed."
     else:
         frame = ""
-    rest = len(coupled) - _PAIRS
-    if rest > 0:
-        more = f" {plural(rest, 'more pair')} of the table: not drawn."
+    undrawn = len(coupled) - _PAIRS
+    if undrawn > 0:
+        undrawn_text = f" {plural(undrawn, 'more pair')} of the table: not drawn."
     else:
-        more = ""
+        undrawn_text = ""
     legend = (
         f"The figures show the median {analysis.metric} of the finished space-filling trials at every "
         "two levels, lighter "
         "for better, and the places of the best trials. One or two trials at a place are weak "
-        f"evidence.{frame}{more}"
+        f"evidence.{frame}{undrawn_text}"
     )
-    told = (
+    intro = (
         "Among the best trials, the good values of one parameter depend on the other, so choose "
         "their bounds together."
     )
     table = values_table(["parameter", "and", "measure", "among the best", "q"], rows)
-    return Section("Coupled parameters", (told, table, legend, *drawn))
+    return Section("Coupled parameters", (intro, table, legend, *drawn))
 
 
 # Sections of the evidence, in their order; one that has nothing to say gives ``None``.
@@ -760,13 +763,13 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
     stored = round_._stored
     decisions = round_.decisions
     if proposal is None:
-        kept = home.reader.proposals(stored.pk)
-        decided = [d.proposal for d in decisions if d.proposal in kept]
-        chosen = decided[-1] if decided else next(reversed(kept), None)
+        proposals = home.reader.proposals(stored.pk)
+        decided = [d.proposal for d in decisions if d.proposal in proposals]
+        chosen = decided[-1] if decided else next(reversed(proposals), None)
         if chosen is None:
             proposal = None
         else:
-            proposal = Proposal.from_json(json.loads(kept[chosen]))
+            proposal = Proposal.from_json(json.loads(proposals[chosen]))
     analysis = None
     options = None
     review = _review(round_, proposal)
@@ -819,9 +822,9 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
 def _trials(round_: Round, errors: list[Any]) -> pd.DataFrame:
     """The trials with what went wrong; of those that somebody left out with the reason."""
     frame = round_.trials.assign(error=errors)
-    why = round_.marks
-    out = why.index[why["excluded"].notna()]
-    frame.loc[out, "error"] = [f"{why['excluded'][i]} ({why['author'][i]})" for i in out]
+    marks = round_.marks
+    out = marks.index[marks["excluded"].notna()]
+    frame.loc[out, "error"] = [f"{marks['excluded'][i]} ({marks['author'][i]})" for i in out]
     return frame
 
 

@@ -48,7 +48,7 @@ def reproduce(round_: Round) -> str:
         # grows.
         drawn = bool(node.exploit or node.audit) and first < n
         size = f"n={first if drawn else n}"
-        given = _given(round_, stored[node.id].pk)
+        given_code = _given(round_, stored[node.id].pk)
         if node.method == IMPORTED:
             lines += [
                 (
@@ -78,7 +78,7 @@ def reproduce(round_: Round) -> str:
             extra += "".join(f", {fact}={value!r}" for fact, value in stated.items())
             lines.append(
                 f"round = tree.add_round(space, objective{extra}, "
-                f"design={_design(node)}{_pruner(node)}{given}"
+                f"design={_design(node)}{_pruner(node)}{given_code}"
                 f"{_belief(node, first=True)})"
             )
         else:
@@ -93,14 +93,14 @@ def reproduce(round_: Round) -> str:
                 before = node_of[node.parent]
             else:
                 before = node
-            same = node.method == before.method and not node.adaptive
-            if same:
-                how = ""
+            same_method = node.method == before.method and not node.adaptive
+            if same_method:
+                design_code = ""
             else:
-                how = f", design={_design(node)}"
+                design_code = f", design={_design(node)}"
             lines.append(
                 f"round = round.branch(space, {size}, "
-                f"seed={node.seed}{shares}{how}{_pruner(node, before)}{given}{previous}"
+                f"seed={node.seed}{shares}{design_code}{_pruner(node, before)}{given_code}{previous}"
                 f"{_belief(node)})"
             )
         if round_.path[0].method != IMPORTED:
@@ -123,16 +123,18 @@ def _goals_code(node: Node, metric: str) -> str:
 
 
 def _given(round_: Round, pk: int) -> str:
-    beside = [b for b in round_.context.reader.beside(pk) if b.origin == "given"]
-    first = [b for b in beside if b.baseline]
-    others = [configuration_code(b.configuration) for b in beside if not b.baseline]
+    extra = [b for b in round_.context.reader.beside(pk) if b.origin == "given"]
+    first = [b for b in extra if b.baseline]
+    configurations = [configuration_code(b.configuration) for b in extra if not b.baseline]
     if first:
-        said = f", baseline={configuration_code(first[0].configuration)}, baseline_seeds={first[0].seeds}"
+        baseline_code = (
+            f", baseline={configuration_code(first[0].configuration)}, baseline_seeds={first[0].seeds}"
+        )
     else:
-        said = ""
-    if others:
-        return f"{said}, given=[{', '.join(others)}]"
-    return said
+        baseline_code = ""
+    if configurations:
+        return f"{baseline_code}, given=[{', '.join(configurations)}]"
+    return baseline_code
 
 
 def _belief(node: Node, first: bool = False) -> str:
@@ -143,10 +145,12 @@ def _belief(node: Node, first: bool = False) -> str:
         share = f", exploit={node.exploit}"
     else:
         share = ""
-    said = node.belief.code(literal)
+    belief_code = node.belief.code(literal)
     if node.belief.like:  # what earlier studies suggested then, whatever they say by now
-        said = f"refine.space.belief.Belief.from_json({node.belief.to_json()!r}, {list(node.belief.like)!r})"
-    return f", belief={said}{share}"
+        belief_code = (
+            f"refine.space.belief.Belief.from_json({node.belief.to_json()!r}, {list(node.belief.like)!r})"
+        )
+    return f", belief={belief_code}{share}"
 
 
 def configuration_code(encoded: Mapping[str, Any]) -> str:
@@ -169,10 +173,10 @@ def objective_line(name: str, objective: Objective | None = None, with_data: boo
     module, _, last = name.rpartition(".")
     if not last.isidentifier():
         return "objective = ...  # yours"
-    known = objective is not None and getattr(sys.modules.get(module), last, None) is objective
-    if with_data and not known:
+    importable = objective is not None and getattr(sys.modules.get(module), last, None) is objective
+    if with_data and not importable:
         return f"from your_script import objective  # {last} with its data"
-    return f"from {module if known else 'your_script'} import {last} as objective"
+    return f"from {module if importable else 'your_script'} import {last} as objective"
 
 
 def _design(node: Node) -> str:

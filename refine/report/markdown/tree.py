@@ -72,47 +72,47 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
     else:
         way = [node.id for node in last.path]
     if len(overview.rounds) <= 2 * TOLD:
-        told = {r.id for r in overview.rounds}
+        narrated = {r.id for r in overview.rounds}
     else:
-        told = set(way[-TOLD:])
+        narrated = set(way[-TOLD:])
     entries = {e.child: e for e in calibration.entries}
     glance = tree_page(tree, named=True)
-    few = len(overview.rounds) <= _FEW
+    small = len(overview.rounds) <= _FEW
     figure, *figures_below = _figures(overview.rounds, chosen)
-    head: list[Part] = [_summary(overview.rounds, way, len(told))]
+    head: list[Part] = [_summary(overview.rounds, way, len(narrated))]
     if won is not None:
         link = f"[certificate]({quote_url(won.report(folder, html=html).name)})"
-        known = Raw(f"Evidence, search history and how to retrain the winner: its {link}.")
-        head += [Raw("## Winner"), won.page(), known]
-    head += [Raw("## The decisions"), figure, glance if few else None]
+        winner_note = Raw(f"Evidence, search history and how to retrain the winner: its {link}.")
+        head += [Raw("## Winner"), won.page(), winner_note]
+    head += [Raw("## The decisions"), figure, glance if small else None]
     on_way: list[Part] = []
-    others: list[Part] = []
-    for each in sorted(overview.rounds, key=lambda r: way.index(r.id) if r.id in way else len(way)):
-        if each.id in way:
-            number = f"{way.index(each.id) + 1}. "
+    other_parts: list[Part] = []
+    for ran in sorted(overview.rounds, key=lambda r: way.index(r.id) if r.id in way else len(way)):
+        if ran.id in way:
+            number = f"{way.index(ran.id) + 1}. "
         else:
             number = ""
-        part = _step(each, entries.get(each.id), each.id in told, f"{number}Round {each.id}")
-        (on_way if number else others).append(part)
+        part = _step(ran, entries.get(ran.id), ran.id in narrated, f"{number}Round {ran.id}")
+        (on_way if number else other_parts).append(part)
     evidence = [
         Section("From the root to the best round", tuple(on_way)),
-        Section("Other branches" if on_way else "Rounds", tuple(others)),
-        Section("The rounds", (None if few else glance, *figures_below)),
+        Section("Other branches" if on_way else "Rounds", tuple(other_parts)),
+        Section("The rounds", (None if small else glance, *figures_below)),
         None if last is None else _optimism(last, tree.rounds),
         Section("Forecasts, claims and people", (calibration.page(),)),
         _questions(tree),
         None if last is None else Section("Reproduce the best round", (fence(reproduce(last), "python"),)),
     ]
     name, title = f"{slug(tree.name, set())}.md", f"The refinement of {tree.name}"
-    return written(lambda where: published(where / name, title, head, evidence), folder, html)
+    return written(lambda target: published(target / name, title, head, evidence), folder, html)
 
 
 def _questions(tree: Tree) -> Section | None:
     """The questions asked, with their answers over time; ``None`` without one."""
-    asked = asked_questions(tree)
-    if not asked:
+    questions = asked_questions(tree)
+    if not questions:
         return None
-    return Section("Questions", (answers_grid(asked),))
+    return Section("Questions", (answers_grid(questions),))
 
 
 def _optimism(last: Round, rounds: Sequence[Round]) -> Section:
@@ -123,7 +123,7 @@ def _optimism(last: Round, rounds: Sequence[Round]) -> Section:
     return Section("Optimism of the best value", tuple(parts))
 
 
-def _summary(rounds: Sequence[RoundOverview], way: list[str], told: int) -> str:
+def _summary(rounds: Sequence[RoundOverview], way: list[str], narrated: int) -> str:
     trials = sum(sum(r.states.values()) for r in rounds)
     by_id = {r.id: r for r in rounds}
     seconds = duration(sum(float(np.nansum(r.round.trials["seconds"].astype(float))) for r in rounds))
@@ -139,10 +139,10 @@ def _summary(rounds: Sequence[RoundOverview], way: list[str], told: int) -> str:
     best = score(None if last.best is None else last.best["value"])
     parts.append(f"The best observed {last.round.metric} is {best}, in round {last.id}, {after}.")
     if decisions:
-        kept = percent(by_id[way[0]].round.space.volume_kept(last.round.space))
-        parts.append(f"Its space keeps {kept} of the first one.")
-    if told < len(rounds):
-        only = f"Only the last {told} rounds on the way list their findings here"
+        kept_share = percent(by_id[way[0]].round.space.volume_kept(last.round.space))
+        parts.append(f"Its space keeps {kept_share} of the first one.")
+    if narrated < len(rounds):
+        only = f"Only the last {narrated} rounds on the way list their findings here"
         parts.append(f"{only}; for any other, read its own report.")
     openings = sum(len(r.round.holdout_results) for r in rounds)
     parts.append(
@@ -157,22 +157,24 @@ def _figures(rounds: Sequence[RoundOverview], winner: str | None) -> list[Figure
     metric = alike[0].metric
     curves = populations(alike)
     title = "The rounds, their best values, and the decisions between them"
-    made = [Figure(title, "tree", partial(figures.tree, nodes_of(rounds), direction, metric, winner))]
+    figure_list = [Figure(title, "tree", partial(figures.tree, nodes_of(rounds), direction, metric, winner))]
     if winner is not None:
         draw = partial(figures.best_so_far, values_of(alike), direction, metric, winner)
-        made.append(Figure("Every trial, and the best so far along every branch", "best-by-round", draw))
+        figure_list.append(
+            Figure("Every trial, and the best so far along every branch", "best-by-round", draw)
+        )
     if len(curves) > 1:
         draw = partial(figures.edf, curves, metric, direction)
-        made.append(Figure("Distribution of the values, round by round", "edf", draw))
-    return made
+        figure_list.append(Figure("Distribution of the values, round by round", "edf", draw))
+    return figure_list
 
 
-def _step(each: RoundOverview, entry: Entry | None, told: bool, title: str) -> Section:
+def _step(overview: RoundOverview, entry: Entry | None, narrated: bool, title: str) -> Section:
     """A round: the decision before it, its trials, the outcome of the claim, and its findings."""
-    round_ = each.round
-    node = each.round.node
-    if each.comparable:
-        best = each.best
+    round_ = overview.round
+    node = overview.round.node
+    if overview.comparable:
+        best = overview.best
     else:
         best = None
     parts: list[Part] = []
@@ -184,23 +186,24 @@ def _step(each: RoundOverview, entry: Entry | None, told: bool, title: str) -> S
     elif node.note.strip():
         parts.append(quote(node.note))
     if node.method == IMPORTED:
-        of = "finished elsewhere"
+        size_text = "finished elsewhere"
     else:
-        of = f"of {node.space.size:,} configurations"
+        size_text = f"of {node.space.size:,} configurations"
     seconds = np.asarray(round_.trials["seconds"], dtype=float)
     if np.isfinite(seconds).any():
         took = f", {duration(float(np.nansum(seconds)))} of computing"
     else:
         took = ""
-    line = f"{counted(each.states) or 'not run'}, {of}{took}."
+    line = f"{counted(overview.states) or 'not run'}, {size_text}{took}."
     if best is not None:
-        at = join([f"{n} = {value_text(best[n])}" for n in node.space.varied])
-        line += f" The best observed {round_.metric} is {score(best['value'])}{', with ' + at if at else ''}."
+        values_text = join([f"{n} = {value_text(best[n])}" for n in node.space.varied])
+        line += f" The best observed {round_.metric} is {score(best['value'])}"
+        line += f", with {values_text}." if values_text else "."
     parts.append(line)
     if entry is not None:
         parts.append(f"Outcome: {entry_sentences(entry)}")
     with contextlib.suppress(AnalysisError):  # too few trials yet
-        if told and (taught := effect_sentences(round_.analyze())):
+        if narrated and (taught := effect_sentences(round_.analyze())):
             parts.append(Items(tuple(taught[:_SEEN]), numbered=True))
     for d in round_.decisions:
         if d.kind == "declined":
@@ -220,4 +223,4 @@ def write_comparison(comparison: Comparison, folder: Path, html: bool) -> Path:
     )
     head: list[Part] = [comparison.page(), populations_figure(comparison)]
     name = f"compare-{comparison.a}-{comparison.b}.md"
-    return written(lambda where: published(where / name, title, head), folder, html)
+    return written(lambda target: published(target / name, title, head), folder, html)

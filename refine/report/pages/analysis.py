@@ -144,17 +144,17 @@ def best_clause(analysis: Analysis) -> str:
     """The best observed trial: ``best value 0.9998 (lr 1.5, dropout 0, Adam)``."""
     best = analysis.best
     metric = judged_text(analysis.metric, analysis.subject_to)
-    known = [(e, best[e.name]) for e in analysis.parameters if e.name in best.index]
-    values = [_at(e.name, e.parameter, v) for e, v in known if v is not None and v == v]
+    varied = [(e, best[e.name]) for e in analysis.parameters if e.name in best.index]
+    values = [_at(e.name, e.parameter, v) for e, v in varied if v is not None and v == v]
     while len(", ".join(values)) > _LONGEST and values[1:]:
         values = [*values[: -2 if values[-1] == "..." else -1], "..."]
-    audit = any(not e.parameter.contains([v])[0] for e, v in known if v is not None and v == v)
+    audit = any(not e.parameter.contains([v])[0] for e, v in varied if v is not None and v == v)
     values += ["an audit trial"] if audit else []
     if values:
-        at = f" ({', '.join(values)})"
+        values_text = f" ({', '.join(values)})"
     else:
-        at = ""
-    return f"best {metric} {score(best['value'])}{at}"
+        values_text = ""
+    return f"best {metric} {score(best['value'])}{values_text}"
 
 
 def _at(name: str, parameter: Parameter, value: Any) -> str:
@@ -210,15 +210,15 @@ def _folds(analysis: Analysis) -> tuple[Fold, ...]:
         evidence = (Text(sentences(finding.reasons)),) if finding.reasons else ()
         title = f"{e.name}: {VERDICTS[finding.verdict].text}"
         folds.append(Fold(title, evidence, e.name, finding.verdict not in _NO_EFFECT))
-    if rest := together({name: finding.reasons for name, finding in analysis.findings.items()}):
-        folds.append(Fold("No effect", (Items(tuple(Cell(line, "faint") for line in rest)),)))
+    if shared := together({name: finding.reasons for name, finding in analysis.findings.items()}):
+        folds.append(Fold("No effect", (Items(tuple(Cell(line, "faint") for line in shared)),)))
     if analysis.belief is not None:
         folds.append(Fold("Belief", (belief_block(analysis.belief),), "belief"))
     folds += [Fold("Caution", (Text(sentence(c), "warn"),), "caution") for c in analysis.cautions]
     head = ("parameter", "finding", "effect", "95 % interval", "q", "importance")
     grid = Grid(head, tuple(_row(analysis, e) for e in analysis.ranked), right=(5,))
-    every: list[Block] = [Text(_facts(analysis)), *([grid] if analysis.ranked else [])]
-    return (*folds, Fold("Every parameter", tuple(every), "table", why=False))
+    blocks: list[Block] = [Text(_facts(analysis)), *([grid] if analysis.ranked else [])]
+    return (*folds, Fold("Every parameter", tuple(blocks), "table", why=False))
 
 
 def effect_sentences(analysis: Analysis) -> list[str]:

@@ -123,22 +123,22 @@ def _events(answer: Answer) -> tuple[str, str]:
     if len(answer.goals) > 1:
         loss = "a point of the front is lost inside"
         return loss, "every point of the front is kept inside"
-    what = judged_text(answer.metric, answer.subject_to)
+    event = judged_text(answer.metric, answer.subject_to)
     if answer.given is None:
         elsewhere = "anywhere"
     else:
         elsewhere = f"with {answer.given}"
     if answer.epsilon:
-        by = f" by over {difference(answer.epsilon)}"
+        margin = f" by over {difference(answer.epsilon)}"
     else:
-        by = ""
+        margin = ""
     if answer.epsilon:
         near = f"within {difference(answer.epsilon)} of"
     else:
         near = "as good as"
     return (
-        f"the best {what} inside is worse{by} than the best {elsewhere}",
-        f"the best {what} inside is {near} the best {elsewhere}",
+        f"the best {event} inside is worse{margin} than the best {elsewhere}",
+        f"the best {event} inside is {near} the best {elsewhere}",
     )
 
 
@@ -146,10 +146,10 @@ def _rivals_text(answer: Answer) -> str:
     """The region with the better best, with the chance of the opposite."""
     if answer.verdict == EITHER:
         if answer.epsilon:
-            by = f" by over {difference(answer.epsilon)}"
+            margin = f" by over {difference(answer.epsilon)}"
         else:
-            by = ""
-        return f"Either will do: {chance_words(1 - answer.tie)} that their bests differ{by}."
+            margin = ""
+        return f"Either will do: {chance_words(1 - answer.tie)} that their bests differ{margin}."
     first = answer.probability >= 0.5
     ahead, behind = answer.question, str(answer.better)
     if not first:

@@ -44,8 +44,8 @@ def calibration_page(calibration: Calibration) -> Page:
     people = [("People", text) for text in _people_texts(calibration)]
     people += [("Questions", text) for text in map(_question_text, calibration.question_scores)]
     if not calibration.entries:
-        none = Text("No decision has led to a child yet.")
-        blocks: list[Block] = [none, *([Facts(tuple(people))] if people else [])]
+        no_child = Text("No decision has led to a child yet.")
+        blocks: list[Block] = [no_child, *([Facts(tuple(people))] if people else [])]
         return Page(
             title, tuple(blocks), (Action("round.propose().accept", n=100),), _people_folds(calibration)
         )
@@ -67,17 +67,17 @@ def calibration_page(calibration: Calibration) -> Page:
         Cell(f"{e.round} -> {e.child}: {entry_sentences(e)}", "bad" if e.refuted else "")
         for e in calibration.entries
     )
-    held = tuple(
+    held_texts = tuple(
         f"{percent(c.nominal)} intervals of the {_NOUN[c.what]} held in {c.hits} of {c.n} "
         f"({percent(c.share)}; 95 % interval "
         f"{percent(c.low)} to {percent(c.high)})"
         for c in coverage
     )
-    rows = tuple(_forecast(e, what) for e in calibration.entries for what in WHAT)
+    rows = tuple(_forecast(e, quantity) for e in calibration.entries for quantity in WHAT)
     forecasts = Grid(("child", "value", "forecast", "90 % interval", "observed"), rows, right=(2, 4))
     folds = (
         Fold("Every decision", (decided, Items(tuple(outcomes))), "decisions"),
-        *((Fold("How often intervals held", (Items(held),), "intervals"),) if held else ()),
+        *((Fold("How often intervals held", (Items(held_texts),), "intervals"),) if held_texts else ()),
         *_people_folds(calibration),
         Fold("Every forecast", (forecasts,), "forecasts", why=False),
     )
@@ -99,8 +99,8 @@ def held_text(calibration: Calibration) -> str:
 
 def held_in_benchmarks() -> str:
     """The claims of the benchmarks that held: ``195 of 200``."""
-    held, tested = HELD_IN_BENCHMARKS
-    return f"{held} of {tested}"
+    held_count, tested = HELD_IN_BENCHMARKS
+    return f"{held_count} of {tested}"
 
 
 _NOUN = {"median": "median", "best": "best value"}
@@ -146,25 +146,25 @@ def _question_text(score: QuestionScore) -> str:
 
 def _suggestion(e: Entry) -> str:
     """The share that a suggestion keeps and the proposal's, the outcome, and the rounds that adopted it."""
-    kept = percent(e.decision.volume_kept)
+    kept_share = percent(e.decision.volume_kept)
     comparison = e.comparison
     if e.taken:
-        taken = f" Adopted by: {join(e.taken)}."
+        adopted = f" Adopted by: {join(e.taken)}."
     else:
-        taken = " Not adopted."
+        adopted = " Not adopted."
     if comparison is None:
-        return f"Keeps {kept}; with several goals, suggestions are not scored.{taken}"
+        return f"Keeps {kept_share}; with several goals, suggestions are not scored.{adopted}"
     if e.proposal:
         claim = e.proposal.claim.probability
     else:
         claim = None
     shares = (
-        f"Keeps {kept} (stated risk {_stated_risk(e.decision.probability)}), the proposal "
+        f"Keeps {kept_share} (stated risk {_stated_risk(e.decision.probability)}), the proposal "
         f"{percent(comparison.proposed.volume_kept)} (stated risk {_stated_risk(claim)})"
     )
     if math.isnan(comparison.best):
-        return f"{shares}. No trial has finished yet.{taken}"
-    return f"{shares}. {upper(outcome_text(comparison))}.{taken}"
+        return f"{shares}. No trial has finished yet.{adopted}"
+    return f"{shares}. {upper(outcome_text(comparison))}.{adopted}"
 
 
 def _stated_risk(probability: float | None) -> str:
@@ -254,22 +254,22 @@ def entry_sentences(e: Entry) -> str:
 
 
 def _state(e: Entry) -> str:
-    seen = e.outcome
-    planned = plural(seen.planned, "space-filling trial")
-    values = len(seen.space_filling)
+    outcome = e.outcome
+    planned = plural(outcome.planned, "space-filling trial")
+    values = len(outcome.space_filling)
     if e.state == "unfinished":
-        return f"Unfinished, not scored: {seen.ended:,} of {planned} have ended."
+        return f"Unfinished, not scored: {outcome.ended:,} of {planned} have ended."
     if e.state == "no_forecast":
         return "No forecast was made, so none is scored."
     if e.state == "too_few_values":
         return f"Not scored: only {values:,} of {planned} have a value."
-    places = join([f"the {_NOUN[what]} is {_place(e, what)} of the forecast" for what in WHAT])
+    places = join([f"the {_NOUN[quantity]} is {_place(e, quantity)} of the forecast" for quantity in WHAT])
     return f"Scored on {plural(values, 'space-filling trial')}: {places}."
 
 
-def _place(e: Entry, what: str) -> str:
+def _place(e: Entry, quantity: str) -> str:
     """The place of an observed value in its forecast: the share of the forecast that is worse."""
-    share = e.percentile(what)
+    share = e.percentile(quantity)
     if sign_of(e.outcome.direction) > 0:
         worse = share
     else:
@@ -288,23 +288,23 @@ def _verdict(e: Entry) -> str:
         return "Not tested: no audit trial has finished."
     epsilon = e.proposal.claim.epsilon
     if epsilon:
-        more = f" by more than {number(epsilon)}"
+        margin = f" by more than {number(epsilon)}"
     else:
-        more = ""
+        margin = ""
     if e.verdict == "refuted":
         best = best_of(e.outcome.outside, e.outcome.direction)
         return (
             f"Refuted: an audit trial reached {score(best)}; the best inside scored "
-            f"{score(e.outcome.inside)}, worse{more}."
+            f"{score(e.outcome.inside)}, worse{margin}."
         )
     even = len(e.outcome.audit)
     count = len(e.outcome.outside)
-    text = f"Not refuted: {plural(count, 'audit trial')} found nothing better{more}."
+    text = f"Not refuted: {plural(count, 'audit trial')} found nothing better{margin}."
     if not even:
         return text
-    which = plural(even, "even audit trial")
+    audit_text = plural(even, "even audit trial")
     return (
-        f"{text} {upper(which)} would hit a better region of {percent(SHARE)} of the space cut off with "
+        f"{text} {upper(audit_text)} would hit a better region of {percent(SHARE)} of the space cut off with "
         "probability "
         f"{e.power():.2f}."
     )
@@ -315,12 +315,12 @@ def _decided(e: Entry) -> tuple[str, ...]:
     return e.round, e.child, d.kind, percent(d.volume_kept), _stated_risk(d.probability)
 
 
-def _forecast(e: Entry, what: str) -> tuple[str, ...]:
-    made = e.decision.forecast
+def _forecast(e: Entry, quantity: str) -> tuple[str, ...]:
+    forecast = e.decision.forecast
     middle = "-"
     interval = "-"
-    if made is not None:
-        low, high = made.interval(what, _WIDE)
-        middle = score(made.quantile(what, 0.5))
+    if forecast is not None:
+        low, high = forecast.interval(quantity, _WIDE)
+        middle = score(forecast.quantile(quantity, 0.5))
         interval = f"{score(low)} to {score(high)}"
-    return e.child, what, middle, interval, score(e.realised(what))
+    return e.child, quantity, middle, interval, score(e.realised(quantity))

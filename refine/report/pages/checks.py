@@ -105,7 +105,7 @@ class _Asked(NamedTuple):
 
 def _flagged(v: Any) -> str:
     count = v.counts[v.worst]
-    return f"{count} of the best {v.of}{f' {FLAGS[v.worst].seen}' if count else ''}"
+    return f"{count} of the best {v.of}{f' {FLAGS[v.worst].verb_phrase}' if count else ''}"
 
 
 def _gain(v: Any) -> str:
@@ -231,9 +231,9 @@ def _lost(v: Any) -> str:
 
 
 def _curves(v: Any) -> str:
-    first, *others = v.frequent
-    text = f"{v.counts[first]} of the best {plural(v.of, 'trial')} {FLAGS[first].seen}"
-    return "; ".join([text, *(f"{v.counts[flag]} {FLAGS[flag].seen}" for flag in others)])
+    first, *other_flags = v.frequent
+    text = f"{v.counts[first]} of the best {plural(v.of, 'trial')} {FLAGS[first].verb_phrase}"
+    return "; ".join([text, *(f"{v.counts[flag]} {FLAGS[flag].verb_phrase}" for flag in other_flags)])
 
 
 def _stopped(v: Any) -> str:
@@ -270,7 +270,7 @@ def _ties(v: Any) -> str:
 
 
 def _second(v: Any) -> str:
-    sides = [f"{n} {(' to ' if ordered else ', ').join(map(str, at))}" for n, at, ordered in v.place]
+    sides = [f"{n} {(' to ' if ordered else ', ').join(map(str, levels))}" for n, levels, ordered in v.place]
     return (
         f"The most likely place for a better optimum outside the proposed bounds: {join(sides)}, "
         f"{percent(v.share)} of the "
@@ -296,9 +296,9 @@ def outlook_text(outlook: Any, verdict: str = "") -> str:
     else:
         cost = ""
     trials = plural(outlook.n, "trial")
-    more = "gain anything"
+    gain_text = "gain anything"
     if outlook.epsilon > 0:
-        more = f"gain more than {difference(outlook.epsilon)}"
+        gain_text = f"gain more than {difference(outlook.epsilon)}"
     price = getattr(outlook, "cost", None)
     if price is not None and math.isfinite(price) and verdict != CONFIRM:
         if verdict == CONTINUE:
@@ -310,13 +310,13 @@ def outlook_text(outlook: Any, verdict: str = "") -> str:
             f"price of {difference(price)}"
         )
     if verdict == CONTINUE:
-        return f"another {trials}{cost} may {more}"
+        return f"another {trials}{cost} may {gain_text}"
     if verdict == CONFIRM:
         return (
             f"repeating the best should help more than {outlook.n:,} new "
             f"{'trial' if outlook.n == 1 else 'trials'}{cost}"
         )
-    return f"another {trials}{cost} {'is' if outlook.n == 1 else 'are'} unlikely to {more}"
+    return f"another {trials}{cost} {'is' if outlook.n == 1 else 'are'} unlikely to {gain_text}"
 
 
 # Verdict -> its advice in a word or two, and its hit rate: benchmarks and an audit on unseen tables together.
@@ -463,7 +463,7 @@ class Flag(NamedTuple):
     """Words for a judgement of training curves."""
 
     word: str  # in short
-    seen: str  # as the verb of a sentence about trials
+    verb_phrase: str  # as the verb of a sentence about trials
     means: str  # its definition
     size: str  # template of its size
     helps: str  # possible remedies
@@ -533,16 +533,18 @@ def curves_page(trials: Sequence[TrialCurves], metric: Metric, direction: str) -
             rows.append((flag.word, count, flag.means, flag.size.format(number(median(sizes))), helps))
     short = sum(not trial.judged for trial in trials)
     if len(trials) > 1:
-        which = f"the best {len(trials)} trials"
+        subject = f"the best {len(trials)} trials"
     else:
-        which = "the best trial"
+        subject = "the best trial"
     if short:
-        facts.append(("Too short", f"{short} of {which} reported too few epochs to judge"))
+        facts.append(("Too short", f"{short} of {subject} reported too few epochs to judge"))
     if not rows and short < len(trials):
-        return Page(f"Nothing stands out in the curves of {which}.", (Facts(tuple(facts)),) if facts else ())
+        return Page(
+            f"Nothing stands out in the curves of {subject}.", (Facts(tuple(facts)),) if facts else ()
+        )
     grid = Grid(("flag", "trials", "meaning", "size", "remedies"), tuple(rows))
     folds = (Fold("Flags", (Text(_ADVISES), grid)),) if rows else ()
-    return Page(f"Curves of {which}", (Facts(tuple(facts)),), folds=folds)
+    return Page(f"Curves of {subject}", (Facts(tuple(facts)),), folds=folds)
 
 
 TONES = {CONTINUE: "good", CONFIRM: "warn", STOP: "warn"}  # verdict -> tone

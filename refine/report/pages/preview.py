@@ -39,15 +39,15 @@ def preview_page(preview: Preview) -> Page:
         ("Time", time),
         *(("New", Cell(sentence(value), "warn")) for value in preview.new_values),
     )
-    kept = percent(preview.volume_kept)
+    kept_share = percent(preview.volume_kept)
     proposed = percent(preview.proposed_volume_kept)
-    more = [f"{kept} of the present space is kept (proposed: {proposed})."]
+    lines = [f"{kept_share} of the present space is kept (proposed: {proposed})."]
     if preview.left:
         hit = f"{percent(preview.hit)} chance that a trial of the round hits the best 5 % of the space"
-        more.append(f"{hit}; {preview.exist:,} configurations exist.")
+        lines.append(f"{hit}; {preview.exist:,} configurations exist.")
     edit = Action("review.edit", {"name": (Symbol("low"), Symbol("high"))})
     calls = (edit, Action("review.accept", note=..., n=...))
-    folds = (Fold("Space kept", (Items(tuple(more)),)),)
+    folds = (Fold("Space kept", (Items(tuple(lines)),)),)
     return Page("If you accept", (Facts(facts),), calls, folds)
 
 
@@ -103,11 +103,11 @@ def _next_round(preview: Preview) -> str:
     return "no configuration exists: the constraints exclude all"
 
 
-def too_many_text(preview: Preview, asked: int | None) -> str:
+def too_many_text(preview: Preview, wished: int | None) -> str:
     """A remark if more configurations are asked for than are left; else empty."""
     if preview.left == 0:
         return "Nothing is left to run in this space."
-    if asked is not None and asked > preview.left:
+    if wished is not None and wished > preview.left:
         return f"Only {preview.left:,} are left to run in this space."
     return ""
 
@@ -127,17 +127,17 @@ def options_page(options: Options) -> Page:
         loss = f"a {judged_text(options.metric, options.subject_to)} better{better} is cut off"
     rows = []
     for option in options.rows:
-        kept = (
+        kept_facts = (
             percent(option.volume_kept),
             chance_cell(1 - option.probability),
             f"{option.top_kept} of {option.top}",
         )
         risks = Cell(risks_text(option), "strong" if option is options.now else "")
-        rows.append((risks, leaves_text(option), *kept))
+        rows.append((risks, leaves_text(option), *kept_facts))
     head = ("risk asked", "dropped", "space kept", "risk of a loss", "top trials kept")
     grid = Grid(head, tuple(rows), right=(0, 2, 4), wide=(1,))
-    others = [option for option in options.rows if option is not options.now]
-    calls = tuple(Action("review.at", risk=option.risk) for option in others[:1])
+    alternatives = [option for option in options.rows if option is not options.now]
+    calls = tuple(Action("review.at", risk=option.risk) for option in alternatives[:1])
     return Page("Proposals at other risks", (grid, Text(f"Loss: {loss}.", "faint")), calls)
 
 

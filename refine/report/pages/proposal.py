@@ -79,8 +79,8 @@ def changes_grid(rows: Sequence[tuple[str | Cell, ...]], heading: str) -> Grid:
     lines = tuple(rows[:MOST])
     if _width(lines) > _COLUMNS:
         lines = tuple(map(_briefly, lines))
-    if more := len(rows) - len(lines):
-        lines += ((Cell(f"and {more} more", "faint"), "", "", "", ""),)
+    if hidden := len(rows) - len(lines):
+        lines += ((Cell(f"and {hidden} more", "faint"), "", "", "", ""),)
     head = ("parameter", "now", "next", "main reason", "risk")
     return Grid(head, lines, title=heading)
 
@@ -151,21 +151,21 @@ def next_text(old: Parameter, new: Parameter, longest: int = _LONGEST) -> str:
     """
     if isinstance(new, Range):
         return bounds_text(new)
-    kept = bounds_text(new)
+    choices = bounds_text(new)
     if isinstance(old, Range):
-        return f"only {kept}"
+        return f"only {choices}"
     assert isinstance(old, Categorical)
-    if new.size == 1 and len(kept) <= longest:
-        return f"only {kept}"
+    if new.size == 1 and len(choices) <= longest:
+        return f"only {choices}"
     dropped = [
         label for label, value in zip(old.labels, old.grid, strict=True) if not new.contains([value])[0]
     ]
-    if dropped and len(kept) > longest:
+    if dropped and len(choices) > longest:
         without = join(dropped)
         if len(without) <= longest:
             return f"without {without}"
         return f"{new.size} of {old.size} choices"
-    return kept
+    return choices
 
 
 def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[tuple[str, str]]:
@@ -191,10 +191,10 @@ def risk_text(claim: Claim, one_split: bool = False) -> str:
     if math.isnan(loss):
         return "unknown: the model can't state it for this space"
     if one_split:
-        where = ", on these validation rows"
+        scope = ", on these validation rows"
     else:
-        where = ""
-    return f"{chance_words(loss)} that {_loss_text(claim)} is cut off{where}"
+        scope = ""
+    return f"{chance_words(loss)} that {_loss_text(claim)} is cut off{scope}"
 
 
 def _loss_text(claim: Claim) -> str:
@@ -234,20 +234,22 @@ def failures_text(claim: Claim) -> str:
     if not claim.failing_inside >= _FAILING:
         return ""
     if claim.failing_now >= _FAILING:
-        now = f" (now {percent(claim.failing_now)})"
+        present = f" (now {percent(claim.failing_now)})"
     else:
-        now = ""
-    return f"about {percent(claim.failing_inside)} of evenly drawn trials inside are expected to fail{now}"
+        present = ""
+    return (
+        f"about {percent(claim.failing_inside)} of evenly drawn trials inside are expected to fail{present}"
+    )
 
 
 def claim_facts(
-    claim: Claim, kept: Cell | None = None, one_split: bool = False
+    claim: Claim, kept_cell: Cell | None = None, one_split: bool = False
 ) -> list[tuple[str, str | Cell]]:
     """The facts Risk, Kept (if given) and Blind spot."""
-    risk = Cell(risk_text(claim, one_split), kept.tone if kept else "")
+    risk = Cell(risk_text(claim, one_split), kept_cell.tone if kept_cell else "")
     facts: list[tuple[str, str | Cell]] = [("Risk", risk)]
-    if kept is not None:
-        facts.append(("Kept", kept))
+    if kept_cell is not None:
+        facts.append(("Kept", kept_cell))
     if blind := blind_spot_text(claim):
         facts.append(("Blind spot", blind))
     if failures := failures_text(claim):
@@ -270,16 +272,18 @@ def proposal_folds(
     follow the claim.
     """
     changed = [c for c in proposal.changes if c.kind != "keep"]
-    kept = [c for c in proposal.changes if c.kind == "keep"]
+    unchanged = [c for c in proposal.changes if c.kind == "keep"]
     cautions = cautions or {}
     folds = [_change_fold(c, caution=cautions.get(c.name, "")) for c in changed]
     # Sentences about several parameters are not repeated for each one.
-    own = {c.name: sentences(r for r in c.reasons if r.code not in (*QUIET, "read_in")) for c in kept}
-    lines: list[str | Cell] = [f"{name}: {text}" for name, text in own.items() if text]
-    lines += [Cell(text, "faint") for text in together({c.name: c.reasons for c in kept})]
+    own_reasons = {
+        c.name: sentences(r for r in c.reasons if r.code not in (*QUIET, "read_in")) for c in unchanged
+    }
+    lines: list[str | Cell] = [f"{name}: {text}" for name, text in own_reasons.items() if text]
+    lines += [Cell(text, "faint") for text in together({c.name: c.reasons for c in unchanged})]
     if lines:
         folds.append(Fold("Unchanged", (Items(tuple(lines)),)))
-    folds += [_change_fold(c, why=False) for c in kept]
+    folds += [_change_fold(c, with_reasons=False) for c in unchanged]
     folds.append(Fold("Claim", tuple(map(Text, [*claim_texts(proposal), *about_claim])), "claim"))
     if proposal.advice is not None:
         seconds = proposal.advice.seconds
@@ -291,7 +295,7 @@ def proposal_folds(
     if proposal.offers:
         fixed = tuple(Cell(f"{sentence(o.reason)} To fix it:", call=offer_action(o)) for o in proposal.offers)
         folds.append(Fold("Parameters to fix", (Items(fixed),), "offers"))
-    made = (
+    origin = (
         f"Proposed at a risk of {percent(proposal.risk)} on {plural(proposal.n, 'trial')}; "
         f"{percent(proposal.volume_kept)} "
         f"of the space is kept. Proposal {proposal.digest}, on evidence {proposal.evidence}."
@@ -306,8 +310,8 @@ def proposal_folds(
     else:
         notes = []
     head = ("parameter", "now", "proposed", "levels", "kept", "risk")
-    grid = Grid(head, tuple(map(_row, (*changed, *kept))), right=(4, 5))
-    return (*folds, Fold("Every parameter", (grid, *notes, Text(made, "faint")), "table", why=False))
+    grid = Grid(head, tuple(map(_row, (*changed, *unchanged))), right=(4, 5))
+    return (*folds, Fold("Every parameter", (grid, *notes, Text(origin, "faint")), "table", why=False))
 
 
 def claim_texts(proposal: Proposal) -> list[str]:
@@ -325,7 +329,7 @@ def claim_texts(proposal: Proposal) -> list[str]:
     return texts
 
 
-def _change_fold(c: Change, why: bool = True, caution: str = "") -> Fold:
+def _change_fold(c: Change, with_reasons: bool = True, caution: str = "") -> Fold:
     title = (
         f"{c.name}: {bounds_text(c.old)} {'unchanged' if c.kind == 'keep' else f'-> {bounds_text(c.new)}'}"
     )
@@ -335,7 +339,7 @@ def _change_fold(c: Change, why: bool = True, caution: str = "") -> Fold:
         if math.isfinite(c.risk):
             alone = f"; risk of this change alone: {chance_words(c.risk)}"
         texts.append(f"{strip(c.old, c.new)} {percent(c.volume_kept)} kept{alone}.")
-    return Fold(title, tuple(Text(text) for text in texts if text), c.name, why)
+    return Fold(title, tuple(Text(text) for text in texts if text), c.name, with_reasons)
 
 
 def _row(c: Change) -> tuple[str | Cell, ...]:
@@ -385,9 +389,9 @@ def _claimed(proposal: Proposal) -> str:
     if not proposal.old.diff(proposal.space):
         return NOTHING
     claim = proposal.claim
-    kept = f"the {percent(proposal.volume_kept)} of the space kept"
+    kept_text = f"the {percent(proposal.volume_kept)} of the space kept"
     if math.isnan(claim.probability):
-        return f"No claim: the model can't state the risk of keeping only {kept}."
+        return f"No claim: the model can't state the risk of keeping only {kept_text}."
     extended = any(c.kind in ("widen", "reopen") for c in proposal.changes)
     if extended:
         beyond = " The proposal also looks beyond the present space."
@@ -396,11 +400,11 @@ def _claimed(proposal: Proposal) -> str:
     judged = judged_text(join([proposal.metric, *(t.metric for t in claim.others)]), proposal.subject_to)
     wrong = f"wrong in {_one_in(1 - claim.probability)}"
     if not claim.others:
-        return f"The best {judged} in {kept} is {within_text(claim)} the best anywhere; {wrong}.{beyond}"
+        return f"The best {judged} in {kept_text} is {within_text(claim)} the best anywhere; {wrong}.{beyond}"
     losses = [(proposal.metric, claim.epsilon), *((t.metric, t.epsilon) for t in claim.others)]
     worse = join([f"{score(epsilon)} worse in {metric}" for metric, epsilon in losses])
     return (
-        f"For every point on the front of {judged}, a configuration in {kept} is at most {worse}; "
+        f"For every point on the front of {judged}, a configuration in {kept_text} is at most {worse}; "
         f"{wrong}.{beyond}"
     )
 
@@ -442,14 +446,14 @@ def _epsilon_text(claim: Claim) -> str:
         return factor_text(claim.factor)
     if not (claim.rows and claim.epsilon):
         return difference(claim.epsilon)
-    many = claim.epsilon * claim.rows
-    whole = round(many)
-    count = f"about {many:.2g}"
-    if abs(many - whole) < 0.01 and whole > 0:
-        if whole < len(_NUMBERS):
-            count = _NUMBERS[whole]
+    row_count = claim.epsilon * claim.rows
+    rounded = round(row_count)
+    count = f"about {row_count:.2g}"
+    if abs(row_count - rounded) < 0.01 and rounded > 0:
+        if rounded < len(_NUMBERS):
+            count = _NUMBERS[rounded]
         else:
-            count = f"{whole:,}"
+            count = f"{rounded:,}"
     return f"{difference(claim.epsilon)} ({count} of {plural(claim.rows, 'validation row')})"
 
 

@@ -76,10 +76,10 @@ def fill(say: Say, values: Mapping[str, Any]) -> str:
         >>> fill("{n:trial} of {share:percent}", {"n": 3, "share": 0.25})
         '3 trials of 25 %'
     """
-    known = {name: math.nan if value is None else value for name, value in values.items()}
+    numbers = {name: math.nan if value is None else value for name, value in values.items()}
     if isinstance(say, str):
-        return _Template().vformat(say, (), known)
-    return say(SimpleNamespace(**known))
+        return _Template().vformat(say, (), numbers)
+    return say(SimpleNamespace(**numbers))
 
 
 def upper(text: str) -> str:
@@ -105,9 +105,9 @@ def short_reason(change: Change, epsilon: float = math.nan) -> str:
     ``epsilon`` is the tolerance of the claim: choices whose medians differ by less are not called worse.
     """
     by_code = {reason.code: reason.values for reason in change.reasons}
-    known = {"change": change, "epsilon_of_claim": epsilon}
+    context = {"change": change, "epsilon_of_claim": epsilon}
     for code, say in _SHORT.items():
-        if code in by_code and (text := fill(say, {**by_code[code], **known})):
+        if code in by_code and (text := fill(say, {**by_code[code], **context})):
             return text
     return "top trials there"
 
@@ -118,28 +118,30 @@ def _choices_in_short(v: Any) -> str:
     A choice is worse if its median is more than the tolerance below that of every kept choice.
     """
     medians = {label: median for label, median in v.medians if median is not None and median == median}
-    kept = [median for label, median in medians.items() if v.change.new.contains([label])[0]]
+    kept_medians = [median for label, median in medians.items() if v.change.new.contains([label])[0]]
     dropped = {label: m for label, m in medians.items() if not v.change.new.contains([label])[0]}
-    if not kept or not dropped:
+    if not kept_medians or not dropped:
         return ""
     # Medians are listed with the best one first, which tells the direction of the metric.
     if v.medians[0][1] >= v.medians[-1][1]:
         sign = 1.0
     else:
         sign = -1.0
-    losses = [min(sign * (k - m) for k in kept) for m in dropped.values()]  # positive: worse than all kept
+    losses = [
+        min(sign * (k - m) for k in kept_medians) for m in dropped.values()
+    ]  # positive: worse than all kept
     if math.isfinite(v.epsilon_of_claim):
-        least = v.epsilon_of_claim
+        tolerance = v.epsilon_of_claim
     else:
-        least = 0.0
-    all_worse = min(losses) > least
+        tolerance = 0.0
+    all_worse = min(losses) > tolerance
     if all_worse and len(dropped) == 1:
         return f"{next(iter(dropped))} {difference(losses[0])} worse"
     if density := _density(v.change):
         return density
     if all_worse:
         return f"the others {difference(min(losses))} to {difference(max(losses))} worse"
-    if max(losses) > least:
+    if max(losses) > tolerance:
         return ""
     if len(medians) == 2:
         return "either will do"
@@ -148,10 +150,10 @@ def _choices_in_short(v: Any) -> str:
 
 def _density(change: Change) -> str:
     """``2.4x as many top trials``; empty if the trials do not show it."""
-    here = next((r.values["here"] for r in change.reasons if r.code == "contrast"), None)
-    if here is None:
+    density = next((r.values["here"] for r in change.reasons if r.code == "contrast"), None)
+    if density is None:
         return ""
-    return f"{number(here, 2)}x as many top trials"
+    return f"{number(density, 2)}x as many top trials"
 
 
 def _trend_in_short(v: Any) -> str:
@@ -217,13 +219,13 @@ def times(ratio: float) -> str:
 def _never_read(names: Sequence[str]) -> str:
     if len(names) == 1:
         noun = "parameter"
-        them = "it"
+        pronoun = "it"
     else:
         noun = "parameters"
-        them = "them"
+        pronoun = "them"
     return (
         f"The objective never read {join(names)}. Check the spelling in the objective, or remove the {noun} "
-        f"from the space if no model uses {them}."
+        f"from the space if no model uses {pronoun}."
     )
 
 
@@ -235,11 +237,11 @@ def _trend(v: Any) -> str:
         better = " (smaller is better)"
     else:
         better = ""
-    few = ""
+    caution = ""
     if v.few_at:
-        few = f" over most of its range, but few top trials lie at its {v.few_at} end"
+        caution = f" over most of its range, but few top trials lie at its {v.few_at} end"
     return (
-        f"{v.metric} {v.way} with {v.parameter}{better}{few}: {fill(_CORRELATION, vars(v))}, q "
+        f"{v.metric} {v.way} with {v.parameter}{better}{caution}: {fill(_CORRELATION, vars(v))}, q "
         f"{p_value(v.q)}."
     )
 
@@ -257,9 +259,9 @@ def _no_trend(v: Any) -> str:
 
 def _choices(v: Any) -> str:
     # A choice whose median trial was pruned or infeasible has no median value.
-    known = [f"{score(m)} with {label}" for label, m in v.medians if m is not None and m == m]
-    if known:
-        medians = f": median {join(known)}"
+    median_texts = [f"{score(m)} with {label}" for label, m in v.medians if m is not None and m == m]
+    if median_texts:
+        medians = f": median {join(median_texts)}"
     else:
         medians = ""
     q = f"q {p_value(v.q)}"
@@ -306,9 +308,9 @@ def _not_counted(v: Any) -> str:
 
 
 def _fails_at(v: Any) -> str:
-    (label, share), *others = v.levels
+    (label, share), *other_levels = v.levels
     shares = [f"{percent(share)} of the trials at {v.parameter} = {label}"]
-    shares += [f"{percent(share)} at {label}" for label, share in others]
+    shares += [f"{percent(share)} at {label}" for label, share in other_levels]
     return (
         f"{_failure_words(v)}: {join(shares)}, more than at the other levels (q "
         f"{p_value(v.q)}).{_not_counted(v)}"
@@ -353,13 +355,13 @@ def _dropped_levels(v: Any) -> str:
 
 def _refuted(v: Any) -> str:
     if v.epsilon:
-        by = f" by more than {score(v.epsilon)}"
+        margin = f" by more than {score(v.epsilon)}"
     else:
-        by = ""
+        margin = ""
     return (
         f"An audit trial outside this space, with {v.parameter} = {v.value}, reached "
         f"{score(v.reached)}; the best "
-        f"trial inside has {score(v.inside)}, worse{by}. This refutes the earlier narrowing, so the "
+        f"trial inside has {score(v.inside)}, worse{margin}. This refutes the earlier narrowing, so the "
         "proposal restores the value."
     )
 
@@ -381,11 +383,11 @@ def _size(v: Any) -> str:
     if failing >= 0.005:
         needs = f"{needs}; {percent(failing)} are expected to fail"
     if v.n < v.wanted:
-        few = f" {v.n:,} of them are left to run in the new space."
+        remaining = f" {v.n:,} of them are left to run in the new space."
     else:
-        few = ""
+        remaining = ""
     return (
-        f"{plural(v.wanted, 'trial')} are enough ({needs}).{few} "
+        f"{plural(v.wanted, 'trial')} are enough ({needs}).{remaining} "
         "The advice is at most the size of the present round."
     )
 
@@ -429,10 +431,10 @@ def top_trials_cut(values: Mapping[str, Any]) -> str:
     if values["exact"]:
         return f"{count} ({interval})"
     if len(ranks) == 1:
-        they = "it"
+        pronoun = "it"
     else:
-        they = "they"
-    return f"{count}: retrained {they} should reach {interval}, the best kept {inside}"
+        pronoun = "they"
+    return f"{count}: retrained {pronoun} should reach {interval}, the best kept {inside}"
 
 
 def _cut(v: Any) -> str:
@@ -714,8 +716,8 @@ def feasible_sentence(feasibility: Feasibility) -> str:
     )
     if len(feasibility.constraints) == 1:
         return f"{meet} {feasibility.constraints[0]}."
-    each = join([f"{c} ({n})" for c, n in zip(feasibility.constraints, feasibility.met, strict=True)])
-    return f"{meet} all constraints: {each}."
+    counts = join([f"{c} ({n})" for c, n in zip(feasibility.constraints, feasibility.met, strict=True)])
+    return f"{meet} all constraints: {counts}."
 
 
 _SOURCES = {
@@ -862,4 +864,6 @@ def whom(author: str, authors: Collection[str]) -> str:
 
 def everybody(round_: Round) -> set[str]:
     """The authors of all rounds and decisions in the tree of a round."""
-    return {each.node.author for each in round_.context.nodes.values()} | {d.author for d in round_.decisions}
+    return {member.node.author for member in round_.context.nodes.values()} | {
+        d.author for d in round_.decisions
+    }

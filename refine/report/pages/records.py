@@ -28,7 +28,7 @@ def merged_page(merged: Merged) -> Page:
     """New rounds and trials, and rows that differ."""
     new = f"{plural(len(merged.rounds), 'new round')}, {plural(merged.trials, 'new trial')}"
     title = f"{'would merge' if merged.dry_run else 'merged'}: {new}, {len(merged.unequal)} unequal"
-    lines: list[str | Cell] = [str(each) for each in merged.unequal[:_UNEQUAL]]
+    lines: list[str | Cell] = [str(key) for key in merged.unequal[:_UNEQUAL]]
     if len(merged.unequal) > _UNEQUAL:
         lines.append(f"and {len(merged.unequal) - _UNEQUAL:,} more, in .unequal")
     lines += merged.kept
@@ -42,13 +42,13 @@ def damage_page(damage: Damage) -> Page:
     if not count:
         return Page(f"{damage.tree}: nothing is damaged")
     if damage.removed:
-        what = "removed"
+        state = "removed"
     else:
-        what = f"can't be read and {'is' if count == 1 else 'are'} left out"
-    more = (Text(f"and {count - _ROWS:,} more", "faint"),) if count > _ROWS else ()
-    blocks = (Items(tuple(map(str, damage.rows[:_ROWS]))), *more)
+        state = f"can't be read and {'is' if count == 1 else 'are'} left out"
+    overflow = (Text(f"and {count - _ROWS:,} more", "faint"),) if count > _ROWS else ()
+    blocks = (Items(tuple(map(str, damage.rows[:_ROWS]))), *overflow)
     calls = () if damage.removed else (Action("tree.repair"),)
-    return Page(f"{damage.tree}: {plural(count, 'stored row')} {what}", blocks, calls)
+    return Page(f"{damage.tree}: {plural(count, 'stored row')} {state}", blocks, calls)
 
 
 def spread_text(differs: Mapping[str, Mapping[str, int]]) -> str:
@@ -97,8 +97,8 @@ def replay_page(replay: Replay) -> Page:
         title += f", {within} within {replay.tolerance:g} in every metric; largest difference {worst}"
     if not replay.planned:
         lines.append(Cell("the design gives other configurations or seeds than those stored", "bad"))
-    then, now = replay.code
-    if then != (now,):
-        lines.append(f"code then {', '.join(then) or '-'}, now {now}")
+    old_code, new_code = replay.code
+    if old_code != (new_code,):
+        lines.append(f"code then {', '.join(old_code) or '-'}, now {new_code}")
     lines += [f"{name} then {a}, now {b}" for name, (a, b) in replay.environment.items()]
     return Page(title, (Items(tuple(lines)),) if lines else ())

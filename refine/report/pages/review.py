@@ -127,9 +127,9 @@ def _row(review: Review, change: Change, followed: Change | None) -> tuple[str |
         weak = bool(weak_text(review.analysis, change))
         return change_row(change, review.proposal.claim.epsilon, weak)
     if name in review.rejected:
-        how = "rejected"
+        status = "rejected"
     else:
-        how = "edited"
+        status = "edited"
     if change.kind == "keep":
         proposed = ""
     else:
@@ -138,7 +138,7 @@ def _row(review: Review, change: Change, followed: Change | None) -> tuple[str |
         new = arrow_cell("unchanged", "faint")
     else:
         new = arrow_cell(next_text(old, decided), "good")
-    return *start, new, f"{how}{proposed}", "yours"
+    return *start, new, f"{status}{proposed}", "yours"
 
 
 def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
@@ -225,7 +225,7 @@ def _folds(review: Review) -> list[Fold]:
     if review._worth is not None:
         about = worth_page(review._worth)
         folds.append(Fold("Another round", (Text(about.title), *about.blocks), "worth"))
-    more: dict[tuple[str, str], list[Block]] = {
+    extra_blocks: dict[tuple[str, str], list[Block]] = {
         ("Noise", "noise"): [Text(f"Noise: {noise_text(analysis.noise)}.")],
         ("Your changes", "edits"): _changes(review),
         ("Suggestions", "suggestions"): _suggestions(review),
@@ -233,7 +233,10 @@ def _folds(review: Review) -> list[Fold]:
         ("Conditions to declare", "offers"): [*_conditions(review)],
         ("Caution", "caution"): [Text(sentence(c), "warn") for c in analysis.cautions],
     }
-    return [*folds, *(Fold(title, tuple(blocks), about) for (title, about), blocks in more.items() if blocks)]
+    return [
+        *folds,
+        *(Fold(title, tuple(blocks), about) for (title, about), blocks in extra_blocks.items() if blocks),
+    ]
 
 
 def followed_sentence(review: Review) -> str:
@@ -254,8 +257,8 @@ def _suggestions(review: Review) -> list[Block]:
     claim = review.proposal.claim
     if not suggestions:
         return []
-    kept = percent(review.proposal.volume_kept)
-    rows = [("", "the proposal", "", kept, chance_cell(1 - claim.probability), "")]
+    kept_share = percent(review.proposal.volume_kept)
+    rows = [("", "the proposal", "", kept_share, chance_cell(1 - claim.probability), "")]
     for i, s in enumerate(suggestions, 1):
         numbers = percent(s.volume_kept), chance_cell(1 - s.probability)
         rows.append((str(i), s.decision.author, suggested_text(s), *numbers, f'"{s.decision.note}"'))
@@ -303,13 +306,13 @@ def _changes(review: Review) -> list[Block]:
     if not (review.edits or review.rejected):
         return []
     rows = []
-    for name, (how, new) in decided.items():
+    for name, (kind, new) in decided.items():
         # The levels that an edit makes, unless the bounds say them.
         if isinstance(new, Range):
             levels = levels_text(new.grid)
         else:
             levels = ""
-        rows.append((name, how, bounds_text(proposed[name]), bounds_text(new), levels))
+        rows.append((name, kind, bounds_text(proposed[name]), bounds_text(new), levels))
     followed = followed_sentence(review)
     return [
         Grid(("parameter", "decision", "proposed", "yours", "levels"), tuple(rows)),

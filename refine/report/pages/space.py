@@ -58,8 +58,8 @@ Row = tuple[Any, ...]
 _NOTHING = Cell("-", "faint")
 
 
-def difference_grid(diff: SpaceDiff, head: Row, more: tuple[Row, ...] = ()) -> Grid:
-    """The changes from one space to another: parameters, constraints, then ``more`` rows."""
+def difference_grid(diff: SpaceDiff, head: Row, extra_rows: tuple[Row, ...] = ()) -> Grid:
+    """The changes from one space to another: parameters, constraints, then ``extra_rows`` rows."""
     rows: list[Row] = [
         (Cell(n, "strong"), bounds_text(p), bounds_text(q), strip(p, q)) for n, (p, q) in diff.changed.items()
     ]
@@ -67,7 +67,7 @@ def difference_grid(diff: SpaceDiff, head: Row, more: tuple[Row, ...] = ()) -> G
     rows += [(Cell(n, "strong"), bounds_text(p), _NOTHING, "removed") for n, p in diff.removed.items()]
     rows += [("constraint", _NOTHING, c, "added") for c in diff.constraints_added]
     rows += [("constraint", c, _NOTHING, "removed") for c in diff.constraints_removed]
-    return Grid(head, (*rows, *more))
+    return Grid(head, (*rows, *extra_rows))
 
 
 def difference_line(diff: SpaceDiff) -> str:
@@ -97,18 +97,18 @@ def decision_grid(old: Space, decision: Decision, proposal: Proposal | None) -> 
         if before == after and proposed in (None, before):
             continue
         if name in decision.rejected:
-            how = "rejected"
+            status = "rejected"
         else:
-            how = "as proposed"
+            status = "as proposed"
         if proposal is None:
             if before is None:
-                how = "added"
+                status = "added"
             elif after is None:
-                how = "removed"
+                status = "removed"
             else:
-                how = "changed"
+                status = "changed"
         elif name in decision.edits:
-            how = "edited"
+            status = "edited"
         rows.append(
             (
                 Cell(name, "strong"),
@@ -116,7 +116,7 @@ def decision_grid(old: Space, decision: Decision, proposal: Proposal | None) -> 
                 _NOTHING if proposed is None or proposed == before else bounds_text(proposed),
                 "removed" if after is None else bounds_text(after),
                 "" if before is None or after is None else strip(before, after),
-                how,
+                status,
             )
         )
     if rows:
@@ -155,16 +155,18 @@ def comparison_page(comparison: Comparison) -> Page:
             )
         )
     facts.append(("Trials", population))
-    more: list[Row] = [(name, str(x), str(y), "") for name, (x, y) in comparison.other.items()]
-    more += [
+    extra_rows: list[Row] = [(name, str(x), str(y), "") for name, (x, y) in comparison.other.items()]
+    extra_rows += [
         (f"best observed {metric}", *best, ""),
         ("configurations", *(f"{n:,}" for n in comparison.n), ""),
     ]
-    grid = difference_grid(comparison.space, ("what", comparison.a, comparison.b, "levels"), tuple(more))
+    grid = difference_grid(
+        comparison.space, ("what", comparison.a, comparison.b, "levels"), tuple(extra_rows)
+    )
     folds = [Fold("Differences", (grid,), "table")]
     if populations is not None:
-        said = Text(population_sentence(populations, comparison.b, comparison.a))
-        folds.append(Fold("Trials", (said,), "trials"))
+        population_text = Text(population_sentence(populations, comparison.b, comparison.a))
+        folds.append(Fold("Trials", (population_text,), "trials"))
     calls = (Action("comparison.report", "reports"), Action("comparison.why"))
     return Page(f"{comparison.a} -> {comparison.b}", (Facts(tuple(facts)),), calls, tuple(folds))
 

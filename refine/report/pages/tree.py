@@ -39,87 +39,86 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
     The current user is *you*, unless authors are to be ``named`` for other readers.
     """
     tree = tree._at_once()
-    seen = overview_of(tree.rounds)
+    overview = overview_of(tree.rounds)
     add = Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100)
-    if not seen.rounds:
-        return Page(tree.name, (Text("No round yet."), *_damaged(tree, seen)), (add,))
+    if not overview.rounds:
+        return Page(tree.name, (Text("No round yet."), *_damaged(tree, overview)), (add,))
     if named:
         authors = set()
     else:
-        authors = {each.round.node.author for each in seen.rounds}
+        authors = {sibling.round.node.author for sibling in overview.rounds}
 
     def grow(siblings: Iterable[RoundOverview]) -> tuple[Branch, ...]:
         branches = []
-        for each in siblings:
-            lines = [_line(each, each.id == seen.winner)]
-            story = _story(each, authors)
+        for sibling in siblings:
+            lines = [_line(sibling, sibling.id == overview.winner)]
+            story = _story(sibling, authors)
             if story:
                 lines.append((Cell(story, "faint"),))
-            branches.append(Branch(tuple(lines), grow(seen.below(each.id))))
+            branches.append(Branch(tuple(lines), grow(overview.below(sibling.id))))
         return tuple(branches)
 
-    last = seen.rounds[-1]
-    at = Action("tree[]", last.id)
+    last = overview.rounds[-1]
+    round_call = Action("tree[]", last.id)
     if last.states.get("complete"):
-        first = Action(f"{at}.propose", risk=0.05)
+        first = Action(f"{round_call}.propose", risk=0.05)
     elif last.states:
-        first = Action(f"{at}.failures")
+        first = Action(f"{round_call}.failures")
     else:
-        first = Action(f"{at}.run", workers=2)
-    winner = (Action("tree.winner"),) if seen.winner else ()
+        first = Action(f"{round_call}.run", workers=2)
+    winner = (Action("tree.winner"),) if overview.winner else ()
     calls = (first, *winner, Action("tree.report", "reports"), Action("refine.guide", Symbol("tree")))
     first_line = [Cell(tree.name, "strong")]
     if tree._budget.budget is not None:
         first_line.append(Cell(f"  {tree._budget}", "faint"))
-    root = Branch((tuple(first_line),), grow(seen.below(None)))
-    return Page("", (root, *_damaged(tree, seen)), calls)
+    root = Branch((tuple(first_line),), grow(overview.below(None)))
+    return Page("", (root, *_damaged(tree, overview)), calls)
 
 
-def _damaged(tree: Tree, seen: Overview) -> list[Text]:
+def _damaged(tree: Tree, overview: Overview) -> list[Text]:
     """The rounds and trials that can't be read, as far as drawing the tree has shown."""
     nodes = tree._context.reader.damaged_nodes(tree._context.tree)
-    told = [f"round {key} can't be read and is left out: {text}" for key, text in nodes.items()]
-    told += [
-        f"round {each.id}: {plural(len(bad), 'stored trial')} can't be read"
-        for each in seen.rounds
-        if not each.round._large and (bad := each.round.damaged)
+    messages = [f"round {key} can't be read and is left out: {text}" for key, text in nodes.items()]
+    messages += [
+        f"round {entry.id}: {plural(len(bad), 'stored trial')} can't be read"
+        for entry in overview.rounds
+        if not entry.round._large and (bad := entry.round.damaged)
     ]
-    if told:
-        return [Text("; ".join(told), "bad", Action("tree.damage"))]
+    if messages:
+        return [Text("; ".join(messages), "bad", Action("tree.damage"))]
     return []
 
 
-def _line(each: RoundOverview, wins: bool) -> tuple[Cell, ...]:
+def _line(overview: RoundOverview, wins: bool) -> tuple[Cell, ...]:
     """A round in a line: path, id, tags, progress, best value, a star for the best, and a root's note."""
-    metric = each.round.metric
+    metric = overview.round.metric
     best = "no value yet"
-    if each.best is not None:
-        best = f"best {metric} {score(each.best['value'])}"
-    trials = (
-        f"{sum(each.states.values()):,} of {plural(each.n, 'trial')}{how_text(each.round.node, each.states)}"
-    )
-    if each.change is None:
-        note = each.round.node.note
+    if overview.best is not None:
+        best = f"best {metric} {score(overview.best['value'])}"
+    count = f"{sum(overview.states.values()):,} of {plural(overview.n, 'trial')}"
+    trials = f"{count}{how_text(overview.round.node, overview.states)}"
+    if overview.change is None:
+        note = overview.round.node.note
     else:
         note = ""
     return (
-        Cell(each.path, "strong"),
-        Cell(f"  {each.id}"),
-        *([Cell(f" [{', '.join(each.tags)}]", "code")] if each.tags else []),
+        Cell(overview.path, "strong"),
+        Cell(f"  {overview.id}"),
+        *([Cell(f" [{', '.join(overview.tags)}]", "code")] if overview.tags else []),
         Cell(f"  {trials}, {best}"),
         *([Cell("  ★ best observed", "good")] if wins else []),
         *([Cell(f' · "{note}"', "faint")] if note else []),
     )
 
 
-def _story(each: RoundOverview, authors: Collection[str]) -> str:
+def _story(overview: RoundOverview, authors: Collection[str]) -> str:
     """The change from the parent, its author, and the note; empty for a root."""
-    if each.change is None:
+    if overview.change is None:
         return ""
-    node = each.round.node
-    story = difference_line(each.change)
-    if each.kinds:
-        kinds = ", ".join(dict.fromkeys(each.kinds))
+    node = overview.round.node
+    story = difference_line(overview.change)
+    if overview.kinds:
+        kinds = ", ".join(dict.fromkeys(overview.kinds))
         story = f"{story}. {upper(kinds)} by {whom(node.author, authors)}"
     if node.note:
         return f'{story}: "{node.note}"'
@@ -137,20 +136,20 @@ def round_page(round_: Round) -> Page:
     ended = sum(counts.values()) - counts.get("running", 0)
     # Failed trials of a finished round have ended; those of an unfinished round may be repeated.
     if node.method == IMPORTED:
-        left = 0
+        remaining = 0
     else:
-        left = max(0, round_.n - ended)
-    lines = [_progress(round_, counts, ended, left), _best(round_)]
+        remaining = max(0, round_.n - ended)
+    lines = [_progress(round_, counts, ended, remaining), _best(round_)]
     if node.goals:
         goals = join([f"{g.metric}, {g.direction}" for g in round_.goals[1:]])
         lines.append(f"further goals: {goals}; {_front(round_)}")
     lines.append(_baseline(round_))
     if (declared := declared_on(round_.path)) is not None:
         if declared.round == round_.id:
-            where = ""
+            place = ""
         else:
-            where = f", on round {declared.round}"
-        lines.append(f"believed{by(declared.author)}{where}: {declared.belief}")
+            place = f", on round {declared.round}"
+        lines.append(f"believed{by(declared.author)}{place}: {declared.belief}")
     if node.method == IMPORTED and not trials.empty:
         origin = str(trials["origin"].iloc[0])
         n = int((trials["state"] == "complete").sum())
@@ -158,13 +157,13 @@ def round_page(round_: Round) -> Page:
         lines.append("" if reason is None else sentence(reason))
     blocks: list[Block] = [Text(line) for line in lines if line]
     if bad := round_.damaged:
-        told = (
+        damage_text = (
             f"{plural(len(bad), 'stored trial')} can't be read and "
             f"{'is' if len(bad) == 1 else 'are'} left out: {bad[0]}"
         )
-        blocks.append(Text(told + (", ..." if len(bad) > 1 else ""), "bad", Action("tree.repair")))
-    if told := spread_text(spread(round_.context.reader.ran_on(pk))):
-        blocks.append(Text(told))
+        blocks.append(Text(damage_text + (", ..." if len(bad) > 1 else ""), "bad", Action("tree.repair")))
+    if spread_words := spread_text(spread(round_.context.reader.ran_on(pk))):
+        blocks.append(Text(spread_words))
     blocks.append(space_grid(round_.space, round_.roles if SCIENTIFIC in round_.roles.values() else None))
     authors = everybody(round_)
     decided = []
@@ -186,10 +185,10 @@ def round_page(round_: Round) -> Page:
         size = f"{plural(round_.n, 'trial')} in a space of {round_.space.size:,}"
     title = f"round {round_.id} of {round_.context.name}: {size}{how_text(node, counts)}"
     failed = sum(counts.get(state, 0) for state in FAILED)
-    return Page(title, tuple(blocks), _calls(round_, ended, left, failed))
+    return Page(title, tuple(blocks), _calls(round_, ended, remaining, failed))
 
 
-def _progress(round_: Round, counts: dict[str, int], ended: int, left: int) -> str:
+def _progress(round_: Round, counts: dict[str, int], ended: int, remaining: int) -> str:
     if not counts:
         return f"{'□' * _BAR} not run"
     if round_.n:
@@ -203,8 +202,8 @@ def _progress(round_: Round, counts: dict[str, int], ended: int, left: int) -> s
         line += f"; {int(round_.trials[FEASIBLE].sum()):,} feasible"
     seconds = np.asarray(round_.trials["seconds"], dtype=float)
     seconds = seconds[np.isfinite(seconds)]
-    if left and seconds.size:
-        line += f"; {left:,} left, about {duration(left * float(seconds.mean()))} one at a time"
+    if remaining and seconds.size:
+        line += f"; {remaining:,} left, about {duration(remaining * float(seconds.mean()))} one at a time"
     return line
 
 
@@ -221,14 +220,14 @@ def _best(round_: Round) -> str:
     # A trial has no value of a parameter whose condition did not hold; a choice that is None is the text
     # None.
     values = {n: best[n] for n in round_.space.varied if n in best.index}
-    known = {n: v for n, v in values.items() if v is not None and v == v}
-    if outside(round_.space, known):
+    finite = {n: v for n, v in values.items() if v is not None and v == v}
+    if outside(round_.space, finite):
         audit = " (an audit trial, outside this space)"
     else:
         audit = ""
-    at = [f"{n} = {value_text(v)}" for n, v in known.items()]
-    if at:
-        return f"{line} with {join(at)}{audit}"
+    value_texts = [f"{n} = {value_text(v)}" for n, v in finite.items()]
+    if value_texts:
+        return f"{line} with {join(value_texts)}{audit}"
     return f"{line}{audit}"
 
 
@@ -265,18 +264,18 @@ def _baseline(round_: Round) -> str:
         return ""
     metric = round_.goal.metric
     records = reader.records([pk], curves=metric.curves, replicates=True)
-    mine = [i for i, k in enumerate(records.columns["key"]) if k == key]
-    values = np.asarray(table(round_.space, records, metric)["value"], dtype=float)[mine]
+    baseline_rows = [i for i, k in enumerate(records.columns["key"]) if k == key]
+    values = np.asarray(table(round_.space, records, metric)["value"], dtype=float)[baseline_rows]
     good = values[np.isfinite(values)]
-    runs = plural(len(mine), "run")
+    runs = plural(len(baseline_rows), "run")
     if good.size:
         return f"baseline: {score(float(good.mean()))}, mean of {runs}"
-    if mine:
+    if baseline_rows:
         return f"baseline: no value, {runs} ended without one"
     return ""
 
 
-def _calls(round_: Round, ended: int, left: int, failed: int) -> tuple[Action, ...]:
+def _calls(round_: Round, ended: int, remaining: int, failed: int) -> tuple[Action, ...]:
     run = Action("round.run", workers=2)
     failures = Action("round.failures")
     calls: tuple[Action, ...] = (
@@ -285,14 +284,14 @@ def _calls(round_: Round, ended: int, left: int, failed: int) -> tuple[Action, .
         Action("round.recommend"),
         Action("round.report", "reports"),
     )
-    if left and not ended:
+    if remaining and not ended:
         return (run,)
     if failed:
         if failed < ended:
             calls = (failures, *calls)
         else:
             calls = (failures,)
-    if left:
+    if remaining:
         return (run, *calls)
     children = [d.child for d in round_.decisions if d.child]
     return (*calls, *(Action("tree[]", child) for child in children[-1:]))

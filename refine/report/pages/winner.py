@@ -33,7 +33,7 @@ Fact = tuple[str, str | Cell]
 def winner_page(winner: Winner) -> Page:
     """The winner as code to copy, its expected value, the doubt, and a plausible runner-up."""
     best = winner.candidates[0]
-    others = winner.candidates[1:]
+    rivals = winner.candidates[1:]
     noisy = not winner.noise.deterministic
     facts: list[Fact] = [("Expected", _expected_text(winner))]
     if not noisy and winner.noise.paired > 0:
@@ -41,19 +41,19 @@ def winner_page(winner: Winner) -> Page:
             source = "folds"
         else:
             source = "validation rows"
-        least = difference(winner.noise.paired)
+        smallest = difference(winner.noise.paired)
         facts.append(
             (
                 "New data",
-                f"on other {source}, configurations that differ by less than {least} may change places",
+                f"on other {source}, configurations that differ by less than {smallest} may change places",
             )
         )
     if math.isfinite(winner.within):
         if winner.epsilon > 0:
-            by = f" by more than {_tolerance_text(winner)}"
+            margin = f" by more than {_tolerance_text(winner)}"
         else:
-            by = ""
-        facts.append(("Doubt", f"{chance_words(1 - winner.within)} that another one is better{by}"))
+            margin = ""
+        facts.append(("Doubt", f"{chance_words(1 - winner.within)} that another one is better{margin}"))
     if winner.gain is not None:
         facts.append(("Gain", _gain(winner)))
     if not winner.is_best_observed:
@@ -63,8 +63,8 @@ def winner_page(winner: Winner) -> Page:
             f"{score(lucky.expected)} expected when retrained"
         )
         facts.append(("Best observed", text))
-    if others and others[0].probability >= _PLAUSIBLE:
-        facts.append(("Runner-up", _runner_up(best, others[0], math.isfinite(winner.factor))))
+    if rivals and rivals[0].probability >= _PLAUSIBLE:
+        facts.append(("Runner-up", _runner_up(best, rivals[0], math.isfinite(winner.factor))))
     if winner.goals:
         goals = join([winner.metric, *winner.goals])
         facts.append(
@@ -89,12 +89,12 @@ def winner_page(winner: Winner) -> Page:
     if math.isfinite(best.low):
         notes.append(Text("Intervals: nominal 95 %, covered 90 to 98 % in benchmarks.", "faint"))
     folds = [Fold("Evidence", (known_grid(winner), *notes))]
-    if others:
+    if rivals:
         if noisy:
-            by = "posterior means"
+            margin = "posterior means"
         else:
-            by = "observed values"
-        folds.append(Fold(f"The configurations with the best {by}", (_candidates(winner),), "candidates"))
+            margin = "observed values"
+        folds.append(Fold(f"The configurations with the best {margin}", (_candidates(winner),), "candidates"))
     used = tuple((Cell(name, "strong"), value) for name, value in best.labels.items())
     folds.append(Fold("Values used", (Grid(("parameter", "value"), used),), why=False))
     return Page(title, (code, Facts(tuple(facts))), calls, tuple(folds))
@@ -164,14 +164,14 @@ def _as_code(candidate: Candidate) -> str:
     """
     parts = [f"{name!r}: {python_text(decode(value))}" for name, value in candidate.configuration.items()]
     lines = []
-    now = "{"
+    line = "{"
     for i, part in enumerate(parts):
         part += "}" if i == len(parts) - 1 else ", "
-        if len(now) + len(part.rstrip()) > _WIDTH and now.strip(" {"):
-            lines.append(now.rstrip())
-            now = " "
-        now += part
-    return "\n".join([*lines, now])
+        if len(line) + len(part.rstrip()) > _WIDTH and line.strip(" {"):
+            lines.append(line.rstrip())
+            line = " "
+        line += part
+    return "\n".join([*lines, line])
 
 
 def differing(a: Candidate, b: Candidate) -> list[str]:
@@ -273,22 +273,22 @@ def _race(winner: Winner) -> str:
     if not math.isfinite(race.probability):
         return stand
     if race.tolerance > 0:
-        by = f" by more than {score(race.tolerance)}"
+        margin = f" by more than {score(race.tolerance)}"
     else:
-        by = ""
-    return f"{stand}: {chance_words(1 - race.probability)} that another of them is better{by}"
+        margin = ""
+    return f"{stand}: {chance_words(1 - race.probability)} that another of them is better{margin}"
 
 
 def _candidates(winner: Winner) -> Grid:
     rows = []
-    for each in winner.candidates:
-        if math.isfinite(each.probability):
-            probability = f"{each.probability:.2f}"
+    for candidate in winner.candidates:
+        if math.isfinite(candidate.probability):
+            probability = f"{candidate.probability:.2f}"
         else:
             probability = "-"
-        instead = ", ".join(_instead(winner.candidates[0], each)) or "the winner"
-        values = score(each.expected), between(each.low, each.high), score(each.observed)
-        rows.append((each.round, *values, str(len(each.fresh) or "-"), probability, instead))
+        instead = ", ".join(_instead(winner.candidates[0], candidate)) or "the winner"
+        values = score(candidate.expected), between(candidate.low, candidate.high), score(candidate.observed)
+        rows.append((candidate.round, *values, str(len(candidate.fresh) or "-"), probability, instead))
     head = (
         "round",
         "expected",
@@ -324,15 +324,15 @@ def judgement_page(judgement: Judgement) -> Page:
     calls = (Action("tree.judge", ..., budget=needed),) if needed else ()
     if affordable is not None and needed > affordable:
         calls = ()
-    asked = join(_instead(judgement.b, judgement.a)) or "the same in all values used"
+    values_text = join(_instead(judgement.b, judgement.a)) or "the same in all values used"
     compared = join(_instead(judgement.a, judgement.b))
     if compared:
-        where = f"{asked}, instead of {compared}"
+        subject = f"{values_text}, instead of {compared}"
     else:
-        where = asked
+        subject = values_text
     return Page(
         f"{judgement.verdict}: {_verdict(judgement)}",
-        (Facts((("Difference", _difference(judgement)), ("Values", where))),),
+        (Facts((("Difference", _difference(judgement)), ("Values", subject))),),
         (*calls, Action("judgement.why")),
         (
             Fold("Both configurations", (Grid(head, rows, right=(1, 2, 3)),), "table"),
@@ -357,10 +357,10 @@ def _verdict(judgement: Judgement) -> str:
         return f"the configuration is better than {than}"
     if judgement.verdict != CONFIRM:
         if judgement.epsilon > 0:
-            more = f" by more than {difference(judgement.epsilon)}"
+            margin = f" by more than {difference(judgement.epsilon)}"
         else:
-            more = ""
-        return f"the configuration is not better than {than}{more}"
+            margin = ""
+        return f"the configuration is not better than {than}{margin}"
     undecided = f"not decided whether the configuration is better than {than}"
     if judgement.seeds is None:
         return f"{undecided}; more than {MOST:,} new seeds of each would be needed, so treat both as equal"
@@ -375,12 +375,12 @@ def _difference(judgement: Judgement) -> str:
         word = "better"
     else:
         word = "worse"
-    apart = f"{judgement.metric} {difference(abs(judgement.difference))} {word} expected"
+    magnitude = f"{judgement.metric} {difference(abs(judgement.difference))} {word} expected"
     if math.isnan(judgement.probability):
-        return f"{apart}; too few repeats for an interval"
+        return f"{magnitude}; too few repeats for an interval"
     if judgement.basis == "noiseless":
-        return f"{apart}; no noise seen, so this is the difference"
-    return f"{apart} (95 % interval {difference(judgement.low)} to {difference(judgement.high)})"
+        return f"{magnitude}; no noise seen, so this is the difference"
+    return f"{magnitude} (95 % interval {difference(judgement.low)} to {difference(judgement.high)})"
 
 
 _BASIS = {
@@ -405,8 +405,8 @@ def _basis(judgement: Judgement) -> list[str]:
         lines.append(f"{judgement.verdict} was right in {right} of the cases counted on tables")
     if math.isfinite(judgement.noise.sd):
         lines.append(f"noise: {noise_text(judgement.noise)}")
-    few = min(len(judgement.a.fresh), len(judgement.b.fresh))
-    if judgement.verdict == CONFIRM and few < SEEN and judgement.basis != "noiseless":
+    fewest = min(len(judgement.a.fresh), len(judgement.b.fresh))
+    if judgement.verdict == CONFIRM and fewest < SEEN and judgement.basis != "noiseless":
         lines.append(
             f"no KEEP before {SEEN} runs under new seeds, and no DISCARD on fewer once there are any"
         )
