@@ -147,11 +147,11 @@ class SamplerSession:
     """
 
     def __init__(
-        self, node: Node, sampler: Any, ended: Sequence[EndedTrial], own: int, asked: int, pruner: Any = None
+        self, node: Node, sampler: Any, ended: Sequence[EndedTrial], in_round: int, n: int, pruner: Any = None
     ) -> None:
         import optuna
 
-        self.own = own  # trials of the round that the study has
+        self.own = in_round  # trials of the round that the study has
         self._node = node
         self._space = node.space
         if sampler is None:
@@ -163,8 +163,8 @@ class SamplerSession:
         self._prunes = pruner is not None
         self._axes = axes(node.space, self._ordered)
         self._distributions = {name: axis.distribution for name, axis in self._axes.items()}
-        self._earlier = len(ended) - own
-        self._asked = asked
+        self._earlier = len(ended) - in_round
+        self._asked = n
         self._running: dict[str, Any] = {}  # key -> trial of Optuna
         with quietly():
             self._study = optuna.create_study(
@@ -175,14 +175,14 @@ class SamplerSession:
             complete = [trial for trial in frozen if trial.state == optuna.trial.TrialState.COMPLETE]
         self._warm_start = complete if len(complete) >= _WARM_START else None
 
-    def ask(self, taken: set[str] | frozenset[str]) -> SampledConfiguration:
+    def ask(self, used: set[str] | frozenset[str]) -> SampledConfiguration:
         """The next configuration.
 
         If the sampler keeps proposing taken configurations, or breaks constraints, a cell of the grid is
         drawn.
 
         Args:
-            taken: Keys of configurations to avoid.
+            used: Keys of configurations to avoid.
 
         Raises:
             DesignError: No configuration is left.
@@ -207,11 +207,11 @@ class SamplerSession:
                 trial = self._study.ask(self._distributions)
                 configuration = configuration_of(self._space, self._axes, trial.params)
                 key = configuration_key(configuration)
-                if key not in taken and not self._space.broken_constraints(configuration):
+                if key not in used and not self._space.broken_constraints(configuration):
                     break
                 self._study.tell(trial, state=TrialState.FAIL)
             else:
-                configuration, key, trial = self._any_cell(taken)
+                configuration, key, trial = self._any_cell(used)
                 shown["evenly"] = True
         self._running[key] = trial
         self._asked += 1
@@ -284,10 +284,10 @@ class SamplerSession:
         self._study.enqueue_trial(params_of(self._space, self._axes, configuration))
         return self._study.ask(self._distributions)
 
-    def _any_cell(self, taken: set[str] | frozenset[str]) -> tuple[dict[str, Any], str, Any]:
+    def _any_cell(self, used: set[str] | frozenset[str]) -> tuple[dict[str, Any], str, Any]:
         """A cell of the grid that is not taken: its configuration, key and trial of Optuna."""
         seed = seed_of(self._node.id, "ask", self._asked)
-        row = draw(Uniform(), self._space, 1, seed, frozenset(taken))[0]
+        row = draw(Uniform(), self._space, 1, seed, frozenset(used))[0]
         configuration = self._space.frozen(self._space.at(row))
         return configuration, configuration_key(configuration), self._enter(configuration)
 

@@ -45,15 +45,15 @@ def forecasts(series: Sequence[Floats], values: Floats) -> Floats:
     ended = np.flatnonzero(np.isfinite(values))
     for epoch in np.unique(lengths[np.isnan(values) & (lengths > 0)]).tolist():
         stopped = np.flatnonzero(np.isnan(values) & (lengths == epoch))
-        others = ended[lengths[ended] >= epoch]
-        rows = [*stopped.tolist(), *others.tolist()]
+        longer = ended[lengths[ended] >= epoch]
+        rows = [*stopped.tolist(), *longer.tolist()]
         curves = np.nan_to_num(np.stack([series[row][:epoch] for row in rows]))  # (rows, epoch)
         of_others = curves[stopped.size :]
         # Differences instead of a matrix product, whose last digits depend on the machine: trials of a grid
         # are often equally near.
         for row, curve in zip(stopped.tolist(), curves[: stopped.size], strict=True):
             distances = ((of_others - curve) ** 2).mean(axis=1)
-            forecast[row] = _forecast(curve[-1], of_others[:, -1], distances, values[others], values[ended])
+            forecast[row] = _forecast(curve[-1], of_others[:, -1], distances, values[longer], values[ended])
     return forecast
 
 

@@ -71,10 +71,10 @@ def described(tool: Any) -> str:
     return f"{OPTUNA}{module}{kind.__qualname__}({', '.join(options)})"
 
 
-def how_many_asked(space: Space, n: int | None, downsample: float | None, taken: int = 0) -> int:
+def how_many_asked(space: Space, n: int | None, downsample: float | None, used: int = 0) -> int:
     """Like :func:`refine.design.space_filling.how_many`, for an adaptive round, which leaves the grid."""
     if n is None or downsample is not None or isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        return how_many(space, n, downsample, taken)
+        return how_many(space, n, downsample, used)
     if not any(isinstance(space[name], Float) for name in space.varied):
         sizes = [
             parameter.high - parameter.low + 1
@@ -83,10 +83,10 @@ def how_many_asked(space: Space, n: int | None, downsample: float | None, taken:
             for parameter in space.values()
         ]
         total = math.prod(sizes)
-        if n > total - taken:
+        if n > total - used:
             raise DesignError(
                 f"n must be <= the number of configurations left, got {n:,}, but {total:,} exist and earlier "
-                f"rounds ran {taken:,}; ask for fewer"
+                f"rounds ran {used:,}; ask for fewer"
             )
     return n
 

@@ -252,24 +252,26 @@ def check_size(n: object) -> None:
         raise DesignError(f"n must be >= 1, got {n}")
 
 
-def how_many(space: Space, n: int | None, downsample: float | None, taken: int = 0) -> int:
+def how_many(space: Space, n: int | None, downsample: float | None, used: int = 0) -> int:
     """The number of configurations a person asked for, checked against the number of existing ones.
 
     Args:
         space: The grid.
         n: A number, or
         downsample: a share in (0, 1] of the remaining configurations; exactly one of the two must be given.
-        taken: Number of configurations of the space already run.
+        used: Number of configurations of the space already run.
 
     Raises:
         DesignError: Both or neither given, or out of range.
     """
     if (n is None) == (downsample is None):
         if n is not None:
-            got = "both"
+            passed = "both"
         else:
-            got = "neither"
-        raise DesignError(f"pass n= (a number of configurations) or downsample= (a share of them), got {got}")
+            passed = "neither"
+        raise DesignError(
+            f"pass n= (a number of configurations) or downsample= (a share of them), got {passed}"
+        )
     exist = feasible(space)
     if not exist.high:
         alone = [c for c in space.constraints if not feasible(Space(dict(space), [str(c)])).high]
@@ -278,7 +280,7 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
         else:
             culprit = "all constraints together"
         raise DesignError(f"no configuration meets {culprit}; relax it, or give parameters more levels")
-    remaining = exist.count - taken
+    remaining = exist.count - used
     if n is None:
         share = downsample
         if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 < share <= 1:
@@ -287,12 +289,12 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
                 "n= takes a number"
             )
         if remaining < 1:
-            raise DesignError(f"no configuration is left to run: {exist} exist, {taken:,} were run")
+            raise DesignError(f"no configuration is left to run: {exist} exist, {used:,} were run")
         return max(1, round(float(share) * remaining))
     check_size(n)
-    if n > (exist.high - taken):
-        if taken:
-            run = f" and earlier rounds ran {taken:,}"
+    if n > (exist.high - used):
+        if used:
+            run = f" and earlier rounds ran {used:,}"
         else:
             run = ""
         raise DesignError(
@@ -302,10 +304,10 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
     return int(n)
 
 
-def _unseen(rows: Indices, space: Space, seen: set[Any]) -> Indices:
-    """Rows of configurations that are not in ``seen``, which are added to it."""
-    new_rows = {key: i for i, key in reversed(list(enumerate(_row_keys(rows, space)))) if key not in seen}
-    seen.update(new_rows)
+def _unseen(rows: Indices, space: Space, visited: set[Any]) -> Indices:
+    """Rows of configurations that are not in ``visited``, which are added to it."""
+    new_rows = {key: i for i, key in reversed(list(enumerate(_row_keys(rows, space)))) if key not in visited}
+    visited.update(new_rows)
     return rows[sorted(new_rows.values())]
 
 
@@ -331,14 +333,14 @@ def _feistel(bits: int, seed: int) -> Callable[[int], int]:
     nbytes = math.ceil(bits / 8)
 
     def mix(x: int) -> int:
-        left = x >> widths[1]
-        right = x & ((1 << widths[1]) - 1)
+        high = x >> widths[1]
+        low = x & ((1 << widths[1]) - 1)
         for r, key in enumerate(keys):
             width = widths[r % 2]
-            hashed = hashlib.blake2b(right.to_bytes(nbytes, "big"), key=key, digest_size=16).digest()
+            hashed = hashlib.blake2b(low.to_bytes(nbytes, "big"), key=key, digest_size=16).digest()
             mask = (1 << width) - 1
-            left, right = right, left ^ (int.from_bytes(_stretch(hashed, width), "big") & mask)
-        return (left << widths[(_ROUNDS + 1) % 2]) | right
+            high, low = low, high ^ (int.from_bytes(_stretch(hashed, width), "big") & mask)
+        return (high << widths[(_ROUNDS + 1) % 2]) | low
 
     return mix
 

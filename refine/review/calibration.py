@@ -79,11 +79,11 @@ class DecisionComparison(NamedTuple):
     @property
     def smaller(self) -> str:
         """The side with the smaller space: ``"person"``, ``"machine"`` or ``"even"``."""
-        mine = self.decided.volume_kept
-        theirs = self.proposed.volume_kept
-        if math.isclose(mine, theirs, rel_tol=1e-6):
+        decided_volume = self.decided.volume_kept
+        proposed_volume = self.proposed.volume_kept
+        if math.isclose(decided_volume, proposed_volume, rel_tol=1e-6):
             return EVEN
-        if mine < theirs:
+        if decided_volume < proposed_volume:
             return PERSON
         return MACHINE
 
@@ -96,13 +96,13 @@ class DecisionComparison(NamedTuple):
         """
         if math.isnan(self.best) or not self.deciding_trials:
             return UNTESTED
-        mine = self.kept(self.decided)
-        theirs = self.kept(self.proposed)
-        if mine != theirs:
-            if mine:
+        decided_kept = self.kept(self.decided)
+        proposed_kept = self.kept(self.proposed)
+        if decided_kept != proposed_kept:
+            if decided_kept:
                 return PERSON
             return MACHINE
-        if mine:
+        if decided_kept:
             return self.smaller
         mine_best, their_best = (
             -math.inf if math.isnan(c.best) else c.best for c in (self.decided, self.proposed)
@@ -171,28 +171,28 @@ class Entry:
             return "scored"
         return "too_few_values"
 
-    def realised(self, what: str) -> float:
+    def realised(self, quantity: str) -> float:
         """The space-filling trials' ``"median"`` or ``"best"``.
 
         NaN while the child is unfinished or has no value.
         """
         if not self.finished or not self.outcome.space_filling:
             return math.nan
-        if what == "median":
+        if quantity == "median":
             return float(np.median(self.outcome.space_filling))
         return best_of(self.outcome.space_filling, self.outcome.direction)
 
-    def percentile(self, what: str) -> float:
+    def percentile(self, quantity: str) -> float:
         """Position of the realised value in its forecast, in [0, 1]; NaN if the forecast is not scored."""
         forecast = self.decision.forecast
         if forecast is not None and self.scored:
-            return forecast.percentile(what, self.realised(what))
+            return forecast.percentile(quantity, self.realised(quantity))
         return math.nan
 
-    def covers(self, what: str, nominal: float) -> bool:
+    def covers(self, quantity: str, nominal: float) -> bool:
         """True if the central interval of a probability holds the realised value. For scored entries only."""
         assert self.decision.forecast is not None
-        return self.decision.forecast.holds(what, nominal, self.realised(what))
+        return self.decision.forecast.holds(quantity, nominal, self.realised(quantity))
 
     @property
     def excess(self) -> float:
@@ -350,8 +350,8 @@ class Calibration(Shown):
         """
         scored = self.scored
         coverages = []
-        for what, level in ((what, level) for what in WHAT for level in nominal):
-            hits = sum(e.covers(what, level) for e in scored)
+        for quantity, level in ((quantity, level) for quantity in WHAT for level in nominal):
+            hits = sum(e.covers(quantity, level) for e in scored)
             n = len(scored)
             share = low = high = math.nan
             if n:
@@ -359,7 +359,9 @@ class Calibration(Shown):
                 share = hits / n
                 low = float(ends.low)
                 high = float(ends.high)
-            coverages.append(Coverage(what, float(level), share=share, low=low, high=high, hits=hits, n=n))
+            coverages.append(
+                Coverage(quantity, float(level), share=share, low=low, high=high, hits=hits, n=n)
+            )
         return tuple(coverages)
 
     @cached_property
@@ -382,8 +384,8 @@ class Calibration(Shown):
         """
         import pandas as pd
 
-        every = (*self.entries, *self.suggestions)
-        frame = pd.DataFrame({name: [column(e) for e in every] for name, column in _COLUMNS.items()})
+        entries = (*self.entries, *self.suggestions)
+        frame = pd.DataFrame({name: [column(e) for e in entries] for name, column in _COLUMNS.items()})
         return frame.astype(dict.fromkeys(("refuted", "kept_best", "machine_kept_best"), "boolean"))
 
 
@@ -393,11 +395,11 @@ def _missing(value: float | None) -> float:
     return value
 
 
-def _quantile(what: str, level: float, e: Entry) -> float:
+def _quantile(quantity: str, level: float, e: Entry) -> float:
     forecast = e.decision.forecast
     if forecast is None:
         return math.nan
-    return forecast.quantile(what, level)
+    return forecast.quantile(quantity, level)
 
 
 def _kept(machine: bool, e: Entry) -> bool | None:
@@ -426,14 +428,14 @@ _COLUMNS: dict[str, Callable[[Entry], object]] = {
     "ended": lambda e: e.outcome.ended,
     "space_filling": lambda e: len(e.outcome.space_filling),
     **{
-        f"{what}{ending}": column
-        for what in WHAT
+        f"{quantity}{ending}": column
+        for quantity in WHAT
         for ending, column in (
-            ("_q05", partial(_quantile, what, 0.05)),
-            ("_q50", partial(_quantile, what, 0.5)),
-            ("_q95", partial(_quantile, what, 0.95)),
-            ("", lambda e, what=what: e.realised(what)),
-            ("_pit", lambda e, what=what: e.percentile(what)),
+            ("_q05", partial(_quantile, quantity, 0.05)),
+            ("_q50", partial(_quantile, quantity, 0.5)),
+            ("_q95", partial(_quantile, quantity, 0.95)),
+            ("", lambda e, quantity=quantity: e.realised(quantity)),
+            ("_pit", lambda e, quantity=quantity: e.percentile(quantity)),
         )
     },
     "scored": lambda e: e.scored,

@@ -123,8 +123,8 @@ class Review(Shown, Generic[R]):
     def _decided(self) -> tuple[Space, dict[str, tuple[Parameter, Parameter]], tuple[Change, ...]]:
         """The decided space, the edits, and changes of other parameters that the edits undo or alter."""
         space, edited = decided_space(self.proposal, self.edits, self.rejected)
-        given = self.proposal.given({n: space[n] for n in (*self.edits, *self.rejected)})
-        followed = tuple(c for c in given if c.new != self.proposal.space[c.name])
+        changes = self.proposal.given({n: space[n] for n in (*self.edits, *self.rejected)})
+        followed = tuple(c for c in changes if c.new != self.proposal.space[c.name])
         return space.replace({c.name: c.new for c in followed}), edited, followed
 
     def _with(self, edits: Mapping[str, Any], rejected: tuple[str, ...]) -> Self:

@@ -171,9 +171,9 @@ def worth_of(
     epsilon = analysis.noise.tolerance(epsilon)[0]
     if not (math.isfinite(epsilon)):
         epsilon = 0.0
-    left = left_to_run(analysis, space)
+    remaining = left_to_run(analysis, space)
     if not ahead.run.all():
-        n = min(n, left)
+        n = min(n, remaining)
     else:
         n = 0
     rises = np.zeros(1)
@@ -182,9 +182,9 @@ def worth_of(
     repeats = n or RUNS
     if budget.left is not None:
         repeats = min(repeats, budget.left)
-    again = 0.0
+    repeat_gain = 0.0
     if repeats:
-        again = float(stats.RunsAgain(TOP, _SEED)(*ahead, repeats).mean())
+        repeat_gain = float(stats.RunsAgain(TOP, _SEED)(*ahead, repeats).mean())
     if analysis.noise.measured:
         sd = analysis.noise.sd
     else:
@@ -196,19 +196,19 @@ def worth_of(
         probability = 0.0
     gain = float(rises.mean())
     cost = (n or repeats) * price
-    verdict = verdict_of(probability, gain, again, sd, cost)
+    verdict = verdict_of(probability, gain, repeat_gain, sd, cost)
     if budget.left is not None and math.isnan(cost):
         verdict = _verdict_in_budget(n, 0 if analysis.noise.deterministic else repeats)
     return Worth(
         verdict=verdict,
         n=n,
-        left=left,
+        left=remaining,
         seconds=n * trial_seconds(analysis, space),
         probability=probability,
         gain=gain,
         low=float(low),
         high=float(high),
-        again=again,
+        again=repeat_gain,
         epsilon=epsilon,
         noise=sd,
         draws=len(rises),
@@ -219,21 +219,23 @@ def worth_of(
     )
 
 
-def verdict_of(probability: float, gain: float, again: float, noise: float, cost: float = math.nan) -> str:
+def verdict_of(
+    probability: float, gain: float, repeat_gain: float, noise: float, cost: float = math.nan
+) -> str:
     """CONTINUE, CONFIRM or STOP, by the chance of a gain and the expected gains of a round and of repeats.
 
     Source: with a price, to stop if the expected gain is less than the cost, Xie et al. (2025), arXiv
     2507.12453.
     """
     if math.isfinite(cost):
-        if max(gain, again) < cost:
+        if max(gain, repeat_gain) < cost:
             return STOP
-        if gain >= again:
+        if gain >= repeat_gain:
             return CONTINUE
         return CONFIRM
     if probability >= LIKELY:
         return CONTINUE
-    if again > max(gain, _SHARE * noise):
+    if repeat_gain > max(gain, _SHARE * noise):
         return CONFIRM
     return STOP
 
@@ -349,14 +351,16 @@ def rehearse(
         )
     simulate = stats.RoundsAhead(seed=_SEED)
     outlooks = []
-    now = math.nan
+    expected_now = math.nan
     for rounds, n in plans:
         values = simulate(*ahead, [batch_of(n, exploit, audit)] * rounds)
         # Every plan starts from the same state, so that differences are the plans' own.
         outlooks.append(_plan(analysis, space, rounds, n, values, epsilon))
-        now = analysis.sign * float(values[:, 0].mean())
+        expected_now = analysis.sign * float(values[:, 0].mean())
     goal = analysis.metric, analysis.direction
-    return Rehearsal(round_id, *goal, now, epsilon, tuple(outlooks), remaining, len(values), exploit, audit)
+    return Rehearsal(
+        round_id, *goal, expected_now, epsilon, tuple(outlooks), remaining, len(values), exploit, audit
+    )
 
 
 def _plan(analysis: Analysis, space: Space, rounds: int, n: int, values: Any, epsilon: float) -> Plan:

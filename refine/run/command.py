@@ -218,11 +218,11 @@ class Command:
                 reader.join()
         if (status := process.returncode) and not pruned:
             if status < 0:
-                how = f"was ended by signal {-status}"
+                ending = f"was ended by signal {-status}"
             else:
-                how = f"ended with status {status}"
+                ending = f"ended with status {status}"
             output = "".join(last_lines).strip() or "it said nothing"
-            raise ObjectiveError(f"{shlex.join(words)}\n{how}: {output}")
+            raise ObjectiveError(f"{shlex.join(words)}\n{ending}: {output}")
         if not metrics and not pruned:
             raise ObjectiveError(f"{shlex.join(words)}\n{self._no_metrics(last_line)}")
         return metrics
@@ -307,12 +307,12 @@ def _read(
 
 def _lines(stream: IO[str]) -> Iterator[str]:
     """The lines of a stream, without those that are too long to be metrics."""
-    whole = True
+    at_line_start = True
     while line := stream.readline(_LONGEST):
         ends = line.endswith("\n")
-        if whole and (ends or len(line) < _LONGEST):
+        if at_line_start and (ends or len(line) < _LONGEST):
             yield line
-        whole = ends
+        at_line_start = ends
 
 
 def metrics_of(line: str) -> dict[str, float] | None:

@@ -14,9 +14,9 @@ def _reads_one(name: str) -> Any:
     method = getattr(dict, name)
 
     @functools.wraps(method)
-    def reading(self: Configuration, key: Any, *rest: Any) -> Any:
+    def reading(self: Configuration, key: Any, *default: Any) -> Any:
         self.read.add(str(key))
-        return method(self, key, *rest)
+        return method(self, key, *default)
 
     return reading
 

@@ -123,8 +123,8 @@ class _Sources:
                 continue
             value = space[name]
             if isinstance(value, types.ModuleType):
-                own = _is_own(value.__name__, getattr(value, "__file__", None))
-                if own and value.__name__ not in within:
+                is_own = _is_own(value.__name__, getattr(value, "__file__", None))
+                if is_own and value.__name__ not in within:
                     self._names(names, vars(value), (*within, value.__name__))
             elif _is_code(value):
                 self.follow(value)

@@ -150,13 +150,13 @@ def log(level: int, text: str, *values: object, exc_info: bool = False) -> None:
 class Tracker(Protocol):
     """Follows rounds: see :class:`refine.report.trackers.Tracker`."""
 
-    def start(self, found: Any, /) -> object:
+    def start(self, record: Any, /) -> object:
         """A round's call begins."""
 
     def trial(self, trial: FinishedTrial, /) -> object:
         """A trial has ended."""
 
-    def end(self, found: Any, /) -> object:
+    def end(self, record: Any, /) -> object:
         """The round's call has ended."""
 
 

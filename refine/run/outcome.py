@@ -108,12 +108,12 @@ def out_of_memory(used: int, memory: int, seconds: float) -> Outcome:
     return Outcome(State.CRASHED, {}, {}, seconds, text, None)
 
 
-def crashed(how: str, seconds: float, *, died: bool) -> Outcome:
+def crashed(reason: str, seconds: float, *, died: bool) -> Outcome:
     """A trial that failed twice without an outcome, by a dead worker or an error outside the objective."""
     message = "this trial failed outside your objective, and again on one retry; details below"
     if died:
         message = "the process of this trial died, and again on one retry without other trials; details below"
-    return Outcome(State.CRASHED, {}, {}, seconds, f"{message}\n{how}", None)
+    return Outcome(State.CRASHED, {}, {}, seconds, f"{message}\n{reason}", None)
 
 
 # Decided by the coordinator, which knows the metric.
@@ -134,7 +134,7 @@ def storable(outcome: Outcome) -> Outcome:
     return outcome._replace(state=State.FAILED, metrics={}, curve={}, error=error, seconds=seconds)
 
 
-def judged(outcome: Outcome, metric: Metric, *, others: bool) -> tuple[Outcome, float | None]:
+def judged(outcome: Outcome, metric: Metric, *, metric_known: bool) -> tuple[Outcome, float | None]:
     """An outcome judged by the round's metric, and its value.
 
     A complete trial is diverged if its value is not finite, and failed without the metric. The value of a
@@ -143,7 +143,7 @@ def judged(outcome: Outcome, metric: Metric, *, others: bool) -> tuple[Outcome, 
     Args:
         outcome: The outcome.
         metric: The round's metric.
-        others: Whether other trials have the metric. If not, the round is wrong and not the trial.
+        metric_known: Whether other trials have the metric. If not, the round is wrong and not the trial.
 
     Raises:
         ObjectiveError: The metric's function fails, or has the name of a returned metric.
@@ -165,7 +165,7 @@ def judged(outcome: Outcome, metric: Metric, *, others: bool) -> tuple[Outcome, 
             ) from error
         if value is not None:
             outcome = outcome._replace(metrics={**outcome.metrics, metric.name: value})
-    if complete and value is None and others:
+    if complete and value is None and metric_known:
         text = f"this trial has no metric {str(metric)!r}, others have; it has {', '.join(outcome.metrics)}"
         return outcome._replace(state=State.FAILED, error=text), None
     return outcome._replace(state=of_value(outcome.state, value)), value

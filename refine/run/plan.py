@@ -39,10 +39,10 @@ def stored_task(records: Records, i: int, **changes: Any) -> Task:
     return Task(**{**stored, "configuration": records.configurations[i], **changes})
 
 
-def attempts(records: Records, again: frozenset[str]) -> Callable[[str, int], int | None]:
+def attempts(records: Records, rerun: frozenset[str]) -> Callable[[str, int], int | None]:
     """A function of key and replicate that gives the number of the next attempt.
 
-    The function returns None for an ended replicate, except in a state of ``again``.
+    The function returns None for an ended replicate, except in a state of ``rerun``.
     """
     columns = (records.columns[name] for name in ("key", "replicate", "state", "attempt"))
     ended = {
@@ -51,7 +51,7 @@ def attempts(records: Records, again: frozenset[str]) -> Callable[[str, int], in
 
     def next_attempt(key: str, replicate: int) -> int | None:
         state, attempt = ended.get((key, replicate), ("", -1))
-        if not state or state in again:
+        if not state or state in rerun:
             return attempt + 1
         return None
 
@@ -63,7 +63,7 @@ def plan(
     inherited: frozenset[str],
     extra: Sequence[Beside],
     records: Records,
-    again: frozenset[str] = frozenset(),
+    rerun: frozenset[str] = frozenset(),
     learn: Learn = list,
 ) -> tuple[int, Iterator[Task]]:
     """The remaining tasks of a round.
@@ -77,7 +77,7 @@ def plan(
         inherited: Keys of configurations completed by ancestors.
         extra: Configurations of the round not drawn by its design.
         records: Ended trials, with replicates if some configurations run under several seeds.
-        again: States whose trials run again.
+        rerun: States whose trials run again.
         learn: Chooses exploit trials.
 
     Returns:
@@ -85,11 +85,11 @@ def plan(
         gigabytes.
     """
     node, space = stored.node, stored.node.space
-    next_attempt = attempts(records, again)
+    next_attempt = attempts(records, rerun)
     # Drawn before any trial runs, so that a design with too few cells is an error and not half a round.
     rows = design_rows(stored, inherited, extra)
     states = zip(records.columns["replicate"], records.columns["state"], strict=True)
-    ended = sum(state not in again for replicate, state in states if not replicate)
+    ended = sum(state not in rerun for replicate, state in states if not replicate)
     replicates = [(b.key, replicate) for b in extra for replicate in range(1, b.seeds)]
     to_repeat = sum(next_attempt(key, replicate) is not None for key, replicate in replicates)
 

@@ -170,12 +170,12 @@ class ProgressMonitor:
             with contextlib.suppress(OSError):
                 self._bar.write(line(text), file=sys.stderr)
 
-    def say_left(self, why: str, left: int) -> None:
+    def say_left(self, reason: str, remaining: int) -> None:
         """Shows, below the bar, that the run ended before its plan, and how many trials are left."""
         if self.show:
             self._bar.close()
             print_error(
-                f"round {self.node.id}: stopped {why}, {left} left; resume with {Action('round.run')}"
+                f"round {self.node.id}: stopped {reason}, {remaining} left; resume with {Action('round.run')}"
             )
 
     def add(self, outcome: Outcome, value: float | None) -> None:
@@ -260,8 +260,8 @@ def _suggested_metric(metric: Metric, returned: Mapping[str, float]) -> str:
     of_validation = [name for name in returned if name.startswith("val_")]
     trained = "loss" in returned and not of_validation  # fit without validation data
     if metric.name.startswith("val_") and trained:
-        known = ", ".join(returned)
-        return f"known: {known}, all of training; give fit validation_data=(x_val, y_val) and run again"
+        names = ", ".join(returned)
+        return f"known: {names}, all of training; give fit validation_data=(x_val, y_val) and run again"
     hint = did_you_mean(metric.name, returned)
     if hint.startswith("did"):
         suggestion = hint.split("'")[1]

@@ -19,9 +19,9 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 _MOST_DEVICES = 1024
 
 
-def is_whole(value: object, least: int = 1) -> bool:
-    """True if a value is a whole number of at least ``least``."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+def is_whole(value: object, minimum: int = 1) -> bool:
+    """True if a value is a whole number of at least ``minimum``."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
 
 
 class ResourceKeywords(TypedDict, total=False):

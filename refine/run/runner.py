@@ -118,14 +118,14 @@ def run_round(
             work.adaptive.begin(writer.keep_curve)
         tasks = work.tasks
         if equal and work.adaptive is None:
-            known = _known_outcomes(store, equal, goal, recorder.code)
+            known_outcomes = _known_outcomes(store, equal, goal, recorder.code)
 
             def copy(task: Task, outcome: Outcome) -> None:
                 _take_in(
                     task, outcome, goal=goal, adaptive=None, recorder=recorder, writer=writer, monitor=monitor
                 )
 
-            tasks = _unknown(tasks, known, copy)
+            tasks = _unknown(tasks, known_outcomes, copy)
         outcomes = outcomes_of(
             stack,
             objective,
@@ -150,11 +150,11 @@ def run_round(
         remaining = work.todo - monitor.ended
         log(logging.INFO, "round %s: %d trials run, %d left", node.id, monitor.ended, remaining)
         if remaining > 0 and not stop_requested():
-            why = options.ending.why(monitor.ended, time_is_over())
+            reason = options.ending.why(monitor.ended, time_is_over())
             if paid >= seconds_left:
-                why = "since the budget of training time is spent"
-            if why:
-                monitor.say_left(why, remaining)
+                reason = "since the budget of training time is spent"
+            if reason:
+                monitor.say_left(reason, remaining)
 
 
 class _Work(NamedTuple):
@@ -219,7 +219,7 @@ def _known_outcomes(store: Store, rounds: Sequence[int], goal: Goal, code: str) 
     """Hash of a configuration -> outcome of its completed planned run by the same code, of some rounds."""
     records = store.records(rounds, curves=True)
     columns = records.columns
-    known: dict[str, Outcome] = {}
+    outcomes: dict[str, Outcome] = {}
     for row, key in enumerate(columns["key"]):
         if columns["state"][row] != State.COMPLETE or columns["code"][row] != code:
             continue
@@ -233,17 +233,17 @@ def _known_outcomes(store: Store, rounds: Sequence[int], goal: Goal, code: str) 
         else:
             names = tuple(json.loads(read) if isinstance(read, str) else read)
         outcome = Outcome(State.COMPLETE, metrics, curve, float(columns["seconds"][row]), None, names)
-        known.setdefault(key, outcome)
-    return known
+        outcomes.setdefault(key, outcome)
+    return outcomes
 
 
 def _unknown(
-    tasks: Iterator[Task], known: Mapping[str, Outcome], copy: Callable[[Task, Outcome], None]
+    tasks: Iterator[Task], known_outcomes: Mapping[str, Outcome], copy: Callable[[Task, Outcome], None]
 ) -> Iterator[Task]:
     """The tasks without a known outcome; the other ones are copied when their turn comes."""
     for task in tasks:
-        if task.attempt == 0 and task.key in known:
-            copy(task, known[task.key])
+        if task.attempt == 0 and task.key in known_outcomes:
+            copy(task, known_outcomes[task.key])
         else:
             yield task
 
@@ -293,7 +293,7 @@ def _take_in(
     """Judges an outcome by the metric, and stores and shows the trial."""
     outcome = storable(outcome)
     try:
-        outcome, value = judged(outcome, goal.metric, others=monitor.metric_seen)
+        outcome, value = judged(outcome, goal.metric, metric_known=monitor.metric_seen)
     except ObjectiveError:
         trial = recorder.trial(task, outcome)
         writer.add(trial)  # with all its metrics

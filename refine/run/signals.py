@@ -43,8 +43,8 @@ class _GracefulStop:
 
     active: _GracefulStop | None = None
 
-    def __init__(self, what: str, grace: float) -> None:
-        self.what = what
+    def __init__(self, call: str, grace: float) -> None:
+        self.what = call
         self.grace = grace
         self.signal_name = ""  # the first signal that came; empty before
         self._replaced: dict[signal.Signals, Any] = {}  # signal -> the handler that was installed before
@@ -104,14 +104,14 @@ def _send_to_main_thread(number: int) -> None:
 
 
 @contextlib.contextmanager
-def interruptible(what: str, grace: float = GRACE) -> Iterator[Callable[[], bool]]:
+def interruptible(call: str, grace: float = GRACE) -> Iterator[Callable[[], bool]]:
     """Turns the first Ctrl-C, SIGTERM or SIGHUP into a request to stop; the next one stops the block at once.
 
     Outside of the main thread signals keep their handlers, and so do signals handled or ignored by other
     code. A forked child of this process has the handlers from before.
 
     Args:
-        what: The running call, for messages.
+        call: The running call, for messages.
         grace: Seconds after SIGTERM or SIGHUP until the block is stopped, as by a second signal.
 
     Yields:
@@ -120,18 +120,18 @@ def interruptible(what: str, grace: float = GRACE) -> Iterator[Callable[[], bool
     Raises:
         KeyboardInterrupt: A stop was requested, and the block has ended.
     """
-    request = _GracefulStop(what, grace)
+    request = _GracefulStop(call, grace)
     request.install()
     try:
         yield lambda: bool(request.signal_name)
     except KeyboardInterrupt:
         if request.signal_name:
-            raise _stopped(what, "at once") from None
+            raise _stopped(call, "at once") from None
         raise
     finally:
         request.uninstall()
     if request.signal_name:
-        raise _stopped(what, "" if request.signal_name == "SIGINT" else f"by {request.signal_name}")
+        raise _stopped(call, "" if request.signal_name == "SIGINT" else f"by {request.signal_name}")
 
 
 def may_come_from_keyboard() -> bool:
@@ -180,14 +180,14 @@ def _reset_forked_child() -> None:
     _restore_mask()
 
 
-def _stopped(what: str, how: str) -> KeyboardInterrupt:
+def _stopped(call: str, cause: str) -> KeyboardInterrupt:
     """The exception of an interrupted call: KeyboardInterrupt, so that Python ends as usual at Ctrl-C."""
-    if how:
-        how = f" {how}"
+    if cause:
+        cause = f" {cause}"
     else:
-        how = ""
+        cause = ""
     message = (
-        f"{what}: stopped{how}; every finished trial is stored, and the same call or script resumes from "
+        f"{call}: stopped{cause}; every finished trial is stored, and the same call or script resumes from "
         "there"
     )
     stop = KeyboardInterrupt(message)

@@ -290,9 +290,7 @@ class AdaptiveTasks:
                 "refine.keras.PruningCallback()"
             )
 
-    def _sampler_session(
-        self, path: Sequence[StoredNode], records: Records, asked: int
-    ) -> SamplerSession | None:
+    def _sampler_session(self, path: Sequence[StoredNode], records: Records, n: int) -> SamplerSession | None:
         """The session with the sampler or with a pruner of Optuna, from all trials that have ended."""
         node = self._node
         if not node.adaptive and not self._by_optuna:
@@ -318,7 +316,7 @@ class AdaptiveTasks:
             earlier = self._earlier_trials(path)
         else:
             earlier = []
-        return SamplerSession(node, sampler, [*earlier, *of_round], len(of_round), asked, pruner)
+        return SamplerSession(node, sampler, [*earlier, *of_round], len(of_round), n, pruner)
 
     def _earlier_trials(self, path: Sequence[StoredNode]) -> list[EndedTrial]:
         """Ended trials of ancestors that lie in the space of the round."""

@@ -84,12 +84,12 @@ def test_where_everything_was_run_it_stops(tree):
 
 
 def test_confirming_settles_what_it_asked_for():
-    assert verdict_of(0.04, gain=0.001, again=0.01, noise=0.02) == "CONFIRM"
-    assert verdict_of(0.04, gain=0.001, again=0.0015, noise=0.02) == "STOP"
-    assert verdict_of(0.04, gain=0.02, again=0.01, noise=0.02) == "STOP"
-    assert verdict_of(0.2, gain=0.02, again=0.03, noise=0.02) == "CONTINUE"
-    assert verdict_of(0.09, gain=0.02, again=0.01, noise=0.02) == "STOP"
-    assert verdict_of(0.04, gain=0.0, again=0.01, noise=math.nan) == "CONFIRM"
+    assert verdict_of(0.04, gain=0.001, repeat_gain=0.01, noise=0.02) == "CONFIRM"
+    assert verdict_of(0.04, gain=0.001, repeat_gain=0.0015, noise=0.02) == "STOP"
+    assert verdict_of(0.04, gain=0.02, repeat_gain=0.01, noise=0.02) == "STOP"
+    assert verdict_of(0.2, gain=0.02, repeat_gain=0.03, noise=0.02) == "CONTINUE"
+    assert verdict_of(0.09, gain=0.02, repeat_gain=0.01, noise=0.02) == "STOP"
+    assert verdict_of(0.04, gain=0.0, repeat_gain=0.01, noise=math.nan) == "CONFIRM"
 
 
 @pytest.mark.slow
@@ -100,7 +100,7 @@ def test_a_price_says_what_a_round_must_bring(coarse):
     assert (cheap.verdict, dear.verdict) == ("CONTINUE", "STOP")
     assert (cheap.gain, cheap.cost) == (gain, pytest.approx(gain / 2))
     assert all(text in str(dear) for text in ("STOP: ", "less than their price of "))
-    assert verdict_of(0.9, gain=0.01, again=0.02, noise=0.1, cost=0.015) == "CONFIRM"
+    assert verdict_of(0.9, gain=0.01, repeat_gain=0.02, noise=0.1, cost=0.015) == "CONFIRM"
     for bad in (-1, math.inf, math.nan, "1", True):
         with pytest.raises(ReviewError, match="number >= 0,"):
             coarse.worth(price=bad)

@@ -96,7 +96,7 @@ class Child:
 
         Raises ChildDiedError: the process ended; RoundStoppedError: the objective did not load in time.
         """
-        since = time.monotonic()
+        started = time.monotonic()
         loaded = False
         try:
             self._pipe.send_bytes(job)
@@ -108,7 +108,7 @@ class Child:
             raise never_loaded(loading) from None
         except (OSError, EOFError):
             # A child whose objective hangs prints where, and ends itself.
-            if not loaded and time.monotonic() - since >= loading:
+            if not loaded and time.monotonic() - started >= loading:
                 raise never_loaded(loading) from None
             raise self._died() from None
         if answer[:1] == _ERROR:

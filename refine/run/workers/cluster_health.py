@@ -87,12 +87,12 @@ class ClusterHealth:
         if cluster is not None and not self._had_worker:
             cluster.check_reached()
             if cluster.starting:
-                how = f" with {cluster.starting}"
+                starting = f" with {cluster.starting}"
             else:
-                how = ""
+                starting = ""
             warn(
                 f"the {cluster.engine} cluster has no worker{cluster.offering} yet, and trials wait for one; "
-                f"start workers{how}, or check whether they start"
+                f"start workers{starting}, or check whether they start"
             )
 
     def check(self, at_once: bool = False) -> None:

@@ -176,9 +176,9 @@ class _Dispatch:
             self._submit(self._to_run_alone.popleft())
         return bool(self.under_way)
 
-    def _submit(self, task: Task, *, whole: bool = False) -> None:
-        if whole:
-            inline = self._packed.inline(whole=True)
+    def _submit(self, task: Task, *, send_objective: bool = False) -> None:
+        if send_objective:
+            inline = self._packed.inline(any_size=True)
         else:
             inline = self._inline
         job = Job(
@@ -219,7 +219,7 @@ class _Dispatch:
         if answer != WANTED:
             return Outcome(*pickle.loads(answer))
         if not self._stop():
-            self._submit(task, whole=True)
+            self._submit(task, send_objective=True)
         return None
 
     def _stopping_error(self, error: BaseException) -> ObjectiveError | None:

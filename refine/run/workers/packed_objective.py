@@ -35,9 +35,9 @@ class PackedObjective(NamedTuple):
         """Bytes of the body and the arrays."""
         return len(self.body) + sum(array.nbytes for array in self.arrays)
 
-    def inline(self, *, whole: bool = False) -> bytes | None:
-        """The objective as bytes to send with a task; ``None`` for a large one, unless ``whole``."""
-        if not whole and self.size > _INLINE:
+    def inline(self, *, any_size: bool = False) -> bytes | None:
+        """The objective as bytes to send with a task; ``None`` for a large one, unless ``any_size``."""
+        if not any_size and self.size > _INLINE:
             return None
         return pickle.dumps((self.body, [(bytes(array), array.readonly) for array in self.arrays]))
 

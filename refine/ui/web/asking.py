@@ -75,7 +75,7 @@ def settling_content(context: Context, message: Mapping[str, Any]) -> dict[str, 
 def questions_content(context: Context, *, suggest: bool) -> dict[str, object]:
     """Earlier questions, the newest first, and questions worth asking."""
     listed = questions(tree_of(context), suggest=suggest)
-    asked = [
+    rows = [
         {"question": q.question, "given": q.given, "better": q.better, "reason": ""}
         for q in listed.asked[:_LISTED]
     ]
@@ -83,7 +83,7 @@ def questions_content(context: Context, *, suggest: bool) -> dict[str, object]:
         {"question": q.question, "given": q.given, "better": None, "reason": suggestion_text(q)}
         for q in listed.suggested
     ]
-    return {"asked": asked, "suggested": suggested}
+    return {"asked": rows, "suggested": suggested}
 
 
 def start_content(round_: Round) -> dict[str, str]:

@@ -357,7 +357,7 @@ def _proposed(old: Parameter, new: Parameter) -> list[Any] | None:
             return [float(new.low), float(new.high)]
         return None
     inside = new.contains(np.asarray([*old.grid, None], dtype=object)[:-1])
-    return [i for i, stays in enumerate(inside) if stays]
+    return [i for i, is_inside in enumerate(inside) if is_inside]
 
 
 def page_terms() -> dict[str, str]:
@@ -440,7 +440,9 @@ def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> 
     for side in ("low", "high"):
         farthest = _farthest(name, p, side)
         stops |= set() if farthest is None else _outside(p, farthest)
-    stops |= {float(v) for each in (new, *listed) if isinstance(each, Range) for v in (each.low, each.high)}
+    stops |= {
+        float(v) for bounds in (new, *listed) if isinstance(bounds, Range) for v in (bounds.low, bounds.high)
+    }
     return {
         "kind": "range",
         "log": p.log,
@@ -743,8 +745,8 @@ def _points(round_: Round, best: pd.DataFrame, goals: list[dict[str, str]]) -> l
     names = [name for name in round_.space if name in best and not round_.space[name].fixed]
     chosen = _chosen(round_)
     points = []
-    for at, row in best.iterrows():
-        label_ = int(str(at))
+    for index, row in best.iterrows():
+        label_ = int(str(index))
         values = [
             float(row[goal["name"]]) if goal["name"] in best else float(row.iloc[k])
             for k, goal in enumerate(goals)

@@ -92,8 +92,8 @@ def track_content(name: str, rounds: Sequence[Round]) -> dict[str, object]:
     calibration = Calibration(name, entries_of(rounds))
     page = calibration_page(calibration).to_dict()
     tables = [block for fold in page["folds"] for block in fold["blocks"] if "rows" in block]
-    nothing: dict[str, list[list[str]]] = {"head": [], "rows": []}
-    first = next(iter(tables), nothing)
+    empty_table: dict[str, list[list[str]]] = {"head": [], "rows": []}
+    first = next(iter(tables), empty_table)
     blocks = [block for block in page["blocks"] if "facts" in block]
     facts = [[label, fact] for block in blocks for label, fact in block["facts"]]
     return {

@@ -63,28 +63,28 @@ def _answers(session: Session) -> dict[str, Any]:
     for kind in ("start", "pulse", "tree"):
         keep(kind)
     for key in last.context.nodes:
-        of = {"round": key}
+        keys = {"round": key}
         round_ = session._found({"round": key})
-        sheet = session._sheet(of)
+        sheet = session._sheet(keys)
         for kind in ("track", "points"):
-            keep(kind, key, **of)
+            keep(kind, key, **keys)
         rows = list[Any]()
-        n = keep("list", key, **of)["n"]
+        n = keep("list", key, **keys)["n"]
         for i in range(n):
             rows += [] if i % 100 else part_content(sheet, {"by": "number", "offset": i})["rows"]
-            keep("trial", key, i, **of, number=i)
+            keep("trial", key, i, **keys, number=i)
         values = {c.name: plain(sheet.frame[c.name].tolist()) for c in sheet.shown if c.kind == "number"}
         answers[f"rows {key}"] = {"rows": rows, "values": values}
         if round_.node.parent is not None:
-            keep("beside", key, round_.node.parent, **of, other=round_.node.parent)
+            keep("beside", key, round_.node.parent, **keys, other=round_.node.parent)
         if session.other is not None:  # every round with the last one of the other study
             last_other = session.other.shown
             for other in last_other.context.nodes if key == last.id else (last_other.id,):
-                keep("beside", key, other, **of, other=other, across=True)
+                keep("beside", key, other, **keys, other=other, across=True)
         if len(round_.goals) > 1:
-            keep("front", key, **of)
-        review = keep("round", key, risk, **of, risk=risk)["review"]
-        drawn = {**of, "risk": risk, "proposal": review and review["proposal"]}
+            keep("front", key, **keys)
+        review = keep("round", key, risk, **keys, risk=risk)["review"]
+        drawn = {**keys, "risk": risk, "proposal": review and review["proposal"]}
         keep("figure", key, "best_so_far", **drawn, name="best_so_far")
         if review is None:
             continue
@@ -95,12 +95,12 @@ def _answers(session: Session) -> dict[str, Any]:
             if proposal_risk == risk:
                 shown = review
             else:
-                shown = keep("round", key, proposal_risk, **of, risk=proposal_risk)["review"]
+                shown = keep("round", key, proposal_risk, **keys, risk=proposal_risk)["review"]
             for panel in (p for p in shown["panels"] if p["kind"] == "choice"):
                 panel["spelt"] = [python_text(value) for value in round_.space[panel["name"]].grid]
             if shown["step"]["do"] != "accept":
                 shown["step"] = {"do": ""}  # no button: the call stands there
-            keep("preview", key, proposal_risk, **of, risk=proposal_risk, proposal=shown["proposal"])
+            keep("preview", key, proposal_risk, **keys, risk=proposal_risk, proposal=shown["proposal"])
     return answers
 
 
