@@ -25,7 +25,7 @@ from refine.ui.cli.shared import (
     chosen,
     command,
 )
-from refine.ui.cli.spelling import completed
+from refine.ui.cli.spelling import completed, with_objective
 from refine.utils.action import Action
 
 
@@ -77,11 +77,12 @@ def ask(
     with target.tree() as tree:
         answer = tree.ask(question.question, guess=guess, **question.options("question"))
         if settle is not None:
-            child = answer.settle(settle)
+            child = chosen(answer.settle(settle))
             out.put(child, Action(f"tree[{child.id!r}].run"))
             return
-        call = completed(f"refine settle STORE {question.typed} --within {answer.needed}")
-        out.put(answer, *([call] if answer.needed else []))
+        chosen(tree[answer.round])
+        call = with_objective(f"refine settle STORE {question.typed} --within {answer.needed}")
+        out.put(answer, *([completed(call)] if answer.needed else []))
 
 
 @command(DECIDE)
@@ -118,7 +119,7 @@ def settle(
         answer = tree.ask(question.question, **question.options("question"))
         with out.alone():
             if not answer.settled:
-                options = execution.on(tree[answer.round])
+                options = execution.on(chosen(tree[answer.round]))
                 answer = answer.settle_within(within, progress=not quiet, **options)
                 tree.ask(question.question, **question.options("question"))
         out.put(answer)

@@ -299,7 +299,7 @@ def _winning(tree: refine.Tree) -> Round | None:
     won = tree.winner()
     if won is None:
         return None
-    return tree[won.round]
+    return chosen(tree[won.round])
 
 
 @command(RUN)

@@ -31,7 +31,14 @@ _COMMANDS = {
     "review.edit": "preview STORE ROUND",
 }
 _PLOT = "round.plot."
-_RUNNING = ("round.run", "refine.guide")  # need the objective
+# Commands that run trials: they need the objective.
+_RUNNING = (
+    "round.run",
+    "round.replicate",
+    "tree.confirm",
+    "tree.open_holdout",
+    "refine.guide",
+)
 _FILL = {"objective": "MODULE:NAME", "previous": "NAME=VALUE"}
 
 # Keys of the typed store, round and tree, and of the options for the objective.
@@ -104,8 +111,17 @@ def _with_places(action: Action) -> str:
             words += ["--out"] * name.endswith(".report") + [str(argument)]
     for option, value in options.items():
         words += [f"--{option}", _FILL.get(option, option.upper()) if value is ... else _typed(value)]
-    start += f" {_words.get(OBJECTIVE)}" if name in _RUNNING and _words.get(OBJECTIVE) else ""
+    if name in _RUNNING:
+        start = with_objective(start)
     return " ".join(["refine", start, *(word if word.isupper() else shlex.quote(word) for word in words)])
+
+
+def with_objective(command: str) -> str:
+    """A command that runs trials, with the options for the objective of the last chosen round, if any."""
+    options = _words.get(OBJECTIVE)
+    if not options:
+        return command
+    return f"{command} {options}"
 
 
 def _typed(value: Any) -> str:

@@ -35,7 +35,7 @@ from refine.ui.cli.shared import (
     command,
     newest,
 )
-from refine.ui.cli.spelling import completed, in_shell
+from refine.ui.cli.spelling import completed, in_shell, with_objective
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Grid, Items, Page, Text
 from refine.utils.format import join, number, plural
@@ -123,6 +123,7 @@ def winner(target: InTree, out: Explained, round_name: OfArgument = None) -> Non
                 f"a winner needs a finished trial with a usable value, got none in tree {tree.name!r}; "
                 "run more trials"
             )
+        chosen(tree[won.round])
         out.put(won)
 
 
@@ -294,7 +295,7 @@ def _next(a: str | None, b: str | None, epsilon: float | None, judgement: Judgem
         return []
     words = [shlex.quote(typed) for typed in (a, b) if typed is not None]
     words += [f"--budget {needed}", *([] if epsilon is None else [f"--epsilon {epsilon:g}"])]
-    return [completed(f"refine judge STORE {' '.join(words)}")]
+    return [completed(with_objective(f"refine judge STORE {' '.join(words)}"))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -443,8 +444,9 @@ def judge(
     with target.tree() as tree:
         with out.alone():
             judgement = tree.judge(*pair, epsilon=epsilon)
+            round_ = chosen(tree[judgement.a.round])
             if budget:
-                options = execution.on(tree[judgement.a.round])
+                options = execution.on(round_)
                 judgement = tree.judge(*pair, epsilon=epsilon, budget=budget, progress=False, **options)
         out.put(judgement, *_next(a, b, epsilon, judgement))
     raise typer.Exit(_EXITS[judgement.verdict])

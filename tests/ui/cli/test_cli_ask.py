@@ -76,3 +76,15 @@ def test_a_wrong_configuration_is_one_line(store):
     assert result.stderr.splitlines()[-1].endswith("missing: dropout, optimizer")
     assert "a JSON object" in refused("try", store, '{"lr": 1', "-q")
     assert "try takes name=value" in refused("try", store, "lr", "-q")
+
+
+def test_printed_calls_of_a_command_study_run_as_printed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0, levels = 40 }\n")
+    good("run c.db --space x.toml -n 12 -q --no-check-noise --command 'echo {x}'")
+    assert "refine confirm c.db --command 'echo {x}'" in good("winner c.db")
+    assert "refine guide c.db --command 'echo {x}'" in good("tree c.db")
+    asked = good("ask c.db 'x <= 0.9' --epsilon 0.02").splitlines()
+    settle = next(line[line.index("refine settle") :] for line in asked if "refine settle" in line)
+    assert settle.endswith("--command 'echo {x}'")
+    good(f"{settle.removeprefix('refine ')} -q")
