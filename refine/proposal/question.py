@@ -338,13 +338,15 @@ class Compared(NamedTuple):
 
     within: float  # probability that the best value of the first part is within epsilon of the best of both
     better: float  # probability that the first part holds the better best
+    ahead: float  # probability that the best of the first part is better by over epsilon
+    behind: float  # probability that the best of the second part is better by over epsilon
     tie: float  # probability that the two bests differ by at most epsilon
     cost: float  # expected best of the second part minus that of the first, larger is better
     low: float  # ends of the 90 % interval of that difference
     high: float
 
 
-UNKNOWN = Compared(*[math.nan] * 6)
+UNKNOWN = Compared(*[math.nan] * 8)
 
 
 def compared(surrogate: Surrogate, first: Bools, second: Bools, epsilons: Sequence[float]) -> Compared:
@@ -352,7 +354,7 @@ def compared(surrogate: Surrogate, first: Bools, second: Bools, epsilons: Sequen
 
     With several goals, ``within`` is the probability that the first part represents the front of the two
     parts: for a point of the front, a configuration at most epsilon worse in all goals. The other numbers
-    are about the first goal.
+    are about the first goal, and all of them count the same draws: those of the cost.
     """
     if min(int(first.sum()), int(second.sum())) < surrogate.fewest:
         return UNKNOWN
@@ -375,15 +377,22 @@ def compared(surrogate: Surrogate, first: Bools, second: Bools, epsilons: Sequen
         smooth = difference[counted]
     else:
         smooth = np.full(1, np.nan)
-    ahead = np.count_nonzero(top_first > top_second) + np.count_nonzero(top_first == top_second) / 2
     low, high = np.quantile(smooth, [0.05, 0.95])
+    pairs = np.ones(draws, dtype=np.bool_)
+    if math.isfinite(low):
+        pairs = _counted(posterior, draws)
+    difference = difference[pairs]
+    equal = np.count_nonzero(top_first[pairs] == top_second[pairs])
+    better = np.count_nonzero(top_first[pairs] > top_second[pairs]) + equal / 2
+    counts = [
+        better,
+        np.count_nonzero(difference < -epsilon),
+        np.count_nonzero(difference > epsilon),
+        np.count_nonzero(np.abs(difference) <= epsilon),
+    ]
+    chances = [stats.share_of_draws(count, len(difference)) for count in counts]
     return Compared(
-        stats.share_of_draws(within, draws),
-        stats.share_of_draws(ahead, draws),
-        stats.share_of_draws(np.count_nonzero(np.abs(difference) <= epsilon), draws),
-        float(smooth.mean()),
-        float(low),
-        float(high),
+        stats.share_of_draws(within, draws), *chances, float(smooth.mean()), float(low), float(high)
     )
 
 

@@ -75,7 +75,7 @@ class Answer(Shown):
     given: str | None  # the condition within which is compared; ``None`` without one
     better: str | None  # the other region; ``None`` if the question is about everything outside
     # ``"yes"``, ``"probably"``, ``"open"``, ``"probably not"``, ``"no"`` or ``"unknown"``; with ``better``
-    # also ``"either"``, if both regions are probably equally good
+    # also ``"either"``, if the bests probably differ by at most epsilon. Yes and no need a difference above
     verdict: str
     probability: float  # model probability of a yes; NaN if it cannot be stated
     tie: float  # model probability that both bests differ by at most epsilon; NaN if it cannot be stated
@@ -104,7 +104,12 @@ class Answer(Shown):
 
     @property
     def settled(self) -> bool:
-        """True if the model probability is at most 0.1 or at least 0.9, or if both regions are equal."""
+        """True if the model probability is at most 0.1 or at least 0.9, or if either of two regions will do.
+
+        A question about two regions stays open while a tie within epsilon is as well possible.
+        """
+        if self.better is not None and self.verdict == OPEN:
+            return False
         return self.verdict == EITHER or abs(self.probability - 0.5) >= _SETTLED - 0.5
 
     def settle(self, n: int = _BATCH, *, note: str = "", author: str | None = None) -> Round:
@@ -259,7 +264,9 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         probability = result.better
     inside = _side(evidence, parts.inside, parts.considered)
     outside = _side(evidence, parts.outside, parts.considered)
-    verdict = _verdict(probability)
+    verdict = _verdict(probability, 1 - probability)
+    if rival is not None:
+        verdict = _verdict(result.ahead, result.behind)
     if verdict not in (YES, NO) and not (inside.ran and outside.ran):
         verdict = UNKNOWN  # the posterior alone, without a trial on this side
     elif rival is not None and result.tie >= _LIKELY:
@@ -327,15 +334,16 @@ def _text(condition: object) -> str | None:
     return str(condition)
 
 
-def _verdict(probability: float) -> str:
-    if math.isnan(probability):
+def _verdict(yes: float, no: float) -> str:
+    """The answer by the model probabilities of a yes and of a no; their rest is a tie of two regions."""
+    if math.isnan(yes):
         return UNKNOWN
-    if probability >= _LIKELY:
-        if probability >= _SURE:
+    if yes >= _LIKELY:
+        if yes >= _SURE:
             return YES
         return PROBABLY
-    if probability <= 1 - _LIKELY:
-        if probability <= 1 - _SURE:
+    if no >= _LIKELY:
+        if no >= _SURE:
             return NO
         return PROBABLY_NOT
     return OPEN

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -157,6 +159,23 @@ def test_cells_that_settle_lie_on_both_sides_and_did_not_run(evidence):
     assert part.candidates[cells].tolist() == [True, False] * 3
     frame = pd.DataFrame(SPACE.columns(level_rows(evidence.surrogate, cells)))
     assert (np.abs(np.log10(frame["lr"]) + 1) <= 1.5).all()  # near the bests
+
+
+def test_the_better_part_and_the_cost_count_the_same_draws(evidence):
+    """Trees that favour the second part, and functions that favour the first part, tell one story."""
+    first = np.arange(evidence.surrogate.posterior.scores.shape[1]) % 2 == 0
+    scores = np.zeros((100, len(first)), dtype=np.float32)
+    scores[:60, ~first] = 0.1
+    scores[60:, first] = 1.0
+    scores[:, :2] = -1.0  # the worst cells of a draw are unusable
+    levels = np.linspace(-2.0, 2.0, 9)
+    drawn = evidence.surrogate.posterior._replace(
+        scores=scores, forest=60, knots=levels, values=levels, slope=1.0
+    )
+    result = compared(replace(evidence.surrogate, posterior=drawn), first, ~first, [0.3])
+    assert result.cost == pytest.approx(-1.0)
+    assert min(result.better, result.ahead) > 0.95
+    assert max(result.behind, result.tie) < 0.05
 
 
 def test_a_part_represents_a_front_as_the_front_itself_says():

@@ -58,6 +58,16 @@ def test_two_regions_whose_bests_differ_by_less_than_the_tolerance_are_either(bo
     assert "about 1 in 20" in str(answer)
 
 
+def test_a_region_that_leads_by_about_the_tolerance_is_open(bowl_tree):
+    strict = bowl_tree.ask("layers == 1", better="layers == 2", epsilon=0.0)
+    assert strict.verdict == "no"
+    answer = bowl_tree.ask("layers == 1", better="layers == 2", epsilon=strict.cost)
+    assert answer.probability == strict.probability < 0.05
+    assert 0.15 < answer.tie < 0.85
+    assert (answer.verdict, answer.settled, answer.needed) == ("open", False, 12)
+    assert "then either will do" in str(answer)
+
+
 def test_a_page_leads_with_the_answer_and_rounds_the_chance(bowl_tree):
     answer = bowl_tree.ask("layers <= 1", given="opt == 'adam'")
     lines = str(answer).splitlines()

@@ -155,6 +155,14 @@ def _rivals_text(answer: Answer) -> str:
     if not first:
         ahead, behind = behind, ahead
     doubt = chance_words(min(answer.probability, 1 - answer.probability))
+    likelier = max(answer.probability, 1 - answer.probability)
+    if answer.verdict == OPEN and likelier <= _EVEN:
+        return f"Open: {ahead} or {behind} may hold the better best, {chance_words(1 - likelier)} for each."
+    if answer.verdict == OPEN and answer.tie > 1 - likelier:
+        return (
+            f"Open: {ahead} may hold the better best, but {chance_words(answer.tie)} that the bests differ "
+            f"by at most {difference(answer.epsilon)}: then either will do."
+        )
     if answer.verdict == OPEN:
         return f"Open: {ahead} may hold the better best, but {doubt} that {behind} does."
     if answer.verdict in (YES, NO):
