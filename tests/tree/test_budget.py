@@ -382,3 +382,14 @@ def test_a_long_training_time_counts_any_number_of_instant_trials():
     state = BudgetState("900000000000 s", spent=10, seconds=1e-300)
     assert state.left == 10**12
     assert str(state).endswith("about 1,000,000,000,000 trials")
+
+
+def test_a_tree_suggests_a_proposal_then_confirm_then_the_winner(tree):
+    first = tree.add_round(SPACE, noisy, n=20, budget=60).run(progress=False, check_noise=False)
+    assert str(tree.page().calls[0]) == f"tree[{first.id!r}].propose(risk=0.05)"
+    first.run(n=51, progress=False, check_noise=False)
+    assert tree.budget_state.left == tree.budget_state.reserve() == 9
+    assert str(tree.page().calls[0]) == "tree.confirm()"
+    first.replicate(top=3, seeds=3, progress=False)
+    assert tree.budget_state.left == 0
+    assert str(tree.page().calls[0]) == "tree.winner()"

@@ -13,6 +13,7 @@ from refine.design.space_filling import IMPORTED
 from refine.report.pages.reasons import by, everybody, judged_text, sentence, upper, whom
 from refine.report.pages.records import spread_text
 from refine.report.pages.space import difference_line, space_grid
+from refine.report.pages.winner import confirm_call
 from refine.run.environment import spread
 from refine.run.steering import how_text
 from refine.space.roles import SCIENTIFIC
@@ -61,18 +62,34 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
     last = overview.rounds[-1]
     round_call = Action("tree[]", last.id)
     if last.states.get("complete"):
-        first = Action(f"{round_call}.propose", risk=0.05)
+        first = _call_in_budget(tree, Action(f"{round_call}.propose", risk=0.05))
     elif last.states:
         first = Action(f"{round_call}.failures")
     else:
         first = Action(f"{round_call}.run", workers=2)
-    winner = (Action("tree.winner"),) if overview.winner else ()
+    winner: tuple[Action, ...] = ()
+    if overview.winner and first.name != "tree.winner":
+        winner = (Action("tree.winner"),)
     calls = (first, *winner, Action("tree.report", "reports"), Action("refine.guide", Symbol("tree")))
     first_line = [Cell(tree.name, "strong")]
     if tree._budget.budget is not None:
         first_line.append(Cell(f"  {tree._budget}", "faint"))
     root = Branch((tuple(first_line),), grow(overview.below(None)))
     return Page("", (root, *_damaged(tree, overview)), calls)
+
+
+def _call_in_budget(tree: Tree, propose: Action) -> Action:
+    """The call after finished trials: a proposal, or the winner if the budget leaves no trial for a round."""
+    budget = tree._budget
+    if budget.for_rounds() != 0:
+        return propose
+    hand_over = Action("tree.winner")
+    if budget.left == 0:
+        return hand_over
+    winner = tree.winner()
+    if winner is None or winner.noise.deterministic:
+        return propose
+    return confirm_call(winner) or hand_over
 
 
 def _damaged(tree: Tree, overview: Overview) -> list[Text]:
