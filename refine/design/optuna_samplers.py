@@ -46,7 +46,7 @@ def axes(space: Space, ordered: bool = False) -> dict[str, Axis]:
 
     Args:
         space: The space.
-        ordered: Whether every choice becomes a number, for samplers without categories.
+        ordered: True to number all choices, for samplers without categories.
     """
     return {name: _axis(space[name], ordered) for name in space.varied}
 
@@ -131,10 +131,10 @@ class SampledConfiguration(NamedTuple):
 
 
 class SamplerSession:
-    """The session of one round with a sampler, and with a pruner of Optuna if the round has one.
+    """The session of a round with a sampler, and with the round's pruner of Optuna, if any.
 
-    Every ask has its own seed, from the node's id and the number of the ask. So an interrupted round in one
-    process asks for the same configurations as an uninterrupted round.
+    An ask has its own seed, from the node's id and the number of the ask. Thus an interrupted round in one
+    process asks for the configurations of an uninterrupted round.
 
     Args:
         node: The round.
@@ -225,14 +225,14 @@ class SamplerSession:
         return self._running.get(key)
 
     def follow(self, key: str, configuration: Mapping[str, Any]) -> Any:
-        """Adds a running configuration that the sampler did not choose, and returns Optuna's trial."""
+        """Adds a running configuration chosen without the sampler, and returns Optuna's trial."""
         with quietly():
             trial = self._enter(configuration)
         self._running[key] = trial
         return trial
 
     def tell(self, key: str, ended: EndedTrial) -> dict[str, float]:
-        """Takes in an ended trial, whoever chose it, and returns the notes of the pruner on the trial."""
+        """Takes in an ended trial, whoever chose the trial, and returns the pruner's notes."""
         from optuna.trial import TrialState
 
         self.own += 1
@@ -280,7 +280,7 @@ class SamplerSession:
         )
 
     def _enter(self, configuration: Mapping[str, Any]) -> Any:
-        """A trial of Optuna with this configuration."""
+        """A trial of Optuna with the configuration."""
         self._study.enqueue_trial(params_of(self._space, self._axes, configuration))
         return self._study.ask(self._distributions)
 
@@ -292,7 +292,7 @@ class SamplerSession:
         return configuration, configuration_key(configuration), self._enter(configuration)
 
     def _sampler(self, seed: int) -> Any:
-        """The sampler for one ask."""
+        """The sampler for an ask."""
         from optuna import samplers
 
         method = self._node.method
@@ -362,7 +362,7 @@ def ended_trials(
         records: The trials.
         configurations: Their configurations, in the parameters of ``space``.
         metric: The metric.
-        allow_degenerate: Whether degenerate models count as others.
+        allow_degenerate: True to treat degenerate models like the rest.
     """
     frame = table(space, records._replace(configurations=configurations), metric)
     if frame.empty:

@@ -38,7 +38,7 @@ def forecasts(series: Sequence[Floats], values: Floats) -> Floats:
         values: (n,) final values; NaN of a trial that was stopped.
 
     Returns:
-        (n,) forecasts; NaN of trials that have a value, or too few others of that length.
+        (n,) forecasts; NaN of trials with a value, or with too few trials of the same length.
     """
     forecast = np.full(len(values), np.nan)
     lengths = np.array([len(curve) for curve in series], dtype=int)
@@ -60,14 +60,14 @@ def forecasts(series: Sequence[Floats], values: Floats) -> Floats:
 def _forecast(
     value: float, others_now: Floats, distances: Floats, others_end: Floats, known_ends: Floats
 ) -> float:
-    """Forecast final value of one trial; NaN if too few others have come as far.
+    """Forecast final value of a trial; NaN if too few trials have reached its epoch.
 
     Args:
-        value: Its value at this epoch.
-        others_now: (n,) values of other trials at this epoch.
+        value: The trial's value at the epoch.
+        others_now: (n,) values of other trials at the epoch.
         distances: (n,) mean squared distances between their curves and the trial's; NaN of shorter curves.
-        others_end: (n,) final values of the others.
-        known_ends: Final values that the forecast stays within.
+        others_end: (n,) final values of the other trials.
+        known_ends: Final values that bound the forecast.
     """
     nearest = np.argsort(distances, kind="stable")[:_NEAREST]
     if nearest.size < _NEAREST or np.isnan(distances[nearest[-1]]):
@@ -95,7 +95,7 @@ class Pruner:
         keep: Share of the ended trials to be among, in (0, 1). 0.5 is the median.
         warmup: Epochs without stopping; not given with ``rungs``.
         min_trials: Number of trials to run to their end before any is stopped.
-        audit: Share of trials, drawn by their seeds, that always run to their end, in [0, 1). They show how
+        audit: Share of trials, drawn by their seeds, to always run to their end, in [0, 1). They show how
             many good trials stopping loses.
         rungs: Epochs, from 1 and growing, for example ``(10, 50, 150)``; empty for every epoch.
 
@@ -158,7 +158,7 @@ class Pruner:
         return {"keep": float(self.keep), "min_trials": self.min_trials, "audit": float(self.audit), **rungs}
 
     def audits(self, seed: int) -> bool:
-        """True if the trial of this seed runs to its end, whatever it reports."""
+        """True if the trial of a seed runs to its end, regardless of reports."""
         return bool(np.random.default_rng([seed, _AUDIT]).random() < self.audit)
 
     @property
@@ -227,7 +227,7 @@ class PruningSession(Protocol):
 
 
 class Limit(NamedTuple):
-    """The values that a trial is compared with; travels with its task."""
+    """Values for comparison with a trial; travels with the task."""
 
     metric: str  # name of the metric reported
     sign: float  # 1 to maximize, -1 to minimize
@@ -271,7 +271,7 @@ class _LimitSession:
 
 
 def code_of(pruner: Mapping[str, Any]) -> str:
-    """A node's pruner as the argument that makes it."""
+    """A node's pruner as an argument of a call."""
     if "optuna" in pruner:
         return f", pruner={pruner['optuna']}"
     return f", pruner=refine.Pruner({', '.join(f'{k}={v!r}' for k, v in pruner.items())})"

@@ -21,10 +21,10 @@ _NEEDS = {"gp": "torch", "cmaes": "cmaes"}
 
 
 def design_of(design: Any) -> tuple[str, Any]:
-    """The name of a design and, where a sampler object of Optuna was given, that object.
+    """The name of a design, and the sampler object of Optuna, if given.
 
     Raises:
-        DesignError: It is not a design, or a package that it needs is missing.
+        DesignError: Not a design, or a package needed for the design is missing.
     """
     if isinstance(design, str):
         if design in DESIGNS:
@@ -42,7 +42,7 @@ def design_of(design: Any) -> tuple[str, Any]:
 
 
 def check_needs(method: str) -> None:
-    """Raises DesignError if a design needs a package that is not installed."""
+    """Raises DesignError if a package needed for a design is not installed."""
     if method not in ADAPTIVE:
         return
     needed("optuna", f"design {method!r}", DesignError, "design='sobol' needs nothing more")

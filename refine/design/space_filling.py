@@ -146,7 +146,7 @@ DESIGNS: dict[str, Design] = {d.method: d for d in (Sobol(), Uniform())}
 
 
 def design_named(method: str) -> Design:
-    """The design of that name. Raises DesignError: an unknown name, or that of an imported round."""
+    """The design with a name. Raises DesignError: an unknown name, or the name for imported rounds."""
     if method == IMPORTED:
         raise DesignError(
             "an imported round has nothing to run: its trials were finished elsewhere; make a child and run "
@@ -166,7 +166,7 @@ def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] =
         design: The order.
         space: The grid.
         n: Number of cells.
-        seed: Non-negative; another seed gives another order.
+        seed: Non-negative; different seeds give different orders.
         skip: Keys (:func:`refine.space.space.configuration_key`) of configurations to skip.
 
     Returns:
@@ -207,7 +207,7 @@ def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] =
 
 
 class Feasible(NamedTuple):
-    """The number of configurations of a space that meet its constraints."""
+    """The number of configurations of a space that meet the constraints."""
 
     count: int  # type: ignore[assignment]  # hides tuple.count; the number, or the best estimate of it
     low: int  # lower end of the 95 % Wilson interval; equal to count where exact
@@ -258,7 +258,7 @@ def how_many(space: Space, n: int | None, downsample: float | None, used: int = 
     Args:
         space: The grid.
         n: A number, or
-        downsample: a share in (0, 1] of the remaining configurations; exactly one of the two must be given.
+        downsample: a share in (0, 1] of the remaining configurations; give ``n`` or this.
         used: Number of configurations of the space already run.
 
     Raises:
@@ -305,7 +305,7 @@ def how_many(space: Space, n: int | None, downsample: float | None, used: int = 
 
 
 def _unseen(rows: Indices, space: Space, visited: set[Any]) -> Indices:
-    """Rows of configurations that are not in ``visited``, which are added to it."""
+    """Rows of configurations not in ``visited``; adds them to ``visited``."""
     new_rows = {key: i for i, key in reversed(list(enumerate(_row_keys(rows, space)))) if key not in visited}
     visited.update(new_rows)
     return rows[sorted(new_rows.values())]

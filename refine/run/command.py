@@ -1,4 +1,4 @@
-"""A program as an objective, in any language; its metrics are read from its output."""
+"""A program as an objective, in any language; metrics are read from the program's output."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LARGE = 2**26  # bytes of a file from which on its size and time stand for its 
 
 @helped
 class Command:
-    """An objective that runs a program, once per trial.
+    """A program as an objective, run once per trial.
 
     ``Command("python train.py --lr {lr} --units {units}")``: values stand in braces. ``{seed}`` is the
     trial's seed and ``{params}`` the whole configuration as JSON. A part in brackets is left out if a
@@ -44,20 +44,20 @@ class Command:
 
     The metrics are the last output line with a JSON object, ``{"val_acc": 0.93}``, or with a number alone. An
     object with ``"epoch"`` is a report of the epoch: the trial gets a curve, and a pruner may stop the trial.
-    A program that prints no JSON needs ``metric_pattern``. Other output is ignored. An exit status other than
+    A program without JSON output needs ``metric_pattern``. Other output is ignored. An exit status other than
     0 is a failed trial, with the last lines of the error stream. Child processes of the program end with the
     program, and the program ends with the trial's process.
 
     Args:
-        command: The program and its arguments.
+        command: The program and the arguments.
         folder: Working directory of the program; default the working directory of the trial.
         environment: Further environment variables. ``REFINE_PARAMS`` and ``REFINE_SEED`` are always set.
-        metric_pattern: Regular expressions that capture metrics in the output, instead of JSON. The last
+        metric_pattern: Regular expressions to capture metrics in the output, instead of JSON. The last
             match counts. ``"val_acc=([0-9.]+)"`` captures ``val_acc``; named groups name several metrics,
             and a group ``epoch`` makes a match a report of that epoch, too.
 
     Attributes:
-        name: The command and its patterns, as their name in a round's identity.
+        name: The command and the patterns, as their name in a round's identity.
 
     Raises:
         ObjectiveError: An empty command, a text that cannot be split into words, a missing program, or a
@@ -147,7 +147,7 @@ class Command:
             )
 
     def words(self, params: Mapping[str, Any], seed: int) -> list[str]:
-        """The program and its arguments for a configuration.
+        """The program and the arguments for a configuration.
 
         Raises:
             ObjectiveError: A parameter is missing in the command, or the command names one that the
@@ -264,7 +264,7 @@ def program_of(name: str) -> Command:
 
 
 def _content(path: Path) -> bytes:
-    """A digest of a file's content; of a large file its size and time."""
+    """A digest of a file's content; of a large file: of size and time."""
     state = path.stat()
     if state.st_size >= _LARGE:
         return f"{state.st_size} {state.st_mtime_ns}".encode()
@@ -306,7 +306,7 @@ def _read(
 
 
 def _lines(stream: IO[str]) -> Iterator[str]:
-    """The lines of a stream, without those that are too long to be metrics."""
+    """The lines of a stream, except lines too long for metrics."""
     at_line_start = True
     while line := stream.readline(_LONGEST):
         ends = line.endswith("\n")
@@ -316,9 +316,9 @@ def _lines(stream: IO[str]) -> Iterator[str]:
 
 
 def metrics_of(line: str) -> dict[str, float] | None:
-    """The numbers by name of a line that is a JSON object, or a number alone; ``None`` for other lines.
+    """The numbers by name of a line with a JSON object, or with a number alone; ``None`` for other lines.
 
-    Raises ObjectiveError: an object with a value that is not a number.
+    Raises ObjectiveError: an object with a non-numeric value.
     """
     text = line.strip()
     try:

@@ -1,4 +1,4 @@
-"""The configuration for an objective: a dictionary that notes which parameters are read."""
+"""The configuration for an objective: a dictionary with notes of the parameters read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from refine.errors import UnknownNameError, did_you_mean
 
 
 def _reads_one(name: str) -> Any:
-    """A method of ``dict`` that takes a key, and notes the key as read."""
+    """A method of ``dict`` with a key as argument, which notes the key as read."""
     method = getattr(dict, name)
 
     @functools.wraps(method)
@@ -22,7 +22,7 @@ def _reads_one(name: str) -> Any:
 
 
 def _reads_all(name: str) -> Any:
-    """A method of ``dict`` that depends on all values, and notes all keys as read."""
+    """A method of ``dict`` on the whole dictionary, which notes all keys as read."""
     method = getattr(dict, name)
 
     @functools.wraps(method)
@@ -34,7 +34,7 @@ def _reads_all(name: str) -> Any:
 
 
 class Configuration(dict[str, Any]):
-    """A dictionary that notes which keys were ``read``.
+    """A dictionary with a note of the keys ``read``.
 
     Values, items, copies, comparisons and texts of the whole read all keys: ``str(params)``, ``f"{params}"``,
     ``params == other``. A call such as ``dict.get(params, "lr")`` bypasses this class and is not noted.
@@ -42,7 +42,7 @@ class Configuration(dict[str, Any]):
     Args:
         values: Parameter -> value.
         read: Names of keys already read; a copy shares the set with the original.
-        absent: Absent parameter -> its condition.
+        absent: Absent parameter -> condition.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Configuration(dict[str, Any]):
     __hash__ = None  # type: ignore[assignment]  # as of every dictionary
 
     def pop(self, name: str, *default: Any) -> Any:
-        """Removes a key and returns its value."""
+        """Removes a key and returns the value."""
         self.read.add(name)
         if not default and not super().__contains__(name):
             self.__missing__(name)

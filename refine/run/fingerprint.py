@@ -1,4 +1,4 @@
-"""A fingerprint of an objective's code: its source, and the source of the user's code it refers to.
+"""A fingerprint of an objective's code: the source, and the source of the user's code referred to.
 
 Followed are functions, classes with bases, methods, partials, decorated functions, values in closures, and
 imports inside functions. The standard library and installed packages are not followed: versions are noted
@@ -54,7 +54,7 @@ class _Sources:
         self._constants: set[tuple[int, str]] = set()
 
     def follow(self, target: Any) -> None:
-        """Adds the texts of an object and of the code that it refers to."""
+        """Adds the texts of an object and of the code referred to."""
         if id(target) in self._followed:
             return
         self._followed[id(target)] = target  # a reference, so that no other object gets the same id
@@ -145,9 +145,9 @@ class _Sources:
         self.follow(type(value))
 
     def _bound(self, kind: str, values: Any) -> None:
-        """Adds named values that belong to code.
+        """Adds the named values of code.
 
-        Code is followed, a constant counts as text, a mutable value by its type.
+        Code is followed, a constant counts as text, a mutable value by type.
         """
         for name, value in values:
             if _is_code(value):
@@ -208,7 +208,7 @@ def _text_of(target: Any) -> str | None:
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
-    """A code object and the code objects inside it."""
+    """A code object and the code objects inside."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
@@ -245,7 +245,7 @@ def _constant_text(value: Any) -> str | None:
 
 @functools.lru_cache(maxsize=256)
 def _assignments(module: str) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
-    """Name -> statements of a module that assign it, outside of functions and classes, with their names."""
+    """Name -> assigning statements of a module, outside of functions and classes, with their names."""
     try:
         source = inspect.getsource(sys.modules[module])
         tree = ast.parse(source)

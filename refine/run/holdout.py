@@ -1,4 +1,4 @@
-"""A sealed hold-out: rows that no round sees, opened on purpose, with a log of every opening."""
+"""A sealed hold-out: rows unseen by rounds, opened on purpose, with a log of openings."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class HoldoutResult(Shown):
     """Values measured on a hold-out.
 
     Attributes:
-        round: Id of the round it was opened at.
+        round: Id of the round of the opening.
         author: Who opened.
         note: Why.
         created: When, in seconds since the epoch.
@@ -68,7 +68,7 @@ class HoldoutResult(Shown):
     runs: pd.DataFrame
 
     def only(self, number: int) -> HoldoutResult:
-        """The result of one configuration."""
+        """The result of a configuration."""
         runs = self.runs[self.runs["configuration"] == number].assign(configuration=0)
         return replace(
             self, table=self.table.iloc[[number]].reset_index(drop=True), runs=runs.reset_index(drop=True)
@@ -76,13 +76,13 @@ class HoldoutResult(Shown):
 
 
 class OnHoldout:
-    """An objective that calls another objective's ``holdout(params, trial)``, with the same return value."""
+    """An objective with the return value of another objective's ``holdout(params, trial)``."""
 
     def __init__(self, objective: Objective) -> None:
         self.objective: Any = objective
 
     def __call__(self, params: Mapping[str, Any], trial: RunningTrial) -> Any:
-        """The hold-out metrics of one configuration, retrained."""
+        """The hold-out metrics of a configuration, retrained."""
         return self.objective.holdout(params, trial)
 
     def prepare(self, threads: int) -> None:
@@ -92,7 +92,7 @@ class OnHoldout:
 
 
 def branch_of(node: Node, nodes: Mapping[str, StoredNode]) -> dict[str, StoredNode]:
-    """The round with its ancestors and descendants."""
+    """The round with the ancestors and descendants."""
     members = {node.id: nodes[node.id]}
     parent = node.parent
     while parent is not None:
@@ -156,7 +156,7 @@ def open_holdout(
 def _begin(
     store: Store, pk: int, keys: Sequence[str], seeds: int, visit: Visit, branch: Mapping[str, StoredNode]
 ) -> StoredOpening:
-    """Logs an opening before any value is known, and warns if it is not the first."""
+    """Logs an opening before values are known, and warns about a repeated opening."""
     models = (tuple(keys), seeds)
     if all((o.keys, o.seeds) != models for o in store.openings(pk)):
         before = [(s.node.id, o) for s in branch.values() for o in store.openings(s.pk)]

@@ -17,7 +17,7 @@ UNNAMED = "imported:"
 
 
 def objective_name(objective: Objective) -> str:
-    """The name that goes into a round's identity: ``objective.name``, else the qualified name."""
+    """The name in a round's identity: ``objective.name``, else the qualified name."""
     if name := text_of(objective, "name"):
         return name
     target = getattr(objective, "func", objective)
@@ -32,9 +32,9 @@ def objective_name(objective: Objective) -> str:
 
 
 def may_be_same_function(name: str, objective: Objective) -> bool:
-    """Compares a recorded name with a function, one from a script and one imported from the script's file.
+    """Compares a recorded name with a function, from a script or imported from the script's file.
 
-    A script's own function is recorded without a module; imported from the same file it has one.
+    A script's own function is recorded without a module; a function imported from the file has a module.
 
     Args:
         name: The recorded name: ``"objective"`` from the script ``train.py``, ``"train.objective"`` if
@@ -42,7 +42,7 @@ def may_be_same_function(name: str, objective: Objective) -> bool:
         objective: The function of the other kind.
 
     Returns:
-        Whether the names agree. Two scripts may use one name, so compare the file or the code as well.
+        True if the names agree. Two scripts may use one name: compare the file or the code as well.
     """
     if text_of(objective, "name"):
         return False
@@ -58,7 +58,7 @@ def may_be_same_function(name: str, objective: Objective) -> bool:
 
 
 def check_name(name: str | None) -> str | None:
-    """The name that a person gave an objective. Raises ObjectiveError: not a text, or empty."""
+    """The name given to an objective by a person. Raises ObjectiveError: not a text, or empty."""
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise ObjectiveError(
             f"an objective's name must be a non-empty string, got {name!r}; leave it out for the function's "
@@ -72,12 +72,12 @@ def check_name(name: str | None) -> str | None:
 
 
 def objective_data(objective: Objective) -> str | None:
-    """The fingerprint of the objective's data; ``None`` without one."""
+    """The fingerprint of the objective's data; ``None`` without a fingerprint."""
     return text_of(objective, "fingerprint")
 
 
 def objective_code(objective: Objective) -> str:
-    """The member ``code`` of the objective, or :func:`refine.run.fingerprint.fingerprint` of it."""
+    """The objective's member ``code``, or :func:`refine.run.fingerprint.fingerprint`."""
     code = text_of(objective, "code")
     if code is None:
         return fingerprint(objective)
@@ -125,11 +125,11 @@ def source_file(objective: Objective) -> str | None:
 
 
 def called(name: str, objective: Objective) -> dict[str, str]:
-    """Facts noted with a run, by which a round that is run again recognises its objective.
+    """Facts noted with a run, by which a later run recognises the objective of the round.
 
     Args:
         name: The recorded name of the round's objective.
-        objective: The objective that is run.
+        objective: The objective to run.
 
     Returns:
         Its file, if the name has no module; its name and data, if the round was imported without an

@@ -13,7 +13,7 @@ _LAST_WORD = re.compile(r"([A-Za-z_]\w*)\W*$")
 
 
 class MetricPattern:
-    """A regular expression that captures metrics in a line of output.
+    """A regular expression for metrics in a line of output.
 
     Args:
         text: The expression. A named group, ``(?P<val_acc>[0-9.]+)``, names its metric. A single group

@@ -1,4 +1,4 @@
-"""Calling an objective in the process that runs the trial. Touches no store."""
+"""Calling an objective in the process of the trial. Touches no store."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:
 
     Args:
         objective: The objective.
-        names: Parameters of the space, to recognise a function that takes them one by one.
+        names: Parameters of the space, to recognise a function with a parameter for every name.
 
     Raises:
         ObjectiveError: The objective cannot be called with a configuration.
@@ -69,7 +69,7 @@ def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:
 
 
 def _instead(required: list[str], names: Collection[str]) -> str:
-    """The signature to write instead of one that requires too much."""
+    """The signature to write instead of a signature with too many required parameters."""
     if len(required) == 5 and not set(required) & set(names):
         return (
             "a model function (x_train, y_train, x_val, y_val, params) goes into refine.keras.KerasObjective"
@@ -82,7 +82,7 @@ def _instead(required: list[str], names: Collection[str]) -> str:
 
 
 def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
-    """Runs one trial in this process, seeded first.
+    """Runs a trial in this process, seeded first.
 
     An exception of the objective is a ``failed`` outcome with its traceback, even SystemExit, or a
     KeyboardInterrupt raised by the objective. Raises KeyboardInterrupt: Ctrl-C was pressed.
@@ -114,7 +114,7 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
 
 
 def _end_forked_child(result: Any) -> NoReturn:
-    """Ends a process forked by the objective that left the objective as the parent does.
+    """Ends a process forked by the objective, if the process leaves the objective as the parent does.
 
     Otherwise the child would run the rest of the round. The exit status is as usual for Python programs.
     """
@@ -131,7 +131,7 @@ def _end_forked_child(result: Any) -> NoReturn:
 
 
 def _outcome(task: Task, running: RunningTrial, read: set[str], result: Any, seconds: float) -> Outcome:
-    """The outcome of a trial, from the return value of the objective or the exception that it raised."""
+    """The outcome of a trial, from the return value or the exception of the objective."""
     if issubclass(type(result), BaseException):  # ``isinstance`` would ask the object itself
         outcome = raised(result, running.curve)
     else:

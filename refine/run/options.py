@@ -1,4 +1,4 @@
-"""The options of every call that runs trials: graceful stopping, callbacks and trackers.
+"""The options of calls to run trials: graceful stopping, callbacks and trackers.
 
 An exception in a callback or tracker never ends a round.
 """
@@ -46,7 +46,7 @@ class RoundKeywords(RunKeywords, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(Resources):
-    """Workers, limits, progress and callbacks of a call that runs trials.
+    """Workers, limits, progress and callbacks of a call to run trials.
 
     Raises DesignError: an option out of range.
     """
@@ -86,9 +86,9 @@ def check_flag(name: str, value: object) -> None:
 
 
 def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:
-    """The states whose trials run again.
+    """The states of trials to run again.
 
-    Raises DesignError: ``rerun`` names a state that trials cannot have.
+    Raises DesignError: ``rerun`` names an unknown state.
     """
     if rerun is None:
         return frozenset()
@@ -104,7 +104,7 @@ def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:
 
 
 class Ending:
-    """Limits after which no trial of a run begins any more; running trials finish.
+    """Limits after which no further trial of a run begins; running trials finish.
 
     Raises DesignError: a limit out of range.
     """
@@ -122,7 +122,7 @@ class Ending:
         self.trials = trials
 
     def begin(self) -> Callable[[], bool]:
-        """Starts the clock, and returns a function that tells whether the hours are over."""
+        """Starts the clock. The returned function is true once the hours are over."""
         if self.hours is None:
             end = math.inf
         else:
@@ -130,7 +130,7 @@ class Ending:
         return lambda: time.monotonic() >= end
 
     def why(self, count: int, time_is_over: bool) -> str:
-        """The limit that stopped a run of ``count`` trials, in words that follow "stopped".
+        """The limit behind the stop of a run of ``count`` trials, in words to follow "stopped".
 
         Empty if no limit did.
         """

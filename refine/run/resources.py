@@ -106,7 +106,7 @@ class Limits(NamedTuple):
 
     @property
     def any(self) -> bool:
-        """True if there is a limit at all."""
+        """True if a limit is set."""
         return self != (None, None)
 
 
@@ -160,7 +160,7 @@ def bytes_text(number: float) -> str:
 
 
 def visible() -> list[str]:
-    """The GPUs that ``CUDA_VISIBLE_DEVICES`` lists; an empty list if the variable is not set."""
+    """The GPUs in ``CUDA_VISIBLE_DEVICES``; an empty list if the variable is not set."""
     return [part.strip() for part in os.environ.get(VISIBLE, "").split(",") if part.strip()]
 
 

@@ -50,7 +50,7 @@ def run_round(
     code_checked: bool = False,
     equal: Sequence[int] = (),
 ) -> None:
-    """Runs the remaining trials of a round's plan, and stores each one as soon as it has ended.
+    """Runs the remaining trials of a round's plan, and stores a trial as soon as the trial has ended.
 
     Args:
         store: The store of the round.
@@ -62,7 +62,7 @@ def run_round(
         steer: Makes the tasks of a steered round, from its trials so far with their curves.
         learn: Chooses exploit trials when all planned tasks have been handed out.
         trials: The noun for the tasks, in messages.
-        stops: Whether the round stops if its first tasks all fail in the same way.
+        stops: True to stop the round if the first tasks fail in the same way.
         code_checked: Whether a run just before has warned of edited code.
         equal: Rows of rounds whose results are copied instead of running an equal configuration, for an
             objective that is declared deterministic; only results of the same code.
@@ -158,7 +158,7 @@ def run_round(
 
 
 class _Work(NamedTuple):
-    """The tasks of one call."""
+    """The tasks of a call."""
 
     tasks: Iterator[Task]
     todo: int  # number of tasks
@@ -216,7 +216,7 @@ def _work(
 
 
 def _known_outcomes(store: Store, rounds: Sequence[int], goal: Goal, code: str) -> dict[str, Outcome]:
-    """Hash of a configuration -> outcome of its completed planned run by the same code, of some rounds."""
+    """Hash of a configuration -> outcome of a completed planned run by the same code, of some rounds."""
     records = store.records(rounds, curves=True)
     columns = records.columns
     outcomes: dict[str, Outcome] = {}
@@ -240,7 +240,7 @@ def _known_outcomes(store: Store, rounds: Sequence[int], goal: Goal, code: str) 
 def _unknown(
     tasks: Iterator[Task], known_outcomes: Mapping[str, Outcome], copy: Callable[[Task, Outcome], None]
 ) -> Iterator[Task]:
-    """The tasks without a known outcome; the other ones are copied when their turn comes."""
+    """The tasks without a known outcome; the other tasks are copied when their turn comes."""
     for task in tasks:
         if task.attempt == 0 and task.key in known_outcomes:
             copy(task, known_outcomes[task.key])
@@ -249,7 +249,7 @@ def _unknown(
 
 
 class _Recorder:
-    """Makes trials to store of outcomes, with the code and the environment that they ran on."""
+    """Makes trials to store of outcomes, with the code and the environment of the runs."""
 
     def __init__(self, store: Store, stored: StoredNode, objective: Objective, options: RunOptions) -> None:
         self.code = objective_code(objective)
@@ -275,7 +275,7 @@ class _Recorder:
         return trial._replace(environment=self._digests[content])
 
     def call_hooks(self, trial: Trial, value: float | None, monitor: ProgressMonitor) -> None:
-        """Calls the hooks with a stored trial, also if the round ends with this trial."""
+        """Calls the hooks with a stored trial, also with the last trial of a round."""
         if self._hooks:
             ended = monitor.ended_before + monitor.ended + 1
             self._hooks.call(_finished(self._stored.node.id, trial, value, ended, monitor.total))

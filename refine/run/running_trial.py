@@ -1,4 +1,4 @@
-"""The running trial, which an objective may take as its second argument."""
+"""The running trial, an objective's optional second argument."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LARGEST = 6e4  # half precision holds numbers up to 65,504
 
 
 class RunningTrial:
-    """The second argument of an objective that has a second required parameter.
+    """The second argument of an objective with a second required parameter.
 
     ``random``, NumPy and Keras were seeded with its ``seed`` before the call.
 
@@ -46,14 +46,14 @@ class RunningTrial:
         self._behind = False
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Notes the metrics of one epoch.
+        """Notes the metrics of an epoch.
 
         Args:
             epoch: 0, 1, 2, ..., in order.
             metrics: Name -> number.
 
         Raises:
-            ObjectiveError: Epochs out of order, or a value that is not a number.
+            ObjectiveError: Epochs out of order, or a non-numeric value.
         """
         if not hasattr(epoch, "__index__") or not isinstance(metrics, Mapping):
             raise ObjectiveError(
@@ -105,10 +105,10 @@ class RunningTrial:
         Args:
             predictions: (n,) or (n, outputs).
             targets: (n,) numbers of classes, or quantities; the same for every trial.
-            total: Number of validation examples, if these are only some of them.
+            total: Number of validation examples, if ``targets`` has only a part.
 
         Raises:
-            ObjectiveError: Shapes that do not fit, or numbers that half precision cannot hold.
+            ObjectiveError: Shapes do not fit, or numbers exceed half precision.
         """
         correct = np.asarray(targets, dtype=np.float32)
         outputs = np.asarray(predictions, dtype=np.float32)
@@ -148,5 +148,5 @@ _running: ContextVar[RunningTrial | None] = ContextVar("refine_running_trial", d
 
 
 def running_trial() -> RunningTrial | None:
-    """The trial running in this context, for functions called by an objective; empty outside of a trial."""
+    """The running trial of the context, for functions called by an objective; empty outside of a trial."""
     return _running.get()

@@ -1,4 +1,4 @@
-"""Seeding random generators before a trial, also those of libraries that the trial is the first to import."""
+"""Seeding random generators before a trial, also of libraries first imported by the trial."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def seed_everything(seed: int) -> None:
 
 
 def _seed_module(name: str, module: ModuleType, seed: int) -> None:
-    """Seeds a library, unless its import has not come to its function for that yet."""
+    """Seeds a library, unless the import has not defined the seeding function yet."""
     try:
         seed_function = operator.attrgetter(_SEED_FUNCTIONS[name])(module)
     except AttributeError:
@@ -57,7 +57,7 @@ def _seed_module(name: str, module: ModuleType, seed: int) -> None:
 
 
 class _SeedingFinder(importlib.abc.MetaPathFinder):
-    """Seeds a library when a trial imports it, and leaves the other generators as they were."""
+    """Seeds a library at the import by a trial, and leaves the other generators as they were."""
 
     def __init__(self) -> None:
         self._searching: set[str] = set()  # names whose specification the other finders are asked for
@@ -68,7 +68,7 @@ class _SeedingFinder(importlib.abc.MetaPathFinder):
         path: Sequence[str] | None,  # noqa: ARG002  # the interface of finders
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> importlib.machinery.ModuleSpec | None:
-        """The specification of the other finders, with a loader that seeds."""
+        """The specification of the other finders, with a seeding loader."""
         if fullname not in _SEED_FUNCTIONS or fullname in self._searching or _seed is None:
             return None
         self._searching.add(fullname)

@@ -24,7 +24,7 @@ _SIGNALS = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 def check_grace(grace: Any) -> float:
-    """``grace`` as a number of seconds. Raises DesignError: ``grace`` is not such a number."""
+    """``grace`` as a number of seconds. Raises DesignError: ``grace`` is no number of seconds."""
     number = isinstance(grace, int | float) and not isinstance(grace, bool)
     if not number or not 0 <= grace <= threading.TIMEOUT_MAX:
         raise DesignError(
@@ -72,7 +72,7 @@ class _GracefulStop:
         self.put_back()
 
     def put_back(self) -> None:
-        """Installs the handlers of before. A forked child does only this: the timer belongs to its parent."""
+        """Installs the previous handlers. A forked child does no more: the timer belongs to the parent."""
         for number, handler in self._replaced.items():
             signal.signal(number, handler)
         if _GracefulStop.active is self:
@@ -80,7 +80,7 @@ class _GracefulStop:
 
     @property
     def handles_ctrl_c(self) -> bool:
-        """True if SIGINT only asks for a stop, so that no KeyboardInterrupt can come from the keyboard."""
+        """True if SIGINT only asks for a stop: no KeyboardInterrupt can come from the keyboard."""
         return not self.signal_name and signal.getsignal(signal.SIGINT) == self._first_signal
 
     def _first_signal(self, number: int, frame: object) -> None:  # noqa: ARG002  # the interface of handlers
@@ -97,7 +97,7 @@ class _GracefulStop:
 
 
 def _send_to_main_thread(number: int) -> None:
-    """Sends a signal to the main thread, which wakes it from a sleep."""
+    """Sends a signal to the main thread, to wake the thread from a sleep."""
     main = threading.main_thread()
     if main.ident is not None:
         signal.pthread_kill(main.ident, number)
@@ -115,7 +115,7 @@ def interruptible(call: str, grace: float = GRACE) -> Iterator[Callable[[], bool
         grace: Seconds after SIGTERM or SIGHUP until the block is stopped, as by a second signal.
 
     Yields:
-        A function that tells whether a stop was requested. The block should then start no work, and leave.
+        A function, true if a stop was requested. The block should then start no work, and leave.
 
     Raises:
         KeyboardInterrupt: A stop was requested, and the block has ended.
@@ -135,7 +135,7 @@ def interruptible(call: str, grace: float = GRACE) -> Iterator[Callable[[], bool
 
 
 def may_come_from_keyboard() -> bool:
-    """True if a KeyboardInterrupt that is raised now may be a Ctrl-C.
+    """True if a KeyboardInterrupt raised now may be a Ctrl-C.
 
     Otherwise the running code itself raised it.
     """
@@ -153,7 +153,7 @@ _registered = False
 
 
 def _reset_forked_children() -> None:
-    """Makes forked children of this process reset their signal handlers, from now on."""
+    """Makes future forked children of the process reset their signal handlers."""
     global _registered  # hooks of forks cannot be removed, so that one set serves the whole process
     if _registered or not hasattr(os, "register_at_fork"):
         return
@@ -199,7 +199,7 @@ def _stopped(call: str, cause: str) -> KeyboardInterrupt:
 
 
 def _in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Prints an uncaught exception as Python does, but a stopped call without its traceback."""
+    """Prints an uncaught exception as Python does, but a stopped call without a traceback."""
     if hasattr(error, "_render_traceback_"):
         print_error(str(error))
     else:

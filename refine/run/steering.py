@@ -46,9 +46,9 @@ class AdaptiveTasks:
         store: The store of the round.
         path: Nodes from the root to the round.
         metric: The metric, whose values and curves steer.
-        tools: Samplers and pruners of Optuna that were given in this process, by their names in a node.
+        tools: Samplers and pruners of Optuna given in this process, by their names in a node.
         records: Trials of the round so far, with curves.
-        rerun: States whose trials are run again.
+        rerun: States of trials to run again.
         learn: Chooses exploit trials.
     """
 
@@ -149,15 +149,15 @@ class AdaptiveTasks:
         )
 
     def begin(self, keep_curve: Callable[[Sequence[float]], str]) -> None:
-        """Sets the function that writes a curve into the store and returns its digest."""
+        """Sets the function to write a curve into the store and return the digest."""
         self._keep_curve = keep_curve
 
     def shown(self, task: Task) -> dict[str, Any]:
-        """The results that steered a task, as plain data."""
+        """The steering results of a task, as plain data."""
         return self._shown.pop((task.key, task.attempt), {})
 
     def tell(self, task: Task, outcome: Outcome, value: float | None) -> None:
-        """Takes in an ended trial, before it is stored."""
+        """Takes in an ended trial, before the trial is stored."""
         state = outcome.state
         curve = outcome.curve.get(self._metric.name, [])
         inside = task.key not in self._outside and not task.replicate
@@ -226,7 +226,7 @@ class AdaptiveTasks:
         self._ends.append(self._sign * value if has_end and value is not None else np.nan)
 
     def _with_limit(self, task: Task) -> Task:
-        """The task with the limit that its trial is compared with, if a pruner may stop it."""
+        """The task with the limit for the trial, if a pruner may stop the trial."""
         to_compare = task.origin in (
             *AUDITS,
             "given",
@@ -319,7 +319,7 @@ class AdaptiveTasks:
         return SamplerSession(node, sampler, [*earlier, *of_round], len(of_round), n, pruner)
 
     def _earlier_trials(self, path: Sequence[StoredNode]) -> list[EndedTrial]:
-        """Ended trials of ancestors that lie in the space of the round."""
+        """Ended trials of ancestors inside the space of the round."""
         node = self._node
         earlier: list[EndedTrial] = []
         bridges = added_since(node.space, [stored.node for stored in path])
@@ -335,7 +335,7 @@ class AdaptiveTasks:
 
 
 def _tool(tools: Mapping[str, Any], node: Node, name: str, argument: str) -> Any:
-    """A sampler or pruner of Optuna that was given in this process.
+    """A sampler or pruner of Optuna given in this process.
 
     Raises DesignError: none was given, since the round was reopened.
     """

@@ -27,7 +27,7 @@ _SUBREAPER = 36
 
 
 def supervised(words: list[str]) -> list[str]:
-    """The command that runs a program supervised for this process.
+    """The command for a program supervised for this process.
 
     The supervisor ends with the program's exit status. SIGTERM to the supervisor ends the program and its
     descendants.
@@ -43,7 +43,7 @@ def end(process: Popen[Any]) -> None:
 
 
 def mark() -> dict[str, str]:
-    """Variables for the environment of a supervised program, by which :func:`swept` finds its descendants."""
+    """Variables for the environment of a supervised program, by which :func:`swept` finds descendants."""
     return {"REFINE_SUPERVISED": f"{os.getpid()} {time.monotonic_ns()}"}
 
 
@@ -131,7 +131,7 @@ def _reaped(program: int) -> int | None:
 
 
 def _end_all(program: int, *, runs: bool) -> None:
-    """Kills descendants until none is left."""
+    """Kills descendants until the last one has ended."""
     deadline = time.monotonic() + _PATIENCE
     if runs:
         _kill_below()  # while they have parents, by which systems other than Linux find them

@@ -45,7 +45,7 @@ _HOME = str(Path(__file__).parents[3])
 
 
 class ChildDiedError(RuntimeError):
-    """The process that ran a trial ended before it answered."""
+    """The process of a trial ended without an answer."""
 
 
 class Child:
@@ -87,7 +87,7 @@ class Child:
             raise self._died() from None
 
     def ask(self, job: bytes, loading: float, begins: Callable[[], object]) -> bytes | Exception:
-        """The answer to a packed job, or the exception that the job raised.
+        """The answer to a packed job, or the exception raised by the job.
 
         Args:
             job: The packed job.
@@ -148,18 +148,18 @@ class Child:
         return ChildDiedError(f"its process was killed by signal {-code}{name}")
 
     def end(self) -> None:
-        """Ends the process and its descendants; a thread that waits for an answer gets ChildDiedError."""
+        """Ends the process and the descendants; a thread waiting for an answer gets ChildDiedError."""
         end(self.process)
 
     def close(self) -> None:
-        """Ends the process, and waits until it has ended."""
+        """Ends the process, and waits for the end."""
         self.end()
         swept(self.process, self._marked)
         self._pipe.close()
 
 
 class Children:
-    """Child processes: as many as threads that run a job at the same time. A dead child is replaced.
+    """Child processes: as many as threads with a job at a time. A dead child is replaced.
 
     Args:
         environment: The environment variables of child number 0, 1, ...
@@ -200,7 +200,7 @@ class Children:
         return answer
 
     def _ready(self) -> tuple[int, Child]:
-        """An idle child, or a new one that has started: its number and the child."""
+        """An idle child, or a new child that has started: number and child."""
         strikes = 0
         while True:
             with self._lock:
@@ -238,14 +238,14 @@ class Children:
         child.close()
 
     def end(self) -> None:
-        """Ends every child; threads that wait for one get ChildDiedError."""
+        """Ends all children; threads waiting for a child get ChildDiedError."""
         with self._lock:
             self._over.set()
             for child in self._all.values():
                 child.end()
 
     def close(self) -> None:
-        """Ends every child, and waits until they have ended. No thread may be using one."""
+        """Ends all children, and waits until they have ended. No thread may be using a child."""
         self.end()
         for number in list(self._all):
             self._drop(number)

@@ -30,14 +30,14 @@ class Cluster(NamedTuple):
 
     @property
     def offering(self) -> str:
-        """The resources that a worker needs, in words after "worker"; empty for none."""
+        """The resources needed by a worker, in words after "worker"; empty without requirements."""
         needs = ", ".join(f"{name}={count:g}" for name, count in self.needs.items())
         if needs:
             return f" that offers {needs}"
         return ""
 
     def has_worker(self) -> bool:
-        """True if a worker has the resources that a trial needs."""
+        """True if a worker has the resources for a trial."""
         try:
             return any(
                 all(worker.get(name, 0) >= count for name, count in self.needs.items())
@@ -56,7 +56,7 @@ class Cluster(NamedTuple):
 
 
 def cluster_of(executor: Executor) -> Cluster | None:
-    """The cluster of an executor; ``None`` without one."""
+    """The cluster of an executor; ``None`` without a cluster."""
     client: Any = getattr(executor, "_client", None)
     if not hasattr(client, "scheduler_info"):
         return getattr(executor, "cluster", None)
@@ -73,7 +73,7 @@ def cluster_of(executor: Executor) -> Cluster | None:
 
 
 class ClusterHealth:
-    """Checks that an executor's cluster has workers with the resources that a trial needs.
+    """Checks that an executor's cluster has workers with the resources for a trial.
 
     Warns if the cluster has none yet. Waiting for the first worker has no time limit.
     """

@@ -51,7 +51,7 @@ def outcomes_of(
     even one worker is a subprocess, since this process cannot be killed.
 
     Args:
-        stack: Ends the subprocesses when it closes.
+        stack: Ends the subprocesses at its close.
         objective: The objective.
         tasks: The tasks, taken one by one.
         count: Number of tasks, which caps the number of workers started.
@@ -131,7 +131,7 @@ class _Dispatch:
         self._unbegun: Counter[tuple[str, int, int]] = Counter()
 
     def outcomes(self, ahead: int) -> Iterator[tuple[Task, Outcome]]:
-        """Runs every task, and yields outcomes as the tasks end."""
+        """Runs the tasks, and yields outcomes as the tasks end."""
         try:
             while self._hand_out(ahead * self._workers):
                 lost = False
@@ -163,7 +163,7 @@ class _Dispatch:
                 future.cancel()
 
     def _hand_out(self, limit: int) -> bool:
-        """Submits tasks until ``limit`` are under way. Returns whether any is under way."""
+        """Submits tasks until ``limit`` are under way. Returns True if tasks are under way."""
         while not self._stop() and len(self.under_way) < limit:
             task = self._to_resubmit.popleft() if self._to_resubmit else next(self._tasks, None)
             if task is None:
@@ -203,7 +203,7 @@ class _Dispatch:
         future.add_done_callback(self._ended.put)
 
     def _wait(self) -> list[Future[bytes]]:
-        """Futures that have ended, as soon as there is one; an empty list after a while."""
+        """Futures that have ended, as soon as one has; an empty list after a while."""
         futures = []
         with contextlib.suppress(Empty):
             futures.append(self._ended.get(timeout=_POLL))

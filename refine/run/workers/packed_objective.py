@@ -89,7 +89,7 @@ def pack(objective: Objective) -> PackedObjective:
 
 
 def unpack(inline: bytes | None, path: str | None) -> Objective | None:
-    """The objective of an inline pack or a file; ``None`` if this worker does not see the file.
+    """The objective of an inline pack or a file; ``None`` if the worker does not see the file.
 
     Read-only arrays share the file's memory; others are copies, since the objective may change them.
     """

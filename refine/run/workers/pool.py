@@ -40,7 +40,7 @@ class Pool:
         self._serving = ThreadPoolExecutor(count, thread_name_prefix="refine-worker")
 
     def close(self) -> None:
-        """Ends the workers, also those that run a trial."""
+        """Ends the workers, also during a trial."""
         self._children.end()
         self._serving.shutdown(cancel_futures=True)
         self._children.close()
@@ -88,7 +88,7 @@ def _close(pools: list[Pool]) -> None:
 
 
 def _environment(threads: int, number: int, devices: tuple[str, ...] | None = None) -> dict[str, str]:
-    """Environment variables of a subprocess; of several GPUs each worker sees one, in turn."""
+    """Environment variables of a subprocess; a worker sees one of several GPUs, in turn."""
     changes = {
         # A worker must be able to import the modules that the user's script imports.
         "PYTHONPATH": os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path),

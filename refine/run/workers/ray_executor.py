@@ -1,4 +1,4 @@
-"""An executor that runs trials on Ray."""
+"""An executor for trials on Ray."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from refine.utils.extras import load
 
 
 class RayExecutor(Executor):
-    """Runs trials as tasks of the Ray that this process is connected to.
+    """Runs trials as tasks of the connected Ray.
 
     The round tries a trial once more if its worker dies, as with every executor.
 
@@ -69,7 +69,7 @@ class RayExecutor(Executor):
         return future
 
     def _hand_on(self, future: Future[Any], done: Future[Any]) -> None:
-        """Passes the result of a task on, or its exception without Ray's wrapper."""
+        """Passes the result of a task on, or the exception without Ray's wrapper."""
         error = done.exception()
         kinds = self._ray.exceptions
         if isinstance(

@@ -1,4 +1,4 @@
-"""Jobs for workers: bytes that begin with the versions that can read the rest.
+"""Jobs for workers: bytes that begin with the versions needed to read the rest.
 
 Imports only Python's own modules.
 """
@@ -19,7 +19,7 @@ _END = b"\n"
 
 
 class Job(NamedTuple):
-    """A trial to run by a worker, with its objective."""
+    """A trial to run by a worker, with the objective."""
 
     inline: bytes | None  # the packed objective; ``None`` for one in a file
     file: str | None  # the file of the packed objective
@@ -43,7 +43,7 @@ def opened(job: bytes) -> Job:
 
 
 def versions() -> str:
-    """The versions that must be equal for two processes to read each other's objectives and jobs."""
+    """The versions that must be equal in two processes that share objectives and jobs."""
     major, minor = sys.version_info[:2]
     return f"{platform.python_implementation()} {major}.{minor} and refine {VERSION}"
 
@@ -70,7 +70,7 @@ def check_versions(of_worker: str, worker: str, of_coordinator: str | None = Non
 
 
 def never_loaded(seconds: float) -> RoundStoppedError:
-    """The error of an objective that did not load in time."""
+    """The error of an objective not loaded in time."""
     return RoundStoppedError(
         f"the objective and its imports must load within {seconds:g} seconds, and did not; finished trials "
         "are stored; the output of its process shows where it hangs; import less before the trial begins"

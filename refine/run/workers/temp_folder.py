@@ -19,7 +19,7 @@ _LOCK = "held"  # file in the folder that is locked while its process lives: the
 
 @contextlib.contextmanager
 def own_folder() -> Iterator[Path]:
-    """A folder inside the block that only this user can enter.
+    """A folder, inside the block, that only this user can enter.
 
     Folders of this user's killed processes are removed first.
     """
@@ -36,7 +36,7 @@ def own_folder() -> Iterator[Path]:
 
 
 def sweep(parent: Path) -> int:
-    """Removes this user's folders of runs whose process is gone, and returns their number."""
+    """Removes this user's folders of ended runs, and returns their number."""
     removed = 0
     for folder in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Limits on running trials: the worker of a trial that exceeds one is ended, with its descendants."""
+"""Limits on running trials: the worker of a trial beyond a limit is ended, with all descendants."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EVERY = 0.1  # seconds between checks
 
 @dataclass(eq=False)
 class Attempt:
-    """A task that was handed out."""
+    """A task handed out to a worker."""
 
     task: Task
     since: float = field(

@@ -1,4 +1,4 @@
-"""Jobs in the process that runs trials: the objective is unpacked once, and called for every job."""
+"""Jobs in the process of the trials: the objective is unpacked once, and called per job."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def perform(packed: bytes, loaded: Callable[[], None] = lambda: None) -> bytes:
 
 
 def run(objective: Objective, task: Task, with_trial: bool, threads: int) -> Outcome:
-    """Runs a task in this process, and notes the environment, which the trial may change by loading Keras."""
+    """Runs a task in this process, and notes the environment after the trial, which may load Keras."""
     return evaluate(objective, task, with_trial)._replace(environment=environment(threads))
 
 
@@ -88,6 +88,6 @@ def _ends_after(seconds: float) -> Iterator[None]:
 
 
 def prepare(objective: Objective, threads: int) -> None:
-    """Sets up the process, if the objective has a method for that."""
+    """Sets up the process, if the objective has a setup method."""
     if offers(objective, "prepare"):
         objective.prepare(threads)  # type: ignore[attr-defined]
