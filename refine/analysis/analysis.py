@@ -165,6 +165,8 @@ class Analysis(Shown):
     # (n,) evidence that failed, diverged or is degenerate, with a stand-in value in ``y``; ``None`` without
     # any
     failed: Bools | None = field(default=None, repr=False)
+    # (n,) evidence of the round itself; ``None`` if unknown
+    own: Bools | None = field(default=None, repr=False)
     # fingerprints of the objective's code, if known; several make a caution
     codes: tuple[str, ...] = ()
     # imported trials among ``n_space_filling`` that look even but are not declared as such
@@ -535,6 +537,7 @@ def analyze(
         origins=_origins(tables.parts)[place],
         digest=digest[:16],
         failed=unusable if unusable.any() else None,
+        own=_own(tables)[place],
         n_imported=int(imported.sum()),
         feasibility=(
             _feasibility(tables.parts, of_round, place, space, constraints, sign) if constraints else None
@@ -910,6 +913,14 @@ def _evidence(
 def _origins(parts: Sequence[EvidenceTable]) -> npt.NDArray[np.str_]:
     """Words for the origin of the evidence of :func:`_evidence`, before it is ordered."""
     return np.concatenate([origin_words(part.table)[part.informative] for part in parts])
+
+
+def _own(tables: _Tables) -> Bools:
+    """Mask of the round's own trials in the evidence of :func:`_evidence`, before it is ordered."""
+    counts = [int(part.informative.sum()) for part in tables.parts]
+    own = np.zeros(sum(counts), dtype=np.bool_)
+    own[: counts[0]] = tables.own[tables.rows.informative]
+    return own
 
 
 def origin_words(frame: pd.DataFrame) -> npt.NDArray[np.str_]:

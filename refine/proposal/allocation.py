@@ -99,6 +99,7 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
         y=y,
         origins=np.concatenate([analysis.origins, origin_words(frame)[ended]]),
         failed=_with_more(analysis, ~(good | pruned | infeasible)),
+        own=None,
         feasibility=feasibility,
         others=further,
     )

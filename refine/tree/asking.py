@@ -271,6 +271,10 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         verdict = UNKNOWN  # the posterior alone, without a trial on this side
     elif rival is not None and result.tie >= _LIKELY:
         verdict = EITHER
+    considered = parts.considered.trials & evidence.finished
+    earlier = 0
+    if analysis.own is not None:
+        earlier = int((considered & ~analysis.own).sum())
     needed = _needed(verdict, probability, inside, outside)
     budget_left = tree._budget.left
     if budget_left is not None:
@@ -295,8 +299,8 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         goals=tuple(t.metric for t in basis.tolerances),
         subject_to=analysis.subject_to,
         round=basis.round.id,
-        trials=int((parts.considered.trials & evidence.finished).sum()),
-        earlier=analysis.n_pooled + analysis.n_earlier + analysis.n_elsewhere,
+        trials=int(considered.sum()),
+        earlier=earlier,
         later=basis.later,
         draws=evidence.surrogate.draws,
         evidence=analysis.digest,

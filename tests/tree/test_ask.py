@@ -213,6 +213,16 @@ def test_a_narrowed_round_does_not_answer_a_question_on_a_wider_space(bowl_tree)
     assert answer.later == (child.id,)
 
 
+def test_trials_of_other_rounds_are_counted_within_the_condition(bowl_tree):
+    bowl_tree["root"].branch(SPACE, n=30).run(progress=False)
+    answer = bowl_tree.ask("layers <= 1", given="opt == 'sgd'")
+    other = bowl_tree["root"]
+    if answer.round == other.id:
+        other = bowl_tree["last"]
+    assert 0 < answer.earlier == int((other.trials["opt"] == "sgd").sum()) < answer.trials
+    assert bowl_tree.ask("layers <= 1").earlier == len(other.trials)
+
+
 def test_too_few_trials_are_an_error(tree):
     with pytest.raises(AnalysisError, match="has no round yet"):
         tree.ask("lr <= 1")
