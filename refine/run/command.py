@@ -76,11 +76,7 @@ class Command:
         environment: Mapping[str, str] | None = None,
         metric_pattern: str | Sequence[str] | None = None,
     ) -> None:
-        if not isinstance(command, str) or not command.strip():
-            raise ObjectiveError(
-                "a command must be a program with its arguments as one text, such as 'python train.py --lr "
-                f"{{lr}}', got {command!r}"
-            )
+        words = words_of(command)
         self.command = command.strip()
         if folder is None:
             self.folder = None
@@ -89,10 +85,6 @@ class Command:
         self.environment = {str(k): str(v) for k, v in (environment or {}).items()}
         self.patterns = patterns_of(metric_pattern)
         self.name = program_name(self.command, [pattern.text for pattern in self.patterns])
-        try:
-            words = shlex.split(self.command)
-        except ValueError as error:
-            raise ObjectiveError(f"command {self.command!r}: {error}; quote it as in a shell") from None
         if "{" not in words[0] and not self._found(words[0]):
             raise ObjectiveError(
                 f"command {self.command!r}: the program {words[0]!r} is not found; give its path"
@@ -239,6 +231,22 @@ class Command:
             f"printed no metrics: {ending}; print a JSON object of numbers as the last line, for example "
             "{\"val_acc\": 0.93}, or give a metric pattern, for example 'val_acc=([0-9.]+)'"
         )
+
+
+def words_of(command: object) -> list[str]:
+    """The words of a command.
+
+    Raises ObjectiveError: an empty command, or a text that cannot be split into words.
+    """
+    if not isinstance(command, str) or not command.strip():
+        raise ObjectiveError(
+            "a command must be a program with its arguments as one text, such as 'python train.py --lr "
+            f"{{lr}}', got {command!r}"
+        )
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise ObjectiveError(f"command {command.strip()!r}: {error}; quote it as in a shell") from None
 
 
 def named_parameters(command: str) -> list[str]:

@@ -392,7 +392,7 @@ def init(
 
     With --command, write a space.toml for the parameters of a program instead.
     """
-    from refine.run.command import named_parameters
+    from refine.run.command import named_parameters, words_of
     from refine.ui.starter import space_of_parameters
 
     starter = resources.files("refine.ui.starter")
@@ -400,7 +400,14 @@ def init(
         texts = {name: starter.joinpath(name).read_text("utf-8") for name in (_SPACE, _OBJECTIVE)}
         run_options = "--objective objective.py:score --metric val_acc"
     else:
-        texts = {_SPACE: space_of_parameters(named_parameters(typed.command))}
+        words_of(typed.command)
+        names = named_parameters(typed.command)
+        if not names:
+            raise ObjectiveError(
+                f"init --command needs a program with its parameters in braces, got {typed.command!r}; for "
+                "example './train.sh --lr {lr}'"
+            )
+        texts = {_SPACE: space_of_parameters(names)}
         run_options = f"{program_options(typed.program)}{_metric_options(typed.metric_pattern)}"
     if existing := [name for name in texts if (folder / name).exists()]:
         raise StoreError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ _RATE = re.compile(r"lr|.*rate|.*decay|l1|l2|alpha|lambda|eta|gamma|c|.*reg(ular
 _SIZE = re.compile(
     r".*(units|layers|neurons|batch|size|depth|width|trees|estimators|hidden).*", re.IGNORECASE
 )
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 _HEADING = """\
 # The search space: change the ranges to yours.
 #   { low = 0.0, high = 0.5, levels = 6 }      a range with both ends
@@ -21,7 +23,14 @@ _HEADING = """\
 
 def space_of_parameters(names: Sequence[str]) -> str:
     """A space file with a range for each parameter, to be changed; the name suggests the range."""
-    return _HEADING + "".join(f"{name} = {_range_of(name)}\n" for name in names)
+    return _HEADING + "".join(f"{_key(name)} = {_range_of(name)}\n" for name in names)
+
+
+def _key(name: str) -> str:
+    """A name as a key of TOML, in quotes if it has other characters than ASCII letters, digits, _ and -."""
+    if _BARE.fullmatch(name):
+        return name
+    return json.dumps(name, ensure_ascii=False)
 
 
 def _range_of(name: str) -> str:

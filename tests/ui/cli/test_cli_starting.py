@@ -12,6 +12,7 @@ from shell import good as said
 from shell import run
 
 import refine
+from refine.space.files import read_space
 
 
 @pytest.mark.slow
@@ -23,6 +24,21 @@ def test_init_writes_files_that_run(tmp_path, monkeypatch):
     assert json.loads(out)["states"] == {"complete": 4}
     assert "overwrites no file" in run("init").stderr
     assert "cd study && refine run study.db" in said("init", "study")
+
+
+@pytest.mark.parametrize("command", ["", "echo hi", "echo {lr} 'open"])
+def test_init_writes_nothing_for_a_command_that_cannot_run(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused = run("init", "--command", command)
+    assert refused.exit_code == 1
+    assert "command" in refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_init_writes_a_readable_space_for_names_of_any_letters(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("init", "--command", "echo {é} {drop.out} {lr}")
+    assert list(read_space("space.toml")) == ["é", "drop.out", "lr"]
 
 
 @pytest.mark.slow
