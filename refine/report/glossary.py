@@ -67,7 +67,7 @@ def source() -> str:
 
 @cache
 def terms() -> dict[str, Term]:
-    """Every term by its name, in the glossary's order."""
+    """The terms by name, in the glossary's order."""
     term_of = {}
     for part in re.split(r"^### ", source(), flags=re.MULTILINE)[1:]:
         name, _, body = part.partition("\n")
@@ -83,7 +83,7 @@ def meanings(name: str) -> dict[str, str]:
 
 
 def terms_used(text: str) -> list[Term]:
-    """The terms that a report's markdown uses, in the glossary's order."""
+    """The terms used by a report's markdown, in the glossary's order."""
     words = re.sub(r"^(`{3,}).*?^\1", "", text, flags=re.DOTALL | re.MULTILINE)
     return [
         term
@@ -93,9 +93,9 @@ def terms_used(text: str) -> list[Term]:
 
 
 def terms_section(text: str) -> str:
-    """A foldable section for the end of a report that explains the terms its markdown uses.
+    """A foldable section for the end of a report, with the terms used by the report's markdown.
 
-    Empty if it uses none.
+    Empty without terms.
     """
     used = terms_used(text)
     if not used:

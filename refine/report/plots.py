@@ -65,7 +65,7 @@ def _figure(draw: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _of_analysis(draw: Callable[..., Any]) -> Callable[..., Any]:
-    """A round's method that draws a figure of its analysis; ``new`` may be an edit."""
+    """A round's method for a figure of the analysis; ``new`` may be an edit."""
     parameters = [
         p for p in inspect.signature(draw).parameters.values() if p.name not in ("analysis", "label", "word")
     ]
@@ -125,7 +125,7 @@ class Plots:
 
     @_figure
     def front(self, ax: Any = None) -> Any:
-        """Every trial by the first two goals, with the front, for rounds with several goals."""
+        """The trials by the first two goals, with the front, for rounds with several goals."""
         r = self._round
         return figures.front(r.trials, r.goals, r.space, ax=ax)
 

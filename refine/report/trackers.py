@@ -58,7 +58,7 @@ class RoundFacts(NamedTuple):
 
     @property
     def tags(self) -> dict[str, str]:
-        """The facts as texts, under names that begin with ``refine.``."""
+        """The facts as texts, under names with the prefix ``refine.``."""
         return {f"refine.{name}": str(value) for name, value in self._asdict().items() if value != ""}
 
 
@@ -96,7 +96,7 @@ class Tracker(ABC):
 
     @abstractmethod
     def closed(self, folder: Path | None) -> None:
-        """Called at the end of the round's call; ``folder`` holds the report, if there is one."""
+        """Called at the end of the round's call; ``folder`` holds the report, if any."""
 
     def start(self, round_: Round) -> None:
         """Starts to send a round; called by :meth:`refine.Round.run`, like :meth:`trial` and :meth:`end`."""
@@ -205,7 +205,7 @@ def _facts_of(round_: Round) -> RoundFacts:
 
 
 def _finished_trials(round_: Round) -> list[FinishedTrial]:
-    """All ended trials of a round, replicates included, as passed to hooks."""
+    """The ended trials of a round, replicates included, as passed to hooks."""
     from refine.space.space import decode_configuration
 
     records = round_.context.reader.records([round_._stored.pk], curves=True, replicates=True)

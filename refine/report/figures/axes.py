@@ -121,7 +121,7 @@ class Scale:
 
 
 def level_labels(parameter: Range) -> list[str]:
-    """The levels of a range: whole numbers in full, others with the fewest digits that tell them apart.
+    """The levels of a range: whole numbers in full, other numbers with the fewest digits to tell them apart.
 
     At least two: for example ``0.007`` for 0.00697475.
     """
@@ -182,7 +182,7 @@ def _even_ticks(low: float, high: float, integral: bool) -> Floats:
 
 
 def _untouched(centres: Floats, texts: Sequence[str]) -> list[int]:
-    """Numbers of ticks whose labels do not touch: first and last, then those that fit, in order."""
+    """Numbers of ticks with labels that do not touch: first and last, then further ticks in order."""
     size = letters_of("xtick.labelsize")
     widths = [wide(text, size) + 0.6 * size / 72 for text in texts]
     return fitting(centres, widths, sorted(range(len(texts)), key=lambda i: i not in (0, len(texts) - 1)))
@@ -239,7 +239,7 @@ def mark_change(
 
 
 def metric_axis(ax: Axes, view: MetricView, metric: str, side: str = "y") -> None:
-    """Scale, limits, ticks and label of the axis, ``"x"`` or ``"y"``, that shows a view of the metric.
+    """Scale, limits, ticks and label of the axis, ``"x"`` or ``"y"``, for a view of the metric.
 
     On a vertical axis the best value is at the top: if lower is better, the axis is inverted.
     """
@@ -275,7 +275,7 @@ def metric_view(y: Floats, direction: str) -> MetricView:
     Values worse than four times the distance from the best value to the median are left out, if the rest then
     gets at least twice as much room.
 
-    Raises AnalysisError: there are no values.
+    Raises AnalysisError: no values.
     """
     if not y.size:
         raise AnalysisError(NO_VALUES)
@@ -315,7 +315,7 @@ def log_ticks(ax: Axes, side: str, low: float, high: float) -> None:
 
 
 def hidden_note(view: MetricView) -> str:
-    """``12 trials below 0.91 not shown``; empty if all are shown."""
+    """``12 trials below 0.91 not shown``; empty if no trial is hidden."""
     if not view.hidden:
         return ""
     if view.side == "below":
@@ -442,7 +442,7 @@ def cell_axis(
 
 
 def slant(axis: CellAxis, inches: float) -> int:
-    """Angle of the labels of a horizontal axis, in degrees, at which the labels of all choices fit."""
+    """Angle of the labels of a horizontal axis, in degrees, to fit the labels of all choices."""
     letters = _letters(axis, inches)
     short = max(map(len, axis.labels)) <= 2 * _letters(axis, inches) - 2
     if axis.evidence.parameter.ordered or short or all(_fits(text, axis, inches) for text in axis.labels):
@@ -492,5 +492,5 @@ def name_of(axis: CellAxis) -> str:
 
 
 def _letters(axis: CellAxis, inches: float) -> int:
-    """Number of letters that fit into a cell."""
+    """Number of letters with room in a cell."""
     return max(1, int(inches / (axis.limits[1] - axis.limits[0]) / 0.078))

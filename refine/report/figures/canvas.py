@@ -67,7 +67,7 @@ def axes(ax: Axes | None, height: float) -> Axes:
 
 
 class Panels(np.ndarray[Any, np.dtype[Any]]):
-    """Axes of several panels: an array that notebooks show as a figure."""
+    """Axes of several panels: an array, shown by notebooks as a figure."""
 
     def _repr_png_(self) -> bytes | None:
         first: Any = self.flat[0] if self.size else None
@@ -240,7 +240,7 @@ def clipped(text: str, limit: int = 40) -> str:
 
 
 def wrapped(text: str, width: int = 24, lines: int = 2, *, cut_end: bool = False) -> str:
-    """A label on a few lines, broken where parts of it are joined.
+    """A label on a few lines, broken between its parts.
 
     A text with more than ``lines`` lines, or a part longer than ``width`` letters, loses its middle, or with
     ``cut_end`` its end.
@@ -277,16 +277,16 @@ def fitted(
     min_letters: int = 6,
     cut_end: bool = False,
 ) -> str:
-    """A text wrapped to the room there is, and shortened if the lines are not enough.
+    """A text wrapped to the available room, and shortened if the lines are not enough.
 
     Args:
-        text: Line breaks in it are kept.
+        text: The text; line breaks are kept.
         inches: Width of the longest line.
         size: Of the letters, in points.
         lines: Largest number of lines.
         bold: Whether the letters are bold.
-        min_letters: Letters that every line has, however narrow the room.
-        cut_end: Whether a text that is too long loses its end instead of its middle.
+        min_letters: Smallest number of letters in a line, even in a narrow room.
+        cut_end: True to cut the end of a long text instead of the middle.
     """
     if "\n" in text:
         parts = text.split("\n")
@@ -411,5 +411,5 @@ def thinned(mask: npt.NDArray[np.bool_], limit: int = _POINTS) -> npt.NDArray[np
 
 
 def spread(count: int) -> Floats:
-    """Numbers in [0, 1) that look random and are reproducible: multiples of the golden ratio."""
+    """Reproducible numbers in [0, 1) of random appearance: multiples of the golden ratio."""
     return np.asarray((np.arange(count) * 0.6180339887498949) % 1.0)

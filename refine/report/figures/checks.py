@@ -138,7 +138,7 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
     trials included. Times of concurrent trials are longer than times alone.
 
     Raises:
-        AnalysisError: No trial that may be called best has a time.
+        AnalysisError: No candidate for the best trial has a time.
     """
     costs = cost_of(analysis)
     x, y, best, cheapest, on, noise = costs[:6]

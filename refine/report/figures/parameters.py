@@ -212,7 +212,7 @@ def share_bars(e: ParameterEvidence, new: Parameter | None, label: str, ax: Axes
 
 @drawing
 def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
-    """The best trial of every level over all other parameters, and bests of equal numbers of trials.
+    """The best trial of every level over the other parameters, and bests of equal numbers of trials.
 
     The best of 50 trials is better than the best of 5 even if levels do not differ. So the figure also shows,
     per level, the expected best of as many trials as the smallest level has; the number of trials is at the
@@ -295,7 +295,7 @@ def _row_height(count: int) -> float:
 
 
 def _height(rows: CellAxis) -> float:
-    """Inches of a figure with these rows."""
+    """Inches of a figure with ``rows``."""
     return 1.5 + _row_height(rows.count) * (rows.limits[1] - rows.limits[0])
 
 

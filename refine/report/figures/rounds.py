@@ -91,7 +91,7 @@ def way_to(parents: Sequence[int | None], last: int) -> list[int]:
 
 
 class Place(NamedTuple):
-    """A node's row from the top, and its lane from the left."""
+    """A node's row from the top, and lane from the left."""
 
     row: int
     lane: int
@@ -346,7 +346,7 @@ def reliability(calibration: Calibration, ax: Axes | None = None) -> Axes:
 
 
 def _forecast(ax: Axes, entry: Entry, quantity: str, row: float) -> float:
-    """Draws one forecast; returns the reach of the axis that it needs."""
+    """Draws one forecast; returns the needed reach of the axis."""
     forecast = entry.decision.forecast
     assert forecast is not None
     sign = sign_of(entry.outcome.direction)

@@ -44,7 +44,7 @@ class Palette(NamedTuple):
     paper: str  # background
 
     def towards_blue(self, share: float) -> str:
-        """The background mixed with this share of blue."""
+        """The background mixed with a share of blue."""
         return _mix(self.paper, self.blue, share)
 
 
@@ -302,7 +302,7 @@ def wide(text: str, size: float, bold: bool = False) -> float:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silences warnings on letters that the font lacks: a box instead of a letter must not fail a report."""
+    """Silences warnings on letters missing in the font: a box instead of a letter must not fail a report."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
         yield

@@ -1,4 +1,4 @@
-"""The certificate of a winner: its value, the evidence, the search history, and code to retrain it."""
+"""The certificate of a winner: value, evidence, search history, and code for retraining."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def _notes(search: _Search) -> Iterator[str]:
 def _ablation(search: _Search) -> Section | None:
     """From the baseline to the winner, one parameter at a time.
 
-    ``None`` without a baseline, or where it won.
+    ``None`` without a baseline, or if the baseline won.
     """
     gain = search.won.gain
     if gain is None or gain.same:

@@ -64,7 +64,7 @@ def store_name(store: str) -> str:
 
 
 def decision_parts(d: Decision, old: Space, proposal: Proposal | None, number: int = 0) -> list[Part]:
-    """Author, note and values of a decision next to those proposed; ``number`` numbers one of several."""
+    """Author, note and values of a decision next to the proposed values; ``number`` counts decisions."""
     title = escape(f"{KIND_WORDS.get(d.kind, d.kind)}{by(d.author)}")
     if d.note.strip():
         note = quote(d.note)

@@ -45,20 +45,20 @@ body > details > summary { margin-bottom: .3rem; }
 
 
 class Raw(str):
-    """Markdown that is meant: it isn't escaped again."""
+    """Intended markdown: not escaped again."""
 
     __slots__ = ()
 
 
 class Section(NamedTuple):
-    """A part of a report that is folded under its title."""
+    """A part of a report, folded under the title."""
 
     title: str
     parts: tuple[Part, ...]
 
 
 class Figure(NamedTuple):
-    """A figure of a report: its description (alternative text), its file name, and its drawing function."""
+    """A figure of a report: description (alternative text), file name, and drawing function."""
 
     description: str
     name: str
@@ -94,7 +94,7 @@ def escape(value: object) -> Raw:
 
 
 def code(value: object) -> Raw:
-    """A code span, whatever backticks are in it."""
+    """A code span; the text may have backticks."""
     text = shown(" ".join(str(value).split()))
     if not text:
         return Raw("-")
@@ -110,27 +110,27 @@ def code(value: object) -> Raw:
 
 
 def fence(text: str, language: str = "") -> Raw:
-    """A code block, whatever backticks are in it."""
+    """A code block; the text may have backticks."""
     body = "\n".join(shown(line.rstrip()) for line in str(text).strip("\n").splitlines())
     ticks = "`" * max(3, _longest_run(body) + 1)
     return Raw(f"{ticks}{language}\n{body}\n{ticks}")
 
 
 def quote(text: str) -> Raw:
-    """A person's words as a quotation that keeps the lines."""
+    """A person's words as a quotation with the same lines."""
     lines = [escape(line) for line in str(text).strip().splitlines()]
     quotation = "<br>".join(line for line in lines if line)
     return Raw(f"> {_LINE_START.sub(_escaped_start, quotation)}")
 
 
 def values_table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> Raw:
-    """A table of values as markdown; those that are markdown stay such."""
+    """A table of values as markdown; markdown values are not escaped."""
     texts = [tuple(v if isinstance(v, str) else str(v) for v in row) for row in [head, *rows]]
     return table(Grid(texts[0], tuple(texts[1:])))
 
 
 def table(grid: Grid) -> Raw:
-    """A table as markdown, its cells escaped."""
+    """A table as markdown, with escaped cells."""
     rows = [[c.text if isinstance(c, Cell) else c for c in row] for row in grid.rows]
     lines = [[escape(c) for c in grid.head]]
     lines += [[escape(c) or Raw("-") for c in row] for row in rows]
@@ -158,7 +158,7 @@ def _part(part: str | Block | Page | Section | Figure, draw: Callable[[Figure], 
 
 
 def _page_parts(page: Page) -> list[Part]:
-    """A page's glance, then why, then everything else, folded."""
+    """A page's glance, then the evidence, then the other folds."""
     parts: list[Part] = [Raw(f"**{escape(page.title)}**")] if page.title else []
     parts += [] if page.lead is None else [_said(page.lead)]
     parts += page.blocks
@@ -169,7 +169,7 @@ def _page_parts(page: Page) -> list[Part]:
 
 
 def opened(folds: Iterable[Fold]) -> list[Part]:
-    """Folds of a page, each under its title."""
+    """Folds of a page under their titles."""
     return [part for fold in folds for part in (Raw(f"**{escape(fold.title)}**"), *fold.blocks)]
 
 
@@ -222,9 +222,9 @@ def joined(items: Sequence[object], last: str = "and") -> Raw:
 
 
 def slug(name: str, used: set[str]) -> str:
-    """A file name's part for a parameter: plain letters, and not one of ``used``, to which it is added.
+    """A file name's part for a parameter: plain letters, and new to ``used``; adds the part to ``used``.
 
-    File systems may ignore case, so that names must differ in more than that.
+    File systems may ignore case: names must differ in more than case.
     """
     base = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40] or "parameter"
     name_part = base
@@ -249,7 +249,7 @@ def _escaped_start(match: re.Match[str]) -> str:
 
 
 def published(path: Path, title: str, head: Iterable[Part], evidence: Iterable[Part] = ()) -> Path:
-    """Writes a report as a markdown file that ends with its terms; figures go to a folder of the same name.
+    """Writes a report as a markdown file with the terms at the end; figures go to a folder of the same name.
 
     The file's folder is made if need be; ``head`` is read first, ``evidence`` is folded.
     """
@@ -264,7 +264,7 @@ def published(path: Path, title: str, head: Iterable[Part], evidence: Iterable[P
 
 
 def _drawn(report: Path, figure: Figure) -> Raw:
-    """Draws a figure of a report and links it; empty if there is nothing to draw.
+    """Draws a figure of a report and returns the link; empty without a figure.
 
     matplotlib's present style has no influence.
     """
@@ -324,7 +324,7 @@ def to_html(markdown: str, folder: Path) -> str:
 
 
 def _folded(body: str) -> str:
-    """Every section in a block that can be folded."""
+    """The sections in foldable blocks."""
     head, *sections = re.split(r"(?=<h2>)", body)
     opened = r"<details open><summary><h2>\1</h2></summary>"
     folds = (re.sub(r"<h2>(.*?)</h2>", opened, part, count=1, flags=re.DOTALL) for part in sections)

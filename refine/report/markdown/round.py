@@ -1,4 +1,4 @@
-"""The report of a round: what is handed over and what was decided, then, folded, the evidence."""
+"""The report of a round: the result and the decisions, then, folded, the evidence."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ _STATE_WORDS = {
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """Everything a round's report says; whoever has it can write one, with or without a store."""
+    """The contents of a round's report, sufficient to write a report with or without a store."""
 
     tree: str
     node: Node
@@ -152,7 +152,7 @@ class Facts:
     def finished(self) -> pd.DataFrame:
         """Finished trials, best first.
 
-        Equal ones in the table's order. Degenerate ones only where they may be best.
+        Equal trials in the table's order. Degenerate trials only if they may be best.
         """
         return best_first(self.table, self.node.direction, self.node.space, self.node.allow_degenerate)
 
@@ -168,7 +168,7 @@ class Facts:
 
     @property
     def origins(self) -> str:
-        """``72 space-filling, 4 audit``; empty where all trials were drawn in one way."""
+        """``72 space-filling, 4 audit``; empty if the trials were drawn in one way."""
         if "origin" in self.table:
             counts = self.table["origin"].value_counts().to_dict()
         else:
@@ -249,7 +249,7 @@ def _header(facts: Facts) -> list[Part]:
 
 
 def decisions_parts(facts: Facts) -> list[Part]:
-    """Every decision on the round, the earliest first."""
+    """The decisions on the round, the earliest first."""
     if not facts.decisions:
         return [f"Nothing has been {'decided yet' if facts.proposal is not None else 'proposed'}."]
     parts: list[Part] = []
@@ -281,7 +281,7 @@ def decisions_parts(facts: Facts) -> list[Part]:
 
 
 def _claimed(facts: Facts, d: Decision, about: Proposal | None) -> str:
-    """Space kept and risk claimed by a decision; for a suggestion also those of its proposal."""
+    """Space kept and risk claimed by a decision; for a suggestion also by the proposal."""
     if d.kind == "suggested":
         adjective = "suggested"
     else:
@@ -447,9 +447,9 @@ def best_trials(facts: Facts) -> Section:
 
 
 def what_mattered(facts: Facts) -> Section:
-    """The analysis, where it is not what is read first, and every parameter's correlation.
+    """The analysis, unless the report begins with the analysis, and the parameters' correlations.
 
-    Else why there is none.
+    The reason, if the round has no analysis.
     """
     analysis = facts.analysis
     if analysis is None:
@@ -475,7 +475,7 @@ def decision_figure(facts: Facts) -> Figure | None:
 
 
 def densities(facts: Facts) -> Section | None:
-    """Figures of the parameters that matter or change; ``None`` without an analysis that tested anything."""
+    """Figures of the parameters that matter or change; ``None`` without an analysis with tests."""
     analysis, (new, word) = facts.analysis, facts.changed
     if analysis is None or not analysis.tested:
         return None
@@ -545,7 +545,7 @@ def failures(facts: Facts) -> Section | None:
 
 
 def _last_line(error: Any) -> str:
-    """The line of a traceback that names the error; a plain message's only line."""
+    """The line of a traceback with the error; a plain message's only line."""
     if isinstance(error, str):
         lines = [line.strip() for line in error.splitlines() if line.strip()]
     else:
@@ -562,7 +562,7 @@ def _last_line(error: Any) -> str:
 
 
 def optimism_section(facts: Facts) -> Section | None:
-    """Share of luck in the best value, and the hold-out's values; ``None`` without a best."""
+    """Share of luck in the best value, and the hold-out's values; ``None`` without a best value."""
     if facts.optimism is None:
         return None
     pages = (facts.optimism, *facts.holdout_results)
@@ -820,7 +820,7 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
 
 
 def _trials(round_: Round, errors: list[Any]) -> pd.DataFrame:
-    """The trials with what went wrong; of those that somebody left out with the reason."""
+    """The trials with their errors; excluded trials with the reason."""
     frame = round_.trials.assign(error=errors)
     marks = round_.marks
     out = marks.index[marks["excluded"].notna()]
@@ -829,7 +829,7 @@ def _trials(round_: Round, errors: list[Any]) -> pd.DataFrame:
 
 
 def _review(round_: Round, proposal: Proposal | None) -> Review | None:
-    """The review of a proposal on its own evidence; ``None`` without one, or if its trials have changed."""
+    """The review of a proposal on its own evidence; ``None`` without proposal, or if trials have changed."""
     if proposal is None:
         return None
     with contextlib.suppress(AnalysisError, ReviewError):

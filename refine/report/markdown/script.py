@@ -1,4 +1,4 @@
-"""Python that makes a round again."""
+"""Python code to make a round again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from refine.trials.round_record import COMMAND, OPTUNA, Node
 
 
 def reproduce(round_: Round) -> str:
-    """Python that makes the round again, ancestors first, given its objective."""
+    """Python code to make the round again, ancestors first, given the objective."""
     lines = ["import refine", "from refine import Categorical, Float, Integer, Space", ""]
     values = (v for node in round_.path for p in node.space.values() for v in p.grid)
     imports = sorted(modules(values) - {"__main__"})
@@ -159,7 +159,7 @@ def configuration_code(encoded: Mapping[str, Any]) -> str:
 
 
 def objective_line(name: str, objective: Objective | None = None, with_data: bool = False) -> str:
-    """The line that gets an objective into a script, by its name in the round's identity.
+    """The line of a script for an objective, by the name in the round's identity.
 
     One at hand that can be imported by its name is. ``with_data`` says that it is more than the function of
     that name: it
@@ -195,7 +195,7 @@ def _pruner(node: Node, parent: Node | None = None) -> str:
 
 
 def space_code(space: Space) -> str:
-    """Python that makes the space."""
+    """Python code to make the space."""
     rows = []
     for name, parameter in space.items():
         rows.append(f"    {name!r}: {parameter.code(literal)},")

@@ -108,7 +108,7 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
 
 
 def _questions(tree: Tree) -> Section | None:
-    """The questions asked, with their answers over time; ``None`` without one."""
+    """The questions asked, with their answers over time; ``None`` without questions."""
     questions = asked_questions(tree)
     if not questions:
         return None

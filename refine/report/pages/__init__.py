@@ -1,1 +1,1 @@
-"""Sentences and tables of every result."""
+"""Sentences and tables of results."""

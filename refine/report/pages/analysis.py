@@ -48,7 +48,7 @@ WEAK = Cell("weak evidence", "warn")
 
 
 def weak_text(analysis: Analysis, change: Change) -> str:
-    """A caution for a change of a parameter whose effect no test shows; empty for any other change."""
+    """A caution for a change of a parameter without a tested effect; empty for other changes."""
     if change.kind not in ("narrow", "drop") or change.name not in analysis.findings:
         return ""
     finding = analysis.findings[change.name]
@@ -79,7 +79,7 @@ _STRONG = 0.01  # largest q of strong evidence
 
 @page_for(Analysis)
 def analysis_page(analysis: Analysis) -> Page:
-    """The best trial, the parameters with an effect, those without one, the tolerance and the coverage."""
+    """The best trial, the parameters with and without an effect, the tolerance and the coverage."""
     ranked = analysis.ranked
     findings = analysis.findings
     effective = [e for e in ranked if findings[e.name].verdict not in _NO_EFFECT]
@@ -222,7 +222,7 @@ def _folds(analysis: Analysis) -> tuple[Fold, ...]:
 
 
 def effect_sentences(analysis: Analysis) -> list[str]:
-    """The sentences about each parameter with an effect, the strongest one first."""
+    """The sentences about parameters with an effect, the strongest one first."""
     loud = [[r for r in finding.reasons if r.code not in QUIET] for finding in analysis.findings.values()]
     return [sentences(reasons) for reasons in loud if any(r.code != "read_in" for r in reasons)]
 

@@ -91,7 +91,7 @@ def _empty_side(answer: Answer) -> str:
 
 
 def _condition_text(answer: Answer, name: str) -> str:
-    """The part of the space that has a conditional parameter, and the consequence for the answer."""
+    """The part of the space with a conditional parameter, and the consequence for the answer."""
     condition = answer.conditional[name]
     if condition in (answer.given or ""):
         return f"{name} exists only with {condition}, so only such configurations are compared"
@@ -198,7 +198,7 @@ def _compared(cost: float) -> str:
 
 
 def _side_cell(answer: Answer, side: Side) -> Cell:
-    """The best trial of a side with its number of runs, and the number of trials on the side."""
+    """The best trial of a side with the number of runs, and the number of trials on the side."""
     count = f"{side.trials:,} of {plural(answer.trials, 'trial')}"
     hardly = thin(side, answer.trials)
     if hardly:

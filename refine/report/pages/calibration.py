@@ -90,7 +90,7 @@ HELD_IN_BENCHMARKS = (195, 200)
 
 
 def held_text(calibration: Calibration) -> str:
-    """The claims of a study that audit trials tested and did not refute: ``3 of 3 claims held``."""
+    """The claims of a study tested and not refuted by audit trials: ``3 of 3 claims held``."""
     tested = [entry.refuted for entry in calibration.entries if entry.refuted is not None]
     if not tested:
         return "no claim tested yet"
@@ -221,7 +221,7 @@ def _people_texts(calibration: Calibration) -> list[str]:
 
 
 def _counted(texts: Sequence[str], between: str = ", ") -> str:
-    """Different texts, each with its count if there are several: ``kept more in 2, kept less in 1``."""
+    """Different texts, with counts if several: ``kept more in 2, kept less in 1``."""
     counts = Counter(texts)
     if len(counts) == 1:
         return next(iter(counts))
@@ -268,7 +268,7 @@ def _state(e: Entry) -> str:
 
 
 def _place(e: Entry, quantity: str) -> str:
-    """The place of an observed value in its forecast: the share of the forecast that is worse."""
+    """The place of an observed value in the forecast: the share of worse values."""
     share = e.percentile(quantity)
     if sign_of(e.outcome.direction) > 0:
         worse = share

@@ -32,7 +32,7 @@ _COUNTED = {
 
 @page_for(Checks)
 def checks_page(checks: Checks, spell: Spell = str) -> Page:
-    """The checks that did not pass, the gravest first, and how many passed.
+    """The checks that failed, the gravest first, and how many passed.
 
     ``spell`` writes an action as text.
     """
@@ -51,7 +51,7 @@ def checks_page(checks: Checks, spell: Spell = str) -> Page:
 
 
 def _lower(sentence: str) -> str:
-    """A sentence as it follows a label: its first word in lower case, unless that is a name."""
+    """A sentence to follow a label: the first word in lower case, unless the word is a name."""
     first = sentence.partition(" ")[0]
     if not first.istitle():
         return sentence
@@ -69,14 +69,14 @@ def question(check: Check) -> str:
 
 
 def figure(check: Check) -> str:
-    """The number behind a verdict, in words; ``-`` without one."""
+    """The number behind a verdict, in words; ``-`` without a number."""
     if math.isfinite(check.value):
         return fill(_ASKED[check.key].number, check.values)
     return "-"
 
 
 def says(check: Check, spell: Spell = str) -> str:
-    """The finding of a check in a sentence or two, with its advice; ``spell`` writes an action as text."""
+    """The finding of a check in a sentence or two, with the advice; ``spell`` writes an action as text."""
     text = fill(_SAYS[f"{check.key}.{check.code}"], check.values)
     if text.endswith((".", '"')):
         text = upper(text)

@@ -52,7 +52,7 @@ def preview_page(preview: Preview) -> Page:
 
 
 def kept_cell(preview: Preview) -> Cell:
-    """The top trials kept and cut off, with the values that retraining should give.
+    """The top trials kept and cut off, with the expected values of retraining.
 
     Red if the best value is lost.
     """
@@ -180,7 +180,7 @@ def _dropped(old: Parameter, new: Parameter, labels: Sequence[str]) -> str:
 
 
 def _gained(old: Parameter, new: Parameter) -> str:
-    """The new ends of an extended range, or the choices restored; empty without any."""
+    """The new ends of an extended range, or the choices restored; empty without changes."""
     if not (isinstance(old, Range) and isinstance(new, Range)):
         added = [label(v) for v in new.grid if not old.contains([v])[0]]
         if added:

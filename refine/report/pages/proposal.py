@@ -75,7 +75,7 @@ def proposal_page(proposal: Proposal) -> Page:
 
 
 def changes_grid(rows: Sequence[tuple[str | Cell, ...]], heading: str) -> Grid:
-    """The first changes in a line each, and a line that counts the others."""
+    """The first changes, one a line, and a line with the number of other changes."""
     lines = tuple(rows[:MOST])
     if _width(lines) > _COLUMNS:
         lines = tuple(map(_briefly, lines))
@@ -86,13 +86,13 @@ def changes_grid(rows: Sequence[tuple[str | Cell, ...]], heading: str) -> Grid:
 
 
 def _width(rows: Sequence[tuple[str | Cell, ...]]) -> int:
-    """Columns that rows take, with two between cells and at the left."""
+    """Width of rows in columns, with two between cells and at the left."""
     texts = [[cell.text if isinstance(cell, Cell) else cell for cell in row] for row in rows]
     return sum(2 + max(map(len, column)) for column in zip(*texts, strict=True)) - 1  # one before the arrow
 
 
 def _briefly(row: tuple[str | Cell, ...]) -> tuple[str | Cell, ...]:
-    """A row with a shorter reason, for a table that is too wide for a terminal."""
+    """A row with a shorter reason, for a table too wide for a terminal."""
     name = row[0]
     reason = row[3]
     if not (isinstance(name, Cell) and isinstance(reason, str)):
@@ -145,7 +145,7 @@ def short_bounds(parameter: Parameter) -> str:
 
 
 def next_text(old: Parameter, new: Parameter, longest: int = _LONGEST) -> str:
-    """The values kept, or those dropped if that is shorter.
+    """The values kept, or the values dropped if they are fewer.
 
     For example ``1 to 1.5``, ``only log_cosh``, ``without SGD``.
     """
@@ -169,7 +169,7 @@ def next_text(old: Parameter, new: Parameter, longest: int = _LONGEST) -> str:
 
 
 def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[tuple[str, str]]:
-    """The names of unchanged parameters, in a line; empty if all change or nothing does."""
+    """The names of unchanged parameters, in a line; empty if all change or none does."""
     names = [c.name for c in proposal.changes if c not in changed]
     if len(names) > MOST + 1:
         names = [*names[:MOST], f"{len(names) - MOST} more"]
@@ -219,7 +219,7 @@ _FAILING = 0.05  # expected share of failures from which on it is stated
 
 
 def blind_spot_text(claim: Claim) -> str:
-    """The largest better region that no trial would have hit; empty if nothing is known of it."""
+    """The largest better region that no trial would have hit; empty if unknown."""
     if math.isnan(claim.scope):
         return ""
     if claim.even == 0:
@@ -361,7 +361,7 @@ def _row(c: Change) -> tuple[str | Cell, ...]:
 
 
 def claim_sentence(proposal: Proposal) -> str:
-    """The claim, the regions that it does not cover, and a caution if nothing was tested."""
+    """The claim, the regions that the claim does not cover, and a caution if nothing was tested."""
     if proposal.tested:
         untested = ""
     else:
@@ -370,7 +370,7 @@ def claim_sentence(proposal: Proposal) -> str:
 
 
 def _scope_sentence(proposal: Proposal) -> str:
-    """The regions that the claim does not cover, since no trial hit them; empty if nothing is claimed."""
+    """The regions that the claim does not cover, since no trial hit them; empty without a claim."""
     claim = proposal.claim
     if math.isnan(claim.scope) or math.isnan(claim.probability) or not proposal.old.diff(proposal.space):
         return ""
@@ -463,7 +463,7 @@ def why(change: Change) -> str:
 
 
 def evidence_numbers(change: Change) -> list[tuple[str, str, str]]:
-    """The numbers behind a change: label, number, and a note on it.
+    """The numbers behind a change: label, number, and a note on the number.
 
     For example ``("rank correlation", "-0.70", "-0.77 to -0.62")``.
     """
@@ -496,7 +496,7 @@ def evidence_numbers(change: Change) -> list[tuple[str, str, str]]:
 
 
 def offer_action(offer: Offer) -> Action:
-    """The edit that takes up an offer."""
+    """The edit for an offer."""
     value = offer.value
     if isinstance(value, Reference):
         typed = Symbol(value.path.replace(":", "."))
@@ -512,7 +512,7 @@ def why_heading(change: Change) -> str:
 
 
 def kept_text(change: Change) -> str:
-    """The share of a parameter that is kept, and the risk of this change alone.
+    """The kept share of a parameter, and the risk of this change alone.
 
     Empty if nothing is cut off.
     """

@@ -1,4 +1,4 @@
-"""Sentences of all reasons, by the codes of :data:`refine.analysis.reason.CODES`, and shared phrases."""
+"""Sentences of reasons, by the codes of :data:`refine.analysis.reason.CODES`, and shared phrases."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class _Template(Formatter):
 
 
 def fill(say: Say, values: Mapping[str, Any]) -> str:
-    """A sentence with its values, those that are missing as NaN.
+    """A sentence with values filled in; missing values are NaN.
 
     Examples:
         >>> fill("{n:trial} of {share:percent}", {"n": 3, "share": 0.25})
@@ -83,7 +83,7 @@ def fill(say: Say, values: Mapping[str, Any]) -> str:
 
 
 def upper(text: str) -> str:
-    """A text with a capital at its start."""
+    """A text with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 
@@ -203,7 +203,7 @@ _SHORT: dict[str, Say] = {
 
 
 def _dropped_count(change: Change) -> int:
-    """Number of levels that a change drops."""
+    """Number of levels dropped by a change."""
     return sum(not change.new.contains([level])[0] for level in change.old.grid)
 
 
@@ -461,7 +461,7 @@ def next_sentence(reasons: Sequence[Reason]) -> str:
 
 
 def together(reasons: Mapping[str, Sequence[Reason]]) -> list[str]:
-    """One sentence for all parameters that share a finding without an effect.
+    """One sentence for the parameters with the same finding and no effect.
 
     ``reasons`` by parameter name.
     """
@@ -751,7 +751,7 @@ _LIMIT_SOURCES = {"declared": "declared", "name": "known by its name", "steps": 
 
 
 def limit_texts(analysis: Analysis) -> list[str]:
-    """The limit of the metric behind a claim, with its source; empty without one.
+    """The limit of the metric behind a claim, with the source; empty without a limit.
 
     For example ``val_acc cannot exceed 1 (known by its name).``
     """
@@ -788,7 +788,7 @@ def noise_text(noise: NoiseEstimate) -> str:
 
 
 def by(author: str) -> str:
-    """`` by Ann``, or nothing."""
+    """`` by Ann``, or an empty text."""
     if author.strip():
         return f" by {author}"
     return ""
@@ -820,9 +820,9 @@ def belief_sentence(believed: BeliefCheck) -> str:
 
 
 def belief_facts(believed: BeliefCheck | None) -> list[tuple[str, Cell]]:
-    """The contradiction between a belief and the trials, with the call that withdraws it.
+    """The contradiction between a belief and the trials, with the call to withdraw the belief.
 
-    Empty if there is none.
+    Empty without a contradiction.
     """
     if believed is None or not (believed.contradicted or believed.dropped):
         return []
@@ -855,7 +855,7 @@ def _times(log_ratio: float) -> str:
 def whom(author: str, authors: Collection[str]) -> str:
     """An author's name, or *you* if the current user alone decided in the tree.
 
-    ``authors`` are all who did.
+    ``authors`` are the names of all deciders.
     """
     if set(authors) == {author} == {user()}:
         return "you"

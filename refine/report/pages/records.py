@@ -54,7 +54,7 @@ def damage_page(damage: Damage) -> Page:
 def spread_text(differs: Mapping[str, Mapping[str, int]]) -> str:
     """Differences between the environments of a round's trials (name -> value -> trials) in one sentence.
 
-    Empty without any.
+    Empty without differences.
     """
     parts = []
     for name, values in differs.items():

@@ -97,7 +97,7 @@ def review_page(review: Review) -> Page:
 
 
 def _calls(review: Review, touched: Sequence[Change]) -> tuple[Action, ...]:
-    """The next calls: the one that the verdict advises comes first."""
+    """The next calls: the call advised by the verdict comes first."""
     edits = _example(review, [c.name for c in touched])
     if review.proposal.calls:  # a search without a tree: its caller knows the next call
         return (*review.proposal.calls, *edits, Action("review.why"))
@@ -191,7 +191,7 @@ def _notes_on_edits(review: Review) -> list[Cell]:
 
 
 def _suggested(review: Review) -> list[Cell]:
-    """The suggestions of others, in a line each."""
+    """The suggestions of other people, one a line."""
     return [
         Cell(f"{s.decision.author} suggests {suggested_text(s)}:", call=Action("review.take", i))
         for i, s in enumerate(review.suggestions, 1)
@@ -242,7 +242,7 @@ def _folds(review: Review) -> list[Fold]:
 def followed_sentence(review: Review) -> str:
     """The changes that were relaxed because they depended on an edited or rejected one.
 
-    Empty if there are none.
+    Empty without relaxed changes.
     """
     if not review.followed:
         return ""
@@ -252,7 +252,7 @@ def followed_sentence(review: Review) -> str:
 
 
 def _suggestions(review: Review) -> list[Block]:
-    """A table of the suggestions next to the proposal; empty without any."""
+    """A table of the suggestions next to the proposal; empty without suggestions."""
     suggestions = review.suggestions
     claim = review.proposal.claim
     if not suggestions:
@@ -278,7 +278,7 @@ def suggested_text(suggestion: Suggestion) -> str:
 
 
 def _conditions(review: Review) -> list[Block]:
-    """Conditions that the trials showed, with the edits that declare them."""
+    """Conditions shown by the trials, with the edits to declare them."""
     parameters = review.analysis.parameters
     space = review.space
     declarations = {e.name: declared(e, parameters, space[e.name]) for e in parameters if e.name in space}
@@ -296,7 +296,7 @@ def _conditions(review: Review) -> list[Block]:
 
 
 def _changes(review: Review) -> list[Block]:
-    """A table of edits, rejections and the changes relaxed by them; empty without any."""
+    """A table of edits, rejections and the changes relaxed by them; empty without decisions."""
     space, proposed = review.space, review.proposal.space
     decided = {
         **{n: ("edited", b) for n, (_, b) in review.edited.items()},
@@ -322,7 +322,7 @@ def _changes(review: Review) -> list[Block]:
 
 
 def suggestion_text(suggestion: Suggestion, machine: Proposal) -> str:
-    """A suggestion with its share kept and its risk, next to those of the proposal."""
+    """A suggestion with share kept and risk, next to the numbers of the proposal."""
 
     def kept(volume: float, probability: float) -> str:
         return f"keeps {percent(volume)}, risk {chance_words(1 - probability)}"

@@ -249,19 +249,19 @@ def _best(round_: Round) -> str:
 
 
 def outside(space: Space, values: Mapping[str, Any]) -> bool:
-    """True if any of the values lies outside its parameter's range or choices."""
+    """True if a value lies outside the parameter's range or choices."""
     return any(not space[name].contains([value])[0] for name, value in values.items() if name in space)
 
 
 def value_text(value: Any) -> str:
-    """A parameter's value as tables print it."""
+    """A parameter's value in the form of tables."""
     if isinstance(value, float | np.floating):
         return number(float(value), 6)
     return str(value)
 
 
 def _front(round_: Round) -> str:
-    """The number of trials on the round's front, and how many of those other rounds beat."""
+    """The number of trials on the round's front, and the number beaten by other rounds."""
     on = plural(len(round_.front), "trial")
     lost = beaten(round_)
     if not lost:

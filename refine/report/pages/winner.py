@@ -147,7 +147,7 @@ def _expected_text(winner: Winner) -> str:
 
 
 def _runner_up(best: Candidate, other: Candidate, on_log: bool) -> str:
-    """A runner-up: its difference, its expected value, and its chance compared with the winner's."""
+    """A runner-up: difference, expected value, and chance compared with the winner's."""
     expected = coarse([other.expected], apart=best.high - best.low)[0]
     if on_log:
         expected = f"{other.expected:.2g}"
@@ -180,12 +180,12 @@ def differing(a: Candidate, b: Candidate) -> list[str]:
 
 
 def _instead(best: Candidate, other: Candidate) -> list[str]:
-    """The values of ``other`` that differ: ``lr 1``."""
+    """The differing values of ``other``: ``lr 1``."""
     return [f"{name} {other.labels[name]}" for name in differing(best, other)]
 
 
 def between(low: float, high: float) -> str:
-    """An interval of values; ``-`` without one."""
+    """An interval of values; ``-`` without an interval."""
     if math.isfinite(low) and math.isfinite(high):
         return f"{score(low)} to {score(high)}"
     return "-"
@@ -344,7 +344,7 @@ def judgement_page(judgement: Judgement) -> Page:
 def runs_needed(judgement: Judgement) -> int:
     """Runs of both under new seeds, existing ones included, after which a decision is expected.
 
-    0 if none is.
+    0 if no decision is expected.
     """
     if judgement.verdict != CONFIRM or not judgement.seeds:
         return 0
