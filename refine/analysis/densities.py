@@ -12,7 +12,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.evidence import GOOD, level_positions
 from refine.analysis.metric_view import MetricView
-from refine.analysis.selection import space_filling_trials
+from refine.analysis.selection import check_tested, finished_trials, space_filling_trials
 from refine.space.edits import on_levels
 from refine.space.parameters import Parameter, Range
 from refine.utils.arrays import Floats
@@ -48,11 +48,14 @@ class Surface(NamedTuple):
 
 
 def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densities:
-    """Densities of the good and of all trials, within the range, for trials that have the parameter."""
-    table, y = space_filling_trials(analysis)
+    """Densities of the top trials and of all finished trials of the round that have the parameter.
+
+    The curves describe evenly drawn trials together with those that the model placed.
+    """
+    check_tested(analysis)
+    table, good = finished_trials(analysis)
     parameter = analysis[name].parameter
     x = parameter.unit(table[name].to_numpy())
-    good = stats.top_mask(analysis.sign * y, GOOD)
     grid_points = np.linspace(0, 1, points)
     present = np.isfinite(x)  # under other conditions a trial has none
     x = x[present]

@@ -5,14 +5,15 @@ Pure. Levels may share a cell, as in a figure with little room: the caller gives
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from refine import stats
-from refine.analysis.evidence import GOOD, ParameterEvidence, level_medians
-from refine.analysis.selection import candidates, ended_trials, having, ranked_trials
+from refine.analysis.evidence import GOOD, ParameterEvidence, level_axis, level_medians
+from refine.analysis.selection import candidates, ended_trials, finished_trials, having, ranked_trials
 from refine.errors import AnalysisError
 from refine.utils.arrays import Bools, Floats, Ints
 
@@ -66,13 +67,24 @@ class LevelShares(NamedTuple):
     high: float
 
 
-def level_shares(e: ParameterEvidence) -> tuple[LevelShares, ...]:
-    """Shares of each level of a parameter among all trials and among the good ones."""
-    total = sum(v.n for v in e.levels) or 1
-    shares = (v.n / total for v in e.levels)
+def level_shares(analysis: Analysis, name: str) -> tuple[LevelShares, ...]:
+    """Shares of each level among the round's finished trials and among the top trials, even ones or not.
+
+    The interval is Wilson's, by :class:`refine.stats.DensityRatio`.
+    """
+    parameter = analysis[name].parameter
+    table, good = finished_trials(analysis)
+    x = parameter.unit(table[name].to_numpy())
+    present = np.isfinite(x)
+    good = good[present]
+    codes = level_axis(parameter).index(x[present])
+    shares = np.bincount(codes, minlength=parameter.size) / max(1, len(codes))
+    if not good.any():
+        return tuple(LevelShares(float(share), math.nan, math.nan, math.nan) for share in shares)
+    ratio = stats.DensityRatio()(codes, good, np.arange(parameter.size), unordered=True)
+    ends = (np.minimum(np.where(shares > 0, end * shares, np.nan), 1.0) for end in (ratio.low, ratio.high))
     return tuple(
-        LevelShares(share, v.ratio * share, min(v.ratio_low * share, 1.0), min(v.ratio_high * share, 1.0))
-        for share, v in zip(shares, e.levels, strict=True)
+        LevelShares(*map(float, row)) for row in zip(shares, ratio.ratio * shares, *ends, strict=True)
     )
 
 

@@ -80,6 +80,11 @@ def space_filling_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
     Without ``state`` every row is complete, without ``origin`` every row is space-filling. An imported table
     of finished runs counts as space-filling, as in an analysis.
     """
+    return np.asarray(finished_rows(table) & space_filling(table), dtype=np.bool_)
+
+
+def finished_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """(n,) mask of finished trials with a value; AnalysisError without a column ``value``."""
     if "value" not in table.columns:
         raise AnalysisError(
             "a table of trials needs a column 'value'; "
@@ -88,7 +93,7 @@ def space_filling_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
     keep = np.isfinite(np.asarray(table["value"], dtype=float))
     if "state" in table:
         keep &= (table["state"] == "complete").to_numpy()
-    return np.asarray(keep & space_filling(table), dtype=np.bool_)
+    return np.asarray(keep, dtype=np.bool_)
 
 
 def space_filling_values(table: pd.DataFrame) -> npt.NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.conditions import read_at
 from refine.analysis.evidence import GOOD, level_values
-from refine.analysis.population import space_filling_rows
+from refine.analysis.population import finished_rows, space_filling_rows
 from refine.errors import AnalysisError
 from refine.trials.frame import barred_rows, degenerate_rows, infeasible_rows, may_be_best, space_filling
 from refine.trials.trial import FAILED
@@ -56,18 +56,23 @@ def space_filling_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats]:
     return table[keep], np.asarray(table["value"], dtype=float)[keep]
 
 
-def ranked_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats, Bools]:
-    """Space-filling trials with a rank: finished ones; pruned and infeasible ones rank with the worst.
+def ranked_trials(analysis: Analysis, *, even: bool = True) -> tuple[pd.DataFrame, Floats, Bools]:
+    """Trials with a rank: finished ones; pruned and infeasible ones rank with the worst.
 
+    Only space-filling trials of the round if ``even``, else all of the round.
     Returns the trials, (n,) values (for a pruned one the worst finished value), and the (n,) mask of pruned
     or infeasible ones. AnalysisError if a search chose the trials.
     """
     check_tested(analysis)
     table = analysis.table
-    finished = space_filling_rows(table)
+    if even:
+        counted = space_filling(table)
+    else:
+        counted = np.ones(len(table), dtype=np.bool_)
+    finished = finished_rows(table) & counted
     pruned = np.zeros(len(table), dtype=np.bool_)
     if "state" in table and finished.any():
-        pruned = (table["state"] == "pruned").to_numpy() & space_filling(table)
+        pruned = (table["state"] == "pruned").to_numpy() & counted
     infeasible = finished & infeasible_rows(table)
     finished = finished & ~infeasible
     pruned = pruned | infeasible
@@ -123,13 +128,23 @@ def unusable(table: pd.DataFrame, space: Space, allow_degenerate: bool) -> Bools
 
 
 def good_rows(analysis: Analysis, usable: Bools) -> Bools:
-    """Mask of the usable rows among the best fifth of the finished space-filling trials."""
+    """Mask of the best fifth of the round's usable finished trials, evenly drawn or not."""
     values = np.asarray(analysis.table["value"], dtype=float)
-    rows = np.flatnonzero(space_filling_rows(analysis.table) & usable)
+    rows = np.flatnonzero(finished_rows(analysis.table) & usable)
     good = np.zeros(len(values), dtype=np.bool_)
     if len(rows):
         good[rows[stats.top_mask(analysis.sign * values[rows], GOOD)]] = True
     return good
+
+
+def finished_trials(analysis: Analysis) -> tuple[pd.DataFrame, Bools]:
+    """The round's finished trials, evenly drawn or not, and the (n,) mask of the top trials.
+
+    The top trials are the best fifth of the trials that may be best.
+    """
+    good = good_rows(analysis, candidates(analysis, analysis.table))
+    keep = finished_rows(analysis.table)
+    return analysis.table[keep], good[keep]
 
 
 def stays(old: Parameter, new: Parameter) -> list[bool]:

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import refine
 from refine.analysis.densities import density_curves
+from refine.analysis.levels import level_shares
+from refine.analysis.selection import good_rows
 from refine.design.space_filling import design_named, draw
 
 
@@ -29,3 +32,22 @@ def test_a_conditional_parameter_is_drawn_of_the_trials_that_have_it():
     curves_of_y = density_curves(analysis, "y", 50)
     assert (curves_of_y.n, curves_of_y.good, curves_of_y.best.max()) == ((frame["kind"] == "a").sum(), 0, 0.0)
     assert np.isfinite(curves_of_y.everyone).all()
+
+
+def test_top_trials_are_the_best_of_all_finished_trials_of_the_round():
+    space = refine.Space({"kind": ["a", "b"], "x": refine.Float(0.0, 1.0, 11)})
+    even = space.columns(draw(design_named("sobol"), space, 20, 1))
+    frame = pd.DataFrame(even).assign(origin="space_filling", value=0.0)
+    # Trials that the model placed are better than every evenly drawn trial.
+    placed = pd.DataFrame({"kind": "b", "x": 0.3, "origin": "exploit", "value": 1 + np.arange(10) / 100})
+    frame.loc[frame["x"] > 0.8, "value"] = 0.1
+    analysis = refine.analyze(space, pd.concat([frame, placed], ignore_index=True).assign(state="complete"))
+    usable = np.ones(len(analysis.table), dtype=bool)
+    good = good_rows(analysis, usable)
+    curves = density_curves(analysis, "x", 51)
+    shares = level_shares(analysis, "kind")
+    assert set(analysis.table["origin"][good]) == {"exploit"}
+    assert np.take(curves.at, curves.best.argmax()) == pytest.approx(0.3, abs=0.05)
+    assert (curves.n, curves.good) == (30, 6)
+    assert [share.good for share in shares] == pytest.approx([0.0, 1.0])
+    assert shares[1].everyone == pytest.approx((frame["kind"].eq("b").sum() + 10) / 30)

@@ -22,6 +22,7 @@ from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import (
     candidates,
     check_tested,
+    finished_trials,
     having,
     ranked_trials,
     space_filling_trials,
@@ -187,11 +188,13 @@ def _violin(ax: Axes, row: int, values: Floats, view: MetricView) -> None:
     dots(ax, values[drawn_rows], row + 0.5 * (spread(len(drawn_rows)) - 0.5), **style)
 
 
-def share_bars(e: ParameterEvidence, new: Parameter | None, label: str, ax: Axes | None) -> Axes:
-    """Bars per level: its share of the top trials, and of all trials."""
+def share_bars(analysis: Analysis, name: str, new: Parameter | None, label: str, ax: Axes | None) -> Axes:
+    """Bars per level: its share of the top trials, and of all finished trials of the round."""
+    e = analysis[name]
     rows = cell_axis(e, new, 1.0, max_cells=len(e.levels), letters=_LETTERS, by_median=False)
     ax = axes(ax, _height(rows))
-    for row, v in enumerate(level_shares(e)):
+    table, _ = finished_trials(analysis)
+    for row, v in enumerate(level_shares(analysis, name)):
         ax.barh(row - 0.19, v.everyone, height=0.36, color=tone().light)
         if not np.isfinite(v.good):
             beside(ax, row, " no trial", x=0)
@@ -200,7 +203,7 @@ def share_bars(e: ParameterEvidence, new: Parameter | None, label: str, ax: Axes
         interval(ax, v.low, v.high, row + 0.19, tone().ink, 1.1)
     marks = [
         area_mark(f"best {percent(GOOD)} (90 % interval)", tone().blue),
-        area_mark(f"all ({sum(v.n for v in e.levels):,})", tone().light),
+        area_mark(f"all ({np.isfinite(e.parameter.unit(table[name].to_numpy())).sum():,})", tone().light),
     ]
     _name_rows(ax, rows, label, marks)
     ax.set_xlim(left=0)
@@ -334,15 +337,16 @@ def density(
     label: str = "proposed",
     ax: Axes | None = None,
 ) -> Axes:
-    """Densities of the top trials and of all trials, on the parameter's declared scale.
+    """Densities of the top trials and of all finished trials of the round, evenly drawn or not.
 
-    A range shows two densities that end at the ends of the range; 1 is a uniform spread. Choices show bars
-    per level, with the interval of the top trials' share. The new bounds are shaded.
+    A range shows two densities on its declared scale that end at the ends of the range; 1 is a uniform
+    spread. Choices show bars per level, with the interval of the top trials' share. The new bounds are
+    shaded.
     """
     analysis = having(analysis, name)
     e = analysis[name]
     if not (isinstance(e.parameter, Range) and e.parameter.size >= _FEW):
-        return share_bars(e, new, label, ax)
+        return share_bars(analysis, name, new, label, ax)
     scale = Scale(e.parameter)
     curves = density_curves(analysis, name)
     positions = scale.at(curves.at)
@@ -436,7 +440,7 @@ def decision(
 ) -> Panels:
     """The parameters narrowed most, with the trials and the densities of the top trials.
 
-    Above, every finished space-filling trial by rank, the best on top; below, the densities of the top trials
+    Above, every finished trial of the round by rank, the best on top; below, the densities of the top trials
     and of all trials, or shares of choices. The kept part is shaded and described in ``texts``, name ->
     words, by default the new bounds. Without a change, the most important parameters are drawn.
 
@@ -472,7 +476,7 @@ def decision(
             change = "unchanged"
         _panel_head(ax, name, change, inches)
     # Ticks at ranks show the values.
-    ordered = np.sort(analysis.sign * ranked_trials(analysis)[1])
+    ordered = np.sort(analysis.sign * ranked_trials(analysis, even=False)[1])
     values = [score(analysis.sign * float(ordered[round(rank * (len(ordered) - 1))])) for rank in _SHARES]
     for ax in drawn.flat:
         ax.set_yticks(_SHARES, values)
@@ -524,13 +528,13 @@ def _panel_name(e: ParameterEvidence, inches: float) -> str:
 
 def _panel(ax: Axes, full_analysis: Analysis, e: ParameterEvidence, new: Parameter, inches: float) -> None:
     analysis = having(full_analysis, e.name)
-    table, y, _ = ranked_trials(analysis)
+    table, y, _ = ranked_trials(analysis, even=False)
     better = analysis.sign * y
     values = table[e.name].to_numpy()
     if isinstance(e.parameter, Range) and e.parameter.size >= _FEW:
         positions = _range(ax, analysis, e.name, e.parameter, new, values)
     else:
-        positions = _choices(ax, e, new, values, inches)
+        positions = _choices(ax, analysis, e, new, values, inches)
     # Ranks from 0, the worst, to 1, the best; equal values share their mean rank.
     ordered = np.sort(better)
     good = stats.top_mask(better, GOOD)
@@ -596,10 +600,12 @@ def _range(ax: Axes, analysis: Analysis, name: str, old: Range, new: Parameter, 
     return scale.at(unit + 0.8 * reach * (2 * spread(len(unit)) - 1))
 
 
-def _choices(ax: Axes, e: ParameterEvidence, new: Parameter, values: Any, inches: float) -> Floats:
+def _choices(
+    ax: Axes, analysis: Analysis, e: ParameterEvidence, new: Parameter, values: Any, inches: float
+) -> Floats:
     """Shares, shade and axis of choices; returns the positions of the trials."""
     cells = cell_axis(e, new, 1.0, max_cells=len(e.levels), letters=28, by_median=False)
-    shares = level_shares(e)
+    shares = level_shares(analysis, e.name)
     good, share_of_all = np.array([(np.nan_to_num(v.good), v.everyone) for v in shares]).T
     top = max(float(good.max()), float(share_of_all.max()), 1e-9)
     for offset, share, color in ((-0.19, share_of_all, tone().light), (0.19, good, tone().blue)):

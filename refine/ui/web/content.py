@@ -416,7 +416,7 @@ def panel(
             "good": s.good if math.isfinite(s.good) else 0.0,
             "text": share_text(v.label, s, tested=analysis.tested),
         }
-        for v, s in zip(e.levels, level_shares(e), strict=True)
+        for v, s in zip(e.levels, level_shares(analysis, e.name), strict=True)
     ]
     return {**content, "kind": "choice", "levels": levels, "proposed": _proposed(p, change.new)}
 
