@@ -367,7 +367,8 @@ class Review(Shown, Generic[R]):
 
         Args:
             note: Reason for the decision, in your words.
-            n: Configurations of the child; default the advice.
+            n: Configurations of the child; default the advice. A larger number than the budget leaves for
+                rounds warns: the trials are kept to confirm the winner.
             downsample: Size as a share of the configurations left, instead of ``n``.
             exploit: Share placed by the model as results arrive; default the advice, 0.3 unless the round is
                 small. Further trials are drawn evenly over the child's space. 0 by default with an adaptive
@@ -424,6 +425,9 @@ class Review(Shown, Generic[R]):
         )
         self.round._keep_proposal(self.proposal)
         child: R = self.round._create_child(decision, spec, self.analysis)
+        if size is not None and not len(child.trials):
+            noisy = not self.analysis.noise.deterministic
+            self.budget.warn_of_reserve(planned.n, f"round {self.round.id}", noisy=noisy)
         return child
 
     def _as_decision(self, kind: str, note: str, author: str) -> Decision:

@@ -14,6 +14,7 @@ from refine.errors import AnalysisError
 from refine.proposal.question import FEW, THIN, Evidence, Masks, compared, expected_best
 from refine.review.asked import StoredAnswer
 from refine.review.decision import check_author
+from refine.review.next_step import trials_for_rounds
 from refine.run.options import RunKeywords
 from refine.space.encoding import label
 from refine.tree.question_evidence import Question, basis_of
@@ -21,6 +22,7 @@ from refine.tree.round import Round
 from refine.tree.settling import check_count, settling_round, settling_trials
 from refine.tree.tree_record import TreeRecord
 from refine.utils.display import Shown
+from refine.utils.warning import warn
 
 YES = "yes"
 PROBABLY = "probably"
@@ -97,7 +99,7 @@ class Answer(Shown):
     later: tuple[str, ...]  # ids of newer rounds that the answer does not use
     draws: int  # functions drawn from the posterior
     evidence: str  # digest of the evidence
-    # trials that would settle the question, as far as the budget allows; 0 if nothing is open
+    # trials that would settle the question, as far as the budget pays rounds; 0 if nothing is open
     needed: int
     _tree: Any = field(default=None, compare=False)
     _asked: Any = field(default=None, compare=False)
@@ -112,14 +114,15 @@ class Answer(Shown):
             return False
         return self.verdict == EITHER or abs(self.probability - 0.5) >= _SETTLED - 0.5
 
-    def settle(self, n: int = _BATCH, *, note: str = "", author: str | None = None) -> Round:
+    def settle(self, n: int | None = None, *, note: str = "", author: str | None = None) -> Round:
         """Creates a child round of new trials near the bests of the two sides.
 
         The trials are the best configurations inside, and outside, of functions drawn from the posterior,
         without configurations that ran. A repeated call on equal evidence finds the existing round.
 
         Args:
-            n: Number of trials.
+            n: Number of trials; default :attr:`needed`, or 6 if no trial is needed. A larger number than the
+                budget leaves for rounds warns: the trials are kept to confirm the winner.
             note: Reason, in your words; default the question.
             author: Default the user name.
 
@@ -132,24 +135,27 @@ class Answer(Shown):
             >>> len(child.run(progress=False).trials)
             4
         """
+        if n is None:
+            n = self.needed or _BATCH
         check_count("n", n, "answer.settle(n=6)")
         self._tree._budget.check(n, f"question {self.question!r}", "answer.settle(n={left})")
         basis = basis_of(self._tree, self._asked)
-        if not note:
-            note = f"settles: {self.question}"
-            if self.given is not None:
-                note += f", given {self.given}"
-        return settling_round(self._tree, basis, self._asked, n, note, author)
+        budget = self._tree._budget
+        child = settling_round(self._tree, basis, self._asked, n, note or self._reason, author)
+        if not len(child.trials):
+            noisy = not basis.analysis.noise.deterministic
+            budget.warn_of_reserve(n, f"question {self.question!r}", noisy=noisy)
+        return child
 
-    def settle_within(self, n: int, **options: Unpack[RunKeywords]) -> Answer:
+    def settle_within(self, n: int | None = None, **options: Unpack[RunKeywords]) -> Answer:
         """Runs trials in batches of 6 until the question is settled, at most ``n``, and answers again.
 
-        The budget of the tree limits them too.
+        The budget of the tree limits them too. A number that uses trials kept to confirm the winner warns.
         A question is settled if the model probability is at most 0.1 or at least 0.9. The trials
         make a child round that grows batch by batch.
 
         Args:
-            n: Largest number of trials.
+            n: Largest number of trials; default 12, or the number that the budget leaves for rounds.
             options: Options of :meth:`Round.run`: ``workers``, ``progress``.
 
         Raises:
@@ -161,20 +167,34 @@ class Answer(Shown):
             >>> answer.settled, answer.trials <= 36
             (True, True)
         """
-        check_count("settle_within", n, "tree.ask(question, settle_within=12)")
+        if n is not None:
+            check_count("settle_within", n, "tree.ask(question, settle_within=12)")
+        if self.settled:
+            return self
+        budget = self._tree._budget
+        noisy = not basis_of(self._tree, self._asked).analysis.noise.deterministic
+        available = budget.for_rounds(noisy=noisy)
+        if n is None and available == 0:
+            warn(f"question {self.question!r}: no trial ran, the budget leaves none for a round ({budget})")
+            return self
+        if n is None:
+            n = 2 * _BATCH
+            if available is not None:
+                n = min(n, available)
+        budget.warn_of_reserve(n, f"question {self.question!r}", noisy=noisy)
         answer = self
         round_: Round | None = None
         remaining = n
-        budget_left = self._tree._budget.left
-        if budget_left is not None:
-            remaining = min(n, budget_left)
+        if budget.left is not None:
+            remaining = min(n, budget.left)
         while remaining and not answer.settled:
             size = min(_BATCH, remaining)
             try:
+                basis = basis_of(self._tree, self._asked)
                 if round_ is None:
-                    round_ = answer.settle(size).run(check_noise=False, **options)
+                    child = settling_round(self._tree, basis, self._asked, size, self._reason, None)
+                    round_ = child.run(check_noise=False, **options)
                 else:
-                    basis = basis_of(self._tree, self._asked)
                     chosen = settling_trials(self._tree, basis, size)
                     round_ = round_.try_out(chosen, **options)
             except AnalysisError:  # every configuration near the bests has run
@@ -182,6 +202,13 @@ class Answer(Shown):
             remaining -= size
             answer = self.again()
         return answer
+
+    @property
+    def _reason(self) -> str:
+        """The note of a round that settles the question."""
+        if self.given is None:
+            return f"settles: {self.question}"
+        return f"settles: {self.question}, given {self.given}"
 
     def again(self) -> Answer:
         """The answer to the question from the present evidence."""
@@ -276,9 +303,9 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
     if analysis.own is not None:
         earlier = int((considered & ~analysis.own).sum())
     needed = _needed(verdict, probability, inside, outside)
-    budget_left = tree._budget.left
-    if budget_left is not None:
-        needed = min(needed, budget_left)
+    available = trials_for_rounds(analysis, tree._budget)
+    if available is not None:
+        needed = min(needed, available)
     return Answer(
         question=str(region),
         given=_text(within),

@@ -10,7 +10,8 @@ from typing import Any
 
 from refine.errors import DesignError
 from refine.utils.action import Action
-from refine.utils.format import duration
+from refine.utils.format import duration, plural
+from refine.utils.warning import warn
 
 CONFIRM_SHARE = 0.15
 """Share of a budget that advice keeps for repeats of the plausible winners.
@@ -84,6 +85,28 @@ class BudgetState:
         if self.left is None:
             return None
         return self.left - self.reserve(noisy=noisy)
+
+    def warn_of_reserve(self, count: int, subject: str, *, noisy: bool = True) -> None:
+        """Warns if ``count`` further trials use trials that are kept to confirm the winner.
+
+        Args:
+            count: Number of trials that a person asked for.
+            subject: Beginning of the message, for example ``"round 1a2b"``.
+            noisy: False if values are not noisy: nothing is kept.
+        """
+        available = self.for_rounds(noisy=noisy)
+        if available is None or count <= available:
+            return
+        reserved = self.reserve(noisy=noisy)
+        used = min(count - available, reserved)
+        if available:
+            fix = f"ask for {available:,} or fewer, or raise the budget"
+        else:
+            fix = "confirm the winner first, or raise the budget"
+        warn(
+            f"{subject}: {plural(count, 'trial')} would use {used:,} of the {reserved:,} kept to confirm the "
+            f"winner; {fix}"
+        )
 
     def __str__(self) -> str:
         if self.budget is None:

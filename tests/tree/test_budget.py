@@ -393,3 +393,25 @@ def test_a_tree_suggests_a_proposal_then_confirm_then_the_winner(tree):
     first.replicate(top=3, seeds=3, progress=False)
     assert tree.budget_state.left == 0
     assert str(tree.page().calls[0]) == "tree.winner()"
+
+
+def test_trials_kept_to_confirm_are_used_only_if_asked_for_and_with_one_warning(tree, recwarn):
+    first = tree.add_round(SPACE, noisy, n=20, budget=60).run(progress=False, check_noise=False)
+    first.run(n=50, progress=False, check_noise=False)
+    assert tree.budget_state.for_rounds() == 1
+    answer = tree.ask("y <= 0.3", epsilon=1e-4)
+    assert (answer.verdict, answer.needed) == ("open", 1)
+    assert answer.settle().n == 1
+    assert not recwarn.list
+    later = answer.settle_within(7, progress=False)
+    message = "7 trials would use 6 of the 9 kept to confirm the winner; ask for 1 or fewer"
+    assert [message in str(warning.message) for warning in recwarn.list] == [True]
+    recwarn.clear()
+    n_left = tree.budget_state.left
+    assert later.needed == tree.budget_state.for_rounds() == 0
+    later.settle_within(progress=False)
+    assert tree.budget_state.left == n_left
+    assert ["leaves none for a round" in str(warning.message) for warning in recwarn.list] == [True]
+    recwarn.clear()
+    first.propose(keep=False).accept(n=2)
+    assert ["kept to confirm the winner" in str(warning.message) for warning in recwarn.list] == [True]

@@ -111,7 +111,10 @@ def settle(
     out: Explained,
     question: Asked,
     execution: Limited,
-    within: Annotated[int, Option(min=1, help="Run at most this many trials.")] = 12,
+    within: Annotated[
+        int | None,
+        Option(min=1, help="Run at most this many trials; default 12, or what the budget leaves for rounds."),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Run trials near the bests of the two sides of a question until settled, and print the answer."""
