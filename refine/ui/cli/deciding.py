@@ -14,6 +14,7 @@ import typer
 from typer import Argument, Option
 
 from refine.errors import NotFoundError, ReviewError, shown
+from refine.trials.budget import CONFIRM_SHARE
 from refine.ui.cli.shared import (
     DECIDE,
     NO,
@@ -305,6 +306,9 @@ def budget(
         text = f"{plural(state.spent, 'trial')} spent; {state}"
         if state.reserve():
             text += f"; {state.reserve()} of them kept to confirm the winner"
+            if state.repeats:
+                share = percent(CONFIRM_SHARE)
+                text += f" ({share} of the budget, less {plural(state.repeats, 'repeat')} so far)"
         out.say(text, state.to_json())
 
 

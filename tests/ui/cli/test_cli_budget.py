@@ -51,3 +51,13 @@ def test_a_new_study_gets_its_budget_from_the_first_run(tmp_path, monkeypatch):
     assert ran["n"] == first_size(30)
     assert data("budget", store)["spent"] >= ran["n"]
     assert "of 30 trials left" in good("tree", store)
+
+
+def test_the_reserve_counts_earlier_repeats(store):
+    good("budget", store, "60")
+    good("run", store, "--quiet")
+    good("replicate", store, "last", "--top", 1, "--seeds", 2, "--quiet")
+    spent = data("budget", store)
+    repeats = spent["spent"] - 10
+    assert spent["reserve"] == 9 - repeats
+    assert f"(15 % of the budget, less {repeats} repeats so far)" in good("budget", store)
