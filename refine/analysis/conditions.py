@@ -96,6 +96,14 @@ def reading(evidence: Sequence[ParameterEvidence], positions: Floats) -> Bools |
     return read
 
 
+def configuration_keys(evidence: Sequence[ParameterEvidence], positions: Floats) -> list[bytes]:
+    """Keys of (n, parameters) positions, equal for configurations that differ in unread values alone."""
+    read = reading(evidence, positions)
+    if read is not None:
+        positions = np.where(read, positions, -1.0)
+    return [row.tobytes() for row in np.round(positions, 9) + 0.0]
+
+
 def inside_of(
     space: Space, old: Space, evidence: Sequence[ParameterEvidence], columns: Mapping[str, Any]
 ) -> Bools:

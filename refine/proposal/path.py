@@ -13,7 +13,7 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.conditions import inside_of, reading
+from refine.analysis.conditions import configuration_keys, inside_of, reading
 from refine.analysis.evidence import ALPHA, level_positions
 from refine.proposal.posterior import NOT_READ, Surrogate
 from refine.space.parameters import Parameter, Range
@@ -177,8 +177,8 @@ def box_path_of(
 
     A parameter is cut only if its effect, or that of a pair it belongs to, was detected now or (``eligible``)
     at an earlier look, or if no test was possible; a parameter of ``decided`` is not cut. The configuration
-    with the best posterior mean is kept, and so are levels without trials. A parameter with a coupling but
-    without an effect is narrowed with its partner or not at all.
+    with the best posterior mean is kept, also given repeats, and so are levels without trials. A parameter
+    with a coupling but without an effect is narrowed with its partner or not at all.
     """
     evidence = analysis.parameters
     by_goal = (analysis, *analysis.others)
@@ -203,7 +203,7 @@ def box_path_of(
     tried = analysis.read_positions
     goals = zip(by_goal, (surrogate, *surrogate.others), strict=True)
     best = np.concatenate(
-        [goal.read_positions[goal_surrogate.posterior.best_known(1)] for goal, goal_surrogate in goals]
+        [goal.read_positions[_best_rows(goal, goal_surrogate.posterior)] for goal, goal_surrogate in goals]
     )
     read = reading(evidence, surrogate.candidates)
     walk = stats.RiskPath(most=max(*RISKS, risk), inside=surrogate.fewest)
@@ -240,6 +240,25 @@ def box_path_of(
                 max_risk=max(*RISKS, risk),
             )
         frozen |= uncut
+
+
+def _best_rows(analysis: Analysis, posterior: stats.Posterior) -> list[int]:
+    """Rows of the configurations that every box keeps: the best posterior mean without and with repeats.
+
+    A posterior mean, given the planned runs, counts as one run beside the repeats of its configuration.
+    """
+    best = int(posterior.best_known(1)[0])
+    if analysis.replicates is None:
+        return [best]
+    positions, repeats = analysis.replicates
+    repeats_of: dict[bytes, list[float]] = {}
+    for key, repeat in zip(configuration_keys(analysis.parameters, positions), repeats, strict=True):
+        repeats_of.setdefault(key, []).append(float(repeat))
+    keys = configuration_keys(analysis.parameters, analysis.X[posterior.known])
+    means = posterior.value(posterior.known_mean)
+    expected = [np.mean([mean, *repeats_of.get(key, ())]) for key, mean in zip(keys, means, strict=True)]
+    winner = int(posterior.known[int(np.argmax(expected))])
+    return list(dict.fromkeys((best, winner)))
 
 
 def _halves(keep: Sequence[Bools], couplings: Sequence[tuple[int, int]], alone: Collection[int]) -> set[int]:

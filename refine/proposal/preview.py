@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.conditions import as_read, different, reading
+from refine.analysis.conditions import as_read, configuration_keys, different
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
 from refine.errors import closest
@@ -21,7 +21,6 @@ from refine.space.categorical import Categorical
 from refine.space.encoding import value_key
 from refine.space.space import Space
 from refine.trials.frame import best_first
-from refine.utils.arrays import Floats
 from refine.utils.display import Shown
 
 if TYPE_CHECKING:
@@ -142,8 +141,9 @@ def _expected(
         return None
     means = posterior.value(posterior.known_mean)
     varied = [name in analysis.space.varied for name in analysis.space]
-    of_configuration = dict(zip(_keys(analysis, analysis.X[posterior.known]), means, strict=True))
-    ranked_keys = _keys(analysis, analysis.space.unit(ranked)[:, varied])
+    keys = configuration_keys(analysis.parameters, analysis.X[posterior.known])
+    of_configuration = dict(zip(keys, means, strict=True))
+    ranked_keys = configuration_keys(analysis.parameters, analysis.space.unit(ranked)[:, varied])
     value = np.asarray([of_configuration.get(key, math.nan) for key in ranked_keys])
     if analysis.noise.deterministic:
         value = analysis.sign * np.asarray(ranked["value"], dtype=float)
@@ -155,14 +155,6 @@ def _expected(
     best_outside = float(np.nanmax(outside_means))
     low, high = sorted((analysis.sign * float(np.nanmin(outside_means)), analysis.sign * best_outside))
     return Expected(low, high, analysis.sign * best, best_outside - best, analysis.noise.deterministic)
-
-
-def _keys(analysis: Analysis, positions: Floats) -> list[bytes]:
-    """Keys of (n, parameters) positions, equal for configurations that differ in unread values alone."""
-    read = reading(analysis.parameters, positions)
-    if read is not None:
-        positions = np.where(read, positions, -1.0)
-    return [row.tobytes() for row in np.round(positions, 9) + 0.0]
 
 
 def kept_of_top(analysis: Analysis, space: Space, allow_degenerate: bool = False) -> tuple[int, int]:

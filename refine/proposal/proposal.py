@@ -531,9 +531,9 @@ def propose(
     results chose the trials, tests are impossible and the posterior alone decides. Levels are dropped
     jointly: the smallest box of a nested path that keeps, with probability ``1 - risk``, a value within
     ``epsilon`` of the best, by draws of a forest and Gaussian processes. The configuration with the best
-    posterior mean is kept, and so are levels without trials and equally good choices. If the best trials lie
-    at an end without a natural limit, the range is continued past the end: by one step, or by half a decade
-    at most on a logarithmic scale.
+    posterior mean is kept, also given repeats, and so are levels without trials and equally good choices. If
+    the best trials lie at an end without a natural limit, the range is continued past the end: by one step,
+    or by half a decade at most on a logarithmic scale.
 
     Args:
         analysis: Of :func:`refine.analyze`; or a fitted search of scikit-learn or a study of Optuna with one

@@ -1,5 +1,6 @@
 """Choices that are equally good are kept, and worse ones are dropped."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -57,3 +58,19 @@ def test_more_risk_never_keeps_a_choice_that_less_risk_drops():
         assert all(narrower <= wider for wider, narrower in pairwise(grids))
         assert "o0" in grids[-1]
         assert len(grids[0]) < 8
+
+
+def test_the_best_configuration_given_its_repeats_is_kept():
+    space = refine.Space({"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)})
+    frame = pd.DataFrame(space.columns(draw(Sobol(), space, 60, 0)))
+    noise = np.random.default_rng(0).normal(0, 0.01, len(frame))
+    frame["value"] = -((frame["x"] - 0.2) ** 2) + noise
+    analysis = refine.analyze(space, frame)
+    repeated = frame[frame["x"] >= 0.8].iloc[:1]
+    positions = np.repeat(space.unit(repeated), 4, axis=0)
+    better = replace(analysis, replicates=(positions, np.full(4, 0.5)))
+    worse = replace(analysis, replicates=(positions, np.full(4, -0.5)))
+    unrepeated = refine.propose(analysis).space
+    assert not unrepeated.contains(repeated).any()
+    assert refine.propose(better).space.contains(repeated).all()
+    assert refine.propose(worse).space == unrepeated
