@@ -10,8 +10,9 @@ import refine
 from refine import stats
 from refine.design.space_filling import Sobol, draw
 from refine.errors import ReviewError
-from refine.report.pages.checks import verdict_sentence
+from refine.report.pages.checks import says, verdict_parts, verdict_sentence
 from refine.report.pages.reasons import next_sentence
+from refine.review.checks import worth as worth_check
 from refine.review.next_step import EVEN, NextRound, accept_action, advised_round, next_step_of
 from refine.review.worth import worth_of
 from refine.trials.budget import BudgetState
@@ -162,6 +163,22 @@ def test_verdict_goes_on_while_the_budget_leaves_trials_for_a_round():
     assert budgeted.verdict == "CONTINUE"
     assert spent.verdict != "CONTINUE"
     assert verdict_sentence(budgeted).startswith("Go on: 39 of 60 trials left. By the model alone, another")
+
+
+def test_every_view_of_an_outlook_says_the_same_about_the_gain():
+    analysis, proposal = proposed(noise, n=20)
+    budget = BudgetState(budget=60, spent=21, repeats=1)
+    outlook = worth_of(analysis, 100.0, proposal.space, 20, 0.8, 0.0, budget=budget)
+    views = [
+        verdict_sentence(outlook),
+        str(outlook),
+        says(worth_check(outlook)),
+        " ".join(verdict_parts(outlook)),
+    ]
+    for view in views:
+        assert "unlikely to gain" in view
+        assert "may gain" not in view
+        assert "1 in 4" not in view
 
 
 def test_next_step_names_the_parameter_that_makes_trials_slow():

@@ -278,14 +278,14 @@ def _second(v: Any) -> str:
     )
 
 
-def outlook_text(outlook: Any, verdict: str = "") -> str:
+def outlook_text(outlook: Any) -> str:
     """The forecast for another round, without a full stop.
 
     For example ``another 57 trials (25 s) are unlikely to gain more than 0.0076``.
 
-    ``outlook`` is a :class:`Worth`, or an object with its attributes; ``verdict`` replaces its verdict.
+    ``outlook`` is a :class:`Worth`, or an object with its attributes.
     """
-    verdict = verdict or outlook.verdict
+    verdict = outlook.verdict
     budget = getattr(outlook, "budget", "")  # missing in checks stored before
     if not outlook.n and outlook.left and budget:
         return f"the budget leaves no trial for another round ({budget})"
@@ -309,7 +309,7 @@ def outlook_text(outlook: Any, verdict: str = "") -> str:
             f"another {trials}{cost} should gain {difference(outlook.gain)}, {compared} than their "
             f"price of {difference(price)}"
         )
-    if verdict == CONTINUE:
+    if verdict == CONTINUE and not _budget_decides(outlook):
         return f"another {trials}{cost} may {gain_text}"
     if verdict == CONFIRM:
         return (
@@ -317,6 +317,12 @@ def outlook_text(outlook: Any, verdict: str = "") -> str:
             f"{'trial' if outlook.n == 1 else 'trials'}{cost}"
         )
     return f"another {trials}{cost} {'is' if outlook.n == 1 else 'are'} unlikely to {gain_text}"
+
+
+def _budget_decides(outlook: Any) -> bool:
+    """True if only the budget speaks for another round: the model sees no likely gain."""
+    budget = getattr(outlook, "budget", "")  # missing in checks stored before
+    return bool(outlook.verdict == CONTINUE and budget and outlook.n and outlook.probability < LIKELY)
 
 
 # Verdict -> its advice in a word or two, and its hit rate: benchmarks and an audit on unseen tables together.
@@ -342,6 +348,8 @@ def verdict_parts(outlook: Any) -> tuple[str, str]:
     if outlook.epsilon > 0:
         gain = f"over {difference(outlook.epsilon)}"
     trials = plural(outlook.n, "trial")
+    if _budget_decides(outlook):
+        return advice, f"{outlook.budget}; {trials} are unlikely to gain {gain}"
     if outlook.verdict == CONTINUE:
         return advice, f"{trials} may gain {gain}; {hit_rate}"
     return advice, f"{trials} are unlikely to gain {gain}; {hit_rate.removeprefix('such advice was ')}"
@@ -352,8 +360,8 @@ def verdict_sentence(outlook: Any) -> str:
 
     For example ``Stop here: another 57 trials are unlikely to gain more than 0.0076`` and a full stop.
     """
-    if outlook.verdict == CONTINUE and outlook.budget and outlook.probability < LIKELY:
-        return f"Go on: {outlook.budget}. By the model alone, {outlook_text(outlook, STOP)}."
+    if _budget_decides(outlook):
+        return f"Go on: {outlook.budget}. By the model alone, {outlook_text(outlook)}."
     advice, hit_rate = _ADVICE[outlook.verdict]
     text = outlook_text(outlook)
     if outlook.verdict == CONFIRM and not outlook.n:
@@ -555,7 +563,7 @@ def worth_page(outlook: Worth) -> Page:
     """The verdict on another round with its hit rate, the expected gain, and that of repeats instead."""
     interval = f"90 % interval {difference(outlook.low)} to {difference(outlook.high)}"
     repeats = f"{outlook.repeats} repeats of the best: {difference(outlook.again)}"
-    gain = f"{difference(outlook.gain)} expected ({interval}); {repeats}"
+    gain = f"{difference(outlook.gain)} expected by the model ({interval}); {repeats}"
     if not outlook.n:
         gain = repeats
     action = worth(outlook).action
@@ -565,6 +573,8 @@ def worth_page(outlook: Worth) -> Page:
 def worth_sentence(outlook: Worth) -> str:
     """The verdict, its forecast, and how often such advice was right."""
     rate = ""
+    if _budget_decides(outlook):
+        return f"{CONTINUE}: {outlook.budget}. By the model alone, {outlook_text(outlook)}."
     if outlook.n and not math.isfinite(outlook.cost):
         rate = f" ({_ADVICE[outlook.verdict][1]})"
     return f"{outlook.verdict}: {outlook_text(outlook)}{rate}."
