@@ -382,17 +382,19 @@ def compared(surrogate: Surrogate, first: Bools, second: Bools, epsilons: Sequen
     if math.isfinite(low):
         pairs = _counted(posterior, draws)
     difference = difference[pairs]
+    counted = len(difference)
     equal = np.count_nonzero(top_first[pairs] == top_second[pairs])
-    better = np.count_nonzero(top_first[pairs] > top_second[pairs]) + equal / 2
-    counts = [
-        better,
-        np.count_nonzero(difference < -epsilon),
-        np.count_nonzero(difference > epsilon),
-        np.count_nonzero(np.abs(difference) <= epsilon),
-    ]
-    chances = [stats.share_of_draws(count, len(difference)) for count in counts]
+    better = float(np.count_nonzero(top_first[pairs] > top_second[pairs]) + equal / 2)
     return Compared(
-        stats.share_of_draws(within, draws), *chances, float(smooth.mean()), float(low), float(high)
+        within=stats.share_of_draws(within, draws),
+        better=stats.share_of_draws(better, counted),
+        ahead=stats.share_of_draws(np.count_nonzero(difference < -epsilon), counted),
+        behind=stats.share_of_draws(np.count_nonzero(difference > epsilon), counted),
+        tie=stats.share_of_draws(np.count_nonzero(np.abs(difference) <= epsilon), counted),
+        cost=float(smooth.mean()),
+        low=float(low),
+        high=float(high),
+    )
     )
 
 
