@@ -70,6 +70,7 @@ class Preview(Shown):
     # what trials outside and inside are expected to give again; ``None`` where none of the best 10 is
     # outside, or nothing can be expected
     expected: Expected | None = None
+    edited: tuple[str, ...] = ()  # parameters that the person edited
 
     @property
     def throws(self) -> bool:

@@ -484,7 +484,9 @@ class Review(Shown, Generic[R]):
             edited_review = self
         n = n or edited_review.advised_round.n
         allow_degenerate = self.round.node.allow_degenerate
-        return preview_of(self.proposal, self.analysis, edited_review.space, n, workers, allow_degenerate)
+        space = edited_review.space
+        preview = preview_of(self.proposal, self.analysis, space, n, workers, allow_degenerate)
+        return replace(preview, edited=tuple(edited_review.edited))
 
     def checks(self) -> Checks:
         """Questions to answer before a decision: see :meth:`Round.checks`."""

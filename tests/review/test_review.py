@@ -207,3 +207,11 @@ def test_an_edit_that_brings_a_choice_back_shows_its_parameters_as_used(tree):
     edited = review.edit(model=["good", "bad"]).page()
     assert "x" not in [row[0].text for row in edited.blocks[0].rows]
     assert "x" not in [fold.about for fold in edited.folds]
+
+
+def test_a_preview_of_an_edit_shows_the_range_and_calls_that_can_be_typed(root):
+    edited = root.propose().edit(dropout=(0, 0.2))
+    page = edited.preview(n=9).page()
+    assert dict(page.blocks[0].rows)["Edited"] == "dropout 0 to 0.2"
+    assert [str(call) for call in page.calls] == ["review.edit(dropout=(0, 0.2))", "review.accept(n=9)"]
+    assert "Edited" not in dict(root.propose().preview(n=9).page().blocks[0].rows)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from refine.proposal.options import Option, Options
 from refine.proposal.preview import Preview
+from refine.report.pages.proposal import short_bounds
 from refine.report.pages.reasons import fill, judged_text, sentence, top_trials_cut
+from refine.space.edits import level_text
 from refine.space.encoding import label
 from refine.space.parameters import Parameter, Range
 from refine.utils.action import Action, Symbol
@@ -32,7 +35,9 @@ def preview_page(preview: Preview) -> Page:
     time = "unknown: the trials don't record their times"
     if not math.isnan(preview.seconds):
         time = f"about {duration(preview.seconds)} with {plural(preview.workers, 'worker')}"
+    edits = join([f"{name} {short_bounds(preview.space[name])}" for name in preview.edited])
     facts: tuple[tuple[str, str | Cell], ...] = (
+        *([("Edited", edits)] if edits else []),
         ("Kept", kept_cell(preview)),
         ("Risk", _risk(preview)),
         ("Round", _next_round(preview)),
@@ -45,10 +50,23 @@ def preview_page(preview: Preview) -> Page:
     if preview.left:
         hit = f"{percent(preview.hit)} chance that a trial of the round hits the best 5 % of the space"
         lines.append(f"{hit}; {preview.exist:,} configurations exist.")
-    edit = Action("review.edit", {"name": (Symbol("low"), Symbol("high"))})
-    calls = (edit, Action("review.accept", note=..., n=...))
+    names = preview.edited or preview.space.varied[:1]
+    calls: tuple[Action, ...] = ()
+    if names:
+        calls = (Action("review.edit", {name: _as_typed(preview.space[name]) for name in names}),)
+    if preview.n:
+        calls = (*calls, Action("review.accept", n=preview.n))
     folds = (Fold("Space kept", (Items(tuple(lines)),)),)
     return Page("If you accept", (Facts(facts),), calls, folds)
+
+
+def _as_typed(parameter: Parameter) -> tuple[Symbol, ...] | list[Any]:
+    """The bounds or choices of a parameter, as an edit names them."""
+    if isinstance(parameter, Range):
+        return tuple(
+            Symbol(level_text(parameter, value)) for value in (parameter.grid[0], parameter.grid[-1])
+        )
+    return list(parameter.grid)
 
 
 def kept_cell(preview: Preview) -> Cell:
