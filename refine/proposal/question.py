@@ -382,19 +382,18 @@ def compared(surrogate: Surrogate, first: Bools, second: Bools, epsilons: Sequen
     if math.isfinite(low):
         pairs = _counted(posterior, draws)
     difference = difference[pairs]
-    counted = len(difference)
+    n_pairs = len(difference)
     equal = np.count_nonzero(top_first[pairs] == top_second[pairs])
     better = float(np.count_nonzero(top_first[pairs] > top_second[pairs]) + equal / 2)
     return Compared(
         within=stats.share_of_draws(within, draws),
-        better=stats.share_of_draws(better, counted),
-        ahead=stats.share_of_draws(np.count_nonzero(difference < -epsilon), counted),
-        behind=stats.share_of_draws(np.count_nonzero(difference > epsilon), counted),
-        tie=stats.share_of_draws(np.count_nonzero(np.abs(difference) <= epsilon), counted),
+        better=stats.share_of_draws(better, n_pairs),
+        ahead=stats.share_of_draws(np.count_nonzero(difference < -epsilon), n_pairs),
+        behind=stats.share_of_draws(np.count_nonzero(difference > epsilon), n_pairs),
+        tie=stats.share_of_draws(np.count_nonzero(np.abs(difference) <= epsilon), n_pairs),
         cost=float(smooth.mean()),
         low=float(low),
         high=float(high),
-    )
     )
 
 
