@@ -78,6 +78,11 @@ def test_rows_differ_and_cover_every_risk(tmp_path):
         assert options.now.risk <= 0.1 <= options.now.up_to
         for row in options.rows:
             assert review.at(row.risk).proposal.space == review.at(row.up_to).proposal.space == row.space
+        # Chances in words cannot tell 1 % from 5 %, so the risk that was asked for is named.
+        assert "at most about 1 in 20 (asked: 1 %) that" in str(review.at(0.01))
+        assert "(asked:" not in str(review.at(0.01).edit(act=["a", "b", "c"]))
+        assert "(asked:" not in str(review.at(0.05))
+        assert "something better by over" in str(options)
         # The risk that was asked for stays listed, wherever one moves to.
         moved = review.at(0.3)
         assert moved.proposal.risks == (0.01, 0.05, 0.1, 0.15, 0.3)

@@ -142,7 +142,8 @@ def options_page(options: Options) -> Page:
             better = f" by over {difference(options.epsilon)}"
         else:
             better = ""
-        loss = f"a {judged_text(options.metric, options.subject_to)} better{better} is cut off"
+        judged = judged_text(options.metric, options.subject_to)
+        loss = f"something better{better} in {judged} is cut off"
     rows = []
     for option in options.rows:
         kept_facts = (

@@ -26,6 +26,7 @@ from refine.space.parameters import Parameter, Range
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Block, Cell, Facts, Fold, Grid, Items, Page, Text
 from refine.utils.format import (
+    CHANCE_STEPS,
     chance_cell,
     chance_words,
     difference,
@@ -34,6 +35,7 @@ from refine.utils.format import (
     number,
     percent,
     plural,
+    risk_percent,
     score,
     signed,
 )
@@ -59,7 +61,10 @@ def proposal_page(proposal: Proposal) -> Page:
     if changed:
         rows = [change_row(c, proposal.claim.epsilon) for c in changed]
         blocks.append(changes_grid(rows, "Search next:"))
-    facts: list[tuple[str, str | Cell]] = [*unchanged_facts(proposal, changed), *claim_facts(proposal.claim)]
+    facts: list[tuple[str, str | Cell]] = [
+        *unchanged_facts(proposal, changed),
+        *claim_facts(proposal.claim, asked=proposal.risk),
+    ]
     if not proposal.tested:
         facts.append(("Caution", Cell("untested: the model alone proposes", "warn")))
     blocks.append(Facts(tuple(facts)))
@@ -181,11 +186,12 @@ def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[tuple
 NOTHING = "Nothing is proposed: on this evidence every part of the space may hold the optimum."
 
 
-def risk_text(claim: Claim, one_split: bool = False) -> str:
+def risk_text(claim: Claim, one_split: bool = False, asked: float = math.nan) -> str:
     """The chance that something better is cut off, and the tolerance.
 
     For example ``about 1 in 8 that something better ...``. With ``one_split`` all values come from one set of
-    validation rows, and the claim speaks of these rows alone.
+    validation rows, and the claim speaks of these rows alone. A risk ``asked`` for is named if the words of
+    chances cannot tell it from a larger one.
     """
     loss = 1 - claim.probability
     if math.isnan(loss):
@@ -194,7 +200,10 @@ def risk_text(claim: Claim, one_split: bool = False) -> str:
         scope = ", on these validation rows"
     else:
         scope = ""
-    return f"{chance_words(loss)} that {_loss_text(claim)} is cut off{scope}"
+    asked_text = ""
+    if asked < CHANCE_STEPS[0][0]:
+        asked_text = f" (asked: {risk_percent(asked)})"
+    return f"{chance_words(loss)}{asked_text} that {_loss_text(claim)} is cut off{scope}"
 
 
 def _loss_text(claim: Claim) -> str:
@@ -243,10 +252,10 @@ def failures_text(claim: Claim) -> str:
 
 
 def claim_facts(
-    claim: Claim, kept_cell: Cell | None = None, one_split: bool = False
+    claim: Claim, kept_cell: Cell | None = None, one_split: bool = False, asked: float = math.nan
 ) -> list[tuple[str, str | Cell]]:
-    """The facts Risk, Kept (if given) and Blind spot."""
-    risk = Cell(risk_text(claim, one_split), kept_cell.tone if kept_cell else "")
+    """The facts Risk, Kept (if given) and Blind spot; ``asked`` is the risk asked for, if it applies."""
+    risk = Cell(risk_text(claim, one_split, asked), kept_cell.tone if kept_cell else "")
     facts: list[tuple[str, str | Cell]] = [("Risk", risk)]
     if kept_cell is not None:
         facts.append(("Kept", kept_cell))

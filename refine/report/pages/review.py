@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from refine.analysis.conditions import declared, unread_in
@@ -143,7 +144,10 @@ def _row(review: Review, change: Change, followed: Change | None) -> tuple[str |
 
 def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
     """The facts Risk, Kept, Blind spot and Noise of a review as it stands."""
-    facts = claim_facts(review.claim, kept_cell(review.preview()), review.analysis.one_split)
+    asked = math.nan
+    if review.space == review.proposal.space:
+        asked = review.proposal.risk
+    facts = claim_facts(review.claim, kept_cell(review.preview()), review.analysis.one_split, asked)
     if review.analysis.noise.deterministic:
         facts.append(("Noise", noise_text(review.analysis.noise)))
     return facts
