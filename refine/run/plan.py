@@ -84,7 +84,8 @@ def plan(
         The number of tasks (at least 1) and an iterator of tasks made on demand: a million tasks would take
         gigabytes.
     """
-    node, space = stored.node, stored.node.space
+    node = stored.node
+    space = node.space
     next_attempt = attempts(records, rerun)
     # Drawn before any trial runs, so that a design with too few cells is an error and not half a round.
     rows = design_rows(stored, inherited, extra)

@@ -141,4 +141,11 @@ def join(items: Sequence[str], last: str = "and") -> str:
 
 def plural(count: int, one: str, many: str | None = None) -> str:
     """``1 trial``, ``1,200 trials``."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    return f"{count:,} {inflected(count, one, many or one + 's')}"
+
+
+def inflected(count: int, one: str, many: str) -> str:
+    """The form of a word that agrees with a number: ``is`` or ``are``."""
+    if count == 1:
+        return one
+    return many

@@ -35,6 +35,7 @@ from refine.utils.format import number, plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import XAxis, YAxis
 
 NO_VALUES = (
     "no space-filling trial of the round has finished, so there are no values to draw; draw the figure of "
@@ -238,12 +239,18 @@ def mark_change(
     return limits
 
 
+def _axis_of(ax: Axes, side: str) -> XAxis | YAxis:
+    if side == "x":
+        return ax.xaxis
+    return ax.yaxis
+
+
 def metric_axis(ax: Axes, view: MetricView, metric: str, side: str = "y") -> None:
     """Scale, limits, ticks and label of the axis, ``"x"`` or ``"y"``, for a view of the metric.
 
     On a vertical axis the best value is at the top: if lower is better, the axis is inverted.
     """
-    axis = ax.xaxis if side == "x" else ax.yaxis
+    axis = _axis_of(ax, side)
     if view.log:
         log_ticks(ax, side, view.low, view.high)
         axis.set_major_formatter(lambda v, _: number(v))
@@ -309,7 +316,7 @@ def log_ticks(ax: Axes, side: str, low: float, high: float) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
     (ax.set_xscale if side == "x" else ax.set_yscale)("log")
-    axis = ax.xaxis if side == "x" else ax.yaxis
+    axis = _axis_of(ax, side)
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 150 * low else (1.0,)))
     axis.set_minor_formatter(NullFormatter())
 

@@ -174,7 +174,8 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
     metric_axis(ax, view, analysis.metric)
     ax.grid()
     notes = [hidden_note(view), f"{costs.untimed:,} without a time" if costs.untimed else ""]
-    notes += [] if np.isfinite(noise) else ["noise unknown"]
+    if not np.isfinite(noise):
+        notes += ["noise unknown"]
     title(ax, f"{clipped(analysis.metric, 24)} against time", marks, note="; ".join(filter(None, notes)))
     return ax
 

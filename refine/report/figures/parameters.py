@@ -265,7 +265,10 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
             continue
         values = y[(row_of_trial == row) & finished]
         drawn_rows = thinned(view.inside(values))
-        size = 4 if len(drawn_rows) > 40 else 5.5
+        if len(drawn_rows) > 40:
+            size = 4.0
+        else:
+            size = 5.5
         dots(ax, values[drawn_rows], row + 0.5 * (spread(len(drawn_rows)) - 0.5), alpha=0.45, markersize=size)
         ax.plot([equal, best], [row, row], color=tone().blue, linewidth=1.1, zorder=3)
         ax.plot(best, row, "o", color=tone().orange, markersize=6, zorder=5, gid="best")

@@ -101,7 +101,9 @@ def write_winner(won: Winner, home: Tree | Round, folder: Path, html: bool) -> P
 
 
 def _write(search: _Search, title: Raw, name: str, folder: Path) -> Path:
-    won, best, page = search.won, search.won.candidates[0], search.won.page()
+    won = search.won
+    best = won.candidates[0]
+    page = won.page()
     summary_fold, *other_folds = page.folds
     if search.holdout is None:
         holdout = None
@@ -241,7 +243,9 @@ def _checklist(search: _Search) -> dict[str, str]:
     versions = versions_of([c for r in rounds for c in reader.records([r._stored.pk]).columns["code"]])
     data, codes = (text for _, text in fingerprints(winner_round.node.data, versions))
     software = [f"{name} {tools[name]}" for name in _SOFTWARE if name in tools]
-    commit = escape(f", commit {tools['git']}") if "git" in tools else ""
+    commit = ""
+    if "git" in tools:
+        commit = escape(f", commit {tools['git']}")
     compared = "no: none was given"
     if won.gain is not None:
         compared = f"yes, trained {plural(1 + len(won.gain.baseline.fresh), 'time')}"

@@ -48,7 +48,9 @@ def counted(counts: Mapping[Any, int], words: Mapping[str, str] | None = None) -
 def fingerprints(data: str | None, codes: Sequence[str]) -> list[tuple[str, str]]:
     """Rows of a table with the fingerprints of data and code."""
     no_data = "no fingerprint: the objective names no data"
-    code_text = joined([code(c[:12]) for c in codes]) if codes else "no fingerprint"
+    code_text: Raw | str = "no fingerprint"
+    if codes:
+        code_text = joined([code(c[:12]) for c in codes])
     return [("data", code(data[:12]) if data else no_data), ("code", code_text)]
 
 

@@ -159,12 +159,16 @@ def _part(part: str | Block | Page | Section | Figure, draw: Callable[[Figure], 
 
 def _page_parts(page: Page) -> list[Part]:
     """A page's glance, then the evidence, then the other folds."""
-    parts: list[Part] = [Raw(f"**{escape(page.title)}**")] if page.title else []
-    parts += [] if page.lead is None else [_said(page.lead)]
+    parts: list[Part] = []
+    if page.title:
+        parts = [Raw(f"**{escape(page.title)}**")]
+    if page.lead is not None:
+        parts += [_said(page.lead)]
     parts += page.blocks
     for title, evidence_only in (("Why", True), ("Every number", False)):
         folds = [fold for fold in page.folds if fold.why == evidence_only]
-        parts += [Section(title, tuple(opened(folds)))] if folds else []
+        if folds:
+            parts += [Section(title, tuple(opened(folds)))]
     return parts
 
 

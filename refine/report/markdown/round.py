@@ -213,20 +213,16 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
         unread = facts.proposal
     else:
         unread = None
-    head: list[Part] = [
-        *_header(facts),
-        decision_figure(facts),
-        None if facts.winner is None else Raw("## Winner"),
-        None if facts.winner is None else facts.winner.page(),
-        Raw("## The decision"),
-        *decisions_parts(facts),
-    ]
-    evidence = [
-        *(section(facts) for section in EVIDENCE),
-        None if unread is None else Section("The proposal", (unread.page(),)),
-        None if facts.options is None else Section("Other risks", (facts.options.page(),)),
-        Section("Reproduce", (fence(facts.reproduce, "python"),)),
-    ]
+    head: list[Part] = [*_header(facts), decision_figure(facts)]
+    if facts.winner is not None:
+        head += [Raw("## Winner"), facts.winner.page()]
+    head += [Raw("## The decision"), *decisions_parts(facts)]
+    evidence = [section(facts) for section in EVIDENCE]
+    if unread is not None:
+        evidence.append(Section("The proposal", (unread.page(),)))
+    if facts.options is not None:
+        evidence.append(Section("Other risks", (facts.options.page(),)))
+    evidence.append(Section("Reproduce", (fence(facts.reproduce, "python"),)))
     title = Raw(f"Round {code(facts.node.id)} of {escape(facts.tree)}")
     return published(Path(folder) / f"{facts.name or facts.node.id}.md", title, head, evidence)
 
@@ -266,15 +262,21 @@ def decisions_parts(facts: Facts) -> list[Part]:
             size_text = ""
         else:
             size_text = f", with {plural(d.n, 'configuration')} asked for"
-        lines = [
-            f"Edited: {joined(edited)}." if edited else "",
-            f"Rejected, so unchanged: {joined(d.rejected)}." if d.rejected else "",
-            f"Relaxed with it: {joined(d.followed)}." if d.followed else "",
-            f"The configuration: {code(configuration_code(d.chosen))}." if d.chosen is not None else "",
-            "The space is unchanged. No child round was created." if d.kind == "declined" else "",
-            f"The next round is {code(d.child)}{size_text}." if d.child else "",
-            "" if d.space is None else _claimed(facts, d, about),
-        ]
+        lines = []
+        if edited:
+            lines.append(f"Edited: {joined(edited)}.")
+        if d.rejected:
+            lines.append(f"Rejected, so unchanged: {joined(d.rejected)}.")
+        if d.followed:
+            lines.append(f"Relaxed with it: {joined(d.followed)}.")
+        if d.chosen is not None:
+            lines.append(f"The configuration: {code(configuration_code(d.chosen))}.")
+        if d.kind == "declined":
+            lines.append("The space is unchanged. No child round was created.")
+        if d.child:
+            lines.append(f"The next round is {code(d.child)}{size_text}.")
+        if d.space is not None:
+            lines.append(_claimed(facts, d, about))
         parts += decision_parts(d, facts.node.space, about, i if len(facts.decisions) > 1 else 0)
         parts.append(Raw("\n".join(f"- {line}" for line in lines if line)))
     return parts
@@ -320,7 +322,8 @@ def declared_text(declared: Declared, metric: str) -> str:
         ends = []
     else:
         ends = [f"at least {low:g}"]
-    ends += [] if high is None else [f"at most {high:g}"]
+    if high is not None:
+        ends += [f"at most {high:g}"]
     scale = {"log": ["compared by factors"], "linear": ["compared by differences"], None: []}
     about = [*ends, *scale[declared.scale]]
     if about:
@@ -454,7 +457,9 @@ def what_mattered(facts: Facts) -> Section:
     analysis = facts.analysis
     if analysis is None:
         return Section("Parameters with an effect", ("Too few trials have finished for an analysis.",))
-    parts: list[Part] = [analysis.page()] if facts.glance is not None else []
+    parts: list[Part] = []
+    if facts.glance is not None:
+        parts = [analysis.page()]
     if analysis.tested:
         title = "Correlation of every parameter with the metric"
         parts.append(Figure(title, "correlation", partial(figures.correlation, analysis)))
@@ -463,7 +468,8 @@ def what_mattered(facts: Facts) -> Section:
 
 def decision_figure(facts: Facts) -> Figure | None:
     """Space kept of the parameters that change most; ``None`` without changes or tests."""
-    analysis, (new, word) = facts.analysis, facts.changed
+    analysis = facts.analysis
+    new, word = facts.changed
     if analysis is None or not analysis.tested or not any(e.name in new for e in analysis.parameters):
         return None
     texts = {name: next_text(facts.node.space[name], parameter) for name, parameter in new.items()}
@@ -476,7 +482,8 @@ def decision_figure(facts: Facts) -> Figure | None:
 
 def densities(facts: Facts) -> Section | None:
     """Figures of the parameters that matter or change; ``None`` without an analysis with tests."""
-    analysis, (new, word) = facts.analysis, facts.changed
+    analysis = facts.analysis
+    new, word = facts.changed
     if analysis is None or not analysis.tested:
         return None
     # What was proposed and turned down is shown as well: its evidence is what the decision was about.
@@ -666,7 +673,8 @@ def populations_figure(comparison: Comparison) -> Figure | None:
 
 def pairs(facts: Facts) -> Section | None:
     """Coupled parameters as a table and figures of the clearest; ``None`` without any."""
-    analysis, (new, word) = facts.analysis, facts.changed
+    analysis = facts.analysis
+    new, word = facts.changed
     if analysis is None:
         coupled = []
     else:
@@ -765,7 +773,9 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
     if proposal is None:
         proposals = home.reader.proposals(stored.pk)
         decided = [d.proposal for d in decisions if d.proposal in proposals]
-        chosen = decided[-1] if decided else next(reversed(proposals), None)
+        chosen = next(reversed(proposals), None)
+        if decided:
+            chosen = decided[-1]
         if chosen is None:
             proposal = None
         else:

@@ -23,7 +23,8 @@ def reproduce(round_: Round) -> str:
     lines = ["import refine", "from refine import Categorical, Float, Integer, Space", ""]
     values = (v for node in round_.path for p in node.space.values() for v in p.grid)
     imports = sorted(modules(values) - {"__main__"})
-    imports += ["pandas"] if round_.path[0].method == IMPORTED else []
+    if round_.path[0].method == IMPORTED:
+        imports += ["pandas"]
     lines += [f"import {module}" for module in imports]
     name = round_.path[0].objective
     lines.append(objective_line(name, with_data=round_.path[0].data is not None))
@@ -68,8 +69,10 @@ def reproduce(round_: Round) -> str:
                 f", objective_name={name!r}, metric={metric}, direction={node.direction!r}, {size}, "
                 f"seed={node.seed}"
             )
-            extra += ", allow_degenerate=True" if node.allow_degenerate else ""
-            extra += f", subject_to={list(node.subject_to)!r}" if node.subject_to else ""
+            if node.allow_degenerate:
+                extra += ", allow_degenerate=True"
+            if node.subject_to:
+                extra += f", subject_to={list(node.subject_to)!r}"
             if node.goals:
                 extra = (
                     f", objective_name={name!r}, metric={_goals_code(node, metric)}, {size}, seed={node.seed}"
@@ -117,7 +120,8 @@ def _goals_code(node: Node, metric: str) -> str:
         extra = ", allow_degenerate=True"
     else:
         extra = ""
-    extra += f", subject_to={list(node.subject_to)!r}" if node.subject_to else ""
+    if node.subject_to:
+        extra += f", subject_to={list(node.subject_to)!r}"
     first = f"refine.Goal({metric}, {node.direction!r}{extra})"
     return f"[{', '.join([first, *(f'refine.Goal({m!r}, {d!r})' for m, d in node.goals)])}]"
 

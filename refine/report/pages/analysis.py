@@ -87,8 +87,12 @@ def analysis_page(analysis: Analysis) -> Page:
     if len(effective) > _MOST:
         rows.append((Cell(f"and {len(effective) - _MOST} more", "faint"), "", "", ""))
     head = ("parameter", "effect", "best at", "evidence")
-    blocks: list[Block] = [Grid(head, tuple(rows), title="Parameters with an effect:")] if rows else []
-    facts: list[tuple[str, str | Cell]] = [] if ranked else [("", "No parameter varies.")]
+    blocks: list[Block] = []
+    if rows:
+        blocks = [Grid(head, tuple(rows), title="Parameters with an effect:")]
+    facts: list[tuple[str, str | Cell]] = []
+    if not ranked:
+        facts = [("", "No parameter varies.")]
     for verdict, (label, remark) in _NO_EFFECT.items():
         if names := [e.name for e in ranked if findings[e.name].verdict == verdict]:
             facts.append((label, f"{', '.join(names)}{remark}"))
@@ -100,7 +104,9 @@ def analysis_page(analysis: Analysis) -> Page:
         *caution_facts(analysis),
     ]
     first = next((e.name for e in (*effective, *ranked)), None)
-    plots = (Action("round.plot.density", first),) if first and analysis.tested else ()
+    plots: tuple[Action, ...] = ()
+    if first and analysis.tested:
+        plots = (Action("round.plot.density", first),)
     calls = (Action("round.propose", risk=0.05), *plots, Action("analysis.why"))
     trials = plural(sum(analysis.states.values()), "trial")
     title = f"{trials}, {best_clause(analysis)}."
@@ -149,7 +155,8 @@ def best_clause(analysis: Analysis) -> str:
     while len(", ".join(values)) > _LONGEST and values[1:]:
         values = [*values[: -2 if values[-1] == "..." else -1], "..."]
     audit = any(not e.parameter.contains([v])[0] for e, v in varied if v is not None and v == v)
-    values += ["an audit trial"] if audit else []
+    if audit:
+        values += ["an audit trial"]
     if values:
         values_text = f" ({', '.join(values)})"
     else:
@@ -194,7 +201,8 @@ def _effect(finding: f.Finding) -> str:
         return "best inside its range"
     medians = [(label, m) for label, m in by_code.get("choices", {}).get("medians", ()) if m is not None]
     if len(medians) > 1:
-        (best, high), (worst, low) = medians[0], medians[-1]
+        best, high = medians[0]
+        worst, low = medians[-1]
         return f"{best} best, {worst} {difference(abs(high - low))} worse"
     if finding.verdict == f.FAILS:
         return "failures at some values"
@@ -207,7 +215,9 @@ def _folds(analysis: Analysis) -> tuple[Fold, ...]:
     folds = []
     for e in analysis.ranked:
         finding = analysis.findings[e.name]
-        evidence = (Text(sentences(finding.reasons)),) if finding.reasons else ()
+        evidence: tuple[Text, ...] = ()
+        if finding.reasons:
+            evidence = (Text(sentences(finding.reasons)),)
         title = f"{e.name}: {VERDICTS[finding.verdict].text}"
         folds.append(Fold(title, evidence, e.name, finding.verdict not in _NO_EFFECT))
     if shared := together({name: finding.reasons for name, finding in analysis.findings.items()}):

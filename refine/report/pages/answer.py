@@ -72,7 +72,9 @@ def answer_page(answer: Answer) -> Page:
         facts.append(
             ("To settle", f"{answer.needed} trials: {half} inside, {half} {other}, near their bests")
         )
-    calls = (Action("answer.settle", n=answer.needed),) if answer.needed else ()
+    calls: tuple[Action, ...] = ()
+    if answer.needed:
+        calls = (Action("answer.settle", n=answer.needed),)
     title = f"Question: {answer.question}"
     if answer.better is not None:
         title += f", or {answer.better}?"
@@ -151,9 +153,11 @@ def _rivals_text(answer: Answer) -> str:
             margin = ""
         return f"Either will do: {chance_words(1 - answer.tie)} that their bests differ{margin}."
     first = answer.probability >= 0.5
-    ahead, behind = answer.question, str(answer.better)
+    ahead = answer.question
+    behind = str(answer.better)
     if not first:
-        ahead, behind = behind, ahead
+        ahead = str(answer.better)
+        behind = answer.question
     doubt = chance_words(min(answer.probability, 1 - answer.probability))
     likelier = max(answer.probability, 1 - answer.probability)
     if answer.verdict == OPEN and likelier <= _EVEN:
@@ -291,7 +295,9 @@ def questions_page(questions: Questions) -> Page:
     elif questions.refusal:
         blocks.append(Text(f"Nothing is suggested yet: {questions.refusal}", "faint"))
     calls = tuple(map(call_of, questions.suggested)) or (Action("tree.ask", ...),)
-    folds = (Fold("Every answer", (answers_grid(questions.asked),)),) if questions.asked else ()
+    folds: tuple[Fold, ...] = ()
+    if questions.asked:
+        folds = (Fold("Every answer", (answers_grid(questions.asked),)),)
     return Page(f"Questions to {questions.tree}", tuple(blocks), calls, folds)
 
 

@@ -213,7 +213,8 @@ def _people_texts(calibration: Calibration) -> list[str]:
             did = [f"edited {plural(s.edited, 'proposal')}"]
         else:
             did = []
-        did += [f"made {plural(s.suggested, 'suggestion')}"] if s.suggested else []
+        if s.suggested:
+            did += [f"made {plural(s.suggested, 'suggestion')}"]
         sizes = _counted([_SIZES[comparison.smaller] for comparison in comparisons])
         outcomes = _counted([outcome_text(comparison) for comparison in comparisons], "; ")
         texts.append(f"{s.author or 'somebody'} {join(did)} and {sizes}; {outcomes}")

@@ -17,7 +17,17 @@ from refine.trials.goal import sign_of
 from refine.trials.metric import Metric
 from refine.utils.action import Action
 from refine.utils.display import Cell, Facts, Fold, Grid, Page, Text
-from refine.utils.format import chance_words, difference, duration, join, number, percent, plural, score
+from refine.utils.format import (
+    chance_words,
+    difference,
+    duration,
+    inflected,
+    join,
+    number,
+    percent,
+    plural,
+    score,
+)
 from refine.utils.provided import page_for
 
 Spell = Callable[[Action], str]
@@ -261,7 +271,7 @@ _FOUND = {
 
 def _ties(v: Any) -> str:
     count = (
-        f"{plural(v.ties, 'trial')} {'lies' if v.ties == 1 else 'lie'} within the noise "
+        f"{plural(v.ties, 'trial')} {inflected(v.ties, 'lies', 'lie')} within the noise "
         f"({difference(v.noise)}) of the best"
     )
     if v.ties > TIES:
@@ -314,9 +324,9 @@ def outlook_text(outlook: Any) -> str:
     if verdict == CONFIRM:
         return (
             f"repeating the best should help more than {outlook.n:,} new "
-            f"{'trial' if outlook.n == 1 else 'trials'}{cost}"
+            f"{inflected(outlook.n, 'trial', 'trials')}{cost}"
         )
-    return f"another {trials}{cost} {'is' if outlook.n == 1 else 'are'} unlikely to {gain_text}"
+    return f"another {trials}{cost} {inflected(outlook.n, 'is', 'are')} unlikely to {gain_text}"
 
 
 def _budget_decides(outlook: Any) -> bool:
@@ -551,7 +561,9 @@ def curves_page(trials: Sequence[TrialCurves], metric: Metric, direction: str) -
             f"Nothing stands out in the curves of {subject}.", (Facts(tuple(facts)),) if facts else ()
         )
     grid = Grid(("flag", "trials", "meaning", "size", "remedies"), tuple(rows))
-    folds = (Fold("Flags", (Text(_ADVISES), grid)),) if rows else ()
+    folds: tuple[Fold, ...] = ()
+    if rows:
+        folds = (Fold("Flags", (Text(_ADVISES), grid)),)
     return Page(f"Curves of {subject}", (Facts(tuple(facts)),), folds=folds)
 
 

@@ -21,6 +21,7 @@ from refine.utils.format import (
     coarse,
     difference,
     duration,
+    inflected,
     join,
     number,
     p_value,
@@ -47,7 +48,7 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     "and": join,
     "or": lambda items: join(items, "or"),
     "times": lambda ratio: times(ratio),
-    "is": lambda count: "is" if count == 1 else "are",
+    "is": lambda count: inflected(count, "is", "are"),
     "number": lambda value: number(value, 2),
     "about": lambda seconds: f", about {duration(seconds)}," if seconds >= 1 else "",
     "levels": lambda labels: _levels(labels),
@@ -393,16 +394,16 @@ def _size(v: Any) -> str:
 
 
 def _decide(v: Any) -> str:
-    parts = [
-        f"{v.learned:,} exploit (placed by the model as results arrive)" if v.learned else "",
-        f"{v.even:,} fill the space evenly",
-        f"{v.outside:,} audit what was cut off" if v.outside else "",
-    ]
+    parts = [f"{v.even:,} fill the space evenly"]
+    if v.learned:
+        parts.insert(0, f"{v.learned:,} exploit (placed by the model as results arrive)")
+    if v.outside:
+        parts.append(f"{v.outside:,} audit what was cut off")
     if v.seconds >= 1:
         time = f"; about {duration(v.seconds)}"
     else:
         time = ""
-    shares = ", ".join(filter(None, parts))
+    shares = ", ".join(parts)
     return f"Decide about {join(v.parameters)}. If you accept, {plural(v.n, 'trial')}: {shares}{time}."
 
 
@@ -420,9 +421,9 @@ def top_trials_cut(values: Mapping[str, Any]) -> str:
     ``values`` are those of a reason of a preview: ranks; low, high, inside and exact if a prediction exists.
     """
     ranks = values["ranks"]
-    count = f"Of the top 10, {len(ranks)} {'is' if len(ranks) == 1 else 'are'} cut off"
+    count = f"Of the top 10, {len(ranks)} {inflected(len(ranks), 'is', 'are')} cut off"
     if values.get("inside") is None:
-        return f"{count}: {'rank' if len(ranks) == 1 else 'ranks'} {join([str(rank) for rank in ranks])}"
+        return f"{count}: {inflected(len(ranks), 'rank', 'ranks')} {join([str(rank) for rank in ranks])}"
     low, high, inside = coarse([values["low"], values["high"], values["inside"]])
     if low == high:
         interval = low
@@ -585,7 +586,7 @@ _SENTENCES: dict[str, Say] = {
         "of this round alone do not."
     ),
     "not_tried": lambda v: upper(
-        f"{_levels(v.levels)} {'is' if len(v.levels) == 1 else 'are'} kept: not tried yet."
+        f"{_levels(v.levels)} {inflected(len(v.levels), 'is', 'are')} kept: not tried yet."
     ),
     "as_good": lambda v: (
         f"{join(v.levels)} cannot be told from {join(v.others, 'or')}: either will do, so all of these "
@@ -635,7 +636,7 @@ _SENTENCES: dict[str, Say] = {
         "{factor:.3g} count as ties (scale='linear' turns this off)."
     ),
     "exploded": lambda v: (
-        f"{plural(v.n, 'trial')} of this round {'counts' if v.n == 1 else 'count'} as diverged: "
+        f"{plural(v.n, 'trial')} of this round {inflected(v.n, 'counts', 'count')} as diverged: "
         f"{v.metric} {v.way} {v.limit:.3g}, far beyond the others."
     ),
     "damaged": (
@@ -712,7 +713,7 @@ def feasible_sentence(feasibility: Feasibility) -> str:
     """The number of trials that meet the metric constraints."""
     meet = (
         f"{feasibility.feasible} of {plural(feasibility.finished, 'finished trial')} "
-        f"{'meets' if feasibility.feasible == 1 else 'meet'}"
+        f"{inflected(feasibility.feasible, 'meets', 'meet')}"
     )
     if len(feasibility.constraints) == 1:
         return f"{meet} {feasibility.constraints[0]}."

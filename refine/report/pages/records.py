@@ -11,8 +11,8 @@ from refine.run.replay import Replay
 from refine.store.merge import Merged
 from refine.tree.removal import Damage
 from refine.utils.action import Action
-from refine.utils.display import Cell, Items, Page, Text
-from refine.utils.format import join, plural, score
+from refine.utils.display import Block, Cell, Items, Page, Text
+from refine.utils.format import inflected, join, plural, score
 from refine.utils.provided import page_for
 
 if TYPE_CHECKING:
@@ -44,10 +44,14 @@ def damage_page(damage: Damage) -> Page:
     if damage.removed:
         state = "removed"
     else:
-        state = f"can't be read and {'is' if count == 1 else 'are'} left out"
-    overflow = (Text(f"and {count - _ROWS:,} more", "faint"),) if count > _ROWS else ()
+        state = f"can't be read and {inflected(count, 'is', 'are')} left out"
+    overflow: tuple[Block, ...] = ()
+    if count > _ROWS:
+        overflow = (Text(f"and {count - _ROWS:,} more", "faint"),)
     blocks = (Items(tuple(map(str, damage.rows[:_ROWS]))), *overflow)
-    calls = () if damage.removed else (Action("tree.repair"),)
+    calls: tuple[Action, ...] = ()
+    if not damage.removed:
+        calls = (Action("tree.repair"),)
     return Page(f"{damage.tree}: {plural(count, 'stored row')} {state}", blocks, calls)
 
 

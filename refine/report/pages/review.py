@@ -119,7 +119,9 @@ def _calls(review: Review, touched: Sequence[Change]) -> tuple[Action, ...]:
 
 def _row(review: Review, change: Change, followed: Change | None) -> tuple[str | Cell, ...]:
     """A change as it stands: proposed, edited, rejected, or relaxed because it depended on an edited one."""
-    name, old, decided = change.name, change.old, review.space[change.name]
+    name = change.name
+    old = change.old
+    decided = review.space[name]
     start = Cell(name, "strong"), short_bounds(old)
     if followed is not None:
         relaxed = arrow_cell("unchanged" if decided == old else next_text(old, decided), "warn")
@@ -161,7 +163,9 @@ def budget_facts(review: Review) -> list[tuple[str, str]]:
     planned = review.advised_round
     text = str(budget)
     if planned.n:
-        shares = [f"{planned.even} even"] if planned.even else []
+        shares: list[str] = []
+        if planned.even:
+            shares = [f"{planned.even} even"]
         learning = round(planned.exploit * planned.n)
         audits = round(planned.audit * planned.n)
         if learning:
@@ -301,7 +305,8 @@ def _conditions(review: Review) -> list[Block]:
 
 def _changes(review: Review) -> list[Block]:
     """A table of edits, rejections and the changes relaxed by them; empty without decisions."""
-    space, proposed = review.space, review.proposal.space
+    space = review.space
+    proposed = review.proposal.space
     decided = {
         **{n: ("edited", b) for n, (_, b) in review.edited.items()},
         **{n: ("rejected", space[n]) for n in review.rejected},

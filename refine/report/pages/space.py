@@ -14,7 +14,7 @@ from refine.space.space import Space, SpaceDiff
 from refine.tree.comparison import Comparison
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Facts, Fold, Grid, Page, Text
-from refine.utils.format import join, p_value, percent, score
+from refine.utils.format import inflected, join, p_value, percent, score
 from refine.utils.provided import page_for
 
 if TYPE_CHECKING:
@@ -48,14 +48,25 @@ def space_grid(space: Space, roles: Mapping[str, str] | None = None) -> Grid:
     rows: list[tuple[str | Cell, ...]] = []
     for name, parameter in space.items():
         kind, _, levels = parameter.describe().partition(": ")
-        rows.append((Cell(name, "strong"), kind, levels, *([roles[name]] if roles else [])))
-    rows += [(Cell("constraint", "faint"), "", str(c), *([""] if roles else [])) for c in space.constraints]
-    return Grid(("parameter", "kind", "levels", *(["role"] if roles else [])), tuple(rows))
+        rows.append((Cell(name, "strong"), kind, levels))
+    rows += [(Cell("constraint", "faint"), "", str(c)) for c in space.constraints]
+    head = ("parameter", "kind", "levels")
+    if not roles:
+        return Grid(head, tuple(rows))
+    column = [*(roles[name] for name in space), *("" for _ in space.constraints)]
+    return Grid((*head, "role"), tuple((*row, role) for row, role in zip(rows, column, strict=True)))
 
 
 Row = tuple[Any, ...]
 
 _NOTHING = Cell("-", "faint")
+
+
+def _bounds_or(missing: str | Cell, parameter: Parameter | None) -> str | Cell:
+    """The bounds of a parameter; ``missing`` if the space lacks the parameter."""
+    if parameter is None:
+        return missing
+    return bounds_text(parameter)
 
 
 def difference_grid(diff: SpaceDiff, head: Row, extra_rows: tuple[Row, ...] = ()) -> Grid:
@@ -112,9 +123,9 @@ def decision_grid(old: Space, decision: Decision, proposal: Proposal | None) -> 
         rows.append(
             (
                 Cell(name, "strong"),
-                _NOTHING if before is None else bounds_text(before),
-                _NOTHING if proposed is None or proposed == before else bounds_text(proposed),
-                "removed" if after is None else bounds_text(after),
+                _bounds_or(_NOTHING, before),
+                _NOTHING if proposed == before else _bounds_or(_NOTHING, proposed),
+                _bounds_or("removed", after),
                 "" if before is None or after is None else strip(before, after),
                 status,
             )
@@ -151,7 +162,7 @@ def comparison_page(comparison: Comparison) -> Page:
         facts.append(
             (
                 "Other",
-                f"{join(list(comparison.other))} {'differs' if len(comparison.other) == 1 else 'differ'}.",
+                f"{join(list(comparison.other))} {inflected(len(comparison.other), 'differs', 'differ')}.",
             )
         )
     facts.append(("Trials", population))

@@ -27,7 +27,7 @@ from refine.trials.metric_constraint import FEASIBLE
 from refine.trials.trial import FAILED
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Block, Branch, Cell, Items, Page, Text
-from refine.utils.format import duration, join, number, percent, plural, score
+from refine.utils.format import duration, inflected, join, number, percent, plural, score
 from refine.utils.provided import page_for
 
 _BAR = 20
@@ -176,7 +176,7 @@ def round_page(round_: Round) -> Page:
     if bad := round_.damaged:
         damage_text = (
             f"{plural(len(bad), 'stored trial')} can't be read and "
-            f"{'is' if len(bad) == 1 else 'are'} left out: {bad[0]}"
+            f"{inflected(len(bad), 'is', 'are')} left out: {bad[0]}"
         )
         blocks.append(Text(damage_text + (", ..." if len(bad) > 1 else ""), "bad", Action("tree.repair")))
     if spread_words := spread_text(spread(round_.context.reader.ran_on(pk))):
@@ -197,7 +197,8 @@ def round_page(round_: Round) -> Page:
     if decided:
         blocks.append(Items(tuple(decided)))
     size = f"{plural(round_.n, 'configuration')} of {round_.space.size:,}"
-    size += " before constraints" if round_.space.constraints else ""
+    if round_.space.constraints:
+        size += " before constraints"
     if node.method == IMPORTED:  # rows of a table may repeat a configuration
         size = f"{plural(round_.n, 'trial')} in a space of {round_.space.size:,}"
     title = f"round {round_.id} of {round_.context.name}: {size}{how_text(node, counts)}"

@@ -82,7 +82,9 @@ def winner_page(winner: Winner) -> Page:
         facts.append(("Ran once", Cell("confirm it first: the value of a single run is partly luck", "warn")))
     elif noisy and not best.fresh:
         facts.append(("Ran once", Cell(f"not confirmed: {winner.budget}", "warn")))
-    calls = () if call is None else (call,)
+    calls: tuple[Action, ...] = ()
+    if call is not None:
+        calls = (call,)
     title = f"Winner of {winner.of}, out of {plural(winner.evaluated, 'configuration')}"
     code = Text(_as_code(best), "code", lines=True)
     notes = [Text(f"Noise: {noise_text(winner.noise)}.", "faint")]
@@ -321,7 +323,9 @@ def judgement_page(judgement: Judgement) -> Page:
     head = ("", "observed first", "new seeds", "expected", "95 % interval")
     needed = runs_needed(judgement)
     affordable = judgement.affordable
-    calls = (Action("tree.judge", ..., budget=needed),) if needed else ()
+    calls: tuple[Action, ...] = ()
+    if needed:
+        calls = (Action("tree.judge", ..., budget=needed),)
     if affordable is not None and needed > affordable:
         calls = ()
     values_text = join(_instead(judgement.b, judgement.a)) or "the same in all values used"
@@ -455,7 +459,9 @@ def optimism_page(optimism: Optimism) -> Page:
         rows.append(("resampled examples", score(e.value), between(e.low, e.high), source))
     elif optimism.why_not is not None:
         facts.append(("Other data", f"unknown. {sentence(optimism.why_not)}"))
-    calls = (Action("round.replicate", top=5, seeds=3),) if optimism.seeds is None else ()
+    calls: tuple[Action, ...] = ()
+    if optimism.seeds is None:
+        calls = (Action("round.replicate", top=5, seeds=3),)
     grid = Grid(("value", optimism.metric, "95 % interval", "source"), tuple(rows), right=(1,))
     folds = [Fold("Every correction", (grid, Text(_CORRECTS)), "table")]
     if optimism.components is not None and math.isfinite(optimism.components.configuration):
