@@ -860,6 +860,12 @@ def _check_enough(parts: Sequence[EvidenceTable], count: int) -> None:
             "the round first",
             Action("round.run"),
         )
+    if not count:
+        raise AnalysisError(
+            f"the round has not run yet: an analysis needs {LEAST} finished trials inside the space, "
+            f"got {n_others} of other rounds; run the round first",
+            Action("round.run"),
+        )
     outside = count - int(rows.mask.sum())
     unfinished = int((~rows.finished).sum())
     lost = [f"{outside:,} outside"] * (outside > 0) + [f"{unfinished:,} without a value"] * (unfinished > 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from shell import data, good, run
+from shell import data, good, refused, run
 
 import refine
 
@@ -71,3 +71,14 @@ def test_messages_name_options_of_the_shell(tmp_path):
     error = run(f"import {tmp_path / 'runs.csv'} {tmp_path / 's.db'} --tree t --value acc").stderr
     assert "--parameters NAME,NAME" in error
     assert "parameters=[...]" not in error
+
+
+def test_a_round_that_did_not_run_is_named_as_the_reason(tmp_path):
+    path = str(tmp_path / "refine.db")
+    with refine.Tree("bowl", store=path) as tree:
+        first = tree.add_round({"lr": (0.5, 5.0, 19), "width": [8, 16]}, bowl, n=12, seed=1)
+        first.run(progress=False, check_noise=False)
+        child = first.branch({"lr": (4.0, 5.0), "width": [8, 16]}, n=4)
+    message = refused("propose", path, child.id)
+    assert "the round has not run yet" in message
+    assert f"run the round first: refine run {path} {child.id}" in message
