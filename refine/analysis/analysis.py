@@ -862,8 +862,8 @@ def _check_enough(parts: Sequence[EvidenceTable], count: int) -> None:
         )
     if not count:
         raise AnalysisError(
-            f"the round has not run yet: an analysis needs {LEAST} finished trials inside the space, "
-            f"got {n_others} of other rounds; run the round first",
+            f"the round has not run yet: an analysis needs at least {LEAST} finished trials inside the "
+            f"space, other rounds have {n_others}; run the round first",
             Action("round.run"),
         )
     outside = count - int(rows.mask.sum())

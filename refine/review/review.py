@@ -409,7 +409,7 @@ class Review(Shown, Generic[R]):
         if planned.n == 0:
             raise ReviewError(
                 f"round {self.round.id}: the budget leaves no trial for another round ({self.budget}); raise "
-                "the budget (tree.budget = ...), or confirm the winner",
+                "the budget, or confirm the winner",
                 Action("tree.confirm"),
             )
         spec = RoundSpec(

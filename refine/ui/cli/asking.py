@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass
-from typing import Annotated, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
 from refine.errors import ReviewError, SpaceError
+from refine.space.encoding import label
+from refine.space.user_configurations import given_configuration
 from refine.ui.cli.shared import (
     DECIDE,
     ROUND_HELP,
@@ -27,6 +30,11 @@ from refine.ui.cli.shared import (
 )
 from refine.ui.cli.spelling import completed, with_objective
 from refine.utils.action import Action
+from refine.utils.display import Page, Text
+from refine.utils.format import score
+
+if TYPE_CHECKING:
+    from refine.tree.round import Round
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,12 +152,37 @@ def try_out(
     quiet: QuietOption = False,
 ) -> None:
     """Run configurations of your own in a round now, in addition to its plan."""
-    chosen_values = [_configuration(text) for text in configurations]
+    typed = [_configuration(text) for text in configurations]
     with target.tree() as tree:
         round_ = chosen(tree[round_name])
+        chosen_values = [
+            given_configuration(round_.space, values, f"configuration {text!r}")
+            for text, values in zip(configurations, typed, strict=True)
+        ]
         with out.alone():
             round_.try_out(chosen_values, progress=not quiet, **execution.on(round_))
-        out.put(chosen(round_))
+        results = [_result(round_, values) for values in chosen_values]
+        out.put(chosen(round_), page=lambda: _headed(round_.page(), results))
+
+
+def _result(round_: Round, configuration: Mapping[str, Any]) -> str:
+    """The value of a configuration that ran, or its state without a value."""
+    trials = round_.trials
+    for name, value in configuration.items():
+        trials = trials[trials[name] == value]
+    settings = [f"{name} {label(value)}" for name, value in configuration.items()]
+    text = f"{', '.join(settings)}: "
+    values = trials["value"].dropna()
+    if len(values):
+        return f"{text}{round_.metric} {score(float(values.iloc[-1]))}"
+    if trials.empty:
+        return f"{text}not run"
+    return f"{text}{trials['state'].iloc[-1]}"
+
+
+def _headed(page: Page, lines: list[str]) -> Page:
+    """A page below lines of text."""
+    return replace(page, blocks=(*map(Text, lines), *page.blocks))
 
 
 def _configuration(text: str) -> dict[str, Any]:

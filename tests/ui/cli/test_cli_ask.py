@@ -64,16 +64,18 @@ def test_a_question_is_settled_within_a_number_of_trials(store):
     "configuration", ["lr=1.05 dropout=0 optimizer=Adam", '{"lr": 1.05, "dropout": 0.0, "optimizer": "Adam"}']
 )
 def test_a_configuration_of_ones_own_runs_now(store, configuration):
-    good("try", store, configuration, "-q")
+    shown = good("try", store, configuration, "-q")
     with refine.Tree("study", store=store) as tree:
         last = tree["root"].trials.iloc[-1]
+        assert f"lr 1.05, dropout 0, optimizer Adam: value {last['value']:.3}" in shown
         assert (last["lr"], last["origin"]) == (1.05, "given")
 
 
 def test_a_wrong_configuration_is_one_line(store):
     result = run("try", store, "lr=1", "-q")
     assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1].endswith("missing: dropout, optimizer")
+    line = result.stderr.splitlines()[-1]
+    assert "configuration 'lr=1' needs a value of every parameter, missing: dropout, optimizer" in line
     assert "a JSON object" in refused("try", store, '{"lr": 1', "-q")
     assert "try takes name=value" in refused("try", store, "lr", "-q")
 
