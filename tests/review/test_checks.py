@@ -247,6 +247,15 @@ def test_a_round_and_its_review_ask_the_same(tree, space):
         tree.add_round(space, bowl, n=5, seed=9).checks()
 
 
+def test_a_failed_check_is_named_as_a_failure(tree, space):
+    review = tree.add_round(space, bowl, n=16, seed=2).run(progress=False).propose()
+    failed = [check for check in review.checks().checks if check.verdict == "fail"]
+    assert failed
+    for check in failed:
+        (line,) = (line for line in str(review.checks()).splitlines() if line.startswith(subject(check)))
+        assert "failure: " in line
+
+
 @pytest.mark.parametrize(("reported", "code"), [(0, "no_curves"), (6, "too_short"), (40, "other_metrics")])
 def test_unknown_curves_say_whether_any_were_reported(reported, code):
     check = checks(trials(middle), reported_epochs=reported)["curves"]

@@ -51,7 +51,10 @@ def checks_page(checks: Checks, spell: Spell = str) -> Page:
     for c in order:
         if c.verdict != PASS:
             first = says(c, spell).partition(". ")[0].removesuffix(".")
-            facts.append((subject(c), Cell(_lower(first), _TONES[c.verdict])))
+            text = _lower(first)
+            if c.verdict == FAIL:
+                text = f"failure: {text}"
+            facts.append((subject(c), Cell(text, _TONES[c.verdict])))
     folds = [
         Fold(f"{question(c)} {c.verdict}", (Text(figure(c)), Text(says(c, spell))), c.key) for c in order
     ]
