@@ -82,7 +82,8 @@ def level_shares(analysis: Analysis, name: str) -> tuple[LevelShares, ...]:
     if not good.any():
         return tuple(LevelShares(float(share), math.nan, math.nan, math.nan) for share in shares)
     ratio = stats.DensityRatio()(codes, good, np.arange(parameter.size), unordered=True)
-    ends = (np.minimum(np.where(shares > 0, end * shares, np.nan), 1.0) for end in (ratio.low, ratio.high))
+    positive = np.where(shares > 0, shares, np.nan)  # an infinite end times 0 is no number
+    ends = (np.minimum(end * positive, 1.0) for end in (ratio.low, ratio.high))
     return tuple(
         LevelShares(*map(float, row)) for row in zip(shares, ratio.ratio * shares, *ends, strict=True)
     )
