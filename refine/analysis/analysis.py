@@ -160,6 +160,9 @@ class Analysis(Shown):
     # (n,) origin of all evidence: ``"even"``, ``"given"``, ``"learning"``, ``"audit"`` or ``"imported"``
     origins: npt.NDArray[np.str_] = field(repr=False)
     digest: str  # hash of the evidence
+    # (n,) evidence from descendants and other branches, whose configurations a child of the round may repeat;
+    # ``None`` without such trials
+    from_branches: Bools | None = field(default=None, repr=False)
     # time at which the last trial of another branch had finished, in seconds since 1970; ``None`` without one
     until: float | None = None
     # (n,) evidence that failed, diverged or is degenerate, with a stand-in value in ``y``; ``None`` without
@@ -535,6 +538,7 @@ def analyze(
         X=X,
         y=y,
         origins=_origins(tables.parts)[place],
+        from_branches=_from_branches(tables, place),
         digest=digest[:16],
         failed=unusable if unusable.any() else None,
         own=_own(tables)[place],
@@ -927,6 +931,15 @@ def _own(tables: _Tables) -> Bools:
     own = np.zeros(sum(counts), dtype=np.bool_)
     own[: counts[0]] = tables.own[tables.rows.informative]
     return own
+
+
+def _from_branches(tables: _Tables, place: npt.NDArray[np.intp]) -> Bools | None:
+    """Mask of the evidence from descendants and other branches, in the order ``place``."""
+    if tables.n_path_parts == len(tables.parts):
+        return None
+    sizes = [int(part.informative.sum()) for part in tables.parts]
+    mask: Bools = place >= sum(sizes[: tables.n_path_parts])
+    return mask
 
 
 def origin_words(frame: pd.DataFrame) -> npt.NDArray[np.str_]:

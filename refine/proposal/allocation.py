@@ -98,6 +98,7 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
         X=np.concatenate([analysis.X, X[ended]]),
         y=y,
         origins=np.concatenate([analysis.origins, origin_words(frame)[ended]]),
+        from_branches=None,
         failed=_with_more(analysis, ~(good | pruned | infeasible)),
         own=None,
         feasibility=feasibility,

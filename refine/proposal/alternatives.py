@@ -119,11 +119,14 @@ def trial_seconds(analysis: Analysis, space: Space) -> float:
 
 
 def left_to_run(analysis: Analysis, space: Space) -> int:
-    """Number of configurations of a space that were not run.
+    """Number of configurations of a space that neither the round nor its ancestors ran.
 
-    Of a space with other parameters, all of them.
+    Trials of other branches do not count: a child skips the configurations of its ancestors alone. Of a space
+    with other parameters, all configurations are left.
     """
     ran = np.ones(len(analysis.X), dtype=np.bool_)
+    if analysis.from_branches is not None:
+        ran = ~analysis.from_branches
     X = analysis.read_positions
     exist = feasible(space).high
     for j, e in enumerate(analysis.parameters):

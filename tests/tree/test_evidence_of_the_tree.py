@@ -5,6 +5,7 @@ import pytest
 import objectives
 import refine
 from refine.errors import AnalysisError
+from refine.proposal.alternatives import left_to_run
 from refine.tree.lineage import analyze_until
 
 SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}
@@ -192,3 +193,14 @@ def test_learning_trials_of_a_child_go_on_from_the_best_of_its_sibling(tree, spa
     child = root.branch(space, n=6, exploit=1.0, seed=2).run(progress=False)
     assert child.trials["value"].median() > sibling.trials["value"].quantile(0.9)
     assert child.trials["value"].max() >= sibling.trials["value"].max()
+
+
+def test_a_child_can_run_as_many_configurations_as_the_advice_counts_as_left(root):
+    space = refine.Space(LOW)
+    left = space.size - int(space.contains(root.trials).sum())
+    ran(root.branch(LOW, n=left - 2, note="low rates"))
+    analysis = root.analyze()
+    assert analysis.n_elsewhere == left - 2
+    assert left_to_run(analysis, space) == left
+    child = ran(root.branch(LOW, n=left, note="low rates again", seed=3))
+    assert len(child.trials) == left
