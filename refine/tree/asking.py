@@ -101,8 +101,10 @@ class Answer(Shown):
     evidence: str  # digest of the evidence
     # trials that would settle the question, as far as the budget pays rounds; 0 if nothing is open
     needed: int
+    wanted: int  # the same number without a budget
     _tree: Any = field(default=None, compare=False)
     _asked: Any = field(default=None, compare=False)
+    _author: str = field(default="", compare=False)
 
     @property
     def settled(self) -> bool:
@@ -200,8 +202,8 @@ class Answer(Shown):
             except AnalysisError:  # every configuration near the bests has run
                 break
             remaining -= size
-            answer = self.again()
-        return answer
+            answer = answered(self._tree, self._asked)
+        return _kept(self._tree, answer, self._author)
 
     @property
     def _reason(self) -> str:
@@ -211,8 +213,8 @@ class Answer(Shown):
         return f"settles: {self.question}, given {self.given}"
 
     def again(self) -> Answer:
-        """The answer to the question from the present evidence."""
-        return answered(self._tree, self._asked)
+        """The answer to the question from the present evidence, stored like the first answer."""
+        return _kept(self._tree, answered(self._tree, self._asked), self._author)
 
 
 def ask(
@@ -270,12 +272,10 @@ def ask(
     if settle_within is not None:
         check_count("settle_within", settle_within, "tree.ask(question, settle_within=12)")
     answer = answered(self, Question(question, given, better, epsilon, bounds))
-    self._context.store.add_answers(self._context.tree, [_stored(answer, guess, author)])
+    answer = _kept(self, answer, author, guess)
     if settle_within is None:
         return answer
-    answer = answer.settle_within(settle_within)
-    self._context.store.add_answers(self._context.tree, [_stored(answer, guess, author)])
-    return answer
+    return answer.settle_within(settle_within)
 
 
 def answered(tree: TreeRecord, question: Question) -> Answer:
@@ -302,10 +302,11 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
     earlier = 0
     if analysis.own is not None:
         earlier = int((considered & ~analysis.own).sum())
-    needed = _needed(verdict, probability, inside, outside)
+    wanted = _needed(verdict, probability, inside, outside)
+    needed = wanted
     available = trials_for_rounds(analysis, tree._budget)
     if available is not None:
-        needed = min(needed, available)
+        needed = min(wanted, available)
     return Answer(
         question=str(region),
         given=_text(within),
@@ -332,14 +333,15 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         draws=evidence.surrogate.draws,
         evidence=analysis.digest,
         needed=needed,
+        wanted=wanted,
         _tree=tree,
         _asked=question,
     )
 
 
-def _stored(answer: Answer, guess: float | None, author: str) -> StoredAnswer:
-    """An answer in its stored form."""
-    return StoredAnswer(
+def _kept(tree: TreeRecord, answer: Answer, author: str, guess: float | None = None) -> Answer:
+    """An answer with its author, after it is stored."""
+    stored = StoredAnswer(
         created=time.time(),
         author=author,
         round=answer.round,
@@ -357,6 +359,8 @@ def _stored(answer: Answer, guess: float | None, author: str) -> StoredAnswer:
         inside=answer.inside.trials,
         evidence=answer.evidence,
     )
+    tree._context.store.add_answers(tree._context.tree, [stored])
+    return replace(answer, _author=author)
 
 
 def _text(condition: object) -> str | None:

@@ -51,7 +51,7 @@ class Questions(Shown):
     tree: str  # name of the tree
     asked: tuple[AskedQuestion, ...]  # the newest first
     suggested: tuple[SuggestedQuestion, ...]  # at most three; their answers would change a decision
-    refusal: str  # the reason why nothing can be suggested yet; empty otherwise
+    refusal: str  # the reason why nothing can be suggested; empty otherwise
 
     def _data(self) -> dict[str, Any]:
         return {
@@ -91,6 +91,9 @@ def questions(self: TreeRecord, *, suggest: bool = True) -> Questions:
     stored_questions = asked_questions(self)
     if not suggest:
         return Questions(self.name, stored_questions, (), "")
+    if self._budget.left == 0:
+        refusal = "the budget leaves no trial to settle a question"
+        return Questions(self.name, stored_questions, (), refusal)
     snapshot = self._at_once()
     refusal = f"tree {self.name!r} has no round yet"
     for round_ in comparable(snapshot.rounds)[::-1]:

@@ -287,8 +287,7 @@ class Assistant:
         with self.open_tree() as tree, self._running(trials, "trial"):
             answer = tree.ask(question, **options)
             if not answer.settled:
-                answer.settle_within(trials, **self._options(tree[answer.round]))
-                answer = tree.ask(question, **options)
+                answer = answer.settle_within(trials, **self._options(tree[answer.round]))
             return Answer.of(answer, details, glance=True, lead=f"{self._spent('trial')}\n\n")
 
     def winner(self, details: bool = False) -> Answer:

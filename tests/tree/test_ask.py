@@ -280,6 +280,30 @@ def test_settling_within_a_number_stops_when_the_question_is_settled(bowl_tree):
         bowl_tree.ask("layers <= 1", settle_within=0)
 
 
+def test_answers_after_settling_are_listed_by_their_author(bowl_tree):
+    answer = bowl_tree.ask("layers <= 1", epsilon=0.02, author="mia")
+    answer.settle(n=6).run(progress=False)
+    answer.again()
+    (question,) = bowl_tree.questions(suggest=False).asked
+    assert [(stored.trials, stored.author) for stored in question.answers] == [(60, "mia"), (66, "mia")]
+    settled = answer.settle_within(6, progress=False)
+    (question,) = bowl_tree.questions(suggest=False).asked
+    assert question.answers[-1].trials == settled.trials == 72
+
+
+def test_the_budget_limits_settling_and_the_answer_says_so(bowl_tree):
+    bowl_tree.budget = bowl_tree.budget_state.spent + 2
+    answer = bowl_tree.ask("layers <= 1", epsilon=0.02)
+    assert answer.needed == 2 < answer.wanted
+    assert "the budget leaves no more" in str(answer)
+    after = answer.settle_within(12, progress=False)
+    assert after.trials == answer.trials + 2
+    assert after.settled or "trials, but the budget leaves none for rounds" in str(after)
+    questions = bowl_tree.questions()
+    assert questions.suggested == ()
+    assert "the budget leaves no trial" in str(questions)
+
+
 def test_a_settled_question_runs_nothing(bowl_tree):
     assert bowl_tree.ask("lr <= 1", settle_within=12).verdict == "yes"
     assert len(bowl_tree) == 1

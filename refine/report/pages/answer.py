@@ -63,15 +63,8 @@ def answer_page(answer: Answer) -> Page:
         facts.append(
             ("Goals", f"the front of {join(answer.goals)}; cost and bests are those of {answer.metric}")
         )
-    if answer.needed:
-        half = answer.needed // 2
-        if answer.better is None:
-            other = "outside"
-        else:
-            other = "in the other region"
-        facts.append(
-            ("To settle", f"{answer.needed} trials: {half} inside, {half} {other}, near their bests")
-        )
+    if answer.wanted:
+        facts.append(("To settle", _settling_text(answer)))
     calls: tuple[Action, ...] = ()
     if answer.needed:
         calls = (Action("answer.settle", n=answer.needed),)
@@ -82,6 +75,20 @@ def answer_page(answer: Answer) -> Page:
         title += f", given {answer.given}"
     lead = Cell(lead_text(answer), _TONES[answer.verdict])
     return Page(title, (Facts(tuple(facts)),), calls, _folds(answer), lead)
+
+
+def _settling_text(answer: Answer) -> str:
+    """The trials that would settle a question, with the limit of the budget."""
+    if not answer.needed:
+        return f"{answer.wanted} trials, but the budget leaves none for rounds"
+    half = answer.needed // 2
+    other = "in the other region"
+    if answer.better is None:
+        other = "outside"
+    text = f"{answer.needed} trials: {answer.needed - half} inside, {half} {other}, near their bests"
+    if answer.needed < answer.wanted:
+        text += f" ({answer.wanted} are advised, but the budget leaves no more for rounds)"
+    return text
 
 
 def _empty_side(answer: Answer) -> str:

@@ -132,7 +132,6 @@ def settle(
             if not answer.settled:
                 options = execution.on(chosen(tree[answer.round]))
                 answer = answer.settle_within(within, progress=not quiet, **options)
-                tree.ask(question.question, **question.options("question"))
         out.put(answer)
 
 
