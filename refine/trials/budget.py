@@ -95,9 +95,9 @@ class BudgetState:
             noisy: False if values are not noisy: nothing is kept.
         """
         available = self.for_rounds(noisy=noisy)
-        if available is None or count <= available:
-            return
         reserved = self.reserve(noisy=noisy)
+        if available is None or count <= available or not reserved:
+            return
         used = min(count - available, reserved)
         if available:
             fix = f"ask for {available:,} or fewer, or raise the budget"
