@@ -284,7 +284,10 @@ def test_few_good_trials_are_no_judgement():
     small = refine.analyze(SPACE, cells(60, 8).assign(value=rng.normal(size=60)))
     e = small["dropout"]
     assert (e.n, e.good, e.needed) == (60, 12, 27)
-    message = "Too few trials to judge dropout: 12 good trials of 27 needed. No effect detected so far: "
+    message = (
+        "Too few trials to judge dropout: 12 good trials of 27 needed, from 135 or more evenly drawn trials. "
+        "No effect detected so far: "
+    )
     assert why(refine.propose(small)["dropout"]).startswith(message)
     large = refine.analyze(SPACE, cells(140, 8).assign(value=rng.normal(size=140)))
     assert large["dropout"].good == 28

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from refine.analysis.analysis import Analysis, Feasibility
 from refine.analysis.believed import BeliefCheck
 from refine.analysis.evenness import LEVEL
+from refine.analysis.evidence import GOOD
 from refine.analysis.reason import Reason
 from refine.proposal.change import HARDLY, Change
 from refine.review.decision import user
@@ -492,7 +493,12 @@ def _all_too_few(values: Sequence[Mapping[str, Any]]) -> str:
     good = [v["good"] for v in values]
     needed = max(v["needed"] for v in values)
     counts = " to ".join(dict.fromkeys([str(min(good)), str(max(good))]))
-    return f"Too few trials to judge {join(_names(values))}: {counts} good trials of {needed} needed."
+    return f"Too few trials to judge {join(_names(values))}: {counts} good trials of {_needed_text(needed)}."
+
+
+def _needed_text(needed: int) -> str:
+    """The good trials that a test needs, and the trials that give as many."""
+    return f"{needed} needed, from {math.ceil(needed / GOOD):,} or more evenly drawn trials"
 
 
 _TOGETHER: dict[str, Callable[[Sequence[Mapping[str, Any]]], str]] = {
@@ -556,9 +562,10 @@ _SENTENCES: dict[str, Say] = {
     ),
     "limited": _limited,
     "not_seen": "No effect of {parameter} was detected: {so_far}.",
-    "too_few": (
-        "Too few trials to judge {parameter}: {good:good trial} of {needed} needed. No effect detected "
-        "so far: {so_far}."
+    "too_few": lambda v: fill(
+        "Too few trials to judge {parameter}: {good:good trial} of "
+        f"{_needed_text(v.needed)}. No effect detected so far: {{so_far}}.",
+        vars(v),
     ),
     "constant": "Every trial has the same {metric}, so no effect can be detected.",
     # Evidence for what a change drops or adds.
