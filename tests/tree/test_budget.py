@@ -1,5 +1,6 @@
 """The budget of a study: what it counts, what it refuses, and what it advises."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -415,3 +416,17 @@ def test_trials_kept_to_confirm_are_used_only_if_asked_for_and_with_one_warning(
     recwarn.clear()
     first.propose(keep=False).accept(n=2)
     assert ["kept to confirm the winner" in str(warning.message) for warning in recwarn.list] == [True]
+
+
+def test_a_doubtful_winner_with_repeats_states_its_runs_and_a_call_within_the_reserve(tree):
+    root = tree.add_round(SPACE, noisy, n=20, budget=60).run(progress=False, check_noise=False)
+    root.replicate(top=1, seeds=2, progress=False)
+    won = replace(root.recommend(), budget=tree.budget_state)
+    doubtful = replace(won, candidates=(won.candidates[0]._replace(fresh=(0.9, 0.91)),), within=0.6)
+    page = doubtful.page()
+    facts = dict(page.blocks[1].rows)
+    assert facts["Runs"] == "3: the planned run and 2 repeats"
+    assert "that another one of all 20 configurations is better" in facts["Doubt"]
+    assert tree.budget_state.reserve() == 7
+    assert str(page.calls[0]) == "tree.confirm(budget=9)"
+    assert replace(doubtful, within=0.95).page().calls == ()

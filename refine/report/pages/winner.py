@@ -24,6 +24,8 @@ _AS_LIKELY = (
     0.7  # share of the winner's probability from which on a runner-up is about as likely to be the best
 )
 
+# Model probability that the winner is the best, below which a winner with repeats needs more repeats.
+_DOUBTFUL = 0.85
 _CLOSE = 0.97  # model probability below which a race is narrowly decided; 0.95 decides
 
 Fact = tuple[str, str | Cell]
@@ -53,7 +55,8 @@ def winner_page(winner: Winner) -> Page:
             margin = f" by more than {_tolerance_text(winner)}"
         else:
             margin = ""
-        facts.append(("Doubt", f"{chance_words(1 - winner.within)} that another one is better{margin}"))
+        pool = f"one of all {winner.evaluated:,} configurations"
+        facts.append(("Doubt", f"{chance_words(1 - winner.within)} that another {pool} is better{margin}"))
     if winner.gain is not None:
         facts.append(("Gain", _gain(winner)))
     if not winner.is_best_observed:
@@ -82,6 +85,9 @@ def winner_page(winner: Winner) -> Page:
         facts.append(("Ran once", Cell("confirm it first: the value of a single run is partly luck", "warn")))
     elif noisy and not best.fresh:
         facts.append(("Ran once", Cell(f"not confirmed: {winner.budget}", "warn")))
+    elif noisy:
+        times = 1 + len(best.fresh)
+        facts.append(("Runs", f"{times:,}: the planned run and {plural(len(best.fresh), 'repeat')}"))
     calls: tuple[Action, ...] = ()
     if call is not None:
         calls = (call,)
@@ -112,10 +118,12 @@ def confirm_call(winner: Winner) -> Action | None:
         if remaining is not None:
             total = min(total, winner.race.runs + remaining)
         return Action("tree.confirm", budget=total)
-    if winner.race is not None or winner.candidates[0].fresh:
+    if winner.race is not None or (winner.candidates[0].fresh and not winner.within < _DOUBTFUL):
         return None
     if remaining is None:
         return Action("tree.confirm", budget=20)
+    if winner.budget.for_rounds() and winner.budget.reserve():
+        return Action("tree.confirm", budget=winner.budget.reserve() + winner.budget.repeats)
     return Action("tree.confirm")
 
 
@@ -278,7 +286,8 @@ def _race(winner: Winner) -> str:
         margin = f" by more than {score(race.tolerance)}"
     else:
         margin = ""
-    return f"{stand}: {chance_words(1 - race.probability)} that another of them is better{margin}"
+    doubt = chance_words(1 - race.probability)
+    return f"{stand}: {doubt} that another of these {len(race.racers)} is better{margin}"
 
 
 def _candidates(winner: Winner) -> Grid:
