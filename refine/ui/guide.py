@@ -211,9 +211,9 @@ class _Walk:
         workers = self.answer("Number of trials that run at a time?", _whole, "1")
         name = objective_name(objective)
         recorded = self.at.node.objective
-        named: dict[str, Any] = (
-            {} if recorded == name or recorded.startswith(UNNAMED) else {"objective_name": recorded}
-        )
+        named: dict[str, Any] = {}
+        if recorded != name and not recorded.startswith(UNNAMED):
+            named["objective_name"] = recorded
         source = objective_line(name, objective, objective_data(objective) is not None)
         if source not in self.script:
             self.script.insert(1, source)

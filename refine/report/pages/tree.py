@@ -161,17 +161,13 @@ def round_page(round_: Round) -> Page:
         goals = join([f"{g.metric}, {g.direction}" for g in round_.goals[1:]])
         lines.append(f"further goals: {goals}; {_front(round_)}")
     lines.append(_baseline(round_))
-    if (declared := declared_on(round_.path)) is not None:
-        if declared.round == round_.id:
-            place = ""
-        else:
-            place = f", on round {declared.round}"
-        lines.append(f"believed{by(declared.author)}{place}: {declared.belief}")
+    lines.append(_declared(round_))
     if node.method == IMPORTED and not trials.empty:
         origin = str(trials["origin"].iloc[0])
         n = int((trials["state"] == "complete").sum())
         reason = drawn_reason(origin, n, n, evenness(round_.space, trials, round_.goal.sign))
-        lines.append("" if reason is None else sentence(reason))
+        if reason is not None:
+            lines.append(sentence(reason))
     blocks: list[Block] = [Text(line) for line in lines if line]
     if bad := round_.damaged:
         damage_text = (
@@ -204,6 +200,17 @@ def round_page(round_: Round) -> Page:
     title = f"round {round_.id} of {round_.context.name}: {size}{how_text(node, counts)}"
     failed = sum(counts.get(state, 0) for state in FAILED)
     return Page(title, tuple(blocks), _calls(round_, ended, remaining, failed))
+
+
+def _declared(round_: Round) -> str:
+    """The declared belief with its author; empty without a belief."""
+    declared = declared_on(round_.path)
+    if declared is None:
+        return ""
+    place = ""
+    if declared.round != round_.id:
+        place = f", on round {declared.round}"
+    return f"believed{by(declared.author)}{place}: {declared.belief}"
 
 
 def _progress(round_: Round, counts: dict[str, int], ended: int, remaining: int) -> str:

@@ -85,8 +85,11 @@ class Edits:
         """The options as typed."""
         words = [f"--edit {shlex.quote(e)}" for e in self.edit or []]
         words += [f"--reject {shlex.quote(r)}" for r in self.reject or []]
-        words += [f"-n {n}"] if n is not None else []
-        return " ".join([*words, *([f"--risk {self.risk:g}"] if self.risk is not None else [])])
+        if n is not None:
+            words.append(f"-n {n}")
+        if self.risk is not None:
+            words.append(f"--risk {self.risk:g}")
+        return " ".join(words)
 
     def review(self, round_: Round) -> Review:
         """The last proposal on a round, with edits and rejections.

@@ -38,9 +38,9 @@ def doctor(
 ) -> None:
     """Check packages, Keras, workers, disk and a store. Exit code 3 if a check fails."""
     probes = [*_machine(), *_packages()]
-    probers: dict[str, Callable[[], Iterable[Probe]]] = (
-        {} if quick else {"Keras": _keras, "workers": _workers}
-    )
+    probers: dict[str, Callable[[], Iterable[Probe]]] = {}
+    if not quick:
+        probers = {"Keras": _keras, "workers": _workers}
     if store is not None:
         probers["store"] = partial(_store, store)
     for name, prober in probers.items():

@@ -137,10 +137,11 @@ def import_(
         names = None
     else:
         names = [p.strip() for p in parameters.split(",")]
-    keywords: dict[str, Any] = {"space_filling": space_filling, "note": note} | (
-        {} if talos else {"metric": metric}
-    )
-    keywords |= {} if minimize is None else {"direction": "minimize" if minimize else "maximize"}
+    keywords: dict[str, Any] = {"space_filling": space_filling, "note": note}
+    if not talos:
+        keywords["metric"] = metric
+    if minimize is not None:
+        keywords["direction"] = "minimize" if minimize else "maximize"
     # Read the source before opening the store: a wrong path leaves no empty store behind.
     frame: Any = None
     if talos:

@@ -102,7 +102,9 @@ def _with_places(action: Action) -> str:
         if isinstance(argument, Mapping):
             pairs = [f"{n.upper() if isinstance(n, Symbol) else n}={_typed(v)}" for n, v in argument.items()]
             bare = name in ("round.set_roles", "tree.judge")
-            words += pairs if bare else [word for pair in pairs for word in ("--edit", pair)]
+            if not bare:
+                pairs = [word for pair in pairs for word in ("--edit", pair)]
+            words += pairs
         elif argument == "space" and name == "round.branch":
             words += ["--edit", "NAME=VALUE"]
         elif argument is ... and name == "tree.judge":

@@ -236,8 +236,9 @@ def failures(target: AtNewest, out: Output) -> None:
 
     with target.round() as round_:
         rows = round_.failures
-        # Imported trials cannot be re-run.
-        states = [] if round_.node.method == IMPORTED else dict.fromkeys(map(str, rows["state"]))
+        states: list[str] = []
+        if round_.node.method != IMPORTED:  # imported trials cannot be re-run
+            states = list(dict.fromkeys(map(str, rows["state"])))
         calls = [Action("round.run", rerun=state) for state in states if state != "running"]
         out.put(rows, *calls, page=lambda: _failures_page(round_, rows))
 

@@ -439,7 +439,8 @@ def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> 
     stops = {float(v) for v in p.grid}
     for side in ("low", "high"):
         farthest = _farthest(name, p, side)
-        stops |= set() if farthest is None else _outside(p, farthest)
+        if farthest is not None:
+            stops |= _outside(p, farthest)
     stops |= {
         float(v) for bounds in (new, *listed) if isinstance(bounds, Range) for v in (bounds.low, bounds.high)
     }

@@ -71,7 +71,8 @@ def _answers(session: Session) -> dict[str, Any]:
         rows = list[Any]()
         n = keep("list", key, **keys)["n"]
         for i in range(n):
-            rows += [] if i % 100 else part_content(sheet, {"by": "number", "offset": i})["rows"]
+            if i % 100 == 0:
+                rows += part_content(sheet, {"by": "number", "offset": i})["rows"]
             keep("trial", key, i, **keys, number=i)
         values = {c.name: plain(sheet.frame[c.name].tolist()) for c in sheet.shown if c.kind == "number"}
         answers[f"rows {key}"] = {"rows": rows, "values": values}
