@@ -158,8 +158,9 @@ def _round_for(tree: TreeRecord, question: Question) -> tuple[Round, Analysis, C
             conditions = question.conditions_in(round_.space)
             analysis = analysed(round_)
         except RefineError as error:
-            # An error in the question itself matters more than a round with too few trials.
-            if refusal is None or isinstance(refusal, AnalysisError):
+            # An error in the question itself matters more than a round with too few trials. Of such errors,
+            # the error of the oldest round names all values, before any narrowing.
+            if refusal is None or not isinstance(error, AnalysisError):
                 refusal = error
             later += [round_.id] if len(round_.trials) else []
             continue

@@ -213,6 +213,13 @@ def test_a_narrowed_round_does_not_answer_a_question_on_a_wider_space(bowl_tree)
     assert answer.later == (child.id,)
 
 
+def test_a_wrong_value_is_refused_with_the_values_before_narrowing(bowl_tree):
+    bowl_tree["root"].branch({**SPACE, "opt": ["adam"]}, n=20).run(progress=False)
+    assert bowl_tree.ask("opt == 'rms'").round == bowl_tree["root"].id
+    with pytest.raises(SpaceError, match="opt is categorical: adam, rms, sgd"):
+        bowl_tree.ask("opt == 'adamw'")
+
+
 def test_trials_of_other_rounds_are_counted_within_the_condition(bowl_tree):
     bowl_tree["root"].branch(SPACE, n=30).run(progress=False)
     answer = bowl_tree.ask("layers <= 1", given="opt == 'sgd'")
