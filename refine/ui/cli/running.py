@@ -418,7 +418,7 @@ def init(
     for name, text in texts.items():
         (folder / name).write_text(text, "utf-8")
         say(str(folder / name))
-    run_line = f"refine run study.db --space space.toml {run_options} -n 60"
+    run_line = f"refine run study.db --space space.toml {run_options} --budget 60"
     if folder != Path():
         run_line = f"cd {shlex.quote(str(folder))} && {run_line}"
     if typed.program is not None:

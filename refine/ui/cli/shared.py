@@ -127,7 +127,7 @@ app = typer.Typer(
     cls=_Commands,
     help="Narrow a search space round by round: run, look, decide. Exit codes: 0 done, 1 error, 2 wrong "
     "usage, "
-    "3 answer is no, 4 answer is open, 130 stopped.",
+    "3 answer is no, 4 judge says CONFIRM, 130 stopped.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,

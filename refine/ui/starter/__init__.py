@@ -10,6 +10,10 @@ _RATE = re.compile(r"lr|.*rate|.*decay|l1|l2|alpha|lambda|eta|gamma|c|.*reg(ular
 _SIZE = re.compile(
     r".*(units|layers|neurons|batch|size|depth|width|trees|estimators|hidden).*", re.IGNORECASE
 )
+_CHOICES = {
+    re.compile(r"opt|optim(izer)?", re.IGNORECASE): '["adam", "sgd", "rmsprop"]',
+    re.compile(r"act|activation", re.IGNORECASE): '["relu", "tanh", "gelu"]',
+}
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _HEADING = """\
 # The search space: change the ranges to yours.
@@ -38,4 +42,7 @@ def _range_of(name: str) -> str:
         return "{ low = 0.0001, high = 1.0, log = true }"
     if _SIZE.fullmatch(name):
         return "[8, 16, 32, 64]"
+    for pattern, choices in _CHOICES.items():
+        if pattern.fullmatch(name):
+            return choices
     return "{ low = 0.0, high = 1.0, levels = 11 }"

@@ -116,7 +116,7 @@ def test_init_of_a_program_writes_a_space_and_a_command_that_runs(tmp_path, monk
     out = said("init --command './train.sh --lr {lr}' --metric-pattern 'val_loss: ([0-9.]+)'")
     (line,) = re.findall("^refine (run .*)$", out, re.MULTILINE)
     assert "--metric val_loss --minimize" in line
-    root = json.loads(said(line.replace("-n 60", "-n 4"), "--json", "-q"))
+    root = json.loads(said(line.replace("--budget 60", "--budget 60 -n 4"), "--json", "-q"))
     assert root["tree"] == "digits"
     assert root["states"] == {"complete": 4}
     output = run("run study.db last -n 6 -q").stderr
@@ -164,3 +164,13 @@ def test_failed_start_leaves_no_tree(tmp_path, monkeypatch):
     said("run s.db --space s.toml --command 'echo {x}' -n 2 -q --tree mine")
     assert run("run s.db --space s.toml --command 'echo {y}' -n 2 -q --tree other").exit_code == 1
     assert said("tree s.db").startswith("mine")
+
+
+def test_init_guesses_choices_for_an_optimizer_and_starts_with_a_budget(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    out = said("init --command 'train --lr {lr} --opt {opt} --p {p}'")
+    space = (tmp_path / "space.toml").read_text()
+    assert 'opt = ["adam", "sgd", "rmsprop"]' in space
+    assert "p = { low = 0.0, high = 1.0, levels = 11 }" in space
+    assert out.splitlines()[-1].endswith("--budget 60")
+    assert "4 judge says CONFIRM" in " ".join(said("--help").split())
