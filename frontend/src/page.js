@@ -387,7 +387,7 @@ export class Page {
     const rest = this.panels.filter((panel) => !first.includes(panel));
     replace(this.grid, first.map((panel) => panel.element));
     replace(this.otherGrid, rest.map((panel) => panel.element));
-    this.otherNames.textContent = rest.map(({ panel }) => panel.name).join(" · ");
+    this.otherNames.textContent = rest.map(({ panel }) => (panel.unused ? `${panel.name} (no longer used)` : panel.name)).join(" · ");
     this.others.hidden = rest.length === 0;
   }
 

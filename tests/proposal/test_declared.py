@@ -7,6 +7,7 @@ import pytest
 import refine
 from refine.design.space_filling import Sobol, draw
 from refine.review.decision import Decision
+from refine.ui.web.content import panel
 
 SPACE = refine.Space(
     {
@@ -55,6 +56,14 @@ def test_what_exists_only_under_what_leaves_is_neither_changed_nor_counted(analy
     assert (advised["parameters"], advised["rarest"]) == (3, None)
     assert refine.Proposal.from_json(proposal.to_json()).digest == proposal.digest
     assert analysis["x"].matters  # within its own trials, which is why it was narrowed once
+
+
+def test_a_parameter_that_no_kept_choice_has_reads_as_no_longer_used_in_reasons_and_page(analysis, proposal):
+    text = str(proposal.why())
+    assert "x: 0 to 1 -> no longer used" in text
+    assert "0 to 1 -> 0 to 1" not in text
+    unused = {e.name: panel(analysis, e, proposal[e.name], "nuisance")["unused"] for e in analysis.ranked}
+    assert [name for name in unused if unused[name]] == ["x"]
 
 
 def test_what_the_person_keeps_stays_with_all_that_it_needs(proposal):

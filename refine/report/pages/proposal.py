@@ -339,11 +339,10 @@ def claim_texts(proposal: Proposal) -> list[str]:
 
 
 def _change_fold(c: Change, with_reasons: bool = True, caution: str = "") -> Fold:
-    title = (
-        f"{c.name}: {bounds_text(c.old)} {'unchanged' if c.kind == 'keep' else f'-> {bounds_text(c.new)}'}"
-    )
+    after = {"keep": "unchanged", "leave": "-> no longer used"}.get(c.kind) or f"-> {bounds_text(c.new)}"
+    title = f"{c.name}: {bounds_text(c.old)} {after}"
     texts = [caution, sentences(c.reasons)]
-    if c.kind != "keep":
+    if c.kind not in ("keep", "leave"):
         alone = ""
         if math.isfinite(c.risk):
             alone = f"; risk of this change alone: {chance_words(c.risk)}"

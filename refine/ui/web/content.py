@@ -398,6 +398,7 @@ def panel(
         "role": {"name": role, "title": meanings("Role")[role]},
         "badge": _badge(analysis, change),
         "change": "keep" if change.kind == "leave" else change.kind,
+        "unused": change.kind == "leave",
         "summary": why_heading(change),
         "reason": " ".join(filter(None, [weak_text(analysis, change), why(change)])) + kept_text(change),
         "numbers": [
