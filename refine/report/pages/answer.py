@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from refine.proposal.suggested import CUT, INTERACTION, SuggestedQuestion
-from refine.report.pages.reasons import judged_text, source_text
+from refine.report.pages.reasons import judged_text, source_text, whom
 from refine.review.asked import StoredAnswer
 from refine.tree.asking import EITHER, NO, OPEN, PROBABLY, PROBABLY_NOT, UNKNOWN, YES, Answer, Side, thin
 from refine.tree.questions import AskedQuestion, Questions, call_of
@@ -311,10 +311,11 @@ def questions_page(questions: Questions) -> Page:
 def asked_grid(questions: Sequence[AskedQuestion]) -> Grid:
     """A row per question, with the latest answer."""
     head = ("question", "answer", "doubt", "trials", "before", "asked by")
-    return Grid(head, tuple(map(_asked_row, questions)), right=(3,))
+    authors = {answer.author for question in questions for answer in question.answers}
+    return Grid(head, tuple(_asked_row(question, authors) for question in questions), right=(3,))
 
 
-def _asked_row(question: AskedQuestion) -> tuple[str | Cell, ...]:
+def _asked_row(question: AskedQuestion, authors: set[str]) -> tuple[str | Cell, ...]:
     latest = question.answers[-1]
     before = " > ".join(answer.verdict for answer in question.answers[:-1][-3:])
     return (
@@ -323,7 +324,7 @@ def _asked_row(question: AskedQuestion) -> tuple[str | Cell, ...]:
         _doubt_text(latest),
         f"{latest.trials:,}",
         before or "-",
-        latest.author,
+        whom(latest.author, authors),
     )
 
 

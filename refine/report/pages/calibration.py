@@ -258,6 +258,8 @@ def _state(e: Entry) -> str:
     outcome = e.outcome
     planned = plural(outcome.planned, "space-filling trial")
     values = len(outcome.space_filling)
+    if e.state == "unfinished" and not outcome.planned:
+        return "Not scored: the round plans no space-filling trial."
     if e.state == "unfinished":
         return f"Unfinished, not scored: {outcome.ended:,} of {planned} have ended."
     if e.state == "no_forecast":

@@ -90,3 +90,10 @@ def test_printed_calls_of_a_command_study_run_as_printed(tmp_path, monkeypatch):
     settle = next(line[line.index("refine settle") :] for line in asked if "refine settle" in line)
     assert settle.endswith("--command 'echo {x}'")
     good(f"{settle.removeprefix('refine ')} -q")
+
+
+def test_your_own_questions_are_asked_by_you(store):
+    good(f"ask {store} 'lr <= 2'")
+    assert good("questions", store, "--no-suggest").split("Next")[0].count(" you") == 1
+    good(f"ask {store} 'lr <= 3' --author mia")
+    assert " you" not in good("questions", store, "--no-suggest").split("Next")[0]
