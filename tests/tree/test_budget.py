@@ -430,3 +430,11 @@ def test_a_doubtful_winner_with_repeats_states_its_runs_and_a_call_within_the_re
     assert tree.budget_state.reserve() == 7
     assert str(page.calls[0]) == "tree.confirm(budget=9)"
     assert replace(doubtful, within=0.95).page().calls == ()
+
+
+def test_a_round_without_space_filling_trials_is_not_called_unfinished(tree):
+    root = tree.add_round(SPACE, noisy, n=20).run(progress=False, check_noise=False)
+    root.propose().accept(n=4, exploit=1.0, audit=0.0)
+    page = str(tree.calibration().why())
+    assert "0 of 0" not in page
+    assert "plans no space-filling trial" in page
