@@ -34,6 +34,17 @@ def test_a_conditional_parameter_is_drawn_of_the_trials_that_have_it():
     assert np.isfinite(curves_of_y.everyone).all()
 
 
+def test_title_counts_audit_trials_outside_the_space():
+    space = refine.Space({"x": refine.Float(0.0, 1.0, 11)})
+    frame = pd.DataFrame(space.columns(draw(design_named("sobol"), space, 11, 1))).assign(
+        origin="space_filling"
+    )
+    audit = pd.DataFrame({"x": [2.0], "origin": ["audit"]})
+    frame = pd.concat([frame, audit], ignore_index=True).assign(state="complete")
+    analysis = refine.analyze(space, frame.assign(value=frame["x"]))
+    assert str(analysis).startswith("12 trials, best")
+
+
 def test_top_trials_are_the_best_of_all_finished_trials_of_the_round():
     space = refine.Space({"kind": ["a", "b"], "x": refine.Float(0.0, 1.0, 11)})
     even = space.columns(draw(design_named("sobol"), space, 20, 1))

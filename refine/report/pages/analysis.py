@@ -108,7 +108,7 @@ def analysis_page(analysis: Analysis) -> Page:
     if first and analysis.tested:
         plots = (Action("round.plot.density", first),)
     calls = (Action("round.propose", risk=0.05), *plots, Action("analysis.why"))
-    trials = plural(sum(analysis.states.values()), "trial")
+    trials = trials_clause(analysis)
     title = f"{trials}, {best_clause(analysis)}."
     return Page(title, (*blocks, Facts(tuple(facts))), calls, _folds(analysis))
 
@@ -144,6 +144,11 @@ def caution_facts(analysis: Analysis) -> list[tuple[str, Cell]]:
 def best_text(analysis: Analysis) -> str:
     """The best observed trial as a sentence of its own."""
     return f"{upper(best_clause(analysis))}."
+
+
+def trials_clause(analysis: Analysis) -> str:
+    """The trials of the round, audits outside its space included: ``11 trials``."""
+    return plural(sum(analysis.states.values()) + len(analysis.outside), "trial")
 
 
 def best_clause(analysis: Analysis) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from refine.analysis.conditions import declared, unread_in
 from refine.proposal.change import Change
 from refine.proposal.proposal import Proposal
-from refine.report.pages.analysis import best_clause, caution_facts, weak_text
+from refine.report.pages.analysis import best_clause, caution_facts, trials_clause, weak_text
 from refine.report.pages.checks import TONES, verdict_sentence, worth_page
 from refine.report.pages.preview import kept_cell
 from refine.report.pages.proposal import (
@@ -42,7 +42,7 @@ from refine.space.literals import python_text
 from refine.space.parameters import Range, levels_text
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Block, Cell, Facts, Fold, Grid, Page, Text
-from refine.utils.format import chance_cell, chance_words, join, percent, plural
+from refine.utils.format import chance_cell, chance_words, join, percent
 from refine.utils.provided import page_for
 
 # Verdict on another round -> the heading of the changes.
@@ -80,7 +80,7 @@ def review_page(review: Review) -> Page:
     facts += budget
     facts += [("", text) for text in (*_notes_on_edits(review), *_suggested(review))]
     facts += [*belief_facts(review.analysis.belief), *caution_facts(review.analysis)]
-    trials = plural(sum(review.analysis.states.values()), "trial")
+    trials = trials_clause(review.analysis)
     title = f"Round {review.round.id[:8]}: {trials}, {best_clause(review.analysis)}."
     if worth is None:
         lead = None
