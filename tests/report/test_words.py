@@ -110,7 +110,7 @@ def test_every_result_that_prints_is_data_with_the_version_of_its_schema(study, 
     copy = refine.Tree("copy", store=tmp_path / "copy.db")
     review = round_.propose(keep=False)
     results = [*words.glances(study, round_).values(), round_, round_.space, review.proposal, review.worth()]
-    results.append(study.ask(f"lr <= {round_.space['lr'].grid[0]}"))
+    results += [study.ask(f"lr <= {round_.space['lr'].grid[0]}"), study.questions()]
     for result in (*results, review.rehearse(2), round_.replay(sample=1), copy.merge(study)):
         data = json.loads(json.dumps(result.to_dict(), allow_nan=False))
         assert data.keys() > {"schema", "page"}, result
@@ -121,7 +121,8 @@ def test_every_result_that_prints_is_data_with_the_version_of_its_schema(study, 
 def test_reports_are_short_before_their_folds(study, tmp_path):
     round_ = study.rounds[1]  # it was decided upon
     reports = words.reports_of(study, round_, tmp_path)
-    pages = round_.analyze().page(), study.winner().page(), study.calibration().page()
+    decided = round_.propose(keep=False).analysis  # the evidence of the decision, not of later trials
+    pages = decided.page(), study.winner().page(), study.calibration().page()
     for page, name in zip(pages, ("report", "tree's report", "tree's report"), strict=True):
         assert rendered([page]) in reports[name]  # what a page says reaches the report, without another file
     assert tuple(reports) == REPORTS
