@@ -93,7 +93,7 @@ class Plots:
     (``plt.style.use(...)``).
 
     Args:
-        of: The round, analysed when a figure first needs the analysis, and again after new trials.
+        round_: The round, analysed when a figure first needs the analysis, and again after new trials.
         analysis: The analysis, if already made.
     """
 
