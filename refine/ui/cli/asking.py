@@ -12,7 +12,6 @@ from typer import Argument, Option
 
 from refine.errors import ReviewError, SpaceError
 from refine.space.encoding import label
-from refine.space.user_configurations import given_configuration
 from refine.ui.cli.shared import (
     DECIDE,
     ROUND_HELP,
@@ -151,6 +150,8 @@ def try_out(
     quiet: QuietOption = False,
 ) -> None:
     """Run configurations of your own in a round now, in addition to its plan."""
+    from refine.space.user_configurations import given_configuration  # numpy is not needed for --help
+
     typed = [_configuration(text) for text in configurations]
     with target.tree() as tree:
         round_ = chosen(tree[round_name])
