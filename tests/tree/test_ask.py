@@ -436,6 +436,7 @@ def test_a_cut_that_loses_with_one_choice_of_an_uncut_parameter_is_suggested(tre
     assert "m ==" in str(tree.questions())
 
 
+@pytest.mark.slow
 def test_a_settled_question_leaves_a_tree_that_can_be_exported(bowl_tree, tmp_path):
     child = bowl_tree.ask("layers <= 3").settle(n=4).run(progress=False, check_noise=False)
     for draw, names in (("density_2d", ["lr"]), ("levels", ["opt"]), ("pair", ["lr", "layers"])):
