@@ -74,6 +74,7 @@ def test_a_tracker_of_one_s_own(round_):
     assert sent == resent
 
 
+@pytest.mark.slow
 def test_parameters_are_sent_in_the_printed_order_of_importance(tmp_path):
     with refine.Tree("study", tmp_path / "t.db") as tree:
         study = tree.add_round(SPACE, objectives.height, n=30)

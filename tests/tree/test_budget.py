@@ -396,6 +396,7 @@ def test_a_tree_suggests_a_proposal_then_confirm_then_the_winner(tree):
     assert str(tree.page().calls[0]) == "tree.winner()"
 
 
+@pytest.mark.slow
 def test_trials_kept_to_confirm_are_used_only_if_asked_for_and_with_one_warning(tree, recwarn):
     first = tree.add_round(SPACE, noisy, n=20, budget=60).run(progress=False, check_noise=False)
     first.run(n=50, progress=False, check_noise=False)
