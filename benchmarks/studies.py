@@ -10,14 +10,14 @@ from __future__ import annotations
 import warnings
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
-from surrogates import Searched, Surrogate, random_function, surrogate
+from surrogates import Searched, Surrogate, climbed, random_function, surrogate
 
 import refine
 from refine.errors import RefineError
@@ -131,9 +131,8 @@ class Ordinary(Truth):
         return float(self.expected(np.array([self.grid.index(configuration)]))[0])
 
     def best_in(self, space: refine.Space) -> float:
-        return climbed(
-            self, [np.flatnonzero(space[name].contains(values)) for name, values in self.grid.grids.items()]
-        )
+        levels = [np.flatnonzero(space[name].contains(values)) for name, values in self.grid.grids.items()]
+        return climbed(self.expected, levels, STARTS, CLIMBING)
 
 
 class Conditional(Truth):
@@ -200,26 +199,8 @@ class Conditional(Truth):
             for j in columns:
                 levels[j] = np.flatnonzero(space[self.names[j]].contains(np.arange(LEVELS)))
             if all(map(len, levels)):
-                best = max(best, climbed(self, levels))
+                best = max(best, climbed(self.expected, levels, STARTS, CLIMBING))
         return best
-
-
-def climbed(truth: Truth, levels: Sequence[np.ndarray]) -> float:
-    """The best mean in a box: from the best of some cells, a search changes one parameter at a time."""
-    rng = np.random.default_rng(0)
-    rows = np.stack([rng.choice(own, STARTS) for own in levels], axis=1)
-    values, best = truth.expected(rows), -np.inf
-    while values.max() > best:
-        best = float(values.max())
-        rows = rows[np.argsort(-values, kind="stable")[:CLIMBING]]
-        neighbours = [
-            np.where(np.arange(len(levels)) == j, level, rows)
-            for j, own in enumerate(levels)
-            for level in own
-        ]
-        rows = np.unique(np.concatenate(neighbours), axis=0)
-        values = truth.expected(rows)
-    return best
 
 
 def predicted(model: Any, X: np.ndarray) -> np.ndarray:

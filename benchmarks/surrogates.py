@@ -51,6 +51,30 @@ class Means(dict[int, float]):
         return self.setdefault(cell, self.make(cell))
 
 
+def climbed(
+    expected: Callable[[np.ndarray], np.ndarray], levels: Sequence[np.ndarray], drawn: int, kept: int
+) -> float:
+    """The best mean over some level numbers of every parameter: from the best of ``drawn`` cells, change one at a time.
+
+    The search goes on with the best ``kept`` cells until nothing is better.
+    """
+    rng = np.random.default_rng(0)
+    rows = np.stack([numbers[rng.integers(0, len(numbers), drawn)] for numbers in levels], axis=1)
+    values = expected(rows)
+    best = -np.inf
+    while values.max() > best:
+        best = float(values.max())
+        rows = rows[np.argsort(-values, kind="stable")[:kept]]
+        neighbours = [
+            np.where(np.arange(len(levels)) == j, number, rows)
+            for j, numbers in enumerate(levels)
+            for number in numbers
+        ]
+        rows = np.unique(np.concatenate(neighbours), axis=0)
+        values = expected(rows)
+    return best
+
+
 class Searched(Grid, ABC):
     """A grid with more cells than memory may hold: means are made on demand, and the best is found by a local search.
 
@@ -72,21 +96,7 @@ class Searched(Grid, ABC):
 
     def best_of(self, levels: Sequence[np.ndarray]) -> float:
         """The best mean over some level numbers of every parameter, by a local search."""
-        rng = np.random.default_rng(0)
-        rows = np.stack([numbers[rng.integers(0, len(numbers), DRAWN)] for numbers in levels], axis=1)
-        values = self.expected(rows)
-        best = -np.inf
-        while values.max() > best:
-            best = float(values.max())
-            rows = rows[np.argsort(-values, kind="stable")[:KEPT]]
-            neighbours = [
-                np.where(np.arange(len(levels)) == j, number, rows)
-                for j, numbers in enumerate(levels)
-                for number in numbers
-            ]
-            rows = np.unique(np.concatenate(neighbours), axis=0)
-            values = self.expected(rows)
-        return best
+        return climbed(self.expected, levels, DRAWN, KEPT)
 
     @abstractmethod
     def expected(self, rows: np.ndarray) -> np.ndarray:

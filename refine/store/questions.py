@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from refine.errors import unstorable
 from refine.review.asked import StoredAnswer
 from refine.space.encoding import dumps
+from refine.store.rows import logged
 from refine.store.schema import t
 from refine.store.validity import BROKEN, LATEST
 
@@ -29,13 +30,10 @@ def add_answer(connection: sa.Connection, tree: int, answer: StoredAnswer) -> bo
 
 def answers(engine: sa.Engine, tree: int) -> list[StoredAnswer]:
     """The stored answers of a tree, oldest first; damaged ones are left out."""
-    c = t.meta.c
-    query = sa.select(c.value).where(c.key.like(f"{_KEY}{tree}/%")).order_by(c.key)
     stored = []
-    with engine.connect() as connection:
-        for text in connection.execute(query).scalars():
-            with suppress(*BROKEN):
-                answer = StoredAnswer.from_json(json.loads(text))
-                if 0 <= answer.created <= LATEST and not unstorable(text):
-                    stored.append(answer)
+    for text in logged(engine, f"{_KEY}{tree}/"):
+        with suppress(*BROKEN):
+            answer = StoredAnswer.from_json(json.loads(text))
+            if 0 <= answer.created <= LATEST and not unstorable(text):
+                stored.append(answer)
     return stored

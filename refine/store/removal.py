@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from refine.space.encoding import digest
 from refine.store.log import trial_rows
 from refine.store.reader import read_nodes
-from refine.store.rows import checked_rows
+from refine.store.rows import checked_rows, logged
 from refine.store.schema import hanging_on, link, t
 from refine.store.validity import BROKEN, LATEST, node_of
 
@@ -181,15 +181,12 @@ def note_removal(connection: sa.Connection, tree: int, removal: Removal) -> bool
 
 def removals(engine: sa.Engine, tree: int) -> list[Removal]:
     """Removals from a tree, oldest first."""
-    c = t.meta.c
-    query = sa.select(c.value).where(c.key.like(f"{_KEY}{tree}/%")).order_by(c.key)
     entries = []
-    with engine.connect() as connection:
-        for text in connection.execute(query).scalars():
-            with suppress(*BROKEN):
-                entry = Removal(**json.loads(text))
-                if 0 <= entry.created <= LATEST and set(map(type, entry[1:])) == {str}:
-                    entries.append(entry)
+    for text in logged(engine, f"{_KEY}{tree}/"):
+        with suppress(*BROKEN):
+            entry = Removal(**json.loads(text))
+            if 0 <= entry.created <= LATEST and set(map(type, entry[1:])) == {str}:
+                entries.append(entry)
     return entries
 
 

@@ -88,6 +88,14 @@ class NodeBundle(NamedTuple):
         return node_of(self.row)
 
 
+def logged(engine: sa.Engine, beginning: str) -> list[str]:
+    """Values in the table ``meta`` whose keys begin with ``beginning``, in the order of their keys."""
+    c = t.meta.c
+    query = sa.select(c.value).where(c.key.startswith(beginning, autoescape=True)).order_by(c.key)
+    with engine.connect() as connection:
+        return list(connection.execute(query).scalars())
+
+
 def identity_of(table: sa.Table) -> list[str]:
     """Columns that identify a row among the rows of its owner."""
     named = {c.name for c in own_columns(table)}
