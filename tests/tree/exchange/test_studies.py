@@ -216,7 +216,8 @@ def test_a_journal_file_brings_its_branches(tree, tmp_path):
     def classifier(trial):
         if trial.suggest_categorical("classifier", ["SVC", "RandomForest"]) == "SVC":
             return trial.suggest_float("svc_c", 1e-6, 1e6, log=True)
-        return float(trial.suggest_int("rf_max_depth", 2, 32, log=True))
+        depth = trial.suggest_int("rf_max_depth", 2, 32, log=True)
+        return depth + trial.number / 1000  # equal values and equal durations would make a repeat a copy
 
     sampler = optuna.samplers.RandomSampler(seed=0)
     study = optuna.create_study(storage=storage, sampler=sampler, study_name="one")
