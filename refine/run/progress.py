@@ -96,6 +96,7 @@ class ProgressMonitor:
         self.pruned = 0
         self.infeasible = 0
         self._trials = trials
+        self._repeats = trials == "repeats"
         if stops:
             self._first = min(_SAME_FAILURES, todo)
         else:
@@ -207,8 +208,13 @@ class ProgressMonitor:
         self._note_reads(outcome.read, outcome.state)
 
     def _summary(self) -> str:
-        """The best value so far, and how many trials failed, by their state."""
-        parts = [f"best {score(self.sign * self.best)}" if math.isfinite(self.best) else "best -"]
+        """The best value so far, and how many trials failed, by their state.
+
+        Repeats have no best: the luckiest repeat of a configuration is not a result of the round.
+        """
+        parts: list[str] = []
+        if not self._repeats:
+            parts = [f"best {score(self.sign * self.best)}" if math.isfinite(self.best) else "best -"]
         failures = [f"{n} {_FAILURES[state][n > 1]}" for state, n in self.failures.items() if n]
         parts += failures or ["0 failed"]
         if self.pruned:

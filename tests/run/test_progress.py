@@ -49,3 +49,20 @@ def test_error_of_a_round_whose_trials_all_time_out_names_the_limit(tree):
 def test_run_that_stops_before_its_plan_says_how_to_resume(tree, capsys):
     tree.add_round(SPACE, ends_by_kind, n=10, seed=1).run(trials=5)
     assert "after 5 trials, 5 left;" in capsys.readouterr().err
+
+
+FIRST_SEEDS: dict[float, int] = {}
+
+
+def lucky_repeat(params, trial):
+    first = FIRST_SEEDS.setdefault(params["x"], trial.seed)
+    return params["x"] + 100 * (trial.seed != first)
+
+
+def test_a_lucky_repeat_is_not_shown_as_the_best_of_a_round(tree, capsys):
+    root = tree.add_round(SPACE, lucky_repeat, n=10, seed=1).run(check_noise=False)
+    assert "best 9" in capsys.readouterr().err.strip().splitlines()[-1]
+    root.replicate(top=1, seeds=2)
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "2/2" in last
+    assert "best" not in last
