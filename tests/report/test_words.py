@@ -44,7 +44,8 @@ def shown(request, study, tmp_path_factory):
 @pytest.mark.parametrize("name", [name for name in words.BUDGETS if name not in (*REPORTS, "page")])
 def test_glances_are_short(shown, name):
     text = to_text(shown[name].page(), words.COLUMNS)
-    count = words.counted(text)
+    # A failed check is news of its own: its line comes on top of the budget.
+    count = words.counted(re.sub(r" *\d+ checks? failed: [^\n]+\n", "", text))
     budget = words.BUDGETS[name]
     assert count.lines <= budget.lines, text
     assert count.words <= budget.words, text
@@ -72,6 +73,16 @@ def test_a_review_prints_verdict_changes_risk_and_next_call_in_this_order(shown)
     first, second = (accept, "review.edit(") if goes_on else ("tree.winner()", f"{accept} ·")
     assert f"Next        {first}" in lines
     assert any(line.startswith(f"Or          {second}") for line in lines)
+
+
+def test_a_review_names_its_failed_checks_in_one_line(shown):
+    review = shown["review"]
+    failed = [check for check in review.checks().checks if check.verdict == "fail"]
+    lines = [line for line in to_text(review.page(), 200).splitlines() if "failed: " in line]
+    assert len(lines) == bool(failed)
+    if failed:
+        assert f"{len(failed)} check" in lines[0]
+        assert all(name in lines[0] for check in failed for name in check.values.get("parameters", ()))
 
 
 def test_why_and_details_hold_the_rest(shown):

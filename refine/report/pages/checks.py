@@ -50,8 +50,7 @@ def checks_page(checks: Checks, spell: Spell = str) -> Page:
     facts: list[tuple[str, str | Cell]] = []
     for c in order:
         if c.verdict != PASS:
-            first = says(c, spell).partition(". ")[0].removesuffix(".")
-            text = _lower(first)
+            text = _finding(c, spell)
             if c.verdict == FAIL:
                 text = f"failure: {text}"
             facts.append((subject(c), Cell(text, _TONES[c.verdict])))
@@ -61,6 +60,19 @@ def checks_page(checks: Checks, spell: Spell = str) -> Page:
     calls = [c.call for c in checks.checks if c.call and c.verdict in (WARN, FAIL)]
     title = f"Checks of round {checks.round[:8]}: {passed_text(checks)}"
     return Page(title, (Facts(tuple(facts)),) if facts else (), tuple(calls[:1]), tuple(folds))
+
+
+def failed_text(checks: Checks) -> str:
+    """The failed checks in one line: ``1 check failed: too few good trials to test lr``; empty without any."""
+    findings = [_finding(c) for c in checks.checks if c.verdict == FAIL]
+    if not findings:
+        return ""
+    return f"{plural(len(findings), 'check')} failed: {'; '.join(findings)}"
+
+
+def _finding(check: Check, spell: Spell = str) -> str:
+    """The first sentence of what a check found, to follow a label."""
+    return _lower(says(check, spell).partition(". ")[0].removesuffix("."))
 
 
 def _lower(sentence: str) -> str:

@@ -9,7 +9,7 @@ from refine.analysis.conditions import declared, unread_in
 from refine.proposal.change import Change
 from refine.proposal.proposal import Proposal
 from refine.report.pages.analysis import best_clause, caution_facts, trials_clause, weak_text
-from refine.report.pages.checks import TONES, verdict_sentence, worth_page
+from refine.report.pages.checks import TONES, failed_text, verdict_sentence, worth_page
 from refine.report.pages.preview import kept_cell
 from refine.report.pages.proposal import (
     NOTHING,
@@ -78,6 +78,8 @@ def review_page(review: Review) -> Page:
         facts.append(("", sentence(review.next_step.reasons[0])))
     budget = budget_facts(review)
     facts += budget
+    if failed := failed_text(review.checks()):
+        facts.append(("", Cell(failed, "bad")))
     facts += [("", text) for text in (*_notes_on_edits(review), *_suggested(review))]
     facts += [*belief_facts(review.analysis.belief), *caution_facts(review.analysis)]
     trials = trials_clause(review.analysis)

@@ -32,6 +32,7 @@ from refine.report.pages.analysis import (
 from refine.report.pages.checks import (
     ADVICE_WORDS,
     TONES,
+    failed_text,
     figure,
     passed_text,
     question,
@@ -152,6 +153,7 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
             for p in sorted(analysis.pairs, key=lambda p: p.q)
             if p.q <= ALPHA
         ],
+        "failed": failed_text(checks),
         "checks_text": passed_text(checks),
         "checks": [
             {
