@@ -121,9 +121,9 @@ class Analysis(Shown):
     objective, data or declared noise stay out. Pruned trials have their forecast; failed, degenerate and
     infeasible trials have the worst value.
 
-    Trials count if finished by the moment of the analysis. ``digest`` identifies the evidence, and ``until``
-    is the time at which the last trial of a branch had finished: an analysis of the trials up to ``until``
-    gives equal results.
+    Trials count if finished by the moment of the analysis. ``digest`` identifies the evidence. ``until`` is
+    the time at which the last trial of a branch had finished, and ``branch_trials`` counts the trials of each
+    branch: an analysis of these trials gives equal results.
 
     Examples:
         >>> analysis = root.analyze()
@@ -165,6 +165,8 @@ class Analysis(Shown):
     from_branches: Bools | None = field(default=None, repr=False)
     # time at which the last trial of another branch had finished, in seconds since 1970; ``None`` without one
     until: float | None = None
+    # round id -> number of its stored trials at the moment of the analysis, for rounds of other branches
+    branch_trials: Mapping[str, int] = field(default_factory=dict)
     # (n,) evidence that failed, diverged or is degenerate, with a stand-in value in ``y``; ``None`` without
     # any
     failed: Bools | None = field(default=None, repr=False)

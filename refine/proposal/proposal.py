@@ -114,8 +114,11 @@ class Proposal(Shown):
     evidence: str  # digest of the evidence
     metric: str  # name of the metric
     # time at which the last trial of another branch in the evidence had finished, in seconds since 1970;
-    # ``None`` without one. With it, the evidence can be read again from the store.
+    # ``None`` without one. With it and the next, the evidence can be read again from the store.
     until: float | None = None
+    # round id -> number of its stored trials at the time of the proposal, for rounds of other branches;
+    # ``None`` in proposals of older versions
+    branch_trials: Mapping[str, int] | None = None
     # flat parameters that could be fixed where they cost least; no part of ``space``
     offers: tuple[Offer, ...] = ()
     advice: Advice | None = None  # how large the next round should be
@@ -264,6 +267,7 @@ class Proposal(Shown):
             "claim": claim,
             **{name: getattr(self, name) for name in _SAME},
             **({} if self.until is None else {"until": self.until}),
+            **({"branch_trials": dict(self.branch_trials)} if self.branch_trials else {}),
             "offers": [_data_of(offer, value=encode(offer.value)) for offer in self.offers],
             "advice": None if self.advice is None else _data_of(self.advice),
             **({"subject_to": list(self.subject_to)} if self.subject_to else {}),
@@ -286,6 +290,9 @@ class Proposal(Shown):
             for c in data["changes"]
         ]
         tolerances = tuple(Tolerance(*t) for t in data["claim"].get("others", ()))
+        branch_trials = data.get("branch_trials")
+        if branch_trials is not None:
+            branch_trials = {node_id: int(count) for node_id, count in branch_trials.items()}
         return cls(
             old=old,
             space=space,
@@ -296,6 +303,7 @@ class Proposal(Shown):
             advice=None if (a := data["advice"]) is None else Advice(**reasoned(numbers(a, "seconds"))),
             subject_to=tuple(data.get("subject_to", ())),
             until=data.get("until"),
+            branch_trials=branch_trials,
             **{name: data[name] for name in _SAME},
         )
 
@@ -354,6 +362,7 @@ class Proposer:
             tested=analysis.n_space_filling,
             evidence=analysis.digest,
             until=analysis.until,
+            branch_trials=analysis.branch_trials,
             metric=analysis.metric,
             offers=offers(analysis, surrogate, epsilon, risk) if surrogate and not analysis.others else (),
             advice=advice(analysis, new, left_to_run(analysis, new), failing_inside),

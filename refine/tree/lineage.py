@@ -39,7 +39,7 @@ from refine.trials.frame import (
 from refine.trials.goal import Goal, check_direction
 from refine.trials.metric import FUNCTION, Curve, Metric, Score, is_bare_nan
 from refine.trials.metric_constraint import SECONDS
-from refine.trials.replicates import Fresh, again, best_keys, fresh_runs, selected
+from refine.trials.replicates import Fresh, again, best_keys, fresh_runs, planned, selected
 from refine.trials.round_record import Node, StoredNode, believed_on, declared_for
 from refine.trials.rows import JsonRows
 from refine.trials.trial import SPACE_FILLING
@@ -59,6 +59,7 @@ class Lineage(NamedTuple):
         earlier: Trials of further ancestors, in the names of the space; ``None`` without ancestors.
         elsewhere: Trials of descendants and of other branches, likewise; ``None`` without such trials.
         until: Time at which the last trial of other branches had finished; ``None`` without such trials.
+        branch_trials: Round id -> number of its trials that count, for every round of other branches.
         read: Parameter -> mask of the rows of ``frame`` whose trial read the parameter.
         groups: One label per row of ``frame``, equal for replicates.
         repeats: Finished repeats of the best configurations of all rounds.
@@ -72,6 +73,7 @@ class Lineage(NamedTuple):
     earlier: pd.DataFrame | None
     elsewhere: pd.DataFrame | None
     until: float | None
+    branch_trials: Mapping[str, int]
     read: dict[str, Bools]
     groups: list[Any]
     repeats: Fresh
@@ -80,12 +82,42 @@ class Lineage(NamedTuple):
     damaged: int
 
 
+class Cutoff(NamedTuple):
+    """The trials of other branches that count as evidence.
+
+    Times alone do not identify trials: computers have clocks of their own, and a trial may be stored after a
+    proposal with an earlier time. Numbers alone do not either: a merge stores trials in another order.
+    """
+
+    until: float = math.inf  # trials that had finished by this time, in seconds since 1970
+    # round id -> number of its trials; ``None`` if unknown, as in proposals stored by older versions
+    branch_trials: Mapping[str, int] | None = None
+
+    def applied(self, node_id: str, records: Records) -> Records:
+        """The trials of a round that count, of all its trials in the order of storing.
+
+        Those finished in time if their number is right, else as many as were stored first.
+        """
+        finished = records.columns["finished"]
+        if self.until == math.inf and None not in finished:
+            return records
+        in_time = [time is not None and time <= self.until for time in finished]
+        if self.branch_trials is not None:
+            count = self.branch_trials.get(node_id, 0)
+            if sum(in_time) != count:
+                in_time = [number < count for number in range(len(finished))]
+        return selected(records, in_time)
+
+
+_NO_CUTOFF = Cutoff()
+
+
 def lineage(
     reader: Reader,
     path: Sequence[StoredNode],
     goal: Goal,
     rounds: Collection[StoredNode] = (),
-    until: float = math.inf,
+    cutoff: Cutoff = _NO_CUTOFF,
 ) -> Lineage:
     """Reads the trials of a round, of its ancestors, and of other branches.
 
@@ -94,7 +126,7 @@ def lineage(
         path: Rounds from the root to the round.
         goal: Goal of the trials.
         rounds: All rounds of the tree, parents first; without them, only the path counts.
-        until: Trials of other branches count if they finished by this time, in seconds since 1970.
+        cutoff: The trials of other branches that count; default all.
 
     Raises:
         AnalysisError: No trial has such a metric.
@@ -111,7 +143,7 @@ def lineage(
     _check_metric(records, metric)
     bridges = [None if added is None else Bridge(added, {}) for added in added_since(space, nodes)]
     earlier = _translated(reader, goal, space, zip(path[:first], bridges[:first], strict=True))
-    branches = _Branches.of(reader, path, goal, rounds, until)
+    branches = _Branches.of(reader, path, goal, rounds, cutoff)
     replicated = {pk: reader.records([pk], curves, replicates=True) for pk in pks}
     repeats = {pk: again(of_round) for pk, of_round in replicated.items()}
     translated = [
@@ -123,6 +155,7 @@ def lineage(
         earlier=earlier,
         elsewhere=branches.frame,
         until=branches.until,
+        branch_trials=branches.counts,
         read=read_masks(space, records),
         groups=replicate_groups(records),
         repeats=fresh_runs({**replicated, **branches.replicated}, goal),
@@ -139,6 +172,7 @@ class _Branches(NamedTuple):
 
     frame: pd.DataFrame | None  # in the names of the space; ``None`` without trials
     until: float | None  # time at which the last one had finished; ``None`` without trials
+    counts: Mapping[str, int]  # round id -> number of its trials
     replicated: Mapping[int, Records]  # row of a round with repeats -> its trials
     repeats: Sequence[Records]  # the repeats, in the names of the space
 
@@ -149,7 +183,7 @@ class _Branches(NamedTuple):
         path: Sequence[StoredNode],
         goal: Goal,
         rounds: Collection[StoredNode],
-        until: float,
+        cutoff: Cutoff,
     ) -> _Branches:
         """Those trials of other branches that count for the last round of a path: see :func:`lineage`."""
         space = path[-1].node.space
@@ -158,26 +192,21 @@ class _Branches(NamedTuple):
         curves = goal.metric.curves
         replicated = {}
         repeats = []
+        counts = {}
         latest = -math.inf
         for stored in used:
-            runs = finished_by(reader.records([stored.pk], curves, replicates=True), until)
+            runs = cutoff.applied(stored.node.id, reader.records([stored.pk], curves, replicates=True))
+            if runs.metrics:
+                counts[stored.node.id] = len(runs.metrics)
             latest = max([latest, *runs.columns["finished"]])
             repeated = again(runs)
             if repeated.metrics:
                 replicated[stored.pk] = runs
                 repeats.append(bridges[stored.node.id].translated(space, repeated))
         if not math.isfinite(latest):
-            return cls(None, None, {}, [])
+            return cls(None, None, {}, {}, [])
         pairs = [(stored, bridges[stored.node.id]) for stored in used]
-        return cls(_translated(reader, goal, space, pairs, until), latest, replicated, repeats)
-
-
-def finished_by(records: Records, until: float) -> Records:
-    """The trials that had finished by a time, in seconds since 1970."""
-    finished = records.columns["finished"]
-    if until == math.inf and None not in finished:
-        return records
-    return selected(records, [time is not None and time <= until for time in finished])
+        return cls(_translated(reader, goal, space, pairs, cutoff), latest, counts, replicated, repeats)
 
 
 def _translated(
@@ -185,7 +214,7 @@ def _translated(
     goal: Goal,
     space: Space,
     rounds: Iterable[tuple[StoredNode, Bridge | None]],
-    until: float = math.inf,
+    cutoff: Cutoff = _NO_CUTOFF,
 ) -> pd.DataFrame | None:
     """The trials of some rounds in the names of a space, as one table; ``None`` without a round.
 
@@ -196,9 +225,14 @@ def _translated(
     for stored, bridge in rounds:
         if bridge is None:
             continue
-        records = finished_by(reader.records([stored.pk], curves=goal.metric.curves), until)
+
+        def runs(curves: bool, stored: StoredNode = stored) -> Records:
+            every = reader.records([stored.pk], curves, replicates=True)
+            return planned(cutoff.applied(stored.node.id, every))
+
+        records = runs(goal.metric.curves)
         if "pruned" in records.columns["state"]:
-            with_curves = finished_by(reader.records([stored.pk], curves=True), until)
+            with_curves = runs(True)
             translated = bridge.translated(space, with_curves)
             frames.append(_forecast(table(space, translated, goal.metric), translated.curves, goal))
         else:
@@ -389,17 +423,26 @@ def analyze(
 
 
 def analyze_until(
-    self: RoundRecord, until: float | None, seed: int = 0, without: Collection[str] = ()
+    self: RoundRecord,
+    until: float | None,
+    seed: int = 0,
+    without: Collection[str] = (),
+    branch_trials: Mapping[str, int] | None = None,
 ) -> Analysis:
     """The analysis of a round by its goals, with the trials of other branches up to a time.
 
     Args:
         self: The round.
         until: As :attr:`Analysis.until`; ``None`` for no trial of other branches.
+        branch_trials: As :attr:`Analysis.branch_trials`; ``None`` if unknown.
         seed: Seed of every bootstrap and permutation test.
         without: Ids of rounds whose trials do not count.
     """
-    evidence = _Evidence.of(self)._replace(until=-math.inf if until is None else until)
+    if until is None:
+        cutoff = Cutoff(-math.inf)
+    else:
+        cutoff = Cutoff(until, branch_trials)
+    evidence = _Evidence.of(self)._replace(cutoff=cutoff)
     rounds = [stored for stored in evidence.rounds if stored.node.id not in without]
     evidence = evidence._replace(rounds=rounds)
     first, *others = [evidence.analysis(goal, seed, NOTHING) for goal in self.goals]
@@ -412,7 +455,7 @@ class _Evidence(NamedTuple):
     reader: Reader
     path: Sequence[StoredNode]  # from the root to the round
     rounds: Collection[StoredNode]  # all rounds of the tree, parents first
-    until: float = math.inf  # trials of other branches count if they finished by this time
+    cutoff: Cutoff = _NO_CUTOFF  # trials of other branches that count
 
     @classmethod
     def of(cls, round_: RoundRecord) -> _Evidence:
@@ -425,7 +468,7 @@ class _Evidence(NamedTuple):
         reader = self.reader
         path = self.path
         node = path[-1].node
-        evidence = lineage(reader, path, goal, self.rounds, self.until)
+        evidence = lineage(reader, path, goal, self.rounds, self.cutoff)
         combined = Declared.nearest([_declared(path, goal), declared])
         analysis = measured(
             node.space,
@@ -445,6 +488,7 @@ class _Evidence(NamedTuple):
             analysis,
             codes=evidence.codes,
             until=evidence.until,
+            branch_trials=evidence.branch_trials,
             n_damaged=evidence.damaged,
             noise=_with_examples(reader, path, goal, analysis.noise),
             drawn=drawn,

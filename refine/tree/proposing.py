@@ -142,7 +142,7 @@ def _analysis_to_propose_on(round_: RoundRecord, seed: int = 0) -> Analysis:
     if not decided:
         return analyze(round_, seed=seed)
     proposal = Proposal.from_json(json.loads(stored[decided[-1]]))
-    analysis = analyze_until(round_, proposal.until, seed)
+    analysis = analyze_until(round_, proposal.until, seed, branch_trials=proposal.branch_trials)
     if analysis.digest == proposal.evidence:
         return analysis
     return analyze(round_, seed=seed)
@@ -167,7 +167,7 @@ def _effects_in(reader: Reader, pk: int) -> frozenset[str]:
 def review(self: R, proposal: Proposal) -> Review[R]:
     """Opens a stored proposal for review, unchanged, from any version of refine.
 
-    Its evidence is read again from the store: trials of other branches count up to :attr:`Proposal.until`.
+    Its evidence is read again from the store: trials of other branches count if they were stored by then.
 
     Args:
         proposal: The proposal.
@@ -177,7 +177,7 @@ def review(self: R, proposal: Proposal) -> Review[R]:
             branches in its evidence were removed.
     """
     check_risk(proposal.risk)
-    analysis = analyze_until(self, proposal.until)
+    analysis = analyze_until(self, proposal.until, branch_trials=proposal.branch_trials)
     if analysis.digest != proposal.evidence:
         raise ReviewError(
             f"round {self.id}: its trials changed after this proposal was made; propose again",

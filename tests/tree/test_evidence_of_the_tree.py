@@ -1,11 +1,15 @@
 """Every finished trial of a tree inside the space of a round is evidence, whichever round ran it."""
 
+import time
+from dataclasses import replace
+
 import pytest
 
 import objectives
 import refine
 from refine.errors import AnalysisError
 from refine.proposal.alternatives import left_to_run
+from refine.proposal.proposal import Proposal
 from refine.tree.lineage import analyze_until
 
 SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}
@@ -101,6 +105,60 @@ def test_a_proposal_on_trials_of_other_branches_is_read_again_from_the_store(roo
     folder = tree.export(tmp_path / "exported", reports=False)
     with refine.Tree.load(folder, store=tmp_path / "copy.db") as loaded:
         assert loaded["root"].review(stored).analysis.digest == review.analysis.digest
+
+
+def by_a_clock_behind(round_, seconds, monkeypatch, **options):
+    """A round that is run on a computer whose clock is behind."""
+    real = time.time
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: real() - seconds)
+        return ran(round_, **options)
+
+
+def test_trials_stored_after_a_proposal_with_an_earlier_time_are_no_evidence_of_it(root, monkeypatch):
+    low = ran(root.branch(LOW, n=12))
+    review = root.propose()
+    child = review.accept(n=12)
+    by_a_clock_behind(low, 3600, monkeypatch, n=15)
+    by_a_clock_behind(root.branch(HIGH, n=12), 3600, monkeypatch)
+    assert root.analyze().n_elsewhere > review.analysis.n_elsewhere
+    assert root.review(root._proposals[-1]).analysis.digest == review.analysis.digest
+    assert root.propose().accept(n=12).id == child.id
+
+
+def test_proposal_of_a_clock_ahead_is_repeated_after_later_trials(root, monkeypatch):
+    low = by_a_clock_behind(root.branch(LOW, n=12), -3600, monkeypatch)
+    review = root.propose()
+    child = review.accept(n=12)
+    ran(low, n=15)
+    assert root.propose().accept(n=12).id == child.id
+
+
+def test_proposal_is_repeated_after_a_merge_with_earlier_trials_of_the_same_rounds(
+    root, tree, tmp_path, monkeypatch
+):
+    low = root.branch(LOW, n=12)
+    ran(low, trials=6)
+    folder = tree.export(tmp_path / "copy", reports=False)
+    review = root.propose()
+    child = review.accept(n=12)
+    with refine.Tree.load(folder, store=tmp_path / "copy.db") as copy:
+        by_a_clock_behind(copy[low.id], 3600, monkeypatch)
+        tree.merge(copy)
+        assert len(low.trials) == 12
+        assert root.propose().accept(n=12).id == child.id
+        copy.merge(tree)
+        ours = copy["root"]
+        assert ours.review(ours._proposals[-1]).analysis.digest == review.analysis.digest
+
+
+def test_proposal_without_numbers_of_trials_is_read_by_time_alone(root):
+    ran(root.branch(LOW, n=12))
+    review = root.propose()
+    ran(root.branch(HIGH, n=12))
+    older = replace(review.proposal, branch_trials=None)
+    assert "branch_trials" not in older.to_json()
+    assert root.review(Proposal.from_json(older.to_json())).analysis.digest == review.analysis.digest
 
 
 def test_new_trials_of_the_round_itself_end_the_repetition(root):
