@@ -117,6 +117,7 @@ def app_of(session: Session, token: str, port: int, proxy: Proxy | None = None) 
     """The application: one page with script and style, and the session behind the page."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
+    from starlette.requests import ClientDisconnect
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
@@ -154,10 +155,13 @@ def app_of(session: Session, token: str, port: int, proxy: Proxy | None = None) 
             if not right:
                 return nothing(status)
         body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > LARGEST:
-                return nothing(413)
+        try:
+            async for part in request.stream():
+                body += part
+                if len(body) > LARGEST:
+                    return nothing(413)
+        except ClientDisconnect:
+            return nothing(400)
         try:
             message = json.loads(bytes(body))
         except (ValueError, RecursionError):

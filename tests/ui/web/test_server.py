@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import re
+import socket
 
 import pytest
 
@@ -69,6 +71,26 @@ def test_only_the_page_itself_may_ask(server, fetched):
     ):
         path = ask if body else f"/{server.token}/"
         assert fetched(path, body, **headers)[0] == refused, (body and body[:20], headers)
+
+
+def test_connection_that_is_cut_within_a_message_is_no_error(server, fetched, caplog):
+    host = f"127.0.0.1:{server.port}"
+    head = (
+        f"POST /{server.token}/ask HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+    )
+    log = logging.getLogger("uvicorn.error")
+    log.addHandler(caplog.handler)
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            connection.sendall(head.encode() + b'{"type"')
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(1024):
+                pass
+        assert fetched(f"/{server.token}/")[0] == 200
+    finally:
+        log.removeHandler(caplog.handler)
+    assert caplog.messages == []
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_nobody_frames_it(server, fetched):
