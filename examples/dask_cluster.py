@@ -53,8 +53,7 @@ def main(out, workers, n):
 
         tree = stack.enter_context(refine.Tree("cluster", store=out / "cluster.db"))
         found = tree.add_round(SPACE, objective, direction="minimize", n=n, seed=1)
-        # The round retries on its own. pure=False: otherwise Dask would run equal trials once.
-        found.run(workers, executor=client.get_executor(pure=False, retries=0), progress=False)
+        found.run(workers, executor=refine.DaskExecutor(client), progress=False)
         print(found)
         print(f"{len(found.trials)} trials on {client.scheduler.address}, best {found.best['value']:.4g}")
 

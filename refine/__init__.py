@@ -8,30 +8,35 @@ from typing import TYPE_CHECKING, Any
 from refine import errors
 from refine._version import VERSION
 
-if TYPE_CHECKING:
-    from refine.analysis.analysis import Analysis, analyze
-    from refine.design.pruning import Pruner
-    from refine.proposal.change import Change
-    from refine.proposal.proposal import Proposal, propose
-    from refine.review.decision import Decision
-    from refine.review.review import Review
-    from refine.run.command import Command
-    from refine.run.workers.ray_executor import RayExecutor
-    from refine.space.belief import Near
-    from refine.space.categorical import Categorical
-    from refine.space.parameters import Float, Integer
-    from refine.space.space import Space
-    from refine.tree.autopilot import autopilot
-    from refine.tree.round import Round
-    from refine.tree.tree import Tree
-    from refine.trials.goal import Goal
-    from refine.ui.guide import guide
+if TYPE_CHECKING:  # the same names as below, for type checkers
+    from refine.analysis.analysis import Analysis as Analysis
+    from refine.analysis.analysis import analyze as analyze
+    from refine.design.pruning import Pruner as Pruner
+    from refine.proposal.change import Change as Change
+    from refine.proposal.proposal import Proposal as Proposal
+    from refine.proposal.proposal import propose as propose
+    from refine.review.decision import Decision as Decision
+    from refine.review.review import Review as Review
+    from refine.run.command import Command as Command
+    from refine.run.workers.dask_executor import DaskExecutor as DaskExecutor
+    from refine.run.workers.ray_executor import RayExecutor as RayExecutor
+    from refine.space.belief import Near as Near
+    from refine.space.categorical import Categorical as Categorical
+    from refine.space.parameters import Float as Float
+    from refine.space.parameters import Integer as Integer
+    from refine.space.space import Space as Space
+    from refine.tree.autopilot import autopilot as autopilot
+    from refine.tree.round import Round as Round
+    from refine.tree.tree import Tree as Tree
+    from refine.trials.goal import Goal as Goal
+    from refine.ui.guide import guide as guide
 
 _HOMES = {
     "Analysis": "analysis.analysis",
     "Change": "proposal.change",
     "Categorical": "space.categorical",
     "Command": "run.command",
+    "DaskExecutor": "run.workers.dask_executor",
     "Decision": "review.decision",
     "Float": "space.parameters",
     "Goal": "trials.goal",
@@ -50,29 +55,7 @@ _HOMES = {
     "propose": "proposal.proposal",
 }
 
-__all__ = [
-    "Analysis",
-    "Categorical",
-    "Change",
-    "Command",
-    "Decision",
-    "Float",
-    "Goal",
-    "Integer",
-    "Near",
-    "Proposal",
-    "Pruner",
-    "RayExecutor",
-    "Review",
-    "Round",
-    "Space",
-    "Tree",
-    "analyze",
-    "autopilot",
-    "errors",
-    "guide",
-    "propose",
-]
+__all__ = sorted([*_HOMES, "errors"])
 __version__ = VERSION
 
 
@@ -88,4 +71,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return __all__

@@ -88,6 +88,7 @@ def main() -> None:
         "mcp": said(lambda: assistant(tree)),
         "postgresql": said(lambda: refine.Tree("study", store="postgresql://nobody@localhost/none")),
         "keras": said(keras),
+        "dask": said(lambda: refine.DaskExecutor(None)),
         "ray": said(refine.RayExecutor),
         "mlflow": said(lambda: trackers("MLflow")),
         "tensorboard": said(lambda: trackers("TensorBoard", "events")),

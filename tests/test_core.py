@@ -34,6 +34,7 @@ REFUSED = {
         "a SQLite file, which needs nothing more"
     ),
     "keras": "ObjectiveError: refine.keras needs keras[keras]",
+    "dask": "DesignError: DaskExecutor needs distributed[dask]",
     "ray": "DesignError: RayExecutor needs ray[ray]",
     "mlflow": "DesignError: the tracker MLflow needs mlflow[mlflow]",
     "tensorboard": "DesignError: the tracker TensorBoard needs tensorboard[tensorboard]",

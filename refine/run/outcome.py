@@ -11,10 +11,10 @@ import numpy as np
 
 from refine.design.pruning import Limit
 from refine.errors import AnalysisError, ObjectiveError
-from refine.run.resources import bytes_text
+from refine.run.executors import MemoryLimitError, TimeLimitError
 from refine.trials.metric import Metric
 from refine.trials.trial import Examples, State
-from refine.utils.format import plural
+from refine.utils.format import bytes_text, plural
 
 _ERROR_LENGTH = 20_000
 
@@ -93,23 +93,22 @@ def raised(error: BaseException, curve: dict[str, list[float]] | None = None) ->
 # Decided by the process that watches the worker.
 
 
-def timed_out(timeout: float, seconds: float) -> Outcome:
-    """A trial whose worker was killed after so many seconds."""
-    text = f"stopped: it ran longer than timeout={timeout:g} seconds"
-    return Outcome(State.TIMEOUT, {}, {}, seconds, text, None)
+def timed_out(error: TimeLimitError) -> Outcome:
+    """A trial that its executor ended at the time limit."""
+    text = f"stopped: it ran longer than timeout={error.allowed:g} seconds"
+    return Outcome(State.TIMEOUT, {}, {}, error.seconds, text, None)
 
 
-def out_of_memory(used: int, memory: int, seconds: float) -> Outcome:
-    """A trial whose worker was killed for its memory."""
-    text = (
-        f"its process and those below it held {bytes_text(used)}, more than memory={bytes_text(memory)}, "
-        "and were killed"
-    )
-    return Outcome(State.CRASHED, {}, {}, seconds, text, None)
-
-
-def crashed(reason: str, seconds: float, *, died: bool) -> Outcome:
-    """A trial that failed twice without an outcome, by a dead worker or an error outside the objective."""
+def crashed(error: BaseException, seconds: float, *, died: bool) -> Outcome:
+    """A trial without an outcome in two attempts: too much memory, a dead worker, or another error."""
+    reason = f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryLimitError):
+        died = True
+        seconds = error.seconds
+        reason = (
+            f"its process and those below it held {bytes_text(error.used)}, more than "
+            f"memory={bytes_text(error.allowed)}, and were killed"
+        )
     message = "this trial failed outside your objective, and again on one retry; details below"
     if died:
         message = "the process of this trial died, and again on one retry without other trials; details below"

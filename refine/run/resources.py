@@ -8,9 +8,10 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 from refine.errors import DesignError
+from refine.run.executors import Capabilities, Limits, TrialExecutor
 from refine.run.signals import GRACE, check_grace
 
 LEAST_MEMORY = 200_000_000  # bytes; a worker that has imported nothing but the engine holds half of it
@@ -28,7 +29,7 @@ class ResourceKeywords(TypedDict, total=False):
     """The options of :class:`Resources` as keywords."""
 
     workers: int
-    executor: Executor | None
+    executor: Executor | TrialExecutor | None
     threads: int
     timeout: float | None
     memory: int | str | None
@@ -42,7 +43,7 @@ class Resources:
 
     Args:
         workers: Number of trials at a time.
-        executor: A ``concurrent.futures`` executor to run on.
+        executor: An executor to run on, of refine or of ``concurrent.futures``.
         threads: Threads of a trial.
         timeout: Seconds from the start of a trial in a worker; then the worker is killed, and the trial is a
             ``timeout``.
@@ -55,12 +56,12 @@ class Resources:
 
     With ``timeout``, ``memory`` or ``gpus``, even one worker is a subprocess.
 
-    Raises DesignError: an option out of range, or a limit or ``gpus`` together with an executor.
+    Raises DesignError: an option out of range, a limit that the executor cannot keep, or ``gpus`` together
+    with an executor.
     """
 
     workers: int = 1  # 1 runs in this process, more on a local cluster of subprocesses
-    # A ``concurrent.futures`` executor to run on instead, ``workers`` trials at a time.
-    executor: Executor | None = None
+    executor: Executor | TrialExecutor | None = None  # runs ``workers`` trials at a time
     threads: int = 1  # per trial; one by default, whatever the number of workers, or floats differ
     timeout: float | None = None
     memory: int | str | None = None  # in bytes, or as ``"2GB"``
@@ -82,11 +83,7 @@ class Resources:
                 elif name == "workers":
                     hint = "workers=2 runs two at a time"
                 raise DesignError(f"{name} must be a whole number >= 1, got {value!r}; {hint}")
-        if self.executor is not None and not isinstance(self.executor, Executor):
-            raise DesignError(
-                f"executor must be a concurrent.futures.Executor, got {self.executor!r}; for example "
-                "ThreadPoolExecutor(2), client.get_executor() with Dask, or refine.RayExecutor()"
-            )
+        _check_executor(self.executor)
         check_grace(self.grace)
         object.__setattr__(self, "limits", limits_of(self.timeout, self.memory, self.executor))
         object.__setattr__(self, "devices", devices_of(self.gpus, self.executor))
@@ -98,35 +95,44 @@ class Resources:
         return alone and not self.limits.any and self.devices is None
 
 
-class Limits(NamedTuple):
-    """Limits of a trial; beyond them its worker is killed."""
+def _check_executor(executor: object) -> None:
+    if type(executor).__module__.partition(".")[0] == "distributed":
+        raise DesignError(
+            f"executor must notice a lost cluster, got {type(executor).__name__} of Dask; pass the client: "
+            "executor=refine.DaskExecutor(client)"
+        )
+    if executor is not None and not isinstance(executor, Executor | TrialExecutor):
+        raise DesignError(
+            "executor must be an executor of refine or of concurrent.futures, got "
+            f"{executor!r}; for example ThreadPoolExecutor(2), refine.DaskExecutor(client), or "
+            "refine.RayExecutor()"
+        )
 
-    timeout: float | None = None  # seconds from the trial's start in its worker; ``None`` for no limit
-    memory: int | None = None  # resident bytes of the worker; ``None`` for no limit
 
-    @property
-    def any(self) -> bool:
-        """True if a limit is set."""
-        return self != (None, None)
-
-
-def limits_of(timeout: float | None, memory: int | str | None, executor: Executor | None) -> Limits:
-    """The limits, checked. Raises DesignError: a limit out of range, or together with an executor."""
+def limits_of(
+    timeout: float | None, memory: int | str | None, executor: Executor | TrialExecutor | None
+) -> Limits:
+    """The limits, checked. Raises DesignError: a limit out of range, or too much for the executor."""
     number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
     if timeout is not None and not (number and 0 < timeout < math.inf):
         raise DesignError(
             f"timeout must be a number of seconds > 0, got {timeout!r}; leave timeout= out for no limit"
         )
     limits = Limits(None if timeout is None else float(timeout), None if memory is None else _bytes(memory))
-    if executor is not None and limits.any:
-        if limits.timeout is not None:
-            name = "timeout"
-        else:
-            name = "memory"
-        raise DesignError(
-            f"{name}= cannot be combined with executor=: refine cannot stop an executor's processes; use "
-            "workers=N instead, or set the limit in your executor"
-        )
+    if executor is not None:
+        capabilities = Capabilities()
+        if isinstance(executor, TrialExecutor):
+            capabilities = executor.capabilities
+        for name, limit, able in (
+            ("timeout", limits.timeout, capabilities.timeout),
+            ("memory", limits.memory, capabilities.memory),
+        ):
+            if limit is not None and not able:
+                raise DesignError(
+                    f"{name}= needs an executor that can end a trial at a limit, and "
+                    f"{type(executor).__name__} cannot; use workers=N without executor=, or set the limit in "
+                    "your engine"
+                )
     return limits
 
 
@@ -152,13 +158,6 @@ def _bytes(memory: Any) -> int:
     return int(number)
 
 
-def bytes_text(number: float) -> str:
-    """``2.13 GB``."""
-    if number >= 1e9:
-        return f"{number / 1e9:.3g} GB"
-    return f"{number / 1e6:.0f} MB"
-
-
 def visible() -> list[str]:
     """The GPUs in ``CUDA_VISIBLE_DEVICES``; an empty list if the variable is not set."""
     return [part.strip() for part in os.environ.get(VISIBLE, "").split(",") if part.strip()]
@@ -180,8 +179,8 @@ def devices_of(gpus: Any, executor: Any = None) -> tuple[str, ...] | None:
     if executor is not None:
         raise DesignError(
             "gpus= cannot be combined with executor=, which has workers of its own; let each of them see one "
-            "GPU, and ask for workers with a GPU: executor=client.get_executor(pure=False, retries=0, "
-            "resources={'GPU': 1}) on Dask, executor=refine.RayExecutor(num_gpus=1) on Ray"
+            "GPU, and ask for workers with a GPU: executor=refine.DaskExecutor(client, {'GPU': 1}) on Dask, "
+            "executor=refine.RayExecutor(num_gpus=1) on Ray"
         )
     listed = visible()
     if is_whole(gpus, 0) and gpus <= _MOST_DEVICES:

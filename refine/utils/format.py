@@ -132,6 +132,13 @@ def duration(seconds: float) -> str:
     return f"{whole_seconds // 3600} h {whole_seconds % 3600 // 60} min"
 
 
+def bytes_text(number: float) -> str:
+    """``2.13 GB``, ``300 MB``."""
+    if number >= 1e9:
+        return f"{number / 1e9:.3g} GB"
+    return f"{number / 1e6:.0f} MB"
+
+
 def join(items: Sequence[str], last: str = "and") -> str:
     """``a, b and c``."""
     if len(items) < 2:

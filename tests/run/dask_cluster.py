@@ -45,7 +45,7 @@ def dask_cluster(folder, workers=1, threads=1, **options):
 def foreign_dask(threads):
     """One worker of a cluster as a person starts it, with settings that this package doesn't make."""
     with tempfile.TemporaryDirectory() as folder, dask_cluster(Path(folder), threads=threads) as (client, _):
-        yield client.get_executor()
+        yield refine.DaskExecutor(client)
 
 
 @contextlib.contextmanager
@@ -56,8 +56,7 @@ def ray(count, **options):
         engine.init(
             num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="error"
         )
-    with refine.RayExecutor(**{"num_cpus": 2 / count, **options}) as executor:
-        yield executor
+    yield refine.RayExecutor(**{"num_cpus": 2 / count, **options})
 
 
 def processes(count):

@@ -74,7 +74,7 @@ cluster = SLURMCluster(
 with cluster, Client(cluster, timeout=60) as client, refine.Tree("q", folder / "q.db") as tree:
     cluster.adapt(minimum_jobs=1, maximum_jobs=1)
     round_ = tree.add_round({"x": (0, 11, 12)}, objective, n=12, seed=1)
-    on = client.get_executor(pure=False, retries=0, resources={"GPU": 1})
+    on = refine.DaskExecutor(client, {"GPU": 1})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RefineWarning)  # there may be no worker yet
         round_.run(1, executor=on, progress=False, on_trial=end_of_time)

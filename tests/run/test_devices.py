@@ -53,10 +53,7 @@ def test_more_than_are_visible_and_somebody_s_executor(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
     with pytest.raises(DesignError, match="2 that CUDA_VISIBLE_DEVICES lists"):
         devices_of(3)
-    text = (
-        r"gpus= cannot be combined with executor=.*get_executor\(pure=False, retries=0, "
-        r"resources=\{'GPU': 1\}\)"
-    )
+    text = r"gpus= cannot be combined with executor=.*refine.DaskExecutor\(client, \{'GPU': 1\}\)"
     with ThreadPoolExecutor(1) as pool, pytest.raises(DesignError, match=text):
         devices_of(1, pool)
     assert devices_of(["GPU-8932f937-d72c", "MIG-1/2"]) == ("GPU-8932f937-d72c", "MIG-1/2")

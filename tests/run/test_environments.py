@@ -138,7 +138,7 @@ def test_a_worker_of_another_version_is_refused(tree, tmp_path, monkeypatch, kin
     with contextlib.ExitStack() as stack:
         if engine == "Dask":
             client, _ = stack.enter_context(dask_cluster(tmp_path, env=os.environ | environ))
-            on = client.get_executor(pure=False, retries=0)
+            on = refine.DaskExecutor(client)
         else:
             on = stack.enter_context(ray(2, runtime_env={"env_vars": environ}))
         with pytest.raises(RoundStoppedError, match=text):

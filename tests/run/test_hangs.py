@@ -63,7 +63,7 @@ def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, lost):
             stack.callback(sys.modules["ray"].shutdown)
         else:
             client, processes = stack.enter_context(dask_cluster(tmp_path, 2))
-            on = client.get_executor(pure=False, retries=0)
+            on = refine.DaskExecutor(client)
             hook = killing(lambda: processes[:1] if lost == "scheduler" else processes[1:])
         with pytest.raises(RoundStoppedError, match=f"{GONE[lost]}; finished"):
             round_.run(2, executor=on, on_trial=hook, progress=False)
@@ -72,7 +72,7 @@ def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, lost):
         assert set(before["state"]) == {"complete"}
         (tmp_path / "other").mkdir()
         with dask_cluster(tmp_path / "other", 2) as (client, _):
-            round_.run(2, executor=client.get_executor(pure=False, retries=0), progress=False)
+            round_.run(2, executor=refine.DaskExecutor(client), progress=False)
         assert round_.trials["state"].tolist() == ["complete"] * 40
 
 
@@ -93,7 +93,7 @@ def test_killed_workers_that_hold_ten_trials_cost_none(tmp_path, engine):
     with contextlib.ExitStack() as stack:
         if engine == "Dask":
             client, processes = stack.enter_context(dask_cluster(tmp_path, 2))
-            on = client.get_executor(pure=False, retries=0)
+            on = refine.DaskExecutor(client)
             hook = killing(lambda: processes[1:2])
         else:
             on = stack.enter_context(ray(2))
@@ -115,7 +115,7 @@ def test_a_cluster_whose_workers_lack_what_is_asked_for_is_said(tmp_path, engine
     with contextlib.ExitStack() as stack:
         if engine == "Dask":
             client, _ = stack.enter_context(dask_cluster(tmp_path, workers=len(needs)))
-            on = client.get_executor(pure=False, retries=0, resources=needs)
+            on = refine.DaskExecutor(client, needs)
             close = client.close
         else:
             on = stack.enter_context(ray(2, **needs))
@@ -125,7 +125,7 @@ def test_a_cluster_whose_workers_lack_what_is_asked_for_is_said(tmp_path, engine
             f"workers{way}, or"
         )
         with pytest.warns(RefineWarning, match=text):
-            cluster_health.ClusterHealth(on)
+            cluster_health.ClusterHealth(on.cluster)
         close()
         with (
             refine.Tree("q", store="sqlite://") as tree,

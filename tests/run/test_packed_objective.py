@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,8 @@ import pytest
 from dask_cluster import foreign_dask, processes, ray
 
 import refine
+from refine.run.executors import TrialExecutor
+from refine.run.workers.concurrent_executor import trial_executor
 from refine.run.workers.task import opened
 
 SPACE = {"row": refine.Integer(0, 39, levels=40)}
@@ -34,26 +36,26 @@ class Data:
         return {"value": self.fixed[params["row"]], "pid": os.getpid(), "free": free}
 
 
-class Counted(Executor):
-    """Another executor, and the size of what is handed to it."""
+class Counted(TrialExecutor):
+    """Another executor, and the sizes of the jobs that it gets."""
 
     def __init__(self, executor):
-        self.executor = executor
+        self.executor = trial_executor(executor)
         self.sizes = []
 
-    def submit(self, function, order):
-        self.sizes.append(len(order))
-        return self.executor.submit(function, order)
+    def submit(self, job, limits):
+        self.sizes.append(len(job))
+        return self.executor.submit(job, limits)
 
 
 class Elsewhere(Counted):
     """An executor on a machine that doesn't see this one's files."""
 
-    def submit(self, function, order):
-        task = opened(order)
+    def submit(self, job, limits):
+        task = opened(job)
         assert task.file is None or Path(task.file).exists()
         file = task.file and f"/elsewhere{task.file}"
-        return super().submit(function, task._replace(file=file).packed())
+        return super().submit(task._replace(file=file).packed(), limits)
 
 
 def run(executor, n=40):

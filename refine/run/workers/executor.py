@@ -1,4 +1,4 @@
-"""Running tasks in this process, in subprocesses, or on a user's executor. Workers never access the store."""
+"""Running tasks in this process, or on an executor. Workers never access the store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import pickle
 import sys
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,19 +14,19 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from refine.errors import ObjectiveError, RoundStoppedError
+from refine.run.executors import NotBegunError, TimeLimitError, TrialExecutor
 from refine.run.objective import wants_trial
-from refine.run.outcome import Outcome, Task, crashed
+from refine.run.outcome import Outcome, Task, crashed, timed_out
 from refine.run.protocols import Objective
 from refine.run.resources import Resources
-from refine.run.workers.child import ChildDiedError, run_in_child
+from refine.run.workers.child import ChildDiedError
 from refine.run.workers.cluster_health import ClusterHealth
+from refine.run.workers.concurrent_executor import trial_executor
 from refine.run.workers.packed_objective import PackedObjective, pack
 from refine.run.workers.pool import pool_of
-from refine.run.workers.task import LOAD_SECONDS, Job, opened, versions
+from refine.run.workers.task import LOAD_SECONDS, Job, versions
 from refine.run.workers.temp_folder import own_folder
-from refine.run.workers.watchdog import Attempt, watched
-from refine.run.workers.worker_main import WANTED, perform, prepare, run
-from refine.trials.trial import State
+from refine.run.workers.worker_main import WANTED, prepare, run
 
 PER_WORKER = 2  # tasks per worker that may be under way
 _UNBEGUN = 5  # times that a task is handed out again whose worker died before it got the task
@@ -70,31 +69,21 @@ def outcomes_of(
         path = packed.write(stack.enter_context(own_folder()))
     else:
         path = None
-    if (executor := resources.executor) is not None:
-        transport = _Transport(
-            lambda job, _: executor.submit(run_task, job), ClusterHealth(executor).check, own_workers=False
-        )
+    if resources.executor is None:
+        executor: TrialExecutor = stack.enter_context(pool_of(resources, count, LOAD_SECONDS))
     else:
-        start = resources.workers, count, resources.threads, LOAD_SECONDS, resources.devices
-        pool = stack.enter_context(pool_of(*start))
-        transport = _Transport(
-            lambda job, attempt: pool.submit(job, attempt.note_progress), lambda _: None, own_workers=True
-        )
+        executor = trial_executor(resources.executor)
     dispatch = _Dispatch(
-        transport, packed, inline=inline, path=path, tasks=tasks, resources=resources, stop=stop
+        executor, packed, inline=inline, path=path, tasks=tasks, resources=resources, stop=stop
     )
-    stack.enter_context(watched(dispatch.under_way, resources.limits))
     return dispatch.outcomes(ahead)
 
 
-class _Transport(NamedTuple):
-    """The way of jobs to workers."""
+class _Attempt(NamedTuple):
+    """A task handed out."""
 
-    submit: Callable[[bytes, Attempt], Future[bytes]]  # submits a packed job
-    check: Callable[
-        [bool], None
-    ]  # raises if no worker is left; the argument tells whether a job was just lost
-    own_workers: bool  # whether the workers are refine's, which note their progress on the attempt
+    task: Task
+    handed_out: float  # time, from :func:`time.monotonic`
 
 
 class _Dispatch:
@@ -106,7 +95,7 @@ class _Dispatch:
 
     def __init__(
         self,
-        transport: _Transport,
+        executor: TrialExecutor,
         packed: PackedObjective,
         inline: bytes | None,
         path: str | None,
@@ -114,17 +103,19 @@ class _Dispatch:
         resources: Resources,
         stop: Callable[[], bool],
     ) -> None:
-        self._transport = transport
+        self._executor = executor
+        self._health = ClusterHealth(executor.cluster)
         self._packed = packed
         self._stop = stop
         self._threads = resources.threads
+        self._limits = resources.limits
         self._workers = resources.workers
         self._inline = inline
         self._path = path
         self._tasks = iter(tasks)
         self._to_resubmit: deque[Task] = deque()
         self._to_run_alone: deque[Task] = deque()
-        self.under_way: dict[Future[bytes], Attempt] = {}
+        self._under_way: dict[Future[bytes], _Attempt] = {}
         # Ended futures; waiting for all of thousands would check every one of them each time.
         self._ended: SimpleQueue[Future[bytes]] = SimpleQueue()
         self._lost_once: set[tuple[str, int, int]] = set()
@@ -137,9 +128,9 @@ class _Dispatch:
                 lost = False
                 stopping: ObjectiveError | None = None
                 for future in self._wait():
-                    if future not in self.under_way:  # cancelled
+                    if future not in self._under_way:  # cancelled
                         continue
-                    attempt = self.under_way.pop(future)
+                    attempt = self._under_way.pop(future)
                     error = CancelledError("by the executor") if future.cancelled() else future.exception()
                     if error is None:
                         stopping_error = None
@@ -157,24 +148,24 @@ class _Dispatch:
                         yield attempt.task, outcome
                 if stopping is not None:
                     raise stopping
-                self._transport.check(lost)
+                self._health.check(lost)
         finally:
-            for future in self.under_way:
+            for future in self._under_way:
                 future.cancel()
 
     def _hand_out(self, limit: int) -> bool:
         """Submits tasks until ``limit`` are under way. Returns True if tasks are under way."""
-        while not self._stop() and len(self.under_way) < limit:
+        while not self._stop() and len(self._under_way) < limit:
             task = self._to_resubmit.popleft() if self._to_resubmit else next(self._tasks, None)
             if task is None:
                 break
             self._submit(task)
-        if self._stop() and self._transport.own_workers:
-            for future in [future for future in self.under_way if future.cancel()]:
-                del self.under_way[future]
-        if not self.under_way and self._to_run_alone and not self._stop():
+        if self._stop() and self._executor.capabilities.cancel:
+            for future in [future for future in self._under_way if future.cancel()]:
+                del self._under_way[future]
+        if not self._under_way and self._to_run_alone and not self._stop():
             self._submit(self._to_run_alone.popleft())
-        return bool(self.under_way)
+        return bool(self._under_way)
 
     def _submit(self, task: Task, *, send_objective: bool = False) -> None:
         if send_objective:
@@ -190,16 +181,16 @@ class _Dispatch:
             path=sys.path,
             loading=LOAD_SECONDS,
         )
-        attempt = Attempt(task)
+        attempt = _Attempt(task, time.monotonic())
         try:
-            future = self._transport.submit(job.packed(), attempt)
+            future = self._executor.submit(job.packed(), self._limits)
         except Exception as error:  # a pool with a dead process, or a closed client
             raise RoundStoppedError(
                 f"the executor takes no more trials ({type(error).__name__}: {error}); finished trials are "
                 "stored; run again with a new executor, or with workers=N, where a dead process costs one "
                 "trial"
             ) from error
-        self.under_way[future] = attempt
+        self._under_way[future] = attempt
         future.add_done_callback(self._ended.put)
 
     def _wait(self) -> list[Future[bytes]]:
@@ -224,7 +215,7 @@ class _Dispatch:
 
     def _stopping_error(self, error: BaseException) -> ObjectiveError | None:
         """The error, if the whole round must stop and not one trial."""
-        if not self._transport.own_workers and isinstance(error, ImportError | AttributeError):
+        if not self._executor.capabilities.local and isinstance(error, ImportError | AttributeError):
             return RoundStoppedError(  # the worker failed before it could compare versions
                 f"workers need the {versions()} of the coordinator, and one cannot load it "
                 f"({type(error).__name__}: {error}); finished trials are stored; install the same there, and "
@@ -234,15 +225,13 @@ class _Dispatch:
             return error
         return None
 
-    def _outcome_of_lost(self, attempt: Attempt, error: BaseException) -> Outcome | None:
+    def _outcome_of_lost(self, attempt: _Attempt, error: BaseException) -> Outcome | None:
         """The outcome of a task whose worker is gone; ``None`` if the task will be handed out again."""
         task = attempt.task
-        ending = attempt.ending
         identity = (task.key, task.replicate, task.attempt)
-        if ending is not None and ending.state == State.TIMEOUT:
-            return ending
-        not_begun = self._transport.own_workers and attempt.child is None
-        if not_begun and self._unbegun[identity] < _UNBEGUN:
+        if isinstance(error, TimeLimitError):
+            return timed_out(error)
+        if isinstance(error, NotBegunError) and self._unbegun[identity] < _UNBEGUN:
             self._unbegun[identity] += 1
             self._to_resubmit.append(task)
             return None
@@ -250,19 +239,5 @@ class _Dispatch:
             self._lost_once.add(identity)
             self._to_run_alone.append(task)
             return None
-        if ending is not None:
-            return crashed(str(ending.error), ending.seconds, died=True)
-        died = not self._transport.own_workers or isinstance(error, ChildDiedError)
-        return crashed(f"{type(error).__name__}: {error}", time.monotonic() - attempt.since, died=died)
-
-
-def run_task(job: bytes) -> bytes:
-    """Runs a job in a worker of a user's executor.
-
-    The main thread of a process, as in a pool of processes, runs the job itself. Other threads, as in a Dask
-    worker, have a child process run the job, since threads would share their random generators.
-    """
-    loading = opened(job).loading  # refuses a worker of another version, and names the version
-    if threading.current_thread() is threading.main_thread():
-        return perform(job)
-    return run_in_child(job, loading)
+        died = not self._executor.capabilities.local or isinstance(error, ChildDiedError)
+        return crashed(error, time.monotonic() - attempt.handed_out, died=died)

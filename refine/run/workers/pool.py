@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from pathlib import Path
 
-from refine.run.resources import VISIBLE, visible
-from refine.run.workers.child import Child, Children
+from refine.errors import ObjectiveError
+from refine.run.executors import Capabilities, Limits, NotBegunError, TrialExecutor
+from refine.run.resources import VISIBLE, Resources, visible
+from refine.run.workers.child import Children
+from refine.run.workers.watchdog import Attempt, watched
 
 _kept: ContextVar[list[Pool] | None] = ContextVar("refine_kept_workers", default=None)
 
 
-class Pool:
+class Pool(TrialExecutor):
     """Subprocesses for one trial at a time, with a serving thread per subprocess.
 
     They start from a clean interpreter: no process is forked after TensorFlow is loaded, and a script without
@@ -30,6 +33,8 @@ class Pool:
         devices: GPUs for the workers in turn; without a value, those in ``CUDA_VISIBLE_DEVICES``.
     """
 
+    capabilities = Capabilities(timeout=True, memory=True, cancel=True, local=True)
+
     def __init__(
         self, count: int, threads: int, loading: float, devices: tuple[str, ...] | None = None
     ) -> None:
@@ -38,6 +43,7 @@ class Pool:
         self._loading = loading
         self._children = Children(lambda number: _environment(threads, number, devices))
         self._serving = ThreadPoolExecutor(count, thread_name_prefix="refine-worker")
+        self.attempts: set[Attempt] = set()  # jobs that workers have
 
     def close(self) -> None:
         """Ends the workers, also during a trial."""
@@ -45,9 +51,24 @@ class Pool:
         self._serving.shutdown(cancel_futures=True)
         self._children.close()
 
-    def submit(self, job: bytes, progress: Callable[[Child, bool], object]) -> Future[bytes]:
+    def submit(self, job: bytes, limits: Limits) -> Future[bytes]:
         """Runs a job in the next free worker: see :meth:`Children.run`."""
-        return self._serving.submit(self._children.run, job, self._loading, progress)
+        return self._serving.submit(self._run, job, Attempt(limits))
+
+    def _run(self, job: bytes, attempt: Attempt) -> bytes:
+        self.attempts.add(attempt)
+        try:
+            return self._children.run(job, self._loading, attempt.note_progress)
+        except ObjectiveError:
+            raise
+        except Exception as error:
+            if attempt.ending is not None:
+                raise attempt.ending from error
+            if attempt.child is None:
+                raise NotBegunError(str(error)) from error
+            raise
+        finally:
+            self.attempts.discard(attempt)
 
 
 @contextlib.contextmanager
@@ -65,18 +86,20 @@ def workers_kept() -> Iterator[list[Pool]]:
 
 
 @contextlib.contextmanager
-def pool_of(
-    workers: int, count: int, threads: int, loading: float, devices: tuple[str, ...] | None = None
-) -> Iterator[Pool]:
-    """A pool of ``min(workers, count)`` workers, reused if a suitable one is kept."""
-    needed = min(workers, count)
-    options = (threads, loading, devices)
+def pool_of(resources: Resources, count: int, loading: float) -> Iterator[Pool]:
+    """A pool for up to ``count`` trials at a time, reused if a suitable one is kept.
+
+    Inside the block, limits of ``resources`` are enforced.
+    """
+    needed = min(resources.workers, count)
+    options = (resources.threads, loading, resources.devices)
     with workers_kept() as pools:
-        if not (pools and needed <= pools[0].count <= workers and pools[0].options == options):
+        if not (pools and needed <= pools[0].count <= resources.workers and pools[0].options == options):
             _close(pools)
             pools.append(Pool(needed, *options))
         try:
-            yield pools[0]
+            with watched(pools[0].attempts, resources.limits):
+                yield pools[0]
         except BaseException:
             _close(pools)  # its workers may still run trials
             raise

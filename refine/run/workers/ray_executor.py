@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, InvalidStateError
+from concurrent.futures import Future, InvalidStateError
 from functools import partial
 from typing import Any
 
 import cloudpickle
 
 from refine.errors import DesignError, RoundStoppedError
-from refine.run.workers.cluster_health import Cluster
+from refine.run.executors import Cluster, Limits, TrialExecutor
+from refine.run.workers.run_task import run_task
 from refine.utils.extras import load
 
 
-class RayExecutor(Executor):
+class RayExecutor(TrialExecutor):
     """Runs trials as tasks of the connected Ray.
 
     The round tries a trial once more if its worker dies, as with every executor.
@@ -58,12 +59,12 @@ class RayExecutor(Executor):
             "Ray", needs, "ray start", self._offers, lambda _: not self._ray.is_initialized()
         )
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Calls a function in a worker. Raises RuntimeError: Ray was shut down."""
+    def submit(self, job: bytes, limits: Limits) -> Future[bytes]:  # noqa: ARG002  # has no abilities
+        """Runs a job in a worker. Raises RuntimeError: Ray was shut down."""
         if not self._ray.is_initialized():  # Ray would start another cluster
             raise RuntimeError("Ray was shut down")
-        reference = self._task.remote(cloudpickle.dumps((fn, args, kwargs)))
-        future: Future[Any] = Future()
+        reference = self._task.remote(cloudpickle.dumps((run_task, job)))
+        future: Future[bytes] = Future()
         future.add_done_callback(partial(self._ended, reference))
         reference.future().add_done_callback(partial(self._hand_on, future))
         return future
@@ -102,8 +103,8 @@ def _caller() -> Callable[[bytes], Any]:
         import pickle
         from concurrent.futures import ThreadPoolExecutor
 
-        function, args, kwargs = pickle.loads(packed)
+        function, job = pickle.loads(packed)
         with ThreadPoolExecutor(1) as thread:  # a trial in a thread gets a supervised child process
-            return thread.submit(function, *args, **kwargs).result()
+            return thread.submit(function, job).result()
 
     return call

@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from refine.run.outcome import Outcome, Task, out_of_memory, timed_out
-from refine.run.resources import Limits
+from refine.run.executors import LimitExceededError, Limits, MemoryLimitError, TimeLimitError
 from refine.run.supervisor import below, processes
 from refine.run.workers.child import Child
 
@@ -19,26 +17,24 @@ _EVERY = 0.1  # seconds between checks
 
 @dataclass(eq=False)
 class Attempt:
-    """A task handed out to a worker."""
+    """A job that a worker of the pool has, or waits for."""
 
-    task: Task
-    since: float = field(
-        default_factory=time.monotonic
-    )  # time of its last progress: handed out, received, begun
-    child: Child | None = None  # the worker that has the task; ``None`` before, and on an executor
+    limits: Limits
+    child: Child | None = None  # the worker that has the job; ``None`` before
+    time_of_progress: float = 0.0  # time of its last progress, from :func:`time.monotonic`: received, begun
     runs: bool = False  # whether the trial has begun
-    ending: Outcome | None = None  # the outcome, if a limit ended its worker
+    ending: LimitExceededError | None = None  # the limit, if a limit ended its worker
 
     def note_progress(self, child: Child, runs: bool) -> None:
-        """Notes that a worker has the task, or that the trial has begun."""
+        """Notes that a worker has the job, or that the trial has begun."""
         self.child = child
         self.runs = runs
-        self.since = time.monotonic()
+        self.time_of_progress = time.monotonic()
 
 
 @contextlib.contextmanager
-def watched(under_way: Mapping[Future[bytes], Attempt], limits: Limits) -> Iterator[None]:
-    """Enforces limits on running trials inside the block.
+def watched(attempts: Collection[Attempt], limits: Limits) -> Iterator[None]:
+    """Ends workers of attempts beyond their limits inside the block, if the block has ``limits``.
 
     The timeout counts from the beginning of a trial.
     """
@@ -56,9 +52,9 @@ def watched(under_way: Mapping[Future[bytes], Attempt], limits: Limits) -> Itera
                 children = {}
             else:
                 children = processes()
-            for future, attempt in list(under_way.items()):
-                if attempt.child is not None and attempt.ending is None and not future.done():
-                    attempt.ending = _exceeded(attempt, attempt.child, limits, children)
+            for attempt in tuple(attempts):
+                if attempt.child is not None and attempt.ending is None:
+                    attempt.ending = _exceeded(attempt, attempt.child, children)
                     if attempt.ending is not None:
                         attempt.child.end()
             took = time.thread_time() - begun
@@ -73,19 +69,18 @@ def watched(under_way: Mapping[Future[bytes], Attempt], limits: Limits) -> Itera
 
 
 def _exceeded(
-    attempt: Attempt, child: Child, limits: Limits, children: Mapping[int, Sequence[int]]
-) -> Outcome | None:
-    timeout, memory = limits
+    attempt: Attempt, child: Child, children: Mapping[int, Sequence[int]]
+) -> LimitExceededError | None:
+    timeout, memory = attempt.limits
+    seconds = 0.0
     if attempt.runs:
-        seconds = time.monotonic() - attempt.since
-    else:
-        seconds = 0.0
+        seconds = time.monotonic() - attempt.time_of_progress
     if timeout is not None and seconds > timeout:
-        return timed_out(timeout, seconds)
+        return TimeLimitError(timeout, seconds)
     if memory is not None:
         used = _memory_of(below(child.process.pid, children), memory)
         if used > memory:
-            return out_of_memory(used, memory, seconds)
+            return MemoryLimitError(memory, seconds, used)
     return None
 
 
