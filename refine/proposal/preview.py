@@ -16,7 +16,7 @@ from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
 from refine.errors import closest
 from refine.proposal.alternatives import left_to_run, trial_seconds
-from refine.proposal.proposal import Proposal
+from refine.proposal.proposal import Claim, Proposal
 from refine.space.categorical import Categorical
 from refine.space.encoding import value_key
 from refine.space.space import Space
@@ -52,6 +52,7 @@ class Preview(Shown):
     probability: float
     proposed_probability: float  # the same of what was proposed
     epsilon: float  # loss that counts as none
+    claim: Claim  # the claim for this space
     metric: str  # name of the metric
     top: int  # how many of the round's trials are its top: a tenth, at least 10
     top_kept: int  # how many of those lie inside
@@ -108,13 +109,15 @@ def preview_of(
     left = left_to_run(analysis, space)
     n = min(n, left)
     lost = analysis.table[~np.isfinite(np.asarray(analysis.table["value"], dtype=float))]
+    claim = proposal.claim_for(space)
     return Preview(
         space=space,
         volume_kept=proposal.volume_of(space),
         proposed_volume_kept=proposal.volume_kept,
-        probability=proposal.probability_of(space),
+        probability=claim.probability,
         proposed_probability=proposal.claim.probability,
-        epsilon=proposal.claim.epsilon,
+        epsilon=claim.epsilon,
+        claim=claim,
         metric=analysis.metric,
         top=top,
         top_kept=int(inside[:top].sum()),

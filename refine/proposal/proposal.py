@@ -179,6 +179,13 @@ class Proposal(Shown):
             return math.nan
         return self._proposer.probability(space, self.claim.epsilon)
 
+    def claim_for(self, space: Space) -> Claim:
+        """The claim for some space, as :attr:`claim` for the proposed one."""
+        if space == self.space:
+            return self.claim
+        probability = self.probability_of(space)
+        return replace(self.claim, probability=probability, failing_inside=self.failing_share_of(space))
+
     def failing_share_of(self, space: Space) -> float:
         """Expected share of failures among even trials of a space.
 

@@ -180,13 +180,7 @@ class Review(Shown, Generic[R]):
     @property
     def claim(self) -> Claim:
         """The claim for the edited space, as :attr:`Proposal.claim` for the proposed one."""
-        if self.space == self.proposal.space:
-            return self.proposal.claim
-        return replace(
-            self.proposal.claim,
-            probability=self.proposal.probability_of(self.space),
-            failing_inside=self.proposal.failing_share_of(self.space),
-        )
+        return self.proposal.claim_for(self.space)
 
     @cached_property
     def advised_round(self) -> NextRound:

@@ -8,7 +8,7 @@ from typing import Any
 
 from refine.proposal.options import Option, Options
 from refine.proposal.preview import Preview
-from refine.report.pages.proposal import short_bounds
+from refine.report.pages.proposal import risk_text, short_bounds
 from refine.report.pages.reasons import fill, judged_text, sentence, top_trials_cut
 from refine.space.edits import level_text
 from refine.space.encoding import label
@@ -101,16 +101,11 @@ def kept_cell(preview: Preview) -> Cell:
 def _risk(preview: Preview) -> Cell:
     if math.isnan(preview.probability):
         return Cell("unknown: too few of the candidate configurations lie inside", "warn")
-    loss = "something better"
-    if preview.epsilon > 0:
-        loss += f" by over {difference(preview.epsilon)}"
-    risk = chance_words(1 - preview.probability)
     proposed = chance_words(1 - preview.proposed_probability)
-    if risk == proposed:
-        compared = ""
-    else:
+    compared = ""
+    if chance_words(1 - preview.probability) != proposed:
         compared = f" (proposed: {proposed})"
-    return Cell(f"{risk} that {loss} is cut off{compared}", "bad" if preview.throws else "")
+    return Cell(f"{risk_text(preview.claim)}{compared}", "bad" if preview.throws else "")
 
 
 def _next_round(preview: Preview) -> str:
