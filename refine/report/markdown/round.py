@@ -50,7 +50,7 @@ from refine.report.pages.checks import curves_page, question
 from refine.report.pages.proposal import next_text, within_text
 from refine.report.pages.reasons import feasible_sentence, judged_text
 from refine.report.pages.records import spread_text
-from refine.report.pages.space import CAUTION, space_grid
+from refine.report.pages.space import CAUTION, front_text, space_grid
 from refine.report.pages.tree import value_text
 from refine.report.plots import populations
 from refine.review.review import Review
@@ -637,10 +637,7 @@ def front_section(facts: Facts) -> Section | None:
         for i in range(min(_FRONT, len(front)))
     ]
     head = [*(f"{goal.metric} ({goal.direction})" for goal in goals), *names]
-    intro = (
-        f"{plural(len(front), 'trial')}, that no other trial of this round beats in every goal. "
-        "Below, the best trial is the best in the first goal."
-    )
+    intro = f"{front_text(len(front))} Below, the best trial is the best in the first goal."
     if len(front) > _FRONT:
         not_listed = f"{len(front) - _FRONT} more are on the front."
     else:

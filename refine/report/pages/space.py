@@ -14,7 +14,7 @@ from refine.space.space import Space, SpaceDiff
 from refine.tree.comparison import Comparison
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Facts, Fold, Grid, Page, Text
-from refine.utils.format import inflected, join, p_value, percent, score
+from refine.utils.format import inflected, join, p_value, percent, plural, score
 from refine.utils.provided import page_for
 
 if TYPE_CHECKING:
@@ -133,6 +133,14 @@ def decision_grid(old: Space, decision: Decision, proposal: Proposal | None) -> 
     if rows:
         return Grid(("parameter", "before", "proposed", "decided", "levels", "how"), tuple(rows))
     return None
+
+
+def front_text(count: int) -> str:
+    """The number of trials on the front of a round, and the meaning of a front."""
+    return (
+        f"{plural(count, 'trial')} on the front: no other trial of this round is at least as good in every "
+        "goal and better in one."
+    )
 
 
 _NO_POPULATIONS = (
