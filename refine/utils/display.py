@@ -61,6 +61,13 @@ class Cell(NamedTuple):
     call: Action | str | None = None
 
 
+def as_cell(value: str | Cell) -> Cell:
+    """A text as a cell without a tone; a cell as it is."""
+    if isinstance(value, Cell):
+        return value
+    return Cell(value)
+
+
 @dataclass(frozen=True)
 class Text:
     """A paragraph: like a :class:`Cell`; ``lines`` keeps its line breaks, as a traceback's."""
@@ -140,6 +147,11 @@ class Fold:
     about: str = ""
     why: bool = True
 
+    @property
+    def texts(self) -> list[str]:
+        """Its paragraphs."""
+        return [block.text for block in self.blocks if isinstance(block, Text)]
+
 
 @dataclass(frozen=True)
 class Page:
@@ -178,6 +190,16 @@ class Page:
     def details(self) -> Page:
         """The summary and all folds."""
         return replace(self, blocks=(*self.blocks, *_opened(self.folds)), folds=())
+
+    @property
+    def facts(self) -> list[tuple[str, Cell]]:
+        """The labelled facts of the summary."""
+        rows = [row for block in self.blocks if isinstance(block, Facts) for row in block.rows]
+        return [(label, as_cell(value)) for label, value in rows]
+
+    def texts(self, about: str) -> list[str]:
+        """The paragraphs of the folds about a topic."""
+        return [text for fold in self.folds if fold.about == about for text in fold.texts]
 
     def to_dict(self) -> dict[str, Any]:
         """The page as plain data: texts, tables and calls of the summary, and the folds."""
@@ -465,10 +487,7 @@ def _typed_call(call: Action | str) -> str:
 
 
 def _cell(value: str | Cell) -> Cell:
-    if isinstance(value, Cell):
-        cell = value
-    else:
-        cell = Cell(value)
+    cell = as_cell(value)
     return cell._replace(text=line(cell.text))
 
 

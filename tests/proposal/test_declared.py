@@ -6,6 +6,7 @@ import pytest
 
 import refine
 from refine.design.space_filling import Sobol, draw
+from refine.report.pages.proposal import change_view
 from refine.review.decision import Decision
 from refine.ui.web.content import panel
 
@@ -62,7 +63,8 @@ def test_a_parameter_that_no_kept_choice_has_reads_as_no_longer_used_in_reasons_
     text = str(proposal.why())
     assert "x: 0 to 1 -> no longer used" in text
     assert "0 to 1 -> 0 to 1" not in text
-    unused = {e.name: panel(analysis, e, proposal[e.name], "nuisance")["unused"] for e in analysis.ranked}
+    views = {e.name: change_view(proposal[e.name]) for e in analysis.ranked}
+    unused = {e.name: panel(analysis, e, views[e.name], "nuisance")["unused"] for e in analysis.ranked}
     assert [name for name in unused if unused[name]] == ["x"]
 
 

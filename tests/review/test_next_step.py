@@ -10,8 +10,8 @@ import refine
 from refine import stats
 from refine.design.space_filling import Sobol, draw
 from refine.errors import ReviewError
-from refine.report.pages.checks import says, verdict_parts, verdict_sentence
-from refine.report.pages.reasons import next_sentence
+from refine.report.pages.checks import says, verdict_sentence
+from refine.report.pages.reasons import sentences
 from refine.review.checks import worth as worth_check
 from refine.review.next_step import EVEN, NextRound, accept_action, advised_round, next_step_of
 from refine.review.worth import worth_of
@@ -114,9 +114,9 @@ def test_a_small_round_without_findings_names_what_would_settle_it():
     assert needed["parameters"] == ["lr", "depth", "kind"]
     assert needed["power"] >= 0.8
     assert step.seconds == pytest.approx(2.0 * step.n)
-    sentence = next_sentence(step.reasons)
-    assert sentence.startswith(f"{step.n} more configurations of this round")
-    assert "40 space-filling trials" in sentence
+    text = sentences(step.reasons)
+    assert text.startswith(f"{step.n} more configurations of this round")
+    assert "40 space-filling trials" in text
     assert json.loads(json.dumps(step.to_json()))["action"] == str(step.action)
 
 
@@ -169,12 +169,7 @@ def test_every_view_of_an_outlook_says_the_same_about_the_gain():
     analysis, proposal = proposed(noise, n=20)
     budget = BudgetState(budget=60, spent=21, repeats=1)
     outlook = worth_of(analysis, 100.0, proposal.space, 20, 0.8, 0.0, budget=budget)
-    views = [
-        verdict_sentence(outlook),
-        str(outlook),
-        says(worth_check(outlook)),
-        " ".join(verdict_parts(outlook)),
-    ]
+    views = [verdict_sentence(outlook), str(outlook), says(worth_check(outlook))]
     for view in views:
         assert "unlikely to gain" in view
         assert "may gain" not in view
@@ -189,4 +184,4 @@ def test_next_step_names_the_parameter_that_makes_trials_slow():
     step = next_step_of(analysis, refine.propose(analysis), 60)
     assert codes(step) == ["decide", "durations"]
     assert about(step, 1) == {"parameter": "depth", "factor": 36.0}
-    assert "take 36 times" in next_sentence(step.reasons)
+    assert "take 36 times" in sentences(step.reasons)

@@ -69,7 +69,7 @@ def test_a_bowl_that_was_searched_well_is_over_and_noise_is_not_worth_a_round(tr
         assert worth.noise == pytest.approx(1.0, abs=0.4)
         check = review.checks()["worth"]
         assert (check.verdict, check.code) == ("warn", worth.verdict.lower())
-        assert figure(check).startswith(worth.verdict)
+        assert verdict_sentence(worth).startswith(f"{figure(check)}: ")
         assert outlook_text(worth) in says(check).lower()
 
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from refine.errors import AnalysisError, shown
 from refine.report import figures
 from refine.report.glossary import terms_section
-from refine.utils.display import Block, Branch, Cell, Facts, Fold, Grid, Items, Page
+from refine.utils.display import Block, Branch, Cell, Facts, Fold, Grid, Items, Page, as_cell
 from refine.utils.files import made_folder, write_whole
 
 if TYPE_CHECKING:
@@ -210,10 +210,7 @@ def _branch(branch: Branch, depth: int) -> list[str]:
 
 
 def _said(value: str | Cell) -> Raw:
-    if isinstance(value, Cell):
-        cell = value
-    else:
-        cell = Cell(value)
+    cell = as_cell(value)
     return Raw(f"{escape(cell.text)}{f' {code(cell.call)}' if cell.call is not None else ''}")
 
 

@@ -22,7 +22,6 @@ from refine.report.pages.reasons import (
     source_text,
     together,
     trend_mark,
-    upper,
 )
 from refine.space.edits import level_text
 from refine.space.parameters import Parameter
@@ -139,11 +138,6 @@ def caution_facts(analysis: Analysis) -> list[tuple[str, Cell]]:
     cautions = [c for c in analysis.cautions if c.code != "sampled"]
     short = [_CAUTIONS.get(c.code, "").format(count=len(c.values.get("codes", ()))) for c in cautions]
     return [("Caution", Cell(s or sentence(c), "warn")) for s, c in zip(short, cautions, strict=True)]
-
-
-def best_text(analysis: Analysis) -> str:
-    """The best observed trial as a sentence of its own."""
-    return f"{upper(best_clause(analysis))}."
 
 
 def trials_clause(analysis: Analysis) -> str:

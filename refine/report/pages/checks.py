@@ -46,7 +46,7 @@ def checks_page(checks: Checks, spell: Spell = str) -> Page:
 
     ``spell`` writes an action as text.
     """
-    order = sorted(checks.checks, key=lambda c: list(_TONES).index(c.verdict))
+    order = gravest_first(checks)
     facts: list[tuple[str, str | Cell]] = []
     for c in order:
         if c.verdict != PASS:
@@ -73,6 +73,11 @@ def failed_text(checks: Checks) -> str:
 def _finding(check: Check, spell: Spell = str) -> str:
     """The first sentence of what a check found, to follow a label."""
     return _lower(says(check, spell).partition(". ")[0].removesuffix("."))
+
+
+def gravest_first(checks: Checks) -> list[Check]:
+    """The checks in the order of the folds of their page."""
+    return sorted(checks.checks, key=lambda c: list(_TONES).index(c.verdict))
 
 
 def _lower(sentence: str) -> str:
@@ -206,7 +211,7 @@ _ASKED = {
         lambda v: f"{chance_words(v.probability)} that a region cut off holds the best",
         "To look there",
     ),
-    "worth": _Asked("next round", "Is another round worth it?", "{verdict}"),
+    "worth": _Asked("next round", "Is another round worth it?", lambda v: _ADVICE[v.verdict][0]),
 }
 
 
@@ -351,33 +356,16 @@ def _budget_decides(outlook: Any) -> bool:
 
 
 # Verdict -> its advice in a word or two, and its hit rate: benchmarks and an audit on unseen tables together.
-_ADVICE = {
+_ADVICE: dict[str, tuple[str, str]] = {
     CONTINUE: ("Go on", "about 1 in 4 do"),
     CONFIRM: ("Confirm first", "such advice was right in 9 of 10 cases"),
     STOP: ("Stop here", "such advice was right in 9 of 10 cases"),
 }
 
 
-# Verdict -> its advice in a word or two.
-ADVICE_WORDS = {verdict: advice for verdict, (advice, _) in _ADVICE.items()}
-
-
-def verdict_parts(outlook: Any) -> tuple[str, str]:
-    """The verdict in a word or two, and the gain behind it with the hit rate of such advice."""
-    advice, hit_rate = _ADVICE[outlook.verdict]
-    if not outlook.n:
-        return advice, "every configuration of this space was run"
-    if outlook.verdict == CONFIRM:
-        return advice, f"repeating the best should help more; {hit_rate.removeprefix('such advice was ')}"
-    gain = "anything"
-    if outlook.epsilon > 0:
-        gain = f"over {difference(outlook.epsilon)}"
-    trials = plural(outlook.n, "trial")
-    if _budget_decides(outlook):
-        return advice, f"{outlook.budget}; {trials} are unlikely to gain {gain}"
-    if outlook.verdict == CONTINUE:
-        return advice, f"{trials} may gain {gain}; {hit_rate}"
-    return advice, f"{trials} are unlikely to gain {gain}; {hit_rate.removeprefix('such advice was ')}"
+def verdict_cell(outlook: Any) -> Cell:
+    """The verdict as the lead of a review."""
+    return Cell(verdict_sentence(outlook), TONES[outlook.verdict])
 
 
 def verdict_sentence(outlook: Any) -> str:
@@ -396,11 +384,6 @@ def verdict_sentence(outlook: Any) -> str:
     else:
         rate = ""
     return f"{advice}: {text}{rate}."
-
-
-def short_worth(outlook: Any) -> str:
-    """The same as :func:`verdict_sentence`."""
-    return verdict_sentence(outlook)
 
 
 def _little_luck(v: Any) -> str:

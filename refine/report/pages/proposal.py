@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from refine.proposal.alternatives import Offer
 from refine.proposal.change import Change
@@ -23,6 +26,7 @@ from refine.space.categorical import Categorical
 from refine.space.edits import bounds_text, strip
 from refine.space.encoding import Reference
 from refine.space.parameters import Parameter, Range
+from refine.space.space import Space
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Block, Cell, Facts, Fold, Grid, Items, Page, Text
 from refine.utils.format import (
@@ -43,6 +47,7 @@ from refine.utils.provided import page_for
 
 MOST = 6  # changes that a summary lists in a line each
 _COLUMNS = 80  # of a terminal
+_ONE_LINE = 76  # letters of a headline that fits in a line
 _MEDIANS = 3  # medians of choices among the numbers behind a change
 _LONGEST = 20  # letters of a list of choices in a summary
 # Risk of a change alone, by Change.sure -> its words.
@@ -57,13 +62,13 @@ _RISK_WORDS = {
 def proposal_page(proposal: Proposal) -> Page:
     """The changes of a proposal and their risk."""
     changed = [c for c in proposal.changes if c.kind != "keep"]
+    views = {c.name: change_view(c, proposal.claim.epsilon) for c in proposal.changes}
     blocks: list[Block] = []
     if changed:
-        rows = [change_row(c, proposal.claim.epsilon) for c in changed]
-        blocks.append(changes_grid(rows, "Search next:"))
+        blocks.append(changes_grid([views[c.name].row for c in changed], "Search next:"))
     facts: list[tuple[str, str | Cell]] = [
         *unchanged_facts(proposal, changed),
-        *claim_facts(proposal.claim, asked=proposal.risk),
+        *claim_facts(proposal.claim, asked=proposal.risk, cuts=cuts_off(proposal.old, proposal.space)),
     ]
     if not proposal.tested:
         facts.append(("Caution", Cell("untested: the model alone proposes", "warn")))
@@ -76,7 +81,41 @@ def proposal_page(proposal: Proposal) -> Page:
         f"Proposal from {plural(proposal.n, 'trial')}{judged}: keeps "
         f"{percent(proposal.volume_kept)} of the space."
     )
-    return Page(title if changed else NOTHING, tuple(blocks), proposal.calls, proposal_folds(proposal))
+    folds = proposal_folds(proposal, views)
+    return Page(title if changed else NOTHING, tuple(blocks), proposal.calls, folds)
+
+
+class ChangeView(NamedTuple):
+    """The view of a change: its row in a summary, and the fold with its evidence."""
+
+    change: Change
+    row: tuple[str | Cell, ...]  # name, range now, range proposed, main reason, risk of this change alone
+    fold: Fold
+
+
+def change_view(change: Change, epsilon: float = math.nan, caution: str = "") -> ChangeView:
+    """The view of a change.
+
+    ``epsilon`` is the tolerance of the claim; ``caution`` is a sentence on weak evidence for the change.
+    """
+    reason: str | Cell = short_reason(change, epsilon)
+    if caution:
+        reason = Cell("weak evidence (model)", "warn")
+    bounds = next_text(change.old, change.new)
+    if change.kind == "leave":
+        bounds = "no longer used"
+    name = Cell(change.name, "strong")
+    row = (name, short_bounds(change.old), arrow_cell(bounds, "good"), reason, _risk_cell(change))
+    after = {"keep": "unchanged", "leave": "-> no longer used"}.get(change.kind)
+    title = f"{change.name}: {bounds_text(change.old)} {after or f'-> {bounds_text(change.new)}'}"
+    texts = [caution, sentences(change.reasons)]
+    if change.kind not in ("keep", "leave"):
+        alone = ""
+        if math.isfinite(change.risk):
+            alone = f"; risk of this change alone: {chance_words(change.risk)}"
+        texts.append(f"{strip(change.old, change.new)} {percent(change.volume_kept)} kept{alone}.")
+    blocks = tuple(Text(text) for text in texts if text)
+    return ChangeView(change, row, Fold(title, blocks, change.name, change.kind != "keep"))
 
 
 def changes_grid(rows: Sequence[tuple[str | Cell, ...]], heading: str) -> Grid:
@@ -106,26 +145,12 @@ def _briefly(row: tuple[str | Cell, ...]) -> tuple[str | Cell, ...]:
     return (*row[:3], brief, *row[4:])
 
 
-def change_row(change: Change, epsilon: float = math.nan, weak: bool = False) -> tuple[str | Cell, ...]:
-    """A change as cells: name, range now, range proposed, main reason, risk of this change alone.
-
-    ``epsilon`` is the tolerance of the claim; ``weak`` marks a parameter without a tested effect.
-    """
-    return (
-        Cell(change.name, "strong"),
-        short_bounds(change.old),
-        arrow_cell("no longer used" if change.kind == "leave" else next_text(change.old, change.new), "good"),
-        Cell("weak evidence (model)", "warn") if weak else short_reason(change, epsilon),
-        risk_cell(change),
-    )
-
-
 def arrow_cell(text: str, tone: str) -> Cell:
     """The next range of a parameter behind an arrow."""
     return Cell(f"-> {text}", tone)
 
 
-def risk_cell(change: Change) -> Cell:
+def _risk_cell(change: Change) -> Cell:
     """The risk of a change alone, in a word or two: ``low risk``, ``extended``.
 
     Empty if nothing is cut off.
@@ -171,6 +196,46 @@ def next_text(old: Parameter, new: Parameter, longest: int = _LONGEST) -> str:
             return f"without {without}"
         return f"{new.size} of {old.size} choices"
     return choices
+
+
+def changes_sentence(old: Space, new: Space) -> str:
+    """Changes of the next round in one line, with bounds, else by kind, else as counts; empty without any.
+
+    For example ``Next round: lr 1 to 1.5 and optimizer without SGD.`` or
+    ``Extend lr, narrow units and optimizer.``
+    """
+    named = []
+    names: dict[str, list[str]] = {"extend": [], "narrow": []}
+    for name, parameter in new.items():
+        before = old.get(name)
+        if parameter == before:
+            continue
+        kind = "extend"
+        text = bounds_text(parameter)
+        if before is not None:
+            text = next_text(before, parameter)
+            if not _reaches_beyond(before, parameter):
+                kind = "narrow"
+        named.append(f"{name} {text}")
+        names[kind].append(name)
+    if not named:
+        return ""
+    kinds = {kind: of_kind for kind, of_kind in names.items() if of_kind}
+    clauses = ", ".join(f"{kind} {join(of_kind)}" for kind, of_kind in kinds.items())
+    counts = ", ".join(f"{kind} {plural(len(of_kind), 'parameter')}" for kind, of_kind in kinds.items())
+    texts = [f"Next round: {join(named)}.", f"{upper(clauses)}.", f"{upper(counts)}."]
+    return next((text for text in texts if len(text) <= _ONE_LINE), texts[-1])
+
+
+def _reaches_beyond(old: Parameter, new: Parameter) -> bool:
+    """True if a parameter has values that it did not have before."""
+    if isinstance(old, Range) and isinstance(new, Range):
+        return bool(new.low < old.low or new.high > old.high)
+    return _loses_values(new, old)
+
+
+def _loses_values(old: Parameter, new: Parameter) -> bool:
+    return not np.all(new.contains(np.asarray([*old.grid, None], dtype=object)[:-1]))
 
 
 def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[tuple[str, str]]:
@@ -251,11 +316,26 @@ def failures_text(claim: Claim) -> str:
     )
 
 
+def cuts_off(old: Space, new: Space) -> bool:
+    """True if a parameter of the old space loses values in the new one."""
+    return any(_loses_values(parameter, new[name]) for name, parameter in old.items() if name in new)
+
+
 def claim_facts(
-    claim: Claim, kept_cell: Cell | None = None, one_split: bool = False, asked: float = math.nan
+    claim: Claim,
+    kept_cell: Cell | None = None,
+    one_split: bool = False,
+    asked: float = math.nan,
+    cuts: bool = True,
 ) -> list[tuple[str, str | Cell]]:
-    """The facts Risk, Kept (if given) and Blind spot; ``asked`` is the risk asked for, if it applies."""
-    risk = Cell(risk_text(claim, one_split, asked), kept_cell.tone if kept_cell else "")
+    """The facts Risk, Kept (if given) and Blind spot.
+
+    ``asked`` is the risk asked for, if it applies; ``cuts`` is False for a space that loses no value.
+    """
+    text = "none: nothing is cut off"
+    if cuts:
+        text = risk_text(claim, one_split, asked)
+    risk = Cell(text, kept_cell.tone if kept_cell else "")
     facts: list[tuple[str, str | Cell]] = [("Risk", risk)]
     if kept_cell is not None:
         facts.append(("Kept", kept_cell))
@@ -273,17 +353,15 @@ def safe_text(claim: Claim) -> str:
 
 
 def proposal_folds(
-    proposal: Proposal, cautions: Mapping[str, str] | None = None, about_claim: Sequence[str] = ()
+    proposal: Proposal, views: Mapping[str, ChangeView], about_claim: Sequence[str] = ()
 ) -> tuple[Fold, ...]:
     """Folds of a proposal: evidence by parameter, claim, size of the next round, offers, and a table.
 
-    ``cautions`` has a sentence by parameter for changes with weak evidence, ``about_claim`` sentences that
-    follow the claim.
+    ``views`` has a view of the change by parameter, ``about_claim`` sentences that follow the claim.
     """
     changed = [c for c in proposal.changes if c.kind != "keep"]
     unchanged = [c for c in proposal.changes if c.kind == "keep"]
-    cautions = cautions or {}
-    folds = [_change_fold(c, caution=cautions.get(c.name, "")) for c in changed]
+    folds = [views[c.name].fold for c in changed]
     # Sentences about several parameters are not repeated for each one.
     own_reasons = {
         c.name: sentences(r for r in c.reasons if r.code not in (*QUIET, "read_in")) for c in unchanged
@@ -292,7 +370,7 @@ def proposal_folds(
     lines += [Cell(text, "faint") for text in together({c.name: c.reasons for c in unchanged})]
     if lines:
         folds.append(Fold("Unchanged", (Items(tuple(lines)),)))
-    folds += [_change_fold(c, with_reasons=False) for c in unchanged]
+    folds += [views[c.name].fold for c in unchanged]
     folds.append(Fold("Claim", tuple(map(Text, [*claim_texts(proposal), *about_claim])), "claim"))
     if proposal.advice is not None:
         seconds = proposal.advice.seconds
@@ -336,18 +414,6 @@ def claim_texts(proposal: Proposal) -> list[str]:
             unit = f" {proposal.metric}"
         texts.append(f"Tolerance (epsilon): {tolerance}{unit}, {source}.")
     return texts
-
-
-def _change_fold(c: Change, with_reasons: bool = True, caution: str = "") -> Fold:
-    after = {"keep": "unchanged", "leave": "-> no longer used"}.get(c.kind) or f"-> {bounds_text(c.new)}"
-    title = f"{c.name}: {bounds_text(c.old)} {after}"
-    texts = [caution, sentences(c.reasons)]
-    if c.kind not in ("keep", "leave"):
-        alone = ""
-        if math.isfinite(c.risk):
-            alone = f"; risk of this change alone: {chance_words(c.risk)}"
-        texts.append(f"{strip(c.old, c.new)} {percent(c.volume_kept)} kept{alone}.")
-    return Fold(title, tuple(Text(text) for text in texts if text), c.name, with_reasons)
 
 
 def _row(c: Change) -> tuple[str | Cell, ...]:
@@ -511,23 +577,3 @@ def offer_action(offer: Offer) -> Action:
     else:
         typed = value
     return Action("review.edit", {offer.name: typed})
-
-
-def why_heading(change: Change) -> str:
-    """The main reason for a change as a heading: ``Reason: val_acc rises with lr``."""
-    fixed = {"keep": "Why it is unchanged", "leave": "Why it is no longer used"}
-    return fixed.get(change.kind) or f"Reason: {short_reason(change)}"
-
-
-def kept_text(change: Change) -> str:
-    """The kept share of a parameter, and the risk of this change alone.
-
-    Empty if nothing is cut off.
-    """
-    if change.kind in ("keep", "leave"):
-        return ""
-    if math.isfinite(change.risk):
-        risk = f"; risk of this change alone: {chance_words(change.risk)}"
-    else:
-        risk = ""
-    return f" {percent(change.volume_kept)} of it is kept{risk}."

@@ -454,11 +454,6 @@ def _uneven(v: Any) -> str:
     return f" ({pattern}, p {p_value(v.p)})"
 
 
-def next_sentence(reasons: Sequence[Reason]) -> str:
-    """The next step with its reasons in one paragraph; the call follows it."""
-    return sentences(reasons)
-
-
 # Several parameters in one sentence.
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from refine.analysis.conditions import declared, unread_in
+import numpy as np
+
+from refine.analysis.conditions import as_read, declared, unread_in
 from refine.proposal.change import Change
-from refine.proposal.proposal import Proposal
 from refine.report.pages.analysis import best_clause, caution_facts, trials_clause, weak_text
-from refine.report.pages.checks import TONES, failed_text, verdict_sentence, worth_page
+from refine.report.pages.checks import failed_text, verdict_cell, worth_page
 from refine.report.pages.preview import kept_cell
 from refine.report.pages.proposal import (
     NOTHING,
+    ChangeView,
     arrow_cell,
-    change_row,
+    change_view,
     changes_grid,
     claim_facts,
+    cuts_off,
     next_text,
     proposal_folds,
     safe_text,
@@ -28,7 +31,6 @@ from refine.report.pages.reasons import (
     belief_block,
     belief_facts,
     limit_texts,
-    next_sentence,
     noise_text,
     sentence,
 )
@@ -40,9 +42,10 @@ from refine.review.review import Review
 from refine.space.edits import bounds_text, level_text
 from refine.space.literals import python_text
 from refine.space.parameters import Range, levels_text
+from refine.trials.frame import front_rows
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Block, Cell, Facts, Fold, Grid, Page, Text
-from refine.utils.format import chance_cell, chance_words, join, percent
+from refine.utils.format import chance_cell, join, percent
 from refine.utils.provided import page_for
 
 # Verdict on another round -> the heading of the changes.
@@ -61,6 +64,7 @@ def review_page(review: Review) -> Page:
     touched = [
         c for c in proposal.changes if c.name in decided or (c.kind != "keep" and c.name not in used_again)
     ]
+    views = change_views(review)
     worth = review._worth
     facts: list[tuple[str, str | Cell]] = []
     blocks: list[Block] = []
@@ -71,26 +75,25 @@ def review_page(review: Review) -> Page:
             heading = _HEADINGS.get(worth.verdict, "Search next:")
         if any(c.kind in ("widen", "reopen") for c in touched):
             heading = heading.replace(" only", "")
-        blocks.append(changes_grid([_row(review, c, followed.get(c.name)) for c in touched], heading))
+        blocks.append(
+            changes_grid([_row(review, views[c.name], followed.get(c.name)) for c in touched], heading)
+        )
         facts += [*unchanged_facts(proposal, touched), *risk_facts(review)]
     else:
         facts.append(("", NOTHING))
         facts.append(("", sentence(review.next_step.reasons[0])))
-    budget = budget_facts(review)
-    facts += budget
+    facts += standing_facts(review)
     if failed := failed_text(review.checks()):
         facts.append(("", Cell(failed, "bad")))
-    facts += [("", text) for text in (*_notes_on_edits(review), *_suggested(review))]
-    facts += [*belief_facts(review.analysis.belief), *caution_facts(review.analysis)]
+    facts += [("", text) for text in (*notes_on_edits(review), *_suggested(review))]
     trials = trials_clause(review.analysis)
     title = f"Round {review.round.id[:8]}: {trials}, {best_clause(review.analysis)}."
-    if worth is None:
-        lead = None
-    else:
-        lead = Cell(verdict_sentence(worth), TONES[worth.verdict])
-    cautions = {c.name: weak_text(review.analysis, c) for c in proposal.changes}
-    evidence = proposal_folds(proposal, cautions, limit_texts(review.analysis))
+    lead = None
+    if worth is not None:
+        lead = verdict_cell(worth)
+    evidence = proposal_folds(proposal, views, limit_texts(review.analysis))
     hidden = set(used_again)
+    budget = _budget_facts(review)
     if budget:
         hidden.add("n")  # a size that ignores the budget
     shown = [fold for fold in evidence if fold.about not in hidden]
@@ -119,8 +122,15 @@ def _calls(review: Review, touched: Sequence[Change]) -> tuple[Action, ...]:
     return tuple(dict.fromkeys([*calls, Action("review.why")]))
 
 
-def _row(review: Review, change: Change, followed: Change | None) -> tuple[str | Cell, ...]:
+def change_views(review: Review) -> dict[str, ChangeView]:
+    """The view of every proposed change, without edits."""
+    epsilon = review.proposal.claim.epsilon
+    return {c.name: change_view(c, epsilon, weak_text(review.analysis, c)) for c in review.proposal.changes}
+
+
+def _row(review: Review, view: ChangeView, followed: Change | None) -> tuple[str | Cell, ...]:
     """A change as it stands: proposed, edited, rejected, or relaxed because it depended on an edited one."""
+    change = view.change
     name = change.name
     old = change.old
     decided = review.space[name]
@@ -129,8 +139,7 @@ def _row(review: Review, change: Change, followed: Change | None) -> tuple[str |
         relaxed = arrow_cell("unchanged" if decided == old else next_text(old, decided), "warn")
         return *start, relaxed, "relaxed with your edit", ""
     if name not in review.edited and name not in review.rejected:
-        weak = bool(weak_text(review.analysis, change))
-        return change_row(change, review.proposal.claim.epsilon, weak)
+        return view.row
     if name in review.rejected:
         status = "rejected"
     else:
@@ -147,17 +156,39 @@ def _row(review: Review, change: Change, followed: Change | None) -> tuple[str |
 
 
 def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
-    """The facts Risk, Kept, Blind spot and Noise of a review as it stands."""
+    """The facts Risk, Front, Kept, Blind spot and Noise of a review as it stands."""
     asked = math.nan
     if review.space == review.proposal.space:
         asked = review.proposal.risk
-    facts = claim_facts(review.claim, kept_cell(review.preview()), review.analysis.one_split, asked)
+    kept = kept_cell(review.preview())
+    cuts = cuts_off(review.proposal.old, review.space)
+    facts = claim_facts(review.claim, kept, review.analysis.one_split, asked, cuts)
+    facts[1:1] = _front_facts(review)
     if review.analysis.noise.deterministic:
         facts.append(("Noise", noise_text(review.analysis.noise)))
     return facts
 
 
-def budget_facts(review: Review) -> list[tuple[str, str]]:
+def _front_facts(review: Review) -> list[tuple[str, str]]:
+    """The fact Front: the points of the front inside the space under review; empty with one goal."""
+    analysis = review.analysis
+    if len(review.round.goals) == 1:
+        return []
+    front = front_rows(analysis.table, review.round.goals, analysis.space)
+    kept_points = np.count_nonzero(review.space.contains(as_read(review.space, analysis.parameters, front)))
+    return [("Front", f"{kept_points:,} of {len(front):,} points kept")]
+
+
+def standing_facts(review: Review) -> list[tuple[str, str | Cell]]:
+    """The facts that no edit changes: budget, belief and cautions."""
+    return [
+        *_budget_facts(review),
+        *belief_facts(review.analysis.belief),
+        *caution_facts(review.analysis),
+    ]
+
+
+def _budget_facts(review: Review) -> list[tuple[str, str]]:
     """The fact Budget: remaining trials, the next round and the reserve; empty without a budget."""
     budget = review.budget
     if budget.left is None:
@@ -181,16 +212,7 @@ def budget_facts(review: Review) -> list[tuple[str, str]]:
     return [("Budget", text)]
 
 
-def safe_cell(review: Review) -> Cell:
-    """The facts of :func:`risk_facts` as one text."""
-    cells = [(label, cell if isinstance(cell, Cell) else Cell(cell)) for label, cell in risk_facts(review)]
-    tone = next((cell.tone for _, cell in cells if cell.tone == "bad"), "")
-    return Cell(
-        " ".join(f"{'' if label == 'Risk' else f'{label}: '}{cell.text}." for label, cell in cells), tone
-    )
-
-
-def _notes_on_edits(review: Review) -> list[Cell]:
+def notes_on_edits(review: Review) -> list[Cell]:
     """Possible slips of an edit."""
     hints = [as_choices(n, review.space[n]) for n, (a, _) in review.edited.items() if isinstance(a, Range)]
     if review.edits:
@@ -203,7 +225,7 @@ def _notes_on_edits(review: Review) -> list[Cell]:
 def _suggested(review: Review) -> list[Cell]:
     """The suggestions of other people, one a line."""
     return [
-        Cell(f"{s.decision.author} suggests {suggested_text(s)}:", call=Action("review.take", i))
+        Cell(f"{s.decision.author} suggests {_suggested_text(s)}:", call=Action("review.take", i))
         for i, s in enumerate(review.suggestions, 1)
     ]
 
@@ -231,7 +253,8 @@ def _example(review: Review, touched: list[str]) -> list[Action]:
 def _folds(review: Review) -> list[Fold]:
     step = review.next_step
     analysis = review.analysis
-    folds = [Fold("Next step", (Text(next_sentence(step.reasons), "", step.action),), "next")]
+    first, *further = map(sentence, step.reasons)
+    folds = [Fold("Next step", (Text(first, "", step.action), *map(Text, further)), "next")]
     if review._worth is not None:
         about = worth_page(review._worth)
         folds.append(Fold("Another round", (Text(about.title), *about.blocks), "worth"))
@@ -263,24 +286,28 @@ def followed_sentence(review: Review) -> str:
 
 def _suggestions(review: Review) -> list[Block]:
     """A table of the suggestions next to the proposal; empty without suggestions."""
-    suggestions = review.suggestions
-    claim = review.proposal.claim
-    if not suggestions:
+    if not review.suggestions:
         return []
-    kept_share = percent(review.proposal.volume_kept)
-    rows = [("", "the proposal", "", kept_share, chance_cell(1 - claim.probability), "")]
-    for i, s in enumerate(suggestions, 1):
-        numbers = percent(s.volume_kept), chance_cell(1 - s.probability)
-        rows.append((str(i), s.decision.author, suggested_text(s), *numbers, f'"{s.decision.note}"'))
-    head = ("", "suggested by", "change to the proposal", "space kept", "risk", "reason")
     legend = (
-        f"risk: that the best inside is not {within_text(claim)} the best in the present space, "
-        "for all on the same evidence."
+        f"risk: that the best inside is not {within_text(review.proposal.claim)} the best in the present "
+        "space, for all on the same evidence."
     )
-    return [Grid(head, tuple(rows), right=(3,), wide=(5,)), Text(legend, "faint", Action("review.take", 1))]
+    return [suggestions_grid(review), Text(legend, "faint", Action("review.take", 1))]
 
 
-def suggested_text(suggestion: Suggestion) -> str:
+def suggestions_grid(review: Review) -> Grid:
+    """A row for the proposal, and a row per suggestion with share kept and risk."""
+    proposal = review.proposal
+    proposed_risk = chance_cell(1 - proposal.claim.probability)
+    rows = [("", "the proposal", "", percent(proposal.volume_kept), proposed_risk, "")]
+    for i, s in enumerate(review.suggestions, 1):
+        numbers = percent(s.volume_kept), chance_cell(1 - s.probability)
+        rows.append((str(i), s.decision.author, _suggested_text(s), *numbers, f'"{s.decision.note}"'))
+    head = ("", "suggested by", "change to the proposal", "space kept", "risk", "reason")
+    return Grid(head, tuple(rows), right=(3,), wide=(5,))
+
+
+def _suggested_text(suggestion: Suggestion) -> str:
     """The parameters in which a suggestion differs from the proposal: ``dropout 0 to 0.2``."""
     return (
         join([f"{n} {bounds_text(new)}" for n, (_, new) in suggestion.differs.items()]) or "as proposed now"
@@ -330,16 +357,3 @@ def _changes(review: Review) -> list[Block]:
         *([Text(followed, "warn")] if followed else []),
         Text(f"Your space keeps {percent(review.volume_kept)} of the present one. {safe_text(review.claim)}"),
     ]
-
-
-def suggestion_text(suggestion: Suggestion, machine: Proposal) -> str:
-    """A suggestion with share kept and risk, next to the numbers of the proposal."""
-
-    def kept(volume: float, probability: float) -> str:
-        return f"keeps {percent(volume)}, risk {chance_words(1 - probability)}"
-
-    proposed = kept(machine.volume_kept, machine.claim.probability)
-    return (
-        f"{suggested_text(suggestion)}: {kept(suggestion.volume_kept, suggestion.probability)} "
-        f"(proposed: {proposed})"
-    )

@@ -1,18 +1,19 @@
-"""Content of the review page as plain data: numbers to draw, texts and figures.
+"""Content of the review page as plain data: numbers to draw, and the texts of the views.
 
-The front end formats no number and takes no statistical decision: it draws the content of reports.
+The page composes no sentence on results: texts come from the views of :mod:`refine.report.pages`, as in
+``print``. The front end formats no number and takes no statistical decision.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from refine.analysis.conditions import as_read
 from refine.analysis.densities import density_curves
 from refine.analysis.evidence import ALPHA, ParameterEvidence
 from refine.analysis.finding import MATTERS
@@ -22,37 +23,19 @@ from refine.analysis.selection import good_rows, unusable
 from refine.errors import ReviewError, did_you_mean
 from refine.report.figures.canvas import svg
 from refine.report.glossary import meanings, terms
-from refine.report.pages.analysis import (
-    VERDICTS,
-    best_text,
-    caution_facts,
-    share_text,
-    weak_text,
+from refine.report.pages.analysis import VERDICTS, share_text
+from refine.report.pages.checks import checks_page, failed_text, gravest_first, passed_text, verdict_cell
+from refine.report.pages.preview import options_page, preview_page, too_many_text
+from refine.report.pages.proposal import ChangeView, changes_sentence, evidence_numbers
+from refine.report.pages.review import (
+    change_views,
+    followed_sentence,
+    notes_on_edits,
+    risk_facts,
+    standing_facts,
+    suggestions_grid,
 )
-from refine.report.pages.checks import (
-    ADVICE_WORDS,
-    TONES,
-    failed_text,
-    figure,
-    passed_text,
-    question,
-    says,
-    verdict_parts,
-    verdict_sentence,
-)
-from refine.report.pages.preview import leaves_text, preview_page, risks_text, too_many_text
-from refine.report.pages.proposal import (
-    claim_sentence,
-    evidence_numbers,
-    kept_text,
-    next_text,
-    risk_cell,
-    why,
-    why_heading,
-)
-from refine.report.pages.reasons import next_sentence, sentence, sentences, upper
-from refine.report.pages.review import budget_facts, risk_facts, suggestion_text
-from refine.report.pages.space import beats_sentence, comparison_page
+from refine.report.pages.space import beats_sentence, comparison_page, front_text
 from refine.report.plots import Plots
 from refine.review.checks import worth as worth_check
 from refine.space.edits import bounds_text
@@ -62,11 +45,11 @@ from refine.space.literals import page_form
 from refine.space.parameters import Integer, Parameter, Range
 from refine.tree.comparison import difference as rounds_difference
 from refine.tree.overview import beaten
-from refine.trials.frame import front_rows, infeasible_rows, metric_title
+from refine.trials.frame import infeasible_rows, metric_title
 from refine.trials.goal import sign_of
 from refine.utils.action import Action
-from refine.utils.display import Cell
-from refine.utils.format import chance_cell, difference, duration, join, number, plural, score
+from refine.utils.display import Cell, Grid, Items, as_cell
+from refine.utils.format import chance_cell, duration, number, plural, score
 from refine.utils.plain import plain
 
 if TYPE_CHECKING:
@@ -75,14 +58,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from refine.analysis.analysis import Analysis
-    from refine.proposal.change import Change
-    from refine.proposal.options import Option
+    from refine.proposal.options import Options
     from refine.proposal.preview import Preview
-    from refine.review.checks import Check
+    from refine.review.checks import Checks
     from refine.review.next_step import NextRound, NextStep
     from refine.review.review import Review
     from refine.review.worth import Worth
-    from refine.space.space import Space
     from refine.tree.round import Round
     from refine.utils.arrays import Floats
 
@@ -96,43 +77,36 @@ _LONGEST_TICK = 6  # letters of a level that is a label of its axis
 _POINTS = 120  # of a density: as many as a panel is wide enough for
 # Sign of "at most" on the page.
 AT_MOST = "\N{LESS-THAN OR EQUAL TO}"
-_ONE_LINE = 76  # letters of a headline that fits in a line
-_ORDER = ("fail", "warn", "unknown", "pass")
 
 
 def review_content(review: Review[Round]) -> dict[str, Any]:
     """A round under review, without edits: panels by parameter, proposals by risk, checks."""
-    checks = review.checks()
+    view = review.page()
     options = review.options()
     analysis = review.analysis
     proposal = review.proposal
-    claim = review.proposal.claim
+    claim = proposal.claim
     roles = review.round.roles
-    changes = {c.name: c for c in proposal.changes}
+    views = change_views(review)
     names = [e.name for e in analysis.parameters]
     step = review.next_step
+    next_text, *further = view.texts("next")
     return {
         "proposal": proposal.digest,
-        "next": next_sentence(step.reasons[:1]),
-        "best": best_text(analysis),
-        "facts": _other_facts(review),
+        "next": next_text,
+        "best": view.title.partition(": ")[2],
+        "facts": _facts(standing_facts(review)),
         "call": str(step.action),
-        "first_call": first_call(review),
+        "first_call": str(view.calls[0]),
         "plan": plan_content(review.advised_round),
         "outlook": outlook_content(review, review.advised_round, review._worth),
-        "budget": _facts(budget_facts(review)),
         "step": _button(step),
-        "claim": " ".join(
-            [
-                claim_sentence(proposal),
-                *map(sentence, step.reasons[1:]),
-            ]
-        ),
+        "claim": " ".join([*view.texts("claim"), *further]),
         "risk": proposal.risk,
         "epsilon": plain(claim.epsilon),
         "epsilon_given": plain(claim.epsilon) if claim.epsilon_source == "given" else None,
         "epsilon_text": score(claim.epsilon),
-        "options": [option_content(option) for option in options.rows],
+        "options": options_content(options),
         "option": options.rows.index(options.now),
         "constraints": [str(c) for c in proposal.subject_to],
         "trials": len(analysis.table),
@@ -141,7 +115,7 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
             panel(
                 analysis,
                 e,
-                changes[e.name],
+                views[e.name],
                 roles[e.name],
                 [option.space[e.name] for option in options.rows],
             )
@@ -153,87 +127,49 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
             for p in sorted(analysis.pairs, key=lambda p: p.q)
             if p.q <= ALPHA
         ],
-        "failed": failed_text(checks),
-        "checks_text": passed_text(checks),
-        "checks": [
-            {
-                "key": c.key,
-                "question": question(c),
-                "verdict": c.verdict,
-                "number": _figure_of(c),
-                "says": says(c),
-                "call": "" if c.call is None else str(c.call),
-                "picture": {"name": c.picture, "about": [c.about] if c.about else []} if c.picture else None,
-            }
-            for c in sorted(checks.checks, key=lambda c: _ORDER.index(c.verdict))
-        ],
+        **_checks_content(review.checks()),
     }
 
 
-def change_sentence(old: Space, new: Space) -> str:
-    """Changes of the next round in one line, with bounds, else by kind, else as counts; empty without any.
-
-    For example ``Next round: lr 1 to 1.5 and optimizer without SGD.`` or
-    ``Extend lr, narrow units and optimizer.``
-    """
-    changed = {name: p for name, p in new.items() if name not in old or p != old[name]}
-    if not changed:
-        return ""
-    named = [f"{n} {next_text(old[n], p) if n in old else bounds_text(p)}" for n, p in changed.items()]
-    by_kind: dict[str, list[str]] = {"extend": [], "narrow": []}
-    for name, p in changed.items():
-        if name not in old or _reaches_beyond(old[name], p):
-            by_kind["extend"].append(name)
-        else:
-            by_kind["narrow"].append(name)
-    kinds = {kind: names for kind, names in by_kind.items() if names}
-    clauses = [f"{kind} {join(names)}" for kind, names in kinds.items()]
-    counts = [f"{kind} {plural(len(names), 'parameter')}" for kind, names in kinds.items()]
-    texts = [f"Next round: {join(named)}.", f"{upper(', '.join(clauses))}.", f"{upper(', '.join(counts))}."]
-    return next((text for text in texts if len(text) <= _ONE_LINE), texts[-1])
-
-
-def _reaches_beyond(old: Parameter, new: Parameter) -> bool:
-    """True if a parameter has values that it did not have before."""
-    if isinstance(old, Range) and isinstance(new, Range):
-        return bool(new.low < old.low or new.high > old.high)
-    return not bool(np.all(old.contains(np.asarray([*new.grid, None], dtype=object)[:-1])))
+def _checks_content(checks: Checks) -> dict[str, Any]:
+    """The checks as on their page, the gravest first, each with the figure to draw."""
+    content = []
+    for check, fold in zip(gravest_first(checks), checks_page(checks).folds, strict=True):
+        number_text, says = fold.texts
+        picture = None
+        if check.picture:
+            picture = {"name": check.picture, "about": [check.about] if check.about else []}
+        content.append(
+            {
+                "key": check.key,
+                "question": fold.title.removesuffix(f" {check.verdict}"),
+                "verdict": check.verdict,
+                "number": number_text,
+                "says": says,
+                "call": "" if check.call is None else str(check.call),
+                "picture": picture,
+            }
+        )
+    return {"failed": failed_text(checks), "checks_text": passed_text(checks), "checks": content}
 
 
-def deciding_content(review: Review[Any]) -> dict[str, str]:
-    """The chance to lose by accepting a review as it stands: number, explanation and tone."""
-    (risk, *_) = _facts(risk_facts(review))
-    claim = review.claim
-    loss = "something better"
-    if claim.epsilon > 0 and not claim.others and not math.isfinite(claim.factor):
-        loss = f"something better by over {difference(claim.epsilon)}"
-    old = review.proposal.old
-    if not any(_cuts_off(old[name], p) for name, p in review.space.items() if name in old):
-        return {"number": "none", "text": "nothing is cut off", "full": risk["text"], "tone": ""}
-    chance = chance_cell(1 - claim.probability).replace("<=", AT_MOST)
-    text = f"that {loss} is cut off"
-    if math.isnan(claim.probability):
-        chance = "unknown"
-        text = "the model can't state it for this space"
-    return {"number": chance, "text": text, "full": risk["text"], "tone": risk["tone"]}
-
-
-def _cuts_off(old: Parameter, new: Parameter) -> bool:
-    """True if a parameter loses values."""
-    return not bool(np.all(new.contains(np.asarray([*old.grid, None], dtype=object)[:-1])))
-
-
-def _figure_of(check: Check) -> str:
-    """The number behind a check; a verdict on another round as words."""
-    number_text = figure(check)
-    if check.key == "worth":
-        return ADVICE_WORDS.get(number_text, number_text)
-    return number_text
-
-
-def risk_facts_content(review: Review[Any]) -> list[dict[str, str]]:
-    """The facts on the risk of accepting a review as it stands."""
-    return _facts(risk_facts(review))
+def decision_content(review: Review[Any]) -> dict[str, Any]:
+    """The facts on the risk of accepting a review as it stands, and the first of them in short."""
+    risks = risk_facts(review)
+    risk = as_cell(risks[0][1])
+    chance, that, loss = risk.text.partition(" that ")
+    if that:
+        chance = chance_cell(1 - review.claim.probability).replace("<=", AT_MOST)
+    else:
+        chance, _, loss = chance.partition(": ")
+    # A tile has no room for the brackets with sources.
+    text = that.lstrip() + re.sub(r" \([^)]*\)", "", loss)
+    deciding = {"number": chance, "text": text, "full": risk.text, "tone": risk.tone}
+    return {
+        "deciding": deciding,
+        "risks": _facts(risks),
+        "sentence": changes_sentence(review.proposal.old, review.space),
+    }
 
 
 def plan_content(planned: NextRound) -> dict[str, Any]:
@@ -253,38 +189,26 @@ def outlook_key(review: Review[Any], planned: NextRound) -> str:
 
 def outlook_content(review: Review[Any], planned: NextRound, worth: Worth | None) -> dict[str, Any]:
     """The recommendation on a planned round with its verdict; no fact if the evidence misses the space."""
+    key = outlook_key(review, planned)
     if worth is None:
-        return {"key": outlook_key(review, planned), "verdict": "", "fact": None, "number": "", "text": ""}
-    advice, gain = verdict_parts(worth)
-    (fact,) = _facts([("Recommendation", Cell(verdict_sentence(worth), TONES[worth.verdict]))])
-    action = worth_check(worth).action  # none if the advice is to go on: the button accepts
-    if action is None:
-        call = ""
-    else:
-        call = str(action)
-    return {
-        "key": outlook_key(review, planned),
-        "verdict": worth.verdict,
-        "fact": {**fact, "call": call},
-        "number": advice,
-        "text": gain,
-    }
-
-
-def first_call(review: Review[Any]) -> str:
-    """The first advised call."""
-    return next(map(str, review.page().calls), "")
-
-
-def _other_facts(review: Review[Any]) -> list[dict[str, str]]:
-    """Cautions of the analysis."""
-    return _facts(caution_facts(review.analysis))
+        return {"key": key, "verdict": "", "fact": None, "number": "", "text": ""}
+    lead = verdict_cell(worth)
+    advice, _, forecast = lead.text.removesuffix(".").partition(": ")
+    # The button accepts if the advice is to go on, so there is no call.
+    (fact,) = _facts([("Recommendation", lead._replace(call=worth_check(worth).action))])
+    return {"key": key, "verdict": worth.verdict, "fact": fact, "number": advice, "text": forecast}
 
 
 def _facts(facts: Iterable[tuple[str, str | Cell]]) -> list[dict[str, str]]:
-    """Facts of a page with their texts and tones."""
-    cells = [(name, fact if isinstance(fact, Cell) else Cell(fact)) for name, fact in facts]
-    return [{"name": name, "text": cell.text, "tone": cell.tone} for name, cell in cells]
+    """Facts of a view with their texts, tones and calls."""
+    content = []
+    for name, fact in facts:
+        cell = as_cell(fact)
+        call = ""
+        if cell.call is not None:
+            call = str(cell.call)
+        content.append({"name": name, "text": cell.text, "tone": cell.tone, "call": call})
+    return content
 
 
 def _button(step: NextStep) -> dict[str, Any]:
@@ -317,8 +241,11 @@ SUGGESTED = "suggested"
 
 def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
     """The suggestions of people and programs, with the edits that adopt them."""
+    if not review.suggestions:
+        return []
     content = []
-    for suggestion in review.suggestions:
+    proposal_row, *rows = suggestions_grid(review).rows
+    for suggestion, row in zip(review.suggestions, rows, strict=True):
         decision = suggestion.decision
         edits = {}
         for name, (proposed, suggested) in suggestion.differs.items():
@@ -327,29 +254,31 @@ def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
                 edits[name] = {**form, "as": SUGGESTED, "of": decision.digest}
             else:
                 edits[name] = form
-        content.append(
-            {
-                "by": decision.author,
-                "why": decision.note,
-                "text": suggestion_text(suggestion, review.proposal),
-                "edits": edits,
-            }
-        )
+        _, _, change, kept, risk, _ = row
+        _, _, _, proposed_kept, proposed_risk, _ = proposal_row
+        text = f"{change}: keeps {kept}, risk {risk} (proposed: keeps {proposed_kept}, risk {proposed_risk})"
+        content.append({"by": decision.author, "why": decision.note, "text": text, "edits": edits})
     return content
 
 
-def option_content(option: Option) -> dict[str, Any]:
-    """The proposal at a risk, or at all risks with the same proposal."""
-    risk = risks_text(option)
-    leaves = leaves_text(option)
-    return {
-        "risk": option.risk,
-        "up_to": option.up_to,
-        "name": risk,
-        "leaves": leaves,
-        "text": f"{risk}; drops {leaves}",
-        "proposed": {name: _proposed(option.old[name], option.space[name]) for name in option.old},
-    }
+def options_content(options: Options) -> list[dict[str, Any]]:
+    """The proposals by risk, named as in their table; equal proposals of several risks are one."""
+    grid = next(block for block in options_page(options).blocks if isinstance(block, Grid))
+    content = []
+    for option, row in zip(options.rows, grid.rows, strict=True):
+        risk, dropped = (as_cell(value).text for value in row[:2])
+        proposed = {name: _proposed(option.old[name], option.space[name]) for name in option.old}
+        content.append(
+            {
+                "risk": option.risk,
+                "up_to": option.up_to,
+                "name": risk,
+                "leaves": dropped,
+                "text": f"{risk}; drops {dropped}",
+                "proposed": proposed,
+            }
+        )
+    return content
 
 
 def _proposed(old: Parameter, new: Parameter) -> list[Any] | None:
@@ -381,7 +310,7 @@ def page_terms() -> dict[str, str]:
 def panel(
     analysis: Analysis,
     e: ParameterEvidence,
-    change: Change,
+    view: ChangeView,
     role: str,
     listed: Sequence[Parameter] = (),
 ) -> dict[str, Any]:
@@ -390,19 +319,23 @@ def panel(
     Args:
         analysis: Analysis of the round.
         e: Evidence on the parameter.
-        change: Proposed change of the parameter.
+        view: View of the proposed change.
         role: Role of the parameter.
         listed: The parameter in proposals of other risks: the page can show their bounds too.
     """
     p = e.parameter
+    change = view.change
+    summary = "Why it is unchanged"
+    if change.kind != "keep":
+        summary = f"Reason: {as_cell(view.row[3]).text}"
     content: dict[str, Any] = {
         "name": e.name,
         "role": {"name": role, "title": meanings("Role")[role]},
-        "badge": _badge(analysis, change),
+        "badge": _badge(analysis, view),
         "change": "keep" if change.kind == "leave" else change.kind,
         "unused": change.kind == "leave",
-        "summary": why_heading(change),
-        "reason": " ".join(filter(None, [weak_text(analysis, change), why(change)])) + kept_text(change),
+        "summary": summary,
+        "reason": " ".join(view.fold.texts),
         "numbers": [
             {"name": label, "text": text.replace("<=", AT_MOST), "note": note}
             for label, text, note in evidence_numbers(change)
@@ -424,17 +357,16 @@ def panel(
     return {**content, "kind": "choice", "levels": levels, "proposed": _proposed(p, change.new)}
 
 
-def _badge(analysis: Analysis, change: Change) -> dict[str, str]:
+def _badge(analysis: Analysis, view: ChangeView) -> dict[str, str]:
     """The pill of a card: the risk of a change; for unchanged parameters without an effect the verdict."""
-    if change.kind not in ("keep", "leave"):
-        cell = risk_cell(change)
+    if view.change.kind not in ("keep", "leave"):
+        cell = as_cell(view.row[4])
         return {"text": cell.text, "tone": cell.tone, "title": terms()["Risk"].plain}
-    verdict = analysis.findings[change.name].verdict
+    verdict = analysis.findings[view.change.name].verdict
+    words = VERDICTS[verdict]
     if verdict == MATTERS:
-        text = ""
-    else:
-        text = VERDICTS[verdict].text
-    return {"text": text, "tone": VERDICTS[verdict].tone, "title": meanings("Verdict")[text] if text else ""}
+        return {"text": "", "tone": words.tone, "title": ""}
+    return {"text": words.text, "tone": words.tone, "title": meanings("Verdict")[words.text]}
 
 
 def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> dict[str, Any]:
@@ -561,32 +493,28 @@ def _positions(p: Parameter, values: npt.NDArray[Any]) -> npt.NDArray[np.uint16]
     return out
 
 
-def preview_content(
-    preview: Preview, asked_n: int | None, front: tuple[int, int] | None = None
-) -> dict[str, Any]:
+def preview_content(review: Review[Any], preview: Preview, asked_n: int | None) -> dict[str, Any]:
     """The consequences of accepting, worded as on the preview's page.
 
     Args:
+        review: The review with its edits.
         preview: The preview.
         asked_n: Configurations that the person asked for; ``None`` if the page decides.
-        front: Number of kept points of the front, and of all its points; ``None`` with one goal.
     """
-    page = preview_page(preview).to_dict()
-    if front is None:
-        front_fact = []
-    else:
-        front_fact = [("Front", f"{front[0]:,} of its {front[1]:,} points are kept")]
-    space = " ".join(page["folds"][0]["blocks"][0]["items"])
+    page = preview_page(preview)
+    (space,) = (block for fold in page.folds for block in fold.blocks if isinstance(block, Items))
     # The review's own facts state risk and top trials.
-    other_facts = [(name, fact) for name, fact in page["blocks"][0]["facts"] if name not in ("Kept", "Risk")]
-    facts = [*front_fact, *other_facts, ("Space", space)]
+    facts: list[tuple[str, str | Cell]] = [row for row in page.facts if row[0] not in ("Kept", "Risk")]
+    facts.append(("Space", " ".join(as_cell(item).text for item in space.items)))
+    notes = [cell.text for cell in notes_on_edits(review)]
+    warnings = [too_many_text(preview, asked_n), *notes, followed_sentence(review)]
     return {
         "n": preview.n,
         "left": preview.left,
         "takes": "" if not preview.seconds >= 1 else f"about {duration(preview.seconds)}",
-        "facts": [{"name": n, "tone": "", **(f if isinstance(f, dict) else {"text": f})} for n, f in facts],
+        "facts": _facts(facts),
         "refused": preview.left == 0 or (asked_n is not None and asked_n > preview.left),
-        "warning": " ".join(filter(None, [too_many_text(preview, asked_n), sentences(preview.new_values)])),
+        "warning": " ".join(filter(None, warnings)),
     }
 
 
@@ -727,22 +655,8 @@ def front_content(round_: Round) -> dict[str, Any]:
         "points": _points(round_, best, goals),
         "others": values[shown].tolist(),
         "infeasible": values[finite & broken][:_OTHERS].tolist(),
-        "about": (
-            f"{plural(len(best), 'trial')} on the front: no other trial of this round is at least as good in "
-            f"every goal and better in one.{beaten_text}{wrong}{some}"
-        ),
+        "about": f"{front_text(len(best))}{beaten_text}{wrong}{some}",
     }
-
-
-def front_kept(review: Review[Round]) -> tuple[int, int] | None:
-    """Number of points of the front inside the space under review, and in total; ``None`` with one goal."""
-    round_ = review.round
-    analysis = review.analysis
-    if len(round_.goals) == 1:
-        return None
-    best = front_rows(analysis.table, round_.goals, analysis.space)
-    inside = np.asarray(review.space.contains(as_read(review.space, analysis.parameters, best)), dtype=bool)
-    return int(inside.sum()), len(best)
 
 
 def _points(round_: Round, best: pd.DataFrame, goals: list[dict[str, str]]) -> list[dict[str, Any]]:
@@ -838,11 +752,11 @@ def beside_content(round_: Round, other: Round | None, across: bool = False) -> 
         compared = rounds_difference(round_, other)
     else:
         compared = rounds_difference(other, round_)
-    page = comparison_page(compared).to_dict()
-    table, *paragraphs = (fold["blocks"][0] for fold in page["folds"])
-    rows = [[c if isinstance(c, str) else c["text"] for c in row] for row in table["rows"]]
-    texts = [f"{word}: {text}" for word, text in page["blocks"][0]["facts"]]
-    texts += [block["text"] for block in paragraphs]
+    page = comparison_page(compared)
+    table = next(block for block in page.folds[0].blocks if isinstance(block, Grid))
+    rows = [[as_cell(value).text for value in row] for row in table.rows]
+    texts = [f"{word}: {cell.text}" for word, cell in page.facts]
+    texts += page.texts("trials")
     if across:
         texts = [beats_sentence(c, "the second study", "the first") for c in [compared.populations] if c]
-    return {"head": table["head"], "rows": rows, "texts": texts}
+    return {"head": list(table.head), "rows": rows, "texts": texts}

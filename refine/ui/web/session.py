@@ -21,7 +21,6 @@ from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
 from refine.proposal.proposal import check_risk
 from refine.report.pages.reasons import everybody, judged_text, whom
-from refine.report.pages.review import followed_sentence
 from refine.review.next_step import NextRound, accept_action
 from refine.review.review import Review
 from refine.run.options import Ending
@@ -41,10 +40,8 @@ from refine.ui.web.content import (
     SUGGESTED,
     WITHOUT_ANALYSIS,
     beside_content,
-    change_sentence,
-    deciding_content,
+    decision_content,
     front_content,
-    front_kept,
     outlook_content,
     outlook_key,
     page_terms,
@@ -52,7 +49,6 @@ from refine.ui.web.content import (
     plan_content,
     preview_content,
     review_content,
-    risk_facts_content,
     suggestions_content,
     trials_content,
 )
@@ -380,15 +376,11 @@ class Session:
             asked_n = message.get("n")
         else:
             asked_n = None
-        content = preview_content(preview, asked_n, front_kept(review))
         return {
-            **content,
+            **preview_content(review, preview, asked_n),
+            **decision_content(review),
             "plan": plan_content(planned),
-            "deciding": deciding_content(review),
-            "risks": risk_facts_content(review),
             "outlook": outlook_key(review, planned),
-            "sentence": change_sentence(review.proposal.old, review.space),
-            "warning": " ".join(filter(None, [content["warning"], followed_sentence(review)])),
             "code": _code(review, options, running),
         }
 

@@ -13,9 +13,8 @@ import refine
 from refine.design.space_filling import design_named, draw
 from refine.report.glossary import terms
 from refine.report.pages.preview import leaves_text, risks_text
-from refine.report.pages.proposal import claim_sentence, risk_cell, why
+from refine.report.pages.proposal import change_view, changes_sentence, why
 from refine.report.pages.review import risk_facts
-from refine.ui.web.content import change_sentence
 from refine.utils.format import percent
 
 pytestmark = pytest.mark.browser
@@ -29,7 +28,7 @@ def test_what_is_shown(viewed_page, viewed_round):
     changed = [e.name for e in analysis.ranked if review.proposal[e.name].kind != "keep"]
     cards = "all => all.map(c => c.dataset.parameter)"
     assert opened.locator(".refine-main > .refine-grid .refine-panel").evaluate_all(cards) == changed
-    assert opened.locator(".refine-next").inner_text() == change_sentence(root.space, review.space)
+    assert opened.locator(".refine-next").inner_text() == changes_sentence(root.space, review.space)
     for name, risk in risk_facts(review):
         place = opened.locator(f'.refine-facts [data-fact="{name}"] dd').first
         assert place.text_content() == (risk if isinstance(risk, str) else risk.text)
@@ -178,7 +177,8 @@ def test_what_was_begun_stays_with_its_round(browser, root, tree):
 def claimed(review):
     """What the page says of a proposal above its panels."""
     assert review.next_step.action.name == "review.accept"
-    return [change_sentence(review.proposal.old, review.space), claim_sentence(review.proposal)]
+    sentence = changes_sentence(review.proposal.old, review.space)
+    return [sentence, " ".join(review.page().texts("claim"))]
 
 
 def said(page):
@@ -326,7 +326,7 @@ def test_the_pill_of_a_card_is_the_risk_of_its_change(viewed_page, viewed_round)
         pill = viewed_page.locator(f'[data-parameter="{change.name}"] .refine-badge')
         if change.kind == "keep":
             continue
-        assert pill.inner_text() == risk_cell(change).text
+        assert pill.inner_text() == change_view(change).row[4].text
     handle(viewed_page, "dropout", "upper").press("End")
     settled(viewed_page)
     assert viewed_page.locator(
