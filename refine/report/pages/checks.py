@@ -63,7 +63,10 @@ def checks_page(checks: Checks, spell: Spell = str) -> Page:
 
 
 def failed_text(checks: Checks) -> str:
-    """The failed checks in one line: ``1 check failed: too few good trials to test lr``; empty without any."""
+    """The failed checks in one line: ``1 check failed: too few good trials to test lr``.
+
+    Empty if no check failed.
+    """
     findings = [_finding(c) for c in checks.checks if c.verdict == FAIL]
     if not findings:
         return ""
