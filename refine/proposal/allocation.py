@@ -265,7 +265,7 @@ def _joint_rows(
             numbers.append(number)
             reached = np.maximum(reached, scores[:, number])
         chosen = rows[numbers]
-        rows, positions = _placed(analysis, space, [start[0], _neighbours(space, chosen, seed)])
+        rows, positions = _placed(analysis, space, [start[0], neighbours(space, chosen, seed)])
     return chosen
 
 
@@ -285,7 +285,7 @@ def _climbed(
         if improvement[order[0]] <= best + _LITTLE:
             return rows, order
         best = improvement[order[0]]
-        rows, positions = _placed(analysis, space, [_neighbours(space, rows[order[:_CENTRES]], seed)])
+        rows, positions = _placed(analysis, space, [neighbours(space, rows[order[:_CENTRES]], seed)])
 
 
 def _along_front(
@@ -322,7 +322,7 @@ def _candidates(
         except DesignError:
             return no_cells
     best = _best_trials(analysis, space, seed)
-    return _placed(analysis, space, [rows, _neighbours(space, best, seed)])
+    return _placed(analysis, space, [rows, neighbours(space, best, seed)])
 
 
 def _placed(analysis: Analysis, space: Space, parts: list[Indices]) -> tuple[Indices, Floats]:
@@ -353,7 +353,7 @@ def _best_trials(analysis: Analysis, space: Space, seed: int) -> Indices:
     return rows
 
 
-def _neighbours(space: Space, centres: Indices, seed: int) -> Indices:
+def neighbours(space: Space, centres: Indices, seed: int) -> Indices:
     """Some cells and their neighbours, which differ in a single parameter.
 
     All levels, or near and random levels of many.

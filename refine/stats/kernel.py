@@ -94,7 +94,7 @@ def fit_kernel(trials: Kernel, score: FloatArray, sets: int, rng: np.random.Gene
     for column, j in zip(table.T, trials.owner, strict=True):
         gaps[j] += (column[:, None] - column[None, :]) ** 2
     flat = gaps.reshape(d, -1)
-    centre = np.r_[np.full(d, np.log(0.5 * np.sqrt(d))), _SCALE[0], _NOISE[0]]
+    centre = np.r_[_length_centre(d), _SCALE[0], _NOISE[0]]
     spread = np.r_[np.ones(d), _SCALE[1], _NOISE[1]]
     low = centre - 3.5 * spread
     high = centre + 3.5 * spread
@@ -127,6 +127,16 @@ def fit_kernel(trials: Kernel, score: FloatArray, sets: int, rng: np.random.Gene
     width = 1.0 / np.sqrt(np.maximum(value, 1.0 / spread.max() ** 2))
     drawn = best + (rng.standard_normal((sets, d + 2)) * width) @ vector.T
     return [_parameters(t) for t in np.clip(drawn, low, high)]
+
+
+def drawn_lengths(size: int, rng: np.random.Generator) -> FloatArray:
+    """(d,) lengths drawn from their prior."""
+    return np.asarray(np.exp(_length_centre(size) + rng.standard_normal(size)))
+
+
+def _length_centre(size: int) -> FloatArray:
+    """(d,) prior means of the logarithms of the lengths; their deviation is 1."""
+    return np.full(size, np.log(0.5 * np.sqrt(size)))
 
 
 def _parameters(t: FloatArray) -> Parameters:

@@ -1,4 +1,4 @@
-"""Pages of the checks, of training curves, of the forecast for another round, and of rehearsed plans."""
+"""Pages of the checks, of training curves, and of the forecast for another round."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from refine.analysis import finding as f
 from refine.analysis.learning_curves import TrialCurves
 from refine.report.pages.reasons import Say, fill, upper
 from refine.review.checks import FAIL, INFEASIBLE, PASS, TIES, WARN, Check, Checks, worth
-from refine.review.next_step import AUDIT
-from refine.review.worth import CONFIRM, CONTINUE, LIKELY, STOP, Plan, Rehearsal, Worth
+from refine.review.worth import CONFIRM, CONTINUE, LIKELY, STOP, Worth
 from refine.trials.goal import sign_of
 from refine.trials.metric import Metric
 from refine.utils.action import Action
@@ -591,48 +590,3 @@ def worth_sentence(outlook: Worth) -> str:
     if outlook.n and not math.isfinite(outlook.cost):
         rate = f" ({_ADVICE[outlook.verdict][1]})"
     return f"{outlook.verdict}: {outlook_text(outlook)}{rate}."
-
-
-@page_for(Rehearsal)
-def rehearsal_page(rehearsal: Rehearsal) -> Page:
-    """A row per plan, and a row per round of the first plan."""
-    about = (
-        f"The winner now: {rehearsal.metric} {score(rehearsal.now)} expected. Every plan was simulated on "
-        f"{plural(rehearsal.simulated, 'draw')} of the posterior; all values are those expected on "
-        "retraining."
-    )
-    head = ("plan", "after it", "50 % interval", "90 % interval", "time")
-    rows = tuple(_plan_row(plan, i == 0) for i, plan in enumerate(rehearsal.plans))
-    first = rehearsal.plans[0]
-    steps = tuple(
-        (str(k + 1), str((k + 1) * first.n), score(first.mean[k]), *_intervals(first, k))
-        for k in range(first.rounds)
-    )
-    blocks = (
-        Text(about),
-        Grid(head, rows, right=(1, 4)),
-        Text(f"{_plan_name(first).capitalize()}, round by round:"),
-        Grid(("round", "trials", "after it", "50 % interval", "90 % interval"), steps, right=(0, 1, 2)),
-    )
-    shares = {"exploit": rehearsal.exploit} | ({} if rehearsal.audit == AUDIT else {"audit": rehearsal.audit})
-    call = Action("review.accept", n=first.n, **shares)
-    return Page(f"Plans after round {rehearsal.round}, simulated before any trial runs", blocks, (call,))
-
-
-def _plan_name(plan: Plan) -> str:
-    """``4 rounds of 30 trials``."""
-    return f"{plural(plan.rounds, 'round')} of {plural(plan.n, 'trial')}"
-
-
-def _plan_row(plan: Plan, first: bool) -> tuple[str | Cell, ...]:
-    if math.isfinite(plan.seconds):
-        time = duration(plan.seconds)
-    else:
-        time = "-"
-    name = Cell(_plan_name(plan), "strong" if first else "")
-    return name, score(plan.mean[-1]), *_intervals(plan, -1), time
-
-
-def _intervals(plan: Plan, k: int) -> tuple[str, str]:
-    low, lower, _, higher, high = plan.quantiles[k]
-    return f"{score(lower)} to {score(higher)}", f"{score(low)} to {score(high)}"

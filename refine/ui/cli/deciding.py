@@ -135,6 +135,15 @@ class Child(Drawn):
     author: AuthorOption = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rehearsed(AtNewest):
+    """A round of a tree, or a space file before the first round."""
+
+    store: Annotated[
+        str, Argument(metavar="STORE", help="Open this store, or read this space (.toml or .json).")
+    ]
+
+
 @command(DECIDE)
 def propose(
     target: AtNewest,
@@ -164,7 +173,7 @@ def options(target: AtNewest, out: Output) -> None:
 
 @command(DECIDE)
 def rehearse(
-    target: AtNewest,
+    target: Rehearsed,
     out: Output,
     rounds: Annotated[
         int | None, Option("--rounds", min=1, max=20, help="Plan this many rounds; default 4.")
@@ -174,10 +183,48 @@ def rehearse(
         float | None,
         Option(help="Set the share of trials that the model places; default 0.5, as advised under a budget."),
     ] = None,
+    budget: Annotated[
+        int | None, Option(help="With a space file, simulate a study of this many trials; default 60.")
+    ] = None,
+    noise: Annotated[
+        str | None,
+        Option(
+            metavar="SHARE|none",
+            help="With a space file, declare the noise of repeats as a share of best - median; default 0.05.",
+        ),
+    ] = None,
 ) -> None:
-    """Simulate a plan of rounds, and other plans of the same cost, without running a trial."""
+    """Simulate a whole study on a space file before its first trial, or rounds after the present results."""
+    from refine.review.rehearsal import NOISE
+    from refine.review.rehearsal import rehearse as rehearse_study
+    from refine.space.files import read_space
+
+    if target.store.endswith((".toml", ".json")):
+        for option, value in (("--rounds", rounds), ("-n", n), ("--exploit", exploit)):
+            if value is not None:
+                raise ReviewError(f"{option} needs a store with results; with a space file give --budget")
+        study = rehearse_study(read_space(target.store), budget or 60, noise=_share_of(noise, NOISE))
+        space = shlex.quote(target.store)
+        start = f"refine run study.db --space {space} --objective MODULE:NAME --budget {study.budget}"
+        out.put(study, start)
+        return
+    if budget is not None or noise is not None:
+        raise ReviewError(
+            "--budget and --noise rehearse a study before its first trial and need a space file: "
+            "refine rehearse space.toml --budget 60"
+        )
     with target.round() as round_:
         out.put(round_.propose(keep=False).rehearse(rounds, n, exploit=exploit))
+
+
+def _share_of(noise: str | None, default: float) -> float | str:
+    """A typed noise as a number, if it is one."""
+    if noise is None:
+        return default
+    try:
+        return float(noise)
+    except ValueError:
+        return noise
 
 
 @command(DECIDE)

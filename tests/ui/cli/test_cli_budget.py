@@ -61,3 +61,18 @@ def test_the_reserve_counts_earlier_repeats(store):
     repeats = spent["spent"] - 10
     assert spent["reserve"] == 9 - repeats
     assert f"(15 % of the budget, less {repeats} repeats so far)" in good("budget", store)
+
+
+@pytest.mark.slow
+def test_a_study_is_rehearsed_on_a_space_file(tmp_path):
+    space = tmp_path / "space.toml"
+    space.write_text("[parameters]\nlr = {low = 0.5, high = 5, levels = 10}\nunits = [1, 2, 3]\n")
+    text = good("rehearse", space, "--budget", "12", "--noise", "none")
+    assert f"refine run study.db --space {space} --objective MODULE:NAME --budget 12" in text
+    assert data("rehearse", space, "--budget", "12")["noise"] == 0.05
+    assert "--rounds" in refused("rehearse", space, "--rounds", "2")
+    assert "noise must be" in refused("rehearse", space, "--noise", "little")
+
+
+def test_budget_and_noise_rehearse_a_space_file_alone(store):
+    assert "space.toml" in refused("rehearse", store, "--budget", "30")

@@ -1,0 +1,113 @@
+"""Pages of rehearsed studies and plans of rounds."""
+
+from __future__ import annotations
+
+import math
+
+from refine.review.next_step import AUDIT
+from refine.review.rehearsal import POWER, StudyRehearsal, StudySize
+from refine.review.worth import Plan, Rehearsal
+from refine.utils.action import Action, Symbol
+from refine.utils.display import Cell, Facts, Grid, Page, Text
+from refine.utils.format import duration, percent, plural, score
+from refine.utils.provided import page_for
+
+
+@page_for(StudyRehearsal)
+def study_page(rehearsal: StudyRehearsal) -> Page:
+    """A row per size of the study, then the effects and regions that its trials can find."""
+    noise = "without noise"
+    if rehearsal.noise:
+        noise = f"with a noise of {percent(rehearsal.noise)} of best - median"
+    about = (
+        f"Simulated on {plural(rehearsal.functions, 'random function')} of your "
+        f"{plural(rehearsal.parameters, 'parameter')}, {noise}. A share of 0 % is the median configuration, "
+        "100 % the best one."
+    )
+    head = ("trials", "evenly drawn", "with learning trials", "in 8 of 10 functions")
+    rows = tuple(_size_row(size, size.trials == rehearsal.budget) for size in rehearsal.sizes)
+    facts = [
+        ("First round", f"{rehearsal.first} even trials; then trials learn"),
+        ("Tests", _detectable(rehearsal)),
+        ("Blind spot", f"a better region smaller than {percent(rehearsal.hit)} of the space may be missed"),
+    ]
+    asked = next(size for size in rehearsal.sizes if size.trials == rehearsal.budget)
+    if asked.repeats:
+        facts.append(
+            (
+                "Confirm",
+                f"{asked.repeats} repeats tell finalists apart from {percent(rehearsal.separable)} of best - "
+                "median",
+            )
+        )
+    blocks = (Text(about), Grid(head, rows, right=(0, 1, 2)), Facts(tuple(facts)))
+    call = Action("tree.add_round", Symbol("space"), Symbol("objective"), budget=rehearsal.budget)
+    return Page(f"{_reached(asked)} of best - median expected from {asked.trials} trials", blocks, (call,))
+
+
+def _reached(size: StudySize) -> str:
+    return f"About {percent(size.learning[1])}"
+
+
+def _size_row(size: StudySize, asked: bool) -> tuple[str | Cell, ...]:
+    low, mean, high = size.learning
+    name = Cell(str(size.trials), "strong" * asked)
+    return name, percent(size.even[1]), percent(mean), f"{percent(low)} to {percent(high)}"
+
+
+def _detectable(rehearsal: StudyRehearsal) -> str:
+    """The effects that the first round detects."""
+    easiest, hardest = rehearsal.detectable
+    if math.isinf(easiest):
+        return f"{rehearsal.first} even trials detect no single parameter; the model decides"
+    text = f"{rehearsal.first} even trials detect a parameter behind {percent(easiest)} of the differences"
+    if math.isinf(hardest):
+        text += ", and not every parameter"
+    elif hardest > easiest:
+        text += f", every parameter from {percent(hardest)}"
+    return f"{text} (in {round(100 * POWER)} of 100 studies)"
+
+
+@page_for(Rehearsal)
+def rehearsal_page(rehearsal: Rehearsal) -> Page:
+    """A row per plan, and a row per round of the first plan."""
+    about = (
+        f"The winner now: {rehearsal.metric} {score(rehearsal.now)} expected. Every plan was simulated on "
+        f"{plural(rehearsal.simulated, 'draw')} of the posterior; all values are those expected on "
+        "retraining."
+    )
+    head = ("plan", "after it", "50 % interval", "90 % interval", "time")
+    rows = tuple(_plan_row(plan, i == 0) for i, plan in enumerate(rehearsal.plans))
+    first = rehearsal.plans[0]
+    steps = tuple(
+        (str(k + 1), str((k + 1) * first.n), score(first.mean[k]), *_intervals(first, k))
+        for k in range(first.rounds)
+    )
+    blocks = (
+        Text(about),
+        Grid(head, rows, right=(1, 4)),
+        Text(f"{_plan_name(first).capitalize()}, round by round:"),
+        Grid(("round", "trials", "after it", "50 % interval", "90 % interval"), steps, right=(0, 1, 2)),
+    )
+    shares = {"exploit": rehearsal.exploit} | ({} if rehearsal.audit == AUDIT else {"audit": rehearsal.audit})
+    call = Action("review.accept", n=first.n, **shares)
+    return Page(f"Plans after round {rehearsal.round}, simulated before any trial runs", blocks, (call,))
+
+
+def _plan_name(plan: Plan) -> str:
+    """``4 rounds of 30 trials``."""
+    return f"{plural(plan.rounds, 'round')} of {plural(plan.n, 'trial')}"
+
+
+def _plan_row(plan: Plan, first: bool) -> tuple[str | Cell, ...]:
+    if math.isfinite(plan.seconds):
+        time = duration(plan.seconds)
+    else:
+        time = "-"
+    name = Cell(_plan_name(plan), "strong" if first else "")
+    return name, score(plan.mean[-1]), *_intervals(plan, -1), time
+
+
+def _intervals(plan: Plan, k: int) -> tuple[str, str]:
+    low, lower, _, higher, high = plan.quantiles[k]
+    return f"{score(lower)} to {score(higher)}", f"{score(low)} to {score(high)}"
