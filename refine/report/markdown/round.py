@@ -19,7 +19,7 @@ from refine.analysis.finding import MATTERS
 from refine.design.pruning import words_of
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, ReviewError
-from refine.proposal.proposal import Proposal
+from refine.proposal.proposal import Claim, Proposal
 from refine.report import figures
 from refine.report.figures.checks import MOST
 from refine.report.markdown.facts import (
@@ -47,8 +47,8 @@ from refine.report.markdown.rendering import (
 )
 from refine.report.markdown.script import configuration_code, reproduce
 from refine.report.pages.checks import curves_page, question
-from refine.report.pages.proposal import next_text, within_text
-from refine.report.pages.reasons import feasible_sentence, judged_text
+from refine.report.pages.proposal import claim_text, next_text
+from refine.report.pages.reasons import feasible_sentence
 from refine.report.pages.records import spread_text
 from refine.report.pages.space import CAUTION, front_text, space_grid
 from refine.report.pages.tree import value_text
@@ -276,7 +276,7 @@ def decisions_parts(facts: Facts) -> list[Part]:
         if d.child:
             lines.append(f"The next round is {code(d.child)}{size_text}.")
         if d.space is not None:
-            lines.append(_claimed(facts, d, about))
+            lines.append(escape(_claimed(facts, d, about)))
         parts += decision_parts(d, facts.node.space, about, i if len(facts.decisions) > 1 else 0)
         parts.append(Raw("\n".join(f"- {line}" for line in lines if line)))
     return parts
@@ -284,30 +284,23 @@ def decisions_parts(facts: Facts) -> list[Part]:
 
 def _claimed(facts: Facts, d: Decision, about: Proposal | None) -> str:
     """Space kept and risk claimed by a decision; for a suggestion also by the proposal."""
+    adjective = "decided"
     if d.kind == "suggested":
         adjective = "suggested"
-    else:
-        adjective = "decided"
-    if d.volume_kept is None:
-        kept_text = ""
-    else:
-        kept_text = f"The {adjective} space keeps {percent(d.volume_kept)} of this one"
+    region = f"the {adjective} space"
+    if d.volume_kept is not None:
+        region = f"the {adjective} {percent(d.volume_kept)} of this space"
     if d.probability is None:
-        return f"{kept_text or 'The space was decided without a proposal'}; no risk is stated for it."
+        return f"No risk is stated for {region}."
     if about is None:
-        within = "at least as good as"
+        claim = Claim(d.probability, 0.0, "none")
     else:
-        within = within_text(about.claim)
-    judged = escape(judged_text(facts.metric, facts.node.subject_to))
-    proposed_text = ""
-    if about is not None and d.kind == "suggested":
-        claimed = chance_words(1 - about.claim.probability)
-        proposed_text = f" The proposed one keeps {percent(about.volume_kept)}, risk {claimed}."
-    return (
-        f"{kept_text + '. ' if kept_text else ''}The best {judged} inside is {within} the best anywhere "
-        "in this round's space; wrong in "
-        f"{chance_words(1 - d.probability)} cases.{proposed_text}"
-    )
+        claim = replace(about.claim, probability=d.probability)
+    claimed = claim_text(claim, facts.metric, facts.node.subject_to, region)
+    if about is None or d.kind != "suggested":
+        return claimed
+    proposed_risk = chance_words(1 - about.claim.probability)
+    return f"{claimed} The proposed one keeps {percent(about.volume_kept)}, risk {proposed_risk}."
 
 
 def declared_text(declared: Declared, metric: str) -> str:

@@ -462,30 +462,26 @@ def _scope_sentence(proposal: Proposal) -> str:
 def _claimed(proposal: Proposal) -> str:
     if not proposal.old.diff(proposal.space):
         return NOTHING
-    claim = proposal.claim
     kept_text = f"the {percent(proposal.volume_kept)} of the space kept"
-    if math.isnan(claim.probability):
+    if math.isnan(proposal.claim.probability):
         return f"No claim: the model can't state the risk of keeping only {kept_text}."
-    extended = any(c.kind in ("widen", "reopen") for c in proposal.changes)
-    if extended:
-        beyond = " The proposal also looks beyond the present space."
-    else:
-        beyond = ""
-    judged = judged_text(join([proposal.metric, *(t.metric for t in claim.others)]), proposal.subject_to)
-    wrong = f"wrong in {_one_in(1 - claim.probability)}"
+    claimed = claim_text(proposal.claim, proposal.metric, proposal.subject_to, kept_text)
+    if any(c.kind in ("widen", "reopen") for c in proposal.changes):
+        return f"{claimed} The proposal also looks beyond the present space."
+    return claimed
+
+
+def claim_text(claim: Claim, metric: str, subject_to: Sequence[object], region: str) -> str:
+    """A claim as a sentence; ``region`` names the space kept: ``the 12 % of the space kept``."""
+    judged = judged_text(join([metric, *(t.metric for t in claim.others)]), subject_to)
+    wrong = f"wrong in {chance_words(1 - claim.probability)} cases"
     if not claim.others:
-        return f"The best {judged} in {kept_text} is {within_text(claim)} the best anywhere; {wrong}.{beyond}"
-    losses = [(proposal.metric, claim.epsilon), *((t.metric, t.epsilon) for t in claim.others)]
-    worse = join([f"{score(epsilon)} worse in {metric}" for metric, epsilon in losses])
+        return f"The best {judged} in {region} is {within_text(claim)} the best anywhere; {wrong}."
+    losses = [(metric, claim.epsilon), *((t.metric, t.epsilon) for t in claim.others)]
+    worse = join([f"{score(epsilon)} worse in {name}" for name, epsilon in losses])
     return (
-        f"For every point on the front of {judged}, a configuration in {kept_text} is at most {worse}; "
-        f"{wrong}.{beyond}"
+        f"For every point on the front of {judged}, a configuration in {region} is at most {worse}; {wrong}."
     )
-
-
-def _one_in(probability: float) -> str:
-    """A model probability as a share of cases: ``at most about 1 in 20 cases``."""
-    return f"{chance_words(probability)} cases"
 
 
 _NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
