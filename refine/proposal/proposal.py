@@ -30,6 +30,7 @@ from refine.space.space import Space
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
 from refine.utils.keywords import helped
+from refine.utils.provided import provides
 from refine.utils.threads import one_thread
 
 # Below it nothing could be narrowed: the surrogate's draws resolve no smaller probability.
@@ -493,6 +494,12 @@ class Proposer:
         return Change(
             evidence.name, kind, old=old, new=new, volume_kept=volume_kept, q=evidence.q, reasons=reasons
         )
+
+
+@provides("proposal.digest")
+def digest_of_stored(content: Mapping[str, Any]) -> str:
+    """The digest of a stored proposal; raises an error of Python or refine if it cannot be read."""
+    return Proposal.from_json(content).digest
 
 
 def _kind_of_change(old: Parameter, new: Parameter) -> str:

@@ -17,6 +17,7 @@ from refine.space.parameters import Parameter
 from refine.space.parsing import parameter_from_json
 from refine.space.space import Space
 from refine.stats import Forecast
+from refine.utils.provided import provides
 
 # Letters of a note, a reason or another text by a person.
 LONGEST_NOTE = 10_000
@@ -108,6 +109,12 @@ class Decision:
     def dumps(self) -> str:
         """Canonical JSON, as it is stored."""
         return dumps(self.to_json())
+
+
+@provides("decision.digest")
+def digest_of_stored(content: Mapping[str, Any]) -> str:
+    """The digest of a stored decision; raises an error of Python or refine if it cannot be read."""
+    return Decision.from_json(content).digest
 
 
 def not_written(repeated: Decision, first: Decision | None, planned: int | None) -> str:

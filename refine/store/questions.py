@@ -8,11 +8,11 @@ from contextlib import suppress
 import sqlalchemy as sa
 
 from refine.errors import unstorable
-from refine.review.asked import StoredAnswer
 from refine.space.encoding import dumps
 from refine.store.rows import logged
 from refine.store.schema import t
 from refine.store.validity import BROKEN, LATEST
+from refine.trials.stored_answer import StoredAnswer
 
 _KEY = "asked/"  # beginning of the keys of questions in the table ``meta``
 

@@ -17,13 +17,20 @@ import numpy as np
 import sqlalchemy as sa
 
 from refine.errors import RefineWarning, StoreError
-from refine.proposal.proposal import Proposal
-from refine.review.decision import Decision
 from refine.space.encoding import digest
 from refine.store.log import read_records, record_blocks, superseded
 from refine.store.marks import Mark, read_marks
 from refine.store.schema import own_columns, shown_url, t
-from refine.store.validity import BROKEN, LARGEST, curve_of, node_of, said, unpacked, value_fault
+from refine.store.validity import (
+    BROKEN,
+    LARGEST,
+    content_digest,
+    curve_of,
+    node_of,
+    said,
+    unpacked,
+    value_fault,
+)
 from refine.trials.frame import Records, joined_records
 from refine.trials.goal import Goal
 from refine.trials.metric import Curve
@@ -409,9 +416,12 @@ def _grouped(
 
 
 @lru_cache(maxsize=4096)
-def _sound(content: str, read: Callable[[Any], object] = bool) -> str:
-    """A stored text that can be read, cached: stored texts never change."""
-    read(json.loads(content))
+def _sound(content: str, table: str) -> str:
+    """The content of a row that can be read, cached: stored texts never change."""
+    if table in ("proposal", "decision"):
+        content_digest(table, content)
+    else:
+        json.loads(content)
     return content
 
 
@@ -422,10 +432,10 @@ def environment_digest(text: str) -> str:
 
 _inherited = partial(_grouped, t.inherited, lambda row: row.key)
 _beside = partial(_grouped, t.cell_plan, lambda row: (row.origin, json.loads(row.configuration)))
-_environments = partial(_grouped, t.run, lambda row: _sound(row.environment))
+_environments = partial(_grouped, t.run, lambda row: _sound(row.environment, "run"))
 _plans = partial(_grouped, t.plan, lambda row: int(row.n))
-_proposals = partial(_grouped, t.proposal, lambda row: (row.digest, _sound(row.content, Proposal.from_json)))
-_decisions = partial(_grouped, t.decision, lambda row: (_sound(row.content, Decision.from_json), row.created))
+_proposals = partial(_grouped, t.proposal, lambda row: (row.digest, _sound(row.content, "proposal")))
+_decisions = partial(_grouped, t.decision, lambda row: (_sound(row.content, "decision"), row.created))
 
 
 def _ran_on(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, int]]]:

@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from refine.errors import NotFoundError, StoreError, did_you_mean
-from refine.review.asked import StoredAnswer
 from refine.space.encoding import digest, dumps
 from refine.space.space import configuration_key, decode_configuration
 from refine.store.budget import lock_budget, read_budget, read_state, release_claim, write_budget, write_claim
@@ -63,6 +62,7 @@ from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric
 from refine.trials.round_record import BASELINE, HoldoutRun, Node, StoredDecision
+from refine.trials.stored_answer import StoredAnswer
 from refine.trials.trial import State
 from refine.utils.action import Action
 from refine.utils.standard_streams import reserve_descriptors

@@ -12,7 +12,6 @@ import numpy as np
 
 from refine.errors import AnalysisError
 from refine.proposal.question import FEW, THIN, Evidence, Masks, compared, expected_best
-from refine.review.asked import StoredAnswer
 from refine.review.decision import check_author
 from refine.review.next_step import trials_for_rounds
 from refine.run.options import RunKeywords
@@ -21,6 +20,7 @@ from refine.tree.question_evidence import Question, basis_of
 from refine.tree.round import Round
 from refine.tree.settling import check_count, settling_round, settling_trials
 from refine.tree.tree_record import TreeRecord
+from refine.trials.stored_answer import StoredAnswer
 from refine.utils.display import Shown
 from refine.utils.warning import warn
 

@@ -10,12 +10,12 @@ from refine.errors import RefineError
 from refine.proposal.proposal import Proposal
 from refine.proposal.question import Evidence
 from refine.proposal.suggested import SuggestedQuestion, suggested_questions
-from refine.review.asked import StoredAnswer
 from refine.tree.overview import comparable
 from refine.tree.proposing import propose
 from refine.tree.question_evidence import analysed, posterior_about
 from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
+from refine.trials.stored_answer import StoredAnswer
 from refine.utils.action import Action
 from refine.utils.display import Shown
 from refine.utils.plain import plain

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refine.proposal.proposal import Proposal
-from refine.review.asked import DECISIVE, ScoredQuestion, StoredAnswer
+from refine.review.asked import DECISIVE, ScoredQuestion
 from refine.review.calibration import Calibration, ChildOutcome, DecisionComparison, Entry, SpaceResult
 from refine.review.decision import Decision
 from refine.space.constraints import Constraint
@@ -20,6 +20,7 @@ from refine.tree.round_record import RoundRecord
 from refine.tree.tree_record import TreeRecord
 from refine.trials.frame import Records, barred_rows, configuration_table, space_filling
 from refine.trials.goal import Goal
+from refine.trials.stored_answer import StoredAnswer
 from refine.trials.trial import AUDITS
 from refine.utils.arrays import Floats
 

@@ -1,8 +1,9 @@
-"""Functions that higher folders provide to objects of lower folders, looked up by name at the first use.
+"""Functions of folders that the caller may not import, looked up by name at the first use.
 
 A round can be drawn, written and shown without knowledge of figures, files and pages. Modules of
 ``refine.report`` and ``refine.ui`` register functions, ``@provides("round.report")``, and pages of objects,
 ``@page_for(Analysis)``. Methods of a round look the function up: ``provided("round.report")(self, folder)``.
+The store checks proposals and decisions in this way, without knowledge of either.
 """
 
 from __future__ import annotations

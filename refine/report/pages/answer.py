@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from refine.proposal.suggested import CUT, INTERACTION, SuggestedQuestion
 from refine.report.pages.reasons import judged_text, source_text, whom
-from refine.review.asked import StoredAnswer
 from refine.tree.asking import EITHER, NO, OPEN, PROBABLY, PROBABLY_NOT, UNKNOWN, YES, Answer, Side, thin
 from refine.tree.questions import AskedQuestion, Questions, call_of
+from refine.trials.stored_answer import StoredAnswer
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Facts, Fold, Grid, Items, Page, Text
 from refine.utils.format import (

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from refine.errors import DesignError, NotFoundError, StoreError
-from refine.review.asked import StoredAnswer
 from refine.store.engine import LONGEST, check_folder
 from refine.store.import_buffer import kept
 from refine.store.merge import Merged, merge_into
@@ -36,6 +35,7 @@ from refine.store.validity import BROKEN, said
 from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
 from refine.trials.budget import checked_budget
+from refine.trials.stored_answer import StoredAnswer
 from refine.utils.action import Action, Symbol
 from refine.utils.files import made_folder, write_whole
 from refine.utils.provided import provided
