@@ -24,6 +24,7 @@ from refine.trials.frame import Records, table
 from refine.trials.goal import sign_of
 from refine.trials.metric import Metric
 from refine.trials.rows import JsonRows
+from refine.trials.trial import FAILED, State, ended_state
 from refine.utils.arrays import Floats
 
 if TYPE_CHECKING:
@@ -301,15 +302,13 @@ def read_search(search: Any, metric: str | None = None) -> FinishedRuns:
             _called(n, metric, name): v for n, v in metrics.items() if judged in rows_by_resource
         }
         finite = {n: v for n, v in columns.items() if math.isfinite(v)}
-        if judged in rows_by_resource:
-            state = "complete"
-        else:
-            state = "pruned"
-        if not math.isfinite(metrics[metric]):
-            if math.isnan(metrics[metric]):
-                state = "failed"
-            else:
-                state = "diverged"
+        reported = State.COMPLETE
+        if judged not in rows_by_resource:
+            reported = State.PRUNED
+        if math.isnan(metrics[metric]):  # the score of a fit that raised
+            reported = State.FAILED
+        state = ended_state(reported, metrics[metric])
+        if state in FAILED:
             finite = {}
         runs.append(
             Run(

@@ -19,6 +19,7 @@ from refine.space.rounding import ABOUT
 from refine.space.space import Space
 from refine.trials.goal import MOST_GOALS
 from refine.trials.metric import Metric
+from refine.trials.trial import ended_state
 from refine.utils.format import join, plural
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ def _run(
     Raises:
         AnalysisError: Content that Optuna itself would not have written.
     """
-    state = {"COMPLETE": "complete", "FAIL": "failed", "PRUNED": "pruned"}[trial.state.name]
+    reported = {"COMPLETE": "complete", "FAIL": "failed", "PRUNED": "pruned"}[trial.state.name]
     title = titles[number]
     try:
         metrics = {name: float(v) for name, v in zip(titles, trial.values or [], strict=False)}
@@ -254,13 +255,12 @@ def _run(
         raise AnalysisError(
             f"trial {trial.number} of the study can't be read: {type(error).__name__}: {error}; leave it out"
         ) from None
-    if state == "complete" and title not in metrics:
+    if reported == "complete" and title not in metrics:
         raise AnalysisError(
             f"trial {trial.number} of the study is complete and has no value; set its state to FAIL, or "
             "leave it out"
         )
-    if state == "complete" and not math.isfinite(metrics[title]):
-        state = "diverged"
+    state = ended_state(reported, metrics.get(title))
     if state == "failed":
         metrics = {}
     if state == "pruned" and curve:

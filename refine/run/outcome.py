@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from refine.design.pruning import Limit
 from refine.errors import AnalysisError, ObjectiveError
 from refine.run.executors import MemoryLimitError, TimeLimitError
 from refine.trials.metric import Metric
-from refine.trials.trial import Examples, State
+from refine.trials.trial import Examples, State, ended_state
 from refine.utils.format import bytes_text, plural
 
 _ERROR_LENGTH = 20_000
@@ -167,15 +166,7 @@ def judged(outcome: Outcome, metric: Metric, *, metric_known: bool) -> tuple[Out
     if complete and value is None and metric_known:
         text = f"this trial has no metric {str(metric)!r}, others have; it has {', '.join(outcome.metrics)}"
         return outcome._replace(state=State.FAILED, error=text), None
-    return outcome._replace(state=of_value(outcome.state, value)), value
-
-
-def of_value(state: State, value: float | None) -> State:
-    """The state of a trial with this value: a complete trial diverged if its value is not finite."""
-    finite = value is None or math.isfinite(value)
-    if state == State.COMPLETE and not finite:
-        return State.DIVERGED
-    return state
+    return outcome._replace(state=ended_state(outcome.state, value)), value
 
 
 # Values that an objective may return.

@@ -13,7 +13,7 @@ import numpy as np
 from refine.errors import AnalysisError, DesignError
 from refine.run.environment import commit_of
 from refine.run.identity import called, objective_code, source_file
-from refine.run.outcome import Outcome, completed, of_value
+from refine.run.outcome import Outcome, completed
 from refine.run.plan import plan, stored_task
 from refine.run.protocols import Objective
 from refine.run.resources import Resources, is_whole
@@ -24,6 +24,7 @@ from refine.trials.frame import Records, table
 from refine.trials.metric import Metric
 from refine.trials.round_record import Node, StoredNode
 from refine.trials.rows import JsonRows
+from refine.trials.trial import ended_state
 from refine.utils.action import Action
 from refine.utils.display import Shown
 
@@ -132,7 +133,7 @@ def _row(records: Records, i: int, outcome: Outcome, metric: Metric, tolerance: 
         curve = {}
     value = metric.of(before, curve, records.columns["seconds"][i])
     value_now = metric.of(after, outcome.curve, outcome.seconds)
-    state = of_value(outcome.state, value_now)
+    state = ended_state(outcome.state, value_now)
     names = before.keys() | after.keys()
     if (
         metric.function is not None

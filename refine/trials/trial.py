@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -35,6 +36,22 @@ EXCLUDED = State.EXCLUDED
 
 FAILED = (State.FAILED, State.DIVERGED, State.CRASHED, State.TIMEOUT)
 """States of trials that ended without a value."""
+
+
+def ended_state(reported: str, value: float | None) -> State:
+    """The state of a trial that ended: the only rule for trials that refine ran and for imported ones.
+
+    Args:
+        reported: State by the objective, or by the record of an import.
+        value: Value of the metric; ``None`` if the trial has none.
+
+    Returns:
+        ``diverged`` for a complete trial whose value is not finite, else ``reported``.
+    """
+    if reported == State.COMPLETE and value is not None and not math.isfinite(value):
+        return State.DIVERGED
+    return State(reported)
+
 
 ORIGINS = ("given", "space_filling", "exploit", "audit", "probe", "adaptive", "imported")
 

@@ -41,7 +41,7 @@ from refine.tree.exchange.columns import (
     without_empty_rows,
 )
 from refine.trials.round_record import Node
-from refine.trials.trial import DEGENERATE, ORIGINS
+from refine.trials.trial import DEGENERATE, ORIGINS, State, ended_state
 from refine.utils.arrays import Floats, as_pandas
 from refine.utils.extras import is_there
 from refine.utils.format import join, plural
@@ -454,13 +454,10 @@ def _numbers(frame: pd.DataFrame, name: str, default: float) -> Floats:
 
 def _states(frame: pd.DataFrame, values: Floats) -> list[str]:
     """States of the rows; a complete run without a finite value diverged."""
-    finite = np.isfinite(values)
-    if "state" not in frame:
-        return ["complete" if f else "diverged" for f in finite]
-    return [
-        "diverged" if state == "complete" and not f else state
-        for state, f in zip(frame["state"], finite, strict=True)
-    ]
+    reported: Iterable[str] = [State.COMPLETE] * len(frame)
+    if "state" in frame:
+        reported = frame["state"]
+    return [ended_state(state, value) for state, value in zip(reported, values, strict=True)]
 
 
 def _origins(frame: pd.DataFrame, space_filling: bool | None) -> list[str]:
@@ -549,7 +546,7 @@ def part_of(
             "cell": None if None in levels else str(space.number(levels)),  # type: ignore[arg-type]
             "origin": run.origin,
             "seed": run.seed,
-            "state": run.state,
+            "state": str(run.state),
             "configuration": dumps(encode_configuration(values)),
             "metrics": json.dumps(run.metrics),
             "seconds": run.seconds,

@@ -17,6 +17,7 @@ from refine.space.parsing import parse_talos
 from refine.space.space import Space
 from refine.tree.round_record import RoundRecord
 from refine.trials.goal import direction_of
+from refine.trials.trial import State, ended_state
 from refine.utils.warning import warn
 
 _TAG = "__talos_type__"
@@ -99,10 +100,6 @@ def _run(record: Mapping[str, Any], metric: str, origin: str) -> Run:
     seed = record["seed"]
     other = {*_OWN, *record["parameter_columns"].values()}
     metrics = {n: float(v) for n, v in row.items() if isinstance(v, int | float) and n not in other}
-    if math.isfinite(metrics.get(metric, math.nan)):
-        state = "complete"
-    else:
-        state = "diverged"
     curve = {n: [float(v) for v in series] for n, series in record["history"].items() if series}
     configuration = {n: freeze(v) for n, v in record["params"].items()}
     if seed is None or seed >= 2**31:
@@ -112,7 +109,7 @@ def _run(record: Mapping[str, Any], metric: str, origin: str) -> Run:
     ended = datetime.fromisoformat(row["end"]).timestamp()
     return Run(
         configuration,
-        state,
+        ended_state(State.COMPLETE, metrics.get(metric, math.nan)),
         metrics=metrics,
         curve=curve,
         seconds=row["duration"],
