@@ -86,7 +86,7 @@ def test_who_decides_sees_it_beside_the_proposal_and_takes_it_over(tree, root, r
     assert "suggested by" in text
     assert "rates below 1.25 never won" in text
     report = review.report(tmp_path / "reports").read_text()
-    for phrase in ("Suggested by agent:ann", "The suggested space keeps", "The proposed one keeps"):
+    for phrase in ("Suggested by agent:ann", " in the suggested ", "The proposed one keeps"):
         assert phrase in report
     adopted = review.edit(junk=(1, 3)).take(1)
     assert adopted.space == bold(review).space
