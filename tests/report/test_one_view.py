@@ -1,0 +1,161 @@
+"""One value, one view: a sentence of a proposal reaches every surface that shows the proposal."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+import refine
+from refine.analysis.reason import Reason
+from refine.report.markdown.rendering import rendered
+from refine.report.markdown.round import _header, gather
+from refine.ui.web.session import Session
+
+pytestmark = pytest.mark.slow
+
+SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "Nadam", "SGD"]}
+
+
+def score(p):
+    return 1 - 0.05 * (p["lr"] - 1.4) ** 2 - 0.2 * p["dropout"] - 0.1 * (p["optimizer"] == "SGD")
+
+
+@pytest.fixture(scope="module")
+def round_() -> Iterator[refine.Round]:
+    with refine.Tree("views", store="sqlite://") as tree:
+        yield tree.add_round(SPACE, score, n=80, seed=3).run(progress=False)
+
+
+@pytest.fixture(scope="module")
+def review(round_):
+    return round_.propose(keep=False)
+
+
+def terminal(review) -> str:
+    console = Console(width=300, force_terminal=True, color_system="truecolor")
+    with console.capture() as capture:
+        console.print(review)
+    return re.sub(r"\x1b\[[0-9;]*m", "", capture.get())
+
+
+def report(review) -> str:
+    facts = replace(gather(review.round), glance=review.page(), analysis=review.analysis)
+    return rendered(_header(facts))
+
+
+def review_page(review) -> str:
+    """Everything that the review page writes when a round is opened and its decision is drawn."""
+    session = Session(review.round, started=review)
+    round_ = session.handle({"type": "round", "round": review.round.id, "risk": review.proposal.risk})
+    drawn = {"round": review.round.id, "proposal": round_["review"]["proposal"]}
+    decided = {"risk": review.proposal.risk, "rejected": list(review.rejected)}
+    preview = session.handle({"type": "preview", **decided, **drawn})
+    return json.dumps([round_, preview], ensure_ascii=False)
+
+
+SURFACES = {
+    "print of the value": lambda review: str(review.proposal),
+    "print of the review": str,
+    "details": lambda review: str(review.details),
+    "terminal": terminal,
+    "HTML": lambda review: html.unescape(review._repr_html_()),
+    "report": lambda review: html.unescape(report(review)).replace("\\", ""),
+    "JSON": lambda review: json.dumps(review.to_dict(), ensure_ascii=False),
+    "review page": review_page,
+}
+
+
+def with_another_tolerance(review):
+    claim = replace(review.proposal.claim, epsilon=0.0321, epsilon_source="given")
+    return replace(review, proposal=replace(review.proposal, claim=claim))
+
+
+def with_another_scope(review):
+    claim = replace(review.proposal.claim, scope=0.0777)
+    return replace(review, proposal=replace(review.proposal, claim=claim))
+
+
+def with_another_reason(review):
+    changes = [
+        replace(
+            change, reasons=(Reason("coupled", {"parameter": "lr", "q": 0.01, "partners": ["humidity"]}),)
+        )
+        if change.name == "lr"
+        else change
+        for change in review.proposal.changes
+    ]
+    return replace(review, proposal=replace(review.proposal, changes=tuple(changes)))
+
+
+def with_another_risk_of_one_change(review):
+    changes = [
+        replace(change, risk=0.9) if change.name == "lr" else change for change in review.proposal.changes
+    ]
+    return replace(review, proposal=replace(review.proposal, changes=tuple(changes)))
+
+
+CHANGED = [
+    (with_another_tolerance, "something better by over 0.032 (as you asked) is cut off"),
+    (with_another_scope, "a better region smaller than 7.8 % of the space may have been missed"),
+    (with_another_reason, "interacts with humidity"),
+    (with_another_risk_of_one_change, "high risk"),
+]
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+@pytest.mark.parametrize(("changed", "sentence"), CHANGED, ids=[change.__name__ for change, _ in CHANGED])
+def test_one_changed_sentence_of_a_proposal_reaches_every_surface(review, changed, sentence, surface):
+    shown = SURFACES[surface]
+    assert sentence not in shown(review)
+    assert sentence in shown(changed(review))
+
+
+EVIDENCE = {name: SURFACES[name] for name in ("details", "HTML", "report", "JSON", "review page")}
+
+
+@pytest.mark.parametrize("surface", EVIDENCE)
+def test_evidence_and_claim_reach_every_surface_that_unfolds(review, surface):
+    shown = EVIDENCE[surface]
+    text = shown(with_another_reason(with_another_tolerance(review)))
+    assert "No effect of lr alone was detected" in text
+    assert "is within 0.032 of the best anywhere" in text
+    assert "Tolerance (epsilon): 0.032 value, as you asked." in text
+
+
+def test_the_review_page_shows_every_fact_of_the_printed_review(review):
+    text = review_page(review)
+    for label, cell in review.page().facts:
+        if label not in ("Unchanged", ""):
+            assert json.dumps(cell.text, ensure_ascii=False) in text, label
+    assert review.page().lead.text in text
+
+
+def test_a_space_that_loses_no_value_has_no_risk(review):
+    changed = [change.name for change in review.proposal.changes if change.kind != "keep"]
+    unchanged = review.reject(*changed)
+    assert dict(unchanged.page().facts)["Risk"].text == "none: nothing is cut off"
+    assert "none: nothing is cut off" in review_page(unchanged)
+
+
+def test_with_several_goals_every_view_is_about_points_of_the_front():
+    def network(p):
+        return {"val_acc": 0.9 - 0.01 * (p["lr"] - 1) ** 2 + 0.001 * p["units"], "latency_ms": p["units"] / 8}
+
+    goals = [refine.Goal("val_acc"), refine.Goal("latency_ms", "minimize")]
+    space = {"lr": (0.1, 3.0, 12), "units": [8, 16, 32, 64]}
+    with refine.Tree("goals", store="sqlite://") as tree:
+        round_ = tree.add_round(space, network, metric=goals, n=48, seed=1, objective_name="f")
+        review = round_.run(progress=False).propose(keep=False)
+        texts = [str(review), str(review.preview()), review_page(review)]
+        kept_points = dict(review.page().facts)["Front"].text
+    assert all("that a point of the front is cut off" in text for text in texts)
+    assert not any("something better" in text for text in texts)
+    assert re.fullmatch(r"\d+ of \d+ points kept", kept_points)
+    assert kept_points in texts[0]
+    assert kept_points in texts[2]
