@@ -424,8 +424,16 @@ class Proposer:
         decided = decided or {}
         unchanged = tuple(self._change(j, None) for j in range(len(analysis.parameters)))
         changes = unchanged
-        levels = self._levels(risk, decided)
-        if levels is not None and surrogate is not None:
+        if surrogate is not None and self.boxes is not None:
+            if not analysis.tested:
+                risk = risk / 2  # no effect is detected, and losses count twice
+            levels = self.boxes.kept(risk)
+            if decided:
+                path_given = box_path_given(
+                    analysis, surrogate, epsilon, max(risk, self.max_risk), self.eligible, decided
+                )
+                if path_given is not None:
+                    levels = [a.joined(b) for a, b in zip(levels, path_given.kept(risk), strict=True)]
             changes = tuple(self._change(j, kept_levels) for j, kept_levels in enumerate(levels))
             new = _space_with(analysis.space, changes, decided)
             if not decided and math.isnan(surrogate.probability(new, epsilon)):
@@ -438,24 +446,6 @@ class Proposer:
             new = _space_with(analysis.space, changes, decided)
         changes = without_unread(analysis, changes, new)
         return changes, _space_with(analysis.space, changes, decided)
-
-    def _levels(self, risk: float, decided: Mapping[str, Parameter]) -> list[KeptLevels] | None:
-        """Per parameter the levels kept at a risk; ``None`` without a posterior."""
-        analysis, surrogate = self.goals[0]
-        if surrogate is None or self.boxes is None:
-            return None
-        if not analysis.tested:
-            risk = risk / 2  # no effect is detected, and losses count twice
-        levels = self.boxes.kept(risk)
-        if not decided:
-            return levels
-        path_given = box_path_given(
-            analysis, surrogate, self.claim.epsilon, max(risk, self.max_risk), self.eligible, decided
-        )
-        if path_given is None:
-            return levels
-        pairs = zip(levels, path_given.kept(risk), strict=True)
-        return [a.joined(b) for a, b in pairs]
 
     def _change(self, j: int, levels: KeptLevels | None) -> Change:
         """The change of parameter ``j``; its reasons come from the goal on which its effect is clearest."""

@@ -18,6 +18,7 @@ from refine.review.checks import Checks
 from refine.review.next_step import trials_for_rounds
 from refine.review.review import Review
 from refine.review.worth import worth_of
+from refine.space.space import Space
 from refine.store.reader import Reader
 from refine.tree.children import DecidedRound
 from refine.tree.lineage import analyze, analyze_until, read_optimism
@@ -117,21 +118,18 @@ def propose(
         analysis = analyze(self, seed=seed)
     else:
         analysis = _analysis_to_propose_on(self, seed)
-    return _proposed_on(self, analysis, risk, epsilon, keep=keep)
-
-
-def _proposed_on(
-    round_: R, analysis: Analysis, risk: float, epsilon: float | Mapping[str, float] | None, *, keep: bool
-) -> Review[R]:
-    """The review of a proposal on an analysis of a round."""
-    # Audit trials of rounds on this very space count as well: they were drawn before it was narrowed to.
-    outer = next((node.space for node in reversed(round_.path) if node.space != round_.space), None)
     if epsilon is None:
-        epsilon = round_.epsilon
-    proposal = proposed(analysis, risk=risk, epsilon=epsilon, outer=outer, eligible=_seen_earlier(round_))
+        epsilon = self.epsilon
+    proposal = proposed(analysis, risk, epsilon, outer=_outer(self), eligible=_seen_earlier(self))
     if keep:
-        round_._keep_proposal(proposal, again=True)
-    return Review(round_, proposal, analysis)
+        self._keep_proposal(proposal, again=True)
+    return Review(self, proposal, analysis)
+
+
+def _outer(round_: DecidedRound) -> Space | None:
+    """The space before the narrowing to the space of a round, in which audit trials were drawn."""
+    # Audit trials of rounds on this very space count as well: they were drawn before the narrowing.
+    return next((node.space for node in reversed(round_.path) if node.space != round_.space), None)
 
 
 def _analysis_to_propose_on(round_: RoundRecord, seed: int = 0) -> Analysis:
@@ -184,5 +182,5 @@ def review(self: R, proposal: Proposal) -> Review[R]:
             Action("round.propose", risk=proposal.risk),
         )
     tolerances = proposal.claim.given(proposal.metric)
-    drafted = _proposed_on(self, analysis, proposal.risk, tolerances, keep=False)
-    return Review(self, proposal.judged_by(drafted.proposal), drafted.analysis)
+    drafted = proposed(analysis, proposal.risk, tolerances, outer=_outer(self), eligible=_seen_earlier(self))
+    return Review(self, proposal.judged_by(drafted), analysis)

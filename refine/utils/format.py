@@ -74,18 +74,16 @@ CHANCE_STEPS = (
 
 def chance_words(probability: float | None) -> str:
     """A model probability as one of four frequencies: ``at most about 1 in 20``; ``unknown`` for NaN."""
-    return _chance_step(probability, 1, "unknown")
+    if probability is None or not math.isfinite(probability):
+        return "unknown"
+    return next(words for end, words, _ in CHANCE_STEPS if probability < end)
 
 
 def chance_cell(probability: float | None) -> str:
     """A model probability as one of four frequencies, for a table: ``<= 1 in 20``; ``-`` for NaN."""
-    return _chance_step(probability, 2, "-")
-
-
-def _chance_step(probability: float | None, column: int, unknown: str) -> str:
     if probability is None or not math.isfinite(probability):
-        return unknown
-    return str(next(step[column] for step in CHANCE_STEPS if probability < step[0]))
+        return "-"
+    return next(cell for end, _, cell in CHANCE_STEPS if probability < end)
 
 
 def percent(share: float | None) -> str:
