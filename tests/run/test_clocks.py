@@ -1,0 +1,88 @@
+"""Coordinators whose clocks are an hour apart, or jump back and forth while they run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+import refine
+
+SCRIPT = """
+import sys, time
+import refine, refine.store.lease
+
+refine.store.lease.LEASE_SECONDS = 2.0
+SPACE = {"x": (0.0, 1.0, 41), "k": (1, 8)}
+
+def objective(params):
+    time.sleep(0.1)
+    return {"value": 1.0 - (params["x"] - 0.3) ** 2}
+
+tree = refine.Tree("shared", store=sys.argv[1])
+round_ = tree.add_round(SPACE, objective, n=40, seed=int(sys.argv[2]))
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    round_.run(workers=2, timeout=60, hours=0.5, progress=False, check_noise=False)
+except refine.errors.RoundBusyError:
+    sys.exit("busy")
+round_.propose().accept(n=12).run(progress=False, check_noise=False)
+print(round_.propose().accept(n=12).id)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
+def test_clocks_that_differ_and_jump_take_no_round_away(url, world, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    jumping = tmp_path / "jumping"
+    behind = tmp_path / "behind"
+    behind.touch()
+
+    def start(store, seed, back):
+        command = [sys.executable, str(script), store, str(seed)]
+        environment = {**os.environ, "LD_PRELOAD": world, "WORLD_BACK": str(back)}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(command, **pipes, text=True, env=environment)
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    def go(process):
+        process.stdin.write("go\n")
+        process.stdin.flush()
+
+    calm_url = f"sqlite:///{tmp_path}/calm.db"
+    runs = [start(url, 1, jumping), start(url, 2, behind)]
+    calm = [start(calm_url, seed, tmp_path / "never") for seed in (1, 2)]
+    rivals = [start(url, 1, behind), start(url, 2, tmp_path / "never")]
+    for process in [*runs, *calm]:
+        go(process)
+    with refine.Tree("shared", store=url) as tree:
+        while min(len(r.trials) for r in tree.rounds) < 5:
+            time.sleep(0.05)
+    for process in rivals:
+        go(process)
+    while runs[0].poll() is None:
+        if jumping.exists():
+            jumping.unlink()
+        else:
+            jumping.touch()
+        time.sleep(0.5)
+    assert [process.communicate(timeout=120)[1].strip() for process in rivals] == ["busy", "busy"]
+    children = [process.communicate(timeout=120)[0].strip() for process in runs]
+    assert [process.communicate(timeout=120)[0].strip() for process in calm]
+    with refine.Tree("shared", store=url) as tree, refine.Tree("shared", store=calm_url) as alone:
+        assert len(tree.rounds) == len(alone.rounds) == 4  # no proposal was made twice
+        assert set(children) == {r.id for r in tree.rounds if r.parent is not None}
+        for round_ in (r for r in tree.rounds if r.parent is None):
+            ours, theirs = (
+                r.trials.drop(columns="seconds").sort_values("cell", ignore_index=True)
+                for r in (round_, alone[round_.id])
+            )
+            assert ours.equals(theirs)
+            assert round_.trials["seconds"].between(0.09, 60).all()
