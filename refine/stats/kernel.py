@@ -83,12 +83,18 @@ def fit_kernel(trials: Kernel, score: FloatArray, sets: int, rng: np.random.Gene
 
     Source: Rasmussen and Williams (2006), section 5.4; Laplace's approximation as in Rue, Martino and Chopin
     (2009).
+
+    Args:
+        trials: The n trials.
+        score: (n,) scores, or (n, k) scores of k functions that share the parameters.
+        sets: Number of sets.
+        rng: Source of random numbers.
     """
     from scipy.optimize import minimize
 
-    take = subsample(score.size, _FIT_ROWS, rng)
+    take = subsample(len(score), _FIT_ROWS, rng)
     table = trials.table[take]
-    values = score[take] - score[take].mean()
+    values = score[take] - score[take].mean(axis=0)
     d = trials.size
     gaps = np.zeros((d, len(table), len(table)))
     for column, j in zip(table.T, trials.owner, strict=True):
@@ -149,7 +155,7 @@ def _loss(
     """Negative logarithm of likelihood times prior, and its gradient."""
     from scipy.linalg import lapack
 
-    n = values.size
+    n = len(values)
     d = flat.shape[0]
     variance = np.exp(2 * t[d])
     noise = np.exp(2 * t[d + 1])
@@ -163,9 +169,11 @@ def _loss(
     inverse, _ = lapack.dpotri(lower, lower=1)
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
     weight = inverse @ values
-    pull = inverse - np.outer(weight, weight)
+    columns = weight.reshape(n, -1)
+    functions = columns.shape[1]
+    pull = functions * inverse - columns @ columns.T
     z = (t - centre) / spread
-    value = 0.5 * values @ weight + np.log(np.diag(lower)).sum() + 0.5 * z @ z
+    value = 0.5 * np.vdot(values, weight) + functions * np.log(np.diag(lower)).sum() + 0.5 * z @ z
     gradient = z / spread
     by_distance = (pull * slope).ravel() * (variance * 5.0 / 6.0)
     gradient[:d] += np.exp(-2.0 * t[:d]) * (flat @ by_distance)

@@ -243,7 +243,7 @@ def scorer(name: str, predictions: ArrayLike, targets: ArrayLike) -> Scorer | No
     if name in DISTANCES:
         if targets_of.shape[2] != 1:
             return None
-        return _means(DISTANCES[name](np.asarray(targets_of[:, :, 0] - right, dtype=float)))
+        return row_means(DISTANCES[name](np.asarray(targets_of[:, :, 0] - right, dtype=float)))
     if name not in (*ACCURACY, *CONFUSION) or not np.array_equal(right, np.round(right)):
         return None
     classes = max(2, targets_of.shape[2])
@@ -254,13 +254,15 @@ def scorer(name: str, predictions: ArrayLike, targets: ArrayLike) -> Scorer | No
     else:
         picked = (targets_of[:, :, 0] > 0.5).astype(int)
     if name in ACCURACY:
-        return _means((picked == right).astype(float))
+        return row_means((picked == right).astype(float))
     if classes > _MOST_CLASSES:
         return None
     return _confusion(name, picked, right.astype(int), classes)
 
 
-def _means(values: FloatArray) -> Scorer:
+def row_means(values: FloatArray) -> Scorer:
+    """A function of example weights that gives the weighted means of (models, n) scores by example."""
+
     def scores(weights: FloatArray) -> FloatArray:
         return np.asarray(values @ weights.T / weights.sum(axis=1), dtype=float)
 

@@ -481,7 +481,7 @@ class MixedPosterior:
                 of_cells = np.concatenate([cells, read_cells], axis=1)
             else:
                 of_cells = cells
-            ran, matches = _same_rows(of_cells, keyed[trials.rows])
+            ran, matches = same_rows(of_cells, keyed[trials.rows])
             scores[:, ran] = trials.score[matches].astype(np.float32)
             mean[ran], known_mean = trials.score[matches], trials.score[rows]
         return Posterior(
@@ -642,7 +642,7 @@ def _thin(score: FloatArray, rows: int, rng: np.random.Generator) -> tuple[IntAr
     return np.concatenate((order[:best], sampled)), weights
 
 
-def _same_rows(cells: FloatArray, trials: FloatArray) -> tuple[IntArray, IntArray]:
+def same_rows(cells: FloatArray, trials: FloatArray) -> tuple[IntArray, IntArray]:
     """Numbers of the cells that are among known rows, and the matching row numbers."""
     code = row_codes(np.round(np.concatenate([trials, cells]), 9) + 0.0)
     row = {number: i for i, number in enumerate(code[: len(trials)].tolist())}

@@ -1,0 +1,104 @@
+"""Deviation of values on new data from values on one validation set, or on folds.
+
+All configurations are scored on the same rows, so rows are drawn again for all configurations together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refine.errors import AnalysisError
+from refine.stats._common import FloatArray, check_count
+from refine.stats.kernel import Kernel, fit_kernel
+from refine.stats.optimism import Scorer
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+LEAST_ROWS = 10  # fewest validation rows that can be drawn again
+_BLOCK = 4_000_000  # most weights in memory
+_FITTED = 32  # draws to which the kernel is fitted
+_LEAST_FREEDOM = 2
+
+
+def row_deviations(scores: Scorer, count: int, total: int, draws: int = 640, seed: int = 0) -> FloatArray:
+    """(draws, k) deviations of k models on new rows, by the Bayesian bootstrap of the validation rows.
+
+    A draw weights the rows by exponential random numbers, the same for all models.
+
+    Source: Rubin (1981), 'The Bayesian Bootstrap'.
+
+    Args:
+        scores: Scores of the models on weighted rows, see :func:`refine.stats.scorer`.
+        count: Number of rows that the scores are known of; at least 10.
+        total: Number of validation rows, at least ``count``: more rows deviate less.
+        draws: Number of draws.
+        seed: Seed of the weights.
+    """
+    if count < LEAST_ROWS:
+        raise AnalysisError(f"count: at least {LEAST_ROWS} rows are needed, got {count}")
+    check_count(draws, "draws", 2)
+    rng = np.random.default_rng(seed)
+    observed = scores(np.ones((1, count)))[:, 0]
+    size = max(1, _BLOCK // count)
+    parts = []
+    for start in range(0, draws, size):
+        weights = rng.standard_exponential((min(size, draws - start), count))
+        parts.append(scores(weights).T - observed)
+    return np.asarray(np.sqrt(count / total) * np.concatenate(parts))
+
+
+def fold_deviations(
+    table: ArrayLike, draws: int = 640, seed: int = 0, ratio: float | None = None
+) -> FloatArray:
+    """(draws, k) deviations of k configurations on new data, by their (k, J) scores on J common folds.
+
+    A draw combines the folds' deviations from their mean by random weights, the same for all configurations.
+    Folds are few, so draws follow Student's t with J - 1 degrees of freedom (at least 2). They share training
+    rows, so the variance is 1/J + ``ratio`` of that of a fold, by default 1 / (J - 1), as for J folds.
+
+    Source: Nadeau and Bengio (2003), 'Inference for the Generalization Error', for the variance.
+    """
+    scores = np.asarray(table, dtype=float)
+    if scores.ndim != 2 or scores.shape[1] < 2 or not np.isfinite(scores).all():
+        raise AnalysisError(
+            f"table: needs finite scores (configurations, folds) of at least 2 folds, got {scores.shape}"
+        )
+    check_count(draws, "draws", 2)
+    folds = scores.shape[1]
+    freedom = max(folds - 1, _LEAST_FREEDOM)
+    rng = np.random.default_rng(seed)
+    weights = rng.standard_normal((draws, folds))
+    weights *= np.sqrt(freedom / rng.chisquare(freedom, draws))[:, None]
+    if ratio is None:
+        ratio = 1 / (folds - 1)
+    centred = scores - scores.mean(axis=1, keepdims=True)
+    return np.asarray(weights @ centred.T * np.sqrt((1 / folds + ratio) / (folds - 1)))
+
+
+def deviations_at(tried: Kernel, deviations: FloatArray, cells: Kernel, seed: int = 0) -> FloatArray:
+    """(draws, c) expected deviations of cells, given (draws, k) deviations of tried configurations.
+
+    The expectation of a Gaussian process: similar configurations err on the same rows. A part that similar
+    configurations do not share is not carried to other cells; far from all tried cells 0 is expected.
+
+    Args:
+        tried: The k tried configurations.
+        deviations: Their deviations. A shift that all configurations share should be taken off before.
+        cells: The c cells, embedded alike.
+        seed: Seed of the choice of configurations, if there are many.
+    """
+    from scipy.linalg import cho_factor, cho_solve
+
+    sd = deviations.std(axis=0)
+    typical = float(np.median(sd))
+    if typical == 0:
+        return np.zeros((len(deviations), len(cells.table)))
+    standard = deviations / np.maximum(sd, 0.1 * typical)
+    parameters = fit_kernel(tried, standard[:_FITTED].T, 1, np.random.default_rng(seed))[0]
+    x = tried.scaled(parameters.lengths)
+    covariance = parameters.covariance(x, x) + (parameters.noise + 1e-6) * np.eye(len(x))
+    across = parameters.covariance(cells.scaled(parameters.lengths), x)
+    return np.asarray((across @ cho_solve(cho_factor(covariance, lower=True), deviations.T)).T)
