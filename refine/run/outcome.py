@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +14,7 @@ from refine.design.pruning import Limit
 from refine.errors import AnalysisError, ObjectiveError
 from refine.run.executors import MemoryLimitError, TimeLimitError
 from refine.trials.metric import Metric
-from refine.trials.trial import Examples, State, ended_state
+from refine.trials.trial import Examples, RowScores, State, ended_state
 from refine.utils.format import bytes_text, plural
 
 _ERROR_LENGTH = 20_000
@@ -66,6 +68,7 @@ class Outcome(NamedTuple):
     environment: Mapping[str, str] | None = (
         None  # ``None`` if the process died before telling its environment
     )
+    row_scores: Mapping[str, RowScores] = MappingProxyType({})
 
 
 # Decided in the process that runs the trial.
@@ -76,7 +79,9 @@ def returned(value: Any, curve: dict[str, list[float]], *, pruned: bool) -> Outc
     if pruned:  # a trial that stopped early has no final value, whatever its objective returned
         return Outcome(State.PRUNED, {}, curve, 0.0, None, None)
     try:
-        return Outcome(State.COMPLETE, _metrics(value, curve), curve, 0.0, None, None)
+        row_scores = dict[str, RowScores]()
+        metrics = _metrics(value, curve, row_scores)
+        return Outcome(State.COMPLETE, metrics, curve, 0.0, None, None, row_scores=row_scores)
     except BaseException as error:  # noqa: BLE001  # the returned object may raise anything while it is read
         return raised(error, curve)
 
@@ -132,6 +137,23 @@ def storable(outcome: Outcome) -> Outcome:
     return outcome._replace(state=State.FAILED, metrics={}, curve={}, error=error, seconds=seconds)
 
 
+def same_rows(outcome: Outcome, totals: dict[str, int]) -> Outcome:
+    """The outcome, or a failed one if its scores by validation row are not of the rows of earlier trials.
+
+    ``totals`` maps metric names to numbers of rows, and receives those of a new metric.
+    """
+    for name, row_scores in outcome.row_scores.items():
+        expected = totals.setdefault(name, row_scores.total)
+        if row_scores.total != expected:
+            error = (
+                f"scores of {name!r} by row must be of the same validation rows in every trial of a round, "
+                f"got {row_scores.total:,} rows, and {expected:,} in earlier trials; score every trial on "
+                "the same rows, or return the mean"
+            )
+            return outcome._replace(state=State.FAILED, metrics={}, row_scores={}, error=error)
+    return outcome
+
+
 def judged(outcome: Outcome, metric: Metric, *, metric_known: bool) -> tuple[Outcome, float | None]:
     """An outcome judged by the round's metric, and its value.
 
@@ -174,16 +196,22 @@ def judged(outcome: Outcome, metric: Metric, *, metric_known: bool) -> tuple[Out
 _RETURNS = "an objective must return a number or a mapping of metrics"
 # longer lists look like a training history; arrays of scores, as from scikit-learn, may have any length
 _FOLDS = 30
+# longest array of scores by fold; a longer one, and one of bools, has a score per validation row
+_MOST_FOLDS = 100
+_LEAST_ROWS = 10
 
 
-def _metrics(value: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
+def _metrics(
+    value: Any, curve: Mapping[str, list[float]], row_scores: dict[str, RowScores]
+) -> dict[str, float]:
+    """The metrics that an objective returned, by name; ``row_scores`` receives scores by validation row."""
     numbers = (
         isinstance(value, tuple | list)
         and value
         and all(isinstance(v, int | float | np.number) for v in value)
     )
     if isinstance(value, Mapping):
-        metrics = _with_folds(by_text(value))
+        metrics = _with_folds(by_text(value), row_scores)
     elif numbers and isinstance(value, tuple):
         raise ObjectiveError(
             f"{_RETURNS}, got the tuple {value!r:.60}; name its numbers, as in return {{'acc': 0.9, 'loss': "
@@ -200,7 +228,7 @@ def _metrics(value: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
             "scores by fold, {'acc': 0.9, 'loss': 0.1} for metrics"
         )
     else:
-        metrics = _with_folds({"value": value})
+        metrics = _with_folds({"value": value}, row_scores)
     for name, series in curve.items():
         metrics.setdefault(name, series[-1])
     if not metrics:
@@ -223,14 +251,21 @@ def by_text(metrics: Mapping[Any, Any]) -> dict[str, Any]:
     return named
 
 
-def _with_folds(returned_metrics: Mapping[str, Any]) -> dict[str, float]:
+def _with_folds(returned_metrics: Mapping[str, Any], row_scores: dict[str, RowScores]) -> dict[str, float]:
     """Metrics as numbers.
 
-    A list of scores, for example by fold, becomes its mean and ``name@1``, ``name@2``, ...
+    A list of scores by fold becomes its mean and ``name@1``, ``name@2``, ...; an array of scores by row
+    becomes its mean, and ``row_scores`` receives the scores.
     """
     metrics: dict[str, float] = {}
     folds: dict[str, float] = {}
     for name, value in returned_metrics.items():
+        if _by_row(value):
+            scores = np.asarray(value, dtype=np.float64)
+            metrics[name] = float(scores.mean())
+            if math.isfinite(metrics[name]):  # else the trial diverged
+                row_scores[name] = RowScores.of(scores)
+            continue
         if isinstance(value, np.ndarray) and value.ndim == 1:
             scores = value.tolist()
         else:
@@ -261,6 +296,13 @@ def _with_folds(returned_metrics: Mapping[str, Any]) -> dict[str, float]:
         metrics[name] = float(np.mean(list(by_fold.values())))
         folds |= by_fold
     return {**metrics, **folds}
+
+
+def _by_row(value: Any) -> bool:
+    """True for scores by validation row: an array of bools, or of more than 100 numbers."""
+    if not (isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "biuf"):
+        return False
+    return value.size > _MOST_FOLDS or (value.dtype.kind == "b" and value.size >= _LEAST_ROWS)
 
 
 def as_float(name: Any, value: Any, rule: str = f"{_RETURNS} to numbers") -> float:

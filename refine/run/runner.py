@@ -15,7 +15,7 @@ from refine.run.environment import commit_of, environment
 from refine.run.identity import called, objective_code, source_file
 from refine.run.objective import wants_trial
 from refine.run.options import RunOptions, log
-from refine.run.outcome import Outcome, Task, completed, judged, storable
+from refine.run.outcome import Outcome, Task, completed, judged, same_rows, storable
 from refine.run.plan import Learn, plan
 from refine.run.progress import ProgressMonitor
 from refine.run.protocols import Objective
@@ -262,6 +262,8 @@ class _Recorder:
         }
         store.add_environment(stored.pk, {**environment(options.threads), **self._of_coordinator})
         self._digests: dict[tuple[tuple[str, str], ...], str] = {}
+        # metric -> number of validation rows with a score in the trials of the round
+        self.row_totals = store.row_totals(stored.pk)
 
     def trial(self, task: Task, outcome: Outcome) -> Trial:
         """The trial to store."""
@@ -291,7 +293,7 @@ def _take_in(
     monitor: ProgressMonitor,
 ) -> None:
     """Judges an outcome by the metric, and stores and shows the trial."""
-    outcome = storable(outcome)
+    outcome = same_rows(storable(outcome), recorder.row_totals)
     try:
         outcome, value = judged(outcome, goal.metric, metric_known=monitor.metric_seen)
     except ObjectiveError:
@@ -346,8 +348,12 @@ def _trial(task: Task, outcome: Outcome, code: str) -> Trial:
     fields: Mapping[str, Any] = {name: getattr(outcome, name) for name in names}
     if outcome.state == State.COMPLETE:
         examples = outcome.examples
+        row_scores = outcome.row_scores
     else:
         examples = None
+        row_scores = {}
     # The first seven fields of a task are those of a trial.
     time_finished = time.time()
-    return Trial(*task[:7], code=code, finished=time_finished, examples=examples, **fields)
+    return Trial(
+        *task[:7], code=code, finished=time_finished, examples=examples, row_scores=row_scores, **fields
+    )

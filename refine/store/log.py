@@ -18,6 +18,7 @@ from refine.errors import RoundBusyError, StoreError
 from refine.space.encoding import dumps
 from refine.store.engine import lasting
 from refine.store.marks import state_of
+from refine.store.row_scores import pack
 from refine.store.schema import shown_url, t
 from refine.store.validity import BROKEN, PLAIN, READ, curve_of, said, sift, unreadable
 from refine.trials.frame import Records
@@ -76,6 +77,9 @@ class TrialWriter:
                     self._connection.execute(t.curve.insert().values(trial=pk, data=data))
                 if trial.examples is not None:
                     self._keep(pk, trial.examples)
+                for name, row_scores in trial.row_scores.items():
+                    packed = {"metric": name, "total": row_scores.total, "data": pack(row_scores)}
+                    self._connection.execute(t.row_score.insert().values(trial=pk, **packed))
                 if trial.shown is not None:
                     self._connection.execute(
                         t.shown.insert().values(trial=pk, content=dumps(dict(trial.shown)))

@@ -20,6 +20,7 @@ from refine.errors import RefineWarning, StoreError
 from refine.space.encoding import digest
 from refine.store.log import read_records, record_blocks, superseded
 from refine.store.marks import Mark, read_marks
+from refine.store.row_scores import unpack
 from refine.store.schema import own_columns, shown_url, t
 from refine.store.validity import (
     BROKEN,
@@ -36,7 +37,7 @@ from refine.trials.goal import Goal
 from refine.trials.metric import Curve
 from refine.trials.replicates import planned
 from refine.trials.round_record import Beside, HoldoutRun, Node, StoredNode, StoredOpening, beside_of
-from refine.trials.trial import Examples, State
+from refine.trials.trial import Examples, RowScores, State
 from refine.utils.action import Action
 
 T = TypeVar("T")
@@ -226,6 +227,26 @@ class Reader(ABC):
                     if count == len(right):
                         examples[key] = Examples(predicted, right, target.total)
         return examples
+
+    def row_scores(self, pk: int, keys: Sequence[str], metric: str) -> dict[str, RowScores]:
+        """Key -> scores by validation row of the planned run of a configuration, in a metric.
+
+        Runs without such scores are left out.
+        """
+        if metric not in self.row_totals(pk):
+            return {}
+        s = t.row_score.c
+        query = _complete(pk, keys, t.row_score, s.total, s.data).where(s.metric == metric)
+        row_scores: dict[str, RowScores] = {}
+        with self.engine.connect() as connection:
+            for key, total, data in connection.execute(query):
+                with contextlib.suppress(*BROKEN):  # what is damaged says nothing
+                    row_scores[key] = RowScores(unpack(unpacked(data), total), total)
+        return row_scores
+
+    def row_totals(self, pk: int) -> dict[str, int]:
+        """Metrics of a node's trials with scores by validation row -> number of rows."""
+        return dict(self._of(_row_totals, pk) or ())
 
     def curves(self, pk: int, keys: Sequence[str]) -> dict[str, Curve]:
         """Key -> values per epoch of the planned run of a configuration.
@@ -451,6 +472,16 @@ def _with_targets(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[int
     """Nodes with predictions for validation examples."""
     query = sa.select(t.target.c.node).where(t.target.c.node.in_(list(pks)))
     return _grouped(t.target, lambda row: int(row.node), engine, pks, query)
+
+
+def _row_totals(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, int]]]:
+    """Node -> metrics with scores by validation row, and the number of rows in the first such trial."""
+    c = t.trial.c
+    s = t.row_score.c
+    first = sa.select(sa.func.min(s.trial)).join(t.trial, c.pk == s.trial).where(c.node.in_(list(pks)))
+    first = first.group_by(c.node, s.metric)
+    query = sa.select(c.node, s.metric, s.total).join(t.trial, c.pk == s.trial).where(s.trial.in_(first))
+    return _grouped(t.row_score, lambda row: (row.metric, row.total), engine, pks, query)
 
 
 def _openings(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[StoredOpening]]:

@@ -57,6 +57,9 @@ _PLAIN_JSON = {
 _AS_WRITTEN = {("trial", "metrics"), ("opened", "metrics")}  # the order of metrics is the objective's
 
 
+_PACKED = ("prediction", "target", "row_score")  # tables of numbers as compressed bytes
+
+
 class ReiterableQuery(Iterable[T]):
     """A query for several iterations, without keeping its rows."""
 
@@ -304,7 +307,7 @@ def _bytes_to_plain(key: tuple[str, str], data: bytes) -> Any:
     if key == ("curve", "data"):
         return _spelled(json.loads(unpacked(data)))
     # What zlib makes of the same numbers differs between its versions.
-    packed = key in (("prediction", "data"), ("target", "data"))
+    packed = key[0] in _PACKED
     return base64.b64encode(unpacked(data) if packed else data).decode()
 
 
@@ -313,7 +316,7 @@ def _bytes_from_plain(key: tuple[str, str], value: Any) -> bytes:
         series = {str(name): [float(_number(v)) for v in values] for name, values in value.items()}
         return zlib.compress(json.dumps(series).encode(), 6)
     raw = base64.b64decode(value, validate=True)
-    packed = key in (("prediction", "data"), ("target", "data"))
+    packed = key[0] in _PACKED
     if packed:
         return zlib.compress(raw, 6)
     return raw

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from refine.errors import NotFoundError, StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # What computes something where a row is read or written, and refine does not make: triggers, rules, views,
 # generated columns, rows that go or change with others of another table.
@@ -50,8 +50,8 @@ _RUNS = {
 _LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for everybody
 
 # A version -> the statements that make a store of the version before one of it; new tables are made
-# beforehand. None yet.
-MIGRATIONS: dict[int, tuple[str, ...]] = {}
+# beforehand. Version 2 adds the table ``row_score``.
+MIGRATIONS: dict[int, tuple[str, ...]] = {2: ()}
 
 metadata = sa.MetaData()
 
@@ -167,6 +167,10 @@ t = SimpleNamespace(
     prediction=_table("prediction", _of("trial", primary_key=True), *_ints("examples"), *_data()),
     # What was right for them, the same for all trials of a round: zlib over float32.
     target=_table("target", _of("node", primary_key=True), *_ints("total"), *_data()),
+    # Scores of a trial by validation row, whose mean is the metric: see refine.store.row_scores.
+    row_score=_table(
+        "row_score", _of("trial", primary_key=True), *_texts("metric", key=True), *_ints("total"), *_data()
+    ),
     # Who opened a hold-out, and what for; written before anything is seen.
     opening=_table(
         "opening",

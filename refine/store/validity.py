@@ -23,6 +23,7 @@ from refine.errors import RefineError, unstorable
 from refine.space.encoding import decode, digest, dumps
 from refine.space.space import configuration_key, decode_configuration
 from refine.store.json_columns import level_rows, number_rows, parsed
+from refine.store.row_scores import unpack
 from refine.store.schema import hanging_on, own_columns, t
 from refine.trials.declared import Declared
 from refine.trials.goal import check_direction
@@ -424,6 +425,8 @@ def _check(table: str, row: Row) -> None:
                 raise ValueError(
                     f"a prediction must hold numbers for {row['examples']} examples, got {numbers}"
                 )
+        case "row_score":
+            unpack(unpacked(row["data"]), row["total"])
         case "shown":
             if not isinstance(json.loads(row["content"]), dict):
                 raise TypeError("what a trial was shown must be an object")

@@ -111,7 +111,7 @@ def fresh_runs(rounds: Mapping[int, Records], goal: Goal) -> Fresh:
                 values.append(value)
                 groups.append(f"{pk} {key}")
                 first.append(planned_values.get((key, code), np.nan))
-                splits.append(_by_split(metric.name, metrics))
+                splits.append(scores_by_split(metric.name, metrics))
     several = len({len(s) for s in splits}) == 1 and len(splits[0]) > 1
     if several:
         by_split = np.asarray(splits, dtype=float)
@@ -127,7 +127,8 @@ def runs_compared(rounds: Mapping[int, Records], goal: Goal) -> stats.ReplicateA
     return stats.repeats([*first.values(), *repeat_values], [*first, *groups])
 
 
-def _by_split(name: str, metrics: Mapping[str, float]) -> list[float]:
+def scores_by_split(name: str, metrics: Mapping[str, float]) -> list[float]:
+    """A trial's scores ``name@1``, ``name@2``, ..., by fold; empty without."""
     values: list[float] = []
     while (value := metrics.get(f"{name}@{len(values) + 1}")) is not None:
         values.append(value)

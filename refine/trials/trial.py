@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,6 +77,24 @@ class Examples(NamedTuple):
     total: int  # number of examples in all; `n` may be fewer
 
 
+MOST_ROWS = 10_000
+"""Most scores by validation row that are kept of a trial."""
+
+
+class RowScores(NamedTuple):
+    """A trial's scores by validation row; their mean is a metric of the trial."""
+
+    scores: npt.NDArray[np.float64]  # (n,) scores of evenly spaced rows
+    total: int  # number of validation rows; at most :data:`MOST_ROWS` of them have a score in `scores`
+
+    @classmethod
+    def of(cls, scores: npt.NDArray[np.float64]) -> RowScores:
+        """The scores of all rows, or of evenly spaced ones if there are many."""
+        total = len(scores)
+        rows = np.linspace(0, total - 1, min(total, MOST_ROWS)).round().astype(int)
+        return cls(scores[rows], total)
+
+
 class Trial(NamedTuple):
     """One run of one configuration."""
 
@@ -99,6 +118,8 @@ class Trial(NamedTuple):
     shown: Mapping[str, Any] | None = None
     # digest of its environment; `None` if unknown, as for a worker that died
     environment: str | None = None
+    # metric name -> scores by validation row, if returned
+    row_scores: Mapping[str, RowScores] = MappingProxyType({})
 
 
 class FinishedTrial(NamedTuple):

@@ -105,15 +105,14 @@ def test_a_file_that_another_process_writes_is_waited_for(tmp_path):
 
 def test_a_store_of_another_version_is_left_alone(tmp_path):
     store = Store(tmp_path / "refine.db")
-    for version in ("0", "2", "8", "abc"):
+    for version in ("0", "3", "8", "abc"):
         with store.engine.begin() as connection:
             connection.execute(sa.text(f"UPDATE meta SET value = '{version}' WHERE key = 'schema'"))
         with pytest.raises(StoreError) as caught:
             Store(tmp_path / "refine.db")
         assert str(caught.value) == (
-            f"store {store.name}: its schema must be 1, got {version!r}; a newer refine wrote it, or one "
-            "before the first "
-            "release: upgrade refine, or begin a new store"
+            f"store {store.name}: its schema must be from 1 to 2, got {version!r}; a newer refine wrote "
+            "it, or one before the first release: upgrade refine, or begin a new store"
         )
         with store.engine.begin() as connection:
             assert connection.execute(sa.text("SELECT value FROM meta")).scalar_one() == version
@@ -126,15 +125,15 @@ def test_a_migration_makes_the_next_version_of_a_store(tmp_path, space, monkeypa
         root = tree.add_round(space, objectives.bowl, n=5).run(progress=False)
     statement = "ALTER TABLE trial ADD COLUMN another TEXT"
     for module in (schema, store_module):
-        monkeypatch.setattr(module, "SCHEMA_VERSION", 2)
-    monkeypatch.setattr(schema, "MIGRATIONS", {2: (statement,)})
+        monkeypatch.setattr(module, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(schema, "MIGRATIONS", {3: (statement,)})
     for _ in range(2):
         with refine.Tree("q", store=url, create=False) as tree:
             assert len(tree[root.id].trials) == 5
             engine = tree._context.store.engine
             assert "another" in {column["name"] for column in sa.inspect(engine).get_columns("trial")}
             with engine.connect() as connection:
-                assert connection.execute(sa.text("SELECT value FROM meta")).scalar() == "2"
+                assert connection.execute(sa.text("SELECT value FROM meta")).scalar() == "3"
 
 
 @pytest.mark.slow

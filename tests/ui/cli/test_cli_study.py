@@ -399,7 +399,7 @@ def test_doctor(study_folder: Path, root: str) -> None:
     verdicts = {c["what"]: c for c in data("doctor s.db --quick")}
     assert verdicts["packages"]["verdict"] == "good"
     assert "scikit-learn" in verdicts["packages"]["says"]
-    assert verdicts["store"]["says"].endswith("schema 1")
+    assert verdicts["store"]["says"].endswith("schema 2")
     assert verdicts["file"] == {"what": "file", "verdict": "good", "says": "every page is sound"}
     assert not {"Keras", "workers"} & set(verdicts)
     missing = run("doctor no.db --quick --json")
