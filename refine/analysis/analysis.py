@@ -32,6 +32,7 @@ from refine.analysis.evidence import (
 )
 from refine.analysis.finding import Finding, Whole, coupled_with, finding_of
 from refine.analysis.metric_limits import MetricLimits, metric_limits
+from refine.analysis.new_data import NewData, new_data_of
 from refine.analysis.noise import decades_of, fold_error_of, from_decades, log_of_repeats, noise_of
 from refine.analysis.reason import Reason
 from refine.errors import AnalysisError, UnknownNameError, did_you_mean
@@ -197,6 +198,8 @@ class Analysis(Shown):
     explosion_limit: float = -np.inf
     # lowest and highest possible value of the metric, as declared; ``None`` if nothing was
     declared_limits: Limits | None = None
+    # deviation of trials on new data; ``None`` if no trial has scores by validation row or by fold
+    new_data: NewData | None = field(default=None, repr=False)
 
     def with_goals(self, others: Sequence[Analysis]) -> Analysis:
         """The analysis of several goals at once, in which this one is the first goal's."""
@@ -404,6 +407,7 @@ def analyze(
     noise: str | None = None,
     limits: Limits | None = None,
     scale: str | None = None,
+    by_row: npt.ArrayLike | None = None,
 ) -> Analysis:
     """Measures a table of finished runs over a space: effects, failures, noise, couplings.
 
@@ -441,6 +445,9 @@ def analyze(
         scale: ``"log"`` or ``"linear"``, to compare minimized losses by factors or by differences. Default:
             log if no value is negative or 0 and the median is more than 20 times the best. On the log scale
             the tolerance is a factor of the best.
+        by_row: (trials, validation rows) scores of the rows of ``frame``, whose mean is the value; NaN for a
+            trial without scores. Claims are then about new data. Default: scores by fold, in columns
+            ``value@1``, ``value@2``, ..., if there are any.
 
     Raises:
         AnalysisError: A column is missing; or fewer than 10 finished trials lie inside the space, trials of
@@ -552,6 +559,7 @@ def analyze(
         n_exploded=tables.n_exploded,
         explosion_limit=tables.explosion_limit,
         declared_limits=checked_limits(limits),
+        new_data=new_data_of(space, sources.frame, [value, metric or value], sign, allow_degenerate, by_row),
     )
     if tables.sampled:
         analysis = _of_all(analysis, tables.every, value, tables.n_pooled, allow_degenerate)

@@ -5,7 +5,6 @@ One estimate from repeats, evenly drawn trials and a prior. Pure.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
+from refine.analysis.new_data import fold_titles
 from refine.errors import AnalysisError
 from refine.trials.declared import check_noise, check_scale
 from refine.utils.arrays import Floats
@@ -227,11 +227,8 @@ def fold_error_of(frame: pd.DataFrame, names: Sequence[str], y: npt.NDArray[np.f
         y: (n,) values, larger is better; -inf if a trial may not be called best.
     """
     best = [i for i in np.argsort(-y, kind="stable")[:COMPARED] if np.isfinite(y[i])]
-    for name in names:
-        titles = list(
-            itertools.takewhile(frame.columns.__contains__, (f"{name}@{k}" for k in itertools.count(1)))
-        )
-        if len(titles) > 1:
-            scores = frame[titles].iloc[best].to_numpy(dtype=float)
-            return stats.fold_error(scores[np.isfinite(scores).all(axis=1)])
-    return 0.0
+    titles = fold_titles(frame, names)
+    if not titles:
+        return 0.0
+    scores = frame[titles].iloc[best].to_numpy(dtype=float)
+    return stats.fold_error(scores[np.isfinite(scores).all(axis=1)])

@@ -10,11 +10,11 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from refine import stats
+from refine.analysis.new_data import ScoredRows
 from refine.analysis.reason import Reason
-from refine.stats.optimism import Scorer
 from refine.trials.metric import Metric
 from refine.trials.replicates import Fresh
-from refine.trials.trial import Examples
+from refine.trials.trial import Examples, RowScores
 from refine.utils.display import Shown
 
 T = TypeVar("T", stats.FreshBest, stats.Corrected)
@@ -50,7 +50,8 @@ class Runs(NamedTuple):
     fresh: Fresh  # finished replicates by configuration
     label: str  # label of the best configuration there
     ended: int  # ended replicates of the best configuration, in any state
-    examples: Mapping[str, Examples]  # key -> predictions of the trials that stored them
+    # key -> predictions, or scores by row, of the trials that stored them
+    examples: Mapping[str, Examples | RowScores]
 
 
 def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int = 0) -> Optimism:
@@ -108,37 +109,43 @@ def _corrected(runs: Runs, metric: Metric, sign: float, seed: int) -> stats.Corr
     scored = scores_of(runs.examples, runs.values, metric)
     if isinstance(scored, Reason):
         return scored
-    scores, count = scored
-    return _turned(stats.ExampleBootstrap(seed=seed)(lambda weights: sign * scores(weights), count), sign)
+    bootstrap = stats.ExampleBootstrap(seed=seed)
+    return _turned(bootstrap(lambda weights: sign * scored.scores(weights), scored.count), sign)
 
 
-def paired_error_of(examples: Mapping[str, Examples], values: Mapping[str, float], metric: Metric) -> float:
+def paired_error_of(
+    examples: Mapping[str, Examples | RowScores], values: Mapping[str, float], metric: Metric
+) -> float:
     """Standard error of the difference of two good models over the validation examples; 0 if unknown.
 
-    ``examples`` is key -> predictions of the best trials, ``values`` key -> value of the planned run.
+    ``examples`` is key -> predictions of the best trials, or their scores by row; ``values`` is key -> value
+    of the planned run.
     """
     scored = scores_of(examples, values, metric)
     if isinstance(scored, Reason):
         return 0.0
-    scores, count = scored
     # If only some of the examples were stored, all examples inform more.
-    return stats.paired_error(scores, count) * math.sqrt(count / next(iter(examples.values())).total)
+    return stats.paired_error(scored.scores, scored.count) * math.sqrt(scored.count / scored.total)
 
 
 def scores_of(
-    examples: Mapping[str, Examples], values: Mapping[str, float], metric: Metric
-) -> tuple[Scorer, int] | Reason:
-    """A scorer of models on reweighted examples and the number of examples, or the reason for none.
+    examples: Mapping[str, Examples | RowScores], values: Mapping[str, float], metric: Metric
+) -> ScoredRows | Reason:
+    """The models on the same examples, or the reason for none.
 
-    Takes key -> predictions, and key -> recorded value, which the predictions must reproduce.
+    Takes key -> predictions or scores by row, and key -> recorded value, which predictions must reproduce.
     """
     about = {"metric": str(metric)}
     if metric.reduction != "last":
         return Reason("other_metric", about)
     if len(examples) < 2:
         return Reason("no_predictions")
-    first = next(iter(examples.values()))
-    comparable = {key: e for key, e in examples.items() if e.predictions.shape == first.predictions.shape}
+    by_row = {key: e for key, e in examples.items() if isinstance(e, RowScores)}
+    if by_row:
+        return _same_rows(by_row)
+    predicted = {key: e for key, e in examples.items() if isinstance(e, Examples)}
+    first = next(iter(predicted.values()))
+    comparable = {key: e for key, e in predicted.items() if e.predictions.shape == first.predictions.shape}
     count = len(first.targets)
     if count < _LEAST_EXAMPLES:
         return Reason("few_examples", {"n": count})
@@ -154,4 +161,13 @@ def scores_of(
         tolerance = 0.05
     if not np.median(errors) <= tolerance * max(1.0, float(np.median(np.abs(list(values.values()))))):
         return Reason("not_reproduced", about)
-    return scores, count
+    return ScoredRows(list(comparable), scores, count, first.total)
+
+
+def _same_rows(by_row: Mapping[str, RowScores]) -> ScoredRows:
+    """The models scored on the rows of the first one."""
+    first = next(iter(by_row.values()))
+    same = {key: e.scores for key, e in by_row.items() if e.total == first.total}
+    return ScoredRows(
+        list(same), stats.row_means(np.stack(list(same.values()))), len(first.scores), first.total
+    )

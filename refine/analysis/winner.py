@@ -12,6 +12,7 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.evaluated import Evaluated, RanRound, Run, evaluated, values_of
+from refine.analysis.new_data import Deviations
 from refine.analysis.noise import decades_of, equal_repeats, from_decades
 from refine.errors import AnalysisError
 from refine.space.encoding import decode, label, thaw
@@ -77,6 +78,16 @@ class Candidate(NamedTuple):
             name: "-" if name in self.unread else label(decode(value))
             for name, value in self.configuration.items()
         }
+
+
+class OnNewData(NamedTuple):
+    """The winner's value on new data, in the metric's own sign."""
+
+    value: float  # expected value, less the luck of the choice
+    low: float  # ends of its 95 % interval
+    high: float
+    source: str  # ``"rows"`` of the validation set, or ``"folds"``
+    count: int  # number of rows or folds
 
 
 class Gain(NamedTuple):
@@ -151,6 +162,8 @@ class Winner(Shown):
     goals: tuple[str, ...] = ()  # metrics of further goals, which play no role in the choice
     # ``epsilon`` as a factor of the best loss, if losses are compared on a log scale; else NaN
     factor: float = math.nan
+    # value on new data; ``None`` if the winner has no scores by validation row or by fold
+    new_data: OnNewData | None = None
     _home: Any = None  # the tree or round of the winner
     budget: BudgetState = NO_BUDGET  # budget of the tree when the winner was made
 
@@ -274,6 +287,8 @@ class Field:
     posterior: PlannedPosterior | None = None  # source of ``draws``; ``None`` without one
     on_log: bool = False  # whether losses are compared on a log scale: see :func:`on_log_scale`
     evidence: Evaluated | None = None  # the runs that the draws are given
+    # deviations of the candidates on new data; ``None`` without scores by row or fold
+    deviations: Deviations | None = None
 
     def given_noise(self, noise: stats.NoiseEstimate) -> Field:
         """The same candidates with draws for another noise, as :func:`field_of` returns for that noise."""
@@ -438,6 +453,9 @@ class Judged:
         baseline = None
         if field.baseline is not None:
             baseline = place[field.baseline]
+        deviations = field.deviations
+        if deviations is not None:
+            deviations = deviations._replace(draws=deviations.draws[:, numbers])
         draws = self.draws
         if draws is not None:
             draws = np.ascontiguousarray(draws[:, numbers])  # sums depend on the layout in the last digit
@@ -451,6 +469,7 @@ class Judged:
             baseline=baseline,
             eligible=eligible,
             posterior=None,
+            deviations=deviations,
         )
         return replace(
             self, field=restricted, fresh=tuple(self.fresh[number] for number in numbers), draws=draws
@@ -518,7 +537,30 @@ class Judged:
             gain=self._gain(order[0], expected),
             tolerance=tolerated,
             cheaper=self._cheaper(order, expected, tolerated),
+            new_data=self._on_new_data(order[0], expected),
         )
+
+    def _on_new_data(self, i: int, expected: Floats) -> OnNewData | None:
+        """Value of candidate ``i``, the best one, on new data; ``None`` without its scores by row or fold.
+
+        The luck of the choice is the mean deviation, over draws of the rows, of the draw's best candidate.
+
+        Source: Efron and Tibshirani (1993), chapter 10, for the bootstrap estimate of bias.
+        """
+        deviations = self.field.deviations
+        if deviations is None or not np.isfinite(deviations.draws[0, i]):
+            return None
+        shift = deviations.draws[:, : self.field.eligible]
+        best = np.nan_to_num(expected[: self.field.eligible] + shift, nan=-np.inf).argmax(axis=1)
+        luck = float(shift[np.arange(len(shift)), best].mean())
+        values = expected[i] + shift[:, i] - luck
+        if self.draws is not None:
+            spread = np.linspace(0, len(self.draws) - 1, len(shift)).round().astype(int)
+            values = self.draws[spread, i] + shift[:, i] - luck
+        sign = self.field.goal.sign
+        low, high = sorted((sign * np.quantile(values, (0.025, 0.975))).tolist())
+        value = sign * (float(expected[i]) - luck)
+        return OnNewData(value, low, high, deviations.source, deviations.count)
 
     def _cheaper(self, order: Sequence[int], expected: Floats, tolerance: float) -> tuple[Candidate, ...]:
         """Candidates that are nearly as good as the first one and take much less time."""

@@ -17,6 +17,7 @@ from refine.analysis.believed import thoughts_of
 from refine.analysis.conditions import inside_of, reading
 from refine.analysis.evidence import ParameterEvidence, level_axis
 from refine.design.space_filling import Uniform, draw, feasible
+from refine.proposal.new_data import on_new_data
 from refine.space.space import Indices, Space
 from refine.utils.arrays import Bools, Floats, Ints
 
@@ -113,8 +114,12 @@ def _posteriors(
     exact: bool,
     drawn: bool = True,
     model: stats.MixedPosterior | None = None,
+    claimed: bool = False,
 ) -> tuple[stats.Posterior, stats.Posterior | None]:
-    """The posterior of the objective, and of finishing (1) or failing (-1); ``None`` if no trial failed."""
+    """The posterior of the objective, and of finishing (1) or failing (-1); ``None`` if no trial failed.
+
+    A ``claimed`` objective is that on new data, if trials have scores by validation row or by fold.
+    """
     exact = exact and analysis.noise.deterministic
     evidence = analysis.parameters
     everywhere = reading(evidence, analysis.X), reading(evidence, positions)
@@ -154,12 +159,16 @@ def _posteriors(
     prior = _prior(analysis, positions)
     if feasibility is None:
         posterior = fitted(analysis.y, _SEED, rows, exact, prior, best_possible)
+        if claimed:
+            posterior = on_new_data(posterior, analysis, positions, sizes)
     else:
         # A constraint that every trial meets, or about which nothing is known, tells no cells apart.
         informative = [slack for slack in feasibility.slack if (slack[rows] < 0).any()]
         slacks = [fitted(slack, _SEED + 1 + k, rows, exact) for k, slack in enumerate(informative)]
         met = np.asarray((feasibility.slack >= 0).all(axis=0), dtype=np.bool_)
         unconstrained = fitted(feasibility.measured, _SEED, rows, exact, prior, best_possible)
+        if claimed:
+            unconstrained = on_new_data(unconstrained, analysis, positions, sizes)
         posterior = stats.constrained(unconstrained, slacks, met)
     if finished.all():
         return posterior, None
@@ -409,7 +418,7 @@ def surrogate_of(analysis: Analysis, more: Indices | None = None) -> Surrogate |
     columns = space.columns(rows)
     positions = np.column_stack([space[n].unit(columns[n]) for n in names])
     exhaustive = exist.exact and len(rows) == exist.count
-    posterior, failing = _posteriors(analysis, positions, exact=True, model=CLAIMED)
+    posterior, failing = _posteriors(analysis, positions, exact=True, model=CLAIMED, claimed=True)
     chance = None
     if failing is not None:
         chance = 1.0 - failing.share_met()

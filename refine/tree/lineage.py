@@ -15,9 +15,18 @@ from refine.analysis.analysis import analyze as measured
 from refine.analysis.believed import AttributedBelief
 from refine.analysis.evenness import evenness
 from refine.analysis.learning_curves import MOST, Epochs, TrialCurves, curves_of, enough_epochs, how_many
+from refine.analysis.new_data import (
+    MOST_TRIALS,
+    Deviations,
+    NewData,
+    from_folds,
+    from_rows,
+    unit_positions,
+)
 from refine.analysis.noise import COMPARED, fold_error_of
-from refine.analysis.optimism import MODELS, Optimism, Runs, optimism_of, paired_error_of
+from refine.analysis.optimism import MODELS, Optimism, Runs, optimism_of, paired_error_of, scores_of
 from refine.analysis.pooling import Bridge, added_since, bridges_beside, read_masks, replicate_groups
+from refine.analysis.reason import Reason
 from refine.analysis.stopped import Stopping, stopping_of
 from refine.design.pruning import forecasts
 from refine.design.space_filling import IMPORTED
@@ -39,10 +48,10 @@ from refine.trials.frame import (
 from refine.trials.goal import Goal, check_direction
 from refine.trials.metric import FUNCTION, Curve, Metric, Score, is_bare_nan
 from refine.trials.metric_constraint import SECONDS
-from refine.trials.replicates import Fresh, again, best_keys, fresh_runs, planned, selected
+from refine.trials.replicates import Fresh, again, best_keys, fresh_runs, planned, scores_by_split, selected
 from refine.trials.round_record import Node, StoredNode, believed_on, declared_for
 from refine.trials.rows import JsonRows
-from refine.trials.trial import SPACE_FILLING
+from refine.trials.trial import SPACE_FILLING, Examples, RowScores
 from refine.utils.action import Action
 from refine.utils.arrays import Bools, Floats
 
@@ -484,9 +493,11 @@ class _Evidence(NamedTuple):
         drawn = None
         if node.method == IMPORTED:
             drawn = evenness(node.space, analysis.table, analysis.sign)
+        new_data = _read_new_data(reader, path, goal)
         return replace(
             analysis,
             codes=evidence.codes,
+            new_data=analysis.new_data if new_data is None else new_data,
             until=evidence.until,
             branch_trials=evidence.branch_trials,
             n_damaged=evidence.damaged,
@@ -658,12 +669,88 @@ def read_paired_error(reader: Reader, pk: int, space: Space, goal: Goal) -> tupl
         frame = table(space, records, goal.metric)
         if error := fold_error_of(frame, [goal.metric.name], np.where(np.isfinite(y), y, -np.inf)):
             return error, "folds"
-    examples = reader.examples(pk, best_keys(records, goal, COMPARED))
+    examples = _examples(reader, pk, best_keys(records, goal, COMPARED), goal.metric)
     if examples:
         error = paired_error_of(examples, _key_values(records, goal.metric), goal.metric)
     else:
         error = 0.0
     return error, "examples" if error else ""
+
+
+def _examples(
+    reader: Reader, pk: int, keys: Sequence[str], metric: Metric
+) -> Mapping[str, Examples | RowScores]:
+    """Key -> scores by validation row, or predictions if no trial of the round has such scores."""
+    if metric.reduction != "last":
+        return {}
+    return reader.row_scores(pk, keys, metric.name) or reader.examples(pk, keys)
+
+
+def read_deviations(
+    reader: Reader, goal: Goal, wanted: Mapping[int, Sequence[str]]
+) -> tuple[list[str], Deviations] | None:
+    """Labels and deviations on new data of planned runs, by scores on the same validation rows or folds.
+
+    ``None`` if fewer than two runs have such scores.
+
+    Args:
+        reader: Reads the store.
+        goal: Goal of the trials.
+        wanted: Row of a round -> hashes of configurations. If rounds have different validation rows, those of
+            the first one count.
+    """
+    metric = goal.metric
+    if metric.reduction != "last":
+        return None
+    examples: dict[str, Examples | RowScores] = {}
+    values: dict[str, float] = {}
+    folds: dict[str, list[float]] = {}
+    for pk, keys in wanted.items():
+        records = reader.records([pk], curves=False)
+        scored = _examples(reader, pk, keys, metric)
+        if scored:
+            known_values = _key_values(records, metric)
+            examples |= {f"{pk} {key}": content for key, content in scored.items()}
+            values |= {f"{pk} {key}": known_values[key] for key in scored}
+        elif f"{metric.name}@2" in records.metrics.names:
+            chosen = set(keys)
+            for metrics, key in zip(records.metrics, records.columns["key"], strict=True):
+                if key in chosen:
+                    folds[f"{pk} {key}"] = scores_by_split(metric.name, metrics)
+    models = scores_of(examples, values, metric)
+    if not isinstance(models, Reason):
+        return models.labels, from_rows(models, goal.sign)
+    length = max((len(scores) for scores in folds.values()), default=0)
+    folds = {label: s for label, s in folds.items() if len(s) == length and np.isfinite(s).all()}
+    if len(folds) < 2 or length < 2:
+        return None
+    return list(folds), from_folds(np.array(list(folds.values())), goal.sign)
+
+
+def _read_new_data(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> NewData | None:
+    """Deviations on new data of the best trials of a path; ``None`` without scores by row or fold."""
+    space = path[-1].node.space
+    wanted: dict[int, list[str]] = {}
+    positions: dict[str, Floats] = {}
+    values: dict[str, float] = {}
+    added = added_since(space, [stored.node for stored in path])
+    for stored, values_added in reversed([*zip(path, added, strict=True)]):
+        if values_added is None:
+            continue
+        pk = stored.pk
+        records = reader.records([pk], curves=goal.metric.curves)
+        frame = table(space, Bridge(values_added, {}).translated(space, records), goal.metric)
+        inside = set(np.array(records.columns["key"])[space.contains(frame)].tolist())
+        wanted[pk] = [key for key in best_keys(records, goal, MOST_TRIALS) if key in inside]
+        labels = [f"{pk} {key}" for key in records.columns["key"]]
+        positions |= dict(zip(labels, unit_positions(space, frame), strict=True))
+        values |= dict(zip(labels, (goal.sign * frame["value"]).tolist(), strict=True))
+    found = read_deviations(reader, goal, wanted)
+    if found is None:
+        return None
+    labels, deviations = found
+    X = np.array([positions[label] for label in labels])
+    return NewData(X, np.array([values[label] for label in labels]), deviations)
 
 
 def read_optimism(reader: Reader, pk: int, goal: Goal, analysis: Analysis | None, seed: int = 0) -> Optimism:
@@ -682,10 +769,7 @@ def read_optimism(reader: Reader, pk: int, goal: Goal, analysis: Analysis | None
     values = _key_values(records, metric)
     all_records = reader.records([pk], curves=metric.curves, replicates=True)
     ended = again(all_records).columns["key"].count(keys[0])
-    if metric.reduction == "last":
-        examples = reader.examples(pk, keys[:MODELS])
-    else:
-        examples = {}
+    examples = _examples(reader, pk, keys[:MODELS], metric)
     repeats = fresh_runs({pk: all_records}, goal)
     runs = Runs(keys, values, repeats, f"{pk} {keys[0]}", ended, examples)
     if analysis is None:

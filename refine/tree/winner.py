@@ -8,13 +8,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from refine import stats
 from refine.analysis.evaluated import RanRound
+from refine.analysis.new_data import MOST_TRIALS, Deviations
 from refine.analysis.pooling import comparable_with
 from refine.analysis.winner import Field, Judged, Winner, field_of
 from refine.space.encoding import encode
 from refine.store.reader import Reader, Snapshot
-from refine.tree.lineage import read_noise, read_paired_error
+from refine.tree.lineage import read_deviations, read_noise, read_paired_error
 from refine.tree.round_record import RoundRecord
 from refine.trials.declared import NOTHING, Declared
 from refine.trials.goal import Goal
@@ -184,12 +187,35 @@ def field_in(
         return None
     noise = study_noise(reader, rounds)
     field = field_of(trials, only, also, noise)
-    if field is None or noise is not None:
+    if field is None:
+        return None
+    field = replace(field, deviations=_deviations(reader, rounds, field))
+    if noise is not None:
         return field
     best = field.candidates[field.best].round
     stored, goal = next(r for r in rounds if r[0].node.id == best)
     paired, source = read_paired_error(reader, stored.pk, stored.node.space, goal)
     return replace(field, noise=field.noise._replace(paired=paired, paired_source=source))
+
+
+def _deviations(reader: Reader, rounds: Goals, field: Field) -> Deviations | None:
+    """Deviations of the candidates on new data, by scores on the same rows or folds."""
+    numbers: dict[str, int] = {}
+    pks = {stored.node.id: stored.pk for stored, _ in rounds}
+    best_first = np.argsort([-field.goal.sign * candidate.observed for candidate in field.candidates])
+    wanted: dict[int, list[str]] = {}
+    for i in best_first[:MOST_TRIALS].tolist():
+        candidate = field.candidates[i]
+        pk = pks[candidate.round]
+        wanted.setdefault(pk, []).append(candidate.key)
+        numbers[f"{pk} {candidate.key}"] = i
+    found = read_deviations(reader, field.goal, wanted)
+    if found is None:
+        return None
+    labels, deviations = found
+    draws = np.full((len(deviations.draws), len(field.candidates)), np.nan)
+    draws[:, [numbers[label] for label in labels]] = deviations.draws
+    return deviations._replace(draws=draws)
 
 
 def study_noise(reader: Reader, rounds: Goals) -> stats.NoiseEstimate | None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from refine.analysis.analysis import Analysis
 from refine.proposal.alternatives import Offer
 from refine.proposal.change import Change
 from refine.proposal.proposal import Claim, Proposal
@@ -251,24 +252,32 @@ def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[tuple
 NOTHING = "Nothing is proposed: on this evidence every part of the space may hold the optimum."
 
 
-def risk_text(claim: Claim, one_split: bool = False, asked: float = math.nan) -> str:
+def risk_text(claim: Claim, scope: str = "", asked: float = math.nan) -> str:
     """The chance that something better is cut off, and the tolerance.
 
-    For example ``about 1 in 8 that something better ...``. With ``one_split`` all values come from one set of
-    validation rows, and the claim speaks of these rows alone. A risk ``asked`` for is named if the words of
-    chances cannot tell it from a larger one.
+    For example ``about 1 in 8 that something better ...``. ``scope`` is as from :func:`scope_text`. A risk
+    ``asked`` for is named if the words of chances cannot tell it from a larger one.
     """
     loss = 1 - claim.probability
     if math.isnan(loss):
         return "unknown: the model can't state it for this space"
-    if one_split:
-        scope = ", on these validation rows"
-    else:
-        scope = ""
     asked_text = ""
     if asked < CHANCE_STEPS[0][0]:
         asked_text = f" (asked: {risk_percent(asked)})"
     return f"{chance_words(loss)}{asked_text} that {_loss_text(claim)} is cut off{scope}"
+
+
+def scope_text(analysis: Analysis) -> str:
+    """The data that a claim is about, after a comma: the validation rows, or new data; empty if unknown."""
+    if analysis.new_data is not None:
+        return f", on {NEW_DATA[analysis.new_data.deviations.source]}"
+    if analysis.one_split:
+        return ", on these validation rows"
+    return ""
+
+
+# Source of the deviation on new data -> the new data.
+NEW_DATA = {"rows": "new data like these validation rows", "folds": "new data like these folds"}
 
 
 def _loss_text(claim: Claim) -> str:
@@ -324,7 +333,7 @@ def cuts_off(old: Space, new: Space) -> bool:
 def claim_facts(
     claim: Claim,
     kept_cell: Cell | None = None,
-    one_split: bool = False,
+    scope: str = "",
     asked: float = math.nan,
     cuts: bool = True,
 ) -> list[tuple[str, str | Cell]]:
@@ -334,7 +343,7 @@ def claim_facts(
     """
     text = "none: nothing is cut off"
     if cuts:
-        text = risk_text(claim, one_split, asked)
+        text = risk_text(claim, scope, asked)
     risk = Cell(text, kept_cell.tone if kept_cell else "")
     facts: list[tuple[str, str | Cell]] = [("Risk", risk)]
     if kept_cell is not None:

@@ -23,6 +23,7 @@ from refine.report.pages.proposal import (
     next_text,
     proposal_folds,
     safe_text,
+    scope_text,
     short_bounds,
     unchanged_facts,
     within_text,
@@ -162,7 +163,7 @@ def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
         asked = review.proposal.risk
     kept = kept_cell(review.preview())
     cuts = cuts_off(review.proposal.old, review.space)
-    facts = claim_facts(review.claim, kept, review.analysis.one_split, asked, cuts)
+    facts = claim_facts(review.claim, kept, scope_text(review.analysis), asked, cuts)
     facts[1:1] = _front_facts(review)
     if review.analysis.noise.deterministic:
         facts.append(("Noise", noise_text(review.analysis.noise)))

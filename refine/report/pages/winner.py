@@ -8,7 +8,7 @@ from statistics import mean
 from refine import stats
 from refine.analysis.judgement import CONFIRM, KEEP, MOST, SEEN, Judgement
 from refine.analysis.optimism import Optimism
-from refine.analysis.winner import Candidate, Winner
+from refine.analysis.winner import Candidate, OnNewData, Winner
 from refine.report.pages.proposal import factor_text
 from refine.report.pages.reasons import noise_text, sentence
 from refine.space.encoding import decode
@@ -38,7 +38,9 @@ def winner_page(winner: Winner) -> Page:
     rivals = winner.candidates[1:]
     noisy = not winner.noise.deterministic
     facts: list[Fact] = [("Expected", _expected_text(winner))]
-    if not noisy and winner.noise.paired > 0:
+    if winner.new_data is not None:
+        facts.append(("New data", _new_data_text(winner.new_data)))
+    elif not noisy and winner.noise.paired > 0:
         if winner.noise.paired_source == "folds":
             source = "folds"
         else:
@@ -154,6 +156,17 @@ def _expected_text(winner: Winner) -> str:
     else:
         bounds = ""
     return f"{expected} when retrained{bounds}; observed {score(winner.observed)}"
+
+
+def _new_data_text(new_data: OnNewData) -> str:
+    """The value expected on new data, with its interval."""
+    low, high = sorted((new_data.low, new_data.high))
+    expected, *interval = coarse([new_data.value, low, high], apart=high - low)
+    if new_data.source == "folds":
+        source = f"data like the {plural(new_data.count, 'fold')}"
+    else:
+        source = f"rows like the {plural(new_data.count, 'validation row')}"
+    return f"{expected} expected ({' to '.join(interval)}) on {source}"
 
 
 def _runner_up(best: Candidate, other: Candidate, on_log: bool) -> str:

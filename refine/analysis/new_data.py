@@ -1,0 +1,148 @@
+"""Deviation of the trials' values on new data, from scores by validation row or by fold. Pure."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from refine import stats
+from refine.errors import AnalysisError
+from refine.space.space import Space
+from refine.stats.optimism import Scorer
+from refine.trials.frame import may_be_best
+from refine.utils.arrays import Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_TRIALS = 300  # best trials whose scores are compared
+
+_ROUNDING = 1e-6  # error of a mean in single precision, as a share of the largest value
+
+
+class Deviations(NamedTuple):
+    """Joint draws of the deviation of models on new data."""
+
+    draws: Floats  # (draws, k) value on new data - value, larger is better; NaN for a model without scores
+    source: str  # ``"rows"`` of the validation set, or ``"folds"``
+    count: int  # number of rows or folds
+
+
+class NewData(NamedTuple):
+    """Deviations of trials on new data."""
+
+    X: Floats  # (k, parameters) unit-scale positions of the trials
+    values: Floats  # (k,) values, larger is better
+    deviations: Deviations  # of the k trials
+
+    @property
+    def relative(self) -> Floats:
+        """(draws, k) deviations without the shift of the median trial: it moves no trial past another."""
+        draws = self.deviations.draws
+        return draws - np.median(draws, axis=1, keepdims=True)
+
+
+class ScoredRows(NamedTuple):
+    """Models scored on the same validation rows."""
+
+    labels: list[str]  # of the models
+    scores: Scorer  # weights of the rows -> scores of the models
+    count: int  # number of rows with a known score
+    total: int  # number of validation rows
+
+
+def from_rows(rows: ScoredRows, sign: float) -> Deviations:
+    """Deviations by scores on validation rows; ``sign`` is 1 if larger scores are better, else -1."""
+    draws = sign * stats.row_deviations(rows.scores, rows.count, rows.total)
+    return Deviations(draws, "rows", rows.total)
+
+
+def from_folds(folds: Floats, sign: float) -> Deviations:
+    """Deviations by (k, folds) scores."""
+    return Deviations(sign * stats.fold_deviations(folds), "folds", folds.shape[1])
+
+
+def fold_titles(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Columns ``name@1``, ``name@2``, ... of a table, for the first metric with two or more; else none."""
+    for name in names:
+        numbered = (f"{name}@{k}" for k in itertools.count(1))
+        titles = list(itertools.takewhile(frame.columns.__contains__, numbered))
+        if len(titles) > 1:
+            return titles
+    return []
+
+
+def new_data_of(
+    space: Space,
+    frame: pd.DataFrame,
+    names: Sequence[str],
+    sign: float,
+    allow_degenerate: bool = False,
+    by_row: npt.ArrayLike | None = None,
+) -> NewData | None:
+    """Deviations of the best trials of a table.
+
+    ``None`` if fewer than two trials have scores by row or fold.
+
+    Args:
+        space: The space; rows outside are left out.
+        frame: Trials.
+        names: Column of the value, and further names under which scores by fold may stand.
+        sign: 1 if larger values are better, else -1.
+        allow_degenerate: Whether a degenerate trial may be best.
+        by_row: (trials, validation rows) scores, NaN for a trial without scores.
+
+    Raises:
+        AnalysisError: ``by_row`` has another shape, or other means than the values.
+    """
+    frame = frame.assign(value=frame[names[0]])
+    values = np.asarray(frame["value"], dtype=float)
+    if by_row is None:
+        titles = fold_titles(frame, names)
+        if not titles:
+            return None
+        scores = frame[titles].to_numpy(dtype=float)
+    else:
+        scores = _checked(by_row, values)
+    judged = np.where(may_be_best(frame, space, allow_degenerate), sign * values, -np.inf)
+    judged[~(space.contains(frame) & np.isfinite(scores).all(axis=1))] = -np.inf
+    best = np.argsort(-judged, kind="stable")[:MOST_TRIALS]
+    best = best[np.isfinite(judged[best])]
+    if len(best) < 2:
+        return None
+    X = unit_positions(space, frame.iloc[best])
+    if by_row is None:
+        deviations = from_folds(scores[best], sign)
+    else:
+        count = scores.shape[1]
+        deviations = from_rows(ScoredRows([], stats.row_means(scores[best]), count, count), sign)
+    return NewData(X, judged[best], deviations)
+
+
+def unit_positions(space: Space, frame: pd.DataFrame) -> Floats:
+    """(n, parameters) unit-scale positions of the parameters that vary."""
+    names = list(space)
+    return np.asarray(space.unit(frame)[:, [names.index(name) for name in space.varied]])
+
+
+def _checked(by_row: npt.ArrayLike, values: Floats) -> Floats:
+    scores = np.asarray(by_row, dtype=float)
+    if scores.ndim != 2 or len(scores) != len(values) or scores.shape[1] < stats.LEAST_ROWS:
+        raise AnalysisError(
+            f"by_row must have a row per trial and a column per validation row, at least {stats.LEAST_ROWS} "
+            f"columns, got shape {scores.shape} for {len(values)} trials"
+        )
+    means = scores.mean(axis=1)
+    compared = np.isfinite(means) & np.isfinite(values)
+    error = np.abs(means - values)[compared]
+    if error.size and error.max() > _ROUNDING * np.abs(values[compared]).max():
+        worst = np.flatnonzero(compared)[error.argmax()]
+        raise AnalysisError(
+            f"by_row: the mean of a trial's scores must be its value, got {means[worst]:g} and "
+            f"{values[worst]:g} in row {worst}; pass the scores behind the value"
+        )
+    return scores

@@ -1,0 +1,77 @@
+"""The posterior of the objective on new data instead of on the validation rows. Pure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refine import stats
+from refine.analysis.analysis import Analysis
+from refine.analysis.conditions import reading
+from refine.analysis.winner import off_log_scale, on_log_scale
+from refine.utils.arrays import Floats
+
+_MOST_FACTOR = 1000.0  # by which new data make a loss smaller at most, if losses are compared by factors
+
+
+def on_new_data(
+    posterior: stats.Posterior, analysis: Analysis, positions: Floats, cardinalities: list[int]
+) -> stats.Posterior:
+    """A posterior whose draws carry the deviation of (c, parameters) cells on new data.
+
+    Every draw of the posterior gets a draw of the deviation, one for all cells. Scores of the result are
+    values in units of the distance from the middle to the best value. Unchanged if the scores of the trials
+    by row or by fold are unknown.
+    """
+    new_data = analysis.new_data
+    if new_data is None:
+        return posterior
+    shift = _deviations(analysis, positions, cardinalities)
+    best = float(posterior.values[-1])
+    unit = best - float(posterior.value(0.0)) or float(np.ptp(posterior.values)) or 1.0
+    values = posterior.value(posterior.scores)
+    shift = shift[np.arange(len(values)) % len(shift)]
+    if _on_log(analysis):
+        values = off_log_scale(on_log_scale(values) + shift)
+    else:
+        values = values + shift
+    scores = (np.clip(values, *analysis.limits.facing(analysis.sign)) - best) / unit
+    ends = np.array([min(scores.min(), (posterior.values[0] - best) / unit), max(scores.max(), 0.0)])
+    return posterior._replace(
+        scores=scores.astype(np.float32),
+        mean=(posterior.value(posterior.mean) - best) / unit,
+        known_mean=(posterior.value(posterior.known_mean) - best) / unit,
+        knots=ends,
+        values=best + unit * ends,
+        slope=unit,
+    )
+
+
+def _on_log(analysis: Analysis) -> bool:
+    """Whether losses are compared by factors."""
+    return analysis.noise.floor_source == "decades"
+
+
+def _deviations(analysis: Analysis, positions: Floats, cardinalities: list[int]) -> Floats:
+    """(draws, c) deviations of cells from their values, larger is better, without a shift that all share."""
+    new_data = analysis.new_data
+    assert new_data is not None
+    relative = new_data.relative
+    if _on_log(analysis):
+        smallest = new_data.values / _MOST_FACTOR  # in place of a loss of 0 or less
+        losses = np.minimum(new_data.values + new_data.deviations.draws, smallest)
+        factors = on_log_scale(losses) - on_log_scale(new_data.values)
+        relative = factors - np.median(factors, axis=1, keepdims=True)
+    read = reading(analysis.parameters, np.concatenate([new_data.X, positions]))
+    tried = len(new_data.X)
+    table = np.concatenate([new_data.X, positions])
+    if read is None:
+        read = np.ones(table.shape, dtype=np.bool_)
+    partly = np.flatnonzero(~read.all(axis=0)).tolist()
+    embedded = stats.embed(np.where(read, table, 0.0), read, cardinalities, partly)
+    rows = np.arange(len(table))
+    shift = stats.deviations_at(embedded.take(rows[:tried]), relative, embedded.take(rows[tried:]))
+    if analysis.noise.deterministic:  # the draws hold the values of tried cells, not of a smooth surface
+        marked = np.where(read, table, -1.0)
+        cells, trials = stats.same_rows(marked[tried:], marked[:tried])
+        shift[:, cells] = relative[:, trials]
+    return shift
