@@ -293,7 +293,7 @@ def _claimed(facts: Facts, d: Decision, about: Proposal | None) -> str:
     if d.probability is None:
         return f"No risk is stated for {region}."
     if about is None:
-        claim = Claim(d.probability, 0.0, "none")
+        claim = Claim(d.probability, d.epsilon or 0.0, "none")
     else:
         claim = replace(about.claim, probability=d.probability)
     claimed = claim_text(claim, facts.metric, facts.node.subject_to, region)
