@@ -119,10 +119,11 @@ def test_limits_and_scale_are_defaults_that_an_analysis_may_override(tree):
     assert other.noise.floor_source == "decades"
 
 
-def test_the_report_shows_what_is_declared(tree, tmp_path):
+def test_report_and_print_state_the_declared_facts(tree, tmp_path):
     root = declared_root(tree, limits=(None, 25)).run(progress=False)
-    text = root.report(tmp_path / "reports").read_text(encoding="utf-8")
-    assert "most 25" in text
+    declared = "repeats give identical values; gain at most 25"
+    assert f"declared: {declared}" in str(root)
+    assert declared in root.report(tmp_path / "reports").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

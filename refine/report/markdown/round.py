@@ -51,9 +51,8 @@ from refine.report.pages.proposal import claim_text, next_text
 from refine.report.pages.reasons import feasible_sentence
 from refine.report.pages.records import spread_text
 from refine.report.pages.space import CAUTION, front_text, space_grid
-from refine.report.pages.tree import value_text
+from refine.report.pages.tree import declared_text, value_text
 from refine.report.plots import populations
-from refine.review.review import Review
 from refine.run.environment import spread
 from refine.run.fingerprint import versions_of
 from refine.space.edits import bounds_text
@@ -301,27 +300,6 @@ def _claimed(facts: Facts, d: Decision, about: Proposal | None) -> str:
         return claimed
     proposed_risk = chance_words(1 - about.claim.probability)
     return f"{claimed} The proposed one keeps {percent(about.volume_kept)}, risk {proposed_risk}."
-
-
-def declared_text(declared: Declared, metric: str) -> str:
-    """The declared facts: ``repeats give identical values; loss at least 0, compared by factors``."""
-    noise = {"none": "repeats give identical values", "retraining": "repeats give other values"}
-    if declared.noise is None:
-        parts = []
-    else:
-        parts = [noise[declared.noise]]
-    low, high = declared.limits or (None, None)
-    if low is None:
-        ends = []
-    else:
-        ends = [f"at least {low:g}"]
-    if high is not None:
-        ends += [f"at most {high:g}"]
-    scale = {"log": ["compared by factors"], "linear": ["compared by differences"], None: []}
-    about = [*ends, *scale[declared.scale]]
-    if about:
-        parts.append(f"{metric} {', '.join(about)}")
-    return "; ".join(parts)
 
 
 def what_ran(facts: Facts) -> Section:
@@ -772,7 +750,10 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
             proposal = Proposal.from_json(json.loads(proposals[chosen]))
     analysis = None
     options = None
-    review = _review(round_, proposal)
+    review = None
+    if proposal is not None:
+        with contextlib.suppress(AnalysisError, ReviewError):  # its trials have changed
+            review = round_.review(proposal)
     if review is not None:
         analysis = review.analysis
         options = review.options()
@@ -826,12 +807,3 @@ def _trials(round_: Round, errors: list[Any]) -> pd.DataFrame:
     out = marks.index[marks["excluded"].notna()]
     frame.loc[out, "error"] = [f"{marks['excluded'][i]} ({marks['author'][i]})" for i in out]
     return frame
-
-
-def _review(round_: Round, proposal: Proposal | None) -> Review | None:
-    """The review of a proposal on its own evidence; ``None`` without proposal, or if trials have changed."""
-    if proposal is None:
-        return None
-    with contextlib.suppress(AnalysisError, ReviewError):
-        return round_.review(proposal)
-    return None

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote as quote_url
 
 import numpy as np
@@ -47,9 +46,6 @@ from refine.utils.display import Items
 from refine.utils.format import duration, join, percent, plural, score
 from refine.utils.provided import provides
 
-if TYPE_CHECKING:
-    pass
-
 TOLD = 20  # rounds whose findings the report of a larger tree lists, since each takes an analysis
 _FEW = 12  # most rounds that a report prints before its folds
 _SEEN = 5  # findings per round; the others are in the report of the round
@@ -76,6 +72,7 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
     else:
         narrated = set(way[-TOLD:])
     entries = {e.child: e for e in calibration.entries}
+    questions = asked_questions(tree)
     glance = tree_page(tree, named=True)
     small = len(overview.rounds) <= _FEW
     figure, *figures_below = _figures(overview.rounds, chosen)
@@ -100,19 +97,11 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
         Section("The rounds", (None if small else glance, *figures_below)),
         None if last is None else _optimism(last, tree.rounds),
         Section("Forecasts, claims and people", (calibration.page(),)),
-        _questions(tree),
+        Section("Questions", (answers_grid(questions),)) if questions else None,
         None if last is None else Section("Reproduce the best round", (fence(reproduce(last), "python"),)),
     ]
     name, title = f"{slug(tree.name, set())}.md", f"The refinement of {tree.name}"
     return written(lambda target: published(target / name, title, head, evidence), folder, html)
-
-
-def _questions(tree: Tree) -> Section | None:
-    """The questions asked, with their answers over time; ``None`` without questions."""
-    questions = asked_questions(tree)
-    if not questions:
-        return None
-    return Section("Questions", (answers_grid(questions),))
 
 
 def _optimism(last: Round, rounds: Sequence[Round]) -> Section:

@@ -244,10 +244,6 @@ def _judged(v: Any) -> str:
     return f"Every parameter {enough}." + fill(_COVERED, vars(v))
 
 
-def _too_few(v: Any) -> str:
-    return f"Too few good trials to test {join(v.parameters)}." + fill(_COVERED, vars(v))
-
-
 def _lost(v: Any) -> str:
     ways = ["failed", "diverged", "predict a constant", *(["break a constraint"] if v.infeasible else [])]
     if v.parameters:
@@ -416,7 +412,10 @@ _SAYS: dict[str, Say] = {
     "enough.nothing_varies": "No parameter varies",
     "enough.nothing_read": "The objective read no parameter that varies",
     "enough.judged": _judged,
-    "enough.too_few": _too_few,
+    "enough.too_few": (
+        "Too few good trials to test {parameters:and}. "
+        "Chance that a trial hit the best 1 % of configurations: {covered:percent}."
+    ),
     "enough.untested": "Results chose the trials, so nothing is tested",
     "code.several": (
         "Differences between trials may come from the code: exclude trials of the old "

@@ -439,10 +439,6 @@ def top_trials_cut(values: Mapping[str, Any]) -> str:
     return f"{count}: retrained {pronoun} should reach {interval}, the best kept {inside}"
 
 
-def _cut(v: Any) -> str:
-    return top_trials_cut(vars(v))
-
-
 def _uneven(v: Any) -> str:
     """The evidence that values are not even, if known."""
     if not v.p <= LEVEL:
@@ -507,7 +503,7 @@ QUIET = tuple(_TOGETHER)  # codes that several parameters share in one sentence
 
 # Values of a template that are derived from other values.
 _DERIVED: dict[str, Callable[[Any], str]] = {
-    "cut": _cut,
+    "cut": lambda v: top_trials_cut(vars(v)),
     "at": lambda v: (
         " to ".join(number(end, 6) for end in v.bounds) if isinstance(v.bounds, list) else join(v.stay)
     ),

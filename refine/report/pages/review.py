@@ -86,7 +86,10 @@ def review_page(review: Review) -> Page:
     facts += standing_facts(review)
     if failed := failed_text(review.checks()):
         facts.append(("", Cell(failed, "bad")))
-    facts += [("", text) for text in (*notes_on_edits(review), *_suggested(review))]
+    facts += [("", note) for note in notes_on_edits(review)]
+    for i, s in enumerate(review.suggestions, 1):
+        text = f"{s.decision.author} suggests {_suggested_text(s)}:"
+        facts.append(("", Cell(text, call=Action("review.take", i))))
     trials = trials_clause(review.analysis)
     title = f"Round {review.round.id[:8]}: {trials}, {best_clause(review.analysis)}."
     lead = None
@@ -161,9 +164,9 @@ def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
     asked = math.nan
     if review.space == review.proposal.space:
         asked = review.proposal.risk
-    kept = kept_cell(review.preview())
+    top_trials = kept_cell(review.preview())
     cuts = cuts_off(review.proposal.old, review.space)
-    facts = claim_facts(review.claim, kept, scope_text(review.analysis), asked, cuts)
+    facts = claim_facts(review.claim, top_trials, scope_text(review.analysis), asked, cuts)
     facts[1:1] = _front_facts(review)
     if review.analysis.noise.deterministic:
         facts.append(("Noise", noise_text(review.analysis.noise)))
@@ -221,14 +224,6 @@ def notes_on_edits(review: Review) -> list[Cell]:
     else:
         values = ()
     return [Cell(text, "warn") for text in (*filter(None, hints), *map(sentence, values))]
-
-
-def _suggested(review: Review) -> list[Cell]:
-    """The suggestions of other people, one a line."""
-    return [
-        Cell(f"{s.decision.author} suggests {_suggested_text(s)}:", call=Action("review.take", i))
-        for i, s in enumerate(review.suggestions, 1)
-    ]
 
 
 def _example(review: Review, touched: list[str]) -> list[Action]:

@@ -14,6 +14,7 @@ from refine.report.pages.reasons import by, everybody, judged_text, sentence, up
 from refine.report.pages.records import spread_text
 from refine.report.pages.space import difference_line, space_grid
 from refine.report.pages.winner import confirm_call
+from refine.review.decision import Decision
 from refine.run.environment import spread
 from refine.run.steering import how_text
 from refine.space.roles import SCIENTIFIC
@@ -22,6 +23,7 @@ from refine.tree.lineage import declared_on
 from refine.tree.overview import Overview, RoundOverview, beaten, overview_of
 from refine.tree.round import Round
 from refine.tree.tree import Tree
+from refine.trials.declared import Declared
 from refine.trials.frame import table
 from refine.trials.metric_constraint import FEASIBLE
 from refine.trials.trial import FAILED
@@ -161,7 +163,9 @@ def round_page(round_: Round) -> Page:
         goals = join([f"{g.metric}, {g.direction}" for g in round_.goals[1:]])
         lines.append(f"further goals: {goals}; {_front(round_)}")
     lines.append(_baseline(round_))
-    lines.append(_declared(round_))
+    lines.append(_believed(round_))
+    if declared := declared_text(round_.declared, node.metric):
+        lines.append(f"declared: {declared}")
     if node.method == IMPORTED and not trials.empty:
         origin = str(trials["origin"].iloc[0])
         n = int((trials["state"] == "complete").sum())
@@ -181,15 +185,10 @@ def round_page(round_: Round) -> Page:
     authors = everybody(round_)
     decided = []
     for d in round_.decisions:
-        if d.child:
-            child = f": round {d.child}"
-        else:
-            child = ""
+        note = ""
         if d.note:
             note = f', "{d.note}"'
-        else:
-            note = ""
-        decided.append(f"{d.kind} by {whom(d.author, authors)}{child}{note}")
+        decided.append(f"{decision_text(d, authors)}{note}")
     if decided:
         blocks.append(Items(tuple(decided)))
     size = f"{plural(round_.n, 'configuration')} of {round_.space.size:,}"
@@ -202,7 +201,36 @@ def round_page(round_: Round) -> Page:
     return Page(title, tuple(blocks), _calls(round_, ended, remaining, failed))
 
 
-def _declared(round_: Round) -> str:
+def declared_text(declared: Declared, metric: str) -> str:
+    """The declared facts: ``repeats give identical values; loss at least 0, compared by factors``."""
+    noise = {"none": "repeats give identical values", "retraining": "repeats give other values"}
+    if declared.noise is None:
+        parts = []
+    else:
+        parts = [noise[declared.noise]]
+    low, high = declared.limits or (None, None)
+    if low is None:
+        ends = []
+    else:
+        ends = [f"at least {low:g}"]
+    if high is not None:
+        ends += [f"at most {high:g}"]
+    scale = {"log": ["compared by factors"], "linear": ["compared by differences"], None: []}
+    about = [*ends, *scale[declared.scale]]
+    if about:
+        parts.append(f"{metric} {', '.join(about)}")
+    return "; ".join(parts)
+
+
+def decision_text(d: Decision, authors: Collection[str]) -> str:
+    """The kind of a decision, its author, and the round that it led to: ``edited by you: round e4cfb869``."""
+    child = ""
+    if d.child:
+        child = f": round {d.child}"
+    return f"{d.kind} by {whom(d.author, authors)}{child}"
+
+
+def _believed(round_: Round) -> str:
     """The declared belief with its author; empty without a belief."""
     declared = declared_on(round_.path)
     if declared is None:

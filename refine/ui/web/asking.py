@@ -12,7 +12,7 @@ from refine.space.literals import typed_value
 from refine.tree.asking import ask
 from refine.tree.questions import questions
 from refine.tree.tree_record import TreeRecord
-from refine.ui.web.outcomes import text_of
+from refine.utils.display import Cell
 from refine.utils.plain import plain
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ def answer_content(context: Context, message: Mapping[str, Any]) -> dict[str, ob
         given=message.get("given") or None,
         better=message.get("better") or None,
     )
-    page = answer_page(answer).to_dict()
-    facts = [fact for block in page["blocks"] for fact in block.get("facts", [])]
+    page = answer_page(answer)
+    lead = page.lead or Cell("")
     return {
-        "title": page["title"],
-        "text": page["lead"]["text"],
-        "tone": page["lead"]["tone"],
-        "facts": [{"name": name, "text": text_of(fact), "tone": ""} for name, fact in facts],
+        "title": page.title,
+        "text": lead.text,
+        "tone": lead.tone,
+        "facts": [{"name": name, "text": cell.text, "tone": ""} for name, cell in page.facts],
         "needed": answer.needed,
         "question": message["question"],
         "given": message.get("given"),

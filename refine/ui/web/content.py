@@ -67,6 +67,9 @@ if TYPE_CHECKING:
     from refine.tree.round import Round
     from refine.utils.arrays import Floats
 
+Content = dict[str, Any]
+"""Plain data as JSON holds it, by the names that the page reads."""
+
 # Position of a trial that has none, such as one outside the range.
 MISSING = 0xFFFF
 
@@ -79,7 +82,7 @@ _POINTS = 120  # of a density: as many as a panel is wide enough for
 AT_MOST = "\N{LESS-THAN OR EQUAL TO}"
 
 
-def review_content(review: Review[Round]) -> dict[str, Any]:
+def review_content(review: Review[Round]) -> Content:
     """A round under review, without edits: panels by parameter, proposals by risk, checks."""
     view = review.page()
     options = review.options()
@@ -131,11 +134,11 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
     }
 
 
-def _checks_content(checks: Checks) -> dict[str, Any]:
+def _checks_content(checks: Checks) -> Content:
     """The checks as on their page, the gravest first, each with the figure to draw."""
     content = []
     for check, fold in zip(gravest_first(checks), checks_page(checks).folds, strict=True):
-        number_text, says = fold.texts
+        number_text, finding = fold.texts
         picture = None
         if check.picture:
             picture = {"name": check.picture, "about": [check.about] if check.about else []}
@@ -145,7 +148,7 @@ def _checks_content(checks: Checks) -> dict[str, Any]:
                 "question": fold.title.removesuffix(f" {check.verdict}"),
                 "verdict": check.verdict,
                 "number": number_text,
-                "says": says,
+                "says": finding,
                 "call": "" if check.call is None else str(check.call),
                 "picture": picture,
             }
@@ -153,7 +156,7 @@ def _checks_content(checks: Checks) -> dict[str, Any]:
     return {"failed": failed_text(checks), "checks_text": passed_text(checks), "checks": content}
 
 
-def decision_content(review: Review[Any]) -> dict[str, Any]:
+def decision_content(review: Review) -> Content:
     """The facts on the risk of accepting a review as it stands, and the first of them in short."""
     risks = risk_facts(review)
     risk = as_cell(risks[0][1])
@@ -172,7 +175,7 @@ def decision_content(review: Review[Any]) -> dict[str, Any]:
     }
 
 
-def plan_content(planned: NextRound) -> dict[str, Any]:
+def plan_content(planned: NextRound) -> Content:
     """Size and shares of the next round; shares also as percentages for the form."""
     return {
         "n": planned.n,
@@ -182,12 +185,12 @@ def plan_content(planned: NextRound) -> dict[str, Any]:
     }
 
 
-def outlook_key(review: Review[Any], planned: NextRound) -> str:
+def outlook_key(review: Review, planned: NextRound) -> str:
     """Key of a recommendation, from space and plan: the page shows only the recommendation for its edits."""
     return f"{review.space.digest} {planned.n} {planned.exploit:.6g} {planned.audit:.6g}"
 
 
-def outlook_content(review: Review[Any], planned: NextRound, worth: Worth | None) -> dict[str, Any]:
+def outlook_content(review: Review, planned: NextRound, worth: Worth | None) -> Content:
     """The recommendation on a planned round with its verdict; no fact if the evidence misses the space."""
     key = outlook_key(review, planned)
     if worth is None:
@@ -211,7 +214,7 @@ def _facts(facts: Iterable[tuple[str, str | Cell]]) -> list[dict[str, str]]:
     return content
 
 
-def _button(step: NextStep) -> dict[str, Any]:
+def _button(step: NextStep) -> Content:
     """The button of a next step, with its numbers and label; empty if no button can take the step."""
     name = step.action.name
     options = step.action.options
@@ -239,7 +242,7 @@ def _button(step: NextStep) -> dict[str, Any]:
 SUGGESTED = "suggested"
 
 
-def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
+def suggestions_content(review: Review[Round]) -> list[Content]:
     """The suggestions of people and programs, with the edits that adopt them."""
     if not review.suggestions:
         return []
@@ -254,14 +257,16 @@ def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
                 edits[name] = {**form, "as": SUGGESTED, "of": decision.digest}
             else:
                 edits[name] = form
-        _, _, change, kept, risk, _ = row
-        _, _, _, proposed_kept, proposed_risk, _ = proposal_row
-        text = f"{change}: keeps {kept}, risk {risk} (proposed: keeps {proposed_kept}, risk {proposed_risk})"
+        _, _, change, share, risk, _ = row
+        _, _, _, proposed_share, proposed_risk, _ = proposal_row
+        text = (
+            f"{change}: keeps {share}, risk {risk} (proposed: keeps {proposed_share}, risk {proposed_risk})"
+        )
         content.append({"by": decision.author, "why": decision.note, "text": text, "edits": edits})
     return content
 
 
-def options_content(options: Options) -> list[dict[str, Any]]:
+def options_content(options: Options) -> list[Content]:
     """The proposals by risk, named as in their table; equal proposals of several risks are one."""
     grid = next(block for block in options_page(options).blocks if isinstance(block, Grid))
     content = []
@@ -313,7 +318,7 @@ def panel(
     view: ChangeView,
     role: str,
     listed: Sequence[Parameter] = (),
-) -> dict[str, Any]:
+) -> Content:
     """One parameter: axis, proposed change with reasons, and density of the good trials.
 
     Args:
@@ -328,7 +333,7 @@ def panel(
     summary = "Why it is unchanged"
     if change.kind != "keep":
         summary = f"Reason: {as_cell(view.row[3]).text}"
-    content: dict[str, Any] = {
+    content: Content = {
         "name": e.name,
         "role": {"name": role, "title": meanings("Role")[role]},
         "badge": _badge(analysis, view),
@@ -369,7 +374,7 @@ def _badge(analysis: Analysis, view: ChangeView) -> dict[str, str]:
     return {"text": words.text, "tone": words.tone, "title": meanings("Verdict")[words.text]}
 
 
-def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> dict[str, Any]:
+def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> Content:
     low, high = p.edges()
     stops = {float(v) for v in p.grid}
     for side in ("low", "high"):
@@ -414,7 +419,7 @@ def _labels(stops: Sequence[float]) -> list[str]:
     return labels
 
 
-def _ticks(p: Range) -> list[dict[str, Any]]:
+def _ticks(p: Range) -> list[Content]:
     """The levels of a range if their labels fit, else round numbers between its ends."""
     ticks = [{"value": float(v), "label": number(float(v), 6)} for v in p.grid]
     if max(len(str(tick["label"])) for tick in ticks) <= _LONGEST_TICK:
@@ -454,7 +459,7 @@ def _densities(analysis: Analysis, name: str) -> dict[str, list[float]]:
     return {"everyone": np.round(curves.everyone, 4).tolist(), "best": np.round(curves.best, 4).tolist()}
 
 
-def _view(analysis: Analysis, allow_degenerate: bool) -> dict[str, Any]:
+def _view(analysis: Analysis, allow_degenerate: bool) -> Content:
     """The range of values that figures show, and whether its scale is logarithmic."""
     values = np.asarray(analysis.table["value"], dtype=float)
     usable = values[np.isfinite(values) & ~unusable(analysis.table, analysis.space, allow_degenerate)]
@@ -493,7 +498,7 @@ def _positions(p: Parameter, values: npt.NDArray[Any]) -> npt.NDArray[np.uint16]
     return out
 
 
-def preview_content(review: Review[Any], preview: Preview, asked_n: int | None) -> dict[str, Any]:
+def preview_content(review: Review, preview: Preview, asked_n: int | None) -> Content:
     """The consequences of accepting, worded as on the preview's page.
 
     Args:
@@ -521,7 +526,7 @@ def preview_content(review: Review[Any], preview: Preview, asked_n: int | None) 
 # Axes: ticks with labels, and the drawn part of the values.
 
 
-def axis(low: float, high: float, *, log: bool = False, max_ticks: int = _MOST) -> list[dict[str, Any]]:
+def axis(low: float, high: float, *, log: bool = False, max_ticks: int = _MOST) -> list[Content]:
     """Ticks at round numbers between two ends: ``value`` and ``label``, all different.
 
     Args:
@@ -547,7 +552,7 @@ def axis(low: float, high: float, *, log: bool = False, max_ticks: int = _MOST) 
     return [{"value": v, "label": text} for v, text in zip(values, labels, strict=True)]
 
 
-def view_of(values: Floats, metric: str, direction: str) -> dict[str, Any]:
+def view_of(values: Floats, metric: str, direction: str) -> Content:
     """The scale of drawn values, by value and by rank.
 
     Returns:
@@ -610,7 +615,7 @@ def rank_column(values: Floats) -> npt.NDArray[np.uint16]:
 _OTHERS = 2000
 
 
-def front_content(round_: Round) -> dict[str, Any]:
+def front_content(round_: Round) -> Content:
     """The front of a round with two or three goals.
 
     Raises:
@@ -659,7 +664,7 @@ def front_content(round_: Round) -> dict[str, Any]:
     }
 
 
-def _points(round_: Round, best: pd.DataFrame, goals: list[dict[str, str]]) -> list[dict[str, Any]]:
+def _points(round_: Round, best: pd.DataFrame, goals: list[dict[str, str]]) -> list[Content]:
     names = [name for name in round_.space if name in best and not round_.space[name].fixed]
     chosen = _chosen(round_)
     points = []
@@ -710,7 +715,7 @@ _WIDTHS = ("text", "wide")
 _ALONE = threading.Lock()  # settings of matplotlib are global to the process
 
 
-def picture(round_: Round, analysis: Analysis | None, message: Mapping[str, Any]) -> dict[str, Any]:
+def picture(round_: Round, analysis: Analysis | None, message: Mapping[str, Any]) -> Content:
     """A figure as SVG with its caption.
 
     Raises:
@@ -734,7 +739,7 @@ def picture(round_: Round, analysis: Analysis | None, message: Mapping[str, Any]
         }
 
 
-def beside_content(round_: Round, other: Round | None, across: bool = False) -> dict[str, Any]:
+def beside_content(round_: Round, other: Round | None, across: bool = False) -> Content:
     """Differences between a round and a second round, default the parent, as a table and sentences.
 
     ``across`` compares rounds of two studies, which have no common tree.

@@ -9,6 +9,7 @@ from refine.review.calibration import Calibration
 from refine.space.edits import bounds_text
 from refine.tree.names import paths_of
 from refine.tree.track_record import entries_of
+from refine.utils.display import Grid, as_cell
 from refine.utils.format import score
 from refine.utils.plain import plain
 
@@ -90,23 +91,13 @@ def track_content(name: str, rounds: Sequence[Round]) -> dict[str, object]:
     if len(rounds) > _MOST_ROUNDS:
         return {"text": "", "elsewhere": held_in_benchmarks(), "facts": [], "head": [], "rows": []}
     calibration = Calibration(name, entries_of(rounds))
-    page = calibration_page(calibration).to_dict()
-    tables = [block for fold in page["folds"] for block in fold["blocks"] if "rows" in block]
-    empty_table: dict[str, list[list[str]]] = {"head": [], "rows": []}
-    first = next(iter(tables), empty_table)
-    blocks = [block for block in page["blocks"] if "facts" in block]
-    facts = [[label, fact] for block in blocks for label, fact in block["facts"]]
+    page = calibration_page(calibration)
+    tables = [block for fold in page.folds for block in fold.blocks if isinstance(block, Grid)]
+    first = next(iter(tables), Grid((), ()))
     return {
         "text": held_text(calibration),
         "elsewhere": held_in_benchmarks(),
-        "facts": [{"name": label, "text": text_of(fact)} for label, fact in facts],
-        "head": list(first["head"]),
-        "rows": [[text_of(cell) for cell in row] for row in first["rows"]],
+        "facts": [{"name": label, "text": cell.text} for label, cell in page.facts],
+        "head": list(first.head),
+        "rows": [[as_cell(value).text for value in row] for row in first.rows],
     }
-
-
-def text_of(cell: str | Mapping[str, str]) -> str:
-    """The text of a cell, with or without a tone."""
-    if isinstance(cell, str):
-        return cell
-    return cell["text"]

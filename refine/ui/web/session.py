@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
 from refine.proposal.proposal import check_risk
-from refine.report.pages.reasons import everybody, judged_text, whom
+from refine.report.pages.reasons import everybody, judged_text
+from refine.report.pages.tree import decision_text
 from refine.review.next_step import NextRound, accept_action
 from refine.review.review import Review
 from refine.run.options import Ending
@@ -583,9 +584,7 @@ def _node_text(counts: Mapping[str, int], n: int, best: pd.Series | None) -> str
 def _about(round_: Round) -> str:
     """The line next to a round's id."""
     authors = everybody(round_)
-    decided = "; ".join(
-        f"{d.kind} by {whom(d.author, authors)}{f': {d.child}' if d.child else ''}" for d in round_.decisions
-    )
+    decided = "; ".join(decision_text(d, authors) for d in round_.decisions)
     if round_.node.note:
         note = f"“{round_.node.note}”"
     else:
