@@ -384,6 +384,14 @@ class Analysis(Shown):
         return tuple(e.name for e in self.parameters if e.read == 0 and e.parameter.when is None)
 
 
+class FirstRound(NamedTuple):
+    """Trials of the first round of a branch, for the noise of a later round with few evenly drawn ones."""
+
+    space: Space
+    frame: pd.DataFrame  # columns as in :func:`analyze`
+    groups: Sequence[Any] | None = None  # one label per row, equal for replicates
+
+
 @one_thread
 @helped
 def analyze(
@@ -408,6 +416,7 @@ def analyze(
     limits: Limits | None = None,
     scale: str | None = None,
     by_row: npt.ArrayLike | None = None,
+    first_round: FirstRound | None = None,
 ) -> Analysis:
     """Measures a table of finished runs over a space: effects, failures, noise, couplings.
 
@@ -448,6 +457,8 @@ def analyze(
         by_row: (trials, validation rows) scores of the rows of ``frame``, whose mean is the value; NaN for a
             trial without scores. Claims are then about new data. Default: scores by fold, in columns
             ``value@1``, ``value@2``, ..., if there are any.
+        first_round: First round of the branch: its evenly drawn trials show noise and tolerance if ``frame``
+            has fewer than 10.
 
     Raises:
         AnalysisError: A column is missing; or fewer than 10 finished trials lie inside the space, trials of
@@ -517,7 +528,7 @@ def analyze(
         eligible = rows.finished
     tested = rows.measurable & rows.space_filling
     best = int(np.argmax(np.where(eligible[of_round], sign * rows.y[of_round], -np.inf)))
-    resolution = _resolution(tables, [value, metric or value], fresh, noise, scale)
+    resolution = _resolution(tables, [value, metric or value], fresh, noise, scale, first_round)
     # With exact values, a forecast would pass for one in spite of its error.
     if not resolution.deterministic:
         X, y, place, unusable = _evidence(tables.parts, sign, forecasts=True)
@@ -584,12 +595,13 @@ def resolution_of(
     subject_to: Sequence[str | MetricConstraint] = (),
     noise: str | None = None,
     scale: str | None = None,
+    first_round: FirstRound | None = None,
 ) -> stats.NoiseEstimate:
     """The noise of an analysis alone, without any test: arguments and errors are those of :func:`analyze`."""
     constraints = metric_constraints(subject_to)
     sources = _Sources(frame, earlier, elsewhere, pooled, None, groups)
     tables = _tables_of(space, sources, "value", direction, allow_degenerate, constraints)
-    return _resolution(tables, ["value", metric or "value"], fresh, noise, scale)
+    return _resolution(tables, ["value", metric or "value"], fresh, noise, scale, first_round)
 
 
 class _Sources(NamedTuple):
@@ -723,18 +735,39 @@ def _resolution(
     metrics: Sequence[str],
     fresh: Sequence[Any] | None,
     declared: str | None,
-    scale: str | None = None,
+    scale: str | None,
+    first_round: FirstRound | None,
 ) -> stats.NoiseEstimate:
-    """The noise by the trials of an analysis; ``metrics`` are names under which scores by fold may stand."""
+    """The noise by the trials of an analysis.
+
+    Trials that a search chose lie close together near the best value: their residuals are too small, and so
+    is the distance from the median to the best. If the round has few evenly drawn trials, those of the first
+    round of the branch count instead.
+
+    Args:
+        tables: The trials.
+        metrics: Names under which scores by fold may stand.
+        fresh: As in :func:`analyze`.
+        declared: As ``noise`` in :func:`analyze`.
+        scale: As in :func:`analyze`.
+        first_round: Trials of the first round.
+    """
     rows = tables.rows
     sign = tables.sign
     even = rows.finished & rows.space_filling
-    if not (even.any()):
+    drawn_evenly = bool(even.any())
+    if not drawn_evenly:
         even = rows.finished
-    X, y, order = _in_order(rows, even, sign)
-    labels = None
-    if tables.groups is not None:
-        labels = np.asarray(tables.groups, dtype=object)[rows.mask][even][order].tolist()
+    sample = _sample_of(rows, even, tables.groups, tables.cardinalities, sign)
+    if not drawn_evenly and first_round is not None:
+        space, frame, groups = first_round
+        first_rows = _inside(space, frame, "value", allow_degenerate=True, sign=sign)
+        first_even = first_rows.finished & first_rows.space_filling
+        drawn_evenly = int(first_even.sum()) >= LEAST
+        if drawn_evenly:
+            cardinalities = [0 if space[n].ordered else space[n].size for n in space.varied]
+            sample = _sample_of(first_rows, first_even, groups, cardinalities, sign)
+    X, y, labels, cardinalities = sample
     usable = [part.finished & ~part.degenerate for part in tables.parts]
     finished_X = np.concatenate([part.X[mask] for part, mask in zip(tables.parts, usable, strict=True)])
     finished_y = np.concatenate(
@@ -745,26 +778,29 @@ def _resolution(
     spread = finished_y
     if n_path >= LEAST:
         spread = finished_y[:n_path]
+    even_y = spread
+    if drawn_evenly:
+        even_y = y
     spread_of_losses = spread
     if not (finished_y < 0).all():
         spread_of_losses = finished_y
     decades = 0.0
     if sign < 0 or scale is not None:
-        decades = decades_of(-spread_of_losses, scale)
+        decades = decades_of(-spread_of_losses, scale, -even_y)
     if decades > 0:
         on_log_scale = noise_of(
             (X, -np.log10(-y)),
-            tables.cardinalities,
+            cardinalities,
             labels,
             log_of_repeats(fresh),
             (finished_X, -np.log10(-finished_y)),
             declared,
-        )._replace(floor=stats.floor_of(-np.log10(-spread)))
+        )._replace(floor=stats.floor_of(-np.log10(-spread), -np.log10(-even_y)))
         resolution = from_decades(on_log_scale, float(-finished_y.max()))
     else:
         finished = (finished_X, finished_y)
-        resolution = noise_of((X, y), tables.cardinalities, labels, fresh, finished, declared)
-        resolution = resolution._replace(floor=stats.floor_of(spread))
+        resolution = noise_of((X, y), cardinalities, labels, fresh, finished, declared)
+        resolution = resolution._replace(floor=stats.floor_of(spread, even_y))
     judged = np.where(rows.finished & ~rows.degenerate, sign * rows.y, -np.inf)
     paired = fold_error_of(rows.table, metrics, judged)
     return resolution._replace(paired=paired, paired_source="folds" if paired else "")
@@ -900,6 +936,26 @@ def _check_enough(parts: Sequence[EvidenceTable], count: int) -> None:
         f"{plural(count, 'row')}{reason}; {fix}",
         *failures,
     )
+
+
+class _Sample(NamedTuple):
+    """Trials of one round, in a canonical order."""
+
+    X: Floats  # (n, d) positions
+    y: Floats  # (n,) values, larger is better
+    labels: list[Any] | None  # n labels, equal for replicates; ``None`` if unknown
+    cardinalities: list[int]  # per parameter 0 if it is ordered, else its number of choices
+
+
+def _sample_of(
+    rows: EvidenceTable, mask: Bools, groups: Sequence[Any] | None, cardinalities: list[int], sign: float
+) -> _Sample:
+    """Some rows; ``groups`` are labels of the table behind ``rows``."""
+    X, y, order = _in_order(rows, mask, sign)
+    labels = None
+    if groups is not None:
+        labels = np.asarray(groups, dtype=object)[rows.mask][mask][order].tolist()
+    return _Sample(X, y, labels, cardinalities)
 
 
 def _in_order(rows: EvidenceTable, mask: Bools, sign: float) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:

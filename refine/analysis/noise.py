@@ -113,7 +113,7 @@ def noise_of(
     return pooled_noise(within, residual, X.shape[1], stats.floor_of(y))._replace(floor=floor)
 
 
-def decades_of(loss: Floats, scale: str | None = None) -> float:
+def decades_of(loss: Floats, scale: str | None = None, even: Floats | None = None) -> float:
     """Decades between the best and the median of a loss on a log scale; 0 on a linear scale.
 
     A loss counts on a log scale if all values are positive and the median is more than 20 times the best, or
@@ -122,17 +122,20 @@ def decades_of(loss: Floats, scale: str | None = None) -> float:
     Args:
         loss: (n,) finished values, smaller is better.
         scale: One of :data:`refine.trials.declared.SCALES`, or ``None``.
+        even: (m,) values of evenly drawn trials, for the median; default ``loss``.
 
     Raises:
         AnalysisError: An unknown declaration, or ``"log"`` for values that are not positive.
     """
     check_scale(scale)
-    positive = bool(loss.size) and bool(loss.min() > 0)
+    if even is None:
+        even = loss
+    positive = bool(loss.size) and bool(loss.min() > 0) and bool((even > 0).all())
     if scale == "log" and not positive:
         raise AnalysisError(f"scale='log' needs positive values, got {loss.min() if loss.size else 'none'}")
     if scale == "linear" or not positive:
         return 0.0
-    decades = stats.floor_of(-np.log10(loss)) / stats.FLOOR
+    decades = stats.floor_of(-np.log10(loss), -np.log10(even)) / stats.FLOOR
     return decades if scale == "log" or decades > math.log10(DECADES) else 0.0
 
 

@@ -277,11 +277,16 @@ def fold_error(scores: ArrayLike, ratio: float | None = None) -> float:
     return float(np.sqrt(variance * (1 / folds + (1 / (folds - 1) if ratio is None else ratio))))
 
 
-def floor_of(y: ArrayLike) -> float:
+def floor_of(y: ArrayLike, even: ArrayLike | None = None) -> float:
     """The smallest loss worth mentioning: 5 % of (best - median) of (n,) finished values.
 
     The best value counts only as far up as the best tenth suggests, as in the posterior; an absurd value
     moves nothing.
+
+    Args:
+        y: (n,) finished values, larger is better.
+        even: (m,) values of evenly drawn trials, for the median. Trials that a search chose gather near the
+            best value: their median rises, and the tolerance would shrink round by round. Default ``y``.
 
     Source: our own, measured on families of functions; see docs/statistics.md.
     """
@@ -289,7 +294,8 @@ def floor_of(y: ArrayLike) -> float:
     if not values.size:
         return 0.0
     best = scored(np.arange(float(values.size))[:, None], values).values[-1]  # noqa: PD011 - of trials
-    return FLOOR * max(0.0, float(best - np.median(values)))
+    median = np.median(values if even is None else np.asarray(even, dtype=float))
+    return FLOOR * max(0.0, float(best - median))
 
 
 class ReplicateAgreement(NamedTuple):

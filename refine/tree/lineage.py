@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refine import stats
-from refine.analysis.analysis import Analysis, resolution_of
+from refine.analysis.analysis import Analysis, FirstRound, resolution_of
 from refine.analysis.analysis import analyze as measured
 from refine.analysis.believed import AttributedBelief
 from refine.analysis.evenness import evenness
@@ -67,6 +67,7 @@ class Lineage(NamedTuple):
         pooled: Number of rows from preceding rounds.
         earlier: Trials of further ancestors, in the names of the space; ``None`` without ancestors.
         elsewhere: Trials of descendants and of other branches, likewise; ``None`` without such trials.
+        first_round: The first round; ``None`` if ``frame`` holds its trials.
         until: Time at which the last trial of other branches had finished; ``None`` without such trials.
         branch_trials: Round id -> number of its trials that count, for every round of other branches.
         read: Parameter -> mask of the rows of ``frame`` whose trial read the parameter.
@@ -81,6 +82,7 @@ class Lineage(NamedTuple):
     pooled: int
     earlier: pd.DataFrame | None
     elsewhere: pd.DataFrame | None
+    first_round: FirstRound | None
     until: float | None
     branch_trials: Mapping[str, int]
     read: dict[str, Bools]
@@ -158,11 +160,19 @@ def lineage(
     translated = [
         bridge.translated(space, repeats[pk]) for pk, bridge in zip(pks, bridges, strict=True) if bridge
     ]
+    first_round = None
+    if first > 0:
+        planned_first = reader.records(pks[:1], curves=curves)
+        first_space = nodes[0].space
+        first_round = FirstRound(
+            first_space, table(first_space, planned_first, metric), replicate_groups(planned_first)
+        )
     return Lineage(
         frame=_with_forecasts(reader, path[first:], table(space, records, metric), goal),
         pooled=sum(len(reader.records([pk], curves=curves).metrics) for pk in pks[first:-1]),
         earlier=earlier,
         elsewhere=branches.frame,
+        first_round=first_round,
         until=branches.until,
         branch_trials=branches.counts,
         read=read_masks(space, records),
@@ -523,6 +533,7 @@ def _noise_arguments(evidence: Lineage, goal: Goal) -> dict[str, Any]:
         "metric": str(goal.metric),
         "earlier": evidence.earlier,
         "elsewhere": evidence.elsewhere,
+        "first_round": evidence.first_round,
         "pooled": evidence.pooled,
         "groups": evidence.groups,
         "fresh": evidence.repeats[:3],
