@@ -79,10 +79,10 @@ def review(
         study, study_name, value=value, space_filling=space_filling
     )
     opened = root.propose(risk=risk, epsilon=epsilon)
-    proposer = opened.proposal._proposer
+    proposer = opened.original._proposer
     assert proposer is not None  # it was made just now
     proposer = replace(proposer, calls=(Action("refine.optuna.narrow", Symbol("study"), Symbol("review")),))
-    return replace(opened, proposal=replace(opened.proposal, _proposer=proposer))
+    return replace(opened, original=replace(opened.original, _proposer=proposer))
 
 
 def narrow(

@@ -126,6 +126,7 @@ class Proposal(Shown):
     tested: int = 0  # space-filling configurations that were tested on; 0 where the posterior alone proposes
     subject_to: tuple[str, ...] = ()  # metric constraints that the claim's values meet
     _proposer: Proposer | None = field(default=None, repr=False)
+    _digest: str = field(default="", repr=False)  # of the proposal before a person's edits; else empty
 
     def __getitem__(self, name: str) -> Change:
         for change in self.changes:
@@ -137,8 +138,10 @@ class Proposal(Shown):
     def digest(self) -> str:
         """Hash of bounds, numbers, reason codes and evidence.
 
-        Sentences, offers and advice are no part of it.
+        Sentences, offers, advice and a person's edits are no part of it.
         """
+        if self._digest:
+            return self._digest
         content = self.to_json()
         codes = [[reason["code"] for reason in change["reasons"]] for change in content["changes"]]
         return digest({"version": content["version"], **_decisive(content), "codes": codes}, 16)
@@ -156,6 +159,34 @@ class Proposal(Shown):
         """
         unread = (c for c in self.changes if c.kind in ("fix", "leave") and space.get(c.name) == c.new)
         return self.old.volume_kept(space.replace({c.name: c.old for c in unread}))
+
+    def decided(self, space: Space, claim: Claim) -> Proposal:
+        """The proposal with a space that a person decided on, and the claim for this space.
+
+        Edited changes have no reasons; offers and the advice on the size belong to the proposed space.
+        """
+        changes = []
+        for change in self.changes:
+            new = space[change.name]
+            if new != change.new:
+                kind = _kind_of_change(change.old, new)
+                volume_kept = 1.0
+                if kind != "keep":
+                    volume_kept = change.old.volume_kept(new)
+                change = replace(change, kind=kind, new=new, volume_kept=volume_kept, reasons=())
+                if self._proposer is not None:
+                    change = replace(change, risk=self._proposer.risk_alone(change))
+            changes.append(change)
+        return replace(
+            self,
+            space=space,
+            changes=tuple(changes),
+            volume_kept=self.volume_of(space),
+            claim=claim,
+            offers=(),
+            advice=None,
+            _digest=self.digest,
+        )
 
     def given(self, decided: Mapping[str, Parameter]) -> tuple[Change, ...]:
         """The changes of the other parameters, given the parameters already decided.
@@ -358,7 +389,7 @@ class Proposer:
         if surrogate is not None:
             probability = self.probability(new, epsilon)
             failing_inside = surrogate.failing_share(new)
-            changes = tuple(replace(c, risk=self._risk_alone(c)) for c in changes)
+            changes = tuple(replace(c, risk=self.risk_alone(c)) for c in changes)
         proposal = Proposal(
             old=space,
             space=new,
@@ -408,7 +439,7 @@ class Proposer:
         detected = self.boxes.alone.union(*self.boxes.couplings)
         return frozenset(name for j, name in enumerate(names) if j not in detected)
 
-    def _risk_alone(self, change: Change) -> float:
+    def risk_alone(self, change: Change) -> float:
         """Probability that a single change loses more than epsilon; NaN if unknown."""
         if change.kind == "keep":
             return 0.0

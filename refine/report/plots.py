@@ -186,7 +186,7 @@ class Plots:
 def decision_of(review: Review, width: Width = "text", theme: ThemeName | None = None) -> Any:
     """The figure of a decision: see :meth:`refine.review.review.Review.plot`."""
     space = review.space
-    proposal = review.proposal
+    proposal = review.original
     if space == proposal.space:
         label = "proposed"
     else:

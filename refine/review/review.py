@@ -73,7 +73,7 @@ class Review(Shown, Generic[R]):
     """
 
     round: R  # the round of the proposal
-    proposal: Proposal  # the proposal as made, without edits; for the claim of the edits see :attr:`claim`
+    original: Proposal  # the proposal as made, without edits; with edits: :attr:`proposal`
     analysis: Analysis  # the evidence behind the proposal
     edits: Mapping[str, Any] = field(default_factory=dict)  # the person's edits by parameter
     rejected: tuple[str, ...] = ()  # parameters whose change the person rejected
@@ -122,9 +122,9 @@ class Review(Shown, Generic[R]):
     @cached_property
     def _decided(self) -> tuple[Space, dict[str, tuple[Parameter, Parameter]], tuple[Change, ...]]:
         """The decided space, the edits, and changes of other parameters that the edits undo or alter."""
-        space, edited = decided_space(self.proposal, self.edits, self.rejected)
-        changes = self.proposal.given({n: space[n] for n in (*self.edits, *self.rejected)})
-        followed = tuple(c for c in changes if c.new != self.proposal.space[c.name])
+        space, edited = decided_space(self.original, self.edits, self.rejected)
+        changes = self.original.given({n: space[n] for n in (*self.edits, *self.rejected)})
+        followed = tuple(c for c in changes if c.new != self.original.space[c.name])
         return space.replace({c.name: c.new for c in followed}), edited, followed
 
     def _with(self, edits: Mapping[str, Any], rejected: tuple[str, ...]) -> Self:
@@ -144,7 +144,7 @@ class Review(Shown, Generic[R]):
             >>> [(row.risk, row.up_to, row.top_kept) for row in review.options().rows]
             [(0.01, 0.01, 5), (0.05, 0.05, 4), (0.15, 0.3, 2)]
         """
-        return options_of(self.proposal, self.analysis, self.round.node.allow_degenerate)
+        return options_of(self.original, self.analysis, self.round.node.allow_degenerate)
 
     def at(self, risk: float) -> Self:
         """The same review at another risk, from 0.01 to 0.3, or to the proposed one.
@@ -155,12 +155,27 @@ class Review(Shown, Generic[R]):
             >>> review.at(0.3).proposal.risk
             0.3
         """
-        return replace(self, proposal=self.proposal.at(risk))
+        return replace(self, original=self.original.at(risk))
 
     @property
     def space(self) -> Space:
         """The space of the round that accepting now would create."""
         return self._decided[0]
+
+    @cached_property
+    def proposal(self) -> Proposal:
+        """The proposal with the edits so far: space, changes and claim. :attr:`original` has none.
+
+        Its digest is that of the original.
+
+        Examples:
+            >>> edited = review.edit(dropout=(0, 0.2))
+            >>> edited.proposal.claim == edited.claim, edited.original == review.proposal
+            (True, True)
+        """
+        if self.space == self.original.space:
+            return self.original
+        return self.original.decided(self.space, self.claim)
 
     @property
     def edited(self) -> dict[str, tuple[Parameter, Parameter]]:
@@ -175,12 +190,12 @@ class Review(Shown, Generic[R]):
     @property
     def volume_kept(self) -> float:
         """Share of the present space's volume kept."""
-        return self.proposal.volume_of(self.space)
+        return self.original.volume_of(self.space)
 
     @property
     def claim(self) -> Claim:
         """The claim for the edited space, as :attr:`Proposal.claim` for the proposed one."""
-        return self.proposal.claim_for(self.space)
+        return self.original.claim_for(self.space)
 
     @cached_property
     def advised_round(self) -> NextRound:
@@ -198,7 +213,7 @@ class Review(Shown, Generic[R]):
         """The next round with the values that the person set; the others are advised."""
         return advised_round(
             self.analysis,
-            self.proposal,
+            self.original,
             self.space,
             self.round.n,
             budget=self.budget,
@@ -217,7 +232,7 @@ class Review(Shown, Generic[R]):
     def next_step(self) -> NextStep:
         """The next step: decide, run more of this round, or repeat the best; with reasons and cost."""
         exploit = self.round.node.exploit
-        return next_step_of(self.analysis, self.proposal, self.round.n, exploit, self.budget)
+        return next_step_of(self.analysis, self.original, self.round.n, exploit, self.budget)
 
     @cached_property
     def _worth(self) -> Worth | None:
@@ -225,7 +240,7 @@ class Review(Shown, Generic[R]):
         return self._worth_of(self.advised_round)
 
     def _worth_of(self, planned: NextRound, price: float = math.nan) -> Worth | None:
-        epsilon = self.proposal.claim.epsilon
+        epsilon = self.original.claim.epsilon
         shares = (planned.exploit, planned.audit)
         return worth_of(
             self.analysis, epsilon, self.space, planned.n, *shares, price=price, budget=self.budget
@@ -331,7 +346,7 @@ class Review(Shown, Generic[R]):
         if exploit is None and available is None:
             exploit = REHEARSED_EXPLOIT
         shares = self._next_round(size, exploit, audit)
-        epsilon = self.proposal.claim.epsilon
+        epsilon = self.original.claim.epsilon
         plans = plans_beside(rounds, size)
         return rehearse(
             self.round.id,
@@ -417,7 +432,7 @@ class Review(Shown, Generic[R]):
             design=design,
             pruner=pruner,
         )
-        self.round._keep_proposal(self.proposal)
+        self.round._keep_proposal(self.original)
         child: R = self.round._create_child(decision, spec, self.analysis)
         if size is not None and not len(child.trials):
             noisy = not self.analysis.noise.deterministic
@@ -429,7 +444,7 @@ class Review(Shown, Generic[R]):
         stated = not math.isnan(claim.probability)
         return Decision(
             kind=kind,
-            proposal=self.proposal.digest,
+            proposal=self.original.digest,
             space=self.space,
             edits=self.edited,
             rejected=self.rejected,
@@ -479,12 +494,12 @@ class Review(Shown, Generic[R]):
         n = n or edited_review.advised_round.n
         allow_degenerate = self.round.node.allow_degenerate
         space = edited_review.space
-        preview = preview_of(self.proposal, self.analysis, space, n, workers, allow_degenerate)
+        preview = preview_of(self.original, self.analysis, space, n, workers, allow_degenerate)
         return replace(preview, edited=tuple(edited_review.edited))
 
     def checks(self) -> Checks:
         """Questions to answer before a decision: see :meth:`Round.checks`."""
-        return self.round._checks(self.analysis, self.proposal, self._worth)
+        return self.round._checks(self.analysis, self.original, self._worth)
 
     def decline(self, note: str = "", *, author: str | None = None) -> None:
         """Declines the whole proposal; the decision is stored.
@@ -497,7 +512,7 @@ class Review(Shown, Generic[R]):
         decider = check_author(author)
         decision = Decision(
             "declined",
-            self.proposal.digest,
+            self.original.digest,
             space=None,
             edits={},
             rejected=(),
@@ -505,7 +520,7 @@ class Review(Shown, Generic[R]):
             note=check_note(note),
             author=decider,
         )
-        self.round._keep_proposal(self.proposal)
+        self.round._keep_proposal(self.original)
         self.round._add_decision(decision)
 
     def suggest(self, reason: str, *, author: str | None = None) -> Decision:
@@ -518,20 +533,20 @@ class Review(Shown, Generic[R]):
         """
         if not check_note(reason).strip():
             raise ReviewError("a suggestion needs a reason for the person who decides, got none; write one")
-        if self.space == self.proposal.space:
+        if self.space == self.original.space:
             raise ReviewError(
                 "a suggestion must differ from the proposal, and this one has its bounds; edit it first",
                 Action("review.edit", Symbol("name=(low, high)")),
             )
         decision = replace(self._as_decision("suggested", reason, check_author(author)), signed=True)
-        self.round._keep_proposal(self.proposal)
+        self.round._keep_proposal(self.original)
         self.round._add_decision(decision)
         return decision
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
         """Suggestions on this round that no decision has taken over yet, with claims on this evidence."""
-        return suggestions_beside(self.proposal, self.round.decisions)
+        return suggestions_beside(self.original, self.round.decisions)
 
     def take(self, suggestion: Suggestion | int) -> Self:
         """The same review with the bounds of a suggestion as its only edits.
@@ -550,7 +565,7 @@ class Review(Shown, Generic[R]):
         edited_review = self._with({name: new for name, (_, new) in suggestion.differs.items()}, ())
         if not edited_review.followed:
             return edited_review
-        names = [c.name for c in self.proposal.changes if c.name in suggestion.space]
+        names = [c.name for c in self.original.changes if c.name in suggestion.space]
         return self._with({name: suggestion.space[name] for name in names}, ())
 
     def show(self) -> Any:
@@ -579,4 +594,4 @@ class Review(Shown, Generic[R]):
 
     def report(self, folder: str | Path, *, html: bool = False) -> Path:
         """Writes the round's report with this proposal; see :meth:`Round.report`."""
-        return self.round.report(folder, proposal=self.proposal, html=html)
+        return self.round.report(folder, proposal=self.original, html=html)

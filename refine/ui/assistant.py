@@ -393,7 +393,7 @@ class Assistant:
             return Answer.of(
                 f"stored as a suggestion of {self.author} on round {tree[round_id].id}; a person decides.\n"
                 f"suggested: keeps {percent(review.volume_kept)} of the space, risk {risk}.\n"
-                f"proposed: {claim_sentence(review.proposal)}",
+                f"proposed: {claim_sentence(review.original)}",
                 suggested=decision.to_json(),
             )
 

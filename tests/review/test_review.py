@@ -215,3 +215,19 @@ def test_a_preview_of_an_edit_shows_the_range_and_calls_that_can_be_typed(root):
     assert dict(page.blocks[0].rows)["Edited"] == "dropout 0 to 0.2"
     assert [str(call) for call in page.calls] == ["review.edit(dropout=(0, 0.2))", "review.accept(n=9)"]
     assert "Edited" not in dict(root.propose().preview(n=9).page().blocks[0].rows)
+
+
+def test_the_proposal_of_an_edited_review_has_the_edits(root):
+    review = root.propose()
+    edited = review.edit(dropout=(0, 0.3)).reject("lr")
+    proposal = edited.proposal
+    assert proposal.claim == edited.claim
+    assert proposal.claim.probability != review.proposal.claim.probability
+    assert proposal.space == edited.space
+    assert proposal.volume_kept == pytest.approx(edited.volume_kept)
+    assert proposal["lr"].kind == "keep"
+    assert (proposal["dropout"].new, proposal["dropout"].reasons) == (edited.space["dropout"], ())
+    assert "0 to 0.3" in str(proposal)
+    assert edited.original == review.original == review.proposal
+    assert proposal.digest == review.proposal.digest
+    assert edited.accept("mine").parent.decisions[-1].proposal == review.proposal.digest

@@ -56,7 +56,7 @@ _HEADINGS = {"STOP": "If you go on anyway, search only:", "CONFIRM": "If you go 
 @page_for(Review)
 def review_page(review: Review) -> Page:
     """The verdict, the changes with your edits, their risk, and the next calls."""
-    proposal = review.proposal
+    proposal = review.original
     followed = {c.name: c for c in review.followed}
     decided = {*review.edited, *review.rejected}
     unread = unread_in(review.space, review.analysis.parameters)
@@ -109,8 +109,8 @@ def review_page(review: Review) -> Page:
 def _calls(review: Review, touched: Sequence[Change]) -> tuple[Action, ...]:
     """The next calls: the call advised by the verdict comes first."""
     edits = _example(review, [c.name for c in touched])
-    if review.proposal.calls:  # a search without a tree: its caller knows the next call
-        return (*review.proposal.calls, *edits, Action("review.why"))
+    if review.original.calls:  # a search without a tree: its caller knows the next call
+        return (*review.original.calls, *edits, Action("review.why"))
     if touched and review.advised_round.n:
         go_on = accept_action(review.advised_round)
     else:
@@ -128,8 +128,8 @@ def _calls(review: Review, touched: Sequence[Change]) -> tuple[Action, ...]:
 
 def change_views(review: Review) -> dict[str, ChangeView]:
     """The view of every proposed change, without edits."""
-    epsilon = review.proposal.claim.epsilon
-    return {c.name: change_view(c, epsilon, weak_text(review.analysis, c)) for c in review.proposal.changes}
+    epsilon = review.original.claim.epsilon
+    return {c.name: change_view(c, epsilon, weak_text(review.analysis, c)) for c in review.original.changes}
 
 
 def _row(review: Review, view: ChangeView, followed: Change | None) -> tuple[str | Cell, ...]:
@@ -162,10 +162,10 @@ def _row(review: Review, view: ChangeView, followed: Change | None) -> tuple[str
 def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
     """The facts Risk, Front, Kept, Blind spot and Noise of a review as it stands."""
     asked = math.nan
-    if review.space == review.proposal.space:
-        asked = review.proposal.risk
+    if review.space == review.original.space:
+        asked = review.original.risk
     top_trials = kept_cell(review.preview())
-    cuts = cuts_off(review.proposal.old, review.space)
+    cuts = cuts_off(review.original.old, review.space)
     facts = claim_facts(review.claim, top_trials, scope_text(review.analysis), asked, cuts)
     facts[1:1] = _front_facts(review)
     if review.analysis.noise.deterministic:
@@ -229,7 +229,7 @@ def notes_on_edits(review: Review) -> list[Cell]:
 def _example(review: Review, touched: list[str]) -> list[Action]:
     """An edit of a range that keeps one more level than proposed, or a rejection if no range changes."""
     for name in reversed(touched):
-        old = review.proposal.old[name]
+        old = review.original.old[name]
         new = review.space[name]
         if not (isinstance(old, Range) and isinstance(new, Range)):
             continue
@@ -285,7 +285,7 @@ def _suggestions(review: Review) -> list[Block]:
     if not review.suggestions:
         return []
     legend = (
-        f"risk: that the best inside is not {within_text(review.proposal.claim)} the best in the present "
+        f"risk: that the best inside is not {within_text(review.original.claim)} the best in the present "
         "space, for all on the same evidence."
     )
     return [suggestions_grid(review), Text(legend, "faint", Action("review.take", 1))]
@@ -293,7 +293,7 @@ def _suggestions(review: Review) -> list[Block]:
 
 def suggestions_grid(review: Review) -> Grid:
     """A row for the proposal, and a row per suggestion with share kept and risk."""
-    proposal = review.proposal
+    proposal = review.original
     proposed_risk = chance_cell(1 - proposal.claim.probability)
     rows = [("", "the proposal", "", percent(proposal.volume_kept), proposed_risk, "")]
     for i, s in enumerate(review.suggestions, 1):
@@ -331,7 +331,7 @@ def _conditions(review: Review) -> list[Block]:
 def _changes(review: Review) -> list[Block]:
     """A table of edits, rejections and the changes relaxed by them; empty without decisions."""
     space = review.space
-    proposed = review.proposal.space
+    proposed = review.original.space
     decided = {
         **{n: ("edited", b) for n, (_, b) in review.edited.items()},
         **{n: ("rejected", space[n]) for n in review.rejected},

@@ -248,7 +248,7 @@ def accept(target: AtNewest, out: Output, edits: Edits, new: Child) -> None:
     with target.round() as round_:
         review = edits.review(round_)
         child = review.accept(**new.options())
-        _say_new(review.proposal.old, child, review.proposal.space)
+        _say_new(review.original.old, child, review.original.space)
         if target.round_name == "last":
             say("From now on, `last` names the new round.", err=True)
         out.put(chosen(child), page=lambda: _of_which(review, child.page()))

@@ -87,7 +87,7 @@ def review_content(review: Review[Round]) -> Content:
     view = review.page()
     options = review.options()
     analysis = review.analysis
-    proposal = review.proposal
+    proposal = review.original
     claim = proposal.claim
     roles = review.round.roles
     views = change_views(review)

@@ -130,7 +130,7 @@ class Session:
             self.risk = started.proposal.risk
             if started.proposal.claim.epsilon_source == "given":
                 self._given_epsilon = started.proposal.claim.epsilon
-            plain = type(started)(started.round, started.proposal, started.analysis)
+            plain = type(started)(started.round, started.original, started.analysis)
             self._keep(self._versions()[shown.id], plain)
 
     def handle(self, message: Any) -> Answer | bytes:
@@ -164,7 +164,7 @@ class Session:
         rejected = []
         if (review := self._started) is not None:
             old = review.proposal.old
-            proposed = review.proposal.space
+            proposed = review.original.space
             edits = {name: page_form(old[name], review.space[name], proposed[name]) for name in review.edits}
             rejected = list(review.rejected)
         return {
