@@ -9,8 +9,9 @@ import numpy as np
 from refine.analysis.analysis import Analysis
 from refine.design.space_filling import Uniform, draw
 from refine.errors import DesignError
-from refine.proposal.allocation import batch_rows, check_shares, learning_from
-from refine.run.options import RunKeywords
+from refine.proposal.allocation import batch_rows, check_shares, durations_in, learning_from
+from refine.proposal.expected_time import Durations
+from refine.run.options import RunKeywords, RunOptions
 from refine.run.protocols import Objective
 from refine.space.encoding import seed_of
 from refine.space.space import encode_configuration
@@ -26,6 +27,7 @@ def grow(
     n: int,
     *,
     exploit: float | None = None,
+    per: str = "trial",
     objective: Objective | None = None,
     objective_name: str | None = None,
     **options: Unpack[RunKeywords],
@@ -40,6 +42,7 @@ def grow(
         n: Number of configurations, at least 1; a repeated call adds as many again.
         exploit: Share chosen by the model, from 0 to 1; default the round's own share. A child that was
             created with a larger share keeps its share.
+        per: ``"second"`` divides the expected improvement of exploit trials by their expected duration.
         objective: As ``objective_name`` and ``options``: see :meth:`run`.
 
     Returns:
@@ -67,6 +70,7 @@ def grow(
             f"exploit= does not go with the design {self.node.method!r}, which chooses every configuration "
             "itself; leave exploit out"
         )
+    RunOptions(per=per, **options)  # an option out of range is refused before anything is planned
     check_can_run(self, objective, objective_name)
     extended_size(self, self.n + n)
     self._budget.check(n, f"round {self.id}", "ask for n={left} or fewer")
@@ -79,16 +83,22 @@ def grow(
     before = len(self.trials)
     batch = options.get("workers", 1)
     while chosen:
-        learned = learning_from(analysis, self.trials.iloc[before:], self.node.allow_degenerate)
+        recent = self.trials.iloc[before:]
+        learned = learning_from(analysis, recent, self.node.allow_degenerate)
+        durations = None
+        if per == "second":
+            durations = durations_in(analysis, recent)
         count = min(batch, chosen)
-        _plan_exploit(self, learned, count)
+        _plan_exploit(self, learned, count, durations)
         run(self, check_noise=False, objective=objective, objective_name=objective_name, **options)
         chosen -= count
     return self
 
 
-def _plan_exploit(round_: RoundRecord, analysis: Analysis, count: int) -> None:
+def _plan_exploit(round_: RoundRecord, analysis: Analysis, count: int, durations: Durations | None) -> None:
     """Adds configurations to the plan of a round, chosen by the posterior of an analysis.
+
+    With ``durations``, improvements count per expected second.
 
     Raises:
         DesignError: Fewer configurations are left.
@@ -101,7 +111,7 @@ def _plan_exploit(round_: RoundRecord, analysis: Analysis, count: int) -> None:
         store.records([stored.pk]).columns["key"], (extra.key for extra in planned)
     )
     seed = seed_of(round_.id, "grow", len(planned))
-    rows = batch_rows(analysis, space, count, seed, skip, round_.trials.iloc[:0])
+    rows = batch_rows(analysis, space, count, seed, skip, running=round_.trials.iloc[:0], durations=durations)
     if len(rows) < count:
         evenly = draw(Uniform(), space, count - len(rows), seed, skip)
         rows = np.concatenate([rows, evenly])

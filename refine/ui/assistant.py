@@ -46,6 +46,7 @@ _TOOLS = {
     "answer.settle": "settle",
     "round.recommend": "winner",
     "round.run": "run",
+    "round.grow": "grow",
     "child.run": "run",
     "round.replicate": "judge",
     "round.failures": "round",
@@ -227,9 +228,14 @@ class Assistant:
         """Show the evidence on the parameters: effects with intervals, q-values, place of the top trials."""
         return self._shown(lambda tree: tree[round_id].analyze(), details)
 
-    def proposal(self, round_id: str = "last", risk: float = 0.05, details: bool = False) -> Answer:
-        """Show the proposed space at a risk, with the reason for every change and the claim."""
-        return self._shown(lambda tree: tree[round_id].propose(risk, keep=False), details)
+    def proposal(
+        self, round_id: str = "last", risk: float = 0.05, renew: bool = False, details: bool = False
+    ) -> Answer:
+        """Show the proposed space at a risk, with the reason for every change and the claim.
+
+        ``renew`` proposes on all trials finished by now, in spite of an earlier decision.
+        """
+        return self._shown(lambda tree: tree[round_id].propose(risk, keep=False, renew=renew), details)
 
     def menu(self, round_id: str = "last", details: bool = False) -> Answer:
         """Compare the proposals of more and less risk."""
@@ -441,12 +447,33 @@ class Assistant:
             self.chosen += len(configurations)
             return Answer.of(round_, details, glance=True, lead=f"{self._spent('trial')}\n\n")
 
-    def run(self, round_id: str, trials: int, details: bool = False) -> Answer:
-        """Run the next trials of a round's plan, within the budget."""
+    def run(self, round_id: str, trials: int, per: str = "trial", details: bool = False) -> Answer:
+        """Run the next trials of a round's plan, within the budget.
+
+        ``per="second"`` values the improvement of exploit trials per second instead of per trial.
+        """
         _check_trials(trials)
         with self.open_tree() as tree, self._running(trials, "trial"):
             round_ = tree[round_id]
-            round_.run(trials=trials, **self._options(round_))
+            round_.run(trials=trials, per=per, **self._options(round_))
+            return Answer.of(round_, details, lead=f"{self._spent('trial')}\n\n")
+
+    def grow(
+        self,
+        round_id: str,
+        trials: int,
+        exploit: float | None = None,
+        per: str = "trial",
+        details: bool = False,
+    ) -> Answer:
+        """Add trials to a round and run them now, within the budget, without a child.
+
+        ``exploit`` is the share chosen by the model, by default the round's own; ``per`` as in ``run``.
+        """
+        _check_trials(trials)
+        with self.open_tree() as tree, self._running(trials, "trial"):
+            round_ = tree[round_id]
+            round_.grow(trials, exploit=exploit, per=per, **self._options(round_))
             return Answer.of(round_, details, lead=f"{self._spent('trial')}\n\n")
 
     def _check_choices(self, count: int, allowed: int, share_of: str = "") -> None:

@@ -31,7 +31,8 @@ Without round_id they show the newest round. \
 Answers take at most 4 kB; details=true returns everything, with the data as structured content.
 Ask answers a question about a part of the space, for example whether two layers are enough: \
 ask it before you suggest a cut. Questions lists the questions asked, and some worth asking.
-Settle runs the trials that decide a question; try_out runs configurations of your own now.
+Settle runs the trials that decide a question; try_out runs configurations of your own now; \
+grow adds trials to a round, without a new round.
 Suggest an edit with a reason if you know better than the proposal. \
 The person sees your edit with its claim and decides; later rounds score every suggestion (calibration).
 create_round runs some configurations of your choice first; the design draws the others.
@@ -57,7 +58,7 @@ LOOKS = (
     "preview",
     "rehearse",
 )
-ACTS = ("ask", "settle", "judge", "suggest", "try_out", "create_round", "run", "accept")
+ACTS = ("ask", "settle", "judge", "suggest", "try_out", "create_round", "run", "grow", "accept")
 TOOLS = (*LOOKS, *ACTS)
 
 _PATH = "/mcp"
@@ -132,6 +133,8 @@ ARGUMENTS = {
     "reason": Argument(*_TEXT, '"small networks are cheap"'),
     "note": Argument(*_TEXT, '"small networks are cheap"'),
     "design": Argument(*_TEXT, '"sobol"'),
+    "per": Argument(*_TEXT, '"second"'),
+    "renew": Argument(*_FLAG, "true"),
     "details": Argument(*_FLAG, "true"),
 }
 # Arguments of the same calls in Python.

@@ -1,5 +1,7 @@
 """A round grows in steps, without a child: by even trials and by trials that the model chooses."""
 
+import time
+
 import pytest
 
 from refine.errors import DesignError, ReviewError, RoundBusyError
@@ -87,3 +89,23 @@ def test_a_refused_growth_is_not_planned_while_the_round_runs(tree):
 
     root = tree.add_round(SPACE, interrupting, n=6, seed=3).run(progress=False, check_noise=False)
     assert root.n == len(root.trials) == 6
+
+
+def slow_at_high_rates(params):
+    time.sleep(0.001 * params["lr"] ** 2)
+    return 1 - 0.2 * (params["dropout"] - 0.25) ** 2 + 0.001 * params["lr"]
+
+
+def test_learning_trials_per_second_prefer_fast_configurations(tree):
+    rates = {}
+    for per in ("trial", "second"):
+        root = tree.add_round(SPACE, slow_at_high_rates, n=20, seed=7, objective_name=per)
+        root.run(progress=False, check_noise=False).grow(4, exploit=1.0, per=per, progress=False)
+        rates[per] = root.trials["lr"][root.trials["origin"] == "exploit"].median()
+    assert rates["second"] < rates["trial"]
+
+
+def test_a_wrong_unit_is_refused_before_anything_is_planned(root):
+    with pytest.raises(DesignError, match="per"):
+        root.grow(2, per="hour", progress=False)
+    assert root.n == 20

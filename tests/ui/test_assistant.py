@@ -107,7 +107,17 @@ def test_a_session(store, study):
     async def steps(client, call):
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert {*LOOKS, *ACTS} == set(tools)
-        assert {"ask", "settle", "try_out", "judge", "suggest", "create_round", "run", "accept"} == set(ACTS)
+        assert {
+            "ask",
+            "settle",
+            "try_out",
+            "judge",
+            "suggest",
+            "create_round",
+            "run",
+            "grow",
+            "accept",
+        } == set(ACTS)
         assert all(tool.description for tool in tools.values())
         refused = await call("accept", round_id=first, edits={}, note="yes")
         assert re.match("error: .*accepting stays with a person", refused, re.DOTALL)
@@ -128,6 +138,21 @@ def test_a_session(store, study):
         assert suggestion.edits["dropout"][1].high == 0.2
         assert suggestion.probability is not None
         assert suggestion.volume_kept < 1
+
+
+@pytest.mark.slow
+def test_an_assistant_grows_a_round_within_the_budget(store, study):
+    first = study[1][0]
+
+    async def steps(client, call):
+        assert "2 trials ran; 0 left" in await call("grow", round_id=first, trials=2, exploit=1.0)
+        assert "0 left" in await call("grow", round_id=first, trials=1)
+        renewed = await call("proposal", round_id=first, renew=True)
+        assert not renewed.startswith("error")
+
+    session(store, steps, "--budget", "2")
+    with refine.Tree("study", store=store) as tree:
+        assert tree[first].trials["origin"].tolist()[-2:] == ["exploit", "exploit"]
 
 
 @pytest.mark.slow

@@ -181,6 +181,7 @@ def add_search(
     search: Any,
     *,
     metric: str | None = None,
+    noise: str | None = None,
     objective: Objective | None = None,
     objective_name: str | None = None,
     tag: str | None = None,
@@ -199,7 +200,7 @@ def add_search(
         search: A fitted ``GridSearchCV``, ``RandomizedSearchCV``, ``HalvingGridSearchCV``,
             ``HalvingRandomSearchCV`` or a similar search.
         metric: The scorer of the value, if there are several; default the one of ``refit``.
-        objective: As ``objective_name``, ``tag`` and ``note``: see :meth:`add_frame`.
+        noise: As ``objective``, ``objective_name``, ``tag`` and ``note``: see :meth:`add_frame`.
 
     Raises:
         AnalysisError: Not fitted, or several scorers and no ``metric``.
@@ -214,6 +215,7 @@ def add_search(
         >>> searched.n, searched.space["max_depth"].high
         (12, 4)
     """
+    declared = Declared.checked(noise, None, None)
     return _add(
         self,
         read_search(search, metric),
@@ -222,6 +224,7 @@ def add_search(
         objective_name=objective_name,
         tag=tag,
         note=note,
+        declared=declared,
     )
 
 

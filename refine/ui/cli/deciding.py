@@ -150,10 +150,14 @@ def propose(
     out: Explained,
     risk: RiskOption = 0.05,
     epsilon: EpsilonOption = None,
+    renew: Annotated[
+        bool,
+        Option("--renew", help="Propose on all trials finished by now, in spite of an earlier decision."),
+    ] = False,
 ) -> None:
     """Propose bounds for the next round, and store the proposal for a decision."""
     with target.round() as round_:
-        review = round_.propose(risk, epsilon)
+        review = round_.propose(risk, epsilon, renew=renew)
         if not out.as_json:
             out.put(review)
             return

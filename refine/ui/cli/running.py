@@ -19,6 +19,7 @@ from refine.ui.cli.shared import (
     OBJECTIVE_OPTIONS,
     ROUND_HELP,
     RUN,
+    AtNewest,
     AtRound,
     AuthorOption,
     Called,
@@ -173,6 +174,16 @@ class GracefulStop(Given):
     trials: Annotated[int | None, Option(help="Stop after this many trials.")] = None
 
 
+PerOption = Annotated[
+    str,
+    Option(
+        "--per",
+        metavar="trial|second",
+        help="Value the improvement of exploit trials per trial, or per second.",
+    ),
+]
+
+
 @command(RUN)
 def run(
     target: InTree,
@@ -202,6 +213,7 @@ def run(
         list[str] | None,
         Option(metavar="STATE", help="Re-run trials that ended in this state, for example failed."),
     ] = None,
+    per: PerOption = "trial",
     quiet: QuietOption = False,
     *,
     new: NewRoot,
@@ -238,7 +250,26 @@ def run(
                 round_ = chosen(tree.add_round(searched, n=n, **called, **options))
                 called = execution.options(*OBJECTIVE_OPTIONS)
             called |= {"rerun": rerun, "check_noise": check_noise, "track": trackers}
-            round_.run(progress=not quiet, **called, **stop.options())
+            round_.run(progress=not quiet, per=per, **called, **stop.options())
+        out.put(chosen(round_))
+
+
+@command(RUN)
+def grow(
+    target: AtNewest,
+    out: Output,
+    execution: Limited,
+    n: Annotated[int, Option("-n", "--n", min=1, help="Add this many configurations.")],
+    exploit: Annotated[
+        float | None, Option(help="Set the share chosen by the model; default the round's own share.")
+    ] = None,
+    per: PerOption = "trial",
+    quiet: QuietOption = False,
+) -> None:
+    """Add configurations to a round and run them now, without a child."""
+    with target.round() as round_:
+        with out.alone():
+            round_.grow(n, exploit=exploit, per=per, progress=not quiet, **execution.on(round_))
         out.put(chosen(round_))
 
 

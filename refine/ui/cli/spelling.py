@@ -10,7 +10,7 @@ from typing import Any
 from refine.utils.action import Action, Symbol
 
 _OF_TREE = ("report", "winner", "confirm", "judge", "export", "calibration", "repair", "unlock")
-_OF_ROUND = ("run", "replicate", "analyze", "checks", "propose", "report", "failures", "branch")
+_OF_ROUND = ("run", "grow", "replicate", "analyze", "checks", "propose", "report", "failures", "branch")
 _OF_REVIEW = ("rehearse", "options", "accept", "decline")
 _COMMANDS = {
     **{f"tree.{name}": f"{name} STORE" for name in _OF_TREE},
@@ -34,6 +34,7 @@ _PLOT = "round.plot."
 # Commands that run trials: they need the objective.
 _RUNNING = (
     "round.run",
+    "round.grow",
     "round.replicate",
     "tree.confirm",
     "tree.open_holdout",

@@ -127,3 +127,10 @@ def test_refine_search_says_what_is_wrong():
 @parametrize_with_checks([RefineSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2)])
 def test_refine_search_passes_the_checks_of_scikit_learn(estimator, check):
     check(estimator)
+
+
+def test_equal_repeats_of_a_search_are_declared(tree):
+    search = GridSearchCV(TREE, {"max_depth": [1, 2, 3, 4], "min_samples_leaf": [1, 5, 25]}, cv=3).fit(X, Y)
+    added = tree.add_search(search, noise="none")
+    assert added.declared.noise == "none"
+    assert added.analyze().noise.deterministic

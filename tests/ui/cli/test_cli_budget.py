@@ -76,3 +76,15 @@ def test_a_study_is_rehearsed_on_a_space_file(tmp_path):
 
 def test_budget_and_noise_rehearse_a_space_file_alone(store):
     assert "space.toml" in refused("rehearse", store, "--budget", "30")
+
+
+def test_a_round_grows_in_the_shell_and_its_proposal_is_renewed(store):
+    objective = ("--objective", "objectives:bowl")
+    good("run", store, *objective, "-q")
+    assert data("grow", store, "-n", "2", "--exploit", "1", "--per", "second", "-q", *objective)["n"] == 12
+    first = data("propose", store)
+    good("accept", store, "-n", "3")
+    good("run", store, *objective, "-q")
+    assert data("propose", store, "root")["digest"] == first["digest"]
+    assert data("propose", store, "root", "--renew")["n"] > first["n"]
+    assert "per" in refused("grow", store, "-n", "1", "--per", "hour", *objective)
