@@ -12,7 +12,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.evidence import GOOD, level_positions
 from refine.analysis.metric_view import MetricView
-from refine.analysis.selection import check_tested, finished_trials, space_filling_trials
+from refine.analysis.selection import finished_trials, space_filling_trials
 from refine.space.edits import on_levels
 from refine.space.parameters import Parameter, Range
 from refine.utils.arrays import Floats
@@ -50,9 +50,8 @@ class Surface(NamedTuple):
 def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densities:
     """Densities of the top trials and of all finished trials of the round that have the parameter.
 
-    The curves describe evenly drawn trials together with those that the model placed.
+    The curves describe evenly drawn trials together with those that the model placed. Nothing is tested.
     """
-    check_tested(analysis)
     table, good = finished_trials(analysis)
     parameter = analysis[name].parameter
     x = parameter.unit(table[name].to_numpy())

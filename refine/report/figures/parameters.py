@@ -350,6 +350,7 @@ def density(
     e = analysis[name]
     if not (isinstance(e.parameter, Range) and e.parameter.size >= _FEW):
         return share_bars(analysis, name, new, label, ax)
+    check_tested(analysis)
     scale = Scale(e.parameter)
     curves = density_curves(analysis, name)
     positions = scale.at(curves.at)
