@@ -35,6 +35,18 @@ function filled(element, attributes, children) {
   return element;
 }
 
+/** A link to a part of the page. It wraps like text, as no button does. @param {() => void} go */
+export function link(go) {
+  return h("a", {
+    class: "refine-link",
+    href: "#",
+    onclick: (/** @type {MouseEvent} */ event) => {
+      event.preventDefault();
+      go();
+    },
+  });
+}
+
 /**
  * Does what a button stands for, once where somebody clicks twice: by then it may stand for something else.
  * @param {MouseEvent} event @param {() => any} act

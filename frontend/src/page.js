@@ -2,7 +2,7 @@
 import { Ask } from "./ask.js";
 import { drawChecks, drawPairs } from "./checks.js";
 import { Choices, proposes } from "./choices.js";
-import { fold, h, once, replace, seen } from "./dom.js";
+import { fold, h, link, once, replace, seen } from "./dom.js";
 import { Front } from "./front.js";
 import { drawFacts, drawTiles, Headline } from "./headline.js";
 import { Hover } from "./hover.js";
@@ -97,11 +97,13 @@ export class Page {
     this.facts = h("dl", { class: "refine-facts" });
     this.deciding = h("dl", { class: "refine-tiles refine-deciding" });
     this.track = new Track(this);
+    this.failing = link(() => this.openChecks());
+    this.failed = h("dl", { class: "refine-facts", hidden: true }, h("div", { class: "bad" }, h("dt", {}, "Checks"), h("dd", {}, this.failing)));
     this.header = h(
       "header",
       { class: "refine-header" },
       h("div", { class: "refine-head" }, this.title, this.hash, this.about),
-      h("div", { class: "refine-lead" }, h("div", {}, this.headline.element, this.facts, this.track.line), this.deciding),
+      h("div", { class: "refine-lead" }, this.headline.element, this.deciding, h("div", { class: "refine-notes" }, this.facts, this.failed, this.track.line)),
       this.fresh,
     );
     this.suggested = h("section", { "aria-label": "Suggestions" });
@@ -129,11 +131,10 @@ export class Page {
       (this.badKey = h("span", { class: "refine-key bad" }, "failed or unusable")),
       (this.brokenKey = h("span", { class: "refine-key broken" })),
       (this.keptKey = h("span", { class: "refine-key kept" }, "kept")),
-      (this.nowKey = h("span", { class: "refine-key now" }, "range of this round")),
+      (this.nowKey = h("span", { class: "refine-key now" }, "range now")),
       (this.hatchKey = h("span", { class: "refine-key hatch" }, "not tried yet")),
       (this.proposedKey = h("span", { class: "refine-key proposed" }, "proposed")),
       this.scale,
-      h("span", { class: "refine-hover" }, "hover over a dot for details"),
       h("span", { class: "refine-tap" }, "tap a dot for details"),
     );
     this.pairs = h("section", {});
@@ -206,6 +207,11 @@ export class Page {
     }
     seen(this.root);
     element.append(this.root);
+  }
+
+  openChecks() {
+    this.checked.open = true;
+    this.checked.scrollIntoView({ block: "center" });
   }
 
   // Talking to the session.
@@ -336,6 +342,7 @@ export class Page {
     this.place();
     this.fixed.textContent = "";
     this.bar.classList.toggle("empty", nothing);
+    this.failed.hidden = nothing || this.review.failed === "";
     if (nothing) this.runner.element.after(this.runner.budget);
     else this.options.append(this.runner.budget);
     this.more.hidden = nothing;
@@ -357,6 +364,7 @@ export class Page {
     this.prunerLabel.hidden = !review.pruner;
     if (another) this.pruner.checked = true;
     const said = ({ name, value }) => `${name} = ${value}${Object.hasOwn(this.choices.edits, name) ? ` → ${this.choices.edits[name].text}` : ""}`;
+    this.scale.className = review.view.middle === null ? "" : "refine-key strip";
     this.scale.textContent = review.view.middle === null ? review.view.text : review.view.middle_text;
     const ranges = panels.filter(({ kind }) => kind === "range");
     this.hatchKey.hidden = !ranges.some(({ proposed, grid }) => proposed && (proposed[0] < grid[0] || proposed[1] > grid.at(-1)));
@@ -367,6 +375,7 @@ export class Page {
     drawSuggestions(this.suggested, review.suggestions, (edits) => this.change(() => takeOver(this.choices, edits)));
     drawChecks(this.checks, review.checks, this);
     this.checksText.textContent = review.checks_text;
+    this.failing.textContent = review.failed;
     drawPairs(this.pairs, review.pairs, this);
     this.pairNames.textContent = review.pairs.map(({ a, b }) => `${a} × ${b}`).join(", ");
     this.coupled.hidden = review.pairs.length === 0;
@@ -599,7 +608,7 @@ export class Page {
       return;
     }
     this.preview = answer;
-    if (!this.sized) this.size.value = String(Math.max(1, answer.n));
+    if (!this.sized) this.size.value = String(answer.plan.n);
     this.size.max = Math.max(1, answer.left);
     this.code.textContent = answer.code;
     this.takes.textContent = answer.takes;
@@ -608,7 +617,7 @@ export class Page {
     this.outlook = answer.outlook;
     this.drawDecision();
     this.recommend();
-    drawFacts(this.numbers, [...answer.risks.filter(({ name }) => name !== "Kept"), ...answer.facts]);
+    drawFacts(this.numbers, [...answer.risks.filter(({ name }) => !["Kept", "Blind spot"].includes(name)), ...answer.facts]);
   }
 
   // The two numbers that decide: chance to lose, and whether to go on. A recommendation about other bounds never stands
@@ -618,13 +627,14 @@ export class Page {
     const outlook = this.outlooks.get(this.outlook);
     const advised = outlook === undefined || !["STOP", "CONFIRM"].includes(outlook.verdict);
     this.acceptButton.classList.toggle("plain", !advised || this.same);
-    const kept = risks.find(({ name }) => name === "Kept");
+    const named = (name) => risks.find((fact) => fact.name === name);
+    const kept = named("Kept");
     const pending = { number: "…", text: "computing for your edits", tone: "pending" };
-    const next = outlook ? { ...outlook, full: outlook.fact?.text, call: outlook.fact?.call } : pending;
+    const next = outlook ? { ...outlook, full: outlook.fact?.text, call: this.headline.call.textContent ? "" : outlook.fact?.call } : pending;
     const tiles = [{ name: "Chance to lose", about: "Risk", ...deciding }, { name: "Another round", about: "Recommendation", tone: "", ...next }];
     drawTiles(this.deciding, tiles.filter(({ number }) => number));
-    const brought = this.round.expected.brought ? { name: "Brought", text: this.round.expected.brought, tone: "" } : null;
-    drawFacts(this.facts, [brought, kept, ...(this.review.budget ?? []), ...this.review.facts].filter(Boolean));
+    const brought = this.round.expected.brought ? { name: "Brought", text: this.round.expected.brought, tone: this.round.expected.tone } : null;
+    drawFacts(this.facts, [brought, kept, named("Blind spot"), ...(this.review.budget ?? []), ...this.review.facts].filter(Boolean));
     this.chance.textContent = deciding.number === "none" ? deciding.text : `${deciding.number} chance to lose`;
     this.chance.title = `${deciding.full}. Kept: ${kept?.text ?? ""}`;
     this.chance.className = `refine-chance ${deciding.tone}`;

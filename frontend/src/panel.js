@@ -100,14 +100,10 @@ export class Panel {
     this.left = this.leads ? LEFT : SIDE;
     this.right = width - SIDE;
     const inner = this.right - this.left;
-    this.chipped = panel.kind === "choice" && inner / panel.levels.length >= CHIP;
+    this.chipped = this.placeChips(inner);
     this.span = this.spanned();
     this.x = this.across(this.span);
-    const height = CURVES + DOTS + (this.chipped ? 4 : AXIS);
-    if (this.chipGroup) {
-      this.chipGroup.classList.toggle("below", this.chipped);
-      this.chipGroup.style.cssText = this.chipped ? `margin-left:${this.left}px;margin-right:${SIDE}px;grid-template-columns:repeat(${panel.levels.length},minmax(0,1fr))` : "";
-    }
+    const height = CURVES + DOTS + (this.chipped ? 2 : AXIS);
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.svg.setAttribute("width", String(width));
     this.svg.setAttribute("height", String(height));
@@ -123,6 +119,27 @@ export class Panel {
     if (this.handles.includes(/** @type {any} */ (activeElement))) /** @type {any} */ (activeElement).focus({ preventScroll: true }); // it was taken out, and put back
     this.dots();
     this.update();
+  }
+
+  // Choices stand below their bars if every name fits there whole, in small letters if need be; else in lines of their own.
+  placeChips(inner) {
+    const { panel, chipGroup } = this;
+    if (!chipGroup) return false;
+    const cut = () => {
+      chipGroup.classList.add("measured"); // every chip with its mark, as if pressed
+      const found = this.chips.some((chip) => chip.scrollWidth > chip.clientWidth);
+      chipGroup.classList.remove("measured");
+      return found;
+    };
+    const place = (below, tight) => {
+      chipGroup.classList.toggle("below", below);
+      chipGroup.classList.toggle("tight", tight);
+      chipGroup.style.cssText = below ? `margin-left:${this.left}px;margin-right:${SIDE}px;grid-template-columns:repeat(${panel.levels.length},minmax(0,1fr))` : "";
+      return !below || !cut();
+    };
+    if (inner / panel.levels.length >= CHIP && (place(true, false) || place(true, true))) return true;
+    place(false, false);
+    return false;
   }
 
   // What the width is for: the range, and bounds beyond it where there are any.
@@ -178,7 +195,7 @@ export class Panel {
 
   curves() {
     const { everyone, best } = this.panel.density;
-    if (best.every((v) => v === 0)) return []; // a search chose the trials: their density tells nothing
+    if (best.every((v) => v === 0)) return []; // no trial has a value
     const y = scaleLinear()
       .domain([0, 1.08 * Math.max(1, ...everyone, ...best)])
       .range([CURVES - 1, HEAD]);

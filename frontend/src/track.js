@@ -1,5 +1,5 @@
 // The track record: how many claims of this study held so far, and how many of the benchmarks.
-import { fold, h, replace } from "./dom.js";
+import { fold, h, link, replace } from "./dom.js";
 import { drawFacts } from "./headline.js";
 
 export class Track {
@@ -11,8 +11,8 @@ export class Track {
     this.table = h("div", { class: "refine-wide" });
     this.elsewhere = h("p", { class: "refine-faint" });
     this.fold = fold("track", "Track record", (this.about = h("span", { class: "refine-faint" })), this.facts, this.table, this.elsewhere);
-    this.link = h("button", { type: "button", class: "refine-link", onclick: () => this.open() });
-    this.line = h("p", { class: "refine-track refine-faint", hidden: true }, this.link);
+    this.link = link(() => this.open());
+    this.line = h("dl", { class: "refine-facts refine-track", hidden: true }, h("div", {}, h("dt", {}, "Track record"), h("dd", {}, this.link)));
     this.fold.hidden = true;
   }
 
@@ -29,8 +29,8 @@ export class Track {
     this.key = key;
     const found = await page.transport.ask({ type: "track", round: page.round.id });
     if (found.error || key !== this.key) return;
-    const text = [found.text ? `this study: ${found.text}` : "", `benchmarks: ${found.elsewhere} claims held`].filter(Boolean).join("; ");
-    this.link.textContent = `Track record: ${text}`;
+    const text = [found.text ? `this study: ${found.text}` : "", `benchmarks: ${found.elsewhere} held`].filter(Boolean).join("; ");
+    this.link.textContent = text;
     this.about.textContent = text;
     this.line.hidden = false;
     this.fold.hidden = false;

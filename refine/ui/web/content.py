@@ -453,8 +453,6 @@ def _outside(p: Range, farthest: float) -> set[float]:
 
 
 def _densities(analysis: Analysis, name: str) -> dict[str, list[float]]:
-    if not analysis.tested:  # curves describe only trials that no search chose
-        return {"everyone": [0.0] * _POINTS, "best": [0.0] * _POINTS}
     curves = density_curves(analysis, name, _POINTS)
     return {"everyone": np.round(curves.everyone, 4).tolist(), "best": np.round(curves.best, 4).tolist()}
 
@@ -512,13 +510,16 @@ def preview_content(review: Review, preview: Preview, asked_n: int | None) -> Co
     facts: list[tuple[str, str | Cell]] = [row for row in page.facts if row[0] not in ("Kept", "Risk")]
     facts.append(("Space", " ".join(as_cell(item).text for item in space.items)))
     notes = [cell.text for cell in notes_on_edits(review)]
+    unpaid = asked_n is None and not review.advised_round.n
     warnings = [too_many_text(preview, asked_n), *notes, followed_sentence(review)]
+    if unpaid:
+        warnings.insert(0, "The budget leaves no trial for another round.")
     return {
         "n": preview.n,
         "left": preview.left,
         "takes": "" if not preview.seconds >= 1 else f"about {duration(preview.seconds)}",
         "facts": _facts(facts),
-        "refused": preview.left == 0 or (asked_n is not None and asked_n > preview.left),
+        "refused": unpaid or preview.left == 0 or (asked_n is not None and asked_n > preview.left),
         "warning": " ".join(filter(None, warnings)),
     }
 
@@ -593,7 +594,7 @@ def view_of(values: Floats, metric: str, direction: str) -> Content:
         "middle_ticks": axis(*sorted((middle, high if sign > 0 else low)), log=log, max_ticks=_VIEW_TICKS),
         "title": metric,
         "text": f"height: {metric}, best at the top{', on a logarithmic scale' if log else ''}{hidden_text}",
-        "middle_text": "grey strip: the worse half of the trials, squeezed",
+        "middle_text": "worse half, squeezed",
     }
 
 

@@ -9,6 +9,7 @@ from refine.review.calibration import Calibration
 from refine.space.edits import bounds_text
 from refine.tree.names import paths_of
 from refine.tree.track_record import entries_of
+from refine.trials.goal import sign_of
 from refine.utils.display import Grid, as_cell
 from refine.utils.format import score
 from refine.utils.plain import plain
@@ -53,7 +54,8 @@ def expected_content(
 ) -> dict[str, object]:
     """The best values that were forecast for a round and that its parent had, as numbers and as text.
 
-    ``brought`` is the round's own best value next to both; empty for a first round, and without a value.
+    ``brought`` is the round's own best value next to both; empty for a first round, and without a value. Its
+    ``tone`` is a warning if the round brought less than its parent had.
     """
     decision = decision_behind(round_)
     content: dict[str, object] = {"low": None, "high": None, "before": None}
@@ -63,15 +65,31 @@ def expected_content(
         content["low"] = float(low)
         content["high"] = float(high)
         texts.append(f"forecast {score(low)} to {score(high)}")
+    brought = texts.copy()
+    tone = ""
     if parent_best is not None:
         before = float(parent_best["value"])
         content["before"] = before
         texts.append(f"its parent had {score(before)}")
-    text = "; ".join(texts)
-    brought = ""
-    if texts and best is not None:
-        brought = f"{score(float(best['value']))}, {text}"
-    return {**content, "text": text, "brought": brought}
+        if best is not None:
+            gain = sign_of(round_.direction) * (float(best["value"]) - before)
+            if gain < 0:
+                tone = "warn"
+            brought.insert(0, f"{_compared(gain)} {score(before)} of its parent")
+    if best is None or not brought:
+        brought_text = ""
+    else:
+        brought_text = f"{score(float(best['value']))}, {'; '.join(brought)}"
+    return {**content, "text": "; ".join(texts), "brought": brought_text, "tone": tone}
+
+
+def _compared(gain: float) -> str:
+    """The comparison of a value with another, by its gain over the other."""
+    if gain > 0:
+        return "better than the"
+    if gain < 0:
+        return "worse than the"
+    return "the same as the"
 
 
 def space_content(round_: Round) -> list[dict[str, object]]:

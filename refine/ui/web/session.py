@@ -368,7 +368,7 @@ class Session:
         review = self._edited(self._shown(message), message)
         planned = _planned(message, review)
         running = _running(message)
-        preview = review.preview(n=planned.n, workers=running.get("workers", 1))
+        preview = review.preview(n=planned.n or None, workers=running.get("workers", 1))
         if 0 < preview.n < planned.n:
             planned = _planned({**message, "n": preview.n}, review)
         note = message.get("note") or ""
@@ -604,10 +604,11 @@ def _planned(message: Mapping[str, Any], review: Review) -> NextRound:
 def _accepting(message: Mapping[str, Any], review: Review, planned: NextRound) -> dict[str, Any]:
     """Options of :meth:`refine.Review.accept` for the planned round: the advised call, with differences."""
     options = dict(accept_action(planned).options)
-    advised = _planned({"n": planned.n}, review)
+    size = planned.n or None
+    advised = _planned({"n": size}, review)
     if planned.exploit != advised.exploit:
         options["exploit"] = planned.exploit
-    if planned.audit != _planned({"n": planned.n, "exploit": planned.exploit}, review).audit:
+    if planned.audit != _planned({"n": size, "exploit": planned.exploit}, review).audit:
         options["audit"] = planned.audit
     node = review.round.node
     if node.pruner is not None and not (message.get("pruner") and _prunes(node)):
@@ -643,5 +644,7 @@ def _code(review: Review, accepting: Mapping[str, Any], running: Mapping[str, An
         lines.append(f"review = {Action('review.edit', python_symbols(review.edits))}")
     if review.rejected:
         lines.append(f"review = {Action('review.reject', *review.rejected)}")
+    if not accepting["n"]:  # the budget leaves no round
+        return "\n".join([*lines, str(review.next_step.action)])
     lines.append(f"child = {Action('review.accept', **accepting)}")
     return "\n".join([*lines, *([str(Action("child.run", **running))] if running else [])])

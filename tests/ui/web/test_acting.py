@@ -76,7 +76,7 @@ def test_what_was_unfolded_is_remembered(browser, window):
             page.locator('[data-fold="sure"] > summary').click()
             page.evaluate("new Promise(then => setTimeout(then, 100))")  # once it is stored
             page.reload()
-            page.wait_for_selector(".refine-header .refine-facts dd")
+            page.wait_for_selector(".refine-header [data-fact=Kept]")
             page.get_by_label("Accepted risk of the proposal").wait_for(state=state)
 
 
@@ -118,8 +118,8 @@ def test_after_accepting_the_page_runs_the_child_and_shows_its_proposal(browser,
             "document.querySelector('.refine-going p').textContent.includes(' of 40 trials · best so far ')",
             60,
         )
-        assert page.locator(".refine-header .refine-facts").is_hidden()  # it has no proposal yet
-        page.wait_for_selector(".refine-header .refine-facts dd", timeout=60_000)
+        assert page.locator(".refine-header .refine-facts").first.is_hidden()  # it has no proposal yet
+        page.wait_for_selector(".refine-header [data-fact=Kept]", timeout=60_000)
         assert page.locator(".refine-panel").count() == 2
         assert page.locator(".refine-head code").inner_text() == child.id
     assert (len(child.trials), child.node.pruner) == (40, pruner.to_json())

@@ -41,7 +41,11 @@ def test_a_child_stands_beside_its_forecast_and_the_best_of_its_parent(session, 
     assert expected["before"] == root.best["value"]
     assert expected["text"].startswith("forecast ")
     assert "its parent had" in expected["text"]
-    assert expected["brought"].startswith(f"{child.best['value']:.4f}, forecast ")
+    better = child.best["value"] > root.best["value"]
+    compared = "better" if better else "worse"
+    parent = f"{root.best['value']:.4f} of its parent; forecast "
+    assert expected["brought"].startswith(f"{child.best['value']:.4f}, {compared} than the {parent}")
+    assert expected["tone"] == ("" if better else "warn")
     assert session.handle({"type": "round", "round": root.id})["expected"]["text"] == ""
 
 

@@ -1,0 +1,85 @@
+"""The page of a small budget: rounds that results chose, failed checks, and no trial for another round."""
+
+from __future__ import annotations
+
+import pytest
+from pages import SPACE, noisy, served, settled, visit
+
+import refine
+from refine.ui.web.session import Session
+
+
+@pytest.fixture(scope="module")
+def spent(tmp_path_factory):
+    """A tree whose budget is spent but for the repeats that confirm its winner."""
+    with refine.Tree("small", store=tmp_path_factory.mktemp("small") / "refine.db") as tree:
+        last = tree.add_round(SPACE, noisy, budget=36, seed=3).run(progress=False, check_noise=False)
+        while (review := last.propose(keep=False)).advised_round.n:
+            last = review.accept(n=review.advised_round.n, exploit=1.0, audit=0.0)
+            last.run(progress=False, check_noise=False)
+        yield tree
+
+
+def asked(round_):
+    """The content of the page of a round, and its preview without edits."""
+    session = Session(round_)
+    review = session.handle({"type": "round", "round": round_.id})["review"]
+    drawn = {"round": round_.id, "risk": review["risk"], "proposal": review["proposal"]}
+    return review, session.handle({"type": "preview", **drawn, "edits": {}, "rejected": [], "note": ""})
+
+
+def test_a_spent_budget_refuses_another_round_and_still_states_the_risk(spent):
+    _, preview = asked(spent["last"])
+    assert preview["refused"]
+    assert preview["plan"]["n"] == 0
+    assert preview["warning"].startswith("The budget leaves no trial for another round.")
+    assert "Risk" in [fact["name"] for fact in preview["risks"]]
+    assert preview["code"].endswith("tree.confirm()") or preview["code"].endswith("tree.winner()")
+
+
+def test_the_recommendation_does_not_blame_the_space_for_a_spent_budget(spent):
+    review, _ = asked(spent["last"])
+    assert "every configuration" not in review["outlook"]["text"]
+    assert "the budget leaves no trial" in review["outlook"]["text"]
+
+
+def test_a_round_chosen_by_results_shows_where_its_best_trials_lie(spent):
+    last = spent["last"]
+    assert not last.analyze().tested
+    review, _ = asked(last)
+    for panel in review["panels"]:
+        if panel["kind"] == "range":
+            assert max(panel["density"]["best"]) > 0
+        else:
+            assert sum(level["good"] for level in panel["levels"]) == pytest.approx(1)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+def test_the_head_states_blind_spot_and_failed_checks_and_leads_to_them(browser, spent, size):
+    root = spent["root"]
+    review = root.propose(keep=False)
+    assert review.checks().counts["fail"] == 1
+    viewport = {"width": size[0], "height": size[1]}
+    with served(root) as running, visit(browser, running.url, folds=(), viewport=viewport) as page:
+        settled(page)
+        head = page.locator(".refine-header")
+        assert "may have been missed" in head.locator('[data-fact="Blind spot"]').inner_text()
+        link = head.get_by_role("link", name="1 check failed: too few good trials")
+        assert not page.locator('[data-check="enough"]').is_visible()
+        link.click()
+        assert page.locator('[data-check="enough"]').is_visible()
+        assert page.url == running.url
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1440, 390, 320])
+def test_names_of_choices_are_whole_on_every_screen(browser, spent, width):
+    root = spent["root"]
+    viewport = {"width": width, "height": 844}
+    with served(root) as running, visit(browser, running.url, viewport=viewport) as page:
+        settled(page)
+        for chip in page.locator('[data-parameter="optimizer"] .refine-chip').all():
+            for _ in range(2):  # pressed and not pressed
+                assert chip.evaluate("e => e.scrollWidth <= e.clientWidth")
+                chip.click()
