@@ -88,6 +88,9 @@ class Claim:
     failing_inside: float = math.nan
     # epsilon as a factor of the best loss, if losses are compared on a log scale; else NaN
     factor: float = math.nan
+    # data that the claim is about: new ``"rows"`` or ``"folds"`` like those of the validation, the validation
+    # ``"split"`` alone, or empty if unknown
+    data: str = ""
 
     def given(self, metric: str) -> dict[str, float]:
         """Tolerances that the user set, by metric; ``metric`` is the metric of the first goal."""
@@ -290,7 +293,7 @@ class Proposal(Shown):
         claim = {
             name: plain(value)
             for name, value in vars(self.claim).items()
-            if not (name == "others" and not value) and not (name in _LATER and math.isnan(value))
+            if (value or name not in ("others", "data")) and not (name in _LATER and math.isnan(value))
         }
         names = ("name", "kind", "volume_kept", "q", "risk")
         changes = [
@@ -650,6 +653,7 @@ def propose(
         scope=stats.hit_share(analysis.n_even, exist.count if exist.exact else None),
         failing_now=math.nan if surrogate is None else surrogate.failing_share(analysis.space),
         factor=analysis.factor_of(first.epsilon),
+        data=_claimed_data(analysis),
     )
     further_surrogates = (
         surrogate.others if surrogate is not None and surrogate.others else [None] * len(surrogates)
@@ -659,6 +663,15 @@ def propose(
         goals, boxes, claim=claim, outer=outer, eligible=still_eligible, asked_risk=float(risk), calls=calls
     )
     return proposer.at(float(risk))
+
+
+def _claimed_data(analysis: Analysis) -> str:
+    """The data that claims on an analysis are about: see :attr:`Claim.data`."""
+    if analysis.new_data is not None:
+        return analysis.new_data.deviations.source
+    if analysis.one_split:
+        return "split"
+    return ""
 
 
 def tolerances_of(analysis: Analysis, epsilon: float | Mapping[str, float] | None) -> list[Tolerance]:
@@ -698,7 +711,7 @@ def _decisive(content: Mapping[str, Any]) -> dict[str, Any]:
     Bounds and numbers, without sentences and derived values.
     """
     names = ("old", "space", "volume_kept", "risk", "n", "evidence", "metric", "subject_to")
-    follows = ("draws", "rows", "even", "scope", "failing_now", "failing_inside", "factor")
+    follows = ("draws", "rows", "even", "scope", "failing_now", "failing_inside", "factor", "data")
     claim = {name: value for name, value in content["claim"].items() if name not in follows}
     changes = [[c[name] for name in ("name", "kind", "volume_kept", "q")] for c in content["changes"]]
     return {**{n: content[n] for n in names if n in content}, "claim": claim, "changes": changes}

@@ -49,8 +49,9 @@ def review_of(tree, objective, metric, **options):
 def test_a_score_of_one_split_is_about_these_validation_rows(tree):
     review = review_of(tree, accuracy, "val_acc")
     assert review.analysis.validation_rows == ROWS
-    text = " ".join(str(review).split())
-    assert "is cut off, on these validation rows" in text
+    for shown in (review, review.proposal, review.preview()):
+        assert "is cut off, on these validation rows" in " ".join(str(shown).split())
+    assert refine.Proposal.from_json(review.proposal.to_json()).claim.data == "split"
     assert len(str(review).splitlines()) <= 16
     assert "val_acc cannot exceed 1 (known" in " ".join(str(review.why()).split())
 

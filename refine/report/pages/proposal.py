@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refine.analysis.analysis import Analysis
 from refine.proposal.alternatives import Offer
 from refine.proposal.change import Change
 from refine.proposal.proposal import Claim, Proposal
@@ -252,11 +251,11 @@ def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[tuple
 NOTHING = "Nothing is proposed: on this evidence every part of the space may hold the optimum."
 
 
-def risk_text(claim: Claim, scope: str = "", asked: float = math.nan) -> str:
-    """The chance that something better is cut off, and the tolerance.
+def risk_text(claim: Claim, asked: float = math.nan) -> str:
+    """The chance that something better is cut off, the tolerance, and the data that the claim is about.
 
-    For example ``about 1 in 8 that something better ...``. ``scope`` is as from :func:`scope_text`. A risk
-    ``asked`` for is named if the words of chances cannot tell it from a larger one.
+    For example ``about 1 in 8 that something better ...``. A risk ``asked`` for is named if the words of
+    chances cannot tell it from a larger one.
     """
     loss = 1 - claim.probability
     if math.isnan(loss):
@@ -264,20 +263,16 @@ def risk_text(claim: Claim, scope: str = "", asked: float = math.nan) -> str:
     asked_text = ""
     if asked < CHANCE_STEPS[0][0]:
         asked_text = f" (asked: {risk_percent(asked)})"
-    return f"{chance_words(loss)}{asked_text} that {_loss_text(claim)} is cut off{scope}"
+    return f"{chance_words(loss)}{asked_text} that {_loss_text(claim)} is cut off{_CLAIMED_DATA[claim.data]}"
 
 
-def scope_text(analysis: Analysis) -> str:
-    """The data that a claim is about, after a comma: the validation rows, or new data; empty if unknown."""
-    if analysis.new_data is not None:
-        return f", on {NEW_DATA[analysis.new_data.deviations.source]}"
-    if analysis.one_split:
-        return ", on these validation rows"
-    return ""
-
-
-# Source of the deviation on new data -> the new data.
-NEW_DATA = {"rows": "new data like these validation rows", "folds": "new data like these folds"}
+# Data that a claim is about -> their words.
+_CLAIMED_DATA = {
+    "": "",
+    "split": ", on these validation rows",
+    "rows": ", on new data like these validation rows",
+    "folds": ", on new data like these folds",
+}
 
 
 def _loss_text(claim: Claim) -> str:
@@ -333,7 +328,6 @@ def cuts_off(old: Space, new: Space) -> bool:
 def claim_facts(
     claim: Claim,
     kept_cell: Cell | None = None,
-    scope: str = "",
     asked: float = math.nan,
     cuts: bool = True,
 ) -> list[tuple[str, str | Cell]]:
@@ -343,7 +337,7 @@ def claim_facts(
     """
     text = "none: nothing is cut off"
     if cuts:
-        text = risk_text(claim, scope, asked)
+        text = risk_text(claim, asked)
     risk = Cell(text, kept_cell.tone if kept_cell else "")
     facts: list[tuple[str, str | Cell]] = [("Risk", risk)]
     if kept_cell is not None:

@@ -23,7 +23,6 @@ from refine.report.pages.proposal import (
     next_text,
     proposal_folds,
     safe_text,
-    scope_text,
     short_bounds,
     unchanged_facts,
     within_text,
@@ -166,7 +165,7 @@ def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
         asked = review.original.risk
     top_trials = kept_cell(review.preview())
     cuts = cuts_off(review.original.old, review.space)
-    facts = claim_facts(review.claim, top_trials, scope_text(review.analysis), asked, cuts)
+    facts = claim_facts(review.claim, top_trials, asked, cuts)
     facts[1:1] = _front_facts(review)
     if review.analysis.noise.deterministic:
         facts.append(("Noise", noise_text(review.analysis.noise)))
