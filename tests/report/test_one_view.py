@@ -73,12 +73,12 @@ SURFACES = {
 
 def with_another_tolerance(review):
     claim = replace(review.proposal.claim, epsilon=0.0321, epsilon_source="given")
-    return replace(review, proposal=replace(review.proposal, claim=claim))
+    return replace(review, original=replace(review.original, claim=claim))
 
 
 def with_another_scope(review):
     claim = replace(review.proposal.claim, scope=0.0777)
-    return replace(review, proposal=replace(review.proposal, claim=claim))
+    return replace(review, original=replace(review.original, claim=claim))
 
 
 def with_another_reason(review):
@@ -90,14 +90,14 @@ def with_another_reason(review):
         else change
         for change in review.proposal.changes
     ]
-    return replace(review, proposal=replace(review.proposal, changes=tuple(changes)))
+    return replace(review, original=replace(review.original, changes=tuple(changes)))
 
 
 def with_another_risk_of_one_change(review):
     changes = [
         replace(change, risk=0.9) if change.name == "lr" else change for change in review.proposal.changes
     ]
-    return replace(review, proposal=replace(review.proposal, changes=tuple(changes)))
+    return replace(review, original=replace(review.original, changes=tuple(changes)))
 
 
 CHANGED = [
