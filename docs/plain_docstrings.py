@@ -11,6 +11,8 @@ from typing import Any
 
 import griffe
 
+from refine.utils.keywords import listed
+
 _ROLE = re.compile(r":(?:class|meth|func|data|attr|mod|exc):`~?([^`]+)`")
 
 
@@ -28,9 +30,12 @@ class PlainDocstrings(griffe.Extension):
         """Shows the keywords of ``**options: Unpack[Keywords]`` one by one, those of base classes too."""
         for parameter in list(func.parameters):
             taken = re.fullmatch(r"Unpack\[(\w+)\]", str(parameter.annotation))
-            if taken and func.docstring and f" {parameter.name}:" not in func.docstring.value:
+            if not taken or not func.docstring:
+                continue
+            keywords = getattr(importlib.import_module(func.module.path), taken[1]).__annotations__
+            func.docstring.value = listed(func.docstring.value, keywords)
+            if f" {parameter.name}:" not in func.docstring.value:
                 del func.parameters[parameter.name]
-                keywords = getattr(importlib.import_module(func.module.path), taken[1]).__annotations__
                 kind = griffe.ParameterKind.keyword_only
                 for name, annotation in keywords.items():
                     if name not in func.parameters:

@@ -12,17 +12,19 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from refine.errors import DesignError, RefineWarning, did_you_mean
-from refine.run.resources import ResourceKeywords, Resources, is_whole
-from refine.trials.trial import STATES, FinishedTrial
+from refine.run.resources import ResourceKeywords, Resources, is_whole, shell_option
 from refine.utils.format import plural
+
+if TYPE_CHECKING:
+    from refine.trials.trial import FinishedTrial
 
 _log = logging.getLogger(__name__)
 MOST_HOURS = 24.0 * 366 * 10
 
-TrialHook = Callable[[FinishedTrial], object]
+TrialHook = Callable[["FinishedTrial"], object]
 
 
 class RunKeywords(ResourceKeywords, total=False):
@@ -52,18 +54,31 @@ class RunOptions(Resources):
     """
 
     progress: bool = True  # whether to show a progress bar
-    rerun: str | Collection[str] | None = (
-        None  # a state such as ``"failed"``, or several, whose trials run again
+    # a state such as ``"failed"``, or several, whose trials run again
+    rerun: str | Collection[str] | None = shell_option(
+        None,
+        list[str],
+        "Re-run trials that ended in this state, for example failed.",
+        heading="",
+        metavar="STATE",
     )
     again: frozenset[str] = field(init=False)  # the states of ``rerun``
     on_trial: TrialHook | Sequence[TrialHook] | None = (
         None  # called with every stored trial, in the calling process
     )
     hooks: Hooks = field(init=False)
-    hours: float | None = None  # hours after which no trial begins any more
-    trials: int | None = None  # number of trials after which no trial begins any more
+    hours: float | None = shell_option(
+        None, float, "Start no new trials after this many hours.", heading="Graceful stop"
+    )
+    trials: int | None = shell_option(None, int, "Stop after this many trials.", heading="Graceful stop")
     ending: Ending = field(init=False)  # ``hours`` and ``trials``
-    per: str = "trial"  # unit of the improvement by exploit trials: ``"trial"`` or ``"second"``
+    # unit of the improvement by exploit trials: ``"trial"`` or ``"second"``
+    per: str = shell_option(
+        "trial",
+        str,
+        "Value the improvement of exploit trials per trial, or per second.",
+        metavar="trial|second",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,6 +105,8 @@ def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:
 
     Raises DesignError: ``rerun`` names an unknown state.
     """
+    from refine.trials.trial import STATES  # the shell reads the options of a run without NumPy
+
     if rerun is None:
         return frozenset()
     states = (rerun,) if isinstance(rerun, str) else rerun

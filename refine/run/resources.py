@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
@@ -23,6 +23,35 @@ _MOST_DEVICES = 1024
 def is_whole(value: object, minimum: int = 1) -> bool:
     """True if a value is a whole number of at least ``minimum``."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
+
+
+def shell_option(
+    default: Any,
+    kind: Any,
+    help_text: str,
+    *,
+    parse: Callable[[Any], Any] | None = None,
+    heading: str = "Objective",
+    **settings: Any,
+) -> Any:
+    """A field of run options that is an option of ``refine run`` too: the shell takes the option from here.
+
+    Args:
+        default: Default value.
+        kind: Type of the typed value.
+        help_text: Sentence of the help.
+        parse: Makes the value of the field from the typed value; default the typed value.
+        heading: Heading of the help.
+        settings: Further settings of ``typer.Option``, and ``flags``.
+    """
+    shell = {"kind": kind, "help": help_text, "parse": parse, "rich_help_panel": heading, **settings}
+    return field(default=default, metadata={"shell": shell})
+
+
+def _typed_gpus(text: str) -> int | list[str]:
+    if text.isdecimal():
+        return int(text)
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 class ResourceKeywords(TypedDict, total=False):
@@ -60,15 +89,29 @@ class Resources:
     with an executor.
     """
 
-    workers: int = 1  # 1 runs in this process, more on a local cluster of subprocesses
+    # 1 runs in this process, more on a local cluster of subprocesses
+    workers: int = shell_option(1, int, "Run this many trials at a time.", flags=("--workers", "-w"), min=1)
     executor: Executor | TrialExecutor | None = None  # runs ``workers`` trials at a time
-    threads: int = 1  # per trial; one by default, whatever the number of workers, or floats differ
-    timeout: float | None = None
-    memory: int | str | None = None  # in bytes, or as ``"2GB"``
+    # per trial; one by default, whatever the number of workers, or floats differ
+    threads: int = shell_option(1, int, "Give each trial this many threads.", min=1)
+    timeout: float | None = shell_option(None, float, "Stop a trial after this many seconds; default none.")
+    # in bytes, or as ``"2GB"``
+    memory: int | str | None = shell_option(
+        None, str, "Limit the memory of a worker, for example 2GB; default none."
+    )
     # Grace period of running trials after SIGTERM or SIGHUP, in seconds; shorter than the sender waits before
     # it kills.
-    grace: float = GRACE
-    gpus: int | Sequence[int | str] | None = None
+    grace: float = shell_option(
+        GRACE,
+        float,
+        "Let trials run this many seconds after SIGTERM or SIGHUP (sent by Slurm, docker stop).",
+    )
+    gpus: int | Sequence[int | str] | None = shell_option(
+        None,
+        str,
+        "Assign GPUs to workers in turn: a number, or names (0,3); 0 hides all; default all.",
+        parse=_typed_gpus,
+    )
     limits: Limits = field(init=False)  # ``timeout`` and ``memory`` as numbers
     devices: tuple[str, ...] | None = field(
         init=False

@@ -89,8 +89,7 @@ def autopilot(
         audit: Share spent outside the space of the child; default as advised.
         check_noise: As in :meth:`Round.run`; with a budget, before a race.
         per: As in :meth:`Round.run`: ``"second"`` prefers short trials.
-        options: As in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``,
-            ``timeout``, ``memory``, ``grace``, ``gpus`` and ``on_trial``.
+        options: As in :meth:`Round.run`: {keywords}.
 
     Returns:
         The last round; ``tree.winner()`` is the configuration to use.

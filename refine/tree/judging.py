@@ -101,8 +101,7 @@ def confirm(
             the tree has left: :attr:`budget`.
         top: Number of configurations in the race.
         objective: As ``objective_name``: see :meth:`Round.run`.
-        options: As in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``,
-            ``timeout``, ``memory``, ``grace``, ``gpus`` and ``on_trial``.
+        options: As in :meth:`Round.run`: {keywords}.
 
     Raises:
         AnalysisError: No finished trial may be best.

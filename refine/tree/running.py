@@ -223,8 +223,7 @@ def replicate(
         top: Number of configurations, by the value of the planned run.
         seeds: Number of repeats per configuration. The noise needs 5 more repeats than configurations.
         objective: As ``objective_name``: see :meth:`run`.
-        options: As in :meth:`run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``,
-            ``timeout``, ``memory``, ``grace``, ``gpus`` and ``on_trial``.
+        options: As in :meth:`run`: {keywords}.
 
     Raises:
         AnalysisError: No finished trial may be best.
@@ -274,8 +273,7 @@ def open_holdout(
         note: Reason, in your words.
         author: Default the user name.
         objective: As ``objective_name``: see :meth:`run`.
-        resources: As in :meth:`run`: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``,
-            ``grace`` and ``gpus``.
+        resources: As in :meth:`run`: {keywords}.
 
     Raises:
         ObjectiveError: The objective has no hold-out.
@@ -337,8 +335,7 @@ def replay(
         seed: Seed of the sample.
         tolerance: Difference of a metric that counts as none.
         objective: As ``objective_name``: see :meth:`run`.
-        resources: As in :meth:`run`: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``,
-            ``grace`` and ``gpus``.
+        resources: As in :meth:`run`: {keywords}.
 
     Raises:
         AnalysisError: No trial has ended.

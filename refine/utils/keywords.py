@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from refine.errors import closest, did_you_mean
@@ -41,12 +41,14 @@ def helped_methods(cls: C) -> C:
 
 def _checked(function: Callable[..., Any], called: str) -> Callable[..., Any]:
     accepted: list[str] = []
+    text = function.__doc__
     for p in inspect.signature(function).parameters.values():
         if p.kind is p.VAR_KEYWORD:
             of_options = _of_unpacked(p.annotation, function)
             if of_options is None:
                 return function  # accepts any keyword
             accepted += of_options
+            text = listed(text, of_options)
         elif p.kind is not p.VAR_POSITIONAL and p.name not in ("self", "cls"):
             accepted += [] if p.kind is p.POSITIONAL_ONLY else [p.name]
     names = frozenset(accepted)
@@ -61,7 +63,15 @@ def _checked(function: Callable[..., Any], called: str) -> Callable[..., Any]:
             )
         return function(*args, **keywords)
 
+    checked.__doc__ = text
     return checked
+
+
+def listed(text: str | None, keywords: Iterable[str]) -> str | None:
+    """A docstring with the names of keywords in place of ``{keywords}``."""
+    if text is None:
+        return None
+    return text.replace("{keywords}", ", ".join(f"``{name}``" for name in keywords))
 
 
 def _hint(called: str, unknown: str, accepted: list[str]) -> str:

@@ -24,13 +24,14 @@ from refine.ui.cli.shared import (
     AuthorOption,
     Called,
     Drawn,
+    Execution,
     Explained,
-    Given,
     InTree,
     Limited,
     NoteOption,
     OfArgument,
     Output,
+    PerUnit,
     Program,
     QuietOption,
     Workers,
@@ -140,50 +141,6 @@ def _judged_by(texts: list[str]) -> Any:
     return [Goal(goal) if isinstance(goal, str) else goal for goal in goals]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resources(Limited):
-    """Limits of a whole run."""
-
-    gpus: Annotated[
-        str | None,
-        Option(help="Assign GPUs to workers in turn: a number, or names (0,3); 0 hides all; default all."),
-    ] = None
-    grace: Annotated[
-        float,
-        Option(help="Let trials run this many seconds after SIGTERM or SIGHUP (sent by Slurm, docker stop)."),
-    ] = 25.0
-
-    def options(self, *without: str) -> dict[str, Any]:
-        """The typed options, GPUs as a number or names."""
-        options = super().options(*without)
-        if self.gpus is not None:
-            names = [part.strip() for part in self.gpus.split(",") if part.strip()]
-            if self.gpus.isdecimal():
-                options["gpus"] = int(self.gpus)
-            else:
-                options["gpus"] = names
-        return options
-
-
-@dataclass(frozen=True, kw_only=True)
-class GracefulStop(Given):
-    """Limits after which a run stops gracefully."""
-
-    heading = "Graceful stop"
-    hours: Annotated[float | None, Option(help="Start no new trials after this many hours.")] = None
-    trials: Annotated[int | None, Option(help="Stop after this many trials.")] = None
-
-
-PerOption = Annotated[
-    str,
-    Option(
-        "--per",
-        metavar="trial|second",
-        help="Value the improvement of exploit trials per trial, or per second.",
-    ),
-]
-
-
 @command(RUN)
 def run(
     target: InTree,
@@ -209,16 +166,10 @@ def run(
             help="Send trials to a tracker too: mlflow[=URI] or tensorboard=FOLDER.",
         ),
     ] = None,
-    rerun: Annotated[
-        list[str] | None,
-        Option(metavar="STATE", help="Re-run trials that ended in this state, for example failed."),
-    ] = None,
-    per: PerOption = "trial",
     quiet: QuietOption = False,
     *,
     new: NewRoot,
-    execution: Resources,
-    stop: GracefulStop,
+    execution: Execution,
 ) -> None:
     """Run a round, or create a new root from a space and run it. The same command resumes it."""
     from refine.report.trackers import tracker_of
@@ -236,7 +187,10 @@ def run(
                         "for an existing round"
                     )
                 tree = stack.enter_context(target.tree())
-                round_ = chosen(tree[round_name] if round_name is not None else _unfinished(tree, rerun))
+                if round_name is not None:
+                    round_ = chosen(tree[round_name])
+                else:
+                    round_ = chosen(_unfinished(tree, execution.run_values["rerun"]))
                 called = {"n": n, **execution.on(round_)}
             else:
                 if round_name is not None:
@@ -249,8 +203,7 @@ def run(
                 tree = stack.enter_context(started(target.store, target.name))
                 round_ = chosen(tree.add_round(searched, n=n, **called, **options))
                 called = execution.options(*OBJECTIVE_OPTIONS)
-            called |= {"rerun": rerun, "check_noise": check_noise, "track": trackers}
-            round_.run(progress=not quiet, per=per, **called, **stop.options())
+            round_.run(progress=not quiet, check_noise=check_noise, track=trackers, **called)
         out.put(chosen(round_))
 
 
@@ -258,18 +211,17 @@ def run(
 def grow(
     target: AtNewest,
     out: Output,
-    execution: Limited,
+    execution: PerUnit,
     n: Annotated[int, Option("-n", "--n", min=1, help="Add this many configurations.")],
     exploit: Annotated[
         float | None, Option(help="Set the share chosen by the model; default the round's own share.")
     ] = None,
-    per: PerOption = "trial",
     quiet: QuietOption = False,
 ) -> None:
     """Add configurations to a round and run them now, without a child."""
     with target.round() as round_:
         with out.alone():
-            round_.grow(n, exploit=exploit, per=per, progress=not quiet, **execution.on(round_))
+            round_.grow(n, exploit=exploit, progress=not quiet, **execution.on(round_))
         out.put(chosen(round_))
 
 

@@ -10,20 +10,21 @@ import os
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stdout, suppress
 from copy import copy
-from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from functools import wraps
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
 
 import typer
 from typer import Argument, Option
 from typer.core import TyperGroup
 
 from refine.errors import Hinted, NotFoundError, ObjectiveError, RefineError, RefineWarning, shown, unseen
+from refine.run.options import RunOptions
 from refine.ui.cli.spelling import (
     OBJECTIVE,
     ROUND,
@@ -155,7 +156,9 @@ def command(heading: str, name: str | None = None) -> Callable[[Callable[..., No
         @wraps(function)
         def called(**typed: Any) -> None:
             for name, kind in groups.items():
-                typed[name] = kind(**{f.name: typed.pop(f.name) for f in fields(kind)})
+                run_values = {option: typed.pop(option) for option in getattr(kind, "run_names", ())}
+                own = {f.name: typed.pop(f.name) for f in fields(kind) if f.name != "run_values"}
+                typed[name] = kind(**own, **({"run_values": run_values} if run_values else {}))
             function(**typed)
 
         called.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
@@ -169,6 +172,8 @@ def _options_of(group: Any) -> Iterator[inspect.Parameter]:
     """The fields of a group as options, under the heading of the group."""
     hints = get_type_hints(group, include_extras=True)
     for f in fields(group):
+        if f.name == "run_values":
+            continue
         info = copy(hints[f.name].__metadata__[0])
         info.rich_help_panel = getattr(group, "heading", None)
         yield inspect.Parameter(
@@ -177,6 +182,25 @@ def _options_of(group: Any) -> Iterator[inspect.Parameter]:
             default=inspect.Parameter.empty if f.default is MISSING else f.default,
             annotation=Annotated[hints[f.name].__origin__, info],
         )
+    for name in getattr(group, "run_names", ()):
+        yield _run_option(RUN_OPTIONS[name])
+
+
+RUN_OPTIONS = {f.name: f for f in fields(RunOptions) if "shell" in f.metadata}
+"""Fields of the options of a run that the shell has too, by name."""
+
+
+def _run_option(option: Field[Any]) -> inspect.Parameter:
+    """A field of the options of a run as an option of a command."""
+    settings = dict(option.metadata["shell"])
+    kind = settings.pop("kind")
+    del settings["parse"]
+    info = Option(*settings.pop("flags", ()), **settings)
+    if option.default is None:
+        kind = kind | None
+    return inspect.Parameter(
+        option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=Annotated[kind, info]
+    )
 
 
 STORE_HELP = "Open this store: a path of a SQLite file, or a URL."
@@ -410,22 +434,41 @@ class Called(Program):
 
 @dataclass(frozen=True, kw_only=True)
 class Workers(Called):
-    """The objective, and the number of trials at a time."""
+    """The objective, and options of running trials: fields of :class:`refine.run.options.RunOptions`."""
 
-    workers: Annotated[int, Option("--workers", "-w", min=1, help="Run this many trials at a time.")] = 1
-    threads: Annotated[int, Option(min=1, help="Give each trial this many threads.")] = 1
+    run_names: ClassVar[Sequence[str]] = ("workers", "threads")
+    run_values: Mapping[str, Any]  # run option -> typed value
+
+    def options(self, *without: str) -> dict[str, Any]:
+        """The typed options, those of the run included."""
+        options = super().options("run_values", *without)
+        for name, value in self.run_values.items():
+            option = RUN_OPTIONS[name]
+            if value != option.default:
+                parse = option.metadata["shell"]["parse"]
+                options[name] = value if parse is None else parse(value)
+        return options
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limited(Workers):
     """Objective, workers, and limits of a trial."""
 
-    timeout: Annotated[float | None, Option(help="Stop a trial after this many seconds; default none.")] = (
-        None
-    )
-    memory: Annotated[
-        str | None, Option(help="Limit the memory of a worker, for example 2GB; default none.")
-    ] = None
+    run_names = (*Workers.run_names, "timeout", "memory")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerUnit(Limited):
+    """Objective, workers, limits of a trial, and the unit of improvement."""
+
+    run_names = (*Limited.run_names, "per")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution(Workers):
+    """The objective, and every option of a run."""
+
+    run_names = tuple(RUN_OPTIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
