@@ -97,10 +97,12 @@ class ParameterEvidence(NamedTuple):
     # P-value of 'does not matter', NaN without tests: rank test, importance and additive model joined, half
     # of the weight on the last; see :func:`refine.stats.joined`
     p: float
-    q: float  # ``p`` after Benjamini-Hochberg over all parameters of the round
+    # ``p`` after Benjamini-Hochberg over all parameters of the round; NaN until adjusted, and without tests
+    q: float
     # pile-up tests at the low and the high end; empty for an unordered parameter
     edges: tuple[stats.Edge, ...]
-    edge_q: tuple[float, ...]  # their p-values after Benjamini-Hochberg over all edges of the round
+    # their p-values after Benjamini-Hochberg over all edges of the round; NaN until adjusted
+    edge_q: tuple[float, ...]
     levels: tuple[LevelEvidence, ...]  # evidence per level
     read: float  # share of trials that read the parameter; NaN if unknown
     # the test that found the effect: ``"trend"``, ``"importance"``, or ``"additive"`` if the first two did
@@ -358,7 +360,7 @@ def evidence_of(
         p=joint.p,
         q=np.nan,
         edges=edges,
-        edge_q=(),
+        edge_q=(np.nan,) * len(edges),
         levels=_levels(parameter, column, rows, x, sample, sign),
         read=share,
         n=len(alone),

@@ -165,7 +165,7 @@ def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
         asked = review.original.risk
     top_trials = kept_cell(review.preview())
     cuts = cuts_off(review.original.old, review.space)
-    facts = claim_facts(review.claim, top_trials, asked, cuts)
+    facts = claim_facts(review.proposal.claim, top_trials, asked, cuts)
     facts[1:1] = _front_facts(review)
     if review.analysis.noise.deterministic:
         facts.append(("Noise", noise_text(review.analysis.noise)))
