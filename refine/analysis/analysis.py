@@ -529,6 +529,9 @@ def analyze(
     tested = rows.measurable & rows.space_filling
     best = int(np.argmax(np.where(eligible[of_round], sign * rows.y[of_round], -np.inf)))
     resolution = _resolution(tables, [value, metric or value], fresh, noise, scale, first_round)
+    new_data = new_data_of(space, sources.frame, [value, metric or value], sign, allow_degenerate, by_row)
+    if by_row is not None and new_data is not None:
+        resolution = resolution._replace(paired=new_data.paired_error, paired_source="examples")
     # With exact values, a forecast would pass for one in spite of its error.
     if not resolution.deterministic:
         X, y, place, unusable = _evidence(tables.parts, sign, forecasts=True)
@@ -570,7 +573,7 @@ def analyze(
         n_exploded=tables.n_exploded,
         explosion_limit=tables.explosion_limit,
         declared_limits=checked_limits(limits),
-        new_data=new_data_of(space, sources.frame, [value, metric or value], sign, allow_degenerate, by_row),
+        new_data=new_data,
     )
     if tables.sampled:
         analysis = _of_all(analysis, tables.every, value, tables.n_pooled, allow_degenerate)

@@ -19,6 +19,7 @@ from refine.utils.arrays import Floats
 if TYPE_CHECKING:
     import pandas as pd
 
+COMPARED = 10  # best configurations whose differences on folds or validation rows are compared
 MOST_TRIALS = 300  # best trials whose scores are compared
 
 _ROUNDING = 1e-6  # error of a mean in single precision, as a share of the largest value
@@ -29,7 +30,7 @@ class Deviations(NamedTuple):
 
     draws: Floats  # (draws, k) value on new data - value, larger is better; NaN for a model without scores
     source: str  # ``"rows"`` of the validation set, or ``"folds"``
-    count: int  # number of rows or folds
+    n: int  # number of rows or folds
 
 
 class NewData(NamedTuple):
@@ -45,19 +46,26 @@ class NewData(NamedTuple):
         draws = self.deviations.draws
         return draws - np.median(draws, axis=1, keepdims=True)
 
+    @property
+    def paired_error(self) -> float:
+        """Standard error of the difference of two good trials on new data, the median over the best pairs."""
+        draws = self.deviations.draws[:, np.argsort(-self.values, kind="stable")[:COMPARED]]
+        i, j = np.triu_indices(draws.shape[1], 1)
+        return float(np.median((draws[:, i] - draws[:, j]).std(axis=0)))
+
 
 class ScoredRows(NamedTuple):
     """Models scored on the same validation rows."""
 
     labels: list[str]  # of the models
     scores: Scorer  # weights of the rows -> scores of the models
-    count: int  # number of rows with a known score
+    n: int  # number of rows with a known score
     total: int  # number of validation rows
 
 
 def from_rows(rows: ScoredRows, sign: float) -> Deviations:
     """Deviations by scores on validation rows; ``sign`` is 1 if larger scores are better, else -1."""
-    draws = sign * stats.row_deviations(rows.scores, rows.count, rows.total)
+    draws = sign * stats.row_deviations(rows.scores, rows.n, rows.total)
     return Deviations(draws, "rows", rows.total)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
-from refine.analysis.new_data import fold_titles
+from refine.analysis.new_data import COMPARED, fold_titles
 from refine.errors import AnalysisError
 from refine.trials.declared import check_noise, check_scale
 from refine.utils.arrays import Floats
@@ -27,8 +27,6 @@ DECADES = 20.0
 # Equal repeats that show a deterministic objective if the metric takes equally spaced values only, as an
 # accuracy does: noise of less than half a row gives equal repeats by chance.
 EQUAL_STEPS = 6
-
-COMPARED = 10  # best configurations whose differences on folds or validation examples are compared
 
 # Residuals of a model that learns d parameters from n configurations are too small if few parameters have an
 # effect, by a factor of about exp(3 d / n), and are not too small if most have one: half of it is corrected,

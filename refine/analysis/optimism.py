@@ -110,7 +110,7 @@ def _corrected(runs: Runs, metric: Metric, sign: float, seed: int) -> stats.Corr
     if isinstance(scored, Reason):
         return scored
     bootstrap = stats.ExampleBootstrap(seed=seed)
-    return _turned(bootstrap(lambda weights: sign * scored.scores(weights), scored.count), sign)
+    return _turned(bootstrap(lambda weights: sign * scored.scores(weights), scored.n), sign)
 
 
 def paired_error_of(
@@ -125,7 +125,7 @@ def paired_error_of(
     if isinstance(scored, Reason):
         return 0.0
     # If only some of the examples were stored, all examples inform more.
-    return stats.paired_error(scored.scores, scored.count) * math.sqrt(scored.count / scored.total)
+    return stats.paired_error(scored.scores, scored.n) * math.sqrt(scored.n / scored.total)
 
 
 def scores_of(

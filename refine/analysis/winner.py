@@ -87,7 +87,7 @@ class OnNewData(NamedTuple):
     low: float  # ends of its 95 % interval
     high: float
     source: str  # ``"rows"`` of the validation set, or ``"folds"``
-    count: int  # number of rows or folds
+    n: int  # number of rows or folds
 
 
 class Gain(NamedTuple):
@@ -560,7 +560,7 @@ class Judged:
         sign = self.field.goal.sign
         low, high = sorted((sign * np.quantile(values, (0.025, 0.975))).tolist())
         value = sign * (float(expected[i]) - luck)
-        return OnNewData(value, low, high, deviations.source, deviations.count)
+        return OnNewData(value, low, high, deviations.source, deviations.n)
 
     def _cheaper(self, order: Sequence[int], expected: Floats, tolerance: float) -> tuple[Candidate, ...]:
         """Candidates that are nearly as good as the first one and take much less time."""

@@ -16,6 +16,7 @@ from refine.analysis.believed import AttributedBelief
 from refine.analysis.evenness import evenness
 from refine.analysis.learning_curves import MOST, Epochs, TrialCurves, curves_of, enough_epochs, how_many
 from refine.analysis.new_data import (
+    COMPARED,
     MOST_TRIALS,
     Deviations,
     NewData,
@@ -23,7 +24,7 @@ from refine.analysis.new_data import (
     from_rows,
     unit_positions,
 )
-from refine.analysis.noise import COMPARED, fold_error_of
+from refine.analysis.noise import fold_error_of
 from refine.analysis.optimism import MODELS, Optimism, Runs, optimism_of, paired_error_of, scores_of
 from refine.analysis.pooling import Bridge, added_since, bridges_beside, read_masks, replicate_groups
 from refine.analysis.reason import Reason

@@ -163,9 +163,9 @@ def _new_data_text(new_data: OnNewData) -> str:
     low, high = sorted((new_data.low, new_data.high))
     expected, *interval = coarse([new_data.value, low, high], apart=high - low)
     if new_data.source == "folds":
-        source = f"data like the {plural(new_data.count, 'fold')}"
+        source = f"data like the {plural(new_data.n, 'fold')}"
     else:
-        source = f"rows like the {plural(new_data.count, 'validation row')}"
+        source = f"rows like the {plural(new_data.n, 'validation row')}"
     return f"{expected} expected ({' to '.join(interval)}) on {source}"
 
 
