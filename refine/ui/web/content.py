@@ -27,6 +27,7 @@ from refine.report.pages.analysis import VERDICTS, share_text
 from refine.report.pages.checks import checks_page, failed_text, gravest_first, passed_text, verdict_cell
 from refine.report.pages.preview import options_page, preview_page, too_many_text
 from refine.report.pages.proposal import ChangeView, changes_sentence, evidence_numbers
+from refine.report.pages.reasons import upper
 from refine.report.pages.review import (
     change_views,
     followed_sentence,
@@ -97,7 +98,7 @@ def review_content(review: Review[Round]) -> Content:
     return {
         "proposal": proposal.digest,
         "next": next_text,
-        "best": view.title.partition(": ")[2],
+        "best": upper(view.title.partition(", ")[2]),
         "facts": _facts(standing_facts(review)),
         "call": str(step.action),
         "first_call": str(view.calls[0]),
