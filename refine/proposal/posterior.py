@@ -74,7 +74,7 @@ def posterior_of(
     posterior, failing = _posteriors(analysis, positions, exact, drawn, model)
     if failing is None:
         return posterior
-    return stats.constrained(posterior, [failing], _finished(analysis))
+    return stats.constrained(posterior, [failing], learned_rows(analysis))
 
 
 def log_improvement(analysis: Analysis, positions: Floats) -> Floats:
@@ -124,7 +124,7 @@ def _posteriors(
     evidence = analysis.parameters
     everywhere = reading(evidence, analysis.X), reading(evidence, positions)
     sizes = cardinalities_of(analysis)
-    finished = _finished(analysis)
+    finished = learned_rows(analysis)
     rows = np.flatnonzero(finished)
     objective = model or (stats.MixedPosterior() if drawn else _MEANS)
 
@@ -188,7 +188,7 @@ def _of_failing(model: stats.MixedPosterior) -> stats.MixedPosterior:
     return replace(model, process_draws=draws, power_draws=0, power=False, members=members)
 
 
-def _finished(analysis: Analysis) -> Bools:
+def learned_rows(analysis: Analysis) -> Bools:
     """(n,) mask of the trials behind the objective.
 
     The finished ones, or all if fewer than five configurations finished.
@@ -422,7 +422,7 @@ def surrogate_of(analysis: Analysis, more: Indices | None = None) -> Surrogate |
     chance = None
     if failing is not None:
         chance = 1.0 - failing.share_met()
-        posterior = stats.constrained(posterior, [failing], _finished(analysis))
+        posterior = stats.constrained(posterior, [failing], learned_rows(analysis))
     return Surrogate(space, posterior, positions, columns, exhaustive, analysis.parameters, failing=chance)
 
 

@@ -151,7 +151,7 @@ def _chance(evidence: Evidence, proposal: Proposal, inside: Masks, considered: M
     """Model probability of a best value inside within epsilon of the best considered."""
     outside = inside.outside(considered)
     epsilons = [proposal.claim.epsilon, *(t.epsilon for t in proposal.claim.others)]
-    return compared(evidence.surrogate, inside.candidates, outside.candidates, epsilons).within
+    return compared(evidence, inside.candidates, outside.candidates, epsilons).within
 
 
 def _question(

@@ -11,6 +11,8 @@ from refine.stats._common import BoolArray, FloatArray, IntArray, subsample
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
 _FIT_ROWS = 180
 # priors of logarithms: mean and deviation
 _NOISE = (np.log(0.35), 1.0)
@@ -47,6 +49,66 @@ class Parameters(NamedTuple):
         squared = np.sum(a * a, axis=1)[:, None] + np.sum(b * b, axis=1)[None, :] - 2.0 * (a @ b.T)
         r = np.sqrt(5.0 * np.maximum(squared, 0.0))
         return np.asarray(self.variance * (1.0 + r + r * r / 3.0) * np.exp(-r))
+
+
+class Conditioned(NamedTuple):
+    """A Gaussian process given the values of some rows, for draws at cells."""
+
+    parameters: Parameters
+    rows: FloatArray  # (n, e) scaled rows with values
+    cells: FloatArray  # (c, e) scaled rows without values
+    noise: FloatArray  # (n,) variance of the noise of each value
+    factor: tuple[FloatArray, bool]  # Cholesky factor of the (n, n) covariance of the values
+    across: FloatArray  # (c, n) covariances of cells and rows
+
+    @classmethod
+    def of(
+        cls, parameters: Parameters, rows: FloatArray, cells: FloatArray, counts: FloatArray | None = None
+    ) -> Conditioned:
+        """The process of one set of parameters; ``counts`` are the runs behind each value, by default 1."""
+        from scipy.linalg import cho_factor
+
+        noise = np.full(len(rows), parameters.noise)
+        if counts is not None:
+            noise = noise / counts
+        covariance = parameters.covariance(rows, rows)
+        factor = cho_factor(covariance + np.diag(noise + 1e-6), lower=True)
+        return cls(parameters, rows, cells, noise, factor, parameters.covariance(cells, rows))
+
+    def levels(self, values: FloatArray, count: int, rng: np.random.Generator) -> FloatArray:
+        """(count,) draws of the unknown constant of the process, given (n,) values.
+
+        Rows close to each other share their weight, so many trials in one place do not move the constant.
+
+        Source: Rasmussen and Williams (2006), equation 2.42, with a flat prior.
+        """
+        from scipy.linalg import cho_solve
+
+        weights = cho_solve(self.factor, np.ones(len(values)))
+        total = float(weights.sum())
+        return np.asarray(weights @ values / total + rng.standard_normal(count) / np.sqrt(total))
+
+    def paths(
+        self, values: FloatArray, count: int, features: int, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """(c, count) joint draws at the cells, without noise, given (n, 1) or (n, count) values of mean 0.
+
+        A prior draw from random features, moved by its errors at the rows (Matheron's rule).
+
+        Source: Wilson et al. (2020), 'Efficiently sampling functions from Gaussian process posteriors'.
+        """
+        from scipy.linalg import cho_solve
+
+        omega = rng.standard_normal((self.rows.shape[1], features))
+        omega *= np.sqrt(5.0 / rng.chisquare(5.0, features))
+        phase = rng.uniform(0.0, 2.0 * np.pi, features)
+        weight = np.sqrt(2.0 * self.parameters.variance / features)
+        weight = weight * rng.standard_normal((features, count))
+        missed = values - np.cos(self.rows @ omega + phase) @ weight
+        missed -= np.sqrt(self.noise)[:, None] * rng.standard_normal(missed.shape)
+        update = cho_solve(self.factor, missed).astype(np.float32)
+        wave = np.cos((self.cells @ omega + phase).astype(np.float32))
+        return np.asarray(wave @ weight.astype(np.float32) + self.across.astype(np.float32) @ update)
 
 
 def embed(X: FloatArray, read: BoolArray, cardinalities: Sequence[int], partly: Sequence[int]) -> Kernel:

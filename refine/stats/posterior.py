@@ -26,7 +26,7 @@ from refine.stats._common import (
     same_length,
     subsample,
 )
-from refine.stats.kernel import Kernel, Parameters, embed, fit_kernel
+from refine.stats.kernel import Conditioned, Kernel, Parameters, embed, fit_kernel
 from refine.utils.arrays import row_codes
 
 if TYPE_CHECKING:
@@ -539,7 +539,7 @@ class MixedPosterior:
     def _process(
         self, features: Kernel, score: FloatArray, cells: Kernel, draws: int, rng: np.random.Generator
     ) -> tuple[tuple[Float32Array, FloatArray, FloatArray], LeaveOneOut, FloatArray]:
-        from scipy.linalg import cho_factor, cho_solve, solve_triangular
+        from scipy.linalg import cho_solve, solve_triangular
 
         rows = np.arange(score.size)
         if score.size > self.process_rows:
@@ -563,9 +563,9 @@ class MixedPosterior:
             everywhere = features.scaled(parameters.lengths)
             x = everywhere[rows]
             c = cells.scaled(parameters.lengths)
-            covariance = parameters.covariance(x, x)
-            factor = cho_factor(covariance + (parameters.noise + 1e-6) * np.eye(len(x)), lower=True)
-            across = parameters.covariance(c, x)
+            process = Conditioned.of(parameters, x, c)
+            factor = process.factor
+            across = process.across
             centre = float(score[rows].mean())
             solved = cho_solve(factor, score[rows] - centre)
             expects = centre + across @ solved
@@ -581,17 +581,7 @@ class MixedPosterior:
             expected[k] = score[rows] - solved * alone
             variance += np.maximum(alone - parameters.noise, 0.0) / len(sets)
             near += (across / parameters.variance) ** 4 / len(sets)
-            # A prior draw from random features, moved by what it misses at the trials (Matheron's rule).
-            omega = rng.standard_normal((x.shape[1], self.features))
-            omega *= np.sqrt(5.0 / rng.chisquare(5.0, self.features))
-            phase = rng.uniform(0.0, 2.0 * np.pi, self.features)
-            weight = np.sqrt(2.0 * parameters.variance / self.features)
-            weight = weight * rng.standard_normal((self.features, int(paths)))
-            missed = (score[rows] - centre)[:, None] - np.cos(x @ omega + phase) @ weight
-            missed -= np.sqrt(parameters.noise) * rng.standard_normal(missed.shape)
-            update = cho_solve(factor, missed).astype(np.float32)
-            wave = np.cos((c @ omega + phase).astype(np.float32))
-            drawn = wave @ weight.astype(np.float32) + across.astype(np.float32) @ update
+            drawn = process.paths((score[rows] - centre)[:, None], int(paths), self.features, rng)
             parts.append((drawn + np.float32(centre)).T)
         left_out = LeaveOneOut(score[rows], expected.mean(axis=0), variance + expected.var(axis=0), near)
         if draws:

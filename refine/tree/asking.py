@@ -110,8 +110,11 @@ class Answer(Shown):
     def settled(self) -> bool:
         """True if the model probability is at most 0.1 or at least 0.9, or if either of two regions will do.
 
-        A question about two regions stays open while a tie within epsilon is as well possible.
+        A question about two regions stays open while a tie within epsilon is as well possible. A question
+        with an untried side stays open too, unless the model is sure.
         """
+        if self.verdict == UNKNOWN:
+            return False
         if self.better is not None and self.verdict == OPEN:
             return False
         return self.verdict == EITHER or abs(self.probability - 0.5) >= _SETTLED - 0.5
@@ -285,7 +288,7 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
     evidence = basis.evidence
     parts = basis.parts
     region, within, rival, *_ = basis.conditions
-    result = compared(evidence.surrogate, parts.inside.candidates, parts.outside.candidates, basis.epsilons)
+    result = compared(evidence, parts.inside.candidates, parts.outside.candidates, basis.epsilons)
     probability = result.within
     if rival is not None:
         probability = result.better
@@ -407,7 +410,7 @@ def _side(evidence: Evidence, part: Masks, considered: Masks) -> Side:
     rows = np.flatnonzero(part.trials & evidence.usable)
     expected = math.nan
     if int(part.candidates.sum()) >= surrogate.fewest:
-        expected = analysis.sign * expected_best(surrogate, part.candidates)
+        expected = analysis.sign * expected_best(evidence, part.candidates)
     share = part.candidates.sum() / max(1, considered.candidates.sum())
     side = Side(
         trials=int(finished.sum()),

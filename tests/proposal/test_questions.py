@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,7 +57,7 @@ def evidence() -> Evidence:
 def _probability(evidence: Evidence, question: str, premise: str | None = None) -> float:
     among = evidence.masks(None if premise is None else condition_in(SPACE, premise))
     part = evidence.masks(condition_in(SPACE, question)).inside(among)
-    return compared(evidence.surrogate, part.candidates, part.outside(among).candidates, [0.03]).within
+    return compared(evidence, part.candidates, part.outside(among).candidates, [0.03]).within
 
 
 @pytest.mark.parametrize(
@@ -162,17 +160,14 @@ def test_cells_that_settle_lie_on_both_sides_and_did_not_run(evidence):
 
 
 def test_the_better_part_and_the_cost_count_the_same_draws(evidence):
-    """Trees that favour the second part, and functions that favour the first part, tell one story."""
-    first = np.arange(evidence.surrogate.posterior.scores.shape[1]) % 2 == 0
-    scores = np.zeros((100, len(first)), dtype=np.float32)
-    scores[:60, ~first] = 0.1
-    scores[60:, first] = 1.0
-    scores[:, :2] = -1.0  # the worst cells of a draw are unusable
-    levels = np.linspace(-2.0, 2.0, 9)
-    drawn = evidence.surrogate.posterior._replace(
-        scores=scores, forest=60, knots=levels, values=levels, slope=1.0
-    )
-    result = compared(replace(evidence.surrogate, posterior=drawn), first, ~first, [0.3])
+    """A draw without a usable cell in one part has no difference, and the others tell one story."""
+    first = np.arange(len(evidence.surrogate.candidates)) % 2 == 0
+    values = np.zeros((100, len(first)))
+    values[:, first] = 1.0
+    values[:30, first] = -np.inf
+    replaced = Evidence(evidence.analysis, evidence.surrogate)
+    replaced.value_draws = values
+    result = compared(replaced, first, ~first, [0.3])
     assert result.cost == pytest.approx(-1.0)
     assert min(result.better, result.ahead) > 0.95
     assert max(result.behind, result.tie) < 0.05

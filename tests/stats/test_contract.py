@@ -57,6 +57,7 @@ DATA = {
     "Power": (X[:, 0], Y, 0, [60, 120], 0.05),
     "PriorEvidence": (X, Y, X[:, 0], PLAIN),
     "RateTrend": (X[:, 0], Y > 0),
+    "ValueProcess": (X, Y, CELLS, PLAIN),
     "RiskPath": lambda: (posterior(), CELLS, AXES, 0.05),
     "RoundsAhead": lambda: (posterior(), np.arange(80) < 30, 0.3, [stats.Batch(5, 5)] * 2),
     "RunsAgain": lambda: (posterior(), np.arange(80) < 30, 0.3, 15),
