@@ -653,7 +653,7 @@ def propose(
         scope=stats.hit_share(analysis.n_even, exist.count if exist.exact else None),
         failing_now=math.nan if surrogate is None else surrogate.failing_share(analysis.space),
         factor=analysis.factor_of(first.epsilon),
-        data=_claimed_data(analysis),
+        data=claimed_data(analysis),
     )
     further_surrogates = (
         surrogate.others if surrogate is not None and surrogate.others else [None] * len(surrogates)
@@ -665,7 +665,7 @@ def propose(
     return proposer.at(float(risk))
 
 
-def _claimed_data(analysis: Analysis) -> str:
+def claimed_data(analysis: Analysis) -> str:
     """The data that claims on an analysis are about: see :attr:`Claim.data`."""
     if analysis.new_data is not None:
         return analysis.new_data.deviations.source

@@ -11,6 +11,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from refine.errors import AnalysisError
+from refine.proposal.proposal import claimed_data
 from refine.proposal.question import FEW, THIN, Evidence, Masks, compared, expected_best
 from refine.review.decision import check_author
 from refine.review.next_step import trials_for_rounds
@@ -99,6 +100,7 @@ class Answer(Shown):
     later: tuple[str, ...]  # ids of newer rounds that the answer does not use
     draws: int  # functions drawn from the posterior
     evidence: str  # digest of the evidence
+    data: str  # data that the answer is about: see :attr:`refine.proposal.proposal.Claim.data`
     # trials that would settle the question, as far as the budget pays rounds; 0 if nothing is open
     needed: int
     wanted: int  # the same number without a budget
@@ -334,6 +336,7 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         earlier=earlier,
         later=basis.later,
         draws=evidence.surrogate.draws,
+        data=claimed_data(analysis),
         evidence=analysis.digest,
         needed=needed,
         wanted=wanted,

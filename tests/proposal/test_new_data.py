@@ -183,3 +183,14 @@ def test_the_best_value_is_corrected_by_the_scores_by_row(study):
     examples = study.rounds[0].optimism().examples
     assert examples.examples == 120
     assert examples.value < examples.best
+
+
+def test_an_answer_names_the_data_that_it_is_about(study):
+    answer = study.ask("x >= 0.5")
+    assert answer.data == "rows"
+    assert "The answer is about values on new data like these validation rows." in str(answer.details)
+
+
+def test_why_says_that_draws_weight_the_rows(study):
+    why = " ".join(str(study.rounds[0].propose().why()).split())
+    assert "every draw of the model weights the validation rows anew" in why

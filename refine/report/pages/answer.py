@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from refine.proposal.suggested import CUT, INTERACTION, SuggestedQuestion
+from refine.report.pages.proposal import CLAIMED_DATA
 from refine.report.pages.reasons import judged_text, source_text, whom
 from refine.tree.asking import EITHER, NO, OPEN, PROBABLY, PROBABLY_NOT, UNKNOWN, YES, Answer, Side, thin
 from refine.tree.questions import AskedQuestion, Questions, call_of
@@ -277,6 +278,8 @@ def _folds(answer: Answer) -> tuple[Fold, ...]:
         "calibrated.",
         "Best expected: mean over the drawn functions of their best value on this side, tried or not.",
     ]
+    if answer.data:
+        lines.insert(0, f"The answer is about values{CLAIMED_DATA[answer.data].removeprefix(',')}.")
     grid = Grid(head, tuple(rows), right=(1, 2, 3, 4, 5))
     return (Fold("Both sides", (grid, Items(tuple(lines)))),)
 

@@ -263,11 +263,11 @@ def risk_text(claim: Claim, asked: float = math.nan) -> str:
     asked_text = ""
     if asked < CHANCE_STEPS[0][0]:
         asked_text = f" (asked: {risk_percent(asked)})"
-    return f"{chance_words(loss)}{asked_text} that {_loss_text(claim)} is cut off{_CLAIMED_DATA[claim.data]}"
+    return f"{chance_words(loss)}{asked_text} that {_loss_text(claim)} is cut off{CLAIMED_DATA[claim.data]}"
 
 
-# Data that a claim is about -> their words.
-_CLAIMED_DATA = {
+# Data that a claim or an answer is about -> their words.
+CLAIMED_DATA = {
     "": "",
     "split": ", on these validation rows",
     "rows": ", on new data like these validation rows",
@@ -404,6 +404,10 @@ def proposal_folds(
     return (*folds, Fold("Every parameter", (grid, *notes, Text(origin, "faint")), "table", why=False))
 
 
+# Data that a claim is about -> the parts that draws weight.
+_DRAWN_AGAIN = {"rows": "validation rows", "folds": "folds"}
+
+
 def claim_texts(proposal: Proposal) -> list[str]:
     """The claim of a proposal and, if the metric has one, the tolerance with its source."""
     texts = [claim_sentence(proposal)]
@@ -416,6 +420,8 @@ def claim_texts(proposal: Proposal) -> list[str]:
         else:
             unit = f" {proposal.metric}"
         texts.append(f"Tolerance (epsilon): {tolerance}{unit}, {source}.")
+    if claim.data in _DRAWN_AGAIN:
+        texts.append(f"New data: every draw of the model weights the {_DRAWN_AGAIN[claim.data]} anew.")
     return texts
 
 

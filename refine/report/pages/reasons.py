@@ -648,7 +648,8 @@ _SENTENCES: dict[str, Say] = {
     ),
     "other_metric": "{metric} is not computed from the predictions of the trained model alone.",
     "no_predictions": (
-        "The trials stored no predictions; call trial.predicted(predictions, targets) in the objective."
+        "The trials stored no scores by validation row; return predictions == targets as the metric, or call "
+        "trial.predicted(predictions, targets)."
     ),
     "few_examples": "There are only {n:validation example}.",
     "no_formula": "The formula of {metric} from predictions is not known.",
