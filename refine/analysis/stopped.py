@@ -51,5 +51,15 @@ def stopping_of(lengths: Ints, values: Floats, behind: Bools) -> Stopping | None
     saved = 1 - float(epochs.sum()) / float(epochs[done].sum() + stopped * np.median(epochs[done]))
     good = int((through >= free[top - 1]).sum())
     won = int((through > free[0]).sum())
-    rates = good / max(1, through.size), *map(float, wilson(good, through.size))
-    return Stopping(stopped, through.size, saved, won, good, top, *(stopped * rate for rate in rates))
+    low, high = wilson(good, through.size)
+    return Stopping(
+        stopped=stopped,
+        audited=through.size,
+        saved=saved,
+        won=won,
+        good=good,
+        top=top,
+        lost=stopped * (good / max(1, through.size)),
+        low=stopped * float(low),
+        high=stopped * float(high),
+    )

@@ -297,40 +297,44 @@ class _Kin(NamedTuple):
     times: np.ndarray | None
 
 
-def partition(
-    y: Any,
-    count: int,
-    *,
-    val_split: float,
-    split_seed: int,
-    holdout: float | None,
-    holdout_seed: int,
-    splits: Any,
-    groups: Any,
-    time: Any,
-) -> Partition:
-    """Divides ``count`` rows with targets ``y``, by the options of `KerasObjective`.
+class SplitOptions(NamedTuple):
+    """The options of ``KerasObjective`` that divide the rows."""
+
+    val_split: float
+    split_seed: int
+    holdout: float | None
+    holdout_seed: int
+    splits: Any
+    groups: Any
+    time: Any
+
+
+def partition(y: Any, count: int, options: SplitOptions) -> Partition:
+    """Divides ``count`` rows with targets ``y``.
 
     Without ``splits`` there are no folds.
 
     Raises:
         ObjectiveError: The division is impossible.
     """
-    kin = _Kin(_groups(groups, count), _times(time, count))
+    kin = _Kin(_groups(options.groups, count), _times(options.time, count))
     sealed: np.ndarray | None = None
     unsealed = np.arange(count, dtype=np.int64)
-    if holdout is not None:
-        seed = int(digest("holdout", int(holdout_seed))[:8], 16)
-        mask = _drawn(y, unsealed, kin, float(holdout), seed, "holdout")
+    if options.holdout is not None:
+        seed = int(digest("holdout", int(options.holdout_seed))[:8], 16)
+        mask = _drawn(y, unsealed, kin, float(options.holdout), seed, "holdout")
         sealed = unsealed[mask]
         unsealed = unsealed[~mask]
+    splits = options.splits
     if splits is None:
         folds = []
     elif isinstance(splits, int | np.integer):
-        further_seeds = (int(digest("split", int(split_seed), j)[:8], 16) for j in range(1, int(splits)))
+        further_seeds = (
+            int(digest("split", int(options.split_seed), j)[:8], 16) for j in range(1, int(splits))
+        )
         masks = [
-            _drawn(y, unsealed, kin, val_split, seed, "val_split")
-            for seed in (int(split_seed), *further_seeds)
+            _drawn(y, unsealed, kin, options.val_split, seed, "val_split")
+            for seed in (int(options.split_seed), *further_seeds)
         ]
         folds = [(unsealed[~mask], unsealed[mask]) for mask in masks]
     else:

@@ -17,6 +17,7 @@ from refine.keras._backend import BACKEND
 from refine.keras._returned import curves_of, kept_values, noting_kept
 from refine.keras._rows import (
     Fold,
+    SplitOptions,
     arrays_of,
     as_arrays,
     classes_of,
@@ -162,13 +163,15 @@ class KerasObjective:
         row_partition = partition(
             y,
             same_rows("x", x, "y", y),
-            val_split=_DEFAULT_SPLIT if val_split is None else float(val_split),
-            split_seed=int(split_seed),
-            holdout=holdout,
-            holdout_seed=int(holdout_seed),
-            splits=splits if x_val is None else None,
-            groups=groups,
-            time=time,
+            SplitOptions(
+                val_split=_DEFAULT_SPLIT if val_split is None else float(val_split),
+                split_seed=int(split_seed),
+                holdout=holdout,
+                holdout_seed=int(holdout_seed),
+                splits=splits if x_val is None else None,
+                groups=groups,
+                time=time,
+            ),
         )
         folds = row_partition.folds
         if x_val is None:
@@ -184,7 +187,8 @@ class KerasObjective:
                 take(y_val),
             )
         # Only the resulting rows count, not the options that led to them.
-        self.fingerprint = digest(x, y, x_val, y_val, row_partition.sealed, *folds, _describe(preprocess))
+        rows = (x, y, x_val, y_val, row_partition.sealed, *folds)
+        self.fingerprint = digest(*rows, _describe(preprocess))
         if row_partition.sealed is None:
             self._sealed = None
         else:

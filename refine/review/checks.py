@@ -208,7 +208,8 @@ def _goal(inputs: ChecksContext, scientific: list[str]) -> Check:
         about = decided[0]
     else:
         about = ""
-    return _check("goal", verdict, code, float(len(scientific)), picture, about, action, **values)
+    count = float(len(scientific))
+    return _check("goal", verdict, code, count, picture=picture, about=about, action=action, **values)
 
 
 def _edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Check:

@@ -357,9 +357,17 @@ def rehearse(
         # Every plan starts from the same state, so that differences are the plans' own.
         outlooks.append(_plan(analysis, space, rounds, n, values, epsilon))
         expected_now = analysis.sign * float(values[:, 0].mean())
-    goal = analysis.metric, analysis.direction
     return Rehearsal(
-        round_id, *goal, expected_now, epsilon, tuple(outlooks), remaining, len(values), exploit, audit
+        round=round_id,
+        metric=analysis.metric,
+        direction=analysis.direction,
+        now=expected_now,
+        epsilon=epsilon,
+        plans=tuple(outlooks),
+        left=remaining,
+        simulated=len(values),
+        exploit=exploit,
+        audit=audit,
     )
 
 

@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
 
 class Visit(NamedTuple):
-    """The author and reason of an opening."""
+    """An opening of a hold-out, as asked for."""
 
+    seeds: int  # number of models per configuration
     note: str
     author: str
 
@@ -113,7 +114,6 @@ def open_holdout(
     objective: Objective,
     goal: Goal,
     choose: Callable[[], Sequence[str]],
-    seeds: int,
     visit: Visit,
     resources: Resources,
 ) -> HoldoutResult:
@@ -121,8 +121,7 @@ def open_holdout(
 
     Earlier openings are looked for in its branch.
 
-    ``choose`` gives the hashes of the configurations to measure, best first; ``seeds`` says how many models
-    of each.
+    ``choose`` gives the hashes of the configurations to measure, best first.
     """
     node = stored.node
     if not offers(objective, "holdout"):
@@ -135,7 +134,7 @@ def open_holdout(
         check_lease = stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
         records = store.records([stored.pk], curves=goal.metric.curves)
         keys = known_best(choose(), len(records.metrics), node.id)
-        opening = _begin(store, stored.pk, keys, seeds, visit, branch)
+        opening = _begin(store, stored.pk, keys, visit, branch)
         tasks = _tasks(node, opening, records)
         outcomes = outcomes_of(
             stack,
@@ -154,15 +153,15 @@ def open_holdout(
 
 
 def _begin(
-    store: Store, pk: int, keys: Sequence[str], seeds: int, visit: Visit, branch: Mapping[str, StoredNode]
+    store: Store, pk: int, keys: Sequence[str], visit: Visit, branch: Mapping[str, StoredNode]
 ) -> StoredOpening:
     """Logs an opening before values are known, and warns about a repeated opening."""
-    models = (tuple(keys), seeds)
+    models = (tuple(keys), visit.seeds)
     if all((o.keys, o.seeds) != models for o in store.openings(pk)):
         before = [(s.node.id, o) for s in branch.values() for o in store.openings(s.pk)]
         if before:
             _warn(before, branch, pk, keys)
-        store.add_opening(pk, keys, seeds, visit.note, visit.author)
+        store.add_opening(pk, keys, visit.seeds, visit.note, visit.author)
     return next(o for o in store.openings(pk) if (o.keys, o.seeds) == models)
 
 

@@ -76,7 +76,7 @@ class RunOptions(Resources):
     per: str = shell_option(
         "trial",
         str,
-        "Value the improvement of exploit trials per trial, or per second.",
+        "Set the unit of the improvement by exploit trials: per trial, or per second.",
         metavar="trial|second",
     )
 

@@ -16,7 +16,7 @@ from refine.run.outcome import Task
 from refine.run.plan import attempts, stored_task
 from refine.run.protocols import Objective
 from refine.run.resources import is_whole
-from refine.run.runner import run_round
+from refine.run.runner import TaskSource, run_round
 from refine.stats.resolution import at_end
 from refine.store.store import Store
 from refine.trials.budget import BudgetState
@@ -47,7 +47,7 @@ def run_replicates(
         keys = best_keys(records, goal)
         return replicate_tasks(node, records, known_best(keys, top, node.id), seeds, options.again)
 
-    run_round(store, stored, objective, goal, options, choose=choose, trials="repeats")
+    run_round(store, stored, objective, goal, options, source=TaskSource(choose=choose), trials="repeats")
 
 
 MIN_TRIALS = (
@@ -94,10 +94,9 @@ def measure_noise(
             objective,
             goal,
             options,
-            choose=choose,
+            source=TaskSource(choose=choose),
             trials="repeats",
-            stops=False,
-            code_checked=True,
+            after_run=True,
         )
         states = _states(store, stored, best)
         if State.COMPLETE not in states:

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from refine.errors import ObjectiveError, StoreError
@@ -35,6 +36,24 @@ from refine.utils.format import join, plural
 from refine.utils.warning import warn
 
 
+@dataclass(frozen=True, kw_only=True)
+class TaskSource:
+    """The source of the tasks of a call, in place of the plan of the round or in addition.
+
+    Attributes:
+        choose: Chooses the tasks instead of the plan, from all trials so far, replicates included.
+        steer: Makes the tasks of a steered round, from its trials so far with their curves.
+        learn: Chooses exploit trials when all planned tasks have been handed out.
+        equal: Rows of rounds whose results are copied instead of running an equal configuration, for an
+            objective that is declared deterministic; only results of the same code.
+    """
+
+    choose: Callable[[Records], list[Task]] | None = None
+    steer: Callable[[Records], AdaptiveTasks] | None = None
+    learn: Learn = list
+    equal: Sequence[int] = ()
+
+
 def run_round(
     store: Store,
     stored: StoredNode,
@@ -42,13 +61,9 @@ def run_round(
     goal: Goal,
     options: RunOptions,
     *,
-    choose: Callable[[Records], list[Task]] | None = None,
-    steer: Callable[[Records], AdaptiveTasks] | None = None,
-    learn: Learn = list,
+    source: TaskSource | None = None,
     trials: str = "trials",
-    stops: bool = True,
-    code_checked: bool = False,
-    equal: Sequence[int] = (),
+    after_run: bool = False,
 ) -> None:
     """Runs the remaining trials of a round's plan, and stores a trial as soon as the trial has ended.
 
@@ -58,14 +73,10 @@ def run_round(
         objective: The objective, in this process.
         goal: The metric, whose finite value makes a trial complete, and its direction.
         options: The options of the call.
-        choose: Chooses the tasks instead of the plan, from all trials so far, replicates included.
-        steer: Makes the tasks of a steered round, from its trials so far with their curves.
-        learn: Chooses exploit trials when all planned tasks have been handed out.
+        source: Source of the tasks; default the plan of the round.
         trials: The noun for the tasks, in messages.
-        stops: True to stop the round if the first tasks fail in the same way.
-        code_checked: Whether a run just before has warned of edited code.
-        equal: Rows of rounds whose results are copied instead of running an equal configuration, for an
-            objective that is declared deterministic; only results of the same code.
+        after_run: Whether a run of the round ended just before: then edited code gives no second warning,
+            and equal failures of the first tasks do not stop the round.
 
     Raises:
         ObjectiveError: The objective cannot be called with a configuration, or its outcome lacks the metric,
@@ -76,6 +87,7 @@ def run_round(
         StoreError: Stored trials of the round cannot be read.
     """
     wants_trial(objective)
+    source = source or TaskSource()
     node = stored.node
     metric = goal.metric
     if metric.reduction == FUNCTION and metric.function is None:
@@ -88,9 +100,11 @@ def run_round(
         check_lease = stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
         if metric.function is not None:
             store.store_scores(stored.pk, metric)
-        records = _records(store, stored, goal, replicates=choose is not None, curves=steer is not None)
+        records = _records(
+            store, stored, goal, replicates=source.choose is not None, curves=source.steer is not None
+        )
         store.check_plan(stored.pk)
-        work = _work(store, stored, records=records, options=options, choose=choose, steer=steer, learn=learn)
+        work = _work(store, stored, records, options, source)
         if work is None:
             return
         limit = options.ending.trials
@@ -99,7 +113,7 @@ def run_round(
         else:
             count = min(work.todo, limit)
         fix = "run fewer, round.run(trials={left})"
-        if choose is not None:
+        if source.choose is not None:
             fix = "ask for {left} or fewer"
         claim = store.claim(stored.pk, count, f"round {node.id}", fix)
         seconds_left = stack.enter_context(claim).seconds_left
@@ -107,18 +121,25 @@ def run_round(
         time_is_over = options.ending.begin()
         log(logging.INFO, "round %s: %d of %d trials to run", node.id, work.todo, work.total)
         recorder = _Recorder(store, stored, objective, options)
-        if not code_checked:
+        if not after_run:
             _warn_of_edited_code(node, records, recorder.code)
         monitor = ProgressMonitor(
-            node, work.total, work.todo, records, goal, show=options.progress, trials=trials, stops=stops
+            node,
+            work.total,
+            work.todo,
+            records,
+            goal,
+            show=options.progress,
+            trials=trials,
+            stops=not after_run,
         )
         stack.enter_context(monitor)
         writer = stack.enter_context(store.writer(stored.pk, monitor.say))
         if work.adaptive is not None:
             work.adaptive.begin(writer.keep_curve)
         tasks = work.tasks
-        if equal and work.adaptive is None:
-            known_outcomes = _known_outcomes(store, equal, goal, recorder.code)
+        if source.equal and work.adaptive is None:
+            known_outcomes = _known_outcomes(store, source.equal, goal, recorder.code)
 
             def copy(task: Task, outcome: Outcome) -> None:
                 _take_in(
@@ -186,24 +207,22 @@ def _work(
     stored: StoredNode,
     records: Records,
     options: RunOptions,
-    choose: Callable[[Records], list[Task]] | None,
-    steer: Callable[[Records], AdaptiveTasks] | None,
-    learn: Learn,
+    source: TaskSource,
 ) -> _Work | None:
     """The tasks of a call; ``None`` if nothing is left to run. For the arguments see :func:`run_round`."""
     extra = store.beside(stored.pk)
     total = stored.n + sum(configuration.seeds - 1 for configuration in extra)
-    if steer is not None:
-        adaptive = steer(records)
+    if source.steer is not None:
+        adaptive = source.steer(records)
         if not len(adaptive):
             return None
         return _Work(iter(adaptive), len(adaptive), total, adaptive, adaptive.ahead)
-    if choose is not None:
-        chosen = choose(records)
+    if source.choose is not None:
+        chosen = source.choose(records)
         if chosen:
             return _Work(iter(chosen), len(chosen), len(chosen), None, PER_WORKER)
         return None
-    todo, tasks = plan(stored, store.inherited(stored.pk), extra, records, options.again, learn)
+    todo, tasks = plan(stored, store.inherited(stored.pk), extra, records, options.again, source.learn)
     first = next(tasks, None)
     if first is None:
         return None

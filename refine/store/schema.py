@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -56,7 +57,7 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {2: ()}
 metadata = sa.MetaData()
 
 
-def _table(name: str, *columns: Any) -> sa.Table:
+def _table(name: str, columns: Sequence[Any]) -> sa.Table:
     return sa.Table(name, metadata, *columns)
 
 
@@ -77,139 +78,154 @@ _numbers = partial(_columns, sa.Double)
 _data = partial(_columns, sa.LargeBinary, "data")
 
 t = SimpleNamespace(
-    meta=_table("meta", *_texts("key", key=True), *_texts("value")),
-    tree=_table("tree", *_pk(), *_texts("name"), *_numbers("created"), sa.UniqueConstraint("name")),
+    meta=_table("meta", [*_texts("key", key=True), *_texts("value")]),
+    tree=_table("tree", [*_pk(), *_texts("name"), *_numbers("created"), sa.UniqueConstraint("name")]),
     # `content` is the canonical JSON that the id is the hash of; the rest is no part of it. JSON are:
     # `scientific`, names, see refine.space.roles; `subject_to`, metric constraints; `goals`, metric and
     # direction of further ones, also with declared noise, limits and scale. `epsilon` is the tolerance that a
     # person set.
     node=_table(
         "node",
-        *_pk(),
-        _of("tree"),
-        *_texts("id", "content", "metric", "direction"),
-        *_ints("allow_degenerate"),
-        *_texts("scientific", "subject_to", "goals", nullable=True),
-        *_numbers("epsilon", nullable=True),
-        *_texts("note", "author"),
-        *_numbers("created"),
-        sa.UniqueConstraint("tree", "id"),
+        [
+            *_pk(),
+            _of("tree"),
+            *_texts("id", "content", "metric", "direction"),
+            *_ints("allow_degenerate"),
+            *_texts("scientific", "subject_to", "goals", nullable=True),
+            *_numbers("epsilon", nullable=True),
+            *_texts("note", "author"),
+            *_numbers("created"),
+            sa.UniqueConstraint("tree", "id"),
+        ],
     ),
     # How many configurations were asked for; a larger n adds a row.
     plan=_table(
-        "plan", *_pk(), _of("node"), *_ints("n"), *_numbers("created"), sa.Index("plan_node", "node")
+        "plan", [*_pk(), _of("node"), *_ints("n"), *_numbers("created"), sa.Index("plan_node", "node")]
     ),
     # What trials of a round ran on, each environment once; they refer to it by its digest.
     run=_table(
-        "run", *_pk(), _of("node"), *_texts("environment"), *_numbers("created"), sa.Index("run_node", "node")
+        "run",
+        [*_pk(), _of("node"), *_texts("environment"), *_numbers("created"), sa.Index("run_node", "node")],
     ),
     # Configurations that ancestors had completed when the node was made: not run again.
-    inherited=_table("inherited", _of("node", primary_key=True), *_texts("key", key=True)),
+    inherited=_table("inherited", [_of("node", primary_key=True), *_texts("key", key=True)]),
     # Cells that are run beside the design's: where the optimum is plausible, or outside the space.
     cell_plan=_table(
         "cell_plan",
-        _of("node", primary_key=True),
-        *_ints("position", key=True),
-        *_texts("origin", "configuration"),
+        [_of("node", primary_key=True), *_ints("position", key=True), *_texts("origin", "configuration")],
     ),
     tag=_table(
         "tag",
-        *_pk(),
-        _of("tree"),
-        *_texts("name"),
-        _of("node"),
-        *_numbers("created"),
-        sa.UniqueConstraint("tree", "name"),
+        [
+            *_pk(),
+            _of("tree"),
+            *_texts("name"),
+            _of("node"),
+            *_numbers("created"),
+            sa.UniqueConstraint("tree", "name"),
+        ],
     ),
     trial=_table(
         "trial",
-        *_pk(),
-        _of("node"),
-        *_texts("key"),
-        *_ints("replicate", "attempt"),
-        *_texts("cell", nullable=True),
-        *_texts("origin"),
-        *_ints("seed"),
-        *_texts("state", "configuration", "metrics"),
-        *_numbers("seconds"),
-        *_texts("code"),
-        *_texts("read", "error", nullable=True),
-        *_numbers("finished"),
-        *_texts("environment", nullable=True),
-        sa.UniqueConstraint("node", "key", "replicate", "attempt"),
-        # Reads a round in the order of finishing without sorting it.
-        sa.Index("trial_node", "node", "pk"),
-        # Counts trials of each state without reading them.
-        sa.Index("trial_state", "node", "replicate", "state", "attempt"),
+        [
+            *_pk(),
+            _of("node"),
+            *_texts("key"),
+            *_ints("replicate", "attempt"),
+            *_texts("cell", nullable=True),
+            *_texts("origin"),
+            *_ints("seed"),
+            *_texts("state", "configuration", "metrics"),
+            *_numbers("seconds"),
+            *_texts("code"),
+            *_texts("read", "error", nullable=True),
+            *_numbers("finished"),
+            *_texts("environment", nullable=True),
+            sa.UniqueConstraint("node", "key", "replicate", "attempt"),
+            # Reads a round in the order of finishing without sorting it.
+            sa.Index("trial_node", "node", "pk"),
+            # Counts trials of each state without reading them.
+            sa.Index("trial_state", "node", "replicate", "state", "attempt"),
+        ],
     ),
     # What people noted about planned trials, never changed: the last word on each matter counts. `excluded`
     # is 1 where a trial is left out of every analysis, and 0 where it no longer is; a note beside it says
     # why, else it is about the trial.
     mark=_table(
         "mark",
-        *_pk(),
-        _of("node"),
-        *_texts("key"),
-        *_ints("attempt"),
-        *_ints("excluded", "starred", nullable=True),
-        *_texts("note", nullable=True),
-        *_texts("author"),
-        *_numbers("created"),
-        sa.Index("mark_node", "node", "key"),
+        [
+            *_pk(),
+            _of("node"),
+            *_texts("key"),
+            *_ints("attempt"),
+            *_ints("excluded", "starred", nullable=True),
+            *_texts("note", nullable=True),
+            *_texts("author"),
+            *_numbers("created"),
+            sa.Index("mark_node", "node", "key"),
+        ],
     ),
     # Values per epoch: zlib over JSON.
-    curve=_table("curve", _of("trial", primary_key=True), *_data()),
+    curve=_table("curve", [_of("trial", primary_key=True), *_data()]),
     # What a trial of an adaptive or pruned round was shown: JSON.
-    shown=_table("shown", _of("trial", primary_key=True), *_texts("content")),
+    shown=_table("shown", [_of("trial", primary_key=True), *_texts("content")]),
     # Curves that trials were measured by, each once: zlib over JSON.
-    threshold=_table("threshold", _of("node", primary_key=True), *_texts("digest", key=True), *_data()),
+    threshold=_table("threshold", [_of("node", primary_key=True), *_texts("digest", key=True), *_data()]),
     # What was predicted for validation examples: zlib over float16, example by example.
-    prediction=_table("prediction", _of("trial", primary_key=True), *_ints("examples"), *_data()),
+    prediction=_table("prediction", [_of("trial", primary_key=True), *_ints("examples"), *_data()]),
     # What was right for them, the same for all trials of a round: zlib over float32.
-    target=_table("target", _of("node", primary_key=True), *_ints("total"), *_data()),
+    target=_table("target", [_of("node", primary_key=True), *_ints("total"), *_data()]),
     # Scores of a trial by validation row, whose mean is the metric: see refine.store.row_scores.
     row_score=_table(
-        "row_score", _of("trial", primary_key=True), *_texts("metric", key=True), *_ints("total"), *_data()
+        "row_score", [_of("trial", primary_key=True), *_texts("metric", key=True), *_ints("total"), *_data()]
     ),
     # Who opened a hold-out, and what for; written before anything is seen.
     opening=_table(
         "opening",
-        *_pk(),
-        _of("node"),
-        *_texts("digest", "content", "author", "note"),
-        *_numbers("created"),
-        sa.UniqueConstraint("node", "digest"),
+        [
+            *_pk(),
+            _of("node"),
+            *_texts("digest", "content", "author", "note"),
+            *_numbers("created"),
+            sa.UniqueConstraint("node", "digest"),
+        ],
     ),
     # What it showed, one row per trained model.
     opened=_table(
         "opened",
-        _of("opening", primary_key=True),
-        *_texts("key", key=True),
-        *_ints("replicate", key=True),
-        *_ints("seed"),
-        *_texts("state", "metrics"),
-        *_numbers("seconds"),
-        *_texts("error", nullable=True),
-        *_numbers("finished"),
+        [
+            _of("opening", primary_key=True),
+            *_texts("key", key=True),
+            *_ints("replicate", key=True),
+            *_ints("seed"),
+            *_texts("state", "metrics"),
+            *_numbers("seconds"),
+            *_texts("error", nullable=True),
+            *_numbers("finished"),
+        ],
     ),
     proposal=_table(
         "proposal",
-        *_pk(),
-        _of("node"),
-        *_texts("digest", "content"),
-        *_numbers("created"),
-        sa.UniqueConstraint("node", "digest"),
+        [
+            *_pk(),
+            _of("node"),
+            *_texts("digest", "content"),
+            *_numbers("created"),
+            sa.UniqueConstraint("node", "digest"),
+        ],
     ),
     decision=_table(
         "decision",
-        *_pk(),
-        _of("node"),
-        *_texts("digest", "content"),
-        *_texts("child", nullable=True),
-        *_numbers("created"),
-        sa.UniqueConstraint("node", "digest"),
+        [
+            *_pk(),
+            _of("node"),
+            *_texts("digest", "content"),
+            *_texts("child", nullable=True),
+            *_numbers("created"),
+            sa.UniqueConstraint("node", "digest"),
+        ],
     ),
-    lease=_table("lease", _of("node", primary_key=True), *_texts("host"), *_ints("pid"), *_numbers("beat")),
+    lease=_table("lease", [_of("node", primary_key=True), *_texts("host"), *_ints("pid"), *_numbers("beat")]),
 )
 
 

@@ -25,7 +25,7 @@ from refine.run.outcome import Task
 from refine.run.protocols import Objective
 from refine.run.replicates import check_times, replicate_tasks
 from refine.run.resources import ResourceKeywords, Resources
-from refine.run.runner import run_round
+from refine.run.runner import TaskSource, run_round
 from refine.space.encoding import decode, freeze, label
 from refine.space.parameters import Parameter, Range
 from refine.tree.context import Context
@@ -252,13 +252,13 @@ def open_holdout(
         AnalysisError: No trial has finished that may be called best.
     """
     check_times(1, seeds)
-    visit = Visit(check_note(note), check_author(author))
+    visit = Visit(seeds, check_note(note), check_author(author))
     won = winner(self)
     if won is None:
         raise _nothing_finished(f"tree {self.name}")
     key = won.candidates[0].key
     return holdout_opened(
-        self[won.round], lambda: [key], seeds, visit, (objective, objective_name), Resources(**resources)
+        self[won.round], lambda: [key], visit, (objective, objective_name), Resources(**resources)
     )
 
 
@@ -339,7 +339,9 @@ class _Entrants(NamedTuple):
                 if stored_racers:
                     called = self.context.objective_of(stored.node, *objective)
                     choose = partial(_tasks, stored, racers=stored_racers, options=options)
-                    run_round(self.context.store, stored, called, goal, options, choose=choose)
+                    run_round(
+                        self.context.store, stored, called, goal, options, source=TaskSource(choose=choose)
+                    )
             trials = ran(self.context.store, self.rounds)
             judged = judged.field.judged(trials, study_noise(self.context.reader, self.rounds))
 

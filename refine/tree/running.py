@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
@@ -28,7 +29,7 @@ from refine.run.replay import Replay
 from refine.run.replay import replay as replayed
 from refine.run.replicates import check_times, measure_noise, run_replicates
 from refine.run.resources import ResourceKeywords, Resources
-from refine.run.runner import run_round
+from refine.run.runner import TaskSource, run_round
 from refine.run.steering import AdaptiveTasks, check_place
 from refine.run.workers.pool import workers_kept
 from refine.store.engine import check_folder
@@ -149,15 +150,13 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     Hooks([t.start for t in trackers], "track").call(self)
     try:
         with workers_kept():
+            source = TaskSource(learn=learn)
             if node.steered:
-                steering = steer
-            else:
-                steering = None
+                source = replace(source, steer=steer)
             deterministic = self.declared.noise == "none"
-            equal = equal_rounds(self) if deterministic else ()
-            run_round(
-                context.store, path[-1], chosen, self.goal, running, steer=steering, learn=learn, equal=equal
-            )
+            if deterministic:
+                source = replace(source, equal=equal_rounds(self))
+            run_round(context.store, path[-1], chosen, self.goal, running, source=source)
             if check_noise and running.trials is None and not deterministic:
                 measure_noise(context.store, path, chosen, self.goal, running)
     finally:
@@ -282,18 +281,17 @@ def open_holdout(
         UserWarning: An earlier opening on the branch, with the bias of a second one.
     """
     check_times(top, seeds)
-    visit = Visit(check_note(note), check_author(author))
+    visit = Visit(seeds, check_note(note), check_author(author))
 
     def choose() -> list[str]:
         return ranked_keys(self)[:top]
 
-    return holdout_opened(self, choose, seeds, visit, (objective, objective_name), Resources(**resources))
+    return holdout_opened(self, choose, visit, (objective, objective_name), Resources(**resources))
 
 
 def holdout_opened(
     round_: RoundRecord,
     choose: Callable[[], Sequence[str]],
-    seeds: int,
     visit: Visit,
     objective: tuple[Objective | None, str | None],
     options: Resources,
@@ -309,7 +307,6 @@ def holdout_opened(
         chosen,
         round_.goal,
         choose=choose,
-        seeds=seeds,
         visit=visit,
         resources=options,
     )

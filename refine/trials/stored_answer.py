@@ -21,7 +21,8 @@ class StoredAnswer:
     author: str  # the person or program that asked
     round: str  # id of the round that answered
     question: str  # the expression, in its canonical spelling
-    given: str | None  # condition within which the question was asked; ``None`` without one
+    # condition within which the question was asked; ``None`` without one
+    given: str | None  # language: ok, a key of stored answers
     better: str | None  # the other region; ``None`` if the question is about everything outside
     tolerance: Any  # epsilon as asked, a number or a mapping by metric; ``None`` for the default
     verdict: str  # see :attr:`refine.tree.asking.Answer.verdict`

@@ -407,6 +407,21 @@ _TO = """<!doctype html>
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """Options of the server of the review page."""
+
+    port: Annotated[int, Option(min=0, max=65535, help="Serve on this port; 0 for a free one.")] = 0
+    open_: Annotated[bool, Option("--open/--no-open", help="Open a browser; default on.")] = True
+    behind: Annotated[
+        str | None, Option(help="Trust this origin, a reverse proxy that serves the page to a team.")
+    ] = None
+    author_header: Annotated[
+        str | None,
+        Option(help="Read the author from this header, in which the proxy names the signed-in user."),
+    ] = None
+
+
 @command(DECIDE)
 def review(
     target: InTree,
@@ -416,16 +431,8 @@ def review(
     *,
     second_study: Beside,
     called: Called,
-    port: Annotated[int, Option(min=0, max=65535, help="Serve on this port; 0 for a free one.")] = 0,
-    open_: Annotated[bool, Option("--open/--no-open", help="Open a browser; default on.")] = True,
     risk: RiskOption = 0.05,
-    behind: Annotated[
-        str | None, Option(help="Trust this origin, a reverse proxy that serves the page to a team.")
-    ] = None,
-    author_header: Annotated[
-        str | None,
-        Option(help="Read the author from this header, in which the proxy names the signed-in user."),
-    ] = None,
+    served: Served,
 ) -> None:
     """Open the review page: drag bounds, preview the decision, accept, and run the round. Ctrl-C stops it.
 
@@ -436,7 +443,7 @@ def review(
     from refine.ui.web.server import Server, proxy_of
     from refine.ui.web.session import Session
 
-    proxy = proxy_of(behind, author_header)
+    proxy = proxy_of(served.behind, served.author_header)
     with ExitStack() as stack:
         folder = stack.enter_context(own_folder())
         tree = stack.enter_context(target.tree())
@@ -464,9 +471,9 @@ def review(
         else:
             other = session_of(second["last"], Background())
         typed = Background(called.objective, called.program)
-        server = Server(session_of(chosen(round_), typed, other), port, proxy)
+        server = Server(session_of(chosen(round_), typed, other), served.port, proxy)
         say(f"{server.url}\nCtrl-C stops it")
-        if open_:
+        if served.open_:
             # Other users can read the arguments of a browser's process, and the address is the key.
             page = folder / "review.html"
             page.write_text(_TO.format(url=server.url), encoding="utf-8")

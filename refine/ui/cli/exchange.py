@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from contextlib import closing
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -67,6 +68,76 @@ class Origin(StrEnum):
     TALOS = "talos"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """Kind and meaning of the imported runs."""
+
+    from_: Annotated[Origin | None, Option("--from", help="Read SOURCE as a run directory of Talos 2.")] = (
+        None
+    )
+    journal: Annotated[bool, Option("--journal", help="Read SOURCE as a journal file of Optuna.")] = False
+    value: Annotated[str | None, Option(help="Name the column or result that is the value.")] = None
+    minimize: Annotated[
+        bool | None,
+        Option("--minimize/--maximize", help="Prefer smaller, or larger, values."),
+    ] = None
+    parameters: Annotated[
+        str | None, Option(help="Name the parameters: columns or settings, comma-separated.")
+    ] = None
+    study: Annotated[
+        str | None, Option(help="Name the Optuna study; required if the storage holds several.")
+    ] = None
+    metric: Annotated[str | None, Option(help="Name the value in the objective of later rounds.")] = None
+    space_filling: Annotated[
+        bool | None,
+        Option(
+            "--space-filling/--not-space-filling",
+            help="Treat runs as drawn at random or on a grid, or as chosen by results; default by a test.",
+        ),
+    ] = None
+
+    def kind_of(self, source: str) -> str:
+        """The kind of the source. Raises AnalysisError: an option is for another kind."""
+        optuna = self.journal or "://" in source
+        kind = _TABLE
+        if self.from_ is not None:
+            kind = _TALOS
+        elif optuna:
+            kind = _STUDY
+        by_name = self.value
+        if by_name is not None and by_name.isdecimal():
+            by_name = None
+        refused = {
+            "--minimize": (self.minimize, kind == _STUDY),
+            "--parameters": (self.parameters, kind != _TABLE),
+            "--metric": (self.metric, kind == _TALOS),
+            "--value, unless the number of an objective,": (by_name, kind == _STUDY),
+            "--study": (self.study, kind == _TALOS or not optuna),
+            "--journal": (self.journal or None, kind == _TALOS),
+        }
+        for option, (typed, wrong) in refused.items():
+            if wrong and typed is not None:
+                fitting = "tables"
+                if option in ("--study", "--journal"):
+                    fitting = "Optuna"
+                raise AnalysisError(f"{option} is for {fitting}, but the source is {kind}; leave it out")
+        return kind
+
+    def keywords(self, kind: str) -> dict[str, Any]:
+        """Keywords of the call that imports a source of this kind."""
+        keywords: dict[str, Any] = {"space_filling": self.space_filling}
+        if kind != _TALOS:
+            keywords["metric"] = self.metric
+        if self.minimize is not None:
+            keywords["direction"] = "minimize" if self.minimize else "maximize"
+        return keywords
+
+
+_TALOS = "a run of Talos"
+_STUDY = "an Optuna study"
+_TABLE = "a table"
+
+
 @command(BRING, "import")
 def import_(
     source: Annotated[
@@ -80,29 +151,8 @@ def import_(
     store: StoreArgument,
     out: Output,
     name: Annotated[str, Option("--tree", "-t", help="Import into this tree, created if missing.")],
-    from_: Annotated[
-        Origin | None, Option("--from", help="Read SOURCE as a run directory of Talos 2.")
-    ] = None,
-    journal: Annotated[bool, Option("--journal", help="Read SOURCE as a journal file of Optuna.")] = False,
-    value: Annotated[str | None, Option(help="Name the column or result that is the value.")] = None,
-    minimize: Annotated[
-        bool | None,
-        Option("--minimize/--maximize", help="Prefer smaller, or larger, values."),
-    ] = None,
-    parameters: Annotated[
-        str | None, Option(help="Name the parameters: columns or settings, comma-separated.")
-    ] = None,
-    study: Annotated[
-        str | None, Option(help="Name the Optuna study; required if the storage holds several.")
-    ] = None,
-    metric: Annotated[str | None, Option(help="Name the value in the objective of later rounds.")] = None,
-    space_filling: Annotated[
-        bool | None,
-        Option(
-            "--space-filling/--not-space-filling",
-            help="Treat runs as drawn at random or on a grid, or as chosen by results; default by a test.",
-        ),
-    ] = None,
+    *,
+    imported: Imported,
     note: NoteOption = "",
 ) -> None:
     """Import finished runs as a root round: a CSV or Parquet file, an Optuna study, or a Talos run."""
@@ -110,60 +160,28 @@ def import_(
     from refine.tree.exchange.dataframe import read_table
     from refine.tree.exchange.talos import read_run
 
-    talos = from_ is not None
-    optuna = journal or "://" in source
-    if value is None or value.isdecimal():
-        by_name = None
-    else:
-        by_name = value
-    refused = {
-        "--minimize": (minimize, optuna and not talos),
-        "--parameters": (parameters, optuna or talos),
-        "--metric": (metric, talos),
-        "--value, unless the number of an objective,": (by_name, optuna and not talos),
-        "--study": (study, talos or not optuna),
-        "--journal": (journal or None, talos),
-    }
-    for option, (value_given, wrong) in refused.items():
-        if wrong and value_given is not None:
-            if option in ("--study", "--journal"):
-                kind = "Optuna"
-            else:
-                kind = "tables"
-            source_kind = _kind_of_source(talos, optuna)
-            raise AnalysisError(f"{option} is for {kind}, but the source is {source_kind}; leave it out")
+    kind = imported.kind_of(source)
+    value = imported.value
     InTree(store=store, name=name)
-    if parameters is None:
-        names = None
-    else:
-        names = [p.strip() for p in parameters.split(",")]
-    keywords: dict[str, Any] = {"space_filling": space_filling, "note": note}
-    if not talos:
-        keywords["metric"] = metric
-    if minimize is not None:
-        keywords["direction"] = "minimize" if minimize else "maximize"
+    names = None
+    if imported.parameters is not None:
+        names = [p.strip() for p in imported.parameters.split(",")]
+    keywords = {**imported.keywords(kind), "note": note}
     # Read the source before opening the store: a wrong path leaves no empty store behind.
     frame: Any = None
-    if talos:
+    if kind == _TALOS:
         frame = read_run(source, value)
-    elif not optuna:
+    elif kind == _TABLE:
         frame = read_table(source)
     with refine.Tree(name, store) as tree:
-        if talos:
+        if kind == _TALOS:
             round_ = tree.add_talos(source, value=value, **keywords)
-        elif optuna:
-            round_ = tree.add_study(source, study, value=None if value is None else int(value), **keywords)
+        elif kind == _STUDY:
+            number = None if value is None else int(value)
+            round_ = tree.add_study(source, imported.study, value=number, **keywords)
         else:
             round_ = tree.add_frame(frame, parameters=names, value=value or "value", **keywords)
         out.put(chosen(round_))
-
-
-def _kind_of_source(talos: bool, optuna: bool) -> str:
-    if talos:
-        return "a run of Talos"
-    if optuna:
-        return "an Optuna study"
-    return "a table"
 
 
 @command(BRING)

@@ -141,6 +141,34 @@ def _judged_by(texts: list[str]) -> Any:
     return [Goal(goal) if isinstance(goal, str) else goal for goal in goals]
 
 
+@dataclass(frozen=True, kw_only=True)
+class During:
+    """Options of ``refine run`` beside those of every call that runs trials."""
+
+    check_noise: Annotated[
+        bool,
+        Option(
+            "--check-noise/--no-check-noise",
+            help="Repeat the best configuration at the end to measure noise; default on.",
+        ),
+    ] = True
+    track: Annotated[
+        list[str] | None,
+        Option(
+            metavar="TRACKER[=WHERE]",
+            help="Send trials to a tracker too: mlflow[=URI] or tensorboard=FOLDER.",
+        ),
+    ] = None
+    quiet: QuietOption = False
+
+    def options(self) -> dict[str, Any]:
+        """Keywords of :meth:`refine.Round.run`."""
+        from refine.report.trackers import tracker_of
+
+        trackers = [tracker_of(text) for text in self.track or ()]
+        return {"check_noise": self.check_noise, "track": trackers, "progress": not self.quiet}
+
+
 @command(RUN)
 def run(
     target: InTree,
@@ -152,30 +180,15 @@ def run(
     n: Annotated[
         int | None, Option("-n", "--n", help="Run this many configurations; extends an existing round.")
     ] = None,
-    check_noise: Annotated[
-        bool,
-        Option(
-            "--check-noise/--no-check-noise",
-            help="Repeat the best configuration at the end to measure noise; default on.",
-        ),
-    ] = True,
-    track: Annotated[
-        list[str] | None,
-        Option(
-            metavar="TRACKER[=WHERE]",
-            help="Send trials to a tracker too: mlflow[=URI] or tensorboard=FOLDER.",
-        ),
-    ] = None,
-    quiet: QuietOption = False,
     *,
+    during: During,
     new: NewRoot,
     execution: Execution,
 ) -> None:
     """Run a round, or create a new root from a space and run it. The same command resumes it."""
-    from refine.report.trackers import tracker_of
     from refine.space.files import read_space
 
-    trackers = [tracker_of(text) for text in track or ()]
+    of_run = during.options()
     options = new.options("space")
     with ExitStack() as stack:
         with out.alone():
@@ -203,7 +216,7 @@ def run(
                 tree = stack.enter_context(started(target.store, target.name))
                 round_ = chosen(tree.add_round(searched, n=n, **called, **options))
                 called = execution.options(*OBJECTIVE_OPTIONS)
-            round_.run(progress=not quiet, check_noise=check_noise, track=trackers, **called)
+            round_.run(**of_run, **called)
         out.put(chosen(round_))
 
 

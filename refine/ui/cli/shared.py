@@ -157,8 +157,8 @@ def command(heading: str, name: str | None = None) -> Callable[[Callable[..., No
         def called(**typed: Any) -> None:
             for name, kind in groups.items():
                 run_values = {option: typed.pop(option) for option in getattr(kind, "run_names", ())}
-                own = {f.name: typed.pop(f.name) for f in fields(kind) if f.name != "run_values"}
-                typed[name] = kind(**own, **({"run_values": run_values} if run_values else {}))
+                values = {f.name: typed.pop(f.name) for f in fields(kind) if f.name != "run_values"}
+                typed[name] = kind(**values, **({"run_values": run_values} if run_values else {}))
             function(**typed)
 
         called.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
