@@ -74,7 +74,6 @@ class ValueProcess:
     with less noise.
 
     Source: Rasmussen and Williams (2006), sections 2.7 and 5.4; the scale (:class:`ValueScale`) is our own.
-    On 13 functions not used to choose, 90 % intervals of differences: see docs/benchmarks/proposals.md.
     """
 
     draws: int = 320

@@ -127,10 +127,12 @@ def basis_of(tree: TreeRecord, question: Question) -> Basis:
         SpaceError: The question is wrong, or divides no space.
     """
     round_, analysis, conditions, later = _round_for(tree, question)
+    # One study has one tolerance, that of its next proposal, whichever round answers.
+    newest = next(round_ for round_ in comparable(tree.rounds)[::-1] if _analysable(round_))
     epsilon = question.epsilon
     if epsilon is None:
-        epsilon = round_.epsilon
-    tolerances = tuple(tolerances_of(analysis, epsilon))
+        epsilon = newest.epsilon
+    tolerances = tuple(tolerances_of(analysed(newest), epsilon))
     evidence, parts = _evidence_about(analysis, conditions)
     return Basis(
         round=round_,
@@ -167,6 +169,15 @@ def _round_for(tree: TreeRecord, question: Question) -> tuple[Round, Analysis, C
         return round_, analysis, conditions, tuple(later)
     assert refusal is not None
     raise refusal
+
+
+def _analysable(round_: Round) -> bool:
+    """True if a round has enough trials for answers."""
+    try:
+        analysed(round_)
+    except RefineError:
+        return False
+    return True
 
 
 # Analyses and posteriors of the last rounds, kept for the next question.

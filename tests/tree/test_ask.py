@@ -43,6 +43,45 @@ def test_a_bowl_is_answered_yes_and_no(bowl_tree):
     assert far_below.outside.best["opt"] == bowl_tree.best()["opt"]
 
 
+def test_all_questions_of_a_study_have_one_tolerance(tree):
+    """A narrowed round answers one question, and the round before the cut another."""
+
+    def value(p):
+        noise = np.random.default_rng(int(1e6 * bowl(p)) % 2**32).normal(0, 0.02)
+        return bowl(p) + noise
+
+    root = tree.add_round(SPACE, value, n=30, seed=1).run(progress=False)
+    root.branch({**SPACE, "lr": refine.Float(0.01, 10.0, levels=7, log=True)}, n=20, seed=2).run(
+        progress=False
+    )
+    wide = tree.ask("lr <= 0.001")
+    narrow = tree.ask("lr >= 1")
+    assert wide.round == root.id != narrow.round
+    assert wide.epsilon == narrow.epsilon == tree.rounds[-1].propose().claim.epsilon
+
+
+@pytest.mark.slow
+def test_intervals_of_the_cost_hold_the_truth_after_learning_trials():
+    """Trials that learn crowd near the best, and the ranks of a region far from it with them."""
+
+    def value(p, trial):
+        noise = np.random.default_rng(trial.seed).normal(0, 0.006)
+        return 0.85 - 0.06 * (np.log10(p["lr"]) + 2) ** 2 - 2.5e-6 * (p["width"] - 96) ** 2 + noise
+
+    space = {"lr": refine.Float(1e-4, 1.0, levels=9, log=True), "width": refine.Integer(16, 256, step=16)}
+    held = []
+    for seed in range(5):
+        tree = refine.Tree("learning", store="sqlite://")
+        root = tree.add_round(space, value, n=20, seed=seed).run(progress=False)
+        root.branch(root.space, n=20, exploit=0.9, seed=seed).run(progress=False)
+        for question in ("lr <= 0.001", "lr >= 0.1"):
+            answer = tree.ask(question)
+            held.append(answer.cost_low < 0.06 < answer.cost_high)  # the true cost
+            assert answer.cost_high - answer.cost_low < 0.1
+            assert answer.verdict in ("no", "probably not")
+    assert sum(held) >= 8
+
+
 def test_of_two_regions_the_better_one_is_named(bowl_tree):
     answer = bowl_tree.ask("opt == 'sgd'", better="opt == 'adam'")
     assert answer.verdict == "no"
