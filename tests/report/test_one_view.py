@@ -7,7 +7,10 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -15,6 +18,7 @@ import refine
 from refine.analysis.reason import Reason
 from refine.report.markdown.rendering import rendered
 from refine.report.markdown.round import _header, gather
+from refine.report.pages.analysis import COUPLED
 from refine.ui.web.session import Session
 
 pytestmark = pytest.mark.slow
@@ -159,3 +163,15 @@ def test_with_several_goals_every_view_is_about_points_of_the_front():
     assert re.fullmatch(r"\d+ of \d+ points kept", kept_points)
     assert kept_points in texts[0]
     assert kept_points in texts[2]
+
+
+def test_coupled_parameters_are_in_the_printed_evidence_and_worded_as_on_the_page():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"a": rng.uniform(0, 1, 150), "b": rng.uniform(0, 1, 150)})
+    frame["value"] = -np.abs(frame["a"] - frame["b"]) + rng.normal(0, 0.02, 150)
+    analysis = refine.analyze({"a": (0.0, 1.0, 11), "b": (0.0, 1.0, 11)}, frame)
+    evidence = str(analysis.why("coupled"))
+    assert COUPLED in " ".join(evidence.split())
+    assert re.search(r"a +b +rank correlation +\+0\.\d\d", evidence)
+    script = Path(__file__).parents[2] / "frontend" / "src" / "checks.js"
+    assert COUPLED in script.read_text(encoding="utf-8")

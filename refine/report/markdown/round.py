@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refine.analysis.conditions import read_at
-from refine.analysis.evidence import ALPHA
 from refine.analysis.finding import MATTERS
 from refine.design.pruning import words_of
 from refine.design.space_filling import IMPORTED
@@ -46,6 +45,7 @@ from refine.report.markdown.rendering import (
     written,
 )
 from refine.report.markdown.script import configuration_code, reproduce
+from refine.report.pages.analysis import COUPLED, coupled_pairs
 from refine.report.pages.checks import curves_page, question
 from refine.report.pages.proposal import claim_text, next_text
 from refine.report.pages.reasons import feasible_sentence
@@ -72,7 +72,7 @@ from refine.trials.metric import Metric
 from refine.trials.metric_constraint import metric_constraints
 from refine.trials.round_record import OPTUNA, Node
 from refine.trials.trial import STATES
-from refine.utils.format import chance_words, duration, join, p_value, percent, plural, score, signed
+from refine.utils.format import chance_words, duration, join, percent, plural, score
 from refine.utils.provided import provides
 
 if TYPE_CHECKING:
@@ -640,57 +640,34 @@ def populations_figure(comparison: Comparison) -> Figure | None:
 
 
 def pairs(facts: Facts) -> Section | None:
-    """Coupled parameters as a table and figures of the clearest; ``None`` without any."""
+    """Figures of the clearest coupled parameters; ``None`` without any."""
     analysis = facts.analysis
     new, word = facts.changed
     if analysis is None:
-        coupled = []
-    else:
-        coupled = [p for p in analysis.pairs if p.q <= ALPHA]
-    if analysis is None or not coupled:
         return None
-    coupled.sort(key=lambda p: (round(p.q, 3), -abs(p.statistic)))
+    coupled = coupled_pairs(analysis)
+    if not coupled:
+        return None
     slugs: set[str] = set()
-    rows = []
     drawn = []
-    framed = False
-    for k, p in enumerate(coupled):
-        first = analysis.parameters[p.i]
-        second = analysis.parameters[p.j]
-        a = first.name
-        b = second.name
-        measure = "Cramér's V"
-        size = f"{p.statistic:.2f}"
-        if first.parameter.ordered and second.parameter.ordered:
-            measure = "rank correlation"
-            size = signed(p.statistic)
-        rows.append([a, b, measure, size, p_value(p.q).removeprefix("= ")])
-        if k < _PAIRS:
-            framed = framed or a in new or b in new
-            title = f"{a} and {b}: median {analysis.metric} by level"
-            name = f"pair-{slug(f'{a}-{b}', slugs)}"
-            drawn.append(Figure(title, name, partial(figures.pair, analysis, a, b, new, word)))
-    if framed:
-        frame = f" The {word} part is framed."
-    else:
-        frame = ""
-    undrawn = len(coupled) - _PAIRS
-    if undrawn > 0:
-        undrawn_text = f" {plural(undrawn, 'more pair')} of the table: not drawn."
-    else:
-        undrawn_text = ""
+    frame = ""
+    for pair in coupled[:_PAIRS]:
+        a = analysis.parameters[pair.i].name
+        b = analysis.parameters[pair.j].name
+        if a in new or b in new:
+            frame = f" The {word} part is framed."
+        title = f"{a} and {b}: median {analysis.metric} by level"
+        name = f"pair-{slug(f'{a}-{b}', slugs)}"
+        drawn.append(Figure(title, name, partial(figures.pair, analysis, a, b, new, word)))
+    undrawn_text = ""
+    if len(coupled) > _PAIRS:
+        undrawn_text = f" {plural(len(coupled) - _PAIRS, 'more pair')} of the analysis: not drawn."
     legend = (
         f"The figures show the median {analysis.metric} of the finished space-filling trials at every "
-        "two levels, lighter "
-        "for better, and the places of the best trials. One or two trials at a place are weak "
-        f"evidence.{frame}{undrawn_text}"
+        "two levels, lighter for better, and the places of the best trials. One or two trials at a place are "
+        f"weak evidence.{frame}{undrawn_text}"
     )
-    intro = (
-        "Among the best trials, the good values of one parameter depend on the other, so choose "
-        "their bounds together."
-    )
-    table = values_table(["parameter", "and", "measure", "among the best", "q"], rows)
-    return Section("Coupled parameters", (intro, table, legend, *drawn))
+    return Section("Coupled parameters", (COUPLED, legend, *drawn))
 
 
 # Sections of the evidence, in their order; one that has nothing to say gives ``None``.

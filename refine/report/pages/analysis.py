@@ -8,7 +8,7 @@ import numpy as np
 
 from refine.analysis import finding as f
 from refine.analysis.analysis import Analysis
-from refine.analysis.evidence import ParameterEvidence
+from refine.analysis.evidence import ALPHA, ParameterEvidence
 from refine.analysis.levels import LevelShares
 from refine.proposal.change import Change
 from refine.report.pages.reasons import (
@@ -25,6 +25,7 @@ from refine.report.pages.reasons import (
 )
 from refine.space.edits import level_text
 from refine.space.parameters import Parameter
+from refine.stats import Pair
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Facts, Fold, Grid, Items, Page, Text
 from refine.utils.format import difference, join, number, p_value, percent, plural, score, signed
@@ -221,6 +222,9 @@ def _folds(analysis: Analysis) -> tuple[Fold, ...]:
         folds.append(Fold(title, evidence, e.name, finding.verdict not in _NO_EFFECT))
     if shared := together({name: finding.reasons for name, finding in analysis.findings.items()}):
         folds.append(Fold("No effect", (Items(tuple(Cell(line, "faint") for line in shared)),)))
+    coupled = _coupled_grid(analysis)
+    if coupled.rows:
+        folds.append(Fold("Coupled parameters", (Text(COUPLED), coupled), "coupled"))
     if analysis.belief is not None:
         folds.append(Fold("Belief", (belief_block(analysis.belief),), "belief"))
     folds += [Fold("Caution", (Text(sentence(c), "warn"),), "caution") for c in analysis.cautions]
@@ -228,6 +232,34 @@ def _folds(analysis: Analysis) -> tuple[Fold, ...]:
     grid = Grid(head, tuple(_row(analysis, e) for e in analysis.ranked), right=(5,))
     blocks: list[Block] = [Text(_facts(analysis)), *([grid] if analysis.ranked else [])]
     return (*folds, Fold("Every parameter", tuple(blocks), "table", why=False))
+
+
+COUPLED = (
+    "Among the top trials, the best value of one parameter depends on the other. Look at both before you "
+    "change one."
+)
+"""Advice on coupled parameters, as in ``frontend/src/checks.js``."""
+
+
+def coupled_pairs(analysis: Analysis) -> list[Pair]:
+    """The pairs of parameters with a detected coupling, the clearest first."""
+    coupled = [pair for pair in analysis.pairs if pair.q <= ALPHA]
+    return sorted(coupled, key=lambda pair: (round(pair.q, 3), -abs(pair.statistic)))
+
+
+def _coupled_grid(analysis: Analysis) -> Grid:
+    """A row per coupled pair: its measure among the top trials."""
+    rows = []
+    for pair in coupled_pairs(analysis):
+        first = analysis.parameters[pair.i]
+        second = analysis.parameters[pair.j]
+        measure = "Cramér's V"
+        size = f"{pair.statistic:.2f}"
+        if first.parameter.ordered and second.parameter.ordered:
+            measure = "rank correlation"
+            size = signed(pair.statistic)
+        rows.append((first.name, second.name, measure, size, p_value(pair.q).removeprefix("= ")))
+    return Grid(("parameter", "and", "measure", "among the top trials", "q"), tuple(rows), right=(3,))
 
 
 def effect_sentences(analysis: Analysis) -> list[str]:

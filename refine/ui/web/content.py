@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.analysis.densities import density_curves
-from refine.analysis.evidence import ALPHA, ParameterEvidence
+from refine.analysis.evidence import ParameterEvidence
 from refine.analysis.finding import MATTERS
 from refine.analysis.levels import level_shares
 from refine.analysis.metric_view import MetricView
@@ -23,7 +23,7 @@ from refine.analysis.selection import good_rows, unusable
 from refine.errors import ReviewError, did_you_mean
 from refine.report.figures.canvas import svg
 from refine.report.glossary import meanings, terms
-from refine.report.pages.analysis import VERDICTS, share_text
+from refine.report.pages.analysis import VERDICTS, coupled_pairs, share_text
 from refine.report.pages.checks import checks_page, failed_text, gravest_first, passed_text, verdict_cell
 from refine.report.pages.preview import options_page, preview_page, too_many_text
 from refine.report.pages.proposal import ChangeView, changes_sentence, evidence_numbers
@@ -126,11 +126,7 @@ def review_content(review: Review[Round]) -> Content:
             for e in analysis.ranked
         ],
         "fixed": [{"name": n, "value": bounds_text(p)} for n, p in analysis.space.items() if p.fixed],
-        "pairs": [
-            {"a": names[p.i], "b": names[p.j]}
-            for p in sorted(analysis.pairs, key=lambda p: p.q)
-            if p.q <= ALPHA
-        ],
+        "pairs": [{"a": names[pair.i], "b": names[pair.j]} for pair in coupled_pairs(analysis)],
         **_checks_content(review.checks()),
     }
 
