@@ -75,7 +75,7 @@ def fact(page, name: str) -> str:
     return page.locator(f'.refine-numbers [data-fact="{name}"] dd').text_content()
 
 
-def until(page, expression: str, seconds: float = 20) -> None:
+def until(page, expression: str, seconds: float = 120) -> None:
     """Waits until an expression is true. The page's policy forbids Playwright's waiting: it compiles text."""
     deadline = time.monotonic() + seconds
     while not page.evaluate(expression):
