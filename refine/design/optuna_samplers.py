@@ -88,7 +88,9 @@ def _axis(parameter: Parameter, ordered: bool) -> Axis:
     )
 
 
-def configuration_of(space: Space, by_name: Mapping[str, Axis], params: Mapping[str, Any]) -> dict[str, Any]:
+def configuration_of(
+    space: Space, by_name: Mapping[str, Axis], params: Mapping[str, object]
+) -> dict[str, Any]:
     """The configuration, with canonical values, of parameters drawn from :func:`axes`.
 
     Parameters that are absent by the conditions of the space are left out.
@@ -102,7 +104,9 @@ def configuration_of(space: Space, by_name: Mapping[str, Axis], params: Mapping[
     return space.frozen(values)
 
 
-def params_of(space: Space, by_name: Mapping[str, Axis], configuration: Mapping[str, Any]) -> dict[str, Any]:
+def params_of(
+    space: Space, by_name: Mapping[str, Axis], configuration: Mapping[str, object]
+) -> dict[str, Any]:
     """The inverse of :func:`configuration_of`.
 
     Absent parameters are left out, so that a sampler learns about a parameter only from trials that have it.
@@ -147,7 +151,13 @@ class SamplerSession:
     """
 
     def __init__(
-        self, node: Node, sampler: Any, ended: Sequence[EndedTrial], in_round: int, n: int, pruner: Any = None
+        self,
+        node: Node,
+        sampler: object,
+        ended: Sequence[EndedTrial],
+        in_round: int,
+        n: int,
+        pruner: object = None,
     ) -> None:
         import optuna
 
@@ -224,7 +234,7 @@ class SamplerSession:
         """
         return self._running.get(key)
 
-    def follow(self, key: str, configuration: Mapping[str, Any]) -> Any:
+    def follow(self, key: str, configuration: Mapping[str, object]) -> Any:
         """Adds a running configuration chosen without the sampler, and returns Optuna's trial."""
         with quietly():
             trial = self._enter(configuration)
@@ -279,7 +289,7 @@ class SamplerSession:
             system_attrs=dict(ended.rungs),
         )
 
-    def _enter(self, configuration: Mapping[str, Any]) -> Any:
+    def _enter(self, configuration: Mapping[str, object]) -> Any:
         """A trial of Optuna with the configuration."""
         self._study.enqueue_trial(params_of(self._space, self._axes, configuration))
         return self._study.ask(self._distributions)
@@ -382,7 +392,11 @@ def ended_trials(
 
 
 def ended_trial(
-    configuration: Mapping[str, Any], state: str, value: float | None, series: Sequence[float], barred: bool
+    configuration: Mapping[str, object],
+    state: str,
+    value: float | None,
+    series: Sequence[float],
+    barred: bool,
 ) -> EndedTrial:
     """A recorded trial in a sampler's terms; a ``barred`` one cannot be best."""
     if state == "pruned":
@@ -395,7 +409,7 @@ def ended_trial(
     return EndedTrial(configuration, "complete", value, series)
 
 
-def _reseed(sampler: Any, seed: int) -> None:
+def _reseed(sampler: object, seed: int) -> None:
     """Seeds the generators of a sampler, and of the samplers inside it."""
     for value in vars(sampler).values():
         generator = getattr(value, "rng", None)
@@ -405,7 +419,7 @@ def _reseed(sampler: Any, seed: int) -> None:
             _reseed(value, seed)
 
 
-def _cell(space: Space, configuration: Mapping[str, Any]) -> int | None:
+def _cell(space: Space, configuration: Mapping[str, object]) -> int | None:
     try:
         return space.cell(configuration)
     except ValueError:

@@ -270,7 +270,7 @@ class _LimitSession:
         return reached < limit.thresholds[position]
 
 
-def code_of(pruner: Mapping[str, Any]) -> str:
+def code_of(pruner: Mapping[str, object]) -> str:
     """A node's pruner as an argument of a call."""
     if "optuna" in pruner:
         return f", pruner={pruner['optuna']}"

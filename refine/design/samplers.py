@@ -20,7 +20,7 @@ from refine.utils.extras import needed
 _NEEDS = {"gp": "torch", "cmaes": "cmaes"}
 
 
-def design_of(design: Any) -> tuple[str, Any]:
+def design_of(design: object) -> tuple[str, Any]:
     """The name of a design, and the sampler object of Optuna, if given.
 
     Raises:
@@ -50,7 +50,7 @@ def check_needs(method: str) -> None:
         needed(_NEEDS[method], f"design {method!r}", DesignError, "design='tpe' needs only Optuna")
 
 
-def described(tool: Any) -> str:
+def described(tool: object) -> str:
     """A sampler or pruner of Optuna in words: its class, and the options that differ from their defaults.
 
     The text is part of a round's identity. The seed, options about warnings, and options that the object does

@@ -127,7 +127,7 @@ class CompiledStep(ShortStep):
         self._state = None
 
 
-def _checked(model: Any, shapes: Sequence[Any], plan: Plan, dropouts: Sequence[Any]) -> tuple[int, int]:
+def _checked(model: Any, shapes: Sequence[Any], plan: Plan, dropouts: Sequence[object]) -> tuple[int, int]:
     """Padded rows of a batch and padded width of the hidden layers; raises `NotCompilable`."""
     layers = model.layers
     loss = model._compile_loss._user_loss
@@ -167,7 +167,7 @@ def _checked(model: Any, shapes: Sequence[Any], plan: Plan, dropouts: Sequence[A
     return rows, width
 
 
-def _place(alternatives: Sequence[Any], thing: Any) -> int | None:
+def _place(alternatives: Sequence[object], thing: object) -> int | None:
     return next((i for i, other in enumerate(alternatives) if other is thing), None)
 
 
@@ -206,7 +206,7 @@ class _AnyOptimizer:
         self._branches = [FlatOptimizer(kind(), size, dtype) for kind in _OPTIMIZERS]
         self.number: Any = None
 
-    def apply(self, gradient: Any, weights: Any, state: Sequence[Any]) -> tuple[Any, list[Any]]:
+    def apply(self, gradient: object, weights: object, state: Sequence[object]) -> tuple[Any, list[Any]]:
         """New weights and new state, in the order of `_places`, of the optimizer with this number."""
 
         def branch(flat: FlatOptimizer) -> tuple[Any, list[Any]]:
@@ -221,10 +221,10 @@ class _AnyOptimizer:
         return new, list(after)
 
 
-def _switch(functions: Sequence[Callable[..., Any]], number: Any) -> Callable[..., Any]:
+def _switch(functions: Sequence[Callable[..., Any]], number: object) -> Callable[..., Any]:
     """The function with this number."""
 
-    def call(*arguments: Any) -> Any:
+    def call(*arguments: object) -> Any:
         return tf.switch_case(number, [lambda f=f: f(*arguments) for f in functions])
 
     return call
@@ -252,7 +252,7 @@ class _PaddedProgram(EpochProgram):
         self._compiled = tf.function(self._all, autograph=False, jit_compile=True)
 
     def epochs(
-        self, weights: Any, state: Any, untrained: Any, settings: Any, data: Any, numbers: Any
+        self, weights: Any, state: Any, untrained: Any, settings: Any, data: object, numbers: object
     ) -> tuple[Any, ...]:
         """Like `EpochProgram.epochs`, for at most 64 epochs and with `PaddedSettings`."""
         seed, first, last, batch, _ = tf.unstack(numbers, 5)
@@ -333,7 +333,7 @@ class _PaddedProgram(EpochProgram):
         return weights, state, untrained, table.stack()
 
     def _pass(
-        self, step: Callable[..., Any], data: Any, size: int, batch: Any, state: Any
+        self, step: Callable[..., Any], data: object, size: int, batch: Any, state: object
     ) -> tuple[Any, Any, Any]:
         """Like `EpochProgram._pass`, with padding."""
         rows = self._rows
@@ -370,14 +370,14 @@ class _PaddedProgram(EpochProgram):
         weights: Any,
         untrained: Any,
         data: Any,
-        batch: Any,  # noqa: ARG002
+        batch: object,  # noqa: ARG002
     ) -> tuple[Any, Any]:
         """Like `EpochProgram._evaluate`, in one batch, since rows are independent."""
         assert self._plan.validation is not None
         predicted, loss, _ = self._forward(self._unpack(weights), untrained, data, training=False)
         return self._score(loss * self._plan.validation.size, data, predicted), untrained
 
-    def _train_step(self, examples: Any, carried: Any) -> tuple[Any, ...]:
+    def _train_step(self, examples: object, carried: object) -> tuple[Any, ...]:
         predicted, loss, (weights, state, untrained) = super()._train_step(examples, carried)
         # Padded weights can become non-zero by an activation, or NaN by slots of 0.
         return predicted, loss, (tf.where(self._mask, weights, 0.0), state, untrained)
@@ -387,7 +387,7 @@ class _PaddedProgram(EpochProgram):
         seed = tf.cast(tf.math.floormod(state, tf.cast(tf.int32.max - 1, state.dtype)), tf.int32)
         return tf.random.stateless_uniform([self._plan.train.size + self._rows, self._widest], seed)
 
-    def _dropout(self, layer: Any, rate: Any, scale: Any) -> Callable[..., Any]:
+    def _dropout(self, layer: object, rate: object, scale: object) -> Callable[..., Any]:
         """`Dropout.call` with these random numbers."""
 
         def call(inputs: Any, training: bool = False) -> Any:

@@ -47,7 +47,9 @@ def _tensor(leaf: Any) -> Any:
     return tf.convert_to_tensor(leaf)
 
 
-def training_rows(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> TrainingRows:
+def training_rows(
+    x: object, y: object = None, sample_weight: object = None, class_weight: object = None
+) -> TrainingRows:
     """Packs arguments of `Model.fit` into `TrainingRows`; one array of weights serves several outputs.
 
     Raises:
@@ -68,7 +70,7 @@ def training_rows(x: Any, y: Any = None, sample_weight: Any = None, class_weight
     return TrainingRows(data, count)
 
 
-def validation_rows(data: Any) -> TrainingRows:
+def validation_rows(data: object) -> TrainingRows:
     """Packs ``validation_data`` of `Model.fit` into `TrainingRows`; raises as `training_rows` does."""
     if hasattr(data, "shape"):
         raise ValueError(
@@ -82,7 +84,7 @@ def validation_rows(data: Any) -> TrainingRows:
     return training_rows(*keras.utils.unpack_x_y_sample_weight(data))
 
 
-def split_tail(x: Any, y: Any, sample_weight: Any, share: float) -> tuple[Any, Any]:
+def split_tail(x: object, y: object, sample_weight: object, share: float) -> tuple[Any, Any]:
     """``(x, y, sample_weight)`` of the first rows, and of the last ``share``.
 
     Splits like ``validation_split`` of `Model.fit`.

@@ -59,7 +59,7 @@ _CHOSEN = ("acc", "accuracy", "ce", "crossentropy")
 _MOST_NUMBERS = 2**23
 
 
-def _named(names: str, *modules: Any) -> frozenset[Any]:
+def _named(names: str, *modules: object) -> frozenset[Any]:
     """The attributes of modules under these names; versions of Keras differ in some."""
     return frozenset(getattr(m, name) for m in modules for name in names.split() if hasattr(m, name))
 
@@ -71,7 +71,7 @@ _KNOWN_CLASSES = _named(_CLASSES, keras.losses, keras.metrics)
 _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics", "get_metrics_result", "reset_metrics")
 
 
-def is_public(obj: Any) -> bool:
+def is_public(obj: object) -> bool:
     """True if a class, function or instance belongs to Keras or to refine's metrics."""
     module = str(getattr(obj, "__module__", type(obj).__module__))
     return module.startswith(("keras.", "refine.keras."))

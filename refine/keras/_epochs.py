@@ -33,8 +33,8 @@ _SECONDS_PER_CALL = 0.5
 
 def train_epochs(
     model: keras.Model,
-    x: Any,
-    y: Any,
+    x: object,
+    y: object,
     arguments: dict[str, Any],
     announce: Callable[[str, str], None],
     *,

@@ -47,7 +47,7 @@ def _stateless_class(cls: type) -> type:
     """The optimizer class with Keras' methods for other backends: values instead of variables."""
     base = next(c for c in cls.__mro__ if c.__name__ == "BaseOptimizer")
 
-    def update(self: Any, distribution: Any, pairs: Any, rate: Any) -> None:  # noqa: ARG001
+    def update(self: Any, distribution: object, pairs: Any, rate: Any) -> None:  # noqa: ARG001
         for gradient, _ in pairs:
             self.update_step(gradient, self._trainable_variables[0], rate)
 

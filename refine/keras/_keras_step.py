@@ -45,7 +45,7 @@ def compiled_step(model: keras.Model, step: Callable[..., Any], steps: int) -> C
     return tf.function(step, autograph=False, jit_compile=True)
 
 
-def _each(data: Any, change: Callable[[Any], Any]) -> Any:
+def _each(data: object, change: Callable[[Any], Any]) -> Any:
     return keras.tree.map_structure(lambda t: None if t is None else change(t), data)
 
 
@@ -84,7 +84,7 @@ class KerasStep:
         assert self.plan.validation is not None
         return _flattened(self._test(self.plan.validation.data))
 
-    def _train_epoch(self, data: Any, epoch: Any) -> Logs:
+    def _train_epoch(self, data: object, epoch: object) -> Logs:
         plan = self.plan
         order = None
         if plan.seed is not None:
@@ -94,7 +94,7 @@ class KerasStep:
         step = compiled_step(self.model, self.model.train_step, plan.steps)
         return self._pass(step, data, plan.train.size, plan.batch, order)
 
-    def _test_epoch(self, data: Any) -> Logs:
+    def _test_epoch(self, data: object) -> Logs:
         assert self.plan.validation is not None
         return self._pass(self.model.test_step, data, self.plan.validation.size, self.plan.val_batch, None)
 

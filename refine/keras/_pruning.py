@@ -31,7 +31,7 @@ class PruningCallback(keras.callbacks.Callback):  # type: ignore[misc]
     function trains several times, each training is compared by its own epochs.
     """
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, object] | None = None) -> None:
         """Reports the epoch, and stops training if the trial is behind."""
         if is_stopped(epoch, logs, int((self.params or {}).get("epochs") or epoch + 2)):
             self.model.stop_training = True

@@ -20,7 +20,7 @@ from refine.keras._notices import warn_once
 _NOTED = "refine_kept"
 
 
-def curves_of(returned: Any) -> tuple[dict[str, list[float]], Any]:
+def curves_of(returned: object) -> tuple[dict[str, list[float]], Any]:
     """Curves by metric, and the model, from the result of a model function."""
     if not isinstance(returned, (tuple, list)) or len(returned) != 2:
         raise ObjectiveError(
@@ -70,7 +70,7 @@ def noting_kept() -> Iterator[None]:
         kind.on_epoch_end, kind.on_train_end = hooks
 
 
-def kept_values(returned: Any, model: Any, curves: Mapping[str, Sequence[float]]) -> dict[str, float]:
+def kept_values(returned: object, model: object, curves: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """The value of every metric at the epoch whose weights the model keeps.
 
     This epoch is the last one unless a callback restored weights. ``returned`` is the history from the model
@@ -125,7 +125,7 @@ def _train_end(hook: Any) -> Any:
     return on_train_end
 
 
-def _own(callbacks: Sequence[Any]) -> str:
+def _own(callbacks: Sequence[object]) -> str:
     """Names of the callbacks that may change weights; those of Keras leave or restore them."""
     modules = ("keras.", "refine.keras.")
     exempt = keras.callbacks.LambdaCallback

@@ -28,7 +28,7 @@ _MOST_CLASSES = 100
 Fold = tuple[np.ndarray, np.ndarray]  # row numbers for training and for validation
 
 
-def arrays_of(x_name: str, x: Any, y_name: str, y: Any) -> tuple[Any, Any]:
+def arrays_of(x_name: str, x: Any, y_name: str, y: object) -> tuple[Any, Any]:
     """Inputs and targets; a dataset of pairs as ``x`` is read into memory.
 
     A dataset is a finite ``tf.data.Dataset`` or ``keras.utils.PyDataset``.
@@ -92,7 +92,7 @@ def _batches(source: Any) -> Iterator[Any]:
     return iter(source)
 
 
-def _pair(name: str, batch: Any) -> tuple[Any, Any]:
+def _pair(name: str, batch: object) -> tuple[Any, Any]:
     if not isinstance(batch, tuple) or len(batch) != 2:
         if isinstance(batch, tuple):
             shown = f"{len(batch)} parts"
@@ -106,7 +106,7 @@ def _pair(name: str, batch: Any) -> tuple[Any, Any]:
     return keras.tree.map_structure(np.asarray, batch)
 
 
-def as_arrays(name: str, data: Any, *, nan: bool = False) -> Any:
+def as_arrays(name: str, data: object, *, nan: bool = False) -> Any:
     """Data as numpy arrays, one row per example, floats in Keras' ``floatx``; the structure is kept.
 
     Args:
@@ -118,7 +118,7 @@ def as_arrays(name: str, data: Any, *, nan: bool = False) -> Any:
         ObjectiveError: Data that are not numeric, or NaN or infinity that is not allowed.
     """
 
-    def one(leaf: Any) -> np.ndarray:
+    def one(leaf: object) -> np.ndarray:
         array = np.asarray(leaf)
         if array.dtype.kind == "O" and array.ndim == 0:
             raise ObjectiveError(f"{name}: must be arrays, one row per example, got {type(leaf).__name__}")
@@ -156,12 +156,12 @@ def _check_finite(name: str, array: np.ndarray, *, nan: bool) -> None:
         )
 
 
-def has_nan(data: Any) -> bool:
+def has_nan(data: object) -> bool:
     """True if a structure of arrays holds NaN."""
     return any(leaf.dtype.kind == "f" and np.isnan(leaf).any() for leaf in keras.tree.flatten(data))
 
 
-def same_rows(x_name: str, x: Any, y_name: str, y: Any) -> int:
+def same_rows(x_name: str, x: object, y_name: str, y: object) -> int:
     """Number of rows of two structures of arrays.
 
     Raises:
@@ -176,7 +176,7 @@ def same_rows(x_name: str, x: Any, y_name: str, y: Any) -> int:
     return x_rows
 
 
-def _rows_of(name: str, data: Any) -> int:
+def _rows_of(name: str, data: object) -> int:
     lengths = {leaf.shape[0] for leaf in keras.tree.flatten(data)}
     if len(lengths) != 1:
         raise ObjectiveError(
@@ -189,7 +189,7 @@ def _rows_of(name: str, data: Any) -> int:
     return count
 
 
-def classes_of(y: Any) -> np.ndarray | None:
+def classes_of(y: object) -> np.ndarray | None:
     """The class number of each row, or `None` if the targets are not classes.
 
     Classes are booleans, whole numbers with few distinct values, or one-hot rows.
@@ -211,7 +211,7 @@ def classes_of(y: Any) -> np.ndarray | None:
     return None
 
 
-def labels_of(y: Any) -> np.ndarray | None:
+def labels_of(y: object) -> np.ndarray | None:
     """One number per row: the class of a one-hot row, else the target; `None` for several targets per row."""
     if not isinstance(y, np.ndarray) or y.ndim > 2:
         return None
@@ -220,7 +220,7 @@ def labels_of(y: Any) -> np.ndarray | None:
     return y.reshape(-1)
 
 
-def validation_rows(y: Any, count: int, share: float, seed: int, name: str = "val_split") -> np.ndarray:
+def validation_rows(y: object, count: int, share: float, seed: int, name: str = "val_split") -> np.ndarray:
     """Mask, (count,), of the rows for validation, or for the hold-out.
 
     Classes keep their proportions up to rounding, and each keeps at least one training row.
@@ -258,12 +258,12 @@ def validation_rows(y: Any, count: int, share: float, seed: int, name: str = "va
     return mask
 
 
-def take(data: Any, rows: np.ndarray | None = None) -> Any:
+def take(data: object, rows: np.ndarray | None = None) -> Any:
     """Copies of the rows with these numbers, by default all, of a structure of arrays."""
     return keras.tree.map_structure(lambda leaf: leaf.copy() if rows is None else leaf[rows], data)
 
 
-def digest(*parts: Any) -> str:
+def digest(*parts: object) -> str:
     """Hex digest of structures of arrays and of values with a stable `repr`; equal on all machines."""
     total = hashlib.sha256()
     for part in parts:
@@ -309,7 +309,7 @@ class SplitOptions(NamedTuple):
     time: Any
 
 
-def partition(y: Any, count: int, options: SplitOptions) -> Partition:
+def partition(y: object, count: int, options: SplitOptions) -> Partition:
     """Divides ``count`` rows with targets ``y``.
 
     Without ``splits`` there are no folds.
@@ -342,7 +342,7 @@ def partition(y: Any, count: int, options: SplitOptions) -> Partition:
     return Partition(sealed, unsealed, tuple(folds))
 
 
-def _drawn(y: Any, rows: np.ndarray, kin: _Kin, share: float, seed: int, name: str) -> np.ndarray:
+def _drawn(y: object, rows: np.ndarray, kin: _Kin, share: float, seed: int, name: str) -> np.ndarray:
     """Mask of ``rows``: the rows for validation, or for the hold-out."""
     if kin.times is not None:
         return _latest(kin.times[rows], share, name)
@@ -370,7 +370,7 @@ def _latest(times: np.ndarray, share: float, name: str) -> np.ndarray:
     )
 
 
-def _of_groups(y: Any, groups: np.ndarray, share: float, seed: int, name: str) -> np.ndarray:
+def _of_groups(y: object, groups: np.ndarray, share: float, seed: int, name: str) -> np.ndarray:
     """Mask of whole groups, added in random order if they bring rows and classes nearer to the share."""
     names, numbers = np.unique(groups, return_inverse=True)
     classes = classes_of(y)
@@ -396,7 +396,7 @@ def _of_groups(y: Any, groups: np.ndarray, share: float, seed: int, name: str) -
     return chosen[numbers]
 
 
-def _given(splits: Any, y: Any, unsealed: np.ndarray, count: int, kin: _Kin) -> list[Any]:
+def _given(splits: Any, y: object, unsealed: np.ndarray, count: int, kin: _Kin) -> list[Any]:
     """Pairs of row numbers from a splitter or the user, without hold-out rows."""
     if hasattr(splits, "split"):
         return _by_splitter(splits, y, unsealed, kin)
@@ -409,7 +409,7 @@ def _given(splits: Any, y: Any, unsealed: np.ndarray, count: int, kin: _Kin) -> 
     return pairs
 
 
-def _numbers(side: Any, count: int) -> np.ndarray:
+def _numbers(side: object, count: int) -> np.ndarray:
     rows = np.asarray(side)
     if rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size):
         raise ObjectiveError(f"splits: must be pairs of row numbers, got {side!r:.60}; {_AS_SPLITS}")
@@ -422,7 +422,7 @@ def _numbers(side: Any, count: int) -> np.ndarray:
     return rows
 
 
-def _by_splitter(splitter: Any, y: Any, unsealed: np.ndarray, kin: _Kin) -> list[Fold]:
+def _by_splitter(splitter: Any, y: object, unsealed: np.ndarray, kin: _Kin) -> list[Fold]:
     from sklearn.model_selection import TimeSeriesSplit
 
     name = type(splitter).__name__
@@ -508,7 +508,7 @@ def _checked(folds: Sequence[Fold], count: int, unsealed: np.ndarray, kin: _Kin)
     return checked
 
 
-def _groups(groups: Any, count: int) -> np.ndarray | None:
+def _groups(groups: object, count: int) -> np.ndarray | None:
     """A number per row, equal for rows of one group."""
     import pandas as pd
 
@@ -517,7 +517,7 @@ def _groups(groups: Any, count: int) -> np.ndarray | None:
     return pd.factorize(_one_each("groups", groups, count))[0]
 
 
-def _times(time: Any, count: int) -> np.ndarray | None:
+def _times(time: object, count: int) -> np.ndarray | None:
     """A number per row, larger for later rows."""
     if time is None:
         return None
@@ -532,7 +532,7 @@ def _times(time: Any, count: int) -> np.ndarray | None:
     return np.unique(array, return_inverse=True)[1].reshape(-1)
 
 
-def _one_each(name: str, values: Any, count: int) -> np.ndarray:
+def _one_each(name: str, values: object, count: int) -> np.ndarray:
     import pandas as pd
 
     array = np.asarray(values)

@@ -70,7 +70,7 @@ class EpochProgram:
         state: Sequence[tf.Tensor],
         untrained: Sequence[tf.Tensor],
         settings: Settings,
-        data: tuple[Any, Any],
+        data: tuple[object, object],
         numbers: tf.Tensor,
     ) -> tuple[tf.Tensor, Sequence[tf.Tensor], Sequence[tf.Tensor], tf.Tensor]:
         """Trains epochs ``first`` to ``last - 1``.
@@ -123,20 +123,20 @@ class EpochProgram:
         return weights, state, untrained, table.stack()
 
     def _evaluate(
-        self, weights: tf.Tensor, untrained: Sequence[tf.Tensor], data: Any, batch: tf.Tensor
+        self, weights: tf.Tensor, untrained: Sequence[tf.Tensor], data: object, batch: tf.Tensor
     ) -> tuple[tf.Tensor, Sequence[tf.Tensor]]:
         """One row of logs, and the new values of ``untrained``."""
         assert self._plan.validation is not None
         variables = self._unpack(weights)
 
-        def step(examples: Any, untrained: Sequence[tf.Tensor]) -> tuple[Any, ...]:
+        def step(examples: object, untrained: Sequence[tf.Tensor]) -> tuple[Any, ...]:
             return self._forward(variables, untrained, examples, training=False)
 
         untrained, total, predicted = self._pass(step, data, self._plan.validation.size, batch, untrained)
         return self._score(total, data, predicted), untrained
 
     def _pass(
-        self, step: Callable[..., Any], data: Any, size: int, batch: tf.Tensor, state: Any
+        self, step: Callable[..., Any], data: object, size: int, batch: tf.Tensor, state: object
     ) -> tuple[Any, tf.Tensor, tf.Tensor]:
         """Runs all batches through ``step``, which maps a batch and a state to predictions, loss and state.
 
@@ -153,7 +153,9 @@ class EpochProgram:
         batches = keras.tree.map_structure(lambda leaf: array(leaf).split(leaf, lengths), data)
         output = self._model.outputs[0]
 
-        def body(i: tf.Tensor, total: tf.Tensor, predictions: tf.TensorArray, state: Any) -> tuple[Any, ...]:
+        def body(
+            i: tf.Tensor, total: tf.Tensor, predictions: tf.TensorArray, state: object
+        ) -> tuple[Any, ...]:
             examples = keras.tree.map_structure(lambda parts: parts.read(i), batches)
             predicted, loss, state = step(examples, state)
             return (

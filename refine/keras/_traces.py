@@ -173,7 +173,7 @@ class ShortStep:
         )
         return (*alike, repr(described), self.plan.seed is None)
 
-    def _traced(self, kind: type[EpochProgram], shapes: list[Any], values: Any, **form: Any) -> Trace:
+    def _traced(self, kind: type[EpochProgram], shapes: list[Any], values: object, **form: object) -> Trace:
         """Traces a program; other values of the same kind can use the trace."""
         build(self.model, self.plan.train)
         program = kind(self.model, self.plan, shapes, self._dropouts, self._penalties, **form)
@@ -237,7 +237,7 @@ def open_shapes(model: keras.Model) -> list[Shape]:
     return opened
 
 
-def _has_simple_penalties(layer: Any) -> bool:
+def _has_simple_penalties(layer: object) -> bool:
     """True if regularisers are sums over numbers, for any shape."""
     simple = (*_PENALTIES, keras.regularizers.L1L2, type(None))
     names = ("kernel_regularizer", "bias_regularizer", "activity_regularizer")
@@ -321,7 +321,7 @@ def _identity(thing: Any, get: Any) -> Hashable:
     return type(thing).__module__, type(thing).__qualname__, _frozen(options)
 
 
-def _frozen(value: Any) -> Hashable:
+def _frozen(value: object) -> Hashable:
     """A configuration in comparable form."""
     if isinstance(value, dict):
         is_custom = "class_name" in value and not str(value.get("module") or "").startswith("keras")

@@ -31,18 +31,18 @@ _training: ContextVar[bool] = ContextVar("refine_training", default=False)
 
 def fit(
     model: keras.Model,
-    x: Any = None,
-    y: Any = None,
+    x: object = None,
+    y: object = None,
     *,
     batch_size: int | None = None,
     epochs: int = 1,
     verbose: int | str = 0,
     callbacks: Sequence[keras.callbacks.Callback] | keras.callbacks.CallbackList | None = None,
     validation_split: float = 0.0,
-    validation_data: Any = None,
+    validation_data: object = None,
     shuffle: bool | str = True,
     class_weight: Mapping[int, float] | None = None,
-    sample_weight: Any = None,
+    sample_weight: object = None,
     initial_epoch: int = 0,
     steps_per_epoch: int | None = None,
     validation_steps: int | None = None,
@@ -87,7 +87,7 @@ def fit(
 
 
 def _train(
-    model: keras.Model, x: Any, y: Any, arguments: dict[str, Any], keras_fit: Callable[..., Any]
+    model: keras.Model, x: object, y: object, arguments: dict[str, Any], keras_fit: Callable[..., Any]
 ) -> keras.callbacks.History:
     """Implements `fit`; ``keras_fit`` is the model's own ``fit``, for trainings that are handed over."""
     batch_size = arguments["batch_size"]

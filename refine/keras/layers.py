@@ -107,7 +107,7 @@ def layer_widths(
     )
 
 
-def _regularizer(params: Mapping[str, Any]) -> Any:
+def _regularizer(params: Mapping[str, object]) -> Any:
     """The kernel regulariser of a configuration: an object, a name, or a number for L2."""
     for key in _REGULARIZER_KEYS:
         if key in params:

@@ -58,7 +58,7 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
 
     _called: str
 
-    def __init__(self, threshold: float = 0.5, name: str | None = None, dtype: Any = None) -> None:
+    def __init__(self, threshold: float = 0.5, name: str | None = None, dtype: object = None) -> None:
         super().__init__(name=name or self._called, dtype=dtype)
         self.threshold = threshold
         self._direction = "up"
@@ -68,7 +68,7 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
         """Options, to save a model with the metric."""
         return {**super().get_config(), "threshold": self.threshold}
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: object = None) -> None:
         """Counts a batch: targets (n,), (n, 1), or one-hot (n, C); predictions (n,), (n, 1) or (n, C)."""
         y_pred = ops.cast(y_pred, "float32")
         y_true = ops.convert_to_tensor(y_true)

@@ -112,19 +112,19 @@ class KerasObjective:
     def __init__(
         self,
         model: ModelFunction,
-        x: Any,
-        y: Any = None,
+        x: object,
+        y: object = None,
         *,
         val_split: float | None = None,
-        x_val: Any = None,
-        y_val: Any = None,
-        preprocess: Any = None,
+        x_val: object = None,
+        y_val: object = None,
+        preprocess: object = None,
         split_seed: int = 0,
         holdout: float | None = None,
         holdout_seed: int = 0,
-        splits: Any = 1,
-        groups: Any = None,
-        time: Any = None,
+        splits: object = 1,
+        groups: object = None,
+        time: object = None,
         allow_nan: bool = False,
         accelerate: bool | Literal["compiled"] = False,
         name: str | None = None,
@@ -253,7 +253,7 @@ class KerasObjective:
             return None
         return self._on_holdout
 
-    def _on_holdout(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
+    def _on_holdout(self, params: Mapping[str, object], trial: RunningTrial) -> dict[str, float]:
         assert self._sealed is not None
         with own_session(int(trial.seed)):
             _, metrics, model = self._fit(params, self._data)
@@ -273,7 +273,7 @@ class KerasObjective:
             metrics |= {f"val_{name}": float(value) for name, value in measured.items()}
             return metrics | _degenerate(_predictions(model, self._sealed[0]), *self._sealed)
 
-    def __call__(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
+    def __call__(self, params: Mapping[str, object], trial: RunningTrial) -> dict[str, float]:
         """Trains a configuration: the metrics of the epoch whose weights are kept, and ``degenerate``.
 
         Args:
@@ -303,7 +303,7 @@ class KerasObjective:
         }
         return {**_means(by_split), **validated}
 
-    def _once(self, params: Mapping[str, Any], trial: RunningTrial, split: int = 0) -> dict[str, float]:
+    def _once(self, params: Mapping[str, object], trial: RunningTrial, split: int = 0) -> dict[str, float]:
         with own_session(int(trial.seed)):
             return self._train(params, trial, self._of_split(split))[0]
 
@@ -328,7 +328,7 @@ class KerasObjective:
         return curves, metrics, model
 
     def _train(
-        self, params: Mapping[str, Any], trial: RunningTrial, data: Any
+        self, params: Mapping[str, object], trial: RunningTrial, data: Any
     ) -> tuple[dict[str, float], Any]:
         curves, metrics, model = self._fit(params, data)
         for epoch in range(max(map(len, curves.values()))):
@@ -339,7 +339,9 @@ class KerasObjective:
             predicted, *data[2:]
         ) | metrics, model  # a `degenerate` of the function wins
 
-    def trained(self, params: Mapping[str, Any], trial: RunningTrial) -> tuple[keras.Model, dict[str, float]]:
+    def trained(
+        self, params: Mapping[str, object], trial: RunningTrial
+    ) -> tuple[keras.Model, dict[str, float]]:
         """Trains a configuration like a call and also returns the model, for `Round.best_model`.
 
         With several ``splits`` the model is that of the first split; its validation metrics keep the names of
@@ -418,19 +420,19 @@ def _means(by_split: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([metrics[name] for metrics in by_split])) for name in names}
 
 
-def _freeze(data: Any) -> None:
+def _freeze(data: object) -> None:
     """Makes data read-only: a function that changed the data would affect later trials."""
     for leaf in keras.tree.flatten(data):
         leaf.flags.writeable = False
 
 
-def _sides(x: Any, y: Any, fold: Fold) -> tuple[Any, Any, Any, Any]:
+def _sides(x: object, y: object, fold: Fold) -> tuple[Any, Any, Any, Any]:
     """The four arrays, or structures of arrays, of a split."""
     train, validation = fold
     return take(x, train), take(y, train), take(x, validation), take(y, validation)
 
 
-def _predictions(model: Any, x: Any) -> _Predicted | None:
+def _predictions(model: object, x: object) -> _Predicted | None:
     """Predictions, (n,) or (n, columns), and their evenly spaced row numbers; `None` if unknown."""
     if not isinstance(model, keras.Model):
         return None
@@ -446,7 +448,7 @@ def _predictions(model: Any, x: Any) -> _Predicted | None:
     return None
 
 
-def _tell(predicted: _Predicted | None, trial: RunningTrial, y_val: Any) -> None:
+def _tell(predicted: _Predicted | None, trial: RunningTrial, y_val: object) -> None:
     """Passes the predictions for validation rows to a trial that takes them."""
     tell = getattr(trial, "predicted", None)
     labels = labels_of(y_val)
@@ -457,7 +459,7 @@ def _tell(predicted: _Predicted | None, trial: RunningTrial, y_val: Any) -> None
         tell(values, labels[rows], len(labels))
 
 
-def _degenerate(predicted: _Predicted | None, x_val: Any, y_val: Any) -> dict[str, float]:
+def _degenerate(predicted: _Predicted | None, x_val: object, y_val: object) -> dict[str, float]:
     """The metric ``degenerate``: 1 for constant predictions, else 0; empty if unknown."""
     if predicted is None or len(predicted[1]) < 2 or not isinstance(y_val, np.ndarray):
         return {}
@@ -473,7 +475,7 @@ def _degenerate(predicted: _Predicted | None, x_val: Any, y_val: Any) -> dict[st
     return {"degenerate": float((values == values[0]).all())}
 
 
-def _check_model(model: Any) -> None:
+def _check_model(model: object) -> None:
     """Raises `ObjectiveError` unless ``model`` takes the five arguments of a model function."""
     kind = type(model).__name__
     if callable(model) and hasattr(model, "fit"):
@@ -504,7 +506,12 @@ def _name_of(model: Callable[..., Any]) -> str:
 
 
 def _check_options(
-    *, preprocess: Any, shares: dict[str, Any], seeds: dict[str, Any], allow_nan: Any, accelerate: Any
+    *,
+    preprocess: object,
+    shares: dict[str, Any],
+    seeds: dict[str, Any],
+    allow_nan: object,
+    accelerate: object,
 ) -> None:
     """Raises `ObjectiveError` for an option that is impossible by itself."""
     if isinstance(preprocess, type):
@@ -540,7 +547,13 @@ def _check_options(
 
 
 def _check_combination(
-    val_split: Any, x_val: Any, y_val: Any, splits: Any, groups: Any, time: Any, seeds: tuple[int, int]
+    val_split: object,
+    x_val: object,
+    y_val: object,
+    splits: Any,
+    groups: object,
+    time: object,
+    seeds: tuple[int, int],
 ) -> None:
     """Raises `ObjectiveError` for options that contradict each other."""
     drawn = isinstance(splits, int | np.integer) and not isinstance(splits, bool) and splits >= 1
@@ -609,7 +622,7 @@ def _describe(preprocess: Any) -> str:
     return f"{kind.__module__}.{kind.__qualname__}({sorted(preprocess.get_params().items())!r})"
 
 
-def _fitted(preprocess: Any, train: Any) -> Any:
+def _fitted(preprocess: object, train: object) -> Any:
     """A clone of the transformer, fitted on the training inputs."""
     from sklearn.base import clone
 

@@ -138,7 +138,7 @@ class Command:
                 "its place, or {params} for all parameters as JSON"
             )
 
-    def words(self, params: Mapping[str, Any], seed: int) -> list[str]:
+    def words(self, params: Mapping[str, object], seed: int) -> list[str]:
         """The program and the arguments for a configuration.
 
         Raises:
@@ -152,7 +152,7 @@ class Command:
         values = {"seed": seed, "params": as_json, **values_by_name}
         return [_FIELD.sub(lambda m: self._value(m[1], values), word) for word in shlex.split(text)]
 
-    def _value(self, name: str, values: Mapping[str, Any]) -> str:
+    def _value(self, name: str, values: Mapping[str, object]) -> str:
         if name not in values:
             raise ObjectiveError(
                 f"command {self.command!r}: {{{name}}} is not a parameter of this configuration; "
@@ -280,7 +280,7 @@ def _content(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def _whole(group: str, params: Mapping[str, Any]) -> bool:
+def _whole(group: str, params: Mapping[str, object]) -> bool:
     """True if the configuration has all parameters of a part in brackets."""
     return all(params.get(name) is not None for name in _FIELD.findall(group) if name not in _OWN)
 

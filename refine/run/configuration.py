@@ -14,7 +14,7 @@ def _reads_one(name: str) -> Any:
     method = getattr(dict, name)
 
     @functools.wraps(method)
-    def reading(self: Configuration, key: Any, *default: Any) -> Any:
+    def reading(self: Configuration, key: object, *default: object) -> Any:
         self.read.add(str(key))
         return method(self, key, *default)
 
@@ -26,7 +26,7 @@ def _reads_all(name: str) -> Any:
     method = getattr(dict, name)
 
     @functools.wraps(method)
-    def reading(self: Configuration, *arguments: Any) -> Any:
+    def reading(self: Configuration, *arguments: object) -> Any:
         self.read.update(dict.keys(self))
         return method(self, *arguments)
 
@@ -46,7 +46,10 @@ class Configuration(dict[str, Any]):
     """
 
     def __init__(
-        self, values: Mapping[str, Any], read: set[str] | None = None, absent: Mapping[str, str] | None = None
+        self,
+        values: Mapping[str, object],
+        read: set[str] | None = None,
+        absent: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(values)
         self.read: set[str] = set() if read is None else read
@@ -67,7 +70,7 @@ class Configuration(dict[str, Any]):
     __ror__ = _reads_all("__ror__")
     __hash__ = None  # type: ignore[assignment]  # as of every dictionary
 
-    def pop(self, name: str, *default: Any) -> Any:
+    def pop(self, name: str, *default: object) -> Any:
         """Removes a key and returns the value."""
         self.read.add(name)
         if not default and not super().__contains__(name):

@@ -30,7 +30,7 @@ from typing import Any
 _DIGITS = 12
 
 
-def fingerprint(target: Any) -> str:
+def fingerprint(target: object) -> str:
     """The fingerprint of an objective's code. Returns: 12 hexadecimal digits."""
     sources = _Sources()
     sources.follow(target)
@@ -53,7 +53,7 @@ class _Sources:
         self._followed: dict[int, Any] = {}  # id -> object
         self._constants: set[tuple[int, str]] = set()
 
-    def follow(self, target: Any) -> None:
+    def follow(self, target: object) -> None:
         """Adds the texts of an object and of the code referred to."""
         if id(target) in self._followed:
             return
@@ -131,7 +131,7 @@ class _Sources:
             else:
                 self._constant(name, value, space)
 
-    def _constant(self, name: str, value: Any, space: dict[str, Any]) -> None:
+    def _constant(self, name: str, value: object, space: dict[str, Any]) -> None:
         if (id(space), name) in self._constants:
             return
         self._constants.add((id(space), name))
@@ -169,7 +169,7 @@ class _Sources:
                     self.texts.add(file.read_text(encoding="utf-8", errors="replace"))
 
 
-def _is_code(value: Any) -> bool:
+def _is_code(value: object) -> bool:
     wraps = isinstance(value, staticmethod | classmethod | property | functools.partialmethod)
     return (wraps or callable(value)) and not isinstance(value, enum.Enum | types.ModuleType)
 
@@ -224,7 +224,7 @@ def _bytecode(code: types.CodeType) -> str:
     return repr((code.co_code.hex(), constants, code.co_names, code.co_varnames))
 
 
-def _constant_text(value: Any) -> str | None:
+def _constant_text(value: object) -> str | None:
     """A constant as text, equal in every process; empty for a mutable value or one without a stable text."""
     if isinstance(value, enum.Enum):
         return str(value)

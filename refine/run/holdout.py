@@ -82,7 +82,7 @@ class OnHoldout:
     def __init__(self, objective: Objective) -> None:
         self.objective: Any = objective
 
-    def __call__(self, params: Mapping[str, Any], trial: RunningTrial) -> Any:
+    def __call__(self, params: Mapping[str, object], trial: RunningTrial) -> Any:
         """The hold-out metrics of a configuration, retrained."""
         return self.objective.holdout(params, trial)
 

@@ -113,7 +113,7 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
     return _outcome(task, running, read, result, time.perf_counter() - started)
 
 
-def _end_forked_child(result: Any) -> NoReturn:
+def _end_forked_child(result: object) -> NoReturn:
     """Ends a process forked by the objective, if the process leaves the objective as the parent does.
 
     Otherwise the child would run the rest of the round. The exit status is as usual for Python programs.

@@ -167,13 +167,13 @@ def log(level: int, text: str, *values: object, exc_info: bool = False) -> None:
 class Tracker(Protocol):
     """Follows rounds: see :class:`refine.report.trackers.Tracker`."""
 
-    def start(self, record: Any, /) -> object:
+    def start(self, record: object, /) -> object:
         """A round's call begins."""
 
     def trial(self, trial: FinishedTrial, /) -> object:
         """A trial has ended."""
 
-    def end(self, record: Any, /) -> object:
+    def end(self, record: object, /) -> object:
         """The round's call has ended."""
 
 
@@ -190,7 +190,7 @@ def trackers_of(track: Tracker | Sequence[Tracker] | None) -> tuple[Tracker, ...
     return trackers
 
 
-def _several(value: Any) -> tuple[Any, ...]:
+def _several(value: object) -> tuple[Any, ...]:
     """The items of an option that takes one value, a list, or ``None``."""
     if value is None:
         return ()
@@ -199,7 +199,7 @@ def _several(value: Any) -> tuple[Any, ...]:
     return (value,)
 
 
-def callables(hooks: Any, name: str) -> tuple[Callable[[Any], object], ...]:
+def callables(hooks: object, name: str) -> tuple[Callable[[Any], object], ...]:
     """The functions of the option ``name``. Raises DesignError: an object that cannot be called."""
     functions = _several(hooks)
     for function in functions:
@@ -214,7 +214,7 @@ def callables(hooks: Any, name: str) -> tuple[Callable[[Any], object], ...]:
 class Hooks:
     """The functions of an option, called one after the other."""
 
-    def __init__(self, hooks: Any, name: str) -> None:
+    def __init__(self, hooks: object, name: str) -> None:
         self._hooks = callables(hooks, name)
         self._name = name
         self._warned: set[int] = set()  # positions of functions that have raised
@@ -222,7 +222,7 @@ class Hooks:
     def __bool__(self) -> bool:
         return bool(self._hooks)
 
-    def call(self, argument: Any) -> None:
+    def call(self, argument: object) -> None:
         """Calls every function.
 
         An exception becomes one warning per function, and its traceback goes to the log.

@@ -74,7 +74,7 @@ class Outcome(NamedTuple):
 # Decided in the process that runs the trial.
 
 
-def returned(value: Any, curve: dict[str, list[float]], *, pruned: bool) -> Outcome:
+def returned(value: object, curve: dict[str, list[float]], *, pruned: bool) -> Outcome:
     """A trial whose objective returned: complete, pruned, or failed for an invalid return value."""
     if pruned:  # a trial that stopped early has no final value, whatever its objective returned
         return Outcome(State.PRUNED, {}, curve, 0.0, None, None)
@@ -202,7 +202,7 @@ _LEAST_ROWS = 10
 
 
 def _metrics(
-    value: Any, curve: Mapping[str, list[float]], row_scores: dict[str, RowScores]
+    value: object, curve: Mapping[str, list[float]], row_scores: dict[str, RowScores]
 ) -> dict[str, float]:
     """The metrics that an objective returned, by name; ``row_scores`` receives scores by validation row."""
     numbers = (
@@ -236,7 +236,7 @@ def _metrics(
     return metrics
 
 
-def by_text(metrics: Mapping[Any, Any]) -> dict[str, Any]:
+def by_text(metrics: Mapping[Any, object]) -> dict[str, Any]:
     """Metrics with their names as texts.
 
     Raises ObjectiveError: two names are equal as texts, like 1 and "1".
@@ -298,14 +298,14 @@ def _with_folds(returned_metrics: Mapping[str, Any], row_scores: dict[str, RowSc
     return {**metrics, **folds}
 
 
-def _by_row(value: Any) -> bool:
+def _by_row(value: object) -> bool:
     """True for scores by validation row: an array of bools, or of more than 100 numbers."""
     if not (isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "biuf"):
         return False
     return value.size > _MOST_FOLDS or (value.dtype.kind == "b" and value.size >= _LEAST_ROWS)
 
 
-def as_float(name: Any, value: Any, rule: str = f"{_RETURNS} to numbers") -> float:
+def as_float(name: object, value: Any, rule: str = f"{_RETURNS} to numbers") -> float:
     """A metric's value as a number. Raises ObjectiveError: the value is not a number."""
     # ``float`` would drop the imaginary part of a NumPy number.
     is_complex = isinstance(value, np.ndarray | np.generic) and np.iscomplexobj(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from refine.design.space_filling import design_named, draw, how_many
 from refine.errors import DesignError
@@ -32,7 +31,7 @@ def beside_task(node: Node, extra: Beside, replicate: int = 0, attempt: int = 0)
     )
 
 
-def stored_task(records: Records, i: int, **changes: Any) -> Task:
+def stored_task(records: Records, i: int, **changes: object) -> Task:
     """The task of a stored trial, with changes."""
     names = ("key", "cell", "replicate", "attempt", "origin", "seed")
     stored = {name: records.columns[name][i] for name in names}

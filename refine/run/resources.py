@@ -26,13 +26,13 @@ def is_whole(value: object, minimum: int = 1) -> bool:
 
 
 def shell_option(
-    default: Any,
-    kind: Any,
+    default: object,
+    kind: object,
     help_text: str,
     *,
     parse: Callable[[Any], Any] | None = None,
     heading: str = "Objective",
-    **settings: Any,
+    **settings: object,
 ) -> Any:
     """A field of run options that is an option of ``refine run`` too: the shell takes the option from here.
 
@@ -206,7 +206,7 @@ def visible() -> list[str]:
     return [part.strip() for part in os.environ.get(VISIBLE, "").split(",") if part.strip()]
 
 
-def devices_of(gpus: Any, executor: Any = None) -> tuple[str, ...] | None:
+def devices_of(gpus: Any, executor: object = None) -> tuple[str, ...] | None:
     """Values of ``CUDA_VISIBLE_DEVICES``, which workers get in turn; an empty text hides all GPUs.
 
     Args:

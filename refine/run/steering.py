@@ -57,7 +57,7 @@ class AdaptiveTasks:
         store: Store,
         path: Sequence[StoredNode],
         metric: Metric,
-        tools: Mapping[str, Any],
+        tools: Mapping[str, object],
         records: Records,
         rerun: frozenset[str],
         learn: Learn = list,
@@ -334,7 +334,7 @@ class AdaptiveTasks:
         return earlier
 
 
-def _tool(tools: Mapping[str, Any], node: Node, name: str, argument: str) -> Any:
+def _tool(tools: Mapping[str, object], node: Node, name: str, argument: str) -> Any:
     """A sampler or pruner of Optuna given in this process.
 
     Raises DesignError: none was given, since the round was reopened.
@@ -360,7 +360,7 @@ def how_text(node: Node, states: Mapping[str, int]) -> str:
 
 
 def check_pruner(
-    pruner: Any, metric: Metric, parent: Mapping[str, Any] | None = None
+    pruner: object, metric: Metric, parent: Mapping[str, object] | None = None
 ) -> tuple[Mapping[str, Any] | None, Any]:
     """A pruner as plain data of a node, and the object if it is a pruner of Optuna.
 

@@ -197,7 +197,7 @@ class Belief:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], like: Sequence[str] = ()) -> Belief:
+    def from_json(cls, data: Mapping[str, object], like: Sequence[str] = ()) -> Belief:
         """The belief of :meth:`to_json`'s output, made from the earlier studies ``like``.
 
         Raises:
@@ -211,7 +211,7 @@ class Belief:
         return "{" + ", ".join(f"{name!r}: {_code(belief, value)}" for name, belief in self.of) + "}"
 
 
-def belief_of(user_value: Any, space: Space) -> Belief:
+def belief_of(user_value: object, space: Space) -> Belief:
     """A user's belief, checked: ``{"lr": Near(1e-3, within_factor=3), "optimizer": {"adam": 0.7}}``.
 
     The weight of a choice is the probability that this choice is the best one. Unnamed choices share the
@@ -259,7 +259,7 @@ def speaks_of(parameter: Parameter, belief: Near | Weights) -> bool:
     return any(value_key(choice) in choices for choice, _ in belief)
 
 
-def _checked(parameter: Parameter, belief: Any) -> Near | Weights:
+def _checked(parameter: Parameter, belief: object) -> Near | Weights:
     if isinstance(belief, Near):
         if not parameter.numeric:
             raise SpaceError(
@@ -327,7 +327,7 @@ def _shares(parameter: Categorical, weights: Weights) -> Floats:
     return np.full(parameter.size, 1.0 / parameter.size)
 
 
-def _said_from_json(name: str, data: Any) -> Near | Weights:
+def _said_from_json(name: str, data: object) -> Near | Weights:
     if isinstance(data, Mapping) and "near" in data:
         return Near(data["near"], **{k: v for k, v in data.items() if k != "near"})
     if isinstance(data, Mapping) and set(data) == {"weights"}:

@@ -90,7 +90,7 @@ class Categorical(Parameter):
             return None
         return self.ordered
 
-    def like(self, values: Sequence[Any]) -> Categorical:
+    def like(self, values: Sequence[object]) -> Categorical:
         """Other choices with the declared order and the condition of these."""
         return Categorical(values, ordered=self.declared_order, when=self.when)
 
@@ -106,7 +106,7 @@ class Categorical(Parameter):
             return tuple(short)
         return tuple(v.path if isinstance(v, Reference) else repr(v) for v in self.grid)
 
-    def index(self, value: Any) -> int:
+    def index(self, value: object) -> int:
         """The level number of a value, or of its label."""
         keys = [value_key(v) for v in self.grid]
         try:
@@ -139,7 +139,7 @@ class Categorical(Parameter):
         position_of_key = {key: self._position(v) for key, v in dict(zip(keys, array, strict=True)).items()}
         return np.fromiter(map(position_of_key.__getitem__, keys), dtype=np.int64, count=len(keys))
 
-    def _position(self, value: Any) -> int:
+    def _position(self, value: object) -> int:
         try:
             return self.index(value)
         except SpaceError:
@@ -215,7 +215,7 @@ class Categorical(Parameter):
         return f"Categorical([{values}]{order}{when})"
 
 
-def exact(value: Any) -> str:
+def exact(value: object) -> str:
     """The text of a choice; floats keep their point: ``1.0`` may mean a share and ``1`` a count."""
     text = label(value)
     if isinstance(value, float) and text.lstrip("-").isdigit():
@@ -223,7 +223,7 @@ def exact(value: Any) -> str:
     return text
 
 
-def surface(value: Any) -> Any:
+def surface(value: object) -> Any:
     """A frozen value as a user gave it: the class itself if it is loaded, else its reference."""
     if isinstance(value, Reference) and value.target is not None:
         return value.target
@@ -232,14 +232,14 @@ def surface(value: Any) -> Any:
     return value
 
 
-def _kind_and_value(value: Any) -> Any:
+def _kind_and_value(value: object) -> Any:
     """A hashable key of a table's value that distinguishes 1 from True and 1.0."""
     if isinstance(value, str):
         return value
     return type(value), value if isinstance(value, int | float) else repr(value)
 
 
-def _missing(value: Any) -> bool:
+def _missing(value: object) -> bool:
     """True if a value of a table is missing: None, NaN, NaT or pandas' NA."""
     if value is None:
         return True

@@ -325,7 +325,7 @@ def _compare(op: ast.cmpop, before: Any, after: Any) -> Any:
     return np.logical_and(ordered, np.logical_not(equal))
 
 
-def _equal(a: Any, b: Any) -> Any:
+def _equal(a: object, b: object) -> Any:
     # NumPy compares a string with a numeric column to a single False, so objects are compared one by one.
     a = np.asarray(a)
     b = np.asarray(b)

@@ -23,7 +23,7 @@ from refine.utils.format import number
 _SAME = 1e-6  # relative difference below which a typed number is a level
 
 
-def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
+def edit_space(space: Space, old: Space, edits: Mapping[str, object]) -> Space:
     """A space, usually a proposed one, with a user's edits.
 
     Args:
@@ -49,7 +49,7 @@ def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
     return space.replace(changes)
 
 
-def edited(old: Parameter, value: Any, replaced: Parameter | None = None) -> Parameter:
+def edited(old: Parameter, value: object, replaced: Parameter | None = None) -> Parameter:
     """One edited parameter.
 
     - ``(low, high)`` keeps the kind, the scale, the old levels between the bounds (so that earlier trials
@@ -79,7 +79,7 @@ def edited(old: Parameter, value: Any, replaced: Parameter | None = None) -> Par
     return new
 
 
-def _as_levels(value: Any, ranges: Sequence[Range]) -> Any:
+def _as_levels(value: object, ranges: Sequence[Range]) -> Any:
     """``value`` with every number replaced by the level that is printed as this number, if there is one."""
     if not ranges or isinstance(value, Parameter):
         return value
@@ -103,7 +103,7 @@ def _printed_level(value: Any, ranges: Sequence[Range]) -> Any:
     return min(levels, key=lambda level: abs(level - value), default=value)
 
 
-def _keeps_old_levels(old: Range, value: Any) -> bool:
+def _keeps_old_levels(old: Range, value: object) -> bool:
     """True for a conditional range without levels, of the kind and scale of ``old``."""
     if not isinstance(value, Range) or type(old) is not type(value):
         return False
@@ -232,7 +232,7 @@ def _check_numbers(value: Any) -> None:
             raise SpaceError(f"a range takes numbers, got {text}; write (low, high), [numbers] or a number")
 
 
-def _by_label(old: Categorical, value: Any) -> Any:
+def _by_label(old: Categorical, value: object) -> Any:
     """``value`` with labels of classes and functions replaced by these classes and functions."""
     value_of_label = {
         t: v
@@ -241,7 +241,7 @@ def _by_label(old: Categorical, value: Any) -> Any:
     }
     spelled = {t.lower(): t for t in old.labels}
 
-    def resolved(part: Any) -> Any:
+    def resolved(part: object) -> Any:
         if isinstance(part, str) and part not in old.labels and part.lower() in spelled:
             raise SpaceError(
                 f"{part!r} is not a choice of this parameter; {did_you_mean(part, old.labels)} To add a new "
@@ -259,7 +259,7 @@ def _by_label(old: Categorical, value: Any) -> Any:
     return as_before(old, resolved(value))
 
 
-def as_before(old: Categorical, value: Any) -> Any:
+def as_before(old: Categorical, value: object) -> Any:
     """The existing choice with the label of ``value``, if any: the string '8' stands for the choice 8."""
     try:
         frozen = freeze(value)

@@ -65,7 +65,7 @@ class Reference:
         return target
 
 
-def refer(target: Any) -> Reference:
+def refer(target: object) -> Reference:
     """The reference of a class or function, by its shortest public path.
 
     ``keras.src.optimizers.adam.Adam`` becomes ``keras.optimizers.Adam``: private parts of the module path are
@@ -117,7 +117,7 @@ def refer(target: Any) -> Reference:
     return Reference(f"{module}:{qualname}", target)
 
 
-def freeze(value: Any, depth: int = 0) -> Any:
+def freeze(value: object, depth: int = 0) -> Any:
     """A value in canonical, immutable form.
 
     NumPy scalars become Python scalars, floats are rounded, lists become tuples, classes and functions become
@@ -162,7 +162,7 @@ def _check_depth(depth: int) -> None:
         )
 
 
-def thaw(value: Any) -> Any:
+def thaw(value: object) -> Any:
     """The value for an objective: references are resolved to their objects."""
     if isinstance(value, Reference):
         return value.resolve()
@@ -171,7 +171,7 @@ def thaw(value: Any) -> Any:
     return value
 
 
-def encode(value: Any) -> Any:
+def encode(value: object) -> Any:
     """A frozen value as plain JSON data; :func:`decode` is the inverse."""
     if isinstance(value, Reference):
         return {"import": value.path}
@@ -180,7 +180,7 @@ def encode(value: Any) -> Any:
     return value
 
 
-def decode(data: Any, depth: int = 0) -> Any:
+def decode(data: object, depth: int = 0) -> Any:
     """The frozen value of :func:`encode`'s output. Imports no module."""
     if isinstance(data, dict):
         if set(data) == {"import"}:
@@ -195,7 +195,7 @@ def decode(data: Any, depth: int = 0) -> Any:
     return data
 
 
-def label(value: Any) -> str:
+def label(value: object) -> str:
     """The text of a frozen value in tables."""
     if isinstance(value, Reference):
         return value.label
@@ -206,7 +206,7 @@ def label(value: Any) -> str:
     return str(value)
 
 
-def literal(value: Any) -> str:
+def literal(value: object) -> str:
     """A value as Python text; a class or function as its import path."""
     if isinstance(value, Reference):
         return value.path.replace(":", ".")
@@ -215,7 +215,7 @@ def literal(value: Any) -> str:
     return repr(value)
 
 
-def modules(values: Iterable[Any]) -> set[str]:
+def modules(values: Iterable[object]) -> set[str]:
     """Modules needed by the Python texts of values."""
     needed: set[str] = set()
     for value in values:
@@ -226,12 +226,12 @@ def modules(values: Iterable[Any]) -> set[str]:
     return needed
 
 
-def dumps(data: Any) -> str:
+def dumps(data: object) -> str:
     """Canonical JSON: sorted keys, no spaces, ASCII, no NaN."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def digest(data: Any, length: int = 12) -> str:
+def digest(data: object, length: int = 12) -> str:
     """The first ``length`` hexadecimal digits of SHA-256 over canonical JSON."""
     return hashlib.sha256(dumps(data).encode()).hexdigest()[:length]
 
@@ -248,12 +248,12 @@ def check_seed(seed: Any, minimum: int | None = None) -> int:
     return operator.index(seed)
 
 
-def seed_of(*parts: Any) -> int:
+def seed_of(*parts: object) -> int:
     """A 31-bit seed from JSON data."""
     return int.from_bytes(hashlib.sha256(dumps(parts).encode()).digest()[:4], "big") >> 1
 
 
-def value_key(value: Any) -> str:
+def value_key(value: object) -> str:
     """One text per distinct value: ``4`` and ``4.0`` are the same number, ``True`` and ``1`` are not."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -71,7 +71,7 @@ def file_data(path: Path, prefix: str) -> Any:
         raise SpaceError(f"{prefix}: is not {path.suffix[1:].upper()}: {error}") from None
 
 
-def _space(data: Any) -> Space:
+def _space(data: object) -> Space:
     if not isinstance(data, Mapping) or "parameters" not in data:
         raise SpaceError("must have a table [parameters], with a line for every parameter")
     unknown = [name for name in data if name not in ("parameters", "constraints")]
@@ -90,7 +90,7 @@ def _space(data: Any) -> Space:
     )
 
 
-def _parameter(name: str, value: Any) -> Any:
+def _parameter(name: str, value: object) -> Any:
     try:
         if isinstance(value, Mapping) and "values" in value:
             return _choices(value)
@@ -103,7 +103,7 @@ def _parameter(name: str, value: Any) -> Any:
         raise SpaceError(f"{name}: {error}") from None
 
 
-def _check_keys(value: Mapping[str, Any], allowed: tuple[str, ...], prefix: str) -> None:
+def _check_keys(value: Mapping[str, object], allowed: tuple[str, ...], prefix: str) -> None:
     for key in value:
         if key not in allowed:
             raise SpaceError(f"{prefix} {', '.join(allowed)}, got {key!r}; {did_you_mean(key, allowed)}")
@@ -132,7 +132,7 @@ def _range(value: Mapping[str, Any]) -> Parameter:
     return RANGES[kind](value["low"], value["high"], within=within, **options)
 
 
-def _value(value: Any) -> Any:
+def _value(value: object) -> Any:
     if isinstance(value, Mapping):
         if set(value) != {"import"} or not isinstance(value["import"], str):
             raise SpaceError(f'write a class or function as {{ import = "module.name" }}, got {dict(value)}')

@@ -120,12 +120,12 @@ def python_text(value: Any) -> str:
     return repr(plain.label if isinstance(plain, Reference) else plain)
 
 
-def python_symbols(edits: Mapping[str, Any]) -> dict[str, Symbol]:
+def python_symbols(edits: Mapping[str, object]) -> dict[str, Symbol]:
     """Edits as the argument of a printed call."""
     return {name: Symbol(python_text(value)) for name, value in edits.items()}
 
 
-def page_value(parameter: Parameter, name: str, form: Any) -> Any:
+def page_value(parameter: Parameter, name: str, form: object) -> Any:
     """An edit from the review page: ``{"bounds": [low, high]}`` or ``{"keep": [numbers of levels]}``."""
     if isinstance(form, Mapping) and set(form) == {"bounds"} and isinstance(form["bounds"], list):
         # JSON has one kind of number: whole ones become ints, so that ranges of integers stay integer.

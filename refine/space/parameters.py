@@ -60,7 +60,7 @@ class Parameter(ABC):
         return self.size == 1
 
     @abstractmethod
-    def index(self, value: Any) -> int:
+    def index(self, value: object) -> int:
         """The number of a level, given by value (equal to 12 significant digits) or by the label of a choice.
 
         Raises:
@@ -110,7 +110,7 @@ class Parameter(ABC):
     def __repr__(self) -> str:
         return self.code()
 
-    def _set(self, **fields: Any) -> None:
+    def _set(self, **fields: object) -> None:
         for name, value in fields.items():
             object.__setattr__(self, name, value)
 
@@ -173,7 +173,7 @@ class Range(Parameter):
         """A range with other levels, of this kind, scale, limits and step."""
         return replace(self, low=levels[0], high=levels[-1], levels=levels)
 
-    def index(self, value: Any) -> int:
+    def index(self, value: object) -> int:
         """The level number of ``value``."""
         number = number_of(value)
         if number is not None:
@@ -448,7 +448,7 @@ def _on_lattice(lattice: Lattice, low: float, high: float, levels: Any, log: boo
     return [lattice.at(k) for k in _apart(places, 0, last)]
 
 
-def _check_within(within: Any, low: float, high: float) -> Within | None:
+def _check_within(within: object, low: float, high: float) -> Within | None:
     """Declared limits, checked; ``None`` without limits."""
     if within is None:
         return None
@@ -476,7 +476,7 @@ def _limits_text(within: Within) -> str:
     return f"({', '.join('None' if v is None else label(v) for v in within)})"
 
 
-def number_of(value: Any) -> float | int | None:
+def number_of(value: object) -> float | int | None:
     """The value if it is a number and not a bool, else ``None``."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         return None
@@ -542,7 +542,7 @@ def check_count(count: int) -> int:
     return count
 
 
-def _check_levels(levels: Any, low: float, high: float) -> Sequence[float]:
+def _check_levels(levels: object, low: float, high: float) -> Sequence[float]:
     if isinstance(levels, str | bytes) or not isinstance(levels, Iterable):
         raise SpaceError(f"levels must be a whole number or a list of numbers, got {levels!r}")
     numbers = list(levels)
@@ -555,7 +555,7 @@ def _check_levels(levels: Any, low: float, high: float) -> Sequence[float]:
     return numbers
 
 
-def _is_count(levels: Any) -> bool:
+def _is_count(levels: object) -> bool:
     return isinstance(levels, int | np.integer) and not isinstance(levels, bool)
 
 
@@ -577,7 +577,7 @@ def _apart(levels: list[int], low: int, high: int) -> list[int]:
     return levels
 
 
-def levels_text(grid: Sequence[Any], limit: int = 12) -> str:
+def levels_text(grid: Sequence[object], limit: int = 12) -> str:
     """Levels as a list; the middle of a long list is left out."""
     if len(grid) <= limit:
         return ", ".join(label(v) for v in grid)

@@ -23,7 +23,7 @@ _CALLS: dict[type, str] = {
 }
 
 
-def parse(value: Any) -> Parameter:
+def parse(value: object) -> Parameter:
     """A parameter from one entry of a user's dictionary.
 
     ===========================  ==================================================================
@@ -113,7 +113,7 @@ def check_no_list(value: tuple[Any, ...], whole: bool | None = None) -> None:
         )
 
 
-def level_count(value: tuple[Any, ...]) -> int:
+def level_count(value: tuple[object, ...]) -> int:
     """The third entry of a range ``(low, high, levels)``; raises SpaceError if it is not a whole number."""
     count = number_of(value[2])
     if count is None or not float(count).is_integer():
@@ -124,14 +124,14 @@ def level_count(value: tuple[Any, ...]) -> int:
     return int(count)
 
 
-def _log_hint(value: tuple[Any, ...]) -> str:
+def _log_hint(value: tuple[object, ...]) -> str:
     log = any(isinstance(v, str) and "log" in v.lower() for v in value[2:])
     if log:
         return "; a logarithmic scale is refine.Float(low, high, log=True)"
     return ""
 
 
-def parse_talos(value: Any) -> Parameter:
+def parse_talos(value: object) -> Parameter:
     """A parameter from one entry of a Talos dictionary, with Talos' meaning.
 
     A tuple ``(start, end, steps)`` is ``np.arange(start, end, (end - start) / steps)``, up or down, without

@@ -90,7 +90,7 @@ class Space(Shown, Mapping[str, Parameter]):
         (33, {'optimizer': 'adam', 'layers': 1})
     """
 
-    def __init__(self, parameters: Mapping[str, Any], constraints: Iterable[str] = ()) -> None:
+    def __init__(self, parameters: Mapping[str, object], constraints: Iterable[str] = ()) -> None:
         self._parameters: dict[str, Parameter] = _parsed(parameters, parse)
         if isinstance(constraints, str) or not isinstance(constraints, Iterable):
             shown = f"{constraints!r}; for none give []"
@@ -118,7 +118,7 @@ class Space(Shown, Mapping[str, Parameter]):
             constraint(self._tried(constraint.names))
 
     @classmethod
-    def from_talos(cls, parameters: Mapping[str, Any], constraints: Iterable[str] = ()) -> Space:
+    def from_talos(cls, parameters: Mapping[str, object], constraints: Iterable[str] = ()) -> Space:
         """A Talos dictionary, with Talos' meaning of tuples: see :func:`refine.space.parsing.parse_talos`."""
         return cls(_parsed(parameters, parse_talos), constraints)
 
@@ -273,7 +273,7 @@ class Space(Shown, Mapping[str, Parameter]):
     def _at(self) -> dict[str, int]:
         return {name: j for j, name in enumerate(self)}
 
-    def has(self, configuration: Mapping[str, Any]) -> frozenset[str]:
+    def has(self, configuration: Mapping[str, object]) -> frozenset[str]:
         """The active parameters of a configuration, given by values or labels.
 
         Raises:
@@ -324,7 +324,7 @@ class Space(Shown, Mapping[str, Parameter]):
         levels = zip(self.items(), indices, strict=True)
         return {n: surface(p.grid[int(i)]) for (n, p), i in levels if n not in absent}
 
-    def cell(self, configuration: Mapping[str, Any]) -> int:
+    def cell(self, configuration: Mapping[str, object]) -> int:
         """The number of a configuration; the inverse of :meth:`configuration`.
 
         Raises:
@@ -339,7 +339,7 @@ class Space(Shown, Mapping[str, Parameter]):
                 raise SpaceError(f"{name}: {error}") from None
         return self.number(levels)
 
-    def on_grid(self, configuration: Mapping[str, Any]) -> bool:
+    def on_grid(self, configuration: Mapping[str, object]) -> bool:
         """True if every value is a level."""
         try:
             self.cell(configuration)
@@ -347,7 +347,7 @@ class Space(Shown, Mapping[str, Parameter]):
             return False
         return True
 
-    def check_names(self, configuration: Mapping[str, Any]) -> frozenset[str]:
+    def check_names(self, configuration: Mapping[str, object]) -> frozenset[str]:
         """The active parameters of a configuration.
 
         Raises:
@@ -492,14 +492,14 @@ class Space(Shown, Mapping[str, Parameter]):
             positions.append(unit)
         return np.column_stack(positions)
 
-    def broken_constraints(self, configuration: Mapping[str, Any]) -> list[Constraint]:
+    def broken_constraints(self, configuration: Mapping[str, object]) -> list[Constraint]:
         """The constraints that a frozen configuration breaks; its values need not be levels."""
         present = self.has(configuration)
         columns = {n: _one(p, configuration.get(n)) for n, p in self.items()}
         masks = {n: np.array([n in present]) for n in self.conditions}
         return [c for c in self.constraints if not c({n: columns[n] for n in c.names}, masks)[0]]
 
-    def holds(self, configuration: Mapping[str, Any]) -> bool:
+    def holds(self, configuration: Mapping[str, object]) -> bool:
         """True if a frozen configuration meets bounds, choices and constraints, on a level or not."""
         present = self.has(configuration)
         inside = all(
@@ -509,7 +509,7 @@ class Space(Shown, Mapping[str, Parameter]):
 
     # Identity and relations.
 
-    def frozen(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    def frozen(self, configuration: Mapping[str, object]) -> dict[str, Any]:
         """The configuration in this space's order with canonical values, without inactive parameters."""
         present = self.check_names(configuration)
         return {n: freeze(configuration[n]) for n in self if n in present}
@@ -545,7 +545,7 @@ class Space(Shown, Mapping[str, Parameter]):
         """Hash of the canonical content, order of parameters included."""
         return digest(self.to_json(), 64)
 
-    def replace(self, changes: Mapping[str, Any]) -> Space:
+    def replace(self, changes: Mapping[str, object]) -> Space:
         """This space with some parameters changed or, at the end, added."""
         return Space({**self._parameters, **changes}, [str(c) for c in self.constraints])
 
@@ -589,22 +589,22 @@ class Space(Shown, Mapping[str, Parameter]):
         return f"Space({{{inner}}}{tail})"
 
 
-def configuration_key(frozen: Mapping[str, Any]) -> str:
+def configuration_key(frozen: Mapping[str, object]) -> str:
     """The hash of a frozen configuration: equal for ``4`` and ``4.0``, and for every order of names."""
     return digest({name: value_key(value) for name, value in frozen.items()}, 16)
 
 
-def encode_configuration(frozen: Mapping[str, Any]) -> dict[str, Any]:
+def encode_configuration(frozen: Mapping[str, object]) -> dict[str, Any]:
     """A frozen configuration as plain JSON data."""
     return {name: encode(value) for name, value in frozen.items()}
 
 
-def decode_configuration(encoded: Mapping[str, Any]) -> dict[str, Any]:
+def decode_configuration(encoded: Mapping[str, object]) -> dict[str, Any]:
     """The frozen configuration of :func:`encode_configuration`'s output. Imports nothing."""
     return {name: decode(value) for name, value in encoded.items()}
 
 
-def _parsed(parameters: Any, parse_one: Callable[[Any], Parameter]) -> dict[str, Parameter]:
+def _parsed(parameters: object, parse_one: Callable[[Any], Parameter]) -> dict[str, Parameter]:
     if not isinstance(parameters, Mapping):
         raise SpaceError(
             f"a space needs a mapping of names to parameters, got {type(parameters).__name__}; write "
@@ -622,7 +622,7 @@ def _parsed(parameters: Any, parse_one: Callable[[Any], Parameter]) -> dict[str,
     return parsed
 
 
-def _check_name(name: Any) -> None:
+def _check_name(name: object) -> None:
     if not isinstance(name, str) or not name.strip():
         raise SpaceError(f"a parameter's name must be a non-empty string, got {name!r}")
     if bad := unstorable(name):
@@ -634,7 +634,7 @@ def _check_name(name: Any) -> None:
         )
 
 
-def _as_objects(values: Sequence[Any]) -> npt.NDArray[Any]:
+def _as_objects(values: Sequence[object]) -> npt.NDArray[Any]:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
@@ -648,14 +648,14 @@ def _plain(parameter: Parameter) -> npt.NDArray[Any]:
     return _as_objects([_bare(v) for v in parameter.grid])
 
 
-def _bare(value: Any) -> Any:
+def _bare(value: object) -> Any:
     """A choice as constraints see it."""
     if isinstance(value, Reference | tuple):
         return label(value)
     return value
 
 
-def _one(parameter: Parameter, value: Any) -> npt.NDArray[Any]:
+def _one(parameter: Parameter, value: object) -> npt.NDArray[Any]:
     """One value, or the label of a choice, as constraints see it."""
     if isinstance(parameter, Categorical):
         position = int(parameter.positions(_as_objects([value]))[0])

@@ -64,7 +64,7 @@ _READ = ".failures"
 _SET = "tree.budget"
 
 
-def _typed(value: Any) -> str:
+def _typed(value: object) -> str:
     if value is ...:
         return "..."
     if isinstance(value, tuple):
@@ -72,7 +72,7 @@ def _typed(value: Any) -> str:
     return repr(value)
 
 
-def _mapping(values: Mapping[str, Any]) -> str:
+def _mapping(values: Mapping[str, object]) -> str:
     """Names and values as arguments of a call: keywords, or a mapping if a name is no identifier."""
     if all(name.isidentifier() and not keyword.iskeyword(name) for name in values):
         return ", ".join(f"{name}={_typed(value)}" for name, value in values.items())

@@ -219,7 +219,7 @@ def _opened(folds: Sequence[Fold]) -> tuple[Block, ...]:
     return tuple(block for fold in folds for block in (Text(fold.title, "strong"), *fold.blocks))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     match value:
         case Cell() | Text():
             if value.tone:
@@ -301,7 +301,7 @@ class Shown:
     def _repr_html_(self) -> str:
         return to_html(self.page())
 
-    def _repr_mimebundle_(self, **_asked: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_asked: object) -> dict[str, str]:
         # IPython asks for this of what a line or cell evaluates to: colours at a terminal, HTML in a
         # notebook.
         page = self.page()
@@ -318,7 +318,7 @@ class Opened(Shown):
         return self._page
 
 
-def respelled(part: Any, spell: Callable[[Action], str]) -> Any:
+def respelled(part: object, spell: Callable[[Action], str]) -> Any:
     """Part of a page with its calls written by ``spell``; a call spelled as an empty text is removed."""
     if isinstance(part, Action):
         return spell(part) or None

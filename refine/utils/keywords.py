@@ -54,7 +54,7 @@ def _checked(function: Callable[..., Any], called: str) -> Callable[..., Any]:
     names = frozenset(accepted)
 
     @functools.wraps(function)
-    def checked(*args: Any, **keywords: Any) -> Any:
+    def checked(*args: object, **keywords: object) -> Any:
         if not keywords.keys() <= names:
             unknown = next(name for name in keywords if name not in names)
             raise TypeError(
@@ -83,7 +83,7 @@ def _hint(called: str, unknown: str, accepted: list[str]) -> str:
     return f"help(refine.{called}) lists all keywords"
 
 
-def _of_unpacked(annotation: Any, function: Callable[..., Any]) -> list[str] | None:
+def _of_unpacked(annotation: object, function: Callable[..., Any]) -> list[str] | None:
     """Keys of the ``TypedDict`` in ``**options: Unpack[Options]``; ``None`` for other annotations."""
     name = str(annotation).removeprefix("Unpack[").removesuffix("]")
     typed_dict = getattr(function, "__globals__", {}).get(name)

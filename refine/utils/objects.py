@@ -31,7 +31,7 @@ def found_object(location: str, role: str = "objective") -> Any:
     return _attribute(_module(place, role), place, name, role)
 
 
-def _attribute(module: Any, place: str, name: str, role: str) -> Any:
+def _attribute(module: object, place: str, name: str, role: str) -> Any:
     target = module
     for part in name.split("."):
         if not hasattr(target, part):

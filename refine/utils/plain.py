@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """Any result as JSON data: tables become lists of rows, NaN and infinity null."""
     if value is None or isinstance(value, bool | str | int):
         return value

@@ -21,7 +21,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {}
 _PAGES: dict[type, Callable[[Any], Any]] = {}
 
 
-def _registered(table: dict[Any, Any], key: Any) -> Callable[[F], F]:
+def _registered(table: dict[Any, Any], key: object) -> Callable[[F], F]:
     def register(function: F) -> F:
         table[key] = function
         return function

@@ -16,14 +16,14 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _ESCAPED = re.compile(r"'+[=+\-@\t\r]")
 
 
-def escaped(value: Any) -> Any:
+def escaped(value: object) -> Any:
     """A cell; text that a spreadsheet would run as a formula gets a leading apostrophe."""
     if isinstance(value, str) and _FORMULA.match(value):
         return f"'{value}"
     return value
 
 
-def unescaped(value: Any) -> Any:
+def unescaped(value: object) -> Any:
     """A cell, without the apostrophe of :func:`escaped`."""
     if isinstance(value, str) and _ESCAPED.match(value):
         return value[1:]

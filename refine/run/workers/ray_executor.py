@@ -86,7 +86,7 @@ class RayExecutor(TrialExecutor):
             else:
                 future.set_exception(getattr(error, "cause", None) or error)
 
-    def _ended(self, reference: Any, future: Future[Any]) -> None:
+    def _ended(self, reference: object, future: Future[Any]) -> None:
         if future.cancelled():
             future.set_running_or_notify_cancel()  # otherwise a waiting thread would wait for ever
             if self._ray.is_initialized():
