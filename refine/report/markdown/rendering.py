@@ -131,9 +131,8 @@ def values_table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> Ra
 
 def table(grid: Grid) -> Raw:
     """A table as markdown, with escaped cells."""
-    rows = [[c.text if isinstance(c, Cell) else c for c in row] for row in grid.rows]
-    lines = [[escape(c) for c in grid.head]]
-    lines += [[escape(c) or Raw("-") for c in row] for row in rows]
+    lines = [[escape(title) for title in grid.head]]
+    lines += [[escape(as_cell(value).text) or Raw("-") for value in row] for row in grid.rows]
     rule = "|".join([" --- "] * len(grid.head))
     body = [f"| {' | '.join(row)} |" for row in lines]
     return Raw("\n".join([body[0], f"|{rule}|", *body[1:]]))
@@ -163,7 +162,7 @@ def _page_parts(page: Page) -> list[Part]:
     if page.title:
         parts = [Raw(f"**{escape(page.title)}**")]
     if page.lead is not None:
-        parts += [_said(page.lead)]
+        parts += [_called(page.lead)]
     parts += page.blocks
     for title, evidence_only in (("Why", True), ("Every number", False)):
         folds = [fold for fold in page.folds if fold.why == evidence_only]
@@ -180,25 +179,24 @@ def opened(folds: Iterable[Fold]) -> list[Part]:
 def _block(block: Block) -> Raw:
     if isinstance(block, Grid):
         if block.title:
-            title = f"{escape(block.title)}\n\n"
-        else:
-            title = ""
-        return Raw(f"{title}{table(block)}")
+            return Raw(f"{escape(block.title)}\n\n{table(block)}")
+        return table(block)
     if isinstance(block, Items):
+        mark = "-"
         if block.numbered:
             mark = "1."
-        else:
-            mark = "-"
-        return Raw("\n".join(f"{mark} {_said(item)}" for item in block.items))
+        return Raw("\n".join(f"{mark} {_called(item)}" for item in block.items))
     if isinstance(block, Facts):
-        return Raw(
-            "\n".join(f"- {f'**{escape(word)}** ' if word else ''}{_said(cell)}" for word, cell in block.rows)
-        )
+        lines = [
+            f"**{escape(label)}** {_called(value)}" if label else _called(value)
+            for label, value in block.rows
+        ]
+        return Raw("\n".join(f"- {line}" for line in lines))
     if isinstance(block, Branch):
         return Raw("\n".join(_branch(block, 0)))
     if block.lines:
         return fence(block.text)
-    return _said(Cell(block.text, block.tone, block.call))
+    return _called(Cell(block.text, block.tone, block.call))
 
 
 def _branch(branch: Branch, depth: int) -> list[str]:
@@ -209,9 +207,12 @@ def _branch(branch: Branch, depth: int) -> list[str]:
     ]
 
 
-def _said(value: str | Cell) -> Raw:
+def _called(value: str | Cell) -> Raw:
+    """A text, and the call that follows it."""
     cell = as_cell(value)
-    return Raw(f"{escape(cell.text)}{f' {code(cell.call)}' if cell.call is not None else ''}")
+    if cell.call is None:
+        return escape(cell.text)
+    return Raw(f"{escape(cell.text)} {code(cell.call)}")
 
 
 def joined(items: Sequence[object], last: str = "and") -> Raw:

@@ -192,18 +192,16 @@ class Facts:
     @property
     def changed(self) -> tuple[dict[str, Parameter], str]:
         """New bounds by parameter, and their source: ``"decided"`` or ``"proposed"``."""
-        decided = [d.space for d in self.decisions if d.space is not None]
-        if decided:
-            space = decided[-1]
-        elif self.proposal is not None:
+        source = "proposed"
+        space = self.node.space
+        if self.proposal is not None:
             space = self.proposal.space
-        else:
-            space = None
-        if space is None:
-            changed = {}
-        else:
-            changed = self.node.space.diff(space).changed
-        return {n: after for n, (_, after) in changed.items()}, "decided" if decided else "proposed"
+        for d in self.decisions:
+            if d.space is not None:
+                source = "decided"
+                space = d.space
+        changed = self.node.space.diff(space).changed
+        return {n: after for n, (_, after) in changed.items()}, source
 
 
 def round_report(facts: Facts, folder: str | Path) -> Path:
@@ -498,20 +496,16 @@ def failures(facts: Facts) -> Section | None:
     """States other than complete with their errors, or ``None``."""
     if "state" not in facts.table:
         return None
+    errors = np.full(len(facts.table), "", dtype=object)
     if "error" in facts.table and "error" not in facts.node.space:
-        texts = facts.table["error"]
-    else:
-        texts = None
+        errors = facts.table["error"].to_numpy()
     rows: list[list[object]] = []
     for state in (s for s in STATES if s != "complete"):
         in_state = (facts.table["state"] == state).to_numpy()
         cause = _STATE_WORDS[state]
         if not in_state.any():
             continue
-        lines = Counter(
-            "" if texts is None else _last_line(text)
-            for text in (in_state if texts is None else texts)[in_state]
-        )
+        lines = Counter(map(_last_line, errors[in_state]))
         rows += [[state, count, cause, code(line)] for line, count in lines.most_common(_ERRORS)]
         if other_count := sum(count for _, count in lines.most_common()[_ERRORS:]):
             rows.append([state, other_count, cause, "other errors"])

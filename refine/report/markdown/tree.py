@@ -63,14 +63,12 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
     else:
         chosen = winner.id
     last = next((r for r in tree.rounds if r.id == chosen), None)
-    if last is None:
-        way = []
-    else:
+    way: list[str] = []
+    if last is not None:
         way = [node.id for node in last.path]
+    narrated = set(way[-TOLD:])
     if len(overview.rounds) <= 2 * TOLD:
         narrated = {r.id for r in overview.rounds}
-    else:
-        narrated = set(way[-TOLD:])
     entries = {e.child: e for e in calibration.entries}
     questions = asked_questions(tree)
     glance = tree_page(tree, named=True)
@@ -84,23 +82,26 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
     head += [Raw("## The decisions"), figure, glance if small else None]
     on_way: list[Part] = []
     other_parts: list[Part] = []
-    for ran in sorted(overview.rounds, key=lambda r: way.index(r.id) if r.id in way else len(way)):
-        if ran.id in way:
-            number = f"{way.index(ran.id) + 1}. "
-        else:
-            number = ""
-        part = _step(ran, entries.get(ran.id), ran.id in narrated, f"{number}Round {ran.id}")
-        (on_way if number else other_parts).append(part)
+    by_id = {r.id: r for r in overview.rounds}
+    for number, key in enumerate(way, 1):
+        on_way.append(_step(by_id[key], entries.get(key), key in narrated, f"{number}. Round {key}"))
+    for key, ran in by_id.items():
+        if key not in way:
+            other_parts.append(_step(ran, entries.get(key), key in narrated, f"Round {key}"))
     evidence = [
         Section("From the root to the best round", tuple(on_way)),
         Section("Other branches" if on_way else "Rounds", tuple(other_parts)),
         Section("The rounds", (None if small else glance, *figures_below)),
-        None if last is None else _optimism(last, tree.rounds),
-        Section("Forecasts, claims and people", (calibration.page(),)),
-        Section("Questions", (answers_grid(questions),)) if questions else None,
-        None if last is None else Section("Reproduce the best round", (fence(reproduce(last), "python"),)),
     ]
-    name, title = f"{slug(tree.name, set())}.md", f"The refinement of {tree.name}"
+    if last is not None:
+        evidence.append(_optimism(last, tree.rounds))
+    evidence.append(Section("Forecasts, claims and people", (calibration.page(),)))
+    if questions:
+        evidence.append(Section("Questions", (answers_grid(questions),)))
+    if last is not None:
+        evidence.append(Section("Reproduce the best round", (fence(reproduce(last), "python"),)))
+    name = f"{slug(tree.name, set())}.md"
+    title = f"The refinement of {tree.name}"
     return written(lambda target: published(target / name, title, head, evidence), folder, html)
 
 
