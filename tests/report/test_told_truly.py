@@ -7,11 +7,13 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import refine
 from refine.analysis.finding import CANNOT_BE_JUDGED, NOT_SEEN
 from refine.analysis.reason import Reason
+from refine.design.space_filling import Sobol, draw
 from refine.errors import DesignError, RefineWarning
 from refine.proposal.change import Change
 from refine.report.markdown.rendering import rendered
@@ -19,7 +21,7 @@ from refine.report.markdown.round import decisions_parts, gather
 from refine.report.markdown.script import reproduce
 from refine.report.pages.calibration import outcome_text
 from refine.report.pages.checks import says
-from refine.report.pages.proposal import why
+from refine.report.pages.proposal import claim_sentence, why
 from refine.report.pages.reasons import noise_text, sentences, short_reason
 from refine.review.calibration import DecisionComparison, SpaceResult
 from refine.review.checks import Checks
@@ -293,3 +295,14 @@ def test_a_proposal_to_narrow_is_not_called_one_that_cannot_be_judged(tmp_path):
                 if change.kind == "narrow" and verdicts[change.name] in (CANNOT_BE_JUDGED, NOT_SEEN):
                     assert "weak evidence (model)" in str(review)
                     assert str(review.why(change.name)).splitlines()[2].startswith("Weak evidence: ")
+
+
+@pytest.mark.parametrize(("parameters", "warned"), [(7, False), (8, True)])
+def test_a_claim_about_many_parameters_says_how_often_such_claims_missed_a_region(parameters, warned):
+    names = [f"x{j}" for j in range(parameters)]
+    space = refine.Space(dict.fromkeys(names, (0.0, 1.0, 10)))
+    trials = pd.DataFrame(space.columns(draw(Sobol(), space, 60, seed=0)))
+    trials["value"] = -((trials["x0"] - 0.3) ** 2)
+    proposal = refine.propose(refine.analyze(space, trials))
+    assert proposal.volume_kept < 1
+    assert ("1 in 5 claims at a risk of 0.05 missed one" in claim_sentence(proposal)) == warned
