@@ -64,7 +64,7 @@ def test_a_parameter_that_no_kept_choice_has_reads_as_no_longer_used_in_reasons_
     assert "x: 0 to 1 -> no longer used" in text
     assert "0 to 1 -> 0 to 1" not in text
     views = {e.name: change_view(proposal[e.name]) for e in analysis.ranked}
-    unused = {e.name: panel(analysis, e, views[e.name], "nuisance")["unused"] for e in analysis.ranked}
+    unused = {e.name: panel(analysis, e, views[e.name], "", "nuisance")["unused"] for e in analysis.ranked}
     assert [name for name in unused if unused[name]] == ["x"]
 
 

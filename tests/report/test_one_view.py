@@ -16,6 +16,7 @@ from rich.console import Console
 
 import refine
 from refine.analysis.reason import Reason
+from refine.proposal.alternatives import Offer
 from refine.report.markdown.rendering import rendered
 from refine.report.markdown.round import _header, gather
 from refine.report.pages.analysis import COUPLED
@@ -120,6 +121,12 @@ def test_one_changed_sentence_of_a_proposal_reaches_every_surface(review, change
     assert sentence in shown(changed(review))
 
 
+def with_an_offer(review):
+    values = {"parameter": "dropout", "level": "0.1", "epsilon": 0.01, "saving": 0.4}
+    offer = Offer("dropout", 0.1, 0.4, 0.9, Reason("flat", values))
+    return replace(review, original=replace(review.original, offers=(offer,)))
+
+
 EVIDENCE = {name: SURFACES[name] for name in ("details", "HTML", "report", "JSON", "review page")}
 
 
@@ -130,6 +137,13 @@ def test_evidence_and_claim_reach_every_surface_that_unfolds(review, surface):
     assert "No effect of lr alone was detected" in text
     assert "is within 0.032 of the best anywhere" in text
     assert "Tolerance (epsilon): 0.032 value, as you asked." in text
+
+
+@pytest.mark.parametrize("surface", EVIDENCE)
+def test_an_offer_to_fix_a_parameter_reaches_every_surface_that_unfolds(review, surface):
+    text = EVIDENCE[surface](with_an_offer(review))
+    assert "No level of dropout makes a difference beyond the tolerance" in text
+    assert "review.edit(dropout=0.1)" in text
 
 
 def test_the_review_page_shows_every_fact_of_the_printed_review(review):

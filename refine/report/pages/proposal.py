@@ -383,9 +383,9 @@ def proposal_folds(
         else:
             time = ""
         folds.append(Fold("Size", (Text(f"{sentence(proposal.advice.reason)}{time}"),), "n"))
-    if proposal.offers:
-        fixed = tuple(Cell(f"{sentence(o.reason)} To fix it:", call=offer_action(o)) for o in proposal.offers)
-        folds.append(Fold("Parameters to fix", (Items(fixed),), "offers"))
+    for offer in proposal.offers:
+        advice = Text(f"{sentence(offer.reason)} To fix it:", call=offer_action(offer))
+        folds.append(Fold(f"{offer.name}: may be fixed", (advice,), offer.name))
     origin = (
         f"Proposed at a risk of {percent(proposal.risk)} on {plural(proposal.n, 'trial')}; "
         f"{percent(proposal.volume_kept)} "

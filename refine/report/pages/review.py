@@ -258,13 +258,10 @@ def _folds(review: Review) -> list[Fold]:
         ("Your changes", "edits"): _changes(review),
         ("Suggestions", "suggestions"): _suggestions(review),
         ("Belief", "belief"): [] if analysis.belief is None else [belief_block(analysis.belief)],
-        ("Conditions to declare", "offers"): [*_conditions(review)],
         ("Caution", "caution"): [Text(sentence(c), "warn") for c in analysis.cautions],
     }
-    return [
-        *folds,
-        *(Fold(title, tuple(blocks), about) for (title, about), blocks in extra_blocks.items() if blocks),
-    ]
+    extra = [Fold(title, tuple(blocks), about) for (title, about), blocks in extra_blocks.items() if blocks]
+    return [*folds, *_condition_folds(review), *extra]
 
 
 def followed_sentence(review: Review) -> str:
@@ -309,22 +306,23 @@ def _suggested_text(suggestion: Suggestion) -> str:
     )
 
 
-def _conditions(review: Review) -> list[Block]:
+def _condition_folds(review: Review) -> list[Fold]:
     """Conditions shown by the trials, with the edits to declare them."""
     parameters = review.analysis.parameters
-    space = review.space
-    declarations = {e.name: declared(e, parameters, space[e.name]) for e in parameters if e.name in space}
-    return [
-        Text(
-            f"The objective read {name} only if {new.when}. Declare this condition, and no "
-            "configuration is run for "
-            f"values of {name} that nothing uses:",
-            "faint",
-            Action("review.edit", **{name: Symbol(python_text(new))}),
-        )
-        for name, new in declarations.items()
-        if new is not None
-    ]
+    folds = []
+    for e in parameters:
+        name = e.name
+        if name not in review.space:
+            continue
+        new = declared(e, parameters, review.space[name])
+        if new is not None:
+            text = (
+                f"The objective read {name} only if {new.when}. Declare this condition, and no "
+                f"configuration is run for values of {name} that nothing uses:"
+            )
+            call = Action("review.edit", **{name: Symbol(python_text(new))})
+            folds.append(Fold(f"{name}: a condition to declare", (Text(text, "faint", call),), name))
+    return folds
 
 
 def _changes(review: Review) -> list[Block]:

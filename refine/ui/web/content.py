@@ -49,7 +49,7 @@ from refine.tree.overview import beaten
 from refine.trials.frame import infeasible_rows, metric_title
 from refine.trials.goal import sign_of
 from refine.utils.action import Action
-from refine.utils.display import Cell, Grid, Items, as_cell
+from refine.utils.display import Cell, Grid, Items, Text, as_cell
 from refine.utils.format import chance_cell, duration, number, plural, score
 from refine.utils.plain import plain
 
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from refine.review.worth import Worth
     from refine.tree.round import Round
     from refine.utils.arrays import Floats
+    from refine.utils.display import Page
 
 Content = dict[str, Any]
 """Plain data as JSON holds it, by the names that the page reads."""
@@ -120,6 +121,7 @@ def review_content(review: Review[Round]) -> Content:
                 analysis,
                 e,
                 views[e.name],
+                _evidence_text(view, e.name),
                 roles[e.name],
                 [option.space[e.name] for option in options.rows],
             )
@@ -129,6 +131,18 @@ def review_content(review: Review[Round]) -> Content:
         "pairs": [{"a": names[pair.i], "b": names[pair.j]} for pair in coupled_pairs(analysis)],
         **_checks_content(review.checks()),
     }
+
+
+def _evidence_text(view: Page, name: str) -> str:
+    """The paragraphs about a parameter, with the calls that they advise."""
+    blocks = [block for fold in view.folds if fold.about == name for block in fold.blocks]
+    texts = []
+    for block in blocks:
+        if isinstance(block, Text):
+            texts.append(block.text)
+            if block.call is not None:
+                texts.append(str(block.call))
+    return " ".join(texts)
 
 
 def _checks_content(checks: Checks) -> Content:
@@ -313,6 +327,7 @@ def panel(
     analysis: Analysis,
     e: ParameterEvidence,
     view: ChangeView,
+    reason: str,
     role: str,
     listed: Sequence[Parameter] = (),
 ) -> Content:
@@ -322,6 +337,7 @@ def panel(
         analysis: Analysis of the round.
         e: Evidence on the parameter.
         view: View of the proposed change.
+        reason: Evidence on the parameter.
         role: Role of the parameter.
         listed: The parameter in proposals of other risks: the page can show their bounds too.
     """
@@ -337,7 +353,7 @@ def panel(
         "change": "keep" if change.kind == "leave" else change.kind,
         "unused": change.kind == "leave",
         "summary": summary,
-        "reason": " ".join(view.fold.texts),
+        "reason": reason,
         "numbers": [
             {"name": label, "text": text.replace("<=", AT_MOST), "note": note}
             for label, text, note in evidence_numbers(change)
