@@ -25,6 +25,7 @@ from refine.keras._flat_optimizer import FlatOptimizer
 from refine.keras._notices import first_line
 from refine.keras._short_step import EpochProgram, Settings
 from refine.keras._traces import ShortStep, Trace, Uncacheable, _remembered, structure
+from refine.keras._types import Tensors
 
 if TYPE_CHECKING:
     from refine.keras._data import Plan
@@ -53,11 +54,10 @@ class PaddedSettings(NamedTuple):
     """The differences between models of one structure and padded size, as tensors."""
 
     settings: Settings
-    places: Any  # (numbers,) positions of the trainable variables' numbers in the padded form
-    mask: Any  # (padded numbers,) True at these positions
-    choices: (
-        Any  # numbers of the branches: of the optimizer, the loss, and every layer's activation but the last
-    )
+    places: Tensors  # (numbers,) positions of the trainable variables' numbers in the padded form
+    mask: Tensors  # (padded numbers,) True at these positions
+    # numbers of the branches: of the optimizer, the loss, and every layer's activation but the last
+    choices: Tensors
 
 
 class NotCompilable(Exception):  # a signal, not an error: epochs run one operation at a time
@@ -98,7 +98,7 @@ class CompiledStep(ShortStep):
         except Exception as error:  # for example a metric of operations that XLA lacks
             raise NotCompilable(f"XLA can't compile it ({first_line(error)})") from error
 
-    def _padding(self, padded: Sequence[tuple[int, ...]]) -> tuple[Any, Any]:
+    def _padding(self, padded: Sequence[tuple[int, ...]]) -> tuple[Tensors, Tensors]:
         places = []
         start = 0
         for variable, shape in zip(self._variables, padded, strict=True):
@@ -108,7 +108,7 @@ class CompiledStep(ShortStep):
         joined = np.concatenate(places)
         return tf.constant(joined, tf.int32), tf.constant(np.isin(np.arange(start), joined))
 
-    def _read(self) -> tuple[Any, ...]:
+    def _read(self) -> tuple[Tensors, ...]:
         weights, state, untrained = super()._read()
         if self._any_optimizer:
             anyones = [tf.zeros((), weights.dtype)] * _SCALARS + [tf.zeros_like(weights)] * _SLOTS
@@ -127,7 +127,9 @@ class CompiledStep(ShortStep):
         self._state = None
 
 
-def _checked(model: Any, shapes: Sequence[Any], plan: Plan, dropouts: Sequence[object]) -> tuple[int, int]:
+def _checked(
+    model: keras.Model, shapes: Sequence[Any], plan: Plan, dropouts: Sequence[object]
+) -> tuple[int, int]:
     """Padded rows of a batch and padded width of the hidden layers; raises `NotCompilable`."""
     layers = model.layers
     loss = model._compile_loss._user_loss
@@ -171,7 +173,7 @@ def _place(alternatives: Sequence[object], thing: object) -> int | None:
     return next((i for i, other in enumerate(alternatives) if other is thing), None)
 
 
-def _optimizer_number(optimizer: Any) -> int | None:
+def _optimizer_number(optimizer: keras.Optimizer) -> int | None:
     """The branch of the optimizer, if all options but the learning rate are Keras' defaults."""
     place = _place(_OPTIMIZERS, type(optimizer))
     if place is None or not isinstance(optimizer._learning_rate, keras.Variable):
@@ -184,7 +186,7 @@ def _optimizer_number(optimizer: Any) -> int | None:
     return None
 
 
-def _loss_number(model: keras.Model, targets: Any) -> int | None:
+def _loss_number(model: keras.Model, targets: Tensors) -> int | None:
     """The branch of the loss, if targets have the shape that all branches take."""
     loss = model._compile_loss._user_loss
     columns = tuple(model.outputs[0].shape[1:])
@@ -204,12 +206,14 @@ class _AnyOptimizer:
 
     def __init__(self, size: int, dtype: str) -> None:
         self._branches = [FlatOptimizer(kind(), size, dtype) for kind in _OPTIMIZERS]
-        self.number: Any = None
+        self.number: Tensors = None
 
-    def apply(self, gradient: object, weights: object, state: Sequence[object]) -> tuple[Any, list[Any]]:
+    def apply(
+        self, gradient: object, weights: object, state: Sequence[object]
+    ) -> tuple[Tensors, list[Tensors]]:
         """New weights and new state, in the order of `_places`, of the optimizer with this number."""
 
-        def branch(flat: FlatOptimizer) -> tuple[Any, list[Any]]:
+        def branch(flat: FlatOptimizer) -> tuple[Tensors, list[Tensors]]:
             places = _places(flat.ranks)
             after = list(state)
             new, values = flat.apply(gradient, weights, [state[i] for i in places])
@@ -224,7 +228,7 @@ class _AnyOptimizer:
 def _switch(functions: Sequence[Callable[..., Any]], number: object) -> Callable[..., Any]:
     """The function with this number."""
 
-    def call(*arguments: object) -> Any:
+    def call(*arguments: object) -> Tensors:
         return tf.switch_case(number, [lambda f=f: f(*arguments) for f in functions])
 
     return call
@@ -246,14 +250,20 @@ class _PaddedProgram(EpochProgram):
         order = {id(v): i for i, v in enumerate(self._untrained)}
         self._seeds = [order[id(layer.seed_generator.state)] for layer in self._dropouts]
         self._widest = max(n or 0 for shape in self._shapes for n in shape)
-        self._mask: Any = None
-        self._drawn: dict[int, Any] = {}
-        self._places: Any = None
+        self._mask: Tensors = None
+        self._drawn: dict[int, Tensors] = {}
+        self._places: Tensors = None
         self._compiled = tf.function(self._all, autograph=False, jit_compile=True)
 
     def epochs(
-        self, weights: Any, state: Any, untrained: Any, settings: Any, data: object, numbers: object
-    ) -> tuple[Any, ...]:
+        self,
+        weights: Tensors,
+        state: Tensors,
+        untrained: Tensors,
+        settings: Tensors,
+        data: object,
+        numbers: object,
+    ) -> tuple[Tensors, ...]:
         """Like `EpochProgram.epochs`, for at most 64 epochs and with `PaddedSettings`."""
         seed, first, last, batch, _ = tf.unstack(numbers, 5)
         size = self._plan.train.size
@@ -270,12 +280,12 @@ class _PaddedProgram(EpochProgram):
             orders = tf.ensure_shape(tf.pad(orders, [[0, _SPAN - count], [0, 0]]), [_SPAN, size])
         padded_size = [math.prod(settings.mask.shape)]
 
-        def spread(flat: Any) -> Any:
+        def spread(flat: Tensors) -> Tensors:
             if flat.shape.rank:
                 return tf.scatter_nd(settings.places[:, None], flat, padded_size)
             return flat
 
-        def gathered(flat: Any) -> Any:
+        def gathered(flat: Tensors) -> Tensors:
             if flat.shape.rank:
                 return tf.gather(flat, settings.places)
             return flat
@@ -287,8 +297,14 @@ class _PaddedProgram(EpochProgram):
         return gathered(weights), [gathered(s) for s in state], untrained, table[:count]
 
     def _all(
-        self, carried: Any, settings: PaddedSettings, data: Any, orders: Any, count: Any, batch: Any
-    ) -> tuple[Any, ...]:
+        self,
+        carried: Tensors,
+        settings: PaddedSettings,
+        data: Tensors,
+        orders: Tensors,
+        count: Tensors,
+        batch: Tensors,
+    ) -> tuple[Tensors, ...]:
         """The compiled function: ``count`` epochs of padded weights, with these orders of rows."""
         train, validation = data
         size = self._plan.train.size
@@ -297,7 +313,9 @@ class _PaddedProgram(EpochProgram):
         with tf.init_scope():
             columns = len(self._model.get_metrics_result()) * (1 if validation is None else 2)
 
-        def body(epoch: Any, weights: Any, state: Any, untrained: Any, table: Any) -> tuple[Any, ...]:
+        def body(
+            epoch: Tensors, weights: Tensors, state: Tensors, untrained: Tensors, table: Tensors
+        ) -> tuple[Tensors, ...]:
             order = orders[epoch]
             padded = tf.concat([order, tf.gather(order, repeated)], 0)
             examples = keras.tree.map_structure(lambda leaf: tf.gather(leaf, padded), train)
@@ -333,14 +351,14 @@ class _PaddedProgram(EpochProgram):
         return weights, state, untrained, table.stack()
 
     def _pass(
-        self, step: Callable[..., Any], data: object, size: int, batch: Any, state: object
-    ) -> tuple[Any, Any, Any]:
+        self, step: Callable[..., Any], data: object, size: int, batch: Tensors, state: object
+    ) -> tuple[Tensors, Tensors, Tensors]:
         """Like `EpochProgram._pass`, with padding."""
         rows = self._rows
         output = self._model.outputs[0]
         predictions = tf.TensorArray(output.dtype, size, element_shape=[rows, *output.shape[1:]])
 
-        def body(i: Any, total: Any, predictions: Any, state: Any) -> tuple[Any, ...]:
+        def body(i: Tensors, total: Tensors, predictions: Tensors, state: Tensors) -> tuple[Tensors, ...]:
             # A slice would need a compilation per batch size.
             places = self._places = i * batch + tf.range(rows)
             parts = keras.tree.map_structure(lambda leaf: tf.gather(leaf, places), data)
@@ -367,22 +385,22 @@ class _PaddedProgram(EpochProgram):
 
     def _evaluate(
         self,
-        weights: Any,
-        untrained: Any,
-        data: Any,
+        weights: Tensors,
+        untrained: Tensors,
+        data: Tensors,
         batch: object,  # noqa: ARG002
-    ) -> tuple[Any, Any]:
+    ) -> tuple[Tensors, Tensors]:
         """Like `EpochProgram._evaluate`, in one batch, since rows are independent."""
         assert self._plan.validation is not None
         predicted, loss, _ = self._forward(self._unpack(weights), untrained, data, training=False)
         return self._score(loss * self._plan.validation.size, data, predicted), untrained
 
-    def _train_step(self, examples: object, carried: object) -> tuple[Any, ...]:
+    def _train_step(self, examples: object, carried: object) -> tuple[Tensors, ...]:
         predicted, loss, (weights, state, untrained) = super()._train_step(examples, carried)
         # Padded weights can become non-zero by an activation, or NaN by slots of 0.
         return predicted, loss, (tf.where(self._mask, weights, 0.0), state, untrained)
 
-    def _uniform(self, state: Any) -> Any:
+    def _uniform(self, state: Tensors) -> Tensors:
         """Random numbers of an epoch, for every row and column of a `Dropout` layer's input."""
         seed = tf.cast(tf.math.floormod(state, tf.cast(tf.int32.max - 1, state.dtype)), tf.int32)
         return tf.random.stateless_uniform([self._plan.train.size + self._rows, self._widest], seed)
@@ -390,7 +408,7 @@ class _PaddedProgram(EpochProgram):
     def _dropout(self, layer: object, rate: object, scale: object) -> Callable[..., Any]:
         """`Dropout.call` with these random numbers."""
 
-        def call(inputs: Any, training: bool = False) -> Any:
+        def call(inputs: Tensors, training: bool = False) -> Tensors:
             if not training:
                 return inputs
             drawn = tf.gather(self._drawn[id(layer)], self._places)[:, : inputs.shape[-1]]
@@ -412,7 +430,7 @@ class _PaddedProgram(EpochProgram):
                 vars(layer)["_input_spec"] = spec
 
     @contextlib.contextmanager
-    def _chosen(self, numbers: Any) -> Iterator[None]:
+    def _chosen(self, numbers: Tensors) -> Iterator[None]:
         """While the model is traced, activations and loss are selected by these numbers."""
         loss = self._model._compile_loss
         layers = [

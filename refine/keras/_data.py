@@ -5,7 +5,7 @@ Keras' own array adapter packs and converts the data, so that a model sees the s
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -14,6 +14,7 @@ from keras.src.trainers.data_adapters import array_slicing
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 
 from refine.keras._notices import Unsupported
+from refine.keras._types import Arrays
 
 
 class TrainingRows(NamedTuple):
@@ -22,7 +23,7 @@ class TrainingRows(NamedTuple):
     ``data`` is ``x``, ``(x, y)`` or ``(x, y, sample_weight)``: tensors, or structures of tensors.
     """
 
-    data: Any
+    data: Arrays
     size: int
 
 
@@ -38,7 +39,7 @@ class Plan(NamedTuple):
     watched: bool  # True if callbacks act between epochs
 
 
-def _tensor(leaf: Any) -> Any:
+def _tensor(leaf: Arrays) -> Arrays:
     """An array, converted by Keras, as a tensor; `None` stays `None`."""
     if leaf is None:
         return None
@@ -84,7 +85,7 @@ def validation_rows(data: object) -> TrainingRows:
     return training_rows(*keras.utils.unpack_x_y_sample_weight(data))
 
 
-def split_tail(x: object, y: object, sample_weight: object, share: float) -> tuple[Any, Any]:
+def split_tail(x: object, y: object, sample_weight: object, share: float) -> tuple[Arrays, Arrays]:
     """``(x, y, sample_weight)`` of the first rows, and of the last ``share``.
 
     Splits like ``validation_split`` of `Model.fit`.
@@ -94,5 +95,5 @@ def split_tail(x: object, y: object, sample_weight: object, share: float) -> tup
     """
     if not 0 < share < 1:
         raise ValueError(f"validation_split: must be between 0 and 1, got {share}; try 0.3")
-    parts: tuple[Any, Any] = array_slicing.train_validation_split((x, y, sample_weight), share)
+    parts: tuple[Arrays, Arrays] = array_slicing.train_validation_split((x, y, sample_weight), share)
     return parts

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from refine.keras._eligible import is_standard
+from refine.keras._types import Tensors
 
 if TYPE_CHECKING:
     from refine.keras._data import Plan, TrainingRows
@@ -45,7 +46,7 @@ def compiled_step(model: keras.Model, step: Callable[..., Any], steps: int) -> C
     return tf.function(step, autograph=False, jit_compile=True)
 
 
-def _each(data: object, change: Callable[[Any], Any]) -> Any:
+def _each(data: object, change: Callable[[Tensors], Tensors]) -> Tensors:
     return keras.tree.map_structure(lambda t: None if t is None else change(t), data)
 
 
@@ -98,17 +99,19 @@ class KerasStep:
         assert self.plan.validation is not None
         return self._pass(self.model.test_step, data, self.plan.validation.size, self.plan.val_batch, None)
 
-    def _pass(self, step: Callable[[Any], Any], data: Any, size: int, batch: int, order: Any) -> Logs:
+    def _pass(
+        self, step: Callable[[Tensors], Tensors], data: Tensors, size: int, batch: int, order: Tensors
+    ) -> Logs:
         """Resets metrics, runs ``step`` on every batch, and reads the metrics."""
         self.model.reset_metrics()
 
-        def one(i: Any) -> Any:
+        def one(i: Tensors) -> Tensors:
             in_batch = slice(i * batch, tf.minimum((i + 1) * batch, size))
             if order is None:
                 return step(_each(data, lambda t: t[in_batch]))
             return step(_each(data, lambda t: tf.gather(t, order[in_batch])))
 
-        def body(i: Any) -> tuple[Any]:
+        def body(i: Tensors) -> tuple[Tensors]:
             one(i)
             return (i + 1,)
 

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from refine.errors import ObjectiveError
+from refine.keras._types import Arrays
 
 _ROW_NUMBERS = (
     "or give row numbers as x and read rows in the model function (docs/keras.md, Data that stays on disk)"
@@ -28,7 +29,7 @@ _MOST_CLASSES = 100
 Fold = tuple[np.ndarray, np.ndarray]  # row numbers for training and for validation
 
 
-def arrays_of(x_name: str, x: Any, y_name: str, y: object) -> tuple[Any, Any]:
+def arrays_of(x_name: str, x: Arrays, y_name: str, y: object) -> tuple[Arrays, Arrays]:
     """Inputs and targets; a dataset of pairs as ``x`` is read into memory.
 
     A dataset is a finite ``tf.data.Dataset`` or ``keras.utils.PyDataset``.
@@ -86,13 +87,13 @@ def arrays_of(x_name: str, x: Any, y_name: str, y: object) -> tuple[Any, Any]:
     return x, y
 
 
-def _batches(source: Any) -> Iterator[Any]:
+def _batches(source: Arrays) -> Iterator[Arrays]:
     if isinstance(source, keras.utils.PyDataset):
         return (source[i] for i in range(len(source)))
     return iter(source)
 
 
-def _pair(name: str, batch: object) -> tuple[Any, Any]:
+def _pair(name: str, batch: object) -> tuple[Arrays, Arrays]:
     if not isinstance(batch, tuple) or len(batch) != 2:
         if isinstance(batch, tuple):
             shown = f"{len(batch)} parts"
@@ -106,7 +107,7 @@ def _pair(name: str, batch: object) -> tuple[Any, Any]:
     return keras.tree.map_structure(np.asarray, batch)
 
 
-def as_arrays(name: str, data: object, *, nan: bool = False) -> Any:
+def as_arrays(name: str, data: object, *, nan: bool = False) -> Arrays:
     """Data as numpy arrays, one row per example, floats in Keras' ``floatx``; the structure is kept.
 
     Args:
@@ -258,7 +259,7 @@ def validation_rows(y: object, count: int, share: float, seed: int, name: str = 
     return mask
 
 
-def take(data: object, rows: np.ndarray | None = None) -> Any:
+def take(data: object, rows: np.ndarray | None = None) -> Arrays:
     """Copies of the rows with these numbers, by default all, of a structure of arrays."""
     return keras.tree.map_structure(lambda leaf: leaf.copy() if rows is None else leaf[rows], data)
 
@@ -305,8 +306,8 @@ class SplitOptions(NamedTuple):
     holdout: float | None
     holdout_seed: int
     splits: Any
-    groups: Any
-    time: Any
+    groups: Arrays | None
+    time: Arrays | None
 
 
 def partition(y: object, count: int, options: SplitOptions) -> Partition:

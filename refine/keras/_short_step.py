@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from refine.keras._flat_optimizer import FlatOptimizer, give
 from refine.keras._keras_step import compiled_step
+from refine.keras._types import Tensors
 
 if TYPE_CHECKING:
     from refine.keras._data import Plan
@@ -98,7 +99,7 @@ class EpochProgram:
             state: Sequence[tf.Tensor],
             untrained: Sequence[tf.Tensor],
             table: tf.TensorArray,
-        ) -> tuple[Any, ...]:
+        ) -> tuple[Tensors, ...]:
             examples = train
             if self._plan.seed is not None:
                 order = tf.random.experimental.stateless_shuffle(tf.range(size), seed=tf.stack([seed, epoch]))
@@ -129,7 +130,7 @@ class EpochProgram:
         assert self._plan.validation is not None
         variables = self._unpack(weights)
 
-        def step(examples: object, untrained: Sequence[tf.Tensor]) -> tuple[Any, ...]:
+        def step(examples: object, untrained: Sequence[tf.Tensor]) -> tuple[Tensors, ...]:
             return self._forward(variables, untrained, examples, training=False)
 
         untrained, total, predicted = self._pass(step, data, self._plan.validation.size, batch, untrained)
@@ -137,7 +138,7 @@ class EpochProgram:
 
     def _pass(
         self, step: Callable[..., Any], data: object, size: int, batch: tf.Tensor, state: object
-    ) -> tuple[Any, tf.Tensor, tf.Tensor]:
+    ) -> tuple[Tensors, tf.Tensor, tf.Tensor]:
         """Runs all batches through ``step``, which maps a batch and a state to predictions, loss and state.
 
         Returns the state after the last step, the sum of losses times rows, and all predictions.
@@ -155,7 +156,7 @@ class EpochProgram:
 
         def body(
             i: tf.Tensor, total: tf.Tensor, predictions: tf.TensorArray, state: object
-        ) -> tuple[Any, ...]:
+        ) -> tuple[Tensors, ...]:
             examples = keras.tree.map_structure(lambda parts: parts.read(i), batches)
             predicted, loss, state = step(examples, state)
             return (
@@ -173,7 +174,7 @@ class EpochProgram:
         )
         return state, total, tf.ensure_shape(predictions.concat(), [size, *output.shape[1:]])
 
-    def _train_step(self, examples: Any, carried: Any) -> tuple[Any, ...]:
+    def _train_step(self, examples: Tensors, carried: Tensors) -> tuple[Tensors, ...]:
         weights, state, untrained = carried
         variables = self._unpack(weights)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -190,7 +191,7 @@ class EpochProgram:
         self,
         variables: Sequence[tf.Tensor],
         untrained: Sequence[tf.Tensor],
-        examples: Any,
+        examples: Tensors,
         *,
         training: bool,
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
@@ -242,7 +243,7 @@ class EpochProgram:
 
         return call
 
-    def _score(self, total: tf.Tensor, examples: Any, predicted: tf.Tensor) -> tf.Tensor:
+    def _score(self, total: tf.Tensor, examples: Tensors, predicted: tf.Tensor) -> tf.Tensor:
         """Keras' logs after an epoch with this sum of losses times rows."""
         _, y, weight = (*examples, None)[:3]
         model = self._model

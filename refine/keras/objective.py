@@ -29,6 +29,7 @@ from refine.keras._rows import (
     take,
 )
 from refine.keras._session import own_session, prepare
+from refine.keras._types import Arrays
 from refine.keras.fit import KERAS_FIT, accelerated
 from refine.run.fingerprint import fingerprint
 from refine.run.identity import check_name
@@ -43,7 +44,7 @@ _PREDICTED_ROWS = 2000  # validation rows whose predictions a trial receives
 _TOO_LARGE = 6e4  # larger predictions are not passed on: they overflow float16
 
 _Predicted = tuple[np.ndarray, np.ndarray]
-ModelFunction = Callable[[Any, Any, Any, Any, Mapping[str, Any]], Any]
+ModelFunction = Callable[[Arrays, Arrays, Arrays, Arrays, Mapping[str, Any]], Any]
 
 
 @helped
@@ -194,7 +195,7 @@ class KerasObjective:
         else:
             self._sealed = (take(x, row_partition.sealed), take(y, row_partition.sealed))
         # Rows of several splits are stored once, and selected for each training.
-        self._pool: Any = None
+        self._pool: Arrays = None
         self._folds: list[Fold] = []
         if len(folds) > 1:
             used_rows = np.unique(np.concatenate([side for fold in folds for side in fold]))
@@ -219,14 +220,14 @@ class KerasObjective:
             return self._transformers[0]
         return None
 
-    def _transformed(self, data: Any, split: int = 0) -> Any:
+    def _transformed(self, data: Arrays, split: int = 0) -> Arrays:
         """The data with transformed inputs, which are parts one and three."""
         fitted = self._transformers[split]
         return tuple(
             part if i % 2 else _transform(fitted, part, nan=self._allow_nan) for i, part in enumerate(data)
         )
 
-    def _of_split(self, split: int) -> Any:
+    def _of_split(self, split: int) -> Arrays:
         """The four arrays, or structures of arrays, of a split."""
         if split == 0:
             return self._data
@@ -308,8 +309,8 @@ class KerasObjective:
             return self._train(params, trial, self._of_split(split))[0]
 
     def _fit(
-        self, params: Mapping[str, Any], data: Any
-    ) -> tuple[dict[str, list[float]], dict[str, float], Any]:
+        self, params: Mapping[str, Any], data: Arrays
+    ) -> tuple[dict[str, list[float]], dict[str, float], keras.Model]:
         """Curves of a training, the values of the epoch whose weights are kept, and the model."""
         if self.accelerate == "compiled":
             compiled = True
@@ -328,8 +329,8 @@ class KerasObjective:
         return curves, metrics, model
 
     def _train(
-        self, params: Mapping[str, object], trial: RunningTrial, data: Any
-    ) -> tuple[dict[str, float], Any]:
+        self, params: Mapping[str, object], trial: RunningTrial, data: Arrays
+    ) -> tuple[dict[str, float], keras.Model]:
         curves, metrics, model = self._fit(params, data)
         for epoch in range(max(map(len, curves.values()))):
             trial.report(epoch, {k: values[epoch] for k, values in curves.items() if epoch < len(values)})
@@ -426,7 +427,7 @@ def _freeze(data: object) -> None:
         leaf.flags.writeable = False
 
 
-def _sides(x: object, y: object, fold: Fold) -> tuple[Any, Any, Any, Any]:
+def _sides(x: object, y: object, fold: Fold) -> tuple[Arrays, Arrays, Arrays, Arrays]:
     """The four arrays, or structures of arrays, of a split."""
     train, validation = fold
     return take(x, train), take(y, train), take(x, validation), take(y, validation)
