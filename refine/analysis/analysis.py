@@ -704,7 +704,8 @@ def _tables_of(
         parts = (rows, *parts[1:])
     if not rows.finished[of_round].any():
         raise AnalysisError(
-            "an analysis needs at least 1 finished trial of the round itself, got 0; run the round first"
+            "an analysis needs at least 1 finished trial of the round itself, got 0; run the round first",
+            Action("round.run"),
         )
     return _Tables(
         frame=frame,
