@@ -71,7 +71,7 @@ def keras_callback(trial: RunningTrial | None = None, checkpoints: str | Path | 
     import keras
 
     class Reporting(Epochs, keras.callbacks.Callback):  # type: ignore[misc]
-        def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        def on_epoch_end(self, epoch: int, logs: Mapping[str, object] | None = None) -> None:
             self.model.stop_training |= self.ended(epoch, logs or {}, epoch + 1 < self.params["epochs"])
 
     return Reporting(trial, checkpoints)
@@ -88,7 +88,7 @@ def lightning_callback(trial: RunningTrial | None = None, checkpoints: str | Pat
     from lightning.pytorch.callbacks import Callback
 
     class Reporting(Epochs, Callback):  # type: ignore[misc]
-        def on_train_epoch_end(self, trainer: Any, *_: Any) -> None:
+        def on_train_epoch_end(self, trainer: Any, *_: object) -> None:
             continues = trainer.current_epoch + 1 < (trainer.max_epochs or 0)
             trainer.should_stop |= self.ended(trainer.current_epoch, trainer.callback_metrics, continues)
 
@@ -106,7 +106,7 @@ def trainer_callback(trial: RunningTrial | None = None, checkpoints: str | Path 
     from transformers import TrainerCallback
 
     class Reporting(Epochs, TrainerCallback):  # type: ignore[misc]
-        def on_evaluate(self, _: Any, state: Any, control: Any, metrics: Any, **_keywords: Any) -> None:
+        def on_evaluate(self, _: object, state: Any, control: Any, metrics: Any, **_keywords: object) -> None:
             evaluations = sum("eval_runtime" in entry for entry in state.log_history)
             values = {n: v for n, v in metrics.items() if n != "epoch" and not n.endswith(_TIMES)}
             stop = self.ended(evaluations - 1, values, state.global_step < state.max_steps)

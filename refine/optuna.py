@@ -40,7 +40,7 @@ _ROUNDING = 1e-9  # steps that a bound may lie off its step
 
 
 def review(
-    study: Any,
+    study: object,
     study_name: str | None = None,
     *,
     risk: float = 0.05,
@@ -154,7 +154,7 @@ class _Inside(optuna.samplers.BaseSampler):  # type: ignore[misc]  # nothing is 
         self.after_trial = base.after_trial
         self.reseed_rng = base.reseed_rng
 
-    def kept(self, name: str, wide: Any) -> Any:
+    def kept(self, name: str, wide: object) -> Any:
         """The part of a distribution kept by the decision; all of it, with a warning, if no part is kept."""
         if name in self._space:
             narrowed = _kept(wide, self._space[name])
@@ -197,7 +197,7 @@ class _Inside(optuna.samplers.BaseSampler):  # type: ignore[misc]  # nothing is 
         # What is missing is drawn independently.
         return {n: v for n, v in drawn.items() if n in narrowed and _holds(narrowed[n], v)}
 
-    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
+    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: object) -> Any:
         narrowed = self.kept(param_name, param_distribution)
         if narrowed.single():
             if hasattr(narrowed, "choices"):
@@ -243,7 +243,7 @@ def _kept(wide: Any, parameter: Parameter) -> Any:
     return None
 
 
-def _contains(parameter: Parameter, values: Sequence[Any]) -> Mask:
+def _contains(parameter: Parameter, values: Sequence[object]) -> Mask:
     return parameter.contains(np.array([*values, None], dtype=object)[:-1])
 
 

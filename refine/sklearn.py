@@ -64,20 +64,20 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
 
     def __init__(
         self,
-        estimator: Any,
-        space: Space | Mapping[str, Any],
+        estimator: object,
+        space: Space | Mapping[str, object],
         *,
         n: int = 60,
         rounds: int = 2,
         risk: float = 0.05,
-        scoring: Any = None,
+        scoring: object = None,
         n_jobs: int | None = None,
-        refit: Any = True,
-        cv: Any = None,
+        refit: object = True,
+        cv: object = None,
         verbose: int = 0,
-        pre_dispatch: Any = "2*n_jobs",
-        random_state: Any = None,
-        error_score: Any = np.nan,
+        pre_dispatch: object = "2*n_jobs",
+        random_state: object = None,
+        error_score: object = np.nan,
         return_train_score: bool = False,
     ) -> None:
         super().__init__(
@@ -129,7 +129,7 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
             results = evaluate_candidates(candidates)
             scored.update(zip(map(_key, results["params"]), scores_of(results, metric), strict=True))
 
-        def objective(params: Mapping[str, Any]) -> dict[str, float]:
+        def objective(params: Mapping[str, object]) -> dict[str, float]:
             if _key(params) not in scored:
                 try:
                     score([dict(params)])
@@ -175,5 +175,5 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
             run(current)
 
 
-def _key(params: Mapping[str, Any]) -> str:
+def _key(params: Mapping[str, object]) -> str:
     return configuration_key({name: freeze(value) for name, value in params.items()})

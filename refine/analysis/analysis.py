@@ -395,7 +395,7 @@ class FirstRound(NamedTuple):
 @one_thread
 @helped
 def analyze(
-    space: Space | Mapping[str, Any],
+    space: Space | Mapping[str, object],
     frame: IntoFrame,
     value: str = "value",
     direction: str = "maximize",
@@ -407,11 +407,11 @@ def analyze(
     pooled: int = 0,
     stage: int = 1,
     read: Mapping[str, npt.ArrayLike] | None = None,
-    groups: Sequence[Any] | None = None,
+    groups: Sequence[object] | None = None,
     allow_degenerate: bool = False,
-    fresh: Sequence[Any] | None = None,
+    fresh: Sequence[object] | None = None,
     subject_to: Sequence[str | MetricConstraint] = (),
-    belief: Mapping[str, Any] | None = None,
+    belief: Mapping[str, object] | None = None,
     noise: str | None = None,
     limits: Limits | None = None,
     scale: str | None = None,
@@ -592,9 +592,9 @@ def resolution_of(
     earlier: pd.DataFrame | None = None,
     elsewhere: pd.DataFrame | None = None,
     pooled: int = 0,
-    groups: Sequence[Any] | None = None,
+    groups: Sequence[object] | None = None,
     allow_degenerate: bool = False,
-    fresh: Sequence[Any] | None = None,
+    fresh: Sequence[object] | None = None,
     subject_to: Sequence[str | MetricConstraint] = (),
     noise: str | None = None,
     scale: str | None = None,
@@ -737,7 +737,7 @@ def _sampled(frame: pd.DataFrame, space: Space) -> pd.DataFrame:
 def _resolution(
     tables: _Tables,
     metrics: Sequence[str],
-    fresh: Sequence[Any] | None,
+    fresh: Sequence[object] | None,
     declared: str | None,
     scale: str | None,
     first_round: FirstRound | None,
@@ -952,7 +952,7 @@ class _Sample(NamedTuple):
 
 
 def _sample_of(
-    rows: EvidenceTable, mask: Bools, groups: Sequence[Any] | None, cardinalities: list[int], sign: float
+    rows: EvidenceTable, mask: Bools, groups: Sequence[object] | None, cardinalities: list[int], sign: float
 ) -> _Sample:
     """Some rows; ``groups`` are labels of the table behind ``rows``."""
     X, y, order = _in_order(rows, mask, sign)

@@ -188,7 +188,7 @@ def _one_of(name: str, texts: Sequence[str]) -> str:
     return f"{name} in [{', '.join(texts)}]"
 
 
-def _literal(value: Any) -> str:
+def _literal(value: object) -> str:
     """A choice in the notation of conditions: classes, functions and tuples by their labels."""
     return repr(label(value) if isinstance(value, Reference | tuple) else value)
 
@@ -209,7 +209,7 @@ def declared(
     return None
 
 
-def conditioned(space: Space, runs: Sequence[Mapping[str, Any]], fewest: int = _FEWEST) -> Space:
+def conditioned(space: Space, runs: Sequence[Mapping[str, object]], fewest: int = _FEWEST) -> Space:
     """A space with the conditions that finished runs (name -> frozen value) followed.
 
     A condition is concluded if one other parameter separates the runs with the parameter from those without,

@@ -72,7 +72,7 @@ class FinishedRuns(NamedTuple):
     said: tuple[str, ...] = ()  # sentences on content that was left out or reinterpreted
 
 
-def filled(space: Space, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str] | None]:
+def filled(space: Space, values: Mapping[str, object]) -> tuple[dict[str, Any], list[str] | None]:
     """A finished run's whole configuration, and the names of its own parameters if some were missing."""
     if len(values) == len(space) and not space.conditions:
         return {n: values[n] for n in space}, None
@@ -249,7 +249,7 @@ def _geometric(values: Floats) -> bool:
 _EVEN = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")
 
 
-def read_search(search: Any, metric: str | None = None) -> FinishedRuns:
+def read_search(search: object, metric: str | None = None) -> FinishedRuns:
     """The runs of a fitted search: see :meth:`refine.Tree.add_search` for the errors too."""
     results = getattr(search, "cv_results_", None)
     if not isinstance(results, Mapping):
@@ -340,7 +340,7 @@ def scores_of(results: Mapping[str, Any], metric: str) -> list[dict[str, float]]
     return [{n: float(column[i]) for n, column in columns.items()} for i in range(len(results["params"]))]
 
 
-def _held(value: Any) -> Any:
+def _held(value: object) -> Any:
     """A frozen value, or the text of a value that no space can hold, such as an estimator."""
     try:
         return freeze(value)
@@ -348,7 +348,7 @@ def _held(value: Any) -> Any:
         return " ".join(str(value).split())
 
 
-def _parameters(grids: Sequence[Any], settings: Sequence[Mapping[str, Any]]) -> dict[str, Parameter]:
+def _parameters(grids: Sequence[Any], settings: Sequence[Mapping[str, object]]) -> dict[str, Parameter]:
     """The parameters of a search in the order of first use, by its grids, distributions or candidates."""
     import pandas as pd
 

@@ -100,8 +100,8 @@ def _bridge(
     last: Node,
     branch: Node,
     common: Node | None,
-    previous: Mapping[str, Any],
-    previous_of_branch: Mapping[str, Any],
+    previous: Mapping[str, object],
+    previous_of_branch: Mapping[str, object],
 ) -> Bridge | None:
     """The bridge from a branch to the last round of a path; ``None`` if its trials are no evidence."""
     missing = [name for name in last.space if name not in branch.space]

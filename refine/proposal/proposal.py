@@ -321,7 +321,7 @@ class Proposal(Shown):
         old = Space.from_json(data["old"])
         space = Space.from_json(data["space"])
 
-        def numbers(of: Mapping[str, Any], *names: str) -> dict[str, Any]:
+        def numbers(of: Mapping[str, object], *names: str) -> dict[str, Any]:
             return {**of, **{name: math.nan if of.get(name) is None else of[name] for name in names}}
 
         def reasoned(of: Mapping[str, Any]) -> dict[str, Any]:
@@ -565,7 +565,7 @@ class Proposer:
 
 
 @provides("proposal.digest")
-def digest_of_stored(content: Mapping[str, Any]) -> str:
+def digest_of_stored(content: Mapping[str, object]) -> str:
     """The digest of a stored proposal; raises an error of Python or refine if it cannot be read."""
     return Proposal.from_json(content).digest
 
@@ -610,7 +610,7 @@ def check_epsilon(epsilon: float | None) -> float | None:
 @one_thread
 @helped
 def propose(
-    analysis: Any,
+    analysis: object,
     risk: float = 0.05,
     epsilon: float | Mapping[str, float] | None = None,
     outer: Space | None = None,
@@ -743,7 +743,7 @@ def tolerances_of(analysis: Analysis, epsilon: float | Mapping[str, float] | Non
     return tolerances
 
 
-def _data_of(record: Offer | Advice, **shown: Any) -> dict[str, Any]:
+def _data_of(record: Offer | Advice, **shown: object) -> dict[str, Any]:
     """Plain data of an offer or advice; values in ``shown`` replace their fields."""
     fields = {**vars(record), "reason": record.reason.to_json(), **shown}
     return {name: plain(value) for name, value in fields.items()}

@@ -49,7 +49,7 @@ _BATCH = 0.25  # of an axis: draws whose best lies nearer than about this to a c
 
 
 def condition_in(
-    space: Space, expression: str | None, bounds: Mapping[str, Any] | None = None, role: str = "question"
+    space: Space, expression: str | None, bounds: Mapping[str, object] | None = None, role: str = "question"
 ) -> Constraint:
     """The condition of an expression together with bounds by name.
 
@@ -161,7 +161,7 @@ def _parsed(expression: Any, role: str) -> Constraint:
         raise SpaceError(_named(error, role, expression)) from None
 
 
-def _named(error: SpaceError, role: str, expression: Any) -> str:
+def _named(error: SpaceError, role: str, expression: object) -> str:
     """The text of an error about a constraint, reworded for a question, with a long expression cut."""
     return str(error).replace("constraint", role, 1).replace(repr(str(expression)), _shown(expression))
 
@@ -174,7 +174,7 @@ def _shown(expression: object) -> str:
     return f"{text[:_SHOWN]!r}..."
 
 
-def _bound_text(space: Space, name: str, value: Any, role: str) -> str:
+def _bound_text(space: Space, name: str, value: object, role: str) -> str:
     """A bound as an expression: ``4 <= units <= 8``, ``model == 'svr'``."""
     if name not in space:
         raise SpaceError(f"{role}: unknown parameter {name!r}; {did_you_mean(name, space)}")

@@ -44,7 +44,9 @@ def _figure(draw: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(draw)
 
     @wraps(draw)
-    def method(*args: Any, width: Width = "text", theme: ThemeName | None = None, **options: Any) -> Any:
+    def method(
+        *args: object, width: Width = "text", theme: ThemeName | None = None, **options: object
+    ) -> Any:
         ax = signature.bind(*args, **options).arguments.get("ax")
         if ax is not None and (width != "text" or theme is not None):
             raise AnalysisError(
@@ -72,7 +74,7 @@ def _of_analysis(draw: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.Signature([inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY), *parameters])
 
     @wraps(draw)
-    def method(self: Plots, *args: Any, **options: Any) -> Any:
+    def method(self: Plots, *args: object, **options: object) -> Any:
         arguments = signature.bind(self, *args, **options).arguments
         if arguments.get("new") is not None:
             arguments["new"] = self._edited(arguments["new"], arguments.get("name"))
@@ -158,7 +160,7 @@ class Plots:
             )
         return figures.curves(trials, r.metric, r.direction)
 
-    def _edited(self, new: Any, name: str | None) -> Any:
+    def _edited(self, new: object, name: str | None) -> Any:
         """Parameters after the edits of ``new``; unknown names are left to the figure, which raises."""
         space = self._round.space
         if name is not None:

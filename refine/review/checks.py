@@ -87,7 +87,7 @@ def _check(
     picture: str = "",
     about: str = "",
     action: Action | None = None,
-    **values: Any,
+    **values: object,
 ) -> Check:
     plain_values = {name: plain(v) for name, v in values.items()}
     return Check(

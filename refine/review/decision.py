@@ -112,7 +112,7 @@ class Decision:
 
 
 @provides("decision.digest")
-def digest_of_stored(content: Mapping[str, Any]) -> str:
+def digest_of_stored(content: Mapping[str, object]) -> str:
     """The digest of a stored decision; raises an error of Python or refine if it cannot be read."""
     return Decision.from_json(content).digest
 
@@ -131,7 +131,7 @@ def not_written(repeated: Decision, first: Decision | None, planned: int | None)
     return ""
 
 
-def check_note(note: Any) -> str:
+def check_note(note: object) -> str:
     """``note`` if it is text of at most :data:`LONGEST_NOTE` letters; ReviewError otherwise."""
     if not isinstance(note, str):
         raise ReviewError(f"a note must be text, got {note!r:.40}; write note='...'")
@@ -144,7 +144,7 @@ def check_note(note: Any) -> str:
     return note
 
 
-def check_author(author: Any) -> str:
+def check_author(author: object) -> str:
     """``author`` if it is text, by default the user's name; ReviewError otherwise."""
     if author is not None and not isinstance(author, str):
         raise ReviewError(f"an author must be text, got {author!r}; leave it out for the user's name")
@@ -168,7 +168,7 @@ def user() -> str:
 
 
 def decided_space(
-    proposal: Proposal, edits: Mapping[str, Any], rejected: tuple[str, ...]
+    proposal: Proposal, edits: Mapping[str, object], rejected: tuple[str, ...]
 ) -> tuple[Space, dict[str, tuple[Parameter, Parameter]]]:
     """The space after rejections and edits, and (proposed, decided) per edited parameter.
 

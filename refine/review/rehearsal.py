@@ -87,7 +87,7 @@ class StudyRehearsal(Shown):
 @one_thread
 @helped
 def rehearse(
-    space: Space | Mapping[str, Any], budget: int = 60, *, noise: float | str = NOISE, seed: int = 0
+    space: Space | Mapping[str, object], budget: int = 60, *, noise: float | str = NOISE, seed: int = 0
 ) -> StudyRehearsal:
     """Expected result of a study of ``budget`` trials on a space, before the first trial is paid for.
 

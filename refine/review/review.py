@@ -78,7 +78,7 @@ class Review(Shown, Generic[R]):
     edits: Mapping[str, Any] = field(default_factory=dict)  # the person's edits by parameter
     rejected: tuple[str, ...] = ()  # parameters whose change the person rejected
 
-    def edit(self, edits: Mapping[str, Any] | None = None, /, **named: Any) -> Self:
+    def edit(self, edits: Mapping[str, object] | None = None, /, **named: object) -> Self:
         """Sets parameters.
 
         Args:
@@ -127,7 +127,7 @@ class Review(Shown, Generic[R]):
         followed = tuple(c for c in changes if c.new != self.original.space[c.name])
         return space.replace({c.name: c.new for c in followed}), edited, followed
 
-    def _with(self, edits: Mapping[str, Any], rejected: tuple[str, ...]) -> Self:
+    def _with(self, edits: Mapping[str, object], rejected: tuple[str, ...]) -> Self:
         changed = replace(self, edits=dict(edits), rejected=rejected)
         _ = changed.space  # an impossible edit is refused here
         return changed
@@ -366,10 +366,10 @@ class Review(Shown, Generic[R]):
         downsample: float | None = None,
         exploit: float | None = None,
         audit: float | None = None,
-        given: Sequence[Mapping[str, Any]] = (),
-        belief: Mapping[str, Any] | None = None,
-        design: Any = None,
-        pruner: Any = "inherit",
+        given: Sequence[Mapping[str, object]] = (),
+        belief: Mapping[str, object] | None = None,
+        design: object = None,
+        pruner: object = "inherit",
         author: str | None = None,
     ) -> R:
         """Stores the decision and creates the child round, by default as advised in :attr:`advised_round`.
@@ -459,12 +459,12 @@ class Review(Shown, Generic[R]):
 
     def preview(
         self,
-        edits: Mapping[str, Any] | None = None,
+        edits: Mapping[str, object] | None = None,
         /,
         *,
         n: int | None = None,
         workers: int = 1,
-        **named: Any,
+        **named: object,
     ) -> Preview:
         """The effects of accepting, optionally with further edits; nothing is decided or written.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -105,7 +105,7 @@ class FreshSeeds:
 
     confidence: float = 0.95
 
-    def __call__(self, best: float, y: ArrayLike, groups: ArrayLike, winner: Any) -> FreshBest:
+    def __call__(self, best: float, y: ArrayLike, groups: ArrayLike, winner: object) -> FreshBest:
         """The winner, with the value `best` when chosen, by (n,) new runs of several configurations.
 
         `groups` are the labels of their configurations, `winner` is the label of the winner.

@@ -200,7 +200,7 @@ def check_folder(folder: str | os.PathLike[str]) -> Path:
     return path
 
 
-def inserted(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> int:
+def inserted(connection: sa.Connection, table: sa.Table, row: Mapping[str, object]) -> int:
     """Inserts a row into a table and returns its primary key."""
     key = connection.execute(table.insert().values(row)).inserted_primary_key
     assert key is not None  # every table has one

@@ -100,7 +100,7 @@ class TrialWriter:
             store = shown_url(self._engine.url)
             raise StoreError(f"store {store}: a finished trial can't be written: {reason}") from error
 
-    def _is_there(self, row: Mapping[str, Any]) -> bool:
+    def _is_there(self, row: Mapping[str, object]) -> bool:
         names = ("node", "key", "replicate", "attempt", "seed", "finished")
         query = sa.select(t.trial.c.pk).where(*(t.trial.c[name] == row[name] for name in names))
         with self._engine.connect() as connection:

@@ -55,7 +55,7 @@ class Reader(ABC):
         """The result of a function that reads a tree."""
         return read(self.engine, tree)
 
-    def computed(self, key: tuple[Any, ...], compute: Callable[[], T]) -> T:  # noqa: ARG002
+    def computed(self, key: tuple[object, ...], compute: Callable[[], T]) -> T:  # noqa: ARG002
         """A result of stored values; a :class:`Snapshot` computes it once per key."""
         return compute()
 
@@ -286,7 +286,7 @@ class Snapshot(Reader):
         """The engine, which gives connections."""
         return self._reader.engine
 
-    def _remembered(self, key: Any, read: Callable[[], T]) -> T:
+    def _remembered(self, key: object, read: Callable[[], T]) -> T:
         if key not in self._known:
             self._known[key] = read()
         return cast(T, self._known[key])
@@ -294,7 +294,7 @@ class Snapshot(Reader):
     def _once(self, read: Callable[[sa.Engine, int], T], tree: int) -> T:
         return self._remembered((read, tree), lambda: read(self.engine, tree))
 
-    def computed(self, key: tuple[Any, ...], compute: Callable[[], T]) -> T:
+    def computed(self, key: tuple[object, ...], compute: Callable[[], T]) -> T:
         """See :meth:`Reader.computed`."""
         return self._remembered(("computed", *key), compute)
 
@@ -370,7 +370,7 @@ def read_nodes(connection: sa.Connection, tree: int) -> tuple[dict[str, StoredNo
 
 
 @lru_cache(maxsize=4096)
-def _node_of(values: tuple[Any, ...]) -> Node:
+def _node_of(values: tuple[object, ...]) -> Node:
     """The node of a row, parsed once per content: trees are read often, and nodes hardly change."""
     return node_of(dict(zip(t.node.c.keys(), values, strict=True)))
 

@@ -94,10 +94,10 @@ def find_damage(engine: sa.Engine, tree: int) -> list[Damaged]:
     return damaged
 
 
-def _only_settings(row: Mapping[str, Any]) -> bool:
+def _only_settings(row: Mapping[str, object]) -> bool:
     """True if resetting the columns that are not part of its id makes a damaged round readable."""
 
-    def sound(columns: Mapping[str, Any]) -> bool:
+    def sound(columns: Mapping[str, object]) -> bool:
         try:
             node_of(columns)
         except BROKEN:

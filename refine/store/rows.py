@@ -213,7 +213,7 @@ def to_plain(name: str, row: Row) -> Row:
     return out
 
 
-def from_plain(name: str, data: Any, place: str) -> Row:
+def from_plain(name: str, data: object, place: str) -> Row:
     """The row of :func:`to_plain`'s output, checked, without running or importing anything.
 
     Raises StoreError: the data is not such a row; the text gives place and reason.
@@ -265,13 +265,13 @@ def _value(table: sa.Table, column: sa.Column[Any], value: Any, place: str) -> A
     return value
 
 
-def _text(key: tuple[str, str], content: Any) -> str:
+def _text(key: tuple[str, str], content: object) -> str:
     if key in _AS_WRITTEN:
         return json.dumps(content)
     return dumps(content)
 
 
-def _spelled(data: Any) -> Any:
+def _spelled(data: object) -> Any:
     """The data with NaN and infinity as texts, readable by every reader of JSON."""
     if isinstance(data, dict):
         return {k: _spelled(v) for k, v in data.items()}
@@ -286,7 +286,7 @@ def _spelled(data: Any) -> Any:
     return data
 
 
-def _unspelled(data: Any) -> dict[str, float]:
+def _unspelled(data: object) -> dict[str, float]:
     """Metric -> number."""
     if not isinstance(data, dict):
         raise TypeError(f"metrics must be an object of numbers, got {type(data).__name__}")

@@ -352,7 +352,7 @@ class Store(Reader):
         """Sets the epsilon of a node."""
         self._set(tree, node_id, {"epsilon": epsilon})
 
-    def _set(self, tree: int, node_id: str, values: Mapping[str, Any]) -> None:
+    def _set(self, tree: int, node_id: str, values: Mapping[str, object]) -> None:
         update = t.node.update().where(t.node.c.tree == tree, t.node.c.id == node_id).values(values)
         self._written(lambda connection: connection.execute(update))
 
@@ -644,7 +644,7 @@ class Store(Reader):
         return once()
 
 
-def _pk_of(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> int | None:
+def _pk_of(connection: sa.Connection, table: sa.Table, values: Mapping[str, object]) -> int | None:
     """The row of a table with these values."""
     query = sa.select(table.c.pk).where(*(table.c[name] == value for name, value in values.items()))
     return connection.execute(query).scalar()
@@ -653,8 +653,8 @@ def _pk_of(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]
 def _added(
     connection: sa.Connection,
     table: sa.Table,
-    key: Mapping[str, Any],
-    values: Mapping[str, Any] = MappingProxyType({}),
+    key: Mapping[str, object],
+    values: Mapping[str, object] = MappingProxyType({}),
 ) -> int:
     """The row of a table with these values, added if it is missing.
 

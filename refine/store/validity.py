@@ -138,7 +138,7 @@ def value_fault(column: sa.Column[Any], value: Any) -> str:
     return f"must be {rule}, got {short(value)}"
 
 
-def short(value: Any) -> str:
+def short(value: object) -> str:
     """Any value, in a few characters."""
     if isinstance(value, int) and abs(value) >= 10**60:
         return "a huge number"
@@ -148,7 +148,7 @@ def short(value: Any) -> str:
         return "a huge number"
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> bool:
     """True if a value is a number that a float holds; NaN and infinity count."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
@@ -159,7 +159,9 @@ def is_number(value: Any) -> bool:
     return True
 
 
-def outcome_fault(metrics: Mapping[str, Any], curve: Mapping[str, Sequence[Any]], seconds: float) -> str:
+def outcome_fault(
+    metrics: Mapping[str, object], curve: Mapping[str, Sequence[object]], seconds: float
+) -> str:
     """The reason why a trial's outcome cannot be stored, as a rule and the value; empty if it can."""
     for name, values in chain(((n, (v,)) for n, v in metrics.items()), curve.items()):
         if text := unstorable(name):
@@ -240,7 +242,7 @@ def _types_of(column: sa.Column[Any]) -> set[type]:
     return types
 
 
-def different(values: Sequence[Any]) -> set[Any]:
+def different(values: Sequence[object]) -> set[Any]:
     """The distinct texts of a column.
 
     Many columns hold a single text, which is found without hashing all rows.

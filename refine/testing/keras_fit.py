@@ -148,7 +148,7 @@ def _trained(case: ModelCase, epochs: int, fit: Callable[..., Any]) -> tuple[_Tr
     return _Trained(history, weights), warnings_given
 
 
-def _apart(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> float:
+def _apart(expected: Mapping[str, object], actual: Mapping[str, object]) -> float:
     """Largest difference of values with equal names, in equal order."""
     if list(expected) != list(actual):
         return np.inf

@@ -50,7 +50,9 @@ class _Case:
         rows = draw(Uniform(), self.space, min(self.n, feasible(self.space).low), seed=0)
         return [self.space.frozen(self.space.at(row)) for row in rows]
 
-    def run(self, configuration: Mapping[str, Any], seed: int, objective: Objective | None = None) -> Outcome:
+    def run(
+        self, configuration: Mapping[str, object], seed: int, objective: Objective | None = None
+    ) -> Outcome:
         """One trial in this process, run as in a round."""
         if objective is None:
             called = self.objective
@@ -59,7 +61,7 @@ class _Case:
         return evaluate(called, _task(configuration, seed), wants_trial(called, list(self.space)))
 
 
-def _task(configuration: Mapping[str, Any], seed: int) -> Task:
+def _task(configuration: Mapping[str, object], seed: int) -> Task:
     encoded = encode_configuration(configuration)
     return Task(
         key=configuration_key(configuration),
@@ -116,7 +118,7 @@ def keeps_params(case: _Case) -> Iterator[str]:
     for configuration in case.configurations[:1]:
         changed: list[str] = []
 
-        def watching(params: Any, trial: Any, changed: list[str] = changed) -> Any:
+        def watching(params: Any, trial: object, changed: list[str] = changed) -> Any:
             before = copy.deepcopy(dict(params))
             try:
                 if wants_trial(case.objective):
@@ -193,7 +195,7 @@ CHECKS: tuple[Callable[[_Case], Iterator[str]], ...] = (
 )
 
 
-def findings_of(objective: Objective, space: Space | Mapping[str, Any], n: int = 3) -> list[Finding]:
+def findings_of(objective: Objective, space: Space | Mapping[str, object], n: int = 3) -> list[Finding]:
     """The rules that an objective breaks; empty for none. Stores no trial.
 
     Args:
@@ -209,7 +211,7 @@ def findings_of(objective: Objective, space: Space | Mapping[str, Any], n: int =
     return [Finding(check.__name__, text) for check in CHECKS for text in check(case)]
 
 
-def check_objective(objective: Objective, space: Space | Mapping[str, Any], n: int = 3) -> None:
+def check_objective(objective: Objective, space: Space | Mapping[str, object], n: int = 3) -> None:
     """Checks that an objective can be trusted, repeated and run on other machines; see :func:`findings_of`.
 
     Args:

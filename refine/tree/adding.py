@@ -42,7 +42,7 @@ from refine.utils.action import Action, Symbol
 
 def add_round(
     self: TreeRecord,
-    space: Space | Mapping[str, Any],
+    space: Space | Mapping[str, object],
     objective: Objective,
     *,
     metric: str | Score | Goal | Sequence[Goal] = "value",
@@ -52,18 +52,18 @@ def add_round(
     n: int | None = None,
     downsample: float | None = None,
     seed: int = 0,
-    design: Any = "sobol",
-    pruner: Any = None,
+    design: object = "sobol",
+    pruner: object = None,
     objective_name: str | None = None,
     roles: Mapping[str, str] | None = None,
     epsilon: float | None = None,
     noise: str | None = None,
     limits: Limits | None = None,
     scale: str | None = None,
-    baseline: Mapping[str, Any] | None = None,
+    baseline: Mapping[str, object] | None = None,
     baseline_seeds: int = 3,
-    given: Sequence[Mapping[str, Any]] = (),
-    belief: Mapping[str, Any] | None = None,
+    given: Sequence[Mapping[str, object]] = (),
+    belief: Mapping[str, object] | None = None,
     like: Sequence[TreeRecord | Round | str] = (),
     exploit: float | None = None,
     budget: int | str | timedelta | None = None,
@@ -218,7 +218,7 @@ def add_round(
 def _believed(
     tree: TreeRecord,
     space: Space,
-    belief: Mapping[str, Any] | None,
+    belief: Mapping[str, object] | None,
     like: Sequence[TreeRecord | Round | str],
 ) -> Belief | None:
     """The belief of a root: the belief of earlier studies, overridden by the declared belief."""
@@ -252,7 +252,10 @@ def _first_size(
 
 
 def _given(
-    space: Space, baseline: Mapping[str, Any] | None, seeds: int, configurations: Sequence[Mapping[str, Any]]
+    space: Space,
+    baseline: Mapping[str, object] | None,
+    seeds: int,
+    configurations: Sequence[Mapping[str, object]],
 ) -> list[Encoded]:
     """Configurations that run first, with their origin; the baseline once per seed."""
     check_times(1, seeds, "baseline_seeds")

@@ -232,7 +232,7 @@ def ask(
     guess: float | None = None,
     settle_within: int | None = None,
     author: str | None = None,
-    **bounds: Any,
+    **bounds: object,
 ) -> Answer:
     """Answers a question about a part of the space: is the best value inside as good as the best anywhere?
 

@@ -328,7 +328,7 @@ class _Search:
             last = self._grown(last, min(limit, n + _TIMED), hours=hours)
         return last or first
 
-    def _grown(self, last: Round | None, n: int, **ending: Any) -> Round:
+    def _grown(self, last: Round | None, n: int, **ending: object) -> Round:
         """The round of the search, of so many trials, after it has run."""
         note = "searches all of the space"
         if last is None:

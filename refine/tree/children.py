@@ -279,19 +279,19 @@ R = TypeVar("R", bound=DecidedRound)
 
 def branch(
     self: R,
-    space: Space | Mapping[str, Any],
+    space: Space | Mapping[str, object],
     *,
     note: str = "",
-    previous: Mapping[str, Any] | None = None,
+    previous: Mapping[str, object] | None = None,
     n: int | None = None,
     downsample: float | None = None,
     seed: int | None = None,
     exploit: float = 0.0,
     audit: float = 0.0,
-    given: Sequence[Mapping[str, Any]] = (),
-    belief: Mapping[str, Any] | None = None,
-    design: Any = None,
-    pruner: Any = "inherit",
+    given: Sequence[Mapping[str, object]] = (),
+    belief: Mapping[str, object] | None = None,
+    design: object = None,
+    pruner: object = "inherit",
     author: str | None = None,
 ) -> R:
     """Creates a child on any space, without a proposal.
@@ -354,7 +354,7 @@ def branch(
 
 
 def choose(
-    self: DecidedRound, point: int | Mapping[str, Any], *, note: str = "", author: str | None = None
+    self: DecidedRound, point: int | Mapping[str, object], *, note: str = "", author: str | None = None
 ) -> Decision:
     """Records which point of the front of several goals is wanted, as a decision on this round.
 
@@ -394,13 +394,13 @@ def choose(
     return decision
 
 
-def off_grid(space: Space, encoded: Sequence[tuple[str, Mapping[str, Any]]]) -> int:
+def off_grid(space: Space, encoded: Sequence[tuple[str, Mapping[str, object]]]) -> int:
     """Number of given configurations, ``(origin, encoded configuration)``, that are not on the grid."""
     unlike = {configuration_key(decode_configuration(p)): p for _, p in encoded}
     return sum(not space.on_grid(decode_configuration(p)) for p in unlike.values())
 
 
-def check_count(n: int, encoded: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+def check_count(n: int, encoded: Sequence[tuple[str, Mapping[str, object]]]) -> None:
     """Raises DesignError where a round is to run fewer configurations than it was given."""
     if n < len(keys := _keys(encoded)):
         raise DesignError(
@@ -415,7 +415,7 @@ def left_to_run(parent: RoundRecord, space: Space) -> int:
     return max(0, feasible(space).high - len(done))
 
 
-def _keys(encoded: Sequence[tuple[str, Mapping[str, Any]]]) -> frozenset[str]:
+def _keys(encoded: Sequence[tuple[str, Mapping[str, object]]]) -> frozenset[str]:
     return frozenset(configuration_key(decode_configuration(p)) for _, p in encoded)
 
 
@@ -446,7 +446,7 @@ def _audits(
     ]
 
 
-def _check_previous(previous: Mapping[str, Any], old: Space, new: Space) -> dict[str, Any]:
+def _check_previous(previous: Mapping[str, object], old: Space, new: Space) -> dict[str, Any]:
     """``previous`` if it speaks of added parameters only; else a ReviewError."""
     if not isinstance(previous, Mapping):
         raise ReviewError(
@@ -465,7 +465,7 @@ def _check_previous(previous: Mapping[str, Any], old: Space, new: Space) -> dict
     return dict(previous)
 
 
-def _warn_of_typos(old: Space, new: Space, previous: Mapping[str, Any]) -> None:
+def _warn_of_typos(old: Space, new: Space, previous: Mapping[str, object]) -> None:
     """Warns of an added parameter with nearly the name of an old one, unless ``previous`` has it."""
     if set(old) - set(new):  # renamed, and meant
         return

@@ -198,7 +198,7 @@ class Context(NamedTuple):
             f"tree[{node.id!r}].analyze(metric, direction); for another root, give another seed"
         )
 
-    def know_tools(self, node: Node, design: Any, pruner: Any) -> None:
+    def know_tools(self, node: Node, design: object, pruner: object) -> None:
         """Takes samplers and pruners that were given after reopening, if they are the round's.
 
         Raises:
@@ -215,7 +215,7 @@ class Context(NamedTuple):
                     )
                 self.tools[recorded] = tool
 
-    def keep_tools(self, node: Node, sampler: Any, pruner: Any) -> None:
+    def keep_tools(self, node: Node, sampler: object, pruner: object) -> None:
         """Keeps the sampler and the pruner that a round was made with."""
         if sampler is not None:
             self.tools[node.method] = sampler

@@ -142,8 +142,8 @@ def confirm(
 
 def judge(
     self: TreeRecord,
-    a: RoundRecord | str | Mapping[str, Any] | None = None,
-    b: RoundRecord | str | Mapping[str, Any] | None = None,
+    a: RoundRecord | str | Mapping[str, object] | None = None,
+    b: RoundRecord | str | Mapping[str, object] | None = None,
     *,
     budget: int = 0,
     epsilon: float | None = None,
@@ -346,7 +346,7 @@ class _Entrants(NamedTuple):
             judged = judged.field.judged(trials, study_noise(self.context.reader, self.rounds))
 
 
-def _entrants(tree: TreeRecord, context: Context, named: Collection[Mapping[str, Any]] = ()) -> _Entrants:
+def _entrants(tree: TreeRecord, context: Context, named: Collection[Mapping[str, object]] = ()) -> _Entrants:
     """Candidates for the winner, and the configurations named by the caller."""
     rounds = _evidence(tree)
     tree_label = f"tree {tree.name}"
@@ -402,7 +402,7 @@ def _shares(spent: Sequence[int], a: int, b: int, runs: int) -> _Shares:
     return [(a, runs_given[0]), (b, runs_given[1])]
 
 
-def _places(rounds: Sequence[RanRound], values: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _places(rounds: Sequence[RanRound], values: Mapping[str, object]) -> list[tuple[str, str]]:
     """``(round, key)`` of the planned runs whose configuration has these values.
 
     Raises:
@@ -444,13 +444,13 @@ def _within_a_level(parameter: Parameter | None, a: Any, b: Any) -> bool:
     return bool(abs(positions[0] - positions[1]) <= 1 + 1e-9)
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     if isinstance(value, str):
         return value
     return label(freeze(value))
 
 
-def _shown(values: Mapping[str, Any]) -> str:
+def _shown(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name} = {_plain(value)}" for name, value in values.items())
 
 

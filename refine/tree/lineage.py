@@ -355,7 +355,11 @@ class BestFirstTrials:
     """Trials of several rounds, best first, so that a search ends early."""
 
     def __init__(
-        self, reader: Reader, used: Sequence[tuple[int, Mapping[str, Any]]], goal: Goal, values: MetricCache
+        self,
+        reader: Reader,
+        used: Sequence[tuple[int, Mapping[str, object]]],
+        goal: Goal,
+        values: MetricCache,
     ) -> None:
         self._reader = reader
         self._used = used

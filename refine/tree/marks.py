@@ -68,7 +68,7 @@ def set_epsilon(self: R, epsilon: float | None) -> R:
     return self
 
 
-def exclude(self: RoundRecord, rows: Any, reason: str, *, author: str | None = None) -> int:
+def exclude(self: RoundRecord, rows: object, reason: str, *, author: str | None = None) -> int:
     """Excludes trials from every analysis of the round and its descendants.
 
     Excluded trials stay in the store and in :attr:`trials`, in the state ``"excluded"`` and without a value;
@@ -95,17 +95,17 @@ def exclude(self: RoundRecord, rows: Any, reason: str, *, author: str | None = N
     return _mark(self, rows, author, excluded=True, note=reason)
 
 
-def include(self: RoundRecord, rows: Any, reason: str = "", *, author: str | None = None) -> int:
+def include(self: RoundRecord, rows: object, reason: str = "", *, author: str | None = None) -> int:
     """Undoes :meth:`exclude`, with the same arguments and errors; the log keeps both. Returns the count."""
     return _mark(self, rows, author, excluded=False, note=reason)
 
 
-def star(self: RoundRecord, rows: Any, starred: bool = True, *, author: str | None = None) -> int:
+def star(self: RoundRecord, rows: object, starred: bool = True, *, author: str | None = None) -> int:
     """Stars trials (``rows`` as in :meth:`exclude`), or removes the star. Changes no analysis."""
     return _mark(self, rows, author, starred=bool(starred))
 
 
-def annotate(self: RoundRecord, rows: Any, note: str, *, author: str | None = None) -> int:
+def annotate(self: RoundRecord, rows: object, note: str, *, author: str | None = None) -> int:
     """Writes a note on trials (``rows`` as in :meth:`exclude`); an empty note removes the old one.
 
     Changes no analysis. A note that is no text is a ReviewError.
@@ -154,7 +154,7 @@ class TrialAnnotation(NamedTuple):
     time: float = 0.0  # and when, in seconds since 1970
 
 
-def noted(marks: Sequence[Mark], columns: Mapping[str, Sequence[Any]]) -> dict[int, TrialAnnotation]:
+def noted(marks: Sequence[Mark], columns: Mapping[str, Sequence[object]]) -> dict[int, TrialAnnotation]:
     """Number of a planned trial -> its current marks; ``marks`` are sorted, oldest first."""
     number = {trial: i for i, trial in enumerate(zip(columns["key"], columns["attempt"], strict=True))}
     annotations: dict[int, TrialAnnotation] = {}
@@ -182,7 +182,7 @@ def marks_frame(marks: Sequence[Mark], records: Records) -> pd.DataFrame:
     return frame.assign(time=pd.to_datetime(frame["time"], unit="s", utc=True).dt.floor("s"))
 
 
-def numbers_of(rows: Any, count: int) -> list[int]:
+def numbers_of(rows: object, count: int) -> list[int]:
     """Sorted numbers of the trials that a caller means.
 
     Raises:

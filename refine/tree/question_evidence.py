@@ -276,7 +276,7 @@ def posterior_about(analysis: Analysis, extra: Indices | None = None) -> Evidenc
     return evidence
 
 
-def _keep(cache: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+def _keep(cache: OrderedDict[Any, Any], key: object, value: object) -> None:
     with _lock:
         cache[key] = value
         while len(cache) > _CACHED:

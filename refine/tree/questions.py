@@ -62,7 +62,7 @@ class Questions(Shown):
         }
 
 
-def _plain(value: Any) -> Mapping[str, Any]:
+def _plain(value: object) -> Mapping[str, Any]:
     data: Mapping[str, Any] = plain(value)
     return data
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 from refine.errors import ReviewError
 from refine.review.decision import check_author, check_note
@@ -77,7 +76,7 @@ def repair(self: TreeRecord, *, note: str = "", author: str | None = None) -> Da
 
 
 def delete_trials(
-    self: TreeRecord, which: Round | str, rows: Any, *, note: str = "", author: str | None = None
+    self: TreeRecord, which: Round | str, rows: object, *, note: str = "", author: str | None = None
 ) -> int:
     """Removes trials of a round for good, with their attempts, and logs the removal.
 

@@ -98,7 +98,7 @@ def _candidates(name: str) -> Iterator[Any]:
             return
 
 
-def _is_script_module(module: Any) -> bool:
+def _is_script_module(module: object) -> bool:
     """True if a loaded module is a single file, like a script."""
     spec = getattr(module, "__spec__", None)
     return (

@@ -56,8 +56,8 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     objective: Objective | None = None,
     objective_name: str | None = None,
     metric: Score | None = None,
-    design: Any = None,
-    pruner: Any = None,
+    design: object = None,
+    pruner: object = None,
     **options: Unpack[RoundKeywords],
 ) -> R:
     """Runs the rest of the round; a repeated call resumes.

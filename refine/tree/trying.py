@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar, Unpack
+from typing import TypeVar, Unpack
 
 from refine.errors import DesignError, SpaceError
 from refine.run.options import RunKeywords
@@ -18,7 +18,7 @@ R = TypeVar("R", bound=RoundRecord)
 
 def try_out(
     self: R,
-    configurations: Sequence[Mapping[str, Any]],
+    configurations: Sequence[Mapping[str, object]],
     *,
     objective: Objective | None = None,
     objective_name: str | None = None,

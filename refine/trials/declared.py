@@ -45,7 +45,7 @@ class Declared(NamedTuple):
         return nearest
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Declared:
+    def from_json(cls, content: Mapping[str, object]) -> Declared:
         """The declarations of :meth:`to_json`; errors are those of :meth:`checked`."""
         return cls.checked(content.get("noise"), content.get("limits"), content.get("scale"))
 
@@ -59,13 +59,13 @@ NOTHING = Declared()
 """No declaration."""
 
 
-def check_noise(noise: Any) -> None:
+def check_noise(noise: object) -> None:
     """Raises AnalysisError for an unknown declaration of noise."""
     if noise is not None and noise not in NOISE:
         raise AnalysisError(f"noise must be 'none', 'retraining' or None (estimate it), got {noise!r}")
 
 
-def check_scale(scale: Any) -> None:
+def check_scale(scale: object) -> None:
     """Raises AnalysisError for an unknown declaration of a scale."""
     if scale is not None and scale not in SCALES:
         raise AnalysisError(f"scale must be 'log', 'linear' or None (decide by the values), got {scale!r}")
@@ -86,7 +86,7 @@ def typed_limits(text: str, option: str) -> Limits:
     return ends[0], ends[1]
 
 
-def checked_limits(limits: Any) -> Limits | None:
+def checked_limits(limits: object) -> Limits | None:
     """Declared limits of a metric, checked; AnalysisError unless they are two ends, the first one lower."""
     if limits is None:
         return None

@@ -209,7 +209,7 @@ def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) 
         yield table(space, joined, metric, slice(n, None))
 
 
-def _kinds(name: str, column: Sequence[Any] | npt.NDArray[Any], kinds_seen: set[Any]) -> Iterator[int]:
+def _kinds(name: str, column: Sequence[object] | npt.NDArray[Any], kinds_seen: set[Any]) -> Iterator[int]:
     """Rows of a column with the first value of a type that is not among ``kinds_seen``.
 
     Adds the type to ``kinds_seen``.
@@ -288,7 +288,7 @@ def _parameter_columns(
 
 
 def _with_gaps(
-    parameter: Parameter, column: Sequence[Any] | npt.NDArray[Any], present: npt.NDArray[np.bool_]
+    parameter: Parameter, column: Sequence[object] | npt.NDArray[Any], present: npt.NDArray[np.bool_]
 ) -> npt.NDArray[Any]:
     """A column with missing rows: NaN among numbers, else ``None``."""
     shown = _parameter_column(
@@ -321,7 +321,7 @@ def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:
     return values
 
 
-def _parameter_column(parameter: Parameter, encoded: Sequence[Any] | npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _parameter_column(parameter: Parameter, encoded: Sequence[object] | npt.NDArray[Any]) -> npt.NDArray[Any]:
     if parameter.numeric and (column := np.asarray(encoded)).dtype.kind in "if":
         return column
     if parameter.numeric and not isinstance(parameter, Categorical):

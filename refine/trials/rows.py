@@ -28,7 +28,7 @@ class _Block(NamedTuple):
     columns: dict[str, Values]
     gaps: frozenset[str] = frozenset()  # names of the columns with missing values
 
-    def listed(self, name: str, default: Any) -> list[Any]:
+    def listed(self, name: str, default: object) -> list[Any]:
         """N values; a default where a mapping has no such name."""
         values = self.columns.get(name)
         if values is None:
@@ -56,11 +56,11 @@ class JsonRows(Sequence[dict[str, Any]]):
     Names keep the order of their first appearance over all mappings.
     """
 
-    def __init__(self, mappings: Sequence[Mapping[str, Any]] = ()) -> None:
+    def __init__(self, mappings: Sequence[Mapping[str, object]] = ()) -> None:
         self._blocks: list[_Block] = []
         self.extend(mappings)
 
-    def extend(self, mappings: Sequence[Mapping[str, Any]]) -> None:
+    def extend(self, mappings: Sequence[Mapping[str, object]]) -> None:
         """Appends mappings, without keeping the objects themselves."""
         if mappings:
             columns, gaps = _by_name(mappings)
@@ -165,7 +165,7 @@ class JsonRows(Sequence[dict[str, Any]]):
                 rows._blocks.append(_Block(number, columns))
         return rows
 
-    def under(self, names: Iterable[str], otherwise: Mapping[str, Any]) -> JsonRows:
+    def under(self, names: Iterable[str], otherwise: Mapping[str, object]) -> JsonRows:
         """The mappings reduced to some names; ``otherwise`` gives values for missing ones."""
         rows = JsonRows()
         kept_names = list(names)
@@ -184,7 +184,7 @@ class JsonRows(Sequence[dict[str, Any]]):
 
 
 def _by_name(
-    mappings: Sequence[Mapping[str, Any]],
+    mappings: Sequence[Mapping[str, object]],
 ) -> tuple[Iterator[tuple[str, Sequence[Any]]], frozenset[str]]:
     """Names with their columns, and the columns with missing values."""
     kinds = dict.fromkeys(map(tuple, mappings))

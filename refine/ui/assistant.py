@@ -93,7 +93,7 @@ def in_tools(action: Action) -> str:
     return f"tool {tool}"
 
 
-def _edits_text(edits: Mapping[str, Any]) -> str:
+def _edits_text(edits: Mapping[str, object]) -> str:
     """Edits as JSON; values unknown to JSON in Python's spelling."""
     pairs = []
     for name, value in edits.items():
@@ -122,7 +122,7 @@ class Answer(str):
         lead: str = "",
         page: Page | None = None,
         glance: bool = False,
-        **data: Any,
+        **data: object,
     ) -> Answer:
         """The answer that shows a result.
 

@@ -185,7 +185,7 @@ def _answering(call: Callable[..., Answer]) -> Callable[..., CallToolResult]:
     from mcp_types import CallToolResult, TextContent
 
     @functools.wraps(call)
-    def answered(*args: Any, **arguments: Any) -> CallToolResult:
+    def answered(*args: object, **arguments: object) -> CallToolResult:
         try:
             answer = call(*args, **arguments)
             if answer.data:

@@ -351,7 +351,7 @@ def line_mark(label: str, color: str | None = None, **style: Any) -> Line2D:
     return Line2D([], [], **{"color": color or tone().ink, "label": label, **style})
 
 
-def dot_mark(label: str, color: str, marker: str = "o", **style: Any) -> Line2D:
+def dot_mark(label: str, color: str, marker: str = "o", **style: object) -> Line2D:
     """A marker in a legend."""
     return line_mark(label, color, marker=marker, linewidth=0, **style)
 
@@ -363,7 +363,7 @@ def area_mark(label: str, color: str | None = None, **style: Any) -> Patch:
     return Patch(color=color, label=label, **style)
 
 
-def dots(ax: Axes, x: npt.ArrayLike, y: npt.ArrayLike, **style: Any) -> None:
+def dots(ax: Axes, x: npt.ArrayLike, y: npt.ArrayLike, **style: object) -> None:
     """Single trials, as an image within SVG."""
     if np.size(x) > 100:
         size = 4.0

@@ -245,7 +245,7 @@ def _marks(ax: Axes, mesh: Any, medians: Floats, count: Ints, good: Ints, room: 
         ax.text(column + 0.4, row, text, color=_ON_LIGHT if light else _ON_DARK, **style)
 
 
-def _colour_bar(ax: Axes, mesh: Any, analysis: Analysis, cut: bool, aspect: float) -> None:
+def _colour_bar(ax: Axes, mesh: object, analysis: Analysis, cut: bool, aspect: float) -> None:
     figure: Any = ax.get_figure(root=True)
     if analysis.sign > 0:
         worst_end = "min"

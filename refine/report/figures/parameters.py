@@ -605,7 +605,7 @@ def _range(ax: Axes, analysis: Analysis, name: str, old: Range, new: Parameter, 
 
 
 def _choices(
-    ax: Axes, analysis: Analysis, e: ParameterEvidence, new: Parameter, values: Any, inches: float
+    ax: Axes, analysis: Analysis, e: ParameterEvidence, new: Parameter, values: object, inches: float
 ) -> Floats:
     """Shares, shade and axis of choices; returns the positions of the trials."""
     cells = cell_axis(e, new, 1.0, max_cells=len(e.levels), letters=28, by_median=False)

@@ -135,7 +135,7 @@ def _check(name: str, value: object, allowed: tuple[str, ...], or_else: str = ""
         raise AnalysisError(f"{name}: takes {names}{or_else}, got {value!r}{hint}")
 
 
-def _settle(user_settings: Mapping[str, Any], width: Width, theme: ThemeName | None) -> Theme:
+def _settle(user_settings: Mapping[str, object], width: Width, theme: ThemeName | None) -> Theme:
     """Applies matplotlib's settings and returns the theme."""
     import matplotlib as mpl
 
@@ -195,7 +195,7 @@ def _of_style(settings: Mapping[str, Any]) -> Palette:
     return Palette(**series, ink=ink, grey=grey, light=light, pale=pale, paper=paper)
 
 
-def lightness(colour: Any) -> float:
+def lightness(colour: object) -> float:
     """Lightness of a colour from 0, black, to 1, white."""
     from matplotlib.colors import to_rgb
 
@@ -203,7 +203,7 @@ def lightness(colour: Any) -> float:
     return 0.3 * red + 0.59 * green + 0.11 * blue
 
 
-def _mix(a: Any, b: Any, share: float) -> str:
+def _mix(a: object, b: object, share: float) -> str:
     from matplotlib.colors import to_hex, to_rgb
 
     return str(to_hex([x + share * (y - x) for x, y in zip(to_rgb(a), to_rgb(b), strict=True)]))

@@ -516,7 +516,7 @@ def failures(facts: Facts) -> Section | None:
     return None
 
 
-def _last_line(error: Any) -> str:
+def _last_line(error: object) -> str:
     """The line of a traceback with the error; a plain message's only line."""
     if isinstance(error, str):
         lines = [line.strip() for line in error.splitlines() if line.strip()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
 
 from refine.design.pruning import code_of
 from refine.design.space_filling import IMPORTED
@@ -157,7 +156,7 @@ def _belief(node: Node, first: bool = False) -> str:
     return f", belief={belief_code}{share}"
 
 
-def configuration_code(encoded: Mapping[str, Any]) -> str:
+def configuration_code(encoded: Mapping[str, object]) -> str:
     """An encoded configuration as Python."""
     return "{" + ", ".join(f"{n!r}: {literal(v)}" for n, v in decode_configuration(encoded).items()) + "}"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from refine.analysis import finding as f
@@ -164,7 +162,7 @@ def best_clause(analysis: Analysis) -> str:
     return f"best {metric} {score(best['value'])}{values_text}"
 
 
-def _at(name: str, parameter: Parameter, value: Any) -> str:
+def _at(name: str, parameter: Parameter, value: object) -> str:
     """A value, with the parameter's name unless the value is a word: ``Adam``, ``lr 1.5``."""
     text = level_text(parameter, value)
     speaks = not parameter.numeric and len(text) > 1 and text not in ("True", "False", "None")

@@ -57,7 +57,7 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
 
 
 class _Template(Formatter):
-    def get_value(self, key: int | str, _: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def get_value(self, key: int | str, _: Sequence[object], kwargs: Mapping[str, object]) -> Any:
         """The value of a name, or one that :data:`_DERIVED` computes from all values."""
         if key in kwargs:
             return kwargs[str(key)]
@@ -71,7 +71,7 @@ class _Template(Formatter):
         return format(value, spec)
 
 
-def fill(say: Say, values: Mapping[str, Any]) -> str:
+def fill(say: Say, values: Mapping[str, object]) -> str:
     """A sentence with values filled in; missing values are NaN.
 
     Examples:
@@ -169,7 +169,7 @@ def _trend_in_short(v: Any) -> str:
     return f"{v.metric} {v.way} with {v.parameter}{trend_mark(vars(v))}"
 
 
-def trend_mark(values: Mapping[str, Any]) -> str:
+def trend_mark(values: Mapping[str, object]) -> str:
     """`` (good)`` or `` (bad)`` for a metric of which smaller values are better, else nothing."""
     if values.get("direction") != "minimize":
         return ""
@@ -282,7 +282,7 @@ def _choices(v: Any) -> str:
     return f"The choices of {v.parameter} differ ({effect}, {q}){medians}."
 
 
-def _where(v: Any) -> str:
+def _where(v: object) -> str:
     if _condition(v):
         return f", those with {_condition(v)}"
     return ""
@@ -464,7 +464,7 @@ def together(reasons: Mapping[str, Sequence[Reason]]) -> list[str]:
     return [_TOGETHER[code](values) for code, values in of_code.items() if values]
 
 
-def _names(values: Sequence[Mapping[str, Any]]) -> list[str]:
+def _names(values: Sequence[Mapping[str, object]]) -> list[str]:
     return [str(v["parameter"]) for v in values]
 
 

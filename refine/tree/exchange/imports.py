@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def add_frame(
     self: TreeRecord,
     frame: IntoFrame,
-    space: Space | Mapping[str, Any] | None = None,
+    space: Space | Mapping[str, object] | None = None,
     *,
     parameters: Sequence[str] | None = None,
     value: str | None = None,
@@ -178,7 +178,7 @@ def add_study(
 
 def add_search(
     self: TreeRecord,
-    search: Any,
+    search: object,
     *,
     metric: str | None = None,
     noise: str | None = None,

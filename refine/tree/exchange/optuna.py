@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # In.
 
 
-def open_study(study: Any, study_name: str | None) -> optuna.Study:
+def open_study(study: object, study_name: str | None) -> optuna.Study:
     """The study of an object, or of a storage's URL or journal file and a name; what is opened is read only.
 
     Raises:
@@ -112,7 +112,7 @@ def _cannot_open(url: URL | None, shown: str, error: Exception) -> StoreError:
 # Out.
 
 
-def to_optuna(self: RoundRecord, storage: Any = None, study_name: str | None = None) -> optuna.Study:
+def to_optuna(self: RoundRecord, storage: object = None, study_name: str | None = None) -> optuna.Study:
     """All trials as an Optuna study, for ``optuna.visualization`` and optuna-dashboard.
 
     Replicates and failed trials are among them; of a trial that was run again, the last attempt. User

@@ -167,7 +167,7 @@ def _steps(name: str, old: Parameter, new: Parameter) -> list[dict[str, Any]]:
     return [{"param": name, **step} for step in steps]
 
 
-def _parameter(domain: Any, ran: list[Any]) -> Parameter:
+def _parameter(domain: object, ran: list[Any]) -> Parameter:
     """The parameter of a domain, extended to values that ran outside."""
     import pandas as pd
 
@@ -178,7 +178,7 @@ def _parameter(domain: Any, ran: list[Any]) -> Parameter:
     return inferred(pd.Series([*parameter.grid, *ran]))
 
 
-def _plain(data: Any) -> Any:
+def _plain(data: object) -> Any:
     """Values from Talos as plain data; classes and functions become names."""
     if isinstance(data, list):
         return [_plain(v) for v in data]

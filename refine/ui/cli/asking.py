@@ -165,7 +165,7 @@ def try_out(
         out.put(chosen(round_), page=lambda: _headed(round_.page(), results))
 
 
-def _result(round_: Round, configuration: Mapping[str, Any]) -> str:
+def _result(round_: Round, configuration: Mapping[str, object]) -> str:
     """The value of a configuration that ran, or its state without a value."""
     trials = round_.trials
     for name, value in configuration.items():

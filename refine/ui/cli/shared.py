@@ -154,7 +154,7 @@ def command(heading: str, name: str | None = None) -> Callable[[Callable[..., No
             options += _options_of(groups[p.name]) if p.name in groups else [option]
 
         @wraps(function)
-        def called(**typed: Any) -> None:
+        def called(**typed: object) -> None:
             for name, kind in groups.items():
                 run_values = {option: typed.pop(option) for option in getattr(kind, "run_names", ())}
                 values = {f.name: typed.pop(f.name) for f in fields(kind) if f.name != "run_values"}
@@ -494,14 +494,14 @@ class Output:
         """The printed part of a page."""
         return page
 
-    def say(self, text: str, data: Any) -> None:
+    def say(self, text: str, data: object) -> None:
         """Prints a line, or its data as JSON."""
         if self.as_json:
             put_json(data)
         else:
             say(text)
 
-    def path(self, path: Any) -> None:
+    def path(self, path: object) -> None:
         """Prints the path of a written file."""
         self.say(str(path), {"path": str(path)})
 
@@ -554,7 +554,7 @@ def show(page: Page, *calls: Action | str) -> None:
         say(to_text(page))
 
 
-def put_json(data: Any) -> None:
+def put_json(data: object) -> None:
     """Prints plain data as JSON; control characters and letters outside the encoding are escaped."""
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     say(unseen(json.dumps(data, indent=2, allow_nan=False, ensure_ascii=not unicode)))

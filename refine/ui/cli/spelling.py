@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from typing import Any
 
 from refine.utils.action import Action, Symbol
 
@@ -127,7 +126,7 @@ def with_objective(command: str) -> str:
     return f"{command} {options}"
 
 
-def _typed(value: Any) -> str:
+def _typed(value: object) -> str:
     if value is ...:
         return "VALUE"
     if isinstance(value, tuple):

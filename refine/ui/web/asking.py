@@ -95,7 +95,7 @@ def start_content(round_: Round) -> dict[str, str]:
     return {name: _text(space[name], best[name]) for name in space.varied if best[name] == best[name]}
 
 
-def _text(parameter: Parameter, value: Any) -> str:
+def _text(parameter: Parameter, value: object) -> str:
     """A value as typed: the label of a choice, else the number."""
     if isinstance(parameter, Categorical):
         for label, level in zip(parameter.labels, parameter.grid, strict=True):

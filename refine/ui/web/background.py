@@ -98,7 +98,7 @@ class Background:
             )
         return ""
 
-    def start(self, round_: Round, call: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    def start(self, round_: Round, call: str, options: Mapping[str, object]) -> dict[str, Any]:
         """Starts a round, or repeats of its best configurations.
 
         Raises:

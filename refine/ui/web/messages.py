@@ -103,7 +103,7 @@ _WORDS = {
 }
 
 
-def check(message: Any) -> Mapping[str, Any]:
+def check(message: object) -> Mapping[str, Any]:
     """Checks a message.
 
     Raises:
@@ -136,7 +136,7 @@ def _wrong_fields(value: dict[str, Any], fields: Fields, place: tuple[str, ...])
             yield place, f"has no {name!r:.80}; {did_you_mean(name, kinds)}"
 
 
-def _wrong(value: Any, kind: Any, place: tuple[str, ...]) -> _Wrong:
+def _wrong(value: Any, kind: object, place: tuple[str, ...]) -> _Wrong:
     """The places where a value violates a type, with the rule."""
     # Of several kinds the one that the value is of says what is wrong inside.
     if get_origin(kind) in (Literal, UnionType):
@@ -159,7 +159,7 @@ def _wrong(value: Any, kind: Any, place: tuple[str, ...]) -> _Wrong:
             yield from _wrong(inner, get_args(matching)[1], (*place, name))
 
 
-def _is(value: Any, kind: Any) -> bool:
+def _is(value: object, kind: object) -> bool:
     if isinstance(kind, str):
         return isinstance(value, str) and value == kind
     if kind is float and isinstance(value, float):
@@ -169,7 +169,7 @@ def _is(value: Any, kind: Any) -> bool:
     return isinstance(value, _plain(kind))
 
 
-def _plain(kind: Any) -> Any:
+def _plain(kind: object) -> Any:
     if is_typeddict(kind):
         return dict
     return get_origin(kind) or kind

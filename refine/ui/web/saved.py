@@ -51,7 +51,7 @@ def _answers(session: Session) -> dict[str, Any]:
     last = session.shown
     answers = dict[str, Any]()
 
-    def keep(kind: str, *key: object, **message: Any) -> Any:
+    def keep(kind: str, *key: object, **message: object) -> Any:
         answer: Any = session.handle({"type": kind, **message})
         if isinstance(answer, bytes):
             answer = {"bytes": b64encode(answer).decode()}

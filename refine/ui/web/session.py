@@ -133,7 +133,7 @@ class Session:
             plain = type(started)(started.round, started.original, started.analysis)
             self._keep(self._versions()[shown.id], plain)
 
-    def handle(self, message: Any) -> Answer | bytes:
+    def handle(self, message: object) -> Answer | bytes:
         """The answer to a message."""
         try:
             checked = check(message)
@@ -159,7 +159,7 @@ class Session:
 
     # What there is.
 
-    def _start(self, _: Mapping[str, Any]) -> Answer:
+    def _start(self, _: Mapping[str, object]) -> Answer:
         edits = {}
         rejected = []
         if (review := self._started) is not None:
@@ -177,7 +177,7 @@ class Session:
             "rejected": rejected,
         }
 
-    def _pulse(self, _: Mapping[str, Any]) -> Answer:
+    def _pulse(self, _: Mapping[str, object]) -> Answer:
         """Progress and evidence version of every round; cheap, because the page polls."""
         home = self.shown.context
         counts = home.counts
@@ -205,7 +205,7 @@ class Session:
             for node_id, stored in nodes.items()
         }
 
-    def _tree(self, _: Mapping[str, Any]) -> Answer:
+    def _tree(self, _: Mapping[str, object]) -> Answer:
         home = self.shown.context.at_once()
         rounds = [replace(self._at(stored), context=home) for stored in home.nodes.values()]
         evidence = _evidence(home, home.nodes)
@@ -294,10 +294,10 @@ class Session:
         best = self._top(round_, evidence[round_.id])
         return expected_content(round_, best, self._top(parent, evidence[parent.id]))
 
-    def _points(self, message: Mapping[str, Any]) -> Answer:
+    def _points(self, message: Mapping[str, object]) -> Answer:
         return points_content(self._sheet(message))
 
-    def _track(self, _: Mapping[str, Any]) -> Answer:
+    def _track(self, _: Mapping[str, object]) -> Answer:
         """The claims of the study that held so far."""
         home = self.shown.context.at_once()
         rounds = [replace(self._at(stored), context=home) for stored in home.nodes.values()]
@@ -313,36 +313,36 @@ class Session:
         self._drawn = [drawn for drawn in self._drawn if drawn[1].round.id != round_.id]
         return self._round(message)
 
-    def _trials(self, message: Mapping[str, Any]) -> bytes:
+    def _trials(self, message: Mapping[str, object]) -> bytes:
         review = self._shown(message)
         return trials_content(review.analysis, review.round.node.allow_degenerate)
 
     # Its trials one by one, and figures.
 
-    def _sheet(self, message: Mapping[str, Any]) -> Sheet:
+    def _sheet(self, message: Mapping[str, object]) -> Sheet:
         round_ = self._found(message)
         return self._sheets.of(round_, self._versions()[round_.id])
 
-    def _list(self, message: Mapping[str, Any]) -> Answer:
+    def _list(self, message: Mapping[str, object]) -> Answer:
         return list_content(self._sheet(message))
 
-    def _part(self, message: Mapping[str, Any]) -> Answer:
+    def _part(self, message: Mapping[str, object]) -> Answer:
         return part_content(self._sheet(message), message)
 
     def _trial(self, message: Mapping[str, Any]) -> Answer:
         return one_trial(self._found(message), self._sheet(message), message["number"])
 
-    def _numbers(self, message: Mapping[str, Any]) -> bytes:
+    def _numbers(self, message: Mapping[str, object]) -> bytes:
         return rows_of(self._sheet(message), self._analysis_shown(message)).tobytes()
 
-    def _figure(self, message: Mapping[str, Any]) -> Answer:
+    def _figure(self, message: Mapping[str, object]) -> Answer:
         if message["name"] in WITHOUT_ANALYSIS:
             analysis = None
         else:
             analysis = self._analysis_shown(message)
         return picture(self._found(message), analysis, message)
 
-    def _beside(self, message: Mapping[str, Any]) -> Answer:
+    def _beside(self, message: Mapping[str, object]) -> Answer:
         if message.get("across") and self.other is not None:
             study = self.other
         else:
@@ -353,12 +353,12 @@ class Session:
             other = None
         return beside_content(self._found(message), other, across=study is not self)
 
-    def _mark(self, message: Mapping[str, Any]) -> Answer:
+    def _mark(self, message: Mapping[str, object]) -> Answer:
         round_ = self._found(message)
         result = mark(round_, self._sheet(message), message)
         return {**self._trial(message), "said": result}
 
-    def _analysis_shown(self, message: Mapping[str, Any]) -> Analysis:
+    def _analysis_shown(self, message: Mapping[str, object]) -> Analysis:
         with self._lock:  # these are answered beside other messages
             return self._shown(message).analysis
 
@@ -385,7 +385,7 @@ class Session:
             "code": _code(review, options, running),
         }
 
-    def _outlook(self, message: Mapping[str, Any]) -> Answer:
+    def _outlook(self, message: Mapping[str, object]) -> Answer:
         """The recommendation for an edited review: a simulation, slower than a preview."""
         with self._lock:
             review = self._edited(self._shown(message), message)
@@ -428,20 +428,20 @@ class Session:
             raise ReviewError(f"{over[0]} limits runs of new configurations; repeats take top and seeds")
         return {"job": self.background.start(round_, call, options)}
 
-    def _pause(self, _: Mapping[str, Any]) -> Answer:
+    def _pause(self, _: Mapping[str, object]) -> Answer:
         if self.background is None:
             raise ReviewError("pause stops a round that this page runs, and none is running; reload the page")
         return {"job": self.background.pause()}
 
     # Questions, and configurations of the person's own.
 
-    def _questions(self, message: Mapping[str, Any]) -> Answer:
+    def _questions(self, message: Mapping[str, object]) -> Answer:
         return questions_content(self.shown.context, suggest=bool(message.get("suggest")))
 
-    def _ask(self, message: Mapping[str, Any]) -> Answer:
+    def _ask(self, message: Mapping[str, object]) -> Answer:
         return answer_content(self.shown.context, message)
 
-    def _settle(self, message: Mapping[str, Any]) -> Answer:
+    def _settle(self, message: Mapping[str, object]) -> Answer:
         return settling_content(self.shown.context, message)
 
     def _try(self, message: Mapping[str, Any]) -> Answer:
@@ -459,7 +459,7 @@ class Session:
 
     # Several goals.
 
-    def _front(self, message: Mapping[str, Any]) -> Answer:
+    def _front(self, message: Mapping[str, object]) -> Answer:
         return front_content(self._found(message))
 
     def _choose(self, message: Mapping[str, Any]) -> Answer:
@@ -469,7 +469,7 @@ class Session:
 
     # Rounds and reviews.
 
-    def _found(self, message: Mapping[str, Any]) -> Round:
+    def _found(self, message: Mapping[str, object]) -> Round:
         key = message.get("round")
         home = self.shown.context
         if key not in home.nodes:
@@ -510,7 +510,7 @@ class Session:
         self._drawn = [*(d for d in self._drawn if d[1] is not review), (version, review)][-_MOST_DRAWN:]
         return review
 
-    def _shown(self, message: Mapping[str, Any]) -> Review:
+    def _shown(self, message: Mapping[str, object]) -> Review:
         """The review behind a drawn page, even if trials arrived later; for messages without a decision."""
         place = self._found(message).id, message.get("proposal")  # it may have been removed
         for version, review in self._drawn:
@@ -518,7 +518,7 @@ class Session:
                 return self._keep(version, review)
         return self._same(message)
 
-    def _same(self, message: Mapping[str, Any]) -> Review:
+    def _same(self, message: Mapping[str, object]) -> Review:
         """The review behind a drawn page; an error if the evidence changed."""
         review = self._current(self._found(message), message)
         if message.get("proposal") != review.proposal.digest:
@@ -538,7 +538,7 @@ class Session:
             return review.edit(values)
         return review
 
-    def _meant(self, review: Review, name: str, edit: Any) -> Any:
+    def _meant(self, review: Review, name: str, edit: object) -> Any:
         if isinstance(edit, Mapping) and edit.get("as") == SUGGESTED:
             for suggestion in review.suggestions:
                 if suggestion.decision.digest == edit.get("of") and name in suggestion.differs:
@@ -601,7 +601,7 @@ def _planned(message: Mapping[str, Any], review: Review) -> NextRound:
     return review._next_round(*(message.get(name) for name in ("n", "exploit", "audit")))
 
 
-def _accepting(message: Mapping[str, Any], review: Review, planned: NextRound) -> dict[str, Any]:
+def _accepting(message: Mapping[str, object], review: Review, planned: NextRound) -> dict[str, Any]:
     """Options of :meth:`refine.Review.accept` for the planned round: the advised call, with differences."""
     options = dict(accept_action(planned).options)
     size = planned.n or None
@@ -630,7 +630,7 @@ def _running(message: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _code(review: Review, accepting: Mapping[str, Any], running: Mapping[str, Any]) -> str:
+def _code(review: Review, accepting: Mapping[str, object], running: Mapping[str, object]) -> str:
     """Python that accepts a review with its edits, and runs the child if a budget was set."""
     claim = review.proposal.claim
     if claim.epsilon_source == "given":

@@ -41,7 +41,7 @@ class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]  # traitlets are 
         """The round created by accepting; ``None`` before."""
         return self._session.child
 
-    def _repr_mimebundle_(self, **keywords: Any) -> Any:
+    def _repr_mimebundle_(self, **keywords: object) -> Any:
         """The widget, with the review as text and HTML."""
         bundle = super()._repr_mimebundle_(**keywords)
         if bundle is not None:  # anywidget returns the data, or the data with metadata
@@ -52,7 +52,7 @@ class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]  # traitlets are 
             data |= {"text/plain": self._text, "text/html": self.glance}
         return bundle
 
-    def _answer(self, _: Any, content: Any, __: Any) -> None:
+    def _answer(self, _: object, content: object, __: object) -> None:
         answer = self._session.handle(content.get("message") if isinstance(content, dict) else None)
         if isinstance(content, dict):
             number = content.get("number")
