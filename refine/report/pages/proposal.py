@@ -69,7 +69,7 @@ def proposal_page(proposal: Proposal) -> Page:
         blocks.append(changes_grid([views[c.name].row for c in changed], "Search next:"))
     facts: list[tuple[str, str | Cell]] = [
         *unchanged_facts(proposal, changed),
-        *claim_facts(proposal.claim, asked=proposal.risk, cuts=cuts_off(proposal.old, proposal.space)),
+        *claim_facts(proposal.claim, asked_risk=proposal.risk, cuts=cuts_off(proposal.old, proposal.space)),
     ]
     if not proposal.tested:
         facts.append(("Caution", Cell("untested: the model alone proposes", "warn")))
@@ -252,18 +252,18 @@ def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[tuple
 NOTHING = "Nothing is proposed: on this evidence every part of the space may hold the optimum."
 
 
-def risk_text(claim: Claim, asked: float = math.nan) -> str:
+def risk_text(claim: Claim, asked_risk: float = math.nan) -> str:
     """The chance that something better is cut off, the tolerance, and the data that the claim is about.
 
-    For example ``about 1 in 8 that something better ...``. A risk ``asked`` for is named if the words of
+    For example ``about 1 in 8 that something better ...``. ``asked_risk`` is named if the words of
     chances cannot tell it from a larger one.
     """
     loss = 1 - claim.probability
     if math.isnan(loss):
         return "unknown: the model can't state it for this space"
     asked_text = ""
-    if asked < CHANCE_STEPS[0][0]:
-        asked_text = f" (asked: {risk_percent(asked)})"
+    if asked_risk < CHANCE_STEPS[0][0]:
+        asked_text = f" (asked: {risk_percent(asked_risk)})"
     return f"{chance_words(loss)}{asked_text} that {_loss_text(claim)} is cut off{CLAIMED_DATA[claim.data]}"
 
 
@@ -329,16 +329,16 @@ def cuts_off(old: Space, new: Space) -> bool:
 def claim_facts(
     claim: Claim,
     kept_cell: Cell | None = None,
-    asked: float = math.nan,
+    asked_risk: float = math.nan,
     cuts: bool = True,
 ) -> list[tuple[str, str | Cell]]:
     """The facts Risk, Kept (if given) and Blind spot.
 
-    ``asked`` is the risk asked for, if it applies; ``cuts`` is False for a space that loses no value.
+    ``asked_risk`` is the risk asked for, if it applies; ``cuts`` is False for a space that loses no value.
     """
     text = "none: nothing is cut off"
     if cuts:
-        text = risk_text(claim, asked)
+        text = risk_text(claim, asked_risk)
     risk = Cell(text, kept_cell.tone if kept_cell else "")
     facts: list[tuple[str, str | Cell]] = [("Risk", risk)]
     if kept_cell is not None:
@@ -385,7 +385,7 @@ def proposal_folds(
         folds.append(Fold("Size", (Text(f"{sentence(proposal.advice.reason)}{time}"),), "n"))
     for offer in proposal.offers:
         advice = Text(f"{sentence(offer.reason)} To fix it:", call=offer_action(offer))
-        folds.append(Fold(f"{offer.name}: may be fixed", (advice,), offer.name))
+        folds.append(Fold(f"{offer.name}: could be fixed", (advice,), offer.name))
     origin = (
         f"Proposed at a risk of {percent(proposal.risk)} on {plural(proposal.n, 'trial')}; "
         f"{percent(proposal.volume_kept)} "
@@ -422,7 +422,7 @@ def claim_texts(proposal: Proposal) -> list[str]:
             unit = f" {proposal.metric}"
         texts.append(f"Tolerance (epsilon): {tolerance}{unit}, {source}.")
     if claim.data in _DRAWN_AGAIN:
-        texts.append(f"New data: every draw of the model weights the {_DRAWN_AGAIN[claim.data]} anew.")
+        texts.append(f"New data: every draw of the model weights the {_DRAWN_AGAIN[claim.data]} again.")
     return texts
 
 

@@ -31,27 +31,29 @@ def study_page(rehearsal: StudyRehearsal) -> Page:
         ("Tests", _detectable(rehearsal)),
         ("Blind spot", f"a better region smaller than {percent(rehearsal.hit)} of the space may be missed"),
     ]
-    asked = next(size for size in rehearsal.sizes if size.trials == rehearsal.budget)
-    if asked.repeats:
+    budgeted = next(size for size in rehearsal.sizes if size.trials == rehearsal.budget)
+    if budgeted.repeats:
         facts.append(
             (
                 "Confirm",
-                f"{asked.repeats} repeats tell finalists apart from {percent(rehearsal.separable)} of best - "
-                "median",
+                f"{budgeted.repeats} repeats distinguish finalists that differ by {percent(rehearsal.separable)} of "
+                "best - median",
             )
         )
     blocks = (Text(about), Grid(head, rows, right=(0, 1, 2)), Facts(tuple(facts)))
     call = Action("tree.add_round", Symbol("space"), Symbol("objective"), budget=rehearsal.budget)
-    return Page(f"{_reached(asked)} of best - median expected from {asked.trials} trials", blocks, (call,))
+    return Page(
+        f"{_reached(budgeted)} of best - median expected from {budgeted.trials} trials", blocks, (call,)
+    )
 
 
 def _reached(size: StudySize) -> str:
     return f"About {percent(size.learning[1])}"
 
 
-def _size_row(size: StudySize, asked: bool) -> tuple[str | Cell, ...]:
+def _size_row(size: StudySize, budgeted: bool) -> tuple[str | Cell, ...]:
     low, mean, high = size.learning
-    name = Cell(str(size.trials), "strong" * asked)
+    name = Cell(str(size.trials), "strong" * budgeted)
     return name, percent(size.even[1]), percent(mean), f"{percent(low)} to {percent(high)}"
 
 

@@ -160,12 +160,12 @@ def _row(review: Review, view: ChangeView, followed: Change | None) -> tuple[str
 
 def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
     """The facts Risk, Front, Kept, Blind spot and Noise of a review as it stands."""
-    asked = math.nan
+    asked_risk = math.nan
     if review.space == review.original.space:
-        asked = review.original.risk
+        asked_risk = review.original.risk
     top_trials = kept_cell(review.preview())
     cuts = cuts_off(review.original.old, review.space)
-    facts = claim_facts(review.proposal.claim, top_trials, asked, cuts)
+    facts = claim_facts(review.proposal.claim, top_trials, asked_risk, cuts)
     facts[1:1] = _front_facts(review)
     if review.analysis.noise.deterministic:
         facts.append(("Noise", noise_text(review.analysis.noise)))
