@@ -33,13 +33,8 @@ def study_page(rehearsal: StudyRehearsal) -> Page:
     ]
     budgeted = next(size for size in rehearsal.sizes if size.trials == rehearsal.budget)
     if budgeted.repeats:
-        facts.append(
-            (
-                "Confirm",
-                f"{budgeted.repeats} repeats distinguish finalists that differ by {percent(rehearsal.separable)} of "
-                "best - median",
-            )
-        )
+        differ = f"that differ by {percent(rehearsal.separable)} of best - median"
+        facts.append(("Confirm", f"{budgeted.repeats} repeats distinguish finalists {differ}"))
     blocks = (Text(about), Grid(head, rows, right=(0, 1, 2)), Facts(tuple(facts)))
     call = Action("tree.add_round", Symbol("space"), Symbol("objective"), budget=rehearsal.budget)
     return Page(
