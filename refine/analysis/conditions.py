@@ -98,10 +98,15 @@ def reading(evidence: Sequence[ParameterEvidence], positions: Floats) -> Bools |
 
 def configuration_keys(evidence: Sequence[ParameterEvidence], positions: Floats) -> list[bytes]:
     """Keys of (n, parameters) positions, equal for configurations that differ in unread values alone."""
+    return [row.tobytes() for row in np.round(marked_unread(evidence, positions), 9) + 0.0]
+
+
+def marked_unread(evidence: Sequence[ParameterEvidence], positions: Floats) -> Floats:
+    """(n, parameters) positions with -1 for values that were not read."""
     read = reading(evidence, positions)
-    if read is not None:
-        positions = np.where(read, positions, -1.0)
-    return [row.tobytes() for row in np.round(positions, 9) + 0.0]
+    if read is None:
+        return positions
+    return np.where(read, positions, -1.0)
 
 
 def inside_of(

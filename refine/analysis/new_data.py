@@ -12,7 +12,7 @@ import numpy.typing as npt
 from refine import stats
 from refine.errors import AnalysisError
 from refine.space.space import Space
-from refine.stats.optimism import Scorer
+from refine.stats.optimism import Scorer, row_means
 from refine.trials.frame import may_be_best
 from refine.utils.arrays import Floats
 
@@ -127,7 +127,7 @@ def new_data_of(
         deviations = from_folds(scores[best], sign)
     else:
         count = scores.shape[1]
-        deviations = from_rows(ScoredRows([], stats.row_means(scores[best]), count, count), sign)
+        deviations = from_rows(ScoredRows([], row_means(scores[best]), count, count), sign)
     return NewData(X, judged[best], deviations)
 
 

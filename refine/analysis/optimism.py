@@ -12,6 +12,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.new_data import ScoredRows
 from refine.analysis.reason import Reason
+from refine.stats.optimism import row_means
 from refine.trials.metric import Metric
 from refine.trials.replicates import Fresh
 from refine.trials.trial import Examples, RowScores
@@ -168,6 +169,4 @@ def _same_rows(by_row: Mapping[str, RowScores]) -> ScoredRows:
     """The models scored on the rows of the first one."""
     first = next(iter(by_row.values()))
     same = {key: e.scores for key, e in by_row.items() if e.total == first.total}
-    return ScoredRows(
-        list(same), stats.row_means(np.stack(list(same.values()))), len(first.scores), first.total
-    )
+    return ScoredRows(list(same), row_means(np.stack(list(same.values()))), len(first.scores), first.total)

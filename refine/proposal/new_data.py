@@ -6,8 +6,9 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.conditions import reading
+from refine.analysis.conditions import marked_unread, reading
 from refine.analysis.winner import off_log_scale, on_log_scale
+from refine.stats.posterior import same_rows
 from refine.utils.arrays import Floats
 
 _MOST_FACTOR = 1000.0  # by which new data make a loss smaller at most, if losses are compared by factors
@@ -61,17 +62,11 @@ def _deviations(analysis: Analysis, positions: Floats, cardinalities: list[int])
         losses = np.minimum(new_data.values + new_data.deviations.draws, smallest)
         factors = on_log_scale(losses) - on_log_scale(new_data.values)
         relative = factors - np.median(factors, axis=1, keepdims=True)
-    read = reading(analysis.parameters, np.concatenate([new_data.X, positions]))
-    tried = len(new_data.X)
-    table = np.concatenate([new_data.X, positions])
-    if read is None:
-        read = np.ones(table.shape, dtype=np.bool_)
-    partly = np.flatnonzero(~read.all(axis=0)).tolist()
-    embedded = stats.embed(np.where(read, table, 0.0), read, cardinalities, partly)
-    rows = np.arange(len(table))
-    shift = stats.deviations_at(embedded.take(rows[:tried]), relative, embedded.take(rows[tried:]))
+    read = reading(analysis.parameters, new_data.X)
+    read_cells = reading(analysis.parameters, positions)
+    shift = stats.deviations_at(new_data.X, relative, positions, cardinalities, read, read_cells)
     if analysis.noise.deterministic:  # the draws hold the values of tried cells, not of a smooth surface
-        marked = np.where(read, table, -1.0)
-        cells, trials = stats.same_rows(marked[tried:], marked[:tried])
+        tried, every = (marked_unread(analysis.parameters, X) for X in (new_data.X, positions))
+        cells, trials = same_rows(every, tried)
         shift[:, cells] = relative[:, trials]
     return shift

@@ -44,7 +44,6 @@ from refine.stats.density import BoundedDensity, BoundedDensity2D, DensityRatio,
 from refine.stats.detection import AdditiveTest, cauchy_p, distinct, joined, looks_spent, stage_of
 from refine.stats.importance import Detection, Importance, PedAnova, permutations_needed
 from refine.stats.interaction import Interactions, Pair
-from refine.stats.kernel import embed
 from refine.stats.optimism import (
     Components,
     Corrected,
@@ -56,12 +55,11 @@ from refine.stats.optimism import (
     VarianceComponents,
     expected_best,
     paired_error,
-    row_means,
     scorer,
 )
 from refine.stats.pareto import Front, draws_represented, front_of, hypervolume, non_dominated
 from refine.stats.population import Compare, Comparison, Curve, Edf
-from refine.stats.posterior import MixedPosterior, Posterior, PriorEvidence, constrained, same_rows
+from refine.stats.posterior import MixedPosterior, Posterior, PriorEvidence, constrained
 from refine.stats.resolution import (
     FLOOR,
     LeaveOneOutNoise,

@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refine.errors import AnalysisError
-from refine.stats._common import FloatArray, check_count
-from refine.stats.kernel import Kernel, fit_kernel
+from refine.stats._common import FloatArray, check_count, matrix, same_length
+from refine.stats.kernel import embed, fit_kernel
 from refine.stats.optimism import Scorer
+from refine.stats.posterior import read_mask
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike
 
 LEAST_ROWS = 10  # fewest validation rows that can be drawn again
 _BLOCK = 4_000_000  # most weights in memory
 _FITTED = 32  # draws to which the kernel is fitted
 _LEAST_FREEDOM = 2
+_LEAST_SD = 0.1  # smallest deviation of a configuration in the fit, as a share of the median
 
 
 def row_deviations(scores: Scorer, count: int, total: int, draws: int = 640, seed: int = 0) -> FloatArray:
@@ -78,27 +82,46 @@ def fold_deviations(
     return np.asarray(weights @ centred.T * np.sqrt((1 / folds + ratio) / (folds - 1)))
 
 
-def deviations_at(tried: Kernel, deviations: FloatArray, cells: Kernel, seed: int = 0) -> FloatArray:
-    """(draws, c) expected deviations of cells, given (draws, k) deviations of tried configurations.
+def deviations_at(
+    X: ArrayLike,
+    deviations: FloatArray,
+    candidates: ArrayLike,
+    cardinalities: Sequence[int],
+    read: ArrayLike | None = None,
+    candidates_read: ArrayLike | None = None,
+) -> FloatArray:
+    """(draws, c) expected deviations of candidates, given (draws, k) deviations of tried configurations.
 
     The expectation of a Gaussian process: similar configurations err on the same rows. A part that similar
     configurations do not share is not carried to other cells; far from all tried cells 0 is expected.
 
     Args:
-        tried: The k tried configurations.
+        X: (k, d) positions or codes of the tried configurations.
         deviations: Their deviations. A shift that all configurations share should be taken off before.
-        cells: The c cells, embedded alike.
-        seed: Seed of the choice of configurations, if there are many.
+        candidates: (c, d) positions or codes of the cells.
+        cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
+        read: (k, d) mask of the values that were read; ``None`` if all were.
+        candidates_read: (c, d) mask, likewise.
+
+    Source: Rasmussen and Williams (2006), section 2.2; one kernel for all draws is our own.
     """
     from scipy.linalg import cho_factor, cho_solve
 
+    table = matrix(X, cardinalities)
+    cells = matrix(candidates, cardinalities, "candidates")
+    same_length(len(table), deviations.shape[1])
     sd = deviations.std(axis=0)
     typical = float(np.median(sd))
     if typical == 0:
-        return np.zeros((len(deviations), len(cells.table)))
-    standard = deviations / np.maximum(sd, 0.1 * typical)
-    parameters = fit_kernel(tried, standard[:_FITTED].T, 1, np.random.default_rng(seed))[0]
+        return np.zeros((len(deviations), len(cells)))
+    was_read = read_mask(read, table.shape)
+    read_cells = read_mask(candidates_read, cells.shape)
+    partly = np.flatnonzero(~(was_read.all(axis=0) & read_cells.all(axis=0))).tolist()
+    tried = embed(np.where(was_read, table, 0.0), was_read, cardinalities, partly)
+    features = embed(np.where(read_cells, cells, 0.0), read_cells, cardinalities, partly)
+    standard = deviations / np.maximum(sd, _LEAST_SD * typical)
+    parameters = fit_kernel(tried, standard[:_FITTED].T, 1, np.random.default_rng(0))[0]
     x = tried.scaled(parameters.lengths)
     covariance = parameters.covariance(x, x) + (parameters.noise + 1e-6) * np.eye(len(x))
-    across = parameters.covariance(cells.scaled(parameters.lengths), x)
+    across = parameters.covariance(features.scaled(parameters.lengths), x)
     return np.asarray((across @ cho_solve(cho_factor(covariance, lower=True), deviations.T)).T)

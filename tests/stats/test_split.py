@@ -5,7 +5,8 @@ import pytest
 
 from refine import stats
 from refine.errors import AnalysisError
-from refine.stats import deviations_at, embed, fold_deviations, row_deviations, row_means
+from refine.stats import deviations_at, fold_deviations, row_deviations
+from refine.stats.optimism import row_means
 
 ROWS = 400
 
@@ -14,9 +15,9 @@ def scores_of(models, seed=0):
     return np.random.default_rng(seed).normal(size=(models, ROWS))
 
 
-def embedded(x):
-    table = np.asarray(x, dtype=float)[:, None]
-    return embed(table, np.ones(table.shape, dtype=bool), [0], [])
+def at(x, deviations, cells):
+    """Deviations at cells of one axis."""
+    return deviations_at(np.array(x)[:, None], deviations, np.array(cells)[:, None], [0])
 
 
 def test_the_deviation_on_new_rows_is_the_standard_error_of_the_mean():
@@ -68,18 +69,18 @@ def test_a_cell_deviates_as_its_neighbours_do():
     deviations = phases[:, :1] * np.sin(4 * x) + phases[:, 1:] * np.cos(4 * x)
     cells = np.array([0.117, 0.5001, 0.93])
     expected = phases[:, :1] * np.sin(4 * cells) + phases[:, 1:] * np.cos(4 * cells)
-    assert deviations_at(embedded(x), deviations, embedded(cells)) == pytest.approx(expected, abs=0.1)
+    assert at(x, deviations, cells) == pytest.approx(expected, abs=0.1)
 
 
 def test_a_deviation_that_neighbours_do_not_share_is_not_carried_over():
     x = np.linspace(0, 1, 30)
     own = np.random.default_rng(0).normal(size=(640, 30))
-    carried = deviations_at(embedded(x), own, embedded([0.117, 0.93]))
+    carried = at(x, own, [0.117, 0.93])
     assert carried.std() < 0.4
 
 
 def test_models_with_equal_scores_do_not_deviate():
-    shift = deviations_at(embedded([0.0, 0.5, 1.0]), np.zeros((20, 3)), embedded([0.2]))
+    shift = at([0.0, 0.5, 1.0], np.zeros((20, 3)), [0.2])
     assert not shift.any()
 
 
@@ -91,3 +92,15 @@ def test_too_few_rows_or_folds_are_refused():
     with pytest.raises(AnalysisError, match="finite"):
         fold_deviations([[0.5, np.nan]])
     assert stats.LEAST_ROWS == 10
+
+
+def test_unordered_and_unread_parameters_tell_cells_apart():
+    choices = np.repeat(np.arange(3.0), 10)
+    x = np.column_stack([np.linspace(0, 1, 30), choices])
+    read = np.column_stack([choices != 2, np.ones(30, dtype=bool)])
+    by_choice = np.random.default_rng(0).normal(size=(640, 3))
+    cells = np.array([[0.5, 0.0], [0.5, 1.0], [0.5, 2.0]])
+    carried = deviations_at(
+        x, by_choice[:, choices.astype(int)], cells, [0, 3], read, cells[:, 1:] != [[2, 9]]
+    )
+    assert carried == pytest.approx(by_choice, abs=0.2)
