@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COMPARED = 10  # best configurations whose differences on folds or validation rows are compared
-MOST_TRIALS = 300  # best trials whose scores are compared
+MOST_TRIALS = 150  # best trials whose scores are compared
 
 _ROUNDING = 1e-6  # error of a mean in single precision, as a share of the largest value
 

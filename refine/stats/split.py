@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 LEAST_ROWS = 10  # fewest validation rows that can be drawn again
-_BLOCK = 4_000_000  # most weights in memory
+_BLOCK = 64  # draws that are scored together: confusion matrices of many classes are large
 _FITTED = 32  # draws to which the kernel is fitted
 _LEAST_FREEDOM = 2
 _LEAST_SD = 0.1  # smallest deviation of a configuration in the fit, as a share of the median
@@ -46,10 +46,9 @@ def row_deviations(scores: Scorer, count: int, total: int, draws: int = 640, see
     check_count(draws, "draws", 2)
     rng = np.random.default_rng(seed)
     observed = scores(np.ones((1, count)))[:, 0]
-    size = max(1, _BLOCK // count)
     parts = []
-    for start in range(0, draws, size):
-        weights = rng.standard_exponential((min(size, draws - start), count))
+    for start in range(0, draws, _BLOCK):
+        weights = rng.standard_exponential((min(_BLOCK, draws - start), count))
         parts.append(scores(weights).T - observed)
     return np.asarray(np.sqrt(count / total) * np.concatenate(parts))
 

@@ -208,9 +208,13 @@ class Reader(ABC):
             text = f"what its trials were shown is damaged: {said(error)}; remove what is damaged"
             raise StoreError(text, Action("tree.repair")) from None
 
+    def has_examples(self, pk: int) -> bool:
+        """True if trials of a node may have predictions for validation examples."""
+        return bool(self._of(_with_targets, pk))
+
     def examples(self, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
         """Key -> predictions of the planned run of a configuration; runs without predictions are left out."""
-        if not self._of(_with_targets, pk):
+        if not self.has_examples(pk):
             return {}
         p = t.prediction.c
         with self.engine.connect() as connection:

@@ -743,6 +743,15 @@ def read_deviations(
     return list(folds), from_folds(np.array(list(folds.values())), goal.sign)
 
 
+def _has_scores(reader: Reader, pk: int, records: Records, metric: Metric) -> bool:
+    """True if trials of a round may have scores by validation row or by fold."""
+    if metric.reduction != "last":
+        return False
+    if f"{metric.name}@2" in records.metrics.names:
+        return True
+    return metric.name in reader.row_totals(pk) or reader.has_examples(pk)
+
+
 def _read_new_data(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> NewData | None:
     """Deviations on new data of the best trials of a path; ``None`` without scores by row or fold."""
     space = path[-1].node.space
@@ -755,6 +764,8 @@ def _read_new_data(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> Ne
             continue
         pk = stored.pk
         records = reader.records([pk], curves=goal.metric.curves)
+        if not _has_scores(reader, pk, records, goal.metric):
+            continue
         frame = table(space, Bridge(values_added, {}).translated(space, records), goal.metric)
         inside = set(np.array(records.columns["key"])[space.contains(frame)].tolist())
         wanted[pk] = [key for key in best_keys(records, goal, MOST_TRIALS) if key in inside]
