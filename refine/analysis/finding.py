@@ -266,7 +266,7 @@ def open_ends(e: ParameterEvidence) -> tuple[str, ...]:
 
 def _failing(e: ParameterEvidence, about: Whole) -> Reason:
     """Levels or ends where trials fail, are degenerate or infeasible more often."""
-    values: dict[str, Any] = {"degenerate": about.degenerate, "apart": e.apart}
+    values: dict[str, object] = {"degenerate": about.degenerate, "apart": e.apart}
     if about.constrained:
         values["constrained"] = True
     bad = [v for v in e.levels if v.bad_q <= ALPHA]

@@ -388,7 +388,7 @@ def analysis_of(finished: FinishedRuns) -> Analysis:
     space = finished.space
     runs = found_out(finished._replace(runs=without_copies(finished.runs)[0]))
     completed = [filled(space, run.had) for run in runs]
-    columns: dict[str, list[Any]] = {
+    columns: dict[str, list[object]] = {
         n: [getattr(run, n) for run in runs] for n in ("state", "seconds", "seed", "origin")
     }
     columns |= {"cell": [None] * len(runs), "key": [configuration_key(values) for values, _ in completed]}

@@ -93,7 +93,7 @@ def read_study(
         raise AnalysisError(f"metric {judged!r} is the name of another objective too; give another one")
     if not trials:
         raise AnalysisError(f"study {study.study_name!r} has no ended trial yet; run it first")
-    kinds: dict[str, list[Any]] = {}
+    kinds: dict[str, list[object]] = {}
     for trial in trials:
         for name, distribution in trial.distributions.items():
             seen_kinds = kinds.setdefault(name, [])

@@ -22,8 +22,8 @@ def added_since(space: Space, path: Sequence[Node]) -> list[dict[str, Any] | Non
     ``None`` if its trials are no evidence: a parameter was added without a previous value, or a varied one
     was dropped.
     """
-    bridges: list[dict[str, Any] | None] = []
-    declared: dict[str, Any] = {}  # previous values declared by later rounds; the latest one counts
+    bridges: list[dict[str, object] | None] = []
+    declared: dict[str, object] = {}  # previous values declared by later rounds; the latest one counts
     for node in reversed(path):
         old = node.space
         lost = any(name not in space and not parameter.fixed for name, parameter in old.items())
@@ -80,7 +80,7 @@ def bridges_beside(path: Sequence[Node], nodes: Sequence[Node]) -> dict[str, Bri
     alike = comparable_with(last, nodes)
     ancestors = {node.id: node for node in path}
     nearest: dict[str | None, Node | None] = {}  # id -> the nearest round that is on both paths
-    previous: dict[str | None, Mapping[str, Any]] = {}  # id -> previous values declared on its path
+    previous: dict[str | None, Mapping[str, object]] = {}  # id -> previous values declared on its path
     for node in nodes:
         nearest[node.id] = ancestors.get(node.id, nearest.get(node.parent))
         previous[node.id] = previous.get(node.parent, {})

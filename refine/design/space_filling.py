@@ -126,7 +126,7 @@ def _snapped(
             f"design 'sobol' has at most {qmc.Sobol.MAXDIM} dimensions, got {len(varied)} varied parameters; "
             "use design='uniform'"
         )
-    visited: set[Any] = set()
+    visited: set[object] = set()
     if varied:
         engine = qmc.Sobol(len(varied), scramble=True, rng=np.random.Generator(np.random.PCG64(seed)))
         points = 1 << min(_SOBOL_BITS, max(1, (space.cells - 1).bit_length()))
@@ -178,7 +178,7 @@ def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] =
     rows_found: list[Indices] = []
     missing = n
     visited = 0
-    visited_cells: set[Any] = set()
+    visited_cells: set[object] = set()
     for block in design.blocks(space, seed):
         visited += len(block)
         if space.conditions:

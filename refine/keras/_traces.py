@@ -197,7 +197,7 @@ def dropouts_of(model: keras.Model) -> list[Any]:
 
 def _penalties_of(model: keras.Model) -> list[tuple[Any, list[int]]]:
     """The L1 and L2 regularisers, each once, with the numbers of their places."""
-    penalties: dict[int, tuple[Any, list[int]]] = {}
+    penalties: dict[int, tuple[object, list[int]]] = {}
     place = 0
     for layer in model._flatten_layers(include_self=False):
         for value in vars(layer).values():

@@ -448,7 +448,7 @@ def probe_configurations(
     excess = posterior.value(reached) - posterior.value(posterior.scores[:, len(rows) :].max(axis=1))
     better = np.flatnonzero(excess > 0)
     wait = np.random.default_rng(seed).exponential(size=len(better)) / excess[better]
-    probes: dict[str, dict[str, Any]] = {}
+    probes: dict[str, dict[str, object]] = {}
     for cell in best[better[np.argsort(wait)]]:
         configuration = outer.at(rows[cell])
         key = configuration_key(outer.frozen(configuration))

@@ -198,7 +198,7 @@ def _goal(inputs: ChecksContext, scientific: list[str]) -> Check:
         verdict = WARN
         code = "no_goal"
         action = Action("round.set_roles", {Symbol("name"): "scientific"})
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "scientific": scientific,
         "nuisance": nuisance,
         "decided": decided,

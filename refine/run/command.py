@@ -145,7 +145,7 @@ class Command:
             ObjectiveError: A parameter is missing in the command, or the command names one that the
                 configuration lacks.
         """
-        values_by_name: dict[str, Any] = {name: params[name] for name in params}
+        values_by_name: dict[str, object] = {name: params[name] for name in params}
         as_json = json.dumps(values_by_name, default=str, sort_keys=True)
         text = _GROUP.sub(lambda m: m[1] if _whole(m[1], values_by_name) else "", self.command)
         self._check_used(list(values_by_name))

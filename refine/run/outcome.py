@@ -241,7 +241,7 @@ def by_text(metrics: Mapping[Any, object]) -> dict[str, Any]:
 
     Raises ObjectiveError: two names are equal as texts, like 1 and "1".
     """
-    named: dict[str, Any] = {}
+    named: dict[str, object] = {}
     for name, value in metrics.items():
         if str(name) in named:
             raise ObjectiveError(

@@ -357,7 +357,7 @@ def typed_belief(texts: Sequence[str], option: str) -> dict[str, Any]:
     Raises:
         SpaceError: Another form, or a parameter that is given twice.
     """
-    beliefs: dict[str, Any] = {}
+    beliefs: dict[str, object] = {}
     for text in [] if list(texts) == ["none"] else texts:
         name, _, form = (part.strip() for part in text.partition("="))
         try:

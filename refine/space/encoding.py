@@ -54,7 +54,7 @@ class Reference:
         else:
             module, _, qualname = self.path.rpartition(".")
         try:
-            target: Any = importlib.import_module(module)
+            target: object = importlib.import_module(module)
             for part in qualname.split("."):
                 target = getattr(target, part)
         except (ImportError, AttributeError) as error:

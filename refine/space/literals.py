@@ -148,7 +148,7 @@ def page_form(old: Parameter, new: Parameter, replaced: Parameter | None = None)
 
     ``replaced`` is the parameter before the edit, as for :func:`refine.space.edits.edited`.
     """
-    form: dict[str, Any]
+    form: dict[str, object]
     if isinstance(old, Range):
         form = {"bounds": [float(min(new.grid)), float(max(new.grid))]}
     else:

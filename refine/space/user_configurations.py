@@ -38,7 +38,7 @@ def given_configuration(space: Space, configuration: object, name_in_errors: str
             raise SpaceError(
                 f"{name_in_errors}: unknown parameter {name!r}; {did_you_mean(str(name), space)}"
             )
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     missing: list[str] = []
     for name, parameter in space.items():
         if name in configuration:

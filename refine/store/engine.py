@@ -244,7 +244,7 @@ def engine_of(url: sa.URL, writable: bool = True) -> sa.Engine:
     else:
         opened = None
     # A round that runs keeps a connection, and there may be any number of them in a process.
-    options: dict[str, Any] = {"max_overflow": -1}
+    options: dict[str, object] = {"max_overflow": -1}
     if not sqlite:
         options |= {"pool_pre_ping": True}
     elif opened is None:

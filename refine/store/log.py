@@ -146,7 +146,7 @@ def read_records(
     """
     with _without_collector(), engine.connect() as connection:
         out = {pk: Records(JsonRows(), JsonRows(), [], {name: [] for name in PLAIN}) for pk in pks}
-        texts: dict[Any, Any] = {}
+        texts: dict[Any, object] = {}
         damaged: dict[int, list[str]] = {}
         for some in _sound_rows(connection, pks, curves, replicates, row):
             blocks_of_node = out[some.node]

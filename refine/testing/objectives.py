@@ -76,7 +76,7 @@ def _task(configuration: Mapping[str, object], seed: int) -> Task:
 
 def returns(case: _Case) -> Iterator[str]:
     """Returns a number, or a mapping of metrics to numbers, with equal names for all configurations."""
-    names: dict[tuple[str, ...], dict[str, Any]] = {}
+    names: dict[tuple[str, ...], dict[str, object]] = {}
     for configuration in case.configurations:
         outcome = case.run(configuration, _SEEDS[0])
         if outcome.state == "failed":

@@ -256,7 +256,7 @@ def posterior_about(analysis: Analysis, extra: Indices | None = None) -> Evidenc
         AnalysisError: A goal has a value at fewer than five configurations.
     """
     declared = (analysis.noise, analysis.declared_limits, analysis.declared_belief)
-    key: tuple[Any, ...] = (analysis.digest, analysis.space.digest, analysis.metric, repr(declared))
+    key: tuple[object, ...] = (analysis.digest, analysis.space.digest, analysis.metric, repr(declared))
     if extra is not None:
         key = (*key, extra.tobytes())
     with _lock:

@@ -63,7 +63,7 @@ class Questions(Shown):
 
 
 def _plain(value: object) -> Mapping[str, Any]:
-    data: Mapping[str, Any] = plain(value)
+    data: Mapping[str, object] = plain(value)
     return data
 
 

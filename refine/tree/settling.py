@@ -38,7 +38,7 @@ def settling_trials(tree: TreeRecord, basis: Basis, n: int) -> list[dict[str, An
     inside = basis.parts.inside.candidates
     outside = basis.parts.outside.candidates
     ran = {key for round_ in tree.rounds for key in round_._records().columns["key"]}
-    chosen: dict[str, dict[str, Any]] = {}
+    chosen: dict[str, dict[str, object]] = {}
     if inside.any() and outside.any():
         # Some cells may have run in rounds outside the evidence, so more are chosen than are needed.
         count = n + len(ran)

@@ -183,7 +183,7 @@ class _RoundIndex:
         """Their trials, best first."""
         key = self._key(round_)
         if key not in self._ranked:
-            used: list[tuple[int, dict[str, Any]]] = [(r._stored.pk, {}) for r in self._alike[key]]
+            used: list[tuple[int, dict[str, object]]] = [(r._stored.pk, {}) for r in self._alike[key]]
             self._ranked[key] = BestFirstTrials(round_.context.reader, used, round_.goal, self._values)
         return self._ranked[key]
 

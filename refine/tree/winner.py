@@ -98,7 +98,7 @@ def _judged_within(round_: RoundRecord) -> Judged | None:
     """
     reader = round_.context.reader
     node = round_.node
-    key: tuple[Any, ...] = (round_._judged_by, node.objective, node.data, node.allow_degenerate)
+    key: tuple[object, ...] = (round_._judged_by, node.objective, node.data, node.allow_degenerate)
     if node.steered:
         key = (*key, node.id)
     rounds = reader.computed(("comparable", *key), partial(comparable_rounds, round_))
@@ -162,7 +162,7 @@ def ran(reader: Reader, rounds: Goals) -> list[RanRound]:
 def _added(rounds: Goals) -> dict[str, dict[str, Any]]:
     """Id of a round -> encoded values that its trials had for parameters added in later rounds."""
     by_id = {stored.node.id: stored.node for stored, _ in rounds}
-    added: dict[str, dict[str, Any]] = {}
+    added: dict[str, dict[str, object]] = {}
     for stored, _ in rounds:  # oldest first: the earliest declaration counts
         previous = {name: encode(value) for name, value in stored.node.previous.items()}
         above = by_id.get(stored.node.parent or "")

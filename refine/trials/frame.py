@@ -177,7 +177,7 @@ def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) 
     ``read`` gives the trials in blocks and is called twice: first for the columns.
     """
     first = JsonRows()
-    kinds_seen: set[Any] = set()
+    kinds_seen: set[object] = set()
     names: dict[str, float] = {}
     for block in read():
         names |= dict.fromkeys(block.metrics.names, math.nan)
@@ -191,7 +191,7 @@ def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) 
         first.extend([block.configurations[i] for i in examples])
     n = len(first)
     # None of them has ended, so no metric is computed for them.
-    shown: dict[str, list[Any]] = {
+    shown: dict[str, list[object]] = {
         "state": ["running"],
         "seconds": [0.0],
         "seed": [0],

@@ -157,7 +157,7 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
         cheapest_text = "cheapest as good"
     facts = f"{score(y[best])}, {duration(x[best])}"
     if cheapest == best:
-        marks: list[Any] = [dot_mark(f"best and {cheapest_text}: {facts}", c.orange)]
+        marks: list[object] = [dot_mark(f"best and {cheapest_text}: {facts}", c.orange)]
     else:
         ax.plot(x[cheapest], y[cheapest], "D", color=c.green, markersize=7, zorder=5, gid="cheapest")
         facts_of_cheapest = f"{score(y[cheapest])}, {duration(x[cheapest])}"
@@ -272,7 +272,7 @@ def curves(trials: Sequence[TrialCurves], metric: str, direction: str) -> npt.ND
         grid = panels(len(trials), len(rows), 0.9 + 1.5 * len(trials), sharey="col").T
     else:
         grid = panels(len(rows), len(trials), 0.75 + 1.55 * len(rows))
-    shown: dict[str, Any] = {}
+    shown: dict[str, object] = {}
     for kind, line in zip(rows, grid, strict=True):
         pairs = [getattr(trial, kind) for trial in trials]
         for ax, pair in zip(line, pairs, strict=True):
@@ -346,7 +346,7 @@ def _heads(line: npt.NDArray[Any], trials: Sequence[TrialCurves]) -> None:
     for ax, trial, text in zip(line, trials, texts, strict=True):
         ax.set_title(f"{trial.rank}: {score(trial.value)}", loc="left", fontsize=points(9), pad=4 + 10 * tall)
         below = "\n".join([*text, *[""] * (tall - len(text))])
-        style: dict[str, Any] = {"style": "italic", "color": tone().ink if trial.seen else tone().grey}
+        style: dict[str, object] = {"style": "italic", "color": tone().ink if trial.seen else tone().grey}
         ax.annotate(below, (0, 1), (0, 3), "axes fraction", "offset points", fontsize=points(8), **style)
 
 

@@ -60,7 +60,7 @@ def correlation(analysis: Analysis, ax: Axes | None = None) -> Axes:
     _effect_axis(
         ax, [e.name for e in shown], f"rank correlation with {metric}; without an order: √ε², no sign"
     )
-    marks: list[Any] = [line_mark("ordered", marker="o", linewidth=1.4)]
+    marks: list[object] = [line_mark("ordered", marker="o", linewidth=1.4)]
     if any(e.association for e in shown):
         marks.append(line_mark("unordered", marker="D", linewidth=1.4))
     marks += [area_mark("q ≤ 0.1", tone().blue, alpha=0.45), area_mark("no effect detected", tone().light)]
@@ -207,7 +207,7 @@ def _outline(ax: Axes, x: CellAxis, y: CellAxis) -> None:
     for across in x.kept():
         for up in y.kept():
             for color, width in ((_ON_LIGHT, 4.2), (tone().amber, 2.4)):
-                frame: dict[str, Any] = {"fill": False, "joinstyle": "miter", "clip_on": False, "zorder": 4}
+                frame: dict[str, object] = {"fill": False, "joinstyle": "miter", "clip_on": False, "zorder": 4}
                 _rectangle(ax, across, up, edgecolor=color, linewidth=width, **frame)
 
 

@@ -180,7 +180,7 @@ def _violin(ax: Axes, row: int, values: Floats, view: MetricView) -> None:
             height, row - half_width, row + half_width, color=tone().blue, alpha=0.28, linewidth=0
         )
     drawn_rows = thinned(view.inside(values))
-    style: dict[str, Any] = {
+    style: dict[str, object] = {
         "color": tone().grey,
         "alpha": 0.7,
         "markersize": 3.5 if len(drawn_rows) > 40 else 5,
@@ -362,7 +362,7 @@ def density(
         ties = ", with ties"
     else:
         ties = ""
-    marks: list[Any] = [
+    marks: list[object] = [
         line_mark(f"best {percent(GOOD)}{ties} ({curves.good:,})", tone().blue, linewidth=2),
         line_mark(f"all ({curves.n:,})", tone().grey, linewidth=1.4),
     ]
@@ -410,7 +410,7 @@ def density_2d(
     ax.plot(*medians, color=tone().ink, linewidth=1, alpha=0.8)
     for v, level in with_median:
         median_mark(ax, level, v, view, upright=True, size=4.5 if len(with_median) <= 20 else 2.7)
-    marks: list[Any] = [
+    marks: list[object] = [
         area_mark("density of trials", tone().towards_blue(0.5)),
         line_mark("median per level, 95 % interval", marker="o", markersize=4, linewidth=1.4),
     ]
@@ -545,7 +545,7 @@ def _panel(ax: Axes, full_analysis: Analysis, e: ParameterEvidence, new: Paramet
     middle = (np.searchsorted(ordered, better) + np.searchsorted(ordered, better, side="right") - 1) / 2
     for mask, color, alpha in ((~good, tone().grey, 0.55), (good, tone().blue, 0.85)):
         drawn_rows = thinned(mask & np.isfinite(positions))
-        style: dict[str, Any] = {"marker": "o", "markersize": 3.4, "zorder": 3, "clip_on": False}
+        style: dict[str, object] = {"marker": "o", "markersize": 3.4, "zorder": 3, "clip_on": False}
         dots(
             ax,
             positions[drawn_rows],

@@ -539,7 +539,7 @@ def part_of(
         values, read = filled_runs[i]
         active = space.has(values)
         levels = [level[n].get(value_key(values[n])) if n in active else 0 for n in space]
-        row: dict[str, Any] = {
+        row: dict[str, object] = {
             "key": keys[i],
             "replicate": replicate[i],
             "attempt": 0,

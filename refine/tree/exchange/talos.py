@@ -158,7 +158,7 @@ def _steps(name: str, old: Parameter, new: Parameter) -> list[dict[str, Any]]:
         [v for v in parameter.grid if not other.contains([v])[0]]
         for parameter, other in ((old, new), (new, old))
     )
-    steps: list[dict[str, Any]] = [{"op": "inject_value", "value": v} for v in added]
+    steps: list[dict[str, object]] = [{"op": "inject_value", "value": v} for v in added]
     if isinstance(old, Range):
         slack = 1e-9 * (old.high - old.low)  # Talos' own levels aren't rounded
         steps += [{"op": "keep_between", "lower": new.grid[0] - slack, "upper": new.grid[-1] + slack}]

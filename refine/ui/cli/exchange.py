@@ -125,7 +125,7 @@ class Imported:
 
     def keywords(self, kind: str) -> dict[str, Any]:
         """Keywords of the call that imports a source of this kind."""
-        keywords: dict[str, Any] = {"space_filling": self.space_filling}
+        keywords: dict[str, object] = {"space_filling": self.space_filling}
         if kind != _TALOS:
             keywords["metric"] = self.metric
         if self.minimize is not None:

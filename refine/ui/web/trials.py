@@ -140,7 +140,7 @@ class Sheet:
 
     def text(self, name: str, i: int) -> str:
         """The text in a column of a trial."""
-        value: Any = self.frame[name].to_numpy()[i]
+        value: object = self.frame[name].to_numpy()[i]
         if value is None or value != value:  # NaN is no value either
             return ""
         if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
