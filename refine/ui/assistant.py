@@ -18,7 +18,7 @@ from refine.space.edits import bounds_text
 from refine.space.parameters import Range
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Page, Shown, respelled, to_text
-from refine.utils.format import chance_words, join, percent, plural
+from refine.utils.format import join, percent, plural
 
 if TYPE_CHECKING:
     from refine.review.review import Review
@@ -392,13 +392,9 @@ class Assistant:
                     f"{self.author} made this suggestion on round {tree[round_id].id} before; its first "
                     "reason is kept."
                 )
-            if decision.probability is None:
-                risk = "unknown"
-            else:
-                risk = chance_words(1 - decision.probability)
             return Answer.of(
                 f"stored as a suggestion of {self.author} on round {tree[round_id].id}; a person decides.\n"
-                f"suggested: keeps {percent(review.volume_kept)} of the space, risk {risk}.\n"
+                f"suggested: {claim_sentence(review.proposal)}\n"
                 f"proposed: {claim_sentence(review.original)}",
                 suggested=decision.to_json(),
             )

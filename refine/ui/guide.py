@@ -13,7 +13,6 @@ import numpy as np
 from refine.errors import AnalysisError, RefineError, ReviewError
 from refine.proposal.suggested import region_text
 from refine.report.markdown.script import objective_line
-from refine.report.pages.proposal import why
 from refine.review.checks import FAIL
 from refine.review.next_step import accept_action
 from refine.review.review import Review
@@ -24,7 +23,7 @@ from refine.space.literals import python_symbols, typed_pairs, typed_value
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.utils.action import Action, Symbol
-from refine.utils.display import Page, Shown, Text, line, to_html, to_rich
+from refine.utils.display import Page, Shown, Text, to_html, to_rich
 from refine.utils.format import chance_words, join
 
 T = TypeVar("T")
@@ -260,8 +259,9 @@ class _Walk:
 
     def changed(self, review: Review) -> Review:
         """Asks about every proposed change."""
+        page = review.page()
         for change in [c for c in review.proposal.changes if c.kind != "keep"]:
-            self.say(f"\n{line(change.name)}: {line(why(change))}")
+            self.show(page.why(change.name))
             becomes = (
                 f"{change.name}: {bounds_text(change.old)} becomes {bounds_text(change.new)} ({change.kind})"
             )
