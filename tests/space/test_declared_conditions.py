@@ -247,3 +247,10 @@ def test_who_reads_what_is_absent_is_told_the_condition(tmp_path):
             "UnknownNameError: 'momentum' is absent here: its condition optimizer == 'sgd' does not hold"
         )
         assert failed["error"].str.contains(message).all()
+
+
+def test_a_page_says_which_parameters_no_configuration_uses():
+    narrowed = SPACE.replace({"optimizer": ["adam"]})
+    text = str(narrowed.page())
+    assert "not used: no configuration meets optimizer == 'sgd'" in text
+    assert "not used" not in str(SPACE.page())

@@ -48,6 +48,8 @@ def space_grid(space: Space, roles: Mapping[str, str] | None = None) -> Grid:
     rows: list[tuple[str | Cell, ...]] = []
     for name, parameter in space.items():
         kind, _, levels = parameter.describe().partition(": ")
+        if not parameter.fixed and name not in space.varied:
+            levels = f"not used: no configuration meets {parameter.when}"
         rows.append((Cell(name, "strong"), kind, levels))
     rows += [(Cell("constraint", "faint"), "", str(c)) for c in space.constraints]
     head = ("parameter", "kind", "levels")
