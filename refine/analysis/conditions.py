@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def read_at(
-    evidence: Sequence[ParameterEvidence], columns: Mapping[str, npt.NDArray[Any]]
+    evidence: Sequence[ParameterEvidence], columns: Mapping[str, npt.NDArray[np.generic]]
 ) -> dict[str, Bools]:
     """Name -> (n,) mask of configurations that read a conditional parameter, by (n,) values.
 
@@ -44,7 +44,7 @@ def read_at(
     return masks
 
 
-def _levels(parameter: Parameter, values: npt.NDArray[Any]) -> tuple[Ints, Bools]:
+def _levels(parameter: Parameter, values: npt.NDArray[np.generic]) -> tuple[Ints, Bools]:
     """Numbers of the nearest levels, the first one for a missing value, and a mask of values inside."""
     positions = np.array(parameter.unit(values), dtype=float)
     usable = np.isfinite(positions)

@@ -576,7 +576,7 @@ def level_positions(parameter: Parameter) -> Floats:
     return parameter.unit(level_values(parameter))
 
 
-def level_values(parameter: Parameter) -> npt.NDArray[Any]:
+def level_values(parameter: Parameter) -> npt.NDArray[np.generic]:
     """The levels of a parameter as a column."""
     values = np.empty(parameter.size, dtype=object)
     values[:] = parameter.grid

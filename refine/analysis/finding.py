@@ -6,7 +6,7 @@ Reports, pages, JSON, shell and figures show these verdicts; none of them decide
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from refine.analysis.evidence import ALPHA, GOOD, ActiveWhere, LevelEvidence, ParameterEvidence
 from refine.analysis.reason import Reason

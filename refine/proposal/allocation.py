@@ -472,7 +472,7 @@ def _frame_positions(analysis: Analysis, frame: pd.DataFrame) -> Floats:
     return positions
 
 
-def _extended(analysis: Analysis, name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+def _extended(analysis: Analysis, name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
     """Unit-scale positions on the analysed axis; values beyond a widened range lie below 0 or above 1."""
     parameter = analysis[name].parameter
     if not isinstance(parameter, Range):

@@ -105,7 +105,7 @@ class Constraint:
 
     def __call__(
         self,
-        columns: Mapping[str, npt.NDArray[Any]],
+        columns: Mapping[str, npt.NDArray[np.generic]],
         present: Mapping[str, npt.NDArray[np.bool_]] | None = None,
         unknown: bool = True,
     ) -> npt.NDArray[np.bool_]:
@@ -198,7 +198,7 @@ def _check(node: ast.expr, text: str) -> None:
         _check(part, text)
 
 
-def _none_first(names: Collection[str], columns: Mapping[str, npt.NDArray[Any]]) -> str:
+def _none_first(names: Collection[str], columns: Mapping[str, npt.NDArray[np.generic]]) -> str:
     """A hint for parameters that may be None."""
     for name in sorted(names):
         if columns[name].dtype == object and any(v is None for v in columns[name]):
@@ -303,7 +303,7 @@ def _evaluate(node: ast.expr, rows: _OperandTable) -> Any:
     raise TypeError(f"{ast.unparse(node)} has no value")
 
 
-def _numbers(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _numbers(column: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     """A column of objects as floats, if all objects are numbers."""
     if column.dtype == object and all(isinstance(v, int | float) and not isinstance(v, bool) for v in column):
         return column.astype(float)

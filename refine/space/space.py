@@ -210,7 +210,7 @@ class Space(Shown, Mapping[str, Parameter]):
 
     def _present(
         self,
-        columns: Mapping[str, npt.NDArray[Any]],
+        columns: Mapping[str, npt.NDArray[np.generic]],
         n: int,
         among: Collection[str] = (),
         missing: Collection[str] = (),
@@ -305,7 +305,7 @@ class Space(Shown, Mapping[str, Parameter]):
             digits.append(digit)
         return tuple(reversed(digits))
 
-    def number(self, indices: Sequence[int] | npt.NDArray[Any]) -> int:
+    def number(self, indices: Sequence[int] | npt.NDArray[np.generic]) -> int:
         """The cell of level numbers; the inverse of :meth:`indices`."""
         cell = 0
         for digit, radix in zip(indices, self.radices, strict=True):
@@ -316,7 +316,7 @@ class Space(Shown, Mapping[str, Parameter]):
         """The configuration of a cell, name -> value; classes and functions are resolved if possible."""
         return self.at(self.indices(cell))
 
-    def at(self, indices: Sequence[int] | npt.NDArray[Any]) -> dict[str, Any]:
+    def at(self, indices: Sequence[int] | npt.NDArray[np.generic]) -> dict[str, Any]:
         """The configuration of a row of level numbers, without inactive parameters."""
         absent: set[str] = set()
         if self.conditions:
@@ -375,7 +375,7 @@ class Space(Shown, Mapping[str, Parameter]):
         """
         return {n: p.column(indices[:, j]) for j, (n, p) in enumerate(self.items())}
 
-    def _tried(self, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
+    def _tried(self, names: Collection[str]) -> dict[str, npt.NDArray[np.generic]]:
         """Columns of some parameters: all combinations of values, or every level and a sample of many."""
         chosen = [(n, self[n]) for n in self if n in names]
         sizes = [p.size for _, p in chosen]
@@ -634,13 +634,13 @@ def _check_name(name: object) -> None:
         )
 
 
-def _as_objects(values: Sequence[object]) -> npt.NDArray[Any]:
+def _as_objects(values: Sequence[object]) -> npt.NDArray[np.generic]:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
 
 
-def _plain(parameter: Parameter) -> npt.NDArray[Any]:
+def _plain(parameter: Parameter) -> npt.NDArray[np.generic]:
     """The levels as constraints see them: numbers as floats; classes, functions and tuples by label."""
     if parameter.numeric:
         # As floats, like the columns of a table: integers would overflow and refuse negative powers.
@@ -655,7 +655,7 @@ def _bare(value: object) -> Any:
     return value
 
 
-def _one(parameter: Parameter, value: object) -> npt.NDArray[Any]:
+def _one(parameter: Parameter, value: object) -> npt.NDArray[np.generic]:
     """One value, or the label of a choice, as constraints see it."""
     if isinstance(parameter, Categorical):
         position = int(parameter.positions(_as_objects([value]))[0])
@@ -667,7 +667,7 @@ def _one(parameter: Parameter, value: object) -> npt.NDArray[Any]:
     return _as_objects([_bare(value)])
 
 
-def _plain_column(parameter: Parameter, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _plain_column(parameter: Parameter, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     if isinstance(parameter, Categorical):
         return _plain(parameter)[parameter.positions(values)]
     if values.dtype == object:

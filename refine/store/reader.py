@@ -210,7 +210,8 @@ class Reader(ABC):
 
     def has_examples(self, pk: int) -> bool:
         """True if trials of a node may have predictions for validation examples."""
-        return bool(self._of(_with_targets, pk))
+        rows = self._of(_with_targets, pk)
+        return bool(rows)
 
     def examples(self, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
         """Key -> predictions of the planned run of a configuration; runs without predictions are left out."""

@@ -190,7 +190,7 @@ NEW = 0.2
 Study = TreeRecord | RoundRecord
 
 
-def _best_of(study: Study) -> dict[str, npt.NDArray[Any]]:
+def _best_of(study: Study) -> dict[str, npt.NDArray[np.generic]]:
     """Parameter -> its value in the best candidate of each draw of the posterior of a round."""
     rounds: Sequence[RoundRecord] = [study] if isinstance(study, RoundRecord) else study.rounds[::-1]
     for round_ in rounds:
@@ -243,7 +243,7 @@ def belief_like(sources: Sequence[Study], space: Space) -> Belief:
     return replace(belief_of(beliefs, space), like=names)
 
 
-def _suggested(parameter: Parameter, drawn: list[npt.NDArray[Any]]) -> Near | dict[str, float] | None:
+def _suggested(parameter: Parameter, drawn: list[npt.NDArray[np.generic]]) -> Near | dict[str, float] | None:
     """Belief about one parameter from the draws of several studies; ``None`` without common values."""
     import pandas as pd
 

@@ -209,7 +209,9 @@ def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) 
         yield table(space, joined, metric, slice(n, None))
 
 
-def _kinds(name: str, column: Sequence[object] | npt.NDArray[Any], kinds_seen: set[Any]) -> Iterator[int]:
+def _kinds(
+    name: str, column: Sequence[object] | npt.NDArray[np.generic], kinds_seen: set[Any]
+) -> Iterator[int]:
     """Rows of a column with the first value of a type that is not among ``kinds_seen``.
 
     Adds the type to ``kinds_seen``.
@@ -274,7 +276,7 @@ def _numbers(records: Records, name: str) -> npt.NDArray[np.float64]:
 
 def _parameter_columns(
     space: Space, configurations: JsonRows, part: slice = slice(None)
-) -> dict[str, npt.NDArray[Any]]:
+) -> dict[str, npt.NDArray[np.generic]]:
     columns = {}
     for name, parameter in space.items():
         column = configurations.column(name)
@@ -288,8 +290,8 @@ def _parameter_columns(
 
 
 def _with_gaps(
-    parameter: Parameter, column: Sequence[object] | npt.NDArray[Any], present: npt.NDArray[np.bool_]
-) -> npt.NDArray[Any]:
+    parameter: Parameter, column: Sequence[object] | npt.NDArray[np.generic], present: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.generic]:
     """A column with missing rows: NaN among numbers, else ``None``."""
     shown = _parameter_column(
         parameter, [v for v, is_present in zip(column, present, strict=True) if is_present]
@@ -321,7 +323,9 @@ def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:
     return values
 
 
-def _parameter_column(parameter: Parameter, encoded: Sequence[object] | npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _parameter_column(
+    parameter: Parameter, encoded: Sequence[object] | npt.NDArray[np.generic]
+) -> npt.NDArray[np.generic]:
     if parameter.numeric and (column := np.asarray(encoded)).dtype.kind in "if":
         return column
     if parameter.numeric and not isinstance(parameter, Categorical):

@@ -100,7 +100,7 @@ def _figure(height: float) -> Figure:
     return figure
 
 
-def save(ax: Axes | npt.NDArray[Any], path: Path) -> None:
+def save(ax: Axes | npt.NDArray[np.generic], path: Path) -> None:
     """Writes the figure of ``ax``, axes or an array of axes, as SVG or PNG by the ending of the name.
 
     Equal figures give equal bytes.
@@ -108,12 +108,12 @@ def save(ax: Axes | npt.NDArray[Any], path: Path) -> None:
     write_whole(path, svg(ax) if path.suffix == ".svg" else png(ax))
 
 
-def png(ax: Axes | npt.NDArray[Any]) -> bytes:
+def png(ax: Axes | npt.NDArray[np.generic]) -> bytes:
     """The figure of ``ax`` as PNG."""
     return _written(ax, format="png", metadata={"Software": None})
 
 
-def svg(ax: Axes | npt.NDArray[Any]) -> bytes:
+def svg(ax: Axes | npt.NDArray[np.generic]) -> bytes:
     """The figure of ``ax`` as SVG with text as text; single trials are an image inside."""
     return _written(ax, format="svg", metadata={"Date": None, "Creator": None})
 

@@ -339,7 +339,7 @@ def _limit(ax: Axes, pairs: Sequence[Pair], kind: str, direction: str) -> None:
         ax.set_ylim(low - pad, high + pad)
 
 
-def _heads(line: npt.NDArray[Any], trials: Sequence[TrialCurves]) -> None:
+def _heads(line: npt.NDArray[np.generic], trials: Sequence[TrialCurves]) -> None:
     """Rank, value and findings above each column."""
     texts = [_lines(trial) for trial in trials]
     tall = max(len(text) for text in texts)

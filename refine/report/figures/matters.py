@@ -207,7 +207,12 @@ def _outline(ax: Axes, x: CellAxis, y: CellAxis) -> None:
     for across in x.kept():
         for up in y.kept():
             for color, width in ((_ON_LIGHT, 4.2), (tone().amber, 2.4)):
-                frame: dict[str, object] = {"fill": False, "joinstyle": "miter", "clip_on": False, "zorder": 4}
+                frame: dict[str, object] = {
+                    "fill": False,
+                    "joinstyle": "miter",
+                    "clip_on": False,
+                    "zorder": 4,
+                }
                 _rectangle(ax, across, up, edgecolor=color, linewidth=width, **frame)
 
 

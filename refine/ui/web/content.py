@@ -499,7 +499,7 @@ def trials_content(analysis: Analysis, allow_degenerate: bool = False) -> bytes:
     return b"".join([*(c.tobytes() for c in columns), values.tobytes(), flags.tobytes()])
 
 
-def _positions(p: Parameter, values: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+def _positions(p: Parameter, values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint16]:
     positions = p.unit(values)
     if not p.ordered:
         positions = (positions + 0.5) / p.size
