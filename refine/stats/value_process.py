@@ -138,7 +138,7 @@ class ValueProcess:
         partly = [j for j in range(table.shape[1]) if not (row_read[:, j].all() and cell_read[:, j].all())]
         trials = embed(table[first], row_read[first], cardinalities, partly)
         places = embed(cells, cell_read, cardinalities, partly)
-        drawn = scale.back(self._drawn(trials, scale.to(means), counts, places))
+        drawn = scale.back(self._drawn(trials, scale.to(means), counts.astype(np.float64), places))
         if exact:
             ran, matches = same_rows(np.concatenate([cells, cell_read], axis=1), keyed[first])
             drawn[:, ran] = means[matches]

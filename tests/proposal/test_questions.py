@@ -13,6 +13,7 @@ from refine.errors import SpaceError
 from refine.proposal.posterior import surrogate_of
 from refine.proposal.question import (
     Evidence,
+    Functions,
     check_divides,
     compared,
     condition_in,
@@ -165,8 +166,9 @@ def test_the_better_part_and_the_cost_count_the_same_draws(evidence):
     values = np.zeros((100, len(first)))
     values[:, first] = 1.0
     values[:30, first] = -np.inf
+    posterior = evidence.surrogate.posterior
     replaced = Evidence(evidence.analysis, evidence.surrogate)
-    replaced.value_draws = values
+    replaced.functions = Functions(posterior, posterior.scores[:0], values, np.full(100, 0.01))
     result = compared(replaced, first, ~first, [0.3])
     assert result.cost == pytest.approx(-1.0)
     assert min(result.better, result.ahead) > 0.95
