@@ -8,7 +8,10 @@ export default {
     // What a saved notebook shows, in which nobody answers.
     const glance = document.createElement("div");
     glance.innerHTML = model.get("glance");
-    el.append(glance);
+    // The same review is an output of its own, for where no widget is drawn, as in an exported notebook without a network.
+    const style = document.createElement("style");
+    style.textContent = `.${model.get("fallback")} { display: none; }`;
+    el.append(glance, style);
     const page = new Page(el, notebook(model));
     page.ready.then(() => page.round && glance.remove());
     return () => page.close();

@@ -220,7 +220,7 @@ export class Studies {
 // The best value with its configuration, without the count of trials and the metric, which stand elsewhere.
 function bestOf({ review, metric, why }) {
   if (review === null) return why;
-  const text = review.best.slice(review.best.indexOf(", best ") + ", best ".length);
+  const text = review.best.replace(/^(?:[\d,]+ trials?, )?best /i, "");
   return text.startsWith(`${metric} `) ? text.slice(metric.length + 1) : text;
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import anywidget
 import traitlets
@@ -21,17 +22,19 @@ _STATIC = files("refine.ui.web") / "static"
 class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]  # traitlets are untyped
     """The review page as a widget; :attr:`child` is the accepted round.
 
-    A saved or exported notebook has no running session and shows the printed review.
+    A saved or exported notebook has no running session and shows the printed review: the widget draws the
+    review itself. If no widget is drawn, as in an exported notebook without a network, the output below does.
     """
 
     _esm = (_STATIC / "review.js").read_text(encoding="utf-8")
     _css = (_STATIC / "review.css").read_text(encoding="utf-8")
 
     glance = traitlets.Unicode().tag(sync=True)
+    fallback = traitlets.Unicode().tag(sync=True)  # class of the output that a drawn widget hides
 
     def __init__(self, session: Session, review: Review) -> None:
         page = review.page()
-        super().__init__(glance=to_html(page))
+        super().__init__(glance=to_html(page), fallback=f"refine-fallback-{uuid4().hex[:12]}")
         self._session = session
         self._text = to_text(page)
         self.on_msg(self._answer)
@@ -51,6 +54,18 @@ class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]  # traitlets are 
                 data = bundle
             data |= {"text/plain": self._text, "text/html": self.glance}
         return bundle
+
+    def _ipython_display_(self) -> None:
+        """Displays the widget, and below the printed review, which a drawn widget hides."""
+        from IPython.display import display
+
+        bundle = self._repr_mimebundle_()
+        data, *_ = bundle if isinstance(bundle, tuple) else (bundle,)
+        name = self._text.partition(":")[0]
+        widget = {kind: value for kind, value in data.items() if not kind.startswith("text/")}
+        display({**widget, "text/plain": f"Review page of {name}"}, raw=True)
+        html = f'<div class="{self.fallback}">{self.glance}</div>'
+        display({"text/html": html, "text/plain": self._text}, raw=True)
 
     def _answer(self, _: object, content: object, __: object) -> None:
         answer = self._session.handle(content.get("message") if isinstance(content, dict) else None)

@@ -87,6 +87,56 @@ def test_a_kernel_shows_it(tmp_path):
     assert model["state"]["_esm"] == (Path(refine.__file__).parent / "ui/web/static/review.js").read_text()
     assert notebook.cells[2].outputs[0].text == "None\n"
     # What is seen where nobody answers: in a saved notebook, or an exported one.
-    assert "<table" in shown["text/html"]
-    assert model["state"]["glance"] == shown["text/html"]
-    assert "dropout" in shown["text/plain"]
+    printed = notebook.cells[1].outputs[1].data
+    assert "<table" in model["state"]["glance"]
+    assert (
+        printed["text/html"] == f'<div class="{model["state"]["fallback"]}">{model["state"]["glance"]}</div>'
+    )
+    assert "dropout" in printed["text/plain"]
+
+
+@pytest.mark.browser
+@pytest.mark.nightly
+@pytest.mark.slow
+def test_an_exported_notebook_shows_the_review_without_a_network(browser, tmp_path):
+    import nbformat
+    from nbclient import NotebookClient
+    from nbconvert import HTMLExporter
+
+    cells = [SETUP, "root.propose().show()"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=120, kernel_name="python3", resources=resources).execute()
+    written = tmp_path / "notebook.html"
+    written.write_text(HTMLExporter().from_notebook_node(notebook)[0], encoding="utf-8")
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto(written.as_uri(), wait_until="domcontentloaded")
+    shown = page.locator(".jp-OutputArea").last.inner_text()
+    context.close()
+    for text in ("Search next", "dropout", "Risk"):
+        assert text in shown
+
+
+@pytest.mark.browser
+def test_a_drawn_widget_hides_the_printed_review_below_it(browser):
+    """The front end of a notebook, drawn by hand: its model answers nothing, as in a saved notebook."""
+    static = Path(refine.__file__).parent / "ui/web/static/review.js"
+    model = (
+        "{get: name => ({glance: '<b>glance</b>', fallback: 'refine-fallback-1'})[name],"
+        " send() {}, on() {}, off() {}}"
+    )
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_content("<div id=widget></div><p class=refine-fallback-1>printed</p><p>kept</p>")
+    page.evaluate(
+        "async code => {"
+        " const url = URL.createObjectURL(new Blob([code], {type: 'text/javascript'}));"
+        " const module = await import(url);"
+        f" module.default.render({{model: {model}, el: document.getElementById('widget')}}); }}",
+        static.read_text(encoding="utf-8"),
+    )
+    assert page.get_by_text("glance").is_visible()
+    assert page.get_by_text("kept").is_visible()
+    assert page.get_by_text("printed").is_hidden()
+    context.close()
