@@ -8,7 +8,7 @@ import refine
 from refine.design.space_filling import Sobol, draw
 from refine.errors import AnalysisError
 from refine.report.pages.analysis import effect_sentences
-from refine.report.pages.proposal import why
+from refine.report.pages.reasons import sentences
 
 SPACE = refine.Space(
     {
@@ -66,7 +66,7 @@ def test_where_trials_fail_is_learned_and_narrowed_away():
     change = refine.propose(analysis)["lr"]
     assert change.kind == "narrow"
     assert change.new.high < 1
-    assert "Failed: 100 %" in why(change)
+    assert "Failed: 100 %" in sentences(change.reasons)
 
 
 def test_a_range_of_many_levels_is_known_by_its_trend():
@@ -84,8 +84,9 @@ def test_a_range_of_many_levels_is_known_by_its_trend():
     assert evidence.fails
     change = refine.propose(analysis, risk=0.2)["lr"]
     assert change.new.high < 1.0
-    assert "Failed: more often the higher lr is, 0 % of the trials up to the middle of its range and " in why(
-        change
+    assert (
+        "Failed: more often the higher lr is, 0 % of the trials up to the middle of its range and "
+        in sentences(change.reasons)
     )
 
 
@@ -182,7 +183,7 @@ def test_what_no_even_trial_reads_cannot_be_judged():
     assert (e.n, e.good, e.p, e.q) == (0, 0, 1, 1)
     change = refine.propose(analysis)["units_2"]
     assert change.kind == "keep"
-    assert "judge units_2: 0 good" in why(change)
+    assert "judge units_2: 0 good" in sentences(change.reasons)
 
 
 def test_what_is_never_read_is_coupled_with_nothing_and_the_others_keep_their_places():
@@ -288,10 +289,12 @@ def test_few_good_trials_are_no_judgement():
         "Too few trials to judge dropout: 12 good trials of 27 needed, from 135 or more evenly drawn trials. "
         "No effect detected so far: "
     )
-    assert why(refine.propose(small)["dropout"]).startswith(message)
+    assert sentences(refine.propose(small)["dropout"].reasons).startswith(message)
     large = refine.analyze(SPACE, cells(140, 8).assign(value=rng.normal(size=140)))
     assert large["dropout"].good == 28
-    assert why(refine.propose(large)["dropout"]).startswith("No effect of dropout was detected: ")
+    assert sentences(refine.propose(large)["dropout"].reasons).startswith(
+        "No effect of dropout was detected: "
+    )
 
 
 def test_a_round_of_few_even_trials_knows_its_noise_from_the_others():

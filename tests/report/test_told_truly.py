@@ -21,7 +21,7 @@ from refine.report.markdown.round import decisions_parts, gather
 from refine.report.markdown.script import reproduce
 from refine.report.pages.calibration import outcome_text
 from refine.report.pages.checks import says
-from refine.report.pages.proposal import claim_sentence, why
+from refine.report.pages.proposal import claim_sentence
 from refine.report.pages.reasons import noise_text, sentences, short_reason
 from refine.review.calibration import DecisionComparison, SpaceResult
 from refine.review.checks import Checks
@@ -67,7 +67,7 @@ def test_a_level_where_all_failed_was_tried(root):
     assert count > 10
     review = root.propose(risk=0.01)
     assert review.space["kind"].grid == ("relu", "tanh")  # nothing but what always fails leaves
-    reason = next(why(c) for c in review.proposal.changes if c.name == "kind")
+    reason = next(sentences(c.reasons) for c in review.proposal.changes if c.name == "kind")
     assert "Failed: 100 % of the trials at kind = gelu, more than at the other levels" in reason
     assert "No trial at gelu gave a value." in reason
     assert "No trial was run" not in reason
@@ -130,7 +130,7 @@ def test_a_peak_inside_is_not_called_a_rise(tree, objective, direction, text):
     round_ = tree.add_round(space, objective, n=100, direction=direction, objective_name="hill").run(
         progress=False
     )
-    assert text in next(why(c) for c in round_.propose().proposal.changes if c.name == "x")
+    assert text in next(sentences(c.reasons) for c in round_.propose().proposal.changes if c.name == "x")
 
 
 @pytest.mark.slow

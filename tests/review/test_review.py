@@ -9,7 +9,7 @@ import refine
 from refine.errors import DesignError, ReviewError, SpaceError
 from refine.report.markdown.rendering import rendered
 from refine.report.markdown.round import EVIDENCE, decisions_parts, gather
-from refine.report.pages.proposal import why
+from refine.report.pages.reasons import sentences
 from refine.review.next_step import accept_action
 
 
@@ -18,8 +18,8 @@ def test_a_proposal_narrows_what_matters_and_says_why(root):
     assert proposal["lr"].kind == "narrow"
     assert proposal["lr"].new.contains([1.4])[0]
     assert proposal["junk"].kind == "keep"
-    assert "never read" in why(proposal["junk"])
-    assert "rank correlation" in why(proposal["lr"])
+    assert "never read" in sentences(proposal["junk"].reasons)
+    assert "rank correlation" in sentences(proposal["lr"].reasons)
     assert 0 < proposal.volume_kept < 0.5
     assert 0.9 < proposal.claim.probability <= 1
     assert all(root.space[n].contains(list(p.grid)).all() for n, p in proposal.space.items())

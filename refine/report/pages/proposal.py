@@ -543,11 +543,6 @@ def _epsilon_text(claim: Claim) -> str:
     return f"{difference(claim.epsilon)} ({count} of {plural(claim.rows, 'validation row')})"
 
 
-def why(change: Change) -> str:
-    """The evidence for a change, or for keeping a parameter unchanged."""
-    return sentences(change.reasons)
-
-
 def evidence_numbers(change: Change) -> list[tuple[str, str, str]]:
     """The numbers behind a change: label, number, and a note on the number.
 

@@ -13,7 +13,8 @@ import refine
 from refine.design.space_filling import design_named, draw
 from refine.report.glossary import terms
 from refine.report.pages.preview import leaves_text, risks_text
-from refine.report.pages.proposal import change_view, changes_sentence, why
+from refine.report.pages.proposal import change_view, changes_sentence
+from refine.report.pages.reasons import sentences
 from refine.report.pages.review import risk_facts
 from refine.utils.format import percent
 
@@ -39,7 +40,7 @@ def test_what_is_shown(viewed_page, viewed_round):
     assert opened.locator(".refine-side button strong").text_content() == "1"
     assert opened.locator(".refine-checks li").count() == len(review.checks().checks)
     reason = opened.locator('[data-parameter="dropout"] details p')
-    assert reason.first.text_content().startswith(why(review.proposal["dropout"]))
+    assert reason.first.text_content().startswith(sentences(review.proposal["dropout"].reasons))
     # Every trial is on the canvas: something is drawn there, and more at low dropout than nowhere.
     data = "c.getContext('2d').getImageData(0, 0, c.width, c.height).data"
     drawn = opened.locator('[data-parameter="dropout"] canvas').evaluate(

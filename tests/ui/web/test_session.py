@@ -15,7 +15,7 @@ import refine
 from refine.errors import AnalysisError
 from refine.report.pages.checks import verdict_sentence
 from refine.report.pages.preview import leaves_text, risks_text
-from refine.report.pages.proposal import why
+from refine.report.pages.reasons import sentences
 from refine.ui.web.content import MISSING
 from refine.ui.web.session import Session
 from refine.utils.display import to_text
@@ -102,7 +102,7 @@ def test_a_round_has_a_panel_per_parameter_the_clearest_first(session_shown):
     assert by_name["dropout"]["stops"][0] == 0
     assert by_name["lr"]["stops"][-2:] == [9, 9.5]  # as far beyond the end as the range is wide
     assert by_name["units"]["stops"] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
-    assert by_name["lr"]["reason"].startswith(why(proposal["lr"]))
+    assert by_name["lr"]["reason"].startswith(sentences(proposal["lr"].reasons))
     assert {c["key"] for c in review["checks"]} >= {"edges", "enough", "noise"}
     assert review["fixed"] == [{"name": "epochs", "value": "20"}]
 
