@@ -117,8 +117,30 @@ class Scale:
         minor = [
             v for v in self.levels if low <= v <= high and not np.isclose(v, ticks[shown], rtol=1e-9).any()
         ]
-        ax.set_xticks(minor, [], minor=True)
+        ax.set_xticks([], minor=True)
+        _mark_levels(ax, minor)
         ax.set_xlabel(f"{shorten(name, 60)}{' (log scale)' if log else ''}")
+
+
+def _mark_levels(ax: Axes, levels: Sequence[float]) -> None:
+    """Marks levels on the horizontal axis like minor ticks, by one line: grids may have a thousand levels."""
+    from matplotlib import rcParams
+    from matplotlib.lines import Line2D
+    from matplotlib.markers import TICKDOWN, TICKUP
+
+    marks = Line2D(
+        levels,
+        np.zeros(len(levels)),
+        linestyle="none",
+        marker={"out": TICKDOWN, "in": TICKUP, "inout": "|"}[rcParams["xtick.direction"]],
+        markersize=rcParams["xtick.minor.size"],
+        markeredgewidth=rcParams["xtick.minor.width"],
+        color=rcParams["xtick.color"],
+        transform=ax.get_xaxis_transform(),
+        clip_on=False,
+        zorder=ax.xaxis.get_zorder(),
+    )
+    ax.add_artist(marks).set_in_layout(False)
 
 
 def level_labels(parameter: Range) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import re
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -125,10 +126,32 @@ def _written(ax: Axes | npt.NDArray[Any], **options: Any) -> bytes:
     assert figure is not None
     with as_drawn(figure), quiet():
         mpl.rcParams.update({"svg.hashsalt": "refine", "svg.fonttype": "none"})
+        mpl.rcParams.update(dict.fromkeys(("figure.autolayout", "figure.constrained_layout.use"), False))
         dpi = mpl.rcParams["savefig.dpi"]
+        if dpi == "figure":
+            dpi = DPI
         file = io.BytesIO()
-        figure.savefig(file, dpi=DPI if dpi == "figure" else dpi, **options)
+        with _laid_out(figure, dpi, options["format"]):
+            figure.savefig(file, dpi=dpi, **options)
     return file.getvalue()
+
+
+@contextmanager
+def _laid_out(figure: Figure, dpi: float, kind: str) -> Iterator[None]:
+    """Lays out a figure of this package for a PNG; else matplotlib draws the whole figure to lay it out."""
+    engine = figure.get_layout_engine()
+    if engine is None or figure not in MADE or kind != "png":
+        yield
+        return
+    drawn_at = figure.dpi
+    figure.dpi = dpi
+    try:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+        yield
+    finally:
+        figure.set_layout_engine(engine)
+        figure.dpi = drawn_at
 
 
 # Title and legend

@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from looks import LONG, inside, legend, texts
+from matplotlib.lines import Line2D
 
 from refine.analysis.analysis import Analysis, analyze
 from refine.report import figures
+from refine.report.figures.canvas import png
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space
 
@@ -118,3 +120,29 @@ def test_a_metric_that_never_changes() -> None:
     for name in space:
         for draw in (figures.density, figures.density_2d):
             draw(analysis, name).figure.canvas.draw()
+
+
+def test_levels_of_a_fine_grid_are_one_line_of_marks():
+    space = Space({"lr": Float(0, 1, 1001), "units": [8, 16, 32]})
+    ax = figures.density(analyze(space, _table(space, 60)), "lr")
+    ticks = ax.get_xticks()
+    assert len(ax.xaxis.get_minor_ticks()) == 0
+    marks = max((line.get_xdata() for line in ax.lines), key=len)
+    assert len(marks) == 1001 - len(ticks)
+    assert not set(ticks) & set(marks)
+
+
+def test_picture_of_a_figure_is_drawn_once(analysis):
+    drawn = []
+
+    class Counted(Line2D):
+        """A line that notes when it is drawn."""
+
+        def draw(self, renderer):
+            drawn.append(renderer)
+            super().draw(renderer)
+
+    ax = figures.correlation(analysis)
+    ax.add_line(Counted([0, 0.1], [0, 0]))
+    png(ax)
+    assert len(drawn) == 1
