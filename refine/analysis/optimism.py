@@ -168,5 +168,10 @@ def scores_of(
 def _same_rows(by_row: Mapping[str, RowScores]) -> ScoredRows:
     """The models scored on the rows of the first one."""
     first = next(iter(by_row.values()))
-    same = {key: e.scores for key, e in by_row.items() if e.total == first.total}
-    return ScoredRows(list(same), row_means(np.stack(list(same.values()))), len(first.scores), first.total)
+    scores_by_label = {key: e.scores for key, e in by_row.items() if e.total == first.total}
+    return ScoredRows(
+        list(scores_by_label),
+        row_means(np.stack(list(scores_by_label.values()))),
+        len(first.scores),
+        first.total,
+    )

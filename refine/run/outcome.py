@@ -299,7 +299,9 @@ def _with_folds(returned_metrics: Mapping[str, Any], row_scores: dict[str, RowSc
 
 
 def _by_row(value: object) -> bool:
-    """True for scores by validation row: an array of bools, or of more than 100 numbers."""
+    """True for scores by validation row: an array or list of bools, or an array of more than 100 numbers."""
+    if isinstance(value, list):
+        return len(value) >= _LEAST_ROWS and all(isinstance(score, bool) for score in value)
     if not (isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "biuf"):
         return False
     return value.size > _MOST_FOLDS or (value.dtype.kind == "b" and value.size >= _LEAST_ROWS)

@@ -703,7 +703,7 @@ def _examples(
 
 
 def read_deviations(
-    reader: Reader, goal: Goal, wanted: Mapping[int, Sequence[str]]
+    reader: Reader, goal: Goal, keys_by_round: Mapping[int, Sequence[str]]
 ) -> tuple[list[str], Deviations] | None:
     """Labels and deviations on new data of planned runs, by scores on the same validation rows or folds.
 
@@ -712,8 +712,8 @@ def read_deviations(
     Args:
         reader: Reads the store.
         goal: Goal of the trials.
-        wanted: Row of a round -> hashes of configurations. If rounds have different validation rows, those of
-            the first one count.
+        keys_by_round: Row of a round -> hashes of configurations. If rounds have different validation rows,
+            those of the first one count.
     """
     metric = goal.metric
     if metric.reduction != "last":
@@ -721,7 +721,7 @@ def read_deviations(
     examples: dict[str, Examples | RowScores] = {}
     values: dict[str, float] = {}
     folds: dict[str, list[float]] = {}
-    for pk, keys in wanted.items():
+    for pk, keys in keys_by_round.items():
         records = reader.records([pk], curves=False)
         scored = _examples(reader, pk, keys, metric)
         if scored:
@@ -755,7 +755,7 @@ def _has_scores(reader: Reader, pk: int, records: Records, metric: Metric) -> bo
 def _read_new_data(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> NewData | None:
     """Deviations on new data of the best trials of a path; ``None`` without scores by row or fold."""
     space = path[-1].node.space
-    wanted: dict[int, list[str]] = {}
+    keys_by_round: dict[int, list[str]] = {}
     positions: dict[str, Floats] = {}
     values: dict[str, float] = {}
     added = added_since(space, [stored.node for stored in path])
@@ -768,14 +768,14 @@ def _read_new_data(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> Ne
             continue
         frame = table(space, Bridge(values_added, {}).translated(space, records), goal.metric)
         inside = set(np.array(records.columns["key"])[space.contains(frame)].tolist())
-        wanted[pk] = [key for key in best_keys(records, goal, MOST_TRIALS) if key in inside]
+        keys_by_round[pk] = [key for key in best_keys(records, goal, MOST_TRIALS) if key in inside]
         labels = [f"{pk} {key}" for key in records.columns["key"]]
         positions |= dict(zip(labels, unit_positions(space, frame), strict=True))
         values |= dict(zip(labels, (goal.sign * frame["value"]).tolist(), strict=True))
-    found = read_deviations(reader, goal, wanted)
-    if found is None:
+    named_deviations = read_deviations(reader, goal, keys_by_round)
+    if named_deviations is None:
         return None
-    labels, deviations = found
+    labels, deviations = named_deviations
     X = np.array([positions[label] for label in labels])
     return NewData(X, np.array([values[label] for label in labels]), deviations)
 

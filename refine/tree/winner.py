@@ -203,16 +203,16 @@ def _deviations(reader: Reader, rounds: Goals, field: Field) -> Deviations | Non
     numbers: dict[str, int] = {}
     pks = {stored.node.id: stored.pk for stored, _ in rounds}
     best_first = np.argsort([-field.goal.sign * candidate.observed for candidate in field.candidates])
-    wanted: dict[int, list[str]] = {}
+    keys_by_round: dict[int, list[str]] = {}
     for i in best_first[:MOST_TRIALS].tolist():
         candidate = field.candidates[i]
         pk = pks[candidate.round]
-        wanted.setdefault(pk, []).append(candidate.key)
+        keys_by_round.setdefault(pk, []).append(candidate.key)
         numbers[f"{pk} {candidate.key}"] = i
-    found = read_deviations(reader, field.goal, wanted)
-    if found is None:
+    named_deviations = read_deviations(reader, field.goal, keys_by_round)
+    if named_deviations is None:
         return None
-    labels, deviations = found
+    labels, deviations = named_deviations
     draws = np.full((len(deviations.draws), len(field.candidates)), np.nan)
     draws[:, [numbers[label] for label in labels]] = deviations.draws
     return deviations._replace(draws=draws)

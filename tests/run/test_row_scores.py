@@ -32,6 +32,10 @@ def test_an_array_of_bools_has_a_score_per_row(tree):
     )
 
 
+def test_a_list_of_bools_has_a_score_per_row(tree):
+    assert totals(run(tree, lambda p: {"acc": [bool(ease < p["x"]) for ease in EASE]})) == {"acc": 400}
+
+
 def test_an_array_of_more_than_a_hundred_numbers_has_a_score_per_row(tree):
     assert totals(run(tree, lambda p: {"acc": EASE[:101] * p["x"]})) == {"acc": 101}
 
