@@ -32,7 +32,7 @@ def on_new_data(
     values = posterior.value(posterior.scores)
     shift = shift[np.arange(len(values)) % len(shift)]
     if _on_log(analysis):
-        values = off_log_scale(on_log_scale(values) + shift)
+        values = off_log_scale(on_log_scale(np.minimum(values, best / _MOST_FACTOR)) + shift)
     else:
         values = values + shift
     scores = (np.clip(values, *analysis.limits.facing(analysis.sign)) - best) / unit

@@ -85,15 +85,16 @@ def test_no_draw_passes_the_limit_of_the_metric():
     assert posterior.value(posterior.scores).max() <= 0.85 + 1e-6
 
 
-def test_losses_over_decades_deviate_by_factors():
+def test_a_factor_that_all_losses_over_decades_share_moves_no_claim():
     frame = round_of(0)[0]
     scale = 10.0 ** (-4 + 8 * (frame["x"].to_numpy() - 0.5) ** 2)
     losses = scale[:, None] * np.random.default_rng(0).exponential(size=ROWS)
     frame["value"] = losses.mean(axis=1)
-    analysis = refine.analyze(SPACE, frame, direction="minimize", scale="log", by_row=losses)
-    posterior = surrogate_of(analysis).posterior
+    options = {"direction": "minimize", "scale": "log"}
+    plain, scored = [refine.analyze(SPACE, frame, by_row=rows, **options) for rows in (None, losses)]
+    posterior = surrogate_of(scored).posterior
     assert (posterior.value(posterior.scores) < 0).all()
-    assert math.isfinite(refine.propose(analysis).claim.factor)
+    assert refine.propose(scored).claim.probability == refine.propose(plain).claim.probability
 
 
 def test_the_tolerance_is_the_standard_error_over_the_rows():
