@@ -187,10 +187,10 @@ class _Inside(optuna.samplers.BaseSampler):  # type: ignore[misc]  # nothing is 
             self._ended[trial.number] = shown
         return shown
 
-    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, object]:
         return self.base.infer_relative_search_space(study, trial)
 
-    def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, Any]:
+    def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, object]:
         narrowed = {n: self.kept(n, wide) for n, wide in search_space.items()}
         narrowed = {n: k for n, k in narrowed.items() if type(k) is type(search_space[n]) and not k.single()}
         drawn = self.base.sample_relative(_Seen(study, self), trial, narrowed)
@@ -214,7 +214,7 @@ class _Seen(optuna.Study):  # type: ignore[misc]
         self._whole = study
         self._inside = sampler
 
-    def _get_trials(self, deepcopy: bool = True, states: Any = None, use_cache: bool = False) -> list[Any]:
+    def _get_trials(self, deepcopy: bool = True, states: Any = None, use_cache: bool = False) -> list[object]:
         trials = self._whole._get_trials(deepcopy, states, use_cache)
         return [shown for shown in map(self._inside.seen, trials) if shown is not None]
 

@@ -101,7 +101,7 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
         """Proposes a further round, by default at the ``risk`` of the search, on the data of ``fit``."""
         return self.tree_.rounds[-1].propose(self.risk if risk is None else risk)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {name: value for name, value in super().__getstate__().items() if name != "tree_"}
 
     def _run_search(

@@ -72,7 +72,7 @@ class FinishedRuns(NamedTuple):
     said: tuple[str, ...] = ()  # sentences on content that was left out or reinterpreted
 
 
-def filled(space: Space, values: Mapping[str, object]) -> tuple[dict[str, Any], list[str] | None]:
+def filled(space: Space, values: Mapping[str, object]) -> tuple[dict[str, object], list[str] | None]:
     """A finished run's whole configuration, and the names of its own parameters if some were missing."""
     if len(values) == len(space) and not space.conditions:
         return {n: values[n] for n in space}, None

@@ -342,7 +342,7 @@ def _known(value: float, digits: int | None = None) -> float | None:
     return round(value, digits)
 
 
-def _json(candidate: Candidate) -> dict[str, Any]:
+def _json(candidate: Candidate) -> dict[str, object]:
     return {
         "round": candidate.round,
         "configuration": candidate.labels,

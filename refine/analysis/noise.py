@@ -146,7 +146,7 @@ def from_decades(noise: stats.NoiseEstimate, best: float) -> stats.NoiseEstimate
     return noise._replace(sd=sd, step=0.0, floor=best * (10.0**noise.floor - 1), floor_source="decades")
 
 
-def log_of_repeats(repeats: Sequence[Any] | None) -> Sequence[Any] | None:
+def log_of_repeats(repeats: Sequence[Any] | None) -> Sequence[object] | None:
     """Repeats of a positive loss with decimal logarithms of their values."""
     if repeats is None:
         return None

@@ -90,7 +90,7 @@ def _axis(parameter: Parameter, ordered: bool) -> Axis:
 
 def configuration_of(
     space: Space, by_name: Mapping[str, Axis], params: Mapping[str, object]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The configuration, with canonical values, of parameters drawn from :func:`axes`.
 
     Parameters that are absent by the conditions of the space are left out.
@@ -106,7 +106,7 @@ def configuration_of(
 
 def params_of(
     space: Space, by_name: Mapping[str, Axis], configuration: Mapping[str, object]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The inverse of :func:`configuration_of`.
 
     Absent parameters are left out, so that a sampler learns about a parameter only from trials that have it.
@@ -294,7 +294,7 @@ class SamplerSession:
         self._study.enqueue_trial(params_of(self._space, self._axes, configuration))
         return self._study.ask(self._distributions)
 
-    def _any_cell(self, used: set[str] | frozenset[str]) -> tuple[dict[str, Any], str, Any]:
+    def _any_cell(self, used: set[str] | frozenset[str]) -> tuple[dict[str, object], str, object]:
         """A cell of the grid that is not taken: its configuration, key and trial of Optuna."""
         seed = seed_of(self._node.id, "ask", self._asked)
         row = draw(Uniform(), self._space, 1, seed, frozenset(used))[0]

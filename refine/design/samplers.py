@@ -7,7 +7,6 @@ import inspect
 import math
 import warnings
 from collections.abc import Iterator
-from typing import Any
 
 from refine.design.space_filling import DESIGNS, how_many
 from refine.errors import DesignError, did_you_mean
@@ -20,7 +19,7 @@ from refine.utils.extras import needed
 _NEEDS = {"gp": "torch", "cmaes": "cmaes"}
 
 
-def design_of(design: object) -> tuple[str, Any]:
+def design_of(design: object) -> tuple[str, object]:
     """The name of a design, and the sampler object of Optuna, if given.
 
     Raises:

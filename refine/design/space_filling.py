@@ -311,7 +311,7 @@ def _unseen(rows: Indices, space: Space, visited: set[Any]) -> Indices:
     return rows[sorted(new_rows.values())]
 
 
-def _row_keys(rows: Indices, space: Space) -> list[Any]:
+def _row_keys(rows: Indices, space: Space) -> list[object]:
     if space.cells < 2**62:
         weights = np.cumprod([1, *space.radices[:0:-1]])[::-1]
         return (rows @ weights).tolist()  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -388,7 +388,7 @@ def _positions(analysis: Analysis, space: Space, rows: Indices) -> npt.NDArray[n
 
 def audit_configurations(
     outer: Space, inner: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """At most ``n`` configurations inside ``outer`` but outside ``inner``, drawn evenly.
 
     Keys in ``skip`` are passed over.
@@ -426,7 +426,7 @@ def _outside(outer: Space, inner: Space, rows: Indices) -> Bools:
 
 def probe_configurations(
     analysis: Analysis, outer: Space, inner: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """At most ``n`` configurations of ``outer`` outside ``inner`` that plausibly beat the best inside.
 
     A probe is the best candidate of a draw of the posterior with its best outside. Draws are taken in

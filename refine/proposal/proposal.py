@@ -743,7 +743,7 @@ def tolerances_of(analysis: Analysis, epsilon: float | Mapping[str, float] | Non
     return tolerances
 
 
-def _data_of(record: Offer | Advice, **shown: object) -> dict[str, Any]:
+def _data_of(record: Offer | Advice, **shown: object) -> dict[str, object]:
     """Plain data of an offer or advice; values in ``shown`` replace their fields."""
     fields = {**vars(record), "reason": record.reason.to_json(), **shown}
     return {name: plain(value) for name, value in fields.items()}

@@ -229,7 +229,7 @@ def _finished_trials(round_: Round) -> list[FinishedTrial]:
     return trials
 
 
-def _plain(params: Any) -> dict[str, Any]:
+def _plain(params: Any) -> dict[str, object]:
     """Parameters as trackers take them: numbers, booleans and strings."""
     return {n: v if isinstance(v, bool | int | float | str) else label(v) for n, v in params.items()}
 

@@ -236,7 +236,7 @@ def _metrics(
     return metrics
 
 
-def by_text(metrics: Mapping[Any, object]) -> dict[str, Any]:
+def by_text(metrics: Mapping[Any, object]) -> dict[str, object]:
     """Metrics with their names as texts.
 
     Raises ObjectiveError: two names are equal as texts, like 1 and "1".

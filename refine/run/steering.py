@@ -361,7 +361,7 @@ def how_text(node: Node, states: Mapping[str, int]) -> str:
 
 def check_pruner(
     pruner: object, metric: Metric, parent: Mapping[str, object] | None = None
-) -> tuple[Mapping[str, Any] | None, Any]:
+) -> tuple[Mapping[str, object] | None, object]:
     """A pruner as plain data of a node, and the object if it is a pruner of Optuna.
 
     ``"inherit"`` gives the ``parent``'s.

@@ -346,7 +346,7 @@ def _code(belief: Near | Weights, value: Callable[[Any], str]) -> str:
 _FORMS = "'lr=near 1e-3 x3' (within a factor of 3), 'dropout=near 0.2 +-0.1', or 'optimizer=adam:0.7,sgd:0.2'"
 
 
-def typed_belief(texts: Sequence[str], option: str) -> dict[str, Any]:
+def typed_belief(texts: Sequence[str], option: str) -> dict[str, object]:
     """A belief typed in a shell, one text per parameter.
 
     Args:

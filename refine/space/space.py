@@ -594,7 +594,7 @@ def configuration_key(frozen: Mapping[str, object]) -> str:
     return digest({name: value_key(value) for name, value in frozen.items()}, 16)
 
 
-def encode_configuration(frozen: Mapping[str, object]) -> dict[str, Any]:
+def encode_configuration(frozen: Mapping[str, object]) -> dict[str, object]:
     """A frozen configuration as plain JSON data."""
     return {name: encode(value) for name, value in frozen.items()}
 

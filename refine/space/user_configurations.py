@@ -13,7 +13,7 @@ from refine.space.parameters import Integer, Parameter, Range, is_finite
 from refine.space.space import Space, configuration_key
 
 
-def given_configuration(space: Space, configuration: object, name_in_errors: str) -> dict[str, Any]:
+def given_configuration(space: Space, configuration: object, name_in_errors: str) -> dict[str, object]:
     """A user's configuration, checked and in canonical form.
 
     Values need not be levels or lie inside the bounds; hard limits (``within=``) and constraints hold. A
@@ -66,7 +66,7 @@ def given_configuration(space: Space, configuration: object, name_in_errors: str
     return space.frozen(values)
 
 
-def given_configurations(space: Space, configurations: object) -> list[dict[str, Any]]:
+def given_configurations(space: Space, configurations: object) -> list[dict[str, object]]:
     """A user's configurations without duplicates; SpaceError as in :func:`given_configuration`."""
     if isinstance(configurations, Mapping | str) or not isinstance(configurations, Iterable):
         raise SpaceError(f"given must be a list of configurations, got {configurations!r}; put it in [...]")

@@ -714,7 +714,7 @@ def _write_given(
 
 def _beside_rows(
     pk: int, extra: Sequence[tuple[str, dict[str, Any]]], first: int = 0
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Rows for extra configurations of a node, numbered from a position on."""
     return [
         {"node": pk, "position": i, "origin": origin, "configuration": dumps(configuration)}

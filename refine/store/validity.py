@@ -266,7 +266,7 @@ def _look_at(
     into.append(number_rows(metrics) or JsonRows(_metrics(metrics)))
 
 
-def _configurations(texts: Sequence[str]) -> list[dict[str, Any]]:
+def _configurations(texts: Sequence[str]) -> list[dict[str, object]]:
     configurations = _mappings("configuration", texts)
     if max(map(len, texts)) > 308 and any(map(_HUGE.search, texts)):
         raise ValueError("configuration holds a number of more digits than a float holds")

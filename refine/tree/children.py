@@ -111,7 +111,7 @@ class DecidedRound(RoundRecord):
 
     def _child_node(
         self, decision: Decision, spec: RoundSpec, *, audited: bool
-    ) -> tuple[Node, tuple[Any, Any]]:
+    ) -> tuple[Node, tuple[object, object]]:
         """The node of a child, and its sampler and pruner of Optuna."""
         assert decision.space is not None
         space = decision.space
@@ -446,7 +446,7 @@ def _audits(
     ]
 
 
-def _check_previous(previous: Mapping[str, object], old: Space, new: Space) -> dict[str, Any]:
+def _check_previous(previous: Mapping[str, object], old: Space, new: Space) -> dict[str, object]:
     """``previous`` if it speaks of added parameters only; else a ReviewError."""
     if not isinstance(previous, Mapping):
         raise ReviewError(

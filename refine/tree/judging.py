@@ -428,7 +428,7 @@ def _places(rounds: Sequence[RanRound], values: Mapping[str, object]) -> list[tu
     return places
 
 
-def _values_read(candidate: Candidate) -> dict[str, Any]:
+def _values_read(candidate: Candidate) -> dict[str, object]:
     """The values of a candidate by name, without unread parameters."""
     return {
         name: decode(value) for name, value in candidate.configuration.items() if name not in candidate.unread

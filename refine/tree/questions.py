@@ -62,7 +62,7 @@ class Questions(Shown):
         }
 
 
-def _plain(value: object) -> Mapping[str, Any]:
+def _plain(value: object) -> Mapping[str, object]:
     data: Mapping[str, object] = plain(value)
     return data
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from refine.errors import ObjectiveError
 from refine.run.identity import (
@@ -80,7 +79,7 @@ def found_again(reader: Reader, nodes: Iterable[StoredNode], node: Node) -> tupl
     return None, ", and its code has changed since" if changed else ""
 
 
-def _candidates(name: str) -> Iterator[Any]:
+def _candidates(name: str) -> Iterator[object]:
     """Objects of a recorded name: in this script or notebook, in loaded modules, in an importable module."""
     module, _, last = name.rpartition(".")
     yield getattr(sys.modules.get("__main__"), last, None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from refine.errors import AnalysisError, DesignError
 from refine.proposal.question import contenders, level_rows, ran_candidates
 from refine.space.encoding import seed_of
@@ -29,7 +27,7 @@ def settling_round(
     return parent.branch(parent.space, given=chosen, n=len(chosen), seed=seed, note=note, author=author)
 
 
-def settling_trials(tree: TreeRecord, basis: Basis, n: int) -> list[dict[str, Any]]:
+def settling_trials(tree: TreeRecord, basis: Basis, n: int) -> list[dict[str, object]]:
     """New configurations, at most ``n``, from the two sides of a question.
 
     Raises:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -159,7 +158,7 @@ def ran(reader: Reader, rounds: Goals) -> list[RanRound]:
     return runs
 
 
-def _added(rounds: Goals) -> dict[str, dict[str, Any]]:
+def _added(rounds: Goals) -> dict[str, dict[str, object]]:
     """Id of a round -> encoded values that its trials had for parameters added in later rounds."""
     by_id = {stored.node.id: stored.node for stored, _ in rounds}
     added: dict[str, dict[str, object]] = {}

@@ -28,7 +28,7 @@ class _Block(NamedTuple):
     columns: dict[str, Values]
     gaps: frozenset[str] = frozenset()  # names of the columns with missing values
 
-    def listed(self, name: str, default: object) -> list[Any]:
+    def listed(self, name: str, default: object) -> list[object]:
         """N values; a default where a mapping has no such name."""
         values = self.columns.get(name)
         if values is None:
@@ -185,7 +185,7 @@ class JsonRows(Sequence[dict[str, Any]]):
 
 def _by_name(
     mappings: Sequence[Mapping[str, object]],
-) -> tuple[Iterator[tuple[str, Sequence[Any]]], frozenset[str]]:
+) -> tuple[Iterator[tuple[str, Sequence[object]]], frozenset[str]]:
     """Names with their columns, and the columns with missing values."""
     kinds = dict.fromkeys(map(tuple, mappings))
     if len(kinds) == 1:

@@ -42,7 +42,7 @@ class Action:
     def __hash__(self) -> int:
         return hash(self.name)
 
-    def _all(self) -> tuple[Any, ...]:
+    def _all(self) -> tuple[object, ...]:
         return self.name, self.arguments, self.options
 
     def __repr__(self) -> str:

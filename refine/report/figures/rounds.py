@@ -518,7 +518,7 @@ def _pieces(rounds: Sequence[RoundValues], sign: float) -> list[_Piece]:
     return pieces
 
 
-def _look(pieces: Sequence[_Piece], i: int, way: Sequence[int]) -> dict[str, Any]:
+def _look(pieces: Sequence[_Piece], i: int, way: Sequence[int]) -> dict[str, object]:
     """Blue on the way to the winner; side branches share the style of their first round."""
     c = tone()
     if i in way:

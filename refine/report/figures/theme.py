@@ -116,7 +116,7 @@ def themed(width: Width = "text", theme: ThemeName | None = None, *, plain: bool
             _PRESENT.reset(token)
 
 
-def _changed() -> dict[str, Any]:
+def _changed() -> dict[str, object]:
     """Settings of the appearance of figures that differ from matplotlib's defaults."""
     import matplotlib as mpl
 

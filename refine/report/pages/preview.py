@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from refine.proposal.options import Option, Options
 from refine.proposal.preview import Preview
@@ -60,7 +59,7 @@ def preview_page(preview: Preview) -> Page:
     return Page("If you accept", (Facts(facts),), calls, folds)
 
 
-def _as_typed(parameter: Parameter) -> tuple[Symbol, ...] | list[Any]:
+def _as_typed(parameter: Parameter) -> tuple[Symbol, ...] | list[object]:
     """The bounds or choices of a parameter, as an edit names them."""
     if isinstance(parameter, Range):
         return tuple(

@@ -353,13 +353,13 @@ def _parquet(path: Any) -> pd.DataFrame:
     return frame.filter(regex="^(?!__index_level_)")  # without row numbers of pandas
 
 
-def _values_of(space: Space, frame: pd.DataFrame) -> list[dict[str, Any]]:
+def _values_of(space: Space, frame: pd.DataFrame) -> list[dict[str, object]]:
     """Frozen values per row, without missing ones."""
     columns = {n: frozen_column(n, p, frame[n]) for n, p in space.items()}
     return [{n: v[0] for n, c in columns.items() if (v := c[i]) is not None} for i in range(len(frame))]
 
 
-def frozen_column(name: str, parameter: Parameter, column: pd.Series) -> list[tuple[Any] | None]:
+def frozen_column(name: str, parameter: Parameter, column: pd.Series) -> list[tuple[object] | None]:
     """Frozen values of a column as 1-tuples; ``None`` for runs without the parameter."""
     import pandas as pd
 
@@ -574,9 +574,9 @@ def part_of(
     return NodeBundle(content_row, {"plan": [{"n": len(alike), "created": created}], "trial": trials})
 
 
-def _rounded(metrics: Mapping[str, float]) -> dict[str, Any]:
+def _rounded(metrics: Mapping[str, float]) -> dict[str, object]:
     return {n: _plain([v])[0] for n, v in metrics.items()}
 
 
-def _plain(values: Sequence[float]) -> list[Any]:
+def _plain(values: Sequence[float]) -> list[object]:
     return [round_significant(v) if math.isfinite(v) else str(v) for v in values]

@@ -150,7 +150,7 @@ def to_talos(self: RoundRecord, folder: str | Path) -> Path:
     return path
 
 
-def _steps(name: str, old: Parameter, new: Parameter) -> list[dict[str, Any]]:
+def _steps(name: str, old: Parameter, new: Parameter) -> list[dict[str, object]]:
     """Interventions that turn a parameter of Talos into the new one."""
     if old == new:
         return []

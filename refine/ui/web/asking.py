@@ -107,7 +107,7 @@ def _text(parameter: Parameter, value: object) -> str:
     return str(number)
 
 
-def configurations_of(space: Space, rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+def configurations_of(space: Space, rows: Sequence[Mapping[str, str]]) -> list[dict[str, object]]:
     """Typed configurations as values by name; an empty text leaves a parameter out.
 
     Raises:

@@ -56,7 +56,7 @@ class Background:
         self._asked = 0
         self._lines: deque[str] = deque(maxlen=_LINES)
 
-    def runnable(self, round_: Round) -> dict[str, Any]:
+    def runnable(self, round_: Round) -> dict[str, object]:
         """Whether the page can run a round, and the reason if it cannot; decided without an import."""
         from refine.ui.cli.shared import run_typed
 
@@ -161,7 +161,7 @@ class Background:
     def _runs(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def pause(self) -> dict[str, Any]:
+    def pause(self) -> dict[str, object]:
         """Stops the running round gracefully, as one Ctrl-C does; a second call stops at once.
 
         Raises:
@@ -177,7 +177,7 @@ class Background:
             self._process.send_signal(signal.SIGINT)
         return self.job()  # type: ignore[return-value]
 
-    def job(self) -> dict[str, Any] | None:
+    def job(self) -> dict[str, object] | None:
         """The running round, or the last one; ``None`` before the first start."""
         if self._process is None:
             return None
@@ -212,7 +212,7 @@ class Background:
             self._reader.join(1.0)
 
 
-def in_cells(round_: Round) -> dict[str, Any]:
+def in_cells(round_: Round) -> dict[str, object]:
     """The call that runs a round in a notebook, where the page cannot."""
     reason = "A notebook runs rounds in its cells:"
     command = f"{Action('tree[]', round_.id)}.run()"

@@ -297,7 +297,7 @@ def options_content(options: Options) -> list[Content]:
     return content
 
 
-def _proposed(old: Parameter, new: Parameter) -> list[Any] | None:
+def _proposed(old: Parameter, new: Parameter) -> list[object] | None:
     """Bounds of a range, or numbers of the kept levels; ``None`` if a range becomes one value."""
     if isinstance(old, Range):
         if isinstance(new, Range):

@@ -179,7 +179,7 @@ def rows_of(sheet: Sheet, analysis: Analysis) -> npt.NDArray[np.uint32]:
 # The list.
 
 
-def list_content(sheet: Sheet) -> dict[str, Any]:
+def list_content(sheet: Sheet) -> dict[str, object]:
     """The columns of the list, and the number of trials."""
     return {
         "n": len(sheet.frame),
@@ -254,7 +254,7 @@ def part_content(sheet: Sheet, message: Mapping[str, Any]) -> dict[str, Any]:
 # One trial.
 
 
-def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, Any]:
+def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, object]:
     """One trial in full, with its learning curve."""
     mark = sheet.marks.get(i, TrialAnnotation())
     state = sheet.text("state", i)
@@ -308,7 +308,7 @@ def _last_line(error: str | None) -> str:
     return ""
 
 
-def curve_content(curve: Curve, sheet: Sheet) -> dict[str, Any] | None:
+def curve_content(curve: Curve, sheet: Sheet) -> dict[str, object] | None:
     """A learning curve as numbers and as a sentence: of the metric, else of a loss, else the first curve."""
     candidates = [sheet.goal.metric.name, "val_loss", "loss", *curve]
     name = next((n for n in candidates if len(curve.get(n, ())) > 1), None)
@@ -369,7 +369,7 @@ def read_sheet(round_: Round) -> Sheet:
     return Sheet(frame, columns, round_.space, round_.goal).with_marks({})
 
 
-def one_trial(round_: Round, sheet: Sheet, number: int) -> dict[str, Any]:
+def one_trial(round_: Round, sheet: Sheet, number: int) -> dict[str, object]:
     """One trial in full, with its learning curve.
 
     Raises:
