@@ -383,31 +383,24 @@ def density_2d(
 ) -> Axes:
     """A parameter against the metric.
 
-    With an order: a two-dimensional kernel density that ends at the range's ends and at the best and worst
-    value, the trials, and the median per level with its 95 % interval. Without an order, or with few levels:
-    one violin per level.
+    With an order: a two-dimensional kernel density of the trials, which ends at the range's ends and at the
+    best and worst value, and the median per level with its 95 % interval. Without an order, or with few
+    levels: one violin per level.
     """
     analysis = having(analysis, name)
     e = analysis[name]
     p = e.parameter
     if not (p.ordered and p.size >= _FEW):
         return levels(analysis, name, new, label, ax)
-    table, y = space_filling_trials(analysis)
-    x = p.unit(table[name].to_numpy())
+    _, y = space_filling_trials(analysis)
     scale = Scale(p)
     view = metric_view(y, analysis.direction)
     ax = axes(ax, 3.6)
     if np.ptp(y) > 0:
         _contours(ax, density_surface(analysis, name, observed_view(view, y)), scale)
-    drawn_rows = thinned(view.inside(y))
-    jitter = np.abs(x[drawn_rows] + 0.4 * level_spacing(p) * (spread(len(drawn_rows)) - 0.5))
-    place = scale.at(np.where(jitter > 1, 2 - jitter, jitter))
-    dots(ax, place, y[drawn_rows], color=tone().grey, markersize=3.6, alpha=0.8)
     with_median = [
         (v, level) for v, level in zip(e.levels, scale.levels, strict=True) if np.isfinite(v.median)
     ]
-    medians = [level for _, level in with_median], [v.median for v, _ in with_median]
-    ax.plot(*medians, color=tone().ink, linewidth=1, alpha=0.8)
     for v, level in with_median:
         median_mark(ax, level, v, view, upright=True, size=4.5 if len(with_median) <= 20 else 2.7)
     marks: list[object] = [

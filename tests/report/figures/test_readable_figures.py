@@ -127,6 +127,11 @@ def test_a_density_ends_at_the_best_value(errors: Analysis) -> None:
     assert min(path[:, 1].min() for path in paths) >= errors.table["value"].min() - 1e-12
 
 
+def test_a_density_has_no_layer_besides_the_medians(errors: Analysis) -> None:
+    ax = figures.density_2d(errors, "learning_rate")
+    assert [line.get_marker() for line in ax.lines if len(line.get_xdata()) > 2] == []
+
+
 def test_equal_values_have_no_density() -> None:
     table = trials().assign(value=0.2)
     analysis = analyze(SPACE, table, metric="rmse", direction="minimize")
