@@ -60,6 +60,7 @@ from refine.utils.format import join, plural
 from refine.utils.keywords import helped
 from refine.utils.plain import plain
 from refine.utils.threads import one_thread
+from refine.utils.types import JsonObject
 from refine.utils.warning import warn
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ class Analysis(Shown):
             return None
         return believed_of(self.declared_belief, self.space, self.parameters, self.X, self.y)
 
-    def _data(self) -> dict[str, Any]:
+    def _data(self) -> JsonObject:
         """The measurements without the tables behind them."""
         names = (
             "metric direction states n_space_filling n_pooled n_earlier stage covered best never_read "

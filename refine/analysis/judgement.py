@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from refine import stats
 from refine.analysis.winner import Candidate, Judged, Race
 from refine.utils.arrays import Floats
 from refine.utils.display import Shown
+from refine.utils.types import JsonObject
 
 KEEP = "KEEP"
 CONFIRM = "CONFIRM"
@@ -169,7 +169,7 @@ class Judgement(Shown):
     seeds: int | None
     affordable: int | None = None  # repeats of both in total that the budget allows; ``None`` without a limit
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain data."""
         return {
             "verdict": self.verdict,

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from refine.utils.types import JsonObject
+
 # All codes, with their meaning and the names of their values.
 CODES = {
     # Of one parameter, from an analysis: see refine.analysis.finding.
@@ -102,7 +104,7 @@ class Reason:
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", {name: plain(value) for name, value in self.values.items()})
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain data."""
         return {"code": self.code, "values": dict(self.values)}
 

@@ -25,6 +25,7 @@ from refine.utils.display import Shown
 from refine.utils.plain import plain
 from refine.utils.provided import provided
 from refine.utils.threads import one_thread
+from refine.utils.types import JsonObject
 
 # The posterior over configurations that were not evaluated.
 POSTERIOR = stats.MixedPosterior(forest_draws=240, process_draws=720)
@@ -222,7 +223,7 @@ class Winner(Shown):
         written: Path = provided("winner.report")(self, self._home, Path(folder), html)
         return written
 
-    def _data(self) -> dict[str, Any]:
+    def _data(self) -> JsonObject:
         names = ("round", "expected", "interval", "observed", "is_best_observed")
         content = {name: getattr(self, name) for name in names}
         first = {"configuration": plain(self.candidates[0].configuration)}

@@ -17,6 +17,7 @@ from refine.errors import DesignError
 from refine.utils.arrays import Floats
 from refine.utils.format import join
 from refine.utils.keywords import helped
+from refine.utils.types import JsonObject
 
 _AUDIT = 0x61756469  # stream of random numbers that no trial draws from its own seed
 _NEAREST = 5  # trials with the nearest curves, from which a forecast is made
@@ -152,7 +153,7 @@ class Pruner:
             )
         object.__setattr__(self, "rungs", rungs)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain data, part of a node's identity."""
         rungs = {"rungs": list(self.rungs)} if self.rungs else {"warmup": self.warmup}
         return {"keep": float(self.keep), "min_trials": self.min_trials, "audit": float(self.audit), **rungs}

@@ -14,6 +14,7 @@ from refine.space.encoding import label
 from refine.space.parameters import Range
 from refine.space.space import Space
 from refine.utils.display import Shown
+from refine.utils.types import JsonObject
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Options(Shown):
     # whether there are several goals, so that the probability is that of keeping their front
     front: bool = False
 
-    def _data(self) -> dict[str, Any]:
+    def _data(self) -> JsonObject:
         return {"rows": self.to_json()}
 
     def to_json(self) -> list[dict[str, Any]]:

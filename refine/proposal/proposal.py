@@ -32,6 +32,7 @@ from refine.utils.display import Shown
 from refine.utils.keywords import helped
 from refine.utils.provided import provides
 from refine.utils.threads import one_thread
+from refine.utils.types import JsonObject
 
 # Below it nothing could be narrowed: the surrogate's draws resolve no smaller probability.
 LEAST_RISK = 0.01
@@ -285,10 +286,10 @@ class Proposal(Shown):
             )
         return self._proposer.at(float(risk))
 
-    def _data(self) -> dict[str, Any]:
+    def _data(self) -> JsonObject:
         return {"digest": self.digest, **self.to_json()}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain data, without the posterior."""
         claim = {
             name: plain(value)

@@ -32,6 +32,8 @@ from refine.trials.frame import may_be_best
 from refine.utils.provided import provides
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from refine.analysis.analysis import Analysis
 
 _ANALYSES: WeakKeyDictionary[Round, tuple[str, Analysis]] = WeakKeyDictionary()
@@ -126,19 +128,19 @@ class Plots:
     cost = _of_analysis(figures.cost)
 
     @_figure
-    def front(self, ax: Any = None) -> Any:
+    def front(self, ax: Axes | None = None) -> Axes:
         """The trials by the first two goals, with the front, for rounds with several goals."""
         r = self._round
         return figures.front(r.trials, r.goals, r.space, ax=ax)
 
     @_figure
-    def best_so_far(self, ax: Any = None) -> Any:
+    def best_so_far(self, ax: Axes | None = None) -> Axes:
         """The best value after every trial."""
         r = self._round
         return figures.best_so_far(values_of([r]), r.direction, r.metric, ax=ax)
 
     @_figure
-    def edf(self, ax: Any = None) -> Any:
+    def edf(self, ax: Axes | None = None) -> Axes:
         """Distribution of the values of finished space-filling trials, of this round and its ancestors."""
         return figures.edf(populations(self._lineage()), self._round.metric, self._round.direction, ax=ax)
 
@@ -210,26 +212,26 @@ class TreePlots:
         self._tree = tree
 
     @_figure
-    def tree(self, ax: Any = None) -> Any:
+    def tree(self, ax: Axes | None = None) -> Axes:
         """The rounds with best values, tags, notes and decisions."""
         rounds = self._tree._at_once().rounds
         return figures.tree(nodes_of(overview_of(rounds).rounds), *_goal(rounds), ax=ax)
 
     @_figure
-    def best_so_far(self, ax: Any = None) -> Any:
+    def best_so_far(self, ax: Axes | None = None) -> Axes:
         """The best value after every trial of all rounds, along every branch."""
         alike = self._alike()
         return figures.best_so_far(values_of(alike, self._tree.tags), *_goal(alike), ax=ax)
 
     @_figure
-    def edf(self, ax: Any = None) -> Any:
+    def edf(self, ax: Axes | None = None) -> Axes:
         """Distribution of the values of finished space-filling trials, round by round."""
         alike = self._alike()
         direction, metric = _goal(alike)
         return figures.edf(populations(alike), metric, direction, ax=ax)
 
     @_figure
-    def reliability(self, ax: Any = None) -> Any:
+    def reliability(self, ax: Axes | None = None) -> Axes:
         """Forecasts of accepted proposals against the results of their children."""
         return figures.reliability(self._tree.calibration(), ax=ax)
 

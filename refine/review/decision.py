@@ -18,6 +18,7 @@ from refine.space.parsing import parameter_from_json
 from refine.space.space import Space
 from refine.stats import Forecast
 from refine.utils.provided import provides
+from refine.utils.types import JsonObject
 
 # Letters of a note, a reason or another text by a person.
 LONGEST_NOTE = 10_000
@@ -73,7 +74,7 @@ class Decision:
             content["author"] = author
         return digest(content, 16)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain data."""
         content = {
             **vars(self),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from refine.space.space import Space
 from refine.trials.budget import NO_BUDGET, BudgetState
 from refine.trials.trial import FAILED
 from refine.utils.action import Action, Symbol
+from refine.utils.types import JsonObject
 
 POWER = 0.8  # a parameter can be judged if an effect of :data:`EFFECT` would be found with this probability
 EFFECT = 0.1  # share of the differences between trials that such an effect explains
@@ -59,7 +59,7 @@ class NextStep:
     n: int  # number of trials
     seconds: float  # duration, one trial at a time; NaN without measured times
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain data."""
         return {
             "action": str(self.action),

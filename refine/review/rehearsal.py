@@ -23,6 +23,7 @@ from refine.utils.arrays import Floats
 from refine.utils.display import Shown
 from refine.utils.keywords import helped
 from refine.utils.threads import one_thread
+from refine.utils.types import JsonObject
 
 SIZES = (30, 60, 100)
 """Sizes shown next to the asked one."""
@@ -77,7 +78,7 @@ class StudyRehearsal(Shown):
     # noise
     separable: float
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain data."""
         rows = [{name: plain(value) for name, value in row._asdict().items()} for row in self.sizes]
         values = {name: plain(value) for name, value in vars(self).items() if name != "sizes"}

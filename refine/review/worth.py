@@ -24,6 +24,7 @@ from refine.trials.budget import NO_BUDGET, BudgetState
 from refine.utils.arrays import Bools, Floats
 from refine.utils.display import Shown
 from refine.utils.threads import one_thread
+from refine.utils.types import JsonObject
 
 CONTINUE = "CONTINUE"
 CONFIRM = "CONFIRM"
@@ -76,7 +77,7 @@ class Worth(Shown):
     repeats: int = RUNS  # repeats compared with the round
     budget: str = ""  # the budget that limits the round, such as ``"24 of 60 trials left"``
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain data."""
         return {name: plain(value) for name, value in vars(self).items()}
 
@@ -291,7 +292,7 @@ class Rehearsal(Shown):
     exploit: float  # share of exploit trials of every round
     audit: float  # share of audit trials
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain data."""
         return {
             **{name: plain(value) for name, value in vars(self).items() if name != "plans"},

@@ -23,6 +23,7 @@ from refine.space.space import Space
 from refine.utils.arrays import Floats
 from refine.utils.format import join, number
 from refine.utils.keywords import helped
+from refine.utils.types import JsonObject
 
 DOUBT = 0.1  # share of a belief's density spread evenly over all levels, so that no level is excluded
 
@@ -187,7 +188,7 @@ class Belief:
         )
         return Belief(remaining, self.like)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain data; :meth:`from_json` is the inverse."""
         return {
             name: belief.to_json()

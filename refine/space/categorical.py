@@ -14,6 +14,7 @@ from refine.space.encoding import Reference, dumps, encode, freeze, label, value
 from refine.space.parameters import Mask, Parameter, number_of
 from refine.utils.arrays import Floats
 from refine.utils.keywords import helped
+from refine.utils.types import JsonObject
 
 
 @final
@@ -179,7 +180,7 @@ class Categorical(Parameter):
         """Share of these choices that lie within ``new``."""
         return float(np.mean(new.contains(np.asarray([*self.grid, None], dtype=object)[:-1])))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Kind and encoded values; the order only if declared."""
         if self.declared_order is None:
             order = {}

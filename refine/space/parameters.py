@@ -18,6 +18,7 @@ from refine.space.encoding import label, round_significant, value_key
 from refine.space.rounding import ABOUT, round_levels
 from refine.utils.arrays import Floats
 from refine.utils.keywords import helped
+from refine.utils.types import JsonObject
 
 ALL_UP_TO = 20
 """Largest number of values of a range of integers that are all levels by default."""
@@ -96,7 +97,7 @@ class Parameter(ABC):
         """
 
     @abstractmethod
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Declared properties as plain data; :func:`parameter_from_json` is the inverse."""
 
     @abstractmethod
@@ -240,7 +241,7 @@ class Range(Parameter):
                 return levels
         return self.grid
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Kind, explicit levels and scale, and the properties that were declared."""
         kind = type(self).__name__.lower()
         if self.within is None:

@@ -19,6 +19,7 @@ from refine.space.parsing import parameter_from_json, parse, parse_talos
 from refine.utils.arrays import as_pandas
 from refine.utils.display import Shown
 from refine.utils.keywords import helped
+from refine.utils.types import JsonObject
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -514,7 +515,7 @@ class Space(Shown, Mapping[str, Parameter]):
         present = self.check_names(configuration)
         return {n: freeze(configuration[n]) for n in self if n in present}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain data; :meth:`from_json` is the inverse."""
         return {
             "parameters": [[name, parameter.to_json()] for name, parameter in self.items()],

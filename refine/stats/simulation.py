@@ -20,6 +20,7 @@ import numpy as np
 
 from refine.errors import AnalysisError
 from refine.stats._common import FloatArray, IntArray, check_count, checked, column, same_length
+from refine.utils.types import JsonObject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -285,7 +286,7 @@ class Forecast(NamedTuple):
         low = np.searchsorted(quantiles, value)
         return float(np.interp(value, quantiles[low - 1 : low + 1], levels[low - 1 : low + 1]))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain data."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in self._asdict().items()}
 

@@ -31,6 +31,7 @@ from refine.utils.display import Shown
 from refine.utils.format import join
 from refine.utils.plain import plain
 from refine.utils.provided import provided
+from refine.utils.types import JsonObject
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +78,7 @@ class Comparison(Shown):
     populations: RoundComparison | None
     rounds: tuple[Round, Round] = field(repr=False)
 
-    def _data(self) -> dict[str, Any]:
+    def _data(self) -> JsonObject:
         return {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.name != "rounds"}
 
     def report(self, folder: str | Path, *, html: bool = False) -> Path:

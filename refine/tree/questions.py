@@ -19,6 +19,7 @@ from refine.trials.stored_answer import StoredAnswer
 from refine.utils.action import Action
 from refine.utils.display import Shown
 from refine.utils.plain import plain
+from refine.utils.types import JsonObject
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Questions(Shown):
     suggested: tuple[SuggestedQuestion, ...]  # at most three; their answers would change a decision
     refusal: str  # the reason why nothing can be suggested; empty otherwise
 
-    def _data(self) -> dict[str, Any]:
+    def _data(self) -> JsonObject:
         return {
             "tree": self.tree,
             "asked": [{**_plain(q), "call": str(q.call)} for q in self.asked],

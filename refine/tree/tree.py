@@ -31,6 +31,7 @@ from refine.utils.files import write_whole
 from refine.utils.keywords import helped_methods
 from refine.utils.plain import plain
 from refine.utils.provided import provided
+from refine.utils.types import JsonObject
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -271,7 +272,7 @@ class Tree(TreeRecord):
         check_studies(self, beside)
         return write_whole(Path(file), [provided("tree.page")(self, risk, beside)])
 
-    def _data(self) -> dict[str, Any]:
+    def _data(self) -> JsonObject:
         snapshot = self._at_once()
         paths = paths_of({key: stored.node.parent for key, stored in snapshot._context.nodes.items()})
         rounds = [round_._data(paths) for round_ in snapshot.rounds]

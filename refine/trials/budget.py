@@ -6,11 +6,11 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from refine.errors import DesignError
 from refine.utils.action import Action
 from refine.utils.format import duration, plural
+from refine.utils.types import JsonObject
 from refine.utils.warning import warn
 
 CONFIRM_SHARE = 0.15
@@ -121,7 +121,7 @@ class BudgetState:
             text += f", {self.running:,} running"
         return text
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain data."""
         return {
             "budget": self.budget,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from refine.errors import AnalysisError
+from refine.utils.types import JsonObject
 
 NOISE = ("none", "retraining")  # declarations about the noise of an objective
 SCALES = ("log", "linear")  # declarations about the scale of a metric
@@ -49,7 +50,7 @@ class Declared(NamedTuple):
         """The declarations of :meth:`to_json`; errors are those of :meth:`checked`."""
         return cls.checked(content.get("noise"), content.get("limits"), content.get("scale"))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The declarations as plain data, without what is not declared."""
         stated = {name: value for name, value in self._asdict().items() if value is not None}
         return {name: list(value) if name == "limits" else value for name, value in stated.items()}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from refine.space.encoding import digest, dumps
+from refine.utils.types import JsonObject
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class StoredAnswer:
         content.pop("created")
         return digest(content, 16)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain data, with null for NaN."""
         return {
             name: None if isinstance(value, float) and math.isnan(value) else value

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from refine.errors import AnalysisError, did_you_mean, shown
 from refine.utils.action import Action
 from refine.utils.provided import page_maker
+from refine.utils.types import JsonObject
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -201,7 +202,7 @@ class Page:
         """The paragraphs of the folds about a topic."""
         return [text for fold in self.folds if fold.about == about for text in fold.texts]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """The page as plain data: texts, tables and calls of the summary, and the folds."""
         return {
             "title": self.title,
@@ -264,11 +265,11 @@ class Shown:
         """The page of the object, made by the function registered for its class."""
         return page_maker(type(self))(self)  # type: ignore[no-any-return]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """The result for programs: the version of its schema, its numbers as JSON has them, and its page."""
         return {"schema": SCHEMA, **self._data(), "page": self.page().to_dict()}
 
-    def _data(self) -> dict[str, Any]:
+    def _data(self) -> JsonObject:
         from refine.utils.plain import plain
 
         return plain(self)  # type: ignore[no-any-return]

@@ -114,7 +114,7 @@ def short_reason(change: Change, epsilon: float = math.nan) -> str:
     return "top trials there"
 
 
-def _choices_in_short(v: Any) -> str:
+def _choices_in_short(v: SimpleNamespace) -> str:
     """The loss of a dropped choice, by its median; the density of top trials if several choices are dropped.
 
     A choice is worse if its median is more than the tolerance below that of every kept choice.
@@ -158,7 +158,7 @@ def _density(change: Change) -> str:
     return f"{number(density, 2)}x as many top trials"
 
 
-def _trend_in_short(v: Any) -> str:
+def _trend_in_short(v: SimpleNamespace) -> str:
     """``val_acc rises with units``.
 
     Empty for a box that keeps neither end, which a trend does not explain.
@@ -234,7 +234,7 @@ def _never_read(names: Sequence[str]) -> str:
 _CORRELATION = "rank correlation {estimate:signed} (95 % interval {low:signed} to {high:signed})"
 
 
-def _trend(v: Any) -> str:
+def _trend(v: SimpleNamespace) -> str:
     if getattr(v, "direction", "") == "minimize":
         better = " (smaller is better)"
     else:
@@ -248,7 +248,7 @@ def _trend(v: Any) -> str:
     )
 
 
-def _no_trend(v: Any) -> str:
+def _no_trend(v: SimpleNamespace) -> str:
     but = "top trials concentrate at some of its values"
     if v.seen_by == "additive":
         but = f"{v.parameter} has an effect once the effects of the other parameters are removed"
@@ -259,7 +259,7 @@ def _no_trend(v: Any) -> str:
     )
 
 
-def _choices(v: Any) -> str:
+def _choices(v: SimpleNamespace) -> str:
     # A choice whose median trial was pruned or infeasible has no median value.
     median_texts = [f"{score(m)} with {label}" for label, m in v.medians if m is not None and m == m]
     if median_texts:
@@ -282,13 +282,13 @@ def _choices(v: Any) -> str:
     return f"The choices of {v.parameter} differ ({effect}, {q}){medians}."
 
 
-def _where(v: object) -> str:
+def _where(v: SimpleNamespace) -> str:
     if _condition(v):
         return f", those with {_condition(v)}"
     return ""
 
 
-def _condition(v: Any) -> str:
+def _condition(v: SimpleNamespace) -> str:
     """``layers = 2 or 3``; empty if no condition is known."""
     if isinstance(v.condition, Mapping):
         return f"{v.condition['parameter']} = {join(v.condition['levels'], 'or')}"
@@ -297,19 +297,19 @@ def _condition(v: Any) -> str:
     return ""
 
 
-def _failure_words(v: Any) -> str:
+def _failure_words(v: SimpleNamespace) -> str:
     """``Failed``, ``Failed or degenerate``, ``Failed, degenerate or infeasible``."""
     ways = ["Failed", *["degenerate"] * v.degenerate, *["infeasible"] * getattr(v, "constrained", False)]
     return join(ways, "or")
 
 
-def _not_counted(v: Any) -> str:
+def _not_counted(v: SimpleNamespace) -> str:
     if not v.apart:
         return ""
     return f" Not counted: {plural(v.apart, 'trial')} at levels of other parameters where every trial fails."
 
 
-def _fails_at(v: Any) -> str:
+def _fails_at(v: SimpleNamespace) -> str:
     (label, share), *other_levels = v.levels
     shares = [f"{percent(share)} of the trials at {v.parameter} = {label}"]
     shares += [f"{percent(share)} at {label}" for label, share in other_levels]
@@ -319,7 +319,7 @@ def _fails_at(v: Any) -> str:
     )
 
 
-def _fails_towards(v: Any) -> str:
+def _fails_towards(v: SimpleNamespace) -> str:
     return (
         f"{_failure_words(v)}: more often the {v.way} {v.parameter} is, {percent(v.below)} of the "
         "trials up to the "
@@ -327,7 +327,7 @@ def _fails_towards(v: Any) -> str:
     )
 
 
-def _limited(v: Any) -> str:
+def _limited(v: SimpleNamespace) -> str:
     if v.widened:
         past = f"{v.parameter} is extended no further than"
     else:
@@ -349,13 +349,13 @@ def _levels(labels: Sequence[str]) -> str:
     return f"the other {len(labels)} levels"
 
 
-def _dropped_levels(v: Any) -> str:
+def _dropped_levels(v: SimpleNamespace) -> str:
     if len(v.go) <= _FEW_LEVELS:
         return join(v.go)
     return f"the {len(v.go)} levels dropped"
 
 
-def _refuted(v: Any) -> str:
+def _refuted(v: SimpleNamespace) -> str:
     if v.epsilon:
         margin = f" by more than {score(v.epsilon)}"
     else:
@@ -368,7 +368,7 @@ def _refuted(v: Any) -> str:
     )
 
 
-def _size(v: Any) -> str:
+def _size(v: SimpleNamespace) -> str:
     rare = v.rarest == v.rarest
     if rare:
         rarest = f", also {v.rarest}, which {percent(v.read)} of the trials use"
@@ -394,7 +394,7 @@ def _size(v: Any) -> str:
     )
 
 
-def _decide(v: Any) -> str:
+def _decide(v: SimpleNamespace) -> str:
     parts = [f"{v.even:,} fill the space evenly"]
     if v.learned:
         parts.insert(0, f"{v.learned:,} exploit (placed by the model as results arrive)")
@@ -408,7 +408,7 @@ def _decide(v: Any) -> str:
     return f"Decide about {join(v.parameters)}. If you accept, {plural(v.n, 'trial')}: {shares}{time}."
 
 
-def _inside(v: Any) -> str:
+def _inside(v: SimpleNamespace) -> str:
     if not math.isnan(v.best_kept):
         return f"the best kept has {score(v.best_kept)}"
     if v.no_value:
@@ -439,7 +439,7 @@ def top_trials_cut(values: Mapping[str, Any]) -> str:
     return f"{count}: retrained {pronoun} should reach {interval}, the best kept {inside}"
 
 
-def _uneven(v: Any) -> str:
+def _uneven(v: SimpleNamespace) -> str:
     """The evidence that values are not even, if known."""
     if not v.p <= LEVEL:
         return ""

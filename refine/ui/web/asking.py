@@ -12,6 +12,7 @@ from refine.space.literals import typed_value
 from refine.tree.asking import ask
 from refine.tree.questions import questions
 from refine.tree.tree_record import TreeRecord
+from refine.ui.web.messages import Message
 from refine.utils.display import Cell
 from refine.utils.plain import plain
 
@@ -32,7 +33,7 @@ def tree_of(context: Context) -> TreeRecord:
     return tree
 
 
-def answer_content(context: Context, message: Mapping[str, Any]) -> dict[str, object]:
+def answer_content(context: Context, message: Message) -> dict[str, object]:
     """The answer to a question: verdict as a sentence with its tone, facts, and the trials that settle it.
 
     Raises:
@@ -59,7 +60,7 @@ def answer_content(context: Context, message: Mapping[str, Any]) -> dict[str, ob
     }
 
 
-def settling_content(context: Context, message: Mapping[str, Any]) -> dict[str, object]:
+def settling_content(context: Context, message: Message) -> dict[str, object]:
     """Creates the round that settles a question; its id."""
     answer = ask(
         tree_of(context),

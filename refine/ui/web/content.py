@@ -48,13 +48,14 @@ from refine.tree.comparison import difference as rounds_difference
 from refine.tree.overview import beaten
 from refine.trials.frame import infeasible_rows, metric_title
 from refine.trials.goal import sign_of
+from refine.ui.web.messages import Message
 from refine.utils.action import Action
 from refine.utils.display import Cell, Grid, Items, Text, as_cell
 from refine.utils.format import chance_cell, duration, number, plural, score
 from refine.utils.plain import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
 
@@ -729,7 +730,7 @@ _WIDTHS = ("text", "wide")
 _ALONE = threading.Lock()  # settings of matplotlib are global to the process
 
 
-def picture(round_: Round, analysis: Analysis | None, message: Mapping[str, Any]) -> Content:
+def picture(round_: Round, analysis: Analysis | None, message: Message) -> Content:
     """A figure as SVG with its caption.
 
     Raises:

@@ -24,6 +24,7 @@ class Count(int):
 
 # Name -> type; one with a question mark may be left out.
 Fields = Mapping[str, Any]
+Message = Mapping[str, Any]  # a message of the page, checked: see :data:`MESSAGES`
 
 _ROUND: Fields = {"round": str}
 _DRAWN: Fields = {**_ROUND, "risk?": float, "proposal?": str | None}

@@ -53,7 +53,7 @@ from refine.ui.web.content import (
     suggestions_content,
     trials_content,
 )
-from refine.ui.web.messages import check
+from refine.ui.web.messages import Message, check
 from refine.ui.web.outcomes import (
     expected_content,
     names_of,
@@ -253,7 +253,7 @@ class Session:
                 text += f" · best so far {best_text}"
         return {"ended": ended, "planned": round_.n, "text": text, "best": best_text}
 
-    def _round(self, message: Mapping[str, Any]) -> Answer:
+    def _round(self, message: Message) -> Answer:
         round_ = self._found(message)
         counts = round_.context.counts.get(round_._stored.pk, {})
         evidence = _evidence(round_.context, round_.context.nodes)[round_.id]
@@ -303,7 +303,7 @@ class Session:
         rounds = [replace(self._at(stored), context=home) for stored in home.nodes.values()]
         return track_content(home.name, rounds)
 
-    def _epsilon(self, message: Mapping[str, Any]) -> Answer:
+    def _epsilon(self, message: Message) -> Answer:
         """Stores the tolerance with the round, and answers with the round."""
         round_ = self._found(message)
         check_risk(message.get("risk", self.risk))  # before anything is kept
@@ -329,7 +329,7 @@ class Session:
     def _part(self, message: Mapping[str, object]) -> Answer:
         return part_content(self._sheet(message), message)
 
-    def _trial(self, message: Mapping[str, Any]) -> Answer:
+    def _trial(self, message: Message) -> Answer:
         return one_trial(self._found(message), self._sheet(message), message["number"])
 
     def _numbers(self, message: Mapping[str, object]) -> bytes:
@@ -364,7 +364,7 @@ class Session:
 
     # What a decision would mean, and the decision.
 
-    def _preview(self, message: Mapping[str, Any]) -> Answer:
+    def _preview(self, message: Message) -> Answer:
         review = self._edited(self._shown(message), message)
         planned = _planned(message, review)
         running = _running(message)
@@ -392,7 +392,7 @@ class Session:
         planned = _planned(message, review)
         return outlook_content(review, planned, review._worth_of(planned))
 
-    def _decide(self, message: Mapping[str, Any]) -> Answer:
+    def _decide(self, message: Message) -> Answer:
         kind = message["kind"]
         note = message.get("note") or ""
         review = self._same(message)
@@ -414,7 +414,7 @@ class Session:
 
     # Running, in the background.
 
-    def _run(self, message: Mapping[str, Any]) -> Answer:
+    def _run(self, message: Message) -> Answer:
         round_ = self._found(message)
         call = message.get("do", "run")
         if self.background is None:
@@ -444,7 +444,7 @@ class Session:
     def _settle(self, message: Mapping[str, object]) -> Answer:
         return settling_content(self.shown.context, message)
 
-    def _try(self, message: Mapping[str, Any]) -> Answer:
+    def _try(self, message: Message) -> Answer:
         round_ = self._found(message)
         configurations = configurations_of(round_.space, message["rows"])
         for i, configuration in enumerate(configurations):
@@ -462,7 +462,7 @@ class Session:
     def _front(self, message: Mapping[str, object]) -> Answer:
         return front_content(self._found(message))
 
-    def _choose(self, message: Mapping[str, Any]) -> Answer:
+    def _choose(self, message: Message) -> Answer:
         round_ = self._found(message)
         round_.choose(message["point"], note=message.get("note") or "")
         return {"text": f"Chosen. It is stored as a decision on round {round_.id}."}
@@ -487,7 +487,7 @@ class Session:
             return shown
         return type(shown)(shown.context, node, node.metric, node.direction)
 
-    def _current(self, round_: Round, message: Mapping[str, Any]) -> Review:
+    def _current(self, round_: Round, message: Message) -> Review:
         """The proposal at a risk on the present evidence, not stored."""
         risk = message.get("risk", self.risk)
         check_risk(risk)
@@ -528,7 +528,7 @@ class Session:
             )
         return review
 
-    def _edited(self, review: Review, message: Mapping[str, Any]) -> Review:
+    def _edited(self, review: Review, message: Message) -> Review:
         edits = message.get("edits") or {}
         rejected = message.get("rejected") or []
         if rejected:
@@ -596,7 +596,7 @@ def _about(round_: Round) -> str:
 # How the next round draws its trials, and within which budget it runs.
 
 
-def _planned(message: Mapping[str, Any], review: Review) -> NextRound:
+def _planned(message: Message, review: Review) -> NextRound:
     """Size and shares of the next round: as in a message, else as advised."""
     return review._next_round(*(message.get(name) for name in ("n", "exploit", "audit")))
 
@@ -621,7 +621,7 @@ def _prunes(node: Node) -> bool:
     return node.pruner is not None and "optuna" not in node.pruner
 
 
-def _running(message: Mapping[str, Any]) -> dict[str, Any]:
+def _running(message: Message) -> dict[str, Any]:
     """Options of :meth:`refine.Round.run` in a message that differ from the defaults."""
     Ending(message.get("hours"), message.get("trials"))
     limits = {name: message.get(name) for name in ("workers", "hours", "trials")}

@@ -22,6 +22,7 @@ from refine.tree.marks import TrialAnnotation, mark_trials, noted
 from refine.trials.frame import may_be_best, metric_title, table
 from refine.trials.goal import Goal
 from refine.trials.trial import EXCLUDED
+from refine.ui.web.messages import Message
 from refine.utils.arrays import Bools, Floats
 from refine.utils.format import duration, number, plural, score
 
@@ -197,7 +198,7 @@ _FILTERS: Mapping[str, Callable[[pd.Series, Any], pd.Series]] = {
 _TAKES = {"number": ("low", "high"), "choice": ("is",), "text": ("holds",)}
 
 
-def part_content(sheet: Sheet, message: Mapping[str, Any]) -> dict[str, Any]:
+def part_content(sheet: Sheet, message: Message) -> dict[str, Any]:
     """Rows of the list as texts, filtered, and sorted by a column or ``"number"``; missing values last.
 
     Raises:
@@ -205,7 +206,7 @@ def part_content(sheet: Sheet, message: Mapping[str, Any]) -> dict[str, Any]:
     """
     columns = {c.name: c for c in sheet.shown}
     frame = sheet.frame
-    sort_column = message.get("by", "value")
+    sort_column: str = message.get("by", "value")
     filters = message.get("filters", {})
     offset = message.get("offset", 0)
     ascending = not message.get("descending")
@@ -397,7 +398,7 @@ _NOTES: Mapping[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def mark(round_: Round, sheet: Sheet, message: Mapping[str, Any]) -> str:
+def mark(round_: Round, sheet: Sheet, message: Message) -> str:
     """Stores a star, a note or an exclusion of a trial, and returns a message for the person.
 
     Raises:
