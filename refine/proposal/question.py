@@ -443,7 +443,7 @@ class Compared(NamedTuple):
     ahead: float  # probability that the best of the first part is better by over epsilon
     behind: float  # probability that the best of the second part is better by over epsilon
     tie: float  # probability that the two bests differ by at most epsilon
-    cost: float  # expected best of the second part minus that of the first, larger is better
+    cost: float  # best of the second part minus that of the first, larger is better: the median
     low: float  # ends of the 90 % interval of that difference
     high: float
 
@@ -480,16 +480,16 @@ def compared(evidence: Evidence, first: Bools, second: Bools, epsilons: Sequence
         return UNKNOWN._replace(within=within)
     weight = weight * counted / weight[counted].sum()
     difference = np.where(counted, difference, 0.0)
-    ends = np.quantile(difference, [0.05, 0.95], weights=weight, method="inverted_cdf")
+    low, middle, high = np.quantile(difference, [0.05, 0.5, 0.95], weights=weight, method="inverted_cdf")
     return Compared(
         within=within,
         better=share(difference < 0) + float(weight[difference == 0].sum()) / 2,
         ahead=share(difference < -epsilon),
         behind=share(difference > epsilon),
         tie=share(np.abs(difference) <= epsilon),
-        cost=float(weight @ difference),
-        low=float(ends[0]),
-        high=float(ends[1]),
+        cost=float(middle),
+        low=float(low),
+        high=float(high),
     )
 
 

@@ -23,6 +23,7 @@ from refine.tree.settling import check_count, settling_round, settling_trials
 from refine.tree.tree_record import TreeRecord
 from refine.trials.stored_answer import StoredAnswer
 from refine.utils.display import Shown
+from refine.utils.format import plural
 from refine.utils.warning import warn
 
 YES = "yes"
@@ -82,7 +83,7 @@ class Answer(Shown):
     verdict: str
     probability: float  # model probability of a yes; NaN if it cannot be stated
     tie: float  # model probability that both bests differ by at most epsilon; NaN if it cannot be stated
-    cost: float  # expected best outside minus best inside; positive if the best inside is worse
+    cost: float  # best outside minus best inside, the median; positive if the best inside is worse
     cost_low: float  # ends of the 90 % interval of the cost
     cost_high: float
     epsilon: float  # loss that counts as none, in units of the metric
@@ -208,6 +209,14 @@ class Answer(Shown):
                 break
             remaining -= size
             answer = answered(self._tree, self._asked)
+        if not answer.settled:
+            ran = answer.trials - self.trials
+            reason = "no configuration is left near the bests of both sides"
+            if not remaining:
+                reason = f"{plural(n, 'trial')} did not decide it"
+            if budget.left is not None and ran >= budget.left:
+                reason = "the budget is spent"
+            warn(f"question {self.question!r}: still open after {plural(ran, 'further trial')}: {reason}")
         return _kept(self._tree, answer, self._author)
 
     @property

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.errors import AnalysisError, DesignError, SpaceError, StoreError
+from refine.errors import AnalysisError, DesignError, RefineWarning, SpaceError, StoreError
 
 SPACE = {"lr": refine.Float(1e-4, 10.0, levels=11, log=True), "layers": (1, 5), "opt": ["adam", "rms", "sgd"]}
 
@@ -80,6 +80,34 @@ def test_intervals_of_the_cost_hold_the_truth_after_learning_trials():
             assert answer.cost_high - answer.cost_low < 0.1
             assert answer.verdict in ("no", "probably not")
     assert sum(held) >= 8
+
+
+def test_settling_that_ends_for_lack_of_trials_says_so(tree):
+    def value(p, trial):
+        noise = np.random.default_rng(trial.seed).normal(0, 1.5)
+        return -((p["x"] - 4) ** 2) - (p["y"] - 3) ** 2 / 3 + noise
+
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, value, n=20, budget=24, seed=1).run(progress=False)
+    answer = tree.ask("x >= 5")
+    with pytest.warns(RefineWarning, match="still open after 3 further trials: the budget is spent"):
+        later = answer.settle_within(12, progress=False)
+    assert not later.settled
+    assert later.trials == answer.trials + 3
+
+
+def test_an_open_answer_says_its_side(tree):
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, lambda p: -abs(p["x"] - 4) / 9 - p["y"] / 9, n=10, seed=2).run(
+        progress=False
+    )
+    for question in ("x <= 3", "x >= 5", "x <= 2", "y <= 3", "x <= 4 and y <= 4", "y >= 2", "x >= 4"):
+        answer = tree.ask(question)
+        if answer.verdict == "open" and abs(answer.probability - 0.5) > 0.16:
+            leaning = "yes"
+            if answer.probability < 0.5:
+                leaning = "no"
+            assert f"Open, leaning {leaning}:" in str(answer)
+            return
+    raise AssertionError("no question is open")
 
 
 def test_of_two_regions_the_better_one_is_named(bowl_tree):

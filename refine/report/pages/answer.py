@@ -124,8 +124,14 @@ def lead_text(answer: Answer) -> str:
     if answer.verdict == OPEN and likelier > 1 - _EVEN:
         return f"Open: {chance_words(likelier)} that {event}, and {chance_words(likelier)} that it is not."
     if answer.probability < 0.5:
-        return f"{_LEADS[answer.verdict]}: {chance_words(answer.probability)} that {opposite}."
-    return f"{_LEADS[answer.verdict]}: {chance_words(1 - answer.probability)} that {event}."
+        leaning = "no"
+        doubt = f"{chance_words(answer.probability)} that {opposite}"
+    else:
+        leaning = "yes"
+        doubt = f"{chance_words(1 - answer.probability)} that {event}"
+    if answer.verdict == OPEN:
+        return f"Open, leaning {leaning}: {doubt}."
+    return f"{_LEADS[answer.verdict]}: {doubt}."
 
 
 def _events(answer: Answer) -> tuple[str, str]:
