@@ -21,6 +21,7 @@ from refine.stats.prior import DrawnFunction, FittedProcess, drawn_function, fit
 from refine.trials.budget import BudgetState, first_size
 from refine.utils.arrays import Floats
 from refine.utils.display import Shown
+from refine.utils.format import plural
 from refine.utils.keywords import helped
 from refine.utils.threads import one_thread
 from refine.utils.types import JsonObject
@@ -130,8 +131,8 @@ def rehearse(
     count = feasible(searched)
     if count.high <= budget:
         raise DesignError(
-            f"the space has {count.high:,} configurations, so a budget of {budget} trials runs all of them; "
-            f"give a budget below {max(count.high, _FEWEST + 1):,}, or ranges with more levels"
+            "the space must have more configurations than the budget has trials, got "
+            f"{plural(count.high, 'configuration')} and {budget} trials; give its ranges more levels"
         )
     first = first_size(budget) or budget
     sizes = [n for n in sorted({*SIZES, budget}) if n <= max(budget, SIZES[-1]) and n < count.high]
