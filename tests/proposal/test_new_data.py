@@ -195,3 +195,33 @@ def test_an_answer_names_the_data_that_it_is_about(study):
 def test_why_says_that_draws_weight_the_rows(study):
     why = " ".join(str(study.rounds[0].propose().why()).split())
     assert "every draw of the model weights the validation rows again" in why
+
+
+def predicting(params, trial):
+    """Passes predictions of 200 rows on, of which more are right near x = 0.5."""
+    ease = np.random.default_rng(0).random(200)
+    right = np.random.default_rng(1).integers(0, 2, 200)
+    hit = ease < 0.9 - (params["x"] - 0.5) ** 2
+    trial.predicted(np.where(hit == right, 0.9, 0.1), right)
+    return {"val_acc": hit.mean()}
+
+
+def test_stored_predictions_make_a_claim_about_new_data():
+    with refine.Tree("predictions", store="sqlite://") as tree:
+        root = tree.add_round(SPACE, predicting, metric="val_acc", n=30, noise="none")
+        proposal = root.run(progress=False).propose().proposal
+        assert proposal.claim.data == "rows"
+        assert tree.winner().new_data.n == 200
+
+
+def test_a_search_of_scikit_learn_makes_claims_about_new_data():
+    from sklearn.datasets import load_wine
+    from sklearn.neighbors import KNeighborsClassifier
+
+    from refine.sklearn import RefineSearchCV
+
+    space = {"n_neighbors": (1, 30), "weights": ["uniform", "distance"]}
+    search = RefineSearchCV(KNeighborsClassifier(), space, n=20, rounds=1, cv=4, random_state=0)
+    review = search.fit(*load_wine(return_X_y=True)).propose()
+    assert review.proposal.claim.data == "folds"
+    assert search.tree_.winner().new_data.n == 4
