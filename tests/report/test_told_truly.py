@@ -297,10 +297,12 @@ def test_a_proposal_to_narrow_is_not_called_one_that_cannot_be_judged(tmp_path):
                     assert str(review.why(change.name)).splitlines()[2].startswith("Weak evidence: ")
 
 
-@pytest.mark.parametrize(("parameters", "warned"), [(7, False), (8, True)])
-def test_a_claim_about_many_parameters_says_how_often_such_claims_missed_a_region(parameters, warned):
-    names = [f"x{j}" for j in range(parameters)]
-    space = refine.Space(dict.fromkeys(names, (0.0, 1.0, 10)))
+@pytest.mark.parametrize(
+    ("ranges", "choices", "warned"), [(7, 0, False), (8, 0, True), (1, 3, False), (1, 4, True)]
+)
+def test_a_claim_about_a_large_space_says_how_often_such_claims_missed_a_region(ranges, choices, warned):
+    parameters = dict.fromkeys([f"x{j}" for j in range(ranges)], (0.0, 1.0, 10))
+    space = refine.Space(parameters | {f"op{j}": list("abcdefgh") for j in range(choices)})
     trials = pd.DataFrame(space.columns(draw(Sobol(), space, 60, seed=0)))
     trials["value"] = -((trials["x0"] - 0.3) ** 2)
     proposal = refine.propose(refine.analyze(space, trials))

@@ -50,7 +50,11 @@ _COLUMNS = 80  # of a terminal
 _ONE_LINE = 76  # letters of a headline that fits in a line
 _MEDIANS = 3  # medians of choices among the numbers behind a change
 _LONGEST = 20  # letters of a list of choices in a summary
-_MANY_PARAMETERS = 8  # claims on smooth objectives fail more often from here on
+# From so many parameters or large choices on, claims fail more often: a better region may be too small for any
+# trial to hit. See docs/benchmarks/claims.md.
+_MANY_PARAMETERS = 8
+_MANY_CHOICES = 4
+_LARGE_CHOICE = 8
 # Risk of a change alone, by Change.sure -> its words.
 _RISK_WORDS = {
     "sure": Cell("low risk", "good"),
@@ -467,11 +471,14 @@ def _scope_sentence(proposal: Proposal) -> str:
         "the present space with "
         "probability 0.95; a better smaller region may have been missed."
     )
-    if len(proposal.changes) >= _MANY_PARAMETERS:
-        text += (
-            f" In benchmarks with {_MANY_PARAMETERS} to 14 parameters and 60 trials, about 1 in 5 claims at "
-            "a risk of 0.05 missed one."
-        )
+    olds = [change.old for change in proposal.changes]
+    benchmark = ""
+    if sum(not old.ordered and old.size >= _LARGE_CHOICE for old in olds) >= _MANY_CHOICES:
+        benchmark = "five choices among nine"
+    if len(olds) >= _MANY_PARAMETERS:
+        benchmark = f"{_MANY_PARAMETERS} to 14 parameters"
+    if benchmark:
+        text += f" In benchmarks with {benchmark}, about 1 in 5 claims at a risk of 0.05 missed one."
     return text
 
 
