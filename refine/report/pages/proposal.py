@@ -50,8 +50,8 @@ _COLUMNS = 80  # of a terminal
 _ONE_LINE = 76  # letters of a headline that fits in a line
 _MEDIANS = 3  # medians of choices among the numbers behind a change
 _LONGEST = 20  # letters of a list of choices in a summary
-# From so many parameters or large choices on, claims fail more often: a better region may be too small for any
-# trial to hit. See docs/benchmarks/claims.md.
+# From so many parameters or large choices on, claims fail more often: a better region may be too small for
+# any trial to hit. See docs/benchmarks/claims.md.
 _MANY_PARAMETERS = 8
 _MANY_CHOICES = 4
 _LARGE_CHOICE = 8
