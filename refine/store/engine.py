@@ -21,6 +21,7 @@ from refine.errors import NotFoundError, StoreError, unstorable
 from refine.store.schema import shown_url
 from refine.utils.action import Action
 from refine.utils.extras import load
+from refine.utils.warning import warn
 
 T = TypeVar("T")
 URL = sa.URL
@@ -37,8 +38,30 @@ _STEPS = 10_000_000
 
 _KEPT = "everything written before is kept; make the same call again to continue"
 
+# File systems of network drives: machines do not see each other's locks, or not the memory that SQLite shares
+# between its processes.
+_NETWORK = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "afpfs",
+    "afs",
+    "webdav",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "ceph",
+}
+_NETWORK |= {
+    f"fuse.{name}" for name in ("sshfs", "ceph-fuse", "glusterfs", "davfs2", "s3fs", "rclone", "gcsfuse")
+}
+
 # Engines with sockets, which a forked process must not share with its parent.
 _open: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
+
+_warned_of = set[Path]()  # files on network drives
 
 
 class NotWritableError(StoreError):
@@ -336,6 +359,26 @@ def use_wal(engine: sa.Engine) -> None:
                 if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() >= deadline:
                     return
             time.sleep(0.01)
+
+
+def warn_of_network_drive(engine: sa.Engine) -> None:
+    """Warns once for a SQLite file on a network drive: what a second machine writes may be lost."""
+    import psutil
+
+    file = file_of(engine.url)
+    if file is None or file.resolve() in _warned_of:
+        return
+    place = file.resolve()
+    _warned_of.add(place)
+    mounts: dict[Path, str] = {}
+    with contextlib.suppress(OSError):
+        mounts |= {Path(p.mountpoint): p.fstype for p in psutil.disk_partitions(all=True)}
+    kind = next((mounts[folder] for folder in place.parents if folder in mounts), "")
+    if kind in _NETWORK:
+        warn(
+            f"store {shown_url(engine.url)}: lies on a network drive ({kind}), where one machine may "
+            "overwrite what another one writes; run rounds from a single machine, or use PostgreSQL"
+        )
 
 
 def checkpoint(engine: sa.Engine) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from refine.errors import RoundBusyError, StoreError
-from refine.store.engine import checkpoint, lasting, use_wal
+from refine.store.engine import checkpoint, lasting, use_wal, warn_of_network_drive
 from refine.store.schema import t
 from refine.store.validity import is_number
 from refine.utils.action import Action
@@ -84,6 +84,7 @@ def lease(engine: sa.Engine, pk: int, round_name: str) -> Iterator[Callable[[], 
     Yields a function to call before writing. The function raises RoundBusyError if another process took over,
     after a standstill of this process. Raises RoundBusyError: a living process holds the round.
     """
+    warn_of_network_drive(engine)
     host, pid = _me()
     identity = (_same(engine), pk)
     c = t.lease.c

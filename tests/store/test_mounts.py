@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
 import subprocess
 import sys
+import time
+import warnings
 from pathlib import Path
 
 import pytest
 
 import refine
-from refine.errors import StoreError
+from refine.errors import RefineWarning, StoreError
 from tests.elsewhere import missing
 
 SCRIPT = """
@@ -69,3 +73,58 @@ def test_store_that_is_mounted_as_a_single_file_is_refused_for_writing(bound, tm
     with pytest.raises(StoreError, match="is mounted as a single file; mount its folder"):
         refine.Tree("q", store=alone)
     assert not list(alone.parent.glob("refine.db-*"))
+
+
+@pytest.fixture
+def network_drive(tmp_path):
+    """A folder over the protocol of SSH, without a second machine."""
+    server = Path("/usr/lib/openssh/sftp-server")
+    if shutil.which("sshfs") is None or not server.is_file() or not Path("/dev/fuse").exists():
+        pytest.skip("needs sshfs, sftp-server and /dev/fuse")
+    real = tmp_path / "real"
+    folder = tmp_path / "drive"
+    real.mkdir()
+    folder.mkdir()
+    ours, theirs = socket.socketpair()
+    processes = [
+        subprocess.Popen(command, stdin=pipe, stdout=pipe)
+        for command, pipe in (
+            ([server], ours),
+            (["sshfs", "-f", "-o", "passive,cache=no", f"localhost:{real}", folder], theirs),
+        )
+    ]
+    ours.close()
+    theirs.close()
+    try:
+        for _ in range(200):
+            if folder.is_mount():
+                break
+            time.sleep(0.05)
+        else:
+            pytest.skip("can't mount a folder by sshfs")
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=False)
+        for process in processes:
+            process.terminate()
+            process.wait(20)
+
+
+def test_store_on_a_network_drive_works_with_a_warning(network_drive):
+    with refine.Tree("q", store=network_drive / "refine.db") as tree:
+        round_ = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, objective_name="x")
+        with pytest.warns(RefineWarning, match=r"network drive \(fuse.sshfs\)"):
+            round_.run(progress=False, check_noise=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            round_.run(n=5, progress=False, check_noise=False)  # once is enough
+    with refine.Tree("q", store=network_drive / "refine.db") as tree:
+        assert len(tree.rounds[0].trials) == 5
+
+
+def test_store_on_a_local_file_system_is_no_network_drive(file_system):
+    with refine.Tree("q", store=file_system("8m") / "refine.db") as tree:
+        round_ = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, objective_name="x")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            round_.run(progress=False, check_noise=False)
