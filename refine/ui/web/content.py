@@ -1,4 +1,4 @@
-"""Content of the review page as plain data: numbers to draw, and the texts of the views.
+"""Content of the review page as plain data: the texts of the views, and numbers to draw.
 
 The page composes no sentence on results: texts come from the views of :mod:`refine.report.pages`, as in
 ``print``. The front end formats no number and takes no statistical decision.
@@ -12,14 +12,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from refine.analysis.densities import density_curves
 from refine.analysis.evidence import ParameterEvidence
 from refine.analysis.finding import MATTERS
 from refine.analysis.levels import level_shares
-from refine.analysis.metric_view import MetricView
-from refine.analysis.selection import good_rows, unusable
 from refine.errors import ReviewError, did_you_mean
 from refine.report.figures.canvas import svg
 from refine.report.glossary import meanings, terms
@@ -40,18 +36,17 @@ from refine.report.pages.space import beats_sentence, comparison_page, front_tex
 from refine.report.plots import Plots
 from refine.review.checks import worth as worth_check
 from refine.space.edits import bounds_text
-from refine.space.encoding import label, round_significant
-from refine.space.limits import widened
+from refine.space.encoding import label
 from refine.space.literals import page_form
-from refine.space.parameters import Integer, Parameter, Range
+from refine.space.parameters import Parameter, Range
 from refine.tree.comparison import difference as rounds_difference
 from refine.tree.overview import beaten
 from refine.trials.frame import infeasible_rows, metric_title
-from refine.trials.goal import sign_of
-from refine.ui.web.messages import Message
+from refine.ui.web.drawing import densities, proposed_content, range_content, values_view
+from refine.ui.web.messages import Content, Message
 from refine.utils.action import Action
 from refine.utils.display import Cell, Grid, Items, Text, as_cell
-from refine.utils.format import chance_cell, duration, number, plural, score
+from refine.utils.format import chance_cell, duration, plural, score
 from refine.utils.plain import plain
 
 if TYPE_CHECKING:
@@ -67,20 +62,8 @@ if TYPE_CHECKING:
     from refine.review.review import Review
     from refine.review.worth import Worth
     from refine.tree.round import Round
-    from refine.utils.arrays import Floats
     from refine.utils.display import Page
 
-Content = dict[str, Any]
-"""Plain data as JSON holds it, by the names that the page reads."""
-
-# Position of a trial that has none, such as one outside the range.
-MISSING = 0xFFFF
-
-_VIEW_TICKS = 4
-_MOST = 5  # ticks of an axis, about
-_MOST_OUTSIDE = 40  # stops beyond an end of a range
-_LONGEST_TICK = 6  # letters of a level that is a label of its axis
-_POINTS = 120  # of a density: as many as a panel is wide enough for
 # Sign of "at most" on the page.
 AT_MOST = "\N{LESS-THAN OR EQUAL TO}"
 
@@ -116,7 +99,7 @@ def review_content(review: Review[Round]) -> Content:
         "option": options.rows.index(options.now),
         "constraints": [str(c) for c in proposal.subject_to],
         "trials": len(analysis.table),
-        "view": _view(analysis, review.round.node.allow_degenerate),
+        "view": values_view(analysis, review.round.node.allow_degenerate),
         "panels": [
             panel(
                 analysis,
@@ -284,7 +267,7 @@ def options_content(options: Options) -> list[Content]:
     content = []
     for option, row in zip(options.rows, grid.rows, strict=True):
         risk, dropped = (as_cell(value).text for value in row[:2])
-        proposed = {name: _proposed(option.old[name], option.space[name]) for name in option.old}
+        proposed = {name: proposed_content(option.old[name], option.space[name]) for name in option.old}
         content.append(
             {
                 "risk": option.risk,
@@ -296,16 +279,6 @@ def options_content(options: Options) -> list[Content]:
             }
         )
     return content
-
-
-def _proposed(old: Parameter, new: Parameter) -> list[object] | None:
-    """Bounds of a range, or numbers of the kept levels; ``None`` if a range becomes one value."""
-    if isinstance(old, Range):
-        if isinstance(new, Range):
-            return [float(new.low), float(new.high)]
-        return None
-    inside = new.contains(np.asarray([*old.grid, None], dtype=object)[:-1])
-    return [i for i, is_inside in enumerate(inside) if is_inside]
 
 
 def page_terms() -> dict[str, str]:
@@ -363,7 +336,11 @@ def panel(
         "when": "" if p.when is None else f"only where {p.when}",
     }
     if isinstance(p, Range):
-        return {**content, **_range(e.name, p, change.new, listed), "density": _densities(analysis, e.name)}
+        return {
+            **content,
+            **range_content(e.name, p, change.new, listed),
+            "density": densities(analysis, e.name),
+        }
     levels = [
         {
             "label": v.label,
@@ -373,7 +350,7 @@ def panel(
         }
         for v, s in zip(e.levels, level_shares(analysis, e.name), strict=True)
     ]
-    return {**content, "kind": "choice", "levels": levels, "proposed": _proposed(p, change.new)}
+    return {**content, "kind": "choice", "levels": levels, "proposed": proposed_content(p, change.new)}
 
 
 def _badge(analysis: Analysis, view: ChangeView) -> dict[str, str]:
@@ -386,128 +363,6 @@ def _badge(analysis: Analysis, view: ChangeView) -> dict[str, str]:
     if verdict == MATTERS:
         return {"text": "", "tone": words.tone, "title": ""}
     return {"text": words.text, "tone": words.tone, "title": meanings("Verdict")[words.text]}
-
-
-def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> Content:
-    low, high = p.edges()
-    stops = {float(v) for v in p.grid}
-    for side in ("low", "high"):
-        farthest = _farthest(name, p, side)
-        if farthest is not None:
-            stops |= _outside(p, farthest)
-    stops |= {
-        float(v) for bounds in (new, *listed) if isinstance(bounds, Range) for v in (bounds.low, bounds.high)
-    }
-    return {
-        "kind": "range",
-        "log": p.log,
-        "edges": [float(low), float(high)],
-        "grid": [float(v) for v in p.grid],
-        "stops": sorted(stops),
-        "labels": _labels(sorted(stops)),
-        "ticks": _ticks(p),
-        "proposed": _proposed(p, new),
-    }
-
-
-def _farthest(name: str, p: Range, side: str) -> float | None:
-    """The farthest bound beyond an end: one width of the range further, or a limit before."""
-    width = float(p.scale(p.high) - p.scale(p.low))
-    wider = p
-    for _ in range(p.size):
-        further = widened(name, wider, wider, side)
-        if further is None or float(p.scale(wider.high) - p.scale(wider.low)) >= 2 * width:
-            break
-        wider = further
-    if wider is p:
-        return None
-    return float(wider.high if side == "high" else wider.low)
-
-
-def _labels(stops: Sequence[float]) -> list[str]:
-    """Stops with the fewest digits that distinguish them."""
-    for digits in range(3, 7):
-        labels = [number(v, digits) for v in stops]
-        if len(set(labels)) == len(labels):
-            break
-    return labels
-
-
-def _ticks(p: Range) -> list[Content]:
-    """The levels of a range if their labels fit, else round numbers between its ends."""
-    ticks = [{"value": float(v), "label": number(float(v), 6)} for v in p.grid]
-    if max(len(str(tick["label"])) for tick in ticks) <= _LONGEST_TICK:
-        return ticks
-    return axis(float(p.low), float(p.high), log=p.log)
-
-
-def _outside(p: Range, farthest: float) -> set[float]:
-    """Stops beyond an end of a range, on its spacing, up to the farthest one."""
-    levels = [float(v) for v in (p.grid if farthest > p.high else p.grid[::-1])]
-    edge = levels[-1]
-    before = levels[-2]
-    if p.log:
-        steps = math.log(farthest / edge) / math.log(edge / before)
-    else:
-        steps = (farthest - edge) / (edge - before)
-    if not p.log and abs(farthest) < 1e-6 * abs(edge - before):  # a limit that itself is no value, such as 0
-        farthest_stops = set[float]()
-    else:
-        farthest_stops = {farthest}
-    if steps > _MOST_OUTSIDE:  # listed levels that lie close together at this end
-        return farthest_stops
-    stops = farthest_stops
-    for step in range(1, math.ceil(steps)):
-        if p.log:
-            value = edge * (edge / before) ** step
-        else:
-            value = edge + step * (edge - before)
-        stops.add(float(round(value)) if isinstance(p, Integer) else round_significant(value))
-    return stops
-
-
-def _densities(analysis: Analysis, name: str) -> dict[str, list[float]]:
-    curves = density_curves(analysis, name, _POINTS)
-    return {"everyone": np.round(curves.everyone, 4).tolist(), "best": np.round(curves.best, 4).tolist()}
-
-
-def _view(analysis: Analysis, allow_degenerate: bool) -> Content:
-    """The range of values that figures show, and whether its scale is logarithmic."""
-    values = np.asarray(analysis.table["value"], dtype=float)
-    usable = values[np.isfinite(values) & ~unusable(analysis.table, analysis.space, allow_degenerate)]
-    return view_of(usable, analysis.metric, analysis.direction)
-
-
-def trials_content(analysis: Analysis, allow_degenerate: bool = False) -> bytes:
-    """Every trial of the round, column by column, little-endian.
-
-    In this order:
-
-    - a uint16 column per panel: position on the parameter's axis from 0 to 65534; 65535 if missing;
-    - a uint16 column of ranks by value, the lowest first; 65535 if missing or infeasible;
-    - a float64 column of values; NaN if missing;
-    - a byte of flags: 1 good, 2 failed or unusable, 4 infeasible.
-    """
-    table = analysis.table
-    columns = [_positions(e.parameter, table[e.name].to_numpy()) for e in analysis.ranked]
-    values = np.array(table["value"], dtype="<f8")
-    bad = unusable(table, analysis.space, allow_degenerate)
-    good = good_rows(analysis, np.isfinite(values) & ~bad)
-    broken = infeasible_rows(table) & np.isfinite(values)
-    values[(bad & ~broken) | ~np.isfinite(values)] = np.nan
-    flags = (good.astype("u1") * 1) | (bad.astype("u1") * 2) | (broken.astype("u1") * 4)
-    columns.append(rank_column(np.where(broken, np.nan, values)))
-    return b"".join([*(c.tobytes() for c in columns), values.tobytes(), flags.tobytes()])
-
-
-def _positions(p: Parameter, values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint16]:
-    positions = p.unit(values)
-    if not p.ordered:
-        positions = (positions + 0.5) / p.size
-    finite = np.isfinite(positions)
-    out = np.full(len(positions), MISSING, dtype="<u2")
-    out[finite] = np.rint(np.clip(positions[finite], 0, 1) * (MISSING - 1))
-    return out
 
 
 def preview_content(review: Review, preview: Preview, asked_n: int | None) -> Content:
@@ -536,92 +391,6 @@ def preview_content(review: Review, preview: Preview, asked_n: int | None) -> Co
         "refused": unpaid or preview.left == 0 or (asked_n is not None and asked_n > preview.left),
         "warning": " ".join(filter(None, warnings)),
     }
-
-
-# Axes: ticks with labels, and the drawn part of the values.
-
-
-def axis(low: float, high: float, *, log: bool = False, max_ticks: int = _MOST) -> list[Content]:
-    """Ticks at round numbers between two ends: ``value`` and ``label``, all different.
-
-    Args:
-        low: Lower end.
-        high: Upper end.
-        log: Whether the axis is logarithmic; then both ends are positive.
-        max_ticks: Largest number of ticks, about.
-    """
-    from matplotlib.ticker import LogLocator, MaxNLocator
-
-    # Within a decade a logarithmic axis has room for what lies between.
-    marks = ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)) if log else ()
-    places = [LogLocator(subs=subs, numticks=max_ticks) for subs in marks]
-    values = [low]
-    for place in [*places, MaxNLocator(max_ticks, steps=[1, 2, 2.5, 5, 10])] if high > low else []:
-        values = [float(v) for v in place.tick_values(low, high) if low <= v <= high]
-        if 2 <= len(values) <= max_ticks + 1:
-            break
-    for digits in range(3, 16):
-        labels = [number(v, digits) for v in values]
-        if all(math.isclose(float(text), v) for text, v in zip(labels, values, strict=True)):
-            break
-    return [{"value": v, "label": text} for v, text in zip(values, labels, strict=True)]
-
-
-def view_of(values: Floats, metric: str, direction: str) -> Content:
-    """The scale of drawn values, by value and by rank.
-
-    Returns:
-        ``low``, ``high``, ``log`` and ``ticks`` of the scale; ``beyond``, the number of values outside;
-        ``middle``, the median from which cards show values to scale (``None`` if the better half cannot be
-        spread), with ``middle_ticks``; ``text`` and ``middle_text``, the captions of both scales.
-    """
-    low = 0.0
-    high = 1.0
-    log = False
-    beyond = 0
-    side = ""
-    middle = 0.5
-    if len(values):
-        middle = float(np.median(values))
-        view = MetricView(values, direction)
-        low = view.low
-        high = view.high
-        log = view.log
-        beyond = view.hidden
-        side = view.side
-    if side == "below":
-        end = low
-    else:
-        end = high
-    if beyond:
-        hidden_text = f"; {plural(beyond, 'trial')} {side} {number(end)} at the edge"
-    else:
-        hidden_text = ""
-    sign = sign_of(direction)
-    return {
-        "low": low,
-        "high": high,
-        "log": log,
-        "ticks": axis(low, high, log=log, max_ticks=_VIEW_TICKS),
-        "beyond": beyond,
-        "middle": middle if low < middle < high else None,
-        "middle_ticks": axis(*sorted((middle, high if sign > 0 else low)), log=log, max_ticks=_VIEW_TICKS),
-        "title": metric,
-        "text": f"height: {metric}, best at the top{', on a logarithmic scale' if log else ''}{hidden_text}",
-        "middle_text": "worse half, squeezed",
-    }
-
-
-def rank_column(values: Floats) -> npt.NDArray[np.uint16]:
-    """(n,) ranks of values from 0, the lowest, to 65534; equal values share a rank; 65535 if missing."""
-    from scipy.stats import rankdata
-
-    column = np.full(len(values), MISSING, dtype="<u2")
-    finite = np.isfinite(values)
-    if finite.any():
-        ranks = rankdata(values[finite])
-        column[finite] = np.rint((ranks - 0.5) / len(ranks) * (MISSING - 1))
-    return column
 
 
 # The front of several goals.

@@ -25,6 +25,7 @@ class Count(int):
 # Name -> type; one with a question mark may be left out.
 Fields = Mapping[str, Any]
 Message = Mapping[str, Any]  # a message of the page, checked: see :data:`MESSAGES`
+Content = dict[str, Any]  # plain data of an answer, by the names that the page reads
 
 _ROUND: Fields = {"round": str}
 _DRAWN: Fields = {**_ROUND, "risk?": float, "proposal?": str | None}

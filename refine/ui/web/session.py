@@ -51,8 +51,8 @@ from refine.ui.web.content import (
     preview_content,
     review_content,
     suggestions_content,
-    trials_content,
 )
+from refine.ui.web.drawing import trials_content
 from refine.ui.web.messages import Message, check
 from refine.ui.web.outcomes import (
     expected_content,

@@ -16,7 +16,7 @@ from refine.errors import AnalysisError
 from refine.report.pages.checks import verdict_sentence
 from refine.report.pages.preview import leaves_text, risks_text
 from refine.report.pages.reasons import sentences
-from refine.ui.web.content import MISSING
+from refine.ui.web.drawing import MISSING
 from refine.ui.web.session import Session
 from refine.utils.display import to_text
 from refine.utils.format import percent

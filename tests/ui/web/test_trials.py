@@ -13,7 +13,8 @@ import refine
 from refine.report.plots import Plots
 from refine.review import checks
 from refine.ui.web import trials
-from refine.ui.web.content import MISSING, PICTURES, axis, view_of
+from refine.ui.web.content import PICTURES
+from refine.ui.web.drawing import MISSING, axis, view_of
 from refine.ui.web.session import Session
 
 SPACE = {"lr": refine.Float(0.001, 1.0, 10, log=True), "optimizer": ["Adam", "SGD"], "epochs": 3}
