@@ -32,7 +32,7 @@ class DrawnFunction:
 
 
 def drawn_function(cells: Kernel, rng: np.random.Generator) -> DrawnFunction:
-    """A function of rows like ``cells``, whose lengths are drawn from the prior of the kernel."""
+    """A function of rows like ``cells``, with lengths drawn from the prior of the kernel."""
     shape = (cells.owner.size, _WAVES)
     return DrawnFunction(
         owner=cells.owner,
@@ -54,7 +54,7 @@ class FittedProcess:
     scale: float
 
     def given(self, trials: Kernel, values: FloatArray) -> FittedProcess:
-        """The process with the same kernel, given other trials."""
+        """The process with an unchanged kernel, given other trials."""
         return FittedProcess(self.parameters, trials, values=values, centre=self.centre, scale=self.scale)
 
     def __call__(self, cells: Kernel) -> tuple[FloatArray, FloatArray]:
@@ -73,7 +73,7 @@ class FittedProcess:
 
 
 def fitted_process(trials: Kernel, values: FloatArray, rng: np.random.Generator) -> FittedProcess:
-    """The process with the most probable kernel; values that are all equal have a scale of 1."""
+    """The process with the most probable kernel; the scale of equal values is 1."""
     centre = float(values.mean())
     scale = float(values.std()) or 1.0
     parameters = fit_kernel(trials, (values - centre) / scale, 1, rng)[0]

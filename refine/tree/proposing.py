@@ -103,7 +103,7 @@ def propose(
             each metric.
         seed: Seed of every random draw of the analysis.
         keep: Whether to store the proposal now; else it is stored when it is decided upon.
-        renew: Whether to propose on all trials finished by now, in spite of an earlier decision.
+        renew: Whether to propose on all finished trials, in spite of an earlier decision.
 
     Raises:
         AnalysisError: Fewer than 10 finished trials inside the space, or none of them of this round.

@@ -233,7 +233,7 @@ class Assistant:
     ) -> Answer:
         """Show the proposed space at a risk, with the reason for every change and the claim.
 
-        ``renew`` proposes on all trials finished by now, in spite of an earlier decision.
+        ``renew`` proposes on all finished trials, in spite of an earlier decision.
         """
         return self._shown(lambda tree: tree[round_id].propose(risk, keep=False, renew=renew), details)
 

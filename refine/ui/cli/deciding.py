@@ -152,7 +152,7 @@ def propose(
     epsilon: EpsilonOption = None,
     renew: Annotated[
         bool,
-        Option("--renew", help="Propose on all trials finished by now, in spite of an earlier decision."),
+        Option("--renew", help="Count trials that finished after an earlier decision."),
     ] = False,
 ) -> None:
     """Propose bounds for the next round, and store the proposal for a decision."""
@@ -188,13 +188,13 @@ def rehearse(
         Option(help="Set the share of trials that the model places; default 0.5, as advised under a budget."),
     ] = None,
     budget: Annotated[
-        int | None, Option(help="With a space file, simulate a study of this many trials; default 60.")
+        int | None, Option(help="Set the trials of the study on a space file; default 60.")
     ] = None,
     noise: Annotated[
         str | None,
         Option(
             metavar="SHARE|none",
-            help="With a space file, declare the noise of repeats as a share of best - median; default 0.05.",
+            help="Declare the noise of repeats on a space file, as a share of best - median; default 0.05.",
         ),
     ] = None,
 ) -> None:
