@@ -48,12 +48,12 @@ def on_new_data(
 
 
 def _on_log(analysis: Analysis) -> bool:
-    """Whether losses are compared by factors."""
+    """True if losses are compared by factors."""
     return analysis.noise.floor_source == "decades"
 
 
 def _deviations(analysis: Analysis, positions: Floats, cardinalities: list[int]) -> Floats:
-    """(draws, c) deviations of cells from their values, larger is better, without a shift that all share."""
+    """(draws, c) deviations of cells, larger is better, without the shift of the median trial."""
     new_data = analysis.new_data
     assert new_data is not None
     relative = new_data.relative
@@ -66,7 +66,7 @@ def _deviations(analysis: Analysis, positions: Floats, cardinalities: list[int])
     read_cells = reading(analysis.parameters, positions)
     shift = stats.deviations_at(new_data.X, relative, positions, cardinalities, read, read_cells)
     if analysis.noise.deterministic:  # the draws hold the values of tried cells, not of a smooth surface
-        tried, every = (marked_unread(analysis.parameters, X) for X in (new_data.X, positions))
-        cells, trials = same_rows(every, tried)
+        tried, candidates = (marked_unread(analysis.parameters, X) for X in (new_data.X, positions))
+        cells, trials = same_rows(candidates, tried)
         shift[:, cells] = relative[:, trials]
     return shift

@@ -1,6 +1,6 @@
-"""Deviation of values on new data from values on one validation set, or on folds.
+"""Deviation of values on new data from values on a validation set, or on folds.
 
-All configurations are scored on the same rows, so rows are drawn again for all configurations together.
+Configurations share their rows, so rows are drawn again for the configurations together.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LEAST_SD = 0.1  # smallest deviation of a configuration in the fit, as a share 
 def row_deviations(scores: Scorer, count: int, total: int, draws: int = 640, seed: int = 0) -> FloatArray:
     """(draws, k) deviations of k models on new rows, by the Bayesian bootstrap of the validation rows.
 
-    A draw weights the rows by exponential random numbers, the same for all models.
+    A draw weights the rows by exponential random numbers, shared by the models.
 
     Source: Rubin (1981), 'The Bayesian Bootstrap'.
 
@@ -58,9 +58,10 @@ def fold_deviations(
 ) -> FloatArray:
     """(draws, k) deviations of k configurations on new data, by their (k, J) scores on J common folds.
 
-    A draw combines the folds' deviations from their mean by random weights, the same for all configurations.
-    Folds are few, so draws follow Student's t with J - 1 degrees of freedom (at least 2). They share training
-    rows, so the variance is 1/J + ``ratio`` of that of a fold, by default 1 / (J - 1), as for J folds.
+    A draw combines the folds' deviations from the mean by random weights, shared by the configurations.
+    Folds are few, so draws follow Student's t with J - 1 degrees of freedom (at least 2). Folds share
+    training rows, so the variance is 1/J + ``ratio`` times the variance of a fold. The default ``ratio`` is
+    1 / (J - 1), as for J folds.
 
     Source: Nadeau and Bengio (2003), 'Inference for the Generalization Error', for the variance.
     """
@@ -91,18 +92,18 @@ def deviations_at(
 ) -> FloatArray:
     """(draws, c) expected deviations of candidates, given (draws, k) deviations of tried configurations.
 
-    The expectation of a Gaussian process: similar configurations err on the same rows. A part that similar
-    configurations do not share is not carried to other cells; far from all tried cells 0 is expected.
+    The expectation of a Gaussian process: similar configurations err on similar rows. A part that similar
+    configurations do not share is not carried to new cells; far from tried cells 0 is expected.
 
     Args:
         X: (k, d) positions or codes of the tried configurations.
-        deviations: Their deviations. A shift that all configurations share should be taken off before.
+        deviations: Deviations of the tried configurations, after a common shift was taken off.
         candidates: (c, d) positions or codes of the cells.
         cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
         read: (k, d) mask of the values that were read; ``None`` if all were.
         candidates_read: (c, d) mask, likewise.
 
-    Source: Rasmussen and Williams (2006), section 2.2; one kernel for all draws is our own.
+    Source: Rasmussen and Williams (2006), section 2.2; a single kernel for the draws is our own.
     """
     from scipy.linalg import cho_factor, cho_solve
 

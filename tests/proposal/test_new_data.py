@@ -109,9 +109,9 @@ def test_the_tolerance_is_the_standard_error_over_the_rows():
 
 def test_equal_scores_give_the_claim_of_the_means():
     frame, _ = round_of(0)
-    same = np.repeat(frame["value"].to_numpy()[:, None], ROWS, axis=1)
+    repeated = np.repeat(frame["value"].to_numpy()[:, None], ROWS, axis=1)
     plain = refine.propose(refine.analyze(SPACE, frame))
-    scored = refine.propose(refine.analyze(SPACE, frame, by_row=same))
+    scored = refine.propose(refine.analyze(SPACE, frame, by_row=repeated))
     assert scored.claim.probability == pytest.approx(plain.claim.probability, abs=0.01)
 
 

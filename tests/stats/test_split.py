@@ -15,7 +15,7 @@ def scores_of(models, seed=0):
     return np.random.default_rng(seed).normal(size=(models, ROWS))
 
 
-def at(x, deviations, cells):
+def deviations_on_axis(x, deviations, cells):
     """Deviations at cells of one axis."""
     return deviations_at(np.array(x)[:, None], deviations, np.array(cells)[:, None], [0])
 
@@ -38,9 +38,9 @@ def test_models_that_agree_on_most_rows_deviate_together():
 
 
 def test_a_sample_of_the_rows_counts_as_all_rows():
-    known = row_deviations(row_means(scores_of(2)), ROWS, ROWS)
+    full = row_deviations(row_means(scores_of(2)), ROWS, ROWS)
     sampled = row_deviations(row_means(scores_of(2)), ROWS, 4 * ROWS)
-    assert sampled == pytest.approx(known / 2)
+    assert sampled == pytest.approx(full / 2)
 
 
 def test_many_rows_give_the_draws_in_blocks():
@@ -58,8 +58,8 @@ def test_the_deviation_of_folds_allows_for_shared_training_rows():
 
 def test_few_folds_deviate_with_heavy_tails():
     three = fold_deviations([[0.0, 1.0, 2.0]], draws=4000)
-    many = fold_deviations([np.arange(30.0)], draws=4000)
-    tails = [np.quantile(d, 0.999) / np.quantile(d, 0.75) for d in (three, many)]
+    thirty = fold_deviations([np.arange(30.0)], draws=4000)
+    tails = [np.quantile(d, 0.999) / np.quantile(d, 0.75) for d in (three, thirty)]
     assert tails[0] > 3 * tails[1]
 
 
@@ -69,18 +69,18 @@ def test_a_cell_deviates_as_its_neighbours_do():
     deviations = phases[:, :1] * np.sin(4 * x) + phases[:, 1:] * np.cos(4 * x)
     cells = np.array([0.117, 0.5001, 0.93])
     expected = phases[:, :1] * np.sin(4 * cells) + phases[:, 1:] * np.cos(4 * cells)
-    assert at(x, deviations, cells) == pytest.approx(expected, abs=0.1)
+    assert deviations_on_axis(x, deviations, cells) == pytest.approx(expected, abs=0.1)
 
 
 def test_a_deviation_that_neighbours_do_not_share_is_not_carried_over():
     x = np.linspace(0, 1, 30)
-    own = np.random.default_rng(0).normal(size=(640, 30))
-    carried = at(x, own, [0.117, 0.93])
+    separate = np.random.default_rng(0).normal(size=(640, 30))
+    carried = deviations_on_axis(x, separate, [0.117, 0.93])
     assert carried.std() < 0.4
 
 
 def test_models_with_equal_scores_do_not_deviate():
-    shift = at([0.0, 0.5, 1.0], np.zeros((20, 3)), [0.2])
+    shift = deviations_on_axis([0.0, 0.5, 1.0], np.zeros((20, 3)), [0.2])
     assert not shift.any()
 
 

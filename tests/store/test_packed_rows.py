@@ -49,9 +49,9 @@ def test_small_differences_on_a_large_offset_are_kept():
 
 def test_of_many_rows_evenly_spaced_ones_are_kept():
     scores = np.arange(25_000.0)
-    kept = RowScores.of(scores)
-    assert (len(kept.scores), kept.total) == (MOST_ROWS, 25_000)
-    assert kept.scores.mean() == pytest.approx(scores.mean())
+    sample = RowScores.of(scores)
+    assert (len(sample.scores), sample.total) == (MOST_ROWS, 25_000)
+    assert sample.scores.mean() == pytest.approx(scores.mean())
 
 
 @pytest.mark.parametrize("raw", [b"", b"12345", b"\xff" * 40])
