@@ -343,7 +343,7 @@ def test_refusals_of_the_protocol_are_marked_too(study, caplog):
             "preview",
             {"round_id": "1", "edits": [EVIL]},
         ),
-        "proposal takes round_id, risk and details, got 'risks'; did you mean 'risk'?": (
+        "proposal takes round_id, risk, renew and details, got 'risks'; did you mean 'risk'?": (
             "proposal",
             {"round_id": "1", "risks": 1},
         ),
