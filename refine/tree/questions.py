@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from refine.errors import RefineError
-from refine.proposal.proposal import Proposal
-from refine.proposal.question import Evidence
 from refine.proposal.suggested import SuggestedQuestion, suggested_questions
 from refine.tree.overview import comparable
 from refine.tree.proposing import propose
 from refine.tree.question_evidence import analysed, posterior_about
-from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
 from refine.trials.stored_answer import StoredAnswer
 from refine.utils.action import Action
@@ -99,7 +96,8 @@ def questions(self: TreeRecord, *, suggest: bool = True) -> Questions:
     refusal = f"tree {self.name!r} has no round yet"
     for round_ in comparable(snapshot.rounds)[::-1]:
         try:
-            evidence, proposal = _proposal_on(round_)
+            evidence = posterior_about(analysed(round_))
+            proposal = propose(round_, keep=False).proposal
         except RefineError as error:
             refusal = str(error)
             continue
@@ -116,13 +114,3 @@ def asked_questions(tree: TreeRecord) -> tuple[AskedQuestion, ...]:
             of_question.append(answer)
     newest_first = sorted(answers.values(), key=lambda of_question: -of_question[-1].created)
     return tuple(AskedQuestion(a[0].question, a[0].given, a[0].better, tuple(a)) for a in newest_first)
-
-
-def _proposal_on(round_: Round) -> tuple[Evidence, Proposal]:
-    """The posterior and the proposal of a round.
-
-    Raises:
-        AnalysisError: The round has too few trials.
-    """
-    evidence = posterior_about(analysed(round_))
-    return evidence, propose(round_, keep=False).proposal

@@ -38,12 +38,10 @@ def study_page(rehearsal: StudyRehearsal) -> Page:
     blocks = (Text(about), Grid(head, rows, right=(0, 1, 2)), Facts(tuple(facts)))
     call = Action("tree.add_round", Symbol("space"), Symbol("objective"), budget=rehearsal.budget)
     return Page(
-        f"{_reached(budgeted)} of best - median expected from {budgeted.trials} trials", blocks, (call,)
+        f"About {percent(budgeted.learning[1])} of best - median expected from {budgeted.trials} trials",
+        blocks,
+        (call,),
     )
-
-
-def _reached(size: StudySize) -> str:
-    return f"About {percent(size.learning[1])}"
 
 
 def _size_row(size: StudySize, budgeted: bool) -> tuple[str | Cell, ...]:

@@ -162,7 +162,12 @@ def try_out(
         with out.alone():
             round_.try_out(chosen_values, progress=not quiet, **execution.on(round_))
         results = [_result(round_, values) for values in chosen_values]
-        out.put(chosen(round_), page=lambda: _headed(round_.page(), results))
+
+        def page() -> Page:
+            below = round_.page()
+            return replace(below, blocks=(*map(Text, results), *below.blocks))
+
+        out.put(chosen(round_), page=page)
 
 
 def _result(round_: Round, configuration: Mapping[str, object]) -> str:
@@ -178,11 +183,6 @@ def _result(round_: Round, configuration: Mapping[str, object]) -> str:
     if trials.empty:
         return f"{text}not run"
     return f"{text}{trials['state'].iloc[-1]}"
-
-
-def _headed(page: Page, lines: list[str]) -> Page:
-    """A page below lines of text."""
-    return replace(page, blocks=(*map(Text, lines), *page.blocks))
 
 
 def _configuration(text: str) -> dict[str, Any]:

@@ -1,0 +1,33 @@
+"""Options of a run in the shell: fields of RunOptions, declared in one place."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+import typer
+
+from refine.run.options import RunOptions
+from refine.run.workers.pool import Pool
+from refine.ui.cli import app
+
+DECLARED = {f.name: f.metadata["shell"] for f in fields(RunOptions) if "shell" in f.metadata}
+
+
+def options_of(command):
+    return {option.name: option for option in typer.main.get_command(app).commands[command].params}
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_every_declared_option_of_a_run_is_an_option_of_refine_run(name):
+    option = options_of("run")[name]
+    assert option.help == DECLARED[name]["help"]
+
+
+def test_commands_that_repeat_trials_take_workers_and_limits():
+    taken = DECLARED.keys() & options_of("replicate").keys()
+    assert taken == {"workers", "threads", "timeout", "memory"}
+
+
+def test_the_pool_of_workers_has_every_ability():
+    assert all(Pool.capabilities)
