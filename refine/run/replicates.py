@@ -10,7 +10,7 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.pooling import replicate_groups
-from refine.errors import AnalysisError, DesignError
+from refine.errors import AnalysisError, DesignError, NotFoundError
 from refine.run.options import RunOptions, log
 from refine.run.outcome import Task
 from refine.run.plan import attempts, stored_task
@@ -168,11 +168,17 @@ def replicate_tasks(
 ) -> list[Task]:
     """Replicates of some configurations that are left to run, seed by seed.
 
-    Those that ended in a state of ``rerun`` too.
+    Those that ended in a state of ``rerun`` too. Raises NotFoundError: the trial of a configuration was
+    removed meanwhile.
     """
     attempt_of = attempts(records, rerun)
     rows = enumerate(zip(records.columns["key"], records.columns["replicate"], strict=True))
     planned_row = {key: row for row, (key, replicate) in rows if replicate == 0}
+    if missing := [key for key in keys if key not in planned_row]:
+        raise NotFoundError(
+            f"round {node.id}: the trial of configuration {missing[0]} was removed before it could be "
+            "repeated; make the same call again"
+        )
     tasks = []
     for replicate in range(1, seeds + 1):
         for key in keys:

@@ -389,7 +389,7 @@ def _tasks(
     tasks = []
     for candidate, count in racers:
         numbers = zip(records.columns["key"], records.columns["replicate"], strict=True)
-        existing = max(number for key, number in numbers if key == candidate.key)
+        existing = max((number for key, number in numbers if key == candidate.key), default=0)
         tasks += replicate_tasks(stored.node, records, [candidate.key], existing + count, options.again)
     return tasks
 

@@ -1,12 +1,13 @@
 """The race among the plausible winners: what runs, when it ends, and that it goes on where it was."""
 
+import contextlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import refine
-from refine.errors import AnalysisError, DesignError
+from refine.errors import AnalysisError, DesignError, NotFoundError, RoundBusyError
 
 SPACE = {"x": (0.0, 9.0, 10), "c": ["a", "b", "d"]}
 
@@ -149,3 +150,27 @@ def test_a_narrow_decision_is_called_narrow(tree):
     races = [won.race._replace(verdict="decided", probability=p) for p in (0.955, 0.99)]
     texts = [str(replace(won, race=race)) for race in races]
     assert ["narrowly decided" in text for text in texts] == [True, False]
+
+
+@pytest.mark.slow
+def test_trial_that_is_removed_while_the_race_runs_ends_it_with_an_error(tree):
+    armed = []
+
+    def removing(params, trial):
+        if armed:
+            armed.clear()
+            with refine.Tree(tree.name, store=tree._context.store.name) as other:
+                for round_ in other.rounds:
+                    with contextlib.suppress(RoundBusyError):  # the round that runs this trial
+                        other.delete_trials(round_, range(12), note="broken")
+        return noisy(params, trial)
+
+    for seed in (0, 1):
+        round_ = tree.add_round(SPACE, removing, n=12, seed=seed, objective_name="f")
+        round_.run(progress=False, check_noise=False)
+    armed.append(True)
+    with pytest.raises(NotFoundError, match="was removed before it could be repeated"):
+        tree.confirm(budget=20, top=6, progress=False)
+    assert not armed
+    assert sorted(len(round_.trials) for round_ in tree.rounds) == [0, 12]
+    assert str(tree.winner())
