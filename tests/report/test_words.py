@@ -82,7 +82,10 @@ def test_a_review_names_its_failed_checks_in_one_line(shown):
     assert len(lines) == bool(failed)
     if failed:
         assert f"{len(failed)} check" in lines[0]
-        assert all(name in lines[0] for check in failed for name in check.values.get("parameters", ()))
+        for check in failed:
+            names = check.values.get("parameters", ())
+            shortened = len(names) > 3 and f"{len(names)} parameters" in lines[0]
+            assert shortened or all(name in lines[0] for name in names)
 
 
 def test_why_and_details_hold_the_rest(shown):

@@ -32,6 +32,7 @@ from refine.utils.provided import page_for
 Spell = Callable[[Action], str]
 # Verdict of a check -> its tone; the gravest first.
 _TONES = {"fail": "bad", "warn": "warn", "unknown": "faint", "pass": "good"}
+_NAMED = 3  # most parameters named in the headline of failed checks
 _COUNTED = {
     "fail": ("failure", "failures"),
     "warn": ("warning", "warnings"),
@@ -66,10 +67,17 @@ def failed_text(checks: Checks) -> str:
 
     Empty if no check failed.
     """
-    findings = [_finding(c) for c in checks.checks if c.verdict == FAIL]
+    findings = [_headline(c) for c in checks.checks if c.verdict == FAIL]
     if not findings:
         return ""
     return f"{plural(len(findings), 'check')} failed: {'; '.join(findings)}"
+
+
+def _headline(check: Check) -> str:
+    """A finding for the first screen: more than three parameters are counted, not named."""
+    if check.code == "too_few" and len(check.values["parameters"]) > _NAMED:
+        return f"too few good trials to test {len(check.values['parameters'])} parameters"
+    return _finding(check)
 
 
 def _finding(check: Check, spell: Spell = str) -> str:
