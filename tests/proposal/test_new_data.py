@@ -225,3 +225,29 @@ def test_a_search_of_scikit_learn_makes_claims_about_new_data():
     review = search.fit(*load_wine(return_X_y=True)).propose()
     assert review.proposal.claim.data == "folds"
     assert search.tree_.winner().new_data.n == 4
+
+
+def failing_beyond(params):
+    """Fails for a large x; has a parameter that exists for one choice only, and two metrics by row."""
+    if params["x"] > 0.8:
+        raise MemoryError("too large")
+    ease = np.random.default_rng(0).random(150)
+    hit = ease < 0.9 - (params["x"] - 0.4) ** 2 - 0.1 * params.get("momentum", 0.0)
+    return {"acc": hit, "loss": ease * (1 + params["x"]), "ms": 10 * params["x"]}
+
+
+@pytest.mark.parametrize(
+    "judged",
+    [
+        {"metric": "acc", "subject_to": ["ms <= 6"]},
+        {"metric": [refine.Goal("acc"), refine.Goal("loss", "minimize")]},
+    ],
+)
+def test_failures_conditions_constraints_and_goals_go_with_scores_by_row(judged):
+    momentum = refine.Float(0.0, 1.0, 6, when="optimizer == 'sgd'")
+    space = {"x": (0.0, 1.0), "optimizer": ["sgd", "adam"], "momentum": momentum}
+    with refine.Tree("all", store="sqlite://") as tree:
+        root = tree.add_round(space, failing_beyond, n=40, noise="none", **judged)
+        claim = root.run(progress=False).propose().proposal.claim
+    assert claim.data == "rows"
+    assert 0.9 < claim.probability <= 1
