@@ -214,7 +214,7 @@ class _Grid:
 
 
 class _Study:
-    """Trials of a study on one function, and the process fitted to the trials."""
+    """Trials of a study on one function."""
 
     def __init__(
         self, grid: _Grid, function: DrawnFunction, first_rows: Indices, sd: float, rng: np.random.Generator
@@ -224,56 +224,61 @@ class _Study:
         self.sd = sd
         self.rng = rng
         self.rows = first_rows
-        self.values = self.measured(first_rows)
+        self.trials = grid.embedded(first_rows)
+        self.values = self.measured(self.trials)
 
-    def measured(self, rows: Indices) -> Floats:
+    def measured(self, cells: Kernel) -> Floats:
         """(n,) values of trials, with noise."""
-        return self.function(self.grid.embedded(rows)) + self.sd * self.rng.standard_normal(len(rows))
+        return self.function(cells) + self.sd * self.rng.standard_normal(len(cells.table))
 
     def learn(self, count: int) -> int:
         """Runs up to ``count`` trials with the largest expected improvement on the best mean.
 
         Returns the number of trials that ran: 0 if every candidate had run.
         """
-        from scipy.special import ndtr
-
-        process = self.process()
-        means, _ = process(process.trials)
+        process = fitted_process(self.trials, self.values, self.rng)
+        means, _ = process(self.trials)
         best = self.rows[np.argsort(-means, kind="stable")[:_CENTRES]]
         even = self.rng.permutation(self.grid.rows)[:_CELLS]
         seed = int(self.rng.integers(2**31))
         candidates = np.unique(np.concatenate([even, neighbours(self.grid.space, best, seed)]), axis=0)
         run = {row.tobytes() for row in self.rows}
         candidates = candidates[[row.tobytes() not in run for row in candidates]]
+        cells = self.grid.embedded(candidates)
+        untried = np.ones(len(candidates), dtype=np.bool_)
         n = min(count, len(candidates))
         for _ in range(n):
-            cells = self.grid.embedded(candidates)
-            means, sds = process(cells)
-            excess = means - process(process.trials)[0].max()
-            z = excess / sds
-            improvement = excess * ndtr(z) + sds * np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
-            chosen = candidates[[int(improvement.argmax())]]
-            candidates = np.delete(candidates, int(improvement.argmax()), axis=0)
-            self.rows = np.concatenate([self.rows, chosen])
-            self.values = np.append(self.values, self.measured(chosen))
-            process = process.given(self.grid.embedded(self.rows), self.values)
+            improvement = np.where(untried, _improvement(process, cells), -np.inf)
+            chosen = [int(improvement.argmax())]
+            untried[chosen] = False
+            self.rows = np.concatenate([self.rows, candidates[chosen]])
+            self.values = np.append(self.values, self.measured(cells.take(np.array(chosen))))
+            self.trials = self.trials.joined(cells.take(np.array(chosen)))
+            process = process.given(self.trials, self.values)
         return n
-
-    def process(self) -> FittedProcess:
-        """The process fitted to the trials."""
-        return fitted_process(self.grid.embedded(self.rows), self.values, self.rng)
 
     def handed_over(self, repeats: int) -> float:
         """True value of the winner after repeats of the finalists, without noise."""
-        process = self.process()
-        means, _ = process(process.trials)
+        process = fitted_process(self.trials, self.values, self.rng)
+        means, _ = process(self.trials)
         finalists = np.argsort(-means, kind="stable")[:_FINALISTS]
-        repeated = self.rows[np.resize(finalists, repeats)]
-        rows = np.concatenate([self.rows, repeated])
+        repeated = self.trials.take(np.resize(finalists, repeats))
         values = np.append(self.values, self.measured(repeated))
-        means, _ = process.given(self.grid.embedded(rows), values)(process.trials)
-        winner = self.rows[[int(means.argmax())]]
-        return float(self.function(self.grid.embedded(winner))[0])
+        means, _ = process.given(self.trials.joined(repeated), values)(self.trials)
+        return float(self.function(self.trials.take(np.array([means.argmax()])))[0])
+
+
+def _improvement(process: FittedProcess, cells: Kernel) -> Floats:
+    """(c,) expected improvement of cells on the best mean of the trials.
+
+    Source: Mockus (1975); with noisy trials on the best mean instead of the best value.
+    """
+    from scipy.special import ndtr
+
+    means, sds = process(cells)
+    excess = means - process(process.trials)[0].max()
+    z = excess / sds
+    return np.asarray(excess * ndtr(z) + sds * np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi))
 
 
 def _studies(

@@ -32,6 +32,10 @@ class Kernel(NamedTuple):
         """The same for some rows."""
         return self._replace(table=self.table[rows])
 
+    def joined(self, other: Kernel) -> Kernel:
+        """Rows of this table, then rows of the other table."""
+        return self._replace(table=np.concatenate([self.table, other.table]))
+
     def scaled(self, lengths: FloatArray) -> FloatArray:
         """(n, e) coordinates in units of the (d,) lengths."""
         return np.asarray(self.table / lengths[self.owner])
