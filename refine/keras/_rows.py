@@ -299,7 +299,7 @@ class _Kin(NamedTuple):
 
 
 class SplitOptions(NamedTuple):
-    """The options of ``KerasObjective`` that divide the rows."""
+    """Options of ``KerasObjective`` for the division of rows."""
 
     val_split: float
     split_seed: int

@@ -8,4 +8,4 @@ Tensors: TypeAlias = Any
 """A tensor, or tensors nested in tuples, lists and mappings."""
 
 Arrays: TypeAlias = Any
-"""Arrays with a row per example, alone or nested as ``keras.tree`` allows; anything Keras takes as data."""
+"""Arrays with a row per example, alone or nested as in ``keras.tree``."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refine.analysis.conditions import conditioned
-from refine.analysis.finished_runs import UNKNOWN_SEED, Run, filled, infer_space, origin_of
+from refine.analysis.finished_runs import UNKNOWN_SEED, FinishedRuns, Run, filled, infer_space, origin_of
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, SpaceError, did_you_mean
 from refine.review.decision import user
@@ -476,18 +476,7 @@ def _origins(frame: pd.DataFrame, space_filling: bool | None) -> list[str]:
 # The root.
 
 
-def part_of(
-    space: Space,
-    runs: Sequence[Run],
-    *,
-    metric: str,
-    direction: str,
-    subject_to: Sequence[str] = (),
-    goals: Sequence[tuple[str, str]] = (),
-    objective: str | None,
-    data: str | None,
-    note: str,
-) -> NodeBundle:
+def part_of(finished: FinishedRuns, *, objective: str | None, data: str | None, note: str) -> NodeBundle:
     """The root made of finished runs, in their order; ``data`` is the fingerprint of the objective's data.
 
     Equal configurations are one planned run and its replicates; the first complete one is the planned run.
@@ -495,6 +484,8 @@ def part_of(
     read, and stands at a level drawn from the run's other values, as in a round whose objective does not
     read it.
     """
+    space = finished.space
+    runs = finished.runs
     filled_runs = [filled(space, run.had) for run in runs]
     keys = [configuration_key(values) for values, _ in filled_runs]
     content = [
@@ -518,10 +509,10 @@ def part_of(
         objective=objective or f"{UNNAMED}{mark}",
         data=data,
         rows=mark,
-        metric=metric,
-        direction=direction,
-        subject_to=tuple(subject_to),
-        goals=tuple(goals),
+        metric=finished.metric,
+        direction=finished.direction,
+        subject_to=finished.subject_to,
+        goals=finished.goals,
         note=note,
         author=user(),
         created=created,
@@ -561,11 +552,11 @@ def part_of(
     content_row = {
         "id": node.id,
         "content": dumps(node.identity()),
-        "metric": metric,
-        "direction": direction,
+        "metric": node.metric,
+        "direction": node.direction,
         "allow_degenerate": 0,
-        "goals": dumps([list(goal) for goal in goals]) if goals else None,
-        "subject_to": dumps(list(subject_to)) if subject_to else None,
+        "goals": dumps([list(goal) for goal in node.goals]) if node.goals else None,
+        "subject_to": dumps(list(node.subject_to)) if node.subject_to else None,
         "scientific": dumps([]),
         "note": note,
         "author": node.author,

@@ -289,12 +289,7 @@ def _add(
         name = name or identity.objective_name(objective)
         data = objective_data(objective)
     part = part_of(
-        finished.space,
-        found_out(finished._replace(runs=runs)),
-        metric=finished.metric,
-        direction=finished.direction,
-        subject_to=constraints,
-        goals=finished.goals,
+        finished._replace(runs=found_out(finished._replace(runs=runs)), subject_to=tuple(constraints)),
         objective=name,
         data=data,
         note=check_note(note),

@@ -143,7 +143,7 @@ def _judged_by(texts: list[str]) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class During:
-    """Options of ``refine run`` beside those of every call that runs trials."""
+    """Options of ``refine run`` alone."""
 
     check_noise: Annotated[
         bool,

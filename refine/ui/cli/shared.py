@@ -459,14 +459,14 @@ class Limited(Workers):
 
 @dataclass(frozen=True, kw_only=True)
 class PerUnit(Limited):
-    """Objective, workers, limits of a trial, and the unit of improvement."""
+    """Objective, workers, limits, and the unit of improvement."""
 
     run_names = (*Limited.run_names, "per")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Execution(Workers):
-    """The objective, and every option of a run."""
+    """The objective, and all options of a run."""
 
     run_names = tuple(RUN_OPTIONS)
 
