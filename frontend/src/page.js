@@ -612,7 +612,6 @@ export class Page {
     this.size.max = Math.max(1, answer.left);
     this.code.textContent = answer.code;
     this.takes.textContent = answer.takes;
-    if (this.accepts || this.choices.changed) this.headline.text.textContent = answer.sentence || this.review.next;
     this.plan.advise(answer.plan.percent);
     this.outlook = answer.outlook;
     this.drawDecision();
@@ -626,6 +625,7 @@ export class Page {
     const { deciding, risks } = this.preview;
     const outlook = this.outlooks.get(this.outlook);
     const advised = outlook === undefined || !["STOP", "CONFIRM"].includes(outlook.verdict);
+    this.drawHeadline(outlook);
     this.acceptButton.classList.toggle("plain", !advised || this.same);
     const named = (name) => risks.find((fact) => fact.name === name);
     const kept = named("Kept");
@@ -638,6 +638,15 @@ export class Page {
     this.chance.textContent = deciding.number === "none" ? deciding.text : `${deciding.number} chance to lose`;
     this.chance.title = `${deciding.full}. Kept: ${kept?.text ?? ""}`;
     this.chance.className = `refine-chance ${deciding.tone}`;
+  }
+
+  // What would change; after the advice not to go on, if that is the advice.
+  drawHeadline(outlook) {
+    if (!this.accepts && !this.choices.changed) return;
+    const { sentence } = this.preview;
+    if (outlook) this.advice = ["STOP", "CONFIRM"].includes(outlook.verdict) ? outlook.number : "";
+    const change = sentence.startsWith("Next round: ") ? sentence.slice("Next round: ".length) : sentence.slice(0, 1).toLowerCase() + sentence.slice(1);
+    this.headline.text.textContent = sentence && this.advice ? `${this.advice}. If you go on: ${change}` : sentence || this.review.next;
   }
 
   // Asks for the recommendation after the risk: it is simulated, which takes seconds. One question at a time.

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 
 import refine
+from refine.report.pages.checks import verdict_sentence
+from refine.report.pages.proposal import changes_sentence
 from refine.ui.web.server import Server
 from refine.ui.web.session import Session
 
@@ -86,6 +88,18 @@ def until(page, expression: str, seconds: float = 120) -> None:
 def settled(page) -> None:
     """Waits until the page says what the present choices mean."""
     until(page, "!document.querySelector('.refine-bar').classList.contains('stale')")
+
+
+def headline(review) -> str:
+    """What would change, after the advice if the advice is not to go on."""
+    sentence = changes_sentence(review.proposal.old, review.space)
+    worth = review.worth()
+    if worth.verdict == "CONTINUE":
+        return sentence
+    change = sentence.removeprefix("Next round: ")
+    if change == sentence:
+        change = sentence[0].lower() + sentence[1:]
+    return f"{verdict_sentence(worth).partition(':')[0]}. If you go on: {change}"
 
 
 def handle(page, parameter: str, side: str):

@@ -7,13 +7,13 @@ import threading
 import numpy as np
 import pandas as pd
 import pytest
-from pages import FOLDS, SPACE, bounds, drag, fact, handle, served, settled, until, visit
+from pages import FOLDS, SPACE, bounds, drag, fact, handle, headline, served, settled, until, visit
 
 import refine
 from refine.design.space_filling import design_named, draw
 from refine.report.glossary import terms
 from refine.report.pages.preview import leaves_text, risks_text
-from refine.report.pages.proposal import change_view, changes_sentence
+from refine.report.pages.proposal import change_view
 from refine.report.pages.reasons import sentences
 from refine.report.pages.review import risk_facts
 from refine.utils.format import percent
@@ -29,7 +29,7 @@ def test_what_is_shown(viewed_page, viewed_round):
     changed = [e.name for e in analysis.ranked if review.proposal[e.name].kind != "keep"]
     cards = "all => all.map(c => c.dataset.parameter)"
     assert opened.locator(".refine-main > .refine-grid .refine-panel").evaluate_all(cards) == changed
-    assert opened.locator(".refine-next").inner_text() == changes_sentence(root.space, review.space)
+    assert opened.locator(".refine-next").inner_text() == headline(review)
     for name, risk in risk_facts(review):
         place = opened.locator(f'.refine-facts [data-fact="{name}"] dd').first
         assert place.text_content() == (risk if isinstance(risk, str) else risk.text)
@@ -178,8 +178,7 @@ def test_what_was_begun_stays_with_its_round(browser, root, tree):
 def claimed(review):
     """What the page says of a proposal above its panels."""
     assert review.next_step.action.name == "review.accept"
-    sentence = changes_sentence(review.proposal.old, review.space)
-    return [sentence, " ".join(review.page().texts("claim"))]
+    return [headline(review), " ".join(review.page().texts("claim"))]
 
 
 def said(page):

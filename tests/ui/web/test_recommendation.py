@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pages import bounds, handle, settled, until
+from pages import SPACE, bounds, handle, headline, score, served, settled, until, visit
 
 from refine.report.pages.checks import verdict_sentence
 
@@ -45,6 +45,19 @@ def test_an_old_recommendation_never_stands_beside_a_new_risk(viewed_page, viewe
     viewed_page.get_by_role("button", name="reset to proposal").click()
     settled(viewed_page)
     assert viewed_page.locator(ROW).get_attribute("title") == before
+
+
+def test_the_headline_leads_with_the_advice_to_stop(browser, tree):
+    root = tree.add_round(SPACE, score, n=120, seed=3).run(progress=False)
+    review = root.propose(keep=False)
+    assert review.worth().verdict == "STOP"
+    with served(root) as running, visit(browser, running.url) as page:
+        settled(page)
+        text = page.locator(".refine-next").inner_text()
+        assert text == headline(review)
+        assert text.startswith("Stop here. If you go on: ")
+        assert "tree.winner()" in page.locator(ROW).inner_text()
+        assert "plain" in page.locator(".refine-accept").get_attribute("class")
 
 
 def test_the_accept_button_and_python_make_the_advised_round(opened, root, tree):
