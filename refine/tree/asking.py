@@ -209,12 +209,10 @@ class Answer(Shown):
                 break
             remaining -= size
             answer = answered(self._tree, self._asked)
-        if not answer.settled:
-            ran = answer.trials - self.trials
+        ran = answer.trials - self.trials
+        if ran < n and not answer.settled:
             reason = "no configuration is left near the bests of both sides"
             if not remaining:
-                reason = f"{plural(n, 'trial')} did not decide it"
-            if budget.left is not None and ran >= budget.left:
                 reason = "the budget is spent"
             warn(f"question {self.question!r}: still open after {plural(ran, 'further trial')}: {reason}")
         return _kept(self._tree, answer, self._author)
