@@ -23,6 +23,7 @@ def few_functions(monkeypatch):
     monkeypatch.setattr(rehearsal, "SIZES", (20, 40))
 
 
+@pytest.mark.slow
 def test_learning_trials_reach_more_than_even_trials(few_functions):
     study = refine.rehearse(SPACE, budget=30)
     assert [size.trials for size in study.sizes] == [20, 30, 40]
@@ -30,6 +31,7 @@ def test_learning_trials_reach_more_than_even_trials(few_functions):
     assert study.sizes[0].learning[1] <= study.sizes[-1].learning[1] <= 1.0001
 
 
+@pytest.mark.slow
 def test_a_rehearsal_is_the_same_again_and_another_seed_differs(few_functions):
     first = refine.rehearse(SPACE, budget=12).to_json()
     assert refine.rehearse(refine.Space(SPACE), budget=12).to_json() == first
@@ -37,6 +39,7 @@ def test_a_rehearsal_is_the_same_again_and_another_seed_differs(few_functions):
     assert refine.rehearse(SPACE, budget=12, seed=1).to_json() != first
 
 
+@pytest.mark.slow
 def test_declared_equal_repeats_need_no_reserve(few_functions):
     study = refine.rehearse(SPACE, budget=20, noise="none")
     assert study.noise == 0
@@ -46,6 +49,7 @@ def test_declared_equal_repeats_need_no_reserve(few_functions):
     assert refine.rehearse(SPACE, budget=20).sizes[0].repeats == 3
 
 
+@pytest.mark.slow
 def test_conditional_and_constrained_spaces_are_rehearsed(few_functions):
     space = refine.Space(
         {

@@ -78,6 +78,7 @@ def test_budget_and_noise_rehearse_a_space_file_alone(store):
     assert "space.toml" in refused("rehearse", store, "--budget", "30")
 
 
+@pytest.mark.slow
 def test_a_round_grows_in_the_shell_and_its_proposal_is_renewed(store):
     objective = ("--objective", "objectives:bowl")
     good("run", store, *objective, "-q")
