@@ -118,7 +118,7 @@ def review_content(review: Review[Round]) -> Content:
 
 
 def _evidence_text(view: Page, name: str) -> str:
-    """The paragraphs about a parameter, with the calls that they advise."""
+    """The paragraphs about a parameter, with the advised calls."""
     blocks = [block for fold in view.folds if fold.about == name for block in fold.blocks]
     texts = []
     for block in blocks:
@@ -130,7 +130,7 @@ def _evidence_text(view: Page, name: str) -> str:
 
 
 def _checks_content(checks: Checks) -> Content:
-    """The checks as on their page, the gravest first, each with the figure to draw."""
+    """The checks in the order of the printed page, with the figures to draw."""
     content = []
     for check, fold in zip(gravest_first(checks), checks_page(checks).folds, strict=True):
         number_text, finding = fold.texts
@@ -152,7 +152,7 @@ def _checks_content(checks: Checks) -> Content:
 
 
 def decision_content(review: Review) -> Content:
-    """The facts on the risk of accepting a review as it stands, and the first of them in short."""
+    """The facts on the risk of accepting a review as it stands, and the risk in short."""
     risks = risk_facts(review)
     risk = as_cell(risks[0][1])
     chance, that, loss = risk.text.partition(" that ")

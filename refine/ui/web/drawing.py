@@ -128,7 +128,7 @@ def proposed_content(old: Parameter, new: Parameter) -> list[object] | None:
 
 
 def range_content(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> Content:
-    """The axis of a range: its ends, ticks and levels, the bounds that can be set, and those proposed.
+    """The axis of a range: its ends, ticks and levels, the possible bounds and the proposed bounds.
 
     ``listed`` is the parameter in proposals of other risks.
     """
