@@ -173,7 +173,7 @@ def test_every_view_of_an_outlook_says_the_same_about_the_gain():
     for view in views:
         assert "unlikely to gain" in view
         assert "may gain" not in view
-        assert "1 in 4" not in view
+        assert "1 in 2" not in view
 
 
 def test_next_step_names_the_parameter_that_makes_trials_slow():

@@ -363,7 +363,7 @@ def _budget_decides(outlook: Any) -> bool:
 
 # Verdict -> its advice in a word or two, and its hit rate: benchmarks and an audit on unseen tables together.
 _ADVICE: dict[str, tuple[str, str]] = {
-    CONTINUE: ("Go on", "about 1 in 4 do"),
+    CONTINUE: ("Go on", "about 1 in 2 do"),
     CONFIRM: ("Confirm first", "such advice was right in 9 of 10 cases"),
     STOP: ("Stop here", "such advice was right in 9 of 10 cases"),
 }
