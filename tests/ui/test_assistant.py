@@ -306,8 +306,12 @@ def test_calls_at_once_share_the_budget_and_a_cancelled_one_has_run(store, study
         assert len(refused) == 1
         assert "3 trials" in refused[0]
         assistant.budget += 2
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(call("run", round_id=study[1][1], trials=2), 0.05)
+        cancelled = asyncio.ensure_future(call("run", round_id=study[1][1], trials=2))
+        while len(called) < 7:  # its first trial has run
+            await asyncio.sleep(0.01)
+        cancelled.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await cancelled
         assert "0 left" in (await call("run", round_id=study[1][1], trials=1))[1]
 
     within(assistant, steps)
