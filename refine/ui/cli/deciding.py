@@ -152,7 +152,7 @@ def propose(
     epsilon: EpsilonOption = None,
     renew: Annotated[
         bool,
-        Option("--renew", help="Count trials that finished after an earlier decision."),
+        Option("--renew", help="Include trials that finished after an earlier decision."),
     ] = False,
 ) -> None:
     """Propose bounds for the next round, and store the proposal for a decision."""
