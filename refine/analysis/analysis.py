@@ -391,6 +391,7 @@ class FirstRound(NamedTuple):
     space: Space
     frame: pd.DataFrame  # columns as in :func:`analyze`
     groups: Sequence[Any] | None = None  # one label per row, equal for replicates
+    allow_degenerate: bool = False  # as in :func:`analyze`
 
 
 @one_thread
@@ -764,14 +765,16 @@ def _resolution(
     if not drawn_evenly:
         even = rows.finished
     sample = _sample_of(rows, even, tables.groups, tables.cardinalities, sign)
+    even_y = sign * rows.y[even & ~rows.degenerate]
     if not drawn_evenly and first_round is not None:
-        space, frame, groups = first_round
-        first_rows = _inside(space, frame, "value", allow_degenerate=True, sign=sign)
+        space, frame, groups, allow_degenerate = first_round
+        first_rows = _inside(space, frame, "value", allow_degenerate, sign)
         first_even = first_rows.finished & first_rows.space_filling
         drawn_evenly = int(first_even.sum()) >= LEAST
         if drawn_evenly:
             cardinalities = [0 if space[n].ordered else space[n].size for n in space.varied]
             sample = _sample_of(first_rows, first_even, groups, cardinalities, sign)
+            even_y = sign * first_rows.y[first_even & ~first_rows.degenerate]
     X, y, labels, cardinalities = sample
     usable = [part.finished & ~part.degenerate for part in tables.parts]
     finished_X = np.concatenate([part.X[mask] for part, mask in zip(tables.parts, usable, strict=True)])
@@ -783,9 +786,8 @@ def _resolution(
     spread = finished_y
     if n_path >= LEAST:
         spread = finished_y[:n_path]
-    even_y = spread
-    if drawn_evenly:
-        even_y = y
+    if not drawn_evenly or not even_y.size:
+        even_y = spread
     spread_of_losses = spread
     if not (finished_y < 0).all():
         spread_of_losses = finished_y

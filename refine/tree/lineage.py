@@ -166,7 +166,10 @@ def lineage(
         planned_first = reader.records(pks[:1], curves=curves)
         first_space = nodes[0].space
         first_round = FirstRound(
-            first_space, table(first_space, planned_first, metric), replicate_groups(planned_first)
+            first_space,
+            table(first_space, planned_first, metric),
+            replicate_groups(planned_first),
+            goal.allow_degenerate,
         )
     return Lineage(
         frame=_with_forecasts(reader, path[first:], table(space, records, metric), goal),

@@ -96,6 +96,14 @@ def test_a_round_that_learns_keeps_noise_and_tolerance_of_its_study(tmp_path):
     assert second.epsilon == pytest.approx(first.epsilon, rel=0.15)
 
 
+def test_degenerate_trials_do_not_enlarge_the_tolerance():
+    frame = table(30, 0.02).assign(degenerate=0)
+    constant = frame.head(20).assign(value=-5.0, degenerate=1)
+    both = pd.concat([frame, constant], ignore_index=True)
+    tolerance = refine.analyze(PLANE, frame).noise.floor
+    assert refine.analyze(PLANE, both).noise.floor == pytest.approx(tolerance)
+
+
 def test_failed_trials_do_not_enlarge_the_noise():
     frame = table(15, 0.01)
     lost = table(25, 0.0, seed=5).assign(value=np.nan, state="failed")
