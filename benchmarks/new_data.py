@@ -54,7 +54,9 @@ def _loaded(name: str) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
     return partial(getattr(datasets, f"load_{name}"), return_X_y=True)
 
 
-_mixed = _drawn(datasets.make_classification, n_features=20, n_informative=8, n_redundant=4, flip_y=0.1, n_classes=3)
+_mixed = _drawn(
+    datasets.make_classification, n_features=20, n_informative=8, n_redundant=4, flip_y=0.1, n_classes=3
+)
 _faint = _drawn(datasets.make_classification, n_features=30, n_informative=5, class_sep=0.5, flip_y=0.2)
 _moons = _drawn(datasets.make_moons, noise=0.4)
 _rings = _drawn(datasets.make_circles, noise=0.2, factor=0.6)
@@ -111,7 +113,9 @@ def row_scores(task: Task, model: Any, x: np.ndarray, y: np.ndarray) -> np.ndarr
 def table(name: str, folds: bool = False) -> Table:
     """A grid; what was evaluated before is read."""
     task = NEW[name]
-    cells = pd.DataFrame(list(itertools.product(*task.levels.values())), columns=list(task.levels), dtype=object)
+    cells = pd.DataFrame(
+        list(itertools.product(*task.levels.values())), columns=list(task.levels), dtype=object
+    )
     path = CACHE / f"new-data-{name.replace(', ', '-')}{'-folds' * folds}.npz"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
@@ -192,7 +196,9 @@ def boxes(name: str, seed: int, folds: bool) -> Iterator[Box]:
             for risk in RISKS:
                 asked = proposal.at(risk)
                 inside = asked.space.contains(every)
-                lost = [v.max() - v[inside].max() > asked.claim.epsilon for v in (t.scores.mean(axis=1), t.new)]
+                lost = [
+                    v.max() - v[inside].max() > asked.claim.epsilon for v in (t.scores.mean(axis=1), t.new)
+                ]
                 stated = 1 - asked.claim.probability
                 yield Box(name, noise, method, risk, stated, *map(bool, lost), float(inside.mean()))
 
@@ -228,7 +234,15 @@ def main() -> None:
             won += winners(name, seed, asked.folds)
         print(f"{name}: done", file=sys.stderr, flush=True)
     frame = pd.DataFrame(found, columns=Box._fields)
-    head = ["noise", "method", "risk", "stated, %", "lost on these rows, %", "lost on new rows, %", "space kept"]
+    head = [
+        "noise",
+        "method",
+        "risk",
+        "stated, %",
+        "lost on these rows, %",
+        "lost on new rows, %",
+        "space kept",
+    ]
     lines = []
     for (noise, method, risk), part in frame.groupby(["noise", "method", "risk"], sort=False):
         counted = [f"{100 * part['stated'].mean():.1f}", share(part["lost"]), share(part["lost_new"])]
@@ -239,9 +253,13 @@ def main() -> None:
     luck = np.mean([(w.observed - w.truth) / (w.high - w.low) for w in won])
     left = np.mean([(w.expected - w.truth) / (w.high - w.low) for w in won])
     print(f"Winner's interval on new data held the value on new rows in {share(held)} % of {len(won)}.")
-    print(f"Observed - new, in widths of the interval: {luck:.2f}; expected - new: {left:.2f} (width {spread:.3g}).")
+    print(
+        f"Observed - new, in widths of the interval: {luck:.2f}; expected - new: {left:.2f} (width {spread:.3g})."
+    )
     by_grid = frame[frame["risk"] == RISKS[0]]
-    shown = by_grid.pivot_table(index="grid", columns=["noise", "method"], values=["lost_new", "kept"], sort=False)
+    shown = by_grid.pivot_table(
+        index="grid", columns=["noise", "method"], values=["lost_new", "kept"], sort=False
+    )
     print(shown.round(2).to_string())
 
 
