@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,7 +67,7 @@ class Outcome(NamedTuple):
     environment: Mapping[str, str] | None = (
         None  # ``None`` if the process died before telling its environment
     )
-    row_scores: Mapping[str, RowScores] = MappingProxyType({})
+    row_scores: Mapping[str, RowScores] | None = None  # ``None`` without scores by row; can be pickled
 
 
 # Decided in the process that runs the trial.
@@ -142,7 +141,7 @@ def same_rows(outcome: Outcome, totals: dict[str, int]) -> Outcome:
 
     ``totals`` maps metric names to numbers of rows, and receives those of a new metric.
     """
-    for name, row_scores in outcome.row_scores.items():
+    for name, row_scores in (outcome.row_scores or {}).items():
         expected = totals.setdefault(name, row_scores.total)
         if row_scores.total != expected:
             error = (

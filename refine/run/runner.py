@@ -367,7 +367,7 @@ def _trial(task: Task, outcome: Outcome, code: str) -> Trial:
     fields: Mapping[str, Any] = {name: getattr(outcome, name) for name in names}
     if outcome.state == State.COMPLETE:
         examples = outcome.examples
-        row_scores = outcome.row_scores
+        row_scores = outcome.row_scores or {}
     else:
         examples = None
         row_scores = {}

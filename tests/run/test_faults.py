@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pickle
 import signal
 import sys
 import time
@@ -17,6 +18,7 @@ import objectives
 import refine
 from refine.errors import DesignError, RoundStoppedError
 from refine.run.options import RunOptions
+from refine.run.outcome import Outcome, raised
 from refine.run.resources import limits_of
 
 
@@ -215,3 +217,8 @@ def test_never_more_than_two_tasks_per_worker_are_in_flight(tree, space):
     with Counted(3) as pool:
         tree.add_round(space, objectives.bowl, n=200).run(workers=3, executor=pool, progress=False)
     assert 3 < pool.peak <= 6
+
+
+def test_outcomes_of_failed_trials_travel_between_processes():
+    outcome = raised(ValueError("no"))
+    assert Outcome(*pickle.loads(pickle.dumps(tuple(outcome)))) == outcome
