@@ -240,9 +240,10 @@ export class Panel {
     const place = (value) => this.x(this.axis.scale(value));
     const values = panel.ticks.map(({ value }) => value);
     const labels = new Map(panel.ticks.map(({ value, label }) => [value, label]));
-    // A widened range has a tick at each new end.
-    const ends = this.span.map((at, side) => (at === side ? [] : this.axis.stops.filter((stop) => Math.abs(this.axis.scale(stop) - at) < 1e-9))).flat();
-    for (const end of ends) labels.set(end, this.label(end));
+    // A range has a tick at each end, a widened one at each new end too.
+    const widened = this.span.map((at, side) => (at === side ? [] : this.axis.stops.filter((stop) => Math.abs(this.axis.scale(stop) - at) < 1e-9))).flat();
+    const ends = [...widened, ...now(panel)];
+    for (const end of ends) if (!labels.has(end)) labels.set(end, this.label(end));
     const room = (value) => Math.max(TICK, LETTER * labels.get(value).length + 8);
     const shown = [];
     for (const value of [...ends, ...[...values].sort((a, b) => rank(values, a) - rank(values, b))]) {
