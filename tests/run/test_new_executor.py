@@ -86,11 +86,11 @@ class TestContract(ExecutorContract):
     workers = 1
 
     @pytest.fixture(autouse=True)
-    def take(self, folder_executor):
-        self.taken = folder_executor
+    def set_executor(self, folder_executor):
+        self.folder_executor = folder_executor
 
     def executor(self):
-        return self.taken
+        return self.folder_executor
 
 
 def sleeps_at_three(params):

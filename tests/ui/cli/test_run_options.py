@@ -25,8 +25,8 @@ def test_every_declared_option_of_a_run_is_an_option_of_refine_run(name):
 
 
 def test_commands_that_repeat_trials_take_workers_and_limits():
-    taken = DECLARED.keys() & options_of("replicate").keys()
-    assert taken == {"workers", "threads", "timeout", "memory"}
+    shared = DECLARED.keys() & options_of("replicate").keys()
+    assert shared == {"workers", "threads", "timeout", "memory"}
 
 
 def test_the_pool_of_workers_has_every_ability():
