@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import math
 import os
+import re
 import sqlite3
 import tempfile
 import time
@@ -437,6 +438,28 @@ def lasting(engine: sa.Engine, act: Callable[[], T], say: Callable[[str], object
             if time.monotonic() >= deadline:
                 raise
             time.sleep(pause := min(2 * pause, 0.5))
+
+
+def while_restarting(url: sa.URL, connect: Callable[[], T]) -> T:
+    """Calls a function that connects, and repeats the call while a server restarts, until the patience ends.
+
+    A server that says nothing at the first call may not exist, and is not waited for.
+    """
+    deadline = time.monotonic() + patience_of(url)
+    restarts = False
+    while True:
+        try:
+            return connect()
+        except sa.exc.OperationalError as error:
+            restarts = restarts or _RESTARTS.search(str(error)) is not None
+            if not restarts or time.monotonic() >= deadline:
+                raise
+        time.sleep(0.2)
+
+
+_RESTARTS = re.compile(
+    "the database system is (starting up|shutting down|in recovery mode|not yet accepting connections)"
+)
 
 
 # What a database says when it can't go on, in words that say what to do.

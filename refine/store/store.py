@@ -39,6 +39,7 @@ from refine.store.engine import (
     say_the_rest,
     url_of,
     use_wal,
+    while_restarting,
 )
 from refine.store.lease import LeaseRow, lease, leases, unlock
 from refine.store.log import TrialWriter, read_records
@@ -115,7 +116,7 @@ class Store(Reader):
         self.writable = may_be_written(place)
         try:
             try:
-                self._open(place, create)
+                while_restarting(place, lambda: self._open(place, create))
             except StoreError as error:
                 code = getattr(error.__cause__, "sqlite_errorname", None) or ""
                 no_room = code.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN"))

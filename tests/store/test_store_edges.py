@@ -14,10 +14,12 @@ import time
 
 import psutil
 import pytest
+import sqlalchemy as sa
 
 import refine
 from refine.errors import ReviewError, StoreError
 from refine.store import merge
+from refine.store.engine import url_of
 from refine.store.store import Store
 
 SPACE = {"x": (0.0, 1.0, 11), "kind": ["a", "b"]}
@@ -289,6 +291,39 @@ def test_a_server_that_does_not_come_back_ends_the_round(server):
         assert len(root.trials) == 3
         assert len(root.run(progress=False).trials) == 8
         assert len(configurations) == 9
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("emptied")
+def test_store_of_a_server_that_restarts_is_waited_for(server):
+    held = sa.create_engine(url_of(server.url)).connect()
+    held.execute(sa.text("SELECT 1"))
+    stopping = threading.Thread(target=server.stop, args=["smart"])  # ends with the last connection
+    stopping.start()
+    probe = sa.create_engine(url_of(server.url), poolclass=sa.NullPool)
+
+    def connect_for_ten_seconds():
+        for _ in range(200):
+            probe.connect().close()
+            time.sleep(0.05)
+
+    with pytest.raises(sa.exc.OperationalError, match="shutting down"):
+        connect_for_ten_seconds()
+    opened = []
+
+    def open_tree():
+        with refine.Tree("restarted", store=server.url) as tree:
+            opened.append(tree.name)
+
+    opening = threading.Thread(target=open_tree)
+    opening.start()
+    opening.join(1)
+    held.close()
+    held.engine.dispose()
+    stopping.join(60)
+    server.start()
+    opening.join(60)
+    assert opened == ["restarted"]
 
 
 @pytest.mark.slow
