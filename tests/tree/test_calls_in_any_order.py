@@ -103,6 +103,33 @@ class Calls(RuleBasedStateMachine):
         self.call(lambda: self.tree.delete_round(self.some(place)))
 
     @precondition(lambda self: self.tree.rounds)
+    @rule(question=st.sampled_from(["x <= 0.4", "units >= 16"]), settle=st.sampled_from([None, 6]))
+    def ask(self, question, settle):
+        self.call(lambda: str(self.tree.ask(question, settle_within=settle)))
+
+    @precondition(lambda self: self.tree.rounds)
+    @rule(place=PLACES, x=st.sampled_from([0.1, 0.3, 0.5]))
+    def try_out(self, place, x):
+        own = {"x": x, "units": 8, "act": "relu"}
+        self.call(lambda: self.some(place).try_out([own], progress=False))
+
+    @precondition(lambda self: self.tree.rounds)
+    @rule(budget=st.sampled_from([None, 5, 60, 200]))
+    def set_budget(self, budget):
+        self.call(lambda: setattr(self.tree, "budget", budget))
+
+    @precondition(lambda self: self.tree.rounds)
+    @rule(budget=st.integers(1, 8))
+    def confirm(self, budget):
+        self.call(lambda: str(self.tree.confirm(budget=budget, progress=False)))
+
+    @precondition(lambda self: self.tree.rounds)
+    @rule(place=PLACES)
+    def review_stored_proposals(self, place):
+        for proposal in self.some(place)._proposals:
+            self.call(lambda proposal=proposal: str(self.some(place).review(proposal)))
+
+    @precondition(lambda self: self.tree.rounds)
     @rule()
     def look(self):
         assert str(self.tree)
@@ -127,7 +154,7 @@ class Calls(RuleBasedStateMachine):
                     assert str(self.tree) == before
 
 
-def _checked(examples: int, steps: int) -> None:
+def _checked(examples: int, steps: int, *, derandomize: bool = True) -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -135,7 +162,7 @@ def _checked(examples: int, steps: int) -> None:
         max_examples=examples,
         stateful_step_count=steps,
         deadline=None,
-        derandomize=True,
+        derandomize=derandomize,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=checks,
@@ -150,4 +177,4 @@ def test_calls_in_any_order_leave_a_whole_tree():
 
 @pytest.mark.nightly
 def test_many_calls_in_any_order_leave_a_whole_tree():
-    _checked(examples=60, steps=50)
+    _checked(examples=60, steps=50, derandomize=False)  # other calls every night
