@@ -99,7 +99,7 @@ class Answer(Shown):
     trials: int  # finished trials behind the answer
     earlier: int  # of those, trials of other rounds
     later: tuple[str, ...]  # ids of newer rounds that the answer does not use
-    draws: int  # functions drawn from the posterior
+    draws: int  # functions drawn given the trials, on ranks and on values
     evidence: str  # digest of the evidence
     data: str  # data that the answer is about: see :attr:`refine.proposal.proposal.Claim.data`
     # trials that would settle the question, as far as the budget pays rounds; 0 if nothing is open
@@ -342,7 +342,7 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         trials=int(considered.sum()),
         earlier=earlier,
         later=basis.later,
-        draws=evidence.surrogate.draws,
+        draws=len(evidence.functions.weight),
         data=claimed_data(analysis),
         evidence=analysis.digest,
         needed=needed,

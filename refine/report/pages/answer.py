@@ -280,7 +280,7 @@ def _folds(answer: Answer) -> tuple[Fold, ...]:
     head = ("side", "trials", "failed", "space", "best observed", "best expected")
     lines = [
         f"The model probability is {number(answer.probability, 2)}, counted in {answer.draws:,} functions "
-        "drawn from the posterior; screens round chances to four steps, because finer steps are not "
+        "drawn given the trials; screens round chances to four steps, because finer steps are not "
         "calibrated.",
         "Best expected: mean over the drawn functions of their best value on this side, tried or not.",
     ]
