@@ -269,8 +269,8 @@ def other_seed(folder, root):
 
 BREAKS = {
     "newer format": (index(format=2), "its format must be 1, got '2'; a newer refine"),
-    "newer schema": (index(schema=99), "its schema must be 1, got '99'; a newer"),
-    "no schema": (index(schema=None), "its schema must be 1, got 'None'; a newer"),
+    "newer schema": (index(schema=99), "its schema must be from 1 to 2, got '99'; a newer"),
+    "no schema": (index(schema=None), "its schema must be from 1 to 2, got 'None'; a newer"),
     "no index": (lambda f, r: (f / "tree.json").unlink(), "is not an exported tree .tree.json is missing"),
     "traversal": (index(rounds=["../../etc"]), "named by 12 hexadecimal digits"),
     "twice": (lambda f, r: change(f / "tree.json", rounds=[r, r]), "stands there twice"),
