@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.markers import TICKDOWN, TICKUP
 from looks import drawn, legend, texts
+from matplotlib.markers import TICKDOWN, TICKUP
 
 from refine.analysis.analysis import Analysis, analyze
 from refine.report import figures
