@@ -104,7 +104,7 @@ class Answer(Shown):
     data: str  # data that the answer is about: see :attr:`refine.proposal.proposal.Claim.data`
     # trials that would settle the question, as far as the budget pays rounds; 0 if nothing is open
     needed: int
-    wanted: int  # the same number without a budget
+    advised: int  # the same number without a budget
     _tree: Any = field(default=None, compare=False)
     _asked: Any = field(default=None, compare=False)
     _author: str = field(default="", compare=False)
@@ -314,11 +314,11 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
     earlier = 0
     if analysis.own is not None:
         earlier = int((considered & ~analysis.own).sum())
-    wanted = _needed(verdict, probability, inside, outside)
-    needed = wanted
+    advised = _needed(verdict, probability, inside, outside)
+    needed = advised
     available = trials_for_rounds(analysis, tree._budget)
     if available is not None:
-        needed = min(wanted, available)
+        needed = min(advised, available)
     return Answer(
         question=str(region),
         given=_text(within),
@@ -346,7 +346,7 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         data=claimed_data(analysis),
         evidence=analysis.digest,
         needed=needed,
-        wanted=wanted,
+        advised=unlimited,
         _tree=tree,
         _asked=question,
     )

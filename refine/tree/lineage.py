@@ -250,8 +250,8 @@ def _translated(
             continue
 
         def runs(curves: bool, stored: StoredNode = stored) -> Records:
-            every = reader.records([stored.pk], curves, replicates=True)
-            return planned(cutoff.applied(stored.node.id, every))
+            records_of_round = reader.records([stored.pk], curves, replicates=True)
+            return planned(cutoff.applied(stored.node.id, records_of_round))
 
         records = runs(goal.metric.curves)
         if "pruned" in records.columns["state"]:

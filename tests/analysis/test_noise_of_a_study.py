@@ -99,9 +99,9 @@ def test_a_round_that_learns_keeps_noise_and_tolerance_of_its_study(tmp_path):
 def test_degenerate_trials_do_not_enlarge_the_tolerance():
     frame = table(30, 0.02).assign(degenerate=0)
     constant = frame.head(20).assign(value=-5.0, degenerate=1)
-    both = pd.concat([frame, constant], ignore_index=True)
+    with_constant = pd.concat([frame, constant], ignore_index=True)
     tolerance = refine.analyze(PLANE, frame).noise.floor
-    assert refine.analyze(PLANE, both).noise.floor == pytest.approx(tolerance)
+    assert refine.analyze(PLANE, with_constant).noise.floor == pytest.approx(tolerance)
 
 
 def test_failed_trials_do_not_enlarge_the_noise():

@@ -193,8 +193,8 @@ def test_an_answer_names_the_data_that_it_is_about(study):
 
 
 def test_why_says_that_draws_weight_the_rows(study):
-    why = " ".join(str(study.rounds[0].propose().why()).split())
-    assert "every draw of the model weights the validation rows again" in why
+    reasons = " ".join(str(study.rounds[0].propose().why()).split())
+    assert "every draw of the model weights the validation rows again" in reasons
 
 
 def predicting(params, trial):

@@ -22,8 +22,8 @@ def test_values_far_from_the_best_keep_their_distance_after_learning_trials():
     x = np.r_[even, rng.uniform(0.45, 0.55, 40)]
     y = _value(x) + rng.normal(0, 0.006, len(x))
     drawn = stats.ValueProcess()(x[:, None], y, CELLS, [0], even=np.arange(len(x)) < 8)
-    far = CELLS[:, 0] <= 0.2
-    cost = drawn[:, ~far].max(axis=1) - drawn[:, far].max(axis=1)
+    outside = CELLS[:, 0] <= 0.2
+    cost = drawn[:, ~outside].max(axis=1) - drawn[:, outside].max(axis=1)
     low, high = np.quantile(cost, [0.05, 0.95])
     assert low <= 0.135 <= high  # the true cost
     assert high - low < 0.1

@@ -296,8 +296,8 @@ def test_a_server_that_does_not_come_back_ends_the_round(server):
 @pytest.mark.slow
 @pytest.mark.usefixtures("emptied")
 def test_store_of_a_server_that_restarts_is_waited_for(server):
-    held = sa.create_engine(url_of(server.url)).connect()
-    held.execute(sa.text("SELECT 1"))
+    open_connection = sa.create_engine(url_of(server.url)).connect()
+    open_connection.execute(sa.text("SELECT 1"))
     stopping = threading.Thread(target=server.stop, args=["smart"])  # ends with the last connection
     stopping.start()
     probe = sa.create_engine(url_of(server.url), poolclass=sa.NullPool)
@@ -318,8 +318,8 @@ def test_store_of_a_server_that_restarts_is_waited_for(server):
     opening = threading.Thread(target=open_tree)
     opening.start()
     opening.join(1)
-    held.close()
-    held.engine.dispose()
+    open_connection.close()
+    open_connection.engine.dispose()
     stopping.join(60)
     server.start()
     opening.join(60)

@@ -69,17 +69,17 @@ def test_intervals_of_the_cost_hold_the_truth_after_learning_trials():
         return 0.85 - 0.06 * (np.log10(p["lr"]) + 2) ** 2 - 2.5e-6 * (p["width"] - 96) ** 2 + noise
 
     space = {"lr": refine.Float(1e-4, 1.0, levels=9, log=True), "width": refine.Integer(16, 256, step=16)}
-    held = []
+    hits = []
     for seed in range(5):
         tree = refine.Tree("learning", store="sqlite://")
         root = tree.add_round(space, value, n=20, seed=seed).run(progress=False)
         root.branch(root.space, n=20, exploit=0.9, seed=seed).run(progress=False)
         for question in ("lr <= 0.001", "lr >= 0.1"):
             answer = tree.ask(question)
-            held.append(answer.cost_low < 0.06 < answer.cost_high)  # the true cost
+            hits.append(answer.cost_low < 0.06 < answer.cost_high)  # the true cost
             assert answer.cost_high - answer.cost_low < 0.1
             assert answer.verdict in ("no", "probably not")
-    assert sum(held) >= 8
+    assert sum(hits) >= 8
 
 
 def test_settling_that_ends_for_lack_of_trials_says_so(tree):
@@ -369,7 +369,7 @@ def test_answers_after_settling_are_listed_by_their_author(bowl_tree):
 def test_the_budget_limits_settling_and_the_answer_says_so(bowl_tree):
     bowl_tree.budget = bowl_tree.budget_state.spent + 2
     answer = bowl_tree.ask("layers <= 1", epsilon=0.02)
-    assert answer.needed == 2 < answer.wanted
+    assert answer.needed == 2 < answer.advised
     assert "the budget leaves no more" in str(answer)
     after = answer.settle_within(12, progress=False)
     assert after.trials == answer.trials + 2

@@ -148,8 +148,8 @@ def test_proposal_is_repeated_after_a_merge_with_earlier_trials_of_the_same_roun
         assert len(low.trials) == 12
         assert root.propose().accept(n=12).id == child.id
         copy.merge(tree)
-        ours = copy["root"]
-        assert ours.review(ours._proposals[-1]).analysis.digest == review.analysis.digest
+        merged_root = copy["root"]
+        assert merged_root.review(merged_root._proposals[-1]).analysis.digest == review.analysis.digest
 
 
 def test_proposal_without_numbers_of_trials_is_read_by_time_alone(root):
@@ -255,10 +255,10 @@ def test_learning_trials_of_a_child_go_on_from_the_best_of_its_sibling(tree, spa
 
 def test_a_child_can_run_as_many_configurations_as_the_advice_counts_as_left(root):
     space = refine.Space(LOW)
-    left = space.size - int(space.contains(root.trials).sum())
-    ran(root.branch(LOW, n=left - 2, note="low rates"))
+    untried = space.size - int(space.contains(root.trials).sum())
+    ran(root.branch(LOW, n=untried - 2, note="low rates"))
     analysis = root.analyze()
-    assert analysis.n_elsewhere == left - 2
-    assert left_to_run(analysis, space) == left
-    child = ran(root.branch(LOW, n=left, note="low rates again", seed=3))
-    assert len(child.trials) == left
+    assert analysis.n_elsewhere == untried - 2
+    assert left_to_run(analysis, space) == untried
+    child = ran(root.branch(LOW, n=untried, note="low rates again", seed=3))
+    assert len(child.trials) == untried

@@ -64,7 +64,7 @@ def answer_page(answer: Answer) -> Page:
         facts.append(
             ("Goals", f"the front of {join(answer.goals)}; cost and bests are those of {answer.metric}")
         )
-    if answer.wanted:
+    if answer.advised:
         facts.append(("To settle", _settling_text(answer)))
     calls: tuple[Action, ...] = ()
     if answer.needed:
@@ -81,14 +81,14 @@ def answer_page(answer: Answer) -> Page:
 def _settling_text(answer: Answer) -> str:
     """The trials that would settle a question, with the limit of the budget."""
     if not answer.needed:
-        return f"{answer.wanted} trials, but the budget leaves none for rounds"
+        return f"{answer.advised} trials, but the budget leaves none for rounds"
     half = answer.needed // 2
     other = "in the other region"
     if answer.better is None:
         other = "outside"
     text = f"{answer.needed} trials: {answer.needed - half} inside, {half} {other}, near their bests"
-    if answer.needed < answer.wanted:
-        text += f" ({answer.wanted} are advised, but the budget leaves no more for rounds)"
+    if answer.needed < answer.advised:
+        text += f" ({answer.advised} are advised, but the budget leaves no more for rounds)"
     return text
 
 
