@@ -346,7 +346,7 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         data=claimed_data(analysis),
         evidence=analysis.digest,
         needed=needed,
-        advised=unlimited,
+        advised=advised,
         _tree=tree,
         _asked=question,
     )
