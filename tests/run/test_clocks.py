@@ -80,9 +80,9 @@ def test_clocks_that_differ_and_jump_take_no_round_away(url, world, tmp_path):
         assert len(tree.rounds) == len(alone.rounds) == 4  # no proposal was made twice
         assert set(children) == {r.id for r in tree.rounds if r.parent is not None}
         for round_ in (r for r in tree.rounds if r.parent is None):
-            ours, theirs = (
+            shared_trials, alone_trials = (
                 r.trials.drop(columns="seconds").sort_values("cell", ignore_index=True)
                 for r in (round_, alone[round_.id])
             )
-            assert ours.equals(theirs)
+            assert shared_trials.equals(alone_trials)
             assert round_.trials["seconds"].between(0.09, 60).all()

@@ -85,16 +85,16 @@ def network_drive(tmp_path):
     folder = tmp_path / "drive"
     real.mkdir()
     folder.mkdir()
-    ours, theirs = socket.socketpair()
+    server_end, client_end = socket.socketpair()
     processes = [
         subprocess.Popen(command, stdin=pipe, stdout=pipe)
         for command, pipe in (
-            ([server], ours),
-            (["sshfs", "-f", "-o", "passive,cache=no", f"localhost:{real}", folder], theirs),
+            ([server], server_end),
+            (["sshfs", "-f", "-o", "passive,cache=no", f"localhost:{real}", folder], client_end),
         )
     ]
-    ours.close()
-    theirs.close()
+    server_end.close()
+    client_end.close()
     try:
         for _ in range(200):
             if folder.is_mount():

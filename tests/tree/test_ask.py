@@ -464,10 +464,10 @@ def test_suggested_questions_can_be_asked_as_they_are(tree):
 
 def test_questions_travel_with_an_export_and_a_merge(bowl_tree, tmp_path):
     bowl_tree.ask("layers <= 1", author="mia", guess=0.2)
-    asked = bowl_tree.questions(suggest=False).asked
+    questions = bowl_tree.questions(suggest=False).asked
     folder = bowl_tree.export(tmp_path / "study", reports=False)
     with refine.Tree.load(folder, store=tmp_path / "copy.db") as copy:
-        assert copy.questions(suggest=False).asked == asked
+        assert copy.questions(suggest=False).asked == questions
         copy.ask("lr <= 1", author="ben")
         bowl_tree.merge(copy)
         bowl_tree.merge(folder)  # holds nothing new

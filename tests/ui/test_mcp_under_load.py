@@ -100,12 +100,12 @@ def test_twenty_clients_at_once_are_all_answered_within_one_budget(served):
 
     def client(number):
         session = Client(url, key)
-        look = message("tools/call", {"name": "tree", "arguments": {}})
+        request = message("tools/call", {"name": "tree", "arguments": {}})
         if number % 4 == 0:
-            session.send(look)
+            session.send(request)
             session.connection.close()  # the answer is never read
         elif number % 4 == 1:
-            session.send_slowly(look)
+            session.send_slowly(request)
             assert session.status() == 200
         elif number % 4 == 2:
             session.send(WRONG[number // 4])

@@ -91,7 +91,7 @@ def settled(page) -> None:
 
 
 def headline(review) -> str:
-    """What would change, after the advice if the advice is not to go on."""
+    """The changes of a headline, after the advice if the advice is not to go on."""
     sentence = changes_sentence(review.proposal.old, review.space)
     worth = review.worth()
     if worth.verdict == "CONTINUE":
