@@ -113,6 +113,7 @@ def test_workers_of_a_data_loader_end_when_they_are_terminated(tree, workers, ca
     assert "finishing what runs" not in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @both_ways
 def test_joblib_runs_in_forked_processes(tree, workers, capfd):
     pytest.importorskip("joblib")
