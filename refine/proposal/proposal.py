@@ -625,7 +625,7 @@ def propose(
 
     A parameter is narrowed only if its effect, or that of a pair it belongs to, was detected (q <= 0.1); if
     results chose the trials, tests are impossible and the posterior alone decides. Fewer than 20 trials
-    narrow nothing. Levels are dropped
+    cut no range. Levels are dropped
     jointly: the smallest box of a nested path that keeps, with probability ``1 - risk``, a value within
     ``epsilon`` of the best, by draws of a forest and Gaussian processes. The configuration with the best
     posterior mean is kept, also given repeats, and so are levels without trials and equally good choices. If

@@ -256,7 +256,7 @@ def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[tuple
 
 
 def nothing_text(proposal: Proposal) -> str:
-    """The reason why a proposal changes nothing."""
+    """The reason for a proposal without changes."""
     if proposal.n < LEAST_TRIALS:
         return (
             f"Nothing is proposed: {plural(proposal.n, 'trial is', 'trials are')} too few to cut a range, "
