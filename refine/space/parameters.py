@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple, Self, final
 
@@ -178,11 +179,15 @@ class Range(Parameter):
         """The level number of ``value``."""
         number = number_of(value)
         if number is not None:
-            key = value_key(round_significant(float(number)))
-            for i, level in enumerate(self.grid):
-                if value_key(level) == key:
-                    return i
+            level = self._level_by_key.get(value_key(round_significant(float(number))))
+            if level is not None:
+                return level
         raise SpaceError(f"{value!r} is not a level; levels: {levels_text(self.grid)}")
+
+    @cached_property
+    def _level_by_key(self) -> dict[str, int]:
+        """Key of a level -> its number; made once, since a child of 100,000 trials looks up each value."""
+        return {value_key(level): number for number, level in enumerate(self.grid)}
 
     def column(self, indices: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
         """Levels by number as a numeric array."""

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from refine import Categorical, Float, Integer, Space
+from refine.space import parameters
+from refine.space.encoding import value_key
 from refine.space.parsing import parameter_from_json, parse, parse_talos
 
 FAST = settings(max_examples=40, deadline=None)
@@ -134,6 +136,19 @@ def test_labels_tell_values_apart():
 
 def test_functions_in_tuples_are_themselves_where_at_hand():
     assert Space({"a": [1, (1, math.sin)]}).configuration(1) == {"a": (1, math.sin)}
+
+
+def test_looking_up_every_level_makes_the_keys_of_the_levels_once(monkeypatch):
+    made = []
+
+    def counted(level):
+        made.append(level)
+        return value_key(level)
+
+    monkeypatch.setattr(parameters, "value_key", counted)
+    parameter = Float(0.0, 1.0, levels=1001)
+    assert [parameter.index(level) for level in parameter.grid] == list(range(1001))
+    assert len(made) == 2 * 1001  # the levels, and the values that are looked up
 
 
 def test_index_finds_levels_to_12_digits():
