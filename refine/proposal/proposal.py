@@ -37,10 +37,6 @@ from refine.utils.types import JsonObject
 # Below it nothing could be narrowed: the surrogate's draws resolve no smaller probability.
 LEAST_RISK = 0.01
 
-# Fewest trials behind a narrowing. In simulated studies of 30 trials, 6 of 20 claims from 12 to 18 trials
-# were lost, with 2 % stated; in studies of 60 trials, 2 of 47 claims from 20 to 46 trials.
-LEAST_TRIALS = 20
-
 # Of the JSON of a proposal, and part of its digest.
 VERSION = 1
 
@@ -463,7 +459,7 @@ class Proposer:
         decided = decided or {}
         unchanged = tuple(self._change(j, None) for j in range(len(analysis.parameters)))
         changes = unchanged
-        if surrogate is not None and self.boxes is not None and len(analysis.y) >= LEAST_TRIALS:
+        if surrogate is not None and self.boxes is not None:
             if not analysis.tested:
                 risk = risk / 2  # no effect is detected, and losses count twice
             levels = self._kept_without_given(self.boxes.kept(risk), risk)
@@ -624,8 +620,7 @@ def propose(
     """Proposes bounds from the evidence of a round.
 
     A parameter is narrowed only if its effect, or that of a pair it belongs to, was detected (q <= 0.1); if
-    results chose the trials, tests are impossible and the posterior alone decides. Fewer than 20 trials
-    cut no range. Levels are dropped
+    results chose the trials, tests are impossible and the posterior alone decides. Levels are dropped
     jointly: the smallest box of a nested path that keeps, with probability ``1 - risk``, a value within
     ``epsilon`` of the best, by draws of a forest and Gaussian processes. The configuration with the best
     posterior mean is kept, also given repeats, and so are levels without trials and equally good choices. If

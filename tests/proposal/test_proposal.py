@@ -49,14 +49,6 @@ def analysed(seed: int) -> refine.Analysis:
     return refine.analyze(SPACE, round_of(seed))
 
 
-def test_fewer_than_twenty_trials_cut_no_range():
-    frame = round_of(1, n=60, noise=0.0)
-    few = refine.propose(refine.analyze(SPACE, frame.head(19)), risk=0.3)
-    assert few.space == SPACE
-    assert str(few).startswith("Nothing is proposed: 19 trials are too few to cut a range, 20 are needed.")
-    assert refine.propose(refine.analyze(SPACE, frame), risk=0.3).volume_kept < 1
-
-
 @pytest.mark.nightly
 @pytest.mark.slow
 @settings(max_examples=6, deadline=None)

@@ -10,7 +10,7 @@ import numpy as np
 
 from refine.proposal.alternatives import Offer
 from refine.proposal.change import Change
-from refine.proposal.proposal import LEAST_TRIALS, Claim, Proposal
+from refine.proposal.proposal import Claim, Proposal
 from refine.report.pages.reasons import (
     QUIET,
     judged_text,
@@ -87,9 +87,7 @@ def proposal_page(proposal: Proposal) -> Page:
         f"{percent(proposal.volume_kept)} of the space."
     )
     folds = proposal_folds(proposal, views)
-    if not changed:
-        title = nothing_text(proposal)
-    return Page(title, tuple(blocks), proposal.calls, folds)
+    return Page(title if changed else NOTHING, tuple(blocks), proposal.calls, folds)
 
 
 class ChangeView(NamedTuple):
@@ -255,14 +253,7 @@ def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[tuple
     return []
 
 
-def nothing_text(proposal: Proposal) -> str:
-    """The reason for a proposal without changes."""
-    if proposal.n < LEAST_TRIALS:
-        return (
-            f"Nothing is proposed: {plural(proposal.n, 'trial is', 'trials are')} too few to cut a range, "
-            f"{LEAST_TRIALS} are needed."
-        )
-    return "Nothing is proposed: on this evidence every part of the space may hold the optimum."
+NOTHING = "Nothing is proposed: on this evidence every part of the space may hold the optimum."
 
 
 def risk_text(claim: Claim, asked_risk: float = math.nan) -> str:
@@ -493,7 +484,7 @@ def _scope_sentence(proposal: Proposal) -> str:
 
 def _claimed(proposal: Proposal) -> str:
     if not proposal.old.diff(proposal.space):
-        return nothing_text(proposal)
+        return NOTHING
     kept_text = f"the {percent(proposal.volume_kept)} of the space kept"
     if math.isnan(proposal.claim.probability):
         return f"No claim: the model can't state the risk of keeping only {kept_text}."

@@ -13,6 +13,7 @@ from refine.report.pages.analysis import best_clause, caution_facts, trials_clau
 from refine.report.pages.checks import failed_text, verdict_cell, worth_page
 from refine.report.pages.preview import kept_cell
 from refine.report.pages.proposal import (
+    NOTHING,
     ChangeView,
     arrow_cell,
     change_view,
@@ -20,7 +21,6 @@ from refine.report.pages.proposal import (
     claim_facts,
     cuts_off,
     next_text,
-    nothing_text,
     proposal_folds,
     safe_text,
     short_bounds,
@@ -80,7 +80,7 @@ def review_page(review: Review) -> Page:
         )
         facts += [*unchanged_facts(proposal, touched), *risk_facts(review)]
     else:
-        facts.append(("", nothing_text(proposal)))
+        facts.append(("", NOTHING))
         facts.append(("", sentence(review.next_step.reasons[0])))
     facts += standing_facts(review)
     if failed := failed_text(review.checks()):
