@@ -39,6 +39,11 @@ def test_a_rehearsal_is_the_same_again_and_another_seed_differs(few_functions):
     assert refine.rehearse(SPACE, budget=12, seed=1).to_json() != first
 
 
+def test_a_rehearsal_is_data_with_the_version_of_its_schema(few_functions):
+    data = json.loads(json.dumps(refine.rehearse(SPACE, budget=12).to_dict(), allow_nan=False))
+    assert data.keys() > {"schema", "page"}
+
+
 @pytest.mark.slow
 def test_declared_equal_repeats_need_no_reserve(few_functions):
     study = refine.rehearse(SPACE, budget=20, noise="none")
