@@ -186,7 +186,7 @@ class Range(Parameter):
 
     @cached_property
     def _level_by_key(self) -> dict[str, int]:
-        """Level numbers by key, made once: a child after 100,000 trials looks up hundreds of thousands of values."""
+        """Level numbers by key, made once because a child after many trials looks up many values."""
         return {value_key(level): number for number, level in enumerate(self.grid)}
 
     def column(self, indices: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
