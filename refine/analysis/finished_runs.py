@@ -87,14 +87,14 @@ def without_copies(runs: Sequence[Run]) -> tuple[list[Run], int]:
     """The runs without copies, as in overlapping exports of one table, and the number of copies.
 
     A run is a copy of an earlier one if configuration, state, results, curve and seed are equal; if the seed
-    is unknown, the wall time must be equal too. A repeat under another seed, or of another duration, is not a
+    is unknown, wall time and end must be equal too. A repeat under another seed, or at another time, is not a
     copy.
     """
     distinct: dict[str, Run] = {}
     for run in runs:
         results = [sorted(run.metrics.items()), sorted(run.curve.items())]
         if run.seed == UNKNOWN_SEED:
-            time_of_unseeded = run.seconds
+            time_of_unseeded = run.seconds, run.finished
         else:
             time_of_unseeded = None
         mark = repr([configuration_key(run.had), run.state, results, run.seed, time_of_unseeded])
@@ -294,6 +294,7 @@ def read_search(search: object, metric: str | None = None) -> FinishedRuns:
         origin = "space_filling"
     else:
         origin = "adaptive"
+    imported = time.time()
     runs = []
     for rows_by_resource, i in zip(order, rows, strict=True):
         values = {n: _held(settings[i][n]) for n in parameters if n in settings[i]}
@@ -319,7 +320,7 @@ def read_search(search: object, metric: str | None = None) -> FinishedRuns:
                 seconds=float(times[i]),
                 seed=UNKNOWN_SEED,
                 origin=origin,
-                finished=time.time(),
+                finished=imported,
             )
         )
     return FinishedRuns(conditioned(Space(parameters), [run.had for run in runs], fewest=1), runs, name)

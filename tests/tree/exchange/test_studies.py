@@ -285,7 +285,7 @@ def test_an_import_says_once_what_it_left_out(tree, study):
     study.enqueue_trial({"rate": 1e-3})  # waiting
     with pytest.warns(RefineWarning, match="out: 1 trial") as warned:
         tree.add_study(study)
-    assert len(warned) == 1
+    assert [w.category for w in warned].count(RefineWarning) == 1  # Python may warn of other files
 
 
 def test_copied_trials_of_a_study_count_once(tree, study):
