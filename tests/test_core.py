@@ -106,7 +106,6 @@ def test_what_is_there_and_broken_is_said(tmp_path: Path, monkeypatch: pytest.Mo
         extras.load("anywidget", "this tracker", DesignError)
     assert str(error.value) == (
         "this tracker needs anywidget, which can't be imported (No module named 'nothing_of_that_name'): pip "
-        "install "
-        "'refine-hpo[notebook]' --upgrade"
+        "install 'refine-hpo[notebook]' --upgrade"
     )
     assert extras.load("json.decoder", "this", ReviewError).__name__ == "json.decoder"

@@ -1129,8 +1129,7 @@ def _copied_rows(frame: pd.DataFrame, value: str) -> Bools:
     if copied.any():
         warn(
             f"analyze: {plural(int(copied.sum()), 'row')} of {len(frame):,} equal another row in every "
-            "column "
-            "and count once; give repeats a seed or a time of their own"
+            "column and count once; give repeats a seed or a time of their own"
         )
     return np.asarray(copied)
 

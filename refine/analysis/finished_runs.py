@@ -111,8 +111,7 @@ def origin_of(space_filling: bool | None) -> str:
     if space_filling is not None and not isinstance(space_filling, bool):
         raise AnalysisError(
             "space_filling must be True (drawn at random or on a grid), False (by results) or None "
-            "(unknown), "
-            f"got {space_filling!r}"
+            f"(unknown), got {space_filling!r}"
         )
     if space_filling is None:
         return "imported"

@@ -71,15 +71,13 @@ def read_study(
     except Exception as error:  # noqa: BLE001  # of a storage that somebody wrote into
         raise StoreError(
             f"study {study.study_name!r}: Optuna can't read it: {type(error).__name__}: {error}; copy what "
-            "it can read into "
-            "a new study"
+            "it can read into a new study"
         ) from None
     if value is None and len(directions) > MOST_GOALS:
         raise AnalysisError(
-            f"study {study.study_name!r} has {len(directions)} objectives ({', '.join(names)}), but a "
-            "round has at most "
-            f"{MOST_GOALS} goals; choose one as the value: value=0 is the first; the other objectives "
-            "become metrics"
+            f"study {study.study_name!r} has {len(directions)} objectives ({', '.join(names)}), but a round "
+            f"has at most {MOST_GOALS} goals; choose one as the value: value=0 is the first; the other "
+            "objectives become metrics"
         )
     if value is None:
         position = 0
@@ -147,8 +145,7 @@ def _constraint_names(trials: Sequence[optuna.trial.FrozenTrial], used_names: Co
     if clash := [name for name in names if name in used_names]:
         raise AnalysisError(
             f"{clash[0]!r} is the name of a parameter or objective of the study and of its constraint; "
-            "rename the parameter, or "
-            "the objective: study.set_metric_names([...])"
+            "rename the parameter, or the objective: study.set_metric_names([...])"
         )
     return names
 

@@ -18,8 +18,7 @@ CODES = {
     # Of one parameter, from an analysis: see refine.analysis.finding.
     "never_read": "no trial read it: parameter",
     "trend": "the metric rises or falls with it: parameter, metric, direction, way, few_at (an end or "
-    "empty), "
-    "estimate, low, high, q",
+    "empty), estimate, low, high, q",
     "no_trend": "it matters without rising or falling steadily: parameter, metric, estimate, q, seen_by",
     "only_spread": "it changes the spread of values, without an effect on their middle: parameter, metric",
     "choices": "its choices differ: parameter, effect, q, seen_by, medians (label, median)",

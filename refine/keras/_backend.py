@@ -74,8 +74,7 @@ def _load() -> str:
 def _refused(setting: str, backend: str) -> str:
     return (
         f"{setting}: must be a backend that trains ({', '.join(TRAINING)}), got {backend!r}; set the "
-        "environment "
-        "variable KERAS_BACKEND before Python starts"
+        "environment variable KERAS_BACKEND before Python starts"
     )
 
 

@@ -116,10 +116,8 @@ def _train_end(hook: Any) -> Any:
             return
         warn_once(
             f"refine.keras: {changed_by or 'EarlyStopping'} changed the weights after validation, so the "
-            "kept model "
-            "is not the model whose value is recorded; change weights before validation (like "
-            "SwapEMAWeights), or use "
-            "EarlyStopping(restore_best_weights=True)"
+            "kept model is not the model whose value is recorded; change weights before validation (like "
+            "SwapEMAWeights), or use EarlyStopping(restore_best_weights=True)"
         )
 
     return on_train_end

@@ -53,8 +53,7 @@ def arrays_of(x_name: str, x: Arrays, y_name: str, y: object) -> tuple[Arrays, A
     if is_generator:
         raise ObjectiveError(
             f"{x_name}: must be arrays or a dataset that can be read twice, got a {kind}, which can be read "
-            "once; "
-            f"read its rows into arrays, {_ROW_NUMBERS}"
+            f"once; read its rows into arrays, {_ROW_NUMBERS}"
         )
     if is_dataset:
         length = int(x.cardinality())
@@ -80,8 +79,7 @@ def arrays_of(x_name: str, x: Arrays, y_name: str, y: object) -> tuple[Arrays, A
     if not all(np.array_equal(first, second, equal_nan=first.dtype.kind == "f") for first, second in leaves):
         raise ObjectiveError(
             f"{x_name}: must give the same rows in the same order every time, got a {kind} that shuffles or "
-            "draws; "
-            "use shuffle=False, and augment in layers of the model"
+            "draws; use shuffle=False, and augment in layers of the model"
         )
     x, y = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *pairs)
     return x, y
@@ -101,8 +99,7 @@ def _pair(name: str, batch: object) -> tuple[Arrays, Arrays]:
             shown = "inputs alone"
         raise ObjectiveError(
             f"{name}: a dataset must give pairs (inputs, targets), got {shown}; map the dataset to pairs, "
-            "and pass "
-            "sample weights to fit in the model function"
+            "and pass sample weights to fit in the model function"
         )
     return keras.tree.map_structure(np.asarray, batch)
 
@@ -365,9 +362,8 @@ def _latest(times: np.ndarray, share: float, name: str) -> np.ndarray:
             if 0 < mask.sum() < len(times):
                 return mask
     raise ObjectiveError(
-        f"{name}: must leave rows on both sides, got {share} of {len(times)} rows at "
-        f"{len(np.unique(times))} moments; "
-        "use another share"
+        f"{name}: must leave rows on both sides, got {share} of {len(times)} rows at {len(np.unique(times))} "
+        "moments; use another share"
     )
 
 
@@ -391,8 +387,7 @@ def _of_groups(y: object, groups: np.ndarray, share: float, seed: int, name: str
     if not chosen.any():
         raise ObjectiveError(
             f"{name}: no whole group fits into {share} of {len(groups)} rows; the smallest of {len(names)} "
-            "groups has "
-            f"{int(table.sum(axis=1).min())}; use a larger share"
+            f"groups has {int(table.sum(axis=1).min())}; use a larger share"
         )
     return chosen[numbers]
 
@@ -496,14 +491,12 @@ def _checked(folds: Sequence[Fold], count: int, unsealed: np.ndarray, kin: _Kin)
                 row = int(np.flatnonzero(kin.groups == shared[0])[0])
                 raise ObjectiveError(
                     f"splits: a group must be on one side, got the group of row {row} on both in split "
-                    f"{number}; use "
-                    "GroupKFold or StratifiedGroupKFold"
+                    f"{number}; use GroupKFold or StratifiedGroupKFold"
                 )
         if kin.times is not None and kin.times[sides[0]].max() > kin.times[sides[1]].min():
             raise ObjectiveError(
-                f"splits: with time, validation must come after training, but split {number} trains on "
-                "later rows; use "
-                "TimeSeriesSplit"
+                f"splits: with time, validation must come after training, but split {number} trains on later "
+                "rows; use TimeSeriesSplit"
             )
         checked.append(sides)
     return checked

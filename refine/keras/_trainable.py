@@ -58,8 +58,7 @@ def check_not_recompiled(model: keras.Model, setup: Setup) -> None:
     if setup_of(model).compilation is not setup.compilation:
         raise TypeError(
             "a callback compiled the model during training, so training cannot continue (nor can Keras' own "
-            "fit); "
-            "end training in the callback (model.stop_training = True), then compile and call fit again"
+            "fit); end training in the callback (model.stop_training = True), then compile and call fit again"
         )
 
 
@@ -90,8 +89,7 @@ def as_first_trained(model: keras.Model) -> Iterator[None]:
         return
     warn_once(
         "refine.keras.fit: layer.trainable has changed since the first training, and as in Keras the change "
-        "has no "
-        "effect before the next compile; compile the model again after the change",
+        "has no effect before the next compile; compile the model again after the change",
         stacklevel=6,
     )
     _set_trainable(model, flags)

@@ -267,8 +267,7 @@ class KerasObjective:
             if has_nan(self._sealed[0]) and not all(map(np.isfinite, measured.values())):
                 raise ObjectiveError(
                     "the hold-out's inputs hold NaN, which the model does not accept: impute by preprocess= "
-                    "or in a "
-                    "layer of the model, not before the model"
+                    "or in a layer of the model, not before the model"
                 )
             metrics = {k: v for k, v in metrics.items() if not k.startswith("val_")}
             metrics |= {f"val_{name}": float(value) for name, value in measured.items()}
@@ -388,8 +387,7 @@ class KerasObjective:
             raise ObjectiveError(
                 f"{file}: must be a model that Keras reads without running code from the file, got "
                 f"{type(error).__name__}: {reason}; remove the file to train the model again, or leave "
-                "folder out if the "
-                "model has such layers"
+                "folder out if the model has such layers"
             ) from error
 
     def prepare(self, threads: int) -> None:
@@ -406,8 +404,7 @@ class KerasObjective:
         if self.backend != BACKEND:
             raise ObjectiveError(
                 f"the objective was made with Keras on {self.backend}, and this process runs it on "
-                f"{BACKEND}; "
-                f"set the environment variable KERAS_BACKEND={self.backend} where workers start"
+                f"{BACKEND}; set the environment variable KERAS_BACKEND={self.backend} where workers start"
             )
         prepare(int(threads))
 

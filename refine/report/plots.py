@@ -53,8 +53,7 @@ def _figure(draw: Callable[..., Any]) -> Callable[..., Any]:
         if ax is not None and (width != "text" or theme is not None):
             raise AnalysisError(
                 "width= and theme= cannot be combined with ax=: your axes already have a size and colours; "
-                "leave ax out, or "
-                "set the size of your figure and plt.style.use('dark_background')"
+                "leave ax out, or set the size of your figure and plt.style.use('dark_background')"
             )
         with themed(width, theme):
             return draw(*args, **options)

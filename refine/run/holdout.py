@@ -182,11 +182,9 @@ def _warn(
         cost = 0.0
     day = datetime.fromtimestamp(last.created, UTC).date().isoformat()
     warn(
-        f"round {own_id}: the hold-out was opened {plural(len(before), 'time')} before on this branch, "
-        "last by "
-        f"{last.author} on {day} at round {round_id}. With this opening {plural(m, 'configuration')} will "
-        "have "
-        "been measured on the same rows: choosing among them by it overstates the winner by up to "
+        f"round {own_id}: the hold-out was opened {plural(len(before), 'time')} before on this branch, last "
+        f"by {last.author} on {day} at round {round_id}. With this opening {plural(m, 'configuration')} will "
+        "have been measured on the same rows: choosing among them by it overstates the winner by up to "
         f"{cost:.1f} standard errors of a hold-out value, and so does going on with what was learnt. Only "
         "the first opening is unbiased."
     )

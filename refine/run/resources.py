@@ -146,9 +146,8 @@ def _check_executor(executor: object) -> None:
         )
     if executor is not None and not isinstance(executor, Executor | TrialExecutor):
         raise DesignError(
-            "executor must be an executor of refine or of concurrent.futures, got "
-            f"{executor!r}; for example ThreadPoolExecutor(2), refine.DaskExecutor(client), or "
-            "refine.RayExecutor()"
+            f"executor must be an executor of refine or of concurrent.futures, got {executor!r}; for example "
+            "ThreadPoolExecutor(2), refine.DaskExecutor(client), or refine.RayExecutor()"
         )
 
 

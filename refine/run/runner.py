@@ -340,11 +340,9 @@ def _warn_of_edited_code(node: Node, records: Records, code: str) -> None:
     if other_versions:
         warn(
             f"round {node.id}: {len(other_versions)} of its {plural(len(complete), 'finished trial')} ran "
-            "another "
-            f"version of the objective's code ({join(list(dict.fromkeys(other_versions)))}; now {code}); "
-            "if the "
-            "change alters values, the trials cannot be compared: make a new round, with another seed or "
-            "name, or exclude the old trials"
+            f"another version of the objective's code ({join(list(dict.fromkeys(other_versions)))}; now "
+            f"{code}); if the change alters values, the trials cannot be compared: make a new round, with "
+            "another seed or name, or exclude the old trials"
         )
 
 

@@ -66,14 +66,12 @@ class Near:
         if (self.within_factor is None) == (self.within is None):
             raise SpaceError(
                 f"Near: needs one width, a factor or a distance; for example Near({self.value:g}, "
-                "within_factor=3) or "
-                f"Near({self.value:g}, within=0.1)"
+                f"within_factor=3) or Near({self.value:g}, within=0.1)"
             )
         if self.within_factor is not None and not self.within_factor > 1:
             raise SpaceError(
-                f"Near: within_factor must be > 1, got {self.within_factor:g}; 3 means from a third to "
-                "three times "
-                "the value"
+                f"Near: within_factor must be > 1, got {self.within_factor:g}; 3 means from a third to three "
+                "times the value"
             )
         if self.within_factor is not None and not self.value > 0:
             raise SpaceError(
@@ -305,8 +303,7 @@ def _weights(parameter: Categorical, weights: Mapping[Any, Any]) -> Weights:
     if total > 1 + 1e-9:
         raise SpaceError(
             f"weights are probabilities and must not sum to more than 1, got {total:g}; unnamed choices "
-            "share the "
-            "remaining probability"
+            "share the remaining probability"
         )
     if len(probabilities) == parameter.size and abs(total - 1) > 1e-9:
         raise SpaceError(

@@ -85,14 +85,12 @@ class Constraint:
         except (SyntaxError, ValueError, RecursionError) as error:
             raise SpaceError(
                 f"constraint {self.expression!r}: must be one expression, but "
-                f"{getattr(error, 'msg', error)}; "
-                f"{_spelling(self.expression)}allowed: {_LANGUAGE}"
+                f"{getattr(error, 'msg', error)}; {_spelling(self.expression)}allowed: {_LANGUAGE}"
             ) from None
         if (deep := _depth(tree)) > DEEPEST:
             raise SpaceError(
-                f"constraint {self.expression[:60]!r}...: may be nested {DEEPEST} deep, got {deep}; split "
-                "it into several "
-                "constraints, which must all hold"
+                f"constraint {self.expression[:60]!r}...: may be nested {DEEPEST} deep, got {deep}; split it "
+                "into several constraints, which must all hold"
             )
         _check(tree, self.expression)
         called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}

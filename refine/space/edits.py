@@ -245,8 +245,7 @@ def _by_label(old: Categorical, value: object) -> Any:
         if isinstance(part, str) and part not in old.labels and part.lower() in spelled:
             raise SpaceError(
                 f"{part!r} is not a choice of this parameter; {did_you_mean(part, old.labels)} To add a new "
-                "choice, write "
-                f"refine.Categorical([{part!r}])"
+                f"choice, write refine.Categorical([{part!r}])"
             )
         if isinstance(part, str):
             return value_of_label.get(part, part)

@@ -80,8 +80,7 @@ def refer(target: object) -> Reference:
         raise SpaceError(
             f"{target!r}: a choice must be a number, string, bool, None, tuple, or an importable class or "
             f"function, got an instance of {type(target).__name__}; give its class, or a name that the "
-            "objective "
-            "looks up"
+            "objective looks up"
         )
     if not isinstance(module, str):
         # NumPy's ufuncs have a name but no module.
@@ -93,8 +92,7 @@ def refer(target: object) -> Reference:
             reason = "defined inside a function"
         raise SpaceError(
             f"{qualname}: a choice must be importable, got {reason}; define it with `def` at the top level "
-            "of a "
-            "module"
+            "of a module"
         )
     public = [part for part in module.split(".") if part != "src" and not part.startswith("_")]
     if "." not in qualname and module != "__main__":

@@ -77,9 +77,8 @@ def _parts(text: str) -> list[str]:
             parts[-1] += letter
     if quote or len(opened) > 1:
         raise ReviewError(
-            f"{quote or opened[-1]} has no partner in {text!r}; write (low, high), [a, b, ...] or one "
-            "value, for example "
-            "(0, 0.2), [8, 16], Adam; put a string with a lone bracket in quotes"
+            f"{quote or opened[-1]} has no partner in {text!r}; write (low, high), [a, b, ...] or one value, "
+            "for example (0, 0.2), [8, 16], Adam; put a string with a lone bracket in quotes"
         )
     return parts
 

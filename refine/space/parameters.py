@@ -338,8 +338,7 @@ class Float(Range):
         if len(set(grid)) != len(grid):
             raise SpaceError(
                 f"levels must differ in their first 12 digits, but {len(grid)} levels between {low} and "
-                f"{high} "
-                "do not; ask for fewer"
+                f"{high} do not; ask for fewer"
             )
         return (round_significant(low), *grid[1:-1], round_significant(high))
 
@@ -443,9 +442,8 @@ def _on_lattice(lattice: Lattice, low: float, high: float, levels: Any, log: boo
     count = check_count(int(levels))
     if count > last + 1:
         raise SpaceError(
-            f"levels must be <= the number of values, got {count} levels for the {last + 1} on {lattice}, "
-            "up to "
-            f"{label(high)}; use levels={last + 1} or fewer"
+            f"levels must be <= the number of values, got {count} levels for the {last + 1} on {lattice}, up "
+            f"to {label(high)}; use levels={last + 1} or fewer"
         )
     if by_ratio:
         places = [round(lattice.place(float(v))) for v in _spaced(low, high, count, log=True)]
@@ -461,8 +459,7 @@ def _check_within(within: object, low: float, high: float) -> Within | None:
     if not isinstance(within, tuple | list) or len(within) != 2:
         raise SpaceError(
             f"within must be the hard limits (low, high), got {within!r}; for example within=(0, 1), or "
-            "within=(0, None) "
-            "for a lower limit only"
+            "within=(0, None) for a lower limit only"
         )
     if any(v is not None and not is_finite(v) for v in within):
         raise SpaceError(
@@ -472,8 +469,7 @@ def _check_within(within: object, low: float, high: float) -> Within | None:
     if (lower is not None and low < lower) or (upper is not None and high > upper):
         raise SpaceError(
             f"({label(low)}, {label(high)}) must lie within its hard limits {_limits_text((lower, upper))}; "
-            "change the range, or "
-            "declare wider limits with within="
+            "change the range, or declare wider limits with within="
         )
     return lower, upper
 

@@ -108,8 +108,7 @@ def check_no_list(value: tuple[Any, ...], whole: bool | None = None) -> None:
             levels = count
         raise SpaceError(
             f"{(low, high, third)!r} is ambiguous; for three choices write the list {[low, high, third]!r}, "
-            "for a range "
-            f"from {low} to {high} write refine.{kind}({low}, {high}, levels={levels})"
+            f"for a range from {low} to {high} write refine.{kind}({low}, {high}, levels={levels})"
         )
 
 

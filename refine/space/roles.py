@@ -31,8 +31,7 @@ def scientific_of(roles: Mapping[str, str], space: Space) -> tuple[str, ...]:
         if role == FIXED and not space[name].fixed:
             raise SpaceError(
                 f"roles: {name}: a 'fixed' parameter has one value, got {space[name].size} levels; give one "
-                "value, or use "
-                "'nuisance'"
+                "value, or use 'nuisance'"
             )
         if role != FIXED and space[name].fixed:
             raise SpaceError(

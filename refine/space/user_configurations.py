@@ -60,8 +60,7 @@ def given_configuration(space: Space, configuration: object, name_in_errors: str
     if broken := space.broken_constraints(values):
         raise SpaceError(
             f"{name_in_errors}: breaks the constraint {str(broken[0])!r}; change the configuration, or "
-            "remove the "
-            "constraint from the space"
+            "remove the constraint from the space"
         )
     return space.frozen(values)
 

@@ -193,8 +193,7 @@ def _check_file(path: Path, name: str) -> None:
     if not pages and mode == b"\2" and size <= page:
         raise StoreError(
             f"store {name}: holds no page but the first; the rest is in {wal.name}, next to the file that "
-            "was "
-            "copied: copy both, or make a complete copy with refine backup STORE FILE"
+            "was copied: copy both, or make a complete copy with refine backup STORE FILE"
         )
 
 
@@ -327,9 +326,8 @@ class _File:
         if self.inode and self._inode() != self.inode:
             raise StoreError(
                 f"store sqlite:///{self.path}: its file was moved, replaced or deleted after it was opened, "
-                "so new writes would be lost; restore it with its -wal and -shm files, or open the file "
-                "that is "
-                "there now, and make the same call again"
+                "so new writes would be lost; restore it with its -wal and -shm files, or open the file that "
+                "is there now, and make the same call again"
             )
 
     def _opened(self, mode: str) -> sqlite3.Connection:
@@ -568,8 +566,7 @@ def say_the_rest(engine: sa.Engine, name: str) -> None:
         server_gone = lost and engine.url.get_backend_name() != "sqlite"
         raise (GoneError if server_gone else StoreError)(
             f"store {name}: the database says: {message}; check that it is reachable and undamaged, then "
-            "make "
-            "the same call again"
+            "make the same call again"
         ) from cause
 
 

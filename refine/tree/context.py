@@ -241,9 +241,8 @@ class Context(NamedTuple):
                     if bound and bound != identity:
                         raise ObjectiveError(
                             f"round {node.id}: was imported without an objective and first run with "
-                            f"{_words(bound)} (round {other.node.id}), got {_words(identity)}; for "
-                            "another objective import again and name it: tree.add_frame(frame, "
-                            "objective=...)"
+                            f"{_words(bound)} (round {other.node.id}), got {_words(identity)}; for another "
+                            "objective import again and name it: tree.add_frame(frame, objective=...)"
                         )
 
     def know_score(self, round_id: str, metric: str, function: Score | None) -> None:

@@ -53,8 +53,7 @@ class MetricConstraint(NamedTuple):
         if not _is_number(bound) or not math.isfinite(float(bound)):
             raise AnalysisError(
                 f"metric constraint {text!r}: right of {relation} stands a number, got {bound!r}; a bound "
-                "that depends on another metric is one on their difference, which the objective can "
-                "return"
+                "that depends on another metric is one on their difference, which the objective can return"
             )
         return cls(name, relation, float(bound))
 

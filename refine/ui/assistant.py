@@ -488,10 +488,9 @@ class Assistant:
             remaining = self.budget - self.ran
             if count > remaining:
                 raise ReviewError(
-                    f"{plural(count, noun)} {'is' if count == 1 else 'are'} more than the {remaining} "
-                    "left of a budget of "
-                    f"{self.budget}; ask for fewer, or ask the person for a larger one: refine mcp STORE "
-                    "--budget N"
+                    f"{plural(count, noun)} {'is' if count == 1 else 'are'} more than the {remaining} left "
+                    f"of a budget of {self.budget}; ask for fewer, or ask the person for a larger one: "
+                    "refine mcp STORE --budget N"
                 )
             self._before = self.ran
             with contextlib.redirect_stdout(sys.stderr):
@@ -524,9 +523,8 @@ class Assistant:
         """
         if not self.may_accept:
             raise ReviewError(
-                "accepting stays with a person; suggest it with a reason instead, or ask the person to "
-                "allow it: "
-                "refine mcp STORE --may-accept"
+                "accepting stays with a person; suggest it with a reason instead, or ask the person to allow "
+                "it: refine mcp STORE --may-accept"
             )
         typed: dict[str, Any] = {"n": trials, "exploit": exploit, "audit": audit}
         options = {name: value for name, value in typed.items() if value is not None}

@@ -36,8 +36,7 @@ def test_the_sentence():
     populations = compare_rounds(*rounds(values, values[:50] + 60), "maximize")
     assert population_sentence(populations) == (
         "A trial of this round beats one of its parent's with probability 0.84 (95 % interval 0.77 to 0.89); "
-        "the "
-        "distributions differ by at most 0.60 (Kolmogorov-Smirnov, p < 0.001). The population improved."
+        "the distributions differ by at most 0.60 (Kolmogorov-Smirnov, p < 0.001). The population improved."
     )
 
 

@@ -118,8 +118,7 @@ def test_it_says_so(closed, monkeypatch, tmp_path, name):
         call(objects[kind], arguments)
     assert str(caught.value) == (
         f"store {objects['Tree'].store}: was closed, by tree.close() or at the end of its with block; open "
-        "it again: "
-        "refine.Tree(name, store=...)"
+        "it again: refine.Tree(name, store=...)"
     )
     assert not list(tmp_path.iterdir())
 

@@ -51,8 +51,7 @@ def test_the_round_stops_and_says_what_to_write(name):
         text = recorded(__name__, name, round_.failures["error"][0].strip().splitlines()[-1])
         assert str(caught.value) == (
             f"round {round_.id}: stopped, its first 5 trials all failed alike: {text}; look at the "
-            "tracebacks, fix it and run "
-            "again: round.failures or round.run(rerun='failed')"
+            "tracebacks, fix it and run again: round.failures or round.run(rerun='failed')"
         )
         assert round_.failures["error"].str.strip().str.endswith(text).all()
         assert len(round_.trials) == 5  # and none of them is lost
@@ -92,8 +91,7 @@ def test_a_metric_that_is_not_returned(metric, returned, hint):
             round_.run(progress=False)
         assert str(caught.value) == (
             f"round {round_.id}: metric {metric!r} is not among what the objective returned; {hint} and run "
-            "again; the trial "
-            "is stored with all its metrics"
+            "again; the trial is stored with all its metrics"
         )
         assert round_.trials[list(returned)].to_dict("records") == [returned]
 

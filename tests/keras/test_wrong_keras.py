@@ -137,10 +137,9 @@ METRICS = [
             (
                 gives(*outcome),
                 "val_acc",
-                "stopped, its first 2 trials all failed alike: refine.errors."
-                f"{'ObjectiveError' if outcome else 'UnknownNameError'}: {text}; look at the tracebacks, fix "
-                "it and run again: "
-                "round.failures or round.run(rerun='failed')",
+                "stopped, its first 2 trials all failed alike: "
+                f"refine.errors.{'ObjectiveError' if outcome else 'UnknownNameError'}: {text}; look at the "
+                "tracebacks, fix it and run again: round.failures or round.run(rerun='failed')",
                 2,
             )
             for outcome, text in STOPPED

@@ -42,8 +42,7 @@ def test_a_name_means_one_round(key, round_id):
         (
             "3",
             "no round or tag '3' in tree 'question'; known: paper, again, 2.1 (cc55), 1.2 (bb44), 2 (1233), "
-            "1.1.1 (12cd), "
-            "1.1 (ab22), 1 (aa11)",
+            "1.1.1 (12cd), 1.1 (ab22), 1 (aa11)",
         ),
         ("", "no round or tag '' in tree 'question'; known: "),
     ],

@@ -180,8 +180,7 @@ def test_a_range_goes_on_for_a_further_goal_where_the_first_one_is_good(tree, ob
     reasons = [sentence(reason) for reason in change.reasons if reason.code == "useless_beyond"]
     useless = (
         "nodes is best at the low end of leaves, but the front there is worse in acc than half of the "
-        "trials, "
-        "so leaves is not extended."
+        "trials, so leaves is not extended."
     )
     assert reasons == ([] if goes_on else [useless])
 

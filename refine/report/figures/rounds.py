@@ -75,8 +75,7 @@ def numbers_of(rounds: Sequence[Any], figure: str) -> dict[str, int]:
         if r.parent is not None and r.parent not in number:
             raise AnalysisError(
                 f"{figure}: round {r.id!r} stands before its parent {r.parent!r}, or the parent is missing; "
-                "give rounds in "
-                "the order of their creation"
+                "give rounds in the order of their creation"
             )
         number[r.id] = i
     return number

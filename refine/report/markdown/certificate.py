@@ -50,11 +50,10 @@ _DESIGNS = {
     IMPORTED: "the author of the imported trials",
 }
 _INTERVAL = (
-    "The interval is that of the mean over seeds, by the posterior of all runs, and wide enough to "
-    "hold the planned run. The "
-    "posterior shrinks each value towards those of its neighbours. This accounts for the choice of the "
-    "best of many: a choice "
-    "by posterior mean has no bias if the posterior is right (Dawid 1994; Efron 2011)."
+    "The interval is that of the mean over seeds, by the posterior of all runs, and wide enough to hold the "
+    "planned run. The posterior shrinks each value towards those of its neighbours. This accounts for the "
+    "choice of the best of many: a choice by posterior mean has no bias if the posterior is right (Dawid "
+    "1994; Efron 2011)."
 )
 _HARDWARE = ("cpu", "gpu", "platform")
 _SOFTWARE = ("python", "tensorflow", "keras", "backend", "torch", "jax", "scikit-learn", "numpy")

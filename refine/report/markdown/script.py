@@ -80,8 +80,7 @@ def reproduce(round_: Round) -> str:
             extra += "".join(f", {fact}={value!r}" for fact, value in stated.items())
             lines.append(
                 f"round = tree.add_round(space, objective{extra}, "
-                f"design={_design(node)}{_pruner(node)}{given_code}"
-                f"{_belief(node, first=True)})"
+                f"design={_design(node)}{_pruner(node)}{given_code}{_belief(node, first=True)})"
             )
         else:
             if node.previous:

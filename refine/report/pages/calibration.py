@@ -28,9 +28,8 @@ from refine.utils.provided import page_for
 _WIDE = 0.9  # intervals of the summary
 _TAIL = 0.005
 _PEOPLE = (
-    "Decisions and proposals compared on all trials so far: the share of the space kept, and whether "
-    "it holds the best value, "
-    "to within the tolerance."
+    "Decisions and proposals compared on all trials so far: the share of the space kept, and whether it "
+    "holds the best value, to within the tolerance."
 )
 
 
@@ -69,8 +68,7 @@ def calibration_page(calibration: Calibration) -> Page:
     )
     held_texts = tuple(
         f"{percent(c.nominal)} intervals of the {_NOUN[c.what]} held in {c.hits} of {c.n} "
-        f"({percent(c.share)}; 95 % interval "
-        f"{percent(c.low)} to {percent(c.high)})"
+        f"({percent(c.share)}; 95 % interval {percent(c.low)} to {percent(c.high)})"
         for c in coverage
     )
     rows = tuple(_forecast(e, quantity) for e in calibration.entries for quantity in WHAT)
@@ -308,8 +306,7 @@ def _verdict(e: Entry) -> str:
     audit_text = plural(even, "even audit trial")
     return (
         f"{text} {upper(audit_text)} would hit a better region of {percent(SHARE)} of the space cut off with "
-        "probability "
-        f"{e.power():.2f}."
+        f"probability {e.power():.2f}."
     )
 
 

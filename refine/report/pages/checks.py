@@ -277,9 +277,8 @@ def _stopped(v: Any) -> str:
     if not v.audited:
         return f"{saved}. The loss is unknown: every trial that fell behind was stopped"
     return (
-        f"{saved}. Of {v.audited} trials that fell behind and ran on, {v.won or 'none'} would have won "
-        f"and {v.good} would "
-        f"have been as good as the best {v.top} others: about {v.lost:.0f} of those stopped "
+        f"{saved}. Of {v.audited} trials that fell behind and ran on, {v.won or 'none'} would have won and "
+        f"{v.good} would have been as good as the best {v.top} others: about {v.lost:.0f} of those stopped "
         f"({v.low:.0f} to {v.high:.0f})"
     )
 
@@ -396,9 +395,8 @@ def _little_luck(v: Any) -> str:
     if score(v.expected) == score(v.best):
         return f"No luck is expected in the best value, {score(v.best)}"
     return (
-        f"{score(v.expected)} expected on retraining, not {score(v.best)}: a difference below one "
-        "standard deviation of "
-        "the noise"
+        f"{score(v.expected)} expected on retraining, not {score(v.best)}: a difference below one standard "
+        "deviation of the noise"
     )
 
 
@@ -440,9 +438,8 @@ _SAYS: dict[str, Say] = {
     **{f"stopping.{code}": _stopped for code in ("unaudited", "kept", "lost")},
     "isolation.fixed": "{parameter} does not vary",
     "isolation.few_per_level": lambda v: (
-        f"{v.parameter} {_FOUND[v.finding]}; the best of so few trials is mostly luck. A fair "
-        "comparison takes "
-        f"{v.needed} trials a level"
+        f"{v.parameter} {_FOUND[v.finding]}; the best of so few trials is mostly luck. A fair comparison "
+        f"takes {v.needed} trials a level"
     ),
     "isolation.fair": lambda v: (
         f"{v.parameter} {_FOUND[v.finding]}. Compare the best values after equal numbers of trials"

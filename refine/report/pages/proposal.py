@@ -467,9 +467,8 @@ def _scope_sentence(proposal: Proposal) -> str:
     if claim.scope == 0:
         return "Every configuration was tried, so no region is unseen."
     text = (
-        f"{plural(claim.even, 'evenly drawn trial')} would hit any region of {percent(claim.scope)} of "
-        "the present space with "
-        "probability 0.95; a better smaller region may have been missed."
+        f"{plural(claim.even, 'evenly drawn trial')} would hit any region of {percent(claim.scope)} of the "
+        "present space with probability 0.95; a better smaller region may have been missed."
     )
     olds = [change.old for change in proposal.changes]
     benchmark = ""

@@ -254,8 +254,7 @@ def _no_trend(v: SimpleNamespace) -> str:
         but = f"{v.parameter} has an effect once the effects of the other parameters are removed"
     return (
         f"{v.metric} neither rises nor falls steadily with {v.parameter} (rank correlation "
-        f"{signed(v.estimate)}), "
-        f"but {but} (q {p_value(v.q)})."
+        f"{signed(v.estimate)}), but {but} (q {p_value(v.q)})."
     )
 
 
@@ -270,9 +269,8 @@ def _choices(v: SimpleNamespace) -> str:
     effect = f"epsilon squared {v.effect:.2f}"
     if v.seen_by == "additive":
         return (
-            f"The choices of {v.parameter} differ once the effects of the other parameters are "
-            f"removed ({q}); "
-            f"without that they hardly differ{medians}."
+            f"The choices of {v.parameter} differ once the effects of the other parameters are removed "
+            f"({q}); without that they hardly differ{medians}."
         )
     if v.seen_by == "importance":
         return (
@@ -361,9 +359,8 @@ def _refuted(v: SimpleNamespace) -> str:
     else:
         margin = ""
     return (
-        f"An audit trial outside this space, with {v.parameter} = {v.value}, reached "
-        f"{score(v.reached)}; the best "
-        f"trial inside has {score(v.inside)}, worse{margin}. This refutes the earlier narrowing, so the "
+        f"An audit trial outside this space, with {v.parameter} = {v.value}, reached {score(v.reached)}; the "
+        f"best trial inside has {score(v.inside)}, worse{margin}. This refutes the earlier narrowing, so the "
         "proposal restores the value."
     )
 
@@ -642,9 +639,8 @@ _SENTENCES: dict[str, Say] = {
         "tree.damage() gives the reasons."
     ),
     "code": lambda v: (
-        f"The trials ran {len(v.codes)} versions of the objective's code ({', '.join(v.codes)}); "
-        "differences between "
-        "trials may come from the code."
+        f"The trials ran {len(v.codes)} versions of the objective's code ({', '.join(v.codes)}); differences "
+        "between trials may come from the code."
     ),
     "other_metric": "{metric} is not computed from the predictions of the trained model alone.",
     "no_predictions": (
@@ -801,9 +797,8 @@ def belief_sentence(believed: BeliefCheck) -> str:
     ratio = _times(abs(believed.log_bayes_factor))
     if believed.dropped:
         return (
-            f"{declared} The results of {trials} contradict the belief: they are {ratio} as probable "
-            "under its opposite. "
-            "The belief is dropped; proposals and exploit trials use the trials alone."
+            f"{declared} The results of {trials} contradict the belief: they are {ratio} as probable under "
+            "its opposite. The belief is dropped; proposals and exploit trials use the trials alone."
         )
     likelier = "under the belief than under its opposite"
     if believed.log_bayes_factor < 0:

@@ -147,8 +147,7 @@ def front_text(count: int) -> str:
 
 _NO_POPULATIONS = (
     "not comparable: the metrics differ, some trials were stopped early, or a round has fewer than two "
-    "finished space-filling "
-    "trials"
+    "finished space-filling trials"
 )
 
 
@@ -194,11 +193,10 @@ def comparison_page(comparison: Comparison) -> Page:
 
 # The limits of the comparison.
 CAUTION = (
-    "This round's space was chosen after its parent's trials had run; its own trials were drawn after "
-    "that choice, without "
-    "looking at results. Configurations that the parent had run were not drawn again, so the parent's "
-    "best trials do not count "
-    "for this round. A better population does not prove a better best trial."
+    "This round's space was chosen after its parent's trials had run; its own trials were drawn after that "
+    "choice, without looking at results. Configurations that the parent had run were not drawn again, so the "
+    "parent's best trials do not count for this round. A better population does not prove a better best "
+    "trial."
 )
 
 _POPULATIONS = {
@@ -220,9 +218,8 @@ def beats_sentence(comparison: RoundComparison, child: str, parent: str) -> str:
     c = comparison.comparison
     return (
         f"A trial of {child} beats one of {parent} with probability {c.better:.2f} (95 % interval "
-        f"{c.low:.2f} to "
-        f"{c.high:.2f}); the distributions differ by at most {c.ks:.2f} (Kolmogorov-Smirnov, p "
-        f"{p_value(c.ks_p)})."
+        f"{c.low:.2f} to {c.high:.2f}); the distributions differ by at most {c.ks:.2f} (Kolmogorov-Smirnov, "
+        f"p {p_value(c.ks_p)})."
     )
 
 

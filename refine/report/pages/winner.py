@@ -441,9 +441,8 @@ def _basis(judgement: Judgement) -> list[str]:
 
 _CORRECTS = (
     "The best of many noisy values is biased upwards: a repeat of the best configuration is expected to be "
-    "worse. Repeats correct for the "
-    "noise of training, resampled examples for the noise of the validation set. No single correction "
-    "covers both."
+    "worse. Repeats correct for the noise of training, resampled examples for the noise of the validation "
+    "set. No single correction covers both."
 )
 
 
@@ -500,9 +499,8 @@ def _components(c: stats.Components) -> str:
         return f"Repeats of all {c.groups} repeated configurations gave identical values."
     split = f" Another choice of splits would move configurations against each other by {score(c.split)}."
     return (
-        f"Among the {c.groups} repeated configurations, configurations differ by "
-        f"{score(c.configuration)} and seeds of one "
-        f"configuration by {score(c.seed)} (standard deviations): {percent(c.seed**2 / total)} of the "
-        "variance of single "
-        f"runs comes from the seed.{split if math.isfinite(c.split) else ''}"
+        f"Among the {c.groups} repeated configurations, configurations differ by {score(c.configuration)} "
+        f"and seeds of one configuration by {score(c.seed)} (standard deviations): "
+        f"{percent(c.seed**2 / total)} of the variance of single runs comes from the "
+        f"seed.{split if math.isfinite(c.split) else ''}"
     )

@@ -395,8 +395,7 @@ def _refuse_outside(name: str, parameter: Parameter, column: pd.Series, outside:
         raise SpaceError(
             f"{name}: {plural(int(outside.sum()), 'row')} of the frame outside the space, first in row "
             f"{row}: {label(shown) if number_of(shown) is not None else repr(shown)}, but it is "
-            f"{parameter.describe()}; widen the space, or leave such rows out: "
-            "frame[space.contains(frame)]"
+            f"{parameter.describe()}; widen the space, or leave such rows out: frame[space.contains(frame)]"
         )
 
 

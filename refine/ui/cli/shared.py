@@ -127,8 +127,7 @@ def say(text: str, *, err: bool = False) -> None:
 app = typer.Typer(
     cls=_Commands,
     help="Narrow a search space round by round: run, look, decide. Exit codes: 0 done, 1 error, 2 wrong "
-    "usage, "
-    "3 answer is no, 4 judge says CONFIRM, 130 stopped.",
+    "usage, 3 answer is no, 4 judge says CONFIRM, 130 stopped.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,

@@ -92,9 +92,8 @@ class Background:
         if not is_installed(name):
             # A store may come from elsewhere: code of the working folder must not run by its name.
             return (
-                f"There is no module {module.partition('.')[0]} on the import path; to run the round "
-                "here, open "
-                f"the page with --objective path/to/file.py:{last}."
+                f"There is no module {module.partition('.')[0]} on the import path; to run the round here, "
+                f"open the page with --objective path/to/file.py:{last}."
             )
         return ""
 

@@ -39,8 +39,7 @@ HOST = "127.0.0.1"
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        "connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -97,8 +96,7 @@ def proxy_of(origin: str | None, header: str | None) -> Proxy | None:
     if origin is None or header is None:
         raise ReviewError(
             "--behind (the origin of a proxy) and --author-header (its header with the user's name) go "
-            "together; "
-            "give both or neither"
+            "together; give both or neither"
         )
     if not re.fullmatch(r"https?://[^/?#@\s]+", origin):
         raise ReviewError(

@@ -255,8 +255,7 @@ def test_results_and_names_of_runs_are_no_parameters(tree):
     )
     text = (
         "lr, units and precision are taken as parameters, acc as the value, val_loss and epoch_time as "
-        "further results; "
-        "timestamp and run_id are left out; to choose yourself, give parameters="
+        "further results; timestamp and run_id are left out; to choose yourself, give parameters="
     )
     with pytest.warns(RefineWarning, match=text):
         root = tree.add_frame(runs, value="acc")

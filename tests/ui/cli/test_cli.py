@@ -230,9 +230,8 @@ def test_no_such_round_and_no_such_folder(study: Study, tmp_path: Path) -> None:
 
 COMMANDS = (
     "run replicate confirm holdout replay guide tree log show analyze checks diff winner front judge "
-    "calibration report plot "
-    "failures propose options rehearse preview accept decline branch tag roles repair delete exclude include "
-    "unlock export import load backup merge doctor"
+    "calibration report plot failures propose options rehearse preview accept decline branch tag roles "
+    "repair delete exclude include unlock export import load backup merge doctor"
 )
 
 
