@@ -34,8 +34,7 @@ def drift_of(analysis: Analysis) -> Drift | None:
     """Tests for a trend of the residuals of evenly drawn trials over the order of the trials.
 
     Leave-one-out predictions remove the effect of the parameters. In simulated rounds of 60 trials, 0 of 45
-    without drift were reported; a drift of 0.2 of (best - median) over
-    the round was seen in 50 to 80 %.
+    without drift were reported; a drift of 0.2 of (best - median) over the round was seen in 50 to 80 %.
 
     Returns:
         ``None`` with fewer than 20 evenly drawn trials, or if all values are equal.

@@ -257,8 +257,8 @@ def how_many(space: Space, n: int | None, downsample: float | None, used: int = 
 
     Args:
         space: The grid.
-        n: A number, or
-        downsample: a share in (0, 1] of the remaining configurations; give ``n`` or this.
+        n: A number. Give ``n`` or ``downsample``.
+        downsample: A share in (0, 1] of the remaining configurations.
         used: Number of configurations of the space already run.
 
     Raises:

@@ -192,8 +192,8 @@ def _one_a_call(
     """Epochs one by one, each with its validation, and the callbacks in Keras' order.
 
     ``setup`` is the model's setup at the trace of ``step``. Keras traces later, after the callbacks'
-    ``on_train_begin`` and first ``on_epoch_begin``. If one of them changes the
-    setup, the step is traced again.
+    ``on_train_begin`` and first ``on_epoch_begin``. If one of them changes the setup, the step is traced
+    again.
     """
     model = step.model
     plan = step.plan

@@ -160,8 +160,7 @@ class Entry:
         ``"scored"``, ``"unfinished"``, ``"no_forecast"`` or ``"too_few_values"``.
 
         A forecast is scored after every planned space-filling trial has ended, at least half of them with a
-        value: it is a
-        forecast of values, and says nothing about failures.
+        value: forecasts are of values, not of failures.
         """
         if not self.finished:
             return "unfinished"
@@ -224,8 +223,7 @@ class Entry:
         """The audit trials' verdict on the narrowing.
 
         ``"no_claim"`` (a branch), ``"nothing_cut"``, ``"not_tested"`` (no audit trial has finished),
-        ``"refuted"`` or
-        ``"not_refuted"``.
+        ``"refuted"`` or ``"not_refuted"``.
         """
         if self.proposal is None:
             return "no_claim"
@@ -368,19 +366,18 @@ class Calibration(Shown):
     def frame(self) -> pd.DataFrame:
         """One row per entry, then one per suggestion; a suggestion has no child and no forecast.
 
-        Columns: ``round, child, decision, author, risk, probability`` (claimed), ``volume_kept, epsilon,
-        planned, ended,
-        space_filling`` (with a value); for median and best ``<name>_q05, <name>_q50, <name>_q95`` (forecast),
-        ``<name>``
-        (realised) and ``<name>_pit`` (percentile in the forecast); ``scored, audit, probe`` (audit trials
-        with a value: even
-        ones, and those placed where a better value was plausible), ``refuted`` (missing if not tested),
-        ``power`` (for a
-        region of 10 % of the space cut off), ``machine_volume_kept`` (of the proposal), ``kept_best`` and
-        ``machine_kept_best`` (whether the decided and the proposed space hold the best value so far; missing
-        if unknown); for
-        edits and suggestions ``bolder`` (the side with the smaller space) and ``right``: see
-        :attr:`refine.review.calibration.DecisionComparison.right`.
+        Columns:
+
+        - ``round, child, decision, author, risk, probability`` (claimed), ``volume_kept, epsilon``;
+        - ``planned, ended, space_filling`` (trials; the last count has a value);
+        - for median and best ``<name>_q05, <name>_q50, <name>_q95`` (forecast), ``<name>`` (realised) and
+          ``<name>_pit`` (percentile in the forecast), and ``scored``;
+        - ``audit, probe`` (audit trials with a value: even trials, and trials placed where a better value was
+          plausible), ``refuted`` (missing if not tested), ``power`` (for a cut region of 10 % of the space);
+        - ``machine_volume_kept`` (of the proposal), ``kept_best`` and ``machine_kept_best`` (whether the
+          decided and the proposed space hold the best value so far; missing if unknown);
+        - for edits and suggestions ``bolder`` (the side with the smaller space) and ``right``: see
+          :attr:`refine.review.calibration.DecisionComparison.right`.
         """
         import pandas as pd
 

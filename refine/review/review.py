@@ -84,8 +84,7 @@ class Review(Shown, Generic[R]):
         Args:
             edits: For names that are not Python identifiers.
             named: Name -> ``(low, high)`` (keeps the spacing), ``(low, high, levels)``, a list of choices, or
-                a
-                fixed value. Bounds beyond the present ones widen.
+                a fixed value. Bounds beyond the present ones widen.
 
         Raises:
             ReviewError: An unknown name or a broken notation.

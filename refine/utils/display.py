@@ -3,8 +3,7 @@
 A page is plain data in three depths: a summary that is printed, folds with evidence, and folds with details.
 Printable objects derive from :class:`Shown`; upper layers register a page for each class
 (:mod:`refine.utils.provided`). Printing, notebooks, reports, the command line and the review page render the
-same
-page. Nothing in a page is markup, so notes of users are printed literally.
+same page. Nothing in a page is markup, so notes of users are printed literally.
 """
 
 from __future__ import annotations

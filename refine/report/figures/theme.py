@@ -91,9 +91,8 @@ def themed(width: Width = "text", theme: ThemeName | None = None, *, plain: bool
     ``"text"`` is 7.2 inches wide, ``"column"`` 3.4 inches, for one of two columns of a page, ``"wide"`` 11
     inches, for a screen. Fonts, letter sizes and lines follow matplotlib's present style
     (``plt.style.use(...)`` or ``matplotlibrc``) where it differs from matplotlib's defaults; so do colours,
-    unless ``theme`` is ``"light"`` or ``"dark"``. All
-    other settings are those of reports. With ``plain`` the present style is ignored, as in reports, which are
-    equal for all users.
+    unless ``theme`` is ``"light"`` or ``"dark"``. All other settings are those of reports. With ``plain`` the
+    present style is ignored, as in reports, which are equal for all users.
 
     Raises:
         AnalysisError: Another width or theme.

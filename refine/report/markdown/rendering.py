@@ -81,8 +81,7 @@ def escape(value: object) -> Raw:
     """Text for a sentence or a table cell, shown as it is.
 
     Line breaks become spaces, control characters are spelt out, and the syntax of markdown, HTML, tables and
-    formulas
-    is escaped. Underscores inside words have no meaning on GitHub and stay readable.
+    formulas is escaped. Underscores inside words have no meaning on GitHub and stay readable.
     """
     if isinstance(value, Raw):
         return value

@@ -690,9 +690,8 @@ def write_round(
 ) -> Path:
     """Writes the report of a round: see :meth:`refine.Round.report`.
 
-    With ``by_id`` the files have the round's id for a name, as in an exported tree, where they stay the same
-    whatever is
-    said of the round and whichever number it has.
+    With ``by_id`` the files are named after the round's id, as in an exported tree. Then the names do not
+    depend on the round's number.
     """
     facts = gather(round_, proposal)
     if not by_id:

@@ -163,9 +163,8 @@ def configuration_code(encoded: Mapping[str, object]) -> str:
 def objective_line(name: str, objective: Objective | None = None, with_data: bool = False) -> str:
     """The line of a script for an objective, by the name in the round's identity.
 
-    One at hand that can be imported by its name is. ``with_data`` says that it is more than the function of
-    that name: it
-    holds data, as a ``KerasObjective`` does.
+    An objective that can be imported by its name is imported. ``with_data``: the objective holds data besides
+    the function of that name, as a ``KerasObjective`` does.
     """
     if name.startswith(COMMAND):
         command, patterns = command_and_patterns(name)

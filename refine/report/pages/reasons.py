@@ -731,9 +731,8 @@ _SOURCES = {
 def source_text(source: str, epsilon: float, rows: int = 0) -> str:
     """The origin of the tolerance, in a bracket; empty if unknown.
 
-    ``source`` is as in :class:`refine.proposal.proposal.Claim`; ``rows`` counts validation rows if the
-    metric is a
-    share of them, else 0.
+    ``source`` is as in :class:`refine.proposal.proposal.Claim`; ``rows`` counts validation rows if the metric
+    is a share of them, else 0.
     """
     origin = _SOURCES.get(source, "")
     if rows and epsilon:
