@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from refine.errors import RefineError
 from refine.proposal.suggested import SuggestedQuestion, suggested_questions
+from refine.review.next_step import trials_for_rounds
 from refine.tree.overview import comparable
 from refine.tree.proposing import propose
 from refine.tree.question_evidence import analysed, posterior_about
@@ -17,6 +18,8 @@ from refine.utils.action import Action
 from refine.utils.display import Shown
 from refine.utils.plain import plain
 from refine.utils.types import JsonObject
+
+_SPENT = "the budget leaves no trial to settle a question"
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Questions(Shown):
     asked: tuple[AskedQuestion, ...]  # the newest first
     suggested: tuple[SuggestedQuestion, ...]  # at most three; their answers would change a decision
     refusal: str  # the reason why nothing can be suggested; empty otherwise
+    calls: tuple[Action, ...]  # next calls: the suggested questions, or the step that is possible without any
 
     def _data(self) -> JsonObject:
         return {
@@ -57,6 +61,7 @@ class Questions(Shown):
             "asked": [{**_plain(q), "call": str(q.call)} for q in self.asked],
             "suggested": [{**_plain(q), "call": str(call_of(q))} for q in self.suggested],
             "refusal": self.refusal,
+            "calls": [str(call) for call in self.calls],
         }
 
 
@@ -86,23 +91,28 @@ def questions(self: TreeRecord, *, suggest: bool = True) -> Questions:
         >>> tree.questions(suggest=False).suggested
         ()
     """
-    stored_questions = asked_questions(self)
+    listed = Questions(self.name, asked_questions(self), (), "", (Action("tree.ask", ...),))
     if not suggest:
-        return Questions(self.name, stored_questions, (), "")
-    if self._budget.left == 0:
-        refusal = "the budget leaves no trial to settle a question"
-        return Questions(self.name, stored_questions, (), refusal)
+        return listed
+    budget = self._budget
+    if budget.left == 0:
+        return replace(listed, refusal=_SPENT, calls=(Action("tree.winner"),))
     snapshot = self._at_once()
     refusal = f"tree {self.name!r} has no round yet"
+    calls: tuple[Action, ...] = (Action("tree.add_round", ...),)
     for round_ in comparable(snapshot.rounds)[::-1]:
         try:
-            evidence = posterior_about(analysed(round_))
+            analysis = analysed(round_)
+            if trials_for_rounds(analysis, budget) == 0:
+                return replace(listed, refusal=_SPENT, calls=(Action("tree.confirm"),))
             proposal = propose(round_, keep=False).proposal
         except RefineError as error:
             refusal = str(error)
+            calls = (Action("round.run"),)
             continue
-        return Questions(self.name, stored_questions, suggested_questions(evidence, proposal), "")
-    return Questions(self.name, stored_questions, (), refusal)
+        suggested = suggested_questions(posterior_about(analysis), proposal)
+        return replace(listed, suggested=suggested, calls=tuple(map(call_of, suggested)) or listed.calls)
+    return replace(listed, refusal=refusal, calls=calls)
 
 
 def asked_questions(tree: TreeRecord) -> tuple[AskedQuestion, ...]:

@@ -377,6 +377,21 @@ def test_the_budget_limits_settling_and_the_answer_says_so(bowl_tree):
     questions = bowl_tree.questions()
     assert questions.suggested == ()
     assert "the budget leaves no trial" in str(questions)
+    assert [str(call) for call in questions.calls] == ["tree.winner()"]
+
+
+def test_questions_with_trials_for_repeats_alone_lead_to_confirm(tree):
+    def value(p, trial):
+        return bowl(p) + 0.02 * np.random.default_rng(trial.seed).standard_normal()
+
+    tree.add_round(SPACE, value, n=20, seed=1, budget=23).run(progress=False, check_noise=False)
+    questions = tree.questions()
+    assert "the budget leaves no trial" in questions.refusal
+    assert [str(call) for call in questions.calls] == ["tree.confirm()"]
+
+
+def test_questions_of_a_tree_without_a_round_lead_to_a_round(tree):
+    assert [call.name for call in tree.questions().calls] == ["tree.add_round"]
 
 
 def test_a_settled_question_runs_nothing(bowl_tree):

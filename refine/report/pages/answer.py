@@ -9,7 +9,7 @@ from refine.proposal.suggested import CUT, INTERACTION, SuggestedQuestion
 from refine.report.pages.proposal import CLAIMED_DATA
 from refine.report.pages.reasons import judged_text, source_text, whom
 from refine.tree.asking import EITHER, NO, OPEN, PROBABLY, PROBABLY_NOT, UNKNOWN, YES, Answer, Side, thin
-from refine.tree.questions import AskedQuestion, Questions, call_of
+from refine.tree.questions import AskedQuestion, Questions
 from refine.trials.stored_answer import StoredAnswer
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Facts, Fold, Grid, Items, Page, Text
@@ -310,11 +310,10 @@ def questions_page(questions: Questions) -> Page:
         blocks.append(Items(tuple(map(suggestion_text, questions.suggested))))
     elif questions.refusal:
         blocks.append(Text(f"Nothing is suggested yet: {questions.refusal}", "faint"))
-    calls = tuple(map(call_of, questions.suggested)) or (Action("tree.ask", ...),)
     folds: tuple[Fold, ...] = ()
     if questions.asked:
         folds = (Fold("Every answer", (answers_grid(questions.asked),)),)
-    return Page(f"Questions to {questions.tree}", tuple(blocks), calls, folds)
+    return Page(f"Questions to {questions.tree}", tuple(blocks), questions.calls, folds)
 
 
 def asked_grid(questions: Sequence[AskedQuestion]) -> Grid:
