@@ -1,7 +1,5 @@
 """The review page and an assistant at work while their store is disturbed; used by ``make chaos``."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import random
@@ -10,7 +8,6 @@ import sys
 import threading
 import urllib.request
 from collections import Counter
-from typing import Any
 
 import refine
 from refine.errors import RefineError
@@ -25,14 +22,14 @@ class Beside:
         stars: Round and key of a trial -> whether the page confirmed its star; refused trials are absent.
     """
 
-    def __init__(self, kind: str, url: str, first: str, runs: list[str], seed: int) -> None:
+    def __init__(self, kind, url, first, runs, seed):
         self.kind = kind
         self.url = url
         self.draw = random.Random(seed)
         self.done = threading.Event()
-        self.answers: Counter[str] = Counter()
-        self.wrong: list[str] = []
-        self.stars: dict[tuple[str, str], bool] = {}
+        self.answers = Counter()
+        self.wrong = []
+        self.stars = {}
         words = {"page": ["review", url, first, "--no-open"], "assistant": ["mcp", url, "--budget", "99999"]}
         command = [sys.executable, "-m", "refine", *words[kind], *runs]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -44,13 +41,13 @@ class Beside:
         self.thread = threading.Thread(target=self._work)
         self.thread.start()
 
-    def close(self) -> None:
+    def close(self):
         self.done.set()
         self.thread.join()
         self.process.terminate()
         self.process.communicate()
 
-    def _work(self) -> None:
+    def _work(self):
         try:
             while not self.done.wait(self.draw.uniform(0, 0.5)):
                 with contextlib.suppress(RefineError):  # the store is away just now
@@ -58,18 +55,18 @@ class Beside:
         except Exception as error:  # whatever it is, it is what is looked for
             self.wrong.append(f"{self.kind}: {error!r}; its process: {self.process.poll()}")
 
-    def _called(self, method: str, **params: object) -> dict[str, Any]:
+    def _called(self, method, **params):
         message = {"jsonrpc": "2.0", "id": self.answers.total(), "method": method, "params": params}
         print(json.dumps(message), file=self.process.stdin, flush=True)
         while (answer := json.loads(self.process.stdout.readline())).get("id") != message["id"]:
             pass
         return answer["result"]
 
-    def _assistant(self) -> None:
+    def _assistant(self):
         with refine.Tree("chaos", store=self.url, create=False) as tree:
             target = {"round_id": self.draw.choice(tree.rounds).id}
         edits = {**target, "edits": {"x": [0.0, self.draw.choice([0.5, 0.75])]}}
-        calls: dict[str, dict[str, Any]] = {name: {} for name in ("tree", "winner", "calibration")}
+        calls = {name: {} for name in ("tree", "winner", "calibration")}
         calls |= dict.fromkeys(("round", "analysis", "proposal", "menu", "checks"), target)
         calls |= {"ask": {"question": "x <= 0.5"}}
         calls |= {"preview": edits, "suggest": {**edits, "reason": "there"}, "run": {**target, "trials": 2}}
@@ -77,13 +74,13 @@ class Beside:
         answer = self._called("tools/call", name=name, arguments=calls[name])
         self._counted(name, bool(answer.get("isError")), answer["content"][0]["text"], "<study id=")
 
-    def _counted(self, name: str, refused: bool, text: str, marked: str = "") -> None:
+    def _counted(self, name, refused, text, marked=""):
         """An answer; one that was not foreseen says so, or lacks the mark of data."""
         self.answers["refused" if refused else name] += 1
         if marked not in text or "Unexpected error" in text:
             self.wrong.append(f"{name}: {text}")
 
-    def _asked(self, kind: str, **fields: object) -> dict[str, Any]:
+    def _asked(self, kind, **fields):
         """The page's answer; an error is one without fields."""
         headers = {"Content-Type": "application/json", "Origin": self.address.rsplit("/", 2)[0]}
         body = json.dumps({"type": kind, **fields}).encode()
@@ -93,7 +90,7 @@ class Beside:
         self._counted(kind, "error" in answer, answer.get("error", ""))
         return {} if "error" in answer else answer
 
-    def _page(self) -> None:
+    def _page(self):
         if not (ids := list(self._asked("pulse").get("progress", ()))):
             return
         target = {"round": self.draw.choice(ids)}

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
@@ -91,7 +89,7 @@ def pytest_runtest_call(item):
 
 
 @pytest.fixture
-def space() -> refine.Space:
+def space():
     return refine.Space(SPACE)
 
 

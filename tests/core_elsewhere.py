@@ -1,7 +1,5 @@
 """A study with the core alone, from the first proposal to reports; prints JSON for tests/test_core.py."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import json
 import re
@@ -24,7 +22,7 @@ def accuracy(p):
     return cross_val_score(SVC(C=p["C"], gamma=p["gamma"]), *load_iris(return_X_y=True), cv=3).mean()
 
 
-def readme(page: Path) -> int:
+def readme(page):
     """Runs the page's blocks that need no Keras, one after the other; their number."""
     blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     names = {"__name__": "__main__"}
@@ -36,7 +34,7 @@ def readme(page: Path) -> int:
     return ran
 
 
-def said(call) -> str:
+def said(call):
     """What a call is refused with."""
     try:
         call()
@@ -45,31 +43,31 @@ def said(call) -> str:
     return "nothing"
 
 
-def served(root) -> None:
+def served(root):
     from refine.ui.web.server import Server
     from refine.ui.web.session import Session
 
     Server(Session(root, 0.05))
 
 
-def assistant(tree) -> None:
+def assistant(tree):
     from refine.ui.assistant import Assistant
     from refine.ui.mcp import server_of
 
     server_of(Assistant(lambda: tree, "agent", None, False, lambda arguments: {}))
 
 
-def trackers(name: str, *arguments) -> None:
+def trackers(name, *arguments):
     import refine.report.trackers as module
 
     getattr(module, name)(*arguments)
 
 
-def keras() -> None:
+def keras():
     import refine.keras  # noqa: F401
 
 
-def main() -> None:
+def main():
     ran = readme(Path(sys.argv[1]))
     tree = refine.Tree("study", store="study.db")
     space = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}

@@ -5,8 +5,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
-from typing import NoReturn
 
 import pytest
 
@@ -16,25 +14,25 @@ TESTS = ("-m", "pytest", "-q", "-c", os.devnull, "--noconftest", "-p", "no:cache
 """Begins the command of tests there."""
 
 
-def missing(need: str) -> NoReturn:
+def missing(need):
     """Skips a test whose machine lacks what it needs; CI must have it."""
     if os.environ.get("CI"):
         pytest.fail(f"CI must have {need}")
     pytest.skip(f"needs {need}")
 
 
-def library(name: str, environment: str = "") -> ModuleType:
+def library(name, environment=""):
     """Imports a module that CI must have, everywhere or in one environment; elsewhere a test is skipped."""
     if os.environ.get("CI") and sys.prefix.endswith(environment):
         return importlib.import_module(name)
     return pytest.importorskip(name)
 
 
-def run_there(package: str, *command: str, in_ci: bool = True, **environment: str) -> str:
+def run_there(package, *command, in_ci=True, **environment):
     """Output of a command of that Python; skips if the package is missing, which fails if ``in_ci``."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
 
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
+    def run(*words):
         command = [str(PYTHON), *words]
         return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=600, check=False)
 

@@ -1,14 +1,11 @@
 """Prints ids, seeds, cells, digests and proposals of one study as JSON, equal on every Python and package."""
 
-from __future__ import annotations
-
 import json
 import sys
-from typing import Any
 
 import refine
 
-SPACES: dict[str, Any] = {
+SPACES = {
     "numbers": {"x": (0.0, 1.0, 11), "k": (1, 8), "rate": refine.Float(1e-4, 1e-1, levels=7, log=True)},
     "mixed": {
         "x": (-2.0, 2.0, 9),
@@ -20,7 +17,7 @@ SPACES: dict[str, Any] = {
 }
 
 
-def objective(params: Any) -> dict[str, float]:
+def objective(params):
     """Exact in binary arithmetic but for a division, which all machines round alike."""
     x = float(params["x"])
     third = params.get("k", params.get("units", 0)) / 64
@@ -30,7 +27,7 @@ def objective(params: Any) -> dict[str, float]:
     return {"value": value, "loss": -value / 3}
 
 
-def described(round_: refine.Round) -> dict[str, Any]:
+def described(round_):
     """What a round is, and what its trials gave."""
     trials = round_.trials
     return {
@@ -42,16 +39,16 @@ def described(round_: refine.Round) -> dict[str, Any]:
     }
 
 
-def timeless(data: Any) -> Any:
+def timeless(data):
     """Plain data without what was measured of time."""
     if isinstance(data, dict):
         return {key: timeless(value) for key, value in data.items() if key != "seconds"}
     return [timeless(value) for value in data] if isinstance(data, list) else data
 
 
-def main() -> None:
+def main():
     """Prints."""
-    out: dict[str, Any] = {}
+    out = {}
     for name, space in SPACES.items():
         for design in ("sobol", "uniform"):
             with refine.Tree(name, store=":memory:") as tree:

@@ -1,12 +1,9 @@
 """Cases of which some run with every change, the others nightly."""
 
-from collections.abc import Iterable
-from typing import Any
-
 import pytest
 
 
-def few(cases: Iterable[Any], step: int = 4) -> list[Any]:
+def few(cases, step=4):
     """The first of every ``every`` cases as it is, the others marked to run nightly."""
     return [
         case if i % step == 0 else pytest.param(case, marks=pytest.mark.nightly)

@@ -1,7 +1,5 @@
 """Objectives that tests run, importable by workers."""
 
-from __future__ import annotations
-
 import math
 import os
 import random

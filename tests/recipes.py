@@ -2,12 +2,11 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-def recipe(page: str, title: str, **names: Any) -> dict[str, Any]:
+def recipe(page, title, **names):
     """The names that a block defines, after it has run with some names given."""
     text = (DOCS / page).read_text()
     block = re.search(rf'^```python title="{title}"\n(.*?)^```$', text, flags=re.MULTILINE | re.DOTALL)

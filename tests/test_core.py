@@ -1,7 +1,5 @@
 """Without any extra a study runs from the first proposal to reports, and errors name the missing extra."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -45,7 +43,7 @@ REFUSED = {
 """Who asks -> what is said, `package[extra]` in short, up to the round's id."""
 
 
-def run(*command: str, cwd: Path) -> str:
+def run(*command, cwd):
     environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
     environment |= {"PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
@@ -62,7 +60,7 @@ def run(*command: str, cwd: Path) -> str:
 
 
 @pytest.mark.slow
-def test_the_core_alone_runs_a_study_and_names_what_is_missing(tmp_path: Path) -> None:
+def test_the_core_alone_runs_a_study_and_names_what_is_missing(tmp_path):
     if not PYTHON.exists():
         missing(".venv-core, the core alone: make .venv-core/.ready installs it")
     output = run("-P", str(HERE / "core_elsewhere.py"), str(HERE.parent / "README.md"), cwd=tmp_path)
@@ -90,7 +88,7 @@ def test_the_core_alone_runs_a_study_and_names_what_is_missing(tmp_path: Path) -
     assert "Keras" not in doctor
 
 
-def test_every_extra_that_an_error_names_brings_the_package() -> None:
+def test_every_extra_that_an_error_names_brings_the_package():
     distributions = {"mlflow": "mlflow-skinny", "psycopg": "psycopg", "keras": "tensorflow"}
     for module, extra in extras.EXTRAS.items():
         brought = PROJECT["optional-dependencies"][extra]
@@ -98,7 +96,7 @@ def test_every_extra_that_an_error_names_brings_the_package() -> None:
         assert any(line.startswith(distribution) for line in brought), f"{extra} does not bring {module}"
 
 
-def test_what_is_there_and_broken_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_there_and_broken_is_said(tmp_path, monkeypatch):
     (tmp_path / "anywidget.py").write_text("import nothing_of_that_name\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "anywidget", raising=False)

@@ -1,7 +1,5 @@
 """Ids, cells, seeds and proposals agree on the newest Python and with the oldest packages (`make test`)."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -14,7 +12,7 @@ from tests.elsewhere import missing
 HERE = Path(__file__).parent
 
 
-def said_by(python: Path | str, *arguments: str) -> str:
+def said_by(python, *arguments):
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1"}
     command = [str(python), "-W", "ignore", *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
@@ -23,7 +21,7 @@ def said_by(python: Path | str, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def identities_here() -> str:
+def identities_here():
     return said_by(sys.executable, str(HERE / "identities.py"))
 
 
@@ -36,7 +34,7 @@ def identities_here() -> str:
     ],
     ids=["newest Python", "oldest packages"],
 )
-def test_ids_and_proposals_are_the_same(identities_here: str, folder: str, other: str) -> None:
+def test_ids_and_proposals_are_the_same(identities_here, folder, other):
     python = HERE.parent / folder / "bin" / "python"
     if not python.exists() or said_by(python, "-c", other).strip() != "True":
         missing(f"{folder}, with another Python or the oldest packages: make {folder}/.ready installs it")

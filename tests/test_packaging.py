@@ -1,7 +1,5 @@
 """What stands in several files about the package is the same in all of them."""
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib
@@ -18,7 +16,7 @@ RECIPE = "packaging/conda/recipe.yaml"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-def lines(file: str, heading: str) -> dict[str, str]:
+def lines(file, heading):
     """Package -> bound, of a list of the recipe."""
     part = (ROOT / file).read_text().split(f"{heading}:\n")[1]
     match = re.match(r"(?:\s+- .+\n)+", part)
@@ -26,12 +24,12 @@ def lines(file: str, heading: str) -> dict[str, str]:
     return dict(re.findall(r"- ([\w-]+) (>=\d\S*)", match[0]))
 
 
-def test_the_version_of_a_citation_and_of_the_recipe() -> None:
+def test_the_version_of_a_citation_and_of_the_recipe():
     assert f"\nversion: {VERSION}\n" in (ROOT / "CITATION.cff").read_text()
     assert f'version: "{VERSION}"' in (ROOT / RECIPE).read_text()
 
 
-def test_the_description_for_registries_of_servers_starts_the_released_package() -> None:
+def test_the_description_for_registries_of_servers_starts_the_released_package():
     server = json.loads((ROOT / "packaging" / "mcp" / "server.json").read_text())
     (package,) = server["packages"]
     assert (server["version"], package["version"], package["identifier"]) == (
@@ -49,7 +47,7 @@ def test_the_description_for_registries_of_servers_starts_the_released_package()
     assert shown.exit_code == 0, shown.output
 
 
-def test_a_tag_builds_attests_and_publishes_and_nothing_else_may_write() -> None:
+def test_a_tag_builds_attests_and_publishes_and_nothing_else_may_write():
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "publish.yml").read_text())["jobs"]
     assert jobs["publish"]["needs"] == "build"
     assert jobs["publish"]["environment"] == "pypi"
@@ -63,26 +61,26 @@ def test_a_tag_builds_attests_and_publishes_and_nothing_else_may_write() -> None
     assert order == sorted(order)
 
 
-def test_the_recipe_has_the_core_and_its_bounds() -> None:
+def test_the_recipe_has_the_core_and_its_bounds():
     requirements = dict(re.findall(r"([\w-]+)(>=.+)", "\n".join(PROJECT["dependencies"])))
     requirements["matplotlib-base"] = requirements.pop("matplotlib")
     assert lines(RECIPE, "  run") == requirements
 
 
-def test_bounds_of_extras_are_the_same_in_the_recipe() -> None:
+def test_bounds_of_extras_are_the_same_in_the_recipe():
     extras = [line for lines in PROJECT["optional-dependencies"].values() for line in lines]
     for package, bound in lines(RECIPE, "  run_constraints").items():
         assert f"{package}{bound}" in extras
 
 
-def test_every_python_that_is_named_is_run_by_a_workflow() -> None:
+def test_every_python_that_is_named_is_run_by_a_workflow():
     named = [c.rpartition(" ")[2] for c in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", c)]
     assert len(named) >= 3
     for version in named:
         assert f'"{version}"' in (ROOT / ".github" / "workflows" / "test.yml").read_text()
 
 
-def test_workflows_pin_every_action_by_commit() -> None:
+def test_workflows_pin_every_action_by_commit():
     workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
     uses = [line for path in workflows for line in path.read_text().splitlines() if "uses:" in line]
     assert len(uses) >= 10
@@ -92,7 +90,7 @@ def test_workflows_pin_every_action_by_commit() -> None:
     assert not unpinned
 
 
-def test_all_is_every_extra_but_the_largest() -> None:
+def test_all_is_every_extra_but_the_largest():
     extras = PROJECT["optional-dependencies"]
     brought = {name for name in extras if name not in ("all", "standard")}
     named = set(

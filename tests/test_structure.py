@@ -1,7 +1,5 @@
 """The root of the package, circles of imports, what `import refine` loads, and the public surface."""
 
-from __future__ import annotations
-
 import ast
 import site
 import subprocess

@@ -1,7 +1,5 @@
 """From the wheel, without the checkout: README's study, and the commands of README and FAQ."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex
@@ -39,13 +37,13 @@ optimizer = ["Adam", "SGD"]
 class Installed:
     """An environment with the wheel, and a folder to type commands in."""
 
-    def __init__(self, folder: Path, binaries: Path) -> None:
+    def __init__(self, folder, binaries):
         self.folder = folder
         variables = {name: v for name, v in os.environ.items() if not name.startswith("PYTHON")}
         path = os.pathsep.join([str(binaries), variables["PATH"]])
         self.environment = {**variables, "PATH": path, "OMP_NUM_THREADS": "1"}
 
-    def run(self, command: str, status: int = 0) -> str:
+    def run(self, command, status=0):
         """Types a command, and returns its output."""
         ended = subprocess.run(
             shlex.split(command),
@@ -62,7 +60,7 @@ class Installed:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def installed(tmp_path_factory):
     """The wheel in a new environment; other packages come from the environment of the tests."""
     source = tmp_path_factory.mktemp("source")
     for name in SOURCES:
@@ -116,7 +114,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 
 @pytest.fixture(scope="module")
-def readme_study(installed: Installed) -> str:
+def readme_study(installed):
     """The output of README's code."""
     return installed.run("python first.py")
 

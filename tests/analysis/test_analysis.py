@@ -21,11 +21,11 @@ SPACE = refine.Space(
 )
 
 
-def cells(n: int, seed: int, space: refine.Space = SPACE) -> pd.DataFrame:
+def cells(n, seed, space=SPACE):
     return pd.DataFrame(space.columns(draw(Sobol(), space, n, seed)))
 
 
-def failing(n: int = 120, seed: int = 0) -> pd.DataFrame:
+def failing(n=120, seed=0):
     """Diverges wherever lr >= 1, and mostly likes what is near it."""
     frame = cells(n, seed)
     rng = np.random.default_rng(seed)
@@ -34,7 +34,7 @@ def failing(n: int = 120, seed: int = 0) -> pd.DataFrame:
     return frame.assign(value=value.where(~bad), state=np.where(bad, "diverged", "complete"))
 
 
-def conditional(n: int = 90, seed: int = 1) -> tuple[pd.DataFrame, np.ndarray]:
+def conditional(n=90, seed=1):
     """A second layer's units matter where there is a second layer; nothing reads them elsewhere."""
     frame = cells(n, seed)
     rng = np.random.default_rng(seed)
@@ -43,7 +43,7 @@ def conditional(n: int = 90, seed: int = 1) -> tuple[pd.DataFrame, np.ndarray]:
     return frame.assign(value=value), reads
 
 
-def facts(analysis: refine.Analysis) -> list[object]:
+def facts(analysis):
     """Everything that must not depend on the order of rows."""
     return [
         analysis.digest,
@@ -247,7 +247,7 @@ def test_the_order_of_rows_changes_nothing_whatever_is_known_of_them():
     groups = rng.integers(0, 30, 45)
     past = failing(20, 6)
 
-    def found(head: np.ndarray, tail: np.ndarray) -> list[object]:
+    def found(head, tail):
         order = np.concatenate([head, tail])
         options = {"earlier": past.iloc[rng.permutation(20)], "pooled": 15, "stage": 2}
         read = {"units_2": reads[order], "dropout": reads[order], "lr": True}

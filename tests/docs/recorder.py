@@ -14,16 +14,16 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 class Terminal:
     """A working folder in which commands are typed, and what its screen showed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder):
         self.folder = folder
         self.text = ""
-        self.said: list[str] = []  # commands, questions and answers, in order
+        self.said = []  # commands, questions and answers, in order
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         plain = {k: v for k, v in os.environ.items() if k not in ("CI", "NO_COLOR", "FORCE_COLOR")}
         screen = {"TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LOGNAME": "ada"}
         self.environment = {**plain, "PATH": path, **screen}
 
-    def run(self, command: str, *answers: tuple[str, str], status: int = 0) -> str:
+    def run(self, command, *answers, status=0):
         """Runs a command, answers its questions (given as piece and answer), and returns the printed text."""
         self.said.append(f"$ {command}")
         child = pexpect.spawn(
@@ -55,7 +55,7 @@ class Terminal:
         return output
 
 
-def plain(text: str) -> str:
+def plain(text):
     """Without colours and progress bars, as it stands on the screen at the end."""
     lines = []
     for line in _ANSI.sub("", text).replace("\r\n", "\n").split("\n"):

@@ -1,7 +1,5 @@
 """Each recipe of docs/continue.md runs on a small dump, and the next space lies inside the searched one."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path
@@ -18,12 +16,12 @@ FIXTURES = Path(__file__).parents[1] / "fixtures" / "imports"
 PAGE = "continue.md"
 
 
-def accuracy(lr: float, units: int, optimizer: str) -> float:
+def accuracy(lr, units, optimizer):
     return 0.95 - 0.1 * (math.log10(lr) + 2) ** 2 - 0.1 * (optimizer == "sgd") - abs(units - 64) / 2000
 
 
 @pytest.fixture
-def configurations() -> list[dict]:
+def configurations():
     """Forty random configurations with their accuracy."""
     draw = np.random.default_rng(0)
     rows = []
@@ -35,7 +33,7 @@ def configurations() -> list[dict]:
     return [{**row, "val_acc": accuracy(**row)} for row in rows]
 
 
-def decided(runs, tmp_path, value="val_acc", direction="maximize", **keywords) -> refine.Space:
+def decided(runs, tmp_path, value="val_acc", direction="maximize", **keywords):
     """The proposed space, which keeps the best learning rate and is smaller."""
     names = ["lr", "units", "optimizer"]
     with refine.Tree("finished", store=tmp_path / "finished.db") as tree:
@@ -46,7 +44,7 @@ def decided(runs, tmp_path, value="val_acc", direction="maximize", **keywords) -
         return review.space
 
 
-def space_code(title: str, name: str, space: refine.Space):
+def space_code(title, name, space):
     return recipe(PAGE, title, space=space)[name]
 
 

@@ -36,7 +36,7 @@ BLOCK = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MARK = "@@ end of the block at line"
 
 
-def script(text: str) -> str:
+def script(text):
     """The Python of a page: other lines are blank, so that line numbers in tracebacks are the page's.
 
     The line after each block prints a mark with its number.
@@ -53,7 +53,7 @@ def script(text: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def printed(text: str) -> dict[int, re.Match[str]]:
+def printed(text):
     """Line at which a Python block begins -> the text block that shows what it prints.
 
     It is the next block: right below, or after prose and the comment ``<!-- printed -->``.
@@ -80,7 +80,7 @@ DAILY = ("README.md", "index.md", "keras.md")
     [pytest.param(p, marks=() if p.name in DAILY else pytest.mark.nightly) for p in WITH_CODE],
     ids=lambda page: page.name,
 )
-def test_the_code_of_a_page_runs_and_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
+def test_the_code_of_a_page_runs_and_prints_what_the_page_shows(page, tmp_path):
     text = page.read_text()
     assert not text.startswith("```")
     program = tmp_path / f"page_{page.stem}.py"  # no name that a package has
@@ -118,19 +118,19 @@ def test_the_code_of_a_page_runs_and_prints_what_the_page_shows(page: Path, tmp_
         )
 
 
-def squeezed(text: str) -> str:
+def squeezed(text):
     """One line, with every number the same: they may differ with the versions of what is installed."""
     return " ".join(re.sub(r"[\d,]*\d(\.\d+)?(e-?\d+)?", "#", text).split())
 
 
-def anchors(page: Path) -> set[str]:
+def anchors(page):
     """Anchors of the headings, as GitHub makes them."""
     heads = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_relative_links_lead_to_files(page: Path) -> None:
+def test_relative_links_lead_to_files(page):
     prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     for link in re.findall(r"\]\(([^)\s]+)\)", prose):
         if re.match(r"[a-z]+:", link):
@@ -143,15 +143,15 @@ def test_relative_links_lead_to_files(page: Path) -> None:
             assert anchor in anchors(target), f"{page.name}: {link}, no such heading"
 
 
-def links(page: Path) -> set[Path]:
+def links(page):
     """The files that a page links to."""
     prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     paths = re.findall(r"\]\(([^)#\s]+)", prose)
     return {(page.parent / path).resolve() for path in paths if not re.match(r"[a-z]+:", path)}
 
 
-def test_every_page_is_reached_from_the_first() -> None:
-    visited: set[Path] = set()
+def test_every_page_is_reached_from_the_first():
+    visited = set()
     ahead = {ROOT / "docs" / "index.md"}
     while ahead:
         page = ahead.pop()
@@ -170,8 +170,8 @@ def test_every_page_is_reached_from_the_first() -> None:
     ) > 3
 
 
-def test_pictures_are_there_and_small() -> None:
-    shown: set[Path] = set()
+def test_pictures_are_there_and_small():
+    shown = set()
     for page in PAGES:
         shown |= {path for path in links(page) if path.suffix in (".png", ".svg", ".webp")}
     for path in (ROOT / "docs" / "images").iterdir():
@@ -179,10 +179,10 @@ def test_pictures_are_there_and_small() -> None:
         assert path.stat().st_size < 200_000, f"{path.name}: {path.stat().st_size:,} bytes"
 
 
-def test_the_error_tree_in_the_docstring_is_the_one_that_is_defined() -> None:
-    drawn: dict[str, str] = {}
-    path: list[str] = []
-    for line in inspect.getdoc(errors).splitlines():  # type: ignore[union-attr]
+def test_the_error_tree_in_the_docstring_is_the_one_that_is_defined():
+    drawn = {}
+    path = []
+    for line in inspect.getdoc(errors).splitlines():
         match = re.match(r"( *)((?:│   |    )*)(?:[├└]── )?(\w+)(?:  |$)", line)
         if not match or not match[1]:
             continue
@@ -205,7 +205,7 @@ def test_the_error_tree_in_the_docstring_is_the_one_that_is_defined() -> None:
 FOLDERS = sorted({path.parent.name for path in (ROOT / "refine").glob("*/__init__.py")} - {"keras"})
 
 
-def test_the_design_names_what_there_is() -> None:
+def test_the_design_names_what_there_is():
     text = (ROOT / "docs" / "design.md").read_text()
     names = re.findall(rf"`(?:refine\.)?((?:{'|'.join(FOLDERS)})(?:\.\w+)+)`", text)
     assert len(names) > 20
@@ -225,7 +225,7 @@ def test_the_design_names_what_there_is() -> None:
     assert re.findall(r"schema version is (\d+)", text) == [str(SCHEMA_VERSION)]
 
 
-def test_no_step_of_a_walk_goes_up_the_layers() -> None:
+def test_no_step_of_a_walk_goes_up_the_layers():
     contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
     height = {
         folder: -i for i, level in enumerate(contract["layers"]) for folder in re.findall(r"\w+", level)
@@ -240,6 +240,6 @@ def test_no_step_of_a_walk_goes_up_the_layers() -> None:
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/design.md"])
-def test_files_that_a_page_names_are_there(page: str) -> None:
+def test_files_that_a_page_names_are_there(page):
     for path in re.findall(r"`((?:refine|tests|docs|frontend)/[\w./]*)`", (ROOT / page).read_text()):
         assert "NAME" in path or (ROOT / path).exists(), f"{page}: {path}"

@@ -4,8 +4,6 @@ import doctest
 import inspect
 import re
 import shutil
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -29,18 +27,18 @@ WRITES = re.compile(
 )
 
 
-def examples_of(name: str) -> list[doctest.Example]:
-    documented: Any = refine
+def examples_of(name):
+    documented = refine
     for part in name.split("."):
         documented = getattr(documented, part)
     return doctest.DocTestParser().get_examples(inspect.getdoc(documented) or "", name)
 
 
-def run(names_defined: dict[str, Any], *names: str) -> dict[str, Any]:
+def run(names_defined, *names):
     """What is known after the examples of these names, one after the other."""
     examples = [example for name in names for example in examples_of(name)]
     test = doctest.DocTest(examples, names_defined, names[-1], None, None, None)
-    printed: list[str] = []
+    printed = []
     options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     doctest.DocTestRunner(optionflags=options).run(test, out=printed.append, clear_globs=False)
     assert not printed, "".join(printed)
@@ -48,7 +46,7 @@ def run(names_defined: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def study(tmp_path_factory):
     """The store that the example of `refine.Tree` makes, and what is known after that of `refine.Review`."""
     folder = tmp_path_factory.mktemp("study")
     with pytest.MonkeyPatch.context() as patch:
@@ -57,9 +55,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_example_of_a_docstring_runs(
-    name: str, study: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_example_of_a_docstring_runs(name, study, tmp_path, monkeypatch):
     examples = examples_of(name)
     assert examples, f"refine.{name} has no example in its docstring"
     monkeypatch.chdir(tmp_path)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def run(name: str, *arguments: str, cwd: Path | None = None) -> str:
+def run(name, *arguments, cwd=None):
     return run_command([sys.executable, str(EXAMPLES / name), *arguments], cwd)
 
 

@@ -10,15 +10,15 @@ HOME = README.parent / "docs" / "index.md"
 OUTPUT = re.compile(r"^<!-- printed -->\n+```text\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
 
-def first_block(page: Path) -> str:
+def first_block(page):
     return re.search(r"^```python\n(.*?)^```$", page.read_text(), flags=re.MULTILINE | re.DOTALL)[1]
 
 
-def shown(page: Path) -> str:
+def shown(page):
     return OUTPUT.search(page.read_text())[1]
 
 
-def calls(screen: str) -> list[str]:
+def calls(screen):
     """The calls under Next and Or, of which Or may take several lines."""
     lines = re.search(r"^Next +(.*?)^Or +(.*)", screen, flags=re.MULTILINE | re.DOTALL)
     return [
@@ -28,7 +28,7 @@ def calls(screen: str) -> list[str]:
     ]
 
 
-def test_ten_lines_lead_to_a_proposal_and_its_calls_can_be_typed(tmp_path: Path) -> None:
+def test_ten_lines_lead_to_a_proposal_and_its_calls_can_be_typed(tmp_path):
     code = first_block(README)
     assert first_block(HOME) == code
     assert len([line for line in code.splitlines() if line.strip()]) <= 10

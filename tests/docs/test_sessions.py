@@ -18,14 +18,14 @@ pytestmark = pytest.mark.slow
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def files_of(page: str) -> dict[str, str]:
+def files_of(page):
     """The files that a page tells its reader to write: an HTML comment names each before its fence."""
     text = (DOCS / page).read_text()
     files = re.findall(r"<!-- file: (\S+) -->\n+```\w*\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
     return dict(files)
 
 
-def compare(page: str, terminal: Terminal) -> None:
+def compare(page, terminal):
     """The session on a page against the one just typed; written anew where that was asked for."""
     path = DOCS / page
     pattern = r"(<!-- session -->\n+```text\n)(.*?)(^```$)"
@@ -45,13 +45,13 @@ def compare(page: str, terminal: Terminal) -> None:
         )
 
 
-def squeezed(text: str) -> str:
+def squeezed(text):
     """One line, with ids and numbers alike: they may differ with versions."""
     return " ".join(re.sub(r"\b[0-9a-f]{12}\b|\d+(\.\d+)?", "#", text).split())
 
 
 @pytest.fixture
-def terminal(tmp_path: Path, request: pytest.FixtureRequest) -> Terminal:
+def terminal(tmp_path, request):
     folder = tmp_path / "study"  # which names the tree
     folder.mkdir()
     for name, content in files_of(request.param).items():
@@ -61,7 +61,7 @@ def terminal(tmp_path: Path, request: pytest.FixtureRequest) -> Terminal:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("terminal", ["shell.md"], indirect=True)
-def test_a_study_from_the_shell(terminal: Terminal) -> None:
+def test_a_study_from_the_shell(terminal):
     make = "refine run study.db --space space.toml --objective objective.py:score --n 120 --seed 7 --quiet"
     root = terminal.run(f'{make} --note "first look"')
     root = re.search(r"round ([0-9a-f]{12}) of", root)[1]

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from html import unescape
 from pathlib import Path
-from typing import Any
 
 import pytest
 from test_docstrings import METHODS
@@ -26,7 +25,7 @@ MODULES = (
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     # Warnings that packages raise about themselves or each other don't concern the pages.
@@ -39,18 +38,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def pages(site: Path) -> list[tuple[str, str]]:
+def pages(site):
     return [(str(path.relative_to(site)), path.read_text("utf-8")) for path in sorted(site.rglob("*.html"))]
 
 
-def body(text: str) -> str:
+def body(text):
     """What a reader sees of paragraphs: no headings, scripts, code or tags."""
     inside = text.partition("<article")[2].partition("</article>")[0]
     inside = re.sub(r"<(script|style|pre|code|h[1-6])\b.*?</\1>", " ", inside, flags=re.DOTALL)
     return unescape(re.sub(r"<[^>]+>", "\n", inside))
 
 
-def test_every_page_of_the_docs_is_in_it(site: Path) -> None:
+def test_every_page_of_the_docs_is_in_it(site):
     page_names = {name for name, _ in pages(site)}
     for path in (ROOT / "docs").glob("*.md"):
         assert (f"{path.stem}.html" in page_names) == (path.name != "design.md")
@@ -62,7 +61,7 @@ def test_every_page_of_the_docs_is_in_it(site: Path) -> None:
     } <= page_names
 
 
-def test_it_asks_for_nothing_from_elsewhere(site: Path) -> None:
+def test_it_asks_for_nothing_from_elsewhere(site):
     for path in [*site.rglob("*.html"), *site.rglob("*.css"), *site.rglob("*.svg")]:
         text = path.read_text("utf-8")
         for tag in re.findall(r"<(?:script|link|img|iframe|source|image|use)\b[^>]*>", text):
@@ -71,7 +70,7 @@ def test_it_asks_for_nothing_from_elsewhere(site: Path) -> None:
         assert not re.search(r"@import", text), path.name
 
 
-def test_nothing_is_left_of_the_notation(site: Path) -> None:
+def test_nothing_is_left_of_the_notation(site):
     for name, text in pages(site):
         visible = body(text)
         assert not re.search(r"^\s*(?:- |\* |\d+\. )\S", visible, re.MULTILINE), (
@@ -83,7 +82,7 @@ def test_nothing_is_left_of_the_notation(site: Path) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_the_whole_public_surface_is_in_the_reference(site: Path, module: str) -> None:
+def test_the_whole_public_surface_is_in_the_reference(site, module):
     text = (site / "api.html").read_text("utf-8")
     markdown = (ROOT / "docs" / "api.md").read_text("utf-8")
     for name in importlib.import_module(module).__all__:
@@ -94,7 +93,7 @@ def test_the_whole_public_surface_is_in_the_reference(site: Path, module: str) -
         assert f"`{module}.{name}`" in markdown, f"{module}.{name} is missing where there is no site"
 
 
-def test_methods_are_in_the_reference_those_of_base_classes_too(site: Path) -> None:
+def test_methods_are_in_the_reference_those_of_base_classes_too(site):
     text = (site / "api.html").read_text("utf-8")
     methods = [f"{kind}.{name}" for kind, names in METHODS.items() for name in names.split()]
     for name in [
@@ -109,7 +108,7 @@ def test_methods_are_in_the_reference_those_of_base_classes_too(site: Path) -> N
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [390, 1280])
-def test_no_line_of_a_code_block_is_cut(site: Path, browser: Any, width: int) -> None:
+def test_no_line_of_a_code_block_is_cut(site, browser, width):
     page = browser.new_page(viewport={"width": width, "height": 900})
     cut = """() => [...document.querySelectorAll("article pre > code")]
         .filter((code) => code.scrollWidth > code.clientWidth + 1)
@@ -138,7 +137,7 @@ FOUND_FIRST = {
 
 @pytest.mark.browser
 @pytest.mark.parametrize("words", FOUND_FIRST)
-def test_the_search_finds_a_guide_by_a_reader_s_words(site: Path, browser: Any, words: str) -> None:
+def test_the_search_finds_a_guide_by_a_reader_s_words(site, browser, words):
     page = browser.new_page()
     try:
         page.goto((site / "index.html").as_uri())

@@ -6,7 +6,6 @@
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import nbclient
 import nbformat
@@ -15,15 +14,13 @@ import pytest
 NOTEBOOK = Path(__file__).parents[2] / "docs" / "tutorial.ipynb"
 
 
-def outputs(cell: Any) -> list[dict[str, Any]]:
+def outputs(cell):
     """What a cell shows, by kind."""
     return [dict(o.get("data", {})) for o in cell.outputs]
 
 
 @pytest.mark.nightly
-def test_every_cell_runs_and_objects_show_themselves_as_tables(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_cell_runs_and_objects_show_themselves_as_tables(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("LOGNAME", "ada")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
@@ -52,7 +49,7 @@ def test_every_cell_runs_and_objects_show_themselves_as_tables(
         assert all(a == b for a, b in zip(written, [bool(c.outputs) for c in code], strict=True))
 
 
-def tidy(notebook: Any) -> Any:
+def tidy(notebook):
     """Without what changes from run to run, or shows nothing."""
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
@@ -69,7 +66,7 @@ def tidy(notebook: Any) -> Any:
     return notebook
 
 
-def test_the_notebook_is_small_and_names_no_machine() -> None:
+def test_the_notebook_is_small_and_names_no_machine():
     text = NOTEBOOK.read_text("utf-8")
     assert len(text) < 1024 * 1024
     for word in ("/root/", "/home/", "/tmp/", "Traceback"):

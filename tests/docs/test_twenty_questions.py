@@ -1,7 +1,5 @@
 """The calls on the page of questions run, each of them."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

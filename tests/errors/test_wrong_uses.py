@@ -1,7 +1,5 @@
 """Wrong uses that people new to it make: each is refused, and nothing is run, decided, written or created."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 

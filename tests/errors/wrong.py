@@ -1,7 +1,5 @@
 """The recorded texts of errors."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

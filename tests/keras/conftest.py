@@ -32,7 +32,7 @@ class Data(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def cancer() -> Data:
+def cancer():
     """Breast cancer, standardised: 120 rows to train (no multiple of 32), 71 to validate."""
     from sklearn.datasets import load_breast_cancer
 
@@ -43,7 +43,7 @@ def cancer() -> Data:
 
 
 @pytest.fixture(scope="session")
-def digits() -> Data:
+def digits():
     """Handwritten digits as 8 x 8 images with one channel: 110 rows to train, 50 to validate."""
     from sklearn.datasets import load_digits
 
@@ -53,14 +53,14 @@ def digits() -> Data:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _prepared() -> None:
+def _prepared():
     """As before a round: the collection after each trial then only looks at what came later."""
     from refine.keras._session import prepare
 
     prepare(1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items):
     """Warnings are errors; this one comes from Keras reading a TensorFlow variable under NumPy 2."""
     folder = pathlib.Path(__file__).parent
     for item in items:

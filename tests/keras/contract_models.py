@@ -3,7 +3,6 @@
 ``build`` makes everything anew, since layers, losses, metrics and optimizers have state.
 """
 
-from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any
 
@@ -17,16 +16,16 @@ from refine.testing.keras_fit import Examples, ModelCase
 
 ROWS = 70
 VALIDATION = 41
-CASES: list[ModelCase] = []
+CASES = []
 
 
 def add(
-    group: str,
-    builds: Mapping[str, Callable[[], Any]],
-    data: Any = None,
-    way: Any = "fast",
-    options: Any = dict,
-) -> None:
+    group,
+    builds,
+    data=None,
+    way="fast",
+    options=dict,
+):
     """Adds models that are trained alike."""
     cases = [ModelCase(f"{group}: {n}", build, data or table, way, options) for n, build in builds.items()]
     CASES.extend(cases)
@@ -36,7 +35,7 @@ def add(
 
 
 @cache
-def table(targets: str = "binary", rows: int = ROWS) -> Examples:
+def table(targets="binary", rows=ROWS):
     """Five columns; targets ``binary``, ``classes``, ``one_hot``, ``positive``, ``signs`` or ``real``."""
     draw = np.random.RandomState(0)
     x = draw.normal(size=(rows + VALIDATION, 5)).astype("float32")
@@ -53,7 +52,7 @@ def table(targets: str = "binary", rows: int = ROWS) -> Examples:
     return Examples(x[:rows], y[:rows], x[rows:], y[rows:])
 
 
-def shaped(*shape: int, rows: int = ROWS) -> Examples:
+def shaped(*shape, rows=ROWS):
     """Random inputs of a shape with binary targets."""
     x = np.random.RandomState(0).normal(size=(rows + VALIDATION, *shape)).astype("float32")
     y = (x.reshape(len(x), -1)[:, :3].sum(1, keepdims=True) > 0).astype("float32")
@@ -63,7 +62,7 @@ def shaped(*shape: int, rows: int = ROWS) -> Examples:
 series = partial(shaped, 6, 3)
 
 
-def padded(steps: bool = False) -> Examples:
+def padded(steps=False):
     """Series whose last steps are zeros, more or fewer; one target per row or per step."""
     x, y, x_val, y_val = series()
     for part in (x, x_val):
@@ -72,14 +71,14 @@ def padded(steps: bool = False) -> Examples:
     return Examples(x, x[:, :, :1], x_val, x_val[:, :, :1]) if steps else Examples(x, y, x_val, y_val)
 
 
-def tokens(steps: bool = False) -> Examples:
+def tokens(steps=False):
     """Rows of seven tokens of which 0 is padding; one target per row or per step."""
     x = np.random.RandomState(0).randint(0, 6, (ROWS + VALIDATION, 7))
     y = (x[:, :, None] % 2 if steps else x.sum(1, keepdims=True) % 2).astype("float32")
     return Examples(x[:ROWS], y[:ROWS], x[ROWS:], y[ROWS:])
 
 
-def changed(change: Callable[[Any, Any], tuple[Any, Any]]) -> Callable[[], Examples]:
+def changed(change):
     """The table in another structure, for training and validation."""
     x, y, x_val, y_val = table()
     return lambda: Examples(*change(x, y), *change(x_val, y_val))
@@ -88,29 +87,29 @@ def changed(change: Callable[[Any, Any], tuple[Any, Any]]) -> Callable[[], Examp
 # Models
 
 
-def compiled(model: Any, loss: Any = "binary_crossentropy", optimizer: Any = "adam", **options: Any) -> Any:
+def compiled(model, loss="binary_crossentropy", optimizer="adam", **options):
     """Compiles without XLA; accuracy is the default metric."""
     model.compile(optimizer, loss, **{"metrics": ["acc"], "jit_compile": False} | options)
     return model
 
 
-def network(*middle: Any, out: int = 1, last: Any = "sigmoid", **options: Any) -> Any:
+def network(*middle, out=1, last="sigmoid", **options):
     """A dense network of the table's inputs with further layers in the middle."""
     inner = [keras.Input((5,)), layers.Dense(6, activation="relu"), *middle]
     return compiled(keras.Sequential([*inner, layers.Dense(out, activation=last)]), **options)
 
 
-def made(option: str, make: Callable[[], Any], **options: Any) -> Callable[[], Any]:
+def made(option, make, **options):
     """A `network` with an option of ``compile`` that is made anew; of a metric beside accuracy."""
     if option == "metrics":
         return lambda: network(metrics=["acc", make()], **options)
     return lambda: network(**{option: make()}, **options)
 
 
-def stack(shape: tuple[int, ...], *inner: Callable[[], Any], **options: Any) -> Callable[[], Any]:
+def stack(shape, *inner, **options):
     """Layers for other inputs than the table, with a dense output."""
 
-    def build() -> Any:
+    def build():
         middle = [make() for make in inner]
         end = [layers.Flatten(), layers.Dense(1, activation="sigmoid")]
         return compiled(keras.Sequential([keras.Input(shape), *middle, *end]), **options)
@@ -118,32 +117,32 @@ def stack(shape: tuple[int, ...], *inner: Callable[[], Any], **options: Any) -> 
     return build
 
 
-def per_step(shape: tuple[int, ...], *inner: Callable[[], Any], **options: Any) -> Callable[[], Any]:
+def per_step(shape, *inner, **options):
     """One prediction per step."""
     end = partial(layers.Dense, 1, activation="sigmoid")
     return lambda: compiled(keras.Sequential([keras.Input(shape), *(m() for m in (*inner, end))]), **options)
 
 
-def functional(inner: Callable[[Any], Any], cls: Any = keras.Model) -> Callable[[], Any]:
+def functional(inner, cls=keras.Model):
     """A functional model of the table's inputs."""
 
-    def build() -> Any:
+    def build():
         x = keras.Input((5,))
         return compiled(cls(x, layers.Dense(1, activation="sigmoid")(inner(x))))
 
     return build
 
 
-def dense(units: int = 5, activation: Any = "relu", **options: Any) -> Any:
+def dense(units=5, activation="relu", **options):
     return layers.Dense(units, activation, **options)
 
 
-def given(**options: Any) -> Callable[[], dict[str, Any]]:
+def given(**options):
     """Options of ``fit``."""
     return lambda: options
 
 
-def called(*make: Callable[[], Any], **options: Any) -> Callable[[], dict[str, Any]]:
+def called(*make, **options):
     """Options with callbacks that are made for each training."""
     return lambda: {"callbacks": [callback_class() for callback_class in make], **options}
 
@@ -154,7 +153,7 @@ for activation in ("relu", "elu"):
     for loss in (losses.binary_crossentropy, losses.log_cosh):
         for optimizer in ("adam", "nadam", "rmsprop"):
 
-            def document(activation: Any = activation, loss: Any = loss, optimizer: Any = optimizer) -> Any:
+            def document(activation=activation, loss=loss, optimizer=optimizer):
                 inner = [layers.Dropout(0.2), dense(4, activation), layers.Dropout(0.2)]
                 return network(*inner, loss=loss, optimizer=optimizer, metrics=["acc", fmeasure])
 
@@ -200,21 +199,21 @@ for named, expected_way in ((FAST, "fast"), (SLOW, "step")):
 # Losses
 
 
-def own_loss(y: Any, p: Any) -> Any:
+def own_loss(y, p):
     """A mean over rows that nobody knows to be one."""
     return ops.mean(ops.square(y - p), axis=-1)
 
 
-class OwnLoss(losses.Loss):  # type: ignore[misc]
+class OwnLoss(losses.Loss):
     """A loss relative to the largest target of the batch."""
 
-    def call(self, y: Any, p: Any) -> Any:
+    def call(self, y, p):
         return ops.mean(ops.abs(y - p), axis=-1) / (1 + ops.max(y))
 
 
 binary = losses.BinaryCrossentropy
 sparse = losses.SparseCategoricalCrossentropy
-LOSSES: dict[str, tuple[str, Any, Callable[[], Any]]] = {
+LOSSES = {
     "chosen by shapes": ("binary", "sigmoid", lambda: "crossentropy"),
     "smoothed": ("binary", "sigmoid", lambda: binary(label_smoothing=0.1)),
     "from logits": ("binary", None, lambda: binary(from_logits=True)),
@@ -252,12 +251,12 @@ for name, (targets, last, make) in LOSSES.items():
 # Metrics
 
 
-def batch_f1(y: Any, p: Any) -> Any:
+def batch_f1(y, p):
     """The F1 score of a batch, as Talos has it."""
     return 2 * ops.sum(y * ops.round(p)) / (ops.sum(y) + ops.sum(ops.round(p)) + 1e-7)
 
 
-def named_as_known(y: Any, p: Any) -> Any:
+def named_as_known(y, p):
     """A mean of a batch under a name that Keras knows."""
     return ops.max(ops.abs(y - p))
 
@@ -265,27 +264,27 @@ def named_as_known(y: Any, p: Any) -> Any:
 named_as_known.__name__ = "mean_absolute_error"
 
 
-class Largest(metrics.Metric):  # type: ignore[misc]
+class Largest(metrics.Metric):
     """The largest mean of a batch; built when the first batch comes."""
 
     largest: Any = None
 
-    def update_state(self, y: Any, p: Any, sample_weight: Any = None) -> None:
+    def update_state(self, y, p, sample_weight=None):
         if self.largest is None:
             self.largest = self.add_variable((), "zeros", name="largest")
         self.largest.assign(ops.maximum(self.largest, ops.mean(y * p)))
 
-    def result(self) -> Any:
+    def result(self):
         # A copy: of the variable itself Keras' history would have what validation left in it.
         return ops.zeros(()) if self.largest is None else 1.0 * self.largest
 
-    def reset_state(self) -> None:
+    def reset_state(self):
         if self.largest is not None:
             self.largest.assign(0.0)
 
 
 beside_losses = partial(made, "metrics")
-KNOWN: dict[str, Callable[[], Any]] = {
+KNOWN = {
     "AUC": lambda: metrics.AUC(num_thresholds=20),
     "Precision": metrics.Precision,
     "Recall": lambda: metrics.Recall(thresholds=0.3),
@@ -297,18 +296,18 @@ KNOWN: dict[str, Callable[[], Any]] = {
     "false positives": metrics.FalsePositives,
     "BinaryIoU": metrics.BinaryIoU,
 }
-REAL: dict[str, Callable[[], Any]] = {
+REAL = {
     "RMSE": metrics.RootMeanSquaredError,
     "R2": metrics.R2Score,
     "cosine": lambda: "cosine_similarity",
     "log_cosh": metrics.LogCoshError,
 }
-CLASSES: dict[str, Callable[[], Any]] = {
+CLASSES = {
     "top 2": lambda: metrics.SparseTopKCategoricalAccuracy(2),
     "fmeasure, macro": lambda: fmeasure,
     "MeanIoU": lambda: metrics.MeanIoU(3, sparse_y_pred=False),
 }
-UNKNOWN: dict[str, Callable[[], Any]] = {
+UNKNOWN = {
     "F1 of a batch": lambda: batch_f1,
     "built late": Largest,
     "wrapped": lambda: metrics.MeanMetricWrapper(batch_f1, "wrapped"),
@@ -332,43 +331,43 @@ add("metric", {"weighted": weighted}, options=given(class_weight={0: 2.0, 1: 0.5
 # Layers
 
 
-class Penalised(layers.Layer):  # type: ignore[misc]
+class Penalised(layers.Layer):
     """A layer with a loss of its own."""
 
-    def call(self, x: Any) -> Any:
+    def call(self, x):
         self.add_loss(0.1 * ops.mean(ops.square(x)))
         return x
 
 
-class Scaled(layers.Layer):  # type: ignore[misc]
+class Scaled(layers.Layer):
     """A layer with a weight."""
 
-    def build(self, shape: Any) -> None:
+    def build(self, shape):
         self.scale = self.add_weight(shape=(shape[-1],), initializer="ones")
 
-    def call(self, x: Any) -> Any:
+    def call(self, x):
         return x * self.scale
 
 
-class Counting(layers.Layer):  # type: ignore[misc]
+class Counting(layers.Layer):
     """A layer that counts its calls, also those of validation."""
 
-    def build(self, shape: Any) -> None:
+    def build(self, shape):
         self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
 
-    def call(self, x: Any) -> Any:
+    def call(self, x):
         self.calls.assign_add(1.0)
         return x + 0.01 * self.calls
 
 
-class Averaged(layers.Layer):  # type: ignore[misc]
+class Averaged(layers.Layer):
     """A layer that subtracts the batch's mean."""
 
-    def call(self, x: Any) -> Any:
+    def call(self, x):
         return x - ops.mean(x, axis=0, keepdims=True)
 
 
-LAYERS: dict[str, Callable[[], Any]] = {
+LAYERS = {
     "BatchNormalization": layers.BatchNormalization,
     "BatchNormalization, fixed": lambda: layers.BatchNormalization(trainable=False),
     "LayerNormalization": layers.LayerNormalization,
@@ -392,7 +391,7 @@ LAYERS: dict[str, Callable[[], Any]] = {
     "orthogonal regulariser": lambda: dense(kernel_regularizer=regularizers.OrthogonalRegularizer(0.01)),
     "own activation": lambda: dense(activation=lambda x: ops.softmax(x, axis=0)),
 }
-STEPPED: dict[str, Callable[[], Any]] = {
+STEPPED = {
     "constraint": lambda: dense(kernel_constraint="max_norm"),
     "SpectralNormalization": lambda: layers.SpectralNormalization(dense()),
     "Lambda": lambda: layers.Lambda(lambda x: x * 2),
@@ -403,7 +402,7 @@ STEPPED: dict[str, Callable[[], Any]] = {
     "own, across rows": Averaged,
 }
 for named, expected_way in ((LAYERS, "fast"), (STEPPED, "step")):
-    networks = {name: lambda make=make: network(make()) for name, make in named.items()}  # type: ignore[misc]
+    networks = {name: lambda make=make: network(make()) for name, make in named.items()}
     add("layer", networks, way=expected_way)
 
 # Images
@@ -433,7 +432,7 @@ add("image", {"Conv3D": stack((4, 4, 4, 1), partial(layers.Conv3D, 2, 2))}, part
 # Series
 
 
-def attending(kind: Any) -> Any:
+def attending(kind):
     """Attention of a kind, with a residual and a norm."""
     x = keras.Input((6, 3))
     h = layers.Dense(4)(x)
@@ -442,7 +441,7 @@ def attending(kind: Any) -> Any:
     return compiled(keras.Model(x, layers.Dense(1, activation="sigmoid")(h)))
 
 
-def stateful() -> Any:
+def stateful():
     x = keras.Input(batch_shape=(10, 6, 3))
     return compiled(keras.Model(x, layers.Dense(1, activation="sigmoid")(layers.LSTM(3, stateful=True)(x))))
 
@@ -492,24 +491,24 @@ add("series", {"stateful LSTM": stateful}, partial(series, rows=40), "fit", alon
 # Structures
 
 
-def shared(x: Any) -> Any:
+def shared(x):
     """One layer, twice."""
     layer = dense(activation="tanh")
     return layer(layer(x))
 
 
-def nested(x: Any) -> Any:
+def nested(x):
     """A model as a layer."""
     return keras.Sequential([keras.Input((5,)), dense(4), layers.BatchNormalization()])(x)
 
 
-def across(x: Any) -> Any:
+def across(x):
     """Subtracts the batch's mean by an operation that is no layer."""
     h = layers.Dense(4)(x)
     return h - ops.mean(h, axis=0, keepdims=True)
 
 
-def two_inputs(named: bool = False) -> Any:
+def two_inputs(named=False):
     """Two inputs, as a list or by name."""
     a = keras.Input((2,), name="a")
     b = keras.Input((3,), name="b")
@@ -517,11 +516,11 @@ def two_inputs(named: bool = False) -> Any:
     return compiled(keras.Model({"a": a, "b": b} if named else [a, b], dense(1, "sigmoid")(h)))
 
 
-def two_outputs(named: bool = False) -> Any:
+def two_outputs(named=False):
     """A classification and a regression, weighted."""
     x = keras.Input((5,))
     h = dense(4)(x)
-    parts: list[list[Any]] = [
+    parts = [
         [dense(1, "sigmoid", name="a")(h), layers.Dense(1, name="b")(h)],
         ["binary_crossentropy", "mse"],
         [1.0, 0.3],
@@ -532,55 +531,55 @@ def two_outputs(named: bool = False) -> Any:
     return compiled(keras.Model(x, outputs), loss, loss_weights=weights if named else None, metrics=scores)
 
 
-def frozen() -> Any:
+def frozen():
     """A model with a layer that isn't trained."""
     model = network()
     model.layers[0].trainable = False
     return compiled(model)
 
 
-def of_policy(policy: str) -> Any:
+def of_policy(policy):
     """Computes in another precision than it keeps weights in."""
     keras.config.set_dtype_policy(policy)
     return network(dense(4))
 
 
-class Subclassed(keras.Model):  # type: ignore[misc]
+class Subclassed(keras.Model):
     """A model with its own `call`."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         self.hidden = dense(4)
         self.end = dense(1, "sigmoid")
 
-    def call(self, x: Any) -> Any:
+    def call(self, x):
         return self.end(self.hidden(x))
 
 
 class Autoencoder(Subclassed):
     """Without targets."""
 
-    def call(self, x: Any) -> Any:
+    def call(self, x):
         self.add_loss(ops.mean(ops.square(super().call(x) - x)))
         return x
 
 
-class Nested(keras.Model):  # type: ignore[misc]
+class Nested(keras.Model):
     """A step that returns the results of all metrics, those of ``compile`` in a dict of their own."""
 
-    def train_step(self, data: Any) -> dict[str, Any]:
+    def train_step(self, data):
         super().train_step(data)
         return {metric.name: metric.result() for metric in self.metrics}
 
 
-class Logged(keras.Model):  # type: ignore[misc]
+class Logged(keras.Model):
     """A step that returns what no metric holds."""
 
-    def train_step(self, data: Any) -> dict[str, Any]:
+    def train_step(self, data):
         return {**super().train_step(data), "largest": ops.max(data[0])}
 
 
-inner_layers: dict[str, Callable[[Any], Any]] = {
+inner_layers = {
     "residual": lambda x: layers.Add()([x, dense()(x)]),
     "residual, by +": lambda x: x + dense()(x),
     "shared layer": shared,
@@ -614,28 +613,28 @@ add("model", {"eager": partial(network, run_eagerly=True)}, way="fit")
 # Arguments of fit
 
 
-class StopsAtBegin(keras.callbacks.Callback):  # type: ignore[misc]
+class StopsAtBegin(keras.callbacks.Callback):
     """Ends training as an epoch begins; Keras still trains its first batch."""
 
-    def __init__(self, epoch: int) -> None:
+    def __init__(self, epoch):
         super().__init__()
         self.epoch = epoch
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch, logs=None):
         self.model.stop_training = epoch == self.epoch
 
 
-class Halves(keras.callbacks.Callback):  # type: ignore[misc]
+class Halves(keras.callbacks.Callback):
     """Changes weights between epochs."""
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch, logs=None):
         self.model.set_weights([0.5 * weight for weight in self.model.get_weights()])
 
 
-class OnBatches(keras.callbacks.Callback):  # type: ignore[misc]
+class OnBatches(keras.callbacks.Callback):
     """Acts on batches."""
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch, logs=None):
         self.model.optimizer.learning_rate = 0.9 * self.model.optimizer.learning_rate
 
 
@@ -643,7 +642,7 @@ weight = np.linspace(0, 2, ROWS).astype("float32")
 x, y, x_val, y_val = table()
 stopping = partial(callbacks.EarlyStopping, min_delta=1.0)
 quiet = partial(callbacks.LambdaCallback, on_epoch_end=lambda *_: None)
-OPTIONS: dict[str, dict[str, Callable[[], Any]]] = {
+OPTIONS = {
     "fast": {
         "no validation": given(validation_data=None),
         "class_weight": given(class_weight={0: 3.0, 1: 0.5}),

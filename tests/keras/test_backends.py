@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,8 +19,8 @@ IN_CI = ("jax",)
 @pytest.mark.nightly
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_everything_but_the_fast_loop_works_there_and_tensorflow_is_not_needed(
-    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    backend, tmp_path, monkeypatch
+):
     monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH", raising=False)
     # JAX compiles each trial's model anew; equal programs are then read from here.
     cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
@@ -58,7 +57,7 @@ VARIABLE = "set the environment variable KERAS_BACKEND"
         ),
     ],
 )
-def test_a_backend_that_can_not_be_used_is_named(backend: str, without: str, text: str) -> None:
+def test_a_backend_that_can_not_be_used_is_named(backend, without, text):
     code = f"import sys; sys.modules.update(dict.fromkeys({without.split()!r})); import refine.keras"
     environment = os.environ | {"KERAS_BACKEND": backend}
     command = [sys.executable, "-c", code]
@@ -67,8 +66,8 @@ def test_a_backend_that_can_not_be_used_is_named(backend: str, without: str, tex
     assert done.stderr.strip().splitlines()[-1] == f"refine.errors.ObjectiveError: {text}"
 
 
-def test_an_objective_of_another_backend_prepares_nothing() -> None:
-    def model(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any: ...
+def test_an_objective_of_another_backend_prepares_nothing():
+    def model(x_train, y_train, x_val, y_val, params): ...
 
     objective = KerasObjective(model, [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1], val_split=0.5)
     assert objective.backend == "tensorflow"
@@ -77,7 +76,7 @@ def test_an_objective_of_another_backend_prepares_nothing() -> None:
         objective.prepare(1)
 
 
-def test_memory_of_a_gpu_is_taken_as_needed_unless_the_person_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_of_a_gpu_is_taken_as_needed_unless_the_person_chose(monkeypatch):
     monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH", raising=False)
     take_memory_as_needed()
     assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"

@@ -20,7 +20,7 @@ from refine.keras import KerasObjective, fmeasure
 X, Y = load_breast_cancer(return_X_y=True)
 SPACE = refine.Space({"lr": [0.001, 0.01], "units": [2, 4], "dropout": [0.0, 0.2]})
 EPOCHS = [4]
-SEEN: list[keras.Model] = []
+SEEN = []
 
 
 def model_function(x_train, y_train, x_val, y_val, params):

@@ -1,8 +1,6 @@
 """`fit(compiled=True)`: one program that XLA compiles for all networks of a structure."""
 
 import warnings
-from collections.abc import Iterator
-from typing import Any
 
 import keras
 import numpy as np
@@ -22,7 +20,7 @@ Y = (X[:, 0] + RNG.normal(size=103) > 0).astype("float32")
 
 
 @pytest.fixture(autouse=True)
-def _alone() -> Iterator[None]:
+def _alone():
     _traces._traces.clear()
     with heard_anew():
         yield
@@ -31,16 +29,16 @@ def _alone() -> Iterator[None]:
 
 def network(
     *,
-    widths: tuple[int, ...] = (5, 9),
-    activation: Any = "elu",
-    dropout: float = 0.0,
-    optimizer: Any = "nadam",
-    loss: Any = "binary_crossentropy",
-    outputs: int = 1,
-    last: str = "sigmoid",
-    penalty: Any = None,
-    metrics: Any = ("acc", fmeasure),
-) -> Any:
+    widths=(5, 9),
+    activation="elu",
+    dropout=0.0,
+    optimizer="nadam",
+    loss="binary_crossentropy",
+    outputs=1,
+    last="sigmoid",
+    penalty=None,
+    metrics=("acc", fmeasure),
+):
     """A dense network without XLA in `model.fit`, which rounds in another way."""
     model = keras.Sequential([keras.Input((6,))])
     for width in widths:
@@ -53,7 +51,7 @@ def network(
     return model
 
 
-def trained(options: dict[str, Any], way: Any, **arguments: Any) -> tuple[dict[str, Any], list[Any]]:
+def trained(options, way, **arguments):
     """Curves and state of a training by ``"keras"``, compiled (True) or not (False)."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(3)
@@ -75,7 +73,7 @@ def trained(options: dict[str, Any], way: Any, **arguments: Any) -> tuple[dict[s
     return history.history, [np.asarray(v) for v in (*model.variables, *model.optimizer.variables)]
 
 
-def assert_equal(options: dict[str, Any], **arguments: Any) -> None:
+def assert_equal(options, **arguments):
     """The compiled program gives what Keras gives."""
     (curves, state), (expected, weights) = (trained(options, way, **arguments) for way in (True, "keras"))
     assert list(curves) == list(expected)
@@ -85,13 +83,13 @@ def assert_equal(options: dict[str, Any], **arguments: Any) -> None:
         np.testing.assert_allclose(value, weight, rtol=1e-5, atol=1e-5)
 
 
-def programs() -> int:
+def programs():
     """How many compiled programs are kept."""
     return sum(key[0] == "compiled" for key in _traces._traces)
 
 
 SCHEDULE = keras.optimizers.schedules.ExponentialDecay(0.01, 5, 0.8)
-CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+CASES = {
     "chosen by number": ({}, {"sample_weight": RNG.uniform(0.2, 3, 80)}),
     "one hidden, weights of classes": ({"widths": (12,)}, {"class_weight": {0: 1.0, 1: 4.0}}),
     "three hidden, tanh": ({"widths": (3, 8, 17), "activation": "tanh"}, {"validation_data": None}),
@@ -112,14 +110,14 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", few(CASES, 10))
-def test_it_gives_what_keras_gives(name: str) -> None:
+def test_it_gives_what_keras_gives(name):
     options, arguments = CASES[name]
     assert_equal(options, **arguments)
     assert programs() == 1
 
 
 @pytest.mark.nightly
-def test_one_program_serves_a_structure_and_leaves_no_trace_in_results() -> None:
+def test_one_program_serves_a_structure_and_leaves_no_trace_in_results():
     """Dropout draws from the seed, at the rate that was given; rows are shuffled as without compiling."""
     alone = trained({"dropout": 0.3}, True)
     changed = {"widths": (2, 12), "dropout": 0.1, "optimizer": lambda: keras.optimizers.Nadam(0.1)}
@@ -135,7 +133,7 @@ def test_one_program_serves_a_structure_and_leaves_no_trace_in_results() -> None
 
 
 @pytest.mark.nightly
-def test_a_trial_that_is_behind_stops() -> None:
+def test_a_trial_that_is_behind_stops():
     lengths = []
     for way in (True, False):
         limit = Limit("val_acc", 1.0, 2, (-1.0, -1.0, 2.0, 2.0, 2.0, 2.0))
@@ -152,7 +150,7 @@ class Shifted(layers.Dense):
     """A layer of one's own."""
 
 
-def sequential(*inner: Any) -> Any:
+def sequential(*inner):
     model = keras.Sequential([keras.Input((6,)), *inner, layers.Dense(1)])
     model.compile("adam", "mse")
     return model
@@ -173,21 +171,21 @@ def sequential(*inner: Any) -> Any:
         (network, {"verbose": 2}, "not compiled, because callbacks"),
     ],
 )
-def test_what_can_not_be_compiled_says_so_and_is_trained(build: Any, options: Any, reason: str) -> None:
+def test_what_can_not_be_compiled_says_so_and_is_trained(build, options, reason):
     with pytest.warns(RefineWarning, match=reason):
         history = fit(build(), X, Y, epochs=2, compiled=True, **options).history
     assert np.isfinite(history["loss"]).all()
     assert len(history["loss"]) == 2
 
 
-def unchanged(x: Any, y: Any, x_val: Any, y_val: Any, params: Any) -> Any:
+def unchanged(x, y, x_val, y_val, params):
     """A person's own function."""
     model = network(widths=(int(params["units"]),))
     history = model.fit(x, y, validation_data=(x_val, y_val), epochs=2, batch_size=16, verbose=0)
     return history, model
 
 
-def changed(x: Any, y: Any, x_val: Any, y_val: Any, params: Any) -> Any:
+def changed(x, y, x_val, y_val, params):
     """The same with `refine.keras.fit`."""
     model = network(widths=(int(params["units"]),))
     history = fit(model, x, y, validation_data=(x_val, y_val), epochs=2, batch_size=16)
@@ -195,7 +193,7 @@ def changed(x: Any, y: Any, x_val: Any, y_val: Any, params: Any) -> Any:
 
 
 @pytest.mark.nightly
-def test_an_objective_asks_for_it() -> None:
+def test_an_objective_asks_for_it():
     objective = KerasObjective(unchanged, X, Y, accelerate="compiled")
     metrics = objective({"units": 4}, RunningTrial(5, None))
     assert metrics["accelerated"] == 1.0

@@ -1,9 +1,5 @@
 """`refine.keras.fit` beyond equality: callbacks, seeds, what goes to `Model.fit`, errors, memory."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
 import keras
 import numpy as np
 import pytest
@@ -13,19 +9,16 @@ import refine.keras
 from refine.errors import RefineWarning
 from refine.keras import _notices
 
-if TYPE_CHECKING:
-    import pathlib
-
 OWN_STEP = pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' own step")
 
 
 @pytest.fixture(autouse=True)
-def _say_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def _say_again(monkeypatch):
     """Each test may be warned of every reason once more."""
     monkeypatch.setattr(_notices, "warned_texts", set())
 
 
-def small(rate: float = 0.0, metrics: Any = ("acc",)) -> keras.Model:
+def small(rate=0.0, metrics=("acc",)):
     hidden = [layers.Dense(5, activation="relu"), layers.Dropout(rate)]
     model = keras.Sequential([keras.Input((30,)), *hidden, layers.Dense(1, activation="sigmoid")])
     adam = keras.optimizers.Adam(0.01)
@@ -33,11 +26,11 @@ def small(rate: float = 0.0, metrics: Any = ("acc",)) -> keras.Model:
     return model
 
 
-def noting(*names: str) -> Any:
+def noting(*names):
     """A callback that notes which of its hooks are called, with which epochs and names of logs."""
 
-    def hook(name: str) -> Any:
-        def call(self: Any, *arguments: Any) -> None:
+    def hook(name):
+        def call(self, *arguments):
             self.seen.append(
                 (
                     name,
@@ -60,7 +53,7 @@ LogOfTests = noting(*TRAINING, "test_begin", "test_end")
 
 
 @OWN_STEP
-def test_callbacks_are_called_in_the_order_of_keras(cancer: Any) -> None:
+def test_callbacks_are_called_in_the_order_of_keras(cancer):
     for kind in (noting(*TRAINING), LogOfTests):
         logs = []
         for fit in (keras.Model.fit, refine.keras.fit):
@@ -73,7 +66,7 @@ def test_callbacks_are_called_in_the_order_of_keras(cancer: Any) -> None:
         refine.keras.fit(small(), cancer.x, cancer.y, validation_split=0.3, callbacks=[LogOfTests()])
 
 
-def test_checkpoint_saves_the_document_metrics(cancer: Any, tmp_path: pathlib.Path) -> None:
+def test_checkpoint_saves_the_document_metrics(cancer, tmp_path):
     model = small(metrics=("acc", refine.keras.fmeasure))
     path = tmp_path / "best.keras"
     saver = keras.callbacks.ModelCheckpoint(path, monitor="val_loss", save_best_only=True)
@@ -87,7 +80,7 @@ def test_checkpoint_saves_the_document_metrics(cancer: Any, tmp_path: pathlib.Pa
     assert loaded["fmeasure"] == pytest.approx(history.history["val_fmeasure"][best])
 
 
-def test_nan_ends_training_and_verbose_prints(cancer: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nan_ends_training_and_verbose_prints(cancer, capsys):
     # In a target: some kernels of a relu turn a NaN among the inputs into 0, by where the row lies in
     # its batch.
     y = cancer.y.astype("float32")
@@ -101,20 +94,20 @@ def test_nan_ends_training_and_verbose_prints(cancer: Any, capsys: pytest.Captur
 
 
 @OWN_STEP
-def test_shuffling_takes_every_row_once_an_epoch_by_one_trace() -> None:
+def test_shuffling_takes_every_row_once_an_epoch_by_one_trace():
     traces = []
 
     class Rows(keras.Model):
-        def __init__(self) -> None:
+        def __init__(self):
             super().__init__()
             self.seen = keras.metrics.Sum(name="seen")
             self.dense = layers.Dense(1)
 
-        def call(self, x: Any) -> Any:
+        def call(self, x):
             traces.append(x.shape)
             return self.dense(x)
 
-        def train_step(self, data: Any) -> Any:
+        def train_step(self, data):
             x, y = data
             self(x)
             self.seen.update_state(y)
@@ -132,7 +125,7 @@ def test_shuffling_takes_every_row_once_an_epoch_by_one_trace() -> None:
 class OnBatch(keras.callbacks.Callback):
     """Acts on batches."""
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch, logs=None):
         pass
 
 
@@ -147,7 +140,7 @@ LATE = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: Non
         ({"shuffle": "batch"}, 'shuffle="batch" is given'),
     ],
 )
-def test_what_only_keras_can_do_goes_there_and_says_so_once(options: Any, because: str, cancer: Any) -> None:
+def test_what_only_keras_can_do_goes_there_and_says_so_once(options, because, cancer):
     model = small()
     with pytest.warns(RuntimeWarning, match=because):
         history = refine.keras.fit(model, cancer.x, cancer.y, epochs=2, **options)
@@ -158,15 +151,15 @@ def test_what_only_keras_can_do_goes_there_and_says_so_once(options: Any, becaus
 class Fixed(keras.Model):
     """Needs the size of a batch."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         self.dense = layers.Dense(1)
 
-    def call(self, x: Any) -> Any:
+    def call(self, x):
         return self.dense(x) * keras.ops.ones((int(x.shape[0]), 1))
 
 
-def test_data_and_models_that_only_keras_takes_go_there(cancer: Any) -> None:
+def test_data_and_models_that_only_keras_takes_go_there(cancer):
     import scipy.sparse
     import tensorflow as tf
 
@@ -206,22 +199,22 @@ def test_data_and_models_that_only_keras_takes_go_there(cancer: Any) -> None:
         ),
     ],
 )
-def test_errors_say_what_is_wrong(options: dict[str, Any], text: str, cancer: Any) -> None:
+def test_errors_say_what_is_wrong(options, text, cancer):
     with pytest.raises(ValueError, match=text):
         refine.keras.fit(small(), cancer.x, **{"y": cancer.y, **options})
 
 
-def test_what_is_split_and_then_left_to_keras_is_split_once() -> None:
+def test_what_is_split_and_then_left_to_keras_is_split_once():
     class Stubborn(keras.Sequential):
         tries = 0
 
-        def train_step(self, data: Any) -> Any:
+        def train_step(self, data):
             type(self).tries += 1
             if type(self).tries == 1:
                 raise ValueError("not at the first try")
             return super().train_step(data)
 
-    def trained(kind: Any, fitted: Any) -> Any:
+    def trained(kind, fitted):
         keras.utils.set_random_seed(1)
         model = kind([keras.Input((3,)), layers.Dense(1)])
         model.compile("sgd", "mse", jit_compile=False)

@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import keras
 import pytest
@@ -16,7 +15,7 @@ from refine.testing.keras_fit import ModelCase, compare_fits
 
 
 @pytest.fixture(autouse=True)
-def _said_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def _said_apart(monkeypatch):
     """What is announced here may be announced again elsewhere."""
     monkeypatch.setattr(_notices, "warned_texts", set())
 
@@ -37,7 +36,7 @@ DAILY = (
         for case in CASES
     ],
 )
-def test_models_are_trained_as_by_keras_or_it_is_said_why_slower(case: ModelCase) -> None:
+def test_models_are_trained_as_by_keras_or_it_is_said_why_slower(case):
     comparison = compare_fits(case)
     assert comparison.is_equal, comparison
     assert comparison.way == case.way, comparison
@@ -45,7 +44,7 @@ def test_models_are_trained_as_by_keras_or_it_is_said_why_slower(case: ModelCase
 
 
 @pytest.mark.nightly
-def test_a_difference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_difference_is_found(monkeypatch):
     case = ModelCase("mixed rows", lambda: network(metrics=[batch_f1]), table)
     monkeypatch.setattr(_eligible, "_KNOWN_FUNCTIONS", _eligible._KNOWN_FUNCTIONS | {batch_f1})
     comparison = compare_fits(case)
@@ -56,28 +55,28 @@ def test_a_difference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert math.isinf(compare_fits(other).history)
 
 
-def test_every_layer_loss_and_metric_of_the_lists_exists() -> None:
+def test_every_layer_loss_and_metric_of_the_lists_exists():
     """A name that Keras no longer has would silently be slow."""
     assert not [name for name in _eligible._LAYERS.split() if not hasattr(keras.layers, name)]
     classes = {kind.__name__ for kind in _eligible._KNOWN_CLASSES}
     assert classes >= set(_eligible._CLASSES.split())
-    functions: Any = {f.__name__ for f in _eligible._KNOWN_FUNCTIONS}
+    functions = {f.__name__ for f in _eligible._KNOWN_FUNCTIONS}
     assert functions >= set(_eligible._FUNCTIONS.split())
 
 
-def unbuilt() -> Any:
+def unbuilt():
     model = keras.Sequential([layers.Dense(3), layers.Dense(1, activation="sigmoid")])
     model.compile("adam", "binary_crossentropy", jit_compile=False)
     return model
 
 
-def test_default_compile_uses_xla_and_agrees() -> None:
+def test_default_compile_uses_xla_and_agrees():
     comparison = compare_fits(ModelCase("XLA", partial(network, jit_compile="auto"), table))
     assert comparison.is_equal, comparison
     assert comparison.way == "fast"
 
 
-def test_a_second_fit_continues(cancer: Any) -> None:
+def test_a_second_fit_continues(cancer):
     keras.utils.set_random_seed(3)
     model = unbuilt()
     options = {"shuffle": False, "epochs": 2}

@@ -1,10 +1,7 @@
 """Traces that several models share: the same bits as without, for everything that counts as a value."""
 
-from __future__ import annotations
-
 import gc
 import weakref
-from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -15,9 +12,6 @@ from keras import layers
 import refine.keras
 from refine.keras import KerasObjective, _session, _traces, fmeasure, hidden_layers
 from refine.run.running_trial import RunningTrial
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 BASE = {
     "first_neuron": 6,
@@ -31,11 +25,11 @@ BASE = {
     "optimizer": keras.optimizers.Nadam,
     "loss": "binary_crossentropy",
 }
-VALUES: list[dict[str, Any]] = [
+VALUES = [
     {"first_neuron": 9, "dropout": 0.1, "lr": 0.1},
     {"kernel_regularizer": 0.2, "batch_size": 7, "shape": "funnel"},
 ]
-STRUCTURES: list[dict[str, Any]] = [
+STRUCTURES = [
     {"hidden_layers": 1},
     {"dropout": 0.0},
     {"kernel_regularizer": None},
@@ -46,13 +40,13 @@ STRUCTURES: list[dict[str, Any]] = [
 
 
 @pytest.fixture(autouse=True)
-def _no_traces() -> Iterator[None]:
+def _no_traces():
     _traces._traces.clear()
     yield
     _traces._traces.clear()
 
 
-def model_of(params: dict[str, Any]) -> keras.Model:
+def model_of(params):
     model = keras.Sequential([keras.Input((30,)), layers.Dense(4), layers.Dropout(params["dropout"])])
     hidden_layers(model, params, 1)
     model.add(layers.Dense(1, activation="sigmoid"))
@@ -60,7 +54,7 @@ def model_of(params: dict[str, Any]) -> keras.Model:
     return model
 
 
-def train(cancer: Any, changed: dict[str, Any], seed: int = 1, **options: Any) -> tuple[Any, Any]:
+def train(cancer, changed, seed=1, **options):
     """History and weights of one training."""
     params = BASE | changed
     keras.utils.set_random_seed(seed)
@@ -72,7 +66,7 @@ def train(cancer: Any, changed: dict[str, Any], seed: int = 1, **options: Any) -
 
 
 @pytest.mark.nightly
-def test_values_share_a_trace_and_give_the_same_bits(cancer: Any) -> None:
+def test_values_share_a_trace_and_give_the_same_bits(cancer):
     trained = []
     for changed in VALUES:
         _traces._traces.clear()
@@ -89,7 +83,7 @@ def test_values_share_a_trace_and_give_the_same_bits(cancer: Any) -> None:
     assert len(_traces._traces) == 1
 
 
-def test_own_functions_are_never_shared(cancer: Any) -> None:
+def test_own_functions_are_never_shared(cancer):
     losses = [lambda y, p: keras.ops.mean((y - p) ** 2), lambda y, p: 0 * keras.ops.mean((y - p) ** 2)]
     last = [train(cancer, {"loss": loss, "kernel_regularizer": None})[0]["loss"][-1] for loss in losses]
     assert last[0] > 0.01
@@ -97,7 +91,7 @@ def test_own_functions_are_never_shared(cancer: Any) -> None:
     assert not _traces._traces
 
 
-def test_options_that_keras_leaves_out_of_a_configuration_count() -> None:
+def test_options_that_keras_leaves_out_of_a_configuration_count():
     model, other_model = (
         model_of(BASE | {"loss": keras.losses.CosineSimilarity(axis=axis)}) for axis in (-1, 0)
     )
@@ -106,7 +100,7 @@ def test_options_that_keras_leaves_out_of_a_configuration_count() -> None:
     assert structure(model, shapes) == structure(model, shapes) != structure(other_model, shapes)
 
 
-def test_traces_are_few_hold_no_model_and_are_freed(cancer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_traces_are_few_hold_no_model_and_are_freed(cancer, monkeypatch):
     monkeypatch.setattr(_traces, "_MOST", 2)
     monkeypatch.setattr(_traces, "_MOST_WHEN_SHORT", 1)
     memory = psutil.virtual_memory()
@@ -133,10 +127,10 @@ def test_traces_are_few_hold_no_model_and_are_freed(cancer: Any, monkeypatch: py
     assert graphs[-1]() is not None
 
 
-def test_trials_give_the_same_whatever_ran_before(cancer: Any) -> None:
+def test_trials_give_the_same_whatever_ran_before(cancer):
     import tensorflow as tf
 
-    def trained(x: Any, y: Any, x_val: Any, y_val: Any, params: Any) -> Any:
+    def trained(x, y, x_val, y_val, params):
         noise = float(tf.random.uniform(()))  # its state lives in a kernel
         model = model_of(BASE | dict(params))
         history = refine.keras.fit(model, x, y, validation_data=[x_val, y_val], epochs=2)

@@ -1,7 +1,5 @@
 """`refine.keras.fit` if layers are frozen, or the model is compiled again, between or during trainings."""
 
-from __future__ import annotations
-
 import gc
 import weakref
 from collections.abc import Callable
@@ -21,25 +19,25 @@ FROZEN = "layer.trainable has changed since the first training"
 
 
 @pytest.fixture(autouse=True)
-def _warn_in_every_test(monkeypatch: pytest.MonkeyPatch) -> None:
+def _warn_in_every_test(monkeypatch):
     monkeypatch.setattr(_notices, "warned_texts", set())
 
 
-def two_layers(optimizer: Any) -> keras.Model:
+def two_layers(optimizer):
     keras.utils.set_random_seed(3)
     model = keras.Sequential([keras.Input((4,)), layers.Dense(5, activation="relu"), layers.Dense(1)])
     model.compile(optimizer, "mse", jit_compile=False)
     return model
 
 
-def train(fit: Fit, model: keras.Model, **options: Any) -> list[float]:
+def train(fit, model, **options):
     """Losses of two epochs on 60 rows in their order."""
     x = np.random.RandomState(0).normal(size=(60, 4)).astype("float32")
     history = fit(model, x, x[:, :1], epochs=2, shuffle=False, verbose=0, **options)
     return [float(loss) for loss in history.history["loss"]]
 
 
-def both(training: Callable[[Fit], tuple[list[float], keras.Model]]) -> None:
+def both(training):
     """Asserts that a training gives the same losses and weights with Keras' fit and with refine's."""
     expected_losses, expected = training(keras.Model.fit)
     losses, model = training(refine.keras.fit)
@@ -50,8 +48,8 @@ def both(training: Callable[[Fit], tuple[list[float], keras.Model]]) -> None:
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.filterwarnings(f"ignore:refine.keras.fit. {FROZEN}")
-def test_freezing_between_two_fits_has_no_effect_as_in_keras(optimizer: str) -> None:
-    def training(fit: Fit) -> tuple[list[float], keras.Model]:
+def test_freezing_between_two_fits_has_no_effect_as_in_keras(optimizer):
+    def training(fit):
         model = two_layers(optimizer)
         first = train(fit, model)
         model.layers[0].trainable = False
@@ -62,7 +60,7 @@ def test_freezing_between_two_fits_has_no_effect_as_in_keras(optimizer: str) -> 
     both(training)
 
 
-def test_freezing_between_two_fits_warns_that_it_has_no_effect() -> None:
+def test_freezing_between_two_fits_warns_that_it_has_no_effect():
     model = two_layers("adam")
     train(refine.keras.fit, model)
     model.layers[0].trainable = False
@@ -70,15 +68,15 @@ def test_freezing_between_two_fits_warns_that_it_has_no_effect() -> None:
         train(refine.keras.fit, model)
 
 
-def test_freezing_takes_effect_after_compile_and_before_the_first_fit() -> None:
-    def compiled_again(fit: Fit) -> tuple[list[float], keras.Model]:
+def test_freezing_takes_effect_after_compile_and_before_the_first_fit():
+    def compiled_again(fit):
         model = two_layers("adam")
         train(fit, model)
         model.layers[0].trainable = False
         model.compile("adam", "mse", jit_compile=False)
         return train(fit, model), model
 
-    def frozen_first(fit: Fit) -> tuple[list[float], keras.Model]:
+    def frozen_first(fit):
         model = two_layers("adam")
         model.layers[0].trainable = False
         return train(fit, model), model
@@ -87,8 +85,8 @@ def test_freezing_takes_effect_after_compile_and_before_the_first_fit() -> None:
     both(frozen_first)
 
 
-def test_unfreezing_between_two_fits_has_no_effect_as_in_keras() -> None:
-    def training(fit: Fit) -> tuple[list[float], keras.Model]:
+def test_unfreezing_between_two_fits_has_no_effect_as_in_keras():
+    def training(fit):
         model = two_layers("adam")
         model.layers[0].trainable = False
         first = train(fit, model)
@@ -99,8 +97,8 @@ def test_unfreezing_between_two_fits_has_no_effect_as_in_keras() -> None:
         both(training)
 
 
-def test_an_optimizer_built_for_other_variables_is_left_to_keras() -> None:
-    def training(fit: Fit) -> tuple[list[float], keras.Model]:
+def test_an_optimizer_built_for_other_variables_is_left_to_keras():
+    def training(fit):
         model = two_layers("adam")
         train(fit, model)
         model.layers[0].trainable = False
@@ -111,8 +109,8 @@ def test_an_optimizer_built_for_other_variables_is_left_to_keras() -> None:
         both(training)
 
 
-def test_a_trace_of_keras_is_continued_by_keras() -> None:
-    def training(fit: Fit) -> tuple[list[float], keras.Model]:
+def test_a_trace_of_keras_is_continued_by_keras():
+    def training(fit):
         model = two_layers("adam")
         first = train(keras.Model.fit, model)
         model.layers[0].trainable = False
@@ -125,10 +123,10 @@ def test_a_trace_of_keras_is_continued_by_keras() -> None:
 class Acting(keras.callbacks.Callback):
     """Calls ``change`` of the model in one hook, of epochs in the first or second one."""
 
-    def __init__(self, hook: str, change: Callable[[keras.Model], None], epoch: int = 0) -> None:
+    def __init__(self, hook, change, epoch=0):
         super().__init__()
 
-        def act(*arguments: Any, **_: Any) -> None:
+        def act(*arguments, **_):
             epochs = [argument for argument in arguments if isinstance(argument, int)]
             if not epochs or epochs == [epoch]:
                 change(self.model)
@@ -136,11 +134,11 @@ class Acting(keras.callbacks.Callback):
         setattr(self, hook, act)
 
 
-def freeze(model: keras.Model) -> None:
+def freeze(model):
     model.layers[0].trainable = False
 
 
-def compile_again(model: keras.Model) -> None:
+def compile_again(model):
     model.compile("sgd", "mae", jit_compile=False)
 
 
@@ -148,8 +146,8 @@ def compile_again(model: keras.Model) -> None:
     ("hook", "epoch"),
     [("on_train_begin", 0), ("on_epoch_begin", 0), ("on_epoch_begin", 1), ("on_epoch_end", 0)],
 )
-def test_freezing_in_a_callback_acts_as_in_keras(hook: str, epoch: int) -> None:
-    def training(fit: Fit) -> tuple[list[float], keras.Model]:
+def test_freezing_in_a_callback_acts_as_in_keras(hook, epoch):
+    def training(fit):
         model = two_layers("sgd")
         return train(fit, model, callbacks=[Acting(hook, freeze, epoch)]), model
 
@@ -157,7 +155,7 @@ def test_freezing_in_a_callback_acts_as_in_keras(hook: str, epoch: int) -> None:
 
 
 @pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_begin", "on_epoch_end"])
-def test_compiling_in_a_callback_ends_training_as_in_keras(hook: str) -> None:
+def test_compiling_in_a_callback_ends_training_as_in_keras(hook):
     for fit in (keras.Model.fit, refine.keras.fit):
         with pytest.raises(TypeError):
             train(fit, two_layers("sgd"), callbacks=[Acting(hook, compile_again)])
@@ -165,15 +163,15 @@ def test_compiling_in_a_callback_ends_training_as_in_keras(hook: str) -> None:
         train(refine.keras.fit, two_layers("sgd"), callbacks=[Acting(hook, compile_again)])
 
 
-def test_compiling_after_the_last_epoch_is_allowed_as_in_keras() -> None:
-    def training(fit: Fit) -> tuple[list[float], keras.Model]:
+def test_compiling_after_the_last_epoch_is_allowed_as_in_keras():
+    def training(fit):
         model = two_layers("sgd")
         return train(fit, model, callbacks=[Acting("on_epoch_end", compile_again, epoch=1)]), model
 
     both(training)
 
 
-def test_trained_models_are_freed() -> None:
+def test_trained_models_are_freed():
     model = two_layers("adam")
     train(refine.keras.fit, model)
     assert model in _trainable._first_trainings

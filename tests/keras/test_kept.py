@@ -1,7 +1,6 @@
 """What a trial records and the weights that its model keeps are of one epoch."""
 
 from functools import partial
-from typing import Any
 
 import keras
 import numpy as np
@@ -16,11 +15,11 @@ from refine.run.running_trial import RunningTrial
 
 
 @pytest.fixture(autouse=True)
-def _say_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def _say_again(monkeypatch):
     monkeypatch.setattr(_notices, "warned_texts", set())
 
 
-def trained(x: Any, y: Any, x_val: Any, y_val: Any, params: Any) -> Any:
+def trained(x, y, x_val, y_val, params):
     """A network that gets worse after a while, under the callbacks that are asked for."""
     model = keras.Sequential([keras.Input((30,)), layers.Dense(8), layers.Dense(1, activation="sigmoid")])
     optimizer = keras.optimizers.SGD(params.get("lr", 3.0), momentum=0.9, use_ema=params.get("ema", False))
@@ -40,7 +39,7 @@ def trained(x: Any, y: Any, x_val: Any, y_val: Any, params: Any) -> Any:
 restoring = partial(keras.callbacks.EarlyStopping, "val_loss", patience=6, restore_best_weights=True)
 
 
-def run(cancer: Any, **params: Any) -> tuple[dict[str, float], RunningTrial, Any]:
+def run(cancer, **params):
     objective = KerasObjective(trained, cancer.x, cancer.y, x_val=cancer.x_val, y_val=cancer.y_val)
     trial = RunningTrial(3)
     model, metrics = objective.trained({"callbacks": (), **params}, trial)
@@ -62,7 +61,7 @@ def run(cancer: Any, **params: Any) -> tuple[dict[str, float], RunningTrial, Any
     ),
     ids=str,
 )
-def test_the_recorded_epoch_is_the_one_whose_weights_are_kept(params: Any, cancer: Any) -> None:
+def test_the_recorded_epoch_is_the_one_whose_weights_are_kept(params, cancer):
     metrics, trial, model = run(cancer, callbacks=(restoring,), **params)
     evaluated = model.evaluate(cancer.x_val, cancer.y_val, verbose=0, return_dict=True)
     assert metrics["val_acc"] == pytest.approx(evaluated["acc"], abs=1e-6)
@@ -78,17 +77,17 @@ def test_the_recorded_epoch_is_the_one_whose_weights_are_kept(params: Any, cance
 class Halves(keras.callbacks.Callback):
     """Changes weights when an epoch has been measured."""
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch, logs=None):
         self.model.set_weights([0.5 * weight for weight in self.model.get_weights()])
 
 
 class AtTheEnd(Halves):
     """Changes weights when training has ended."""
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch, logs=None):
         pass
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs=None):
         Halves.on_epoch_end(self, 0)
 
 
@@ -103,6 +102,6 @@ class AtTheEnd(Halves):
     ids=["epoch end", "after restoring", "average"],
 )
 @pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' own step")
-def test_who_breaks_the_rule_is_named(params: Any, culprit: str, fast: bool, cancer: Any) -> None:
+def test_who_breaks_the_rule_is_named(params, culprit, fast, cancer):
     with pytest.warns(RefineWarning, match=f"{culprit} changed"):
         run(cancer, fast=fast, **params)

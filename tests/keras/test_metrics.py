@@ -2,7 +2,6 @@
 
 import re
 import warnings
-from typing import Any
 
 import keras
 import numpy as np
@@ -25,14 +24,14 @@ BINARY = {
 }
 
 
-def by_batches(metric: Any, y_true: Any, y_pred: Any, size: int = 3, weight: Any = None) -> float:
+def by_batches(metric, y_true, y_pred, size=3, weight=None):
     for start in range(0, len(y_true), size):
         part = slice(start, start + size)
         metric.update_state(y_true[part], y_pred[part], None if weight is None else weight[part])
     return float(metric.result())
 
 
-def quiet(function: Any, *args: Any, **options: Any) -> float:
+def quiet(function, *args, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return float(function(*args, **options))
@@ -40,7 +39,7 @@ def quiet(function: Any, *args: Any, **options: Any) -> float:
 
 @pytest.mark.parametrize("case", BINARY)
 @pytest.mark.parametrize("column", [False, True])
-def test_binary(case: str, column: bool) -> None:
+def test_binary(case, column):
     y_true = np.array(BINARY[case][0])
     y_pred = np.array(BINARY[case][1], "float32")
     predicted = (y_pred > 0.5).astype(int)
@@ -53,7 +52,7 @@ def test_binary(case: str, column: bool) -> None:
     assert by_batches(balanced_accuracy(), t, p) == pytest.approx(expected, abs=1e-6)
 
 
-def test_degenerate_binary_values_are_what_the_docs_say() -> None:
+def test_degenerate_binary_values_are_what_the_docs_say():
     t = np.array([1, 1, 1, 0])
     always_one = np.ones(4)
     always_zero = np.zeros(4)
@@ -67,7 +66,7 @@ def test_degenerate_binary_values_are_what_the_docs_say() -> None:
 @pytest.mark.parametrize("average", ["macro", "weighted"])
 @pytest.mark.parametrize("targets", ["numbers", "column", "one-hot"])
 @pytest.mark.parametrize("present", [4, 3], ids=["all classes", "one class empty"])
-def test_multi_class(average: str, targets: str, present: int) -> None:
+def test_multi_class(average, targets, present):
     random = np.random.RandomState(present)
     y = random.randint(present, size=50)
     scores = random.normal(size=(50, 4)).astype("float32") + 1.5 * np.eye(4)[y]
@@ -85,7 +84,7 @@ def test_multi_class(average: str, targets: str, present: int) -> None:
         assert by_batches(make(), t, scores) == pytest.approx(expected, abs=1e-6)
 
 
-def test_weights_count_as_repeated_rows() -> None:
+def test_weights_count_as_repeated_rows():
     t = np.array([0, 1, 1, 0])
     p = np.array([0.7, 0.9, 0.2, 0.1])
     w = np.array([2.0, 3, 1, 1])
@@ -93,7 +92,7 @@ def test_weights_count_as_repeated_rows() -> None:
     assert by_batches(fmeasure(), t, p, weight=w) == pytest.approx(expected)
 
 
-def test_empty_and_reset() -> None:
+def test_empty_and_reset():
     for make in (fmeasure, matthews, balanced_accuracy):
         metric = make()
         assert float(metric.result()) == 0
@@ -104,7 +103,7 @@ def test_empty_and_reset() -> None:
 
 
 @pytest.mark.parametrize("make", [fmeasure, matthews, balanced_accuracy])
-def test_options_survive_saving(make: Any) -> None:
+def test_options_survive_saving(make):
     metric = make(threshold=0.3)
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
     assert type(copy) is type(metric)
@@ -113,6 +112,6 @@ def test_options_survive_saving(make: Any) -> None:
     assert deserialized is make
 
 
-def test_errors() -> None:
+def test_errors():
     with pytest.raises(ObjectiveError, match=re.escape("mean 'macro'?")):
         fmeasure(average="marco")

@@ -4,7 +4,6 @@ import inspect
 import math
 import pathlib
 import re
-from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +18,7 @@ from refine.run.configuration import Configuration
 DOCS = pathlib.Path(__file__).parents[2] / "docs" / "keras.md"
 
 
-def test_the_table_of_the_docs() -> None:
+def test_the_table_of_the_docs():
     lines = DOCS.read_text().splitlines()
     rows = [re.findall(r"[^|]+", line) for line in lines if line.startswith("| `")]
     table = {row[0].strip().strip("`"): row[1:] for row in rows if "hidden" not in row[0]}
@@ -36,7 +35,7 @@ def test_the_table_of_the_docs() -> None:
     first=st.integers(1, 300),
     last=st.integers(1, 20),
 )
-def test_widths_are_sane(shape: Any, count: int, first: int, last: int) -> None:
+def test_widths_are_sane(shape, count, first, last):
     widths = layer_widths(shape, count, first, last)
     assert len(widths) == count
     assert all(type(w) is int for w in widths)
@@ -63,7 +62,7 @@ def test_widths_are_sane(shape: Any, count: int, first: int, last: int) -> None:
         ((None, 2, 8, 1), "got None; or use one of brick, funnel"),
     ],
 )
-def test_errors(arguments: Any, text: str) -> None:
+def test_errors(arguments, text):
     with pytest.raises(ObjectiveError, match=re.escape(text)):
         layer_widths(*arguments)
 
@@ -71,7 +70,7 @@ def test_errors(arguments: Any, text: str) -> None:
 FULL = {"hidden_layers": 2, "shape": "funnel", "first_neuron": 8, "dropout": 0.25, "activation": "elu"}
 
 
-def test_layers_of_the_document() -> None:
+def test_layers_of_the_document():
     params = Configuration(FULL)
     model = keras.Sequential([keras.Input((3,))])
     hidden_layers(model, params, 1)
@@ -90,11 +89,11 @@ def test_layers_of_the_document() -> None:
         ([], FULL, r"needs a keras\.Sequential model, got list; for other models use"),
     ):
         with pytest.raises(ObjectiveError, match=text):
-            hidden_layers(wrong, values, 1)  # type: ignore[arg-type]
+            hidden_layers(wrong, values, 1)
 
 
 @pytest.mark.parametrize("key", ["weight_regulizer", "weight_regularizer", "kernel_regularizer"])
-def test_optional_parameters(key: str) -> None:
+def test_optional_parameters(key):
     params = {"hidden_layers": 1, "shape": 0.2, "first_neuron": 4, "kernel_initializer": "normal", key: 0.01}
     model = keras.Sequential([keras.Input((3,))])
     hidden_layers(model, params, 1)
@@ -114,7 +113,7 @@ ALL = sorted(
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_one_is_the_default(name: str) -> None:
+def test_one_is_the_default(name):
     cls = getattr(keras.optimizers, name)
     default = cls().learning_rate
     for optimizer in (cls, cls(learning_rate=0.7), name, name.lower()):
@@ -124,19 +123,19 @@ def test_one_is_the_default(name: str) -> None:
         assert lr_normalizer(2.5, optimizer) == 2.5 * rate
 
 
-def test_wrappers_and_subclasses() -> None:
+def test_wrappers_and_subclasses():
     inner = keras.optimizers.SGD(0.5)
     assert lr_normalizer(1, keras.optimizers.LossScaleOptimizer(inner)) == 0.01
 
     class Mine(keras.optimizers.Nadam):
-        def __init__(self, **options: Any) -> None:
+        def __init__(self, **options):
             super().__init__(**options)
 
     assert default_learning_rate(Mine) == 0.001
 
 
 @pytest.mark.parametrize("lr", [0, -1, math.nan, math.inf, "1", None, True])
-def test_bad_rates(lr: Any) -> None:
+def test_bad_rates(lr):
     text = f"lr: must be a finite number above 0, got {lr!r}; 1 is the optimizer's default"
     with pytest.raises(ObjectiveError, match=re.escape(text)):
         lr_normalizer(lr, "adam")
@@ -153,6 +152,6 @@ def test_bad_rates(lr: Any) -> None:
         (keras.optimizers.Optimizer, "must have a default learning rate, got"),
     ],
 )
-def test_bad_optimizers(optimizer: Any, text: str) -> None:
+def test_bad_optimizers(optimizer, text):
     with pytest.raises(ObjectiveError, match=re.escape(text)):
         lr_normalizer(1, optimizer)

@@ -1,7 +1,5 @@
 """The article's model function as an objective: data, determinism, results, errors, memory."""
 
-from __future__ import annotations
-
 import functools
 import gc
 import json
@@ -10,7 +8,6 @@ import pickle
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -20,9 +17,6 @@ from keras import layers
 import refine.keras
 from refine.errors import ObjectiveError
 from refine.keras import KerasObjective, fmeasure, hidden_layers, lr_normalizer
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 PARAMS = {
     "lr": 2.0,
@@ -43,15 +37,15 @@ PARAMS = {
 class Trial:
     """What refine passes in."""
 
-    def __init__(self, seed: int = 5) -> None:
+    def __init__(self, seed=5):
         self.seed = seed
-        self.curve: list[tuple[int, dict[str, float]]] = []
+        self.curve = []
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+    def report(self, epoch, metrics):
         self.curve.append((epoch, dict(metrics)))
 
 
-def document(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
+def document(x_train, y_train, x_val, y_val, params):
     """The article's model, with the names of Keras 3."""
     model = keras.Sequential([keras.Input((x_train.shape[1],))])
     model.add(layers.Dense(10, activation=params["activation"], kernel_initializer="normal"))
@@ -67,30 +61,30 @@ def document(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) ->
 
 
 @pytest.fixture(scope="module")
-def data() -> tuple[np.ndarray, np.ndarray]:
+def data():
     from sklearn.datasets import load_breast_cancer
 
     x, y = load_breast_cancer(return_X_y=True)
     return x[:200], y[:200]
 
 
-def given(*outcome: Any) -> Any:
+def given(*outcome):
     """A model function that returns what it was given."""
 
-    def model(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
+    def model(x_train, y_train, x_val, y_val, params):
         return outcome if len(outcome) != 1 else outcome[0]
 
     return model
 
 
-def scaler() -> Any:
+def scaler():
     from sklearn.preprocessing import StandardScaler
 
     return StandardScaler()
 
 
 @pytest.mark.parametrize("fast", [True, pytest.param(False, marks=pytest.mark.nightly)])
-def test_the_document_runs(fast: bool, data: Any) -> None:
+def test_the_document_runs(fast, data):
     objective = KerasObjective(document, *data, preprocess=scaler())
     trial = Trial()
     metrics = objective(PARAMS | {"fast": fast}, trial)
@@ -121,7 +115,7 @@ print(json.dumps([objective.name, objective.fingerprint, objective.code, result]
 
 
 @pytest.mark.nightly
-def test_fresh_process_and_pickled_worker_give_the_same_bits(data: Any) -> None:
+def test_fresh_process_and_pickled_worker_give_the_same_bits(data):
     import cloudpickle
 
     objective = KerasObjective(document, *data, preprocess=scaler())
@@ -138,10 +132,10 @@ def test_fresh_process_and_pickled_worker_give_the_same_bits(data: Any) -> None:
     assert copy.fingerprint == objective.fingerprint
 
 
-def test_functions_of_a_notebook_travel_by_value(data: Any) -> None:
+def test_functions_of_a_notebook_travel_by_value(data):
     import cloudpickle
 
-    space: dict[str, Any] = {"__name__": "__main__"}
+    space = {"__name__": "__main__"}
     exec("def net(x_train, y_train, x_val, y_val, params): return {'a': [len(x_val)]}, None", space)
     objective = KerasObjective(space["net"], *data)
     assert objective.name == "net"
@@ -151,10 +145,10 @@ def test_functions_of_a_notebook_travel_by_value(data: Any) -> None:
 
 
 @pytest.mark.parametrize("fast", [True, pytest.param(False, marks=pytest.mark.nightly)])
-def test_nothing_is_kept_of_a_trial(fast: bool, data: Any) -> None:
+def test_nothing_is_kept_of_a_trial(fast, data):
     from tensorflow.python.framework import func_graph, ops
 
-    def kept() -> tuple[int, int]:
+    def kept():
         gc.collect()
         kinds = (func_graph.FuncGraph, keras.Model)
         return sum(isinstance(o, kinds) for o in gc.get_objects()), len(ops.gradient_registry.list())
@@ -165,10 +159,10 @@ def test_nothing_is_kept_of_a_trial(fast: bool, data: Any) -> None:
     assert kept() == before
 
 
-def received(objective: KerasObjective) -> tuple[Any, ...]:
-    parts: list[Any] = []
+def received(objective):
+    parts = []
 
-    def model(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
+    def model(x_train, y_train, x_val, y_val, params):
         parts.extend([x_train, y_train, x_val, y_val])
         return {"a": [1]}, None
 
@@ -177,7 +171,7 @@ def received(objective: KerasObjective) -> tuple[Any, ...]:
     return tuple(parts)
 
 
-def test_preprocess_is_fitted_on_training_rows_only(data: Any) -> None:
+def test_preprocess_is_fitted_on_training_rows_only(data):
     transformer = scaler()
     objective = KerasObjective(document, *data, preprocess=transformer)
     x_train, _, x_val, _ = received(objective)
@@ -187,7 +181,7 @@ def test_preprocess_is_fitted_on_training_rows_only(data: Any) -> None:
     assert not hasattr(transformer, "mean_")
 
 
-def test_split_is_stratified_seeded_and_complete() -> None:
+def test_split_is_stratified_seeded_and_complete():
     y = np.repeat([0, 1, 2], [60, 30, 10])
     x = np.arange(100.0)[:, None]
     rare = np.array([0] * 9 + [1])
@@ -205,7 +199,7 @@ def test_split_is_stratified_seeded_and_complete() -> None:
     assert not (other == rows_val).all()
 
 
-def test_several_inputs_and_given_validation_data() -> None:
+def test_several_inputs_and_given_validation_data():
     x = {"a": np.zeros((10, 2)), "b": np.ones((10, 3))}
     x_train, y_train, x_val, _ = received(KerasObjective(document, x, np.arange(10.0)))
     assert x_train["a"].shape == (7, 2)
@@ -218,7 +212,7 @@ def test_several_inputs_and_given_validation_data() -> None:
         parts[0][0] = 1
 
 
-def test_fingerprint_depends_on_data_and_split_alone(data: Any) -> None:
+def test_fingerprint_depends_on_data_and_split_alone(data):
     x, y = data
     base = KerasObjective(document, x, y).fingerprint
     assert KerasObjective(given(1), x.copy(order="F"), y, name="other").fingerprint == base
@@ -239,7 +233,7 @@ X = np.zeros((10, 2))
 Y = np.arange(10) % 2
 
 
-def constant(bias: float, weight: float = 0.0, out: int = 1) -> Any:
+def constant(bias, weight=0.0, out=1):
     model = keras.Sequential([keras.Input((2,)), layers.Dense(out, activation="sigmoid")])
     kernel = np.full((2, out), weight)
     kernel[:, 1:] = 0
@@ -259,12 +253,12 @@ def constant(bias: float, weight: float = 0.0, out: int = 1) -> Any:
         (constant(0, 0, 2), np.eye(2)[Y], 1.0),
     ],
 )
-def test_degenerate_models_are_flagged(model: Any, y: Any, flag: float) -> None:
+def test_degenerate_models_are_flagged(model, y, flag):
     x = np.random.RandomState(0).normal(size=(10, 2))
     assert KerasObjective(model, x, y, val_split=0.5)({}, Trial())["degenerate"] == flag
 
 
-def test_threads_that_come_too_late_warn_once(data: Any) -> None:
+def test_threads_that_come_too_late_warn_once(data):
     objective = KerasObjective(document, *data)
     keras.ops.ones(1)
     objective.prepare(1)
@@ -275,7 +269,7 @@ def test_threads_that_come_too_late_warn_once(data: Any) -> None:
         objective.prepare(0)
 
 
-def test_the_dtype_policy_of_the_person_survives(data: Any) -> None:
+def test_the_dtype_policy_of_the_person_survives(data):
     objective = KerasObjective(given({"a": [1]}, None), *data)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

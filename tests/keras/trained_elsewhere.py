@@ -6,7 +6,6 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -30,7 +29,7 @@ SPACE = {"learning_rate": refine.Float(0.001, 0.1, levels=5), "dropout": (0.1, 0
 ONE = Configuration({"learning_rate": 0.01, "dropout": 0.3})
 
 
-def build(params: Any) -> keras.Model:
+def build(params):
     layers = [keras.Input((30,)), Dense(4, activation="relu"), Dropout(params["dropout"])]
     model = keras.Sequential([*layers, Dense(1, activation="sigmoid")])
     optimizer = keras.optimizers.Adam(params["learning_rate"])
@@ -38,22 +37,22 @@ def build(params: Any) -> keras.Model:
     return model
 
 
-def ours(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
+def ours(x_train, y_train, x_val, y_val, params):
     model = build(params)
     return fit(model, x_train, y_train, validation_data=[x_val, y_val], epochs=2), model
 
 
-def unchanged(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
+def unchanged(x_train, y_train, x_val, y_val, params):
     model = build(params)
     fit_options = {"validation_data": (x_val, y_val), "epochs": 2, "verbose": 0}
     return model.fit(x_train, y_train, **fit_options), model
 
 
-def made(model: Any = ours, **options: Any) -> KerasObjective:
+def made(model=ours, **options):
     return KerasObjective(model, X, Y, preprocess=StandardScaler(), **options)
 
 
-def values_of(objective: Any, store: Any, **options: Any) -> list[dict[str, Any]]:
+def values_of(objective, store, **options):
     """Metrics of a round's trials, by cell."""
     with refine.Tree("question", store=store) as tree:
         root = tree.add_round(SPACE, objective, metric="val_acc", n=2, seed=3)
@@ -62,7 +61,7 @@ def values_of(objective: Any, store: Any, **options: Any) -> list[dict[str, Any]
         return root.trials.sort_values("cell")[names].to_dict("records")
 
 
-def rounds(folder: Path) -> None:
+def rounds(folder):
     """Two workers give the values of one; the best model is kept and the hold-out opened."""
     objective = made(holdout=0.2)
     alone = values_of(objective, "sqlite://")
@@ -77,7 +76,7 @@ def rounds(folder: Path) -> None:
         assert "mean of 2 models" in str(root.open_holdout(seeds=2))
 
 
-def objectives() -> None:
+def objectives():
     """An objective does what it does on TensorFlow; `fit` is that of Keras, and says so once."""
     plain = made()
     accelerated = made(unchanged, accelerate=True)
@@ -94,7 +93,7 @@ def objectives() -> None:
     assert BACKEND in environment(1)
 
 
-def another_backend(folder: Path) -> None:
+def another_backend(folder):
     """Workers on another backend than this process stop the round."""
     missing = (
         f"refine.keras needs {OTHER}, which is not installed: .*environment variable KERAS_BACKEND={BACKEND}"

@@ -3,14 +3,11 @@
 ``python tests/language/plainness.py`` prints them next to the record; ``--write`` records the rates of now.
 """
 
-from __future__ import annotations
-
 import argparse
 import ast
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -41,9 +38,9 @@ VAGUE_NAMES = frozenset(
 Rates = dict[str, float]
 
 
-def rates_of_code(folder: Path) -> Rates:
+def rates_of_code(folder):
     """Rates of the Python files below a folder; the measures of size are per 1,000 statements."""
-    counts: Counter[str] = Counter()
+    counts = Counter()
     for path in sorted(folder.rglob("*.py")):
         source = path.read_text("utf-8")
         if "# language: ok" in source:
@@ -63,8 +60,8 @@ def rates_of_code(folder: Path) -> Rates:
     }
 
 
-def _counts_of_module(module: ast.Module, source: str) -> Counter[str]:
-    counts: Counter[str] = Counter()
+def _counts_of_module(module, source):
+    counts = Counter()
     counts["long"] = sum(len(line) > WIDTH for line in source.splitlines())
     for docstring in _docstrings(module):
         words = words_of(docstring)
@@ -87,14 +84,14 @@ def _counts_of_module(module: ast.Module, source: str) -> Counter[str]:
     return counts
 
 
-def _docstrings(module: ast.Module) -> Iterator[str]:
+def _docstrings(module):
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for node in ast.walk(module):
         if isinstance(node, documented) and (text := ast.get_docstring(node)):
             yield text
 
 
-def _bound_names(node: ast.AST) -> Iterable[str]:
+def _bound_names(node):
     """The names of locals, arguments and loop variables that a node binds."""
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
         return () if node.id == "_" else (node.id,)
@@ -103,7 +100,7 @@ def _bound_names(node: ast.AST) -> Iterable[str]:
     return ()
 
 
-def words_of(text: str) -> list[str]:
+def words_of(text):
     """Words of prose: without code blocks, examples, tables, code in backticks and addresses of links."""
     text = re.sub(r"```.*?```", " ", text, flags=re.DOTALL)
     text = re.sub(r"^(    |>>>|\.\.\. |\|).*$", " ", text, flags=re.MULTILINE)
@@ -111,9 +108,9 @@ def words_of(text: str) -> list[str]:
     return re.findall(r"[A-Za-z][A-Za-z'-]*", text)
 
 
-def rates_of_prose(paths: Iterable[Path]) -> Rates:
+def rates_of_prose(paths):
     """Rates of markdown files."""
-    counts: Counter[str] = Counter()
+    counts = Counter()
     for path in paths:
         text = path.read_text("utf-8")
         words = words_of(text)
@@ -133,21 +130,21 @@ def rates_of_prose(paths: Iterable[Path]) -> Rates:
     }
 
 
-def _wide_lines(text: str) -> int:
+def _wide_lines(text):
     """Lines over 120 columns outside tables and code blocks, without link addresses."""
     prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     prose = re.sub(r"\]\([^)]*\)", "]", prose)
     return sum(len(line) > PROSE_WIDTH for line in prose.splitlines() if not line.startswith("|"))
 
 
-def _sentences(text: str) -> list[str]:
+def _sentences(text):
     prose = re.sub(r"```.*?```", " ", text, flags=re.DOTALL)
     prose = re.sub(r"^(\||#|    |<!--|:::).*$", "\n\n", prose, flags=re.MULTILINE)
     parts = re.split(r"(?<=[.!?:])\s+|\n\n|\n- ", prose)
     return [part for part in parts if len(part.split()) > 3]
 
 
-def measured() -> dict[str, Rates]:
+def measured():
     """The rates of every folder of the package, of its tests, and of the documentation."""
     rates = {}
     for folder in sorted((ROOT / "refine").iterdir()):
@@ -158,12 +155,12 @@ def measured() -> dict[str, Rates]:
     return rates
 
 
-def recorded() -> dict[str, Rates]:
+def recorded():
     """The rates on record, which may only fall."""
     return dict(json.loads(RECORD.read_text("utf-8")))
 
 
-def main() -> None:
+def main():
     """Print the rates of now beside the record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="record the rates of now")

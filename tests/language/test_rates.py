@@ -1,7 +1,5 @@
 """Plain writing as rates per folder, which may only fall."""
 
-from __future__ import annotations
-
 import plainness
 import pytest
 

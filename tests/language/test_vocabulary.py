@@ -1,7 +1,5 @@
 """The words of printed texts, errors, help and pages: idiomatic English, one word per meaning."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

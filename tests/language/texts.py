@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ class UserText(NamedTuple):
     text: str  # the fields of a formatted string are ``{}``
 
 
-def python_texts(folder: Path) -> Iterator[UserText]:
+def python_texts(folder):
     """String literals of three words or more, without docstrings, patterns, SQL and exempt lines."""
     for path in sorted(folder.rglob("*.py")):
         source = path.read_text("utf-8")
@@ -48,13 +47,13 @@ def python_texts(folder: Path) -> Iterator[UserText]:
                 yield UserText(f"{path.relative_to(ROOT)}:{node.lineno}", text)
 
 
-def _text_of(node: ast.Constant | ast.JoinedStr) -> str | None:
+def _text_of(node):
     if isinstance(node, ast.JoinedStr):
         return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
     return node.value if isinstance(node.value, str) else None
 
 
-def page_texts(folder: Path) -> Iterator[UserText]:
+def page_texts(folder):
     """Quoted strings and templates with three words or more in the sources of the review page."""
     literal = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`")
     for path in sorted(folder.rglob("*.js")):
@@ -67,6 +66,6 @@ def page_texts(folder: Path) -> Iterator[UserText]:
                     yield UserText(f"{path.relative_to(ROOT)}:{number}", text)
 
 
-def all_texts() -> list[UserText]:
+def all_texts():
     """Every text that a user may read, of the package and of the review page."""
     return [*python_texts(ROOT / "refine"), *page_texts(ROOT / "frontend" / "src")]

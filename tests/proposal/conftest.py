@@ -1,7 +1,5 @@
 """A round of a bowl under review, made once for all tests of what comes of a proposal."""
 
-from __future__ import annotations
-
 import pytest
 
 import objectives

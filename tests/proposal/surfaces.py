@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -35,54 +35,54 @@ class Claim(NamedTuple):
     kept: float  # share of the space
 
 
-def _axes(frame: pd.DataFrame) -> np.ndarray:
+def _axes(frame):
     return frame[list("abcd")].to_numpy(float)
 
 
-def _bowl(frame: pd.DataFrame) -> np.ndarray:
+def _bowl(frame):
     return -((_axes(frame) - [0.3, 0.6, 0.8, 0.1]) ** 2 @ [4.0, 2.0, 1.0, 0.5])
 
 
-def _ridge(frame: pd.DataFrame) -> np.ndarray:
+def _ridge(frame):
     x = _axes(frame)
     return -6 * (x[:, 0] + x[:, 1] - 1.1) ** 2 - 0.5 * (x[:, 0] - 0.7) ** 2 - (x[:, 2] - 0.4) ** 2
 
 
-def _plateau(frame: pd.DataFrame) -> np.ndarray:
+def _plateau(frame):
     return -np.maximum(0.0, np.abs(_axes(frame) - [0.4, 0.6, 0.5, 0.5]) - 0.2) @ [3.0, 2.0, 1.0, 0.0]
 
 
-def _bump(frame: pd.DataFrame, centre: list[float], width: float) -> np.ndarray:
+def _bump(frame, centre, width):
     return np.exp(-((_axes(frame)[:, :3] - centre) ** 2).sum(axis=1) / (2 * width**2))
 
 
-def _two_peaks(frame: pd.DataFrame) -> np.ndarray:
+def _two_peaks(frame):
     return np.maximum(_bump(frame, [0.2, 0.25, 0.5], 0.25), 0.93 * _bump(frame, [0.8, 0.75, 0.5], 0.25))
 
 
-def _narrow_beside_broad(frame: pd.DataFrame) -> np.ndarray:
+def _narrow_beside_broad(frame):
     return np.maximum(1.05 * _bump(frame, [0.8, 0.2, 0.4], 0.13), _bump(frame, [0.25, 0.75, 0.5], 0.3))
 
 
-def _corner(frame: pd.DataFrame) -> np.ndarray:
+def _corner(frame):
     return _axes(frame) @ [1.0, -0.7, 0.4, 0.0]
 
 
-def _decades(frame: pd.DataFrame) -> np.ndarray:
+def _decades(frame):
     return -(10.0 ** (-3 + 3 * ((_axes(frame) - [0.4, 0.5, 0.6, 0.5]) ** 2 @ [5.0, 3.0, 1.0, 0.0])))
 
 
-def _beside_failures(frame: pd.DataFrame) -> np.ndarray:
+def _beside_failures(frame):
     x = _axes(frame)
     size = x[:, 0] + x[:, 1]
     return np.where(size > 1.3, np.nan, size - 0.6 * np.abs(x[:, 0] - x[:, 1]) - 0.4 * (x[:, 2] - 0.5) ** 2)
 
 
-def _equal_choices(frame: pd.DataFrame) -> np.ndarray:
+def _equal_choices(frame):
     return _bowl(frame) - 0.5 * (frame["e"] == "w")
 
 
-def _conditional(frame: pd.DataFrame) -> np.ndarray:
+def _conditional(frame):
     momentum = pd.to_numeric(frame["m"]).fillna(0.0).to_numpy(float)
     sgd = (frame["e"] == "w").to_numpy()
     return _bowl(frame) + np.where(sgd, -0.3 - 2.0 * (momentum - 0.75) ** 2, -0.2)
@@ -91,7 +91,7 @@ def _conditional(frame: pd.DataFrame) -> np.ndarray:
 _PLAIN = refine.Space(_AXES)
 _WITH_CHOICE = refine.Space({**_AXES, "e": _CHOICES})
 
-SURFACES: dict[str, Surface] = {
+SURFACES = {
     "smooth bowl off centre": Surface(_PLAIN, _bowl),
     "noisy bowl": Surface(_PLAIN, _bowl, 0.15),
     "bowl without noise": Surface(_PLAIN, _bowl, 0.0),
@@ -111,7 +111,7 @@ SURFACES: dict[str, Surface] = {
 }
 
 
-def _frame(space: refine.Space, rows: np.ndarray) -> pd.DataFrame:
+def _frame(space, rows):
     """Values of (n, parameters) level numbers; None for a parameter that a configuration does not have."""
     frame = pd.DataFrame(space.columns(rows))
     for name, mask in space.active(rows).items():
@@ -119,9 +119,7 @@ def _frame(space: refine.Space, rows: np.ndarray) -> pd.DataFrame:
     return frame
 
 
-def claims(
-    name: str, seed: int, n: int = 60, risks: tuple[float, ...] = (0.05, 0.15, 0.3)
-) -> Iterator[Claim]:
+def claims(name, seed, n=60, risks=(0.05, 0.15, 0.3)):
     """The claims on a round of ``n`` even trials of a surface, judged by its expected values."""
     space, value, share = SURFACES[name]
     cells = np.stack(np.meshgrid(*(np.arange(space[p].size) for p in space), indexing="ij"), axis=-1)

@@ -9,7 +9,7 @@ import pytest
 
 import refine
 from refine.design.space_filling import Sobol, draw, feasible
-from refine.proposal.alternatives import Offer, advice
+from refine.proposal.alternatives import advice
 from refine.report.pages.proposal import offer_action
 
 SPACE = refine.Space(
@@ -22,7 +22,7 @@ SPACE = refine.Space(
 )
 
 
-def table(space: refine.Space = SPACE, n: int = 90, seed: int = 0) -> pd.DataFrame:
+def table(space=SPACE, n=90, seed=0):
     """`batch` decides how long a trial takes and nothing else; `lr` and `dropout` decide the value."""
     frame = pd.DataFrame(space.columns(draw(Sobol(), space, n, seed)))
     rng = np.random.default_rng(seed)
@@ -31,7 +31,7 @@ def table(space: refine.Space = SPACE, n: int = 90, seed: int = 0) -> pd.DataFra
     return frame
 
 
-def offered(frame: pd.DataFrame, space: refine.Space = SPACE, epsilon: float = 0.15) -> dict[str, Offer]:
+def offered(frame, space=SPACE, epsilon=0.15):
     proposal = refine.propose(refine.analyze(space, frame), epsilon=epsilon)
     return {offer.name: offer for offer in proposal.offers}
 

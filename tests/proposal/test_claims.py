@@ -1,10 +1,8 @@
 """Claims are true as often as they are printed: a dozen closed-form surfaces whose optimum is known."""
 
-from collections.abc import Iterable
-
 import pytest
 from scipy.stats import binomtest
-from surfaces import SURFACES, Claim, claims
+from surfaces import SURFACES, claims
 
 from refine.utils.format import CHANCE_STEPS
 
@@ -12,16 +10,16 @@ PRINTED = {CHANCE_STEPS[0][1]: 1 / 20, CHANCE_STEPS[1][1]: 1 / 8, CHANCE_STEPS[2
 """Step of the printed scheme -> the share of such claims that may be false."""
 
 
-def false_claims(all_claims: Iterable[Claim]) -> dict[str, tuple[int, int]]:
+def false_claims(all_claims):
     """Step -> how many of its claims were false, and how many there are."""
-    counts: dict[str, tuple[int, int]] = {}
+    counts = {}
     for claim in all_claims:
         false, total = counts.get(claim.printed, (0, 0))
         counts[claim.printed] = (false + claim.lost, total + 1)
     return counts
 
 
-def check_steps(all_claims: list[Claim]) -> None:
+def check_steps(all_claims):
     """Each printed share lies in the 95 % interval of the observed share, or above it."""
     for step, (false, total) in false_claims(all_claims).items():
         if step in PRINTED:
@@ -40,7 +38,7 @@ def test_printed_chances_hold_on_the_other_surfaces():
     check_surfaces([name for i, name in enumerate(SURFACES) if i % 7])
 
 
-def check_surfaces(names: list[str]) -> None:
+def check_surfaces(names):
     """Check one round of each surface: its claims hold, and most of them are about narrowed spaces."""
     all_claims = [claim for name in names for claim in claims(name, seed=1)]
     check_steps(all_claims)

@@ -16,13 +16,13 @@ from refine.proposal.posterior import posterior_of, surrogate_of
 SPACE = refine.Space(dict.fromkeys("xyz", (0.0, 1.0, 11)))
 
 
-def cliff(frame: pd.DataFrame) -> pd.Series:
+def cliff(frame):
     """Rises with x until trials diverge, beyond 0.7."""
     value = frame["x"] - (frame["y"] - 0.4) ** 2
     return value.where(frame["x"] < 0.65)
 
 
-def analysis_of(value, n: int = 60, seed: int = 0) -> refine.Analysis:
+def analysis_of(value, n=60, seed=0):
     frame = pd.DataFrame(SPACE.columns(draw(Sobol(), SPACE, n, seed)))
     frame["value"] = value(frame) + 0.02 * np.random.default_rng(seed).normal(size=n)
     frame["state"] = np.where(frame["value"].isna(), "failed", "complete")

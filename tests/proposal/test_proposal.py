@@ -32,7 +32,7 @@ SPACE = refine.Space(
 )
 
 
-def round_of(seed: int, n: int = 80, noise: float = 0.1, direction: str = "maximize") -> pd.DataFrame:
+def round_of(seed, n=80, noise=0.1, direction="maximize"):
     """A round on a random smooth objective of some of the parameters."""
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(SPACE.columns(draw(Sobol(), SPACE, n, seed)))
@@ -45,7 +45,7 @@ def round_of(seed: int, n: int = 80, noise: float = 0.1, direction: str = "maxim
 
 
 @functools.cache
-def analysed(seed: int) -> refine.Analysis:
+def analysed(seed):
     return refine.analyze(SPACE, round_of(seed))
 
 
@@ -172,7 +172,7 @@ def test_every_code_has_a_sentence():
     assert set(reasons._SENTENCES) == set(CODES)
 
 
-def rounds_towards(optimum: float, seed: int, noise: float = 0.1) -> list:
+def rounds_towards(optimum, seed, noise=0.1):
     """The range of lr in three rounds of 40, each on what was proposed on the one before."""
     rng = np.random.default_rng(seed)
     lr = refine.Float(1e-5, 1e-3, levels=9, log=True)

@@ -1,7 +1,5 @@
 """Questions about a part of a space: the language, the masks, and answers on surfaces with a known truth."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,7 +33,7 @@ SPACE = refine.Space(
 )
 
 
-def _value(frame: pd.DataFrame) -> np.ndarray:
+def _value(frame):
     lr = np.log10(frame["lr"].to_numpy(float))
     depth = pd.to_numeric(frame["depth"]).fillna(1.0).to_numpy(float)
     tree = (frame["model"] == "tree").to_numpy()
@@ -43,7 +41,7 @@ def _value(frame: pd.DataFrame) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def evidence() -> Evidence:
+def evidence():
     rows = draw(Sobol(), SPACE, 80, 3)
     frame = pd.DataFrame(SPACE.columns(rows))
     mask = SPACE.active(rows)["depth"]
@@ -55,7 +53,7 @@ def evidence() -> Evidence:
     return Evidence(analysis, surrogate)
 
 
-def _probability(evidence: Evidence, question: str, premise: str | None = None) -> float:
+def _probability(evidence, question, premise=None):
     among = evidence.masks(None if premise is None else condition_in(SPACE, premise))
     part = evidence.masks(condition_in(SPACE, question)).inside(among)
     return compared(evidence, part.candidates, part.outside(among).candidates, [0.03]).within

@@ -14,11 +14,11 @@ from refine.proposal.path import RISKS
 SPACE = refine.Space({"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "Nadam", "SGD"]})
 
 
-def readme(frame: pd.DataFrame) -> pd.Series:
+def readme(frame):
     return 1 - 0.02 * (frame["lr"] - 1.4) ** 2 - 0.2 * frame["dropout"] - 0.1 * (frame["optimizer"] == "SGD")
 
 
-def proposal(value, seed: int, space: refine.Space = SPACE, n: int = 120, noise: float = 0.0):
+def proposal(value, seed, space=SPACE, n=120, noise=0.0):
     frame = pd.DataFrame(space.columns(draw(Sobol(), space, n, seed)))
     rng = np.random.default_rng(seed)
     frame["value"] = value(frame) + noise * rng.normal(size=n)

@@ -1,11 +1,8 @@
 """One value, one view: a sentence of a proposal reaches every surface that shows the proposal."""
 
-from __future__ import annotations
-
 import html
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +29,7 @@ def score(p):
 
 
 @pytest.fixture(scope="module")
-def round_() -> Iterator[refine.Round]:
+def round_():
     with refine.Tree("views", store="sqlite://") as tree:
         yield tree.add_round(SPACE, score, n=80, seed=3).run(progress=False)
 
@@ -42,19 +39,19 @@ def review(round_):
     return round_.propose(keep=False)
 
 
-def terminal(review) -> str:
+def terminal(review):
     console = Console(width=300, force_terminal=True, color_system="truecolor")
     with console.capture() as capture:
         console.print(review)
     return re.sub(r"\x1b\[[0-9;]*m", "", capture.get())
 
 
-def report(review) -> str:
+def report(review):
     facts = replace(gather(review.round), glance=review.page(), analysis=review.analysis)
     return rendered(_header(facts))
 
 
-def review_page(review) -> str:
+def review_page(review):
     """Everything that the review page writes when a round is opened and its decision is drawn."""
     session = Session(review.round, started=review)
     round_ = session.handle({"type": "round", "round": review.round.id, "risk": review.proposal.risk})

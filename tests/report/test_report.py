@@ -10,11 +10,10 @@ import pandas as pd
 import pytest
 
 from refine.analysis.analysis import analyze
-from refine.analysis.learning_curves import TrialCurves, trial_curves
+from refine.analysis.learning_curves import trial_curves
 from refine.analysis.reason import Reason
 from refine.proposal.proposal import Change, Claim, Proposal
 from refine.report.markdown.rendering import (
-    Part,
     Raw,
     code,
     escape,
@@ -54,7 +53,7 @@ SPACE = Space(
 )
 
 
-def trials(space: Space = SPACE, n: int = 80) -> pd.DataFrame:
+def trials(space=SPACE, n=80):
     # Arithmetic instead of a generator's stream: the same frame with every NumPy.
     i = np.arange(n)
     roots = np.sqrt([2, 3, 5, 7, 11, 13, 17])
@@ -79,11 +78,11 @@ def trials(space: Space = SPACE, n: int = 80) -> pd.DataFrame:
 ROLES = {**roles_of(SPACE, ()), "optimizer": "scientific"}
 
 
-def depends(name: str) -> Reason:
+def depends(name):
     return Reason("depends_on", {"parameter": "dropout", "partners": [name]})
 
 
-def curves() -> tuple[TrialCurves, ...]:
+def curves():
     """Of five trials: the first overfits, the last reported too few epochs."""
     drawn = []
     for rank, n in enumerate((40, 40, 40, 20, 5), start=1):
@@ -102,7 +101,7 @@ def curves() -> tuple[TrialCurves, ...]:
 
 
 @pytest.fixture(scope="module")
-def facts() -> Facts:
+def facts():
     node = Node(
         None, SPACE, "sobol", 7, "examples.model:model", data="3f9a12c4", metric="val_acc", created=1.7e9
     )
@@ -180,16 +179,16 @@ def facts() -> Facts:
 
 
 @pytest.fixture(scope="module")
-def written(facts: Facts, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(facts, tmp_path_factory):
     return round_report(facts, tmp_path_factory.mktemp("reports"))
 
 
-def shown(*parts: Part) -> str:
+def shown(*parts):
     """Parts of a report, with the names of pictures, which are not drawn."""
     return rendered(parts, lambda picture: Raw(f"![]({picture.name})"))
 
 
-def test_golden(written: Path) -> None:
+def test_golden(written):
     """Set REFINE_GOLDEN=1 to write the file anew, and read the difference before committing it."""
     text = written.read_text(encoding="utf-8")
     end = "<details><summary>Checks"
@@ -199,9 +198,7 @@ def test_golden(written: Path) -> None:
     assert text.split(end)[0] == GOLDEN.read_text(encoding="utf-8")
 
 
-def test_two_writes_are_equal_bytes_and_links_lead_to_every_picture(
-    facts: Facts, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_writes_are_equal_bytes_and_links_lead_to_every_picture(facts, written, tmp_path, monkeypatch):
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     later = replace(facts, node=replace(facts.node, created=2.0e9))
     second_report = round_report(later, tmp_path / "somewhere" / "else")
@@ -215,7 +212,7 @@ def test_two_writes_are_equal_bytes_and_links_lead_to_every_picture(
         assert picture == (second_report.parent / link).read_bytes(), link
 
 
-def test_no_absolute_path_and_no_password(facts: Facts, written: Path) -> None:
+def test_no_absolute_path_and_no_password(facts, written):
     text = written.read_text(encoding="utf-8")
     assert str(written.parent) not in text
     assert "/home/ann" not in text
@@ -226,7 +223,7 @@ def test_no_absolute_path_and_no_password(facts: Facts, written: Path) -> None:
 
 
 @pytest.mark.parametrize("failed", [False, True])
-def test_a_round_without_values(facts: Facts, tmp_path: Path, failed: bool) -> None:
+def test_a_round_without_values(facts, tmp_path, failed):
     table = facts.table.assign(state="failed", value=np.nan) if failed else facts.table.iloc[:0]
     bare = replace(facts, analysis=None, proposal=None, decisions=(), table=table, codes=(), curves=())
     text = round_report(bare, tmp_path).read_text(encoding="utf-8")
@@ -237,7 +234,7 @@ def test_a_round_without_values(facts: Facts, tmp_path: Path, failed: bool) -> N
     assert ("| failed |" in text) == failed
 
 
-def test_values_cannot_break_the_markdown(facts: Facts, tmp_path: Path) -> None:
+def test_values_cannot_break_the_markdown(facts, tmp_path):
     nasty = "a|b`c`<img src=x>\n# head $x$ [l](http://e) *b*"
     names = {"lr": "l|r", "first_neuron": "__n__"}
     space = Space({names.get(n, n): p for n, p in SPACE.items()}).replace({"optimizer": [nasty, "Nadam"]})
@@ -268,7 +265,7 @@ def test_values_cannot_break_the_markdown(facts: Facts, tmp_path: Path) -> None:
     assert (tmp_path / node.id / "density-l-r.png").exists()
 
 
-def test_three_origins(facts: Facts) -> None:
+def test_three_origins(facts):
     """How many of each, and a column of the best."""
     frame = facts.table.copy()
     frame.loc[[1, 2, 3], "origin"] = "exploit"
@@ -281,7 +278,7 @@ def test_three_origins(facts: Facts) -> None:
     assert [row[-2] for row in rows[2:]] == list(best)
 
 
-def test_escape() -> None:
+def test_escape():
     assert escape("first_neuron") == "first_neuron"
     assert escape("__init__ a_ _b") == r"\_\_init\_\_ a\_ \_b"
     assert escape("a|b\nc") == r"a\|b c"
@@ -300,8 +297,8 @@ def test_escape() -> None:
     assert values_table(["a"], [["x|y"], [""]]) == "| a |\n| --- |\n| x\\|y |\n| - |"
 
 
-def test_slug() -> None:
-    slugs: set[str] = set()
+def test_slug():
+    slugs = set()
     assert [slug(n, slugs) for n in ("lr", "LR", "l/r", "../x", "||", "가")] == [
         "lr",
         "LR-2",

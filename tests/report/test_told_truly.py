@@ -24,7 +24,6 @@ from refine.report.pages.checks import says
 from refine.report.pages.proposal import claim_sentence
 from refine.report.pages.reasons import noise_text, sentences, short_reason
 from refine.review.calibration import DecisionComparison, SpaceResult
-from refine.review.checks import Checks
 from refine.stats import NoiseEstimate
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -89,7 +88,7 @@ def test_failures_are_seen_behind_a_choice_that_always_fails(root):
     assert analysis["lr"].apart == count
     text = sentences(analysis.findings["lr"].of("fails_at", "fails_towards"))
     assert f" Not counted: {count} trials at levels of other parameters where every trial fails." in text
-    checks: Checks = root.checks()
+    checks = root.checks()
     assert ", more often at some values of lr, kind and units." in says(checks["infeasible"])
     # What always fails is asked of its own parameter alone.
     assert max(level.bad for level in analysis["kind"].levels) == 1.0

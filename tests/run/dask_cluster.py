@@ -1,7 +1,5 @@
 """Contexts with a number of workers: Dask with its own processes, Ray, and other kinds of executors."""
 
-from __future__ import annotations
-
 import contextlib
 import subprocess
 import sys

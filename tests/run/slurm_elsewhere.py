@@ -3,8 +3,6 @@
 Scripts named ``sbatch`` and ``scancel`` stand in for Slurm: a job is a group of processes on this machine.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -13,7 +11,6 @@ import threading
 import time
 import warnings
 from pathlib import Path
-from typing import Any
 
 from dask_jobqueue import SLURMCluster
 from distributed import Client
@@ -45,13 +42,13 @@ for name, text in SCRIPTS.items():
 os.environ["PATH"] = f"{folder / 'bin'}:{os.environ['PATH']}"
 
 
-def objective(params: Any) -> float:
+def objective(params):
     """Takes a while."""
     time.sleep(0.5)
     return float(params["x"])
 
 
-def end_of_time(trial: Any) -> None:
+def end_of_time(trial):
     """Midway, the end of a Slurm job at its limit: SIGTERM to the whole job, SIGKILL a while later."""
     if trial.ended == 3:
         job = int((folder / "jobs").read_text().split()[0])

@@ -1,7 +1,5 @@
 """Coordinators whose clocks are an hour apart, or jump back and forth while they run."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """A program as an objective."""
 
-from __future__ import annotations
-
 import json
 import os
 import resource

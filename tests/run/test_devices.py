@@ -1,7 +1,5 @@
 """Each worker sees the GPU that it was given: by what its own environment says."""
 
-from __future__ import annotations
-
 import os
 from concurrent.futures import ThreadPoolExecutor
 

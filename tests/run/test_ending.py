@@ -1,7 +1,5 @@
 """A run ends in order after a time, or after a number of trials; hooks harm nothing."""
 
-from __future__ import annotations
-
 import logging
 import time
 

@@ -1,7 +1,5 @@
 """Environments of trials: recorded per trial, reported if they differ, and refused if unreadable."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib.metadata
 import itertools

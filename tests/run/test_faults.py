@@ -1,7 +1,5 @@
 """Trials that hang, crash, exhaust memory or print too much: faults are recorded and harm no other trial."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import pickle

@@ -1,7 +1,5 @@
 """What changes the fingerprint of code, and what must not."""
 
-from __future__ import annotations
-
 import functools
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Objectives that fork: children are plain processes without the round's signal handlers."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

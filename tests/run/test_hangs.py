@@ -1,7 +1,5 @@
 """Hangs: lost schedulers or workers, endless imports, and workers that do not start."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import os

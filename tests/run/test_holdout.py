@@ -1,7 +1,5 @@
 """Opening a hold-out: sealed, logged, and a warning from the second time on."""
 
-from __future__ import annotations
-
 import signal
 
 import pytest

@@ -1,7 +1,5 @@
 """Coordinators under Ctrl-C once and twice, kill -9 with hanging workers, in pairs, and after sleep."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal
@@ -47,38 +45,38 @@ print("finished", len(found.trials))
 class Runs:
     """Coordinators of one round, all ended in the end."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder):
         self.folder = folder
         self.started = []
         (folder / "script.py").write_text(SCRIPT)
 
-    def start(self, workers: int, *options: str) -> subprocess.Popen:
+    def start(self, workers, *options):
         places = self.folder / "script.py", self.folder, Path(objectives.__file__).parent
         command = [sys.executable, *map(str, (*places, workers)), *options]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self.started.append(subprocess.Popen(command, **pipes, text=True, start_new_session=True))
         return self.started[-1]
 
-    def held(self, workers: int, *options: str) -> subprocess.Popen:
+    def held(self, workers, *options):
         """A coordinator each of whose workers holds a trial."""
         (self.folder / "wait").touch()
         process = self.start(workers, *options)
         until(lambda: len(self.begun()) == workers, process)
         return process
 
-    def begun(self) -> list[str]:
+    def begun(self):
         with contextlib.suppress(FileNotFoundError):
             return (self.folder / "begun").read_text().split()
         return []
 
-    def let_go(self) -> None:
+    def let_go(self):
         (self.folder / "wait").unlink(missing_ok=True)
 
     def table(self):
         with refine.Tree("q", store=self.folder / "refine.db") as tree:
             return tree.rounds[0].trials.drop(columns="seconds").sort_values("x").reset_index(drop=True)
 
-    def ends_as(self, calm, process=None) -> None:
+    def ends_as(self, calm, process=None):
         """Releases the workers; checks that a coordinator (default: this one) gets a calm round's table."""
         self.let_go()
         if process is not None:
@@ -118,7 +116,7 @@ def until(condition, process=None):
     return answer
 
 
-def workers_of(process) -> list[psutil.Process]:
+def workers_of(process):
     return psutil.Process(process.pid).children(recursive=True)
 
 

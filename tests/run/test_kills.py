@@ -1,7 +1,5 @@
 """Random faults, as in the 20 minutes of ``make chaos``: every table equals that of a calm round."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Metrics of a program without JSON: regular expressions on its output."""
 
-from __future__ import annotations
-
 import sys
 
 import pytest

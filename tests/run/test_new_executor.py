@@ -1,7 +1,5 @@
 """An executor that the package does not know: a folder of jobs and a worker, as in a batch system."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

@@ -1,7 +1,5 @@
 """A round runs its best configuration once more, and folds are scores of one configuration."""
 
-from __future__ import annotations
-
 import time
 
 import numpy as np

@@ -1,7 +1,5 @@
 """An objective with data on its way to workers: how many bytes travel, and what arrives."""
 
-from __future__ import annotations
-
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

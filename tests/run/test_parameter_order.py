@@ -3,7 +3,7 @@
 import refine
 
 SPACE = {"units": (1, 9, 9), "lr": (0.0, 1.0, 5), "act": ["a", "b"], "dropout": (0.0, 1.0, 5)}
-ORDERS: list[tuple[str, ...]] = []
+ORDERS = []
 
 
 class Ordered:

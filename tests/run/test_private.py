@@ -1,7 +1,5 @@
 """Another user of the machine reaches nothing of a running round; a killed run leaves nothing for long."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """The line of progress: each kind of failure under its own name."""
 
-from __future__ import annotations
-
 import math
 import time
 
@@ -51,7 +49,7 @@ def test_run_that_stops_before_its_plan_says_how_to_resume(tree, capsys):
     assert "after 5 trials, 5 left;" in capsys.readouterr().err
 
 
-FIRST_SEEDS: dict[float, int] = {}
+FIRST_SEEDS = {}
 
 
 def lucky_repeat(params, trial):

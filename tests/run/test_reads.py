@@ -1,7 +1,5 @@
 """Parameters that an objective reads without naming count as read, so none of them is called inert."""
 
-from __future__ import annotations
-
 import copy
 import json
 import pickle

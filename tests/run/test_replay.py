@@ -1,7 +1,5 @@
 """Replay: the same trials again, from their seeds, compared with what is stored."""
 
-from __future__ import annotations
-
 import math
 import random
 import subprocess

@@ -1,7 +1,5 @@
 """The best configurations run again under new seeds."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

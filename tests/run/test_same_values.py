@@ -1,7 +1,5 @@
 """A trial has the same values in this process, on workers, on clusters, and in pools of both kinds."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import random

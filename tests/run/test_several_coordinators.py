@@ -1,7 +1,5 @@
 """Several processes run rounds of one tree at once, on both stores, and every table is as from a calm run."""
 
-from __future__ import annotations
-
 import contextlib
 import subprocess
 import sys

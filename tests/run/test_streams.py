@@ -1,7 +1,5 @@
 """Rounds without standard streams, as in a daemon, after ``2>&-``, or under pythonw."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import subprocess

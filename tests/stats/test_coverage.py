@@ -49,7 +49,7 @@ def test_hit_probability_and_the_smallest_region_that_trials_hit():
 
 
 @pytest.mark.parametrize(("n", "cells"), [(1, 2), (10, 12), (60, 360), (100, 100_000)])
-def test_hit_share_of_a_grid_is_exact(n: int, cells: int):
+def test_hit_share_of_a_grid_is_exact(n, cells):
     k = round(hit_share(n, cells) * cells)
     assert scipy.stats.hypergeom.pmf(0, cells, k, n) <= 0.05 < scipy.stats.hypergeom.pmf(0, cells, k - 1, n)
     assert hit_share(n, cells) <= hit_share(n) + 1 / cells

@@ -14,7 +14,7 @@ SCATTER = 0.01
 NOISE = 2 * SCATTER  # between trainings: a quarter of its variance is the last epoch's noise
 
 
-def _noise(rng: np.random.Generator, n: int, alike: float) -> np.ndarray:
+def _noise(rng, n, alike):
     """Deviation SCATTER; neighbours correlate by `alike`."""
     out = rng.normal(0, SCATTER, n)
     for i in range(1, n):
@@ -22,7 +22,7 @@ def _noise(rng: np.random.Generator, n: int, alike: float) -> np.ndarray:
     return out
 
 
-def curves(kind: str, n: int, rng: np.random.Generator, alike: float = 0.0) -> dict[str, np.ndarray | float]:
+def curves(kind, n, rng, alike=0.0):
     """One trial of a kind. Losses fall from 0.7 to 0.1, the score rises from 0.6 to 0.95, mostly by n / 2."""
     t = np.arange(n) / n
     remaining = np.exp(-8 * t)
@@ -53,7 +53,7 @@ def curves(kind: str, n: int, rng: np.random.Generator, alike: float = 0.0) -> d
     }
 
 
-def rates(kind: str, n: int, alike: float = 0.0, noise_known: bool = True) -> dict[str, float]:
+def rates(kind, n, alike=0.0, noise_known=True):
     """Flag -> share of trials of this kind that raise it."""
     rng = np.random.default_rng([n, round(10 * alike), sum(map(ord, kind))])
     count = np.zeros(len(FLAGS))
@@ -84,7 +84,7 @@ def test_false_alarms_and_power():
         assert max(rate_by_flag.values()) <= (0.05 if n > 12 else 0.09)
 
 
-def seen(**arguments) -> set[str]:
+def seen(**arguments):
     return {name for name, flag in CurveCheck()(**arguments)._asdict().items() if flag.seen}
 
 

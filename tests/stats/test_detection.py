@@ -10,7 +10,7 @@ from refine.stats import AdditiveTest, Spearman
 from refine.stats.detection import cauchy_p, joined, looks_spent, stage_of
 
 
-def mixed(seed: int, n: int = 80):
+def mixed(seed, n=80):
     """Two ordered columns, one of them with two levels, and a choice of three."""
     rng = np.random.default_rng(seed)
     columns = [rng.choice(np.arange(6) / 5, n), rng.choice([0.25, 0.75], n), rng.integers(0, 3, n)]

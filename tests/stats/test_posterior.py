@@ -110,7 +110,7 @@ def test_what_was_not_read_has_no_value():
         SMALL(x, y, cells, [2, 0], read[:50], read_cells)
 
 
-def _left(deviation: float) -> LeaveOneOut:
+def _left(deviation):
     rng = np.random.default_rng(0)
     expected = rng.normal(size=400)
     near = np.full((300, 400), 0.01)
@@ -194,7 +194,7 @@ def test_a_power_keeps_the_best_apart_whatever_the_worst_is(worst):
     assert np.ptp(scores.knots[-9:]) > 0.5
 
 
-def _smooth_peak(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _smooth_peak(seed):
     """Trials and cells of a peak in four dimensions that few trials come near to."""
     rng = np.random.default_rng(seed)
     x = rng.uniform(size=(40, 4))

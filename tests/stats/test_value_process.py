@@ -1,7 +1,5 @@
 """Draws on the scale of values: regions far from the best after learning trials, logarithms, repeats."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -12,7 +10,7 @@ from refine.stats.value_process import ValueScale
 CELLS = np.linspace(0.0, 1.0, 41)[:, None]
 
 
-def _value(x: np.ndarray) -> np.ndarray:
+def _value(x):
     return 0.85 - 1.5 * (x - 0.5) ** 2
 
 

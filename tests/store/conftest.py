@@ -1,11 +1,7 @@
 """File systems of their own, small ones, that can be filled and made read-only."""
 
-from __future__ import annotations
-
 import os
 import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,11 +9,11 @@ from tests.elsewhere import missing
 
 
 @pytest.fixture
-def file_system(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+def file_system(tmp_path):
     """Mounts a file system in memory, of a size such as ``"8m"``; gives its folder."""
-    mounted: list[Path] = []
+    mounted = []
 
-    def mount(size: str) -> Path:
+    def mount(size):
         folder = tmp_path / "medium"
         folder.mkdir()
         command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]

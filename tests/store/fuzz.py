@@ -5,8 +5,6 @@ halves of letters, deep nesting, missing and unknown fields, bytes. Hypothesis d
 every finding.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import json
@@ -14,10 +12,8 @@ import math
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
@@ -89,7 +85,7 @@ CALL = """{"round_id": "", "risk": 0.05, "edits": {"x": [0.0, 0.5], "k": [1, 4],
     "b": null, "seeds": 2, "trials": 2, "reason": "why", "note": "why"}"""
 
 
-def score(p: dict[str, Any]) -> dict[str, float]:
+def score(p):
     return {"acc": p["x"] + 0.01 * p["k"], "loss": -p["x"]}
 
 
@@ -102,7 +98,7 @@ VALUES = st.recursive(
 )
 
 
-def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def places(data, path=()):
     """Paths at which plain data can change, except the root and levels nested deeper than Python may call."""
     for key, inner in data.items() if isinstance(data, dict) else enumerate(data):
         yield (*path, key)
@@ -110,19 +106,19 @@ def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from places(inner, (*path, key))
 
 
-def own(data: Any) -> Any:  # a copy, which may be changed
+def own(data):  # a copy, which may be changed
     return json.loads(json.dumps(data))
 
 
 @st.composite
-def changed(draw: st.DrawFn, documents: list[dict[str, Any]]) -> dict[str, Any]:
-    out: dict[str, Any] = own(draw(st.sampled_from(documents)))
+def changed(draw, documents):
+    out = own(draw(st.sampled_from(documents)))
     for _ in range(draw(st.integers(1, 3))):
         paths = list(places(out))
         if not paths:
             break
         *path, last = draw(st.sampled_from(paths))
-        parent: Any = out
+        parent = out
         for key in path:
             parent = parent[key]
         change = draw(st.sampled_from(["other", "near", "elsewhere", "more", "less"]))
@@ -134,7 +130,7 @@ def changed(draw: st.DrawFn, documents: list[dict[str, Any]]) -> dict[str, Any]:
             near = [[old], str(old), None, *([old + 1, -old, old * 1000] if number else [])]
             parent[last] = draw(st.sampled_from(near))
         elif change == "elsewhere":
-            target: Any = out
+            target = out
             for key in draw(st.sampled_from(paths)):
                 target = target[key]
             parent[last] = own(target)
@@ -145,7 +141,7 @@ def changed(draw: st.DrawFn, documents: list[dict[str, Any]]) -> dict[str, Any]:
     return out
 
 
-def fingerprint(tree: refine.Tree) -> str:
+def fingerprint(tree):
     mark = hashlib.sha256()
     with tree._context.store.engine.connect() as connection:
         for table in metadata.tables.values():
@@ -157,11 +153,11 @@ def fingerprint(tree: refine.Tree) -> str:
 class Fuzz:
     """Sound documents of each target, with the numbers of inputs given and refused."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder):
         self.folder = folder
-        self.done: Counter[str] = Counter()
-        self.refused: Counter[str] = Counter()
-        self.scratch: refine.Tree | None = None
+        self.done = Counter()
+        self.refused = Counter()
+        self.scratch = None
         self.scratch_used = 0
         self.scratch_mark = ""
         self.store = folder / "refine.db"
@@ -183,15 +179,15 @@ class Fuzz:
             self.rounds = [round_.id for round_ in tree.rounds]
         shutil.copy(self.store, folder / "begun.db")
         self._open()
-        self.sound: dict[str, list[dict[str, Any]]] = {name: json.loads(text) for name, text in SOUND.items()}
+        self.sound = {name: json.loads(text) for name, text in SOUND.items()}
         self.sound |= {"folder": self._files(), "page": self._messages(), "protocol": self._calls()}
 
-    def renew(self) -> None:
+    def renew(self):
         self.close()
         self.scratch = None
         self._open()
 
-    def _open(self) -> None:
+    def _open(self):
         for path in self.folder.glob("refine.db*"):
             path.unlink()
         shutil.copy(self.folder / "begun.db", self.store)
@@ -200,12 +196,12 @@ class Fuzz:
         self.review = self.tree.rounds[0].propose(keep=False)
         self.watch = sqlite3.connect(self.store)
 
-    def close(self) -> None:
+    def close(self):
         self.watch.close(), self.tree.close()
         if self.scratch is not None:
             self.scratch.close()
 
-    def tried(self, target: str, document: dict[str, Any]) -> None:
+    def tried(self, target, document):
         """Gives a document to a target; a RefineError is an answer, and can be printed."""
         try:
             unchanged = getattr(self, f"on_{target}")(document) is NONE
@@ -215,7 +211,7 @@ class Fuzz:
             str(error).encode()
         self.done[target] += not unchanged
 
-    def _entered(self, call: Callable[[refine.Tree], Any]) -> None:
+    def _entered(self, call):
         """Brings something into a store in memory that holds nothing, looks at it, and removes it."""
         if self.scratch is None or self.scratch_used >= RENEWED:
             if self.scratch is not None:
@@ -250,14 +246,14 @@ class Fuzz:
                 raise AssertionError("taken, and can't be looked at") from error
             raise
 
-    def _written(self) -> int:
+    def _written(self):
         assert self.scratch is not None
         with self.scratch._context.store.engine.connect() as connection:
             return int(connection.execute(sa.text("SELECT total_changes()")).scalar_one())
 
     # Targets: what each begins with, and what it does with a document.
 
-    def _files(self) -> list[dict[str, Any]]:
+    def _files(self):
         out = []
         for path in sorted((self.folder / "out").rglob("*.json*")):
             name = str(path.relative_to(self.folder / "out"))
@@ -266,12 +262,12 @@ class Fuzz:
             out += [{"file": name, "at": offset, "gone": 2, "put": "x"} for offset in (0, len(lines[0]) // 2)]
         return out
 
-    def _file_of(self, document: dict[str, Any]) -> Path | None:
+    def _file_of(self, document):
         names = {entry["file"] for entry in self.sound["folder"]}
         name = document.get("file")
         return self.folder / "out" / name if isinstance(name, str) and name in names else None
 
-    def on_folder(self, document: dict[str, Any]) -> object:
+    def on_folder(self, document):
         path = self._file_of(document)
         if path is None:
             return NONE
@@ -294,7 +290,7 @@ class Fuzz:
             path.write_bytes(old)
         return None
 
-    def on_frame(self, document: dict[str, Any]) -> object:
+    def on_frame(self, document):
         columns = document.get("columns")
         if not isinstance(columns, dict):
             return NONE
@@ -305,7 +301,7 @@ class Fuzz:
         self._entered(lambda tree: tree.add_frame(frame, **named))
         return None
 
-    def on_csv(self, document: dict[str, Any]) -> object:
+    def on_csv(self, document):
         lines, between, end = (document.get(key) for key in ("lines", "between", "end"))
         if not isinstance(lines, list):
             return NONE
@@ -316,12 +312,12 @@ class Fuzz:
         self._entered(lambda tree: tree.add_frame(frame, value="acc"))
         return None
 
-    def on_edits(self, document: dict[str, Any]) -> None:
+    def on_edits(self, document):
         review = self.review.edit(document.get("edits"))
         review.space.describe().encode(), json.dumps(review.space.to_json(), allow_nan=False).encode()
         cells_of(review.analysis, review.space, 1, 0, most=20)  # what the review forecasts from
 
-    def on_space(self, document: dict[str, Any]) -> None:
+    def on_space(self, document):
         if "toml" in document:
             path = self.folder / "space.toml"
             path.write_bytes(str(document["toml"]).encode("utf-8", "surrogatepass"))
@@ -331,7 +327,7 @@ class Fuzz:
         space = read_space(str(path))
         str(space.to_json()).encode(), str(space.describe()).encode()
 
-    def _messages(self) -> list[dict[str, Any]]:
+    def _messages(self):
         drawn = self.session.handle({"type": "round", "round": self.rounds[0]})
         assert isinstance(drawn, dict)
         sound = {**json.loads(MESSAGE), "round": self.rounds[0], "proposal": drawn["review"]["proposal"]}
@@ -341,7 +337,7 @@ class Fuzz:
             messages.append({"message": {"type": kind, **{k: v for k, v in sound.items() if k in names}}})
         return messages
 
-    def on_page(self, document: dict[str, Any]) -> None:
+    def on_page(self, document):
         if len(self.tree) > 6:  # what was decided before this has made rounds
             self.renew()
         before = self._version()
@@ -353,14 +349,14 @@ class Fuzz:
                 assert "which it should not" not in str(answer["error"]), answer["error"]
                 assert self._version() == before, "refused, and the store has changed"
 
-    def _calls(self) -> list[dict[str, Any]]:
+    def _calls(self):
         self.server = server_of(Assistant(lambda: refine.Tree("q", store=self.store, create=False)))
         sound = {**json.loads(CALL), "round_id": self.rounds[0]}
         tools = LOOPS.submit(asyncio.run, self.server.list_tools()).result()
         takes = {tool.name: tool.input_schema["properties"] for tool in tools}
         return [{"name": n, "arguments": {k: sound[k] for k in takes[n] if k in sound}} for n in takes]
 
-    def on_protocol(self, document: dict[str, Any]) -> object:
+    def on_protocol(self, document):
         name = document.get("name")
         arguments = document.get("arguments")
         if not isinstance(name, str) or not isinstance(arguments, dict):
@@ -379,7 +375,7 @@ class Fuzz:
             assert self._version() == before, "refused, and the store has changed"
         return None
 
-    def _version(self) -> int:
+    def _version(self):
         return int(self.watch.execute("PRAGMA data_version").fetchone()[0])
 
 
@@ -388,7 +384,7 @@ SHARES = dict(zip(("space", "edits", "csv", "frame", "folder", "page", "protocol
 """Target -> its share of all inputs: those that cost little get most."""
 
 
-def batch(fuzz: Fuzz, name: str, number: int | None, count: int) -> None:
+def batch(fuzz, name, number, count):
     """Runs a number of inputs of a target; raises the smallest failing input and keeps it for later runs."""
 
     @settings(
@@ -400,7 +396,7 @@ def batch(fuzz: Fuzz, name: str, number: int | None, count: int) -> None:
         phases=[Phase.reuse, Phase.generate, Phase.shrink],
     )
     @given(changed(fuzz.sound[name]))
-    def one(document: dict[str, Any]) -> None:
+    def one(document):
         fuzz.tried(name, document)
 
     (one if number is None else seed(number)(one))()

@@ -1,7 +1,5 @@
 """Counts of states and best trials always match all rows: rounds grow, rerun, lose rows, or are damaged."""
 
-from __future__ import annotations
-
 import random
 
 import pytest
@@ -75,7 +73,7 @@ def test_what_is_counted_in_parts_is_what_there_is(grown, monkeypatch, seed):
     tree, round_ = grown
     draw = random.Random(seed)
     _check(round_, monkeypatch)
-    done: list[int] = []
+    done = []
     for step in range(12):
         new = range(10 * step, 10 * step + draw.randrange(1, 10))
         _write(round_, new, draw)

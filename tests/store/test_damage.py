@@ -1,7 +1,5 @@
 """Damaged input is refused on import; damaged rows in a store are left out, reported, and removable."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

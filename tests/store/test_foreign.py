@@ -1,7 +1,5 @@
 """Stores of other programs, hostile or truncated files; looking at them changes nothing."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

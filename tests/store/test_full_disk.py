@@ -1,7 +1,5 @@
 """A full disk and a locked store: clear errors, and no finished trial is lost."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 

@@ -1,7 +1,5 @@
 """Some inputs of every target of fuzz.py (nightly: REFINE_FUZZ of them), and its past findings."""
 
-from __future__ import annotations
-
 import json
 import os
 import warnings

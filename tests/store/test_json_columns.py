@@ -18,11 +18,11 @@ SPACE = {
 }
 
 
-def plain(i: int) -> dict:
+def plain(i):
     return {name: values[i * (j + 1) % len(values)] for j, (name, values) in enumerate(SPACE.items())}
 
 
-def typed(rows) -> list:
+def typed(rows):
     return [[(k, type(v), v) for k, v in row.items()] for row in rows]
 
 

@@ -1,7 +1,5 @@
 """A study of 100,000 trials, looked at by one process while another one writes."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """A store on a file system of its own, and under a second path to the same folder or file."""
 
-from __future__ import annotations
-
 import shutil
 import socket
 import subprocess
@@ -31,7 +29,7 @@ def bound(tmp_path):
     """Makes a folder or file visible under a second path."""
     mounted = []
 
-    def bind(source: Path, target: Path) -> Path:
+    def bind(source, target):
         if source.is_dir():
             target.mkdir(parents=True)
         else:

@@ -1,10 +1,7 @@
 """Looking at a study needs no right to write; what does need it says so, and leaves nothing half written."""
 
-from __future__ import annotations
-
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -139,7 +136,7 @@ def test_a_role_that_may_only_read_looks_and_is_told(postgresql):
         owner.close()
 
 
-def fill(folder: Path) -> Path:
+def fill(folder):
     free = os.statvfs(folder)
     (folder / "ballast").write_bytes(b"x" * (free.f_bavail * free.f_frsize))
     return folder / "ballast"

@@ -3,8 +3,6 @@
 ``REFINE_GOLDEN=1`` writes them anew, which nobody does once the release is out.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

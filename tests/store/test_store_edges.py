@@ -1,7 +1,5 @@
 """Events around a store: odd paths, moved files, threads, forks, and several people at once."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import os

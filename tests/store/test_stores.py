@@ -1,7 +1,5 @@
 """One contract for every kind of store, run over SQLite and a PostgreSQL server of our own."""
 
-from __future__ import annotations
-
 import contextlib
 import sqlite3
 import threading

@@ -1,7 +1,5 @@
 """The public contract over every executor that this package knows."""
 
-from __future__ import annotations
-
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
 

@@ -8,9 +8,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -23,7 +20,7 @@ from tests.recipes import recipe
 SPACE = refine.Space({"lr": refine.Float(0.5, 2.0, 12), "layers": [1, 2], "optimizer": ["Adam", "SGD"]})
 
 
-def objective(params: Any, trial: Any) -> dict[str, float]:
+def objective(params, trial):
     """Reports three epochs; fails for SGD with two layers."""
     if params["layers"] == 2 and params["optimizer"] == "SGD":
         raise ValueError("no such pair")
@@ -33,14 +30,14 @@ def objective(params: Any, trial: Any) -> dict[str, float]:
     return {"acc": height, "size": 10.0 * params["layers"]}
 
 
-def slow(params: Any) -> dict[str, float]:
+def slow(params):
     """Takes long enough for a server to die meanwhile."""
     time.sleep(0.1)
     return {"acc": -abs(params["lr"] - 1)}
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def server(tmp_path):
     """A real MLflow server on a free port, and its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -48,7 +45,7 @@ def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     places = [f"--backend-store-uri=sqlite:///{tmp_path}/m.db", f"--artifacts-destination={tmp_path}/files"]
     options = ["--host=127.0.0.1", f"--port={port}", "--workers=1", *places]
     command = [sys.executable, "-m", "mlflow", "server", *options]
-    quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     running = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **quiet)
     url = f"http://127.0.0.1:{port}"
     try:
@@ -66,13 +63,13 @@ def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
             stop(running)
 
 
-def stop(running: subprocess.Popen[bytes]) -> None:
+def stop(running):
     """Kills the server and what it has started."""
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
 
 
-def test_mlflow(server: tuple[subprocess.Popen[bytes], str], tmp_path: Path) -> None:
+def test_mlflow(server, tmp_path):
     """It gets a run per trial, is read back, and its death costs nothing."""
     import mlflow as library
 
@@ -108,7 +105,7 @@ def test_mlflow(server: tuple[subprocess.Popen[bytes], str], tmp_path: Path) -> 
         assert (second_round.trials["state"] == "complete").sum() == 20
 
 
-def is_read_back(url: str, client: Any, folder: Path, trials: Any) -> None:
+def is_read_back(url, client, folder, trials):
     """Imports the table of the server's runs, and its file."""
     import mlflow as library
 
@@ -132,7 +129,7 @@ def is_read_back(url: str, client: Any, folder: Path, trials: Any) -> None:
         assert sent.equals(read_back)
 
 
-def test_wandb(tmp_path: Path) -> None:
+def test_wandb(tmp_path):
     """It writes a run per trial offline, by the recipe of the docs."""
     os.environ.update(WANDB_SILENT="true", WANDB_MODE="offline", WANDB_DIR=str(tmp_path))
     with refine.Tree("study", tmp_path / "t.db") as tree:
@@ -149,7 +146,7 @@ def test_wandb(tmp_path: Path) -> None:
         assert row["state"] != "complete" or repr(row["acc"]).encode() in data
 
 
-def test_trackio(tmp_path: Path) -> None:
+def test_trackio(tmp_path):
     """It keeps a run per trial, by the recipe of the docs."""
     os.environ["TRACKIO_DIR"] = str(tmp_path / "trackio")
     with refine.Tree("study", tmp_path / "t.db") as tree:
@@ -162,7 +159,7 @@ def test_trackio(tmp_path: Path) -> None:
         assert {run["_Group"] for run in runs} == {round_.id}
 
 
-def test_tensorboard(tmp_path: Path) -> None:
+def test_tensorboard(tmp_path):
     """It reads what was written, by Python and by the shell, and so do imports."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
@@ -172,10 +169,10 @@ def test_tensorboard(tmp_path: Path) -> None:
 
     events = tmp_path / "events"
 
-    def files(round_: refine.Round) -> list[Path]:
+    def files(round_):
         return list((events / round_.id).rglob("events.out*"))
 
-    def stored(round_: refine.Round) -> list[tuple[float, float]]:
+    def stored(round_):
         return sorted((round(t.lr, 5), round(t.value, 5)) for t in round_.trials.itertuples())
 
     with refine.Tree("study", tmp_path / "t.db") as tree, refine.Tree("back", tmp_path / "b.db") as back:

@@ -3,7 +3,6 @@
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -37,12 +36,12 @@ class Own(Tracker):
 
     name = "own"
 
-    def __init__(self, fails: int = 0, hangs: bool = False, **options: Any) -> None:
+    def __init__(self, fails=0, hangs=False, **options):
         super().__init__(**options)
         self.fails = fails
         self.hangs = hangs
-        self.got: list[Any] = []
-        self.facts: Any = None
+        self.got = []
+        self.facts = None
         self.release = threading.Event()
 
     def opened(self, facts):

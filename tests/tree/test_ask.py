@@ -1,7 +1,5 @@
 """Questions to a tree: answers, the evidence behind them, and rounds that settle them."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

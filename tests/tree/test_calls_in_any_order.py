@@ -154,7 +154,7 @@ class Calls(RuleBasedStateMachine):
                     assert str(self.tree) == before
 
 
-def _checked(examples: int, steps: int, *, derandomize: bool = True) -> None:
+def _checked(examples, steps, *, derandomize=True):
     from hypothesis.stateful import run_state_machine_as_test
 
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -26,7 +26,7 @@ if __name__ == "__main__":
 """
 
 
-def python(folder: Path, code: str, *, path: str = "") -> str:
+def python(folder, code, *, path=""):
     """Output of a new Python process in a folder; the traceback if it fails."""
     (folder / "later.py").write_text(code)
     root = str(Path(refine.__file__).parents[1])

@@ -9,7 +9,7 @@ from refine.run.options import RunKeywords
 from refine.run.resources import ResourceKeywords
 
 
-def listed(call) -> set[str]:
+def listed(call):
     """Names of options in the section of a docstring that begins with their argument."""
     text = re.search(
         r"^\s+(?:options|resources): (.*?)(?=^\s+\w+: |\n\n)", call.__doc__, re.MULTILINE | re.DOTALL

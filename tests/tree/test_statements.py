@@ -92,7 +92,7 @@ LOOKS = {
     "round.analyze()": lambda tree, last, folder: last.analyze(),
     "round.report()": lambda tree, last, folder: last.report(folder),
 }
-SEEN: dict[str, int] = {}
+SEEN = {}
 
 
 @pytest.mark.slow

@@ -1,7 +1,5 @@
 """Configurations of a person run at once and count as given."""
 
-from __future__ import annotations
-
 import pandas as pd
 import pytest
 

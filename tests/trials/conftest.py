@@ -1,7 +1,5 @@
 """The round that most tests of a module look at, which its ``added`` adds, is run once and copied."""
 
-from __future__ import annotations
-
 import shutil
 
 import pytest

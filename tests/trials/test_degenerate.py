@@ -1,7 +1,5 @@
 """Trials whose model predicts the same for everything keep their value and are no round's best."""
 
-from __future__ import annotations
-
 import pytest
 
 import objectives

@@ -1,7 +1,5 @@
 """A metric that is named like a loss is never silently maximized."""
 
-from __future__ import annotations
-
 import inspect
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """The state of a trial by its value: one rule for trials that refine ran and for every import."""
 
-from __future__ import annotations
-
 import math
 
 import pandas as pd

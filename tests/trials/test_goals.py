@@ -1,7 +1,5 @@
 """Rounds with two or three goals: their front, claims about it, and choosing a point of it."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Metric constraints: what another metric has to be for a trial to count."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

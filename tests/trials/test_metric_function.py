@@ -1,7 +1,5 @@
 """A metric that is a function of a trial's metrics."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

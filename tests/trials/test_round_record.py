@@ -1,7 +1,5 @@
 """What a round's id depends on, what it doesn't, and the seeds that follow from it."""
 
-from __future__ import annotations
-
 import json
 import math
 

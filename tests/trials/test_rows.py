@@ -1,7 +1,5 @@
 """Mappings kept by their names are those that were given: values, types, missing names."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

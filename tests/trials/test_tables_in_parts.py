@@ -1,7 +1,5 @@
 """A table that is made in parts is the table that is made at once."""
 
-from __future__ import annotations
-
 import math
 
 import pandas as pd

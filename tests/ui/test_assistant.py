@@ -1,7 +1,5 @@
 """An assistant, through the SDK's client: it looks, suggests and runs within its budget, never decides."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import inspect

@@ -1,7 +1,5 @@
 """The HTTP server for assistants with many clients at once: slow ones, cut connections and wrong bodies."""
 
-from __future__ import annotations
-
 import http.client
 import itertools
 import json

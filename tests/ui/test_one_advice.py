@@ -1,7 +1,5 @@
 """One piece of advice: every surface gives the same verdict, the same first call, and the same next round."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json
@@ -62,7 +60,7 @@ def review(tree):
     return tree.rounds[-1].propose(keep=False)
 
 
-def values(call: str, names: dict[str, str]) -> dict[str, float]:
+def values(call, names):
     """The values of some options in a call as text, by name."""
     values_by_surface = {}
     for name, pattern in names.items():
@@ -77,26 +75,26 @@ SHELL = {"n": r"--n (\d+)", "exploit": r"--exploit ([\d.]+)"}
 TOOLS = {"n": r"trials (\d+)", "exploit": r"exploit ([\d.]+)"}
 
 
-def advised(review) -> dict[str, float]:
+def advised(review):
     """Size and exploit share as calls write them: a share of 0 is left out."""
     plan = review.advised_round
     return {"n": plan.n, **({"exploit": plan.exploit} if plan.exploit else {})}
 
 
-def terminal(review, _) -> tuple[str, str, dict[str, float]]:
+def terminal(review, _):
     text = to_text(review.page(), width=2000)
     first = re.search(r"^Next +(.*)$", text, re.MULTILINE)[1]
     return text, first, values(re.search(r"review\.accept\([^)]*\)", text)[0], PYTHON)
 
 
-def notebook(review, _) -> tuple[str, str, dict[str, float]]:
+def notebook(review, _):
     html = to_html(review.page())
     first = next(iter(review.page().calls))
     assert str(first) in html.replace("&#x27;", "'")
     return html, str(first), values(re.search(r"review\.accept\([^)]*\)", html)[0], PYTHON)
 
 
-def page(review, tree) -> tuple[str, str, dict[str, float]]:
+def page(review, tree):
     session = Session(tree.rounds[-1])
     content = session.handle({"type": "round", "round": review.round.id})["review"]
     message = {"round": review.round.id, "proposal": content["proposal"]}
@@ -107,26 +105,26 @@ def page(review, tree) -> tuple[str, str, dict[str, float]]:
     return json.dumps(content), content["first_call"], values(preview["code"].splitlines()[-1], PYTHON)
 
 
-def shell(review, tree) -> tuple[str, str, dict[str, float]]:
+def shell(review, tree):
     text = CliRunner().invoke(app, ["propose", str(tree.store)]).stdout
     first = text.split("\nnext:\n")[1].splitlines()[0].strip()
     accept = next(line for line in text.splitlines() if line.strip().startswith("refine accept"))
     return text, first, values(accept, SHELL)
 
 
-def assistant(review, tree) -> tuple[str, str, dict[str, float]]:
+def assistant(review, tree):
     text = Assistant(lambda: refine.Tree("study", store=tree.store)).proposal()
     first = text.split("\nnext:\n")[1].splitlines()[0].strip()
     accept = next(line for line in text.splitlines() if line.strip().startswith("tool accept"))
     return text, first, values(accept, TOOLS)
 
 
-def guide(review, tree) -> tuple[str, str, dict[str, float]]:
+def guide(review, tree):
     pages = []
     answers = iter(["", *["a"] * 20])
     sizes = []
 
-    def ask(question: str) -> str:
+    def ask(question):
         if question.startswith("How many configurations"):
             sizes.append(int(re.search(r"\[(\d+)\]", question)[1]))
             raise EOFError

@@ -4,11 +4,11 @@ from threadpoolctl import threadpool_info
 from refine.utils.threads import one_thread
 
 
-def test_linear_algebra_of_numpy_and_scipy_is_on_one_thread() -> None:
+def test_linear_algebra_of_numpy_and_scipy_is_on_one_thread():
     """An older threadpoolctl does not know NumPy 2's library, and lets it use all processors."""
 
     @one_thread
-    def seen() -> list[dict[str, object]]:
+    def seen():
         return [library for library in threadpool_info() if library["user_api"] == "blas"]
 
     library = seen()

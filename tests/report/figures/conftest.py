@@ -3,9 +3,9 @@
 import pytest
 from looks import SPACE, trials
 
-from refine.analysis.analysis import Analysis, analyze
+from refine.analysis.analysis import analyze
 
 
 @pytest.fixture(scope="session")
-def analysis() -> Analysis:
+def analysis():
     return analyze(SPACE, trials(), metric="val_acc")

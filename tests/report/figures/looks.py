@@ -1,18 +1,11 @@
 """What tests of figures ask of them, and tables that they draw."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.colors import to_rgb
 
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 LONG = "a_very_long_label_that_somebody_wrote_for_a_loss_of_his_own"
 
@@ -29,7 +22,7 @@ SPACE = Space(
 )
 
 
-def trials(n: int = 300, space: Space = SPACE, seed: int = 5) -> pd.DataFrame:
+def trials(n=300, space=SPACE, seed=5):
     """A round with its optimum at lr 0.00316, weak SGD, failures at the highest rate, slow wide networks."""
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(space.columns(np.column_stack([rng.integers(0, p.size, n) for p in space.values()])))
@@ -45,27 +38,27 @@ def trials(n: int = 300, space: Space = SPACE, seed: int = 5) -> pd.DataFrame:
     return frame
 
 
-def texts(ax: Any) -> list[str]:
+def texts(ax):
     """Everything written into the axes."""
     return [t.get_text() for t in ax.texts]
 
 
-def legend(ax: Any) -> list[str]:
+def legend(ax):
     """Labels of the legend."""
     return [t.get_text() for t in ax.get_legend().get_texts()]
 
 
-def drawn(ax: Any, gid: str) -> list[Any]:
+def drawn(ax, gid):
     """Lines of that kind."""
     return [line for line in ax.lines if line.get_gid() == gid]
 
 
-def points(ax: Any, gid: str) -> list[tuple[float, float]]:
+def points(ax, gid):
     """All places of lines of that kind."""
     return [(float(x), float(y)) for line in drawn(ax, gid) for x, y in np.asarray(line.get_xydata())]
 
 
-def inside(ax: Any) -> None:
+def inside(ax):
     """Everything that is written lies on the page, and nothing in the head covers anything else there."""
     figure = ax.get_figure(root=True)
     figure.canvas.draw()
@@ -90,18 +83,18 @@ def inside(ax: Any) -> None:
             apart(label for label in tick_labels(axis) if label.get_rotation() in (0, 90))
 
 
-def lightness(colour: Any) -> float:
+def lightness(colour):
     """From 0, black, to 1, white."""
     return float(np.dot(to_rgb(colour), (0.3, 0.59, 0.11)))
 
 
-def tick_labels(axis: Any) -> list[Any]:
+def tick_labels(axis):
     """Those that are in view."""
     low, high = sorted(axis.get_view_interval())
     return [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
 
 
-def apart(things: Iterable[Any]) -> None:
+def apart(things):
     """None covers another."""
     shown = [t for t in things if not hasattr(t, "get_text") or (t.get_text() and t.get_visible())]
     boxes = [t.get_window_extent() for t in shown]

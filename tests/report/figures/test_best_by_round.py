@@ -1,7 +1,5 @@
 """All rounds on one axis, and the tree of rounds."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from looks import apart, drawn, inside, legend, points, texts
@@ -20,11 +18,11 @@ ROUNDS = [
 ]
 
 
-def _best(ax: Any) -> list[list[tuple[float, float]]]:
+def _best(ax):
     return [[(float(x), float(y)) for x, y in np.asarray(line.get_xydata())] for line in drawn(ax, "best")]
 
 
-def test_every_branch_goes_on_from_its_parent() -> None:
+def test_every_branch_goes_on_from_its_parent():
     ax = figures.best_so_far(ROUNDS, "maximize", "val_acc")
     root, side, main, last = _best(ax)
     assert root == [(1, 0.5), (2, 0.5), (3, 0.7), (4, 0.7), (4.5, 0.7)]
@@ -45,7 +43,7 @@ def test_every_branch_goes_on_from_its_parent() -> None:
     inside(ax)
 
 
-def test_one_round_has_no_bands_and_no_id() -> None:
+def test_one_round_has_no_bands_and_no_id():
     rounds = [RoundValues("root", None, [NAN, 0.5, 0.4, 0.9, 0.8])]
     ax = figures.best_so_far(rounds, "maximize", "val_acc")
     assert _best(ax)[0][-1] == (5.5, 0.9)
@@ -78,7 +76,7 @@ NODES = [
 ]
 
 
-def test_tree_says_what_every_round_is() -> None:
+def test_tree_says_what_every_round_is():
     ax = figures.tree(NODES, "maximize", "val_acc")
     nodes = drawn(ax, "node")
     assert [line.get_ydata()[0] for line in nodes] == [0, 1, 2, 4, 3]
@@ -115,7 +113,7 @@ def test_tree_says_what_every_round_is() -> None:
         apart([t for t in ax.texts if t.get_position()[1] == row])
 
 
-def test_another_winner_is_led_to() -> None:
+def test_another_winner_is_led_to():
     ax = figures.tree(NODES, "maximize", "val_acc", winner=NODES[1].id)
     colours = [line.get_markeredgecolor() for line in drawn(ax, "node")]
     assert colours == [tone().blue, tone().orange, *[tone().grey] * 3]
@@ -152,6 +150,6 @@ def test_another_winner_is_led_to() -> None:
         (figures.tree, [NODES[0], NODES[0]], "maximize", "'aaaaaaaaaaaa' is given twice"),
     ],
 )
-def test_refusals(draw: Any, values: Any, direction: str, pattern: str) -> None:
+def test_refusals(draw, values, direction, pattern):
     with pytest.raises(AnalysisError, match=pattern):
         draw(values, direction)

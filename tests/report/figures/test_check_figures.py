@@ -8,14 +8,14 @@ import pytest
 from looks import SPACE, drawn, inside, legend, points, texts, trials
 
 from refine import stats
-from refine.analysis.analysis import Analysis, analyze
+from refine.analysis.analysis import analyze
 from refine.errors import AnalysisError
 from refine.report import figures
 from refine.report.figures.theme import tone
 from refine.space.space import Space
 
 
-def test_shares_of_failures(analysis: Analysis) -> None:
+def test_shares_of_failures(analysis):
     ax = figures.failing(analysis)
     labels = [t.get_text() for t in ax.get_yticklabels()]
     assert labels[:2] == ["lr", "0.0001  "]  # what failures depend on most comes first
@@ -39,7 +39,7 @@ def test_shares_of_failures(analysis: Analysis) -> None:
     inside(ax)
 
 
-def test_degenerate_models_count_as_failures() -> None:
+def test_degenerate_models_count_as_failures():
     table = trials().assign(degenerate=0.0)
     weak = (table["optimizer"] == "SGD") & (table["state"] == "complete") & (np.arange(300) % 2 == 0)
     table.loc[weak, "degenerate"] = 1.0
@@ -49,7 +49,7 @@ def test_degenerate_models_count_as_failures() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_best_and_cheapest_as_good(analysis: Analysis, direction: str) -> None:
+def test_best_and_cheapest_as_good(analysis, direction):
     sign = 1 if direction == "maximize" else -1
     table = trials().assign(value=lambda t: sign * t["value"], seconds=lambda t: 600 * t["seconds"])
     analysed = analyze(SPACE, table, direction=direction, metric="m")
@@ -71,7 +71,7 @@ def test_best_and_cheapest_as_good(analysis: Analysis, direction: str) -> None:
     inside(ax)
 
 
-def test_refusals(analysis: Analysis) -> None:
+def test_refusals(analysis):
     fixed = analyze(Space({"a": 1}), pd.DataFrame({"a": 1, "value": np.arange(20.0)}))
     untimed = replace(analysis, table=analysis.table.drop(columns="seconds"))
     instant = replace(analysis, table=analysis.table.assign(seconds=0.0))

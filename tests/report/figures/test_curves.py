@@ -1,18 +1,16 @@
 """The figure of training curves: panels, axes, words."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from looks import apart
 
-from refine.analysis.learning_curves import Pair, TrialCurves, trial_curves
+from refine.analysis.learning_curves import Pair, trial_curves
 from refine.errors import AnalysisError
 from refine.report import figures
 from refine.trials.metric import Metric
 
 
-def _made(rank: int, n: int = 60, low: float = 0.1, metric: str = "val_acc") -> TrialCurves:
+def _made(rank, n=60, low=0.1, metric="val_acc"):
     t = np.arange(n) / n
     decay = np.exp(-8 * t)
     late = np.maximum(0, t - 0.5)
@@ -27,7 +25,7 @@ def _made(rank: int, n: int = 60, low: float = 0.1, metric: str = "val_acc") -> 
     return curves
 
 
-def _inside(figure: Any) -> None:
+def _inside(figure):
     figure.canvas.draw()
     texts = [t for ax in figure.axes for t in (*ax.texts, ax._left_title, ax.xaxis.label, ax.yaxis.label)]
     heads = [figure._suptitle, figure.legends[0]]
@@ -38,7 +36,7 @@ def _inside(figure: Any) -> None:
         assert box.y1 <= figure.bbox.y1 + 1
 
 
-def test_panels() -> None:
+def test_panels():
     grid = figures.curves([_made(rank, 60 - 10 * rank) for rank in range(1, 5)], "max:val_acc", "maximize")
     assert grid.shape == (2, 4)
     assert [ax.get_ylabel() for ax in grid[:, 0]] == ["loss", "acc"]
@@ -54,7 +52,7 @@ def test_panels() -> None:
     _inside(grid[0, 0].figure)
 
 
-def test_how_many_and_no_finite_value() -> None:
+def test_how_many_and_no_finite_value():
     for count in (0, 5):
         with pytest.raises(AnalysisError, match="draws 1 to 4 trials"):
             figures.curves([_made(1)] * count, "val_acc", "maximize")

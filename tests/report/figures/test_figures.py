@@ -9,7 +9,7 @@ import pytest
 from looks import LONG, inside, legend, texts
 from matplotlib.lines import Line2D
 
-from refine.analysis.analysis import Analysis, analyze
+from refine.analysis.analysis import analyze
 from refine.report import figures
 from refine.report.figures.canvas import png
 from refine.space.parameters import Float, Integer
@@ -20,7 +20,7 @@ CHOICES = {"optimizer": ["Adam", "Nadam", LONG], "cost$x$": [None, True, "$"], "
 SPACE = Space({**RANGES, "neurons": [4, 8, 16, 32, 64], "layers": [0, 1, 2], **CHOICES})
 
 
-def _table(space: Space, n: int, saturate: bool = True) -> pd.DataFrame:
+def _table(space, n, saturate=True):
     rng = np.random.default_rng(5)
     frame = pd.DataFrame(space.columns(np.column_stack([rng.integers(0, p.size, n) for p in space.values()])))
     value = 0.985 - 0.004 * (np.asarray(frame.iloc[:, 0], dtype=float) - 0.8) ** 2 + rng.normal(0, 0.01, n)
@@ -35,18 +35,18 @@ def _table(space: Space, n: int, saturate: bool = True) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def analysis() -> Analysis:
+def analysis():
     return analyze(SPACE, _table(SPACE, 240), metric="val_acc", read={"batch": 0.0})
 
 
 @pytest.mark.slow
-def test_importing_figures_loads_no_matplotlib() -> None:
+def test_importing_figures_loads_no_matplotlib():
     code = "import sys, refine.report.markdown; print('matplotlib' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert out.stdout.strip() == "False"
 
 
-def test_settings_and_pyplot_stay_untouched(analysis: Analysis) -> None:
+def test_settings_and_pyplot_stay_untouched(analysis):
     import matplotlib as mpl
 
     settings = {"font.size": 17.0, "axes.grid": True}
@@ -60,7 +60,7 @@ def test_settings_and_pyplot_stay_untouched(analysis: Analysis) -> None:
     assert pyplot is None or not pyplot.get_fignums()
 
 
-def test_correlation(analysis: Analysis) -> None:
+def test_correlation(analysis):
     ax = figures.correlation(analysis)
     assert [t.get_text() for t in ax.get_yticklabels()] == [e.name for e in analysis.ranked]
     hatched = [bar.get_hatch() for bar in ax.patches]
@@ -73,7 +73,7 @@ def test_correlation(analysis: Analysis) -> None:
     inside(ax)
 
 
-def test_density_of_a_range(analysis: Analysis) -> None:
+def test_density_of_a_range(analysis):
     ax = figures.density(analysis, "lr", Float(0.5, 2, 7))
     all_trials, best = (np.asarray(line.get_xydata()) for line in ax.lines[:2])
     assert all_trials[0, 0] == 0.5
@@ -91,7 +91,7 @@ def test_density_of_a_range(analysis: Analysis) -> None:
     inside(ax)
 
 
-def test_density_of_a_widened_log_range(analysis: Analysis) -> None:
+def test_density_of_a_widened_log_range(analysis):
     ax = figures.density(analysis, "decay", Float(1e-4, 1, 5, log=True), "decided")
     assert ax.get_xscale() == "log"
     assert ax.get_xlim() == pytest.approx((1e-6, 1.0))
@@ -101,7 +101,7 @@ def test_density_of_a_widened_log_range(analysis: Analysis) -> None:
 
 
 @pytest.mark.parametrize("name", ["optimizer", "neurons", "layers", "cost$x$"])
-def test_density_of_choices(analysis: Analysis, name: str) -> None:
+def test_density_of_choices(analysis, name):
     ax = figures.density(analysis, name)
     bars = [p for p in ax.patches if p.get_height() == pytest.approx(0.36)]
     assert len(bars) == 2 * SPACE[name].size
@@ -110,7 +110,7 @@ def test_density_of_choices(analysis: Analysis, name: str) -> None:
     inside(ax)
 
 
-def test_a_metric_that_never_changes() -> None:
+def test_a_metric_that_never_changes():
     space = Space({"x": Float(0, 1, 5), "kind": ["a", "b"]})
     frame = _table(space, 40)
     frame["seed"] = np.arange(40)

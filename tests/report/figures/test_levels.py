@@ -1,8 +1,6 @@
 """A parameter level by level: violins, and isolation plots, whose bests are of equally many trials."""
 
 import io
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +9,7 @@ from looks import SPACE, inside, legend, points, texts, trials
 from matplotlib.figure import Figure
 
 from refine import stats
-from refine.analysis.analysis import Analysis, analyze
+from refine.analysis.analysis import analyze
 from refine.errors import AnalysisError
 from refine.report import figures
 from refine.space.categorical import Categorical
@@ -19,16 +17,16 @@ from refine.space.parameters import Float
 from refine.space.space import Space
 
 
-def _space_filling(table: pd.DataFrame) -> pd.DataFrame:
+def _space_filling(table):
     return table[(table["origin"] == "space_filling") & (table["state"] == "complete")]
 
 
-def _medians(ax: Any) -> list[float]:
+def _medians(ax):
     return [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
 
 
 @pytest.mark.parametrize("name", ["lr", "dropout", "neurons", "optimizer", "loss$x$"])
-def test_a_row_per_level(analysis: Analysis, name: str) -> None:
+def test_a_row_per_level(analysis, name):
     ax = figures.levels(analysis, name)
     e = analysis[name]
     assert texts(ax) == [f"n = {v.n}" for v in e.levels]
@@ -39,7 +37,7 @@ def test_a_row_per_level(analysis: Analysis, name: str) -> None:
     inside(ax)
 
 
-def test_what_stays_is_shaded(analysis: Analysis) -> None:
+def test_what_stays_is_shaded(analysis):
     ax = figures.levels(analysis, "lr", Float(3e-4, 1e-2, 5, log=True))
     bands = [p for p in ax.patches if p.get_alpha() == 0.18]
     assert [(b.get_y(), b.get_y() + b.get_height()) for b in bands] == [(0.5, 4.5)]
@@ -48,7 +46,7 @@ def test_what_stays_is_shaded(analysis: Analysis) -> None:
     assert "proposed: 2 of 3" in legend(ax)
 
 
-def test_pruned_trials_have_no_value_and_count_as_tried() -> None:
+def test_pruned_trials_have_no_value_and_count_as_tried():
     table = trials()
     pruned = (table["optimizer"] == "SGD") & (np.arange(300) % 2 == 0)
     table.loc[pruned, ["state", "value"]] = ["pruned", np.nan]
@@ -67,7 +65,7 @@ def test_pruned_trials_have_no_value_and_count_as_tried() -> None:
 
 
 @pytest.mark.slow
-def test_a_loss_over_decades() -> None:
+def test_a_loss_over_decades():
     table = trials()
     table["value"] = np.exp((1 - table["value"]) * 100)
     analysis = analyze(SPACE, table, direction="minimize", metric="val_loss")
@@ -83,7 +81,7 @@ def test_a_loss_over_decades() -> None:
 
 
 @pytest.mark.slow
-def test_values_that_were_not_read_and_infeasible_trials_are_not_drawn() -> None:
+def test_values_that_were_not_read_and_infeasible_trials_are_not_drawn():
     table = trials()
     read = (table["optimizer"] != "SGD").to_numpy()
     analysis = analyze(SPACE, table, metric="acc", read={"neurons": read})
@@ -103,7 +101,7 @@ def test_values_that_were_not_read_and_infeasible_trials_are_not_drawn() -> None
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_best_and_expected_best_of_every_level(direction: str) -> None:
+def test_best_and_expected_best_of_every_level(direction):
     sign = 1 if direction == "maximize" else -1
     table = trials().assign(value=lambda t: sign * t["value"])
     ax = figures.isolation(analyze(SPACE, table, direction=direction, metric="m"), "lr")
@@ -122,7 +120,7 @@ def test_best_and_expected_best_of_every_level(direction: str) -> None:
     inside(ax)
 
 
-def test_a_level_with_one_trial_compares_means() -> None:
+def test_a_level_with_one_trial_compares_means():
     space = Space({"a": ["x", "y", "z", "w"], "b": [1, 2, 3]})
     table = pd.DataFrame({"a": ["x", *["y"] * 12, *["z"] * 3], "b": np.resize([1, 2, 3], 16)})
     table["value"] = np.linspace(0, 1, 16)
@@ -132,7 +130,7 @@ def test_a_level_with_one_trial_compares_means() -> None:
     assert texts(ax)[-1] == "no trial"
 
 
-def test_degenerate_trials_are_no_best_and_refusals(analysis: Analysis) -> None:
+def test_degenerate_trials_are_no_best_and_refusals(analysis):
     table = trials().assign(degenerate=0.0)
     table.loc[3, ["degenerate", "value", "state", "origin"]] = [1.0, 0.999, "complete", "space_filling"]
     ax = figures.isolation(analyze(SPACE, table), "optimizer")
@@ -148,9 +146,7 @@ def test_degenerate_trials_are_no_best_and_refusals(analysis: Analysis) -> None:
 
 
 @pytest.mark.slow
-def test_notebooks_and_files_have_all_panels_and_axes_of_somebody_else_stay_as_they_are(
-    analysis: Analysis, tmp_path: Path
-) -> None:
+def test_notebooks_and_files_have_all_panels_and_axes_of_somebody_else_stay_as_they_are(analysis, tmp_path):
     for draw in (figures.correlation, lambda a: figures.decision(a, SPACE)):
         figures.save(draw(analysis), tmp_path / "a.png")
         assert (tmp_path / "a.png").read_bytes() == draw(analysis)._repr_png_()

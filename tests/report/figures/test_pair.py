@@ -1,25 +1,23 @@
 """Figures of pairs of parameters and of populations: cells, colours, outlines, curves."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
 from looks import LONG, inside, legend
 
-from refine.analysis.analysis import Analysis, analyze
+from refine.analysis.analysis import analyze
 from refine.errors import AnalysisError
 from refine.report import figures
 from refine.report.figures.theme import tone
 from refine.space.categorical import Categorical
-from refine.space.parameters import Float, Integer, Parameter
+from refine.space.parameters import Float, Integer
 from refine.space.space import Space
 
 RANGES = {"lr": Float(0.5, 5, 10), "decay": Float(1e-6, 1e-2, 5, log=True), "width": Integer(8, 320, 40)}
 SPACE = Space({**RANGES, "optimizer": ["Adam", "Nadam", "SGD"], "cost$x$": ["mse", LONG]})
 
 
-def _table(n: int = 240) -> pd.DataFrame:
+def _table(n=240):
     rng = np.random.default_rng(5)
     frame = pd.DataFrame(SPACE.columns(np.column_stack([rng.integers(0, p.size, n) for p in SPACE.values()])))
     steps = np.log10(frame["decay"].to_numpy()) + 4
@@ -33,23 +31,23 @@ def _table(n: int = 240) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def analysis() -> Analysis:
+def analysis():
     return analyze(SPACE, _table(), metric="val_acc")
 
 
-def _cells(ax: Any) -> Any:
+def _cells(ax):
     """Medians by row and column, masked where there are none."""
     rows = len({y for _, y in ax.collections[0].get_coordinates()[:, 0]}) - 1
     return ax.collections[0].get_array().reshape(rows, -1)
 
 
-def _frames(ax: Any) -> list[tuple[float, float, float, float]]:
+def _frames(ax):
     """The outlines: left, right, bottom, top."""
     boxes = [p for p in ax.patches if not p.get_fill()][::2]
     return [(p.get_x(), p.get_x() + p.get_width(), p.get_y(), p.get_y() + p.get_height()) for p in boxes]
 
 
-def test_cells_are_medians_of_the_even_trials(analysis: Analysis) -> None:
+def test_cells_are_medians_of_the_even_trials(analysis):
     ax = figures.pair(analysis, "lr", "decay")
     table = _table()
     table = table[(table["state"] == "complete") & (table["origin"] == "space_filling")]
@@ -75,8 +73,8 @@ def test_cells_are_medians_of_the_even_trials(analysis: Analysis) -> None:
     inside(ax)
 
 
-def test_what_stays_is_outlined(analysis: Analysis) -> None:
-    new: dict[str, Parameter] = {"lr": Float(1, 2.5, 7), "decay": Float(1e-4, 1e-1, 4, log=True)}
+def test_what_stays_is_outlined(analysis):
+    new = {"lr": Float(1, 2.5, 7), "decay": Float(1e-4, 1e-1, 4, log=True)}
     ax = figures.pair(analysis, "lr", "decay", new, "decided")
     assert _frames(ax) == [(0.5, 4.5, 1.5, 5.5)]  # one cell more where the range grew
     assert [t.get_text() for t in ax.get_yticklabels()][-1] == "0.1"
@@ -92,7 +90,7 @@ def test_what_stays_is_outlined(analysis: Analysis) -> None:
     inside(ax)
 
 
-def test_choices_without_an_order_go_by_their_medians(analysis: Analysis) -> None:
+def test_choices_without_an_order_go_by_their_medians(analysis):
     ax = figures.pair(analysis, "optimizer", "cost$x$", {"optimizer": Categorical(["SGD", "Nadam"])})
     assert [t.get_text() for t in ax.get_xticklabels()] == ["SGD", "Adam", "Nadam"]
     assert ax.get_xlabel() == "optimizer (by median)"
@@ -100,7 +98,7 @@ def test_choices_without_an_order_go_by_their_medians(analysis: Analysis) -> Non
     inside(ax)
 
 
-def test_good_is_the_light_end(analysis: Analysis) -> None:
+def test_good_is_the_light_end(analysis):
     mesh = figures.pair(analysis, "lr", "decay").collections[0]
     table = _table().assign(value=lambda t: 1 - t["value"])
     loss_analysis = analyze(SPACE, table, direction="minimize", metric="val_loss")
@@ -112,14 +110,14 @@ def test_good_is_the_light_end(analysis: Analysis) -> None:
     ] == "Nadam"
 
 
-def test_a_pair_needs_two_parameters(analysis: Analysis) -> None:
+def test_a_pair_needs_two_parameters(analysis):
     with pytest.raises(AnalysisError, match="needs two different parameters, got 'lr' twice"):
         figures.pair(analysis, "lr", "lr")
     with pytest.raises(KeyError, match="did you mean 'decay'"):
         figures.pair(analysis, "lr", "decya")
 
 
-def test_edf_is_the_share_at_least_as_good() -> None:
+def test_edf_is_the_share_at_least_as_good():
     ax = figures.edf({"root": [0.1, 0.2, 0.2, 0.4], "child": [0.3, 0.4]}, "val_acc", "maximize")
     root, child = ax.lines
     assert root.get_xdata().tolist()[1:] == [0.1, 0.2, 0.4, 0.4]
@@ -130,7 +128,7 @@ def test_edf_is_the_share_at_least_as_good() -> None:
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("val_acc (better →)", "share of trials at least as good")
 
 
-def test_edf_of_many_rounds_and_of_none() -> None:
+def test_edf_of_many_rounds_and_of_none():
     curves = {f"round {i}": np.linspace(i, i + 10, 30) for i in range(11)}
     ax = figures.edf(curves, "val_acc", "maximize")
     assert [t.split(" (")[0] for t in legend(ax)] == [f"round {i}" for i in (10, 9, 8, 7, 6, 5, 4, 0)]

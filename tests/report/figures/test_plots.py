@@ -1,9 +1,6 @@
 """``round.plot`` and ``tree.plot``: every figure by name, from the store."""
 
-from __future__ import annotations
-
 import inspect
-from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import matplotlib.style as mpl_style
@@ -21,14 +18,10 @@ from refine.report.figures.canvas import png
 from refine.report.figures.theme import tone
 from refine.report.plots import Plots, TreePlots
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 SPACE = refine.Space({"x": refine.Float(0.0, 1.0, 6), "y": refine.Integer(1, 8), "kind": ["a", "b", "c"]})
 
 
-def score(params: Any) -> dict[str, float]:
+def score(params):
     x = params["x"]
     y = params["y"]
     if y == 8 and x > 0.7:
@@ -38,7 +31,7 @@ def score(params: Any) -> dict[str, float]:
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[refine.Tree]:
+def tree(tmp_path_factory):
     """A root, a child of its proposal, a guess beside it, and a root that is judged by something else."""
     with refine.Tree("question", store=tmp_path_factory.mktemp("plots") / "refine.db") as opened:
         root = opened.add_round(SPACE, score, metric="acc", n=80, note="all of it").run(progress=False)
@@ -57,33 +50,33 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[refine.Tree]:
 
 
 @pytest.fixture
-def root(tree: refine.Tree) -> refine.Round:
+def root(tree):
     return tree.rounds[0]
 
 
-def _title(ax: Any) -> str:
+def _title(ax):
     return str(ax.get_title("left"))
 
 
-GIVEN: dict[str, tuple[Any, ...]] = {
+GIVEN = {
     **dict.fromkeys(("density", "density_2d", "levels", "isolation"), ("x",)),
     "pair": ("x", "kind"),
 }
 OTHERS = {"front", "curves"}  # of other rounds than these
 
 
-def _methods(kind: type) -> list[str]:
+def _methods(kind):
     return [name for name, _ in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")]
 
 
-def test_every_figure_has_a_name_and_says_what_it_shows() -> None:
+def test_every_figure_has_a_name_and_says_what_it_shows():
     assert all(getattr(kind, name).__doc__ for kind in (Plots, TreePlots) for name in _methods(kind))
     without = {"decision", "save", "themed", "reliability", "tree", "RoundValues", "TreeNode"}
     assert set(figures.__all__) - without == set(_methods(Plots))
 
 
 @pytest.mark.slow
-def test_every_figure_fits_a_column_and_a_dark_page(tree: refine.Tree) -> None:
+def test_every_figure_fits_a_column_and_a_dark_page(tree):
     for plots, kind in ((tree.rounds[0].plot, Plots), (tree.plot, TreePlots)):
         for name in set(_methods(kind)) - OTHERS:
             drawn = getattr(plots, name)(*GIVEN.get(name, ()), width="column", theme="dark")
@@ -99,7 +92,7 @@ def test_every_figure_fits_a_column_and_a_dark_page(tree: refine.Tree) -> None:
 
 
 @pytest.mark.slow
-def test_what_a_style_says_goes_before_the_reports_look(root: refine.Round) -> None:
+def test_what_a_style_says_goes_before_the_reports_look(root):
     plain = root.plot.density("x")
     with mpl_style.context(["dark_background", {"font.size": 12, "font.family": "monospace"}]):
         styled = root.plot.density("x")
@@ -123,7 +116,7 @@ def test_what_a_style_says_goes_before_the_reports_look(root: refine.Round) -> N
         assert png(figures.density(root.analyze(), "x")) == png(plain)  # as in reports
 
 
-def test_widths_themes_and_axes_that_are_none(root: refine.Round) -> None:
+def test_widths_themes_and_axes_that_are_none(root):
     ax = Figure().add_subplot()
     for options, pattern in (
         (
@@ -140,7 +133,7 @@ def test_widths_themes_and_axes_that_are_none(root: refine.Round) -> None:
 
 
 @pytest.mark.slow
-def test_svg_is_the_same_every_time_and_holds_no_page_of_dots(root: refine.Round, tmp_path: Path) -> None:
+def test_svg_is_the_same_every_time_and_holds_no_page_of_dots(root, tmp_path):
     for name in ("a.svg", "b.svg"):
         figures.save(root.plot.levels("x", theme="dark"), tmp_path / name)
     text = (tmp_path / "a.svg").read_text()
@@ -151,7 +144,7 @@ def test_svg_is_the_same_every_time_and_holds_no_page_of_dots(root: refine.Round
 
 
 @pytest.mark.slow
-def test_they_draw_into_given_axes(tree: refine.Tree) -> None:
+def test_they_draw_into_given_axes(tree):
     for plots, kind in ((tree.rounds[0].plot, Plots), (tree.plot, TreePlots)):
         for name in set(_methods(kind)) - OTHERS:
             ax = Figure().add_subplot()
@@ -160,7 +153,7 @@ def test_they_draw_into_given_axes(tree: refine.Tree) -> None:
 
 
 @pytest.mark.slow
-def test_new_bounds_are_written_as_an_edit_writes_them(root: refine.Round) -> None:
+def test_new_bounds_are_written_as_an_edit_writes_them(root):
     plot = root.plot
     assert "proposed: 0.2 to 0.6" in legend(plot.density("x", (0.2, 0.6)))
     decided = SPACE.replace({"x": refine.Float(0.2, 0.6, 3), "kind": refine.Categorical(["a", "b"])})
@@ -171,10 +164,10 @@ def test_new_bounds_are_written_as_an_edit_writes_them(root: refine.Round) -> No
     with pytest.raises(ReviewError, match="unknown parameter 'z'"):
         plot.pair("x", "kind", {"z": (0.2, 0.6)})
     with pytest.raises(AnalysisError, match=r"got \(0.2, 0.6\)"):
-        plot.pair("x", "kind", new=(0.2, 0.6))  # type: ignore[arg-type]
+        plot.pair("x", "kind", new=(0.2, 0.6))
 
 
-def test_few_trials_have_figures_too(tmp_path: Path) -> None:
+def test_few_trials_have_figures_too(tmp_path):
     with refine.Tree("few", store=tmp_path / "refine.db") as opened:
         with pytest.raises(AnalysisError, match="tree: there is no round yet; add one first"):
             opened.plot.tree()
@@ -197,8 +190,8 @@ def test_few_trials_have_figures_too(tmp_path: Path) -> None:
             round_.plot.correlation()
 
 
-def test_curves_need_no_analysis(tmp_path: Path) -> None:
-    def learns(params: Any, trial: Any) -> dict[str, float]:
+def test_curves_need_no_analysis(tmp_path):
+    def learns(params, trial):
         for epoch in range(10):
             trial.report(epoch, {"val_acc": 0.9 - 0.5 * np.exp(-epoch / 3) - 0.1 * params["x"]})
         return {"done": 1.0}
@@ -208,7 +201,7 @@ def test_curves_need_no_analysis(tmp_path: Path) -> None:
         assert round_.plot.curves(2).shape == (1, 2)
 
 
-def test_the_tree_by_its_figures(tree: refine.Tree) -> None:
+def test_the_tree_by_its_figures(tree):
     plot = tree.plot
     assert isinstance(plot, TreePlots)
     ax = plot.tree()

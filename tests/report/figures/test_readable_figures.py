@@ -1,7 +1,6 @@
 """Figures are read right at a glance: the best on top, no value that never occurred, texts that are whole."""
 
 import io
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +8,7 @@ import pytest
 from looks import drawn, legend, texts
 from matplotlib.markers import TICKDOWN, TICKUP
 
-from refine.analysis.analysis import Analysis, analyze
+from refine.analysis.analysis import analyze
 from refine.report import figures
 from refine.report.figures import RoundValues
 from refine.report.figures.axes import round_ticks
@@ -38,7 +37,7 @@ NEW = {
 }
 
 
-def trials(n: int = 120) -> pd.DataFrame:
+def trials(n=120):
     """Errors from 0.107 on, with two outliers; the best trial is the cheapest one too."""
     rng = np.random.default_rng(3)
     levels = np.column_stack([rng.integers(0, parameter.size, n) for parameter in SPACE.values()])
@@ -55,11 +54,11 @@ def trials(n: int = 120) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def errors() -> Analysis:
+def errors():
     return analyze(SPACE, trials(), metric="rmse", direction="minimize")
 
 
-def front(direction: str) -> Any:
+def front(direction):
     rng = np.random.default_rng(1)
     frame = pd.DataFrame({"value": rng.random(20), "size": rng.random(20), "state": "complete"})
     goals = [Goal("loss", direction), Goal("size", "minimize")]
@@ -76,23 +75,23 @@ def front(direction: str) -> Any:
     ],
     ids=["density_2d", "cost", "best_so_far", "front"],
 )
-def test_the_lowest_error_is_at_the_top(draw: Any, errors: Analysis) -> None:
+def test_the_lowest_error_is_at_the_top(draw, errors):
     bottom, top = draw(errors).get_ylim()
     assert top < bottom
 
 
-def test_the_highest_score_is_at_the_top(analysis: Analysis) -> None:
+def test_the_highest_score_is_at_the_top(analysis):
     for ax in (figures.density_2d(analysis, "lr"), figures.cost(analysis), front("maximize")):
         bottom, top = ax.get_ylim()
         assert bottom < top
 
 
-def test_axes_of_an_error_say_that_lower_is_better(errors: Analysis) -> None:
+def test_axes_of_an_error_say_that_lower_is_better(errors):
     assert figures.cost(errors).get_ylabel() == "rmse (lower is better)"
     assert figures.levels(errors, "boosting").get_xlabel() == "rmse (lower is better)"
 
 
-def test_a_median_out_of_view_is_an_arrow_towards_it() -> None:
+def test_a_median_out_of_view_is_an_arrow_towards_it():
     table = trials()
     table.loc[table["learning_rate"] == 0.5, "value"] = 0.7
     analysis = analyze(SPACE, table, metric="rmse", direction="minimize")
@@ -102,7 +101,7 @@ def test_a_median_out_of_view_is_an_arrow_towards_it() -> None:
     }  # down: 0.7 is worse than all in view
 
 
-def extents(ax: Any, row: int) -> tuple[float, float]:
+def extents(ax, row):
     """The smallest and the largest value of the violin in a row."""
     vertices = np.concatenate([c.get_paths()[0].vertices for c in ax.collections])
     in_row = vertices[np.abs(vertices[:, 1] - row) < 0.45]
@@ -110,7 +109,7 @@ def extents(ax: Any, row: int) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("name", ["extra_trees", "boosting"])
-def test_a_violin_ends_where_its_values_end(name: str, errors: Analysis) -> None:
+def test_a_violin_ends_where_its_values_end(name, errors):
     ax = figures.levels(errors, name)
     high = max(ax.get_xlim())
     groups = errors.table.groupby(errors.table[name].astype(str), sort=False)["value"]
@@ -122,19 +121,19 @@ def test_a_violin_ends_where_its_values_end(name: str, errors: Analysis) -> None
         assert high_end <= min(values.max(), high) + 1e-12
 
 
-def test_a_density_ends_at_the_best_value(errors: Analysis) -> None:
+def test_a_density_ends_at_the_best_value(errors):
     ax = figures.density_2d(errors, "learning_rate")
     paths = [path.vertices for c in ax.collections for path in c.get_paths() if len(path.vertices)]
     assert min(path[:, 1].min() for path in paths) >= errors.table["value"].min() - 1e-12
 
 
-def test_a_density_has_no_layer_besides_the_medians(errors: Analysis) -> None:
+def test_a_density_has_no_layer_besides_the_medians(errors):
     ax = figures.density_2d(errors, "learning_rate")
     markers = {line.get_marker() for line in ax.lines if len(line.get_xdata()) > 2}
     assert markers <= {TICKDOWN, TICKUP}  # ticks of the axis alone
 
 
-def test_equal_values_have_no_density() -> None:
+def test_equal_values_have_no_density():
     table = trials().assign(value=0.2)
     analysis = analyze(SPACE, table, metric="rmse", direction="minimize")
     assert not figures.density_2d(analysis, "learning_rate").collections
@@ -142,7 +141,7 @@ def test_equal_values_have_no_density() -> None:
 
 
 @pytest.mark.parametrize("n", [4, 8, 24])
-def test_one_outlier_is_cut_off_with_a_note(n: int) -> None:
+def test_one_outlier_is_cut_off_with_a_note(n):
     values = 0.11 + 0.002 * (np.arange(n) % 5)
     values[1] = 0.8
     ax = figures.best_so_far([RoundValues("a", None, values)], "minimize", "rmse")
@@ -150,13 +149,13 @@ def test_one_outlier_is_cut_off_with_a_note(n: int) -> None:
     assert "1 trial above" in ax.get_title("right")
 
 
-def test_even_values_are_all_shown() -> None:
+def test_even_values_are_all_shown():
     ax = figures.best_so_far([RoundValues("a", None, np.linspace(0.1, 0.2, 12))], "minimize", "rmse")
     assert ax.get_title("right") == ""
     assert max(ax.get_ylim()) >= 0.2
 
 
-def test_the_scale_is_left_out_before_a_name_is_cut(errors: Analysis) -> None:
+def test_the_scale_is_left_out_before_a_name_is_cut(errors):
     panels = figures.decision(errors, NEW)
     names = [texts(ax)[0].replace("\n", "") for ax in panels.flat]
     assert sorted(names) == sorted(["extra_trees", "learning_rate", "min_child_samples", LONG])
@@ -165,7 +164,7 @@ def test_the_scale_is_left_out_before_a_name_is_cut(errors: Analysis) -> None:
     assert "learning_rate (log scale)" in [texts(ax)[0] for ax in panels.flat]
 
 
-def test_panels_stand_in_the_order_of_importance(errors: Analysis) -> None:
+def test_panels_stand_in_the_order_of_importance(errors):
     panels = figures.decision(errors, NEW)
     ranked = [e.name for e in errors.ranked if e.name in NEW]
     assert [texts(ax)[0].replace("\n", "") for ax in panels.flat] == ranked
@@ -174,7 +173,7 @@ def test_panels_stand_in_the_order_of_importance(errors: Analysis) -> None:
     ]
 
 
-def test_a_title_that_is_too_long_loses_its_end() -> None:
+def test_a_title_that_is_too_long_loses_its_end():
     analysis = analyze(SPACE, trials(), metric="a_metric_with_a_name_that_is_much_too_long_for_any_title" * 2)
     with figures.themed("column"):
         for ax in (figures.correlation(analysis), figures.cost(analysis), figures.density(analysis, LONG)):
@@ -182,7 +181,7 @@ def test_a_title_that_is_too_long_loses_its_end() -> None:
             assert "…" not in shown[:-1] or shown[shown.index("…") + 1] == " ", shown
 
 
-def test_the_best_that_is_the_cheapest_has_one_marker_and_one_entry(errors: Analysis) -> None:
+def test_the_best_that_is_the_cheapest_has_one_marker_and_one_entry(errors):
     ax = figures.cost(errors)
     assert len(drawn(ax, "best")) == 1
     assert not drawn(ax, "cheapest")
@@ -191,7 +190,7 @@ def test_the_best_that_is_the_cheapest_has_one_marker_and_one_entry(errors: Anal
     assert entries[0].startswith("best and cheapest")
 
 
-def test_medians_and_the_best_have_different_colours(errors: Analysis) -> None:
+def test_medians_and_the_best_have_different_colours(errors):
     median = next(line for line in figures.levels(errors, "boosting").lines if line.get_marker() == "o")
     (best,) = drawn(figures.cost(errors), "best")
     assert median.get_color() == tone().ink
@@ -200,7 +199,7 @@ def test_medians_and_the_best_have_different_colours(errors: Analysis) -> None:
 
 @pytest.mark.parametrize("draw", [figures.density, figures.density_2d])
 @pytest.mark.parametrize("new", [None, NEW["learning_rate"], Float(0.0548, 5.5, 10, log=True)])
-def test_ticks_are_round(draw: Any, new: Any, errors: Analysis) -> None:
+def test_ticks_are_round(draw, new, errors):
     labels = [t.get_text() for t in draw(errors, "learning_rate", new).get_xticklabels()]
     assert len(labels) >= 4
     assert all(len(text.replace(".", "").strip("0")) <= 2 for text in labels), labels
@@ -217,12 +216,12 @@ def test_ticks_are_round(draw: Any, new: Any, errors: Analysis) -> None:
         (0.31, 0.39, True, False, [0.32, 0.34, 0.36, 0.38]),
     ],
 )
-def test_round_ticks(low: float, high: float, log: bool, integer: bool, ticks: list[float]) -> None:
+def test_round_ticks(low, high, log, integer, ticks):
     assert round_ticks(low, high, log, integer).tolist() == pytest.approx(ticks)
 
 
 @pytest.mark.parametrize("dpi", [50, 72, 96, 300])
-def test_nothing_in_a_head_is_cut_at_another_resolution(dpi: int, errors: Analysis) -> None:
+def test_nothing_in_a_head_is_cut_at_another_resolution(dpi, errors):
     for draw in (figures.cost, lambda a: figures.density_2d(a, "learning_rate", NEW["learning_rate"])):
         ax = draw(errors)
         figure = ax.figure
@@ -236,7 +235,7 @@ def test_nothing_in_a_head_is_cut_at_another_resolution(dpi: int, errors: Analys
             assert box.y1 <= figure.bbox.height + 1
 
 
-def test_the_width_of_one_figure_is_not_that_of_the_next(errors: Analysis) -> None:
+def test_the_width_of_one_figure_is_not_that_of_the_next(errors):
     with figures.themed():
         figures.decision(errors, NEW)
         assert figures.cost(errors).figure.get_figwidth() == pytest.approx(7.2)

@@ -1,7 +1,5 @@
 """The reliability figure: rows for a few forecasts, a curve for many."""
 
-from typing import Any
-
 import pytest
 from looks import inside, legend
 from scipy.stats import norm
@@ -14,7 +12,7 @@ from refine.stats import Forecast
 from refine.stats.simulation import LEVELS
 
 
-def _ledger(places: list[float], direction: str = "maximize", spread: float = 0.02) -> Calibration:
+def _ledger(places, direction="maximize", spread=0.02):
     """Entries whose median lies so many forecast deviations above the forecast's median; best likewise."""
     sign = 1.0 if direction == "maximize" else -1.0
     entries = []
@@ -40,12 +38,12 @@ def _ledger(places: list[float], direction: str = "maximize", spread: float = 0.
     return Calibration("q", tuple(entries))
 
 
-def _points(ax: Any, color: str) -> list[Any]:
+def _points(ax, color):
     return [line for line in ax.lines if line.get_markeredgecolor() == color and len(line.get_xdata()) == 1]
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_rows(direction: str) -> None:
+def test_rows(direction):
     ax = figures.reliability(_ledger([0.0, 1.0, -2.5], direction))
     assert [t.get_text() for t in ax.get_yticklabels()] == [f"{i:012x}" for i in range(3)]
     medians = _points(ax, "#0072B2")
@@ -61,6 +59,6 @@ def test_rows(direction: str) -> None:
     inside(ax)
 
 
-def test_nothing_scored_yet() -> None:
+def test_nothing_scored_yet():
     with pytest.raises(AnalysisError, match="reliability: no forecast is scored yet; run a child"):
         figures.reliability(Calibration("q", ()))

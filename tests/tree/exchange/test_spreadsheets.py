@@ -1,7 +1,5 @@
 """No cell of an exported trials.csv is a spreadsheet formula, and every text reads back unchanged."""
 
-from __future__ import annotations
-
 import csv
 
 import pandas as pd

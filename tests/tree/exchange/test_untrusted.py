@@ -121,7 +121,7 @@ EVIL = "x\x1b[31m\x9b2J\u202egnp\u2028fake\nroot-of-evil 99/99\r\u2605"
 """Colours, a cleared screen, letters from right to left, and a faked line of a printed tree."""
 
 
-def obeyed(text: str) -> list[str]:
+def obeyed(text):
     """What of a text a terminal would obey, or would be taken for a line of ours."""
     controls = re.findall("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]", text)
     return controls + re.findall(r"^\W*root-of-evil.*", text, flags=re.MULTILINE)

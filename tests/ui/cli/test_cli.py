@@ -32,7 +32,7 @@ def objective(p):
     return 1 - 0.1 * (p["lr"] - 2) ** 2 - 0.2 * (p["optimizer"] == "SGD")
 
 
-def grow(store: Path) -> tuple[str, str]:
+def grow(store):
     space = {"lr": (0.5, 5.0, 19), "optimizer": ["Adam", "Nadam", "SGD"], "epochs": 150}
     with refine.Tree("[bold]fruit", store=store) as tree:
         root = tree.add_round(space, objective, n=24, seed=3)
@@ -45,7 +45,7 @@ def grow(store: Path) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stores")
     root, child = grow(folder / "refine.db")
     (folder / "both.db").write_bytes((folder / "refine.db").read_bytes())
@@ -54,7 +54,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return Study(str(folder / "refine.db"), str(folder / "both.db"), root, child)
 
 
-def test_tree_says_what_python_says(study: Study) -> None:
+def test_tree_says_what_python_says(study):
     with refine.Tree("[bold]fruit", store=study.store) as tree:
         expected = str(tree).partition("\n\nNext ")[0]
     # Nothing that people wrote is markup.
@@ -77,7 +77,7 @@ def test_tree_says_what_python_says(study: Study) -> None:
 
 
 @pytest.mark.parametrize("key_kind", ["start", "tag", "root", "path"])
-def test_show(study: Study, key_kind: str) -> None:
+def test_show(study, key_kind):
     key = {"start": study.root[:8], "tag": "first", "root": "root", "path": "1"}[key_kind]
     text = good("show", study.store, key)
     assert text.startswith(f"round {study.root} of [bold]fruit: 24 configurations of 57\n")
@@ -95,7 +95,7 @@ def test_show(study: Study, key_kind: str) -> None:
     assert text.endswith("\n".join(["\nnext:", *(f"  refine {call}" for call in calls), ""]))
 
 
-def test_show_a_round_that_has_not_run(study: Study) -> None:
+def test_show_a_round_that_has_not_run(study):
     text = good("show", study.with_later, "last", "--tree", "later")
     assert "5 configurations of 10" in text
     assert "not run" in text
@@ -110,7 +110,7 @@ SEEN = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
-def test_no_encoding_of_the_output_is_an_error(study: Study, tmp_path: Path, encoding: str) -> None:
+def test_no_encoding_of_the_output_is_an_error(study, tmp_path, encoding):
     store = str(shutil.copy(study.store, tmp_path / "s.db"))
     with refine.Tree(store=store, create=False) as tree:
         tree.tag(tree["last"], "é 漢 ★")
@@ -128,7 +128,7 @@ def test_no_encoding_of_the_output_is_an_error(study: Study, tmp_path: Path, enc
 
 
 @pytest.mark.slow
-def test_a_redirect_in_another_encoding(study: Study, tmp_path: Path) -> None:
+def test_a_redirect_in_another_encoding(study, tmp_path):
     environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
     completed = process(tmp_path, "show", study.store, "last", env=environment, encoding="cp1252")
     assert (completed.returncode, completed.stderr) == (0, "")
@@ -136,7 +136,7 @@ def test_a_redirect_in_another_encoding(study: Study, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_analyze(study: Study) -> None:
+def test_analyze(study):
     assert good("analyze", study.store, "first").startswith("24 trials, best value 1.0000 (")
     text = good("analyze", study.store, "first", "--all")
     assert "24 finished space-filling trials (24 complete" in text
@@ -148,7 +148,7 @@ def test_analyze(study: Study) -> None:
 
 
 @pytest.mark.slow
-def test_diff(study: Study) -> None:
+def test_diff(study):
     assert "Space       lr 1 to 3" in good("diff", study.store, "first", study.child)
     text = good("diff", study.store, "first", study.child, "--all")
     assert text.startswith(f"{study.root} -> {study.child}\n")
@@ -158,7 +158,7 @@ def test_diff(study: Study) -> None:
 
 @pytest.mark.nightly
 @pytest.mark.slow
-def test_reports(study: Study, tmp_path: Path) -> None:
+def test_reports(study, tmp_path):
     written = good("report", study.with_later, "--tree", "later", "-o", tmp_path).splitlines()
     first, *others_written = map(Path, written)
     assert first.name == "later.md"
@@ -169,7 +169,7 @@ def test_reports(study: Study, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_plot(study: Study, tmp_path: Path) -> None:
+def test_plot(study, tmp_path):
     path = tmp_path / "lr.png"
     density = ("plot", study.store, "first", "density")
     assert good(*density, "lr", "--out", path).strip() == str(path)
@@ -188,7 +188,7 @@ def test_plot(study: Study, tmp_path: Path) -> None:
         assert takes in message
 
 
-def test_a_store_that_is_none(tmp_path: Path) -> None:
+def test_a_store_that_is_none(tmp_path):
     for store in (tmp_path / "no.db", f"sqlite:///{tmp_path / 'no.db'}", tmp_path):
         text = f"store {store}: no such file; give the path or URL of a store that exists"
         assert refused("tree", store) == text
@@ -202,13 +202,13 @@ def test_a_store_that_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_server_that_is_not_there_keeps_its_password_to_itself() -> None:
+def test_a_server_that_is_not_there_keeps_its_password_to_itself():
     text = refused("tree postgresql://ada:secret@127.0.0.1:1/refine")
     assert text.startswith("store postgresql+psycopg://ada:***@127.0.0.1:1/refine: can't be opened: ")
     assert "secret" not in text
 
 
-def test_which_tree(study: Study) -> None:
+def test_which_tree(study):
     wrong = refused("tree", study.store, "--tree", "friut")
     assert wrong == f"store sqlite:///{study.store}: no tree 'friut'; known: [bold]fruit"
     assert refused("tree", study.with_later) == (
@@ -217,7 +217,7 @@ def test_which_tree(study: Study) -> None:
     assert good("tree", study.with_later, "-t", "later").startswith("later\n")
 
 
-def test_no_such_round_and_no_such_folder(study: Study, tmp_path: Path) -> None:
+def test_no_such_round_and_no_such_folder(study, tmp_path):
     text = "no round or tag 'frist' in tree '[bold]fruit'; did you mean 'first'?"
     assert refused("show", study.store, "frist") == text
     assert refused("report", study.store, "frist", "--out", tmp_path / "out") == text
@@ -236,8 +236,8 @@ COMMANDS = (
 
 
 @pytest.mark.slow
-def test_version_and_help() -> None:
-    def plain(text: str) -> str:
+def test_version_and_help():
+    def plain(text):
         return re.sub(r"\x1b\[[0-9;]*m", "", text)  # without colours, which some CI services force
 
     assert good("--version") == f"{refine.__version__}\n"
@@ -253,7 +253,7 @@ def test_version_and_help() -> None:
 
 
 @pytest.mark.slow
-def test_the_console_script(study: Study, tmp_path: Path) -> None:
+def test_the_console_script(study, tmp_path):
     completed = process(tmp_path, "tree", study.store)
     assert (completed.returncode, completed.stderr) == (0, "")
     first = completed.stdout.splitlines()[1].strip("└─ ")
@@ -265,7 +265,7 @@ def test_the_console_script(study: Study, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_nothing_heavy_is_loaded() -> None:
+def test_nothing_heavy_is_loaded():
     code = (
         "import sys\nfrom refine.ui.cli import main\nsys.argv = ['refine', '--help']\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
@@ -283,7 +283,7 @@ def test_nothing_heavy_is_loaded() -> None:
 
 
 @pytest.mark.slow
-def test_winner(study: Study) -> None:
+def test_winner(study):
     with refine.Tree("[bold]fruit", store=study.store) as tree:
         won = tree.winner()
         of_round = tree[study.root].recommend()
@@ -296,7 +296,7 @@ def test_winner(study: Study) -> None:
 
 
 @pytest.mark.slow
-def test_confirm_runs_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_confirm_runs_and_goes_on(tmp_path, monkeypatch):
     import importlib
 
     (tmp_path / "noisy_task.py").write_text(

@@ -1,7 +1,5 @@
 """``refine ask``, ``questions``, ``settle`` and ``try``: as in Python."""
 
-from __future__ import annotations
-
 import pytest
 from shell import data, good, refused, run
 

@@ -1,7 +1,5 @@
 """``--budget`` and ``refine budget``: a study's budget in a shell."""
 
-from __future__ import annotations
-
 import pytest
 from shell import data, good, refused, run
 

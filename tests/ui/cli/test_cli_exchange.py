@@ -1,7 +1,5 @@
 """Bringing and taking from the command line."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil
@@ -21,7 +19,7 @@ MINE = ["--tree", "old", "--value", "loss", "--minimize"]
 
 
 @pytest.fixture
-def csv(tmp_path: Path) -> Path:
+def csv(tmp_path):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"lr": rng.uniform(0, 1, 20), "units": rng.choice([8, 16], 20), "run": range(20)})
     frame.assign(loss=(frame["lr"] - 0.3) ** 2).to_csv(tmp_path / "runs.csv", index=False)
@@ -30,7 +28,7 @@ def csv(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:import. lr and units are taken as parameters")
-def test_import_a_csv(csv: Path, tmp_path: Path) -> None:
+def test_import_a_csv(csv, tmp_path):
     options = (*MINE, "--parameters", "lr, units", "--note", "from a file")
     text = good("import", csv, tmp_path / "r.db", *options)
     assert text == good("import", csv, tmp_path / "r.db", *options)
@@ -48,7 +46,7 @@ def test_import_a_csv(csv: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_import_a_study(tmp_path: Path) -> None:
+def test_import_a_study(tmp_path):
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
     study = optuna.create_study(storage=url, study_name="mine")
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
@@ -59,7 +57,7 @@ def test_import_a_study(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_import_a_run_of_talos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_import_a_run_of_talos(tmp_path, monkeypatch):
     """Commands of the docs on a run of Talos 2.0.10: shell and Python create the same root and decision."""
     monkeypatch.chdir(tmp_path)
     with zipfile.ZipFile(DOCS.parent / "tests" / "fixtures" / "imports" / "talos.zip") as packed:
@@ -74,7 +72,7 @@ def test_import_a_run_of_talos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert {"param": "activation", "op": "remove_is", "value": "tanh"} in interventions
 
 
-def test_import_says_no(csv: Path, tmp_path: Path) -> None:
+def test_import_says_no(csv, tmp_path):
     store = tmp_path / "r.db"
     assert "no.csv" in refused("import", tmp_path / "no.csv", store, "--tree", "q")
     (tmp_path / "empty.csv").write_text("")
@@ -87,7 +85,7 @@ def test_import_says_no(csv: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:import. lr and units are taken as parameters")
-def test_export_and_load(csv: Path, tmp_path: Path) -> None:
+def test_export_and_load(csv, tmp_path):
     good("import", csv, tmp_path / "r.db", *MINE)
     good("export", tmp_path / "r.db", "--out", tmp_path / "out")
     text = good("load", tmp_path / "out", tmp_path / "l.db")
@@ -112,7 +110,7 @@ def objective(p):
 
 
 @pytest.fixture
-def stores(tmp_path: Path) -> tuple[Path, Path]:
+def stores(tmp_path):
     """Two copies of a tree; in the other one a child was made and run."""
     first = tmp_path / "mine.db"
     other = tmp_path / "other.db"

@@ -1,7 +1,5 @@
 """What the shell says of trials that failed, and the commands that it names as ways out."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
@@ -26,7 +24,7 @@ def broken(p):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory) -> tuple[str, str]:
+def store(tmp_path_factory):
     path = str(tmp_path_factory.mktemp("fragile") / "refine.db")
     with refine.Tree("fragile", store=path) as tree:
         root = tree.add_round({"x": (0.0, 1.0, 11), "kind": ["a", "b"]}, fragile, n=22)

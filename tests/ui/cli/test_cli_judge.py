@@ -1,7 +1,5 @@
 """``refine judge``: the verdict, its evidence as JSON, and its exit codes."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Removing from the shell: asked first, said in the log, and by exit code where something damaged stays."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import sqlite3

@@ -1,11 +1,8 @@
 """The first minutes in the shell: files that run; and what is suggested runs as it stands."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 from shell import good as said
@@ -62,12 +59,12 @@ def objective(p):
     return 1 - 0.1 * (p["lr"] - 2) ** 2 - 0.2 * (p["optimizer"] == "SGD")
 
 
-def suggested(output: str) -> list[str]:
+def suggested(output):
     return re.findall(r"^  refine (.*)$", output, flags=re.MULTILINE)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> str:
+def store(tmp_path):
     path = tmp_path / "a store's.db"  # needs quotes
     space = {"lr": (0.5, 5.0, 19), "optimizer": ["Adam", "Nadam, fast", "SGD"], "epochs": 150}
     with refine.Tree("fruit", store=path) as tree:
@@ -78,9 +75,7 @@ def store(tmp_path: Path) -> str:
 
 
 @pytest.mark.slow
-def test_what_is_suggested_runs_as_it_stands(
-    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_suggested_runs_as_it_stands(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("refine.ui.cli.shared.objective_for", lambda *_: {"objective": objective})
     done = set()

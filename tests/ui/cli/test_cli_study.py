@@ -1,7 +1,5 @@
 """A whole study from the shell: space file, objective file, rounds, decisions, and refusals."""
 
-from __future__ import annotations
-
 import collections
 import json
 import os
@@ -14,7 +12,6 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -61,7 +58,7 @@ epochs = 150
 """
 
 
-def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def prepare(folder, monkeypatch):
     (folder / "scores.py").write_text(OBJECTIVE)
     (folder / "space.toml").write_text(SPACE)
     monkeypatch.chdir(folder)
@@ -70,7 +67,7 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def study_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def study_folder(tmp_path, monkeypatch):
     prepare(tmp_path, monkeypatch)
     yield tmp_path
     sys.modules.pop("scores", None)
@@ -80,7 +77,7 @@ MAKE = "run s.db --space space.toml --objective scores.py:score --metric acc -q"
 
 
 @pytest.fixture(scope="module")
-def studied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def studied(tmp_path_factory):
     """A store with a root of 120 trials and two proposals, and that root."""
     folder = tmp_path_factory.mktemp("studied")
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -93,14 +90,14 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 @pytest.fixture
-def root(study_folder: Path, studied: tuple[Path, str]) -> str:
+def root(study_folder, studied):
     """That round, in a copy of the store."""
     shutil.copy(studied[0], study_folder / "s.db")
     return studied[1]
 
 
 @pytest.mark.slow
-def test_a_baseline_from_the_shell(study_folder: Path) -> None:
+def test_a_baseline_from_the_shell(study_folder):
     values = ["--baseline", "lr=0.7", "--baseline", "dropout=0.1", "--baseline", "optimizer=SGD"]
     root = data(MAKE, "-n", 40, *values)
     gain = data("winner s.db", root["id"])["gain"]
@@ -109,7 +106,7 @@ def test_a_baseline_from_the_shell(study_folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_declared_facts_from_the_shell(study_folder: Path) -> None:
+def test_declared_facts_from_the_shell(study_folder):
     root = data(f"{MAKE} -n 12 --noise none --limits :1 --scale linear")["id"]
     with refine.Tree(store=study_folder / "s.db") as tree:
         assert tree[root].declared == ("none", (None, 1.0), "linear")
@@ -119,7 +116,7 @@ def test_declared_facts_from_the_shell(study_folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_belief_from_the_shell(study_folder: Path) -> None:
+def test_a_belief_from_the_shell(study_folder):
     options = ("--belief", "lr=near 1.5 +-0.5", "--belief", "optimizer=Adam:0.8")
     root = data(MAKE, "-n", 24, *options, "--exploit", 0.25)["id"]
     assert "believed by" in good("show s.db", root)
@@ -134,7 +131,7 @@ def test_a_belief_from_the_shell(study_folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_study_from_the_shell(study_folder: Path) -> None:
+def test_a_study_from_the_shell(study_folder):
     making = (MAKE, "-n", 60, "--seed", 3, "--note", "first look")
     root = data(*making)
     shown = (root["tree"], root["n"], root["metric"], root["note"])
@@ -197,7 +194,7 @@ def test_a_study_from_the_shell(study_folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_goals_and_constraints_from_the_shell(study_folder: Path) -> None:
+def test_goals_and_constraints_from_the_shell(study_folder):
     make = "run g.db --space space.toml --objective scores.py:score -n 30 --quiet"
     output = good(f"{make} --metric acc:maximize --metric loss:minimize --subject-to loss<=3")
     assert "loss <= 3, maximize" in output
@@ -213,7 +210,7 @@ def test_goals_and_constraints_from_the_shell(study_folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_evidence_that_came_since_the_proposal_asks_for_another_look(root: str) -> None:
+def test_evidence_that_came_since_the_proposal_asks_for_another_look(root):
     data(f"run s.db {root} -n 121 -q --objective scores.py:score")
     for _ in range(2):  # being told once is not having looked
         assert refused("accept s.db", root) == (
@@ -224,7 +221,7 @@ def test_evidence_that_came_since_the_proposal_asks_for_another_look(root: str) 
 
 
 @pytest.mark.slow
-def test_one_proposal_for_every_risk(root: str) -> None:
+def test_one_proposal_for_every_risk(root):
     assert "risk 5.0 %" in good("preview s.db", root)
     text = good("preview s.db", root, *["--risk", "0.2", "-n", "7", "-r", "lr", "-e"], "dropout=(0, 0.2)")
     assert "risk 20 %" in text
@@ -242,7 +239,7 @@ def test_one_proposal_for_every_risk(root: str) -> None:
 
 @pytest.mark.nightly
 @pytest.mark.slow
-def test_json_is_all_there_is_on_the_output(study_folder: Path) -> None:
+def test_json_is_all_there_is_on_the_output(study_folder):
     (study_folder / "loud.py").write_text(
         "import sys\nkept = sys.stdout\nprint('at import')\ndef score(p):\n    print('from the objective')\n"
         "    print('to what was kept', file=kept)\n    return 1.0 - p['dropout']\n"
@@ -257,7 +254,7 @@ def test_json_is_all_there_is_on_the_output(study_folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_round_made_by_a_script_goes_on_in_the_shell(study_folder: Path) -> None:
+def test_a_round_made_by_a_script_goes_on_in_the_shell(study_folder):
     subprocess.run([sys.executable, "scores.py"], cwd=study_folder, check=True, timeout=120)
     root = data("tree script.db")["rounds"][0]
     assert root["objective"] == "score"
@@ -271,14 +268,14 @@ def test_a_round_made_by_a_script_goes_on_in_the_shell(study_folder: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_replay_that_differs_is_exit_code_3(study_folder: Path) -> None:
+def test_a_replay_that_differs_is_exit_code_3(study_folder):
     data("run n.db --space space.toml --objective scores:noisy --metric acc -n 12 -q")
     result = run("replay n.db last --json")
     assert (result.exit_code, json.loads(result.stdout)["metric"]) == (3, "acc")
 
 
 @pytest.mark.slow
-def test_every_command_that_runs_takes_a_program(study_folder: Path) -> None:
+def test_every_command_that_runs_takes_a_program(study_folder):
     program = f"{sys.executable} train.py {{x}}"
     (study_folder / "train.py").write_text("import sys\nprint('{\"value\": %s}' % sys.argv[1])\n")
     (study_folder / "x.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0, levels = 11 }\n")
@@ -319,7 +316,7 @@ abc --subject-to x<=1 => --subject-to defines a new root and needs --space; leav
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "text"), [line.split(" => ") for line in REFUSED.strip().splitlines()])
-def test_what_run_refuses_leaves_nothing_behind(study_folder: Path, arguments: str, text: str) -> None:
+def test_what_run_refuses_leaves_nothing_behind(study_folder, arguments, text):
     (study_folder / "broken.py").write_text("1 / 0\n")
     (study_folder / "bad.toml").write_text("[parameters]\nlr = { low = 0.1, hgh = 1.0 }\n")
     (study_folder / "broken.json").write_text("lr = 1\n")
@@ -328,7 +325,7 @@ def test_what_run_refuses_leaves_nothing_behind(study_folder: Path, arguments: s
     assert not (study_folder / "s.db").exists()
 
 
-def test_a_space_in_json_or_in_a_module(study_folder: Path) -> None:
+def test_a_space_in_json_or_in_a_module(study_folder):
     lr = refine.Float(0.001, 0.1, 5, log=True)
     space = refine.Space({"lr": lr, "units": (8, 64, 4), "act": ["relu", None]})
     (study_folder / "space.json").write_text(json.dumps(space.to_json()))
@@ -379,7 +376,7 @@ TYPED = {
 }
 
 
-def test_what_is_typed() -> None:
+def test_what_is_typed():
     values = {text: typed_value(text) for text in TYPED}
     assert values == TYPED
     assert [type(value) for value in values.values()] == [type(value) for value in TYPED.values()]
@@ -395,7 +392,7 @@ def test_what_is_typed() -> None:
 
 
 @pytest.mark.slow
-def test_doctor(study_folder: Path, root: str) -> None:
+def test_doctor(study_folder, root):
     verdicts = {c["what"]: c for c in data("doctor s.db --quick")}
     assert verdicts["packages"]["verdict"] == "good"
     assert "scikit-learn" in verdicts["packages"]["says"]
@@ -416,7 +413,7 @@ def test_doctor(study_folder: Path, root: str) -> None:
 
 @pytest.mark.nightly
 @pytest.mark.slow
-def test_doctor_tries_keras_and_workers(study_folder: Path) -> None:
+def test_doctor_tries_keras_and_workers(study_folder):
     completed = process(study_folder, "doctor --json")
     checks = {c["what"]: c for c in json.loads(completed.stdout)}
     assert checks["Keras"]["verdict"] == "good"
@@ -425,7 +422,7 @@ def test_doctor_tries_keras_and_workers(study_folder: Path) -> None:
     assert completed.returncode == 0
 
 
-def started(study_folder: Path, *words: str, **environment: str) -> subprocess.Popen[str]:
+def started(study_folder, *words, **environment):
     """The script in a process of its own, which Ctrl-C ends."""
     return subprocess.Popen(
         [str(REFINE), *words],
@@ -438,7 +435,7 @@ def started(study_folder: Path, *words: str, **environment: str) -> subprocess.P
     )
 
 
-def until(condition: Any, process: subprocess.Popen[str]) -> None:
+def until(condition, process):
     deadline = time.monotonic() + 60
     while not condition():
         assert process.poll() is None, process.communicate()
@@ -447,12 +444,12 @@ def until(condition: Any, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_is_exit_code_130(study_folder: Path) -> None:
+def test_ctrl_c_is_exit_code_130(study_folder):
     (study_folder / "slow.py").write_text("import time\ndef f(p):\n    time.sleep(0.2)\n    return 1.0\n")
     line = "run s.db --space space.toml --objective slow.py:f -n 150 -q"
     process = started(study_folder, *line.split())
 
-    def ended() -> int:
+    def ended():
         shown = run("tree s.db --json")  # fails until the store holds a tree
         rounds = json.loads(shown.stdout)["rounds"] if shown.exit_code == 0 else []
         return sum(rounds[0]["states"].values()) if rounds else 0
@@ -467,8 +464,8 @@ def test_ctrl_c_is_exit_code_130(study_folder: Path) -> None:
 
 @pytest.mark.slow
 def test_the_review_page_is_served_until_ctrl_c_and_its_address_is_in_no_list_of_processes(
-    study_folder: Path, root: str
-) -> None:
+    study_folder, root
+):
     """Its token is the key, and everybody sees what a browser is started with."""
     browser = study_folder / "browser"
     report = study_folder / "told"

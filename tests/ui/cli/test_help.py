@@ -1,7 +1,5 @@
 """The help of commands and options: a verb first, plain words, a full stop."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

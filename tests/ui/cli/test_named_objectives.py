@@ -1,7 +1,5 @@
 """Objectives named in a store come from the import path, never from a file that the user did not name."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Commands about a round take the newest one if none is named."""
 
-from __future__ import annotations
-
 import pytest
 from shell import data, good, refused, run
 
@@ -13,7 +11,7 @@ def bowl(params):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+def store(tmp_path_factory):
     path = str(tmp_path_factory.mktemp("newest") / "refine.db")
     with refine.Tree("bowl", store=path) as tree:
         tree.add_round({"lr": (0.5, 5.0, 19), "width": [8, 16]}, bowl, n=12, seed=1)

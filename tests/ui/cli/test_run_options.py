@@ -1,7 +1,5 @@
 """Options of a run in the shell: fields of RunOptions, declared in one place."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 
 import pytest

@@ -1,20 +1,17 @@
 """The guide: it asks, checks answers, and leaves behind exactly what the same calls would have made."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import random
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import refine
 from refine.errors import ReviewError
-from refine.utils.display import Page, to_text
+from refine.utils.display import to_text
 
 SCORES = """
 def score(p):
@@ -27,23 +24,23 @@ SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "
 class Person:
     """Answers in turn, and keeps what was asked and shown."""
 
-    def __init__(self, *answers: str) -> None:
+    def __init__(self, *answers):
         self.answers = list(answers)
-        self.asked: list[str] = []
-        self.shown: list[str] = []
+        self.asked = []
+        self.shown = []
 
-    def ask(self, question: str) -> str:
+    def ask(self, question):
         self.asked.append(question)
         if not self.answers:
             raise EOFError
         return self.answers.pop(0)
 
-    def tell(self, page: Page) -> None:
+    def tell(self, page):
         self.shown.append(to_text(page))
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory) -> Path:
+def home(tmp_path_factory):
     """A folder with an objective's module, and a store with a round of it that ran."""
     folder = tmp_path_factory.mktemp("home")
     (folder / "guided_scores.py").write_text(SCORES)
@@ -61,7 +58,7 @@ def home(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def store(home, tmp_path) -> Path:
+def store(home, tmp_path):
     """A copy of that store."""
     return shutil.copy(home / "run.db", tmp_path / "t.db")
 
@@ -71,14 +68,14 @@ def walk():
     """Walks through a tree, which stays open until the test has ended."""
     with contextlib.ExitStack() as stack:
 
-        def walked(path: Path, person: Person, round_name: str | None = "root", **options):
+        def walked(path, person, round_name="root", **options):
             tree = stack.enter_context(refine.Tree("question", store=path))
             return refine.guide(tree, round_name, ask=person.ask, tell=person.tell, **options)
 
         yield walked
 
 
-def content(path: Path) -> list[object]:
+def content(path):
     """Everything of a tree that is no time."""
     with refine.Tree("question", store=path, create=False) as tree:
         return [
@@ -204,7 +201,7 @@ def test_stopping_at_any_question_decides_nothing(walk, store):
         assert outcome.round.node.parent is None
         assert any(text.startswith("Stopped:") for text in person.shown)
 
-    def ask(question: str) -> str:
+    def ask(question):
         raise KeyboardInterrupt
 
     person.ask = ask

@@ -1,15 +1,11 @@
-from __future__ import annotations
-
 import contextlib
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import refine
 from refine.ui.web.background import Background
-from refine.ui.web.server import Server
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -17,25 +13,25 @@ from pages import SPACE, noisy, served, visit
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Iterator[refine.Tree]:
+def tree(tmp_path):
     with refine.Tree("question", store=tmp_path / "refine.db") as opened:
         yield opened
 
 
 @pytest.fixture
-def root(tree: refine.Tree) -> refine.Round:
+def root(tree):
     return tree.add_round(SPACE, noisy, n=120, seed=5, note="first look").run(progress=False)
 
 
 @pytest.fixture(scope="session")
-def viewed_round(tmp_path_factory: pytest.TempPathFactory) -> Iterator[refine.Round]:
+def viewed_round(tmp_path_factory):
     """Such a round that nobody changes."""
     with refine.Tree("question", store=tmp_path_factory.mktemp("looked") / "refine.db") as opened:
         yield opened.add_round(SPACE, noisy, n=120, seed=5, note="first look").run(progress=False)
 
 
 @pytest.fixture(scope="session")
-def window(viewed_round: refine.Round) -> Iterator[Server]:
+def window(viewed_round):
     """Its page, analysed once."""
     with (
         contextlib.closing(Background()) as background,
@@ -52,7 +48,7 @@ def viewed_page(browser, window):
 
 
 @pytest.fixture
-def server(root: refine.Round) -> Iterator[Server]:
+def server(root):
     with served(root) as running:
         yield running
 

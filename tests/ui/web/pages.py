@@ -1,12 +1,9 @@
 """A small real tree, and hands for its page in a browser."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import shutil
 import time
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -41,23 +38,23 @@ def noisy(p, trial):
     return score(p) + np.random.default_rng(trial.seed).normal(0, 0.01)
 
 
-def chromium() -> str | None:
+def chromium():
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @contextlib.contextmanager
-def served(round_: refine.Round, **options) -> Iterator[Server]:
+def served(round_, **options):
     with Server(Session(round_, **options)).running() as server:
         yield server
 
 
 @contextlib.contextmanager
-def visit(browser, url: str, *, folds=FOLDS, **options):
+def visit(browser, url, *, folds=FOLDS, **options):
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
     context.add_init_script(f"localStorage['refine-open'] ??= {json.dumps(json.dumps(folds))}")
     context.set_default_timeout(120_000)  # a machine that is busy with other things is no error of the page
     page = context.new_page()
-    wrong: list[str] = []
+    wrong = []
     page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda e: wrong.append(str(e)))
     page.on(
@@ -72,12 +69,12 @@ def visit(browser, url: str, *, folds=FOLDS, **options):
     assert not wrong, wrong
 
 
-def fact(page, name: str) -> str:
+def fact(page, name):
     """What the fold below says of the decision."""
     return page.locator(f'.refine-numbers [data-fact="{name}"] dd').text_content()
 
 
-def until(page, expression: str, seconds: float = 120) -> None:
+def until(page, expression, seconds=120):
     """Waits until an expression is true. The page's policy forbids Playwright's waiting: it compiles text."""
     deadline = time.monotonic() + seconds
     while not page.evaluate(expression):
@@ -85,12 +82,12 @@ def until(page, expression: str, seconds: float = 120) -> None:
         page.wait_for_timeout(30)
 
 
-def settled(page) -> None:
+def settled(page):
     """Waits until the page says what the present choices mean."""
     until(page, "!document.querySelector('.refine-bar').classList.contains('stale')")
 
 
-def headline(review) -> str:
+def headline(review):
     """The changes of a headline, after the advice if the advice is not to go on."""
     sentence = changes_sentence(review.proposal.old, review.space)
     worth = review.worth()
@@ -102,7 +99,7 @@ def headline(review) -> str:
     return f"{verdict_sentence(worth).partition(':')[0]}. If you go on: {change}"
 
 
-def handle(page, parameter: str, side: str):
+def handle(page, parameter, side):
     return page.locator(f'[data-parameter="{parameter}"] [data-side="{side}"]')
 
 
@@ -112,7 +109,7 @@ def in_view(locator):
     return locator.bounding_box()
 
 
-def drag(page, parameter: str, side: str, pixels: int) -> None:
+def drag(page, parameter, side, pixels):
     box = in_view(handle(page, parameter, side).locator("rect"))
     x = box["x"] + box["width"] / 2
     y = box["y"] + box["height"] / 2
@@ -124,11 +121,11 @@ def drag(page, parameter: str, side: str, pixels: int) -> None:
     settled(page)
 
 
-def bounds(page, parameter: str) -> list[float]:
+def bounds(page, parameter):
     return [float(handle(page, parameter, s).get_attribute("aria-valuenow")) for s in ("lower", "upper")]
 
 
-def point(page, plot: str) -> str:
+def point(page, plot):
     """Moves over a chart until the pointer is over a dot; the title of that trial's card."""
     box = in_view(page.locator(plot))
     for down in range(6, int(box["height"]) - 20, 5):

@@ -1,7 +1,5 @@
 """The page acts: what to do next, the next round's plan, running and fronts, in a real Chromium."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import random

@@ -1,7 +1,5 @@
 """Rounds that the page's server runs in a real process: running, pausing, resuming, and refusals."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess

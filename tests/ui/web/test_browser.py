@@ -1,7 +1,5 @@
 """The page in a real Chromium: looked at, dragged, typed into, decided with."""
 
-from __future__ import annotations
-
 import threading
 
 import numpy as np
@@ -227,7 +225,7 @@ def test_it_follows_a_running_round(browser, tree):
         done.append(1)
         return -((p["lr"] - 1.4) ** 2) - p["dropout"]
 
-    done: list[int] = []
+    done = []
     round_ = tree.add_round({"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}, score, n=55, seed=1)
     runner = threading.Thread(target=lambda: round_.run(progress=False))
     runner.start()

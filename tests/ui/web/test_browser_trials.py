@@ -1,7 +1,5 @@
 """The trials of a round in a real Chromium: pointed at, listed, noted, viewed; with the keyboard as well."""
 
-from __future__ import annotations
-
 from importlib.resources import files
 
 import pytest
@@ -39,7 +37,7 @@ def ready(page):
     page.wait_for_load_state("networkidle")
 
 
-def rings(page) -> dict[str, tuple[float, float]]:
+def rings(page):
     """Where a trial is lit: parameter -> pixels within its card."""
     return page.evaluate(
         """() => Object.fromEntries([...document.querySelectorAll('.refine-panel')].map((panel) => {

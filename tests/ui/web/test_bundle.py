@@ -1,7 +1,5 @@
 """The built page belongs to its sources, is small, and names who wrote what is in it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

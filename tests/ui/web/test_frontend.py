@@ -1,7 +1,5 @@
 """The front end without a browser, and the messages that it may send."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

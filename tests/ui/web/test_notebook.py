@@ -1,7 +1,5 @@
 """The same page in a notebook: the widget's messages, and a real kernel."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

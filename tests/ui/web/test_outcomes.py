@@ -1,7 +1,5 @@
 """Results on the page: trials as they end with forecasts, held claims, questions and own configurations."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The recommendation on the page follows every edit, and is pending until it is computed."""
 
-from __future__ import annotations
-
 import pytest
 from pages import SPACE, bounds, handle, headline, score, served, settled, until, visit
 

@@ -1,7 +1,5 @@
 """The page saved to a file opens offline in a real Chromium and spells edits as Python."""
 
-from __future__ import annotations
-
 import pytest
 from pages import SPACE, drag, noisy, settled, visit
 

@@ -3,8 +3,6 @@
 ``REFINE_GOLDEN=1`` writes them again; otherwise their content is checked. A short session is recorded too.
 """
 
-from __future__ import annotations
-
 import io
 import itertools
 import os
@@ -85,7 +83,7 @@ def test_the_page_on_the_document_s_experiment(browser, round_, scheme):
 
 @pytest.mark.nightly
 def test_a_session_is_recorded(browser, round_):
-    frames: list[tuple[bytes, int]] = []
+    frames = []
     with served(round_) as running, visit(browser, running.url, folds=(), color_scheme="light") as page:
 
         def keep(milliseconds):

@@ -1,7 +1,5 @@
 """Who may ask the review page: the page itself, for whom its address was made, on loopback."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import logging
@@ -26,7 +24,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def fetched(server):
-    def fetch(path: str, body: str | None = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    def fetch(path, body=None, **headers):
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
         connection.request("GET" if body is None else "POST", path, body, headers)
         answer = connection.getresponse()

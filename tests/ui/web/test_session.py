@@ -1,7 +1,5 @@
 """The session: messages in, answers out; whatever is wrong is an answer in words, and nothing is written."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -50,7 +48,7 @@ def root(tree):
 
 
 @pytest.fixture
-def session(root) -> Session:
+def session(root):
     return Session(root)
 
 

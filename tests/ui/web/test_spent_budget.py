@@ -1,7 +1,5 @@
 """The page of a small budget: rounds that results chose, failed checks, and no trial for another round."""
 
-from __future__ import annotations
-
 import pytest
 from pages import SPACE, noisy, served, settled, visit
 

@@ -1,7 +1,5 @@
 """The trials of a round on the page: list, single trial, annotations, scale of values, and figures."""
 
-from __future__ import annotations
-
 import inspect
 import json
 from xml.etree import ElementTree as ET

@@ -1,7 +1,5 @@
 """Two studies side by side in a real Chromium, each acted on in its own store."""
 
-from __future__ import annotations
-
 import contextlib
 
 import pytest
@@ -36,13 +34,13 @@ def studies(tmp_path):
         yield first, second
 
 
-def rows(page) -> dict[str, list[str]]:
+def rows(page):
     cells = "e => [...e.rows].map(row => [...row.cells].map(cell => cell.textContent))"
     table = page.locator(".refine-studies").evaluate(cells)
     return {name: texts for name, *texts in table}
 
 
-def compare(page, first, second) -> None:
+def compare(page, first, second):
     """Both are there with their names as texts, the first on the left whichever is shown."""
     page.wait_for_selector(".refine-studies tbody")
     until(page, "document.querySelectorAll('.refine-top').length > 4")
