@@ -484,12 +484,11 @@ export class Page {
       this.gone();
       return;
     }
-    if (version === round.version) return;
-    const progress = pulse.progress[round.id];
-    this.live.progress(progress);
+    this.live.progress(pulse.progress[round.id]);
     await this.live.look();
+    if (version === round.version) return;
     if (this.runner.runs && this.runner.job.round === round.id) return; // the rest is drawn anew at the end
-    if (this.busy) this.offer(progress.ended - round.progress.ended);
+    if (this.busy) this.offer(pulse.progress[round.id].ended - round.progress.ended);
     else await this.open(round.id, undefined, true);
   }
 
@@ -682,6 +681,7 @@ export class Page {
   // A run has begun, goes on, or has ended.
   moved() {
     this.headline.update(this.runner.barred);
+    this.attempts.update();
     if (this.round === null || this.review !== null) return;
     this.headline.text.textContent = this.waiting;
     if (this.live.round === this.round) this.live.progress(this.live.last);

@@ -1,5 +1,6 @@
-// Configurations of the person's own, run now: the best one to begin with, a field for each parameter.
+// Trials in addition to the plan of a round, run now: more of its design, or configurations of the person's own.
 import { fold, h, once, replace } from "./dom.js";
+import { Grow } from "./grow.js";
 
 export class Try {
   /** @param {import("./page.js").Page} page */
@@ -11,14 +12,17 @@ export class Try {
     this.list = h("div", {});
     this.addButton = h("button", { type: "button", onclick: () => this.add() }, "add another");
     this.button = h("button", { type: "button", onclick: (event) => once(event, () => this.run()) });
-    this.about = h("p", { class: "refine-faint" }, "They run in this round, in addition to its plan. Values between levels or outside the range are allowed.");
-    this.element = fold("try", "Try these", h("span", { class: "refine-faint" }, "run configurations of your own now"), this.about, this.list, h("p", { class: "refine-asking" }, this.addButton, this.button));
+    this.grow = new Grow(page);
+    this.own = h("div", { class: "refine-own" }, h("h3", {}, "Configurations of your own"), h("p", { class: "refine-faint" }, "Values between levels or outside the range are allowed."), this.list, h("p", { class: "refine-asking" }, this.addButton, this.button));
+    this.element = fold("try", "Add trials", h("span", { class: "refine-faint" }, "run more in this round, without a decision"), this.grow.element, this.own);
   }
 
   show(round) {
     const another = round.id !== this.round?.id;
     this.round = round;
-    this.element.hidden = Object.keys(round.start).length === 0 || this.page.transport.home === "saved";
+    this.own.hidden = Object.keys(round.start).length === 0;
+    this.grow.show(round, another);
+    this.element.hidden = (this.own.hidden && round.grow === null) || this.page.transport.home === "saved";
     if (another) {
       this.rows = [];
       this.add();
@@ -61,6 +65,7 @@ export class Try {
     const same = this.rows.every((row) => Object.keys(row).every((name) => row[name] === this.round.start[name]));
     const barred = this.page.transport.home === "browser" ? this.page.runner.barred : "";
     this.button.disabled = same || barred !== "";
+    this.grow.update(barred);
     this.button.title = same ? "Change a value first: this configuration has run" : barred;
   }
 

@@ -59,21 +59,9 @@ def grow(
         >>> root.grow(6, exploit=1.0, progress=False).trials["origin"].value_counts().to_dict()
         {'space_filling': 30, 'exploit': 6}
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise DesignError(f"n must be a whole number >= 1 of configurations to add, got {n!r}; write n=6")
-    chosen = 0
-    if exploit is not None:
-        check_shares(exploit, 0.0)
-        chosen = round(exploit * n)
-    if chosen and self.node.adaptive:
-        raise DesignError(
-            f"exploit= does not go with the design {self.node.method!r}, which chooses every configuration "
-            "itself; leave exploit out"
-        )
+    chosen = check_growth(self, n, exploit)
     RunOptions(per=per, **options)  # an option out of range is refused before anything is planned
     check_can_run(self, objective, objective_name)
-    extended_size(self, self.n + n)
-    self._budget.check(n, f"round {self.id}", "ask for n={left} or fewer")
     if n > chosen:
         size = self.n + n - chosen
         run(self, n=size, check_noise=False, objective=objective, objective_name=objective_name, **options)
@@ -93,6 +81,29 @@ def grow(
         run(self, check_noise=False, objective=objective, objective_name=objective_name, **options)
         chosen -= count
     return self
+
+
+def check_growth(round_: RoundRecord, n: int, exploit: float | None) -> int:
+    """Checks an addition to a round; returns the number of its configurations that the model chooses.
+
+    Raises:
+        DesignError: As :func:`grow`.
+        ReviewError: ``exploit`` is out of range.
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise DesignError(f"n must be a whole number >= 1 of configurations to add, got {n!r}; write n=6")
+    chosen = 0
+    if exploit is not None:
+        check_shares(exploit, 0.0)
+        chosen = round(exploit * n)
+    if chosen and round_.node.adaptive:
+        raise DesignError(
+            f"exploit= does not go with the design {round_.node.method!r}, which chooses every configuration "
+            "itself; leave exploit out"
+        )
+    extended_size(round_, round_.n + n)
+    round_._budget.check(n, f"round {round_.id}", "ask for n={left} or fewer")
+    return chosen
 
 
 def _plan_exploit(round_: RoundRecord, analysis: Analysis, count: int, durations: Durations | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from refine.design.space_filling import IMPORTED
 from refine.errors import ReviewError
 from refine.report.pages.answer import answer_page, suggestion_text
 from refine.space.categorical import Categorical
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # Earlier questions that the page lists.
 _LISTED = 5
+# Trials to add to a round, until the person types another number.
+_GROWTH = 6
 
 
 def tree_of(context: Context) -> TreeRecord:
@@ -94,6 +97,19 @@ def start_content(round_: Round) -> dict[str, str]:
         return {}
     space = round_.space
     return {name: _text(space[name], best[name]) for name in space.varied if best[name] == best[name]}
+
+
+def growth_content(round_: Round) -> dict[str, object] | None:
+    """A number of trials to add to a round, and what the budget leaves; ``None`` if a round cannot grow."""
+    left = round_._budget.left
+    if round_.node.method == IMPORTED or left == 0:
+        return None
+    n = _GROWTH
+    text = ""
+    if left is not None:
+        n = min(n, left)
+        text = str(round_._budget)
+    return {"n": n, "text": text, "chooses": not round_.node.adaptive}
 
 
 def _text(parameter: Parameter, value: object) -> str:

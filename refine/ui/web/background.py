@@ -53,6 +53,7 @@ class Background:
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._round = ""
+        self._planned = 0  # trials of the round when its call has ended
         self._asked = 0
         self._lines: deque[str] = deque(maxlen=_LINES)
 
@@ -140,6 +141,9 @@ class Background:
                 process.stdin.flush()
             self._process = process
             self._round = round_.id
+            self._planned = round_.n
+            if call == "grow":
+                self._planned += int(str(options["n"]))
             self._asked = 0
             self._lines.clear()
             self._reader = threading.Thread(target=self._read, args=(process,), daemon=True)
@@ -159,6 +163,12 @@ class Background:
     @property
     def _runs(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    def planned(self, round_: Round) -> int:
+        """Number of trials that a round has when the call in progress ends; 0 for other rounds."""
+        if self._round == round_.id and self._runs:
+            return self._planned
+        return 0
 
     def pause(self) -> dict[str, object]:
         """Stops the running round gracefully, as one Ctrl-C does; a second call stops at once.

@@ -27,11 +27,13 @@ from refine.review.review import Review
 from refine.run.options import Ending
 from refine.space.literals import STARTED, page_form, page_value, python_symbols
 from refine.space.user_configurations import given_configuration
+from refine.tree.growing import check_growth
 from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
 from refine.ui.web.asking import (
     answer_content,
     configurations_of,
+    growth_content,
     questions_content,
     settling_content,
     start_content,
@@ -243,15 +245,18 @@ class Session:
     def _progress(self, round_: Round, counts: Mapping[str, int], evidence: str) -> Answer:
         """Progress of a round in numbers, and as text with the best value while trials are left."""
         ended = sum(counts.values())
+        planned = round_.n
+        if self.background is not None:
+            planned = max(planned, self.background.planned(round_))
         text = ""
         best_text = ""
-        if 0 < ended < round_.n:
-            text = f"{ended:,} of {round_.n:,} trials"
+        if 0 < ended < planned:
+            text = f"{ended:,} of {planned:,} trials"
             best = self._top(round_, evidence)
             if best is not None:
                 best_text = score(float(best["value"]))
                 text += f" · best so far {best_text}"
-        return {"ended": ended, "planned": round_.n, "text": text, "best": best_text}
+        return {"ended": ended, "planned": planned, "text": text, "best": best_text}
 
     def _round(self, message: Message) -> Answer:
         round_ = self._found(message)
@@ -271,6 +276,7 @@ class Session:
             "goals": len(round_.goals),
             "expected": self._expected(round_),
             "start": start_content(round_),
+            "grow": growth_content(round_),
         }
         check_risk(message.get("risk", self.risk))
         try:
@@ -444,18 +450,26 @@ class Session:
     def _settle(self, message: Mapping[str, object]) -> Answer:
         return settling_content(self.shown.context, message)
 
+    def _grow(self, message: Message) -> Answer:
+        round_ = self._found(message)
+        size = {name: message[name] for name in ("n", "exploit") if message.get(name) is not None}
+        check_growth(round_, message["n"], message.get("exploit"))
+        return self._add(round_, "grow", size, message)
+
     def _try(self, message: Message) -> Answer:
         round_ = self._found(message)
         configurations = configurations_of(round_.space, message["rows"])
         for i, configuration in enumerate(configurations):
             given_configuration(round_.space, configuration, f"configuration {i + 1}")
+        return self._add(round_, "try_out", {"configurations": configurations}, message)
+
+    def _add(self, round_: Round, call: str, options: Mapping[str, Any], message: Message) -> Answer:
+        """Runs trials in addition to the plan of a round."""
         if self.background is None:
-            call = Action(f'tree["{round_.id}"].try_out', configurations)
-            raise ReviewError(f"a page in a notebook cannot run trials; run them in a cell: {call}")
-        options = {name: value for name, value in _running(message).items() if name == "workers"}
-        return {
-            "job": self.background.start(round_, "try_out", {"configurations": configurations, **options})
-        }
+            typed = Action(f'tree["{round_.id}"].{call}', **options)
+            raise ReviewError(f"a page in a notebook cannot run trials; run them in a cell: {typed}")
+        workers = {name: value for name, value in _running(message).items() if name == "workers"}
+        return {"job": self.background.start(round_, call, {**options, **workers})}
 
     # Several goals.
 

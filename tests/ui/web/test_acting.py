@@ -123,6 +123,37 @@ def test_after_accepting_the_page_runs_the_child_and_shows_its_proposal(browser,
     assert (len(child.trials), child.node.pruner) == (40, pruner.to_json())
 
 
+def test_a_round_grows_from_the_page(browser, tree, tmp_path, monkeypatch):
+    on_path(tmp_path, monkeypatch)
+    (tmp_path / "growing_here.py").write_text(
+        "import time\n\ndef score(p):\n    time.sleep(0.3)\n    return p['lr'] - p['dropout'] ** 2\n"
+    )
+
+    def score(p):
+        return p["lr"] - p["dropout"] ** 2
+
+    space = {"lr": (0.0, 1.0, 21), "dropout": (0.0, 0.5, 11)}
+    root = tree.add_round(space, score, n=20, seed=1, objective_name="growing_here.score", budget=60)
+    round_ = root.run(progress=False, check_noise=False)
+    with page_of(browser, round_, folds=("try",)) as page:
+        settled(page)
+        assert "40 of 60 trials left" in page.locator(".refine-grow").inner_text()
+        page.get_by_label("Number of trials to add").fill("41")
+        page.get_by_role("button", name="run 41 more").click()
+        page.wait_for_selector(".refine-said.bad >> text=ask for n=40 or fewer")
+        page.get_by_label("Number of trials to add").fill("12")
+        page.get_by_label("How the added trials are chosen").select_option("chosen by the model")
+        page.get_by_role("button", name="run 12 more").click()
+        until(page, "document.querySelector('.refine-going').textContent.includes(' of 32')")
+        assert page.get_by_role("button", name="pause").is_visible()
+        assert page.get_by_role("button", name="run 12 more").is_disabled()
+        until(page, "document.querySelectorAll('.refine-scatter circle').length > 20")
+        until(page, "document.querySelector('.refine-side').textContent.includes('32/32')")
+        page.locator(".refine-going").wait_for(state="hidden")
+    assert round_.trials["origin"].value_counts().to_dict() == {"space_filling": 20, "exploit": 12}
+    assert len(tree) == 1
+
+
 @pytest.mark.nightly
 def test_nothing_proposed_is_no_proposal(browser, tree, tmp_path, monkeypatch):
     on_path(tmp_path, monkeypatch)

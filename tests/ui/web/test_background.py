@@ -171,3 +171,38 @@ def test_own_configurations_run_in_the_background_and_count_as_given(round_of, b
     ended(session)
     last = round_.trials.iloc[-1]
     assert (last["x"], last["origin"]) == (0.123, "given")
+
+
+def test_a_round_grows_in_the_background_without_a_child(tree, round_of, background):
+    round_ = round_of(n=12, pause=0.05)
+    round_.run(progress=False)
+    session = Session(round_, background=background)
+    content = session.handle({"type": "round", "round": round_.id})
+    assert content["grow"] == {"n": 6, "text": "", "chooses": True}
+    session.handle({"type": "grow", "round": round_.id, "n": 3})
+    assert session.handle({"type": "pulse"})["progress"][round_.id]["planned"] == 15
+    ended(session)
+    session.handle({"type": "grow", "round": round_.id, "n": 2, "exploit": 1.0, "workers": 2})
+    assert session.handle({"type": "pulse"})["progress"][round_.id]["planned"] == 17
+    ended(session)
+    assert round_.trials["origin"].tolist() == ["space_filling"] * 15 + ["exploit"] * 2
+    assert len(tree) == 1
+
+
+def test_a_round_does_not_grow_beyond_the_budget(tree, round_of, background):
+    round_ = round_of(n=12, pause=0.0)
+    round_.run(progress=False, check_noise=False)
+    tree.budget = 16
+    session = Session(round_, background=background)
+    assert session.handle({"type": "round", "round": round_.id})["grow"]["n"] == 4
+    wrong = session.handle({"type": "grow", "round": round_.id, "n": 5})
+    assert "ask for n=4 or fewer" in wrong["error"]
+    assert session.handle({"type": "pulse"})["job"] is None
+    tree.budget = 12
+    assert session.handle({"type": "round", "round": round_.id})["grow"] is None
+
+
+def test_the_page_of_a_notebook_names_the_call_that_adds_trials(round_of):
+    round_ = round_of(n=12, pause=0.0)
+    alone = Session(round_).handle({"type": "grow", "round": round_.id, "n": 5, "exploit": 1.0})
+    assert alone["error"].endswith(f'tree["{round_.id}"].grow(n=5, exploit=1.0)')
