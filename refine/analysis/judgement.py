@@ -63,9 +63,7 @@ def race_of(
     racers += [leader] if leader not in racers else []
     runs = sum(spent) - planned
     tolerance = judged.tolerance(epsilon)
-    share = math.nan
-    if judged.draws is not None:
-        share = judged.within(racers, leader, tolerance)
+    share = judged.within(judged.draws, racers, leader, tolerance)
     if noiseless(judged, racers, max(judged.noise.step, epsilon or 0.0)):
         verdict = "noise"
     elif (sure := share >= SURE or len(racers) == 1) and spent[leader] >= SEEN:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 COMPARED = 10  # best configurations whose differences on folds or validation rows are compared
 MOST_TRIALS = 150  # best trials whose scores are compared
 
+MOST_FACTOR = 1000.0
+"""Factor by which new data make a loss smaller at most, if losses are compared by factors."""
+
 _ROUNDING = 1e-6  # error of a mean in single precision, as a share of the largest value
 
 
@@ -41,17 +44,35 @@ class NewData(NamedTuple):
     deviations: Deviations  # of the k trials
 
     @property
-    def relative(self) -> Floats:
-        """(draws, k) deviations without the shift of the median trial: it moves no trial past another."""
-        draws = self.deviations.draws
-        return draws - np.median(draws, axis=1, keepdims=True)
-
-    @property
     def paired_error(self) -> float:
         """Standard error of the difference of two good trials on new data, the median over the best pairs."""
         draws = self.deviations.draws[:, np.argsort(-self.values, kind="stable")[:COMPARED]]
         i, j = np.triu_indices(draws.shape[1], 1)
         return float(np.median((draws[:, i] - draws[:, j]).std(axis=0)))
+
+
+def relative_deviations(values: Floats, draws: Floats, *, on_log: bool) -> Floats:
+    """(draws, k) deviations without the shift of the median trial: it moves no trial past another.
+
+    Args:
+        values: (k,) values, larger is better.
+        draws: (draws, k) value on new data - value; NaN for a trial without scores.
+        on_log: Whether losses are compared by factors; the deviations are then differences of logarithms.
+    """
+    if on_log:
+        smallest = values / MOST_FACTOR  # in place of a loss of 0 or less
+        draws = on_log_scale(np.minimum(values + draws, smallest)) - on_log_scale(values)
+    return np.asarray(draws - np.nanmedian(draws, axis=1, keepdims=True))
+
+
+def on_log_scale(values: Floats) -> Floats:
+    """Negated positive losses as negated decimal logarithms of the losses; larger stays better."""
+    return np.asarray(-np.log10(-values))
+
+
+def off_log_scale(values: Floats) -> Floats:
+    """The inverse of :func:`on_log_scale`."""
+    return np.asarray(-(10.0**-values))
 
 
 class ScoredRows(NamedTuple):

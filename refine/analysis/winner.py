@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.evaluated import Evaluated, RanRound, Run, evaluated, values_of
-from refine.analysis.new_data import Deviations
+from refine.analysis.new_data import Deviations, off_log_scale, on_log_scale, relative_deviations
 from refine.analysis.noise import decades_of, equal_repeats, from_decades
 from refine.errors import AnalysisError
 from refine.space.encoding import decode, label, thaw
@@ -147,9 +148,11 @@ class Winner(Shown):
     best_value: float  # the value of that trial
     evaluated: int  # number of different configurations with a value
     noise: stats.NoiseEstimate  # noise between repeats, and the smallest step of the metric
-    # model probability that the winner is the best of all evaluated or loses less than ``epsilon``; NaN
-    # without a posterior
+    # model probability that the winner is the best of all evaluated or loses less than ``epsilon``, on new
+    # data if scores by row or fold are known; NaN without a posterior
     within: float
+    # the same on the present validation rows, as far as repeats can settle it
+    within_rows: float
     # tolerance in units of the metric, one for the study: see :meth:`refine.stats.NoiseEstimate.tolerance`
     epsilon: float
     epsilon_source: str = "none"  # source of the tolerance
@@ -318,6 +321,18 @@ class Field:
         if self.on_log:
             return math.log10(1 + noise.sd / abs(self.best_value))
         return noise.sd / self.unit
+
+    @cached_property
+    def shift(self) -> Floats | None:
+        """(draws, candidates) deviations on new data, on the scale of the comparison.
+
+        The shift of the median candidate is taken off: it moves no candidate past another. 0 for a candidate
+        without scores by row or fold; ``None`` if no candidate has them.
+        """
+        if self.deviations is None:
+            return None
+        observed = np.array([self.goal.sign * candidate.observed for candidate in self.candidates])
+        return np.nan_to_num(relative_deviations(observed, self.deviations.draws, on_log=self.on_log))
 
     def plausible(self, top: int) -> list[int]:
         """Numbers of the ``top`` candidates by the posterior of the planned runs alone, best first.
@@ -490,6 +505,22 @@ class Judged:
         ]
         return field.unscaled(np.array(means))
 
+    @cached_property
+    def on_new_data(self) -> Floats | None:
+        """(draws, candidates) means over seeds on new data; on the validation rows without scores by row.
+
+        ``None`` without a posterior, unless the scores by row or fold are known.
+        """
+        field = self.field
+        if field.shift is None:
+            return self.draws
+        values = field.scaled(self.expected)[None]
+        if self.draws is not None:
+            values = field.scaled(self.draws)
+        count = max(len(values), len(field.shift))
+        drawn, shift = (rows[np.arange(count) % len(rows)] for rows in (values, field.shift))
+        return field.unscaled(drawn + shift)
+
     @property
     def ranked(self) -> list[int]:
         """Numbers of the candidates that may win, the best expected first."""
@@ -502,15 +533,19 @@ class Judged:
             return loss
         return 0.0
 
-    def within(self, rivals: Sequence[int], i: int, epsilon: float) -> float:
-        """Model probability that candidate ``i`` loses at most epsilon against the best of its rivals."""
-        assert self.draws is not None
+    def within(self, draws: Floats | None, rivals: Sequence[int], i: int, epsilon: float) -> float:
+        """Model probability that candidate ``i`` loses at most epsilon against the best of its rivals.
+
+        ``draws`` are :attr:`draws`, on the validation rows that repeats share, or :attr:`on_new_data`; NaN
+        for ``None``.
+        """
+        if draws is None:
+            return math.nan
         field = self.field
+        slack = epsilon
         if field.on_log:
             slack = math.log10(1 + epsilon / abs(field.best_value))
-        else:
-            slack = epsilon
-        return best_within(field.scaled(self.draws[:, list(rivals)]), list(rivals).index(i), slack)
+        return best_within(field.scaled(draws[:, list(rivals)]), list(rivals).index(i), slack)
 
     def winner(self, label: str, epsilon: float | None, race: Race | None = None) -> Winner:
         """The winner of a tree or round named ``label``; ``race`` is the state of its race, if any."""
@@ -518,9 +553,6 @@ class Judged:
         expected = self.expected
         order = self.ranked
         tolerated = self.tolerance(epsilon)
-        within = math.nan
-        if self.draws is not None:
-            within = self.within(range(field.eligible), order[0], tolerated)
         return Winner(
             of=label,
             metric=str(field.goal.metric),
@@ -530,7 +562,8 @@ class Judged:
             best_value=field.best_value,
             evaluated=field.evaluated,
             noise=self.noise,
-            within=within,
+            within=self.within(self.on_new_data, range(field.eligible), order[0], tolerated),
+            within_rows=self.within(self.draws, range(field.eligible), order[0], tolerated),
             epsilon=tolerated,
             epsilon_source=self.noise.tolerance(epsilon)[1],
             factor=1 + tolerated / abs(field.best_value) if field.on_log else math.nan,
@@ -577,11 +610,12 @@ class Judged:
             return None
         baseline = self.told(b, expected)
         difference = float(expected[i] - expected[b])
-        if self.noise.deterministic and i != b:
+        draws = self.on_new_data
+        if self.noise.deterministic and i != b and draws is None:
             return Gain(baseline, difference, difference, difference, float(difference > 0), same=False)
-        if i == b or self.draws is None:
+        if i == b or draws is None:
             return Gain(baseline, difference, *(math.nan,) * 3, same=i == b)
-        drawn = self.draws[:, i] - self.draws[:, b]
+        drawn = draws[:, i] - draws[:, b]
         low, high = np.quantile(drawn, (0.025, 0.975))
         share = stats.share_of_draws(np.count_nonzero(drawn > 0), len(drawn))
         return Gain(baseline, difference, float(low), float(high), share, same=False)
@@ -590,6 +624,9 @@ class Judged:
         """Candidate ``i`` completed by its expected value, interval and probability."""
         sign = self.field.goal.sign
         candidate = self.field.candidates[i]._replace(fresh=self.fresh[i], expected=sign * float(expected[i]))
+        if i < self.field.eligible:
+            share = self.within(self.on_new_data, range(self.field.eligible), i, 0.0)
+            candidate = candidate._replace(probability=share)
         if self.draws is None:
             return candidate
         low, high = sorted(sign * np.quantile(self.draws[:, i], (0.025, 0.975)))
@@ -597,10 +634,7 @@ class Judged:
         # wrong.
         low = min(low, candidate.observed)
         high = max(high, candidate.observed)
-        share = math.nan
-        if i < self.field.eligible:
-            share = self.within(range(self.field.eligible), i, 0.0)
-        return candidate._replace(low=float(low), high=float(high), probability=share)
+        return candidate._replace(low=float(low), high=float(high))
 
 
 def best_within(draws: Floats, i: int, epsilon: float) -> float:
@@ -608,16 +642,6 @@ def best_within(draws: Floats, i: int, epsilon: float) -> float:
     top = draws.max(axis=1)
     slack = epsilon + 1e-9 * float(np.ptp(draws))
     return stats.share_of_draws(np.count_nonzero(draws[:, i] >= top - slack), len(draws))
-
-
-def on_log_scale(values: Floats) -> Floats:
-    """Negated positive losses as negated decimal logarithms of the losses; larger stays better."""
-    return np.asarray(-np.log10(-values))
-
-
-def off_log_scale(values: Floats) -> Floats:
-    """The inverse of :func:`on_log_scale`."""
-    return np.asarray(-(10.0**-values))
 
 
 def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) -> Floats:

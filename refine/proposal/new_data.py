@@ -7,11 +7,9 @@ import numpy as np
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.conditions import marked_unread, reading
-from refine.analysis.winner import off_log_scale, on_log_scale
+from refine.analysis.new_data import MOST_FACTOR, off_log_scale, on_log_scale, relative_deviations
 from refine.stats.posterior import same_rows
 from refine.utils.arrays import Floats
-
-_MOST_FACTOR = 1000.0  # by which new data make a loss smaller at most, if losses are compared by factors
 
 
 def on_new_data(
@@ -32,7 +30,7 @@ def on_new_data(
     values = posterior.value(posterior.scores)
     shift = shift[np.arange(len(values)) % len(shift)]
     if _on_log(analysis):
-        values = off_log_scale(on_log_scale(np.minimum(values, best / _MOST_FACTOR)) + shift)
+        values = off_log_scale(on_log_scale(np.minimum(values, best / MOST_FACTOR)) + shift)
     else:
         values = values + shift
     scores = (np.clip(values, *analysis.limits.facing(analysis.sign)) - best) / unit
@@ -56,12 +54,7 @@ def _deviations(analysis: Analysis, positions: Floats, cardinalities: list[int])
     """(draws, c) deviations of cells, larger is better, without the shift of the median trial."""
     new_data = analysis.new_data
     assert new_data is not None
-    relative = new_data.relative
-    if _on_log(analysis):
-        smallest = new_data.values / _MOST_FACTOR  # in place of a loss of 0 or less
-        losses = np.minimum(new_data.values + new_data.deviations.draws, smallest)
-        factors = on_log_scale(losses) - on_log_scale(new_data.values)
-        relative = factors - np.median(factors, axis=1, keepdims=True)
+    relative = relative_deviations(new_data.values, new_data.deviations.draws, on_log=_on_log(analysis))
     read = reading(analysis.parameters, new_data.X)
     read_cells = reading(analysis.parameters, positions)
     shift = stats.deviations_at(new_data.X, relative, positions, cardinalities, read, read_cells)

@@ -125,3 +125,48 @@ def test_what_was_not_read_is_no_value_and_no_difference(tmp_path):
     # Equal in all that was read is one configuration.
     assert len({c.labels["lr"] for c in of_adam}) == len(of_adam) > 1
     assert all("momentum" not in differing(first, c) for c in of_adam)
+
+
+SPLIT = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}
+
+
+def scored_rows(params, noise=None):
+    """Scores on 40 validation rows, each of which favours another value of x."""
+    tastes = np.random.default_rng(0).normal(size=40)
+    means = 0.8 - 0.2 * (params["x"] - 0.5) ** 2
+    scores = means + 0.5 * tastes * (params["x"] - 0.5) + 0.1 * tastes
+    if noise is None:
+        return scores
+    return scores + 0.01 * np.random.default_rng(noise).standard_normal()
+
+
+def test_the_doubt_of_a_winner_is_about_new_data_if_scores_by_row_are_known(tree):
+    def by_row(params, trial):
+        return {"score": np.tile(scored_rows(params, trial.seed), 3)}
+
+    def mean_alone(params, trial):
+        return {"score": float(scored_rows(params, trial.seed).mean())}
+
+    doubts = []
+    for objective in (by_row, mean_alone):
+        round_ = tree.add_round(SPLIT, objective, metric="score", n=40, seed=2, objective_name="rows")
+        round_.run(progress=False)
+        won = round_.recommend()
+        doubts.append((1 - won.within, 1 - won.within_rows))
+        assert ("better on new data" in str(won)) == (won.new_data is not None)
+        tree.delete_round(round_, note="the next objective starts anew")
+    (new_data, rows), (alone, same) = doubts
+    assert new_data > rows + 0.1
+    assert alone == same
+
+
+def test_a_deterministic_winner_has_a_doubt_on_new_data(tree):
+    def by_row(params):
+        return {"score": np.tile(scored_rows(params), 3)}
+
+    round_ = tree.add_round(SPLIT, by_row, metric="score", n=40, seed=2, noise="none")
+    round_.run(progress=False)
+    won = round_.recommend()
+    assert 0 < won.within < 1
+    assert np.isnan(won.within_rows)
+    assert sum(candidate.probability for candidate in won.candidates) <= 1.1

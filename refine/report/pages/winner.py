@@ -58,7 +58,10 @@ def winner_page(winner: Winner) -> Page:
         else:
             margin = ""
         pool = f"one of all {winner.evaluated:,} configurations"
-        facts.append(("Doubt", f"{chance_words(1 - winner.within)} that another {pool} is better{margin}"))
+        better = "is better"
+        if winner.new_data is not None:
+            better = "is better on new data"
+        facts.append(("Doubt", f"{chance_words(1 - winner.within)} that another {pool} {better}{margin}"))
     if winner.gain is not None:
         facts.append(("Gain", _gain(winner)))
     if not winner.is_best_observed:
@@ -120,7 +123,7 @@ def confirm_call(winner: Winner) -> Action | None:
         if remaining is not None:
             total = min(total, winner.race.runs + remaining)
         return Action("tree.confirm", budget=total)
-    if winner.race is not None or (winner.candidates[0].fresh and not winner.within < _DOUBTFUL):
+    if winner.race is not None or (winner.candidates[0].fresh and not winner.within_rows < _DOUBTFUL):
         return None
     if remaining is None:
         return Action("tree.confirm", budget=20)
@@ -299,6 +302,8 @@ def _race(winner: Winner) -> str:
         margin = f" by more than {score(race.tolerance)}"
     else:
         margin = ""
+    if winner.new_data is not None:
+        margin += " on the same validation rows"
     doubt = chance_words(1 - race.probability)
     return f"{stand}: {doubt} that another of these {len(race.racers)} is better{margin}"
 
