@@ -45,18 +45,19 @@ _LEVELS = 16  # most levels of a parameter that are all looked at beside a cell
 BELIEVED = 0.5
 
 
-def check_shares(exploit: float, audit: float) -> None:
+def check_shares(exploit: float | None, audit: float | None = None) -> None:
     """Raise ReviewError unless both are shares of the same trials.
 
-    From 0 to 1, and no more than 1 together.
+    From 0 to 1, and no more than 1 together; ``None`` counts as 0.
     """
-    for name, share in (("exploit", exploit), ("audit", audit)):
+    shares = {name: share for name, share in (("exploit", exploit), ("audit", audit)) if share is not None}
+    for name, share in shares.items():
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
             raise ReviewError(
                 f"{name} must be a share of the configurations, from 0 to 1, got {share!r}; "
                 f"for example {name}=0.5"
             )
-    if exploit + audit > 1:
+    if sum(shares.values()) > 1:
         raise ReviewError(
             f"exploit and audit together must be at most 1, got {exploit} and {audit}; make one smaller"
         )

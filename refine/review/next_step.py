@@ -122,7 +122,7 @@ def advised_round(
         DesignError: ``n`` is not a whole number >= 1.
         ReviewError: A share outside [0, 1], or a sum of shares above 1.
     """
-    check_shares(0.0 if exploit is None else exploit, 0.0 if audit is None else audit)
+    check_shares(exploit, audit)
     if n is not None:
         check_size(n)
     else:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, Unpack
 
 from refine.analysis.analysis import LEAST, Analysis
 from refine.design.samplers import design_of
@@ -28,7 +28,7 @@ from refine.review.decision import (
     suggestions_beside,
 )
 from refine.review.next_step import NextRound, NextStep, advised_round, next_step_of, trials_for_rounds
-from refine.review.round_spec import RoundSpec
+from refine.review.round_spec import ChildKeywords, RoundSpec
 from refine.review.worth import (
     REHEARSED,
     REHEARSED_EXPLOIT,
@@ -361,15 +361,8 @@ class Review(Shown, Generic[R]):
         self,
         note: str = "",
         *,
-        n: int | None = None,
-        downsample: float | None = None,
-        exploit: float | None = None,
-        audit: float | None = None,
-        given: Sequence[Mapping[str, object]] = (),
-        belief: Mapping[str, object] | None = None,
-        design: object = None,
-        pruner: object = "inherit",
         author: str | None = None,
+        **options: Unpack[ChildKeywords],
     ) -> R:
         """Stores the decision and creates the child round, by default as advised in :attr:`advised_round`.
 
@@ -407,29 +400,27 @@ class Review(Shown, Generic[R]):
         else:
             kind = "accepted"
         decision = self._as_decision(kind, check_note(note), check_author(author))
-        if exploit is None and design is not None and design_of(design)[0] not in DESIGNS:
+        spec = RoundSpec(**options)
+        exploit = spec.exploit
+        if exploit is None and spec.design is not None and design_of(spec.design)[0] not in DESIGNS:
             exploit = 0.0
-        size = n
-        if downsample is not None:
+        size = spec.n
+        if spec.downsample is not None:
             run = feasible(self.space).count - left_to_run(self.analysis, self.space)
-            size = how_many(self.space, n, downsample, run)
-        planned = self._next_round(size, exploit, audit)
+            size = how_many(self.space, spec.n, spec.downsample, run)
+        planned = self._next_round(size, exploit, spec.audit)
         if planned.n == 0:
             raise ReviewError(
                 f"round {self.round.id}: the budget leaves no trial for another round ({self.budget}); raise "
                 "the budget, or confirm the winner",
                 Action("tree.confirm"),
             )
-        spec = RoundSpec(
-            n=n,
-            downsample=downsample,
+        spec = replace(
+            spec,
             advised=planned.n,
             exploit=planned.exploit,
             audit=planned.audit,
-            given=given_configurations(self.space, given),
-            belief=belief,
-            design=design,
-            pruner=pruner,
+            given=given_configurations(self.space, spec.given),
         )
         self.round._keep_proposal(self.original)
         child: R = self.round._create_child(decision, spec, self.analysis)

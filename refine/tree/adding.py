@@ -286,12 +286,10 @@ def _believed_share(belief: Belief | None, exploit: float | None, method: str) -
             f"belief: design {method!r} asks for one configuration after the other by its own rule and "
             "takes no belief; use design='sobol'"
         )
+    check_shares(exploit)
     if exploit is None:
-        share = BELIEVED
-    else:
-        share = exploit
-    check_shares(share, 0.0)
-    return float(share)
+        return BELIEVED
+    return float(exploit)
 
 
 def _drawn_by_belief(node: Node, count: int, first_configurations: Sequence[Encoded]) -> list[Encoded]:

@@ -122,7 +122,7 @@ def autopilot(
     if risk is not None:
         accepted_risk = risk
     check_risk(accepted_risk)
-    check_shares(0.0 if exploit is None else exploit, 0.0 if audit is None else audit)
+    check_shares(exploit, audit)
     first = _first_round(start)
     parent = first.parent
     if isinstance(start, Tree) and parent is not None and _is_search(first):

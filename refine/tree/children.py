@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from refine.analysis.analysis import Analysis
 from refine.analysis.believed import AttributedBelief
@@ -15,12 +15,12 @@ from refine.analysis.pooling import completed_keys
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import IMPORTED, Sobol, feasible, how_many
 from refine.errors import DesignError, ReviewError, SpaceError, did_you_mean
-from refine.proposal.allocation import audit_configurations, check_shares, probe_configurations
+from refine.proposal.allocation import audit_configurations, probe_configurations
 from refine.proposal.forecast import forecast
 from refine.proposal.proposal import Proposal
 from refine.review.checks import Checks, ChecksContext, checks_of
 from refine.review.decision import Decision, check_author, check_note, not_written
-from refine.review.round_spec import RoundSpec
+from refine.review.round_spec import ChildKeywords, RoundSpec
 from refine.review.worth import Worth
 from refine.run.steering import check_pruner
 from refine.space.belief import belief_of
@@ -131,10 +131,9 @@ class DecidedRound(RoundRecord):
         exploit = 0.0
         audit = 0.0
         if audited:
-            check_shares(spec.exploit, spec.audit)
-            exploit = float(spec.exploit)
+            exploit = float(spec.exploit or 0.0)
             if self.space.volume_kept(space) < 1:  # else nothing lies outside
-                audit = float(spec.audit)
+                audit = float(spec.audit or 0.0)
         stored = self._stored.node
         # The child takes over what this handle calls its metric, not what the store does.
         node = replace(
@@ -283,16 +282,9 @@ def branch(
     *,
     note: str = "",
     previous: Mapping[str, object] | None = None,
-    n: int | None = None,
-    downsample: float | None = None,
     seed: int | None = None,
-    exploit: float = 0.0,
-    audit: float = 0.0,
-    given: Sequence[Mapping[str, object]] = (),
-    belief: Mapping[str, object] | None = None,
-    design: object = None,
-    pruner: object = "inherit",
     author: str | None = None,
+    **options: Unpack[ChildKeywords],
 ) -> R:
     """Creates a child on any space, without a proposal.
 
@@ -303,11 +295,12 @@ def branch(
         note: Reason, in your words.
         previous: Values of added parameters in earlier trials, such as ``{"l2": 0.0}``; without ``previous``,
             earlier trials are not evidence for the new space.
+        seed: Default the seed of the parent.
+        author: Default the user name.
         n: Number of configurations; default as many as in the parent.
         downsample: The number as a share of the configurations left.
-        seed: Default the seed of the parent.
-        exploit: As ``audit``, ``given``, ``belief``, ``design`` and ``pruner``: see :meth:`Review.accept`.
-        author: Default the user name.
+        exploit: As in :meth:`Review.accept`, like ``audit``, ``given``, ``belief``, ``design`` and
+            ``pruner``; default 0, like ``audit``.
 
     Raises:
         ReviewError: ``previous`` names a parameter that is not new.
@@ -333,23 +326,12 @@ def branch(
         author=check_author(author),
     )
     added = _check_previous({} if previous is None else previous, self.space, new)
-    check_shares(exploit, audit)
+    spec = RoundSpec(seed=seed, previous=added, **options)
     _warn_of_typos(self.space, new, added)
     analysis = None
-    if exploit or audit:
+    if spec.exploit or spec.audit:
         analysis = analyze(self)
-    spec = RoundSpec(
-        n=n,
-        downsample=downsample,
-        seed=seed,
-        exploit=exploit,
-        audit=audit,
-        given=given_configurations(new, given),
-        belief=belief,
-        design=design,
-        pruner=pruner,
-        previous=added,
-    )
+    spec = replace(spec, given=given_configurations(new, spec.given))
     return self._create_child(decision, spec, analysis)
 
 

@@ -92,10 +92,8 @@ def check_growth(round_: RoundRecord, n: int, exploit: float | None) -> int:
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise DesignError(f"n must be a whole number >= 1 of configurations to add, got {n!r}; write n=6")
-    chosen = 0
-    if exploit is not None:
-        check_shares(exploit, 0.0)
-        chosen = round(exploit * n)
+    check_shares(exploit)
+    chosen = round((exploit or 0.0) * n)
     if chosen and round_.node.adaptive:
         raise DesignError(
             f"exploit= does not go with the design {round_.node.method!r}, which chooses every configuration "

@@ -14,6 +14,16 @@ _SHORT = 6  # largest number of names that an error lists
 C = TypeVar("C", bound=Callable[..., Any])
 
 
+class _Optional:
+    """Default of an option in a signature that does not state the default."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+_OPTIONAL = _Optional()
+
+
 def helped(call: C) -> C:
     """A function, or a class, whose errors on unknown keywords name similar keywords.
 
@@ -40,17 +50,25 @@ def helped_methods(cls: C) -> C:
 
 
 def _checked(function: Callable[..., Any], called: str) -> Callable[..., Any]:
-    accepted: list[str] = []
+    signature = inspect.signature(function)
     text = function.__doc__
-    for p in inspect.signature(function).parameters.values():
-        if p.kind is p.VAR_KEYWORD:
-            of_options = _of_unpacked(p.annotation, function)
-            if of_options is None:
-                return function  # accepts any keyword
-            accepted += of_options
-            text = listed(text, of_options)
-        elif p.kind is not p.VAR_POSITIONAL and p.name not in ("self", "cls"):
-            accepted += [] if p.kind is p.POSITIONAL_ONLY else [p.name]
+    parameters: dict[str, inspect.Parameter] = {}
+    for p in signature.parameters.values():
+        if p.kind is not p.VAR_KEYWORD:
+            parameters[p.name] = p
+            continue
+        options = _of_unpacked(p.annotation, function)
+        if options is None:
+            return function  # accepts any keyword
+        text = listed(text, options)
+        for name, annotation in options.items():
+            option = p.replace(name=name, kind=p.KEYWORD_ONLY, default=_OPTIONAL, annotation=annotation)
+            parameters.setdefault(name, option)
+    accepted = [
+        p.name
+        for p in parameters.values()
+        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in ("self", "cls")
+    ]
     names = frozenset(accepted)
 
     @functools.wraps(function)
@@ -64,6 +82,8 @@ def _checked(function: Callable[..., Any], called: str) -> Callable[..., Any]:
         return function(*args, **keywords)
 
     checked.__doc__ = text
+    if parameters.keys() != signature.parameters.keys():  # help() lists the options too
+        checked.__signature__ = signature.replace(parameters=list(parameters.values()))  # type: ignore[attr-defined]
     return checked
 
 
@@ -83,10 +103,12 @@ def _hint(called: str, unknown: str, accepted: list[str]) -> str:
     return f"help(refine.{called}) lists all keywords"
 
 
-def _of_unpacked(annotation: object, function: Callable[..., Any]) -> list[str] | None:
-    """Keys of the ``TypedDict`` in ``**options: Unpack[Options]``; ``None`` for other annotations."""
+def _of_unpacked(annotation: object, function: Callable[..., Any]) -> dict[str, object] | None:
+    """Name -> type, by ``**options: Unpack[Options]``; ``None`` for annotations without a ``TypedDict``."""
     name = str(annotation).removeprefix("Unpack[").removesuffix("]")
     typed_dict = getattr(function, "__globals__", {}).get(name)
     if hasattr(typed_dict, "__annotations__") and name != str(annotation):
-        return list(typed_dict.__annotations__)
+        return {
+            name: getattr(kind, "__forward_arg__", kind) for name, kind in typed_dict.__annotations__.items()
+        }
     return None
