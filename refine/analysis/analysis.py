@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -584,29 +584,34 @@ def analyze(
     return analysis
 
 
+class NoiseEvidence(TypedDict):
+    """Arguments of :func:`analyze` that its noise depends on."""
+
+    direction: str
+    metric: str
+    earlier: pd.DataFrame | None
+    elsewhere: pd.DataFrame | None
+    pooled: int
+    groups: Sequence[object]
+    allow_degenerate: bool
+    fresh: Sequence[object]
+    subject_to: Sequence[MetricConstraint]
+    first_round: FirstRound | None
+
+
 @one_thread
 def resolution_of(
-    space: Space,
-    frame: pd.DataFrame,
-    direction: str = "maximize",
-    *,
-    metric: str | None = None,
-    earlier: pd.DataFrame | None = None,
-    elsewhere: pd.DataFrame | None = None,
-    pooled: int = 0,
-    groups: Sequence[object] | None = None,
-    allow_degenerate: bool = False,
-    fresh: Sequence[object] | None = None,
-    subject_to: Sequence[str | MetricConstraint] = (),
-    noise: str | None = None,
-    scale: str | None = None,
-    first_round: FirstRound | None = None,
+    space: Space, frame: pd.DataFrame, evidence: NoiseEvidence, noise: str | None, scale: str | None
 ) -> stats.NoiseEstimate:
     """The noise of an analysis alone, without any test: arguments and errors are those of :func:`analyze`."""
-    constraints = metric_constraints(subject_to)
-    sources = _Sources(frame, earlier, elsewhere, pooled, None, groups)
-    tables = _tables_of(space, sources, "value", direction, allow_degenerate, constraints)
-    return _resolution(tables, ["value", metric or "value"], fresh, noise, scale, first_round)
+    constraints = metric_constraints(evidence["subject_to"])
+    sources = _Sources(
+        frame, evidence["earlier"], evidence["elsewhere"], evidence["pooled"], None, evidence["groups"]
+    )
+    degenerate = evidence["allow_degenerate"]
+    tables = _tables_of(space, sources, "value", evidence["direction"], degenerate, constraints)
+    names = ["value", evidence["metric"]]
+    return _resolution(tables, names, evidence["fresh"], noise, scale, evidence["first_round"])
 
 
 class _Sources(NamedTuple):

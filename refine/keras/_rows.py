@@ -7,7 +7,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import keras
 import numpy as np
@@ -18,6 +18,7 @@ from refine.keras._types import Arrays
 _ROW_NUMBERS = (
     "or give row numbers as x and read rows in the model function (docs/keras.md, Data that stays on disk)"
 )
+_DEFAULT_SPLIT = 0.3
 # ``tf.data.INFINITE_CARDINALITY``
 _ENDLESS = -1
 _AS_SPLITS = (
@@ -295,22 +296,38 @@ class _Kin(NamedTuple):
     times: np.ndarray | None
 
 
-class SplitOptions(NamedTuple):
-    """Options of ``KerasObjective`` for the division of rows."""
+class SplitKeywords(TypedDict, total=False):
+    """The options of :class:`SplitOptions` as keywords."""
 
-    val_split: float
+    val_split: float | None
+    x_val: Arrays
+    y_val: Arrays
     split_seed: int
     holdout: float | None
     holdout_seed: int
-    splits: Any
-    groups: Arrays | None
-    time: Arrays | None
+    splits: object
+    groups: Arrays
+    time: Arrays
+
+
+class SplitOptions(NamedTuple):
+    """Options of ``KerasObjective`` for the division of rows."""
+
+    val_split: float | None = None
+    x_val: Arrays = None
+    y_val: Arrays = None
+    split_seed: int = 0
+    holdout: float | None = None
+    holdout_seed: int = 0
+    splits: Any = 1
+    groups: Arrays = None
+    time: Arrays = None
 
 
 def partition(y: object, count: int, options: SplitOptions) -> Partition:
     """Divides ``count`` rows with targets ``y``.
 
-    Without ``splits`` there are no folds.
+    With ``x_val`` there are no folds.
 
     Raises:
         ObjectiveError: The division is impossible.
@@ -324,14 +341,17 @@ def partition(y: object, count: int, options: SplitOptions) -> Partition:
         sealed = unsealed[mask]
         unsealed = unsealed[~mask]
     splits = options.splits
-    if splits is None:
+    if options.x_val is not None:
         folds = []
     elif isinstance(splits, int | np.integer):
+        share = _DEFAULT_SPLIT
+        if options.val_split is not None:
+            share = float(options.val_split)
         further_seeds = (
             int(digest("split", int(options.split_seed), j)[:8], 16) for j in range(1, int(splits))
         )
         masks = [
-            _drawn(y, unsealed, kin, options.val_split, seed, "val_split")
+            _drawn(y, unsealed, kin, share, seed, "val_split")
             for seed in (int(options.split_seed), *further_seeds)
         ]
         folds = [(unsealed[~mask], unsealed[mask]) for mask in masks]

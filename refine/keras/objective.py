@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import keras
 import numpy as np
@@ -17,6 +17,7 @@ from refine.keras._backend import BACKEND
 from refine.keras._returned import curves_of, kept_values, noting_kept
 from refine.keras._rows import (
     Fold,
+    SplitKeywords,
     SplitOptions,
     arrays_of,
     as_arrays,
@@ -36,7 +37,6 @@ from refine.run.identity import check_name
 from refine.run.running_trial import RunningTrial
 from refine.utils.keywords import helped
 
-_DEFAULT_SPLIT = 0.3
 _CODE_OF_WAY: dict[bool | str, str] = {False: "", True: "-accelerated", "compiled": "-compiled"}
 _SHARES = {"holdout": "0.2 seals 20 % of the rows", "val_split": "0.3 validates on 30 %"}
 _DEF = "write `def model(x_train, y_train, x_val, y_val, params): ...`"
@@ -116,42 +116,24 @@ class KerasObjective:
         x: object,
         y: object = None,
         *,
-        val_split: float | None = None,
-        x_val: object = None,
-        y_val: object = None,
         preprocess: object = None,
-        split_seed: int = 0,
-        holdout: float | None = None,
-        holdout_seed: int = 0,
-        splits: object = 1,
-        groups: object = None,
-        time: object = None,
         allow_nan: bool = False,
         accelerate: bool | Literal["compiled"] = False,
         name: str | None = None,
+        **options: Unpack[SplitKeywords],
     ) -> None:
         _check_model(model)
         self.model = model
         self.name = check_name(name) or _name_of(model)
         x, y = arrays_of("x", x, "y", y)
+        split = SplitOptions(**options)
+        x_val = split.x_val
+        y_val = split.y_val
         if x_val is not None:
             x_val, y_val = arrays_of("x_val", x_val, "y_val", y_val)
-        _check_options(
-            preprocess=preprocess,
-            shares={"holdout": holdout, "val_split": val_split},
-            seeds={"split_seed": split_seed, "holdout_seed": holdout_seed},
-            allow_nan=allow_nan,
-            accelerate=accelerate,
-        )
-        _check_combination(
-            val_split,
-            x_val,
-            y_val=y_val,
-            splits=splits,
-            groups=groups,
-            time=time,
-            seeds=(split_seed, holdout_seed),
-        )
+            split = split._replace(x_val=x_val, y_val=y_val)
+        _check_options(preprocess, split, allow_nan, accelerate)
+        _check_combination(split)
         self.backend = BACKEND
         # Acceleration changes the order of rows and a backend its random numbers: trials of different code.
         self.code = fingerprint(model) + _CODE_OF_WAY[accelerate]
@@ -161,19 +143,7 @@ class KerasObjective:
         nan = allow_nan or preprocess is not None
         x = as_arrays("x", x, nan=nan)
         y = as_arrays("y", y)
-        row_partition = partition(
-            y,
-            same_rows("x", x, "y", y),
-            SplitOptions(
-                val_split=_DEFAULT_SPLIT if val_split is None else float(val_split),
-                split_seed=int(split_seed),
-                holdout=holdout,
-                holdout_seed=int(holdout_seed),
-                splits=splits if x_val is None else None,
-                groups=groups,
-                time=time,
-            ),
-        )
+        row_partition = partition(y, same_rows("x", x, "y", y), split)
         folds = row_partition.folds
         if x_val is None:
             data = _sides(x, y, folds[0])
@@ -503,14 +473,7 @@ def _name_of(model: Callable[..., Any]) -> str:
     return f"{module}.{name}"
 
 
-def _check_options(
-    *,
-    preprocess: object,
-    shares: dict[str, Any],
-    seeds: dict[str, Any],
-    allow_nan: object,
-    accelerate: object,
-) -> None:
+def _check_options(preprocess: object, split: SplitOptions, allow_nan: object, accelerate: object) -> None:
     """Raises `ObjectiveError` for an option that is impossible by itself."""
     if isinstance(preprocess, type):
         kind = preprocess
@@ -527,11 +490,11 @@ def _check_options(
         raise ObjectiveError(
             f"preprocess: must be a scikit-learn transformer, got {shown}; for example StandardScaler()"
         )
-    for option, share in shares.items():
+    for option, share in (("holdout", split.holdout), ("val_split", split.val_split)):
         number = isinstance(share, int | float | np.number) and not isinstance(share, bool)
         if share is not None and not (number and 0 < share < 1):
             raise ObjectiveError(f"{option}: must be between 0 and 1, got {share!r}; {_SHARES[option]}")
-    for option, seed in seeds.items():
+    for option, seed in (("split_seed", split.split_seed), ("holdout_seed", split.holdout_seed)):
         if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= seed < 2**32:
             raise ObjectiveError(
                 f"{option}: must be a whole number >= 0 and < 2**32, got {seed!r}; 0 is the default"
@@ -544,21 +507,15 @@ def _check_options(
         )
 
 
-def _check_combination(
-    val_split: object,
-    x_val: object,
-    y_val: object,
-    splits: Any,
-    groups: object,
-    time: object,
-    seeds: tuple[int, int],
-) -> None:
+def _check_combination(split: SplitOptions) -> None:
     """Raises `ObjectiveError` for options that contradict each other."""
+    splits = split.splits
     drawn = isinstance(splits, int | np.integer) and not isinstance(splits, bool) and splits >= 1
     several = not drawn or splits > 1
-    with_x_val = x_val is not None
-    timed = time is not None
-    if x_val is None:
+    with_x_val = split.x_val is not None
+    grouped = split.groups is not None
+    timed = split.time is not None
+    if split.x_val is None:
         missing = "x_val"
         present = "y_val"
     else:
@@ -569,7 +526,7 @@ def _check_combination(
     )
     rules = [
         (
-            with_x_val != (y_val is not None),
+            with_x_val != (split.y_val is not None),
             f"{missing}: must be given together with {present}, got None; pass both or neither",
         ),
         (
@@ -577,24 +534,24 @@ def _check_combination(
             f"splits: must be a whole number >= 1, got {splits!r:.60}; 5 trains on 5 splits",
         ),
         (
-            with_x_val and val_split is not None,
-            f"val_split: can't be combined with x_val, got {val_split}; leave one of them out",
+            with_x_val and split.val_split is not None,
+            f"val_split: can't be combined with x_val, got {split.val_split}; leave one of them out",
         ),
         (
             with_x_val and several,
             f"splits: can't be combined with x_val, got {splits!r:.60}; leave x_val and y_val out",
         ),
-        (with_x_val and groups is not None, f"groups: can't be combined with x_val, {of_all_rows}"),
+        (with_x_val and grouped, f"groups: can't be combined with x_val, {of_all_rows}"),
         (with_x_val and timed, f"time: can't be combined with x_val, {of_all_rows}"),
         *(
             (
                 not drawn and bool(value),
                 f"{option}: can't be combined with splits that name rows, got {value}; leave one of them out",
             )
-            for option, value in (("val_split", val_split), ("split_seed", seeds[0]))
+            for option, value in (("val_split", split.val_split), ("split_seed", split.split_seed))
         ),
         (
-            timed and groups is not None,
+            timed and grouped,
             "groups: can't be combined with time, since a group may span all moments; leave one of them out",
         ),
         (
@@ -604,7 +561,7 @@ def _check_combination(
         ),
         *(
             (timed and bool(seed), f"{option}: no rows are drawn with time, got {seed}; leave {option} out")
-            for option, seed in zip(("split_seed", "holdout_seed"), seeds, strict=True)
+            for option, seed in (("split_seed", split.split_seed), ("holdout_seed", split.holdout_seed))
         ),
     ]
     for broken, text in rules:

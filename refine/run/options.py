@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 MOST_HOURS = 24.0 * 366 * 10
 
 TrialHook = Callable[["FinishedTrial"], object]
+# What is called with a round.
+RoundHook = Callable[[Any], object]
 
 
 class RunKeywords(ResourceKeywords, total=False):
@@ -35,15 +37,20 @@ class RunKeywords(ResourceKeywords, total=False):
     on_trial: TrialHook | Sequence[TrialHook] | None
 
 
-class RoundKeywords(RunKeywords, total=False):
-    """The options of a round: :class:`RunKeywords`, limits that stop a run before its plan, and units.
+class SearchKeywords(RunKeywords, total=False):
+    """The options of a search: :class:`RunKeywords`, the unit of an improvement, and repeats at the end."""
 
-    ``per`` is the unit in which exploit trials are worth their improvement.
-    """
+    per: str
+    check_noise: bool
+
+
+class RoundKeywords(SearchKeywords, total=False):
+    """The options of a round: :class:`SearchKeywords`, limits that stop a run early, and listeners."""
 
     hours: float | None
     trials: int | None
-    per: str
+    on_round: RoundHook | Sequence[RoundHook] | None
+    track: Tracker | Sequence[Tracker] | None
 
 
 @dataclass(frozen=True, kw_only=True)

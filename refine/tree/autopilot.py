@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Unpack
@@ -16,7 +17,7 @@ from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.proposal.allocation import check_shares
 from refine.proposal.proposal import check_risk
 from refine.review.review import Review
-from refine.run.options import RunKeywords, RunOptions, check_flag
+from refine.run.options import RunOptions, SearchKeywords, check_flag
 from refine.run.workers.pool import workers_kept
 from refine.tree.children import left_to_run
 from refine.tree.judging import confirm
@@ -55,9 +56,7 @@ def autopilot(
     risk: float | None = None,
     exploit: float | None = None,
     audit: float | None = None,
-    check_noise: bool = True,
-    per: str = "trial",
-    **options: Unpack[RunKeywords],
+    **options: Unpack[SearchKeywords],
 ) -> Round:
     """Searches without a person: for benchmarks, nights and baselines.
 
@@ -108,8 +107,10 @@ def autopilot(
     for option, count in (("rounds", rounds), ("n", n)):
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
             raise DesignError(f"{option} must be a whole number >= 1, got {count!r}; for example {option}=5")
-    RunOptions(per=per, **options)  # what is out of range is said before anything runs
+    every_run: dict[str, Any] = {**options}  # the options of each run
+    check_noise = every_run.pop("check_noise", True)
     check_flag("check_noise", check_noise)
+    RunOptions(**every_run)  # an option out of range is refused before anything runs
     of_rounds = {"rounds": rounds, "n": n, "risk": risk, "exploit": exploit, "audit": audit}
     if budget is not None and (
         conflicting := [name for name, value in of_rounds.items() if value is not None]
@@ -136,11 +137,11 @@ def autopilot(
             if seconds == math.inf:
                 further = int(trials) - sum(map(_spent, [first, *_searches(first)]))
                 first.context.budget.check(max(0, further), "autopilot", "search less: budget={left} more")
-            return _Search(first, trials, seconds, check_noise, per, options).run()
+            return _Search(first, trials, seconds, check_noise, every_run).run()
         if imported:
             current = first
         else:
-            current = first.run(check_noise=check_noise, per=per, **options)
+            current = first.run(**options)
         for _ in range((5 if rounds is None else rounds) - 1):
             review, remaining = _proposed(current, first, accepted_risk)
             if review is None:
@@ -153,7 +154,7 @@ def autopilot(
             if not decided and review.worth(n=size, exploit=exploit, audit=audit).verdict != "CONTINUE":
                 break
             child = review.accept(_note(review), n=size, exploit=exploit, audit=audit, author=AUTHOR)
-            current = child.run(check_noise=check_noise, per=per, **options)
+            current = child.run(**options)
         return current
 
 
@@ -266,8 +267,7 @@ class _Search:
     trials: float
     seconds: float
     check_noise: bool
-    per: str
-    options: RunKeywords
+    options: Mapping[str, Any]  # of each run
     started: float = field(default_factory=time.monotonic)
 
     def run(self) -> Round:
@@ -289,7 +289,7 @@ class _Search:
             return self._until(1.0)
         tree = TreeRecord()
         tree._context = first.context
-        confirm(tree, race, _RACERS, **self.options)
+        confirm(tree, race, _RACERS, **{n: v for n, v in self.options.items() if n != "per"})
         return last
 
     def _noisy(self, last: Round) -> bool:
@@ -336,4 +336,4 @@ class _Search:
         return self._run(last, n=max(n, last.n), **ending)
 
     def _run(self, current: Round, **keywords: Any) -> Round:
-        return current.run(check_noise=False, per=self.per, **self.options, **keywords)
+        return current.run(check_noise=False, **self.options, **keywords)

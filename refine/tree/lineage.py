@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refine import stats
-from refine.analysis.analysis import Analysis, FirstRound, resolution_of
+from refine.analysis.analysis import Analysis, FirstRound, NoiseEvidence, resolution_of
 from refine.analysis.analysis import analyze as measured
 from refine.analysis.believed import AttributedBelief
 from refine.analysis.evenness import evenness
@@ -506,7 +506,7 @@ class _Evidence(NamedTuple):
             noise=combined.noise,
             limits=combined.limits,
             scale=combined.scale,
-            **_noise_arguments(evidence, goal),
+            **_noise_evidence(evidence, goal),
         )
         drawn = None
         if node.method == IMPORTED:
@@ -534,8 +534,7 @@ def _declared(path: Sequence[StoredNode], goal: Goal) -> Declared:
     return declared
 
 
-def _noise_arguments(evidence: Lineage, goal: Goal) -> dict[str, Any]:
-    """Arguments of an analysis that its noise depends on."""
+def _noise_evidence(evidence: Lineage, goal: Goal) -> NoiseEvidence:
     return {
         "direction": goal.direction,
         "metric": str(goal.metric),
@@ -573,9 +572,9 @@ def read_noise(
         noise = resolution_of(
             path[-1].node.space,
             evidence.frame,
-            noise=declared.noise,
-            scale=declared.scale,
-            **_noise_arguments(evidence, goal),
+            _noise_evidence(evidence, goal),
+            declared.noise,
+            declared.scale,
         )
     except AnalysisError:
         return None

@@ -18,7 +18,6 @@ from refine.run.options import (
     RoundKeywords,
     RunKeywords,
     RunOptions,
-    Tracker,
     callables,
     check_flag,
     trackers_of,
@@ -41,8 +40,6 @@ from refine.trials.frame import Records
 from refine.trials.metric import Score
 
 R = TypeVar("R", bound=RoundRecord)
-# What is called with a round.
-RoundHook = Callable[[Any], object]
 
 
 def run(  # type: ignore[misc]  # the number of workers may be given by its place
@@ -50,9 +47,6 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     workers: int = 1,
     *,
     n: int | None = None,
-    check_noise: bool = True,
-    on_round: RoundHook | Sequence[RoundHook] | None = None,
-    track: Tracker | Sequence[Tracker] | None = None,
     objective: Objective | None = None,
     objective_name: str | None = None,
     metric: Score | None = None,
@@ -117,13 +111,15 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
         >>> root.run(n=40, workers=1, progress=False).trials["state"].value_counts().to_dict()
         {'complete': 40}
     """
+    check_noise = options.pop("check_noise", True)
     check_flag("check_noise", check_noise)
     if not self.node.adaptive:
         design_named(self.node.method)
-    trackers = trackers_of(track)
+    trackers = trackers_of(options.pop("track", None))
     hooks = [*callables(options.pop("on_trial", None), "on_trial"), *(t.trial for t in trackers)]
+    listeners = callables(options.pop("on_round", None), "on_round")
     running = RunOptions(workers=workers, on_trial=hooks, **options)
-    ended = Hooks([*callables(on_round, "on_round"), *(t.end for t in trackers)], "on_round")
+    ended = Hooks([*listeners, *(t.end for t in trackers)], "on_round")
     context = self.context
     node = self.node
     chosen = context.objective_of(node, objective, objective_name)

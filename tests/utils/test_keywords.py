@@ -60,6 +60,13 @@ def test_signatures_documentation_and_positions_stay():
         call(1, c=3, zzz=4)
 
 
+def test_help_lists_the_options_behind_a_dictionary_of_keywords():
+    accepted = inspect.signature(refine.Review.accept).parameters
+    assert list(accepted)[:4] == ["self", "note", "author", "n"]
+    assert accepted["exploit"].annotation == "float | None"
+    assert "exploit: 'float | None' = ..." in str(inspect.signature(refine.Review.accept))
+
+
 def test_inherited_and_class_methods_are_called_by_the_name_of_the_class():
     class Base:
         def of(self, number):

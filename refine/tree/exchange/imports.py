@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from refine.analysis.finished_runs import FinishedRuns, found_out, read_search, without_copies
 from refine.analysis.finished_study import read_study
@@ -24,7 +24,7 @@ from refine.tree.exchange.talos import read_run
 from refine.tree.names import check_tag
 from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
-from refine.trials.declared import NOTHING, Declared
+from refine.trials.declared import Declared
 from refine.trials.goal import ASK, direction_of
 from refine.trials.metric import FUNCTION, Metric
 from refine.trials.metric_constraint import SECONDS, metric_constraints
@@ -34,6 +34,16 @@ from refine.utils.warning import warn
 if TYPE_CHECKING:
     import optuna
     from narwhals.stable.v2.typing import IntoFrame
+
+
+class ImportKeywords(TypedDict, total=False):
+    """Options of every import: see :func:`add_frame`."""
+
+    noise: str | None
+    objective: Objective | None
+    objective_name: str | None
+    tag: str | None
+    note: str
 
 
 def add_frame(
@@ -47,11 +57,7 @@ def add_frame(
     direction: str | None = ASK,
     subject_to: Sequence[str] = (),
     space_filling: bool | None = None,
-    noise: str | None = None,
-    objective: Objective | None = None,
-    objective_name: str | None = None,
-    tag: str | None = None,
-    note: str = "",
+    **options: Unpack[ImportKeywords],
 ) -> Round:
     """Adds a table of finished runs as a root, or finds the root of the same rows again.
 
@@ -109,17 +115,7 @@ def add_frame(
         searched = Space(space)
     table = runs_of(frame, searched, parameters, value, judged.name, space_filling)
     finished = FinishedRuns(table.space, table.runs, str(judged), direction, said=tuple(table.notes))
-    declared = Declared.checked(noise, None, None)
-    return _add(
-        self,
-        finished,
-        subject_to=subject_to,
-        objective=objective,
-        objective_name=objective_name,
-        tag=tag,
-        note=note,
-        declared=declared,
-    )
+    return _add(self, finished, subject_to, **options)
 
 
 def add_study(
@@ -131,11 +127,7 @@ def add_study(
     metric: str | None = None,
     subject_to: Sequence[str] = (),
     space_filling: bool | None = None,
-    noise: str | None = None,
-    objective: Objective | None = None,
-    objective_name: str | None = None,
-    tag: str | None = None,
-    note: str = "",
+    **options: Unpack[ImportKeywords],
 ) -> Round:
     """Adds an Optuna study as a root, like :meth:`add_frame`.
 
@@ -163,17 +155,7 @@ def add_study(
     if metric is not None:
         _metric(metric)
     finished = read_study(open_study(study, study_name), value, metric, space_filling)
-    declared = Declared.checked(noise, None, None)
-    return _add(
-        self,
-        finished,
-        subject_to=subject_to,
-        objective=objective,
-        objective_name=objective_name,
-        tag=tag,
-        note=note,
-        declared=declared,
-    )
+    return _add(self, finished, subject_to, **options)
 
 
 def add_search(
@@ -181,11 +163,7 @@ def add_search(
     search: object,
     *,
     metric: str | None = None,
-    noise: str | None = None,
-    objective: Objective | None = None,
-    objective_name: str | None = None,
-    tag: str | None = None,
-    note: str = "",
+    **options: Unpack[ImportKeywords],
 ) -> Round:
     """Adds a fitted search of scikit-learn as a root, like :meth:`add_frame`; larger scores are better.
 
@@ -215,17 +193,7 @@ def add_search(
         >>> searched.n, searched.space["max_depth"].high
         (12, 4)
     """
-    declared = Declared.checked(noise, None, None)
-    return _add(
-        self,
-        read_search(search, metric),
-        subject_to=(),
-        objective=objective,
-        objective_name=objective_name,
-        tag=tag,
-        note=note,
-        declared=declared,
-    )
+    return _add(self, read_search(search, metric), **options)
 
 
 def add_talos(
@@ -235,10 +203,7 @@ def add_talos(
     value: str | None = None,
     direction: str | None = None,
     space_filling: bool | None = None,
-    objective: Objective | None = None,
-    objective_name: str | None = None,
-    tag: str | None = None,
-    note: str = "",
+    **options: Unpack[ImportKeywords],
 ) -> Round:
     """Adds a run directory of Talos 2, finished or running, as a root, like :meth:`add_frame`.
 
@@ -250,34 +215,30 @@ def add_talos(
         folder: The directory, with ``metadata.json`` and ``round_data.jsonl``.
         value: Name of the result to go by; default the one of the run's objective.
         direction: ``"maximize"`` or ``"minimize"``; default as in the run's objective, else by the name.
-        space_filling: As ``objective``, ``objective_name``, ``tag`` and ``note``: see :meth:`add_frame`.
+        space_filling: As ``noise``, ``objective``, ``objective_name``, ``tag`` and ``note``: see
+            :meth:`add_frame`.
 
     Raises:
         AnalysisError: Not a run directory, no finished run, or no such result.
         SpaceError: A parameter cannot be in a space, such as one called ``seed``.
     """
     finished, about = read_run(folder, value, direction, space_filling)
-    return _add(
-        self,
-        finished,
-        subject_to=(),
-        objective=objective,
-        objective_name=objective_name,
-        tag=tag,
-        note="; ".join(filter(None, (note, about))),
-    )
+    options["note"] = "; ".join(filter(None, (options.get("note"), about)))
+    return _add(self, finished, **options)
 
 
 def _add(
     tree: TreeRecord,
     finished: FinishedRuns,
-    subject_to: Sequence[str],
-    objective: Objective | None,
-    objective_name: str | None,
-    tag: str | None,
-    note: str,
-    declared: Declared = NOTHING,
+    subject_to: Sequence[str] = (),
+    *,
+    noise: str | None = None,
+    objective: Objective | None = None,
+    objective_name: str | None = None,
+    tag: str | None = None,
+    note: str = "",
 ) -> Round:
+    declared = Declared.checked(noise, None, None)
     name = check_name(objective_name)
     if tag is not None:
         check_tag(tag, tree._context.nodes)
