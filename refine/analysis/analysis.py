@@ -603,7 +603,7 @@ class NoiseEvidence(TypedDict):
 def resolution_of(
     space: Space, frame: pd.DataFrame, evidence: NoiseEvidence, noise: str | None, scale: str | None
 ) -> stats.NoiseEstimate:
-    """The noise of an analysis alone, without any test: arguments and errors are those of :func:`analyze`."""
+    """The noise of an analysis alone, without tests; arguments and errors as for :func:`analyze`."""
     constraints = metric_constraints(evidence["subject_to"])
     sources = _Sources(
         frame, evidence["earlier"], evidence["elsewhere"], evidence["pooled"], None, evidence["groups"]

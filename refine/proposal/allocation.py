@@ -46,10 +46,7 @@ BELIEVED = 0.5
 
 
 def check_shares(exploit: float | None, audit: float | None = None) -> None:
-    """Raise ReviewError unless both are shares of the same trials.
-
-    From 0 to 1, and no more than 1 together; ``None`` counts as 0.
-    """
+    """Raise ReviewError if a share is not from 0 to 1, or the sum is above 1; ``None`` counts as 0."""
     shares = {name: share for name, share in (("exploit", exploit), ("audit", audit)) if share is not None}
     for name, share in shares.items():
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:

@@ -83,7 +83,8 @@ def _checked(function: Callable[..., Any], called: str) -> Callable[..., Any]:
 
     checked.__doc__ = text
     if parameters.keys() != signature.parameters.keys():  # help() lists the options too
-        checked.__signature__ = signature.replace(parameters=list(parameters.values()))  # type: ignore[attr-defined]
+        shown = signature.replace(parameters=list(parameters.values()))
+        checked.__signature__ = shown  # type: ignore[attr-defined]
     return checked
 
 
