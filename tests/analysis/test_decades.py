@@ -89,11 +89,10 @@ def test_the_winner_of_a_loss_over_decades_is_positive_and_within_a_factor(study
     assert "Expected 0.00 " not in text
 
 
-def test_a_linear_scale_turns_the_factor_of_the_winner_off(tmp_path):
-    with refine.Tree("linear", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round(SPACE, bowl, n=60, metric="loss", direction="minimize", scale="linear")
-        root.run(progress=False, check_noise=False)
-        winner = tree.winner()
+def test_a_linear_scale_turns_the_factor_of_the_winner_off(tree):
+    root = tree.add_round(SPACE, bowl, n=60, metric="loss", direction="minimize", scale="linear")
+    root.run(progress=False, check_noise=False)
+    winner = tree.winner()
     assert np.isnan(winner.factor)
     assert "log10" not in str(winner)
 
@@ -104,10 +103,9 @@ def test_a_race_over_decades_uses_repeats_on_log10(study):
     assert winner.race.verdict in ("noise", "decided", "budget")
 
 
-def test_few_trials_over_decades_still_give_a_positive_expectation(tmp_path):
-    with refine.Tree("few", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round(SPACE, bowl, n=8, metric="loss", direction="minimize", scale="log")
-        root.run(progress=False, check_noise=False)
-        winner = tree.winner()
+def test_few_trials_over_decades_still_give_a_positive_expectation(tree):
+    root = tree.add_round(SPACE, bowl, n=8, metric="loss", direction="minimize", scale="log")
+    root.run(progress=False, check_noise=False)
+    winner = tree.winner()
     assert winner.expected > 0
     assert winner.interval[0] > 0

@@ -78,19 +78,18 @@ def test_trials_that_cluster_do_not_lower_the_noise():
     assert with_exploit.sd == pytest.approx(alone.sd, rel=0.1)
 
 
-def test_a_round_that_learns_keeps_noise_and_tolerance_of_its_study(tmp_path):
+def test_a_round_that_learns_keeps_noise_and_tolerance_of_its_study(tree):
     def rising(params, trial):
         """Flat near the best: a small region holds nothing but noise of 0.02."""
         noise = np.random.default_rng(trial.seed).normal(0, 0.02)
         return 1 - abs(params["x"] - 0.8) ** 2 - 0.3 * (params["kind"] == "b") + noise
 
-    with refine.Tree("learning", store=tmp_path / "store.db") as tree:
-        space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21), "kind": ["a", "b"]}
-        root = tree.add_round(space, rising, n=30, seed=0).run(progress=False, check_noise=False)
-        child = root.branch({"x": (0.6, 1.0, 9), "y": (0.0, 1.0, 21), "kind": ["a", "b"]}, n=20, exploit=1.0)
-        child.run(progress=False, check_noise=False)
-        first = root.analyze().noise
-        second = child.analyze().noise
+    space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21), "kind": ["a", "b"]}
+    root = tree.add_round(space, rising, n=30, seed=0).run(progress=False, check_noise=False)
+    child = root.branch({"x": (0.6, 1.0, 9), "y": (0.0, 1.0, 21), "kind": ["a", "b"]}, n=20, exploit=1.0)
+    child.run(progress=False, check_noise=False)
+    first = root.analyze().noise
+    second = child.analyze().noise
     assert second.n == first.n  # the same evenly drawn trials
     assert second.sd == pytest.approx(first.sd, rel=0.15)
     assert second.epsilon == pytest.approx(first.epsilon, rel=0.15)

@@ -257,14 +257,13 @@ def test_a_range_edited_to_two_choices_says_so(place):
 
 
 @pytest.mark.slow
-def test_accepting_twice_is_one_child(tmp_path, place):
-    with refine.Tree("question", store=tmp_path / "refine.db") as tree:
-        review = tree.add_round(place.space, place.objective, n=60, seed=7).run(progress=False).propose()
-        first = review.accept(note="once", n=10)
-        second = review.accept(note="once", n=10)
-        assert first.id == second.id
-        assert len(tree) == 2
-        assert len(tree.rounds[0].decisions) == 1
+def test_accepting_twice_is_one_child(tree, place):
+    review = tree.add_round(place.space, place.objective, n=60, seed=7).run(progress=False).propose()
+    first = review.accept(note="once", n=10)
+    second = review.accept(note="once", n=10)
+    assert first.id == second.id
+    assert len(tree) == 2
+    assert len(tree.rounds[0].decisions) == 1
 
 
 @pytest.mark.parametrize("name", ["drpout", 0, None])

@@ -146,14 +146,13 @@ def test_other_code_is_noticed(round_):
 
 
 @pytest.mark.nightly
-def test_several_splits_give_the_first_ones_model(tmp_path):
+def test_several_splits_give_the_first_ones_model(tree):
     objective = KerasObjective(model_function, X, Y, preprocess=StandardScaler(), splits=2)
-    with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        round_ = tree.add_round(SPACE, objective, metric="val_acc", n=2).run(progress=False)
-        model = round_.best_model()  # the values of the first split agree, or there were a warning
-        x_val, y_val = objective._data[2:]
-        measured = model.evaluate(x_val, y_val, verbose=0, return_dict=True)["acc"]
-        assert measured == pytest.approx(round_.best["val_acc@1"], abs=1e-6)
+    round_ = tree.add_round(SPACE, objective, metric="val_acc", n=2).run(progress=False)
+    model = round_.best_model()  # the values of the first split agree, or there were a warning
+    x_val, y_val = objective._data[2:]
+    measured = model.evaluate(x_val, y_val, verbose=0, return_dict=True)["acc"]
+    assert measured == pytest.approx(round_.best["val_acc@1"], abs=1e-6)
 
 
 def test_what_cannot_work_is_said_first(round_, tmp_path):

@@ -71,24 +71,23 @@ def test_an_objective_holds_its_rows_once():
     assert 0.9 * x.nbytes < memory < 1.3 * x.nbytes  # sealed rows, and those to train and to validate on
 
 
-def test_a_round_and_its_hold_out(tmp_path):
+def test_a_round_and_its_hold_out(tree):
     objective = KerasObjective(small, X, Y, holdout=0.2)
     space = refine.Space({"lr": refine.Float(0.001, 0.1, levels=6, log=True)})
-    with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        SEEN.clear()
-        round_ = tree.add_round(space, objective, metric="val_acc", n=4).run(progress=False)
-        opening = round_.open_holdout(top=2, seeds=1)
-        assert opening.table["runs"].tolist() == [1, 1]
-        hits = opening.runs["value"] * 40  # shares of the 40 sealed rows
-        assert np.allclose(hits, np.round(hits), atol=1e-4)
-        sealed = {tuple(r) for r in objective._sealed[0]}
-        assert all(sealed.isdisjoint(map(tuple, part)) for parts in SEEN for part in parts)
-        optimism = round_.optimism()
-        assert optimism.examples.examples == 48
-        assert optimism.examples.best == pytest.approx(optimism.best, abs=1e-6)
+    SEEN.clear()
+    round_ = tree.add_round(space, objective, metric="val_acc", n=4).run(progress=False)
+    opening = round_.open_holdout(top=2, seeds=1)
+    assert opening.table["runs"].tolist() == [1, 1]
+    hits = opening.runs["value"] * 40  # shares of the 40 sealed rows
+    assert np.allclose(hits, np.round(hits), atol=1e-4)
+    sealed = {tuple(r) for r in objective._sealed[0]}
+    assert all(sealed.isdisjoint(map(tuple, part)) for parts in SEEN for part in parts)
+    optimism = round_.optimism()
+    assert optimism.examples.examples == 48
+    assert optimism.examples.best == pytest.approx(optimism.best, abs=1e-6)
 
 
-def test_several_splits_are_averaged(tmp_path):
+def test_several_splits_are_averaged(tree):
     groups = np.arange(200) // 2
     objective = KerasObjective(small, X, Y, splits=3, holdout=0.2, preprocess=StandardScaler())
     assert KerasObjective(small, X, Y, splits=3, holdout=0.2, groups=groups).stops is False
@@ -96,9 +95,8 @@ def test_several_splits_are_averaged(tmp_path):
     assert objective.fingerprint != single.fingerprint
     assert all(np.array_equal(a, b) for a, b in zip(objective._data, single._data, strict=True))
     assert len({data[2].tobytes() for data in map(objective._of_split, range(3))}) == 3
-    with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        round_ = tree.add_round({"lr": [0.001, 0.1]}, objective, metric="val_acc", n=2).run(progress=False)
-        by_split = round_.trials[["val_acc@1", "val_acc@2", "val_acc@3"]]
-        assert np.allclose(round_.trials["value"], by_split.mean(axis=1))
-        assert "acc@1" not in round_.trials
-        assert round_.open_holdout(seeds=1).table["runs"].tolist() == [1]
+    round_ = tree.add_round({"lr": [0.001, 0.1]}, objective, metric="val_acc", n=2).run(progress=False)
+    by_split = round_.trials[["val_acc@1", "val_acc@2", "val_acc@3"]]
+    assert np.allclose(round_.trials["value"], by_split.mean(axis=1))
+    assert "acc@1" not in round_.trials
+    assert round_.open_holdout(seeds=1).table["runs"].tolist() == [1]

@@ -123,16 +123,15 @@ def from_disk(rows, y, rows_val, y_val, params):
 
 
 @pytest.mark.nightly
-def test_row_numbers_stand_for_data_on_disk(tmp_path):
+def test_row_numbers_stand_for_data_on_disk(tree):
     objective = KerasObjective(from_disk, np.arange(50), Y, groups=np.arange(50) // 2)
     space = {"lr": refine.Float(0.0001, 0.1, levels=8, log=True), "epochs": 4}
     pruner = refine.Pruner(keep=0.5, warmup=1, min_trials=3)
-    with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        round_ = tree.add_round(
-            space, objective, metric="val_loss", direction="minimize", n=6, pruner=pruner
-        ).run(progress=False)
-        assert set(round_.trials["state"]) == {"complete", "pruned"}
-        model = round_.best_model()
-        _, _, rows_val, y_val = objective._data
-        loss, _ = model.evaluate(read(rows_val, y_val), verbose=0)
-        assert loss == pytest.approx(round_.trials["value"].min(), rel=1e-5)
+    round_ = tree.add_round(
+        space, objective, metric="val_loss", direction="minimize", n=6, pruner=pruner
+    ).run(progress=False)
+    assert set(round_.trials["state"]) == {"complete", "pruned"}
+    model = round_.best_model()
+    _, _, rows_val, y_val = objective._data
+    loss, _ = model.evaluate(read(rows_val, y_val), verbose=0)
+    assert loss == pytest.approx(round_.trials["value"].min(), rel=1e-5)

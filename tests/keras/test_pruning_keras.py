@@ -44,15 +44,14 @@ def _rows():
 
 
 @pytest.mark.parametrize("model", few([_fast, _slow, _unchanged], 3))
-def test_trainings_stop_when_they_are_behind(tmp_path, model):
+def test_trainings_stop_when_they_are_behind(tree, model):
     objective = KerasObjective(model, *_rows(), accelerate=model is _unchanged)
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        round_ = tree.add_round(
-            SPACE, objective, metric="val_loss", direction="minimize", n=14, pruner=PRUNER
-        ).run(progress=False)
-        frame = round_.trials
-        shown = round_.shown
-        curves = round_.context.store.records([round_._stored.pk], curves=True).curves
+    round_ = tree.add_round(
+        SPACE, objective, metric="val_loss", direction="minimize", n=14, pruner=PRUNER
+    ).run(progress=False)
+    frame = round_.trials
+    shown = round_.shown
+    curves = round_.context.store.records([round_._stored.pk], curves=True).curves
     assert set(frame["state"]) == {"complete", "pruned"}
     for i, state in enumerate(frame["state"]):
         length = len(curves[i]["val_loss"])
@@ -67,13 +66,12 @@ def test_a_training_outside_of_a_round_is_stopped_by_nothing():
     assert len(history.history["loss"]) == 3
 
 
-def test_several_splits_are_refused(tmp_path):
+def test_several_splits_are_refused(tree):
     objective = KerasObjective(_fast, *_rows(), splits=2)
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        round_ = tree.add_round(SPACE, objective, metric="val_acc", n=3, pruner=PRUNER)
-        with pytest.raises(ObjectiveError, match="can't stop an objective that trains .* several splits"):
-            round_.run(progress=False)
-        assert round_.trials.empty
+    round_ = tree.add_round(SPACE, objective, metric="val_acc", n=3, pruner=PRUNER)
+    with pytest.raises(ObjectiveError, match="can't stop an objective that trains .* several splits"):
+        round_.run(progress=False)
+    assert round_.trials.empty
 
 
 class Own(keras.layers.Dense):

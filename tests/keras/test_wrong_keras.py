@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-import refine
 from refine.errors import ObjectiveError, RoundStoppedError
 from refine.keras import KerasObjective, fit
 
@@ -158,11 +157,12 @@ METRICS = [
         ),
     ],
 )
-def test_the_round_stops_and_says_what_to_write(model: Any, metric: str, text: str, stored: int) -> None:
-    with refine.Tree("question", store="sqlite://") as tree:
-        objective = KerasObjective(model, X, Y)
-        round_ = tree.add_round({"dropout": (0.0, 0.5, 3)}, objective, metric=metric, n=2)
-        with pytest.raises((RoundStoppedError, ObjectiveError)) as caught:
-            round_.run(progress=False)
-        assert str(caught.value) == f"round {round_.id}: {text}"
-        assert len(round_.trials) == stored
+def test_the_round_stops_and_says_what_to_write(
+    tree, model: Any, metric: str, text: str, stored: int
+) -> None:
+    objective = KerasObjective(model, X, Y)
+    round_ = tree.add_round({"dropout": (0.0, 0.5, 3)}, objective, metric=metric, n=2)
+    with pytest.raises((RoundStoppedError, ObjectiveError)) as caught:
+        round_.run(progress=False)
+    assert str(caught.value) == f"round {round_.id}: {text}"
+    assert len(round_.trials) == stored

@@ -206,12 +206,11 @@ def predicting(params, trial):
     return {"val_acc": hit.mean()}
 
 
-def test_stored_predictions_make_a_claim_about_new_data():
-    with refine.Tree("predictions", store="sqlite://") as tree:
-        root = tree.add_round(SPACE, predicting, metric="val_acc", n=30, noise="none")
-        proposal = root.run(progress=False).propose().proposal
-        assert proposal.claim.data == "rows"
-        assert tree.winner().new_data.n == 200
+def test_stored_predictions_make_a_claim_about_new_data(tree):
+    root = tree.add_round(SPACE, predicting, metric="val_acc", n=30, noise="none")
+    proposal = root.run(progress=False).propose().proposal
+    assert proposal.claim.data == "rows"
+    assert tree.winner().new_data.n == 200
 
 
 def test_a_search_of_scikit_learn_makes_claims_about_new_data():
@@ -243,11 +242,10 @@ def failing_beyond(params):
         {"metric": [refine.Goal("acc"), refine.Goal("loss", "minimize")]},
     ],
 )
-def test_failures_conditions_constraints_and_goals_go_with_scores_by_row(judged):
+def test_failures_conditions_constraints_and_goals_go_with_scores_by_row(tree, judged):
     momentum = refine.Float(0.0, 1.0, 6, when="optimizer == 'sgd'")
     space = {"x": (0.0, 1.0), "optimizer": ["sgd", "adam"], "momentum": momentum}
-    with refine.Tree("all", store="sqlite://") as tree:
-        root = tree.add_round(space, failing_beyond, n=40, noise="none", **judged)
-        claim = root.run(progress=False).propose().proposal.claim
+    root = tree.add_round(space, failing_beyond, n=40, noise="none", **judged)
+    claim = root.run(progress=False).propose().proposal.claim
     assert claim.data == "rows"
     assert 0.9 < claim.probability <= 1

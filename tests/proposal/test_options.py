@@ -65,29 +65,28 @@ def score(p):
     return 1 - (p["lr"] - 0.3) ** 2 - 0.4 * (p["act"] == "c")
 
 
-def test_rows_differ_and_cover_every_risk(tmp_path):
-    with refine.Tree("options", store=tmp_path / "s.db") as tree:
-        round_ = tree.add_round(OLD, score, n=60, seed=1).run(progress=False)
-        review = round_.propose(risk=0.1, keep=False)
-        options = review.options()
-        spaces = [row.space for row in options.rows]
-        assert all(a != b for a, b in itertools.pairwise(spaces))
-        assert (options.rows[0].risk, options.rows[-1].up_to) == (min(RISKS), max(RISKS))
-        assert all(a.up_to < b.risk for a, b in zip(options.rows, options.rows[1:], strict=False))
-        assert options.now.space == review.proposal.space
-        assert options.now.risk <= 0.1 <= options.now.up_to
-        for row in options.rows:
-            assert review.at(row.risk).proposal.space == review.at(row.up_to).proposal.space == row.space
-        # Chances in words cannot tell 1 % from 5 %, so the risk that was asked for is named.
-        assert "at most about 1 in 20 (asked: 1 %) that" in str(review.at(0.01))
-        assert "(asked:" not in str(review.at(0.01).edit(act=["a", "b", "c"]))
-        assert "(asked:" not in str(review.at(0.05))
-        assert "something better by over" in str(options)
-        # The risk that was asked for stays listed, wherever one moves to.
-        moved = review.at(0.3)
-        assert moved.proposal.risks == (0.01, 0.05, 0.1, 0.15, 0.3)
-        assert replace(moved.options(), chosen=0.1).rows == options.rows
-        assert [row["up_to"] for row in options.to_json()] == [row.up_to for row in options.rows]
+def test_rows_differ_and_cover_every_risk(tree):
+    round_ = tree.add_round(OLD, score, n=60, seed=1).run(progress=False)
+    review = round_.propose(risk=0.1, keep=False)
+    options = review.options()
+    spaces = [row.space for row in options.rows]
+    assert all(a != b for a, b in itertools.pairwise(spaces))
+    assert (options.rows[0].risk, options.rows[-1].up_to) == (min(RISKS), max(RISKS))
+    assert all(a.up_to < b.risk for a, b in zip(options.rows, options.rows[1:], strict=False))
+    assert options.now.space == review.proposal.space
+    assert options.now.risk <= 0.1 <= options.now.up_to
+    for row in options.rows:
+        assert review.at(row.risk).proposal.space == review.at(row.up_to).proposal.space == row.space
+    # Chances in words cannot tell 1 % from 5 %, so the risk that was asked for is named.
+    assert "at most about 1 in 20 (asked: 1 %) that" in str(review.at(0.01))
+    assert "(asked:" not in str(review.at(0.01).edit(act=["a", "b", "c"]))
+    assert "(asked:" not in str(review.at(0.05))
+    assert "something better by over" in str(options)
+    # The risk that was asked for stays listed, wherever one moves to.
+    moved = review.at(0.3)
+    assert moved.proposal.risks == (0.01, 0.05, 0.1, 0.15, 0.3)
+    assert replace(moved.options(), chosen=0.1).rows == options.rows
+    assert [row["up_to"] for row in options.to_json()] == [row.up_to for row in options.rows]
 
 
 @pytest.mark.slow

@@ -158,17 +158,16 @@ def test_a_space_that_loses_no_value_has_no_risk(review):
     assert "none: nothing is cut off" in review_page(unchanged)
 
 
-def test_with_several_goals_every_view_is_about_points_of_the_front():
+def test_with_several_goals_every_view_is_about_points_of_the_front(tree):
     def network(p):
         return {"val_acc": 0.9 - 0.01 * (p["lr"] - 1) ** 2 + 0.001 * p["units"], "latency_ms": p["units"] / 8}
 
     goals = [refine.Goal("val_acc"), refine.Goal("latency_ms", "minimize")]
     space = {"lr": (0.1, 3.0, 12), "units": [8, 16, 32, 64]}
-    with refine.Tree("goals", store="sqlite://") as tree:
-        round_ = tree.add_round(space, network, metric=goals, n=48, seed=1, objective_name="f")
-        review = round_.run(progress=False).propose(keep=False)
-        texts = [str(review), str(review.preview()), review_page(review)]
-        kept_points = dict(review.page().facts)["Front"].text
+    round_ = tree.add_round(space, network, metric=goals, n=48, seed=1, objective_name="f")
+    review = round_.run(progress=False).propose(keep=False)
+    texts = [str(review), str(review.preview()), review_page(review)]
+    kept_points = dict(review.page().facts)["Front"].text
     assert all("that a point of the front is cut off" in text for text in texts)
     assert not any("something better" in text for text in texts)
     assert re.fullmatch(r"\d+ of \d+ points kept", kept_points)

@@ -97,13 +97,12 @@ def test_more_of_a_round_that_learns_is_an_even_one_beside_it():
     assert str(step.action) == f"round.branch(round.space, n={step.n})"
 
 
-def test_an_imported_round_has_nothing_to_run():
+def test_an_imported_round_has_nothing_to_run(tree):
     frame = pd.DataFrame(SPACE.columns(draw(Sobol(), SPACE, 40, 1)))
     frame = frame.assign(value=noise(frame, np.random.default_rng(1)))
-    with refine.Tree("study", store="sqlite://") as tree:
-        proposal = tree.add_frame(frame, SPACE, direction="minimize", space_filling=True).propose()
-        assert "round.branch(round.space, n=" in str(proposal)
-        assert "round.run" not in str(proposal)
+    proposal = tree.add_frame(frame, SPACE, direction="minimize", space_filling=True).propose()
+    assert "round.branch(round.space, n=" in str(proposal)
+    assert "round.run" not in str(proposal)
 
 
 def test_a_small_round_without_findings_names_what_would_settle_it():

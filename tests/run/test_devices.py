@@ -29,13 +29,12 @@ def seen(params):
     ("options", "listed", "expected"),
     [({"workers": 3, "gpus": [4, 7]}, None, {4, 7}), ({"workers": 2}, "3,5", {3, 5})],
 )
-def test_each_worker_sees_one(tmp_path, monkeypatch, options, listed, expected):
+def test_each_worker_sees_one(tree, monkeypatch, options, listed, expected):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if listed is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
-    with refine.Tree("t", tmp_path / "t.db") as tree:
-        round_ = tree.add_round(SPACE, seen, n=24, metric="value").run(progress=False, **options)
-        table = round_.trials.groupby("process")["gpu"].agg(["min", "max"])
+    round_ = tree.add_round(SPACE, seen, n=24, metric="value").run(progress=False, **options)
+    table = round_.trials.groupby("process")["gpu"].agg(["min", "max"])
     assert (table["min"] == table["max"]).all()
     assert set(table["min"]) == expected
     assert float(os.getpid()) not in table.index

@@ -229,10 +229,9 @@ def forks(params):
     os._exit(5)
 
 
-def test_a_trial_that_tampers_with_its_pipe_is_a_crashed_one(tmp_path):
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        round_ = tree.add_round({"x": (1, 6)}, lambda p: p["x"] if p["x"] != 3 else forks(p), n=6, seed=1)
-        states = round_.run(workers=2, progress=False).trials.set_index("x")["state"]
-        assert states[3] == "crashed"
-        assert (states.drop(3) == "complete").all()
-        assert "exit code 5" in round_.failures["error"].iloc[0]
+def test_a_trial_that_tampers_with_its_pipe_is_a_crashed_one(tree):
+    round_ = tree.add_round({"x": (1, 6)}, lambda p: p["x"] if p["x"] != 3 else forks(p), n=6, seed=1)
+    states = round_.run(workers=2, progress=False).trials.set_index("x")["state"]
+    assert states[3] == "crashed"
+    assert (states.drop(3) == "complete").all()
+    assert "exit code 5" in round_.failures["error"].iloc[0]

@@ -274,46 +274,45 @@ def test_a_clock_that_is_set_back_by_an_hour_takes_no_round_away(runs, calm, wor
     runs.ends_as(calm, first)
 
 
-def test_a_process_number_that_was_given_to_another_process_holds_nothing(tmp_path):
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        round_ = tree.add_round({"x": (1, 9)}, lambda p: float(p["x"]), n=5)
-        place, _, born = _me()[0].rpartition(" ")
-        other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-        row = {"node": round_._stored.pk, "pid": other.pid, "beat": time.time()}
-        engine = round_.context.store.engine
+def test_a_process_number_that_was_given_to_another_process_holds_nothing(tree):
+    round_ = tree.add_round({"x": (1, 9)}, lambda p: float(p["x"]), n=5)
+    place, _, born = _me()[0].rpartition(" ")
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    row = {"node": round_._stored.pk, "pid": other.pid, "beat": time.time()}
+    engine = round_.context.store.engine
 
-        def held_by(host):
-            with engine.begin() as connection:
-                connection.execute(t.lease.delete())
-                connection.execute(t.lease.insert().values(host=host, **row))
-
-        try:
-            # It started at another time than the one that took the lease: that one is gone.
-            held_by(f"{place} {int(born) - 12345}")
-            assert len(round_.run(progress=False).trials) == 5
-            # A container beside this one, or another machine of the same name: its numbers say nothing here.
-            held_by(f"{place}1 {born}")
-            with pytest.raises(RoundBusyError, match=f"process {other.pid} on .*tree.unlock"):
-                round_.run(n=6, progress=False)
-            # Its clock was a day ahead when it took the lease; somebody knows that it is gone.
-            with engine.begin() as connection:
-                connection.execute(sa.update(t.lease).values(beat=time.time() + 86_400))
-            assert tree.unlock(round_, note="the node was given back", author="ann")
-            assert not tree.unlock(round_)
-            entry = tree.log().iloc[-1]
-            assert (entry["event"], entry["round"], entry["author"]) == ("unlocked", round_.id, "ann")
-            assert entry["note"].startswith(f"the node was given back (process {other.pid} on ")
-            assert len(round_.run(n=6, progress=False).trials) == 6
-            # One that lives here is stopped, not unlocked; its trial may hold the interpreter's
-            # lock for long.
-            row["beat"] -= 1_000
-            held_by(f"{place} {_born(other.pid)}")
-            for call in (tree.unlock, lambda round_: round_.run(n=7, progress=False)):
-                with pytest.raises(RoundBusyError, match="wait for it or stop it first$"):
-                    call(round_)
-            held_by(f"{place}1 {born}")
-        finally:
-            other.communicate(b"\n")
+    def held_by(host):
         with engine.begin() as connection:
-            connection.execute(sa.update(t.lease).values(beat=time.time() - 61))
-        assert len(round_.run(n=7, progress=False).trials) == 7
+            connection.execute(t.lease.delete())
+            connection.execute(t.lease.insert().values(host=host, **row))
+
+    try:
+        # It started at another time than the one that took the lease: that one is gone.
+        held_by(f"{place} {int(born) - 12345}")
+        assert len(round_.run(progress=False).trials) == 5
+        # A container beside this one, or another machine of the same name: its numbers say nothing here.
+        held_by(f"{place}1 {born}")
+        with pytest.raises(RoundBusyError, match=f"process {other.pid} on .*tree.unlock"):
+            round_.run(n=6, progress=False)
+        # Its clock was a day ahead when it took the lease; somebody knows that it is gone.
+        with engine.begin() as connection:
+            connection.execute(sa.update(t.lease).values(beat=time.time() + 86_400))
+        assert tree.unlock(round_, note="the node was given back", author="ann")
+        assert not tree.unlock(round_)
+        entry = tree.log().iloc[-1]
+        assert (entry["event"], entry["round"], entry["author"]) == ("unlocked", round_.id, "ann")
+        assert entry["note"].startswith(f"the node was given back (process {other.pid} on ")
+        assert len(round_.run(n=6, progress=False).trials) == 6
+        # One that lives here is stopped, not unlocked; its trial may hold the interpreter's
+        # lock for long.
+        row["beat"] -= 1_000
+        held_by(f"{place} {_born(other.pid)}")
+        for call in (tree.unlock, lambda round_: round_.run(n=7, progress=False)):
+            with pytest.raises(RoundBusyError, match="wait for it or stop it first$"):
+                call(round_)
+        held_by(f"{place}1 {born}")
+    finally:
+        other.communicate(b"\n")
+    with engine.begin() as connection:
+        connection.execute(sa.update(t.lease).values(beat=time.time() - 61))
+    assert len(round_.run(n=7, progress=False).trials) == 7

@@ -61,16 +61,15 @@ def test_end_of_a_long_line_is_searched_and_a_cut_number_is_no_metric():
 
 
 @pytest.mark.parametrize("epoch", ["nan", "inf"])
-def test_epoch_that_is_no_number_fails_the_trial_with_its_line(epoch, tmp_path):
+def test_epoch_that_is_no_number_fails_the_trial_with_its_line(epoch, tree):
     program = refine.Command(
         f"echo epoch {epoch} acc {{lr}}", metric_pattern=r"epoch (?P<epoch>\S+) acc (?P<acc>\S+)"
     )
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round({"lr": [0.1, 0.2]}, program, metric="acc", n=1).run(progress=False)
-        assert (
-            f"an epoch must be a number, got {epoch} in the line 'epoch {epoch} acc"
-            in root.failures["error"].iloc[0]
-        )
+    root = tree.add_round({"lr": [0.1, 0.2]}, program, metric="acc", n=1).run(progress=False)
+    assert (
+        f"an epoch must be a number, got {epoch} in the line 'epoch {epoch} acc"
+        in root.failures["error"].iloc[0]
+    )
 
 
 def test_captured_text_that_is_no_number_is_an_error():
@@ -79,34 +78,31 @@ def test_captured_text_that_is_no_number_is_an_error():
 
 
 @pytest.mark.slow
-def test_last_match_of_a_real_program_is_the_value_of_its_trial(script, tmp_path):
+def test_last_match_of_a_real_program_is_the_value_of_its_trial(script, tree):
     program = refine.Command(f"{sys.executable} {script} {{lr}}", metric_pattern="val_acc=([0-9.]+)")
     assert command_and_patterns(program.name) == (program.command, ["val_acc=([0-9.]+)"])
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round({"lr": (0.1, 0.5, 5)}, program, metric="val_acc", n=5).run(progress=False)
-        assert root.trials.set_index("lr")["val_acc"].round(4).to_dict() == pytest.approx(
-            {0.1: 0.5, 0.2: 0.6, 0.3: 0.7, 0.4: 0.6, 0.5: 0.5}
-        )
+    root = tree.add_round({"lr": (0.1, 0.5, 5)}, program, metric="val_acc", n=5).run(progress=False)
+    assert root.trials.set_index("lr")["val_acc"].round(4).to_dict() == pytest.approx(
+        {0.1: 0.5, 0.2: 0.6, 0.3: 0.7, 0.4: 0.6, 0.5: 0.5}
+    )
 
 
 @pytest.mark.slow
-def test_group_named_epoch_makes_a_curve(script, tmp_path):
+def test_group_named_epoch_makes_a_curve(script, tree):
     pattern = r"Epoch (?P<epoch>\d+): .* val_acc=(?P<val_acc>[0-9.]+)"
     program = refine.Command(f"{sys.executable} {script} {{lr}}", metric_pattern=pattern)
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round({"lr": [0.3]}, program, metric="val_acc", n=1).run(progress=False)
-        (curve,) = root.context.reader.records([root._stored.pk], curves=True).curves
-        assert list(curve["val_acc"]) == pytest.approx([0.5, 0.6, 0.7])
-        assert root.best["value"] == pytest.approx(0.7)
+    root = tree.add_round({"lr": [0.3]}, program, metric="val_acc", n=1).run(progress=False)
+    (curve,) = root.context.reader.records([root._stored.pk], curves=True).curves
+    assert list(curve["val_acc"]) == pytest.approx([0.5, 0.6, 0.7])
+    assert root.best["value"] == pytest.approx(0.7)
 
 
 @pytest.mark.slow
-def test_program_whose_output_matches_no_pattern_fails_and_the_error_shows_its_last_line(script, tmp_path):
+def test_program_whose_output_matches_no_pattern_fails_and_the_error_shows_its_last_line(script, tree):
     program = refine.Command(f"{sys.executable} {script} {{lr}}", metric_pattern="accuracy=([0-9.]+)")
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round({"lr": [0.3, 0.4]}, program, metric="accuracy", n=2)
-        with pytest.raises(RoundStoppedError) as caught:
-            root.run(progress=False)
+    root = tree.add_round({"lr": [0.3, 0.4]}, program, metric="accuracy", n=2)
+    with pytest.raises(RoundStoppedError) as caught:
+        root.run(progress=False)
     assert "pattern 'accuracy=([0-9.]+)'" in str(caught.value)
     assert "the last line is 'saved the model'" in str(caught.value)
 
@@ -119,12 +115,9 @@ def test_program_whose_output_matches_no_pattern_fails_and_the_error_shows_its_l
         ("echo {lr} {momentum}", "put its part in brackets"),
     ],
 )
-def test_command_that_does_not_fit_the_space_is_refused_before_anything_is_written(
-    command, message, tmp_path
-):
+def test_command_that_does_not_fit_the_space_is_refused_before_anything_is_written(command, message, tree):
     space = {"lr": [0.1, 0.2], "momentum": refine.Float(0.1, 0.9, 3, when="lr > 0.1")}
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        with pytest.raises(ObjectiveError) as caught:
-            tree.add_round(space, refine.Command(command), n=2)
-        assert message in str(caught.value)
-        assert not len(tree)
+    with pytest.raises(ObjectiveError) as caught:
+        tree.add_round(space, refine.Command(command), n=2)
+    assert message in str(caught.value)
+    assert not len(tree)

@@ -137,10 +137,9 @@ class Unable(TrialExecutor):
 
 
 @pytest.mark.parametrize("limit", [{"timeout": 5.0}, {"memory": "2GB"}])
-def test_a_limit_that_the_executor_cannot_keep_is_refused_before_any_trial(limit):
-    with refine.Tree("refused", store="sqlite://") as tree:
-        root = tree.add_round({"x": (1, 4, 4)}, sleeps_at_three, n=4)
-        text = f"{next(iter(limit))}= needs an executor that can end a trial at a limit, and Unable cannot"
-        with pytest.raises(DesignError, match=text):
-            root.run(executor=Unable(), progress=False, **limit)
-        assert root.trials.empty
+def test_a_limit_that_the_executor_cannot_keep_is_refused_before_any_trial(tree, limit):
+    root = tree.add_round({"x": (1, 4, 4)}, sleeps_at_three, n=4)
+    text = f"{next(iter(limit))}= needs an executor that can end a trial at a limit, and Unable cannot"
+    with pytest.raises(DesignError, match=text):
+        root.run(executor=Unable(), progress=False, **limit)
+    assert root.trials.empty

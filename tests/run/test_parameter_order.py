@@ -1,7 +1,5 @@
 """An objective gets its parameters in the order of the space, in planned trials and in repeats."""
 
-import refine
-
 SPACE = {"units": (1, 9, 9), "lr": (0.0, 1.0, 5), "act": ["a", "b"], "dropout": (0.0, 1.0, 5)}
 ORDERS = []
 
@@ -19,15 +17,14 @@ class Ordered:
         return 0.5
 
 
-def test_every_trial_gets_its_parameters_in_the_order_of_the_space():
+def test_every_trial_gets_its_parameters_in_the_order_of_the_space(tree):
     ORDERS.clear()
     configuration = {"lr": 0.25, "units": 1, "dropout": 0.0, "act": "a"}
-    with refine.Tree("order", store="sqlite://") as tree:
-        round_ = tree.add_round(
-            SPACE, Ordered(), n=24, direction="maximize", baseline=configuration, given=[configuration]
-        ).run(progress=False)
-        round_.replicate(top=2, seeds=2, progress=False)
-        round_.open_holdout(top=1, seeds=1)
-        round_.replay(sample=3)
-        round_.propose().accept(n=10, exploit=0.5).run(progress=False)
+    round_ = tree.add_round(
+        SPACE, Ordered(), n=24, direction="maximize", baseline=configuration, given=[configuration]
+    ).run(progress=False)
+    round_.replicate(top=2, seeds=2, progress=False)
+    round_.open_holdout(top=1, seeds=1)
+    round_.replay(sample=3)
+    round_.propose().accept(n=10, exploit=0.5).run(progress=False)
     assert set(ORDERS) == {tuple(SPACE)}

@@ -216,7 +216,7 @@ def test_what_trials_did_not_read_is_offered_as_a_condition(tmp_path):
     assert not ran & before  # the same configurations as before, whatever momentum these had
 
 
-def test_a_range_is_narrowed_at_both_ends_whatever_stands_for_it_where_it_is_absent(tmp_path):
+def test_a_range_is_narrowed_at_both_ends_whatever_stands_for_it_where_it_is_absent(tree):
     momentum = Float(0, 1, 11, when="optimizer == 'sgd'")
     space = Space({"optimizer": ["sgd", "adam"], "momentum": momentum, "lr": (0.0, 1.0, 11)})
 
@@ -224,9 +224,8 @@ def test_a_range_is_narrowed_at_both_ends_whatever_stands_for_it_where_it_is_abs
         height = 1 - abs(params["lr"] - 0.5)
         return height - (0.02 if params["optimizer"] == "adam" else abs(params["momentum"] - 0.7))
 
-    with refine.Tree("t", tmp_path / "t.db") as tree:
-        round_ = tree.add_round(space, score, n=100, seed=3).run(progress=False)
-        momentum = round_.propose(risk=0.05).space["momentum"]
+    round_ = tree.add_round(space, score, n=100, seed=3).run(progress=False)
+    momentum = round_.propose(risk=0.05).space["momentum"]
     assert momentum.low >= 0.4  # absent, it stands at 0
     assert momentum.low <= 0.7 <= momentum.high < 1
 
@@ -237,16 +236,13 @@ def careless(params):
 
 
 @pytest.mark.slow
-def test_who_reads_what_is_absent_is_told_the_condition(tmp_path):
+def test_who_reads_what_is_absent_is_told_the_condition(tree):
     space = {"optimizer": ["sgd", "adam"], "momentum": Float(0, 0.9, 4, when="optimizer == 'sgd'")}
-    with refine.Tree("q", store=tmp_path / "q.db") as tree:
-        round_ = tree.add_round(space, careless, n=5, seed=1).run(progress=False)
-        failed = round_.failures
-        assert set(failed["optimizer"]) == {"adam"}
-        message = (
-            "UnknownNameError: 'momentum' is absent here: its condition optimizer == 'sgd' does not hold"
-        )
-        assert failed["error"].str.contains(message).all()
+    round_ = tree.add_round(space, careless, n=5, seed=1).run(progress=False)
+    failed = round_.failures
+    assert set(failed["optimizer"]) == {"adam"}
+    message = "UnknownNameError: 'momentum' is absent here: its condition optimizer == 'sgd' does not hold"
+    assert failed["error"].str.contains(message).all()
 
 
 def test_a_page_says_which_parameters_no_configuration_uses():

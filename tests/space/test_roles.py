@@ -22,14 +22,13 @@ def test_roles_follow_from_the_space_and_what_was_said(tmp_path):
         assert tree.rounds[0].roles["x"] == "scientific"
 
 
-def test_children_take_roles_over(tmp_path):
-    with refine.Tree("roles", store=tmp_path / "r.db") as tree:
-        root = tree.add_round(SPACE, bowl, n=10)
-        root.set_roles(x="scientific", kind="scientific")
-        child = root.branch({"x": (0.0, 0.5, 5), "depth": [1, 2]}, previous={"depth": 1}, n=4)
-        assert child.roles == {"x": "scientific", "depth": "nuisance"}
-        fixed = root.branch({"x": 0.5, "kind": ["a", "b"]}, n=2)
-        assert fixed.roles == {"x": "fixed", "kind": "scientific"}
+def test_children_take_roles_over(tree):
+    root = tree.add_round(SPACE, bowl, n=10)
+    root.set_roles(x="scientific", kind="scientific")
+    child = root.branch({"x": (0.0, 0.5, 5), "depth": [1, 2]}, previous={"depth": 1}, n=4)
+    assert child.roles == {"x": "scientific", "depth": "nuisance"}
+    fixed = root.branch({"x": 0.5, "kind": ["a", "b"]}, n=2)
+    assert fixed.roles == {"x": "fixed", "kind": "scientific"}
 
 
 @pytest.mark.parametrize(
@@ -43,12 +42,11 @@ def test_children_take_roles_over(tmp_path):
         ),
     ],
 )
-def test_wrong_roles_are_refused_before_anything_is_written(roles, text):
-    with refine.Tree("roles", store="sqlite://") as tree:
-        with pytest.raises(SpaceError) as caught:
-            tree.add_round(SPACE, bowl, n=10, roles=roles)
-        assert str(caught.value).startswith(text)
-        assert len(tree) == 0
+def test_wrong_roles_are_refused_before_anything_is_written(tree, roles, text):
+    with pytest.raises(SpaceError) as caught:
+        tree.add_round(SPACE, bowl, n=10, roles=roles)
+    assert str(caught.value).startswith(text)
+    assert len(tree) == 0
 
 
 def test_roles_travel_with_a_folder(tmp_path):

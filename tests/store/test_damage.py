@@ -253,15 +253,14 @@ def tree_of(spoil):
         ("k", ["9" * 5000], "float|differ|number"),
     ],
 )
-def test_a_table_that_would_poison_a_study_is_refused(tmp_path, column, values, text):
+def test_a_table_that_would_poison_a_study_is_refused(tree, column, values, text):
     frame = pd.DataFrame({"x": np.linspace(0, 1, 30), "k": np.arange(30) % 7, "c": ["a", "b", "d"] * 10})
     frame["acc"] = frame["x"]
     old = list(frame[column]) if column in frame else [0.0] * 30
     frame[column] = pd.Series(values + old[1:], dtype=object)
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        with pytest.raises(errors.RefineError, match=text):
-            tree.add_frame(frame, value="acc", parameters=["x", "k", "c"])
-        assert len(tree) == 0
+    with pytest.raises(errors.RefineError, match=text):
+        tree.add_frame(frame, value="acc", parameters=["x", "k", "c"])
+    assert len(tree) == 0
 
 
 @pytest.mark.parametrize("space", [{HALF: (0, 1)}, {"x": ["a", HALF]}, {"x": ["a", "b\0"]}, {"x": [1, HUGE]}])
@@ -270,7 +269,7 @@ def test_a_space_that_would_poison_a_study_is_refused(space):
         refine.Space(space)
 
 
-def test_what_an_objective_returns_or_reports_can_be_stored_or_its_trial_failed(tmp_path):
+def test_what_an_objective_returns_or_reports_can_be_stored_or_its_trial_failed(tree):
     odd = {1: {"acc": 1.0, HALF: 1.0}, 2: {"acc": 1.0, "a\0": 1.0}, 3: {"acc": HUGE}}
 
     def objective(p, trial):
@@ -278,12 +277,11 @@ def test_what_an_objective_returns_or_reports_can_be_stored_or_its_trial_failed(
             trial.report(0, {HALF: 1.0})
         return odd.get(p["k"], score(p))
 
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round(SPACE, objective, n=40, metric="acc", objective_name="f").run(progress=False)
-        assert set(root.trials.loc[root.trials["k"] <= 4, "state"]) == {"failed"}
-        assert set(root.trials.loc[root.trials["k"] > 4, "state"]) == {"complete"}
-        assert root.failures["error"].str.contains("cannot be stored: the name of a metric holds").sum() > 2
-        assert len(tree.damage()) == 0
+    root = tree.add_round(SPACE, objective, n=40, metric="acc", objective_name="f").run(progress=False)
+    assert set(root.trials.loc[root.trials["k"] <= 4, "state"]) == {"failed"}
+    assert set(root.trials.loc[root.trials["k"] > 4, "state"]) == {"complete"}
+    assert root.failures["error"].str.contains("cannot be stored: the name of a metric holds").sum() > 2
+    assert len(tree.damage()) == 0
 
 
 FOLDER = {

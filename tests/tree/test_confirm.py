@@ -69,7 +69,7 @@ def test_called_again_it_goes_on_and_runs_nothing_twice(tmp_path):
 
 
 @pytest.mark.slow
-def test_racers_are_chosen_by_the_posterior_and_not_by_what_was_observed(tmp_path):
+def test_racers_are_chosen_by_the_posterior_and_not_by_what_was_observed(tree):
     lucky = {"seed": None}
 
     def spiked(params, trial):
@@ -78,9 +78,8 @@ def test_racers_are_chosen_by_the_posterior_and_not_by_what_was_observed(tmp_pat
             return 1.3
         return truth(params) + np.random.default_rng(trial.seed).normal(0, 0.01)
 
-    with refine.Tree("lucky", store=tmp_path / "refine.db") as tree:
-        tree.add_round(SPACE, spiked, n=30).run(progress=False)
-        won = tree.confirm(budget=15, progress=False)
+    tree.add_round(SPACE, spiked, n=30).run(progress=False)
+    won = tree.confirm(budget=15, progress=False)
     assert won.best_value == 1.3
     assert not won.is_best_observed
     assert truth(won.params) > 0.99

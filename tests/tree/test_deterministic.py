@@ -64,14 +64,13 @@ def test_there_is_nothing_to_confirm(study, root):
     assert "trained again" not in str(winner.details)
 
 
-def test_folds_say_what_the_winner_is_worth_on_other_data(tmp_path):
+def test_folds_say_what_the_winner_is_worth_on_other_data(tree):
     """A deterministic score over folds is exact, and tells little of other data."""
-    with refine.Tree("folds", store=tmp_path / "refine.db") as study:
-        root = study.add_round(
-            {"x": (0, 10), "y": (0, 10)},
-            lambda p: {"acc": [rough(p) + k * p["y"] for k in (0, 0.3, 0.1)]},
-            metric="acc",
-            n=20,
-        )
-        root.run(progress=False)
-        assert "New data" in str(study.winner())
+    root = tree.add_round(
+        {"x": (0, 10), "y": (0, 10)},
+        lambda p: {"acc": [rough(p) + k * p["y"] for k in (0, 0.3, 0.1)]},
+        metric="acc",
+        n=20,
+    )
+    root.run(progress=False)
+    assert "New data" in str(tree.winner())

@@ -2,8 +2,6 @@
 
 import pytest
 
-import refine
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
@@ -11,19 +9,18 @@ import refine
 @pytest.mark.filterwarnings(
     "ignore:overflow encountered:RuntimeWarning", "ignore:invalid value:RuntimeWarning"
 )
-def test_one_huge_value_breaks_no_look_and_no_export(tmp_path, huge, direction):
+def test_one_huge_value_breaks_no_look_and_no_export(tree, tmp_path, huge, direction):
     def score(params):
         x = params["x"]
         y = params["y"]
         return huge if x == 0.5 and y < 0.45 else 0.9 - abs(x - 0.5) - 0.3 * y
 
     space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}
-    with refine.Tree("huge", store="sqlite://") as tree:
-        round_ = tree.add_round(space, score, n=60, direction=direction).run(progress=False)
-        results = (round_, round_.analyze(), round_.propose(), round_.checks(), tree.winner(), tree)
-        for result in results:
-            assert str(result)
-        assert str(tree.winner().why())
-        assert str(round_.propose().why())
-        tree.export(tmp_path / "export")
-        assert "## Evidence" in round_.report(tmp_path / "report").read_text(encoding="utf-8")
+    round_ = tree.add_round(space, score, n=60, direction=direction).run(progress=False)
+    results = (round_, round_.analyze(), round_.propose(), round_.checks(), tree.winner(), tree)
+    for result in results:
+        assert str(result)
+    assert str(tree.winner().why())
+    assert str(round_.propose().why())
+    tree.export(tmp_path / "export")
+    assert "## Evidence" in round_.report(tmp_path / "report").read_text(encoding="utf-8")

@@ -100,18 +100,17 @@ def test_a_tree_finds_its_rounds_by_any_name(tmp_path):
     assert not (tmp_path / "none.db").exists()
 
 
-def test_add_round_names_the_objective_and_tags_the_round(tmp_path):
-    with refine.Tree("question", store=tmp_path / "q.db") as tree:
-        root = tree.add_round({"x": [1, 2, 3]}, lambda p: p["x"], n=3, objective_name="slope", tag="first")
-        assert tree["first"].id == root.id
-        assert root.node.objective == "slope"
-        other = tree.add_round(
-            {"x": [1, 2, 3]}, lambda p: p["x"], n=3, objective_name="slope", seed=1, tag="first"
-        )
-        assert tree["first"].id == other.id
-        with pytest.raises(StoreError, match="a tag must be a non-empty string"):
-            tree.add_round({"x": [1, 2]}, lambda p: p["x"], n=2, objective_name="slope", tag="")
-        assert len(tree) == 2
+def test_add_round_names_the_objective_and_tags_the_round(tree):
+    root = tree.add_round({"x": [1, 2, 3]}, lambda p: p["x"], n=3, objective_name="slope", tag="first")
+    assert tree["first"].id == root.id
+    assert root.node.objective == "slope"
+    other = tree.add_round(
+        {"x": [1, 2, 3]}, lambda p: p["x"], n=3, objective_name="slope", seed=1, tag="first"
+    )
+    assert tree["first"].id == other.id
+    with pytest.raises(StoreError, match="a tag must be a non-empty string"):
+        tree.add_round({"x": [1, 2]}, lambda p: p["x"], n=2, objective_name="slope", tag="")
+    assert len(tree) == 2
 
 
 @pytest.mark.parametrize("call", [refine.Tree.add_round, refine.Tree.add_frame, refine.Round.run])

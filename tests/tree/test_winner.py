@@ -85,20 +85,19 @@ def test_a_degenerate_trial_is_never_handed_over(tree):
 
 
 @pytest.mark.slow
-def test_branches_with_other_parameters_are_judged_together(tmp_path):
+def test_branches_with_other_parameters_are_judged_together(tree):
     def wider(params, trial):
         return noisy(params, trial) + 0.3 * params.get("extra", 0.0)
 
-    with refine.Tree("branches", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round(SPACE, wider, n=40).run(progress=False)
-        extended = {**SPACE, "extra": (0.0, 1.0, 5)}
-        child = root.branch(extended, previous={"extra": 0.0}, n=30).run(progress=False)
-        other = root.branch({"x": (2.0, 6.0, 9), "y": 0.0, "z": "a"}, n=6).run(progress=False)
-        won = tree.winner()
-        assert won.evaluated == 76
-        assert won.round == child.id
-        assert won.params["extra"] > 0.5
-        assert other.recommend().round == other.id
+    root = tree.add_round(SPACE, wider, n=40).run(progress=False)
+    extended = {**SPACE, "extra": (0.0, 1.0, 5)}
+    child = root.branch(extended, previous={"extra": 0.0}, n=30).run(progress=False)
+    other = root.branch({"x": (2.0, 6.0, 9), "y": 0.0, "z": "a"}, n=6).run(progress=False)
+    won = tree.winner()
+    assert won.evaluated == 76
+    assert won.round == child.id
+    assert won.params["extra"] > 0.5
+    assert other.recommend().round == other.id
 
 
 def test_rounds_of_another_metric_are_left_out(tree):
@@ -110,14 +109,13 @@ def test_rounds_of_another_metric_are_left_out(tree):
     assert tree.winner().evaluated == 12
 
 
-def test_what_was_not_read_is_no_value_and_no_difference(tmp_path):
+def test_what_was_not_read_is_no_value_and_no_difference(tree):
     def score(p):
         return p["lr"] + (p["momentum"] if p["optimizer"] == "sgd" else 0.5)
 
     space = {"lr": (0.0, 1.0, 6), "momentum": (0.0, 0.4, 5), "optimizer": ["adam", "sgd"]}
-    with refine.Tree("q", store=tmp_path / "t.db") as tree:
-        tree.add_round(space, score, n=40, seed=1).run(progress=False)
-        won = tree.winner()
+    tree.add_round(space, score, n=40, seed=1).run(progress=False)
+    won = tree.winner()
     first = won.candidates[0]
     assert (first.unread, first.labels["momentum"]) == (("momentum",), "-")
     assert won.params["momentum"] in (0.0, 0.1, 0.2, 0.3, 0.4)  # it is handed over all the same

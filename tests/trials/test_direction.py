@@ -5,7 +5,6 @@ import inspect
 import pandas as pd
 import pytest
 
-import refine
 from refine.errors import AnalysisError, RefineWarning
 from refine.trials.goal import ASK, direction_of
 
@@ -38,28 +37,26 @@ def test_what_says_nothing_is_maximized_unless_asked_to_tell():
         direction_of("value", "minimise")
 
 
-def test_rounds_and_tables_ask_before_anything_is_written(tmp_path):
+def test_rounds_and_tables_ask_before_anything_is_written(tree):
     frame = pd.DataFrame({"lr": [0.1, 0.2, 0.3] * 4, "loss": [1.0 + i for i in range(12)]})
-    with refine.Tree("t", tmp_path / "t.db") as tree:
-        with pytest.raises(AnalysisError, match="reads like something to minimize"):
-            tree.add_round({"x": (0.0, 1.0)}, lambda p: {"loss": p["x"]}, metric="loss", n=3)
-        with pytest.raises(AnalysisError, match="reads like something to minimize"):
-            tree.add_frame(frame, value="loss")
-        assert not tree.rounds
-        assert tree.add_frame(frame, value="loss", direction="minimize").direction == "minimize"
-        with pytest.warns(RefineWarning) as warned:  # at the line of whoever called the package
-            tree.add_round({"x": (0, 5)}, lambda p: 1.0, metric="val_loss", direction=None, n=3)
-        assert [(w.filename, w.lineno) for w in warned] == [(__file__, inspect.currentframe().f_lineno - 1)]
+    with pytest.raises(AnalysisError, match="reads like something to minimize"):
+        tree.add_round({"x": (0.0, 1.0)}, lambda p: {"loss": p["x"]}, metric="loss", n=3)
+    with pytest.raises(AnalysisError, match="reads like something to minimize"):
+        tree.add_frame(frame, value="loss")
+    assert not tree.rounds
+    assert tree.add_frame(frame, value="loss", direction="minimize").direction == "minimize"
+    with pytest.warns(RefineWarning) as warned:  # at the line of whoever called the package
+        tree.add_round({"x": (0, 5)}, lambda p: 1.0, metric="val_loss", direction=None, n=3)
+    assert [(w.filename, w.lineno) for w in warned] == [(__file__, inspect.currentframe().f_lineno - 1)]
 
 
-def test_a_number_that_a_function_called_error_returns_is_asked_about():
+def test_a_number_that_a_function_called_error_returns_is_asked_about(tree):
     def rmse_error(params):
         return params["x"]
 
-    with refine.Tree("question", store="sqlite://") as tree:
-        with pytest.raises(AnalysisError, match="objective 'rmse_error' reads"):
-            tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4)
-        assert len(tree) == 0
-        for options in ({"direction": "minimize"}, {"objective_name": "score"}):
-            round_ = tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4, **options)
-            assert round_.direction == options.get("direction", "maximize")
+    with pytest.raises(AnalysisError, match="objective 'rmse_error' reads"):
+        tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4)
+    assert len(tree) == 0
+    for options in ({"direction": "minimize"}, {"objective_name": "score"}):
+        round_ = tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4, **options)
+        assert round_.direction == options.get("direction", "maximize")

@@ -77,24 +77,23 @@ def loss_beyond(huge):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", EXPLOSIONS)
-def test_a_round_with_explosions_still_narrows_and_says_so(kind):
+def test_a_round_with_explosions_still_narrows_and_says_so(tree, kind):
     loss = loss_beyond(lambda rng: EXPLOSIONS[kind](rng, 1)[0])
-    with refine.Tree("explosions", store="sqlite://") as tree:
-        root = tree.add_round(SPACE, loss, direction="minimize", n=40, seed=1).run(progress=False)
-        review = root.propose()
-        blown = int((root.trials["value"] > 1e5).sum())
-        assert review.analysis.n_exploded == review.analysis.states["diverged"] == blown > 5
-        assert review.space["lr"].high <= 0.11
-        assert review.proposal.claim.epsilon < 0.05
-        (caution,) = review.analysis.cautions
-        assert caution.to_json()["code"] == "exploded"
-        assert caution.to_json()["values"]["n"] == blown
-        assert review.checks()["infeasible"].verdict == "fail"
-        assert "count as diverged" in str(review.why())
-        winner = tree.winner()
-        assert winner.params["lr"] <= 0.11
-        assert 0.0 < winner.expected < 0.3
-        assert str(winner)
+    root = tree.add_round(SPACE, loss, direction="minimize", n=40, seed=1).run(progress=False)
+    review = root.propose()
+    blown = int((root.trials["value"] > 1e5).sum())
+    assert review.analysis.n_exploded == review.analysis.states["diverged"] == blown > 5
+    assert review.space["lr"].high <= 0.11
+    assert review.proposal.claim.epsilon < 0.05
+    (caution,) = review.analysis.cautions
+    assert caution.to_json()["code"] == "exploded"
+    assert caution.to_json()["values"]["n"] == blown
+    assert review.checks()["infeasible"].verdict == "fail"
+    assert "count as diverged" in str(review.why())
+    winner = tree.winner()
+    assert winner.params["lr"] <= 0.11
+    assert 0.0 < winner.expected < 0.3
+    assert str(winner)
 
 
 def test_one_explosion_is_a_warning_of_the_check_failures():

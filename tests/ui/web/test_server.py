@@ -112,41 +112,40 @@ def test_a_port_that_is_taken_and_nothing_but_loopback(server):
         Server(Session(None), server.port)
 
 
-def test_behind_a_proxy_an_author_is_whom_it_names(tmp_path):
+def test_behind_a_proxy_an_author_is_whom_it_names(tree):
     proxy = proxy_of("https://refine.example", "X-Forwarded-User")
-    with refine.Tree("team", store=tmp_path / "refine.db") as tree:
-        round_ = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=5, objective_name="f").run(
-            progress=False
+    round_ = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=5, objective_name="f").run(
+        progress=False
+    )
+    session = Session(round_)
+    about = {"round": round_.id, "number": 0}
+    key = session.handle({"type": "trial", **about})["key"]
+    message = json.dumps({"type": "mark", **about, "key": key, "do": "star", "text": ""}).encode()
+    with Server(session, proxy=proxy).running() as server:
+        assert server.url == f"https://refine.example/{server.token}/"
+
+        def asked(**headers):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+            connection.request("POST", f"/{server.token}/ask", message, JSON | headers)
+            status = connection.getresponse().status
+            connection.close()
+            return status
+
+        proxy_headers = {"host": "refine.example", "origin": "https://refine.example"}
+        own_headers = {"host": f"127.0.0.1:{server.port}", "origin": f"http://127.0.0.1:{server.port}"}
+        user_header = {"X-Forwarded-User": "Zoë \x9b".encode()}
+        assert (asked(**proxy_headers), asked(**proxy_headers, **{"X-Forwarded-User": b"z" * 201})) == (
+            403,
+            403,
         )
-        session = Session(round_)
-        about = {"round": round_.id, "number": 0}
-        key = session.handle({"type": "trial", **about})["key"]
-        message = json.dumps({"type": "mark", **about, "key": key, "do": "star", "text": ""}).encode()
-        with Server(session, proxy=proxy).running() as server:
-            assert server.url == f"https://refine.example/{server.token}/"
-
-            def asked(**headers):
-                connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-                connection.request("POST", f"/{server.token}/ask", message, JSON | headers)
-                status = connection.getresponse().status
-                connection.close()
-                return status
-
-            proxy_headers = {"host": "refine.example", "origin": "https://refine.example"}
-            own_headers = {"host": f"127.0.0.1:{server.port}", "origin": f"http://127.0.0.1:{server.port}"}
-            user_header = {"X-Forwarded-User": "Zoë \x9b".encode()}
-            assert (asked(**proxy_headers), asked(**proxy_headers, **{"X-Forwarded-User": b"z" * 201})) == (
-                403,
-                403,
-            )
-            assert (
-                asked(**own_headers, **user_header),
-                asked(**{**proxy_headers, "origin": own_headers["origin"]}, **user_header),
-            ) == (404, 403)
-            assert asked(**proxy_headers, **user_header) == 200
-        assert round_.marks["author"].tolist() == ["Zoë \\x9b"]
-        round_.star([1])
-        assert round_.marks["author"].nunique() == 2  # a name is of its request alone
+        assert (
+            asked(**own_headers, **user_header),
+            asked(**{**proxy_headers, "origin": own_headers["origin"]}, **user_header),
+        ) == (404, 403)
+        assert asked(**proxy_headers, **user_header) == 200
+    assert round_.marks["author"].tolist() == ["Zoë \\x9b"]
+    round_.star([1])
+    assert round_.marks["author"].nunique() == 2  # a name is of its request alone
 
 
 @pytest.mark.parametrize(
