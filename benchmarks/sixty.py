@@ -17,7 +17,7 @@ import ast
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from boxes import digest
 from grids import Grid, grid
-from peers import visited
+from peers import distributions, suggested, visited
 from surrogates import FUNCTIONS, PIPELINE, Pipeline, pipeline, random_function, surrogate
 from tables import kept, markdown, parser, share
 
@@ -206,27 +206,6 @@ def search_of(method: str, on: Grid, seed: int) -> Iterator[int]:
             trial = study.ask(distributions(on))
             params = trial.params
         study.tell(trial, (yield on.cell(on.index(params))))
-
-
-def distributions(on: Grid) -> dict[str, Any]:
-    """Every parameter for Optuna."""
-    import optuna
-
-    return {
-        name: optuna.distributions.CategoricalDistribution(levels)
-        if name in on.unordered
-        else optuna.distributions.IntDistribution(0, len(levels) - 1)
-        for name, levels in on.levels.items()
-    }
-
-
-def suggested(on: Pipeline, trial: Any) -> Mapping[str, Any]:
-    """The parameters of one trial, without those that its model lacks."""
-    params: dict[str, Any] = {}
-    for name, distribution in distributions(on).items():
-        if on.active(name, params):
-            params[name] = trial._suggest(name, distribution)
-    return params
 
 
 def by_peer(method: str, on: Grid, seed: int) -> dict[str, float]:

@@ -25,6 +25,9 @@ KINDS = ("trees", "process", "mixed", "network")
 """Models of a table: trees have plateaus, a Gaussian process is smooth, ``mixed`` is the mean of both."""
 FUNCTIONS = "functions"
 """Random smooth functions, drawn from a Gaussian process."""
+FAILING = "failing"
+"""Random smooth functions with a region in which trials fail."""
+FAILING_SHARE = 0.25
 PIPELINE = "pipelines"
 """Random pipelines: a choice of models with conditional parameters."""
 PIPELINES = ("forest", "linear", "machine", "network")
@@ -156,6 +159,40 @@ class RandomFunction(Searched):
         return self.function(rows)
 
 
+class Failing(RandomFunction):
+    """A smooth function of ordered parameters. A quarter of the cells fail, mostly good ones, so the best borders on them."""
+
+    def __init__(self, name: str) -> None:
+        dimensions, number = map(int, name.split("-"))
+        self.other = Waves(np.random.default_rng([dimensions, number, 1]), dimensions)
+        self.function = Waves(np.random.default_rng([dimensions, number]), dimensions)
+        rows = np.random.default_rng(1).integers(0, LEVELS, (DRAWN, dimensions))
+        self.limit = float(np.quantile(self.danger(rows), 1 - FAILING_SHARE))
+        super().__init__(name)
+        self.family = FAILING
+        finished = self.expected(rows)
+        self.median = float(np.median(finished[np.isfinite(finished)]))
+        self.noise = NOISE * (self.best - self.median)
+
+    def danger(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) scores; cells above the limit fail."""
+        return self.function(rows) + self.other(rows)
+
+    def expected(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) values at (n, parameters) level numbers; minus infinity if a trial fails there."""
+        return np.where(self.danger(rows) > self.limit, -np.inf, self.function(rows))
+
+    def draw(self, cell: int, rng: np.random.Generator) -> float:
+        """The mean plus normal noise; NaN if the trial fails."""
+        value = super().draw(cell, rng)
+        return value if np.isfinite(value) else np.nan
+
+    def regret(self, cell: int) -> float:
+        """(best - mean of the cell) / (best - median); 1 for a cell that fails."""
+        regret = super().regret(cell)
+        return regret if np.isfinite(regret) else 1.0
+
+
 class Waves:
     """A function drawn from a Gaussian process with a Matern 5/2 kernel and a length for every parameter."""
 
@@ -275,19 +312,19 @@ def placed(column: pd.Series, parameter: dict[str, Any]) -> tuple[list, np.ndarr
     return list(range(count)), (x - low) / (high - low) * (count - 1)
 
 
-def last(folder: Path) -> list[str]:
-    """The last task of every family by name, as ``family.task``; passes over those of `SEEN`."""
+def last(folder: Path, before: int = 0) -> list[str]:
+    """The last task of every family by name, or one ``before``, as ``family.task``; passes over those of `SEEN`."""
     families = [sorted(family.glob("*.parquet")) for family in sorted(folder.iterdir()) if family.is_dir()]
-    tasks = [[path for path in paths if path.stem not in SEEN][-1] for paths in families]
+    tasks = [[path for path in paths if path.stem not in SEEN][-1 - before] for paths in families]
     return [f"{path.parent.name}.{path.stem}" for path in tasks]
 
 
-def functions(count: int) -> list[str]:
-    """Names of random functions: ``count`` for every number of parameters in `DIMENSIONS`."""
-    return [f"{dimensions}-{number}" for dimensions in DIMENSIONS for number in range(count)]
+def functions(count: int, first: int = 0) -> list[str]:
+    """Names of random functions: ``count`` for every number of parameters in `DIMENSIONS`, numbered from ``first``."""
+    return [f"{dimensions}-{first + number}" for dimensions in DIMENSIONS for number in range(count)]
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def surrogate(folder: Path, kind: str, name: str) -> Surrogate:
     """A surrogate, fitted once."""
     return Surrogate(folder, name, kind)
@@ -303,3 +340,9 @@ def pipeline(name: str) -> Pipeline:
 def random_function(name: str) -> RandomFunction:
     """A random function, its best searched once."""
     return RandomFunction(name)
+
+
+@lru_cache(maxsize=16)
+def failing(name: str) -> Failing:
+    """A random function with failures, its best searched once."""
+    return Failing(name)
