@@ -210,8 +210,13 @@ def _one_a_call(
                 with as_first_trained(model):
                     step = KerasStep(model, plan)
         if model.stop_training:
+            # Keras still trains one batch if a callback ends training as an epoch begins.
+            order = (np.arange if plan.seed is None else np.random.permutation)(plan.train.size)[: plan.batch]
+            rows = keras.tree.map_structure(
+                lambda t, order=order: None if t is None else tf.gather(t, order), plan.train.data
+            )
             with as_first_trained(model):
-                step = KerasStep(model, _first_batch(plan))
+                step = KerasStep(model, plan._replace(train=TrainingRows(rows, len(order))))
         logs = step.train_epoch(epoch)
         for watcher in watchers:
             # Checks the loss after a batch; here after the last batch of the epoch.
@@ -226,10 +231,3 @@ def _one_a_call(
         if model.stop_training or is_stopped(epoch, logs, span.stop):
             break
     return logs
-
-
-def _first_batch(plan: Plan) -> Plan:
-    """The plan of the batch that Keras still trains if a callback ends training as an epoch begins."""
-    order = (np.arange if plan.seed is None else np.random.permutation)(plan.train.size)[: plan.batch]
-    rows = keras.tree.map_structure(lambda t: None if t is None else tf.gather(t, order), plan.train.data)
-    return plan._replace(train=TrainingRows(rows, len(order)))

@@ -128,31 +128,27 @@ def as_arrays(name: str, data: object, *, nan: bool = False) -> Arrays:
         if array.ndim == 0:
             raise ObjectiveError(f"{name}: must have one row per example, got the scalar {array}")
         if array.dtype.kind == "f":
-            _check_finite(name, array, nan=nan)
+            missing = int(np.isnan(array).sum())
+            infinite = int(np.isinf(array).sum())
+            if nan and infinite:
+                raise ObjectiveError(
+                    f"{name}: must not be infinite, got {infinite} of {array.size} numbers; drop or clip "
+                    "these rows first"
+                )
+            if missing + infinite and not nan:
+                out = ""
+                if name in ("x", "x_val") and not infinite:
+                    out = ", give an imputer as preprocess=, or allow_nan=True if the model accepts NaN"
+                raise ObjectiveError(
+                    f"{name}: must be finite, got {missing + infinite} NaN or infinite of {array.size} "
+                    f"numbers; drop or impute these rows first{out}"
+                )
             array = array.astype(keras.config.floatx(), copy=False)
         return array
 
     if isinstance(data, list) and not any(hasattr(leaf, "shape") for leaf in data):
         data = np.asarray(data)  # a plain list of numbers
     return keras.tree.map_structure(one, data)
-
-
-def _check_finite(name: str, array: np.ndarray, *, nan: bool) -> None:
-    missing = int(np.isnan(array).sum())
-    infinite = int(np.isinf(array).sum())
-    if nan and infinite:
-        raise ObjectiveError(
-            f"{name}: must not be infinite, got {infinite} of {array.size} numbers; drop or clip these rows "
-            "first"
-        )
-    if missing + infinite and not nan:
-        out = ""
-        if name in ("x", "x_val") and not infinite:
-            out = ", give an imputer as preprocess=, or allow_nan=True if the model accepts NaN"
-        raise ObjectiveError(
-            f"{name}: must be finite, got {missing + infinite} NaN or infinite of {array.size} numbers; "
-            f"drop or impute these rows first{out}"
-        )
 
 
 def has_nan(data: object) -> bool:

@@ -37,7 +37,9 @@ class MetricPattern:
         if not self.expression.groups:
             raise ObjectiveError(f"{rule}, got {text!r} without a group; {example}")
         if not names and self.expression.groups == 1:
-            names = {1: _name_before_group(text)}
+            # The last word before the group, if there is a word.
+            words = _LAST_WORD.findall(_ESCAPE.sub(" ", text).split("(")[0])
+            names = {1: [*words, "value"][0]}
         if not names:
             raise ObjectiveError(
                 f"a metric pattern with several groups must name its metrics, got {text!r}; write "
@@ -85,12 +87,3 @@ def _end_of(line: str) -> str:
         return line
     end = line[-_LONGEST:]
     return end[end.find(" ") + 1 :]
-
-
-def _name_before_group(text: str) -> str:
-    """The last word before the first group of an expression; ``value`` without a word."""
-    before = _ESCAPE.sub(" ", text).split("(")[0]
-    word = _LAST_WORD.search(before)
-    if word is None:
-        return "value"
-    return word[1]

@@ -246,7 +246,10 @@ class ProgressMonitor:
 
     def _check_failures(self, outcome: Outcome) -> None:
         assert outcome.error is not None
-        kind = _failure_kind(outcome.error)
+        # The kind of an error and the line that raised it are equal for two tracebacks of the same failure.
+        lines = outcome.error.strip().splitlines()
+        places = [line.strip() for line in lines if re.match(r"\s*File \".*\", line \d+", line)]
+        kind = f"{''.join(places[-1:])} {lines[-1].split(':')[0]}"
         self._failure_kinds[kind] += 1
         if self._first < 2 or self._failure_kinds[kind] < self._first:
             return
@@ -255,7 +258,7 @@ class ProgressMonitor:
             fix = "raise timeout=, or make the trials shorter, and run again"
         raise RoundStoppedError(
             f"round {self.node.id}: stopped, its first {self._first} {self._trials} all failed alike: "
-            f"{outcome.error.strip().splitlines()[-1]}; {fix}",
+            f"{lines[-1]}; {fix}",
             Action("round.failures"),
             Action("round.run", rerun=str(outcome.state)),
         )
@@ -274,14 +277,3 @@ def _suggested_metric(metric: Metric, returned: Mapping[str, float]) -> str:
     else:
         suggestion = [*of_validation, *returned][0]
     return f"{hint}; add the round with metric={str(metric._replace(name=suggestion))!r} and run again"
-
-
-def _failure_kind(error: str) -> str:
-    """The kind of an error and the line that raised it: equal for two tracebacks of the same failure."""
-    lines = error.strip().splitlines()
-    places = [line.strip() for line in lines if re.match(r"\s*File \".*\", line \d+", line)]
-    if places:
-        place = places[-1]
-    else:
-        place = ""
-    return f"{place} {lines[-1].split(':')[0]}"

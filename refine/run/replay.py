@@ -108,8 +108,11 @@ def replay(
             rows[task.key] = _row(records, number_of[task.key], outcome, metric, tolerance)
             if outcome.environment is not None and outcome.environment not in environments:
                 environments.append(outcome.environment)
-    stored_environments = store.environments_of(stored.pk, list(rows))
+    before = store.environments_of(stored.pk, list(rows))
     of_coordinator = {**commit_of(source_file(objective)), **called(node.objective, objective)}
+    after = [{**versions, **of_coordinator} for versions in environments]
+    names = dict.fromkeys(name for versions in (*before, *after) for name in versions)
+    pairs = {name: (_values(before, name), _values(after, name)) for name in names}
     codes = tuple(sorted(set(records.columns["code"])))
     return Replay(
         node.id,
@@ -117,9 +120,7 @@ def replay(
         table=_table(node, records, numbers, [rows[task.key] for task in tasks]),
         tolerance=float(tolerance),
         planned=as_planned,
-        environment=_differences(
-            stored_environments, [{**versions, **of_coordinator} for versions in environments]
-        ),
+        environment={name: pair for name, pair in pairs.items() if pair[0] != pair[1]},
         code=(codes, objective_code(objective)),
     )
 
@@ -184,14 +185,6 @@ def _as_planned(store: Store, stored: StoredNode, records: Records) -> bool:
         seed == (node.trial_seed(key, 0) if origin == "adaptive" else seeds.get(key))
         for key, seed, origin in zip(*columns, strict=True)
     )
-
-
-def _differences(
-    before: Sequence[Mapping[str, str]], after: Sequence[Mapping[str, str]]
-) -> dict[str, tuple[str, str]]:
-    names = dict.fromkeys(name for versions in (*before, *after) for name in versions)
-    pairs = {name: (_values(before, name), _values(after, name)) for name in names}
-    return {name: (a, b) for name, (a, b) in pairs.items() if a != b}
 
 
 def _values(environments: Sequence[Mapping[str, str]], name: str) -> str:

@@ -126,7 +126,16 @@ class Resources:
                 elif name == "workers":
                     hint = "workers=2 runs two at a time"
                 raise DesignError(f"{name} must be a whole number >= 1, got {value!r}; {hint}")
-        _check_executor(self.executor)
+        if type(self.executor).__module__.partition(".")[0] == "distributed":
+            raise DesignError(
+                f"executor must notice a lost cluster, got {type(self.executor).__name__} of Dask; pass the "
+                "client: executor=refine.DaskExecutor(client)"
+            )
+        if self.executor is not None and not isinstance(self.executor, Executor | TrialExecutor):
+            raise DesignError(
+                f"executor must be an executor of refine or of concurrent.futures, got {self.executor!r}; "
+                "for example ThreadPoolExecutor(2), refine.DaskExecutor(client), or refine.RayExecutor()"
+            )
         check_grace(self.grace)
         object.__setattr__(self, "limits", limits_of(self.timeout, self.memory, self.executor))
         object.__setattr__(self, "devices", devices_of(self.gpus, self.executor))
@@ -136,19 +145,6 @@ class Resources:
         """True if trials run one after the other in this process."""
         alone = self.workers == 1 and self.executor is None
         return alone and not self.limits.any and self.devices is None
-
-
-def _check_executor(executor: object) -> None:
-    if type(executor).__module__.partition(".")[0] == "distributed":
-        raise DesignError(
-            f"executor must notice a lost cluster, got {type(executor).__name__} of Dask; pass the client: "
-            "executor=refine.DaskExecutor(client)"
-        )
-    if executor is not None and not isinstance(executor, Executor | TrialExecutor):
-        raise DesignError(
-            f"executor must be an executor of refine or of concurrent.futures, got {executor!r}; for example "
-            "ThreadPoolExecutor(2), refine.DaskExecutor(client), or refine.RayExecutor()"
-        )
 
 
 def limits_of(

@@ -299,7 +299,17 @@ class _Recorder:
         """Calls the hooks with a stored trial, also with the last trial of a round."""
         if self._hooks:
             ended = monitor.ended_before + monitor.ended + 1
-            self._hooks.call(_finished(self._stored.node.id, trial, value, ended, monitor.total))
+            names = ("key", "metrics", "curve", "seconds", "seed", "replicate", "origin", "error")
+            finished = FinishedTrial(
+                round=self._stored.node.id,
+                params=decode_configuration(trial.configuration),
+                value=value,
+                ended=ended,
+                planned=monitor.total,
+                state=str(trial.state),  # a tracker may otherwise keep the name of an enum
+                **{name: getattr(trial, name) for name in names},
+            )
+            self._hooks.call(finished)
 
 
 def _take_in(
@@ -344,20 +354,6 @@ def _warn_of_edited_code(node: Node, records: Records, code: str) -> None:
             f"{code}); if the change alters values, the trials cannot be compared: make a new round, with "
             "another seed or name, or exclude the old trials"
         )
-
-
-def _finished(round_id: str, trial: Trial, value: float | None, ended: int, planned: int) -> FinishedTrial:
-    names = ("key", "metrics", "curve", "seconds", "seed", "replicate", "origin", "error")
-    fields = {name: getattr(trial, name) for name in names}
-    return FinishedTrial(
-        round=round_id,
-        params=decode_configuration(trial.configuration),
-        value=value,
-        ended=ended,
-        planned=planned,
-        state=str(trial.state),  # a tracker may otherwise keep the name of an enum
-        **fields,
-    )
 
 
 def _trial(task: Task, outcome: Outcome, code: str) -> Trial:

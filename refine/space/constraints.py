@@ -87,7 +87,12 @@ class Constraint:
                 f"constraint {self.expression!r}: must be one expression, but "
                 f"{getattr(error, 'msg', error)}; {_spelling(self.expression)}allowed: {_LANGUAGE}"
             ) from None
-        if (deep := _depth(tree)) > DEEPEST:
+        deep = 0
+        level: list[ast.expr] = [tree]
+        while level:
+            deep += 1
+            level = [x for node in level for x in ast.iter_child_nodes(node) if isinstance(x, ast.expr)]
+        if deep > DEEPEST:
             raise SpaceError(
                 f"constraint {self.expression[:60]!r}...: may be nested {DEEPEST} deep, got {deep}; split it "
                 "into several constraints, which must all hold"
@@ -133,16 +138,6 @@ class Constraint:
 
     def __str__(self) -> str:
         return self.expression
-
-
-def _depth(tree: ast.expr) -> int:
-    """Largest depth of nested expressions."""
-    deep = 0
-    level = [tree]
-    while level:
-        deep += 1
-        level = [x for node in level for x in ast.iter_child_nodes(node) if isinstance(x, ast.expr)]
-    return deep
 
 
 def _spelling(text: str) -> str:

@@ -93,7 +93,11 @@ def _space(data: object) -> Space:
 def _parameter(name: str, value: object) -> Any:
     try:
         if isinstance(value, Mapping) and "values" in value:
-            return _choices(value)
+            _check_keys(value, _CHOICES, "choices have")
+            if not isinstance(value["values"], list):
+                raise SpaceError(f"values must be a list, got {value['values']!r}")
+            choices = [_value(v) for v in value["values"]]
+            return Categorical(choices, ordered=value.get("ordered"), when=value.get("when"))
         if isinstance(value, Mapping) and "import" not in value:
             return _range(value)
         if isinstance(value, list):
@@ -107,14 +111,6 @@ def _check_keys(value: Mapping[str, object], allowed: tuple[str, ...], prefix: s
     for key in value:
         if key not in allowed:
             raise SpaceError(f"{prefix} {', '.join(allowed)}, got {key!r}; {did_you_mean(key, allowed)}")
-
-
-def _choices(value: Mapping[str, Any]) -> Parameter:
-    _check_keys(value, _CHOICES, "choices have")
-    if not isinstance(value["values"], list):
-        raise SpaceError(f"values must be a list, got {value['values']!r}")
-    choices = [_value(v) for v in value["values"]]
-    return Categorical(choices, ordered=value.get("ordered"), when=value.get("when"))
 
 
 def _range(value: Mapping[str, Any]) -> Parameter:

@@ -615,24 +615,20 @@ def _parsed(parameters: object, parse_one: Callable[[Any], Parameter]) -> dict[s
         raise SpaceError("a space needs at least one parameter, got none")
     parsed: dict[str, Parameter] = {}
     for name, value in parameters.items():
-        _check_name(name)
+        if not isinstance(name, str) or not name.strip():
+            raise SpaceError(f"a parameter's name must be a non-empty string, got {name!r}")
+        if bad := unstorable(name):
+            raise SpaceError(f"a parameter's name {bad}")
+        if name in RESERVED:
+            raise SpaceError(
+                f"{name}: this name is reserved for the table of trials ({', '.join(RESERVED)}); rename the "
+                "parameter"
+            )
         try:
             parsed[name] = parse_one(value)
         except SpaceError as error:
             raise SpaceError(f"{name}: {error}") from error.__cause__
     return parsed
-
-
-def _check_name(name: object) -> None:
-    if not isinstance(name, str) or not name.strip():
-        raise SpaceError(f"a parameter's name must be a non-empty string, got {name!r}")
-    if bad := unstorable(name):
-        raise SpaceError(f"a parameter's name {bad}")
-    if name in RESERVED:
-        raise SpaceError(
-            f"{name}: this name is reserved for the table of trials ({', '.join(RESERVED)}); rename the "
-            "parameter"
-        )
 
 
 def _as_objects(values: Sequence[object]) -> npt.NDArray[np.generic]:

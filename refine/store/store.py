@@ -287,7 +287,7 @@ class Store(Reader):
             lock_budget(connection, tree)
             if budget is not None:
                 write_budget(connection, tree, raised(read_budget(connection, tree), budget))
-            pk = _node_pk(connection, tree, node.id)
+            pk = _pk_of(connection, t.node, {"tree": tree, "id": node.id})
             if pk is not None and (text := self.damaged_nodes(tree).get(node.id)):
                 raise StoreError(
                     f"round {node.id}: is in the store, but can't be read ({text}); remove it first",
@@ -672,10 +672,6 @@ def _ended(connection: sa.Connection, pk: int) -> int:
     c = t.trial.c
     keys = sa.select(sa.func.count(sa.distinct(c.key))).where(c.node == pk, c.replicate == 0)
     return int(connection.execute(keys).scalar_one())
-
-
-def _node_pk(connection: sa.Connection, tree: int, node_id: str) -> int | None:
-    return _pk_of(connection, t.node, {"tree": tree, "id": node_id})
 
 
 def _write_given(

@@ -357,17 +357,11 @@ def goals_text(node: Node) -> str | None:
     return None
 
 
-def _goals_of(row: Row) -> tuple[list[Any], Declared]:
-    """The inverse of :func:`goals_text`. Raises one of :data:`BROKEN`: the column holds other data."""
-    content = json.loads(row.get("goals") or "[]")
-    if isinstance(content, list):
-        return content, Declared()
-    return content["goals"], Declared.from_json(content["declared"])
-
-
 def node_of(row: Row) -> Node:
     """The node in a row. Raises one of :data:`BROKEN`: the row holds other data."""
-    goals, declared = _goals_of(row)
+    content = json.loads(row.get("goals") or "[]")  # see :func:`goals_text`
+    if isinstance(content, list):
+        content = {"goals": content, "declared": {}}
     node = Node.from_json(
         json.loads(row["content"]),
         **{field: row[field] for field in ("metric", "direction", "note", "author", "created")},
@@ -375,8 +369,8 @@ def node_of(row: Row) -> Node:
         scientific=tuple(json.loads(row.get("scientific") or "[]")),
         epsilon=row.get("epsilon"),
         subject_to=tuple(json.loads(row.get("subject_to") or "[]")),
-        goals=tuple((str(m), str(d)) for m, d in goals),
-        declared=declared,
+        goals=tuple((str(m), str(d)) for m, d in content["goals"]),
+        declared=Declared.from_json(content["declared"]),
     )
     if node.id != row["id"]:
         raise ValueError(f"the id {row['id']!r} is not that of its content, {node.id}")

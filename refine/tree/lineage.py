@@ -171,8 +171,11 @@ def lineage(
             replicate_groups(planned_first),
             goal.allow_degenerate,
         )
+    frame = table(space, records, metric)
+    if (frame["state"] == "pruned").any():
+        frame = _forecast(frame, reader.records(pks[first:], curves=True).curves, goal)
     return Lineage(
-        frame=_with_forecasts(reader, path[first:], table(space, records, metric), goal),
+        frame=frame,
         pooled=sum(len(reader.records([pk], curves=curves).metrics) for pk in pks[first:-1]),
         earlier=earlier,
         elsewhere=branches.frame,
@@ -263,16 +266,6 @@ def _translated(
     if plain:
         frames.append(table(space, joined_records(plain), goal.metric))
     return _together(frames)
-
-
-def _with_forecasts(
-    reader: Reader, rounds: Sequence[StoredNode], frame: pd.DataFrame, goal: Goal
-) -> pd.DataFrame:
-    """The table of the trials of some rounds with what stopped ones would have reached, in ``forecast``."""
-    if not (frame["state"] == "pruned").any():
-        return frame
-    curves = reader.records([stored.pk for stored in rounds], curves=True).curves
-    return _forecast(frame, curves, goal)
 
 
 def _forecast(frame: pd.DataFrame, curves: Sequence[Curve], goal: Goal) -> pd.DataFrame:
@@ -497,11 +490,14 @@ class _Evidence(NamedTuple):
         node = path[-1].node
         evidence = lineage(reader, path, goal, self.rounds, self.cutoff)
         combined = Declared.nearest([_declared(path, goal), declared])
+        # One stage for each round, and more for rounds that grew.
+        grown = [_growth(reader, stored.pk, goal.metric.curves) for stored in path]
+        earlier_stages = sum(stats.stage_of(plans, plans[-1]) for plans, _ in grown[:-1])
         analysis = measured(
             node.space,
             evidence.frame,
             seed=seed,
-            stage=_stage(reader, path, goal.metric.curves),
+            stage=earlier_stages + stats.stage_of(*grown[-1]),
             read=evidence.read,
             noise=combined.noise,
             limits=combined.limits,
@@ -603,12 +599,6 @@ def _again(
     if not sum(map(len, values)):
         return None
     return np.concatenate(positions), np.concatenate(values)
-
-
-def _stage(reader: Reader, path: Sequence[StoredNode], curves: bool) -> int:
-    """Stage of a branch for alpha spending: one per round, and more for rounds that grew."""
-    grown = [_growth(reader, stored.pk, curves) for stored in path]
-    return sum(stats.stage_of(plans, plans[-1]) for plans, _ in grown[:-1]) + stats.stage_of(*grown[-1])
 
 
 def _growth(reader: Reader, pk: int, curves: bool) -> tuple[list[int], int]:

@@ -85,7 +85,10 @@ def _candidates(name: str) -> Iterator[object]:
     yield getattr(sys.modules.get("__main__"), last, None)
     if not module:
         for loaded in list(sys.modules.values()):
-            if _is_script_module(loaded):
+            spec = getattr(loaded, "__spec__", None)
+            if spec is None or spec.parent or not spec.has_location:
+                continue
+            if spec.submodule_search_locations is None:  # a single file, like a script
                 yield getattr(loaded, last, None)
         return
     if not is_import_path(name) or module.partition(".")[0] in sys.stdlib_module_names:
@@ -95,17 +98,6 @@ def _candidates(name: str) -> Iterator[object]:
             yield named_object(name)
         except ObjectiveError:
             return
-
-
-def _is_script_module(module: object) -> bool:
-    """True if a loaded module is a single file, like a script."""
-    spec = getattr(module, "__spec__", None)
-    return (
-        spec is not None
-        and spec.parent == ""
-        and spec.has_location
-        and spec.submodule_search_locations is None
-    )
 
 
 def _codes(reader: Reader, rows: list[int]) -> set[str]:

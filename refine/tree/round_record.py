@@ -248,7 +248,10 @@ class RoundRecord(Shown):
         """Everything decided on this round, oldest first."""
         reader = self.context.reader
         pk = self._stored.pk
-        return reader.computed(("decisions", pk), partial(_decisions_of, reader, pk))
+        return reader.computed(
+            ("decisions", pk),
+            lambda: tuple(Decision.from_json(json.loads(content)) for content, _ in reader.decisions(pk)),
+        )
 
     # How it is read.
 
@@ -366,7 +369,3 @@ def _best_value(round_: RoundRecord) -> float:
     if best is None:
         return math.nan
     return float(best["value"])
-
-
-def _decisions_of(reader: Reader, pk: int) -> tuple[Decision, ...]:
-    return tuple(Decision.from_json(json.loads(content)) for content, _ in reader.decisions(pk))

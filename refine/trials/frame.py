@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -281,25 +282,18 @@ def _parameter_columns(
     for name, parameter in space.items():
         column = configurations.column(name)
         if name in space.conditions and not (present := configurations.has(name)).all():
-            columns[name] = _with_gaps(parameter, column, present)[part]
+            # Missing rows are NaN among numbers, else ``None``.
+            values = _parameter_column(parameter, list(itertools.compress(column, present)))
+            with_gaps = np.full(len(present), np.nan)
+            if values.dtype.kind not in "if":
+                with_gaps = np.full(len(present), None)
+            with_gaps[present] = values
+            columns[name] = with_gaps[part]
         elif parameter.numeric:  # all rows decide the type of a column
             columns[name] = _parameter_column(parameter, column)[part]
         else:
             columns[name] = _parameter_column(parameter, column[part])
     return columns
-
-
-def _with_gaps(
-    parameter: Parameter, column: Sequence[object] | npt.NDArray[np.generic], present: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.generic]:
-    """A column with missing rows: NaN among numbers, else ``None``."""
-    shown = _parameter_column(
-        parameter, [v for v, is_present in zip(column, present, strict=True) if is_present]
-    )
-    kind = float if shown.dtype.kind in "if" else object
-    out = np.full(len(present), np.nan if kind is float else None, dtype=kind)
-    out[present] = shown
-    return out
 
 
 def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:

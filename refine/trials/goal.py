@@ -195,10 +195,10 @@ def direction_of(name: str, direction: str | None) -> str:
     if direction is not None and direction != ASK:
         return check_direction(direction)
     words = _words(name)
-    lower_is_better = any(map(_LESS.fullmatch, words))
-    higher_is_better = any(map(_MORE.fullmatch, words))
+    patterns = [_LESS, _MORE]
     if "neg" in words or "negative" in words:  # as scikit-learn negates losses
-        lower_is_better, higher_is_better = higher_is_better, lower_is_better
+        patterns.reverse()
+    lower_is_better, higher_is_better = (any(map(p.fullmatch, words)) for p in patterns)
     if direction == ASK:
         if lower_is_better and not higher_is_better:
             raise AnalysisError(

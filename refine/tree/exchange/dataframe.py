@@ -8,7 +8,7 @@ import math
 import re
 import time
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -104,7 +104,8 @@ def runs_of(
         notes = []
     roles = None
     if space is None and parameters is None:
-        roles = _inferred_roles(frame, value)
+        texts = ("error",) if "error" in frame and frame["error"].dtype.kind not in "biuf" else ()
+        roles = columns_of(frame, value, (DEGENERATE, *RESERVED, *texts))
         notes += filter(None, [roles_said(roles, value)])
     if space is not None:
         names = list(space)
@@ -199,11 +200,6 @@ def _with_states(frame: pd.DataFrame, assigned: frozenset[str]) -> tuple[pd.Data
     return frame, plural(
         int((~ended).sum()), "run that has not ended", "runs that have not ended"
     ) if not ended.all() else ""
-
-
-def _inferred_roles(frame: pd.DataFrame, value: str) -> Columns:
-    texts = ("error",) if "error" in frame and frame["error"].dtype.kind not in "biuf" else ()
-    return columns_of(frame, value, (DEGENERATE, *RESERVED, *texts))
 
 
 def _mended(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
@@ -317,7 +313,15 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
         if kind in (".gz", ".bz2", ".xz", ".zip", ".zst", ".tar"):
             raise ValueError("a packed one may hold any amount; unpack it first, where its size is seen")
         if kind == ".parquet":
-            return _parquet(path)
+            import narwhals.stable.v2 as nw
+
+            backend: Any = "pyarrow" if is_there("pyarrow") else "polars"
+            if not is_there(backend):
+                raise AnalysisError(
+                    f"{path}: Parquet needs pyarrow, which is not installed: pip install pyarrow"
+                )
+            frame = as_pandas(nw.read_parquet(path, backend=backend).to_native(), AnalysisError)
+            return frame.filter(regex="^(?!__index_level_)")  # without row numbers of pandas
         if kind == ".jsonl":
             lines = Path(path).read_text("utf-8").splitlines()
             return pd.DataFrame([json.loads(line) for line in lines if line.strip()])
@@ -341,16 +345,6 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
     if kind == ".csv":
         return unescaped_table(frame)
     return frame
-
-
-def _parquet(path: Any) -> pd.DataFrame:
-    import narwhals.stable.v2 as nw
-
-    backend: Any = "pyarrow" if is_there("pyarrow") else "polars"
-    if not is_there(backend):
-        raise AnalysisError(f"{path}: Parquet needs pyarrow, which is not installed: pip install pyarrow")
-    frame = as_pandas(nw.read_parquet(path, backend=backend).to_native(), AnalysisError)
-    return frame.filter(regex="^(?!__index_level_)")  # without row numbers of pandas
 
 
 def _values_of(space: Space, frame: pd.DataFrame) -> list[dict[str, object]]:
@@ -492,7 +486,7 @@ def part_of(finished: FinishedRuns, *, objective: str | None, data: str | None, 
             key,
             r.origin,
             r.state,
-            _rounded(r.metrics),
+            {n: _plain([v])[0] for n, v in r.metrics.items()},
             sorted(r.had),
             {n: _plain(c) for n, c in r.curve.items()},
         ]
@@ -562,10 +556,6 @@ def part_of(finished: FinishedRuns, *, objective: str | None, data: str | None, 
         "created": created,
     }
     return NodeBundle(content_row, {"plan": [{"n": len(alike), "created": created}], "trial": trials})
-
-
-def _rounded(metrics: Mapping[str, float]) -> dict[str, object]:
-    return {n: _plain([v])[0] for n, v in metrics.items()}
 
 
 def _plain(values: Sequence[float]) -> list[object]:

@@ -255,7 +255,14 @@ def _add(
         data=data,
         note=check_note(note),
     )
-    _warn_of_changes(finished, copies)
+    sentences = list(finished.said)
+    if copies:
+        sentences.append(
+            f"{plural(copies, 'run')} of {len(finished.runs):,} {'repeats' if copies == 1 else 'repeat'} "
+            "another run with the same results and no other seed or duration, so that each counts once"
+        )
+    if sentences:
+        warn("import: " + "; ".join(sentences))
     context = tree._context
     node = part.node
     existing = context.nodes.get(node.id)
@@ -274,18 +281,6 @@ def _add(
     if tag is not None:
         tree.tag(added, tag)
     return added
-
-
-def _warn_of_changes(finished: FinishedRuns, copies: int) -> None:
-    """Warns once of left out and corrected rows, columns and cells of an import."""
-    sentences = list(finished.said)
-    if copies:
-        sentences.append(
-            f"{plural(copies, 'run')} of {len(finished.runs):,} {'repeats' if copies == 1 else 'repeat'} "
-            "another run with the same results and no other seed or duration, so that each counts once"
-        )
-    if sentences:
-        warn("import: " + "; ".join(sentences))
 
 
 def _constraints(subject_to: Sequence[str], runs: Sequence[Any]) -> tuple[str, ...]:
