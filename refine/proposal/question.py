@@ -286,7 +286,7 @@ class Evidence:
             return Masks(np.ones(n[0], dtype=np.bool_), np.ones(n[1], dtype=np.bool_))
         # A value that the objective does not read is still a value of the configuration.
         space = self.analysis.space
-        return Masks(*(space.meets(condition, frame, {}) for frame in (self._candidates, self.trials)))
+        return Masks(*(space.meets(condition, frame) for frame in (self._candidates, self.trials)))
 
     @cached_property
     def functions(self) -> Functions:
@@ -593,9 +593,9 @@ def rows_inside(space: Space, question: Constraint, given: Constraint | None) ->
 
     rows = draw(Uniform(), space, max(1, min(_DRAWN, feasible(space).low)), 0)
     frame = pd.DataFrame(space.columns(rows))
-    inside = space.meets(question, frame, {})
+    inside = space.meets(question, frame)
     if given is not None:
-        inside &= space.meets(given, frame, {})
+        inside &= space.meets(given, frame)
     return rows[inside][:_SMALL]
 
 

@@ -101,10 +101,10 @@ class RunOptions(Resources):
         object.__setattr__(self, "ending", Ending(self.hours, self.trials))
 
 
-def check_flag(name: str, value: object) -> None:
-    """Raises DesignError unless an option is True or False."""
+def check_noise_option(value: object) -> None:
+    """Raises DesignError unless the option ``check_noise`` is True or False."""
     if not isinstance(value, bool):
-        raise DesignError(f"{name} must be True or False, got {value!r}")
+        raise DesignError(f"check_noise must be True or False, got {value!r}")
 
 
 def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:

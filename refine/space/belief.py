@@ -344,13 +344,12 @@ def _code(belief: Near | Weights, value: Callable[[Any], str]) -> str:
 _FORMS = "'lr=near 1e-3 x3' (within a factor of 3), 'dropout=near 0.2 +-0.1', or 'optimizer=adam:0.7,sgd:0.2'"
 
 
-def typed_belief(texts: Sequence[str], option: str) -> dict[str, object]:
+def typed_belief(texts: Sequence[str]) -> dict[str, object]:
     """A belief typed in a shell, one text per parameter.
 
     Args:
         texts: ``NAME=near VALUE xFACTOR``, ``NAME=near VALUE +-WIDTH`` or
             ``NAME=CHOICE:WEIGHT,CHOICE:WEIGHT``; ``none`` alone withdraws the belief.
-        option: Name of the option, for errors.
 
     Raises:
         SpaceError: Another form, or a parameter that is given twice.
@@ -364,11 +363,11 @@ def typed_belief(texts: Sequence[str], option: str) -> dict[str, object]:
             else:
                 belief = None
         except SpaceError as error:
-            raise SpaceError(f"{option}: {name}: {error}") from None
+            raise SpaceError(f"--belief: {name}: {error}") from None
         if belief is None:
-            raise SpaceError(f"{option}: got {text!r}; write {_FORMS}")
+            raise SpaceError(f"--belief: got {text!r}; write {_FORMS}")
         if name in beliefs:
-            raise SpaceError(f"{option}: {name} is given twice; give it once")
+            raise SpaceError(f"--belief: {name} is given twice; give it once")
         beliefs[name] = belief
     return beliefs
 

@@ -332,13 +332,13 @@ def bounds_text(parameter: Parameter) -> str:
     return ", ".join(parameter.labels)
 
 
-def strip(old: Parameter, new: Parameter, limit: int = 12) -> str:
+def strip(old: Parameter, new: Parameter) -> str:
     """Old levels as squares, filled if kept; ``+`` for an extension: ``■■■□□□``.
 
-    At most ``limit`` squares: a square of several levels is filled if any of these is kept.
+    At most 12 squares: a square of several levels is filled if any of these is kept.
     """
     kept_mask = np.asarray([bool(new.contains([v])[0]) for v in old.grid])
-    parts = np.array_split(kept_mask, min(limit, old.size))
+    parts = np.array_split(kept_mask, min(12, old.size))
     squares = "".join("■" if part.any() else "□" for part in parts)
     if isinstance(old, Range) and isinstance(new, Range):
         return f"{'+' * (new.low < old.low)}{squares}{'+' * (new.high > old.high)}"

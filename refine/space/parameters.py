@@ -579,11 +579,11 @@ def _apart(levels: list[int], low: int, high: int) -> list[int]:
     return levels
 
 
-def levels_text(grid: Sequence[object], limit: int = 12) -> str:
-    """Levels as a list; the middle of a long list is left out."""
-    if len(grid) <= limit:
+def levels_text(grid: Sequence[object]) -> str:
+    """Levels as a list of at most 12; the middle of a longer list is left out."""
+    if len(grid) <= 12:
         return ", ".join(label(v) for v in grid)
-    head = ", ".join(label(v) for v in grid[: limit - 2])
+    head = ", ".join(label(v) for v in grid[:10])
     return f"{head}, ... {label(grid[-1])} ({len(grid)} levels)"
 
 

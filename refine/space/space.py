@@ -406,16 +406,16 @@ class Space(Shown, Mapping[str, Parameter]):
             present = {}
         return [c({n: columns[n] for n in c.names}, present, unknown=False) for c in conditions]
 
-    def meets(self, condition: Constraint, frame: pd.DataFrame, read: Mapping[str, Mask]) -> Mask:
+    def meets(self, condition: Constraint, frame: pd.DataFrame) -> Mask:
         """Mask, (rows,), of a table's rows in which a condition is true.
 
         Args:
-            condition: An expression over parameters of the space.
+            condition: An expression over parameters of the space; false if a parameter is inactive.
             frame: A table with a column for every parameter.
-            read: Masks of the rows that read a conditional parameter; a condition on an unread parameter is
-                false.
         """
-        present = {**(self.active_in(frame) if self.conditions else {}), **read}
+        present = {}
+        if self.conditions:
+            present = self.active_in(frame)
         columns = {n: _plain_column(self[n], frame[n].to_numpy()) for n in condition.names}
         return condition(columns, present, unknown=False)
 

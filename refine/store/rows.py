@@ -10,7 +10,7 @@ import base64
 import json
 import math
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
@@ -118,14 +118,14 @@ NODE_TABLES = tuple(table.name for table in hanging_on(t.node))  # tables whose 
 NODE_FIELDS = frozenset(column.name for column in own_columns(t.node))  # what a row of a node says of its own
 
 
-def parts_of(store: Reader, tree: int, only: Collection[str] | None = None) -> Iterator[NodeBundle]:
+def parts_of(store: Reader, tree: int) -> Iterator[NodeBundle]:
     """Nodes of a tree with their rows, oldest first, one at a time, without damaged rows."""
     readable = store.nodes(tree)
     with store.engine.connect() as connection:
         query = sa.select(t.node).where(t.node.c.tree == tree).order_by(t.node.c.pk)
         nodes = connection.execute(query).all()
     for node in nodes:
-        if node.id in readable and (only is None or node.id in only):
+        if node.id in readable:
             row = {c.name: getattr(node, c.name) for c in own_columns(t.node)}
             yield NodeBundle(
                 row, {other.name: _stored(store, other, node.pk) for other in hanging_on(t.node)}

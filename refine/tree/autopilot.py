@@ -17,7 +17,7 @@ from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.proposal.allocation import check_shares
 from refine.proposal.proposal import check_risk
 from refine.review.review import Review
-from refine.run.options import RunOptions, SearchKeywords, check_flag
+from refine.run.options import RunOptions, SearchKeywords, check_noise_option
 from refine.run.workers.pool import workers_kept
 from refine.tree.children import left_to_run
 from refine.tree.judging import confirm
@@ -109,7 +109,7 @@ def autopilot(
             raise DesignError(f"{option} must be a whole number >= 1, got {count!r}; for example {option}=5")
     every_run: dict[str, Any] = {**options}  # the options of each run
     check_noise = every_run.pop("check_noise", True)
-    check_flag("check_noise", check_noise)
+    check_noise_option(check_noise)
     RunOptions(**every_run)  # an option out of range is refused before anything runs
     of_rounds = {"rounds": rounds, "n": n, "risk": risk, "exploit": exploit, "audit": audit}
     if budget is not None and (

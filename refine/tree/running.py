@@ -19,7 +19,7 @@ from refine.run.options import (
     RunKeywords,
     RunOptions,
     callables,
-    check_flag,
+    check_noise_option,
     trackers_of,
 )
 from refine.run.plan import Learn
@@ -112,7 +112,7 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
         {'complete': 40}
     """
     check_noise = options.pop("check_noise", True)
-    check_flag("check_noise", check_noise)
+    check_noise_option(check_noise)
     if not self.node.adaptive:
         design_named(self.node.method)
     trackers = trackers_of(options.pop("track", None))

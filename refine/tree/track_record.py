@@ -124,11 +124,11 @@ def _scored(index: _RoundIndex, answering: RoundRecord, answer: StoredAnswer) ->
         values = index.values_of(round_)
         compared = space.contains(table) & np.isfinite(values)
         if answer.given is not None:
-            compared &= space.meets(Constraint(answer.given), table, {})
-        inside = compared & space.meets(region, table, {})
+            compared &= space.meets(Constraint(answer.given), table)
+        inside = compared & space.meets(region, table)
         outside = compared & ~inside
         if answer.better is not None:
-            outside = compared & space.meets(Constraint(answer.better), table, {})
+            outside = compared & space.meets(Constraint(answer.better), table)
         new = _ended(records) > answer.created
         for side, part in enumerate((inside, outside)):
             best[side] = max(best[side], values[part].max(initial=-math.inf))

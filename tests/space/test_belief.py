@@ -107,12 +107,12 @@ def test_a_bell_has_one_width(value, options, message):
 
 def test_typed_text_says_the_same_as_python():
     expected = {"lr": refine.Near(1e-3, within_factor=3), "optimizer": {"adam": 0.7}}
-    assert typed_belief(["lr=near 1e-3 x3", "optimizer=adam:0.7"], "--belief") == expected
-    typed = typed_belief(["dropout = near 0.2 +-0.1", "units=8:0.5, 16:0.2"], "--belief")
+    assert typed_belief(["lr=near 1e-3 x3", "optimizer=adam:0.7"]) == expected
+    typed = typed_belief(["dropout = near 0.2 +-0.1", "units=8:0.5, 16:0.2"])
     assert belief_of(typed, SPACE) == belief_of(
         {"dropout": refine.Near(0.2, within=0.1), "units": {8: 0.5, 16: 0.2}}, SPACE
     )
-    assert typed_belief(["none"], "--belief") == {}
+    assert typed_belief(["none"]) == {}
 
 
 @pytest.mark.parametrize(
@@ -120,4 +120,4 @@ def test_typed_text_says_the_same_as_python():
 )
 def test_other_texts_are_refused(text):
     with pytest.raises(refine.errors.SpaceError, match="--belief"):
-        typed_belief([text], "--belief")
+        typed_belief([text])

@@ -122,7 +122,7 @@ class NewRoot(Drawn):
             else:
                 options["direction"] = "maximize"
         if self.limits:
-            options["limits"] = typed_limits(self.limits, "--limits")
+            options["limits"] = typed_limits(self.limits)
         if self.baseline:
             options["baseline"] = typed_pairs(self.baseline, "--baseline")
         return options | ({"metric": _judged_by(self.metric)} if self.metric else {})

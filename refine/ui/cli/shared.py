@@ -353,7 +353,7 @@ class Drawn(Given):
         from refine.space.belief import typed_belief
 
         if self.belief:
-            belief = {"belief": typed_belief(self.belief, "--belief")}
+            belief = {"belief": typed_belief(self.belief)}
         else:
             belief = {}
         return super().options("belief", *without) | belief
