@@ -58,6 +58,7 @@ from refine.utils.arrays import Bools, Floats, as_pandas, order_of, row_codes
 from refine.utils.display import Shown
 from refine.utils.format import join, plural
 from refine.utils.keywords import helped
+from refine.utils.numbers import is_whole
 from refine.utils.plain import plain
 from refine.utils.threads import one_thread
 from refine.utils.types import JsonObject
@@ -474,7 +475,7 @@ def analyze(
     seed = check_seed(seed, 0)
     if not (isinstance(space, Space)):
         space = Space(space)
-    if isinstance(stage, bool) or not isinstance(stage, int) or stage < 1:
+    if not is_whole(stage):
         raise AnalysisError(
             f"stage must be a whole number >= 1, the stage of looking at its branch, got {stage!r}"
         )
@@ -876,7 +877,7 @@ def _counted(met: Bools) -> dict[str, Any]:
 
 
 def _check_pooled(pooled: int, count: int) -> None:
-    if isinstance(pooled, bool) or not isinstance(pooled, int) or not 0 <= pooled <= count:
+    if not is_whole(pooled, 0, count):
         raise AnalysisError(
             f"pooled must be a whole number from 0 to {count}, the number of rows of earlier rounds at the "
             f"head of the table, got {pooled!r}"

@@ -21,6 +21,7 @@ from refine.trials.goal import MOST_GOALS
 from refine.trials.metric import Metric
 from refine.trials.trial import ended_state
 from refine.utils.format import join, plural
+from refine.utils.numbers import is_whole
 
 if TYPE_CHECKING:
     import optuna
@@ -83,7 +84,7 @@ def read_study(
         position = 0
     else:
         position = value
-    if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position < len(directions):
+    if not is_whole(position, 0, len(directions) - 1):
         raise AnalysisError(f"value must be a whole number >= 0 and < {len(directions)}, got {value!r}")
     judged = Metric.parse(metric or names[position]).name
     titles = [judged if i == position else name for i, name in enumerate(names)]

@@ -17,6 +17,7 @@ from refine.errors import DesignError
 from refine.utils.arrays import Floats
 from refine.utils.format import join
 from refine.utils.keywords import helped
+from refine.utils.numbers import is_real, is_whole
 from refine.utils.types import JsonObject
 
 _AUDIT = 0x61756469  # stream of random numbers that no trial draws from its own seed
@@ -127,18 +128,18 @@ class Pruner:
     rungs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if not _is_number(self.keep) or not 0 < self.keep < 1:
+        if not is_real(self.keep) or not 0 < self.keep < 1:
             raise DesignError(
                 f"pruner: keep must be a share > 0 and < 1, got {self.keep!r}; 0.5 stops what is behind the "
                 "median"
             )
-        if not _is_number(self.audit) or not 0 <= self.audit < 1:
+        if not is_real(self.audit) or not 0 <= self.audit < 1:
             raise DesignError(
                 f"pruner: audit must be a share >= 0 and < 1, got {self.audit!r}; 0 audits nothing"
             )
         for name in ("warmup", "min_trials"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if not is_whole(value):
                 raise DesignError(f"pruner: {name} must be a whole number >= 1, got {value!r}")
         rungs = tuple(self.rungs) if isinstance(self.rungs, Sequence) else (self.rungs,)
         whole_numbers = all(type(rung) is int for rung in rungs)
@@ -212,10 +213,6 @@ class Pruner:
         complete = np.flatnonzero(np.isfinite(ends))[-_MOST_CURVES:]
         curves = tuple(series[row] for row in complete.tolist())
         return Limit(metric, sign, self.first, tuple(thresholds), curves, ends[complete])
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class PruningSession(Protocol):

@@ -14,6 +14,7 @@ from refine.space.parameters import Float, Integer
 from refine.space.space import Space
 from refine.trials.round_record import ADAPTIVE, OPTUNA
 from refine.utils.extras import needed
+from refine.utils.numbers import is_whole
 
 # Design -> the package that it needs besides Optuna.
 _NEEDS = {"gp": "torch", "cmaes": "cmaes"}
@@ -72,7 +73,7 @@ def described(tool: object) -> str:
 
 def how_many_asked(space: Space, n: int | None, downsample: float | None, used: int = 0) -> int:
     """Like :func:`refine.design.space_filling.how_many`, for an adaptive round, which leaves the grid."""
-    if n is None or downsample is not None or isinstance(n, bool) or not isinstance(n, int) or n < 1:
+    if n is None or downsample is not None or not is_whole(n):
         return how_many(space, n, downsample, used)
     if not any(isinstance(space[name], Float) for name in space.varied):
         sizes = [

@@ -27,6 +27,7 @@ from refine.trials.explosion import exploded
 from refine.trials.frame import infeasible_rows, may_be_best, metric_title, slacks
 from refine.trials.trial import EXCLUDED
 from refine.utils.arrays import Bools, Floats
+from refine.utils.numbers import is_real
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,7 @@ def check_shares(exploit: float | None, audit: float | None = None) -> None:
     """Raise ReviewError if a share is not from 0 to 1, or the sum is above 1; ``None`` counts as 0."""
     shares = {name: share for name, share in (("exploit", exploit), ("audit", audit)) if share is not None}
     for name, share in shares.items():
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        if not is_real(share) or not 0 <= share <= 1:
             raise ReviewError(
                 f"{name} must be a share of the configurations, from 0 to 1, got {share!r}; "
                 f"for example {name}=0.5"

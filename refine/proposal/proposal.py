@@ -30,6 +30,7 @@ from refine.space.space import Space
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
 from refine.utils.keywords import helped
+from refine.utils.numbers import is_real
 from refine.utils.provided import provides
 from refine.utils.threads import one_thread
 from refine.utils.types import JsonObject
@@ -588,7 +589,7 @@ def _space_with(space: Space, changes: Sequence[Change], decided: Mapping[str, P
 
 def check_risk(risk: float, epsilon: float | None = None) -> None:
     """Raise AnalysisError unless the risk, and epsilon if given, are in range."""
-    if isinstance(risk, bool) or not isinstance(risk, int | float) or not LEAST_RISK <= risk < 1:
+    if not is_real(risk) or not LEAST_RISK <= risk < 1:
         raise AnalysisError(
             f"risk must be a probability from {LEAST_RISK} to below 1, got {risk!r}; for 5 % write risk=0.05"
         )
@@ -600,7 +601,7 @@ def check_epsilon(epsilon: float | None) -> float | None:
     if epsilon is None:
         return None
     largest = sys.float_info.max  # an int may lie beyond every float, and below infinity
-    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 <= epsilon <= largest:
+    if not is_real(epsilon) or not 0 <= epsilon <= largest:
         raise AnalysisError(
             f"epsilon must be a number >= 0 in units of the metric, got {epsilon!r}; leave it out to use the "
             "smallest loss that the trials can detect"

@@ -23,6 +23,7 @@ from refine.utils.arrays import Floats
 from refine.utils.display import Shown
 from refine.utils.format import plural
 from refine.utils.keywords import helped
+from refine.utils.numbers import is_real, is_whole
 from refine.utils.threads import one_thread
 from refine.utils.types import JsonObject
 
@@ -119,7 +120,7 @@ def rehearse(
     share = 0.0
     if noise != "none":
         share = _checked_noise(noise)
-    if isinstance(budget, bool) or not isinstance(budget, int) or not _FEWEST <= budget <= LARGEST:
+    if not is_whole(budget, _FEWEST, LARGEST):
         raise DesignError(
             f"budget must be a whole number of trials from {_FEWEST} to {LARGEST}, got {budget!r}; for "
             "example budget=60"
@@ -165,7 +166,7 @@ def rehearse(
 
 def _checked_noise(noise: object) -> float:
     """A declared noise as a float; DesignError if it is no share."""
-    if isinstance(noise, bool) or not isinstance(noise, int | float) or not 0 <= noise <= 1:
+    if not is_real(noise) or not 0 <= noise <= 1:
         raise DesignError(
             "noise must be the standard deviation of repeats as a share of best - median, from 0 to 1, or "
             f"'none', got {noise!r}; for example noise=0.05"

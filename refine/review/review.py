@@ -47,6 +47,7 @@ from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
 from refine.utils.format import plural
 from refine.utils.keywords import helped_methods
+from refine.utils.numbers import is_real, is_whole
 from refine.utils.provided import provided
 
 if TYPE_CHECKING:
@@ -279,8 +280,7 @@ class Review(Shown, Generic[R]):
             >>> review.worth(n=30).verdict
             'STOP'
         """
-        number = isinstance(price, (int, float)) and not isinstance(price, bool)
-        if price is not None and not (number and 0 <= price < math.inf):
+        if price is not None and not (is_real(price) and 0 <= price < math.inf):
             raise ReviewError(
                 f"price must be a number >= 0, the cost of one trial in units of the metric, got {price!r}; "
                 "for example price=0.0001"
@@ -475,7 +475,7 @@ class Review(Shown, Generic[R]):
             (5, 65)
         """
         for name, value in (("n", n), ("workers", workers)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            if value is not None and not is_whole(value):
                 raise DesignError(f"{name} must be a whole number >= 1, got {value!r}")
         if edits is not None or named:
             edited_review = self.edit(edits, **named)

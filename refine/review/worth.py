@@ -23,6 +23,7 @@ from refine.space.space import Space
 from refine.trials.budget import NO_BUDGET, BudgetState
 from refine.utils.arrays import Bools, Floats
 from refine.utils.display import Shown
+from refine.utils.numbers import is_whole
 from refine.utils.threads import one_thread
 from refine.utils.types import JsonObject
 
@@ -304,7 +305,7 @@ class Rehearsal(Shown):
 def check_plan(rounds: object, n: object) -> None:
     """Raises DesignError unless ``rounds`` and ``n`` make a plan."""
     for name, value in (("rounds", rounds), ("n", n)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if not is_whole(value):
             raise DesignError(f"{name} must be a whole number >= 1, got {value!r}; such as rounds=4, n=30")
     if isinstance(rounds, int) and rounds > _MOST_ROUNDS:
         raise DesignError(

@@ -11,12 +11,13 @@ from refine.run.objective import evaluate
 from refine.run.plan import stored_task
 from refine.run.protocols import Objective, offers
 from refine.run.replay import difference_of
-from refine.run.resources import Resources, is_whole
+from refine.run.resources import Resources
 from refine.store.store import Store
 from refine.trials.goal import Goal
 from refine.trials.replicates import best_keys
 from refine.trials.round_record import Node, StoredNode
 from refine.utils.action import Action
+from refine.utils.numbers import is_whole
 from refine.utils.warning import warn
 
 

@@ -23,6 +23,7 @@ from refine.run.supervisor import end, mark, supervised, swept
 from refine.space.space import Space
 from refine.trials.round_record import COMMAND, METRIC_PATTERN
 from refine.utils.keywords import helped
+from refine.utils.numbers import is_real
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _GROUP = re.compile(r"\[([^\[\]]*\{[^\[\]]*)\]")
@@ -335,7 +336,7 @@ def metrics_of(line: str) -> dict[str, float] | None:
         if text.lower() == "nan":
             return {"value": math.nan}
         return None
-    if isinstance(content, int | float) and not isinstance(content, bool):
+    if is_real(content):
         return {"value": float(content)}
     if not isinstance(content, dict) or not content:
         return None

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from refine.errors import DesignError, RefineWarning, did_you_mean
-from refine.run.resources import ResourceKeywords, Resources, is_whole, shell_option
+from refine.run.resources import ResourceKeywords, Resources, shell_option
 from refine.utils.format import plural
+from refine.utils.numbers import is_real, is_whole
 
 if TYPE_CHECKING:
     from refine.trials.trial import FinishedTrial
@@ -134,8 +135,7 @@ class Ending:
     """
 
     def __init__(self, hours: float | None = None, trials: int | None = None) -> None:
-        number = isinstance(hours, int | float) and not isinstance(hours, bool)
-        if hours is not None and not (number and 0 < hours <= MOST_HOURS):
+        if hours is not None and not (is_real(hours) and 0 < hours <= MOST_HOURS):
             raise DesignError(f"hours must be a number > 0, got {hours!r}; hours=0.5 is half an hour")
         if trials is not None and not is_whole(trials):
             raise DesignError(

@@ -16,7 +16,7 @@ from refine.run.identity import called, objective_code, source_file
 from refine.run.outcome import Outcome, completed
 from refine.run.plan import plan, stored_task
 from refine.run.protocols import Objective
-from refine.run.resources import Resources, is_whole
+from refine.run.resources import Resources
 from refine.run.workers.executor import outcomes_of
 from refine.space.encoding import check_seed
 from refine.store.store import Store
@@ -27,6 +27,7 @@ from refine.trials.rows import JsonRows
 from refine.trials.trial import ended_state
 from refine.utils.action import Action
 from refine.utils.display import Shown
+from refine.utils.numbers import is_whole
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,6 @@ from refine.run.options import RunOptions, log
 from refine.run.outcome import Task
 from refine.run.plan import attempts, stored_task
 from refine.run.protocols import Objective
-from refine.run.resources import is_whole
 from refine.run.runner import TaskSource, run_round
 from refine.stats.resolution import at_end
 from refine.store.store import Store
@@ -26,6 +25,7 @@ from refine.trials.replicates import best_keys, planned, runs_compared
 from refine.trials.round_record import Node, StoredNode
 from refine.trials.trial import State
 from refine.utils.action import Action
+from refine.utils.numbers import is_whole
 from refine.utils.standard_streams import print_error
 from refine.utils.warning import warn
 

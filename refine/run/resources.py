@@ -13,16 +13,12 @@ from typing import Any, TypedDict
 from refine.errors import DesignError
 from refine.run.executors import Capabilities, Limits, TrialExecutor
 from refine.run.signals import GRACE, check_grace
+from refine.utils.numbers import is_real, is_whole
 
 LEAST_MEMORY = 200_000_000  # bytes; a worker that has imported nothing but the engine holds half of it
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _MOST_DEVICES = 1024
-
-
-def is_whole(value: object, minimum: int = 1) -> bool:
-    """True if a value is a whole number of at least ``minimum``."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
 
 
 def shell_option(
@@ -151,8 +147,7 @@ def limits_of(
     timeout: float | None, memory: int | str | None, executor: Executor | TrialExecutor | None
 ) -> Limits:
     """The limits, checked. Raises DesignError: a limit out of range, or too much for the executor."""
-    number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-    if timeout is not None and not (number and 0 < timeout < math.inf):
+    if timeout is not None and not (is_real(timeout) and 0 < timeout < math.inf):
         raise DesignError(
             f"timeout must be a number of seconds > 0, got {timeout!r}; leave timeout= out for no limit"
         )

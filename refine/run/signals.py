@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from refine.errors import DesignError
+from refine.utils.numbers import is_real
 from refine.utils.standard_streams import print_error
 
 GRACE = 25.0  # seconds that trials may still run after SIGTERM or SIGHUP: Slurm and Kubernetes kill after 30
@@ -25,8 +26,7 @@ _SIGNALS = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 def check_grace(grace: Any) -> float:
     """``grace`` as a number of seconds. Raises DesignError: ``grace`` is no number of seconds."""
-    number = isinstance(grace, int | float) and not isinstance(grace, bool)
-    if not number or not 0 <= grace <= threading.TIMEOUT_MAX:
+    if not is_real(grace) or not 0 <= grace <= threading.TIMEOUT_MAX:
         raise DesignError(
             f"grace must be a number of seconds >= 0 that trials may still run after SIGTERM, got {grace!r}; "
             f"the default is {GRACE:g}"

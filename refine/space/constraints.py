@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.errors import SpaceError, did_you_mean
+from refine.utils.numbers import is_real, is_whole
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -264,7 +265,7 @@ def _evaluate(node: ast.expr, rows: _OperandTable) -> Any:
     match node:
         case ast.Constant(value=value):
             # A float: a power of integers could take forever.
-            if isinstance(value, int) and not isinstance(value, bool):
+            if is_whole(value, 0):
                 return np.float64(value)
             return value
         case ast.Name(id=name):
@@ -298,7 +299,7 @@ def _evaluate(node: ast.expr, rows: _OperandTable) -> Any:
 
 def _numbers(column: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     """A column of objects as floats, if all objects are numbers."""
-    if column.dtype == object and all(isinstance(v, int | float) and not isinstance(v, bool) for v in column):
+    if column.dtype == object and all(map(is_real, column)):
         return column.astype(float)
     return column
 

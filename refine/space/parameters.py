@@ -596,7 +596,7 @@ class Lattice(NamedTuple):
     through: float  # a value of the lattice
     step: float | None  # distance of neighbours; `None` for powers
     base: float | None  # ratio of neighbours; `None` for steps
-    whole: bool  # True for integers
+    integral: bool  # True for integers
 
     def place(self, value: float) -> float:
         """Number of steps from ``through`` to a value: whole on the lattice, NaN if no power exists."""
@@ -614,7 +614,7 @@ class Lattice(NamedTuple):
         else:
             assert self.base is not None
             value = self.through * self.base**place
-        if self.whole:
+        if self.integral:
             return math.floor(value + 0.5)
         return round_significant(value)
 
@@ -663,7 +663,7 @@ class Lattice(NamedTuple):
         return f"the {text} from {label(self.through)}"
 
 
-def lattice_of(low: float, step: Any, base: Any, whole: bool) -> Lattice | None:
+def lattice_of(low: float, step: Any, base: Any, integral: bool) -> Lattice | None:
     """The lattice of a range, through its lower end; ``None`` without a step and a base.
 
     Raises:
@@ -690,11 +690,11 @@ def lattice_of(low: float, step: Any, base: Any, whole: bool) -> Lattice | None:
         else:
             example = "base=2"
         raise SpaceError(f"{name} must be a number > {minimum}, got {value!r}; for example {example}")
-    if whole and float(value) != int(value):
+    if integral and float(value) != int(value):
         raise SpaceError(f"{name} of an integer range must be a whole number, got {value!r}; use Float")
     if base is not None and low <= 0:
         raise SpaceError(
             f"low must be > 0 for powers of a base, got {label(low)}; start above zero, or use step="
         )
-    exact = int(value) if whole else round_significant(float(value))
-    return Lattice(low, exact if base is None else None, None if base is None else exact, whole)
+    exact = int(value) if integral else round_significant(float(value))
+    return Lattice(low, exact if base is None else None, None if base is None else exact, integral)

@@ -73,11 +73,11 @@ def _range(value: tuple[Any, ...]) -> Parameter:
     return kind(low, high, levels=level_count(value) if len(value) == 3 else None)
 
 
-def check_no_list(value: tuple[Any, ...], whole: bool | None = None) -> None:
+def check_no_list(value: tuple[Any, ...], of_integers: bool | None = None) -> None:
     """Rejects three numbers that may be a range or three choices.
 
     The meaning is ambiguous if the numbers rise by equal steps or equal ratios and the last two are of one
-    type, or if the third can't be a number of levels. ``whole`` tells whether the range is one of integers;
+    type, or if the third can't be a number of levels. ``of_integers`` tells whether the range is one of integers;
     default: if both ends are ints.
 
     Raises:
@@ -88,10 +88,10 @@ def check_no_list(value: tuple[Any, ...], whole: bool | None = None) -> None:
     low, high, third = (v.item() if isinstance(v, np.generic) else v for v in value)
     if not low < high < third:
         return
-    if whole is None:
+    if of_integers is None:
         integral = all(isinstance(v, int) for v in (low, high))
     else:
-        integral = whole
+        integral = of_integers
     not_a_count = not isinstance(third, int) or (integral and third > high - low + 1)
     evenly_spaced = isinstance(high, int) and (
         math.isclose(third - high, high - low) or (low > 0 and math.isclose(third / high, high / low))

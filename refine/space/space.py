@@ -395,8 +395,10 @@ class Space(Shown, Mapping[str, Parameter]):
         A condition on an absent parameter is false.
         """
         names = set().union(*(c.names for c in conditions))
-        while more := set().union(*(self.conditions[n].names for n in names & set(self.conditions))) - names:
-            names |= more
+        while (
+            further := set().union(*(self.conditions[n].names for n in names & set(self.conditions))) - names
+        ):
+            names |= further
         columns = self._tried(names)
         conditional = names & set(self.conditions)
         length = len(next(iter(columns.values())))

@@ -32,6 +32,7 @@ from refine.trials.metric_constraint import metric_constraints
 from refine.trials.round_record import Node, check_objective_name
 from refine.trials.rows import JsonRows
 from refine.trials.trial import ORIGINS, STATES
+from refine.utils.numbers import is_real, is_whole
 from refine.utils.provided import provided
 
 Row = Mapping[str, Any]
@@ -124,7 +125,7 @@ def value_fault(column: sa.Column[Any], value: Any) -> str:
         good = isinstance(value, str) and not unstorable(value)
         rule = "a text without halves of letters"
     elif isinstance(column.type, sa.Integer):
-        good = isinstance(value, int) and not isinstance(value, bool) and -LARGEST - 1 <= value <= LARGEST
+        good = is_whole(value, -LARGEST - 1, LARGEST)
         rule = "a whole number of 32 bits"
     else:
         good = is_number(value) and math.isfinite(value)
@@ -150,7 +151,7 @@ def short(value: object) -> str:
 
 def is_number(value: object) -> bool:
     """True if a value is a number that a float holds; NaN and infinity count."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_real(value):
         return False
     try:
         float(value)
@@ -474,8 +475,7 @@ def _check_metrics(row: Row) -> None:
 def _check_configuration(configuration: dict[str, Any]) -> None:
     for value in configuration.values():
         decode(value)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if number and not (is_number(value) and math.isfinite(value)):
+        if is_real(value) and not (is_number(value) and math.isfinite(value)):
             raise ValueError("a configuration holds a number that a float does not")
     if text := unstorable(json.dumps(configuration, ensure_ascii=False)):
         raise ValueError(f"a configuration {text}")

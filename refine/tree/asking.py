@@ -24,6 +24,7 @@ from refine.tree.tree_record import TreeRecord
 from refine.trials.stored_answer import StoredAnswer
 from refine.utils.display import Shown
 from refine.utils.format import plural
+from refine.utils.numbers import is_real
 from refine.utils.warning import warn
 
 YES = "yes"
@@ -275,8 +276,7 @@ def ask(
         >>> tree.ask("lr", better="1.5").question
         'lr == 1.5'
     """
-    number = isinstance(guess, int | float) and not isinstance(guess, bool)
-    if guess is not None and not (number and 0 <= guess <= 1):
+    if guess is not None and not (is_real(guess) and 0 <= guess <= 1):
         raise AnalysisError(
             f"guess must be your chance of a yes, from 0 to 1, got {guess!r}; for 80 % write guess=0.8"
         )

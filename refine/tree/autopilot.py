@@ -28,6 +28,7 @@ from refine.trials.budget import CONFIRM_SHARE
 from refine.utils.action import Action
 from refine.utils.format import join
 from refine.utils.keywords import helped
+from refine.utils.numbers import is_whole
 
 AUTHOR = "autopilot"
 
@@ -105,7 +106,7 @@ def autopilot(
         True
     """
     for option, count in (("rounds", rounds), ("n", n)):
-        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+        if count is not None and not is_whole(count):
             raise DesignError(f"{option} must be a whole number >= 1, got {count!r}; for example {option}=5")
     every_run: dict[str, Any] = {**options}  # the options of each run
     check_noise = every_run.pop("check_noise", True)
@@ -246,7 +247,7 @@ def _checked(budget: int | timedelta, first: int) -> tuple[float, float]:
     """A budget as trials and as seconds; DesignError if invalid, or smaller than the ``first`` round."""
     if isinstance(budget, timedelta) and budget > timedelta(0):
         return math.inf, budget.total_seconds()
-    if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
+    if not is_whole(budget):
         raise DesignError(
             "budget must be a whole number of trials >= 1, or a time as a datetime.timedelta, got "
             f"{budget!r}; for example budget=150 or budget=datetime.timedelta(hours=2)"

@@ -18,6 +18,7 @@ from refine.space.space import encode_configuration
 from refine.tree.lineage import analyze
 from refine.tree.round_record import RoundRecord
 from refine.tree.running import check_can_run, extended_size, run
+from refine.utils.numbers import is_whole
 
 R = TypeVar("R", bound=RoundRecord)
 
@@ -90,7 +91,7 @@ def check_growth(round_: RoundRecord, n: int, exploit: float | None) -> int:
         DesignError: As :func:`grow`.
         ReviewError: ``exploit`` is out of range.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+    if not is_whole(n):
         raise DesignError(f"n must be a whole number >= 1 of configurations to add, got {n!r}; write n=6")
     check_shares(exploit)
     chosen = round((exploit or 0.0) * n)

@@ -39,6 +39,7 @@ from refine.trials.frame import Records
 from refine.trials.round_record import StoredNode
 from refine.utils.action import Action
 from refine.utils.format import join, plural
+from refine.utils.numbers import is_whole
 
 # Configurations by name: what would be handed over, the best observed one, the one to beat.
 WORDS = ("winner", "best", "baseline")
@@ -178,7 +179,7 @@ def judge(
         >>> tree.judge("winner", {"lr": 0.5, "dropout": 0.0}).verdict
         'KEEP'
     """
-    if isinstance(budget, bool) or not isinstance(budget, int) or budget < 0:
+    if not is_whole(budget, 0):
         raise DesignError(f"budget must be a whole number >= 0, got {budget!r}")
     if not budget and (objective is not None or objective_name is not None or options):
         conflicting = [
@@ -303,10 +304,12 @@ class _Entrants(NamedTuple):
         second = self.judged.field.candidates[j]
         space = next(stored.node.space for stored, _ in self.rounds if stored.node.id == first.round)
         values = _values_read(first)
-        others = _values_read(second)
-        if set(values) != set(others):
+        second_values = _values_read(second)
+        if set(values) != set(second_values):
             return False
-        return all(_within_a_level(space.get(name), value, others[name]) for name, value in values.items())
+        return all(
+            _within_a_level(space.get(name), value, second_values[name]) for name, value in values.items()
+        )
 
     def race(
         self,

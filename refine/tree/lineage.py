@@ -465,8 +465,8 @@ def analyze_until(
     evidence = _Evidence.of(self)._replace(cutoff=cutoff)
     rounds = [stored for stored in evidence.rounds if stored.node.id not in without]
     evidence = evidence._replace(rounds=rounds)
-    first, *others = [evidence.analysis(goal, seed, NOTHING) for goal in self.goals]
-    return first.with_goals(others)
+    first, *further_goals = [evidence.analysis(goal, seed, NOTHING) for goal in self.goals]
+    return first.with_goals(further_goals)
 
 
 class _Evidence(NamedTuple):

@@ -9,11 +9,12 @@ from refine.space.space import configuration_key
 from refine.tree.question_evidence import Basis, Question
 from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
+from refine.utils.numbers import is_whole
 
 
 def check_count(name: str, n: object, example: str) -> None:
     """Raises DesignError unless a number of trials is a whole number >= 1."""
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+    if not is_whole(n):
         raise DesignError(f"{name} must be a whole number >= 1, got {n!r}; for example {example}")
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from refine.errors import DesignError
 from refine.utils.action import Action
 from refine.utils.format import duration, plural
+from refine.utils.numbers import is_whole
 from refine.utils.types import JsonObject
 from refine.utils.warning import warn
 
@@ -178,7 +179,7 @@ def checked_budget(value: object) -> int | str | None:
         budget = _as_text(value)
     if isinstance(value, str) and value.strip().isdecimal() and len(value) <= _LONGEST:
         budget = int(value)
-    if isinstance(budget, int) and not isinstance(budget, bool) and 1 <= budget <= LARGEST_BUDGET:
+    if is_whole(budget, 1, LARGEST_BUDGET):
         return budget
     if isinstance(budget, str) and 0 < seconds_of(budget) <= LARGEST_BUDGET:
         return budget.strip()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from refine.errors import AnalysisError
+from refine.utils.numbers import is_real
 from refine.utils.types import JsonObject
 
 NOISE = ("none", "retraining")  # declarations about the noise of an objective
@@ -96,7 +97,7 @@ def checked_limits(limits: object) -> Limits | None:
     else:
         ends = ()
     numbers = [end for end in ends if end is not None]
-    real = all(isinstance(end, int | float) and not isinstance(end, bool) for end in numbers)
+    real = all(map(is_real, numbers))
     if len(ends) != 2 or not real or (len(numbers) == 2 and not numbers[0] < numbers[1]):
         raise AnalysisError(
             f"limits must be the lowest and the highest possible value of the metric, got {limits!r}; "

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from refine.space.encoding import digest, dumps
+from refine.utils.numbers import is_real
 from refine.utils.types import JsonObject
 
 
@@ -71,6 +72,6 @@ class StoredAnswer:
         numbers = [values[name] for name in ("created", "probability", "cost", "epsilon", "goals", "trials")]
         if not all(isinstance(text, str) for text in texts):
             raise ValueError("a stored question must have texts for its author, round and expressions")
-        if any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
+        if not all(map(is_real, numbers)):
             raise ValueError("a stored answer must have numbers for its time, probability and trials")
         return cls(**values)

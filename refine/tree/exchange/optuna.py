@@ -18,6 +18,7 @@ from refine.store.engine import URL, engine_of, url_of
 from refine.store.schema import shown_url, tables_of
 from refine.tree.round_record import RoundRecord
 from refine.utils.extras import load
+from refine.utils.numbers import is_real
 
 if TYPE_CHECKING:
     import optuna
@@ -231,7 +232,7 @@ def _axis(parameter: Parameter, values: list[Any]) -> tuple[Any, Mapping[str, An
     """A distribution of all values, and texts for values that Optuna cannot hold."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    numbers = list(filter(is_real, values))
     if isinstance(parameter, Range) and len(numbers) == len(values):
         low = min([parameter.low, *numbers])
         high = max([parameter.high, *numbers])
