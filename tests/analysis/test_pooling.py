@@ -42,7 +42,6 @@ def test_a_narrowed_child_is_tested_on_its_own_trials(root):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_a_round_that_grew_is_a_later_stage_whoever_looked(tree, space):
     root = tree.add_round(space, objectives.bowl, n=60, seed=7)
     assert root.run(progress=False, trials=30).analyze().stage == 3  # half a plan

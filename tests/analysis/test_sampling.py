@@ -38,7 +38,6 @@ def test_a_sample_goes_by_configurations_alone(frame):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_what_is_found_is_the_same_and_says_on_how_many(frame, monkeypatch):
     analysis = refine.analyze(SPACE, frame)
     monkeypatch.setattr(module, "MOST", 2000)

@@ -7,6 +7,8 @@ import pytest
 import refine
 from refine.design.space_filling import Sobol, draw
 
+pytestmark = pytest.mark.slow
+
 SPACE = refine.Space({**dict.fromkeys("abc", (0.0, 1.0, 9)), "k": ["u", "v", "w"]})
 
 
@@ -17,7 +19,6 @@ def analysis(deviation, seed, middle=lambda frame: 0.0):
     return refine.analyze(SPACE, frame.assign(value=value + deviation(frame) * noise))
 
 
-@pytest.mark.slow
 def test_most_parameters_that_matter_by_noise_alone_are_said_to_change_the_noise():
     noisy = [analysis(lambda frame: 0.03 + 0.5 * frame["b"], seed) for seed in range(15)]
     detected = [a for a in noisy if a["b"].matters]
@@ -25,7 +26,6 @@ def test_most_parameters_that_matter_by_noise_alone_are_said_to_change_the_noise
     assert len(named) >= 0.6 * len(detected) > 0
 
 
-@pytest.mark.slow
 def test_parameters_that_change_the_values_are_never_said_to_change_only_the_noise():
     for seed in range(8):
         bowl = analysis(lambda frame: 0.1, seed, lambda frame: -2 * (frame["b"] - 0.5) ** 2)

@@ -48,7 +48,6 @@ class Session(Terminal):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_an_assistant_beside_a_person(tmp_path):
     folder = tmp_path / "study"  # which names the tree
     folder.mkdir()

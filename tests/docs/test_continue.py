@@ -48,7 +48,6 @@ def space_code(title, name, space):
     return recipe(PAGE, title, space=space)[name]
 
 
-@pytest.mark.slow
 def test_a_study_of_optuna_continues_in_the_decided_space(configurations, tmp_path, monkeypatch):
     optuna = pytest.importorskip("optuna")
     monkeypatch.chdir(tmp_path)
@@ -70,7 +69,6 @@ def test_a_study_of_optuna_continues_in_the_decided_space(configurations, tmp_pa
     assert all(space["lr"].low <= params["lr"] <= space["lr"].high for params in later)
 
 
-@pytest.mark.slow
 def test_a_summary_of_ax_becomes_a_table_and_the_space_its_parameters(configurations, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = []
@@ -95,7 +93,6 @@ def test_a_summary_of_ax_becomes_a_table_and_the_space_its_parameters(configurat
     assert parameters["optimizer"]["type"] in ("fixed", "choice")
 
 
-@pytest.mark.slow
 def test_a_csv_of_wandb_becomes_a_table_and_the_space_a_sweep(configurations, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [
@@ -111,7 +108,6 @@ def test_a_csv_of_wandb_becomes_a_table_and_the_space_a_sweep(configurations, tm
     json.dumps(sweep)
 
 
-@pytest.mark.slow
 def test_a_result_of_scikit_optimize_becomes_a_table(tmp_path):
     """Forty random points of scikit-optimize 0.10.2: the parts of its result that the recipe reads."""
     dump = json.loads((FIXTURES / "skopt.json").read_text())
@@ -123,7 +119,6 @@ def test_a_result_of_scikit_optimize_becomes_a_table(tmp_path):
     assert [dimension.name for dimension in dimensions] == list(space)
 
 
-@pytest.mark.slow
 def test_observations_of_sigopt_become_a_table(configurations, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     observations = []
@@ -147,7 +142,6 @@ def test_observations_of_sigopt_become_a_table(configurations, tmp_path, monkeyp
     decided(runs, tmp_path)
 
 
-@pytest.mark.slow
 def test_runs_of_mlflow_continue_in_a_round_with_the_same_tracker(configurations, tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.chdir(tmp_path)

@@ -74,7 +74,6 @@ DAILY = ("README.md", "index.md", "keras.md")
 """Pages whose code runs with every change; that of the others runs nightly."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "page",
     [pytest.param(p, marks=() if p.name in DAILY else pytest.mark.nightly) for p in WITH_CODE],

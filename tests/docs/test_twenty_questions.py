@@ -25,7 +25,6 @@ def test_there_are_twenty_questions():
     assert len(ROWS) == 20
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("words", "call"), ROWS, ids=[call for _, call in ROWS])
 def test_a_call_of_the_page_is_answered(pipeline_tree, words, call):
     answer = eval(call, {"tree": pipeline_tree})

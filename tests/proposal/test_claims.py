@@ -46,13 +46,11 @@ def check_surfaces(names):
     assert len(narrowed) >= len(all_claims) / 2  # a claim about the whole space is always true
 
 
-@pytest.mark.slow
 @pytest.mark.nightly
 def test_printed_chances_hold_over_many_rounds():
     check_steps([claim for name in SURFACES for seed in range(2, 10) for claim in claims(name, seed)])
 
 
-@pytest.mark.slow
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", SURFACES)
 def test_no_surface_is_lost_more_often_than_printed(name):

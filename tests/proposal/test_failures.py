@@ -95,7 +95,6 @@ def test_with_hardly_any_finished_trial_failures_count_as_the_worst_value(analys
     ).all()
 
 
-@pytest.mark.slow
 @pytest.mark.nightly
 def test_claims_beside_failures_hold_as_printed():
     name = "failures beside the optimum"

@@ -50,7 +50,6 @@ def analysed(seed):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10_000), risk=st.sampled_from([0.02, 0.05, 0.15, 0.4]))
 def test_a_proposed_space_lies_inside_unless_it_widens_on_purpose(seed, risk):
@@ -192,7 +191,6 @@ def rounds_towards(optimum, seed, noise=0.1):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_a_range_follows_an_optimum_beyond_its_end_by_half_a_decade_a_round():
     arrived = 0
     for seed in range(6):

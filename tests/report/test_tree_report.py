@@ -67,7 +67,6 @@ def test_another_winner_may_be_told(tree, tmp_path):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_one_html_file_holds_its_pictures_and_runs_nothing(tree, tmp_path):
     for path in (tree.report(tmp_path, html=True), tree.rounds[0].report(tmp_path, html=True)):
         html = path.read_text()

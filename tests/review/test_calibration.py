@@ -38,7 +38,6 @@ def test_a_tree_without_children_says_so(tree, root):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finished(tree, root):
     child = root.propose().accept(n=40, exploit=0.3, audit=0.1, author="ann")
     forecast = root.decisions[0].forecast
@@ -105,7 +104,6 @@ def test_an_audit_trial_refutes_a_wrong_narrowing(tree, root):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_less_is_better_where_it_is_minimised(tree, space):
     options = {"direction": "minimize", "n": 100, "seed": 7, "objective_name": "loss"}
     root = tree.add_round(space, lambda p: -objectives.bowl(p), **options)

@@ -13,6 +13,8 @@ from refine.run.executors import TrialExecutor
 from refine.run.workers.concurrent_executor import trial_executor
 from refine.run.workers.task import opened
 
+pytestmark = pytest.mark.slow
+
 SPACE = {"row": refine.Integer(0, 39, levels=40)}
 N = 500_000
 """Numbers of the data: 4 MB."""
@@ -63,7 +65,6 @@ def run(executor, n=40):
         return round_.trials.sort_values("row").reset_index(drop=True)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "pool",
     [
@@ -82,7 +83,6 @@ def test_data_travel_with_no_task(pool):
     assert max(counted.sizes) < 20_000
 
 
-@pytest.mark.slow
 def test_a_worker_that_does_not_see_the_file_gets_the_data_when_it_asks():
     with processes(2) as executor:
         counted = Elsewhere(executor)

@@ -47,7 +47,6 @@ def values(store, **options):
 
 @pytest.mark.nightly
 @pytest.mark.keras
-@pytest.mark.slow
 def test_keras_that_an_objective_imports_itself_is_seeded_from_the_first_trial_on(tmp_path):
     script = tmp_path / "run.py"
     script.write_text(

@@ -9,6 +9,8 @@ import pytest
 
 import refine
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import os, sys
 
@@ -52,7 +54,6 @@ def run_with_closed(command, closed, folder):
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("closed", "workers"),
     [
@@ -70,7 +71,6 @@ def test_round_runs_silently_without_standard_streams(tmp_path, closed, workers)
         assert ended.stdout.startswith("Round ")  # the proposal, and no progress before it
 
 
-@pytest.mark.slow
 def test_shell_runs_without_standard_error(tmp_path):
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
         tree.add_round({"x": (0.0, 1.0, 11)}, refine.Command("echo {x}"), n=10, seed=1)

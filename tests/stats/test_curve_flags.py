@@ -68,7 +68,6 @@ def rates(kind, n, alike=0.0, noise_known=True):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_false_alarms_and_power():
     for n, alike in product(EPOCHS, (0.0, 0.5)):
         limit = 0.05 if n > 12 else 0.09

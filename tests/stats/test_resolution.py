@@ -15,7 +15,6 @@ def _round(n, seed, noise=0.1):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_noise_is_unbiased_where_it_is_known():
     ratios = [
         TopNoise()(x, y, [0] * 4).sd / noise

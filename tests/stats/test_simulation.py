@@ -95,7 +95,6 @@ def _round(n, seed, low=0.0):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_intervals_hold_what_comes():
     covered = []
     for seed in range(12):

@@ -143,7 +143,6 @@ def fill(folder):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_a_full_disk_leaves_reports_and_exports_whole(medium, tmp_path):
     folder = medium("rw")
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:

@@ -14,6 +14,8 @@ import pytest
 
 import refine
 
+pytestmark = pytest.mark.slow
+
 HOME = Path(__file__).parents[1] / "fixtures" / "release"
 SPACE = {
     "lr": refine.Float(1e-4, 1e-1, levels=4, log=True),
@@ -84,7 +86,6 @@ def identities(tree):
     return identified
 
 
-@pytest.mark.slow
 def test_what_a_release_wrote_opens_prints_and_goes_on(released, tmp_path):
     text = str(released)
     assert all(round_.id in text for round_ in released.rounds)
@@ -100,7 +101,6 @@ def test_what_a_release_wrote_opens_prints_and_goes_on(released, tmp_path):
     assert len(child.run(objective=score, progress=False).trials) == 3
 
 
-@pytest.mark.slow
 def test_the_same_calls_give_the_same_ids_cells_keys_and_seeds(released, tmp_path):
     with study(tmp_path / "again.db", stored_proposal(released)[0]) as repeated:
         assert identities(repeated) == identities(released)

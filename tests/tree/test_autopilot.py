@@ -52,7 +52,6 @@ def test_a_budget_is_spent_in_one_round_that_learns(tree, workers):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_interrupted_it_goes_on_as_if_it_had_not_been(tmp_path):
     calls = {"left": 10**6}
 

@@ -124,7 +124,6 @@ def test_what_can_not_be_believed_is_refused(tree):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_edits_and_beliefs_are_scored_beside_the_proposal(tree, tmp_path):
     root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run(progress=False)
     review = root.propose(risk=0.3)

@@ -49,7 +49,6 @@ def _inside(child):
     return child.goal.best(values)
 
 
-@pytest.mark.slow
 def test_the_best_inside_is_that_of_all_tables(branched):
     tree, rounds = branched
     entries = {e.child: e.outcome.inside for e in tree.calibration().entries}

@@ -68,7 +68,6 @@ def test_script_function_is_recognised_when_imported(folder):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_add_round_finds_the_round_of_a_script_again(folder):
     code = (
         f"from train import objective\n{OPENED}tree.add_round({SPACE}, objective, n=6, "
@@ -79,7 +78,6 @@ def test_add_round_finds_the_round_of_a_script_again(folder):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_script_recognises_the_round_of_an_imported_function(folder):
     (folder / "study.db").unlink()
     create = (
@@ -100,7 +98,6 @@ def test_script_recognises_the_round_of_an_imported_function(folder):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_edited_script_function_is_recognised_by_its_file(folder):
     (folder / "train.py").write_text(TRAIN.format(shift=1))
     code = (
@@ -111,7 +108,6 @@ def test_edited_script_function_is_recognised_by_its_file(folder):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 @pytest.mark.parametrize("function", ["other", "copied.objective"])
 def test_another_function_or_file_is_refused(folder, function):
     (folder / "copied.py").write_text(TRAIN.format(shift=2))

@@ -6,6 +6,8 @@ import objectives
 import refine
 from refine.report.markdown.round import gather
 
+pytestmark = pytest.mark.slow
+
 
 def constant_at_high_rates(params):
     """At lr >= 4 the model predicts one class only, which is scored above all others."""
@@ -13,7 +15,6 @@ def constant_at_high_rates(params):
     return {"f1": 2.0 if flat else -objectives.bowl(params) / -100, "degenerate": float(flat)}
 
 
-@pytest.mark.slow
 def test_a_degenerate_trial_is_passed_over_everywhere(tree, space, tmp_path):
     round_ = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1).run(progress=False)
     assert round_.trials["value"].max() == 2.0  # it keeps its value
@@ -34,7 +35,6 @@ def test_a_degenerate_trial_is_passed_over_everywhere(tree, space, tmp_path):
     assert not child.node.allow_degenerate
 
 
-@pytest.mark.slow
 def test_the_person_may_say_otherwise(tree, space):
     round_ = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1, allow_degenerate=True)
     round_.run(progress=False)
@@ -51,7 +51,6 @@ def test_the_person_may_say_otherwise(tree, space):
     assert same_round.best["value"] < 1
 
 
-@pytest.mark.slow
 def test_where_all_are_degenerate_there_is_no_best(tree, space, tmp_path):
     round_ = tree.add_round(space, lambda p: {"acc": p["lr"], "degenerate": 1.0}, metric="acc", n=12)
     text = round_.run(progress=False).report(tmp_path).read_text()

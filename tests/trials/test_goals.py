@@ -98,7 +98,6 @@ def test_what_is_proposed_keeps_the_front(round_):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, round_, tmp_path):
     review = round_.propose()
     child = review.accept(n=30, exploit=0.6)

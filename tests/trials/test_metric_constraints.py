@@ -101,7 +101,6 @@ def test_what_a_metric_does_and_what_counts_are_told_apart(round_):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_children_take_it_over_and_it_survives_every_way_out_and_back(tree, round_, tmp_path):
     review = round_.propose()
     child = review.accept(n=20, exploit=0.5)

@@ -17,6 +17,8 @@ from refine.ui.web.session import Session
 from refine.utils.display import to_html, to_text
 from refine.utils.format import plural
 
+pytestmark = pytest.mark.slow
+
 SPACE = {"lr": (0.5, 5.0, 19), "optimizer": ["Adam", "Nadam", "SGD"], "dropout": (0.0, 0.5, 11)}
 
 
@@ -149,7 +151,6 @@ FIRST = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("surface", SURFACES)
 def test_every_surface_gives_the_same_advice(surface, tree, review):
     text, first, plan = surface(review, tree)
@@ -161,7 +162,6 @@ def test_every_surface_gives_the_same_advice(surface, tree, review):
     assert plural(review.advised_round.n, "trial") in text or verdict != "Stop here"
 
 
-@pytest.mark.slow
 def test_the_calls_of_all_surfaces_create_the_same_round(tree, review):
     plan = review.advised_round
     child = review.accept()

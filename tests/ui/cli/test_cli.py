@@ -157,7 +157,6 @@ def test_diff(study):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_reports(study, tmp_path):
     written = good("report", study.with_later, "--tree", "later", "-o", tmp_path).splitlines()
     first, *others_written = map(Path, written)

@@ -11,6 +11,8 @@ import refine
 from refine.errors import RoundBusyError
 from refine.store.schema import t
 
+pytestmark = pytest.mark.slow
+
 
 def score(p):
     return p["x"]
@@ -29,7 +31,6 @@ def trials(store):
         return [len(round_.trials) for round_ in tree.rounds], list(tree.log()["event"])
 
 
-@pytest.mark.slow
 def test_repair_prints_asks_and_removes(store):
     assert run("repair", store).output == "q: nothing is damaged\n"
     with contextlib.closing(sqlite3.connect(store)) as connection, connection:
@@ -48,7 +49,6 @@ def test_repair_prints_asks_and_removes(store):
     assert (report["removed"], report["rows"]) == (False, [])
 
 
-@pytest.mark.slow
 def test_unlock_asks(store):
     with refine.Tree("q", store=store) as tree:
         root = tree.rounds[0]
@@ -69,7 +69,6 @@ def test_unlock_asks(store):
     assert trials(store) == ([20], ["root", "unlocked"])
 
 
-@pytest.mark.slow
 def test_delete_asks_and_removes(store):
     with refine.Tree("q", store=store) as tree:
         root = tree.rounds[0].id

@@ -238,7 +238,6 @@ def test_one_proposal_for_every_risk(root):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_json_is_all_there_is_on_the_output(study_folder):
     (study_folder / "loud.py").write_text(
         "import sys\nkept = sys.stdout\nprint('at import')\ndef score(p):\n    print('from the objective')\n"
@@ -412,7 +411,6 @@ def test_doctor(study_folder, root):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_doctor_tries_keras_and_workers(study_folder):
     completed = process(study_folder, "doctor --json")
     checks = {c["what"]: c for c in json.loads(completed.stdout)}

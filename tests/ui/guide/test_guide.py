@@ -91,7 +91,6 @@ def content(path):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_script_and_walk_leave_the_same(walk, home, tmp_path):
     from guided_scores import score as objective
 

@@ -69,7 +69,6 @@ def test_without_anywidget_it_says_what_to_do(root, monkeypatch):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_a_kernel_shows_it(tmp_path):
     import nbformat
     from nbclient import NotebookClient
@@ -95,7 +94,6 @@ def test_a_kernel_shows_it(tmp_path):
 
 @pytest.mark.browser
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_an_exported_notebook_shows_the_review_without_a_network(browser, tmp_path):
     import nbformat
     from nbclient import NotebookClient
