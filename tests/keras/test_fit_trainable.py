@@ -46,26 +46,17 @@ def both(training):
         assert weight == pytest.approx(expected_weight, abs=1e-5)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-@pytest.mark.filterwarnings(f"ignore:refine.keras.fit. {FROZEN}")
-def test_freezing_between_two_fits_has_no_effect_as_in_keras(optimizer):
+def test_freezing_between_two_fits_has_no_effect_as_in_keras_and_warns():
     def training(fit):
-        model = two_layers(optimizer)
+        model = two_layers("adam")
         first = train(fit, model)
         model.layers[0].trainable = False
         second = train(fit, model)
         assert not model.layers[0].trainable  # the user's flag is left alone
         return first + second, model
 
-    both(training)
-
-
-def test_freezing_between_two_fits_warns_that_it_has_no_effect():
-    model = two_layers("adam")
-    train(refine.keras.fit, model)
-    model.layers[0].trainable = False
     with pytest.warns(RefineWarning, match=f"{FROZEN},"):
-        train(refine.keras.fit, model)
+        both(training)
 
 
 def test_freezing_takes_effect_after_compile_and_before_the_first_fit():

@@ -176,19 +176,6 @@ def test_failures_at_a_few_of_the_levels_that_go_do_not_explain_the_others(tree,
     assert short_reason(round_.run(progress=False).propose().proposal.changes[0]) == expected
 
 
-@pytest.mark.slow
-def test_one_huge_value_breaks_neither_winner_nor_report(tree, tmp_path):
-    def objective(p):
-        return 1.7e308 if (p["x"], p["y"]) == (1.0, 1.0) else -p["x"] + 0.01 * p["y"]
-
-    space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 6)}
-    study = tree.add_round(space, objective, n=66, seed=1, direction="minimize").run(progress=False)
-    assert str(tree.winner()).startswith("Winner of ")
-    assert "1.7" not in str(study.propose())
-    for path in (study.report(tmp_path), tree.report(tmp_path), tree.winner().report(tmp_path)):
-        assert path.is_file()
-
-
 def change_of(reasons, new, old=("Adam", "Nadam", "SGD")):
     categories = refine.Categorical(list(old))
     return Change(

@@ -20,10 +20,6 @@ def noisy(params, trial):
     return truth(params) + np.random.default_rng(trial.seed).normal(0, 0.05)
 
 
-def deterministic(params):
-    return truth(params)
-
-
 def test_nothing_races_before_a_trial_has_finished(tree):
     with pytest.raises(AnalysisError, match="no trial has finished that may be called best"):
         tree.confirm()
@@ -83,15 +79,6 @@ def test_racers_are_chosen_by_the_posterior_and_not_by_what_was_observed(tree):
     assert won.best_value == 1.3
     assert not won.is_best_observed
     assert truth(won.params) > 0.99
-
-
-@pytest.mark.slow
-def test_without_noise_the_race_ends_early(tree):
-    round_ = tree.add_round(SPACE, deterministic, n=24).run(progress=False)
-    won = tree.confirm(budget=20, progress=False)
-    assert won.race.verdict == "noise"
-    assert len(round_.replicates) <= 4
-    assert won.expected == pytest.approx(truth(won.params), abs=0.02)
 
 
 def test_a_loss_that_counts_as_none_decides_earlier(tree):

@@ -64,9 +64,7 @@ def test_a_child_with_a_share_of_learning_trials_keeps_its_share(root):
     assert origins(child) == {"space_filling": 6, "exploit": 10}
 
 
-def test_more_than_is_left_and_a_wrong_share_are_refused(root):
-    with pytest.raises(DesignError):
-        root.grow(41, progress=False)
+def test_a_wrong_number_and_a_wrong_share_are_refused(root):
     with pytest.raises(DesignError, match="n must be a whole number >= 1"):
         root.grow(0)
     with pytest.raises(ReviewError, match="exploit must be a share"):

@@ -45,13 +45,6 @@ def test_ideas_run_before_the_rest_of_an_unfinished_round(tree):
     assert len(root.run(progress=False).trials) == 21
 
 
-def test_a_child_takes_ideas_as_well(round_):
-    child = round_.branch({**SPACE, "x": (3.0, 6.0, 13)}, n=6).run(progress=False)
-    child.try_out([{"x": 4.1, "z": "a"}], progress=False)
-    assert child.trials["origin"].tolist()[-1] == "given"
-    assert len(child.trials) == 7
-
-
 def test_wrong_ideas_are_refused_before_anything_is_written(round_):
     for wrong, error, message in (
         ([{"x": 4.1}], SpaceError, "missing: z"),

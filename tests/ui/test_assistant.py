@@ -138,17 +138,14 @@ def test_a_session(store, study):
         assert suggestion.volume_kept < 1
 
 
-@pytest.mark.slow
 def test_an_assistant_grows_a_round_within_the_budget(store, study):
     first = study[1][0]
-
-    async def steps(client, call):
-        assert "2 trials ran; 0 left" in await call("grow", round_id=first, trials=2, exploit=1.0)
-        assert "0 left" in await call("grow", round_id=first, trials=1)
-        renewed = await call("proposal", round_id=first, renew=True)
-        assert not renewed.startswith("error")
-
-    session(store, steps, "--budget", "2")
+    options = {"objective": objectives.bowl, "objective_name": "objectives.bowl"}
+    assistant = Assistant(lambda: refine.Tree("study", store=store), budget=2, objective_of=lambda _: options)
+    assert "2 trials ran; 0 left" in assistant.grow(first, 2, exploit=1.0)
+    with pytest.raises(ReviewError, match="0 left"):
+        assistant.grow(first, 1)
+    assert assistant.proposal(first, renew=True)
     with refine.Tree("study", store=store) as tree:
         assert tree[first].trials["origin"].tolist()[-2:] == ["exploit", "exploit"]
 

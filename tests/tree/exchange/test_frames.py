@@ -161,14 +161,6 @@ def test_parameters_may_be_named(tree, frame):
         tree.add_frame(frame, root.space, value="acc", parameters=["rate"])
 
 
-@pytest.mark.slow
-def test_autopilot_goes_on_from_an_imported_round(tree, frame):
-    root = tree.add_frame(frame, value="acc", objective=exchanged.trained)
-    root.set_epsilon(1e-5)  # less than what is left to gain
-    last = refine.autopilot(root, rounds=2, n=12, progress=False)
-    assert last.parent.id == root.id
-
-
 @pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zip", "tar", "GZ"])
 def test_a_packed_table_is_not_unpacked(tmp_path, kind):
     """Ten kilobytes of one may hold gigabytes."""

@@ -76,10 +76,8 @@ def test_tree_says_what_python_says(study):
     assert good("tree", url).replace(url, study.store) == good("tree", study.store)
 
 
-@pytest.mark.parametrize("key_kind", ["start", "tag", "root", "path"])
-def test_show(study, key_kind):
-    key = {"start": study.root[:8], "tag": "first", "root": "root", "path": "1"}[key_kind]
-    text = good("show", study.store, key)
+def test_show(study):
+    text = good("show", study.store, "first")
     assert text.startswith(f"round {study.root} of [bold]fruit: 24 configurations of 57\n")
     assert "100 %: 24 complete" in text
     assert "best observed 1.0000 with lr = 2 and optimizer = " in text

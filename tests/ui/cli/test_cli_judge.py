@@ -60,9 +60,6 @@ def test_the_exit_code_is_the_verdict(store):
 def test_what_is_refused_is_exit_code_1(store):
     for arguments, message in (
         (["x=3.21"], "no trial ran x = 3.21"),
-        (["c=a"], "name more of the values"),
-        (["nothing"], "no round or tag 'nothing'"),
-        (["winner", "winner"], "both are the same configuration"),
         (["x='3"], "quotes must be closed"),
         (["--workers", "2"], "add --budget, or leave them out"),
         (["--objective", "a:b"], "add --budget, or leave them out"),
