@@ -48,9 +48,9 @@ def test_a_loss_of_one_scale_is_linear_unless_declared():
 def test_negative_values_have_no_decades():
     loss = np.r_[-1.0, 10.0 ** np.linspace(-4, 3, 30)]
     assert decades_of(loss) == 0.0
-    with pytest.raises(AnalysisError, match="scale='log' needs"):
+    with pytest.raises(AnalysisError, match="scale='log'"):
         decades_of(loss, "log")
-    with pytest.raises(AnalysisError, match="scale must be 'log', 'linear' or None"):
+    with pytest.raises(AnalysisError, match="scale"):
         decades_of(loss, "wide")
 
 

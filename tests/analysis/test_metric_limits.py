@@ -55,5 +55,5 @@ def test_a_declared_limit_decides():
     assert limits((0, 2)) == (0.0, 2.0, "declared")
     assert limits((None, None)) == (-math.inf, math.inf, "declared")
     for wrong in ((1, 0), (0,), "01", (0, "1"), 3):
-        with pytest.raises(AnalysisError, match="limits must be the lowest and the highest possible value"):
+        with pytest.raises(AnalysisError, match="limits"):
             limits(wrong)

@@ -169,14 +169,14 @@ def test_equal_repeats_of_a_continuous_metric_show_no_noise():
 
 
 def test_a_declaration_of_the_noise_is_one_of_two():
-    with pytest.raises(AnalysisError, match="noise must be 'none', 'retraining' or None"):
+    with pytest.raises(AnalysisError, match="noise"):
         noise_of((np.zeros((3, 1)), np.zeros(3)), [0], None, None, (np.zeros((3, 1)), np.zeros(3)), "some")
 
 
 def test_copied_rows_count_once_with_one_warning():
     frame = table(40, 0.05)
     copied = pd.concat([frame, frame.iloc[:3]], ignore_index=True)
-    with pytest.warns(RefineWarning, match="3 rows of 43 equal") as caught:
+    with pytest.warns(RefineWarning, match="3 rows of 43") as caught:
         twice = refine.analyze(PLANE, copied)
     once = refine.analyze(PLANE, frame)
     assert len(caught) == 1

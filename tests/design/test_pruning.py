@@ -93,7 +93,7 @@ def test_pruners_of_optuna_in_this_process(tmp_path, space, design):
                 round_ = pruned_round(tree, space, n=n, pruner=pruner, design=design)
             states.append(list(round_.trials["state"]))
             assert "stopped early by optuna." in round_.report(tmp_path / name).read_text()
-            with pytest.raises(DesignError, match="needs workers=1"):
+            with pytest.raises(DesignError, match="workers=1"):
                 round_.run(workers=2, n=41)
     assert "pruned" in states[0]
     assert design != "sobol" or states[0] == states[1]
@@ -193,15 +193,15 @@ def test_tests_rank_pruned_trials_by_forecasts(tree, space):
     proposal = round_.propose().proposal
     assert proposal.space["dropout"].high < 0.5
     assert "nan" not in str(some) + str(proposal)
-    with pytest.raises(AnalysisError, match="trials stopped early can't be compared"):
+    with pytest.raises(AnalysisError, match="stopped early"):
         compare_rounds(round_.trials, round_.trials, "maximize")
 
 
 def test_nothing_to_go_by_is_an_error_and_going_on_a_warning(tree, space):
-    with pytest.raises(ObjectiveError, match="'value' epoch by epoch, but the objective reports nothing"):
+    with pytest.raises(ObjectiveError, match="'value'"):
         tree.add_round(space, objectives.bowl, n=20, pruner="median").run(progress=False)
     deaf = tree.add_round(space, objectives.never_stops, metric="acc", n=40, pruner=PRUNER)
-    with pytest.warns(RuntimeWarning, match=r"ask trial.should_prune\(\)") as caught:
+    with pytest.warns(RuntimeWarning, match=r"trial.should_prune\(\)") as caught:
         deaf.run(progress=False)
     assert len(caught) == 1
     assert set(deaf.trials["state"]) == {"complete"}
@@ -218,7 +218,7 @@ def test_wrong_pruners_are_refused(tree, space):
     def judge(metrics):
         return metrics["acc"]
 
-    with pytest.raises(DesignError, match="has a value only at the end"):
+    with pytest.raises(DesignError, match="at the end"):
         tree.add_round(space, objectives.learner, metric=judge, n=5, pruner="median")
 
 

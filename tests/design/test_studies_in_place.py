@@ -89,9 +89,9 @@ def test_what_cannot_be_narrowed_says_so(drawn, review):
     ):
         with pytest.raises(ReviewError, match=pattern):
             refine.optuna.narrow(study, candidate)
-    with pytest.warns(RefineWarning, match="x: wider than what the objective suggests, which is followed"):
+    with pytest.warns(RefineWarning, match="x: wider"):
         narrowed = refine.optuna.narrow(copied(drawn), review.edit(x=(0.003, 10.0)))
-    with pytest.warns(RefineWarning, match="x: the decision, .*, lies outside what the objective suggests"):
+    with pytest.warns(RefineWarning, match="x: .* outside"):
         assert 20 <= narrowed.ask().suggest_float("x", 20, 30) <= 30
 
 

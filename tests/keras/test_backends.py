@@ -72,7 +72,7 @@ def test_an_objective_of_another_backend_prepares_nothing():
     objective = KerasObjective(model, [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1], val_split=0.5)
     assert objective.backend == "tensorflow"
     objective.backend = "jax"
-    with pytest.raises(ObjectiveError, match="with Keras on jax, and this process runs it on tensorflow"):
+    with pytest.raises(ObjectiveError, match="jax.*tensorflow"):
         objective.prepare(1)
 
 

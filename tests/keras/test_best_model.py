@@ -139,7 +139,7 @@ def test_a_hostile_file_in_the_place_of_a_model_runs_nothing(round_, tmp_path, m
 def test_other_code_is_noticed(round_):
     EPOCHS[0] = 5
     try:
-        with pytest.warns(RuntimeWarning, match="retrained, the best trial gives .* instead of"):
+        with pytest.warns(RuntimeWarning, match="retrained"):
             round_.best_model()
     finally:
         EPOCHS[0] = 4
@@ -176,9 +176,9 @@ def test_what_cannot_work_is_said_first(round_, tmp_path):
 
     with refine.Tree("q", store=tmp_path / "b.db") as tree:
         bare = tree.add_round({"x": [1, 2, 3]}, plain, n=3).run(progress=False)
-        with pytest.raises(ObjectiveError, match="use refine.keras.KerasObjective"):
+        with pytest.raises(ObjectiveError, match="refine.keras.KerasObjective"):
             bare.best_model()
         kind = tree.add_round({"x": [1, 2, 3]}, Gives(), n=3).run(progress=False)
         assert kind.best_model() == "model of 3"
-        with pytest.raises(ObjectiveError, match="cannot save models"):
+        with pytest.raises(ObjectiveError, match="save"):
             kind.best_model(tmp_path)

@@ -62,7 +62,7 @@ def test_callbacks_are_called_in_the_order_of_keras(cancer):
             fit(small(), cancer.x, cancer.y, callbacks=logs[-1:], **data)
         assert logs[1].seen == logs[0].seen
     _notices.warned_texts.clear()
-    with pytest.warns(RefineWarning, match="callback Noting acts before validation"):
+    with pytest.warns(RefineWarning, match="Noting"):
         refine.keras.fit(small(), cancer.x, cancer.y, validation_split=0.3, callbacks=[LogOfTests()])
 
 
@@ -164,15 +164,15 @@ def test_data_and_models_that_only_keras_takes_go_there(cancer):
     import tensorflow as tf
 
     dataset = tf.data.Dataset.from_tensor_slices((cancer.x, cancer.y)).batch(32)
-    with pytest.warns(RuntimeWarning, match="Dataset, which is not an array"):
+    with pytest.warns(RuntimeWarning, match="Dataset"):
         refine.keras.fit(small(), dataset, shuffle=False)
     with pytest.warns(RuntimeWarning, match="sparse"):
         refine.keras.fit(small(), scipy.sparse.csr_matrix(cancer.x), cancer.y)
-    with pytest.warns(RuntimeWarning, match="validation_data is a"):
+    with pytest.warns(RuntimeWarning, match="validation_data"):
         refine.keras.fit(small(), cancer.x, cancer.y, validation_data=dataset)
     model = Fixed()
     model.compile("adam", "mse", jit_compile=False)
-    with pytest.warns(RuntimeWarning, match="it could not be traced"):
+    with pytest.warns(RuntimeWarning, match="traced"):
         history = refine.keras.fit(model, cancer.x, cancer.y, batch_size=40)
     assert len(history.history["loss"]) == 1
     bare = keras.Sequential([layers.Dense(1)])
@@ -222,6 +222,6 @@ def test_what_is_split_and_then_left_to_keras_is_split_once():
         options = {"validation_split": 0.5, "shuffle": False, "verbose": 0, "batch_size": 5}
         return fitted(model, x, x[:, :1], **options).history
 
-    with pytest.warns(RefineWarning, match="using model.fit, because"):
+    with pytest.warns(RefineWarning, match="model.fit"):
         calls = trained(Stubborn, refine.keras.fit)
     assert calls == trained(keras.Sequential, keras.Sequential.fit)

@@ -96,7 +96,7 @@ def test_an_optimizer_built_for_other_variables_is_left_to_keras():
         model.compile(model.optimizer, "mse", jit_compile=False)
         return train(fit, model), model
 
-    with pytest.warns(RefineWarning, match="using model.fit, because"):
+    with pytest.warns(RefineWarning, match="model.fit"):
         both(training)
 
 
@@ -107,7 +107,7 @@ def test_a_trace_of_keras_is_continued_by_keras():
         model.layers[0].trainable = False
         return first + train(fit, model), model
 
-    with pytest.warns(RefineWarning, match="using model.fit, because"):
+    with pytest.warns(RefineWarning, match="model.fit"):
         both(training)
 
 
@@ -150,7 +150,7 @@ def test_compiling_in_a_callback_ends_training_as_in_keras(hook):
     for fit in (keras.Model.fit, refine.keras.fit):
         with pytest.raises(TypeError):
             train(fit, two_layers("sgd"), callbacks=[Acting(hook, compile_again)])
-    with pytest.raises(TypeError, match="a callback compiled the model during training"):
+    with pytest.raises(TypeError, match="callback"):
         train(refine.keras.fit, two_layers("sgd"), callbacks=[Acting(hook, compile_again)])
 
 

@@ -262,7 +262,7 @@ def test_threads_that_come_too_late_warn_once(data):
     objective = KerasObjective(document, *data)
     keras.ops.ones(1)
     objective.prepare(1)
-    with pytest.warns(RuntimeWarning, match="runs with 1 and 1 threads"):
+    with pytest.warns(RuntimeWarning, match="1 and 1 threads"):
         objective.prepare(3)
     objective.prepare(3)
     with pytest.raises(ObjectiveError, match="least 1, got 0; 1"):

@@ -182,11 +182,11 @@ def test_nan_is_for_an_imputer():
     parts = (objective._data[0], objective._data[2], objective._sealed[0])
     assert all(np.isfinite(part).all() for part in parts)
     assert np.isfinite(objective({"lr": 0.01}, RunningTrial(5))["val_loss"])
-    with pytest.raises(ObjectiveError, match="NaN or infinite .* allow_nan=True"):
+    with pytest.raises(ObjectiveError, match="allow_nan=True"):
         KerasObjective(network, HOLES, LABELS)
     from sklearn.preprocessing import StandardScaler
 
-    with pytest.raises(ObjectiveError, match="x after preprocess: must be finite"):
+    with pytest.raises(ObjectiveError, match="x after preprocess"):
         KerasObjective(network, HOLES, LABELS, preprocess=StandardScaler())
     infinite = np.where(np.arange(360).reshape(N, 3) == 5, np.inf, HOLES)
     with pytest.raises(ObjectiveError, match="got 1 of 360 numbers"):
@@ -211,5 +211,5 @@ def test_a_function_that_imputes_before_its_model_has_no_hold_out():
     metrics = objective({}, RunningTrial(5))
     assert np.isfinite(metrics["val_loss"])
     assert "degenerate" not in metrics
-    with pytest.raises(ObjectiveError, match="hold-out's inputs"):
+    with pytest.raises(ObjectiveError, match="hold-out"):
         objective.holdout({}, RunningTrial(5))

@@ -69,7 +69,7 @@ def test_a_training_outside_of_a_round_is_stopped_by_nothing():
 def test_several_splits_are_refused(tree):
     objective = KerasObjective(_fast, *_rows(), splits=2)
     round_ = tree.add_round(SPACE, objective, metric="val_acc", n=3, pruner=PRUNER)
-    with pytest.raises(ObjectiveError, match="can't stop an objective that trains .* several splits"):
+    with pytest.raises(ObjectiveError, match="several splits"):
         round_.run(progress=False)
     assert round_.trials.empty
 

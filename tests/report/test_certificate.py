@@ -133,5 +133,5 @@ def test_without_a_baseline_or_a_posterior_it_says_so(tree, tmp_path):
 
 def test_a_winner_without_a_tree_has_no_records(grown):
     tree, _, _ = grown
-    with pytest.raises(AnalysisError, match="made without a tree"):
+    with pytest.raises(AnalysisError, match="without a tree"):
         replace(tree.winner(), _home=None).report("anywhere")

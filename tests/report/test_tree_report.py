@@ -121,7 +121,7 @@ def test_rounds_judged_by_different_things_are_not_compared_as_populations(tmp_p
 
 def test_a_tree_that_has_not_run_is_told_as_well(tmp_path):
     with refine.Tree("t", store=tmp_path / "t.db") as tree:
-        with pytest.raises(NotFoundError, match="has no round to report on"):
+        with pytest.raises(NotFoundError, match="no round"):
             tree.report(tmp_path)
         tree.add_round(SPACE, score, n=20)
         text = Path(tree.report(tmp_path)).read_text()

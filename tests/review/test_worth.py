@@ -79,7 +79,7 @@ def test_where_everything_was_run_it_stops(tree):
     worth = review.worth()
     assert (worth.verdict, worth.n, worth.left, worth.probability) == ("STOP", 0, 0, 0.0)
     assert "very configuration of the proposed space was run." in str(review)
-    with pytest.raises(AnalysisError, match="nothing is left to plan"):
+    with pytest.raises(AnalysisError, match="nothing is left"):
         review.rehearse()
 
 
@@ -174,15 +174,15 @@ def test_edits_count_and_what_is_not_known_is_said(coarse):
     assert bad.worth().gain < coarse.worth().gain
     assert bad.checks()["worth"].values["gain"] == pytest.approx(bad.worth().gain)
     unknown = coarse.edit(kind=["d", "e", "f"])
-    with pytest.raises(AnalysisError, match="say nothing about the space"):
+    with pytest.raises(AnalysisError, match="space"):
         unknown.worth()
     assert unknown.checks()["worth"].verdict == "unknown"
     assert "CONTINUE" not in str(unknown)
-    with pytest.raises(AnalysisError, match="say nothing about this space"):
+    with pytest.raises(AnalysisError, match="space"):
         unknown.rehearse()
-    with pytest.raises(DesignError, match="n must be a whole number"):
+    with pytest.raises(DesignError, match="^n must"):
         coarse.worth(0)
-    with pytest.raises(ReviewError, match="exploit must be a share"):
+    with pytest.raises(ReviewError, match="^exploit must"):
         coarse.worth(exploit=1.5)
 
 
@@ -222,7 +222,7 @@ def test_plans_cost_the_same_can_be_analysed_and_have_one_to_twenty_rounds():
     assert plans_beside(4, 30) == [(4, 30), (1, 120), (2, 60), (8, 15)]
     assert plans_beside(1, 12) == [(1, 12)]
     assert all(n >= 10 and 300 < rounds * n <= 320 for rounds, n in plans_beside(8, 40))
-    with pytest.raises(DesignError, match="rounds must be a whole number"):
+    with pytest.raises(DesignError, match="^rounds must"):
         check_plan(0, 20)
     with pytest.raises(DesignError, match="<= 20"):
         check_plan(21, 20)

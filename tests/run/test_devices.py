@@ -48,7 +48,7 @@ def test_what_is_no_gpu_is_an_error(bad):
 
 def test_more_than_are_visible_and_somebody_s_executor(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
-    with pytest.raises(DesignError, match="2 that CUDA_VISIBLE_DEVICES lists"):
+    with pytest.raises(DesignError, match="CUDA_VISIBLE_DEVICES"):
         devices_of(3)
     text = r"gpus= cannot be combined with executor=.*refine.DaskExecutor\(client, \{'GPU': 1\}\)"
     with ThreadPoolExecutor(1) as pool, pytest.raises(DesignError, match=text):

@@ -89,7 +89,7 @@ def test_errors_in_hooks_harm_nothing(tree, caplog):
     round_ = tree.add_round(SPACE, objectives.height, n=6)
     with (
         caplog.at_level(logging.ERROR),
-        pytest.warns(RefineWarning, match="raised ValueError:") as warned,
+        pytest.warns(RefineWarning, match="ValueError:") as warned,
     ):
         round_.run(on_trial=bad, on_round=bad, progress=False)
     assert len(round_.trials) == 6

@@ -57,7 +57,7 @@ def test_opening_trains_the_best_again_and_is_logged(tree, round_):
         (stored,) = reopened[round_.id].holdout_results
         assert stored.table.equals(opening.table)
         assert stored.runs.equals(opening.runs)
-        with pytest.raises(ObjectiveError, match="was reopened without its objective"):
+        with pytest.raises(ObjectiveError, match="objective"):
             reopened[round_.id].open_holdout()
 
 
@@ -95,7 +95,7 @@ def test_the_second_opening_on_a_branch_says_what_it_costs(tree, round_, space):
     )
     with pytest.warns(UserWarning, match=text):
         round_.open_holdout(top=2, seeds=1)
-    with pytest.warns(UserWarning, match="opened 2 times before"):
+    with pytest.warns(UserWarning, match="2 times"):
         child.open_holdout(top=3, seeds=1)
 
 
@@ -117,10 +117,10 @@ def test_errors(tree, space, round_):
         round_.open_holdout(top=0)
     assert len(tree.log()) == 2  # nothing was opened
     not_run = tree.add_round(space, Sealed(), metric="acc", n=5, seed=2)
-    with pytest.raises(AnalysisError, match="has no finished trial that may be called best"):
+    with pytest.raises(AnalysisError, match="called best"):
         not_run.open_holdout()
     round_.metric = "other"
-    with pytest.raises(AnalysisError, match="the hold-out gave no metric 'other', it gave acc, seen"):
+    with pytest.raises(AnalysisError, match="'other'.*acc, seen"):
         round_.open_holdout()
 
 

@@ -80,9 +80,7 @@ def test_repeats_that_fail_leave_a_finished_round_as_it_is(tree, space, fails):
         return smooth(params)
 
     root = tree.add_round(space, objective, n=12, seed=1)
-    with pytest.warns(
-        RefineWarning, match="noise not measured: repeating the best configuration ended as failed"
-    ):
+    with pytest.warns(RefineWarning, match="not measured.*failed"):
         root.run(progress=False)
     assert set(root.trials["state"]) == {"complete"}
     assert len(calls) == 13
@@ -101,7 +99,7 @@ def test_repeats_that_time_out_leave_a_finished_round_as_it_is(tree, space, tmp_
         return smooth(params)
 
     root = tree.add_round(space, objective, n=12, seed=1)
-    with pytest.warns(RefineWarning, match="noise not measured: .* ended as timeout"):
+    with pytest.warns(RefineWarning, match="not measured.*timeout"):
         root.run(timeout=3, progress=False)
     assert set(root.trials["state"]) == {"complete"}
     assert root.propose().proposal.changes

@@ -93,9 +93,9 @@ def test_what_cannot_work_is_said(tree, space, round_):
     for name, value in wrong:
         with pytest.raises(DesignError, match=f"{name} must"):
             round_.replay(**{name: value})
-    with pytest.raises(AnalysisError, match="has no finished trials to replay"):
+    with pytest.raises(AnalysisError, match="no finished trials"):
         tree.add_round(space, objectives.bowl, n=3).replay()
-    with pytest.raises(ObjectiveError, match="was created with the objective"):
+    with pytest.raises(ObjectiveError, match="objective"):
         round_.replay(objective=objectives.bowl)
 
 

@@ -51,9 +51,9 @@ def test_identity_is_canonical():
     assert all(("beta" in p) == (p["optimizer"] == "adam") for p in every(SPACE))
     adam = given_configuration(SPACE, {"optimizer": "adam", "beta": 0.85, "units": 4}, "given[0]")
     assert adam["beta"] == 0.85
-    with pytest.raises(SpaceError, match="needs a value of every parameter, missing: momentum"):
+    with pytest.raises(SpaceError, match="missing: momentum"):
         given_configuration(SPACE, {"optimizer": "sgd", "units": 4}, "given[0]")
-    with pytest.raises(SpaceError, match="needs every parameter, missing: beta"):
+    with pytest.raises(SpaceError, match="missing: beta"):
         SPACE.frozen({"optimizer": "adam", "units": 4})
 
 

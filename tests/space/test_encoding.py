@@ -130,5 +130,5 @@ def test_a_path_that_leads_nowhere_says_what_to_do():
     )
     with pytest.raises(SpaceError, match=message):
         Reference("no_such_package.Adam").resolve()
-    with pytest.raises(SpaceError, match="must be importable, but module 'math' has no attribute 'logg'"):
+    with pytest.raises(SpaceError, match="'math'.*'logg'"):
         Reference("math:logg").resolve()

@@ -43,7 +43,7 @@ def test_errors(within, text):
     with pytest.raises(SpaceError) as caught:
         Float(0, 0.5, within=within)
     assert str(caught.value).startswith(text)
-    with pytest.raises(SpaceError, match="must lie within its hard limits"):
+    with pytest.raises(SpaceError, match="hard limits"):
         edited(Integer(1, 4, within=(1, 8)), (1, 9))
 
 

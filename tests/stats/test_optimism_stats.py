@@ -58,7 +58,7 @@ def test_what_fresh_seeds_need():
     estimate = FreshSeeds()(1.0, [0.5], ["a"], "a")
     assert (estimate.value, estimate.runs, estimate.freedom) == (0.5, 1, 0)
     assert np.isnan(estimate.low)
-    with pytest.raises(AnalysisError, match="winner: 'b' has no new run; replicate it first"):
+    with pytest.raises(AnalysisError, match="winner: 'b'"):
         FreshSeeds()(1.0, [0.5, 0.6], ["a", "a"], "b")
 
 
@@ -173,7 +173,7 @@ def test_the_honest_best_is_nearly_unbiased(skewed):
 def test_optimism_needs_values_and_a_noise():
     assert Optimism()([1.0, 2.0, 3.0], 0.0) == (3.0, 0.0, 3.0, 3)
     assert Optimism()([1.0] * 50, 0.5).expected > 0.5
-    with pytest.raises(AnalysisError, match="at least one trial is needed"):
+    with pytest.raises(AnalysisError, match="at least one trial"):
         Optimism()([], 1.0)
     with pytest.raises(AnalysisError, match=">= 0, got -1"):
         Optimism()([1.0], -1)

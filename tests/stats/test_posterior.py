@@ -181,7 +181,7 @@ def test_means_and_deviations_alone_are_those_of_draws():
     assert alone.scores.shape == (0, 50)
     np.testing.assert_allclose(alone.mean, drawn.mean, atol=1e-9)
     np.testing.assert_allclose(alone.sd, drawn.scores.std(axis=0), atol=0.05)
-    with pytest.raises(AnalysisError, match="exact: .* forest_draws and process_draws are both 0"):
+    with pytest.raises(AnalysisError, match="exact: .* forest_draws and process_draws"):
         MixedPosterior(forest_draws=0, process_draws=0)(X, y, cells, [0, 0], exact=True)
 
 
@@ -226,5 +226,5 @@ def test_power_draws_follow_a_prior_mean_and_stay_out_of_exact_posteriors():
 
 @pytest.mark.parametrize("options", [{"forest_draws": 0, "process_draws": 0}, {"power": True}])
 def test_power_draws_need_draws_on_ranks_beside_them(options):
-    with pytest.raises(AnalysisError, match="power_draws= adds"):
+    with pytest.raises(AnalysisError, match="power_draws="):
         MixedPosterior(power_draws=10, **options)

@@ -142,7 +142,7 @@ def test_a_damaged_round_takes_what_came_from_it_along_and_nothing_else(spoil):
         assert [r.id for r in tree.rounds] == [other.id]
         assert tree.tags == {}
         assert f"round {first.id} can't" in str(tree)
-        with pytest.raises(StoreError, match="is in the store, but can't be read"):
+        with pytest.raises(StoreError, match="can't be read"):
             tree.add_round(SPACE, score, n=30, metric="acc", objective_name="score")
         assert {row.round for row in tree.damage().rows} == {first.id, child.id}
         tree.repair()
@@ -185,7 +185,7 @@ def test_trials_are_removed_with_all_attempts_and_run_again(spoil, tmp_path):
     with refine.Tree("q", store=path) as tree:
         root = tree.rounds[0]
         before = root.trials
-        changed = pytest.warns(errors.RefineWarning, match="ran another version of the objective's code")
+        changed = pytest.warns(errors.RefineWarning, match="version")
         with changed, pytest.raises(RoundStoppedError):
             root.run(objective=lambda p: 1 / 0, objective_name="score", rerun="failed", progress=False)
         assert list(root.trials["state"]).count("failed") == 2

@@ -95,7 +95,7 @@ def test_what_is_no_store_is_said_to_be_none_and_left_as_it_is(tmp_path, owner):
 
 def test_a_look_at_a_server_makes_no_tables(postgresql):
     for _ in range(2):
-        with pytest.raises(NotFoundError, match="holds no tree yet"):
+        with pytest.raises(NotFoundError, match="no tree"):
             Store(postgresql, create=False)
 
 
@@ -148,7 +148,7 @@ def test_what_would_compute_something_at_a_look_or_write_is_refused(path, kind):
     for output in (tree.stderr, doctor.stdout):
         assert "refine does not make, and that would compute" in " ".join(output.split())
     assert (tree.exit_code, doctor.exit_code) == (1, 3)
-    with pytest.raises(StoreError, match="take nothing from it, or remove that first"):
+    with pytest.raises(StoreError, match="remove that first"):
         refine.Tree("q", store=path)
 
 
@@ -162,7 +162,7 @@ def test_on_a_server_too(postgresql):
         connection.exec_driver_sql(ON_A_SERVER["policy 'seen'"])
         connection.commit()
         for create in (True, False):
-            with pytest.raises(StoreError, match="take nothing from it, or remove that first"):
+            with pytest.raises(StoreError, match="remove that first"):
                 Store(postgresql, create=create)
         connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         connection.commit()
@@ -170,14 +170,14 @@ def test_on_a_server_too(postgresql):
 
 def test_an_import_from_optuna_makes_no_table_and_asks_no_view(path):
     with refine.Tree("q", store="sqlite://") as tree:
-        with pytest.raises(NotFoundError, match="holds no study of Optuna"):
+        with pytest.raises(NotFoundError, match="no study"):
             tree.add_study(f"sqlite:///{path}?timeout=5")
         by_hand(
             path,
             "CREATE VIEW studies AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) "
             "SELECT * FROM n",
         )
-        with pytest.raises(StoreError, match="has a view 'studies' that refine does not make"):
+        with pytest.raises(StoreError, match="'studies'"):
             tree.add_study(f"sqlite:///{path}")
 
 
@@ -235,7 +235,7 @@ def test_values_of_any_type_end_no_look(path):
     by_hand(path, *ANY)
     with refine.Tree("q", store=path, create=False) as tree:
         assert (len(tree.rounds), tree.tags, len(tree.log())) == (1, {}, 1)
-        with pytest.warns(RefineWarning, match="a stored row of inherited can't be read"):
+        with pytest.warns(RefineWarning, match="inherited"):
             tree.rounds[0].context.store.inherited(1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RefineWarning)
@@ -323,7 +323,7 @@ def test_a_backup_is_whole_and_is_not_mixed_with_what_lay_in_its_place(path, tmp
 
 def test_a_server_s_store_has_tools_of_its_own(postgresql):
     with contextlib.closing(Store(postgresql)) as store:
-        with pytest.raises(StoreError, match="such as pg_dump"):
+        with pytest.raises(StoreError, match="pg_dump"):
             store.backup("copy.db")
         with store.engine.begin() as connection:
             connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
@@ -364,7 +364,7 @@ def test_nothing_is_written_into_a_file_that_was_deleted(path):
         review = root.propose()
         away = path.rename(path.with_name("away.db"))
         for write in WRITES.values():
-            with pytest.raises(StoreError, match="was moved, replaced or deleted after it was opened"):
+            with pytest.raises(StoreError, match="after it was opened"):
                 write(tree, root, review)
         away.rename(path)
         WRITES["annotate"](tree, root, review)

@@ -68,7 +68,7 @@ def test_store_that_is_mounted_as_a_single_file_is_refused_for_writing(bound, tm
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
         tree.add_round({"x": (1, 9)}, lambda p: p["x"], n=5)
     alone = bound(tmp_path / "refine.db", tmp_path / "a container" / "refine.db")
-    with pytest.raises(StoreError, match="is mounted as a single file; mount its folder"):
+    with pytest.raises(StoreError, match="single file"):
         refine.Tree("q", store=alone)
     assert not list(alone.parent.glob("refine.db-*"))
 

@@ -56,7 +56,7 @@ def test_a_study_on_a_read_only_medium_is_looked_at(medium, tmp_path):
         root = tree.rounds[0]
         assert str(tree) == shown
         assert root.trials.equals(table)
-        with pytest.warns(RefineWarning, match="may be read and not be written .*the proposal is not kept"):
+        with pytest.warns(RefineWarning, match="not be written .*not kept"):
             assert str(root.propose(risk=0.2))
         assert str(root.propose()) == review  # kept before, and no news
         root.report(tmp_path / "reports")
@@ -125,7 +125,7 @@ def test_a_role_that_may_only_read_looks_and_is_told(postgresql):
         with refine.Tree("q", store=url) as tree:
             assert str(tree) == shown
             round_ = tree[root.id]
-            with pytest.warns(RefineWarning, match="not be written by this role .*the proposal is not kept"):
+            with pytest.warns(RefineWarning, match="by this role .*not kept"):
                 assert str(round_.propose())
             refuses(tree, round_, "not be written by this role .*permission denied")
     finally:
@@ -153,7 +153,7 @@ def test_a_full_disk_leaves_reports_and_exports_whole(medium, tmp_path):
         root.run(n=60, progress=False)
         ballast = fill(folder)
         for write in (lambda: tree.export(folder / "out"), lambda: root.report(folder / "reports")):
-            with pytest.raises(StoreError, match="can't be written: No space left.*as it was; make room, or"):
+            with pytest.raises(StoreError, match="No space left"):
                 write()
         ballast.unlink()
         after = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}

@@ -77,7 +77,7 @@ def test_a_file_that_goes_away_while_a_round_runs_stops_it(tmp_path, event):
 
     tree = refine.Tree("q", store=path)
     round_ = tree.add_round(SPACE, objective, n=10)
-    with pytest.raises(StoreError, match="its file was moved, replaced or deleted after it was opened"):
+    with pytest.raises(StoreError, match="after it was opened"):
         round_.run(progress=False)
     assert len(configurations) == 3
     if event == "moved":  # put back, it holds what had finished
@@ -162,14 +162,14 @@ def test_a_merge_that_somebody_else_did_meanwhile_changes_nothing(url, tmp_path,
 
 @pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
 def test_texts_that_no_store_takes_are_refused_alike(tmp_path, text):
-    with pytest.raises(StoreError, match="a tree's name holds .* which can't be stored"):
+    with pytest.raises(StoreError, match="can't be stored"):
         refine.Tree(text, store=tmp_path / "refine.db")
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
         root = tree.add_round(SPACE, score, n=5)
-        with pytest.raises(StoreError, match="a tag holds .* which can't be stored"):
+        with pytest.raises(StoreError, match="a tag .* can't be stored"):
             tree.tag(root, text)
         for option in ({"note": text}, {"author": text}):
-            with pytest.raises(ReviewError, match="which can't be stored; leave that letter out"):
+            with pytest.raises(ReviewError, match="can't be stored"):
                 root.branch(SPACE | {"x": (0.0, 0.5, 6)}, n=3, **option)
 
 
@@ -283,7 +283,7 @@ def test_a_server_that_does_not_come_back_ends_the_round(server):
 
     with refine.Tree("restarted", store=f"{server.url}&patience=0.3") as tree:
         root = tree.add_round(SPACE, stops, n=8)
-        with pytest.raises(StoreError, match="the database says: .*; check that it is reachable"):
+        with pytest.raises(StoreError, match="the database says"):
             root.run(progress=False)
         server.start()
         assert len(root.trials) == 3

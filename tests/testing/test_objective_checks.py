@@ -81,7 +81,7 @@ class Locked:
 def test_what_is_broken_is_said(objective, text):
     findings = [str(f) for f in findings_of(objective, SPACE)]
     assert any(f.startswith(text) for f in findings), findings
-    with pytest.raises(AssertionError, match="the objective breaks its contract:\n- "):
+    with pytest.raises(AssertionError, match="contract"):
         check_objective(objective, SPACE)
 
 

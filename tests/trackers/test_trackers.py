@@ -107,7 +107,7 @@ def test_a_tracker_that_hangs_is_not_waited_for(round_):
 
 @pytest.mark.parametrize("bad", [3, "mlflow", Own, [None]])
 def test_what_is_no_tracker_is_an_error(round_, bad):
-    with pytest.raises(DesignError, match="track must be a tracker"):
+    with pytest.raises(DesignError, match="^track must"):
         round_.run(track=bad)
 
 
@@ -116,5 +116,5 @@ def test_words_of_the_shell():
     for text, pattern in words.items():
         with pytest.raises(DesignError, match=pattern):
             tracker_of(text)
-    with pytest.raises(DesignError, match="patience must be"):
+    with pytest.raises(DesignError, match="^patience must"):
         Own(patience=-1)

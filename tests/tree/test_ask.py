@@ -87,8 +87,8 @@ def test_settling_that_ends_for_lack_of_trials_says_so(tree):
 
     tree.add_round({"x": (0, 9), "y": (0, 9)}, value, n=20, budget=24, seed=1).run(progress=False)
     answer = tree.ask("x >= 5")
-    spent = pytest.warns(RefineWarning, match="still open after 3 further trials: the budget is spent")
-    with pytest.warns(RefineWarning, match="kept to confirm the winner"), spent:
+    spent = pytest.warns(RefineWarning, match="3 further trials")
+    with pytest.warns(RefineWarning, match="confirm the winner"), spent:
         later = answer.settle_within(12, progress=False)
     assert not later.settled
     assert later.trials == answer.trials + 3
@@ -282,7 +282,7 @@ def test_a_narrowed_round_does_not_answer_a_question_on_a_wider_space(bowl_tree)
 def test_a_wrong_value_is_refused_with_the_values_before_narrowing(bowl_tree):
     bowl_tree["root"].branch({**SPACE, "opt": ["adam"]}, n=20).run(progress=False)
     assert bowl_tree.ask("opt == 'rms'").round == bowl_tree["root"].id
-    with pytest.raises(SpaceError, match="opt is categorical: adam, rms, sgd"):
+    with pytest.raises(SpaceError, match="adam, rms, sgd"):
         bowl_tree.ask("opt == 'adamw'")
 
 
@@ -297,7 +297,7 @@ def test_trials_of_other_rounds_are_counted_within_the_condition(bowl_tree):
 
 
 def test_too_few_trials_are_an_error(tree):
-    with pytest.raises(AnalysisError, match="has no round yet"):
+    with pytest.raises(AnalysisError, match="no round"):
         tree.ask("lr <= 1")
     tree.add_round(SPACE, bowl, n=4, seed=1).run(progress=False)
     with pytest.raises(AnalysisError):
@@ -480,7 +480,7 @@ def test_questions_travel_with_an_export_and_a_merge(bowl_tree, tmp_path):
     assert questions == ["lr <= 1", "layers <= 1"]
     index = folder / "tree.json"
     index.write_text(index.read_text().replace('"guess": 0.2', '"author": 5'))
-    with pytest.raises(StoreError, match="questions must be as tree.export writes them"):
+    with pytest.raises(StoreError, match="^.*questions must"):
         refine.Tree.load(folder, store=tmp_path / "other.db")
 
 
@@ -513,7 +513,7 @@ def test_a_cut_that_loses_with_one_choice_of_an_uncut_parameter_is_suggested(tre
 def test_a_settled_question_leaves_a_tree_that_can_be_exported(bowl_tree, tmp_path):
     child = bowl_tree.ask("layers <= 3").settle(n=4).run(progress=False, check_noise=False)
     for draw, names in (("density_2d", ["lr"]), ("levels", ["opt"]), ("pair", ["lr", "layers"])):
-        with pytest.raises(AnalysisError, match="no space-filling trial of the round has finished"):
+        with pytest.raises(AnalysisError, match="space-filling"):
             getattr(child.plot, draw)(*names)
     bowl_tree.export(tmp_path / "folder")
     report = next((tmp_path / "folder" / child.id).glob("*.md")).read_text(encoding="utf-8")
@@ -526,6 +526,6 @@ def test_a_huge_tolerance_is_answered_without_warnings(bowl_tree):
 
 
 def test_a_wrong_limit_of_trials_stores_no_answer(bowl_tree):
-    with pytest.raises(DesignError, match="settle_within must be a whole number >= 1"):
+    with pytest.raises(DesignError, match="^settle_within must"):
         bowl_tree.ask("lr <= 1", settle_within=0)
     assert bowl_tree.questions(suggest=False).asked == ()

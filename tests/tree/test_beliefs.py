@@ -112,13 +112,13 @@ def test_stored_exported_and_written_down_it_is_the_same(tree, tmp_path):
 
 
 def test_what_can_not_be_believed_is_refused(tree):
-    with pytest.raises(DesignError, match="nothing to exploit but what you believe"):
+    with pytest.raises(DesignError, match="exploit"):
         tree.add_round(SPACE, objective, n=20, exploit=0.5)
-    with pytest.raises(DesignError, match="design 'tpe' asks for one configuration after the other"):
+    with pytest.raises(DesignError, match="'tpe'"):
         tree.add_round(SPACE, objective, n=20, belief=GOOD, design="tpe")
-    with pytest.raises(SpaceError, match="near 10 lies"):
+    with pytest.raises(SpaceError, match="near 10"):
         tree.add_round(SPACE, objective, n=20, belief={"lr": refine.Near(10, within_factor=2)})
-    with pytest.raises(ReviewError, match="exploit must be a share"):
+    with pytest.raises(ReviewError, match="^exploit must"):
         tree.add_round(SPACE, objective, n=20, belief=GOOD, exploit=1.5)
     assert len(tree) == 0
 
@@ -181,7 +181,7 @@ def test_an_earlier_study_suggests_a_belief_that_is_stored_and_weighed_as_one(tr
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:
         assert back[root.id].belief == root.belief
-    with pytest.raises(refine.errors.AnalysisError, match="has no round with enough trials to learn from"):
+    with pytest.raises(refine.errors.AnalysisError, match="to learn from"):
         tree.add_round(new, lambda p: 0.0, n=20, like=[root], objective_name="new")
-    with pytest.raises(refine.errors.AnalysisError, match="like must be a list of trees or rounds"):
+    with pytest.raises(refine.errors.AnalysisError, match="^like must"):
         tree.add_round(new, lambda p: 0.0, n=20, like=tree, objective_name="new")

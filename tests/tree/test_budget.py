@@ -58,7 +58,7 @@ def test_any_other_budget_is_refused(budget, tree):
 
 
 def test_a_budget_of_thousands_of_digits_is_refused(tree):
-    with pytest.raises(DesignError, match="at most 1,000,000,000,000 trials"):
+    with pytest.raises(DesignError, match="1,000,000,000,000"):
         tree.budget = 10**5000
 
 
@@ -108,9 +108,9 @@ def test_a_round_that_exceeds_the_budget_is_refused_before_anything_is_written(t
 
 def test_an_extension_and_a_repeat_are_refused_too(tree):
     first = tree.add_round(SPACE, noisy, n=12, budget=15).run(progress=False, check_noise=False)
-    with pytest.raises(DesignError, match="allows 3 more trials .* ask for n=15 or fewer"):
+    with pytest.raises(DesignError, match="3 more trials .*n=15"):
         first.run(n=20, progress=False)
-    with pytest.raises(DesignError, match="ask for 3 or fewer"):
+    with pytest.raises(DesignError, match="3 or fewer"):
         first.replicate(top=2, seeds=2, progress=False)
     assert tree.budget_state.spent == 12
     first.replicate(top=1, seeds=3, progress=False)
@@ -138,7 +138,7 @@ def test_two_coordinators_claim_no_trial_twice(tmp_path):
         def other(params):
             if not configurations:
                 configurations.append(two.budget_state.running)
-                with pytest.raises(DesignError, match="allows 4 more trials"):
+                with pytest.raises(DesignError, match="4 more trials"):
                     two.add_round(SPACE, noisy, n=5, seed=2)
                 second = two.add_round(SPACE, noisy, n=4, seed=2)
                 configurations.append(len(second.run(progress=False).trials))
@@ -156,7 +156,7 @@ def test_a_budget_set_during_a_run_counts_the_running_trials(tree):
         if not running:
             tree.budget = 10
             running.append(tree.budget_state.running)
-            with pytest.raises(DesignError, match="allows 2 more trials"):
+            with pytest.raises(DesignError, match="2 more trials"):
                 tree.add_round(SPACE, noisy, n=3, seed=2)
         return truth(params)
 
@@ -253,7 +253,7 @@ def test_a_later_round_under_a_budget_mostly_learns(studied):
 
 
 def test_a_size_beyond_the_budget_is_refused_when_it_is_accepted(studied, tree):
-    with pytest.raises(DesignError, match="the budget allows"):
+    with pytest.raises(DesignError, match="budget"):
         studied.propose().accept(n=60)
     assert len(tree) == 1
 
@@ -265,7 +265,7 @@ def test_confirm_takes_what_is_left_and_refuses_more(tree):
     n_left = tree.budget_state.left
     with pytest.raises(DesignError, match=f"allows {n_left} more trials .* budget={spent + n_left},"):
         tree.confirm(budget=spent + n_left + 1, progress=False)
-    with pytest.raises(DesignError, match="the budget allows"):
+    with pytest.raises(DesignError, match="budget"):
         tree.judge("winner", {"x": worst["x"], "c": worst["c"]}, budget=40, progress=False)
     assert tree.budget_state.left == n_left
     won = tree.confirm(progress=False)
@@ -290,7 +290,7 @@ def test_autopilot_spends_what_the_study_has_left(tree):
     last = refine.autopilot(tree, progress=False)
     assert (last.parent.id, last.n) == (first.id, 6)
     assert tree.budget_state.left == 0
-    with pytest.raises(DesignError, match="allows 0 more"):
+    with pytest.raises(DesignError, match="0 more"):
         refine.autopilot(first, budget=20, progress=False)
     tree.budget = 18
     assert refine.autopilot(tree, progress=False).id == last.id
@@ -301,7 +301,7 @@ def test_a_plan_is_rehearsed_within_the_budget(studied, tree):
     rehearsal = studied.propose(keep=False).rehearse()
     plan = rehearsal.plans[0]
     assert plan.rounds * plan.n <= tree.budget_state.for_rounds()
-    with pytest.raises(DesignError, match="the budget allows"):
+    with pytest.raises(DesignError, match="budget"):
         studied.propose(keep=False).rehearse(rounds=4, n=20)
 
 
@@ -373,7 +373,7 @@ def test_a_tree_as_json_has_its_budget(tree):
 
 def test_a_round_grows_only_within_the_budget(tree):
     first = tree.add_round(SPACE, noisy, n=20, budget=24).run(progress=False, check_noise=False)
-    with pytest.raises(DesignError, match="allows 4 more trials"):
+    with pytest.raises(DesignError, match="4 more trials"):
         first.grow(6, exploit=1.0, progress=False)
     assert len(first.trials) == 20
     assert len(first.grow(4, progress=False).trials) == 24

@@ -21,11 +21,11 @@ def noisy(params, trial):
 
 
 def test_nothing_races_before_a_trial_has_finished(tree):
-    with pytest.raises(AnalysisError, match="no trial has finished that may be called best"):
+    with pytest.raises(AnalysisError, match="called best"):
         tree.confirm()
     with pytest.raises(DesignError, match="number >= 1, got 0"):
         tree.confirm(budget=0)
-    with pytest.raises(DesignError, match="top must be"):
+    with pytest.raises(DesignError, match="^top must"):
         tree.confirm(top=True)
 
 
@@ -155,7 +155,7 @@ def test_trial_that_is_removed_while_the_race_runs_ends_it_with_an_error(tree):
         round_ = tree.add_round(SPACE, removing, n=12, seed=seed, objective_name="f")
         round_.run(progress=False, check_noise=False)
     armed.append(True)
-    with pytest.raises(NotFoundError, match="was removed before it could be repeated"):
+    with pytest.raises(NotFoundError, match="removed"):
         tree.confirm(budget=20, top=6, progress=False)
     assert not armed
     assert sorted(len(round_.trials) for round_ in tree.rounds) == [0, 12]

@@ -158,5 +158,5 @@ def test_imported_runs_can_be_declared_free_of_noise(tree):
     assert old.declared.noise == "none"
     assert old.analyze().noise.deterministic
     assert tree.add_frame(runs, SPACE, value="gain", objective=slope).declared.noise == "none"
-    with pytest.raises(AnalysisError, match="noise must be"):
+    with pytest.raises(AnalysisError, match="^noise must"):
         tree.add_frame(runs, SPACE, value="gain", noise="nothing")

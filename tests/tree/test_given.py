@@ -183,7 +183,7 @@ def test_limits_scales_whole_numbers_and_constraints_hold(tree):
     configurations = [{"lr": 0.5, "k": 1, "m": 20}, {"lr": 0.5, "k": 2, "m": 20}]
     with pytest.raises(DesignError, match="2 are; got n=1, ask"):
         tree.add_round(space, noisy, n=1, given=configurations)
-    with pytest.raises(SpaceError, match="given must be a list of configurations"):
+    with pytest.raises(SpaceError, match="^given must"):
         tree.add_round(space, noisy, n=20, given={"lr": 0.5, "k": 1, "m": 20})
     with pytest.raises(DesignError, match="number >= 1"):
         tree.add_round(space, noisy, n=20, baseline={"lr": 0.5, "k": 1, "m": 20}, baseline_seeds=0)

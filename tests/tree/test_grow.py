@@ -65,16 +65,16 @@ def test_a_child_with_a_share_of_learning_trials_keeps_its_share(root):
 
 
 def test_a_wrong_number_and_a_wrong_share_are_refused(root):
-    with pytest.raises(DesignError, match="n must be a whole number >= 1"):
+    with pytest.raises(DesignError, match="^n must"):
         root.grow(0)
-    with pytest.raises(ReviewError, match="exploit must be a share"):
+    with pytest.raises(ReviewError, match="^exploit must"):
         root.grow(6, exploit=2)
     assert len(root.trials) == 20
 
 
 @pytest.mark.parametrize("exploit", [None, 1.0])
 def test_more_trials_than_configurations_left_are_refused_before_one_runs(root, exploit):
-    with pytest.raises(DesignError, match="configurations left"):
+    with pytest.raises(DesignError, match="left"):
         root.grow(41, exploit=exploit, progress=False)
     assert root.n == len(root.trials) == 20
 

@@ -76,12 +76,12 @@ def test_what_is_named(tree):
 
 @pytest.mark.slow
 def test_without_a_baseline_the_best_of_earlier_rounds_is_the_incumbent(tree):
-    with pytest.raises(AnalysisError, match="no trial has finished"):
+    with pytest.raises(AnalysisError, match="no trial"):
         tree.judge()
     root = tree.add_round({"x": (5.0, 9.0, 5), "c": ["a", "d"]}, noisy, n=10, seed=1).run(progress=False)
-    with pytest.raises(ReviewError, match="no configuration of an earlier round"):
+    with pytest.raises(ReviewError, match="earlier round"):
         tree.judge()
-    with pytest.raises(ReviewError, match="no round has a baseline"):
+    with pytest.raises(ReviewError, match="baseline"):
         tree.judge(b="baseline")
     child = root.branch(SPACE, n=20).run(progress=False)
     judgement = tree.judge(child)

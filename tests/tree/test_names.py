@@ -85,7 +85,7 @@ def test_a_tree_finds_its_rounds_by_any_name(tmp_path):
             {"x": (0.0, 1.0, 11)}, lambda p: p["x"], objective_name="y", n=4, like=["1"]
         ).belief
         for name in ("last", "root", "1", "1.2"):
-            with pytest.raises(StoreError, match="a tag must not be 'last', 'root' or a path"):
+            with pytest.raises(StoreError, match="'last', 'root'"):
                 tree.tag(root, name)
     # One tree in a store needs no name.
     with refine.Tree(store=tree.store) as reopened:
@@ -108,15 +108,15 @@ def test_add_round_names_the_objective_and_tags_the_round(tree):
         {"x": [1, 2, 3]}, lambda p: p["x"], n=3, objective_name="slope", seed=1, tag="first"
     )
     assert tree["first"].id == other.id
-    with pytest.raises(StoreError, match="a tag must be a non-empty string"):
+    with pytest.raises(StoreError, match="^a tag must"):
         tree.add_round({"x": [1, 2]}, lambda p: p["x"], n=2, objective_name="slope", tag="")
     assert len(tree) == 2
 
 
 @pytest.mark.parametrize("call", [refine.Tree.add_round, refine.Tree.add_frame, refine.Round.run])
 def test_name_is_refused_with_the_arguments_that_replace_it(call):
-    with pytest.raises(TypeError, match="objective_name= names"):
+    with pytest.raises(TypeError, match="objective_name="):
         call(name="first")
     if call is not refine.Round.run:
-        with pytest.raises(TypeError, match="tag= names"):
+        with pytest.raises(TypeError, match="tag="):
             call(name="first")

@@ -97,7 +97,7 @@ def test_a_reopened_round_asks_for_its_objective(tmp_path, space):
         assert opened.space == space
         with pytest.raises(ObjectiveError, match="objective '.*bowl'"):
             opened.run(n=12)
-        with pytest.raises(ObjectiveError, match="a different one needs a new round"):
+        with pytest.raises(ObjectiveError, match="new round"):
             opened.run(objective=objectives.broken)
         assert len(opened.run(n=12, objective=bowl, progress=False).trials) == 12
 
@@ -205,9 +205,7 @@ def test_repeated_branch_keeps_its_configurations_and_warns_of_new_ones(tree, sp
     root = tree.add_round(space, objectives.bowl, n=10).run(progress=False)
     child = root.branch({**space, "lr": (1.0, 2.0, 11)}, n=4).run(progress=False)
     root.branch({**space, "lr": (1.0, 2.0, 11)}, n=4)  # the same again says nothing
-    with pytest.warns(
-        refine.errors.RefineWarning, match="keeps its 4 configurations, and .* only the 3 new ones"
-    ):
+    with pytest.warns(refine.errors.RefineWarning, match="4 configurations.* 3 new"):
         same_round = root.branch({**space, "lr": (1.0, 2.0, 11)}, n=7)
     assert same_round.id == child.id
     assert len(same_round.run(progress=False).trials) == 7

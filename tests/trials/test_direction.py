@@ -39,9 +39,9 @@ def test_what_says_nothing_is_maximized_unless_asked_to_tell():
 
 def test_rounds_and_tables_ask_before_anything_is_written(tree):
     frame = pd.DataFrame({"lr": [0.1, 0.2, 0.3] * 4, "loss": [1.0 + i for i in range(12)]})
-    with pytest.raises(AnalysisError, match="reads like something to minimize"):
+    with pytest.raises(AnalysisError, match="to minimize"):
         tree.add_round({"x": (0.0, 1.0)}, lambda p: {"loss": p["x"]}, metric="loss", n=3)
-    with pytest.raises(AnalysisError, match="reads like something to minimize"):
+    with pytest.raises(AnalysisError, match="to minimize"):
         tree.add_frame(frame, value="loss")
     assert not tree.rounds
     assert tree.add_frame(frame, value="loss", direction="minimize").direction == "minimize"
@@ -54,7 +54,7 @@ def test_a_number_that_a_function_called_error_returns_is_asked_about(tree):
     def rmse_error(params):
         return params["x"]
 
-    with pytest.raises(AnalysisError, match="objective 'rmse_error' reads"):
+    with pytest.raises(AnalysisError, match="'rmse_error'"):
         tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4)
     assert len(tree) == 0
     for options in ({"direction": "minimize"}, {"objective_name": "score"}):

@@ -39,7 +39,7 @@ def test_the_front_is_that_of_the_definition(goals):
     points = np.round(np.random.default_rng(goals).normal(size=(200, goals)), 1)  # with ties
     assert (non_dominated(points) == ~np.array(dominated(points))).all()
     assert non_dominated(np.zeros((0, 2))).shape == (0,)
-    with pytest.raises(AnalysisError, match="must be finite numbers of shape"):
+    with pytest.raises(AnalysisError, match="shape"):
         non_dominated([[np.nan, 1.0]])
 
 
@@ -110,7 +110,7 @@ def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, round_, tm
     chosen = round_.choose(int(round_.front.index[1]), note="fast enough")
     assert chosen == round_.choose(round_.front.iloc[1][list(SPACE)].to_dict(), note="fast enough")
     assert [d.kind for d in round_.decisions] == ["accepted", "chosen"]
-    with pytest.raises(ReviewError, match="is not a point of its front"):
+    with pytest.raises(ReviewError, match="front"):
         round_.choose(-1)
     path = round_.report(tmp_path / "reports")
     report = path.read_text()
@@ -127,7 +127,7 @@ def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, round_, tm
 
 
 def test_the_front_of_a_tree_has_what_no_round_beats(tree, round_):
-    with pytest.raises(refine.RefineError, match="has no rounds, so it has no front"):
+    with pytest.raises(refine.RefineError, match="front"):
         _ = refine.Tree("empty", tree.store).front
     alone = tree.front
     assert list(alone.columns[:3]) == ["round", "val_acc", "latency_ms"]
@@ -221,7 +221,7 @@ def test_what_are_no_goals(tree, metric, message):
 
 
 def test_what_goes_by_one_number_is_refused(tree, round_):
-    with pytest.raises(DesignError, match="go by one number, and this round has several goals"):
+    with pytest.raises(DesignError, match="several goals"):
         tree.add_round(SPACE, network, metric=GOALS, design="tpe", n=10)
-    with pytest.raises(ReviewError, match="has one goal"):
+    with pytest.raises(ReviewError, match="one goal"):
         tree.add_round(SPACE, network, metric="val_acc", n=11).choose(0)

@@ -51,7 +51,7 @@ def test_constraints_have_one_spelling():
         MetricConstraint("val_recall", ">=", 0.9),
     )
     assert [str(c) for c in constraints] == ["latency_ms <= 5", "val_recall >= 0.9"]
-    with pytest.raises(AnalysisError, match=r"'x <= 1' and 'x >= 2' can't"):
+    with pytest.raises(AnalysisError, match="'x <= 1' and 'x >= 2'"):
         metric_constraints(["x >= 2", "x <= 1"])
 
 
@@ -60,9 +60,9 @@ def test_a_goal_says_all_of_it(tree):
     round_ = tree.add_round(SPACE, network, metric=goal, n=10)
     assert (round_.metric, round_.direction, round_.goal) == ("val_loss", "minimize", goal)
     assert round_.node.subject_to == ("latency_ms <= 5",)
-    with pytest.raises(AnalysisError, match="write metric=Goal"):
+    with pytest.raises(AnalysisError, match="metric=Goal"):
         tree.add_round(SPACE, network, metric=goal, direction="minimize", n=10)
-    with pytest.raises(AnalysisError, match="reads like something to minimize, and no direction was given"):
+    with pytest.raises(AnalysisError, match="to minimize"):
         refine.Goal("val_loss")
 
 
@@ -149,7 +149,7 @@ def test_a_metric_that_is_not_returned_ends_the_round_at_its_first_trial(tree):
     with pytest.raises(ObjectiveError, match="'latency <= 4'"):
         round_.run(progress=False)
     assert len(round_.trials) == 1
-    with pytest.raises(SpaceError, match="feasible: with metric constraints this name"):
+    with pytest.raises(SpaceError, match="^feasible:"):
         tree.add_round({"feasible": (0.0, 1.0, 5)}, network, subject_to=[LIMIT], n=3)
 
 
@@ -160,7 +160,7 @@ def test_wall_time_is_a_metric(tree):
     assert round_.trials["feasible"].all()
     assert round_.analyze().subject_to == ("seconds >= 0",)
     assert round_.optimism().best == round_.best["value"]
-    with pytest.raises(AnalysisError, match="reads like something to minimize"):
+    with pytest.raises(AnalysisError, match="to minimize"):
         tree.add_round(SPACE, network, metric="seconds", n=20)
 
 
@@ -175,5 +175,5 @@ def test_finished_runs_of_others_have_them_too(tree):
         tree.add_frame(frame, parameters=["x"], value="acc", subject_to=["sizes <= 5"])
     analysis = refine.analyze({"x": (0.0, 1.0, 11)}, frame, **options)
     assert analysis.feasibility.feasible == (frame["size"] <= 5).sum()
-    with pytest.raises(AnalysisError, match="no trial has a metric 'mb'"):
+    with pytest.raises(AnalysisError, match="'mb'"):
         refine.analyze({"x": (0.0, 1.0, 11)}, frame, value="acc", subject_to=["mb <= 5"])

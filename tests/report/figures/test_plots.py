@@ -169,7 +169,7 @@ def test_new_bounds_are_written_as_an_edit_writes_them(root):
 
 def test_few_trials_have_figures_too(tmp_path):
     with refine.Tree("few", store=tmp_path / "refine.db") as opened:
-        with pytest.raises(AnalysisError, match="tree: there is no round yet; add one first"):
+        with pytest.raises(AnalysisError, match="^tree:"):
             opened.plot.tree()
         round_ = opened.add_round(SPACE, score, metric="acc", n=4)
         for draw, pattern in (
@@ -184,9 +184,9 @@ def test_few_trials_have_figures_too(tmp_path):
         round_.run(progress=False)
         assert _title(round_.plot.best_so_far()) == "Best acc so far"
         assert round_.plot.edf().lines
-        with pytest.raises(AnalysisError, match="curves: the best trials reported no loss and no metric by"):
+        with pytest.raises(AnalysisError, match="^curves:"):
             round_.plot.curves()
-        with pytest.raises(AnalysisError, match="least 10 finished"):
+        with pytest.raises(AnalysisError, match="10 finished"):
             round_.plot.correlation()
 
 

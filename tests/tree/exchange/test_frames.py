@@ -51,7 +51,7 @@ def test_without_an_objective_the_first_that_runs_is_the_one(tree, frame, tmp_pa
     child = root.branch(root.space, n=4)
     with pytest.raises(ObjectiveError, match=r"round.run\(objective"):
         child.run(progress=False)
-    with pytest.raises(ObjectiveError, match="leave objective_name out,"):
+    with pytest.raises(ObjectiveError, match="objective_name"):
         child.run(objective=exchanged.trained, objective_name="x", progress=False)
     child.run(objective=exchanged.trained, progress=False)
     with refine.Tree("question", store=tmp_path / "refine.db") as reopened:
@@ -141,13 +141,13 @@ def test_tables_of_other_libraries_are_the_same_root(tree, frame, tmp_path, monk
     assert str(refine.analyze(space, polars_table, value="acc")) == str(
         refine.analyze(space, frame, value="acc")
     )
-    with pytest.raises(AnalysisError, match="columns of a frame must have distinct names"):
+    with pytest.raises(AnalysisError, match="distinct names"):
         tree.add_frame(pa.Table.from_arrays([pa.array([1])] * 2, ["a", "a"]))
     monkeypatch.chdir(tmp_path)
     frame.drop(columns=["layers", "bias"]).to_csv("runs.csv", index=False)
     assert len(recipe("import.md", "polars")["root"].trials) == 40
     (tmp_path / "c.parquet").write_text("a,b")
-    with pytest.raises(AnalysisError, match=r"c.parquet: is no Parquet file"):
+    with pytest.raises(AnalysisError, match="c.parquet"):
         read_table(tmp_path / "c.parquet")
 
 
@@ -166,9 +166,7 @@ def test_a_packed_table_is_not_unpacked(tmp_path, kind):
     """Ten kilobytes of one may hold gigabytes."""
     file = tmp_path / f"table.csv.{kind}"
     pd.DataFrame({"lr": [1, 2], "value": [3, 4]}).to_csv(file, index=False)
-    with pytest.raises(
-        AnalysisError, match="is no table with commas .* may hold any amount; unpack it first"
-    ):
+    with pytest.raises(AnalysisError, match="unpack it first"):
         read_table(file)
 
 
@@ -191,7 +189,7 @@ def table(**columns):
 
 def test_copied_rows_count_once(tree):
     noisy = table(lr=np.linspace(0.001, 0.1, 24))
-    with pytest.warns(RefineWarning, match="3 runs of 27 repeat"):
+    with pytest.warns(RefineWarning, match="3 runs of 27"):
         root = tree.add_frame(pd.concat([noisy, noisy.iloc[[4, 4, 7]]]), value="acc")
     assert root.id == tree.add_frame(noisy, value="acc").id
     assert not root.analyze().noise.deterministic
@@ -205,7 +203,7 @@ def test_equal_results_under_another_seed_or_of_another_duration_are_repeats(tre
 
 def test_state_of_wandb_is_read_in_any_case(tree):
     states = ["finished"] * 18 + ["Crashed"] * 3 + ["failed", "running", "running"]
-    with pytest.warns(RefineWarning, match="out: 2 runs"):
+    with pytest.warns(RefineWarning, match="2 runs"):
         root = tree.add_frame(table(State=states), value="acc", parameters=["lr"])
     counts = pd.concat([root.trials, root.replicates])["state"].value_counts().to_dict()
     assert counts == {"complete": 18, "crashed": 3, "failed": 1}
@@ -213,7 +211,7 @@ def test_state_of_wandb_is_read_in_any_case(tree):
 
 def test_numbers_that_are_written_as_texts_are_a_range(tree):
     texts = table(lr=[str(v) for v in LR], units=["8", "16"] * 12, warm=["True", "False"] * 12)
-    with pytest.warns(RefineWarning, match="lr, units and warm: numbers were written as texts"):
+    with pytest.warns(RefineWarning, match="lr, units and warm"):
         root = tree.add_frame(texts, value="acc")
     assert root.space["lr"].grid == (1e-3, 1e-2, 1e-1)
     assert root.space["units"] == refine.Integer(8, 16, levels=[8, 16])
@@ -222,9 +220,7 @@ def test_numbers_that_are_written_as_texts_are_a_range(tree):
 
 def test_spellings_of_one_choice_are_one_choice(tree):
     names = table(optimizer=["Adam", "Adam", "adam", "Adam ", "SGD", "SGD"] * 4)
-    with pytest.warns(
-        RefineWarning, match="optimizer: spellings that differ in case or spaces are one choice"
-    ):
+    with pytest.warns(RefineWarning, match="optimizer: spellings"):
         root = tree.add_frame(names, value="acc")
     assert root.space["optimizer"].grid == ("Adam", "SGD")
 
@@ -268,7 +264,7 @@ def test_empty_rows_and_placeholders_are_no_runs(tree):
 
 @pytest.mark.parametrize("name", ["time", "train_time", "crps", "runtime"])
 def test_a_time_or_loss_needs_a_direction(tree, name):
-    with pytest.raises(AnalysisError, match="reads like something to minimize"):
+    with pytest.raises(AnalysisError, match="to minimize"):
         tree.add_frame(table().rename(columns={"acc": name}), value=name)
 
 

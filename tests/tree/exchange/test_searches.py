@@ -66,7 +66,7 @@ def test_what_a_search_chose_is_proposed_on_by_the_model_alone(tree, tpe, tmp_pa
     written = tree.rounds[0].report(tmp_path / "reports").read_text()
     assert "these 60 trials" in written
     assert "<summary>Densities</summary>" not in written
-    with pytest.raises(AnalysisError, match="untested: results chose the trials"):
+    with pytest.raises(AnalysisError, match="^.*untested"):
         tree.rounds[0].plot.density("x")
 
 
@@ -89,7 +89,7 @@ def test_without_notes_the_values_tell_a_search_from_random_draws(tree, tpe):
     declared = tree.add_frame(drawn, space_filling=True).analyze()
     assert declared.cautions == ()
     assert [e.q for e in declared.parameters] == [e.q for e in random.analyze().parameters]
-    with pytest.raises(AnalysisError, match="space_filling must be True"):
+    with pytest.raises(AnalysisError, match="^space_filling must"):
         tree.add_frame(drawn, space_filling="yes")
 
 

@@ -125,17 +125,17 @@ def test_a_storage_by_url(tree, study, tmp_path):
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
     root = tree.add_study(study)
     root.to_optuna(url, "mine")
-    with pytest.raises(StoreError, match=r"give study_name="):
+    with pytest.raises(StoreError, match="study_name="):
         root.to_optuna(url, "mine")
     by_url = tree.add_study(url)
     assert by_url.trials["value"].equals(root.trials["value"])
     root.to_optuna(url, "second")
-    with pytest.raises(NotFoundError, match=r"them\? give study_name=; known:"):
+    with pytest.raises(NotFoundError, match="study_name="):
         tree.add_study(url)
     with pytest.raises(NotFoundError, match="did you mean 'mine'"):
         tree.add_study(url, "mein")
     missing = tmp_path / "no.db"
-    with pytest.raises(NotFoundError, match="there is no such file"):
+    with pytest.raises(NotFoundError, match="no such file"):
         tree.add_study(f"sqlite:///{missing}")
     assert not missing.exists()
 
@@ -152,24 +152,24 @@ def test_several_objectives_are_goals_or_one_is_chosen(tree):
     assert len(back.best_trials) == len(study.best_trials)
     alone = tree.add_study(study, value=0)
     assert (alone.metric, alone.direction, len(alone.goals)) == ("value_0", "minimize", 1)
-    with pytest.raises(AnalysisError, match="value must be a whole number"):
+    with pytest.raises(AnalysisError, match="^value must"):
         tree.add_study(study, value=2)
     four = optuna.create_study(directions=["minimize"] * 4)
     four.optimize(lambda t: (t.suggest_float("x", 0, 1),) * 4, n_trials=12)
-    with pytest.raises(AnalysisError, match=r"4 objectives .*, but"):
+    with pytest.raises(AnalysisError, match="4 objectives"):
         tree.add_study(four)
 
 
 def test_what_is_no_study_says_so(tree):
-    with pytest.raises(AnalysisError, match=r"optuna\.Study or the URL"):
+    with pytest.raises(AnalysisError, match=r"optuna\.Study"):
         tree.add_study(7)
-    with pytest.raises(StoreError, match="a storage is given by its URL"):
+    with pytest.raises(StoreError, match="URL"):
         tree.add_study("study.db")
-    with pytest.raises(AnalysisError, match="has no ended trial yet"):
+    with pytest.raises(AnalysisError, match="no ended trial"):
         tree.add_study(optuna.create_study())
     study = optuna.create_study()
     study.optimize(lambda t: t.suggest_float("seed", 0, 1), n_trials=1)
-    with pytest.raises(refine.errors.SpaceError, match="seed: this name is reserved"):
+    with pytest.raises(refine.errors.SpaceError, match="seed: .*reserved"):
         tree.add_study(study)
 
 
@@ -234,13 +234,13 @@ def test_a_journal_file_brings_its_branches(tree, tmp_path):
     shown = CliRunner().invoke(app, [*arguments, "--space-filling", "--json"])
     assert json.loads(shown.stdout)["id"] == root.id
     optuna.create_study(storage=storage, study_name="two")
-    with pytest.raises(NotFoundError, match="holds 2 studies;"):
+    with pytest.raises(NotFoundError, match="2 studies"):
         tree.add_study(path)
-    with pytest.raises(NotFoundError, match="there is no such file; a storage is given by its URL"):
+    with pytest.raises(NotFoundError, match="no such file"):
         tree.add_study(tmp_path / "no.log")
     assert not (tmp_path / "no.log").exists()
     (tmp_path / "bad.log").write_text("no journal\n")
-    with pytest.raises(NotFoundError, match="holds no study of Optuna"):
+    with pytest.raises(NotFoundError, match="no study"):
         tree.add_study(tmp_path / "bad.log")
 
 
@@ -291,5 +291,5 @@ def test_an_import_says_once_what_it_left_out(tree, study):
 def test_copied_trials_of_a_study_count_once(tree, study):
     root = tree.add_study(study)
     study.add_trials([study.trials[0], study.trials[7]])
-    with pytest.warns(RefineWarning, match="2 runs of 42 repeat"):
+    with pytest.warns(RefineWarning, match="2 runs of 42"):
         assert tree.add_study(study).id == root.id

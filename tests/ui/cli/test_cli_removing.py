@@ -56,7 +56,7 @@ def test_unlock_asks(store):
             row = {"node": root._stored.pk, "host": "elsewhere/1 5", "pid": 7, "beat": 8e9}
             connection.execute(t.lease.insert().values(row))
     with (
-        pytest.raises(RoundBusyError, match="process 7 on elsewhere; .*gone"),
+        pytest.raises(RoundBusyError, match="process 7 on elsewhere"),
         refine.Tree("q", store=store) as tree,
     ):
         tree.delete_round(root.id)

