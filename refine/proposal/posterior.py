@@ -398,11 +398,17 @@ class Surrogate:
         return Region(tuple(levels), len(central) / self.draws, float(lost.mean()), share)
 
 
-def surrogate_of(analysis: Analysis, more: Indices | None = None) -> Surrogate | None:
-    """The posterior of an analysis over its own space.
+def surrogate_of(
+    analysis: Analysis, more: Indices | None = None, goals: Sequence[Analysis] = ()
+) -> Surrogate | None:
+    """The posterior of an analysis over its own space; ``None`` with fewer than five distinct configurations.
 
-    ``None`` with fewer than five distinct configurations. ``more`` adds candidates, (k, parameters) level
-    numbers, for example of a region that even candidates hardly hit.
+    Args:
+        analysis: The analysis.
+        more: (k, parameters) level numbers of further candidates, for example of a region that even
+            candidates hardly hit.
+        goals: Analyses of all goals of the study. Surrogates of several goals can be joined only with equal
+            candidates in equal order.
     """
     if not known_enough(analysis):
         return None
@@ -411,8 +417,9 @@ def surrogate_of(analysis: Analysis, more: Indices | None = None) -> Surrogate |
     # With constraints a part of a small grid may be all there is.
     exist = feasible(space)
     rows = draw(Uniform(), space, max(1, min(_CANDIDATES, exist.low)), _SEED)
-    if analysis.noise.deterministic:
-        rows = _with_run(analysis, rows)
+    for goal in goals or (analysis,):
+        if goal.noise.deterministic:
+            rows = _with_run(goal, rows)
     if more is not None:
         rows = np.unique(np.concatenate([rows, more]), axis=0)
     columns = space.columns(rows)

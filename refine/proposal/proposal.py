@@ -675,8 +675,7 @@ def propose(
         e.name for goal_analysis in analyses for e in goal_analysis.parameters if e.pooled_p <= ALPHA
     }
     still_eligible = frozenset(confirmed.intersection(eligible))
-    surrogate = surrogate_of(analysis)
-    surrogates = [surrogate_of(other) for other in analysis.others]
+    surrogate, *surrogates = [surrogate_of(goal, goals=analyses) for goal in analyses]
     if surrogate is not None and surrogates:
         fitted = [other for other in surrogates if other is not None]
         epsilons = [first.epsilon, *(t.epsilon for t in further)]

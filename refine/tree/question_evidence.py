@@ -263,7 +263,8 @@ def posterior_about(analysis: Analysis, extra: Indices | None = None) -> Evidenc
         cached = _posteriors.get(key)
     if cached is not None:
         return cached
-    surrogates = [surrogate_of(goal, extra) for goal in (analysis, *analysis.others)]
+    goals = (analysis, *analysis.others)
+    surrogates = [surrogate_of(goal, extra, goals) for goal in goals]
     fitted = [surrogate for surrogate in surrogates if surrogate is not None]
     if len(fitted) < len(surrogates):
         raise AnalysisError(

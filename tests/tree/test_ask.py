@@ -261,6 +261,26 @@ def test_several_goals_ask_for_the_front(tree):
     assert "front" in str(tree.ask("x <= 3"))
 
 
+def test_goals_of_which_one_repeats_exactly_are_joined_by_configuration(tree):
+    def measured(p):
+        acc = 1 - 0.1 * (np.log10(p["lr"]) + 2) ** 2 - 1 / p["units"]
+        return {"acc": acc, "ms": p["units"] * (1.5 if p["act"] == "gelu" else 1.0)}
+
+    space = {
+        "lr": refine.Float(1e-4, 1, levels=9, log=True),
+        "units": refine.Integer(8, 128, step=8),
+        "act": ["relu", "gelu"],
+    }
+    goals = [refine.Goal("acc"), refine.Goal("ms", "minimize")]
+    root = tree.add_round(space, measured, metric=goals, n=60, seed=1).run(progress=False)
+    sources = {goal.noise.source for goal in (root.analyze(), *root.analyze().others)}
+    assert sources == {"deterministic", "below_step"}  # the candidates of one goal include the trials
+    cheap = tree.ask("act == 'relu'")
+    dear = tree.ask("act == 'gelu'")  # costs more at equal accuracy
+    assert dear.verdict == "no"
+    assert cheap.probability > 0.5
+
+
 def test_a_minimized_metric_is_worse_above(tree):
     tree.add_round(SPACE, lambda p: -bowl(p), n=60, seed=1, direction="minimize", objective_name="loss").run(
         progress=False
