@@ -3,7 +3,7 @@
     pip install scikit-learn pyarrow optuna torch smac cmaes confopt
     python benchmarks/budget.py --seeds 3
     python benchmarks/budget.py --seeds 3 --families functions trees process mixed network --tables FOLDER
-    python benchmarks/budget.py --seeds 10 --methods "Optuna TPE" CatCMA --families functions pipelines failing
+    python benchmarks/budget.py --seeds 10 --methods SMAC3 CatCMA confopt --families functions pipelines failing
 
 A first round of ten space-filling trials, then a budget that grows to each of `AT`. Regret is that of what is handed
 over, as a share of (best - median): refine's winner, and the best observed value of the others.
@@ -63,6 +63,7 @@ SEARCH = ("tree/autopilot.py", "tree/learning.py")
 SOURCES = (*SEARCH, "analysis/*.py", "design/*.py", "proposal/*.py", "stats/*.py")
 RIVALS = ("Optuna GPSampler", "Optuna TPE")
 """The better of these two by kind of truth is the rival of the aims."""
+QUICK = (OURS, *RIVALS, "random search")
 WANTED = {ANYTIME: 0.85, "30": 0.9, "60": 0.8}
 """Point of reading -> the most regret that is wanted, as a multiple of the better rival's."""
 WANTED_CONDITIONAL = 0.7  # the same for pipelines, as a multiple of TPE's
@@ -275,7 +276,7 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     os.environ["PYTHONWARNINGS"] = "ignore"
     options = parser(__doc__, seeds=3, most=max(AT), functions=1)
-    options.add_argument("--methods", nargs="*", default=[OURS, *PEERS], metavar="METHOD", help="run anew")
+    options.add_argument("--methods", nargs="*", default=QUICK, choices=[OURS, *PEERS], help="run anew")
     options.add_argument(
         "--families", nargs="+", default=[FUNCTIONS, PIPELINE, FAILING], choices=FAMILY_NAMES
     )
