@@ -48,7 +48,7 @@ from surrogates import (
     random_function,
     surrogate,
 )
-from tables import kept, known_by, markdown, parser
+from tables import kept, known_by, markdown, parser, share
 
 import refine
 
@@ -67,6 +67,10 @@ QUICK = (OURS, *RIVALS, "random search")
 WANTED = {ANYTIME: 0.85, "30": 0.9, "60": 0.8}
 """Point of reading -> the most regret that is wanted, as a multiple of the better rival's."""
 WANTED_CONDITIONAL = 0.7  # the same for pipelines, as a multiple of TPE's
+HIGH, LITTLE = (
+    0.05,
+    0.02,
+)  # a search stalls above this regret, with less than this gained by 30 more evaluations
 NOISES = (0.0, NOISE, 0.1)
 """Standard deviations of the noise, as shares of best - median."""
 UNSEEN = 20  # number of the first function and pipeline that nobody chose by
@@ -136,11 +140,11 @@ def number_of(table: Table) -> int:
     return zlib.crc32("/".join(table).encode())
 
 
-def with_noise(on: Grid, share: float | None) -> Grid:
+def with_noise(on: Grid, part: float | None) -> Grid:
     """A truth with another noise."""
     noisy = copy.copy(on)
-    if share is not None:
-        noisy.noise = share * (on.best - on.median)
+    if part is not None:
+        noisy.noise = part * (on.best - on.median)
     return noisy
 
 
@@ -186,6 +190,17 @@ def key_of(method: str, table: Table, seed: int, noise: float | None, most: int)
     return "/".join(map(str, (method, *table, seed, noise, most)))
 
 
+def paired(runs: Runs) -> Runs:
+    """The runs of tables and seeds on which refine and the rivals of the aims ran."""
+    found: Runs = defaultdict(lambda: defaultdict(dict))
+    for method, tables in list(runs.items()):
+        for table, seeds in list(tables.items()):
+            whole = [s for s in seeds if all(s in runs[m][table] for m in (OURS, *RIVALS))]
+            if whole:
+                found[method][table] = {s: seeds[s] for s in whole}
+    return found
+
+
 def common(
     runs: Runs, methods: Sequence[str], at: str, tables: Sequence[Table], seeds: Sequence[int]
 ) -> dict[str, dict[Table, list[float]]]:
@@ -199,17 +214,21 @@ def common(
 
 
 def report(runs: Runs, tables: Tables, seeds: range, noises: Sequence[float] = NOISES) -> str:
-    """The section for docs/benchmarks/search.md."""
+    """The section for docs/benchmarks/search.md, on the runs that refine and the rivals of the aims all have."""
+    runs = paired(runs)
     points = [ANYTIME, *map(str, (*AT, *LATER))]
     methods = [method for method in (OURS, *PEERS) if any(runs[method].values())]
     shown = []
     for method in methods:
         cells = [common(runs, [method], at, list(tables), seeds)[method] for at in points]
         values = [typical(percent) if percent else "-" for percent in cells]
-        shown.append([method, *values, sum(map(len, cells[0].values()))])
+        shown.append([method, *values, sum(map(len, cells[0].values())), stalled(runs[method])])
     blocks = [
         "Regret, %, geometric mean over tables of (regret + 1 point) - 1 point:",
-        markdown(["method", *points, "runs"], shown),
+        markdown(["method", *points, "runs", "stalled, %"], shown),
+        f"Stalled: more than {100 * HIGH:g} % after 60 evaluations, and less than {100 * LITTLE:g} points gained since 30.",
+        "Refine's regret, %, by kind of truth:",
+        markdown(["truth", *points, "stalled, %"], by_truth(runs, tables, points, seeds)),
         "Refine's regret plus one point as a multiple of the rival's, geometric mean over the tables of a kind:",
         markdown(["truth", "read", *RIVALS, "runs", "wanted", ""], by_kind(runs, tables, seeds), 2),
         "The same of all rivals, and by noise (share of best - median):",
@@ -219,15 +238,32 @@ def report(runs: Runs, tables: Tables, seeds: range, noises: Sequence[float] = N
     others = [table for table in tables if table[0] not in FAMILIES]
     for method in methods[1:]:
         cells = [beside(runs, method, at, list(tables), seeds) for at in (ANYTIME, "30", "60")]
-        for share in noises:
-            cells.append(beside(with_share(runs, share, noises), method, ANYTIME, others, seeds))
+        for part in noises:
+            cells.append(beside(with_share(runs, part, noises), method, ANYTIME, others, seeds))
         cells.append(beside(runs, method, ANYTIME, own_noise, seeds))
         lines.append([method, *cells])
-    head = [ANYTIME, "30", "60", *(f"anytime, noise {share:g}" for share in noises), "anytime, recorded"]
+    head = [ANYTIME, "30", "60", *(f"anytime, noise {part:g}" for part in noises), "anytime, recorded"]
     return "\n\n".join([*blocks, markdown(["rival", *head], lines)])
 
 
-def with_share(runs: Runs, share: float, noises: Sequence[float]) -> Runs:
+def stalled(of_method: dict[Table, dict[int, dict[str, float]]]) -> str:
+    """Share of the runs of a method that gained little, far from the best."""
+    found = [run for of_table in of_method.values() for run in of_table.values()]
+    return share([run["60"] > HIGH and run["30"] - run["60"] < LITTLE for run in found])
+
+
+def by_truth(runs: Runs, tables: Tables, points: Sequence[str], seeds: range) -> list[list[object]]:
+    """Rows of refine's regret by kind of truth."""
+    rows: list[list[object]] = []
+    for family in dict.fromkeys(family for family, _ in tables):
+        of_family = [table for table in tables if table[0] == family]
+        cells = [common(runs, [OURS], at, of_family, seeds)[OURS] for at in points]
+        values = [typical(percent) if percent else "-" for percent in cells]
+        rows.append([family, *values, stalled({table: runs[OURS][table] for table in of_family})])
+    return rows
+
+
+def with_share(runs: Runs, part: float, noises: Sequence[float]) -> Runs:
     """The runs with one noise."""
     chosen: Runs = defaultdict(lambda: defaultdict(dict))
     for method, tables in runs.items():
