@@ -11,19 +11,21 @@ export class Headline {
     this.step = null;
   }
 
-  // The step is none where the round can't be analysed yet, or where accepting is the step.
-  show(text, step = null, call = "") {
+  // The step is none where the round can't be analysed yet, or where accepting is the step. An advice leads, and the text
+  // after it is smaller.
+  show(text, step = null, call = "", advice = "") {
     this.step = step;
-    this.text.textContent = text;
+    replace(this.text, advice ? [h("strong", {}, `${advice}.`), " ", h("span", {}, text)] : text);
     this.call.textContent = step?.do === "" ? call : ""; // what no button does is for a script to do
     this.button.hidden = !step?.do;
     this.button.textContent = step?.label ?? "";
   }
 
-  // `why` says why the button can't be used now.
+  // `why` says why nothing can be started now.
   update(why) {
-    this.button.disabled = why !== "";
-    this.button.title = why || (this.step?.title ?? "");
+    const barred = this.step?.do === "winner" ? "" : why;
+    this.button.disabled = barred !== "";
+    this.button.title = barred || (this.step?.title ?? "");
   }
 }
 

@@ -1,4 +1,5 @@
 // A round that runs or waits: its progress, the time left, the best so far, its trials as they end, and its space.
+import { scaleLinear } from "d3-scale";
 import { h, replace, s } from "./dom.js";
 import { drawTiles } from "./headline.js";
 
@@ -104,7 +105,9 @@ function chartOf({ values, usable, sign }, { progress, expected, metric }) {
   const right = WIDTH - RIGHT;
   const band = expected.low === null ? null : [y(sign * expected.low), y(sign * expected.high)].sort((a, b) => a - b);
   const before = expected.before === null ? null : y(sign * expected.before);
-  const tick = (value) => s("text", { x: LEFT - 8, y: y(value) + 3.5, "text-anchor": "end" }, Number((sign * value).toPrecision(4)).toString());
+  const round = scaleLinear().domain([sign * bottom, sign * top]);
+  const format = round.tickFormat(4);
+  const ticks = round.ticks(4).map((value) => s("text", { x: LEFT - 8, y: y(sign * value) + 3.5, "text-anchor": "end" }, format(value)));
   return [
     s(
       "svg",
@@ -113,8 +116,7 @@ function chartOf({ values, usable, sign }, { progress, expected, metric }) {
       before === null ? null : s("path", { class: "refine-now", d: `M${LEFT} ${before}H${right}` }),
       s("g", { "aria-hidden": "true" }, goodness.map((value, i) => (Number.isNaN(value) ? s("text", { x: x(i), y: HEIGHT - BOTTOM, class: "refine-failed", "text-anchor": "middle" }, "×") : s("circle", { class: "refine-other", cx: x(i), cy: y(value), r: 2.6 })))),
       s("path", { class: "refine-steps", d: steps }),
-      tick(top),
-      tick(bottom),
+      ticks,
       s("text", { class: "refine-axis-title", transform: `translate(11,${(HEIGHT - BOTTOM) / 2}) rotate(-90)`, "text-anchor": "middle" }, `${metric} (best up)`),
       s("text", { x: right, y: HEIGHT - 6, "text-anchor": "end" }, "trials in the order of their end"),
     ),

@@ -20,6 +20,7 @@ import { idOf } from "./transport.js";
 import { drawTree } from "./tree.js";
 import { TrialList } from "./trials.js";
 import { Views } from "./views.js";
+import { Winner } from "./winner.js";
 
 const PULSE = 2000; // milliseconds between looks for new trials and rounds
 const NEWS = 8000; // milliseconds that good news stays
@@ -91,19 +92,19 @@ export class Page {
     this.side = h("nav", { class: "refine-side", "aria-label": "Rounds of the tree" });
     this.title = h("h1", {}, "refine");
     this.hash = h("code", { class: "refine-faint" });
-    this.about = h("p", { class: "refine-faint" });
+    this.about = h("p", { class: "refine-faint refine-about" });
     this.fresh = h("div", { class: "refine-fresh", role: "status" });
     this.headline = new Headline((step) => this.act(step));
     this.facts = h("dl", { class: "refine-facts" });
     this.deciding = h("dl", { class: "refine-tiles refine-deciding" });
     this.track = new Track(this);
     this.failing = link(() => this.openChecks());
-    this.failed = h("dl", { class: "refine-facts", hidden: true }, h("div", { class: "bad" }, h("dt", {}, "Checks"), h("dd", {}, this.failing)));
+    this.failed = h("dl", { class: "refine-facts refine-failing", hidden: true }, h("div", { class: "bad" }, h("dt", {}, "Checks"), h("dd", {}, this.failing)));
     this.header = h(
       "header",
       { class: "refine-header" },
-      h("div", { class: "refine-head" }, this.title, this.hash, this.about),
-      h("div", { class: "refine-lead" }, this.headline.element, this.deciding, h("div", { class: "refine-notes" }, this.facts, this.failed, this.track.line)),
+      h("div", { class: "refine-head" }, this.title, this.about, this.hash),
+      h("div", { class: "refine-lead" }, this.headline.element, this.deciding, (this.words = h("div", { class: "refine-notes" }, this.failed, (this.notes = h("div", {}, this.facts, this.track.line))))),
       this.fresh,
     );
     this.suggested = h("section", { "aria-label": "Suggestions" });
@@ -187,16 +188,25 @@ export class Page {
     this.live = new Live(this);
     this.questions = new Ask(this);
     this.attempts = new Try(this);
+    this.winner = new Winner(this);
     this.bar = h("footer", { class: "refine-bar" }, this.said, this.decideRow);
-    // On a phone the note stands in the page, so that the foot is one line.
+    // On a phone the note stands in the page, so that the foot is one line, and facts stand below the cards.
     this.small = window.matchMedia("(max-width: 760px), (max-height: 540px)");
-    this.placeNote = () => (this.small.matches ? this.bar.before(this.note) : this.undoButton.before(this.note));
+    this.placeNote = () => {
+      if (this.small.matches) {
+        this.bar.before(this.note);
+        this.fixed.after(this.notes);
+      } else {
+        this.undoButton.before(this.note);
+        this.words.append(this.notes);
+      }
+    };
     this.small.addEventListener("change", this.placeNote);
     this.main = h(
       "main",
       { class: "refine-main" },
       ...[this.header, this.live.element, this.suggested, this.studies.element, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.front.element, this.others, this.fixed],
-      ...[this.questions.element, this.attempts.element, this.sure, this.checked, this.coupled, this.views.element, this.list.element, this.track.fold, this.more, this.bar],
+      ...[this.questions.element, this.attempts.element, this.sure, this.checked, this.coupled, this.views.element, this.list.element, this.winner.element, this.track.fold, this.more, this.bar],
     );
     this.placeNote();
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main, this.hover.card);
@@ -261,6 +271,7 @@ export class Page {
     this.runner.update();
     this.studies.show();
     this.track.update();
+    this.winner.update();
   }
 
   // The tree of the round that is shown.
@@ -332,6 +343,7 @@ export class Page {
     this.questions.show(round);
     this.attempts.show(round);
     this.track.update();
+    this.winner.update();
     this.front.show(round);
     this.studies.show();
     this.choices = new Choices(panels, was.edits, was.rejected, was.history);
@@ -358,9 +370,9 @@ export class Page {
     this.epsilon.value = review.epsilon_given ?? "";
     this.epsilon.placeholder = review.epsilon_text;
     this.accepts = review.step.do === "accept";
+    this.advised = null;
     this.headline.show(this.accepts ? "" : review.next, this.accepts ? null : review.step, review.call);
     this.claim.textContent = review.claim;
-    this.about.textContent = [round.about, review.best.replace(/\.$/, "")].join(" · ");
     this.prunerLabel.hidden = !review.pruner;
     if (another) this.pruner.checked = true;
     const said = ({ name, value }) => `${name} = ${value}${Object.hasOwn(this.choices.edits, name) ? ` → ${this.choices.edits[name].text}` : ""}`;
@@ -629,7 +641,7 @@ export class Page {
     const named = (name) => risks.find((fact) => fact.name === name);
     const kept = named("Kept");
     const pending = { number: "…", text: "computing for your edits", tone: "pending" };
-    const next = outlook ? { ...outlook, full: outlook.fact?.text, call: this.headline.call.textContent ? "" : outlook.fact?.call } : pending;
+    const next = outlook ? { ...outlook, full: outlook.fact?.text, call: this.headline.call.textContent || this.headline.step?.do ? "" : outlook.fact?.call } : pending;
     const tiles = [{ name: "Chance to lose", about: "Risk", ...deciding }, { name: "Another round", about: "Recommendation", tone: "", ...next }];
     drawTiles(this.deciding, tiles.filter(({ number }) => number));
     const brought = this.round.expected.brought ? { name: "Brought", text: this.round.expected.brought, tone: this.round.expected.tone } : null;
@@ -643,9 +655,11 @@ export class Page {
   drawHeadline(outlook) {
     if (!this.accepts && !this.choices.changed) return;
     const { sentence } = this.preview;
-    if (outlook) this.advice = ["STOP", "CONFIRM"].includes(outlook.verdict) ? outlook.number : "";
+    if (outlook) this.advised = ["STOP", "CONFIRM"].includes(outlook.verdict) ? outlook : null;
     const change = sentence.startsWith("Next round: ") ? sentence.slice("Next round: ".length) : sentence.slice(0, 1).toLowerCase() + sentence.slice(1);
-    this.headline.text.textContent = sentence && this.advice ? `${this.advice}. If you go on: ${change}` : sentence || this.review.next;
+    if (sentence && this.advised) this.headline.show(`If you go on: ${change}`, this.allowed(this.advised.step), "", this.advised.number);
+    else this.headline.show(sentence || this.review.next);
+    this.headline.update(this.runner.barred);
   }
 
   // Asks for the recommendation after the risk: it is simulated, which takes seconds. One question at a time.
@@ -687,8 +701,21 @@ export class Page {
     if (this.live.round === this.round) this.live.progress(this.live.last);
   }
 
+  // A step that this page has a button for: a copy shows the winner alone.
+  allowed(step) {
+    return step?.do && (step.do === "winner" || this.transport.home === "browser") ? step : null;
+  }
+
   // What the headline's button does.
-  async act({ do: call, n, top, seeds }) {
+  async act({ do: call, n, top, seeds, budget }) {
+    if (call === "winner") {
+      this.winner.open();
+      return;
+    }
+    if (call === "confirm") {
+      await this.runner.ask({ type: "confirm", round: this.round.id, budget: budget ?? null, workers: this.runner.message.workers });
+      return;
+    }
     await this.runner.start(this.round.id, { do: call, ...(call === "run" ? { n } : { top, seeds }) });
   }
 
@@ -738,15 +765,23 @@ export class Page {
 
   // Drawing.
 
+  // Names of rounds come with the tree.
   drawTitle() {
-    this.title.textContent = `Round ${this.named(this.round.id)}`;
-    this.hash.textContent = idOf(this.round.id);
+    const { round } = this;
+    this.title.textContent = `Round ${this.named(round.id)}`;
+    this.hash.textContent = idOf(round.id);
+    const best = round.review?.best.replace(/\.$/, "");
+    const parts = [best, round.about].filter(Boolean).map((text) => [text]);
+    for (const { text, child } of round.decided) {
+      const to = link(() => this.choose(child));
+      to.textContent = this.named(child ?? "");
+      parts.push(child ? [`${text} → `, to] : [text]);
+    }
+    replace(this.about, parts.flatMap((part, i) => (i ? [" · ", ...part] : part)));
   }
 
   drawHead() {
-    const { round } = this;
     this.drawTitle();
-    this.about.textContent = round.about;
     this.warn("");
     replace(this.fresh);
   }

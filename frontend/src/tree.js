@@ -25,7 +25,7 @@ function treeOf(tree, shown, choose, kind) {
   const node = (round) => {
     return h(
       "button",
-      { type: "button", "aria-current": round.id === shown ? "true" : null, "data-round": round.id, onclick: () => choose(round.id) },
+      { type: "button", "aria-current": round.id === shown ? "true" : null, "data-round": round.id, title: idOf(round.id), onclick: () => choose(round.id) },
       h(
         "span",
         { class: "refine-node" },
@@ -35,7 +35,6 @@ function treeOf(tree, shown, choose, kind) {
       ),
       h("span", { class: "refine-faint" }, round.about),
       round.note ? h("span", { class: "refine-note" }, round.note) : null,
-      h("code", { class: "refine-hash" }, idOf(round.id)),
     );
   };
   return [h("h2", { class: kind }, tree.title), grow(null)];

@@ -244,6 +244,10 @@ def run_order(order: Mapping[str, Any]) -> str:
     with refine.Tree(order["tree"], order["store"], create=False) as tree:
         round_ = tree[order["round"]]
         objective = objective_for(round_, order["objective"], order["program"])
+        if order["call"] == "confirm":
+            confirmed = tree.confirm(progress=False, **order["options"], **objective)
+            race = next((cell.text for name, cell in confirmed.page().facts if name == "Race"), "not run")
+            return f"Race: {race}"
         before = len(round_.trials) + len(round_.replicates)
         getattr(round_, order["call"])(progress=False, **order["options"], **objective)
         ended = len(round_.trials) + len(round_.replicates) - before

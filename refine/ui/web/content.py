@@ -44,6 +44,7 @@ from refine.tree.overview import beaten
 from refine.trials.frame import infeasible_rows, metric_title
 from refine.ui.web.drawing import densities, proposed_content, range_content, values_view
 from refine.ui.web.messages import Content, Message
+from refine.ui.web.outcomes import step_content
 from refine.utils.action import Action
 from refine.utils.display import Cell, Grid, Items, Text, as_cell
 from refine.utils.format import chance_cell, duration, plural, score
@@ -189,12 +190,21 @@ def outlook_content(review: Review, planned: NextRound, worth: Worth | None) -> 
     """The recommendation on a planned round with its verdict; no fact if the evidence misses the space."""
     key = outlook_key(review, planned)
     if worth is None:
-        return {"key": key, "verdict": "", "fact": None, "number": "", "text": ""}
+        return {"key": key, "verdict": "", "fact": None, "number": "", "text": "", "step": {"do": ""}}
     lead = verdict_cell(worth)
     advice, _, forecast = lead.text.removesuffix(".").partition(": ")
     # The button accepts if the advice is to go on, so there is no call.
-    (fact,) = _facts([("Recommendation", lead._replace(call=worth_check(worth).action))])
-    return {"key": key, "verdict": worth.verdict, "fact": fact, "number": advice, "text": forecast}
+    action = worth_check(worth).action
+    (fact,) = _facts([("Recommendation", lead._replace(call=action))])
+    step = step_content(action)
+    return {
+        "key": key,
+        "verdict": worth.verdict,
+        "fact": fact,
+        "number": advice,
+        "text": forecast,
+        "step": step,
+    }
 
 
 def _facts(facts: Iterable[tuple[str, str | Cell]]) -> list[dict[str, str]]:
@@ -230,7 +240,7 @@ def _button(step: NextStep) -> Content:
             "label": f"repeat the best {top}",
             "title": title,
         }
-    return {"do": ""}
+    return step_content(step.action)
 
 
 # Form of a suggested edit that bounds or levels cannot express.

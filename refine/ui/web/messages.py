@@ -89,6 +89,8 @@ MESSAGES: dict[str, Fields] = {
     "settle": _QUESTION,  # the round that settles a question
     "try": {**_ROUND, "rows": list[dict[str, str]], **_BUDGET},  # runs configurations of the person now
     "grow": {**_ROUND, "n": Count, "exploit?": float | None, **_BUDGET},  # adds trials to a round, run now
+    "winner": _ROUND,  # the configuration to use, of the tree of a round
+    "confirm": {**_ROUND, "budget?": Count | None, **_BUDGET},  # repeats the plausible winners
     "pause": {},  # ends what runs in order, as one Ctrl-C does; a second one at once
     "front": _ROUND,  # the front of several goals
     "choose": {**_ROUND, "point": int, "note?": str},  # a point of it, as a decision

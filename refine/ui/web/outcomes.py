@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from refine.errors import AnalysisError
 from refine.report.pages.calibration import calibration_page, held_in_benchmarks, held_text
+from refine.report.pages.winner import confirm_call, winner_page
 from refine.review.calibration import Calibration
 from refine.space.edits import bounds_text
+from refine.tree import judging
 from refine.tree.names import paths_of
 from refine.tree.track_record import entries_of
 from refine.trials.goal import sign_of
-from refine.utils.display import Grid, as_cell
+from refine.utils.display import Grid, Text, as_cell
 from refine.utils.format import score
 from refine.utils.plain import plain
 
@@ -21,7 +24,9 @@ if TYPE_CHECKING:
 
     from refine.review.decision import Decision
     from refine.tree.round import Round
+    from refine.tree.tree_record import TreeRecord
     from refine.ui.web.trials import Sheet
+    from refine.utils.action import Action
 
 # Central interval of a forecast that the page states.
 _NOMINAL = 0.9
@@ -102,6 +107,38 @@ def space_content(round_: Round) -> list[dict[str, object]]:
             before = bounds_text(parent.space[name])
         rows.append({"name": name, "value": bounds_text(p), "before": before, "fixed": p.fixed})
     return sorted(rows, key=lambda row: (row["before"] == "", row["fixed"]))
+
+
+def winner_content(tree: TreeRecord) -> dict[str, object]:
+    """The configuration to use, with its facts, the Python to copy, and the next call."""
+    winner = judging.winner(tree)
+    if winner is None:
+        raise AnalysisError("no finished trial may be best; run trials first")
+    page = winner_page(winner)
+    code = next(block.text for block in page.blocks if isinstance(block, Text))
+    return {
+        "title": page.title,
+        "round": winner.round,
+        "values": [{"name": name, "value": value} for name, value in winner.candidates[0].labels.items()],
+        "facts": [{"name": name, "text": cell.text, "tone": cell.tone} for name, cell in page.facts],
+        "code": code,
+        "step": step_content(confirm_call(winner)),
+    }
+
+
+def step_content(action: Action | None) -> dict[str, object]:
+    """The button of an advised call on the winner; ``do`` is empty for any other call."""
+    if action is not None and action.name == "tree.winner":
+        return {
+            "do": "winner",
+            "label": "show the winner",
+            "title": "The configuration to use, and its doubt",
+        }
+    if action is not None and action.name == "tree.confirm":
+        title = f"Repeats the plausible winners in the background, as: {action}"
+        budget = action.options.get("budget")
+        return {"do": "confirm", "budget": budget, "label": "confirm the winner", "title": title}
+    return {"do": ""}
 
 
 def track_content(name: str, rounds: Sequence[Round]) -> dict[str, object]:

@@ -62,12 +62,14 @@ def _answers(session: Session) -> dict[str, Any]:
 
     for kind in ("start", "pulse", "tree"):
         keep(kind)
+    winner = session.handle({"type": "winner", "round": last.id})
     for key in last.context.nodes:
         keys = {"round": key}
         round_ = session._found({"round": key})
         sheet = session._sheet(keys)
         for kind in ("track", "points"):
             keep(kind, key, **keys)
+        answers[f"winner {key}"] = winner
         rows = list[Any]()
         n = keep("list", key, **keys)["n"]
         for i in range(n):
@@ -99,7 +101,7 @@ def _answers(session: Session) -> dict[str, Any]:
                 shown = keep("round", key, proposal_risk, **keys, risk=proposal_risk)["review"]
             for panel in (p for p in shown["panels"] if p["kind"] == "choice"):
                 panel["spelt"] = [python_text(value) for value in round_.space[panel["name"]].grid]
-            if shown["step"]["do"] != "accept":
+            if shown["step"]["do"] not in ("accept", "winner"):
                 shown["step"] = {"do": ""}  # no button: the call stands there
             keep("preview", key, proposal_risk, **keys, risk=proposal_risk, proposal=shown["proposal"])
     return answers

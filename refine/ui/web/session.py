@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
 from refine.proposal.proposal import check_risk
-from refine.report.pages.reasons import everybody, judged_text
-from refine.report.pages.tree import decision_text
+from refine.report.pages.reasons import everybody, judged_text, whom
 from refine.review.next_step import NextRound, accept_action
 from refine.review.review import Review
 from refine.run.options import Ending
 from refine.space.literals import STARTED, page_form, page_value, python_symbols
 from refine.space.user_configurations import given_configuration
+from refine.tree import judging
 from refine.tree.growing import check_growth
 from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
@@ -37,6 +37,7 @@ from refine.ui.web.asking import (
     questions_content,
     settling_content,
     start_content,
+    tree_of,
 )
 from refine.ui.web.background import in_cells
 from refine.ui.web.content import (
@@ -62,6 +63,7 @@ from refine.ui.web.outcomes import (
     points_content,
     space_content,
     track_content,
+    winner_content,
 )
 from refine.ui.web.trials import (
     Sheets,
@@ -265,6 +267,7 @@ class Session:
         head = {
             "id": round_.id,
             "about": _about(round_),
+            "decided": _decided(round_),
             "kept": percent(round_.path[0].space.volume_kept(round_.space)),
             "progress": self._progress(round_, counts, evidence),
             "version": self._versions()[round_.id],
@@ -434,6 +437,22 @@ class Session:
             raise ReviewError(f"{over[0]} limits runs of new configurations; repeats take top and seeds")
         return {"job": self.background.start(round_, call, options)}
 
+    def _winner(self, _: Mapping[str, object]) -> Answer:
+        return winner_content(tree_of(self.shown.context))
+
+    def _confirm(self, message: Message) -> Answer:
+        """Repeats the plausible winners of the tree; the runner shows the round of the winner."""
+        winner = judging.winner(tree_of(self.shown.context))
+        if winner is None:
+            raise ReviewError("no finished trial may be best; run trials first")
+        size = {name: message[name] for name in ("budget",) if message.get(name) is not None}
+        if self.background is None:
+            typed = Action("tree.confirm", **size)
+            raise ReviewError(f"a page in a notebook cannot run trials; run them in a cell: {typed}")
+        workers = {name: value for name, value in _running(message).items() if name == "workers"}
+        round_ = self._found({"round": winner.round})
+        return {"job": self.background.start(round_, "confirm", {**size, **workers})}
+
     def _pause(self, _: Mapping[str, object]) -> Answer:
         if self.background is None:
             raise ReviewError("pause stops a round that this page runs, and none is running; reload the page")
@@ -596,15 +615,19 @@ def _node_text(counts: Mapping[str, int], n: int, best: pd.Series | None) -> str
 
 
 def _about(round_: Round) -> str:
-    """The line next to a round's id."""
-    authors = everybody(round_)
-    decided = "; ".join(decision_text(d, authors) for d in round_.decisions)
+    """The goal of a round and its note."""
     if round_.node.note:
         note = f"“{round_.node.note}”"
     else:
         note = ""
     goals = " and ".join(f"{goal.metric}, {goal.direction}" for goal in round_.goals)
-    return " · ".join(filter(None, (judged_text(goals, round_.node.subject_to), note, decided)))
+    return " · ".join(filter(None, (judged_text(goals, round_.node.subject_to), note)))
+
+
+def _decided(round_: Round) -> list[Answer]:
+    """The decisions on a round, each with the round that it led to."""
+    authors = everybody(round_)
+    return [{"text": f"{d.kind} by {whom(d.author, authors)}", "child": d.child} for d in round_.decisions]
 
 
 # How the next round draws its trials, and within which budget it runs.

@@ -15,12 +15,15 @@ from refine.ui.web.session import Session
 pytestmark = pytest.mark.slow
 
 OBJECTIVE = """
-import os, time
+import os, random, time
 
 def score(p):
     print("trying", p["x"], "with", os.environ.get("PYTHONPATH"), flush=True)
     time.sleep(p["pause"])
     return p["x"]
+
+def noisy(p, trial):
+    return random.Random(trial.seed).random() + p["x"]
 
 def broken(p):
     raise ValueError("not today")
@@ -206,3 +209,15 @@ def test_the_page_of_a_notebook_names_the_call_that_adds_trials(round_of):
     round_ = round_of(n=12, pause=0.0)
     alone = Session(round_).handle({"type": "grow", "round": round_.id, "n": 5, "exploit": 1.0})
     assert alone["error"].endswith(f'tree["{round_.id}"].grow(n=5, exploit=1.0)')
+
+
+def test_the_page_repeats_the_plausible_winners(tree, round_of, background):
+    round_ = round_of(n=12, name="objectives_here.noisy", space={"x": (0.0, 1.0, 21)})
+    round_.run(progress=False, check_noise=False)
+    session = Session(round_, background=background)
+    winner = session.handle({"type": "winner", "round": round_.id})
+    assert winner["step"]["do"] == "confirm"
+    assert [value["name"] for value in winner["values"]] == ["x"]
+    session.handle({"type": "confirm", "round": round_.id, "budget": 4})
+    assert "Race: " in ended(session)["log"]
+    assert len(round_.replicates) == 4

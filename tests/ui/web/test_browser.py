@@ -27,7 +27,7 @@ def test_what_is_shown(viewed_page, viewed_round):
     changed = [e.name for e in analysis.ranked if review.proposal[e.name].kind != "keep"]
     cards = "all => all.map(c => c.dataset.parameter)"
     assert opened.locator(".refine-main > .refine-grid .refine-panel").evaluate_all(cards) == changed
-    assert opened.locator(".refine-next").inner_text() == headline(review)
+    assert opened.locator(".refine-next").text_content() == headline(review)
     for name, risk in risk_facts(review):
         place = opened.locator(f'.refine-facts [data-fact="{name}"] dd').first
         assert place.text_content() == (risk if isinstance(risk, str) else risk.text)

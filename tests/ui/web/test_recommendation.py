@@ -4,6 +4,7 @@ import pytest
 from pages import SPACE, bounds, handle, headline, score, served, settled, until, visit
 
 from refine.report.pages.checks import verdict_sentence
+from refine.report.pages.winner import winner_page
 
 pytestmark = pytest.mark.browser
 
@@ -45,17 +46,21 @@ def test_an_old_recommendation_never_stands_beside_a_new_risk(viewed_page, viewe
     assert viewed_page.locator(ROW).get_attribute("title") == before
 
 
-def test_the_headline_leads_with_the_advice_to_stop(browser, tree):
+def test_the_advice_to_stop_comes_first_and_leads_to_the_winner(browser, tree):
     root = tree.add_round(SPACE, score, n=120, seed=3).run(progress=False)
     review = root.propose(keep=False)
     assert review.worth().verdict == "STOP"
     with served(root) as running, visit(browser, running.url) as page:
         settled(page)
-        text = page.locator(".refine-next").inner_text()
+        text = page.locator(".refine-next").text_content()
         assert text == headline(review)
         assert text.startswith("Stop here. If you go on: ")
-        assert "tree.winner()" in page.locator(ROW).inner_text()
         assert "plain" in page.locator(".refine-accept").get_attribute("class")
+        page.get_by_role("button", name="show the winner").click()
+        winner = tree.winner()
+        page.wait_for_selector(f".refine-fold >> text={winner_page(winner).title}")
+        shown = page.locator(".refine-values").inner_text().split("\n")
+        assert dict(zip(shown[::2], shown[1::2], strict=True)) == dict(winner.candidates[0].labels)
 
 
 def test_the_accept_button_and_python_make_the_advised_round(opened, root, tree):

@@ -62,7 +62,7 @@ def test_the_head_states_blind_spot_and_failed_checks_and_leads_to_them(browser,
     with served(root) as running, visit(browser, running.url, folds=(), viewport=viewport) as page:
         settled(page)
         head = page.locator(".refine-header")
-        assert "may have been missed" in head.locator('[data-fact="Blind spot"]').inner_text()
+        assert "may have been missed" in page.locator('[data-fact="Blind spot"]').first.inner_text()
         link = head.get_by_role("link", name="1 check failed: too few good trials")
         assert not page.locator('[data-check="enough"]').is_visible()
         link.click()

@@ -1,0 +1,47 @@
+// The configuration to use: asked for when its fold is open, since the posterior takes a moment.
+import { fold, h, once, replace } from "./dom.js";
+import { drawFacts } from "./headline.js";
+
+export class Winner {
+  /** @param {import("./page.js").Page} page */
+  constructor(page) {
+    this.page = page;
+    this.key = "";
+    this.about = h("span", { class: "refine-faint" }, "the configuration to use so far");
+    this.shown = h("div", { role: "status" });
+    this.element = fold("winner", "Winner", this.about, this.shown);
+    this.element.addEventListener("toggle", () => this.update());
+  }
+
+  open() {
+    this.element.open = true;
+    this.element.scrollIntoView({ block: "center" });
+  }
+
+  /** Asks again if the study has other trials. */
+  async update() {
+    const { page } = this;
+    const key = JSON.stringify([page.own?.name, page.versions]);
+    if (!this.element.open || !page.round || key === this.key) return;
+    this.key = key;
+    if (!this.shown.hasChildNodes()) replace(this.shown, h("p", { class: "refine-faint" }, "computing the winner …"));
+    const found = await page.transport.ask({ type: "winner", round: page.round.id });
+    if (key !== this.key) return;
+    replace(this.shown, ...(found.error ? [h("p", { class: "refine-faint" }, found.error)] : this.parts(found)));
+  }
+
+  parts({ title, values, facts, code, step }) {
+    const { page } = this;
+    const list = h("dl", { class: "refine-facts refine-numbers" });
+    drawFacts(list, facts);
+    const able = step.do && page.transport.home === "browser";
+    const confirm = h("button", { type: "button", disabled: page.runner.barred !== "", title: page.runner.barred || step.title, onclick: (event) => once(event, () => page.act(step)) }, step.label);
+    return [
+      h("p", { class: "refine-faint" }, title),
+      h("dl", { class: "refine-values" }, values.map(({ name, value }) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+      list,
+      able ? confirm : null,
+      h("div", { class: "refine-python" }, h("pre", { tabindex: "0", "aria-label": "The winner in Python" }, code)),
+    ];
+  }
+}
