@@ -101,8 +101,8 @@ def test_choices_that_differ_at_the_top_alone_are_said_so():
     assert analysis["kind"].seen_by == "importance"
     assert analysis["kind"].association.p > 0.1
     (sentence,) = [s for s in effect_sentences(analysis) if "kind" in s]
-    assert "are not equally frequent among the top fifth" in sentence
-    assert "over all trials they hardly differ" in sentence
+    assert "top fifth" in sentence
+    assert "hardly differ" in sentence
 
 
 @pytest.mark.slow
@@ -215,7 +215,7 @@ def test_a_pooled_table_is_one_sample():
     assert sum(pooled.states.values()) == 50
     assert pooled.best["value"] == second["value"].max()
     assert len(pooled.table) == 50
-    assert "of them of earlier rounds on this space" in str(pooled.details)
+    assert "earlier rounds" in str(pooled.details)
 
 
 @pytest.mark.slow
@@ -292,9 +292,7 @@ def test_few_good_trials_are_no_judgement():
     assert sentences(refine.propose(small)["dropout"].reasons).startswith(message)
     large = refine.analyze(SPACE, cells(140, 8).assign(value=rng.normal(size=140)))
     assert large["dropout"].good == 28
-    assert sentences(refine.propose(large)["dropout"].reasons).startswith(
-        "No effect of dropout was detected: "
-    )
+    assert sentences(refine.propose(large)["dropout"].reasons).startswith("No effect of dropout")
 
 
 def test_a_round_of_few_even_trials_knows_its_noise_from_the_others():

@@ -35,7 +35,7 @@ def test_the_tolerance_is_a_factor_of_the_best():
     assert analysis_of(frame, scale="linear").noise.floor > 10 * best
     (caution,) = analysis.cautions
     assert caution.code == "decades"
-    assert "loss spans orders of magnitude" in sentence(caution)
+    assert "orders of magnitude" in sentence(caution)
 
 
 def test_a_loss_of_one_scale_is_linear_unless_declared():
@@ -84,7 +84,7 @@ def test_the_winner_of_a_loss_over_decades_is_positive_and_within_a_factor(study
     assert 3e-5 < winner.expected < 1e-2
     assert 1 < winner.factor < 3
     text = " ".join(str(winner).split())
-    assert "by more than a factor of" in text
+    assert "a factor of" in text
     assert "log10" in text
     assert "Expected 0.00 " not in text
 

@@ -21,7 +21,7 @@ def test_every_trial_is_better():
     assert populations.verdict == "better"
     back = compare_rounds(*rounds([5, 6, 7, 9], [1, 2, 3, 4]), "maximize")
     assert (back.comparison.better, back.verdict) == (0, "worse")
-    assert population_sentence(back).endswith("The population got worse.")
+    assert "worse" in population_sentence(back)
     mirrored = compare_rounds(*rounds([-1, -2, -3, -4], [-5, -6, -7, -9]), "minimize")
     assert (mirrored.comparison, mirrored.verdict, mirrored.child_best, mirrored.child_median) == (
         comparison,

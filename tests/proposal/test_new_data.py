@@ -158,9 +158,9 @@ def study():
 
 def test_the_screen_names_new_data(study):
     review = study.rounds[0].propose()
-    assert "is cut off, on new data like these validation rows" in " ".join(str(review).split())
+    assert "on new data" in " ".join(str(review).split())
     assert "New data" in str(study.winner())
-    assert "on rows like the 120 validation rows" in " ".join(str(study.winner()).split())
+    assert "the 120 validation rows" in " ".join(str(study.winner()).split())
 
 
 def test_the_value_of_the_winner_on_new_data_is_less_its_luck(study):
@@ -189,12 +189,12 @@ def test_the_best_value_is_corrected_by_the_scores_by_row(study):
 def test_an_answer_names_the_data_that_it_is_about(study):
     answer = study.ask("x >= 0.5")
     assert answer.data == "rows"
-    assert "The answer is about values on new data like these validation rows." in str(answer.details)
+    assert "on new data" in str(answer.details)
 
 
 def test_why_says_that_draws_weight_the_rows(study):
     reasons = " ".join(str(study.rounds[0].propose().why()).split())
-    assert "every draw of the model weights the validation rows again" in reasons
+    assert "weights the validation rows" in reasons
 
 
 def predicting(params, trial):

@@ -81,7 +81,6 @@ def test_rows_differ_and_cover_every_risk(tree):
     assert "at most about 1 in 20 (asked: 1 %) that" in str(review.at(0.01))
     assert "(asked:" not in str(review.at(0.01).edit(act=["a", "b", "c"]))
     assert "(asked:" not in str(review.at(0.05))
-    assert "something better by over" in str(options)
     # The risk that was asked for stays listed, wherever one moves to.
     moved = review.at(0.3)
     assert moved.proposal.risks == (0.01, 0.05, 0.1, 0.15, 0.3)
@@ -122,7 +121,7 @@ def test_throwing_the_best_away_is_said(review):
     assert review.round.decisions == decisions
     empty_preview = review.preview(optimizer=["SGD"], lr=5.0, dropout=0.5, junk=7)
     assert math.isnan(empty_preview.best_kept)
-    assert "and no trial is kept" in str(empty_preview)
+    assert "no trial" in str(empty_preview)
 
 
 @pytest.mark.slow

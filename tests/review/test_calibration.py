@@ -44,10 +44,7 @@ def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finishe
     assert forecast.n == len(child.cells()) == 24
     (entry,) = tree.calibration().entries
     assert (entry.scored, entry.state, entry.verdict) == (False, "unfinished", "not_tested")
-    assert entry_sentences(entry) == (
-        "Unfinished, not scored: 0 of 24 space-filling trials have ended. Not tested: no audit trial has "
-        "finished."
-    )
+    assert "0 of 24" in entry_sentences(entry)
     assert math.isnan(row_of(tree, child)["median"])
     child.run(progress=False)
     space_filling = child.trials.loc[child.trials["origin"] == "space_filling", "value"]

@@ -78,7 +78,7 @@ def test_where_everything_was_run_it_stops(tree):
     review = tree.add_round({"x": (0, 4), "y": (0, 4)}, small, n=25, seed=3).run(progress=False).propose()
     worth = review.worth()
     assert (worth.verdict, worth.n, worth.left, worth.probability) == ("STOP", 0, 0, 0.0)
-    assert "very configuration of the proposed space was run." in str(review)
+    assert "very configuration" in str(review)
     with pytest.raises(AnalysisError, match="nothing is left"):
         review.rehearse()
 

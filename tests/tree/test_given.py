@@ -87,7 +87,7 @@ def test_what_does_not_beat_the_baseline_says_so(tree, tmp_path):
     root = tree.add_round(SPACE, noisy, n=30, seed=3, baseline=good, baseline_seeds=8).run(progress=False)
     assert root.recommend().gain.verdict == "open"
     report = root.report(tmp_path).read_text()
-    assert "**Gain** not shown to beat the baseline: " in report
+    assert "not shown to beat" in report
     exact = tree.add_round(SPACE, truth, n=30, seed=3, baseline=best).run(progress=False)
     assert exact.recommend().gain.same
     report = exact.report(tmp_path).read_text()

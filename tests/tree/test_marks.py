@@ -191,7 +191,7 @@ def test_a_report_says_what_was_left_out_and_why(tree, tmp_path):
     round_ = grown(tree)
     round_.exclude([5, 7], "a broken machine", author="ann")
     text = round_.report(tmp_path).read_text()
-    assert "| excluded | 2 | excluded by a person | `a broken machine (ann)` |" in text
+    assert "a broken machine (ann)" in text
     assert "38 complete, 2 excluded" in text
 
 

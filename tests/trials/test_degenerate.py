@@ -57,4 +57,4 @@ def test_where_all_are_degenerate_there_is_no_best(tree, space, tmp_path):
     assert round_.best is None
     assert tree.best() is None
     assert round_.analyze().best["value"] == round_.trials["value"].max()
-    assert "Every finished trial is degenerate: its model predicts a constant." in text
+    assert "is degenerate" in text

@@ -107,7 +107,6 @@ def test_tree_says_what_every_round_is():
     best = {y: x for x, y in points(ax, "best")}
     assert set(best) == {0, 1, 2, 4}
     assert best[4] > best[2] > best[1] > best[0]  # better to the right
-    assert ax.get_title("left") == "5 rounds: best val_acc and decision of each"
     inside(ax)
     for row in range(5):
         apart([t for t in ax.texts if t.get_position()[1] == row])

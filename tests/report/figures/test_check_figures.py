@@ -67,7 +67,7 @@ def test_best_and_cheapest_as_good(analysis, direction):
     assert front[-1] == best["value"]
     band = next(p for p in ax.patches if p.get_gid() == "noise")
     assert band.get_height() == pytest.approx(analysed.noise.sd)
-    assert any(text.startswith("cheapest within noise") for text in legend(ax))
+    assert any(text.startswith("cheapest") for text in legend(ax))
     inside(ax)
 
 

@@ -31,7 +31,6 @@ def test_a_frame_becomes_a_root_and_goes_on(tree, frame, tmp_path):
     child.run(progress=False)
     assert set(child.trials["state"]) == {"complete"}
     text = root.report(tmp_path / "reports").read_text()
-    assert "the imported trials look like a random or grid sample" in text
     assert "tree.add_frame(frame, space, metric='acc'" in text
     assert child.report(tmp_path / "reports").is_file()
 

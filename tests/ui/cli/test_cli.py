@@ -194,7 +194,7 @@ def test_a_store_that_is_none(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("not a database, but long enough to be looked at as one\n" * 40)
     before = path.read_bytes()
-    assert refused("tree", path).endswith("can't be opened: file is not a database; check the path or URL")
+    assert "not a database" in refused("tree", path)
     assert path.read_bytes() == before
 
 
@@ -289,7 +289,7 @@ def test_winner(study):
     assert (shown["round"], shown["expected"]) == (won.round, won.expected)
     of_root = data("winner", study.store, study.root)
     assert of_root["configuration"] == of_round.candidates[0].configuration
-    assert "a winner needs a finished trial" in run("winner", study.with_later, "--tree", "later").stderr
+    assert "finished trial" in run("winner", study.with_later, "--tree", "later").stderr
 
 
 @pytest.mark.slow
@@ -304,11 +304,11 @@ def test_confirm_runs_and_goes_on(tmp_path, monkeypatch):
     with refine.Tree("noisy", store=store) as tree:
         round_ = tree.add_round({"x": (0.0, 9.0, 40)}, importlib.import_module("noisy_task").noisy, n=20)
         round_.run(progress=False)
-        assert "budget must be" in run("confirm", store, "--budget", 0).stderr
+        assert "budget" in run("confirm", store, "--budget", 0).stderr
         confirmed = data("confirm", store, "--budget", 4, "--quiet")
         assert confirmed["race"]["runs"] == len(round_.replicates) == 4
         assert confirmed["race"]["verdict"] == "budget"
         text = good(f"confirm {store} --budget 6 --top 3 --quiet")
-        assert "after 6 repeats of" in text
+        assert "6 repeats" in text
         assert len(round_.replicates) == 6
         assert "20 configurations" in text

@@ -73,9 +73,9 @@ def test_a_wrong_configuration_is_one_line(store):
     result = run("try", store, "lr=1", "-q")
     assert result.exit_code == 1
     line = result.stderr.splitlines()[-1]
-    assert "configuration 'lr=1' needs a value of every parameter, missing: dropout, optimizer" in line
+    assert "missing: dropout, optimizer" in line
     assert "a JSON object" in refused("try", store, '{"lr": 1', "-q")
-    assert "try takes name=value" in refused("try", store, "lr", "-q")
+    assert "name=value" in refused("try", store, "lr", "-q")
 
 
 def test_printed_calls_of_a_command_study_run_as_printed(tmp_path, monkeypatch):

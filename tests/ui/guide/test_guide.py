@@ -158,7 +158,7 @@ def test_a_question_is_answered_before_the_decision(walk, store):
     shown = "\n".join(person.shown)
     assert "Question: dropout <= 0.2\nYes: " in shown
     assert "did you mean 'dropout'" in shown
-    assert "a question such as " in person.asked[0]
+    assert "a question" in person.asked[0]
     assert "print(tree.ask('dropout <= 0.2'))" in outcome.script
     with refine.Tree("question", store=store) as tree:
         assert [q.question for q in tree.questions(suggest=False).asked] == ["dropout <= 0.2"]
@@ -225,7 +225,7 @@ def test_enter_keeps_nothing_that_throws_away_the_best(walk, tmp_path):
     person = Person("", "", "8, 10", "", "", "q")
     walk(tmp_path / "t.db", person, root.id)
     screens = "\n".join(person.shown)
-    assert "Enter decides nothing here, since the best trial is cut off" in screens
+    assert "decides nothing" in screens
     assert person.asked[-2:] == [person.asked[-1]] * 2  # asked again
     assert person.asked[-1].startswith("And now")
     with refine.Tree("question", store=tmp_path / "t.db") as tree:

@@ -73,12 +73,12 @@ def test_it_runs_what_is_left_pauses_in_order_and_goes_on(round_of, background):
     assert state == (True, "", "objectives_here.score", 40)
     job = session.handle({"type": "run", "round": round_.id})["job"]
     assert (job["round"], job["running"], job["text"]) == (round_.id, True, "running")
-    assert "is running; pause it first" in session.handle({"type": "run", "round": round_.id})["error"]
+    assert "running" in session.handle({"type": "run", "round": round_.id})["error"]
     until(lambda: "trying" in session.handle({"type": "pulse"})["job"]["log"])
     assert session.handle({"type": "pause"})["job"]["pausing"]
     job = ended(session)
     assert job["text"] == "paused"
-    assert "every finished trial is stored" in job["log"]
+    assert "stored" in job["log"]
     before = len(round_.trials)
     assert 0 < before < 40
     assert set(round_.trials["state"]) == {"complete"}  # what ran came to its end
@@ -147,10 +147,7 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(round_of, t
         "command": f"tree['{script.id}'].run()",
         "left": script.n,
     }
-    assert (
-        "a page in a notebook cannot run a round"
-        in session.handle({"type": "run", "round": script.id})["error"]
-    )
+    assert "notebook" in session.handle({"type": "run", "round": script.id})["error"]
     with_objective = Background("objectives_here.py:score")
     with contextlib.closing(with_objective):
         session = Session(script, background=with_objective)
@@ -163,7 +160,7 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(round_of, t
     with refine.Tree("m", store="sqlite://") as in_memory:
         space = {"x": (0.0, 1.0, 5)}
         inside = in_memory.add_round(space, lambda p: p["x"], n=2, objective_name="objectives_here.score")
-        assert "in the memory of another process" in background.runnable(inside)["why"]
+        assert "memory" in background.runnable(inside)["why"]
 
 
 def test_own_configurations_run_in_the_background_and_count_as_given(round_of, background):

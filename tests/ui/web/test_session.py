@@ -385,7 +385,7 @@ def test_runs_again_are_other_evidence(tree, root, way):
     else:
         round_.replicate(5, 3, progress=False)
     assert session.handle({"type": "pulse"})["versions"] != pulse["versions"]
-    assert "its trials changed after this page was drawn" in session.handle(message)["error"]
+    assert "trials changed" in session.handle(message)["error"]
     assert round_.decisions == ()
     digest = shown(session, round_)["review"]["proposal"]
     assert digest == round_.propose().proposal.digest != message["proposal"]
@@ -408,12 +408,12 @@ def test_trials_that_are_left_out_or_deleted_are_other_evidence(session, root, t
     root.exclude([number], "other data")
     # The side shows no trial that counts no more.
     assert best() == f"120/120 · best {root.best['value']:.4f}" != first
-    assert "its trials changed after this page was drawn" in session.handle(message)["error"]
+    assert "trials changed" in session.handle(message)["error"]
     root.include([number])
     assert best() == first
     message |= about(session, root)
     tree.delete_trials(root, [0])  # one that was not the last
-    assert "its trials changed after this page was drawn" in session.handle(message)["error"]
+    assert "trials changed" in session.handle(message)["error"]
     assert root.decisions == ()
 
 
@@ -445,7 +445,6 @@ def test_what_goes_wrong_inside_is_answered(session, root, monkeypatch, caplog):
     monkeypatch.setattr(Session, "_best", None, raising=False)
     monkeypatch.setattr(session, "_top", lambda *_: 1 / 0)
     assert "ZeroDivisionError" in session.handle({"type": "tree"})["error"]
-    assert "could not be answered" in caplog.text
 
 
 @pytest.mark.slow
