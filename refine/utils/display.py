@@ -68,6 +68,19 @@ def as_cell(value: str | Cell) -> Cell:
     return Cell(value)
 
 
+Fact = tuple[str, str | Cell]  # a label and a text
+Row = tuple[str | Cell, ...]  # of a table
+
+
+class _Part:
+    """A part of a page: lists become tuples, so a part cannot change."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, list):
+                object.__setattr__(self, name, tuple(value))
+
+
 @dataclass(frozen=True)
 class Text:
     """A paragraph: like a :class:`Cell`; ``lines`` keeps its line breaks, as a traceback's."""
@@ -79,7 +92,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(_Part):
     """A table.
 
     Attributes:
@@ -90,49 +103,54 @@ class Grid:
         title: A line above the table. A table with a title is printed without column titles.
     """
 
-    head: tuple[str, ...]
-    rows: tuple[tuple[str | Cell, ...], ...]
-    right: tuple[int, ...] = ()
-    wide: tuple[int, ...] = ()
+    head: Sequence[str]
+    rows: Sequence[Row]
+    right: Sequence[int] = ()
+    wide: Sequence[int] = ()
     title: str = ""
 
 
 def without_sentences(grid: Grid) -> Grid:
     """The table without its columns of sentences."""
     keep = [j for j in range(len(grid.head)) if j not in grid.wide]
-    rows = tuple(tuple(row[j] for j in keep) for row in grid.rows)
-    right = tuple(i for i, j in enumerate(keep) if j in grid.right)
-    return Grid(tuple(grid.head[j] for j in keep), rows, right)
+    rows = [tuple(row[j] for j in keep) for row in grid.rows]
+    return Grid([grid.head[j] for j in keep], rows, [i for i, j in enumerate(keep) if j in grid.right])
 
 
 @dataclass(frozen=True)
-class Items:
+class Items(_Part):
     """A list of sentences, numbered or not."""
 
-    items: tuple[str | Cell, ...]
+    items: Sequence[str | Cell]
     numbered: bool = False
 
+    def __bool__(self) -> bool:
+        return bool(self.items)
+
 
 @dataclass(frozen=True)
-class Facts:
+class Facts(_Part):
     """Labelled facts: a noun and a text each, such as ``Kept`` and ``the best trial``."""
 
-    rows: tuple[tuple[str, str | Cell], ...]
+    rows: Sequence[Fact]
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
 
 
 @dataclass(frozen=True)
-class Branch:
+class Branch(_Part):
     """A node of a tree with its lines and its children."""
 
-    lines: tuple[tuple[Cell, ...], ...]
-    children: tuple[Branch, ...] = ()
+    lines: Sequence[Sequence[Cell]]
+    children: Sequence[Branch] = ()
 
 
 Block = Text | Grid | Items | Facts | Branch
 
 
 @dataclass(frozen=True)
-class Fold:
+class Fold(_Part):
     """A part of a page that is printed on request.
 
     Attributes:
@@ -143,7 +161,7 @@ class Fold:
     """
 
     title: str
-    blocks: tuple[Block, ...]
+    blocks: Sequence[Block]
     about: str = ""
     why: bool = True
 
@@ -154,22 +172,26 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Page:
+class Page(_Part):
     """The summary of an object, its next calls, and its evidence in folds.
 
     Attributes:
         title: First line of the summary.
-        blocks: The other parts of the summary.
+        blocks: The other parts of the summary; lists and facts without a line are left out.
         calls: Next calls, the most useful one first; commands as texts if a shell prints the page.
         folds: Evidence and details, printed on request.
         lead: The decision, printed right below the title; ``None`` if nothing is to be decided.
     """
 
     title: str
-    blocks: tuple[Block, ...] = ()
-    calls: tuple[Action | str, ...] = ()
-    folds: tuple[Fold, ...] = ()
+    blocks: Sequence[Block] = ()
+    calls: Sequence[Action | str] = ()
+    folds: Sequence[Fold] = ()
     lead: Cell | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "blocks", tuple(filter(None, self.blocks)))
 
     def why(self, about: str = "") -> Page:
         """The summary followed by its evidence, or the evidence of one topic: see :meth:`Shown.why`.
@@ -222,31 +244,26 @@ def _opened(folds: Sequence[Fold]) -> tuple[Block, ...]:
 def _plain(value: object) -> Any:
     match value:
         case Cell() | Text():
+            data = {"text": value.text}
             if value.tone:
-                tone = {"tone": value.tone}
-            else:
-                tone = {}
-            if value.call is None:
-                call = {}
-            else:
-                call = {"call": str(value.call)}
-            bare = isinstance(value, Cell) and not (tone or call)
-            if bare:
+                data["tone"] = value.tone
+            if value.call is not None:
+                data["call"] = str(value.call)
+            if isinstance(value, Cell) and len(data) == 1:
                 return value.text
-            return {"text": value.text, **tone, **call}
+            return data
         case Grid():
+            table = {"head": list(value.head), "rows": _plain(value.rows), "right": list(value.right)}
             if value.title:
-                title = {"title": value.title}
-            else:
-                title = {}
-            return {**title, "head": list(value.head), "rows": _plain(value.rows), "right": list(value.right)}
+                return {"title": value.title, **table}
+            return table
         case Items():
             return {"items": _plain(value.items), "numbered": value.numbered}
         case Facts():
             return {"facts": _plain(value.rows)}
         case Branch():
             return {"lines": _plain(value.lines), "children": _plain(value.children)}
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value
 
@@ -396,7 +413,7 @@ class _Rich:
             yield _styled(line(page.title), "strong")
         if page.lead is not None:
             yield _called(page.lead)[0]
-        labels = _label_width(page.blocks)
+        labels = max(_LABEL, *(len(line(label)) + 1 for label, _ in page.facts), 0)
         for number, block in enumerate(page.blocks):
             if number or page.title:
                 yield ""
@@ -439,11 +456,9 @@ def _called(part: Text | Cell) -> list[RichText]:
     styled_text = _styled(_said(part), part.tone)
     if isinstance(part.call, str):
         return [styled_text, _command(part.call)]
-    return [
-        styled_text
-        if part.call is None
-        else styled_text.append(f" {line(str(part.call))}", style=_TONES["code"][0])
-    ]
+    if part.call is not None:
+        styled_text.append(f" {line(str(part.call))}", style=_TONES["code"][0])
+    return [styled_text]
 
 
 def _command(text: str) -> RichText:
@@ -460,19 +475,13 @@ def _said(block: Text | Cell) -> str:
 _LABEL = 12  # columns of the labels of facts, at least
 
 
-def _label_width(blocks: Iterable[Block]) -> int:
-    """Columns of all labels of a page, with a space behind the longest one."""
-    labels = [label for block in blocks if isinstance(block, Facts) for label, _ in block.rows]
-    return max(_LABEL, *(len(line(label)) + 1 for label in labels), 0)
-
-
 def _next_facts(calls: Sequence[Action | str]) -> Facts:
     """Calls as facts: the likeliest, and the others."""
-    further_calls = " · ".join(line(_typed_call(call)) for call in calls[1:])
-    alternatives: tuple[tuple[str, str | Cell], ...] = (
-        (("Or", Cell(further_calls, "code")),) if further_calls else ()
-    )
-    return Facts((("Next", Cell(line(_typed_call(calls[0])), "code")), *alternatives))
+    first, *further = (line(_typed_call(call)) for call in calls)
+    rows = [("Next", Cell(first, "code"))]
+    if further:
+        rows.append(("Or", Cell(" · ".join(further), "code")))
+    return Facts(rows)
 
 
 _NEW_REVIEW = ("review.at", "review.edit", "review.reject", "review.take")
@@ -519,24 +528,20 @@ def _grid(block: Grid, console: Console, width: int) -> Iterator[RenderableType]
     ]
     if sentences:
         yield ""
-        yield from _items(Items(tuple(sentences)))
+        yield from _items(Items(sentences))
 
 
 def _table(block: Grid) -> Table:
     from rich import box
     from rich.table import Table
 
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     if block.title:
         table = Table.grid(padding=(0, 1, 0, 0))
-    else:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for j, head in enumerate(block.head):
         side: Any = "right" if j in block.right else "left"
         short = all(len(_cell(row[j]).text) <= _SHORT for row in block.rows)
-        if j in block.wide and not block.title:
-            ratio = 1
-        else:
-            ratio = None
+        ratio = int(j in block.wide and not block.title) or None
         table.add_column(line(head), justify=side, ratio=ratio, overflow="fold", no_wrap=short)
     for row in block.rows:
         cells = [*map(_cell, row)]
@@ -593,10 +598,9 @@ def _branch(block: Branch) -> RichTree:
 
 def to_html(page: Page) -> str:
     """The page as HTML that needs nothing else and takes over the colours around it."""
+    parts = []
     if page.title:
-        parts = [_paragraph(_escaped(line(page.title)), ".2em 0;font-weight:600")]
-    else:
-        parts = []
+        parts.append(_paragraph(_escaped(line(page.title)), ".2em 0;font-weight:600"))
     if page.lead is not None:
         parts.append(_paragraph(_html_called(page.lead), ".2em 0"))
     parts += map(_html, page.blocks)
@@ -617,10 +621,9 @@ def _html(block: Block) -> str:
         case Grid():
             return _html_grid(block)
         case Items():
+            tag = "ul"
             if block.numbered:
                 tag = "ol"
-            else:
-                tag = "ul"
             items = "".join(f"<li>{_html_called(_cell(item))}</li>" for item in block.items)
             return f'<{tag} style="margin:.4em 0;padding-left:1.6em">{items}</{tag}>'
         case Facts():
@@ -631,23 +634,17 @@ def _html(block: Block) -> str:
             lines = "<br>".join("".join(map(_html_called, cells)) for cells in block.lines)
             items = "".join(f'<li style="margin:.2em 0">{_html(child)}</li>' for child in block.children)
             if items:
-                below = f'<ul style="margin:.1em 0;padding-left:1.4em">{items}</ul>'
-            else:
-                below = ""
-            return f"<div>{lines}{below}</div>"
+                lines += f'<ul style="margin:.1em 0;padding-left:1.4em">{items}</ul>'
+            return f"<div>{lines}</div>"
 
 
 def _html_grid(block: Grid) -> str:
     styles = []
     for j in range(len(block.head)):
+        side = "left"
         if j in block.right:
             side = "right"
-        else:
-            side = "left"
-        if j in block.wide:
-            wrap = ""
-        else:
-            wrap = "white-space:nowrap;"
+        wrap = "white-space:nowrap;" * (j not in block.wide)
         styles.append(
             f"text-align:{side};vertical-align:top;{wrap}padding:.15em .6em;border:0;border-bottom:{_LINE}"
         )
@@ -673,11 +670,10 @@ def _paragraph(text: str, style: str = ".4em 0") -> str:
 
 
 def _html_called(part: Text | Cell) -> str:
+    text = _span(_said(part), part.tone)
     if part.call is None:
-        call = ""
-    else:
-        call = f" {_span(line(str(part.call)), 'code')}"
-    return _span(_said(part), part.tone) + call
+        return text
+    return f"{text} {_span(line(str(part.call)), 'code')}"
 
 
 def _span(text: str, tone: str) -> str:

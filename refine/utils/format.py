@@ -63,6 +63,13 @@ def coarse(values: Sequence[float], apart: float = 0.0) -> list[str]:
     return [f"{v:.{decimals}f}" if math.isfinite(v) and abs(v) < 1e6 else score(v) for v in values]
 
 
+def by_over(tolerance: float, word: str = "over") -> str:
+    """`` by over 0.01``, or `` by more than 0.01``; empty for a tolerance of 0."""
+    if tolerance:
+        return f" by {word} {difference(tolerance)}"
+    return ""
+
+
 CHANCE_STEPS = (
     (0.05, "at most about 1 in 20", "<= 1 in 20"),
     (0.15, "about 1 in 8", "1 in 8"),

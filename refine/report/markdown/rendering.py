@@ -54,7 +54,7 @@ class Section(NamedTuple):
     """A part of a report, folded under the title."""
 
     title: str
-    parts: tuple[Part, ...]
+    parts: Sequence[Part]
 
 
 class Figure(NamedTuple):
@@ -101,10 +101,7 @@ def code(value: object) -> Raw:
         # In a table a pipe ends the cell even inside a code span; an entity doesn't.
         return Raw(f"<code>{escape(text).replace(_PIPE, '&#124;')}</code>")
     ticks = "`" * (_longest_run(text) + 1)
-    if text.startswith("`") or text.endswith("`"):
-        pad = " "
-    else:
-        pad = ""
+    pad = " " * (text.startswith("`") or text.endswith("`"))
     return Raw(f"{ticks}{pad}{text}{pad}{ticks}")
 
 
@@ -125,7 +122,7 @@ def quote(text: str) -> Raw:
 def values_table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> Raw:
     """A table of values as markdown; markdown values are not escaped."""
     texts = [tuple(v if isinstance(v, str) else str(v) for v in row) for row in [head, *rows]]
-    return table(Grid(texts[0], tuple(texts[1:])))
+    return table(Grid(texts[0], texts[1:]))
 
 
 def table(grid: Grid) -> Raw:
@@ -159,14 +156,14 @@ def _page_parts(page: Page) -> list[Part]:
     """A page's glance, then the evidence, then the other folds."""
     parts: list[Part] = []
     if page.title:
-        parts = [Raw(f"**{escape(page.title)}**")]
+        parts.append(Raw(f"**{escape(page.title)}**"))
     if page.lead is not None:
-        parts += [_called(page.lead)]
+        parts.append(_called(page.lead))
     parts += page.blocks
     for title, evidence_only in (("Why", True), ("Every number", False)):
         folds = [fold for fold in page.folds if fold.why == evidence_only]
         if folds:
-            parts += [Section(title, tuple(opened(folds)))]
+            parts.append(Section(title, opened(folds)))
     return parts
 
 
@@ -177,20 +174,15 @@ def opened(folds: Iterable[Fold]) -> list[Part]:
 
 def _block(block: Block) -> Raw:
     if isinstance(block, Grid):
-        if block.title:
-            return Raw(f"{escape(block.title)}\n\n{table(block)}")
-        return table(block)
+        return Raw(f"{escape(block.title)}\n\n{table(block)}".strip())
     if isinstance(block, Items):
         mark = "-"
         if block.numbered:
             mark = "1."
         return Raw("\n".join(f"{mark} {_called(item)}" for item in block.items))
     if isinstance(block, Facts):
-        lines = [
-            f"**{escape(label)}** {_called(value)}" if label else _called(value)
-            for label, value in block.rows
-        ]
-        return Raw("\n".join(f"- {line}" for line in lines))
+        rows = ((f"**{escape(label)}** " * bool(label), _called(value)) for label, value in block.rows)
+        return Raw("\n".join(f"- {label}{value}" for label, value in rows))
     if isinstance(block, Branch):
         return Raw("\n".join(_branch(block, 0)))
     if block.lines:
@@ -229,10 +221,10 @@ def slug(name: str, used: set[str]) -> str:
     """
     base = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40] or "parameter"
     name_part = base
-    count = 1
+    number = 1
     while name_part.lower() in used:
-        count += 1
-        name_part = f"{base}-{count}"
+        number += 1
+        name_part = f"{base}-{number}"
     used.add(name_part.lower())
     return name_part
 
@@ -255,12 +247,10 @@ def published(path: Path, title: str, head: Iterable[Part], evidence: Iterable[P
     The file's folder is made if need be; ``head`` is read first, ``evidence`` is folded.
     """
     made_folder(path.parent)
-    folded = [part for part in evidence if part]
-    if folded:
-        below = [Raw("## Evidence"), *folded]
-    else:
-        below = []
-    text = rendered([Raw(f"# {escape(title)}"), *head, *below], partial(_drawn, path)) + "\n"
+    parts = [Raw(f"# {escape(title)}"), *head]
+    if folded := [part for part in evidence if part]:
+        parts += [Raw("## Evidence"), *folded]
+    text = rendered(parts, partial(_drawn, path)) + "\n"
     return write_whole(path, [text + terms_section(text)])
 
 
@@ -304,29 +294,22 @@ def to_html(markdown: str, folder: Path) -> str:
     from markdown_it import MarkdownIt
 
     page: str = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
-    title = re.search(r"<h1>(.*?)</h1>", page)
-    if title:
-        plain = re.sub(r"<[^>]+>", "", title[1])
-    else:
-        plain = "Report"
+    title = "Report"
+    if heading := re.search(r"<h1>(.*?)</h1>", page):
+        title = re.sub(r"<[^>]+>", "", heading[1])
 
     def inlined(match: re.Match[str]) -> str:
         data = base64.b64encode((folder / unquote(match[1])).read_bytes()).decode()
         return f'<img src="data:image/png;base64,{data}"'
 
-    body = _folded(re.sub(r'<img src="([^":]+\.png)"', inlined, page))
+    head, *sections = re.split(r"(?=<h2>)", re.sub(r'<img src="([^":]+\.png)"', inlined, page))
+    opened = r"<details open><summary><h2>\1</h2></summary>"
+    folds = (re.sub(r"<h2>(.*?)</h2>", opened, part, count=1, flags=re.DOTALL) for part in sections)
+    body = "".join([head, *(f"{part}</details>\n" for part in folds)])
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{html_escape(policy, quote=True)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{plain}</title><style>{_STYLE}</style></head>\n<body>\n{body}</body></html>\n"
+        f"<title>{title}</title><style>{_STYLE}</style></head>\n<body>\n{body}</body></html>\n"
     )
-
-
-def _folded(body: str) -> str:
-    """The sections in foldable blocks."""
-    head, *sections = re.split(r"(?=<h2>)", body)
-    opened = r"<details open><summary><h2>\1</h2></summary>"
-    folds = (re.sub(r"<h2>(.*?)</h2>", opened, part, count=1, flags=re.DOTALL) for part in sections)
-    return "".join([head, *(f"{part}</details>\n" for part in folds)])

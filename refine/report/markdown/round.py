@@ -20,6 +20,7 @@ from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, ReviewError
 from refine.proposal.proposal import Claim, Proposal
 from refine.report import figures
+from refine.report.figures.canvas import clipped
 from refine.report.figures.checks import MOST
 from refine.report.markdown.facts import (
     ORIGIN_WORDS,
@@ -95,13 +96,13 @@ _ERRORS = 5  # different errors listed per state
 _FRONT = 20  # trials of the front that are listed
 _PAIRS = 3  # pairs that are drawn, the clearest
 _STATE_WORDS = {
+    "running": "not finished yet",
     "failed": "an error was raised",
     "diverged": "the value was NaN or infinite",
     "crashed": "the process died",
     "timeout": "time ran out",
     "pruned": "stopped early",
     "excluded": "excluded by a person",
-    "running": "not finished yet",
 }
 
 
@@ -168,13 +169,9 @@ class Facts:
     @property
     def origins(self) -> str:
         """``72 space-filling, 4 audit``; empty if the trials were drawn in one way."""
-        if "origin" in self.table:
-            counts = self.table["origin"].value_counts().to_dict()
-        else:
-            counts = {}
-        if len(counts) > 1:
-            return counted(counts, ORIGIN_WORDS)
-        return ""
+        if "origin" not in self.table or self.table["origin"].nunique() < 2:
+            return ""
+        return counted(self.table["origin"].value_counts().to_dict(), ORIGIN_WORDS)
 
     @property
     def planned(self) -> str:
@@ -183,10 +180,7 @@ class Facts:
             return f"{self.n:,} imported, not necessarily on these levels"
         if self.node.adaptive:
             return f"{self.n:,} planned, between these levels too"
-        if self.node.space.constraints:
-            before = " before constraints"
-        else:
-            before = ""
+        before = " before constraints" * bool(self.node.space.constraints)
         return f"{self.n:,} planned of {self.node.space.size:,}{before}"
 
     @property
@@ -206,20 +200,16 @@ class Facts:
 
 def round_report(facts: Facts, folder: str | Path) -> Path:
     """Writes ``<folder>/<name>.md`` and its figures in ``<folder>/<name>/``."""
-    if facts.glance is None:
-        unread = facts.proposal
-    else:
-        unread = None
     head: list[Part] = [*_header(facts), decision_figure(facts)]
     if facts.winner is not None:
         head += [Raw("## Winner"), facts.winner.page()]
     head += [Raw("## The decision"), *decisions_parts(facts)]
     evidence = [section(facts) for section in EVIDENCE]
-    if unread is not None:
-        evidence.append(Section("The proposal", (unread.page(),)))
+    if facts.glance is None and facts.proposal is not None:
+        evidence.append(Section("The proposal", [facts.proposal.page()]))
     if facts.options is not None:
-        evidence.append(Section("Other risks", (facts.options.page(),)))
-    evidence.append(Section("Reproduce", (fence(facts.reproduce, "python"),)))
+        evidence.append(Section("Other risks", [facts.options.page()]))
+    evidence.append(Section("Reproduce", [fence(facts.reproduce, "python")]))
     title = Raw(f"Round {code(facts.node.id)} of {escape(facts.tree)}")
     return published(Path(folder) / f"{facts.name or facts.node.id}.md", title, head, evidence)
 
@@ -229,16 +219,12 @@ def _header(facts: Facts) -> list[Part]:
     best = "No trial has a value yet."
     if len(facts.finished):
         best = f"The best observed {facts.metric} is {score(facts.finished['value'].iloc[0])}."
-    ran = f"Configurations: {facts.planned}; trials: {facts.states}. {best}"
-    if facts.analysis is None:
-        page = None
-    else:
-        page = facts.analysis.page()
+    head: list[Part] = [f"Configurations: {facts.planned}; trials: {facts.states}. {best}"]
+    if facts.analysis is not None:
+        head = [facts.glance or facts.analysis.page()]
     if facts.node.note.strip():
-        note = quote(facts.node.note)
-    else:
-        note = None
-    return [facts.glance or page or ran, note]
+        head.append(quote(facts.node.note))
+    return head
 
 
 def decisions_parts(facts: Facts) -> list[Part]:
@@ -247,20 +233,14 @@ def decisions_parts(facts: Facts) -> list[Part]:
         return [f"Nothing has been {'decided yet' if facts.proposal is not None else 'proposed'}."]
     parts: list[Part] = []
     for i, d in enumerate(facts.decisions, 1):
-        proposal = facts.proposal
-        if proposal is not None and d.proposal == proposal.digest:
-            about = proposal
-        else:
-            about = None
-        edited = [
-            f"{n} (proposed {bounds_text(a)}, decided {bounds_text(b)})" for n, (a, b) in d.edits.items()
-        ]
-        if d.n is None:
-            size_text = ""
-        else:
-            size_text = f", with {plural(d.n, 'configuration')} asked for"
+        about = None
+        if facts.proposal is not None and d.proposal == facts.proposal.digest:
+            about = facts.proposal
         lines = []
-        if edited:
+        if d.edits:
+            edited = [
+                f"{n} (proposed {bounds_text(a)}, decided {bounds_text(b)})" for n, (a, b) in d.edits.items()
+            ]
             lines.append(f"Edited: {joined(edited)}.")
         if d.rejected:
             lines.append(f"Rejected, so unchanged: {joined(d.rejected)}.")
@@ -271,11 +251,14 @@ def decisions_parts(facts: Facts) -> list[Part]:
         if d.kind == "declined":
             lines.append("The space is unchanged. No child round was created.")
         if d.child:
-            lines.append(f"The next round is {code(d.child)}{size_text}.")
+            asked = ""
+            if d.n is not None:
+                asked = f", with {plural(d.n, 'configuration')} asked for"
+            lines.append(f"The next round is {code(d.child)}{asked}.")
         if d.space is not None:
             lines.append(escape(_claimed(facts, d, about)))
         parts += decision_parts(d, facts.node.space, about, i if len(facts.decisions) > 1 else 0)
-        parts.append(Raw("\n".join(f"- {line}" for line in lines if line)))
+        parts.append(Raw("\n".join(f"- {line}" for line in lines)))
     return parts
 
 
@@ -289,9 +272,8 @@ def _claimed(facts: Facts, d: Decision, about: Proposal | None) -> str:
         region = f"the {adjective} {percent(d.volume_kept)} of this space"
     if d.probability is None:
         return f"No risk is stated for {region}."
-    if about is None:
-        claim = Claim(d.probability, d.epsilon or 0.0, "none")
-    else:
+    claim = Claim(d.probability, d.epsilon or 0.0, "none")
+    if about is not None:
         claim = replace(about.claim, probability=d.probability)
     claimed = claim_text(claim, facts.metric, facts.node.subject_to, region)
     if about is None or d.kind != "suggested":
@@ -314,14 +296,13 @@ def what_ran(facts: Facts) -> Section:
         ("lineage", Raw(" → ".join(code(i) for i in (*facts.ancestors, node.id)))),
         ("objective", code(node.objective)),
         ("metric", f"{facts.metric}, {node.direction}"),
-        *([("declared", declared_text(facts.declared, node.metric))] if any(facts.declared) else []),
+        ("declared", declared_text(facts.declared, node.metric)),
         ("design", _design_text(node)),
         ("design seed", node.seed),
         ("configurations", facts.planned),
         ("trials", facts.states),
+        ("drawn", facts.origins),
     ]
-    if facts.origins:
-        rows.append(("drawn", facts.origins))
     if "seconds" in facts.table and len(facts.table):
         total = float(np.nansum(np.asarray(facts.table["seconds"], dtype=float)))
         if total or node.method != IMPORTED:  # what was imported may not say how long it took
@@ -332,39 +313,39 @@ def what_ran(facts: Facts) -> Section:
     if node.previous:
         previous = [f"{n} = {value_text(v)}" for n, v in sorted(node.previous.items())]
         rows.append(("earlier trials count as", joined(previous)))
-    parts.append(values_table(["item", "value"], rows))
+    parts.append(values_table(["item", "value"], [row for row in rows if row[1] != ""]))
     if len(facts.codes) > 1:
-        mixed = (
-            f"its trials ran {len(facts.codes)} versions of the code. Differences between trials "
-            "may come from the code and not from the parameters."
+        parts.append(
+            Raw(
+                f"> **A mixed round**: its trials ran {len(facts.codes)} versions of the code. Differences "
+                "between trials may come from the code and not from the parameters."
+            )
         )
-        parts.append(Raw(f"> **A mixed round**: {mixed}"))
     if spread_words := spread_text(facts.spread):
         warning = escape(f"{spread_words}. Differences between trials may come from these too.")
         parts.append(Raw(f"> **Several environments**: {warning}"))
     if facts.environment:
         versions = values_table(["package", "version"], sorted(facts.environment.items()))
-        parts.append(Section("Environment", (versions,)))
-    return Section("Setup", tuple(parts))
+        parts.append(Section("Environment", [versions]))
+    return Section("Setup", parts)
 
 
 def _design_text(node: Node) -> str:
-    if node.parent:
-        exploit = "where the optimum is plausible"
-    else:
-        exploit = "where the belief places it"
-    shares = {exploit: node.exploit, "outside this space but inside its parent's": node.audit}
-    share_texts = [f"{percent(share)} {region}" for region, share in shares.items() if share]
-    if node.pruner is not None:
-        share_texts.append(words_of(node.pruner))
+    if node.method == IMPORTED:
+        return "imported: finished elsewhere"
     method_text = f"{node.method}, without replacement"
     if node.adaptive:
         method_text = (
             f"adaptive: {node.method.removeprefix(OPTUNA)} asks for one configuration at a time, none twice"
         )
-    if node.method == IMPORTED:
-        return "imported: finished elsewhere"
-    return "; ".join([method_text, *([", ".join(share_texts)] if share_texts else [])])
+    exploit = "where the belief places it"
+    if node.parent:
+        exploit = "where the optimum is plausible"
+    shares = {exploit: node.exploit, "outside this space but inside its parent's": node.audit}
+    share_texts = [f"{percent(share)} {region}" for region, share in shares.items() if share]
+    if node.pruner is not None:
+        share_texts.append(words_of(node.pruner))
+    return "; ".join(filter(None, (method_text, ", ".join(share_texts))))
 
 
 def best_trials(facts: Facts) -> Section:
@@ -376,14 +357,14 @@ def best_trials(facts: Facts) -> Section:
         finite = np.isfinite(np.asarray(facts.table["value"], dtype=float))
         constant = int((finite & degenerate_rows(facts.table, node.space)).sum())
     if not len(done):
-        all_degenerate = "Every finished trial is degenerate: its model predicts a constant."
-        return Section("Best trials", (all_degenerate if constant else "No trial has a value yet.",))
+        no_trial = "No trial has a value yet."
+        if constant:
+            no_trial = "Every finished trial is degenerate: its model predicts a constant."
+        return Section("Best trials", [no_trial])
     names = [n for n in node.space.varied if n in done.columns]
+    read = {}
     if facts.analysis is not None:
-        evidence = facts.analysis.parameters
-    else:
-        evidence = ()
-    read = read_at(evidence, {n: done[n].to_numpy() for n in names})
+        read = read_at(facts.analysis.parameters, {n: done[n].to_numpy() for n in names})
     rows = []
     for i in range(min(_BEST, len(done))):
         # Cell by cell, since a whole row would turn integers into floats.
@@ -394,7 +375,7 @@ def best_trials(facts: Facts) -> Section:
             seconds = float(done["seconds"].iloc[i])
             cells.append(duration(seconds) if np.isfinite(seconds) else "-")
         rows.append([i + 1, score(float(done["value"].iloc[i])), *cells])
-    extra_columns = [*(["drawn"] if facts.origins else []), *(["time"] if "seconds" in done.columns else [])]
+    extra_columns = ["drawn"] * bool(facts.origins) + ["time"] * ("seconds" in done.columns)
     equal = int((done["value"] == done["value"].iloc[0]).sum())
     intro = f"The best {len(rows)} trials by observed value. Parameters that do not vary are not listed."
     if equal > 1:
@@ -409,13 +390,11 @@ def best_trials(facts: Facts) -> Section:
         )
     if fixed := [f"{n} = {bounds_text(p)}" for n, p in node.space.items() if p.fixed]:
         parts.append(f"The same in every trial: {join(fixed)}.")
-    values = np.where(
-        facts.table.index.isin(done.index), np.asarray(facts.table["value"], dtype=float), np.nan
-    )
-    round_values = [figures.RoundValues(node.id, None, values)]
+    values = facts.table["value"].astype(float).where(facts.table.index.isin(done.index))
+    round_values = [figures.RoundValues(node.id, None, values.to_numpy())]
     draw = partial(figures.best_so_far, round_values, node.direction, facts.metric)
     parts.append(Figure("Value of every trial and the best so far", "best-so-far", draw))
-    return Section("Best trials", tuple(parts))
+    return Section("Best trials", parts)
 
 
 def what_mattered(facts: Facts) -> Section:
@@ -425,14 +404,14 @@ def what_mattered(facts: Facts) -> Section:
     """
     analysis = facts.analysis
     if analysis is None:
-        return Section("Parameters with an effect", ("Too few trials have finished for an analysis.",))
+        return Section("Parameters with an effect", ["Too few trials have finished for an analysis."])
     parts: list[Part] = []
     if facts.glance is not None:
         parts = [analysis.page()]
     if analysis.tested:
         title = "Correlation of every parameter with the metric"
         parts.append(Figure(title, "correlation", partial(figures.correlation, analysis)))
-    return Section("Parameters with an effect", tuple(parts))
+    return Section("Parameters with an effect", parts)
 
 
 def decision_figure(facts: Facts) -> Figure | None:
@@ -455,41 +434,36 @@ def densities(facts: Facts) -> Section | None:
     new, word = facts.changed
     if analysis is None or not analysis.tested:
         return None
-    # What was proposed and turned down is shown as well: its evidence is what the decision was about.
-    if facts.proposal:
-        proposed = {c.name for c in facts.proposal.changes if c.kind != "keep"}
-    else:
-        proposed = set()
     matter = {name for name, finding in analysis.findings.items() if finding.verdict == MATTERS}
-    relevant = [e.name for e in analysis.ranked if e.name in {*matter, *new, *proposed}]
+    # A rejected proposal is shown as well: the decision was about its evidence.
+    if facts.proposal:
+        matter |= {c.name for c in facts.proposal.changes if c.kind != "keep"}
+    relevant = [e.name for e in analysis.ranked if e.name in matter or e.name in new]
     shown = relevant or [e.name for e in analysis.ranked[:2]]
-    slugs: set[str] = set()
-    panels: list[tuple[Part, ...]] = []
-    for name in shown:
-        part = slug(name, slugs)
-        target = new.get(name)
-        about = (analysis, name, target, word)
-        panels.append(
-            (
-                Raw(f"### {escape(name if target is None else f'{name}: {word} {bounds_text(target)}')}"),
-                Figure(
-                    f"{name}: density of good trials and of all",
-                    f"density-{part}",
-                    partial(figures.density, *about),
-                ),
-                Figure(f"{name} against the metric", f"metric-{part}", partial(figures.density_2d, *about)),
-            )
-        )
     intro = "No effect was detected and no parameter is to change. These two parameters have the smallest q."
     if relevant:
         intro = (
             "Density of good trials and spread of the metric, for parameters that have an effect or "
             f"change. The {word} range is shaded."
         )
-    parts: list[Part] = [intro, *(part for panel in panels for part in panel)]
+    parts: list[Part] = [intro]
+    slugs: set[str] = set()
+    for name in shown:
+        part = slug(name, slugs)
+        target = new.get(name)
+        heading = name
+        if target is not None:
+            heading += f": {word} {bounds_text(target)}"
+        density = partial(figures.density, analysis, name, target, word)
+        metric = partial(figures.density_2d, analysis, name, target, word)
+        parts += [
+            Raw(f"### {escape(heading)}"),
+            Figure(f"{name}: density of good trials and of all", f"density-{part}", density),
+            Figure(f"{name} against the metric", f"metric-{part}", metric),
+        ]
     if left_out := [e.name for e in analysis.parameters if e.name not in shown]:
         parts.append(f"Not shown, since they have no detected effect and do not change: {join(left_out)}.")
-    return Section("Densities", tuple(parts))
+    return Section("Densities", parts)
 
 
 def failures(facts: Facts) -> Section | None:
@@ -500,45 +474,35 @@ def failures(facts: Facts) -> Section | None:
     if "error" in facts.table and "error" not in facts.node.space:
         errors = facts.table["error"].to_numpy()
     rows: list[list[object]] = []
-    for state in (s for s in STATES if s != "complete"):
-        in_state = (facts.table["state"] == state).to_numpy()
-        cause = _STATE_WORDS[state]
-        if not in_state.any():
-            continue
-        lines = Counter(map(_last_line, errors[in_state]))
+    for state, cause in _STATE_WORDS.items():
+        lines = Counter(map(_last_line, errors[facts.table["state"] == state]))
         rows += [[state, count, cause, code(line)] for line, count in lines.most_common(_ERRORS)]
         if other_count := sum(count for _, count in lines.most_common()[_ERRORS:]):
             rows.append([state, other_count, cause, "other errors"])
+    if not rows:
+        return None
     intro = "These trials gave no value and are not part of the statistics above."
-    table = values_table(["state", "trials", "cause", "error"], rows)
-    if rows:
-        return Section("Failures", (intro, table))
-    return None
+    return Section("Failures", [intro, values_table(["state", "trials", "cause", "error"], rows)])
 
 
 def _last_line(error: object) -> str:
     """The line of a traceback with the error; a plain message's only line."""
+    lines = []
     if isinstance(error, str):
         lines = [line.strip() for line in error.splitlines() if line.strip()]
-    else:
-        lines = []
     if not lines:
         return ""
     if lines[0].startswith("Traceback"):
-        line = lines[-1]
-    else:
-        line = lines[0]
-    if len(line) <= 160:
-        return line
-    return f"{line[:159]}…"
+        return clipped(lines[-1], 160)
+    return clipped(lines[0], 160)
 
 
 def optimism_section(facts: Facts) -> Section | None:
     """Share of luck in the best value, and the hold-out's values; ``None`` without a best value."""
     if facts.optimism is None:
         return None
-    pages = (facts.optimism, *facts.holdout_results)
-    return Section("Optimism of the best value", tuple(optimism.page() for optimism in pages))
+    results = (facts.optimism, *facts.holdout_results)
+    return Section("Optimism of the best value", [result.page() for result in results])
 
 
 def curves_section(facts: Facts) -> Section | None:
@@ -569,14 +533,11 @@ def checks_section(facts: Facts) -> Section | None:
     for check in shown.values():
         name = f"check-{slug(f'{check.key} {check.about}', slugs)}"
         if facts.analysis is not None and check.picture in ("failing", "isolation", "cost"):
-            if check.picture == "isolation":
-                about = [check.about]
-            else:
-                about = []
+            about = [check.about] * (check.picture == "isolation")
             draw = partial(getattr(figures, check.picture), facts.analysis, *about)
             drawn[check.verdict == "pass"].append(Figure(question(check), name, draw))
-    passed = Section("Figures of the checks that passed", tuple(drawn[True]))
-    return Section("Checks", (facts.checks.page(), *drawn[False], passed))
+    passed = Section("Figures of the checks that passed", drawn[True])
+    return Section("Checks", [facts.checks.page(), *drawn[False], passed])
 
 
 def front_section(facts: Facts) -> Section | None:
@@ -603,24 +564,22 @@ def front_section(facts: Facts) -> Section | None:
     ]
     head = [*(f"{goal.metric} ({goal.direction})" for goal in goals), *names]
     intro = f"{front_text(len(front))} Below, the best trial is the best in the first goal."
+    parts: list[Part] = [intro, values_table(head, rows)]
     if len(front) > _FRONT:
-        not_listed = f"{len(front) - _FRONT} more are on the front."
-    else:
-        not_listed = None
+        parts.append(f"{len(front) - _FRONT} more are on the front.")
     draw = partial(figures.front, facts.table, goals, node.space)
-    figure = Figure("Trials by two goals, with the front", "front", draw)
-    return Section("The front", (intro, values_table(head, rows), not_listed, figure))
+    parts.append(Figure("Trials by two goals, with the front", "front", draw))
+    return Section("The front", parts)
 
 
 def against_parent(facts: Facts) -> Section | None:
     """Differences from the parent, in words and as a figure of both populations; ``None`` for a root."""
     if (comparison := facts.comparison) is None:
         return None
-    if comparison.populations is None:
-        caution = None
-    else:
-        caution = CAUTION
-    return Section("Compared with its parent", (comparison.page(), populations_figure(comparison), caution))
+    parts: list[Part] = [comparison.page()]
+    if comparison.populations is not None:
+        parts += [populations_figure(comparison), CAUTION]
+    return Section("Compared with its parent", parts)
 
 
 def populations_figure(comparison: Comparison) -> Figure | None:
@@ -628,19 +587,15 @@ def populations_figure(comparison: Comparison) -> Figure | None:
     if comparison.populations is None:
         return None
     first = comparison.rounds[0]
-    metric = comparison.rounds[0].metric
-    draw = partial(figures.edf, populations(comparison.rounds), metric, first.direction)
-    return Figure(f"Distribution of {metric} in both rounds", "populations", draw)
+    draw = partial(figures.edf, populations(comparison.rounds), first.metric, first.direction)
+    return Figure(f"Distribution of {first.metric} in both rounds", "populations", draw)
 
 
 def pairs(facts: Facts) -> Section | None:
     """Figures of the clearest coupled parameters; ``None`` without any."""
     analysis = facts.analysis
     new, word = facts.changed
-    if analysis is None:
-        return None
-    coupled = coupled_pairs(analysis)
-    if not coupled:
+    if analysis is None or not (coupled := coupled_pairs(analysis)):
         return None
     slugs: set[str] = set()
     drawn = []
@@ -711,13 +666,8 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
     if proposal is None:
         proposals = home.reader.proposals(stored.pk)
         decided = [d.proposal for d in decisions if d.proposal in proposals]
-        chosen = next(reversed(proposals), None)
-        if decided:
-            chosen = decided[-1]
-        if chosen is None:
-            proposal = None
-        else:
-            proposal = Proposal.from_json(json.loads(proposals[chosen]))
+        for digest in [*proposals, *decided][-1:]:
+            proposal = Proposal.from_json(json.loads(proposals[digest]))
     analysis = None
     options = None
     review = None
@@ -732,7 +682,7 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
             analysis = round_.analyze()
     optimism = None
     with contextlib.suppress(AnalysisError):  # nothing can be called best yet
-        optimism = read_optimism(round_.context.reader, round_._stored.pk, round_.goal, analysis, 0)
+        optimism = read_optimism(home.reader, stored.pk, round_.goal, analysis, 0)
     checks = None
     if analysis is not None:
         with contextlib.suppress(AnalysisError):  # no trial may be called best
@@ -773,7 +723,6 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
 def _trials(round_: Round, errors: list[Any]) -> pd.DataFrame:
     """The trials with their errors; excluded trials with the reason."""
     frame = round_.trials.assign(error=errors)
-    marks = round_.marks
-    out = marks.index[marks["excluded"].notna()]
-    frame.loc[out, "error"] = [f"{marks['excluded'][i]} ({marks['author'][i]})" for i in out]
+    excluded = round_.marks.dropna(subset="excluded")
+    frame.loc[excluded.index, "error"] = excluded["excluded"] + " (" + excluded["author"] + ")"
     return frame

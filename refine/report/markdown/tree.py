@@ -58,17 +58,18 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
     won = tree.winner()
     overview = overview_of(tree.rounds)
     calibration = tree.calibration()
-    if winner is None:
-        chosen = overview.winner
-    else:
+    chosen = overview.winner
+    if winner is not None:
         chosen = winner.id
-    last = next((r for r in tree.rounds if r.id == chosen), None)
+    by_id = {r.id: r for r in overview.rounds}
+    last = None
     way: list[str] = []
-    if last is not None:
+    if chosen in by_id:
+        last = by_id[chosen].round
         way = [node.id for node in last.path]
     narrated = set(way[-TOLD:])
-    if len(overview.rounds) <= 2 * TOLD:
-        narrated = {r.id for r in overview.rounds}
+    if len(by_id) <= 2 * TOLD:
+        narrated = set(by_id)
     entries = {e.child: e for e in calibration.entries}
     questions = asked_questions(tree)
     glance = tree_page(tree, named=True)
@@ -80,37 +81,33 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
         winner_note = Raw(f"Evidence, search history and how to retrain the winner: its {link}.")
         head += [Raw("## Winner"), won.page(), winner_note]
     head += [Raw("## The decisions"), figure, glance if small else None]
-    on_way: list[Part] = []
-    other_parts: list[Part] = []
-    by_id = {r.id: r for r in overview.rounds}
-    for number, key in enumerate(way, 1):
-        on_way.append(_step(by_id[key], entries.get(key), key in narrated, f"{number}. Round {key}"))
-    for key, ran in by_id.items():
-        if key not in way:
-            other_parts.append(_step(ran, entries.get(key), key in narrated, f"Round {key}"))
+    on_way = [
+        _step(by_id[key], entries.get(key), key in narrated, f"{number}. Round {key}")
+        for number, key in enumerate(way, 1)
+    ]
+    other_parts = [
+        _step(ran, entries.get(key), key in narrated, f"Round {key}")
+        for key, ran in by_id.items()
+        if key not in way
+    ]
     evidence = [
-        Section("From the root to the best round", tuple(on_way)),
-        Section("Other branches" if on_way else "Rounds", tuple(other_parts)),
+        Section("From the root to the best round", on_way),
+        Section("Other branches" if on_way else "Rounds", other_parts),
         Section("The rounds", (None if small else glance, *figures_below)),
     ]
     if last is not None:
-        evidence.append(_optimism(last, tree.rounds))
-    evidence.append(Section("Forecasts, claims and people", (calibration.page(),)))
+        opened_pages: list[Part] = [opening.page() for r in tree.rounds for opening in r.holdout_results]
+        with contextlib.suppress(AnalysisError):
+            opened_pages.insert(0, last.optimism().page())
+        evidence.append(Section("Optimism of the best value", opened_pages))
+    evidence.append(Section("Forecasts, claims and people", [calibration.page()]))
     if questions:
-        evidence.append(Section("Questions", (answers_grid(questions),)))
+        evidence.append(Section("Questions", [answers_grid(questions)]))
     if last is not None:
-        evidence.append(Section("Reproduce the best round", (fence(reproduce(last), "python"),)))
+        evidence.append(Section("Reproduce the best round", [fence(reproduce(last), "python")]))
     name = f"{slug(tree.name, set())}.md"
     title = f"The refinement of {tree.name}"
     return written(lambda target: published(target / name, title, head, evidence), folder, html)
-
-
-def _optimism(last: Round, rounds: Sequence[Round]) -> Section:
-    """The optimism of the best value, and hold-out results of every round."""
-    parts: list[Part] = [opening.page() for r in rounds for opening in r.holdout_results]
-    with contextlib.suppress(AnalysisError):
-        parts.insert(0, last.optimism().page())
-    return Section("Optimism of the best value", tuple(parts))
 
 
 def _summary(rounds: Sequence[RoundOverview], way: list[str], narrated: int) -> str:
@@ -122,10 +119,9 @@ def _summary(rounds: Sequence[RoundOverview], way: list[str], narrated: int) -> 
         return f"{parts[0]} No trial has a value yet."
     last = by_id[way[-1]]
     decisions = len(way) - 1
+    after = "the first round"
     if decisions:
         after = f"after {plural(decisions, 'decision')}"
-    else:
-        after = "the first round"
     best = score(None if last.best is None else last.best["value"])
     parts.append(f"The best observed {last.round.metric} is {best}, in round {last.id}, {after}.")
     if decisions:
@@ -135,10 +131,10 @@ def _summary(rounds: Sequence[RoundOverview], way: list[str], narrated: int) -> 
         only = f"Only the last {narrated} rounds on the way list their findings here"
         parts.append(f"{only}; for any other, read its own report.")
     openings = sum(len(r.round.holdout_results) for r in rounds)
-    parts.append(
-        f"The hold-out was opened {plural(openings, 'time')}." if openings else "No hold-out was opened."
-    )
-    return " ".join(parts)
+    opened_text = "No hold-out was opened."
+    if openings:
+        opened_text = f"The hold-out was opened {plural(openings, 'time')}."
+    return " ".join([*parts, opened_text])
 
 
 def _figures(rounds: Sequence[RoundOverview], winner: str | None) -> list[Figure]:
@@ -163,46 +159,38 @@ def _step(overview: RoundOverview, entry: Entry | None, narrated: bool, title: s
     """A round: the decision before it, its trials, the outcome of the claim, and its findings."""
     round_ = overview.round
     node = overview.round.node
-    if overview.comparable:
-        best = overview.best
-    else:
-        best = None
     parts: list[Part] = []
     if entry is not None and round_.parent is not None:
         parts += decision_parts(entry.decision, round_.parent.space, entry.proposal)
         if entry.proposal is not None:
             folds = [fold for fold in entry.proposal.page().folds if fold.why]
-            parts.append(Section("Evidence of the proposal", tuple(opened(folds))))
+            parts.append(Section("Evidence of the proposal", opened(folds)))
     elif node.note.strip():
         parts.append(quote(node.note))
+    size_text = f"of {node.space.size:,} configurations"
     if node.method == IMPORTED:
         size_text = "finished elsewhere"
-    else:
-        size_text = f"of {node.space.size:,} configurations"
+    line = f"{counted(overview.states) or 'not run'}, {size_text}"
     seconds = np.asarray(round_.trials["seconds"], dtype=float)
     if np.isfinite(seconds).any():
-        took = f", {duration(float(np.nansum(seconds)))} of computing"
-    else:
-        took = ""
-    line = f"{counted(overview.states) or 'not run'}, {size_text}{took}."
-    if best is not None:
-        values_text = join([f"{n} = {value_text(best[n])}" for n in node.space.varied])
-        line += f" The best observed {round_.metric} is {score(best['value'])}"
-        line += f", with {values_text}." if values_text else "."
-    parts.append(line)
+        line += f", {duration(float(np.nansum(seconds)))} of computing"
+    if overview.comparable and overview.best is not None:
+        line += f". The best observed {round_.metric} is {score(overview.best['value'])}"
+        if values_text := join([f"{n} = {value_text(overview.best[n])}" for n in node.space.varied]):
+            line += f", with {values_text}"
+    parts.append(f"{line}.")
     if entry is not None:
         parts.append(f"Outcome: {entry_sentences(entry)}")
     with contextlib.suppress(AnalysisError):  # too few trials yet
-        if narrated and (taught := effect_sentences(round_.analyze())):
-            parts.append(Items(tuple(taught[:_SEEN]), numbered=True))
+        if narrated:
+            parts.append(Items(effect_sentences(round_.analyze())[:_SEEN], numbered=True))
     for d in round_.decisions:
         if d.kind == "declined":
+            note = "."
             if d.note.strip():
                 note = f": {d.note}"
-            else:
-                note = "."
             parts.append(f"A proposal on it was declined{by(d.author)}{note}")
-    return Section(title, tuple(parts))
+    return Section(title, parts)
 
 
 @provides("comparison.report")

@@ -25,7 +25,7 @@ from refine.space.edits import level_text
 from refine.space.parameters import Parameter
 from refine.stats import Pair
 from refine.utils.action import Action
-from refine.utils.display import Block, Cell, Facts, Fold, Grid, Items, Page, Text
+from refine.utils.display import Block, Cell, Fact, Facts, Fold, Grid, Items, Page, Row, Text
 from refine.utils.format import difference, join, number, p_value, percent, plural, score, signed
 from refine.utils.provided import page_for
 
@@ -81,16 +81,14 @@ def analysis_page(analysis: Analysis) -> Page:
     ranked = analysis.ranked
     findings = analysis.findings
     effective = [e for e in ranked if findings[e.name].verdict not in _NO_EFFECT]
-    rows = [_short_row(e, findings[e.name]) for e in effective[:_MOST]]
-    if len(effective) > _MOST:
-        rows.append((Cell(f"and {len(effective) - _MOST} more", "faint"), "", "", ""))
-    head = ("parameter", "effect", "best at", "evidence")
     blocks: list[Block] = []
-    if rows:
-        blocks = [Grid(head, tuple(rows), title="Parameters with an effect:")]
-    facts: list[tuple[str, str | Cell]] = []
-    if not ranked:
-        facts = [("", "No parameter varies.")]
+    if effective:
+        rows = [_short_row(e, findings[e.name]) for e in effective[:_MOST]]
+        if len(effective) > _MOST:
+            rows.append((Cell(f"and {len(effective) - _MOST} more", "faint"), "", "", ""))
+        head = ("parameter", "effect", "best at", "evidence")
+        blocks = [Grid(head, rows, title="Parameters with an effect:")]
+    facts: list[Fact] = [("", "No parameter varies.")] * (not ranked)
     for verdict, (label, remark) in _NO_EFFECT.items():
         if names := [e.name for e in ranked if findings[e.name].verdict == verdict]:
             facts.append((label, f"{', '.join(names)}{remark}"))
@@ -101,14 +99,11 @@ def analysis_page(analysis: Analysis) -> Page:
         ("Coverage", f"{percent(analysis.covered)} chance that a trial hit the best 1 % of configurations"),
         *caution_facts(analysis),
     ]
-    first = next((e.name for e in (*effective, *ranked)), None)
-    plots: tuple[Action, ...] = ()
-    if first and analysis.tested:
-        plots = (Action("round.plot.density", first),)
-    calls = (Action("round.propose", risk=0.05), *plots, Action("analysis.why"))
-    trials = trials_clause(analysis)
-    title = f"{trials}, {best_clause(analysis)}."
-    return Page(title, (*blocks, Facts(tuple(facts))), calls, _folds(analysis))
+    calls = [Action("round.propose", risk=0.05), Action("analysis.why")]
+    if ranked and analysis.tested:
+        calls.insert(1, Action("round.plot.density", [*effective, *ranked][0].name))
+    title = f"{trials_clause(analysis)}, {best_clause(analysis)}."
+    return Page(title, [*blocks, Facts(facts)], calls, _folds(analysis))
 
 
 def tolerance_text(analysis: Analysis) -> str:
@@ -116,12 +111,10 @@ def tolerance_text(analysis: Analysis) -> str:
     epsilon, source = analysis.noise.tolerance()
     if not np.isfinite(epsilon):
         return "unknown: nothing was repeated"
-    if epsilon == 0:
-        return f"every difference counts{source_text(source, epsilon)}"
-    return (
-        f"differences below {difference(epsilon)} count as "
-        f"ties{source_text(source, epsilon, analysis.validation_rows)}"
-    )
+    text = "every difference counts"
+    if epsilon:
+        text = f"differences below {difference(epsilon)} count as ties"
+    return text + source_text(source, epsilon, analysis.validation_rows)
 
 
 _CAUTIONS = {
@@ -132,11 +125,14 @@ _CAUTIONS = {
 }
 
 
-def caution_facts(analysis: Analysis) -> list[tuple[str, Cell]]:
+def caution_facts(analysis: Analysis) -> list[Fact]:
     """The cautions of an analysis, in short if possible."""
-    cautions = [c for c in analysis.cautions if c.code != "sampled"]
-    short = [_CAUTIONS.get(c.code, "").format(count=len(c.values.get("codes", ()))) for c in cautions]
-    return [("Caution", Cell(s or sentence(c), "warn")) for s, c in zip(short, cautions, strict=True)]
+    facts: list[Fact] = []
+    for caution in analysis.cautions:
+        if caution.code != "sampled":
+            short = _CAUTIONS.get(caution.code, "").format(count=len(caution.values.get("codes", ())))
+            facts.append(("Caution", Cell(short or sentence(caution), "warn")))
+    return facts
 
 
 def trials_clause(analysis: Analysis) -> str:
@@ -149,17 +145,16 @@ def best_clause(analysis: Analysis) -> str:
     best = analysis.best
     metric = judged_text(analysis.metric, analysis.subject_to)
     varied = [(e, best[e.name]) for e in analysis.parameters if e.name in best.index]
-    values = [_at(e.name, e.parameter, v) for e, v in varied if v is not None and v == v]
+    present = [(e, v) for e, v in varied if v is not None and v == v]
+    values = [_at(e.name, e.parameter, v) for e, v in present]
     while len(", ".join(values)) > _LONGEST and values[1:]:
         values = [*values[: -2 if values[-1] == "..." else -1], "..."]
-    audit = any(not e.parameter.contains([v])[0] for e, v in varied if v is not None and v == v)
-    if audit:
+    if not all(e.parameter.contains([v])[0] for e, v in present):
         values += ["an audit trial"]
+    text = f"best {metric} {score(best['value'])}"
     if values:
-        values_text = f" ({', '.join(values)})"
-    else:
-        values_text = ""
-    return f"best {metric} {score(best['value'])}{values_text}"
+        text += f" ({', '.join(values)})"
+    return text
 
 
 def _at(name: str, parameter: Parameter, value: object) -> str:
@@ -171,18 +166,17 @@ def _at(name: str, parameter: Parameter, value: object) -> str:
     return f"{name} {text}"
 
 
-def _short_row(e: ParameterEvidence, finding: f.Finding) -> tuple[str | Cell, ...]:
+def _short_row(e: ParameterEvidence, finding: f.Finding) -> Row:
     """A parameter's name, effect, best range, and the strength of the evidence."""
     evidence = Cell("")
     if finding.verdict == f.MATTERS:
         evidence = Cell("some evidence")
     if e.q <= _STRONG:
         evidence = Cell("strong evidence", "good")
-    ends = [level_text(e.parameter, e.parameter.grid[i]) for i in finding.rich[:1] + finding.rich[-1:]]
-    if ends:
+    best = ""
+    if finding.rich:
+        ends = [level_text(e.parameter, e.parameter.grid[i]) for i in (finding.rich[0], finding.rich[-1])]
         best = f"best at {' to '.join(dict.fromkeys(ends))}"
-    else:
-        best = ""
     return Cell(e.name, "strong"), _effect(finding), best, evidence
 
 
@@ -209,27 +203,26 @@ def _effect(finding: f.Finding) -> str:
     return VERDICTS[finding.verdict].text
 
 
-def _folds(analysis: Analysis) -> tuple[Fold, ...]:
+def _folds(analysis: Analysis) -> list[Fold]:
     folds = []
     for e in analysis.ranked:
         finding = analysis.findings[e.name]
-        evidence: tuple[Text, ...] = ()
-        if finding.reasons:
-            evidence = (Text(sentences(finding.reasons)),)
+        evidence = [Text(sentences(finding.reasons))] * bool(finding.reasons)
         title = f"{e.name}: {VERDICTS[finding.verdict].text}"
         folds.append(Fold(title, evidence, e.name, finding.verdict not in _NO_EFFECT))
     if shared := together({name: finding.reasons for name, finding in analysis.findings.items()}):
-        folds.append(Fold("No effect", (Items(tuple(Cell(line, "faint") for line in shared)),)))
+        folds.append(Fold("No effect", [Items([Cell(line, "faint") for line in shared])]))
     coupled = _coupled_grid(analysis)
     if coupled.rows:
-        folds.append(Fold("Coupled parameters", (Text(COUPLED), coupled), "coupled"))
+        folds.append(Fold("Coupled parameters", [Text(COUPLED), coupled], "coupled"))
     if analysis.belief is not None:
-        folds.append(Fold("Belief", (belief_block(analysis.belief),), "belief"))
-    folds += [Fold("Caution", (Text(sentence(c), "warn"),), "caution") for c in analysis.cautions]
-    head = ("parameter", "finding", "effect", "95 % interval", "q", "importance")
-    grid = Grid(head, tuple(_row(analysis, e) for e in analysis.ranked), right=(5,))
-    blocks: list[Block] = [Text(_facts(analysis)), *([grid] if analysis.ranked else [])]
-    return (*folds, Fold("Every parameter", tuple(blocks), "table", why=False))
+        folds.append(Fold("Belief", [belief_block(analysis.belief)], "belief"))
+    folds += [Fold("Caution", [Text(sentence(c), "warn")], "caution") for c in analysis.cautions]
+    blocks: list[Block] = [Text(_facts(analysis))]
+    if analysis.ranked:
+        head = ("parameter", "finding", "effect", "95 % interval", "q", "importance")
+        blocks.append(Grid(head, [_row(analysis, e) for e in analysis.ranked], right=(5,)))
+    return [*folds, Fold("Every parameter", blocks, "table", why=False)]
 
 
 COUPLED = (
@@ -257,7 +250,7 @@ def _coupled_grid(analysis: Analysis) -> Grid:
             measure = "rank correlation"
             size = signed(pair.statistic)
         rows.append((first.name, second.name, measure, size, p_value(pair.q).removeprefix("= ")))
-    return Grid(("parameter", "and", "measure", "among the top trials", "q"), tuple(rows), right=(3,))
+    return Grid(("parameter", "and", "measure", "among the top trials", "q"), rows, right=(3,))
 
 
 def effect_sentences(analysis: Analysis) -> list[str]:
@@ -268,10 +261,9 @@ def effect_sentences(analysis: Analysis) -> list[str]:
 
 def _facts(analysis: Analysis) -> str:
     states = ", ".join(f"{count} {state}" for state, count in analysis.states.items())
+    earlier = ""
     if analysis.n_pooled:
         earlier = f", {analysis.n_pooled} of them of earlier rounds on this space"
-    else:
-        earlier = ""
     if analysis.n_earlier:
         earlier += f", {plural(analysis.n_earlier, 'trial')} of earlier rounds inside"
     if analysis.n_elsewhere:
@@ -285,7 +277,7 @@ def _facts(analysis: Analysis) -> str:
     return f"{trials} ({states}{earlier}); {analysis.metric}, {analysis.direction}; {best}{hit}"
 
 
-def _row(analysis: Analysis, e: ParameterEvidence) -> tuple[str | Cell, ...]:
+def _row(analysis: Analysis, e: ParameterEvidence) -> Row:
     effect = interval = "-"
     if e.correlation is None:
         assert e.association is not None

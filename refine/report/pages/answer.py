@@ -12,8 +12,9 @@ from refine.tree.asking import EITHER, NO, OPEN, PROBABLY, PROBABLY_NOT, UNKNOWN
 from refine.tree.questions import AskedQuestion, Questions
 from refine.trials.stored_answer import StoredAnswer
 from refine.utils.action import Action
-from refine.utils.display import Block, Cell, Facts, Fold, Grid, Items, Page, Text
+from refine.utils.display import Block, Cell, Fact, Facts, Fold, Grid, Items, Page, Row, Text
 from refine.utils.format import (
+    by_over,
     chance_cell,
     chance_words,
     coarse,
@@ -50,15 +51,14 @@ _TONES = {
 @page_for(Answer)
 def answer_page(answer: Answer) -> Page:
     """The answer with chance and cost, the best trials of the two sides, and the call to settle."""
-    facts: list[tuple[str, str | Cell]] = []
-    if math.isfinite(answer.cost):
-        facts.append(("Cost", cost_text(answer)))
-    facts += [
+    facts: list[Fact] = [
         ("Inside", _side_cell(answer, answer.inside)),
         ("Outside" if answer.better is None else "Other", _side_cell(answer, answer.outside)),
         ("Tolerance", _tolerance_text(answer)),
         ("Evidence", _evidence_text(answer)),
     ]
+    if math.isfinite(answer.cost):
+        facts.insert(0, ("Cost", cost_text(answer)))
     facts += [("Condition", _condition_text(answer, name)) for name in answer.conditional]
     if len(answer.goals) > 1:
         facts.append(
@@ -66,16 +66,11 @@ def answer_page(answer: Answer) -> Page:
         )
     if answer.advised:
         facts.append(("To settle", _settling_text(answer)))
-    calls: tuple[Action, ...] = ()
+    calls = []
     if answer.needed:
-        calls = (Action("answer.settle", n=answer.needed),)
-    title = f"Question: {answer.question}"
-    if answer.better is not None:
-        title += f", or {answer.better}?"
-    if answer.given is not None:
-        title += f", given {answer.given}"
+        calls = [Action("answer.settle", n=answer.needed)]
     lead = Cell(lead_text(answer), _TONES[answer.verdict])
-    return Page(title, (Facts(tuple(facts)),), calls, _folds(answer), lead)
+    return Page(f"Question: {question_text(answer)}", [Facts(facts)], calls, [_fold(answer)], lead)
 
 
 def _settling_text(answer: Answer) -> str:
@@ -140,20 +135,14 @@ def _events(answer: Answer) -> tuple[str, str]:
         loss = "a point of the front is lost inside"
         return loss, "every point of the front is kept inside"
     event = judged_text(answer.metric, answer.subject_to)
-    if answer.given is None:
-        elsewhere = "anywhere"
-    else:
+    elsewhere = "anywhere"
+    if answer.given is not None:
         elsewhere = f"with {answer.given}"
-    if answer.epsilon:
-        margin = f" by over {difference(answer.epsilon)}"
-    else:
-        margin = ""
+    near = "as good as"
     if answer.epsilon:
         near = f"within {difference(answer.epsilon)} of"
-    else:
-        near = "as good as"
     return (
-        f"the best {event} inside is worse{margin} than the best {elsewhere}",
+        f"the best {event} inside is worse{by_over(answer.epsilon)} than the best {elsewhere}",
         f"the best {event} inside is {near} the best {elsewhere}",
     )
 
@@ -161,21 +150,17 @@ def _events(answer: Answer) -> tuple[str, str]:
 def _rivals_text(answer: Answer) -> str:
     """The region with the better best, with the chance of the opposite."""
     if answer.verdict == EITHER:
-        if answer.epsilon:
-            margin = f" by over {difference(answer.epsilon)}"
-        else:
-            margin = ""
-        return f"Either will do: {chance_words(1 - answer.tie)} that their bests differ{margin}."
-    first = answer.probability >= 0.5
+        doubt = chance_words(1 - answer.tie)
+        return f"Either will do: {doubt} that their bests differ{by_over(answer.epsilon)}."
     ahead = answer.question
     behind = str(answer.better)
-    if not first:
-        ahead = str(answer.better)
-        behind = answer.question
-    doubt = chance_words(min(answer.probability, 1 - answer.probability))
     likelier = max(answer.probability, 1 - answer.probability)
+    if answer.probability < 0.5:
+        ahead = behind
+        behind = answer.question
+    doubt = chance_words(1 - likelier)
     if answer.verdict == OPEN and likelier <= _EVEN:
-        return f"Open: {ahead} or {behind} may hold the better best, {chance_words(1 - likelier)} for each."
+        return f"Open: {ahead} or {behind} may hold the better best, {doubt} for each."
     if answer.verdict == OPEN and answer.tie > 1 - likelier:
         return (
             f"Open: {ahead} may hold the better best, but {chance_words(answer.tie)} that the bests differ "
@@ -183,30 +168,20 @@ def _rivals_text(answer: Answer) -> str:
         )
     if answer.verdict == OPEN:
         return f"Open: {ahead} may hold the better best, but {doubt} that {behind} does."
-    if answer.verdict in (YES, NO):
-        surely = "holds"
-    else:
-        surely = "probably holds"
-    return f"{ahead} {surely} the better best: {doubt} that {behind} does."
+    surely = "probably " * (answer.verdict not in (YES, NO))
+    return f"{ahead} {surely}holds the better best: {doubt} that {behind} does."
 
 
 def cost_text(answer: Answer) -> str:
     """The expected difference of the two bests with an interval, in words."""
-    expected = answer.cost
-    low = answer.cost_low
-    high = answer.cost_high
-    if answer.better is None:
-        than = "outside"
-    else:
-        than = "of the other region"
-    if _compared(expected) == "equal":
-        compared_with = " to"
-    else:
-        compared_with = " than"
-    return (
-        f"the best inside is expected to be {_compared(expected)}{compared_with} the best {than} "
-        f"(90 % interval: {_compared(low)} to {_compared(high)})"
-    )
+    side = "outside"
+    if answer.better is not None:
+        side = "of the other region"
+    compared = f"{_compared(answer.cost)} than"
+    if compared == "equal than":
+        compared = "equal to"
+    interval = f"90 % interval: {_compared(answer.cost_low)} to {_compared(answer.cost_high)}"
+    return f"the best inside is expected to be {compared} the best {side} ({interval})"
 
 
 def _compared(cost: float) -> str:
@@ -225,14 +200,12 @@ def _side_cell(answer: Answer, side: Side) -> Cell:
         count += f"; {side.failed:,} more failed"
     if side.best is None:
         return Cell(f"no {'feasible trial' if answer.subject_to else 'trial with a value'}; {count}", "warn")
-    values = [side.value, side.mean]
-    shown = coarse(values, apart=answer.epsilon)
-    if side.runs == 1:
-        ran = "ran once"
-    else:
-        ran = f"ran {side.runs} times, mean {shown[1]}"
-    best = ", ".join(f"{name} {_value_text(value)}" for name, value in side.best.items())
-    return Cell(f"best {shown[0]} ({ran}): {best}; {count}", "warn" if hardly else "")
+    value, mean = coarse([side.value, side.mean], apart=answer.epsilon)
+    ran = "ran once"
+    if side.runs != 1:
+        ran = f"ran {side.runs} times, mean {mean}"
+    best = ", ".join(f"{name} {_value_text(text)}" for name, text in side.best.items())
+    return Cell(f"best {value} ({ran}): {best}; {count}", "warn" * hardly)
 
 
 def _value_text(text: str) -> str:
@@ -249,11 +222,9 @@ def _tolerance_text(answer: Answer) -> str:
 
 
 def _evidence_text(answer: Answer) -> str:
+    text = f"{plural(answer.trials, 'finished trial')} in the space of round {answer.round[:8]}"
     if answer.earlier:
-        earlier = f", {answer.earlier:,} of them from other rounds"
-    else:
-        earlier = ""
-    text = f"{plural(answer.trials, 'finished trial')} in the space of round {answer.round[:8]}{earlier}"
+        text += f", {answer.earlier:,} of them from other rounds"
     if answer.given is not None:
         text += f", with {answer.given}"
     if answer.later:
@@ -261,22 +232,13 @@ def _evidence_text(answer: Answer) -> str:
     return text
 
 
-def _folds(answer: Answer) -> tuple[Fold, ...]:
+def _fold(answer: Answer) -> Fold:
     """The numbers behind the answer."""
-    rows = [
-        (
-            name,
-            f"{side.trials:,}",
-            f"{side.failed:,}",
-            percent(side.share),
-            score(side.value),
-            score(side.expected),
-        )
-        for name, side in (
-            ("inside", answer.inside),
-            ("outside" if answer.better is None else "other", answer.outside),
-        )
-    ]
+    sides = {"inside": answer.inside, "outside" if answer.better is None else "other": answer.outside}
+    rows = []
+    for name, side in sides.items():
+        numbers = percent(side.share), score(side.value), score(side.expected)
+        rows.append((name, f"{side.trials:,}", f"{side.failed:,}", *numbers))
     head = ("side", "trials", "failed", "space", "best observed", "best expected")
     lines = [
         f"The model probability is {number(answer.probability, 2)}, counted in {answer.draws:,} functions "
@@ -286,8 +248,8 @@ def _folds(answer: Answer) -> tuple[Fold, ...]:
     ]
     if answer.data:
         lines.insert(0, f"The answer is about values{CLAIMED_DATA[answer.data].removeprefix(',')}.")
-    grid = Grid(head, tuple(rows), right=(1, 2, 3, 4, 5))
-    return (Fold("Both sides", (grid, Items(tuple(lines)))),)
+    grid = Grid(head, rows, right=(1, 2, 3, 4, 5))
+    return Fold("Both sides", [grid, Items(lines)])
 
 
 # The questions of a tree.
@@ -298,32 +260,29 @@ _SHOWN = 8  # asked questions in the summary
 @page_for(Questions)
 def questions_page(questions: Questions) -> Page:
     """The asked questions with the latest answers, and questions worth asking with reasons."""
-    blocks: list[Block] = []
+    blocks: list[Block] = [Text("No question has been asked yet.")]
+    folds = []
     if questions.asked:
-        blocks.append(asked_grid(questions.asked[:_SHOWN]))
-    else:
-        blocks.append(Text("No question has been asked yet."))
+        blocks = [asked_grid(questions.asked[:_SHOWN])]
+        folds = [Fold("Every answer", [answers_grid(questions.asked)])]
     if len(questions.asked) > _SHOWN:
         blocks.append(Text(f"and {len(questions.asked) - _SHOWN:,} older ones; details shows all", "faint"))
     if questions.suggested:
         blocks.append(Text("Worth asking, because the answer would change a decision:", "strong"))
-        blocks.append(Items(tuple(map(suggestion_text, questions.suggested))))
+        blocks.append(Items(list(map(suggestion_text, questions.suggested))))
     elif questions.refusal:
         blocks.append(Text(f"Nothing is suggested yet: {questions.refusal}", "faint"))
-    folds: tuple[Fold, ...] = ()
-    if questions.asked:
-        folds = (Fold("Every answer", (answers_grid(questions.asked),)),)
-    return Page(f"Questions to {questions.tree}", tuple(blocks), questions.calls, folds)
+    return Page(f"Questions to {questions.tree}", blocks, questions.calls, folds)
 
 
 def asked_grid(questions: Sequence[AskedQuestion]) -> Grid:
     """A row per question, with the latest answer."""
     head = ("question", "answer", "doubt", "trials", "before", "asked by")
     authors = {answer.author for question in questions for answer in question.answers}
-    return Grid(head, tuple(_asked_row(question, authors) for question in questions), right=(3,))
+    return Grid(head, [_asked_row(question, authors) for question in questions], right=(3,))
 
 
-def _asked_row(question: AskedQuestion, authors: set[str]) -> tuple[str | Cell, ...]:
+def _asked_row(question: AskedQuestion, authors: set[str]) -> Row:
     latest = question.answers[-1]
     before = " > ".join(answer.verdict for answer in question.answers[:-1][-3:])
     return (
@@ -353,10 +312,10 @@ def answers_grid(questions: Sequence[AskedQuestion]) -> Grid:
         for question in questions
         for answer in question.answers
     ]
-    return Grid(head, tuple(rows), right=(3, 4, 5))
+    return Grid(head, rows, right=(3, 4, 5))
 
 
-def question_text(question: AskedQuestion | StoredAnswer) -> str:
+def question_text(question: Answer | AskedQuestion | StoredAnswer) -> str:
     """A question as a line: ``lr <= 2, given optimizer == 'Adam'``."""
     text = question.question
     if question.better is not None:

@@ -16,12 +16,13 @@ from refine.review.calibration import (
     SHARE,
     UNTESTED,
     Calibration,
+    Coverage,
     DecisionComparison,
     Entry,
 )
 from refine.trials.goal import best_of, sign_of
 from refine.utils.action import Action
-from refine.utils.display import Block, Cell, Facts, Fold, Grid, Items, Page, Text
+from refine.utils.display import Block, Cell, Fact, Facts, Fold, Grid, Items, Page, Text
 from refine.utils.format import chance_cell, join, number, percent, plural, score
 from refine.utils.provided import page_for
 
@@ -43,17 +44,13 @@ def calibration_page(calibration: Calibration) -> Page:
     people = [("People", text) for text in _people_texts(calibration)]
     people += [("Questions", text) for text in map(_question_text, calibration.question_scores)]
     if not calibration.entries:
-        no_child = Text("No decision has led to a child yet.")
-        blocks: list[Block] = [no_child, *([Facts(tuple(people))] if people else [])]
-        return Page(
-            title, tuple(blocks), (Action("round.propose().accept", n=100),), _people_folds(calibration)
-        )
+        blocks: list[Block] = [Text("No decision has led to a child yet."), Facts(people)]
+        return Page(title, blocks, [Action("round.propose().accept", n=100)], _people_folds(calibration))
+    coverage: Sequence[Coverage] = ()
     if calibration.scored:
         coverage = calibration.coverage()
-    else:
-        coverage = ()
     wide = [f"{c.hits} of {c.n} {_PLURAL[c.what]}" for c in coverage if c.nominal == _WIDE]
-    facts: list[tuple[str, str | Cell]] = []
+    facts: list[Fact] = []
     if wide:
         facts.append(("Forecasts", f"{percent(_WIDE)} intervals held {join(wide)}"))
     facts += [("Refuted", _refuted(calibration)), *people]
@@ -61,26 +58,24 @@ def calibration_page(calibration: Calibration) -> Page:
         ("", Cell(f"{e.round} -> {e.child}: {_verdict(e)}", "bad")) for e in calibration.entries if e.refuted
     ]
     head = ("round", "child", "decision", "kept", "stated risk")
-    decided = Grid(head, tuple(map(_decided, calibration.entries)), right=(3, 4))
-    outcomes = (
+    decided = Grid(head, list(map(_decided, calibration.entries)), right=(3, 4))
+    outcomes = [
         Cell(f"{e.round} -> {e.child}: {entry_sentences(e)}", "bad" if e.refuted else "")
         for e in calibration.entries
-    )
-    held_texts = tuple(
+    ]
+    held_texts = [
         f"{percent(c.nominal)} intervals of the {_NOUN[c.what]} held in {c.hits} of {c.n} "
         f"({percent(c.share)}; 95 % interval {percent(c.low)} to {percent(c.high)})"
         for c in coverage
-    )
-    rows = tuple(_forecast(e, quantity) for e in calibration.entries for quantity in WHAT)
+    ]
+    rows = [_forecast(e, quantity) for e in calibration.entries for quantity in WHAT]
     forecasts = Grid(("child", "value", "forecast", "90 % interval", "observed"), rows, right=(2, 4))
-    folds = (
-        Fold("Every decision", (decided, Items(tuple(outcomes))), "decisions"),
-        *((Fold("How often intervals held", (Items(held_texts),), "intervals"),) if held_texts else ()),
-        *_people_folds(calibration),
-        Fold("Every forecast", (forecasts,), "forecasts", why=False),
-    )
-    calls = (Action("tree.plot.reliability"), Action("calibration.why"))
-    return Page(title, (Facts(tuple(facts)),), calls, folds)
+    folds = [Fold("Every decision", [decided, Items(outcomes)], "decisions")]
+    if held_texts:
+        folds.append(Fold("How often intervals held", [Items(held_texts)], "intervals"))
+    folds += _people_folds(calibration)
+    folds.append(Fold("Every forecast", [forecasts], "forecasts", why=False))
+    return Page(title, [Facts(facts)], [Action("tree.plot.reliability"), Action("calibration.why")], folds)
 
 
 # Claims at risk 0.05 that held, and all of them: docs/benchmarks/proposals.md, "Are the claims true?".
@@ -109,24 +104,21 @@ def _refuted(calibration: Calibration) -> str | Cell:
     tested = [e.refuted for e in calibration.entries if e.refuted is not None]
     if not tested:
         return "audit trials tested no narrowing yet"
-    if any(tested):
-        tone = "bad"
-    else:
-        tone = ""
-    return Cell(f"{sum(tested)} of {plural(len(tested), 'narrowing')} tested by audit trials", tone)
+    text = f"{sum(tested)} of {plural(len(tested), 'narrowing')} tested by audit trials"
+    return Cell(text, "bad" * any(tested))
 
 
-def _people_folds(calibration: Calibration) -> tuple[Fold, ...]:
+def _people_folds(calibration: Calibration) -> list[Fold]:
     folds = []
     if calibration.suggestions:
-        lines = (
-            Cell(f"{e.round}, suggested by {e.decision.author or 'somebody'}: {_suggestion(e)}")
+        lines = [
+            f"{e.round}, suggested by {e.decision.author or 'somebody'}: {_suggestion(e)}"
             for e in calibration.suggestions
-        )
-        folds.append(Fold("Suggestions", (Items(tuple(lines)),), "suggestions"))
+        ]
+        folds.append(Fold("Suggestions", [Items(lines)], "suggestions"))
     if any(s.edited or s.suggested for s in calibration.authors):
-        folds.append(Fold("People and proposals", (Text(_PEOPLE, "faint"), _people(calibration)), "people"))
-    return tuple(folds)
+        folds.append(Fold("People and proposals", [Text(_PEOPLE, "faint"), _people(calibration)], "people"))
+    return folds
 
 
 def _question_text(score: QuestionScore) -> str:
@@ -146,16 +138,14 @@ def _suggestion(e: Entry) -> str:
     """The share that a suggestion keeps and the proposal's, the outcome, and the rounds that adopted it."""
     kept_share = percent(e.decision.volume_kept)
     comparison = e.comparison
+    adopted = " Not adopted."
     if e.taken:
         adopted = f" Adopted by: {join(e.taken)}."
-    else:
-        adopted = " Not adopted."
     if comparison is None:
         return f"Keeps {kept_share}; with several goals, suggestions are not scored.{adopted}"
+    claim = None
     if e.proposal:
         claim = e.proposal.claim.probability
-    else:
-        claim = None
     shares = (
         f"Keeps {kept_share} (stated risk {_stated_risk(e.decision.probability)}), the proposal "
         f"{percent(comparison.proposed.volume_kept)} (stated risk {_stated_risk(claim)})"
@@ -177,13 +167,9 @@ def outcome_text(comparison: DecisionComparison) -> str:
         return "no later trial separates the two spaces"
     decided_held = comparison.kept(comparison.decided)
     proposed_held = comparison.kept(comparison.proposed)
-    exact = min(comparison.decided.best, comparison.proposed.best) >= comparison.best
-    if exact:
-        best = "the best value"
-    else:
-        best = "a value as good as the best"
     if decided_held and proposed_held:
-        return f"both spaces held {best}"
+        exact = min(comparison.decided.best, comparison.proposed.best) >= comparison.best
+        return f"both spaces held {'the best value' if exact else 'a value as good as the best'}"
     if decided_held:
         return "the proposal cut off the best value, the decision kept it"
     if proposed_held:
@@ -207,12 +193,11 @@ def _people_texts(calibration: Calibration) -> list[str]:
             for e in entries
             if e.decision.author == s.author and e.comparison is not None and (e.edited or e.suggested)
         ]
+        did = []
         if s.edited:
-            did = [f"edited {plural(s.edited, 'proposal')}"]
-        else:
-            did = []
+            did.append(f"edited {plural(s.edited, 'proposal')}")
         if s.suggested:
-            did += [f"made {plural(s.suggested, 'suggestion')}"]
+            did.append(f"made {plural(s.suggested, 'suggestion')}")
         sizes = _counted([_SIZES[comparison.smaller] for comparison in comparisons])
         outcomes = _counted([outcome_text(comparison) for comparison in comparisons], "; ")
         texts.append(f"{s.author or 'somebody'} {join(did)} and {sizes}; {outcomes}")
@@ -229,22 +214,16 @@ def _counted(texts: Sequence[str], between: str = ", ") -> str:
 
 def _people(calibration: Calibration) -> Grid:
     """Per author, decisions next to proposals: shares kept, and how often the best value was among them."""
-    rows = [
-        {
-            "author": s.author or "-",
-            "decisions": str(s.decisions),
-            "edited": str(s.edited),
-            **({"suggested": str(s.suggested)} if calibration.suggestions else {}),
-            "kept": percent(s.volume_kept),
-            "proposed": percent(s.machine_volume_kept),
-            "held the best": f"{s.kept} of {s.judged}",
-            "proposal held the best": f"{s.machine_kept} of {s.judged}",
-        }
-        for s in calibration.authors
-    ]
-    return Grid(
-        tuple(rows[0]), tuple(tuple(row.values()) for row in rows), right=tuple(range(1, len(rows[0])))
-    )
+    suggested = ["suggested"] * bool(calibration.suggestions)
+    head = ["author", "decisions", "edited", *suggested, "kept", "proposed"]
+    head += ["held the best", "proposal held the best"]
+    rows = []
+    for s in calibration.authors:
+        counts = [str(count) for count in (s.decisions, s.edited, s.suggested)][: 2 + len(suggested)]
+        shares = percent(s.volume_kept), percent(s.machine_volume_kept)
+        held = f"{s.kept} of {s.judged}", f"{s.machine_kept} of {s.judged}"
+        rows.append((s.author or "-", *counts, *shares, *held))
+    return Grid(head, rows, right=range(1, len(head)))
 
 
 def entry_sentences(e: Entry) -> str:
@@ -270,11 +249,9 @@ def _state(e: Entry) -> str:
 
 def _place(e: Entry, quantity: str) -> str:
     """The place of an observed value in the forecast: the share of worse values."""
-    share = e.percentile(quantity)
-    if sign_of(e.outcome.direction) > 0:
-        worse = share
-    else:
-        worse = 1 - share
+    worse = e.percentile(quantity)
+    if sign_of(e.outcome.direction) < 0:
+        worse = 1 - worse
     if _TAIL < worse < 1 - _TAIL:
         return f"better than {percent(worse)}"
     return f"{'worse' if worse <= _TAIL else 'better'} than almost all"
@@ -287,25 +264,21 @@ def _verdict(e: Entry) -> str:
         return "Nothing to refute: nothing was cut off."
     if e.proposal is None or e.verdict == "not_tested":
         return "Not tested: no audit trial has finished."
-    epsilon = e.proposal.claim.epsilon
-    if epsilon:
+    margin = ""
+    if epsilon := e.proposal.claim.epsilon:
         margin = f" by more than {number(epsilon)}"
-    else:
-        margin = ""
     if e.verdict == "refuted":
         best = best_of(e.outcome.outside, e.outcome.direction)
         return (
             f"Refuted: an audit trial reached {score(best)}; the best inside scored "
             f"{score(e.outcome.inside)}, worse{margin}."
         )
-    even = len(e.outcome.audit)
-    count = len(e.outcome.outside)
-    text = f"Not refuted: {plural(count, 'audit trial')} found nothing better{margin}."
-    if not even:
+    text = f"Not refuted: {plural(len(e.outcome.outside), 'audit trial')} found nothing better{margin}."
+    if not e.outcome.audit:
         return text
-    audit_text = plural(even, "even audit trial")
+    audits = plural(len(e.outcome.audit), "even audit trial")
     return (
-        f"{text} {upper(audit_text)} would hit a better region of {percent(SHARE)} of the space cut off with "
+        f"{text} {audits} would hit a better region of {percent(SHARE)} of the space cut off with "
         f"probability {e.power():.2f}."
     )
 

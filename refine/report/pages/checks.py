@@ -12,10 +12,9 @@ from refine.analysis.learning_curves import TrialCurves
 from refine.report.pages.reasons import Say, fill, upper
 from refine.review.checks import FAIL, INFEASIBLE, PASS, TIES, WARN, Check, Checks, worth
 from refine.review.worth import CONFIRM, CONTINUE, LIKELY, STOP, Worth
-from refine.trials.goal import sign_of
 from refine.trials.metric import Metric
 from refine.utils.action import Action
-from refine.utils.display import Cell, Facts, Fold, Grid, Page, Text
+from refine.utils.display import Cell, Fact, Facts, Fold, Grid, Page, Text
 from refine.utils.format import (
     chance_words,
     difference,
@@ -46,20 +45,16 @@ def checks_page(checks: Checks, spell: Spell = str) -> Page:
 
     ``spell`` writes an action as text.
     """
-    order = gravest_first(checks)
-    facts: list[tuple[str, str | Cell]] = []
-    for c in order:
+    facts: list[Fact] = []
+    folds = []
+    for c in gravest_first(checks):
         if c.verdict != PASS:
-            text = _finding(c, spell)
-            if c.verdict == FAIL:
-                text = f"failure: {text}"
+            text = "failure: " * (c.verdict == FAIL) + _finding(c, spell)
             facts.append((subject(c), Cell(text, _TONES[c.verdict])))
-    folds = [
-        Fold(f"{question(c)} {c.verdict}", (Text(figure(c)), Text(says(c, spell))), c.key) for c in order
-    ]
+        folds.append(Fold(f"{question(c)} {c.verdict}", [Text(figure(c)), Text(says(c, spell))], c.key))
     calls = [c.call for c in checks.checks if c.call and c.verdict in (WARN, FAIL)]
     title = f"Checks of round {checks.round[:8]}: {passed_text(checks)}"
-    return Page(title, (Facts(tuple(facts)),) if facts else (), tuple(calls[:1]), tuple(folds))
+    return Page(title, [Facts(facts)], calls[:1], folds)
 
 
 def failed_text(checks: Checks) -> str:
@@ -67,35 +62,30 @@ def failed_text(checks: Checks) -> str:
 
     Empty if no check failed.
     """
-    findings = [_headline(c) for c in checks.checks if c.verdict == FAIL]
+    findings = []
+    for check in checks.checks:
+        if check.verdict != FAIL:
+            continue
+        if check.code == "too_few" and len(check.values["parameters"]) > _NAMED:
+            findings.append(f"too few good trials to test {len(check.values['parameters'])} parameters")
+        else:
+            findings.append(_finding(check))
     if not findings:
         return ""
     return f"{plural(len(findings), 'check')} failed: {'; '.join(findings)}"
 
 
-def _headline(check: Check) -> str:
-    """A finding for the first screen: more than three parameters are counted, not named."""
-    if check.code == "too_few" and len(check.values["parameters"]) > _NAMED:
-        return f"too few good trials to test {len(check.values['parameters'])} parameters"
-    return _finding(check)
-
-
 def _finding(check: Check, spell: Spell = str) -> str:
-    """The first sentence of what a check found, to follow a label."""
-    return _lower(says(check, spell).partition(". ")[0].removesuffix("."))
+    """The first sentence of a check, to follow a label: in lower case, unless it begins with a name."""
+    text = says(check, spell).partition(". ")[0].removesuffix(".")
+    if text.partition(" ")[0].istitle():
+        return text[:1].lower() + text[1:]
+    return text
 
 
 def gravest_first(checks: Checks) -> list[Check]:
     """The checks in the order of the folds of their page."""
     return sorted(checks.checks, key=lambda c: list(_TONES).index(c.verdict))
-
-
-def _lower(sentence: str) -> str:
-    """A sentence to follow a label: the first word in lower case, unless the word is a name."""
-    first = sentence.partition(" ")[0]
-    if not first.istitle():
-        return sentence
-    return sentence[:1].lower() + sentence[1:]
 
 
 def subject(check: Check) -> str:
@@ -117,11 +107,9 @@ def figure(check: Check) -> str:
 
 def says(check: Check, spell: Spell = str) -> str:
     """The finding of a check in a sentence or two, with the advice; ``spell`` writes an action as text."""
-    text = fill(_SAYS[f"{check.key}.{check.code}"], check.values)
-    if text.endswith((".", '"')):
-        text = upper(text)
-    else:
-        text = f"{upper(text)}."
+    text = upper(fill(_SAYS[f"{check.key}.{check.code}"], check.values))
+    if not text.endswith((".", '"')):
+        text += "."
     if check.action is None:
         return text
     return f"{text} {_ASKED[check.key].advice}: {spell(check.action)}."
@@ -149,14 +137,12 @@ def _flagged(v: Any) -> str:
 
 
 def _gain(v: Any) -> str:
+    over = "the best before"
     if v.over == "median":
         over = "the median"
-    else:
-        over = "the best before"
+    noise = "no noise seen"
     if v.noise > 0:
         noise = f"{number(v.gain / v.noise, 2)} times the noise"
-    else:
-        noise = "no noise seen"
     return f"{difference(v.gain)} better than {over}, {noise}"
 
 
@@ -229,10 +215,7 @@ def _piled(v: Any) -> str:
     ends = join([f"{name} ({side} end)" for name, side in v.piled or v.widened])
     if not v.piled:
         return f"The optimum may lie beyond {ends}; the proposal looks there"
-    if v.proposal:
-        but = "; the proposal does not extend them"
-    else:
-        but = ""
+    but = "; the proposal does not extend them" * bool(v.proposal)
     return f"Top trials pile up at {ends}{but}. The optimum may lie beyond"
 
 
@@ -241,25 +224,22 @@ def _at_end(v: Any) -> str:
     return f"The best trial has {ends}, the end of a range: look beyond it"
 
 
-_COVERED = " Chance that a trial hit the best 1 % of configurations: {covered:percent}."
+_COVERED = "Chance that a trial hit the best 1 % of configurations: {covered:percent}."
 
 
 def _judged(v: Any) -> str:
-    if v.good >= v.needed:
-        enough = "can be judged"
-    else:
+    enough = "can be judged"
+    if v.good < v.needed:
         enough = "in use has a detected effect, with fewer trials"
-    return f"Every parameter {enough}." + fill(_COVERED, vars(v))
+    return fill(f"Every parameter {enough}. {_COVERED}", vars(v))
 
 
 def _lost(v: Any) -> str:
-    ways = ["failed", "diverged", "predict a constant", *(["break a constraint"] if v.infeasible else [])]
+    ways = ["failed", "diverged", "predict a constant", *["break a constraint"] * bool(v.infeasible)]
+    text = f"{v.count:,} of {plural(v.ended, 'trial')} ({percent(v.share)}) {join(ways, 'or')}"
     if v.parameters:
-        often = f", more often at some values of {join(v.parameters)}"
-    else:
-        often = ""
-    text = f"{v.count:,} of {plural(v.ended, 'trial')} ({percent(v.share)}) {join(ways, 'or')}{often}"
-    if v.share > INFEASIBLE[0] and not v.parameters:
+        text += f", more often at some values of {join(v.parameters)}"
+    elif v.share > INFEASIBLE[0]:
         text += ". No parameter explains them"
     if v.exploded:
         text += f". {plural(v.exploded, 'trial')} exploded: a huge but finite value counts as diverged"
@@ -326,20 +306,18 @@ def outlook_text(outlook: Any) -> str:
         return f"the budget leaves no trial for another round ({budget})"
     if not outlook.n:
         return "every configuration of the proposed space was run"
+    cost = ""
     if outlook.seconds >= 1:
         cost = f" ({duration(outlook.seconds)})"
-    else:
-        cost = ""
     trials = plural(outlook.n, "trial")
     gain_text = "gain anything"
     if outlook.epsilon > 0:
         gain_text = f"gain more than {difference(outlook.epsilon)}"
     price = getattr(outlook, "cost", None)
     if price is not None and math.isfinite(price) and verdict != CONFIRM:
+        compared = "less"
         if verdict == CONTINUE:
             compared = "more"
-        else:
-            compared = "less"
         return (
             f"another {trials}{cost} should gain {difference(outlook.gain)}, {compared} than their "
             f"price of {difference(price)}"
@@ -384,11 +362,9 @@ def verdict_sentence(outlook: Any) -> str:
     text = outlook_text(outlook)
     if outlook.verdict == CONFIRM and not outlook.n:
         text += ", so only repeats of the best can help"
-    if outlook.verdict == CONTINUE and outlook.n:
-        rate = f" ({hit_rate})"
-    else:
-        rate = ""
-    return f"{advice}: {text}{rate}."
+    elif outlook.verdict == CONTINUE and outlook.n:
+        text += f" ({hit_rate})"
+    return f"{advice}: {text}."
 
 
 def _little_luck(v: Any) -> str:
@@ -418,10 +394,7 @@ _SAYS: dict[str, Say] = {
     "enough.nothing_varies": "No parameter varies",
     "enough.nothing_read": "The objective read no parameter that varies",
     "enough.judged": _judged,
-    "enough.too_few": (
-        "Too few good trials to test {parameters:and}. "
-        "Chance that a trial hit the best 1 % of configurations: {covered:percent}."
-    ),
+    "enough.too_few": "Too few good trials to test {parameters:and}. " + _COVERED,
     "enough.untested": "Results chose the trials, so nothing is tested",
     "code.several": (
         "Differences between trials may come from the code: exclude trials of the old "
@@ -536,39 +509,33 @@ _ADVISES = "Median size, and remedies from the Deep Learning Tuning Playbook (Go
 
 def curves_page(trials: Sequence[TrialCurves], metric: Metric, direction: str) -> Page:
     """Flags on the curves of the best trials, with counts and remedies; ``trials`` isn't empty."""
-    if sign_of(direction) > 0:
-        reduction = "max"
-    else:
-        reduction = "min"
+    best = ""
     if metric.reduction == "last":
+        reduction = {"maximize": "max", "minimize": "min"}[direction]
         best = f", or judge by the best epoch ({reduction}:{metric.name})"
-    else:
-        best = ""
-    facts: list[tuple[str, str | Cell]] = []
+    facts = []
     rows = []
     for name, flag in FLAGS.items():
         sizes = [getattr(trial.flags, name).size for trial in trials if name in trial.seen]
         if sizes:
             count = f"{len(sizes)} of {len(trials)}"
-            helps = flag.helps + (best if name == "unsteady" else "")
+            helps = flag.helps + best * (name == "unsteady")
             facts.append((flag.word.capitalize(), f"{count}: {helps}"))
             rows.append((flag.word, count, flag.means, flag.size.format(number(median(sizes))), helps))
     short = sum(not trial.judged for trial in trials)
+    subject = "the best trial"
     if len(trials) > 1:
         subject = f"the best {len(trials)} trials"
-    else:
-        subject = "the best trial"
     if short:
         facts.append(("Too short", f"{short} of {subject} reported too few epochs to judge"))
-    if not rows and short < len(trials):
-        return Page(
-            f"Nothing stands out in the curves of {subject}.", (Facts(tuple(facts)),) if facts else ()
-        )
-    grid = Grid(("flag", "trials", "meaning", "size", "remedies"), tuple(rows))
-    folds: tuple[Fold, ...] = ()
+    title = f"Curves of {subject}"
+    folds = []
     if rows:
-        folds = (Fold("Flags", (Text(_ADVISES), grid)),)
-    return Page(f"Curves of {subject}", (Facts(tuple(facts)),), folds=folds)
+        grid = Grid(("flag", "trials", "meaning", "size", "remedies"), rows)
+        folds = [Fold("Flags", [Text(_ADVISES), grid])]
+    elif short < len(trials):
+        title = f"Nothing stands out in the curves of {subject}."
+    return Page(title, [Facts(facts)], folds=folds)
 
 
 TONES = {CONTINUE: "good", CONFIRM: "warn", STOP: "warn"}  # verdict -> tone
@@ -578,19 +545,18 @@ TONES = {CONTINUE: "good", CONFIRM: "warn", STOP: "warn"}  # verdict -> tone
 def worth_page(outlook: Worth) -> Page:
     """The verdict on another round with its hit rate, the expected gain, and that of repeats instead."""
     interval = f"90 % interval {difference(outlook.low)} to {difference(outlook.high)}"
-    repeats = f"{outlook.repeats} repeats of the best: {difference(outlook.again)}"
-    gain = f"{difference(outlook.gain)} expected by the model ({interval}); {repeats}"
-    if not outlook.n:
-        gain = repeats
-    action = worth(outlook).action
-    return Page(worth_sentence(outlook), (Facts((("Gain", gain),)),), () if action is None else (action,))
+    gain = f"{outlook.repeats} repeats of the best: {difference(outlook.again)}"
+    if outlook.n:
+        gain = f"{difference(outlook.gain)} expected by the model ({interval}); {gain}"
+    calls = [action for action in (worth(outlook).action,) if action]
+    return Page(worth_sentence(outlook), [Facts([("Gain", gain)])], calls)
 
 
 def worth_sentence(outlook: Worth) -> str:
     """The verdict, its forecast, and how often such advice was right."""
-    rate = ""
     if _budget_decides(outlook):
         return f"{CONTINUE}: {outlook.budget}. By the model alone, {outlook_text(outlook)}."
+    rate = ""
     if outlook.n and not math.isfinite(outlook.cost):
         rate = f" ({_ADVICE[outlook.verdict][1]})"
     return f"{outlook.verdict}: {outlook_text(outlook)}{rate}."

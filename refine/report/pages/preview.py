@@ -13,11 +13,11 @@ from refine.space.edits import level_text
 from refine.space.encoding import label
 from refine.space.parameters import Parameter, Range
 from refine.utils.action import Action, Symbol
-from refine.utils.display import Cell, Facts, Fold, Grid, Items, Page, Text
+from refine.utils.display import Cell, Fact, Facts, Fold, Grid, Items, Page, Text
 from refine.utils.format import (
+    by_over,
     chance_cell,
     chance_words,
-    difference,
     duration,
     join,
     percent,
@@ -34,15 +34,15 @@ def preview_page(preview: Preview) -> Page:
     time = "unknown: the trials don't record their times"
     if not math.isnan(preview.seconds):
         time = f"about {duration(preview.seconds)} with {plural(preview.workers, 'worker')}"
-    edits = join([f"{name} {short_bounds(preview.space[name])}" for name in preview.edited])
-    facts: tuple[tuple[str, str | Cell], ...] = (
-        *([("Edited", edits)] if edits else []),
+    facts: list[Fact] = [
         ("Kept", kept_cell(preview)),
         ("Risk", _risk(preview)),
         ("Round", _next_round(preview)),
         ("Time", time),
-        *(("New", Cell(sentence(value), "warn")) for value in preview.new_values),
-    )
+    ]
+    facts += [("New", Cell(sentence(value), "warn")) for value in preview.new_values]
+    if edits := join([f"{name} {short_bounds(preview.space[name])}" for name in preview.edited]):
+        facts.insert(0, ("Edited", edits))
     kept_share = percent(preview.volume_kept)
     proposed = percent(preview.proposed_volume_kept)
     lines = [f"{kept_share} of the present space is kept (proposed: {proposed})."]
@@ -50,13 +50,12 @@ def preview_page(preview: Preview) -> Page:
         hit = f"{percent(preview.hit)} chance that a trial of the round hits the best 5 % of the space"
         lines.append(f"{hit}; {preview.exist:,} configurations exist.")
     names = preview.edited or preview.space.varied[:1]
-    calls: tuple[Action, ...] = ()
+    calls = []
     if names:
-        calls = (Action("review.edit", {name: _as_typed(preview.space[name]) for name in names}),)
+        calls.append(Action("review.edit", {name: _as_typed(preview.space[name]) for name in names}))
     if preview.n:
-        calls = (*calls, Action("review.accept", n=preview.n))
-    folds = (Fold("Space kept", (Items(tuple(lines)),)),)
-    return Page("If you accept", (Facts(facts),), calls, folds)
+        calls.append(Action("review.accept", n=preview.n))
+    return Page("If you accept", [Facts(facts)], calls, [Fold("Space kept", [Items(lines)])])
 
 
 def _as_typed(parameter: Parameter) -> tuple[Symbol, ...] | list[object]:
@@ -81,10 +80,9 @@ def kept_cell(preview: Preview) -> Cell:
     cut = top_trials_cut(warning.values)
     if warning.code == "some_outside":
         return Cell(f"the best trial. {cut}")
+    tone = "warn"
     if preview.throws:
         tone = "bad"
-    else:
-        tone = "warn"
     if warning.code == "best_outside":
         return Cell(
             f"a trial as good as the best ({score(preview.best)}), not the best one itself. {cut}", tone
@@ -104,7 +102,7 @@ def _risk(preview: Preview) -> Cell:
     compared = ""
     if chance_words(1 - preview.probability) != proposed:
         compared = f" (proposed: {proposed})"
-    return Cell(f"{risk_text(preview.claim)}{compared}", "bad" if preview.throws else "")
+    return Cell(f"{risk_text(preview.claim)}{compared}", "bad" * preview.throws)
 
 
 def _next_round(preview: Preview) -> str:
@@ -132,26 +130,17 @@ def options_page(options: Options) -> Page:
     """A row per proposal."""
     loss = "a point of the front, by more than the tolerance in a goal"
     if not options.front:
-        if options.epsilon:
-            better = f" by over {difference(options.epsilon)}"
-        else:
-            better = ""
         judged = judged_text(options.metric, options.subject_to)
-        loss = f"something better{better} in {judged} is cut off"
+        loss = f"something better{by_over(options.epsilon)} in {judged} is cut off"
     rows = []
     for option in options.rows:
-        kept_facts = (
-            percent(option.volume_kept),
-            chance_cell(1 - option.probability),
-            f"{option.top_kept} of {option.top}",
-        )
-        risks = Cell(risks_text(option), "strong" if option is options.now else "")
-        rows.append((risks, leaves_text(option), *kept_facts))
+        risks = Cell(risks_text(option), "strong" * (option is options.now))
+        shares = percent(option.volume_kept), chance_cell(1 - option.probability)
+        rows.append((risks, leaves_text(option), *shares, f"{option.top_kept} of {option.top}"))
     head = ("risk asked", "dropped", "space kept", "risk of a loss", "top trials kept")
-    grid = Grid(head, tuple(rows), right=(0, 2, 4), wide=(1,))
-    alternatives = [option for option in options.rows if option is not options.now]
-    calls = tuple(Action("review.at", risk=option.risk) for option in alternatives[:1])
-    return Page("Proposals at other risks", (grid, Text(f"Loss: {loss}.", "faint")), calls)
+    grid = Grid(head, rows, right=(0, 2, 4), wide=(1,))
+    calls = [Action("review.at", risk=option.risk) for option in options.rows if option is not options.now]
+    return Page("Proposals at other risks", [grid, Text(f"Loss: {loss}.", "faint")], calls[:1])
 
 
 def risks_text(option: Option) -> str:
@@ -173,20 +162,16 @@ def leaves_text(option: Option) -> str:
     extended = [
         f"{name} {text}" for name in option.old if (text := _gained(option.old[name], option.space[name]))
     ]
-    return "; ".join(dropped or ["nothing"]) + (f" (extended: {', '.join(extended)})" if extended else "")
+    text = "; ".join(dropped) or "nothing"
+    if extended:
+        return f"{text} (extended: {', '.join(extended)})"
+    return text
 
 
 def _dropped(old: Parameter, new: Parameter, labels: Sequence[str]) -> str:
     if isinstance(old, Range) and isinstance(new, Range):
-        if new.low > old.low:
-            below = f"below {label(new.low)}"
-        else:
-            below = ""
-        if new.high < old.high:
-            above = f"above {label(new.high)}"
-        else:
-            above = ""
-        return join([text for text in (below, above) if text])
+        ends = {f"below {label(new.low)}": new.low > old.low, f"above {label(new.high)}": new.high < old.high}
+        return join([text for text, applies in ends.items() if applies])
     if len(labels) <= _MOST_LABELS:
         return join(labels)
     return f"{len(labels)} levels, {labels[0]} to {labels[-1]}"
@@ -194,17 +179,12 @@ def _dropped(old: Parameter, new: Parameter, labels: Sequence[str]) -> str:
 
 def _gained(old: Parameter, new: Parameter) -> str:
     """The new ends of an extended range, or the choices restored; empty without changes."""
-    if not (isinstance(old, Range) and isinstance(new, Range)):
-        added = [label(v) for v in new.grid if not old.contains([v])[0]]
-        if added:
-            return f"by {join(added)}"
-        return ""
-    if new.low < old.low:
-        below = f"down to {label(new.low)}"
-    else:
-        below = ""
-    if new.high > old.high:
-        above = f"up to {label(new.high)}"
-    else:
-        above = ""
-    return join([text for text in (below, above) if text])
+    if isinstance(old, Range) and isinstance(new, Range):
+        ends = {
+            f"down to {label(new.low)}": new.low < old.low,
+            f"up to {label(new.high)}": new.high > old.high,
+        }
+        return join([text for text, applies in ends.items() if applies])
+    if added := [label(v) for v in new.grid if not old.contains([v])[0]]:
+        return f"by {join(added)}"
+    return ""

@@ -28,7 +28,7 @@ from refine.space.encoding import Reference
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
 from refine.utils.action import Action, Symbol
-from refine.utils.display import Block, Cell, Facts, Fold, Grid, Items, Page, Text
+from refine.utils.display import Block, Cell, Fact, Facts, Fold, Grid, Items, Page, Row, Text, as_cell
 from refine.utils.format import (
     CHANCE_STEPS,
     chance_cell,
@@ -68,33 +68,28 @@ def proposal_page(proposal: Proposal) -> Page:
     """The changes of a proposal and their risk."""
     changed = [c for c in proposal.changes if c.kind != "keep"]
     views = {c.name: change_view(c, proposal.claim.epsilon) for c in proposal.changes}
-    blocks: list[Block] = []
-    if changed:
-        blocks.append(changes_grid([views[c.name].row for c in changed], "Search next:"))
-    facts: list[tuple[str, str | Cell]] = [
+    facts: list[Fact] = [
         *unchanged_facts(proposal, changed),
-        *claim_facts(proposal.claim, asked_risk=proposal.risk, cuts=cuts_off(proposal.old, proposal.space)),
+        ("Risk", risk_text(proposal.claim, proposal.risk, cuts_off(proposal.old, proposal.space))),
+        *unseen_facts(proposal.claim),
     ]
     if not proposal.tested:
         facts.append(("Caution", Cell("untested: the model alone proposes", "warn")))
-    blocks.append(Facts(tuple(facts)))
-    if proposal.metric == "value":
-        judged = ""
-    else:
-        judged = f" by {proposal.metric}"
-    title = (
-        f"Proposal from {plural(proposal.n, 'trial')}{judged}: keeps "
-        f"{percent(proposal.volume_kept)} of the space."
-    )
-    folds = proposal_folds(proposal, views)
-    return Page(title if changed else NOTHING, tuple(blocks), proposal.calls, folds)
+    title = NOTHING
+    blocks: list[Block] = [Facts(facts)]
+    if changed:
+        judged = f" by {proposal.metric}".removesuffix(" by value")
+        kept_share = percent(proposal.volume_kept)
+        title = f"Proposal from {plural(proposal.n, 'trial')}{judged}: keeps {kept_share} of the space."
+        blocks.insert(0, changes_grid([views[c.name].row for c in changed], "Search next:"))
+    return Page(title, blocks, proposal.calls, proposal_folds(proposal, views))
 
 
 class ChangeView(NamedTuple):
     """The view of a change: its row in a summary, and the fold with its evidence."""
 
     change: Change
-    row: tuple[str | Cell, ...]  # name, range now, range proposed, main reason, risk of this change alone
+    row: Row  # name, range now, range proposed, main reason, risk of this change alone
     fold: Fold
 
 
@@ -119,35 +114,34 @@ def change_view(change: Change, epsilon: float = math.nan, caution: str = "") ->
         if math.isfinite(change.risk):
             alone = f"; risk of this change alone: {chance_words(change.risk)}"
         texts.append(f"{strip(change.old, change.new)} {percent(change.volume_kept)} kept{alone}.")
-    blocks = tuple(Text(text) for text in texts if text)
+    blocks = [Text(text) for text in texts if text]
     return ChangeView(change, row, Fold(title, blocks, change.name, change.kind != "keep"))
 
 
-def changes_grid(rows: Sequence[tuple[str | Cell, ...]], heading: str) -> Grid:
+def changes_grid(rows: Sequence[Row], heading: str) -> Grid:
     """The first changes, one a line, and a line with the number of other changes."""
-    lines = tuple(rows[:MOST])
+    lines = list(rows[:MOST])
     if _width(lines) > _COLUMNS:
-        lines = tuple(map(_briefly, lines))
+        lines = list(map(_briefly, lines))
     if hidden := len(rows) - len(lines):
-        lines += ((Cell(f"and {hidden} more", "faint"), "", "", "", ""),)
+        lines.append((Cell(f"and {hidden} more", "faint"), "", "", "", ""))
     head = ("parameter", "now", "next", "main reason", "risk")
     return Grid(head, lines, title=heading)
 
 
-def _width(rows: Sequence[tuple[str | Cell, ...]]) -> int:
+def _width(rows: Sequence[Row]) -> int:
     """Width of rows in columns, with two between cells and at the left."""
-    texts = [[cell.text if isinstance(cell, Cell) else cell for cell in row] for row in rows]
+    texts = [[as_cell(cell).text for cell in row] for row in rows]
     return sum(2 + max(map(len, column)) for column in zip(*texts, strict=True)) - 1  # one before the arrow
 
 
-def _briefly(row: tuple[str | Cell, ...]) -> tuple[str | Cell, ...]:
+def _briefly(row: Row) -> Row:
     """A row with a shorter reason, for a table too wide for a terminal."""
-    name = row[0]
-    reason = row[3]
-    if not (isinstance(name, Cell) and isinstance(reason, str)):
+    name, now, after, reason, risk = row
+    if isinstance(reason, Cell):
         return row
-    brief = reason.replace(" as many top trials", " the top trials").replace(f" with {name.text}", " with it")
-    return (*row[:3], brief, *row[4:])
+    brief = reason.replace(" as many top trials", " the top trials")
+    return name, now, after, brief.replace(f" with {as_cell(name).text}", " with it"), risk
 
 
 def arrow_cell(text: str, tone: str) -> Cell:
@@ -243,7 +237,7 @@ def _loses_values(old: Parameter, new: Parameter) -> bool:
     return not np.all(new.contains(np.asarray([*old.grid, None], dtype=object)[:-1]))
 
 
-def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[tuple[str, str]]:
+def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[Fact]:
     """The names of unchanged parameters, in a line; empty if all change or none does."""
     names = [c.name for c in proposal.changes if c not in changed]
     if len(names) > MOST + 1:
@@ -256,12 +250,14 @@ def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[tuple
 NOTHING = "Nothing is proposed: on this evidence every part of the space may hold the optimum."
 
 
-def risk_text(claim: Claim, asked_risk: float = math.nan) -> str:
+def risk_text(claim: Claim, asked_risk: float = math.nan, cuts: bool = True) -> str:
     """The chance that something better is cut off, the tolerance, and the data that the claim is about.
 
     For example ``about 1 in 8 that something better ...``. ``asked_risk`` is named if the words of
-    chances cannot tell it from a larger one.
+    chances cannot tell it from a larger one. ``cuts`` is False for a space that loses no value.
     """
+    if not cuts:
+        return "none: nothing is cut off"
     loss = 1 - claim.probability
     if math.isnan(loss):
         return "unknown: the model can't state it for this space"
@@ -316,13 +312,10 @@ def failures_text(claim: Claim) -> str:
     """The expected share of failures, inside and now; empty if hardly any trial inside should fail."""
     if not claim.failing_inside >= _FAILING:
         return ""
+    text = f"about {percent(claim.failing_inside)} of evenly drawn trials inside are expected to fail"
     if claim.failing_now >= _FAILING:
-        present = f" (now {percent(claim.failing_now)})"
-    else:
-        present = ""
-    return (
-        f"about {percent(claim.failing_inside)} of evenly drawn trials inside are expected to fail{present}"
-    )
+        text += f" (now {percent(claim.failing_now)})"
+    return text
 
 
 def cuts_off(old: Space, new: Space) -> bool:
@@ -330,23 +323,9 @@ def cuts_off(old: Space, new: Space) -> bool:
     return any(_loses_values(parameter, new[name]) for name, parameter in old.items() if name in new)
 
 
-def claim_facts(
-    claim: Claim,
-    kept_cell: Cell | None = None,
-    asked_risk: float = math.nan,
-    cuts: bool = True,
-) -> list[tuple[str, str | Cell]]:
-    """The facts Risk, Kept (if given) and Blind spot.
-
-    ``asked_risk`` is the risk asked for, if it applies; ``cuts`` is False for a space that loses no value.
-    """
-    text = "none: nothing is cut off"
-    if cuts:
-        text = risk_text(claim, asked_risk)
-    risk = Cell(text, kept_cell.tone if kept_cell else "")
-    facts: list[tuple[str, str | Cell]] = [("Risk", risk)]
-    if kept_cell is not None:
-        facts.append(("Kept", kept_cell))
+def unseen_facts(claim: Claim) -> list[Fact]:
+    """The facts Blind spot and Failures; without the facts that are unknown or hold for hardly any trial."""
+    facts: list[Fact] = []
     if blind := blind_spot_text(claim):
         facts.append(("Blind spot", blind))
     if failures := failures_text(claim):
@@ -356,13 +335,13 @@ def claim_facts(
 
 def safe_text(claim: Claim) -> str:
     """Risk and blind spot of a claim as sentences."""
-    blind = blind_spot_text(claim)
-    return f"{upper(risk_text(claim))}.{f' {upper(blind)}.' if blind else ''}"
+    texts = filter(None, (risk_text(claim), blind_spot_text(claim)))
+    return " ".join(f"{upper(text)}." for text in texts)
 
 
 def proposal_folds(
     proposal: Proposal, views: Mapping[str, ChangeView], about_claim: Sequence[str] = ()
-) -> tuple[Fold, ...]:
+) -> list[Fold]:
     """Folds of a proposal: evidence by parameter, claim, size of the next round, offers, and a table.
 
     ``views`` has a view of the change by parameter, ``about_claim`` sentences that follow the claim.
@@ -377,36 +356,33 @@ def proposal_folds(
     lines: list[str | Cell] = [f"{name}: {text}" for name, text in own_reasons.items() if text]
     lines += [Cell(text, "faint") for text in together({c.name: c.reasons for c in unchanged})]
     if lines:
-        folds.append(Fold("Unchanged", (Items(tuple(lines)),)))
+        folds.append(Fold("Unchanged", [Items(lines)]))
     folds += [views[c.name].fold for c in unchanged]
-    folds.append(Fold("Claim", tuple(map(Text, [*claim_texts(proposal), *about_claim])), "claim"))
+    folds.append(Fold("Claim", list(map(Text, [*claim_texts(proposal), *about_claim])), "claim"))
     if proposal.advice is not None:
-        seconds = proposal.advice.seconds
-        if seconds >= 1:
-            time = f" One at a time: about {duration(seconds)}."
-        else:
-            time = ""
-        folds.append(Fold("Size", (Text(f"{sentence(proposal.advice.reason)}{time}"),), "n"))
+        size = sentence(proposal.advice.reason)
+        if proposal.advice.seconds >= 1:
+            size += f" One at a time: about {duration(proposal.advice.seconds)}."
+        folds.append(Fold("Size", [Text(size)], "n"))
     for offer in proposal.offers:
         advice = Text(f"{sentence(offer.reason)} To fix it:", call=offer_action(offer))
-        folds.append(Fold(f"{offer.name}: could be fixed", (advice,), offer.name))
+        folds.append(Fold(f"{offer.name}: could be fixed", [advice], offer.name))
+    head = ("parameter", "now", "proposed", "levels", "kept", "risk")
+    blocks: list[Block] = [Grid(head, list(map(_row, (*changed, *unchanged))), right=(4, 5))]
+    if any(math.isfinite(c.risk) for c in proposal.changes):
+        blocks.append(Text(_RISK_LEGEND, "faint"))
     origin = (
         f"Proposed at a risk of {percent(proposal.risk)} on {plural(proposal.n, 'trial')}; "
-        f"{percent(proposal.volume_kept)} "
-        f"of the space is kept. Proposal {proposal.digest}, on evidence {proposal.evidence}."
+        f"{percent(proposal.volume_kept)} of the space is kept. "
+        f"Proposal {proposal.digest}, on evidence {proposal.evidence}."
     )
-    legend = (
-        "risk: model probability that this change alone loses more than the tolerance; the risks "
-        "do not add up."
-    )
-    stated = any(math.isfinite(c.risk) for c in proposal.changes)
-    if stated:
-        notes = [Text(legend, "faint")]
-    else:
-        notes = []
-    head = ("parameter", "now", "proposed", "levels", "kept", "risk")
-    grid = Grid(head, tuple(map(_row, (*changed, *unchanged))), right=(4, 5))
-    return (*folds, Fold("Every parameter", (grid, *notes, Text(origin, "faint")), "table", why=False))
+    blocks.append(Text(origin, "faint"))
+    return [*folds, Fold("Every parameter", blocks, "table", why=False)]
+
+
+_RISK_LEGEND = (
+    "risk: model probability that this change alone loses more than the tolerance; the risks do not add up."
+)
 
 
 # Data that a claim is about -> the parts that draws weight.
@@ -419,41 +395,30 @@ def claim_texts(proposal: Proposal) -> list[str]:
     claim = proposal.claim
     if math.isfinite(claim.epsilon) and claim.epsilon:
         tolerance = _epsilon_text(claim)
-        source = EPSILON_SOURCES[claim.epsilon_source]
-        if math.isfinite(claim.factor):
-            unit = ""
-        else:
-            unit = f" {proposal.metric}"
-        texts.append(f"Tolerance (epsilon): {tolerance}{unit}, {source}.")
+        if not math.isfinite(claim.factor):
+            tolerance += f" {proposal.metric}"
+        texts.append(f"Tolerance (epsilon): {tolerance}, {EPSILON_SOURCES[claim.epsilon_source]}.")
     if claim.data in _DRAWN_AGAIN:
         texts.append(f"New data: every draw of the model weights the {_DRAWN_AGAIN[claim.data]} again.")
     return texts
 
 
-def _row(c: Change) -> tuple[str | Cell, ...]:
-    unchanged = c.kind == "keep"
-    unused = c.kind == "leave"
+def _row(c: Change) -> Row:
     proposed = Cell(f"{bounds_text(c.new)} ({c.kind})", "good")
-    if unchanged:
+    kept_share = percent(c.volume_kept)
+    risk = chance_cell(c.risk)
+    if c.kind == "keep":
         proposed = Cell("unchanged", "faint")
-    if unused:
+        risk = "-"
+    if c.kind == "leave":
         proposed = Cell("no longer used", "good")
-    return (
-        Cell(c.name, "strong"),
-        bounds_text(c.old),
-        proposed,
-        strip(c.old, c.new),
-        "-" if unused else percent(c.volume_kept),
-        "-" if unchanged or unused else chance_cell(c.risk),
-    )
+        kept_share = risk = "-"
+    return Cell(c.name, "strong"), bounds_text(c.old), proposed, strip(c.old, c.new), kept_share, risk
 
 
 def claim_sentence(proposal: Proposal) -> str:
     """The claim, the regions that the claim does not cover, and a caution if nothing was tested."""
-    if proposal.tested:
-        untested = ""
-    else:
-        untested = "Untested: the model alone proposes."
+    untested = "Untested: the model alone proposes." * (not proposal.tested)
     return " ".join(filter(None, (_claimed(proposal), _scope_sentence(proposal), untested)))
 
 
@@ -586,7 +551,5 @@ def offer_action(offer: Offer) -> Action:
     """The edit for an offer."""
     value = offer.value
     if isinstance(value, Reference):
-        typed = Symbol(value.path.replace(":", "."))
-    else:
-        typed = value
-    return Action("review.edit", {offer.name: typed})
+        value = Symbol(value.path.replace(":", "."))
+    return Action("review.edit", {offer.name: value})

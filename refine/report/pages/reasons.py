@@ -17,7 +17,7 @@ from refine.proposal.change import HARDLY, Change
 from refine.review.decision import user
 from refine.stats import NoiseEstimate
 from refine.utils.action import Action, Symbol
-from refine.utils.display import Cell, Text
+from refine.utils.display import Cell, Fact, Text
 from refine.utils.format import (
     coarse,
     difference,
@@ -125,17 +125,14 @@ def _choices_in_short(v: SimpleNamespace) -> str:
     if not kept_medians or not dropped:
         return ""
     # Medians are listed with the best one first, which tells the direction of the metric.
-    if v.medians[0][1] >= v.medians[-1][1]:
-        sign = 1.0
-    else:
+    sign = 1.0
+    if v.medians[0][1] < v.medians[-1][1]:
         sign = -1.0
-    losses = [
-        min(sign * (k - m) for k in kept_medians) for m in dropped.values()
-    ]  # positive: worse than all kept
+    # positive: worse than all kept
+    losses = [min(sign * (k - m) for k in kept_medians) for m in dropped.values()]
+    tolerance = 0.0
     if math.isfinite(v.epsilon_of_claim):
         tolerance = v.epsilon_of_claim
-    else:
-        tolerance = 0.0
     all_worse = min(losses) > tolerance
     if all_worse and len(dropped) == 1:
         return f"{next(iter(dropped))} {difference(losses[0])} worse"
@@ -219,15 +216,11 @@ def times(ratio: float) -> str:
 
 
 def _never_read(names: Sequence[str]) -> str:
-    if len(names) == 1:
-        noun = "parameter"
-        pronoun = "it"
-    else:
-        noun = "parameters"
-        pronoun = "them"
+    count = len(names)
     return (
-        f"The objective never read {join(names)}. Check the spelling in the objective, or remove the {noun} "
-        f"from the space if no model uses {pronoun}."
+        f"The objective never read {join(names)}. Check the spelling in the objective, or remove the "
+        f"{inflected(count, 'parameter', 'parameters')} from the space if no model uses "
+        f"{inflected(count, 'it', 'them')}."
     )
 
 
@@ -235,17 +228,12 @@ _CORRELATION = "rank correlation {estimate:signed} (95 % interval {low:signed} t
 
 
 def _trend(v: SimpleNamespace) -> str:
+    text = f"{v.metric} {v.way} with {v.parameter}"
     if getattr(v, "direction", "") == "minimize":
-        better = " (smaller is better)"
-    else:
-        better = ""
-    caution = ""
+        text += " (smaller is better)"
     if v.few_at:
-        caution = f" over most of its range, but few top trials lie at its {v.few_at} end"
-    return (
-        f"{v.metric} {v.way} with {v.parameter}{better}{caution}: {fill(_CORRELATION, vars(v))}, q "
-        f"{p_value(v.q)}."
-    )
+        text += f" over most of its range, but few top trials lie at its {v.few_at} end"
+    return f"{text}: {fill(_CORRELATION, vars(v))}, q {p_value(v.q)}."
 
 
 def _no_trend(v: SimpleNamespace) -> str:
@@ -261,10 +249,9 @@ def _no_trend(v: SimpleNamespace) -> str:
 def _choices(v: SimpleNamespace) -> str:
     # A choice whose median trial was pruned or infeasible has no median value.
     median_texts = [f"{score(m)} with {label}" for label, m in v.medians if m is not None and m == m]
+    medians = ""
     if median_texts:
         medians = f": median {join(median_texts)}"
-    else:
-        medians = ""
     q = f"q {p_value(v.q)}"
     effect = f"epsilon squared {v.effect:.2f}"
     if v.seen_by == "additive":
@@ -278,12 +265,6 @@ def _choices(v: SimpleNamespace) -> str:
             f"over all trials they hardly differ ({effect}){medians}."
         )
     return f"The choices of {v.parameter} differ ({effect}, {q}){medians}."
-
-
-def _where(v: SimpleNamespace) -> str:
-    if _condition(v):
-        return f", those with {_condition(v)}"
-    return ""
 
 
 def _condition(v: SimpleNamespace) -> str:
@@ -326,10 +307,9 @@ def _fails_towards(v: SimpleNamespace) -> str:
 
 
 def _limited(v: SimpleNamespace) -> str:
+    past = f"{v.parameter} is not extended beyond"
     if v.widened:
         past = f"{v.parameter} is extended no further than"
-    else:
-        past = f"{v.parameter} is not extended beyond"
     if v.why == "declared":
         return f"{past} {v.limit}, its declared limit."
     inferred = "its name and values look like a share"
@@ -354,10 +334,9 @@ def _dropped_levels(v: SimpleNamespace) -> str:
 
 
 def _refuted(v: SimpleNamespace) -> str:
+    margin = ""
     if v.epsilon:
         margin = f" by more than {score(v.epsilon)}"
-    else:
-        margin = ""
     return (
         f"An audit trial outside this space, with {v.parameter} = {v.value}, reached {score(v.reached)}; the "
         f"best trial inside has {score(v.inside)}, worse{margin}. This refutes the earlier narrowing, so the "
@@ -366,29 +345,21 @@ def _refuted(v: SimpleNamespace) -> str:
 
 
 def _size(v: SimpleNamespace) -> str:
-    rare = v.rarest == v.rarest
-    if rare:
-        rarest = f", also {v.rarest}, which {percent(v.read)} of the trials use"
-    else:
-        rarest = ""
-    needs = (
-        f"{v.hit:,} hit the best {percent(v.hit_share)} of the new space with probability {v.probability}; "
-        f"{v.judge:,} give the {v.needed} good trials needed to judge "
-        f"{plural(v.parameters, 'parameter')}{rarest}"
-    )
     if not v.left:
         return f"Nothing is left to run: all {v.size:,} configurations of the new space were run."
+    needs = (
+        f"{v.hit:,} hit the best {percent(v.hit_share)} of the new space with probability {v.probability}; "
+        f"{v.judge:,} give the {v.needed} good trials needed to judge {plural(v.parameters, 'parameter')}"
+    )
+    if v.rarest == v.rarest:
+        needs += f", also {v.rarest}, which {percent(v.read)} of the trials use"
     failing = getattr(v, "failing", 0.0)  # reasons of older versions have none
     if failing >= 0.005:
-        needs = f"{needs}; {percent(failing)} are expected to fail"
+        needs += f"; {percent(failing)} are expected to fail"
+    text = f"{plural(v.wanted, 'trial')} are enough ({needs})."
     if v.n < v.wanted:
-        remaining = f" {v.n:,} of them are left to run in the new space."
-    else:
-        remaining = ""
-    return (
-        f"{plural(v.wanted, 'trial')} are enough ({needs}).{remaining} "
-        "The advice is at most the size of the present round."
-    )
+        text += f" {v.n:,} of them are left to run in the new space."
+    return f"{text} The advice is at most the size of the present round."
 
 
 def _decide(v: SimpleNamespace) -> str:
@@ -397,12 +368,10 @@ def _decide(v: SimpleNamespace) -> str:
         parts.insert(0, f"{v.learned:,} exploit (placed by the model as results arrive)")
     if v.outside:
         parts.append(f"{v.outside:,} audit what was cut off")
-    if v.seconds >= 1:
-        time = f"; about {duration(v.seconds)}"
-    else:
-        time = ""
     shares = ", ".join(parts)
-    return f"Decide about {join(v.parameters)}. If you accept, {plural(v.n, 'trial')}: {shares}{time}."
+    if v.seconds >= 1:
+        shares += f"; about {duration(v.seconds)}"
+    return f"Decide about {join(v.parameters)}. If you accept, {plural(v.n, 'trial')}: {shares}."
 
 
 def _inside(v: SimpleNamespace) -> str:
@@ -423,16 +392,10 @@ def top_trials_cut(values: Mapping[str, Any]) -> str:
     if values.get("inside") is None:
         return f"{count}: {inflected(len(ranks), 'rank', 'ranks')} {join([str(rank) for rank in ranks])}"
     low, high, inside = coarse([values["low"], values["high"], values["inside"]])
-    if low == high:
-        interval = low
-    else:
-        interval = f"{low} to {high}"
+    interval = " to ".join(dict.fromkeys((low, high)))
     if values["exact"]:
         return f"{count} ({interval})"
-    if len(ranks) == 1:
-        pronoun = "it"
-    else:
-        pronoun = "they"
+    pronoun = inflected(len(ranks), "it", "they")
     return f"{count}: retrained {pronoun} should reach {interval}, the best kept {inside}"
 
 
@@ -440,10 +403,9 @@ def _uneven(v: SimpleNamespace) -> str:
     """The evidence that values are not even, if known."""
     if not v.p <= LEVEL:
         return ""
+    pattern = "they improve one after the other"
     if v.parameter:
         pattern = f"the values of {v.parameter} are not even"
-    else:
-        pattern = "they improve one after the other"
     return f" ({pattern}, p {p_value(v.p)})"
 
 
@@ -467,13 +429,9 @@ def _names(values: Sequence[Mapping[str, object]]) -> list[str]:
 
 def _all_not_seen(values: Sequence[Mapping[str, Any]]) -> str:
     smallest = p_value(min(math.nan if v["q"] is None else v["q"] for v in values))
-    if len(values) == 1:
-        word = ""
-    else:
-        word = "smallest "
+    q = inflected(len(values), "q", "smallest q")
     return (
-        f"No effect detected for {join(_names(values), 'or')} ({word}q {smallest}). That does not "
-        "rule one out."
+        f"No effect detected for {join(_names(values), 'or')} ({q} {smallest}). That does not rule one out."
     )
 
 
@@ -512,7 +470,7 @@ _DERIVED: dict[str, Callable[[Any], str]] = {
         (_CORRELATION if hasattr(v, "estimate") else "epsilon squared {effect:.2f}") + ", {q:q}", vars(v)
     ),
     "uneven": _uneven,
-    "where": _where,
+    "where": lambda v: f", those with {_condition(v)}" if _condition(v) else "",
 }
 
 _SENTENCES: dict[str, Say] = {
@@ -751,10 +709,9 @@ def limit_texts(analysis: Analysis) -> list[str]:
     For example ``val_acc cannot exceed 1 (known by its name).``
     """
     limits = analysis.limits
-    if analysis.sign > 0:
-        end = limits.high
-        verb = "exceed"
-    else:
+    end = limits.high
+    verb = "exceed"
+    if analysis.sign < 0:
         end = limits.low
         verb = "fall below"
     if not math.isfinite(end):
@@ -802,10 +759,9 @@ def belief_sentence(believed: BeliefCheck) -> str:
     likelier = "under the belief than under its opposite"
     if believed.log_bayes_factor < 0:
         likelier = "under its opposite than under the belief"
+    against = ""
     if believed.contradicted:
         against = f" The trials contradict the part about {join(believed.contradicted)}."
-    else:
-        against = ""
     return (
         f"{declared} The results of {trials} are {ratio} as probable {likelier}, so it keeps "
         f"{percent(believed.weight)} of its first weight.{against} The belief shapes proposals and "
@@ -813,17 +769,16 @@ def belief_sentence(believed: BeliefCheck) -> str:
     )
 
 
-def belief_facts(believed: BeliefCheck | None) -> list[tuple[str, Cell]]:
+def belief_facts(believed: BeliefCheck | None) -> list[Fact]:
     """The contradiction between a belief and the trials, with the call to withdraw the belief.
 
     Empty without a contradiction.
     """
     if believed is None or not (believed.contradicted or believed.dropped):
         return []
+    names = believed.contradicted
     if believed.dropped:
         names = tuple(believed.source.belief)
-    else:
-        names = believed.contradicted
     text = (
         f"the trials ({plural(believed.n, 'configuration')}) contradict the belief about "
         f"{join(names)}. To withdraw it:"
@@ -834,7 +789,7 @@ def belief_facts(believed: BeliefCheck | None) -> list[tuple[str, Cell]]:
 
 def belief_block(believed: BeliefCheck) -> Text:
     """:func:`belief_sentence` as a block of a page."""
-    return Text(belief_sentence(believed), "warn" if believed.dropped else "")
+    return Text(belief_sentence(believed), "warn" * believed.dropped)
 
 
 def _times(log_ratio: float) -> str:

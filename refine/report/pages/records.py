@@ -32,7 +32,7 @@ def merged_page(merged: Merged) -> Page:
     if len(merged.unequal) > _UNEQUAL:
         lines.append(f"and {len(merged.unequal) - _UNEQUAL:,} more, in .unequal")
     lines += merged.kept
-    return Page(title, (Items(tuple(lines)),) if lines else ())
+    return Page(title, [Items(lines)])
 
 
 @page_for(Damage)
@@ -41,17 +41,14 @@ def damage_page(damage: Damage) -> Page:
     count = len(damage.rows)
     if not count:
         return Page(f"{damage.tree}: nothing is damaged")
-    if damage.removed:
-        state = "removed"
-    else:
-        state = f"can't be read and {inflected(count, 'is', 'are')} left out"
-    overflow: tuple[Block, ...] = ()
-    if count > _ROWS:
-        overflow = (Text(f"and {count - _ROWS:,} more", "faint"),)
-    blocks = (Items(tuple(map(str, damage.rows[:_ROWS]))), *overflow)
-    calls: tuple[Action, ...] = ()
+    state = "removed"
+    calls = []
     if not damage.removed:
-        calls = (Action("tree.repair"),)
+        state = f"can't be read and {inflected(count, 'is', 'are')} left out"
+        calls = [Action("tree.repair")]
+    blocks: list[Block] = [Items(list(map(str, damage.rows[:_ROWS])))]
+    if count > _ROWS:
+        blocks.append(Text(f"and {count - _ROWS:,} more", "faint"))
     return Page(f"{damage.tree}: {plural(count, 'stored row')} {state}", blocks, calls)
 
 
@@ -73,9 +70,9 @@ def spread_text(differs: Mapping[str, Mapping[str, int]]) -> str:
 def holdout_page(result: HoldoutResult) -> Page:
     """The hold-out value of every configuration next to its validation value."""
     day = datetime.fromtimestamp(result.created, UTC).date().isoformat()
-    lines = tuple(_holdout_line(row) for _, row in result.table.iterrows())
+    lines = [_holdout_line(row) for _, row in result.table.iterrows()]
     title = f"hold-out of round {result.round}, opened by {result.author} on {day}; {result.metric}"
-    return Page(title, (Items(lines, numbered=True),))
+    return Page(title, [Items(lines, numbered=True)])
 
 
 def _holdout_line(row: pd.Series) -> str:
@@ -105,4 +102,4 @@ def replay_page(replay: Replay) -> Page:
     if old_code != (new_code,):
         lines.append(f"code then {', '.join(old_code) or '-'}, now {new_code}")
     lines += [f"{name} then {a}, now {b}" for name, (a, b) in replay.environment.items()]
-    return Page(title, (Items(tuple(lines)),) if lines else ())
+    return Page(title, [Items(lines)])

@@ -8,7 +8,7 @@ from refine.review.next_step import AUDIT
 from refine.review.rehearsal import POWER, StudyRehearsal, StudySize
 from refine.review.worth import Plan, Rehearsal
 from refine.utils.action import Action, Symbol
-from refine.utils.display import Cell, Facts, Grid, Page, Text
+from refine.utils.display import Cell, Facts, Grid, Page, Row, Text
 from refine.utils.format import duration, percent, plural, score
 from refine.utils.provided import page_for
 
@@ -25,7 +25,7 @@ def study_page(rehearsal: StudyRehearsal) -> Page:
         "100 % the best one."
     )
     head = ("trials", "evenly drawn", "with learning trials", "in 8 of 10 functions")
-    rows = tuple(_size_row(size, size.trials == rehearsal.budget) for size in rehearsal.sizes)
+    rows = [_size_row(size, size.trials == rehearsal.budget) for size in rehearsal.sizes]
     facts = [
         ("First round", f"{rehearsal.first} even trials; then trials learn"),
         ("Tests", _detectable(rehearsal)),
@@ -35,16 +35,13 @@ def study_page(rehearsal: StudyRehearsal) -> Page:
     if budgeted.repeats:
         differ = f"that differ by {percent(rehearsal.separable)} of best - median"
         facts.append(("Confirm", f"{budgeted.repeats} repeats distinguish finalists {differ}"))
-    blocks = (Text(about), Grid(head, rows, right=(0, 1, 2)), Facts(tuple(facts)))
+    title = f"About {percent(budgeted.learning[1])} of best - median expected from {budgeted.trials} trials"
+    blocks = (Text(about), Grid(head, rows, right=(0, 1, 2)), Facts(facts))
     call = Action("tree.add_round", Symbol("space"), Symbol("objective"), budget=rehearsal.budget)
-    return Page(
-        f"About {percent(budgeted.learning[1])} of best - median expected from {budgeted.trials} trials",
-        blocks,
-        (call,),
-    )
+    return Page(title, blocks, [call])
 
 
-def _size_row(size: StudySize, budgeted: bool) -> tuple[str | Cell, ...]:
+def _size_row(size: StudySize, budgeted: bool) -> Row:
     low, mean, high = size.learning
     name = Cell(str(size.trials), "strong" * budgeted)
     return name, percent(size.even[1]), percent(mean), f"{percent(low)} to {percent(high)}"
@@ -72,21 +69,23 @@ def rehearsal_page(rehearsal: Rehearsal) -> Page:
         "retraining."
     )
     head = ("plan", "after it", "50 % interval", "90 % interval", "time")
-    rows = tuple(_plan_row(plan, i == 0) for i, plan in enumerate(rehearsal.plans))
-    first = rehearsal.plans[0]
-    steps = tuple(
+    first, *_ = rehearsal.plans
+    rows = [_plan_row(plan, plan is first) for plan in rehearsal.plans]
+    steps = [
         (str(k + 1), str((k + 1) * first.n), score(first.mean[k]), *_intervals(first, k))
         for k in range(first.rounds)
-    )
+    ]
     blocks = (
         Text(about),
         Grid(head, rows, right=(1, 4)),
         Text(f"{_plan_name(first).capitalize()}, round by round:"),
         Grid(("round", "trials", "after it", "50 % interval", "90 % interval"), steps, right=(0, 1, 2)),
     )
-    shares = {"exploit": rehearsal.exploit} | ({} if rehearsal.audit == AUDIT else {"audit": rehearsal.audit})
+    shares = {"exploit": rehearsal.exploit}
+    if rehearsal.audit != AUDIT:
+        shares["audit"] = rehearsal.audit
     call = Action("review.accept", n=first.n, **shares)
-    return Page(f"Plans after round {rehearsal.round}, simulated before any trial runs", blocks, (call,))
+    return Page(f"Plans after round {rehearsal.round}, simulated before any trial runs", blocks, [call])
 
 
 def _plan_name(plan: Plan) -> str:
@@ -94,12 +93,11 @@ def _plan_name(plan: Plan) -> str:
     return f"{plural(plan.rounds, 'round')} of {plural(plan.n, 'trial')}"
 
 
-def _plan_row(plan: Plan, first: bool) -> tuple[str | Cell, ...]:
+def _plan_row(plan: Plan, first: bool) -> Row:
+    time = "-"
     if math.isfinite(plan.seconds):
         time = duration(plan.seconds)
-    else:
-        time = "-"
-    name = Cell(_plan_name(plan), "strong" if first else "")
+    name = Cell(_plan_name(plan), "strong" * first)
     return name, score(plan.mean[-1]), *_intervals(plan, -1), time
 
 

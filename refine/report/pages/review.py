@@ -18,13 +18,14 @@ from refine.report.pages.proposal import (
     arrow_cell,
     change_view,
     changes_grid,
-    claim_facts,
     cuts_off,
     next_text,
     proposal_folds,
+    risk_text,
     safe_text,
     short_bounds,
     unchanged_facts,
+    unseen_facts,
     within_text,
 )
 from refine.report.pages.reasons import (
@@ -44,7 +45,7 @@ from refine.space.literals import python_text
 from refine.space.parameters import Range, levels_text
 from refine.trials.frame import front_rows
 from refine.utils.action import Action, Symbol
-from refine.utils.display import Block, Cell, Facts, Fold, Grid, Page, Text
+from refine.utils.display import Block, Cell, Fact, Facts, Fold, Grid, Page, Row, Text
 from refine.utils.format import chance_cell, join, percent
 from refine.utils.provided import page_for
 
@@ -66,22 +67,19 @@ def review_page(review: Review) -> Page:
     ]
     views = change_views(review)
     worth = review._worth
-    facts: list[tuple[str, str | Cell]] = []
+    lead = None
+    heading = "Search next:"
+    if worth is not None:
+        lead = verdict_cell(worth)
+        heading = _HEADINGS.get(worth.verdict, heading)
+    facts: list[Fact] = [("", NOTHING), ("", sentence(review.next_step.reasons[0]))]
     blocks: list[Block] = []
     if touched:
-        if worth is None:
-            heading = "Search next:"
-        else:
-            heading = _HEADINGS.get(worth.verdict, "Search next:")
         if any(c.kind in ("widen", "reopen") for c in touched):
             heading = heading.replace(" only", "")
-        blocks.append(
-            changes_grid([_row(review, views[c.name], followed.get(c.name)) for c in touched], heading)
-        )
-        facts += [*unchanged_facts(proposal, touched), *risk_facts(review)]
-    else:
-        facts.append(("", NOTHING))
-        facts.append(("", sentence(review.next_step.reasons[0])))
+        rows = [_row(review, views[c.name], followed.get(c.name)) for c in touched]
+        blocks = [changes_grid(rows, heading)]
+        facts = [*unchanged_facts(proposal, touched), *risk_facts(review)]
     facts += standing_facts(review)
     if failed := failed_text(review.checks()):
         facts.append(("", Cell(failed, "bad")))
@@ -89,40 +87,30 @@ def review_page(review: Review) -> Page:
     for i, s in enumerate(review.suggestions, 1):
         text = f"{s.decision.author} suggests {_suggested_text(s)}:"
         facts.append(("", Cell(text, call=Action("review.take", i))))
-    trials = trials_clause(review.analysis)
-    title = f"Round {review.round.id[:8]}: {trials}, {best_clause(review.analysis)}."
-    lead = None
-    if worth is not None:
-        lead = verdict_cell(worth)
+    title = f"Round {review.round.id[:8]}: {trials_clause(review.analysis)}, {best_clause(review.analysis)}."
+    budget = _budget_text(review)
     evidence = proposal_folds(proposal, views, limit_texts(review.analysis))
-    hidden = set(used_again)
-    budget = _budget_facts(review)
-    if budget:
-        hidden.add("n")  # a size that ignores the budget
-    shown = [fold for fold in evidence if fold.about not in hidden]
-    sizes = [Fold("Size", (Text(text),), "n") for _, text in budget]
-    folds = (*shown, *sizes, *_folds(review))
-    return Page(title, (*blocks, Facts(tuple(facts))), _calls(review, touched), folds, lead)
+    folds = [fold for fold in evidence if fold.about not in used_again]
+    if budget:  # instead of a size that ignores the budget
+        folds = [fold for fold in folds if fold.about != "n"]
+        folds.append(Fold("Size", [Text(budget)], "n"))
+    folds += _folds(review)
+    return Page(title, [*blocks, Facts(facts)], _calls(review, touched), folds, lead)
 
 
-def _calls(review: Review, touched: Sequence[Change]) -> tuple[Action, ...]:
+def _calls(review: Review, touched: Sequence[Change]) -> list[Action]:
     """The next calls: the call advised by the verdict comes first."""
     edits = _example(review, [c.name for c in touched])
     if review.original.calls:  # a search without a tree: its caller knows the next call
-        return (*review.original.calls, *edits, Action("review.why"))
+        return [*review.original.calls, *edits, Action("review.why")]
+    go_on = review.next_step.action
     if touched and review.advised_round.n:
         go_on = accept_action(review.advised_round)
-    else:
-        go_on = review.next_step.action
-    if review._worth is None:
-        advised = None
-    else:
-        advised = worth_check(review._worth).action
-    if advised is None:
-        calls = [go_on, *edits, Action("review.options")]
-    else:
+    advised = review._worth and worth_check(review._worth).action
+    calls = [go_on, *edits, Action("review.options")]
+    if advised:
         calls = [advised, go_on, *edits]
-    return tuple(dict.fromkeys([*calls, Action("review.why")]))
+    return list(dict.fromkeys([*calls, Action("review.why")]))
 
 
 def change_views(review: Review) -> dict[str, ChangeView]:
@@ -131,98 +119,89 @@ def change_views(review: Review) -> dict[str, ChangeView]:
     return {c.name: change_view(c, epsilon, weak_text(review.analysis, c)) for c in review.original.changes}
 
 
-def _row(review: Review, view: ChangeView, followed: Change | None) -> tuple[str | Cell, ...]:
+def _row(review: Review, view: ChangeView, followed: Change | None) -> Row:
     """A change as it stands: proposed, edited, rejected, or relaxed because it depended on an edited one."""
     change = view.change
     name = change.name
     old = change.old
     decided = review.space[name]
+    text = "unchanged"
+    tone = "faint"
+    if decided != old:
+        text = next_text(old, decided)
+        tone = "good"
     start = Cell(name, "strong"), short_bounds(old)
     if followed is not None:
-        relaxed = arrow_cell("unchanged" if decided == old else next_text(old, decided), "warn")
-        return *start, relaxed, "relaxed with your edit", ""
+        return *start, arrow_cell(text, "warn"), "relaxed with your edit", ""
     if name not in review.edited and name not in review.rejected:
         return view.row
+    status = "edited"
     if name in review.rejected:
         status = "rejected"
-    else:
-        status = "edited"
-    if change.kind == "keep":
-        proposed = ""
-    else:
-        proposed = f" (proposed: {next_text(old, change.new)})"
-    if decided == old:
-        new = arrow_cell("unchanged", "faint")
-    else:
-        new = arrow_cell(next_text(old, decided), "good")
-    return *start, new, f"{status}{proposed}", "yours"
+    if change.kind != "keep":
+        status += f" (proposed: {next_text(old, change.new)})"
+    return *start, arrow_cell(text, tone), status, "yours"
 
 
-def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
+def risk_facts(review: Review) -> list[Fact]:
     """The facts Risk, Front, Kept, Blind spot and Noise of a review as it stands."""
     asked_risk = math.nan
     if review.space == review.original.space:
         asked_risk = review.original.risk
     top_trials = kept_cell(review.preview())
-    cuts = cuts_off(review.original.old, review.space)
-    facts = claim_facts(review.proposal.claim, top_trials, asked_risk, cuts)
-    facts[1:1] = _front_facts(review)
+    claim = review.proposal.claim
+    text = risk_text(claim, asked_risk, cuts_off(review.original.old, review.space))
+    facts: list[Fact] = [("Risk", Cell(text, top_trials.tone))]
+    if len(review.round.goals) > 1:
+        facts.append(("Front", _front_text(review)))
+    facts += [("Kept", top_trials), *unseen_facts(claim)]
     if review.analysis.noise.deterministic:
         facts.append(("Noise", noise_text(review.analysis.noise)))
     return facts
 
 
-def _front_facts(review: Review) -> list[tuple[str, str]]:
-    """The fact Front: the points of the front inside the space under review; empty with one goal."""
+def _front_text(review: Review) -> str:
+    """The points of the front inside the space under review."""
     analysis = review.analysis
-    if len(review.round.goals) == 1:
-        return []
     front = front_rows(analysis.table, review.round.goals, analysis.space)
     kept_points = np.count_nonzero(review.space.contains(as_read(review.space, analysis.parameters, front)))
-    return [("Front", f"{kept_points:,} of {len(front):,} points kept")]
+    return f"{kept_points:,} of {len(front):,} points kept"
 
 
-def standing_facts(review: Review) -> list[tuple[str, str | Cell]]:
+def standing_facts(review: Review) -> list[Fact]:
     """The facts that no edit changes: budget, belief and cautions."""
-    return [
-        *_budget_facts(review),
-        *belief_facts(review.analysis.belief),
-        *caution_facts(review.analysis),
-    ]
+    facts = [*belief_facts(review.analysis.belief), *caution_facts(review.analysis)]
+    if budget := _budget_text(review):
+        return [("Budget", budget), *facts]
+    return facts
 
 
-def _budget_facts(review: Review) -> list[tuple[str, str]]:
-    """The fact Budget: remaining trials, the next round and the reserve; empty without a budget."""
+def _budget_text(review: Review) -> str:
+    """The remaining trials, the next round and the reserve; empty without a budget."""
     budget = review.budget
     if budget.left is None:
-        return []
+        return ""
     planned = review.advised_round
     text = str(budget)
     if planned.n:
-        shares: list[str] = []
-        if planned.even:
-            shares = [f"{planned.even} even"]
-        learning = round(planned.exploit * planned.n)
-        audits = round(planned.audit * planned.n)
-        if learning:
-            shares.append(f"{learning} learning")
-        if audits:
-            shares.append(f"{audits} audit")
-        text += f"; next: {planned.n} ({join(shares)})"
-    reserve = budget.reserve(noisy=not review.analysis.noise.deterministic)
-    if reserve:
+        counts = {
+            "even": planned.even,
+            "learning": round(planned.exploit * planned.n),
+            "audit": round(planned.audit * planned.n),
+        }
+        shares = join([f"{count} {kind}" for kind, count in counts.items() if count])
+        text += f"; next: {planned.n} ({shares})"
+    if reserve := budget.reserve(noisy=not review.analysis.noise.deterministic):
         text += f"; {reserve} kept to confirm the winner"
-    return [("Budget", text)]
+    return text
 
 
 def notes_on_edits(review: Review) -> list[Cell]:
     """Possible slips of an edit."""
     hints = [as_choices(n, review.space[n]) for n, (a, _) in review.edited.items() if isinstance(a, Range)]
     if review.edits:
-        values = review.preview().new_values
-    else:
-        values = ()
-    return [Cell(text, "warn") for text in (*filter(None, hints), *map(sentence, values))]
+        hints += map(sentence, review.preview().new_values)
+    return [Cell(text, "warn") for text in hints if text]
 
 
 def _example(review: Review, touched: list[str]) -> list[Action]:
@@ -232,16 +211,13 @@ def _example(review: Review, touched: list[str]) -> list[Action]:
         new = review.space[name]
         if not (isinstance(old, Range) and isinstance(new, Range)):
             continue
-        above = [v for v in old.grid if v > new.high]
-        below = [v for v in old.grid if v < new.low]
+        above = [v for v in old.grid if v > new.high][:1]
+        below = [v for v in old.grid if v < new.low][-1:]
         if above or below:
+            ends = [*below, new.high]
             if above:
-                low = new.low
-                high = above[0]
-            else:
-                low = below[-1]
-                high = new.high
-            return [Action("review.edit", {name: tuple(Symbol(level_text(old, v)) for v in (low, high))})]
+                ends = [new.low, *above]
+            return [Action("review.edit", {name: tuple(Symbol(level_text(old, v)) for v in ends)})]
     return [Action("review.reject", name) for name in touched[-1:]]
 
 
@@ -249,19 +225,19 @@ def _folds(review: Review) -> list[Fold]:
     step = review.next_step
     analysis = review.analysis
     first, *further = map(sentence, step.reasons)
-    folds = [Fold("Next step", (Text(first, "", step.action), *map(Text, further)), "next")]
+    folds = [Fold("Next step", [Text(first, "", step.action), *map(Text, further)], "next")]
     if review._worth is not None:
         about = worth_page(review._worth)
-        folds.append(Fold("Another round", (Text(about.title), *about.blocks), "worth"))
-    extra_blocks: dict[tuple[str, str], list[Block]] = {
-        ("Noise", "noise"): [Text(f"Noise: {noise_text(analysis.noise)}.")],
-        ("Your changes", "edits"): _changes(review),
-        ("Suggestions", "suggestions"): _suggestions(review),
-        ("Belief", "belief"): [] if analysis.belief is None else [belief_block(analysis.belief)],
-        ("Caution", "caution"): [Text(sentence(c), "warn") for c in analysis.cautions],
-    }
-    extra = [Fold(title, tuple(blocks), about) for (title, about), blocks in extra_blocks.items() if blocks]
-    return [*folds, *_condition_folds(review), *extra]
+        folds.append(Fold("Another round", [Text(about.title), *about.blocks], "worth"))
+    folds += _condition_folds(review)
+    folds += [
+        Fold("Noise", [Text(f"Noise: {noise_text(analysis.noise)}.")], "noise"),
+        Fold("Your changes", _changes(review), "edits"),
+        Fold("Suggestions", _suggestions(review), "suggestions"),
+        Fold("Belief", [belief_block(belief) for belief in (analysis.belief,) if belief], "belief"),
+        Fold("Caution", [Text(sentence(c), "warn") for c in analysis.cautions], "caution"),
+    ]
+    return [fold for fold in folds if fold.blocks]
 
 
 def followed_sentence(review: Review) -> str:
@@ -296,7 +272,7 @@ def suggestions_grid(review: Review) -> Grid:
         numbers = percent(s.volume_kept), chance_cell(1 - s.probability)
         rows.append((str(i), s.decision.author, _suggested_text(s), *numbers, f'"{s.decision.note}"'))
     head = ("", "suggested by", "change to the proposal", "space kept", "risk", "reason")
-    return Grid(head, tuple(rows), right=(3,), wide=(5,))
+    return Grid(head, rows, right=(3,), wide=(5,))
 
 
 def _suggested_text(suggestion: Suggestion) -> str:
@@ -312,41 +288,34 @@ def _condition_folds(review: Review) -> list[Fold]:
     folds = []
     for e in parameters:
         name = e.name
-        if name not in review.space:
-            continue
-        new = declared(e, parameters, review.space[name])
-        if new is not None:
+        if name in review.space and (new := declared(e, parameters, review.space[name])):
             text = (
                 f"The objective read {name} only if {new.when}. Declare this condition, and no "
                 f"configuration is run for values of {name} that nothing uses:"
             )
             call = Action("review.edit", **{name: Symbol(python_text(new))})
-            folds.append(Fold(f"{name}: a condition to declare", (Text(text, "faint", call),), name))
+            folds.append(Fold(f"{name}: a condition to declare", [Text(text, "faint", call)], name))
     return folds
 
 
 def _changes(review: Review) -> list[Block]:
     """A table of edits, rejections and the changes relaxed by them; empty without decisions."""
-    space = review.space
-    proposed = review.original.space
-    decided = {
-        **{n: ("edited", b) for n, (_, b) in review.edited.items()},
-        **{n: ("rejected", space[n]) for n in review.rejected},
-        **{c.name: ("relaxed", c.new) for c in review.followed},
-    }
     if not (review.edits or review.rejected):
         return []
+    decided = dict.fromkeys(review.edited, "edited") | dict.fromkeys(review.rejected, "rejected")
     rows = []
-    for name, (kind, new) in decided.items():
+    for name, kind in (decided | {c.name: "relaxed" for c in review.followed}).items():
+        new = review.space[name]
         # The levels that an edit makes, unless the bounds say them.
+        levels = ""
         if isinstance(new, Range):
             levels = levels_text(new.grid)
-        else:
-            levels = ""
-        rows.append((name, kind, bounds_text(proposed[name]), bounds_text(new), levels))
-    followed = followed_sentence(review)
-    return [
-        Grid(("parameter", "decision", "proposed", "yours", "levels"), tuple(rows)),
-        *([Text(followed, "warn")] if followed else []),
-        Text(f"Your space keeps {percent(review.volume_kept)} of the present one. {safe_text(review.claim)}"),
+        rows.append((name, kind, bounds_text(review.original.space[name]), bounds_text(new), levels))
+    kept_text = f"Your space keeps {percent(review.volume_kept)} of the present one."
+    blocks: list[Block] = [
+        Grid(("parameter", "decision", "proposed", "yours", "levels"), rows),
+        Text(f"{kept_text} {safe_text(review.claim)}"),
     ]
+    if followed := followed_sentence(review):
+        blocks.insert(1, Text(followed, "warn"))
+    return blocks

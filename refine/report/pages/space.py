@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from refine.analysis.population import RoundComparison
 from refine.report.pages.reasons import upper
@@ -13,7 +13,7 @@ from refine.space.parameters import Parameter
 from refine.space.space import Space, SpaceDiff
 from refine.tree.comparison import Comparison
 from refine.utils.action import Action, Symbol
-from refine.utils.display import Cell, Facts, Fold, Grid, Page, Text
+from refine.utils.display import Cell, Facts, Fold, Grid, Page, Row, Text
 from refine.utils.format import inflected, join, p_value, percent, plural, score
 from refine.utils.provided import page_for
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 @page_for(Space)
 def space_page(space: Space) -> Page:
     """The parameters with their actual levels, the constraints and the size."""
-    size = f"{space.size:,} configurations{' before constraints' if space.constraints else ''}"
+    size = f"{space.size:,} configurations{' before constraints' * bool(space.constraints)}"
     hints = [
         Text(text, "faint")
         for n, p in space.items()
         if (text := as_choices(n, p)) and any(v % 1 for v in p.grid)  # whole numbers are probably choices
     ]
     add = Action("tree.add_round", Symbol("space"), Symbol("objective"), n=200)
-    return Page(size, (space_grid(space), *hints), (add,))
+    return Page(size, [space_grid(space), *hints], [add])
 
 
 def as_choices(name: str, parameter: Parameter) -> str:
@@ -45,7 +45,7 @@ def as_choices(name: str, parameter: Parameter) -> str:
 
 def space_grid(space: Space, roles: Mapping[str, str] | None = None) -> Grid:
     """The parameters with their levels and, if given, their roles; then the constraints."""
-    rows: list[tuple[str | Cell, ...]] = []
+    rows: list[Row] = []
     for name, parameter in space.items():
         kind, _, levels = parameter.describe().partition(": ")
         if not parameter.fixed and name not in space.varied:
@@ -54,12 +54,10 @@ def space_grid(space: Space, roles: Mapping[str, str] | None = None) -> Grid:
     rows += [(Cell("constraint", "faint"), "", str(c)) for c in space.constraints]
     head = ("parameter", "kind", "levels")
     if not roles:
-        return Grid(head, tuple(rows))
-    column = [*(roles[name] for name in space), *("" for _ in space.constraints)]
-    return Grid((*head, "role"), tuple((*row, role) for row, role in zip(rows, column, strict=True)))
+        return Grid(head, rows)
+    column = [*(roles[name] for name in space), *[""] * len(space.constraints)]
+    return Grid((*head, "role"), [(*row, role) for row, role in zip(rows, column, strict=True)])
 
-
-Row = tuple[Any, ...]
 
 _NOTHING = Cell("-", "faint")
 
@@ -71,8 +69,8 @@ def _bounds_or(missing: str | Cell, parameter: Parameter | None) -> str | Cell:
     return bounds_text(parameter)
 
 
-def difference_grid(diff: SpaceDiff, head: Row, extra_rows: tuple[Row, ...] = ()) -> Grid:
-    """The changes from one space to another: parameters, constraints, then ``extra_rows`` rows."""
+def difference_rows(diff: SpaceDiff) -> list[Row]:
+    """The changes from one space to another: parameters, then constraints."""
     rows: list[Row] = [
         (Cell(n, "strong"), bounds_text(p), bounds_text(q), strip(p, q)) for n, (p, q) in diff.changed.items()
     ]
@@ -80,7 +78,7 @@ def difference_grid(diff: SpaceDiff, head: Row, extra_rows: tuple[Row, ...] = ()
     rows += [(Cell(n, "strong"), bounds_text(p), _NOTHING, "removed") for n, p in diff.removed.items()]
     rows += [("constraint", _NOTHING, c, "added") for c in diff.constraints_added]
     rows += [("constraint", c, _NOTHING, "removed") for c in diff.constraints_removed]
-    return Grid(head, (*rows, *extra_rows))
+    return rows
 
 
 def difference_line(diff: SpaceDiff) -> str:
@@ -103,38 +101,35 @@ def decision_grid(old: Space, decision: Decision, proposal: Proposal | None) -> 
     for name in dict.fromkeys([*old, *new]):
         before = old.get(name)
         after = new.get(name)
-        if proposal is None:
-            proposed = before
-        else:
+        proposed = before
+        if proposal is not None:
             proposed = proposal.space.get(name)
         if before == after and proposed in (None, before):
             continue
-        if name in decision.rejected:
-            status = "rejected"
-        else:
-            status = "as proposed"
-        if proposal is None:
-            if before is None:
-                status = "added"
-            elif after is None:
-                status = "removed"
-            else:
-                status = "changed"
-        elif name in decision.edits:
-            status = "edited"
-        rows.append(
-            (
-                Cell(name, "strong"),
-                _bounds_or(_NOTHING, before),
-                _NOTHING if proposed == before else _bounds_or(_NOTHING, proposed),
-                _bounds_or("removed", after),
-                "" if before is None or after is None else strip(before, after),
-                status,
-            )
-        )
+        levels = ""
+        if before is not None and after is not None:
+            levels = strip(before, after)
+        proposed_text = _bounds_or(_NOTHING, None if proposed == before else proposed)
+        cells = _bounds_or(_NOTHING, before), proposed_text, _bounds_or("removed", after), levels
+        rows.append((Cell(name, "strong"), *cells, _status(name, decision, proposal, old)))
     if rows:
-        return Grid(("parameter", "before", "proposed", "decided", "levels", "how"), tuple(rows))
+        return Grid(("parameter", "before", "proposed", "decided", "levels", "how"), rows)
     return None
+
+
+def _status(name: str, decision: Decision, proposal: Proposal | None, old: Space) -> str:
+    """The origin of a parameter's decided values in a word or two."""
+    if proposal is None and name not in old:
+        return "added"
+    if proposal is None and name not in (decision.space or ()):
+        return "removed"
+    if proposal is None:
+        return "changed"
+    if name in decision.edits:
+        return "edited"
+    if name in decision.rejected:
+        return "rejected"
+    return "as proposed"
 
 
 def front_text(count: int) -> str:
@@ -157,38 +152,27 @@ def comparison_page(comparison: Comparison) -> Page:
     metric = comparison.rounds[0].metric
     populations = comparison.populations
     best = [score(v) for v in comparison.best]
-    changes = f"{difference_line(comparison.space)}; keeps {percent(comparison.volume_kept)}"
+    space = "the same for both"
     if comparison.space:
-        space = changes
-    else:
-        space = "the same for both"
-    if populations is None:
-        population = _NO_POPULATIONS
-    else:
-        population = population_verdict(populations)
+        space = f"{difference_line(comparison.space)}; keeps {percent(comparison.volume_kept)}"
     facts = [("Best", f"{metric} {best[0]}, then {best[1]}"), ("Space", space)]
     if comparison.other:
-        facts.append(
-            (
-                "Other",
-                f"{join(list(comparison.other))} {inflected(len(comparison.other), 'differs', 'differ')}.",
-            )
-        )
-    facts.append(("Trials", population))
-    extra_rows: list[Row] = [(name, str(x), str(y), "") for name, (x, y) in comparison.other.items()]
-    extra_rows += [
-        (f"best observed {metric}", *best, ""),
-        ("configurations", *(f"{n:,}" for n in comparison.n), ""),
-    ]
-    grid = difference_grid(
-        comparison.space, ("what", comparison.a, comparison.b, "levels"), tuple(extra_rows)
-    )
-    folds = [Fold("Differences", (grid,), "table")]
-    if populations is not None:
+        differ = inflected(len(comparison.other), "differs", "differ")
+        facts.append(("Other", f"{join(list(comparison.other))} {differ}."))
+    rows = difference_rows(comparison.space)
+    rows += [(name, str(x), str(y), "") for name, (x, y) in comparison.other.items()]
+    rows.append((f"best observed {metric}", *best, ""))
+    rows.append(("configurations", *(f"{n:,}" for n in comparison.n), ""))
+    grid = Grid(("what", comparison.a, comparison.b, "levels"), rows)
+    folds = [Fold("Differences", [grid], "table")]
+    if populations is None:
+        facts.append(("Trials", _NO_POPULATIONS))
+    else:
+        facts.append(("Trials", population_verdict(populations)))
         population_text = Text(population_sentence(populations, comparison.b, comparison.a))
-        folds.append(Fold("Trials", (population_text,), "trials"))
-    calls = (Action("comparison.report", "reports"), Action("comparison.why"))
-    return Page(f"{comparison.a} -> {comparison.b}", (Facts(tuple(facts)),), calls, tuple(folds))
+        folds.append(Fold("Trials", [population_text], "trials"))
+    calls = [Action("comparison.report", "reports"), Action("comparison.why")]
+    return Page(f"{comparison.a} -> {comparison.b}", [Facts(facts)], calls, folds)
 
 
 # The limits of the comparison.
@@ -225,8 +209,7 @@ def beats_sentence(comparison: RoundComparison, child: str, parent: str) -> str:
 
 def population_verdict(comparison: RoundComparison) -> str:
     """The verdict on two populations in a few words."""
+    text = _POPULATIONS[comparison.verdict]
     if comparison.verdict == "unclear" and comparison.spread_differs:
-        spread = ", but its spread differs"
-    else:
-        spread = ""
-    return f"{_POPULATIONS[comparison.verdict]}{spread}"
+        text += ", but its spread differs"
+    return text

@@ -45,21 +45,19 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
     overview = overview_of(tree.rounds)
     add = Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100)
     if not overview.rounds:
-        return Page(tree.name, (Text("No round yet."), *_damaged(tree, overview)), (add,))
-    if named:
-        authors = set()
-    else:
+        return Page(tree.name, [Text("No round yet."), *_damaged(tree, overview)], [add])
+    authors: set[str] = set()
+    if not named:
         authors = {sibling.round.node.author for sibling in overview.rounds}
 
-    def grow(siblings: Iterable[RoundOverview]) -> tuple[Branch, ...]:
+    def grow(siblings: Iterable[RoundOverview]) -> list[Branch]:
         branches = []
         for sibling in siblings:
             lines = [_line(sibling, sibling.id == overview.winner)]
-            story = _story(sibling, authors)
-            if story:
-                lines.append((Cell(story, "faint"),))
-            branches.append(Branch(tuple(lines), grow(overview.below(sibling.id))))
-        return tuple(branches)
+            if story := _story(sibling, authors):
+                lines.append([Cell(story, "faint")])
+            branches.append(Branch(lines, grow(overview.below(sibling.id))))
+        return branches
 
     last = overview.rounds[-1]
     round_call = Action("tree[]", last.id)
@@ -69,15 +67,14 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
         first = Action(f"{round_call}.failures")
     else:
         first = Action(f"{round_call}.run", workers=2)
-    winner: tuple[Action, ...] = ()
+    calls = [first, Action("tree.report", "reports"), Action("refine.guide", Symbol("tree"))]
     if overview.winner and first.name != "tree.winner":
-        winner = (Action("tree.winner"),)
-    calls = (first, *winner, Action("tree.report", "reports"), Action("refine.guide", Symbol("tree")))
+        calls.insert(1, Action("tree.winner"))
     first_line = [Cell(tree.name, "strong")]
     if tree._budget.budget is not None:
         first_line.append(Cell(f"  {tree._budget}", "faint"))
-    root = Branch((tuple(first_line),), grow(overview.below(None)))
-    return Page("", (root, *_damaged(tree, overview)), calls)
+    root = Branch([first_line], grow(overview.below(None)))
+    return Page("", [root, *_damaged(tree, overview)], calls)
 
 
 def _call_in_budget(tree: Tree, propose: Action) -> Action:
@@ -108,7 +105,7 @@ def _damaged(tree: Tree, overview: Overview) -> list[Text]:
     return []
 
 
-def _line(overview: RoundOverview, wins: bool) -> tuple[Cell, ...]:
+def _line(overview: RoundOverview, wins: bool) -> list[Cell]:
     """A round in a line: path, id, tags, progress, best value, a star for the best, and a root's note."""
     metric = overview.round.metric
     best = "no value yet"
@@ -116,18 +113,15 @@ def _line(overview: RoundOverview, wins: bool) -> tuple[Cell, ...]:
         best = f"best {metric} {score(overview.best['value'])}"
     count = f"{sum(overview.states.values()):,} of {plural(overview.n, 'trial')}"
     trials = f"{count}{how_text(overview.round.node, overview.states)}"
-    if overview.change is None:
-        note = overview.round.node.note
-    else:
-        note = ""
-    return (
-        Cell(overview.path, "strong"),
-        Cell(f"  {overview.id}"),
-        *([Cell(f" [{', '.join(overview.tags)}]", "code")] if overview.tags else []),
-        Cell(f"  {trials}, {best}"),
-        *([Cell("  ★ best observed", "good")] if wins else []),
-        *([Cell(f' · "{note}"', "faint")] if note else []),
-    )
+    cells = [Cell(overview.path, "strong"), Cell(f"  {overview.id}")]
+    if overview.tags:
+        cells.append(Cell(f" [{', '.join(overview.tags)}]", "code"))
+    cells.append(Cell(f"  {trials}, {best}"))
+    if wins:
+        cells.append(Cell("  ★ best observed", "good"))
+    if overview.change is None and overview.round.node.note:
+        cells.append(Cell(f' · "{overview.round.node.note}"', "faint"))
+    return cells
 
 
 def _story(overview: RoundOverview, authors: Collection[str]) -> str:
@@ -154,16 +148,14 @@ def round_page(round_: Round) -> Page:
     counts = round_.context.counts.get(pk, {})
     ended = sum(counts.values()) - counts.get("running", 0)
     # Failed trials of a finished round have ended; those of an unfinished round may be repeated.
-    if node.method == IMPORTED:
-        remaining = 0
-    else:
+    remaining = 0
+    if node.method != IMPORTED:
         remaining = max(0, round_.n - ended)
     lines = [_progress(round_, counts, ended, remaining), _best(round_)]
     if node.goals:
         goals = join([f"{g.metric}, {g.direction}" for g in round_.goals[1:]])
         lines.append(f"further goals: {goals}; {_front(round_)}")
-    lines.append(_baseline(round_))
-    lines.append(_believed(round_))
+    lines += [_baseline(round_), _believed(round_)]
     if declared := declared_text(round_.declared, node.metric):
         lines.append(f"declared: {declared}")
     if node.method == IMPORTED and not trials.empty:
@@ -174,23 +166,20 @@ def round_page(round_: Round) -> Page:
             lines.append(sentence(reason))
     blocks: list[Block] = [Text(line) for line in lines if line]
     if bad := round_.damaged:
-        damage_text = (
-            f"{plural(len(bad), 'stored trial')} can't be read and "
-            f"{inflected(len(bad), 'is', 'are')} left out: {bad[0]}"
-        )
-        blocks.append(Text(damage_text + (", ..." if len(bad) > 1 else ""), "bad", Action("tree.repair")))
+        unread = f"{plural(len(bad), 'stored trial')} can't be read and {inflected(len(bad), 'is', 'are')}"
+        text = f"{unread} left out: {bad[0]}{', ...' * (len(bad) > 1)}"
+        blocks.append(Text(text, "bad", Action("tree.repair")))
     if spread_words := spread_text(spread(round_.context.reader.ran_on(pk))):
         blocks.append(Text(spread_words))
     blocks.append(space_grid(round_.space, round_.roles if SCIENTIFIC in round_.roles.values() else None))
     authors = everybody(round_)
     decided = []
     for d in round_.decisions:
-        note = ""
+        text = decision_text(d, authors)
         if d.note:
-            note = f', "{d.note}"'
-        decided.append(f"{decision_text(d, authors)}{note}")
-    if decided:
-        blocks.append(Items(tuple(decided)))
+            text += f', "{d.note}"'
+        decided.append(text)
+    blocks.append(Items(decided))
     size = f"{plural(round_.n, 'configuration')} of {round_.space.size:,}"
     if round_.space.constraints:
         size += " before constraints"
@@ -198,36 +187,37 @@ def round_page(round_: Round) -> Page:
         size = f"{plural(round_.n, 'trial')} in a space of {round_.space.size:,}"
     title = f"round {round_.id} of {round_.context.name}: {size}{how_text(node, counts)}"
     failed = sum(counts.get(state, 0) for state in FAILED)
-    return Page(title, tuple(blocks), _calls(round_, ended, remaining, failed))
+    return Page(title, blocks, _calls(round_, ended, remaining, failed))
 
 
 def declared_text(declared: Declared, metric: str) -> str:
     """The declared facts: ``repeats give identical values; loss at least 0, compared by factors``."""
-    noise = {"none": "repeats give identical values", "retraining": "repeats give other values"}
-    if declared.noise is None:
-        parts = []
-    else:
-        parts = [noise[declared.noise]]
+    parts = []
+    about = []
+    if declared.noise is not None:
+        parts.append(f"repeats give {_DECLARED_NOISE[declared.noise]} values")
     low, high = declared.limits or (None, None)
-    if low is None:
-        ends = []
-    else:
-        ends = [f"at least {low:g}"]
+    if low is not None:
+        about.append(f"at least {low:g}")
     if high is not None:
-        ends += [f"at most {high:g}"]
-    scale = {"log": ["compared by factors"], "linear": ["compared by differences"], None: []}
-    about = [*ends, *scale[declared.scale]]
+        about.append(f"at most {high:g}")
+    if declared.scale is not None:
+        about.append(f"compared by {_DECLARED_SCALE[declared.scale]}")
     if about:
         parts.append(f"{metric} {', '.join(about)}")
     return "; ".join(parts)
 
 
+_DECLARED_NOISE = {"none": "identical", "retraining": "other"}
+_DECLARED_SCALE = {"log": "factors", "linear": "differences"}
+
+
 def decision_text(d: Decision, authors: Collection[str]) -> str:
     """The kind of a decision, its author, and the round that it led to: ``edited by you: round e4cfb869``."""
-    child = ""
+    text = f"{d.kind} by {whom(d.author, authors)}"
     if d.child:
-        child = f": round {d.child}"
-    return f"{d.kind} by {whom(d.author, authors)}{child}"
+        text += f": round {d.child}"
+    return text
 
 
 def _believed(round_: Round) -> str:
@@ -235,19 +225,18 @@ def _believed(round_: Round) -> str:
     declared = declared_on(round_.path)
     if declared is None:
         return ""
-    place = ""
+    text = f"believed{by(declared.author)}"
     if declared.round != round_.id:
-        place = f", on round {declared.round}"
-    return f"believed{by(declared.author)}{place}: {declared.belief}"
+        text += f", on round {declared.round}"
+    return f"{text}: {declared.belief}"
 
 
 def _progress(round_: Round, counts: dict[str, int], ended: int, remaining: int) -> str:
     if not counts:
         return f"{'□' * _BAR} not run"
+    share = 1.0
     if round_.n:
         share = min(1.0, ended / round_.n)
-    else:
-        share = 1.0
     full = math.floor(share * _BAR)
     states = ", ".join(f"{count:,} {state}" for state, count in counts.items())
     line = f"{'■' * full}{'□' * (_BAR - full)} {percent(share)}: {states}"
@@ -266,22 +255,19 @@ def _best(round_: Round) -> str:
     A trial outside the space is marked as an audit trial.
     """
     best = round_.best
-    judged = judged_text(round_.metric, round_.node.subject_to)
-    line = f"{judged}, {round_.direction}; best observed {score(None if best is None else best['value'])}"
+    line = f"{judged_text(round_.metric, round_.node.subject_to)}, {round_.direction}; best observed"
     if best is None:
-        return line
+        return f"{line} -"
+    line += f" {score(best['value'])}"
     # A trial has no value of a parameter whose condition did not hold; a choice that is None is the text
     # None.
     values = {n: best[n] for n in round_.space.varied if n in best.index}
     finite = {n: v for n, v in values.items() if v is not None and v == v}
+    if finite:
+        line += f" with {join([f'{n} = {value_text(v)}' for n, v in finite.items()])}"
     if outside(round_.space, finite):
-        audit = " (an audit trial, outside this space)"
-    else:
-        audit = ""
-    value_texts = [f"{n} = {value_text(v)}" for n, v in finite.items()]
-    if value_texts:
-        return f"{line} with {join(value_texts)}{audit}"
-    return f"{line}{audit}"
+        line += " (an audit trial, outside this space)"
+    return line
 
 
 def outside(space: Space, values: Mapping[str, Any]) -> bool:
@@ -328,23 +314,19 @@ def _baseline(round_: Round) -> str:
     return ""
 
 
-def _calls(round_: Round, ended: int, remaining: int, failed: int) -> tuple[Action, ...]:
-    run = Action("round.run", workers=2)
-    failures = Action("round.failures")
-    calls: tuple[Action, ...] = (
-        Action("round.propose", risk=0.05),
-        Action("round.analyze"),
-        Action("round.recommend"),
-        Action("round.report", "reports"),
-    )
-    if remaining and not ended:
-        return (run,)
-    if failed:
-        if failed < ended:
-            calls = (failures, *calls)
-        else:
-            calls = (failures,)
+def _calls(round_: Round, ended: int, remaining: int, failed: int) -> list[Action]:
+    calls = []
     if remaining:
-        return (run, *calls)
-    children = [d.child for d in round_.decisions if d.child]
-    return (*calls, *(Action("tree[]", child) for child in children[-1:]))
+        calls.append(Action("round.run", workers=2))
+    if failed:
+        calls.append(Action("round.failures"))
+    if failed < ended or not (failed or remaining):
+        calls += [
+            Action("round.propose", risk=0.05),
+            Action("round.analyze"),
+            Action("round.recommend"),
+            Action("round.report", "reports"),
+        ]
+    if not remaining:
+        calls += [Action("tree[]", d.child) for d in round_.decisions if d.child][-1:]
+    return calls

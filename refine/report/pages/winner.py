@@ -14,8 +14,8 @@ from refine.report.pages.reasons import noise_text, sentence
 from refine.space.encoding import decode
 from refine.space.literals import python_text
 from refine.utils.action import Action
-from refine.utils.display import Cell, Facts, Fold, Grid, Items, Page, Text
-from refine.utils.format import chance_words, coarse, difference, join, percent, plural, score
+from refine.utils.display import Cell, Fact, Facts, Fold, Grid, Items, Page, Text
+from refine.utils.format import by_over, chance_words, coarse, difference, join, percent, plural, score
 from refine.utils.provided import page_for
 
 _WIDTH = 76  # columns of code to copy
@@ -28,8 +28,6 @@ _AS_LIKELY = (
 _DOUBTFUL = 0.85
 _CLOSE = 0.97  # model probability below which a race is narrowly decided; 0.95 decides
 
-Fact = tuple[str, str | Cell]
-
 
 @page_for(Winner)
 def winner_page(winner: Winner) -> Page:
@@ -41,27 +39,19 @@ def winner_page(winner: Winner) -> Page:
     if winner.new_data is not None:
         facts.append(("New data", _new_data_text(winner.new_data)))
     elif not noisy and winner.noise.paired > 0:
+        source = "validation rows"
         if winner.noise.paired_source == "folds":
             source = "folds"
-        else:
-            source = "validation rows"
-        smallest = difference(winner.noise.paired)
-        facts.append(
-            (
-                "New data",
-                f"on other {source}, configurations that differ by less than {smallest} may change places",
-            )
-        )
+        pairs = f"configurations that differ by less than {difference(winner.noise.paired)}"
+        facts.append(("New data", f"on other {source}, {pairs} may change places"))
     if math.isfinite(winner.within):
-        if winner.epsilon > 0:
-            margin = f" by more than {_tolerance_text(winner)}"
-        else:
-            margin = ""
-        pool = f"one of all {winner.evaluated:,} configurations"
+        doubt = (
+            f"{chance_words(1 - winner.within)} that another one of all {winner.evaluated:,} configurations"
+        )
         better = "is better"
         if winner.new_data is not None:
             better = "is better on new data"
-        facts.append(("Doubt", f"{chance_words(1 - winner.within)} that another {pool} {better}{margin}"))
+        facts.append(("Doubt", f"{doubt} {better}{_margin(winner)}"))
     if winner.gain is not None:
         facts.append(("Gain", _gain(winner)))
     if not winner.is_best_observed:
@@ -74,43 +64,35 @@ def winner_page(winner: Winner) -> Page:
     if rivals and rivals[0].probability >= _PLAUSIBLE:
         facts.append(("Runner-up", _runner_up(best, rivals[0], math.isfinite(winner.factor))))
     if winner.goals:
-        goals = join([winner.metric, *winner.goals])
-        facts.append(
-            (
-                "Goals",
-                f"chosen by {winner.metric} alone, of {goals}; tree.front lists the trials that none beats",
-            )
-        )
+        chosen = f"chosen by {winner.metric} alone, of {join([winner.metric, *winner.goals])}"
+        facts.append(("Goals", f"{chosen}; tree.front lists the trials that none beats"))
     if math.isfinite(winner.factor):
         facts.append(("Scale", f"{winner.metric} spans orders of magnitude: values are compared on log10"))
     if winner.race is not None:
         facts.append(("Race", _race(winner)))
-    call = confirm_call(winner)
-    if noisy and not best.fresh and call is not None:
-        facts.append(("Ran once", Cell("confirm it first: the value of a single run is partly luck", "warn")))
-    elif noisy and not best.fresh:
-        facts.append(("Ran once", Cell(f"not confirmed: {winner.budget}", "warn")))
-    elif noisy:
+    calls = [call for call in (confirm_call(winner),) if call]
+    if noisy and best.fresh:
         times = 1 + len(best.fresh)
         facts.append(("Runs", f"{times:,}: the planned run and {plural(len(best.fresh), 'repeat')}"))
-    calls: tuple[Action, ...] = ()
-    if call is not None:
-        calls = (call,)
+    elif noisy:
+        once = f"not confirmed: {winner.budget}"
+        if calls:
+            once = "confirm it first: the value of a single run is partly luck"
+        facts.append(("Ran once", Cell(once, "warn")))
     title = f"Winner of {winner.of}, out of {plural(winner.evaluated, 'configuration')}"
     code = Text(_as_code(best), "code", lines=True)
     notes = [Text(f"Noise: {noise_text(winner.noise)}.", "faint")]
     if math.isfinite(best.low):
         notes.append(Text("Intervals: nominal 95 %, covered 90 to 98 % in benchmarks.", "faint"))
-    folds = [Fold("Evidence", (known_grid(winner), *notes))]
+    folds = [Fold("Evidence", [known_grid(winner), *notes])]
     if rivals:
+        order = "observed values"
         if noisy:
-            margin = "posterior means"
-        else:
-            margin = "observed values"
-        folds.append(Fold(f"The configurations with the best {margin}", (_candidates(winner),), "candidates"))
-    used = tuple((Cell(name, "strong"), value) for name, value in best.labels.items())
-    folds.append(Fold("Values used", (Grid(("parameter", "value"), used),), why=False))
-    return Page(title, (code, Facts(tuple(facts))), calls, tuple(folds))
+            order = "posterior means"
+        folds.append(Fold(f"The configurations with the best {order}", [_candidates(winner)], "candidates"))
+    used = [(Cell(name, "strong"), value) for name, value in best.labels.items()]
+    folds.append(Fold("Values used", [Grid(("parameter", "value"), used)], why=False))
+    return Page(title, [code, Facts(facts)], calls, folds)
 
 
 def confirm_call(winner: Winner) -> Action | None:
@@ -132,11 +114,11 @@ def confirm_call(winner: Winner) -> Action | None:
     return Action("tree.confirm")
 
 
-def _tolerance_text(winner: Winner) -> str:
-    """The tolerance as a difference, or as a factor if losses are compared on a log scale."""
-    if math.isfinite(winner.factor):
-        return factor_text(winner.factor)
-    return difference(winner.epsilon)
+def _margin(winner: Winner) -> str:
+    """The tolerance as a difference, or as a factor if losses are compared on a log scale; empty for 0."""
+    if math.isfinite(winner.factor) and winner.epsilon:
+        return f" by more than {factor_text(winner.factor)}"
+    return by_over(winner.epsilon, "more than")
 
 
 def _expected_text(winner: Winner) -> str:
@@ -154,21 +136,19 @@ def _expected_text(winner: Winner) -> str:
         expected, *interval = [f"{value:.2g}" for value in numbers]
     else:
         expected, *interval = coarse(numbers, apart=best.high - best.low)
+    text = f"{expected} when retrained"
     if math.isfinite(best.low):
-        bounds = f" ({' to '.join(interval)})"
-    else:
-        bounds = ""
-    return f"{expected} when retrained{bounds}; observed {score(winner.observed)}"
+        text += f" ({' to '.join(interval)})"
+    return f"{text}; observed {score(winner.observed)}"
 
 
 def _new_data_text(new_data: OnNewData) -> str:
     """The value expected on new data, with its interval."""
     low, high = sorted((new_data.low, new_data.high))
     expected, *interval = coarse([new_data.value, low, high], apart=high - low)
+    source = f"rows like the {plural(new_data.n, 'validation row')}"
     if new_data.source == "folds":
         source = f"data like the {plural(new_data.n, 'fold')}"
-    else:
-        source = f"rows like the {plural(new_data.n, 'validation row')}"
     return f"{expected} expected ({' to '.join(interval)}) on {source}"
 
 
@@ -218,39 +198,31 @@ def between(low: float, high: float) -> str:
 
 
 def known_grid(winner: Winner) -> Grid:
-    """The values of the winner: expected, observed, of replicates.
-
-    Those of the best observed trial and the gain.
-    """
+    """The values of the winner (expected, observed, of replicates), the best observed trial, and the gain."""
     best = winner.candidates[0]
     gain = winner.gain
-    if winner.noise.deterministic:
-        retrained = ""
-    else:
-        retrained = " when retrained"
+    expected = "expected" + " when retrained" * (not winner.noise.deterministic)
     source = "posterior mean over all runs"
     if not math.isfinite(best.low):
         source = "mean of its runs; too few configurations for an interval"
     rows = [
-        (f"expected{retrained}", score(best.expected), between(best.low, best.high), source),
+        (expected, score(best.expected), between(best.low, best.high), source),
         ("observed in its planned run", score(best.observed), "-", "one training, part of the choice"),
     ]
     if best.fresh:
+        spread = "a single one"
         if len(best.fresh) > 1:
             spread = between(min(best.fresh), max(best.fresh))
-        else:
-            spread = "a single one"
         runs = f"mean of {plural(len(best.fresh), 'run')}, {spread}"
         rows.append(("replicates", score(float(mean(best.fresh))), "-", runs))
+    lucky = "another configuration, a lucky draw"
     if winner.is_best_observed:
         lucky = "the same configuration"
-    else:
-        lucky = "another configuration, a lucky draw"
     rows.append(("best observed trial", score(winner.best_value), "-", lucky))
     if gain is not None and not gain.same:
         interval = between(gain.low, gain.high)
         rows.append(("gain over the baseline", score(gain.expected), interval, "posterior of the difference"))
-    return Grid(("value", winner.metric, "95 % interval", "source"), tuple(rows))
+    return Grid(("value", winner.metric, "95 % interval", "source"), rows)
 
 
 def _gain(winner: Winner) -> str:
@@ -263,11 +235,8 @@ def _gain(winner: Winner) -> str:
     baseline = f"baseline: {score(gain.baseline.expected)} expected after {runs}"
     amount = score(abs(gain.expected))
     if math.isnan(gain.low):
-        if gain.expected > 0:
-            word = "better"
-        else:
-            word = "worse"
-        return f"{amount} {word} than the baseline; too few configurations for an interval; {baseline}"
+        amount += f" {_better_or_worse(gain.expected)} than the baseline"
+        return f"{amount}; too few configurations for an interval; {baseline}"
     interval = f"({score(gain.low)} to {score(gain.high)})"
     if gain.verdict == "better":
         return f"beats the baseline by {amount} {interval}; {baseline}"
@@ -275,6 +244,12 @@ def _gain(winner: Winner) -> str:
         return f"does not beat the baseline: {score(gain.expected)} {interval}; {baseline}"
     worse = f"{chance_words(1 - gain.probability)} that it is no better"
     return f"not shown to beat the baseline: {score(gain.expected)} {interval}, {worse}; {baseline}"
+
+
+def _better_or_worse(gain: float) -> str:
+    if gain > 0:
+        return "better"
+    return "worse"
 
 
 def _race(winner: Winner) -> str:
@@ -285,36 +260,32 @@ def _race(winner: Winner) -> str:
     if winner.noise.deterministic:
         return "nothing to confirm: repeats gave identical values"
     runs = f"{plural(race.runs, 'repeat')} of {plural(len(race.racers), 'configuration')}"
+    stand = {
+        "decided": f"decided after {runs}",
+        "noise": f"ended after {runs}: repeats differ by no more than the tolerance",
+        "budget": f"undecided after {runs}",
+        "open": f"not finished: {runs} so far",
+    }[race.verdict]
     if race.verdict == "decided" and race.probability < _CLOSE:
-        stand = f"narrowly decided after {runs}"
-    else:
-        stand = {
-            "decided": f"decided after {runs}",
-            "noise": f"ended after {runs}: repeats differ by no more than the tolerance",
-            "budget": f"undecided after {runs}",
-            "open": f"not finished: {runs} so far",
-        }[race.verdict]
+        stand = f"narrowly {stand}"
     if race.overtaken:
         stand += "; the last repeats changed the winner, so more repeats may change it again"
     if not math.isfinite(race.probability):
         return stand
+    doubt = f"{chance_words(1 - race.probability)} that another of these {len(race.racers)} is better"
     if race.tolerance > 0:
-        margin = f" by more than {score(race.tolerance)}"
-    else:
-        margin = ""
+        doubt += f" by more than {score(race.tolerance)}"
     if winner.new_data is not None:
-        margin += " on the same validation rows"
-    doubt = chance_words(1 - race.probability)
-    return f"{stand}: {doubt} that another of these {len(race.racers)} is better{margin}"
+        doubt += " on the same validation rows"
+    return f"{stand}: {doubt}"
 
 
 def _candidates(winner: Winner) -> Grid:
     rows = []
     for candidate in winner.candidates:
+        probability = "-"
         if math.isfinite(candidate.probability):
             probability = f"{candidate.probability:.2f}"
-        else:
-            probability = "-"
         instead = ", ".join(_instead(winner.candidates[0], candidate)) or "the winner"
         values = score(candidate.expected), between(candidate.low, candidate.high), score(candidate.observed)
         rows.append((candidate.round, *values, str(len(candidate.fresh) or "-"), probability, instead))
@@ -327,7 +298,7 @@ def _candidates(winner: Winner) -> Grid:
         "model probability of best",
         "difference",
     )
-    return Grid(head, tuple(rows), right=(1, 3, 4, 5), wide=(6,))
+    return Grid(head, rows, right=(1, 3, 4, 5), wide=(6,))
 
 
 _NAMES = {
@@ -343,32 +314,26 @@ _NAMES = {
 def judgement_page(judgement: Judgement) -> Page:
     """The verdict on two configurations, their difference, and the parameters in which they differ."""
     pair = ("asked", judgement.a), (_NAMES[judgement.incumbent], judgement.b)
-    rows = tuple(
+    rows = [
         (name, score(c.observed), str(len(c.fresh)), score(c.expected), between(c.low, c.high))
         for name, c in pair
-    )
+    ]
     head = ("", "observed first", "new seeds", "expected", "95 % interval")
     needed = runs_needed(judgement)
-    affordable = judgement.affordable
-    calls: tuple[Action, ...] = ()
-    if needed:
-        calls = (Action("tree.judge", ..., budget=needed),)
-    if affordable is not None and needed > affordable:
-        calls = ()
+    calls = [Action("judgement.why")]
+    if needed and (judgement.affordable is None or needed <= judgement.affordable):
+        calls.insert(0, Action("tree.judge", ..., budget=needed))
     values_text = join(_instead(judgement.b, judgement.a)) or "the same in all values used"
-    compared = join(_instead(judgement.a, judgement.b))
-    if compared:
-        subject = f"{values_text}, instead of {compared}"
-    else:
-        subject = values_text
+    if compared := join(_instead(judgement.a, judgement.b)):
+        values_text += f", instead of {compared}"
     return Page(
         f"{judgement.verdict}: {_verdict(judgement)}",
-        (Facts((("Difference", _difference(judgement)), ("Values", subject))),),
-        (*calls, Action("judgement.why")),
-        (
-            Fold("Both configurations", (Grid(head, rows, right=(1, 2, 3)),), "table"),
-            Fold("Basis", (Items(tuple(_basis(judgement))),), "basis"),
-        ),
+        [Facts([("Difference", _difference(judgement)), ("Values", values_text)])],
+        calls,
+        [
+            Fold("Both configurations", [Grid(head, rows, right=(1, 2, 3))], "table"),
+            Fold("Basis", [Items(_basis(judgement))], "basis"),
+        ],
     )
 
 
@@ -387,11 +352,7 @@ def _verdict(judgement: Judgement) -> str:
     if judgement.verdict == KEEP:
         return f"the configuration is better than {than}"
     if judgement.verdict != CONFIRM:
-        if judgement.epsilon > 0:
-            margin = f" by more than {difference(judgement.epsilon)}"
-        else:
-            margin = ""
-        return f"the configuration is not better than {than}{margin}"
+        return f"the configuration is not better than {than}{by_over(judgement.epsilon, 'more than')}"
     undecided = f"not decided whether the configuration is better than {than}"
     if judgement.seeds is None:
         return f"{undecided}; more than {MOST:,} new seeds of each would be needed, so treat both as equal"
@@ -402,10 +363,7 @@ def _verdict(judgement: Judgement) -> str:
 
 
 def _difference(judgement: Judgement) -> str:
-    if judgement.difference > 0:
-        word = "better"
-    else:
-        word = "worse"
+    word = _better_or_worse(judgement.difference)
     magnitude = f"{judgement.metric} {difference(abs(judgement.difference))} {word} expected"
     if math.isnan(judgement.probability):
         return f"{magnitude}; too few repeats for an interval"
@@ -425,14 +383,14 @@ _BASIS = {
 def _basis(judgement: Judgement) -> list[str]:
     lines = [_BASIS[judgement.basis]]
     if math.isfinite(judgement.probability) and judgement.basis != "noiseless":
-        beyond = f", better by more than {difference(judgement.epsilon)}: {judgement.matters:.2f}"
         better = f"model probability that it is better: {judgement.probability:.2f}"
-        lines.append(f"{better}{beyond if judgement.epsilon else ''}")
+        if judgement.epsilon:
+            better += f", better{by_over(judgement.epsilon, 'more than')}: {judgement.matters:.2f}"
+        lines.append(better)
     if judgement.verdict != CONFIRM and judgement.basis == "posterior":
+        right = "97 %"
         if judgement.verdict == KEEP:
             right = "95 %"
-        else:
-            right = "97 %"
         lines.append(f"{judgement.verdict} was right in {right} of the cases counted on tables")
     if math.isfinite(judgement.noise.sd):
         lines.append(f"noise: {noise_text(judgement.noise)}")
@@ -454,26 +412,20 @@ _CORRECTS = (
 @page_for(Optimism)
 def optimism_page(optimism: Optimism) -> Page:
     """The best observed value, and the value expected by each correction."""
-    facts: list[Fact] = []
+    facts = []
     rows = [("best observed", score(optimism.best), "-", "chosen because it was the best")]
     if math.isfinite(optimism.expected):
         facts.append(("Expected", f"{score(optimism.expected)} when retrained, by the noise alone"))
-        rows.append(
-            (
-                "noise alone",
-                score(optimism.expected),
-                "-",
-                "simulated: new noise on values that share their mean",
-            )
-        )
+        source = "simulated: new noise on values that share their mean"
+        rows.append(("noise alone", score(optimism.expected), "-", source))
+    calls = []
     if (seeds := optimism.seeds) is None:
         facts.append(("Replicates", "none yet"))
+        calls = [Action("round.replicate", top=5, seeds=3)]
     else:
+        runs = plural(seeds.runs, "repeat")
         if optimism.failed:
-            lost = f"; {plural(optimism.failed, 'other')} gave no usable model"
-        else:
-            lost = ""
-        runs = f"{plural(seeds.runs, 'repeat')}{lost}"
+            runs += f"; {plural(optimism.failed, 'other')} gave no usable model"
         facts.append(("Replicates", f"{score(seeds.value)} in {runs}"))
         rows.append(("replicates", score(seeds.value), between(seeds.low, seeds.high), f"mean of {runs}"))
     if (e := optimism.examples) is not None:
@@ -485,16 +437,11 @@ def optimism_page(optimism: Optimism) -> Page:
         rows.append(("resampled examples", score(e.value), between(e.low, e.high), source))
     elif optimism.why_not is not None:
         facts.append(("Other data", f"unknown. {sentence(optimism.why_not)}"))
-    calls: tuple[Action, ...] = ()
-    if optimism.seeds is None:
-        calls = (Action("round.replicate", top=5, seeds=3),)
-    grid = Grid(("value", optimism.metric, "95 % interval", "source"), tuple(rows), right=(1,))
-    folds = [Fold("Every correction", (grid, Text(_CORRECTS)), "table")]
+    grid = Grid(("value", optimism.metric, "95 % interval", "source"), rows, right=(1,))
+    folds = [Fold("Every correction", [grid, Text(_CORRECTS)], "table")]
     if optimism.components is not None and math.isfinite(optimism.components.configuration):
-        folds.append(Fold("Seed and configuration", (Text(_components(optimism.components)),), "components"))
-    return Page(
-        f"Best observed {optimism.metric} {score(optimism.best)}", (Facts(tuple(facts)),), calls, tuple(folds)
-    )
+        folds.append(Fold("Seed and configuration", [Text(_components(optimism.components))], "components"))
+    return Page(f"Best observed {optimism.metric} {score(optimism.best)}", [Facts(facts)], calls, folds)
 
 
 def _components(c: stats.Components) -> str:
@@ -502,10 +449,11 @@ def _components(c: stats.Components) -> str:
     total = c.configuration**2 + c.seed**2
     if total == 0:
         return f"Repeats of all {c.groups} repeated configurations gave identical values."
-    split = f" Another choice of splits would move configurations against each other by {score(c.split)}."
-    return (
+    text = (
         f"Among the {c.groups} repeated configurations, configurations differ by {score(c.configuration)} "
         f"and seeds of one configuration by {score(c.seed)} (standard deviations): "
-        f"{percent(c.seed**2 / total)} of the variance of single runs comes from the "
-        f"seed.{split if math.isfinite(c.split) else ''}"
+        f"{percent(c.seed**2 / total)} of the variance of single runs comes from the seed."
     )
+    if math.isfinite(c.split):
+        text += f" Another choice of splits would move configurations against each other by {score(c.split)}."
+    return text

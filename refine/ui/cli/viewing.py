@@ -259,13 +259,13 @@ def _failures_page(round_: Round, rows: pd.DataFrame) -> Page:
         lines.append(
             f"{state}, {plural(len(alike), 'trial')}: {last}{f' (first at {place})' if place else ''}"
         )
-    blocks: list[Block] = [Items(tuple(lines))]
+    blocks: list[Block] = [Items(lines)]
     if len(kinds) > _KINDS:
         blocks.append(Text(f"and {len(kinds) - _KINDS:,} more kinds; --json has every trial", "faint"))
     tracebacks = (error for _, alike in kinds for error in errors[alike.index] if "\n" in error)
     if first_traceback := next(tracebacks, None):
         blocks.append(Text(f"The first traceback:\n\n{first_traceback}", lines=True))
-    return Page(title, tuple(blocks))
+    return Page(title, blocks)
 
 
 # Two configurations compared.
