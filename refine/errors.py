@@ -43,13 +43,14 @@ def shown(text: str) -> str:
     A terminal obeys escape sequences, and characters for the direction of writing change the look of a text.
     """
     return _OBEYED.sub(
-        lambda found: f"\\x{ord(found[0]):02x}" if found[0] < "\u0100" else f"\\u{ord(found[0]):04x}", text
+        lambda letter: f"\\x{ord(letter[0]):02x}" if letter[0] < "\u0100" else f"\\u{ord(letter[0]):04x}",
+        text,
     )
 
 
 def unseen(data: str) -> str:
     """JSON with control characters escaped, with an equal meaning."""
-    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", data)
+    return _OBEYED.sub(lambda letter: f"\\u{ord(letter[0]):04x}", data)
 
 
 class Hinted(Exception):  # warnings derive from it as well
@@ -133,29 +134,28 @@ def unstorable(text: str) -> str:
     return ""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, names: Iterable[str]) -> str:
     """The tail of an error about an unknown name.
 
     Args:
         name: The unknown name.
-        known: The known names.
+        names: The known names.
 
     Returns:
         ``"did you mean 'dropout'?"`` if a known name is close, otherwise the list of known names.
     """
-    names = [str(k) for k in known]
-    close = closest(name, names)
-    if close:
+    texts = list(map(str, names))
+    if close := closest(name, texts):
         return f"did you mean {close!r}?"
-    return f"known: {', '.join(names) if names else 'none'}"
+    return f"known: {', '.join(texts) or 'none'}"
 
 
-def closest(name: str, known: Iterable[str]) -> str:
-    """The known name that looks most like the given one; empty if none is close."""
-    wanted = str(name).lower()
-    by_lower = {known_name.lower(): known_name for known_name in reversed([str(k) for k in known])}
-    close = difflib.get_close_matches(wanted, by_lower, n=1, cutoff=0.6)
-    close = close or [key for key in by_lower if len(wanted) > 2 and key.startswith(wanted)]
+def closest(name: str, names: Iterable[str]) -> str:
+    """The known name that looks most like a name; empty if none is close."""
+    typed = str(name).lower()
+    by_lower = {text.lower(): text for text in reversed(list(map(str, names)))}
+    close = difflib.get_close_matches(typed, by_lower, n=1, cutoff=0.6)
+    close = close or [key for key in by_lower if len(typed) > 2 and key.startswith(typed)]
     if close:
         return by_lower[close[0]]
     return ""

@@ -271,8 +271,8 @@ class _LimitSession:
 def code_of(pruner: Mapping[str, object]) -> str:
     """A node's pruner as an argument of a call."""
     if "optuna" in pruner:
-        return f", pruner={pruner['optuna']}"
-    return f", pruner=refine.Pruner({', '.join(f'{k}={v!r}' for k, v in pruner.items())})"
+        return f"pruner={pruner['optuna']}"
+    return f"pruner=refine.Pruner({', '.join(f'{k}={v!r}' for k, v in pruner.items())})"
 
 
 def words_of(pruner: Mapping[str, Any]) -> str:

@@ -190,10 +190,9 @@ def decision_of(review: Review, width: Width = "text", theme: ThemeName | None =
     """The figure of a decision: see :meth:`refine.review.review.Review.plot`."""
     space = review.space
     proposal = review.original
+    label = "decided"
     if space == proposal.space:
         label = "proposed"
-    else:
-        label = "decided"
     texts = {n: next_text(old, space[n], 18) for n, old in proposal.old.items() if n in space}
     with themed(width, theme):
         return figures.decision(review.analysis, space, label, texts)
@@ -243,31 +242,14 @@ def nodes_of(rounds: Sequence[RoundOverview]) -> list[figures.TreeNode]:
     """The nodes of the tree's figure."""
     nodes = []
     for r in rounds:
-        if r.best is None or not r.comparable:
-            best = np.nan
-        else:
+        best = np.nan
+        if r.best is not None and r.comparable:
             best = float(r.best["value"])
-        if r.kinds:
-            kind = r.kinds[-1]
-        else:
-            kind = "branched"
+        kind = ["branched", *r.kinds][-1]
         if r.parent is None:
-            if r.round.node.method == IMPORTED:
-                kind = IMPORTED
-            else:
-                kind = ""
-        nodes.append(
-            figures.TreeNode(
-                r.id,
-                r.parent,
-                best=best,
-                n=r.ended,
-                planned=r.n,
-                kind=kind,
-                tags=r.tags,
-                note=r.round.node.note,
-            )
-        )
+            kind = IMPORTED * (r.round.node.method == IMPORTED)
+        node = figures.TreeNode(r.id, r.parent, best, r.ended, r.n, kind)
+        nodes.append(node._replace(tags=r.tags, note=r.round.node.note))
     return nodes
 
 

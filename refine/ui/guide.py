@@ -91,9 +91,8 @@ def guide(
             f"guide needs a tree with a round, tree {tree.name!r} has none; begin with",
             Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100),
         )
-    if round is None:
-        first = None
-    else:
+    first = None
+    if round is not None:
         first = tree.round(round)
     walk = _Walk(tree, ask or input, tell or _show, objective)
     try:
@@ -170,10 +169,11 @@ class _Walk:
 
     def letter(self, question: str, words: str, default: str) -> str:
         """The first letter of the answered word; with an empty default, the person must type a word."""
-        listed = ", ".join(f"{word[0]} = {word}" for word in words.split())
+        letters = {word[0]: word for word in words.split()}
+        listed = ", ".join(f"{letter} = {word}" for letter, word in letters.items())
 
         def parse(answer: str) -> str:
-            if answer.lower() not in (*words.split(), *(word[0] for word in words.split())):
+            if answer.lower() not in (*letters, *letters.values()):
                 raise ValueError(f"answer one of {listed}; got {answer!r}")
             return answer[0].lower()
 
@@ -260,13 +260,12 @@ class _Walk:
     def changed(self, review: Review) -> Review:
         """Asks about every proposed change."""
         page = review.page()
-        for change in [c for c in review.proposal.changes if c.kind != "keep"]:
-            self.show(page.why(change.name))
-            becomes = (
-                f"{change.name}: {bounds_text(change.old)} becomes {bounds_text(change.new)} ({change.kind})"
-            )
-            forms = "a = accept, r = reject, else (low, high), (low, high, levels), [choices] or a value"
-            review = self.edited(review, f"{becomes}; {forms}", change.name, "a")
+        forms = "a = accept, r = reject, else (low, high), (low, high, levels), [choices] or a value"
+        for c in review.proposal.changes:
+            if c.kind != "keep":
+                self.show(page.why(c.name))
+                becomes = f"{c.name}: {bounds_text(c.old)} becomes {bounds_text(c.new)} ({c.kind})"
+                review = self.edited(review, f"{becomes}; {forms}", c.name, "a")
         return review
 
     def edited(self, review: Review, question: str, name: str = "", default: str = "") -> Review:

@@ -318,7 +318,7 @@ class Shown:
     def _repr_html_(self) -> str:
         return to_html(self.page())
 
-    def _repr_mimebundle_(self, **_asked: object) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_options: object) -> dict[str, str]:
         # IPython asks for this of what a line or cell evaluates to: colours at a terminal, HTML in a
         # notebook.
         page = self.page()
@@ -357,7 +357,7 @@ def to_text(page: Page, width: int | None = None) -> str:
             sentences are not broken.
     """
     at_terminal = width is None and _at_terminal()
-    return _printed(page, width or _columns(), whole=width is None and not at_terminal)
+    return _printed(page, width or _columns(), endless=width is None and not at_terminal)
 
 
 def to_terminal(page: Page) -> str:
@@ -388,14 +388,14 @@ def _columns() -> int:
     return WIDTH
 
 
-def _printed(page: Page, width: int, *, whole: bool = False, color: bool = False) -> str:
+def _printed(page: Page, width: int, *, endless: bool = False, color: bool = False) -> str:
     from rich.console import Console
 
     file = io.StringIO()
     options: dict[str, Any] = {"color_system": "auto" if color else None, "force_terminal": color}
     options |= {"highlight": False, "markup": False, "emoji": False, "force_jupyter": False}
     # Whoever reads a file or a log breaks lines, or not; a table must know how wide it may be.
-    Console(width=_ENDLESS if whole else width, file=file, **options).print(_Rich(page, width), crop=False)
+    Console(width=_ENDLESS if endless else width, file=file, **options).print(_Rich(page, width), crop=False)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 

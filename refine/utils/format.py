@@ -48,18 +48,18 @@ def difference(value: float | None) -> str:
     return number(float(f"{value:.2g}"), 2)
 
 
-def coarse(values: Sequence[float], apart: float = 0.0) -> list[str]:
+def coarse(values: Sequence[float], gap: float = 0.0) -> list[str]:
     """Values in as few decimals as show two digits of their largest difference: ``0.94``, ``0.95``.
 
-    ``apart`` is a further difference to show; 0 for none.
+    ``gap`` is a further difference to show; 0 for none.
     """
     finite = [v for v in values if math.isfinite(v)]
-    gaps = [abs(a - b) for a in finite for b in finite if a != b] + ([apart] if apart > 0 else [])
-    gaps = [gap for gap in gaps if math.isfinite(gap)]  # the difference of two huge values overflows
-    if not gaps:
-        decimals = 3
-    else:
-        decimals = min(6, max(0, 1 - math.floor(math.log10(max(gaps)))))
+    gaps = [gap, *(abs(a - b) for a in finite for b in finite)]
+    # The difference of two huge values overflows.
+    largest = max(size for size in (0.0, *gaps) if math.isfinite(size))
+    decimals = 3
+    if largest > 0:
+        decimals = min(6, max(0, 1 - math.floor(math.log10(largest))))
     return [f"{v:.{decimals}f}" if math.isfinite(v) and abs(v) < 1e6 else score(v) for v in values]
 
 
@@ -151,13 +151,13 @@ def join(items: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(items[:-1])} {last} {items[-1]}"
 
 
-def plural(count: int, one: str, many: str | None = None) -> str:
+def plural(count: int, singular: str, plural_form: str | None = None) -> str:
     """``1 trial``, ``1,200 trials``."""
-    return f"{count:,} {inflected(count, one, many or one + 's')}"
+    return f"{count:,} {inflected(count, singular, plural_form or singular + 's')}"
 
 
-def inflected(count: int, one: str, many: str) -> str:
+def inflected(count: int, singular: str, plural_form: str) -> str:
     """The form of a word that agrees with a number: ``is`` or ``are``."""
     if count == 1:
-        return one
-    return many
+        return singular
+    return plural_form

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import stays
 from refine.errors import AnalysisError
 from refine.report.figures.canvas import (
+    Style,
     area_mark,
     fitting,
     letters_of,
@@ -64,7 +66,9 @@ class Scale:
             return np.asarray(u * self.parameter.size - 0.5)
         low, high = self.parameter.ends()
         raw = low + (high - low) * u
-        return np.asarray(np.exp(raw) if self.parameter.log else raw)
+        if self.parameter.log:
+            return np.exp(raw)
+        return raw
 
     @property
     def levels(self) -> Floats:
@@ -93,23 +97,18 @@ class Scale:
         ticks = self.levels
         texts = self.labels
         if isinstance(self.parameter, Range):
-            round_levels = all(map(_is_round, ticks))
-            if round_levels:
-                marked = ticks
-            else:
-                marked = round_ticks(low, high, log, isinstance(self.parameter, Integer))
-            new = [v for v in extra if _is_round(v) and not np.isclose(v, marked, rtol=1e-9, atol=0).any()]
-            ticks = np.array([*new, *marked])
+            if not all(map(_is_round, ticks)):
+                ticks = round_ticks(low, high, log, isinstance(self.parameter, Integer))
+            new = [v for v in extra if _is_round(v) and not np.isclose(v, ticks, rtol=1e-9, atol=0).any()]
+            ticks = np.array([*new, *ticks])
             texts = [number(float(v)) for v in ticks]
         slack = 1e-9 * (high - low)
         inside = (ticks >= low - slack) & (ticks <= high + slack)  # a tick outside would widen the limits
         ticks = ticks[inside]
-        texts = [text for text, is_inside in zip(texts, inside, strict=True) if is_inside]
+        texts = list(compress(texts, inside))
+        share = (ticks - low) / (high - low)
         if log:
-            span = np.log([low, high])
-        else:
-            span = np.array([low, high])
-        share = ((np.log(ticks) if log else ticks) - span[0]) / (span[1] - span[0])
+            share = np.log(ticks / low) / np.log(high / low)
         figure = ax.get_figure(root=True)
         assert figure is not None
         shown = _untouched(share * ax.get_window_extent().width / figure.dpi, texts)
@@ -169,9 +168,7 @@ def hatch_untried(ax: Axes, old: Range, low: float, high: float) -> bool:
 
 def untried_mark() -> Any:
     """The legend entry of :func:`hatch_untried`."""
-    from matplotlib.patches import Patch
-
-    return Patch(facecolor="none", edgecolor=tone().grey, hatch="////", linewidth=0, label="not tried yet")
+    return area_mark("not tried yet", facecolor="none", edgecolor=tone().grey, hatch="////", linewidth=0)
 
 
 def _is_round(value: float) -> bool:
@@ -223,24 +220,13 @@ def mark_change(
     if new is None or new == old:
         return scale.low, scale.high
     amber = tone().amber
-    values = isinstance(old, Range) and not isinstance(new, Range)
-    if isinstance(old, Range):
-        if isinstance(new, Range):
-            bounds = new.edges()
-        else:
-            bounds = new.grid
-        ends = [float(v) for v in bounds if number_of(v) is not None]
-    else:
-        kept_numbers = np.flatnonzero(stays(old, new))
-        if kept_numbers.size:
-            ends = [float(kept_numbers.min()) - 0.5, float(kept_numbers.max()) + 0.5]
-        else:
-            ends = []
+    ends = _kept_ends(old, new)
     positive = [v for v in ends if v > 0 or not (isinstance(old, Range) and old.log)]
     limits = min([scale.low, *positive]), max([scale.high, *ends])
     text = f"{label}: {shorten(bounds_text(new), 28)}"
+    values = isinstance(old, Range) and not isinstance(new, Range)
     if values or covered:
-        style: dict[str, Any] = {"linestyle": (0, (4, 2))} if covered else {"zorder": 0}
+        style: Style = {"linestyle": (0, (4, 2))} if covered else {"zorder": 0}
         for v in ends:
             if values or limits[0] < v < limits[1]:
                 ax.axvline(v, color=amber, linewidth=2, **style)
@@ -249,7 +235,7 @@ def mark_change(
         ax.axvspan(min(ends), max(ends), color=amber, alpha=0.22, linewidth=0, zorder=0)
         marks.append(area_mark(text, amber, alpha=0.35))
     if covered and ends:
-        foot: dict[str, Any] = {"clip_on": False, "transform": ax.get_xaxis_transform(), "zorder": 4}
+        foot: Style = {"clip_on": False, "transform": ax.get_xaxis_transform(), "zorder": 4}
         ax.plot([min(ends), max(ends)], [0, 0], color=amber, linewidth=7, solid_capstyle="butt", **foot)
     elif limits != (scale.low, scale.high):  # lines at the ends of the old range
         if isinstance(old, Range) and isinstance(new, Range):
@@ -259,6 +245,16 @@ def mark_change(
             ax.axvline(v, color=tone().ink, linewidth=1, linestyle="--")
         marks.append(line_mark(f"now: {bounds_text(old)}", tone().ink, linewidth=1, linestyle="--"))
     return limits
+
+
+def _kept_ends(old: Parameter, new: Parameter) -> list[float]:
+    """Axis positions of the ends kept, or of the values kept of a range that becomes a choice."""
+    if isinstance(old, Range) and isinstance(new, Range):
+        return [float(v) for v in new.edges()]
+    if isinstance(old, Range):
+        return [float(v) for v in new.grid if number_of(v) is not None]
+    kept_numbers = np.flatnonzero(stays(old, new))
+    return [float(end) for end in (*(kept_numbers[:1] - 0.5), *(kept_numbers[-1:] + 0.5))]
 
 
 def _axis_of(ax: Axes, side: str) -> XAxis | YAxis:
@@ -282,13 +278,8 @@ def metric_axis(ax: Axes, view: MetricView, metric: str, side: str = "y") -> Non
         ax.set_ylim(view.high, view.low)
     else:
         ax.set_ylim(view.low, view.high)
-    notes = [
-        text for text, holds in (("log scale", view.log), ("lower is better", lower_is_better(view))) if holds
-    ]
-    if notes:
-        note = f" ({', '.join(notes)})"
-    else:
-        note = ""
+    notes = {"log scale": view.log, "lower is better": lower_is_better(view)}
+    note = f" ({', '.join(text for text, applies in notes.items() if applies)})".removesuffix(" ()")
     text = f"{shorten(metric, 60 - len(note))}{note}"
     axis.set_label_text(text if side == "x" else wrapped(text, 28))
 
@@ -347,10 +338,7 @@ def hidden_note(view: MetricView) -> str:
     """``12 trials below 0.91 not shown``; empty if no trial is hidden."""
     if not view.hidden:
         return ""
-    if view.side == "below":
-        end = view.low
-    else:
-        end = view.high
+    end = {"below": view.low, "above": view.high}[view.side]
     return f"{plural(view.hidden, 'trial')} {view.side} {number(end)} not shown"
 
 
@@ -370,6 +358,11 @@ class CellAxis:
     def count(self) -> int:
         """Number of cells."""
         return len(self.labels)
+
+    @property
+    def changed(self) -> bool:
+        """True if the parameter changes."""
+        return self.new is not None and self.new != self.evidence.parameter
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -395,7 +388,7 @@ class CellAxis:
         """Runs of kept levels on the axis; a level occupies its part of a shared cell."""
         p = self.evidence.parameter
         new = self.new
-        if new is None or new == p:
+        if new is None or not self.changed:
             return [(-0.5, self.count - 0.5)]
         inside = np.array(stays(p, new))[self.order]
         cells = self.cell[self.order]
@@ -441,39 +434,31 @@ def cell_axis(
         texts = told_apart([v.label for v in e.levels], letters)
         medians = sign * np.array([v.median for v in e.levels])
         order = np.argsort(np.where(np.isfinite(medians), medians, -np.inf), kind="stable")
+        worst_levels = order[:0]
         if pool_worst and k > max_cells:
             worst_levels = order[: k - max_cells + 1]
-        else:
-            worst_levels = order[:0]
         if not by_median:
             order = np.arange(k)
         order = np.concatenate([order[~np.isin(order, worst_levels)], worst_levels])
         cell = np.minimum(np.argsort(order), k - max(1, worst_levels.size))
         labels = [texts[i] for i in order[: k - worst_levels.size]]
-        return CellAxis(
-            e, new, order, cell, (*labels, *[f"{worst_levels.size} others"] * bool(worst_levels.size))
-        )
+        labels += [f"{worst_levels.size} others"] * bool(worst_levels.size)
+        return CellAxis(e, new, order, cell, tuple(labels))
     cells = -(-k // -(-k // max_cells))  # at most `most` cells of about equal numbers of levels
     parts = np.array_split(np.arange(k), cells)
     cell = np.concatenate([np.full(len(part), i) for i, part in enumerate(parts)])
     labels = [texts[part[0]] if len(part) == 1 else f"{texts[part[0]]}–{texts[part[-1]]}" for part in parts]
     low = high = ""
     if isinstance(p, Range) and isinstance(new, Range):
-        if new.low < p.low:
-            low = number(new.low)
-        else:
-            low = ""
-        if new.high > p.high:
-            high = number(new.high)
-        else:
-            high = ""
+        low = number(new.low) * (new.low < p.low)
+        high = number(new.high) * (new.high > p.high)
     return CellAxis(e, new, order=np.arange(k), cell=cell, labels=tuple(labels), low=low, high=high)
 
 
 def slant(axis: CellAxis, inches: float) -> int:
     """Angle of the labels of a horizontal axis, in degrees, to fit the labels of all choices."""
     letters = _letters(axis, inches)
-    short = max(map(len, axis.labels)) <= 2 * _letters(axis, inches) - 2
+    short = max(map(len, axis.labels)) <= 2 * letters - 2
     if axis.evidence.parameter.ordered or short or all(_fits(text, axis, inches) for text in axis.labels):
         return 0
     if letters >= 3 and inches > page_width() / 2:
@@ -511,10 +496,7 @@ def label_x(ax: Axes, axis: CellAxis, inches: float) -> None:
 def name_of(axis: CellAxis) -> str:
     """The parameter's name and the order of its cells."""
     p = axis.evidence.parameter
-    if p.ordered:
-        suffix = ""
-    else:
-        suffix = " (by median)"
+    suffix = " (by median)" * (not p.ordered)
     if isinstance(p, Range) and p.log:
         suffix = " (log scale)"
     return f"{shorten(axis.evidence.name, 30)}{suffix}"

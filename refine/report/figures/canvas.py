@@ -28,7 +28,7 @@ from refine.report.figures.theme import (
     wide,
     within,
 )
-from refine.utils.arrays import Floats
+from refine.utils.arrays import Bools, Floats, Ints
 from refine.utils.files import write_whole
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    from refine.utils.arrays import Floats
-
+Style = dict[str, Any]  # properties of marks and texts by matplotlib's names
 DPI = 150
 
 _MARGIN = 0.08  # inches between the edge of a figure and its content
@@ -186,12 +185,9 @@ def title(
         size = letters_of("legend.fontsize")
         for mark in marks:
             mark.set_label(fitted(str(mark.get_label()), inches - 2.6 * size / 72, size))
-        place = {
-            "loc": "lower left",
-            "bbox_to_anchor": (left_edge, 1.0),
-            "bbox_transform": above(lift + points(1)),
-        }
-        legend = legend_of(ax, marks, columns, inches, borderaxespad=0.2, borderpad=0.2, **place)
+        place: Style = {"bbox_to_anchor": (left_edge, 1.0), "bbox_transform": above(lift + points(1))}
+        place |= {"loc": "lower left", "borderaxespad": 0.2, "borderpad": 0.2}
+        legend = legend_of(ax, marks, columns, inches, **place)
         legend.set_in_layout(False)
         pad += legend.get_window_extent().height / figure.dpi * 72 + 0.35 * size
     size = letters_of("axes.titlesize")
@@ -209,10 +205,9 @@ def title(
             pad += 1.3 * small * (1 + aside.get_text().count("\n"))
     head.set(x=left_edge, transform=above(pad), va="bottom")
     label = ax.xaxis.label
+    room = inches - 0.3
     if narrow():
         room = 0.75 * inches
-    else:
-        room = inches - 0.3
     label.set_text(fitted(label.get_text(), room, letters_of("axes.labelsize"), lines=3))
 
 
@@ -226,12 +221,13 @@ def head(figure: Any, text: str) -> None:
 
 def legend_of(owner: Any, marks: Sequence[Any], columns: int, inches: float, **place: Any) -> Legend:
     """The legend of axes or of a figure, with up to ``columns`` columns within ``inches``."""
+    place |= {"handles": list(marks), "handlelength": 1.6, "columnspacing": 1.4}
     for count in range(min(columns, len(marks)), 1, -1):
-        legend = owner.legend(handles=list(marks), ncols=count, handlelength=1.6, columnspacing=1.4, **place)
+        legend = owner.legend(ncols=count, **place)
         if _HINTING * legend.get_window_extent().width / legend.get_figure(root=True).dpi <= inches:
             return legend
         legend.remove()
-    return owner.legend(handles=list(marks), handlelength=1.6, **place)
+    return owner.legend(**place)
 
 
 def letters_of(setting: str) -> float:
@@ -280,11 +276,11 @@ def wrapped(text: str, width: int = 24, lines: int = 2, *, cut_end: bool = False
             break
         finished.append(remaining[:cut].rstrip())
         remaining = remaining[cut:].strip()
-    if cut_end:
-        shortened = clipped
-    else:
-        shortened = shorten
-    return "\n".join([*finished, shortened(remaining, width)] if remaining else finished)
+    if remaining and cut_end:
+        finished.append(clipped(remaining, width))
+    elif remaining:
+        finished.append(shorten(remaining, width))
+    return "\n".join(finished)
 
 
 _HINTING = 1.03  # letters are drawn up to this much wider than measured, at few dots per inch
@@ -326,9 +322,9 @@ def fitted(
     return shown
 
 
-def beside_rows(text: str, limit: int = 26) -> str:
+def beside_rows(text: str) -> str:
     """A name next to the rows of a figure, on at most two lines."""
-    return wrapped(text, min(limit, int(4 * page_width())))
+    return wrapped(text, min(26, int(4 * page_width())))
 
 
 def fitting(centres: Sequence[float] | Floats, widths: Sequence[float], order: Iterable[int]) -> list[int]:
@@ -348,7 +344,7 @@ def short_ids(ids: Sequence[str]) -> list[str]:
     return list(ids)
 
 
-def told_apart(texts: Sequence[str], limit: int = 40) -> list[str]:
+def told_apart(texts: Sequence[str], limit: int) -> list[str]:
     """Labels of at most ``limit`` letters; common beginnings and ends go if labels would be equal."""
     short = [shorten(text, limit) for text in texts]
     if len(set(short)) == len(short) or len(set(texts)) < len(texts):
@@ -388,11 +384,10 @@ def area_mark(label: str, color: str | None = None, **style: Any) -> Patch:
 
 def dots(ax: Axes, x: npt.ArrayLike, y: npt.ArrayLike, **style: object) -> None:
     """Single trials, as an image within SVG."""
+    size = 6.5
     if np.size(x) > 100:
         size = 4.0
-    else:
-        size = 6.5
-    options: dict[str, Any] = {"color": tone().grey, "alpha": 0.5, "markersize": size, "marker": "."} | style
+    options: Style = {"color": tone().grey, "alpha": 0.5, "markersize": size, "marker": "."} | style
     ax.plot(x, y, linewidth=0, markeredgewidth=0, rasterized=True, **options)
 
 
@@ -416,7 +411,7 @@ def beside(
     ax: Axes, row: float, text: str, color: str | None = None, x: float = 1.015, size: float = 8
 ) -> None:
     """A text at the right of a row, or at ``x`` in units of the axes' width."""
-    place: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": points(size)}
+    place: Style = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": points(size)}
     ax.text(x, row, text, color=color or tone().grey, **place)
 
 
@@ -425,12 +420,12 @@ def percents(share: float, _: object = None) -> str:
     return f"{100 * share:.3g} %"
 
 
-def thinned(mask: npt.NDArray[np.bool_], limit: int = _POINTS) -> npt.NDArray[np.int64]:
-    """Row numbers of at most ``limit`` points, evenly spread over the table."""
+def thinned(mask: Bools) -> Ints:
+    """Row numbers of at most 1,500 points, evenly spread over the table."""
     rows = np.flatnonzero(mask)
-    if len(rows) > limit:
-        rows = rows[np.linspace(0, len(rows) - 1, limit).astype(np.int64)]
-    return np.asarray(rows, dtype=np.int64)
+    if len(rows) > _POINTS:
+        return rows[np.linspace(0, len(rows) - 1, _POINTS).astype(np.int64)]
+    return rows
 
 
 def spread(count: int) -> Floats:

@@ -18,6 +18,7 @@ from refine.analysis.selection import ended_trials
 from refine.errors import AnalysisError
 from refine.report.figures.axes import cell_axis, hidden_note, log_ticks, metric_axis, metric_view
 from refine.report.figures.canvas import (
+    Style,
     area_mark,
     axes,
     beside,
@@ -59,13 +60,6 @@ _SQUEEZING = 0.02  # share of a row's values, the worst, that may lie outside th
 _LETTERS = 25  # letters that fit above one of four panels
 
 
-def _share_axis(ax: Axes, reach: float, label: str) -> None:
-    """A horizontal axis of shares from 0 to a little more than ``reach``."""
-    ax.set_xlim(0, min(1.0, 1.04 * reach))
-    ax.xaxis.set_major_formatter(percents)
-    ax.set_xlabel(label)
-
-
 @drawing
 def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
     """The share of failed, diverged or degenerate trials, by level, with Wilson's 95 % interval.
@@ -98,10 +92,9 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
     ax = axes(ax, 1.35 + 0.21 * len(rows))
     reach = 0.02
     for row, (_, rate, q) in enumerate(rows):
+        color = tone().grey
         if q <= ALPHA:
             color = tone().orange
-        else:
-            color = tone().grey
         if rate is None:
             beside(ax, row, f"q {p_value(q)}", tone().ink if q <= ALPHA else None)
         elif not rate.n:
@@ -111,20 +104,24 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
             ax.plot(rate.rate, row, "o", color=color, markersize=5, zorder=4, clip_on=False, gid="rate")
             beside(ax, row, f"{rate.hits:,} of {rate.n:,}", color)
             reach = max(reach, rate.high)
-    overall: dict[str, Any] = {"color": tone().ink, "linewidth": 1, "linestyle": (0, (4, 2))}
+    overall: Style = {"color": tone().ink, "linewidth": 1, "linestyle": (0, (4, 2))}
     ax.axvline(float(bad.mean()), zorder=1, gid="overall", **overall)
     named_rows(ax, [text for text, _, _ in rows])
     for tick, (_, rate, _) in zip(ax.get_yticklabels(), rows, strict=True):
         if rate is None:
             tick.set_fontweight("bold")
     ax.tick_params(axis="y", pad=7)
-    _share_axis(ax, reach, "share of ended trials that failed, diverged or are degenerate")
+    ax.set_xlim(0, min(1.0, 1.04 * reach))
+    ax.xaxis.set_major_formatter(percents)
+    ax.set_xlabel("share of ended trials that failed, diverged or are degenerate")
     marks = [line_mark(f"all: {int(bad.sum()):,} of {len(bad):,} ({percent(float(bad.mean()))})", **overall)]
     if any(q <= ALPHA for _, rate, q in rows if rate is not None):
         text = "more often than at other levels, q ≤ 0.1"
         marks.insert(0, line_mark(text, tone().orange, marker="o", linewidth=1.6))
-    omitted = len(ordered) - sum(rate is None for _, rate, _ in rows)
-    title(ax, "Where trials fail", marks, note=f"{plural(omitted, 'parameter')} left out" if omitted else "")
+    note = ""
+    if omitted := len(ordered) - sum(rate is None for _, rate, _ in rows):
+        note = f"{plural(omitted, 'parameter')} left out"
+    title(ax, "Where trials fail", marks, note=note)
     return ax
 
 
@@ -151,20 +148,15 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
     ax.plot(*steps, color=c.blue, drawstyle="steps-post", linewidth=1.6, gid="front")
     ax.plot(x[on], y[on], "o", color=c.blue, markersize=3.5, zorder=3)
     ax.plot(x[best], y[best], "o", color=c.orange, markersize=6.5, zorder=6, gid="best")
+    cheapest_text = "cheapest as good"
     if noise > 0:
         cheapest_text = "cheapest within noise"
-    else:
-        cheapest_text = "cheapest as good"
-    facts = f"{score(y[best])}, {duration(x[best])}"
-    if cheapest == best:
-        marks: list[object] = [dot_mark(f"best and {cheapest_text}: {facts}", c.orange)]
-    else:
+    facts, facts_of_cheapest = (f"{score(y[i])}, {duration(x[i])}" for i in (best, cheapest))
+    marks: list[Any] = [dot_mark(f"best and {cheapest_text}: {facts}", c.orange)]
+    if cheapest != best:
         ax.plot(x[cheapest], y[cheapest], "D", color=c.green, markersize=7, zorder=5, gid="cheapest")
-        facts_of_cheapest = f"{score(y[cheapest])}, {duration(x[cheapest])}"
-        marks = [
-            dot_mark(f"best: {facts}", c.orange),
-            dot_mark(f"{cheapest_text}: {facts_of_cheapest}", c.green, "D"),
-        ]
+        marks[0].set_label(f"best: {facts}")
+        marks.append(dot_mark(f"{cheapest_text}: {facts_of_cheapest}", c.green, "D"))
     marks.append(line_mark("Pareto front", c.blue, linewidth=1.6))
     if noise > 0:
         ends = sorted((y[best], y[best] - analysis.sign * noise))
@@ -173,9 +165,11 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
     _time_axis(ax, x)
     metric_axis(ax, view, analysis.metric)
     ax.grid()
-    notes = [hidden_note(view), f"{costs.untimed:,} without a time" if costs.untimed else ""]
+    notes = [hidden_note(view)]
+    if costs.untimed:
+        notes.append(f"{costs.untimed:,} without a time")
     if not np.isfinite(noise):
-        notes += ["noise unknown"]
+        notes.append("noise unknown")
     title(ax, f"{clipped(analysis.metric, 24)} against time", marks, note="; ".join(filter(None, notes)))
     return ax
 
@@ -183,21 +177,22 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
 def _time_axis(ax: Axes, x: Floats) -> None:
     low = float(x.min())
     high = float(x.max())
+    label = "time of a trial"
     if high > _FACTOR * low:
+        label += " (log scale)"
         log_ticks(ax, "x", low, high / 2)
         pad = (high / low) ** 0.03
         ax.set_xlim(low / pad, high * pad)
     else:
         pad = 0.04 * (high - low) or 0.5 * high
         ax.set_xlim(low - pad, high + pad)
-    ax.set_xlabel("time of a trial" + (" (log scale)" if high > _FACTOR * low else ""))
+    ax.set_xlabel(label)
     # Texts such as 3 min 20 s are long: as many ticks as fit.
     low, high = ax.get_xlim()
     ticks = [t for t in ax.get_xticks() if low <= t <= high]
+    limit = 6
     if narrow():
         limit = 3
-    else:
-        limit = 6
     ax.set_xticks(ticks[:: -(-len(ticks) // limit) or 1])
     ax.xaxis.set_major_formatter(lambda v, _: duration(v))
 
@@ -233,14 +228,13 @@ def front(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str], ax: 
     text = f"front: {len(on)} of {len(frame)}"
     marks = [line_mark(text, tone().blue, marker="o", linewidth=1.2, markersize=4)]
     if broken.any():
-        cross: dict[str, Any] = {"color": tone().orange, "marker": "x", "linewidth": 0, "markersize": 4}
+        cross: Style = {"color": tone().orange, "marker": "x", "linewidth": 0, "markersize": 4}
         ax.plot(*values[broken].T, alpha=0.6, **cross)
         marks.append(line_mark("infeasible", **cross))
     # A point of the front dominates the points on its worse side in the second goal.
+    steps = "steps-post"
     if second.sign > 0:
         steps = "steps-pre"
-    else:
-        steps = "steps-post"
     ax.plot(*front_of_two.T, color=tone().blue, linewidth=1.2, drawstyle=steps, gid="front")
     ax.plot(*on.T, "o", color=tone().blue, markersize=4, zorder=3)
     ax.set_xlabel(f"{shorten(str(second.metric), 30)} ({second.direction})")
@@ -268,29 +262,29 @@ def curves(trials: Sequence[TrialCurves], metric: str, direction: str) -> npt.ND
         raise AnalysisError(f"curves: draws 1 to {MOST} trials with curves, got {len(trials)}")
     names = {"loss": "loss", "score": metric.rpartition(":")[2].removeprefix("val_")}
     rows = [kind for kind in names if any(any(getattr(trial, kind)) for trial in trials)]
+    grid: npt.NDArray[Any] = panels(len(rows), len(trials), 0.75 + 1.55 * len(rows))
+    with_names = grid[:, :1]
+    with_epochs = grid[-1]
+    place = "outside upper right"
     if narrow():  # a trial's loss and score beside each other
-        grid = panels(len(trials), len(rows), 0.9 + 1.5 * len(trials), sharey="col").T
-    else:
-        grid = panels(len(rows), len(trials), 0.75 + 1.55 * len(rows))
+        grid = with_names = panels(len(trials), len(rows), 0.9 + 1.5 * len(trials), sharey="col").T
+        with_epochs = grid[:, -1]
+        place = "outside lower center"
     shown: dict[str, object] = {}
-    for kind, line in zip(rows, grid, strict=True):
+    for kind, line, named in zip(rows, grid, with_names, strict=True):
         pairs = [getattr(trial, kind) for trial in trials]
         for ax, pair in zip(line, pairs, strict=True):
             shown |= _draw(ax, pair, kind)
         _limit(line[0], pairs, kind, direction)
-        for ax in line if narrow() else line[:1]:
+        for ax in named:
             ax.set_ylabel(shorten(names[kind], 22))
     _heads(grid[0], trials)
-    for ax in grid[:, -1] if narrow() else grid[-1]:
+    for ax in with_epochs:
         ax.set_xlabel("epoch")
     figure = grid[0, 0].figure
     figure.align_ylabels()
     head(figure, "Training curves of the best trials")
     if shown:  # empty without a finite value
-        if narrow():
-            place = "outside lower center"
-        else:
-            place = "outside upper right"
         legend_of(figure, list(shown.values()), len(shown), present().width, loc=place)
     return grid
 
@@ -305,19 +299,15 @@ def _draw(ax: Axes, pair: Pair, kind: str) -> dict[str, Any]:
         epochs = np.flatnonzero(np.isfinite(y))
         if not epochs.size:
             continue
+        style: Style = {"label": role, "color": tone().blue, "linewidth": 1.5}
         # A score without a partner may belong to training or validation.
         if kind == "score" and role == "training" and not pair.validation:
-            label = "as reported"
-        else:
-            label = role
-        style: dict[str, Any] = {"color": tone().blue, "linewidth": 1.5}
-        if label == "training":
-            style = {"color": tone().orange, "linewidth": 1.1, "linestyle": (0, (4, 1.2))}
+            style["label"] = "as reported"
+        elif role == "training":
+            style |= {"color": tone().orange, "linewidth": 1.1, "linestyle": (0, (4, 1.2))}
         if epochs.size == 1:
-            marker = "."
-        else:
-            marker = None
-        (drawn[label],) = ax.plot(epochs + 1, y[epochs], label=label, marker=marker, **style)
+            style["marker"] = "."
+        (drawn[style["label"]],) = ax.plot(epochs + 1, y[epochs], **style)
     ax.grid(axis="y")
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     return drawn
@@ -346,7 +336,7 @@ def _heads(line: npt.NDArray[np.generic], trials: Sequence[TrialCurves]) -> None
     for ax, trial, text in zip(line, trials, texts, strict=True):
         ax.set_title(f"{trial.rank}: {score(trial.value)}", loc="left", fontsize=points(9), pad=4 + 10 * tall)
         below = "\n".join([*text, *[""] * (tall - len(text))])
-        style: dict[str, object] = {"style": "italic", "color": tone().ink if trial.seen else tone().grey}
+        style: Style = {"style": "italic", "color": tone().ink if trial.seen else tone().grey}
         ax.annotate(below, (0, 1), (0, 3), "axes fraction", "offset points", fontsize=points(8), **style)
 
 
@@ -355,10 +345,7 @@ def _lines(trial: TrialCurves) -> list[str]:
         return ["too few epochs to tell"]
     lines = [""]
     for word in (FLAGS[name].word for name in trial.seen):
-        if lines[-1]:
-            longer = f"{lines[-1]}, {word}"
-        else:
-            longer = word
+        longer = f"{lines[-1]}, {word}".removeprefix(", ")
         if len(longer) > _LETTERS:
             lines[-1] += ","
             lines.append(word)

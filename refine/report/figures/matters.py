@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +11,12 @@ import numpy as np
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import GOOD, ParameterEvidence
 from refine.analysis.finding import MATTERS
-from refine.analysis.levels import cells_of
+from refine.analysis.levels import Cells, cells_of
 from refine.analysis.selection import having
 from refine.errors import AnalysisError
 from refine.report.figures.axes import NO_VALUES, CellAxis, cell_axis, label_x, name_of, slant
 from refine.report.figures.canvas import (
+    Style,
     area_mark,
     axes,
     beside,
@@ -56,10 +58,10 @@ def correlation(analysis: Analysis, ax: Axes | None = None) -> Axes:
     ax = axes(ax, 1.5 + 0.3 * max(1, len(shown)))
     for row, e in enumerate(shown):
         _effect(ax, row, e, analysis.findings[e.name].verdict == MATTERS)
-    metric = shorten(analysis.metric)
-    _effect_axis(
-        ax, [e.name for e in shown], f"rank correlation with {metric}; without an order: √ε², no sign"
-    )
+    ax.axvline(0, color=tone().grey, linewidth=1)
+    named_rows(ax, [beside_rows(e.name) for e in shown])
+    ax.set_xlim(-1.02, 1.02)
+    ax.set_xlabel(f"rank correlation with {shorten(analysis.metric)}; without an order: √ε², no sign")
     marks: list[object] = [line_mark("ordered", marker="o", linewidth=1.4)]
     if any(e.association for e in shown):
         marks.append(line_mark("unordered", marker="D", linewidth=1.4))
@@ -70,16 +72,16 @@ def correlation(analysis: Analysis, ax: Axes | None = None) -> Axes:
 
 
 def _effect(ax: Axes, row: int, e: ParameterEvidence, matters: bool) -> None:
+    color = tone().light
+    edge = tone().grey
+    ink = tone().grey
     if matters:
-        color = tone().blue
-        edge = tone().blue
-    else:
-        color = tone().light
-        edge = tone().grey
+        color = edge = tone().blue
+        ink = tone().ink
+    marker = "o"
+    hatch = None
     if e.correlation is not None:
-        (estimate, low, high) = e.correlation[:3]
-        marker = "o"
-        hatch = None
+        estimate, low, high = e.correlation[:3]
     else:
         assert e.association is not None
         estimate = e.effect
@@ -90,18 +92,7 @@ def _effect(ax: Axes, row: int, e: ParameterEvidence, matters: bool) -> None:
         ax.barh(row, estimate, height=0.56, color=color, alpha=0.45, hatch=hatch, edgecolor=edge, linewidth=0)
         ax.plot(estimate, row, marker, color=edge, markersize=5)
         interval(ax, low, high, row, edge)
-    if e.read == 0:
-        note = "never read"
-    else:
-        note = f"q {p_value(e.q)}"
-    beside(ax, row, note, tone().ink if matters else tone().grey)
-
-
-def _effect_axis(ax: Axes, names: Sequence[str], label: str) -> None:
-    ax.axvline(0, color=tone().grey, linewidth=1)
-    named_rows(ax, [beside_rows(name) for name in names])
-    ax.set_xlim(-1.02, 1.02)
-    ax.set_xlabel(label)
+    beside(ax, row, "never read" if e.read == 0 else f"q {p_value(e.q)}", ink)
 
 
 @drawing
@@ -129,36 +120,28 @@ def pair(
     if a == b:
         raise AnalysisError(f"pair: needs two different parameters, got {a!r} twice; name another one")
     sign = analysis.sign
-    changes = [None if new is None or n not in new else new[n] for n in (a, b)]
-    x, y = (cell_axis(analysis[n], change, sign) for n, change in zip((a, b), changes, strict=True))
-    shape = y.count, x.count
+    x, y = (cell_axis(analysis[name], (new or {}).get(name), sign) for name in (a, b))
 
     def cell_of(table: pd.DataFrame) -> Ints:
         return y.of(table[b].to_numpy()) * x.count + x.of(table[a].to_numpy())
 
     cells = cells_of(analysis, cell_of, y.count * x.count)
+    shape = y.count, x.count
     medians = cells.medians.reshape(shape)
-    good = cells.good.reshape(shape)
-    count = cells.n.reshape(shape)
     lost = cells.tried.reshape(shape) & np.isnan(medians)  # the median trial did not finish
     inches = page_width() - _BESIDE
     rows = y.limits[1] - y.limits[0]
-    columns = x.limits[1] - x.limits[0]
     tall = float(np.interp(rows, [2, 4, 12, 24], [0.62, 0.5, 0.33, 0.2]))
-    wide = inches / columns
+    wide = inches / (x.limits[1] - x.limits[0])
     ax = axes(ax, 1.45 + tall * rows + 0.45 * bool(slant(x, inches)))
-    room = wide >= 0.34 and tall >= 0.24
-    across = min(0.42 * wide if room else 0.7 * wide, 0.68 * tall)
     if not np.isfinite(medians).any():
         raise AnalysisError(NO_VALUES)
-    low, high = _colour_range(medians[np.isfinite(medians)], sign)
-    changed = any(v.new is not None and v.new != v.evidence.parameter for v in (x, y))
-    mesh = _mesh(ax, x, y, medians, f"{_COLOURS}{'_r' * (sign < 0)}", (low, high))
-    _marks(ax, mesh, medians=medians, count=count, good=good, room=room, across=across)
-    cross: dict[str, Any] = {"color": tone().ink, "markersize": 5, "markeredgewidth": 1.1, "zorder": 3}
+    ends = _colour_range(medians[np.isfinite(medians)], sign)
+    mesh = _mesh(ax, x, y, medians, f"{_COLOURS}{'_r' * (sign < 0)}", ends)
+    _marks(ax, mesh, medians, cells, wide, tall)
+    cross: Style = {"color": tone().ink, "markersize": 5, "markeredgewidth": 1.1, "zorder": 3}
     ax.plot(*np.nonzero(lost)[::-1], "x", **cross)
-    if changed:
-        _outline(ax, x, y)
+    _outline(ax, x, y)
     label_x(ax, x, inches)
     ax.set_ylim(*y.limits)
     ax.set_yticks(*y.ticks())
@@ -166,29 +149,25 @@ def pair(
     ax.spines[:].set_visible(False)
     ax.set_xlabel(name_of(x))
     ax.set_ylabel(name_of(y))
-    outside = int(np.sum((medians < low) | (medians > high)))
+    outside = int(np.sum((medians < ends[0]) | (medians > ends[1])))
     _colour_bar(ax, mesh, analysis, bool(outside), tall * rows / 0.2)
-    text = f"best {percent(GOOD)}{' with ties' if cells.ties else ''}: area = number, at most {good.max():,}"
+    text = f"best {percent(GOOD)}{' with ties' * cells.ties}: area = number, at most {cells.good.max():,}"
     marks: list[Any] = [dot_mark(text, _ON_DARK, markeredgecolor=tone().ink)]
     if np.isnan(medians).sum() > lost.sum() or any(v.low or v.high for v in (x, y)):
         marks.append(area_mark("no trial", facecolor=tone().paper, edgecolor=tone().light, hatch="////"))
     if lost.any():
         marks.append(dot_mark("median trial unfinished", tone().ink, "x"))
-    if changed:
+    if x.changed or y.changed:
         marks.append(line_mark(word, tone().amber, linewidth=3))
-    if sign > 0:
-        end = low
-        side = "below"
-    else:
-        end = high
-        side = "above"
-    if outside:
-        note = f"{plural(outside, 'cell')} {side} {number(end, 4)} in one colour"
-    else:
-        note = ""
     name = clipped(join([clipped(n, 20) for n in (a, b)]), 44)
+    if not outside:
+        title(ax, f"{name}: median {clipped(analysis.metric, 20)}", marks)
+        return ax
     # Next to a note there is no room for the metric, which labels the colour bar.
-    title(ax, name if note else f"{name}: median {clipped(analysis.metric, 20)}", marks, note=note)
+    worst = f"below {number(ends[0], 4)}"
+    if sign < 0:
+        worst = f"above {number(ends[1], 4)}"
+    title(ax, name, marks, note=f"{plural(outside, 'cell')} {worst} in one colour")
     return ax
 
 
@@ -198,22 +177,18 @@ def _mesh(
     """Coloured cells, hatched without trials."""
     _rectangle(ax, x.limits, y.limits, facecolor=tone().paper, edgecolor=tone().light, hatch="////", zorder=0)
     borders = np.arange(x.count + 1) - 0.5, np.arange(y.count + 1) - 0.5
-    style: dict[str, Any] = {"cmap": colours, "vmin": ends[0], "vmax": ends[1], "linewidth": 0.7, "zorder": 1}
+    style: Style = {"cmap": colours, "vmin": ends[0], "vmax": ends[1], "linewidth": 0.7, "zorder": 1}
     return ax.pcolormesh(*borders, np.ma.masked_invalid(medians), edgecolors=tone().paper, **style)
 
 
 def _outline(ax: Axes, x: CellAxis, y: CellAxis) -> None:
-    """A frame of the kept levels: amber on a dark line, visible on all colours."""
-    for across in x.kept():
-        for up in y.kept():
-            for color, width in ((_ON_LIGHT, 4.2), (tone().amber, 2.4)):
-                frame: dict[str, object] = {
-                    "fill": False,
-                    "joinstyle": "miter",
-                    "clip_on": False,
-                    "zorder": 4,
-                }
-                _rectangle(ax, across, up, edgecolor=color, linewidth=width, **frame)
+    """A frame of the kept levels after a change: amber on a dark line, visible on all colours."""
+    if not (x.changed or y.changed):
+        return
+    frame: Style = {"fill": False, "joinstyle": "miter", "clip_on": False, "zorder": 4}
+    for across, up in product(x.kept(), y.kept()):
+        _rectangle(ax, across, up, edgecolor=_ON_LIGHT, linewidth=4.2, **frame)
+        _rectangle(ax, across, up, edgecolor=tone().amber, linewidth=2.4, **frame)
 
 
 def _rectangle(ax: Axes, x: tuple[float, float], y: tuple[float, float], **style: Any) -> None:
@@ -238,32 +213,31 @@ def _colour_range(medians: Floats, sign: float) -> tuple[float, float]:
     return low, high
 
 
-def _marks(ax: Axes, mesh: Any, medians: Floats, count: Ints, good: Ints, room: bool, across: float) -> None:
-    """Dots for top trials and, if there is room, the number of all trials."""
+def _marks(ax: Axes, mesh: Any, medians: Floats, cells: Cells, wide: float, tall: float) -> None:
+    """Dots for top trials and, in cells of enough inches, the number of all trials."""
+    room = wide >= 0.34 and tall >= 0.24
+    across = min(0.42 * wide if room else 0.7 * wide, 0.68 * tall)
+    good = cells.good.reshape(medians.shape)
+    count = cells.n.reshape(medians.shape)
     i, j = np.nonzero(good)
     sizes = np.maximum(min(72 * across, 17.0) ** 2 * good[i, j] / max(1, good.max()), 5.0)
     ax.scatter(j - 0.2 * room, i, s=sizes, color=_ON_DARK, edgecolor=_ON_LIGHT, linewidth=0.7, zorder=3)
     for row, column in zip(*np.nonzero(np.isfinite(medians) & room), strict=True):
         light = lightness(mesh.cmap(mesh.norm(medians[row, column]))) > 0.5
-        style: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": points(7.5), "zorder": 3}
+        style: Style = {"ha": "right", "va": "center", "fontsize": points(7.5), "zorder": 3}
         text = f"{count[row, column]:,}"
         ax.text(column + 0.4, row, text, color=_ON_LIGHT if light else _ON_DARK, **style)
 
 
 def _colour_bar(ax: Axes, mesh: object, analysis: Analysis, cut: bool, aspect: float) -> None:
     figure: Any = ax.get_figure(root=True)
+    side = "max"
+    better = "lower"
     if analysis.sign > 0:
-        worst_end = "min"
-    else:
-        worst_end = "max"
-    if cut:
-        side = worst_end
-    else:
+        side = "min"
+        better = "higher"
+    if not cut:
         side = "neither"
     bar = figure.colorbar(mesh, ax=ax, extend=side, fraction=0.05, pad=0.02, aspect=aspect)
     bar.outline.set_visible(False)
-    if analysis.sign > 0:
-        better = "higher"
-    else:
-        better = "lower"
     bar.set_label(f"median {shorten(analysis.metric, 20)}\n({better} is better)")

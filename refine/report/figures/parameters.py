@@ -10,7 +10,6 @@ import numpy as np
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.densities import (
-    Surface,
     density_curves,
     density_surface,
     level_spacing,
@@ -44,6 +43,7 @@ from refine.report.figures.axes import (
 )
 from refine.report.figures.canvas import (
     Panels,
+    Style,
     area_mark,
     axes,
     beside,
@@ -113,11 +113,12 @@ def levels(
         if values.size:
             _violin(ax, row, values, view)
         else:
+            words = "no trial"
             if barred[row_of_trial == row].any():
                 words = "none feasible"
-            else:
+            elif v.n:
                 words = "none finished"
-            beside(ax, row, words if v.n else "no trial", x=0.01)
+            beside(ax, row, words, x=0.01)
         median_mark(ax, row, v, view)
         if v.n:
             beside(ax, row, f"n = {v.n:,}")
@@ -147,45 +148,36 @@ def median_mark(
 
     # Complete at the ends of the axes, and clipped if a user zooms in.
     near = TransformedBbox(Bbox([[-0.02, -0.02], [1.02, 1.02]]), ax.transAxes)
-    style: dict[str, Any] = {"color": tone().ink, "zorder": 5}
-    upwards = (v.median > view.high) != lower_is_better(view)
     marker = "o"
     if not view.inside(v.median):
+        above = v.median > view.high
+        marker = "<>"[int(above)]
         if upright:
-            marker = "v^"[int(upwards)]
-        else:
-            marker = "<>"[int(v.median > view.high)]
-    for values, shape in (
-        ([median], {"marker": marker}),
-        (ends, {"linewidth": 0.4 * size, "solid_capstyle": "butt"}),
-    ):
+            marker = "v^"[int(above != lower_is_better(view))]
+    styles: tuple[Style, ...] = ({"marker": marker}, {"linewidth": 0.4 * size, "solid_capstyle": "butt"})
+    for values, style in zip(([median], ends), styles, strict=True):
         if np.isfinite(values).all():
-            places = [position] * len(values)
-            (line,) = ax.plot(
-                *((places, values) if upright else (values, places)), markersize=size, **style, **shape
-            )
+            places = [values, [position] * len(values)]
+            if upright:
+                places.reverse()
+            (line,) = ax.plot(*places, markersize=size, color=tone().ink, zorder=5, **style)
             line.set_clip_box(near)
 
 
 def _violin(ax: Axes, row: int, values: Floats, view: MetricView) -> None:
     """Density and trials of one level; the density ends at the smallest and the largest value."""
-    if np.ptp(values) > 0:
-        density = metric_density(values, observed_view(view, values))
-    else:
-        density = None
-    if density is not None:
-        half_width = 0.4 * density[1]
-        height = density[0]
-        ax.fill_between(
-            height, row - half_width, row + half_width, color=tone().blue, alpha=0.28, linewidth=0
-        )
-    drawn_rows = thinned(view.inside(values))
-    style: dict[str, object] = {
-        "color": tone().grey,
-        "alpha": 0.7,
-        "markersize": 3.5 if len(drawn_rows) > 40 else 5,
-    }
-    dots(ax, values[drawn_rows], row + 0.5 * (spread(len(drawn_rows)) - 0.5), **style)
+    density = np.ptp(values) > 0 and metric_density(values, observed_view(view, values))
+    if density:
+        height, width = density
+        area: Style = {"color": tone().blue, "alpha": 0.28, "linewidth": 0}
+        ax.fill_between(height, row - 0.4 * width, row + 0.4 * width, **area)
+    _row_of_dots(ax, row, values[thinned(view.inside(values))], (3.5, 5), alpha=0.7)
+
+
+def _row_of_dots(ax: Axes, row: int, values: Floats, sizes: tuple[float, float], alpha: float) -> None:
+    """The trials of a row, scattered over half of its height; smaller dots for more than 40 trials."""
+    size = sizes[len(values) <= 40]
+    dots(ax, values, row + 0.5 * (spread(len(values)) - 0.5), alpha=alpha, markersize=size)
 
 
 def share_bars(analysis: Analysis, name: str, new: Parameter | None, label: str, ax: Axes | None) -> Axes:
@@ -243,7 +235,7 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
     noise = analysis.noise.sd
     view = _close_view(analysis, y[finished], np.concatenate([bests.best, bests.equal]))
     ax = axes(ax, _height(rows))
-    hollow: dict[str, Any] = {"markerfacecolor": tone().paper, "markeredgecolor": tone().blue}
+    hollow: Style = {"markerfacecolor": tone().paper, "markeredgecolor": tone().blue}
     hollow |= {"marker": "D", "linewidth": 0, "markersize": 5.5, "markeredgewidth": 1.5}
     marks: list[Any] = [
         dot_mark("best trial", tone().orange, markersize=6),
@@ -254,22 +246,16 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
     if np.isfinite(noise) and noise > 0:
         ends = sorted((top, top - analysis.sign * noise))
         ax.axvspan(*ends, color=tone().amber, alpha=0.25, linewidth=0, zorder=0)
-        if analysis.sign > 0:
-            side = "−"
-        else:
-            side = "+"
-        marks.append(area_mark(f"best {side} noise ({score(noise)})", tone().amber, alpha=0.35))
+        text = f"best − noise ({score(noise)})"
+        if analysis.sign < 0:
+            text = text.replace("−", "+")
+        marks.append(area_mark(text, tone().amber, alpha=0.35))
     for row, (n, best, equal) in enumerate(zip(bests.n, bests.best, bests.equal, strict=True)):
         if not np.isfinite(best):
             beside(ax, row, "none finished" if n else "no trial", x=0.01)
             continue
         values = y[(row_of_trial == row) & finished]
-        drawn_rows = thinned(view.inside(values))
-        if len(drawn_rows) > 40:
-            size = 4.0
-        else:
-            size = 5.5
-        dots(ax, values[drawn_rows], row + 0.5 * (spread(len(drawn_rows)) - 0.5), alpha=0.45, markersize=size)
+        _row_of_dots(ax, row, values[thinned(view.inside(values))], (4.0, 5.5), alpha=0.45)
         ax.plot([equal, best], [row, row], color=tone().blue, linewidth=1.1, zorder=3)
         ax.plot(best, row, "o", color=tone().orange, markersize=6, zorder=5, gid="best")
         ax.plot(equal, row, zorder=4, gid="equal", **hollow)
@@ -284,10 +270,9 @@ def _close_view(analysis: Analysis, y: Floats, bests: Floats) -> MetricView:
     """A view in which the bests differ visibly, with at least the better half of the trials."""
     view = metric_view(y, analysis.direction)
     places = analysis.sign * view.forward(bests[np.isfinite(bests)])
+    noise = 0.0
     if np.isfinite(analysis.noise.sd) and not view.log:
         noise = analysis.noise.sd
-    else:
-        noise = 0.0
     reach = max(1.5 * float(np.ptp(places)), 4 * noise)
     worst_shown = min(float(places.min()) - reach, float(np.median(analysis.sign * view.forward(y))))
     if reach > 1e-6 * float(np.abs(places).max()):  # else ties: a closer view shows no more
@@ -317,7 +302,7 @@ def _name_rows(ax: Axes, rows: CellAxis, label: str, marks: list[Any]) -> None:
     ax.grid(axis="x")
     old = rows.evidence.parameter
     new = rows.new
-    if new is None or new == old:
+    if new is None or not rows.changed:
         return
     kept_runs = rows.kept()
     for start, end in kept_runs:
@@ -358,10 +343,7 @@ def density(
     ax.fill_between(positions, curves.everyone, color=tone().light, alpha=0.6, linewidth=0)
     ax.plot(positions, curves.everyone, color=tone().grey, linewidth=1.4)
     ax.plot(positions, curves.best, color=tone().blue, linewidth=2)
-    if curves.with_ties:
-        ties = ", with ties"
-    else:
-        ties = ""
+    ties = ", with ties" * curves.with_ties
     marks: list[object] = [
         line_mark(f"best {percent(GOOD)}{ties} ({curves.good:,})", tone().blue, linewidth=2),
         line_mark(f"all ({curves.n:,})", tone().grey, linewidth=1.4),
@@ -397,7 +379,11 @@ def density_2d(
     view = metric_view(y, analysis.direction)
     ax = axes(ax, 3.6)
     if np.ptp(y) > 0:
-        _contours(ax, density_surface(analysis, name, observed_view(view, y)), scale)
+        surface = density_surface(analysis, name, observed_view(view, y))
+        # Contours are closer at the low end, so that the slopes show next to the peak of a saturated metric.
+        contours = float(surface.density.max()) * np.linspace(0.12, 1.0, 11) ** 2
+        style: Style = {"levels": contours, "cmap": shades(), "alpha": 0.85}
+        ax.contourf(scale.at(surface.x), surface.y, surface.density.T, **style)
     with_median = [
         (v, level) for v, level in zip(e.levels, scale.levels, strict=True) if np.isfinite(v.median)
     ]
@@ -412,13 +398,6 @@ def density_2d(
     text = f"{clipped(name, 30)} against {clipped(analysis.metric, 30)}"
     title(ax, text, marks, note=hidden_note(view))
     return ax
-
-
-def _contours(ax: Axes, surface: Surface, scale: Scale) -> None:
-    # Contours are closer at the low end, so that the slopes show next to the peak of a saturated metric.
-    contours = float(surface.density.max()) * np.linspace(0.12, 1.0, 11) ** 2
-    positions = scale.at(surface.x)
-    ax.contourf(positions, surface.y, surface.density.T, levels=contours, cmap=shades(), alpha=0.85)
 
 
 def _ends(new: Parameter | None) -> list[float]:
@@ -451,26 +430,23 @@ def decision(
     changed = [e for e in analysis.ranked if e.name in new and new[e.name] != e.parameter]
     least_kept = sorted(changed, key=lambda e: float(np.mean(stays(e.parameter, new[e.name]))))[:MOST]
     shown = [e for e in changed if e in least_kept] or analysis.ranked[: MOST - 1]
+    rows = 1
+    columns = len(shown)
     if narrow():
-        rows = len(shown)
+        rows = columns
         columns = 1
-    else:
-        rows = 1
-        columns = len(shown)
     drawn = panels(rows, columns, 2.5 * rows + 0.9, sharey=True, sharex=False)
     within(drawn[0, 0], 0.2)
     inches = (drawn[0, 0].figure.get_figwidth() - 0.7) / columns - 0.2
     lines = 1
     for ax, e in zip(drawn.flat, shown, strict=True):
         after = new.get(e.name, e.parameter)
-        text = (texts or {}).get(e.name) or bounds_text(after)
         _panel(ax, analysis, e, after, inches)
         name = _panel_name(e, 1.05 * inches)
         lines = max(lines, 1 + name.count("\n"))
+        change = "unchanged"
         if after != e.parameter:
-            change = f"→ {text}"
-        else:
-            change = "unchanged"
+            change = f"→ {(texts or {}).get(e.name) or bounds_text(after)}"
         _panel_head(ax, name, change, inches)
     # Ticks at ranks show the values.
     ordered = np.sort(analysis.sign * ranked_trials(analysis, even=False)[1])
@@ -485,14 +461,13 @@ def decision(
         dot_mark(f"best {percent(GOOD)}", tone().blue, markersize=4),
         line_mark(f"density, best {percent(GOOD)}", tone().blue, linewidth=2),
         area_mark("density, all", tone().light, alpha=0.6),
-        *([area_mark("kept", tone().amber, alpha=0.3)] if changed else []),
     ]
-    if any(_widened(e.parameter, new[e.name]) for e in shown if e.name in new):
-        marks.append(untried_mark())
+    text = "No change"
     if changed:
         text = f"{label.capitalize()} changes, with the trials by rank"
-    else:
-        text = "No change"
+        marks.append(area_mark("kept", tone().amber, alpha=0.3))
+    if any(_widened(e.parameter, new[e.name]) for e in shown if e.name in new):
+        marks.append(untried_mark())
     title(drawn[0, 0], text, marks, columns=6, lift=(29 / 9 + 1.3 * (lines - 1)) * points(9))
     return drawn
 
@@ -507,7 +482,7 @@ def _widened(old: Parameter, new: Parameter) -> bool:
 def _panel_head(ax: Axes, name: str, change: str, inches: float) -> None:
     """Two texts above a panel: the parameter's name in bold, and its change below."""
     size = points(9)
-    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom"}
+    place: Style = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom"}
     shown = fitted(change, 1.05 * inches, size, lines=1, cut_end=True)
     ax.annotate(name, (0, 1), (0, 17 / 9 * size), fontsize=size, fontweight="bold", **place)
     ax.annotate(shown, (0, 1), (0, 4 / 9 * size), fontsize=size, **place)
@@ -538,15 +513,9 @@ def _panel(ax: Axes, full_analysis: Analysis, e: ParameterEvidence, new: Paramet
     middle = (np.searchsorted(ordered, better) + np.searchsorted(ordered, better, side="right") - 1) / 2
     for mask, color, alpha in ((~good, tone().grey, 0.55), (good, tone().blue, 0.85)):
         drawn_rows = thinned(mask & np.isfinite(positions))
-        style: dict[str, object] = {"marker": "o", "markersize": 3.4, "zorder": 3, "clip_on": False}
-        dots(
-            ax,
-            positions[drawn_rows],
-            middle[drawn_rows] / max(1, len(better) - 1),
-            color=color,
-            alpha=alpha,
-            **style,
-        )
+        style: Style = {"marker": "o", "markersize": 3.4, "zorder": 3, "clip_on": False}
+        ranks = middle[drawn_rows] / max(1, len(better) - 1)
+        dots(ax, positions[drawn_rows], ranks, color=color, alpha=alpha, **style)
     ax.axhline(0.5 * _BELOW[1], color=tone().grey, linewidth=0.6)
     ax.set_ylim(_BELOW[0], 1.05)
     ax.tick_params(axis="y", length=0)
@@ -575,21 +544,17 @@ def _range(ax: Axes, analysis: Analysis, name: str, old: Range, new: Parameter, 
     ticks = []
     ends = [0.0, 1.0]
     if new != old:
+        parts = [(v, v) for v in new.grid]
         if isinstance(new, Range):
             parts = [(new.low, new.high)]
-        else:
-            parts = [(v, v) for v in new.grid]
+            ticks = _ends(new)
+            hatch_untried(ax, old, *ticks)
         raw = np.array(parts, dtype=float)  # may lie outside the old range
         first, last = old.ends()
         kept_unit = (old.scale(np.maximum(raw, 1e-300) if old.log else raw) - first) / (last - first)
         for part in kept_unit:
             _shade(ax, *(float(v) for v in scale.at(part + np.array([-reach, reach]))))
         ends += list(kept_unit.ravel())
-        if isinstance(new, Range):
-            ticks = [float(new.low), float(new.high)]
-            hatch_untried(ax, old, *ticks)
-        else:
-            ticks = []
     low, high = (float(v) for v in scale.at([min(ends) - reach, max(ends) + reach]))
     scale.dress(ax, name, (low, high), ticks)
     ax.set_xlabel("")

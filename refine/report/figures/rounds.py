@@ -14,6 +14,7 @@ from refine.errors import AnalysisError, did_you_mean
 from refine.proposal.forecast import WHAT
 from refine.report.figures.axes import hidden_note, metric_axis, metric_view
 from refine.report.figures.canvas import (
+    Style,
     area_mark,
     axes,
     beside,
@@ -66,19 +67,39 @@ class TreeNode(NamedTuple):
     note: str = ""  # the person's reason
 
 
-def numbers_of(rounds: Sequence[Any], figure: str) -> dict[str, int]:
-    """Id -> number of rounds with ``id`` and ``parent``, parents before children; AnalysisError otherwise."""
-    number: dict[str, int] = {}
+def parents_of(rounds: Sequence[Any], figure: str) -> list[int | None]:
+    """Number of each round's parent, ``None`` for a root.
+
+    Raises:
+        AnalysisError: A child before its parent, or an id given twice.
+    """
+    number: dict[str | None, int | None] = {None: None}
+    parents = []
     for i, r in enumerate(rounds):
         if r.id in number:
             raise AnalysisError(f"{figure}: round {r.id!r} is given twice; leave one out")
-        if r.parent is not None and r.parent not in number:
+        if r.parent not in number:
             raise AnalysisError(
                 f"{figure}: round {r.id!r} stands before its parent {r.parent!r}, or the parent is missing; "
                 "give rounds in the order of their creation"
             )
+        parents.append(number[r.parent])
         number[r.id] = i
-    return number
+    return parents
+
+
+def winner_of(goodness: Mapping[str, float], winner: str | None, rule: str) -> str | None:
+    """The id of the winning round: ``winner``, or the first with the best value; ``None`` without a value.
+
+    Raises:
+        AnalysisError: ``winner`` is not among the ids; ``rule`` begins the text of the error.
+    """
+    if winner is None:
+        finite = [key for key, value in goodness.items() if math.isfinite(value)]
+        return max(finite, key=lambda key: goodness[key], default=None)
+    if winner not in goodness:
+        raise AnalysisError(f"{rule}, got {winner!r}; {did_you_mean(winner, goodness)}")
+    return winner
 
 
 def way_to(parents: Sequence[int | None], last: int) -> list[int]:
@@ -146,51 +167,36 @@ def tree(
     check_direction(direction)
     if not nodes:
         raise AnalysisError("tree: there is no round yet; add one first")
-    sign = sign_of(direction)
-    number = numbers_of(nodes, "tree")
-    if winner is not None and winner not in number:
-        raise AnalysisError(
-            f"tree: winner is the id of a round, got {winner!r}; {did_you_mean(winner, number)}"
-        )
-    parents = [None if node.parent is None else number[node.parent] for node in nodes]
-    with_value = [i for i, node in enumerate(nodes) if math.isfinite(node.best)]
-    if with_value:
-        first = max(with_value, key=lambda i: sign * nodes[i].best)
-    else:
-        first = None
-    if winner is None:
-        last = first
-    else:
-        last = number[winner]
-    if last is None:
-        way = []
-    else:
-        way = way_to(parents, last)
+    parents = parents_of(nodes, "tree")
+    goodness = {node.id: sign_of(direction) * node.best for node in nodes}
+    winner = winner_of(goodness, winner, "tree: winner is the id of a round")
     c = tone()
-    colours = [c.blue if i in way else c.grey for i in range(len(nodes))]
-    if last is not None:
-        colours[last] = c.orange
+    colours = [c.grey] * len(nodes)
+    way: list[int] = []
+    if winner is not None:
+        way = way_to(parents, list(goodness).index(winner))
+        for i in way:
+            colours[i] = c.blue
+        colours[way[-1]] = c.orange
     places = layout(parents, way)
     below = narrow() and any(node.note.strip() for node in nodes)  # notes get lines of their own
-    if len(nodes) <= _CLOSE:
-        one_line = 0.3
-    else:
-        one_line = 0.22
+    tall = 0.3
+    if len(nodes) > _CLOSE:
+        tall = 0.22
     if below:
         tall = 0.42
-    else:
-        tall = one_line
     ax = axes(ax, 0.95 + tall * len(nodes))
     for i, (place, parent) in enumerate(zip(places, parents, strict=True)):
-        style: dict[str, Any] = {"markeredgecolor": colours[i], "markeredgewidth": 1.4, "zorder": 4}
-        style |= {
-            "markerfacecolor": colours[i] if i in way else c.paper,
-            "markersize": 7.5 if i == last else 6.0,
-        }
+        style: Style = {"markeredgecolor": colours[i], "markeredgewidth": 1.4, "zorder": 4}
+        style |= {"markerfacecolor": c.paper, "markersize": 6.0}
+        if i in way:
+            style["markerfacecolor"] = colours[i]
+        if nodes[i].id == winner:
+            style["markersize"] = 7.5
         ax.plot(place.lane * _LANE, place.row, "o", gid="node", **style)
         if parent is not None:
             _edge(ax, places[parent], place, i in way, nodes[i].kind == "branched")
-    _rows(ax, nodes, places=places, colours=colours, winner=last, sign=sign, below=below)
+    _rows(ax, nodes, places, colours, winner, list(goodness.values()), below=below)
     ax.set_xlim(-0.12, page_width() - 0.3)
     ax.set_ylim(len(nodes) - (0.2 if below else 0.4), -1.15)
     ax.set_axis_off()
@@ -207,16 +213,12 @@ def _edge(ax: Axes, parent: Place, child: Place, on_way: bool, dashed: bool) -> 
     if lane != parent_lane:
         x = [parent_lane, parent_lane, lane, lane]
         y = [top, row - 0.55, row - 0.2, row]
+    style: Style = {"color": tone().grey, "linewidth": 1.2, "zorder": 2}
     if on_way:
-        colour = tone().blue
-        width = 2.4
-        order = 3
-    else:
-        colour = tone().grey
-        width = 1.2
-        order = 2
-    (line,) = ax.plot(np.array(x) * _LANE, y, color=colour, linewidth=width, zorder=order, gid="edge")
-    line.set(linestyle=(0, (3, 1.5)) if dashed else "-", solid_joinstyle="round")
+        style = {"color": tone().blue, "linewidth": 2.4, "zorder": 3}
+    if dashed:
+        style["linestyle"] = (0, (3, 1.5))
+    ax.plot(np.array(x) * _LANE, y, solid_joinstyle="round", gid="edge", **style)
 
 
 def _rows(
@@ -224,8 +226,9 @@ def _rows(
     nodes: Sequence[TreeNode],
     places: Sequence[Place],
     colours: Sequence[str],
-    winner: int | None,
-    sign: float,
+    winner: str | None,
+    goodness: Sequence[float],
+    *,
     below: bool,
 ) -> None:
     """The columns next to the lanes."""
@@ -244,39 +247,31 @@ def _rows(
         heads.append((x_note, "tag" if below else "tag, note", "left"))
     for x, text, side in heads:
         ax.text(x, -0.85, text, ha=side, fontsize=points(7.5), color=tone().grey, va="center")
-    values = [sign * node.best for node in nodes if math.isfinite(node.best)]
-    if values:
-        low = min(values)
-        high = max(values)
-    else:
-        low = 0.0
-        high = 1.0
+    finite = [value for value in goodness if math.isfinite(value)]
     for i, (node, (row, _)) in enumerate(zip(nodes, places, strict=True)):
         if row % 2:
             middle = row + 0.18 * below
             ax.axhspan(middle - 0.5, middle + 0.5, color=tone().pale, alpha=0.55, linewidth=0, zorder=0)
-        style: dict[str, Any] = {"va": "center", "fontsize": points(8.5), "zorder": 5}
-        bold: dict[str, Any] = {"fontweight": "bold" if i == winner else "normal"}
-        ax.text(x_id, row, short[i], family="monospace", **bold, **style)
-        ax.text(x_best, row, bests[i], **bold, **style)
+        style: Style = {"va": "center", "fontsize": points(8.5), "zorder": 5}
+        weight = "normal"
+        if node.id == winner:
+            weight = "bold"
+        ax.text(x_id, row, short[i], family="monospace", fontweight=weight, **style)
+        ax.text(x_best, row, bests[i], fontweight=weight, **style)
         ax.text(x_count, row, counts[i], ha="right", **style)
         ax.text(x_kind, row, node.kind or "root", color=tone().ink if node.kind else tone().grey, **style)
         ax.plot([x_strip, x_strip + _STRIP], [row] * 2, color=tone().light, linewidth=0.7, zorder=1)
         if math.isfinite(node.best):
-            if high > low:
-                share = (sign * node.best - low) / (high - low)
-            else:
-                share = 1.0
-            dot: dict[str, Any] = {"color": colours[i], "markersize": 4.5, "zorder": 4}
+            share = 1.0
+            if np.ptp(finite) > 0:
+                share = (goodness[i] - min(finite)) / np.ptp(finite)
+            dot: Style = {"color": colours[i], "markersize": 4.5, "zorder": 4}
             ax.plot(x_strip + share * _STRIP, row, "o", gid="best", **dot)
         used = _tags(ax, x_note, row, node.tags)
         if below:
-            line = x_id
-            note_row = row + 0.4
+            _note(ax, x_id, row + 0.4, node.note)
         else:
-            line = x_note + used
-            note_row = row
-        _note(ax, line, note_row, node.note)
+            _note(ax, x_note + used, row, node.note)
 
 
 def _tags(ax: Axes, x: float, row: float, tags: Sequence[str]) -> float:
@@ -292,15 +287,10 @@ def _tags(ax: Axes, x: float, row: float, tags: Sequence[str]) -> float:
 
 def _note(ax: Axes, x: float, row: float, note: str) -> None:
     """The beginning of a note, as far as it fits: a sentence is understood from its beginning."""
-    text = " ".join(note.split())
     room = page_width() - 0.45 - x
-    limit = int(room / _SLANTED)
-    if text and room >= 6 * _LETTER:
-        if len(text) <= limit:
-            shown = text
-        else:
-            shown = f"{text[: limit - 1].rstrip()}…"
-        ax.text(x, row, shown, va="center", fontsize=points(8), style="italic", zorder=5)
+    if note.strip() and room >= 6 * _LETTER:
+        text = clipped(note, int(room / _SLANTED))
+        ax.text(x, row, text, va="center", fontsize=points(8), style="italic", zorder=5)
 
 
 @drawing
@@ -338,7 +328,7 @@ def reliability(calibration: Calibration, ax: Axes | None = None) -> Axes:
         line_mark("90 % interval", tone().grey, linewidth=1.4),
     ]
     if not all(e.covers(quantity, 0.9) for e in entries for quantity in WHAT):
-        hollow: dict[str, Any] = {"markerfacecolor": tone().paper, "markeredgewidth": 1.4, "markersize": 5.5}
+        hollow: Style = {"markerfacecolor": tone().paper, "markeredgewidth": 1.4, "markersize": 5.5}
         marks.append(dot_mark("outside the 90 % interval", tone().grey, **hollow))
     title(ax, f"Forecasts of {plural(len(entries), 'child', 'children')} and results", marks, columns=5)
     return ax
@@ -359,26 +349,21 @@ def _forecast(ax: Axes, entry: Entry, quantity: str, row: float) -> float:
     place = sign * (real - middle) / half
     color = _colour(quantity)
     interval(ax, low, high, row, tone().grey, 1.4, zorder=1)
-    box: dict[str, Any] = {"color": tone().grey, "alpha": 0.55, "linewidth": 0, "zorder": 2}
+    box: Style = {"color": tone().grey, "alpha": 0.55, "linewidth": 0, "zorder": 2}
     ax.barh(row, last - first, left=first, height=0.2, **box)
-    if place > 0:
-        arrow = ">"
-    else:
-        arrow = "<"
-    if abs(place) <= _REACH:
-        marker = _MARKERS[quantity]
-    else:
-        marker = arrow
     shown = float(np.clip(place, -_REACH, _REACH))
+    marker = _MARKERS[quantity]
+    if place != shown:
+        marker = "<>"[int(place > 0)]
     covered = low <= place <= high
-    style: dict[str, Any] = {
-        "color": color if covered else tone().paper,
-        "markeredgecolor": color,
-        "zorder": 4,
-    }
+    style: Style = {"color": tone().paper, "markeredgecolor": color, "zorder": 4}
+    colour_of_text = color
+    if covered:
+        style["color"] = color
+        colour_of_text = tone().ink
     ax.plot(shown, row, marker, markeredgewidth=1.4, markersize=5.5, **style)
     text = f"{quantity} {score(real)}{chr(10) if narrow() else ' '}({score(wide[0])} to {score(wide[1])})"
-    beside(ax, row, text, tone().ink if covered else color, size=7.5)
+    beside(ax, row, text, colour_of_text, size=7.5)
     return float(max(abs(shown), abs(low), abs(high))) + 0.05
 
 
@@ -439,20 +424,11 @@ def best_so_far(
     finite = np.isfinite(y)
     if not finite.any():
         raise AnalysisError("best_so_far: no trial has a value yet; run a round first")
-    tops = {
-        r.id: (float(np.nanmax(sign * p.y)), i)
-        for i, (r, p) in enumerate(zip(rounds, pieces, strict=True))
-        if np.isfinite(p.y).any()
-    }
-    if winner is not None and winner not in tops:
-        raise AnalysisError(
-            f"best_so_far: winner is the id of a round with a value, got {winner!r}; "
-            f"{did_you_mean(winner, tops)}"
-        )
-    if winner is not None:
-        _, last = tops[winner]
-    else:
-        _, last = max(tops.values(), key=lambda top: top[0])
+    named = {r.id: p for r, p in zip(rounds, pieces, strict=True)}
+    tops = {key: float(np.nanmax(sign * p.y)) for key, p in named.items() if np.isfinite(p.y).any()}
+    winner = winner_of(tops, winner, "best_so_far: winner is the id of a round with a value")
+    assert winner is not None
+    last = list(named).index(winner)
     way = way_to([p.parent for p in pieces], last)
     view = metric_view(y[finite], direction)
     ax = axes(ax, 3.4 if len(pieces) > 1 else 2.8)
@@ -470,15 +446,16 @@ def best_so_far(
     if not finite.all():
         lost = thinned(~finite) + 1
         dense = len(lost) > 80  # strokes instead of overlapping crosses
-        cross: dict[str, Any] = {"marker": "|" if dense else "x", "color": tone().ink, "linewidth": 0}
+        cross: Style = {"marker": "|" if dense else "x", "color": tone().ink, "linewidth": 0}
         cross |= {"markersize": 4, "markeredgewidth": 0.6 if dense else 0.9}
         ax.plot(lost, np.full(len(lost), 0.02), transform=ax.get_xaxis_transform(), **cross)
         marks.append(line_mark(f"no usable value ({(~finite).sum():,})", **cross))
     styles = [_look(pieces, i, way) for i in range(len(pieces))]
     for i, piece in enumerate(pieces):
         if i % 2:
-            band: dict[str, Any] = {"color": tone().pale, "linewidth": 0, "zorder": 0, "gid": "band"}
-            ax.axvspan(piece.start + 0.5, piece.end + 0.5, **band)
+            ax.axvspan(
+                piece.start + 0.5, piece.end + 0.5, color=tone().pale, linewidth=0, zorder=0, gid="band"
+            )
         _line(ax, pieces, piece, styles[i])
     ax.set_xlim(0.5, len(y) + 0.5 + 0.005 * len(y))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -499,25 +476,21 @@ def best_so_far(
 
 
 def _pieces(rounds: Sequence[RoundValues], sign: float) -> list[_Piece]:
-    number = numbers_of(rounds, "best_so_far")
     pieces = list[_Piece]()
-    for r in rounds:
+    start = 0
+    for r, parent in zip(rounds, parents_of(rounds, "best_so_far"), strict=True):
         y = np.asarray(r.values, dtype=float).ravel()
         y = np.where(np.isfinite(y), y, np.nan)
-        if r.parent is None:
-            parent = None
-        else:
-            parent = number[r.parent]
-        if parent is None:
-            before = np.nan
-        else:
+        before = np.nan
+        if parent is not None:
             before = pieces[parent].best[-1]
         best = sign * np.fmax.accumulate(sign * np.concatenate([[before], y]))
-        pieces.append(_Piece(pieces[-1].end if pieces else 0, y, best, parent))
+        pieces.append(_Piece(start, y, best, parent))
+        start = pieces[-1].end
     return pieces
 
 
-def _look(pieces: Sequence[_Piece], i: int, way: Sequence[int]) -> dict[str, object]:
+def _look(pieces: Sequence[_Piece], i: int, way: Sequence[int]) -> Style:
     """Blue on the way to the winner; side branches share the style of their first round."""
     c = tone()
     if i in way:
@@ -529,15 +502,13 @@ def _look(pieces: Sequence[_Piece], i: int, way: Sequence[int]) -> dict[str, obj
     return {"color": (c.green, c.pink, c.sky, c.ink)[k], "linestyle": dashes, "linewidth": 1.6, "zorder": 4}
 
 
-def _line(ax: Axes, pieces: Sequence[_Piece], piece: _Piece, style: dict[str, Any]) -> None:
+def _line(ax: Axes, pieces: Sequence[_Piece], piece: _Piece, style: Style) -> None:
     """The best of a branch within a round, and the link from the parent's end."""
     if piece.parent is not None and np.isfinite(piece.best[0]):
         ends = [pieces[piece.parent].end + 0.5, piece.start + 0.5]
         if ends[0] < ends[1]:
             ax.plot(ends, [piece.best[0]] * 2, gid="link", **style | {"linewidth": 0.8, "linestyle": ":"})
-    positions = np.concatenate(
-        [[piece.start + 0.5], np.arange(piece.start, piece.end) + 1, [piece.end + 0.5]]
-    )
+    positions = np.array([piece.start + 0.5, *range(piece.start + 1, piece.end + 1), piece.end + 0.5])
     best = np.append(piece.best, piece.best[-1])
     finite = np.isfinite(best)
     ax.plot(positions[finite], best[finite], drawstyle="steps-post", gid="best", **style)
@@ -547,7 +518,7 @@ def _names(
     ax: Axes,
     rounds: Sequence[RoundValues],
     pieces: Sequence[_Piece],
-    styles: Sequence[dict[str, Any]],
+    styles: Sequence[Style],
     way: Sequence[int],
 ) -> tuple[float, int]:
     """Ids above their bands; returns their height in points, and the number left out."""
@@ -568,13 +539,12 @@ def _names(
         shown = fitting(centres, [0.13] * len(texts), order)
     for i in shown:
         place = (pieces[i].start + pieces[i].end + 1) / 2, 1.0
-        place_style: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-        place_style |= {"ha": "center", "va": "bottom", "rotation": 90 * turned, "annotation_clip": False}
-        ax.annotate(texts[i], place, (0, 3), fontsize=size, color=styles[i]["color"], **place_style)
+        style: Style = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+        style |= {"ha": "center", "va": "bottom", "rotation": 90 * turned, "annotation_clip": False}
+        ax.annotate(texts[i], place, (0, 3), fontsize=size, color=styles[i]["color"], **style)
+    lift = 12.0
     if turned:
         lift = 72 * max((widths[i] for i in shown), default=0) + 5
-    else:
-        lift = 12.0
     return lift, len(pieces) - len(shown)
 
 
@@ -609,17 +579,14 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
     for (label, curve), (color, dash, width) in zip(measured, styles[-len(rounds) :], strict=True):
         # From the bad end of the view to a share of 0. A step holds up to its value: the share of trials at
         # least as good as the values before.
-        if sign > 0:
-            bad = view.low
-        else:
-            bad = -view.high
         values = curve[0]
-        x = sign * np.array([min(bad, values[0]), *values, values[-1]])
+        bad = min(sign * view.low, sign * view.high, values[0])
+        x = sign * np.array([bad, *values, values[-1]])
         middle, low, high = (np.array([1.0, *v, 0.0]) for v in (curve.better, curve.low, curve.high))
         ax.fill_between(x, low, high, step="pre", color=color, alpha=0.07 * width, linewidth=0)
-        line_style: dict[str, Any] = {"linestyle": dash, "linewidth": width}
-        ax.plot(x, middle, color=color, drawstyle="steps-pre", **line_style)
-        marks.append(line_mark(f"{shorten(label, 32)} (n = {curve.n:,})", color, **line_style))
+        ax.plot(x, middle, color=color, drawstyle="steps-pre", linestyle=dash, linewidth=width)
+        text = f"{shorten(label, 32)} (n = {curve.n:,})"
+        marks.append(line_mark(text, color, linestyle=dash, linewidth=width))
     metric_axis(ax, view, metric, "x")
     ax.set_ylim(0, 1.02)
     ax.yaxis.set_major_formatter(percents)
@@ -629,8 +596,12 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
         ax.set_xlabel(f"{ax.get_xlabel()} (better →)")
     title(ax, f"Distribution of {clipped(metric, 30)}, round by round", note=hidden_note(view))
     # Nearly all trials reach bad values, so the legend stands there. The newest round comes first.
-    place: dict[str, Any] = {"loc": "lower left" if sign > 0 else "lower right", "alignment": "left"}
-    head = "95 % bands" + (f"; {plural(left_out, 'round')} between left out" if left_out else "")
-    box: dict[str, Any] = {"frameon": True, "framealpha": 0.85, "edgecolor": "none"}
-    ax.legend(handles=marks[::-1], title=head, title_fontsize=points(8), **place, **box)
+    head = "95 % bands"
+    if left_out:
+        head += f"; {plural(left_out, 'round')} between left out"
+    box: Style = {"frameon": True, "framealpha": 0.85, "edgecolor": "none", "alignment": "left"}
+    box["loc"] = "lower right"
+    if sign > 0:
+        box["loc"] = "lower left"
+    ax.legend(handles=marks[::-1], title=head, title_fontsize=points(8), **box)
     return ax

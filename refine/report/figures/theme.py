@@ -102,9 +102,8 @@ def themed(width: Width = "text", theme: ThemeName | None = None, *, plain: bool
     _check("width", width, tuple(WIDTHS))
     if theme is not None:
         _check("theme", theme, ("light", "dark"), " or None, for matplotlib's present style")
-    if plain:
-        user_settings = {}
-    else:
+    user_settings: Mapping[str, object] = {}
+    if not plain:
         user_settings = _changed()
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -126,12 +125,10 @@ def _changed() -> dict[str, object]:
 
 def _check(name: str, value: object, allowed: tuple[str, ...], or_else: str = "") -> None:
     if not isinstance(value, str) or value not in allowed:
-        names = " or ".join(repr(k) for k in allowed)
+        text = f"{name}: takes {' or '.join(map(repr, allowed))}{or_else}, got {value!r}"
         if isinstance(value, str):
-            hint = f"; {did_you_mean(value, allowed)}"
-        else:
-            hint = ""
-        raise AnalysisError(f"{name}: takes {names}{or_else}, got {value!r}{hint}")
+            text += f"; {did_you_mean(value, allowed)}"
+        raise AnalysisError(text)
 
 
 def _settle(user_settings: Mapping[str, object], width: Width, theme: ThemeName | None) -> Theme:
@@ -152,10 +149,9 @@ def _settle(user_settings: Mapping[str, object], width: Width, theme: ThemeName 
     if "axes.facecolor" in settings:  # the background of axes only
         del defaults["figure.facecolor"]
     mpl.rcParams.update({key: value for key, value in defaults.items() if key not in settings})
+    stretch = 1.0
     if any(k.startswith("font.") for k in settings):
         stretch = wide(_LETTERS, 72) / _DEJAVU
-    else:
-        stretch = 1.0
     return Theme(WIDTHS[width], size, stretch, palette, _changed())
 
 
@@ -172,21 +168,16 @@ def _of_style(settings: Mapping[str, Any]) -> Palette:
 
     faces = [settings.get(k, "none") for k in ("axes.facecolor", "figure.facecolor")]
     grounds = [face for face in faces if to_rgba(face)[3] > 0.5]  # opaque backgrounds
+    base = _LIGHT
     if grounds and lightness(grounds[0]) < 0.4:
         base = _DARK
-    else:
-        base = _LIGHT
     if not settings.keys() & {"axes.facecolor", "figure.facecolor", "text.color", "axes.prop_cycle"}:
         return base
-    if grounds:
-        paper = grounds[0]
-    else:
-        paper = base.paper
+    paper = [*grounds, base.paper][0]
     ink = settings.get("text.color", base.ink)
+    colours = []
     if "axes.prop_cycle" in settings:
         colours = settings["axes.prop_cycle"].by_key().get("color", [])
-    else:
-        colours = []
     cycle = [c for c in dict.fromkeys(colours) if abs(lightness(c) - lightness(paper)) > 0.1]
     spare = [c for c in base[:6] if to_rgb(c) not in map(to_rgb, cycle)]
     grey, light, pale = (_mix(paper, ink, share) for share in (0.6, 0.25, 0.086))

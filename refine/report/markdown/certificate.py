@@ -104,10 +104,6 @@ def _write(search: _Search, title: Raw, name: str, folder: Path) -> Path:
     best = won.candidates[0]
     page = won.page()
     summary_fold, *other_folds = page.folds
-    if search.holdout is None:
-        holdout = None
-    else:
-        holdout = _holdout(search.holdout)
     seed = search.winner_round.node.trial_seed(best.key, 0)
     params = configuration_code(best.configuration)
     script = (
@@ -115,29 +111,27 @@ def _write(search: _Search, title: Raw, name: str, folder: Path) -> Path:
         f"{seed}.\nparams = {params}"
     )
     checklist = values_table(["question", "answer"], list(_checklist(search).items()))
+    notes = Items(list(_notes(search)))
     evidence = [
-        Section(
-            "Evidence of the value",
-            (Items(tuple(_notes(search))), *summary_fold.blocks[1:], *opened(other_folds)),
-        ),
+        Section("Evidence of the value", [notes, *summary_fold.blocks[1:], *opened(other_folds)]),
         _ablation(search),
         _cheaper(won),
-        Section("Reproducibility checklist", (checklist,)),
-        Section("Reproduce", (fence(script, "python"),)),
+        Section("Reproducibility checklist", [checklist]),
+        Section("Reproduce", [fence(script, "python")]),
     ]
-    head: list[Part] = [replace(page, folds=()), holdout, summary_fold.blocks[0]]
+    head: list[Part] = [replace(page, folds=()), summary_fold.blocks[0]]
+    if search.holdout is not None:
+        head.insert(1, _holdout(search.holdout))
     return published(folder / name, title, head, evidence)
 
 
 def _holdout(result: HoldoutResult) -> str:
     first = result.table.iloc[0]
     models = plural(int(first["runs"]), "model")
-    sd = float(first["sd"])
-    if math.isfinite(sd):
-        spread = f" (deviation {score(sd)})"
-    else:
-        spread = ""
-    return f"Hold-out: {score(float(first['holdout']))}, mean of {models} retrained for it{spread}."
+    text = f"Hold-out: {score(float(first['holdout']))}, mean of {models} retrained for it"
+    if math.isfinite(first["sd"]):
+        text += f" (deviation {score(float(first['sd']))})"
+    return f"{text}."
 
 
 def _notes(search: _Search) -> Iterator[str]:
@@ -177,49 +171,41 @@ def _ablation(search: _Search) -> Section | None:
     steps = ablation_of(
         ran(search.winner_round.context.reader, alike), gain.baseline, search.won.candidates[0]
     )
-    rows = [
-        [
-            joined([f"{n}: {a} to {b}" for n, a, b in zip(step.names, step.before, step.after, strict=True)]),
-            score(step.gain),
-            between(step.low, step.high),
-            score(step.expected),
-            "a trial and the posterior" if step.evaluated else "the posterior",
-        ]
-        for step in steps
-    ]
+    if not steps:
+        return None
+    rows = []
+    for step in steps:
+        changes = zip(step.names, step.before, step.after, strict=True)
+        values = score(step.gain), between(step.low, step.high), score(step.expected)
+        source = f"{'a trial and ' * step.evaluated}the posterior"
+        rows.append([joined([f"{n}: {a} to {b}" for n, a, b in changes]), *values, source])
     intro = (
         "Steps from the baseline to the winner, one parameter at a time, largest gain first. Values "
         "are posterior means."
     )
     head = ["change", "gain", "95 % interval", f"{search.won.metric} expected after it", "source"]
-    if rows:
-        return Section("Gain by parameter", (intro, values_table(head, rows)))
-    return None
+    return Section("Gain by parameter", [intro, values_table(head, rows)])
 
 
 def _cheaper(won: Winner) -> Section:
-    title = "Cheaper configurations"
     tolerance = score(won.tolerance)
     first = won.candidates[0]
-    if not math.isfinite(first.seconds):
-        return Section(title, ("Times were not measured, so cheaper configurations are unknown.",))
-    if not won.cheaper:
-        sentence = (
+    parts: list[Part] = ["Times were not measured, so cheaper configurations are unknown."]
+    if won.cheaper:
+        rows = []
+        for other in won.cheaper:
+            times = duration(other.seconds), percent(other.seconds / first.seconds if first.seconds else None)
+            changes = ", ".join(f"{name} = {other.labels[name]}" for name in differing(first, other))
+            rows.append([score(other.expected), between(other.low, other.high), *times, changes])
+        head = ["expected", "95 % interval", "time", "share of the winner's time", "difference"]
+        intro = f"Expected to lose no more than {tolerance}, and cheaper to train:"
+        parts = [intro, values_table(head, rows)]
+    elif math.isfinite(first.seconds):
+        parts = [
             "No configuration with at most four fifths of the winner's time is expected within "
             f"{tolerance} of its value."
-        )
-        return Section(title, (sentence,))
-    rows = []
-    for other in won.cheaper:
-        share = percent(other.seconds / first.seconds if first.seconds else None)
-        changes = ", ".join(f"{name} = {other.labels[name]}" for name in differing(first, other))
-        rows.append(
-            [score(other.expected), between(other.low, other.high), duration(other.seconds), share, changes]
-        )
-    head = ["expected", "95 % interval", "time", "share of the winner's time", "difference"]
-    return Section(
-        title, (f"Expected to lose no more than {tolerance}, and cheaper to train:", values_table(head, rows))
-    )
+        ]
+    return Section("Cheaper configurations", parts)
 
 
 def _checklist(search: _Search) -> dict[str, str]:
@@ -232,7 +218,6 @@ def _checklist(search: _Search) -> dict[str, str]:
     reader = winner_round.context.reader
     tables = [r.trials for r in rounds]
     replicates = [r.replicates for r in rounds]
-    replicate_count = sum(map(len, replicates))
     times = [s for frame in (*tables, *replicates) for s in frame["seconds"] if math.isfinite(s)]
     states = counted(Counter(s for frame in tables for s in frame["state"]), {s: s for s in STATES})
     origins = counted(Counter(o for frame in tables for o in frame["origin"]), ORIGIN_WORDS)
@@ -242,9 +227,8 @@ def _checklist(search: _Search) -> dict[str, str]:
     versions = versions_of([c for r in rounds for c in reader.records([r._stored.pk]).columns["code"]])
     data, codes = (text for _, text in fingerprints(winner_round.node.data, versions))
     software = [f"{name} {tools[name]}" for name in _SOFTWARE if name in tools]
-    commit = ""
     if "git" in tools:
-        commit = escape(f", commit {tools['git']}")
+        codes = Raw(codes + escape(f", commit {tools['git']}"))
     compared = "no: none was given"
     if won.gain is not None:
         compared = f"yes, trained {plural(1 + len(won.gain.baseline.fresh), 'time')}"
@@ -258,9 +242,9 @@ def _checklist(search: _Search) -> dict[str, str]:
             f"{won.evaluated:,}, in {sum(map(len, tables)):,} trials; failed ones are counted: {states}"
         ),
         "How were they drawn?": f"{origins}; in the first round by {design}",
-        (
-            "How many rounds and decisions were there?"
-        ): f"{plural(len(rounds), 'round')}; decisions: {decisions or 'none'}",
+        "How many rounds and decisions were there?": (
+            f"{plural(len(rounds), 'round')}; decisions: {decisions or 'none'}"
+        ),
         "How often were results looked at?": (
             f"{plural(proposal_count, 'proposal')}, {plural(search.openings, 'opening')} of the hold-out"
         ),
@@ -271,7 +255,7 @@ def _checklist(search: _Search) -> dict[str, str]:
         ),
         "How many runs is its value from?": (
             f"{plural(1 + len(won.candidates[0].fresh), 'run')} of it, and those of its neighbours; "
-            f"{plural(replicate_count, 'run')} under new seeds in all"
+            f"{plural(sum(map(len, replicates)), 'run')} under new seeds in all"
         ),
         "What do the error bars mean?": (
             "95 % posterior interval of the mean over seeds" if has_interval else "there are none"
@@ -284,7 +268,7 @@ def _checklist(search: _Search) -> dict[str, str]:
         "What did it cost?": duration(float(sum(times))) if times else "not measured",
         "On what did it run?": ", ".join(str(tools[k]) for k in _HARDWARE if k in tools) or "not recorded",
         "Which software?": ", ".join(software) or "not recorded",
-        "Is the code identified?": Raw(f"{codes}{commit}"),
+        "Is the code identified?": codes,
         "Are the data identified?": data,
         "Where is it kept?": code(store_name(winner_round.context.store.name)),
         "Can it be run again?": "yes: below, and round.replay checks stored trials",

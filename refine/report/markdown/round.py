@@ -251,10 +251,10 @@ def decisions_parts(facts: Facts) -> list[Part]:
         if d.kind == "declined":
             lines.append("The space is unchanged. No child round was created.")
         if d.child:
-            asked = ""
+            size_text = ""
             if d.n is not None:
-                asked = f", with {plural(d.n, 'configuration')} asked for"
-            lines.append(f"The next round is {code(d.child)}{asked}.")
+                size_text = f", with {plural(d.n, 'configuration')} asked for"
+            lines.append(f"The next round is {code(d.child)}{size_text}.")
         if d.space is not None:
             lines.append(escape(_claimed(facts, d, about)))
         parts += decision_parts(d, facts.node.space, about, i if len(facts.decisions) > 1 else 0)

@@ -19,140 +19,118 @@ from refine.trials.round_record import COMMAND, OPTUNA, Node
 
 def reproduce(round_: Round) -> str:
     """Python code to make the round again, ancestors first, given the objective."""
-    lines = ["import refine", "from refine import Categorical, Float, Integer, Space", ""]
+    root = round_.path[0]
+    unnamed = root.objective.startswith(UNNAMED)
     values = (v for node in round_.path for p in node.space.values() for v in p.grid)
     imports = sorted(modules(values) - {"__main__"})
-    if round_.path[0].method == IMPORTED:
-        imports += ["pandas"]
+    if root.method == IMPORTED:
+        imports.append("pandas")
+    lines = ["import refine", "from refine import Categorical, Float, Integer, Space", ""]
     lines += [f"import {module}" for module in imports]
-    name = round_.path[0].objective
-    lines.append(objective_line(name, with_data=round_.path[0].data is not None))
-    if name.startswith(UNNAMED):
-        called = ""
-    else:
-        called = f", objective=objective, objective_name={name!r}"
-    kind, _, function = round_.path[0].metric.partition(":")
-    metric = repr(round_.path[0].metric)
+    lines.append(objective_line(root.objective, with_data=root.data is not None))
+    kind, _, function = root.metric.partition(":")
+    metric = repr(root.metric)
     if kind == FUNCTION:
         metric = function.rpartition(".")[2]
         lines.append(f"from your_script import {metric}")
-    lines.append("")
-    lines.append(f'tree = refine.Tree({round_.context.name!r}, store="again.db")')
-    stored = round_.context.nodes
-    node_of = {node.id: node for node in round_.path}
-    for i, node in enumerate(round_.path):
+    lines += ["", f'tree = refine.Tree({round_.context.name!r}, store="again.db")']
+    parent = None
+    for node in round_.path:
+        stored = round_.context.nodes[node.id]
+        # Exploit and audit trials were drawn for the first size of the round, before the round grew.
+        grown = bool(node.exploit or node.audit) and stored.first < stored.n
+        size = f"n={stored.first if grown else stored.n}"
         lines += ["", f"space = {space_code(node.space)}"]
-        n = stored[node.id].n
-        first = stored[node.id].first
-        # What is drawn beside the design was drawn when the round was made, and stays what it is when it
-        # grows.
-        drawn = bool(node.exploit or node.audit) and first < n
-        size = f"n={first if drawn else n}"
-        given_code = _given(round_, stored[node.id].pk)
         if node.method == IMPORTED:
+            named = f", objective=objective, objective_name={root.objective!r}" * (not unnamed)
             lines += [
-                (
-                    "# Finished elsewhere: trials.csv of the exported tree, or the study; other rows make "
-                    "another round."
-                ),
+                _FINISHED_ELSEWHERE,
                 'frame = pandas.read_csv("trials.csv")',
-                (
-                    f"round = tree.add_frame(frame, space, metric={metric}, "
-                    f"direction={node.direction!r}{called})"
-                ),
+                f"round = tree.add_frame(frame, space, metric={metric}, direction={node.direction!r}{named})",
                 f"# it was round {node.id}",
             ]
+            parent = node
             continue
-        if i == 0:
-            extra = (
-                f", objective_name={name!r}, metric={metric}, direction={node.direction!r}, {size}, "
-                f"seed={node.seed}"
-            )
-            if node.allow_degenerate:
-                extra += ", allow_degenerate=True"
-            if node.subject_to:
-                extra += f", subject_to={list(node.subject_to)!r}"
-            if node.goals:
-                extra = (
-                    f", objective_name={name!r}, metric={_goals_code(node, metric)}, {size}, seed={node.seed}"
-                )
-            stated = {fact: value for fact, value in node.declared._asdict().items() if value is not None}
-            extra += "".join(f", {fact}={value!r}" for fact, value in stated.items())
-            lines.append(
-                f"round = tree.add_round(space, objective{extra}, "
-                f"design={_design(node)}{_pruner(node)}{given_code}{_belief(node, first=True)})"
-            )
+        if parent is None:
+            call = "tree.add_round(space, objective"
+            arguments = [*_root_arguments(node, metric, size), *_given(round_, stored.pk)]
         else:
-            if node.previous:
-                previous = (
-                    f", previous={{{', '.join(f'{k!r}: {literal(v)}' for k, v in node.previous.items())}}}"
-                )
-            else:
-                previous = ""
-            shares = "".join(f", {s}={getattr(node, s)}" for s in ("exploit", "audit") if getattr(node, s))
-            if node.parent:
-                before = node_of[node.parent]
-            else:
-                before = node
-            same_method = node.method == before.method and not node.adaptive
-            if same_method:
-                design_code = ""
-            else:
-                design_code = f", design={_design(node)}"
-            lines.append(
-                f"round = round.branch(space, {size}, "
-                f"seed={node.seed}{shares}{design_code}{_pruner(node, before)}{given_code}{previous}"
-                f"{_belief(node)})"
-            )
-        if round_.path[0].method != IMPORTED:
+            call = "round.branch(space"
+            arguments = [size, *_child_arguments(node, parent), *_given(round_, stored.pk), *_previous(node)]
+        lines.append(f"round = {call}, {', '.join([*arguments, *_belief(node)])})")
+        if root.method != IMPORTED:
             lines.append(f"assert round.id == {node.id!r}")
-        options = (["objective=objective"] if name.startswith(UNNAMED) else []) + (
-            [f"n={n}"] if drawn else []
-        )
+        options = ["objective=objective"] * unnamed + [f"n={stored.n}"] * grown
         lines.append(f"round.run({', '.join(options)})")
+        parent = node
     return "\n".join(lines)
 
 
-def _goals_code(node: Node, metric: str) -> str:
-    if node.allow_degenerate:
-        extra = ", allow_degenerate=True"
-    else:
-        extra = ""
+_FINISHED_ELSEWHERE = (
+    "# Finished elsewhere: trials.csv of the exported tree, or the study; other rows make another round."
+)
+
+
+def _root_arguments(node: Node, metric: str, size: str) -> list[str]:
+    judged = [f"metric={metric}", f"direction={node.direction!r}"]
+    rules = ["allow_degenerate=True"] * node.allow_degenerate
     if node.subject_to:
-        extra += f", subject_to={list(node.subject_to)!r}"
-    first = f"refine.Goal({metric}, {node.direction!r}{extra})"
-    return f"[{', '.join([first, *(f'refine.Goal({m!r}, {d!r})' for m, d in node.goals)])}]"
+        rules.append(f"subject_to={list(node.subject_to)!r}")
+    if node.goals:
+        goals = [", ".join([metric, repr(node.direction), *rules])]
+        goals += [f"{name!r}, {direction!r}" for name, direction in node.goals]
+        judged = [f"metric=[{', '.join(f'refine.Goal({goal})' for goal in goals)}]"]
+        rules = []
+    stated = [f"{fact}={value!r}" for fact, value in node.declared._asdict().items() if value is not None]
+    design = [f"design={_design(node)}", *_pruner(node)]
+    return [
+        f"objective_name={node.objective!r}",
+        *judged,
+        size,
+        f"seed={node.seed}",
+        *rules,
+        *stated,
+        *design,
+    ]
 
 
-def _given(round_: Round, pk: int) -> str:
-    extra = [b for b in round_.context.reader.beside(pk) if b.origin == "given"]
-    first = [b for b in extra if b.baseline]
-    configurations = [configuration_code(b.configuration) for b in extra if not b.baseline]
-    if first:
-        baseline_code = (
-            f", baseline={configuration_code(first[0].configuration)}, baseline_seeds={first[0].seeds}"
-        )
-    else:
-        baseline_code = ""
+def _child_arguments(node: Node, parent: Node) -> list[str]:
+    shares = [f"{share}={getattr(node, share)}" for share in ("exploit", "audit") if getattr(node, share)]
+    design = [f"design={_design(node)}"] * (node.method != parent.method or node.adaptive)
+    return [f"seed={node.seed}", *shares, *design, *_pruner(node, parent)]
+
+
+def _previous(node: Node) -> list[str]:
+    if not node.previous:
+        return []
+    return [f"previous={{{', '.join(f'{name!r}: {literal(v)}' for name, v in node.previous.items())}}}"]
+
+
+def _given(round_: Round, pk: int) -> list[str]:
+    arguments = []
+    configurations = []
+    for extra in round_.context.reader.beside(pk):
+        code = configuration_code(extra.configuration)
+        if extra.origin == "given" and extra.baseline:
+            arguments += [f"baseline={code}", f"baseline_seeds={extra.seeds}"]
+        elif extra.origin == "given":
+            configurations.append(code)
     if configurations:
-        return f"{baseline_code}, given=[{', '.join(configurations)}]"
-    return baseline_code
+        arguments.append(f"given=[{', '.join(configurations)}]")
+    return arguments
 
 
-def _belief(node: Node, first: bool = False) -> str:
+def _belief(node: Node) -> list[str]:
     """The belief stated from a round on, as arguments of a call."""
     if node.belief is None:
-        return ""
-    if first and node.belief:
-        share = f", exploit={node.exploit}"
-    else:
-        share = ""
-    belief_code = node.belief.code(literal)
-    if node.belief.like:  # what earlier studies suggested then, whatever they say by now
-        belief_code = (
-            f"refine.space.belief.Belief.from_json({node.belief.to_json()!r}, {list(node.belief.like)!r})"
-        )
-    return f", belief={belief_code}{share}"
+        return []
+    belief = node.belief.code(literal)
+    if node.belief.like:  # the suggestion of earlier studies when the round was created
+        arguments = f"{node.belief.to_json()!r}, {list(node.belief.like)!r}"
+        belief = f"refine.space.belief.Belief.from_json({arguments})"
+    if node.parent is None and node.belief:
+        return [f"belief={belief}", f"exploit={node.exploit}"]
+    return [f"belief={belief}"]
 
 
 def configuration_code(encoded: Mapping[str, object]) -> str:
@@ -168,9 +146,8 @@ def objective_line(name: str, objective: Objective | None = None, with_data: boo
     """
     if name.startswith(COMMAND):
         command, patterns = command_and_patterns(name)
-        if patterns:
-            return f"objective = refine.Command({command!r}, metric_pattern={patterns!r})"
-        return f"objective = refine.Command({command!r})"
+        pattern = f", metric_pattern={patterns!r}" * bool(patterns)
+        return f"objective = refine.Command({command!r}{pattern})"
     module, _, last = name.rpartition(".")
     if not last.isidentifier():
         return "objective = ...  # yours"
@@ -186,22 +163,19 @@ def _design(node: Node) -> str:
     return repr(node.method)
 
 
-def _pruner(node: Node, parent: Node | None = None) -> str:
+def _pruner(node: Node, parent: Node | None = None) -> list[str]:
     """The pruner as an argument of a call; empty for a child with its parent's pruner."""
-    if node.pruner == (None if parent is None else parent.pruner):
-        return ""
+    if node.pruner == (parent and parent.pruner):
+        return []
     if node.pruner is None:
-        return ", pruner=None"
-    return code_of(node.pruner)
+        return ["pruner=None"]
+    return [code_of(node.pruner)]
 
 
 def space_code(space: Space) -> str:
     """Python code to make the space."""
-    rows = []
-    for name, parameter in space.items():
-        rows.append(f"    {name!r}: {parameter.code(literal)},")
+    rows = [f"    {name!r}: {parameter.code(literal)}," for name, parameter in space.items()]
+    end = "}"
     if space.constraints:
-        tail = f", constraints={[str(c) for c in space.constraints]!r}"
-    else:
-        tail = ""
-    return "\n".join(["Space({", *rows, f"}}{tail})"])
+        end += f", constraints={[str(c) for c in space.constraints]!r}"
+    return "\n".join(["Space({", *rows, f"{end})"])

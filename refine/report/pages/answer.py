@@ -200,7 +200,7 @@ def _side_cell(answer: Answer, side: Side) -> Cell:
         count += f"; {side.failed:,} more failed"
     if side.best is None:
         return Cell(f"no {'feasible trial' if answer.subject_to else 'trial with a value'}; {count}", "warn")
-    value, mean = coarse([side.value, side.mean], apart=answer.epsilon)
+    value, mean = coarse([side.value, side.mean], gap=answer.epsilon)
     ran = "ran once"
     if side.runs != 1:
         ran = f"ran {side.runs} times, mean {mean}"

@@ -221,8 +221,8 @@ def _people(calibration: Calibration) -> Grid:
     for s in calibration.authors:
         counts = [str(count) for count in (s.decisions, s.edited, s.suggested)][: 2 + len(suggested)]
         shares = percent(s.volume_kept), percent(s.machine_volume_kept)
-        held = f"{s.kept} of {s.judged}", f"{s.machine_kept} of {s.judged}"
-        rows.append((s.author or "-", *counts, *shares, *held))
+        best_held = f"{s.kept} of {s.judged}", f"{s.machine_kept} of {s.judged}"
+        rows.append((s.author or "-", *counts, *shares, *best_held))
     return Grid(head, rows, right=range(1, len(head)))
 
 

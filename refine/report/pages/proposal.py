@@ -137,11 +137,11 @@ def _width(rows: Sequence[Row]) -> int:
 
 def _briefly(row: Row) -> Row:
     """A row with a shorter reason, for a table too wide for a terminal."""
-    name, now, after, reason, risk = row
+    name, before, after, reason, risk = row
     if isinstance(reason, Cell):
         return row
     brief = reason.replace(" as many top trials", " the top trials")
-    return name, now, after, brief.replace(f" with {as_cell(name).text}", " with it"), risk
+    return name, before, after, brief.replace(f" with {as_cell(name).text}", " with it"), risk
 
 
 def arrow_cell(text: str, tone: str) -> Cell:

@@ -135,7 +135,7 @@ def _expected_text(winner: Winner) -> str:
     if math.isfinite(winner.factor):
         expected, *interval = [f"{value:.2g}" for value in numbers]
     else:
-        expected, *interval = coarse(numbers, apart=best.high - best.low)
+        expected, *interval = coarse(numbers, gap=best.high - best.low)
     text = f"{expected} when retrained"
     if math.isfinite(best.low):
         text += f" ({' to '.join(interval)})"
@@ -145,7 +145,7 @@ def _expected_text(winner: Winner) -> str:
 def _new_data_text(new_data: OnNewData) -> str:
     """The value expected on new data, with its interval."""
     low, high = sorted((new_data.low, new_data.high))
-    expected, *interval = coarse([new_data.value, low, high], apart=high - low)
+    expected, *interval = coarse([new_data.value, low, high], gap=high - low)
     source = f"rows like the {plural(new_data.n, 'validation row')}"
     if new_data.source == "folds":
         source = f"data like the {plural(new_data.n, 'fold')}"
@@ -154,7 +154,7 @@ def _new_data_text(new_data: OnNewData) -> str:
 
 def _runner_up(best: Candidate, other: Candidate, on_log: bool) -> str:
     """A runner-up: difference, expected value, and chance compared with the winner's."""
-    expected = coarse([other.expected], apart=best.high - best.low)[0]
+    expected = coarse([other.expected], gap=best.high - best.low)[0]
     if on_log:
         expected = f"{other.expected:.2g}"
     likely = "about as likely to be the best"

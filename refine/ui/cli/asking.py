@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from refine.errors import ReviewError, SpaceError
+from refine.errors import SpaceError
 from refine.space.encoding import label
 from refine.ui.cli.shared import (
     DECIDE,
@@ -27,7 +27,7 @@ from refine.ui.cli.shared import (
     chosen,
     command,
 )
-from refine.ui.cli.spelling import completed, with_objective
+from refine.ui.cli.spelling import completed, with_objective, words_of
 from refine.utils.action import Action
 from refine.utils.display import Page, Text
 from refine.utils.format import score
@@ -203,11 +203,4 @@ def _configuration(text: str) -> dict[str, Any]:
                 f"{error}"
             ) from None
         return dict(values)
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        raise ReviewError(
-            f"quotes must be closed, got {text!r:.80}; write 'lr=0.1 units=64', and values with spaces in "
-            "quotes"
-        ) from None
-    return dict(typed_pairs(words, "try"))
+    return dict(typed_pairs(words_of(text), "try"))

@@ -47,23 +47,25 @@ def doctor(
         try:
             probes += prober()
         except Exception as error:  # noqa: BLE001  # any failure is a result of the check
-            if isinstance(error, RefineError):
-                kind = ""
-            else:
-                kind = f"{type(error).__name__}: "
+            kind = f"{type(error).__name__}: " * (not isinstance(error, RefineError))
             probes.append(Probe(name, "bad", f"{kind}{error}"))
     worst = any(probe.verdict == "bad" for probe in probes)
     if out.as_json:
         put_json([probe._asdict() for probe in probes])
     else:
-        rows = tuple((Cell(p.what, "strong"), Cell(p.verdict, p.verdict), p.says) for p in probes)
+        rows = [(Cell(p.what, "strong"), Cell(p.verdict, p.verdict), p.says) for p in probes]
+        title = "All required checks passed"
         if worst:
             title = "A check failed"
-        else:
-            title = "All required checks passed"
-        show(Page(title, (Grid(("check", "verdict", "result"), rows, wide=(2,)),)))
+        show(Page(title, [Grid(("check", "verdict", "result"), rows, wide=(2,))]))
     if worst:
         raise typer.Exit(NO)
+
+
+def _verdict(passes: bool, otherwise: str = "bad") -> str:
+    if passes:
+        return "good"
+    return otherwise
 
 
 def _machine() -> Iterator[Probe]:
@@ -73,11 +75,7 @@ def _machine() -> Iterator[Probe]:
     yield Probe("refine", "good", f"{VERSION}, at {Path(__file__).parents[2]}")
     for name, path in (("disk here", Path.cwd()), ("disk for temporary files", tempfile.gettempdir())):
         free = shutil.disk_usage(path).free
-        if free >= _LEAST_DISK:
-            verdict = "good"
-        else:
-            verdict = "warn"
-        yield Probe(name, verdict, f"{free / 1e9:.1f} GB free at {path}")
+        yield Probe(name, _verdict(free >= _LEAST_DISK, "warn"), f"{free / 1e9:.1f} GB free at {path}")
 
 
 def _packages() -> Iterator[Probe]:
@@ -99,10 +97,10 @@ def _packages() -> Iterator[Probe]:
             versions.append(f"{needed.name} {version}")
             if not needed.specifier.contains(version, prereleases=True):
                 wrong.append(f"{needed.name} {version} is not {needed.specifier}")
-    fix = "reinstall: pip install --upgrade refine-hpo"
-    yield Probe(
-        "packages", "bad" if wrong else "good", "; ".join([*wrong, fix]) if wrong else ", ".join(versions)
-    )
+    result = ", ".join(versions)
+    if wrong:
+        result = "; ".join([*wrong, "reinstall: pip install --upgrade refine-hpo"])
+    yield Probe("packages", _verdict(not wrong), result)
     yield from (Probe(name, "warn", f"not installed: {how(name)}") for name in EXTRAS if not is_there(name))
 
 
@@ -115,12 +113,10 @@ def _keras() -> Iterator[Probe]:
     with quietly():  # TensorFlow logs complaints about missing devices
         device_names = ", ".join(devices())
     fast = BACKEND == "tensorflow"
-    if fast:
-        advice = ""
-    else:
-        advice = "; refine.keras.fit is model.fit there, and faster with KERAS_BACKEND=tensorflow"
-    result = f"{versions[0]} on {BACKEND} {versions[1]}, {device_names}{advice}"
-    yield Probe("Keras", "good" if fast else "warn", result)
+    result = f"{versions[0]} on {BACKEND} {versions[1]}, {device_names}"
+    if not fast:
+        result += "; refine.keras.fit is model.fit there, and faster with KERAS_BACKEND=tensorflow"
+    yield Probe("Keras", _verdict(fast, "warn"), result)
 
 
 def _objective(params: dict[str, float]) -> float:
@@ -134,7 +130,7 @@ def _workers() -> Iterator[Probe]:
         tried = tree.add_round({"x": (0.0, 1.0, 4)}, _objective, n=4).run(workers=2, progress=False)
         done = int((tried.trials["state"] == "complete").sum())
     result = f"two subprocesses ran {done} of 4 trials into a store of their own"
-    yield Probe("workers", "good" if done == 4 else "bad", result)
+    yield Probe("workers", _verdict(done == 4), result)
 
 
 def _store(store: str) -> Iterator[Probe]:
@@ -159,25 +155,18 @@ def _store(store: str) -> Iterator[Probe]:
                 )
                 yield Probe("copies", "warn", text)
             integrity = database.integrity()
+            text = f"{integrity}; export what can be read: refine export"
             if integrity == "ok":
                 text = "every page is sound"
-            else:
-                text = f"{integrity}; export what can be read: refine export"
-            yield Probe("file", "good" if integrity == "ok" else "bad", text)
+            yield Probe("file", _verdict(integrity == "ok"), text)
+        rounds = {
+            s.pk: f"round {i} of {name}"
+            for name in trees
+            for i, s in database.nodes(database.tree(name)).items()
+        }
         for lease in database.leases():
-            rounds = {
-                s.pk: f"round {i} of {name}"
-                for name in trees
-                for i, s in database.nodes(database.tree(name)).items()
-            }
+            holder = f"process {lease.pid} on {lease.host}"
+            state = f"was abandoned by {holder}; the next run takes over"
             if lease.alive:
-                state = "is being run by"
-            else:
-                state = "was abandoned by"
-            if lease.alive:
-                outlook = ""
-            else:
-                outlook = "; the next run takes over"
-            yield Probe(
-                "lease", "good", f"{rounds[lease.node]} {state} process {lease.pid} on {lease.host}{outlook}"
-            )
+                state = f"is being run by {holder}"
+            yield Probe("lease", "good", f"{rounds[lease.node]} {state}")

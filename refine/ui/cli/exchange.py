@@ -238,9 +238,7 @@ def merge(
         else:
             with opened(other, other_tree, "--other-tree") as other_tree_:
                 merged = tree.merge(other_tree_, dry_run=dry_run)
+        repeated = f"refine merge STORE {shlex.quote(other)}"
         if other_tree:
-            option = f" --other-tree {shlex.quote(other_tree)}"
-        else:
-            option = ""
-        repeated = completed(f"refine merge STORE {shlex.quote(other)}{option}")
-        out.put(merged, repeated if dry_run else Action("tree"))
+            repeated += f" --other-tree {shlex.quote(other_tree)}"
+        out.put(merged, completed(repeated) if dry_run else Action("tree"))

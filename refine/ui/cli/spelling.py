@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping
 
+from refine.errors import ReviewError
 from refine.utils.action import Action, Symbol
 
 _OF_TREE = ("report", "winner", "confirm", "judge", "export", "calibration", "repair", "unlock")
@@ -84,6 +85,21 @@ def completed(command: str) -> str:
     return f"{head} {shlex.quote(store)}{arguments}" + (f" --tree {shlex.quote(tree)}" if tree else "")
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a typed configuration; a value in quotes may have spaces.
+
+    Raises:
+        ReviewError: A quote has no partner.
+    """
+    try:
+        return shlex.split(text)
+    except ValueError:
+        raise ReviewError(
+            f"quotes must be closed, got {text!r:.80}; write 'lr=0.1 units=64', and values with spaces in "
+            "quotes"
+        ) from None
+
+
 def _with_places(action: Action) -> str:
     name = action.name
     words = list[str]()
@@ -92,11 +108,10 @@ def _with_places(action: Action) -> str:
     start = f"plot STORE ROUND {name.removeprefix(_PLOT)}" if name.startswith(_PLOT) else _COMMANDS.get(name)
     if start is None:
         return str(action)
-    if name != "review.edit":
-        edits = {}
-        options = action.options
-    else:
-        edits = action.options
+    options = action.options
+    edits: Mapping[str, object] = {}
+    if name == "review.edit":
+        edits = options
         options = {}
     for argument in (*action.arguments, edits):
         if isinstance(argument, Mapping):

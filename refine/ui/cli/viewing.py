@@ -35,10 +35,10 @@ from refine.ui.cli.shared import (
     command,
     newest,
 )
-from refine.ui.cli.spelling import completed, in_shell, with_objective
+from refine.ui.cli.spelling import completed, in_shell, with_objective, words_of
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Grid, Items, Page, Text
-from refine.utils.format import join, number, plural
+from refine.utils.format import join, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,12 +59,12 @@ def log(target: InTree, out: Output) -> None:
     """Print the log of the tree, the oldest entry first."""
     with target.tree() as tree_:
         frame = tree_.log()
-        rows = tuple(
+        rows = [
             (f"{time:%Y-%m-%d %H:%M:%S}", Cell(event, "strong"), *(text or "-" for text in texts))
             for time, event, *texts in frame.itertuples(index=False)
-        )
+        ]
         head = ("time (UTC)", "event", "round", "child", "author", "note")
-        out.put(frame, page=lambda: Page(f"Log of {tree_.name}", (Grid(head, rows),)))
+        out.put(frame, page=lambda: Page(f"Log of {tree_.name}", [Grid(head, rows)]))
 
 
 @command(LOOK, "show")
@@ -134,24 +134,19 @@ def front(target: InTree, out: Output, round_name: OfArgument = None) -> None:
 
     with target.tree() as tree:
         if round_name is None:
-            round_ = None
-        else:
-            round_ = chosen(tree[round_name])
-        if round_ is None:
             origin = f"tree {tree.name}"
-        else:
-            origin = f"round {round_.id}"
-        if round_ is None:
             rows = tree.front
         else:
+            round_ = chosen(tree[round_name])
+            origin = f"round {round_.id}"
             rows = round_.front
         if not len(rows):
             raise AnalysisError(
                 f"a front needs trials with a value in every goal, {origin} has none; run more trials"
             )
         shown = [n for n in rows if n not in ("state", "value", "seconds", "seed", "cell", "origin")]
-        texts = tuple(tuple(map(value_text, row)) for row in rows[shown].itertuples(index=False))
-        page = Page(f"The front of {origin}", (Grid(tuple(map(str, shown)), texts),))
+        texts = [tuple(map(value_text, row)) for row in rows[shown].itertuples(index=False)]
+        page = Page(f"The front of {origin}", [Grid(list(map(str, shown)), texts)])
         out.put(rows, page=lambda: page)
 
 
@@ -236,14 +231,16 @@ def failures(target: AtNewest, out: Output) -> None:
 
     with target.round() as round_:
         rows = round_.failures
-        states: list[str] = []
+        calls = []
         if round_.node.method != IMPORTED:  # imported trials cannot be re-run
-            states = list(dict.fromkeys(map(str, rows["state"])))
-        calls = [Action("round.run", rerun=state) for state in states if state != "running"]
+            states = map(str, rows["state"].unique())
+            calls = [Action("round.run", rerun=state) for state in states if state != "running"]
         out.put(rows, *calls, page=lambda: _failures_page(round_, rows))
 
 
 def _failures_page(round_: Round, rows: pd.DataFrame) -> Page:
+    from refine.report.pages.tree import value_text
+
     trials = plural(len(round_.trials), "trial")
     title = f"round {round_.id} of {round_.context.name}: {len(rows):,} of {trials} did not complete"
     if rows.empty:
@@ -253,12 +250,11 @@ def _failures_page(round_: Round, rows: pd.DataFrame) -> Page:
     kinds = sorted(rows.groupby([rows["state"], last_lines], sort=False), key=lambda kind: -len(kind[1]))
     lines = []
     for (state, last), alike in kinds[:_KINDS]:
-        first = alike.iloc[0]
-        values = ((p, first[p]) for p in round_.space.varied)
-        place = ", ".join(f"{p} = {number(v, 6) if isinstance(v, float) else v}" for p, v in values)
-        lines.append(
-            f"{state}, {plural(len(alike), 'trial')}: {last}{f' (first at {place})' if place else ''}"
-        )
+        line = f"{state}, {plural(len(alike), 'trial')}: {last}"
+        first = alike.iloc[0][list(round_.space.varied)]
+        if len(first):
+            line += f" (first at {', '.join(f'{p} = {value_text(v)}' for p, v in first.items())})"
+        lines.append(line)
     blocks: list[Block] = [Items(lines)]
     if len(kinds) > _KINDS:
         blocks.append(Text(f"and {len(kinds) - _KINDS:,} more kinds; --json has every trial", "faint"))
@@ -279,13 +275,7 @@ def _configuration(text: str | None) -> Any:
 
     if text is None or "=" not in text:
         return text
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        raise ReviewError(
-            f"quotes must be closed, got {text!r}; write 'lr=0.1 units=64', and values with spaces in quotes"
-        ) from None
-    return typed_pairs(words, "judge")
+    return typed_pairs(words_of(text), "judge")
 
 
 def _next(a: str | None, b: str | None, epsilon: float | None, judgement: Judgement) -> list[str]:
