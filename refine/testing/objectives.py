@@ -92,13 +92,15 @@ def repeats(case: _Case) -> Iterator[str]:
     """Equal seeds give equal metrics and curves."""
     for configuration in case.configurations[:1]:
         first, second = (case.run(configuration, _SEEDS[0]) for _ in range(2))
-        if "failed" not in (first.state, second.state):
-            for kind, a, b in (
-                ("metrics", first.metrics, second.metrics),
-                ("curves", first.curve, second.curve),
-            ):
-                if not _equal(a, b):
-                    yield f"two runs under seed {_SEEDS[0]} with {configuration} gave the {kind} {a} and {b}"
+        if "failed" in (first.state, second.state):
+            continue
+        results: dict[str, tuple[Any, Any]] = {
+            "metrics": (first.metrics, second.metrics),
+            "curves": (first.curve, second.curve),
+        }
+        for kind, (a, b) in results.items():
+            if not _equal(a, b):
+                yield f"two runs under seed {_SEEDS[0]} with {configuration} gave the {kind} {a} and {b}"
 
 
 def keeps_seeds(case: _Case) -> Iterator[str]:

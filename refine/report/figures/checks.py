@@ -76,19 +76,7 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
     table, bad = ended_trials(analysis)
     if not analysis.parameters or not len(table):
         raise AnalysisError("failing: no parameter varies, so there are no levels to compare")
-    ordered = by_failures(analysis)
-    rows: list[tuple[str, stats.Rate | None, float]] = []
-    for i, e in enumerate(ordered):
-        if i >= _LEAST and not e.fails:
-            continue
-        axis = cell_axis(
-            e, None, analysis.sign, max_cells=_MOST, letters=30, by_median=False, pool_worst=True
-        )
-        rates = zip(*failure_rates(analysis, e, axis.of, axis.cell), strict=True)
-        if rows and len(rows) + 1 + axis.count > _ROWS:
-            break
-        rows.append((shorten(e.name, 30), None, e.bad_q))
-        rows += [(f"{text}  ", *rate) for text, rate in zip(axis.labels, rates, strict=True)]
+    rows = _failure_rows(analysis)
     ax = axes(ax, 1.35 + 0.21 * len(rows))
     reach = 0.02
     for row, (_, rate, q) in enumerate(rows):
@@ -119,10 +107,27 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
         text = "more often than at other levels, q ≤ 0.1"
         marks.insert(0, line_mark(text, tone().orange, marker="o", linewidth=1.6))
     note = ""
-    if omitted := len(ordered) - sum(rate is None for _, rate, _ in rows):
+    if omitted := len(analysis.parameters) - sum(rate is None for _, rate, _ in rows):
         note = f"{plural(omitted, 'parameter')} left out"
     title(ax, "Where trials fail", marks, note=note)
     return ax
+
+
+def _failure_rows(analysis: Analysis) -> list[tuple[str, stats.Rate | None, float]]:
+    """A row per parameter, without a rate, and a row per level: name, rate, q."""
+    rows: list[tuple[str, stats.Rate | None, float]] = []
+    for i, e in enumerate(by_failures(analysis)):
+        if i >= _LEAST and not e.fails:
+            continue
+        axis = cell_axis(
+            e, None, analysis.sign, max_cells=_MOST, letters=30, by_median=False, pool_worst=True
+        )
+        rates = zip(*failure_rates(analysis, e, axis.of, axis.cell), strict=True)
+        if rows and len(rows) + 1 + axis.count > _ROWS:
+            break
+        rows.append((shorten(e.name, 30), None, e.bad_q))
+        rows += [(f"{text}  ", *rate) for text, rate in zip(axis.labels, rates, strict=True)]
+    return rows
 
 
 @drawing

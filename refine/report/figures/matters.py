@@ -142,21 +142,10 @@ def pair(
     cross: Style = {"color": tone().ink, "markersize": 5, "markeredgewidth": 1.1, "zorder": 3}
     ax.plot(*np.nonzero(lost)[::-1], "x", **cross)
     _outline(ax, x, y)
-    label_x(ax, x, inches)
-    ax.set_ylim(*y.limits)
-    ax.set_yticks(*y.ticks())
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    ax.set_xlabel(name_of(x))
-    ax.set_ylabel(name_of(y))
+    _cell_axes(ax, x, y, inches)
     outside = int(np.sum((medians < ends[0]) | (medians > ends[1])))
     _colour_bar(ax, mesh, analysis, bool(outside), tall * rows / 0.2)
-    text = f"best {percent(GOOD)}{' with ties' * cells.ties}: area = number, at most {cells.good.max():,}"
-    marks: list[Any] = [dot_mark(text, _ON_DARK, markeredgecolor=tone().ink)]
-    if np.isnan(medians).sum() > lost.sum() or any(v.low or v.high for v in (x, y)):
-        marks.append(area_mark("no trial", facecolor=tone().paper, edgecolor=tone().light, hatch="////"))
-    if lost.any():
-        marks.append(dot_mark("median trial unfinished", tone().ink, "x"))
+    marks = _legend_of_cells(cells, x, y)
     if x.changed or y.changed:
         marks.append(line_mark(word, tone().amber, linewidth=3))
     name = clipped(join([clipped(n, 20) for n in (a, b)]), 44)
@@ -169,6 +158,28 @@ def pair(
         worst = f"above {number(ends[1], 4)}"
     title(ax, name, marks, note=f"{plural(outside, 'cell')} {worst} in one colour")
     return ax
+
+
+def _legend_of_cells(cells: Cells, x: CellAxis, y: CellAxis) -> list[Any]:
+    """The legend of top trials, of cells without a trial, and of cells whose median trial did not finish."""
+    text = f"best {percent(GOOD)}{' with ties' * cells.ties}: area = number, at most {cells.good.max():,}"
+    marks: list[Any] = [dot_mark(text, _ON_DARK, markeredgecolor=tone().ink)]
+    if not cells.tried.all() or any(v.low or v.high for v in (x, y)):
+        marks.append(area_mark("no trial", facecolor=tone().paper, edgecolor=tone().light, hatch="////"))
+    if (cells.tried & np.isnan(cells.medians)).any():
+        marks.append(dot_mark("median trial unfinished", tone().ink, "x"))
+    return marks
+
+
+def _cell_axes(ax: Axes, x: CellAxis, y: CellAxis, inches: float) -> None:
+    """Limits, ticks and labels of two axes of cells, the horizontal one ``inches`` long."""
+    label_x(ax, x, inches)
+    ax.set_ylim(*y.limits)
+    ax.set_yticks(*y.ticks())
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel(name_of(x))
+    ax.set_ylabel(name_of(y))
 
 
 def _mesh(

@@ -448,14 +448,7 @@ def decision(
         if after != e.parameter:
             change = f"→ {(texts or {}).get(e.name) or bounds_text(after)}"
         _panel_head(ax, name, change, inches)
-    # Ticks at ranks show the values.
-    ordered = np.sort(analysis.sign * ranked_trials(analysis, even=False)[1])
-    values = [score(analysis.sign * float(ordered[round(rank * (len(ordered) - 1))])) for rank in _SHARES]
-    for ax in drawn.flat:
-        ax.set_yticks(_SHARES, values)
-        ax.grid(axis="y")
-    for ax in drawn[:, 0]:
-        ax.set_ylabel(f"{shorten(analysis.metric, 24)}, by rank", y=0.65)
+    _rank_axes(drawn, analysis)
     marks = [
         dot_mark("trial", tone().grey, markersize=4),
         dot_mark(f"best {percent(GOOD)}", tone().blue, markersize=4),
@@ -470,6 +463,17 @@ def decision(
         marks.append(untried_mark())
     title(drawn[0, 0], text, marks, columns=6, lift=(29 / 9 + 1.3 * (lines - 1)) * points(9))
     return drawn
+
+
+def _rank_axes(drawn: Panels, analysis: Analysis) -> None:
+    """Ticks at ranks, which show the values of the metric."""
+    ordered = np.sort(analysis.sign * ranked_trials(analysis, even=False)[1])
+    values = [score(analysis.sign * float(ordered[round(rank * (len(ordered) - 1))])) for rank in _SHARES]
+    for ax in drawn.flat:
+        ax.set_yticks(_SHARES, values)
+        ax.grid(axis="y")
+    for ax in drawn[:, 0]:
+        ax.set_ylabel(f"{shorten(analysis.metric, 24)}, by rank", y=0.65)
 
 
 def _widened(old: Parameter, new: Parameter) -> bool:

@@ -33,7 +33,7 @@ from refine.report.figures.canvas import (
 )
 from refine.report.figures.theme import drawing, narrow, page_width, points, tone, wide
 from refine.trials.goal import check_direction, sign_of
-from refine.utils.arrays import Floats
+from refine.utils.arrays import Bools, Floats
 from refine.utils.format import plural, score
 
 if TYPE_CHECKING:
@@ -444,35 +444,38 @@ def best_so_far(
     if len(way) < len(pieces):
         marks.insert(1, line_mark("side branches", tone().green, linewidth=1.6))
     if not finite.all():
-        lost = thinned(~finite) + 1
-        dense = len(lost) > 80  # strokes instead of overlapping crosses
-        cross: Style = {"marker": "|" if dense else "x", "color": tone().ink, "linewidth": 0}
-        cross |= {"markersize": 4, "markeredgewidth": 0.6 if dense else 0.9}
-        ax.plot(lost, np.full(len(lost), 0.02), transform=ax.get_xaxis_transform(), **cross)
-        marks.append(line_mark(f"no usable value ({(~finite).sum():,})", **cross))
+        marks.append(_without_value(ax, ~finite))
     styles = [_look(pieces, i, way) for i in range(len(pieces))]
     for i, piece in enumerate(pieces):
         if i % 2:
-            ax.axvspan(
-                piece.start + 0.5, piece.end + 0.5, color=tone().pale, linewidth=0, zorder=0, gid="band"
-            )
+            band: Style = {"color": tone().pale, "linewidth": 0, "zorder": 0, "gid": "band"}
+            ax.axvspan(piece.start + 0.5, piece.end + 0.5, **band)
         _line(ax, pieces, piece, styles[i])
     ax.set_xlim(0.5, len(y) + 0.5 + 0.005 * len(y))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="y")
     metric_axis(ax, view, metric)
-    lift = 0.0
-    left_out = 0
-    label = "trial"
-    text = f"Best {clipped(metric, 40)} so far"
-    if len(pieces) > 1:
-        lift, left_out = _names(ax, rounds, pieces, styles, way)
-        label = "trials of all rounds"
-        text = f"Best {clipped(metric, 24)} over {plural(len(pieces), 'round')}"
-    ax.set_xlabel(label)
+    if len(pieces) == 1:
+        ax.set_xlabel("trial")
+        title(ax, f"Best {clipped(metric, 40)} so far", marks, note=hidden_note(view))
+        return ax
+    ax.set_xlabel("trials of all rounds")
+    lift, left_out = _names(ax, rounds, pieces, styles, way)
     notes = [hidden_note(view), f"{plural(left_out, 'id')} left out" if left_out else ""]
+    text = f"Best {clipped(metric, 24)} over {plural(len(pieces), 'round')}"
     title(ax, text, marks, note="; ".join(filter(None, notes)), lift=lift)
     return ax
+
+
+def _without_value(ax: Axes, lost: Bools) -> Any:
+    """Crosses at the foot for trials without a usable value; returns the legend entry."""
+    numbers = thinned(lost) + 1
+    cross: Style = {"marker": "x", "markeredgewidth": 0.9}
+    if len(numbers) > 80:  # strokes instead of overlapping crosses
+        cross = {"marker": "|", "markeredgewidth": 0.6}
+    cross |= {"color": tone().ink, "linewidth": 0, "markersize": 4}
+    ax.plot(numbers, np.full(len(numbers), 0.02), transform=ax.get_xaxis_transform(), **cross)
+    return line_mark(f"no usable value ({lost.sum():,})", **cross)
 
 
 def _pieces(rounds: Sequence[RoundValues], sign: float) -> list[_Piece]:

@@ -655,9 +655,9 @@ def write_round(
 
 
 def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
-    """Everything a report of a round says.
+    """The contents of the report of a round.
 
-    Of proposals by default the one decided upon last, else the last one stored, else none.
+    The proposal is by default the one decided upon last, else the last stored one, else none.
     """
     round_ = round_._at_once()
     home = round_.context
@@ -665,32 +665,22 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
     decisions = round_.decisions
     if proposal is None:
         proposals = home.reader.proposals(stored.pk)
-        decided = [d.proposal for d in decisions if d.proposal in proposals]
-        for digest in [*proposals, *decided][-1:]:
-            proposal = Proposal.from_json(json.loads(proposals[digest]))
-    analysis = None
-    options = None
-    review = None
+        digests = [*proposals, *(d.proposal for d in decisions if d.proposal in proposals)]
+        if digests:
+            proposal = Proposal.from_json(json.loads(proposals[digests[-1]]))
+    analysis = optimism = checks = review = None
     if proposal is not None:
         with contextlib.suppress(AnalysisError, ReviewError):  # its trials have changed
             review = round_.review(proposal)
-    if review is not None:
-        analysis = review.analysis
-        options = review.options()
-    else:
-        with contextlib.suppress(AnalysisError):  # too few trials yet: the report says what ran
+    with contextlib.suppress(AnalysisError):  # too few trials yet, or no trial may be called best
+        if review is None:
             analysis = round_.analyze()
-    optimism = None
-    with contextlib.suppress(AnalysisError):  # nothing can be called best yet
+            checks = round_.checks(analysis, proposal)
+        else:
+            analysis = review.analysis
+            checks = review.checks()
+    with contextlib.suppress(AnalysisError):  # no trial may be called best yet
         optimism = read_optimism(home.reader, stored.pk, round_.goal, analysis, 0)
-    checks = None
-    if analysis is not None:
-        with contextlib.suppress(AnalysisError):  # no trial may be called best
-            if review is None:
-                checks = round_.checks(analysis, proposal)
-            else:
-                checks = review.checks()
-    curves = read_curves(*round_._judged, None if analysis is None else analysis.noise.sd)
     records = home.reader.records([stored.pk])
     ran_on = home.reader.ran_on(stored.pk)
     environments = [packages for packages, _ in ran_on] or home.reader.environments(stored.pk)[-1:]
@@ -701,7 +691,7 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
         n=stored.n,
         analysis=analysis,
         proposal=proposal,
-        options=options,
+        options=None if review is None else review.options(),
         decisions=decisions,
         table=_trials(round_, records.columns["error"]),
         codes=versions_of(records.columns["code"]),
@@ -711,7 +701,7 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
         store=home.store.name,
         comparison=None if round_.parent is None else difference(round_.parent, round_),
         optimism=optimism,
-        curves=curves,
+        curves=read_curves(*round_._judged, None if analysis is None else analysis.noise.sd),
         holdout_results=round_.holdout_results,
         checks=checks,
         winner=round_.recommend(),

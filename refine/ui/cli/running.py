@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -117,10 +117,9 @@ class NewRoot(Drawn):
 
         options = super().options("metric", "minimize", *without)
         if self.minimize is not None:
+            options["direction"] = "maximize"
             if self.minimize:
                 options["direction"] = "minimize"
-            else:
-                options["direction"] = "maximize"
         if self.limits:
             options["limits"] = typed_limits(self.limits)
         if self.baseline:
@@ -190,27 +189,24 @@ def run(
 
     of_run = during.options()
     options = new.options("space")
+    if new.space is None and options:
+        option = {"direction": "minimize"}.get(first := next(iter(options)), first)
+        raise SpaceError(
+            f"--{option.replace('_', '-')} defines a new root and needs --space; leave it out for an "
+            "existing round"
+        )
+    if new.space is not None and round_name is not None:
+        raise SpaceError(
+            f"--space creates a new root and cannot be combined with a round, got {round_name!r}; leave one "
+            "of them out"
+        )
     with ExitStack() as stack:
         with out.alone():
             if new.space is None:
-                if options:
-                    option = {"direction": "minimize"}.get(first := next(iter(options)), first)
-                    raise SpaceError(
-                        f"--{option.replace('_', '-')} defines a new root and needs --space; leave it out "
-                        "for an existing round"
-                    )
                 tree = stack.enter_context(target.tree())
-                if round_name is not None:
-                    round_ = chosen(tree[round_name])
-                else:
-                    round_ = chosen(_unfinished(tree, execution.run_values["rerun"]))
+                round_ = chosen(_resumed(tree, round_name, execution.run_values["rerun"]))
                 called = {"n": n, **execution.on(round_)}
             else:
-                if round_name is not None:
-                    raise SpaceError(
-                        "--space creates a new root and cannot be combined with a round, got "
-                        f"{round_name!r}; leave one of them out"
-                    )
                 searched = read_space(new.space)
                 called = objective_for(None, execution.objective, execution.program)
                 tree = stack.enter_context(started(target.store, target.name))
@@ -238,10 +234,13 @@ def grow(
         out.put(chosen(round_))
 
 
-def _unfinished(tree: refine.Tree, rerun: list[str] | None) -> Round:
+def _resumed(tree: refine.Tree, name: str | None, rerun: list[str] | None) -> Round:
+    """The named round, or the newest one with trials left to run."""
     from refine.design.space_filling import IMPORTED
     from refine.run.options import check_rerun
 
+    if name is not None:
+        return tree[name]
     states = check_rerun(rerun)
     for round_ in reversed(tree.rounds):
         trials = round_.trials
@@ -337,9 +336,8 @@ def replay(
     """Replay stored trials from their seeds and compare. Exit code 3 if they differ."""
     with target.round() as round_:
         with out.alone():
-            if whole_round:
-                size = None
-            else:
+            size = None
+            if not whole_round:
                 size = sample
             replayed = round_.replay(size, tolerance=tolerance, **execution.on(round_))
         out.put(replayed)
@@ -362,14 +360,12 @@ def guide(
 
     with target.tree() as tree:
         keywords: dict[str, Any] = {}
+        # Without an importable objective the walk can look and decide, but not run.
+        harmless = [ObjectiveError] * (not (called.objective or called.program))
         if len(tree):
             round_ = chosen(tree[round_name or tree.rounds[-1].id])
-            try:
+            with suppress(*harmless):
                 keywords = called.on(round_)
-            except ObjectiveError:
-                if called.objective or called.program:
-                    raise
-                # Without an importable objective the walk can look and decide, but not run.
         walk(tree, round_name, objective=keywords.get("objective"))
 
 
