@@ -145,7 +145,10 @@ def _settle(user_settings: Mapping[str, object], width: Width, theme: ThemeName 
         palette = _of_style(settings)
     else:
         palette = {"light": _LIGHT, "dark": _DARK}[theme]
-    defaults = {key: points(value, size) for key, value in _POINTS.items()} | _OURS | _inked(palette)
+    defaults = {key: points(value, size) for key, value in _POINTS.items()} | _OURS
+    defaults |= dict.fromkeys(("axes.labelcolor", "text.color", "xtick.color", "ytick.color"), palette.ink)
+    defaults |= dict.fromkeys(("axes.facecolor", "figure.facecolor", "legend.facecolor"), palette.paper)
+    defaults |= {"axes.edgecolor": palette.grey, "grid.color": palette.pale, "savefig.facecolor": "auto"}
     if "axes.facecolor" in settings:  # the background of axes only
         del defaults["figure.facecolor"]
     mpl.rcParams.update({key: value for key, value in defaults.items() if key not in settings})
@@ -153,13 +156,6 @@ def _settle(user_settings: Mapping[str, object], width: Width, theme: ThemeName 
     if any(k.startswith("font.") for k in settings):
         stretch = wide(_LETTERS, 72) / _DEJAVU
     return Theme(WIDTHS[width], size, stretch, palette, _changed())
-
-
-def _inked(palette: Palette) -> dict[str, Any]:
-    inked = dict.fromkeys(("axes.labelcolor", "text.color", "xtick.color", "ytick.color"), palette.ink)
-    grounds = dict.fromkeys(("axes.facecolor", "figure.facecolor", "legend.facecolor"), palette.paper)
-    borders = {"axes.edgecolor": palette.grey, "grid.color": palette.pale, "savefig.facecolor": "auto"}
-    return inked | grounds | borders
 
 
 def _of_style(settings: Mapping[str, Any]) -> Palette:

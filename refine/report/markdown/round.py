@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -682,6 +682,9 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
     with contextlib.suppress(AnalysisError):  # no trial may be called best yet
         optimism = read_optimism(home.reader, stored.pk, round_.goal, analysis, 0)
     records = home.reader.records([stored.pk])
+    trials = round_.trials.assign(error=records.columns["error"])
+    excluded = round_.marks.dropna(subset="excluded")
+    trials.loc[excluded.index, "error"] = excluded["excluded"] + " (" + excluded["author"] + ")"
     ran_on = home.reader.ran_on(stored.pk)
     environments = [packages for packages, _ in ran_on] or home.reader.environments(stored.pk)[-1:]
     return Facts(
@@ -693,7 +696,7 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
         proposal=proposal,
         options=None if review is None else review.options(),
         decisions=decisions,
-        table=_trials(round_, records.columns["error"]),
+        table=trials,
         codes=versions_of(records.columns["code"]),
         environment=environments[0] if environments else {},
         spread=spread(ran_on),
@@ -708,11 +711,3 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
         glance=None if review is None else review.page(),
         declared=round_.declared,
     )
-
-
-def _trials(round_: Round, errors: list[Any]) -> pd.DataFrame:
-    """The trials with their errors; excluded trials with the reason."""
-    frame = round_.trials.assign(error=errors)
-    excluded = round_.marks.dropna(subset="excluded")
-    frame.loc[excluded.index, "error"] = excluded["excluded"] + " (" + excluded["author"] + ")"
-    return frame

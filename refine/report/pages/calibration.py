@@ -58,7 +58,11 @@ def calibration_page(calibration: Calibration) -> Page:
         ("", Cell(f"{e.round} -> {e.child}: {_verdict(e)}", "bad")) for e in calibration.entries if e.refuted
     ]
     head = ("round", "child", "decision", "kept", "stated risk")
-    decided = Grid(head, list(map(_decided, calibration.entries)), right=(3, 4))
+    decisions = []
+    for e in calibration.entries:
+        claimed = percent(e.decision.volume_kept), _stated_risk(e.decision.probability)
+        decisions.append((e.round, e.child, e.decision.kind, *claimed))
+    decided = Grid(head, decisions, right=(3, 4))
     outcomes = [
         Cell(f"{e.round} -> {e.child}: {entry_sentences(e)}", "bad" if e.refuted else "")
         for e in calibration.entries
@@ -281,11 +285,6 @@ def _verdict(e: Entry) -> str:
         f"{text} {audits} would hit a better region of {percent(SHARE)} of the space cut off with "
         f"probability {e.power():.2f}."
     )
-
-
-def _decided(e: Entry) -> tuple[str, ...]:
-    d = e.decision
-    return e.round, e.child, d.kind, percent(d.volume_kept), _stated_risk(d.probability)
 
 
 def _forecast(e: Entry, quantity: str) -> tuple[str, ...]:

@@ -121,18 +121,14 @@ def change_view(change: Change, epsilon: float = math.nan, caution: str = "") ->
 def changes_grid(rows: Sequence[Row], heading: str) -> Grid:
     """The first changes, one a line, and a line with the number of other changes."""
     lines = list(rows[:MOST])
-    if _width(lines) > _COLUMNS:
+    widths = [max(len(as_cell(cell).text) for cell in column) for column in zip(*lines, strict=True)]
+    # Two columns between cells and at the left, one before the arrow.
+    if sum(widths) + 2 * len(widths) - 1 > _COLUMNS:
         lines = list(map(_briefly, lines))
     if hidden := len(rows) - len(lines):
         lines.append((Cell(f"and {hidden} more", "faint"), "", "", "", ""))
     head = ("parameter", "now", "next", "main reason", "risk")
     return Grid(head, lines, title=heading)
-
-
-def _width(rows: Sequence[Row]) -> int:
-    """Width of rows in columns, with two between cells and at the left."""
-    texts = [[as_cell(cell).text for cell in row] for row in rows]
-    return sum(2 + max(map(len, column)) for column in zip(*texts, strict=True)) - 1  # one before the arrow
 
 
 def _briefly(row: Row) -> Row:

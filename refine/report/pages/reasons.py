@@ -298,14 +298,6 @@ def _fails_at(v: SimpleNamespace) -> str:
     )
 
 
-def _fails_towards(v: SimpleNamespace) -> str:
-    return (
-        f"{_failure_words(v)}: more often the {v.way} {v.parameter} is, {percent(v.below)} of the "
-        "trials up to the "
-        f"middle of its range and {percent(v.above)} above the middle (q {p_value(v.q)}).{_not_counted(v)}"
-    )
-
-
 def _limited(v: SimpleNamespace) -> str:
     past = f"{v.parameter} is not extended beyond"
     if v.widened:
@@ -492,7 +484,11 @@ _SENTENCES: dict[str, Say] = {
         "common as overall)."
     ),
     "fails_at": _fails_at,
-    "fails_towards": _fails_towards,
+    "fails_towards": lambda v: (
+        f"{_failure_words(v)}: more often the {v.way} {v.parameter} is, {percent(v.below)} of the "
+        f"trials up to the middle of its range and {percent(v.above)} above the middle "
+        f"(q {p_value(v.q)}).{_not_counted(v)}"
+    ),
     "piled_up": (
         "{count} of the {of} top trials lie at the {side} end of {parameter}, {level}, where "
         "{share:percent} of all "

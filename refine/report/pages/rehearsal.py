@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from refine.review.next_step import AUDIT
-from refine.review.rehearsal import POWER, StudyRehearsal, StudySize
+from refine.review.rehearsal import POWER, StudyRehearsal
 from refine.review.worth import Plan, Rehearsal
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Facts, Grid, Page, Row, Text
@@ -25,7 +25,11 @@ def study_page(rehearsal: StudyRehearsal) -> Page:
         "100 % the best one."
     )
     head = ("trials", "evenly drawn", "with learning trials", "in 8 of 10 functions")
-    rows = [_size_row(size, size.trials == rehearsal.budget) for size in rehearsal.sizes]
+    rows = []
+    for size in rehearsal.sizes:
+        low, mean, high = size.learning
+        name = Cell(str(size.trials), "strong" * (size.trials == rehearsal.budget))
+        rows.append((name, percent(size.even[1]), percent(mean), f"{percent(low)} to {percent(high)}"))
     facts = [
         ("First round", f"{rehearsal.first} even trials; then trials learn"),
         ("Tests", _detectable(rehearsal)),
@@ -39,12 +43,6 @@ def study_page(rehearsal: StudyRehearsal) -> Page:
     blocks = (Text(about), Grid(head, rows, right=(0, 1, 2)), Facts(facts))
     call = Action("tree.add_round", Symbol("space"), Symbol("objective"), budget=rehearsal.budget)
     return Page(title, blocks, [call])
-
-
-def _size_row(size: StudySize, budgeted: bool) -> Row:
-    low, mean, high = size.learning
-    name = Cell(str(size.trials), "strong" * budgeted)
-    return name, percent(size.even[1]), percent(mean), f"{percent(low)} to {percent(high)}"
 
 
 def _detectable(rehearsal: StudyRehearsal) -> str:
