@@ -96,7 +96,7 @@ def test_every_extra_that_an_error_names_brings_the_package():
         assert any(line.startswith(distribution) for line in brought), f"{extra} does not bring {module}"
 
 
-def test_what_is_there_and_broken_is_said(tmp_path, monkeypatch):
+def test_a_broken_extra_is_named(tmp_path, monkeypatch):
     (tmp_path / "anywidget.py").write_text("import nothing_of_that_name\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "anywidget", raising=False)

@@ -55,7 +55,7 @@ def facts(analysis):
 
 
 @pytest.mark.slow
-def test_where_trials_fail_is_learned_and_narrowed_away():
+def test_levels_at_which_trials_fail_are_narrowed_away():
     analysis = refine.analyze(SPACE, failing())
     lr = analysis["lr"]
     assert lr.fails
@@ -174,7 +174,7 @@ def test_a_trial_that_failed_before_it_read_a_parameter_does_not_blur_its_condit
 
 
 @pytest.mark.slow
-def test_what_no_even_trial_reads_cannot_be_judged():
+def test_a_parameter_that_no_even_trial_reads_cannot_be_judged():
     frame, _ = conditional()
     exploit = np.arange(len(frame)) < 20
     frame["origin"] = np.where(exploit, "exploit", "space_filling")
@@ -186,7 +186,7 @@ def test_what_no_even_trial_reads_cannot_be_judged():
     assert "judge units_2: 0 good" in sentences(change.reasons)
 
 
-def test_what_is_never_read_is_coupled_with_nothing_and_the_others_keep_their_places():
+def test_a_parameter_that_is_never_read_is_coupled_with_none():
     frame = cells(100, 2)
     unit = SPACE.unit(frame)
     rng = np.random.default_rng(2)
@@ -322,6 +322,6 @@ def test_a_round_of_few_even_trials_knows_its_noise_from_the_others():
         ({"read": {"lr": "yes"}}, "read: lr: needs one answer, True or False"),
     ],
 )
-def test_what_is_said_of_rows_is_checked(options, text):
+def test_declarations_about_rows_are_checked(options, text):
     with pytest.raises(AnalysisError, match=text):
         refine.analyze(SPACE, failing(), **options)

@@ -58,7 +58,7 @@ def test_fewer_epochs_that_rank_alike_are_enough():
     assert enough_epochs(steady[:19], ends[:19]) is None
 
 
-def test_which_curve_belongs_to_which():
+def test_curves_of_training_and_validation_are_paired():
     curve = {"loss": [1.0] * 9, "acc": [0.5] * 9, "val_acc": [0.4] * 9, "f": [math.nan] * 9}
 
     def score(metric):

@@ -21,7 +21,7 @@ def classifier(params, trial):
 
 
 @pytest.mark.slow
-def test_both_kinds_of_luck(tree, space, tmp_path):
+def test_luck_of_seeds_and_luck_of_rows_are_told_apart(tree, space, tmp_path):
     round_ = tree.add_round(space, classifier, metric="val_acc", n=60, seed=1).run(progress=False)
     optimism = round_.optimism()
     assert optimism.best == round_.best["value"] > 0.87
@@ -104,7 +104,7 @@ def test_predictions_survive_and_stay_small(tmp_path, space):
             assert e.targets[-1] == 8999 % 4
 
 
-def test_errors(tree, space):
+def test_wrong_options_of_optimism_are_refused(tree, space):
     trial = RunningTrial(0)
     with pytest.raises(ObjectiveError, match=r"got shapes \(3,\) and \(2,\)"):
         trial.predicted([1, 2, 3], [1, 2])

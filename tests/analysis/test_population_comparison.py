@@ -31,7 +31,7 @@ def test_every_trial_is_better():
     )
 
 
-def test_the_sentence():
+def test_the_sentence_names_the_population_that_is_better():
     values = np.arange(100.0)
     populations = compare_rounds(*rounds(values, values[:50] + 60), "maximize")
     assert population_sentence(populations) == (

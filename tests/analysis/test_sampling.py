@@ -38,7 +38,7 @@ def test_a_sample_goes_by_configurations_alone(frame):
 
 
 @pytest.mark.nightly
-def test_what_is_found_is_the_same_and_says_on_how_many(frame, monkeypatch):
+def test_a_sample_of_many_trials_gives_the_findings_of_all(frame, monkeypatch):
     analysis = refine.analyze(SPACE, frame)
     monkeypatch.setattr(module, "MOST", 2000)
     part = refine.analyze(SPACE, frame)

@@ -144,7 +144,7 @@ def test_earlier_trials_inside_are_told_first(tree, space):
     assert list(child.shown["told"]) == list(range(10))
 
 
-def test_what_fails_is_told_as_failed_and_can_be_run_again(tree, space):
+def test_failed_trials_are_reported_to_the_sampler_and_can_be_repeated(tree, space):
     round_ = tree.add_round(space, objectives.sometimes, n=30, seed=1, design="tpe").run(progress=False)
     states = round_.trials["state"]
     assert {"complete", "failed"} <= set(states)

@@ -22,7 +22,7 @@ def pruned_round(tree, space, n=60, **options):
     return tree.add_round(space, objectives.learner, n=n, **options).run(progress=False)
 
 
-def test_what_is_behind_stops_itself_and_has_no_final_value(tree, space):
+def test_a_trial_that_is_behind_stops_and_has_no_final_value(tree, space):
     round_ = pruned_round(tree, space)
     frame = round_.trials
     shown = round_.shown
@@ -197,7 +197,7 @@ def test_tests_rank_pruned_trials_by_forecasts(tree, space):
         compare_rounds(round_.trials, round_.trials, "maximize")
 
 
-def test_nothing_to_go_by_is_an_error_and_going_on_a_warning(tree, space):
+def test_a_pruner_without_reports_is_an_error_and_an_unasked_one_a_warning(tree, space):
     with pytest.raises(ObjectiveError, match="'value'"):
         tree.add_round(space, objectives.bowl, n=20, pruner="median").run(progress=False)
     deaf = tree.add_round(space, objectives.never_stops, metric="acc", n=40, pruner=PRUNER)

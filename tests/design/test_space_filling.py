@@ -91,7 +91,7 @@ def test_sobol_balances_pairs_better_than_chance():
 
 
 @BOTH
-def test_all_that_meet_a_constraint_can_be_had_but_no_more(design):
+def test_a_design_gives_every_configuration_that_meets_a_constraint(design):
     space = Space({"a": (0, 9), "b": (0, 9)}, ["a == b"])
     assert sorted(cells_of(space, draw(design, space, 10, seed=0))) == [11 * i for i in range(10)]
     message = (
@@ -135,7 +135,7 @@ HALF = Space({"a": (0, 9), "b": (0, 9)}, ["a < b"])
         (FIVES, None, 1e-24, 0, 9095),
     ],
 )
-def test_how_many(space, n, downsample, used, expected):
+def test_a_size_is_a_number_or_a_share_of_the_grid(space, n, downsample, used, expected):
     count = how_many(space, n, downsample, used)
     assert count == expected
     assert type(count) is int
@@ -153,7 +153,7 @@ def test_how_many(space, n, downsample, used, expected):
         (None, 0.5, 45, "no configuration is left to run: 45 exist, 45 were run"),
     ],
 )
-def test_what_cannot_be_asked_for(n, downsample, used, text):
+def test_wrong_sizes_and_unknown_designs_are_refused(n, downsample, used, text):
     with pytest.raises(DesignError, match=re.escape(text)):
         how_many(HALF, n, downsample, used)
 

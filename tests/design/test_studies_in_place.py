@@ -77,7 +77,7 @@ def test_a_sampler_stays_inside_and_distributions_stay(tree, drawn, review, name
     assert {t.params["units"] for t in study.trials[70:]} != {24}
 
 
-def test_what_cannot_be_narrowed_says_so(drawn, review):
+def test_a_distribution_that_cannot_be_narrowed_is_named(drawn, review):
     for study, candidate, pattern in (
         (optuna.create_study(), review, "the review is about another study than"),
         (

@@ -61,7 +61,7 @@ def test_every_page_of_the_docs_is_in_it(site):
     } <= page_names
 
 
-def test_it_asks_for_nothing_from_elsewhere(site):
+def test_the_site_loads_nothing_from_elsewhere(site):
     for path in [*site.rglob("*.html"), *site.rglob("*.css"), *site.rglob("*.svg")]:
         text = path.read_text("utf-8")
         for tag in re.findall(r"<(?:script|link|img|iframe|source|image|use)\b[^>]*>", text):
@@ -70,7 +70,7 @@ def test_it_asks_for_nothing_from_elsewhere(site):
         assert not re.search(r"@import", text), path.name
 
 
-def test_nothing_is_left_of_the_notation(site):
+def test_pages_of_the_site_show_no_notation(site):
     for name, text in pages(site):
         visible = body(text)
         assert not re.search(r"^\s*(?:- |\* |\d+\. )\S", visible, re.MULTILINE), (

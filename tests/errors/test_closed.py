@@ -109,7 +109,7 @@ def closed(tmp_path_factory, place):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({*READ, *CALLS}))
-def test_it_says_so(closed, monkeypatch, tmp_path, name):
+def test_calls_on_a_closed_tree_say_that_it_is_closed(closed, monkeypatch, tmp_path, name):
     objects, arguments = closed
     kind, _, attribute = name.replace(" ", ".").partition(".")
     monkeypatch.chdir(tmp_path)
@@ -123,7 +123,7 @@ def test_it_says_so(closed, monkeypatch, tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_needs_no_store_still_works(closed):
+def test_calls_that_need_no_store_work_on_a_closed_tree(closed):
     tree, root, review = closed[0].values()
     tree.close()
     assert (tree.name, repr(tree)) == ("gone", f"<Tree gone: closed in {tree.store}>")

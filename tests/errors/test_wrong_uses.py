@@ -224,7 +224,7 @@ USES = SPACES | ROUNDS | RUNS | TREES | IMPORTS | REVIEWS
 
 
 @pytest.mark.parametrize("name", USES)
-def test_it_is_refused_with_its_text_before_anything_happens(place, name):
+def test_a_wrong_use_is_refused_with_its_text_before_anything_happens(place, name):
     rows = place.rows()
     files = place.files()
     with pytest.raises((RefineError, TypeError)) as caught:

@@ -13,6 +13,6 @@ BIG = [pytest.param(library, marks=pytest.mark.nightly) for library in ("lightni
 
 @pytest.mark.slow
 @pytest.mark.parametrize("library", ["optuna_dashboard", "keras", *BIG])
-def test_it_goes_on_there(library):
+def test_studies_of_other_libraries_continue_there(library):
     small = library in ("optuna_dashboard", "keras")
     run_there(library, *TESTS, f"{THERE}::test_{library}", in_ci=small, KERAS_BACKEND="jax")

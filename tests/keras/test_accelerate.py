@@ -43,7 +43,7 @@ def run(function, params, **options):
     return KerasObjective(function, X, Y, **options)(params, trial), [metrics for _, metrics in trial.curve]
 
 
-def test_it_is_the_fast_loop_to_the_bit_and_model_fit_up_to_rounding():
+def test_an_accelerated_fit_is_the_fast_loop_to_the_bit():
     params = {"dropout": 0.2, "epochs": 3, "shuffle": False}
     metrics, curve = run(unchanged, params, accelerate=True)
     assert metrics.pop("accelerated") == 1.0

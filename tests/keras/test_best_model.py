@@ -61,7 +61,7 @@ def test_the_same_weights_again(round_, objective):
     assert np.isfinite(model.predict(objective.transformer.transform(X[:5]), verbose=0)).all()
 
 
-def test_it_is_kept_and_loaded(round_, tmp_path):
+def test_the_best_model_is_saved_and_loaded(round_, tmp_path):
     first = round_.best_model(tmp_path / "models")
     (file,) = (tmp_path / "models").iterdir()
     assert file.name.startswith(round_.id)
@@ -155,7 +155,7 @@ def test_several_splits_give_the_first_ones_model(tree):
     assert measured == pytest.approx(round_.best["val_acc@1"], abs=1e-6)
 
 
-def test_what_cannot_work_is_said_first(round_, tmp_path):
+def test_a_best_model_that_cannot_be_made_is_refused_first(round_, tmp_path):
     with pytest.raises(DesignError, match="number >= 1, got 0"):
         round_.best_model(rank=0)
     with pytest.raises(AnalysisError, match="got rank=99; run more"):

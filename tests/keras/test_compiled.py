@@ -110,7 +110,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", few(CASES, 10))
-def test_it_gives_what_keras_gives(name):
+def test_a_compiled_fit_gives_the_values_of_keras(name):
     options, arguments = CASES[name]
     assert_equal(options, **arguments)
     assert programs() == 1
@@ -171,7 +171,7 @@ def sequential(*inner):
         (network, {"verbose": 2}, "not compiled, because callbacks"),
     ],
 )
-def test_what_can_not_be_compiled_says_so_and_is_trained(build, options, reason):
+def test_a_model_that_cannot_be_compiled_is_trained_with_a_warning(build, options, reason):
     with pytest.warns(RefineWarning, match=reason):
         history = fit(build(), X, Y, epochs=2, compiled=True, **options).history
     assert np.isfinite(history["loss"]).all()

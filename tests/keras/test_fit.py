@@ -140,7 +140,7 @@ LATE = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: Non
         ({"shuffle": "batch"}, 'shuffle="batch" is given'),
     ],
 )
-def test_what_only_keras_can_do_goes_there_and_says_so_once(options, because, cancer):
+def test_options_that_only_keras_supports_go_to_keras_with_one_warning(options, because, cancer):
     model = small()
     with pytest.warns(RuntimeWarning, match=because):
         history = refine.keras.fit(model, cancer.x, cancer.y, epochs=2, **options)
@@ -199,12 +199,12 @@ def test_data_and_models_that_only_keras_takes_go_there(cancer):
         ),
     ],
 )
-def test_errors_say_what_is_wrong(options, text, cancer):
+def test_wrong_arguments_of_fit_are_refused(options, text, cancer):
     with pytest.raises(ValueError, match=text):
         refine.keras.fit(small(), cancer.x, **{"y": cancer.y, **options})
 
 
-def test_what_is_split_and_then_left_to_keras_is_split_once():
+def test_data_that_are_split_and_left_to_keras_are_split_once():
     class Stubborn(keras.Sequential):
         tries = 0
 

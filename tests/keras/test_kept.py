@@ -102,6 +102,6 @@ class AtTheEnd(Halves):
     ids=["epoch end", "after restoring", "average"],
 )
 @pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' own step")
-def test_who_breaks_the_rule_is_named(params, culprit, fast, cancer):
+def test_a_callback_that_changes_weights_after_an_epoch_is_named(params, culprit, fast, cancer):
     with pytest.warns(RefineWarning, match=f"{culprit} changed"):
         run(cancer, fast=fast, **params)

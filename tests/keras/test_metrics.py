@@ -39,7 +39,7 @@ def quiet(function, *args, **options):
 
 @pytest.mark.parametrize("case", BINARY)
 @pytest.mark.parametrize("column", [False, True])
-def test_binary(case, column):
+def test_binary_metrics_are_those_of_scikit_learn(case, column):
     y_true = np.array(BINARY[case][0])
     y_pred = np.array(BINARY[case][1], "float32")
     predicted = (y_pred > 0.5).astype(int)
@@ -55,7 +55,7 @@ def test_binary(case, column):
 @pytest.mark.parametrize("average", ["macro", "weighted"])
 @pytest.mark.parametrize("targets", ["numbers", "column", "one-hot"])
 @pytest.mark.parametrize("present", [4, 3], ids=["all classes", "one class empty"])
-def test_multi_class(average, targets, present):
+def test_metrics_of_several_classes_are_those_of_scikit_learn(average, targets, present):
     random = np.random.RandomState(present)
     y = random.randint(present, size=50)
     scores = random.normal(size=(50, 4)).astype("float32") + 1.5 * np.eye(4)[y]
@@ -101,6 +101,6 @@ def test_options_survive_saving(make):
     assert deserialized is make
 
 
-def test_errors():
+def test_a_misspelled_average_is_refused():
     with pytest.raises(ObjectiveError, match=re.escape("mean 'macro'?")):
         fmeasure(average="marco")

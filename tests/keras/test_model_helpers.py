@@ -62,7 +62,7 @@ def test_widths_are_sane(shape, count, first, last):
         ((None, 2, 8, 1), "got None; or use one of brick, funnel"),
     ],
 )
-def test_errors(arguments, text):
+def test_wrong_layers_and_shapes_are_refused(arguments, text):
     with pytest.raises(ObjectiveError, match=re.escape(text)):
         layer_widths(*arguments)
 
@@ -93,7 +93,7 @@ def test_layers_of_the_document():
 
 
 @pytest.mark.parametrize("key", ["weight_regulizer", "weight_regularizer", "kernel_regularizer"])
-def test_optional_parameters(key):
+def test_hidden_layers_take_regularizers_and_initializers(key):
     params = {"hidden_layers": 1, "shape": 0.2, "first_neuron": 4, "kernel_initializer": "normal", key: 0.01}
     model = keras.Sequential([keras.Input((3,))])
     hidden_layers(model, params, 1)
@@ -135,7 +135,7 @@ def test_wrappers_and_subclasses():
 
 
 @pytest.mark.parametrize("lr", [0, -1, math.nan, math.inf, "1", None, True])
-def test_bad_rates(lr):
+def test_a_learning_rate_that_is_no_positive_number_is_refused(lr):
     text = f"lr: must be a finite number above 0, got {lr!r}; 1 is the optimizer's default"
     with pytest.raises(ObjectiveError, match=re.escape(text)):
         lr_normalizer(lr, "adam")
@@ -152,6 +152,6 @@ def test_bad_rates(lr):
         (keras.optimizers.Optimizer, "must have a default learning rate, got"),
     ],
 )
-def test_bad_optimizers(optimizer, text):
+def test_an_unknown_optimizer_is_refused(optimizer, text):
     with pytest.raises(ObjectiveError, match=re.escape(text)):
         lr_normalizer(1, optimizer)

@@ -145,7 +145,7 @@ def test_functions_of_a_notebook_travel_by_value(data):
 
 
 @pytest.mark.parametrize("fast", [True, pytest.param(False, marks=pytest.mark.nightly)])
-def test_nothing_is_kept_of_a_trial(fast, data):
+def test_a_trial_leaves_no_model_in_memory(fast, data):
     from tensorflow.python.framework import func_graph, ops
 
     def kept():

@@ -105,7 +105,7 @@ def test_images_on_disk(tmp_path):
         (rows().batch(8).take(0), None, "x: needs at least one row, got an empty"),
     ],
 )
-def test_what_can_not_be_read_is_said_with_what_to_do_instead(x, y, text):
+def test_a_dataset_that_cannot_be_read_is_refused_with_a_way_out(x, y, text):
     with pytest.raises(ObjectiveError, match=re.escape(text)):
         KerasObjective(network, x, y)
 

@@ -151,7 +151,7 @@ def network(x_train, y_train, x_val, y_val, params):
         ({"x": {"a": X}, "preprocess": SimpleImputer()}, "preprocess: needs x to be one array, got a dict;"),
     ],
 )
-def test_what_can_not_be_is_said_before_anything_runs(options, text):
+def test_splits_that_cannot_be_made_are_refused_before_a_trial(options, text):
     with pytest.raises(ObjectiveError, match=re.escape(text)):
         KerasObjective(idle, **{"x": X, "y": Y} | options)
 

@@ -86,7 +86,9 @@ MODELS = [
     ("model", "data", "options", "text"),
     [*((trained, *arguments) for arguments in MADE), *((model, (X, Y), {}, text) for model, text in MODELS)],
 )
-def test_it_is_refused_when_it_is_made(model: Any, data: Any, options: dict[str, Any], text: str) -> None:
+def test_a_wrong_objective_is_refused_when_it_is_made(
+    model: Any, data: Any, options: dict[str, Any], text: str
+) -> None:
     with pytest.raises(ObjectiveError) as caught:
         KerasObjective(model, *data, **options)
     assert str(caught.value) == text

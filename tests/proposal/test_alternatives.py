@@ -76,7 +76,7 @@ def hardly_faster(frame):  # a difference that is sure but small isn't worth a d
     ("change", "epsilon"),
     [(mattering, 0.15), (failing, 5.0), (coupled, 2.0), (hardly_faster, 0.15)],
 )
-def test_what_is_not_flat_or_saves_nothing_is_not_offered(change, epsilon):
+def test_a_parameter_that_matters_or_saves_nothing_is_not_offered_to_be_fixed(change, epsilon):
     assert "batch" not in offered(change(table(seed=2)), epsilon=epsilon)
 
 

@@ -44,7 +44,7 @@ def proposal(analysis):
     return refine.propose(analysis)
 
 
-def test_what_exists_only_under_what_leaves_is_neither_changed_nor_counted(analysis, proposal):
+def test_parameters_of_a_dropped_choice_are_neither_changed_nor_counted(analysis, proposal):
     assert proposal["c"].new.grid == ("good",)
     change = proposal["x"]
     assert (change.kind, change.new, change.volume_kept) == ("leave", SPACE["x"], 1.0)
@@ -68,7 +68,7 @@ def test_a_parameter_that_no_kept_choice_has_reads_as_no_longer_used_in_reasons_
     assert [name for name in unused if unused[name]] == ["x"]
 
 
-def test_what_the_person_keeps_stays_with_all_that_it_needs(proposal):
+def test_a_parameter_that_a_person_keeps_stays_with_its_conditions(proposal):
     changes = {c.name: c for c in proposal.given({"c": SPACE["c"]})}
     assert (changes["x"].kind, changes["x"].new) == ("keep", SPACE["x"])
     assert changes["y"].new == proposal["y"].new

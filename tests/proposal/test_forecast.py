@@ -43,7 +43,7 @@ def test_a_minimised_metric_is_its_mirror_image(analysis):
 
 
 @pytest.mark.slow
-def test_it_is_pure_and_a_round_trip_changes_nothing(analysis):
+def test_a_forecast_is_repeatable_and_survives_json(analysis):
     first = forecast(analysis, BOX, 40, 1)
     assert first == forecast(analysis, BOX, 40, 1)
     assert first != forecast(analysis, BOX, 40, 2)
@@ -65,7 +65,7 @@ def test_cells_that_will_not_run_are_left_out(analysis):
     assert forecast(analysis, tiny, 5, 1, all_run) is None
 
 
-def test_nothing_is_said_where_nothing_is_known(analysis):
+def test_no_forecast_is_made_without_evidence(analysis):
     for space in (
         refine.Space({**SPACE, "l2": (0.0, 1.0, 3)}),  # a parameter more
         refine.Space({n: p for n, p in SPACE.items() if n != "junk"}),  # one less
@@ -77,7 +77,7 @@ def test_nothing_is_said_where_nothing_is_known(analysis):
 
 
 @pytest.mark.slow
-def test_what_is_bounded_stays_bounded():
+def test_forecasts_of_a_bounded_metric_stay_in_its_bounds():
     frame = trials(SPACE, 60, 3)
     frame["value"] = (frame["value"] + 0.2).clip(0, 1)  # a saturated share
     bounded = forecast(refine.analyze(SPACE, frame), BOX, 40, 1)

@@ -45,7 +45,7 @@ def option(leaves, new=(), up_to=0.15):
         ({"act": ("a",)}, {"act": refine.Categorical(["b", "c", "d"])}, "act a (extended: act by d)"),
     ],
 )
-def test_what_leaves_is_a_side_and_what_is_widened_is_said_apart(leaves, new, text):
+def test_dropped_sides_and_widened_ends_are_named_separately(leaves, new, text):
     assert leaves_text(option(leaves, new)) == text
 
 
@@ -89,7 +89,7 @@ def test_rows_differ_and_cover_every_risk(tree):
 
 
 @pytest.mark.slow
-def test_it_counts_what_the_table_has(review):
+def test_a_preview_counts_the_trials_of_the_table(review):
     edits = {"dropout": (0.0, 0.2), "lr": (0.5, 2.5), "optimizer": ["Adam", "Nadam"]}
     preview = review.preview(**edits, n=60, workers=2)
     ranked = review.round.trials.sort_values("value", ascending=False, kind="stable")

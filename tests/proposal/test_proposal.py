@@ -137,7 +137,7 @@ def test_other_risks_are_read_off_the_same_posterior():
 
 
 @pytest.mark.slow
-def test_what_mattered_earlier_may_be_narrowed_if_earlier_trials_still_show_it():
+def test_a_parameter_that_mattered_earlier_may_be_narrowed_on_earlier_trials():
     frame = round_of(1, n=60, noise=1.0)
     analysis = refine.analyze(SPACE, frame)
     assert not any(e.matters for e in analysis.parameters)

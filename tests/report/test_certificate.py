@@ -61,7 +61,7 @@ def test_the_ablation_leads_from_the_baseline_to_the_winner(grown):
     assert not ablation_of(rounds, won.candidates[0], won.candidates[0])
 
 
-def test_it_says_what_the_records_say(grown, tmp_path):
+def test_the_certificate_states_the_numbers_of_the_records(grown, tmp_path):
     tree, _, _child = grown
     won = tree.winner()
     text = won.report(tmp_path).read_text()
@@ -109,7 +109,7 @@ def test_the_report_of_the_tree_links_it(grown, tmp_path):
     assert (tmp_path / "paper-winner.html").exists()
 
 
-def test_what_is_cheaper_and_nearly_as_good_is_named(tree, tmp_path):
+def test_cheaper_configurations_that_are_nearly_as_good_are_named(tree, tmp_path):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame([(x, y) for x in range(10) for y in range(6)], columns=["x", "y"])
     value = 1 - 0.01 * (frame["x"] - 4) ** 2 + rng.normal(0, 0.01, len(frame))
@@ -122,7 +122,7 @@ def test_what_is_cheaper_and_nearly_as_good_is_named(tree, tmp_path):
     assert ("and cheaper to train" in won.report(tmp_path).read_text()) == bool(won.cheaper)
 
 
-def test_without_a_baseline_or_a_posterior_it_says_so(tree, tmp_path):
+def test_a_certificate_without_a_baseline_or_a_posterior_says_so(tree, tmp_path):
     root = tree.add_round(SPACE, Sealed(), metric="acc", n=3).run(progress=False)
     text = root.recommend().report(tmp_path).read_text()
     assert "none was given" in text

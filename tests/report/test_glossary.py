@@ -36,7 +36,7 @@ def test_every_verdict_has_a_meaning():
         ("```python\nroot.propose(risk=0.05)\n```\n", []),
     ],
 )
-def test_what_a_text_uses(text, names):
+def test_terms_that_a_text_uses_are_found(text, names):
     assert [term.name for term in terms_used(text)] == names
 
 

@@ -188,7 +188,7 @@ def shown(*parts):
     return rendered(parts, lambda picture: Raw(f"![]({picture.name})"))
 
 
-def test_golden(written):
+def test_the_report_is_the_golden_one(written):
     """Set REFINE_GOLDEN=1 to write the file anew, and read the difference before committing it."""
     text = written.read_text(encoding="utf-8")
     end = "<details><summary>Checks"
@@ -265,7 +265,7 @@ def test_values_cannot_break_the_markdown(facts, tmp_path):
     assert (tmp_path / node.id / "density-l-r.png").exists()
 
 
-def test_three_origins(facts):
+def test_the_report_counts_trials_by_origin(facts):
     """How many of each, and a column of the best."""
     frame = facts.table.copy()
     frame.loc[[1, 2, 3], "origin"] = "exploit"
@@ -278,7 +278,7 @@ def test_three_origins(facts):
     assert [row[-2] for row in rows[2:]] == list(best)
 
 
-def test_escape():
+def test_texts_are_escaped_for_markdown():
     assert escape("first_neuron") == "first_neuron"
     assert escape("__init__ a_ _b") == r"\_\_init\_\_ a\_ \_b"
     assert escape("a|b\nc") == r"a\|b c"
@@ -297,7 +297,7 @@ def test_escape():
     assert values_table(["a"], [["x|y"], [""]]) == "| a |\n| --- |\n| x\\|y |\n| - |"
 
 
-def test_slug():
+def test_names_of_files_are_safe_and_distinct():
     slugs = set()
     assert [slug(n, slugs) for n in ("lr", "LR", "l/r", "../x", "||", "가")] == [
         "lr",

@@ -57,7 +57,7 @@ def test_the_story_leads_from_the_root_to_the_winner(tree, tmp_path):
 
 
 @pytest.mark.slow
-def test_another_winner_may_be_told(tree, tmp_path):
+def test_the_report_can_lead_to_another_winner(tree, tmp_path):
     side = tree.rounds[2]
     text = tree.report(tmp_path, winner=side).read_text()
     assert f"<summary>2. Round {side.id}<" in text

@@ -114,7 +114,7 @@ def test_less_is_better_where_it_is_minimised(tree, space):
 
 
 @pytest.mark.slow
-def test_what_is_added_later_does_not_count(tree, root):
+def test_trials_added_after_the_forecast_do_not_count(tree, root):
     child = root.propose().accept(n=20, audit=0.0).run(progress=False)
     before = row_of(tree, child)
     child.run(n=60, progress=False)

@@ -59,7 +59,7 @@ def test_the_goal_is_a_note_or_a_scientific_parameter():
 
 
 @pytest.mark.slow
-def test_edges():
+def test_an_optimum_at_an_edge_fails_the_check_of_edges():
     assert checks(trials(middle))["edges"].verdict == "pass"
     rising = trials(lambda f, rng: f["x"] + rng.normal(0, 0.2, len(f)), n=300)
     analysis = refine.analyze(SPACE, rising)
@@ -107,7 +107,7 @@ def test_a_second_region_that_is_cut_off_is_named():
     assert "review.accept(audit=...)" in says(cut_off)
 
 
-def test_enough_points():
+def test_too_few_trials_fail_the_check_of_their_number():
     at_40, at_100, at_400 = (checks(trials(middle, n=n))["enough"] for n in (40, 100, 400))
     assert [at_40.verdict, at_100.verdict, at_400.verdict] == ["fail", "warn", "pass"]
     assert figure(at_40).startswith("7 good trials, ")
@@ -139,7 +139,7 @@ def curves_of(*series):
     )
 
 
-def test_curves():
+def test_curves_that_overfit_or_still_improve_are_found():
     frame = trials(middle)
     epochs = np.arange(60)
     assert checks(frame)["curves"].verdict == "unknown"
@@ -205,7 +205,7 @@ def test_a_root_counts_what_is_as_good_and_what_its_best_owes_to_luck():
     assert "120 trials" in says(blurred["optimism"])
 
 
-def test_cost():
+def test_a_cheaper_trial_that_is_as_good_is_found():
     frame = trials(middle)
     assert checks(frame)["cost"].verdict == "unknown"
     cheap = frame.assign(seconds=10.0)

@@ -127,7 +127,7 @@ def test_a_larger_round_needs_less_and_a_large_one_nothing_more():
     assert codes(step_of(noise, 160)) in (["settled", "tried"], ["exhausted", "tried"])
 
 
-def test_what_no_trial_reads_is_not_counted():
+def test_parameters_that_no_trial_reads_are_not_counted():
     step = step_of(noise, read={"kind": 0.0})
     assert about(step, 0)["parameters"] == ["lr", "depth"]
     assert about(step, 1)["parameters"] == 2
@@ -135,7 +135,7 @@ def test_what_no_trial_reads_is_not_counted():
     assert codes(unread) == ["nothing_read", "tried"]
 
 
-def test_nothing_left_to_run_is_no_reason_to_run_more():
+def test_a_space_that_was_run_whole_asks_for_no_more_trials():
     space = refine.Space({"x": (1, 5), "kind": ["a", "b", "c"]})
     step = step_of(noise, 15, space)
     assert codes(step) == ["exhausted", "tried"]

@@ -77,7 +77,7 @@ def test_only_trials_that_ended_after_it_test_a_suggestion(tree, space):
     assert 0 < tree.calibration().suggestions[0].comparison.deciding_trials <= 40
 
 
-def test_who_decides_sees_it_beside_the_proposal_and_takes_it_over(tree, root, review, tmp_path):
+def test_a_suggestion_is_shown_next_to_the_proposal_and_can_be_adopted(tree, root, review, tmp_path):
     bold(review).suggest("rates below 1.25 never won", author="agent:ann")
     (suggestion,) = review.suggestions
     assert suggestion.probability == pytest.approx(review.proposal.probability_of(bold(review).space))
@@ -123,7 +123,7 @@ def test_the_page_takes_over_what_it_has_no_form_for(tree, root, review):
     assert refused["error"].startswith("edit: lr: ")
 
 
-def test_what_its_author_decided_counts_once(tree, root, review):
+def test_a_suggestion_that_its_author_decided_counts_once(tree, root, review):
     bold(review).suggest("rates below 1.25 never won", author="ann")
     bold(review).accept(n=30, author="ann").run(progress=False)
     (score,) = tree.calibration().authors

@@ -74,7 +74,7 @@ def test_a_bowl_that_was_searched_well_is_over_and_noise_is_not_worth_a_round(tr
 
 
 @pytest.mark.slow
-def test_where_everything_was_run_it_stops(tree):
+def test_a_space_that_was_run_whole_gets_the_verdict_stop(tree):
     review = tree.add_round({"x": (0, 4), "y": (0, 4)}, small, n=25, seed=3).run(progress=False).propose()
     worth = review.worth()
     assert (worth.verdict, worth.n, worth.left, worth.probability) == ("STOP", 0, 0, 0.0)

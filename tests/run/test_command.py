@@ -48,7 +48,7 @@ def command(tmp_path):
 
 
 @pytest.mark.slow
-def test_it_runs_and_its_last_line_of_json_is_the_metrics(command, tmp_path):
+def test_the_last_line_of_json_of_a_program_is_its_metrics(command, tmp_path):
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
         round_ = tree.add_round(SPACE, refine.Command(command), metric="val_acc", n=16)
         round_.run(progress=False)
@@ -81,7 +81,7 @@ def test_it_runs_and_its_last_line_of_json_is_the_metrics(command, tmp_path):
         ("no_such_program {lr}", "the program 'no_such_program' is not found; give its path"),
     ],
 )
-def test_what_is_no_command_is_refused(text, message):
+def test_a_wrong_command_is_refused(text, message):
     with pytest.raises(ObjectiveError) as caught:
         refine.Command(text)
     assert message in str(caught.value)

@@ -41,7 +41,7 @@ def test_each_worker_sees_one(tree, monkeypatch, options, listed, expected):
 
 
 @pytest.mark.parametrize("bad", [-1, True, 1.5, "two", [], [-1], ["0,1"], [None], ["GPU-1; rm"], 10**9])
-def test_what_is_no_gpu_is_an_error(bad):
+def test_wrong_devices_are_refused(bad):
     with pytest.raises(DesignError, match="GPUs"):
         devices_of(bad)
 

@@ -182,7 +182,7 @@ CHANGES = [
 ]
 
 
-def test_what_changes_it_and_what_does_not(tmp_path):
+def test_a_fingerprint_changes_with_the_code_and_not_with_its_layout(tmp_path):
     folders = [written(tmp_path / str(i), change) for i, (*change, _) in enumerate(CHANGES)]
     base, *prints_now = prints(written(tmp_path / "base"), *folders)
     for (*change, changed), prints_after in zip(CHANGES, prints_now, strict=True):

@@ -100,7 +100,7 @@ def test_the_second_opening_on_a_branch_says_what_it_costs(tree, round_, space):
 
 
 @pytest.mark.slow
-def test_what_is_measured_is_what_is_recommended_and_not_the_baseline(tree, space):
+def test_the_hold_out_measures_the_recommendation_and_not_the_baseline(tree, space):
     poor = {n: p.grid[0] for n, p in space.items()}
     round_ = tree.add_round(space, Sealed(), metric="acc", n=30, seed=1, baseline=poor).run(progress=False)
     round_.replicate(top=4, seeds=3, progress=False)
@@ -109,7 +109,7 @@ def test_what_is_measured_is_what_is_recommended_and_not_the_baseline(tree, spac
     assert opening.table["lr"].tolist() != [poor["lr"]]
 
 
-def test_errors(tree, space, round_):
+def test_wrong_openings_of_the_hold_out_are_refused(tree, space, round_):
     plain = tree.add_round(space, objectives.bowl, n=5).run(progress=False)
     with pytest.raises(ObjectiveError, match=r"KerasObjective\(..."):
         plain.open_holdout()

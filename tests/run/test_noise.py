@@ -54,7 +54,7 @@ def test_noise_is_seen_by_one_run_more_and_is_measured_as_before(tree, space):
     assert not round_.recommend().noise.deterministic
 
 
-def test_it_can_be_turned_off_and_waits_for_the_plan(tree, space, capsys):
+def test_repeats_for_noise_can_be_turned_off_and_wait_for_the_plan(tree, space, capsys):
     round_ = tree.add_round(space, smooth, n=12).run(progress=False, check_noise=False)
     assert round_.replicates.empty
     assert not round_.analyze().noise.deterministic

@@ -42,7 +42,7 @@ def test_every_trial_is_equal_to_the_bit(tree, round_):
     assert len(round_.replay(sample=99).table) == 12
 
 
-def test_what_differs_is_told(tree, round_, monkeypatch):
+def test_a_replay_names_the_trials_that_differ(tree, round_, monkeypatch):
     (environment_stored,) = tree._context.store.environments(round_._stored.pk)
     assert environment_stored["git"] == commit_of(__file__)["git"]
     monkeypatch.setitem(globals(), "SHIFT", [0.25])
@@ -88,7 +88,7 @@ def test_functions_as_metrics_children_and_counter_samples(tree, space):
         )
 
 
-def test_what_cannot_work_is_said(tree, space, round_):
+def test_a_replay_that_cannot_run_is_refused(tree, space, round_):
     wrong = [("sample", value) for value in (0, 1.5, True)] + [("tolerance", -1), ("tolerance", math.nan)]
     for name, value in wrong:
         with pytest.raises(DesignError, match=f"{name} must"):

@@ -53,7 +53,7 @@ def test_of_a_narrower_space_it_says_what_is_left_and_of_another_nothing():
     assert not belief.among(refine.Space({"optimizer": ["a", "b"], "momentum": (0, 1)}))
 
 
-def test_it_comes_back_from_json_and_from_python_as_it_was():
+def test_a_belief_survives_json_and_its_python_code():
     beliefs = {
         "lr": refine.Near(1e-3, within_factor=3),
         "dropout": refine.Near(0.2, within=0.1),
@@ -84,7 +84,7 @@ def test_it_comes_back_from_json_and_from_python_as_it_was():
         (["lr"], "belief must map parameters to beliefs"),
     ],
 )
-def test_what_breaks_a_rule_is_refused_with_the_way_out(beliefs, message):
+def test_a_belief_that_breaks_a_rule_is_refused(beliefs, message):
     with pytest.raises(refine.errors.SpaceError, match=re.escape(message)):
         belief_of(beliefs, SPACE)
 

@@ -53,7 +53,7 @@ def test_every_permutation_is_judged_as_python_would(expression, meaning):
     assert feasible(space).count == sum(expected)
 
 
-def test_one_spelling():
+def test_equal_constraints_have_one_spelling():
     assert Constraint("a>1   and(b <2)") == Constraint("a > 1 and b < 2")
     assert hash(Constraint("a>1")) == hash(Constraint("a > 1"))
     assert str(Constraint(" a>1 ")) == "a > 1"

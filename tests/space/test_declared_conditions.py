@@ -57,7 +57,7 @@ def test_identity_is_canonical():
         SPACE.frozen({"optimizer": "adam", "units": 4})
 
 
-def test_it_is_stored_spelled_and_part_of_the_id():
+def test_a_condition_is_stored_and_part_of_the_id():
     assert Space.from_json(json.loads(json.dumps(SPACE.to_json()))) == SPACE
     names = {"Space": Space, "Float": Float, "Integer": Integer, "Categorical": Categorical}
     assert eval(repr(SPACE), names) == SPACE
@@ -70,7 +70,7 @@ def test_it_is_stored_spelled_and_part_of_the_id():
     assert SPACE["beta"].describe() == "float, when optimizer == 'adam': 0.8, 0.85, 0.9"
 
 
-def test_it_is_written_in_a_file(tmp_path):
+def test_a_condition_can_be_written_in_a_file(tmp_path):
     (tmp_path / "s.toml").write_text(
         "[parameters]\noptimizer = ['sgd', 'adam']\n"
         "momentum = { low = 0.0, high = 0.9, levels = 4, when = \"optimizer == 'sgd'\" }\n"
@@ -148,7 +148,7 @@ def test_conditions_that_no_space_can_have(parameters, text):
         ({"when": "a = 1"}, "when 'a = 1': must be one expression, but invalid syntax; write == for ="),
     ],
 )
-def test_what_is_no_condition(options, text):
+def test_a_wrong_condition_is_refused(options, text):
     with pytest.raises(SpaceError) as caught:
         Float(0, 1, **options)
     assert str(caught.value).startswith(text)
@@ -170,7 +170,7 @@ def round_of(design="sobol", n=60):
 
 
 @pytest.mark.slow
-def test_what_is_left_of_it_is_narrowed_under_its_condition_and_skips_what_was_run():
+def test_a_conditional_range_is_narrowed_and_skips_configurations_that_ran():
     root = round_of()
     review = root.propose(risk=0.3)
     assert 0 < review.claim.probability <= 1
@@ -199,7 +199,7 @@ def test_samplers_of_optuna_leave_it_out():
 
 
 @pytest.mark.slow
-def test_what_trials_did_not_read_is_offered_as_a_condition(tmp_path):
+def test_a_parameter_that_some_trials_did_not_read_is_offered_a_condition(tmp_path):
     space = Space({"optimizer": ["sgd", "adam"], "momentum": Float(0, 0.9, 10), "lr": Float(0, 4, 9)})
     root = refine.Tree("seen", store=str(tmp_path / "s.db")).add_round(space, training, n=60, seed=2)
     root.run(progress=False)
@@ -236,7 +236,7 @@ def careless(params):
 
 
 @pytest.mark.slow
-def test_who_reads_what_is_absent_is_told_the_condition(tree):
+def test_reading_an_absent_parameter_names_its_condition(tree):
     space = {"optimizer": ["sgd", "adam"], "momentum": Float(0, 0.9, 4, when="optimizer == 'sgd'")}
     round_ = tree.add_round(space, careless, n=5, seed=1).run(progress=False)
     failed = round_.failures

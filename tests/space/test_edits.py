@@ -55,7 +55,7 @@ def test_edits_keep_a_declared_order():
         (Categorical(["1", "2"]), Categorical([1]), Categorical([1])),
     ],
 )
-def test_edits(old, value, new):
+def test_edits_are_values_lists_or_bounds(old, value, new):
     result = edited(old, value)
     assert result == new
     assert result.grid == new.grid
@@ -200,7 +200,7 @@ def ranges_and_runs(draw):
 
 @FAST
 @given(ranges_and_runs(), some.booleans())
-def test_what_is_left_lies_inside_its_parent(case, between):
+def test_a_narrowed_range_lies_inside_its_parent(case, between):
     old, keep = case
     new = narrowed(old, keep, between)
     assert type(new) is type(old)
@@ -234,7 +234,7 @@ def test_keeping_everything_changes_nothing(old):
         (Categorical([4, 8, 16]), [1], True, (8,)),
     ],
 )
-def test_narrowed(old, keep, between, levels):
+def test_a_narrowed_parameter_keeps_its_type_and_scale(old, keep, between, levels):
     new = narrowed(old, keep, between)
     assert type(new) is type(old)
     if isinstance(old, Categorical):

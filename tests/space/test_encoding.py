@@ -63,7 +63,7 @@ def test_frozen_values_survive_json(value):
     assert hash(decoded) == hash(frozen)
 
 
-def test_rounding():
+def test_numbers_are_rounded_to_twelve_digits():
     assert round_significant(0.1 + 0.2) == 0.3
     assert round_significant(1 / 3) == 0.333333333333
     assert math.copysign(1, round_significant(-0.0)) == 1

@@ -36,7 +36,7 @@ def test_a_step_gives_its_multiples_and_a_base_its_powers():
 @pytest.mark.parametrize(
     "parameter", [UNITS, POWERS, SHARE, Integer(8, 800, step=8, levels=5), Float(1, 4, base=2)]
 )
-def test_it_is_stored_and_spelled(parameter):
+def test_a_lattice_is_stored_and_spelled(parameter):
     assert parameter_from_json(json.loads(json.dumps(parameter.to_json()))) == parameter
     assert eval(repr(parameter), {"Float": Float, "Integer": Integer}) == parameter
 
@@ -63,7 +63,7 @@ def test_ids_of_ranges_without_one_are_as_they_were():
         (Float, 0, 1, {"step": 1e-7}, "levels must be <= 100,000, got 10,000,001 of the step of 1e-07"),
     ],
 )
-def test_errors(kind, low, high, options, text):
+def test_wrong_steps_are_refused(kind, low, high, options, text):
     with pytest.raises(SpaceError) as caught:
         kind(low, high, **options)
     assert str(caught.value).startswith(text)
@@ -83,7 +83,7 @@ def test_an_edit_off_the_step_names_the_nearest_values():
 
 @settings(max_examples=30, deadline=None)
 @given(some.integers(1, 9), some.integers(3, 40), some.integers(2, 12), some.data())
-def test_what_evidence_leaves_stays_on_the_step(step, places, levels, data):
+def test_a_proposed_range_stays_on_the_step(step, places, levels, data):
     old = Integer(step, step * places, step=step, levels=min(levels, places))
     first = data.draw(some.integers(0, old.size - 2))
     last = data.draw(some.integers(first, old.size - 1))

@@ -39,7 +39,7 @@ def test_declared_limits_survive_json_repr_and_edits(kind, within):
         ((0.1, 1), "(0, 0.5) must lie within its hard limits (0.1, 1); change the range, or declare wider"),
     ],
 )
-def test_errors(within, text):
+def test_wrong_hard_limits_are_refused(within, text):
     with pytest.raises(SpaceError) as caught:
         Float(0, 0.5, within=within)
     assert str(caught.value).startswith(text)
@@ -60,7 +60,7 @@ def test_errors(within, text):
         ("dropout", Float(0, 0.5, within=(None, None)), "low", None),
     ],
 )
-def test_limits(name, old, side, expected):
+def test_hard_limits_are_declared_or_inferred(name, old, side, expected):
     assert limit_of(name, old, side) == expected
 
 
@@ -84,7 +84,7 @@ def test_limits(name, old, side, expected):
         ("units", Integer(64, 256, step=64), "high", (64, 128, 192, 256, 320)),
     ],
 )
-def test_widened(name, old, side, levels):
+def test_a_widened_range_stops_at_its_hard_limit(name, old, side, levels):
     new = widened(name, old, old, side)
     if levels is None:
         assert new is None

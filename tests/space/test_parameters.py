@@ -32,7 +32,7 @@ FAST = settings(max_examples=40, deadline=None)
         (math.log, Categorical([math.log])),
     ],
 )
-def test_notation(written, parameter):
+def test_a_parameter_is_made_from_its_notation(written, parameter):
     parsed = parse(written)
     assert parsed == parameter
     assert type(parsed) is type(parameter)
@@ -51,7 +51,7 @@ def test_notation(written, parameter):
         (Integer(1, 1000, 4, log=True), (1, 10, 100, 1000)),
     ],
 )
-def test_levels(written, levels):
+def test_levels_are_spread_evenly_on_their_scale(written, levels):
     assert parse(written).grid == levels
 
 
@@ -185,7 +185,7 @@ def test_choices_contain_values_and_labels(choices, values, inside):
     assert "".join(str(int(v)) for v in contained) == inside
 
 
-def test_unit_positions():
+def test_positions_on_the_unit_interval_follow_the_scale():
     assert Float(0, 4).unit([0, 1, 4, 5]).tolist()[:3] == [0, 0.25, 1]
     assert math.isnan(Float(0, 4).unit([5])[0])
     assert Float(1e-4, 1, log=True).unit([1e-4, 1e-2, 1]) == pytest.approx([0, 0.5, 1])

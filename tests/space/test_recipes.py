@@ -53,7 +53,7 @@ def suggest_of(space):
 
 
 @pytest.mark.slow
-def test_what_optuna_draws_lies_in_the_space_and_reaches_all_of_it():
+def test_configurations_that_optuna_draws_cover_the_space():
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -81,7 +81,7 @@ def test_what_optuna_draws_lies_in_the_space_and_reaches_all_of_it():
     assert set(frame["nesterov"].dropna()) == {False, True}
 
 
-def test_what_optuna_prunes_breaks_a_constraint():
+def test_configurations_that_optuna_prunes_break_a_constraint():
     import optuna
 
     space = refine.Space(

@@ -148,7 +148,7 @@ def test_the_last_parameter_is_the_fastest():
     assert FIVES.number(FIVES.indices(5**40 - 2)) == FIVES.cell(FIVES.configuration(5**40 - 2)) == 5**40 - 2
 
 
-def test_permutation_keys():
+def test_keys_of_configurations_are_those_of_their_content():
     assert configuration_key({"a": 4, "b": "x"}) == configuration_key({"b": "x", "a": 4.0})
     keys = [configuration_key({"a": v}) for v in (1, True, "1", None, "None", 1.5, (1, 2), (2, 1))]
     assert len(set(keys)) == len(keys)

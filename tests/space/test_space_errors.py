@@ -49,7 +49,7 @@ def refused(make):
     ],
     ids=lambda v: repr(v)[:20].partition(" at ")[0],
 )
-def test_entries(value, text):
+def test_a_wrong_entry_is_refused(value, text):
     message = refused(lambda: Space({"good": 1, "x": value}))
     assert message.startswith("x: ")
     assert text in message
@@ -162,7 +162,7 @@ def test_syntax_that_is_not_allowed(expression, part):
         ("n > 1", f"{NUMBERS}; compare these with ==, != or in, and check for None first: n is None or ..."),
     ],
 )
-def test_constraints(expression, text):
+def test_a_wrong_constraint_is_refused(expression, text):
     assert refused(lambda: Space(GRID, [expression])).startswith(f"constraint {expression!r}: {text}")
 
 

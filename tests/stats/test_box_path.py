@@ -70,7 +70,7 @@ def test_the_path_is_nested_and_the_menu_binds_at_what_was_asked():
     assert menu[0].keep[0].sum() > menu[1].keep[0].sum() == 1
 
 
-def test_what_a_candidate_does_not_read_drops_it_from_no_box():
+def test_an_axis_that_a_candidate_does_not_read_drops_it_from_no_box():
     posterior = _draws()
     read = np.ones(CELLS.shape, dtype=bool)
     # Half of the draws are best at choice 2, which doesn't read the last axis and stands at its first level.
@@ -111,7 +111,7 @@ def test_an_axis_is_judged_by_the_draws_that_are_good_at_what_reads_it(share):
         assert path.at(0.3).keep[2][4]
 
 
-def test_guards():
+def test_frozen_axes_and_kept_cells_stay_in_every_box():
     posterior = _draws()
     untouched = [axis if j != 1 else Axis(LEVELS, frozen=True) for j, axis in enumerate(AXES)]
     assert RiskPath(inside=1)(posterior, CELLS, untouched, 0.02).at(0.3).keep[1].all()

@@ -23,7 +23,7 @@ def test_spearman_agrees_with_scipy(n):
     assert result.p == pytest.approx(reference.pvalue, **({"rel": 1e-6} if n > 50 else {"abs": 0.02}))
 
 
-def test_nothing_to_correlate_or_compare_is_nan_with_p_one():
+def test_constant_data_have_no_correlation_and_p_one():
     for x, y in (([1.0] * 30, range(30)), (range(30), [2.0] * 30), ([0.0, 1.0], [0.0, 1.0]), ([], [])):
         result = Spearman()(list(x), list(y))
         assert np.isnan(result.estimate)
@@ -124,7 +124,7 @@ def test_power_grows_with_trials_and_effect(cardinality):
     assert power_without_effect == pytest.approx(0.05, abs=0.04)
 
 
-def test_nothing_can_be_seen_where_nothing_varies():
+def test_constant_data_have_no_power():
     assert Power()([1.0] * 10, range(10), 0, [50], 0.05).tolist() == [0.0]
     assert Power()(range(10), [1.0] * 10, 0, [50], 0.05).tolist() == [0.0]
 

@@ -98,7 +98,7 @@ def test_units_and_offsets_do_not_matter(kind):
     assert seen(**arguments | penalised) == {kind}
 
 
-def test_sizes():
+def test_flags_state_the_size_of_an_effect():
     n = 60
     t = np.arange(n) / n
     losses = {"training": np.exp(-3 * t), "validation": 0.5 + (t - 0.4) ** 2}
@@ -114,7 +114,7 @@ def test_sizes():
     assert np.isnan([alone.overfitting.size, alone.unsteady.size]).all()
 
 
-def test_little_said():
+def test_short_and_constant_curves_raise_no_flag():
     unknown = [np.isnan(flag.size) for flag in CurveCheck()(score=np.arange(7.0), training=np.ones(7))]
     assert unknown == [True] * 5
     assert seen() == set()

@@ -19,7 +19,7 @@ def mixed(seed, n=80):
     return x, y, [0, 0, 3]
 
 
-def test_it_is_the_partial_f_test_of_least_squares():
+def test_the_additive_test_is_the_partial_f_test_of_least_squares():
     x, y, kinds = mixed(0)
     score = norm.ppf((rankdata(y) - 0.5) / y.size)
     choice = np.column_stack([x[:, 2] == 1, x[:, 2] == 2]).astype(float)
@@ -47,7 +47,7 @@ def test_a_weak_effect_beside_a_strong_one_is_seen():
     assert missed >= 14
 
 
-def test_nothing_is_found_in_noise_more_often_than_said():
+def test_noise_raises_as_many_alarms_as_stated():
     p = []
     for seed in range(200):
         x, _, kinds = mixed(seed, 40)
@@ -59,7 +59,7 @@ def test_nothing_is_found_in_noise_more_often_than_said():
     assert (alarms <= high).all()
 
 
-def test_what_cannot_be_told_apart_has_p_one():
+def test_data_that_cannot_be_told_apart_have_p_one():
     x, y, kinds = mixed(1)
     assert AdditiveTest()(x, np.full(80, 2.0), kinds).tolist() == [1, 1, 1]
     assert AdditiveTest()(x[:11], y[:11], kinds).tolist() == [1, 1, 1]  # too few for five columns
@@ -116,7 +116,7 @@ def test_three_tests_of_a_parameter():
     assert joined(0.02, 0.02, 1.0).p == joined(0.02, 0.02).p == pytest.approx(0.02)
 
 
-def test_looks():
+def test_repeated_looks_cost_stages():
     assert [looks_spent(k) for k in (1, 2, 3)] == [1, 3, 6]
     assert stage_of([60], 60) == stage_of([60], 58) == stage_of([60, 70, 78], 78) == 1
     assert stage_of([60, 120], 120) == 2

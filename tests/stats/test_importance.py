@@ -128,7 +128,7 @@ def test_an_interior_optimum_escapes_the_correlation_only():
     assert found_by_both >= 15
 
 
-def test_nothing_to_tell_apart():
+def test_constant_data_have_no_importance():
     for x, y in (([0.5] * 20, range(20)), (range(20), [1.0] * 20), ([0.1, 0.2], [1, 2]), ([], [])):
         result = PedAnova(permutations=19)(np.array(list(x)) / 20, list(y))
         assert (result.estimate, result.p) == (0.0, 1.0)

@@ -54,7 +54,7 @@ def test_fresh_seeds_are_unbiased_and_their_interval_covers(population, minimum)
     assert minimum <= np.mean(covered) <= 0.98
 
 
-def test_what_fresh_seeds_need():
+def test_new_seeds_of_the_winner_are_needed():
     estimate = FreshSeeds()(1.0, [0.5], ["a"], "a")
     assert (estimate.value, estimate.runs, estimate.freedom) == (0.5, 1, 0)
     assert np.isnan(estimate.low)
@@ -198,7 +198,7 @@ def test_known_components_are_found():
     assert (components.groups, components.runs) == (300, 1200)
 
 
-def test_what_splits_do_to_the_order_of_configurations():
+def test_variance_of_splits_is_that_which_changes_the_order():
     rng = np.random.default_rng(3)
     k = 200
     r = 3
@@ -212,7 +212,7 @@ def test_what_splits_do_to_the_order_of_configurations():
     assert components.seed == pytest.approx(0.4 / np.sqrt(s), rel=0.1)
 
 
-def test_what_cannot_be_told():
+def test_components_without_enough_runs_are_nan():
     components = VarianceComponents()([1.0, 2.0], ["a", "a"])
     assert np.isnan(components.configuration)
     assert components.seed == pytest.approx(np.sqrt(0.5))

@@ -92,7 +92,7 @@ def test_values_within_epsilon():
         posterior.within(-1.0)
 
 
-def test_what_was_not_read_has_no_value():
+def test_a_parameter_that_was_not_read_has_no_influence():
     rng = np.random.default_rng(14)
     x = np.column_stack([rng.integers(0, 2, 100), rng.random(100)]).astype(float)
     read = np.column_stack([np.ones(100, bool), x[:, 0] == 1])

@@ -63,6 +63,6 @@ RUN = np.arange(9) < 4
         (lambda: stats.Compare()([1], [1, 2, 3, 4, 5]), "at least 2 trials each, got 1 and 5; run more"),
     ],
 )
-def test_what_is_wrong_is_said(call, text):
+def test_wrong_data_and_options_are_refused(call, text):
     with pytest.raises(AnalysisError, match=text):
         call()

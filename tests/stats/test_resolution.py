@@ -89,7 +89,7 @@ def test_the_tolerance_is_at_least_the_floor():
 
 
 @pytest.mark.slow
-def test_what_was_not_read():
+def test_noise_is_measured_if_some_trials_did_not_read_a_parameter():
     x, _, y = _round(80, 6)
     read = np.ones(x.shape, bool)
     read[:40, 3] = False

@@ -69,7 +69,7 @@ def _check(round_, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
-def test_what_is_counted_in_parts_is_what_there_is(grown, monkeypatch, seed):
+def test_counts_in_parts_equal_the_count_of_all(grown, monkeypatch, seed):
     tree, round_ = grown
     draw = random.Random(seed)
     _check(round_, monkeypatch)

@@ -115,7 +115,7 @@ PARTS = [
 
 
 @pytest.mark.parametrize(("command", "text", "remaining"), PARTS)
-def test_what_is_damaged_is_said_and_removed_and_the_rest_stays(spoil, command, text, remaining):
+def test_damaged_rows_are_named_and_removed_and_the_rest_stays(spoil, command, text, remaining):
     with refine.Tree("q", store=spoil(command)) as tree:
         if "metrics" in command:
             assert [caution.code for caution in tree.rounds[0].analyze().cautions] == ["damaged"]

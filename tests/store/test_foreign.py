@@ -142,7 +142,7 @@ ON_A_SERVER = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_what_would_compute_something_at_a_look_or_write_is_refused(path, kind):
+def test_a_file_that_would_compute_at_a_look_or_write_is_refused(path, kind):
     by_hand(path, *HOSTILE[kind])
     tree, doctor = looks(path)
     for output in (tree.stderr, doctor.stdout):

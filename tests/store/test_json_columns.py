@@ -61,7 +61,7 @@ ROWS = st.dictionaries(st.sampled_from(["a", "b", ",", '"', "c:"]), SCALARS, max
     st.lists(ROWS, min_size=1, max_size=3),
     st.lists(st.sampled_from(ODD) | st.text('{}[]",:\\ \0a1', max_size=8), max_size=2),
 )
-def test_it_says_nothing_or_the_truth(kinds, broken):
+def test_a_column_of_json_is_read_exactly_or_not_at_all(kinds, broken):
     texts = [json.dumps(kinds[i % len(kinds)]) for i in range(20)]
     for some in (texts, broken[:1] + texts + broken[1:]):
         for read in (level_rows, number_rows):

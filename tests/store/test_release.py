@@ -86,7 +86,7 @@ def identities(tree):
     return identified
 
 
-def test_what_a_release_wrote_opens_prints_and_goes_on(released, tmp_path):
+def test_a_store_of_a_release_opens_prints_and_continues(released, tmp_path):
     text = str(released)
     assert all(round_.id in text for round_ in released.rounds)
     assert "12 of 12 trials," in text

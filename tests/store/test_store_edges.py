@@ -54,7 +54,7 @@ def test_a_path_is_the_file_of_that_name(tmp_path, name, monkeypatch):
         ),
     ],
 )
-def test_what_is_no_place_is_said_to_be_none(place, text):
+def test_a_wrong_place_of_a_store_is_refused(place, text):
     with pytest.raises(StoreError, match=text):
         Store(place)
 

@@ -78,20 +78,20 @@ class Locked:
         (lambda params: None, "returns: fails with {"),
     ],
 )
-def test_what_is_broken_is_said(objective, text):
+def test_broken_promises_of_an_objective_are_named(objective, text):
     findings = [str(f) for f in findings_of(objective, SPACE)]
     assert any(f.startswith(text) for f in findings), findings
     with pytest.raises(AssertionError, match="contract"):
         check_objective(objective, SPACE)
 
 
-def test_what_keeps_to_it_passes():
+def test_an_objective_that_keeps_its_contract_passes():
     check_objective(objectives.bowl, SPACE)
     check_objective(lambda p: p["lr"] + np.random.normal(), SPACE)
 
 
 @pytest.mark.slow
-def test_it_imports_neither_pytest_nor_what_single_parts_need():
+def test_the_checks_import_neither_pytest_nor_extras():
     heavy = {"pytest", "tensorflow", "keras", "matplotlib"}
     code = f"import sys, refine.testing; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -27,7 +27,7 @@ def round_(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("library", few(["tensorboard", "mlflow", "trackio", "wandb"]))
-def test_what_arrives_at_a_real_tracker(library):
+def test_a_real_tracker_receives_parameters_metrics_and_states(library):
     run_there(library, *TESTS, f"{Path(__file__).with_name('sent_elsewhere.py')}::test_{library}")
 
 
@@ -106,7 +106,7 @@ def test_a_tracker_that_hangs_is_not_waited_for(round_):
 
 
 @pytest.mark.parametrize("bad", [3, "mlflow", Own, [None]])
-def test_what_is_no_tracker_is_an_error(round_, bad):
+def test_a_wrong_tracker_is_refused(round_, bad):
     with pytest.raises(DesignError, match="^track must"):
         round_.run(track=bad)
 

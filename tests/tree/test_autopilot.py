@@ -125,7 +125,7 @@ def test_a_time_is_a_budget(tree):
 @pytest.mark.parametrize(
     "options", [{"n": 20}, {"rounds": 3}, {"risk": 0.1}, {"exploit": 0.5}, {"audit": 0.0}]
 )
-def test_what_a_budget_decides_is_not_said_beside_it(tree, options):
+def test_options_that_a_budget_decides_are_refused_with_a_budget(tree, options):
     first = tree.add_round(SPACE, noisy, n=10)
     with pytest.raises(DesignError, match=f"budget= searches .* so {next(iter(options))}="):
         refine.autopilot(first, budget=30, progress=False, **options)
@@ -133,7 +133,7 @@ def test_what_a_budget_decides_is_not_said_beside_it(tree, options):
 
 
 @pytest.mark.parametrize("budget", ["2h", 0, timedelta(0)])
-def test_what_is_no_budget_is_refused_before_anything_runs(tree, budget):
+def test_a_wrong_budget_is_refused_before_a_trial(tree, budget):
     first = tree.add_round(SPACE, noisy, n=20)
     with pytest.raises(DesignError, match="trials >= 1,"):
         refine.autopilot(first, budget=budget, progress=False)
@@ -148,7 +148,7 @@ def test_a_first_round_above_the_budget_is_refused(tree):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("budget", [60, timedelta(hours=1)])
-def test_where_all_has_been_run_it_ends(tree, budget):
+def test_autopilot_ends_if_every_configuration_ran(tree, budget):
     first = tree.add_round({"x": list(range(10)), "c": ["a", "b"]}, lambda p: -abs(p["x"] - 4.0), n=12)
     refine.autopilot(first, budget=budget, progress=False)
     assert (pd.concat([r.trials for r in tree.rounds]).groupby(["x", "c"]).size() == 1).sum() == 20

@@ -60,7 +60,7 @@ def test_half_of_a_first_round_goes_where_it_is_believed_and_no_test_knows_of_it
 
 
 @pytest.mark.slow
-def test_what_the_trials_contradict_is_dropped_with_a_sentence(tree, tmp_path):
+def test_a_belief_that_trials_contradict_is_dropped(tree, tmp_path):
     root = tree.add_round(SPACE, objective, n=40, belief=WRONG).run(progress=False)
     contradicted = root.analyze().belief
     assert (contradicted.dropped, contradicted.weight) == (True, 0)
@@ -79,7 +79,7 @@ def test_what_the_trials_contradict_is_dropped_with_a_sentence(tree, tmp_path):
 
 
 @pytest.mark.slow
-def test_it_goes_on_in_children_until_another_is_said_or_it_is_taken_back(tree):
+def test_a_belief_is_inherited_until_it_is_replaced_or_removed(tree):
     root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run(progress=False)
     review = root.propose()
     child = review.accept(n=20, exploit=0.5)
@@ -110,7 +110,7 @@ def test_stored_exported_and_written_down_it_is_the_same(tree, tmp_path):
     assert f"belief={belief}, exploit=0.25" in code
 
 
-def test_what_can_not_be_believed_is_refused(tree):
+def test_a_wrong_belief_is_refused(tree):
     with pytest.raises(DesignError, match="exploit"):
         tree.add_round(SPACE, objective, n=20, exploit=0.5)
     with pytest.raises(DesignError, match="'tpe'"):

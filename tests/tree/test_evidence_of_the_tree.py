@@ -170,7 +170,7 @@ def test_new_trials_of_the_round_itself_end_the_repetition(root):
         root.review(review.proposal)
 
 
-def test_another_objective_or_declaration_of_noise_stays_out(root, tree):
+def test_trials_of_another_objective_or_noise_are_no_evidence(root, tree):
     ran_other = tree.add_round(SPACE, other, n=12, seed=1)
     ran_other.run(progress=False, check_noise=False)
     ran(tree.add_round(SPACE, smooth, n=12, seed=2, noise="retraining"))

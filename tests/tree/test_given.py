@@ -29,7 +29,7 @@ def round_(tree):
     return root.run(progress=False)
 
 
-def test_they_run_first_in_no_test_and_leave_the_design_as_it_is(round_):
+def test_given_configurations_run_first_and_leave_the_design_unchanged(round_):
     trials = round_.trials
     assert round_.n == len(trials) == 40
     assert trials["origin"].tolist() == ["given"] * 2 + ["space_filling"] * 38
@@ -55,7 +55,7 @@ def test_the_same_again_adds_nothing_and_more_is_added(tree, round_):
 
 
 @pytest.mark.slow
-def test_another_baseline_takes_the_place_of_the_first(tree, round_):
+def test_a_second_baseline_replaces_the_first(tree, round_):
     better = {"x": 4.5, "y": 0.0, "z": "a"}
     changed = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=better).run(progress=False)
     assert changed.recommend().gain.baseline.params == {**better, "fixed": 3}
@@ -81,7 +81,7 @@ def test_the_winner_says_by_how_much_it_beats_the_baseline(tree, round_):
 
 
 @pytest.mark.slow
-def test_what_does_not_beat_the_baseline_says_so(tree, tmp_path):
+def test_a_winner_that_does_not_beat_the_baseline_says_so(tree, tmp_path):
     best = {"x": 4.0, "y": 0.0, "z": "a"}
     good = {"x": 4.5, "y": 0.3, "z": "b"}
     root = tree.add_round(SPACE, noisy, n=30, seed=3, baseline=good, baseline_seeds=8).run(progress=False)
@@ -157,7 +157,7 @@ def test_merging_brings_what_was_given(tree, tmp_path, round_):
         ([POOR], "baseline must be a configuration, name -> value"),
     ],
 )
-def test_what_is_no_configuration_is_refused_before_anything_is_written(tree, configuration, message):
+def test_a_wrong_baseline_is_refused_before_anything_is_written(tree, configuration, message):
     with pytest.raises(SpaceError, match=message):
         tree.add_round(SPACE, noisy, n=20, baseline=configuration)
     assert len(tree) == 0
@@ -208,7 +208,7 @@ def test_shares_are_never_expected_beyond_one(tree):
     assert won.expected <= 1
 
 
-def test_what_is_chosen_while_a_round_runs_is_no_cell_of_its_design(tree):
+def test_learning_trials_repeat_no_cell_of_the_design(tree):
     """With several workers the last of these may still run."""
     space = refine.Space({"a": (0, 5), "b": (0, 7)})
     root = tree.add_round(space, lambda p: p["a"] - p["b"], n=24, objective_name="sum").run(progress=False)

@@ -43,7 +43,7 @@ def test_of_equal_configurations_none_is_kept_for_its_luck(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_named(tree):
+def test_a_judgement_takes_configurations_by_name_or_values(tree):
     root = tree.add_round(SPACE, noisy, n=20, seed=1, baseline={"x": 9.0, "c": "a"}, baseline_seeds=4)
     root.run(progress=False)
     won = tree.winner()
@@ -99,7 +99,7 @@ def test_a_difference_that_does_not_matter_is_none(tree):
 
 
 @pytest.mark.slow
-def test_without_noise_single_runs_decide(tree):
+def test_single_runs_decide_without_noise(tree):
     other = {"x": 9.0, "c": "d"}
     baseline = {"baseline": {"x": 5.0, "c": "b"}, "baseline_seeds": 5}
     tree.add_round(SPACE, exact, n=20, seed=1, given=[other], **baseline).run(progress=False)

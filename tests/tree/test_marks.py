@@ -56,7 +56,7 @@ def test_an_excluded_trial_is_in_no_analysis(stored):
 
 
 @pytest.mark.slow
-def test_what_was_excluded_can_be_included_and_run_again(stored):
+def test_excluded_trials_can_be_included_and_repeated(stored):
     round_ = grown(stored)
     before = round_.trials
     round_.exclude(before["x"] > 8, "the wrong data")
@@ -119,7 +119,7 @@ def test_marks_travel_with_a_tree(tree, tmp_path):
     assert list(round_.marks.index) == [6]
 
 
-def test_what_runs_in_place_of_a_removed_trial_is_not_excluded(stored):
+def test_a_trial_in_place_of_a_removed_one_is_not_excluded(stored):
     round_ = grown(stored)
     key = round_.trials.loc[5, ["x", "y"]].tolist()
     round_.exclude([5], "a broken machine")
@@ -132,7 +132,7 @@ def test_what_runs_in_place_of_a_removed_trial_is_not_excluded(stored):
 
 
 @pytest.mark.slow
-def test_where_both_ran_a_trial_marks_stay_with_the_run_that_they_are_about(tmp_path):
+def test_marks_stay_with_their_run_if_two_stores_ran_a_trial(tmp_path):
     def state_of(tree, x):
         trials = tree.rounds[0].trials
         return trials.loc[trials["x"] == x, "state"].item()

@@ -47,7 +47,7 @@ def test_a_name_means_one_round(key, round_id):
         ("", "no round or tag '' in tree 'question'; known: "),
     ],
 )
-def test_another_one_names_the_candidates(key, message):
+def test_an_unclear_name_is_refused_with_the_candidates(key, message):
     with pytest.raises(NotFoundError) as caught:
         round_named(key, PARENTS, TAGS, "question")
     assert str(caught.value).startswith(message)

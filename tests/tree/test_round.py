@@ -181,7 +181,7 @@ def test_code_that_changed_in_mid_round_is_said_by_run_propose_and_checks(tree, 
 
 
 @pytest.mark.slow
-def test_what_was_decided_is_not_judged_anew_by_another_metric(tree, space):
+def test_a_decided_round_cannot_change_its_metric(tree, space):
     def objective(params):
         return {"acc": params["lr"], "size": params["dropout"]}
 

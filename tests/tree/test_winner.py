@@ -48,7 +48,7 @@ def test_there_is_none_before_the_first_trial(tree, space):
 
 
 @pytest.mark.slow
-def test_it_has_the_best_posterior_mean_and_not_the_best_value(grown):
+def test_the_winner_has_the_best_posterior_mean_and_not_the_best_value(grown):
     tree, _, _ = grown
     won = tree.winner()
     assert won.evaluated == 90
@@ -109,7 +109,7 @@ def test_rounds_of_another_metric_are_left_out(tree):
     assert tree.winner().evaluated == 12
 
 
-def test_what_was_not_read_is_no_value_and_no_difference(tree):
+def test_a_parameter_that_was_not_read_makes_no_difference(tree):
     def score(p):
         return p["lr"] + (p["momentum"] if p["optimizer"] == "sgd" else 0.5)
 

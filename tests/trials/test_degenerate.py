@@ -51,7 +51,7 @@ def test_the_person_may_say_otherwise(tree, space):
     assert same_round.best["value"] < 1
 
 
-def test_where_all_are_degenerate_there_is_no_best(tree, space, tmp_path):
+def test_a_round_of_degenerate_trials_has_no_best(tree, space, tmp_path):
     round_ = tree.add_round(space, lambda p: {"acc": p["lr"], "degenerate": 1.0}, metric="acc", n=12)
     text = round_.run(progress=False).report(tmp_path).read_text()
     assert round_.best is None

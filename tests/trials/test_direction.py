@@ -28,7 +28,7 @@ def test_a_score_is_maximized(name):
         assert direction_of(name, None) == "maximize"
 
 
-def test_what_says_nothing_is_maximized_unless_asked_to_tell():
+def test_a_metric_without_a_telling_name_is_maximized():
     assert direction_of("value", ASK) == "maximize"
     for name in ("value", "loss_accuracy"):
         with pytest.raises(AnalysisError, match="can't be told by its name"):

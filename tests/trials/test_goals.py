@@ -68,7 +68,7 @@ def test_the_front_of_a_round(round_):
 
 
 @pytest.mark.slow
-def test_what_is_proposed_keeps_the_front(round_):
+def test_a_proposal_keeps_the_front(round_):
     with pytest.raises(AnalysisError, match="mean 'latency_ms'"):
         round_.propose(epsilon={"latency": 1})
     with pytest.raises(AnalysisError, match="number >= 0"):
@@ -192,7 +192,7 @@ def test_constraints_hold_for_every_goal(tree):
     assert "with latency_ms <= 5" in str(review)
 
 
-def test_what_is_given_beside_goals_holds_for_all_of_them(tree):
+def test_constraints_given_with_goals_hold_for_all_goals(tree):
     limits = ["latency_ms <= 5"]
     by_argument = tree.add_round(SPACE, network, metric=GOALS, subject_to=limits, n=8)
     inside = [Goal("val_acc", subject_to=limits), GOALS[1]]
@@ -215,12 +215,12 @@ def test_what_is_given_beside_goals_holds_for_all_of_them(tree):
         ([Goal("a"), Goal("max:b")], "the second and third goal are metrics as the last epoch gives them"),
     ],
 )
-def test_what_are_no_goals(tree, metric, message):
+def test_wrong_goals_are_refused(tree, metric, message):
     with pytest.raises(AnalysisError, match=message):
         tree.add_round(SPACE, network, metric=metric, n=10)
 
 
-def test_what_goes_by_one_number_is_refused(tree, round_):
+def test_calls_that_need_one_number_are_refused_for_several_goals(tree, round_):
     with pytest.raises(DesignError, match="several goals"):
         tree.add_round(SPACE, network, metric=GOALS, design="tpe", n=10)
     with pytest.raises(ReviewError, match="one goal"):

@@ -38,7 +38,7 @@ def added(tree):
         ("latency_ms <= loss", "right of <= stands a number, got 'loss'"),
     ],
 )
-def test_what_is_no_constraint_is_refused_before_anything_runs(tree, text, message):
+def test_a_wrong_metric_constraint_is_refused_before_a_trial(tree, text, message):
     with pytest.raises(AnalysisError, match=message):
         tree.add_round(SPACE, network, metric="val_acc", subject_to=[text], n=10)
     assert len(tree) == 0
@@ -80,7 +80,7 @@ def test_an_infeasible_trial_is_no_best(round_):
 
 
 @pytest.mark.slow
-def test_what_a_metric_does_and_what_counts_are_told_apart(round_):
+def test_evidence_about_the_metric_and_feasible_trials_are_told_apart(round_):
     review = round_.propose()
     units = review.analysis["units"]
     assert units.correlation.estimate > 0.2  # wide networks are better
@@ -132,7 +132,7 @@ def test_adaptive_rounds_are_steered_by_it(tree):
     assert shares[1] > 2 * shares[0]
 
 
-def test_nothing_feasible_says_how_far_it_was(tree):
+def test_a_round_without_feasible_trials_says_how_close_they_came(tree):
     round_ = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency_ms <= 0.5"], n=30)
     round_.run(progress=False)
     assert round_.best is None

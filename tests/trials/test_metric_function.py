@@ -22,7 +22,7 @@ NAME = f"function:{__name__}.balance"
 
 
 @pytest.mark.slow
-def test_its_value_is_stored_with_every_trial(tmp_path, space):
+def test_the_value_of_a_metric_function_is_stored_with_every_trial(tmp_path, space):
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
         round_ = tree.add_round(space, objectives.metrics, metric=balance, n=30, seed=1).run(progress=False)
         frame = round_.trials
@@ -74,7 +74,7 @@ def test_a_function_that_cannot_score_a_trial_says_why_and_loses_nothing(tree, s
     assert len(round_.failures) == 0
 
 
-def test_names():
+def test_a_metric_function_is_named_after_itself():
     with pytest.raises(AnalysisError, match="got .*<lambda>"):
         Metric.parse(lambda m: m["acc"])
     assert str(Metric.parse(balance)) == NAME

@@ -21,7 +21,7 @@ def _typed(mappings):
 
 @pytest.mark.slow
 @given(MAPPINGS, MAPPINGS)
-def test_what_comes_out_is_what_went_in(first, second):
+def test_rows_survive_packing(first, second):
     rows = JsonRows(first)
     rows.extend(second)
     all_rows = [*first, *second]

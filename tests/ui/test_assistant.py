@@ -99,7 +99,7 @@ def session(store, steps, *options):
 
 
 @pytest.mark.slow
-def test_a_session(store, study):
+def test_a_client_looks_suggests_and_runs_within_the_budget(store, study):
     first, second = study[1]
 
     async def steps(client, call):
@@ -181,7 +181,7 @@ def test_all_that_it_reads_is_marked_as_data(study):
 
 
 @pytest.mark.slow
-def test_it_sees_the_optimizer_and_chooses_a_share_of_the_trials(store, study):
+def test_an_assistant_reads_the_state_and_chooses_a_share_of_the_trials(store, study):
     options = {"objective": objectives.bowl, "objective_name": "objectives.bowl"}
     assistant = Assistant(
         lambda: refine.Tree("study", store=store), budget=20, objective_of=lambda _: options
@@ -517,7 +517,7 @@ def test_a_question_is_answered_or_refused_as_in_python(store):
 
 
 @pytest.mark.slow
-def test_it_settles_a_question_and_tries_configurations_within_its_budget(store, study):
+def test_an_assistant_settles_questions_and_tries_ideas_within_its_budget(store, study):
     options = {"objective": objectives.bowl, "objective_name": "objectives.bowl"}
     assistant = Assistant(
         lambda: refine.Tree("study", store=store), budget=10, share=0.3, objective_of=lambda _: options

@@ -79,7 +79,7 @@ def test_short_cells_are_never_broken():
 @pytest.mark.parametrize(
     "block", [Text(EVIL), Grid((EVIL,), ((EVIL,),)), Items((EVIL,)), Branch(((Cell(EVIL),),))]
 )
-def test_nothing_is_markup(block):
+def test_no_text_of_a_page_is_markup(block):
     page = Page("", (block,), (EVIL,))
     assert EVIL in to_text(page)
     html = to_html(page)

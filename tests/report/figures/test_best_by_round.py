@@ -112,7 +112,7 @@ def test_tree_says_what_every_round_is():
         apart([t for t in ax.texts if t.get_position()[1] == row])
 
 
-def test_another_winner_is_led_to():
+def test_the_path_can_lead_to_another_winner():
     ax = figures.tree(NODES, "maximize", "val_acc", winner=NODES[1].id)
     colours = [line.get_markeredgecolor() for line in drawn(ax, "node")]
     assert colours == [tone().blue, tone().orange, *[tone().grey] * 3]
@@ -149,6 +149,6 @@ def test_another_winner_is_led_to():
         (figures.tree, [NODES[0], NODES[0]], "maximize", "'aaaaaaaaaaaa' is given twice"),
     ],
 )
-def test_refusals(draw, values, direction, pattern):
+def test_a_tree_that_cannot_be_drawn_is_refused(draw, values, direction, pattern):
     with pytest.raises(AnalysisError, match=pattern):
         draw(values, direction)

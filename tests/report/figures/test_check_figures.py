@@ -71,7 +71,7 @@ def test_best_and_cheapest_as_good(analysis, direction):
     inside(ax)
 
 
-def test_refusals(analysis):
+def test_figures_of_checks_without_data_are_refused(analysis):
     fixed = analyze(Space({"a": 1}), pd.DataFrame({"a": 1, "value": np.arange(20.0)}))
     untimed = replace(analysis, table=analysis.table.drop(columns="seconds"))
     instant = replace(analysis, table=analysis.table.assign(seconds=0.0))

@@ -36,7 +36,7 @@ def _inside(figure):
         assert box.y1 <= figure.bbox.y1 + 1
 
 
-def test_panels():
+def test_every_trial_has_a_panel_of_losses_and_one_of_scores():
     grid = figures.curves([_made(rank, 60 - 10 * rank) for rank in range(1, 5)], "max:val_acc", "maximize")
     assert grid.shape == (2, 4)
     assert [ax.get_ylabel() for ax in grid[:, 0]] == ["loss", "acc"]

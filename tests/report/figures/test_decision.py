@@ -68,7 +68,7 @@ def test_a_trial_is_drawn_by_its_rank_at_its_level(analysis):
     assert values[-1] == pytest.approx(analysis.table["value"][ended].max(), abs=1e-3)
 
 
-def test_nothing_that_changes_shows_what_matters(analysis):
+def test_a_proposal_without_changes_shows_the_parameters_that_matter(analysis):
     panels = figures.decision(analysis, SPACE)
     assert (panels.shape, panels[0, 0].get_title("left")) == ((1, 3), "No change")
     assert not any(_shades(ax) for ax in panels.flat)

@@ -60,7 +60,7 @@ def test_settings_and_pyplot_stay_untouched(analysis):
     assert pyplot is None or not pyplot.get_fignums()
 
 
-def test_correlation(analysis):
+def test_bars_of_correlations_stand_in_the_order_of_importance(analysis):
     ax = figures.correlation(analysis)
     assert [t.get_text() for t in ax.get_yticklabels()] == [e.name for e in analysis.ranked]
     hatched = [bar.get_hatch() for bar in ax.patches]

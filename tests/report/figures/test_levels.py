@@ -37,7 +37,7 @@ def test_a_row_per_level(analysis, name):
     inside(ax)
 
 
-def test_what_stays_is_shaded(analysis):
+def test_levels_that_stay_are_shaded(analysis):
     ax = figures.levels(analysis, "lr", Float(3e-4, 1e-2, 5, log=True))
     bands = [p for p in ax.patches if p.get_alpha() == 0.18]
     assert [(b.get_y(), b.get_y() + b.get_height()) for b in bands] == [(0.5, 4.5)]

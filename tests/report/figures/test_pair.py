@@ -73,7 +73,7 @@ def test_cells_are_medians_of_the_even_trials(analysis):
     inside(ax)
 
 
-def test_what_stays_is_outlined(analysis):
+def test_the_region_that_stays_is_outlined(analysis):
     new = {"lr": Float(1, 2.5, 7), "decay": Float(1e-4, 1e-1, 4, log=True)}
     ax = figures.pair(analysis, "lr", "decay", new, "decided")
     assert _frames(ax) == [(0.5, 4.5, 1.5, 5.5)]  # one cell more where the range grew

@@ -92,7 +92,7 @@ def test_every_figure_fits_a_column_and_a_dark_page(tree):
 
 
 @pytest.mark.slow
-def test_what_a_style_says_goes_before_the_reports_look(root):
+def test_a_style_of_matplotlib_goes_before_the_look_of_reports(root):
     plain = root.plot.density("x")
     with mpl_style.context(["dark_background", {"font.size": 12, "font.family": "monospace"}]):
         styled = root.plot.density("x")
@@ -144,7 +144,7 @@ def test_svg_is_the_same_every_time_and_holds_no_page_of_dots(root, tmp_path):
 
 
 @pytest.mark.slow
-def test_they_draw_into_given_axes(tree):
+def test_every_figure_draws_into_given_axes(tree):
     for plots, kind in ((tree.rounds[0].plot, Plots), (tree.plot, TreePlots)):
         for name in set(_methods(kind)) - OTHERS:
             ax = Figure().add_subplot()

@@ -43,7 +43,7 @@ def _points(ax, color):
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_rows(direction):
+def test_every_scored_forecast_is_a_row(direction):
     ax = figures.reliability(_ledger([0.0, 1.0, -2.5], direction))
     assert [t.get_text() for t in ax.get_yticklabels()] == [f"{i:012x}" for i in range(3)]
     medians = _points(ax, "#0072B2")
@@ -59,6 +59,6 @@ def test_rows(direction):
     inside(ax)
 
 
-def test_nothing_scored_yet():
+def test_a_ledger_without_scores_has_no_figure():
     with pytest.raises(AnalysisError, match="^reliability:"):
         figures.reliability(Calibration("q", ()))

@@ -45,7 +45,7 @@ def test_the_same_rows_are_the_same_root(tree, frame):
         assert other.add_frame(frame, value="acc").id == root.id
 
 
-def test_without_an_objective_the_first_that_runs_is_the_one(tree, frame, tmp_path):
+def test_the_first_objective_that_runs_an_imported_study_belongs_to_it(tree, frame, tmp_path):
     root = tree.add_frame(frame, value="acc")
     child = root.branch(root.space, n=4)
     with pytest.raises(ObjectiveError, match=r"round.run\(objective"):

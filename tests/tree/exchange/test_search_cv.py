@@ -28,7 +28,7 @@ DRAWN = {"C": loguniform(1e-3, 1e3), "gamma": loguniform(1e-4, 10)}
 SCORERS = {"scoring": ["accuracy", "f1_macro"], "refit": "f1_macro", "cv": 3}
 
 
-def test_it_proposes_alone_what_it_proposes_as_a_round(tree):
+def test_a_search_gets_the_proposal_of_its_round(tree):
     search = RandomizedSearchCV(SVC(), DRAWN, n_iter=20, random_state=0, cv=3).fit(X, Y)
     added = tree.add_search(search)
     proposal = refine.propose(search)
@@ -91,7 +91,7 @@ def test_halving_is_judged_by_the_last_iteration_that_ten_reached(tree, candidat
     assert (proposal.digest, proposal.tested) == (added.propose().proposal.digest, 20)
 
 
-def test_another_search_and_one_that_is_not_fitted(tree):
+def test_a_search_that_is_not_fitted_is_refused(tree):
     other = type("Other", (RandomizedSearchCV,), {})(TREE, {"ccp_alpha": uniform(0, 0.1)}, n_iter=12, cv=2)
     with pytest.raises(AnalysisError, match=r"cv_results_, got Other; call search.fit"):
         tree.add_search(other)

@@ -41,7 +41,7 @@ def table_of(study):
 
 
 @pytest.mark.slow
-def test_what_a_search_chose_is_proposed_on_by_the_model_alone(tree, tpe, tmp_path):
+def test_trials_that_a_search_chose_are_judged_by_the_model_alone(tree, tpe, tmp_path):
     analysis = tree.add_study(tpe, space_filling=False).analyze()
     assert (analysis.tested, analysis.n_space_filling, codes(analysis)) == (False, 0, ["untested"])
     assert all(math.isnan(e.p) and math.isnan(e.q) and not e.matters for e in analysis.parameters)
@@ -70,7 +70,7 @@ def test_what_a_search_chose_is_proposed_on_by_the_model_alone(tree, tpe, tmp_pa
 
 
 @pytest.mark.parametrize("sampler", [optuna.samplers.TPESampler, optuna.samplers.CmaEsSampler])
-def test_what_a_sampler_noted_says_that_it_was_a_search(tree, sampler):
+def test_notes_of_a_sampler_show_that_trials_were_chosen(tree, sampler):
     root = tree.add_study(made(sampler(seed=1), n=16))
     assert (set(root.trials["origin"]), root.analyze().tested) == ({"adaptive"}, False)
 
@@ -98,7 +98,7 @@ def test_a_grid_says_so(tree):
     assert (set(root.trials["origin"]), root.analyze().tested) == ({"space_filling"}, True)
 
 
-def test_what_a_person_says_counts_and_is_doubted_where_it_is_clearly_wrong(tree, tpe):
+def test_a_declared_sampling_counts_and_is_doubted_if_clearly_wrong(tree, tpe):
     analysis = tree.add_study(tpe, space_filling=True).analyze()
     assert analysis.n_space_filling == 60
     assert codes(analysis) == ["uneven"]

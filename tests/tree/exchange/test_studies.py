@@ -160,7 +160,7 @@ def test_several_objectives_are_goals_or_one_is_chosen(tree):
         tree.add_study(four)
 
 
-def test_what_is_no_study_says_so(tree):
+def test_a_wrong_study_is_refused(tree):
     with pytest.raises(AnalysisError, match=r"optuna\.Study"):
         tree.add_study(7)
     with pytest.raises(StoreError, match="URL"):

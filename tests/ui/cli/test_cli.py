@@ -76,7 +76,7 @@ def test_tree_says_what_python_says(study):
     assert good("tree", url).replace(url, study.store) == good("tree", study.store)
 
 
-def test_show(study):
+def test_show_prints_a_round_and_the_commands_that_follow(study):
     text = good("show", study.store, "first")
     assert text.startswith(f"round {study.root} of [bold]fruit: 24 configurations of 57\n")
     assert "100 %: 24 complete" in text
@@ -134,7 +134,7 @@ def test_a_redirect_in_another_encoding(study, tmp_path):
 
 
 @pytest.mark.slow
-def test_analyze(study):
+def test_analyze_prints_a_summary_and_all_findings(study):
     assert good("analyze", study.store, "first").startswith("24 trials, best value 1.0000 (")
     text = good("analyze", study.store, "first", "--all")
     assert "24 finished space-filling trials (24 complete" in text
@@ -146,7 +146,7 @@ def test_analyze(study):
 
 
 @pytest.mark.slow
-def test_diff(study):
+def test_diff_prints_changed_parameters_and_counts(study):
     assert "Space       lr 1 to 3" in good("diff", study.store, "first", study.child)
     text = good("diff", study.store, "first", study.child, "--all")
     assert text.startswith(f"{study.root} -> {study.child}\n")
@@ -155,7 +155,7 @@ def test_diff(study):
 
 
 @pytest.mark.nightly
-def test_reports(study, tmp_path):
+def test_report_writes_the_tree_and_a_round(study, tmp_path):
     written = good("report", study.with_later, "--tree", "later", "-o", tmp_path).splitlines()
     first, *others_written = map(Path, written)
     assert first.name == "later.md"
@@ -166,7 +166,7 @@ def test_reports(study, tmp_path):
 
 
 @pytest.mark.slow
-def test_plot(study, tmp_path):
+def test_plot_writes_a_figure_or_names_its_arguments(study, tmp_path):
     path = tmp_path / "lr.png"
     density = ("plot", study.store, "first", "density")
     assert good(*density, "lr", "--out", path).strip() == str(path)
@@ -205,7 +205,7 @@ def test_a_server_that_is_not_there_keeps_its_password_to_itself():
     assert "secret" not in text
 
 
-def test_which_tree(study):
+def test_a_store_with_several_trees_asks_for_one(study):
     wrong = refused("tree", study.store, "--tree", "friut")
     assert wrong == f"store sqlite:///{study.store}: no tree 'friut'; known: [bold]fruit"
     assert refused("tree", study.with_later) == (
@@ -280,7 +280,7 @@ def test_nothing_heavy_is_loaded():
 
 
 @pytest.mark.slow
-def test_winner(study):
+def test_winner_prints_the_winner_of_python(study):
     with refine.Tree("[bold]fruit", store=study.store) as tree:
         won = tree.winner()
         of_round = tree[study.root].recommend()

@@ -143,7 +143,7 @@ def test_a_look_writes_nothing_and_suggests_the_merge(stores):
 
 
 @pytest.mark.slow
-def test_what_is_not_there_is_refused(stores):
+def test_a_merge_of_a_missing_store_or_tree_is_refused(stores):
     first, second = stores
     assert "none.db:" in refused("merge", first, second.with_name("none.db"))
     assert not second.with_name("none.db").exists()

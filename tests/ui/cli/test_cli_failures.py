@@ -123,7 +123,7 @@ def test_every_command_that_is_named_exists():
 
 
 @pytest.mark.slow
-def test_what_failed_is_run_again_without_naming_the_round(store):
+def test_failed_trials_are_repeated_without_naming_the_round(store):
     objective = f"{__file__}:fragile"
     path, _ = store
     rerun = ("run", path, "--objective", objective, "--quiet")

@@ -75,7 +75,7 @@ def store(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_suggested_runs_as_it_stands(store, tmp_path, monkeypatch):
+def test_suggested_commands_run_as_printed(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("refine.ui.cli.shared.objective_for", lambda *_: {"objective": objective})
     done = set()

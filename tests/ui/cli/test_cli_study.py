@@ -315,7 +315,7 @@ abc --subject-to x<=1 => --subject-to defines a new root and needs --space; leav
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "text"), [line.split(" => ") for line in REFUSED.strip().splitlines()])
-def test_what_run_refuses_leaves_nothing_behind(study_folder, arguments, text):
+def test_a_refused_run_leaves_no_store(study_folder, arguments, text):
     (study_folder / "broken.py").write_text("1 / 0\n")
     (study_folder / "bad.toml").write_text("[parameters]\nlr = { low = 0.1, hgh = 1.0 }\n")
     (study_folder / "broken.json").write_text("lr = 1\n")
@@ -375,7 +375,7 @@ TYPED = {
 }
 
 
-def test_what_is_typed():
+def test_typed_values_become_values_of_python():
     values = {text: typed_value(text) for text in TYPED}
     assert values == TYPED
     assert [type(value) for value in values.values()] == [type(value) for value in TYPED.values()]
@@ -391,7 +391,7 @@ def test_what_is_typed():
 
 
 @pytest.mark.slow
-def test_doctor(study_folder, root):
+def test_doctor_judges_packages_store_and_file(study_folder, root):
     verdicts = {c["what"]: c for c in data("doctor s.db --quick")}
     assert verdicts["packages"]["verdict"] == "good"
     assert "scikit-learn" in verdicts["packages"]["says"]

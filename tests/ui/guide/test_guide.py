@@ -232,7 +232,7 @@ def test_enter_keeps_nothing_that_throws_away_the_best(walk, tmp_path):
         assert not tree["root"].decisions
 
 
-def test_without_the_objective_it_says_how_and_goes_on(walk, home, tmp_path):
+def test_a_guide_without_the_objective_says_how_to_give_it(walk, home, tmp_path):
     person = Person("", "y")
     walk(shutil.copy(home / "new.db", tmp_path / "t.db"), person, None)
     screens = "\n".join(person.shown)

@@ -68,7 +68,7 @@ def test_the_first_screen_is_what_is_decided_with(browser, window, size):
 
 
 @pytest.mark.nightly
-def test_what_was_unfolded_is_remembered(browser, window):
+def test_unfolded_parts_are_remembered(browser, window):
     with visit(browser, window.url, folds=()) as page:
         for state in ("visible", "hidden"):
             page.locator('[data-fold="sure"] > summary').click()
@@ -155,7 +155,7 @@ def test_a_round_grows_from_the_page(browser, tree, tmp_path, monkeypatch):
 
 
 @pytest.mark.nightly
-def test_nothing_proposed_is_no_proposal(browser, tree, tmp_path, monkeypatch):
+def test_a_round_without_a_proposal_offers_the_next_step(browser, tree, tmp_path, monkeypatch):
     on_path(tmp_path, monkeypatch)
     (tmp_path / "noise_here.py").write_text("def score(p):\n    return 0.0\n")
 

@@ -65,7 +65,7 @@ def ended(session):
     return session.handle({"type": "pulse"})["job"]
 
 
-def test_it_runs_what_is_left_pauses_in_order_and_goes_on(round_of, background):
+def test_a_round_runs_pauses_and_resumes_in_the_background(round_of, background):
     round_ = round_of(n=40, pause=0.1)
     session = Session(round_, background=background)
     run = session.handle({"type": "round", "round": round_.id})["run"]
@@ -124,7 +124,7 @@ def test_the_best_run_again_and_what_fails_says_why_in_the_log(round_of, backgro
     assert "failed alike: ValueError: not today" in job["log"]
 
 
-def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(round_of, tree, tmp_path, background):
+def test_a_round_that_cannot_run_says_why_and_shows_the_command(round_of, tree, tmp_path, background):
     script = round_of(name="score")
     runnable = background.runnable(script)
     assert not runnable["able"]

@@ -19,7 +19,7 @@ from refine.utils.format import percent
 pytestmark = pytest.mark.browser
 
 
-def test_what_is_shown(viewed_page, viewed_round):
+def test_the_page_shows_the_numbers_of_the_review(viewed_page, viewed_round):
     opened = viewed_page
     root = viewed_round
     analysis = root.analyze()
@@ -141,7 +141,7 @@ def test_a_typed_bound_need_not_be_a_level(opened, root, tree):
 
 
 @pytest.mark.nightly
-def test_what_was_begun_stays_with_its_round(browser, root, tree):
+def test_unfinished_edits_stay_with_their_round(browser, root, tree):
     other = tree.add_round(SPACE, root.objective, n=60, seed=9).run(progress=False)
     with served(root) as running, visit(browser, running.url) as page:
         drag(page, "dropout", "upper", 120)
@@ -212,7 +212,7 @@ def test_the_slider_moves_along_the_proposals_by_risk(viewed_page, viewed_round)
     assert "risk=0.05" in opened.locator(".refine-python pre").text_content()
 
 
-def test_it_follows_a_running_round(browser, tree):
+def test_the_page_follows_a_running_round(browser, tree):
     go_on = threading.Event()
 
     def score(p):

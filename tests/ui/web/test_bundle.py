@@ -10,7 +10,7 @@ FRONTEND = ROOT / "frontend"
 STATIC = ROOT / "refine" / "ui" / "web" / "static"
 
 
-def test_what_is_committed_was_built_from_these_sources():
+def test_the_committed_script_was_built_from_these_sources():
     digest = hashlib.sha256()
     names = ["package.json", "build.mjs", *sorted(f"src/{p.name}" for p in (FRONTEND / "src").iterdir())]
     for name in names:
@@ -20,7 +20,7 @@ def test_what_is_committed_was_built_from_these_sources():
     assert first == f"// refine review page, built from {digest.hexdigest()}", "build it anew: make page"
 
 
-def test_it_is_one_small_module_without_imports():
+def test_the_script_is_one_small_module_without_imports():
     text = (STATIC / "review.js").read_text()
     assert len(text) < 200_000
     assert not re.search(r"\bimport\s*[({\"'*]|\bfrom\s*[\"']", text)

@@ -17,7 +17,7 @@ FRONTEND = Path(__file__).parents[3] / "frontend"
 
 
 @pytest.mark.slow
-def test_its_own_tests():
+def test_the_front_end_passes_its_own_tests():
     node = shutil.which("node") or missing("Node")
     tests = sorted(str(p) for p in (FRONTEND / "test").glob("*.test.js"))
     ran = subprocess.run([node, "--test", *tests], capture_output=True, text=True, check=False)
@@ -56,7 +56,7 @@ message 'preview': exploit must be a number or null, got {}
 
 
 @pytest.mark.parametrize("line", NONE.strip().splitlines())
-def test_what_is_no_message_is_said_where(line):
+def test_a_wrong_message_is_refused_with_its_place(line):
     message, text = line.split(" => ")
     with pytest.raises(ReviewError, match=re.escape(text)):
         check(json.loads(message))

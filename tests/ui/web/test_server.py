@@ -38,7 +38,7 @@ def fetched(server):
 JSON = {"content-type": "application/json"}
 
 
-def test_who_does_not_know_the_token_gets_nothing(server, fetched):
+def test_a_request_without_the_token_gets_nothing(server, fetched):
     token = server.token
     assert len(token) >= 32
     unknown = ("/", "/x/", f"/{token[:-1]}/", "/x/ask", "/x/review.js", "/x", f"/{token}")

@@ -275,7 +275,7 @@ WRONG = r"""
 
 @pytest.mark.slow
 @pytest.mark.parametrize("line", WRONG.strip().replace("=>\n    ", "=> ").splitlines())
-def test_what_is_wrong_is_said_and_nothing_is_written(session_shown, line):
+def test_a_wrong_decision_is_refused_and_not_written(session_shown, line):
     root = session_shown.shown
     request, text = line.split(" => ")
     message = {"type": "decide", "kind": "accept", **about(session_shown, root)}
@@ -418,7 +418,7 @@ def test_trials_that_are_left_out_or_deleted_are_other_evidence(session, root, t
 
 
 @pytest.mark.slow
-def test_what_was_drawn_is_answered_for_when_trials_come(session, root):
+def test_answers_are_about_the_drawn_proposal_after_new_trials(session, root):
     drawn = about(session, root)
     before = session.handle({"type": "trials", **drawn})
     root.run(n=130, progress=False)
@@ -441,7 +441,7 @@ def test_looking_stores_nothing_and_deciding_stores_the_proposal(session, root, 
     assert stored() == [message["proposal"]] == [root.decisions[0].proposal]
 
 
-def test_what_goes_wrong_inside_is_answered(session, root, monkeypatch, caplog):
+def test_an_internal_error_is_answered_in_words(session, root, monkeypatch, caplog):
     monkeypatch.setattr(Session, "_best", None, raising=False)
     monkeypatch.setattr(session, "_top", lambda *_: 1 / 0)
     assert "ZeroDivisionError" in session.handle({"type": "tree"})["error"]

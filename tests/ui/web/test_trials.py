@@ -106,7 +106,7 @@ def test_one_trial_in_full(ask, round_):
 
 
 @pytest.mark.slow
-def test_what_is_noted_about_a_trial(tmp_path, monkeypatch):
+def test_stars_notes_and_exclusions_of_a_trial_are_stored(tmp_path, monkeypatch):
     tree = refine.Tree("notes", store=tmp_path / "refine.db")
     space = {"x": (0.0, 1.0, 12), "y": (0.0, 1.0, 2)}
     round_ = tree.add_round(space, lambda p: p["x"], n=24, objective_name="f").run(progress=False)
@@ -168,7 +168,7 @@ def test_what_is_noted_about_a_trial(tmp_path, monkeypatch):
         ("beside", {}, "is a first round without a parent"),
     ],
 )
-def test_what_is_wrong_is_said(ask, kind, options, text):
+def test_a_wrong_request_about_trials_is_refused(ask, kind, options, text):
     assert text in ask(kind, **options)["error"]
 
 

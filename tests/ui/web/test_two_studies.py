@@ -102,7 +102,7 @@ def test_two_studies_are_side_by_side_and_each_is_acted_on_in_its_store(browser,
         until(page, "document.querySelector('[data-fold=studies]').hidden")
 
 
-def test_what_cannot_be_shown_so_is_said(studies, tmp_path):
+def test_studies_that_cannot_be_compared_are_refused(studies, tmp_path):
     first, _ = studies
     with contextlib.ExitStack() as stack:
         tree = lambda name: stack.enter_context(refine.Tree(name, store=tmp_path / "other.db"))  # noqa: E731
