@@ -35,7 +35,7 @@ def readme(page):
 
 
 def said(call):
-    """What a call is refused with."""
+    """The text of the error that a call raises."""
     try:
         call()
     except RefineError as error:

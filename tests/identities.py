@@ -28,7 +28,7 @@ def objective(params):
 
 
 def described(round_):
-    """What a round is, and what its trials gave."""
+    """The identity of a round, and the values of its trials."""
     trials = round_.trials
     return {
         "id": round_.id,

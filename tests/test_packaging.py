@@ -1,4 +1,4 @@
-"""What stands in several files about the package is the same in all of them."""
+"""Facts about the package that stand in several files agree."""
 
 import json
 import re
@@ -55,8 +55,8 @@ def test_a_tag_builds_attests_and_publishes_and_nothing_else_may_write():
     assert jobs["build"]["permissions"] == {"contents": "read", "id-token": "write", "attestations": "write"}
     steps = [step.get("uses", step.get("run", "")) for step in jobs["build"]["steps"]]
     order = [
-        next(i for i, step in enumerate(steps) if wanted in step)
-        for wanted in ("make package", "core_elsewhere.py", "attest-build-provenance", "upload-artifact")
+        next(i for i, step in enumerate(steps) if command in step)
+        for command in ("make package", "core_elsewhere.py", "attest-build-provenance", "upload-artifact")
     ]
     assert order == sorted(order)
 

@@ -1,4 +1,4 @@
-"""What an analysis reads from tables with a known answer: failures, conditions, pooled rounds, looks."""
+"""Analyses of tables with a known answer: failures, conditions, pooled rounds, repeated looks."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""How much of a round's best is luck, from its replicates and its predictions."""
+"""The share of luck in the best value of a round, from replicates and predictions."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Which cells: without replacement, prefix-stable, balanced, within constraints; and how many there are."""
+"""Cells of designs: without replacement, prefix-stable, balanced, within constraints; and their number."""
 
 import itertools
 import re

@@ -35,7 +35,7 @@ def examples_of(name):
 
 
 def run(names_defined, *names):
-    """What is known after the examples of these names, one after the other."""
+    """The variables after the examples of these names, run one after the other."""
     examples = [example for name in names for example in examples_of(name)]
     test = doctest.DocTest(examples, names_defined, names[-1], None, None, None)
     printed = []

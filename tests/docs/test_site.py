@@ -43,7 +43,7 @@ def pages(site):
 
 
 def body(text):
-    """What a reader sees of paragraphs: no headings, scripts, code or tags."""
+    """The text of paragraphs, without headings, scripts, code or tags."""
     inside = text.partition("<article")[2].partition("</article>")[0]
     inside = re.sub(r"<(script|style|pre|code|h[1-6])\b.*?</\1>", " ", inside, flags=re.DOTALL)
     return unescape(re.sub(r"<[^>]+>", "\n", inside))

@@ -15,7 +15,7 @@ NOTEBOOK = Path(__file__).parents[2] / "docs" / "tutorial.ipynb"
 
 
 def outputs(cell):
-    """What a cell shows, by kind."""
+    """Outputs of a cell, by kind."""
     return [dict(o.get("data", {})) for o in cell.outputs]
 
 

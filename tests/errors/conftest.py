@@ -27,7 +27,7 @@ class Place(SimpleNamespace):
     """See :func:`place`."""
 
     def rows(self):
-        """How many rows every table of both stores holds."""
+        """The number of rows of every table of both stores."""
         counts = []
         for tree in (self.tree, self.other):
             with tree._context.store.engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""What real libraries make of refine. Run by test_elsewhere.py in the environment that has them."""
+"""Real libraries on studies of refine. Run by test_elsewhere.py in the environment of the libraries."""
 
 import contextlib
 import io
@@ -20,7 +20,7 @@ def objective(trial):
 
 
 def test_optuna_dashboard(tmp_path):
-    """It lists a study that was narrowed, with one range of each parameter."""
+    """The dashboard lists a narrowed study with one range per parameter."""
     import optuna
     import optuna_dashboard
 

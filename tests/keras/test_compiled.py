@@ -84,7 +84,7 @@ def assert_equal(options, **arguments):
 
 
 def programs():
-    """How many compiled programs are kept."""
+    """The number of compiled programs in memory."""
     return sum(key[0] == "compiled" for key in _traces._traces)
 
 

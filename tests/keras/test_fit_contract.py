@@ -16,7 +16,7 @@ from refine.testing.keras_fit import ModelCase, compare_fits
 
 @pytest.fixture(autouse=True)
 def _said_apart(monkeypatch):
-    """What is announced here may be announced again elsewhere."""
+    """Warnings of these tests may be raised again in other tests."""
     monkeypatch.setattr(_notices, "warned_texts", set())
 
 

@@ -1,4 +1,4 @@
-"""What a trial records and the weights that its model keeps are of one epoch."""
+"""The recorded metrics and the weights of a model are of one epoch."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""What a model function is helped with: hidden layers by shape, learning rates on one scale."""
+"""Helpers of model functions: hidden layers by shape, learning rates on one scale."""
 
 import inspect
 import math

@@ -35,7 +35,7 @@ PARAMS = {
 
 
 class Trial:
-    """What refine passes in."""
+    """The trial that refine passes to an objective."""
 
     def __init__(self, seed=5):
         self.seed = seed

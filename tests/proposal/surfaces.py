@@ -32,7 +32,7 @@ class Claim(NamedTuple):
     printed: str  # :func:`refine.utils.format.chance_words`
     probability: float  # the model probability behind it
     lost: bool  # whether the best cell inside is worse than the best cell by more than epsilon
-    kept: float  # share of the space
+    share_kept: float  # of the space
 
 
 def _axes(frame):

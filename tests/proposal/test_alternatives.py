@@ -1,4 +1,4 @@
-"""What is offered beside a proposal: flat parameters at their cheapest level, and the next round's size."""
+"""Offers next to a proposal: flat parameters at their cheapest level, and the size of the next round."""
 
 import collections
 import json

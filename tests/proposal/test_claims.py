@@ -42,7 +42,7 @@ def check_surfaces(names):
     """Check one round of each surface: its claims hold, and most of them are about narrowed spaces."""
     all_claims = [claim for name in names for claim in claims(name, seed=1)]
     check_steps(all_claims)
-    narrowed = [claim for claim in all_claims if claim.kept < 0.5]
+    narrowed = [claim for claim in all_claims if claim.share_kept < 0.5]
     assert len(narrowed) >= len(all_claims) / 2  # a claim about the whole space is always true
 
 

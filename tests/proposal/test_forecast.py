@@ -1,4 +1,4 @@
-"""What a round will show, said before it runs."""
+"""Forecasts of a round, made before the round runs."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What a decision would mean: proposals by risk beside each other, a preview."""
+"""Consequences of a decision: proposals by risk next to each other, and a preview."""
 
 import itertools
 import math

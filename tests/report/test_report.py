@@ -266,7 +266,7 @@ def test_values_cannot_break_the_markdown(facts, tmp_path):
 
 
 def test_the_report_counts_trials_by_origin(facts):
-    """How many of each, and a column of the best."""
+    """Counts by origin, and a column in the table of the best trials."""
     frame = facts.table.copy()
     frame.loc[[1, 2, 3], "origin"] = "exploit"
     frame.loc[[8], "origin"] = "audit"

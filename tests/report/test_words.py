@@ -1,4 +1,4 @@
-"""What a person reads first keeps within its budget: lines and words of every glance at 80 columns."""
+"""First screens keep their budget: lines and words of every summary at 80 columns."""
 
 import json
 import pkgutil

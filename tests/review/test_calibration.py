@@ -16,7 +16,7 @@ from refine.trials.trial import AUDITS
 
 
 def wrong(root):
-    """What a person decides who cuts off the best optimizers and the best rates."""
+    """The decision of a person who cuts off the best optimizers and the best rates."""
     return root.propose().reject(*root.space.varied).edit(optimizer=["SGD"], lr=(3.0, 5.0))
 
 

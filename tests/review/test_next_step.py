@@ -1,4 +1,4 @@
-"""What to do next: one action, its reasons and what it costs."""
+"""The next step: one action, its reasons and its cost."""
 
 import json
 

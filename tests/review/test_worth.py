@@ -1,4 +1,4 @@
-"""Whether another round is worth it, and plans that are rehearsed: on real trials of cheap objectives."""
+"""The worth of another round, and rehearsed plans, on real trials of cheap objectives."""
 
 import json
 import math

@@ -14,7 +14,7 @@ SPACE = refine.Space({"x": refine.Float(0.0, 1.0, 40)})
 
 
 def seen(params):
-    """Which GPU the process that runs it sees: its number, -1 for none, -2 where nothing is said."""
+    """The GPU that a process sees: its number, -1 for none, -2 if the variable is not set."""
     import os
     import time
 

@@ -1,4 +1,4 @@
-"""What changes the fingerprint of code, and what must not."""
+"""Changes of code that change its fingerprint, and changes that must not."""
 
 import functools
 import os

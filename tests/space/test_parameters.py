@@ -139,16 +139,16 @@ def test_functions_in_tuples_are_themselves_where_at_hand():
 
 
 def test_looking_up_every_level_makes_the_keys_of_the_levels_once(monkeypatch):
-    made = []
+    keyed_levels = []
 
     def counted(level):
-        made.append(level)
+        keyed_levels.append(level)
         return value_key(level)
 
     monkeypatch.setattr(parameters, "value_key", counted)
     parameter = Float(0.0, 1.0, levels=1001)
     assert [parameter.index(level) for level in parameter.grid] == list(range(1001))
-    assert len(made) == 2 * 1001  # the levels, and the values that are looked up
+    assert len(keyed_levels) == 2 * 1001  # the levels, and the values that are looked up
 
 
 def test_index_finds_levels_to_12_digits():

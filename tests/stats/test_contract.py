@@ -1,4 +1,4 @@
-"""What every statistic keeps to, over all that is exported; what the floor exports."""
+"""The contract of statistics, over all exported ones, and the list of exports."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""What a statistic refuses: the rule, the value and the way out."""
+"""Refusals of statistics: the rule, the value and the way out."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What can be told apart: unbiased where noise is known, never less than one step of the metric."""
+"""The smallest difference that matters: unbiased if noise is known, never below one step of the metric."""
 
 import numpy as np
 import pytest

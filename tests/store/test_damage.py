@@ -37,7 +37,7 @@ def sound(tmp_path_factory):
 
 @pytest.fixture
 def spoil(tmp_path, sound):
-    """What writes by hand into the database of a copy."""
+    """A function that writes into the database of a copy."""
     path = Path(shutil.copy(sound, tmp_path))
 
     def spoil(command, *values):

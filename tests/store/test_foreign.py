@@ -51,7 +51,7 @@ def by_hand(path, *commands):
 
 
 def looks(path):
-    """What a person looks at a store with."""
+    """Commands by which a person looks at a store."""
     return CliRunner().invoke(app, ["tree", str(path)]), doctor(path)
 
 

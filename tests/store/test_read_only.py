@@ -18,7 +18,7 @@ def score(p):
 
 
 def refuses(tree, root, text):
-    """Whatever would write is refused."""
+    """Every call that would write is refused."""
     for write in (
         lambda: root.run(objective=score, n=50, progress=False),
         lambda: tree.tag(root, "a"),

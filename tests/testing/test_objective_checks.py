@@ -1,4 +1,4 @@
-"""What `check_objective` finds, and what it lets pass."""
+"""Objectives that `check_objective` rejects or accepts."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What arrives at real trackers. Run by test_trackers.py in the environment that has them."""
+"""Records that arrive at real trackers. Run by test_trackers.py in the environment of the trackers."""
 
 import math
 import os
@@ -70,7 +70,7 @@ def stop(running):
 
 
 def test_mlflow(server, tmp_path):
-    """It gets a run per trial, is read back, and its death costs nothing."""
+    """MLflow gets a run per trial, is read back, and its death costs no trial."""
     import mlflow as library
 
     running, url = server
@@ -130,7 +130,7 @@ def is_read_back(url, client, folder, trials):
 
 
 def test_wandb(tmp_path):
-    """It writes a run per trial offline, by the recipe of the docs."""
+    """W&B writes a run per trial offline, by the recipe of the docs."""
     os.environ.update(WANDB_SILENT="true", WANDB_MODE="offline", WANDB_DIR=str(tmp_path))
     with refine.Tree("study", tmp_path / "t.db") as tree:
         round_ = tree.add_round(SPACE, objective, metric="acc", n=5, seed=3)
@@ -147,7 +147,7 @@ def test_wandb(tmp_path):
 
 
 def test_trackio(tmp_path):
-    """It keeps a run per trial, by the recipe of the docs."""
+    """Trackio holds a run per trial, by the recipe of the docs."""
     os.environ["TRACKIO_DIR"] = str(tmp_path / "trackio")
     with refine.Tree("study", tmp_path / "t.db") as tree:
         round_ = tree.add_round(SPACE, objective, metric="acc", n=3, seed=3)
@@ -160,7 +160,7 @@ def test_trackio(tmp_path):
 
 
 def test_tensorboard(tmp_path):
-    """It reads what was written, by Python and by the shell, and so do imports."""
+    """TensorBoard reads records by Python and by the shell, and so do imports."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
     from typer.testing import CliRunner

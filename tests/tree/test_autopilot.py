@@ -27,7 +27,7 @@ def ran(tree):
 
 
 def results(tree):
-    """All that is the same whenever and however often it was interrupted."""
+    """Everything of a tree that no interruption may change."""
     tables = ((r.id, r.trials, r.replicates) for r in tree.rounds)
     return [
         (round_id, *(t.drop(columns="seconds").to_dict("records") for t in tables_of_round))

@@ -110,8 +110,8 @@ class Calls(RuleBasedStateMachine):
     @precondition(lambda self: self.tree.rounds)
     @rule(place=PLACES, x=st.sampled_from([0.1, 0.3, 0.5]))
     def try_out(self, place, x):
-        own = {"x": x, "units": 8, "act": "relu"}
-        self.call(lambda: self.some(place).try_out([own], progress=False))
+        idea = {"x": x, "units": 8, "act": "relu"}
+        self.call(lambda: self.some(place).try_out([idea], progress=False))
 
     @precondition(lambda self: self.tree.rounds)
     @rule(budget=st.sampled_from([None, 5, 60, 200]))

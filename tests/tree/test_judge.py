@@ -1,4 +1,4 @@
-"""Whether one configuration is better than another: no lucky seed is kept, and what is better is."""
+"""Comparisons of two configurations: lucky seeds are discarded, better configurations are kept."""
 
 import math
 

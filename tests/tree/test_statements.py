@@ -1,4 +1,4 @@
-"""How often the store is asked: as often for a tree of a hundred rounds as for one of ten."""
+"""The number of statements to the store is the same for trees of ten and of a hundred rounds."""
 
 import pytest
 import sqlalchemy as sa

@@ -153,9 +153,9 @@ def test_the_doubt_of_a_winner_is_about_new_data_if_scores_by_row_are_known(tree
         doubts.append((1 - won.within, 1 - won.within_rows))
         assert ("better on new data" in str(won)) == (won.new_data is not None)
         tree.delete_round(round_, note="the next objective starts anew")
-    (new_data, rows), (alone, same) = doubts
+    (new_data, rows), (alone, alone_on_rows) = doubts
     assert new_data > rows + 0.1
-    assert alone == same
+    assert alone == alone_on_rows
 
 
 def test_a_deterministic_winner_has_a_doubt_on_new_data(tree):

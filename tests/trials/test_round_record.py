@@ -1,4 +1,4 @@
-"""What a round's id depends on, what it doesn't, and the seeds that follow from it."""
+"""The parts of a round that its id depends on, and the seeds that follow from the id."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What tests of figures ask of them, and tables that they draw."""
+"""Checks of figures, and tables to draw."""
 
 import numpy as np
 import pandas as pd
@@ -89,7 +89,7 @@ def lightness(colour):
 
 
 def tick_labels(axis):
-    """Those that are in view."""
+    """The tick labels in view."""
     low, high = sorted(axis.get_view_interval())
     return [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
 

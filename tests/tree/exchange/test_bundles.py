@@ -311,7 +311,7 @@ def test_a_folder_that_was_tampered_with_is_refused(grown, tmp_path, kind):
 
 @pytest.mark.slow
 def test_export_writes_through_no_link_and_removes_nothing_behind_one(grown_tree, tmp_path):
-    """Whatever of an exported tree is a link, to a file, a folder with a round's files, or nothing."""
+    """Links instead of parts of an exported tree: to a file, to a folder of a round, or to no file."""
     out = tmp_path / "fresh"
     copied = tmp_path / "mine"
     moved = tmp_path / "kept"

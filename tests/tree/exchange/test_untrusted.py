@@ -1,4 +1,4 @@
-"""What was stored is data: nothing of it runs, breaks a page, names a file, or shows a password."""
+"""Stored content is data: no part runs, breaks a page, names a file, or shows a password."""
 
 import json
 import re
@@ -122,7 +122,7 @@ EVIL = "x\x1b[31m\x9b2J\u202egnp\u2028fake\nroot-of-evil 99/99\r\u2605"
 
 
 def obeyed(text):
-    """What of a text a terminal would obey, or would be taken for a line of ours."""
+    """Parts of a text that a terminal would obey, or a person would take for a line of refine."""
     controls = re.findall("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]", text)
     return controls + re.findall(r"^\W*root-of-evil.*", text, flags=re.MULTILINE)
 

@@ -1,4 +1,4 @@
-"""What the shell says of trials that failed, and the commands that it names as ways out."""
+"""Failed trials in the shell, and the commands that the shell suggests."""
 
 import re
 from pathlib import Path

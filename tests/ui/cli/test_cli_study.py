@@ -91,7 +91,7 @@ def studied(tmp_path_factory):
 
 @pytest.fixture
 def root(study_folder, studied):
-    """That round, in a copy of the store."""
+    """The root of the study, in a copy of its store."""
     shutil.copy(studied[0], study_folder / "s.db")
     return studied[1]
 

@@ -25,7 +25,7 @@ def root(tree):
 
 @pytest.fixture(scope="session")
 def viewed_round(tmp_path_factory):
-    """Such a round that nobody changes."""
+    """A round as `root`, shared by tests that do not change it."""
     with refine.Tree("question", store=tmp_path_factory.mktemp("looked") / "refine.db") as opened:
         yield opened.add_round(SPACE, noisy, n=120, seed=5, note="first look").run(progress=False)
 

@@ -70,7 +70,7 @@ def visit(browser, url, *, folds=FOLDS, **options):
 
 
 def fact(page, name):
-    """What the fold below says of the decision."""
+    """A fact about the decision in the fold below the charts."""
     return page.locator(f'.refine-numbers [data-fact="{name}"] dd').text_content()
 
 

@@ -170,7 +170,7 @@ def test_unfinished_edits_stay_with_their_round(browser, root, tree):
 
 
 def claimed(review):
-    """What the page says of a proposal above its panels."""
+    """The texts of a proposal above its panels."""
     assert review.next_step.action.name == "review.accept"
     return [headline(review), " ".join(review.page().texts("claim"))]
 

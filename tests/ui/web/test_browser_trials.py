@@ -38,7 +38,7 @@ def ready(page):
 
 
 def rings(page):
-    """Where a trial is lit: parameter -> pixels within its card."""
+    """Places where a trial is lit: parameter -> pixels within its card."""
     return page.evaluate(
         """() => Object.fromEntries([...document.querySelectorAll('.refine-panel')].map((panel) => {
           const [ring, plot] = [panel.querySelector('.refine-ring'), panel.querySelector('.refine-drawing')];

@@ -24,7 +24,7 @@ root = tree.add_round(space, score, n=40, seed=3).run(progress=False)
 
 
 class Sent(list):
-    """What a widget sends, in place of a kernel's connection."""
+    """Messages of a widget, in place of a kernel's connection."""
 
     def __call__(self, content, buffers=None):
         self.append((content, buffers))

@@ -1,4 +1,4 @@
-"""Who may ask the review page: the page itself, for whom its address was made, on loopback."""
+"""Requests to the review page: accepted from the page itself, on loopback."""
 
 import http.client
 import json
