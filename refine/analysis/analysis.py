@@ -707,7 +707,7 @@ def _tables_of(
     of_round = np.flatnonzero(rows.mask) >= pooled
     _check_feasible(rows, of_round, space, constraints)
     if int((rows.measurable & rows.space_filling).sum()) < LEAST:
-        _check_enough(parts, len(frame))
+        _check_enough(parts, len(frame), space)
         rows = rows._replace(space_filling=np.zeros(len(rows.y), dtype=np.bool_))
         parts = (rows, *parts[1:])
     if not rows.finished[of_round].any():
@@ -905,12 +905,13 @@ def _check_feasible(
     )
 
 
-def _check_enough(parts: Sequence[EvidenceTable], count: int) -> None:
+def _check_enough(parts: Sequence[EvidenceTable], count: int, space: Space) -> None:
     """Raises AnalysisError if the rounds together have too few finished trials inside the space.
 
     Args:
         parts: Trials of the round, then trials of other rounds.
         count: Number of trials of the round, outside the space included.
+        space: The space of the round.
     """
     rows = parts[0]
     n = int(rows.measurable.sum())
@@ -940,14 +941,18 @@ def _check_enough(parts: Sequence[EvidenceTable], count: int) -> None:
     if len(parts) > 1:
         reason += f" and {n_others} of other rounds"
         fix += ", here or in another round of the tree that reaches into the space"
-    failures = []
+    calls = []
     if rows.failed.any():
         fix = f"look at the failures, then {fix}"
-        failures.append(Action("round.failures"))
+        calls.append(Action("round.failures"))
+    if space.size <= n:
+        reason = f", which are all configurations of the space{reason}"
+        fix = "start a round with more levels, or use the best configuration"
+        calls = [Action("round.recommend")]
     raise AnalysisError(
         f"an analysis needs at least {LEAST} finished trials inside the space, got {n} of "
         f"{plural(count, 'row')}{reason}; {fix}",
-        *failures,
+        *calls,
     )
 
 

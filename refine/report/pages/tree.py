@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from refine.analysis.analysis import LEAST
 from refine.analysis.evenness import drawn_reason, evenness
 from refine.design.space_filling import IMPORTED
 from refine.report.pages.reasons import by, everybody, judged_text, sentence, upper, whom
@@ -320,13 +321,13 @@ def _calls(round_: Round, ended: int, remaining: int, failed: int) -> list[Actio
         calls.append(Action("round.run", workers=2))
     if failed:
         calls.append(Action("round.failures"))
+    few = round_.parent is None and ended - failed < LEAST  # too few trials for an analysis
+    if few and not remaining and round_.space.size > ended:
+        calls.append(Action("round.run", n=LEAST))
     if failed < ended or not (failed or remaining):
-        calls += [
-            Action("round.propose", risk=0.05),
-            Action("round.analyze"),
-            Action("round.recommend"),
-            Action("round.report", "reports"),
-        ]
+        if not few:
+            calls += [Action("round.propose", risk=0.05), Action("round.analyze")]
+        calls += [Action("round.recommend"), Action("round.report", "reports")]
     if not remaining:
         calls += [Action("tree[]", d.child) for d in round_.decisions if d.child][-1:]
     return calls

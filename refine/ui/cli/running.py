@@ -369,6 +369,7 @@ def guide(
         walk(tree, round_name, objective=keywords.get("objective"))
 
 
+_FOLDERS = ("study", *(f"study-{number}" for number in range(2, 1000)))  # suggested for init
 _SPACE = "space.toml"
 _OBJECTIVE = "objective.py"
 
@@ -402,9 +403,10 @@ def init(
         texts = {_SPACE: space_of_parameters(names)}
         run_options = f"{program_options(typed.program)}{_metric_options(typed.metric_pattern)}"
     if existing := [name for name in texts if (folder / name).exists()]:
+        free = next(name for name in _FOLDERS if not Path(name).exists())
         raise StoreError(
             f"init overwrites no file, and {folder / existing[0]} exists; choose another folder: refine "
-            "init study"
+            f"init {free}"
         )
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
@@ -414,6 +416,11 @@ def init(
     if folder != Path():
         run_line = f"cd {shlex.quote(str(folder))} && {run_line}"
     if typed.program is not None:
+        if not typed.metric_pattern:
+            say(
+                '\nThe last line that the program prints is JSON: {"value": 0.93}. For another name, as in\n'
+                '{"val_acc": 0.93}, add --metric val_acc below.'
+            )
         say("\nChange the ranges in space.toml to yours; then run:")
     say(f"\n{run_line}")
 

@@ -6,9 +6,27 @@ import json
 import re
 from collections.abc import Sequence
 
-_RATE = re.compile(r"lr|.*rate|.*decay|l1|l2|alpha|lambda|eta|gamma|c|.*reg(ularization)?", re.IGNORECASE)
-_SIZE = re.compile(
-    r".*(units|layers|neurons|batch|size|depth|width|trees|estimators|hidden).*", re.IGNORECASE
+_FEW = 2  # parameters: a coarse space of so few has hardly more configurations than a budget has trials
+# Names of parameters, with a range for a space of several parameters, and for a space of one or two.
+_RANGES = (
+    (
+        re.compile(r".*drop.*", re.IGNORECASE),
+        "{ low = 0.0, high = 0.5, levels = 11 }",
+        "{ low = 0.0, high = 0.5, levels = 101 }",
+    ),
+    (
+        re.compile(r"lr|.*rate|.*decay|l1|l2|alpha|lambda|eta|gamma|c|.*reg(ularization)?", re.IGNORECASE),
+        "{ low = 0.0001, high = 1.0, log = true }",
+        "{ low = 0.0001, high = 1.0, levels = 121, log = true }",
+    ),
+    (
+        re.compile(
+            r".*(units|layers|neurons|batch|size|depth|width|trees|estimators|hidden).*", re.IGNORECASE
+        ),
+        "[8, 16, 32, 64]",
+        "{ low = 8, high = 128, step = 1 }",
+    ),
+    (re.compile(r".*"), "{ low = 0.0, high = 1.0, levels = 11 }", "{ low = 0.0, high = 1.0, levels = 101 }"),
 )
 _CHOICES = {
     re.compile(r"opt|optim(izer)?", re.IGNORECASE): '["adam", "sgd", "rmsprop"]',
@@ -26,8 +44,12 @@ _HEADING = """\
 
 
 def space_of_parameters(names: Sequence[str]) -> str:
-    """A space file with a range for each parameter, to be changed; the name suggests the range."""
-    return _HEADING + "".join(f"{_key(name)} = {_range_of(name)}\n" for name in names)
+    """A space file with a range for each parameter, to be changed; the name suggests the range.
+
+    A space of one or two parameters gets fine levels: a budget of 60 trials needs more configurations.
+    """
+    fine = len(names) <= _FEW
+    return _HEADING + "".join(f"{_key(name)} = {_range_of(name, fine)}\n" for name in names)
 
 
 def _key(name: str) -> str:
@@ -37,12 +59,13 @@ def _key(name: str) -> str:
     return json.dumps(name, ensure_ascii=False)
 
 
-def _range_of(name: str) -> str:
-    if _RATE.fullmatch(name):
-        return "{ low = 0.0001, high = 1.0, log = true }"
-    if _SIZE.fullmatch(name):
-        return "[8, 16, 32, 64]"
+def _range_of(name: str, fine: bool) -> str:
     for pattern, choices in _CHOICES.items():
         if pattern.fullmatch(name):
             return choices
-    return "{ low = 0.0, high = 1.0, levels = 11 }"
+    for pattern, coarse_range, fine_range in _RANGES:
+        if pattern.fullmatch(name):
+            if fine:
+                return fine_range
+            return coarse_range
+    raise AssertionError(name)  # the last pattern matches every name

@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import sys
+from pathlib import Path
 
 import pytest
 from shell import good as said
@@ -159,6 +161,53 @@ def test_failed_start_leaves_no_tree(tmp_path, monkeypatch):
     said("run s.db --space s.toml --command 'echo {x}' -n 2 -q --tree mine")
     assert run("run s.db --space s.toml --command 'echo {y}' -n 2 -q --tree other").exit_code == 1
     assert said("tree s.db").startswith("mine")
+
+
+@pytest.mark.parametrize(
+    "command", ["./t --lr {lr}", "t {dropout}", "t {units}", "t {x} {lr}", "t {a} {b} {c}"]
+)
+def test_init_writes_a_space_with_more_configurations_than_its_budget(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "--budget 60" in said("init", "--command", command)
+    assert read_space("space.toml").size > 60
+
+
+def test_init_suggests_a_folder_that_does_not_exist(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said("init study")
+    assert "refine init study-2" in run("init study").stderr
+
+
+def test_a_round_of_a_whole_small_space_suggests_no_proposal(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.toml").write_text("[parameters]\nx = [1, 2, 3]\n")
+    first = suggested(said("run s.db --space s.toml --command 'echo {x}' -n 3 -q"))
+    assert [line.split()[0] for line in first] == ["winner", "report"]
+    error = run("propose s.db")
+    assert "all configurations of the space" in error.stderr
+    assert "refine winner s.db" in error.stderr
+
+
+def test_a_first_round_of_few_trials_suggests_more_trials(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.toml").write_text("[parameters]\nx = { low = 1, high = 50, step = 1 }\n")
+    line, *_ = suggested(said("run s.db --space s.toml --command 'echo {x}' -n 4 -q"))
+    said(line, "-q")
+    assert suggested(said("tree s.db"))[0].startswith("propose")
+
+
+@pytest.mark.slow
+def test_the_first_commands_of_the_page_on_the_shell_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "objective", raising=False)  # of another test
+    page = (Path(__file__).parents[3] / "docs/shell.md").read_text()
+    block = page.split("```console\n")[1].split("```")[0]
+    for line in block.replace("-n 120", "-n 12 -q").replace("-n 60", "-n 4").splitlines():
+        command = line.split("#")[0].strip()
+        if command.startswith("cd "):
+            monkeypatch.chdir(command.removeprefix("cd "))
+        else:
+            said(command.removeprefix("refine "))
 
 
 def test_init_guesses_choices_for_an_optimizer_and_starts_with_a_budget(tmp_path, monkeypatch):
