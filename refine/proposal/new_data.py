@@ -21,15 +21,14 @@ def on_new_data(
     values in units of the distance from the middle to the best value. Unchanged if the scores of the trials
     by row or by fold are unknown.
     """
-    new_data = analysis.new_data
-    if new_data is None:
+    shift = deviations_of(analysis, positions, cardinalities)
+    if shift is None:
         return posterior
-    shift = _deviations(analysis, positions, cardinalities)
     best = float(posterior.values[-1])
     unit = best - float(posterior.value(0.0)) or float(np.ptp(posterior.values)) or 1.0
     values = posterior.value(posterior.scores)
     shift = shift[np.arange(len(values)) % len(shift)]
-    if _on_log(analysis):
+    if on_log(analysis):
         values = off_log_scale(on_log_scale(np.minimum(values, best / MOST_FACTOR)) + shift)
     else:
         values = values + shift
@@ -45,16 +44,21 @@ def on_new_data(
     )
 
 
-def _on_log(analysis: Analysis) -> bool:
+def on_log(analysis: Analysis) -> bool:
     """True if losses are compared by factors."""
     return analysis.noise.floor_source == "decades"
 
 
-def _deviations(analysis: Analysis, positions: Floats, cardinalities: list[int]) -> Floats:
-    """(draws, c) deviations of cells, larger is better, without the shift of the median trial."""
+def deviations_of(analysis: Analysis, positions: Floats, cardinalities: list[int]) -> Floats | None:
+    """(draws, c) deviations of cells, larger is better, without the shift of the median trial.
+
+    Differences of logarithms if losses are compared by factors. ``None`` if the scores of the trials by row
+    or by fold are unknown.
+    """
     new_data = analysis.new_data
-    assert new_data is not None
-    relative = relative_deviations(new_data.values, new_data.deviations.draws, on_log=_on_log(analysis))
+    if new_data is None:
+        return None
+    relative = relative_deviations(new_data.values, new_data.deviations.draws, on_log=on_log(analysis))
     read = reading(analysis.parameters, new_data.X)
     read_cells = reading(analysis.parameters, positions)
     shift = stats.deviations_at(new_data.X, relative, positions, cardinalities, read, read_cells)

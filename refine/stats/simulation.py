@@ -4,7 +4,8 @@ Their values, and the improvement of the configuration handed over.
 
 In turn one draw is the truth; its values are observed with noise and move all draws. The configuration handed
 over is, before and after, the run one with the best mean of the draws; its value in the truth counts. A round
-gains nothing by a lucky value, and may lose.
+gains nothing by a lucky value, and may lose. On new data, the deviation of the validation rows is added, and
+the luck of the choice is taken off, as for a winner.
 
 Sources: preposterior analysis, Raiffa and Schlaifer (1961), with the knowledge gradient's notion of gain
 (Frazier, Powell and Dayanik 2008); Evensen (2003) for moving the draws; posterior predictive simulation,
@@ -34,6 +35,7 @@ LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 """Levels of a forecast's quantiles."""
 
 _MOST_KNOTS = 1000
+_LUCK_DRAWS = 64  # draws of new data behind the luck of a choice
 
 # Metrics are often means in single precision: 135 of 137 rows is one number in one trial and another, a few
 # parts in ten million away, in the next.
@@ -78,7 +80,8 @@ def _gains(centred: FloatArray, columns: IntArray, targets: FloatArray, variance
 class _SimulationState(NamedTuple):
     """Knowledge before a round.
 
-    (S, c) draws, columns already run, columns that may run, and the column handed over.
+    (S, c) draws, columns already run, columns that may run, the column handed over, and (D, c) deviations of
+    the columns on new data.
     """
 
     posterior: Posterior
@@ -86,9 +89,12 @@ class _SimulationState(NamedTuple):
     run: IntArray
     fresh: IntArray
     winner: int
+    deviations: FloatArray | None
 
     @classmethod
-    def of(cls, posterior: Posterior, known: ArrayLike, noise: float) -> _SimulationState:
+    def of(
+        cls, posterior: Posterior, known: ArrayLike, noise: float, deviations: FloatArray | None
+    ) -> _SimulationState:
         mask = np.asarray(known, dtype=np.bool_)
         if mask.shape != posterior.mean.shape or not mask.any():
             raise AnalysisError(
@@ -99,7 +105,7 @@ class _SimulationState(NamedTuple):
         run = np.flatnonzero(mask)
         draws = posterior.scores.astype(np.float64)
         winner = int(run[draws[:, run].mean(axis=0).argmax()])  # by the same rule as after the round
-        return cls(posterior, draws, run, np.flatnonzero(~mask), winner)
+        return cls(posterior, draws, run, np.flatnonzero(~mask), winner, deviations)
 
     def rises(
         self, columns: IntArray, variance: FloatArray, truth: FloatArray, rng: np.random.Generator
@@ -110,9 +116,29 @@ class _SimulationState(NamedTuple):
         centred = self.draws - mean
         gains = _gains(centred, columns, centred[:, ran], variance)
         shown = truth[:, columns] + np.sqrt(variance) * rng.standard_normal((len(truth), columns.size))
-        after = ran[(mean[ran] + (shown - mean[columns]) @ gains).argmax(axis=1)]
+        expected = mean[ran] + (shown - mean[columns]) @ gains
+        after = ran[expected.argmax(axis=1)]
         value_after = self.posterior.value(np.take_along_axis(truth, after[:, None], axis=1)[:, 0])
-        return np.asarray(value_after - self.posterior.value(truth[:, self.winner]))
+        rise = np.asarray(value_after - self.posterior.value(truth[:, self.winner]))
+        if self.deviations is None:
+            return rise
+        rows = rng.integers(len(self.deviations), size=len(truth))
+        rise += self.deviations[rows, after] - self.deviations[rows, self.winner]
+        return rise - self.luck(expected, ran) + self.luck(mean[None, self.run], self.run)
+
+    def luck(self, expected: FloatArray, columns: IntArray) -> FloatArray:
+        """(rows,) mean deviation, over draws of new data, of the best of (rows, k) expected scores.
+
+        0 without deviations. See :attr:`refine.analysis.winner.Winner.new_data`.
+        """
+        total = np.zeros(len(expected))
+        if self.deviations is None:
+            return total
+        values = self.posterior.value(expected)
+        shifts = self.deviations[:_LUCK_DRAWS, columns]
+        for shift in shifts:
+            total += shift[(values + shift).argmax(axis=1)]
+        return total / len(shifts)
 
 
 def _cells(
@@ -142,7 +168,14 @@ class NextRound:
     truths: int = 160  # for how many truths each
     seed: int = 0  # of everything random
 
-    def __call__(self, posterior: Posterior, known: ArrayLike, noise: float, batch: Batch) -> FloatArray:
+    def __call__(
+        self,
+        posterior: Posterior,
+        known: ArrayLike,
+        noise: float,
+        batch: Batch,
+        deviations: FloatArray | None = None,
+    ) -> FloatArray:
         """Simulate.
 
         Args:
@@ -150,6 +183,8 @@ class NextRound:
             known: (c,) bools, which of them were run.
             noise: deviation of a single training, in scores.
             batch: what the round runs.
+            deviations: (D, c) draws of value on new data - value, in units of the metric; ``None`` if scores
+                by row or fold are unknown.
 
         Returns:
             (designs x truths,) rise of the true value of what is handed over, in units of the metric.
@@ -157,7 +192,7 @@ class NextRound:
         Raises:
             AnalysisError: nothing was run, shapes differ, or the noise is negative.
         """
-        start = _SimulationState.of(posterior, known, noise)
+        start = _SimulationState.of(posterior, known, noise, deviations)
         rng = np.random.default_rng(self.seed)
         rises = []
         for _ in range(self.designs):
@@ -175,10 +210,17 @@ class RunsAgain:
     top: int = 5  # how many configurations
     seed: int = 0  # of everything random
 
-    def __call__(self, posterior: Posterior, known: ArrayLike, noise: float, runs: int) -> FloatArray:
+    def __call__(
+        self,
+        posterior: Posterior,
+        known: ArrayLike,
+        noise: float,
+        runs: int,
+        deviations: FloatArray | None = None,
+    ) -> FloatArray:
         """(S,) rises as of :class:`NextRound`, one per draw, by `runs` repeats of all of them together."""
         check_count(runs, "runs")
-        start = _SimulationState.of(posterior, known, noise)
+        start = _SimulationState.of(posterior, known, noise, deviations)
         expected = posterior.value(start.draws[:, start.run]).mean(axis=0)
         racers = start.run[np.argsort(-expected, kind="stable")[: self.top]]
         variance = np.full(racers.size, noise**2 * racers.size / runs)
@@ -198,13 +240,18 @@ class RoundsAhead:
     seed: int = 0  # of everything random
 
     def __call__(
-        self, posterior: Posterior, known: ArrayLike, noise: float, batches: Sequence[Batch]
+        self,
+        posterior: Posterior,
+        known: ArrayLike,
+        noise: float,
+        batches: Sequence[Batch],
+        deviations: FloatArray | None = None,
     ) -> FloatArray:
         """(truths, rounds + 1) true values in units of the metric.
 
         Arguments and errors as of :class:`NextRound`.
         """
-        start = _SimulationState.of(posterior, known, noise)
+        start = _SimulationState.of(posterior, known, noise, deviations)
         rng = np.random.default_rng(self.seed)
         chosen = rng.choice(len(start.draws), min(self.truths, len(start.draws)), replace=False)
         values = np.empty((chosen.size, len(batches) + 1))
@@ -214,6 +261,7 @@ class RoundsAhead:
             run = start.run
             untried = start.fresh
             handed = [start.winner]
+            luck = [start.luck(draws.mean(axis=0)[None, run], run)[0]]
             for batch in batches:
                 new = _cells(draws, untried, batch, posterior.forest, rng)
                 shown = truth[new] + noise * rng.standard_normal(new.size)
@@ -221,8 +269,12 @@ class RoundsAhead:
                 draws = conditioned(draws, new, shown + chance, np.full(new.size, noise**2))
                 run = np.r_[run, new]
                 untried = np.setdiff1d(untried, new)
-                handed.append(int(run[draws[:, run].mean(axis=0).argmax()]))
+                expected = draws[:, run].mean(axis=0)
+                handed.append(int(run[expected.argmax()]))
+                luck.append(start.luck(expected[None], run)[0])
             row[:] = posterior.value(truth[handed])
+            if deviations is not None:
+                row += deviations[rng.integers(len(deviations)), handed] - luck
         return values
 
 

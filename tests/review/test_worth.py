@@ -226,3 +226,47 @@ def test_plans_cost_the_same_can_be_analysed_and_have_one_to_twenty_rounds():
         check_plan(0, 20)
     with pytest.raises(DesignError, match="<= 20"):
         check_plan(21, 20)
+
+
+def test_the_outlook_is_about_new_data_if_scores_by_row_are_known(tree):
+    def by_row(params):
+        tastes = np.random.default_rng(0).normal(size=120)
+        return {"score": bowl_of(params) + tastes * (params["x"] - 0.5)}
+
+    def mean_alone(params):
+        return {"score": float(by_row(params)["score"].mean())}
+
+    outlooks = []
+    for objective in (by_row, mean_alone):
+        round_ = ran(tree, objective, 30, metric="score", noise="none", objective_name="rows")
+        outlooks.append(round_.propose(epsilon=0.01).worth(n=20))
+        tree.delete_round(round_, note="the next objective starts anew")
+    scored, plain = outlooks
+    assert (scored.data, plain.data) == ("rows", "")
+    assert "on new data like these validation rows" in str(scored)
+    assert "new data" not in str(plain)
+    assert scored.high - scored.low > plain.high - plain.low
+
+
+def saturating(params, trial):
+    """A loss that levels off at 0, with bad values that are orders of magnitude larger."""
+    loss = np.exp(6 * (bowl_of(params) - 1) * -1) - 1
+    return loss + np.random.default_rng(trial.seed).normal(0, 0.002)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [3, 4])
+def test_a_loss_that_levels_off_promises_no_gain_beyond_its_best(tree, seed):
+    round_ = ran(tree, saturating, 40, seed=seed, direction="minimize")
+    worth = round_.propose().worth(n=30, exploit=0.5)
+    possible = np.exp(6 * (1 - bowl_of(round_.recommend().params))) - 1
+    assert worth.gain < 2 * possible + worth.epsilon
+
+
+@pytest.mark.slow
+def test_the_outlook_of_rounds_and_of_plans_starts_from_one_simulation(tree):
+    review = ran(tree, bowl, 30, seed=5).propose()
+    plan = review.rehearse(rounds=1, n=20, exploit=0.5, audit=0.0)
+    gain = plan.plans[0].mean[0] - plan.now
+    worth = review.worth(n=20, exploit=0.5, audit=0.0)
+    assert gain == pytest.approx(worth.gain, abs=0.3 * worth.gain + 0.002)

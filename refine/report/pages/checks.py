@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from refine.analysis import finding as f
 from refine.analysis.learning_curves import TrialCurves
+from refine.report.pages.proposal import CLAIMED_DATA, NEW_DATA
 from refine.report.pages.reasons import Say, fill, upper
 from refine.review.checks import FAIL, INFEASIBLE, PASS, TIES, WARN, Check, Checks, worth
 from refine.review.worth import CONFIRM, CONTINUE, LIKELY, STOP, Worth
@@ -548,6 +549,8 @@ def worth_page(outlook: Worth) -> Page:
     gain = f"{outlook.repeats} repeats of the best: {difference(outlook.again)}"
     if outlook.n:
         gain = f"{difference(outlook.gain)} expected by the model ({interval}); {gain}"
+    if outlook.data in NEW_DATA:
+        gain += CLAIMED_DATA[outlook.data]
     calls = [action for action in (worth(outlook).action,) if action]
     return Page(worth_sentence(outlook), [Facts([("Gain", gain)])], calls)
 

@@ -263,6 +263,9 @@ def risk_text(claim: Claim, asked_risk: float = math.nan, cuts: bool = True) -> 
     return f"{chance_words(loss)}{asked_text} that {_loss_text(claim)} is cut off{CLAIMED_DATA[claim.data]}"
 
 
+# Data of claims about other rows than the present validation rows.
+NEW_DATA = ("rows", "folds")
+
 # Data that a claim or an answer is about -> their words.
 CLAIMED_DATA = {
     "": "",

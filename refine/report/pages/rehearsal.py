@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from refine.report.pages.proposal import CLAIMED_DATA, NEW_DATA
 from refine.review.next_step import AUDIT
 from refine.review.rehearsal import POWER, StudyRehearsal
 from refine.review.worth import Plan, Rehearsal
@@ -64,8 +65,10 @@ def rehearsal_page(rehearsal: Rehearsal) -> Page:
     about = (
         f"The winner now: {rehearsal.metric} {score(rehearsal.now)} expected. Every plan was simulated on "
         f"{plural(rehearsal.simulated, 'draw')} of the posterior; all values are those expected on "
-        "retraining."
+        "retraining"
     )
+    if rehearsal.data in NEW_DATA:
+        about += CLAIMED_DATA[rehearsal.data]
     head = ("plan", "after it", "50 % interval", "90 % interval", "time")
     first, *_ = rehearsal.plans
     rows = [_plan_row(plan, plan is first) for plan in rehearsal.plans]
@@ -74,7 +77,7 @@ def rehearsal_page(rehearsal: Rehearsal) -> Page:
         for k in range(first.rounds)
     ]
     blocks = (
-        Text(about),
+        Text(f"{about}."),
         Grid(head, rows, right=(1, 4)),
         Text(f"{_plan_name(first).capitalize()}, round by round:"),
         Grid(("round", "trials", "after it", "50 % interval", "90 % interval"), steps, right=(0, 1, 2)),
