@@ -100,19 +100,6 @@ def test_an_audit_trial_refutes_a_wrong_narrowing(tree, root):
     assert row["power"] == pytest.approx(1 - 0.9**6)
 
 
-@pytest.mark.nightly
-def test_less_is_better_where_it_is_minimised(tree, space):
-    options = {"direction": "minimize", "n": 100, "seed": 7, "objective_name": "loss"}
-    root = tree.add_round(space, lambda p: -objectives.bowl(p), **options)
-    child = wrong(root.run(progress=False)).accept(n=40, audit=0.3).run(progress=False)
-    (entry,) = tree.calibration().entries
-    space_filling = child.trials.loc[child.trials["origin"] == "space_filling", "value"]
-    assert entry.realised("best") == space_filling.min()
-    assert entry.decision.forecast.quantile("best", 0.5) < entry.decision.forecast.quantile("median", 0.5)
-    assert entry.decision.forecast.best[0] >= 0  # no loss was ever negative
-    assert entry.refuted is True
-
-
 @pytest.mark.slow
 def test_trials_added_after_the_forecast_do_not_count(tree, root):
     child = root.propose().accept(n=20, audit=0.0).run(progress=False)

@@ -32,9 +32,8 @@ def test_a_proposal_narrows_what_matters_and_says_why(root):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("edits", [{}, {"dropout": (0, 0.3)}, {"lr": (0.5, 5.0), "dropout": (0.0, 0.5)}])
-def test_accept_creates_the_round_that_the_printed_call_creates(root, tree, edits):
-    review = root.propose().edit(edits)
+def test_accept_creates_the_round_that_the_printed_call_creates(root, tree):
+    review = root.propose().edit(dropout=(0, 0.3))
     call = accept_action(review.advised_round)
     assert str(call) in " ".join(str(review).split())
     typed = eval(str(call), {"review": review})

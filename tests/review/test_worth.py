@@ -187,18 +187,6 @@ def test_edits_count_and_what_is_not_known_is_said(coarse):
 
 
 @pytest.mark.slow
-def test_every_review_says_it(coarse, tmp_path):
-    sentence = outlook_text(coarse.worth())
-    assert sentence.startswith(f"another {coarse.advised_round.n} trials")
-    assert str(coarse).splitlines()[1] == verdict_sentence(coarse.worth())
-    for text in (str(coarse.details), coarse._repr_html_(), coarse.report(tmp_path).read_text()):
-        assert sentence in text
-    data = json.dumps(coarse.worth().to_json(), allow_nan=False)
-    assert json.loads(data)["probability"] == pytest.approx(coarse.worth().probability)
-    assert str(coarse.worth()).startswith(f"{coarse.worth().verdict}: {sentence}")
-
-
-@pytest.mark.slow
 def test_a_plan_is_rehearsed_the_same_again(tree):
     root = ran(tree, bowl, 24)
     rehearsal = root.propose(keep=False).rehearse(2, 20)

@@ -68,7 +68,8 @@ def load(tasks, batches):
 
 
 def with_joblib(params):
-    joblib = pytest.importorskip("joblib")
+    import joblib
+
     with joblib.parallel_config("multiprocessing"):
         return float(sum(joblib.Parallel(2)(joblib.delayed(squared)(i) for i in range(int(params["x"])))))
 
@@ -86,37 +87,49 @@ def with_bare_fork(params):
     return 0.0
 
 
+def with_keras_dataset(params):
+    import keras
+    import numpy as np
+
+    class Rows(keras.utils.PyDataset):
+        def __init__(self):
+            super().__init__(workers=2, use_multiprocessing=True, max_queue_size=4)
+
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, batch):
+            return np.full((8, 2), float(batch)), np.zeros(8)
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return float(model.fit(Rows(), epochs=2, verbose=0).history["loss"][-1])
+
+
 def run(tree, objective, workers, n=6):
     return tree.add_round(SPACE, objective, n=n, seed=1).run(workers, progress=False, check_noise=False)
 
 
 @both_ways
-def test_pool_of_forked_processes_runs_and_ends(tree, workers, capfd):
-    trials = run(tree, with_pool, workers, n=20).trials
+@pytest.mark.parametrize(
+    ("objective", "n"),
+    [
+        (with_pool, 20),
+        pytest.param(with_joblib, 6, marks=pytest.mark.slow),
+        pytest.param(with_keras_dataset, 2, marks=pytest.mark.keras),
+    ],
+)
+def test_objective_with_forked_processes_runs_and_ends(tree, workers, objective, n, capfd):
+    trials = run(tree, objective, workers, n=n).trials
     assert set(trials["state"]) == {"complete"}
     assert "finishing what runs" not in capfd.readouterr().err
 
 
 @both_ways
-def test_forked_process_that_is_terminated_at_once_ends_by_that_signal(tree, workers, capfd):
-    trials = run(tree, with_terminated_process, workers, n=20).trials
+@pytest.mark.parametrize("objective", [with_terminated_process, with_data_loader])
+def test_forked_process_that_is_terminated_ends_by_that_signal(tree, workers, objective, capfd):
+    trials = run(tree, objective, workers, n=10).trials
     assert set(trials["status"]) == {-signal.SIGTERM}
-    assert "finishing what runs" not in capfd.readouterr().err
-
-
-@both_ways
-def test_workers_of_a_data_loader_end_when_they_are_terminated(tree, workers, capfd):
-    trials = run(tree, with_data_loader, workers).trials
-    assert set(trials["status"]) == {-signal.SIGTERM}
-    assert "finishing what runs" not in capfd.readouterr().err
-
-
-@pytest.mark.slow
-@both_ways
-def test_joblib_runs_in_forked_processes(tree, workers, capfd):
-    pytest.importorskip("joblib")
-    trials = run(tree, with_joblib, workers).trials
-    assert set(trials["state"]) == {"complete"}
     assert "finishing what runs" not in capfd.readouterr().err
 
 
@@ -170,30 +183,3 @@ def test_ctrl_c_twice_still_stops_a_trial_at_once(tmp_path):
         pytest.raises(KeyboardInterrupt, match="stopped at once"),
     ):
         run(tree, pressed_twice, 1)
-
-
-@pytest.mark.keras
-@both_ways
-def test_keras_dataset_with_worker_processes_trains(tree, workers, capfd):
-    trials = run(tree, with_keras_dataset, workers, n=2).trials
-    assert set(trials["state"]) == {"complete"}
-    assert "finishing what runs" not in capfd.readouterr().err
-
-
-def with_keras_dataset(params):
-    import keras
-    import numpy as np
-
-    class Rows(keras.utils.PyDataset):
-        def __init__(self):
-            super().__init__(workers=2, use_multiprocessing=True, max_queue_size=4)
-
-        def __len__(self):
-            return 4
-
-        def __getitem__(self, batch):
-            return np.full((8, 2), float(batch)), np.zeros(8)
-
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
-    return float(model.fit(Rows(), epochs=2, verbose=0).history["loss"][-1])

@@ -24,20 +24,18 @@ def totals(round_):
     return round_.context.store.row_totals(round_._stored.pk)
 
 
-def test_an_array_of_bools_has_a_score_per_row(tree):
-    round_ = run(tree, lambda p: {"acc": EASE[:40] < p["x"]})
-    assert totals(round_) == {"acc": 40}
-    assert round_.trials["acc"].to_numpy() == pytest.approx(
-        [(EASE[:40] < x).mean() for x in round_.trials["x"]]
-    )
-
-
-def test_a_list_of_bools_has_a_score_per_row(tree):
-    assert totals(run(tree, lambda p: {"acc": [bool(ease < p["x"]) for ease in EASE]})) == {"acc": 400}
-
-
-def test_an_array_of_more_than_a_hundred_numbers_has_a_score_per_row(tree):
-    assert totals(run(tree, lambda p: {"acc": EASE[:101] * p["x"]})) == {"acc": 101}
+@pytest.mark.parametrize(
+    ("scores", "rows"),
+    [
+        (lambda x: EASE[:40] < x, 40),
+        (lambda x: [bool(ease < x) for ease in EASE], 400),
+        (lambda x: EASE[:101] * x, 101),
+    ],
+)
+def test_bools_and_more_than_a_hundred_numbers_are_scores_by_row(tree, scores, rows):
+    round_ = run(tree, lambda p: {"acc": scores(p["x"])})
+    assert totals(round_) == {"acc": rows}
+    assert round_.trials["acc"].to_numpy() == pytest.approx([np.mean(scores(x)) for x in round_.trials["x"]])
 
 
 @pytest.mark.parametrize("scores", [EASE[:100], list(EASE[:5]), EASE[:5] < 0.5])

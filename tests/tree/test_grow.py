@@ -79,10 +79,12 @@ def test_more_trials_than_configurations_left_are_refused_before_one_runs(root, 
     assert root.n == len(root.trials) == 20
 
 
-def test_a_refused_growth_is_not_planned_while_the_round_runs(tree):
+def test_a_refused_growth_or_idea_is_not_planned_while_the_round_runs(tree):
     def interrupting(params):
         with pytest.raises(RoundBusyError):
             tree.rounds[0].grow(2, progress=False)
+        with pytest.raises(RoundBusyError):
+            tree.rounds[0].try_out([{"lr": 1.3, "dropout": 0.0}], progress=False)
         return smooth(params)
 
     root = tree.add_round(SPACE, interrupting, n=6, seed=3).run(progress=False, check_noise=False)

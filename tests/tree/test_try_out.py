@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.errors import DesignError, RoundBusyError, SpaceError
+from refine.errors import DesignError, SpaceError
 
 SPACE = {"x": (0.0, 9.0, 19), "z": ["a", "b"], "fixed": 3}
 
@@ -63,18 +63,6 @@ def test_a_reopened_round_takes_its_objective(tmp_path):
     with refine.Tree("t", store=tmp_path / "t.db") as tree:
         round_ = tree["root"].try_out([{"x": 4.1, "z": "a"}], objective=value, progress=False)
         assert round_.best["x"] == 4.1
-
-
-def test_a_refused_idea_is_not_planned_while_the_round_runs(tree):
-    idea = {"x": 4.1, "z": "a"}
-
-    def interrupting(p):
-        with pytest.raises(RoundBusyError):
-            tree.rounds[0].try_out([idea], progress=False)
-        return value(p)
-
-    root = tree.add_round(SPACE, interrupting, n=6, seed=3).run(progress=False, check_noise=False)
-    assert root.n == len(root.trials) == 6
 
 
 def test_a_refused_idea_is_not_planned_in_an_imported_round(tree):
