@@ -26,13 +26,11 @@ if __name__ == "__main__":
 """
 
 
-def python(folder, code, *, path=""):
+def python(folder, *arguments):
     """Output of a new Python process in a folder; the traceback if it fails."""
-    (folder / "later.py").write_text(code)
-    root = str(Path(refine.__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, path)))}
+    environment = {**os.environ, "PYTHONPATH": str(Path(refine.__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(folder / "later.py")],
+        [sys.executable, "-W", "ignore", *arguments],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -43,91 +41,69 @@ def python(folder, code, *, path=""):
     return (done.stdout + done.stderr).strip()
 
 
+def script(folder, code):
+    """The same of a script, which may import objectives of its folder."""
+    (folder / "later.py").write_text(code)
+    return python(folder, "later.py")
+
+
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with train.py, which was run once as a script."""
+    """A folder with train.py."""
     (tmp_path / "train.py").write_text(TRAIN.format(shift=0))
-    root = str(Path(refine.__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": root}
-    command = [sys.executable, "train.py"]
-    subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=120, check=True)
     return tmp_path
+
+
+@pytest.fixture
+def ran(folder):
+    """The same after train.py ran once as a script."""
+    python(folder, "train.py")
+    return folder
 
 
 OPENED = "import refine\ntree = refine.Tree('study', store='study.db')\n"
 SPACE = '{"x": (0.0, 1.0, 21)}'
 
 
+CREATE = f"import train\n{OPENED}tree.add_round({SPACE}, train.objective, n=2, seed=1).run(progress=False)"
+
+
 @pytest.mark.slow
-def test_script_function_is_recognised_when_imported(folder):
-    code = (
-        f"from train import objective\n{OPENED}print(len(tree['root'].run(n=6, objective=objective, "
-        "progress=False).trials))"
-    )
-    assert python(folder, code) == "6"
-
-
-@pytest.mark.nightly
-def test_add_round_finds_the_round_of_a_script_again(folder):
-    code = (
-        f"from train import objective\n{OPENED}tree.add_round({SPACE}, objective, n=6, "
-        "seed=1).run(progress=False)\n"
-        "print(len(tree), len(tree['root'].trials))"
-    )
-    assert python(folder, code) == "1 6"
+def test_script_function_is_recognised_when_imported_and_after_an_edit(ran):
+    code = f"from train import objective\n{OPENED}round_ = tree.add_round({SPACE}, objective, n=6, seed=1)\n"
+    assert script(ran, code + "print(len(tree), len(round_.run(progress=False).trials))") == "1 6"
+    (ran / "train.py").write_text(TRAIN.format(shift=1))
+    assert script(ran, code + "print(len(round_.run(n=8, progress=False).trials))") == "8"
 
 
 @pytest.mark.nightly
 def test_script_recognises_the_round_of_an_imported_function(folder):
-    (folder / "study.db").unlink()
-    create = (
-        f"import train\n{OPENED}tree.add_round({SPACE}, train.objective, n=2, seed=1).run(progress=False)"
-    )
-    assert python(folder, create) == ""
-    root = str(Path(refine.__file__).parents[1])
-    subprocess.run(
-        [sys.executable, "train.py"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": root},
-        timeout=120,
-        check=True,
-    )
+    assert script(folder, CREATE) == ""
+    python(folder, "train.py")
     with refine.Tree("study", store=folder / "study.db") as tree:
         assert [round_.node.objective for round_ in tree.rounds] == ["train.objective"]
         assert len(tree["root"].trials) == 3
 
 
 @pytest.mark.nightly
-def test_edited_script_function_is_recognised_by_its_file(folder):
-    (folder / "train.py").write_text(TRAIN.format(shift=1))
-    code = (
-        f"from train import objective\n{OPENED}print(len(tree['root'].run(n=6, objective=objective, "
-        "progress=False).trials))"
-    )
-    assert python(folder, code) == "6"
-
-
-@pytest.mark.nightly
 @pytest.mark.parametrize("function", ["other", "copied.objective"])
-def test_another_function_or_file_is_refused(folder, function):
-    (folder / "copied.py").write_text(TRAIN.format(shift=2))
+def test_another_function_or_file_is_refused(ran, function):
+    (ran / "copied.py").write_text(TRAIN.format(shift=2))
     module, _, name = function.rpartition(".")
     code = (
         f"from {module or 'train'} import {name} as given\n{OPENED}"
         "tree['root'].run(n=6, objective=given, progress=False)"
     )
-    assert "was created with the objective 'objective'" in python(folder, code)
+    assert "was created with the objective 'objective'" in script(ran, code)
 
 
 @pytest.mark.slow
 def test_importable_objective_is_found_again_without_being_given(folder):
-    (folder / "study.db").unlink()
-    code = f"import train\n{OPENED}tree.add_round({SPACE}, train.objective, n=2, seed=1).run(progress=False)"
-    assert python(folder, code) == ""
+    assert script(folder, CREATE) == ""
     resume = f"{OPENED}print(len(tree['root'].run(n=4, progress=False).trials))"
-    assert python(folder, resume) == "4"
+    assert script(folder, resume) == "4"
     (folder / "train.py").write_text(TRAIN.format(shift=1))
-    assert "'train.objective'," in python(folder, resume)
+    assert "'train.objective'," in script(folder, resume)
 
 
 @pytest.mark.slow
@@ -135,18 +111,8 @@ def test_objective_is_not_imported_from_a_working_folder_without_a_script(folder
     with refine.Tree("study", store=folder / "study.db") as tree:
         tree.add_round({"x": [1, 2]}, lambda p: p["x"], n=2, objective_name="evil.objective", tag="evil")
     (folder / "evil.py").write_text("open('it_ran', 'w')\ndef objective(p):\n    return p['x']\n")
-    code = f"{OPENED}tree['evil'].run(progress=False)"
-    root = str(Path(refine.__file__).parents[1])
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": root},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert "objective 'evil.objective'" in done.stderr
+    output = python(folder, "-c", f"{OPENED}tree['evil'].run(progress=False)")
+    assert "objective 'evil.objective'" in output
     assert not (folder / "it_ran").exists()
 
 
