@@ -25,6 +25,7 @@ from refine.space.edits import edit_space
 from refine.space.parameters import Parameter
 from refine.tree.comparison import population
 from refine.tree.lineage import lineage, read_curves
+from refine.tree.names import names_of
 from refine.tree.overview import RoundOverview, overview_of
 from refine.tree.round import Round
 from refine.tree.tree import Tree
@@ -219,7 +220,7 @@ class TreePlots:
     def best_so_far(self, ax: Axes | None = None) -> Axes:
         """The best value after every trial of all rounds, along every branch."""
         alike = self._alike()
-        return figures.best_so_far(values_of(alike, self._tree.tags), *_goal(alike), ax=ax)
+        return figures.best_so_far(values_of(alike), *_goal(alike), ax=ax)
 
     @_figure
     def edf(self, ax: Axes | None = None) -> Axes:
@@ -231,7 +232,7 @@ class TreePlots:
     @_figure
     def reliability(self, ax: Axes | None = None) -> Axes:
         """Forecasts of accepted proposals against the results of their children."""
-        return figures.reliability(self._tree.calibration(), ax=ax)
+        return figures.reliability(self._tree.calibration(), names_in(self._tree._at_once().rounds), ax=ax)
 
     def _alike(self) -> list[Round]:
         rounds = self._tree._at_once().rounds
@@ -240,6 +241,7 @@ class TreePlots:
 
 def nodes_of(rounds: Sequence[RoundOverview]) -> list[figures.TreeNode]:
     """The nodes of the tree's figure."""
+    names = names_of({r.id: r.parent for r in rounds}, {r.id: r.tags for r in rounds})
     nodes = []
     for r in rounds:
         best = np.nan
@@ -248,21 +250,34 @@ def nodes_of(rounds: Sequence[RoundOverview]) -> list[figures.TreeNode]:
         kind = ["branched", *r.kinds][-1]
         if r.parent is None:
             kind = IMPORTED * (r.round.node.method == IMPORTED)
-        node = figures.TreeNode(r.id, r.parent, best, r.ended, r.n, kind)
-        nodes.append(node._replace(tags=r.tags, note=r.round.node.note))
+        node = figures.TreeNode(r.id, r.parent, best, r.ended, r.n, kind, name=names[r.id])
+        tags = tuple(tag for tag in r.tags if tag != names[r.id])
+        nodes.append(node._replace(tags=tags, note=r.round.node.note))
     return nodes
 
 
-def values_of(rounds: Sequence[Round], tags: Mapping[str, str] | None = None) -> list[figures.RoundValues]:
-    """Values of comparable rounds, with tags; NaN for a trial without a value or that may not be best."""
+def names_in(rounds: Iterable[Round]) -> dict[str, str]:
+    """Id -> name of every round in the trees of these rounds: a tag, else a path such as ``1.2``."""
+    names: dict[str, str] = {}
+    for r in rounds:
+        if r.id in names:
+            continue
+        context = r.context
+        tags = {node_id: (tag,) for tag, node_id in reversed(context.reader.tags(context.tree).items())}
+        names |= names_of({key: stored.node.parent for key, stored in context.nodes.items()}, tags)
+    return names
+
+
+def values_of(rounds: Sequence[Round]) -> list[figures.RoundValues]:
+    """Values of comparable rounds, by name; NaN for a trial without a value or that may not be best."""
     ids = {r.id for r in rounds}
-    named = {node_id: tag for tag, node_id in (tags or {}).items()}
+    names = names_in(rounds)
     values_of_rounds = []
     for r in rounds:
         may_win = may_be_best(r.trials, r.space, r.node.allow_degenerate)
         values = np.where(may_win, np.asarray(r.trials["value"], dtype=float), np.nan)
         parent = next((node.id for node in reversed(r.path[:-1]) if node.id in ids), None)
-        values_of_rounds.append(figures.RoundValues(r.id, parent, values, named.get(r.id, "")))
+        values_of_rounds.append(figures.RoundValues(r.id, parent, values, names[r.id]))
     return values_of_rounds
 
 
@@ -275,5 +290,12 @@ def _goal(rounds: Sequence[Round]) -> tuple[str, str]:
 
 def populations(rounds: Iterable[Round]) -> dict[str, Any]:
     """Label -> values of finished space-filling trials, of the rounds with such trials."""
-    values = {f"round {r.id}": space_filling_values(population(r)) for r in rounds}
+    values = {}
+    rounds = list(rounds)
+    names = names_in(rounds)
+    for r in rounds:
+        label = f"round {names[r.id]}"
+        if label in values:  # a round of another tree
+            label = f"{label} {r.id}"
+        values[label] = space_filling_values(population(r))
     return {label: v for label, v in values.items() if len(v)}

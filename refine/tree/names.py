@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 
 from refine.errors import NotFoundError, StoreError, closest, unstorable
 from refine.utils.action import Action, Symbol
@@ -39,6 +39,12 @@ def paths_of(parents: Parents) -> dict[str, str]:
         else:
             paths[key] = str(below[root_or_parent])
     return paths
+
+
+def names_of(parents: Parents, tags: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Names of rounds by id: the first tag, else the path."""
+    paths = paths_of(parents)
+    return {key: next(iter(tags.get(key, ())), path) for key, path in paths.items()}
 
 
 def check_tag(tag: object, ids: Container[str]) -> None:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
-from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +44,7 @@ NO_VALUES = (
 )
 """Text of the error of a figure without values."""
 _MOST_TICKS = 8  # round ticks of a logarithmic axis, unless there are as many powers of ten
+_MANY = 20  # smallest number of trials of which the worse half may be left out
 _MOST = 12  # largest number of levels of an ordered axis with cells of their own
 
 
@@ -88,7 +88,10 @@ class Scale:
     def dress(
         self, ax: Axes, name: str, limits: Sequence[float] | None = None, extra: Sequence[float] = ()
     ) -> None:
-        """Scale, limits, ticks and label of the horizontal axis; ticks at round levels or round numbers."""
+        """Scale, limits, ticks and label of the horizontal axis.
+
+        Ticks stand at round levels if all of them fit, else at round numbers.
+        """
         log = isinstance(self.parameter, Range) and self.parameter.log
         if log:
             ax.set_xscale("log")
@@ -96,22 +99,16 @@ class Scale:
         ax.set_xlim(low, high)
         ticks = self.levels
         texts = self.labels
+        shown = _fitting_ticks(ax, ticks, texts, (low, high), log)
         if isinstance(self.parameter, Range):
-            if not all(map(_is_round, ticks)):
+            ends = float(ticks[0]), float(ticks[-1])
+            if len(shown) < len(ticks) or not all(map(_is_round, ticks)):
                 ticks = round_ticks(low, high, log, isinstance(self.parameter, Integer))
-            new = [v for v in extra if _is_round(v) and not np.isclose(v, ticks, rtol=1e-9, atol=0).any()]
-            ticks = np.array([*new, *ticks])
+            new = [v for v in extra if _is_round(v) and not ends[0] <= v <= ends[1]]
+            missing = [v for v in new if not np.isclose(v, ticks, rtol=1e-9, atol=0).any()]
+            ticks = np.array([*missing, *ticks])
             texts = [number(float(v)) for v in ticks]
-        slack = 1e-9 * (high - low)
-        inside = (ticks >= low - slack) & (ticks <= high + slack)  # a tick outside would widen the limits
-        ticks = ticks[inside]
-        texts = list(compress(texts, inside))
-        share = (ticks - low) / (high - low)
-        if log:
-            share = np.log(ticks / low) / np.log(high / low)
-        figure = ax.get_figure(root=True)
-        assert figure is not None
-        shown = _untouched(share * ax.get_window_extent().width / figure.dpi, texts)
+            shown = _fitting_ticks(ax, ticks, texts, (low, high), log)
         ax.set_xticks(ticks[shown], [texts[i] for i in shown])
         minor = [
             v for v in self.levels if low <= v <= high and not np.isclose(v, ticks[shown], rtol=1e-9).any()
@@ -199,6 +196,26 @@ def _even_ticks(low: float, high: float, integral: bool) -> Floats:
     locator = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10], integer=integral)
     ticks = [round_significant(float(v)) for v in locator.tick_values(low, high)]
     return np.array([v for v in ticks if low <= v <= high])
+
+
+def _fitting_ticks(
+    ax: Axes, ticks: Floats, texts: Sequence[str], limits: tuple[float, float], log: bool
+) -> list[int]:
+    """Numbers of ticks inside the limits with labels that do not touch."""
+    low, high = limits
+    slack = 1e-9 * (high - low)
+    inside = np.flatnonzero((ticks >= low - slack) & (ticks <= high + slack))  # others widen the limits
+    span = np.array([low, high])
+    places = ticks[inside]
+    if log:
+        span = np.log(span)
+        places = np.log(places)
+    share = (places - span[0]) / (span[1] - span[0])
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    width = ax.get_window_extent().width / figure.dpi
+    labels = [texts[int(j)] for j in inside]
+    return [int(inside[i]) for i in _untouched(share * width, labels)]
 
 
 def _untouched(centres: Floats, texts: Sequence[str]) -> list[int]:
@@ -300,20 +317,46 @@ def metric_view(y: Floats, direction: str) -> MetricView:
     if not y.size:
         raise AnalysisError(NO_VALUES)
     view = MetricView(y, direction)
+    goodness = sign_of(direction) * view.forward(y)
+    best = float(goodness.max())
+    median, quarter = (float(v) for v in np.quantile(goodness, [0.5, 0.25], method="higher"))
+    _zoom(view, y, direction, max(4 * (best - median), 1.4 * (best - quarter)))
+    return view
+
+
+def progress_view(y: Floats, direction: str) -> MetricView:
+    """The view of a metric that shows how the best value rose: from the first value or the median up.
+
+    ``y`` holds finite values in running order. Of few values only outliers are left out: see
+    :func:`metric_view`.
+
+    Raises AnalysisError: no values.
+    """
+    if y.size < _MANY:
+        return metric_view(y, direction)
+    view = MetricView(y, direction)
+    goodness = sign_of(direction) * view.forward(y)
+    start = min(float(goodness[0]), float(np.median(goodness)))
+    _zoom(view, y, direction, 1.1 * (float(goodness.max()) - start))
+    if view.hidden:
+        return view
+    return metric_view(y, direction)
+
+
+def _zoom(view: MetricView, y: Floats, direction: str, reach: float) -> None:
+    """Cuts a view at a distance from the best value, if the rest then gets at least twice as much room."""
     sign = sign_of(direction)
     goodness = sign * view.forward(y)
     best = float(goodness.max())
-    median, quarter = (float(v) for v in np.quantile(goodness, [0.5, 0.25], method="higher"))
-    reach = max(4 * (best - median), 1.4 * (best - quarter))
     worst = float(goodness[view.inside(y)].min())
-    if 0 < 2 * reach < best - worst:
-        view.cut(y, float(view.back(sign * (best - reach))))
-        edge = float(view.back(sign * (best + 0.05 * reach)))
-        if sign > 0:
-            view.high = edge
-        else:
-            view.low = edge
-    return view
+    if not 0 < 2 * reach < best - worst:
+        return
+    view.cut(y, float(view.back(sign * (best - reach))))
+    edge = float(view.back(sign * (best + 0.05 * reach)))
+    if sign > 0:
+        view.high = edge
+    else:
+        view.low = edge
 
 
 def observed_view(view: MetricView, values: Floats) -> MetricView:

@@ -16,7 +16,14 @@ from refine.analysis.learning_curves import Pair, TrialCurves
 from refine.analysis.levels import by_failures, failure_rates
 from refine.analysis.selection import ended_trials
 from refine.errors import AnalysisError
-from refine.report.figures.axes import cell_axis, hidden_note, log_ticks, metric_axis, metric_view
+from refine.report.figures.axes import (
+    cell_axis,
+    hidden_note,
+    log_ticks,
+    metric_axis,
+    metric_view,
+    round_ticks,
+)
 from refine.report.figures.canvas import (
     Style,
     area_mark,
@@ -183,7 +190,8 @@ def _time_axis(ax: Axes, x: Floats) -> None:
     low = float(x.min())
     high = float(x.max())
     label = "time of a trial"
-    if high > _FACTOR * low:
+    log = high > _FACTOR * low
+    if log:
         label += " (log scale)"
         log_ticks(ax, "x", low, high / 2)
         pad = (high / low) ** 0.03
@@ -194,7 +202,10 @@ def _time_axis(ax: Axes, x: Floats) -> None:
     ax.set_xlabel(label)
     # Texts such as 3 min 20 s are long: as many ticks as fit.
     low, high = ax.get_xlim()
-    ticks = [t for t in ax.get_xticks() if low <= t <= high]
+    candidates = ax.get_xticks()
+    if not log:
+        candidates = round_ticks(low, high, log=False)
+    ticks = [t for t in candidates if low <= t <= high]
     limit = 6
     if narrow():
         limit = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ from refine.space.edits import bounds_text
 from refine.space.parameters import Parameter, Range
 from refine.trials.frame import infeasible_rows
 from refine.utils.arrays import Floats
-from refine.utils.format import percent, plural, score
+from refine.utils.format import number, percent, plural, score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -467,13 +468,36 @@ def decision(
 
 def _rank_axes(drawn: Panels, analysis: Analysis) -> None:
     """Ticks at ranks, which show the values of the metric."""
-    ordered = np.sort(analysis.sign * ranked_trials(analysis, even=False)[1])
-    values = [score(analysis.sign * float(ordered[round(rank * (len(ordered) - 1))])) for rank in _SHARES]
+    ticks = _rank_ticks(np.sort(analysis.sign * ranked_trials(analysis, even=False)[1]))
     for ax in drawn.flat:
-        ax.set_yticks(_SHARES, values)
+        ax.set_yticks(list(ticks), [number(analysis.sign * value) for value in ticks.values()])
         ax.grid(axis="y")
     for ax in drawn[:, 0]:
         ax.set_ylabel(f"{shorten(analysis.metric, 24)}, by rank", y=0.65)
+
+
+def _rank_ticks(ordered: Floats) -> dict[float, float]:
+    """Round values of sorted values near some ranks: position among the ranks from 0 to 1 -> value.
+
+    Values are rounded towards the middle, with as few digits as tell them apart.
+    """
+    ranks = np.linspace(0, 1, len(ordered))
+    wanted = [float(ordered[round(rank * (len(ordered) - 1))]) for rank in _SHARES]
+    middle = wanted[1]
+    for digits in range(1, 6):
+        values = [_towards(value, middle, digits) for value in wanted]
+        if len(set(values)) == len(set(wanted)):
+            break
+    return {float(np.interp(value, ordered, ranks)): value for value in values}
+
+
+def _towards(value: float, middle: float, digits: int) -> float:
+    """A value rounded to a number of significant digits, not away from the middle."""
+    rounded = float(f"{value:.{digits}g}")
+    if not rounded or (value - middle) * (rounded - value) <= 0:
+        return rounded
+    step = 10.0 ** (math.floor(math.log10(abs(value))) - digits + 1)
+    return float(f"{rounded - math.copysign(step, value - middle):.{digits}g}")
 
 
 def _widened(old: Parameter, new: Parameter) -> bool:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from refine import stats
 from refine.errors import AnalysisError, did_you_mean
 from refine.proposal.forecast import WHAT
-from refine.report.figures.axes import hidden_note, metric_axis, metric_view
+from refine.report.figures.axes import hidden_note, metric_axis, metric_view, progress_view
 from refine.report.figures.canvas import (
     Style,
     area_mark,
@@ -65,6 +65,7 @@ class TreeNode(NamedTuple):
     kind: str = ""  # of the decision: "accepted", "edited", "branched"; empty for a root
     tags: tuple[str, ...] = ()
     note: str = ""  # the person's reason
+    name: str = ""  # printed before the id
 
 
 def parents_of(rounds: Sequence[Any], figure: str) -> list[int | None]:
@@ -233,10 +234,15 @@ def _rows(
 ) -> None:
     """The columns next to the lanes."""
     short = short_ids([node.id for node in nodes])
+    names = [shorten(node.name, 18) for node in nodes]
     bests = [score(node.best) for node in nodes]
     counts = [f"{n.n:,}" if n.n == n.planned else f"{n.n:,} of {n.planned:,}" for n in nodes]
     x_id = (max(place.lane for place in places) + 1) * _LANE
-    x_best = x_id + 1.15 * _LETTER * max(map(len, short)) + 0.15
+    widest = max(map(len, names))
+    x_hash = x_id
+    if widest:
+        x_hash += 1.05 * _LETTER * max(widest, len("round")) + 0.12
+    x_best = x_hash + 1.15 * _LETTER * max(map(len, short)) + 0.15
     x_strip = x_best + _LETTER * max(map(len, bests)) + 0.22
     x_count = x_strip + _STRIP + 0.15 + _LETTER * max(map(len, ["trials", *counts]))
     x_kind = x_count + 0.18
@@ -256,7 +262,11 @@ def _rows(
         weight = "normal"
         if node.id == winner:
             weight = "bold"
-        ax.text(x_id, row, short[i], family="monospace", fontweight=weight, **style)
+        id_colour = tone().ink
+        if names[i]:
+            ax.text(x_id, row, names[i], fontweight=weight, **style)
+            id_colour = tone().grey
+        ax.text(x_hash, row, short[i], family="monospace", color=id_colour, **style)
         ax.text(x_best, row, bests[i], fontweight=weight, **style)
         ax.text(x_count, row, counts[i], ha="right", **style)
         ax.text(x_kind, row, node.kind or "root", color=tone().ink if node.kind else tone().grey, **style)
@@ -294,13 +304,15 @@ def _note(ax: Axes, x: float, row: float, note: str) -> None:
 
 
 @drawing
-def reliability(calibration: Calibration, ax: Axes | None = None) -> Axes:
+def reliability(
+    calibration: Calibration, names: Mapping[str, str] | None = None, ax: Axes | None = None
+) -> Axes:
     """Forecasts against results.
 
     One row per scored child: the forecast's 5 to 95 % and 25 to 75 % intervals of the median and the best of
     the space-filling trials, and the results. Rows share a scale for all metrics: 0 is the forecast's median,
     1 is half the width of its 5 to 95 % interval, and better is to the right. ``calibration`` is
-    :meth:`Tree.calibration`.
+    :meth:`Tree.calibration`, and ``names`` holds the names of rounds by id.
 
     Raises:
         AnalysisError: No forecast is scored yet.
@@ -320,7 +332,8 @@ def reliability(calibration: Calibration, ax: Axes | None = None) -> Axes:
     ax.axvline(0, color=tone().grey, linewidth=1, zorder=0)
     ax.set_xlim(-reach - 0.12, reach + 0.12)
     ids = [e.child for e in entries]
-    named_rows(ax, short_ids(ids) if narrow() else ids)
+    labels = short_ids(ids) if narrow() else ids
+    named_rows(ax, [(names or {}).get(key) or label for key, label in zip(ids, labels, strict=True)])
     ax.set_xlabel("distance from the forecast's median, in half widths of its 90 % interval; better →")
     marks: list[Any] = [dot_mark(f"observed {w}", _colour(w), _MARKERS[w], markersize=5.5) for w in WHAT]
     marks += [
@@ -379,7 +392,7 @@ class RoundValues(NamedTuple):
     id: str
     parent: str | None  # id of the parent round; None for a root
     values: npt.ArrayLike  # (n,) in running order; NaN for a trial without a value or that may not be best
-    note: str = ""  # text next to the id, for example a tag
+    name: str = ""  # printed instead of the id
 
 
 class _Piece(NamedTuple):
@@ -406,10 +419,11 @@ def best_so_far(
     """Every trial of one round, or of a tree's rounds in turn, and the best so far along every branch.
 
     A round begins with the best of its parent's branch, known at the decision. The way to the winner is blue;
-    side branches have their own colours and dashes. Several rounds are bands below their ids; ids without
+    side branches have their own colours and dashes. Several rounds are bands below their names; names without
     room are left out, those on the winner's way last. Rounds are in order of creation, parents before
     children. ``winner`` is the id of the winning round, whose best trial is orange; default the first with
-    the best value. Few outliers are cut off, with a note.
+    the best value. Values worse than the median and than the first value are cut off, with a note, if the
+    line then gets twice as much room.
 
     Raises:
         AnalysisError: No trial has a value, a child before its parent, an id given twice, ``winner`` is not a
@@ -430,7 +444,7 @@ def best_so_far(
     assert winner is not None
     last = list(named).index(winner)
     way = way_to([p.parent for p in pieces], last)
-    view = metric_view(y[finite], direction)
+    view = progress_view(y[finite], direction)
     ax = axes(ax, 3.4 if len(pieces) > 1 else 2.8)
     best = pieces[last].start + int(np.nanargmax(sign * pieces[last].y))
     drawn_rows = thinned(finite & view.inside(y))
@@ -461,7 +475,7 @@ def best_so_far(
         return ax
     ax.set_xlabel("trials of all rounds")
     lift, left_out = _names(ax, rounds, pieces, styles, way)
-    notes = [hidden_note(view), f"{plural(left_out, 'id')} left out" if left_out else ""]
+    notes = [hidden_note(view), f"{plural(left_out, 'name')} left out" if left_out else ""]
     text = f"Best {clipped(metric, 24)} over {plural(len(pieces), 'round')}"
     title(ax, text, marks, note="; ".join(filter(None, notes)), lift=lift)
     return ax
@@ -524,13 +538,12 @@ def _names(
     styles: Sequence[Style],
     way: Sequence[int],
 ) -> tuple[float, int]:
-    """Ids above their bands; returns their height in points, and the number left out."""
+    """Names above their bands; returns their height in points, and the number left out."""
     total = max(1, pieces[-1].end)
     size = points(7.5)
     room = page_width() - _MARGIN
     texts = [
-        f"{text} {shorten(r.note, 16)}".strip()
-        for text, r in zip(short_ids([r.id for r in rounds]), rounds, strict=True)
+        shorten(r.name, 16) or text for text, r in zip(short_ids([r.id for r in rounds]), rounds, strict=True)
     ]
     centres = [room * (p.start + p.end) / 2 / total for p in pieces]
     widths = [wide(text, size) for text in texts]

@@ -10,7 +10,6 @@ from refine.report.pages.winner import confirm_call, winner_page
 from refine.review.calibration import Calibration
 from refine.space.edits import bounds_text
 from refine.tree import judging
-from refine.tree.names import paths_of
 from refine.tree.track_record import entries_of
 from refine.trials.goal import sign_of
 from refine.utils.display import Grid, Text, as_cell
@@ -18,7 +17,7 @@ from refine.utils.format import score
 from refine.utils.plain import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
 
@@ -32,12 +31,6 @@ if TYPE_CHECKING:
 _NOMINAL = 0.9
 # Largest number of rounds of a tree whose claims are counted: the count reads every round.
 _MOST_ROUNDS = 100
-
-
-def names_of(parents: Mapping[str, str | None], tags: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Names of rounds by id: the first tag, else the place in the tree such as ``1.2``."""
-    paths = paths_of(parents)
-    return {key: next(iter(tags.get(key, ())), path) for key, path in paths.items()}
 
 
 def points_content(sheet: Sheet) -> dict[str, object]:

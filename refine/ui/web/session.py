@@ -28,6 +28,7 @@ from refine.space.literals import STARTED, page_form, page_value, python_symbols
 from refine.space.user_configurations import given_configuration
 from refine.tree import judging
 from refine.tree.growing import check_growth
+from refine.tree.names import names_of
 from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
 from refine.ui.web.asking import (
@@ -59,7 +60,6 @@ from refine.ui.web.drawing import trials_content
 from refine.ui.web.messages import Message, check
 from refine.ui.web.outcomes import (
     expected_content,
-    names_of,
     points_content,
     space_content,
     track_content,

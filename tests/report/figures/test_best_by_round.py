@@ -36,7 +36,7 @@ def test_every_branch_goes_on_from_its_parent():
     assert points(ax, "winner") == [(10, 0.9)]
     marks = ["best so far", "side branches", "0.9000 at trial 10", "trial", "no usable value (1)"]
     assert legend(ax) == marks
-    assert texts(ax) == ["root", "side", "main paper", "last"]
+    assert texts(ax) == ["root", "side", "paper", "last"]
     spans = [(p.get_x(), p.get_x() + p.get_width()) for p in ax.patches]
     assert spans == [(4.5, 6.5), (8.5, 11.5)]
     assert ax.get_title("left") == "Best val_acc over 4 rounds"

@@ -65,7 +65,8 @@ def test_a_trial_is_drawn_by_its_rank_at_its_level(analysis):
         int((ended & (analysis.table["optimizer"] == name)).sum()) for name in ("Adam", "Nadam", "SGD")
     ]
     values = [float(label.get_text()) for label in ax.get_yticklabels()]
-    assert values[-1] == pytest.approx(analysis.table["value"][ended].max(), abs=1e-3)
+    assert values == [float(f"{value:.2g}") for value in values]  # round numbers
+    assert 0 <= analysis.table["value"][ended].max() - values[-1] < 0.01
 
 
 def test_a_proposal_without_changes_shows_the_parameters_that_matter(analysis):

@@ -11,7 +11,8 @@ from matplotlib.markers import TICKDOWN, TICKUP
 from refine.analysis.analysis import analyze
 from refine.report import figures
 from refine.report.figures import RoundValues
-from refine.report.figures.axes import round_ticks
+from refine.report.figures.axes import Scale, round_ticks
+from refine.report.figures.parameters import _rank_ticks
 from refine.report.figures.theme import tone
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer
@@ -239,3 +240,38 @@ def test_the_width_of_one_figure_is_not_that_of_the_next(errors):
     with figures.themed():
         figures.decision(errors, NEW)
         assert figures.cost(errors).figure.get_figwidth() == pytest.approx(7.2)
+
+
+def test_the_ranks_of_a_decision_are_marked_by_round_values_between_the_worst_and_the_best():
+    ticks = _rank_ticks(np.array([0.2106, 0.5, 0.7412, 0.7412, 0.8412, 0.9653]))
+    assert list(ticks.values()) == [0.3, 0.7, 0.8, 0.9]
+    assert list(ticks) == sorted(ticks)
+    assert min(ticks) >= 0
+    assert max(ticks) <= 1
+
+
+def test_the_best_so_far_is_not_squeezed_by_poor_trials():
+    poor = np.linspace(0.1, 0.7, 20)
+    values = np.concatenate([[0.86, 0.95], poor, np.linspace(0.8, 0.9, 40), [0.96]])
+    ax = figures.best_so_far([RoundValues("a", None, values)], "maximize", "acc")
+    low, high = ax.get_ylim()
+    assert 0.7 < low < 0.86
+    assert high > 0.96
+    assert ax.get_title("right").endswith("not shown")
+
+
+def test_times_of_trials_have_round_ticks():
+    frame = trials().assign(seconds=np.linspace(0.07, 0.26, 120))
+    ax = figures.cost(analyze(SPACE, frame, metric="rmse", direction="minimize"))
+    times = [float(text.get_text().removesuffix(" s")) for text in ax.get_xticklabels()]
+    assert len(times) > 2
+    assert np.allclose(np.diff(times), times[1] - times[0])
+
+
+def test_levels_without_room_for_all_labels_have_round_ticks():
+    from matplotlib import pyplot as plt
+
+    _, ax = plt.subplots(figsize=(2, 2))
+    Scale(Float(0.5, 5.0, 10)).dress(ax, "lr")
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["1", "2", "3", "4", "5"]
+    plt.close("all")
