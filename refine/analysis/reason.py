@@ -76,6 +76,7 @@ CODES = {
     "more": "more configurations would let parameters be judged: parameters, more, n, power, effect, seconds",
     "settled": "whatever is read can be judged, and nothing is to be narrowed: runs, seconds, effect, power",
     "exhausted": "every configuration was run: the same",
+    "all_known": "every configuration was run, and repeats are identical",
     "last_repeats": "the budget leaves repeats, but no round: runs, seconds, spent, budget",
     "spent": "the budget leaves no trial that would help: the same",
     "nothing_read": "the objective reads no parameter that varies: parameters",

@@ -184,7 +184,8 @@ def next_step_of(
     A proposal with changes needs a decision. Without changes, a budget pays for a round on the same space:
     its exploit trials search on. Without a budget, more configurations of the same round would settle open
     parameters; if every parameter can be judged, or nothing is left to run, the best configurations need
-    repeats. If the budget leaves no trial for a round, the winner is confirmed, or handed over.
+    repeats, unless repeats are identical. If the budget leaves no trial for a round, the winner is confirmed,
+    or handed over.
     """
     changed = [c.name for c in proposal.changes if c.kind not in ("keep", "leave")]
     trial_time = trial_seconds(analysis, proposal.space)
@@ -192,7 +193,8 @@ def next_step_of(
     if available == 0:
         return _last_step(analysis, budget, trial_time)
     read = [e for e in analysis.parameters if e.read != 0]
-    if changed or (available is not None and read):
+    remaining = left_to_run(analysis, analysis.space)
+    if changed or (available is not None and read and remaining):
         advised = advised_round(analysis, proposal, proposal.space, planned, budget=budget)
         n = advised.n
         shares = {
@@ -206,7 +208,7 @@ def next_step_of(
         else:
             reason = Reason("search_on", round_values)
         return NextStep(accept_action(advised), (reason, *_on_durations(analysis)), n, n * trial_time)
-    if not analysis.tested and read:
+    if not analysis.tested and read and remaining:
         if proposal.advice is not None:
             n = proposal.advice.n
         else:
@@ -220,7 +222,6 @@ def next_step_of(
             Action("round.analyze"), (Reason("nothing_read", {"parameters": names}), tried), 0, 0.0
         )
     unsettled = [e for e in read if analysis.findings[e.name].verdict in (CANNOT_BE_JUDGED, NOT_SEEN)]
-    remaining = left_to_run(analysis, analysis.space)
     if unsettled and remaining and np.ptp(analysis.y) > 0:
         further, power, settled = _more(analysis, unsettled, remaining)
         if further:
@@ -235,6 +236,8 @@ def next_step_of(
             else:
                 action = Action("round.run", n=total)
             return NextStep(action, (reason, tried), further, further * trial_time)
+    if not remaining and analysis.noise.deterministic:
+        return NextStep(Action("tree.winner"), (Reason("all_known", {}),), 0, 0.0)
     if remaining:
         code = "settled"
     else:

@@ -194,6 +194,17 @@ def test_noise_against_what_was_known_before():
     assert (check.verdict, check.value) == ("pass", pytest.approx(5 * sd))
 
 
+def test_a_loss_within_the_tolerance_fails_no_check_of_an_exact_objective():
+    frame = trials(lambda f, _: 1 - (f["x"] - 2.5) ** 2).assign(seed=range(120))
+    exact = replicates(0.0)
+    best = frame["value"].max()
+    tolerance = refine.analyze(SPACE, frame, fresh=exact).noise.epsilon
+    by_loss = {k: checks(frame, replicates_=exact, before=best + k * tolerance) for k in (0.5, 2)}
+    assert {k: named["noise"].verdict for k, named in by_loss.items()} == {0.5: "warn", 2: "fail"}
+    assert "no better than the best before" in says(by_loss[0.5]["noise"])
+    assert checks(frame, replicates_=exact, expected=best - 1e-16)["optimism"].verdict == "pass"
+
+
 def test_a_root_counts_what_is_as_good_and_what_its_best_owes_to_luck():
     exact, clear, blurred = (
         checks(trials(middle), replicates_=replicates(sd)) for sd in (0.0001, 0.0005, 0.05)

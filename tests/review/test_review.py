@@ -206,6 +206,9 @@ def test_an_edit_that_brings_a_choice_back_shows_its_parameters_as_used(tree):
     edited = review.edit(model=["good", "bad"]).page()
     assert "x" not in [row[0].text for row in edited.blocks[0].rows]
     assert "x" not in [fold.about for fold in edited.folds]
+    assert "reject('x')" not in str(review)
+    assert "x is not used: no configuration kept meets model == 'bad'" in str(review.edit(x=(0.2, 0.4)))
+    assert "reject(" not in str(review.reject("model", "x"))
 
 
 def test_a_preview_of_an_edit_shows_the_range_and_calls_that_can_be_typed(root):

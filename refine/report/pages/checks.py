@@ -377,6 +377,12 @@ def _little_luck(v: Any) -> str:
     )
 
 
+def _no_gain(v: Any) -> str:
+    if v.gain > 0:
+        return f"The gain ({difference(v.gain)}) is no more than luck could bring. {_ties(v)}"
+    return f"The best is no better than the best before this round. {_ties(v)}"
+
+
 _UNKNOWN_NOISE = "The noise is unknown: nothing was repeated"
 
 _SAYS: dict[str, Say] = {
@@ -420,9 +426,7 @@ _SAYS: dict[str, Say] = {
     ),
     "noise.unknown": _UNKNOWN_NOISE,
     "noise.gain": lambda v: f"The gain is more than two noisy best values differ by. {_ties(v)}",
-    "noise.no_gain": lambda v: (
-        f"The gain ({difference(v.gain)}) is no more than luck could bring. {_ties(v)}"
-    ),
+    "noise.no_gain": _no_gain,
     "noise.worse": lambda v: (
         f"The best is {difference(-v.gain)} worse than the best before this round. {_ties(v)}"
     ),

@@ -628,6 +628,7 @@ _SENTENCES: dict[str, Say] = {
     "exhausted": (
         "Every configuration was run: {runs} repeats of the best{seconds:about} show which of them is best."
     ),
+    "all_known": "Every configuration was run, and repeats are identical: the best observed one wins.",
     "last_repeats": (
         "{spent} trials of the budget of {budget} are spent. The last {runs:trial}{seconds:about} are for "
         "repeats of the plausible winners."
@@ -638,8 +639,8 @@ _SENTENCES: dict[str, Say] = {
         "other parameters."
     ),
     "untested_yet": (
-        "The model narrows nothing, and no test was possible, because results chose the trials: "
-        "{n:space-filling trial}{seconds:about} would show the effects."
+        "The model narrows nothing, and no test was possible, because results chose the trials. A round of "
+        "{n:space-filling trial}{seconds:about} would be tested."
     ),
     "tried": "Tested so far: {n:space-filling trial} on {parameters:parameter} that the objective used.",
     "new_value": lambda v: (

@@ -50,6 +50,7 @@ from refine.utils.format import chance_cell, join, percent
 from refine.utils.provided import page_for
 
 # Verdict on another round -> the heading of the changes.
+_ALL_RUN = ("exhausted", "all_known")  # codes of next steps after which no configuration is left
 _HEADINGS = {"STOP": "If you go on anyway, search only:", "CONFIRM": "If you go on anyway, search only:"}
 
 
@@ -72,7 +73,10 @@ def review_page(review: Review) -> Page:
     if worth is not None:
         lead = verdict_cell(worth)
         heading = _HEADINGS.get(worth.verdict, heading)
-    facts: list[Fact] = [("", NOTHING), ("", sentence(review.next_step.reasons[0]))]
+    reason = review.next_step.reasons[0]
+    facts: list[Fact] = [("", sentence(reason))]
+    if reason.code not in _ALL_RUN:
+        facts.insert(0, ("", NOTHING))
     blocks: list[Block] = []
     if touched:
         if any(c.kind in ("widen", "reopen") for c in touched):
@@ -100,17 +104,24 @@ def review_page(review: Review) -> Page:
 
 def _calls(review: Review, touched: Sequence[Change]) -> list[Action]:
     """The next calls: the call advised by the verdict comes first."""
-    edits = _example(review, [c.name for c in touched])
+    edits = _example(review, [c.name for c in touched if c.kind != "leave" and c.name not in review.rejected])
     if review.original.calls:  # a search without a tree: its caller knows the next call
         return [*review.original.calls, *edits, Action("review.why")]
     go_on = review.next_step.action
-    if touched and review.advised_round.n:
+    if touched and not _over(review) and review.advised_round.n:
         go_on = accept_action(review.advised_round)
     advised = review._worth and worth_check(review._worth).action
     calls = [go_on, *edits, Action("review.options")]
     if advised:
         calls = [advised, go_on, *edits]
+    if _over(review):
+        calls = [call for call in calls if call.name != "review.accept"]
     return list(dict.fromkeys([*calls, Action("review.why")]))
+
+
+def _over(review: Review) -> bool:
+    """True if no trial is left for another round: of the space, or of the budget."""
+    return review._worth is not None and not review._worth.n
 
 
 def change_views(review: Review) -> dict[str, ChangeView]:
@@ -183,7 +194,7 @@ def _budget_text(review: Review) -> str:
         return ""
     planned = review.advised_round
     text = str(budget)
-    if planned.n:
+    if planned.n and not _over(review):
         counts = {
             "even": planned.even,
             "learning": round(planned.exploit * planned.n),
@@ -199,6 +210,10 @@ def _budget_text(review: Review) -> str:
 def notes_on_edits(review: Review) -> list[Cell]:
     """Possible slips of an edit."""
     hints = [as_choices(n, review.space[n]) for n, (a, _) in review.edited.items() if isinstance(a, Range)]
+    unread = unread_in(review.space, review.analysis.parameters)
+    for name in sorted({*review.edits, *review.rejected}.intersection(unread)):
+        condition = review.space[name].when
+        hints.append(f"{name} is not used: no configuration kept meets {condition}." if condition else "")
     if review.edits:
         hints += map(sentence, review.preview().new_values)
     return [Cell(text, "warn") for text in hints if text]

@@ -1,0 +1,46 @@
+"""Reviews of spaces with no configuration left to run."""
+
+import math
+
+import pytest
+
+import refine
+
+
+def wave(p):
+    return math.sin(9 * p["x"]) - (p["x"] - 0.6) ** 2
+
+
+@pytest.fixture
+def tree():
+    with refine.Tree("small", store="sqlite://") as tree:
+        yield tree
+
+
+def test_a_wholly_run_space_without_noise_hands_over_the_winner(tree):
+    root = tree.add_round({"x": (0.0, 1.0, 11)}, wave, budget=40, seed=1).run(progress=False)
+    review = root.propose()
+    assert review.next_step.reasons[0].code == "all_known"
+    text = str(review)
+    assert "accept(" not in text
+    assert "next: 1" not in text
+    assert "further configuration" not in text
+    assert "tree.winner()" in text
+
+
+def test_a_cut_to_configurations_that_all_ran_suggests_no_round(tree):
+    root = tree.add_round({"x": (0, 10)}, lambda p: p["x"] * (7 - p["x"]), budget=40, seed=1)
+    review = root.run(progress=False).propose()
+    assert review.next_step.reasons[0].code == "decide"
+    assert "every configuration of the proposed space was run" in str(review)
+    assert "accept(" not in str(review)
+
+
+def test_a_wholly_run_space_with_noise_asks_for_repeats(tree):
+    def noisy(p, trial):
+        return wave(p) + trial.seed % 100 / 100
+
+    root = tree.add_round({"x": (0.0, 1.0, 11)}, noisy, n=11, seed=1).run(progress=False)
+    review = root.propose()
+    assert review.next_step.reasons[0].code == "exhausted"
+    assert "Every configuration was run" in str(review)
