@@ -22,7 +22,7 @@ import pandas as pd
 
 from refine.errors import DesignError, RefineError, did_you_mean
 from refine.space.encoding import label
-from refine.trials.metric import Metric
+from refine.trials.metric import Curve, Metric
 from refine.trials.trial import FAILED, FinishedTrial
 from refine.utils.extras import load
 from refine.utils.files import write_whole
@@ -105,10 +105,9 @@ class Tracker(ABC):
         self._arrived = []
         self._error = ""
         self._jobs = queue.SimpleQueue()
-        thread_options: dict[str, Any] = {"daemon": True, "name": f"refine-{self.name}"}
-        self._thread = threading.Thread(
-            target=self._serve, args=(self._jobs, self._arrived), **thread_options
-        )
+        arguments = self._jobs, self._arrived
+        name = f"refine-{self.name}"
+        self._thread = threading.Thread(target=self._serve, args=arguments, daemon=True, name=name)
         self._thread.start()
         self._jobs.put((self.opened, _facts_of(round_)))
 
@@ -172,30 +171,23 @@ def _importance_table(round_: Round) -> bytes:
     """The parameters of a round as CSV, in the printed order of importance."""
     analysis = round_.analyze()
     rows = [
-        {
-            "rank": rank,
-            "parameter": evidence.name,
-            "verdict": analysis.findings[evidence.name].verdict,
-            "effect": evidence.effect,
-            "q": evidence.q,
-        }
-        for rank, evidence in enumerate(analysis.ranked, 1)
+        (rank, e.name, analysis.findings[e.name].verdict, e.effect, e.q)
+        for rank, e in enumerate(analysis.ranked, 1)
     ]
-    return pd.DataFrame(rows).to_csv(index=False).encode()
+    table = pd.DataFrame(rows, columns=["rank", "parameter", "verdict", "effect", "q"])
+    return table.to_csv(index=False).encode()
 
 
 def _facts_of(round_: Round) -> RoundFacts:
     node = round_.node
-    parent = round_.parent
-    if parent is None:
-        decisions = []
-    else:
-        decisions = [d for d in parent.decisions if d.child == node.id]
+    decision = ""
+    if round_.parent is not None:
+        decision = ["", *(d.proposal for d in round_.parent.decisions if d.child == node.id)][-1]
     return RoundFacts(
         tree=round_.context.name,
         id=node.id,
         parent=node.parent or "",
-        decision=decisions[-1].proposal if decisions else "",
+        decision=decision,
         author=node.author,
         note=node.note,
         metric=round_.metric,
@@ -213,19 +205,24 @@ def _finished_trials(round_: Round) -> list[FinishedTrial]:
     rows = records.columns
     trials = []
     for i, (configuration, metrics) in enumerate(zip(records.configurations, records.metrics, strict=True)):
+        curve: Curve = {}
         if records.curves:
             curve = records.curves[i]
-        else:
-            curve = {}
-        seconds = rows["seconds"][i]
+        value = None
         if rows["state"][i] == "complete":
-            value = metric.of(metrics, curve, seconds)
-        else:
-            value = None
-        columns = {name: rows[name][i] for name in ("key", "state", "seed", "replicate", "origin", "error")}
-        facts = {"metrics": metrics, "curve": curve, "seconds": seconds, "ended": i + 1, "planned": round_.n}
-        params = decode_configuration(configuration)
-        trials.append(FinishedTrial(round=round_.id, params=params, value=value, **columns, **facts))
+            value = metric.of(metrics, curve, rows["seconds"][i])
+        names = ("key", "state", "seconds", "seed", "replicate", "origin", "error")
+        trial = FinishedTrial(
+            round=round_.id,
+            params=decode_configuration(configuration),
+            value=value,
+            metrics=metrics,
+            curve=curve,
+            ended=i + 1,
+            planned=round_.n,
+            **{name: rows[name][i] for name in names},
+        )
+        trials.append(trial)
     return trials
 
 
@@ -236,22 +233,19 @@ def _plain(params: Any) -> dict[str, object]:
 
 def _named(trial: FinishedTrial) -> str:
     """The name of a trial at a tracker, equal whenever it is sent."""
+    name = f"{trial.round}-{trial.key[:10]}"
     if trial.replicate:
-        suffix = f"-{trial.replicate}"
-    else:
-        suffix = ""
-    return f"{trial.round}-{trial.key[:10]}{suffix}"
+        return f"{name}-{trial.replicate}"
+    return name
 
 
 def _curve_steps(trial: FinishedTrial) -> list[dict[str, float]]:
     """A trial's numbers per epoch; final values join the last epoch."""
     length = max((len(values) for values in trial.curve.values()), default=1)
     rows = [{n: values[i] for n, values in trial.curve.items() if i < len(values)} for i in range(length)]
-    if trial.value is None:
-        value = {}
-    else:
-        value = {"refine.value": trial.value}
-    rows[-1] |= {**trial.metrics, **value, "refine.seconds": trial.seconds}
+    rows[-1] |= {**trial.metrics, "refine.seconds": trial.seconds}
+    if trial.value is not None:
+        rows[-1]["refine.value"] = trial.value
     return rows
 
 
@@ -288,16 +282,11 @@ class MLflow(Tracker):
         else:
             self._place = experiment.experiment_id
         runs = self._search(f"tags.`refine.id` = '{facts.id}'")
-        if runs:
-            run = runs[0]
-        else:
-            run = self._client.create_run(self._place, tags=facts.tags, run_name=facts.id)
-        self._run = run.info.run_id
-        if runs:
-            below = self._search(f"tags.`mlflow.parentRunId` = '{self._run}'")
-        else:
-            below = []
-        self._sent = {r.info.run_name for r in below if r.info.status != "RUNNING"}
+        if not runs:
+            runs = [self._client.create_run(self._place, tags=facts.tags, run_name=facts.id)]
+        self._run = runs[0].info.run_id
+        below = self._search(f"tags.`mlflow.parentRunId` = '{self._run}'")
+        self._sent = {run.info.run_name for run in below if run.info.status != "RUNNING"}
 
     def _search(self, text: str) -> list[Any]:
         pages = [self._client.search_runs([self._place], text, 1, 1000)]
@@ -317,8 +306,9 @@ class MLflow(Tracker):
             "refine.state": trial.state,
             "refine.origin": trial.origin,
             "refine.seed": str(trial.seed),
-            **({"refine.error": trial.error[-2000:]} if trial.error else {}),
         }
+        if trial.error:
+            tags["refine.error"] = trial.error[-2000:]
         began = over - int(1000 * trial.seconds)
         run = self._client.create_run(self._place, start_time=began, tags=tags, run_name=name).info.run_id
         # Some MLflow stores refuse NaN; the state records that a trial diverged.
@@ -379,10 +369,9 @@ class TensorBoard(Tracker):
         place = self._round / _named(trial)
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
+        status = api_pb2.STATUS_SUCCESS
         if trial.state in FAILED:
             status = api_pb2.STATUS_FAILURE
-        else:
-            status = api_pb2.STATUS_SUCCESS
         writer = EventFileWriter(str(place))
         try:
             writer.add_event(Event(summary=hparams_pb(_plain(trial.params), trial_id=_named(trial))))

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -170,16 +171,9 @@ def _cut(text: str, room: int) -> str:
     if _size(text) <= room:
         return text
     lines = text.splitlines()
-    shown_lines: list[str] = []
-    room -= 80  # for the last line
-    for line in lines:
-        room -= _size(line) + 1
-        if room < 0:
-            break
-        shown_lines.append(line)
-    return "\n".join(
-        [*shown_lines, f"... {len(lines) - len(shown_lines)} more lines; call again with details=true"]
-    )
+    ends = accumulate(_size(line) + 1 for line in lines)
+    fit = sum(end <= room - 80 for end in ends)  # 80 bytes for the last line
+    return "\n".join([*lines[:fit], f"... {len(lines) - fit} more lines; call again with details=true"])
 
 
 @dataclass
@@ -323,9 +317,8 @@ class Assistant:
         with self.open_tree() as tree:
             review = tree[round_id].propose(keep=False)
             winner = tree[round_id].recommend()
-            if winner is None:
-                candidates = []
-            else:
+            candidates = []
+            if winner is not None:
                 candidates = winner.to_dict()["candidates"]
             remaining = {"trials_left": self.budget - self.ran, "choices_left": self._choices_left}
             study_left = review.budget.left
@@ -419,10 +412,9 @@ class Assistant:
         """
         chosen = configurations or []
         with self._one_run, self.open_tree() as tree:
+            allowed = -1
             if self.budget:
                 allowed = min(int(self.share * trials + 1e-9), self._choices_left)
-            else:
-                allowed = -1
             self._check_choices(len(chosen), allowed, f"of {plural(trials, 'trial')} ")
             parent = tree[round_id]
             child = parent.branch(
@@ -584,13 +576,8 @@ def _bounds(space: Space) -> dict[str, str]:
 def _edited(round_: Round, edits: Mapping[str, Any]) -> Review[Round]:
     """The proposal on a round with edits as JSON writes them."""
     review = round_.propose(keep=False)
-    typed = {}
+    typed = dict(edits)
     for name, value in edits.items():
-        is_range = name in round_.space and isinstance(round_.space[name], Range)
-        if isinstance(value, list) and is_range:
+        if isinstance(value, list) and isinstance(round_.space.get(name), Range):
             typed[name] = tuple(value)
-        else:
-            typed[name] = value
-    if typed:
-        return review.edit(typed)
-    return review
+    return review.edit(typed)

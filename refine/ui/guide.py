@@ -37,7 +37,7 @@ _TRIES = 20
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Guided(Shown):
-    """The outcome of a guided walk: its last round and its script.
+    """The outcome of a guided walk: last round and script.
 
     Attributes:
         round: The last round: the child, or the reviewed round if no child was created.
@@ -130,7 +130,7 @@ def _show(page: Page) -> None:
 
 @dataclass
 class _Walk:
-    """One walk: the tree, the present round and the script so far."""
+    """The state of a walk: tree, present round and script."""
 
     tree: Tree
     ask: Callable[[str], str]
@@ -269,7 +269,7 @@ class _Walk:
         return review
 
     def edited(self, review: Review, question: str, name: str = "", default: str = "") -> Review:
-        """Sets a parameter: ``name``, or the one in the answer; the default changes nothing."""
+        """Sets a parameter: ``name``, or the parameter in the answer; the default keeps the review."""
 
         def parse(text: str) -> tuple[Review, Action | None]:
             if text == default or (name and text == "accept"):

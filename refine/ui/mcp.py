@@ -149,10 +149,9 @@ def wrong_argument(tool: str, arguments: Mapping[str, Any]) -> str:
         argument_name = _IN_PYTHON.get(name, "")
         if argument_name not in parameters_by_name:
             argument_name = closest(name, parameters_by_name)
+        fix = "leave it out"
         if argument_name:
             fix = f"did you mean {argument_name!r}?"
-        else:
-            fix = "leave it out"
         return f"{tool} takes {join(list(parameters_by_name)) or 'nothing'}, got {name[:40]!r}; {fix}"
     for name, parameter in parameters_by_name.items():
         argument = ARGUMENTS[name]
@@ -170,12 +169,10 @@ def wrong_argument(tool: str, arguments: Mapping[str, Any]) -> str:
             right = all(isinstance(configuration, dict) for configuration in value)
         if not right:
             text = repr(value)
-            if len(text) <= _LONGEST:
-                shortened = text
-            else:
-                shortened = f"{text[:_LONGEST]}..."
+            if len(text) > _LONGEST:
+                text = f"{text[:_LONGEST]}..."
             example = f"for example {name}={argument.example}"
-            return f"{tool}: {name} must be {argument.rule}, got {shortened}; {example}"
+            return f"{tool}: {name} must be {argument.rule}, got {text}; {example}"
     return ""
 
 
@@ -188,10 +185,9 @@ def _answering(call: Callable[..., Answer]) -> Callable[..., CallToolResult]:
     def answered(*args: object, **arguments: object) -> CallToolResult:
         try:
             answer = call(*args, **arguments)
+            structure = None
             if answer.data:
                 structure = {"study": answer.data}
-            else:
-                structure = None
             return CallToolResult(content=[TextContent(text=marked(answer))], structured_content=structure)
         except RefineError as error:
             raise ToolError(error.spelled(in_tools)) from None

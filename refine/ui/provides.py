@@ -32,7 +32,7 @@ def show(review: Review) -> ReviewWidget:
 
 @provides("tree.page")
 def page(tree: Tree, risk: float, second_tree: Tree | None) -> str:
-    """The page of all rounds with its data, as HTML."""
+    """The page of all rounds with data, as HTML."""
     from refine.ui.web.saved import saved_page
 
     return saved_page(tree, risk, second_tree)

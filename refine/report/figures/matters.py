@@ -128,7 +128,6 @@ def pair(
     cells = cells_of(analysis, cell_of, y.count * x.count)
     shape = y.count, x.count
     medians = cells.medians.reshape(shape)
-    lost = cells.tried.reshape(shape) & np.isnan(medians)  # the median trial did not finish
     inches = page_width() - _BESIDE
     rows = y.limits[1] - y.limits[0]
     tall = float(np.interp(rows, [2, 4, 12, 24], [0.62, 0.5, 0.33, 0.2]))
@@ -139,8 +138,6 @@ def pair(
     ends = _colour_range(medians[np.isfinite(medians)], sign)
     mesh = _mesh(ax, x, y, medians, f"{_COLOURS}{'_r' * (sign < 0)}", ends)
     _marks(ax, mesh, medians, cells, wide, tall)
-    cross: Style = {"color": tone().ink, "markersize": 5, "markeredgewidth": 1.1, "zorder": 3}
-    ax.plot(*np.nonzero(lost)[::-1], "x", **cross)
     _outline(ax, x, y)
     _cell_axes(ax, x, y, inches)
     outside = int(np.sum((medians < ends[0]) | (medians > ends[1])))
@@ -225,7 +222,7 @@ def _colour_range(medians: Floats, sign: float) -> tuple[float, float]:
 
 
 def _marks(ax: Axes, mesh: Any, medians: Floats, cells: Cells, wide: float, tall: float) -> None:
-    """Dots for top trials and, in cells of enough inches, the number of all trials."""
+    """Dots for top trials, crosses for unfinished medians and, with enough room, the number of trials."""
     room = wide >= 0.34 and tall >= 0.24
     across = min(0.42 * wide if room else 0.7 * wide, 0.68 * tall)
     good = cells.good.reshape(medians.shape)
@@ -238,6 +235,9 @@ def _marks(ax: Axes, mesh: Any, medians: Floats, cells: Cells, wide: float, tall
         style: Style = {"ha": "right", "va": "center", "fontsize": points(7.5), "zorder": 3}
         text = f"{count[row, column]:,}"
         ax.text(column + 0.4, row, text, color=_ON_LIGHT if light else _ON_DARK, **style)
+    lost = cells.tried.reshape(medians.shape) & np.isnan(medians)
+    cross: Style = {"color": tone().ink, "markersize": 5, "markeredgewidth": 1.1, "zorder": 3}
+    ax.plot(*np.nonzero(lost)[::-1], "x", **cross)
 
 
 def _colour_bar(ax: Axes, mesh: object, analysis: Analysis, cut: bool, aspect: float) -> None:

@@ -441,8 +441,7 @@ def best_so_far(
     named = {r.id: p for r, p in zip(rounds, pieces, strict=True)}
     tops = {key: float(np.nanmax(sign * p.y)) for key, p in named.items() if np.isfinite(p.y).any()}
     winner = winner_of(tops, winner, "best_so_far: winner is the id of a round with a value")
-    assert winner is not None
-    last = list(named).index(winner)
+    last = [r.id for r in rounds].index(str(winner))
     way = way_to([p.parent for p in pieces], last)
     view = progress_view(y[finite], direction)
     ax = axes(ax, 3.4 if len(pieces) > 1 else 2.8)
@@ -450,21 +449,18 @@ def best_so_far(
     drawn_rows = thinned(finite & view.inside(y))
     dots(ax, drawn_rows + 1, y[drawn_rows])
     ax.plot(best + 1, y[best], "o", color=tone().orange, markersize=6, zorder=6, gid="winner")
-    marks = [
-        line_mark("best so far", tone().blue, linewidth=2.2),
-        dot_mark(f"{score(float(y[best]))} at trial {best + 1:,}", tone().orange),
-        dot_mark("trial", tone().grey, "."),
-    ]
+    marks = [line_mark("best so far", tone().blue, linewidth=2.2)]
     if len(way) < len(pieces):
-        marks.insert(1, line_mark("side branches", tone().green, linewidth=1.6))
+        marks.append(line_mark("side branches", tone().green, linewidth=1.6))
+    marks.append(dot_mark(f"{score(float(y[best]))} at trial {best + 1:,}", tone().orange))
+    marks.append(dot_mark("trial", tone().grey, "."))
     if not finite.all():
         marks.append(_without_value(ax, ~finite))
     styles = [_look(pieces, i, way) for i in range(len(pieces))]
     for i, piece in enumerate(pieces):
-        if i % 2:
-            band: Style = {"color": tone().pale, "linewidth": 0, "zorder": 0, "gid": "band"}
-            ax.axvspan(piece.start + 0.5, piece.end + 0.5, **band)
         _line(ax, pieces, piece, styles[i])
+    for piece in pieces[1::2]:
+        ax.axvspan(piece.start + 0.5, piece.end + 0.5, color=tone().pale, lw=0, zorder=0, gid="band")
     ax.set_xlim(0.5, len(y) + 0.5 + 0.005 * len(y))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="y")

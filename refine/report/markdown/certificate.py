@@ -210,12 +210,10 @@ def _cheaper(won: Winner) -> Section:
 
 def _checklist(search: _Search) -> dict[str, str]:
     won = search.won
-    tools = search.environment
-    winner_round = search.winner_round
     rounds = search.rounds
     first = rounds[0]
     has_interval = math.isfinite(won.interval[0])
-    reader = winner_round.context.reader
+    reader = first.context.reader
     tables = [r.trials for r in rounds]
     replicates = [r.replicates for r in rounds]
     times = [s for frame in (*tables, *replicates) for s in frame["seconds"] if math.isfinite(s)]
@@ -224,16 +222,11 @@ def _checklist(search: _Search) -> dict[str, str]:
     design = _DESIGNS.get(first.node.method, f"the sampler {first.node.method.removeprefix(OPTUNA)}")
     decisions = counted(Counter(KIND_WORDS.get(d.kind, d.kind).lower() for r in rounds for d in r.decisions))
     proposal_count = sum(len(reader.proposals(r._stored.pk)) for r in rounds)
-    versions = versions_of([c for r in rounds for c in reader.records([r._stored.pk]).columns["code"]])
-    data, codes = (text for _, text in fingerprints(winner_round.node.data, versions))
-    software = [f"{name} {tools[name]}" for name in _SOFTWARE if name in tools]
-    if "git" in tools:
-        codes = Raw(codes + escape(f", commit {tools['git']}"))
     compared = "no: none was given"
     if won.gain is not None:
         compared = f"yes, trained {plural(1 + len(won.gain.baseline.fresh), 'time')}"
     return {
-        "What was tuned?": code(winner_round.node.objective),
+        "What was tuned?": code(search.winner_round.node.objective),
         "Is the search space stated?": (
             f"yes: {plural(len(first.space.varied), 'parameter')}, {first.space.size:,} configurations, "
             "in the reports of the rounds"
@@ -266,10 +259,25 @@ def _checklist(search: _Search) -> dict[str, str]:
             f"yes: that of each trial is stored; of the designs {', '.join(str(r.node.seed) for r in rounds)}"
         ),
         "What did it cost?": duration(float(sum(times))) if times else "not measured",
-        "On what did it run?": ", ".join(str(tools[k]) for k in _HARDWARE if k in tools) or "not recorded",
-        "Which software?": ", ".join(software) or "not recorded",
+        **_environment(search),
+        "Where is it kept?": code(store_name(first.context.store.name)),
+        "Can it be run again?": "yes: below, and round.replay checks stored trials",
+    }
+
+
+def _environment(search: _Search) -> dict[str, str]:
+    """The questions about machine, software, code and data."""
+    tools = search.environment
+    reader = search.winner_round.context.reader
+    versions = versions_of([c for r in search.rounds for c in reader.records([r._stored.pk]).columns["code"]])
+    data, codes = (text for _, text in fingerprints(search.winner_round.node.data, versions))
+    if "git" in tools:
+        codes = Raw(codes + escape(f", commit {tools['git']}"))
+    hardware = ", ".join(str(tools[name]) for name in _HARDWARE if name in tools)
+    software = ", ".join(f"{name} {tools[name]}" for name in _SOFTWARE if name in tools)
+    return {
+        "On what did it run?": hardware or "not recorded",
+        "Which software?": software or "not recorded",
         "Is the code identified?": codes,
         "Are the data identified?": data,
-        "Where is it kept?": code(store_name(winner_round.context.store.name)),
-        "Can it be run again?": "yes: below, and round.replay checks stored trials",
     }

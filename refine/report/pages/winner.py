@@ -32,8 +32,7 @@ _CLOSE = 0.97  # model probability below which a race is narrowly decided; 0.95 
 @page_for(Winner)
 def winner_page(winner: Winner) -> Page:
     """The winner as code to copy, its expected value, the doubt, and a plausible runner-up."""
-    best = winner.candidates[0]
-    rivals = winner.candidates[1:]
+    best, *rivals = winner.candidates
     noisy = not winner.noise.deterministic
     facts: list[Fact] = [("Expected", _expected_text(winner))]
     if winner.new_data is not None:
@@ -81,18 +80,24 @@ def winner_page(winner: Winner) -> Page:
         facts.append(("Ran once", Cell(once, "warn")))
     title = f"Winner of {winner.of}, out of {plural(winner.evaluated, 'configuration')}"
     code = Text(_as_code(best), "code", lines=True)
+    return Page(title, [code, Facts(facts)], calls, _folds(winner))
+
+
+def _folds(winner: Winner) -> list[Fold]:
+    """The evidence for the value, the configurations compared, and the values used."""
+    best, *rivals = winner.candidates
     notes = [Text(f"Noise: {noise_text(winner.noise)}.", "faint")]
     if math.isfinite(best.low):
         notes.append(Text("Intervals: nominal 95 %, covered 90 to 98 % in benchmarks.", "faint"))
     folds = [Fold("Evidence", [known_grid(winner), *notes])]
     if rivals:
-        order = "observed values"
-        if noisy:
-            order = "posterior means"
+        order = "posterior means"
+        if winner.noise.deterministic:
+            order = "observed values"
         folds.append(Fold(f"The configurations with the best {order}", [_candidates(winner)], "candidates"))
     used = [(Cell(name, "strong"), value) for name, value in best.labels.items()]
     folds.append(Fold("Values used", [Grid(("parameter", "value"), used)], why=False))
-    return Page(title, [code, Facts(facts)], calls, folds)
+    return folds
 
 
 def confirm_call(winner: Winner) -> Action | None:

@@ -1,4 +1,4 @@
-"""Commands that decide, from propose to roles; the review page; an assistant; commands that remove."""
+"""Commands for decisions, from propose to roles; the review page; an assistant; removals."""
 
 from __future__ import annotations
 
@@ -534,16 +534,16 @@ def mcp(
 class Removal(Given):
     """Note and author of a removal, and whether to confirm it."""
 
-    yes: Annotated[bool, Option("--yes", "-y", help="Skip the confirmation.")] = False
+    confirmed: Annotated[bool, Option("--yes", "-y", help="Skip the confirmation.")] = False
     note: NoteOption = ""
     author: AuthorOption = None
 
     def ask(self, question: str) -> dict[str, Any]:
         """Note and author for the log, after confirmation; without a terminal, only --yes confirms."""
-        if not self.yes and not typer.confirm(question, err=True):
+        if not self.confirmed and not typer.confirm(question, err=True):
             say("nothing was changed", err=True)
             raise typer.Exit(NO)
-        return self.options("yes")
+        return self.options("confirmed")
 
 
 @command(DECIDE)
@@ -551,13 +551,13 @@ def repair(
     target: InTree,
     out: Output,
     removal: Removal,
-    look: Annotated[bool, Option("--look", help="Print the damage, remove nothing.")] = False,
+    print_only: Annotated[bool, Option("--look", help="Print the damage, remove nothing.")] = False,
 ) -> None:
     """Print the unreadable rows of a tree, and remove them. Exit code 3 if damage remains."""
     with target.tree() as tree:
         damage = tree.damage()
-        if damage.rows and not look:
-            if not (removal.yes or out.as_json):
+        if damage.rows and not print_only:
+            if not (removal.confirmed or out.as_json):
                 out.put(damage)
             damage = tree.repair(**removal.ask(f"Remove {len(damage.rows):,} damaged rows for good?"))
         damage_remains = damage.rows and not damage.removed

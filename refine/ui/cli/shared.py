@@ -76,7 +76,7 @@ _PLAIN = str.maketrans("─│└├■□★·…→", "-|`+#.*-.>")
 
 
 def _nearest(error: UnicodeError) -> tuple[str, int]:
-    """An error handler of codecs: replaces a missing letter by one ASCII letter, so columns align."""
+    """An error handler of codecs: replaces a missing letter by an ASCII letter, to align columns."""
     assert isinstance(error, UnicodeEncodeError)
     letters = error.object[error.start : error.end].translate(_PLAIN)
     return "".join(c if c.isascii() else "?" for c in letters), error.end
@@ -424,11 +424,10 @@ class Called(Program):
 
     def on(self, round_: Round | None) -> dict[str, Any]:
         """Keywords for running trials of a round; of a new root if ``round_`` is ``None``."""
+        options = self.options(*OBJECTIVE_OPTIONS)
         if round_ is None:
-            called = {}
-        else:
-            called = objective_for(round_, self.objective, self.program)
-        return {**self.options(*OBJECTIVE_OPTIONS), **called}
+            return options
+        return options | objective_for(round_, self.objective, self.program)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -481,11 +480,12 @@ class Output:
         if self.as_json:
             from refine.utils.plain import plain
 
-            if isinstance(result, Shown):
-                data = result.to_dict()
+            if not isinstance(result, Shown):
+                put_json(plain(result))
+            elif page:
+                put_json({**result.to_dict(), "page": page().to_dict()})
             else:
-                data = plain(result)
-            put_json({**data, "page": page().to_dict()} if page and isinstance(result, Shown) else data)
+                put_json(result.to_dict())
         else:
             show(self.unfolded(page() if page else result.page()), *calls)
 
@@ -527,14 +527,14 @@ class Output:
 class Explained(Output):
     """Text at three lengths, or JSON."""
 
-    why: Annotated[bool, Option("--why", help="Print the evidence instead of the summary.")] = False
+    evidence: Annotated[bool, Option("--why", help="Print the evidence instead of the summary.")] = False
     everything: Annotated[bool, Option("--all", help="Print everything, with every number.")] = False
 
     def unfolded(self, page: Page) -> Page:
         """The printed part of a page: summary, reasons, or full page."""
         if self.everything:
             return page.details
-        if self.why:
+        if self.evidence:
             return page.why()
         return page
 
@@ -628,10 +628,8 @@ def _folder_name(store: str) -> str:
     """The name of a store's folder; for a server's store, of the working folder."""
     from refine.store.engine import file_of, url_of
 
-    file = file_of(url_of(store))
-    if file is None:
-        folder = Path.cwd()
-    else:
+    folder = Path.cwd()
+    if file := file_of(url_of(store)):
         folder = file.resolve().parent
     return folder.name or "study"
 
@@ -654,16 +652,12 @@ def objective_words(name: str) -> str:
     module, _, last = name.rpartition(".")
     if module and is_installed(name):
         return ""
+    file = "script.py"
     if module and is_import_path(name):
         file = f"{module.rpartition('.')[2]}.py"
-    else:
-        file = "script.py"
-    in_folder = "." not in module and _defines(Path(file), last)
-    if in_folder:
-        place = file
-    else:
-        place = f"path/to/{file}"
-    return f"--objective {shlex.quote(f'{place}:{last}')}"
+    if "." in module or not _defines(Path(file), last):
+        file = f"path/to/{file}"
+    return f"--objective {shlex.quote(f'{file}:{last}')}"
 
 
 def program_options(name: str) -> str:
@@ -741,11 +735,9 @@ def objective_for(round_: Round | None, place: str | None, program: str | None =
     if place is None:
         if name.startswith((UNNAMED, COMMAND)):
             # A store may come from elsewhere: only an objective typed here may run.
-            imported = "imported runs have no objective; name one"
+            reason = "runs a program; give it again"
             if name.startswith(UNNAMED):
-                reason = imported
-            else:
-                reason = "runs a program; give it again"
+                reason = "imported runs have no objective; name one"
             raise ObjectiveError(f"round {round_.id}: {reason}: {objective_words(name)}")
         if is_installed(name):
             say(f"importing {shown(name)}, which the store names", err=True)

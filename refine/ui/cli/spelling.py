@@ -134,7 +134,7 @@ def _with_places(action: Action) -> str:
 
 
 def with_objective(command: str) -> str:
-    """A command that runs trials, with the options for the objective of the last chosen round, if any."""
+    """A command for running trials, with the options for the objective of the last chosen round."""
     options = _words.get(OBJECTIVE)
     if not options:
         return command
