@@ -26,6 +26,7 @@ from refine.ui.cli.shared import (
     QuietOption,
     chosen,
     command,
+    option,
 )
 from refine.ui.cli.spelling import completed, with_objective, words_of
 from refine.utils.action import Action
@@ -47,16 +48,11 @@ class Asked(Given):
             help="Give the question, an expression over parameters, for example 'num_layers <= 2'.",
         ),
     ]
-    given: Annotated[
-        str | None, Option(help="Compare only configurations that meet this expression; default all.")
-    ] = None
-    better: Annotated[
-        str | None,
-        Option(
-            help="Compare with the best of this region instead of the best anywhere; or give a value of the "
-            "parameter QUESTION."
-        ),
-    ] = None
+    given: str | None = option("Compare only configurations that meet this expression; default all.")
+    better: str | None = option(
+        "Compare with the best of this region instead of the best anywhere; or give a value of the "
+        "parameter QUESTION."
+    )
     epsilon: EpsilonOption = None
     author: AuthorOption = None
 

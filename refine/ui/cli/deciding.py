@@ -33,6 +33,7 @@ from refine.ui.cli.shared import (
     Output,
     chosen,
     command,
+    option,
     put_json,
     say,
 )
@@ -70,15 +71,9 @@ class Edits:
     """Edits and rejections of the last proposal."""
 
     edit: EditOption = None
-    reject: Annotated[
-        list[str] | None,
-        Option(
-            "--reject",
-            "-r",
-            metavar="NAME",
-            help="Leave a parameter unchanged; may be repeated.",
-        ),
-    ] = None
+    reject: list[str] | None = option(
+        "Leave a parameter unchanged; may be repeated.", "--reject", "-r", metavar="NAME"
+    )
     risk: WhichRiskOption = None
 
     def typed(self, n: int | None) -> str:
@@ -125,13 +120,9 @@ class Child(Drawn):
 
     heading = "The next round"
     n: SizeOption = None
-    audit: Annotated[
-        float | None,
-        Option(
-            help="Set the share of trials outside the new space, which test the claim; accept defaults "
-            "to the advice."
-        ),
-    ] = None
+    audit: float | None = option(
+        "Set the share of trials outside the new space, which test the claim; accept defaults to the advice."
+    )
     author: AuthorOption = None
 
 
@@ -411,15 +402,12 @@ _TO = """<!doctype html>
 class Served:
     """Options of the server of the review page."""
 
-    port: Annotated[int, Option(min=0, max=65535, help="Serve on this port; 0 for a free one.")] = 0
-    open_: Annotated[bool, Option("--open/--no-open", help="Open a browser; default on.")] = True
-    behind: Annotated[
-        str | None, Option(help="Trust this origin, a reverse proxy that serves the page to a team.")
-    ] = None
-    author_header: Annotated[
-        str | None,
-        Option(help="Read the author from this header, in which the proxy names the signed-in user."),
-    ] = None
+    port: int = option("Serve on this port; 0 for a free one.", default=0, min=0, max=65535)
+    open_: bool = option("Open a browser; default on.", "--open/--no-open", default=True)
+    behind: str | None = option("Trust this origin, a reverse proxy that serves the page to a team.")
+    author_header: str | None = option(
+        "Read the author from this header, in which the proxy names the signed-in user."
+    )
 
 
 @command(DECIDE)
@@ -534,7 +522,7 @@ def mcp(
 class Removal(Given):
     """Note and author of a removal, and whether to confirm it."""
 
-    confirmed: Annotated[bool, Option("--yes", "-y", help="Skip the confirmation.")] = False
+    confirmed: bool = option("Skip the confirmation.", "--yes", "-y", default=False)
     note: NoteOption = ""
     author: AuthorOption = None
 

@@ -23,6 +23,7 @@ from refine.ui.cli.shared import (
     command,
     newest,
     opened,
+    option,
 )
 from refine.ui.cli.spelling import STORE, completed, remember
 from refine.utils.action import Action
@@ -72,29 +73,17 @@ class Origin(StrEnum):
 class Imported:
     """Kind and meaning of the imported runs."""
 
-    from_: Annotated[Origin | None, Option("--from", help="Read SOURCE as a run directory of Talos 2.")] = (
-        None
+    from_: Origin | None = option("Read SOURCE as a run directory of Talos 2.", "--from")
+    journal: bool = option("Read SOURCE as a journal file of Optuna.", "--journal", default=False)
+    value: str | None = option("Name the column or result that is the value.")
+    minimize: bool | None = option("Prefer smaller, or larger, values.", "--minimize/--maximize")
+    parameters: str | None = option("Name the parameters: columns or settings, comma-separated.")
+    study: str | None = option("Name the Optuna study; required if the storage holds several.")
+    metric: str | None = option("Name the value in the objective of later rounds.")
+    space_filling: bool | None = option(
+        "Treat runs as drawn at random or on a grid, or as chosen by results; default by a test.",
+        "--space-filling/--not-space-filling",
     )
-    journal: Annotated[bool, Option("--journal", help="Read SOURCE as a journal file of Optuna.")] = False
-    value: Annotated[str | None, Option(help="Name the column or result that is the value.")] = None
-    minimize: Annotated[
-        bool | None,
-        Option("--minimize/--maximize", help="Prefer smaller, or larger, values."),
-    ] = None
-    parameters: Annotated[
-        str | None, Option(help="Name the parameters: columns or settings, comma-separated.")
-    ] = None
-    study: Annotated[
-        str | None, Option(help="Name the Optuna study; required if the storage holds several.")
-    ] = None
-    metric: Annotated[str | None, Option(help="Name the value in the objective of later rounds.")] = None
-    space_filling: Annotated[
-        bool | None,
-        Option(
-            "--space-filling/--not-space-filling",
-            help="Treat runs as drawn at random or on a grid, or as chosen by results; default by a test.",
-        ),
-    ] = None
 
     def kind_of(self, source: str) -> str:
         """The kind of the source. Raises AnalysisError: an option is for another kind."""
@@ -115,12 +104,12 @@ class Imported:
             "--study": (self.study, kind == _TALOS or not optuna),
             "--journal": (self.journal or None, kind == _TALOS),
         }
-        for option, (typed, wrong) in refused.items():
+        for flag, (typed, wrong) in refused.items():
             if wrong and typed is not None:
                 fitting = "tables"
-                if option in ("--study", "--journal"):
+                if flag in ("--study", "--journal"):
                     fitting = "Optuna"
-                raise AnalysisError(f"{option} is for {fitting}, but the source is {kind}; leave it out")
+                raise AnalysisError(f"{flag} is for {fitting}, but the source is {kind}; leave it out")
         return kind
 
     def keywords(self, kind: str) -> dict[str, Any]:

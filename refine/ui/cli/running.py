@@ -38,6 +38,7 @@ from refine.ui.cli.shared import (
     chosen,
     command,
     objective_for,
+    option,
     program_options,
     say,
     started,
@@ -54,61 +55,37 @@ class NewRoot(Drawn):
     """The definition of a new root."""
 
     heading = "A new root, with --space"
-    space: Annotated[
-        str | None, Option(help="Create a new root on this space: a .toml or .json file, or module:name.")
-    ] = None
-    metric: Annotated[
-        list[str] | None,
-        Option(
-            metavar="METRIC[:DIRECTION]",
-            help="Judge trials by this metric. Given two or three times, name goals: acc:maximize; "
-            "default value.",
-        ),
-    ] = None
-    minimize: Annotated[
-        bool | None,
-        Option(
-            "--minimize/--maximize",
-            help="Look for the smallest, or largest, value; default by the metric's name.",
-        ),
-    ] = None
-    subject_to: Annotated[
-        list[str] | None,
-        Option(metavar="METRIC<=NUMBER", help="Constrain a metric: other trials cannot win."),
-    ] = None
-    noise: Annotated[
-        str | None,
-        Option(
-            metavar="none|retraining",
-            help="Declare whether repeats give identical values (none); default repeats tell.",
-        ),
-    ] = None
-    limits: Annotated[
-        str | None,
-        Option(
-            metavar="LOW:HIGH",
-            help="Declare the limits of the metric: 0:1, or 0: without a highest value; default by its name.",
-        ),
-    ] = None
-    scale: Annotated[
-        str | None,
-        Option(
-            metavar="log|linear",
-            help="Compare losses by factors (log) or differences (linear); default by their range.",
-        ),
-    ] = None
-    seed: Annotated[int | None, Option(help="Seed the design and the trials; default 0.")] = None
-    budget: Annotated[
-        str | None,
-        Option(
-            metavar="TRIALS|TIME",
-            help="Set the budget that pays every trial of the study: 60 trials, or '8 h' of training.",
-        ),
-    ] = None
-    baseline: Annotated[
-        list[str] | None,
-        Option(metavar="NAME=VALUE", help="Name the configuration to beat, one value per option."),
-    ] = None
+    space: str | None = option("Create a new root on this space: a .toml or .json file, or module:name.")
+    metric: list[str] | None = option(
+        "Judge trials by this metric. Given two or three times, name goals: acc:maximize; default value.",
+        metavar="METRIC[:DIRECTION]",
+    )
+    minimize: bool | None = option(
+        "Look for the smallest, or largest, value; default by the metric's name.", "--minimize/--maximize"
+    )
+    subject_to: list[str] | None = option(
+        "Constrain a metric: other trials cannot win.", metavar="METRIC<=NUMBER"
+    )
+    noise: str | None = option(
+        "Declare whether repeats give identical values (none); default repeats tell.",
+        metavar="none|retraining",
+    )
+    limits: str | None = option(
+        "Declare the limits of the metric: 0:1, or 0: without a highest value; default by its name.",
+        metavar="LOW:HIGH",
+    )
+    scale: str | None = option(
+        "Compare losses by factors (log) or differences (linear); default by their range.",
+        metavar="log|linear",
+    )
+    seed: int | None = option("Seed the design and the trials; default 0.")
+    budget: str | None = option(
+        "Set the budget that pays every trial of the study: 60 trials, or '8 h' of training.",
+        metavar="TRIALS|TIME",
+    )
+    baseline: list[str] | None = option(
+        "Name the configuration to beat, one value per option.", metavar="NAME=VALUE"
+    )
 
     def options(self, *without: str) -> dict[str, Any]:
         """The typed options, as keywords of :meth:`refine.Tree.add_round`."""
@@ -144,20 +121,14 @@ def _judged_by(texts: list[str]) -> Any:
 class During:
     """Options of ``refine run`` alone."""
 
-    check_noise: Annotated[
-        bool,
-        Option(
-            "--check-noise/--no-check-noise",
-            help="Repeat the best configuration at the end to measure noise; default on.",
-        ),
-    ] = True
-    track: Annotated[
-        list[str] | None,
-        Option(
-            metavar="TRACKER[=WHERE]",
-            help="Send trials to a tracker too: mlflow[=URI] or tensorboard=FOLDER.",
-        ),
-    ] = None
+    check_noise: bool = option(
+        "Repeat the best configuration at the end to measure noise; default on.",
+        "--check-noise/--no-check-noise",
+        default=True,
+    )
+    track: list[str] | None = option(
+        "Send trials to a tracker too: mlflow[=URI] or tensorboard=FOLDER.", metavar="TRACKER[=WHERE]"
+    )
     quiet: QuietOption = False
 
     def options(self) -> dict[str, Any]:
@@ -190,9 +161,9 @@ def run(
     of_run = during.options()
     options = new.options("space")
     if new.space is None and options:
-        option = {"direction": "minimize"}.get(first := next(iter(options)), first)
+        keyword = {"direction": "minimize"}.get(first := next(iter(options)), first)
         raise SpaceError(
-            f"--{option.replace('_', '-')} defines a new root and needs --space; leave it out for an "
+            f"--{keyword.replace('_', '-')} defines a new root and needs --space; leave it out for an "
             "existing round"
         )
     if new.space is not None and round_name is not None:

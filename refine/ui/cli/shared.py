@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stdout, suppress
 from copy import copy
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from functools import wraps
 from io import TextIOWrapper
 from pathlib import Path
@@ -149,8 +149,8 @@ def command(heading: str, name: str | None = None) -> Callable[[Callable[..., No
         groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
         options: list[inspect.Parameter] = []
         for p in inspect.signature(function).parameters.values():
-            option = p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY)
-            options += _options_of(groups[p.name]) if p.name in groups else [option]
+            plain_option = p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY)
+            options += _options_of(groups[p.name]) if p.name in groups else [plain_option]
 
         @wraps(function)
         def called(**typed: object) -> None:
@@ -167,19 +167,29 @@ def command(heading: str, name: str | None = None) -> Callable[[Callable[..., No
     return made
 
 
+def option(text: str, *flags: str, default: Any = None, **settings: Any) -> Any:
+    """A field of a group that is an option of a command, with a help text and settings as for typer."""
+    return field(default=default, metadata={"option": Option(*flags, help=text, **settings)})
+
+
 def _options_of(group: Any) -> Iterator[inspect.Parameter]:
     """The fields of a group as options, under the heading of the group."""
     hints = get_type_hints(group, include_extras=True)
     for f in fields(group):
         if f.name == "run_values":
             continue
-        info = copy(hints[f.name].__metadata__[0])
+        kind = hints[f.name]
+        info = f.metadata.get("option")
+        if info is None:
+            info = kind.__metadata__[0]
+            kind = kind.__origin__
+        info = copy(info)
         info.rich_help_panel = getattr(group, "heading", None)
         yield inspect.Parameter(
             f.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=inspect.Parameter.empty if f.default is MISSING else f.default,
-            annotation=Annotated[hints[f.name].__origin__, info],
+            annotation=Annotated[kind, info],
         )
     for name in getattr(group, "run_names", ()):
         yield _run_option(RUN_OPTIONS[name])
@@ -224,10 +234,7 @@ class InTree:
     """A store and the name of a tree."""
 
     store: StoreArgument
-    name: Annotated[
-        str | None,
-        Option("--tree", "-t", help="Name the tree; required if the store holds several trees."),
-    ] = None
+    name: str | None = option("Name the tree; required if the store holds several trees.", "--tree", "-t")
 
     def __post_init__(self) -> None:
         remember(STORE, self.store)
@@ -245,9 +252,7 @@ class Beside:
     other: Annotated[
         str | None, Argument(metavar="OTHER", help="Show the study of a second store on the same page.")
     ] = None
-    other_tree: Annotated[
-        str | None, Option(help="Name the tree of OTHER; required if OTHER holds several trees.")
-    ] = None
+    other_tree: str | None = option("Name the tree of OTHER; required if OTHER holds several trees.")
 
     @contextmanager
     def opened(self, tree: refine.Tree, store: str) -> Iterator[refine.Tree | None]:
@@ -324,39 +329,28 @@ class Given:
 class Drawn(Given):
     """The design of a new round."""
 
-    design: Annotated[
-        str | None,
-        Option(
-            help="Choose the design: sobol, uniform, qmc, tpe, gp or cmaes; default the parent's, else sobol."
-        ),
-    ] = None
-    pruner: Annotated[str | None, Option(help="Stop poor trials early: median; default none.")] = None
-    exploit: Annotated[
-        float | None,
-        Option(
-            help="Set the share of trials that the model places as results arrive; accept defaults to "
-            "the advice."
-        ),
-    ] = None
-    belief: Annotated[
-        list[str] | None,
-        Option(
-            metavar="NAME=BELIEF",
-            help="Declare where you expect the best value: 'lr=near 1e-3 x3', 'dropout=near 0.2 +-0.1', "
-            "'optimizer=adam:0.7', or a .toml file.",
-        ),
-    ] = None
+    design: str | None = option(
+        "Choose the design: sobol, uniform, qmc, tpe, gp or cmaes; default the parent's, else sobol."
+    )
+    pruner: str | None = option("Stop poor trials early: median; default none.")
+    exploit: float | None = option(
+        "Set the share of trials that the model places as results arrive; accept defaults to the advice."
+    )
+    belief: list[str] | None = option(
+        "Declare where you expect the best value: 'lr=near 1e-3 x3', 'dropout=near 0.2 +-0.1', "
+        "'optimizer=adam:0.7', or a .toml file.",
+        metavar="NAME=BELIEF",
+    )
     note: NoteOption = ""
 
     def options(self, *without: str) -> dict[str, Any]:
         """The typed options, with the belief parsed."""
         from refine.space.belief import typed_belief
 
+        options = super().options("belief", *without)
         if self.belief:
-            belief = {"belief": typed_belief(self.belief)}
-        else:
-            belief = {}
-        return super().options("belief", *without) | belief
+            options["belief"] = typed_belief(self.belief)
+        return options
 
 
 OBJECTIVE_OPTIONS = ("objective", "command", "metric_pattern")
@@ -367,20 +361,14 @@ class Program(Given):
     """A program as the objective."""
 
     heading = "Objective"
-    command: Annotated[
-        str | None,
-        Option(
-            help="Run this program instead: 'python train.py --lr {lr}'. The last JSON line of its output "
-            "holds the metrics."
-        ),
-    ] = None
-    metric_pattern: Annotated[
-        list[str] | None,
-        Option(
-            metavar="REGEX",
-            help="Read metrics of the program from its output: 'val_acc=([0-9.]+)'. The last match counts.",
-        ),
-    ] = None
+    command: str | None = option(
+        "Run this program instead: 'python train.py --lr {lr}'. The last JSON line of its output "
+        "holds the metrics."
+    )
+    metric_pattern: list[str] | None = option(
+        "Read metrics of the program from its output: 'val_acc=([0-9.]+)'. The last match counts.",
+        metavar="REGEX",
+    )
 
     def __post_init__(self) -> None:
         if self.metric_pattern and self.command is None:
@@ -403,13 +391,9 @@ class Program(Given):
 class Called(Program):
     """The objective of trials: a function or a program."""
 
-    objective: Annotated[
-        str | None,
-        Option(
-            help="Call this objective: module:name or path/to/file.py:name; default the name that the "
-            "round recorded."
-        ),
-    ] = None
+    objective: str | None = option(
+        "Call this objective: module:name or path/to/file.py:name; default the name that the round recorded."
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -473,7 +457,7 @@ class Execution(Workers):
 class Output:
     """Text or JSON."""
 
-    as_json: Annotated[bool, Option("--json", help="Print JSON instead of text.")] = False
+    as_json: bool = option("Print JSON instead of text.", "--json", default=False)
 
     def put(self, result: Any, *calls: Action | str, page: Callable[[], Page] | None = None) -> None:
         """Prints a result as JSON, or as a page whose next calls are ``calls`` if given."""
@@ -527,8 +511,8 @@ class Output:
 class Explained(Output):
     """Text at three lengths, or JSON."""
 
-    evidence: Annotated[bool, Option("--why", help="Print the evidence instead of the summary.")] = False
-    everything: Annotated[bool, Option("--all", help="Print everything, with every number.")] = False
+    evidence: bool = option("Print the evidence instead of the summary.", "--why", default=False)
+    everything: bool = option("Print everything, with every number.", "--all", default=False)
 
     def unfolded(self, page: Page) -> Page:
         """The printed part of a page: summary, reasons, or full page."""

@@ -34,6 +34,7 @@ from refine.ui.cli.shared import (
     chosen,
     command,
     newest,
+    option,
 )
 from refine.ui.cli.spelling import completed, in_shell, with_objective, words_of
 from refine.utils.action import Action
@@ -294,30 +295,20 @@ class RunTable(Given):
     """Runs in a table, made by any program."""
 
     heading = "A table of runs instead of a store"
-    runs: Annotated[
-        Path | None,
-        Option(metavar="FILE", help="Read runs from this table, one row per run: .csv, .tsv or .jsonl."),
-    ] = None
-    metric: Annotated[str | None, Option(help="Name the column of the result.")] = None
-    minimize: Annotated[
-        bool | None,
-        Option(
-            "--minimize/--maximize", help="Prefer smaller, or larger, results; default by the metric's name."
-        ),
-    ] = None
-    by: Annotated[
-        str,
-        Option(help="Group runs by these columns (comma-separated): equal text, same configuration."),
-    ] = "commit"
-    group_a: Annotated[
-        list[str] | None,
-        Option(
-            "--a", help="Name the group in question; repeat it to merge groups of the same configuration."
-        ),
-    ] = None
-    group_b: Annotated[
-        list[str] | None, Option("--b", help="Name the group to compare with; may be repeated.")
-    ] = None
+    runs: Path | None = option(
+        "Read runs from this table, one row per run: .csv, .tsv or .jsonl.", metavar="FILE"
+    )
+    metric: str | None = option("Name the column of the result.")
+    minimize: bool | None = option(
+        "Prefer smaller, or larger, results; default by the metric's name.", "--minimize/--maximize"
+    )
+    by: str = option(
+        "Group runs by these columns (comma-separated): equal text, same configuration.", default="commit"
+    )
+    group_a: list[str] | None = option(
+        "Name the group in question; repeat it to merge groups of the same configuration.", "--a"
+    )
+    group_b: list[str] | None = option("Name the group to compare with; may be repeated.", "--b")
 
     def _given(self) -> list[str]:
         options = {"--metric": self.metric, "--a": self.group_a, "--b": self.group_b}
