@@ -86,7 +86,7 @@ def test_import_says_no(csv, tmp_path):
 @pytest.mark.filterwarnings("ignore:import. lr and units are taken as parameters")
 def test_export_and_load(csv, tmp_path):
     good("import", csv, tmp_path / "r.db", *MINE)
-    good("export", tmp_path / "r.db", "--out", tmp_path / "out")
+    good("export", tmp_path / "r.db", "--no-reports", "--out", tmp_path / "out")
     text = good("load", tmp_path / "out", tmp_path / "l.db")
     assert text == good("tree", tmp_path / "r.db").replace("r.db", "l.db")
     assert good("load", tmp_path / "out", tmp_path / "l.db", "--tree", "new").startswith("new\n")
