@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from refine.analysis.evaluated import Evaluated, RanRound, evaluated
 from refine.analysis.winner import FEWEST, POSTERIOR, Candidate
+from refine.space.constraints import Constraint, joined
 from refine.space.encoding import decode, label
 from refine.utils.arrays import Bools, Floats
 from refine.utils.threads import one_thread
@@ -20,7 +21,7 @@ _MOST = 7  # parameters whose combinations are all evaluated; the other ones cha
 class Change(NamedTuple):
     """One step from a baseline to a winner. Values in the metric's own sign."""
 
-    names: tuple[str, ...]  # parameters of the step: one, or all the remaining ones
+    names: tuple[str, ...]  # parameters of the step: one, with those of its condition; or all remaining ones
     before: tuple[str, ...]  # their values in the baseline, as tables show them
     after: tuple[str, ...]  # their values in the winner
     expected: float  # expected value after the step
@@ -35,9 +36,9 @@ class Change(NamedTuple):
 def ablation_of(rounds: Sequence[RanRound], baseline: Candidate, winner: Candidate) -> tuple[Change, ...]:
     """The changes from a baseline to a winner, one parameter at a time, the largest gain first.
 
-    Values are posterior means given the rounds' planned runs, oldest first, mostly at configurations without
-    a run. Empty if baseline and winner agree on the values read, or with too few configurations for a
-    posterior.
+    A conditional parameter changes together with the parameters of its condition. Values are posterior means
+    given the rounds' planned runs, oldest first, mostly at configurations without a run. Empty if baseline
+    and winner agree on the values read, or with too few configurations for a posterior.
 
     Source: Fawcett and Hoos (2016), 'Analysing differences between algorithm configurations through
     ablation', with a posterior in place of runs.
@@ -54,7 +55,8 @@ def ablation_of(rounds: Sequence[RanRound], baseline: Candidate, winner: Candida
     )
     if not len(differ):
         return ()
-    sets = _blocks(evidence, a, b, differ)
+    conditions = {name: c for ran in rounds for name, c in ran.space.conditions.items()}
+    sets = _most_important(evidence, a, b, _together(evidence, a, b, differ, conditions))
     codes = np.array(list(product((False, True), repeat=len(sets))))
     from_winner = np.zeros((len(codes), evidence.X.shape[1]), dtype=np.bool_)
     for j, columns in enumerate(sets):
@@ -87,18 +89,33 @@ def ablation_of(rounds: Sequence[RanRound], baseline: Candidate, winner: Candida
     return tuple(steps)
 
 
-def _blocks(evidence: Evaluated, a: int, b: int, differ: Sequence[int] | np.ndarray) -> list[list[int]]:
-    """Columns that change one at a time; beyond seven, the least important ones change together."""
-    columns = [int(j) for j in differ]
-    if len(columns) <= _MOST:
-        return [[j] for j in columns]
-    # The loss if one of them alone returns to the baseline's value.
-    from_winner = np.ones((len(columns) + 1, evidence.X.shape[1]), dtype=np.bool_)
-    from_winner[np.arange(len(columns)), columns] = False
+def _together(
+    evidence: Evaluated, a: int, b: int, differ: Iterable[int], conditions: Mapping[str, Constraint]
+) -> list[list[int]]:
+    """Sets of columns that differ between two runs and change together.
+
+    A parameter that only one of the runs has changes together with the parameters of its condition: no
+    trial could run the configuration in between.
+    """
+    place = {evidence.names[j]: int(j) for j in differ}
+    of_one = {name for name, j in place.items() if evidence.read[a, j] != evidence.read[b, j]}
+    groups = joined({name: c for name, c in conditions.items() if name in of_one})
+    alone = [{name} for name in place if not any(name in group for group in groups)]
+    return [[j for name, j in place.items() if name in group] for group in [*groups, *alone]]
+
+
+def _most_important(evidence: Evaluated, a: int, b: int, sets: list[list[int]]) -> list[list[int]]:
+    """Sets that change one at a time; beyond seven, the least important sets change together."""
+    if len(sets) <= _MOST:
+        return sets
+    # The loss if one set alone returns to the baseline's values.
+    from_winner = np.ones((len(sets) + 1, evidence.X.shape[1]), dtype=np.bool_)
+    for i, columns in enumerate(sets):
+        from_winner[i, columns] = False
     draws = _draws(evidence, *_mixed(evidence, a, b, from_winner))
     lost = draws[:, -1].mean() - draws[:, :-1].mean(axis=0)
-    order = [columns[i] for i in np.argsort(-lost, kind="stable")]
-    return [*([j] for j in order[: _MOST - 1]), order[_MOST - 1 :]]
+    order = [sets[i] for i in np.argsort(-lost, kind="stable")]
+    return [*order[: _MOST - 1], [j for columns in order[_MOST - 1 :] for j in columns]]
 
 
 def _mixed(evidence: Evaluated, a: int, b: int, from_winner: Bools) -> tuple[Floats, Bools]:

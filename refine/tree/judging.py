@@ -426,7 +426,7 @@ def _places(rounds: Sequence[RanRound], values: Mapping[str, object]) -> list[tu
     if not places:
         raise ReviewError(
             f"no trial ran {_shown(values)}; run it first",
-            Action("tree.add_round", ..., given=[dict(values)]),
+            Action("round.try_out", [dict(values)]),
         )
     return places
 

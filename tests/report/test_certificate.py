@@ -61,6 +61,28 @@ def test_the_ablation_leads_from_the_baseline_to_the_winner(grown):
     assert not ablation_of(rounds, won.candidates[0], won.candidates[0])
 
 
+def test_a_conditional_parameter_changes_together_with_its_condition():
+    space = {
+        "model": ["net", "tree"],
+        "rate": refine.Float(0, 1, levels=5, when="model == 'net'"),
+        "depth": refine.Integer(1, 6, when="model == 'tree'"),
+        "x": (0.0, 1.0, 5),
+    }
+
+    def score(params):
+        if params["model"] == "net":
+            return params["x"] + params["rate"]
+        return params["x"] - params["depth"]
+
+    poor = {"model": "tree", "depth": 6, "x": 0.0}
+    with refine.Tree("conditional", store="sqlite://") as tree:
+        root = tree.add_round(space, score, n=30, noise="none", baseline=poor).run(progress=False)
+        won = tree.winner()
+        rounds = ran(tree._context.reader, comparable_rounds(root))
+    steps = ablation_of(rounds, won.gain.baseline, won.candidates[0])
+    assert sorted(sorted(step.names) for step in steps) == [["depth", "model", "rate"], ["x"]]
+
+
 def test_the_certificate_states_the_numbers_of_the_records(grown, tmp_path):
     tree, _, _child = grown
     won = tree.winner()

@@ -180,8 +180,8 @@ def _ablation(search: _Search) -> Section | None:
         source = f"{'a trial and ' * step.evaluated}the posterior"
         rows.append([joined([f"{n}: {a} to {b}" for n, a, b in changes]), *values, source])
     intro = (
-        "Steps from the baseline to the winner, one parameter at a time, largest gain first. Values "
-        "are posterior means."
+        "Steps from the baseline to the winner, one parameter at a time, largest gain first; a conditional "
+        "parameter changes with its condition. Values are posterior means."
     )
     head = ["change", "gain", "95 % interval", f"{search.won.metric} expected after it", "source"]
     return Section("Gain by parameter", [intro, values_table(head, rows)])

@@ -176,7 +176,8 @@ def _step(overview: RoundOverview, entry: Entry | None, narrated: bool, title: s
         line += f", {duration(float(np.nansum(seconds)))} of computing"
     if overview.comparable and overview.best is not None:
         line += f". The best observed {round_.metric} is {score(overview.best['value'])}"
-        if values_text := join([f"{n} = {value_text(overview.best[n])}" for n in node.space.varied]):
+        shown = {n: value_text(overview.best[n]) for n in node.space.varied}
+        if values_text := join([f"{n} = {text}" for n, text in shown.items() if text != "-"]):
             line += f", with {values_text}"
     parts.append(f"{line}.")
     if entry is not None:

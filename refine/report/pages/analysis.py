@@ -96,7 +96,7 @@ def analysis_page(analysis: Analysis) -> Page:
         facts.append(("Feasible", feasible_sentence(analysis.feasibility).removesuffix(".")))
     facts += [
         ("Tolerance", tolerance_text(analysis)),
-        ("Coverage", f"{percent(analysis.covered)} chance that a trial hit the best 1 % of configurations"),
+        ("Coverage", _coverage(analysis)),
         *caution_facts(analysis),
     ]
     calls = [Action("round.propose", risk=0.05), Action("analysis.why")]
@@ -259,6 +259,14 @@ def effect_sentences(analysis: Analysis) -> list[str]:
     return [sentences(reasons) for reasons in loud if any(r.code != "read_in" for r in reasons)]
 
 
+def _coverage(analysis: Analysis) -> str:
+    """The chance that a trial hit the best 1 %; of a space without 1 %, the number of configurations."""
+    if analysis.space.size < 100:
+        trials = plural(analysis.n_space_filling, "evenly drawn trial")
+        return f"{trials}, in a space of {plural(analysis.space.size, 'configuration')}"
+    return f"{percent(analysis.covered)} chance that a trial hit the best 1 % of configurations"
+
+
 def _facts(analysis: Analysis) -> str:
     states = ", ".join(f"{count} {state}" for state, count in analysis.states.items())
     earlier = ""
@@ -272,7 +280,7 @@ def _facts(analysis: Analysis) -> str:
     hit = ""
     if analysis.tested:
         trials = plural(analysis.n_space_filling, "finished space-filling trial")
-        hit = f"; {percent(analysis.covered)} chance that a trial hit the best 1 % of configurations"
+        hit = f"; {_coverage(analysis)}"
     best = f"best observed {score(analysis.best['value'])}; noise: {noise_text(analysis.noise)}"
     return f"{trials} ({states}{earlier}); {analysis.metric}, {analysis.direction}; {best}{hit}"
 

@@ -208,7 +208,9 @@ def known_grid(winner: Winner) -> Grid:
     gain = winner.gain
     expected = "expected" + " when retrained" * (not winner.noise.deterministic)
     source = "posterior mean over all runs"
-    if not math.isfinite(best.low):
+    if winner.noise.deterministic:
+        source = "its observed value: repeats are identical"
+    elif not math.isfinite(best.low):
         source = "mean of its runs; too few configurations for an interval"
     rows = [
         (expected, score(best.expected), between(best.low, best.high), source),
@@ -226,7 +228,11 @@ def known_grid(winner: Winner) -> Grid:
     rows.append(("best observed trial", score(winner.best_value), "-", lucky))
     if gain is not None and not gain.same:
         interval = between(gain.low, gain.high)
-        rows.append(("gain over the baseline", score(gain.expected), interval, "posterior of the difference"))
+        source = "posterior of the difference"
+        if winner.noise.deterministic:
+            interval = "-"
+            source = "difference of the observed values"
+        rows.append(("gain over the baseline", score(gain.expected), interval, source))
     return Grid(("value", winner.metric, "95 % interval", "source"), rows)
 
 
@@ -242,6 +248,8 @@ def _gain(winner: Winner) -> str:
     if math.isnan(gain.low):
         amount += f" {_better_or_worse(gain.expected)} than the baseline"
         return f"{amount}; too few configurations for an interval; {baseline}"
+    if gain.low == gain.high and gain.verdict == "better":
+        return f"beats the baseline by {amount}; {baseline}"
     interval = f"({score(gain.low)} to {score(gain.high)})"
     if gain.verdict == "better":
         return f"beats the baseline by {amount} {interval}; {baseline}"

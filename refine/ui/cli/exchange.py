@@ -55,7 +55,8 @@ def export(
         raise StoreError("--page writes one file instead of a bundle; leave --out and --no-reports out")
     if not page and (second_study.other or second_study.other_tree):
         raise StoreError(
-            "OTHER and --other-tree need --page: a bundle holds one tree; add --page, or leave them out"
+            "export writes one tree into the folder of --out: write --out FOLDER; a second study (OTHER, "
+            "--other-tree) needs --page"
         )
     with target.tree() as tree, second_study.opened(tree, target.store) as other:
         out.path(

@@ -105,6 +105,10 @@ def _with_places(action: Action) -> str:
     words = list[str]()
     if on := re.fullmatch(r"tree\['(\w+)'\]\.(\w+)", name):
         name = f"round.{on[2]}"
+    if name == "round.try_out":
+        ((configuration,),) = action.arguments
+        values = " ".join(f"{n}={shlex.quote(_typed(v))}" for n, v in configuration.items())
+        return with_objective(f"refine try STORE {shlex.quote(values)}")
     start = f"plot STORE ROUND {name.removeprefix(_PLOT)}" if name.startswith(_PLOT) else _COMMANDS.get(name)
     if start is None:
         return str(action)
