@@ -57,12 +57,35 @@ def given_configuration(space: Space, configuration: object, name_in_errors: str
     missing = [name for name in missing if name in active]
     if missing:
         raise SpaceError(f"{name_in_errors} needs a value of every parameter, missing: {', '.join(missing)}")
+    _check_slip(space, configuration, values, name_in_errors)
     if broken := space.broken_constraints(values):
         raise SpaceError(
             f"{name_in_errors}: breaks the constraint {str(broken[0])!r}; change the configuration, or "
             "remove the constraint from the space"
         )
     return space.frozen(values)
+
+
+def _check_slip(
+    space: Space, configuration: Mapping[str, object], values: Mapping[str, object], name_in_errors: str
+) -> None:
+    """Raises SpaceError if an unknown choice makes a given value unused: the choice is misspelt.
+
+    A choice that is new to the space is allowed otherwise.
+    """
+    active = space.has(values)
+    for name in space.conditions:
+        if name not in configuration or name in active:
+            continue
+        condition = space.conditions[name]
+        for parent in sorted(condition.names.intersection(values)):
+            choice = space[parent]
+            if isinstance(choice, Categorical) and not choice.contains([values[parent]])[0]:
+                hint = did_you_mean(str(values[parent]), choice.labels)
+                raise SpaceError(
+                    f"{name_in_errors}: {values[parent]!r} is not a choice of {parent}, and {name} exists "
+                    f"only with {condition}; {hint}"
+                )
 
 
 def given_configurations(space: Space, configurations: object) -> list[dict[str, object]]:

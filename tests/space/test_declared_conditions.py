@@ -57,6 +57,18 @@ def test_identity_is_canonical():
         SPACE.frozen({"optimizer": "adam", "units": 4})
 
 
+def test_a_misspelt_choice_that_makes_a_given_value_unused_is_refused():
+    typed = {"optimizer": "adm", "beta": 0.85, "units": 4}
+    with pytest.raises(
+        SpaceError, match="'adm' is not a choice of optimizer, and beta exists only with .*'adam'"
+    ):
+        given_configuration(SPACE, typed, "configurations[0]")
+    new = {"optimizer": "lion", "units": 4}  # a new choice is allowed
+    assert given_configuration(SPACE, new, "configurations[0]") == new
+    unused = {"optimizer": "adam", "beta": 0.85, "units": 4, "momentum": 0.3}
+    assert "momentum" not in given_configuration(SPACE, unused, "configurations[0]")
+
+
 def test_a_condition_is_stored_and_part_of_the_id():
     assert Space.from_json(json.loads(json.dumps(SPACE.to_json()))) == SPACE
     names = {"Space": Space, "Float": Float, "Integer": Integer, "Categorical": Categorical}
