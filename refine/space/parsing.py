@@ -73,12 +73,12 @@ def _range(value: tuple[Any, ...]) -> Parameter:
     return kind(low, high, levels=level_count(value) if len(value) == 3 else None)
 
 
-def check_no_list(value: tuple[Any, ...], of_integers: bool | None = None) -> None:
+def check_no_list(value: tuple[Any, ...], integral: bool | None = None) -> None:
     """Rejects three numbers that may be a range or three choices.
 
     The meaning is ambiguous if the numbers rise by equal steps or equal ratios and the last two are of one
-    type, or if the third can't be a number of levels. ``of_integers`` tells whether the range is one of integers;
-    default: if both ends are ints.
+    type, or if the third can't be a number of levels. ``integral`` is True for a range of
+    integers; default: if both ends are ints.
 
     Raises:
         SpaceError: The meaning is ambiguous; the text shows both ways to write it.
@@ -88,10 +88,8 @@ def check_no_list(value: tuple[Any, ...], of_integers: bool | None = None) -> No
     low, high, third = (v.item() if isinstance(v, np.generic) else v for v in value)
     if not low < high < third:
         return
-    if of_integers is None:
+    if integral is None:
         integral = all(isinstance(v, int) for v in (low, high))
-    else:
-        integral = of_integers
     not_a_count = not isinstance(third, int) or (integral and third > high - low + 1)
     evenly_spaced = isinstance(high, int) and (
         math.isclose(third - high, high - low) or (low > 0 and math.isclose(third / high, high / low))
