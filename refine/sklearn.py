@@ -16,7 +16,7 @@ from refine.errors import AnalysisError, DesignError
 from refine.proposal.proposal import check_risk
 from refine.review.review import Review
 from refine.space.encoding import freeze
-from refine.space.space import Space, configuration_key
+from refine.space.space import Space, configuration_key, space_of
 from refine.tree.children import left_to_run
 from refine.tree.round import Round
 from refine.tree.tree import Tree
@@ -144,10 +144,7 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
             if raised and self.error_score == "raise":
                 raise raised[0]
 
-        if isinstance(self.space, Space):
-            space = self.space
-        else:
-            space = Space(self.space)
+        space = space_of(self.space)
         n = min(self.n, feasible(space).high)
         rounds = max(1, min(self.rounds, n // LEAST))
         share = n // rounds

@@ -39,7 +39,7 @@ from refine.errors import AnalysisError, UnknownNameError, did_you_mean
 from refine.space.belief import belief_of
 from refine.space.encoding import check_seed
 from refine.space.parameters import Parameter
-from refine.space.space import Space
+from refine.space.space import Space, space_of
 from refine.trials.declared import Limits, checked_limits
 from refine.trials.explosion import exploded, explosion_limit
 from refine.trials.frame import (
@@ -473,8 +473,7 @@ def analyze(
         30
     """
     seed = check_seed(seed, 0)
-    if not (isinstance(space, Space)):
-        space = Space(space)
+    space = space_of(space)
     if not is_whole(stage):
         raise AnalysisError(
             f"stage must be a whole number >= 1, the stage of looking at its branch, got {stage!r}"
@@ -498,10 +497,7 @@ def analyze(
     spent = stats.looks_spent(stage)
     permutations = min(_MOST_PERMUTATIONS, stats.permutations_needed(max(1, len(names)), ALPHA / spent))
     masks = {n: tables.read[n][rows.mask] for n in names if n in tables.read}
-    if space.conditions:
-        active = space.active_in(rows.table)
-    else:
-        active = {}
+    active = space.active_in(rows.table)
     # A parameter that a configuration lacks was not read, whatever value stood in its place.
     masks |= {n: masks[n] & active[n] if n in masks else active[n] for n in names if n in active}
     tests = TestSamples(rows, cardinalities, sign, seed, permutations)

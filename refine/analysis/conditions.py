@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from refine.analysis.evidence import ActiveWhere, ParameterEvidence, ReadWhere, level_axis, level_labels
 from refine.errors import SpaceError
-from refine.space.encoding import Reference, label, value_key
+from refine.space.constraints import one_of
+from refine.space.encoding import bare, value_key
 from refine.space.parameters import Float, Parameter
 from refine.utils.arrays import Bools, Floats, Ints
 
@@ -175,27 +176,16 @@ _FEWEST = 5  # runs with a parameter, and runs without it, before a condition is
 
 def expression_of(condition: ReadWhere, parent: Parameter) -> str:
     """A concluded condition as an expression over the parent parameter."""
-    texts = [_literal(parent.grid[i]) for i in condition.levels]
+    values = [parent.grid[i] for i in condition.levels]
     if (
         parent.ordered
         and parent.numeric
         and condition.levels == tuple(range(condition.levels[0], parent.size))
     ):
-        return f"{condition.name} >= {texts[0]}"
+        return f"{condition.name} >= {values[0]!r}"
     if parent.ordered and parent.numeric and condition.levels == tuple(range(condition.levels[-1] + 1)):
-        return f"{condition.name} <= {texts[-1]}"
-    return _one_of(condition.name, texts)
-
-
-def _one_of(name: str, texts: Sequence[str]) -> str:
-    if len(texts) == 1:
-        return f"{name} == {texts[0]}"
-    return f"{name} in [{', '.join(texts)}]"
-
-
-def _literal(value: object) -> str:
-    """A choice in the notation of conditions: classes, functions and tuples by their labels."""
-    return repr(label(value) if isinstance(value, Reference | tuple) else value)
+        return f"{condition.name} <= {values[-1]!r}"
+    return one_of(condition.name, values)
 
 
 def declared(
@@ -217,8 +207,8 @@ def declared(
 def conditioned(space: Space, runs: Sequence[Mapping[str, object]], fewest: int = _FEWEST) -> Space:
     """A space with the conditions that finished runs (name -> frozen value) followed.
 
-    A condition is concluded if one other parameter separates the runs with the parameter from those without,
-    with at least ``fewest`` runs on either side. A number never seen on the boundary stays outside.
+    A condition is concluded if a second parameter separates the runs with and without the parameter, with at
+    least ``fewest`` runs on either side. A number never seen on the boundary stays outside.
     """
     present = {n: np.array([n in run for run in runs], dtype=np.bool_) for n in space}
     changes = {}
@@ -258,4 +248,4 @@ def _told(
     keys = {value_key(v): v for v in values_read}
     if isinstance(parent, Float) or set(keys) & {value_key(v) for v in values_unread}:
         return ""
-    return _one_of(name, sorted(map(_literal, keys.values())))
+    return one_of(name, sorted(keys.values(), key=lambda value: repr(bare(value))))

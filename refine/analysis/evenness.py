@@ -65,10 +65,7 @@ def evenness(space: Space, table: pd.DataFrame, sign: float) -> Evenness:
     rng = np.random.default_rng(0)
     if len(table) > _MOST:
         table = table.iloc[np.sort(rng.choice(len(table), _MOST, replace=False))]
-    if space.conditions:
-        active = space.active_in(table)
-    else:
-        active = {}
+    active = space.active_in(table)
     tests = []
     for name in space.varied:
         if name in active:

@@ -54,15 +54,6 @@ def free() -> None:
     keep()
 
 
-def _collect() -> None:
-    """Frees the models of a trial: cycles of objects, which only a collection finds."""
-    global _unfrozen
-    gc.collect()
-    if _unfrozen:
-        gc.freeze()
-        _unfrozen = False
-
-
 def _set_threads(threads: int) -> None:
     import tensorflow as tf
 
@@ -88,6 +79,7 @@ def own_session(seed: int) -> Iterator[None]:
 
     The dtype policy of the user is kept.
     """
+    global _unfrozen
     # Random operations keep their state in kernels, looked up by seed. Clearing the kernels makes TensorFlow
     # prepare a shared graph again in every trial, so they are cleared only if this seed may have left a
     # kernel, or once in a while.
@@ -107,7 +99,11 @@ def own_session(seed: int) -> Iterator[None]:
         if BACKEND == "jax":
             # Code compiled for this trial is useless for others and would stay: 17 MB a trial.
             importlib.import_module("jax").clear_caches()
-        _collect()
+        # The models of a trial are cycles of objects, which only a collection finds.
+        gc.collect()
+        if _unfrozen:
+            gc.freeze()
+            _unfrozen = False
 
 
 def _clear() -> None:

@@ -304,7 +304,7 @@ def _along_front(
 
 
 def _candidates(
-    analysis: Analysis, space: Space, n: int, seed: int, most: int = _CANDIDATES
+    analysis: Analysis, space: Space, n: int, seed: int, size: int = _CANDIDATES
 ) -> tuple[Indices, Floats]:
     """Cells that may be chosen, and their positions on the analysed axes.
 
@@ -313,11 +313,11 @@ def _candidates(
     no_cells = np.zeros((0, len(space)), dtype=np.int32), np.zeros((0, len(analysis.parameters)))
     if n < 1 or not known_enough(analysis):
         return no_cells
-    rows = space.canonical(np.random.default_rng(seed).integers(0, space.radices, (most, len(space))))
+    rows = space.canonical(np.random.default_rng(seed).integers(0, space.radices, (size, len(space))))
     rows = rows[space.valid(rows)]
-    if len(rows) < most // 2:  # constraints leave a small part
+    if len(rows) < size // 2:  # constraints leave a small part
         try:
-            rows = draw(Uniform(), space, max(1, min(most, feasible(space).low)), seed)
+            rows = draw(Uniform(), space, max(1, min(size, feasible(space).low)), seed)
         except DesignError:
             return no_cells
     best = _best_trials(analysis, space, seed)
@@ -411,10 +411,7 @@ def audit_configurations(
 def _outside(outer: Space, inner: Space, rows: Indices) -> Bools:
     """(c,) mask of the cells outside a second space."""
     columns = outer.columns(rows)
-    if outer.conditions:
-        active = outer.active(rows)
-    else:
-        active = {}
+    active = outer.active(rows)
     inside = np.ones(len(rows), dtype=np.bool_)
     for name in outer:
         if name in inner:

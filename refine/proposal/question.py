@@ -19,9 +19,9 @@ from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import SpaceError, did_you_mean
 from refine.proposal.posterior import NOT_READ, Surrogate, cardinalities_of, learned_rows
 from refine.space.categorical import Categorical
-from refine.space.constraints import Constraint
+from refine.space.constraints import Constraint, one_of
 from refine.space.edits import edited
-from refine.space.encoding import Reference, label
+from refine.space.encoding import bare
 from refine.space.literals import typed_value
 from refine.space.parameters import Integer, Parameter, Range
 from refine.space.space import Indices, Space
@@ -71,12 +71,7 @@ def condition_in(
     conditions = [_parsed(part, role) for part in parts]
     for condition in conditions:
         for name in sorted(condition.names - set(space)):
-            is_choice = any(isinstance(p, Categorical) and name in p.labels for p in space.values())
-            if is_choice:
-                hint = f"choices go in quotes: {name!r}"
-            else:
-                hint = did_you_mean(name, space)
-            raise SpaceError(f"{role} {_shown(condition)}: unknown parameter {name!r}; {hint}")
+            raise SpaceError(f"{role} {_shown(condition)}: {space.unknown_name(name)}")
         _check_compares(space, condition, role)
     combined = _combined(conditions, "and")
     assert combined is not None
@@ -88,9 +83,7 @@ def _check_compares(space: Space, condition: Constraint, role: str) -> None:
     parameter = space.get(str(condition))
     if parameter is None or all(isinstance(value, bool) for value in parameter.grid):
         return
-    example = parameter.grid[0]
-    if isinstance(example, Reference | tuple):
-        example = label(example)
+    example = bare(parameter.grid[0])
     raise SpaceError(
         f"{role} {str(condition)!r} names a parameter without a value; write {condition} == {example!r}"
     )
@@ -190,10 +183,7 @@ def _bound_text(space: Space, name: str, value: object, role: str) -> str:
         raise SpaceError(f"{role}: {name}: {error}") from None
     if isinstance(new, Range):
         return f"{new.low!r} <= {name} <= {new.high!r}"
-    texts = [repr(label(v) if isinstance(v, Reference | tuple) else v) for v in new.grid]
-    if len(texts) == 1:
-        return f"{name} == {texts[0]}"
-    return f"{name} in [{', '.join(texts)}]"
+    return one_of(name, new.grid)
 
 
 def check_divides(

@@ -12,7 +12,7 @@ from refine.analysis.evidence import level_axis
 from refine.proposal.proposal import Proposal
 from refine.proposal.question import FEW, THIN, Evidence, Masks, compared, condition_in
 from refine.space.categorical import Categorical
-from refine.space.encoding import Reference, label
+from refine.space.constraints import one_of
 from refine.space.parameters import Parameter
 from refine.utils.arrays import Bools
 
@@ -87,11 +87,7 @@ def region_text(name: str, old: Parameter, mask: Bools) -> str:
     """
     levels = np.flatnonzero(mask)
     if isinstance(old, Categorical):
-        values = [old.grid[i] for i in levels]
-        shown = [label(v) if isinstance(v, Reference | tuple) else v for v in values]
-        if len(shown) == 1:
-            return f"{name} == {shown[0]!r}"
-        return f"{name} in {shown!r}"
+        return one_of(name, [old.grid[i] for i in levels])
     if len(levels) == 1:
         return f"{name} == {old.grid[levels[0]]!r}"
     grid = np.asarray(old.grid, dtype=float)

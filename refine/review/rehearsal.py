@@ -15,7 +15,7 @@ from refine.analysis.reason import plain
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import DesignError
 from refine.proposal.allocation import neighbours
-from refine.space.space import Indices, Space
+from refine.space.space import Indices, Space, space_of
 from refine.stats.kernel import Kernel, embed
 from refine.stats.prior import DrawnFunction, FittedProcess, drawn_function, fitted_process
 from refine.trials.budget import BudgetState, first_size
@@ -125,10 +125,7 @@ def rehearse(
             f"budget must be a whole number of trials from {_FEWEST} to {LARGEST}, got {budget!r}; for "
             "example budget=60"
         )
-    if isinstance(space, Space):
-        searched = space
-    else:
-        searched = Space(space)
+    searched = space_of(space)
     count = feasible(searched)
     if count.high <= budget:
         raise DesignError(

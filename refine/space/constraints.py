@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from graphlib import CycleError, TopologicalSorter
@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.errors import SpaceError, did_you_mean
+from refine.space.encoding import bare
 from refine.utils.numbers import is_real, is_whole
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -57,6 +58,14 @@ _LANGUAGE = (
 
 ROUNDING = 1e-9  # numbers are equal if they differ by at most this share of the larger one ...
 _NIL = 1e-15  # ... or by at most this: 0.1 + 0.2 - 0.3 equals 0, and 1e-12 is above 0
+
+
+def one_of(name: str, values: Iterable[object]) -> str:
+    """The expression for frozen values of a parameter: ``model == 'svr'``, ``model in ['svr', 'gbt']``."""
+    texts = [repr(bare(value)) for value in values]
+    if len(texts) == 1:
+        return f"{name} == {texts[0]}"
+    return f"{name} in [{', '.join(texts)}]"
 
 
 @dataclass(frozen=True)

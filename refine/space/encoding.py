@@ -193,6 +193,13 @@ def decode(data: object, depth: int = 0) -> Any:
     return data
 
 
+def bare(value: object) -> Any:
+    """A frozen value as constraints see it: classes, functions and tuples by label."""
+    if isinstance(value, Reference | tuple):
+        return label(value)
+    return value
+
+
 def label(value: object) -> str:
     """The text of a frozen value in tables."""
     if isinstance(value, Reference):

@@ -14,7 +14,7 @@ from refine.space.categorical import Categorical
 from refine.space.encoding import Reference
 from refine.space.parameters import Parameter
 from refine.space.parsing import RANGES, parse
-from refine.space.space import Space
+from refine.space.space import Space, space_of
 from refine.utils.objects import found_object
 
 _RANGE = ("low", "high", "levels", "log", "type", "within", "step", "base", "when")
@@ -43,10 +43,7 @@ def read_space(source: str) -> Space:
     if path.suffix not in (".toml", ".json"):
         if ":" not in source:
             raise SpaceError(f"a space is a .toml or .json file, or module:name, got {source!r}")
-        loaded = found_object(source, "space")
-        if isinstance(loaded, Space):
-            return loaded
-        return Space(loaded)
+        return space_of(found_object(source, "space"))
     data = file_data(path, f"space {source}")
     try:
         return _space(data)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from refine.errors import SpaceError, UnknownNameError, did_you_mean, unstorable
 from refine.space.categorical import Categorical, surface
 from refine.space.constraints import Constraint, joined, ordered_conditions
-from refine.space.encoding import Reference, decode, digest, encode, freeze, label, value_key
+from refine.space.encoding import bare, decode, digest, encode, freeze, value_key
 from refine.space.parameters import Mask, Parameter, number_of
 from refine.space.parsing import parameter_from_json, parse, parse_talos
 from refine.utils.arrays import as_pandas
@@ -102,12 +102,7 @@ class Space(Shown, Mapping[str, Parameter]):
         self.constraints: tuple[Constraint, ...] = tuple(sorted(unique, key=str))
         for constraint in self.constraints:
             for name in sorted(constraint.names - set(self._parameters)):
-                text = any(isinstance(p, Categorical) and name in p.labels for p in self.values())
-                if text:
-                    hint = f"choices go in quotes: {name!r}"
-                else:
-                    hint = did_you_mean(name, self)
-                raise SpaceError(f"constraint {str(constraint)!r}: unknown parameter {name!r}; {hint}")
+                raise SpaceError(f"constraint {str(constraint)!r}: {self.unknown_name(name)}")
         self.conditions: dict[str, Constraint] = ordered_conditions({n: p.when for n, p in self.items()})
         for name, condition in self.conditions.items():
             try:
@@ -408,6 +403,13 @@ class Space(Shown, Mapping[str, Parameter]):
             present = {}
         return [c({n: columns[n] for n in c.names}, present, unknown=False) for c in conditions]
 
+    def unknown_name(self, name: str) -> str:
+        """The error of an expression with a name that is not a parameter, with a fix."""
+        hint = did_you_mean(name, self)
+        if any(isinstance(p, Categorical) and name in p.labels for p in self.values()):
+            hint = f"choices go in quotes: {name!r}"
+        return f"unknown parameter {name!r}; {hint}"
+
     def meets(self, condition: Constraint, frame: pd.DataFrame) -> Mask:
         """Mask, (rows,), of a table's rows in which a condition is true.
 
@@ -415,11 +417,8 @@ class Space(Shown, Mapping[str, Parameter]):
             condition: An expression over parameters of the space; false if a parameter is inactive.
             frame: A table with a column for every parameter.
         """
-        present = {}
-        if self.conditions:
-            present = self.active_in(frame)
         columns = {n: _plain_column(self[n], frame[n].to_numpy()) for n in condition.names}
-        return condition(columns, present, unknown=False)
+        return condition(columns, self.active_in(frame), unknown=False)
 
     def valid(self, indices: Indices) -> Mask:
         """Mask of the rows of level numbers that meet every constraint and are :meth:`canonical`.
@@ -427,10 +426,7 @@ class Space(Shown, Mapping[str, Parameter]):
         A constraint on an inactive parameter excludes no row.
         """
         mask = np.ones(len(indices), dtype=np.bool_)
-        if self.conditions and len(indices):
-            present = self.active(indices)
-        else:
-            present = {}
+        present = self.active(indices)
         for name, in_rows in present.items():
             mask &= in_rows | (indices[:, self._at[name]] == 0)
         if self.constraints and len(indices):
@@ -454,10 +450,7 @@ class Space(Shown, Mapping[str, Parameter]):
         if missing:
             raise SpaceError(f"the table needs a column for every parameter, missing: {', '.join(missing)}")
         mask = np.ones(len(frame), dtype=np.bool_)
-        if self.conditions:
-            present = self.active_in(frame)
-        else:
-            present = {}
+        present = self.active_in(frame)
         for name, parameter in self.items():
             if name in frame:
                 in_range = parameter.contains(frame[name].to_numpy())
@@ -479,10 +472,7 @@ class Space(Shown, Mapping[str, Parameter]):
 
         Inactive parameters are at their first level.
         """
-        if self.conditions:
-            present = self.active_in(frame)
-        else:
-            present = {}
+        present = self.active_in(frame)
         positions = []
         for name, parameter in self.items():
             if name in frame:
@@ -592,6 +582,13 @@ class Space(Shown, Mapping[str, Parameter]):
         return f"Space({{{inner}}}{tail})"
 
 
+def space_of(space: Space | Mapping[str, object]) -> Space:
+    """A space, given as such or as its mapping."""
+    if isinstance(space, Space):
+        return space
+    return Space(space)
+
+
 def configuration_key(frozen: Mapping[str, object]) -> str:
     """The hash of a frozen configuration: equal for ``4`` and ``4.0``, and for every order of names."""
     return digest({name: value_key(value) for name, value in frozen.items()}, 16)
@@ -644,14 +641,7 @@ def _plain(parameter: Parameter) -> npt.NDArray[np.generic]:
     if parameter.numeric:
         # As floats, like the columns of a table: integers would overflow and refuse negative powers.
         return np.asarray(parameter.grid, dtype=float)
-    return _as_objects([_bare(v) for v in parameter.grid])
-
-
-def _bare(value: object) -> Any:
-    """A choice as constraints see it."""
-    if isinstance(value, Reference | tuple):
-        return label(value)
-    return value
+    return _as_objects([bare(v) for v in parameter.grid])
 
 
 def _one(parameter: Parameter, value: object) -> npt.NDArray[np.generic]:
@@ -663,7 +653,7 @@ def _one(parameter: Parameter, value: object) -> npt.NDArray[np.generic]:
     number = number_of(value)
     if parameter.numeric and number is not None:
         return np.array([float(number)])
-    return _as_objects([_bare(value)])
+    return _as_objects([bare(value)])
 
 
 def _plain_column(parameter: Parameter, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

@@ -20,7 +20,17 @@ from refine.store.engine import lasting
 from refine.store.marks import state_of
 from refine.store.row_scores import pack
 from refine.store.schema import shown_url, t
-from refine.store.validity import BROKEN, PLAIN, READ, curve_of, said, sift, unreadable
+from refine.store.validity import (
+    BROKEN,
+    PLAIN,
+    READ,
+    curve_of,
+    packed_curve,
+    said,
+    sift,
+    trial_row,
+    unreadable,
+)
 from refine.trials.frame import Records
 from refine.trials.metric import Curve
 from refine.trials.rows import JsonRows
@@ -58,23 +68,16 @@ class TrialWriter:
         Raises StoreError: the store refuses, and no row of the trial was written; RoundBusyError: another
         process wrote the trial.
         """
-        row = {
-            "node": self._pk,
-            "configuration": dumps(trial.configuration),
-            "metrics": json.dumps(dict(trial.metrics)),
-            **{name: getattr(trial, name) for name in PLAIN},
-            "read": None if trial.read is None else dumps(list(trial.read)),
-            "environment": trial.environment,
-        }
+        row = {"node": self._pk, **trial_row(trial)}
 
         def write() -> None:
             with self._connection.begin():
                 written = self._connection.execute(self._insert, row)
                 pk = written.inserted_primary_key[0]  # type: ignore[index]
                 if trial.curve:
-                    series = {name: [float(v) for v in values] for name, values in trial.curve.items()}
-                    data = zlib.compress(json.dumps(series).encode(), 6)
-                    self._connection.execute(t.curve.insert().values(trial=pk, data=data))
+                    self._connection.execute(
+                        t.curve.insert().values(trial=pk, data=packed_curve(trial.curve))
+                    )
                 if trial.examples is not None:
                     self._keep(pk, trial.examples)
                 for name, row_scores in trial.row_scores.items():

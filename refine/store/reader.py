@@ -494,26 +494,24 @@ def _openings(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[StoredO
     o = t.opened.c
     columns = (o.opening, o.key, o.replicate, o.seed, o.state, o.metrics, o.seconds, o.error)
     query = sa.select(*columns).join(t.opening, c.pk == o.opening).where(c.node.in_(pks))
-    runs = _grouped(t.opened, _holdout_run, engine, pks, query.order_by(o.replicate, o.key))
+
+    def run(row: sa.Row[Any]) -> HoldoutRun:
+        facts = (row.key, row.replicate, row.seed, row.state)
+        return HoldoutRun(*facts, json.loads(row.metrics), row.seconds, row.error)
+
+    runs = _grouped(t.opened, run, engine, pks, query.order_by(o.replicate, o.key))
 
     def opening(row: sa.Row[Any]) -> StoredOpening:
         content = json.loads(row.content)
-        results = tuple(runs.get(row.pk, ()))
-        keys = tuple(content["keys"])
         return StoredOpening(
             pk=row.pk,
             node=row.node,
-            keys=keys,
+            keys=tuple(content["keys"]),
             seeds=content["seeds"],
             author=row.author,
             note=row.note,
             created=row.created,
-            runs=results,
+            runs=tuple(runs.get(row.pk, ())),
         )
 
     return _grouped(t.opening, opening, engine, pks)
-
-
-def _holdout_run(row: sa.Row[Any]) -> HoldoutRun:
-    plain = (row.key, row.replicate, row.seed, row.state)
-    return HoldoutRun(*plain, json.loads(row.metrics), row.seconds, row.error)

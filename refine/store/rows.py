@@ -26,6 +26,7 @@ from refine.store.validity import (
     faults_of,
     is_number,
     node_of,
+    packed_curve,
     said,
     short,
     unpacked,
@@ -196,8 +197,12 @@ def to_plain(name: str, row: Row) -> Row:
         if value is None:
             continue
         key = (table.name, column.name)
-        if isinstance(column.type, sa.LargeBinary):
-            out[column.name] = _bytes_to_plain(key, bytes(value))
+        if key == ("curve", "data"):
+            out[column.name] = _spelled(json.loads(unpacked(bytes(value))))
+        elif isinstance(column.type, sa.LargeBinary):
+            # What zlib makes of the same numbers differs between its versions.
+            raw = unpacked(bytes(value)) if key[0] in _PACKED else bytes(value)
+            out[column.name] = base64.b64encode(raw).decode()
         elif key in _PLAIN_JSON:
             content = json.loads(value)
             # What would not come back to the same text stays one.
@@ -303,18 +308,9 @@ def _number(value: Any) -> float:
     return value
 
 
-def _bytes_to_plain(key: tuple[str, str], data: bytes) -> Any:
-    if key == ("curve", "data"):
-        return _spelled(json.loads(unpacked(data)))
-    # What zlib makes of the same numbers differs between its versions.
-    packed = key[0] in _PACKED
-    return base64.b64encode(unpacked(data) if packed else data).decode()
-
-
 def _bytes_from_plain(key: tuple[str, str], value: Any) -> bytes:
     if key == ("curve", "data"):
-        series = {str(name): [float(_number(v)) for v in values] for name, values in value.items()}
-        return zlib.compress(json.dumps(series).encode(), 6)
+        return packed_curve({str(name): map(_number, values) for name, values in value.items()})
     raw = base64.b64decode(value, validate=True)
     packed = key[0] in _PACKED
     if packed:

@@ -57,7 +57,7 @@ from refine.store.removal import (
     remove_trials,
 )
 from refine.store.schema import SCHEMA_VERSION, migrate, shown_url, t, version_of
-from refine.store.validity import LATEST, faults_of, goals_text
+from refine.store.validity import LATEST, faults_of, node_row, settings_of
 from refine.trials.budget import BudgetState, raised
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
@@ -72,19 +72,6 @@ from refine.utils.warning import warn
 T = TypeVar("T")
 
 _TRIES = 20
-
-
-def _settings(node: Node) -> dict[str, Any]:
-    """Columns of a node that are not part of its id, except note, author and time."""
-    return {
-        "metric": node.metric,
-        "direction": node.direction,
-        "allow_degenerate": int(node.allow_degenerate),
-        "scientific": dumps(list(node.scientific)),
-        "epsilon": node.epsilon,
-        "subject_to": dumps(list(node.subject_to)) if node.subject_to else None,
-        "goals": goals_text(node),
-    }
 
 
 class Store(Reader):
@@ -294,16 +281,7 @@ class Store(Reader):
                     Action("tree.repair"),
                 )
             if pk is None:
-                row = {
-                    "tree": tree,
-                    "id": node.id,
-                    "content": dumps(node.identity()),
-                    **_settings(node),
-                    "note": node.note,
-                    "author": node.author,
-                    "created": node.created,
-                }
-                pk = inserted(connection, t.node, row)
+                pk = inserted(connection, t.node, {"tree": tree, **node_row(node)})
                 keys = [{"node": pk, "key": key} for key in sorted(set(inherited))]
                 if keys:
                     connection.execute(t.inherited.insert(), keys)
@@ -347,7 +325,7 @@ class Store(Reader):
 
     def set_defaults(self, tree: int, node: Node) -> None:
         """Updates columns outside a node's id: metric, goals, scientific parameters, epsilon."""
-        self._set(tree, node.id, _settings(node))
+        self._set(tree, node.id, settings_of(node))
 
     def set_epsilon(self, tree: int, node_id: str, epsilon: float | None) -> None:
         """Sets the epsilon of a node."""

@@ -12,7 +12,7 @@ import math
 import operator
 import re
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain, repeat
 from typing import Any
 
@@ -31,7 +31,7 @@ from refine.trials.metric import Metric
 from refine.trials.metric_constraint import metric_constraints
 from refine.trials.round_record import Node, check_objective_name
 from refine.trials.rows import JsonRows
-from refine.trials.trial import ORIGINS, STATES
+from refine.trials.trial import ORIGINS, STATES, Trial
 from refine.utils.numbers import is_real, is_whole
 from refine.utils.provided import provided
 
@@ -226,7 +226,18 @@ def unreadable(columns: Mapping[str, Sequence[Any]], into: list[JsonRows] | None
         if odd := set(kinds[name]) - set(allowed):
             return f"{name} must be one of {', '.join(allowed)}, got {short(min(odd))}"
     try:
-        _look_at(columns["configuration"], columns["metrics"], kinds["read"], [] if into is None else into)
+        for text in [text for text in kinds["read"] if text is not None]:
+            names = json.loads(text)
+            if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+                raise ValueError(f"read must be a list of names, got {short(text)}")
+        configurations = columns["configuration"]
+        metrics = columns["metrics"]
+        parsed_columns = [
+            level_rows(configurations) or JsonRows(_configurations(configurations)),
+            number_rows(metrics) or JsonRows(_metrics(metrics)),
+        ]
+        if into is not None:
+            into += parsed_columns
     except BROKEN as error:
         return said(error)
     return ""
@@ -251,20 +262,6 @@ def different(values: Sequence[object]) -> set[Any]:
     if values.count(values[0]) == len(values):
         return {values[0]}
     return set(values)
-
-
-def _look_at(
-    configurations: Sequence[str], metrics: Sequence[str], read: Collection[str | None], into: list[JsonRows]
-) -> None:
-    for text in read:
-        if text is None:
-            names = []
-        else:
-            names = json.loads(text)
-        if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
-            raise ValueError(f"read must be a list of names, got {short(text)}")
-    into.append(level_rows(configurations) or JsonRows(_configurations(configurations)))
-    into.append(number_rows(metrics) or JsonRows(_metrics(metrics)))
 
 
 def _configurations(texts: Sequence[str]) -> list[dict[str, object]]:
@@ -329,6 +326,12 @@ def unpacked(data: bytes) -> bytes:
     return out
 
 
+def packed_curve(curve: Mapping[str, Iterable[float]]) -> bytes:
+    """The values per epoch as packed bytes; :func:`curve_of` is the inverse."""
+    series = {name: [float(v) for v in values] for name, values in curve.items()}
+    return zlib.compress(json.dumps(series).encode(), 6)
+
+
 def curve_of(data: bytes) -> dict[str, list[float]]:
     """The values per epoch in a row. Raises one of :data:`BROKEN`: the row holds other data."""
     series = json.loads(unpacked(data))
@@ -356,6 +359,36 @@ def goals_text(node: Node) -> str | None:
     if goals:
         return dumps(goals)
     return None
+
+
+def settings_of(node: Node) -> dict[str, Any]:
+    """Columns of a node that are not part of its id, except note, author and time."""
+    return {
+        "metric": node.metric,
+        "direction": node.direction,
+        "allow_degenerate": int(node.allow_degenerate),
+        "scientific": dumps(list(node.scientific)),
+        "epsilon": node.epsilon,
+        "subject_to": dumps(list(node.subject_to)) if node.subject_to else None,
+        "goals": goals_text(node),
+    }
+
+
+def node_row(node: Node) -> dict[str, Any]:
+    """The row of a node, without row numbers; :func:`node_of` is the inverse."""
+    facts = {name: getattr(node, name) for name in ("id", "note", "author", "created")}
+    return {**facts, "content": dumps(node.identity()), **settings_of(node)}
+
+
+def trial_row(trial: Trial) -> dict[str, Any]:
+    """The row of a trial, without row numbers and nested rows."""
+    return {
+        "configuration": dumps(trial.configuration),
+        "metrics": json.dumps(dict(trial.metrics)),
+        **{name: getattr(trial, name) for name in PLAIN},
+        "read": None if trial.read is None else dumps(list(trial.read)),
+        "environment": trial.environment,
+    }
 
 
 def node_of(row: Row) -> Node:

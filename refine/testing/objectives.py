@@ -16,7 +16,7 @@ from refine.errors import ObjectiveError
 from refine.run.objective import evaluate, wants_trial
 from refine.run.outcome import Outcome, Task
 from refine.run.protocols import Objective
-from refine.space.space import Space, configuration_key, encode_configuration
+from refine.space.space import Space, configuration_key, encode_configuration, space_of
 
 _SEEDS = (20_231, 977)
 
@@ -205,7 +205,7 @@ def findings_of(objective: Objective, space: Space | Mapping[str, object], n: in
         space: The space of its search.
         n: Number of configurations for checks that need only one; in addition, each level is tried once.
     """
-    case = _Case(objective, space if isinstance(space, Space) else Space(space), n)
+    case = _Case(objective, space_of(space), n)
     try:
         wants_trial(objective, list(case.space))
     except ObjectiveError as error:
@@ -236,9 +236,7 @@ def _holding(check: Callable[[_Case], Iterator[str]]) -> Callable[[Any], None]:
 
     def test(self: ObjectiveContract) -> None:
         space = self.space()
-        broken = list(
-            check(_Case(self.objective(), space if isinstance(space, Space) else Space(space), self.n))
-        )
+        broken = list(check(_Case(self.objective(), space_of(space), self.n)))
         assert not broken, "\n".join(broken)
 
     test.__doc__ = check.__doc__

@@ -24,7 +24,7 @@ from refine.run.steering import check_pruner
 from refine.space.belief import Belief, belief_of
 from refine.space.encoding import check_seed, seed_of
 from refine.space.roles import scientific_of
-from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration
+from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration, space_of
 from refine.space.user_configurations import given_configuration, given_configurations
 from refine.tree.children import Encoded, check_count, off_grid
 from refine.tree.comparison import belief_like
@@ -132,10 +132,7 @@ def add_round(
         >>> other.run(progress=False).best_params
         {'epochs': 20, 'lr': 0.0001, 'units': 16}
     """
-    if isinstance(space, Space):
-        searched = space
-    else:
-        searched = Space(space)
+    searched = space_of(space)
     total = checked_budget(budget)
     wants_trial(objective, searched)
     if isinstance(objective, Command):

@@ -25,7 +25,7 @@ from refine.review.worth import Worth
 from refine.run.steering import check_pruner
 from refine.space.belief import belief_of
 from refine.space.encoding import check_seed, freeze, seed_of
-from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration
+from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration, space_of
 from refine.space.user_configurations import given_configuration, given_configurations
 from refine.store.engine import check_folder
 from refine.tree.lineage import (
@@ -311,10 +311,7 @@ def branch(
         >>> child.parent.id == root.id, len(child.run(progress=False).trials)
         (True, 4)
     """
-    if isinstance(space, Space):
-        new = space
-    else:
-        new = Space(space)
+    new = space_of(space)
     decision = Decision(
         "branched",
         "",

@@ -116,6 +116,11 @@ def difference(first: Round, second: Round) -> Comparison:
     y = second.node
     settings = {name: (getattr(x, name), getattr(y, name)) for name in _SETTINGS}
     best = [math.nan if (row := round_.best) is None else float(row["value"]) for round_ in (first, second)]
+    populations = None
+    # An AnalysisError: trials were stopped for being behind, or too few have finished.
+    with contextlib.suppress(AnalysisError):
+        if first._judged_by == second._judged_by:
+            populations = compare_rounds(population(first), population(second), first.direction)
     return Comparison(
         a=first.id,
         b=second.id,
@@ -124,7 +129,7 @@ def difference(first: Round, second: Round) -> Comparison:
         best=(best[0], best[1]),
         n=(first.n, second.n),
         other={name: pair for name, pair in settings.items() if pair[0] != pair[1]},
-        populations=_populations(first, second),
+        populations=populations,
         rounds=(first, second),
     )
 
@@ -162,15 +167,6 @@ def check_studies(tree: TreeRecord, other: TreeRecord | None) -> None:
             f"studies on one page must have a parameter in common, got {join(names[0])} in {a} and "
             f"{join(names[1])} in {b}; open a page for each"
         )
-
-
-def _populations(first: Round, second: Round) -> RoundComparison | None:
-    if first._judged_by != second._judged_by:
-        return None
-    try:
-        return compare_rounds(population(first), population(second), first.direction)
-    except AnalysisError:  # trials were stopped for being behind, or too few have finished
-        return None
 
 
 def population(round_: Round) -> pd.DataFrame:

@@ -120,10 +120,10 @@ class Context(NamedTuple):
         return looking
 
     def objective_of(self, node: Node, objective: Objective | None, name: str | None = None) -> Objective:
-        """The objective of a round: the given one, if recognised, else the one known in this process.
+        """The objective of a round: the given objective, if recognised, else the objective of this process.
 
         Raises:
-            ObjectiveError: There is none, or one of another name or on other data.
+            ObjectiveError: No objective, or an objective with another name or other data.
         """
         chosen = objective if objective is not None else self.objectives.get((node.objective, node.data))
         if chosen is None:

@@ -1,6 +1,6 @@
 """The winner of a tree, the race that confirms a winner, and the judgement of two configurations.
 
-Everything that a race knows is in the store, so that it can go on at any time.
+The state of a race is in the store, so an interrupted race resumes.
 """
 
 from __future__ import annotations
@@ -216,11 +216,15 @@ def judge(
     ) -> tuple[Judgement, _Shares, int]:
         verdict = judgement(judged, first, second, tree_label, incumbent, epsilon)
         runs = spent[first] + spent[second]
+        count = 0
         if verdict.verdict == CONFIRM:
             count = min(batch, budget - runs)
-        else:
-            count = 0
-        return verdict, _shares(spent, first, second, count), runs
+        # The numbers of runs even out; an odd run goes to the first candidate.
+        shares = {first: 0, second: 0}
+        for _ in range(count):
+            behind = min(shares, key=lambda i: spent[i] + shares[i])
+            shares[behind] += 1
+        return verdict, list(shares.items()), runs
 
     if budget:
         spent_on_pair, _ = _spent_on(entrants.judged, entrants.trials)
@@ -395,14 +399,6 @@ def _tasks(
         existing = max((number for key, number in numbers if key == candidate.key), default=0)
         tasks += replicate_tasks(stored.node, records, [candidate.key], existing + count, options.again)
     return tasks
-
-
-def _shares(spent: Sequence[int], a: int, b: int, runs: int) -> _Shares:
-    """Runs for both candidates that even out their numbers; an odd run goes to the first candidate."""
-    runs_given = [0, 0]
-    for _ in range(runs):
-        runs_given[0 if spent[a] + runs_given[0] <= spent[b] + runs_given[1] else 1] += 1
-    return [(a, runs_given[0]), (b, runs_given[1])]
 
 
 def _places(rounds: Sequence[RanRound], values: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -629,12 +629,12 @@ def read_curves(
     """Curves of the best trials of a round, best first, without trials that lack curves.
 
     Args:
-        reader: Where trials are read.
+        reader: Reads the store.
         pk: Row of the round.
-        space: Its space.
-        goal: What they are judged by.
-        noise: Standard deviation of the value when trained again; ``None`` where it is unknown.
-        top: How many trials; default the best 20 or the best tenth, whichever is more, but at most 100.
+        space: Space of the round.
+        goal: Goal of the trials.
+        noise: Standard deviation of the value on retraining; ``None`` if unknown.
+        top: Number of trials; default the larger of 20 and a tenth of the trials, at most 100.
     """
     metric = goal.metric
     records = reader.records([pk], curves=metric.curves)
@@ -667,7 +667,7 @@ def read_paired_error(reader: Reader, pk: int, space: Space, goal: Goal) -> tupl
     """Standard error of the difference between two top configurations, over folds or validation examples.
 
     Returns:
-        The error and ``"folds"`` or ``"examples"``; 0 and nothing where it isn't known.
+        The error and ``"folds"`` or ``"examples"``; 0 and an empty text if unknown.
     """
     if goal.metric.reduction != "last":
         return 0.0, ""

@@ -92,8 +92,8 @@ _TOGETHER = 1000
 def _judged_within(round_: RoundRecord) -> Judged | None:
     """The configurations of a round that may win, given all runs; ``None`` without one.
 
-    Rounds share the work: the configurations of consecutive rounds are judged together, all by the trials of
-    all comparable rounds.
+    Consecutive rounds share the work: their configurations are judged together, by the trials of every
+    comparable round.
     """
     reader = round_.context.reader
     node = round_.node

@@ -128,19 +128,16 @@ def columns_of(frame: pd.DataFrame, value: str, reserved: Collection[str]) -> Co
         title = str(name).strip().lower()
         numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
         about_run = pd.api.types.is_datetime64_any_dtype(column) or _ABOUT_RUN.fullmatch(title)
+        is_result = any(pattern.fullmatch(title) for pattern in (_RESULT, _TIME, _SIZE))
+        if numeric and _SHARE.fullmatch(title):
+            is_result = bool(column.dropna().between(0, 1).all())
         if about_run or (_COUNTER.fullmatch(title) and column.is_unique):
             left_out.append(name)
-        elif numeric and _is_result(title, column):
+        elif numeric and is_result:
             results.append(name)
         else:
             parameters.append(name)
     return Columns(parameters, results, left_out)
-
-
-def _is_result(title: str, column: pd.Series) -> bool:
-    if _SHARE.fullmatch(title):
-        return bool(column.dropna().between(0, 1).all())
-    return any(pattern.fullmatch(title) for pattern in (_RESULT, _TIME, _SIZE))
 
 
 def roles_said(columns: Columns, value: str) -> str:

@@ -7,7 +7,6 @@ import json
 import math
 import re
 import time
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,11 +20,11 @@ from refine.errors import AnalysisError, SpaceError, did_you_mean
 from refine.review.decision import user
 from refine.run.identity import UNNAMED
 from refine.space.categorical import Categorical
-from refine.space.encoding import digest, dumps, label, round_significant, value_key
+from refine.space.encoding import digest, label, round_significant, value_key
 from refine.space.parameters import Integer, Parameter, number_of
 from refine.space.space import RESERVED, Space, configuration_key, encode_configuration
 from refine.store.rows import NodeBundle
-from refine.store.validity import MOST_SECONDS
+from refine.store.validity import MOST_SECONDS, node_row, packed_curve, trial_row
 from refine.tree.exchange.columns import (
     Columns,
     columns_of,
@@ -41,7 +40,7 @@ from refine.tree.exchange.columns import (
     without_empty_rows,
 )
 from refine.trials.round_record import Node
-from refine.trials.trial import DEGENERATE, ORIGINS, State, ended_state
+from refine.trials.trial import DEGENERATE, ORIGINS, State, Trial, ended_state
 from refine.utils.arrays import Floats, as_pandas
 from refine.utils.extras import is_there
 from refine.utils.format import join, plural
@@ -80,10 +79,11 @@ def runs_of(
         AnalysisError: A column is missing or malformed.
         SpaceError: A value lies outside the space, or no space can be inferred.
     """
-    if space is not None or _are_names(parameters):
+    assigned = None
+    # :func:`_parameter_names` refuses parameters that are not a list of names.
+    named = isinstance(parameters, Iterable) and all(isinstance(name, str) for name in parameters)
+    if space is not None or (named and not isinstance(parameters, str)):
         assigned = taken_names(value, space, parameters)
-    else:
-        assigned = None
     frame = with_index(as_pandas(frame, AnalysisError).rename(columns=str), assigned)
     columns = list(frame.columns)
     if twice := sorted({c for c in columns if columns.count(c) > 1}):
@@ -172,13 +172,6 @@ def runs_of(
         )
     _check_constraints(space, runs)
     return TableRuns(space, runs, notes)
-
-
-def _are_names(parameters: object) -> bool:
-    """True if an argument is a list of names; :func:`_parameter_names` refuses other values."""
-    if isinstance(parameters, str) or not isinstance(parameters, Iterable):
-        return False
-    return all(isinstance(name, str) for name in parameters)
 
 
 def _with_states(frame: pd.DataFrame, assigned: frozenset[str]) -> tuple[pd.DataFrame, str]:
@@ -523,39 +516,28 @@ def part_of(finished: FinishedRuns, *, objective: str | None, data: str | None, 
         values, read = filled_runs[i]
         active = space.has(values)
         levels = [level[n].get(value_key(values[n])) if n in active else 0 for n in space]
-        row: dict[str, object] = {
-            "key": keys[i],
-            "replicate": replicate[i],
-            "attempt": 0,
-            "cell": None if None in levels else str(space.number(levels)),  # type: ignore[arg-type]
-            "origin": run.origin,
-            "seed": run.seed,
-            "state": str(run.state),
-            "configuration": dumps(encode_configuration(values)),
-            "metrics": json.dumps(run.metrics),
-            "seconds": run.seconds,
-            "code": "",
-            "read": None if read is None else dumps(read),
-            "error": run.error,
-            "finished": run.finished,
-        }
+        trial = Trial(
+            key=keys[i],
+            configuration=encode_configuration(values),
+            cell=None if None in levels else str(space.number(levels)),  # type: ignore[arg-type]
+            replicate=replicate[i],
+            attempt=0,
+            origin=run.origin,
+            seed=run.seed,
+            state=str(run.state),
+            metrics=run.metrics,
+            curve=run.curve,
+            seconds=run.seconds,
+            error=run.error,
+            code="",
+            read=None if read is None else tuple(read),
+            finished=run.finished,
+        )
+        row = trial_row(trial)
         if run.curve:
-            row["curve"] = [{"data": zlib.compress(json.dumps(run.curve).encode(), 6)}]
+            row["curve"] = [{"data": packed_curve(run.curve)}]
         trials.append(row)
-    content_row = {
-        "id": node.id,
-        "content": dumps(node.identity()),
-        "metric": node.metric,
-        "direction": node.direction,
-        "allow_degenerate": 0,
-        "goals": dumps([list(goal) for goal in node.goals]) if node.goals else None,
-        "subject_to": dumps(list(node.subject_to)) if node.subject_to else None,
-        "scientific": dumps([]),
-        "note": note,
-        "author": node.author,
-        "created": created,
-    }
-    return NodeBundle(content_row, {"plan": [{"n": len(alike), "created": created}], "trial": trials})
+    return NodeBundle(node_row(node), {"plan": [{"n": len(alike), "created": created}], "trial": trials})
 
 
 def _plain(values: Sequence[float]) -> list[object]:

@@ -111,7 +111,9 @@ def loaded(
     if name is not None:
         title = name
     with kept(parts) as sound:  # all of it is sound before there is a tree
-        new = _is_new(store, title)
+        new = True  # no tree of this name in the store, or an empty one
+        with contextlib.suppress(NotFoundError), contextlib.closing(Store(store, create=False)) as database:
+            new = not database.nodes(database.tree(title, create=False))
         tree = make(title, store)
         context = tree._context
         try:
@@ -171,15 +173,6 @@ def _csv(round_: Round) -> Iterator[str]:
         head = False
     if head:  # no trial has ended
         yield escaped_table(round_.trials).to_csv(index=False, lineterminator="\n")
-
-
-def _is_new(store: str | os.PathLike[str], name: str) -> bool:
-    """True if a store has no tree of the name, or an empty one."""
-    try:
-        with contextlib.closing(Store(store, create=False)) as database:
-            return not database.nodes(database.tree(name, create=False))
-    except NotFoundError:
-        return True
 
 
 # A round's files.

@@ -15,7 +15,7 @@ from refine.run import identity
 from refine.run.identity import check_name, objective_data
 from refine.run.objective import wants_trial
 from refine.run.protocols import Objective
-from refine.space.space import Space
+from refine.space.space import Space, space_of
 from refine.store.import_buffer import kept
 from refine.store.merge import merge_into
 from refine.tree.exchange.dataframe import part_of, runs_of
@@ -109,10 +109,9 @@ def add_frame(
     direction = direction_of(judged.name, direction)
     if space is not None and parameters is not None:
         raise AnalysisError("give the space or the names of the parameters, got both")
-    if space is None or isinstance(space, Space):
-        searched = space
-    else:
-        searched = Space(space)
+    searched = None
+    if space is not None:
+        searched = space_of(space)
     table = runs_of(frame, searched, parameters, value, judged.name, space_filling)
     finished = FinishedRuns(table.space, table.runs, str(judged), direction, said=tuple(table.notes))
     return _add(self, finished, subject_to, **options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,10 @@ def read_run(
     try:
         about = _plain(json.loads(about_file.read_text("utf-8")))
         *lines, last = trials_file.read_text("utf-8").split("\n")
-        if _is_whole(last):
+        complete = False  # a last line without a line break may still be being written
+        with suppress(ValueError):
+            complete = isinstance(json.loads(last), dict)
+        if complete:
             lines.append(last)
         elif last:
             warn(
@@ -85,14 +89,6 @@ def read_run(
         {name: _parameter(about["params"][name], values) for name, values in values_by_name.items()}
     )
     return FinishedRuns(space, runs, metric, direction_of(metric, direction)), source
-
-
-def _is_whole(last: str) -> bool:
-    """True if a last line without a line break is a whole record, not one still being written."""
-    try:
-        return isinstance(json.loads(last), dict)
-    except ValueError:
-        return False
 
 
 def _run(record: Mapping[str, Any], metric: str, origin: str) -> Run:
