@@ -18,11 +18,12 @@ from refine.review.decision import Decision, check_author, check_note
 from refine.review.review import Review
 from refine.review.worth import CONTINUE, check_plan, worth_of
 from refine.space.encoding import round_significant
-from refine.space.parameters import Mask, Parameter, Range
+from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.utils.action import Action, Symbol
+from refine.utils.arrays import Bools
 from refine.utils.extras import load
 from refine.utils.format import join
 from refine.utils.warning import warn
@@ -243,7 +244,7 @@ def _kept(wide: Any, parameter: Parameter) -> Any:
     return None
 
 
-def _contains(parameter: Parameter, values: Sequence[object]) -> Mask:
+def _contains(parameter: Parameter, values: Sequence[object]) -> Bools:
     return parameter.contains(np.array([*values, None], dtype=object)[:-1])
 
 

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from refine.analysis.evidence import ActiveWhere, ParameterEvidence, ReadWhere, level_axis, level_labels
 from refine.errors import SpaceError
 from refine.space.constraints import one_of
 from refine.space.encoding import bare, value_key
 from refine.space.parameters import Float, Parameter
-from refine.utils.arrays import Bools, Floats, Ints
+from refine.utils.arrays import Bools, Column, Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,9 +21,7 @@ if TYPE_CHECKING:
     from refine.space.space import Space
 
 
-def read_at(
-    evidence: Sequence[ParameterEvidence], columns: Mapping[str, npt.NDArray[np.generic]]
-) -> dict[str, Bools]:
+def read_at(evidence: Sequence[ParameterEvidence], columns: Mapping[str, Column]) -> dict[str, Bools]:
     """Name -> (n,) mask of configurations that read a conditional parameter, by (n,) values.
 
     Parameters that are always read, or without a known condition, are left out. Outside the analysed space a
@@ -45,7 +42,7 @@ def read_at(
     return masks
 
 
-def _levels(parameter: Parameter, values: npt.NDArray[np.generic]) -> tuple[Ints, Bools]:
+def _levels(parameter: Parameter, values: Column) -> tuple[Ints, Bools]:
     """Numbers of the nearest levels, the first one for a missing value, and a mask of values inside."""
     positions = np.array(parameter.unit(values), dtype=float)
     usable = np.isfinite(positions)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from refine import stats
 from refine.space.categorical import Categorical
 from refine.space.parameters import Parameter
-from refine.utils.arrays import Bools, Floats, order_of
+from refine.utils.arrays import Bools, Column, Floats, Ints, order_of
 from refine.utils.format import number
 
 if TYPE_CHECKING:
@@ -231,10 +231,10 @@ class EvidenceTable(NamedTuple):
 class TestSample(NamedTuple):
     """The sample of one test, and results shared by all parameters tested on the sample."""
 
-    at: npt.NDArray[np.int64]  # (n,) row numbers in a canonical order
+    at: Ints  # (n,) row numbers in a canonical order
     others: Floats  # (n, d) positions of all parameters
     y: Floats  # (n,) values, larger is better
-    alone: npt.NDArray[np.int64]  # (m,) number of one trial per configuration
+    alone: Ints  # (m,) number of one trial per configuration
     score: Floats  # (m,) mean normal scores of the configurations' values
     # (m,) the same for measured values, infeasible trials included: the metric's own behaviour
     shown: Floats
@@ -375,7 +375,7 @@ def evidence_of(
     )
 
 
-def once(X: Floats, y: Floats, cardinalities: Sequence[int]) -> tuple[npt.NDArray[np.int64], Floats]:
+def once(X: Floats, y: Floats, cardinalities: Sequence[int]) -> tuple[Ints, Floats]:
     """Row numbers of different configurations, in their order, and the mean normal scores of their values."""
     row_numbers, score = stats.distinct(X, y, cardinalities)
     order = np.argsort(row_numbers)
@@ -576,7 +576,7 @@ def level_positions(parameter: Parameter) -> Floats:
     return parameter.unit(level_values(parameter))
 
 
-def level_values(parameter: Parameter) -> npt.NDArray[np.generic]:
+def level_values(parameter: Parameter) -> Column:
     """The levels of a parameter as a column."""
     values = np.empty(parameter.size, dtype=object)
     values[:] = parameter.grid

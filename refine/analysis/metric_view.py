@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.trials.goal import sign_of
-from refine.utils.arrays import Floats
+from refine.utils.arrays import Bools, Floats
 
 _DECADES = 30.0  # ratio of a loss's 90 % to its 10 % quantile from which the axis is logarithmic
 
@@ -78,7 +78,7 @@ class MetricView:
         low, high = (float(v) for v in self.forward([self.low, self.high]))
         return np.linspace(max(low, self.bounds[0]), min(high, self.bounds[1]), count)
 
-    def inside(self, y: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    def inside(self, y: npt.ArrayLike) -> Bools:
         """Mask of the values in view."""
         values = np.asarray(y, dtype=float)
         return np.asarray((values >= self.low) & (values <= self.high))

@@ -219,7 +219,7 @@ def _of_repeats(sd: float, freedom: int) -> _Estimate:
     return _Estimate(math.log(sd) - float(bias), 4 / float(polygamma(1, freedom / 2)))
 
 
-def fold_error_of(frame: pd.DataFrame, names: Sequence[str], y: npt.NDArray[np.float64]) -> float:
+def fold_error_of(frame: pd.DataFrame, names: Sequence[str], y: Floats) -> float:
     """Standard error of the difference of two of the best configurations over folds; 0 without folds.
 
     Args:

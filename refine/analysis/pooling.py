@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from refine.space.encoding import decode, encode
 from refine.space.space import Space, configuration_key, decode_configuration
 from refine.trials.frame import Records
 from refine.trials.replicates import selected
 from refine.trials.round_record import Node
+from refine.utils.arrays import Bools
 
 
 def added_since(space: Space, path: Sequence[Node]) -> list[dict[str, Any] | None]:
@@ -152,7 +152,7 @@ def replicate_groups(records: Records) -> list[str]:
     return out
 
 
-def read_masks(space: Space, records: Records) -> dict[str, npt.NDArray[np.bool_]]:
+def read_masks(space: Space, records: Records) -> dict[str, Bools]:
     """Parameter -> mask of trials that read it; empty if no trial noted its reads.
 
     A trial without a note counts as having read everything.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from refine import stats
 from refine.errors import AnalysisError, did_you_mean
 from refine.trials.frame import space_filling
 from refine.trials.goal import best_of, check_direction, sign_of
 from refine.utils.action import Action
+from refine.utils.arrays import Bools, Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +74,7 @@ def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direct
     return RoundComparison(direction, comparison, *medians, best_of(old, direction), best_of(new, direction))
 
 
-def space_filling_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+def space_filling_rows(table: pd.DataFrame) -> Bools:
     """(n,) mask of finished space-filling trials; AnalysisError without a column ``value``.
 
     Without ``state`` every row is complete, without ``origin`` every row is space-filling. An imported table
@@ -83,7 +83,7 @@ def space_filling_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
     return np.asarray(finished_rows(table) & space_filling(table), dtype=np.bool_)
 
 
-def finished_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+def finished_rows(table: pd.DataFrame) -> Bools:
     """(n,) mask of finished trials with a value; AnalysisError without a column ``value``."""
     if "value" not in table.columns:
         raise AnalysisError(
@@ -96,7 +96,7 @@ def finished_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
     return np.asarray(keep, dtype=np.bool_)
 
 
-def space_filling_values(table: pd.DataFrame) -> npt.NDArray[np.float64]:
+def space_filling_values(table: pd.DataFrame) -> Floats:
     """Values of :func:`space_filling_rows`, in the table's order and the metric's own sign."""
     keep = space_filling_rows(table)
     return np.asarray(table["value"], dtype=float)[keep]

@@ -15,13 +15,12 @@ from itertools import islice
 from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
-import numpy.typing as npt
 
 from refine.errors import DesignError, did_you_mean
 from refine.space.space import Indices, Space, configuration_key
 from refine.stats.coverage import wilson
 from refine.utils.action import Action, Symbol
-from refine.utils.arrays import Floats
+from refine.utils.arrays import Floats, Ints
 
 IMPORTED = "imported"
 """Method of a round whose trials were finished elsewhere: it visits no cells of its own."""
@@ -86,7 +85,7 @@ class Sobol(Design):
         varied = [j for j, radix in enumerate(space.radices) if radix > 1]
         radices = np.array([space.radices[j] for j in varied])
 
-        def levels(points: Floats) -> npt.NDArray[np.int64]:
+        def levels(points: Floats) -> Ints:
             return np.asarray(np.minimum((points * radices).astype(np.int64), radices - 1))
 
         yield from _snapped(space, seed, varied, levels)
@@ -108,7 +107,7 @@ class Weighted(Design):
         varied = [j for j, radix in enumerate(space.radices) if radix > 1]
         upper = [np.cumsum(self.shares[j])[:-1] for j in varied]
 
-        def levels(points: Floats) -> npt.NDArray[np.int64]:
+        def levels(points: Floats) -> Ints:
             positions = [np.searchsorted(u, points[:, k], side="right") for k, u in enumerate(upper)]
             return np.stack(positions, axis=1).astype(np.int64)
 
@@ -116,7 +115,7 @@ class Weighted(Design):
 
 
 def _snapped(
-    space: Space, seed: int, varied: list[int], levels: Callable[[Floats], npt.NDArray[np.int64]]
+    space: Space, seed: int, varied: list[int], levels: Callable[[Floats], Ints]
 ) -> Iterator[Indices]:
     """Every cell once: scrambled Sobol' points snapped to levels, then the remaining cells in keyed order."""
     from scipy.stats import qmc

@@ -26,7 +26,7 @@ from refine.space.space import Indices, Space, configuration_key
 from refine.trials.explosion import exploded
 from refine.trials.frame import infeasible_rows, may_be_best, metric_title, slacks
 from refine.trials.trial import EXCLUDED
-from refine.utils.arrays import Bools, Floats
+from refine.utils.arrays import Bools, Column, Floats
 from refine.utils.numbers import is_real
 
 if TYPE_CHECKING:
@@ -372,7 +372,7 @@ def neighbours(space: Space, centres: Indices, seed: int) -> Indices:
     return np.unique(rows[space.valid(rows)], axis=0).astype(np.int32)
 
 
-def _positions(analysis: Analysis, space: Space, rows: Indices) -> npt.NDArray[np.float64]:
+def _positions(analysis: Analysis, space: Space, rows: Indices) -> Floats:
     """(c, parameters) unit-scale positions of cells on the analysed axes.
 
     NaN for a choice unknown to the analysis.
@@ -468,7 +468,7 @@ def _frame_positions(analysis: Analysis, frame: pd.DataFrame) -> Floats:
     return positions
 
 
-def _extended(analysis: Analysis, name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+def _extended(analysis: Analysis, name: str, values: Column) -> Floats:
     """Unit-scale positions on the analysed axis; values beyond a widened range lie below 0 or above 1."""
     parameter = analysis[name].parameter
     if not isinstance(parameter, Range):

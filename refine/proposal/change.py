@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
@@ -29,7 +28,7 @@ from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
 from refine.trials.frame import front_rows
 from refine.trials.goal import Goal
-from refine.utils.arrays import Bools
+from refine.utils.arrays import Bools, Floats
 
 # Certainty of a change -> upper end of its risk: the steps of refine.utils.format.CHANCE_STEPS, so that a
 # mark and the chance that is printed with it agree.
@@ -228,7 +227,7 @@ def beyond(
     analysis: Analysis,
     e: ParameterEvidence,
     new: Range,
-    optima: npt.NDArray[np.float64] | None,
+    optima: Floats | None,
     first: Analysis,
 ) -> Widening:
     """A range continued by one step past the ends at which the best trials lie.

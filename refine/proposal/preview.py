@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
@@ -21,6 +20,7 @@ from refine.space.categorical import Categorical
 from refine.space.encoding import value_key
 from refine.space.space import Space
 from refine.trials.frame import best_first
+from refine.utils.arrays import Bools
 from refine.utils.display import Shown
 
 if TYPE_CHECKING:
@@ -136,9 +136,7 @@ def preview_of(
     )
 
 
-def _expected(
-    proposal: Proposal, analysis: Analysis, ranked: pd.DataFrame, inside: npt.NDArray[np.bool_]
-) -> Expected | None:
+def _expected(proposal: Proposal, analysis: Analysis, ranked: pd.DataFrame, inside: Bools) -> Expected | None:
     """Posterior expectations of the trials among the best 10 that lie outside, and of the trials inside."""
     posterior = proposal.posterior
     if posterior is None or inside[:10].all() or not inside.any():
@@ -172,7 +170,7 @@ def _top_of(count: int) -> int:
     return min(count, max(_LEAST_TOP, math.ceil(_TOP * count)))
 
 
-def _inside(analysis: Analysis, space: Space, table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+def _inside(analysis: Analysis, space: Space, table: pd.DataFrame) -> Bools:
     """(n,) trials inside a space.
 
     None if the space adds parameters, since a trial then has no place in it.

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from refine.errors import SpaceError, did_you_mean
 from refine.space.encoding import Reference, dumps, encode, freeze, label, value_key
-from refine.space.parameters import Mask, Parameter, number_of
-from refine.utils.arrays import Floats
+from refine.space.parameters import Parameter, number_of
+from refine.utils.arrays import Bools, Floats, Ints
 from refine.utils.keywords import helped
 from refine.utils.types import JsonObject
 
@@ -130,7 +130,7 @@ class Categorical(Parameter):
             return np.asarray(self.grid)[indices]
         return np.asarray(self.labels, dtype=object)[indices]
 
-    def positions(self, values: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    def positions(self, values: npt.ArrayLike) -> Ints:
         """Level numbers of values or labels; -1 for a value that is not a choice."""
         if isinstance(values, np.ndarray) and values.dtype.kind in "if":
             numbers, places = np.unique(values.ravel(), return_inverse=True)
@@ -164,7 +164,7 @@ class Categorical(Parameter):
                 return keys.index(key)
             return -1
 
-    def contains(self, values: npt.ArrayLike) -> Mask:
+    def contains(self, values: npt.ArrayLike) -> Bools:
         """Mask of the values, or labels, that are choices."""
         return np.asarray(self.positions(values) >= 0)
 

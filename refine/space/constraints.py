@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from refine.errors import SpaceError, did_you_mean
 from refine.space.encoding import bare
+from refine.utils.arrays import Bools, Column
 from refine.utils.numbers import is_real, is_whole
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -118,10 +119,10 @@ class Constraint:
 
     def __call__(
         self,
-        columns: Mapping[str, npt.NDArray[np.generic]],
-        present: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+        columns: Mapping[str, Column],
+        present: Mapping[str, Bools] | None = None,
         unknown: bool = True,
-    ) -> npt.NDArray[np.bool_]:
+    ) -> Bools:
         """Mask, (n,), of the rows that meet the condition.
 
         Args:
@@ -201,7 +202,7 @@ def _check(node: ast.expr, text: str) -> None:
         _check(part, text)
 
 
-def _none_first(names: Collection[str], columns: Mapping[str, npt.NDArray[np.generic]]) -> str:
+def _none_first(names: Collection[str], columns: Mapping[str, Column]) -> str:
     """A hint for parameters that may be None."""
     for name in sorted(names):
         if columns[name].dtype == object and any(v is None for v in columns[name]):
@@ -213,10 +214,10 @@ class _OperandTable(NamedTuple):
     """The rows on which an expression is evaluated: (n,) values by name, and masks of absent parameters."""
 
     columns: Mapping[str, npt.NDArray[Any]]
-    present: Mapping[str, npt.NDArray[np.bool_]]
+    present: Mapping[str, Bools]
     n: int
 
-    def where(self, mask: npt.NDArray[np.bool_]) -> _OperandTable:
+    def where(self, mask: Bools) -> _OperandTable:
         """The rows of a mask."""
         if mask.all():
             return self
@@ -228,7 +229,7 @@ class _OperandTable(NamedTuple):
 
 
 # Masks of the rows in which an expression is true, and false; in other rows it is unknown.
-_Decided = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
+_Decided = tuple[Bools, Bools]
 
 
 def _decided(node: ast.expr, rows: _OperandTable) -> _Decided:
@@ -306,7 +307,7 @@ def _evaluate(node: ast.expr, rows: _OperandTable) -> Any:
     raise TypeError(f"{ast.unparse(node)} has no value")
 
 
-def _numbers(column: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _numbers(column: Column) -> Column:
     """A column of objects as floats, if all objects are numbers."""
     if column.dtype == object and all(map(is_real, column)):
         return column.astype(float)

@@ -17,7 +17,7 @@ from refine.errors import SpaceError
 from refine.space.constraints import condition_of
 from refine.space.encoding import label, round_significant, value_key
 from refine.space.rounding import ABOUT, round_levels
-from refine.utils.arrays import Floats
+from refine.utils.arrays import Bools, Floats
 from refine.utils.keywords import helped
 from refine.utils.types import JsonObject
 
@@ -27,7 +27,6 @@ ALL_UP_TO = 20
 LARGEST_INTEGER = 2**53
 MOST_LEVELS = 100_000
 
-Mask = npt.NDArray[np.bool_]
 Within = tuple[float | None, float | None]
 """Hard limits of a range, lower and upper; ``None`` for no limit."""
 
@@ -74,7 +73,7 @@ class Parameter(ABC):
         """Levels by number, in table form: numbers, or labels of choices."""
 
     @abstractmethod
-    def contains(self, values: npt.ArrayLike) -> Mask:
+    def contains(self, values: npt.ArrayLike) -> Bools:
         """Mask of the values inside, up to rounding; values between levels count."""
 
     @abstractmethod
@@ -193,7 +192,7 @@ class Range(Parameter):
         """Levels by number as a numeric array."""
         return np.asarray(self.grid)[indices]
 
-    def contains(self, values: npt.ArrayLike) -> Mask:
+    def contains(self, values: npt.ArrayLike) -> Bools:
         """``low <= x <= high``, to within rounding."""
         x = _numeric(values)
         slack = 1e-9 * (self.high - self.low)

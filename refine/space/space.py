@@ -14,9 +14,9 @@ from refine.errors import SpaceError, UnknownNameError, did_you_mean, unstorable
 from refine.space.categorical import Categorical, surface
 from refine.space.constraints import Constraint, joined, ordered_conditions
 from refine.space.encoding import bare, decode, digest, encode, freeze, value_key
-from refine.space.parameters import Mask, Parameter, number_of
+from refine.space.parameters import Parameter, number_of
 from refine.space.parsing import parameter_from_json, parse, parse_talos
-from refine.utils.arrays import as_pandas
+from refine.utils.arrays import Bools, Column, Floats, as_pandas
 from refine.utils.display import Shown
 from refine.utils.keywords import helped
 from refine.utils.types import JsonObject
@@ -206,18 +206,18 @@ class Space(Shown, Mapping[str, Parameter]):
 
     def _present(
         self,
-        columns: Mapping[str, npt.NDArray[np.generic]],
+        columns: Mapping[str, Column],
         n: int,
         among: Collection[str] = (),
         missing: Collection[str] = (),
-    ) -> dict[str, Mask]:
+    ) -> dict[str, Bools]:
         """Per conditional parameter (of ``among``, if given), a mask of the n rows that have the parameter.
 
         ``columns`` holds the values of the parameters that conditions name. A condition on a ``missing``
         parameter, whose values are unknown, is not met.
         """
-        present: dict[str, Mask] = {}
-        certain: dict[str, Mask] = {}
+        present: dict[str, Bools] = {}
+        certain: dict[str, Bools] = {}
         for name, condition in self.conditions.items():
             if not among or name in among:
                 values = {other: columns[other] for other in condition.names}
@@ -236,12 +236,12 @@ class Space(Shown, Mapping[str, Parameter]):
         """The parameters that conditions name."""
         return frozenset().union(*(c.names for c in self.conditions.values()))
 
-    def active(self, indices: Indices) -> dict[str, Mask]:
+    def active(self, indices: Indices) -> dict[str, Bools]:
         """Per conditional parameter, a mask of the rows of level numbers that have the parameter."""
         columns = {n: _plain(self[n])[indices[:, self._at[n]]] for n in self._asked}
         return self._present(columns, len(indices))
 
-    def active_in(self, frame: pd.DataFrame) -> dict[str, Mask]:
+    def active_in(self, frame: pd.DataFrame) -> dict[str, Bools]:
         """Per conditional parameter, a mask of the table's rows that have the parameter.
 
         The table needs a column for every parameter that a condition names, unless the parameter is
@@ -301,7 +301,7 @@ class Space(Shown, Mapping[str, Parameter]):
             digits.append(digit)
         return tuple(reversed(digits))
 
-    def number(self, indices: Sequence[int] | npt.NDArray[np.generic]) -> int:
+    def number(self, indices: Sequence[int] | Column) -> int:
         """The cell of level numbers; the inverse of :meth:`indices`."""
         cell = 0
         for digit, radix in zip(indices, self.radices, strict=True):
@@ -312,7 +312,7 @@ class Space(Shown, Mapping[str, Parameter]):
         """The configuration of a cell, name -> value; classes and functions are resolved if possible."""
         return self.at(self.indices(cell))
 
-    def at(self, indices: Sequence[int] | npt.NDArray[np.generic]) -> dict[str, Any]:
+    def at(self, indices: Sequence[int] | Column) -> dict[str, Any]:
         """The configuration of a row of level numbers, without inactive parameters."""
         absent: set[str] = set()
         if self.conditions:
@@ -371,7 +371,7 @@ class Space(Shown, Mapping[str, Parameter]):
         """
         return {n: p.column(indices[:, j]) for j, (n, p) in enumerate(self.items())}
 
-    def _tried(self, names: Collection[str]) -> dict[str, npt.NDArray[np.generic]]:
+    def _tried(self, names: Collection[str]) -> dict[str, Column]:
         """Columns of some parameters: all combinations of values, or every level and a sample of many."""
         chosen = [(n, self[n]) for n in self if n in names]
         sizes = [p.size for _, p in chosen]
@@ -384,7 +384,7 @@ class Space(Shown, Mapping[str, Parameter]):
             )
         return {n: _plain(p)[rows[:, j]] for j, (n, p) in enumerate(chosen)}
 
-    def tried(self, *conditions: Constraint) -> list[Mask]:
+    def tried(self, *conditions: Constraint) -> list[Bools]:
         """Answers of conditions over shared combinations of values: all, or a sample of many.
 
         A condition on an absent parameter is false.
@@ -410,7 +410,7 @@ class Space(Shown, Mapping[str, Parameter]):
             hint = f"choices go in quotes: {name!r}"
         return f"unknown parameter {name!r}; {hint}"
 
-    def meets(self, condition: Constraint, frame: pd.DataFrame) -> Mask:
+    def meets(self, condition: Constraint, frame: pd.DataFrame) -> Bools:
         """Mask, (rows,), of a table's rows in which a condition is true.
 
         Args:
@@ -420,7 +420,7 @@ class Space(Shown, Mapping[str, Parameter]):
         columns = {n: _plain_column(self[n], frame[n].to_numpy()) for n in condition.names}
         return condition(columns, self.active_in(frame), unknown=False)
 
-    def valid(self, indices: Indices) -> Mask:
+    def valid(self, indices: Indices) -> Bools:
         """Mask of the rows of level numbers that meet every constraint and are :meth:`canonical`.
 
         A constraint on an inactive parameter excludes no row.
@@ -436,7 +436,7 @@ class Space(Shown, Mapping[str, Parameter]):
                 mask &= constraint(columns, present)
         return mask
 
-    def contains(self, frame: IntoFrame) -> Mask:
+    def contains(self, frame: IntoFrame) -> Bools:
         """Mask, (rows,), of a table's rows that lie inside: bounds and choices, then constraints.
 
         Values between levels count. A conditional parameter is checked only in rows that meet its condition,
@@ -467,7 +467,7 @@ class Space(Shown, Mapping[str, Parameter]):
             mask[mask] = inside
         return mask
 
-    def unit(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+    def unit(self, frame: pd.DataFrame) -> Floats:
         """Positions for statistics, shape (rows, parameters): see :meth:`Parameter.unit`.
 
         Inactive parameters are at their first level.
@@ -630,13 +630,13 @@ def _parsed(parameters: object, parse_one: Callable[[Any], Parameter]) -> dict[s
     return parsed
 
 
-def _as_objects(values: Sequence[object]) -> npt.NDArray[np.generic]:
+def _as_objects(values: Sequence[object]) -> Column:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
 
 
-def _plain(parameter: Parameter) -> npt.NDArray[np.generic]:
+def _plain(parameter: Parameter) -> Column:
     """The levels as constraints see them: numbers as floats; classes, functions and tuples by label."""
     if parameter.numeric:
         # As floats, like the columns of a table: integers would overflow and refuse negative powers.
@@ -644,7 +644,7 @@ def _plain(parameter: Parameter) -> npt.NDArray[np.generic]:
     return _as_objects([bare(v) for v in parameter.grid])
 
 
-def _one(parameter: Parameter, value: object) -> npt.NDArray[np.generic]:
+def _one(parameter: Parameter, value: object) -> Column:
     """One value, or the label of a choice, as constraints see it."""
     if isinstance(parameter, Categorical):
         position = int(parameter.positions(_as_objects([value]))[0])
@@ -656,7 +656,7 @@ def _one(parameter: Parameter, value: object) -> npt.NDArray[np.generic]:
     return _as_objects([bare(value)])
 
 
-def _plain_column(parameter: Parameter, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _plain_column(parameter: Parameter, values: Column) -> Column:
     if isinstance(parameter, Categorical):
         return _plain(parameter)[parameter.positions(values)]
     if values.dtype == object:

@@ -10,14 +10,14 @@ import sqlalchemy as sa
 from refine.store.lease import lease_rows
 from refine.store.schema import t
 from refine.store.validity import BROKEN
-from refine.trials.budget import BudgetState, checked_budget
+from refine.trials.budget import Budget, BudgetState, checked_budget
 from refine.trials.trial import FAILED, State
 
 _BUDGET = "budget/"  # beginning of keys in the table ``meta``: budget of a tree, by row
 _CLAIM = "claim/"  # claim of a call in progress, by the rows of tree and round
 
 
-def write_budget(connection: sa.Connection, tree: int, budget: int | str | None) -> None:
+def write_budget(connection: sa.Connection, tree: int, budget: Budget) -> None:
     """Stores the budget of a tree; ``None`` removes it."""
     c = t.meta.c
     key = f"{_BUDGET}{tree}"
@@ -46,7 +46,7 @@ def read_state(connection: sa.Connection, tree: int) -> BudgetState:
     )
 
 
-def read_budget(connection: sa.Connection, tree: int) -> int | str | None:
+def read_budget(connection: sa.Connection, tree: int) -> Budget:
     """The budget of a tree; ``None`` without a budget, or if the stored text is damaged."""
     c = t.meta.c
     text = connection.execute(sa.select(c.value).where(c.key == f"{_BUDGET}{tree}")).scalar()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
-import numpy.typing as npt
 
 from refine.trials.trial import MOST_ROWS, RowScores
+from refine.utils.arrays import Floats
 
 _HALF_ERROR = 1e-3  # largest root mean squared error of half precision, in standard deviations of the scores
 
@@ -28,7 +28,7 @@ def pack(row_scores: RowScores) -> bytes:
     return zlib.compress(raw, 6)
 
 
-def unpack(raw: bytes, total: int) -> npt.NDArray[np.float64]:
+def unpack(raw: bytes, total: int) -> Floats:
     """The scores of ``total`` validation rows, from decompressed bytes.
 
     Raises ValueError: the bytes hold another number of finite scores.

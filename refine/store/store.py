@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -58,11 +58,11 @@ from refine.store.removal import (
 )
 from refine.store.schema import SCHEMA_VERSION, migrate, shown_url, t, version_of
 from refine.store.validity import LATEST, faults_of, node_row, settings_of
-from refine.trials.budget import BudgetState, raised
+from refine.trials.budget import Budget, BudgetState, raised
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric
-from refine.trials.round_record import BASELINE, HoldoutRun, Node, StoredDecision
+from refine.trials.round_record import BASELINE, Encoded, HoldoutRun, Node, StoredDecision
 from refine.trials.stored_answer import StoredAnswer
 from refine.trials.trial import State
 from refine.utils.action import Action
@@ -246,10 +246,10 @@ class Store(Reader):
         node: Node,
         n: int,
         inherited: Iterable[str] = (),
-        extra: Sequence[tuple[str, dict[str, Any]]] = (),
+        extra: Sequence[Encoded] = (),
         decision: StoredDecision | None = None,
-        given: Sequence[tuple[str, dict[str, Any]]] = (),
-        budget: int | str | None = None,
+        given: Sequence[Encoded] = (),
+        budget: Budget = None,
     ) -> int:
         """Writes a node with its configurations in one transaction, unless it exists, and returns its row.
 
@@ -310,7 +310,7 @@ class Store(Reader):
 
         return self._written(write)
 
-    def extend(self, pk: int, extra: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    def extend(self, pk: int, extra: Sequence[Encoded]) -> None:
         """Stores the configurations of further exploit trials of a node."""
         first: list[int] = []
 
@@ -372,7 +372,7 @@ class Store(Reader):
         with self.engine.connect() as connection:
             return read_budget(connection, tree) is not None
 
-    def set_budget(self, tree: int, budget: int | str | None) -> None:
+    def set_budget(self, tree: int, budget: Budget) -> None:
         """Sets the budget of a tree; ``None`` removes it."""
 
         def write(connection: sa.Connection) -> None:
@@ -652,9 +652,7 @@ def _ended(connection: sa.Connection, pk: int) -> int:
     return int(connection.execute(keys).scalar_one())
 
 
-def _write_given(
-    connection: sa.Connection, pk: int, configurations: Sequence[tuple[str, dict[str, Any]]]
-) -> int:
+def _write_given(connection: sa.Connection, pk: int, configurations: Sequence[Encoded]) -> int:
     """Adds configurations given by a person to the plan of a node, and returns the number of new ones."""
     if not configurations:
         return 0
@@ -687,9 +685,7 @@ def _write_given(
     )
 
 
-def _beside_rows(
-    pk: int, extra: Sequence[tuple[str, dict[str, Any]]], first: int = 0
-) -> list[dict[str, object]]:
+def _beside_rows(pk: int, extra: Sequence[Encoded], first: int = 0) -> list[dict[str, object]]:
     """Rows for extra configurations of a node, numbered from a position on."""
     return [
         {"node": pk, "position": i, "origin": origin, "configuration": dumps(configuration)}

@@ -26,17 +26,17 @@ from refine.space.encoding import check_seed, seed_of
 from refine.space.roles import scientific_of
 from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration, space_of
 from refine.space.user_configurations import given_configuration, given_configurations
-from refine.tree.children import Encoded, check_count, off_grid
+from refine.tree.children import check_count, off_grid
 from refine.tree.comparison import belief_like
 from refine.tree.names import check_tag
 from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
-from refine.trials.budget import checked_budget, first_size, raised
+from refine.trials.budget import Budget, checked_budget, first_size, raised
 from refine.trials.declared import Declared, Limits
 from refine.trials.goal import ASK, Goal, check_meant, goals_of
 from refine.trials.metric import Score
 from refine.trials.metric_constraint import FEASIBLE
-from refine.trials.round_record import ADAPTIVE, BASELINE, OPTUNA, Node, StoredNode
+from refine.trials.round_record import ADAPTIVE, BASELINE, OPTUNA, Encoded, Node, StoredNode
 from refine.utils.action import Action, Symbol
 
 
@@ -234,9 +234,7 @@ def _believed(
     return replace(suggested, of=tuple(sorted(by_parameter.items())))
 
 
-def _first_size(
-    tree: TreeRecord, budget: int | str | None, existing: StoredNode | None, space: Space
-) -> int | None:
+def _first_size(tree: TreeRecord, budget: Budget, existing: StoredNode | None, space: Space) -> int | None:
     """Default size of a root under the budget of the tree; ``None`` without a budget of trials."""
     state = tree.budget_state
     state = replace(state, budget=raised(state.budget, budget))

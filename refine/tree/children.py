@@ -39,13 +39,10 @@ from refine.tree.round_record import RoundRecord
 from refine.tree.winner import expected_of_best
 from refine.trials.declared import NOTHING
 from refine.trials.frame import Records
-from refine.trials.round_record import Node, StoredDecision, StoredNode, path_to
+from refine.trials.round_record import Encoded, Node, StoredDecision, StoredNode, path_to
 from refine.utils.action import Action
 from refine.utils.provided import provided
 from refine.utils.warning import warn
-
-# Origin of a planned trial, and its encoded configuration.
-Encoded = tuple[str, dict[str, Any]]
 
 
 class DecidedRound(RoundRecord):
@@ -373,13 +370,13 @@ def choose(
     return decision
 
 
-def off_grid(space: Space, encoded: Sequence[tuple[str, Mapping[str, object]]]) -> int:
+def off_grid(space: Space, encoded: Sequence[Encoded]) -> int:
     """Number of given configurations, ``(origin, encoded configuration)``, that are not on the grid."""
     unlike = {configuration_key(decode_configuration(p)): p for _, p in encoded}
     return sum(not space.on_grid(decode_configuration(p)) for p in unlike.values())
 
 
-def check_count(n: int, encoded: Sequence[tuple[str, Mapping[str, object]]]) -> None:
+def check_count(n: int, encoded: Sequence[Encoded]) -> None:
     """Raises DesignError where a round is to run fewer configurations than it was given."""
     if n < len(keys := _keys(encoded)):
         raise DesignError(
@@ -394,7 +391,7 @@ def left_to_run(parent: RoundRecord, space: Space) -> int:
     return max(0, feasible(space).high - len(done))
 
 
-def _keys(encoded: Sequence[tuple[str, Mapping[str, object]]]) -> frozenset[str]:
+def _keys(encoded: Sequence[Encoded]) -> frozenset[str]:
     return frozenset(configuration_key(decode_configuration(p)) for _, p in encoded)
 
 

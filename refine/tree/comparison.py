@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from refine.analysis.population import RoundComparison, compare_rounds
 from refine.errors import AnalysisError, NotFoundError, ReviewError
@@ -27,6 +26,7 @@ from refine.tree.round_record import RoundRecord
 from refine.tree.tree_record import TreeRecord
 from refine.trials.frame import barred_rows
 from refine.utils.action import Action
+from refine.utils.arrays import Column
 from refine.utils.display import Shown
 from refine.utils.format import join
 from refine.utils.plain import plain
@@ -187,7 +187,7 @@ NEW = 0.2
 Study = TreeRecord | RoundRecord
 
 
-def _best_of(study: Study) -> dict[str, npt.NDArray[np.generic]]:
+def _best_of(study: Study) -> dict[str, Column]:
     """Parameter -> its value in the best candidate of each draw of the posterior of a round."""
     rounds: Sequence[RoundRecord] = [study] if isinstance(study, RoundRecord) else study.rounds[::-1]
     for round_ in rounds:
@@ -240,7 +240,7 @@ def belief_like(sources: Sequence[Study], space: Space) -> Belief:
     return replace(belief_of(beliefs, space), like=names)
 
 
-def _suggested(parameter: Parameter, drawn: list[npt.NDArray[np.generic]]) -> Near | dict[str, float] | None:
+def _suggested(parameter: Parameter, drawn: list[Column]) -> Near | dict[str, float] | None:
     """Belief about one parameter from the draws of several studies; ``None`` without common values."""
     import pandas as pd
 

@@ -32,6 +32,8 @@ With a budget of 30 on ten truths, 12 even trials left 13 % regret, and 20 even 
 LARGEST_BUDGET = 10**12
 """Largest budget, in trials or in seconds of training time."""
 
+Budget = int | str | None
+
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _LONGEST = 100  # characters of a budget
 _PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\b")
@@ -48,7 +50,7 @@ class BudgetState:
         (24, 18, '24 of 60 trials left')
     """
 
-    budget: int | str | None = None  # trials, or training time such as ``"8 h"``; ``None`` without a budget
+    budget: Budget = None  # trials, or training time such as ``"8 h"``; ``None`` without a budget
     spent: int = 0  # trials that ran, failed ones and repeats included
     running: int = 0  # trials that calls in progress will still run
     repeats: int = 0  # repeats among the spent trials
@@ -166,7 +168,7 @@ NO_BUDGET = BudgetState()
 """The state of a tree without a budget, without counts."""
 
 
-def checked_budget(value: object) -> int | str | None:
+def checked_budget(value: object) -> Budget:
     """A budget as stored: a whole number of trials, a duration as text, or ``None``.
 
     Raises DesignError: neither a whole number >= 1 nor a duration > 0, or more than a million million trials
@@ -201,7 +203,7 @@ def _as_text(time: timedelta) -> str:
     return f"{time.total_seconds():.6f}".rstrip("0").rstrip(".") + " s"
 
 
-def raised(present: int | str | None, proposed: int | str | None) -> int | str | None:
+def raised(present: Budget, proposed: Budget) -> Budget:
     """The larger of two budgets; a budget of the other kind replaces the present budget."""
     if proposed is None:
         return present
@@ -220,7 +222,7 @@ def seconds_of(text: str) -> float:
     return sum(float(part[1]) * _SECONDS[part[2]] for part in parts)
 
 
-def first_size(budget: int | str | None) -> int | None:
+def first_size(budget: Budget) -> int | None:
     """Advised size of a first round; ``None`` without a budget of trials."""
     if not isinstance(budget, int):
         return None

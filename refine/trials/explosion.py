@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from refine.utils.arrays import Floats
+from refine.utils.arrays import Bools, Floats
 
 FEWEST = 10  # finished trials below which no value counts as exploded
 _TIE = 1e-9  # distances from the best value below this share of it are ties
@@ -63,7 +63,7 @@ def explosion_limit(y: npt.ArrayLike) -> float:
     return -np.inf
 
 
-def exploded(y: npt.ArrayLike, limit: float) -> npt.NDArray[np.bool_]:
+def exploded(y: npt.ArrayLike, limit: float) -> Bools:
     """(n,) whether values, larger is better, lie below a limit of :func:`explosion_limit`; NaN does not."""
     values: Floats = np.asarray(y, dtype=float)
     return np.asarray(values < limit, dtype=np.bool_)

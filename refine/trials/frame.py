@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from refine.errors import AnalysisError, did_you_mean
 from refine.space.categorical import Categorical
@@ -21,6 +20,7 @@ from refine.trials.metric import Curve, Metric
 from refine.trials.metric_constraint import FEASIBLE, SECONDS, MetricConstraint
 from refine.trials.rows import JsonRows
 from refine.trials.trial import DEGENERATE, SPACE_FILLING
+from refine.utils.arrays import Bools, Column, Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ def joined_records(parts: Sequence[Records]) -> Records:
     )
 
 
-def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArray[np.bool_]:
+def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> Bools:
     """(n,) mask of trials with a constant prediction, by the metric ``degenerate``.
 
     The metric is 1, or the share of several models, of which half is enough. A parameter of that name in
@@ -68,7 +68,7 @@ def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArr
     return np.asarray(np.asarray(frame[title], dtype=float) >= 0.5, dtype=np.bool_)
 
 
-def infeasible_rows(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+def infeasible_rows(frame: pd.DataFrame) -> Bools:
     """(n,) mask of finished trials that break a metric constraint, by the column ``feasible``.
 
     None without it.
@@ -79,7 +79,7 @@ def infeasible_rows(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
     return np.asarray(finished & ~frame[FEASIBLE].to_numpy(), dtype=np.bool_)
 
 
-def barred_rows(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: bool) -> npt.NDArray[np.bool_]:
+def barred_rows(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: bool) -> Bools:
     """Mask of finished trials that may not be best: infeasible ones, and degenerate ones unless allowed."""
     barred = infeasible_rows(frame)
     if allow_degenerate:
@@ -87,9 +87,7 @@ def barred_rows(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: boo
     return barred | degenerate_rows(frame, space)
 
 
-def slacks(
-    frame: pd.DataFrame, space: Iterable[str], constraints: Sequence[MetricConstraint]
-) -> npt.NDArray[np.float64]:
+def slacks(frame: pd.DataFrame, space: Iterable[str], constraints: Sequence[MetricConstraint]) -> Floats:
     """(constraints, n) slack of every trial: 0 or more if the constraint is met.
 
     AnalysisError if no trial has such a metric.
@@ -117,14 +115,14 @@ def metric_title(metric: str, space: Iterable[str]) -> str:
     return metric
 
 
-def space_filling(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+def space_filling(frame: pd.DataFrame) -> Bools:
     """(n,) mask of trials drawn without regard to results, by their ``origin``; all without one."""
     if "origin" not in frame:
         return np.ones(len(frame), dtype=np.bool_)
     return np.asarray(frame["origin"].isin(SPACE_FILLING), dtype=np.bool_)
 
 
-def may_be_best(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: bool) -> npt.NDArray[np.bool_]:
+def may_be_best(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: bool) -> Bools:
     """Mask of rows that finished with a value and may be best; without ``state`` every row is complete."""
     keep = np.isfinite(np.asarray(frame["value"], dtype=float))
     if "state" in frame:
@@ -210,9 +208,7 @@ def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) 
         yield table(space, joined, metric, slice(n, None))
 
 
-def _kinds(
-    name: str, column: Sequence[object] | npt.NDArray[np.generic], kinds_seen: set[Any]
-) -> Iterator[int]:
+def _kinds(name: str, column: Sequence[object] | Column, kinds_seen: set[Any]) -> Iterator[int]:
     """Rows of a column with the first value of a type that is not among ``kinds_seen``.
 
     Adds the type to ``kinds_seen``.
@@ -250,7 +246,7 @@ def configuration_table(space: Space, configurations: JsonRows) -> pd.DataFrame:
     return pd.DataFrame(_parameter_columns(space, configurations))
 
 
-def usable_values(records: Records, goal: Goal) -> npt.NDArray[np.float64]:
+def usable_values(records: Records, goal: Goal) -> Floats:
     """(n,) values of trials; NaN without a value, or if a trial may not be best."""
     values = _values(records, goal.metric)
     if not goal.allow_degenerate:
@@ -260,7 +256,7 @@ def usable_values(records: Records, goal: Goal) -> npt.NDArray[np.float64]:
     return values
 
 
-def _feasible(records: Records, metric: Metric) -> npt.NDArray[np.bool_]:
+def _feasible(records: Records, metric: Metric) -> Bools:
     """Mask of trials that meet all constraints of a metric."""
     met = np.ones(len(records.metrics), dtype=np.bool_)
     for constraint in metric.subject_to:
@@ -268,7 +264,7 @@ def _feasible(records: Records, metric: Metric) -> npt.NDArray[np.bool_]:
     return met
 
 
-def _numbers(records: Records, name: str) -> npt.NDArray[np.float64]:
+def _numbers(records: Records, name: str) -> Floats:
     """The last values of a metric, or wall times if asked for and not reported."""
     if name == SECONDS and name not in records.metrics.names:
         return np.array(records.columns[SECONDS], dtype=float)
@@ -277,7 +273,7 @@ def _numbers(records: Records, name: str) -> npt.NDArray[np.float64]:
 
 def _parameter_columns(
     space: Space, configurations: JsonRows, part: slice = slice(None)
-) -> dict[str, npt.NDArray[np.generic]]:
+) -> dict[str, Column]:
     columns = {}
     for name, parameter in space.items():
         column = configurations.column(name)
@@ -296,7 +292,7 @@ def _parameter_columns(
     return columns
 
 
-def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:
+def _values(records: Records, metric: Metric) -> Floats:
     states = records.columns["state"]
     if metric.function is not None:
         # The function's present answer counts, not the one stored when the trial ended.
@@ -317,9 +313,7 @@ def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:
     return values
 
 
-def _parameter_column(
-    parameter: Parameter, encoded: Sequence[object] | npt.NDArray[np.generic]
-) -> npt.NDArray[np.generic]:
+def _parameter_column(parameter: Parameter, encoded: Sequence[object] | Column) -> Column:
     if parameter.numeric and (column := np.asarray(encoded)).dtype.kind in "if":
         return column
     if parameter.numeric and not isinstance(parameter, Categorical):

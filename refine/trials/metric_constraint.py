@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.errors import AnalysisError
+from refine.utils.arrays import Floats
 
 FEASIBLE = "feasible"
 """Column of a table of trials that says which of them meet all metric constraints."""
@@ -60,7 +61,7 @@ class MetricConstraint(NamedTuple):
     def __str__(self) -> str:
         return f"{self.name} {self.relation} {self.bound:g}"
 
-    def slack(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def slack(self, values: npt.ArrayLike) -> Floats:
         """Distance of values from the bound: 0 or more if met, NaN without a value."""
         if self.relation == ">=":
             turned = 1.0

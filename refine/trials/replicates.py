@@ -11,7 +11,6 @@ from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from refine import stats
 from refine.space.space import Space
@@ -19,6 +18,7 @@ from refine.trials.frame import Records, table, usable_values
 from refine.trials.goal import Goal
 from refine.trials.metric import Curve, Metric
 from refine.trials.rows import JsonRows
+from refine.utils.arrays import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 class Fresh(NamedTuple):
     """Finished replicates."""
 
-    values: npt.NDArray[np.float64]  # (n,) values, in the metric's own sign
+    values: Floats  # (n,) values, in the metric's own sign
     groups: list[str]  # n labels, equal for one configuration of one round
     # (n,) values of the planned runs of their configurations; NaN without one by the same code
-    planned: npt.NDArray[np.float64]
+    planned: Floats
     # (n, s) values by split, if the objective gave `name@1`, `name@2`, ...; else `None`
-    splits: npt.NDArray[np.float64] | None = None
+    splits: Floats | None = None
 
 
 def planned(records: Records) -> Records:

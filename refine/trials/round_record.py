@@ -27,6 +27,9 @@ def check_objective_name(name: str) -> None:
         raise ValueError(f"an objective's name must be a label or an import path, not a file's, got {name!r}")
 
 
+# Origin of a planned trial, and its encoded configuration.
+Encoded = tuple[str, dict[str, Any]]
+
 OPTUNA = "optuna."
 """Prefix of the name of a design that is a sampler object."""
 
@@ -175,7 +178,7 @@ BASELINE = "baseline"
 """Origin of the baseline in a plan; its trials have the origin ``"given"``."""
 
 
-def beside_of(planned: Iterable[tuple[str, dict[str, Any]]]) -> list[Beside]:
+def beside_of(planned: Iterable[Encoded]) -> list[Beside]:
     """The extra configurations of a plan of ``(origin, encoded configuration)``.
 
     Baseline first, then given ones.

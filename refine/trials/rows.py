@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 
+from refine.utils.arrays import Bools, Floats
+
 # Marks a missing name of a mapping.
 _NOT = object()
 
@@ -126,7 +128,7 @@ class JsonRows(Sequence[dict[str, Any]]):
             return np.concatenate(arrays)
         return [v for block in self._blocks for v in block.listed(name, None)]
 
-    def has(self, name: str) -> npt.NDArray[np.bool_]:
+    def has(self, name: str) -> Bools:
         """(n,) mask of the mappings with a name."""
         parts = [np.zeros(0, dtype=np.bool_)]
         for block in self._blocks:
@@ -137,7 +139,7 @@ class JsonRows(Sequence[dict[str, Any]]):
                 parts.append(np.full(block.n, values is not None))
         return np.concatenate(parts)
 
-    def numbers(self, name: str) -> npt.NDArray[np.float64]:
+    def numbers(self, name: str) -> Floats:
         """(n,) floats under a name; NaN if missing."""
         parts = [np.zeros(0)]
         for block in self._blocks:

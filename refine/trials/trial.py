@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.trials.metric import Curve
+from refine.utils.arrays import Floats
 
 
 class State(StrEnum):
@@ -84,11 +85,11 @@ MOST_ROWS = 10_000
 class RowScores(NamedTuple):
     """A trial's scores by validation row; their mean is a metric of the trial."""
 
-    scores: npt.NDArray[np.float64]  # (n,) scores of evenly spaced rows
+    scores: Floats  # (n,) scores of evenly spaced rows
     total: int  # number of validation rows; at most :data:`MOST_ROWS` of them have a score in `scores`
 
     @classmethod
-    def of(cls, scores: npt.NDArray[np.float64]) -> RowScores:
+    def of(cls, scores: Floats) -> RowScores:
         """The scores of all rows, or of evenly spaced ones if there are many."""
         total = len(scores)
         rows = np.linspace(0, total - 1, min(total, MOST_ROWS)).round().astype(int)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Column = npt.NDArray[np.generic]  # values of one kind, such as floats, or objects
 
 _MOST_CODES = 2**62
 

@@ -34,7 +34,7 @@ from refine.store.store import Store
 from refine.store.validity import BROKEN, said
 from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
-from refine.trials.budget import checked_budget
+from refine.trials.budget import Budget, checked_budget
 from refine.trials.stored_answer import StoredAnswer
 from refine.utils.action import Action, Symbol
 from refine.utils.files import made_folder, write_whole
@@ -215,7 +215,7 @@ def write_index(
     folder: Path,
     name: str,
     rounds: Iterable[str],
-    budget: int | str | None = None,
+    budget: Budget = None,
     answers: Sequence[StoredAnswer] = (),
 ) -> None:
     """Writes ``tree.json``, last: a folder without it was not finished."""
@@ -234,7 +234,7 @@ def _write(path: Path, lines: Iterable[str]) -> None:
     write_whole(path, (f"{line}\n" for line in lines))
 
 
-def read_folder(folder: Path) -> tuple[str, Iterator[NodeBundle], int | str | None]:
+def read_folder(folder: Path) -> tuple[str, Iterator[NodeBundle], Budget]:
     """Reads an exported folder: name of the tree, its rounds lazily, parents before children, and its budget.
 
     Raises:
