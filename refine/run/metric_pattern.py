@@ -55,7 +55,10 @@ class MetricPattern:
             ObjectiveError: A captured text is not a number.
         """
         metrics = {}
-        for match in self.expression.finditer(_end_of(line)):
+        end = line[-_LONGEST:]
+        if len(line) > _LONGEST:  # from a blank on: half a number is no metric
+            end = end[end.find(" ") + 1 :]
+        for match in self.expression.finditer(end):
             for number, name in self.names.items():
                 captured = match[number]
                 if captured is not None:
@@ -79,11 +82,3 @@ def patterns_of(texts: str | Sequence[str] | None) -> tuple[MetricPattern, ...]:
     if isinstance(texts, str) or not isinstance(texts, Iterable):
         return (MetricPattern(texts),)
     return tuple(MetricPattern(text) for text in texts)
-
-
-def _end_of(line: str) -> str:
-    """A line, or the end of a long line from a blank on: half a number is no metric."""
-    if len(line) <= _LONGEST:
-        return line
-    end = line[-_LONGEST:]
-    return end[end.find(" ") + 1 :]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from graphlib import CycleError, TopologicalSorter
@@ -61,6 +61,10 @@ ROUNDING = 1e-9  # numbers are equal if they differ by at most this share of the
 _NIL = 1e-15  # ... or by at most this: 0.1 + 0.2 - 0.3 equals 0, and 1e-12 is above 0
 
 
+# Operators of other languages -> those of the language.
+_FOREIGN = ((r"&&?", "and"), (r"\|\|?", "or"), (r"(?<![=!<>])=(?!=)", "=="))
+
+
 def one_of(name: str, values: Iterable[object]) -> str:
     """The expression for frozen values of a parameter: ``model == 'svr'``, ``model in ['svr', 'gbt']``."""
     texts = [repr(bare(value)) for value in values]
@@ -94,9 +98,14 @@ class Constraint:
         try:
             tree = ast.parse(self.expression.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError) as error:
+            hint = ""
+            for pattern, python in _FOREIGN:
+                foreign = re.search(pattern, self.expression)
+                if foreign and not hint:
+                    hint = f"write {python} for {foreign[0]}; "
             raise SpaceError(
                 f"constraint {self.expression!r}: must be one expression, but "
-                f"{getattr(error, 'msg', error)}; {_spelling(self.expression)}allowed: {_LANGUAGE}"
+                f"{getattr(error, 'msg', error)}; {hint}allowed: {_LANGUAGE}"
             ) from None
         deep = 0
         level: list[ast.expr] = [tree]
@@ -138,10 +147,13 @@ class Constraint:
             with np.errstate(all="ignore"):
                 true, false = _decided(self._tree, _OperandTable(columns, present or {}, length))
         except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            objects = [name for name in sorted(self.names) if columns[name].dtype == object]
+            hint = ""
+            if with_none := [name for name in objects if any(v is None for v in columns[name])]:
+                hint = f", and check for None first: {with_none[0]} is None or ..."
             raise SpaceError(
                 f"constraint {self.expression!r}: arithmetic and < <= > >= need numbers on both sides, got "
-                "strings, None "
-                f"or other values; compare these with ==, != or in{_none_first(self.names, columns)}"
+                f"strings, None or other values; compare these with ==, != or in{hint}"
             ) from error
         if unknown:
             return ~false
@@ -149,14 +161,6 @@ class Constraint:
 
     def __str__(self) -> str:
         return self.expression
-
-
-def _spelling(text: str) -> str:
-    """A hint on operators of other languages in a text; empty without one."""
-    for pattern, python in ((r"&&?", "and"), (r"\|\|?", "or"), (r"(?<![=!<>])=(?!=)", "==")):
-        if foreign := re.search(pattern, text):
-            return f"write {python} for {foreign[0]}; "
-    return ""
 
 
 def _check(node: ast.expr, text: str) -> None:
@@ -200,14 +204,6 @@ def _check(node: ast.expr, text: str) -> None:
             raise SpaceError(f"constraint {text!r}: {ast.unparse(node)} is not allowed; allowed: {_LANGUAGE}")
     for part in parts:
         _check(part, text)
-
-
-def _none_first(names: Collection[str], columns: Mapping[str, Column]) -> str:
-    """A hint for parameters that may be None."""
-    for name in sorted(names):
-        if columns[name].dtype == object and any(v is None for v in columns[name]):
-            return f", and check for None first: {name} is None or ..."
-    return ""
 
 
 class _OperandTable(NamedTuple):
