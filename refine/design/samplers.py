@@ -86,7 +86,7 @@ def how_many_asked(space: Space, n: int | None, downsample: float | None, used: 
         if n > total - used:
             raise DesignError(
                 f"n must be <= the number of configurations left, got {n:,}, but {total:,} exist and earlier "
-                f"rounds ran {used:,}; ask for fewer"
+                f"rounds ran {used:,}; ask for n={max(0, total - used)} or fewer"
             )
     return n
 

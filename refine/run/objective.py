@@ -24,7 +24,7 @@ from refine.trials.trial import State
 
 
 def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:
-    """True if an objective has a second required positional parameter, for the running trial.
+    """True if an objective takes the running trial: its second positional parameter is required or ``trial``.
 
     Args:
         objective: The objective.
@@ -65,7 +65,7 @@ def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:
         raise ObjectiveError(
             f"{takes} as its first argument, but it {needs}; write def objective(params): ..."
         )
-    return len(required) == 2
+    return len(required) == 2 or [p.name for p in positional[1:2]] == ["trial"]
 
 
 def _instead(required: list[str], names: Collection[str]) -> str:

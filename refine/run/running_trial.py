@@ -20,7 +20,7 @@ _LARGEST = 6e4  # half precision holds numbers up to 65,504
 
 
 class RunningTrial:
-    """The second argument of an objective with a second required parameter.
+    """The second argument of an objective, if the parameter is required or called ``trial``.
 
     ``random``, NumPy and Keras were seeded with its ``seed`` before the call.
 

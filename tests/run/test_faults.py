@@ -138,6 +138,20 @@ RETURNS = {
 }
 
 
+def test_an_objective_whose_second_argument_is_called_trial_gets_the_trial(tree):
+    def score(params, trial=None):
+        return float(trial.seed)
+
+    def with_an_option(params, scale=2.0):
+        return scale * params["x"]
+
+    space = {"x": [1.0, 2.0]}
+    seeded = tree.add_round(space, score, n=2).run(progress=False)
+    assert (seeded.trials["value"] == seeded.trials["seed"]).all()
+    plain = tree.add_round(space, with_an_option, n=2).run(progress=False)
+    assert (plain.trials["value"] == 2 * plain.trials["x"]).all()
+
+
 def test_what_is_returned_and_is_no_metric_fails_its_trial_alone(tree):
     round_ = tree.add_round(
         {"kind": [*RETURNS, "fine"]}, lambda p: RETURNS.get(p["kind"], (lambda: 1.0,))[0](), n=5

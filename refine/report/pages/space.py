@@ -140,10 +140,14 @@ def front_text(count: int) -> str:
     )
 
 
-_NO_POPULATIONS = (
-    "not comparable: the metrics differ, some trials were stopped early, or a round has fewer than two "
-    "finished space-filling trials"
-)
+def _not_comparable(comparison: Comparison) -> str:
+    """The reason why the trials of two rounds are not compared."""
+    first, second = comparison.rounds
+    if first._judged_by != second._judged_by:
+        return "not comparable: the metrics differ"
+    if any("pruned" in set(round_.trials["state"]) for round_ in comparison.rounds):
+        return "not comparable: some trials were stopped early"
+    return "not comparable: a round has fewer than two finished space-filling trials"
 
 
 @page_for(Comparison)
@@ -166,7 +170,7 @@ def comparison_page(comparison: Comparison) -> Page:
     grid = Grid(("what", comparison.a, comparison.b, "levels"), rows)
     folds = [Fold("Differences", [grid], "table")]
     if populations is None:
-        facts.append(("Trials", _NO_POPULATIONS))
+        facts.append(("Trials", _not_comparable(comparison)))
     else:
         facts.append(("Trials", population_verdict(populations)))
         population_text = Text(population_sentence(populations, comparison.b, comparison.a))
