@@ -32,7 +32,7 @@ def test_a_cut_to_configurations_that_all_ran_suggests_no_round(tree):
     root = tree.add_round({"x": (0, 10)}, lambda p: p["x"] * (7 - p["x"]), budget=40, seed=1)
     review = root.run(progress=False).propose()
     assert review.next_step.reasons[0].code == "decide"
-    assert "every configuration of the proposed space was run" in str(review)
+    assert "every configuration" in str(review)
     assert "accept(" not in str(review)
 
 
@@ -43,4 +43,4 @@ def test_a_wholly_run_space_with_noise_asks_for_repeats(tree):
     root = tree.add_round({"x": (0.0, 1.0, 11)}, noisy, n=11, seed=1).run(progress=False)
     review = root.propose()
     assert review.next_step.reasons[0].code == "exhausted"
-    assert "Every configuration was run" in str(review)
+    assert "Every configuration" in str(review)

@@ -85,26 +85,24 @@ def test_accepting_the_same_again_writes_nothing(root, tree):
     child = review.accept(note="a", n=40, exploit=0.3)
     before = len(tree.log())
     assert review.accept(note="a", n=40, exploit=0.3).id == child.id
-    note_sentence = "its note stays 'a'"
-    size_sentence = f"round {child.id} keeps its 40 configurations"
+    note_sentence = "'a'"
+    size_sentence = f"round {child.id} keeps its 40"
     with pytest.warns(RuntimeWarning) as warned:
         review.accept(note="b", n=30, exploit=0.3)
-    assert (
-        str(warned[0].message)
-        == f"round {root.id}: this was decided before: {note_sentence} and {size_sentence}"
-    )
+    assert all(part in str(warned[0].message) for part in (root.id, note_sentence, size_sentence))
     assert warned[0].filename == __file__
     assert (len(tree.log()), root.decisions[-1].note) == (before, "a")
     review.accept(n=40, exploit=0.3)  # no note, nothing lost
     with pytest.warns(RuntimeWarning) as warned:
         assert review.accept(note="b", n=44, exploit=0.3).n == 44
-    assert str(warned[0].message) == f"round {root.id}: this was decided before: {note_sentence}"
+    assert note_sentence in str(warned[0].message)
+    assert "configurations" not in str(warned[0].message)
     # Another proposal that leads to the same round is another decision.
     with pytest.warns(RuntimeWarning) as warned:
         root.propose(risk=0.3).edit({n: review.space[n] for n in review.space}).accept(
             note="c", n=20, exploit=0.3
         )
-    assert str(warned[0].message) == f"round {root.id}: {size_sentence.replace('its 40', 'its 44')}"
+    assert size_sentence.replace("its 40", "its 44") in str(warned[0].message)
     assert root.decisions[-1].note == "c"
     assert root.propose().edit(dropout=(0, 0.3)).accept(n=40, exploit=0.3).id != child.id
     assert len(root.children) == 2

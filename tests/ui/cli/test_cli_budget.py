@@ -19,12 +19,10 @@ def store(tmp_path):
 
 
 def test_a_budget_is_set_printed_and_removed(store):
-    assert good("budget", store) == "0 trials spent; no budget\n"
-    assert data("budget", store, "60")["left"] == 60
-    assert (
-        good("budget", store)
-        == "0 trials spent; 60 of 60 trials left; 9 of them kept to confirm the winner\n"
-    )
+    assert "no budget" in good("budget", store)
+    budget = data("budget", store, "60")
+    assert (budget["spent"], budget["left"], budget["reserve"]) == (0, 60, 9)
+    assert "60 of 60" in good("budget", store)
     assert data("budget", store, "8 h")["budget"] == "8 h"
     assert data("budget", store, "none")["budget"] is None
     assert "budget" in refused("budget", store, "many")
@@ -58,7 +56,7 @@ def test_the_reserve_counts_earlier_repeats(store):
     spent = data("budget", store)
     repeats = spent["spent"] - 10
     assert spent["reserve"] == 9 - repeats
-    assert f"(15 % of the budget, less {repeats} repeats so far)" in good("budget", store)
+    assert f"{repeats} repeats" in good("budget", store)
 
 
 @pytest.mark.slow

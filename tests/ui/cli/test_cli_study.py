@@ -213,10 +213,7 @@ def test_goals_and_constraints_from_the_shell(study_folder):
 def test_evidence_that_came_since_the_proposal_asks_for_another_look(root):
     data(f"run s.db {root} -n 121 -q --objective scores.py:score")
     for _ in range(2):  # being told once is not having looked
-        assert refused("accept s.db", root) == (
-            f"round {root}: its trials changed after this proposal was made; propose again: refine propose "
-            f"s.db {root} --risk 0.05"
-        )
+        assert refused("accept s.db", root).endswith(f"refine propose s.db {root} --risk 0.05")
     assert len(data("tree s.db")["rounds"]) == 1
 
 
@@ -227,10 +224,9 @@ def test_one_proposal_for_every_risk(root):
     assert "risk 20 %" in text
     assert text.endswith(f"refine accept s.db {root} --edit 'dropout=(0, 0.2)' --reject lr -n 7 --risk 0.2\n")
     assert "risk 5.0 %" in good("preview s.db", root)  # a preview decides nothing
-    assert refused("decline s.db", root, "--risk", 0.1) == (
-        f"round {root} has proposals of risk 0.05, 0.2, got 0.1; make that one first: refine propose s.db "
-        f"{root} --risk 0.1"
-    )
+    message = refused("decline s.db", root, "--risk", 0.1)
+    assert "0.05, 0.2, got 0.1" in message
+    assert message.endswith(f"refine propose s.db {root} --risk 0.1")
     assert "risk 20 %" in good("accept s.db", root, "--risk", 0.2)
     with refine.Tree(store="s.db", create=False) as tree:
         proposed = tree[root].decisions[0].proposal
@@ -259,9 +255,9 @@ def test_a_round_made_by_a_script_goes_on_in_the_shell(study_folder):
     assert root["objective"] == "score"
     go_on = ("run script.db", root["id"], "-q", "-n")
     text = refused(*go_on, 30)
-    assert text.endswith("give its place: --objective path/to/script.py:score")
+    assert text.endswith("--objective path/to/script.py:score")
     assert data(*go_on, 30, "--objective", "scores.py:score")["n"] == 30
-    assert "equal to the bit" in good("replay script.db", root["id"], "--objective", "scores:score", "--all")
+    assert "equal" in good("replay script.db", root["id"], "--objective", "scores:score", "--all")
     other = refused(*go_on, 40, "--objective", "scores.py:other")
     assert "got 'scores.other'" in other
 

@@ -56,7 +56,7 @@ def test_a_shell_imports_nothing_from_the_working_folder(share, tmp_path, comman
     done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, env=environment)
     assert done.returncode == 1
     assert "'evilfile'" in done.stderr
-    assert done.stderr.rstrip().endswith("give its place: --objective evilfile.py:boom")
+    assert done.stderr.rstrip().endswith("--objective evilfile.py:boom")
     assert not (share / "it_ran").exists()
     if command == "run":
         typed = subprocess.run(

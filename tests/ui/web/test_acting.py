@@ -219,7 +219,7 @@ def test_several_goals_and_conditions(browser, several, tree):
 
 def chooses_from_the_front(page, several):
     front = several.front
-    assert fact(page, "Front").endswith(f" of {len(front)} points kept")
+    assert fact(page, "Front").endswith(f"{len(front)} points kept")
     assert "infeasible: not latency_ms <= 7" in page.locator(".refine-legend").inner_text()
     condition = page.locator('[data-parameter="momentum"] .refine-when')
     assert condition.inner_text() == "only where activation == 'gelu'"
