@@ -371,6 +371,7 @@ export class Page {
     this.epsilon.placeholder = review.epsilon_text;
     this.accepts = review.step.do === "accept";
     this.advised = null;
+    this.headline.element.classList.remove("tall");
     this.headline.show(this.accepts ? "" : review.next, this.accepts ? null : review.step, review.call);
     this.claim.textContent = review.claim;
     this.prunerLabel.hidden = !review.pruner;
@@ -655,6 +656,7 @@ export class Page {
   drawHeadline(outlook) {
     if (!this.accepts && !this.choices.changed) return;
     const { sentence } = this.preview;
+    if (this.advised) this.headline.element.classList.add("tall"); // an edit that ends an advice moves nothing
     if (outlook) this.advised = ["STOP", "CONFIRM"].includes(outlook.verdict) ? outlook : null;
     const change = sentence.startsWith("Next round: ") ? sentence.slice("Next round: ".length) : sentence.slice(0, 1).toLowerCase() + sentence.slice(1);
     if (sentence && this.advised) this.headline.show(`If you go on: ${change}`, this.allowed(this.advised.step), "", this.advised.number);

@@ -9,6 +9,9 @@
 // On a page of two studies the ids of the second one's rounds begin so; no id of a store does.
 const OTHER = "other:";
 
+// Messages that start trials.
+const RUNS = ["run", "grow", "try", "confirm"];
+
 /** @param {string} id */
 export const idOf = (id) => (id.startsWith(OTHER) ? id.slice(OTHER.length) : id);
 
@@ -46,7 +49,7 @@ export function paired(transport) {
       }
       const other = message.round.startsWith(OTHER);
       const answer = await one({ ...message, round: idOf(message.round), ...(message.other === undefined ? {} : { other: idOf(message.other) }) }, other);
-      if (message.type === "run" && !answer.error) runs = other;
+      if (RUNS.includes(message.type) && !answer.error) runs = other;
       return answer;
     },
   };
@@ -60,6 +63,7 @@ function marked(answer) {
   for (const name of ["id", "parent", "child", "winner"]) if (name in answer) answer[name] = mark(answer[name]);
   for (const name of ["progress", "versions", "marks"]) if (answer.versions && name in answer) answer[name] = keys(answer[name]);
   if (answer.job) answer.job = { ...answer.job, round: mark(answer.job.round) };
+  if (answer.decided) answer.decided = answer.decided.map((decision) => ({ ...decision, child: mark(decision.child) }));
   if (answer.rounds) answer.rounds = answer.rounds.map((round) => ({ ...round, id: mark(round.id), parent: mark(round.parent) }));
   return answer;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { notebook } from "../src/transport.js";
+import { notebook, paired } from "../src/transport.js";
 
 function model() {
   const heard = [];
@@ -28,4 +28,24 @@ test("bytes that are a view into more are read from where they begin", async () 
   const whole = new Uint8Array([9, 9, 9, 1, 2, 3]);
   one.heard[0]({ number: one.sent[0].number }, [new DataView(whole.buffer, 3)]);
   assert.deepEqual([...new Uint8Array(await answer)], [1, 2, 3]);
+});
+
+test("trials of the second study are followed as its own, and its decisions lead to its rounds", async () => {
+  const asked = [];
+  const transport = paired({
+    home: "browser",
+    close() {},
+    async ask(message) {
+      asked.push(message);
+      if (message.type === "start") return { studies: 2 };
+      if (message.type === "round") return { id: message.round, parent: null, decided: [{ text: "accepted", child: "b" }] };
+      return { progress: {}, versions: {}, marks: {}, job: message.study ? { round: "a", running: true } : { round: "a", running: false } };
+    },
+  });
+  await transport.ask({ type: "start" });
+  const { id, decided } = await transport.ask({ type: "round", round: "other:a" });
+  assert.deepEqual([id, decided[0].child], ["other:a", "other:b"]);
+  await transport.ask({ type: "grow", round: "other:a", n: 3 });
+  await transport.ask({ type: "pause" });
+  assert.deepEqual(asked.at(-1), { type: "pause", study: "other" });
 });

@@ -249,8 +249,13 @@ def _rows(
     x_note = x_kind + _LETTER * max(map(len, ["decision", *(node.kind for node in nodes)])) + 0.15
     heads = [(x_id, "round", "left"), (x_best, "best", "left"), (x_strip + _STRIP, "better →", "right")]
     heads += [(x_count, "trials", "right"), (x_kind, "decision", "left")]
-    if any(node.tags or (node.note and not below) for node in nodes):
-        heads.append((x_note, "tag" if below else "tag, note", "left"))
+    columns = []
+    if any(node.tags for node in nodes):
+        columns.append("tag")
+    if not below and any(node.note for node in nodes):
+        columns.append("note")
+    if columns:
+        heads.append((x_note, ", ".join(columns), "left"))
     for x, text, side in heads:
         ax.text(x, -0.85, text, ha=side, fontsize=points(7.5), color=tone().grey, va="center")
     finite = [value for value in goodness if math.isfinite(value)]

@@ -35,7 +35,7 @@ from refine.report.pages.review import (
 from refine.report.pages.space import beats_sentence, comparison_page, front_text
 from refine.report.plots import Plots
 from refine.review.checks import worth as worth_check
-from refine.space.edits import bounds_text
+from refine.space.edits import bounds_text, strip
 from refine.space.encoding import label
 from refine.space.literals import page_form
 from refine.space.parameters import Parameter, Range
@@ -106,7 +106,10 @@ def review_content(review: Review[Round]) -> Content:
                 analysis,
                 e,
                 views[e.name],
-                _evidence_text(view, e.name),
+                # The card draws what the squares of the text show.
+                _evidence_text(view, e.name).replace(
+                    f"{strip(proposal.old[e.name], proposal.space[e.name])} ", ""
+                ),
                 roles[e.name],
                 [option.space[e.name] for option in options.rows],
             )
