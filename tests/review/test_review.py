@@ -217,6 +217,11 @@ def test_a_preview_of_an_edit_shows_the_range_and_calls_that_can_be_typed(root):
     assert "Edited" not in dict(root.propose().preview(n=9).page().blocks[0].rows)
 
 
+def test_an_edit_that_keeps_no_trial_says_so(root):
+    kept = root.propose().edit(optimizer="Lion").page().facts
+    assert "no trial; the best had" in str(dict(kept)["Kept"])
+
+
 def test_the_proposal_of_an_edited_review_has_the_edits(root):
     review = root.propose()
     edited = review.edit(dropout=(0, 0.3)).reject("lr")

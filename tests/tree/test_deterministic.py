@@ -54,6 +54,14 @@ def test_winner_is_the_best_observed(study, root):
     assert best["value"] == rough(winner.params)
 
 
+def test_evidence_of_the_winner_names_no_mean_and_no_empty_column(study):
+    text = str(study.winner().why())
+    assert "repeats are identical" in text
+    assert "too few configurations" not in text
+    table = text.partition("best observed values")[2]
+    assert "95 % interval" not in table
+
+
 def test_there_is_nothing_to_confirm(study, root):
     """The race ends without a run."""
     before = len(root.replicates)

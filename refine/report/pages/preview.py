@@ -83,6 +83,8 @@ def kept_cell(preview: Preview) -> Cell:
     tone = "warn"
     if preview.throws:
         tone = "bad"
+    if math.isnan(preview.best_kept) and not preview.no_value:
+        return Cell(f"no trial; the best had {score(preview.best)}", tone)
     if warning.code == "best_outside":
         return Cell(
             f"a trial as good as the best ({score(preview.best)}), not the best one itself. {cut}", tone

@@ -229,7 +229,7 @@ def known_grid(winner: Winner) -> Grid:
     if gain is not None and not gain.same:
         interval = between(gain.low, gain.high)
         source = "posterior of the difference"
-        if winner.noise.deterministic:
+        if gain.low == gain.high:
             interval = "-"
             source = "difference of the observed values"
         rows.append(("gain over the baseline", score(gain.expected), interval, source))
@@ -302,7 +302,7 @@ def _candidates(winner: Winner) -> Grid:
         instead = ", ".join(_instead(winner.candidates[0], candidate)) or "the winner"
         values = score(candidate.expected), between(candidate.low, candidate.high), score(candidate.observed)
         rows.append((candidate.round, *values, str(len(candidate.fresh) or "-"), probability, instead))
-    head = (
+    head = [
         "round",
         "expected",
         "95 % interval",
@@ -310,8 +310,11 @@ def _candidates(winner: Winner) -> Grid:
         "replicates",
         "model probability of best",
         "difference",
-    )
-    return Grid(head, rows, right=(1, 3, 4, 5), wide=(6,))
+    ]
+    shown = [j for j in range(len(head)) if any(row[j] != "-" for row in rows)]
+    right = tuple(i for i, j in enumerate(shown) if j in (1, 3, 4, 5))
+    kept_rows = [tuple(row[j] for j in shown) for row in rows]
+    return Grid([head[j] for j in shown], kept_rows, right=right, wide=(len(shown) - 1,))
 
 
 _NAMES = {
