@@ -138,6 +138,7 @@ def test_a_client_looks_suggests_and_runs_within_the_budget(store, study):
         assert suggestion.volume_kept < 1
 
 
+@pytest.mark.slow
 def test_an_assistant_grows_a_round_within_the_budget(store, study):
     first = study[1][0]
     options = {"objective": objectives.bowl, "objective_name": "objectives.bowl"}
