@@ -261,7 +261,7 @@ def effect_sentences(analysis: Analysis) -> list[str]:
 
 def _coverage(analysis: Analysis) -> str:
     """The chance that a trial hit the best 1 %; of a space without 1 %, the number of configurations."""
-    if analysis.space.size < 100:
+    if analysis.space.size < 100 and not analysis.n_imported:  # imported trials lie between levels
         trials = plural(analysis.n_space_filling, "evenly drawn trial")
         return f"{trials}, in a space of {plural(analysis.space.size, 'configuration')}"
     return f"{percent(analysis.covered)} chance that a trial hit the best 1 % of configurations"

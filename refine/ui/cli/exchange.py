@@ -24,6 +24,7 @@ from refine.ui.cli.shared import (
     newest,
     opened,
     option,
+    started,
 )
 from refine.ui.cli.spelling import STORE, completed, remember
 from refine.utils.action import Action
@@ -140,13 +141,19 @@ def import_(
     ],
     store: StoreArgument,
     out: Output,
-    name: Annotated[str, Option("--tree", "-t", help="Import into this tree, created if missing.")],
+    name: Annotated[
+        str | None,
+        Option(
+            "--tree",
+            "-t",
+            help="Import into this tree, created if missing; default the name of the store's folder.",
+        ),
+    ] = None,
     *,
     imported: Imported,
     note: NoteOption = "",
 ) -> None:
     """Import finished runs as a root round: a CSV or Parquet file, an Optuna study, or a Talos run."""
-    import refine
     from refine.tree.exchange.dataframe import read_table
     from refine.tree.exchange.talos import read_run
 
@@ -163,7 +170,7 @@ def import_(
         frame = read_run(source, value)
     elif kind == _TABLE:
         frame = read_table(source)
-    with refine.Tree(name, store) as tree:
+    with started(store, name) as tree:
         if kind == _TALOS:
             round_ = tree.add_talos(source, value=value, **keywords)
         elif kind == _STUDY:

@@ -45,6 +45,17 @@ def test_import_a_csv(csv, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:import. lr and units are taken as parameters")
+def test_an_import_without_a_name_is_named_after_the_folder_of_its_store(csv, tmp_path):
+    (tmp_path / "pears").mkdir()
+    store = tmp_path / "pears" / "r.db"
+    assert " of pears: " in good(f"import {csv} {store}", "--value", "loss", "--minimize")
+    assert good("tree", store).startswith("pears")
+    assert "loss" in refused("import", csv, tmp_path / "s.db", "--value", "lss", "--minimize")
+    assert "holds no tree yet" in refused("tree", tmp_path / "s.db")
+
+
+@pytest.mark.slow
 def test_import_a_study(tmp_path):
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
     study = optuna.create_study(storage=url, study_name="mine")
