@@ -164,7 +164,11 @@ def _posteriors(
     else:
         # A constraint that every trial meets, or about which nothing is known, tells no cells apart.
         informative = [slack for slack in feasibility.slack if (slack[rows] < 0).any()]
-        slacks = [fitted(slack, _SEED + 1 + k, rows, exact) for k, slack in enumerate(informative)]
+        model_of_slack = replace(objective, upper_half=False)
+        slacks = [
+            fitted(slack, _SEED + 1 + k, rows, exact, model_of=model_of_slack)
+            for k, slack in enumerate(informative)
+        ]
         met = np.asarray((feasibility.slack >= 0).all(axis=0), dtype=np.bool_)
         unconstrained = fitted(feasibility.measured, _SEED, rows, exact, prior, best_possible)
         if claimed:
@@ -185,7 +189,7 @@ def _of_failing(model: stats.MixedPosterior) -> stats.MixedPosterior:
     """
     members = max(model.members, model.trees // 2)
     draws = model.process_draws + model.power_draws
-    return replace(model, process_draws=draws, power_draws=0, power=False, members=members)
+    return replace(model, process_draws=draws, power_draws=0, power=False, members=members, upper_half=False)
 
 
 def learned_rows(analysis: Analysis) -> Bools:
@@ -230,6 +234,14 @@ def _prior(analysis: Analysis, positions: Floats) -> tuple[Floats, Floats] | Non
 # The model behind claims. With a quarter of its draws on values by a power, boxes on smooth peaks lose half
 # as often, and are 1.4 times as large.
 CLAIMED = stats.MixedPosterior(forest_draws=320, process_draws=160, power_draws=160, kernels=3)
+# The model behind claims of fewer than 20 evenly drawn configurations, and of fewer than 40 in all. Otherwise
+# the trend out of a corner of bad values would place the optimum far from the corner, by a handful of good
+# trials. Trees never doubt such a trend, so they have fewer draws.
+CLAIMED_BY_FEW = stats.MixedPosterior(
+    forest_draws=200, process_draws=220, power_draws=220, kernels=3, upper_half=True
+)
+_FEW_EVEN = 20
+_FEW = 40
 _MEANS = stats.MixedPosterior(forest_draws=0, process_draws=0, power=True)
 _FAILING = 1000  # added to the seed of the posterior of failing
 
@@ -425,7 +437,11 @@ def surrogate_of(
     columns = space.columns(rows)
     positions = np.column_stack([space[n].unit(columns[n]) for n in names])
     exhaustive = exist.exact and len(rows) == exist.count
-    posterior, failing = _posteriors(analysis, positions, exact=True, model=CLAIMED, claimed=True)
+    model = CLAIMED
+    learned = len(np.unique(analysis.configurations[learned_rows(analysis)]))
+    if analysis.n_even < _FEW_EVEN and learned < _FEW:
+        model = CLAIMED_BY_FEW
+    posterior, failing = _posteriors(analysis, positions, exact=True, model=model, claimed=True)
     chance = None
     if failing is not None:
         chance = 1.0 - failing.share_met()

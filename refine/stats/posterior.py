@@ -41,6 +41,7 @@ Float32Array = NDArray[np.float32]
 
 T = TypeVar("T")
 
+_FEWEST = 5  # configurations that a process learns from
 _TAIL = 0.1
 _EDGE = 4.0  # scores beyond which a normal deviation says nothing
 
@@ -324,7 +325,8 @@ class MixedPosterior:
     and monotone transforms of the metric. A draw of the forest is the mean of a few random trees. A draw of
     the process is a joint draw over all candidates, with kernel parameters from a normal approximation of
     their posterior. Further draws may come from processes on values by a power (`power_draws`): ranks flatten
-    a smooth peak, and hide how far beyond all trials it may rise.
+    a smooth peak, and hide how far beyond all trials it may rise. With few trials, processes of the better
+    half may draw what lies above the median (`upper_half`).
 
     Large evidence is thinned: the best quarter stays, the rest is sampled and, for the forest, weighted up.
     The order of the rows changes nothing.
@@ -350,6 +352,10 @@ class MixedPosterior:
     frozen: FrozenResiduals = field(default_factory=FrozenResiduals)
     # scores by a power of the values, which keeps how far apart the best are, in place of ranks
     power: bool = False
+    # whether a process of the better half of the trials alone draws the cells above the median: a slope that
+    # rises steeply out of bad values says nothing about the differences between good ones. Not with a prior,
+    # and not if values have no noise
+    upper_half: bool = False
     seed: int = 0  # of everything random
 
     def __post_init__(self) -> None:
@@ -441,6 +447,7 @@ class MixedPosterior:
             trees = 0
         else:
             trees = self.forest_draws
+        upper_half = self.upper_half and prior is None
         sd = np.zeros(0)
         parts: list[tuple[Float32Array, FloatArray, FloatArray]] = []
         if trees:
@@ -453,12 +460,16 @@ class MixedPosterior:
             drawn, left_out, sd = self._process(features, score, cell_features, paths, rng)
             if exact:
                 drawn = (self.frozen(drawn[0], left_out, np.random.default_rng(self.seed)), *drawn[1:])
+            elif upper_half:
+                drawn = (self._redrawn(features, score, cell_features, drawn[0]), *drawn[1:])
             parts.append(drawn)
         draws_of = [float(len(part[0])) for part in parts]
         if self.power_draws and not exact:
             raised = scored(keyed, values, power=True)
             raised_score = raised.score[rows] - thought
             drawn, _, _ = self._process(features, raised_score, cell_features, self.power_draws, rng)
+            if upper_half:
+                drawn = (self._redrawn(features, raised_score, cell_features, drawn[0]), *drawn[1:])
             # The prior mean is added on either scale: each has mean 0 and deviation 1.
             offset = thought_cells.astype(np.float32)
             mapped = (_on_scale(drawn[0] + offset, raised, trials) - offset).astype(np.float32)
@@ -589,6 +600,21 @@ class MixedPosterior:
         else:
             sd = np.sqrt(np.maximum(square - mean**2, 1e-12))
         return (np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, row_means), left_out, sd
+
+    def _redrawn(
+        self, features: Kernel, score: FloatArray, cells: Kernel, drawn: Float32Array
+    ) -> Float32Array:
+        """(S, c) draws, replaced above the median of the scores by draws that learn from the better half."""
+        median = np.median(score)
+        better = np.flatnonzero(score >= median)
+        if better.size < _FEWEST:
+            return drawn
+        mean = score[better].mean()
+        unit = score[better].std() or 1.0
+        standard = (score[better] - mean) / unit
+        rng = np.random.default_rng(self.seed + 7)
+        (of_better, _, _), _, _ = self._process(features.take(better), standard, cells, len(drawn), rng)
+        return np.where(drawn >= median, of_better * unit + mean, drawn).astype(np.float32)
 
 
 # What was fitted last, and the generator's state after it: a review asks for several sets of candidates on

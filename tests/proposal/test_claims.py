@@ -1,9 +1,13 @@
 """Claims are true as often as they are printed: a dozen closed-form surfaces whose optimum is known."""
 
+import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import binomtest
 from surfaces import SURFACES, claims
 
+import refine
+from refine.design.space_filling import Sobol, draw
 from refine.utils.format import CHANCE_STEPS
 
 PRINTED = {CHANCE_STEPS[0][1]: 1 / 20, CHANCE_STEPS[1][1]: 1 / 8, CHANCE_STEPS[2][1]: 1 / 5}
@@ -55,3 +59,16 @@ def test_printed_chances_hold_over_many_rounds():
 @pytest.mark.parametrize("name", SURFACES)
 def test_no_surface_is_lost_more_often_than_printed(name):
     check_steps([claim for seed in range(2, 6) for claim in claims(name, seed)])
+
+
+@pytest.mark.parametrize("seed", [4, 7])
+def test_few_trials_keep_the_foot_of_a_wall(seed):
+    space = refine.Space({"rate": (0.0, 1.0, 11), "other": (0.0, 1.0, 11)})
+    frame = pd.DataFrame(space.columns(draw(Sobol(), space, 14, seed)))
+    rate = frame["rate"].to_numpy(float)
+    noise = 0.1 * np.random.default_rng(seed).normal(size=14)
+    frame["value"] = -40.0 * np.maximum(0.0, 0.5 - rate) + 0.2 * rate + noise
+    proposal = refine.propose(refine.analyze(space, frame, seed=seed))
+    low, foot = proposal.space["rate"].contains(np.array([0.1, 0.5]))
+    assert not low
+    assert foot
