@@ -90,7 +90,7 @@ def test_a_range_of_many_levels_is_known_by_its_trend():
     )
 
 
-def test_choices_that_differ_at_the_top_alone_are_said_so():
+def test_choices_that_differ_among_top_trials_alone_are_named():
     rng = np.random.default_rng(6)
     kind = rng.choice(["a", "b", "c", "d"], 200)
     value = rng.normal(size=200)
@@ -239,7 +239,7 @@ def test_a_later_look_at_a_branch_multiplies_every_q():
     assert not refine.analyze(space, frame, stage=50)["lr"].matters
 
 
-def test_the_order_of_rows_changes_nothing_whatever_is_known_of_them():
+def test_the_order_of_rows_changes_no_analysis():
     first, reads = conditional(45, 5)
     rng = np.random.default_rng(5)
     first["seconds"] = rng.uniform(1, 2, 45) * first["layers"].astype(float)

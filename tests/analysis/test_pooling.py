@@ -42,7 +42,7 @@ def test_a_narrowed_child_is_tested_on_its_own_trials(root):
 
 
 @pytest.mark.nightly
-def test_a_round_that_grew_is_a_later_stage_whoever_looked(tree, space):
+def test_a_round_that_grew_is_a_later_stage(tree, space):
     root = tree.add_round(space, objectives.bowl, n=60, seed=7)
     assert root.run(progress=False, trials=30).analyze().stage == 3  # half a plan
     assert root.run(progress=False).analyze().stage == 1
@@ -57,7 +57,7 @@ def test_a_round_that_grew_is_a_later_stage_whoever_looked(tree, space):
 
 
 @pytest.mark.slow
-def test_fewer_than_ten_beside_exploit_trials_are_proposed_on_untested(root):
+def test_a_round_with_fewer_than_ten_even_trials_is_proposed_on_untested(root):
     child = root.propose().edit(dropout=(0, 0.2)).accept(n=16, exploit=0.5, audit=0).run(progress=False)
     analysis = child.analyze()
     assert (analysis.tested, analysis.n_space_filling) == (False, 0)

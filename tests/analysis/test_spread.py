@@ -19,14 +19,14 @@ def analysis(deviation, seed, middle=lambda frame: 0.0):
     return refine.analyze(SPACE, frame.assign(value=value + deviation(frame) * noise))
 
 
-def test_most_parameters_that_matter_by_noise_alone_are_said_to_change_the_noise():
+def test_most_parameters_that_change_the_noise_alone_are_named():
     noisy = [analysis(lambda frame: 0.03 + 0.5 * frame["b"], seed) for seed in range(15)]
     detected = [a for a in noisy if a["b"].matters]
     named = [a for a in detected if "only_spread" in [reason.code for reason in a.findings["b"].reasons]]
     assert len(named) >= 0.6 * len(detected) > 0
 
 
-def test_parameters_that_change_the_values_are_never_said_to_change_only_the_noise():
+def test_parameters_that_change_the_values_are_not_taken_for_noise():
     for seed in range(8):
         bowl = analysis(lambda frame: 0.1, seed, lambda frame: -2 * (frame["b"] - 0.5) ** 2)
         assert bowl["b"].matters

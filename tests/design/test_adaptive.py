@@ -135,7 +135,7 @@ def test_a_design_that_needs_a_package_says_so(tree, design, package, monkeypatc
     assert len(tree) == before
 
 
-def test_earlier_trials_inside_are_told_first(tree, space):
+def test_a_sampler_learns_earlier_trials_in_the_space_first(tree, space):
     root = tree.add_round(space, objectives.bowl, n=40).run(progress=False)
     child = root.branch({**space, "lr": (1.0, 2.0, 3)}, n=10, design="tpe").run(progress=False)
     inside = child.space.contains(root.trials).sum()
@@ -203,7 +203,7 @@ def test_adaptive_trials_are_tested_nowhere_and_teach_where_the_best_is(tree, sp
 
 
 @pytest.mark.slow
-def test_exploit_and_audit_samples_go_beside(tree, space):
+def test_an_adaptive_round_can_hold_exploit_and_audit_trials(tree, space):
     root = tree.add_round(space, objectives.bowl, n=60).run(progress=False)
     child = root.propose().edit(lr=(1.0, 2.0)).accept(n=20, exploit=0.2, audit=0.1, design="tpe")
     counts = child.run(progress=False).trials["origin"].value_counts()

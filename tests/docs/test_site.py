@@ -49,7 +49,7 @@ def body(text):
     return unescape(re.sub(r"<[^>]+>", "\n", inside))
 
 
-def test_every_page_of_the_docs_is_in_it(site):
+def test_every_page_of_the_docs_is_on_the_site(site):
     page_names = {name for name, _ in pages(site)}
     for path in (ROOT / "docs").glob("*.md"):
         assert (f"{path.stem}.html" in page_names) == (path.name != "design.md")

@@ -69,7 +69,7 @@ def test_splits_hold_out_and_best_model_go_through_it_too():
     assert copy(params, Trial()) == objective(params, Trial())
 
 
-def test_code_says_so_and_the_round_goes_on():
+def test_acceleration_changes_the_code_and_not_the_round():
     plain = KerasObjective(unchanged, X, Y)
     fast = KerasObjective(unchanged, X, Y, accelerate=True)
     assert (plain.name, plain.fingerprint) == (fast.name, fast.fingerprint)

@@ -193,7 +193,7 @@ def changed(x, y, x_val, y_val, params):
 
 
 @pytest.mark.nightly
-def test_an_objective_asks_for_it():
+def test_an_objective_can_ask_for_compiled_fits():
     objective = KerasObjective(unchanged, X, Y, accelerate="compiled")
     metrics = objective({"units": 4}, RunningTrial(5, None))
     assert metrics["accelerated"] == 1.0

@@ -36,7 +36,7 @@ DAILY = (
         for case in CASES
     ],
 )
-def test_models_are_trained_as_by_keras_or_it_is_said_why_slower(case):
+def test_models_are_trained_as_by_keras_and_slower_ways_have_a_reason(case):
     comparison = compare_fits(case)
     assert comparison.is_equal, comparison
     assert comparison.way == case.way, comparison

@@ -127,7 +127,7 @@ def test_traces_are_few_hold_no_model_and_are_freed(cancer, monkeypatch):
     assert graphs[-1]() is not None
 
 
-def test_trials_give_the_same_whatever_ran_before(cancer):
+def test_earlier_trials_change_no_value_of_a_trial(cancer):
     import tensorflow as tf
 
     def trained(x, y, x_val, y_val, params):

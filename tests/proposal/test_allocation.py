@@ -13,7 +13,7 @@ from refine.trials.trial import AUDITS
 
 
 @pytest.mark.slow
-def test_a_child_spends_its_shares_as_said(review):
+def test_a_child_spends_its_shares(review):
     child = review.accept(n=16, exploit=0.5, audit=0.25).run(progress=False)
     root = review.round
     counts = child.trials["origin"].value_counts().to_dict()

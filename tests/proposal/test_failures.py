@@ -96,7 +96,7 @@ def test_with_hardly_any_finished_trial_failures_count_as_the_worst_value(analys
 
 
 @pytest.mark.nightly
-def test_claims_beside_failures_hold_as_printed():
+def test_claims_of_studies_with_failures_hold_as_printed():
     name = "failures beside the optimum"
     all_claims = [claim for seed in range(12) for claim in claims(name, seed, risks=(0.05,))]
     assert name in SURFACES

@@ -107,7 +107,7 @@ def test_a_preview_counts_the_trials_of_the_table(review):
 
 
 @pytest.mark.slow
-def test_throwing_the_best_away_is_said(review):
+def test_a_preview_names_a_cut_of_the_best_trial(review):
     best = review.round.best
     decisions = review.round.decisions
     preview = review.preview(lr=(3.0, 5.0))
@@ -125,7 +125,7 @@ def test_throwing_the_best_away_is_said(review):
 
 
 @pytest.mark.slow
-def test_a_small_space_is_run_whole_and_what_cannot_work_is_said(review):
+def test_a_preview_of_a_small_space_runs_the_space_whole(review):
     preview = review.preview(lr=1.5, dropout=0.0, optimizer="Adam", junk=[1, 2])
     assert preview.n == preview.exist == 2
     with pytest.raises(ReviewError, match="did you mean 'dropout'"):

@@ -237,7 +237,7 @@ def limit_in(change):
     return limited["why"]
 
 
-def test_a_declared_limit_holds_and_an_inferred_one_is_said():
+def test_a_declared_limit_holds_and_an_inferred_one_is_named():
     declared = refine.propose(analysis_of(lambda f: f["x"], x=refine.Float(0, 1, 9, within=(0, 1))))["x"]
     assert declared.new.high == 1
     assert limit_in(declared) == "declared"

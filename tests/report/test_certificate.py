@@ -102,7 +102,7 @@ def test_the_certificate_states_the_numbers_of_the_records(grown, tmp_path):
     assert "with at most four fifths of the winner's time" in text or "and cheaper to train" in text
 
 
-def test_the_hold_out_is_in_it_once_it_was_opened(grown, tmp_path):
+def test_an_opened_hold_out_is_in_the_certificate(grown, tmp_path):
     tree, _root, _child = grown
     won = tree.winner()
     home = next(r for r in tree.rounds if r.id == won.round)

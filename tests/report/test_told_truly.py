@@ -95,14 +95,14 @@ def test_failures_are_seen_behind_a_choice_that_always_fails(root):
     assert not analysis["batch"].fails
 
 
-def test_an_edit_that_no_permutation_meets_is_said_so(root):
+def test_an_edit_without_a_configuration_is_named(root):
     review = root.propose().edit(batch=[16], units=[64])
     assert "no configuration exists: the constraints exclude all" in str(review.preview())
     with pytest.raises(DesignError, match="no configuration meets the constraint 'batch >= 32 or units <="):
         review.accept(note="none")
 
 
-def test_a_parameter_added_beside_one_called_nearly_the_same_is_asked_about(root):
+def test_a_parameter_named_nearly_like_another_one_is_asked_about(root):
     with pytest.warns(RefineWarning, match="branch adds a parameter 'unit'; did you mean 'units'"):
         root.branch({**SPACE, "unit": 8}, n=3)
     with warnings.catch_warnings():

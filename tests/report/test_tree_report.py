@@ -121,7 +121,7 @@ def test_rounds_judged_by_different_things_are_not_compared_as_populations(tmp_p
         assert "fewer than two finished space-filling trials" in str(tree.diff(second, searched))
 
 
-def test_a_tree_that_has_not_run_is_told_as_well(tmp_path):
+def test_a_tree_that_has_not_run_has_a_report(tmp_path):
     with refine.Tree("t", store=tmp_path / "t.db") as tree:
         with pytest.raises(NotFoundError, match="no round"):
             tree.report(tmp_path)

@@ -92,7 +92,7 @@ def test_fewer_even_trials_than_stay_would_not_tell_the_noise():
     assert stats.TopNoise()(X[1:], y[1:], [0, 0]).source == "none"
 
 
-def test_more_of_a_round_that_learns_is_an_even_one_beside_it():
+def test_more_trials_of_a_round_that_learns_are_even_ones():
     step = step_of(noise, exploit=1.0)
     assert str(step.action) == f"round.branch(round.space, n={step.n})"
 

@@ -49,7 +49,7 @@ def coarse():
 
 
 @pytest.mark.slow
-def test_a_coarse_search_of_a_bowl_goes_on(coarse):
+def test_a_coarse_search_of_a_bowl_gets_the_verdict_continue(coarse):
     assert 1 - bowl_of(coarse.round.recommend().params) > 0.02  # there is something to find
     worth = coarse.worth(exploit=0.5)
     assert (worth.verdict, worth.epsilon) == ("CONTINUE", 0.004)
@@ -141,7 +141,7 @@ def test_an_edit_that_cuts_all_good_trials_off_does_not_pay(tree):
 
 
 @pytest.mark.slow
-def test_runs_again_count(tree):
+def test_repeats_lower_the_worth_of_more_repeats(tree):
     def noisy(params, trial):
         return bowl(params, trial) + np.random.default_rng(trial.seed + 1).normal(0, 0.15)
 
@@ -169,7 +169,7 @@ def test_a_minimum_is_worth_what_the_maximum_is(tree):
 
 
 @pytest.mark.slow
-def test_edits_count_and_what_is_not_known_is_said(coarse):
+def test_the_worth_follows_edits_and_is_unknown_for_new_choices(coarse):
     bad = coarse.edit(x=(0.0, 0.1), y=(0.9, 1.0))
     assert bad.worth().gain < coarse.worth().gain
     assert bad.checks()["worth"].values["gain"] == pytest.approx(bad.worth().gain)

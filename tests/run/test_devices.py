@@ -29,7 +29,7 @@ def seen(params):
     ("options", "listed", "expected"),
     [({"workers": 3, "gpus": [4, 7]}, None, {4, 7}), ({"workers": 2}, "3,5", {3, 5})],
 )
-def test_each_worker_sees_one(tree, monkeypatch, options, listed, expected):
+def test_each_worker_sees_one_gpu(tree, monkeypatch, options, listed, expected):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if listed is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
@@ -46,7 +46,7 @@ def test_wrong_devices_are_refused(bad):
         devices_of(bad)
 
 
-def test_more_than_are_visible_and_somebody_s_executor(monkeypatch):
+def test_more_devices_than_visible_and_other_executors_are_refused(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
     with pytest.raises(DesignError, match="CUDA_VISIBLE_DEVICES"):
         devices_of(3)

@@ -19,7 +19,7 @@ def slow(params):
     return params["lr"] - params["dropout"] * len(params["optimizer"])
 
 
-def test_ends_after_trials_and_goes_on(tree, capsys):
+def test_a_run_ends_after_a_number_of_trials_and_resumes(tree, capsys):
     round_ = tree.add_round(SPACE, objectives.height, n=20)
     round_.run(trials=7)
     assert len(round_.trials) == 7
@@ -38,7 +38,7 @@ def test_ends_after_trials_and_goes_on(tree, capsys):
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.cluster)])
-def test_ends_after_hours_in_order(tree, workers, capsys):
+def test_a_run_ends_gracefully_after_hours(tree, workers, capsys):
     round_ = tree.add_round(SPACE, slow, n=100)
     round_.run(workers, hours=0.3 / 3600)
     trials = round_.trials

@@ -61,7 +61,7 @@ def test_opening_trains_the_best_again_and_is_logged(tree, round_):
             reopened[round_.id].open_holdout()
 
 
-def test_a_killed_opening_is_logged_and_goes_on(tree, round_, monkeypatch):
+def test_a_killed_opening_is_logged_and_resumes(tree, round_, monkeypatch):
     measure = Sealed.holdout
     limit = 3
 

@@ -154,7 +154,7 @@ def folded(params):
 
 
 @pytest.mark.slow
-def test_folds_are_stored_and_tell_the_difference_that_matters(tree, space):
+def test_folds_are_stored_and_give_the_tolerance(tree, space):
     round_ = tree.add_round(space, folded, n=40, metric="acc").run(progress=False)
     frame = round_.trials
     by_fold = frame[[f"acc@{k}" for k in range(1, 5)]]

@@ -228,7 +228,7 @@ def test_a_parameter_that_some_trials_did_not_read_is_offered_a_condition(tmp_pa
     assert not ran & before  # the same configurations as before, whatever momentum these had
 
 
-def test_a_range_is_narrowed_at_both_ends_whatever_stands_for_it_where_it_is_absent(tree):
+def test_a_conditional_range_is_narrowed_at_both_ends(tree):
     momentum = Float(0, 1, 11, when="optimizer == 'sgd'")
     space = Space({"optimizer": ["sgd", "adam"], "momentum": momentum, "lr": (0.0, 1.0, 11)})
 

@@ -121,7 +121,7 @@ def test_levels_are_round_numbers(parameter, levels):
 
 @settings(max_examples=60, deadline=None)
 @given(some.floats(-1e6, 1e6), some.floats(1e-3, 1e6), some.booleans(), some.booleans())
-def test_whatever_the_ends_there_are_about_ten(low, width, log, integer):
+def test_a_range_has_about_ten_levels_for_any_ends(low, width, log, integer):
     low, width = (round(low), max(30, round(width))) if integer else (low, width)
     low = abs(low) + (1 if integer else 1e-3) if log else low
     levels = round_levels(low, low + width, log, integer)

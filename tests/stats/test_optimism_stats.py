@@ -198,7 +198,7 @@ def test_known_components_are_found():
     assert (components.groups, components.runs) == (300, 1200)
 
 
-def test_variance_of_splits_is_that_which_changes_the_order():
+def test_variance_of_splits_counts_if_it_changes_the_order():
     rng = np.random.default_rng(3)
     k = 200
     r = 3

@@ -153,7 +153,7 @@ def bump(X, center, height=1.0):
 
 
 @pytest.mark.slow
-def test_trials_are_more_probable_with_what_is_right_however_loudly_it_is_said():
+def test_trials_are_more_probable_under_a_right_belief_of_any_height():
     for seed in range(2):
         X, y = sample(seed=seed)
         for height in (0.5, 5.0):
@@ -188,7 +188,7 @@ def test_means_and_deviations_alone_are_those_of_draws():
 
 
 @pytest.mark.parametrize("worst", [-1e12, -3e38, -1e300])
-def test_a_power_keeps_the_best_apart_whatever_the_worst_is(worst):
+def test_a_power_keeps_the_best_values_distinct_for_any_worst_value(worst):
     X = np.arange(20.0)[:, None] / 19
     y = np.r_[worst, -1e9, np.linspace(0, 1, 18)]
     scores = scored(X, y, power=True)
@@ -227,7 +227,7 @@ def test_power_draws_follow_a_prior_mean_and_stay_out_of_exact_posteriors():
 
 
 @pytest.mark.parametrize("options", [{"forest_draws": 0, "process_draws": 0}, {"power": True}])
-def test_power_draws_need_draws_on_ranks_beside_them(options):
+def test_power_draws_need_draws_on_ranks(options):
     with pytest.raises(AnalysisError, match="power_draws="):
         MixedPosterior(power_draws=10, **options)
 

@@ -50,7 +50,7 @@ def test_more_trials_bring_more_and_none_bring_nothing():
 
 
 @pytest.mark.slow
-def test_rounds_go_on_from_what_the_one_before_showed():
+def test_simulated_rounds_continue_from_the_results_of_the_last():
     posterior = posterior_over(bowl, np.linspace(0, 0.45, 10), np.linspace(0.005, 0.995, 100))
     values = RoundsAhead(truths=60)(*posterior, 0.05, [Batch(3, 3)] * 3)
     assert values.shape == (60, 4)

@@ -74,7 +74,7 @@ TRIALS = {
 }
 
 
-def test_damaged_trials_are_left_out_said_and_removed(spoil, tmp_path):
+def test_damaged_trials_are_left_out_named_and_removed(spoil, tmp_path):
     for pk, (change, value) in enumerate(TRIALS.values(), 2):
         path = spoil(f"UPDATE trial SET {change} WHERE pk = {pk}", value)
     bad = len(TRIALS)

@@ -69,7 +69,7 @@ def sort(frame):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*ran another version of the obj:refine.errors.RefineWarning")
-def test_a_store_that_is_locked_for_too_long_is_said_clearly(tmp_path):
+def test_a_store_that_is_locked_for_too_long_is_named(tmp_path):
     store = tmp_path / "refine.db"
     with refine.Tree("q", store=f"sqlite:///{store}?patience=0.2") as tree:
         round_ = tree.add_round(SPACE, value, n=30).run(n=30, progress=False)

@@ -110,7 +110,7 @@ def test_another_s_study_is_looked_at_while_it_is_written(tmp_path):
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_a_role_that_may_only_read_looks_and_is_told(postgresql):
+def test_a_role_that_may_only_read_can_look_and_gets_a_warning(postgresql):
     with refine.Tree("q", store=postgresql) as tree:
         root = tree.add_round(SPACE, score, n=40).run(progress=False)
         shown = str(tree)

@@ -61,7 +61,7 @@ class Own(Tracker):
 
 
 @pytest.mark.slow
-def test_a_tracker_of_one_s_own(round_):
+def test_any_object_with_the_methods_is_a_tracker(round_):
     tracker = Own(report=False)
     round_.run(2, progress=False, track=[tracker])
     assert {t.seed for t in tracker.got} == set(round_.trials["seed"])
@@ -86,7 +86,7 @@ def test_parameters_are_sent_in_the_printed_order_of_importance(tmp_path):
 
 
 @pytest.mark.parametrize(("fails", "lost"), [(2, 2), (99, 8)])
-def test_errors_are_counted_and_said_once_and_after_three_in_a_row_it_is_left_alone(round_, fails, lost):
+def test_a_tracker_that_fails_three_times_in_a_row_is_dropped_with_one_warning(round_, fails, lost):
     tracker = Own(fails=fails, report=False)
     pattern = rf"own: {lost} trials .* may be missing \(ConnectionError: no route\)"
     with pytest.warns(RefineWarning, match=pattern):

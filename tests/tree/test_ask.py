@@ -323,7 +323,7 @@ def test_too_few_trials_are_an_error(tree):
         tree.ask("lr <= 1")
 
 
-def test_a_wrong_question_is_told_before_a_round_with_too_few_trials(tree):
+def test_a_wrong_question_is_refused_before_a_round_with_too_few_trials(tree):
     tree.add_round(SPACE, bowl, n=4, seed=1).run(progress=False)
     with pytest.raises(SpaceError, match="did you mean 'layers'"):
         tree.ask("layer <= 1")

@@ -52,7 +52,7 @@ def test_a_budget_is_spent_in_one_round_that_learns(tree, workers):
 
 
 @pytest.mark.nightly
-def test_interrupted_it_goes_on_as_if_it_had_not_been(tmp_path):
+def test_an_interrupted_autopilot_gives_the_rounds_of_an_undisturbed_one(tmp_path):
     calls = {"left": 10**6}
 
     def objective(params, trial):
@@ -168,7 +168,7 @@ def test_without_declared_limits_few_trials_widen_nothing(tree, within, high):
 
 
 @pytest.mark.slow
-def test_autopilot_runs_nothing_again_where_nobody_wants_to_know_the_noise(tree):
+def test_autopilot_repeats_no_trial_without_the_check_of_noise(tree):
     first = tree.add_round(SPACE, noisy, n=12, seed=3)
     with pytest.raises(DesignError, match="^check_noise must"):
         refine.autopilot(first, check_noise="no", progress=False)

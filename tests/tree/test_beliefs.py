@@ -30,7 +30,7 @@ def objective(params, trial):
 
 
 @pytest.mark.slow
-def test_half_of_a_first_round_goes_where_it_is_believed_and_no_test_knows_of_it(tree):
+def test_half_of_a_first_round_follows_a_belief_and_no_test_uses_it(tree):
     root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run(progress=False)
     drawn = root.trials[root.trials["origin"] == "exploit"]
     assert len(drawn) == 20
@@ -123,7 +123,7 @@ def test_a_wrong_belief_is_refused(tree):
 
 
 @pytest.mark.nightly
-def test_edits_and_beliefs_are_scored_beside_the_proposal(tree, tmp_path):
+def test_edits_and_beliefs_are_scored_against_the_proposal(tree, tmp_path):
     root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run(progress=False)
     review = root.propose(risk=0.3)
     assert review.space["lr"].contains([1e-3]).all()

@@ -52,7 +52,7 @@ def test_confirm_states_the_same_values_as_the_winner_read_again(tree):
 
 
 @pytest.mark.slow
-def test_called_again_it_goes_on_and_runs_nothing_twice(tmp_path):
+def test_a_second_confirm_continues_and_repeats_no_run(tmp_path):
     results = []
     for name, steps in (("once", [9]), ("twice", [9, 9]), ("more", [3, 9])):
         with refine.Tree(name, store=tmp_path / f"{name}.db") as tree:

@@ -160,7 +160,7 @@ def test_the_best_permutation_as_the_objective_got_it(tree):
 
 
 @pytest.mark.slow
-def test_code_that_changed_in_mid_round_is_said_by_run_propose_and_checks(tree, space):
+def test_code_that_changed_in_mid_round_is_named_by_run_propose_and_checks(tree, space):
     def objective(params):
         return params["lr"]
 

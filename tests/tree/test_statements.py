@@ -97,7 +97,7 @@ SEEN = {}
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LOOKS)
-def test_looking_asks_as_often_whatever_the_number_of_rounds(grown, name):
+def test_looks_need_as_many_statements_for_any_number_of_rounds(grown, name):
     tree, last, folder = grown
     statements = []
     sa.event.listen(

@@ -168,7 +168,7 @@ def wasteful(p):
 @pytest.mark.parametrize(
     ("objective", "goes_on"), [pytest.param(sized, False, marks=pytest.mark.nightly), (wasteful, True)]
 )
-def test_a_range_goes_on_for_a_further_goal_where_the_first_one_is_good(tree, objective, goes_on):
+def test_a_range_is_widened_for_a_second_goal(tree, objective, goes_on):
     leaves = refine.Integer(12, 192, log=True, levels=13)
     space = {"leaves": leaves, "least": (1, 8, 8), "features": (0.1, 1.0, 10)}
     round_ = tree.add_round(space, objective, metric=[Goal("acc"), Goal("nodes", "minimize")], n=60)

@@ -55,7 +55,7 @@ def test_constraints_have_one_spelling():
         metric_constraints(["x >= 2", "x <= 1"])
 
 
-def test_a_goal_says_all_of_it(tree):
+def test_a_goal_can_hold_metric_direction_and_constraints(tree):
     goal = refine.Goal("val_loss", "minimize", subject_to=["latency_ms <= 5"])
     round_ = tree.add_round(SPACE, network, metric=goal, n=10)
     assert (round_.metric, round_.direction, round_.goal) == ("val_loss", "minimize", goal)
@@ -101,7 +101,7 @@ def test_evidence_about_the_metric_and_feasible_trials_are_told_apart(round_):
 
 
 @pytest.mark.nightly
-def test_children_take_it_over_and_it_survives_every_way_out_and_back(tree, round_, tmp_path):
+def test_metric_constraints_are_inherited_and_survive_export(tree, round_, tmp_path):
     review = round_.propose()
     child = review.accept(n=20, exploit=0.5)
     child.run(progress=False)
@@ -122,7 +122,7 @@ def test_children_take_it_over_and_it_survives_every_way_out_and_back(tree, roun
 
 
 @pytest.mark.slow
-def test_adaptive_rounds_are_steered_by_it(tree):
+def test_adaptive_rounds_are_steered_by_metric_constraints(tree):
     plain, steered = (
         tree.add_round(SPACE, network, metric="val_acc", n=60, design="tpe", subject_to=limits)
         for limits in ([], [LIMIT])

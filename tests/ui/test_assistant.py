@@ -368,7 +368,7 @@ def test_refusals_of_the_protocol_are_marked_too(study, caplog):
     within(Assistant(lambda: refine.Tree("study", store=study[0])), steps)
 
 
-def test_no_text_of_it_is_without_end(store, study):
+def test_texts_of_an_assistant_are_limited(store, study):
     first = study[1][0]
     edits = {"dropout": [0, 0.1]}
     before = store.stat().st_size

@@ -22,7 +22,7 @@ def _best(ax):
     return [[(float(x), float(y)) for x, y in np.asarray(line.get_xydata())] for line in drawn(ax, "best")]
 
 
-def test_every_branch_goes_on_from_its_parent():
+def test_every_branch_starts_at_the_best_of_its_parent():
     ax = figures.best_so_far(ROUNDS, "maximize", "val_acc")
     root, side, main, last = _best(ax)
     assert root == [(1, 0.5), (2, 0.5), (3, 0.7), (4, 0.7), (4.5, 0.7)]

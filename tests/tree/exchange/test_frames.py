@@ -13,7 +13,7 @@ from tests.recipes import recipe
 
 
 @pytest.mark.slow
-def test_a_frame_becomes_a_root_and_goes_on(tree, frame, tmp_path):
+def test_a_frame_becomes_a_root_that_can_be_continued(tree, frame, tmp_path):
     root = tree.add_frame(frame, value="acc", objective=exchanged.trained, note="last year's")
     assert (root.space["rate"].log, root.space["units"].log) == (True, False)
     assert root.space["units"].grid == (8, 16, 32, 64)

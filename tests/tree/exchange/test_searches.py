@@ -75,7 +75,7 @@ def test_notes_of_a_sampler_show_that_trials_were_chosen(tree, sampler):
     assert (set(root.trials["origin"]), root.analyze().tested) == ({"adaptive"}, False)
 
 
-def test_without_notes_the_values_tell_a_search_from_random_draws(tree, tpe):
+def test_values_tell_a_search_from_random_draws_without_notes(tree, tpe):
     finding = tree.add_frame(table_of(tpe))
     assert not finding.analyze().tested
     assert finding.analyze().drawn.p < 0.001

@@ -206,7 +206,7 @@ def test_a_store_with_several_trees_asks_for_one(study):
     assert good("tree", study.with_later, "-t", "later").startswith("later\n")
 
 
-def test_no_such_round_and_no_such_folder(study, tmp_path):
+def test_a_missing_round_and_a_wrong_folder_are_refused(study, tmp_path):
     text = "no round or tag 'frist' in tree '[bold]fruit'; did you mean 'first'?"
     assert refused("show", study.store, "frist") == text
     assert refused("report", study.store, "frist", "--out", tmp_path / "out") == text
@@ -285,7 +285,7 @@ def test_winner_prints_the_winner_of_python(study):
 
 
 @pytest.mark.slow
-def test_confirm_runs_and_goes_on(tmp_path, monkeypatch):
+def test_confirm_runs_repeats_and_continues(tmp_path, monkeypatch):
     import importlib
 
     (tmp_path / "noisy_task.py").write_text(

@@ -32,7 +32,7 @@ def store(tmp_path_factory):
     return path, root.id
 
 
-def test_failures_are_told_by_kind_with_the_first_traceback(store):
+def test_failures_are_listed_by_kind_with_the_first_traceback(store):
     output = good("failures", *store)
     first, *lines = output.splitlines()
     assert first == f"round {store[1]} of fragile: 10 of 22 trials did not complete"

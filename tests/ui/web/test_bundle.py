@@ -29,7 +29,7 @@ def test_the_script_is_one_small_module_without_imports():
     assert "url(" not in (STATIC / "review.css").read_text()
 
 
-def test_the_licence_of_what_is_in_it_travels_along():
+def test_the_licences_of_bundled_packages_are_included():
     text = (STATIC / "LICENSES.txt").read_text()
     assert "Mike Bostock" in text
     assert "d3-selection" in text

@@ -31,7 +31,7 @@ def test_rounds_are_named_by_tag_or_place(session):
     assert [r["name"] for r in session.handle({"type": "tree"})["rounds"]] == ["wide", "1.1"]
 
 
-def test_a_child_stands_beside_its_forecast_and_the_best_of_its_parent(session, family):
+def test_a_child_is_compared_with_its_forecast_and_its_parent(session, family):
     _, root, child = family
     expected = session.handle({"type": "round", "round": child.id})["expected"]
     low, high = root.decisions[-1].forecast.interval("best", 0.9)

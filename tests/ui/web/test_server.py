@@ -91,7 +91,7 @@ def test_connection_that_is_cut_within_a_message_is_no_error(server, fetched, ca
     assert caplog.messages == []
 
 
-def test_the_page_loads_nothing_from_elsewhere_and_nobody_frames_it(server, fetched):
+def test_the_page_loads_no_foreign_content_and_cannot_be_framed(server, fetched):
     status, headers, body = fetched(f"/{server.token}/")
     assert status == 200
     for policy in ("default-src 'none'", "frame-ancestors 'none'", "script-src 'self';"):

@@ -185,7 +185,7 @@ def test_figures_are_drawn_from_the_analysis_at_hand(ask, round_, monkeypatch):
         assert drawn["text"].endswith(".")
 
 
-def test_a_child_beside_its_parent(tmp_path):
+def test_a_child_is_compared_with_its_parent(tmp_path):
     tree = refine.Tree("family", store=tmp_path / "refine.db")
     root = tree.add_round({"x": (0.0, 1.0, 12)}, lambda p: p["x"], n=12, objective_name="f").run(
         progress=False
