@@ -67,7 +67,7 @@ def given_configuration(space: Space, configuration: object, name_in_errors: str
 
 
 def _check_slip(
-    space: Space, configuration: Mapping[str, object], values: Mapping[str, object], name_in_errors: str
+    space: Space, configuration: Mapping[str, object], values: Mapping[str, Any], name_in_errors: str
 ) -> None:
     """Raises SpaceError if an unknown choice makes a given value unused: the choice is misspelt.
 
