@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +45,8 @@ class Asked(NamedTuple):
     stated: float  # model probability of a yes
     true: bool  # whether the best inside is within epsilon of the best
     covered: bool  # whether the 90 % interval of the cost holds the true cost
+    needed: int  # trials that the answer names to settle the question; 0 if nothing is open
+    settled: bool  # whether the answer is settled
     seconds: float  # time of the answer
 
 
@@ -80,7 +83,8 @@ def answers(table: Synthetic, n: int, seed: int, questions: int, settled: int) -
         return bool(cost <= answer.epsilon + 1e-9), bool(covered)
 
     def asked(answer: refine.tree.asking.Answer, stage: str, seconds: float) -> Asked:
-        return Asked(table.family, n, stage, answer.probability, *truth(answer), seconds)
+        settled_now = answer.needed, answer.settled
+        return Asked(table.family, n, stage, answer.probability, *truth(answer), *settled_now, seconds)
 
     tree = refine.Tree("questions", store="sqlite://")
     root = tree.add_round(table.space, objective, n=n, seed=seed).run(progress=False)
@@ -135,6 +139,33 @@ def summary(rows: list[Asked]) -> list[str]:
     ]
 
 
+def named(rows: list[Asked]) -> list[list[str]]:
+    """Per number of trials that answers name: how many questions `MORE` trials settled, and how many rightly."""
+    later: dict[int, list[Asked]] = {}
+    for before, after in pairwise(rows):
+        if before.stage == ASKED and before.needed and after.stage == SETTLED:
+            later.setdefault(before.needed, []).append(after)
+    table = []
+    for needed, answers in sorted(later.items()):
+        settled = [a for a in answers if a.settled]
+        right = sum(a.true == (a.stated >= 0.5) for a in settled)
+        table.append([str(needed), str(len(answers)), str(len(settled)), str(right)])
+    return table
+
+
+def decomposed(rows: list[Asked]) -> list[str]:
+    """Brier score, and the part of it that a recalibration by the printed steps would remove."""
+    known = [row for row in rows if np.isfinite(row.stated)]
+    stated = np.array([row.stated for row in known])
+    true = np.array([row.true for row in known])
+    ends = [step[0] for step in CHANCE_STEPS[:-1]]
+    step = np.searchsorted([*ends, *(1 - np.array(ends[::-1]))], stated)
+    off = [
+        np.sum(step == k) * (stated[step == k].mean() - true[step == k].mean()) ** 2 for k in np.unique(step)
+    ]
+    return [str(len(known)), f"{np.mean((stated - true) ** 2):.3f}", f"{np.sum(off) / len(known):.3f}"]
+
+
 def main() -> None:
     given = parser(__doc__, seeds=1, grids=COUNT, questions=8, settled=1).parse_args()
     warnings.simplefilter("ignore")
@@ -150,6 +181,9 @@ def main() -> None:
     plain = [row for row in rows if row.stage == ASKED]
     print(markdown(head, [[str(n), *summary([r for r in plain if r.n == n])] for n in SIZES]))
     print(markdown(["kind", *head[1:]], [[k, *summary([r for r in plain if r.kind == k])] for k in KINDS]))
+    print(
+        markdown(["kind", "questions", "Brier", "of it by wrong calibration"], [["all", *decomposed(plain)]])
+    )
     body = []
     for low, high in zip(
         [0.0, *[step[0] for step in CHANCE_STEPS[:-1]]], [s[0] for s in CHANCE_STEPS], strict=True
@@ -173,6 +207,8 @@ def main() -> None:
         groups = [("60 trials", before)]
         groups += [(f"{MORE} more, {stage}", [r for r in few if r.stage == stage]) for stage in LATER]
         print(markdown(["evidence", *head[1:]], [[name, *summary(group)] for name, group in groups]))
+        head = ["trials named by the answer", "questions", f"settled after {MORE}", "rightly"]
+        print(markdown(head, named(rows), texts=0))
     print(f"median time of an answer after the first: {np.median([r.seconds for r in plain]):.2f} s")
 
 
