@@ -18,6 +18,7 @@ from refine.analysis.new_data import MOST_FACTOR, off_log_scale, on_log_scale
 from refine.analysis.reason import plain
 from refine.errors import AnalysisError, DesignError
 from refine.proposal.alternatives import left_to_run, trial_seconds
+from refine.proposal.damping import damped, excess_of_best
 from refine.proposal.forecast import cells_of, limits_of
 from refine.proposal.new_data import deviations_of, on_log
 from refine.proposal.posterior import cardinalities_of, known_enough, noise_in_scores, posterior_of
@@ -62,7 +63,6 @@ RUNS = 15  # repeats that are simulated if no configuration is left to run
 # gains on smooth functions were stated 3 times too small.
 _BEYOND = 2.0
 _BEYOND_KNOTS = np.geomspace(0.02, 1000, 60)
-_TOP_SHARE = 0.2
 _FEWEST = 10  # fewest trials of a round that can be analysed
 _CELLS = 300
 _MOST_CELLS = 1000
@@ -158,7 +158,7 @@ def _simulated(
     extra, values = analysis.replicates or (np.zeros((0, positions.shape[1])), np.zeros(0))
     posterior = posterior_of(analysis, np.concatenate([positions, extra]), exact=True, model=model)
     noise = noise_in_scores(analysis, posterior, float(posterior.mean[:count].max()))
-    posterior = _damped(posterior, _BEYOND * _lead_of_the_best(analysis))
+    posterior = _damped(posterior, _BEYOND * excess_of_best(analysis))
     best = float(analysis.y.max())
     highest = max(analysis.limits.facing(analysis.sign)[1], best)
     if on_log(analysis):  # losses that are compared by factors stay positive
@@ -167,32 +167,15 @@ def _simulated(
     return _given_again(posterior, values, noise), noise
 
 
-def _lead_of_the_best(analysis: Analysis) -> float:
-    """Mean excess of the best fifth of the evenly drawn trials over the others, in units of the metric.
-
-    All trials count if fewer than ten were drawn evenly.
-    """
-    values = analysis.y[analysis.origins == "even"]
-    if len(values) < _FEWEST:
-        values = analysis.y
-    bound = float(np.quantile(values, 1 - _TOP_SHARE))
-    return float(values[values >= bound].mean()) - bound
-
-
 def _damped(posterior: stats.Posterior, unit: float) -> stats.Posterior:
-    """The posterior with values beyond the best one at ``d`` units moved to ``log(1 + d)`` units.
-
-    Processes continue a slope beyond all trials, and real objectives level off. Excesses over a high value
-    have about the size of the excesses that were seen.
-
-    Source: Pickands (1975), 'Statistical inference using extreme order statistics', for excesses.
-    """
+    """The posterior with values beyond the best one damped: see :func:`refine.proposal.damping.damped`."""
     if not (posterior.slope > 0 and unit > 0):
         return posterior._replace(slope=0.0)
     beyond = unit * _BEYOND_KNOTS
+    best = float(posterior.values[-1])
     return posterior._replace(
         knots=np.concatenate([posterior.knots, posterior.knots[-1] + beyond / posterior.slope]),
-        values=np.concatenate([posterior.values, posterior.values[-1] + unit * np.log1p(_BEYOND_KNOTS)]),
+        values=np.concatenate([posterior.values, damped(best + beyond, best, unit)]),
         slope=0.0,
     )
 

@@ -8,6 +8,7 @@ import refine
 from refine import stats
 from refine.design.space_filling import Sobol, draw
 from refine.errors import SpaceError
+from refine.proposal.damping import damped
 from refine.proposal.posterior import surrogate_of
 from refine.proposal.question import (
     Evidence,
@@ -16,6 +17,7 @@ from refine.proposal.question import (
     compared,
     condition_in,
     contenders,
+    expected_best,
     level_rows,
     ran_candidates,
 )
@@ -254,3 +256,24 @@ def test_the_text_of_a_region_holds_its_levels_and_no_others(parameter):
                 text = region_text("x", parameter, inside)
                 assert (Constraint(text)({"x": values}) == inside).all(), text
     assert region_text("x", refine.Float(0.0, 1.0, levels=11), np.arange(11) <= 3) == "x <= 0.3"
+
+
+def test_values_beyond_the_best_trial_are_damped():
+    values = np.array([-3.0, 1.0, 1.5, 11.0])
+    near = damped(values, best=1.0, unit=0.5)
+    assert near == pytest.approx([-3.0, 1.0, 1.0 + 0.5 * np.log(2), 1.0 + 0.5 * np.log(21)])
+    assert damped(values, best=1.0, unit=0.0).tolist() == [-3.0, 1.0, 1.0, 1.0]
+
+
+def test_a_larger_region_promises_little_beyond_the_best_trial():
+    """A loss that levels off at the best: no region may be expected far beyond its trials."""
+    space = refine.Space(dict.fromkeys("abcd", (0.0, 1.0, 10)))
+    cells = np.random.default_rng(0).integers(0, 10, (60, 4)) / 9
+    frame = pd.DataFrame(cells, columns=list(space)).drop_duplicates()
+    frame["value"] = -np.exp(6 * ((frame[list(space)] - 0.4) ** 2).sum(axis=1))
+    analysis = refine.analyze(space, frame)
+    evidence = Evidence(analysis, surrogate_of(analysis))
+    everywhere = evidence.masks(None)
+    best = expected_best(evidence, everywhere.candidates)
+    best_trial = frame["value"].max()
+    assert best - best_trial < 0.5 * (frame["value"].quantile(0.9) - frame["value"].median())
