@@ -7,6 +7,7 @@ export class Winner {
   constructor(page) {
     this.page = page;
     this.key = "";
+    this.asking = false;
     this.about = h("span", { class: "refine-faint" }, "the configuration to use so far");
     this.shown = h("div", { role: "status" });
     this.element = fold("winner", "Winner", this.about, this.shown);
@@ -18,16 +19,19 @@ export class Winner {
     this.element.scrollIntoView({ block: "center" });
   }
 
-  /** Asks again if the study has other trials. */
+  /** Asks again if the study has other trials; while trials run, their end is waited for. */
   async update() {
     const { page } = this;
     const key = JSON.stringify([page.own?.name, page.versions]);
-    if (!this.element.open || !page.round || key === this.key) return;
+    if (!this.element.open || !page.round || key === this.key || this.asking) return;
+    if (page.runner.runs && this.key !== "") return;
     this.key = key;
+    this.asking = true;
     if (!this.shown.hasChildNodes()) replace(this.shown, h("p", { class: "refine-faint" }, "computing the winner …"));
     const found = await page.transport.ask({ type: "winner", round: page.round.id });
-    if (key !== this.key) return;
+    this.asking = false;
     replace(this.shown, ...(found.error ? [h("p", { class: "refine-faint" }, found.error)] : this.parts(found)));
+    await this.update(); // there may be other trials by now
   }
 
   parts({ title, values, facts, code, step }) {

@@ -101,13 +101,13 @@ def start_content(round_: Round) -> dict[str, str]:
 
 def growth_content(round_: Round) -> dict[str, object] | None:
     """A number of trials to add to a round, and what the budget leaves; ``None`` if a round cannot grow."""
-    left = round_._budget.left
-    if round_.node.method == IMPORTED or left == 0:
+    remaining = round_._budget.left
+    if round_.node.method == IMPORTED or remaining == 0:
         return None
     n = _GROWTH
     text = ""
-    if left is not None:
-        n = min(n, left)
+    if remaining is not None:
+        n = min(n, remaining)
         text = str(round_._budget)
     return {"n": n, "text": text, "chooses": not round_.node.adaptive}
 
