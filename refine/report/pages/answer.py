@@ -284,15 +284,22 @@ def asked_grid(questions: Sequence[AskedQuestion]) -> Grid:
 
 def _asked_row(question: AskedQuestion, authors: set[str]) -> Row:
     latest = question.answers[-1]
-    before = " > ".join(answer.verdict for answer in question.answers[:-1][-3:])
+    before = " > ".join(_answer_text(answer.verdict) for answer in question.answers[:-1][-3:])
     return (
         question_text(question),
-        Cell(latest.verdict, _TONES[latest.verdict]),
+        Cell(_answer_text(latest.verdict), _TONES[latest.verdict]),
         _doubt_text(latest),
         f"{latest.trials:,}",
         before or "-",
         whom(latest.author, authors),
     )
+
+
+def _answer_text(verdict: str) -> str:
+    """The verdict; a bare "probably" would leave yes or no open."""
+    if verdict == PROBABLY:
+        return "probably yes"
+    return verdict
 
 
 def answers_grid(questions: Sequence[AskedQuestion]) -> Grid:
@@ -301,7 +308,7 @@ def answers_grid(questions: Sequence[AskedQuestion]) -> Grid:
     rows = [
         (
             question_text(question),
-            answer.verdict,
+            _answer_text(answer.verdict),
             _doubt_text(answer),
             f"{answer.trials:,}",
             f"{answer.inside:,}",

@@ -350,7 +350,7 @@ def _size(v: SimpleNamespace) -> str:
         needs += f"; {percent(failing)} are expected to fail"
     text = f"{plural(v.wanted, 'trial')} are enough ({needs})."
     if v.n < v.wanted:
-        text += f" {v.n:,} of them are left to run in the new space."
+        text += f" The new space has {plural(v.n, 'configuration')} left to run."
     return f"{text} The advice is at most the size of the present round."
 
 
