@@ -201,6 +201,20 @@ def test_a_decided_round_cannot_change_its_metric(tree, space):
     assert tree.add_round(space, objective, metric="acc", n=20, seed=1).id == root.id
 
 
+@pytest.mark.parametrize("shares", [{"exploit": 1.5}, {"audit": True}, {"exploit": 0.7, "audit": 0.4}])
+def test_branch_with_shares_out_of_range_is_refused_and_creates_no_child(tree, space, shares):
+    root = tree.add_round(space, objectives.bowl, n=10)
+    with pytest.raises(refine.errors.ReviewError, match="exploit|audit"):
+        root.branch(space, n=4, **shares)
+    assert root.children == ()
+
+
+def test_branch_with_shares_of_none_draws_every_trial_evenly(tree, space):
+    root = tree.add_round(space, objectives.bowl, n=10)
+    child = root.branch(space, n=4, seed=1, exploit=None, audit=None)
+    assert (child.node.exploit, child.node.audit) == (0.0, 0.0)
+
+
 def test_repeated_branch_keeps_its_configurations_and_warns_of_new_ones(tree, space):
     root = tree.add_round(space, objectives.bowl, n=10).run(progress=False)
     child = root.branch({**space, "lr": (1.0, 2.0, 11)}, n=4).run(progress=False)
