@@ -45,9 +45,9 @@ class ExecutorContract(ABC):
     def executor(self) -> Executor | None:
         """The executor under test; called once per round."""
 
-    def _trials(self, objective: Objective, n: int = 12, *, in_process: bool = False) -> pd.DataFrame:
+    def _trials(self, objective: Objective, *, in_process: bool = False) -> pd.DataFrame:
         with Tree("contract", store="sqlite://") as tree:
-            root = tree.add_round(SPACE, objective, n=n, seed=4)
+            root = tree.add_round(SPACE, objective, n=12, seed=4)
             if in_process:
                 root.run(progress=False)
             else:

@@ -283,6 +283,7 @@ def wrapped(text: str, width: int = 24, lines: int = 2, *, cut_end: bool = False
     return "\n".join(finished)
 
 
+_FEWEST = 6  # letters in a line, even in a narrow room
 _HINTING = 1.03  # letters are drawn up to this much wider than measured, at few dots per inch
 
 
@@ -293,7 +294,6 @@ def fitted(
     *,
     lines: int = 2,
     bold: bool = False,
-    min_letters: int = 6,
     cut_end: bool = False,
 ) -> str:
     """A text wrapped to the available room, and shortened if the lines are not enough.
@@ -304,7 +304,6 @@ def fitted(
         size: Of the letters, in points.
         lines: Largest number of lines.
         bold: Whether the letters are bold.
-        min_letters: Smallest number of letters in a line, even in a narrow room.
         cut_end: True to cut the end of a long text instead of the middle.
     """
     if "\n" in text:
@@ -314,9 +313,9 @@ def fitted(
     width = wide(text, size, bold)
     if width <= room:
         return text
-    letters = max(min_letters, int(len(text) * room / width))
+    letters = max(_FEWEST, int(len(text) * room / width))
     shown = wrapped(text, letters, lines, cut_end=cut_end)
-    while letters > min_letters and wide(shown, size, bold) > room:
+    while letters > _FEWEST and wide(shown, size, bold) > room:
         letters -= 1
         shown = wrapped(text, letters, lines, cut_end=cut_end)
     return shown

@@ -118,7 +118,7 @@ class Place(NamedTuple):
     lane: int
 
 
-def layout(parents: Sequence[int | None], first: Sequence[int] = ()) -> list[Place]:
+def layout(parents: Sequence[int | None], first: Sequence[int]) -> list[Place]:
     """Rows and lanes of a forest: no two nodes share a row, and no edges cross.
 
     A node's main child stays in its lane and comes last; the others branch off one lane to the right, above.
