@@ -319,8 +319,7 @@ class Shown:
         return to_html(self.page())
 
     def _repr_mimebundle_(self, **_options: object) -> dict[str, str]:
-        # IPython asks for this of what a line or cell evaluates to: colours at a terminal, HTML in a
-        # notebook.
+        # IPython shows the value of a line or cell by this method: colours in a terminal, HTML in a notebook.
         page = self.page()
         return {"text/plain": to_terminal(page), "text/html": to_html(page)}
 
@@ -394,13 +393,13 @@ def _printed(page: Page, width: int, *, endless: bool = False, color: bool = Fal
     file = io.StringIO()
     options: dict[str, Any] = {"color_system": "auto" if color else None, "force_terminal": color}
     options |= {"highlight": False, "markup": False, "emoji": False, "force_jupyter": False}
-    # Whoever reads a file or a log breaks lines, or not; a table must know how wide it may be.
+    # Lines of a file or a log are not broken; a table still needs a width.
     Console(width=_ENDLESS if endless else width, file=file, **options).print(_Rich(page, width), crop=False)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 
 class _Rich:
-    """A page as rich prints it; its tables take so many columns, or what rich says."""
+    """A page for rich; tables take ``width`` columns, by default the width of the console."""
 
     def __init__(self, page: Page, width: int | None = None) -> None:
         self._page = page
@@ -488,7 +487,7 @@ _NEW_REVIEW = ("review.at", "review.edit", "review.reject", "review.take")
 
 
 def _typed_call(call: Action | str) -> str:
-    """A call as it is typed: a call that returns a changed review names it, for the calls that follow."""
+    """A call as typed: the result of a call that changes a review gets the name ``review``."""
     changed = isinstance(call, Action) and call.name in _NEW_REVIEW
     if changed:
         return f"review = {call}"
@@ -506,7 +505,7 @@ def line(text: str) -> str:
 
 
 def _grid(block: Grid, console: Console, width: int) -> Iterator[RenderableType]:
-    """A table whose sentences stand in a column where there is room, else below it, row by row."""
+    """A table with sentences in a column if there is room, else below the table, row by row."""
     from rich.constrain import Constrain
     from rich.padding import Padding
 
@@ -597,7 +596,7 @@ def _branch(block: Branch) -> RichTree:
 
 
 def to_html(page: Page) -> str:
-    """The page as HTML that needs nothing else and takes over the colours around it."""
+    """The page as HTML without further files, in the colours of the surrounding page."""
     parts = []
     if page.title:
         parts.append(_paragraph(_escaped(line(page.title)), ".2em 0;font-weight:600"))

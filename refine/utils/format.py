@@ -117,7 +117,7 @@ def risk_percent(share: float | None) -> str:
 
 
 def p_value(p: float) -> str:
-    """``= 0.013``, ``< 0.001``, or ``untested`` where there is none."""
+    """``= 0.013``, ``< 0.001``, or ``untested`` without a p-value."""
     if not math.isfinite(p):
         return "untested"
     if p < 0.001:

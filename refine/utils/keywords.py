@@ -39,7 +39,7 @@ def helped(call: C) -> C:
 
 
 def helped_methods(cls: C) -> C:
-    """Applies :func:`helped` to a class and all its public methods, inherited ones included."""
+    """Applies :func:`helped` to a class and to all public methods, inherited methods included."""
     bases = [base for base in reversed(cls.__mro__) if base is not object]  # type: ignore[attr-defined]
     for name, member in {name: member for base in bases for name, member in vars(base).items()}.items():
         if not name.startswith("_") and inspect.isfunction(member):
@@ -96,7 +96,7 @@ def listed(text: str | None, keywords: Iterable[str]) -> str | None:
 
 
 def _hint(called: str, unknown: str, accepted: list[str]) -> str:
-    """Similar keywords, or all if they are few, or a call that lists all."""
+    """Similar keywords, else all keywords if they are few, else a call that lists all keywords."""
     if unknown == "name" and "objective_name" in accepted:
         return "objective_name= names the objective" + (", tag= names the round" if "tag" in accepted else "")
     if closest(unknown, accepted) or len(accepted) <= _SHORT:

@@ -24,7 +24,7 @@ from refine.report.markdown.rendering import (
     table,
     values_table,
 )
-from refine.report.markdown.round import Facts, best_trials, round_report, what_ran
+from refine.report.markdown.round import RoundReportInputs, best_trials, round_report, what_ran
 from refine.review.checks import ChecksContext, checks_of
 from refine.review.decision import Decision, decided_space
 from refine.review.worth import worth_of
@@ -160,7 +160,7 @@ def facts():
         allow_degenerate=False,
         worth=worth,
     )
-    return Facts(
+    return RoundReportInputs(
         tree="breast_cancer",
         node=node,
         ancestors=(),

@@ -65,8 +65,8 @@ class _Search:
 
     won: Winner
     rounds: Sequence[Round]
-    winner_round: Round  # the winner's
-    holdout: HoldoutResult | None  # the winner's row alone; None where it was not measured on it
+    winner_round: Round
+    holdout: HoldoutResult | None  # row of the winner; ``None`` without a hold-out value of the winner
     environment: Mapping[str, Any]
 
     @property

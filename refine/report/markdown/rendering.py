@@ -65,8 +65,7 @@ class Figure(NamedTuple):
     draw: Callable[[], Any]
 
 
-# What a report is made of: a paragraph, a block, the page of a result, a section, a figure; ``None`` is left
-# out.
+# A part of a report: a paragraph, a block, the page of a result, a section or a figure; ``None`` is left out.
 Part = str | Block | Page | Section | Figure | None
 
 

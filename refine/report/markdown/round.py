@@ -107,39 +107,33 @@ _STATE_WORDS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Facts:
+class RoundReportInputs:
     """The contents of a round's report, sufficient to write a report with or without a store."""
 
-    tree: str
+    tree: str  # name of the tree
     node: Node
     ancestors: tuple[str, ...]  # ids from the root to the parent; empty for a root
     n: int  # configurations planned
-    analysis: Analysis | None  # of the round's evidence; ``None`` where too few trials have finished
-    proposal: Proposal | None  # what is proposed; ``None`` where nothing was asked for
-    decisions: tuple[Decision, ...]  # what was decided, in the order taken
-    table: pd.DataFrame  # the round's own trials. A column ``error`` may hold their error texts
-    codes: tuple[str, ...]  # fingerprints of the code its trials ran
-    environment: Mapping[str, str]  # package -> version, of most of its trials
-    reproduce: str  # python code that makes the round again
-    store: str  # where the round is kept; shown without folders, user or password
-    # what more or less risk would buy; ``None`` without a proposal, or where trials have come since
-    options: Options | None = None
-    comparison: Comparison | None = None  # with the parent; ``None`` of a root
-    optimism: Optimism | None = None  # how much of the best value is chance; ``None`` where there is no best
-    # training curves of the best trials, best first; empty where none were reported
-    curves: tuple[TrialCurves, ...] = ()
-    # what the hold-out showed, each time it was opened at this round
-    holdout_results: tuple[HoldoutResult, ...] = ()
+    analysis: Analysis | None  # ``None`` if too few trials have finished
+    proposal: Proposal | None  # ``None`` before the first proposal
+    decisions: tuple[Decision, ...]  # the earliest first
+    table: pd.DataFrame  # trials of the round; a column ``error`` may hold error texts
+    codes: tuple[str, ...]  # fingerprints of the code of the trials
+    environment: Mapping[str, str]  # package -> version, of most trials
+    reproduce: str  # Python code to make the round again
+    store: str  # name of the store; printed without folders, user or password
+    options: Options | None = None  # ``None`` without a proposal, or if trials have come since
+    comparison: Comparison | None = None  # with the parent; ``None`` for a root
+    optimism: Optimism | None = None  # luck in the best value; ``None`` without a best value
+    curves: tuple[TrialCurves, ...] = ()  # training curves of the best trials, best first
+    holdout_results: tuple[HoldoutResult, ...] = ()  # a result per opening at this round
     checks: Checks | None = None
-    # the configuration of this round to hand over; ``None`` where no trial may be called best
-    winner: Winner | None = None
-    # what differs between the environments of its trials: name -> value -> number of trials
+    winner: Winner | None = None  # winner of this round; ``None`` if no trial may be best
+    # differences between the environments of trials: name -> value -> number of trials
     spread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    name: str = ""  # what its files are called; default the round's id
-    # the page of the review of the proposal, which is read first; ``None`` where there is none, and the
-    # analysis is
-    glance: Page | None = None
-    declared: Declared = NOTHING  # facts about its values, declared on it or an ancestor
+    name: str = ""  # name of the files; default the round's id
+    glance: Page | None = None  # first page of the report: the review of the proposal; default the analysis
+    declared: Declared = NOTHING  # facts declared on the round or an ancestor
 
     @property
     def metric(self) -> str:
@@ -198,7 +192,7 @@ class Facts:
         return {n: after for n, (_, after) in changed.items()}, source
 
 
-def round_report(facts: Facts, folder: str | Path) -> Path:
+def round_report(facts: RoundReportInputs, folder: str | Path) -> Path:
     """Writes ``<folder>/<name>.md`` and its figures in ``<folder>/<name>/``."""
     head: list[Part] = [*_header(facts), decision_figure(facts)]
     if facts.winner is not None:
@@ -214,7 +208,7 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
     return published(Path(folder) / f"{facts.name or facts.node.id}.md", title, head, evidence)
 
 
-def _header(facts: Facts) -> list[Part]:
+def _header(facts: RoundReportInputs) -> list[Part]:
     """The beginning of the report: the page of the review, else of the analysis, else counts of trials."""
     best = "No trial has a value yet."
     if len(facts.finished):
@@ -227,7 +221,7 @@ def _header(facts: Facts) -> list[Part]:
     return head
 
 
-def decisions_parts(facts: Facts) -> list[Part]:
+def decisions_parts(facts: RoundReportInputs) -> list[Part]:
     """The decisions on the round, the earliest first."""
     if not facts.decisions:
         return [f"Nothing has been {'decided yet' if facts.proposal is not None else 'proposed'}."]
@@ -262,7 +256,7 @@ def decisions_parts(facts: Facts) -> list[Part]:
     return parts
 
 
-def _claimed(facts: Facts, d: Decision, about: Proposal | None) -> str:
+def _claimed(facts: RoundReportInputs, d: Decision, about: Proposal | None) -> str:
     """Space kept and risk claimed by a decision; for a suggestion also by the proposal."""
     adjective = "decided"
     if d.kind == "suggested":
@@ -282,7 +276,7 @@ def _claimed(facts: Facts, d: Decision, about: Proposal | None) -> str:
     return f"{claimed} The proposed one keeps {percent(about.volume_kept)}, risk {proposed_risk}."
 
 
-def what_ran(facts: Facts) -> Section:
+def what_ran(facts: RoundReportInputs) -> Section:
     """Space, constraints, design, fingerprints and versions."""
     node = facts.node
     analysis = facts.analysis
@@ -305,7 +299,7 @@ def what_ran(facts: Facts) -> Section:
     ]
     if "seconds" in facts.table and len(facts.table):
         total = float(np.nansum(np.asarray(facts.table["seconds"], dtype=float)))
-        if total or node.method != IMPORTED:  # what was imported may not say how long it took
+        if total or node.method != IMPORTED:  # imported trials may have no times
             rows.append(("time of all trials", duration(total)))
     rows += [*fingerprints(node.data, facts.codes), ("store", code(store_name(facts.store)))]
     if node.belief is not None:
@@ -348,7 +342,7 @@ def _design_text(node: Node) -> str:
     return "; ".join(filter(None, (method_text, ", ".join(share_texts))))
 
 
-def best_trials(facts: Facts) -> Section:
+def best_trials(facts: RoundReportInputs) -> Section:
     """The best trials as a table, and the best so far as a figure."""
     done = facts.finished
     node = facts.node
@@ -397,7 +391,7 @@ def best_trials(facts: Facts) -> Section:
     return Section("Best trials", parts)
 
 
-def what_mattered(facts: Facts) -> Section:
+def what_mattered(facts: RoundReportInputs) -> Section:
     """The analysis, unless the report begins with the analysis, and the parameters' correlations.
 
     The reason, if the round has no analysis.
@@ -414,7 +408,7 @@ def what_mattered(facts: Facts) -> Section:
     return Section("Parameters with an effect", parts)
 
 
-def decision_figure(facts: Facts) -> Figure | None:
+def decision_figure(facts: RoundReportInputs) -> Figure | None:
     """Space kept of the parameters that change most; ``None`` without changes or tests."""
     analysis = facts.analysis
     new, word = facts.changed
@@ -428,7 +422,7 @@ def decision_figure(facts: Facts) -> Figure | None:
     return Figure(title, "decision", partial(figures.decision, analysis, new, word, texts))
 
 
-def densities(facts: Facts) -> Section | None:
+def densities(facts: RoundReportInputs) -> Section | None:
     """Figures of the parameters that matter or change; ``None`` without an analysis with tests."""
     analysis = facts.analysis
     new, word = facts.changed
@@ -466,7 +460,7 @@ def densities(facts: Facts) -> Section | None:
     return Section("Densities", parts)
 
 
-def failures(facts: Facts) -> Section | None:
+def failures(facts: RoundReportInputs) -> Section | None:
     """States other than complete with their errors, or ``None``."""
     if "state" not in facts.table:
         return None
@@ -497,7 +491,7 @@ def _last_line(error: object) -> str:
     return clipped(lines[0], 160)
 
 
-def optimism_section(facts: Facts) -> Section | None:
+def optimism_section(facts: RoundReportInputs) -> Section | None:
     """Share of luck in the best value, and the hold-out's values; ``None`` without a best value."""
     if facts.optimism is None:
         return None
@@ -505,11 +499,8 @@ def optimism_section(facts: Facts) -> Section | None:
     return Section("Optimism of the best value", [result.page() for result in results])
 
 
-def curves_section(facts: Facts) -> Section | None:
-    """The curves of the best four as a figure, and what those of all that were looked at show.
-
-    ``None`` without any.
-    """
+def curves_section(facts: RoundReportInputs) -> Section | None:
+    """The curves of the best four trials as a figure, and flags on all curves; ``None`` without curves."""
     if not facts.curves:
         return None
     metric = Metric.parse(facts.metric)
@@ -518,11 +509,8 @@ def curves_section(facts: Facts) -> Section | None:
     return Section("Training curves", (figure, curves_page(facts.curves, metric, facts.node.direction)))
 
 
-def checks_section(facts: Facts) -> Section | None:
-    """The checks, with the figures that stand nowhere else in the report, those of checks that pass folded.
-
-    ``None`` without checks.
-    """
+def checks_section(facts: RoundReportInputs) -> Section | None:
+    """The checks with figures; figures of checks that pass are folded. ``None`` without checks."""
     if facts.checks is None:
         return None
     slugs: set[str] = set()
@@ -540,11 +528,8 @@ def checks_section(facts: Facts) -> Section | None:
     return Section("Checks", [facts.checks.page(), *drawn[False], passed])
 
 
-def front_section(facts: Facts) -> Section | None:
-    """The trials that no other one beats.
-
-    ``None`` with one goal, or before a trial has a value in every one.
-    """
+def front_section(facts: RoundReportInputs) -> Section | None:
+    """The trials on the front; ``None`` with a single goal, or without a trial with a value in all goals."""
     node = facts.node
     if not node.goals:
         return None
@@ -572,7 +557,7 @@ def front_section(facts: Facts) -> Section | None:
     return Section("The front", parts)
 
 
-def against_parent(facts: Facts) -> Section | None:
+def against_parent(facts: RoundReportInputs) -> Section | None:
     """Differences from the parent, in words and as a figure of both populations; ``None`` for a root."""
     if (comparison := facts.comparison) is None:
         return None
@@ -591,7 +576,7 @@ def populations_figure(comparison: Comparison) -> Figure | None:
     return Figure(f"Distribution of {first.metric} in both rounds", "populations", draw)
 
 
-def pairs(facts: Facts) -> Section | None:
+def pairs(facts: RoundReportInputs) -> Section | None:
     """Figures of the clearest coupled parameters; ``None`` without any."""
     analysis = facts.analysis
     new, word = facts.changed
@@ -619,7 +604,7 @@ def pairs(facts: Facts) -> Section | None:
     return Section("Coupled parameters", (COUPLED, legend, *drawn))
 
 
-# Sections of the evidence, in their order; one that has nothing to say gives ``None``.
+# Sections of the evidence in printed order; a section without content is ``None``.
 EVIDENCE = (
     what_ran,
     best_trials,
@@ -654,7 +639,7 @@ def write_round(
     return written(partial(round_report, facts), folder, html)
 
 
-def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
+def gather(round_: Round, proposal: Proposal | None = None) -> RoundReportInputs:
     """The contents of the report of a round.
 
     The proposal is by default the one decided upon last, else the last stored one, else none.
@@ -687,7 +672,7 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
     trials.loc[excluded.index, "error"] = excluded["excluded"] + " (" + excluded["author"] + ")"
     ran_on = home.reader.ran_on(stored.pk)
     environments = [packages for packages, _ in ran_on] or home.reader.environments(stored.pk)[-1:]
-    return Facts(
+    return RoundReportInputs(
         tree=home.name,
         node=round_.node,
         ancestors=tuple(n.id for n in round_.path[:-1]),

@@ -46,7 +46,7 @@ from refine.utils.display import Items
 from refine.utils.format import duration, join, percent, plural, score
 from refine.utils.provided import provides
 
-TOLD = 20  # rounds whose findings the report of a larger tree lists, since each takes an analysis
+TOLD = 20  # rounds with findings in the report of a larger tree: each round takes an analysis
 _FEW = 12  # most rounds that a report prints before its folds
 _SEEN = 5  # findings per round; the others are in the report of the round
 

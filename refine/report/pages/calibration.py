@@ -139,7 +139,7 @@ def _question_text(score: QuestionScore) -> str:
 
 
 def _suggestion(e: Entry) -> str:
-    """The share that a suggestion keeps and the proposal's, the outcome, and the rounds that adopted it."""
+    """The shares kept by a suggestion and by the proposal, the outcome, and rounds with the suggestion."""
     kept_share = percent(e.decision.volume_kept)
     comparison = e.comparison
     adopted = " Not adopted."

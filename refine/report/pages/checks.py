@@ -548,7 +548,7 @@ TONES = {CONTINUE: "good", CONFIRM: "warn", STOP: "warn"}  # verdict -> tone
 
 @page_for(Worth)
 def worth_page(outlook: Worth) -> Page:
-    """The verdict on another round with its hit rate, the expected gain, and that of repeats instead."""
+    """The verdict on another round with a hit rate, and the expected gains of the round and of repeats."""
     interval = f"90 % interval {difference(outlook.low)} to {difference(outlook.high)}"
     gain = f"{outlook.repeats} repeats of the best: {difference(outlook.again)}"
     if outlook.n:

@@ -45,7 +45,7 @@ from refine.utils.format import (
 )
 from refine.utils.provided import page_for
 
-MOST = 6  # changes that a summary lists in a line each
+MOST = 6  # changes in a summary, a line each
 _COLUMNS = 80  # of a terminal
 _ONE_LINE = 76  # letters of a headline that fits in a line
 _MEDIANS = 3  # medians of choices among the numbers behind a change
@@ -293,7 +293,7 @@ def factor_text(factor: float) -> str:
     return f"a factor of 1 + {factor - 1:.2g}"
 
 
-_FAILING = 0.05  # expected share of failures from which on it is stated
+_FAILING = 0.05  # smallest expected share of failures that is printed
 
 
 def blind_spot_text(claim: Claim) -> str:

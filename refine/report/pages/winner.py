@@ -24,7 +24,7 @@ _AS_LIKELY = (
     0.7  # share of the winner's probability from which on a runner-up is about as likely to be the best
 )
 
-# Model probability that the winner is the best, below which a winner with repeats needs more repeats.
+# Below this model probability of being the best, a winner with repeats needs more repeats.
 _DOUBTFUL = 0.85
 _CLOSE = 0.97  # model probability below which a race is narrowly decided; 0.95 decides
 
