@@ -439,14 +439,9 @@ def best_so_far(
     check_direction(direction)
     sign = sign_of(direction)
     pieces = _pieces(rounds, sign)
-    y = np.concatenate([np.zeros(0), *(p.y for p in pieces)])
+    y = np.concatenate([[], *(p.y for p in pieces)])
     finite = np.isfinite(y)
-    if not finite.any():
-        raise AnalysisError("best_so_far: no trial has a value yet; run a round first")
-    named = {r.id: p for r, p in zip(rounds, pieces, strict=True)}
-    tops = {key: float(np.nanmax(sign * p.y)) for key, p in named.items() if np.isfinite(p.y).any()}
-    winner = winner_of(tops, winner, "best_so_far: winner is the id of a round with a value")
-    last = [r.id for r in rounds].index(str(winner))
+    last = _winning(rounds, pieces, sign, winner)
     way = way_to([p.parent for p in pieces], last)
     view = progress_view(y[finite], direction)
     ax = axes(ax, 3.4 if len(pieces) > 1 else 2.8)
@@ -457,13 +452,12 @@ def best_so_far(
     marks = [line_mark("best so far", tone().blue, linewidth=2.2)]
     if len(way) < len(pieces):
         marks.append(line_mark("side branches", tone().green, linewidth=1.6))
-    marks.append(dot_mark(f"{score(float(y[best]))} at trial {best + 1:,}", tone().orange))
-    marks.append(dot_mark("trial", tone().grey, "."))
-    if not finite.all():
-        marks.append(_without_value(ax, ~finite))
+    best_text = f"{score(float(y[best]))} at trial {best + 1:,}"
+    marks += [dot_mark(best_text, tone().orange), dot_mark("trial", tone().grey, ".")]
+    marks += _without_value(ax, ~finite)
     styles = [_look(pieces, i, way) for i in range(len(pieces))]
-    for i, piece in enumerate(pieces):
-        _line(ax, pieces, piece, styles[i])
+    for piece, style in zip(pieces, styles, strict=True):
+        _line(ax, pieces, piece, style)
     for piece in pieces[1::2]:
         ax.axvspan(piece.start + 0.5, piece.end + 0.5, color=tone().pale, lw=0, zorder=0, gid="band")
     ax.set_xlim(0.5, len(y) + 0.5 + 0.005 * len(y))
@@ -482,15 +476,27 @@ def best_so_far(
     return ax
 
 
-def _without_value(ax: Axes, lost: Bools) -> Any:
-    """Crosses at the foot for trials without a usable value; returns the legend entry."""
+def _winning(rounds: Sequence[RoundValues], pieces: Sequence[_Piece], sign: float, winner: str | None) -> int:
+    """The number of the winning round: ``winner``, or the first with the best value."""
+    named = {r.id: p for r, p in zip(rounds, pieces, strict=True)}
+    tops = {key: float(np.nanmax(sign * p.y)) for key, p in named.items() if np.isfinite(p.y).any()}
+    if not tops:
+        raise AnalysisError("best_so_far: no trial has a value yet; run a round first")
+    winner = winner_of(tops, winner, "best_so_far: winner is the id of a round with a value")
+    return [r.id for r in rounds].index(str(winner))
+
+
+def _without_value(ax: Axes, lost: Bools) -> list[Any]:
+    """Crosses at the foot for trials without a usable value; returns the legend entry, if any."""
+    if not lost.any():
+        return []
     numbers = thinned(lost) + 1
     cross: Style = {"marker": "x", "markeredgewidth": 0.9}
     if len(numbers) > 80:  # strokes instead of overlapping crosses
         cross = {"marker": "|", "markeredgewidth": 0.6}
     cross |= {"color": tone().ink, "linewidth": 0, "markersize": 4}
     ax.plot(numbers, np.full(len(numbers), 0.02), transform=ax.get_xaxis_transform(), **cross)
-    return line_mark(f"no usable value ({lost.sum():,})", **cross)
+    return [line_mark(f"no usable value ({lost.sum():,})", **cross)]
 
 
 def _pieces(rounds: Sequence[RoundValues], sign: float) -> list[_Piece]:
