@@ -85,7 +85,9 @@ class Scale:
         assert isinstance(self.parameter, Range)
         return level_labels(self.parameter)
 
-    def dress(self, ax: Axes, name: str, limits: tuple[float, float], extra: Sequence[float]) -> None:
+    def dress(
+        self, ax: Axes, name: str, limits: tuple[float, float] | None = None, extra: Sequence[float] = ()
+    ) -> None:
         """Scale, limits, ticks and label of the horizontal axis.
 
         Ticks stand at round levels if all of them fit, else at round numbers.
@@ -93,7 +95,7 @@ class Scale:
         log = isinstance(self.parameter, Range) and self.parameter.log
         if log:
             ax.set_xscale("log")
-        low, high = limits
+        low, high = limits or (self.low, self.high)
         ax.set_xlim(low, high)
         ticks = self.levels
         texts = self.labels
