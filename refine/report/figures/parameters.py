@@ -482,11 +482,11 @@ def _rank_ticks(ordered: Floats) -> dict[float, float]:
     Values are rounded towards the middle, with as few digits as tell them apart.
     """
     ranks = np.linspace(0, 1, len(ordered))
-    wanted = [float(ordered[round(rank * (len(ordered) - 1))]) for rank in _SHARES]
-    middle = wanted[1]
+    exact_values = [float(ordered[round(rank * (len(ordered) - 1))]) for rank in _SHARES]
+    middle = exact_values[1]
     for digits in range(1, 6):
-        values = [_towards(value, middle, digits) for value in wanted]
-        if len(set(values)) == len(set(wanted)):
+        values = [_towards(value, middle, digits) for value in exact_values]
+        if len(set(values)) == len(set(exact_values)):
             break
     return {float(np.interp(value, ordered, ranks)): value for value in values}
 

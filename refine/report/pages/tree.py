@@ -321,11 +321,11 @@ def _calls(round_: Round, ended: int, remaining: int, failed: int) -> list[Actio
         calls.append(Action("round.run", workers=2))
     if failed:
         calls.append(Action("round.failures"))
-    few = round_.parent is None and ended - failed < LEAST  # too few trials for an analysis
-    if few and not remaining and round_.space.size > ended:
+    too_few = round_.parent is None and ended - failed < LEAST  # too few trials for an analysis
+    if too_few and not remaining and round_.space.size > ended:
         calls.append(Action("round.run", n=LEAST))
     if failed < ended or not (failed or remaining):
-        if not few:
+        if not too_few:
             calls += [Action("round.propose", risk=0.05), Action("round.analyze")]
         calls += [Action("round.recommend"), Action("round.report", "reports")]
     if not remaining:
