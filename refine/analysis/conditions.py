@@ -13,6 +13,7 @@ from refine.errors import SpaceError
 from refine.space.constraints import one_of
 from refine.space.encoding import bare, value_key
 from refine.space.parameters import Float, Parameter
+from refine.space.space import inside_bounds
 from refine.utils.arrays import Bools, Column, Floats, Ints
 
 if TYPE_CHECKING:
@@ -114,13 +115,7 @@ def inside_of(
 
     Constraints are not evaluated; the parameters of the analysed space ``old`` count.
     """
-    read = read_at(evidence, columns)
-    inside = np.ones(len(next(iter(columns.values()))), dtype=np.bool_)
-    for name in old:
-        if name in space:
-            contained = space[name].contains(columns[name])
-            inside &= contained | ~read[name] if name in read else contained
-    return inside
+    return inside_bounds(space, old, columns, read_at(evidence, columns))
 
 
 def as_read(space: Space, evidence: Sequence[ParameterEvidence], frame: pd.DataFrame) -> pd.DataFrame:

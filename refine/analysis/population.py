@@ -8,7 +8,7 @@ import numpy as np
 
 from refine import stats
 from refine.errors import AnalysisError, did_you_mean
-from refine.trials.frame import space_filling
+from refine.trials.frame import complete_rows, space_filling
 from refine.trials.goal import best_of, check_direction, sign_of
 from refine.utils.action import Action
 from refine.utils.arrays import Bools, Floats
@@ -90,10 +90,7 @@ def finished_rows(table: pd.DataFrame) -> Bools:
             "a table of trials needs a column 'value'; "
             + did_you_mean("value", [str(c) for c in table.columns])
         )
-    keep = np.isfinite(np.asarray(table["value"], dtype=float))
-    if "state" in table:
-        keep &= (table["state"] == "complete").to_numpy()
-    return np.asarray(keep, dtype=np.bool_)
+    return complete_rows(table)
 
 
 def space_filling_values(table: pd.DataFrame) -> Floats:

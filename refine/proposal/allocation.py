@@ -22,7 +22,7 @@ from refine.proposal.indistinct import indistinct
 from refine.proposal.posterior import known_enough, log_improvement, posterior_of, sampled_functions
 from refine.space.belief import Belief
 from refine.space.parameters import Range
-from refine.space.space import Indices, Space, configuration_key
+from refine.space.space import Indices, Space, configuration_key, inside_bounds
 from refine.trials.explosion import exploded
 from refine.trials.frame import infeasible_rows, may_be_best, metric_title, slacks
 from refine.trials.trial import EXCLUDED
@@ -410,14 +410,7 @@ def audit_configurations(
 
 def _outside(outer: Space, inner: Space, rows: Indices) -> Bools:
     """(c,) mask of the cells outside a second space."""
-    columns = outer.columns(rows)
-    active = outer.active(rows)
-    inside = np.ones(len(rows), dtype=np.bool_)
-    for name in outer:
-        if name in inner:
-            within = inner[name].contains(columns[name])
-            inside &= within | ~active[name] if name in active else within
-    return np.asarray(~inside)
+    return np.asarray(~inside_bounds(inner, outer, outer.columns(rows), outer.active(rows)))
 
 
 def probe_configurations(

@@ -589,6 +589,27 @@ def space_of(space: Space | Mapping[str, object]) -> Space:
     return Space(space)
 
 
+def inside_bounds(
+    space: Space, names: Iterable[str], columns: Mapping[str, Any], present: Mapping[str, Bools]
+) -> Bools:
+    """(n,) mask of rows whose values of some parameters lie in a space; constraints are not evaluated.
+
+    Args:
+        space: The space; parameters that the space lacks do not count.
+        names: Parameters to compare.
+        columns: Name -> (n,) values.
+        present: Name -> (n,) mask of rows that have a parameter; rows without the parameter lie inside.
+    """
+    inside = np.ones(len(next(iter(columns.values()))), dtype=np.bool_)
+    for name in names:
+        if name in space:
+            contained = space[name].contains(columns[name])
+            if name in present:
+                contained |= ~present[name]
+            inside &= contained
+    return inside
+
+
 def configuration_key(frozen: Mapping[str, object]) -> str:
     """The hash of a frozen configuration: equal for ``4`` and ``4.0``, and for every order of names."""
     return digest({name: value_key(value) for name, value in frozen.items()}, 16)

@@ -122,12 +122,17 @@ def space_filling(frame: pd.DataFrame) -> Bools:
     return np.asarray(frame["origin"].isin(SPACE_FILLING), dtype=np.bool_)
 
 
+def complete_rows(frame: pd.DataFrame) -> Bools:
+    """Mask of rows that finished with a value; without ``state`` every row is complete."""
+    finished = np.isfinite(np.asarray(frame["value"], dtype=float))
+    if "state" in frame:
+        finished &= (frame["state"] == "complete").to_numpy()
+    return np.asarray(finished, dtype=np.bool_)
+
+
 def may_be_best(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: bool) -> Bools:
     """Mask of rows that finished with a value and may be best; without ``state`` every row is complete."""
-    keep = np.isfinite(np.asarray(frame["value"], dtype=float))
-    if "state" in frame:
-        keep &= (frame["state"] == "complete").to_numpy()
-    return np.asarray(keep & ~barred_rows(frame, space, allow_degenerate), dtype=np.bool_)
+    return complete_rows(frame) & ~np.asarray(barred_rows(frame, space, allow_degenerate), dtype=np.bool_)
 
 
 def best_first(
