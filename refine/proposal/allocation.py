@@ -308,7 +308,7 @@ def _candidates(
 ) -> tuple[Indices, Floats]:
     """Cells that may be chosen, and their positions on the analysed axes.
 
-    No cells if the evidence says nothing about them.
+    Empty if the evidence does not reach the space.
     """
     no_cells = np.zeros((0, len(space)), dtype=np.int32), np.zeros((0, len(analysis.parameters)))
     if n < 1 or not known_enough(analysis):

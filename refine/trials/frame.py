@@ -123,7 +123,7 @@ def space_filling(frame: pd.DataFrame) -> Bools:
 
 
 def complete_rows(frame: pd.DataFrame) -> Bools:
-    """Mask of rows that finished with a value; without ``state`` every row is complete."""
+    """Mask of rows that finished with a value; without ``state``, rows count as complete."""
     finished = np.isfinite(np.asarray(frame["value"], dtype=float))
     if "state" in frame:
         finished &= (frame["state"] == "complete").to_numpy()
@@ -131,7 +131,7 @@ def complete_rows(frame: pd.DataFrame) -> Bools:
 
 
 def may_be_best(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: bool) -> Bools:
-    """Mask of rows that finished with a value and may be best; without ``state`` every row is complete."""
+    """Mask of :func:`complete_rows` that may be best."""
     return complete_rows(frame) & ~np.asarray(barred_rows(frame, space, allow_degenerate), dtype=np.bool_)
 
 
