@@ -142,13 +142,13 @@ def aheads_of(analysis: Analysis, space: Space, n: int) -> tuple[Ahead, ...]:
     run = run[:_KNOWN]
     cells = sampled.positions[untried][:limit]
     positions = np.concatenate([run, cells])
-    known = np.arange(len(positions)) < len(run)
+    has_run = np.arange(len(positions)) < len(run)
     deviations = _deviations(analysis, positions)
     models: tuple[stats.MixedPosterior, ...] = SIMULATED
     if analysis.noise.deterministic:
         models = SIMULATED_EXACT
     posteriors = [_simulated(analysis, positions, len(run), model) for model in models]
-    return tuple(Ahead(posterior, known, noise, deviations) for posterior, noise in posteriors)
+    return tuple(Ahead(posterior, has_run, noise, deviations) for posterior, noise in posteriors)
 
 
 def _simulated(
