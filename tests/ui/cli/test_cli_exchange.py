@@ -106,7 +106,7 @@ def test_export_and_load(csv, tmp_path):
     assert good(*words).strip() == str(tmp_path / "s.html")
     assert "--page writes" in refused(*words, "--no-reports")
     with_both = (*words[:2], tmp_path / "l.db", "--other-tree")
-    assert "need --page:" in refused(*with_both, "new")
+    assert "needs --page" in refused(*with_both, "new")
     good(*with_both, "new", *words[2:])
     assert "no tree 'far'" in refused(*with_both, "far", *words[2:])
     assert "tree 'old'" in refused("review", tmp_path / "r.db", tmp_path / "r.db", "--no-open")
