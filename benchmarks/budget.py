@@ -268,9 +268,7 @@ def with_share(runs: Runs, part: float, noises: Sequence[float]) -> Runs:
     chosen: Runs = defaultdict(lambda: defaultdict(dict))
     for method, tables in runs.items():
         for table, seeds in tables.items():
-            chosen[method][table] = {
-                s: run for s, run in seeds.items() if noise_of(table, s, noises) == part
-            }
+            chosen[method][table] = {s: run for s, run in seeds.items() if noise_of(table, s, noises) == part}
     return chosen
 
 

@@ -118,10 +118,11 @@ def test_traces_are_few_hold_no_model_and_are_freed(cancer, monkeypatch):
         assert len(_traces._traces) == (1, 2, 1)[number]
         graphs += [weakref.ref(trace.function.graph) for trace in _traces._traces.values()]
         del model
-        _session._collect()  # out of the collector's sight from here on
+        gc.collect()
+        gc.freeze()  # out of the collector's sight from here on
     assert gc.get_freeze_count() > 0
     keras.utils.clear_session()
-    _session._collect()
+    gc.collect()
     assert [reference() for reference in models] == [None] * 3
     assert graphs[0]() is None
     assert graphs[-1]() is not None

@@ -162,7 +162,7 @@ def test_without_declared_limits_few_trials_widen_nothing(tree, within, high):
 
     lr = refine.Float(1e-5, 1e-3, levels=11, log=True, within=within)
     first = tree.add_round({"lr": lr, "x": SPACE["x"], "z": SPACE["z"]}, objective, n=30, seed=1)
-    refine.autopilot(first, rounds=2, n=10, risk=0.15, check_noise=False, progress=False)
+    refine.autopilot(first, rounds=2, n=30, risk=0.15, check_noise=False, progress=False)
     assert first.children[-1].space["lr"].high == high
     assert first.decisions[-1].note.endswith("without widening lr" if within is None else ", widening lr")
 
@@ -172,7 +172,7 @@ def test_autopilot_repeats_no_trial_without_the_check_of_noise(tree):
     first = tree.add_round(SPACE, noisy, n=12, seed=3)
     with pytest.raises(DesignError, match="^check_noise must"):
         refine.autopilot(first, check_noise="no", progress=False)
-    refine.autopilot(first, rounds=2, check_noise=False, progress=False)
+    refine.autopilot(first, rounds=2, n=24, check_noise=False, progress=False)
     assert [len(r.replicates) for r in tree.rounds] == [0, 0]
 
 

@@ -79,7 +79,8 @@ def test_import_a_run_of_talos(tmp_path, monkeypatch):
     with refine.Tree("sweep", "refine.db") as tree:
         assert len(tree) == 2
     interventions = json.loads(Path("sweep/run/interventions.json").read_text())
-    assert {"param": "activation", "op": "remove_is", "value": "tanh"} in interventions
+    assert [(step["param"], step["op"]) for step in interventions] == [("lr", "keep_between")]
+    assert interventions[0]["lower"] < interventions[0]["upper"]
 
 
 def test_import_says_no(csv, tmp_path):
