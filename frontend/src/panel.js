@@ -12,7 +12,7 @@ import { jitter, MISSING, placed, scaleOf } from "./places.js";
 const CURVES = 58; // pixels of the panel of densities
 const HEAD = 10; // of it above the curves, for the bar of the proposal
 const DOTS = 100;
-const LEFT = 74; // room for the vertical axis, on the first card of a row
+const LEFT = 77; // room for the vertical axis, on the first card of a row
 const SIDE = 14; // room for handles at the ends
 const BEYOND = 20; // room beyond an end, where a bound may be dragged
 const WIDENED = 0.3; // largest share of the axis for values where nothing was tried
@@ -272,7 +272,7 @@ export class Panel {
     const { left, right } = this;
     const squeezed = scale.squeezed ? s("rect", { class: "refine-squeezed", x: left, width: right - left, y: scale.squeezed[0], height: CURVES + DOTS - scale.squeezed[0] }, s("title", {}, "the worse half of the trials, squeezed")) : null;
     const lines = scale.ticks.map(({ y, label }) => s("path", { class: label === "median" ? "refine-hair median" : "refine-hair", d: `M${left} ${y}H${right}` }));
-    const labels = scale.ticks.map(({ y, label }) => s("text", { x: left - 13, y: y + 3.5, "text-anchor": "end", class: label === "median" ? "refine-median" : null }, label));
+    const labels = scale.ticks.map(({ y, label }) => s("text", { x: left - 16, y: y + 3.5, "text-anchor": "end", class: label === "median" ? "refine-median" : null }, label));
     const middle = CURVES + DOTS / 2;
     const title = s("text", { class: "refine-axis-title", transform: `translate(10,${middle}) rotate(-90)`, "text-anchor": "middle" }, `${cut(view.title, 14)} (best up)`);
     replace(this.values, squeezed, lines, this.leads ? [...labels, title] : []);
