@@ -98,7 +98,10 @@ def test_an_open_answer_says_its_side(tree):
     tree.add_round({"x": (0, 9), "y": (0, 9)}, lambda p: -abs(p["x"] - 4) / 9 - p["y"] / 9, n=10, seed=2).run(
         progress=False
     )
-    for question in ("x <= 3", "x >= 5", "x <= 2", "y <= 3", "x <= 4 and y <= 4", "y >= 2", "x >= 4"):
+    questions = [
+        f"{name} {relation} {bound}" for name in "xy" for relation in ("<=", ">=") for bound in range(1, 9)
+    ]
+    for question in questions:
         answer = tree.ask(question)
         if answer.verdict == "open" and abs(answer.probability - 0.5) > 0.16:
             leaning = "yes"
