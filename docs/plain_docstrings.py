@@ -27,20 +27,28 @@ class PlainDocstrings(griffe.Extension):
                 cls.set_member(name, griffe.Alias(name, cls.module.imports[name], lineno=member.lineno))
 
     def on_function(self, *, func: griffe.Function, **_: Any) -> None:
-        """Shows the keywords of ``**options: Unpack[Keywords]`` one by one, those of base classes too."""
+        """Shows the keywords of ``**options: Unpack[Keywords]`` one by one, those of base classes too.
+
+        If the docstring describes the options as a whole, only keywords with an entry of their own are shown.
+        """
+        docstring = func.docstring
+        if docstring is None and func.name == "__init__" and func.parent is not None:
+            docstring = func.parent.docstring  # of the class
         for parameter in list(func.parameters):
             taken = re.fullmatch(r"Unpack\[(\w+)\]", str(parameter.annotation))
-            if not taken or not func.docstring:
+            if not taken or docstring is None:
                 continue
             keywords = getattr(importlib.import_module(func.module.path), taken[1]).__annotations__
-            func.docstring.value = listed(func.docstring.value, keywords)
-            if f" {parameter.name}:" not in func.docstring.value:
-                del func.parameters[parameter.name]
-                kind = griffe.ParameterKind.keyword_only
-                for name, annotation in keywords.items():
-                    if name not in func.parameters:
-                        text = annotation.__forward_arg__
-                        func.parameters.add(griffe.Parameter(name, annotation=text, kind=kind, default="..."))
+            docstring.value = listed(docstring.value, keywords)
+            as_a_whole = f" {parameter.name}:" in docstring.value
+            del func.parameters[parameter.name]
+            kind = griffe.ParameterKind.keyword_only
+            for name, annotation in keywords.items():
+                if name not in func.parameters and (not as_a_whole or f" {name}:" in docstring.value):
+                    text = annotation.__forward_arg__
+                    func.parameters.add(griffe.Parameter(name, annotation=text, kind=kind, default="..."))
+            if as_a_whole:
+                func.parameters.add(parameter)
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Rewrites the docstring of one object."""
