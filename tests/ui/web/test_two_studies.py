@@ -60,7 +60,8 @@ def compare(page, first, second):
     drawn = page.locator("figure .refine-name").all_text_contents()
     assert sorted(drawn) == ["dropout", "lr", "optimizer", "units"]
     assert page.locator(".refine-marks").count() == 8
-    assert "second study" in page.locator("[data-fold=studies]").text_content()
+    # The page asks for this comparison after it has drawn the table and the marks.
+    until(page, "document.querySelector('[data-fold=studies]').textContent.includes('second study')")
 
 
 @pytest.mark.browser
