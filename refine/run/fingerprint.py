@@ -84,7 +84,7 @@ class _Sources:
         if not _is_own(function.__module__, function.__code__.co_filename):
             return
         if text:
-            self.texts.add(_text_of(function.__code__) or _bytecode(function.__code__))
+            self.texts.add(_text_of(function.__code__) or bytecode_text(function.__code__))
         self._bound("default", enumerate(function.__defaults__ or ()))
         self._bound("default", sorted((function.__kwdefaults__ or {}).items()))
         cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
@@ -153,7 +153,7 @@ class _Sources:
             if _is_code(value):
                 text = None
             else:
-                text = _constant_text(value)
+                text = constant_text(value)
             if _is_code(value):
                 self.follow(value)
             elif text is not None:
@@ -215,16 +215,16 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _codes(constant)
 
 
-def _bytecode(code: types.CodeType) -> str:
+def bytecode_text(code: types.CodeType) -> str:
     """The text of a function without source; equal only within one version of Python."""
     constants = []
     for constant in code.co_consts:
         is_code = isinstance(constant, types.CodeType)
-        constants.append(_bytecode(constant) if is_code else str(_constant_text(constant)))
+        constants.append(bytecode_text(constant) if is_code else str(constant_text(constant)))
     return repr((code.co_code.hex(), constants, code.co_names, code.co_varnames))
 
 
-def _constant_text(value: object) -> str | None:
+def constant_text(value: object) -> str | None:
     """A constant as text, equal in every process; empty for a mutable value or one without a stable text."""
     if isinstance(value, enum.Enum):
         return str(value)
@@ -235,7 +235,7 @@ def _constant_text(value: object) -> str | None:
         if isinstance(value, kind):  # NumPy's numbers have the text of Python's
             return repr(kind(value))
     if isinstance(value, tuple | frozenset):
-        texts = [text for text in map(_constant_text, value) if text is not None]
+        texts = [text for text in map(constant_text, value) if text is not None]
         if len(texts) == len(value):
             if isinstance(value, frozenset):
                 texts.sort()

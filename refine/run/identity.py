@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import types
 from pathlib import Path
 from typing import Any
 
 from refine.errors import ObjectiveError
-from refine.run.fingerprint import fingerprint
+from refine.run.fingerprint import bytecode_text, constant_text, fingerprint
 from refine.run.protocols import Objective, offers, text_of
 from refine.trials.round_record import check_objective_name
 
@@ -94,7 +95,7 @@ def _own_source(objective: Objective) -> str:
         target = type(target)
     code = getattr(target, "__code__", None)
     if code:
-        compiled = code.co_code + repr(code.co_consts).encode()
+        compiled = code.co_code + repr(tuple(map(_as_in_every_process, code.co_consts))).encode()
     else:
         compiled = repr(target).encode()
     try:
@@ -104,6 +105,18 @@ def _own_source(objective: Objective) -> str:
     except (OSError, TypeError):
         text = compiled
     return hashlib.sha256(text).hexdigest()[:12]
+
+
+def _as_in_every_process(constant: object) -> object:
+    """A constant of a lambda, or its text if ``repr`` differs between processes.
+
+    The ``repr`` of inner code has an address, and the order of texts in a set depends on the hash seed.
+    """
+    if isinstance(constant, types.CodeType):
+        return bytecode_text(constant)
+    if isinstance(constant, frozenset) and not all(isinstance(member, int | float) for member in constant):
+        return constant_text(constant)
+    return constant
 
 
 def source_file(objective: Objective) -> str | None:

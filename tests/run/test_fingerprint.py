@@ -220,3 +220,18 @@ def test_a_lambda_keeps_its_name():
     assert objective_name(lambda p: 1).endswith("<lambda>-" + objective_name(lambda p: 1)[-8:])
     first = lambda p: 1  # noqa: E731
     assert objective_name(first).rpartition("-")[2] not in objective_code(first)
+
+
+def test_a_lambda_with_inner_code_or_a_set_of_texts_has_one_name_in_every_process(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from refine.run.identity import objective_name\n"
+        "print(objective_name(lambda p: sum(v for v in p.values())))\n"
+        "print(objective_name(lambda p: p['act'] in {'relu', 'gelu', 'tanh', 'elu'}))\n"
+    )
+    outputs = set()
+    for hash_seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        names = subprocess.run([sys.executable, script], env=environment, capture_output=True, check=True)
+        outputs.add(names.stdout)
+    assert len(outputs) == 1
