@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, Unpack
@@ -48,7 +48,9 @@ from refine.utils.display import Shown
 from refine.utils.format import plural
 from refine.utils.keywords import helped_methods
 from refine.utils.numbers import is_real, is_whole
+from refine.utils.plain import plain
 from refine.utils.provided import provided
+from refine.utils.types import JsonObject
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -118,6 +120,11 @@ class Review(Shown, Generic[R]):
             raise ReviewError(f"reject takes names as text, reject('lr', 'dropout'), got {names!r}")
         edits = {n: v for n, v in self.edits.items() if n not in names}
         return self._with(edits, tuple(sorted({*self.rejected, *names})))
+
+    def _data(self) -> JsonObject:
+        """The review's numbers; the round without the open store and functions behind it."""
+        inputs = {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.name != "round"}
+        return {"round": {**self.round._data(), "node": plain(self.round.node)}, **inputs}
 
     @cached_property
     def _decided(self) -> tuple[Space, dict[str, tuple[Parameter, Parameter]], tuple[Change, ...]]:

@@ -147,7 +147,7 @@ class Command:
                 configuration lacks.
         """
         values_by_name: dict[str, object] = {name: params[name] for name in params}
-        as_json = json.dumps(values_by_name, default=str, sort_keys=True)
+        as_json = json.dumps(values_by_name, default=_name_of, sort_keys=True)
         text = _GROUP.sub(lambda m: m[1] if _whole(m[1], values_by_name) else "", self.command)
         self._check_used(list(values_by_name))
         values = {"seed": seed, "params": as_json, **values_by_name}
@@ -161,9 +161,9 @@ class Command:
                 "{momentum}]"
             )
         value = values[name]
-        if isinstance(value, str | int | float):
-            return str(value)
-        return json.dumps(value, default=str)
+        if isinstance(value, str | int | float) or callable(value):
+            return _name_of(value)
+        return json.dumps(value, default=_name_of)
 
     def __call__(self, params: Mapping[str, Any], trial: Any) -> dict[str, float]:
         """Runs the program, and returns the metrics by name.
@@ -175,7 +175,7 @@ class Command:
         marked = mark()
         variables = {
             **marked,
-            "REFINE_PARAMS": json.dumps(shown, default=str, sort_keys=True),
+            "REFINE_PARAMS": json.dumps(shown, default=_name_of, sort_keys=True),
             "REFINE_SEED": str(trial.seed),
         }
         try:
@@ -346,3 +346,8 @@ def metrics_of(line: str) -> dict[str, float] | None:
                 f"metrics must be numbers by name, got {name!r}: {value!r:.60} in the line {text!r:.200}"
             )
     return {name: math.nan if value is None else float(value) for name, value in content.items()}
+
+
+def _name_of(value: object) -> str:
+    """The name of a class or function among the choices; the text of another value unknown to JSON."""
+    return str(getattr(value, "__qualname__", value))

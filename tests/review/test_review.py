@@ -236,3 +236,10 @@ def test_the_proposal_of_an_edited_review_has_the_edits(root):
     assert edited.original == review.original == review.proposal
     assert proposal.digest == review.proposal.digest
     assert edited.accept("mine").parent.decisions[-1].proposal == review.proposal.digest
+
+
+def test_a_review_as_data_names_its_round_and_holds_no_address_of_memory(root):
+    root.run(progress=False)
+    text = json.dumps(root.propose().to_dict(), allow_nan=False)
+    assert " at 0x" not in text
+    assert json.loads(text)["round"]["id"] == root.id

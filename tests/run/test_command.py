@@ -1,6 +1,7 @@
 """A program as an objective."""
 
 import json
+import math
 import os
 import resource
 import signal
@@ -283,3 +284,9 @@ def test_from_the_shell(command, tmp_path, monkeypatch):
     ):
         result = CliRunner().invoke(app, ["run", "s.db", "--quiet", *options])
         assert (text in result.output, result.exit_code == 0) == (True, "complete" in text), result.output
+
+
+def test_a_program_gets_the_name_of_a_function_among_the_choices():
+    command = refine.Command("sh --score {score} --all {params}")
+    words = command.words({"score": math.hypot}, seed=0)
+    assert words[2:] == ["hypot", "--all", '{"score": "hypot"}']
