@@ -36,6 +36,16 @@ class Deviations(NamedTuple):
     n: int  # number of rows or folds
 
 
+class OnNewData(NamedTuple):
+    """The value of the best trial on new data, in the metric's own sign."""
+
+    value: float  # expected value, less the luck of the choice
+    low: float  # ends of its 95 % interval
+    high: float
+    source: str  # ``"rows"`` of the validation set, or ``"folds"``
+    n: int  # number of rows or folds
+
+
 class NewData(NamedTuple):
     """Deviations of trials on new data."""
 
@@ -49,6 +59,36 @@ class NewData(NamedTuple):
         draws = self.deviations.draws[:, np.argsort(-self.values, kind="stable")[:COMPARED]]
         i, j = np.triu_indices(draws.shape[1], 1)
         return float(np.median((draws[:, i] - draws[:, j]).std(axis=0)))
+
+
+def on_new_data(
+    expected: Floats, deviations: Deviations, i: int, sign: float, drawn: Floats | None = None
+) -> OnNewData | None:
+    """The value of candidate ``i``, the best one, on new data; ``None`` without its scores by row or fold.
+
+    The luck of the choice is the mean deviation, over draws of the rows, of the draw's best candidate.
+
+    Source: Efron and Tibshirani (1993), chapter 10, for the bootstrap estimate of bias.
+
+    Args:
+        expected: (candidates,) expected values, larger is better.
+        deviations: Deviations of the candidates, and perhaps of further models after them.
+        i: Row of the best candidate.
+        sign: 1 if larger values of the metric are better, else -1.
+        drawn: (draws,) draws of the candidate's value; ``None`` if the value is exact.
+    """
+    if not np.isfinite(deviations.draws[0, i]):
+        return None
+    shift = deviations.draws[:, : len(expected)]
+    best = np.nan_to_num(expected + shift, nan=-np.inf).argmax(axis=1)
+    luck = float(shift[np.arange(len(shift)), best].mean())
+    values = expected[i] + shift[:, i] - luck
+    if drawn is not None:
+        spread = np.linspace(0, len(drawn) - 1, len(shift)).round().astype(int)
+        values = drawn[spread] + shift[:, i] - luck
+    low, high = sorted((sign * np.quantile(values, (0.025, 0.975))).tolist())
+    value = sign * (float(expected[i]) - luck)
+    return OnNewData(value, low, high, deviations.source, deviations.n)
 
 
 def relative_deviations(values: Floats, draws: Floats, *, on_log: bool) -> Floats:

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from refine import stats
-from refine.analysis.new_data import ScoredRows
+from refine.analysis.new_data import Deviations, OnNewData, ScoredRows, on_new_data
 from refine.analysis.reason import Reason
 from refine.stats.optimism import row_means
 from refine.trials.metric import Metric
@@ -38,9 +38,12 @@ class Optimism(Shown):
     failed: int
     # expected value on validation examples that played no role in the choice; ``None`` if unknown
     examples: stats.Corrected | None
-    why_not: Reason | None  # reason for an unknown ``examples``; else ``None``
+    # expected value on new data, from scores by fold; ``None`` without them, or with ``examples``
+    folds: OnNewData | None
+    why_not: Reason | None  # reason for unknown ``examples`` and ``folds``; else ``None``
     # contributions of configuration and seed to the spread of replicates; ``None`` without any
     components: stats.Components | None
+    noise: stats.NoiseEstimate | None  # noise of retraining; ``None`` with too few trials
 
 
 class Runs(NamedTuple):
@@ -53,18 +56,22 @@ class Runs(NamedTuple):
     ended: int  # ended replicates of the best configuration, in any state
     # key -> predictions, or scores by row, of the trials that stored them
     examples: Mapping[str, Examples | RowScores]
+    # keys and deviations of the trials with scores by fold; ``None`` without such trials
+    by_fold: tuple[Sequence[str], Deviations] | None = None
 
 
-def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int = 0) -> Optimism:
+def optimism_of(
+    runs: Runs, metric: Metric, sign: float, noise: stats.NoiseEstimate | None, seed: int = 0
+) -> Optimism:
     """Luck in a round's best value: see :meth:`refine.Round.optimism`.
 
-    ``noise`` is the standard deviation between repeats; NaN if unknown.
+    ``noise`` is the noise of retraining; ``None`` with too few trials.
     """
     best = float(runs.values[runs.keys[0]])
     expected = np.nan
-    if np.isfinite(noise):
+    if noise is not None and np.isfinite(noise.sd):
         judged = [sign * runs.values[key] for key in runs.keys]
-        expected = sign * stats.Optimism(seed=seed)(judged, noise).honest
+        expected = sign * stats.Optimism(seed=seed)(judged, noise.sd).honest
     repeats = runs.fresh
     seeds = None
     if runs.label in repeats.groups:
@@ -76,6 +83,9 @@ def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int
         why_not = examples
     else:
         corrected = examples
+        why_not = None
+    folds = _on_folds(runs, sign)
+    if folds is not None:
         why_not = None
     if repeats.groups:
         components = stats.VarianceComponents()(repeats.values, repeats.groups, repeats.splits)
@@ -89,9 +99,20 @@ def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int
         seeds=seeds,
         failed=failed,
         examples=corrected,
+        folds=folds,
         why_not=why_not,
         components=components,
+        noise=noise,
     )
+
+
+def _on_folds(runs: Runs, sign: float) -> OnNewData | None:
+    """The best trial on new data by its scores by fold; ``None`` without them."""
+    if runs.by_fold is None or runs.keys[0] not in runs.by_fold[0]:
+        return None
+    keys, deviations = runs.by_fold
+    values = sign * np.array([runs.values[key] for key in keys])
+    return on_new_data(values, deviations, keys.index(runs.keys[0]), sign)
 
 
 def _turned(estimate: T, sign: float) -> T:

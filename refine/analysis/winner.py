@@ -13,7 +13,14 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.evaluated import Evaluated, RanRound, Run, evaluated, values_of
-from refine.analysis.new_data import Deviations, off_log_scale, on_log_scale, relative_deviations
+from refine.analysis.new_data import (
+    Deviations,
+    OnNewData,
+    off_log_scale,
+    on_log_scale,
+    on_new_data,
+    relative_deviations,
+)
 from refine.analysis.noise import decades_of, equal_repeats, from_decades
 from refine.errors import AnalysisError
 from refine.space.encoding import decode, label, thaw
@@ -80,16 +87,6 @@ class Candidate(NamedTuple):
             name: "-" if name in self.unread else label(decode(value))
             for name, value in self.configuration.items()
         }
-
-
-class OnNewData(NamedTuple):
-    """The winner's value on new data, in the metric's own sign."""
-
-    value: float  # expected value, less the luck of the choice
-    low: float  # ends of its 95 % interval
-    high: float
-    source: str  # ``"rows"`` of the validation set, or ``"folds"``
-    n: int  # number of rows or folds
 
 
 class Gain(NamedTuple):
@@ -575,26 +572,14 @@ class Judged:
         )
 
     def _on_new_data(self, i: int, expected: Floats) -> OnNewData | None:
-        """Value of candidate ``i``, the best one, on new data; ``None`` without its scores by row or fold.
-
-        The luck of the choice is the mean deviation, over draws of the rows, of the draw's best candidate.
-
-        Source: Efron and Tibshirani (1993), chapter 10, for the bootstrap estimate of bias.
-        """
-        deviations = self.field.deviations
-        if deviations is None or not np.isfinite(deviations.draws[0, i]):
+        """Value of candidate ``i``, the best one, on new data; ``None`` without its scores by row or fold."""
+        field = self.field
+        if field.deviations is None:
             return None
-        shift = deviations.draws[:, : self.field.eligible]
-        best = np.nan_to_num(expected[: self.field.eligible] + shift, nan=-np.inf).argmax(axis=1)
-        luck = float(shift[np.arange(len(shift)), best].mean())
-        values = expected[i] + shift[:, i] - luck
+        drawn = None
         if self.draws is not None:
-            spread = np.linspace(0, len(self.draws) - 1, len(shift)).round().astype(int)
-            values = self.draws[spread, i] + shift[:, i] - luck
-        sign = self.field.goal.sign
-        low, high = sorted((sign * np.quantile(values, (0.025, 0.975))).tolist())
-        value = sign * (float(expected[i]) - luck)
-        return OnNewData(value, low, high, deviations.source, deviations.n)
+            drawn = self.draws[:, i]
+        return on_new_data(expected[: field.eligible], field.deviations, i, field.goal.sign, drawn)
 
     def _cheaper(self, order: Sequence[int], expected: Floats, tolerance: float) -> tuple[Candidate, ...]:
         """Candidates that are nearly as good as the first one and take much less time."""

@@ -790,11 +790,16 @@ def read_optimism(reader: Reader, pk: int, goal: Goal, analysis: Analysis | None
     ended = again(all_records).columns["key"].count(keys[0])
     examples = _examples(reader, pk, keys[:MODELS], metric)
     repeats = fresh_runs({pk: all_records}, goal)
-    runs = Runs(keys, values, repeats, f"{pk} {keys[0]}", ended, examples)
-    if analysis is None:
-        noise = np.nan
-    else:
-        noise = analysis.noise.sd
+    by_fold = None
+    if not examples:
+        by_fold = read_deviations(reader, goal, {pk: keys[:MODELS]})
+    if by_fold is not None:
+        labels, deviations = by_fold
+        by_fold = [label.partition(" ")[2] for label in labels], deviations
+    runs = Runs(keys, values, repeats, f"{pk} {keys[0]}", ended, examples, by_fold)
+    noise = None
+    if analysis is not None:
+        noise = analysis.noise
     return optimism_of(runs, metric, goal.sign, noise, seed)
 
 

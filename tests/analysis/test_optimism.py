@@ -104,6 +104,20 @@ def test_predictions_survive_and_stay_small(tmp_path, space):
             assert e.targets[-1] == 8999 % 4
 
 
+def test_scores_by_fold_of_a_deterministic_objective_correct_its_best_value(tree, space):
+    def scores(params):
+        return {"acc": [params["lr"] + np.sin(100 * params["lr"] + 9 * fold) for fold in range(5)]}
+
+    round_ = tree.add_round(space, scores, n=30, seed=1, metric="acc", noise="none").run(progress=False)
+    optimism = round_.optimism()
+    assert optimism.folds == tree.winner().new_data
+    assert optimism.folds.value < optimism.best
+    assert optimism.why_not is None
+    page = optimism.page()
+    assert [label for label, _ in page.facts] == ["Expected", "Noise", "New data"]
+    assert page.calls == ()
+
+
 def test_wrong_options_of_optimism_are_refused(tree, space):
     trial = RunningTrial(0)
     with pytest.raises(ObjectiveError, match=r"got shapes \(3,\) and \(2,\)"):

@@ -7,8 +7,9 @@ from statistics import mean
 
 from refine import stats
 from refine.analysis.judgement import CONFIRM, KEEP, MOST, SEEN, Judgement
+from refine.analysis.new_data import OnNewData
 from refine.analysis.optimism import Optimism
-from refine.analysis.winner import Candidate, OnNewData, Winner
+from refine.analysis.winner import Candidate, Winner
 from refine.report.pages.proposal import factor_text
 from refine.report.pages.reasons import noise_text, sentence
 from refine.space.encoding import decode
@@ -36,7 +37,7 @@ def winner_page(winner: Winner) -> Page:
     noisy = not winner.noise.deterministic
     facts: list[Fact] = [("Expected", _expected_text(winner))]
     if winner.new_data is not None:
-        facts.append(("New data", _new_data_text(winner.new_data)))
+        facts.append(("New data", new_data_text(winner.new_data)))
     elif not noisy and winner.noise.paired > 0:
         source = "validation rows"
         if winner.noise.paired_source == "folds":
@@ -147,7 +148,7 @@ def _expected_text(winner: Winner) -> str:
     return f"{text}; observed {score(winner.observed)}"
 
 
-def _new_data_text(new_data: OnNewData) -> str:
+def new_data_text(new_data: OnNewData) -> str:
     """The value expected on new data, with its interval."""
     low, high = sorted((new_data.low, new_data.high))
     expected, *interval = coarse([new_data.value, low, high], gap=high - low)
@@ -420,8 +421,8 @@ def _basis(judgement: Judgement) -> list[str]:
 
 _CORRECTS = (
     "The best of many noisy values is biased upwards: a repeat of the best configuration is expected to be "
-    "worse. Repeats correct for the noise of training, resampled examples for the noise of the validation "
-    "set. No single correction covers both."
+    "worse. Repeats correct for the noise of training, resampled examples or folds for the noise of the "
+    "validation data. No single correction covers both."
 )
 
 
@@ -435,7 +436,10 @@ def optimism_page(optimism: Optimism) -> Page:
         source = "simulated: new noise on values that share their mean"
         rows.append(("noise alone", score(optimism.expected), "-", source))
     calls = []
-    if (seeds := optimism.seeds) is None:
+    noise = optimism.noise
+    if (seeds := optimism.seeds) is None and noise is not None and noise.deterministic:
+        facts.append(("Noise", noise_text(noise)))
+    elif seeds is None:
         facts.append(("Replicates", "none yet"))
         calls = [Action("round.replicate", top=5, seeds=3)]
     else:
@@ -451,6 +455,10 @@ def optimism_page(optimism: Optimism) -> Page:
             f"again; observed {score(e.best)}"
         )
         rows.append(("resampled examples", score(e.value), between(e.low, e.high), source))
+    if (new_data := optimism.folds) is not None:
+        facts.append(("New data", new_data_text(new_data)))
+        interval = between(new_data.low, new_data.high)
+        rows.append(("folds", score(new_data.value), interval, "chosen on folds drawn again"))
     elif optimism.why_not is not None:
         facts.append(("Other data", f"unknown. {sentence(optimism.why_not)}"))
     grid = Grid(("value", optimism.metric, "95 % interval", "source"), rows, right=(1,))
