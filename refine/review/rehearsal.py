@@ -21,7 +21,6 @@ from refine.stats.prior import DrawnFunction, FittedProcess, drawn_function, fit
 from refine.trials.budget import BudgetState, first_size
 from refine.utils.arrays import Floats
 from refine.utils.display import Shown
-from refine.utils.format import plural
 from refine.utils.keywords import helped
 from refine.utils.numbers import is_real, is_whole
 from refine.utils.threads import one_thread
@@ -97,7 +96,8 @@ def rehearse(
     Draws random functions on the space from the prior of the model and simulates studies on them: a first
     round of evenly drawn trials (a third of the budget), then trials that learn, then repeats that confirm
     the winner. A study of evenly drawn trials alone is the comparison. The learning trials are chosen by the
-    expected improvement of a single Gaussian process, a cheap stand-in for the model of refine.
+    expected improvement of a single Gaussian process, a cheap stand-in for the model of refine. If the budget
+    exceeds the configurations, all of them run, and further trials repeat the finalists (none without noise).
 
     After the first round, :meth:`refine.Review.rehearse` plans further rounds on its results.
 
@@ -108,8 +108,7 @@ def rehearse(
         seed: Seed of every random draw.
 
     Raises:
-        DesignError: ``budget`` or ``noise`` is out of range, or the space has no more configurations than
-            the budget.
+        DesignError: ``budget`` or ``noise`` is out of range, or the space has a single configuration.
 
     Examples:
         >>> space = {"lr": refine.Float(1e-4, 1, log=True), "units": [16, 32, 64, 128]}
@@ -127,23 +126,24 @@ def rehearse(
         )
     searched = space_of(space)
     count = feasible(searched)
-    if count.high <= budget:
-        raise DesignError(
-            "the space must have more configurations than the budget has trials, got "
-            f"{plural(count.high, 'configuration')} and {budget} trials; give its ranges more levels"
-        )
-    first = first_size(budget) or budget
-    sizes = [n for n in sorted({*SIZES, budget}) if n <= max(budget, SIZES[-1]) and n < count.high]
+    if count.high < 2:
+        raise DesignError("the space must have 2 or more configurations, got 1; give a parameter more values")
+    sizes = [_size(budget, share, count.count)]
+    sizes += [_size(n, share, count.count) for n in SIZES if n != budget and n < count.high]
+    budget = sum(sizes[0])
+    first = min(first_size(budget) or budget, count.count)
+    sizes.sort()
     grid = _Grid(searched, max(1, min(_DRAWN, count.low)), seed)
     reached = np.array(
         [_studies(grid, sizes, share, np.random.default_rng([seed, k])) for k in range(_FUNCTIONS)]
     )  # (functions, sizes, 2)
     rows = []
-    for k, n in enumerate(sizes):
+    for k, (cells, repeats) in enumerate(sizes):
         even = _summary(reached[:, k, 0])
         learning = _summary(reached[:, k, 1])
-        rows.append(StudySize(n, _repeats(n, share), even=even, learning=learning))
-    runs = 1 + _repeats(budget, share) / _FINALISTS
+        rows.append(StudySize(cells + repeats, repeats, even=even, learning=learning))
+    budgeted = next(row for row in rows if row.trials == budget)
+    runs = 1 + budgeted.repeats / _FINALISTS
     separable = math.nan
     if share:
         separable = 1.645 * share * math.sqrt(2 / runs)  # half of a 90 % interval of their difference
@@ -171,9 +171,13 @@ def _checked_noise(noise: object) -> float:
     return float(noise)
 
 
-def _repeats(trials: int, noise: float) -> int:
-    """Trials kept to confirm the winner of a study."""
-    return BudgetState(budget=trials).reserve(noisy=noise > 0)
+def _size(trials: int, noise: float, configurations: int) -> tuple[int, int]:
+    """The trials of a study: configurations that run, and repeats that confirm the winner."""
+    repeats = BudgetState(budget=trials).reserve(noisy=noise > 0)
+    cells = min(trials - repeats, configurations)
+    if noise:
+        repeats = trials - cells
+    return cells, repeats
 
 
 def _summary(shares: Floats) -> tuple[float, float, float]:
@@ -256,7 +260,9 @@ class _Study:
         return n
 
     def handed_over(self, repeats: int) -> float:
-        """True value of the winner after repeats of the finalists, without noise."""
+        """True value of the winner after repeats of the finalists."""
+        if not self.sd:  # every value is exact
+            return float(self.values.max())
         process = fitted_process(self.trials, self.values, self.rng)
         means, _ = process(self.trials)
         finalists = np.argsort(-means, kind="stable")[:_FINALISTS]
@@ -280,21 +286,24 @@ def _improvement(process: FittedProcess, cells: Kernel) -> Floats:
 
 
 def _studies(
-    grid: _Grid, sizes: list[int], noise: float, rng: np.random.Generator
+    grid: _Grid, sizes: list[tuple[int, int]], noise: float, rng: np.random.Generator
 ) -> list[tuple[float, float]]:
-    """Shares of best - median reached on one function: per size, evenly drawn and with learning trials."""
+    """Shares of best - median reached on one function: per size, evenly drawn and with learning trials.
+
+    A size is a number of configurations and a number of repeats.
+    """
     function = drawn_function(grid.embedded(grid.rows[:1]), rng)
     values = function(grid.embedded(grid.rows))
     median = float(np.median(values))
     span = _best_value(grid, function, rng) - median
     order = rng.permutation(len(grid.rows))
     reached = []
-    for n in sizes:
-        repeats = _repeats(n, noise)
-        even = _Study(grid, function, grid.rows[order[: n - repeats]], noise * span, rng)
-        first = min(first_size(n) or n, n - repeats)
+    for cells, repeats in sizes:
+        even = _Study(grid, function, grid.rows[order[:cells]], noise * span, rng)
+        trials = cells + repeats
+        first = min(first_size(trials) or trials, cells)
         study = _Study(grid, function, grid.rows[order[:first]], noise * span, rng)
-        while missing := n - repeats - len(study.rows):
+        while missing := cells - len(study.rows):
             if not study.learn(min(_REFIT, missing)):
                 break
         pair = even.handed_over(repeats), study.handed_over(repeats)

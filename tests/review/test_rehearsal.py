@@ -86,9 +86,19 @@ def test_impossible_studies_are_refused(wrong):
         refine.rehearse(SPACE, **wrong)
 
 
-def test_a_budget_for_every_configuration_is_refused():
-    with pytest.raises(refine.DesignError, match="8 configurations"):
-        refine.rehearse({"a": [1, 2, 3, 4], "b": [1, 2]}, budget=12)
+def test_trials_beyond_the_configurations_repeat_the_finalists(few_functions):
+    space = {"a": [1, 2, 3, 4], "b": [1, 2]}
+    noisy = refine.rehearse(space, budget=12)
+    exact = refine.rehearse(space, budget=12, noise="none")
+    assert [(size.trials, size.repeats) for size in noisy.sizes] == [(12, 4)]
+    assert [(size.trials, size.repeats) for size in exact.sizes] == [(8, 0)]
+    assert "8 trials run every configuration" in str(noisy)
+    assert exact.page().calls[0].options["budget"] == 8
+
+
+def test_a_space_of_one_configuration_is_refused():
+    with pytest.raises(refine.DesignError, match="2 or more configurations"):
+        refine.rehearse({"a": 1}, budget=12)
 
 
 def test_drawn_functions_have_the_variance_of_the_prior():

@@ -31,12 +31,15 @@ def study_page(rehearsal: StudyRehearsal) -> Page:
         low, mean, high = size.learning
         name = Cell(str(size.trials), "strong" * (size.trials == rehearsal.budget))
         rows.append((name, percent(size.even[1]), percent(mean), f"{percent(low)} to {percent(high)}"))
-    facts = [
-        ("First round", f"{rehearsal.first} even trials; then trials learn"),
-        ("Tests", _detectable(rehearsal)),
-        ("Blind spot", f"a better region smaller than {percent(rehearsal.hit)} of the space may be missed"),
-    ]
     budgeted = next(size for size in rehearsal.sizes if size.trials == rehearsal.budget)
+    cells = budgeted.trials - budgeted.repeats
+    facts = [("Tests", _detectable(rehearsal))]
+    if rehearsal.first < rehearsal.configurations:
+        missed = f"a better region smaller than {percent(rehearsal.hit)} of the space may be missed"
+        facts = [("First round", f"{rehearsal.first} even trials; then trials learn"), *facts]
+        facts.append(("Blind spot", missed))
+    if cells == rehearsal.configurations:
+        facts = [("Space", f"{plural(cells, 'trial')} run every configuration"), *facts]
     if budgeted.repeats:
         differ = f"that differ by {percent(rehearsal.separable)} of best - median"
         facts.append(("Confirm", f"{budgeted.repeats} repeats distinguish finalists {differ}"))
