@@ -54,20 +54,16 @@ def cost_of(analysis: Analysis) -> Cost:
     rank = int(np.flatnonzero(np.argsort(-values, kind="stable") == row)[0]) + 1
     untimed = int((may_win & ~timed).sum())
     leads = bool(value[best] == values.max())
+    order = np.lexsort((-value, x))
+    before = np.concatenate([[-np.inf], np.maximum.accumulate(value[order])[:-1]])
     return Cost(
         seconds=x,
         values=y,
         best=best,
         cheapest=cheapest,
-        front=_front(x, value),
+        front=np.asarray(order[value[order] > before], dtype=np.int64),
         noise=noise,
         untimed=untimed,
         rank=rank,
         leads=leads,
     )
-
-
-def _front(x: Floats, value: Floats) -> Ints:
-    order = np.lexsort((-value, x))
-    before = np.concatenate([[-np.inf], np.maximum.accumulate(value[order])[:-1]])
-    return np.asarray(order[value[order] > before], dtype=np.int64)

@@ -121,17 +121,13 @@ def _write(search: _Search, title: Raw, name: str, folder: Path) -> Path:
     ]
     head: list[Part] = [replace(page, folds=()), summary_fold.blocks[0]]
     if search.holdout is not None:
-        head.insert(1, _holdout(search.holdout))
+        first = search.holdout.table.iloc[0]
+        models = plural(int(first["runs"]), "model")
+        text = f"Hold-out: {score(float(first['holdout']))}, mean of {models} retrained for it"
+        if math.isfinite(first["sd"]):
+            text += f" (deviation {score(float(first['sd']))})"
+        head.insert(1, f"{text}.")
     return published(folder / name, title, head, evidence)
-
-
-def _holdout(result: HoldoutResult) -> str:
-    first = result.table.iloc[0]
-    models = plural(int(first["runs"]), "model")
-    text = f"Hold-out: {score(float(first['holdout']))}, mean of {models} retrained for it"
-    if math.isfinite(first["sd"]):
-        text += f" (deviation {score(float(first['sd']))})"
-    return f"{text}."
 
 
 def _notes(search: _Search) -> Iterator[str]:

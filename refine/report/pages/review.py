@@ -164,19 +164,16 @@ def risk_facts(review: Review) -> list[Fact]:
     text = risk_text(claim, asked_risk, cuts_off(review.original.old, review.space))
     facts: list[Fact] = [("Risk", Cell(text, top_trials.tone))]
     if len(review.round.goals) > 1:
-        facts.append(("Front", _front_text(review)))
+        analysis = review.analysis
+        front = front_rows(analysis.table, review.round.goals, analysis.space)
+        kept_points = np.count_nonzero(
+            review.space.contains(as_read(review.space, analysis.parameters, front))
+        )
+        facts.append(("Front", f"{kept_points:,} of {len(front):,} points kept"))
     facts += [("Kept", top_trials), *unseen_facts(claim)]
     if review.analysis.noise.deterministic:
         facts.append(("Noise", noise_text(review.analysis.noise)))
     return facts
-
-
-def _front_text(review: Review) -> str:
-    """The points of the front inside the space under review."""
-    analysis = review.analysis
-    front = front_rows(analysis.table, review.round.goals, analysis.space)
-    kept_points = np.count_nonzero(review.space.contains(as_read(review.space, analysis.parameters, front)))
-    return f"{kept_points:,} of {len(front):,} points kept"
 
 
 def standing_facts(review: Review) -> list[Fact]:
