@@ -7,7 +7,8 @@
 Parts: `stages` simulates whole studies on truths of `studies.py`: random functions, conditional spaces and,
 with a folder of tables, models of recorded trainings; `edits` cuts each of their parameters to a half.
 `noise` estimates the noise of rounds without repeats. `smooth` draws random smooth functions of 5, 7 and 9
-parameters, and compares draws on ranks alone with a quarter of the draws on values by a power. In `failures`
+parameters, and compares draws on ranks alone with a quarter of the draws on values by a power. `walls` runs
+few trials on functions that fall steeply at one end, and on the same functions without a wall. In `failures`
 a third of the space fails, or training diverges beyond an edge, next to the best: failures counted as the
 worst value, and learned apart. Of the three choices of `choices` two are equal. `architectures` have five
 choices of nine look-alike kinds. The truth is known: a claim is false if the best inside is worse than the
@@ -16,6 +17,7 @@ best anywhere by more than epsilon.
 
 from __future__ import annotations
 
+import itertools
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,7 +29,7 @@ import numpy as np
 import pandas as pd
 from boxes import SOURCES, digest
 from studies import Claimed, Half, Study, truth_names
-from surrogates import LEVELS, RandomFunction, Searched, random_function
+from surrogates import KEPT, LEVELS, RandomFunction, Wall, climbed, random_function
 from tables import kept, markdown, parser, share
 
 import refine
@@ -39,6 +41,9 @@ from refine.design.space_filling import Sobol, draw
 RISKS = (0.05, 0.15)
 TRIALS = 60
 SMOOTH = tuple(f"{dimensions}-{number}" for dimensions in (5, 7, 9) for number in range(2))
+WALLS = tuple(f"{dimensions}-{number}" for number in range(8) for dimensions in (3, 4, 6))
+FEW = (12, 16)
+"""Trials of a round next to a wall."""
 BEFORE, AFTER = "before", "after"
 CLIMBS = 2000  # cells from which the best of a box is searched
 
@@ -58,41 +63,40 @@ def smooth(seeds: int) -> Iterator[Box]:
     """Boxes on random smooth functions."""
     models = {BEFORE: stats.MixedPosterior(), AFTER: refine.proposal.posterior.CLAIMED}
     for name in SMOOTH:
-        grid = random_function(name)
         for seed in range(seeds):
-            rng = np.random.default_rng([seed, len(grid.shape)])
-            rows = draw(Sobol(), grid.space, TRIALS, seed).astype(int)
-            frame = pd.DataFrame(rows, columns=list(grid.levels))
-            frame["value"] = grid.expected(rows) + grid.noise * rng.normal(size=TRIALS)
-            analysis = refine.analyze(grid.space, frame, seed=seed)
-            for method, model in models.items():
-                refine.proposal.posterior.CLAIMED = model
-                proposal = refine.propose(analysis)
-                for risk in RISKS:
-                    asked = proposal.at(risk)
-                    levels = [np.flatnonzero(asked.space[k].contains(v)) for k, v in grid.grids.items()]
-                    loss = grid.best - best_inside(grid, levels)
-                    lost = bool(loss > asked.claim.epsilon)
-                    yield Box("smooth", method, risk, 1 - asked.claim.probability, lost, asked.volume_kept)
-            refine.proposal.posterior.CLAIMED = models[AFTER]
+            yield from on_function("smooth", random_function(name), TRIALS, seed, models)
 
 
-def best_inside(grid: Searched, levels: list[np.ndarray]) -> float:
-    """The best mean in a box: from the best of some cells, a search changes one parameter at a time."""
-    rng = np.random.default_rng(0)
-    rows = np.stack([rng.choice(own, CLIMBS) for own in levels], axis=1)
-    values, best = grid.expected(rows), -np.inf
-    while values.max() > best:
-        best = float(values.max())
-        rows = rows[np.argsort(-values, kind="stable")[:20]]
-        neighbours = [
-            np.where(np.arange(len(levels)) == j, level, rows)
-            for j, own in enumerate(levels)
-            for level in own
-        ]
-        rows = np.unique(np.concatenate(neighbours), axis=0)
-        values = grid.expected(rows)
-    return best
+def walls(seeds: int) -> Iterator[Box]:
+    """Boxes of few trials next to a wall, and on the same functions without a wall."""
+    models = {BEFORE: refine.proposal.posterior.CLAIMED, AFTER: refine.proposal.posterior.CLAIMED_BY_FEW}
+    for name in WALLS:
+        for grid in (Wall(name), random_function(name)):
+            for n, seed in itertools.product(FEW, range(seeds)):
+                yield from on_function(f"{grid.family}, {n} trials", grid, n, seed, models)
+
+
+def on_function(
+    kind: str, grid: RandomFunction, n: int, seed: int, models: dict[str, stats.MixedPosterior]
+) -> Iterator[Box]:
+    """Boxes of one even round on a function, by every model."""
+    rng = np.random.default_rng([seed, len(grid.shape)])
+    rows = draw(Sobol(), grid.space, n, seed).astype(int)
+    frame = pd.DataFrame(rows, columns=list(grid.levels))
+    frame["value"] = grid.expected(rows) + grid.noise * rng.normal(size=n)
+    analysis = refine.analyze(grid.space, frame, seed=seed)
+    posterior = refine.proposal.posterior
+    own = posterior.CLAIMED, posterior.CLAIMED_BY_FEW
+    for method, model in models.items():
+        posterior.CLAIMED = posterior.CLAIMED_BY_FEW = model
+        proposal = refine.propose(analysis)
+        for risk in RISKS:
+            asked = proposal.at(risk)
+            levels = [np.flatnonzero(asked.space[k].contains(v)) for k, v in grid.grids.items()]
+            loss = grid.best - climbed(grid.expected, levels, CLIMBS, KEPT)
+            lost = asked.volume_kept < 1 and bool(loss > asked.claim.epsilon)
+            yield Box(kind, method, risk, 1 - asked.claim.probability, lost, asked.volume_kept)
+    posterior.CLAIMED, posterior.CLAIMED_BY_FEW = own
 
 
 def failures(seeds: int) -> Iterator[Box]:
@@ -204,8 +208,9 @@ def claims_table(boxes: list[Box]) -> str:
             share(part["lost"].tolist()),
             f"{part['kept'].mean():.3f}",
         )
-        rows.append([f"{kind}, {method}, risk {risk:g}", len(part), *means])
-    return markdown(["truth", "boxes", "stated loss, %", "lost, %", "space kept"], rows)
+        narrowed = int((part["kept"] < 1).sum())
+        rows.append([f"{kind}, {method}, risk {risk:g}", len(part), narrowed, *means])
+    return markdown(["truth", "boxes", "narrowed", "stated loss, %", "lost, %", "space kept"], rows)
 
 
 def choices(seeds: int) -> str:
@@ -319,6 +324,7 @@ def noises(seeds: int) -> str:
 PARTS = {
     "noise": noises,
     "smooth": lambda seeds: claims_table(list(smooth(seeds))),
+    "walls": lambda seeds: claims_table(list(walls(seeds))),
     "failures": lambda seeds: claims_table(list(failures(seeds))),
     "choices": choices,
     "architectures": lambda seeds: claims_table(list(architectures(seeds))),

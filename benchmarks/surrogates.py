@@ -28,6 +28,8 @@ FUNCTIONS = "functions"
 FAILING = "failing"
 """Random smooth functions with a region in which trials fail."""
 FAILING_SHARE = 0.25
+WALL = "wall"
+"""Random smooth functions that fall steeply at one end of a parameter."""
 PIPELINE = "pipelines"
 """Random pipelines: a choice of models with conditional parameters."""
 PIPELINES = ("forest", "linear", "machine", "network")
@@ -191,6 +193,25 @@ class Failing(RandomFunction):
         """(best - mean of the cell) / (best - median); 1 for a cell that fails."""
         regret = super().regret(cell)
         return regret if np.isfinite(regret) else 1.0
+
+
+class Wall(RandomFunction):
+    """A smooth function with a wall: below a foot, values fall steeply along one parameter."""
+
+    def __init__(self, name: str) -> None:
+        dimensions, number = map(int, name.split("-"))
+        rng = np.random.default_rng([dimensions, number, 2])
+        self.height = float(np.exp(rng.uniform(np.log(5), np.log(60))))
+        self.foot = float(rng.uniform(0.3, 0.6))
+        self.power = float(rng.uniform(1, 2.5))
+        self.axis = int(rng.integers(dimensions))
+        super().__init__(name)
+        self.family = WALL
+
+    def expected(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) values at (n, parameters) level numbers."""
+        depth = np.maximum(0, 1 - rows[:, self.axis] / (LEVELS - 1) / self.foot)
+        return self.function(rows) - self.height * depth**self.power
 
 
 class Waves:
