@@ -40,6 +40,7 @@ CODES = {
     "constant": "every trial has the same value: parameter, metric",
     # Of a change, from a proposal: see refine.proposal.change.
     "all_plausible": "the optimum may be at any of its levels",
+    "steep": "nothing is cut by few trials, learning ones among them, next to a steep fall: times",
     "contrast": (
         "good trials are commoner at kept levels: share, bounds, stay, go, here, there, n_here, n_there"
     ),

@@ -20,6 +20,7 @@ from refine.analysis.finding import condition_of, mean_ratio, piled_up
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
 from refine.proposal.path import KeptLevels
+from refine.proposal.posterior import fall_next_to_learning
 from refine.space.categorical import Categorical
 from refine.space.edits import refined
 from refine.space.encoding import label
@@ -387,11 +388,14 @@ def reasons_of(
         earlier = []
     kept_anyway = _kept_anyway(evidence, untried, levels)
     if kind == "keep":
+        uncut = Reason("all_plausible")
+        if fall := fall_next_to_learning(analysis):
+            uncut = Reason("steep", {"times": fall})
         if not analysis.tested and evidence.read != 0:
-            return (Reason("all_plausible"), *kept_anyway)
+            return (uncut, *kept_anyway)
         if not effects and not earlier:
             return finding.of(*_QUIET)
-        return (*effects, *earlier, *ends, Reason("all_plausible"), *kept_anyway)
+        return (*effects, *earlier, *ends, uncut, *kept_anyway)
     reasons = [*finding.of(*_EFFECTS, "read_in", *_FAILS), *earlier, *ends]
     return (*reasons, *_contrast(evidence, new, analysis.tested), *kept_anyway)
 

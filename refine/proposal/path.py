@@ -15,7 +15,7 @@ from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.conditions import configuration_keys, inside_of, reading
 from refine.analysis.evidence import ALPHA, level_positions
-from refine.proposal.posterior import NOT_READ, Surrogate
+from refine.proposal.posterior import NOT_READ, Surrogate, fall_next_to_learning
 from refine.space.parameters import Parameter, Range
 from refine.utils.arrays import Bools
 
@@ -176,7 +176,8 @@ def box_path_of(
     """The path of boxes up to the largest risk that will be asked for.
 
     A parameter is cut only if its effect, or that of a pair it belongs to, was detected now or (``eligible``)
-    at an earlier look, or if no test was possible; a parameter of ``decided`` is not cut. The configuration
+    at an earlier look, or if no test was possible; a parameter of ``decided`` is not cut, and no parameter is
+    if few trials, with learning trials among them, lie next to a steep fall. The configuration
     with the best posterior mean is kept, also given repeats, and so are levels without trials. A parameter
     with a coupling but without an effect is narrowed with its partner or not at all.
     """
@@ -198,6 +199,8 @@ def box_path_of(
     coupled = {k for pair in pairs for k in pair}
     frozen = {j for j, e in enumerate(evidence) if not (j in alone or j in coupled) or e.read == 0}
     frozen |= {j for j, e in enumerate(evidence) if e.name in decided}
+    if fall_next_to_learning(analysis):
+        frozen = set(range(len(evidence)))
     if surrogate.front is None:
         frozen |= {j for j in range(len(evidence)) if j not in frozen and surrogate.flat(j, epsilon)}
     tried = analysis.read_positions

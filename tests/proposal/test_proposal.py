@@ -276,3 +276,24 @@ def test_trials_of_a_search_cut_at_half_the_risk():
     drawn = surrogate_of(analysis).probability(searched.space, searched.claim.epsilon)
     assert drawn >= 1 - searched.risk / 2
     assert searched.claim.probability == pytest.approx(drawn**2)
+
+
+def next_to_a_wall(params, trial):
+    """The foot of a wall moves with the depth. The best lies at the foot, 0.27 above rates from 0.4 on."""
+    rate, depth = params["rate"], params["depth"]
+    wall = 40 * max(0.0, 0.3 * (1 - 0.8 * depth) - rate) ** 1.5
+    noise = 0.02 * np.random.default_rng(trial.seed).normal()
+    return 0.5 * rate + 0.6 * depth * (rate < 0.4) - wall + noise
+
+
+@pytest.mark.parametrize(("seed", "code"), [(0, "steep"), (4, "opened")])
+def test_few_learning_trials_next_to_a_wall_cut_nothing_off(seed, code):
+    space = refine.Space({"rate": (0.0, 1.0, 10), "depth": (0.0, 1.0, 10), "other": (0.0, 1.0, 10)})
+    with refine.Tree("wall", store="sqlite://") as tree:
+        quiet = {"progress": False, "check_noise": False}
+        root = tree.add_round(space, next_to_a_wall, n=12, seed=seed, objective_name="wall").run(**quiet)
+        proposal = root.branch(space, n=10, exploit=1.0).run(**quiet).propose().proposal
+    assert proposal.space["rate"].contains([1 / 3]).all()
+    assert proposal.volume_kept == 1.0
+    assert code in [reason.code for reason in proposal["rate"].reasons]
+    assert "40 configurations" in sentences(proposal["rate"].reasons) or code != "steep"

@@ -443,6 +443,7 @@ _TOGETHER: dict[str, Callable[[Sequence[Mapping[str, Any]]], str]] = {
     "not_seen": _all_not_seen,
     "too_few": _all_too_few,
     "constant": lambda values: fill(_SENTENCES["constant"], values[0]),
+    "steep": lambda values: fill(_SENTENCES["steep"], values[0]),
     "never_read": lambda values: _never_read(_names(values)),
 }
 QUIET = tuple(_TOGETHER)  # codes that several parameters share in one sentence
@@ -512,6 +513,10 @@ _SENTENCES: dict[str, Say] = {
     "constant": "Every trial has the same {metric}, so no effect can be detected.",
     # Evidence for what a change drops or adds.
     "all_plausible": "At this risk any level may hold the optimum, so all levels are kept.",
+    "steep": (
+        "The worst value lies {times:times} as far below the median as the best lies above it. Near such a "
+        "fall, learning trials say little about other places: fewer than 40 configurations cut nothing off."
+    ),
     "untried": lambda v: (
         f"No trial at {_dropped_levels(v)} gave a value."
         if v.no_value
