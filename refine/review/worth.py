@@ -39,6 +39,10 @@ STOP = "STOP"
 # final, while a round too many costs one round.
 LIKELY = 0.2
 
+# Probability from which a gain is more likely than not. On 86 development rounds gains came in 63 % from
+# here on, in 48 % between the two, and in 20 % below; no probability came true in 85 %.
+PROBABLE = 0.5
+
 # Rounds are simulated on processes of ranks, and as often on processes of values by a power. Ranks hide how
 # far apart the best values are, and so the gains; powers follow a slope beyond all trials. On 54 first rounds
 # of functions and of surrogates of trainings, Brier scores were 0.31 by ranks, 0.30 by powers, 0.26 by both.

@@ -62,7 +62,7 @@ def test_a_review_prints_verdict_changes_risk_and_next_call_in_this_order(shown)
     assert ", best " in lines[0]
     assert lines[1] == verdict_sentence(review.worth())
     goes_on = review.worth().verdict == "CONTINUE"
-    assert lines[1].startswith("Go on: " if goes_on else "Stop here: ")
+    assert lines[1].startswith("Go on" if goes_on else "Stop here: ")
     assert lines[3].startswith("Search next:" if goes_on else "If you go on anyway, search")
     for change in review.proposal.changes:
         row = any(line.split()[:1] == [change.name] and "->" in line for line in lines)

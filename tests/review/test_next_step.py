@@ -1,6 +1,7 @@
 """The next step: one action, its reasons and its cost."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -173,6 +174,23 @@ def test_every_view_of_an_outlook_says_the_same_about_the_gain():
         assert "unlikely" in view
         assert "may gain" not in view
         assert "1 in 2" not in view
+
+
+@pytest.mark.parametrize(
+    ("probability", "verdict", "lead", "said"),
+    [
+        (0.01, "STOP", "Stop here: another", "(at most about 1 in 20 do)"),
+        (0.25, "CONTINUE", "Go on if cheap: another", "(about 1 in 5 do)"),
+        (0.4, "CONTINUE", "Go on if cheap: another", "(more than 1 in 3 do)"),
+        (0.5, "CONTINUE", "Go on: another", "will more likely than not gain more than"),
+    ],
+)
+def test_a_verdict_states_its_own_chance(probability, verdict, lead, said):
+    analysis, proposal = proposed(noise, n=20)
+    outlook = worth_of(analysis, 0.1, proposal.space, 20)
+    outlook = replace(outlook, probability=probability, verdict=verdict)
+    assert verdict_sentence(outlook).startswith(lead)
+    assert said in str(outlook)
 
 
 def test_next_step_names_the_parameter_that_makes_trials_slow():

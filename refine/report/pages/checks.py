@@ -12,7 +12,7 @@ from refine.analysis.learning_curves import TrialCurves
 from refine.report.pages.proposal import CLAIMED_DATA, NEW_DATA
 from refine.report.pages.reasons import Say, fill, upper
 from refine.review.checks import FAIL, INFEASIBLE, PASS, TIES, WARN, Check, Checks, worth
-from refine.review.worth import CONFIRM, CONTINUE, LIKELY, STOP, Worth
+from refine.review.worth import CONFIRM, CONTINUE, LIKELY, PROBABLE, STOP, Worth
 from refine.trials.metric import Metric
 from refine.utils.action import Action
 from refine.utils.display import Cell, Fact, Facts, Fold, Grid, Page, Text
@@ -208,7 +208,7 @@ _ASKED = {
         lambda v: f"{chance_words(v.probability)} that a region cut off holds the best",
         "To look there",
     ),
-    "worth": _Asked("next round", "Is another round worth it?", lambda v: _ADVICE[v.verdict][0]),
+    "worth": _Asked("next round", "Is another round worth it?", lambda v: _ADVICE[v.verdict]),
 }
 
 
@@ -323,8 +323,10 @@ def outlook_text(outlook: Any) -> str:
             f"another {trials}{cost} should gain {difference(outlook.gain)}, {compared} than their "
             f"price of {difference(price)}"
         )
+    if verdict == CONTINUE and outlook.probability >= PROBABLE:
+        return f"another {trials}{cost} will more likely than not {gain_text}"
     if verdict == CONTINUE and not _budget_decides(outlook):
-        return f"another {trials}{cost} may {gain_text}"
+        return f"another {trials}{cost} may {gain_text} ({chance_words(outlook.probability)} do)"
     if verdict == CONFIRM:
         return (
             f"repeating the best should help more than {outlook.n:,} new "
@@ -339,12 +341,7 @@ def _budget_decides(outlook: Any) -> bool:
     return bool(outlook.verdict == CONTINUE and budget and outlook.n and outlook.probability < LIKELY)
 
 
-# Verdict -> its advice in a word or two, and its hit rate: benchmarks and an audit on unseen tables together.
-_ADVICE: dict[str, tuple[str, str]] = {
-    CONTINUE: ("Go on", "about 1 in 2 do"),
-    CONFIRM: ("Confirm first", "such advice was right in 9 of 10 cases"),
-    STOP: ("Stop here", "such advice was right in 9 of 10 cases"),
-}
+_ADVICE = {CONTINUE: "Go on", CONFIRM: "Confirm first", STOP: "Stop here"}  # verdict -> its advice
 
 
 def verdict_cell(outlook: Any) -> Cell:
@@ -359,12 +356,13 @@ def verdict_sentence(outlook: Any) -> str:
     """
     if _budget_decides(outlook):
         return f"Go on: {outlook.budget}. By the model alone, {outlook_text(outlook)}."
-    advice, hit_rate = _ADVICE[outlook.verdict]
+    advice = _ADVICE[outlook.verdict]
     text = outlook_text(outlook)
+    paid = bool(outlook.budget) or math.isfinite(outlook.cost)
     if outlook.verdict == CONFIRM and not outlook.n:
         text += ", so only repeats of the best can help"
-    elif outlook.verdict == CONTINUE and outlook.n:
-        text += f" ({hit_rate})"
+    elif outlook.verdict == CONTINUE and outlook.probability < PROBABLE and not paid:
+        advice += " if cheap"
     return f"{advice}: {text}."
 
 
@@ -548,7 +546,7 @@ TONES = {CONTINUE: "good", CONFIRM: "warn", STOP: "warn"}  # verdict -> tone
 
 @page_for(Worth)
 def worth_page(outlook: Worth) -> Page:
-    """The verdict on another round with a hit rate, and the expected gains of the round and of repeats."""
+    """The verdict on another round with a chance, and the expected gains of the round and of repeats."""
     interval = f"90 % interval {difference(outlook.low)} to {difference(outlook.high)}"
     gain = f"{outlook.repeats} repeats of the best: {difference(outlook.again)}"
     if outlook.n:
@@ -560,10 +558,13 @@ def worth_page(outlook: Worth) -> Page:
 
 
 def worth_sentence(outlook: Worth) -> str:
-    """The verdict, its forecast, and how often such advice was right."""
+    """The verdict, its forecast, and the chance of a gain or the hit rate of the advice."""
     if _budget_decides(outlook):
         return f"{CONTINUE}: {outlook.budget}. By the model alone, {outlook_text(outlook)}."
     rate = ""
     if outlook.n and not math.isfinite(outlook.cost):
-        rate = f" ({_ADVICE[outlook.verdict][1]})"
+        if outlook.verdict == STOP:
+            rate = f" ({chance_words(outlook.probability)} do)"
+        elif outlook.verdict == CONFIRM:
+            rate = " (such advice was right in 9 of 10 cases)"
     return f"{outlook.verdict}: {outlook_text(outlook)}{rate}."
