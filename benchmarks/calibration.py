@@ -121,7 +121,7 @@ def forecasts(seeds: int) -> tuple[str, dict[str, float]]:
         (n, *row)
         for family in ALL
         for table in tables(family)
-        for n in FORECAST
+        for n in set(FORECAST).intersection(SIZES)
         for seed in range(seeds)
         for row in cached("forecast", by_forecast, table, n, seed)
     ]
