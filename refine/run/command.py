@@ -156,8 +156,8 @@ class Command:
     def _value(self, name: str, values: Mapping[str, object]) -> str:
         if name not in values:
             raise ObjectiveError(
-                f"command {self.command!r}: {{{name}}} is not a parameter of this configuration; "
-                f"{did_you_mean(name, values)}; put an optional part in brackets: [--momentum "
+                f"command {self.command!r}: {{{name}}} is not a parameter of this configuration "
+                f"({did_you_mean(name, values)}); put an optional part in brackets: [--momentum "
                 "{momentum}]"
             )
         value = values[name]

@@ -240,7 +240,7 @@ class ProgressMonitor:
             if constraint.name not in names:
                 raise ObjectiveError(
                     f"{round_name}: metric constraint '{constraint}' is about {constraint.name!r}, which is "
-                    f"not among what the objective returned; {did_you_mean(constraint.name, names)}; the "
+                    f"not among the metrics of the objective ({did_you_mean(constraint.name, names)}); the "
                     "trial is stored with all its metrics"
                 )
 

@@ -111,10 +111,10 @@ def measure_noise(
 def _announce(node: Node, budget: BudgetState) -> None:
     paid = ""
     if budget.budget is not None:
-        paid = f", paid from the budget ({budget})"
+        paid = f" the budget pays, {budget};"
     _say(
-        f"round {node.id}: repeating the best configuration to measure noise{paid} (check_noise=False "
-        "skips this)"
+        f"round {node.id}: repeating the best configuration to measure noise;{paid} check_noise=False skips "
+        "the repeats"
     )
 
 

@@ -39,7 +39,7 @@ def edit_space(space: Space, old: Space, edits: Mapping[str, object]) -> Space:
     for name, value in edits.items():
         if name not in space:
             raise ReviewError(
-                f"edit: unknown parameter {name!r}; {did_you_mean(name, space)}; to add a parameter",
+                f"edit: unknown parameter {name!r} ({did_you_mean(name, space)}); to add a parameter",
                 Action("round.branch", Symbol("space"), previous=...),
             )
         try:
@@ -244,8 +244,8 @@ def _by_label(old: Categorical, value: object) -> Any:
     def resolved(part: object) -> Any:
         if isinstance(part, str) and part not in old.labels and part.lower() in spelled:
             raise SpaceError(
-                f"{part!r} is not a choice of this parameter; {did_you_mean(part, old.labels)} To add a new "
-                f"choice, write refine.Categorical([{part!r}])"
+                f"{part!r} is not a choice of this parameter ({did_you_mean(part, old.labels)}); to add a "
+                f"new choice, write refine.Categorical([{part!r}])"
             )
         if isinstance(part, str):
             return value_of_label.get(part, part)

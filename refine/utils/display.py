@@ -412,7 +412,7 @@ class _Rich:
             yield _styled(line(page.title), "strong")
         if page.lead is not None:
             yield _called(page.lead)[0]
-        labels = max(_LABEL, *(len(line(label)) + 1 for label, _ in page.facts), 0)
+        labels = max(_LABEL, *(len(line(label)) + 2 for label, _ in page.facts), 0)
         for number, block in enumerate(page.blocks):
             if number or page.title:
                 yield ""
@@ -554,8 +554,8 @@ def _facts(block: Facts, labels: int) -> Table:
     """Facts as a table without lines; labels take ``labels`` columns."""
     from rich.table import Table
 
-    table = Table.grid(padding=(0, 1, 0, 0))
-    table.add_column(min_width=labels - 1, no_wrap=True)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(min_width=labels - 2, no_wrap=True)
     table.add_column()
     for word, value in block.rows:
         table.add_row(_styled(line(word), "strong"), _called(_cell(value))[0])

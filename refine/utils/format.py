@@ -98,11 +98,13 @@ def percent(share: float | None) -> str:
     if share is None or not math.isfinite(share):
         return "-"
     value = 100 * share
+    if math.isclose(value, round(value), abs_tol=1e-9):
+        return f"{value:.0f} %"
     if 0 < value < 0.1 or 99.9 < value < 100:
         if value < 1:
             return f"{value:.2g} %"
         return f"{value:.4g} %"
-    if value >= 9.95 or value == 0:
+    if value >= 9.95:
         return f"{value:.0f} %"
     return f"{value:.1f} %"
 
@@ -126,7 +128,9 @@ def p_value(p: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    """``12 s``, ``3 min 20 s``, ``2 h 5 min``; ``under 0.01 s``."""
+    if seconds < 0.01:
+        return "under 0.01 s"
     if seconds < 10:
         return f"{seconds:.2g} s"
     whole_seconds = round(seconds)

@@ -133,7 +133,7 @@ def test_evidence_and_claim_reach_every_surface_that_unfolds(review, surface):
     text = shown(with_another_reason(with_another_tolerance(review)))
     assert "No effect of lr alone was detected" in text
     assert "is within 0.032 of the best anywhere" in text
-    assert "Tolerance (epsilon): 0.032 value, as you asked." in text
+    assert "Tolerance (epsilon): 0.032, as you asked." in text
 
 
 @pytest.mark.parametrize("surface", EVIDENCE)

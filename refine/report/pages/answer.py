@@ -117,7 +117,7 @@ def lead_text(answer: Answer) -> str:
     event, opposite = _events(answer)
     likelier = min(answer.probability, 1 - answer.probability)
     if answer.verdict == OPEN and likelier > 1 - _EVEN:
-        return f"Open: {chance_words(likelier)} that {event}, and {chance_words(likelier)} that it is not."
+        return f"Open: {chance_words(likelier)} that {event}, and about as likely that it is not."
     if answer.probability < 0.5:
         leaning = "no"
         doubt = f"{chance_words(answer.probability)} that {opposite}"
@@ -195,7 +195,7 @@ def _side_cell(answer: Answer, side: Side) -> Cell:
     count = f"{side.trials:,} of {plural(answer.trials, 'trial')}"
     hardly = thin(side, answer.trials)
     if hardly:
-        count += ": thin"
+        count += ": few"
     if side.failed:
         count += f"; {side.failed:,} more failed"
     if side.best is None:
@@ -218,7 +218,8 @@ def _value_text(text: str) -> str:
 def _tolerance_text(answer: Answer) -> str:
     if not answer.epsilon:
         return "none: every loss counts"
-    return f"{difference(answer.epsilon)} {answer.metric}{source_text(answer.epsilon_source, answer.epsilon)}"
+    metric = f" {answer.metric}".removesuffix(" value")
+    return f"{difference(answer.epsilon)}{metric}{source_text(answer.epsilon_source, answer.epsilon)}"
 
 
 def _evidence_text(answer: Answer) -> str:

@@ -129,11 +129,11 @@ def _question_text(score: QuestionScore) -> str:
     """The questions of one author: how many later trials decided, and the errors of answers and guesses."""
     text = f"{score.author} asked {plural(score.asked, 'question')}, {score.decided} decided by later trials"
     if score.decided:
-        text += f"; squared error of the answers {number(score.brier, 2)} (0.25 for even chances)"
+        text += f"; mean squared error of the answers {score.brier:.2f} (0.25 if all said 1 in 2)"
     if score.guessed:
         text += (
-            f"; of {score.guessed} own guesses {number(score.guess_brier, 2)}, of the answers to these "
-            f"{number(score.answer_brier, 2)}"
+            f"; of {plural(score.guessed, 'guess', 'guesses')} {score.guess_brier:.2f}, of the answers to "
+            f"these {score.answer_brier:.2f}"
         )
     return text
 

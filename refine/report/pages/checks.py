@@ -548,7 +548,7 @@ TONES = {CONTINUE: "good", CONFIRM: "warn", STOP: "warn"}  # verdict -> tone
 def worth_page(outlook: Worth) -> Page:
     """The verdict on another round with a chance, and the expected gains of the round and of repeats."""
     interval = f"90 % interval {difference(outlook.low)} to {difference(outlook.high)}"
-    gain = f"{outlook.repeats} repeats of the best: {difference(outlook.again)}"
+    gain = f"by {outlook.repeats} repeats of the best: {difference(outlook.again)}"
     if outlook.n:
         gain = f"{difference(outlook.gain)} expected by the model ({interval}); {gain}"
     if outlook.data in NEW_DATA:

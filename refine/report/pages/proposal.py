@@ -109,7 +109,7 @@ def change_view(change: Change, epsilon: float = math.nan, caution: str = "") ->
     after = {"keep": "unchanged", "leave": "-> no longer used"}.get(change.kind)
     title = f"{change.name}: {bounds_text(change.old)} {after or f'-> {bounds_text(change.new)}'}"
     texts = [caution, sentences(change.reasons)]
-    if change.kind not in ("keep", "leave"):
+    if change.kind not in ("keep", "leave", "fix"):  # no configuration is lost by these
         alone = ""
         if math.isfinite(change.risk):
             alone = f"; risk of this change alone: {chance_words(change.risk)}"
@@ -395,7 +395,7 @@ def claim_texts(proposal: Proposal) -> list[str]:
     if math.isfinite(claim.epsilon) and claim.epsilon:
         tolerance = _epsilon_text(claim)
         if not math.isfinite(claim.factor):
-            tolerance += f" {proposal.metric}"
+            tolerance += f" {proposal.metric}".removesuffix(" value")
         texts.append(f"Tolerance (epsilon): {tolerance}, {EPSILON_SOURCES[claim.epsilon_source]}.")
     if claim.data in _DRAWN_AGAIN:
         texts.append(f"New data: every draw of the model weights the {_DRAWN_AGAIN[claim.data]} again.")

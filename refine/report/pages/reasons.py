@@ -355,11 +355,11 @@ def _size(v: SimpleNamespace) -> str:
 
 
 def _decide(v: SimpleNamespace) -> str:
-    parts = [f"{v.even:,} fill the space evenly"]
+    parts = [f"{v.even:,} evenly drawn"]
     if v.learned:
-        parts.insert(0, f"{v.learned:,} exploit (placed by the model as results arrive)")
+        parts.insert(0, f"{v.learned:,} exploit (chosen by the model as results arrive)")
     if v.outside:
-        parts.append(f"{v.outside:,} audit what was cut off")
+        parts.append(f"{v.outside:,} audit (outside the new space)")
     shares = ", ".join(parts)
     if v.seconds >= 1:
         shares += f"; about {duration(v.seconds)}"
@@ -616,18 +616,16 @@ _SENTENCES: dict[str, Say] = {
         "run(per='second') looks for improvements per hour."
     ),
     "search_on": (
-        "{n:further configuration} of the same space{seconds:about} with {learned} placed by the model as "
-        "results arrive and {even} spread evenly."
+        "{n:further configuration} of the same space{seconds:about} with {learned} exploit trials (chosen by "
+        "the model as results arrive) and {even} evenly drawn."
     ),
     "more": (
-        "{more:more configuration} of this round{seconds:about} would let {parameters:and} be judged "
-        "with power {power:.2g} "
-        "(for an effect that explains {effect:percent} of the differences between trials)."
+        "{more:more trial} in this round{seconds:about} would detect an effect of {parameters:or} that "
+        "causes {effect:percent} of the differences, with probability {power:.2g}."
     ),
     "settled": (
-        "Nothing is left to narrow: an effect that explains {effect:percent} of the differences "
-        "between trials would have "
-        "been detected with power {power:.2g}. {runs} repeats of the best{seconds:about} show which of "
+        "Nothing is left to narrow: an effect that causes {effect:percent} of the differences would have "
+        "been detected with probability {power:.2g}. {runs} repeats of the best{seconds:about} show which of "
         "them is best."
     ),
     "exhausted": (

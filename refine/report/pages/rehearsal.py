@@ -17,15 +17,15 @@ from refine.utils.provided import page_for
 @page_for(StudyRehearsal)
 def study_page(rehearsal: StudyRehearsal) -> Page:
     """A row per size of the study, then the effects and regions that its trials can find."""
-    noise = "without noise"
+    noise = "Repeats are identical."
     if rehearsal.noise:
-        noise = f"with a noise of {percent(rehearsal.noise)} of best - median"
+        noise = f"Repeats differ by {percent(rehearsal.noise)} (standard deviation)."
     about = (
         f"Simulated on {plural(rehearsal.functions, 'random function')} of your "
-        f"{plural(rehearsal.parameters, 'parameter')}, {noise}. A share of 0 % is the median configuration, "
-        "100 % the best one."
+        f"{plural(rehearsal.parameters, 'parameter')}: 0 % is the median configuration, 100 % the best one. "
+        f"{noise}"
     )
-    head = ("trials", "evenly drawn", "with learning trials", "in 8 of 10 functions")
+    head = ("trials", "all evenly drawn", "as advised", "in 8 of 10 functions")
     rows = []
     for size in rehearsal.sizes:
         low, mean, high = size.learning
@@ -36,14 +36,16 @@ def study_page(rehearsal: StudyRehearsal) -> Page:
     facts = [("Tests", _detectable(rehearsal))]
     if rehearsal.first < rehearsal.configurations:
         missed = f"a better region smaller than {percent(rehearsal.hit)} of the space may be missed"
-        facts = [("First round", f"{rehearsal.first} even trials; then trials learn"), *facts]
+        first = f"{rehearsal.first} evenly drawn trials; the model chooses most of the rest"
+        facts = [("First round", first), *facts]
         facts.append(("Blind spot", missed))
     if cells == rehearsal.configurations:
         facts = [("Space", f"{plural(cells, 'trial')} run every configuration"), *facts]
     if budgeted.repeats:
-        differ = f"that differ by {percent(rehearsal.separable)} of best - median"
+        differ = f"that differ by {percent(rehearsal.separable)} or more"
         facts.append(("Confirm", f"{budgeted.repeats} repeats distinguish finalists {differ}"))
-    title = f"About {percent(budgeted.learning[1])} of best - median expected from {budgeted.trials} trials"
+    reached = percent(budgeted.learning[1])
+    title = f"Expect {budgeted.trials} trials to go {reached} of the way from median to best"
     blocks = (Text(about), Grid(head, rows, right=(0, 1, 2)), Facts(facts))
     call = Action("tree.add_round", Symbol("space"), Symbol("objective"), budget=rehearsal.budget)
     return Page(title, blocks, [call])
@@ -53,26 +55,28 @@ def _detectable(rehearsal: StudyRehearsal) -> str:
     """The effects that the first round detects."""
     easiest, hardest = rehearsal.detectable
     if math.isinf(easiest):
-        return f"{rehearsal.first} even trials detect no single parameter; the model decides"
-    text = f"{rehearsal.first} even trials detect a parameter behind {percent(easiest)} of the differences"
+        return f"{rehearsal.first} trials detect the effect of no parameter; the model alone decides"
+    effect = percent(easiest)
+    if hardest > easiest and not math.isinf(hardest):
+        effect += f" to {percent(hardest)}"
+    studies = f"{round(10 * POWER)} of 10 studies"
+    text = f"a parameter that causes {effect} of the differences is detected in {studies}"
     if math.isinf(hardest):
-        text += ", and not every parameter"
-    elif hardest > easiest:
-        text += f", every parameter from {percent(hardest)}"
-    return f"{text} (in {round(100 * POWER)} of 100 studies)"
+        text += "; some parameters never are"
+    return text
 
 
 @page_for(Rehearsal)
 def rehearsal_page(rehearsal: Rehearsal) -> Page:
     """A row per plan, and a row per round of the first plan."""
     about = (
-        f"The winner now: {rehearsal.metric} {score(rehearsal.now)} expected. Every plan was simulated on "
-        f"{plural(rehearsal.simulated, 'draw')} of the posterior; all values are those expected on "
-        "retraining"
+        f"The winner now: {rehearsal.metric} {score(rehearsal.now)} expected. The table has the winner's "
+        f"expected value after each plan, simulated on {plural(rehearsal.simulated, 'function')} drawn from "
+        "the model; all values are those of a retrained model"
     )
     if rehearsal.data in NEW_DATA:
         about += CLAIMED_DATA[rehearsal.data]
-    head = ("plan", "after it", "50 % interval", "90 % interval", "time")
+    head = ("plan", "winner after", "50 % interval", "90 % interval", "time")
     first, *_ = rehearsal.plans
     rows = [_plan_row(plan, plan is first) for plan in rehearsal.plans]
     steps = [
@@ -83,7 +87,7 @@ def rehearsal_page(rehearsal: Rehearsal) -> Page:
         Text(f"{about}."),
         Grid(head, rows, right=(1, 4)),
         Text(f"{_plan_name(first).capitalize()}, round by round:"),
-        Grid(("round", "trials", "after it", "50 % interval", "90 % interval"), steps, right=(0, 1, 2)),
+        Grid(("round", "trials", "winner after", "50 % interval", "90 % interval"), steps, right=(0, 1, 2)),
     )
     shares = {"exploit": rehearsal.exploit}
     if rehearsal.audit != AUDIT:

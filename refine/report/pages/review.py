@@ -97,7 +97,7 @@ def review_page(review: Review) -> Page:
     folds = [fold for fold in evidence if fold.about not in used_again]
     if budget:  # instead of a size that ignores the budget
         folds = [fold for fold in folds if fold.about != "n"]
-        folds.append(Fold("Size", [Text(budget)], "n"))
+        folds.append(Fold("Size", [Text(f"{budget}.")], "n"))
     folds += _folds(review)
     return Page(title, [*blocks, Facts(facts)], _calls(review, touched), folds, lead)
 
@@ -194,7 +194,7 @@ def _budget_text(review: Review) -> str:
     if planned.n and not _over(review):
         counts = {
             "even": planned.even,
-            "learning": round(planned.exploit * planned.n),
+            "exploit": round(planned.exploit * planned.n),
             "audit": round(planned.audit * planned.n),
         }
         shares = join([f"{count} {kind}" for kind, count in counts.items() if count])

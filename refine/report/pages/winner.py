@@ -45,9 +45,7 @@ def winner_page(winner: Winner) -> Page:
         pairs = f"configurations that differ by less than {difference(winner.noise.paired)}"
         facts.append(("New data", f"on other {source}, {pairs} may change places"))
     if math.isfinite(winner.within):
-        doubt = (
-            f"{chance_words(1 - winner.within)} that another one of all {winner.evaluated:,} configurations"
-        )
+        doubt = f"{chance_words(1 - winner.within)} that another of the {winner.evaluated:,} configurations"
         better = "is better"
         if winner.new_data is not None:
             better = "is better on new data"
@@ -296,20 +294,22 @@ def _race(winner: Winner) -> str:
 
 def _candidates(winner: Winner) -> Grid:
     rows = []
-    for candidate in winner.candidates:
+    for rank, candidate in enumerate(winner.candidates, 1):
         probability = "-"
         if math.isfinite(candidate.probability):
             probability = f"{candidate.probability:.2f}"
         instead = ", ".join(_instead(winner.candidates[0], candidate)) or "the winner"
         values = score(candidate.expected), between(candidate.low, candidate.high), score(candidate.observed)
-        rows.append((candidate.round, *values, str(len(candidate.fresh) or "-"), probability, instead))
+        repeats = str(len(candidate.fresh) or "-")
+        rows.append((str(rank), *values, repeats, probability, candidate.round, instead))
     head = [
-        "round",
+        "",
         "expected",
         "95 % interval",
         "observed",
         "replicates",
         "model probability of best",
+        "round",
         "difference",
     ]
     shown = [j for j in range(len(head)) if any(row[j] != "-" for row in rows)]

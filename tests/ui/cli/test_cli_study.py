@@ -219,11 +219,11 @@ def test_evidence_that_came_since_the_proposal_asks_for_another_look(root):
 
 @pytest.mark.slow
 def test_one_proposal_for_every_risk(root):
-    assert "risk 5.0 %" in good("preview s.db", root)
+    assert "risk 5 %" in good("preview s.db", root)
     text = good("preview s.db", root, *["--risk", "0.2", "-n", "7", "-r", "lr", "-e"], "dropout=(0, 0.2)")
     assert "risk 20 %" in text
     assert text.endswith(f"refine accept s.db {root} --edit 'dropout=(0, 0.2)' --reject lr -n 7 --risk 0.2\n")
-    assert "risk 5.0 %" in good("preview s.db", root)  # a preview decides nothing
+    assert "risk 5 %" in good("preview s.db", root)  # a preview decides nothing
     message = refused("decline s.db", root, "--risk", 0.1)
     assert "0.05, 0.2, got 0.1" in message
     assert message.endswith(f"refine propose s.db {root} --risk 0.1")
