@@ -164,7 +164,7 @@ def _posteriors(
     else:
         # A constraint that every trial meets, or about which nothing is known, tells no cells apart.
         informative = [slack for slack in feasibility.slack if (slack[rows] < 0).any()]
-        model_of_slack = replace(objective, upper_half=False)
+        model_of_slack = replace(objective, upper_half=0.0)
         slacks = [
             fitted(slack, _SEED + 1 + k, rows, exact, model_of=model_of_slack)
             for k, slack in enumerate(informative)
@@ -189,7 +189,7 @@ def _of_failing(model: stats.MixedPosterior) -> stats.MixedPosterior:
     """
     members = max(model.members, model.trees // 2)
     draws = model.process_draws + model.power_draws
-    return replace(model, process_draws=draws, power_draws=0, power=False, members=members, upper_half=False)
+    return replace(model, process_draws=draws, power_draws=0, power=False, members=members, upper_half=0.0)
 
 
 def learned_rows(analysis: Analysis) -> Bools:
@@ -206,9 +206,24 @@ def learned_rows(analysis: Analysis) -> Bools:
     return everything
 
 
-def few_learned(analysis: Analysis) -> bool:
-    """True if the objective is learned from fewer than 40 configurations."""
-    return len(np.unique(analysis.configurations[learned_rows(analysis)])) < _FEW
+def learned_configurations(analysis: Analysis) -> int:
+    """Number of distinct configurations behind the objective."""
+    return len(np.unique(analysis.configurations[learned_rows(analysis)]))
+
+
+def claimed_model(even: int, learned: int) -> stats.MixedPosterior:
+    """The model behind claims of some evenly drawn configurations, and some in all: few, many, or between."""
+    shares = np.interp(even, _FEW_EVEN, (1.0, 0.0)), np.interp(learned, _FEW_LEARNED, (1.0, 0.0))
+    share = float(min(shares))
+    fewer = CLAIMED.forest_draws - CLAIMED_BY_FEW.forest_draws
+    moved = round(share * fewer / 2)  # from trees to each kind of process
+    return replace(
+        CLAIMED,
+        forest_draws=CLAIMED.forest_draws - 2 * moved,
+        process_draws=CLAIMED.process_draws + moved,
+        power_draws=CLAIMED.power_draws + moved,
+        upper_half=share * CLAIMED_BY_FEW.upper_half,
+    )
 
 
 def fall_next_to_learning(analysis: Analysis) -> float:
@@ -216,7 +231,7 @@ def fall_next_to_learning(analysis: Analysis) -> float:
 
     0 without learning trials, with 40 or more configurations, or if the fall is not steep.
     """
-    if "learning" not in analysis.origins or not few_learned(analysis):
+    if "learning" not in analysis.origins or learned_configurations(analysis) >= _FEW:
         return 0.0
     values = analysis.y[learned_rows(analysis)]
     median = float(np.median(values))
@@ -255,14 +270,17 @@ def _prior(analysis: Analysis, positions: Floats) -> tuple[Floats, Floats] | Non
 # The model behind claims. With a quarter of its draws on values by a power, boxes on smooth peaks lose half
 # as often, and are 1.4 times as large.
 CLAIMED = stats.MixedPosterior(forest_draws=320, process_draws=160, power_draws=160, kernels=3)
-# The model behind claims of fewer than 20 evenly drawn configurations, and of fewer than 40 in all. Otherwise
-# the trend out of a corner of bad values would place the optimum far from the corner, by a handful of good
-# trials. Trees never doubt such a trend, so they have fewer draws.
+# The model behind claims of few evenly drawn configurations, and few in all. Otherwise the trend out of a
+# corner of bad values would place the optimum far from the corner, by a handful of good trials. Trees never
+# doubt such a trend, so they have fewer draws.
 CLAIMED_BY_FEW = stats.MixedPosterior(
-    forest_draws=200, process_draws=220, power_draws=220, kernels=3, upper_half=True
+    forest_draws=200, process_draws=220, power_draws=220, kernels=3, upper_half=1.0
 )
-_FEW_EVEN = 20
-_FEW = 40
+# Evenly drawn configurations, and configurations in all: up to the first number they are few, from the second
+# on many. Between the two, one more trial changes the model a little.
+_FEW_EVEN = (16, 24)
+_FEW_LEARNED = (32, 48)
+_FEW = 40  # configurations from which on learning trials next to a steep fall may cut
 # Fall from the median to the worst value, in units of the rise from the median to the best, from which few
 # configurations with learning trials among them cut nothing off. Learning trials crowd at one place; the fall
 # hides the differences between good values, and claims on a recorded forest lost 3 of 3. On development
@@ -463,9 +481,7 @@ def surrogate_of(
     columns = space.columns(rows)
     positions = np.column_stack([space[n].unit(columns[n]) for n in names])
     exhaustive = exist.exact and len(rows) == exist.count
-    model = CLAIMED
-    if analysis.n_even < _FEW_EVEN and few_learned(analysis):
-        model = CLAIMED_BY_FEW
+    model = claimed_model(analysis.n_even, learned_configurations(analysis))
     posterior, failing = _posteriors(analysis, positions, exact=True, model=model, claimed=True)
     chance = None
     if failing is not None:

@@ -352,10 +352,10 @@ class MixedPosterior:
     frozen: FrozenResiduals = field(default_factory=FrozenResiduals)
     # scores by a power of the values, which keeps how far apart the best are, in place of ranks
     power: bool = False
-    # whether a process of the better half of the trials alone draws the cells above the median: a slope that
-    # rises steeply out of bad values says nothing about the differences between good ones. Not with a prior,
-    # and not if values have no noise
-    upper_half: bool = False
+    # share of the process draws in which a process of the better half of the trials alone draws the cells
+    # above the median: a slope that rises steeply out of bad values says nothing about the differences
+    # between good ones. None with a prior, and none if values have no noise
+    upper_half: float = 0.0
     seed: int = 0  # of everything random
 
     def __post_init__(self) -> None:
@@ -371,6 +371,10 @@ class MixedPosterior:
                 "and deviations alone, got 1"
             )
         check_count(self.trees, "trees", self.members)
+        if not 0.0 <= self.upper_half <= 1.0:
+            raise AnalysisError(
+                f"upper_half: must be a share in [0, 1], got {self.upper_half!r}; for example 1.0"
+            )
 
     def __call__(
         self,
@@ -447,7 +451,7 @@ class MixedPosterior:
             trees = 0
         else:
             trees = self.forest_draws
-        upper_half = self.upper_half and prior is None
+        upper_half = self.upper_half > 0 and prior is None
         sd = np.zeros(0)
         parts: list[tuple[Float32Array, FloatArray, FloatArray]] = []
         if trees:
@@ -604,7 +608,7 @@ class MixedPosterior:
     def _redrawn(
         self, features: Kernel, score: FloatArray, cells: Kernel, drawn: Float32Array
     ) -> Float32Array:
-        """(S, c) draws, replaced above the median of the scores by draws that learn from the better half."""
+        """(S, c) draws; a share is replaced above the median of the scores by draws of the better half."""
         median = np.median(score)
         better = np.flatnonzero(score >= median)
         if better.size < _FEWEST:
@@ -614,7 +618,9 @@ class MixedPosterior:
         standard = (score[better] - mean) / unit
         rng = np.random.default_rng(self.seed + 7)
         (of_better, _, _), _, _ = self._process(features.take(better), standard, cells, len(drawn), rng)
-        return np.where(drawn >= median, of_better * unit + mean, drawn).astype(np.float32)
+        replaced = rng.permutation(len(drawn)) < round(self.upper_half * len(drawn))  # (S,)
+        above = replaced[:, None] & (drawn >= median)
+        return np.where(above, of_better * unit + mean, drawn).astype(np.float32)
 
 
 # What was fitted last, and the generator's state after it: a review asks for several sets of candidates on

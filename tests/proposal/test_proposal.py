@@ -2,6 +2,7 @@
 
 import functools
 import json
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import refine
 from refine.analysis.evidence import level_positions
 from refine.analysis.reason import CODES
 from refine.design.space_filling import Sobol, draw
-from refine.proposal.posterior import surrogate_of
+from refine.proposal.posterior import CLAIMED, CLAIMED_BY_FEW, claimed_model, surrogate_of
 from refine.report.pages import reasons
 from refine.report.pages.proposal import claim_sentence
 from refine.report.pages.reasons import sentences
@@ -297,3 +298,14 @@ def test_few_learning_trials_next_to_a_wall_cut_nothing_off(seed, code):
     assert proposal.volume_kept == 1.0
     assert code in [reason.code for reason in proposal["rate"].reasons]
     assert "40 configurations" in sentences(proposal["rate"].reasons) or code != "steep"
+
+
+@pytest.mark.parametrize("counts", [[(n, n) for n in range(5, 60)], [(0, n) for n in range(5, 60)]])
+def test_one_more_trial_changes_the_model_behind_a_claim_a_little(counts):
+    models = [claimed_model(*pair) for pair in counts]
+    assert models[0] == CLAIMED_BY_FEW
+    assert models[-1] == CLAIMED
+    for model, following in pairwise(models):
+        assert abs(model.upper_half - following.upper_half) <= 0.125
+        assert abs(model.forest_draws - following.forest_draws) <= 16
+        assert model.forest_draws + model.process_draws + model.power_draws == 640
