@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from wrong import recorded
 
-import refine
 from refine.errors import ObjectiveError, RoundStoppedError
 
 SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}
@@ -43,20 +42,19 @@ ALIKE = {
 
 
 @pytest.mark.parametrize("name", ALIKE)
-def test_the_round_stops_and_says_what_to_write(name):
-    with refine.Tree("question", store="sqlite://") as tree:
-        round_ = tree.add_round(SPACE, ALIKE[name], n=12, objective_name="mine")
-        with pytest.raises(RoundStoppedError) as caught:
-            round_.run(progress=False)
-        text = recorded(__name__, name, round_.failures["error"][0].strip().splitlines()[-1])
-        assert str(caught.value) == (
-            f"round {round_.id}: stopped, its first 5 trials all failed alike: {text}; look at the "
-            "tracebacks, fix it and run again: round.failures or round.run(rerun='failed')"
-        )
-        assert round_.failures["error"].str.strip().str.endswith(text).all()
-        assert len(round_.trials) == 5  # and none of them is lost
-        mended = tree.add_round(SPACE, lambda params: params["lr"], n=12, objective_name="mine")
-        assert mended.run(progress=False, rerun="failed").trials["state"].eq("complete").all()
+def test_the_round_stops_and_says_what_to_write(tree, name):
+    round_ = tree.add_round(SPACE, ALIKE[name], n=12, objective_name="mine")
+    with pytest.raises(RoundStoppedError) as caught:
+        round_.run(progress=False)
+    text = recorded(__name__, name, round_.failures["error"][0].strip().splitlines()[-1])
+    assert str(caught.value) == (
+        f"round {round_.id}: stopped, its first 5 trials all failed alike: {text}; look at the "
+        "tracebacks, fix it and run again: round.failures or round.run(rerun='failed')"
+    )
+    assert round_.failures["error"].str.strip().str.endswith(text).all()
+    assert len(round_.trials) == 5  # and none of them is lost
+    mended = tree.add_round(SPACE, lambda params: params["lr"], n=12, objective_name="mine")
+    assert mended.run(progress=False, rerun="failed").trials["state"].eq("complete").all()
 
 
 METRICS = {
@@ -84,16 +82,15 @@ METRICS = {
 
 
 @pytest.mark.parametrize(("metric", "returned", "hint"), METRICS.values(), ids=METRICS)
-def test_a_metric_that_is_not_returned(metric, returned, hint):
-    with refine.Tree("question", store="sqlite://") as tree:
-        round_ = tree.add_round(SPACE, returning(returned), n=12, metric=metric, objective_name="mine")
-        with pytest.raises(ObjectiveError) as caught:
-            round_.run(progress=False)
-        assert str(caught.value) == (
-            f"round {round_.id}: metric {metric!r} is not among what the objective returned; {hint} and run "
-            "again; the trial is stored with all its metrics"
-        )
-        assert round_.trials[list(returned)].to_dict("records") == [returned]
+def test_a_metric_that_is_not_returned(tree, metric, returned, hint):
+    round_ = tree.add_round(SPACE, returning(returned), n=12, metric=metric, objective_name="mine")
+    with pytest.raises(ObjectiveError) as caught:
+        round_.run(progress=False)
+    assert str(caught.value) == (
+        f"round {round_.id}: metric {metric!r} is not among what the objective returned; {hint} and run "
+        "again; the trial is stored with all its metrics"
+    )
+    assert round_.trials[list(returned)].to_dict("records") == [returned]
 
 
 def test_a_permutation_is_still_a_dictionary():

@@ -61,7 +61,7 @@ def test_the_ablation_leads_from_the_baseline_to_the_winner(grown):
     assert not ablation_of(rounds, won.candidates[0], won.candidates[0])
 
 
-def test_a_conditional_parameter_changes_together_with_its_condition():
+def test_a_conditional_parameter_changes_together_with_its_condition(tree):
     space = {
         "model": ["net", "tree"],
         "rate": refine.Float(0, 1, levels=5, when="model == 'net'"),
@@ -75,10 +75,9 @@ def test_a_conditional_parameter_changes_together_with_its_condition():
         return params["x"] - params["depth"]
 
     poor = {"model": "tree", "depth": 6, "x": 0.0}
-    with refine.Tree("conditional", store="sqlite://") as tree:
-        root = tree.add_round(space, score, n=30, noise="none", baseline=poor).run(progress=False)
-        won = tree.winner()
-        rounds = ran(tree._context.reader, comparable_rounds(root))
+    root = tree.add_round(space, score, n=30, noise="none", baseline=poor).run(progress=False)
+    won = tree.winner()
+    rounds = ran(tree._context.reader, comparable_rounds(root))
     steps = ablation_of(rounds, won.gain.baseline, won.candidates[0])
     assert sorted(sorted(step.names) for step in steps) == [["depth", "model", "rate"], ["x"]]
 

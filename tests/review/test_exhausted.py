@@ -2,19 +2,9 @@
 
 import math
 
-import pytest
-
-import refine
-
 
 def wave(p):
     return math.sin(9 * p["x"]) - (p["x"] - 0.6) ** 2
-
-
-@pytest.fixture
-def tree():
-    with refine.Tree("small", store="sqlite://") as tree:
-        yield tree
 
 
 def test_a_wholly_run_space_without_noise_hands_over_the_winner(tree):

@@ -35,12 +35,6 @@ def wide_loss(p):
     return {"loss": 10.0 ** (-4 + 20 * (p["x"] - 0.4) ** 2 + 2 * p["y"])}
 
 
-@pytest.fixture
-def tree(tmp_path):
-    with refine.Tree("scope", store=tmp_path / "refine.db") as opened:
-        yield opened
-
-
 def review_of(tree, objective, metric, **options):
     root = tree.add_round(SPACE, objective, metric=metric, n=60, noise="retraining", **options)
     return root.run(progress=False, check_noise=False).propose(risk=0.15)

@@ -31,12 +31,6 @@ def small(params):
     return -abs(params["x"] - 2) - abs(params["y"] - 1)
 
 
-@pytest.fixture
-def tree():
-    with refine.Tree("worth", store="sqlite://") as opened:
-        yield opened
-
-
 def ran(tree, objective, n, seed=3, **options):
     return tree.add_round(SPACE, objective, n=n, seed=seed, **options).run(progress=False)
 

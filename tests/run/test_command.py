@@ -49,25 +49,24 @@ def command(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_last_line_of_json_of_a_program_is_its_metrics(command, tmp_path):
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        round_ = tree.add_round(SPACE, refine.Command(command), metric="val_acc", n=16)
-        round_.run(progress=False)
-        frame = round_.trials.set_index("cell")
-        failed = frame[frame["lr"] > 0.5]
-        assert set(failed["state"]) == {"failed"}
-        assert len(failed)
-        assert "status 3: lr" in str(round_.failures["error"].iloc[0])
-        complete = frame[frame["lr"] <= 0.5]
-        assert complete["val_acc"].to_numpy() == pytest.approx((0.8 - abs(complete["lr"] - 0.1)).to_numpy())
-        # A group in brackets is there where its parameter is.
-        assert (complete["extra"] == 2 * (complete["depth"] == "shallow")).all()
-        assert (complete["seed (metric)"] == complete["seed"] % 97).all()
-        curves = round_.context.reader.records([round_._stored.pk], curves=True).curves
-        assert any(len(c.get("val_acc", ())) == 3 for c in curves)
-        same_round = tree.add_round(SPACE, refine.Command(command), metric="val_acc", n=16)
-        assert same_round.id == round_.id
-        assert round_.node.objective == f"command: {command}"
+def test_the_last_line_of_json_of_a_program_is_its_metrics(tree, command, tmp_path):
+    round_ = tree.add_round(SPACE, refine.Command(command), metric="val_acc", n=16)
+    round_.run(progress=False)
+    frame = round_.trials.set_index("cell")
+    failed = frame[frame["lr"] > 0.5]
+    assert set(failed["state"]) == {"failed"}
+    assert len(failed)
+    assert "status 3: lr" in str(round_.failures["error"].iloc[0])
+    complete = frame[frame["lr"] <= 0.5]
+    assert complete["val_acc"].to_numpy() == pytest.approx((0.8 - abs(complete["lr"] - 0.1)).to_numpy())
+    # A group in brackets is there where its parameter is.
+    assert (complete["extra"] == 2 * (complete["depth"] == "shallow")).all()
+    assert (complete["seed (metric)"] == complete["seed"] % 97).all()
+    curves = round_.context.reader.records([round_._stored.pk], curves=True).curves
+    assert any(len(c.get("val_acc", ())) == 3 for c in curves)
+    same_round = tree.add_round(SPACE, refine.Command(command), metric="val_acc", n=16)
+    assert same_round.id == round_.id
+    assert round_.node.objective == f"command: {command}"
     before = refine.Command(command).code
     assert refine.Command(command).code == before
     (tmp_path / "train.py").write_text(TRAIN + "# changed\n")

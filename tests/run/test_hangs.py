@@ -135,7 +135,7 @@ def test_a_cluster_whose_workers_lack_what_is_asked_for_is_said(tmp_path, engine
             refine.RayExecutor()
 
 
-def test_a_temporary_folder_that_is_removed_costs_no_trial(tmp_path, monkeypatch):
+def test_a_temporary_folder_that_is_removed_costs_no_trial(tree, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     def remove(_):
@@ -143,9 +143,8 @@ def test_a_temporary_folder_that_is_removed_costs_no_trial(tmp_path, monkeypatch
             shutil.rmtree(folder)
 
     large = functools.partial(slowly_with, bytes(100_000))  # it is in a file there
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        round_ = tree.add_round(SPACE, large, n=8, seed=1).run(2, timeout=60, on_trial=remove, progress=False)
-        assert round_.trials["state"].tolist() == ["complete"] * 8
+    round_ = tree.add_round(SPACE, large, n=8, seed=1).run(2, timeout=60, on_trial=remove, progress=False)
+    assert round_.trials["state"].tolist() == ["complete"] * 8
 
 
 class Hangs:
@@ -175,28 +174,27 @@ PLACES = {"workers": contextlib.nullcontext, "threads": ThreadPoolExecutor, "pro
 
 @pytest.mark.nightly
 @pytest.mark.parametrize(("place", "in_c"), [("workers", True), ("threads", False), ("processes", True)])
-def test_an_import_that_never_returns_ends_the_round(tmp_path, monkeypatch, place, in_c):
+def test_an_import_that_never_returns_ends_the_round(tree, tmp_path, monkeypatch, place, in_c):
     for module in (executor, task):
         monkeypatch.setattr(module, "LOAD_SECONDS", 3.0)
     text = "takes no more trials" if place == "processes" else "with all that this imports, within 3 seconds"
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        objective = Hangs(tmp_path, in_c)
-        round_ = tree.add_round(SPACE, objective, n=4, seed=1)
+    objective = Hangs(tmp_path, in_c)
+    round_ = tree.add_round(SPACE, objective, n=4, seed=1)
 
-        def run(n):
-            with PLACES[place](2) as on:
-                round_.run(2, n=n, executor=None if on == 2 else on, progress=False)
+    def run(n):
+        with PLACES[place](2) as on:
+            round_.run(2, n=n, executor=None if on == 2 else on, progress=False)
 
-        run(4)
-        (tmp_path / "hang").touch()
-        # A process that has it goes on without loading it: this one is another.
-        monkeypatch.setattr(objective, "more", 1, raising=False)
-        with pytest.raises(RoundStoppedError, match=text):
-            run(12)
-        assert round_.trials["state"].tolist() == ["complete"] * 4
-        (tmp_path / "hang").unlink()
+    run(4)
+    (tmp_path / "hang").touch()
+    # A process that has it goes on without loading it: this one is another.
+    monkeypatch.setattr(objective, "more", 1, raising=False)
+    with pytest.raises(RoundStoppedError, match=text):
         run(12)
-        assert len(round_.trials) == 12
+    assert round_.trials["state"].tolist() == ["complete"] * 4
+    (tmp_path / "hang").unlink()
+    run(12)
+    assert len(round_.trials) == 12
 
 
 @pytest.mark.parametrize(
@@ -206,20 +204,19 @@ def test_an_import_that_never_returns_ends_the_round(tmp_path, monkeypatch, plac
         ("os._exit(3)", "workers end as soon as they start, [89] times in a row; .* ended with exit code 3"),
     ],
 )
-def test_workers_that_do_not_come_up_end_the_round(tmp_path, monkeypatch, statement, text):
+def test_workers_that_do_not_come_up_end_the_round(tree, tmp_path, monkeypatch, statement, text):
     (tmp_path / "sitecustomize.py").write_text(
         f"import os, sys, time\nif 'refine.run.workers.child' in sys.orig_argv:\n    {statement}\n"
     )
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        round_ = tree.add_round(SPACE, slowly, n=4, seed=1).run(progress=False)
-        with monkeypatch.context() as patched:
-            patched.setattr(child, "START_SECONDS", 2.0)
-            patched.setattr(child, "_PAUSE", 0.01)
-            patched.syspath_prepend(tmp_path)
-            with pytest.raises(RoundStoppedError, match=text):
-                round_.run(workers=2, n=8, progress=False)
-        assert len(round_.trials) == 4
-        assert len(round_.run(workers=2, n=8, progress=False).trials) == 8
+    round_ = tree.add_round(SPACE, slowly, n=4, seed=1).run(progress=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(child, "START_SECONDS", 2.0)
+        patched.setattr(child, "_PAUSE", 0.01)
+        patched.syspath_prepend(tmp_path)
+        with pytest.raises(RoundStoppedError, match=text):
+            round_.run(workers=2, n=8, progress=False)
+    assert len(round_.trials) == 4
+    assert len(round_.run(workers=2, n=8, progress=False).trials) == 8
 
 
 def forks(params):

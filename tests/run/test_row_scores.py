@@ -3,17 +3,10 @@
 import numpy as np
 import pytest
 
-import refine
 from refine.errors import RoundStoppedError
 
 SPACE = {"x": (0.0, 1.0), "rows": (100, 400, 100)}
 EASE = np.random.default_rng(0).random(400)
-
-
-@pytest.fixture
-def tree():
-    with refine.Tree("rows", store="sqlite://") as opened:
-        yield opened
 
 
 def run(tree, objective, **options):

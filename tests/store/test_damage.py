@@ -313,11 +313,10 @@ def test_a_folder_made_to_poison_is_refused(spoil, tmp_path):
         assert len(tree.damage()) == 0
 
 
-def test_bytes_of_another_encoding_in_names_of_the_system_stop_nothing(tmp_path, monkeypatch):
+def test_bytes_of_another_encoding_in_names_of_the_system_stop_nothing(tree, tmp_path, monkeypatch):
     """A user's name is kept readable; a path that no URL can hold is refused."""
     monkeypatch.setenv("LOGNAME", os.fsdecode(b"an\xffn"))
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        tree.add_round({"x": (0.0, 1.0, 3)}, lambda p: p["x"], n=3, objective_name="f").run(progress=False)
-        assert set(tree.log()["author"]) == {r"an\udcffn"}
+    tree.add_round({"x": (0.0, 1.0, 3)}, lambda p: p["x"], n=3, objective_name="f").run(progress=False)
+    assert set(tree.log()["author"]) == {r"an\udcffn"}
     with pytest.raises(StoreError, match=r"URL holds '\\udcff',"):
         refine.Tree("q", store=tmp_path / os.fsdecode(b"s\xff.db"))

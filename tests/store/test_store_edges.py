@@ -161,16 +161,15 @@ def test_a_merge_that_somebody_else_did_meanwhile_changes_nothing(url, tmp_path,
 
 
 @pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
-def test_texts_that_no_store_takes_are_refused_alike(tmp_path, text):
+def test_texts_that_no_store_takes_are_refused_alike(tree, tmp_path, text):
     with pytest.raises(StoreError, match="can't be stored"):
         refine.Tree(text, store=tmp_path / "refine.db")
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round(SPACE, score, n=5)
-        with pytest.raises(StoreError, match="a tag .* can't be stored"):
-            tree.tag(root, text)
-        for option in ({"note": text}, {"author": text}):
-            with pytest.raises(ReviewError, match="can't be stored"):
-                root.branch(SPACE | {"x": (0.0, 0.5, 6)}, n=3, **option)
+    root = tree.add_round(SPACE, score, n=5)
+    with pytest.raises(StoreError, match="a tag .* can't be stored"):
+        tree.tag(root, text)
+    for option in ({"note": text}, {"author": text}):
+        with pytest.raises(ReviewError, match="can't be stored"):
+            root.branch(SPACE | {"x": (0.0, 0.5, 6)}, n=3, **option)
 
 
 def _overwritten(path):

@@ -261,19 +261,18 @@ def no_disk(params):
         ),
     ],
 )
-def test_the_budget_counts_what_runs(tmp_path, objective, options):
+def test_the_budget_counts_what_runs(tree, tmp_path, objective, options):
     called = []
 
     def counted(params):
         called.append(params)
         return objective(params)
 
-    with refine.Tree("study", store=tmp_path / "refine.db") as tree:
-        space = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": "Adam"}
-        round_ = tree.add_round(space, counted, n=20, objective_name="f", **options).id
+    space = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": "Adam"}
+    round_ = tree.add_round(space, counted, n=20, objective_name="f", **options).id
     objective_options = {"objective": counted, "objective_name": "f"}
     assistant = Assistant(
-        lambda: refine.Tree("study", store=tmp_path / "refine.db"),
+        lambda: refine.Tree("question", store=tmp_path / "refine.db"),
         budget=7,
         objective_of=lambda _: objective_options,
     )

@@ -207,9 +207,8 @@ def test_a_round_that_is_being_run_is_not_merged(grown_tree, tmp_path):
         grown_tree.merge(tmp_path / "out")
 
 
-def test_an_empty_tree_goes_out_and_comes_back(tmp_path):
-    with refine.Tree("nothing", store="sqlite://") as tree:
-        tree.export(tmp_path / "out")
+def test_an_empty_tree_goes_out_and_comes_back(tree, tmp_path):
+    tree.export(tmp_path / "out")
     with refine.Tree.load(tmp_path / "out", tmp_path / "l.db", name="something") as loaded:
         assert (loaded.name, len(loaded)) == ("something", 0)
 

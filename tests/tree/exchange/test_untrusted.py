@@ -22,7 +22,7 @@ MODULE = (
 )
 
 
-def test_a_stored_import_path_is_followed_by_a_run_only(tmp_path, monkeypatch):
+def test_a_stored_import_path_is_followed_by_a_run_only(tree, tmp_path, monkeypatch):
     mark = tmp_path / "mark"
     folder = tmp_path / "code"
     folder.mkdir()
@@ -31,12 +31,9 @@ def test_a_stored_import_path_is_followed_by_a_run_only(tmp_path, monkeypatch):
     import side_effect
 
     space = {"f": [side_effect.chosen, side_effect.other], "x": (0.0, 1.0, 20)}
-    with refine.Tree("q", store=tmp_path / "r.db") as tree:
-        root = tree.add_round(space, lambda p: p["x"] + p["f"](), n=30, objective_name="f").run(
-            progress=False
-        )
-        root.propose().accept(n=4)
-        tree.export(tmp_path / "out", reports=False)
+    root = tree.add_round(space, lambda p: p["x"] + p["f"](), n=30, objective_name="f").run(progress=False)
+    root.propose().accept(n=4)
+    tree.export(tmp_path / "out", reports=False)
     mark.unlink()
     monkeypatch.delitem(sys.modules, "side_effect")
     with refine.Tree.load(tmp_path / "out", tmp_path / "l.db") as loaded:
@@ -90,28 +87,27 @@ def test_names_and_values_break_no_page_and_no_path(tmp_path):
         assert len(widths) == 1, block
 
 
-def test_a_password_is_shown_and_stored_nowhere(tmp_path, monkeypatch):
+def test_a_password_is_shown_and_stored_nowhere(tree, tmp_path, monkeypatch):
     """The URL of a store as reports, exports and prints show it; the database itself is an SQLite file."""
-    with refine.Tree("q", store=tmp_path / "r.db") as tree:
-        root = tree.add_round({"x": (0.0, 1.0, 20)}, lambda p: p["x"], n=12, objective_name="f").run(
-            progress=False
-        )
-        import sqlalchemy as sa
+    root = tree.add_round({"x": (0.0, 1.0, 20)}, lambda p: p["x"], n=12, objective_name="f").run(
+        progress=False
+    )
+    import sqlalchemy as sa
 
-        secret = sa.make_url("postgresql+psycopg://ann:hunter2@db.example/refine?password=hunter2")
-        monkeypatch.setattr(tree._context.store, "url", secret)
-        shown = [str(tree), repr(tree), tree.store, str(root), repr(root), str(root.propose())]
-        root.report(tmp_path / "reports")
-        tree.export(tmp_path / "out")
-        study = root.to_optuna()
-        shown += [str(t.user_attrs) for t in study.trials] + [study.study_name]
-        for part in parts_of(tree._context.store, tree._context.tree):
-            shown.append(repr((part.row, [list(rows) for rows in part.rows.values()])))
-        for open_store in (lambda url: refine.Tree("q", store=url), tree.add_study, root.to_optuna):
-            with pytest.raises(refine.errors.StoreError) as caught:
-                open_store("postgresql://ann:hunter2@127.0.0.1:1/none")
-            shown.append(str(caught.value))
-            assert "ann:***" in shown[-1]
+    secret = sa.make_url("postgresql+psycopg://ann:hunter2@db.example/refine?password=hunter2")
+    monkeypatch.setattr(tree._context.store, "url", secret)
+    shown = [str(tree), repr(tree), tree.store, str(root), repr(root), str(root.propose())]
+    root.report(tmp_path / "reports")
+    tree.export(tmp_path / "out")
+    study = root.to_optuna()
+    shown += [str(t.user_attrs) for t in study.trials] + [study.study_name]
+    for part in parts_of(tree._context.store, tree._context.tree):
+        shown.append(repr((part.row, [list(rows) for rows in part.rows.values()])))
+    for open_store in (lambda url: refine.Tree("q", store=url), tree.add_study, root.to_optuna):
+        with pytest.raises(refine.errors.StoreError) as caught:
+            open_store("postgresql://ann:hunter2@127.0.0.1:1/none")
+        shown.append(str(caught.value))
+        assert "ann:***" in shown[-1]
     paths = [p for f in ("reports", "out") for p in Path(tmp_path / f).rglob("*")]
     shown += [p.read_bytes().decode("latin-1") for p in paths if p.is_file()]
     assert not [text for text in shown if "hunter2" in text]

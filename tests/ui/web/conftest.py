@@ -13,12 +13,6 @@ from pages import SPACE, noisy, served, visit
 
 
 @pytest.fixture
-def tree(tmp_path):
-    with refine.Tree("question", store=tmp_path / "refine.db") as opened:
-        yield opened
-
-
-@pytest.fixture
 def root(tree):
     return tree.add_round(SPACE, noisy, n=120, seed=5, note="first look").run(progress=False)
 
