@@ -74,12 +74,11 @@ def test_any_object_with_the_methods_is_a_tracker(round_):
 
 
 @pytest.mark.slow
-def test_parameters_are_sent_in_the_printed_order_of_importance(tmp_path):
-    with refine.Tree("study", tmp_path / "t.db") as tree:
-        study = tree.add_round(SPACE, objectives.height, n=30)
-        tracker = Own()
-        study.run(progress=False, track=tracker)
-        ranked = study.analyze().ranked
+def test_parameters_are_sent_in_the_printed_order_of_importance(tree):
+    study = tree.add_round(SPACE, objectives.height, n=30)
+    tracker = Own()
+    study.run(progress=False, track=tracker)
+    ranked = study.analyze().ranked
     assert list(tracker.importance["parameter"]) == [evidence.name for evidence in ranked]
     assert list(tracker.importance["rank"]) == list(range(1, len(ranked) + 1))
     assert list(tracker.importance["q"]) == pytest.approx([evidence.q for evidence in ranked])

@@ -62,31 +62,28 @@ def test_an_error_lists_no_more_than_one_can_read():
 
 
 @pytest.mark.slow
-def test_a_tree_finds_its_rounds_by_any_name(tmp_path):
-    with refine.Tree("question", store=tmp_path / "q.db") as tree:
-        root = tree.add_round({"x": (0.0, 1.0, 21)}, lambda p: -p["x"], objective_name="x", n=12).run(
-            progress=False
-        )
-        first = root.branch({"x": (0.0, 0.5, 11)}, n=4)
-        second = root.branch({"x": (0.0, 0.3, 7)}, n=2)
-        tree.tag("1.1", "wide")
-        assert [tree[key].id for key in ("root", "1", "1.1", "1.2", "last", "wide")] == [
-            root.id,
-            root.id,
-            first.id,
-            second.id,
-            second.id,
-            first.id,
-        ]
-        assert tree.round("last").id == tree.round(second).id == second.id
-        assert "1.2  " + second.id in str(tree)
-        assert tree.diff("root", "last").space.changed
-        assert tree.add_round(
-            {"x": (0.0, 1.0, 11)}, lambda p: p["x"], objective_name="y", n=4, like=["1"]
-        ).belief
-        for name in ("last", "root", "1", "1.2"):
-            with pytest.raises(StoreError, match="'last', 'root'"):
-                tree.tag(root, name)
+def test_a_tree_finds_its_rounds_by_any_name(tree, tmp_path):
+    root = tree.add_round({"x": (0.0, 1.0, 21)}, lambda p: -p["x"], objective_name="x", n=12).run(
+        progress=False
+    )
+    first = root.branch({"x": (0.0, 0.5, 11)}, n=4)
+    second = root.branch({"x": (0.0, 0.3, 7)}, n=2)
+    tree.tag("1.1", "wide")
+    assert [tree[key].id for key in ("root", "1", "1.1", "1.2", "last", "wide")] == [
+        root.id,
+        root.id,
+        first.id,
+        second.id,
+        second.id,
+        first.id,
+    ]
+    assert tree.round("last").id == tree.round(second).id == second.id
+    assert "1.2  " + second.id in str(tree)
+    assert tree.diff("root", "last").space.changed
+    assert tree.add_round({"x": (0.0, 1.0, 11)}, lambda p: p["x"], objective_name="y", n=4, like=["1"]).belief
+    for name in ("last", "root", "1", "1.2"):
+        with pytest.raises(StoreError, match="'last', 'root'"):
+            tree.tag(root, name)
     # One tree in a store needs no name.
     with refine.Tree(store=tree.store) as reopened:
         assert reopened.name == "question"
