@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
@@ -28,6 +28,10 @@ from refine.ui.cli.shared import (
 )
 from refine.ui.cli.spelling import STORE, completed, remember
 from refine.utils.action import Action
+
+if TYPE_CHECKING:
+    import refine
+    from refine.tree.round import Round
 
 
 @command(BRING)
@@ -170,15 +174,17 @@ def import_(
         frame = read_run(source, value)
     elif kind == _TABLE:
         frame = read_table(source)
-    with started(store, name) as tree:
+
+    def add(tree: refine.Tree) -> Round:
         if kind == _TALOS:
-            round_ = tree.add_talos(source, value=value, **keywords)
-        elif kind == _STUDY:
+            return tree.add_talos(source, value=value, **keywords)
+        if kind == _STUDY:
             number = None if value is None else int(value)
-            round_ = tree.add_study(source, imported.study, value=number, **keywords)
-        else:
-            round_ = tree.add_frame(frame, parameters=names, value=value or "value", **keywords)
-        out.put(chosen(round_))
+            return tree.add_study(source, imported.study, value=number, **keywords)
+        return tree.add_frame(frame, parameters=names, value=value or "value", **keywords)
+
+    with started(store, name, add) as root:
+        out.put(chosen(root))
 
 
 @command(BRING)

@@ -180,8 +180,11 @@ def run(
             else:
                 searched = read_space(new.space)
                 called = objective_for(None, execution.objective, execution.program)
-                tree = stack.enter_context(started(target.store, target.name))
-                round_ = chosen(tree.add_round(searched, n=n, **called, **options))
+
+                def add(tree: refine.Tree) -> Round:
+                    return tree.add_round(searched, n=n, **called, **options)
+
+                round_ = chosen(stack.enter_context(started(target.store, target.name, add)))
                 called = execution.options(*OBJECTIVE_OPTIONS)
             round_.run(**of_run, **called)
         out.put(chosen(round_))

@@ -562,24 +562,33 @@ def opened(store: str, name: str | None, option: str = "--tree") -> refine.Tree:
 
 
 @contextmanager
-def started(store: str, name: str | None) -> Iterator[refine.Tree]:
-    """The tree of a new root, created if missing. A failed start leaves no tree without rounds.
+def started(store: str, name: str | None, add: Callable[[refine.Tree], Round]) -> Iterator[Round]:
+    """A new root, while its tree is open. A refused root leaves no new store and no tree without rounds.
 
     Args:
-        store: The store.
-        name: Name of the tree; default the name of the store's folder, or of the only tree.
+        store: The store; created if missing, after a root in memory shows that nothing is refused.
+        name: Name of the tree, created if missing; default the name of the store's folder, or of the only
+            tree.
+        add: Adds the root to a tree.
 
     Raises:
         NotFoundError: The store holds several trees and ``name`` is ``None``.
     """
     import refine
+    from refine.store.engine import file_of, url_of
 
-    with refine.Tree(name or _default_name(store), store) as tree:
+    tree_name = name or _default_name(store)
+    file = file_of(url_of(store))
+    if file is not None and not file.exists():
+        with refine.Tree(tree_name, "sqlite://") as draft, warnings.catch_warnings(action="ignore"):
+            add(draft)
+    with refine.Tree(tree_name, store) as tree:
         try:
-            yield tree
+            root = add(tree)
         except BaseException:
             tree._context.store.remove_empty_tree(tree._context.tree)
             raise
+        yield root
 
 
 def _default_name(store: str) -> str:

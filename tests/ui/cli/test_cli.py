@@ -177,6 +177,15 @@ def test_plot_writes_a_figure_or_names_its_arguments(study, tmp_path):
         assert takes in message
 
 
+def test_a_refused_first_round_leaves_no_store(tmp_path):
+    space = tmp_path / "space.toml"
+    space.write_text("[parameters]\nx = [1, 2, 3]\ny = [1, 2]\n")
+    start = ("run", tmp_path / "study" / "a.db", "--space", space)
+    assert "'y' is not in it" in refused(*start, "--command", "sh {x}")
+    assert "but 6 exist" in refused(*start, "--command", "sh {x} {y}", "--n", 7)
+    assert list(tmp_path.iterdir()) == [space]
+
+
 def test_a_store_that_is_none(tmp_path):
     for store in (tmp_path / "no.db", f"sqlite:///{tmp_path / 'no.db'}", tmp_path):
         text = f"store {store}: no such file; give the path or URL of a store that exists"

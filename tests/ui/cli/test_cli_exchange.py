@@ -52,7 +52,7 @@ def test_an_import_without_a_name_is_named_after_the_folder_of_its_store(csv, tm
     assert " of pears: " in good(f"import {csv} {store}", "--value", "loss", "--minimize")
     assert good("tree", store).startswith("pears")
     assert "loss" in refused("import", csv, tmp_path / "s.db", "--value", "lss", "--minimize")
-    assert "holds no tree yet" in refused("tree", tmp_path / "s.db")
+    assert "no such file" in refused("tree", tmp_path / "s.db")
 
 
 @pytest.mark.slow
@@ -92,6 +92,7 @@ def test_import_says_no(csv, tmp_path):
     into = ("import", csv, store, "--tree", "q")
     assert "--study" in refused(*into, "--study", "x")
     assert "did you mean 'loss'" in refused(*into, "--value", "los")
+    assert not store.exists()
 
 
 @pytest.mark.slow
