@@ -100,12 +100,23 @@ def _figure(height: float) -> Figure:
     return figure
 
 
-def save(ax: Axes | npt.NDArray[np.generic], path: Path) -> None:
-    """Writes the figure of ``ax``, axes or an array of axes, as SVG or PNG by the ending of the name.
+def save(ax: Axes | npt.NDArray[np.generic], path: str | Path) -> None:
+    """Writes the figure of ``ax``, axes or an array of axes, by the ending of the name: .png, .svg or .pdf.
 
     Equal figures give equal bytes.
+
+    Raises:
+        AnalysisError: The name ends otherwise.
     """
-    write_whole(path, svg(ax) if path.suffix == ".svg" else png(ax))
+    writers = {".png": png, ".svg": svg, ".pdf": pdf}
+    path = Path(path)
+    writer = writers.get(path.suffix.lower())
+    if writer is None:
+        raise AnalysisError(
+            f"a figure is written as .png, .svg or .pdf, got {path.name!r}; "
+            f"write {path.with_suffix('.pdf').name!r} for print"
+        )
+    write_whole(path, writer(ax))
 
 
 def png(ax: Axes | npt.NDArray[np.generic]) -> bytes:
@@ -118,13 +129,18 @@ def svg(ax: Axes | npt.NDArray[np.generic]) -> bytes:
     return _written(ax, format="svg", metadata={"Date": None, "Creator": None})
 
 
+def pdf(ax: Axes | npt.NDArray[np.generic]) -> bytes:
+    """The figure of ``ax`` as PDF with embedded TrueType fonts, which journals ask for."""
+    return _written(ax, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+
+
 def _written(ax: Axes | npt.NDArray[Any], **options: Any) -> bytes:
     import matplotlib as mpl
 
     figure = (ax.flat[0] if isinstance(ax, np.ndarray) else ax).get_figure(root=True)
     assert figure is not None
     with as_drawn(figure), quiet():
-        mpl.rcParams.update({"svg.hashsalt": "refine", "svg.fonttype": "none"})
+        mpl.rcParams.update({"svg.hashsalt": "refine", "svg.fonttype": "none", "pdf.fonttype": 42})
         mpl.rcParams.update(dict.fromkeys(("figure.autolayout", "figure.constrained_layout.use"), False))
         dpi = mpl.rcParams["savefig.dpi"]
         if dpi == "figure":

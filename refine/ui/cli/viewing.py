@@ -192,10 +192,10 @@ def plot(
     ] = None,
     file: Annotated[
         Path | None,
-        Option("--out", "-o", help="Write this .png or .svg file; default FIGURE.png."),
+        Option("--out", "-o", help="Write this .png, .svg or .pdf file; default FIGURE.png."),
     ] = None,
 ) -> None:
-    """Draw a figure of a round as PNG or SVG."""
+    """Draw a figure of a round as PNG, SVG or PDF."""
     from refine.report import figures
     from refine.space.literals import typed_value
 

@@ -143,6 +143,21 @@ def test_svg_is_the_same_every_time_and_holds_no_page_of_dots(root, tmp_path):
     assert "<dc:date>" not in text
 
 
+def test_a_figure_for_print_is_a_pdf_with_embedded_fonts(root, tmp_path):
+    path = tmp_path / "a.pdf"
+    figures.save(root.plot.levels("x"), str(path))
+    content = path.read_bytes()
+    assert content.startswith(b"%PDF")
+    assert b"/Type3" not in content
+    assert b"CreationDate" not in content
+
+
+def test_an_unknown_ending_of_a_figure_is_refused(root, tmp_path):
+    with pytest.raises(AnalysisError, match="as .png, .svg or .pdf, got 'a.jpg'; write 'a.pdf'"):
+        figures.save(root.plot.levels("x"), tmp_path / "a.jpg")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_every_figure_draws_into_given_axes(tree):
     for plots, kind in ((tree.rounds[0].plot, Plots), (tree.plot, TreePlots)):
