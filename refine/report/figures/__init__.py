@@ -6,9 +6,9 @@ draw into, by default of a new figure. Figures return the axes; :func:`curves` a
 several panels, an array.
 
 New figures are made outside pyplot: drawing opens no window and changes no settings. They follow matplotlib's
-present style; width and theme are set by :func:`themed`. :func:`save` writes PNG, SVG or PDF. A parameter without
-evidence is a ``KeyError`` that lists the parameters with evidence. On vertical axes of the metric the best
-value is at the top.
+present style; width and theme are set by :func:`themed`. :func:`save` writes PNG, SVG or PDF. A parameter
+without evidence is a ``KeyError`` that lists the parameters with evidence. On vertical axes of the metric the
+best value is at the top.
 """
 
 from refine.report.figures.canvas import save
