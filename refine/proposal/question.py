@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from refine.analysis.evidence import level_axis
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import SpaceError, did_you_mean
 from refine.proposal.damping import damped, excess_of_best
-from refine.proposal.posterior import NOT_READ, Surrogate, cardinalities_of, learned_rows
+from refine.proposal.posterior import Surrogate, cardinalities_of, learned_rows
 from refine.space.categorical import Categorical
 from refine.space.constraints import Constraint, one_of
 from refine.space.edits import edited
@@ -40,19 +39,18 @@ FEW = 6
 
 # Differences of bests deviate from their median by this factor more than the processes on values say. Without
 # it, 90 % intervals held 86 % of the differences of 12 functions; with it, 93 %.
-_WIDER = 1.3
+WIDER = 1.3
 # Values beyond the best trial are damped in units of this factor times the mean excess of the best fifth.
 # Without it the larger of two regions is expected too good: on 192 questions after even trials of functions
 # and grids, the Brier score fell from 0.153 to 0.098, with the weight below.
 _BEYOND = 0.5
-_BY_RANK = 0.25  # weight of the draws on ranks; the others are processes on values
-_FEWEST_DRAWS = 20  # draws in which both sides have a usable cell, before a difference is stated
+BY_RANK = 0.25  # weight of the draws on ranks; the others are processes on values
+FEWEST_DRAWS = 20  # draws in which both sides have a usable cell, before a difference is stated
 _SMALL = 100  # candidates that are added inside a region that even candidates hardly hit
 _DRAWN = 20_000  # even draws among which they are looked for
 _EXACT = 1e-9  # positions that are nearer than this are equal
 _LONGEST = 2000  # characters of an expression
 _SHOWN = 80  # characters of an expression in an error
-_BATCH = 0.25  # of an axis: draws whose best lies nearer than about this to a chosen cell are covered by it
 
 
 def condition_in(
@@ -323,7 +321,7 @@ class Functions(NamedTuple):
         """(a + b,) best of the second part minus best of the first part.
 
         Infinite if one part has no usable candidate, and NaN if neither part has one. The processes are too
-        sure: their differences deviate from the median by :data:`_WIDER`.
+        sure: their differences deviate from the median by :data:`WIDER`.
         """
         with np.errstate(invalid="ignore"):
             difference = self.bests(second) - self.bests(first)
@@ -331,7 +329,7 @@ class Functions(NamedTuple):
         counted = by_value[np.isfinite(by_value)]
         if len(counted):
             middle = float(np.median(counted))
-            difference[len(self.scores) :] = middle + _WIDER * (by_value - middle)
+            difference[len(self.scores) :] = middle + WIDER * (by_value - middle)
         return difference
 
 
@@ -347,9 +345,7 @@ def _functions_of(analysis: Analysis, surrogate: Surrogate) -> Functions:
         first = 0
     by_rank = posterior.scores[first:]
     by_value = _drawn_values(analysis, surrogate)
-    weight = np.repeat(
-        [_BY_RANK / len(by_rank), (1 - _BY_RANK) / len(by_value)], [len(by_rank), len(by_value)]
-    )
+    weight = np.repeat([BY_RANK / len(by_rank), (1 - BY_RANK) / len(by_value)], [len(by_rank), len(by_value)])
     return Functions(posterior, by_rank, by_value, weight)
 
 
@@ -471,7 +467,7 @@ def compared(evidence: Evidence, first: Bools, second: Bools, epsilons: Sequence
         represented = stats.draws_represented(posteriors, epsilons, first, second)
         within = stats.share_of_draws(represented, surrogate.draws)
     counted = np.isfinite(difference)
-    if int(counted.sum()) < _FEWEST_DRAWS:
+    if int(counted.sum()) < FEWEST_DRAWS:
         return UNKNOWN._replace(within=within)
     weight = weight * counted / weight[counted].sum()
     difference = np.where(counted, difference, 0.0)
@@ -496,90 +492,9 @@ def expected_best(evidence: Evidence, part: Bools) -> float:
     functions = evidence.functions
     top = functions.bests(part)
     counted = np.isfinite(top)
-    if int(counted.sum()) < _FEWEST_DRAWS:
+    if int(counted.sum()) < FEWEST_DRAWS:
         return math.nan
     return float(np.average(top[counted], weights=functions.weight[counted]))
-
-
-def contenders(
-    evidence: Evidence, inside: Bools, outside: Bools, n: int, epsilon: float, tried: Bools
-) -> list[int]:
-    """Numbers of candidates to run, at most ``n``, alternately inside and outside, near the bests.
-
-    Inside, the candidates are the best of drawn functions with a best inside within epsilon of the best;
-    outside, of drawn functions with a better best outside. A chosen cell stands for the neighbours: a batch
-    is diverse.
-
-    Args:
-        evidence: The posterior and the trials.
-        inside: (c,) mask of candidates.
-        outside: (c,) mask of candidates to compare with.
-        n: Number of cells.
-        epsilon: Tolerance, in units of the metric.
-        tried: (c,) mask of candidates that ran.
-    """
-    surrogate = evidence.surrogate
-    scores = surrogate.posterior.scores
-    top_inside = scores[:, inside].max(axis=1).astype(float)
-    top_outside = scores[:, outside].max(axis=1).astype(float)
-    bound = surrogate.posterior.lowest_within(np.maximum(top_inside, top_outside), epsilon) - 1e-6
-    supporting = top_inside >= bound
-    first = _spread_bests(surrogate, inside & ~tried, supporting, n)
-    second = _spread_bests(surrogate, outside & ~tried, ~supporting, n)
-    alternating = [cell for pair in zip_longest(first, second) for cell in pair]
-    return [cell for cell in alternating if cell is not None][:n]
-
-
-def _spread_bests(surrogate: Surrogate, part: Bools, draws: Bools, n: int) -> list[int]:
-    """Up to ``n`` candidates of a part: the best ones of many draws, at a distance.
-
-    ``draws`` are the draws that vote; all draws vote if none is among them.
-    """
-    numbers = np.flatnonzero(part)
-    if not len(numbers):
-        return []
-    if not draws.any():
-        draws = np.ones_like(draws)
-    best = numbers[surrogate.posterior.scores[np.ix_(draws, part)].argmax(axis=1)]
-    cells, votes = np.unique(best, return_counts=True)
-    positions = _on_axes(surrogate, cells)
-    distance = np.abs(positions[:, None] - positions[None]).sum(axis=2)
-    near = np.exp(-((distance / _BATCH) ** 2))
-    uncovered = votes.astype(float)
-    chosen: list[int] = []
-    while len(chosen) < min(n, len(cells)):
-        support = near @ uncovered
-        support[chosen] = -1.0
-        k = int(support.argmax())
-        chosen.append(k)
-        uncovered = uncovered * (1.0 - near[k])
-    return [int(cells[k]) for k in chosen]
-
-
-def _on_axes(surrogate: Surrogate, cells: Any) -> Floats:
-    """(k, columns) positions of candidates in which two choices of an unordered parameter are 1 apart."""
-    parts = []
-    for j, e in enumerate(surrogate.found):
-        position = surrogate.candidates[cells, j]
-        if e.parameter.ordered:
-            parts.append(position[:, None])
-        else:
-            parts.append(0.5 * (position[:, None] == np.arange(e.parameter.size)[None]))
-    return np.concatenate(parts, axis=1)
-
-
-def ran_candidates(evidence: Evidence) -> Bools:
-    """(c,) mask of the candidates equal to a trial in the parameters read."""
-    analysis = evidence.analysis
-    surrogate = evidence.surrogate
-    axes = [level_axis(e.parameter) for e in analysis.parameters]
-    levels = np.stack([axis.index(analysis.X[:, j]) for j, axis in enumerate(axes)], axis=1)
-    read = reading(analysis.parameters, analysis.X)
-    if read is not None:
-        levels = np.where(read, levels, NOT_READ)
-    ran = {row.tobytes() for row in np.ascontiguousarray(levels, dtype=np.int64)}
-    rows = np.ascontiguousarray(surrogate.levels, dtype=np.int64)
-    return np.array([row.tobytes() in ran for row in rows], dtype=np.bool_)
 
 
 def rows_inside(space: Space, question: Constraint, given: Constraint | None) -> Indices:
@@ -592,13 +507,3 @@ def rows_inside(space: Space, question: Constraint, given: Constraint | None) ->
     if given is not None:
         inside &= space.meets(given, frame)
     return rows[inside][:_SMALL]
-
-
-def level_rows(surrogate: Surrogate, cells: Sequence[int]) -> Indices:
-    """(k, parameters) level numbers of candidates in the order of the space."""
-    space = surrogate.space
-    rows = np.zeros((len(cells), len(space)), dtype=np.int64)
-    names = list(space)
-    for j, e in enumerate(surrogate.found):
-        rows[:, names.index(e.name)] = level_axis(e.parameter).index(surrogate.candidates[list(cells), j])
-    return space.canonical(rows)

@@ -6,20 +6,21 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
 from refine.errors import AnalysisError
 from refine.proposal.proposal import claimed_data
 from refine.proposal.question import FEW, THIN, Evidence, Masks, compared, expected_best
+from refine.proposal.settling import SURE, SURE_OF_TWO
 from refine.review.decision import check_author
 from refine.review.next_step import trials_for_rounds
 from refine.run.options import RunKeywords
 from refine.space.encoding import label
-from refine.tree.question_evidence import Question, basis_of
+from refine.tree.question_evidence import Basis, Question, basis_of
 from refine.tree.round import Round
-from refine.tree.settling import check_count, settling_round, settling_trials
+from refine.tree.settling import check_count, outlook_about, settling_round, settling_trials
 from refine.tree.tree_record import TreeRecord
 from refine.trials.stored_answer import StoredAnswer
 from refine.utils.display import Shown
@@ -37,11 +38,8 @@ UNKNOWN = "unknown"
 
 # Model probabilities from which on an answer is yes, and from which on it is probably.
 _SURE = 0.95
-_LIKELY = 0.85
-# Model probability from which on a question counts as settled.
-_SETTLED = 0.9
-# Trials that would settle a question: a batch if one side is likely, and two if the question is open.
-_BATCH = 6
+_LIKELY = SURE_OF_TWO
+_BATCH = 6  # trials of a batch
 
 
 @dataclass(frozen=True)
@@ -103,9 +101,16 @@ class Answer(Shown):
     draws: int  # functions drawn given the trials, on ranks and on values
     evidence: str  # digest of the evidence
     data: str  # data that the answer is about: see :attr:`refine.proposal.proposal.Claim.data`
-    # trials that would settle the question, as far as the budget pays rounds; 0 if nothing is open
+    # trials that settle half of such questions in simulations, as far as the budget pays rounds: 12 if no
+    # number up to 48 does, and 0 for a settled question
     needed: int
     advised: int  # the same number without a budget
+    # number of trials, as far as the budget pays rounds -> share of simulated rounds that settle the
+    # question; empty for a settled question, and with several goals
+    outlook: Mapping[int, float]
+    # why no possible number of trials settles half of such questions: ``"noise"``, or ``"region"`` if the
+    # bests may lie in too many places; empty if one does
+    obstacle: str
     _tree: Any = field(default=None, compare=False)
     _asked: Any = field(default=None, compare=False)
     _author: str = field(default="", compare=False)
@@ -117,11 +122,7 @@ class Answer(Shown):
         A question about two regions stays open while a tie within epsilon is as well possible. A question
         with an untried side stays open too, unless the model is sure.
         """
-        if self.verdict == UNKNOWN:
-            return False
-        if self.better is not None and self.verdict == OPEN:
-            return False
-        return self.verdict == EITHER or abs(self.probability - 0.5) >= _SETTLED - 0.5
+        return _settled(self.verdict, self.probability, self.better is not None)
 
     def settle(self, n: int | None = None, *, note: str = "", author: str | None = None) -> Round:
         """Creates a child round of new trials near the bests of the two sides.
@@ -314,11 +315,10 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
     earlier = 0
     if analysis.own is not None:
         earlier = int((considered & ~analysis.own).sum())
-    advised = _needed(verdict, probability, inside, outside)
-    needed = advised
     available = trials_for_rounds(analysis, tree._budget)
-    if available is not None:
-        needed = min(advised, available)
+    settling = _NOTHING
+    if not (math.isnan(probability) or _settled(verdict, probability, rival is not None)):
+        settling = _settling_of(basis, available)
     return Answer(
         question=str(region),
         given=_text(within),
@@ -345,8 +345,10 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         draws=len(evidence.functions.weight),
         data=claimed_data(analysis),
         evidence=analysis.digest,
-        needed=needed,
-        advised=advised,
+        needed=settling.needed,
+        advised=settling.advised,
+        outlook=settling.outlook,
+        obstacle=settling.obstacle,
         _tree=tree,
         _asked=question,
     )
@@ -402,14 +404,36 @@ def thin(side: Side, trials: int) -> bool:
     return side.trials < FEW or side.trials < THIN * trials
 
 
-def _needed(verdict: str, probability: float, inside: Side, outside: Side) -> int:
-    """Number of trials to settle a question; 0 for a settled question, or without a probability."""
-    if verdict in (YES, NO, EITHER) or math.isnan(probability):
-        return 0
-    scarce = min(inside.trials, outside.trials) < FEW
-    if scarce or verdict == OPEN:
-        return 2 * _BATCH
-    return _BATCH
+def _settled(verdict: str, probability: float, of_two: bool) -> bool:
+    """True if an answer is settled: see :attr:`Answer.settled`."""
+    if verdict == UNKNOWN or (of_two and verdict == OPEN):
+        return False
+    return verdict == EITHER or abs(probability - 0.5) >= SURE - 0.5
+
+
+class _Settling(NamedTuple):
+    """The trials to settle a question: fields of an answer with the same names."""
+
+    needed: int
+    advised: int
+    outlook: Mapping[int, float]
+    obstacle: str
+
+
+_NOTHING = _Settling(0, 0, {}, "")
+
+
+def _settling_of(basis: Basis, available: int | None) -> _Settling:
+    """The trials to settle an open question, ``available`` of which the budget pays."""
+    outlook = outlook_about(basis, available)
+    if outlook is not None:
+        possible = {n: share for n, share in outlook.shares.items() if available is None or n <= available}
+        needed = outlook.needed(available)
+        return _Settling(needed, outlook.needed(), possible, outlook.obstacle(available))
+    needed = 2 * _BATCH
+    if available is not None:
+        needed = min(needed, available)
+    return _Settling(needed, 2 * _BATCH, {}, "")
 
 
 def _side(evidence: Evidence, part: Masks, considered: Masks) -> Side:

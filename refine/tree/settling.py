@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from refine.errors import AnalysisError, DesignError
-from refine.proposal.question import contenders, level_rows, ran_candidates
+from refine.proposal.settling import SIZES, Outlook, contenders, level_rows, outlook_of, ran_candidates
 from refine.space.encoding import seed_of
 from refine.space.space import configuration_key
 from refine.tree.question_evidence import Basis, Question
@@ -54,3 +54,18 @@ def settling_trials(tree: TreeRecord, basis: Basis, n: int) -> list[dict[str, ob
             "both sides; ask about larger regions"
         )
     return new[:n]
+
+
+def outlook_about(basis: Basis, most: int | None) -> Outlook | None:
+    """The outlook of at most ``most`` trials; ``None`` with several goals, or with no cell left to run."""
+    parts = basis.parts
+    sides = parts.inside.candidates, parts.outside.candidates
+    if len(basis.epsilons) > 1:
+        return None
+    epsilon = basis.epsilons[0]
+    tried = ran_candidates(basis.evidence)
+    cells = contenders(basis.evidence, *sides, SIZES[-1], epsilon, tried)
+    if not cells:
+        return None
+    of_two = basis.conditions.rival is not None
+    return outlook_of(basis.evidence, sides, cells, epsilon, of_two=of_two, most=most)

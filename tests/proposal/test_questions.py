@@ -16,11 +16,9 @@ from refine.proposal.question import (
     check_divides,
     compared,
     condition_in,
-    contenders,
     expected_best,
-    level_rows,
-    ran_candidates,
 )
+from refine.proposal.settling import contenders, level_rows, ran_candidates
 from refine.proposal.suggested import region_text
 from refine.space.constraints import Constraint
 from refine.stats import Posterior

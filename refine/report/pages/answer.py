@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from refine.proposal.settling import NOISE, REGION
 from refine.proposal.suggested import CUT, INTERACTION, SuggestedQuestion
 from refine.report.pages.proposal import CLAIMED_DATA
 from refine.report.pages.reasons import judged_text, source_text, whom
@@ -74,17 +75,53 @@ def answer_page(answer: Answer) -> Page:
 
 
 def _settling_text(answer: Answer) -> str:
-    """The trials that would settle a question, with the limit of the budget."""
+    """The trials to settle a question, how often they do, and the obstacle if no number is enough."""
     if not answer.needed:
         return f"{answer.advised} trials, but the budget leaves none for rounds"
     half = answer.needed // 2
     other = "in the other region"
     if answer.better is None:
         other = "outside"
-    text = f"{answer.needed} trials: {answer.needed - half} inside, {half} {other}, near their bests"
+    text = f"{plural(answer.needed, 'trial')} near the bests ({answer.needed - half} inside, {half} {other})"
+    if answer.outlook:
+        text += _outlook_text(answer)
     if answer.needed < answer.advised:
-        text += f" ({answer.advised} are advised, but the budget leaves no more for rounds)"
+        text += f"; {answer.advised} are advised, but the budget leaves no more for rounds"
     return text
+
+
+def _outlook_text(answer: Answer) -> str:
+    """How often the trials settle such a question, and the obstacle if no number is enough."""
+    share = _share_text(answer.outlook[answer.needed])
+    if not answer.obstacle:
+        return f" settle {share} such questions"
+    largest = max(answer.outlook)
+    share_of_largest = _share_text(answer.outlook[largest])
+    obstacle = _OBSTACLES[answer.obstacle]
+    if largest == answer.needed:
+        return f" settle {share} such questions: {obstacle}"
+    if share == share_of_largest:
+        return f", and even {largest}, settle {share} such questions: {obstacle}"
+    return f" settle {share} such questions, and {largest} settle {share_of_largest}: {obstacle}"
+
+
+_OBSTACLES = {
+    NOISE: "the noise of repeats hides the difference; ask with a larger tolerance (epsilon=)",
+    REGION: "the bests may lie in many places; compare within a condition (given=)",
+}
+
+
+def _share_text(share: float) -> str:
+    """A share of simulated rounds in steps that a few dozen rounds support."""
+    for bound, words in (
+        (0.75, "most"),
+        (0.42, "about half of"),
+        (0.26, "about 1 in 3"),
+        (0.15, "about 1 in 5"),
+    ):
+        if share >= bound:
+            return words
+    return "hardly any"
 
 
 def _empty_side(answer: Answer) -> str:
@@ -177,17 +214,22 @@ def cost_text(answer: Answer) -> str:
     side = "outside"
     if answer.better is not None:
         side = "of the other region"
-    compared = f"{_compared(answer.cost)} than"
+    compared = f"{_compared(answer, answer.cost)} than"
     if compared == "equal than":
         compared = "equal to"
-    interval = f"90 % interval: {_compared(answer.cost_low)} to {_compared(answer.cost_high)}"
+    interval = f"90 % interval: {_compared(answer, answer.cost_low)} to {_compared(answer, answer.cost_high)}"
     return f"the best inside is expected to be {compared} the best {side} ({interval})"
 
 
-def _compared(cost: float) -> str:
+def _compared(answer: Answer, cost: float) -> str:
+    """A cost in words, without digits below a hundredth of the tolerance's leading digit."""
+    if answer.epsilon:
+        cost = round(cost, 1 - math.floor(math.log10(answer.epsilon)))
     if difference(abs(cost)) == "0":
         return "equal"
-    return f"{difference(abs(cost))} {'worse' if cost >= 0 else 'better'}"
+    if cost > 0:
+        return f"{difference(cost)} worse"
+    return f"{difference(-cost)} better"
 
 
 def _side_cell(answer: Answer, side: Side) -> Cell:
@@ -200,12 +242,12 @@ def _side_cell(answer: Answer, side: Side) -> Cell:
         count += f"; {side.failed:,} more failed"
     if side.best is None:
         return Cell(f"no {'feasible trial' if answer.subject_to else 'trial with a value'}; {count}", "warn")
-    value, mean = coarse([side.value, side.mean], gap=answer.epsilon)
     ran = "ran once"
     if side.runs != 1:
-        ran = f"ran {side.runs} times, mean {mean}"
+        ran = f"mean of {side.runs} runs"
     best = ", ".join(f"{name} {_value_text(text)}" for name, text in side.best.items())
-    return Cell(f"best {value} ({ran}): {best}; {count}", "warn" * hardly)
+    (mean,) = coarse([side.mean], gap=answer.epsilon)
+    return Cell(f"best {mean} ({ran}): {best}; {count}", "warn" * hardly)
 
 
 def _value_text(text: str) -> str:
@@ -327,7 +369,7 @@ def question_text(question: Answer | AskedQuestion | StoredAnswer) -> str:
     """A question as a line: ``lr <= 2, given optimizer == 'Adam'``."""
     text = question.question
     if question.better is not None:
-        text += f", or {question.better}?"
+        text += f" against {question.better}"
     if question.given is not None:
         text += f", given {question.given}"
     return text
