@@ -94,6 +94,25 @@ def test_settling_that_ends_for_lack_of_trials_says_so(tree):
     assert later.trials == answer.trials + 3
 
 
+def test_a_side_shows_the_mean_of_its_best_configuration(tree):
+    def value(p, trial):
+        return bowl(p) + np.random.default_rng(trial.seed).normal(0, 0.05)
+
+    tree.add_round(SPACE, value, n=40, seed=1).run(progress=False)
+    answer = tree.ask("lr <= 0.001")
+    side = max(answer.inside, answer.outside, key=lambda part: part.runs)
+    assert side.runs > 1
+    assert f"best {side.mean:.3f} (mean of {side.runs} runs)" in str(answer)
+
+
+def test_a_cost_has_no_digits_far_below_the_tolerance(bowl_tree):
+    for question in ("lr <= 1", "layers >= 2", "opt != 'sgd'"):
+        line = str(bowl_tree.ask(question, epsilon=0.5)).split("Cost")[1].split("Inside")[0]
+        numbers = [word.strip("(),") for word in line.split()]
+        costs = [number for number in numbers if number.replace(".", "").isdigit() and number != "90"]
+        assert all(len(number) <= len("0.55") for number in costs)
+
+
 def test_an_open_answer_says_its_side(tree):
     def peak(p):
         return -abs(p["x"] - 4) / 9 - p["y"] / 9
