@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -167,6 +167,9 @@ class Winner(Shown):
     new_data: OnNewData | None = None
     _home: Any = None  # the tree or round of the winner
     budget: BudgetState = NO_BUDGET  # budget of the tree when the winner was made
+    standing: Race | None = None  # the race as it stands, if the winner was read again after repeats
+    # keywords that a repeat needs: ``objective`` after an import without one
+    needs: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def round(self) -> str:
@@ -198,7 +201,8 @@ class Winner(Shown):
 
     def kept_in(self, home: Any) -> Winner:
         """A copy of the winner that knows its tree or round, for :meth:`report`."""
-        return replace(self, _home=home, budget=home._budget)
+        needs = home._needs(*{c.round for c in self.candidates})
+        return replace(self, _home=home, budget=home._budget, needs=needs)
 
     def report(self, folder: str | Path, *, html: bool = False) -> Path:
         """Writes the winner's certificate.

@@ -119,6 +119,14 @@ class Context(NamedTuple):
         )
         return looking
 
+    def needs(self, *ids: str) -> dict[str, object]:
+        """The keyword that a run of these rounds needs: ``objective=...`` after an import without one."""
+        for node_id in ids:
+            node = self.nodes[node_id].node
+            if node.objective.startswith(UNNAMED) and (node.objective, node.data) not in self.objectives:
+                return {"objective": ...}
+        return {}
+
     def objective_of(self, node: Node, objective: Objective | None, name: str | None = None) -> Objective:
         """The objective of a round: the given objective, if recognised, else the objective of this process.
 
@@ -134,7 +142,7 @@ class Context(NamedTuple):
                 else:
                     problem = f"was reopened without its objective {node.objective!r}{reason}"
                 raise ObjectiveError(
-                    f"round {node.id}: {problem}; give it", Action("round.run", objective=...)
+                    f"round {node.id}: {problem}; give it, as in", Action("round.run", objective=...)
                 )
             self.objectives[node.objective, node.data] = chosen
         if node.objective.startswith(UNNAMED):

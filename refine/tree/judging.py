@@ -33,7 +33,7 @@ from refine.tree.overview import comparable
 from refine.tree.round_record import RoundRecord
 from refine.tree.running import holdout_opened
 from refine.tree.tree_record import TreeRecord
-from refine.tree.winner import Goals, field_in, ran, study_noise, winner_of
+from refine.tree.winner import Goals, field_in, ran, study_noise
 from refine.trials.budget import BudgetState
 from refine.trials.frame import Records
 from refine.trials.round_record import StoredNode
@@ -43,6 +43,9 @@ from refine.utils.numbers import is_whole
 
 # Configurations by name: what would be handed over, the best observed one, the one to beat.
 WORDS = ("winner", "best", "baseline")
+
+# Configurations in a race, unless the caller gives a number.
+RACERS = 5
 
 # Repeats of a race in total, unless the caller gives a number.
 REPEATS = 20
@@ -70,16 +73,18 @@ def winner(self: TreeRecord) -> Winner | None:
         ({'dropout': 0.0, 'lr': 1.5}, 0.9998)
     """
     snapshot = self._at_once()
-    found_winner = winner_of(snapshot._context.reader, _evidence(snapshot), f"tree {self.name}")
-    if found_winner is None:
+    entrants = _entrants_if_any(snapshot, snapshot._context)
+    if entrants is None:
         return None
-    return found_winner.kept_in(self)
+    found_winner = entrants.judged.winner(entrants.tree_label, entrants.epsilon)
+    goals = tuple(metric for metric, _ in entrants.rounds[0][0].node.goals)
+    return replace(found_winner, goals=goals, standing=entrants.outlook()).kept_in(self)
 
 
 def confirm(
     self: TreeRecord,
     budget: int | None = None,
-    top: int = 5,
+    top: int = RACERS,
     *,
     objective: Objective | None = None,
     objective_name: str | None = None,
@@ -302,6 +307,23 @@ class _Entrants(NamedTuple):
             return REPEATS
         return min(max(REPEATS, existing), existing + state.left)
 
+    def outlook(self) -> Race | None:
+        """The race as it stands after the present repeats; ``None`` without repeats."""
+        spent, planned = _spent_on(self.judged, self.trials)
+        repeats = sum(spent) - planned
+        if not repeats:
+            return None
+        return race_of(
+            self.judged,
+            spent,
+            RACERS,
+            repeats + 1,
+            batch=1,
+            epsilon=self.epsilon,
+            planned=planned,
+            near=self.near,
+        )
+
     def near(self, i: int, j: int) -> bool:
         """True if two candidates differ by at most one level per parameter that was read."""
         first = self.judged.field.candidates[i]
@@ -355,14 +377,23 @@ class _Entrants(NamedTuple):
 
 def _entrants(tree: TreeRecord, context: Context, named: Collection[Mapping[str, object]] = ()) -> _Entrants:
     """Candidates for the winner, and the configurations named by the caller."""
+    entrants = _entrants_if_any(tree, context, named)
+    if entrants is None:
+        raise _nothing_finished(f"tree {tree.name}")
+    return entrants
+
+
+def _entrants_if_any(
+    tree: TreeRecord, context: Context, named: Collection[Mapping[str, object]] = ()
+) -> _Entrants | None:
+    """The same; ``None`` if no trial may be best."""
     rounds = _evidence(tree)
-    tree_label = f"tree {tree.name}"
     trials = ran(context.reader, rounds)
     also = [place for values in named for place in _places(trials, values)]
     field = field_in(context.reader, rounds, trials, also=also)
     if field is None:
-        raise _nothing_finished(tree_label)
-    return _Entrants(context, rounds, tree_label, trials, field.judged(trials))
+        return None
+    return _Entrants(context, rounds, f"tree {tree.name}", trials, field.judged(trials))
 
 
 def _evidence(tree: TreeRecord) -> Goals:

@@ -311,6 +311,10 @@ class RoundRecord(Shown):
         """The budget of the tree; without counts if the tree has no budget."""
         return self.context.budget
 
+    def _needs(self, *ids: str) -> dict[str, object]:
+        """The keywords that a run of these rounds needs."""
+        return self.context.needs(*ids)
+
     def _best_before(self) -> float:
         """Best value of comparable ancestors; NaN without any."""
         reader = self.context.reader

@@ -177,6 +177,10 @@ class TreeRecord(Shown):
         """The budget of the tree; without counts if the tree has no budget."""
         return self._context.budget
 
+    def _needs(self, *ids: str) -> dict[str, object]:
+        """The keywords that a run of these rounds needs."""
+        return self._context.needs(*ids)
+
     def __repr__(self) -> str:
         if self._context.store.closed:
             how_many = "closed"

@@ -44,16 +44,6 @@ def recommend(self: RoundRecord) -> Winner | None:
     return replace(judged.winner(f"round {self.id}", self.epsilon), goals=goals).kept_in(self)
 
 
-def winner_of(reader: Reader, rounds: Goals, label: str) -> Winner | None:
-    """The winner; ``None`` if no trial may be best."""
-    trials = ran(reader, rounds)
-    field = field_in(reader, rounds, trials)
-    if field is None:
-        return None
-    goals = tuple(metric for metric, _ in rounds[0][0].node.goals)
-    return replace(field.judged(trials).winner(label, rounds[-1][0].node.epsilon), goals=goals)
-
-
 def expected_of_best(self: RoundRecord) -> float:
     """Expected value of the best observed trial when retrained, as the winner of the round states.
 

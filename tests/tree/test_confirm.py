@@ -4,6 +4,7 @@ import contextlib
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import refine
@@ -65,6 +66,26 @@ def test_a_second_confirm_continues_and_repeats_no_run(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_winner_read_again_asks_only_for_repeats_that_would_run(tree):
+    tree.add_round(SPACE, noisy, n=24).run(progress=False)
+    won = tree.confirm(budget=20, progress=False)
+    assert won.race.verdict in ("budget", "decided")
+    assert tree.winner().page().calls == won.page().calls
+
+
+def test_an_imported_study_asks_for_its_objective_with_the_next_call(tree):
+    rng = np.random.default_rng(0)
+    runs = pd.DataFrame({"x": rng.integers(0, 10, 40), "c": rng.choice(["a", "b", "d"], 40)})
+    runs["score"] = [truth(row) for row in runs.to_dict("records")] + rng.normal(0, 0.05, 40)
+    round_ = tree.add_frame(runs, value="score", parameters=["x", "c"])
+    child = round_.propose().accept(n=2)
+    assert "tree.confirm(budget=20, objective=...)" in str(tree.winner())
+    assert "run(workers=2, objective=...)" in str(child)
+    assert "run(workers=2, objective=...)" in str(tree)
+    child.run(objective=noisy, progress=False)
+    assert "objective=..." not in str(tree.winner())
+
+
 def test_racers_are_chosen_by_the_posterior_and_not_by_what_was_observed(tree):
     lucky = {"seed": None}
 

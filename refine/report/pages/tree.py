@@ -67,7 +67,7 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
     elif last.states:
         first = Action(f"{round_call}.failures")
     else:
-        first = Action(f"{round_call}.run", workers=2)
+        first = Action(f"{round_call}.run", workers=2, **tree._needs(last.id))
     calls = [first, Action("tree.report", "reports"), Action("refine.guide", Symbol("tree"))]
     if overview.winner and first.name != "tree.winner":
         calls.insert(1, Action("tree.winner"))
@@ -318,7 +318,7 @@ def _baseline(round_: Round) -> str:
 def _calls(round_: Round, ended: int, remaining: int, failed: int) -> list[Action]:
     calls = []
     if remaining:
-        calls.append(Action("round.run", workers=2))
+        calls.append(Action("round.run", workers=2, **round_._needs(round_.id)))
     if failed:
         calls.append(Action("round.failures"))
     too_few = round_.parent is None and ended - failed < LEAST  # too few trials for an analysis

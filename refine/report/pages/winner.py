@@ -101,6 +101,14 @@ def _folds(winner: Winner) -> list[Fold]:
 
 def confirm_call(winner: Winner) -> Action | None:
     """The call to repeat the plausible winners; ``None`` if repeats are useless or the budget is spent."""
+    options = _repeats(winner)
+    if options is None:
+        return None
+    return Action("tree.confirm", **options, **winner.needs)
+
+
+def _repeats(winner: Winner) -> dict[str, int] | None:
+    """The options of the call: how many repeats in total, existing ones included."""
     remaining = winner.budget.left
     if winner.noise.deterministic or remaining == 0:
         return None
@@ -108,14 +116,19 @@ def confirm_call(winner: Winner) -> Action | None:
         total = 2 * winner.race.runs
         if remaining is not None:
             total = min(total, winner.race.runs + remaining)
-        return Action("tree.confirm", budget=total)
+        return {"budget": total}
     if winner.race is not None or (winner.candidates[0].fresh and not winner.within_rows < _DOUBTFUL):
         return None
+    repeats = 0
+    if winner.standing is not None:
+        if winner.standing.verdict in ("decided", "noise"):
+            return None
+        repeats = winner.standing.runs
     if remaining is None:
-        return Action("tree.confirm", budget=20)
+        return {"budget": max(20, 2 * repeats)}
     if winner.budget.for_rounds() and winner.budget.reserve():
-        return Action("tree.confirm", budget=winner.budget.reserve() + winner.budget.repeats)
-    return Action("tree.confirm")
+        return {"budget": winner.budget.reserve() + winner.budget.repeats}
+    return {}
 
 
 def _margin(winner: Winner) -> str:

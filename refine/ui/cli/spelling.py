@@ -130,10 +130,11 @@ def _with_places(action: Action) -> str:
             words.append("winner")
         elif not isinstance(argument, Symbol) and argument is not ...:
             words += ["--out"] * name.endswith(".report") + [str(argument)]
-    for option, value in options.items():
-        words += [f"--{option}", _FILL.get(option, option.upper()) if value is ... else _typed(value)]
     if name in _RUNNING:
         start = with_objective(start)
+        options = {n: v for n, v in options.items() if n != "objective"}
+    for option, value in options.items():
+        words += [f"--{option}", _FILL.get(option, option.upper()) if value is ... else _typed(value)]
     return " ".join(["refine", start, *(word if word.isupper() else shlex.quote(word) for word in words)])
 
 
