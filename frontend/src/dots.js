@@ -4,6 +4,7 @@ import { BAD, Bins, GOOD, INFEASIBLE } from "./places.js";
 
 const FEW = 4000;
 const MANY = 150; // crosses
+const LARGE = 400; // dots that are drawn large
 
 /** A canvas of dots that can be asked which trial lies under the pointer, and that lights one. */
 export class Dots {
@@ -111,9 +112,12 @@ function drawBad(context, { n, x, y }, flags, colour) {
 }
 
 function drawEach(context, { n, x, y }, flags, beyond, colours) {
+  const large = n <= LARGE;
+  context.strokeStyle = colours.ground;
+  context.lineWidth = 0.75;
   for (const good of [false, true]) {
     context.fillStyle = good ? colours.good : colours.all;
-    context.globalAlpha = good ? 0.85 : 0.5;
+    context.globalAlpha = good ? 0.9 : 0.45;
     for (let i = 0; i < n; i += 1) {
       if (Number.isNaN(x[i]) || Number.isNaN(y[i]) || flags[i] & BAD) continue;
       if (Boolean(flags[i] & GOOD) !== good) continue;
@@ -122,8 +126,9 @@ function drawEach(context, { n, x, y }, flags, beyond, colours) {
         continue;
       }
       context.beginPath();
-      context.arc(x[i], y[i], good ? 2.2 : 1.6, 0, 6.3);
+      context.arc(x[i], y[i], (good ? 2.2 : 1.6) + (large ? 0.9 : 0), 0, 6.3);
       context.fill();
+      if (large && good) context.stroke();
     }
   }
 }

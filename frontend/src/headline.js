@@ -7,7 +7,8 @@ export class Headline {
     this.text = h("p", { class: "refine-next" });
     this.button = h("button", { type: "button", class: "refine-do", hidden: true, onclick: (event) => once(event, () => act(this.step)) });
     this.call = h("code", { class: "refine-call" });
-    this.element = h("div", { class: "refine-headline" }, this.text, this.call, this.button);
+    this.outlook = h("p", { class: "refine-outlook", "data-fact": "Recommendation" });
+    this.element = h("div", { class: "refine-headline" }, this.text, this.call, this.button, this.outlook);
     this.step = null;
   }
 
@@ -21,6 +22,16 @@ export class Headline {
     this.button.textContent = step?.label ?? "";
   }
 
+  // The recommendation on another round; null while it is computed. An advice that leads is not said twice.
+  recommend(outlook, leads) {
+    const forecast = outlook?.text ?? "";
+    const full = outlook?.fact?.text ?? "";
+    this.outlook.classList.toggle("pending", outlook === null);
+    this.outlook.textContent = outlook === null ? "Another round: computing for your edits …" : leads ? `${forecast.slice(0, 1).toUpperCase()}${forecast.slice(1)}.` : full;
+    this.outlook.title = full;
+    this.outlook.hidden = outlook !== null && full === "";
+  }
+
   // `why` says why nothing can be started now.
   update(why) {
     const barred = this.step?.do === "winner" ? "" : why;
@@ -29,11 +40,11 @@ export class Headline {
   }
 }
 
-// Numbers with a name above and words below: {name, about, number, text, full, tone, call}.
+// Numbers with a name above and words below: {name, about, number, text, full, tone}.
 export function drawTiles(list, tiles) {
   replace(
     list,
-    tiles.map(({ name, about, number, text, full, tone, call }) => h("div", { class: tone || null, "data-fact": about ?? name, title: full ?? null }, h("dt", {}, name), h("dd", {}, number), h("dd", { class: "refine-faint" }, text, call ? [" ", h("code", { class: "refine-call" }, call)] : null))),
+    tiles.map(({ name, about, number, text, full, tone }) => h("div", { class: tone || null, "data-fact": about ?? name, title: full ?? null }, h("dt", {}, name), h("dd", {}, number), h("dd", { class: "refine-faint" }, text))),
   );
 }
 

@@ -3,8 +3,10 @@ import { scaleLinear } from "d3-scale";
 import { h, replace, s } from "./dom.js";
 import { drawTiles } from "./headline.js";
 
-const [WIDTH, HEIGHT] = [720, 170];
+const HEIGHT = 190;
+const [NARROWEST, WIDEST] = [320, 900];
 const [LEFT, RIGHT, TOP, BOTTOM] = [62, 12, 10, 24];
+const FORECAST = "forecast ";
 const SHOWN = 0.9; // share of the values that the axis shows; worse ones stand at its lower end
 
 export class Live {
@@ -46,10 +48,14 @@ export class Live {
     this.bar.value = ended;
     this.said.textContent = text;
     const count = (number) => number.toLocaleString("en");
+    const { runs } = this.page.runner;
+    const left = this.timeLeft(ended, planned);
+    const [forecast, ...rest] = round.expected.text.split("; ");
     drawTiles(this.tiles, [
-      { name: "Trials", number: `${count(ended)} of ${count(planned)}`, text: this.page.runner.runs ? "running" : "" },
-      { name: "Time left", number: this.timeLeft(ended, planned), text: this.page.runner.runs ? "at the present pace" : "" },
-      { name: "Best so far", number: best || "–", text: round.expected.text },
+      { name: "Trials", number: `${count(ended)} of ${count(planned)}`, text: runs ? "" : "waiting" },
+      ...(runs ? [{ name: "Time left", number: left, text: "at the present pace" }] : []),
+      ...(best ? [{ name: "Best so far", number: best, text: round.expected.text }] : []),
+      ...(!best && forecast.startsWith(FORECAST) ? [{ name: "Best value forecast", number: forecast.slice(FORECAST.length), text: rest.join("; ") }] : []),
     ]);
   }
 
@@ -57,7 +63,7 @@ export class Live {
   timeLeft(ended, planned) {
     if (!this.page.runner.runs) {
       this.started = null;
-      return "–";
+      return "";
     }
     this.started ??= { time: performance.now(), ended };
     const done = ended - this.started.ended;
@@ -68,12 +74,13 @@ export class Live {
   /** Draws the trials that have ended since. */
   async look() {
     const { round } = this;
-    const key = `${round?.id} ${this.ended}`;
+    const width = Math.min(WIDEST, Math.max(NARROWEST, this.chart.clientWidth));
+    const key = `${round?.id} ${this.ended} ${width}`;
     if (!round || this.chart.hidden || key === this.drawn) return;
     this.drawn = key;
     const found = await this.page.transport.ask({ type: "points", round: round.id });
     if (found.error || this.round !== round) return;
-    replace(this.chart, chartOf(found, round));
+    replace(this.chart, chartOf(found, round, width));
   }
 }
 
@@ -84,7 +91,7 @@ const spelt = (seconds) => {
 };
 
 // Trials in the order of their end, the best so far as steps, and the best value that was forecast as a band.
-function chartOf({ values, usable, sign }, { progress, expected, metric }) {
+function chartOf({ values, usable, sign }, { progress, expected, metric }, width) {
   const goodness = values.map((value, i) => (value === null || !usable[i] ? Number.NaN : sign * value));
   const sorted = goodness.filter((value) => !Number.isNaN(value)).sort((a, b) => b - a);
   if (sorted.length === 0) return h("p", { class: "refine-faint" }, "No trial has a value yet.");
@@ -92,7 +99,7 @@ function chartOf({ values, usable, sign }, { progress, expected, metric }) {
   const top = Math.max(sorted[0], ...marks);
   const low = Math.min(sorted[Math.min(sorted.length - 1, Math.floor(SHOWN * sorted.length))], ...marks);
   const bottom = low === top ? top - Math.abs(top || 1) : low;
-  const x = (i) => LEFT + ((WIDTH - LEFT - RIGHT) * (i + 0.5)) / Math.max(progress.planned, values.length);
+  const x = (i) => LEFT + ((width - LEFT - RIGHT) * (i + 0.5)) / Math.max(progress.planned, values.length);
   const y = (value) => TOP + ((HEIGHT - TOP - BOTTOM) * (top - Math.max(value, bottom))) / (top - bottom);
   let best = Number.NEGATIVE_INFINITY;
   let steps = "";
@@ -102,7 +109,7 @@ function chartOf({ values, usable, sign }, { progress, expected, metric }) {
     steps += steps ? `H${x(i)}V${y(value)}` : `M${x(i)} ${y(value)}`;
   });
   steps += `H${x(values.length - 1)}`;
-  const right = WIDTH - RIGHT;
+  const right = width - RIGHT;
   const band = expected.low === null ? null : [y(sign * expected.low), y(sign * expected.high)].sort((a, b) => a - b);
   const before = expected.before === null ? null : y(sign * expected.before);
   const round = scaleLinear().domain([sign * bottom, sign * top]);
@@ -111,7 +118,7 @@ function chartOf({ values, usable, sign }, { progress, expected, metric }) {
   return [
     s(
       "svg",
-      { class: "refine-scatter", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${metric} of the trials so far, the best at the top` },
+      { class: "refine-scatter", viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": `${metric} of the trials so far, the best at the top` },
       band ? s("rect", { class: "refine-forecast", x: LEFT, width: right - LEFT, y: band[0], height: Math.max(2, band[1] - band[0]) }) : null,
       before === null ? null : s("path", { class: "refine-now", d: `M${LEFT} ${before}H${right}` }),
       s("g", { "aria-hidden": "true" }, goodness.map((value, i) => (Number.isNaN(value) ? s("text", { x: x(i), y: HEIGHT - BOTTOM, class: "refine-failed", "text-anchor": "middle" }, "×") : s("circle", { class: "refine-other", cx: x(i), cy: y(value), r: 2.6 })))),

@@ -26,15 +26,21 @@ const PULSE = 2000; // milliseconds between looks for new trials and rounds
 const NEWS = 8000; // milliseconds that good news stays
 const LONG = 400; // milliseconds after which one wants to know what takes so long
 
+const NO_OUTLOOK = { verdict: "", fact: null, number: "", text: "" };
+
 const WIDE = 380; // pixels that a card of a change takes at least
 const NARROW = 330; // and a card of an unchanged parameter
 
-// Cards fill their rows: as many rows as needed, each with as many cards as the others or one less.
-function fillRows(grid, least) {
+// As many rows as needed, each with as many cards as the others.
+function rowsOf(grid, least) {
   const n = grid.children.length;
-  const most = Math.max(1, Math.floor(grid.clientWidth / least));
-  const rows = Math.ceil(n / most) || 1;
-  const across = Math.ceil(n / rows) || 1;
+  const rows = Math.ceil(n / Math.max(1, Math.floor(grid.clientWidth / least))) || 1;
+  return { n, rows, across: Math.ceil(n / rows) || 1 };
+}
+
+// Cards fill their rows: some rows have one card less.
+function fillRows(grid, least) {
+  const { n, rows, across } = rowsOf(grid, least);
   const full = n - rows * (across - 1); // rows with one card more
   const cells = across * Math.max(1, across - 1);
   grid.style.gridTemplateColumns = `repeat(${cells}, minmax(0, 1fr))`;
@@ -92,19 +98,25 @@ export class Page {
     this.side = h("nav", { class: "refine-side", "aria-label": "Rounds of the tree" });
     this.title = h("h1", {}, "refine");
     this.hash = h("code", { class: "refine-faint" });
+    this.study = h("span", { class: "refine-study-name" });
     this.about = h("p", { class: "refine-faint refine-about" });
     this.fresh = h("div", { class: "refine-fresh", role: "status" });
     this.headline = new Headline((step) => this.act(step));
     this.facts = h("dl", { class: "refine-facts" });
+    // The two numbers to decide with; next to them, on a phone below the cards, further ones.
     this.deciding = h("dl", { class: "refine-tiles refine-deciding" });
     this.track = new Track(this);
+    this.further = h("dl", { class: "refine-tiles refine-further" });
     this.failing = link(() => this.openChecks());
     this.failed = h("dl", { class: "refine-facts refine-failing", hidden: true }, h("div", { class: "bad" }, h("dt", {}, "Checks"), h("dd", {}, this.failing)));
     this.header = h(
       "header",
       { class: "refine-header" },
-      h("div", { class: "refine-head" }, this.title, this.about, this.hash),
-      h("div", { class: "refine-lead" }, this.headline.element, this.deciding, (this.words = h("div", { class: "refine-notes" }, this.failed, (this.notes = h("div", {}, this.facts, this.track.line))))),
+      h("div", { class: "refine-head" }, this.study, this.title, this.about, this.hash),
+      this.headline.element,
+      this.failed,
+      this.facts,
+      (this.strip = h("div", { class: "refine-strip" }, this.deciding, this.further)),
       this.fresh,
     );
     this.suggested = h("section", { "aria-label": "Suggestions" });
@@ -114,7 +126,6 @@ export class Page {
     this.otherGrid = h("div", { class: "refine-grid" });
     this.otherNames = h("span", { class: "refine-faint" });
     this.others = fold("others", "Unchanged parameters", this.otherNames, this.otherGrid);
-    this.fixed = h("p", { class: "refine-faint" });
 
     this.slider = new RiskSlider((option) => this.slide(option), () => this.propose());
     this.epsilon = h("input", { type: "number", min: 0, step: "any", class: "refine-epsilon", onchange: () => this.sayEpsilon() });
@@ -190,22 +201,21 @@ export class Page {
     this.attempts = new Try(this);
     this.winner = new Winner(this);
     this.bar = h("footer", { class: "refine-bar" }, this.said, this.decideRow);
-    // On a phone the note stands in the page, so that the foot is one line, and facts stand below the cards.
+    // On a phone the note stands in the page, so that the foot is one line, and further numbers stand below the cards.
     this.small = window.matchMedia("(max-width: 760px), (max-height: 540px)");
     this.placeNote = () => {
       if (this.small.matches) {
-        this.bar.before(this.note);
-        this.fixed.after(this.notes);
+        this.others.before(this.note, this.further);
       } else {
         this.undoButton.before(this.note);
-        this.words.append(this.notes);
+        this.strip.append(this.further);
       }
     };
     this.small.addEventListener("change", this.placeNote);
     this.main = h(
       "main",
       { class: "refine-main" },
-      ...[this.header, this.live.element, this.suggested, this.studies.element, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.front.element, this.others, this.fixed],
+      ...[this.header, this.live.element, this.suggested, this.studies.element, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.front.element, this.others],
       ...[this.questions.element, this.attempts.element, this.sure, this.checked, this.coupled, this.views.element, this.list.element, this.winner.element, this.track.fold, this.more, this.bar],
     );
     this.placeNote();
@@ -331,7 +341,7 @@ export class Page {
     this.preview = null;
     if (!sameTrials) this.trials = null;
     if (!sameTrials) this.hover.forget();
-    for (const panel of this.panels) this.hover.drop(panel.dotted);
+    for (const panel of this.panels) this.hover.drop(panel.cloud);
     this.views.show(round);
     this.list.show(round);
     this.sliding = false;
@@ -350,9 +360,8 @@ export class Page {
     this.panels = panels.map((panel) => new Panel(panel, this));
     for (const panel of this.panels) panel.why.open = unfolded.has(panel.panel.name);
     const nothing = this.review === null;
-    for (const part of [this.others, this.legend, this.sure, this.checked, this.coupled, this.facts, this.deciding, this.decideRow, this.note, this.planning, this.python, this.suggested]) part.hidden = nothing;
+    for (const part of [this.others, this.legend, this.sure, this.checked, this.coupled, this.facts, this.strip, this.further, this.decideRow, this.note, this.planning, this.python, this.suggested]) part.hidden = nothing;
     this.place();
-    this.fixed.textContent = "";
     this.bar.classList.toggle("empty", nothing);
     this.failed.hidden = nothing || this.review.failed === "";
     if (nothing) this.runner.element.after(this.runner.budget);
@@ -361,6 +370,7 @@ export class Page {
     this.runner.needed = nothing || ["run", "replicate"].includes(this.review.step.do);
     if (nothing) {
       this.headline.show(this.waiting);
+      this.headline.recommend(NO_OUTLOOK, false);
       this.runner.update();
       return;
     }
@@ -371,12 +381,10 @@ export class Page {
     this.epsilon.placeholder = review.epsilon_text;
     this.accepts = review.step.do === "accept";
     this.advised = null;
-    this.headline.element.classList.remove("tall");
     this.headline.show(this.accepts ? "" : review.next, this.accepts ? null : review.step, review.call);
     this.claim.textContent = review.claim;
     this.prunerLabel.hidden = !review.pruner;
     if (another) this.pruner.checked = true;
-    const said = ({ name, value }) => `${name} = ${value}${Object.hasOwn(this.choices.edits, name) ? ` → ${this.choices.edits[name].text}` : ""}`;
     this.scale.className = review.view.middle === null ? "" : "refine-key strip";
     this.scale.textContent = review.view.middle === null ? review.view.text : review.view.middle_text;
     const ranges = panels.filter(({ kind }) => kind === "range");
@@ -384,7 +392,6 @@ export class Page {
     this.nowKey.hidden = ranges.length === 0;
     this.brokenKey.hidden = review.constraints.length === 0;
     this.brokenKey.textContent = `infeasible: not ${review.constraints.join(" and ")}`;
-    this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map(said).join(", ")}` : "";
     drawSuggestions(this.suggested, review.suggestions, (edits) => this.change(() => takeOver(this.choices, edits)));
     drawChecks(this.checks, review.checks, this);
     this.checksText.textContent = review.checks_text;
@@ -409,8 +416,10 @@ export class Page {
     const rest = this.panels.filter((panel) => !first.includes(panel));
     replace(this.grid, first.map((panel) => panel.element));
     replace(this.otherGrid, rest.map((panel) => panel.element));
-    this.otherNames.textContent = rest.map(({ panel }) => (panel.unused ? `${panel.name} (no longer used)` : panel.name)).join(" · ");
-    this.others.hidden = rest.length === 0;
+    const fixed = ({ name, value }) => `${name} = ${value}${Object.hasOwn(this.choices.edits, name) ? ` → ${this.choices.edits[name].text}` : ""}`;
+    const names = [...rest.map(({ panel }) => (panel.unused ? `${panel.name} (no longer used)` : panel.name)), ...(this.review?.fixed ?? []).map(fixed)];
+    this.otherNames.textContent = names.join(" · ");
+    this.others.hidden = names.length === 0;
   }
 
   async fetchTrials() {
@@ -628,39 +637,43 @@ export class Page {
     this.outlook = answer.outlook;
     this.drawDecision();
     this.recommend();
-    drawFacts(this.numbers, [...answer.risks.filter(({ name }) => !["Kept", "Blind spot"].includes(name)), ...answer.facts]);
+    drawFacts(this.numbers, [...answer.risks, ...answer.facts]);
   }
 
-  // The two numbers that decide: chance to lose, and whether to go on. A recommendation about other bounds never stands
-  // next to the risk of these.
+  // Whether to go on, and the numbers to decide with. A recommendation about other bounds never stands next to the risk
+  // of these.
   drawDecision() {
-    const { deciding, risks } = this.preview;
+    const { tiles, further_tiles, risks } = this.preview;
     const outlook = this.outlooks.get(this.outlook);
     const advised = outlook === undefined || !["STOP", "CONFIRM"].includes(outlook.verdict);
     this.drawHeadline(outlook);
     this.acceptButton.classList.toggle("plain", !advised || this.same);
-    const named = (name) => risks.find((fact) => fact.name === name);
-    const kept = named("Kept");
-    const pending = { number: "…", text: "computing for your edits", tone: "pending" };
-    const next = outlook ? { ...outlook, full: outlook.fact?.text, call: this.headline.call.textContent || this.headline.step?.do ? "" : outlook.fact?.call } : pending;
-    const tiles = [{ name: "Chance to lose", about: "Risk", ...deciding }, { name: "Another round", about: "Recommendation", tone: "", ...next }];
-    drawTiles(this.deciding, tiles.filter(({ number }) => number));
-    const brought = this.round.expected.brought ? { name: "Brought", text: this.round.expected.brought, tone: this.round.expected.tone } : null;
-    drawFacts(this.facts, [brought, kept, named("Blind spot"), ...(this.review.budget ?? []), ...this.review.facts].filter(Boolean));
-    this.chance.textContent = deciding.number === "none" ? deciding.text : `${deciding.number} chance to lose`;
-    this.chance.title = `${deciding.full}. Kept: ${kept?.text ?? ""}`;
-    this.chance.className = `refine-chance ${deciding.tone}`;
+    drawTiles(this.deciding, tiles);
+    const { brought, tone } = this.round.expected;
+    const [value, ...compared] = brought.split(", ");
+    drawTiles(this.further, [...(brought ? [{ name: "Brought", number: value, text: compared.join(", "), full: brought, tone }] : []), ...further_tiles]);
+    this.further.append(this.track.tile);
+    const stated = ["Risk", "Kept", "Blind spot", "Noise"];
+    drawFacts(this.facts, [...risks.filter(({ name }) => !stated.includes(name)), ...(this.review.budget ?? []), ...this.review.facts]);
+    const [chance, kept] = tiles;
+    this.chance.textContent = chance.number === "none" ? chance.text : `${chance.number} chance to lose`;
+    this.chance.title = `${chance.full}. Kept: ${kept.full}`;
+    this.chance.className = `refine-chance ${chance.tone}`;
   }
 
   // What would change; after the advice not to go on, if that is the advice.
   drawHeadline(outlook) {
-    if (!this.accepts && !this.choices.changed) return;
+    const known = this.outlook === "" ? NO_OUTLOOK : (outlook ?? null);
+    if (!this.accepts && !this.choices.changed) {
+      this.headline.recommend(known, false);
+      return;
+    }
     const { sentence } = this.preview;
-    if (this.advised) this.headline.element.classList.add("tall"); // an edit that ends an advice moves nothing
     if (outlook) this.advised = ["STOP", "CONFIRM"].includes(outlook.verdict) ? outlook : null;
     const change = sentence.startsWith("Next round: ") ? sentence.slice("Next round: ".length) : sentence.slice(0, 1).toLowerCase() + sentence.slice(1);
     if (sentence && this.advised) this.headline.show(`If you go on: ${change}`, this.allowed(this.advised.step), "", this.advised.number);
     else this.headline.show(sentence || this.review.next);
+    this.headline.recommend(known, Boolean(sentence && this.advised));
     this.headline.update(this.runner.barred);
   }
 
@@ -673,7 +686,7 @@ export class Page {
         const { outlook, outlooks } = this;
         const answer = await this.transport.ask({ type: "outlook", ...this.message() });
         // Of choices that were made meanwhile the answer is about the newest: it has a key of its own.
-        outlooks.set(answer.error ? outlook : answer.key, answer.error ? { verdict: "", fact: null, number: "", text: "" } : answer);
+        outlooks.set(answer.error ? outlook : answer.key, answer.error ? NO_OUTLOOK : answer);
         await this.asked;
         if (this.preview !== null && !this.preview.error) this.drawDecision();
       }
@@ -770,6 +783,7 @@ export class Page {
   // Names of rounds come with the tree.
   drawTitle() {
     const { round } = this;
+    this.study.textContent = this.own?.title ?? "";
     this.title.textContent = `Round ${this.named(round.id)}`;
     this.hash.textContent = idOf(round.id);
     const best = round.review?.best.replace(/\.$/, "");
@@ -791,15 +805,18 @@ export class Page {
   layout() {
     const panels = new Map(this.panels.map((panel) => [panel.element, panel]));
     fillRows(this.grid, WIDE);
-    fillRows(this.otherGrid, NARROW);
+    this.otherGrid.style.gridTemplateColumns = `repeat(${rowsOf(this.otherGrid, NARROW).across}, minmax(0, 1fr))`;
+    const tall = this.grid.children.length * WIDE <= this.grid.clientWidth;
     for (const grid of [this.grid, this.otherGrid]) {
       let row = -1;
       for (const element of /** @type {HTMLElement[]} */ ([...grid.children])) {
         const panel = panels.get(element);
         const leads = element.offsetTop !== row;
         row = element.offsetTop;
-        if (panel.leads !== leads) panel.width = 0; // drawn anew
+        const taller = tall && grid === this.grid;
+        if (panel.leads !== leads || panel.tall !== taller) panel.width = 0; // drawn anew
         panel.leads = leads;
+        panel.tall = taller;
       }
     }
     for (const panel of this.panels) {
@@ -810,7 +827,7 @@ export class Page {
   paint() {
     const style = getComputedStyle(this.root);
     const colour = (name) => style.getPropertyValue(name).trim();
-    this.colours = { good: colour("--best"), all: colour("--dot"), bad: colour("--bad") };
+    this.colours = { good: colour("--best"), all: colour("--dot"), bad: colour("--bad"), ground: colour("--ground") };
     for (const panel of this.panels) {
       if (panel.width) panel.dots();
       else panel.layout();

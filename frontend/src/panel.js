@@ -9,9 +9,7 @@ import { h, replace, s } from "./dom.js";
 import { Dots } from "./dots.js";
 import { jitter, MISSING, placed, scaleOf } from "./places.js";
 
-const CURVES = 58; // pixels of the panel of densities
-const HEAD = 10; // of it above the curves, for the bar of the proposal
-const DOTS = 100;
+const HEAD = 10; // pixels above the curves, for the bar of the proposal
 const LEFT = 77; // room for the vertical axis, on the first card of a row
 const SIDE = 14; // room for handles at the ends
 const BEYOND = 20; // room beyond an end, where a bound may be dragged
@@ -29,12 +27,13 @@ export class Panel {
     this.page = page;
     this.axis = panel.kind === "range" ? axisOf(panel) : null;
     this.leads = true; // the first card of its row, which has the vertical axis
+    this.tall = false; // whether there is room for a high plot: all cards stand in one row
     this.status = h("span", { class: "refine-status" });
     this.bounds = h("span", { class: "refine-bounds" });
     this.canvas = h("canvas", { class: "refine-dots", "aria-hidden": "true" });
     this.svg = s("svg", { class: "refine-plot", role: "group", "aria-label": `${panel.name}: densities and bounds` });
     this.plot = h("div", { class: "refine-drawing" }, this.canvas, this.svg);
-    this.dotted = new Dots(this.plot, this.canvas, page.hover);
+    this.cloud = new Dots(this.plot, this.canvas, page.hover);
     this.controls = h("div", { class: "refine-controls" });
     this.why = h("details", { class: "refine-why" }, h("summary", {}, panel.summary), numbersRow(panel.numbers), h("p", {}, panel.reason));
     this.element = h(
@@ -92,6 +91,20 @@ export class Panel {
     return this.page.choices;
   }
 
+  // Pixels of the densities at the top of the plot.
+  get curved() {
+    return this.tall ? 76 : 58;
+  }
+
+  // Pixels of the dots below.
+  get dotted() {
+    return this.tall ? 150 : 104;
+  }
+
+  get bottom() {
+    return this.curved + this.dotted;
+  }
+
   // The parts that depend on the width, drawn anew when it changes.
   layout() {
     const { panel } = this;
@@ -104,16 +117,17 @@ export class Panel {
     this.chipped = this.placeChips(inner);
     this.span = this.spanned();
     this.x = this.across(this.span);
-    const height = CURVES + DOTS + (this.chipped ? 2 : AXIS);
+    const height = this.bottom + (this.chipped ? 2 : AXIS);
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.svg.setAttribute("width", String(width));
     this.svg.setAttribute("height", String(height));
-    this.canvas.style.top = `${CURVES}px`;
-    this.canvas.style.height = `${DOTS}px`;
+    this.canvas.style.top = `${this.curved}px`;
+    this.canvas.style.height = `${this.dotted}px`;
+    for (const handle of this.handles) handle.querySelector("line").setAttribute("y2", String(this.bottom));
     this.shade = s("g", {});
     const parts = [...this.rooms(), this.shade, ...this.hatches(), ...(this.axis ? this.curves() : this.bars())];
     this.values = s("g", { class: "refine-axis", "aria-hidden": "true" });
-    const axis = s("g", { class: "refine-axis", transform: `translate(0,${CURVES + DOTS})`, "aria-hidden": "true" });
+    const axis = s("g", { class: "refine-axis", transform: `translate(0,${this.bottom})`, "aria-hidden": "true" });
     this.ticks(axis, inner);
     const { activeElement } = /** @type {Document | ShadowRoot} */ (this.svg.getRootNode());
     replace(this.svg, this.values, ...parts, axis, ...(this.axis ? this.handles : []));
@@ -176,10 +190,10 @@ export class Panel {
     return areas.map(([from, to]) => {
       const [low, high] = [this.x(from), this.x(to)];
       let d = "";
-      for (let x = low - CURVES - DOTS; x < high; x += 7) {
+      for (let x = low - this.curved - this.dotted; x < high; x += 7) {
         const enter = Math.max(x, low);
-        const leave = Math.min(x + CURVES + DOTS, high);
-        if (leave > enter) d += `M${enter} ${CURVES + DOTS - (enter - x)}L${leave} ${CURVES + DOTS - (leave - x)}`;
+        const leave = Math.min(x + this.bottom, high);
+        if (leave > enter) d += `M${enter} ${this.bottom - (enter - x)}L${leave} ${this.bottom - (leave - x)}`;
       }
       return s("path", { class: "refine-hatch", d }, s("title", {}, "no trial was run here"));
     });
@@ -190,7 +204,7 @@ export class Panel {
     const ends = this.axis?.ends ?? this.span;
     return [0, 1].filter((side) => ends[side] !== this.span[side]).map((side) => {
       const [from, to] = [this.x(ends[side]), this.x(this.span[side])].sort((a, b) => a - b);
-      return s("rect", { class: "refine-room", x: from, width: to - from, y: 0, height: CURVES + DOTS });
+      return s("rect", { class: "refine-room", x: from, width: to - from, y: 0, height: this.bottom });
     });
   }
 
@@ -199,10 +213,11 @@ export class Panel {
     if (best.every((v) => v === 0)) return []; // no trial has a value
     const y = scaleLinear()
       .domain([0, 1.08 * Math.max(1, ...everyone, ...best)])
-      .range([CURVES - 1, HEAD]);
+      .range([this.curved - 1, HEAD]);
     const at = (_, i) => this.x(i / (everyone.length - 1));
     return [
       s("path", { class: "refine-everyone", d: /** @type {any} */ (area()).x(at).y0(y(0)).y1((v) => y(v))(everyone) }),
+      s("path", { class: "refine-best-area", d: /** @type {any} */ (area()).x(at).y0(y(0)).y1((v) => y(v))(best) }),
       s("path", { class: "refine-best", d: /** @type {any} */ (line()).x(at).y((v) => y(v))(best) }),
     ];
   }
@@ -212,14 +227,14 @@ export class Panel {
     const { levels } = this.panel;
     const y = scaleLinear()
       .domain([0, 1.08 * Math.max(0.01, ...levels.flatMap((level) => [level.share, level.good]))])
-      .range([CURVES - 1, HEAD]);
+      .range([this.curved - 1, HEAD]);
     const band = (this.x(1) - this.x(0)) / levels.length;
-    const wide = Math.min(18, 0.36 * band);
+    const wide = Math.min(26, 0.3 * band);
     return levels.flatMap(({ share, good, text }, i) => {
       const middle = this.x((i + 0.5) / levels.length);
       return [
-        s("rect", { class: "refine-everyone", x: middle - wide, width: wide, y: y(share), height: y(0) - y(share) }),
-        s("rect", { class: "refine-best-bar", x: middle, width: wide, y: y(good), height: y(0) - y(good) }, s("title", {}, text)),
+        s("rect", { class: "refine-everyone", x: middle - wide, width: wide, y: y(share), height: y(0) - y(share), rx: 1.5 }),
+        s("rect", { class: "refine-best-bar", x: middle, width: wide, y: y(good), height: y(0) - y(good), rx: 1.5 }, s("title", {}, text)),
       ];
     });
   }
@@ -265,15 +280,15 @@ export class Panel {
     const share = Math.min(0.5, 8 / Math.sqrt(levels)) * ((this.x(1) - this.x(0)) / levels);
     const spread = this.panel.kind === "choice" ? 1.2 * share : Math.min(2 * SIDE - 6, 0.7 * share); // dots stay beside the labels of the axis
     const column = trials.columns.get(this.panel.name);
-    const scale = scaleOf(view, trials, { top: CURVES, height: DOTS, direction: round.direction });
+    const scale = scaleOf(view, trials, { top: this.curved, height: this.dotted, direction: round.direction });
     const x = (i) => (column[i] === MISSING ? Number.NaN : this.x(column[i] / (MISSING - 1)) + spread * (jitter(i) - 0.5));
     const names = { numberOf: (i) => trials.numbers?.[i] ?? null, indexOf: (number) => trials.rows?.get(number) ?? -1 };
-    this.dotted.draw(placed(trials.n, x, scale.place), trials.flags, { colours: this.page.colours, top: CURVES, height: DOTS, beyond: scale.beyond }, names);
+    this.cloud.draw(placed(trials.n, x, scale.place), trials.flags, { colours: this.page.colours, top: this.curved, height: this.dotted, beyond: scale.beyond }, names);
     const { left, right } = this;
-    const squeezed = scale.squeezed ? s("rect", { class: "refine-squeezed", x: left, width: right - left, y: scale.squeezed[0], height: CURVES + DOTS - scale.squeezed[0] }, s("title", {}, "the worse half of the trials, squeezed")) : null;
+    const squeezed = scale.squeezed ? s("rect", { class: "refine-squeezed", x: left, width: right - left, y: scale.squeezed[0], height: this.bottom - scale.squeezed[0] }, s("title", {}, "the worse half of the trials, squeezed")) : null;
     const lines = scale.ticks.map(({ y, label }) => s("path", { class: label === "median" ? "refine-hair median" : "refine-hair", d: `M${left} ${y}H${right}` }));
     const labels = scale.ticks.map(({ y, label }) => s("text", { x: left - 16, y: y + 3.5, "text-anchor": "end", class: label === "median" ? "refine-median" : null }, label));
-    const middle = CURVES + DOTS / 2;
+    const middle = this.curved + this.dotted / 2;
     const title = s("text", { class: "refine-axis-title", transform: `translate(10,${middle}) rotate(-90)`, "text-anchor": "middle" }, `${cut(view.title, 14)} (best up)`);
     replace(this.values, squeezed, lines, this.leads ? [...labels, title] : []);
   }
@@ -284,7 +299,7 @@ export class Panel {
     const element = s(
       "g",
       { class: "refine-handle", role: "slider", tabindex: "0", "aria-label": `${panel.name}, ${word} bound`, "data-side": word },
-      s("line", { y1: 0, y2: CURVES + DOTS }),
+      s("line", { y1: 0 }),
       s("rect", { x: -6, y: GRIP, width: 12, height: 28, rx: 4 }),
       s("path", { d: `M-2 ${GRIP + 8}v12M2 ${GRIP + 8}v12` }),
     );
@@ -401,8 +416,8 @@ export class Panel {
     const kept = choices.source(panel.name) === "kept";
     replace(
       this.shade,
-      kept ? null : s("rect", { class: "refine-kept", x: low, width: Math.max(0, high - low), y: 0, height: CURVES + DOTS }),
-      s("path", { class: "refine-now", d: `M${first} 0V${CURVES + DOTS}M${last} 0V${CURVES + DOTS}` }),
+      kept ? null : s("rect", { class: "refine-kept", x: low, width: Math.max(0, high - low), y: 0, height: this.bottom }),
+      s("path", { class: "refine-now", d: `M${first} 0V${this.bottom}M${last} 0V${this.bottom}` }),
       proposes(panel) && choices.source(panel.name) !== "proposed" ? s("path", { class: "refine-proposed", d: `M${proposed[0]} 3H${proposed[1]}` }) : null,
     );
     const least = this.axis.stops[0];
@@ -420,13 +435,14 @@ export class Panel {
     const { panel, choices } = this;
     const kept = choices.current(panel.name);
     const text = choices.edits[panel.name]?.text;
-    this.bounds.textContent = text ? `${panel.now} → ${text}` : keptText(panel.levels.map(({ label }) => label), kept);
+    this.bounds.textContent = text ? `${panel.now} → ${text}` : keptText(panel.levels.map(({ label }) => label), kept) || "all kept";
+    this.bounds.classList.toggle("refine-faint", this.bounds.textContent === "all kept");
     this.chips.forEach((chip, i) => chip.setAttribute("aria-pressed", String(kept.includes(i))));
     if (!this.shade) return;
     const band = (this.x(1) - this.x(0)) / panel.levels.length;
     replace(
       this.shade,
-      choices.source(panel.name) === "kept" ? [] : kept.map((i) => s("rect", { class: "refine-kept", x: this.x(i / panel.levels.length), width: band, y: 0, height: CURVES + DOTS })),
+      choices.source(panel.name) === "kept" ? [] : kept.map((i) => s("rect", { class: "refine-kept", x: this.x(i / panel.levels.length), width: band, y: 0, height: this.bottom })),
     );
   }
 }

@@ -6,7 +6,7 @@ export const BAD = 2;
 export const INFEASIBLE = 4;
 
 const EDGE = 15; // pixels at the worse end for what has no place on the scale
-const WORSE = 26; // for the worse half, by rank, so that the better one spreads
+const WORSE = 0.26; // share of the height for the worse half, by rank, so that the better one spreads
 const PAD = 4;
 
 /**
@@ -42,7 +42,7 @@ export function scaleOf(view, trials, { top = 0, height, direction }) {
   const bad = top + height - 4;
   const beyond = top + height - 10;
   const middle = trials.ranks ? (view.middle ?? null) : null;
-  const bound = worst - WORSE; // the median's place
+  const bound = worst - WORSE * height; // the median's place
   const better = (value) => bound + (first - bound) * ((at(value) - at(middle)) / (best - at(middle)));
   const toBetter = (value, rank) => {
     if (up ? value >= middle : value <= middle) return better(value);

@@ -125,6 +125,7 @@ export class Runner {
       this.button.title = `Call ${runnable.objective} in the background, as: ${runnable.command}`;
     }
     const last = job === null || job.running ? "" : (job.log.split("\n").at(-1) ?? "");
+    this.budget.hidden = this.runs; // it is that of the next run
     this.text.textContent = job === null ? "" : `Round ${this.named(job.round)}: ${[job.text, last].filter(Boolean).join("; ")}`;
     this.why.hidden = runnable === null || runnable.able || !(this.needed || runnable.left);
     this.because.textContent = runnable?.why ?? "";

@@ -12,7 +12,8 @@ export class Track {
     this.elsewhere = h("p", { class: "refine-faint" });
     this.fold = fold("track", "Track record", (this.about = h("span", { class: "refine-faint" })), this.facts, this.table, this.elsewhere);
     this.link = link(() => this.open());
-    this.line = h("dl", { class: "refine-facts refine-track", hidden: true }, h("div", {}, h("dt", {}, "Track record"), h("dd", {}, this.link)));
+    this.words = h("dd", { class: "refine-faint" });
+    this.tile = h("div", { class: "refine-track", hidden: true }, h("dt", {}, "Track record"), h("dd", {}, this.link), this.words);
     this.fold.hidden = true;
   }
 
@@ -30,9 +31,11 @@ export class Track {
     const found = await page.transport.ask({ type: "track", round: page.round.id });
     if (found.error || key !== this.key) return;
     const text = [found.text ? `this study: ${found.text}` : "", `benchmarks: ${found.elsewhere} held`].filter(Boolean).join("; ");
-    this.link.textContent = text;
+    const held = found.text.match(/^\d+ of \d+/)?.[0];
+    this.link.textContent = held ?? found.elsewhere;
+    this.words.textContent = held ? `claims of this study held; in benchmarks ${found.elsewhere}` : `claims held in benchmarks; in this study ${found.text}`;
     this.about.textContent = text;
-    this.line.hidden = false;
+    this.tile.hidden = false;
     this.fold.hidden = false;
     drawFacts(this.facts, found.facts);
     replace(this.table, found.rows.length ? table(found) : null);

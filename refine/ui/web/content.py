@@ -156,9 +156,10 @@ def _checks_content(checks: Checks) -> Content:
 
 
 def decision_content(review: Review) -> Content:
-    """The facts on the risk of accepting a review as it stands, and the risk in short."""
+    """The facts on the risk of accepting a review as it stands; risk, top trials and blind spot in short."""
     risks = risk_facts(review)
-    risk = as_cell(risks[0][1])
+    cells = {name: as_cell(fact) for name, fact in risks}
+    risk = cells["Risk"]
     chance, that, loss = risk.text.partition(" that ")
     if that:
         chance = chance_cell(1 - review.claim.probability).replace("<=", AT_MOST)
@@ -166,11 +167,38 @@ def decision_content(review: Review) -> Content:
         chance, _, loss = chance.partition(": ")
     # A tile has no room for the brackets with sources.
     text = that.lstrip() + re.sub(r" \([^)]*\)", "", loss)
-    deciding = {"number": chance, "text": text, "full": risk.text, "tone": risk.tone}
+    preview = review.preview()
+    top = min(10, preview.top)
+    kept_text = re.sub(r"Of the top \d+, \d+ (is|are) cut off", "Cut off", cells["Kept"].text)
+    kept_text = kept_text.removesuffix(f" and all of the top {top}")
+    if kept_text.startswith(("the best", "a trial")):
+        kept_text = f"with {kept_text}"
+    count_text = f"{top - len(preview.lost)} of {top}"
+    tiles = [
+        _tile("Risk", "Chance to lose", chance, text, risk),
+        _tile("Kept", "Top trials kept", count_text, kept_text, cells["Kept"]),
+    ]
+    further_tiles = []
+    if (blind := cells.get("Blind spot")) and (share := re.search(r"[\d.]+ %", blind.text)):
+        blind_text = "of the space: a better region this small may have been missed"
+        further_tiles.append(_tile("Blind spot", "Blind spot", f"< {share[0]}", blind_text, blind))
     return {
-        "deciding": deciding,
+        "tiles": tiles,
+        "further_tiles": further_tiles,
         "risks": _facts(risks),
         "sentence": changes_sentence(review.proposal.old, review.space),
+    }
+
+
+def _tile(about: str, name: str, number_text: str, text: str, fact: Cell) -> dict[str, str]:
+    """A fact as a short text in large letters, with further words below and the whole fact as a title."""
+    return {
+        "about": about,
+        "name": name,
+        "number": number_text,
+        "text": text,
+        "full": fact.text,
+        "tone": fact.tone.replace("good", ""),
     }
 
 

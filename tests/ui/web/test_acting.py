@@ -47,7 +47,8 @@ def test_the_first_screen_is_what_is_decided_with(browser, window, size):
             "Narrow lr, ",
             "Chance to lose",
             "something better by over",
-            "Another round",
+            "Top trials kept",
+            "another ",
             "decline",
         ):
             assert text in page_text

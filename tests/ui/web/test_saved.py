@@ -32,6 +32,8 @@ def test_a_copy_opens_offline_and_spells_edits(browser, tmp_path, n):
             namespace = {"tree": tree}
             exec(page.locator(".refine-python pre").inner_text(), namespace)
             assert namespace["review"].edits.keys() == {"dropout", "optimizer"}
+            stated = page.locator(".refine-deciding dd:first-of-type").all_inner_texts()
+            assert set(stated) == {"\N{EN DASH}"}  # no risk of other bounds
             child = namespace["child"]
             pressed_names = page.locator(
                 '[data-parameter="optimizer"] .refine-chip[aria-pressed="true"]'

@@ -65,7 +65,7 @@ def test_the_page_on_the_document_s_experiment(browser, round_, scheme):
         assert card.evaluate("e => e.scrollWidth <= e.clientWidth")  # what an edit adds stays inside
         # What stays in view while one scrolls leaves the cards four fifths of it.
         assert page.locator(".refine-bar").bounding_box()["height"] < 900 / 5
-        until(page, "!document.querySelector('.refine-tiles > .pending')")  # the advice on the edited space
+        until(page, "!document.querySelector('.refine-outlook.pending')")  # the advice on the edited space
         note = page.get_by_label("Note", exact=True)
         assert note.evaluate("e => e.scrollHeight <= e.clientHeight")  # one line, so no line is cut
         page.mouse.move(5, 895)
