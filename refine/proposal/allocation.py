@@ -38,6 +38,9 @@ _CENTRES = 10
 _STARTS = 1000  # even draws that a search for what runs next begins with
 _LITTLE = 1e-3  # what a step of it has to gain, in scores or in the logarithm of the expected improvement
 _DRAWN_EVERY = 3  # one of this number of cells is the best of a function drawn from the posterior
+_FIRST_DRAWN = (
+    30  # trials before the first such cell that is chosen alone; fewer tell functions apart by chance
+)
 _FUNCTIONS = 256  # functions drawn for the joint choice of several cells
 _JOINT_CHOICES = 3  # joint choices; all but the last find neighbours to look at
 _LEVELS = 16  # most levels of a parameter that are all looked at beside a cell
@@ -158,11 +161,12 @@ def batch_rows(
 ) -> Indices:
     """Cells to run next, before further results arrive: level numbers, at most (n, parameters).
 
-    One cell at a time, two of three cells have the largest expected improvement on the best posterior mean,
-    times the chance to finish. The third cell is the best of a function drawn from the posterior. Drawn
-    functions disagree about what is unknown, so the search cannot stay in a corner of equal values. With the
-    third cell at the best mean, searches of smooth truths did stay there. The search for a cell begins at
-    even draws and at neighbours of the best trials, and moves to better neighbours until the best is reached.
+    One cell at a time, cells have the largest expected improvement on the best posterior mean, times the
+    chance to finish. From 30 trials on, every third cell is the best of a function drawn from the posterior.
+    Drawn functions disagree about what is unknown, so the search cannot stay in a corner of equal values.
+    With the third cell at the best mean, searches of smooth truths did stay there. The search for a cell
+    begins at even draws and at neighbours of the best trials, and moves to better neighbours until the best
+    is reached.
 
     Several cells, or cells beside running trials, are chosen jointly: see :func:`_joint_rows`.
 
@@ -198,7 +202,7 @@ def batch_rows(
     if n > 1 or len(running):
         reference = _frame_positions(analysis, running)
         return _joint_rows(analysis, space, start, n, seed, new=new, seconds=seconds, running=reference)
-    if _is_drawn(analysis, 0):
+    if len(analysis.y) >= _FIRST_DRAWN and _is_drawn(analysis, 0):
         places = np.concatenate([positions, _best_positions(analysis)])
         scores = sampled_functions(analysis, places, seed, 1)[0]
         order = _order_of_draw(scores[: len(rows)], scores[len(rows) :].max(), seconds(positions))

@@ -102,8 +102,8 @@ def sampled_functions(analysis: Analysis, positions: Floats, seed: int, count: i
 
     Source: Thompson (1933), 'On the likelihood that one unknown probability exceeds another'.
     """
-    draws = max(count, _MEANS.kernels)  # every kernel draws
-    model = replace(_MEANS, process_draws=draws, seed=seed % 2**31)
+    draws = max(count, _FUNCTIONS.kernels)  # every kernel draws
+    model = replace(_FUNCTIONS, process_draws=draws, seed=seed % 2**31)
     scores = posterior_of(analysis, positions, model=model).scores
     return np.asarray(np.random.default_rng(seed).permutation(scores)[:count], dtype=np.float64)
 
@@ -286,7 +286,11 @@ _FEW = 40  # configurations from which on learning trials next to a steep fall m
 # hides the differences between good values, and claims on a recorded forest lost 3 of 3. On development
 # functions, falls were 0.7 to 3.7 without a wall and mostly more than 7 with one.
 _STEEP = 5.0
-_MEANS = stats.MixedPosterior(forest_draws=0, process_draws=0, power=True)
+# The model behind drawn functions.
+_FUNCTIONS = stats.MixedPosterior(forest_draws=0, process_draws=0, power=True)
+# The model behind expected improvements. Ten trials say little about the kernel: with five kernels, the next
+# trial depended on the luck of their draw.
+_MEANS = replace(_FUNCTIONS, kernels=12)
 _FAILING = 1000  # added to the seed of the posterior of failing
 
 # Of an axis: optima that are nearer than this on every one lie in one region.

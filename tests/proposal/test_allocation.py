@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 
 import refine
+from refine.proposal import posterior
 from refine.proposal.allocation import audit_configurations, batch_rows, durations_in, probe_configurations
 from refine.proposal.expected_time import slowest_parameter
 from refine.proposal.indistinct import indistinct
+from refine.proposal.posterior import log_improvement
 from refine.space.space import configuration_key
 from refine.trials.trial import AUDITS
 
@@ -122,6 +124,29 @@ def test_cells_of_one_batch_are_distinct_and_nearer_to_the_peak_than_even_cells(
     assert len(np.unique(chosen, axis=0)) == 8
     distance = np.linalg.norm(chosen / 20 - 0.6, axis=1)
     assert np.median(distance) < 0.3 < np.median(np.linalg.norm(frame[list(space)] - 0.6, axis=1))
+
+
+@pytest.mark.parametrize(("n", "drawn"), [(11, False), (29, False), (32, True)])
+def test_the_first_thirty_trials_follow_expected_improvement_alone(n, drawn):
+    """Candidates of any seed lead to one best expected improvement; each seed draws a function of its own."""
+    space, frame = evidence(lambda f: -((f - 0.6) ** 2).sum(axis=1) + np.sin(9 * f["y"]), n=n)
+    analysis = refine.analyze(space, frame)
+    chosen = {tuple(batch_rows(analysis, space, 1, seed, frozenset(), frame[:0])[0]) for seed in range(5)}
+    assert (len(chosen) > 2) == drawn
+
+
+def test_expected_improvements_of_ten_trials_hardly_depend_on_the_drawn_kernels(monkeypatch):
+    cells = np.random.default_rng(0).random((500, 3))
+    agreement = []
+    for number in range(6):
+        space, frame = evidence(lambda f: np.sin(4 * f).sum(axis=1), n=10, seed=number)
+        analysis = refine.analyze(space, frame)
+        improvements = []
+        for seed in (0, 1):
+            monkeypatch.setattr(posterior, "_SEED", seed)
+            improvements.append(log_improvement(analysis, cells))
+        agreement.append(np.corrcoef(improvements)[0, 1])
+    assert np.mean(agreement) > 0.96
 
 
 def test_running_trials_are_not_chosen_again_nor_their_neighbours():
