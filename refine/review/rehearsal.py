@@ -94,10 +94,10 @@ def rehearse(
     """Expected result of a study of ``budget`` trials on a space, before the first trial is paid for.
 
     Draws random functions on the space from the prior of the model and simulates studies on them: a first
-    round of evenly drawn trials (a third of the budget), then trials that learn, then repeats that confirm
-    the winner. A study of evenly drawn trials alone is the comparison. The learning trials are chosen by the
-    expected improvement of a single Gaussian process, a cheap stand-in for the model of refine. If the budget
-    exceeds the configurations, all of them run, and further trials repeat the finalists (none without noise).
+    round of evenly drawn trials (a third of the budget), then exploit trials, then repeats that confirm the
+    winner. A study of evenly drawn trials alone is the comparison. Expected improvement of a single Gaussian
+    process, a fast stand-in for the model of refine, chooses the exploit trials. If the budget exceeds the
+    configurations, all of them run, and further trials repeat the finalists (none without noise).
 
     After the first round, :meth:`refine.Review.rehearse` plans further rounds on its results.
 

@@ -82,7 +82,7 @@ class Review(Shown, Generic[R]):
     rejected: tuple[str, ...] = ()  # parameters whose change the person rejected
 
     def edit(self, edits: Mapping[str, object] | None = None, /, **named: object) -> Self:
-        """Sets parameters.
+        """Sets bounds, choices or values of parameters; returns a new review.
 
         Args:
             edits: For names that are not Python identifiers.

@@ -70,7 +70,7 @@ def add_round(
     tag: str | None = None,
     note: str = "",
 ) -> Round:
-    """Adds a root, or finds an equal root again, so that a repeated script resumes.
+    """Adds a first round, a root, or finds an equal root again, so that a repeated script resumes.
 
     Args:
         space: The space to search: a :class:`Space` or its mapping.
@@ -87,8 +87,8 @@ def add_round(
         n: Number of configurations; with a budget of trials by default a third of the budget, at least 12.
         downsample: The number as a share of all configurations.
         seed: Seed of the design; another seed makes another round.
-        design: ``"sobol"`` or ``"uniform"`` for even samples; ``"tpe"``, ``"gp"``, ``"cmaes"``, ``"qmc"``
-            or a sampler of Optuna for adaptive ones.
+        design: ``"sobol"`` or ``"uniform"`` for evenly drawn trials; ``"tpe"``, ``"gp"``, ``"cmaes"``,
+            ``"qmc"`` or a sampler of Optuna for adaptive ones.
         pruner: Rule for stopping trials early: ``"median"``, a :class:`refine.Pruner`, or, with
             ``workers=1``, a pruner of Optuna.
         objective_name: Name of the objective in the identity of the round; default its qualified name.
@@ -104,15 +104,15 @@ def add_round(
         scale: ``"log"`` or ``"linear"``, to compare losses by factors or by differences: see
             :func:`refine.analyze`.
         baseline: The configuration to beat, such as the defaults, inside or outside the space. The baseline
-            runs first, and reports compare the winner with the baseline. An existing round gets a new one.
+            runs first, and reports compare the winner with the baseline. Also for an existing round.
         baseline_seeds: Number of seeds of the baseline, against luck; 1 with ``noise="none"``.
         given: Further configurations that run first. Given configurations count towards ``n`` and may be
-            best, but enter no test, because they are not a random sample. An existing round gets new ones.
+            best, but enter no test, because a person chose them. Also for an existing round.
         belief: Expected place of the best value, by parameter: ``{"lr": refine.Near(1e-3, within_factor=3)}``
             for numbers, ``{"optimizer": {"adam": 0.7}}`` for choices, with probabilities; other choices share
-            the rest. A belief draws exploit trials and starts proposals, in this round and its descendants.
+            the rest. A belief places half of the trials and informs proposals, here and in later rounds.
             The weight of a belief falls as trials arrive; contradicted beliefs are dropped. No test uses one.
-        like: Earlier trees or rounds (of this tree also by name): their posteriors give a belief about
+        like: Earlier trees or rounds (of this tree also by name): their results give a belief about
             shared parameters. ``belief`` overrides ``like``.
         exploit: Share of the configurations drawn by the belief, in [0, 1]; default half.
         budget: Budget of the study: see :attr:`Tree.budget`. Raises a smaller budget of the tree, and never

@@ -245,10 +245,10 @@ def ask(
 ) -> Answer:
     """Answers a question about a part of the space: is the best value inside as good as the best anywhere?
 
-    The newest analysable round with a space that the question divides gives the space. The evidence is all
-    finished trials of the tree inside the space, of any round. The first answer on new evidence takes as
-    long as a proposal; later answers reuse the posterior. Question and answer are stored: :meth:`questions`
-    lists them, and :meth:`calibration` scores the answer by later trials.
+    The space is that of the newest round with configurations on both sides of the question and with trials
+    enough to analyse. The evidence is all finished trials of the tree inside that space. The first answer on
+    new evidence takes as long as a proposal; later answers reuse its model. Question and answer are stored:
+    :meth:`questions` lists them, and :meth:`calibration` scores the answer by later trials.
 
     Args:
         question: An expression in the language of constraints: ``"num_layers <= 2"``, ``"model == 'svr'"``.

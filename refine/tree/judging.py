@@ -63,9 +63,9 @@ T = TypeVar("T")
 def winner(self: TreeRecord) -> Winner | None:
     """The configuration to use; ``None`` before the first trial has finished.
 
-    The winner has the best posterior mean among all evaluated configurations, of any origin, given the
-    trials and repeats of all rounds. Its ``expected`` is the value to expect on retraining. Rounds with
-    another metric or direction than the oldest root are left out.
+    The winner has the best expected value (posterior mean) among all evaluated configurations, of any origin,
+    given the trials and repeats of all rounds. Its ``expected`` is the value to expect on retraining. Rounds
+    with another metric or direction than the oldest root are left out.
 
     Examples:
         >>> winner = tree.winner()
@@ -90,13 +90,12 @@ def confirm(
     objective_name: str | None = None,
     **options: Unpack[RunKeywords],
 ) -> Winner:
-    """Repeats the plausible winners under new seeds until one is decided.
+    """Repeats the plausible winners under new seeds, until one is ahead or ``budget`` is spent.
 
-    The configurations with the best posterior means race: repeats go to the configuration with the largest
-    expected improvement of the winner. The race ends early if the leader, repeated three times, loses no
-    more than epsilon with probability 0.95, or if retraining changes no more than epsilon. Epsilon is
-    :attr:`Round.epsilon` of the latest round, else the smallest step of the metric or a tenth of the noise,
-    whichever is larger.
+    The configurations with the best expected values race: each repeat goes to the configuration with the
+    largest expected improvement of the winner. The race ends early if the leader, repeated three times,
+    loses no more than the tolerance with probability 0.95, or if repeats differ by no more than the
+    tolerance: :attr:`Round.epsilon` of the latest round if set, otherwise that of proposals.
 
     Every repeat is a stored replicate of its round: a repeated call resumes the race. Near-copies do not
     race: configurations within one level of a better configuration in every parameter, with an equal

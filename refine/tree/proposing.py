@@ -97,7 +97,7 @@ def propose(
     same rounds. New trials of this round or of its ancestors, or ``renew=True``, give a new proposal.
 
     Args:
-        risk: Accepted probability of losing the best value.
+        risk: Accepted probability of losing more than the tolerance.
         epsilon: Loss that counts as none, in units of the metric; default the round's own
             (:meth:`set_epsilon`), else what its trials can tell apart. Of several goals one by the name of
             each metric.

@@ -39,17 +39,17 @@ if TYPE_CHECKING:
 
 @helped_methods
 class Tree(TreeRecord):
-    """All rounds of one question, in a store. Created or opened.
+    """All rounds of a study, in a store. Opens the tree, or creates a new tree.
 
     Args:
         name: Name of the question; default that of the only tree in the store.
         store: URL of the store, or path of a SQLite file.
-        create: Whether to create the tree where it does not exist.
+        create: Whether to create a missing tree.
 
     Raises:
         StoreError: The store can't be opened.
-        NotFoundError: The tree does not exist and ``create`` is false; or there is no name, and not just
-            one tree.
+        NotFoundError: The tree does not exist and ``create`` is false; or ``name`` is missing, and the store
+            does not hold exactly one tree.
 
     Examples:
         >>> def score(p):

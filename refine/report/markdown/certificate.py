@@ -41,7 +41,7 @@ from refine.tree.winner import comparable_rounds, ran
 from refine.trials.round_record import OPTUNA
 from refine.trials.trial import STATES
 from refine.utils.display import Items
-from refine.utils.format import duration, percent, plural, score
+from refine.utils.format import difference, duration, percent, plural, score
 from refine.utils.provided import provides
 
 _DESIGNS = {
@@ -184,7 +184,7 @@ def _ablation(search: _Search) -> Section | None:
 
 
 def _cheaper(won: Winner) -> Section:
-    tolerance = score(won.tolerance)
+    tolerance = difference(won.tolerance)
     first = won.candidates[0]
     parts: list[Part] = ["Times were not measured, so cheaper configurations are unknown."]
     if won.cheaper:

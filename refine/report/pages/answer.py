@@ -314,7 +314,7 @@ def questions_page(questions: Questions) -> Page:
         blocks.append(Text("Worth asking, because the answer would change a decision:", "strong"))
         blocks.append(Items(list(map(suggestion_text, questions.suggested))))
     elif questions.refusal:
-        blocks.append(Text(f"Nothing is suggested yet: {questions.refusal}", "faint"))
+        blocks.append(Text(f"Nothing is suggested yet: {questions.refusal}.", "faint"))
     return Page(f"Questions to {questions.tree}", blocks, questions.calls, folds)
 
 

@@ -447,7 +447,7 @@ def _scope_sentence(proposal: Proposal) -> str:
 
 def _claimed(proposal: Proposal) -> str:
     if not proposal.old.diff(proposal.space):
-        return NOTHING
+        return "No claim: nothing is cut off."
     kept_text = f"the {percent(proposal.volume_kept)} of the space kept"
     if math.isnan(proposal.claim.probability):
         return f"No claim: the model can't state the risk of keeping only {kept_text}."
@@ -464,7 +464,7 @@ def claim_text(claim: Claim, metric: str, subject_to: Sequence[object], region: 
     if not claim.others:
         return f"The best {judged} in {region} is {within_text(claim)} the best anywhere; {wrong}."
     losses = [(metric, claim.epsilon), *((t.metric, t.epsilon) for t in claim.others)]
-    worse = join([f"{score(epsilon)} worse in {name}" for name, epsilon in losses])
+    worse = join([f"{difference(epsilon)} worse in {name}" for name, epsilon in losses])
     return (
         f"For every point on the front of {judged}, a configuration in {region} is at most {worse}; {wrong}."
     )

@@ -328,7 +328,7 @@ def _dropped_levels(v: SimpleNamespace) -> str:
 def _refuted(v: SimpleNamespace) -> str:
     margin = ""
     if v.epsilon:
-        margin = f" by more than {score(v.epsilon)}"
+        margin = f" by more than {difference(v.epsilon)}"
     return (
         f"An audit trial outside this space, with {v.parameter} = {v.value}, reached {score(v.reached)}; the "
         f"best trial inside has {score(v.inside)}, worse{margin}. This refutes the earlier narrowing, so the "
@@ -560,7 +560,7 @@ _SENTENCES: dict[str, Say] = {
     "refuted": _refuted,
     # Further suggestions.
     "flat": (
-        "No level of {parameter} makes a difference beyond the tolerance ({epsilon:score}), and a "
+        "No level of {parameter} makes a difference beyond the tolerance ({epsilon:difference}), and a "
         "trial with {level} takes "
         "{saving:percent} less time than the median trial."
     ),

@@ -74,9 +74,11 @@ def review_page(review: Review) -> Page:
         lead = verdict_cell(worth)
         heading = _HEADINGS.get(worth.verdict, heading)
     reason = review.next_step.reasons[0]
-    facts: list[Fact] = [("", sentence(reason))]
+    facts: list[Fact] = []
     if reason.code not in _ALL_RUN:
-        facts.insert(0, ("", NOTHING))
+        facts.append(("", NOTHING))
+    if reason.code != "search_on" or review.budget.left is None:  # the line Budget has the numbers
+        facts.append(("", sentence(reason)))
     blocks: list[Block] = []
     if touched:
         if any(c.kind in ("widen", "reopen") for c in touched):

@@ -299,7 +299,7 @@ def _race(winner: Winner) -> str:
         return stand
     doubt = f"{chance_words(1 - race.probability)} that another of these {len(race.racers)} is better"
     if race.tolerance > 0:
-        doubt += f" by more than {score(race.tolerance)}"
+        doubt += f" by more than {difference(race.tolerance)}"
     if winner.new_data is not None:
         doubt += " on the same validation rows"
     return f"{stand}: {doubt}"
