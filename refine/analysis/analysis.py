@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +50,7 @@ from refine.trials.frame import (
     slacks,
     space_filling,
 )
-from refine.trials.goal import check_direction, sign_of
+from refine.trials.goal import Goal, check_direction, sign_of
 from refine.trials.metric_constraint import FEASIBLE, MetricConstraint, metric_constraints
 from refine.trials.trial import AUDITS, EXCLUDED, FAILED, STATES, State
 from refine.utils.action import Action
@@ -395,6 +395,19 @@ class FirstRound(NamedTuple):
     allow_degenerate: bool = False  # as in :func:`analyze`
 
 
+class TrialSources(NamedTuple):
+    """The tables of an analysis: arguments of :func:`analyze`."""
+
+    frame: pd.DataFrame
+    earlier: pd.DataFrame | None
+    elsewhere: pd.DataFrame | None
+    pooled: int
+    read: Mapping[str, npt.ArrayLike] | None
+    groups: Sequence[Any] | None
+    fresh: Sequence[object] | None
+    first_round: FirstRound | None
+
+
 @one_thread
 @helped
 def analyze(
@@ -483,7 +496,16 @@ def analyze(
     else:
         declared_belief = AttributedBelief(belief_of(belief, space))
     constraints = metric_constraints(subject_to)
-    sources = _Sources(as_pandas(frame, AnalysisError), earlier, elsewhere, pooled, read, groups)
+    sources = TrialSources(
+        as_pandas(frame, AnalysisError),
+        earlier=earlier,
+        elsewhere=elsewhere,
+        pooled=pooled,
+        read=read,
+        groups=groups,
+        fresh=fresh,
+        first_round=first_round,
+    )
     tables = _tables_of(space, sources, value, direction, allow_degenerate, constraints)
     rows = tables.rows
     of_round = tables.own
@@ -527,7 +549,7 @@ def analyze(
         eligible = rows.finished
     tested = rows.measurable & rows.space_filling
     best = int(np.argmax(np.where(eligible[of_round], sign * rows.y[of_round], -np.inf)))
-    resolution = _resolution(tables, [value, metric or value], fresh, noise, scale, first_round)
+    resolution = _resolution(tables, [value, metric or value], sources, noise, scale)
     new_data = new_data_of(space, sources.frame, [value, metric or value], sign, allow_degenerate, by_row)
     if by_row is not None and new_data is not None:
         resolution = resolution._replace(paired=new_data.paired_error, paired_source="examples")
@@ -581,45 +603,14 @@ def analyze(
     return analysis
 
 
-class NoiseEvidence(TypedDict):
-    """Arguments of :func:`analyze` that its noise depends on."""
-
-    direction: str
-    metric: str
-    earlier: pd.DataFrame | None
-    elsewhere: pd.DataFrame | None
-    pooled: int
-    groups: Sequence[object]
-    allow_degenerate: bool
-    fresh: Sequence[object]
-    subject_to: Sequence[MetricConstraint]
-    first_round: FirstRound | None
-
-
 @one_thread
 def resolution_of(
-    space: Space, frame: pd.DataFrame, evidence: NoiseEvidence, noise: str | None, scale: str | None
+    space: Space, sources: TrialSources, goal: Goal, noise: str | None, scale: str | None
 ) -> stats.NoiseEstimate:
-    """The noise of an analysis alone, without tests; arguments and errors as for :func:`analyze`."""
-    constraints = metric_constraints(evidence["subject_to"])
-    sources = _Sources(
-        frame, evidence["earlier"], evidence["elsewhere"], evidence["pooled"], None, evidence["groups"]
-    )
-    degenerate = evidence["allow_degenerate"]
-    tables = _tables_of(space, sources, "value", evidence["direction"], degenerate, constraints)
-    names = ["value", evidence["metric"]]
-    return _resolution(tables, names, evidence["fresh"], noise, scale, evidence["first_round"])
-
-
-class _Sources(NamedTuple):
-    """The tables of an analysis, as given: see :func:`analyze`."""
-
-    frame: pd.DataFrame
-    earlier: pd.DataFrame | None
-    elsewhere: pd.DataFrame | None
-    pooled: int
-    read: Mapping[str, npt.ArrayLike] | None
-    groups: Sequence[Any] | None
+    """The noise of an analysis alone, without tests; declarations and errors as for :func:`analyze`."""
+    constraints = metric_constraints(goal.metric.subject_to)
+    tables = _tables_of(space, sources, "value", goal.direction, goal.allow_degenerate, constraints)
+    return _resolution(tables, ["value", str(goal.metric)], sources, noise, scale)
 
 
 class _Tables(NamedTuple):
@@ -650,7 +641,7 @@ class _Tables(NamedTuple):
 
 def _tables_of(
     space: Space,
-    sources: _Sources,
+    sources: TrialSources,
     value: str,
     direction: str,
     allow_degenerate: bool,
@@ -741,10 +732,9 @@ def _sampled(frame: pd.DataFrame, space: Space) -> pd.DataFrame:
 def _resolution(
     tables: _Tables,
     metrics: Sequence[str],
-    fresh: Sequence[object] | None,
+    sources: TrialSources,
     declared: str | None,
     scale: str | None,
-    first_round: FirstRound | None,
 ) -> stats.NoiseEstimate:
     """The noise by the trials of an analysis.
 
@@ -755,10 +745,9 @@ def _resolution(
     Args:
         tables: The trials.
         metrics: Names under which scores by fold may stand.
-        fresh: As in :func:`analyze`.
+        sources: Where the trials come from.
         declared: As ``noise`` in :func:`analyze`.
         scale: As in :func:`analyze`.
-        first_round: Trials of the first round.
     """
     rows = tables.rows
     sign = tables.sign
@@ -768,8 +757,8 @@ def _resolution(
         even = rows.finished
     sample = _sample_of(rows, even, tables.groups, tables.cardinalities, sign)
     even_y = sign * rows.y[even & ~rows.degenerate]
-    if not drawn_evenly and first_round is not None:
-        space, frame, groups, allow_degenerate = first_round
+    if not drawn_evenly and sources.first_round is not None:
+        space, frame, groups, allow_degenerate = sources.first_round
         first_rows = _inside(space, frame, "value", allow_degenerate, sign)
         first_even = first_rows.finished & first_rows.space_filling
         drawn_evenly = int(first_even.sum()) >= LEAST
@@ -801,14 +790,14 @@ def _resolution(
             (X, -np.log10(-y)),
             cardinalities,
             labels,
-            log_of_repeats(fresh),
+            log_of_repeats(sources.fresh),
             (finished_X, -np.log10(-finished_y)),
             declared,
         )._replace(floor=stats.floor_of(-np.log10(-spread), -np.log10(-even_y)))
         resolution = from_decades(on_log_scale, float(-finished_y.max()))
     else:
         finished = (finished_X, finished_y)
-        resolution = noise_of((X, y), cardinalities, labels, fresh, finished, declared)
+        resolution = noise_of((X, y), cardinalities, labels, sources.fresh, finished, declared)
         resolution = resolution._replace(floor=stats.floor_of(spread, even_y))
     judged = np.where(rows.finished & ~rows.degenerate, sign * rows.y, -np.inf)
     paired = fold_error_of(rows.table, metrics, judged)

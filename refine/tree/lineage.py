@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from refine import stats
-from refine.analysis.analysis import Analysis, FirstRound, NoiseEvidence, resolution_of
+from refine.analysis.analysis import Analysis, FirstRound, TrialSources, resolution_of
 from refine.analysis.analysis import analyze as measured
 from refine.analysis.believed import AttributedBelief
 from refine.analysis.evenness import evenness
@@ -49,12 +49,12 @@ from refine.trials.frame import (
 from refine.trials.goal import Goal, check_direction
 from refine.trials.metric import FUNCTION, Curve, Metric, Score, is_bare_nan
 from refine.trials.metric_constraint import SECONDS
-from refine.trials.replicates import Fresh, again, best_keys, fresh_runs, planned, scores_by_split, selected
+from refine.trials.replicates import again, best_keys, fresh_runs, planned, scores_by_split, selected
 from refine.trials.round_record import Node, StoredNode, believed_on, declared_for
 from refine.trials.rows import JsonRows
 from refine.trials.trial import SPACE_FILLING, Examples, RowScores
 from refine.utils.action import Action
-from refine.utils.arrays import Bools, Floats
+from refine.utils.arrays import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,31 +64,19 @@ class Lineage(NamedTuple):
     """Trials that are informative about the space of the last round of a path.
 
     Attributes:
-        frame: Trials of the last round, after trials of preceding rounds on an equal space.
-        pooled: Number of rows from preceding rounds.
-        earlier: Trials of further ancestors, in the names of the space; ``None`` without ancestors.
-        elsewhere: Trials of descendants and of other branches, likewise; ``None`` without such trials.
-        first_round: The first round; ``None`` if ``frame`` holds its trials.
+        sources: Trials of the last round, after those of preceding rounds on an equal space; of further
+            ancestors, of descendants and of other branches, in the names of the space; repeats of the best
+            configurations of all rounds; and the first round, if its trials are not among the first ones.
         until: Time at which the last trial of other branches had finished; ``None`` without such trials.
         branch_trials: Round id -> number of its trials that count, for every round of other branches.
-        read: Parameter -> mask of the rows of ``frame`` whose trial read the parameter.
-        groups: One label per row of ``frame``, equal for replicates.
-        repeats: Finished repeats of the best configurations of all rounds.
         repeat_tables: The repeats as tables in the names of the space.
-        codes: Fingerprints of the code behind ``frame``, oldest first.
+        codes: Fingerprints of the code behind the trials of ``sources.frame``, oldest first.
         damaged: Number of unreadable trials of the path.
     """
 
-    frame: pd.DataFrame
-    pooled: int
-    earlier: pd.DataFrame | None
-    elsewhere: pd.DataFrame | None
-    first_round: FirstRound | None
+    sources: TrialSources
     until: float | None
     branch_trials: Mapping[str, int]
-    read: dict[str, Bools]
-    groups: list[Any]
-    repeats: Fresh
     repeat_tables: tuple[pd.DataFrame, ...]
     codes: tuple[str, ...]
     damaged: int
@@ -174,17 +162,20 @@ def lineage(
     frame = table(space, records, metric)
     if (frame["state"] == "pruned").any():
         frame = _forecast(frame, reader.records(pks[first:], curves=True).curves, goal)
-    return Lineage(
+    sources = TrialSources(
         frame=frame,
-        pooled=sum(len(reader.records([pk], curves=curves).metrics) for pk in pks[first:-1]),
         earlier=earlier,
         elsewhere=branches.frame,
-        first_round=first_round,
-        until=branches.until,
-        branch_trials=branches.counts,
+        pooled=sum(len(reader.records([pk], curves=curves).metrics) for pk in pks[first:-1]),
         read=read_masks(space, records),
         groups=replicate_groups(records),
-        repeats=fresh_runs({**replicated, **branches.replicated}, goal),
+        fresh=fresh_runs({**replicated, **branches.replicated}, goal)[:3],
+        first_round=first_round,
+    )
+    return Lineage(
+        sources=sources,
+        until=branches.until,
+        branch_trials=branches.counts,
         repeat_tables=tuple(
             table(space, runs, metric) for runs in [*translated, *branches.repeats] if runs.metrics
         ),
@@ -495,14 +486,16 @@ class _Evidence(NamedTuple):
         earlier_stages = sum(stats.stage_of(plans, plans[-1]) for plans, _ in grown[:-1])
         analysis = measured(
             node.space,
-            evidence.frame,
+            direction=goal.direction,
             seed=seed,
+            metric=str(goal.metric),
             stage=earlier_stages + stats.stage_of(*grown[-1]),
-            read=evidence.read,
+            allow_degenerate=goal.allow_degenerate,
+            subject_to=goal.metric.subject_to,
             noise=combined.noise,
             limits=combined.limits,
             scale=combined.scale,
-            **_noise_evidence(evidence, goal),
+            **evidence.sources._asdict(),
         )
         drawn = None
         if node.method == IMPORTED:
@@ -530,21 +523,6 @@ def _declared(path: Sequence[StoredNode], goal: Goal) -> Declared:
     return declared
 
 
-def _noise_evidence(evidence: Lineage, goal: Goal) -> NoiseEvidence:
-    return {
-        "direction": goal.direction,
-        "metric": str(goal.metric),
-        "earlier": evidence.earlier,
-        "elsewhere": evidence.elsewhere,
-        "first_round": evidence.first_round,
-        "pooled": evidence.pooled,
-        "groups": evidence.groups,
-        "fresh": evidence.repeats[:3],
-        "allow_degenerate": goal.allow_degenerate,
-        "subject_to": goal.metric.subject_to,
-    }
-
-
 def _with_examples(
     reader: Reader, path: Sequence[StoredNode], goal: Goal, noise: stats.NoiseEstimate
 ) -> stats.NoiseEstimate:
@@ -563,15 +541,9 @@ def read_noise(
     ``rounds`` are all rounds of the tree, parents first.
     """
     try:
-        evidence = lineage(reader, path, goal, rounds)
+        sources = lineage(reader, path, goal, rounds).sources
         declared = _declared(path, goal)
-        noise = resolution_of(
-            path[-1].node.space,
-            evidence.frame,
-            _noise_evidence(evidence, goal),
-            declared.noise,
-            declared.scale,
-        )
+        noise = resolution_of(path[-1].node.space, sources, goal, declared.noise, declared.scale)
     except AnalysisError:
         return None
     return _with_examples(reader, path, goal, noise)

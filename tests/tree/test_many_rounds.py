@@ -40,9 +40,9 @@ def branched(request, tmp_path_factory):
 def _inside(child):
     """The best value inside, from the tables of the whole path."""
     path = child.context.path(child.node)
-    ancestry = lineage.lineage(child.context.reader, path, child.goal)
+    sources = lineage.lineage(child.context.reader, path, child.goal).sources
     values = []
-    for frame in (ancestry.frame, ancestry.earlier):
+    for frame in (sources.frame, sources.earlier):
         if frame is not None:
             usable = child.space.contains(frame) & ~(frame["degenerate"] >= 0.5) & np.isfinite(frame["value"])
             values += frame["value"][usable].tolist()
