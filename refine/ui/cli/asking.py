@@ -13,7 +13,7 @@ from typer import Argument, Option
 from refine.errors import SpaceError
 from refine.space.encoding import label
 from refine.ui.cli.shared import (
-    DECIDE,
+    LOOK,
     ROUND_HELP,
     RUN,
     AuthorOption,
@@ -64,7 +64,7 @@ class Asked(Given):
         return " ".join(words)
 
 
-@command(DECIDE)
+@command(LOOK)
 def ask(
     target: InTree,
     out: Explained,
@@ -88,7 +88,7 @@ def ask(
         out.put(answer, *([completed(call)] if answer.needed else []))
 
 
-@command(DECIDE)
+@command(LOOK)
 def questions(
     target: InTree,
     out: Explained,

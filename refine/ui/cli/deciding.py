@@ -16,6 +16,7 @@ from typer import Argument, Option
 from refine.errors import NotFoundError, ReviewError, shown
 from refine.trials.budget import CONFIRM_SHARE
 from refine.ui.cli.shared import (
+    BRING,
     DECIDE,
     NO,
     ROUND_HELP,
@@ -469,7 +470,7 @@ def review(
         server.run()
 
 
-@command(DECIDE)
+@command(BRING)
 def mcp(
     target: InTree,
     called: Called,
@@ -534,7 +535,7 @@ class Removal(Given):
         return self.options("confirmed")
 
 
-@command(DECIDE)
+@command(BRING)
 def repair(
     target: InTree,
     out: Output,
@@ -557,7 +558,7 @@ def repair(
 _TRIAL = "by its row in the table, from 0; may be repeated."
 
 
-@command(DECIDE)
+@command(BRING)
 def delete(
     target: AtRound,
     out: Output,
@@ -598,7 +599,7 @@ TrialsOption = Annotated[list[int], Option("--trial", help=f"Name a trial, {_TRI
 ReasonOption = Annotated[str, Option("--reason", help="Give the reason, which reports and the log show.")]
 
 
-@command(DECIDE)
+@command(BRING)
 def exclude(
     target: AtRound, out: Output, trial: TrialsOption, reason: ReasonOption, author: AuthorOption = None
 ) -> None:
@@ -607,7 +608,7 @@ def exclude(
         _put_count(out, round_, "excluded", "excluded", round_.exclude(trial, reason, author=author))
 
 
-@command(DECIDE)
+@command(BRING)
 def include(
     target: AtRound, out: Output, trial: TrialsOption, reason: ReasonOption = "", author: AuthorOption = None
 ) -> None:
@@ -620,7 +621,7 @@ def _put_count(out: Output, round_: Round, key: str, change: str, count: int) ->
     out.say(f"round {round_.id}: {plural(count, 'trial')} {change}", {"round": round_.id, key: count})
 
 
-@command(DECIDE)
+@command(BRING)
 def unlock(target: AtRound, out: Output, removal: Removal) -> None:
     """Unlock a round that a dead process on another machine holds."""
     with target.tree() as tree:

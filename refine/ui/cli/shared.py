@@ -138,7 +138,7 @@ app = typer.Typer(
 RUN = "Run"
 LOOK = "Look"
 DECIDE = "Decide"
-BRING = "Bring and take"
+BRING = "Move and repair"
 
 
 def command(heading: str, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
