@@ -378,7 +378,7 @@ class Review(Shown, Generic[R]):
             n: Configurations of the child; default the advice. A larger number than the budget leaves for
                 rounds warns: the trials are kept to confirm the winner.
             downsample: Size as a share of the configurations left, instead of ``n``.
-            exploit: Share placed by the model as results arrive; default the advice, 0.3 unless the round is
+            exploit: Share chosen by the model as results arrive; default the advice, 0.3 unless the round is
                 small. Further trials are drawn evenly over the child's space. 0 by default with an adaptive
                 ``design``.
             audit: Share outside the child's space but inside this round's, to test the narrowing; default

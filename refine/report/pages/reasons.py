@@ -515,7 +515,7 @@ _SENTENCES: dict[str, Say] = {
     "all_plausible": "At this risk any level may hold the optimum, so all levels are kept.",
     "steep": (
         "The worst value lies {times:times} as far below the median as the best lies above it. Near such a "
-        "fall, learning trials say little about other places: fewer than 40 configurations cut nothing off."
+        "fall, exploit trials say little about other places: fewer than 40 configurations cut nothing off."
     ),
     "untried": lambda v: (
         f"No trial at {_dropped_levels(v)} gave a value."
