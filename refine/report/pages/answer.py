@@ -222,14 +222,20 @@ def cost_text(answer: Answer) -> str:
 
 
 def _compared(answer: Answer, cost: float) -> str:
-    """A cost in words, without digits below a hundredth of the tolerance's leading digit."""
-    if answer.epsilon:
-        cost = round(cost, 1 - math.floor(math.log10(answer.epsilon)))
+    """A cost in words."""
+    cost = _rounded(cost, answer.epsilon)
     if difference(abs(cost)) == "0":
         return "equal"
     if cost > 0:
         return f"{difference(cost)} worse"
     return f"{difference(-cost)} better"
+
+
+def _rounded(cost: float, epsilon: float) -> float:
+    """A cost in decimals that show two digits of the tolerance."""
+    if not epsilon or not math.isfinite(cost):
+        return cost
+    return round(cost, 1 - math.floor(math.log10(epsilon)))
 
 
 def _side_cell(answer: Answer, side: Side) -> Cell:
@@ -355,7 +361,7 @@ def answers_grid(questions: Sequence[AskedQuestion]) -> Grid:
             _doubt_text(answer),
             f"{answer.trials:,}",
             f"{answer.inside:,}",
-            difference(answer.cost),
+            difference(_rounded(answer.cost, answer.epsilon)),
             answer.round[:8],
             answer.author,
         )

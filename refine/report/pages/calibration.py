@@ -126,15 +126,13 @@ def _people_folds(calibration: Calibration) -> list[Fold]:
 
 
 def _question_text(score: QuestionScore) -> str:
-    """The questions of one author: how many later trials decided, and the errors of answers and guesses."""
-    text = f"{score.author} asked {plural(score.asked, 'question')}, {score.decided} decided by later trials"
+    """The answers to one author: how many later trials decided, and the errors of answers and guesses."""
+    text = f"{score.author} got {plural(score.asked, 'answer')}, {score.decided} decided by later trials"
     if score.decided:
-        text += f"; mean squared error of the answers {score.brier:.2f} (0.25 if all said 1 in 2)"
+        text += f"; mean squared error {score.brier:.2f} (0.25 if all said 1 in 2)"
     if score.guessed:
-        text += (
-            f"; of {plural(score.guessed, 'guess', 'guesses')} {score.guess_brier:.2f}, of the answers to "
-            f"these {score.answer_brier:.2f}"
-        )
+        own = plural(score.guessed, "own guess", "own guesses")
+        text += f"; that of {own} {score.guess_brier:.2f}, against {score.answer_brier:.2f} for the answers"
     return text
 
 
