@@ -73,7 +73,7 @@ def ask(
         float | None, Option(min=0, max=1, help="Give your own chance of a yes, scored by later trials.")
     ] = None,
     settle: Annotated[
-        int | None, Option(min=1, help="Create a round of this many trials that would settle the question.")
+        int | None, Option(min=1, help="Create a round of this many trials near the bests of the two sides.")
     ] = None,
 ) -> None:
     """Print whether the best value of a part of the space is as good as the best anywhere."""
