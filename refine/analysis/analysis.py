@@ -146,6 +146,7 @@ class Analysis(Shown):
     # different configurations that finished and were drawn evenly over the whole space, in this or an earlier
     # round
     n_even: int
+    n_few_even: int  # evenly drawn trials that are too few for a test; 0 if there are enough, or none
     # stage of the branch; q-values are multiplied by stage (stage + 1) / 2
     stage: int
     # evidence on every parameter that varies, in the space's order
@@ -329,6 +330,8 @@ class Analysis(Shown):
         else:
             n = self.states.get("complete", 0)
         drawing = drawn_reason(origin if self.tested else "adaptive", n, self.n_space_filling, self.drawn)
+        if self.n_few_even:
+            drawing = Reason("few_even", {"n": self.n_few_even, "least": LEAST})
         if drawing is not None:
             cautions.append(drawing)
         if self.n_sampled:
@@ -513,7 +516,7 @@ def analyze(
     cardinalities = tables.cardinalities
     names = list(space.varied)
     parameters = [space[n] for n in space.varied]
-    n_even = _n_even(tables.path_parts, parameters)
+    n_even = _n_even(tables, parameters)
     space_filling = rows.finished & rows.space_filling
     X, y, place, unusable = _evidence(tables.parts, sign)
     spent = stats.looks_spent(stage)
@@ -548,6 +551,7 @@ def analyze(
     if not (eligible[of_round].any()):
         eligible = rows.finished
     tested = rows.measurable & rows.space_filling
+    n_few_even = int((rows.measurable & tables.even).sum()) - int(tested.sum())
     best = int(np.argmax(np.where(eligible[of_round], sign * rows.y[of_round], -np.inf)))
     resolution = _resolution(tables, [value, metric or value], sources, noise, scale)
     new_data = new_data_of(space, sources.frame, [value, metric or value], sign, allow_degenerate, by_row)
@@ -575,7 +579,8 @@ def analyze(
         parameters=adjusted(evidence, spent) if tested.any() else untested(evidence),
         pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs) if tested.any() else (),
         noise=resolution,
-        covered=stats.hit_probability(int(tested.sum()), 0.01),
+        n_few_even=n_few_even,
+        covered=stats.hit_probability(int(tested.sum()) or n_few_even, 0.01),
         best=table.iloc[best],
         table=table,
         outside=_outside(space, tables.frame, value, allow_degenerate),
@@ -620,6 +625,7 @@ class _Tables(NamedTuple):
     every: pd.DataFrame  # the same before a sample was drawn
     sampled: bool  # whether there are so many that a sample was drawn
     rows: EvidenceTable  # those of ``frame`` inside the space
+    even: Bools  # (rows,) whether a trial was drawn evenly, also if too few were for a test
     own: Bools  # (rows,) whether a trial is of the round itself
     # ``rows`` first, then trials of earlier rounds on other spaces and of other branches, if there are any
     parts: tuple[EvidenceTable, ...]
@@ -693,7 +699,8 @@ def _tables_of(
     parts = (rows, *(_inside(space, table, value, allow_degenerate, sign) for table in other_tables))
     of_round = np.flatnonzero(rows.mask) >= pooled
     _check_feasible(rows, of_round, space, constraints)
-    if int((rows.measurable & rows.space_filling).sum()) < LEAST:
+    even = rows.space_filling
+    if int((rows.measurable & even).sum()) < LEAST:
         _check_enough(parts, len(frame), space)
         rows = rows._replace(space_filling=np.zeros(len(rows.y), dtype=np.bool_))
         parts = (rows, *parts[1:])
@@ -707,6 +714,7 @@ def _tables_of(
         every=all_trials,
         sampled=sample is not None,
         rows=rows,
+        even=even,
         own=of_round,
         parts=parts,
         n_path_parts=1 + (sources.earlier is not None),
@@ -1059,13 +1067,15 @@ def _feasibility(
     )
 
 
-def _n_even(parts: Sequence[EvidenceTable], parameters: Sequence[Parameter]) -> int:
+def _n_even(tables: _Tables, parameters: Sequence[Parameter]) -> int:
     """Number of different configurations drawn evenly over the whole space.
 
     Earlier rounds count if they reach everywhere: a space that was widened since has levels outside their
     reach.
     """
-    even = [part.X[part.measurable & part.space_filling] for part in parts]
+    rows, *earlier = tables.path_parts
+    even = [rows.X[rows.measurable & tables.even]]
+    even += [part.X[part.measurable & part.space_filling] for part in earlier]
     numbered = enumerate(parameters)
     if len(even) > 1 and any(stats.untried(level_axis(p), even[1][:, j]).any() for j, p in numbered):
         even = even[:1]

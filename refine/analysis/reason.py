@@ -59,6 +59,7 @@ CODES = {
     "imported": "imported trials of unknown origin look even: n, of, parameter, p",
     "uneven": "trials declared as even clearly are not: n, of, parameter (empty: their order), p",
     "untested": "a search chose the trials, so nothing is tested: n, of, parameter, p (of imported ones)",
+    "few_even": "fewer trials were drawn evenly than a test needs: n, least",
     "code": "trials ran several versions of the objective's code: codes",
     "sampled": "a sample of the trials was tested, for speed: n, of",
     "decades": "a loss spans orders of magnitude, so the tolerance is a factor: metric, factor",

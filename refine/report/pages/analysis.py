@@ -121,6 +121,7 @@ _CAUTIONS = {
     "imported": "the imported trials look like a random or grid sample; tests assume so",
     "uneven": "the trials were declared a random or grid sample, and do not look like one",
     "untested": "a search chose the trials, so no test is possible",
+    "few_even": "{even}: too few for a test",
     "code": "the trials ran {count} versions of the objective's code",
 }
 
@@ -130,7 +131,9 @@ def caution_facts(analysis: Analysis) -> list[Fact]:
     facts: list[Fact] = []
     for caution in analysis.cautions:
         if caution.code != "sampled":
-            short = _CAUTIONS.get(caution.code, "").format(count=len(caution.values.get("codes", ())))
+            even = plural(caution.values.get("n", 0), "evenly drawn trial")
+            count = len(caution.values.get("codes", ()))
+            short = _CAUTIONS.get(caution.code, "").format(count=count, even=even)
             facts.append(("Caution", Cell(short or sentence(caution), "warn")))
     return facts
 
@@ -262,8 +265,11 @@ def effect_sentences(analysis: Analysis) -> list[str]:
 def _coverage(analysis: Analysis) -> str:
     """The chance that a trial hit the best 1 %; of a space without 1 %, the number of configurations."""
     if analysis.space.size < 100 and not analysis.n_imported:  # imported trials lie between levels
-        trials = plural(analysis.n_space_filling, "evenly drawn trial")
+        even = analysis.n_space_filling or analysis.n_few_even
+        trials = plural(even, "evenly drawn trial")
         return f"{trials}, in a space of {plural(analysis.space.size, 'configuration')}"
+    if not analysis.covered:
+        return "unknown: no trial was drawn evenly"
     return f"{percent(analysis.covered)} chance that a trial hit the best 1 % of configurations"
 
 

@@ -580,6 +580,7 @@ _SENTENCES: dict[str, Say] = {
         "Untested: results chose these {n:trial}{uneven}, so p-values would mislead. The model "
         "alone proposes."
     ),
+    "few_even": ("Untested: {n:trial} drawn evenly, and a test needs {least}. The model alone proposes."),
     "sampled": (
         "{of:,} space-filling trials are more than an analysis needs, so a sample of {n:,} was tested. "
         "Counts and the best "
