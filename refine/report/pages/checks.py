@@ -554,7 +554,10 @@ def worth_page(outlook: Worth) -> Page:
     if outlook.data in NEW_DATA:
         gain += CLAIMED_DATA[outlook.data]
     calls = [action for action in (worth(outlook).action,) if action]
-    return Page(worth_sentence(outlook), [Facts([("Gain", gain)])], calls)
+    facts: list[Fact] = []
+    if outlook.n or outlook.repeats:
+        facts = [("Gain", gain)]
+    return Page(worth_sentence(outlook), [Facts(facts)], calls)
 
 
 def worth_sentence(outlook: Worth) -> str:

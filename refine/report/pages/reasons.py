@@ -555,7 +555,7 @@ _SENTENCES: dict[str, Say] = {
     "not_there_in_box": (
         "No configuration contains {parameter} any more: it exists only with {condition_text}, which "
         "is dropped. "
-        "Its range is kept on file."
+        "An edit that restores the choice brings the parameter back."
     ),
     "refuted": _refuted,
     # Further suggestions.

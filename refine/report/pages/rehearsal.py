@@ -62,7 +62,7 @@ def _detectable(rehearsal: StudyRehearsal) -> str:
     studies = f"{round(10 * POWER)} of 10 studies"
     text = f"a parameter that causes {effect} of the differences is detected in {studies}"
     if math.isinf(hardest):
-        text += "; some parameters never are"
+        text += "; not every parameter can be detected"
     return text
 
 

@@ -73,6 +73,8 @@ def review_page(review: Review) -> Page:
     if worth is not None:
         lead = verdict_cell(worth)
         heading = _HEADINGS.get(worth.verdict, heading)
+    if _over(review) and review.budget.left is not None:
+        heading = "With more trials, search only:"
     reason = review.next_step.reasons[0]
     facts: list[Fact] = []
     if reason.code not in _ALL_RUN:
