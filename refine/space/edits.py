@@ -127,6 +127,8 @@ def _edited(old: Parameter, value: Any, replaced: Parameter | None) -> Parameter
         return _edited(replace(old, levels=old.grid, within=within, when=value.when), bounds_given, replaced)
     if not isinstance(value, Parameter):
         _check_numbers(value)
+    if isinstance(old, Integer) and not isinstance(value, Parameter):
+        _check_whole(value)
     if bounds:
         return _with_bounds(old, value, replaced)
     return parse(value)
@@ -158,7 +160,7 @@ def _with_bounds(old: Range, value: tuple[Any, ...], replaced: Parameter | None)
     low, high = value[:2]
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         return Float(low, high)  # raises the error of the notation
-    integral = isinstance(old, Integer) and float(low).is_integer() and float(high).is_integer()
+    integral = isinstance(old, Integer)
     kind = Integer if integral else Float
     if old.log and low <= 0:
         raise SpaceError(
@@ -214,6 +216,17 @@ def _between(old: Range, a: float, b: float, parts: int, integral: bool) -> list
     positions = np.asarray(old.scale(np.asarray(inner)), dtype=float)
     targets = np.linspace(float(old.scale(a)), float(old.scale(b)), parts + 1)[1:-1]
     return [inner[i] for i in sorted({int(np.abs(positions - w).argmin()) for w in targets})]
+
+
+def _check_whole(value: Any) -> None:
+    """Raises SpaceError unless a range of whole numbers keeps them: an objective would get 1.5 layers."""
+    is_collection = isinstance(value, list | tuple)
+    for v in value if is_collection else [value]:
+        if is_finite(v) and not float(v).is_integer():
+            fix = f"round {v}"
+            if isinstance(value, tuple):
+                fix = f"round the ends, or write refine.Float({value[0]}, {value[1]})"
+            raise SpaceError(f"a range of whole numbers takes whole numbers, got {value!r}; {fix}")
 
 
 def _check_numbers(value: Any) -> None:

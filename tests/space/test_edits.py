@@ -1,6 +1,7 @@
 """From an old parameter to a new one: a person's edit, the levels evidence leaves, a wider range."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -37,7 +38,6 @@ def test_edits_keep_a_declared_order():
         (Float(0, 0.5, 6), (0, 0.25), Float(0, 0.25, [0, 0.1, 0.2, 0.25])),  # earlier trials stay on the grid
         (Float(0, 0.5, 6), (0, 1), Float(0, 1, 11)),  # beyond the old bounds: wider
         (Integer(0, 10), (2, 5), Integer(2, 5, 4)),
-        (Integer(0, 10), (0.5, 5.5), Float(0.5, 5.5, [0.5, 1, 2, 3, 4, 5, 5.5])),  # no integers any more
         (LOG, (1e-4, 1e-2), Float(1e-4, 1e-2, 3, log=True)),
         # (low, high, levels) sets the number of levels.
         (Float(0, 0.5, 6), (0, 0.2, 9), Float(0, 0.2, 9)),
@@ -107,6 +107,22 @@ def test_a_printed_bound_of_a_conditional_range_is_its_level():
     rates = Float(1e-3, 1, 10, log=True, when="optimizer == 'sgd'")
     edited_range = edited(rates, Float(0.00215443, 1, log=True, when="optimizer == 'sgd'"))
     assert edited_range.grid == rates.grid[1:]
+
+
+@pytest.mark.parametrize(
+    ("value", "fix"),
+    [
+        ((0.5, 5.0), "got (0.5, 5.0); round the ends, or write refine.Float(0.5, 5.0)"),
+        ((0.5, 5.5, 3), "got (0.5, 5.5, 3); round the ends, or write refine.Float(0.5, 5.5)"),
+        ([2, 2.5], "got [2, 2.5]; round 2.5"),
+        (2.5, "got 2.5; round 2.5"),
+    ],
+)
+def test_a_range_of_whole_numbers_keeps_whole_numbers(value, fix):
+    with pytest.raises(SpaceError, match=re.escape(f"takes whole numbers, {fix}")):
+        edited(Integer(0, 10), value)
+    assert edited(Integer(0, 10), Float(0.5, 5.5, 3)) == Float(0.5, 5.5, 3)
+    assert edited(Integer(0, 10), (2.0, 5.0)) == Integer(2, 5, 4)
 
 
 MOMENTUM = Float(0, 0.9, 7, when="optimizer == 'sgd'")

@@ -27,7 +27,7 @@ from refine.tree.tree import Tree
 from refine.trials.declared import Declared
 from refine.trials.frame import table
 from refine.trials.metric_constraint import FEASIBLE
-from refine.trials.trial import FAILED
+from refine.trials.trial import AUDITS, FAILED
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Block, Branch, Cell, Items, Page, Text
 from refine.utils.format import duration, inflected, join, number, percent, plural, score
@@ -253,7 +253,7 @@ def _progress(round_: Round, counts: dict[str, int], ended: int, remaining: int)
 def _best(round_: Round) -> str:
     """The metric with its direction, and the best observed trial.
 
-    A trial outside the space is marked as an audit trial.
+    A trial outside the space is marked as such.
     """
     best = round_.best
     line = f"{judged_text(round_.metric, round_.node.subject_to)}, {round_.direction}; best observed"
@@ -267,7 +267,10 @@ def _best(round_: Round) -> str:
     if finite:
         line += f" with {join([f'{n} = {value_text(v)}' for n, v in finite.items()])}"
     if outside(round_.space, finite):
-        line += " (an audit trial, outside this space)"
+        kind = ""
+        if best["origin"] in AUDITS:
+            kind = "an audit trial, "
+        line += f" ({kind}outside this space)"
     return line
 
 
