@@ -177,7 +177,7 @@ def test_every_view_of_an_outlook_says_the_same_about_the_gain():
 
 
 @pytest.mark.parametrize(
-    ("probability", "verdict", "lead", "said"),
+    ("probability", "verdict", "start", "chance"),
     [
         (0.01, "STOP", "Stop here: another", "(at most about 1 in 20 do)"),
         (0.25, "CONTINUE", "Go on if cheap: another", "(about 1 in 5 do)"),
@@ -185,12 +185,12 @@ def test_every_view_of_an_outlook_says_the_same_about_the_gain():
         (0.5, "CONTINUE", "Go on: another", "will more likely than not gain more than"),
     ],
 )
-def test_a_verdict_states_its_own_chance(probability, verdict, lead, said):
+def test_a_verdict_states_its_own_chance(probability, verdict, start, chance):
     analysis, proposal = proposed(noise, n=20)
     outlook = worth_of(analysis, 0.1, proposal.space, 20)
     outlook = replace(outlook, probability=probability, verdict=verdict)
-    assert verdict_sentence(outlook).startswith(lead)
-    assert said in str(outlook)
+    assert verdict_sentence(outlook).startswith(start)
+    assert chance in str(outlook)
 
 
 def test_next_step_names_the_parameter_that_makes_trials_slow():
