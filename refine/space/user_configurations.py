@@ -69,10 +69,19 @@ def given_configuration(space: Space, configuration: object, name_in_errors: str
 def _check_slip(
     space: Space, configuration: Mapping[str, object], values: Mapping[str, Any], name_in_errors: str
 ) -> None:
-    """Raises SpaceError if an unknown choice makes a given value unused: the choice is misspelt.
+    """Raises SpaceError if a choice is misspelt.
 
-    A choice that is new to the space is allowed otherwise.
+    The choice differs from a known one in case or spaces alone, or makes a given value unused. A choice that
+    is new to the space is allowed otherwise.
     """
+    for name, value in values.items():
+        choice = space[name]
+        if isinstance(choice, Categorical) and isinstance(value, str) and not choice.contains([value])[0]:
+            alike = [v for v in choice.labels if v.lower() == value.strip().lower()]
+            if alike:
+                raise SpaceError(
+                    f"{name_in_errors}: {value!r} is not a choice of {name}; did you mean {alike[0]!r}?"
+                )
     active = space.has(values)
     for name in space.conditions:
         if name not in configuration or name in active:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,7 @@ from typing import Any
 
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import feasible, how_many
-from refine.errors import DesignError, SpaceError
+from refine.errors import DesignError, RefineWarning, SpaceError
 from refine.proposal.allocation import BELIEVED, believed_rows, check_shares
 from refine.proposal.proposal import check_epsilon
 from refine.review.decision import check_note, user
@@ -38,6 +39,7 @@ from refine.trials.metric import Score
 from refine.trials.metric_constraint import FEASIBLE
 from refine.trials.round_record import ADAPTIVE, BASELINE, OPTUNA, Encoded, Node, StoredNode
 from refine.utils.action import Action, Symbol
+from refine.utils.format import join
 
 
 def add_round(
@@ -133,6 +135,7 @@ def add_round(
         {'epochs': 20, 'lr': 0.0001, 'units': 16}
     """
     searched = space_of(space)
+    _warn_of_unused(searched)
     total = checked_budget(budget)
     wants_trial(objective, searched)
     if isinstance(objective, Command):
@@ -210,6 +213,16 @@ def add_round(
     if tag is not None:
         self.tag(added, tag)
     return added
+
+
+def _warn_of_unused(space: Space) -> None:
+    """Warns of parameters whose condition no configuration meets, for example by a misspelt choice."""
+    for name, condition in space.conditions.items():
+        if name in space.varied or space[name].fixed:
+            continue
+        named = join([f"{n} is {space[n].describe()}" for n in space if n in condition.names])
+        text = f"{name} is never used: no configuration meets {str(condition)!r}; {named}"
+        warnings.warn(text, RefineWarning, stacklevel=4)
 
 
 def _believed(

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 
 import refine
 from refine.design.space_filling import feasible
-from refine.errors import SpaceError
+from refine.errors import RefineWarning, SpaceError
 from refine.space.categorical import Categorical
 from refine.space.edits import edit_space, narrowed
 from refine.space.files import read_space
@@ -67,6 +68,14 @@ def test_a_misspelt_choice_that_makes_a_given_value_unused_is_refused():
     assert given_configuration(SPACE, new, "configurations[0]") == new
     unused = {"optimizer": "adam", "beta": 0.85, "units": 4, "momentum": 0.3}
     assert "momentum" not in given_configuration(SPACE, unused, "configurations[0]")
+
+
+def test_a_condition_that_no_configuration_meets_is_warned_of(tree):
+    space = {"model": ["svc", "knn"], "C": Float(0.1, 1, 3, when="model == 'SVC'"), "k": [1, 2, 3]}
+    text = "C is never used: no configuration meets \"model == 'SVC'\"; model is categorical: svc, knn"
+    with pytest.warns(RefineWarning, match=re.escape(text)) as caught:
+        tree.add_round(space, lambda p: p["k"], n=4)
+    assert caught[0].filename == __file__
 
 
 def test_a_condition_is_stored_and_part_of_the_id():

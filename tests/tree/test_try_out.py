@@ -56,6 +56,7 @@ def test_wrong_ideas_are_refused_before_anything_is_written(round_):
         ([{"x": 4.1}], SpaceError, "missing: z"),
         ([{"x": 4.1, "z": "a"}, {"x": "fast", "z": "a"}], SpaceError, r"configurations\[1\]"),
         ({"x": 4.1, "z": "a"}, SpaceError, "put it in"),
+        ([{"x": 4.1, "z": "A"}], SpaceError, "'A' is not a choice of z; did you mean 'a'"),
         ([], DesignError, "at least one"),
     ):
         with pytest.raises(error, match=message):
