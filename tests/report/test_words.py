@@ -45,8 +45,8 @@ def shown(request, study, tmp_path_factory):
 @pytest.mark.parametrize("name", [name for name in words.BUDGETS if name not in (*REPORTS, "page")])
 def test_glances_are_short(shown, name):
     text = to_text(shown[name].page(), words.COLUMNS)
-    # A failed check is news of its own: its line comes on top of the budget.
-    count = words.counted(re.sub(r" *\d+ checks? failed: [^\n]+\n", "", text))
+    # A check that failed or waits is news of its own: its line comes on top of the budget.
+    count = words.counted(re.sub(r" *\d+ checks? (failed|needs more trials): [^\n]+\n", "", text))
     budget = words.BUDGETS[name]
     assert count.lines <= budget.lines, text
     assert count.words <= budget.words, text
@@ -76,17 +76,20 @@ def test_a_review_prints_verdict_changes_risk_and_next_call_in_this_order(shown)
     assert any(line.startswith(f"Or          {second}") for line in lines)
 
 
-def test_a_review_names_its_failed_checks_in_one_line(shown):
+def test_a_review_names_checks_that_failed_and_that_need_more_trials_in_a_line_each(shown):
     review = shown["review"]
     failed = [check for check in review.checks().checks if check.verdict == "fail"]
-    lines = [line for line in to_text(review.page(), 200).splitlines() if "failed: " in line]
-    assert len(lines) == bool(failed)
+    lines = to_text(review.page(), 200).splitlines()
+    failures = [line for line in lines if "failed: " in line]
+    assert len(failures) == bool(failed)
     if failed:
-        assert f"{len(failed)} check" in lines[0]
-        for check in failed:
-            names = check.values.get("parameters", ())
-            shortened = len(names) > 3 and f"{len(names)} parameters" in lines[0]
-            assert shortened or all(name in lines[0] for name in names)
+        assert f"{len(failed)} check" in failures[0]
+    enough = review.checks()["enough"]
+    waiting = [line for line in lines if "1 check needs more trials: " in line]
+    assert len(waiting) == (enough.verdict == "unknown")
+    names = enough.values.get("parameters", ())
+    for line in waiting:
+        assert all(name in line for name in names) or f"{len(names)} parameters" in line
 
 
 def test_why_and_details_hold_the_rest(shown):

@@ -11,7 +11,7 @@ from refine.analysis import finding as f
 from refine.analysis.learning_curves import TrialCurves
 from refine.report.pages.proposal import CLAIMED_DATA, NEW_DATA
 from refine.report.pages.reasons import Say, fill, upper
-from refine.review.checks import FAIL, INFEASIBLE, PASS, TIES, WARN, Check, Checks, worth
+from refine.review.checks import FAIL, INFEASIBLE, PASS, TIES, UNKNOWN, WARN, Check, Checks, worth
 from refine.review.worth import CONFIRM, CONTINUE, LIKELY, PROBABLE, STOP, Worth
 from refine.trials.metric import Metric
 from refine.utils.action import Action
@@ -32,7 +32,8 @@ from refine.utils.provided import page_for
 Spell = Callable[[Action], str]
 # Verdict of a check -> its tone; the gravest first.
 _TONES = {"fail": "bad", "warn": "warn", "unknown": "faint", "pass": "good"}
-_NAMED = 3  # most parameters named in the headline of failed checks
+_NAMED = 3  # most parameters named in the headline of a check that needs more trials
+_VERDICTS = {"fail": "failed", "warn": "warning", "unknown": "unknown"}
 _COUNTED = {
     "fail": ("failure", "failures"),
     "warn": ("warning", "warnings"),
@@ -50,30 +51,32 @@ def checks_page(checks: Checks, spell: Spell = str) -> Page:
     folds = []
     for c in gravest_first(checks):
         if c.verdict != PASS:
-            text = "failure: " * (c.verdict == FAIL) + _finding(c, spell)
+            text = f"{_VERDICTS[c.verdict]}: {_finding(c, spell)}"
             facts.append((subject(c), Cell(text, _TONES[c.verdict])))
         folds.append(Fold(f"{question(c)} {c.verdict}", [Text(figure(c)), Text(says(c, spell))], c.key))
-    calls = [c.call for c in checks.checks if c.call and c.verdict in (WARN, FAIL)]
+    calls = [c.call for c in checks.checks if c.call and (c.verdict in (WARN, FAIL) or c.code == "too_few")]
     title = f"Checks of round {checks.round[:8]}: {passed_text(checks)}"
     return Page(title, [Facts(facts)], calls[:1], folds)
 
 
 def failed_text(checks: Checks) -> str:
-    """The failed checks in one line: ``1 check failed: too few good trials to test lr``.
-
-    Empty if no check failed.
-    """
-    findings = []
-    for check in checks.checks:
-        if check.verdict != FAIL:
-            continue
-        if check.code == "too_few" and len(check.values["parameters"]) > _NAMED:
-            findings.append(f"too few good trials to test {len(check.values['parameters'])} parameters")
-        else:
-            findings.append(_finding(check))
+    """The failed checks in one line: ``1 check failed: repeats differ``; empty if no check failed."""
+    findings = [_finding(check) for check in checks.checks if check.verdict == FAIL]
     if not findings:
         return ""
     return f"{plural(len(findings), 'check')} failed: {'; '.join(findings)}"
+
+
+def waiting_text(checks: Checks) -> str:
+    """``1 check needs more trials: too few good trials to test lr``; empty if good trials suffice."""
+    enough = checks["enough"]
+    if enough.code != "too_few" or enough.verdict != UNKNOWN:
+        return ""
+    untested = enough.values["parameters"]
+    text = _finding(enough)
+    if len(untested) > _NAMED:
+        text = f"too few good trials to test {len(untested)} parameters"
+    return f"1 check needs more trials: {text}"
 
 
 def _finding(check: Check, spell: Spell = str) -> str:

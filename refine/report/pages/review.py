@@ -10,7 +10,7 @@ import numpy as np
 from refine.analysis.conditions import as_read, declared, unread_in
 from refine.proposal.change import Change
 from refine.report.pages.analysis import best_clause, caution_facts, trials_clause, weak_text
-from refine.report.pages.checks import failed_text, verdict_cell, worth_page
+from refine.report.pages.checks import failed_text, verdict_cell, waiting_text, worth_page
 from refine.report.pages.preview import kept_cell
 from refine.report.pages.proposal import (
     NOTHING,
@@ -91,6 +91,8 @@ def review_page(review: Review) -> Page:
     facts += standing_facts(review)
     if failed := failed_text(review.checks()):
         facts.append(("", Cell(failed, "bad")))
+    if waiting := waiting_text(review.checks()):
+        facts.append(("", Cell(waiting, "warn")))
     facts += [("", note) for note in notes_on_edits(review)]
     for i, s in enumerate(review.suggestions, 1):
         text = f"{s.decision.author} suggests {_suggested_text(s)}:"

@@ -20,7 +20,14 @@ from refine.errors import ReviewError, did_you_mean
 from refine.report.figures.canvas import svg
 from refine.report.glossary import meanings, terms
 from refine.report.pages.analysis import VERDICTS, coupled_pairs, share_text
-from refine.report.pages.checks import checks_page, failed_text, gravest_first, passed_text, verdict_cell
+from refine.report.pages.checks import (
+    checks_page,
+    failed_text,
+    gravest_first,
+    passed_text,
+    verdict_cell,
+    waiting_text,
+)
 from refine.report.pages.preview import options_page, preview_page, too_many_text
 from refine.report.pages.proposal import ChangeView, changes_sentence, evidence_numbers
 from refine.report.pages.reasons import upper
@@ -152,7 +159,8 @@ def _checks_content(checks: Checks) -> Content:
                 "picture": picture,
             }
         )
-    return {"failed": failed_text(checks), "checks_text": passed_text(checks), "checks": content}
+    concerns = ". ".join(filter(None, (failed_text(checks), waiting_text(checks))))
+    return {"failed": concerns, "checks_text": passed_text(checks), "checks": content}
 
 
 def decision_content(review: Review) -> Content:
