@@ -489,9 +489,27 @@ def surrogate_of(
     posterior, failing = _posteriors(analysis, positions, exact=True, model=model, claimed=True)
     chance = None
     if failing is not None:
-        chance = 1.0 - failing.share_met()
+        chance = _chances_to_fail(analysis, failing)
         posterior = stats.constrained(posterior, [failing], learned_rows(analysis))
     return Surrogate(space, posterior, positions, columns, exhaustive, analysis.parameters, failing=chance)
+
+
+def _chances_to_fail(analysis: Analysis, failing: stats.Posterior) -> Floats:
+    """(c,) probabilities that trials of the candidates fail.
+
+    Draws lie nearer to the mean than the outcomes, so that too few pass the bound of the rarer outcome.
+    The bound is therefore the score below which as large a share of the draws lies as of the even trials
+    failed.
+    """
+    assert analysis.failed is not None
+    even = analysis.origins == "even"
+    if int(even.sum()) < _FEWEST:
+        return 1.0 - failing.share_met()
+    share = (int(analysis.failed[even].sum()) + 0.5) / (int(even.sum()) + 1)
+    bound = np.quantile(failing.scores, share, method="lower")
+    below = (failing.scores < bound).mean(axis=0)
+    equal = (failing.scores == bound).mean(axis=0)
+    return np.asarray(below + equal * (share - below.mean()) / equal.mean())
 
 
 def noise_in_scores(analysis: Analysis, posterior: stats.Posterior, at: float) -> float:

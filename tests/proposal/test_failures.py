@@ -124,3 +124,14 @@ def test_a_review_says_how_many_trials_are_expected_to_fail_and_follows_an_edit(
     bold = review.edit(x=(0.7, 1.0))
     assert bold.claim.failing_inside > 0.8 > review.claim.failing_inside
     assert "fail (now" in str(bold)
+
+
+def test_failures_by_chance_are_expected_as_often_as_they_were_seen():
+    def by_chance(frame):
+        failing = np.random.default_rng(3).random(len(frame)) < 0.12
+        return frame["x"].where(~failing)
+
+    analysis = analysis_of(by_chance)
+    claim = refine.propose(analysis).claim
+    assert claim.failing_now == pytest.approx(analysis.failed.mean(), abs=0.02)
+    assert 0.02 < claim.failing_inside < 0.25
