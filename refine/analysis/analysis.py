@@ -931,6 +931,8 @@ def _check_enough(parts: Sequence[EvidenceTable], count: int, space: Space) -> N
         reason = f" ({', '.join(lost)})"
     missing = LEAST - n - n_others
     fix = f"run {missing} more configurations"
+    if outside > count / 2:
+        fix = f"check the bounds of the space, or {fix}"
     if len(parts) > 1:
         reason += f" and {n_others} of other rounds"
         fix += ", here or in another round of the tree that reaches into the space"

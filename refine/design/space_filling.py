@@ -278,7 +278,9 @@ def how_many(space: Space, n: int | None, downsample: float | None, used: int = 
             culprit = f"the constraint {str(alone[0])!r}"
         else:
             culprit = "all constraints together"
-        raise DesignError(f"no configuration meets {culprit}; relax it, or give parameters more levels")
+        raise DesignError(
+            f"no configuration meets {culprit}; relax a constraint, or give parameters more levels"
+        )
     remaining = exist.count - used
     if n is None:
         share = downsample
