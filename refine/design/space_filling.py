@@ -298,9 +298,11 @@ def how_many(space: Space, n: int | None, downsample: float | None, used: int = 
             run = f" and earlier rounds ran {used:,}"
         else:
             run = ""
+        fix = "give ranges more levels"
+        if exist.exact and exist.count > used:
+            fix = f"ask for n={exist.count - used} or fewer, or {fix}"
         raise DesignError(
-            f"n must be <= the number of configurations left, got {n:,}, but {exist} exist{run}; "
-            "ask for fewer, or give ranges more levels"
+            f"n must be <= the number of configurations left, got {n:,}, but {exist} exist{run}; {fix}"
         )
     return int(n)
 

@@ -24,7 +24,7 @@ from refine.tree.judging import confirm
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.tree.tree_record import TreeRecord
-from refine.trials.budget import CONFIRM_SHARE
+from refine.trials.budget import CONFIRM_SHARE, checked_budget, seconds_of
 from refine.utils.action import Action
 from refine.utils.format import join
 from refine.utils.keywords import helped
@@ -52,7 +52,7 @@ def autopilot(
     start: Tree | Round,
     rounds: int | None = None,
     *,
-    budget: int | timedelta | None = None,
+    budget: int | str | timedelta | None = None,
     n: int | None = None,
     risk: float | None = None,
     exploit: float | None = None,
@@ -80,7 +80,7 @@ def autopilot(
         rounds: Maximal number of rounds, the first one included; default 5. Not with ``budget``, like ``n``,
             ``risk``, ``exploit`` and ``audit``.
         budget: Number of trials in total, the first round (unless imported) and the race included; or a
-            duration from this call on, such as ``datetime.timedelta(hours=2)``. The first round always
+            duration from this call on, such as ``"2 h"``. The first round always
             finishes, and grows until ten of its trials have finished. Default the part that is left of
             :attr:`Tree.budget`, unless an option of several rounds is given.
         n: Configurations per child; default the advised number: :attr:`refine.Review.advised_round`.
@@ -243,21 +243,18 @@ def _spent(current: Round) -> int:
     return len(current.replicates) + len(current.trials)
 
 
-def _checked(budget: int | timedelta, first: int) -> tuple[float, float]:
+def _checked(budget: int | str | timedelta, first: int) -> tuple[float, float]:
     """A budget as trials and as seconds; DesignError if invalid, or smaller than the ``first`` round."""
-    if isinstance(budget, timedelta) and budget > timedelta(0):
-        return math.inf, budget.total_seconds()
-    if not is_whole(budget):
+    total = checked_budget(budget)
+    if isinstance(total, str):
+        return math.inf, seconds_of(total)
+    assert total is not None
+    if first > total:
         raise DesignError(
-            "budget must be a whole number of trials >= 1, or a time as a datetime.timedelta, got "
-            f"{budget!r}; for example budget=150 or budget=datetime.timedelta(hours=2)"
-        )
-    if first > budget:
-        raise DesignError(
-            f"budget must be at least the {first} trials of the first round, got {budget}; start from a "
+            f"budget must be at least the {first} trials of the first round, got {total}; start from a "
             "smaller one, of 10 trials"
         )
-    return budget, math.inf
+    return total, math.inf
 
 
 @dataclass

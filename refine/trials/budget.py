@@ -34,9 +34,10 @@ LARGEST_BUDGET = 10**12
 
 Budget = int | str | None
 
-_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}  # by the first letter of the unit
 _LONGEST = 100  # characters of a budget
-_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\b")
+_UNITS = r"s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?"
+_PART = re.compile(rf"\s*(\d+(?:\.\d+)?)\s*({_UNITS})(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,7 @@ def seconds_of(text: str) -> float:
     parts = list(_PART.finditer(text[:_LONGEST]))
     if not parts or len(text) > _LONGEST or _PART.sub("", text).strip():
         return 0.0
-    return sum(float(part[1]) * _SECONDS[part[2]] for part in parts)
+    return sum(float(part[1]) * _SECONDS[part[2][0].lower()] for part in parts)
 
 
 def first_size(budget: Budget) -> int | None:

@@ -132,7 +132,7 @@ def test_options_that_a_budget_decides_are_refused_with_a_budget(tree, options):
     assert first.trials.empty
 
 
-@pytest.mark.parametrize("budget", ["2h", 0, timedelta(0)])
+@pytest.mark.parametrize("budget", ["2 weeks", 0, timedelta(0)])
 def test_a_wrong_budget_is_refused_before_a_trial(tree, budget):
     first = tree.add_round(SPACE, noisy, n=20)
     with pytest.raises(DesignError, match="trials >= 1,"):

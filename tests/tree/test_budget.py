@@ -10,7 +10,7 @@ import refine
 from refine.errors import DesignError
 from refine.review.checks import Check, Checks
 from refine.store.budget import write_claim
-from refine.trials.budget import BudgetState, checked_budget, first_size, raised
+from refine.trials.budget import BudgetState, checked_budget, first_size, raised, seconds_of
 from refine.utils.action import Action
 
 SPACE = {"x": (0.0, 9.0, 40), "y": (0.0, 1.0, 20), "c": ["a", "b", "d"]}
@@ -37,6 +37,8 @@ def failing(params):
         ("60", 60),
         ("8 h", "8 h"),
         (" 1 h 30 min", "1 h 30 min"),
+        ("1h30m", "1h30m"),
+        ("2 hours", "2 hours"),
         (timedelta(hours=2), "2 h"),
         (timedelta(seconds=0.1), "0.1 s"),
         (timedelta(minutes=100), "6000 s"),
@@ -216,6 +218,9 @@ def test_a_seventh_of_the_budget_is_kept_for_confirming_a_noisy_winner():
     assert state.for_rounds() == 18
     assert state.for_rounds(noisy=False) == 24
     assert BudgetState("8 h", 10, 0, 0, 3600.0).left == 70
+    for text in ("90 min", "1.5 Hours", "1h30m", "1 hr 30 minutes", "5400 seconds", "0.0625 days"):
+        assert seconds_of(text) == 5400
+    assert seconds_of("90 minute s") == seconds_of("3 months") == 0
 
 
 @pytest.fixture

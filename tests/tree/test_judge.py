@@ -1,6 +1,7 @@
 """Comparisons of two configurations: lucky seeds are discarded, better configurations are kept."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -138,3 +139,14 @@ def test_the_rule_and_what_would_decide():
     assert seeds_needed(0.0, 1e12, 2.0, 0.0) is None
     assert seeds_needed(5.0, 1e12, 2.0, 0.0, minimum=3) == 3
     assert seeds_needed(0.0, math.nan, 2.0, 0.0, minimum=3) == 3
+
+
+def test_a_clear_difference_of_too_few_runs_asks_for_runs_and_not_for_a_decision(tree):
+    tree.add_round(SPACE, noisy, n=24, seed=1, baseline={"x": 9.0, "c": "d"}).run(progress=False)
+    judgement = tree.judge()
+    clear = replace(judgement, probability=0.99, matters=0.97, seeds=1, verdict="CONFIRM")
+    text = (
+        "CONFIRM: better than the baseline so far; a verdict takes 3 runs under new seeds, so run 1 more seed"
+    )
+    assert str(clear).replace("\n", " ").startswith(text)
+    assert "not decided whether" in str(replace(clear, probability=0.8))

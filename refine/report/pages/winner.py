@@ -6,7 +6,7 @@ import math
 from statistics import mean
 
 from refine import stats
-from refine.analysis.judgement import CONFIRM, KEEP, MOST, SEEN, Judgement
+from refine.analysis.judgement import CONFIRM, KEEP, MOST, SEEN, SURE, Judgement
 from refine.analysis.new_data import OnNewData
 from refine.analysis.optimism import Optimism
 from refine.analysis.winner import Candidate, Winner
@@ -383,6 +383,11 @@ def _verdict(judgement: Judgement) -> str:
         return f"the configuration is better than {than}"
     if judgement.verdict != CONFIRM:
         return f"the configuration is not better than {than}{by_over(judgement.epsilon, 'more than')}"
+    if judgement.seeds and judgement.probability >= SURE and judgement.matters > 1 - SURE:
+        return (
+            f"better than {than} so far; a verdict takes {SEEN} runs under new seeds, so run "
+            f"{plural(judgement.seeds, 'more seed')} of each"
+        )
     undecided = f"not decided whether the configuration is better than {than}"
     if judgement.seeds is None:
         return f"{undecided}; more than {MOST:,} new seeds of each would be needed, so treat both as equal"
