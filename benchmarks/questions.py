@@ -11,7 +11,7 @@ A question is an interval of 2 levels to a third of the levels of an ordered par
 unordered one. Every fifth question is about two parameters at once; every fifth is asked within a region of another parameter.
 The right answer is yes if the best mean inside is within the printed epsilon of the best mean.
 
-Rounds have 30, 60 and 100 even trials, or 30 even and 30 learning trials. After 60 even trials, the first two open questions of
+Rounds have 60 even trials (with `--evidence 30 100` other numbers), or 30 even and 30 learning trials. After 60 even trials, the first two open questions of
 each study are settled by a round of 12 trials and asked again. The share of questions that 12 trials settle is compared with the
 share that answers state. With `--more`, 12 further even trials are run next to it, and the number of trials that the answer names
 as enough for half of such questions.
@@ -276,16 +276,19 @@ def by_step(rows: Sequence[Asked]) -> str:
     """Stated and counted chances of the opposite of the likelier answer, by printed step."""
     body = []
     lows = [0.0, *[step[0] for step in CHANCE_STEPS[:-1]]]
-    for low, high in zip(lows, [step[0] for step in CHANCE_STEPS], strict=True):
-        wrong = [
-            (min(r.stated, 1 - r.stated), r.true != (r.stated >= 0.5))
-            for r in known_rows(rows)
-            if low <= min(r.stated, 1 - r.stated) < high
-        ]
-        if wrong:
-            stated, counted = np.mean(wrong, axis=0)
-            body.append([chance_cell(low), str(len(wrong)), f"{stated:.3f}", f"{counted:.3f}"])
-    return markdown(["printed chance of the opposite", "questions", "stated", "counted"], body)
+    for trials in ("even", "learning"):
+        of_trials = [r for r in known_rows(rows) if (r.evidence == LEARNING) == (trials == "learning")]
+        for low, high in zip(lows, [step[0] for step in CHANCE_STEPS], strict=True):
+            wrong = [
+                (min(r.stated, 1 - r.stated), r.true != (r.stated >= 0.5))
+                for r in of_trials
+                if low <= min(r.stated, 1 - r.stated) < high
+            ]
+            if wrong:
+                stated, counted = np.mean(wrong, axis=0)
+                body.append([trials, chance_cell(low), str(len(wrong)), f"{stated:.3f}", f"{counted:.3f}"])
+    head = ["trials", "printed chance of the opposite", "questions", "stated", "counted"]
+    return markdown(head, body, texts=2)
 
 
 def of_settling(rows: Sequence[Asked]) -> str:
@@ -311,7 +314,7 @@ def of_promises(rows: Sequence[Asked]) -> str:
             counts = f"{np.mean([r.promised for r in part]):.2f}", f"{np.mean([r.settled for r in part]):.2f}"
             right = sum(r.settled and r.true == (r.stated >= 0.5) for r in part)
             body.append([f"{low:g} to {min(high, 1):g}", str(len(part)), *counts, str(right)])
-    head = ["stated share", "questions", "mean stated", "settled", "settled rightly"]
+    head = ["stated share settled by 12 trials", "questions", "mean stated", "settled", "settled rightly"]
     of_named = [r for r in rows if r.stage == NAMED]
     text = ""
     if of_named:
@@ -324,7 +327,7 @@ def of_promises(rows: Sequence[Asked]) -> str:
 
 def main() -> None:
     options = parser(__doc__, first=10, grids=5, questions=5)
-    options.add_argument("--evidence", nargs="*", default=[*map(str, SIZES), LEARNING])
+    options.add_argument("--evidence", nargs="*", default=[str(SETTLED_AT), LEARNING])
     options.add_argument("--more", action="store_true", help="run even and named numbers of trials too")
     options.add_argument("--write", action="store_true", help="put the tables into the page")
     given = options.parse_args()
@@ -340,9 +343,8 @@ def main() -> None:
     plain = [row.seconds for row in rows if row.stage == ASKED]
     print(f"CPU time of an answer after the first: {np.median(plain):.2f} s, at most {max(plain):.2f} s")
     if given.write:
-        embed(
-            DOCS / "benchmarks" / "proposals.md", "questions", text, "python benchmarks/questions.py --write"
-        )
+        page = DOCS / "benchmarks" / "proposals.md"
+        embed(page, "questions", text, "python benchmarks/questions.py --write", whole=True)
 
 
 def report(rows: Sequence[Asked]) -> str:

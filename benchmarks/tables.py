@@ -65,8 +65,11 @@ def kept(name: str, key: str, make: Callable[[], Any]) -> Any:
     return known[key]
 
 
-def embed(page: Path, part: str, text: str, made_by: str) -> None:
-    """Replaces what stands between a part's two marks on a page by the first table and the verdicts of what a command prints."""
+def embed(page: Path, part: str, text: str, made_by: str, *, whole: bool = False) -> None:
+    """Replaces the text between a part's two marks on a page by the output of a command.
+
+    Without ``whole`` only the first table and the verdicts of the output are kept.
+    """
     content = page.read_text(encoding="utf-8")
     start, end = f"<!-- {part}: made by `{made_by}` -->", f"<!-- end of {part} -->"
     if content.count(start) != 1 or content.count(end) != 1:
@@ -74,5 +77,7 @@ def embed(page: Path, part: str, text: str, made_by: str) -> None:
     head, rest = content.split(start)
     blocks = text.strip().split("\n\n")
     first = next((i for i, block in enumerate(blocks) if block.startswith("|")), len(blocks))
-    summary = "\n\n".join(blocks[: first + 1] + [b for b in blocks[first + 1 :] if b.startswith("- ")])
+    if not whole:
+        blocks = blocks[: first + 1] + [b for b in blocks[first + 1 :] if b.startswith("- ")]
+    summary = "\n\n".join(blocks)
     page.write_text(f"{head}{start}\n\n{summary}\n\n{end}{rest.split(end)[1]}", encoding="utf-8")
