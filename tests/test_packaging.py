@@ -99,3 +99,14 @@ def test_all_is_every_extra_but_the_largest():
         )
     )
     assert named == (brought | {"standard"}) - {"gp", "ray"}
+
+
+def test_what_workflows_run_exists():
+    workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    text = "".join(path.read_text() for path in workflows)
+    targets = {name for line in re.findall(r"make ([a-z -]+)", text) for name in line.split()}
+    rules = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"package", "docs", "nightly"} <= targets <= rules
+    files = re.findall(r"(?:GITHUB_WORKSPACE/|run: )([\w.-]+/[\w./-]+|README\.md)", text)
+    assert len(files) >= 3
+    assert [file for file in files if not (ROOT / file).exists()] == []

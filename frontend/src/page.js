@@ -77,9 +77,17 @@ export class Page {
     this.observer.observe(this.main);
     this.dark = window.matchMedia("(prefers-color-scheme: dark)");
     this.redraw = () => this.paint();
+    this.printed = window.matchMedia("print");
+    this.printed.addEventListener("change", this.relayout);
     this.dark.addEventListener("change", this.redraw);
     this.ready = this.start();
   }
+
+  // On paper cards have another width: they are drawn anew before the page is printed.
+  relayout = () => {
+    this.layout();
+    this.paint();
+  };
 
   close() {
     clearTimeout(this.timer);
@@ -90,6 +98,7 @@ export class Page {
     this.closed = true;
     this.observer.disconnect();
     this.dark.removeEventListener("change", this.redraw);
+    this.printed.removeEventListener("change", this.relayout);
     this.small.removeEventListener("change", this.placeNote);
     this.transport.close();
   }
@@ -656,7 +665,7 @@ export class Page {
     const stated = ["Risk", "Kept", "Blind spot", "Noise"];
     drawFacts(this.facts, [...risks.filter(({ name }) => !stated.includes(name)), ...(this.review.budget ?? []), ...this.review.facts]);
     const [chance, kept] = tiles;
-    this.chance.textContent = chance.number === "none" ? chance.text : `${chance.number} chance to lose`;
+    this.chance.textContent = /\d/.test(chance.number) ? `${chance.number} chance to lose` : chance.text;
     this.chance.title = `${chance.full}. Kept: ${kept.full}`;
     this.chance.className = `refine-chance ${chance.tone}`;
   }
@@ -669,6 +678,7 @@ export class Page {
       return;
     }
     const { sentence } = this.preview;
+    if (this.outlook === "") this.advised = null;
     if (outlook) this.advised = ["STOP", "CONFIRM"].includes(outlook.verdict) ? outlook : null;
     const change = sentence.startsWith("Next round: ") ? sentence.slice("Next round: ".length) : sentence.slice(0, 1).toLowerCase() + sentence.slice(1);
     if (sentence && this.advised) this.headline.show(`If you go on: ${change}`, this.allowed(this.advised.step), "", this.advised.number);

@@ -424,9 +424,9 @@ export class Panel {
     const most = this.axis.stops.at(-1);
     this.handles.forEach((handle, side) => {
       handle.setAttribute("transform", `translate(${[low, high][side]},0)`);
-      handle.setAttribute("aria-valuemin", least);
-      handle.setAttribute("aria-valuemax", most);
-      handle.setAttribute("aria-valuenow", bounds[side]);
+      handle.setAttribute("aria-valuemin", decimal(least));
+      handle.setAttribute("aria-valuemax", decimal(most));
+      handle.setAttribute("aria-valuenow", decimal(bounds[side]));
       handle.setAttribute("aria-valuetext", this.label(bounds[side]));
     });
   }
@@ -456,6 +456,9 @@ export function keptText(labels, kept) {
   const text = kept.length === 1 ? `only ${names}` : dropped.length < names.length ? `without ${dropped}` : names;
   return text.length <= LONGEST ? text : `${kept.length} of ${labels.length} kept`;
 }
+
+// A number without an exponent, which assistive technology does not read.
+const decimal = (value) => (String(value).includes("e") ? value.toLocaleString("en", { useGrouping: false, maximumSignificantDigits: 15 }) : String(value));
 
 // Ends first, then the middle, then what lies between: where room is short, those get labels.
 function rank(grid, value) {

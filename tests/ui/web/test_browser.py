@@ -424,3 +424,23 @@ def test_on_a_phone_risk_and_top_trials_stand_above_the_cards_and_further_number
         }
         card = page.locator(".refine-panel").first.bounding_box()["y"]
         assert max(tops["Risk"], tops["Kept"]) < card < tops["Blind spot"]
+
+
+def test_a_printed_page_has_cards_of_its_width_and_nothing_to_press(browser, window):
+    with visit(browser, window.url, folds=(), color_scheme="dark") as page:
+        settled(page)
+        page.set_viewport_size({"width": 794, "height": 1123})
+        page.emulate_media(media="print")
+        for part in (".refine-side", ".refine-accept", ".refine-actions", ".refine-fold:not([open])"):
+            assert page.locator(part).first.is_hidden()
+        until(page, "document.querySelector('.refine-panel .refine-plot').clientWidth < 794")
+        ground = "getComputedStyle(document.querySelector('.refine')).backgroundColor"
+        assert page.evaluate(ground) == "rgb(255, 255, 255)"
+
+
+def test_bounds_are_stated_without_exponents_for_screen_readers(browser, tree):
+    space = {"l2": refine.Float(1e-9, 1.0, levels=10, log=True)}
+    root = tree.add_round(space, lambda p: -p["l2"], n=10, seed=1).run(progress=False, check_noise=False)
+    with served(root) as running, visit(browser, running.url) as page:
+        value = handle(page, "l2", "lower").get_attribute("aria-valuemin")
+        assert (0 < float(value) < 1e-6, "e" in value) == (True, False)
