@@ -16,7 +16,7 @@ _ITEM = re.compile(r"^- \*\*(.+?)\*\*: (.+?)[;.]$", re.MULTILINE)
 _USED = {
     "Volume kept": r"volume kept|keeps \S+ % of",
     "Role": r"scientific|nuisance",
-    "Space-filling trial": r"space-filling",
+    "Space-filling trial": r"space-filling|evenly drawn",
     "Baseline": r"baseline",
     "Given trial": r"\bgiven\b(?! by)",
     "Exploit trial": r"exploit",

@@ -90,7 +90,7 @@ def test_the_certificate_states_the_numbers_of_the_records(grown, tmp_path):
     assert f"| {won.expected:.4f} |" in text
     assert "baseline by " in text
     origins = [o for r in tree.rounds for o in r.trials["origin"]]
-    assert f"1 given, {origins.count('space_filling')} space-filling, " in text
+    assert f"1 given, {origins.count('space_filling')} evenly drawn, " in text
     replicates = sum(len(r.replicates) for r in tree.rounds)
     assert f"; {replicates} runs" in text
     assert "| 1 proposal, 0 openings" in text

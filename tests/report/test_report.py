@@ -271,7 +271,7 @@ def test_the_report_counts_trials_by_origin(facts):
     frame.loc[[1, 2, 3], "origin"] = "exploit"
     frame.loc[[8], "origin"] = "audit"
     mixed = replace(facts, table=frame)
-    assert f"| drawn | {len(frame) - 4} space-filling, 3 exploit, 1 audit |" in shown(what_ran(mixed))
+    assert f"| drawn | {len(frame) - 4} evenly drawn, 3 exploit, 1 audit |" in shown(what_ran(mixed))
     rows = [line.split(" | ") for line in shown(best_trials(mixed)).splitlines() if line.startswith("| ")]
     assert rows[0][-2:] == ["drawn", "time |"]
     best = mixed.finished["origin"].str.replace("_", "-")[:10]

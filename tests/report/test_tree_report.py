@@ -118,7 +118,7 @@ def test_rounds_judged_by_different_things_are_not_compared_as_populations(tmp_p
         assert comparison.other["metric"] == ("a", "b")
         assert "metrics differ" in comparison.report(tmp_path).read_text()
         searched = second.propose().accept(n=2, exploit=1.0, audit=0.0).run(progress=False)
-        assert "fewer than two finished space-filling trials" in str(tree.diff(second, searched))
+        assert "fewer than two finished evenly drawn trials" in str(tree.diff(second, searched))
 
 
 def test_a_tree_that_has_not_run_has_a_report(tmp_path):

@@ -70,7 +70,7 @@ def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finishe
     for sentence in (
         "Not refuted: 4 audit trials found nothing better",
         "2 even audit trials would hit a better region of 10 % of the space cut off with probability 0.19.",
-        "Scored on 24 space-filling trials: the median is",
+        "Scored on 24 evenly drawn trials: the median is",
         "90 % intervals of the best value held in",
     ):
         assert sentence in text
@@ -137,7 +137,7 @@ def test_failures_are_no_values(tree, space):
     assert entry.finished
     assert not entry.scored
     assert entry.state == "too_few_values"
-    sentence = f"Not scored: only {len(entry.outcome.space_filling)} of 20 space-filling trials have a value."
+    sentence = f"Not scored: only {len(entry.outcome.space_filling)} of 20 evenly drawn trials have a value."
     assert entry_sentences(entry).startswith(sentence)
 
 

@@ -116,7 +116,7 @@ def test_a_small_round_without_findings_names_what_would_settle_it():
     assert step.seconds == pytest.approx(2.0 * step.n)
     text = sentences(step.reasons)
     assert text.startswith(f"{step.n} more trials in this round")
-    assert "40 space-filling trials" in text
+    assert "40 evenly drawn trials" in text
     assert json.loads(json.dumps(step.to_json()))["action"] == str(step.action)
 
 

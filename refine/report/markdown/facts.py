@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Origin of a trial -> a short word for a column.
 ORIGIN_WORDS = {
     "given": "given",
-    "space_filling": "space-filling",
+    "space_filling": "evenly drawn",
     "exploit": "exploit",
     "audit": "audit",
     "probe": "probe",

@@ -162,7 +162,7 @@ class RoundReportInputs:
 
     @property
     def origins(self) -> str:
-        """``72 space-filling, 4 audit``; empty if the trials were drawn in one way."""
+        """``72 evenly drawn, 4 audit``; empty if the trials were drawn in one way."""
         if "origin" not in self.table or self.table["origin"].nunique() < 2:
             return ""
         return counted(self.table["origin"].value_counts().to_dict(), ORIGIN_WORDS)
@@ -597,7 +597,7 @@ def pairs(facts: RoundReportInputs) -> Section | None:
     if len(coupled) > _PAIRS:
         undrawn_text = f" {plural(len(coupled) - _PAIRS, 'more pair')} of the analysis: not drawn."
     legend = (
-        f"The figures show the median {analysis.metric} of the finished space-filling trials at every "
+        f"The figures show the median {analysis.metric} of the finished evenly drawn trials at every "
         "two levels, lighter for better, and the places of the best trials. One or two trials at a place are "
         f"weak evidence.{frame}{undrawn_text}"
     )

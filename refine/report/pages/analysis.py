@@ -285,7 +285,7 @@ def _facts(analysis: Analysis) -> str:
     trials = "untested"
     hit = ""
     if analysis.tested:
-        trials = plural(analysis.n_space_filling, "finished space-filling trial")
+        trials = plural(analysis.n_space_filling, "finished evenly drawn trial")
         hit = f"; {_coverage(analysis)}"
     best = f"best observed {score(analysis.best['value'])}; noise: {noise_text(analysis.noise)}"
     return f"{trials} ({states}{earlier}); {analysis.metric}, {analysis.direction}; {best}{hit}"

@@ -131,8 +131,8 @@ def _question_text(score: QuestionScore) -> str:
     if score.decided:
         text += f"; mean squared error {score.brier:.2f} (0.25 if all said 1 in 2)"
     if score.guessed:
-        own = plural(score.guessed, "own guess", "own guesses")
-        text += f"; that of {own} {score.guess_brier:.2f}, against {score.answer_brier:.2f} for the answers"
+        guesses = plural(score.guessed, "own guess", "own guesses")
+        text += f"; that of {guesses} {score.guess_brier:.2f}, against {score.answer_brier:.2f} for the answers"
     return text
 
 
@@ -235,10 +235,10 @@ def entry_sentences(e: Entry) -> str:
 
 def _state(e: Entry) -> str:
     outcome = e.outcome
-    planned = plural(outcome.planned, "space-filling trial")
+    planned = plural(outcome.planned, "evenly drawn trial")
     values = len(outcome.space_filling)
     if e.state == "unfinished" and not outcome.planned:
-        return "Not scored: the round plans no space-filling trial."
+        return "Not scored: the round plans no evenly drawn trial."
     if e.state == "unfinished":
         return f"Unfinished, not scored: {outcome.ended:,} of {planned} have ended."
     if e.state == "no_forecast":
@@ -246,7 +246,7 @@ def _state(e: Entry) -> str:
     if e.state == "too_few_values":
         return f"Not scored: only {values:,} of {planned} have a value."
     places = join([f"the {_NOUN[quantity]} is {_place(e, quantity)} of the forecast" for quantity in WHAT])
-    return f"Scored on {plural(values, 'space-filling trial')}: {places}."
+    return f"Scored on {plural(values, 'evenly drawn trial')}: {places}."
 
 
 def _place(e: Entry, quantity: str) -> str:

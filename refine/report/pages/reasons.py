@@ -479,7 +479,7 @@ _SENTENCES: dict[str, Say] = {
         "coupled with {partners:and}."
     ),
     "depends_on": "The best value of {parameter} depends on {partners:and}.",
-    "read_in": "Tested on the {n:space-filling trial} that used {parameter} ({share:percent} of all{where}).",
+    "read_in": "Tested on the {n:evenly drawn trial} that used {parameter} ({share:percent} of all{where}).",
     "rich": (
         "Top {share:percent} of trials: concentrated at {levels:and} (up to {times:number}x as "
         "common as overall)."
@@ -582,7 +582,7 @@ _SENTENCES: dict[str, Say] = {
     ),
     "few_even": ("Untested: {n:trial} drawn evenly, and a test needs {least}. The model alone proposes."),
     "sampled": (
-        "{of:,} space-filling trials are more than an analysis needs, so a sample of {n:,} was tested. "
+        "{of:,} evenly drawn trials are more than an analysis needs, so a sample of {n:,} was tested. "
         "Counts and the best "
         "trial are those of all trials."
     ),
@@ -644,9 +644,9 @@ _SENTENCES: dict[str, Say] = {
     ),
     "untested_yet": (
         "The model narrows nothing, and no test was possible, because results chose the trials. A round of "
-        "{n:space-filling trial}{seconds:about} would be tested."
+        "{n:evenly drawn trial}{seconds:about} would be tested."
     ),
-    "tried": "Tested so far: {n:space-filling trial} on {parameters:parameter} that the objective used.",
+    "tried": "Tested so far: {n:evenly drawn trial} on {parameters:parameter} that the objective used.",
     "new_value": lambda v: (
         f"{v.value} of {v.parameter} is new to this space{f'; did you mean {v.meant!r}?' if v.meant else '.'}"
     ),

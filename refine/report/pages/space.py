@@ -147,7 +147,7 @@ def _not_comparable(comparison: Comparison) -> str:
         return "not comparable: the metrics differ"
     if any("pruned" in set(round_.trials["state"]) for round_ in comparison.rounds):
         return "not comparable: some trials were stopped early"
-    return "not comparable: a round has fewer than two finished space-filling trials"
+    return "not comparable: a round has fewer than two finished evenly drawn trials"
 
 
 @page_for(Comparison)
