@@ -90,7 +90,7 @@ def _folds(winner: Winner) -> list[Fold]:
         notes.append(Text("Intervals: nominal 95 %, covered 90 to 98 % in benchmarks.", "faint"))
     folds = [Fold("Evidence", [known_grid(winner), *notes])]
     if rivals:
-        order = "posterior means"
+        order = "expected values"
         if winner.noise.deterministic:
             order = "observed values"
         folds.append(Fold(f"The configurations with the best {order}", [_candidates(winner)], "candidates"))
@@ -219,7 +219,7 @@ def known_grid(winner: Winner) -> Grid:
     best = winner.candidates[0]
     gain = winner.gain
     expected = "expected" + " when retrained" * (not winner.noise.deterministic)
-    source = "posterior mean over all runs"
+    source = "the model, from all runs"
     if winner.noise.deterministic:
         source = "its observed value: repeats are identical"
     elif not math.isfinite(best.low):
@@ -240,7 +240,7 @@ def known_grid(winner: Winner) -> Grid:
     rows.append(("best observed trial", score(winner.best_value), "-", lucky))
     if gain is not None and not gain.same:
         interval = between(gain.low, gain.high)
-        source = "posterior of the difference"
+        source = "the model"
         if gain.low == gain.high:
             interval = "-"
             source = "difference of the observed values"
@@ -408,8 +408,8 @@ def _difference(judgement: Judgement) -> str:
 
 
 _BASIS = {
-    "posterior": "posterior of all configurations that ran, which corrects for lucky runs",
-    "runs": "runs of both under new seeds alone: too few configurations ran for a posterior",
+    "posterior": "the model of all configurations that ran, which corrects for lucky runs",
+    "runs": "runs of both under new seeds alone: too few configurations ran for the model",
     "table": "runs of both (a first run only if it is the only one), and the spread of all runs of the table",
     "noiseless": "single runs, since repeats gave identical values",
 }

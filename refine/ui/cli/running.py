@@ -254,7 +254,7 @@ def confirm(
             "has left."
         ),
     ] = None,
-    top: Annotated[int, Option(help="Compare this many configurations, the best by posterior mean.")] = 5,
+    top: Annotated[int, Option(help="Compare this many configurations, the best by expected value.")] = 5,
     quiet: QuietOption = False,
 ) -> None:
     """Repeat the plausible winners under new seeds until one is decided. The same command resumes."""
