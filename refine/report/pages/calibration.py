@@ -132,7 +132,7 @@ def _question_text(score: QuestionScore) -> str:
         text += f"; mean squared error {score.brier:.2f} (0.25 if all said 1 in 2)"
     if score.guessed:
         guesses = plural(score.guessed, "own guess", "own guesses")
-        text += f"; that of {guesses} {score.guess_brier:.2f}, against {score.answer_brier:.2f} for the answers"
+        text += f"; {score.guess_brier:.2f} of {guesses}, against {score.answer_brier:.2f} of the answers"
     return text
 
 

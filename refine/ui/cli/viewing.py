@@ -113,7 +113,7 @@ def diff(
 
 @command(LOOK)
 def winner(target: InTree, out: Explained, round_name: OfArgument = None) -> None:
-    """Print the winner: the best configuration by expected value, with its expected value when retrained."""
+    """Print the winner: the configuration to use, with the value expected when retrained."""
     with target.tree() as tree:
         if round_name is None:
             won = tree.winner()
