@@ -46,17 +46,17 @@ class Outlook(NamedTuple):
     shares: Mapping[int, float]  # trials -> share of the rounds that settle the question
     exact: float  # the share for the largest possible number of trials if values had no noise
 
-    def needed(self, most: int | None = None) -> int:
-        """Trials that settle half of such questions; 12 if no number does, and at most ``most``."""
-        possible = [n for n in self.shares if most is None or n <= most]
+    def needed(self, available: int | None = None) -> int:
+        """Trials that settle half of such questions; 12 if no number does, and at most ``available``."""
+        possible = [n for n in self.shares if available is None or n <= available]
         enough = [n for n in possible if self.shares[n] >= EVEN]
         if enough:
             return min(enough)
         return min(_BATCHES, max(possible, default=0))
 
-    def obstacle(self, most: int | None = None) -> str:
+    def obstacle(self, available: int | None = None) -> str:
         """The reason why no possible number of trials settles half of such questions; empty if one does."""
-        if any(share >= EVEN for n, share in self.shares.items() if most is None or n <= most):
+        if any(share >= EVEN for n, share in self.shares.items() if available is None or n <= available):
             return ""
         if self.exact >= EVEN:
             return NOISE
@@ -71,7 +71,7 @@ def outlook_of(
     epsilon: float,
     *,
     of_two: bool = False,
-    most: int | None = None,
+    available: int | None = None,
 ) -> Outlook:
     """Simulates rounds at the first of some cells.
 
@@ -83,7 +83,7 @@ def outlook_of(
         cells: Candidates to run, best first, as from :func:`contenders`.
         epsilon: Tolerance, in units of the metric.
         of_two: Whether the question is about the better one of two regions.
-        most: Largest number of trials, simulated as well; ``None`` without a limit.
+        available: Largest number of trials, simulated as well; ``None`` without a limit.
     """
     functions = evidence.functions
     noise = float(np.nan_to_num(evidence.analysis.noise.sd))
@@ -118,8 +118,8 @@ def outlook_of(
             count += bool((BY_RANK * ranks + (1 - BY_RANK) * shares).max() >= limit)
         return count / len(truths)
 
-    sizes = {min(n, len(cells)) for n in (*SIZES, most or SIZES[0])}
-    largest = max(n for n in sizes if n <= (most or len(cells)))
+    sizes = {min(n, len(cells)) for n in (*SIZES, available or SIZES[0])}
+    largest = max(n for n in sizes if n <= (available or len(cells)))
     return Outlook({n: settled(n, noise) for n in sorted(sizes)}, settled(largest, 0.0))
 
 

@@ -56,8 +56,8 @@ def settling_trials(tree: TreeRecord, basis: Basis, n: int) -> list[dict[str, ob
     return new[:n]
 
 
-def outlook_about(basis: Basis, most: int | None) -> Outlook | None:
-    """The outlook of at most ``most`` trials; ``None`` with several goals, or with no cell left to run."""
+def outlook_about(basis: Basis, available: int | None) -> Outlook | None:
+    """The outlook of ``available`` trials; ``None`` with several goals, or with no cell left to run."""
     parts = basis.parts
     sides = parts.inside.candidates, parts.outside.candidates
     if len(basis.epsilons) > 1:
@@ -68,4 +68,4 @@ def outlook_about(basis: Basis, most: int | None) -> Outlook | None:
     if not cells:
         return None
     of_two = basis.conditions.rival is not None
-    return outlook_of(basis.evidence, sides, cells, epsilon, of_two=of_two, most=most)
+    return outlook_of(basis.evidence, sides, cells, epsilon, of_two=of_two, available=available)
