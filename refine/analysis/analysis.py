@@ -46,7 +46,6 @@ from refine.trials.frame import (
     barred_rows,
     degenerate_rows,
     infeasible_rows,
-    may_be_best,
     slacks,
     space_filling,
 )
@@ -546,13 +545,9 @@ def analyze(
         pooled_p = _pooled_p(tables.path_parts, cardinalities, sign)
         evidence = [e._replace(pooled_p=float(p)) for e, p in zip(evidence, pooled_p, strict=True)]
     pairs = couplings(X_ranked, y_ranked, cardinalities, read_ranked, seed)
-    table = rows.table[of_round].reset_index(drop=True)
-    eligible = rows.finished & ~rows.degenerate
-    if not (eligible[of_round].any()):
-        eligible = rows.finished
-    tested = rows.measurable & rows.space_filling
-    n_few_even = int((rows.measurable & tables.even).sum()) - int(tested.sum())
-    best = int(np.argmax(np.where(eligible[of_round], sign * rows.y[of_round], -np.inf)))
+    counts = _counts(rows, of_round, sign)
+    n_tested = counts["n_space_filling"]
+    n_few_even = int((rows.measurable & tables.even).sum()) - n_tested
     resolution = _resolution(tables, [value, metric or value], sources, noise, scale)
     new_data = new_data_of(space, sources.frame, [value, metric or value], sign, allow_degenerate, by_row)
     if by_row is not None and new_data is not None:
@@ -563,26 +558,21 @@ def analyze(
     digest = hashlib.sha256(
         np.round(np.column_stack([X, y]), 12).tobytes() + space.digest.encode()
     ).hexdigest()
-    imported = rows.table["origin"][space_filling] == "imported" if "origin" in rows.table else np.zeros(0)
     analysis = Analysis(
         space=space,
         metric=metric or value,
         direction=direction,
         seed=seed,
-        states=_states(table, rows.finished[of_round]),
-        n_space_filling=int(tested.sum()),
-        n_pooled=int((tested & ~of_round).sum()),
+        **counts,
         n_earlier=sum(int(part.finished.sum()) for part in tables.path_parts[1:]),
         n_elsewhere=sum(int(part.finished.sum()) for part in tables.parts[len(tables.path_parts) :]),
         n_even=n_even,
         stage=stage,
-        parameters=adjusted(evidence, spent) if tested.any() else untested(evidence),
-        pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs) if tested.any() else (),
+        parameters=adjusted(evidence, spent) if n_tested else untested(evidence),
+        pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs) if n_tested else (),
         noise=resolution,
         n_few_even=n_few_even,
-        covered=stats.hit_probability(int(tested.sum()) or n_few_even, 0.01),
-        best=table.iloc[best],
-        table=table,
+        covered=stats.hit_probability(n_tested or n_few_even, 0.01),
         outside=_outside(space, tables.frame, value, allow_degenerate),
         X=X,
         y=y,
@@ -591,7 +581,6 @@ def analyze(
         digest=digest[:16],
         failed=unusable if unusable.any() else None,
         own=_own(tables)[place],
-        n_imported=int(imported.sum()),
         feasibility=(
             _feasibility(tables.parts, of_round, place, space, constraints, sign) if constraints else None
         ),
@@ -602,7 +591,7 @@ def analyze(
         new_data=new_data,
     )
     if tables.sampled:
-        analysis = _of_all(analysis, tables.every, value, tables.n_pooled, allow_degenerate)
+        analysis = _of_all(analysis, tables, value, allow_degenerate)
     if tables.n_excluded is not None:
         analysis = replace(analysis, states={**analysis.states, EXCLUDED: tables.n_excluded})
     return analysis
@@ -812,52 +801,52 @@ def _resolution(
     return resolution._replace(paired=paired, paired_source="folds" if paired else "")
 
 
-def _states(table: pd.DataFrame, ended: Bools) -> dict[str, int]:
-    """State -> number of trials."""
-    if "state" not in table:
-        return {"complete": int(ended.sum())}
-    counts = table["state"].value_counts().to_dict()
-    return {s: int(counts[s]) for s in STATES if s in counts}
+def _counts(rows: EvidenceTable, own: Bools, sign: float) -> dict[str, Any]:
+    """Fields of :class:`Analysis` about all trials: the table of the round itself, its best trial, counts.
+
+    ``own`` is the mask of the round's own trials.
+    """
+    table = rows.table[own].reset_index(drop=True)
+    finished = rows.finished[own]
+    states = {"complete": int(finished.sum())}
+    if "state" in table:
+        numbers = table["state"].value_counts().to_dict()
+        states = {s: int(numbers[s]) for s in STATES if s in numbers}
+    eligible = finished & ~rows.degenerate[own]
+    if not eligible.any():
+        eligible = finished
+    best = int(np.argmax(np.where(eligible, sign * rows.y[own], -np.inf)))
+    tested = rows.measurable & rows.space_filling
+    imported = 0
+    if "origin" in rows.table:
+        imported = int((rows.table["origin"][rows.finished & rows.space_filling] == "imported").sum())
+    return {
+        "table": table,
+        "states": states,
+        "best": table.iloc[best],
+        "n_space_filling": int(tested.sum()),
+        "n_pooled": int((tested & ~own).sum()),
+        "n_imported": imported,
+    }
 
 
-def _of_all(part: Analysis, frame: pd.DataFrame, value: str, pooled: int, allow_degenerate: bool) -> Analysis:
+def _of_all(part: Analysis, tables: _Tables, value: str, allow_degenerate: bool) -> Analysis:
     """An analysis of a sample, completed by the best trial, the table and the counts of all trials."""
-    space = part.space
-    if value == "value":
-        all_trials = frame
-    else:
-        all_trials = frame.assign(value=frame[value])
-    inside = space.contains(all_trials)
-    finished = inside & np.isfinite(np.asarray(all_trials["value"], dtype=float))
-    if "state" in all_trials:
-        finished &= (all_trials["state"] == "complete").to_numpy()
-    of_round = np.arange(len(all_trials)) >= pooled
-    even = finished & space_filling(all_trials)
-    table = all_trials[inside & of_round].reset_index(drop=True)
-    ended = finished[inside & of_round]
-    good = may_be_best(table, space, allow_degenerate)
-    if not (good.any()):
-        good = ended
-    y = part.sign * np.asarray(table["value"], dtype=float)
-    best = table.iloc[int(np.argmax(np.where(good, y, -np.inf)))]
+    rows = _inside(part.space, tables.every, value, allow_degenerate, part.sign)
+    own = np.flatnonzero(rows.mask) >= tables.n_pooled
+    counts = _counts(rows, own, part.sign)
+    n_even = counts["n_space_filling"]
     feasibility = part.feasibility
     if feasibility is not None:
-        met = slacks(table[ended], space, feasibility.constraints) >= 0
+        met = slacks(rows.table[own & rows.measurable], part.space, feasibility.constraints) >= 0
         feasibility = replace(feasibility, **_counted(met))
-    imported = (
-        (all_trials["origin"] == "imported").to_numpy() if "origin" in all_trials else np.zeros_like(even)
-    )
+    content = f"{part.digest} {len(tables.every)} {counts['best']['value']!r}"
     return replace(
         part,
-        states=_states(table, ended),
-        n_space_filling=int(even.sum()),
-        n_pooled=int(even[:pooled].sum()),
-        n_even=int(even.sum()),
-        covered=stats.hit_probability(int(even.sum()), 0.01),
-        best=best,
-        table=table,
-        digest=hashlib.sha256(f"{part.digest} {len(all_trials)} {best['value']!r}".encode()).hexdigest()[:16],
-        n_imported=int((even & imported).sum()),
+        **counts,
+        n_even=n_even,
+        covered=stats.hit_probability(n_even, 0.01),
+        digest=hashlib.sha256(content.encode()).hexdigest()[:16],
         n_sampled=part.n_space_filling,
         feasibility=feasibility,
     )
