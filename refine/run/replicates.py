@@ -111,11 +111,9 @@ def measure_noise(
 def _announce(node: Node, budget: BudgetState) -> None:
     paid = ""
     if budget.budget is not None:
-        paid = f" the budget pays, {budget};"
-    _say(
-        f"round {node.id}: repeating the best configuration to measure noise;{paid} check_noise=False skips "
-        "the repeats"
-    )
+        paid = f"; the budget pays, {budget}"
+    skip = "check_noise=False or --no-check-noise skips this"
+    _say(f"round {node.id}: repeating the best configuration to measure noise{paid} ({skip})")
 
 
 def _say(text: str) -> None:
