@@ -25,6 +25,8 @@ _AS_LIKELY = (
     0.7  # share of the winner's probability from which on a runner-up is about as likely to be the best
 )
 
+_PROBABLY = 0.95  # model probability from which on a gain that the interval leaves open is probable
+
 # Below this model probability of being the best, a winner with repeats needs more repeats.
 _DOUBTFUL = 0.85
 _CLOSE = 0.97  # model probability below which a race is narrowly decided; 0.95 decides
@@ -268,6 +270,8 @@ def _gain(winner: Winner) -> str:
     if gain.verdict == "worse":
         return f"does not beat the baseline: {score(gain.expected)} {interval}; {baseline}"
     worse = f"{chance_words(1 - gain.probability)} that it is no better"
+    if gain.probability >= _PROBABLY:
+        return f"probably beats the baseline by {amount} {interval}, {worse}; {baseline}"
     return f"not shown to beat the baseline: {score(gain.expected)} {interval}, {worse}; {baseline}"
 
 
