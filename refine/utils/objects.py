@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from refine.errors import ObjectiveError, did_you_mean
@@ -35,10 +37,22 @@ def _attribute(module: object, place: str, name: str, role: str) -> Any:
     target = module
     for part in name.split("."):
         if not hasattr(target, part):
-            public_names = [n for n in vars(module) if not n.startswith("_")]
+            public_names = [
+                public_name
+                for public_name, value in vars(module).items()
+                if not public_name.startswith("_") and not _is_imported(value, module)
+            ]
             raise ObjectiveError(f"{role}: {place} has no {name!r}; {did_you_mean(name, public_names)}")
         target = getattr(target, part)
     return target
+
+
+def _is_imported(value: object, module: object) -> bool:
+    """True for a module, function, class or type that a module imported."""
+    if isinstance(value, ModuleType) or type(value).__module__ in ("__future__", "typing"):
+        return True
+    is_definition = inspect.isroutine(value) or inspect.isclass(value)
+    return is_definition and getattr(value, "__module__", None) != getattr(module, "__name__", None)
 
 
 def is_import_path(name: str) -> bool:

@@ -12,7 +12,7 @@ from refine.errors import ObjectiveError, SpaceError, StoreError
 from refine.run import identity
 from refine.space.encoding import decode
 from refine.store import validity
-from refine.utils.objects import is_installed, named_object
+from refine.utils.objects import found_object, is_installed, named_object
 
 EVIL = (
     "from pathlib import Path\nPath(__file__).with_name('it_ran').touch()\ndef boom(p):\n    return p['x']\n"
@@ -98,3 +98,14 @@ def test_a_folder_that_names_a_file_is_not_loaded(share, tmp_path, monkeypatch, 
 def test_a_choice_is_no_file(path):
     with pytest.raises(SpaceError, match="dotted names"):
         decode({"import": path})
+
+
+def test_an_unknown_name_lists_no_imports(tmp_path):
+    file = tmp_path / "train.py"
+    file.write_text(
+        "import warnings\nfrom math import sqrt\nfrom typing import Any\n"
+        "SPACE = {'x': [1, 2]}\ndef score(p): return sqrt(p['x'])\n"
+    )
+    with pytest.raises(ObjectiveError) as error:
+        found_object(f"{file}:nothing_like_it")
+    assert str(error.value).endswith("known: SPACE, score")
