@@ -216,7 +216,7 @@ def test_choices_within_the_tolerance_are_called_equal():
 
 @pytest.mark.parametrize(
     ("direction", "way", "mark"),
-    [("minimize", "falls", " (good)"), ("minimize", "rises", " (bad)"), ("maximize", "rises", "")],
+    [("minimize", "falls", " (better)"), ("minimize", "rises", " (worse)"), ("maximize", "rises", "")],
 )
 def test_a_trend_of_a_minimised_metric_says_whether_it_is_good(direction, way, mark):
     old = refine.Float(0.0, 1.0, levels=5)

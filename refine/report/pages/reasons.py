@@ -167,12 +167,12 @@ def _trend_in_short(v: SimpleNamespace) -> str:
 
 
 def trend_mark(values: Mapping[str, object]) -> str:
-    """`` (good)`` or `` (bad)`` for a metric of which smaller values are better, else nothing."""
+    """`` (better)`` or `` (worse)`` for a metric of which smaller values are better, else nothing."""
     if values.get("direction") != "minimize":
         return ""
     if values["way"] == "falls":
-        return " (good)"
-    return " (bad)"
+        return " (better)"
+    return " (worse)"
 
 
 # Code -> the few words of a summary; the first one that is not empty is printed.
