@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
+
+_NUMBER = re.compile(r"0x[0-9a-f]+|[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -165,3 +168,8 @@ def inflected(count: int, singular: str, plural_form: str) -> str:
     if count == 1:
         return singular
     return plural_form
+
+
+def without_numbers(text: str) -> str:
+    """A text with ``#`` for every number: errors of one cause often differ in their numbers alone."""
+    return _NUMBER.sub("#", text)

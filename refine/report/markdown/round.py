@@ -73,7 +73,7 @@ from refine.trials.metric import Metric
 from refine.trials.metric_constraint import metric_constraints
 from refine.trials.round_record import OPTUNA, Node
 from refine.trials.trial import STATES
-from refine.utils.format import chance_words, duration, join, percent, plural, score
+from refine.utils.format import chance_words, duration, join, percent, plural, score, without_numbers
 from refine.utils.provided import provides
 
 if TYPE_CHECKING:
@@ -469,9 +469,11 @@ def failures(facts: RoundReportInputs) -> Section | None:
         errors = facts.table["error"].to_numpy()
     rows: list[list[object]] = []
     for state, cause in _STATE_WORDS.items():
-        lines = Counter(map(_last_line, errors[facts.table["state"] == state]))
-        rows += [[state, count, cause, code(line)] for line, count in lines.most_common(_ERRORS)]
-        if other_count := sum(count for _, count in lines.most_common()[_ERRORS:]):
+        lines = [_last_line(error) for error in errors[facts.table["state"] == state]]
+        kinds = Counter(map(without_numbers, lines)).most_common()
+        examples = {without_numbers(line): line for line in reversed(lines)}
+        rows += [[state, count, cause, code(examples[kind])] for kind, count in kinds[:_ERRORS]]
+        if other_count := sum(count for _, count in kinds[_ERRORS:]):
             rows.append([state, other_count, cause, "other errors"])
     if not rows:
         return None

@@ -39,7 +39,7 @@ from refine.ui.cli.shared import (
 from refine.ui.cli.spelling import completed, in_shell, with_objective, words_of
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Grid, Items, Page, Text
-from refine.utils.format import join, plural
+from refine.utils.format import join, plural, without_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -248,10 +248,12 @@ def _failures_page(round_: Round, rows: pd.DataFrame) -> Page:
         return Page(title)
     errors = rows["error"].map(lambda error: error.strip() if isinstance(error, str) else "")
     last_lines = errors.map(lambda error: error.splitlines()[-1] if error else "no error text recorded")
-    kinds = sorted(rows.groupby([rows["state"], last_lines], sort=False), key=lambda kind: -len(kind[1]))
+    # Messages that differ in their numbers alone are of one kind.
+    kind_of = last_lines.map(without_numbers)
+    kinds = sorted(rows.groupby([rows["state"], kind_of], sort=False), key=lambda kind: -len(kind[1]))
     lines = []
-    for (state, last), alike in kinds[:_KINDS]:
-        line = f"{state}, {plural(len(alike), 'trial')}: {last}"
+    for (state, _), alike in kinds[:_KINDS]:
+        line = f"{state}, {plural(len(alike), 'trial')}: {last_lines[alike.index[0]]}"
         first = alike.iloc[0][list(round_.space.varied)]
         if len(first):
             line += f" (first at {', '.join(f'{p} = {value_text(v)}' for p, v in first.items())})"

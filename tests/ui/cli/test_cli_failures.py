@@ -49,6 +49,23 @@ def test_failures_are_listed_by_kind_with_the_first_traceback(store):
     assert sum("too large" in (row["error"] or "") for row in rows) == 8
 
 
+def test_failures_that_differ_in_numbers_alone_are_one_kind(tmp_path):
+    def out_of_memory(p):
+        if p["x"] > 0.5:
+            raise MemoryError(f"tried to allocate {p['x'] * 1e9:.3g} bytes at 0x{int(1e6 * p['x']):x}")
+        return p["x"]
+
+    path = tmp_path / "refine.db"
+    with refine.Tree("large", store=path) as tree:
+        root = tree.add_round({"x": (0.0, 1.0, 11)}, out_of_memory, n=11)
+        root.run(progress=False)
+        report = root.report(tmp_path).read_text()
+    kinds = [line for line in good("failures", path).splitlines() if line.startswith("- ")]
+    assert len(kinds) == 1
+    assert kinds[0].startswith("- failed, 5 trials: MemoryError: tried to allocate ")
+    assert report.count("tried to allocate") == 1
+
+
 def test_a_round_with_failures_leads_to_them(store, tmp_path):
     place = " ".join(store)
     assert f"  refine failures {place}\n  refine propose {place} " in run("show", *store).stdout
