@@ -153,11 +153,11 @@ def read_records(
         damaged: dict[int, list[str]] = {}
         for some in _sound_rows(connection, pks, curves, replicates, row):
             blocks_of_node = out[some.node]
-            blocks_of_node.configurations.append(some.configurations)
-            blocks_of_node.metrics.append(some.metrics)
+            blocks_of_node.configurations.append(some.records.configurations)
+            blocks_of_node.metrics.append(some.records.metrics)
             if curves:
-                blocks_of_node.curves.extend(some.curves)  # type: ignore[attr-defined]
-            for name, part in some.columns.items():
+                blocks_of_node.curves.extend(some.records.curves)  # type: ignore[attr-defined]
+            for name, part in some.records.columns.items():
                 # Of words that come a million times each is kept once.
                 blocks_of_node.columns[name].extend(
                     map(texts.setdefault, part, part) if name in _ALIKE else part
@@ -177,8 +177,7 @@ def record_blocks(engine: sa.Engine, pk: int, curves: bool) -> Iterator[Records]
     """The planned runs of a node as :func:`read_records` has them, some thousand at a time."""
     with engine.connect() as connection:
         for some in _sound_rows(connection, [pk], curves, replicates=False, size=_SOME):
-            columns = {name: list(part) for name, part in some.columns.items()}
-            yield Records(some.configurations, some.metrics, some.curves, columns)
+            yield some.records
 
 
 def trial_rows(connection: sa.Connection, pk: int, curves: bool) -> list[int]:
@@ -192,10 +191,7 @@ class _TrialBlock(NamedTuple):
 
     node: int  # row of the node
     pks: Sequence[int]  # their rows
-    configurations: JsonRows  # name -> plain JSON data
-    metrics: JsonRows  # name -> number
-    columns: dict[str, Sequence[Any]]  # the other columns, by the names in ``PLAIN``
-    curves: Sequence[Curve]  # their curves; empty where they were not read
+    records: Records  # the readable trials as columns
     faults: Mapping[int, str]  # number of a trial that can't be read, among those of its node -> why
 
 
@@ -247,15 +243,12 @@ def _sound_rows(
                 if _faults(part, {}, data) or not data:
                     data = [JsonRows(), JsonRows()]
             series = [read.get(pk, {}) for pk in part["pk"]] if curves else ()
-            plain = {name: part[name] for name in PLAIN}
+            plain = {name: list(part[name]) for name in PLAIN}
             counted = {before[node] + i: text for i, text in faults.items()}
             yield _TrialBlock(
                 node=node,
                 pks=part["pk"],
-                configurations=data[0],
-                metrics=data[1],
-                columns=plain,
-                curves=series,
+                records=Records(data[0], data[1], series, plain),
                 faults=counted,
             )
             before[node] += high - low
