@@ -26,6 +26,7 @@ from refine.ui.cli.shared import (
     QuietOption,
     chosen,
     command,
+    newest,
     option,
 )
 from refine.ui.cli.spelling import completed, with_objective, words_of
@@ -98,7 +99,7 @@ def questions(
 ) -> None:
     """Print the questions asked so far with their answers, and up to three worth asking."""
     with target.tree() as tree:
-        listed = tree.questions(suggest=suggest)
+        listed = newest(tree).questions(suggest=suggest)
         calls = []
         for suggested in listed.suggested:
             words = shlex.quote(suggested.question)

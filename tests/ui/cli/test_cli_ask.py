@@ -95,3 +95,14 @@ def test_your_own_questions_are_asked_by_you(store):
     assert good("questions", store, "--no-suggest").split("Next")[0].count(" you") == 1
     good(f"ask {store} 'lr <= 3' --author mia")
     assert " you" not in good("questions", store, "--no-suggest").split("Next")[0]
+
+
+def test_the_next_call_of_questions_names_the_objective(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "space.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0, levels = 40 }\n")
+    noisy = "import random\n\ndef score(p):\n    return random.gauss(p['x'], 0.1)\n"
+    (tmp_path / "train.py").write_text(noisy)
+    words = ["--space", "space.toml", "--objective", "train.py:score", "--n", 20, "--no-check-noise", "-q"]
+    good("run", "s.db", *words)
+    good("budget", "s.db", 23)
+    assert "refine confirm s.db --objective train.py:score" in good("questions", "s.db")
