@@ -591,7 +591,7 @@ def check_risk(risk: float, epsilon: float | None = None) -> None:
     """Raise AnalysisError unless the risk, and epsilon if given, are in range."""
     if not is_real(risk) or not LEAST_RISK <= risk < 1:
         raise AnalysisError(
-            f"risk must be a probability from {LEAST_RISK} to below 1, got {risk!r}; for 5 % write risk=0.05"
+            f"risk must be a probability from {LEAST_RISK} to below 1, got {risk!r}; for 5 % write 0.05"
         )
     check_epsilon(epsilon)
 

@@ -21,7 +21,7 @@ from refine.trials.metric import Metric, is_bare_nan
 from refine.trials.metric_constraint import SECONDS, all_met
 from refine.trials.round_record import Node
 from refine.trials.trial import FAILED, State
-from refine.utils.action import Action
+from refine.utils.action import Action, Symbol
 from refine.utils.display import line
 from refine.utils.format import score
 from refine.utils.standard_streams import print_error
@@ -229,10 +229,7 @@ class ProgressMonitor:
     def _check_metrics(self, outcome: Outcome, value: float | None) -> None:
         round_name = f"round {self.node.id}"
         if value is None:
-            raise ObjectiveError(
-                f"{round_name}: metric {str(self.metric)!r} is not among what the objective returned; "
-                f"{_suggested_metric(self.metric, outcome.metrics)}; the trial is stored with all its metrics"
-            )
+            raise _metric_missing(round_name, self.metric, outcome.metrics)
         if is_bare_nan(outcome.metrics):
             return
         names = {SECONDS, *outcome.metrics}
@@ -264,16 +261,21 @@ class ProgressMonitor:
         )
 
 
-def _suggested_metric(metric: Metric, returned: Mapping[str, float]) -> str:
-    """The fix for a metric that the objective does not return."""
+def _metric_missing(round_name: str, metric: Metric, returned: Mapping[str, float]) -> ObjectiveError:
+    """The error about a metric that the objective does not return, with its fix."""
+    problem = f"{round_name}: metric {str(metric)!r} is not among what the objective returned"
+    stored = "the trial is stored with all its metrics"
     of_validation = [name for name in returned if name.startswith("val_")]
     trained = "loss" in returned and not of_validation  # fit without validation data
     if metric.name.startswith("val_") and trained:
         names = ", ".join(returned)
-        return f"known: {names}, all of training; give fit validation_data=(x_val, y_val) and run again"
+        fix = f"known: {names}, all of training; give fit validation_data=(x_val, y_val) and run again"
+        return ObjectiveError(f"{problem}; {fix}; {stored}")
     hint = did_you_mean(metric.name, returned)
     if hint.startswith("did"):
         suggestion = hint.split("'")[1]
     else:
         suggestion = [*of_validation, *returned][0]
-    return f"{hint}; add the round with metric={str(metric._replace(name=suggestion))!r} and run again"
+    judged_by = str(metric._replace(name=suggestion))
+    again = Action("tree.add_round", Symbol("space"), Symbol("objective"), metric=judged_by)
+    return ObjectiveError(f"{problem}; {hint}; {stored}; run again with it", again)

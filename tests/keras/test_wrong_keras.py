@@ -116,17 +116,22 @@ STOPPED = [
     ),
     ((), "unknown parameter 'drpout'; did you mean 'dropout'?"),
 ]
+ADDED = (
+    "the trial is stored with all its metrics; run again with it: "
+    "tree.add_round(space, objective, metric='val_acc')"
+)
 METRICS = [
     (
         without_validation,
         "val_acc",
-        "known: acc, loss, degenerate, all of training; give fit validation_data=(x_val, y_val)",
+        "known: acc, loss, degenerate, all of training; give fit validation_data=(x_val, y_val) and run "
+        "again; the trial is stored with all its metrics",
     ),
-    (trained, "val_accuracy", "did you mean 'val_acc'?; add the round with metric='val_acc'"),
+    (trained, "val_accuracy", f"did you mean 'val_acc'?; {ADDED}"),
     (
         trained,
         "value",
-        "known: acc, loss, val_acc, val_loss, degenerate; add the round with metric='val_acc'",
+        f"known: acc, loss, val_acc, val_loss, degenerate; {ADDED}",
     ),
 ]
 
@@ -149,10 +154,7 @@ METRICS = [
             (
                 model,
                 metric,
-                (
-                    f"metric {metric!r} is not among what the objective returned; {hint} and run "
-                    "again; the trial is stored with all its metrics"
-                ),
+                (f"metric {metric!r} is not among what the objective returned; {hint}"),
                 1,
             )
             for model, metric, hint in METRICS

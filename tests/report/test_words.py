@@ -4,6 +4,7 @@ import json
 import pkgutil
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from refine.report.markdown.rendering import rendered
 from refine.report.pages.checks import verdict_sentence
 from refine.review.next_step import accept_action
 from refine.review.rehearsal import StudyRehearsal
+from refine.review.worth import Plan, Rehearsal
 from refine.run.holdout import HoldoutResult
 from refine.ui.guide import Guided
 from refine.utils.display import Shown, to_text
@@ -172,3 +174,13 @@ def test_the_printed_edit_is_the_one_that_accept_takes_when_typed(shown):
     exec(typed, names)
     assert names["review"].edits
     assert names["review"].space != review.space
+
+
+def test_a_rehearsal_advises_another_plan_only_if_it_is_better_than_the_tolerance():
+    asked = Plan(2, 8, ((0.13, 0.11, 0.1, 0.09, 0.07),) * 2, (0.104, 0.104), 0.5, 1.0)
+    larger = replace(asked, rounds=1, n=16, mean=(0.1,))
+    known = ("0f", "loss", "minimize", 0.106)
+    tied = Rehearsal(*known, 0.01, (asked, larger), left=90, simulated=8, exploit=0.9, audit=0.05, data="")
+    assert "differences below 0.01 count as ties" in str(tied)
+    assert "review.accept(n=8" in str(tied)
+    assert "review.accept(n=16" in str(replace(tied, epsilon=0.001))

@@ -10,7 +10,7 @@ from refine.review.rehearsal import POWER, StudyRehearsal
 from refine.review.worth import Plan, Rehearsal
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Facts, Grid, Page, Row, Text
-from refine.utils.format import duration, percent, plural, score
+from refine.utils.format import difference, duration, percent, plural, score
 from refine.utils.provided import page_for
 
 
@@ -74,6 +74,8 @@ def rehearsal_page(rehearsal: Rehearsal) -> Page:
         f"expected value after each plan, simulated on {plural(rehearsal.simulated, 'function')} drawn from "
         "the model; all values are those of a retrained model"
     )
+    if rehearsal.epsilon > 0:
+        about += f", and differences below {difference(rehearsal.epsilon)} count as ties"
     if rehearsal.data in NEW_DATA:
         about += CLAIMED_DATA[rehearsal.data]
     head = ("plan", "winner after", "50 % interval", "90 % interval", "time")
@@ -92,8 +94,20 @@ def rehearsal_page(rehearsal: Rehearsal) -> Page:
     shares = {"exploit": rehearsal.exploit}
     if rehearsal.audit != AUDIT:
         shares["audit"] = rehearsal.audit
-    call = Action("review.accept", n=first.n, **shares)
+    call = Action("review.accept", n=_advised(rehearsal).n, **shares)
     return Page(f"Plans after round {rehearsal.round}, simulated before any trial runs", blocks, [call])
+
+
+def _advised(rehearsal: Rehearsal) -> Plan:
+    """The plan asked for, unless another one is better by more than the tolerance."""
+    first, *_ = rehearsal.plans
+    choose = min
+    if rehearsal.direction == "maximize":
+        choose = max
+    best = choose(rehearsal.plans, key=lambda plan: plan.mean[-1])
+    if abs(best.mean[-1] - first.mean[-1]) <= rehearsal.epsilon:
+        return first
+    return best
 
 
 def _plan_name(plan: Plan) -> str:

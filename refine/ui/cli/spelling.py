@@ -131,8 +131,10 @@ def _with_places(action: Action) -> str:
         elif not isinstance(argument, Symbol) and argument is not ...:
             words += ["--out"] * name.endswith(".report") + [str(argument)]
     if name in _RUNNING:
-        start = with_objective(start)
-        options = {n: v for n, v in options.items() if n != "objective"}
+        with_known = with_objective(start)
+        if with_known != start:
+            options = {n: v for n, v in options.items() if n != "objective"}
+        start = with_known
     for option, value in options.items():
         words += [f"--{option}", _FILL.get(option, option.upper()) if value is ... else _typed(value)]
     return " ".join(["refine", start, *(word if word.isupper() else shlex.quote(word) for word in words)])
