@@ -611,7 +611,7 @@ class _Tables(NamedTuple):
     """The trials of an analysis as arrays, checked and cleaned."""
 
     frame: pd.DataFrame  # trials that are analysed: exploded ones have diverged, excluded ones are left out
-    every: pd.DataFrame  # the same before a sample was drawn
+    whole_frame: pd.DataFrame  # ``frame`` before a sample was drawn
     sampled: bool  # whether there are so many that a sample was drawn
     rows: EvidenceTable  # those of ``frame`` inside the space
     even: Bools  # (rows,) whether a trial was drawn evenly, also if too few were for a test
@@ -623,7 +623,7 @@ class _Tables(NamedTuple):
     groups: Sequence[Any] | None  # labels of ``frame``, equal for replicates
     sign: float  # 1 to maximize, -1 to minimize
     cardinalities: list[int]  # per parameter 0 if it is ordered, else its number of choices
-    n_pooled: int  # rows at the head of ``every`` that are of earlier rounds
+    n_pooled: int  # rows at the head of ``whole_frame`` that are of earlier rounds
     n_excluded: int | None  # excluded trials of the round itself; ``None`` if none of any round is
     n_exploded: int  # trials of the round itself with an exploded value
     explosion_limit: float  # see :attr:`Analysis.explosion_limit`
@@ -700,7 +700,7 @@ def _tables_of(
         )
     return _Tables(
         frame=frame,
-        every=all_trials,
+        whole_frame=all_trials,
         sampled=sample is not None,
         rows=rows,
         even=even,
@@ -801,21 +801,21 @@ def _resolution(
     return resolution._replace(paired=paired, paired_source="folds" if paired else "")
 
 
-def _counts(rows: EvidenceTable, own: Bools, sign: float) -> dict[str, Any]:
+def _counts(rows: EvidenceTable, of_round: Bools, sign: float) -> dict[str, Any]:
     """Fields of :class:`Analysis` about all trials: the table of the round itself, its best trial, counts.
 
-    ``own`` is the mask of the round's own trials.
+    ``of_round`` is the mask of the round's own trials.
     """
-    table = rows.table[own].reset_index(drop=True)
-    finished = rows.finished[own]
+    table = rows.table[of_round].reset_index(drop=True)
+    finished = rows.finished[of_round]
     states = {"complete": int(finished.sum())}
     if "state" in table:
         numbers = table["state"].value_counts().to_dict()
         states = {s: int(numbers[s]) for s in STATES if s in numbers}
-    eligible = finished & ~rows.degenerate[own]
+    eligible = finished & ~rows.degenerate[of_round]
     if not eligible.any():
         eligible = finished
-    best = int(np.argmax(np.where(eligible, sign * rows.y[own], -np.inf)))
+    best = int(np.argmax(np.where(eligible, sign * rows.y[of_round], -np.inf)))
     tested = rows.measurable & rows.space_filling
     imported = 0
     if "origin" in rows.table:
@@ -825,22 +825,22 @@ def _counts(rows: EvidenceTable, own: Bools, sign: float) -> dict[str, Any]:
         "states": states,
         "best": table.iloc[best],
         "n_space_filling": int(tested.sum()),
-        "n_pooled": int((tested & ~own).sum()),
+        "n_pooled": int((tested & ~of_round).sum()),
         "n_imported": imported,
     }
 
 
 def _of_all(part: Analysis, tables: _Tables, value: str, allow_degenerate: bool) -> Analysis:
     """An analysis of a sample, completed by the best trial, the table and the counts of all trials."""
-    rows = _inside(part.space, tables.every, value, allow_degenerate, part.sign)
-    own = np.flatnonzero(rows.mask) >= tables.n_pooled
-    counts = _counts(rows, own, part.sign)
+    rows = _inside(part.space, tables.whole_frame, value, allow_degenerate, part.sign)
+    of_round = np.flatnonzero(rows.mask) >= tables.n_pooled
+    counts = _counts(rows, of_round, part.sign)
     n_even = counts["n_space_filling"]
     feasibility = part.feasibility
     if feasibility is not None:
-        met = slacks(rows.table[own & rows.measurable], part.space, feasibility.constraints) >= 0
+        met = slacks(rows.table[of_round & rows.measurable], part.space, feasibility.constraints) >= 0
         feasibility = replace(feasibility, **_counted(met))
-    content = f"{part.digest} {len(tables.every)} {counts['best']['value']!r}"
+    content = f"{part.digest} {len(tables.whole_frame)} {counts['best']['value']!r}"
     return replace(
         part,
         **counts,
@@ -1074,7 +1074,7 @@ def _n_even(tables: _Tables, parameters: Sequence[Parameter]) -> int:
 
 
 def _judged(frame: pd.DataFrame, space: Space, constraints: Sequence[MetricConstraint]) -> pd.DataFrame:
-    """The table with a column that says which trials meet all constraints."""
+    """The table with a column for trials that meet all constraints."""
     if not constraints or (FEASIBLE in frame and frame[FEASIBLE].dtype == bool):
         return frame
     met = np.asarray((slacks(frame, space, constraints) >= 0).all(axis=0), dtype=np.bool_)
@@ -1104,7 +1104,7 @@ def _outside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: bo
 
 
 def _numbers(frame: pd.DataFrame, column: str, name: str) -> Floats:
-    """A column of numbers; AnalysisError, with the name that the user gave it, if there is text in it."""
+    """A column of numbers; AnalysisError, with the user's name of the column, if the column holds text."""
     try:
         return np.asarray(frame[column], dtype=float)
     except (TypeError, ValueError):

@@ -223,7 +223,7 @@ def conditioned(space: Space, runs: Sequence[Mapping[str, object]], fewest: int 
 def _told(
     name: str, parent: Parameter, mask: Bools, present: Bools, runs: Sequence[Mapping[str, Any]]
 ) -> str:
-    """The condition by which one parameter separates the runs with another; empty without one."""
+    """The condition on a parameter that separates the runs with another parameter; empty without one."""
     values_read = [run[name] for run, is_read in zip(runs, mask, strict=True) if is_read]
     values_unread = [
         run[name]

@@ -326,7 +326,7 @@ def read_search(search: object, metric: str | None = None) -> FinishedRuns:
 
 
 def _called(score: str, metric: str, name: str) -> str:
-    """The name of a score if its metric, with those by split, has another name."""
+    """The name of a score, by split too, under a new name of the metric."""
     if score.partition("@")[0] == metric:
         return name + score[len(metric) :]
     return score

@@ -191,7 +191,7 @@ def _left_out(unfinished: int, trials: Sequence[optuna.trial.FrozenTrial]) -> tu
 
 
 def _parameter(distributions: list[Any]) -> Parameter:
-    """One parameter of all distributions that a study's trials had for it."""
+    """The parameter of the distributions in the trials of a study."""
     from optuna.distributions import CategoricalDistribution, IntDistribution
 
     first = distributions[0]

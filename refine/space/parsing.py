@@ -95,7 +95,9 @@ def check_no_list(value: tuple[Any, ...], integral: bool | None = None) -> None:
         math.isclose(third - high, high - low) or (low > 0 and math.isclose(third / high, high / low))
     )
     if not_a_count or evenly_spaced:
-        kind = "Integer" if integral else "Float"
+        kind = "Float"
+        if integral:
+            kind = "Integer"
         if float(third).is_integer() and not (integral and third > high - low + 1):
             count = int(third)
         else:

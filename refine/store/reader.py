@@ -126,7 +126,7 @@ class Reader(ABC):
 
     def beside(self, pk: int) -> list[Beside]:
         """Extra configurations of a node: the baseline, then those given by a person, then the rest."""
-        planned = self._of(_beside, pk)
+        planned = self._of(_extra_configurations, pk)
         return beside_of(planned or ())
 
     def environments(self, pk: int) -> list[dict[str, str]]:
@@ -457,7 +457,9 @@ def environment_digest(text: str) -> str:
 
 
 _inherited = partial(_grouped, t.inherited, lambda row: row.key)
-_beside = partial(_grouped, t.cell_plan, lambda row: (row.origin, json.loads(row.configuration)))
+_extra_configurations = partial(
+    _grouped, t.cell_plan, lambda row: (row.origin, json.loads(row.configuration))
+)
 _environments = partial(_grouped, t.run, lambda row: _sound(row.environment, "run"))
 _plans = partial(_grouped, t.plan, lambda row: int(row.n))
 _proposals = partial(_grouped, t.proposal, lambda row: (row.digest, _sound(row.content, "proposal")))

@@ -109,7 +109,7 @@ class Context(NamedTuple):
             raise self.missing(str(lost.args[0])) from None
 
     def at_once(self, around: Node | None = None) -> Context:
-        """The same context for one operation: reads values once, for all rounds or for one path."""
+        """The context for one operation: reads values once, for all rounds or for one path."""
         if isinstance(self.reader, Snapshot):
             return self
         snapshot = self.store.snapshot()
@@ -120,7 +120,7 @@ class Context(NamedTuple):
         return looking
 
     def needs(self, *ids: str) -> dict[str, object]:
-        """The keyword that a run of these rounds needs: ``objective=...`` after an import without one."""
+        """The keyword needed to run rounds: ``objective=...`` after an import without an objective."""
         for node_id in ids:
             node = self.nodes[node_id].node
             if node.objective.startswith(UNNAMED) and (node.objective, node.data) not in self.objectives:
@@ -185,7 +185,7 @@ class Context(NamedTuple):
         return node
 
     def _of_objective(self, name: str) -> list[StoredNode]:
-        """The rounds that record an objective by this name."""
+        """The rounds with an objective of a name."""
         return [stored for stored in self.nodes.values() if stored.node.objective == name]
 
     def _recognised(self, name: str, objective: Objective) -> bool:
@@ -254,7 +254,7 @@ class Context(NamedTuple):
                         )
 
     def know_score(self, round_id: str, metric: str, function: Score | None) -> None:
-        """Takes a metric's function that was given after reopening.
+        """Takes the function of a metric, passed after reopening.
 
         Raises:
             ObjectiveError: It is another one than the round's.

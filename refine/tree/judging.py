@@ -385,7 +385,7 @@ def _entrants(tree: TreeRecord, context: Context, named: Collection[Mapping[str,
 def _entrants_if_any(
     tree: TreeRecord, context: Context, named: Collection[Mapping[str, object]] = ()
 ) -> _Entrants | None:
-    """The same; ``None`` if no trial may be best."""
+    """As :func:`_entrants`; ``None`` if no trial may be best."""
     rounds = _evidence(tree)
     trials = ran(context.reader, rounds)
     also = [place for values in named for place in _places(trials, values)]
@@ -484,11 +484,11 @@ def _shown(values: Mapping[str, object]) -> str:
 
 
 def _number(rounds: Sequence[RanRound], judged: Judged, configuration: Which) -> int:
-    """Number of the candidate that is meant.
+    """Number of a candidate.
 
     Raises:
-        AnalysisError: It has no value that may be called best.
-        ReviewError: There is none.
+        AnalysisError: The candidate has no value that may be called best.
+        ReviewError: No such candidate.
     """
     field = judged.field
     if isinstance(configuration, Mapping):

@@ -768,7 +768,7 @@ def read_optimism(reader: Reader, pk: int, goal: Goal, analysis: Analysis | None
     if by_fold is not None:
         labels, deviations = by_fold
         by_fold = [label.partition(" ")[2] for label in labels], deviations
-    runs = Runs(keys, values, repeats, f"{pk} {keys[0]}", ended, examples, by_fold)
+    runs = Runs(keys, values, repeats, f"{pk} {keys[0]}", ended, examples, by_fold=by_fold)
     noise = None
     if analysis is not None:
         noise = analysis.noise

@@ -183,7 +183,7 @@ def marks_frame(marks: Sequence[Mark], records: Records) -> pd.DataFrame:
 
 
 def numbers_of(rows: object, count: int) -> list[int]:
-    """Sorted numbers of the trials that a caller means.
+    """Sorted numbers of the selected trials.
 
     Raises:
         ReviewError: That can't be told, or there is no such trial.

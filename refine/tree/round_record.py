@@ -105,7 +105,7 @@ class RoundRecord(Shown):
 
     @property
     def parent(self) -> Self | None:
-        """The round this one came from."""
+        """The parent round; ``None`` for a root."""
         if self.node.parent is None:
             return None
         return self._other(self.node.parent)
@@ -119,7 +119,7 @@ class RoundRecord(Shown):
 
     @property
     def path(self) -> tuple[Node, ...]:
-        """Nodes from the root to this one."""
+        """Nodes from the root to the round."""
         return tuple(stored.node for stored in self.context.path(self.node))
 
     @property
@@ -129,7 +129,7 @@ class RoundRecord(Shown):
 
     @property
     def goals(self) -> tuple[Goal, ...]:
-        """All its goals, :attr:`goal` first."""
+        """The goals of the round, :attr:`goal` first."""
         constraints = self.goal.metric.subject_to
         free = self.node.allow_degenerate
         further = (
@@ -245,7 +245,7 @@ class RoundRecord(Shown):
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
-        """Everything decided on this round, oldest first."""
+        """The decisions on the round, oldest first."""
         reader = self.context.reader
         pk = self._stored.pk
         return reader.computed(
@@ -297,7 +297,7 @@ class RoundRecord(Shown):
         return tables(self.space, lambda: reader.record_blocks(pk, metric.curves), metric)
 
     def _at_once(self) -> Self:
-        """The same round for one operation: values of the round and its ancestors are read once."""
+        """The round for one operation: values of the round and its ancestors are read once."""
         return replace(self, context=self.context.at_once(self.node))
 
     def _other(self, node_id: str) -> Self:
@@ -312,7 +312,7 @@ class RoundRecord(Shown):
         return self.context.budget
 
     def _needs(self, *ids: str) -> dict[str, object]:
-        """The keywords that a run of these rounds needs."""
+        """Keywords needed to run the rounds."""
         return self.context.needs(*ids)
 
     def _best_before(self) -> float:

@@ -164,7 +164,7 @@ class _RoundIndex:
 
     @property
     def known(self) -> MetricCache:
-        """Values of the rounds that were looked at so far."""
+        """Values of the rounds read so far."""
         return self._values
 
     def values_of(self, round_: RoundRecord) -> Floats:

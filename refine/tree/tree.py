@@ -1,4 +1,4 @@
-"""The tree: all rounds of one question, versioned."""
+"""The tree: the rounds of a question, versioned."""
 
 from __future__ import annotations
 

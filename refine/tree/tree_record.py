@@ -102,7 +102,7 @@ class TreeRecord(Shown):
         return self[which]
 
     def _at_once(self) -> Self:
-        """The same tree for one operation: values of all rounds are read once."""
+        """The tree for one operation: values of the rounds are read once."""
         tree = copy.copy(self)
         tree._context = self._context.at_once()
         return tree
@@ -178,7 +178,7 @@ class TreeRecord(Shown):
         return self._context.budget
 
     def _needs(self, *ids: str) -> dict[str, object]:
-        """The keywords that a run of these rounds needs."""
+        """Keywords needed to run the rounds."""
         return self._context.needs(*ids)
 
     def __repr__(self) -> str:

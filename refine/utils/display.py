@@ -451,7 +451,7 @@ def _styled(text: str, tone: str, **options: Any) -> RichText:
 
 
 def _called(part: Text | Cell) -> list[RichText]:
-    """A text with what to call behind it; a command stands on a line of its own, which is never broken."""
+    """A text with the call behind it; a command stands on a line of its own and is never broken."""
     styled_text = _styled(_said(part), part.tone)
     if isinstance(part.call, str):
         return [styled_text, _command(part.call)]
@@ -461,7 +461,7 @@ def _called(part: Text | Cell) -> list[RichText]:
 
 
 def _command(text: str) -> RichText:
-    """A command as one copies it: on one line, however long."""
+    """A command to copy: on a single line, however long."""
     return _styled(f"  {line(text)}", "code", no_wrap=True, overflow="ignore")
 
 

@@ -281,15 +281,15 @@ def test_the_time_of_a_trial_is_tested_like_the_rest():
 
 def test_even_trials_that_are_too_few_for_a_test_are_counted():
     frame = cells(20, 3).assign(value=np.random.default_rng(3).normal(size=20))
-    few = refine.analyze(SPACE, frame.assign(origin=["space_filling"] * 8 + ["exploit"] * 12))
-    assert not few.tested
-    assert few.n_even == few.n_few_even == 8
-    assert "8 evenly drawn trials: too few for a test" in str(few)
-    assert "8 trials drawn evenly, and a test needs 10" in str(few.why())
-    assert "no trial was drawn evenly" not in str(refine.propose(few))
-    none = refine.analyze(SPACE, frame.assign(origin="exploit"))
-    assert none.n_few_even == 0
-    assert "unknown: no trial was drawn evenly" in str(none)
+    eight_even = refine.analyze(SPACE, frame.assign(origin=["space_filling"] * 8 + ["exploit"] * 12))
+    assert not eight_even.tested
+    assert eight_even.n_even == eight_even.n_few_even == 8
+    assert "8 evenly drawn trials: too few for a test" in str(eight_even)
+    assert "8 trials drawn evenly, and a test needs 10" in str(eight_even.why())
+    assert "no trial was drawn evenly" not in str(refine.propose(eight_even))
+    exploiting = refine.analyze(SPACE, frame.assign(origin="exploit"))
+    assert exploiting.n_few_even == 0
+    assert "unknown: no trial was drawn evenly" in str(exploiting)
     enough = refine.analyze(SPACE, frame.assign(origin=["space_filling"] * 10 + ["exploit"] * 10))
     assert enough.tested
     assert enough.n_few_even == 0

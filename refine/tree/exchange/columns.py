@@ -286,5 +286,5 @@ def numbers_said(numbers: Sequence[float]) -> str:
 def taken_names(
     value: str, space: Collection[str] | None, parameters: Sequence[str] | None
 ) -> frozenset[str]:
-    """Names of columns that somebody gave a role."""
+    """Names of columns with a role."""
     return frozenset([value, *(space or ()), *(parameters or ()), *RESERVED])

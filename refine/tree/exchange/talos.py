@@ -147,7 +147,7 @@ def to_talos(self: RoundRecord, folder: str | Path) -> Path:
 
 
 def _steps(name: str, old: Parameter, new: Parameter) -> list[dict[str, object]]:
-    """Interventions that turn a parameter of Talos into the new one."""
+    """Interventions that turn a parameter of Talos into the new parameter."""
     if old == new:
         return []
     dropped, added = (
