@@ -163,7 +163,7 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
     cheapest_text = "cheapest as good"
     if noise > 0:
         cheapest_text = "cheapest within noise"
-    facts, facts_of_cheapest = (f"{score(y[i])}, {duration(x[i])}" for i in (best, cheapest))
+    facts, facts_of_cheapest = (f"{score(y[i])}, {_time_text(x[i])}" for i in (best, cheapest))
     marks: list[Any] = [dot_mark(f"best and {cheapest_text}: {facts}", c.orange)]
     if cheapest != best:
         ax.plot(x[cheapest], y[cheapest], "D", color=c.green, markersize=7, zorder=5, gid="cheapest")
@@ -210,7 +210,14 @@ def _time_axis(ax: Axes, x: Floats) -> None:
     if narrow():
         limit = 3
     ax.set_xticks(ticks[:: -(-len(ticks) // limit) or 1])
-    ax.xaxis.set_major_formatter(lambda v, _: duration(v))
+    ax.xaxis.set_major_formatter(lambda v, _: _time_text(v))
+
+
+def _time_text(seconds: float) -> str:
+    """``0.25 ms``, or ``3 min 20 s`` from a hundredth of a second on."""
+    if seconds < 0.01:
+        return f"{1000 * seconds:.2g} ms"
+    return duration(seconds)
 
 
 @drawing

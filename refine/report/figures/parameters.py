@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from refine import stats
 
 _LETTERS = 46  # letters of a level's label, on two lines
+_FEW_TRIALS = 40  # trials from which on a density is drawn in place of dots
 _FEW = 4  # smallest number of levels of an ordered parameter with a density
 MOST = 4  # largest number of panels of a decision: the parameters narrowed most
 _BELOW = (-0.46, -0.04)  # place of the densities of a decision, below the trials by rank from 0 to 1
@@ -367,19 +368,26 @@ def density_2d(
     """A parameter against the metric.
 
     With an order: a two-dimensional kernel density of the trials, which ends at the range's ends and at the
-    best and worst value, and the median per level with its 95 % interval. Without an order, or with few
-    levels: one violin per level.
+    best and worst value, and the median per level with its 95 % interval. Fewer than 40 trials are dots
+    instead, because a density of few trials shows shapes of chance. Without an order, or with few levels:
+    one violin per level.
     """
     analysis = having(analysis, name)
     e = analysis[name]
     p = e.parameter
     if not (p.ordered and p.size >= _FEW):
         return levels(analysis, name, new, label, ax)
-    _, y = space_filling_trials(analysis)
+    trials, y = space_filling_trials(analysis)
     scale = Scale(p)
     view = metric_view(y, analysis.direction)
     ax = axes(ax, 3.6)
-    if np.ptp(y) > 0:
+    trials_mark = area_mark("density of trials", tone().towards_blue(0.5))
+    if len(y) < _FEW_TRIALS:
+        trials_mark = dot_mark("trial", tone().blue, markersize=4)
+        visible = view.inside(y)
+        x = scale.at(p.unit(trials[name].to_numpy()))
+        dots(ax, x[visible], y[visible], color=tone().blue, alpha=0.7, markersize=8)
+    elif np.ptp(y) > 0:
         surface = density_surface(analysis, name, observed_view(view, y))
         # Contours are closer at the low end, so that the slopes show next to the peak of a saturated metric.
         contours = float(surface.density.max()) * np.linspace(0.12, 1.0, 11) ** 2
@@ -391,7 +399,7 @@ def density_2d(
     for v, level in with_median:
         median_mark(ax, level, v, view, upright=True, size=4.5 if len(with_median) <= 20 else 2.7)
     marks: list[object] = [
-        area_mark("density of trials", tone().towards_blue(0.5)),
+        trials_mark,
         line_mark("median per level, 95 % interval", marker="o", markersize=4, linewidth=1.4),
     ]
     scale.dress(ax, name, mark_change(ax, p, new, label, marks, covered=True), _ends(new))

@@ -275,3 +275,21 @@ def test_levels_without_room_for_all_labels_have_round_ticks():
     Scale(Float(0.5, 5.0, 10)).dress(ax, "lr")
     assert [text.get_text() for text in ax.get_xticklabels()] == ["1", "2", "3", "4", "5"]
     plt.close("all")
+
+
+def test_few_trials_are_dots_and_no_density():
+    analysis = analyze(SPACE, trials(30), metric="rmse", direction="minimize")
+    ax = figures.density_2d(analysis, "learning_rate")
+    assert not ax.collections
+    assert max(len(line.get_xdata()) for line in ax.lines) >= 28  # outliers are not shown
+    assert "trial" in legend(ax)
+
+
+def test_times_below_a_hundredth_of_a_second_have_different_ticks():
+    table = trials()
+    table["seconds"] /= 1000
+    ax = figures.cost(analyze(SPACE, table, metric="rmse", direction="minimize"))
+    ax.figure.canvas.draw()
+    labels = [label.get_text() for label in ax.get_xticklabels()]
+    assert len(set(labels)) == len(labels) >= 3
+    assert all(label.endswith(" ms") for label in labels)
