@@ -60,7 +60,7 @@ def test_a_sample_of_many_trials_gives_the_findings_of_all(frame, monkeypatch):
     best = pd.DataFrame([{"lr": 0.3, "depth": 0, "act": "relu", "junk": 3}])
     assert proposal.space.replace({"junk": SPACE["junk"]}).contains(best)[0]
     assert sample_proposal.space.replace({"junk": SPACE["junk"]}).contains(best)[0]
-    assert "6,000 space-filling" in str(part.details)
+    assert "6,000 evenly drawn" in str(part.details)
     limited = refine.analyze(SPACE, frame.drop(columns="state"), subject_to=["depth_of <= 20"])
     assert limited.feasibility.feasible == (frame["depth_of"] <= 20).sum()
     assert limited.best["depth_of"] <= 20
