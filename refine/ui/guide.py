@@ -243,7 +243,7 @@ class _Walk:
                 return answer.page()
             return page.why(text)
 
-        question = f"See the evidence on which parameter? Or ask a question, such as {example}; Enter continues"
+        question = f"See the evidence on which parameter? Or a question, such as {example}; Enter continues"
         while shown := self.answer(question, parse):
             self.show(shown)
         return True
