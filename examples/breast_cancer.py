@@ -108,14 +108,16 @@ def last_screen(tree, root, child, out):
     findings = root.analyze().findings.values()
     effects = [finding.name for finding in findings if finding.verdict == "matters"]
     rounds = str(tree).partition("\n\nNext")[0]  # the calls stand under the last question
+    winner = tree.winner()
+    in_python = "".join(f"{call}    in Python, as the winner advises\n" for call in winner.page().calls)
     print(
         f"\n--- What did I learn?\n"
         f"Parameters with an effect: {', '.join(effects) or 'none detected'}.\n"
         f"From the first space to the second, the median trial went from {first.median():.4f} to "
         f"{second.median():.4f}, the best from {first.max():.4f} to {second.max():.4f}.\n"
         f"\n--- What was decided?\n{rounds}\n"
-        f"\n--- What do I hand over?\n{tree.winner()}\n"
-        f"\n--- What next?\n"
+        f"\n--- What do I hand over?\n{winner}\n"
+        f"\n--- What next?\n{in_python}"
         f"refine review {out / 'refine.db'}    to decide on the next round in a browser\n"
         f"{out / 'reports'}/*.md    to read the study, from the first round to the winner"
     )
