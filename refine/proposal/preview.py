@@ -88,6 +88,7 @@ class Preview(Shown):
         values = {"metric": self.metric, "best": self.best, "ranks": list(self.lost)}
         if self.expected is not None:
             values |= {name: getattr(self.expected, name) for name in ("low", "high", "inside", "exact")}
+            values["tie"] = bool(0 < self.expected.loss <= self.epsilon)
         if 1 in self.lost and self.best_kept != self.best:
             return Reason("best_lost", {**values, "best_kept": self.best_kept, "no_value": self.no_value})
         if 1 in self.lost:

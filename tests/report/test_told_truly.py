@@ -4,6 +4,7 @@ import math
 import re
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from refine.report.markdown.script import reproduce
 from refine.report.pages.calibration import outcome_text
 from refine.report.pages.checks import says
 from refine.report.pages.proposal import claim_sentence
-from refine.report.pages.reasons import noise_text, sentences, short_reason
+from refine.report.pages.reasons import noise_text, sentences, short_reason, top_trials_cut
 from refine.review.calibration import DecisionComparison, SpaceResult
 from refine.stats import NoiseEstimate
 
@@ -294,3 +295,23 @@ def test_a_claim_about_a_large_space_says_how_often_such_claims_missed_a_region(
     proposal = refine.propose(refine.analyze(space, trials))
     assert proposal.volume_kept < 1
     assert ("1 in 5 claims at a risk of 0.05 missed one" in claim_sentence(proposal)) == warned
+
+
+@pytest.mark.parametrize("tie", [True, False])
+def test_top_trials_cut_off_are_called_a_tie_only_within_the_tolerance(tie):
+    values = {"ranks": [1, 2, 4], "low": 0.951, "high": 0.958, "inside": 0.957, "exact": False, "tie": tie}
+    text = top_trials_cut(values)
+    assert text.startswith("Of the top 10, 3 are cut off: retrained they should reach 0.9510 to 0.9580")
+    assert ("a tie with the best kept 0.9570" in text) == tie
+
+
+@pytest.mark.slow
+def test_a_preview_ties_a_lost_best_trial_with_a_kept_one_only_within_the_tolerance(root):
+    review = root.propose()
+    preview = review.edit(lr=(1e-4, 1e-3)).preview()
+    loss = preview.expected.loss
+    finer = replace(preview, epsilon=0.5 * loss).warning
+    coarser = replace(preview, epsilon=2 * loss).warning
+    assert loss > 0
+    assert not dict(finer.values)["tie"]
+    assert dict(coarser.values)["tie"]

@@ -377,7 +377,8 @@ def _inside(v: SimpleNamespace) -> str:
 def top_trials_cut(values: Mapping[str, Any]) -> str:
     """Top trials cut off, with their values if known: ``Of the top 10, 7 are cut off (0.964 to 0.997)``.
 
-    ``values`` are those of a reason of a preview: ranks; low, high, inside and exact if a prediction exists.
+    ``values`` are those of a reason of a preview: ranks; low, high, inside, exact and tie if a prediction
+    exists.
     """
     ranks = values["ranks"]
     count = f"Of the top 10, {len(ranks)} {inflected(len(ranks), 'is', 'are')} cut off"
@@ -385,10 +386,14 @@ def top_trials_cut(values: Mapping[str, Any]) -> str:
         return f"{count}: {inflected(len(ranks), 'rank', 'ranks')} {join([str(rank) for rank in ranks])}"
     low, high, inside = coarse([values["low"], values["high"], values["inside"]])
     interval = " to ".join(dict.fromkeys((low, high)))
+    kept = "the best kept"
+    tied = bool(values.get("tie"))
+    if tied:
+        kept = "a tie with the best kept"
     if values["exact"]:
-        return f"{count} ({interval})"
+        return f"{count} ({interval})" + f", {kept}" * tied
     pronoun = inflected(len(ranks), "it", "they")
-    return f"{count}: retrained {pronoun} should reach {interval}, the best kept {inside}"
+    return f"{count}: retrained {pronoun} should reach {interval}, {kept} {inside}"
 
 
 def _uneven(v: SimpleNamespace) -> str:
