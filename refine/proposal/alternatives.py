@@ -142,10 +142,10 @@ def left_to_run(analysis: Analysis, space: Space) -> int:
 
 
 def advice(analysis: Analysis, space: Space, left: int, failing: float = math.nan) -> Advice:
-    """Advised size of a round on a space of which ``left`` configurations were not run.
+    """Advised size of a round on a space with ``left`` configurations to run.
 
-    ``failing`` is the share of its even trials that are expected to fail, NaN if unknown: the round grows by
-    these.
+    ``failing`` is the expected share of failures among even trials, NaN if unknown: the round grows by the
+    failures.
     """
     if math.isnan(failing):
         failing = 0.0

@@ -15,9 +15,9 @@ _CHANGES = 3
 def indistinct(analysis: Analysis, cells: Floats) -> Bools:
     """(c,) mask of (c, parameters) cells whose result is known from a trial.
 
-    Such a cell differs from the trial in one parameter, and changes of this parameter left all values equal
-    to the last bit: everywhere, or under one choice of another parameter. A tree model, for example, does not
-    notice the scaler. Only deterministic objectives show that.
+    The cell differs from the trial in a single parameter, and changes of the parameter left values equal to
+    the last bit: everywhere, or under a choice of a second parameter. A tree model, for example, does not
+    notice the scaler. Only deterministic objectives have known results.
     """
     repeats = np.zeros(len(cells), dtype=np.bool_)
     usable = np.ones(len(analysis.y), dtype=np.bool_)

@@ -171,9 +171,9 @@ def contenders(
 
 
 def _spread_bests(surrogate: Surrogate, part: Bools, draws: Bools, n: int) -> list[int]:
-    """Up to ``n`` candidates of a part: the best ones of many draws, at a distance.
+    """Up to ``n`` candidates of a part: the best of many draws, at a distance.
 
-    ``draws`` are the draws that vote; all draws vote if none is among them.
+    ``draws`` are the draws to vote; without a draw, all draws vote.
     """
     numbers = np.flatnonzero(part)
     if not len(numbers):

@@ -269,9 +269,9 @@ def _last_step(analysis: Analysis, budget: BudgetState, trial_time: float) -> Ne
 
 
 def _more(analysis: Analysis, open_: list[ParameterEvidence], remaining: int) -> tuple[int, float, list[str]]:
-    """Configurations to add so that open parameters can be judged, the smallest power then, and their names.
+    """Configurations to add before open parameters can be judged, the smallest power then, and the names.
 
-    0 if every parameter can be judged already: a test that would have found an effect found none.
+    0 if no parameter is open: a powerful test found no effect.
     """
     live = sum(e.read != 0 for e in analysis.parameters)
     alpha = ALPHA / (analysis.stage * (analysis.stage + 1) / 2) / live / _COMBINED

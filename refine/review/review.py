@@ -171,9 +171,9 @@ class Review(Shown, Generic[R]):
 
     @cached_property
     def proposal(self) -> Proposal:
-        """The proposal with the edits so far: space, changes and claim. :attr:`original` has none.
+        """The proposal with the present edits: space, changes and claim. :attr:`original` has no edits.
 
-        Its digest is that of the original.
+        The digest is the original's.
 
         Examples:
             >>> edited = review.edit(dropout=(0, 0.2))
