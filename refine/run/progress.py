@@ -277,5 +277,5 @@ def _metric_missing(round_name: str, metric: Metric, returned: Mapping[str, floa
     else:
         suggestion = [*of_validation, *returned][0]
     judged_by = str(metric._replace(name=suggestion))
-    again = Action("tree.add_round", Symbol("space"), Symbol("objective"), metric=judged_by)
-    return ObjectiveError(f"{problem}; {hint}; {stored}; run again with it", again)
+    call = Action("tree.add_round", Symbol("space"), Symbol("objective"), metric=judged_by)
+    return ObjectiveError(f"{problem}; {hint}; {stored}; run again with it", call)
