@@ -119,13 +119,18 @@ def noiseless(judged: Judged, racers: Sequence[int], tolerated: float) -> bool:
     return sd <= max(tolerated, rounding)
 
 
+def evened(spent: Sequence[int], runs: int) -> tuple[int, ...]:
+    """Further runs per candidate that even out the numbers of runs so far; ties go to the first candidate."""
+    shares = [0] * len(spent)
+    for _ in range(runs):
+        behind = min(range(len(spent)), key=lambda i: spent[i] + shares[i])
+        shares[behind] += 1
+    return tuple(shares)
+
+
 def _following(judged: Judged, racers: Sequence[int], spent: Sequence[int], runs: int) -> tuple[int, ...]:
     if judged.draws is None or not math.isfinite(judged.noise.sd):  # turn by turn, until the noise is known
-        shares = [0] * len(racers)
-        for _ in range(runs):
-            i = min(range(len(racers)), key=lambda k: spent[racers[k]] + shares[k])
-            shares[i] += 1
-        return tuple(shares)
+        return evened([spent[i] for i in racers], runs)
     draws = judged.field.scaled(judged.draws[:, racers]) / judged.field.unit
     shared = stats.KnowledgeGradient()(draws.mean(axis=0), draws.var(axis=0), judged.variance, runs)
     return tuple(map(int, shared.runs))

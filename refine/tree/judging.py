@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar, Unpack
 import numpy as np
 
 from refine.analysis.evaluated import RanRound
-from refine.analysis.judgement import CONFIRM, Judgement, judgement, race_of
+from refine.analysis.judgement import CONFIRM, Judgement, evened, judgement, race_of
 from refine.analysis.winner import Candidate, Judged, Race, Winner
 from refine.errors import AnalysisError, DesignError, ReviewError, did_you_mean
 from refine.proposal.proposal import check_epsilon
@@ -223,12 +223,8 @@ def judge(
         count = 0
         if verdict.verdict == CONFIRM:
             count = min(batch, budget - runs)
-        # The numbers of runs even out; an odd run goes to the first candidate.
-        shares = {first: 0, second: 0}
-        for _ in range(count):
-            behind = min(shares, key=lambda i: spent[i] + shares[i])
-            shares[behind] += 1
-        return verdict, list(shares.items()), runs
+        shares = evened([spent[first], spent[second]], count)
+        return verdict, [(first, shares[0]), (second, shares[1])], runs
 
     if budget:
         spent_on_pair, _ = _spent_on(entrants.judged, entrants.trials)
