@@ -386,14 +386,14 @@ def top_trials_cut(values: Mapping[str, Any]) -> str:
         return f"{count}: {inflected(len(ranks), 'rank', 'ranks')} {join([str(rank) for rank in ranks])}"
     low, high, inside = coarse([values["low"], values["high"], values["inside"]])
     interval = " to ".join(dict.fromkeys((low, high)))
-    kept = "the best kept"
+    compared = "the best kept"
     tied = bool(values.get("tie"))
     if tied:
-        kept = "a tie with the best kept"
+        compared = "a tie with the best kept"
     if values["exact"]:
-        return f"{count} ({interval})" + f", {kept}" * tied
+        return f"{count} ({interval})" + f", {compared}" * tied
     pronoun = inflected(len(ranks), "it", "they")
-    return f"{count}: retrained {pronoun} should reach {interval}, {kept} {inside}"
+    return f"{count}: retrained {pronoun} should reach {interval}, {compared} {inside}"
 
 
 def _uneven(v: SimpleNamespace) -> str:
