@@ -21,6 +21,7 @@ from refine.space.space import Indices, Space, configuration_key
 from refine.stats.coverage import wilson
 from refine.utils.action import Action, Symbol
 from refine.utils.arrays import Floats, Ints
+from refine.utils.format import inflected
 
 IMPORTED = "imported"
 """Method of a round whose trials were finished elsewhere: it visits no cells of its own."""
@@ -295,7 +296,7 @@ def how_many(space: Space, n: int | None, downsample: float | None, used: int = 
     check_size(n)
     if n > (exist.high - used):
         if used:
-            run = f" and earlier rounds ran {used:,}"
+            run = f" and {used:,} ran or {inflected(used, 'is', 'are')} planned"
         else:
             run = ""
         fix = "give ranges more levels"

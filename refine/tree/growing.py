@@ -100,7 +100,7 @@ def check_growth(round_: RoundRecord, n: int, exploit: float | None) -> int:
             f"exploit= does not go with the design {round_.node.method!r}, which chooses every configuration "
             "itself; leave exploit out"
         )
-    extended_size(round_, round_.n + n)
+    extended_size(round_, n, planned=round_.n)
     round_._budget.check(n, f"round {round_.id}", "ask for n={left} or fewer")
     return chosen
 

@@ -160,15 +160,15 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     return self
 
 
-def extended_size(self: RoundRecord, n: int) -> int:
-    """Checks a new size of a round, at least 1.
+def extended_size(self: RoundRecord, n: int, planned: int = 0) -> int:
+    """Checks a new size of a round, at least 1, or an addition to its ``planned`` configurations.
 
     Raises DesignError: fewer configurations are left.
     """
     store = self.context.store
     pk = self._stored.pk
     given = [(b.origin, b.configuration) for b in store.beside(pk) if b.origin == "given"]
-    unavailable = len(store.inherited(pk)) - off_grid(self.space, given)
+    unavailable = len(store.inherited(pk)) - off_grid(self.space, given) + planned
     if self.node.adaptive:
         return how_many_asked(self.space, n, None, unavailable)
     return how_many(self.space, n, None, unavailable)

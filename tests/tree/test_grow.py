@@ -109,3 +109,11 @@ def test_a_wrong_unit_is_refused_before_anything_is_planned(root):
     with pytest.raises(DesignError, match="per"):
         root.grow(2, per="hour", progress=False)
     assert root.n == 20
+
+
+def test_an_addition_beyond_the_space_is_told_the_number_left(tree):
+    root = tree.add_round({"x": [1, 2, 3, 4]}, lambda p: p["x"], n=3).run(progress=False)
+    with pytest.raises(
+        DesignError, match="got 2, but 4 exist and 3 ran or are planned; ask for n=1 or fewer"
+    ):
+        root.grow(2)
