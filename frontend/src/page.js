@@ -405,6 +405,7 @@ export class Page {
     drawChecks(this.checks, review.checks, this);
     this.checksText.textContent = review.checks_text;
     this.failing.textContent = review.failed;
+    this.failed.firstElementChild.className = review.failed.includes("failed") ? "bad" : "warn";
     drawPairs(this.pairs, review.pairs, this);
     this.pairNames.textContent = review.pairs.map(({ a, b }) => `${a} × ${b}`).join(", ");
     this.coupled.hidden = review.pairs.length === 0;

@@ -177,7 +177,12 @@ def decision_content(review: Review) -> Content:
     text = that.lstrip() + re.sub(r" \([^)]*\)", "", loss)
     preview = review.preview()
     top = min(10, preview.top)
-    kept_text = re.sub(r"Of the top \d+, \d+ (is|are) cut off", "Cut off", cells["Kept"].text)
+    compared = ""
+    if preview.expected is not None and preview.expected.loss <= preview.epsilon:
+        compared = ", equal within the tolerance"
+        if preview.expected.loss <= 0:
+            compared = ", but no better"
+    kept_text = re.sub(r"Of the top \d+, \d+ (is|are) cut off", f"Cut off{compared}", cells["Kept"].text)
     kept_text = kept_text.removesuffix(f" and all of the top {top}")
     if kept_text.startswith(("the best", "a trial")):
         kept_text = f"with {kept_text}"

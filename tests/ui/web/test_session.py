@@ -477,3 +477,14 @@ def test_many_ask_at_once(session, root, tree):
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(session.handle, [message] * 16))
     assert (len({a["child"] for a in answers}), len(tree)) == (1, 2)
+
+
+def test_the_tile_of_top_trials_says_whether_those_cut_off_are_better(session, root):
+    answer = session.handle({"type": "preview", **about(session, root)})
+    review = root.propose()
+    preview = review.preview()
+    kept = answer["tiles"][1]
+    assert kept["number"] == f"{10 - len(preview.lost)} of 10"
+    assert ("Cut off, but no better" in kept["text"]) == (
+        preview.expected is not None and preview.expected.loss <= 0
+    )
