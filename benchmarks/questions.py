@@ -11,7 +11,7 @@ A question is an interval of 2 levels to a third of the levels of an ordered par
 unordered one. Every fifth question is about two parameters at once; every fifth is asked within a region of another parameter.
 The right answer is yes if the best mean inside is within the printed epsilon of the best mean.
 
-Rounds have 60 even trials (with `--evidence 30 100` other numbers), or 30 even and 30 learning trials. After 60 even trials, the first two open questions of
+Rounds have 60 even trials (with `--evidence 30 100` other numbers), or 30 even and 30 exploit trials. After 60 even trials, the first two open questions of
 each study are settled by a round of 12 trials and asked again. The share of questions that 12 trials settle is compared with the
 share that answers state. With `--more`, 12 further even trials are run next to it, and the number of trials that the answer names
 as enough for half of such questions.
@@ -38,7 +38,7 @@ from refine.utils.format import CHANCE_STEPS, chance_cell
 
 SIZES = (30, 60, 100)
 SETTLED_AT = 60
-LEARNING = "30, then 30 learning"
+EXPLOIT = "30, then 30 exploit"
 MORE = 12
 ASKED = "asked"
 SETTLED = f"{MORE} more, settled in one round"
@@ -169,7 +169,7 @@ def answers(study: str, table: Grid, evidence: str, questions: int, more: bool) 
     even = int(evidence.split(",")[0])
     root = tree.add_round(table.space, objective, n=even, seed=seed, objective_name=study)
     root.run(progress=False)
-    if evidence == LEARNING:
+    if evidence == EXPLOIT:
         root.branch(root.space, n=even, exploit=0.8, seed=seed).run(progress=False)
     start_rounds = len(tree.rounds)
     tree.ask(region(table, np.random.default_rng(0)).text)  # the first answer fits the posterior
@@ -276,8 +276,8 @@ def by_step(rows: Sequence[Asked]) -> str:
     """Stated and counted chances of the opposite of the likelier answer, by printed step."""
     body = []
     lows = [0.0, *[step[0] for step in CHANCE_STEPS[:-1]]]
-    for trials in ("even", "learning"):
-        of_trials = [r for r in known_rows(rows) if (r.evidence == LEARNING) == (trials == "learning")]
+    for trials in ("even", "exploit"):
+        of_trials = [r for r in known_rows(rows) if (r.evidence == EXPLOIT) == (trials == "exploit")]
         for low, high in zip(lows, [step[0] for step in CHANCE_STEPS], strict=True):
             wrong = [
                 (min(r.stated, 1 - r.stated), r.true != (r.stated >= 0.5))
@@ -327,7 +327,7 @@ def of_promises(rows: Sequence[Asked]) -> str:
 
 def main() -> None:
     options = parser(__doc__, first=10, grids=5, questions=5)
-    options.add_argument("--evidence", nargs="*", default=[str(SETTLED_AT), LEARNING])
+    options.add_argument("--evidence", nargs="*", default=[str(SETTLED_AT), EXPLOIT])
     options.add_argument("--more", action="store_true", help="run even and named numbers of trials too")
     options.add_argument("--write", action="store_true", help="put the tables into the page")
     given = options.parse_args()
@@ -352,7 +352,7 @@ def report(rows: Sequence[Asked]) -> str:
     plain = [row for row in rows if row.stage == ASKED]
     of_size = [row for row in plain if row.evidence == str(SETTLED_AT)]
     parts: list[tuple[str, list[Asked]]] = [
-        (f"{name} trials", [r for r in plain if r.evidence == name]) for name in (*map(str, SIZES), LEARNING)
+        (f"{name} trials", [r for r in plain if r.evidence == name]) for name in (*map(str, SIZES), EXPLOIT)
     ]
     parts += [
         (f"{SETTLED_AT} trials, {kind}", [r for r in of_size if r.kind == kind])
