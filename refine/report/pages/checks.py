@@ -344,7 +344,8 @@ def _budget_decides(outlook: Any) -> bool:
     return bool(outlook.verdict == CONTINUE and budget and outlook.n and outlook.probability < LIKELY)
 
 
-_ADVICE = {CONTINUE: "Go on", CONFIRM: "Confirm first", STOP: "Stop here"}  # verdict -> its advice
+# Verdict -> its advice.
+_ADVICE: dict[str, str] = {CONTINUE: "Go on", CONFIRM: "Confirm first", STOP: "Stop here"}
 
 
 def verdict_cell(outlook: Any) -> Cell:
