@@ -3,18 +3,19 @@
     python benchmarks/questions.py --write
     python benchmarks/questions.py --questions 12 --first 200
 
-Truths: synthetic grids of 4 kinds in 4 to 8 parameters with noise of 3 or 10 % of (best - median), random functions of 3 to
-7 parameters, and pipelines of four models with conditional parameters, both with noise of 5 % or without.
-Their numbers start at `--first`; the method was chosen on other numbers.
+Truths: synthetic grids of 4 kinds in 4 to 8 parameters with noise of 3 or 10 % of (best - median), random
+functions of 3 to 7 parameters, and pipelines of four models with conditional parameters, both with noise of 5 %
+or without. Their numbers start at `--first`; the method was chosen on other numbers.
 
-A question is an interval of 2 levels to a third of the levels of an ordered parameter, or up to a third of the choices of an
-unordered one. Every fifth question is about two parameters at once; every fifth is asked within a region of another parameter.
-The right answer is yes if the best mean inside is within the printed epsilon of the best mean.
+A question is an interval of 2 levels to a third of the levels of an ordered parameter, or up to a third of the
+choices of an unordered one. Every fifth question is about two parameters at once, and every fifth is asked within
+a region of another parameter. The right answer is yes if the best mean inside is within the printed epsilon of the
+best mean.
 
-Rounds have 60 even trials (with `--evidence 30 100` other numbers), or 30 even and 30 exploit trials. After 60 even trials, the first two open questions of
-each study are settled by a round of 12 trials and asked again. The share of questions that 12 trials settle is compared with the
-share that answers state. With `--more`, 12 further even trials are run next to it, and the number of trials that the answer names
-as enough for half of such questions.
+Rounds have 60 even trials (other numbers with `--evidence 30 100`), or 30 even and 30 exploit trials. After 60
+even trials, the first two open questions of each study are settled by a round of 12 trials and asked again. The
+share of questions that 12 trials settle is compared with the share that answers state. With `--more`, two other
+rounds are run as well: of 12 even trials, and of as many trials as the answer names as enough.
 """
 
 from __future__ import annotations
