@@ -58,10 +58,11 @@ def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:
             f"{_instead(required, names)}"
         )
     if keywords or not (positional or any(p.kind is p.VAR_POSITIONAL for p in parameters)):
+        needs = "takes no argument"
         if keywords:
             needs = f"requires {', '.join(keywords)} by name"
-        else:
-            needs = "takes nothing"
+        elif parameters:
+            needs = "takes keywords alone"
         raise ObjectiveError(
             f"{takes} as its first argument, but it {needs}; write def objective(params): ..."
         )

@@ -25,6 +25,7 @@ from refine.utils.action import Action, Symbol
 from refine.utils.display import line
 from refine.utils.format import score
 from refine.utils.standard_streams import print_error
+from refine.utils.warning import warn
 
 _TRIALS_FOR_UNREAD = (
     10  # complete trials after which the progress names varied parameters that none of them has read
@@ -193,6 +194,11 @@ class ProgressMonitor:
             self._check_metrics(outcome, value)
         if outcome.error and self.ended <= self._first:
             self._check_failures(outcome)
+        if self._first > 1 and self.ended == self._first == self.failures[State.DIVERGED]:
+            warn(
+                f"round {self.node.id}: the first {self._first} {self._trials} all returned NaN or infinity; "
+                "stop the round if the metric is wrong"
+            )
 
     def _count(self, outcome: Outcome, value: float | None) -> None:
         self.ended += 1

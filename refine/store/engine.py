@@ -394,7 +394,11 @@ def backup(engine: sa.Engine, target: Path) -> None:
     """Writes a complete copy of a SQLite file as a single file, also while other processes write."""
     name = shown_url(engine.url)
     if engine.url.get_backend_name() != "sqlite":
-        raise StoreError(f"store {name}: a server has tools of its own to be copied with, such as pg_dump")
+        raise StoreError(
+            f"store {name}: only a SQLite file can be backed up; use the server's own tool, for example "
+            "pg_dump, or export the tree",
+            Action("tree.export", "folder"),
+        )
     if target.exists() or target.is_symlink():
         raise StoreError(f"backup: {target} is there already; give the name of a new file, or remove it")
     part = target.with_name(f".{target.name}.part")

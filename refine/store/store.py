@@ -113,7 +113,10 @@ class Store(Reader):
                 self._open(place, create)  # without room beside the file what was closed in order can be read
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             reason = first_line(getattr(error, "orig", None) or error)
-            raise StoreError(f"store {self.name}: can't be opened: {reason}; check the path or URL") from None
+            fix = "check the path or URL"
+            if file_of(self.url) is None:
+                fix = "check the URL, and that the server runs"
+            raise StoreError(f"store {self.name}: can't be opened: {reason}; {fix}") from None
         say_the_rest(self._engine, self.name)
 
     def _open(self, place: sa.URL, create: bool) -> None:

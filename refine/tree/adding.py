@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +10,7 @@ from typing import Any
 
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import feasible, how_many
-from refine.errors import DesignError, RefineWarning, SpaceError
+from refine.errors import DesignError, SpaceError
 from refine.proposal.allocation import BELIEVED, believed_rows, check_shares
 from refine.proposal.proposal import check_epsilon
 from refine.review.decision import check_note, user
@@ -40,6 +39,7 @@ from refine.trials.metric_constraint import FEASIBLE
 from refine.trials.round_record import ADAPTIVE, BASELINE, OPTUNA, Encoded, Node, StoredNode
 from refine.utils.action import Action, Symbol
 from refine.utils.format import join
+from refine.utils.warning import warn
 
 
 def add_round(
@@ -200,6 +200,11 @@ def add_round(
         sized = how_many
     if n is None and downsample is None:
         n = _first_size(self, total, existing, searched)
+        if n is None and isinstance(total, str):
+            raise DesignError(
+                f"a budget of training time needs the size of the first round, got budget={total!r} without "
+                "n=; for example n=20"
+            )
     count = sized(node.space, n, downsample, -off_grid(node.space, encoded_given))
     check_count(count, encoded_given)
     drawn = () if existing is not None else _drawn_by_belief(node, count, encoded_given)
@@ -221,8 +226,7 @@ def _warn_of_unused(space: Space) -> None:
         if name in space.varied or space[name].fixed:
             continue
         named = join([f"{n} is {space[n].describe()}" for n in space if n in condition.names])
-        text = f"{name} is never used: no configuration meets {str(condition)!r}; {named}"
-        warnings.warn(text, RefineWarning, stacklevel=4)
+        warn(f"{name} is never used: no configuration meets {str(condition)!r}; {named}")
 
 
 def _believed(

@@ -202,6 +202,17 @@ def test_a_range_follows_an_optimum_beyond_its_end_by_half_a_decade_a_round():
     assert arrived >= 5
 
 
+def test_a_range_that_is_extended_and_cut_names_the_risk_of_the_cut():
+    space = refine.Space({"x": refine.Float(0.1, 100, levels=13, log=True)})
+    frame = pd.DataFrame({"x": np.tile(space["x"].grid, 5)})
+    frame["value"] = -abs(np.log10(frame["x"]) + 1) + np.random.default_rng(0).normal(0, 0.05, len(frame))
+    proposal = refine.propose(refine.analyze(space, frame))
+    (change,) = proposal.changes
+    assert change.kind == "widen"
+    assert change.volume_kept < 1
+    assert "extended, low risk" in str(proposal)
+
+
 def analysis_of(value, seed=0, **parameters):
     space = refine.Space({"z": (0.0, 1.0, 12), **parameters})
     frame = pd.DataFrame(space.columns(draw(Sobol(), space, 60, seed)))

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from refine.errors import RoundStoppedError
+from refine.errors import RefineWarning, RoundStoppedError
 
 SPACE = {"x": (0.0, 9.0, 10)}
 
@@ -21,6 +21,12 @@ def test_progress_names_failures_by_their_state(tree, capsys):
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert "3 failed" in last
     assert "2 diverged" in last
+
+
+def test_a_round_that_returns_nan_from_its_start_is_warned_of(tree):
+    with pytest.warns(RefineWarning, match="the first 5 trials all returned NaN or infinity") as caught:
+        tree.add_round(SPACE, lambda params: math.nan, n=8, seed=1).run(progress=False)
+    assert len(caught) == 1
 
 
 def slow_above_2(params):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from refine.errors import RoundStoppedError
+from refine.errors import RefineWarning, RoundStoppedError
 
 SPACE = {"x": (0.0, 1.0), "rows": (100, 400, 100)}
 EASE = np.random.default_rng(0).random(400)
@@ -69,7 +69,8 @@ def test_a_round_that_is_resumed_expects_the_rows_of_its_first_trials(tree):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_score_that_is_not_finite_makes_a_trial_diverge(tree, bad):
-    round_ = run(tree, lambda p: {"acc": np.where(EASE < 0.1, bad, p["x"])})
+    with pytest.warns(RefineWarning, match="all returned NaN or infinity"):
+        round_ = run(tree, lambda p: {"acc": np.where(EASE < 0.1, bad, p["x"])})
     assert set(round_.trials["state"]) == {"diverged"}
     assert totals(round_) == {}
 

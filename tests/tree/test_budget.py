@@ -59,6 +59,12 @@ def test_any_other_budget_is_refused(budget, tree):
         tree.budget = budget
 
 
+def test_a_budget_of_time_needs_the_size_of_the_first_round(tree):
+    with pytest.raises(DesignError, match="needs the size of the first round, got budget='2 h' without n="):
+        tree.add_round({"x": (0.0, 9.0, 19)}, truth, budget="2 h")
+    assert not tree.rounds
+
+
 def test_a_budget_of_thousands_of_digits_is_refused(tree):
     with pytest.raises(DesignError, match="1,000,000,000,000"):
         tree.budget = 10**5000

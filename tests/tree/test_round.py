@@ -63,9 +63,9 @@ def test_a_bare_nan_diverges_where_several_metrics_are_returned(tree, space):
     assert not too_high.all()
     assert (round_.trials["state"] == np.where(too_high, "diverged", "complete")).all()
     assert round_.replay(sample=20).same
-    lost = tree.add_round(space, lambda params: math.nan, n=20, metric="acc", objective_name="lost").run(
-        progress=False
-    )
+    lost = tree.add_round(space, lambda params: math.nan, n=20, metric="acc", objective_name="lost")
+    with pytest.warns(refine.errors.RefineWarning, match="first 5 trials all returned NaN"):
+        lost.run(progress=False)
     with pytest.raises(
         AnalysisError,
         match=r"got 0 of 20 rows .*; look",

@@ -146,14 +146,22 @@ def arrow_cell(text: str, tone: str) -> Cell:
 
 
 def _risk_cell(change: Change) -> Cell:
-    """The risk of a change alone, in a word or two: ``low risk``, ``extended``.
+    """The risk of a change alone, in a few words: ``low risk``, ``extended``, ``extended, low risk``.
 
     Empty if nothing is cut off.
     """
     if change.kind in ("leave", "fix", "keep"):
         return Cell("")
     if change.kind in ("widen", "reopen"):
-        return Cell("extended")
+        if not change.volume_kept < 1:
+            return Cell("extended")
+        cut = _cut_cell(change)
+        return Cell(f"extended, {cut.text}", cut.tone)
+    return _cut_cell(change)
+
+
+def _cut_cell(change: Change) -> Cell:
+    """The risk of the part that a change cuts off."""
     if any(reason.code == "model_alone" for reason in change.reasons):
         return Cell("untested", "warn")
     if math.isnan(change.risk):
