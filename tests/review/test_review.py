@@ -218,8 +218,8 @@ def test_a_preview_of_an_edit_shows_the_range_and_calls_that_can_be_typed(root):
 
 
 def test_an_edit_that_keeps_no_trial_says_so(root):
-    kept = root.propose().edit(optimizer="Lion").page().facts
-    assert "no trial; the best had" in str(dict(kept)["Kept"])
+    facts = root.propose().edit(optimizer="Lion").page().facts
+    assert "no trial; the best had" in str(dict(facts)["Kept"])
 
 
 def test_the_proposal_of_an_edited_review_has_the_edits(root):

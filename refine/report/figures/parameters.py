@@ -381,7 +381,7 @@ def density_2d(
     scale = Scale(p)
     view = metric_view(y, analysis.direction)
     ax = axes(ax, 3.6)
-    trials_mark = area_mark("density of trials", tone().towards_blue(0.5))
+    trials_mark: object = area_mark("density of trials", tone().towards_blue(0.5))
     if len(y) < _FEW_TRIALS:
         trials_mark = dot_mark("trial", tone().blue, markersize=4)
         visible = view.inside(y)

@@ -483,8 +483,8 @@ def test_the_tile_of_top_trials_says_whether_those_cut_off_are_better(session, r
     answer = session.handle({"type": "preview", **about(session, root)})
     review = root.propose()
     preview = review.preview()
-    kept = answer["tiles"][1]
-    assert kept["number"] == f"{10 - len(preview.lost)} of 10"
-    assert ("Cut off, but no better" in kept["text"]) == (
+    kept_tile = answer["tiles"][1]
+    assert kept_tile["number"] == f"{10 - len(preview.lost)} of 10"
+    assert ("Cut off, but no better" in kept_tile["text"]) == (
         preview.expected is not None and preview.expected.loss <= 0
     )
