@@ -223,3 +223,15 @@ def test_repeated_branch_keeps_its_configurations_and_warns_of_new_ones(tree, sp
         same_round = root.branch({**space, "lr": (1.0, 2.0, 11)}, n=7)
     assert same_round.id == child.id
     assert len(same_round.run(progress=False).trials) == 7
+
+
+def test_a_single_failure_does_not_come_before_the_proposal(tree):
+    def objective(params):
+        if params["x"] == params["y"] == 0:
+            raise ValueError("lost")
+        return params["x"]
+
+    round_ = tree.add_round({"x": (0.0, 1.0, 5), "y": (0.0, 1.0, 5)}, objective, n=25).run(progress=False)
+    names = [call.name for call in round_.page().calls]
+    assert names[0] == "round.propose"
+    assert names[-1] == "round.failures"

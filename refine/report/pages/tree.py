@@ -34,6 +34,7 @@ from refine.utils.format import duration, inflected, join, number, percent, plur
 from refine.utils.provided import page_for
 
 _BAR = 20
+_MANY_FAILED = 0.05  # share of failed trials above which a look at the failures comes first
 
 
 @page_for(Tree)
@@ -322,7 +323,8 @@ def _calls(round_: Round, ended: int, remaining: int, failed: int) -> list[Actio
     calls = []
     if remaining:
         calls.append(Action("round.run", workers=2, **round_._needs(round_.id)))
-    if failed:
+    many_failed = failed > _MANY_FAILED * ended
+    if many_failed:
         calls.append(Action("round.failures"))
     too_few = round_.parent is None and ended - failed < LEAST  # too few trials for an analysis
     if too_few and not remaining and round_.space.size > ended:
@@ -331,6 +333,8 @@ def _calls(round_: Round, ended: int, remaining: int, failed: int) -> list[Actio
         if not too_few:
             calls += [Action("round.propose", risk=0.05), Action("round.analyze")]
         calls += [Action("round.recommend"), Action("round.report", "reports")]
+    if failed and not many_failed:
+        calls.append(Action("round.failures"))
     if not remaining:
         calls += [Action("tree[]", d.child) for d in round_.decisions if d.child][-1:]
     return calls
