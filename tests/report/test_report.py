@@ -13,6 +13,7 @@ from refine.analysis.analysis import analyze
 from refine.analysis.learning_curves import trial_curves
 from refine.analysis.reason import Reason
 from refine.proposal.proposal import Change, Claim, Proposal
+from refine.report.markdown.facts import ORIGIN_WORDS
 from refine.report.markdown.rendering import (
     Raw,
     code,
@@ -274,7 +275,7 @@ def test_the_report_counts_trials_by_origin(facts):
     assert f"| drawn | {len(frame) - 4} evenly drawn, 3 exploit, 1 audit |" in shown(what_ran(mixed))
     rows = [line.split(" | ") for line in shown(best_trials(mixed)).splitlines() if line.startswith("| ")]
     assert rows[0][-2:] == ["drawn", "time |"]
-    best = mixed.finished["origin"].str.replace("_", "-")[:10]
+    best = mixed.finished["origin"].map(ORIGIN_WORDS)[:10]
     assert [row[-2] for row in rows[2:]] == list(best)
 
 
