@@ -112,7 +112,7 @@ def test_a_preview_names_a_cut_of_the_best_trial(review):
     decisions = review.round.decisions
     preview = review.preview(lr=(3.0, 5.0))
     assert 1 in preview.lost
-    dropped = f"Kept        not the best trial ({best['value']:.4f}); the best trial kept has "
+    dropped = f"Kept        not the best trial ({best['value']:.4f}) but "
     assert dropped in str(preview)
     assert dropped in str(review.edit(lr=(3.0, 5.0)))  # an edit says so by itself
     assert "not the best trial" not in str(review.preview())

@@ -89,11 +89,11 @@ def kept_cell(preview: Preview) -> Cell:
         return Cell(
             f"a trial as good as the best ({score(preview.best)}), not the best one itself. {cut}", tone
         )
-    inside = f"the best trial kept has {score(preview.best_kept)}"
+    inside = f"but {score(preview.best_kept)}"
     if math.isnan(preview.best_kept):
-        inside = fill("{inside_text}", warning.values)
+        inside = fill("and {inside_text}", warning.values)
     return Cell(
-        f"not the best trial ({score(preview.best)}); {inside}. {cut.replace('they should reach ', '')}", tone
+        f"not the best trial ({score(preview.best)}) {inside}. {cut.replace('they should reach ', '')}", tone
     )
 
 

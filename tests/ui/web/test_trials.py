@@ -97,7 +97,7 @@ def test_one_trial_in_full(ask, round_):
     assert texts == {"lr": f"{table['lr'][best]:.6g}", "optimizer": table["optimizer"][best], "epochs": "3"}
     assert card["curve"]["values"] == pytest.approx(table["lr"][best] / np.arange(1, 4))
     assert card["curve"]["short"].startswith("val_loss: from 0.0010 to 0.0003 in 3 epochs")
-    assert card["facts"][2]["text"] == "evenly drawn"
+    assert card["facts"][2]["text"] == "space-filling"
     assert "error" not in card  # which would be that there is no such trial
     failed = ask("trial", number=int(table.index[table["state"] == "failed"][0]))
     assert (failed["rank"], failed["failure"]) == ("without a value", "from the first step on")
