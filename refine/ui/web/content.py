@@ -178,10 +178,8 @@ def decision_content(review: Review) -> Content:
     preview = review.preview()
     top = min(10, preview.top)
     compared = ""
-    if preview.expected is not None and preview.expected.loss <= preview.epsilon:
-        compared = ", equal within the tolerance"
-        if preview.expected.loss <= 0:
-            compared = ", but no better"
+    if preview.expected is not None and preview.expected.loss <= 0:  # the text names a tie
+        compared = ", but no better"
     kept_text = re.sub(r"Of the top \d+, \d+ (is|are) cut off", f"Cut off{compared}", cells["Kept"].text)
     kept_text = kept_text.removesuffix(f" and all of the top {top}")
     if kept_text.startswith(("the best", "a trial")):
