@@ -39,7 +39,7 @@ STOP = "STOP"
 # final, while a round too many costs one round.
 LIKELY = 0.2
 
-# Probability from which a gain is more likely than not. On 86 development rounds gains came in 63 % from
+# Probability from which a gain is called probable. On 86 development rounds gains came in 63 % from
 # here on, in 48 % between the two, and in 20 % below; no probability came true in 85 %.
 PROBABLE = 0.5
 

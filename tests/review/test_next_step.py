@@ -182,7 +182,7 @@ def test_every_view_of_an_outlook_says_the_same_about_the_gain():
         (0.01, "STOP", "Stop here: another", "(at most about 1 in 20 do)"),
         (0.25, "CONTINUE", "Go on if cheap: another", "(about 1 in 5 do)"),
         (0.4, "CONTINUE", "Go on if cheap: another", "(more than 1 in 3 do)"),
-        (0.5, "CONTINUE", "Go on: another", "will more likely than not gain more than"),
+        (0.5, "CONTINUE", "Go on: another", "will probably gain more than"),
     ],
 )
 def test_a_verdict_states_its_own_chance(probability, verdict, start, chance):

@@ -327,7 +327,7 @@ def outlook_text(outlook: Any) -> str:
             f"price of {difference(price)}"
         )
     if verdict == CONTINUE and outlook.probability >= PROBABLE:
-        return f"another {trials}{cost} will more likely than not {gain_text}"
+        return f"another {trials}{cost} will probably {gain_text}"
     if verdict == CONTINUE and not _budget_decides(outlook):
         return f"another {trials}{cost} may {gain_text} ({chance_words(outlook.probability)} do)"
     if verdict == CONFIRM:

@@ -150,7 +150,7 @@ def _choices_in_short(v: SimpleNamespace) -> str:
 def _density(change: Change) -> str:
     """``2.4x as many top trials``; empty if the trials do not show it."""
     density = next((r.values["here"] for r in change.reasons if r.code == "contrast"), None)
-    if density is None:
+    if density is None or number(density, 2) == "1":
         return ""
     return f"{number(density, 2)}x as many top trials"
 
