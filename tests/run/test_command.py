@@ -92,7 +92,7 @@ def test_a_value_is_one_word_and_no_parameter_is_swallowed():
     assert words == ["echo", "--name=$(rm -rf /) 'x; y", '{"name": "$(rm -rf /) \'x; y"}', "7"]
     with pytest.raises(ObjectiveError, match=r"write \{units\}"):
         refine.Command("echo {lr}").words({"lr": 1, "units": 2}, 0)
-    with pytest.raises(ObjectiveError, match=r"\{lrr\} is not a parameter of this .*; did you mean 'lr'"):
+    with pytest.raises(ObjectiveError, match=r"\{lrr\} is not a parameter of this .*did you mean 'lr'"):
         refine.Command("echo {lrr} {params}").words({"lr": 1}, 0)
     assert refine.Command("echo {params}").words({"lr": 1, "units": None}, 0)[1] == '{"lr": 1, "units": null}'
     assert refine.Command("echo {lr} [-u {units}]").words({"lr": 1, "units": None}, 0) == ["echo", "1"]

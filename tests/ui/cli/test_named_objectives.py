@@ -101,7 +101,7 @@ def test_a_choice_is_no_file(path):
 
 
 def test_an_unknown_name_lists_no_imports(tmp_path):
-    file = tmp_path / "train.py"
+    file = tmp_path / "with_imports.py"  # another test of this process may have imported a train.py
     file.write_text(
         "import warnings\nfrom math import sqrt\nfrom typing import Any\n"
         "SPACE = {'x': [1, 2]}\ndef score(p): return sqrt(p['x'])\n"
