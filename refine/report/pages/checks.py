@@ -550,7 +550,7 @@ TONES = {CONTINUE: "good", CONFIRM: "warn", STOP: "warn"}  # verdict -> tone
 
 @page_for(Worth)
 def worth_page(outlook: Worth) -> Page:
-    """The verdict on another round with a chance, and the expected gains of the round and of repeats."""
+    """The verdict on a further round with a chance, and the expected gains of the round and of repeats."""
     interval = f"90 % interval {difference(outlook.low)} to {difference(outlook.high)}"
     gain = f"by {outlook.repeats} repeats of the best: {difference(outlook.again)}"
     if outlook.n:
