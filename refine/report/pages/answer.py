@@ -83,26 +83,22 @@ def _settling_text(answer: Answer) -> str:
     if answer.better is None:
         other = "outside"
     text = f"{plural(answer.needed, 'trial')} near the bests ({answer.needed - half} inside, {half} {other})"
-    if answer.outlook:
-        text += _outlook_text(answer)
-    if answer.needed < answer.advised:
-        text += f"; {answer.advised} are advised, but the budget leaves no more for rounds"
-    return text
-
-
-def _outlook_text(answer: Answer) -> str:
-    """How often the trials settle such a question, and the obstacle if no number is enough."""
-    share = _share_text(answer.outlook[answer.needed])
-    if not answer.obstacle:
-        return f" settle {share} such questions"
+    if not answer.outlook:
+        return text
     largest = max(answer.outlook)
+    share = _share_text(answer.outlook[answer.needed])
     share_of_largest = _share_text(answer.outlook[largest])
+    if answer.needed < answer.advised:
+        reason = f"; {answer.advised} are advised, but the budget leaves {largest} for rounds"
+        return f"{text} settle {share} such questions{reason}"
+    if not answer.obstacle:
+        return f"{text} settle {share} such questions"
     obstacle = _OBSTACLES[answer.obstacle]
     if largest == answer.needed:
-        return f" settle {share} such questions: {obstacle}"
+        return f"{text} settle {share} such questions: {obstacle}"
     if share == share_of_largest:
-        return f", and even {largest}, settle {share} such questions: {obstacle}"
-    return f" settle {share} such questions, and {largest} settle {share_of_largest}: {obstacle}"
+        return f"{text}, and even {largest}, settle {share} such questions: {obstacle}"
+    return f"{text} settle {share} such questions, and {largest} settle {share_of_largest}: {obstacle}"
 
 
 _OBSTACLES = {
@@ -115,7 +111,7 @@ def _share_text(share: float) -> str:
     """A share of simulated rounds in steps that a few dozen rounds support."""
     for bound, words in (
         (0.75, "most"),
-        (0.42, "about half of"),
+        (0.42, "about 1 in 2"),
         (0.26, "about 1 in 3"),
         (0.15, "about 1 in 5"),
     ):
