@@ -157,7 +157,7 @@ def test_failed_start_leaves_no_tree(tmp_path, monkeypatch):
     (tmp_path / "s.toml").write_text("[parameters]\nx = [1, 2, 3]\n")
     for wrong in ("--command 'echo {y}'", "--command 'echo {x}' --exploit 2", "--command 'echo {x}' --n 0"):
         assert run(f"run s.db --space s.toml -n 2 -q {wrong}").exit_code == 1
-    assert "no tree" in run("tree s.db").stderr
+    assert "no such file" in run("tree s.db").stderr
     said("run s.db --space s.toml --command 'echo {x}' -n 2 -q --tree mine")
     assert run("run s.db --space s.toml --command 'echo {y}' -n 2 -q --tree other").exit_code == 1
     assert said("tree s.db").startswith("mine")
