@@ -199,8 +199,8 @@ class Answer(Shown):
             remaining = min(n, budget.left)
         while remaining and not answer.settled:
             size = min(_BATCH, remaining)
+            basis = basis_of(self._tree, self._asked)
             try:
-                basis = basis_of(self._tree, self._asked)
                 if round_ is None:
                     child = settling_round(self._tree, basis, self._asked, size, self._reason, None)
                     round_ = child.run(check_noise=False, **options)
@@ -211,7 +211,9 @@ class Answer(Shown):
                 break
             remaining -= size
             answer = answered(self._tree, self._asked)
-        ran = answer.trials - self.trials
+        ran = 0
+        if round_ is not None:
+            ran = len(round_.trials)
         if ran < n and not answer.settled:
             reason = "no configuration is left near the bests of both sides"
             if not remaining:
