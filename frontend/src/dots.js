@@ -98,7 +98,8 @@ function drawBad(context, { n, x, y }, flags, colour) {
     if (flags[i] & BAD && !(flags[i] & INFEASIBLE) && !Number.isNaN(x[i])) bad.push(i);
   }
   const many = bad.length > MANY;
-  context.globalAlpha = many ? 0.3 : 0.9;
+  context.globalAlpha = many ? 0.45 : 0.95;
+  context.lineWidth = 1.3;
   context.strokeStyle = colour;
   context.beginPath();
   for (const i of bad) {

@@ -111,6 +111,7 @@ export class Page {
     this.about = h("p", { class: "refine-faint refine-about" });
     this.fresh = h("div", { class: "refine-fresh", role: "status" });
     this.headline = new Headline((step) => this.act(step));
+    this.unjudged = h("p", { class: "refine-unjudged", role: "status", hidden: true }, "For the proposal, without your edits (not judged here).");
     this.facts = h("dl", { class: "refine-facts" });
     // The two numbers to decide with; next to them, on a phone below the cards, further ones.
     this.deciding = h("dl", { class: "refine-tiles refine-deciding" });
@@ -122,6 +123,7 @@ export class Page {
       "header",
       { class: "refine-header" },
       h("div", { class: "refine-head" }, this.study, this.title, this.about, this.hash),
+      this.unjudged,
       this.headline.element,
       this.failed,
       this.facts,
@@ -233,6 +235,7 @@ export class Page {
       // A copy: nothing in it can be changed, and its last lines are what to type.
       for (const part of [this.acceptButton, this.declineButton, this.planning, this.runner.element, this.runner.budget, this.epsilonLabel, this.front.note, this.front.button]) part.remove();
       this.more.open = true;
+      this.decideRow.append(this.copyButton);
     }
     seen(this.root);
     element.append(this.root);
@@ -656,6 +659,7 @@ export class Page {
     const { tiles, further_tiles, risks } = this.preview;
     const outlook = this.outlooks.get(this.outlook);
     const advised = outlook === undefined || !["STOP", "CONFIRM"].includes(outlook.verdict);
+    this.unjudged.hidden = !this.preview.unjudged;
     this.drawHeadline(outlook);
     this.acceptButton.classList.toggle("plain", !advised || this.same);
     drawTiles(this.deciding, tiles);
@@ -669,12 +673,16 @@ export class Page {
     this.chance.textContent = /\d/.test(chance.number) ? `${chance.number} chance to lose` : chance.text;
     this.chance.title = `${chance.full}. Kept: ${kept.full}`;
     this.chance.className = `refine-chance ${chance.tone}`;
+    if (!this.preview.unjudged) return;
+    this.chance.textContent = "Edits are not judged here.";
+    this.chance.className = "refine-chance";
   }
 
   // What would change; after the advice not to go on, if that is the advice.
   drawHeadline(outlook) {
     const known = this.outlook === "" ? NO_OUTLOOK : (outlook ?? null);
-    if (!this.accepts && !this.choices.changed) {
+    const edited = this.choices.changed && !this.preview.unjudged;
+    if (!this.accepts && !edited) {
       this.headline.recommend(known, false);
       return;
     }
@@ -682,7 +690,7 @@ export class Page {
     if (this.outlook === "") this.advised = null;
     if (outlook) this.advised = ["STOP", "CONFIRM"].includes(outlook.verdict) ? outlook : null;
     const change = sentence.startsWith("Next round: ") ? sentence.slice("Next round: ".length) : sentence.slice(0, 1).toLowerCase() + sentence.slice(1);
-    if (sentence && this.advised) this.headline.show(`If you go on: ${change}`, this.allowed(this.advised.step), "", this.advised.number);
+    if (sentence && this.advised) this.headline.show(`If you go on${edited ? ", with your edits" : ""}: ${change}`, this.allowed(this.advised.step), "", this.advised.number);
     else this.headline.show(sentence || this.review.next);
     this.headline.recommend(known, Boolean(sentence && this.advised));
     this.headline.update(this.runner.barred);
@@ -777,6 +785,7 @@ export class Page {
       this.say("Copied.", "good");
     } catch {
       window.getSelection().selectAllChildren(this.code);
+      this.code.scrollIntoView({ block: "center" });
       this.say("Selected: press Ctrl+C to copy.");
     }
   }

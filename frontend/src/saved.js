@@ -58,9 +58,8 @@ function edited(answer, { edits, rejected, note, sized, n }, panels) {
   if (note) last = last.replace("review.accept(", () => `review.accept(note=${JSON.stringify(note)}, `);
   const code = [...lines, last].join("\n");
   if (lines.length === 1 && !sized) return { ...answer, code };
-  const risk = { name: "Risk", text: "not computed in this exported page; run the lines below, then review.preview()", tone: "" };
-  const tiles = answer.tiles.map((tile) => ({ ...tile, number: "–", text: "not computed in this exported page", full: risk.text, tone: "" }));
-  return { ...answer, code, risks: [risk], tiles, further_tiles: [], outlook: "", facts: [], sentence: "Your edits are not judged in this exported page.", takes: "", warning: "" };
+  // The numbers stay those of the proposal: the page says so.
+  return { ...answer, code, unjudged: true, takes: "", warning: "" };
 }
 
 // Rows of the list, as the session sorts, filters and sends them: what is missing stands last.

@@ -33,8 +33,8 @@ content="default-src 'none'; script-src 'sha256-{hash}'; style-src 'unsafe-inlin
 <style>{style}</style>
 </head>
 <body class="refine-body">
-<p class="refine-copy">A copy of {name}, made by refine {version} on {day}. Try edits freely: the \
-study stays unchanged, and the page shows the Python to type.</p>
+<p class="refine-copy">A copy of {name}, made by refine {version} on {day}. <span>Try edits freely: the \
+study stays unchanged, and the page shows the Python to type.</span></p>
 <div id="refine"></div>
 <noscript>The page needs JavaScript.</noscript>
 <script type="text/plain" id="refine-data">{data}</script>

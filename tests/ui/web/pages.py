@@ -96,6 +96,8 @@ def headline(review):
     change = sentence.removeprefix("Next round: ")
     if change == sentence:
         change = sentence[0].lower() + sentence[1:]
+    if review.edits or review.rejected:
+        return f"{verdict_sentence(worth).partition(':')[0]}. If you go on, with your edits: {change}"
     return f"{verdict_sentence(worth).partition(':')[0]}. If you go on: {change}"
 
 

@@ -10,6 +10,7 @@ pytestmark = pytest.mark.browser
 
 ROW = '.refine-header [data-fact="Recommendation"]'
 TEXT = f"document.querySelector('{ROW}').textContent"
+NEXT = "document.querySelector('.refine-next').textContent"
 
 
 def test_an_old_recommendation_never_stands_beside_a_new_risk(viewed_page, viewed_round):
@@ -61,6 +62,8 @@ def test_the_advice_to_stop_comes_first_and_leads_to_the_winner(browser, tree):
         page.wait_for_selector(f".refine-fold >> text={winner_page(winner).title}")
         shown = page.locator(".refine-values").inner_text().split("\n")
         assert dict(zip(shown[::2], shown[1::2], strict=True)) == dict(winner.candidates[0].labels)
+        page.locator('[data-parameter="optimizer"]').get_by_role("button", name="leave unchanged").click()
+        until(page, f"{NEXT}.includes('If you go on, with your edits: ')")
 
 
 def test_the_accept_button_and_python_make_the_advised_round(opened, root, tree):

@@ -25,6 +25,9 @@ def test_a_copy_opens_offline_and_spells_edits(browser, tmp_path, n):
             page.wait_for_selector(f"text={root.id}")
             settled(page)
             assert page.locator(".refine-accept, .refine-decide button:has-text('decline')").count() == 0
+            of_the_proposal = page.locator(".refine-deciding dd:first-of-type").all_inner_texts()
+            headline_of_the_proposal = page.locator(".refine-next").inner_text()
+            assert page.locator(".refine-unjudged").is_hidden()
             drag(page, "dropout", "upper", 60)
             page.locator('[data-parameter="optimizer"] .refine-chip').nth(0).click()
             page.get_by_label("Note", exact=True).fill('it\'s "low"')
@@ -32,8 +35,17 @@ def test_a_copy_opens_offline_and_spells_edits(browser, tmp_path, n):
             namespace = {"tree": tree}
             exec(page.locator(".refine-python pre").inner_text(), namespace)
             assert namespace["review"].edits.keys() == {"dropout", "optimizer"}
-            stated = page.locator(".refine-deciding dd:first-of-type").all_inner_texts()
-            assert set(stated) == {"\N{EN DASH}"}  # no risk of other bounds
+            assert page.locator(".refine-deciding dd:first-of-type").all_inner_texts() == of_the_proposal
+            assert page.locator(".refine-next").inner_text() == headline_of_the_proposal
+            assert (
+                page.locator(".refine-unjudged")
+                .inner_text()
+                .startswith("For the proposal, without your edits")
+            )
+            assert (
+                page.get_by_role("button", name="copy Python").bounding_box()["y"]
+                < page.viewport_size["height"]
+            )
             child = namespace["child"]
             pressed_names = page.locator(
                 '[data-parameter="optimizer"] .refine-chip[aria-pressed="true"]'
