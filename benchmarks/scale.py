@@ -29,7 +29,7 @@ from overhead import SPACE, per_trial, trivial, with_refine
 from tables import parser, table
 
 import refine
-from refine.run.workers.executor import run_task
+from refine.run.workers.run_task import run_task
 from refine.run.workers.worker_main import perform
 
 COSTS = ["", "trials", "store", "seconds", "of processor time", "MB at peak"]

@@ -1,10 +1,12 @@
 """The root of the package, circles of imports, what `import refine` loads, and the public surface."""
 
 import ast
+import importlib
 import site
 import subprocess
 import sys
 from graphlib import TopologicalSorter
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,19 @@ def test_type_checkers_see_the_same_names():
     block = next(n for n in tree.body if isinstance(n, ast.If))
     homes = {alias.name: node.module for node in block.body for alias in node.names}
     assert homes == {name: f"refine.{home}" for name, home in refine._HOMES.items()}
+
+
+def _exists(module: str, name: str) -> bool:
+    found = importlib.import_module(module)
+    return hasattr(found, name) or (hasattr(found, "__path__") and find_spec(f"{module}.{name}") is not None)
+
+
+@pytest.mark.slow
+def test_the_benchmarks_import_names_that_exist():
+    missing = set()
+    for file in (ROOT.parent / "benchmarks").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("refine."):
+                names = {name.name for name in node.names if not _exists(node.module, name.name)}
+                missing |= {f"{file.name}: {node.module}.{name}" for name in names}
+    assert missing == set()
