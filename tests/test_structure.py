@@ -94,8 +94,10 @@ def test_type_checkers_see_the_same_names():
 
 
 def _exists(module: str, name: str) -> bool:
-    found = importlib.import_module(module)
-    return hasattr(found, name) or (hasattr(found, "__path__") and find_spec(f"{module}.{name}") is not None)
+    imported = importlib.import_module(module)
+    return hasattr(imported, name) or (
+        hasattr(imported, "__path__") and find_spec(f"{module}.{name}") is not None
+    )
 
 
 @pytest.mark.slow

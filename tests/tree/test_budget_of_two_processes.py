@@ -87,8 +87,8 @@ def test_two_processes_of_one_round_share_a_budget(start, tmp_path, killed):
     (tmp_path / "released").touch()
     outputs = [process.communicate(timeout=300)[0] for process in (first, second)]
     assert [first.returncode, second.returncode] == [-9 * killed, 0]
-    said = outputs[1].splitlines()
-    assert {line for line in said if line != "busy"}
+    lines_of_second = outputs[1].splitlines()
+    assert {line for line in lines_of_second if line != "busy"}
     assert all("budget" in line for text in outputs for line in text.splitlines() if line != "busy")
     ran = lines.read_text().splitlines()
     with refine.Tree("shared", store=tmp_path / "a.db", create=False) as tree:

@@ -351,7 +351,7 @@ def budget(
         state = tree.budget_state
         text = f"{plural(state.spent, 'trial')} spent; {state}"
         if state.reserve():
-            text += f"; {state.reserve()} of them kept to confirm the winner"
+            text += f"; {state.reserve():,} of them kept to confirm the winner"
             if state.repeats:
                 share = percent(CONFIRM_SHARE)
                 text += f" ({share} of the budget, less {plural(state.repeats, 'repeat')} so far)"
