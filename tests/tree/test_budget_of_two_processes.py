@@ -87,13 +87,13 @@ def test_two_processes_of_one_round_share_a_budget(start, tmp_path, killed):
     (tmp_path / "released").touch()
     outputs = [process.communicate(timeout=300)[0] for process in (first, second)]
     assert [first.returncode, second.returncode] == [-9 * killed, 0]
-    lines_of_second = outputs[1].splitlines()
-    assert {line for line in lines_of_second if line != "busy"}
+    messages = outputs[1].splitlines()
+    assert {line for line in messages if line != "busy"}
     assert all("budget" in line for text in outputs for line in text.splitlines() if line != "busy")
-    ran = lines.read_text().splitlines()
+    configurations = lines.read_text().splitlines()
     with refine.Tree("shared", store=tmp_path / "a.db", create=False) as tree:
         state = tree.budget_state
         table = tree.rounds[0].trials
     assert (state.spent, state.running, state.left) == (BUDGET, 0, 0)
-    assert len(table) == len({*ran}) == BUDGET
-    assert len(ran) <= BUDGET + killed  # the trial that a killed process was running is repeated
+    assert len(table) == len({*configurations}) == BUDGET
+    assert len(configurations) <= BUDGET + killed  # the trial that a killed process was running is repeated

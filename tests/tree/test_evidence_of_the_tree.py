@@ -262,3 +262,25 @@ def test_a_child_can_run_as_many_configurations_as_the_advice_counts_as_left(roo
     assert left_to_run(analysis, space) == untried
     child = ran(root.branch(LOW, n=untried, note="low rates again", seed=3))
     assert len(child.trials) == untried
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_rounds", [30, pytest.param(300, marks=pytest.mark.nightly)])
+def test_every_trial_of_many_rounds_is_evidence_for_the_first_and_for_the_last(tree, n_rounds):
+    space = {"x": (0.0, 9.0, 40), "y": (0.0, 1.0, 20), "c": ["a", "b", "d"]}
+
+    def value(params):
+        return -abs(params["x"] - 4) - params["y"]
+
+    rounds = [tree.add_round(space, value, n=10, noise="none").run(progress=False)]
+    for i in range(1, n_rounds):  # two chains
+        rounds.append(rounds[max(0, i - 2)].branch(space, n=5, seed=i).run(progress=False))
+    total = 10 + 5 * (n_rounds - 1)
+    for round_ in (rounds[0], rounds[-1]):
+        analysis = round_.analyze()
+        assert len(analysis.y) == total
+        assert int(analysis.own.sum()) == len(round_.trials)
+        review = round_.propose()
+        assert round_.propose().proposal.claim == review.proposal.claim
+    answer = tree.ask("x <= 6")
+    assert (answer.verdict, answer.trials, answer.earlier) == ("yes", total, total - 5)

@@ -49,16 +49,16 @@ def test_a_question_outlives_the_round_that_answered_it(study, score):
     assert answer.round == tree.rounds[-1].id
     other.delete_round(answer.round)
     score.ran.clear()
-    again = answer.again()
-    assert again.round == tree.rounds[-1].id
-    assert again.trials < answer.trials
+    renewed = answer.again()
+    assert renewed.round == tree.rounds[-1].id
+    assert renewed.trials < answer.trials
     settling = answer.settle(3)
-    assert settling.parent.id == again.round
-    assert (answer.settle(3).id, again.settle(3).id) == (settling.id, settling.id)
+    assert settling.parent.id == renewed.round
+    assert (answer.settle(3).id, renewed.settle(3).id) == (settling.id, settling.id)
     assert not score.ran
     assert [stored.trials for stored in tree.questions(suggest=False).asked[0].answers] == [
         answer.trials,
-        again.trials,
+        renewed.trials,
     ]
     other.delete_round(settling.id)
     with pytest.raises(NotFoundError, match="was removed"):
