@@ -38,9 +38,8 @@ _CENTRES = 10
 _STARTS = 1000  # even draws that a search for what runs next begins with
 _LITTLE = 1e-3  # what a step of it has to gain, in scores or in the logarithm of the expected improvement
 _DRAWN_EVERY = 3  # one of this number of cells is the best of a function drawn from the posterior
-_FIRST_DRAWN = (
-    30  # trials before the first such cell that is chosen alone; fewer tell functions apart by chance
-)
+# Trials before the first such cell that is chosen alone. With fewer trials, a drawn function is mostly luck.
+_FIRST_DRAWN = 30
 _FUNCTIONS = 256  # functions drawn for the joint choice of several cells
 _JOINT_CHOICES = 3  # joint choices; all but the last find neighbours to look at
 _LEVELS = 16  # most levels of a parameter that are all looked at beside a cell

@@ -17,7 +17,7 @@ def indistinct(analysis: Analysis, cells: Floats) -> Bools:
 
     The cell differs from the trial in a single parameter, and changes of the parameter left values equal to
     the last bit: everywhere, or under a choice of a second parameter. A tree model, for example, does not
-    notice the scaler. Only deterministic objectives have known results.
+    notice the scaler. Only a deterministic objective shows equal values.
     """
     repeats = np.zeros(len(cells), dtype=np.bool_)
     usable = np.ones(len(analysis.y), dtype=np.bool_)
