@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Bits = NDArray[np.uint8]
 _REACH = 0.1
-# Level of what a candidate doesn't read.
+# Level number of a candidate on an axis that the candidate does not read.
 _ANYWHERE = -1
 
 
@@ -31,8 +31,8 @@ class Axis:
     """One axis of the space, as levels."""
 
     levels: FloatArray  # (L,) increasing positions, or the codes 0..L-1 of an unordered one
-    unordered: bool = False  # whether any subset may stay, instead of a contiguous run
-    # whether nothing may be dropped, e.g. because no test found the parameter to matter.
+    unordered: bool = False  # any subset of levels may be kept, not only neighbours
+    # no level may be dropped, for example because no test found an effect of the parameter
     frozen: bool = False
 
     def __post_init__(self) -> None:
@@ -49,13 +49,13 @@ class Axis:
 class RiskBox(NamedTuple):
     """A part of a space and its risk."""
 
-    keep: tuple[BoolArray, ...]  # one (L,) bool array per axis: which levels stay
-    kept: float  # product over the axes of the measure that stays, in (0, 1]
-    # posterior probability that the best value inside is worse than the best anywhere by more than epsilon;
-    # or, where that is more, the same of a cut axis that only some candidates read, among the draws that are
-    # good at these
+    keep: tuple[BoolArray, ...]  # one (L,) bool array per axis: the kept levels
+    kept: float  # share of the space that is kept, in (0, 1]
+    # Posterior probability that the best value inside is worse than the best anywhere by more than epsilon.
+    # A cut on a conditional axis has a probability of its own, among the draws that are good where the axis
+    # is read; the larger probability counts.
     risk: float
-    covered: float  # share of the draws' very best candidates that is inside
+    covered: float  # share of the draws' best candidates that lie inside
 
 
 class Frontier(NamedTuple):
@@ -63,7 +63,7 @@ class Frontier(NamedTuple):
 
     boxes: tuple[RiskBox, ...]  # the boxes, the whole space first
     epsilon: float  # tolerated loss, in units of the metric
-    draws: int  # number of draws S; no risk but that of the whole space, 0, is below 1 / (2 (S + 1))
+    draws: int  # number of draws S; the smallest risk above 0 is 1 / (2 (S + 1))
 
     def at(self, risk: float) -> RiskBox:
         """The smallest box of the path within an accepted risk.
@@ -81,9 +81,9 @@ class RiskPath:
 
     Every draw has a set of good candidates, within epsilon of its best. A draw is lost if the box holds none
     of them. A step cuts levels off either end of an ordered axis, or a choice of an unordered one. The price
-    of a step is the share of draws that it loses, plus the share of the draws' very best candidates. The
-    second number decides while the first is 0, and keeps more of the best if epsilon is generous. Risk alone
-    decides how far the path may go.
+    of a step is the share of lost draws, plus the share of lost best candidates of the draws. The second
+    number decides while the first is 0, and keeps more of the best if epsilon is generous. Risk alone decides
+    how far the path may go.
 
     An axis that only some candidates read is judged by the draws with a good candidate among them; otherwise
     cuts of the axis would be free whenever the best lies elsewhere. With so few such draws that all of its
@@ -96,11 +96,11 @@ class RiskPath:
     Source: our own; greedy as in the Patient Rule Induction Method, Friedman and Fisher (1999).
     """
 
-    cover: float = 1.0  # weight of the very best candidates lost against draws lost
-    share: float = 0.004  # of the candidates that are a draw's very best
-    most: float = 0.3  # no box of the path risks more
-    # fewest candidates inside a box, since the risk of a box that hardly any candidate stands for can't be
-    # told; 1 where the candidates are all the cells there are
+    cover: float = 1.0  # weight of lost best candidates, relative to lost draws
+    share: float = 0.004  # share of the candidates that count as the best of a draw
+    most: float = 0.3  # largest risk of a box on the path
+    # Fewest candidates inside a box: with fewer, the risk of the box cannot be estimated.
+    # 1 if the candidates are all cells of the space.
     inside: int = 20
 
     def __post_init__(self) -> None:
@@ -125,15 +125,15 @@ class RiskPath:
             candidates: (c, d) positions or codes of the candidates.
             axes: d axes; nothing is dropped from a frozen one.
             epsilon: tolerated loss >= 0, in units of the metric.
-            keep: (r, d) points that must stay inside, such as the best by posterior mean; NaN where anything
-                will do.
-            stays: per axis (L,) bools of levels that are never dropped, such as those without trials; None
-                for none.
-            read: (c, d) bools: whether a candidate reads an axis; what it doesn't read drops it from no box.
-                None for: all.
-            front: Of several goals: a draw is lost when some point of its front has no candidate inside that
-                stands for it, and the points of the fronts are the very best candidates. `posterior` and
-                `epsilon` are the first goal's.
+            keep: (r, d) points that must stay inside, such as the best by posterior mean; NaN if any level
+                of an axis will do.
+            stays: per axis (L,) bools of levels that are never dropped, such as levels without trials; None
+                if every level may be dropped.
+            read: (c, d) bools: whether a candidate reads an axis. A cut of an axis drops only candidates
+                that read the axis. None if every candidate reads every axis.
+            front: With several goals: a draw is lost if no candidate inside stands for some point of its
+                front. The points of the fronts are the best candidates; `posterior` and `epsilon` belong to
+                the first goal.
         """
         index = levels_of(candidates, axes)
         if read is not None:
@@ -146,11 +146,9 @@ class RiskPath:
         draws = len(posterior.scores)
         if front is None:
             good = posterior.within(epsilon)
-        else:
-            good = front.targets
-        if front is None:
             votes = self._votes(posterior)
         else:
+            good = front.targets
             votes = front.votes
         state = _State(self, good, votes, index, axes, draws, whole=front is not None)
         if keep is not None:
@@ -170,7 +168,7 @@ class RiskPath:
                 alive = front.kept(_inside(index, state.keep))
             risk = share_of_draws(draws - alive, draws)
             if risk > self.most:
-                break  # a point of a front was lost that is no target
+                break  # the box lost a point of a front that is not among the targets
             risk = max(risk, 1.0 - min(state.own))
             boxes.append(RiskBox(state.masks(), state.volume(), risk, float(state.votes.sum())))
         return Frontier(tuple(boxes), float(epsilon), draws)
@@ -215,8 +213,7 @@ def levels_of(X: ArrayLike, axes: Sequence[Axis]) -> IntArray:
     return np.stack([axis.index(table[:, j]) for j, axis in enumerate(axes)], axis=1)
 
 
-# Price, gain, the levels that leave, and which share of the draws that are good at what reads the axis stay
-# so.
+# A possible cut: price, gain, levels to drop, and the share of the axis's own draws that stay good.
 _Option = tuple[float, float, IntArray, float]
 
 
@@ -254,10 +251,10 @@ class _State:
         With several goals a draw needs all of its targets.
         """
         if self.whole:
-            lost_none = bits == 255
+            alive = bits == 255
         else:
-            lost_none = np.bitwise_count(bits)
-        return np.asarray(lost_none.sum(axis=-1), dtype=np.int64)
+            alive = np.bitwise_count(bits)
+        return np.asarray(alive.sum(axis=-1), dtype=np.int64)
 
     def masks(self) -> tuple[BoolArray, ...]:
         return tuple(mask.copy() for mask in self.keep)
@@ -293,7 +290,7 @@ class _State:
         share = self.shares[j]
         total = share[levels].sum()
         by_level = self._by_level(j, levels)
-        # Draws that a candidate keeps alive that doesn't read this axis are lost by no cut of it.
+        # A candidate that does not read this axis keeps its draws alive under every cut of the axis.
         elsewhere = np.bitwise_or.reduce(self.bits[self.index[:, j] == _ANYWHERE], axis=0)
         telling = int(self.count(np.bitwise_or.reduce(by_level, axis=0)))
         if (self.cells[:, j] != _ANYWHERE).all():
@@ -332,15 +329,12 @@ class _State:
                 self.alive * (1.0 - own_share[:stop]) + np.cumsum(voted[order[:stop]]) * self.alive / telling
             )
             gain = -np.log1p(-np.cumsum(share[order[:stop]]) / total)
-            # Longer cuts compete too, so that a small bump at the very end doesn't shield an empty stretch.
+            # Longer cuts compete too: a small bump at the end does not protect an empty range behind it.
             cut = int(np.lexsort((-gain, lost / gain))[0])
             yield float(lost[cut]), float(gain[cut]), order[: cut + 1], float(own_share[cut])
 
     def _left(self, j: int, remaining: Bits, elsewhere: Bits, telling: int) -> tuple[FloatArray, BoolArray]:
-        """For the cuts of an axis.
-
-        The share of its draws that stay good, and whether the risk allows the cut.
-        """
+        """For each cut of an axis: the share of its draws that stay good, and whether the risk allows it."""
         own_share = np.asarray(self.count(remaining) / telling)
         allowed = (self.count(remaining | elsewhere) >= self.least) & (
             self.own[j] * own_share >= 1.0 - self.path.most

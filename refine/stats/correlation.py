@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-# Below this many trials p-values come from permutations; above it the classical approximations
-# agree with them to the second digit and reach far smaller values.
+# With fewer trials, p-values come from permutations. With more, the classical approximations agree with them
+# to the second digit, and reach far smaller values.
 _PERMUTE_BELOW = 50
 PERMUTATIONS = 9_999
 
@@ -40,10 +40,10 @@ PERMUTATIONS = 9_999
 class Correlation(NamedTuple):
     """A rank correlation with its uncertainty."""
 
-    estimate: float  # in [-1, 1]; NaN where a column is constant or there are fewer than 3 trials
+    estimate: float  # in [-1, 1]; NaN if a column is constant, or with fewer than 3 trials
     low: float  # ends of the confidence interval
     high: float
-    p: float  # two-sided p-value of no association; 1 where the estimate is NaN
+    p: float  # two-sided p-value of no association; 1 if the estimate is NaN
     n: int  # number of trials
 
 
@@ -170,18 +170,17 @@ def _fisher_interval(
     tail = 50.0 * (1.0 - confidence)
     ends = np.nanpercentile(spread * np.sqrt(share), [tail, 100.0 - tail])
     low, high = np.tanh(np.arctanh(np.clip(estimate, -limit, limit)) + ends)
-    # A resample can't leave the range of a perfect correlation, the estimate belongs to its
-    # interval.
+    # The interval holds the estimate, also for a perfect correlation, which no resample exceeds.
     return float(min(low, estimate)), float(max(high, estimate))
 
 
 class Association(NamedTuple):
     """Share of the spread of the ranks explained by the choices of an unordered parameter."""
 
-    effect: float  # epsilon squared, in [0, 1]; NaN with one choice seen or a constant value
+    effect: float  # epsilon squared, in [0, 1]; NaN with a single choice or a constant value
     low: float  # ends of the confidence interval
     high: float
-    p: float  # p-value of no difference; 1 where the effect is NaN
+    p: float  # p-value of no difference; 1 if the effect is NaN
     n: int  # number of trials
 
 
@@ -189,9 +188,9 @@ class Level(NamedTuple):
     """The typical value at one level."""
 
     level: int  # code of the level
-    n: int  # trials there
+    n: int  # trials at the level
     median: float  # median value, in units of the metric; NaN without trials
-    low: float  # ends of the median's interval; NaN where so few trials allow no such claim
+    low: float  # ends of the median's interval; NaN with too few trials for an interval
     high: float
 
 
@@ -214,7 +213,7 @@ class KruskalWallis:
     seed: int = 0
 
     def __call__(self, codes: ArrayLike, y: ArrayLike, k: int) -> Association:
-        """Compare the values between k declared choices; those never seen don't matter."""
+        """Compare the values between k declared choices; choices without trials are ignored."""
         from scipy.stats import kruskal
 
         c = codes_of(codes, k)
@@ -240,7 +239,7 @@ class KruskalWallis:
         weights = resample_weights(rows.size, self.resamples, rng)
         draws = _between_share(weights, ranks[rows], member[rows])
         centre = float(_between_share(np.ones((1, rows.size)), ranks[rows], member[rows])[0])
-        # Bootstrap draws scatter around the subsample's value, which itself is one floor too high.
+        # Bootstrap draws scatter around the value of the subsample, which is too high by one floor.
         floor = (occurring.size - 1.0) / (rows.size - 1.0)
         spread = (draws - floor - centre) * np.sqrt(rows.size / n)
         tail = 50.0 * (1.0 - self.confidence)
@@ -274,8 +273,8 @@ class LevelSummary:
         order = np.lexsort((b, c))
         ends = np.cumsum(np.bincount(c, minlength=k))
         parts = np.split(b[order], ends[:-1])
-        # Largest r with P(Bin(n, 1/2) < r) <= tail; the interval runs from the r-th to the
-        # (n+1-r)-th.
+        # r is the largest rank with P(Bin(n, 1/2) < r) <= tail; the interval runs from the r-th value to the
+        # (n+1-r)-th value.
         tail = (1.0 - self.confidence) / 2.0
         sizes = np.array([part.size for part in parts])
         ranks = binom.ppf(tail, sizes, 0.5)
@@ -325,7 +324,7 @@ class Power:
     """
 
     effect: float = 0.1  # share of the variance of the latent score that the parameter explains
-    simulations: int = 200  # rounds per size
+    simulations: int = 200  # simulated rounds per size
     seed: int = 0
 
     def __call__(

@@ -32,22 +32,22 @@ class Interval(NamedTuple):
     high: FloatArray
 
 
-_OUTER = 0.25  # share of a range next to an edge in which half of the very best trials must lie
+_OUTER = 0.25  # outer part of a range in which at least half of the best ten trials must lie
 
 
 class Edge(NamedTuple):
-    """Do the best trials pile up at one end of a range."""
+    """One end of a range: do the best trials gather there?"""
 
     side: str  # 'low' or 'high'
-    top_count: int  # best trials on that edge
-    top_n: int  # best trials altogether
-    share: float  # share of all trials that lie on that edge
-    p: float  # one-sided p-value that the edge holds no more than its share of the best
-    # whether the edge is at least as rich in best trials as the level next to it; an edge that is rich but
-    # not the peak lies on the slope of an interior optimum and needs no widening
+    top_count: int  # best trials on the edge
+    top_n: int  # best trials in total
+    share: float  # share of all trials that lie on the edge
+    p: float  # one-sided p-value of no more best trials than the edge's share of all trials
+    # The share of best trials on the edge is at least that of the next level. Otherwise the optimum lies
+    # inside, and the range needs no extension.
     peak: bool
-    # whether the very best trials lie at this edge: half of the best ten in the outer quarter of the range,
-    # and on the edge itself no fewer of them than its share of all trials
+    # Half of the best ten trials lie in the outer quarter of the range, and the edge itself has at least its
+    # share of the ten.
     best: bool
 
 
@@ -55,10 +55,10 @@ class Rate(NamedTuple):
     """Frequency of an event (a failure, a divergence, a constant prediction) at a level."""
 
     level: int  # code of the level
-    hits: int  # trials where it happened
+    hits: int  # trials with the event
     n: int  # trials at the level
     rate: float  # hits / n; NaN without trials
-    low: float  # ends of Wilson's interval
+    low: float  # ends of the Wilson interval
     high: float
     p: float  # two-sided Fisher p-value of this level against all others
 
@@ -66,13 +66,12 @@ class Rate(NamedTuple):
 class Trend(NamedTuple):
     """Frequency of an event along a range."""
 
-    # probability that a trial where it happened lies higher than one where it did not, ties counted half: 1
-    # where it happens above some position alone, 0 where below, 0.5 where the position tells nothing; NaN
-    # where it happened always or never
+    # Probability that a trial with the event lies higher than a trial without the event, ties counted half.
+    # 1: only above some position; 0: only below; 0.5: no relation to the position; NaN: always or never.
     higher: float
-    p: float  # two-sided p-value of 'the position tells nothing'
-    below: float  # share of the trials up to the middle of the range where it happened; NaN without trials
-    above: float  # the same beyond the middle
+    p: float  # two-sided p-value of no relation to the position
+    below: float  # share of events in the lower half of the range; NaN without trials
+    above: float  # the same in the upper half
 
 
 def wilson(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Interval:
@@ -88,7 +87,7 @@ def wilson(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Interval:
     hits, tries = np.broadcast_arrays(np.asarray(k, np.float64), np.asarray(n, np.float64))
     if np.any(hits < -1e-9) or np.any(hits > tries * (1 + 1e-9) + 1e-9):
         raise AnalysisError("k: counts must lie between 0 and n; check which trials were counted")
-    # Without trials, and at 0 and n, where the closed form leaves rounding dust, the ends are known.
+    # Without trials, and at 0 and n, the ends are known exactly; the formula would leave rounding errors.
     low, high = proportion_confint(hits, np.where(tries > 0, tries, 1.0), 1.0 - confidence, "wilson")
     return Interval(
         np.where(hits <= 0, 0.0, np.maximum(low, 0.0)), np.where(hits >= tries, 1.0, np.minimum(high, 1.0))
@@ -125,7 +124,8 @@ def hit_share(n: int, cells: int | None = None, confidence: float = 0.95) -> flo
         return float(-np.expm1(np.log1p(-confidence) / n))
     if n >= cells:
         return 0.0
-    # log of (cells - k choose n) / (cells choose n), which falls with k.
+    # Binary search for the smallest k. `missed` is log((cells - k choose n) / (cells choose n)), the log
+    # probability that n trials miss a region of k cells; it falls with k.
     low = 1
     high = cells - n + 1
     while low < high:
@@ -135,11 +135,9 @@ def hit_share(n: int, cells: int | None = None, confidence: float = 0.95) -> flo
             ends = gammaln(cells - k + 1) - gammaln(cells - k - n + 1)
             missed = ends - gammaln(cells + 1) + gammaln(cells - n + 1)
         if missed <= np.log1p(-confidence):
-            low = low
             high = k
         else:
             low = k + 1
-            high = high
     return low / cells
 
 
@@ -178,11 +176,11 @@ class Boundary:
     The number of best trials on an edge is compared with that of a random top set of equal size:
     hypergeometric, the binomial test against the design's share made exact for drawing without replacement.
     The test alone also finds an edge that beats only the bad part of its range; `Edge.best` says whether the
-    very best trials lie there.
+    best ten trials lie there.
     """
 
     top: float = 0.2
-    best: int = 10  # number of the very best trials; a fifth of fewer than 50 trials, at least 3
+    best: int = 10  # trials behind `Edge.best`; of fewer than 50 trials a fifth, at least 3
 
     def __call__(self, x: ArrayLike, y: ArrayLike, levels: ArrayLike) -> tuple[Edge, Edge]:
         """The low and the high edge, with p = 1 if there is no comparison.
@@ -264,7 +262,7 @@ class LevelRates:
         tries = np.bincount(level, minlength=k)
         hits = np.bincount(level[flags], minlength=k)
         ends = wilson(hits, tries, self.confidence)
-        # Fisher's exact test by doubling the smaller tail.
+        # Fisher's exact test, two-sided by doubling the smaller tail.
         law = hypergeom(level.size, int(flags.sum()), tries)
         p = np.minimum(1.0, 2.0 * np.minimum(law.cdf(hits), law.sf(hits - 1)))
         with np.errstate(invalid="ignore"):

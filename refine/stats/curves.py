@@ -17,33 +17,32 @@ from refine.stats._common import FloatArray, checked
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-_HALF = 8  # fewest epochs that the scatter is taken from: a parabola leaves five of them
-_QUARTER = 6  # fewest epochs of a trend
-_WINDOW = 3  # fewest epochs that are averaged: one alone is chance
-_WEIGHTS = 3  # of a parabola
-_DOUBT = 0.2  # one-sided; noise that is itself an estimate deserves no more certainty
-_SHARE = 0.5  # of the variance between trainings; above, the last epoch's noise is most of it
-_STICKY = 0.9  # largest autocorrelation that is believed; nearer 1 no number of epochs would suffice
+_HALF = 8  # fewest epochs for the scatter: eight, less the three of a parabola, leave five degrees of freedom
+_QUARTER = 6  # fewest epochs for a trend
+_WINDOW = 3  # fewest epochs in a running mean
+_WEIGHTS = 3  # coefficients of a parabola
+_DOUBT = 0.2  # one-sided error of the scatter's lower bound; the noise beside it is only an estimate
+_SHARE = 0.5  # share of the variance between trainings that the last epoch alone must explain
+_STICKY = 0.9  # largest autocorrelation used; nearer to 1, no number of epochs would suffice
 
 
 class Flag(NamedTuple):
     """A possible property of curves."""
 
-    seen: bool  # whether they clearly do
-    size: float  # how much, in the units named in :class:`CurveFlags`; NaN where the curves can't say
+    seen: bool  # the curves clearly have the property
+    size: float  # its size, in the units named in :class:`CurveFlags`; NaN if unknown
 
 
 class CurveFlags(NamedTuple):
     """Flags of the curves of a trial."""
 
-    # the validation loss ends above its smoothed minimum, and the training loss fell on meanwhile; by how
-    # much it rose
+    # the validation loss ends above its smoothed minimum while the training loss falls; size: the rise
     overfitting: Flag
-    unsteady: Flag  # the score jumps from epoch to epoch late in training; the deviation of one epoch
-    improving: Flag  # the score still rises at the end; by how much over the last quarter of the epochs
-    # the score was as good as it got within the first quarter; at which epoch, counted from 1
+    unsteady: Flag  # the score jumps between late epochs; size: deviation of an epoch
+    improving: Flag  # the score still rises at the end; size: rise in the last quarter
+    # the score reached its best level in the first quarter of the epochs; size: that epoch, from 1
     saturated: Flag
-    rising: Flag  # the training loss ends above its smoothed minimum; by how much
+    rising: Flag  # the training loss ends above its smoothed minimum; size: the rise
 
 
 _UNKNOWN = Flag(False, np.nan)
@@ -52,10 +51,10 @@ _UNKNOWN = Flag(False, np.nan)
 class _End(NamedTuple):
     """The end of a curve."""
 
-    gain: float  # along the line through the last quarter
-    error: float  # of the gain
-    scatter: float  # of the second half beside its parabola
-    sticky: float  # a mean's error grows by this factor, since neighbouring epochs resemble each other
+    gain: float  # rise of the line through the last quarter
+    error: float  # standard error of the gain
+    scatter: float  # deviation of the second half from its parabola
+    sticky: float  # factor on the error of a mean, because neighbouring epochs are correlated
     freedom: int
 
 
@@ -86,8 +85,8 @@ class CurveCheck:
     Source: Godbole et al. (2023), 'Deep Learning Tuning Playbook', for the questions.
     """
 
-    least: int = 8  # fewest epochs of which anything is said
-    level: float = 0.01  # of every test, one-sided
+    least: int = 8  # fewest epochs; shorter curves have no flags
+    level: float = 0.01  # level of every test, one-sided
     little: float = 0.1  # share of a change that counts as none
 
     def __call__(
@@ -166,7 +165,7 @@ class CurveCheck:
         lowest = float(smooth[start])
         if start + window >= level.size:  # the windows overlap
             return start, rise, False
-        # The minimum was chosen among so many windows, half overlapping; as many tests are paid for.
+        # The minimum was chosen among many windows, so the level is divided by twice their number.
         paid = self.level * window / (2 * values.size)
         sure = level[-1] - level[start] > _quantile(_end(even).freedom, paid) * _error(even, start)
         fallen = float(values[: start + window].max()) - lowest
@@ -186,7 +185,7 @@ class CurveCheck:
         else:
             bound = self.little * float(np.ptp(_smoothed(values)))
         bound = max(bound, _rounding(values))
-        # A jump that came and went in the second half is no unrest at the end.
+        # A jump earlier in the second half does not make the end unsteady: the last quarter counts too.
         last = _deviation(_rest(values[-_quarter(values.size) :]))
         return Flag(bool(min(sure, last) > bound), min(end.scatter, last))
 
@@ -244,7 +243,7 @@ def _end(values: FloatArray) -> _End:
     quarter = values[-_quarter(values.size) :]
     scatter = _deviation(residuals)
     squares = float(residuals @ residuals)
-    # Residuals of three weights look less alike than the errors are, by about 4 / n.
+    # Fitting three coefficients lowers the autocorrelation of the residuals by about 4 / n.
     if squares > 0:
         alike = float(residuals[1:] @ residuals[:-1]) / squares + 4.0 / residuals.size
     else:
@@ -276,7 +275,7 @@ def _centred(n: int) -> FloatArray:
 def _error(values: FloatArray, start: int) -> float:
     """Standard error of the difference of two window means, the earlier of which begins at `start`."""
     end = _end(values)
-    # Where the learning rate decays the end is calmer than the place that the minimum was chosen at.
+    # With a decaying learning rate, the end is calmer than the epochs around the minimum.
     bends = np.diff(values[start:], 2)
     scatter = max(end.scatter, float(np.sqrt(np.mean(bends**2) / 6.0)))
     return scatter * end.sticky * float(np.sqrt(2.0 / _window(values.size)))

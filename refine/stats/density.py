@@ -13,18 +13,18 @@ from refine.stats._common import BoolArray, FloatArray, checked, codes_of, colum
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-_BINS = 512  # more distinct positions than this are binned linearly before the kernels see them
+_BINS = 512  # largest number of distinct positions; more are binned linearly before the kernels
 
 
 class Ratio(NamedTuple):
-    """Frequency of a place among the good trials, relative to its frequency among all."""
+    """Frequency of each level among the good trials, relative to its frequency among all trials."""
 
     levels: FloatArray  # (L,) positions, or codes of an unordered parameter
-    # (L,) density of the good over density of all; 1 means no difference, NaN no trial near
+    # (L,) density of good trials over density of all trials; 1: no difference; NaN: no trial nearby
     ratio: FloatArray
-    low: FloatArray  # (L,) ends of the pointwise intervals; 0 and infinite where no trial is near
+    low: FloatArray  # (L,) ends of the pointwise intervals; 0 and infinity without a trial nearby
     high: FloatArray
-    n: FloatArray  # (L,) effective number of trials behind each
+    n: FloatArray  # (L,) effective number of trials behind each ratio
 
 
 def scott_bandwidth(x: ArrayLike, weights: ArrayLike | None = None, dimensions: int = 1) -> float:
@@ -62,7 +62,7 @@ class BoundedDensity:
     Source: Silverman (1986), 'Density Estimation', section 2.10.
     """
 
-    # in units of x; None takes Scott's rule (at least 1 % of the interval's length)
+    # in units of x; None: by Scott's rule, at least 1 % of the length of the interval
     bandwidth: float | None = None
     low: float = 0.0  # ends of the interval; may be infinite
     high: float = 1.0
@@ -88,11 +88,11 @@ class BoundedDensity:
 class BoundedDensity2D:
     """Product-kernel density of two columns, reflected at the ends of both.
 
-    Made for a parameter against the metric: give the metric's own bounds (0 and 1 for an accuracy)
-    and no contour runs past them.
+    Made for a parameter against the metric: no contour leaves the bounds of the metric, such as 0 and 1 of an
+    accuracy.
     """
 
-    # (for x, for y) in their units; None takes Scott's rule for two dimensions
+    # for x and for y, in their units; None: by Scott's rule for two dimensions
     bandwidth: tuple[float, float] | None = None
     x_bounds: tuple[float, float] = (0.0, 1.0)  # interval of x
     y_bounds: tuple[float, float] = (-np.inf, np.inf)  # interval of y; unbounded by default
@@ -168,7 +168,7 @@ class DensityRatio:
         near = kernels @ everywhere
         squares = kernels**2 @ everywhere
         n = np.divide(near**2, squares, out=np.zeros_like(near), where=squares > 0)
-        # A kernel's far tail must not pass for evidence: half a trial's worth has to be near.
+        # The far tail of a kernel is no evidence: trials nearby must weigh at least half a trial.
         if kernels.size:
             peak = kernels.max()
         else:
@@ -266,7 +266,7 @@ def _reflected(points: FloatArray, x: FloatArray, width: float, low: float, high
     length = high - low
     images = [x]
     if np.isfinite(length):
-        # Mirrors face each other; images further than 6 widths away no longer show.
+        # Two mirrors repeat each other's images; images beyond 6 widths contribute nothing.
         for turn in range(1, 1 + int(np.ceil(0.5 + 3.0 * width / length))):
             images += [x + 2 * turn * length, x - 2 * turn * length]
         images += [2 * low - image for image in images]

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-# Larger p-values count as this: one of exactly 1 would outweigh any evidence.
+# Largest p-value that counts: a p-value of exactly 1 would outweigh any evidence.
 _MOST_P = 0.99
 
-# Factor from the first size of a stage to that of the next.
+# Factor between the first sizes of two successive stages.
 _GROWTH = 1.3
 
-# Factor between a size and that of a plan up to which a look counts as one when the plan had ended.
+# A look counts as a look at the end of a plan up to this multiple of the planned size.
 _NEARLY = 1.05
 
 _WEIGHTS = {"importance": 0.25, "trend": 0.25, "additive": 0.5}
@@ -52,7 +52,7 @@ def cauchy_p(p_values: ArrayLike, weights: ArrayLike | None = None) -> float:
     w = w / w.sum()
     capped = np.clip(p, 1e-15, _MOST_P)
     statistic = float(w @ np.tan((0.5 - capped) * np.pi))
-    # Far out the arctangent loses all digits; its tail is 1 / (pi t).
+    # The arctangent of large numbers loses all digits; the tail is 1 / (pi t).
     if statistic > 1e8:
         return float(1.0 / (np.pi * statistic))
     return float(0.5 - np.arctan(statistic) / np.pi)
@@ -68,7 +68,7 @@ def joined(p_importance: float, p_trend: float, p_additive: float | None = None)
     if p_additive is not None and p_additive < 1.0:
         tests["additive"] = p_additive
     seen_by = min(tests, key=lambda name: (tests[name], name != "trend"))
-    # Where no test could be made, nothing was seen.
+    # Without a possible test, there is no evidence.
     untested = min(tests.values()) >= 1.0
     if untested:
         p = 1.0
@@ -154,7 +154,7 @@ class AdditiveTest:
     (1952) for the scores.
     """
 
-    least: int = 10  # fewest degrees of freedom left over for noise; with fewer nothing is tested
+    least: int = 10  # fewest degrees of freedom of the noise for a test
 
     def __call__(self, X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> FloatArray:
         """(d,) p-values; 1 with too few trials, or if a column repeats another column."""
@@ -178,8 +178,8 @@ class AdditiveTest:
         normal = design.T @ design
         if np.linalg.matrix_rank(normal, hermitian=True) < len(normal):
             return _one_by_one(design, score, ends)
-        # Every partial test follows from one fit: b' C^-1 b with C the block of the inverse of the normal
-        # equations.
+        # One fit gives all partial tests: the explained sum of squares of a term is b' C^-1 b, with its
+        # coefficients b and its block C of the inverse of the normal equations.
         inverse = np.linalg.inv(normal)
         weight = inverse @ (design.T @ score)
         noise = max(float(np.sum((score - design @ weight) ** 2)) / residual, _LEAST_NOISE)
@@ -221,7 +221,7 @@ def _terms(x: FloatArray, cardinality: int) -> FloatArray:
     """Centred columns of a parameter's term; none if only a single level occurred."""
     levels = np.unique(x)
     if cardinality:
-        # The commonest choice is the one that the others are compared with.
+        # The most frequent choice is the reference of the other choices.
         counts = np.array([np.count_nonzero(x == level) for level in levels])
         choices = np.delete(levels, int(np.argmax(counts)))
         columns = (x[:, None] == choices[None, :]).astype(np.float64)

@@ -23,7 +23,7 @@ def encode(X: ArrayLike, cardinalities: Sequence[int]) -> NDArray[np.float32]:
     table = matrix(X, cardinalities)
     blocks = []
     for j, k in enumerate(cardinalities):
-        # Two choices need one column only.
+        # Two choices need a single column.
         if k > 2:
             blocks.append(np.eye(k)[table[:, j].astype(np.int64)])
         else:
@@ -57,8 +57,8 @@ def fit_forest(
     from sklearn import config_context
     from sklearn.tree import ExtraTreeRegressor
 
-    # The library's ensemble clones and checks every tree anew, which takes longer than growing one on a
-    # hundred rows; and its bootstrap of weighted rows has changed between versions.
+    # scikit-learn's ensemble clones and checks each tree, which takes longer than growing a tree on a hundred
+    # rows. Its bootstrap of weighted rows has also changed between versions.
     n = features.shape[0]
     generator = np.random.RandomState(seed)
     if weights is None:

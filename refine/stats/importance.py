@@ -28,32 +28,32 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 _GRID = 50  # steps of an ordered axis, as in Optuna
-_BLOCK = 20_000  # permutations whose densities are made together: memory does not grow with their number
+_BLOCK = 20_000  # permutations at a time, which bounds the memory
 _NARROWEST = 0.5 / 1.64  # bandwidth in steps: 90 % of a kernel within its own step, as in Optuna
 
 
 class Importance(NamedTuple):
     """PED-ANOVA's importance of one parameter."""
 
-    # `raw` minus `floor`, in units of `raw`; near 0, of either sign, for a parameter that doesn't matter
+    # `raw` minus `floor`, in units of `raw`; near 0, with either sign, for a parameter without an effect
     estimate: float
     low: float  # ends of the estimate's confidence interval
     high: float
     p: float  # one-sided permutation p-value, (1 + b) / (1 + B)
-    # pearson divergence of the top set's density from the region's, times (m / n)^2, times the share of the
-    # region's trials that read the parameter
+    # Pearson divergence between the densities of the top set and the region, times (m / n)^2, times the share
+    # of trials in the region that read the parameter.
     raw: float
     floor: float  # mean of `raw` over the permutation null
-    n: int  # trials in the region that read it
-    top: int  # trials in the top set that read it, ties included
+    n: int  # trials in the region that read the parameter
+    top: int  # trials in the top set that read the parameter, ties included
 
 
 class Detection(NamedTuple):
-    """Does the parameter matter at all, by two tests at once."""
+    """Evidence for any effect of a parameter, from several tests combined."""
 
     p: float  # the smallest of the p-values times their number (Bonferroni), at most 1
-    p_importance: float  # PED-ANOVA's
-    p_trend: float  # Spearman's, or Kruskal and Wallis' where the parameter is unordered
+    p_importance: float  # p-value of PED-ANOVA
+    p_trend: float  # p-value of Spearman's test, or of Kruskal and Wallis' for choices
     seen_by: str  # 'importance', 'trend' or 'additive', whichever has the smallest p-value
 
 
@@ -74,7 +74,7 @@ class PedAnova:
 
     top: float = 0.1  # g', share of the trials that counts as best
     region: float = 1.0  # g, share within which the parameter is judged
-    permutations: int = 999  # B of the null, also of the p-value's resolution; see `permutations_needed`
+    permutations: int = 999  # B; the smallest p-value is 1 / (1 + B), see `permutations_needed`
     confidence: float = 0.95
     resamples: int = 400
     seed: int = 0
@@ -120,14 +120,11 @@ class PedAnova:
         same_length(np.size(x), values.size)
         same_length(is_read.size, values.size)
         index, size = _on_grid(np.asarray(x)[is_read], cardinality, levels)
+        region = is_read
+        best = is_read
         if values.size:
             region = top_mask(values, self.region)
-        else:
-            region = is_read
-        if values.size:
             best = top_mask(values, self.top)
-        else:
-            best = is_read
         region_size = int(region.sum())
         region = region[is_read]
         best = best[is_read]
@@ -160,7 +157,7 @@ class PedAnova:
         rest_counts = rng.multinomial(n - m, not_best / (n - m), size=self.resamples)
         redone = scale * _divergence(density(best_counts), density(best_counts + rest_counts))
         tail = 50.0 * (1.0 - self.confidence)
-        # A resample of a sample carries the noise floor twice.
+        # A resample has the noise floor twice: from the sample and from the resampling.
         low, high = np.percentile(redone - 2.0 * floor, [tail, 100.0 - tail])
         estimate = raw - floor
         low = min(float(low), estimate)
@@ -185,7 +182,7 @@ def _on_grid(x: ArrayLike, cardinality: int, levels: ArrayLike | None) -> tuple[
     position = column(x, "x")
     if levels is None:
         distinct = np.unique(position)
-        # Values that hardly repeat are a continuous axis, however few the trials.
+        # Values that hardly repeat are a continuous axis, also with few trials.
         if distinct.size > min(_GRID, position.size / 2):
             step = np.ceil(position * (_GRID - 1) - 0.5)
             return np.clip(step, 0, _GRID - 1).astype(np.int64), _GRID
@@ -203,7 +200,7 @@ def _distinct(counts: IntArray, total: int) -> tuple[IntArray, IntArray]:
     A small top set falls on the levels in few ways, and late looks at a branch draw a million of them.
     """
     size = counts.shape[1]
-    if size * np.log2(total + 1.0) >= 62:  # so many ways that hardly any comes twice
+    if size * np.log2(total + 1.0) >= 62:  # too many possible rows: hardly any repeats
         return counts, np.arange(len(counts))
     number = counts @ (total + 1) ** np.arange(size, dtype=np.int64)
     _, first, row_of = np.unique(number, return_index=True, return_inverse=True)
@@ -220,7 +217,7 @@ def _choice_density(counts: IntArray) -> FloatArray:
     """Smoothed shares of unordered choices from (B, k) counts."""
     size = counts.shape[1]
     total = counts.sum(axis=1, keepdims=True)
-    # Each kernel leaks to the other choices, the less the more different choices were seen.
+    # Each kernel gives some weight to the other choices; less, the more choices occurred.
     leak = 1.0 / (np.count_nonzero(counts, axis=1)[:, None] + 1.0)
     kernels = (counts + total * leak) / (1.0 + size * leak)
     return np.asarray((kernels + 1.0 / size) / (total + 1.0))
@@ -259,16 +256,15 @@ def _kernel_sum(weights: FloatArray, width: FloatArray, centre: FloatArray, size
     """
     from scipy.special import ndtr
 
-    # Distances between a step's edge and a centre take few values: one table of them serves all
-    # pairs.
+    # The distances between edges of steps and centres take few values: one table serves all pairs.
     offset = centre[0]
     c = centre.size
     edges = np.arange(-c + 0.5, size + 0.5) - offset
     table = ndtr(edges[None, :] / width[:, None])
     inside = table[:, c - 1 + size - np.arange(c)] - table[:, c - 1 - np.arange(c)]
     mass = np.diff(table, axis=1)
-    # mass[:, s - j + c - 1] is the share of centre j's kernel that falls on step s, so that the sum is a
-    # convolution. What wraps around at this length ends before step 0.
+    # mass[:, s - j + c - 1] is the share of the kernel at centre j that falls on step s: the sum is a
+    # convolution. With this length, the wrapped-around part ends before step 0.
     length = c + size - 1
     spectrum = np.fft.rfft(weights / inside, length) * np.fft.rfft(mass, length)
     return np.asarray(np.fft.irfft(spectrum, length)[:, c - 1 :])

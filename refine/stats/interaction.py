@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-_BINS = 3  # an ordered column's bins in the contingency table; enough to see a bend
+_BINS = 3  # bins of an ordered column in the contingency table; three show a bend
 
 
 class Pair(NamedTuple):
     """Coupling of two parameters among the best trials."""
 
-    i: int  # column of the first
-    j: int  # column of the second, i < j
+    i: int  # column of the first parameter
+    j: int  # column of the second parameter, i < j
     statistic: float  # Spearman's correlation inside the top set for two ordered columns, else Cramer's V
-    p: float  # p-value of no coupling beyond what additive effects bring about
-    q: float  # the same, adjusted over all pairs (Benjamini and Hochberg)
+    p: float  # p-value of no coupling beyond that of additive effects
+    q: float  # p adjusted over all pairs (Benjamini and Hochberg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ class Interactions:
 
     top: float = 0.2  # share of trials that counts as best
     resamples: int = 100  # simulated rounds
-    rows: int = 2000  # most trials used, a seeded subsample
-    least: int = 15  # fewest best trials with which a pair is judged; with fewer every p is 1
-    seed: int = 0  # of subsample and simulation
+    rows: int = 2000  # largest number of trials; of more, a seeded subsample
+    least: int = 15  # fewest best trials for a test; with fewer, each p is 1
+    seed: int = 0  # seed of the subsample and the simulation
 
     def __call__(self, X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> tuple[Pair, ...]:
         """All d (d - 1) / 2 pairs, in the order (0, 1), (0, 2), ..., not sorted by p."""

@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FIT_ROWS = 180
-# priors of logarithms: mean and deviation
+# Priors of the logarithms of noise and scale: mean and deviation.
 _NOISE = (np.log(0.35), 1.0)
 _SCALE = (0.0, 0.5)
 
 
 class Kernel(NamedTuple):
-    """Rows embedded such that squared distances add up over parameters."""
+    """Configurations as coordinates: squared distances add up over the parameters."""
 
-    # (n, e) coordinates: an ordered parameter's position; an indicator per choice of an unordered one, scaled
-    # so that two choices are 1 apart; and, where a parameter is not always read, an indicator of that
+    # (n, e) coordinates: the position of an ordered parameter; an indicator per choice of an unordered
+    # parameter, scaled so that two choices are 1 apart; and an indicator of "not read" for a conditional
+    # parameter.
     table: FloatArray
     owner: IntArray  # (e,) number of the parameter that each coordinate belongs to
     size: int  # number of parameters d
@@ -44,8 +45,8 @@ class Kernel(NamedTuple):
 class Parameters(NamedTuple):
     """One set of the kernel's parameters."""
 
-    lengths: FloatArray  # (d,) in units of the coordinates
-    variance: float  # of the function
+    lengths: FloatArray  # (d,) lengths, in units of the coordinates
+    variance: float  # variance of the function
     noise: float  # variance of the noise
 
     def covariance(self, a: FloatArray, b: FloatArray) -> FloatArray:
@@ -130,7 +131,7 @@ def embed(X: FloatArray, read: BoolArray, cardinalities: Sequence[int], partly: 
             block = X[:, j : j + 1].astype(np.float64)
         if j in partly:
             was_read = read[:, j : j + 1]
-            # In the middle of what is read, and 1 beside it.
+            # A row that does not read the parameter lies in the middle of its values, and 1 away from them.
             middle = np.full(block.shape[1], 0.5 if k <= 2 else 1.0 / np.sqrt(2.0) / k)
             block = np.concatenate([np.where(was_read, block, middle), ~was_read], axis=1)
         blocks.append(block)
@@ -195,7 +196,7 @@ def fit_kernel(trials: Kernel, score: FloatArray, sets: int, rng: np.random.Gene
     ]
     curvature = np.array(slopes)
     value, vector = np.linalg.eigh((curvature + curvature.T) / 2.0)
-    # Flat or wrongly bent directions are as wide as the prior, no wider.
+    # The width of a direction without curvature is that of the prior.
     width = 1.0 / np.sqrt(np.maximum(value, 1.0 / spread.max() ** 2))
     drawn = best + (rng.standard_normal((sets, d + 2)) * width) @ vector.T
     return [_parameters(t) for t in np.clip(drawn, low, high)]

@@ -1,7 +1,4 @@
-"""Chance in the best value.
-
-From many noisy values, from seeds, from the validation examples, and from effort.
-"""
+"""Luck in the best value: of many noisy values, of seeds, of validation examples, and of effort."""
 
 from __future__ import annotations
 
@@ -21,12 +18,10 @@ if TYPE_CHECKING:
 class Inflation(NamedTuple):
     """The best value, corrected for the selection."""
 
-    best: float  # the best value as measured
-    # how far the best of so many values overstates its own true value on average, in units of the metric, >=
-    # 0
-    expected: float
-    honest: float  # best - expected, what the winner is expected to show when trained again
-    n: int  # number of values looked at
+    best: float  # the best measured value
+    expected: float  # mean overstatement of the true value, in units of the metric, >= 0
+    honest: float  # best - expected: the expected value of the winner when trained again
+    n: int  # number of values that the best was chosen from
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +40,7 @@ class Optimism:
     """
 
     draws: int = 400  # simulated rounds
-    rows: int = 2000  # only so many of the best truths are simulated; others don't win
+    rows: int = 2000  # number of best values in the simulation; other values never win
     seed: int = 0
 
     def __call__(self, y: ArrayLike, sd: float) -> Inflation:
@@ -79,13 +74,12 @@ class Optimism:
 class FreshBest(NamedTuple):
     """The winner of a round after retraining."""
 
-    best: float  # its value as measured when it won
-    value: float  # mean of its runs under new seeds, which were not looked at when it was chosen
+    best: float  # its measured value when it won
+    value: float  # mean of its runs under new seeds, which had no part in the choice
     low: float  # ends of the interval of its mean over all seeds
     high: float
     runs: int  # number of its new runs
-    # degrees of freedom behind the interval, from all configurations that were run again; 0 where there are
-    # too few for an interval, whose ends are NaN then
+    # degrees of freedom of the interval, from all repeated configurations; with 0, the ends are NaN
     freedom: int
 
 
@@ -201,7 +195,8 @@ class ExampleBootstrap:
         outside = scores((drawn == 0).astype(float))
         if not np.isfinite(overall).any():
             raise AnalysisError("scores: none is defined on these examples")
-        # Metrics of few examples tie often; the first in the list would win by what is known of all examples.
+        # Metrics of few examples tie often. The list is sorted by all examples, so a tie must not go to the
+        # first.
         best = np.where(np.isnan(inside), -np.inf, inside)
         tied = best == best.max(axis=0)
         winner = np.where(tied, rng.random(best.shape), -1.0).argmax(axis=0)
@@ -209,8 +204,8 @@ class ExampleBootstrap:
         corrected = corrected[np.isfinite(corrected)]
         if corrected.size == 0:
             raise AnalysisError("scores: none is defined on the examples left out")
-        not_drawn = (1.0 - self.confidence) / 2.0
-        low, high = np.quantile(corrected, (not_drawn, 1.0 - not_drawn))
+        tail = (1.0 - self.confidence) / 2.0
+        low, high = np.quantile(corrected, (tail, 1.0 - tail))
         best_whole = float(np.nanmax(overall))
         return Corrected(best_whole, float(corrected.mean()), float(low), float(high), len(overall), examples)
 
@@ -238,21 +233,21 @@ def scorer(name: str, predictions: ArrayLike, targets: ArrayLike) -> Scorer | No
             classes.
         targets: (n,) numbers of classes, or quantities.
     """
-    targets_of = np.asarray(predictions, dtype=np.float32)
+    outputs = np.asarray(predictions, dtype=np.float32)
     right = np.asarray(targets, dtype=np.float32)
     if name in DISTANCES:
-        if targets_of.shape[2] != 1:
+        if outputs.shape[2] != 1:
             return None
-        return row_means(DISTANCES[name](np.asarray(targets_of[:, :, 0] - right, dtype=float)))
+        return row_means(DISTANCES[name](np.asarray(outputs[:, :, 0] - right, dtype=float)))
     if name not in (*ACCURACY, *CONFUSION) or not np.array_equal(right, np.round(right)):
         return None
-    classes = max(2, targets_of.shape[2])
+    classes = max(2, outputs.shape[2])
     if right.min() < 0 or right.max() >= classes:
         return None
-    if targets_of.shape[2] > 1:
-        picked = targets_of.argmax(axis=2)
+    if outputs.shape[2] > 1:
+        picked = outputs.argmax(axis=2)
     else:
-        picked = (targets_of[:, :, 0] > 0.5).astype(int)
+        picked = (outputs[:, :, 0] > 0.5).astype(int)
     if name in ACCURACY:
         return row_means((picked == right).astype(float))
     if classes > _MOST_CLASSES:
@@ -314,14 +309,14 @@ def _divide(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 class Components(NamedTuple):
-    """Standard deviations, in units of the metric; NaN where the data can't tell."""
+    """Standard deviations, in units of the metric; NaN if unknown."""
 
-    # of the configurations' true values, among those that were run again. They were chosen for being good, so
-    # that all configurations of the space differ by more.
+    # between the true values of the repeated configurations. These were chosen for being good, so all
+    # configurations of the space differ by more.
     configuration: float
-    seed: float  # of one configuration's values under different seeds, each a mean over the splits
-    # of what the choice of the split does to the mean over the splits and is not the same for all
-    # configurations: the part that can change their order
+    seed: float  # within a configuration, between seeds; each value is a mean over the splits
+    # part of the mean over the splits that depends on the choice of the splits and differs between
+    # configurations, so that it can change their order
     split: float
     groups: int  # number of configurations
     runs: int  # number of runs
@@ -380,9 +375,10 @@ def _split(table: np.ndarray, index: np.ndarray, size: np.ndarray) -> float:
     if k < 2 or s < 2:
         return float("nan")
     means = np.stack([np.bincount(index, weights=table[:, j]) / size for j in range(s)], axis=1)
-    weights_left = means - means.mean(axis=1, keepdims=True) - means.mean(axis=0) + means.mean()
-    interaction = float((weights_left**2).sum()) / ((k - 1) * (s - 1))
-    # What seeds do to single splits is in it too; within configurations it can be seen alone.
+    deviations = means - means.mean(axis=1, keepdims=True) - means.mean(axis=0) + means.mean()
+    interaction = float((deviations**2).sum()) / ((k - 1) * (s - 1))
+    # The interaction includes the effect of seeds on single splits, which the repeats of a configuration
+    # show.
     within = table - table.mean(axis=1, keepdims=True)
     centre = np.stack([np.bincount(index, weights=within[:, j]) / size for j in range(s)], axis=1)[index]
     freedom = int(np.sum(size - 1)) * (s - 1)
@@ -411,7 +407,7 @@ def expected_best(y: ArrayLike, m: int) -> float:
     n = values.size
     if m > n:
         raise AnalysisError(f"m: must be <= the number of trials, got the best of {m} of {n}; ask for fewer")
-    # C(i - 1, m - 1) / C(n, m) from the largest value down: m / n, then each time (i - m) / (i - 1) of it.
+    # C(i - 1, m - 1) / C(n, m), from the largest value down: m / n first, then times (i - m) / (i - 1) each.
     i = np.arange(n, m, -1)
     weights = m / n * np.concatenate(([1.0], np.cumprod((i - m) / (i - 1.0))))
     return float(weights @ values[::-1][: weights.size])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from refine.stats.posterior import Posterior
 
 TARGETS = 8
-"""Points of a draw's front that a path of boxes keeps an eye on: one byte per draw."""
+"""Number of points of a draw's front that a path of boxes tracks: one byte per draw."""
 
 
 def non_dominated(values: ArrayLike) -> BoolArray:
@@ -36,7 +36,8 @@ def non_dominated(values: ArrayLike) -> BoolArray:
     if not len(table):
         return np.zeros(0, dtype=np.bool_)
     points, group = np.unique(table, axis=0, return_inverse=True)
-    # What dominates a point has the larger sum: whoever is left when its turn comes is on the front.
+    # A dominating point has a larger sum. In the order of sums, each remaining point is therefore on the
+    # front.
     remaining = np.argsort(-points.sum(axis=1), kind="stable")
     on = np.zeros(len(points), dtype=np.bool_)
     while remaining.size:
@@ -66,7 +67,7 @@ def hypervolume(values: ArrayLike, reference: ArrayLike) -> float:
     if table.shape[1] == 2:
         x, y = table.T  # x increases, so y decreases
         return float(np.sum((x - np.r_[corner[0], x[:-1]]) * (y - corner[1])))
-    # Slices along the last goal, the best first: below each lies the area of all points that reach it.
+    # Slices along the last goal, best first: the area of a slice is that of all points that reach its height.
     order = np.argsort(-table[:, 2], kind="stable")
     heights = np.r_[table[order, 2], corner[2]]
     areas = [hypervolume(table[order[: i + 1], :2], corner[:2]) for i in range(len(order))]
@@ -80,10 +81,10 @@ class Front:
     A candidate represents a point if it is, in the same draw, at most epsilon worse in every goal.
     """
 
-    stands: NDArray[np.uint8]  # (points, ceil(c / 8)) bits over the candidates, of the points of all draws
-    starts: IntArray  # (S,) number of every draw's first point
-    targets: BoolArray  # (S * TARGETS, c) the same of a few points of every draw, spread along its front
-    votes: FloatArray  # (c,) share of the draws' fronts that is the candidate; sums to 1
+    stands: NDArray[np.uint8]  # (points, ceil(c / 8)) bits: candidates that represent each point
+    starts: IntArray  # (S,) number of the first point of each draw
+    targets: BoolArray  # (S * TARGETS, c) candidates for a few points of each draw, spread along its front
+    votes: FloatArray  # (c,) share of all front points that are this candidate; sums to 1
 
     @property
     def draws(self) -> int:

@@ -22,7 +22,7 @@ class Curve(NamedTuple):
     """Empirical distribution of a round's values, as in 'Designing Network Design Spaces'."""
 
     at: FloatArray  # (q,) values, increasing, in units of the metric
-    better: FloatArray  # (q,) share of trials at least as good as each; falls from 1
+    better: FloatArray  # (q,) share of trials at least as good as each value; falls from 1
     low: FloatArray  # (q,) ends of the pointwise bootstrap band
     high: FloatArray
     n: int  # number of trials
@@ -32,10 +32,10 @@ class Comparison(NamedTuple):
     """A child round against its parent."""
 
     better: float  # P(a child's trial > a parent's trial), ties counted half; 0.5 is no difference
-    low: float  # ends of its interval
+    low: float  # ends of the interval of `better`
     high: float
-    ks: float  # kolmogorov and Smirnov's largest vertical distance of the two distributions
-    ks_p: float  # its p-value, two-sided
+    ks: float  # largest vertical distance of the two distributions (Kolmogorov and Smirnov)
+    ks_p: float  # two-sided p-value of `ks`
     n_parent: int  # trials of the parent
     n_child: int  # trials of the child
 
@@ -62,7 +62,7 @@ class Edf:
         if n == 0:
             raise AnalysisError("y: a distribution needs at least one trial, got none")
         if at is None:
-            # 'nearest' keeps points on values that occurred.
+            # 'nearest' takes values that occurred.
             spread = np.linspace(0.0, 1.0, min(200, n))
             places = np.unique(np.quantile(values, spread, method="nearest"))
         else:
@@ -70,7 +70,7 @@ class Edf:
             if places.size == 0 or np.any(np.diff(places) <= 0):
                 raise AnalysisError("at: must increase strictly and not be empty; sort it")
         below = np.searchsorted(values, places, side="left")
-        # A resampled curve only needs how many draws fall between neighbouring places.
+        # A resampled curve needs only the counts of draws between neighbouring values.
         steps = np.diff(np.concatenate(([0], below, [n]))) / n
         rng = np.random.default_rng(self.seed)
         drawn = rng.multinomial(n, steps, size=self.resamples)
@@ -111,7 +111,7 @@ class Compare:
         lost = (np.searchsorted(new, old, "left") + np.searchsorted(new, old, "right")) / (2 * m)
         better = float(beaten.mean())
         variance = beaten.var(ddof=1) / m + lost.var(ddof=1) / n
-        # As many coin tosses as would vary that much; complete separation doesn't vary at all.
+        # The number of coin tosses with the same variance; complete separation has no variance.
         if variance > 0:
             tosses = better * (1.0 - better) / variance
         else:

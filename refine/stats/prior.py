@@ -20,11 +20,11 @@ class DrawnFunction:
     Matern 5/2 kernel follow a t distribution with 5 degrees of freedom.
     """
 
-    owner: IntArray  # (e,) as in :class:`Kernel`
-    lengths: FloatArray  # (d,) one per parameter
-    waves: FloatArray  # (e, w)
-    phases: FloatArray  # (w,)
-    weights: FloatArray  # (w,)
+    owner: IntArray  # (e,) number of the parameter of each coordinate, as in :class:`Kernel`
+    lengths: FloatArray  # (d,) length of each parameter
+    waves: FloatArray  # (e, w) frequencies of each wave
+    phases: FloatArray  # (w,) phase of each wave
+    weights: FloatArray  # (w,) weight of each wave
 
     def __call__(self, cells: Kernel) -> FloatArray:
         """(n,) values; the variance over functions is 1."""
@@ -49,7 +49,7 @@ class FittedProcess:
 
     parameters: Parameters
     trials: Kernel
-    values: FloatArray  # (n,)
+    values: FloatArray  # (n,) values of the trials
     centre: float
     scale: float
 

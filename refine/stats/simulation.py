@@ -1,11 +1,9 @@
-"""Future trials, simulated on the posterior.
+"""Simulation of future trials on the posterior: their values, and the gain of the next winner.
 
-Their values, and the improvement of the configuration handed over.
-
-In turn one draw is the truth; its values are observed with noise and move all draws. The configuration handed
-over is, before and after, the run one with the best mean of the draws; its value in the truth counts. A round
-gains nothing by a lucky value, and may lose. On new data, the deviation of the validation rows is added, and
-the luck of the choice is taken off, as for a winner.
+Each simulation takes one draw as the truth, observes the truth with noise at the new trials, and updates all
+draws. The winner, before and after, is the configuration with the best mean over the draws among those that
+ran. Its value in the truth counts, so a lucky value brings no gain, and may bring a loss. For new data, the
+deviation of the validation rows is added, and the luck of the choice is subtracted, as for a winner.
 
 Sources: preposterior analysis, Raiffa and Schlaifer (1961), with the knowledge gradient's notion of gain
 (Frazier, Powell and Dayanik 2008); Evensen (2003) for moving the draws; posterior predictive simulation,
@@ -37,13 +35,13 @@ LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 _MOST_KNOTS = 1000
 _LUCK_DRAWS = 64  # draws of new data behind the luck of a choice
 
-# Metrics are often means in single precision: 135 of 137 rows is one number in one trial and another, a few
-# parts in ten million away, in the next.
+# Metrics are often means in single precision: 135 of 137 rows may give two numbers in two trials, which
+# differ by a few parts in ten million.
 _ROUNDING = 1e-6
 
 
 class Batch(NamedTuple):
-    """Cells that a round runs: a number drawn evenly, and a number of best cells of posterior draws."""
+    """Numbers of cells that a round runs: evenly drawn cells, and best cells of posterior draws."""
 
     space_filling: int
     exploit: int
@@ -60,7 +58,7 @@ def conditioned(draws: FloatArray, columns: IntArray, values: FloatArray, varian
         draws: (S, c) draws.
         columns: (k,) columns.
         values: (S, k) or (k,) measured values; a row per draw includes the noise already.
-        variance: (k,) of the measured values.
+        variance: (k,) variances of the measured values.
     """
     centred = draws - draws.mean(axis=0)
     return np.asarray(draws + (values - draws[:, columns]) @ _gains(centred, columns, centred, variance))
@@ -70,7 +68,7 @@ def _gains(centred: FloatArray, columns: IntArray, targets: FloatArray, variance
     """(k, w) shift of the wanted columns per unit of a value at measured columns."""
     measured = centred[:, columns]
     inside = measured.T @ measured / (len(centred) - 1)
-    # Relative to the draws' own spread: metrics may be of any size.
+    # Relative to the spread of the draws, because metrics have any scale.
     floor = 1e-6 * float(np.trace(inside)) / max(1, columns.size) + 1e-300
     return np.asarray(
         np.linalg.solve(inside + np.diag(variance + floor), measured.T @ targets / (len(centred) - 1))
@@ -104,7 +102,7 @@ class _SimulationState(NamedTuple):
             raise AnalysisError(f"noise: must be a deviation >= 0, got {noise!r}")
         run = np.flatnonzero(mask)
         draws = posterior.scores.astype(np.float64)
-        winner = int(run[draws[:, run].mean(axis=0).argmax()])  # by the same rule as after the round
+        winner = int(run[draws[:, run].mean(axis=0).argmax()])  # the rule is the same after the round
         return cls(posterior, draws, run, np.flatnonzero(~mask), winner, deviations)
 
     def rises(
@@ -164,9 +162,9 @@ def _cells(
 class NextRound:
     """The gain of the next round: cells drawn evenly, and best cells of draws other than the truth."""
 
-    designs: int = 12  # how many different sets of cells are tried
-    truths: int = 160  # for how many truths each
-    seed: int = 0  # of everything random
+    designs: int = 12  # number of different sets of cells
+    truths: int = 160  # number of truths per set
+    seed: int = 0
 
     def __call__(
         self,
@@ -207,8 +205,8 @@ class NextRound:
 class RunsAgain:
     """The gain of repeating the configurations with the best means, with runs split evenly."""
 
-    top: int = 5  # how many configurations
-    seed: int = 0  # of everything random
+    top: int = 5  # number of configurations
+    seed: int = 0
 
     def __call__(
         self,
@@ -236,8 +234,8 @@ class RoundsAhead:
     cells are drawn from them.
     """
 
-    truths: int = 80  # for how many truths
-    seed: int = 0  # of everything random
+    truths: int = 80  # number of truths
+    seed: int = 0
 
     def __call__(
         self,
@@ -279,12 +277,12 @@ class RoundsAhead:
 
 
 class Forecast(NamedTuple):
-    """Quantiles of what space-filling trials will show, in units of the metric."""
+    """Quantiles of the median and the best value of future space-filling trials, in units of the metric."""
 
-    levels: tuple[float, ...]  # of the quantiles, increasing, in (0, 1)
+    levels: tuple[float, ...]  # levels of the quantiles, increasing, in (0, 1)
     median: tuple[float, ...]  # quantiles of the median of the trials
-    best: tuple[float, ...]  # quantiles of their best value
-    n: int  # number of trials it is about
+    best: tuple[float, ...]  # quantiles of the best value of the trials
+    n: int  # number of forecast trials
 
     def quantiles(self, what: str) -> tuple[float, ...]:
         """Quantiles of ``"median"`` or ``"best"``."""
@@ -329,7 +327,7 @@ class Forecast(NamedTuple):
         """
         quantiles = np.asarray(self.quantiles(what))
         levels = np.asarray(self.levels)
-        # Where quantiles are equal, as with ties of the metric, the middle of their levels.
+        # Equal quantiles, from ties of the metric, count at the middle of their levels.
         ties = levels[np.isclose(quantiles, value, rtol=_ROUNDING, atol=0)]
         if len(ties):
             return float((ties[0] + ties[-1]) / 2)
@@ -363,9 +361,9 @@ class ChildForecast:
     """
 
     repeats: int = 2000  # simulated children
-    near: int = 40  # trials with similar expectations that a noise is drawn from
-    levels: tuple[float, ...] = LEVELS  # of the quantiles
-    seed: int = 0  # of everything random
+    near: int = 40  # number of trials with similar expected values whose residuals serve as noise
+    levels: tuple[float, ...] = LEVELS  # levels of the quantiles
+    seed: int = 0
 
     def __call__(
         self, posterior: Posterior, left: LeaveOneOutNoise, n: int, all_cells: bool = False
@@ -383,7 +381,7 @@ class ChildForecast:
         order = np.argsort(left.expected, kind="stable")
         expected, noise = left.expected[order], (left.share * (left.score - left.expected))[order]
         near = min(self.near, order.size)
-        trees = posterior.forest % len(posterior.scores)  # 0 where all draws are theirs
+        trees = posterior.forest % len(posterior.scores)  # 0 if the forest made all draws
         draws = posterior.scores[trees:].astype(np.float64)
         shown = np.empty((2, self.repeats))
         size = min(posterior.n, _MOST_KNOTS)
@@ -394,12 +392,12 @@ class ChildForecast:
             score = draws[rng.integers(draws.shape[0]), pick]
             start = np.clip(np.searchsorted(expected, score) - near // 2, 0, order.size - near)
             values = score + noise[start + rng.integers(0, near, n)]
-            # Where the evidence lies in its population isn't known: its scores are drawn anew.
+            # The place of the evidence within its population is unknown, so its scores are drawn anew.
             sample = np.sort(rng.standard_normal(plotted.size))
             beyond = values - np.clip(values, sample[0], sample[-1])
             values = np.interp(values, sample, plotted) + beyond
             shown[:, r] = np.median(values), values.max()
-        # The scale is increasing: quantiles of values are values of quantiles.
+        # The scale increases, so quantiles of values are the values of quantiles.
         median, best = (posterior.value(np.quantile(row, self.levels)) for row in shown)
         return Forecast(self.levels, tuple(median.tolist()), tuple(best.tolist()), int(n))
 
@@ -407,8 +405,8 @@ class ChildForecast:
 class NextRuns(NamedTuple):
     """Allocation of the next runs."""
 
-    runs: IntArray  # (k,) how many each alternative gets
-    gain: float  # expected gain of the first of them, per run, in units of the values, >= 0
+    runs: IntArray  # (k,) number of runs of each alternative
+    gain: float  # expected gain per run of the first run, in units of the values, >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,7 +424,7 @@ class KnowledgeGradient:
     information', for lots.
     """
 
-    largest: int = 8  # largest lot that is looked at; lots are powers of two
+    largest: int = 8  # largest lot of runs; lots are powers of two
 
     def __call__(self, mean: ArrayLike, variance: ArrayLike, noise: float, runs: int) -> NextRuns:
         """Allocate runs, given (k,) posterior means, their variances, and the noise variance, all >= 0."""
@@ -443,7 +441,7 @@ class KnowledgeGradient:
         first = 0.0
         for k in range(runs):
             gain = self._gain(centre, spread, noise, runs - k)
-            # Where nothing is gained, whatever is known least.
+            # Without any gain, run the alternative with the largest variance.
             if gain.max() > 0.0:
                 i = int(np.argmax(gain))
             else:

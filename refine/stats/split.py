@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-LEAST_ROWS = 10  # fewest validation rows that can be drawn again
-_BLOCK = 64  # draws that are scored together: confusion matrices of many classes are large
-_FITTED = 32  # draws to which the kernel is fitted
+LEAST_ROWS = 10  # fewest validation rows for a bootstrap
+_BLOCK = 64  # draws per block, because confusion matrices of many classes are large
+_FITTED = 32  # draws that the kernel is fitted to
 _LEAST_FREEDOM = 2
 _LEAST_SD = 0.1  # smallest deviation of a configuration in the fit, as a share of the median
 

@@ -21,20 +21,20 @@ from refine.utils.arrays import row_codes
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-_FEWEST = 5  # configurations
-_TYPICAL = 8  # even configurations from which on their median is that of the space
-_FARTHEST = 20.0  # units below the middle, before the inverse would overflow
+_FEWEST = 5  # fewest configurations for a process
+_TYPICAL = 8  # fewest evenly drawn configurations whose median counts as that of the space
+_FARTHEST = 20.0  # largest distance below the middle, in units; beyond, the inverse overflows
 
 
 class ValueScale(NamedTuple):
     """A scale that moves values far below the middle closer together, and keeps the distance of others.
 
-    A failing corner of a space would set the variance of a process otherwise.
+    Otherwise a bad corner of the space would decide the variance of a process.
     """
 
-    middle: float  # the value from which on distances are kept
-    unit: float  # a value ``d`` units below the middle comes to lie ``log(1 + d)`` units below it
-    on_log: bool  # logarithms of losses instead of values
+    middle: float  # values above the middle keep their distances
+    unit: float  # a value ``d`` units below the middle moves to ``log(1 + d)`` units below the middle
+    on_log: bool  # the scale has logarithms of losses instead of values
 
     @classmethod
     def of(cls, values: FloatArray, even: BoolArray, on_log: bool) -> ValueScale:
@@ -78,9 +78,9 @@ class ValueProcess:
 
     draws: int = 320
     kernels: int = 5  # sets of kernel parameters drawn; 1 takes the most probable set
-    rows: int = (
-        500  # most configurations that a process is conditioned on: the best half, a sample of the rest
-    )
+    # largest number of configurations that a process is conditioned on: the best half, and a sample of the
+    # rest
+    rows: int = 500
     features: int = 1000  # random features of a prior draw
     seed: int = 0
 
