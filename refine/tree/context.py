@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from refine.design.samplers import described
+from refine.design.space_filling import feasible
 from refine.errors import DesignError, NotFoundError, ObjectiveError, ReviewError
 from refine.run.identity import (
     UNNAMED,
@@ -63,8 +64,22 @@ class Context(NamedTuple):
     def budget(self) -> BudgetState:
         """The budget of the tree, read now; without counts if the tree has no budget."""
         if self.store.has_budget(self.tree):
-            return self.store.budget(self.tree)
+            return self.budget_with_counts
         return NO_BUDGET
+
+    @property
+    def budget_with_counts(self) -> BudgetState:
+        """The budget of the tree, read now; with the spent trials of a tree without a budget."""
+        state = self.store.budget(self.tree)
+        spaces = [stored.node.space for stored in self.nodes.values()]
+        n_left = state.left
+        if (
+            not isinstance(state.budget, str)
+            or n_left is None
+            or any(space.size >= n_left for space in spaces)
+        ):
+            return state
+        return replace(state, configurations=max(feasible(space).high for space in spaces))
 
     def stored(self, node_id: str) -> StoredNode:
         """The stored node of an id.

@@ -170,7 +170,7 @@ class TreeRecord(Shown):
     @property
     def budget_state(self) -> BudgetState:
         """The budget with spent and remaining trials, read from the store now."""
-        return self._context.store.budget(self._context.tree)
+        return self._context.budget_with_counts
 
     @property
     def _budget(self) -> BudgetState:

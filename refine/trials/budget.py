@@ -56,6 +56,8 @@ class BudgetState:
     running: int = 0  # trials that calls in progress will still run
     repeats: int = 0  # repeats among the spent trials
     seconds: float = 0.0  # training time of the spent trials, summed over trials
+    # configurations of the largest space, if the training time left is enough for more; else ``None``
+    configurations: int | None = None
 
     @property
     def seconds_left(self) -> float:
@@ -82,6 +84,8 @@ class BudgetState:
         if self.left is None or not noisy:
             return 0
         total = self.spent + self.running + self.left
+        if self.configurations is not None:
+            total = min(total, self.configurations)
         return min(self.left, max(0, round(CONFIRM_SHARE * total) - self.repeats))
 
     def for_rounds(self, *, noisy: bool = True) -> int | None:
@@ -119,7 +123,9 @@ class BudgetState:
             text = f"{self.left:,} of {self.budget:,} trials left"
         else:
             text = f"{duration(self.seconds_left)} of {self.budget} left"
-        if isinstance(self.budget, str) and self.left is not None:
+        if self.configurations is not None:
+            text += f", enough for the whole space: {plural(self.configurations, 'configuration')}"
+        elif isinstance(self.budget, str) and self.left is not None:
             text += f", about {self.left:,} trials"
         if self.running:
             text += f", {self.running:,} running"
@@ -133,6 +139,7 @@ class BudgetState:
             "running": self.running,
             "left": self.left,
             "reserve": self.reserve(),
+            "configurations": self.configurations,
             "text": str(self),
         }
 

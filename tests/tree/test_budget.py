@@ -450,3 +450,13 @@ def test_a_round_without_space_filling_trials_is_not_called_unfinished(tree):
     root.propose().accept(n=4, exploit=1.0, audit=0.0)
     page = str(tree.calibration().why())
     assert "0 of 0" not in page
+
+
+def test_a_training_time_beyond_the_space_counts_its_configurations_instead_of_trials(tmp_path):
+    with refine.Tree("study", store=tmp_path / "refine.db") as tree:
+        tree.add_round(SPACE, truth, n=10).run(progress=False)
+        tree.budget = "8 h"
+        state = tree.budget_state
+        assert state.left > state.configurations == 2400
+        assert str(state).endswith("enough for the whole space: 2,400 configurations")
+        assert state.reserve() == 360 - state.repeats
