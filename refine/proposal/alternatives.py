@@ -1,7 +1,4 @@
-"""Further suggestions of a round.
-
-Flat parameters to fix at a cheap level, and the size of the next round. Pure.
-"""
+"""Further suggestions: flat parameters to fix at a cheap level, and the size of the next round. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ _LEAST_TRIALS = 5
 _HIT = 0.05
 _SURE = 0.95
 _MOST_FAILING = 0.5  # a larger expected share of failures makes no round larger
-_AUDIT = 0.05  # share of a round that is spent outside
+_AUDIT = 0.05  # share of audit trials in a round
 
 
 @dataclass(frozen=True)
@@ -39,20 +36,20 @@ class Offer:
 
     name: str
     value: Any  # the level offered
-    saving: float  # share of the typical time of a trial that it saves
-    probability: float  # stated probability that fixing it there keeps a value within epsilon of the best
-    reason: Reason  # why
+    saving: float  # saved share of the typical time of a trial
+    probability: float  # stated probability that the fixed level keeps a value within epsilon of the best
+    reason: Reason
 
 
 @dataclass(frozen=True)
 class Advice:
     """Advised size of the next round."""
 
-    n: int  # configurations advised for the next round, no more than its space has
-    hit: int  # how many of them, drawn evenly, hit the best 5 % of its space with probability 0.95
-    judge: int  # how many, drawn evenly, bring enough good trials to judge every parameter
-    seconds: float  # how long they take one after the other; NaN where no times are known
-    reason: Reason  # why
+    n: int  # advised number of configurations, at most those of the space
+    hit: int  # number of even trials that hit the best 5 % of the space with probability 0.95
+    judge: int  # number of even trials that give enough good trials to judge every parameter
+    seconds: float  # time of the n trials, one after the other; NaN without timed trials
+    reason: Reason
 
 
 def offers(analysis: Analysis, surrogate: Surrogate, epsilon: float, risk: float) -> tuple[Offer, ...]:

@@ -1,7 +1,4 @@
-"""A proposed change of a parameter: bounds, passed ends, reasons.
-
-And the answer to a refuted narrowing. Pure.
-"""
+"""A proposed change of a parameter: bounds, extended ends, reasons, and reopened narrowings. Pure."""
 
 from __future__ import annotations
 
@@ -31,8 +28,8 @@ from refine.trials.frame import front_rows
 from refine.trials.goal import Goal
 from refine.utils.arrays import Bools, Floats
 
-# Certainty of a change -> upper end of its risk: the steps of refine.utils.format.CHANCE_STEPS, so that a
-# mark and the chance that is printed with it agree.
+# Certainty of a change -> upper end of its risk. These are the steps of refine.utils.format.CHANCE_STEPS, so
+# that the word agrees with the printed chance.
 SURE = {"sure": 0.05, "likely": 0.15}
 
 KINDS = ("narrow", "drop", "widen", "reopen", "fix", "leave", "keep")
@@ -48,20 +45,19 @@ class Change:
         ('lr', 'narrow', 2.5, 'sure', 'trend')
     """
 
-    name: str  # the parameter's
-    # ``"narrow"`` (a range), ``"drop"`` (choices), ``"widen"`` (past an end), ``"reopen"`` (an earlier
-    # narrowing was refuted), ``"fix"`` (nothing that stays reads it), ``"leave"`` (nothing that stays has it,
-    # by its declared condition: as it is now, it would be back with what it depends on) or ``"keep"``
+    name: str  # name of the parameter
+    # ``"narrow"`` (a range), ``"drop"`` (choices), ``"widen"`` (a range, past an end), ``"reopen"`` (an
+    # earlier narrowing was refuted), ``"fix"`` (no kept configuration reads the parameter), ``"leave"`` (no
+    # kept configuration has the parameter, by its declared condition; the range stays, in case the condition
+    # is met again), or ``"keep"``
     kind: str
     old: Parameter  # the parameter now
     new: Parameter  # the parameter proposed; equal to ``old`` for ``"keep"``
-    # measure(new within old) / measure(old) on this axis; 1 where it is fixed or leaves, since it is not
-    # counted
+    # share of the old range or choices that is kept; 1 for ``"fix"`` and ``"leave"``, which do not count
     volume_kept: float
-    q: float  # adjusted p-value of 'does not matter'
-    reasons: tuple[Reason, ...]  # why; see :data:`refine.analysis.reason.CODES`
-    # probability that this change alone, with everything else as it is, loses more than epsilon; NaN where
-    # that can't be stated
+    q: float  # adjusted p-value of no effect
+    reasons: tuple[Reason, ...]  # see :data:`refine.analysis.reason.CODES`
+    # probability that this change alone loses more than epsilon; NaN if unknown
     risk: float = math.nan
 
     @property
@@ -113,7 +109,7 @@ def _fixed(old: Parameter, name: str, analysis: Analysis, space: Space) -> Param
 def reopened(
     analysis: Analysis, changes: Sequence[Change], epsilon: float, outer: Space | None
 ) -> tuple[Change, ...]:
-    """The changes, with values let in again that an audit trial showed to be better by more than epsilon.
+    """The changes, with dropped values reopened if an audit trial is better by more than epsilon.
 
     Parameters with their value of the best audit trial outside the analysed or the proposed space get a
     change of kind ``"reopen"``. Their new levels are those of ``outer``, the space of the audit trials.
@@ -132,11 +128,12 @@ def reopened(
         contains_best = bool(proposed.contains([best[name]])[0])
         if name not in outer or (contains_best and parameter.contains([best[name]])[0]):
             continue
-        # What is widened so far already is refuted all the same, and that is the better reason.
+        # A range that is extended far enough already keeps its bounds, with the refutation as the better
+        # reason.
         if contains_best:
             new = proposed
         else:
-            new = _let_in(proposed, outer[name], best[name])
+            new = _reopened_at(proposed, outer[name], best[name])
         measured = {"reached": analysis.sign * float(values.max()), "inside": analysis.sign * inside}
         values_of_reason = {"parameter": name, "value": label(best[name]), **measured, "epsilon": epsilon}
         if name in by_name:
@@ -156,8 +153,8 @@ def reopened(
     return tuple(by_name[name] for name in analysis.space if name in by_name)
 
 
-def _let_in(now: Parameter, outer: Parameter, value: Any) -> Parameter:
-    """``now`` with a level of ``outer`` added: ``value``."""
+def _reopened_at(now: Parameter, outer: Parameter, value: Any) -> Parameter:
+    """The parameter ``now`` with ``value``, a level of ``outer``, added."""
     if isinstance(now, Range) and isinstance(outer, Range):
         number = float(value)
         if number < now.low:
@@ -169,15 +166,11 @@ def _let_in(now: Parameter, outer: Parameter, value: Any) -> Parameter:
             gap = abs(float(now.scale(levels[-1])) - float(now.scale(levels[-2])))
         span = float(outer.scale(outer.high)) - float(outer.scale(outer.low))
         parts = max(1, round(gap / (span / (outer.size - 1))))
-        # The new gap gets the outer space's spacing; the levels there are stay.
+        # The levels up to the new end get the spacing of the outer space; existing levels stay.
         if number < now.low:
-            edge = refined(now, levels[:2], parts)
+            grid = [*refined(now, levels[:2], parts).grid, *now.grid[1:]]
         else:
-            edge = refined(now, levels[-2:], parts)
-        if number < now.low:
-            grid = [*edge.grid, *now.grid[1:]]
-        else:
-            grid = [*now.grid[:-1], *edge.grid]
+            grid = [*now.grid[:-1], *refined(now, levels[-2:], parts).grid]
         return now.with_levels(grid)
     level = outer.grid[int(np.argmax(outer.column(np.arange(outer.size)) == value))]
     if not isinstance(outer, Categorical):
@@ -188,13 +181,13 @@ def _let_in(now: Parameter, outer: Parameter, value: Any) -> Parameter:
 
 
 def short_of_failures(evidence: ParameterEvidence, new: Range, neighbour: int) -> Range:
-    """The range without its neighbour level, if every trial there failed.
+    """The range without its neighbour level, if every trial at the neighbour failed.
 
-    A range can't be a point, so the only level kept keeps a neighbour. The levels between the two stay: the
+    A range needs two levels, so a single kept level keeps a neighbour. The levels between the two stay: the
     failures may begin anywhere between them.
 
     Args:
-        evidence: Of the parameter.
+        evidence: The evidence on the parameter.
         new: The range proposed.
         neighbour: Number of the level that is kept only as a neighbour; -1 without such a level.
     """
@@ -203,25 +196,24 @@ def short_of_failures(evidence: ParameterEvidence, new: Range, neighbour: int) -
     end = float(evidence.parameter.grid[neighbour])
     above = [v for v in new.grid if v > end]
     below = [v for v in new.grid if v < end]
-    left = max(above, below, key=len)
-    if len(left) > 1:
-        return new.with_levels(left)
+    grid = max(above, below, key=len)
+    if len(grid) > 1:
+        return new.with_levels(grid)
     return new
 
 
-# A trend leads beyond an end if this share of the posterior's draws have their best value at the end, ...
+# A trend leads beyond an end if this share of the posterior's draws have their best value at the end. With
+# the range narrowed onto the end, the smaller share NEAR is enough, and the box does not cut the end off.
 BEYOND = 0.5
-
-# ... or this share, if the range would be narrowed onto it; a box does not cut such an end off.
 NEAR = 0.25
 
 
 class Widening(NamedTuple):
-    """A range after a look at its ends."""
+    """A range, extended if the optimum may lie beyond an end."""
 
-    # the range, continued if the optimum may lie beyond an end; unchanged otherwise
+    # the range; unchanged if it is not extended
     new: Range
-    reasons: tuple[Reason, ...]  # for the continuation, and for the limit that stops it
+    reasons: tuple[Reason, ...]  # of the extension, and of a limit that stops it
 
 
 def beyond(
@@ -245,7 +237,7 @@ def beyond(
     worse than the median trial in the first goal. The new end comes from :func:`refine.space.limits.widened`.
 
     Args:
-        analysis: Of the goal on which the effect of the parameter is clearest.
+        analysis: The analysis of the goal with the clearest effect of the parameter.
         e: Evidence of the parameter, a range.
         new: The part of the range that is kept.
         optima: (draws,) positions of every draw's best value; ``None`` without a posterior.
@@ -271,7 +263,7 @@ def beyond(
     reasons: list[Reason] = []
     for end, reason in reason_of_end.items():
         if (new.high < old.high) if end == "high" else (new.low > old.low):
-            continue  # that end is dropped
+            continue  # the end is cut off
         if first is not analysis and not _useful(first, e.name, end):
             goals = {"metric": analysis.metric, "first": first.metric}
             reasons.append(Reason("useless_beyond", {"parameter": e.name, "side": end, **goals}))
@@ -371,11 +363,11 @@ def reasons_of(
     """The reasons for a change of a parameter to ``new``, or for keeping it.
 
     Args:
-        analysis: Of the goal on which the effect of the parameter is clearest.
-        evidence: Of the parameter.
+        analysis: The analysis of the goal with the clearest effect of the parameter.
+        evidence: The evidence on the parameter.
         kind: One of :data:`KINDS`.
         new: The parameter proposed.
-        ends: Reasons for continuing it past an end, or for not doing so.
+        ends: Reasons for extending the range past an end, or for not extending it.
         seen_earlier: Whether the parameter mattered at an earlier look.
         untried: (levels,) levels that are kept because no trial is informative about them.
         levels: The levels kept, and which of them are ties; ``None`` without a posterior.
@@ -420,15 +412,16 @@ def _contrast(e: ParameterEvidence, new: Parameter, tested: bool) -> list[Reason
     """
     inside = [bool(new.contains([v])[0]) for v in e.parameter.grid]
     kept_levels = [v for v, i in zip(e.levels, inside, strict=True) if i]
-    go = [v for v, i in zip(e.levels, inside, strict=True) if not i]
-    if not kept_levels or not go:
+    dropped_levels = [v for v, i in zip(e.levels, inside, strict=True) if not i]
+    if not kept_levels or not dropped_levels:
         return []
-    dropped_labels = [v.label for v in go]
-    if tested and not any(v.n for v in go):
-        no_value = bool(e.apart or any(v.bad == v.bad for v in go))  # also true where some were left out
+    dropped_labels = [v.label for v in dropped_levels]
+    if tested and not any(v.n for v in dropped_levels):
+        # Trials without a value that the failure test left out count too.
+        no_value = bool(e.apart or any(v.bad == v.bad for v in dropped_levels))
         return [Reason("untried", {"go": dropped_labels, "no_value": no_value})]
     kept_ratio = mean_ratio(kept_levels)
-    dropped_ratio = mean_ratio(go)
+    dropped_ratio = mean_ratio(dropped_levels)
     shown = {
         "bounds": [new.low, new.high] if isinstance(new, Range) else None,
         "stay": [v.label for v in kept_levels],
@@ -436,10 +429,10 @@ def _contrast(e: ParameterEvidence, new: Parameter, tested: bool) -> list[Reason
     }
     if not tested:
         return [Reason("model_alone", shown)]
-    counts = {"n_here": sum(v.n for v in kept_levels), "n_there": sum(v.n for v in go)}
+    counts = {"n_here": sum(v.n for v in kept_levels), "n_there": sum(v.n for v in dropped_levels)}
     values = {"share": GOOD, **shown, "here": kept_ratio, "there": dropped_ratio, **counts}
-    # Ratios are stated with two digits: what these don't tell apart is no contrast.
-    level = (
-        kept_ratio <= dropped_ratio or f"{kept_ratio:.2g}" == f"{dropped_ratio:.2g}" or kept_ratio < HARDLY
-    )
-    return [Reason("model_only" if level else "contrast", values)]
+    # Ratios are printed with two digits: equal digits are no contrast.
+    equal = f"{kept_ratio:.2g}" == f"{dropped_ratio:.2g}"
+    if kept_ratio <= dropped_ratio or equal or kept_ratio < HARDLY:
+        return [Reason("model_only", values)]
+    return [Reason("contrast", values)]

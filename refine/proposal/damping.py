@@ -15,7 +15,7 @@ from refine.analysis.analysis import Analysis
 from refine.utils.arrays import Floats
 
 _TOP_SHARE = 0.2
-_FEWEST = 10  # fewest evenly drawn trials that tell the excess
+_FEWEST = 10  # fewest evenly drawn trials for the excess
 
 
 def excess_of_best(analysis: Analysis) -> float:

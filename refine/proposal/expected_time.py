@@ -14,13 +14,13 @@ from refine.analysis.evidence import ALPHA
 from refine.proposal.posterior import cardinalities_of
 from refine.utils.arrays import Floats
 
-# Fewest different configurations with a duration; fewer have one expected duration everywhere.
+# Fewest different configurations with a duration; with fewer, the expected duration is the same everywhere.
 _FEWEST = 5
 
-# A search by the hour pays from this factor on between durations at the levels of a parameter.
+# Smallest factor between durations at the levels of a parameter from which a search by time pays.
 PAYS = 3.0
 
-# Fewest timed trials of a level that its median duration is compared with.
+# Fewest timed trials of a level for its median duration.
 _TIMED = 3
 
 

@@ -1,7 +1,4 @@
-"""Forecast of a child's space-filling trials before they run.
-
-Quantiles of their median and of their best value. Pure.
-"""
+"""Forecast of a child's space-filling trials: quantiles of their median and best value. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from refine.space.space import Space
 from refine.utils.arrays import Floats
 from refine.utils.threads import one_thread
 
-# What is forecast.
+# Forecast statistics of a round.
 WHAT = ("median", "best")
 
 
@@ -35,7 +32,7 @@ def forecast(
         analysis: The evidence.
         space: Space of the round.
         n: Number of its space-filling trials.
-        seed: Of the simulation.
+        seed: Seed of the simulation.
         skip: Keys of configurations that the round does not run.
 
     Returns:
@@ -60,15 +57,15 @@ def forecast(
 
 
 def limits_of(analysis: Analysis) -> tuple[float, float]:
-    """Between which values a forecast of the metric lies, in its own sign."""
+    """Lowest and highest possible value of a forecast of the metric, in the metric's own sign."""
     return analysis.limits[:2]
 
 
 class Cells(NamedTuple):
     """Cells that a round on some space may run."""
 
-    positions: Floats  # (c, parameters) where they lie on the analysed axes
-    all_there_are: bool  # whether they are all the cells that the round could run; else a sample of them
+    positions: Floats  # (c, parameters) positions of the cells on the analysed axes
+    all_there_are: bool  # True for all cells that the round could run, False for a sample of them
 
 
 def cells_of(

@@ -7,8 +7,8 @@ import numpy as np
 from refine.analysis.analysis import Analysis
 from refine.utils.arrays import Bools, Floats, Ints, row_codes
 
-# Changes of one parameter with equal values, before the parameter counts as unused. The values themselves
-# must differ between the changes.
+# Fewest changes of one parameter that left the value equal, before the parameter counts as unused. The value
+# must differ from change to change.
 _CHANGES = 3
 
 

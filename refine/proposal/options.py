@@ -21,18 +21,17 @@ from refine.utils.types import JsonObject
 class Option:
     """The proposal of a risk in short; larger risks up to ``up_to`` lead to the same proposal."""
 
-    # accepted probability of losing more than epsilon: the smallest at which this is proposed, and
-    risk: float
-    up_to: float  # the largest that is listed; more risk up to there buys nothing more
-    leaves: dict[str, tuple[str, ...]]  # parameter -> labels of the levels that leave
+    risk: float  # smallest listed risk with this proposal: accepted probability of losing more than epsilon
+    up_to: float  # largest listed risk with this proposal
+    leaves: dict[str, tuple[str, ...]]  # parameter -> labels of the dropped levels
     volume_kept: float  # volume kept of the present space
-    # that the best value inside is within epsilon of the best in the present space; NaN where that can't be
-    # stated
+    # probability that the best value inside is within epsilon of the best in the present space; NaN if
+    # unknown
     probability: float
-    top: int  # how many of the round's trials are its top, and
-    top_kept: int  # how many of them lie inside
+    top: int  # number of top trials of the round
+    top_kept: int  # number of top trials inside
     old: Space  # the present space
-    space: Space  # what is proposed
+    space: Space  # the proposed space
 
     @property
     def opens(self) -> dict[str, tuple[float, ...]]:
@@ -59,7 +58,7 @@ class Options(Shown):
     epsilon: float  # loss that counts as none
     metric: str  # name of the metric
     subject_to: tuple[str, ...] = ()  # metric constraints that the values meet
-    # whether there are several goals, so that the probability is that of keeping their front
+    # True with several goals: the probability is then that of keeping their front
     front: bool = False
 
     def _data(self) -> JsonObject:

@@ -19,23 +19,23 @@ from refine.proposal.posterior import NOT_READ, Surrogate, fall_next_to_learning
 from refine.space.parameters import Parameter, Range
 from refine.utils.arrays import Bools
 
-# Risks that are listed beside each other.
+# Risks whose proposals are listed next to each other.
 RISKS = (0.01, 0.05, 0.15, 0.3)
 
-# A choice is worse than a kept one if its best value is the better one with no more than this probability, or
-# with the asked risk if that is larger; ...
+# A choice is worse than a kept choice if two conditions hold. First, its best value is the better one with at
+# most this probability, or with the asked risk if that is larger.
 _BETTER = 0.15
-# ... and if its best value is not within epsilon of the kept one's with more than this probability.
+# Second, its best value is within epsilon of that of the kept choice with at most this probability.
 _EQUAL = 0.5
 
 
 class KeptLevels(NamedTuple):
     """Levels of a parameter kept at some risk."""
 
-    kept: Bools  # (levels,)
-    # (levels,) choices that are kept only because they cannot be told from the other kept ones
+    kept: Bools  # (levels,) mask of the kept levels
+    # (levels,) choices that are kept only because they cannot be told apart from other kept choices
     tied: Bools
-    # number of the level that is kept only because a range needs two; -1 without such a level
+    # number of the level that is kept only because a range needs two levels; -1 without such a level
     neighbour: int = -1
 
     @property
@@ -60,14 +60,12 @@ class BoxPath:
     frontier: stats.Frontier  # the path
     surrogate: Surrogate  # the posterior behind it
     epsilon: float  # loss that counts as none, in units of the (first) metric
-    axes: tuple[stats.Axis, ...]  # per parameter
+    axes: tuple[stats.Axis, ...]  # one axis per parameter
     couplings: tuple[tuple[int, int], ...]  # pairs of parameter numbers that are coupled
-    ranges: frozenset[int]  # numbers of the parameters that are ranges: at least two of their levels are kept
+    ranges: frozenset[int]  # numbers of the parameters that are ranges, which keep at least two levels
     alone: frozenset[int]  # numbers of the parameters that may be narrowed without a partner
-    untried: tuple[
-        Bools, ...
-    ]  # per parameter, levels that are kept because no trial is informative about them
-    max_risk: float  # the largest risk that the path was walked for
+    untried: tuple[Bools, ...]  # per parameter, levels that are kept for lack of a trial nearby
+    max_risk: float  # the largest risk of the path
 
     def kept(self, risk: float) -> list[KeptLevels]:
         """Per parameter the levels kept at a risk."""
@@ -85,7 +83,7 @@ class BoxPath:
                 masks.append(mask)
         ties = [self._ties(j, masks, risk) for j in range(len(masks))]
         larger = min((other for other in (*RISKS, self.max_risk) if other > risk), default=None)
-        if larger is not None:  # a level that more risk keeps is not dropped for less
+        if larger is not None:  # a tied level that a larger risk keeps is also kept at this risk
             for j, levels in enumerate(self.kept(larger)):
                 ties[j] |= levels.tied & ~masks[j]
         parts = zip(masks, ties, neighbours, strict=True)
@@ -183,7 +181,7 @@ def box_path_of(
     """
     evidence = analysis.parameters
     by_goal = (analysis, *analysis.others)
-    alpha = ALPHA / len(by_goal)  # every goal is another chance of a false alarm
+    alpha = ALPHA / len(by_goal)  # each goal is a further chance of a false alarm
     pairs = tuple(
         dict.fromkeys((p.i, p.j) for goal_analysis in by_goal for p in goal_analysis.pairs if p.q <= alpha)
     )

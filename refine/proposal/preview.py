@@ -33,43 +33,43 @@ _LEAST_TOP = 10
 class Expected(NamedTuple):
     """Expected values of the best trials on retraining, in the metric's own sign."""
 
-    low: float  # the least and the most of those among the best 10 that lie outside
+    low: float  # smallest and largest expected value of those of the best 10 trials that lie outside
     high: float
-    inside: float  # the best of the trials that lie inside
-    loss: float  # how much better the best of those outside is than ``inside``; below 0 where it is worse
-    exact: bool  # whether there is no noise, so that these are the values observed
+    inside: float  # best expected value of the trials inside
+    loss: float  # advantage of the best trial outside over ``inside``; below 0 for a disadvantage
+    exact: bool  # values have no noise, so these are the observed values
 
 
 @dataclass(frozen=True, repr=False)
 class Preview(Shown):
     """Consequences of a space for the next round."""
 
-    space: Space  # the space looked at
+    space: Space  # the space in question
     volume_kept: float  # volume kept of the present space
-    proposed_volume_kept: float  # the same of what was proposed
-    # probability that the best value inside is within epsilon of the best in the present space; NaN where it
-    # can't be stated
+    proposed_volume_kept: float  # volume that the proposed space keeps
+    # probability that the best value inside is within epsilon of the best in the present space; NaN if
+    # unknown
     probability: float
-    proposed_probability: float  # the same of what was proposed
+    proposed_probability: float  # the same probability for the proposed space
     epsilon: float  # loss that counts as none
     claim: Claim  # the claim for this space
     metric: str  # name of the metric
-    top: int  # how many of the round's trials are its top: a tenth, at least 10
-    top_kept: int  # how many of those lie inside
-    best: float  # the best value of the round, and
-    best_kept: float  # of its trials inside; NaN without one
+    top: int  # number of top trials of the round: a tenth, at least 10
+    top_kept: int  # number of top trials inside
+    best: float  # best value of the round
+    best_kept: float  # best value of the trials inside; NaN without any
     lost: tuple[int, ...]  # ranks of the trials among the best 10 that lie outside; 1 is the best
-    n: int  # configurations of the next round: as many as asked for, or as are left
-    exist: int  # configurations that the space has, or the best estimate
-    left: int  # how many of them have not been run, to judge by the evidence
+    n: int  # configurations of the next round: the number asked for, or the number left if smaller
+    exist: int  # number of configurations in the space, or its estimate
+    left: int  # number of those that have not run, by the evidence
     hit: float  # probability that the next round hits the best 5 % of the space
-    seconds: float  # estimated time of the next round; NaN where trials say nothing of it
-    workers: int  # how many trials run at a time
-    # values of choices that the present space does not have: they may be meant, or typing errors
+    seconds: float  # estimated time of the next round; NaN without timed trials
+    workers: int  # number of trials at a time
+    # choices that the present space lacks: new values, or typing errors
     new_values: tuple[Reason, ...] = ()
-    no_value: int = 0  # how many trials inside ended without a value
-    # what trials outside and inside are expected to give again; ``None`` where none of the best 10 is
-    # outside, or nothing can be expected
+    no_value: int = 0  # number of trials inside that ended without a value
+    # expected values of the best trials on retraining; ``None`` if none of the best 10 lies outside, or if
+    # unknown
     expected: Expected | None = None
     edited: tuple[str, ...] = ()  # parameters that the person edited
 
@@ -174,7 +174,7 @@ def _top_of(count: int) -> int:
 def _inside(analysis: Analysis, space: Space, table: pd.DataFrame) -> Bools:
     """(n,) trials inside a space.
 
-    None if the space adds parameters, since a trial then has no place in it.
+    No trial lies inside a space that adds parameters: a trial then has no place there.
     """
     if not len(table) or any(name not in analysis.space for name in space):
         return np.zeros(len(table), dtype=np.bool_)
@@ -188,11 +188,11 @@ def new_values(old: Space, new: Space, proposed: Space | None = None) -> tuple[R
         previous = old.get(name)
         if not isinstance(previous, Categorical) or not isinstance(parameter, Categorical):
             continue
+        suggested = None
         if proposed is not None:
-            let_in = proposed.get(name)
-        else:
-            let_in = None
-        known_keys = {value_key(v) for p in (previous, let_in) if isinstance(p, Categorical) for v in p.grid}
+            suggested = proposed.get(name)
+        offered = [p for p in (previous, suggested) if isinstance(p, Categorical)]
+        known_keys = {value_key(v) for p in offered for v in p.grid}
         for label, value in zip(parameter.labels, parameter.grid, strict=True):
             if value_key(value) not in known_keys:
                 similar = closest(label, previous.labels)

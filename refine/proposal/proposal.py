@@ -35,28 +35,27 @@ from refine.utils.provided import provides
 from refine.utils.threads import one_thread
 from refine.utils.types import JsonObject
 
-# Below it nothing could be narrowed: the surrogate's draws resolve no smaller probability.
+# Smallest risk that can be asked for: the draws of the posterior resolve no smaller probability.
 LEAST_RISK = 0.01
 
-# Of the JSON of a proposal, and part of its digest.
+# Version of a proposal's JSON, and part of its digest.
 VERSION = 1
 
-# Numbers of a claim that may be unknown, which JSON has as null; proposals stored by older versions lack
-# some.
+# Numbers of a claim that may be unknown (null in JSON). Proposals of older versions lack some of them.
 _UNKNOWN = ("probability", "scope", "failing_now", "failing_inside", "factor")
 
-# Numbers of a claim that 0.1.0 did not write: left out if they are unknown, so that its proposals are equal
-# to the byte.
+# Numbers of a claim that version 0.1.0 did not write. Unknown ones are left out, so that proposals of 0.1.0
+# stay equal to the byte.
 _LATER = ("failing_now", "failing_inside", "factor")
 
-_SAME = ("risk", "n", "tested", "evidence", "metric")  # stand in JSON as they are
+_SAME = ("risk", "n", "tested", "evidence", "metric")  # fields that JSON holds unchanged
 
 
 class Tolerance(NamedTuple):
     """The tolerated loss in a further goal."""
 
-    metric: str  # name of its metric
-    epsilon: float  # in units of the metric
+    metric: str  # name of the metric of the goal
+    epsilon: float  # the loss, in units of the metric
     epsilon_source: str  # as in :class:`Claim`
 
 
@@ -67,23 +66,23 @@ class Claim:
     With this probability the best value inside is within epsilon of the best in the old space.
     """
 
-    probability: float  # the stated probability; NaN where none can be stated
+    probability: float  # the stated probability; NaN if unknown
     epsilon: float  # loss that counts as none, in units of the metric
-    # where it comes from: ``"given"``, ``"folds"`` or ``"examples"`` (the paired standard error over folds or
+    # source of epsilon: ``"given"``, ``"folds"`` or ``"examples"`` (the paired standard error over folds or
     # validation examples), ``"replicates"``, ``"residuals"``, ``"step"`` (the smallest difference that the
     # metric can show), ``"range"`` (5 % of what the best value is above the median), ``"decades"`` (the same
     # on a log scale), ``"deterministic"`` or ``"none"``
     epsilon_source: str
-    # draws of the posterior that the probability is counted in, so that it resolves 1 / (draws + 1); 0 where
-    # it is not
+    # number of draws that the probability was counted in, so it resolves 1 / (draws + 1); 0 if it was not
+    # counted
     draws: int = 0
-    rows: int = 0  # of how many rows of a validation set the metric is a share; 0 where that can't be told
-    # of several goals, the loss that counts as none in the further ones. The claim is then that every point
-    # of the front has a configuration inside that is at most epsilon worse in each goal.
+    rows: int = 0  # number of validation rows behind a metric that is a share of rows; 0 if unknown
+    # With several goals, the tolerance of each further goal. The claim is then: for every point of the front,
+    # a configuration inside is at most epsilon worse in each goal.
     others: tuple[Tolerance, ...] = ()
-    even: int = 0  # evenly drawn configurations behind it
-    # the smallest region, as a share of the old space, that they hit with probability 0.95: of smaller ones
-    # that no trial has hit nothing is claimed. NaN where it is not known.
+    even: int = 0  # number of evenly drawn configurations behind the claim
+    # Smallest region, as a share of the old space, that the even configurations hit with probability 0.95.
+    # The claim says nothing about smaller regions without a trial. NaN if unknown.
     scope: float = math.nan
     # shares of even trials that are expected to fail in the old space, and inside; NaN if no trial failed
     failing_now: float = math.nan
@@ -112,26 +111,26 @@ class Proposal(Shown):
 
     old: Space  # the space analysed
     space: Space  # the space proposed
-    changes: tuple[Change, ...]  # one per parameter that is not fixed, in the space's order
-    volume_kept: float  # measure(new within old) / measure(old), over all axes
-    claim: Claim  # what it may cost
-    risk: float  # the probability of losing more that was asked for
+    changes: tuple[Change, ...]  # one per parameter that is not fixed, in the order of the space
+    volume_kept: float  # share of the old space that the new space keeps, over all axes
+    claim: Claim  # the probability of losing nothing, and its terms
+    risk: float  # the asked probability of losing more than epsilon
     n: int  # trials that the posterior learned from
     evidence: str  # digest of the evidence
     metric: str  # name of the metric
     # time at which the last trial of another branch in the evidence had finished, in seconds since 1970;
-    # ``None`` without one. With it and the next, the evidence can be read again from the store.
+    # ``None`` without one. `until` and `branch_trials` find the same evidence in the store again.
     until: float | None = None
     # round id -> number of its stored trials at the time of the proposal, for rounds of other branches;
     # ``None`` in proposals of older versions
     branch_trials: Mapping[str, int] | None = None
-    # flat parameters that could be fixed where they cost least; no part of ``space``
+    # flat parameters that could be fixed at their cheapest level; not part of ``space``
     offers: tuple[Offer, ...] = ()
-    advice: Advice | None = None  # how large the next round should be
-    tested: int = 0  # space-filling configurations that were tested on; 0 where the posterior alone proposes
-    subject_to: tuple[str, ...] = ()  # metric constraints that the claim's values meet
+    advice: Advice | None = None  # advised size of the next round
+    tested: int = 0  # space-filling configurations behind the tests; 0 if the posterior alone proposes
+    subject_to: tuple[str, ...] = ()  # metric constraints behind the claim
     _proposer: Proposer | None = field(default=None, repr=False)
-    _digest: str = field(default="", repr=False)  # of the proposal before a person's edits; else empty
+    _digest: str = field(default="", repr=False)  # digest of the proposal before edits; empty without edits
 
     def __getitem__(self, name: str) -> Change:
         for change in self.changes:
@@ -370,9 +369,9 @@ class Proposer:
     The proposals of all risks share its posterior and its path of boxes.
     """
 
-    goals: tuple[_Goal, ...]  # the claim is about the first
+    goals: tuple[_Goal, ...]  # the claim is about the first goal
     boxes: BoxPath | None  # levels kept, by risk; ``None`` without a posterior
-    claim: Claim  # NaN for its probability, which :meth:`at` computes
+    claim: Claim  # with NaN as probability, which :meth:`at` computes
     outer: Space | None  # the space in which audit trials were drawn
     eligible: frozenset[str]  # parameters that mattered at an earlier look and are still confirmed
     asked_risk: float  # the risk of the first proposal, which stays listed

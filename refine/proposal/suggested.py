@@ -25,15 +25,15 @@ MOST = 3
 
 # Chance of either answer below which a question is not worth asking.
 _DOUBT = 0.05
-# Risk up to which cuts are looked at: the proposal makes those below its own risk.
+# Risk of the bolder proposal whose cuts are asked about; the proposal itself makes those below its own risk.
 _BOLD = 0.3
-# Chance that a region holds a value as good as the best, from which on it lies in the good zone.
+# Smallest chance of a value as good as the best at which a region is worth a question.
 _PLAUSIBLE = 0.15
-# Fall of the chance of a cut within a condition that makes an interaction.
+# Smallest fall of the chance of a cut, within a condition, that counts as an interaction.
 _FALL = 0.2
-# Every so many draws are looked at for interactions.
+# The search for interactions uses every fourth draw.
 _STRIDE = 4
-_CUTS = 4  # cuts that are looked at for interactions
+_CUTS = 4  # largest number of cuts checked for interactions
 
 
 class SuggestedQuestion(NamedTuple):
@@ -65,7 +65,7 @@ class _Cut(NamedTuple):
     name: str
     expression: str
     inside: Masks
-    probability: float  # that the best inside is within epsilon of the best
+    probability: float  # model probability that the best inside is within epsilon of the best
 
 
 def suggested_questions(evidence: Evidence, proposal: Proposal) -> tuple[SuggestedQuestion, ...]:
