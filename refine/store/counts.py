@@ -66,7 +66,7 @@ def _sizes(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> dict
     c = t.trial.c
     m = t.mark.c
     node = t.node.c
-    # Each by itself is one look into an index.
+    # Each query alone reads one index.
     rows = sa.select(sa.func.count()).select_from(t.trial).where(c.node == node.pk)
     last = sa.select(sa.func.max(c.pk)).where(c.node == node.pk)
     mark = sa.select(sa.func.max(m.pk)).where(m.node == node.pk)
@@ -79,9 +79,9 @@ def _sizes(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> dict
 class Best(NamedTuple):
     """The best planned trial of a round."""
 
-    value: float = -math.inf  # larger is better; -inf where there is none
-    row: int = 0  # its row
-    position: int = 0  # its number among the planned trials
+    value: float = -math.inf  # larger is better; -inf without a value
+    row: int = 0  # row of the trial
+    position: int = 0  # number of the trial among the planned trials
 
 
 class Counts:
@@ -114,7 +114,7 @@ class Counts:
             new = sa.select(sa.func.count(), sa.func.max(c.attempt)).where(of_round, c.pk > earlier_size.last)
             rows, attempt = connection.execute(new).one()
             condition = planned = of_round & (c.replicate == 0)
-            # Rows were run again, taken away, written before the last one, or excluded.
+            # Some rows ran again, were removed or excluded, or were written before the last row.
             if attempt or earlier_size.rows + rows != size.rows or earlier_size.mark != size.mark:
                 earlier_size = _Size()
                 best = Best()

@@ -27,20 +27,17 @@ from refine.utils.warning import warn
 T = TypeVar("T")
 URL = sa.URL
 
-# Seconds for which a store is waited for, unless its URL says otherwise: a file that is locked, a server that
-# went away.
+# Seconds to wait for a locked file or an absent server, unless the URL of the store names another time.
 PATIENCE = {"sqlite": 30.0, "postgresql": 60.0}
-# Bytes of a row that SQLite reads: a thousand times what a long curve takes, and no more than a look has
-# memory for.
+# Largest row that SQLite reads, in bytes: a thousand long curves, and still little memory.
 LONGEST = 2**26
-# Steps of SQLite after which it is asked whether to go on, and it is at most 500 times: a look at 10^8
-# trials.
+# SQLite checks the time limit after so many steps, at most 500 times: enough to read 10^8 trials.
 _STEPS = 10_000_000
 
 _KEPT = "everything written before is kept; make the same call again to continue"
 
-# File systems of network drives: machines do not see each other's locks, or not the memory that SQLite shares
-# between its processes.
+# File systems of network drives. Machines do not see each other's locks there, or cannot share the memory
+# that the processes of SQLite share.
 _NETWORK = {
     "nfs",
     "nfs4",
@@ -94,7 +91,7 @@ def url_of(location: str | os.PathLike[str]) -> sa.URL:
         )
     if bad := unstorable(text):  # bytes of another encoding, in a path
         raise StoreError(f"a store's path or URL {bad}")
-    if "://" not in text:  # a path may hold what means something in a URL
+    if "://" not in text:  # a path may hold characters with a meaning in a URL
         return sa.URL.create("sqlite", database=None if text == ":memory:" else text)
     try:
         url = sa.make_url(text)
@@ -178,13 +175,13 @@ def _check_file(path: Path, name: str) -> None:
         with path.open("rb") as file:
             head = file.read(20)
         size = path.stat().st_size
-    except OSError:  # who may not read is told so by SQLite
+    except OSError:  # SQLite reports a missing permission
         return
     if head and not head.startswith(b"SQLite format 3\0"):
         raise StoreError(f"store {name}: can't be opened: file is not a database; check the path or URL")
     mode = head[18:19]
     page = int.from_bytes(head[16:18])
-    # Whoever has written into a -wal file has said in the file before that there is one.
+    # A file with a -wal file says so in its header.
     if pages and mode == b"\1":
         raise StoreError(
             f"store {name}: replaced another file, whose last writes are still in {wal} and would be mixed "
@@ -266,7 +263,7 @@ def engine_of(url: sa.URL, writable: bool = True) -> sa.Engine:
         opened = _File(file, patience)
     else:
         opened = None
-    # A round that runs keeps a connection, and there may be any number of them in a process.
+    # Each running round holds a connection, and a process may run any number of rounds.
     options: dict[str, object] = {"max_overflow": -1}
     if not sqlite:
         options |= {"pool_pre_ping": True}
@@ -286,7 +283,7 @@ def engine_of(url: sa.URL, writable: bool = True) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def _(connection: sqlite3.Connection, _record: object) -> None:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
-        # The last two as SQLite advises for files of others.
+        # SQLite advises the last two for files from other people.
         for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
@@ -310,8 +307,8 @@ class _File:
 
     def look(self) -> sqlite3.Connection:
         """A connection to a file that may not be written, as on a read-only medium or a full disk."""
-        # Without the files beside it, which only who may write can make, SQLite opens it if told that nobody
-        # changes it. Somebody may before the next look: every look opens it anew.
+        # Only a process with write permission can create the -wal files. Without them, SQLite opens the file
+        # as immutable. The file may change later, so each read opens it again.
         return self._opened("ro" if wal_of(self.path)[1] else "ro&immutable=1")
 
     def connect(self) -> sqlite3.Connection:
@@ -352,9 +349,9 @@ def use_wal(engine: sa.Engine) -> None:
                 raw.execute("PRAGMA journal_mode=WAL")
                 break
             except sqlite3.OperationalError as error:
-                # Of processes that change the mode of a file at once SQLite refuses some without waiting.
-                # Where it can't be changed, as of a file that may only be read, what is written next says
-                # why.
+                # SQLite refuses some of several processes that change the mode of a file at once, without
+                # waiting. For a file that cannot be changed, such as a read-only file, the next write gives
+                # the reason.
                 if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() >= deadline:
                     return
             time.sleep(0.01)
@@ -407,7 +404,7 @@ def backup(engine: sa.Engine, target: Path) -> None:
         with engine.connect() as connection, contextlib.closing(sqlite3.connect(part)) as copy:
             raw: Any = connection.connection.driver_connection
             raw.backup(copy)
-            # So that it is told from a file whose last writes lie beside it.
+            # The copy then differs from a file with its last writes in a -wal file.
             copy.execute("PRAGMA journal_mode=DELETE")
         part.replace(target)
     except (OSError, sqlite3.Error) as error:
@@ -464,7 +461,7 @@ _RESTARTS = re.compile(
 )
 
 
-# What a database says when it can't go on, in words that say what to do.
+# Errors of databases, in words that name the fix.
 
 
 def patience_of(url: sa.URL) -> float:
@@ -486,7 +483,7 @@ def patience_of(url: sa.URL) -> float:
 
 
 _READ_ONLY = "it may be read and not be written"
-# How the codes of SQLite and PostgreSQL begin -> what they mean, and the way out.
+# Beginnings of error codes of SQLite and PostgreSQL -> meaning and fix.
 _MEANS = {
     ("SQLITE_FULL",): "the disk is full; make room",
     ("SQLITE_BUSY", "SQLITE_LOCKED"): (

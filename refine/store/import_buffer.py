@@ -20,7 +20,7 @@ from refine.store.schema import metadata
 from refine.store.validity import fault_of, faults_of
 from refine.utils.files import writing
 
-_IN_MEMORY = 2**25  # bytes up to which there is no file: most trees are small
+_IN_MEMORY = 2**25  # largest buffer in memory, in bytes; larger trees use a file
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 
 from refine.trials.rows import JsonRows, Values, packed
 
-_FEW = 16  # texts below which it takes longer to look for what they have in common
+_FEW = 16  # fewest texts for which the search for common parts pays
 _LONG = 308  # digits of the largest number that a float holds
 
 
@@ -71,8 +71,8 @@ def _rows(
 ) -> JsonRows | None:
     if len(texts) < _FEW:
         return None
-    # No text of JSON holds this character: where as many pieces begin with it as there are texts, each of
-    # them begins a text.
+    # No JSON text holds this character. If as many pieces as texts begin with the character, each of these
+    # pieces begins a text.
     joined = "\0" + ",\0".join(texts)
     if joined.count("\0") != len(texts) or "\\" in joined:
         return None
@@ -117,7 +117,7 @@ def _values(pieces: Sequence[str], first: bool, last: bool) -> tuple[str, list[A
         decoded = json.loads("[" + ",".join(values) + "]")
     except (ValueError, RecursionError):
         return None
-    # None of them holds a comma, so that as many values as pieces are one of each.
+    # No piece holds a comma, so equal numbers of values and pieces mean one value per piece.
     if len(decoded) == len(values):
         return (name, decoded)
     return None

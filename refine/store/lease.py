@@ -20,7 +20,7 @@ from refine.store.schema import t
 from refine.store.validity import is_number
 from refine.utils.action import Action
 
-LEASE_SECONDS = 60.0  # a lease that was not renewed for so long is anybody's
+LEASE_SECONDS = 60.0  # a lease without renewal for this long is free
 
 _held_here: set[tuple[str, int]] = set()  # leases of this process: store and round
 
@@ -35,8 +35,8 @@ class LeaseRow(NamedTuple):
 
     node: int  # row of the round
     host: str  # name of the machine
-    pid: int  # process there
-    alive: bool  # whether it may still be running; a dead one is taken over by whoever runs the round next
+    pid: int  # number of the process
+    alive: bool  # the process may still run; the next run of the round takes over from a dead one
 
 
 def leases(engine: sa.Engine) -> list[LeaseRow]:
@@ -93,14 +93,14 @@ def lease(engine: sa.Engine, pk: int, round_name: str) -> Iterator[Callable[[], 
             raise _busy(round_name, host, pid)
         _held_here.add(identity)
     try:
-        use_wal(engine)  # what was restored from a backup has none
+        use_wal(engine)  # a restored backup has no -wal mode
         lasting(engine, lambda: _take(engine, pk, round_name))
     except BaseException:
         _held_here.discard(identity)
         raise
     own_row = (c.node == pk, c.host == host, c.pid == pid)
     over = threading.Event()
-    lives = bool(engine.url.database)  # one in memory has one connection, which threads must not share
+    lives = bool(engine.url.database)  # a store in memory has one connection, which threads must not share
     lost = threading.Event()
     beats = [time.monotonic(), time.time()]
 
@@ -114,13 +114,13 @@ def lease(engine: sa.Engine, pk: int, round_name: str) -> Iterator[Callable[[], 
 
     def pulse() -> None:
         while not over.wait(LEASE_SECONDS / 4):
-            # A store that is busy for a moment must not end the round: the next beat comes soon enough.
+            # A busy store must not end the round: the next beat comes in time.
             with contextlib.suppress(sa.exc.SQLAlchemyError, StoreError):
                 if not renew():
                     lost.set()
 
     def check() -> None:
-        # The one clock counts the time that the machine slept, the other is never set back.
+        # The wall clock counts time asleep; the monotonic clock is never set back.
         late = max(time.monotonic() - beats[0], time.time() - beats[1]) > LEASE_SECONDS / 2
         if lost.is_set() or (lives and late and not lasting(engine, renew)):
             lost.set()
@@ -139,8 +139,8 @@ def lease(engine: sa.Engine, pk: int, round_name: str) -> Iterator[Callable[[], 
         over.set()
         if thread.ident is not None:
             thread.join()
-        # Where the store can't be written, what ended the block is the error to show; a lease of a process
-        # that is gone, or of this one, is nobody's.
+        # If the store cannot be written, the error to show is the one that ended the block. A lease of this
+        # process, or of a dead process, is free.
         with contextlib.suppress(sa.exc.SQLAlchemyError, StoreError), engine.begin() as connection:
             connection.execute(t.lease.delete().where(*own_row))
         checkpoint(engine)
@@ -154,10 +154,10 @@ def _take(engine: sa.Engine, pk: int, round_name: str) -> None:
     with engine.begin() as connection:
         row = connection.execute(sa.select(t.lease).where(c.node == pk).with_for_update()).first()
         if row is not None:
-            # One that this very process couldn't give back, on a full disk say, is its own again.
+            # A lease that this process could not give back, for example on a full disk, is its own again.
             if _alive(row, _now(connection)) and (row.host, row.pid) != (host, pid):
                 raise _busy(round_name, row.host, row.pid)
-            # This very row: another process may have taken over since we looked.
+            # Exactly this row: another process may have taken over in the meantime.
             dead = (c.node == pk, c.host == row.host, c.pid == row.pid, c.beat == row.beat)
             connection.execute(t.lease.delete().where(*dead))
         try:
@@ -207,7 +207,7 @@ def _born(pid: int) -> str | None:
     """The start time of a process; empty if it does not exist, or has ended and was not reaped."""
     if sys.platform.startswith("linux"):
         try:
-            # After the name, which may hold anything: state, ..., ticks since boot.
+            # The fields after the name, which may hold any characters: state, ..., ticks since boot.
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             return None
@@ -228,14 +228,14 @@ def _here(row: Any) -> bool:
 
 
 def _alive(row: Any, server_time: float) -> bool:
-    # Written by hand it may be anything, and the number of a process is part of a path.
+    # A row written by hand may hold anything, and the process number becomes part of a path.
     if not (isinstance(row.host, str) and isinstance(row.pid, int) and is_number(row.beat)):
         return False
     beats = server_time - row.beat <= LEASE_SECONDS
-    if not _here(row):  # of a process of elsewhere only its beat tells
+    if not _here(row):  # only the beats show the life of a process on another machine
         return beats
-    # One of this machine may be kept from beating by a trial that holds the interpreter's lock, and lives; a
-    # stopped one is as good as gone.
+    # On this machine, a trial that holds the interpreter's lock may keep a living process from beating. A
+    # stopped process counts as dead.
     return _born(row.pid) == row.host.rpartition(" ")[2] and (beats or not _stopped(row.pid))
 
 

@@ -36,9 +36,9 @@ from refine.trials.metric import Curve
 from refine.trials.rows import JsonRows
 from refine.trials.trial import Examples, Trial
 
-# Trials that are read together: what is made of them on the way takes no more memory however many there are.
+# Trials per read: the memory does not grow with the number of trials.
 _BLOCK = 20_000
-# Trials that are read together where each may have a curve of any length, and few are to be held at once.
+# Trials per read with their curves, which may be long.
 _SOME = 5_000
 _ALIKE = ("origin", "state", "code", "read", "error")
 
@@ -91,7 +91,7 @@ class TrialWriter:
         try:
             lasting(self._engine, write, self._say)
         except sa.exc.IntegrityError as error:
-            # The commit that a server did not confirm may have arrived: this very trial is there then.
+            # An unconfirmed commit may have arrived at the server: the trial is then there.
             if lasting(self._engine, lambda: self._is_there(row), self._say):
                 return
             raise RoundBusyError(
@@ -158,7 +158,7 @@ def read_records(
             if curves:
                 blocks_of_node.curves.extend(some.records.curves)  # type: ignore[attr-defined]
             for name, part in some.records.columns.items():
-                # Of words that come a million times each is kept once.
+                # Each distinct word is kept once, because words may repeat a million times.
                 blocks_of_node.columns[name].extend(
                     map(texts.setdefault, part, part) if name in _ALIKE else part
                 )
@@ -190,9 +190,9 @@ class _TrialBlock(NamedTuple):
     """Trials of one node that were read together."""
 
     node: int  # row of the node
-    pks: Sequence[int]  # their rows
+    pks: Sequence[int]  # rows of the trials
     records: Records  # the readable trials as columns
-    faults: Mapping[int, str]  # number of a trial that can't be read, among those of its node -> why
+    faults: Mapping[int, str]  # number of an unreadable trial among the trials of the node -> reason
 
 
 def _sound_rows(
@@ -217,7 +217,7 @@ def _sound_rows(
     if connection.execute(sa.select(sa.func.max(c.attempt)).where(condition)).scalar():
         query = query.where(~superseded())
     before: Counter[int] = Counter()
-    # SQLite gives rows as they are asked for; a server has to be told to.
+    # SQLite returns rows on demand; a server needs an option for that.
     if connection.dialect.name == "sqlite":
         options = {}
     else:
@@ -232,7 +232,7 @@ def _sound_rows(
             spoilt = {}
         ends = dict(zip(columns["node"], itertools.count(1)))
         low = 0
-        for node, high in ends.items():  # in order, so that where a node was met last is where it ends
+        for node, high in ends.items():  # in order, so that the last place of a node is its end
             part: dict[str, Sequence[Any]] = {name: values[low:high] for name, values in columns.items()}
             data: list[JsonRows] = []
             faults = _faults(part, spoilt, data)

@@ -15,13 +15,14 @@ from refine.trials.trial import EXCLUDED
 class Mark(NamedTuple):
     """One mark on a planned trial. The last mark of a kind counts."""
 
-    key: str  # hash of its configuration
-    attempt: int  # which attempt
-    excluded: bool | None  # whether it is left out; ``None`` where that is not what is said
-    starred: bool | None  # whether it has a star; ``None`` where that is not what is said
-    note: str | None  # why it is left out or taken back, or about the trial; ``None`` where nothing is said
-    author: str  # who said so
-    created: float = 0.0  # when, in seconds since the epoch
+    key: str  # hash of the trial's configuration
+    attempt: int  # number of the attempt
+    # the trial is excluded, or included again; ``None`` if the mark is about something else
+    excluded: bool | None
+    starred: bool | None  # the trial has a star, or no longer; ``None`` if the mark is about something else
+    note: str | None  # reason of the exclusion or inclusion, or a note on the trial; ``None`` without one
+    author: str  # author of the mark
+    created: float = 0.0  # time, in seconds since the epoch
 
 
 def read_marks(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[Mark]]:

@@ -30,7 +30,7 @@ from refine.utils.display import Shown
 from refine.utils.format import plural, score
 
 _WITH_NODE = {
-    # Written with the node; only what it runs beside its design's cells may become more.
+    # These are written with the node; only the cells outside its design may grow later.
     "inherited": "what its ancestors had run when it was made",
     "target": "what is right for the validation examples",
 }
@@ -41,10 +41,10 @@ class Unequal(NamedTuple):
 
     round: str  # id of the round
     key: str  # hash of the configuration
-    replicate: int  # its replicate
-    ours: str  # what this tree had, in words
-    theirs: str  # what the other had
-    counts: str  # which of them counts now: ``"ours"`` or ``"theirs"``
+    replicate: int  # number of the replicate
+    ours: str  # content in this tree, in words
+    theirs: str  # content in the other tree
+    counts: str  # the one that counts now: ``"ours"`` or ``"theirs"``
 
     def __str__(self) -> str:
         if self.replicate:
@@ -98,13 +98,13 @@ def merge_into(
 
     def once() -> Merged:
         _merged(store, tree, theirs, strict, dry_run, tries)
-        # A commit that a server did not confirm may have arrived: then the try before brought it.
+        # An unconfirmed commit may have arrived at the server: the earlier try then brought the data.
         return max(tries, key=lambda merged: (len(merged.rounds), merged.trials, len(merged.unequal)))
 
     try:
         with suppress(sa.exc.IntegrityError):
             return lasting(store.engine, once)
-        # Somebody else wrote some of it between our look and our write: now it is there.
+        # Another process wrote some of the data in the meantime: now it is there.
         tries.clear()
         return lasting(store.engine, once)
     except sa.exc.SQLAlchemyError as error:
@@ -187,7 +187,7 @@ class _Union:
             if table is t.trial:
                 self.meet_trials(part.id, pk, rows, comparable)
             elif table is t.mark:
-                continue  # once the trials that they are about have their numbers
+                continue  # later, when their trials have numbers
             elif table is t.tag:
                 self.insert(table, t.node, pk, self.free_tags(part.id, list(rows)))
             elif table is t.cell_plan:
@@ -219,7 +219,7 @@ class _Union:
                 self.insert(table, t.node, pk, [row])
                 continue
             for name in plain:
-                # The content of a decision holds its note and author beside what was decided.
+                # The content of a decision also holds its note and author.
                 if counterpart[name] != row[name]:
                     self.kept.append(
                         f"round {node}: {table.name} {' '.join(map(str, _key(counterpart, names)))[:60]}: "
@@ -265,7 +265,7 @@ class _Union:
                 counts[row["configuration"]] -= 1
                 continue
             last += 1
-            # Two baselines make none of both: the one that is here stays it.
+            # Of two baselines, the one of this tree stays the baseline.
             named = any(drawn_here["origin"] == BASELINE for drawn_here in ours)
             if named and row["configuration"] not in counts:
                 origin = "given"
@@ -323,7 +323,8 @@ class _Union:
             for block in blocks(theirs):
                 rows = [r for r in block if not clashing or (r["key"], r["replicate"]) in unequal]
                 if not comparable:
-                    # Predictions for other examples than ours would be read as if they were for ours.
+                    # Predictions for other examples would be read as predictions for the examples of this
+                    # tree.
                     rows = [{k: v for k, v in r.items() if k != "prediction"} for r in rows]
                 groups = self.groups(pk, rows)
                 new_rows: list[Row] = []
@@ -386,7 +387,7 @@ class _Union:
         key = theirs[0]["key"]
         replicate = theirs[0]["replicate"]
         of_trial = (c.node == pk, c.key == key, c.replicate == replicate)
-        # Numbers must differ at every moment: out of the way first.
+        # Numbers must differ at every moment, so negative numbers come first.
         self.connection.execute(t.trial.update().where(*of_trial).values(attempt=-1 - c.attempt))
         for attempt, (number, row) in enumerate(ranked):
             if number:

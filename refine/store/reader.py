@@ -173,7 +173,7 @@ class Reader(ABC):
         """Openings of a node's hold-out with their results, oldest first."""
         return self._of(_openings, pk) or []
 
-    # Its trials.
+    # Trials of a node.
 
     def records(self, pks: Sequence[int], curves: bool = False, replicates: bool = False) -> Records:
         """Trials of some nodes as columns, in the order of node and of finishing, last attempts only."""
@@ -224,7 +224,7 @@ class Reader(ABC):
         examples: dict[str, Examples] = {}
         if target is None:
             return examples
-        with contextlib.suppress(*BROKEN):  # what is damaged says nothing
+        with contextlib.suppress(*BROKEN):  # damaged rows are skipped
             right = np.frombuffer(unpacked(target.data), dtype="<f4")
             for key, count, data in rows:
                 with contextlib.suppress(*BROKEN):
@@ -245,7 +245,7 @@ class Reader(ABC):
         row_scores: dict[str, RowScores] = {}
         with self.engine.connect() as connection:
             for key, total, data in connection.execute(query):
-                with contextlib.suppress(*BROKEN):  # what is damaged says nothing
+                with contextlib.suppress(*BROKEN):  # damaged rows are skipped
                     row_scores[key] = RowScores(unpack(unpacked(data), total), total)
         return row_scores
 
@@ -396,7 +396,7 @@ def _last(
 ) -> dict[int, int]:
     """Node row -> the last row of a table that belongs to it."""
     node = t.node.c
-    # One look into the index for each.
+    # Each subquery reads one index.
     last = sa.select(sa.func.max(table.c.pk)).where(table.c.node == node.pk, *conditions).scalar_subquery()
     with engine.connect() as connection:
         rows = connection.execute(sa.select(node.pk, last).where(node.tree == tree)).all()

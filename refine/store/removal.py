@@ -21,10 +21,10 @@ from refine.store.rows import checked_rows, logged
 from refine.store.schema import hanging_on, link, t
 from refine.store.validity import BROKEN, LATEST, node_of
 
-_KEY = "removed/"  # how the keys of entries of the log begin in the table ``meta``
+_KEY = "removed/"  # beginning of the keys of log entries in the table ``meta``
 
 
-# What a damaged round is set back to, where the rest of it is sound.
+# Defaults for damaged settings of a round that is otherwise sound.
 _SETTINGS: Mapping[str, Any] = {
     "scientific": "[]",
     "epsilon": None,
@@ -43,10 +43,10 @@ class Damaged(NamedTuple):
     to be reset, for example its note, while the rest of the round stays.
     """
 
-    round: str  # id of the round that it belongs to
-    what: str  # its table
-    text: str  # what is wrong with it
-    row: tuple[Any, ...]  # its primary key
+    round: str  # id of the round of the damaged row
+    what: str  # table of the row
+    text: str  # the damage, in words
+    row: tuple[Any, ...]  # primary key of the row
     node: int  # row of the round
 
     def __str__(self) -> str:
@@ -64,11 +64,11 @@ ROUND_REMOVED = "round removed"
 class Removal(NamedTuple):
     """An entry of the log."""
 
-    created: float  # when, in seconds since the epoch
+    created: float  # time, in seconds since the epoch
     event: str  # ``"trials removed"``, ``"round removed"``, ``"repaired"`` or ``"unlocked"``
     round: str  # id of the round
-    author: str  # who did it
-    note: str  # why, and what was removed
+    author: str
+    note: str  # reason, and the removed data
 
 
 def find_damage(engine: sa.Engine, tree: int) -> list[Damaged]:

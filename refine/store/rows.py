@@ -37,8 +37,8 @@ from refine.trials.round_record import Node
 T = TypeVar("T")
 Row = dict[str, Any]
 
-# Rows that are held at once, with all that hangs on them: predictions may be long. An old SQLite compares no
-# more than 999 values at once.
+# Rows per read, with all rows that depend on them: predictions may be long. An old SQLite compares at most
+# 999 values at once.
 BLOCK = 900
 
 _PLAIN_JSON = {
@@ -116,7 +116,7 @@ def identity_of(table: sa.Table) -> list[str]:
 
 
 NODE_TABLES = tuple(table.name for table in hanging_on(t.node))  # tables whose rows belong to a node
-NODE_FIELDS = frozenset(column.name for column in own_columns(t.node))  # what a row of a node says of its own
+NODE_FIELDS = frozenset(column.name for column in own_columns(t.node))  # columns of a node's own row
 
 
 def parts_of(store: Reader, tree: int) -> Iterator[NodeBundle]:
@@ -167,7 +167,7 @@ def checked_rows(
     for some in connection.execute(query, execution_options={"yield_per": BLOCK}).partitions():
         out = [{name: getattr(row, name) for name in names} for row in some]
         for inner in hanging_on(table):
-            # All at once: a query per trial would take longer than everything else.
+            # One query for all trials: a query per trial would take longer than everything else.
             key = link(inner, table)
             inside = [c.name for c in own_columns(inner)]
             owners = {row.pk: values for row, values in zip(some, out, strict=True)}
@@ -200,12 +200,12 @@ def to_plain(name: str, row: Row) -> Row:
         if key == ("curve", "data"):
             out[column.name] = _spelled(json.loads(unpacked(bytes(value))))
         elif isinstance(column.type, sa.LargeBinary):
-            # What zlib makes of the same numbers differs between its versions.
+            # Versions of zlib compress equal numbers differently.
             raw = unpacked(bytes(value)) if key[0] in _PACKED else bytes(value)
             out[column.name] = base64.b64encode(raw).decode()
         elif key in _PLAIN_JSON:
             content = json.loads(value)
-            # What would not come back to the same text stays one.
+            # A text that JSON would not restore exactly stays a text.
             if _text(key, content) == value:
                 out[column.name] = _spelled(content)
             else:

@@ -13,8 +13,8 @@ from refine.errors import NotFoundError, StoreError
 
 SCHEMA_VERSION = 2
 
-# What computes something where a row is read or written, and refine does not make: triggers, rules, views,
-# generated columns, rows that go or change with others of another table.
+# Parts of a database that run code on reads or writes. refine makes none: triggers, rules, views, generated
+# columns, and rows that change with rows of another table.
 _RUNS = {
     "sqlite": sa.text(
         "SELECT type, name FROM sqlite_master WHERE type != 'index' AND (ifnull(rootpage, 0) = 0 OR EXISTS "
@@ -48,7 +48,7 @@ _RUNS = {
     ),
 }
 
-_LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for everybody
+_LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for all stores
 
 # A version -> the statements that make a store of the version before one of it; new tables are made
 # beforehand. Version 2 adds the table ``row_score``.
@@ -80,10 +80,10 @@ _data = partial(_columns, sa.LargeBinary, "data")
 t = SimpleNamespace(
     meta=_table("meta", [*_texts("key", key=True), *_texts("value")]),
     tree=_table("tree", [*_pk(), *_texts("name"), *_numbers("created"), sa.UniqueConstraint("name")]),
-    # `content` is the canonical JSON that the id is the hash of; the rest is no part of it. JSON are:
-    # `scientific`, names, see refine.space.roles; `subject_to`, metric constraints; `goals`, metric and
-    # direction of further ones, also with declared noise, limits and scale. `epsilon` is the tolerance that a
-    # person set.
+    # `content` is the canonical JSON whose hash is the id; the other columns are not part of the id.
+    # `scientific` (names, see refine.space.roles), `subject_to` (metric constraints) and `goals` (metric and
+    # direction of further goals, and declared noise, limits and scale) are JSON. `epsilon` is the tolerance
+    # that a person set.
     node=_table(
         "node",
         [
@@ -98,18 +98,18 @@ t = SimpleNamespace(
             sa.UniqueConstraint("tree", "id"),
         ],
     ),
-    # How many configurations were asked for; a larger n adds a row.
+    # Asked numbers of configurations; a larger n adds a row.
     plan=_table(
         "plan", [*_pk(), _of("node"), *_ints("n"), *_numbers("created"), sa.Index("plan_node", "node")]
     ),
-    # What trials of a round ran on, each environment once; they refer to it by its digest.
+    # Environments of the trials of a round, each once; trials refer to an environment by its digest.
     run=_table(
         "run",
         [*_pk(), _of("node"), *_texts("environment"), *_numbers("created"), sa.Index("run_node", "node")],
     ),
-    # Configurations that ancestors had completed when the node was made: not run again.
+    # Configurations that ancestors had completed when the node was made; the round skips them.
     inherited=_table("inherited", [_of("node", primary_key=True), *_texts("key", key=True)]),
-    # Cells that are run beside the design's: where the optimum is plausible, or outside the space.
+    # Cells in addition to those of the design: exploit, audit and given trials.
     cell_plan=_table(
         "cell_plan",
         [_of("node", primary_key=True), *_ints("position", key=True), *_texts("origin", "configuration")],
@@ -148,9 +148,9 @@ t = SimpleNamespace(
             sa.Index("trial_state", "node", "replicate", "state", "attempt"),
         ],
     ),
-    # What people noted about planned trials, never changed: the last word on each matter counts. `excluded`
-    # is 1 where a trial is left out of every analysis, and 0 where it no longer is; a note beside it says
-    # why, else it is about the trial.
+    # Notes of people on planned trials. Rows never change: the latest row on a subject counts. `excluded` is
+    # 1 for a trial that no analysis uses, and 0 for a trial that is included again; the note is then the
+    # reason.
     mark=_table(
         "mark",
         [
@@ -167,19 +167,19 @@ t = SimpleNamespace(
     ),
     # Values per epoch: zlib over JSON.
     curve=_table("curve", [_of("trial", primary_key=True), *_data()]),
-    # What a trial of an adaptive or pruned round was shown: JSON.
+    # Results that a trial of an adaptive or pruned round was chosen or stopped by: JSON.
     shown=_table("shown", [_of("trial", primary_key=True), *_texts("content")]),
-    # Curves that trials were measured by, each once: zlib over JSON.
+    # Curves that trials were compared with, each once: zlib over JSON.
     threshold=_table("threshold", [_of("node", primary_key=True), *_texts("digest", key=True), *_data()]),
-    # What was predicted for validation examples: zlib over float16, example by example.
+    # Predictions for validation examples: zlib over float16, example by example.
     prediction=_table("prediction", [_of("trial", primary_key=True), *_ints("examples"), *_data()]),
-    # What was right for them, the same for all trials of a round: zlib over float32.
+    # True values of these examples, the same for all trials of a round: zlib over float32.
     target=_table("target", [_of("node", primary_key=True), *_ints("total"), *_data()]),
     # Scores of a trial by validation row, whose mean is the metric: see refine.store.row_scores.
     row_score=_table(
         "row_score", [_of("trial", primary_key=True), *_texts("metric", key=True), *_ints("total"), *_data()]
     ),
-    # Who opened a hold-out, and what for; written before anything is seen.
+    # Author and reason of the opening of a hold-out, written before any result is seen.
     opening=_table(
         "opening",
         [
@@ -190,7 +190,7 @@ t = SimpleNamespace(
             sa.UniqueConstraint("node", "digest"),
         ],
     ),
-    # What it showed, one row per trained model.
+    # Results on the hold-out, one row per trained model.
     opened=_table(
         "opened",
         [
@@ -267,9 +267,9 @@ def migrate(connection: sa.Connection, name: str, create: bool) -> bool:
         raise NotFoundError(f"store {name}: holds no tree yet; refine.Tree('NAME', store=...) makes one")
     if version == SCHEMA_VERSION:
         return False
-    # Of processes that open such a store at once, one makes it and the others find it done.
+    # If several processes open a new store at once, one creates the tables.
     if connection.dialect.name == "sqlite":
-        # Unasked, sqlite3 begins a transaction before a row is written, not before a table is made.
+        # By default, sqlite3 begins a transaction before a row is written, but not before a table is made.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))

@@ -107,10 +107,10 @@ class Store(Reader):
             except StoreError as error:
                 code = getattr(error.__cause__, "sqlite_errorname", None) or ""
                 no_room = code.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN"))
-                self.writable &= not no_room or "LOCK" in code  # a lock that is refused needs no room
+                self.writable &= not no_room or "LOCK" in code  # a refused lock is not a lack of space
                 if self.writable or not code:
                     raise
-                self._open(place, create)  # without room beside the file what was closed in order can be read
+                self._open(place, create)  # a store that was closed properly can be read without free space
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             reason = first_line(getattr(error, "orig", None) or error)
             fix = "check the path or URL"
@@ -303,7 +303,7 @@ class Store(Reader):
                 unrun = max(0, planned_now - _ended(connection, pk)) + repeats
                 if read_budget(connection, tree) is not None:
                     state = read_state(connection, tree)
-                    # The number counts trials that ran already.
+                    # The number includes trials that ran already.
                     largest = planned_now - unrun + (state.left or 0)
                     state.check(unrun, f"round {node.id}", f"ask for n={largest} or fewer")
                 connection.execute(t.plan.insert().values(node=pk, n=planned_now, created=time.time()))
@@ -321,7 +321,7 @@ class Store(Reader):
             c = t.cell_plan.c
             last = connection.execute(sa.select(sa.func.max(c.position)).where(c.node == pk)).scalar()
             first.append(0 if last is None else last + 1)
-            if first[-1] < first[0] + len(extra):  # else a commit that was not confirmed had arrived
+            if first[-1] < first[0] + len(extra):  # else an unconfirmed commit had arrived
                 connection.execute(t.cell_plan.insert(), _beside_rows(pk, extra, first[0]))
 
         self._written(write)
@@ -344,7 +344,7 @@ class Store(Reader):
         conditions = (c.tree == tree, c.id == node_id)
 
         def write(connection: sa.Connection) -> None:
-            # Writing takes the lock: what somebody else says at the same moment is read, not lost.
+            # The write takes the lock, so that a simultaneous change is read and not lost.
             connection.execute(t.node.update().where(*conditions).values(scientific=c.scientific))
             names = json.loads(
                 connection.execute(sa.select(c.scientific).where(*conditions)).scalar() or "[]"
@@ -447,7 +447,7 @@ class Store(Reader):
         """See :func:`refine.store.lease.lease`."""
         return lease(self.engine, pk, round_name)
 
-    # What rounds ran on.
+    # Environments of rounds.
 
     def add_environment(self, pk: int, environment: Mapping[str, str]) -> str:
         """Stores an environment of a round, once, and returns its digest, to which trials refer."""
@@ -504,7 +504,7 @@ class Store(Reader):
         """Stored answers to questions, oldest first."""
         return answers(self.engine, tree)
 
-    # What is damaged, and what is removed for good.
+    # Damage and removal.
 
     def damage(self, tree: int) -> list[Damaged]:
         """See :func:`refine.store.removal.find_damage`."""
@@ -555,7 +555,7 @@ class Store(Reader):
 
         def write(connection: sa.Connection) -> None:
             last = connection.execute(sa.select(sa.func.max(c.created)).where(c.node == pk)).scalar() or 0.0
-            if last == moments[-1]:  # a commit that was not confirmed had arrived
+            if last == moments[-1]:  # an unconfirmed commit had arrived
                 return
             moments.append(current if last < current else min(last + 1e-3, LATEST))
             for mark in marks:
@@ -702,7 +702,7 @@ def _write_decision(connection: sa.Connection, decision: StoredDecision) -> None
     _added(connection, t.decision, key, row)
 
 
-# Which trees a store holds, without making one.
+# Trees of a store, without creating one.
 
 
 def check_exists(store: str | os.PathLike[str]) -> None:

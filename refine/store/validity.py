@@ -37,15 +37,16 @@ from refine.utils.provided import provided
 
 Row = Mapping[str, Any]
 
-LARGEST = 2**31 - 1  # the largest whole number that every database keeps
-MOST_REPEATS = 10**9  # the largest number of a replicate or an attempt: the next one must still be a number
-MOST_SECONDS = 1e9  # the longest a trial can have taken, about 30 years; longer, and sums and dates overflow
-# The last moment that a time can be, in seconds since 1970: the year 2255, where nanoseconds of 64 bits end.
+LARGEST = 2**31 - 1  # largest whole number of all databases
+MOST_REPEATS = 10**9  # largest number of a replicate or an attempt; the next number must fit too
+MOST_SECONDS = 1e9  # longest possible trial, about 30 years; beyond, sums and dates overflow
+# Latest possible time, in seconds since 1970: the year 2255, where nanoseconds in 64 bits end.
 LATEST = 9e9
-MOST_UNPACKED = 2**27  # bytes of what is stored packed, such as a curve of millions of epochs
-MOST_DIGITS = 4300  # digits of a cell's number, as many as Python reads
+# largest unpacked size of compressed data, in bytes, such as a curve of millions of epochs
+MOST_UNPACKED = 2**27
+MOST_DIGITS = 4300  # largest number of digits of a cell's number, which Python reads
 
-# Column -> what its numbers lie between.
+# Column -> lowest and highest possible number.
 _RANGES: dict[str, tuple[float, float]] = {
     "replicate": (0, MOST_REPEATS),
     "attempt": (0, MOST_REPEATS),
@@ -56,7 +57,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 _HUGE = re.compile(r"[0-9]{309}")  # digits of a number that no float holds
 
-# What reading something that is not what it should be may raise.
+# Errors that reading a damaged row may raise.
 BROKEN = (
     RefineError,
     ValueError,
@@ -174,14 +175,14 @@ def outcome_fault(
     return ""
 
 
-# Trials that are read by the hundred thousand.
+# Trials read in large numbers.
 
-# Columns of a trial that are read as they are.
+# Columns of a trial that need no decoding.
 PLAIN = tuple(
     c.name for c in own_columns(t.trial) if c.name not in ("configuration", "metrics", "environment")
 )
 
-# Columns of a trial that everybody relies on who reads it; the first two are JSON.
+# Columns that every reader of a trial needs; the first two are JSON.
 READ = ("configuration", "metrics", *PLAIN)
 
 
@@ -204,7 +205,7 @@ def unreadable(columns: Mapping[str, Sequence[Any]], into: list[JsonRows] | None
                 kinds[name] = different(values)
             else:
                 kinds[name] = values
-        except TypeError:  # a list, say
+        except TypeError:  # for example a list
             return f"{name} must be text"
         if not set(map(type, kinds[name])) <= _types_of(column):
             if text:
@@ -286,7 +287,7 @@ def _mappings(field: str, texts: Sequence[str]) -> list[dict[str, Any]]:
     mappings = parsed(texts)
     if not set(map(type, mappings)) <= {dict}:
         raise ValueError(f"{field} must be an object, got {short(texts[0])}")
-    # Halves of letters are written as escapes, as whole letters beyond the first 65,536 are.
+    # Lone surrogates are written as escapes, like characters beyond the first 65,536.
     if "\\" in "".join(texts) and any("\\ud" in text.lower() for text in texts if "\\" in text):
         for names in mappings:
             if text := unstorable(json.dumps(names, ensure_ascii=False)):
@@ -344,7 +345,7 @@ def curve_of(data: bytes) -> dict[str, list[float]]:
     return series
 
 
-# What must hold of a row beyond the kinds of its values.
+# Rules for a row beyond the types of its values.
 
 
 def goals_text(node: Node) -> str | None:
