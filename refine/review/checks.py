@@ -25,7 +25,6 @@ from refine.analysis.reason import plain
 from refine.analysis.selection import candidates, unusable
 from refine.analysis.stopped import Stopping
 from refine.errors import AnalysisError, UnknownNameError, did_you_mean
-from refine.proposal.change import Change
 from refine.proposal.proposal import Proposal
 from refine.review.worth import CONFIRM, CONTINUE, Worth
 from refine.space.limits import widened
@@ -52,6 +51,15 @@ SECOND = 0.05  # probability that a region cut off holds the best, from which au
 TIES = 5  # trials within the noise of the best from which the choice among them is luck
 _SURE = 2 * math.sqrt(2)  # two noisy best values differ by more than luck beyond so many standard deviations
 PASS, WARN, FAIL, UNKNOWN = VERDICTS = ("pass", "warn", "fail", "unknown")
+
+# Code of a finding -> its verdict; those of other findings depend on their numbers.
+_VERDICT_OF = {
+    **dict.fromkeys(("question", "explores", "inside", "judged", "sound", "kept", "fair"), PASS),
+    **dict.fromkeys(("gain", "clear", "none", "identical", "small", "no_cheaper", "unlikely"), PASS),
+    **dict.fromkeys(("narrows_question", "no_goal", "at_end", "widened", "fewer", "lost"), WARN),
+    **dict.fromkeys(("no_gain", "unclear", "seen", "large", "cheaper", "plausible"), WARN),
+    **dict.fromkeys(("piled_up", "several", "worse"), FAIL),
+}
 
 _REPLICATED = 5
 _SEEDS = 3
@@ -81,18 +89,18 @@ class Check(NamedTuple):
 
 def _check(
     key: str,
-    verdict: str,
     code: str,
     value: float = math.nan,
     picture: str = "",
     about: str = "",
     action: Action | None = None,
+    verdict: str = "",
     **values: object,
 ) -> Check:
+    """A check; the verdict follows from the code, if it does not depend on numbers."""
     plain_values = {name: plain(v) for name, v in values.items()}
-    return Check(
-        key, verdict, code=code, values=plain_values, value=value, picture=picture, about=about, action=action
-    )
+    verdict = verdict or _VERDICT_OF.get(code, UNKNOWN)
+    return Check(key, verdict, code, plain_values, value, picture=picture, about=about, action=action)
 
 
 @dataclass(frozen=True, repr=False)
@@ -183,39 +191,27 @@ def _goal(inputs: ChecksContext, scientific: list[str]) -> Check:
     decided = [c.name for c in changes if c.kind != "keep" and c.name in scientific]
     nuisance = sum(role == "nuisance" for role in inputs.roles.values())
     note = inputs.goal.strip()
-    verdict = PASS
-    if scientific:
-        code = "question"
-    else:
-        code = "explores"
-    picture = ""
-    action = None
-    if decided:
-        verdict = WARN
-        code = "narrows_question"
-        picture = "isolation"
-    elif not (scientific or note):
-        verdict = WARN
-        code = "no_goal"
-        action = Action("round.set_roles", {Symbol("name"): "scientific"})
-    values: dict[str, object] = {
-        "scientific": scientific,
-        "nuisance": nuisance,
-        "decided": decided,
-        "note": note,
-    }
-    if decided:
-        about = decided[0]
-    else:
-        about = ""
+    values: dict[str, Any] = {"scientific": scientific, "nuisance": nuisance}
+    values |= {"decided": decided, "note": note}
     count = float(len(scientific))
-    return _check("goal", verdict, code, count, picture=picture, about=about, action=action, **values)
+    if decided:
+        return _check("goal", "narrows_question", count, "isolation", decided[0], **values)
+    if scientific:
+        return _check("goal", "question", count, **values)
+    if note:
+        return _check("goal", "explores", count, **values)
+    action = Action("round.set_roles", {Symbol("name"): "scientific"})
+    return _check("goal", "no_goal", count, action=action, **values)
 
 
 def _edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Check:
     """The best trials' distance from the ends of their ranges."""
-    changes = () if proposal is None else proposal.changes
-    wider = [[c.name, side] for c in changes if c.kind == "widen" for side in _moved(c)]
+    wider: list[list[str]] = []
+    for c in proposal.changes if proposal else ():
+        if c.kind == "widen" and isinstance(c.old, Range) and isinstance(c.new, Range):
+            wider += [[c.name, "low"]] * (c.new.low < c.old.low) + [[c.name, "high"]] * (
+                c.new.high > c.old.high
+            )
     piled: list[list[str]] = []
     at_end: list[list[Any]] = []
     for e in analysis.parameters:
@@ -227,34 +223,12 @@ def _edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Ch
             at_end += [[e.name, side, limits[side]] for side in beyond if best[e.name] == limits[side]]
     # The pile-up and the best trial may be at the same end.
     count = len({(name, side) for name, side, *_ in (*piled, *wider, *at_end)})
-    if at_end:
-        verdict = WARN
-        code = "at_end"
-    elif wider:
-        verdict = WARN
-        code = "widened"
-    else:
-        verdict = PASS
-        code = "inside"
-    if piled:
-        verdict = FAIL
-        code = "piled_up"
     values: dict[str, Any] = {"ends": count, "piled": piled, "widened": wider, "at_end": at_end}
-    about = next((name for name, *_ in (*piled, *at_end, *wider)), "")
-    if about:
-        picture = "density"
-    else:
-        picture = ""
-    return _check("edges", verdict, code, count, picture, about, **values, proposal=proposal is not None)
-
-
-def _moved(change: Change) -> list[str]:
-    """Ends of a range that a change extends."""
-    old = change.old
-    new = change.new
-    assert isinstance(old, Range)
-    assert isinstance(new, Range)
-    return ["low"] * (new.low < old.low) + ["high"] * (new.high > old.high)
+    values["proposal"] = proposal is not None
+    for code, ends in (("piled_up", piled), ("at_end", at_end), ("widened", wider)):
+        if ends:
+            return _check("edges", code, count, "density", ends[0][0], **values)
+    return _check("edges", "inside", count, **values)
 
 
 def _enough(analysis: Analysis, proposal: Proposal | None) -> Check:
@@ -263,80 +237,68 @@ def _enough(analysis: Analysis, proposal: Proposal | None) -> Check:
     Parameters in ``unchanged`` are kept as they are since too little is known, not since they were seen not
     to matter.
     """
-    if proposal is not None:
-        changed = {c.name for c in proposal.changes if c.kind != "keep"}
-    else:
-        changed = set()
+    changed = {c.name for c in (proposal.changes if proposal else ()) if c.kind != "keep"}
     read = [e for e in analysis.parameters if e.read != 0]
     if not read:
-        return _check("enough", UNKNOWN, "nothing_read" if analysis.parameters else "nothing_varies")
+        return _check("enough", "nothing_read" if analysis.parameters else "nothing_varies")
     if not analysis.tested:
-        return _check("enough", UNKNOWN, "untested")
+        return _check("enough", "untested")
     # A parameter with an effect is judged, however few good trials there are.
     unseen = [e for e in read if not e.matters] or read
     least_covered = min(unseen, key=lambda e: e.good / max(1, e.needed))
     share = least_covered.good / max(1, least_covered.needed)
     young = [e.name for e in unseen if e.good < e.needed and not e.matters]
-    if not young:
-        verdict = PASS
-    elif share >= 0.5:
-        verdict = WARN
-    else:  # not tested yet, which is no failure
-        verdict = UNKNOWN
-    # An imported round has nothing to run.
-    if young and not analysis.drawn:
-        run_more = Action("round.run", n=...)
-    else:
-        run_more = None
     values: dict[str, Any] = {
         "good": least_covered.good,
         "needed": least_covered.needed,
         "covered": analysis.covered,
         "parameters": young,
+        "unchanged": [name for name in young if name not in changed],
     }
-    values["unchanged"] = [name for name in young if name not in changed]
-    if young:
-        code = "too_few"
-    else:
-        code = "judged"
-    return _check("enough", verdict, code, share, "best_so_far", action=run_more, **values)
+    if not young:
+        return _check("enough", "judged", share, "best_so_far", **values)
+    run_more = None
+    if not analysis.drawn:  # an imported round has nothing to run
+        run_more = Action("round.run", n=...)
+    verdict = UNKNOWN  # not tested yet, which is no failure
+    if share >= 0.5:
+        verdict = WARN
+    return _check("enough", "too_few", share, "best_so_far", action=run_more, verdict=verdict, **values)
 
 
 def _code(analysis: Analysis) -> Check:
     """A warning about trials of several versions of the objective's code."""
-    return _check("code", FAIL, "several", len(analysis.codes), count=len(analysis.codes))
+    return _check("code", "several", len(analysis.codes), count=len(analysis.codes))
 
 
 def _infeasible(analysis: Analysis, allow_degenerate: bool) -> Check:
     """The share of trials without a usable model."""
     table = analysis.table
+    ended = len(table)
     if "state" in table:
         ended = int((table["state"] != "running").sum())
-    else:
-        ended = len(table)
     count = int(unusable(table, analysis.space, allow_degenerate).sum())
+    share = math.nan
     if ended:
         share = count / ended
-    else:
-        share = math.nan
     ends = stats.wilson(count, ended)
-    rare = share <= INFEASIBLE[0]
-    if rare:
-        verdict = PASS
-    elif share <= INFEASIBLE[1]:
+    verdict = FAIL
+    if share <= INFEASIBLE[1]:
         verdict = WARN
-    else:
-        verdict = FAIL
-    if analysis.n_exploded:  # values far beyond all others need attention, however few
-        if rare:
-            verdict = WARN
-        rare = False
+    code = "many"
+    # Values far beyond all others need attention, however few.
+    if share <= INFEASIBLE[0] and not analysis.n_exploded:
+        verdict = PASS
+        code = "few"
+    picture = "failing"
+    if code == "few" and not count:
+        picture = ""
     return _check(
         "infeasible",
-        verdict,
-        "few" if rare else "many",
+        code,
         share,
-        "" if rare and not count else "failing",
+        picture,
+        verdict=verdict,
         count=count,
         ended=ended,
         share=share,
@@ -356,141 +318,112 @@ def _curves(curves: Sequence[TrialCurves], reported: int) -> Check:
     judged = [c for c in curves if c.judged]
     if not judged and reported:
         needed = stats.CurveCheck().least
+        code = "other_metrics"
         if reported < needed:
             code = "too_short"
-        else:
-            code = "other_metrics"
-        return _check("curves", UNKNOWN, code, epochs=reported, needed=needed)
+        return _check("curves", code, epochs=reported, needed=needed)
     if not judged:
         report = Action("trial.report", Symbol("epoch"), Symbol("metrics"))
-        return _check("curves", UNKNOWN, "no_curves", action=report)
+        return _check("curves", "no_curves", action=report)
     counts = {flag: sum(flag in c.seen for c in judged) for flag in FLAGS}
     shares = {flag: count / len(judged) for flag, count in counts.items()}
     worst = max(counts, key=lambda flag: counts[flag])
     frequent = [flag for flag, share in shares.items() if share >= FLAGGED[0]]
-    # Early saturation wastes time but does no harm.
-    grave = any(share >= FLAGGED[1] for flag, share in shares.items() if flag != "saturated")
-    if frequent:
-        verdict = FAIL if grave else WARN
-        code = "flagged"
-    else:
-        verdict = PASS
-        code = "sound"
     values: dict[str, Any] = {"of": len(judged), "worst": worst, "counts": counts, "frequent": frequent}
-    return _check("curves", verdict, code, shares[worst], "curves", **values)
+    if not frequent:
+        return _check("curves", "sound", shares[worst], "curves", **values)
+    verdict = WARN
+    # Early saturation wastes time but does no harm.
+    if any(share >= FLAGGED[1] for flag, share in shares.items() if flag != "saturated"):
+        verdict = FAIL
+    return _check("curves", "flagged", shares[worst], "curves", verdict=verdict, **values)
 
 
 def _epochs(epochs: Epochs) -> Check:
     """Epochs that could be saved."""
     action = Action("review.accept", pruner=Symbol(f"refine.Pruner(rungs=({epochs.epochs},))"))
-    return _check("epochs", WARN, "fewer", epochs.tau, action=action, **epochs._asdict())
+    return _check("epochs", "fewer", epochs.tau, action=action, **epochs._asdict())
 
 
 def _stopping(stopping: Stopping) -> Check:
     """Good trials lost by early stopping."""
+    values = stopping._asdict()
     if not stopping.audited:
-        code = "unaudited"
-    elif stopping.lost <= LOST * stopping.top:
-        code = "kept"
-    else:
-        code = "lost"
-    verdict = {"unaudited": UNKNOWN, "kept": PASS, "lost": WARN}[code]
-    if code == "lost":
-        action = Action("round.run", rerun="pruned")
-    else:
-        action = None
-    return _check("stopping", verdict, code, stopping.lost, action=action, **stopping._asdict())
+        return _check("stopping", "unaudited", stopping.lost, **values)
+    if stopping.lost <= LOST * stopping.top:
+        return _check("stopping", "kept", stopping.lost, **values)
+    rerun = Action("round.run", rerun="pruned")
+    return _check("stopping", "lost", stopping.lost, action=rerun, **values)
 
 
 def _isolation(analysis: Analysis, name: str) -> Check:
     """The number of trials at every level of a scientific parameter."""
     e = next((p for p in analysis.parameters if p.name == name), None)
     if e is None:
-        return _check("isolation", UNKNOWN, "fixed", parameter=name)
+        return _check("isolation", "fixed", parameter=name)
     even_trials = analysis.table[space_filling_rows(analysis.table)]
     index = level_axis(e.parameter).index(e.parameter.unit(even_trials[name].to_numpy()))
     counts = np.bincount(index, minlength=len(e.levels))
     smallest_count = int(counts.min())
-    level = e.levels[int(counts.argmin())].label
-    if smallest_count >= PER_LEVEL[1]:
-        verdict = PASS
-    elif smallest_count < PER_LEVEL[0]:
-        verdict = FAIL
-    else:
-        verdict = WARN
-    if verdict == PASS:
-        code = "fair"
-    else:
-        code = "few_per_level"
-    finding = analysis.findings[name].verdict
     values: dict[str, Any] = {
         "parameter": name,
         "least": smallest_count,
-        "level": level,
+        "level": e.levels[int(counts.argmin())].label,
         "needed": PER_LEVEL[1],
-        "finding": finding,
+        "finding": analysis.findings[name].verdict,
     }
-    return _check("isolation", verdict, code, smallest_count, "isolation", name, **values)
+    picture = "isolation", name
+    if smallest_count >= PER_LEVEL[1]:
+        return _check("isolation", "fair", smallest_count, *picture, **values)
+    verdict = WARN
+    if smallest_count < PER_LEVEL[0]:
+        verdict = FAIL
+    return _check("isolation", "few_per_level", smallest_count, *picture, verdict=verdict, **values)
 
 
 def _noise(analysis: Analysis, inputs: ChecksContext) -> Check:
     """The gain against the noise, and the number of trials that are as good as the best."""
     sd = _sd(analysis)
     if not math.isfinite(sd):
-        return _check("noise", UNKNOWN, "unknown", picture="best_so_far", action=_REPLICATE)
-    first = not math.isfinite(inputs.before)
+        return _check("noise", "unknown", picture="best_so_far", action=_REPLICATE)
     y = np.asarray(analysis.table["value"], dtype=float)[candidates(analysis, analysis.table)]
     y *= analysis.sign
-    gain = float(y.max() - (np.median(y) if first else analysis.sign * inputs.before))
     ties = int(np.sum(y.max() - y <= sd))
-    sure = gain > _SURE * sd
-    if first:
-        if sure and ties <= TIES:
-            verdict = PASS
+    over = "before"
+    gain = float(y.max() - analysis.sign * inputs.before)
+    if not math.isfinite(gain):  # a root
+        over = "median"
+        gain = float(y.max() - np.median(y))
+        code = "unclear"
+        if gain > _SURE * sd and ties <= TIES:
             code = "clear"
-        else:
-            verdict = WARN
-            code = "unclear"
+    elif gain > _SURE * sd:
+        code = "gain"
+    elif gain < -max(_SURE * sd, analysis.noise.epsilon):
+        code = "worse"
     else:
-        worse = gain < -max(_SURE * sd, analysis.noise.epsilon)
-        if sure:
-            verdict = PASS
-            code = "gain"
-        elif worse:
-            verdict = FAIL
-            code = "worse"
-        else:
-            verdict = WARN
-            code = "no_gain"
-    values: dict[str, Any] = {
-        "gain": gain + 0.0,
-        "noise": sd,
-        "ties": ties,
-        "over": "median" if first else "before",
-    }
-    return _check(
-        "noise", verdict, code, gain, "best_so_far", action=_REPLICATE if ties > TIES else None, **values
-    )
+        code = "no_gain"
+    action = None
+    if ties > TIES:
+        action = _REPLICATE
+    values: dict[str, Any] = {"gain": gain + 0.0, "noise": sd, "ties": ties, "over": over}
+    return _check("noise", code, gain, "best_so_far", action=action, **values)
 
 
 def _drift(analysis: Analysis) -> Check:
     """The trend of the values over the order of the trials; none if repeats gave identical values."""
     if analysis.noise.deterministic:
-        return _check("drift", PASS, "identical")
+        return _check("drift", "identical")
     drift = drift_of(analysis)
     if drift is None:
-        return _check("drift", UNKNOWN, "unknown")
+        return _check("drift", "unknown")
+    code = "none"
     if drift.seen:
-        verdict = WARN
         code = "seen"
-    else:
-        verdict = PASS
-        code = "none"
+    way = "worse"
     if drift.correlation > 0:
         way = "better"
-    else:
-        way = "worse"
-    return _check("drift", verdict, code, drift.correlation, way=way, level=LEVEL, **drift._asdict())
+    return _check("drift", code, drift.correlation, way=way, level=LEVEL, **drift._asdict())
 
 
 def _sd(analysis: Analysis) -> float:
@@ -511,29 +444,19 @@ def _optimism(analysis: Analysis, values: Floats, expected: float) -> Check:
     """
     sd = _sd(analysis)
     if not math.isfinite(sd):
-        return _check("optimism", UNKNOWN, "unknown", action=_REPLICATE)
+        return _check("optimism", "unknown", action=_REPLICATE)
     best = float(values.max())
     honest = analysis.sign * expected
     if not math.isfinite(expected):
         honest = float(stats.Optimism(seed=analysis.seed)(values, sd).honest)
     over = best - honest
+    code = "large"
     # An average of equal values differs from the values by rounding.
     if over <= sd or math.isclose(best, honest):
-        verdict = PASS
         code = "small"
-    else:
-        verdict = WARN
-        code = "large"
-    return _check(
-        "optimism",
-        verdict,
-        code,
-        over,
-        over=over,
-        best=analysis.sign * best,
-        expected=analysis.sign * honest,
-        trials=len(values),
-    )
+    numbers: dict[str, Any] = {"over": over, "best": analysis.sign * best}
+    numbers |= {"expected": analysis.sign * honest, "trials": len(values)}
+    return _check("optimism", code, over, **numbers)
 
 
 def _cost(analysis: Analysis) -> Check:
@@ -542,60 +465,51 @@ def _cost(analysis: Analysis) -> Check:
     with contextlib.suppress(AnalysisError):  # no trial has a time
         cost = cost_of(analysis)
     if cost is None or not cost.leads:
-        return _check("cost", UNKNOWN, "unknown")
+        return _check("cost", "unknown")
     share = float(cost.seconds[cost.cheapest] / cost.seconds[cost.best])
-    if 1 - share < CHEAPER:
-        verdict = PASS
+    saving = 1 - share
+    code = "cheaper"
+    if saving < CHEAPER:
         code = "no_cheaper"
-    else:
-        verdict = WARN
-        code = "cheaper"
-    return _check("cost", verdict, code, 1 - share, "cost", saving=1 - share, rank=cost.rank, share=share)
+    return _check("cost", code, saving, "cost", saving=saving, rank=cost.rank, share=share)
 
 
 def _second(analysis: Analysis, proposal: Proposal | None) -> Check:
     """A region cut off that may hold a better value, and the number of trials that would find it."""
-    if proposal is None:
-        region = None
-    else:
-        region = proposal.elsewhere
-    if proposal is None or region is None:
-        return _check("second", UNKNOWN, "nothing_cut")
+    if proposal is None or proposal.elsewhere is None:
+        return _check("second", "nothing_cut")
+    region = proposal.elsewhere
     place = []
     for e, levels in zip(analysis.parameters, region.levels, strict=True):
         if not levels.all() and e.read != 0:
-            level_numbers = np.flatnonzero(levels)
+            level_numbers = list(np.flatnonzero(levels))
             ordered = e.parameter.ordered
-            labels = [
-                e.levels[i].label
-                for i in (dict.fromkeys(level_numbers[[0, -1]]) if ordered else level_numbers)
-            ]
-            place.append([e.name, labels, ordered])
-    # Trials that hit a region of this share with probability 0.95.
+            if ordered and len(level_numbers) > 1:
+                level_numbers = [level_numbers[0], level_numbers[-1]]
+            place.append([e.name, [e.levels[i].label for i in level_numbers], ordered])
+    needed = 1  # trials that hit a region of this share with probability 0.95
     if 0 < region.share < 1:
         needed = math.ceil(math.log(0.05) / math.log1p(-region.share))
-    else:
-        needed = 1
     chances = {"probability": region.probability, "outside": region.outside, "share": region.share}
     values: dict[str, Any] = {"place": place, **chances, "needed": needed, "even": proposal.claim.even}
     if region.probability < SECOND:
-        return _check("second", PASS, "unlikely", region.probability, **values)
+        return _check("second", "unlikely", region.probability, **values)
     action = Action("review.accept", audit=...)
-    return _check("second", WARN, "plausible", region.probability, action=action, **values)
+    return _check("second", "plausible", region.probability, action=action, **values)
 
 
 def worth(outlook: Worth | None) -> Check:
     """The outlook of the next round."""
     if outlook is None:
-        return _check("worth", UNKNOWN, "unknown")
-    confirm = Action("tree.confirm", budget=outlook.repeats)
-    if outlook.budget:
-        confirm = Action("tree.confirm")  # its default fits the budget of the tree
-    action = {CONTINUE: None, CONFIRM: confirm}.get(outlook.verdict, Action("tree.winner"))
+        return _check("worth", "unknown")
+    verdict = WARN
+    action: Action | None = Action("tree.winner")
     if outlook.verdict == CONTINUE:
         verdict = PASS
-    else:
-        verdict = WARN
-    return Check(
-        "worth", verdict, outlook.verdict.lower(), outlook.to_json(), outlook.probability, action=action
-    )
+        action = None
+    elif outlook.verdict == CONFIRM and outlook.budget:
+        action = Action("tree.confirm")  # its default fits the budget of the tree
+    elif outlook.verdict == CONFIRM:
+        action = Action("tree.confirm", budget=outlook.repeats)
+    code = outlook.verdict.lower()
+    return Check("worth", verdict, code, outlook.to_json(), outlook.probability, action=action)

@@ -402,10 +402,9 @@ class Review(Shown, Generic[R]):
             >>> child.n, child.parent.decisions[-1].kind
             (10, 'edited')
         """
+        kind = "accepted"
         if self.edited or self.rejected:
             kind = "edited"
-        else:
-            kind = "accepted"
         decision = self._as_decision(kind, check_note(note), check_author(author))
         spec = RoundSpec(**options)
         exploit = spec.exploit
@@ -484,10 +483,9 @@ class Review(Shown, Generic[R]):
         for name, value in (("n", n), ("workers", workers)):
             if value is not None and not is_whole(value):
                 raise DesignError(f"{name} must be a whole number >= 1, got {value!r}")
+        edited_review = self
         if edits is not None or named:
             edited_review = self.edit(edits, **named)
-        else:
-            edited_review = self
         n = n or edited_review.advised_round.n
         allow_degenerate = self.round.node.allow_degenerate
         space = edited_review.space
@@ -506,7 +504,6 @@ class Review(Shown, Generic[R]):
             >>> root.decisions[-1].kind, root.children
             ('declined', ())
         """
-        decider = check_author(author)
         decision = Decision(
             "declined",
             self.original.digest,
@@ -514,8 +511,8 @@ class Review(Shown, Generic[R]):
             edits={},
             rejected=(),
             child=None,
+            author=check_author(author),
             note=check_note(note),
-            author=decider,
         )
         self.round._keep_proposal(self.original)
         self.round._add_decision(decision)

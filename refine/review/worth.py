@@ -246,18 +246,19 @@ def worth_of(
     if not aheads:
         return None
     epsilon = analysis.noise.tolerance(epsilon)[0]
-    if not (math.isfinite(epsilon)):
+    if not math.isfinite(epsilon):
         epsilon = 0.0
     remaining = left_to_run(analysis, space)
-    if not aheads[0].run.all():
-        n = min(n, remaining)
-    else:
+    n = min(n, remaining)
+    if aheads[0].run.all():
         n = 0
     rises = np.zeros(1)
+    probability = 0.0
     if n:
         batch = batch_of(n, exploit, audit)
         simulate = stats.NextRound(designs=_DESIGNS // len(aheads), seed=_SEED)
         rises = np.concatenate([simulate(*ahead.evidence, batch, ahead.deviations) for ahead in aheads])
+        probability = stats.share_of_draws(np.count_nonzero(rises > epsilon), len(rises))
     repeats = n or RUNS
     if budget.left is not None:
         repeats = min(repeats, budget.left)
@@ -266,20 +267,19 @@ def worth_of(
         repeat = stats.RunsAgain(TOP, _SEED)
         repeat_rises = [repeat(*ahead.evidence, repeats, ahead.deviations) for ahead in aheads]
         repeat_gain = float(np.concatenate(repeat_rises).mean())
+    sd = math.nan
     if analysis.noise.measured:
         sd = analysis.noise.sd
-    else:
-        sd = math.nan
     low, middle, high = np.quantile(rises, [0.05, 0.5, 0.95])
-    if n:
-        probability = stats.share_of_draws(np.count_nonzero(rises > epsilon), len(rises))
-    else:
-        probability = 0.0
     gain = float(rises.mean())
     cost = (n or repeats) * price
     verdict = verdict_of(probability, gain, repeat_gain, sd, cost)
-    if budget.left is not None and math.isnan(cost):
-        verdict = _verdict_in_budget(n, 0 if analysis.noise.deterministic else repeats)
+    if budget.left is not None and math.isnan(cost):  # few trials underrate the gain of a round
+        verdict = STOP
+        if n:
+            verdict = CONTINUE
+        elif repeats and not analysis.noise.deterministic:
+            verdict = CONFIRM
     return Worth(
         verdict=verdict,
         n=n,
@@ -318,15 +318,6 @@ def verdict_of(
     if probability >= LIKELY:
         return CONTINUE
     if repeat_gain > max(gain, _SHARE * noise):
-        return CONFIRM
-    return STOP
-
-
-def _verdict_in_budget(n: int, repeats: int) -> str:
-    """CONTINUE, CONFIRM or STOP under a budget, which pays; few trials underrate the gain of a round."""
-    if n:
-        return CONTINUE
-    if repeats:
         return CONFIRM
     return STOP
 
@@ -454,9 +445,8 @@ def rehearse(
 
 def _plan(analysis: Analysis, space: Space, rounds: int, n: int, values: Any, epsilon: float) -> Plan:
     winners = analysis.sign * values[:, 1:]
-    if analysis.sign > 0:
-        levels = LEVELS
-    else:
+    levels = LEVELS
+    if analysis.sign < 0:
         levels = LEVELS[::-1]
     positions = np.quantile(winners, levels, axis=0).T
     middle = positions[:, [LEVELS.index(0.5)]]

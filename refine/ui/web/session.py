@@ -185,41 +185,37 @@ class Session:
         """Progress and evidence version of every round; cheap, because the page polls."""
         home = self.shown.context
         counts = home.counts
-        evidence = _evidence(home, home.nodes)
+        evidence = _evidence(home)
         progress = {
             i: self._progress(self._at(s), counts.get(s.pk, {}), evidence[i]) for i, s in home.nodes.items()
         }
         last = home.reader.last_marks(home.tree)
         marks = {i: last[s.pk] for i, s in home.nodes.items() if s.pk in last}
-        if self.background is None:
-            job = None
-        else:
+        job = None
+        if self.background is not None:
             job = self.background.job()
         return {"progress": progress, "versions": self._versions(), "marks": marks, "job": job}
 
     def _versions(self) -> dict[str, str]:
         """Round -> version of its evidence: changes if trials of the round or of its ancestors change."""
         home = self.shown.context
-        nodes = home.nodes
-        of_round = _evidence(home, nodes)
+        of_round = _evidence(home)
         return {
             node_id: " ".join(
-                [*(of_round[n.id] for n in path_to(stored.node, nodes)), str(stored.node.epsilon)]
+                [*(of_round[n.id] for n in path_to(stored.node, home.nodes)), str(stored.node.epsilon)]
             )
-            for node_id, stored in nodes.items()
+            for node_id, stored in home.nodes.items()
         }
 
     def _tree(self, _: Mapping[str, object]) -> Answer:
         home = self.shown.context.at_once()
-        rounds = [replace(self._at(stored), context=home) for stored in home.nodes.values()]
-        evidence = _evidence(home, home.nodes)
+        rounds = self._rounds(home)
+        evidence = _evidence(home)
         overview = overview_of(
             rounds, {round_.id: self._top(round_, evidence[round_.id]) for round_ in rounds}
         )
-        names = names_of(
-            {summary.id: summary.parent for summary in overview.rounds},
-            {summary.id: summary.tags for summary in overview.rounds},
-        )
+        summaries = overview.rounds
+        names = names_of({s.id: s.parent for s in summaries}, {s.id: s.tags for s in summaries})
         return {
             "name": home.name,
             "store": "/".join(Path(home.store.url.database or "").parts[-2:]),
@@ -232,7 +228,7 @@ class Session:
                     "tags": [tag for tag in summary.tags if tag != names[summary.id]],
                     "note": ": ".join(t for t in (*summary.kinds[-1:], summary.round.node.note) if t),
                 }
-                for summary in overview.rounds
+                for summary in summaries
             ],
             "winner": overview.winner,
         }
@@ -263,7 +259,7 @@ class Session:
     def _round(self, message: Message) -> Answer:
         round_ = self._found(message)
         counts = round_.context.counts.get(round_._stored.pk, {})
-        evidence = _evidence(round_.context, round_.context.nodes)[round_.id]
+        evidence = _evidence(round_.context)[round_.id]
         head = {
             "id": round_.id,
             "about": _about(round_),
@@ -285,12 +281,10 @@ class Session:
         try:
             review = self._current(round_, message)
         except AnalysisError as error:  # too few trials yet
-            if counts:
-                reason = str(error)
-            else:
+            reason = str(error)
+            if not counts:
                 reason = f"{plural(round_.n, 'configuration')} to run."
-            space = space_content(round_)
-            return {**head, "review": None, "why": reason, "space": space}
+            return {**head, "review": None, "why": reason, "space": space_content(round_)}
         extra = {"suggestions": suggestions_content(review), "pruner": _prunes(round_.node)}
         return {**head, "review": {**review_content(review), **extra}}
 
@@ -299,7 +293,7 @@ class Session:
         parent = round_.parent
         if parent is None:
             return expected_content(round_, None, None)
-        evidence = _evidence(round_.context, round_.context.nodes)
+        evidence = _evidence(round_.context)
         best = self._top(round_, evidence[round_.id])
         return expected_content(round_, best, self._top(parent, evidence[parent.id]))
 
@@ -309,8 +303,7 @@ class Session:
     def _track(self, _: Mapping[str, object]) -> Answer:
         """The claims of the study that held so far."""
         home = self.shown.context.at_once()
-        rounds = [replace(self._at(stored), context=home) for stored in home.nodes.values()]
-        return track_content(home.name, rounds)
+        return track_content(home.name, self._rounds(home))
 
     def _epsilon(self, message: Message) -> Answer:
         """Stores the tolerance with the round, and answers with the round."""
@@ -345,21 +338,18 @@ class Session:
         return rows_of(self._sheet(message), self._analysis_shown(message)).tobytes()
 
     def _figure(self, message: Mapping[str, object]) -> Answer:
-        if message["name"] in WITHOUT_ANALYSIS:
-            analysis = None
-        else:
+        analysis = None
+        if message["name"] not in WITHOUT_ANALYSIS:
             analysis = self._analysis_shown(message)
         return picture(self._found(message), analysis, message)
 
     def _beside(self, message: Mapping[str, object]) -> Answer:
+        study = self
         if message.get("across") and self.other is not None:
             study = self.other
-        else:
-            study = self
+        other = None
         if "other" in message:
             other = study._found({"round": message["other"]})
-        else:
-            other = None
         return beside_content(self._found(message), other, across=study is not self)
 
     def _mark(self, message: Mapping[str, object]) -> Answer:
@@ -382,10 +372,9 @@ class Session:
             planned = _planned({**message, "n": preview.n}, review)
         note = message.get("note") or ""
         options = {**({"note": note} if note else {}), **_accepting(message, review, planned)}
+        asked_n = None
         if message.get("sized"):
             asked_n = message.get("n")
-        else:
-            asked_n = None
         return {
             **preview_content(review, preview, asked_n),
             **decision_content(review),
@@ -431,8 +420,7 @@ class Session:
                 f'a page in a notebook cannot run a round; run it in a cell: tree["{round_.id}"].run()'
             )
         options = _running(message)
-        sizes = {"run": ("n",), "replicate": ("top", "seeds")}[call]
-        options |= {name: message[name] for name in sizes if message.get(name) is not None}
+        options |= _sent(message, *{"run": ("n",), "replicate": ("top", "seeds")}[call])
         if call == "replicate" and (over := sorted({"hours", "trials"} & options.keys())):
             raise ReviewError(f"{over[0]} limits runs of new configurations; repeats take top and seeds")
         return {"job": self.background.start(round_, call, options)}
@@ -445,13 +433,8 @@ class Session:
         winner = judging.winner(tree_of(self.shown.context))
         if winner is None:
             raise ReviewError("no finished trial may be best; run trials first")
-        size = {name: message[name] for name in ("budget",) if message.get(name) is not None}
-        if self.background is None:
-            typed = Action("tree.confirm", **size)
-            raise ReviewError(f"a page in a notebook cannot run trials; run them in a cell: {typed}")
-        workers = {name: value for name, value in _running(message).items() if name == "workers"}
         round_ = self._found({"round": winner.round})
-        return {"job": self.background.start(round_, "confirm", {**size, **workers})}
+        return self._add(round_, Action("tree.confirm", **_sent(message, "budget")), message)
 
     def _pause(self, _: Mapping[str, object]) -> Answer:
         if self.background is None:
@@ -471,24 +454,24 @@ class Session:
 
     def _grow(self, message: Message) -> Answer:
         round_ = self._found(message)
-        size = {name: message[name] for name in ("n", "exploit") if message.get(name) is not None}
         check_growth(round_, message["n"], message.get("exploit"))
-        return self._add(round_, "grow", size, message)
+        return self._add(round_, _called(round_, "grow", **_sent(message, "n", "exploit")), message)
 
     def _try(self, message: Message) -> Answer:
         round_ = self._found(message)
         configurations = configurations_of(round_.space, message["rows"])
         for i, configuration in enumerate(configurations):
             given_configuration(round_.space, configuration, f"configuration {i + 1}")
-        return self._add(round_, "try_out", {"configurations": configurations}, message)
+        return self._add(round_, _called(round_, "try_out", configurations=configurations), message)
 
-    def _add(self, round_: Round, call: str, options: Mapping[str, Any], message: Message) -> Answer:
+    def _add(self, round_: Round, call: Action, message: Message) -> Answer:
         """Runs trials in addition to the plan of a round."""
         if self.background is None:
-            typed = Action(f'tree["{round_.id}"].{call}', **options)
-            raise ReviewError(f"a page in a notebook cannot run trials; run them in a cell: {typed}")
-        workers = {name: value for name, value in _running(message).items() if name == "workers"}
-        return {"job": self.background.start(round_, call, {**options, **workers})}
+            raise ReviewError(f"a page in a notebook cannot run trials; run them in a cell: {call}")
+        options = dict(call.options)
+        if workers := _running(message).get("workers"):
+            options["workers"] = workers
+        return {"job": self.background.start(round_, call.name.rpartition(".")[2], options)}
 
     # Several goals.
 
@@ -520,6 +503,10 @@ class Session:
             return shown
         return type(shown)(shown.context, node, node.metric, node.direction)
 
+    def _rounds(self, home: Context) -> list[Round]:
+        """All rounds of the tree, read from ``home``."""
+        return [replace(self._at(stored), context=home) for stored in home.nodes.values()]
+
     def _current(self, round_: Round, message: Message) -> Review:
         """The proposal at a risk on the present evidence, not stored."""
         risk = message.get("risk", self.risk)
@@ -533,10 +520,9 @@ class Session:
         for review in alike:
             with contextlib.suppress(AnalysisError):  # read back without its posterior, or made for less
                 return self._keep(version, review.at(risk))
+        epsilon = None
         if round_.id == self.shown.id:
             epsilon = self._given_epsilon
-        else:
-            epsilon = None
         return self._keep(version, round_.propose(risk, epsilon, keep=False))
 
     def _keep(self, version: str, review: Review) -> Review:
@@ -588,40 +574,37 @@ class Session:
         return started.edits[name]
 
 
-def _evidence(home: Context, nodes: Mapping[str, StoredNode]) -> dict[str, str]:
+def _evidence(home: Context) -> dict[str, str]:
     """Round -> version of its own trials and of the exclusions among them; stars and notes do not change it.
 
     The number of trials reveals a removal, the last row an addition or a repeat.
     """
     counts = home.counts
-    reader = home.reader
-    last = reader.last_rows(home.tree)
-    left_out = reader.last_exclusions(home.tree)
+    last = home.reader.last_rows(home.tree)
+    left_out = home.reader.last_exclusions(home.tree)
     versions = {}
-    for node_id, stored in nodes.items():
+    for node_id, stored in home.nodes.items():
         pk = stored.pk
-        n = sum(counts.get(stored.pk, {}).values())
+        n = sum(counts.get(pk, {}).values())
         versions[node_id] = f"{n}/{last.get(pk, 0)}/{left_out.get(pk, 0)}/{stored.node.allow_degenerate}"
     return versions
 
 
 def _node_text(counts: Mapping[str, int], n: int, best: pd.Series | None) -> str:
     ended = sum(counts.values())
-    if 0 < ended < n:
-        running = " running"
-    else:
-        running = ""
-    return f"{ended}/{n}{running}" + ("" if best is None else f" · best {score(float(best['value']))}")
+    text = f"{ended}/{n}{' running' * (0 < ended < n)}"
+    if best is None:
+        return text
+    return f"{text} · best {score(float(best['value']))}"
 
 
 def _about(round_: Round) -> str:
     """The goal of a round and its note."""
-    if round_.node.note:
-        note = f"“{round_.node.note}”"
-    else:
-        note = ""
     goals = " and ".join(f"{goal.metric}, {goal.direction}" for goal in round_.goals)
-    return " · ".join(filter(None, (judged_text(goals, round_.node.subject_to), note)))
+    text = judged_text(goals, round_.node.subject_to)
+    if round_.node.note:
+        return f"{text} · “{round_.node.note}”"
+    return text
 
 
 def _decided(round_: Round) -> list[Answer]:
@@ -658,25 +641,32 @@ def _prunes(node: Node) -> bool:
     return node.pruner is not None and "optuna" not in node.pruner
 
 
+def _sent(message: Message, *names: str) -> dict[str, Any]:
+    """The fields of a message that have a value."""
+    return {name: message[name] for name in names if message.get(name) is not None}
+
+
+def _called(round_: Round, call: str, **options: object) -> Action:
+    """A call on a round."""
+    return Action(f'tree["{round_.id}"].{call}', **options)
+
+
 def _running(message: Message) -> dict[str, Any]:
     """Options of :meth:`refine.Round.run` in a message that differ from the defaults."""
     Ending(message.get("hours"), message.get("trials"))
-    limits = {name: message.get(name) for name in ("workers", "hours", "trials")}
-    return {
-        name: value for name, value in limits.items() if value is not None and (name, value) != ("workers", 1)
-    }
+    options = _sent(message, "workers", "hours", "trials")
+    if options.get("workers") == 1:
+        del options["workers"]
+    return options
 
 
 def _code(review: Review, accepting: Mapping[str, object], running: Mapping[str, object]) -> str:
     """Python that accepts a review with its edits, and runs the child if a budget was set."""
     claim = review.proposal.claim
+    options = {"risk": review.proposal.risk}
     if claim.epsilon_source == "given":
-        tolerance = {"epsilon": claim.epsilon}
-    else:
-        tolerance = {}
-    lines = [
-        f'review = tree["{review.round.id}"].{Action("propose", risk=review.proposal.risk, **tolerance)}'
-    ]
+        options["epsilon"] = claim.epsilon
+    lines = [f"review = {_called(review.round, 'propose', **options)}"]
     if review.edits:
         lines.append(f"review = {Action('review.edit', python_symbols(review.edits))}")
     if review.rejected:
@@ -684,4 +674,6 @@ def _code(review: Review, accepting: Mapping[str, object], running: Mapping[str,
     if not accepting["n"]:  # the budget leaves no round
         return "\n".join([*lines, str(review.next_step.action)])
     lines.append(f"child = {Action('review.accept', **accepting)}")
-    return "\n".join([*lines, *([str(Action("child.run", **running))] if running else [])])
+    if running:
+        lines.append(str(Action("child.run", **running)))
+    return "\n".join(lines)
