@@ -46,12 +46,15 @@ class TaskSource:
         learn: Chooses exploit trials when all planned tasks have been handed out.
         equal: Rows of rounds whose results are copied instead of running an equal configuration, for an
             objective that is declared deterministic; only results of the same code.
+        extend: Adds configurations to the plan, and returns the round with its new size. It is called with
+            the lease of the round, so that a refused call plans nothing.
     """
 
     choose: Callable[[Records], list[Task]] | None = None
     steer: Callable[[Records], AdaptiveTasks] | None = None
     learn: Learn = list
     equal: Sequence[int] = ()
+    extend: Callable[[], StoredNode] | None = None
 
 
 def run_round(
@@ -98,6 +101,8 @@ def run_round(
     with ExitStack() as stack:
         stop_requested = stack.enter_context(interruptible(f"round {node.id}", options.grace))
         check_lease = stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
+        if source.extend is not None:
+            stored = source.extend()
         if metric.function is not None:
             store.store_scores(stored.pk, metric)
         records = _records(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TypeVar, Unpack
 
 import numpy as np
@@ -17,7 +18,7 @@ from refine.space.encoding import seed_of
 from refine.space.space import encode_configuration
 from refine.tree.lineage import analyze
 from refine.tree.round_record import RoundRecord
-from refine.tree.running import check_can_run, extended_size, run
+from refine.tree.running import extended_size, run_extended
 from refine.utils.numbers import is_whole
 
 R = TypeVar("R", bound=RoundRecord)
@@ -62,10 +63,11 @@ def grow(
     """
     chosen = check_growth(self, n, exploit)
     RunOptions(per=per, **options)  # an option out of range is refused before anything is planned
-    check_can_run(self, objective, objective_name)
+    run_with = partial(
+        run_extended, self, objective=objective, objective_name=objective_name, check_noise=False, **options
+    )
     if n > chosen:
-        size = self.n + n - chosen
-        run(self, n=size, check_noise=False, objective=objective, objective_name=objective_name, **options)
+        run_with(partial(_plan_evenly, self, n - chosen))
     if not chosen:
         return self
     analysis = analyze(self)
@@ -78,8 +80,7 @@ def grow(
         if per == "second":
             durations = durations_in(analysis, recent)
         count = min(batch, chosen)
-        _plan_exploit(self, learned, count, durations)
-        run(self, check_noise=False, objective=objective, objective_name=objective_name, **options)
+        run_with(partial(_plan_exploit, self, learned, count, durations))
         chosen -= count
     return self
 
@@ -105,6 +106,16 @@ def check_growth(round_: RoundRecord, n: int, exploit: float | None) -> int:
     return chosen
 
 
+def _plan_evenly(round_: RoundRecord, count: int) -> None:
+    """Adds ``count`` configurations of its design to the plan of a round.
+
+    Raises:
+        DesignError: Fewer configurations are left.
+    """
+    size = extended_size(round_, round_.n + count)
+    round_.context.store.add_node(round_.context.tree, round_.node, size)
+
+
 def _plan_exploit(round_: RoundRecord, analysis: Analysis, count: int, durations: Durations | None) -> None:
     """Adds configurations to the plan of a round, chosen by the posterior of an analysis.
 
@@ -125,5 +136,5 @@ def _plan_exploit(round_: RoundRecord, analysis: Analysis, count: int, durations
     if len(rows) < count:
         evenly = draw(Uniform(), space, count - len(rows), seed, skip)
         rows = np.concatenate([rows, evenly])
-    store.extend(stored.pk, [("exploit", encode_configuration(space.frozen(space.at(row)))) for row in rows])
     store.add_node(round_.context.tree, stored.node, stored.n + count)
+    store.extend(stored.pk, [("exploit", encode_configuration(space.frozen(space.at(row)))) for row in rows])

@@ -38,6 +38,7 @@ from refine.tree.round_record import RoundRecord
 from refine.tree.winner import ranked_keys
 from refine.trials.frame import Records
 from refine.trials.metric import Score
+from refine.trials.round_record import StoredNode
 
 R = TypeVar("R", bound=RoundRecord)
 
@@ -111,6 +112,42 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
         >>> root.run(n=40, workers=1, progress=False).trials["state"].value_counts().to_dict()
         {'complete': 40}
     """
+    extend = None
+    if n is not None:
+        size = extended_size(self, n)
+
+        def extend() -> None:
+            self.context.store.add_node(self.context.tree, self.node, size)
+
+    return run_extended(
+        self,
+        extend,
+        workers=workers,
+        objective=objective,
+        objective_name=objective_name,
+        metric=metric,
+        design=design,
+        pruner=pruner,
+        **options,
+    )
+
+
+def run_extended(  # type: ignore[misc]  # as in :func:`run`
+    self: R,
+    extend: Callable[[], None] | None,
+    *,
+    workers: int = 1,
+    objective: Objective | None = None,
+    objective_name: str | None = None,
+    metric: Score | None = None,
+    design: object = None,
+    pruner: object = None,
+    **options: Unpack[RoundKeywords],
+) -> R:
+    """Adds to the plan of a round with ``extend``, and runs the rest of the round: see :func:`run`.
+
+    ``extend`` is called with the lease of the round: if another call runs the round, nothing is planned.
+    """
     check_noise = options.pop("check_noise", True)
     check_noise_option(check_noise)
     if not self.node.adaptive:
@@ -126,38 +163,49 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     context.know_score(self.id, self.metric, metric)
     context.know_tools(node, design, pruner)
     check_place(node, chosen, running)
-    if n is not None:
-        context.store.add_node(context.tree, node, extended_size(self, n))
-    path = context.path(node)
+    stored = context.path(node)[-1]
+    source = _task_source(self, extend, running)
+    Hooks([t.start for t in trackers], "track").call(self)
+    try:
+        with workers_kept():
+            run_round(context.store, stored, chosen, self.goal, running, source=source)
+            if check_noise and running.trials is None and self.declared.noise != "none":
+                measure_noise(context.store, context.path(node), chosen, self.goal, running)
+    finally:
+        ended.call(self)
+    return self
 
-    learn: Learn = learner(self, running.workers, running.per) if node.parent and node.exploit else list
+
+def _task_source(round_: RoundRecord, extend: Callable[[], None] | None, running: RunOptions) -> TaskSource:
+    """The tasks of a call that runs a round, after ``extend`` has added to the plan."""
+    context = round_.context
+    node = round_.node
+    learn: Learn = list
+    if node.parent and node.exploit:
+        learn = learner(round_, running.workers, running.per)
+
+    def extended() -> StoredNode:
+        if extend is not None:
+            extend()
+        return context.stored(node.id)
 
     def steer(records: Records) -> AdaptiveTasks:
         return AdaptiveTasks(
             context.store,
-            path,
-            metric=self._metric,
+            context.path(node),
+            metric=round_._metric,
             tools=context.tools,
             records=records,
             rerun=running.again,
             learn=learn,
         )
 
-    Hooks([t.start for t in trackers], "track").call(self)
-    try:
-        with workers_kept():
-            source = TaskSource(learn=learn)
-            if node.steered:
-                source = replace(source, steer=steer)
-            deterministic = self.declared.noise == "none"
-            if deterministic:
-                source = replace(source, equal=equal_rounds(self))
-            run_round(context.store, path[-1], chosen, self.goal, running, source=source)
-            if check_noise and running.trials is None and not deterministic:
-                measure_noise(context.store, path, chosen, self.goal, running)
-    finally:
-        ended.call(self)
-    return self
+    source = TaskSource(learn=learn, extend=extended)
+    if node.steered:
+        source = replace(source, steer=steer)
+    if round_.declared.noise == "none":
+        source = replace(source, equal=equal_rounds(round_))
+    return source
 
 
 def extended_size(self: RoundRecord, n: int, planned: int = 0) -> int:
@@ -172,21 +220,6 @@ def extended_size(self: RoundRecord, n: int, planned: int = 0) -> int:
     if self.node.adaptive:
         return how_many_asked(self.space, n, None, unavailable)
     return how_many(self.space, n, None, unavailable)
-
-
-def check_can_run(self: RoundRecord, objective: Objective | None, objective_name: str | None) -> None:
-    """Raises an error before anything is planned if the round cannot run now.
-
-    Raises:
-        DesignError: The round was imported.
-        ObjectiveError: No objective, or another objective.
-        RoundBusyError: The round is being run.
-    """
-    if not self.node.adaptive:
-        design_named(self.node.method)
-    self.context.objective_of(self.node, objective, objective_name)
-    with self.context.store.lease(self._stored.pk, f"round {self.id}"):
-        pass
 
 
 def equal_rounds(round_: RoundRecord) -> list[int]:

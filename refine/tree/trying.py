@@ -11,7 +11,7 @@ from refine.run.protocols import Objective
 from refine.space.space import configuration_key, encode_configuration
 from refine.space.user_configurations import given_configuration
 from refine.tree.round_record import RoundRecord
-from refine.tree.running import check_can_run, run
+from refine.tree.running import run_extended
 
 R = TypeVar("R", bound=RoundRecord)
 
@@ -59,12 +59,15 @@ def try_out(
     fresh = {key: c for c in asked if (key := configuration_key(c)) not in ran}
     if not fresh:
         return self
-    check_can_run(self, objective, objective_name)
     self._budget.check(len(fresh), f"round {self.id}", "try out {left} or fewer")
     given = [("given", encode_configuration(c)) for c in fresh.values()]
-    context.store.add_node(context.tree, stored.node, stored.n, given=given)
-    return run(
+
+    def extend() -> None:
+        context.store.add_node(context.tree, self.node, self.n, given=given)
+
+    return run_extended(
         self,
+        extend,
         objective=objective,
         objective_name=objective_name,
         check_noise=False,

@@ -1,6 +1,7 @@
 """A round grows in steps, without a child: by even trials and by trials that the model chooses."""
 
 import time
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -117,3 +118,50 @@ def test_an_addition_beyond_the_space_is_told_the_number_left(tree):
         DesignError, match="got 2, but 4 exist and 3 ran or are planned; ask for n=1 or fewer"
     ):
         root.grow(2)
+
+
+class Contested:
+    """An objective whose data is looked up twice; another call takes the round at the second time."""
+
+    def __init__(self):
+        self.looks = None
+        self.take = None
+
+    @property
+    def fingerprint(self):
+        if self.looks is not None:
+            self.looks += 1
+            if self.looks == 2:
+                self.take()
+        return "data"
+
+    def __call__(self, params):
+        return smooth(params)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda r, o: r.grow(2, objective=o, progress=False),
+        lambda r, o: r.grow(2, exploit=1.0, objective=o, progress=False),
+        lambda r, o: r.try_out([{"lr": 1.3, "dropout": 0.0}], objective=o, progress=False),
+    ],
+    ids=["grow evenly", "grow by the model", "try_out"],
+)
+def test_a_round_that_another_call_takes_in_that_moment_gets_no_plan(tree, call):
+    objective = Contested()
+    root = tree.add_round(SPACE, objective, n=20, seed=7)
+    root.run(progress=False, check_noise=False)
+    with ExitStack() as stack:
+        objective.looks = 0
+        objective.take = lambda: stack.enter_context(tree._context.store.lease(root._stored.pk, "round"))
+        with suppress(RoundBusyError):
+            call(root, objective)
+        objective.looks = None
+    assert root.n == len(root.trials)
+
+
+def test_a_larger_size_is_not_planned_while_another_call_runs_the_round(root, tree):
+    with tree._context.store.lease(root._stored.pk, "round"), pytest.raises(RoundBusyError):
+        root.run(n=25, progress=False)
+    assert root.n == 20
