@@ -40,7 +40,7 @@ def read_state(connection: sa.Connection, tree: int) -> BudgetState:
     return BudgetState(
         budget=read_budget(connection, tree),
         spent=int(spent),
-        running=_running(connection, tree),
+        running=sum(claimed_trials(connection, tree).values()),
         repeats=int(repeats or 0),
         seconds=float(seconds or 0.0),
     )
@@ -57,21 +57,21 @@ def read_budget(connection: sa.Connection, tree: int) -> Budget:
     return None
 
 
-def _running(connection: sa.Connection, tree: int) -> int:
-    """Trials claimed by calls in progress and not stored yet."""
+def claimed_trials(connection: sa.Connection, tree: int) -> dict[int, int]:
+    """Row of a round -> trials claimed by a call in progress and not stored yet."""
     c = t.meta.c
     query = sa.select(c.key, c.value).where(c.key.like(f"{_CLAIM}{tree}/%"))
     claims = connection.execute(query).all()
     if not claims:
-        return 0
+        return {}
     held_nodes = {lease.node for lease in lease_rows(connection) if lease.alive}
-    running = 0
+    claimed = {}
     for key, text in claims:
         with contextlib.suppress(*BROKEN):
             node = int(key.rpartition("/")[2])
             if node in held_nodes:
-                running += max(0, int(json.loads(text)) - rows_of(connection, node))
-    return running
+                claimed[node] = max(0, int(json.loads(text)) - rows_of(connection, node))
+    return claimed
 
 
 def rows_of(connection: sa.Connection, node: int) -> int:

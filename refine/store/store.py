@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -22,7 +23,15 @@ import sqlalchemy as sa
 from refine.errors import NotFoundError, StoreError, did_you_mean
 from refine.space.encoding import digest, dumps
 from refine.space.space import configuration_key, decode_configuration
-from refine.store.budget import lock_budget, read_budget, read_state, release_claim, write_budget, write_claim
+from refine.store.budget import (
+    claimed_trials,
+    lock_budget,
+    read_budget,
+    read_state,
+    release_claim,
+    write_budget,
+    write_claim,
+)
 from refine.store.counts import Counts
 from refine.store.engine import (
     NotWritableError,
@@ -300,9 +309,14 @@ class Store(Reader):
                 planned_now = max(n, planned + added)
             if planned is None or planned_now > planned:
                 repeats = max(0, sum(origin == BASELINE for origin, _ in given) - 1)
-                unrun = max(0, planned_now - _ended(connection, pk)) + repeats
+                ended = _ended(connection, pk)
+                unrun = max(0, planned_now - ended) + repeats
                 if read_budget(connection, tree) is not None:
                     state = read_state(connection, tree)
+                    # Planned trials that a call of this round will run are part of ``unrun`` already.
+                    claimed = claimed_trials(connection, tree).get(pk, 0)
+                    counted_twice = min(claimed, max(0, (planned or 0) - ended))
+                    state = replace(state, running=state.running - counted_twice)
                     # The number includes trials that ran already.
                     largest = planned_now - unrun + (state.left or 0)
                     state.check(unrun, f"round {node.id}", f"ask for n={largest} or fewer")

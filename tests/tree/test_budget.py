@@ -460,3 +460,37 @@ def test_a_training_time_beyond_the_space_counts_its_configurations_instead_of_t
         assert state.left > state.configurations == 2400
         assert str(state).endswith("enough for the whole space: 2,400 configurations")
         assert state.reserve() == 360 - state.repeats
+
+
+def test_running_trials_of_a_round_count_once_when_the_round_is_extended(tree):
+    refused = []
+
+    def extending(params):
+        if not refused:
+            with pytest.raises(DesignError, match="20 more trials .* got 21; ask for n=20 or fewer") as error:
+                tree.add_round(SPACE, extending, n=21)
+            refused.append(error.value)
+            tree.add_round(SPACE, extending, n=20)
+        return truth(params)
+
+    first = tree.add_round(SPACE, extending, n=10, budget=20)
+    assert len(first.run(progress=False, check_noise=False).trials) == 10
+    assert first.n == 20
+    first.run(progress=False, check_noise=False)
+    assert (tree.budget_state.spent, tree.budget_state.left) == (20, 0)
+
+
+def test_running_repeats_count_next_to_the_trials_of_a_larger_plan(tree):
+    calls = []
+
+    def extending(params):
+        calls.append(params)
+        if len(calls) == 11:  # the first of eight repeats
+            with pytest.raises(DesignError, match="2 more trials .* got 3"):
+                tree.add_round(SPACE, extending, n=13)
+        return truth(params)
+
+    first = tree.add_round(SPACE, extending, n=10, budget=20).run(progress=False, check_noise=False)
+    first.replicate(top=4, seeds=2, progress=False)
+    assert (first.n, tree.budget_state.spent) == (10, 18)
+    assert set(first.replicates["state"]) == {"complete"}
