@@ -90,7 +90,7 @@ def commit_of(file: str | os.PathLike[str] | None = None) -> dict[str, str]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]  # whichever git the person uses
+    command = ["git", "-C", str(folder), *arguments]  # the git of the person's path
     completed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603
     return completed.stdout.strip()
 

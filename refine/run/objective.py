@@ -102,7 +102,7 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
             result = objective(configuration, running)
         else:
             result = objective(configuration)
-    except BaseException as error:  # whatever the objective raises is this trial's outcome
+    except BaseException as error:  # any exception of the objective is an outcome of the trial
         pressed = isinstance(error, KeyboardInterrupt) and may_come_from_keyboard()
         if pressed and os.getpid() == process:
             raise

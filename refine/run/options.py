@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 MOST_HOURS = 24.0 * 366 * 10
 
 TrialHook = Callable[["FinishedTrial"], object]
-# What is called with a round.
+# Functions that are called with a round.
 RoundHook = Callable[[Any], object]
 
 
@@ -61,7 +61,7 @@ class RunOptions(Resources):
     Raises DesignError: an option out of range.
     """
 
-    progress: bool = True  # whether to show a progress bar
+    progress: bool = True  # shows a progress bar
     # a state such as ``"failed"``, or several, whose trials run again
     rerun: str | Collection[str] | None = shell_option(
         None,

@@ -93,12 +93,13 @@ class AdaptiveTasks:
             self._unlimited = {task.key for task in tasks}
         else:
             self._unlimited = set()
-        self._shown: dict[tuple[str, int], dict[str, Any]] = {}  # (key, attempt) -> what the task was shown
+        # (key, attempt) -> results that the task was given
+        self._shown: dict[tuple[str, int], dict[str, Any]] = {}
         self._keep_curve: Callable[[Sequence[float]], str] | None = None
         rule = node.pruner
         self._by_optuna = rule is not None and "optuna" in rule
         self._pruner = Pruner(**rule) if rule is not None and not self._by_optuna else None
-        self._curves: list[Any] = []  # of ended trials, larger is better
+        self._curves: list[Any] = []  # values of ended trials, larger is better
         self._ends: list[float] = []  # their final values; NaN if they were stopped
         self._basis = 0  # ended trials that the current limit was made from
         self._limit: Limit | None = None

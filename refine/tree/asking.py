@@ -36,7 +36,7 @@ NO = "no"
 EITHER = "either"
 UNKNOWN = "unknown"
 
-# Model probabilities from which on an answer is yes, and from which on it is probably.
+# Smallest model probabilities of the answers yes and probably yes.
 _SURE = 0.95
 _LIKELY = SURE_OF_TWO
 _BATCH = 6  # trials of a batch
@@ -51,7 +51,7 @@ class Side:
     share: float  # share of the configurations, as measured by the candidates of the posterior
     best: Mapping[str, str] | None  # values of the best trial by parameter, as labels; ``None`` without one
     value: float  # its best observed value; NaN without one
-    runs: int  # how often this configuration ran, repeats included
+    runs: int  # number of runs of this configuration, repeats included
     mean: float  # mean value of those runs; NaN without one
     expected: float  # expected best value of this side, retrained; NaN if it cannot be stated
 
@@ -86,7 +86,7 @@ class Answer(Shown):
     cost_low: float  # ends of the 90 % interval of the cost
     cost_high: float
     epsilon: float  # loss that counts as none, in units of the metric
-    epsilon_source: str  # where epsilon comes from: see :class:`refine.proposal.proposal.Claim`
+    epsilon_source: str  # source of epsilon, see :class:`refine.proposal.proposal.Claim`
     inside: Side  # the asked region
     outside: Side  # the rest, or the region of ``better``
     conditional: Mapping[str, str]  # conditional parameters in the question -> their conditions

@@ -32,18 +32,18 @@ from refine.utils.numbers import is_whole
 
 AUTHOR = "autopilot"
 
-# Noise is large where its standard deviation is more than this share of (best - median).
+# Noise is large if its standard deviation exceeds this share of (best - median).
 _NOISY = 0.2
 
-# How many configurations race, and in how many runs at least: fewer decide nothing.
+# Number of configurations in a race, and fewest runs of a race: fewer decide nothing.
 _RACERS = 10
 _LEAST_RACE = 9
 
-# Of fewer trials no range is widened whose limits (``within=``) nobody declared: to look further is the
-# person's.
+# With fewer trials, only ranges with declared limits (``within=``) are extended: other extensions are left to
+# a person.
 _EARLY = 60
 
-# By so many trials a search grows that has a time to spend.
+# Trials per step of a search with a budget of time.
 _TIMED = 10
 
 
@@ -150,7 +150,7 @@ def autopilot(
             size = min(review.advised_round.n if n is None else n, remaining)
             if size < 1:  # the budget of the tree is spent
                 break
-            # What was decided before is not decided anew: runs again may have come since.
+            # An earlier decision stands, although repeats may have been added since.
             decided = any(child.node.author == AUTHOR for child in current.children)
             if not decided and review.worth(n=size, exploit=exploit, audit=audit).verdict != "CONTINUE":
                 break

@@ -95,7 +95,7 @@ class DecidedRound(RoundRecord):
         if existing is not None:
             planned = existing.n
         self._add_decision(decision, planned, (node, count, inherited, extra, encoded_given))
-        if existing is not None:  # who made it first, and why, stays
+        if existing is not None:  # the first author and note stay
             first = existing.node
             node = replace(node, note=first.note, author=first.author, created=first.created)
             if decision.kind == "branched" and count > existing.n:
@@ -129,10 +129,10 @@ class DecidedRound(RoundRecord):
         audit = 0.0
         if audited:
             exploit = float(spec.exploit or 0.0)
-            if self.space.volume_kept(space) < 1:  # else nothing lies outside
+            if self.space.volume_kept(space) < 1:  # otherwise no configuration lies outside
                 audit = float(spec.audit or 0.0)
         stored = self._stored.node
-        # The child takes over what this handle calls its metric, not what the store does.
+        # The child takes the metric of this handle, not the stored metric.
         node = replace(
             self.node,
             parent=self.id,

@@ -175,7 +175,7 @@ def population(round_: Round) -> pd.DataFrame:
     return trials[~barred_rows(trials, round_.space, round_.node.allow_degenerate)]
 
 
-# What earlier studies suggest.
+# Suggestions from earlier studies.
 
 # By how much of the new range the best values of two studies are taken to lie apart in any case: another
 # data set.
@@ -254,7 +254,7 @@ def _suggested(parameter: Parameter, drawn: list[Column]) -> Near | dict[str, fl
         if not shares_by_study:
             return None
         shares = (1 - NEW) * np.mean(shares_by_study, axis=0) + NEW / parameter.size
-        rounded = [float(s) for s in np.round(shares[:-1], 3)]  # the last choice has what is left
+        rounded = [float(s) for s in np.round(shares[:-1], 3)]  # the last choice has the rest
         return dict(zip(parameter.labels[:-1], rounded, strict=True))
     log = isinstance(parameter, Range) and parameter.log
     low = float(min(parameter.grid))
@@ -262,7 +262,7 @@ def _suggested(parameter: Parameter, drawn: list[Column]) -> Near | dict[str, fl
     scaled = np.log if log else np.asarray
     numbers = [np.asarray(pd.to_numeric(values, errors="coerce"), dtype=float) for values in drawn]
     clipped = [np.clip(n[n > (0 if log else -np.inf)], low, high) for n in numbers]
-    # Of every study as many, so that they count equally.
+    # The same number from every study, so that studies count equally.
     quantiles = [np.quantile(scaled(n), np.linspace(0.01, 0.99, 50)) for n in clipped if len(n)]
     if not quantiles:
         return None

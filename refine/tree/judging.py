@@ -41,7 +41,7 @@ from refine.utils.action import Action
 from refine.utils.format import join, plural
 from refine.utils.numbers import is_whole
 
-# Configurations by name: what would be handed over, the best observed one, the one to beat.
+# Configurations by name: the winner, the best observed configuration, and the configuration to beat.
 WORDS = ("winner", "best", "baseline")
 
 # Configurations in a race, unless the caller gives a number.
@@ -267,7 +267,7 @@ def open_holdout(
     )
 
 
-# Number of a candidate, and how many runs it gets.
+# Number of a candidate, and number of its runs.
 _Shares = Sequence[tuple[int, int]]
 
 

@@ -138,7 +138,7 @@ def lineage(
     metric = goal.metric
     space = nodes[-1].space
     curves = metric.curves
-    first = _first_alike(nodes)  # rounds on the very same space are one sample
+    first = _first_alike(nodes)  # rounds on the same space are one sample
     records = reader.records(pks[first:], curves=curves)  # ancestors come first
     _check_metric(records, metric)
     bridges = [None if added is None else Bridge(added, {}) for added in added_since(space, nodes)]
@@ -188,9 +188,9 @@ class _Branches(NamedTuple):
     """Trials of descendants and of other branches."""
 
     frame: pd.DataFrame | None  # in the names of the space; ``None`` without trials
-    until: float | None  # time at which the last one had finished; ``None`` without trials
-    counts: Mapping[str, int]  # round id -> number of its trials
-    replicated: Mapping[int, Records]  # row of a round with repeats -> its trials
+    until: float | None  # time at which the last trial had finished; ``None`` without trials
+    counts: Mapping[str, int]  # round id -> number of trials of the round
+    replicated: Mapping[int, Records]  # row of a round with repeats -> trials of the round
     repeats: Sequence[Records]  # the repeats, in the names of the space
 
     @classmethod

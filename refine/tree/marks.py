@@ -149,8 +149,8 @@ class TrialAnnotation(NamedTuple):
 
     starred: bool = False
     note: str = ""
-    excluded: str | None = None  # why no analysis uses it; ``None`` where they do
-    author: str = ""  # who said the last of it
+    excluded: str | None = None  # reason of the exclusion from analyses; ``None`` if not excluded
+    author: str = ""  # author of the latest mark
     time: float = 0.0  # and when, in seconds since 1970
 
 

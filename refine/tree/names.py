@@ -8,15 +8,15 @@ from collections.abc import Container, Mapping, Sequence
 from refine.errors import NotFoundError, StoreError, closest, unstorable
 from refine.utils.action import Action, Symbol
 
-# The newest round, and the one that a tree began with.
+# Words for the newest round and for the first round of a tree.
 LAST = "last"
 ROOT = "root"
 
 _PATH = re.compile(r"[1-9]\d*(\.[1-9]\d*)*")
-# How many candidates an error lists.
+# Number of candidates in an error.
 _SHOWN = 12
 
-# Id of every round, oldest first -> id of the one it came from; ``None`` for a root.
+# Id of each round, oldest first -> id of its parent; ``None`` for a root.
 Parents = Mapping[str, str | None]
 
 

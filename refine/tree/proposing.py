@@ -44,7 +44,7 @@ def optimism(self: RoundRecord, seed: int = 0, analysis: Analysis | None = None)
     """
     snapshot = self._at_once()
     if analysis is None:
-        with contextlib.suppress(AnalysisError):  # too few trials: the noise isn't known
+        with contextlib.suppress(AnalysisError):  # too few trials for an estimate of the noise
             analysis = analyze(snapshot, seed=seed)
     return read_optimism(snapshot.context.reader, snapshot._stored.pk, snapshot.goal, analysis, seed)
 
@@ -128,7 +128,7 @@ def propose(
 
 def _outer(round_: DecidedRound) -> Space | None:
     """The space before the narrowing to the space of a round, in which audit trials were drawn."""
-    # Audit trials of rounds on this very space count as well: they were drawn before the narrowing.
+    # Audit trials of rounds on the same space count as well: they were drawn before the narrowing.
     return next((node.space for node in reversed(round_.path) if node.space != round_.space), None)
 
 

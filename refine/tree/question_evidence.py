@@ -80,7 +80,7 @@ class Conditions(NamedTuple):
     """The conditions of a question."""
 
     region: Constraint  # the asked region
-    within: Constraint | None  # only configurations that meet it are compared; ``None`` for all
+    within: Constraint | None  # condition on the compared configurations; ``None`` to compare all
     rival: Constraint | None  # the other region; ``None`` for all outside
 
     def parts(self, evidence: Evidence) -> Parts:
@@ -127,7 +127,7 @@ def basis_of(tree: TreeRecord, question: Question) -> Basis:
         SpaceError: The question is wrong, or divides no space.
     """
     round_, analysis, conditions, later = _round_for(tree, question)
-    # One study has one tolerance, that of its next proposal, whichever round answers.
+    # A study has one tolerance, that of its next proposal, for the answers of all rounds.
     newest = next(round_ for round_ in comparable(tree.rounds)[::-1] if _analysable(round_))
     epsilon = question.epsilon
     if epsilon is None:

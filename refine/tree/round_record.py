@@ -35,8 +35,8 @@ from refine.utils.plain import plain
 if TYPE_CHECKING:
     import pandas as pd
 
-# More trials than a look at a round reads: its best one is looked for by value alone, and damage is left to
-# :meth:`refine.Tree.damage`.
+# Largest number of trials that the display of a round reads. For more, the best trial is found by value
+# alone, and damage is left to :meth:`refine.Tree.damage`.
 LARGE = 50_000
 
 
@@ -146,7 +146,7 @@ class RoundRecord(Shown):
         """
         return planned_cells(self.context.reader, self._stored, n)
 
-    # What came of it.
+    # Results of the round.
 
     @property
     def trials(self) -> pd.DataFrame:
@@ -253,7 +253,7 @@ class RoundRecord(Shown):
             lambda: tuple(Decision.from_json(json.loads(content)) for content, _ in reader.decisions(pk)),
         )
 
-    # How it is read.
+    # Settings of the analysis.
 
     @property
     def _stored(self) -> StoredNode:

@@ -65,7 +65,7 @@ def entries_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
                 outcome = seen(child, decision, index.known)
                 comparison = None
                 if proposal is not None and proposal.claim.others:
-                    # A better value in one goal refutes no claim about a front.
+                    # A better value in one goal does not refute a claim about a front.
                     outcome = outcome._replace(audit=())
                 elif proposal is not None:
                     comparison = comparison_of(index, parent, index.from_on(child), proposal, decision)
@@ -266,7 +266,7 @@ def seen(child: RoundRecord, decision: Decision, values: MetricCache) -> ChildOu
         else:
             first = []
         drawn = drawn[drawn["cell"].isin([str(cell) for cell in first])]
-    # A configuration that was run again is one trial.
+    # A repeated configuration counts as one trial.
     finished = drawn[np.isfinite(drawn["value"])].drop_duplicates("cell")["value"]
     audit, probes = (_finite(frame.loc[frame["origin"] == origin, "value"]) for origin in AUDITS)
     return ChildOutcome(

@@ -22,7 +22,7 @@ from refine.trials.declared import NOTHING, Declared
 from refine.trials.goal import Goal
 from refine.trials.round_record import StoredNode, declared_for
 
-# Rounds with what their trials are judged by, oldest first; metric and direction are the same for all.
+# Rounds with their goals, oldest first; metric and direction are the same for all.
 Goals = Sequence[tuple[StoredNode, Goal]]
 
 

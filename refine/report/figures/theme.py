@@ -72,8 +72,8 @@ _OURS |= {"axes.titleweight": "bold", "axes.axisbelow": True, "grid.linewidth": 
 class Theme(NamedTuple):
     """The present appearance of figures."""
 
-    width: float  # of a new figure, in inches
-    size: float  # of letters, relative to 9 points, the unit of sizes in this package
+    width: float  # size of a new figure, in inches
+    size: float  # size of letters, relative to 9 points, the unit of sizes in this package
     stretch: float  # width of the font's letters relative to those of matplotlib's own font
     palette: Palette
     settings: Mapping[str, Any]  # matplotlib settings that differ from the defaults

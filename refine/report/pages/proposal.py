@@ -50,8 +50,8 @@ _COLUMNS = 80  # of a terminal
 _ONE_LINE = 76  # letters of a headline that fits in a line
 _MEDIANS = 3  # medians of choices among the numbers behind a change
 _LONGEST = 20  # letters of a list of choices in a summary
-# From so many parameters or large choices on, claims fail more often: a better region may be too small for
-# any trial to hit. See docs/benchmarks/claims.md.
+# Claims fail more often from this number of parameters, or of large choices, on: a better region may be too
+# small for any trial to hit. See docs/benchmarks/claims.md.
 _MANY_PARAMETERS = 8
 _MANY_CHOICES = 4
 _LARGE_CHOICE = 8
@@ -109,7 +109,7 @@ def change_view(change: Change, epsilon: float = math.nan, caution: str = "") ->
     after = {"keep": "unchanged", "leave": "-> no longer used"}.get(change.kind)
     title = f"{change.name}: {bounds_text(change.old)} {after or f'-> {bounds_text(change.new)}'}"
     texts = [caution, sentences(change.reasons)]
-    if change.kind not in ("keep", "leave", "fix"):  # no configuration is lost by these
+    if change.kind not in ("keep", "leave", "fix"):  # kinds of changes that lose no configuration
         alone = ""
         if math.isfinite(change.risk):
             alone = f"; risk of this change alone: {chance_words(change.risk)}"

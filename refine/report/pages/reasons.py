@@ -516,7 +516,7 @@ _SENTENCES: dict[str, Say] = {
         vars(v),
     ),
     "constant": "Every trial has the same {metric}, so no effect can be detected.",
-    # Evidence for what a change drops or adds.
+    # Evidence for dropped and added values.
     "all_plausible": "At this risk any level may hold the optimum, so all levels are kept.",
     "steep": (
         "The worst value lies {times:times} as far below the median as the best lies above it. Near such a "

@@ -50,7 +50,7 @@ _TIME = re.compile(
     r"([_/. -]*(s|ms|sec|secs|seconds|total))*"
 )
 _SIZE = re.compile(r"(n|num|total|trainable)_params|param(eter)?_count|g?flops|macs|peak_(gpu_)?memory(_mb)?")
-# Titles that tell runs apart or say when and where they ran.
+# Titles of run ids, times and places.
 _ABOUT_RUN = re.compile(
     r"(run|trial|experiment|exp)[_ ]?(id|name|number|uuid)|id|uuid|name|user|host|hostname|notes|tags|sweep|"
     r"(git[_ ]?)?(commit|sha)|github|created([_ ]?at)?|updated([_ ]?at)?|date|datetime|timestamp|"

@@ -282,7 +282,7 @@ def _parameter_names(
     return names
 
 
-# What a file's name says that it is; by any other it is a CSV file.
+# Endings of file names -> formats; any other ending means CSV.
 _KINDS = {
     ".tsv": "table with tabs between columns",
     ".jsonl": "file of one JSON object a line",
@@ -323,7 +323,7 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
         titles = pd.read_csv(path, **csv_options, header=None, nrows=1, dtype=str).iloc[0].dropna()
     except OSError as error:
         raise AnalysisError(f"{path}: can't be read: {error.strerror or error}; check the path") from None
-    except (ValueError, UnicodeError) as error:  # an empty file, or one that can't be parsed
+    except (ValueError, UnicodeError) as error:  # an empty or unreadable file
         reason = str(error).strip().splitlines()[0]
         raise AnalysisError(f"{path}: is no {description}: {reason}") from None
     if titles.duplicated().any():
@@ -354,7 +354,7 @@ def frozen_column(name: str, parameter: Parameter, column: pd.Series) -> list[tu
     if isinstance(parameter, Categorical):
         texts = column.to_numpy(dtype=object)
         positions = parameter.positions(texts)
-        if (positions < 0).any():  # of an exported trials.csv that pandas read
+        if (positions < 0).any():  # a column of an exported trials.csv that pandas read
             positions = np.where(
                 positions < 0,
                 parameter.positions(np.array([unescaped(t) for t in texts], dtype=object)),

@@ -49,7 +49,7 @@ FORMAT = 1
 # Trials of a tree up to which the reports of an export read each round once.
 _SHARED = 50_000
 
-# Tables in ``node.json``, under the names they have there; the others have files of their own.
+# Tables in ``node.json`` -> their names there; other tables have their own files.
 _INSIDE = {"plan": "plan", "environments": "run", "tags": "tag", "decisions": "decision"}
 
 _ID = re.compile(r"[0-9a-f]{12}")
@@ -81,7 +81,7 @@ def export(self: TreeRecord, folder: str | os.PathLike[str], *, reports: bool = 
     target = check_folder(folder)
     context = self._context
     trials = sum(sum(states.values()) for states in context.counts.values())
-    # Reports share what they read, unless that is too much to be held.
+    # Reports share the trials in memory, unless these are too many.
     if reports and trials <= _SHARED:
         shared = context.at_once()
     else:
@@ -110,7 +110,7 @@ def loaded(
     answers = _answers(Path(folder))
     if name is not None:
         title = name
-    with kept(parts) as sound:  # all of it is sound before there is a tree
+    with kept(parts) as sound:  # checks everything before creating a tree
         new = True  # no tree of this name in the store, or an empty one
         with contextlib.suppress(NotFoundError), contextlib.closing(Store(store, create=False)) as database:
             new = not database.nodes(database.tree(title, create=False))

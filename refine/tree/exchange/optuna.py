@@ -71,7 +71,7 @@ def open_study(study: object, study_name: str | None) -> optuna.Study:
         )
     empty_text = f"{shown}: holds no study of Optuna; give the storage that one was run with"
     try:
-        # Optuna would make its tables, and ask whatever bears their names.
+        # Optuna would create its tables, and read any tables of these names.
         if url and file and "studies" not in tables_of(engine_of(url.set(query={}), False), shown):
             raise NotFoundError(empty_text)
         with quietly():
@@ -152,7 +152,7 @@ def to_optuna(self: RoundRecord, storage: object = None, study_name: str | None 
             read = json.loads(noted)
         else:
             read = noted
-        # What an imported trial had not is a conditional parameter, which Optuna leaves out.
+        # A parameter that an imported trial lacks is conditional; Optuna leaves it out.
         shown = {n: v for n, v in configuration.items() if read is None or n in read}
         params = {n: texts[value_key(v)] if (texts := axes[n][1]) else v for n, v in shown.items()}
         state, value = _state(c["state"][i], metric.of(records.metrics[i], records.curves[i]))

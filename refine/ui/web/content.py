@@ -113,7 +113,7 @@ def review_content(review: Review[Round]) -> Content:
                 analysis,
                 e,
                 views[e.name],
-                # The card draws what the squares of the text show.
+                # The card draws the density that the text shows as squares.
                 _evidence_text(view, e.name).replace(
                     f"{strip(proposal.old[e.name], proposal.space[e.name])} ", ""
                 ),
@@ -532,7 +532,7 @@ def _chosen(round_: Round) -> int | None:
     return next((i for i, c in enumerate(records.configurations) if dict(c) == dict(last)), None)
 
 
-# Figures, and rounds beside each other.
+# Figures, and comparisons of rounds.
 
 # Figures that need no analysis.
 WITHOUT_ANALYSIS = ("best_so_far",)
@@ -544,7 +544,7 @@ PICTURES = {
     "pair": 2,
 }
 
-# Theme by whether the page is dark, and width by whether it has room.
+# Themes of a light and a dark page, and widths of a narrow and a wide page.
 _THEMES = ("light", "dark")
 _WIDTHS = ("text", "wide")
 

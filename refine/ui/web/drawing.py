@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
     from refine.utils.arrays import Floats
 
-# Position of a trial that has none, such as one outside the range.
+# Position of a trial without a position, for example outside the range.
 MISSING = 0xFFFF
 
 _VIEW_TICKS = 4
-_MOST = 5  # ticks of an axis, about
+_MOST = 5  # approximate number of ticks of an axis
 _MOST_OUTSIDE = 40  # stops beyond an end of a range
 _LONGEST_TICK = 6  # letters of a level that is a label of its axis
-_POINTS = 120  # of a density: as many as a panel is wide enough for
+_POINTS = 120  # points of a density, as many as a panel can show
 
 
 def axis(low: float, high: float, *, log: bool = False, max_ticks: int = _MOST) -> list[Content]:
@@ -45,7 +45,7 @@ def axis(low: float, high: float, *, log: bool = False, max_ticks: int = _MOST) 
     """
     from matplotlib.ticker import LogLocator, MaxNLocator
 
-    # Within a decade a logarithmic axis has room for what lies between.
+    # Within a decade, a logarithmic axis has room for more ticks.
     marks = ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)) if log else ()
     places = [LogLocator(subs=subs, numticks=max_ticks) for subs in marks]
     values = [low]

@@ -14,7 +14,7 @@ Edit = TypedDict(
     total=False,
 )
 
-# What a column must hold: numbers between two ends, one level, or a text with another in it.
+# Filter of a column: numbers between two ends, a level, or a part of a text.
 Filter = TypedDict("Filter", {"low": float, "high": float, "is": str, "holds": str}, total=False)
 
 
@@ -43,40 +43,41 @@ _CHOSEN: Fields = {
     **_BUDGET,
 }
 _QUESTION: Fields = {**_ROUND, "question": str, "given?": str | None, "better?": str | None}
-# Everything that the page may ask, by type; with `study` about the other study of a page of two.
+# All messages of the page, by type; `study` selects the other study of a page with two.
 MESSAGES: dict[str, Fields] = {
-    "start": {},  # what the page begins with
-    "pulse": {},  # how far every round is
+    "start": {},  # the content of a new page
+    "pulse": {},  # the progress of each round
     "tree": {},  # the rounds at the side
     "track": _ROUND,  # the claims of the study that held
     "points": _ROUND,  # values of the trials of a round in the order of their end
     "round": _DRAWN,  # a round with its proposal at a risk
     "trials": _DRAWN,  # every trial, as bytes
-    "numbers": _DRAWN,  # which trial every dot is, as bytes
-    "figure": {**_DRAWN, "name": str, "about?": list[str], "dark?": bool, "wide?": bool},  # of `round.plot`
-    "epsilon": {**_DRAWN, "value": float | None},  # which difference matters; null for the noise
+    "numbers": _DRAWN,  # numbers of the trials behind the dots, as bytes
+    # a figure of `round.plot`
+    "figure": {**_DRAWN, "name": str, "about?": list[str], "dark?": bool, "wide?": bool},
+    "epsilon": {**_DRAWN, "value": float | None},  # sets the tolerance; null for the default
     "preview": _CHOSEN,  # the consequences of accepting
     "outlook": _CHOSEN,  # the recommendation for the edited space, which takes longer
     "decide": {**_CHOSEN, "kind": Literal["accept", "decline"]},
     "list": _ROUND,  # the head of the list of trials
-    "part": {  # some of its rows
+    "part": {  # some rows of the list
         **_ROUND,
         "by?": str,
         "descending?": bool,
         "filters?": dict[str, Filter],
         "offset?": int,
     },
-    "trial": {**_ROUND, "number": int},  # one in full
-    "mark": {  # something to note about it; its key says that the number is still its own
+    "trial": {**_ROUND, "number": int},  # a trial in full
+    "mark": {  # a note on a trial; its key proves that the number still belongs to the trial
         **_ROUND,
         "number": int,
         "key": str,
         "do": Literal["star", "unstar", "note", "exclude", "include"],
         "text?": str,
     },
-    # What differs from another round, of the other study where it is across, or from where it came from.
+    # Differences from another round (with `across`, of the other study), or from the parent.
     "beside": {**_ROUND, "other?": str, "across?": bool},
-    "run": {  # runs what is left of a round, or its best again, in the background
+    "run": {  # runs the rest of a round, or repeats its best trials, in the background
         **_ROUND,
         "do?": Literal["run", "replicate"],
         "n?": Count | None,
@@ -91,9 +92,9 @@ MESSAGES: dict[str, Fields] = {
     "grow": {**_ROUND, "n": Count, "exploit?": float | None, **_BUDGET},  # adds trials to a round, run now
     "winner": _ROUND,  # the configuration to use, of the tree of a round
     "confirm": {**_ROUND, "budget?": Count | None, **_BUDGET},  # repeats the plausible winners
-    "pause": {},  # ends what runs in order, as one Ctrl-C does; a second one at once
+    "pause": {},  # ends the running trials in order, like Ctrl-C; a second pause ends them at once
     "front": _ROUND,  # the front of several goals
-    "choose": {**_ROUND, "point": int, "note?": str},  # a point of it, as a decision
+    "choose": {**_ROUND, "point": int, "note?": str},  # a point of the front, as a decision
 }
 
 _WORDS = {
@@ -143,7 +144,7 @@ def _wrong_fields(value: dict[str, Any], fields: Fields, place: tuple[str, ...])
 
 def _wrong(value: Any, kind: object, place: tuple[str, ...]) -> _Wrong:
     """The places where a value violates a type, with the rule."""
-    # Of several kinds the one that the value is of says what is wrong inside.
+    # If several kinds are allowed, the error is about the kind of the value.
     if get_origin(kind) in (Literal, UnionType):
         kinds = get_args(kind)
     else:
@@ -168,7 +169,7 @@ def _is(value: object, kind: object) -> bool:
     if isinstance(kind, str):
         return isinstance(value, str) and value == kind
     if kind is float and isinstance(value, float):
-        return math.isfinite(value)  # Python reads what JSON does not have
+        return math.isfinite(value)  # Python's parser accepts NaN and infinity, which JSON lacks
     if kind in (int, float, Count):
         return isinstance(value, int) and not isinstance(value, bool) and (kind is not Count or value >= 1)
     return isinstance(value, _plain(kind))

@@ -55,7 +55,7 @@ def _answers(session: Session) -> dict[str, Any]:
         answer: Any = session.handle({"type": kind, **message})
         if isinstance(answer, bytes):
             answer = {"bytes": b64encode(answer).decode()}
-        elif "error" in answer and kind != "figure":  # of which a round may have none
+        elif "error" in answer and kind != "figure":  # a round may have no figures
             raise ReviewError(answer["error"])
         answers[" ".join(map(str, (kind, *key)))] = answer
         return answer
@@ -80,7 +80,7 @@ def _answers(session: Session) -> dict[str, Any]:
         answers[f"rows {key}"] = {"rows": rows, "values": values}
         if round_.node.parent is not None:
             keep("beside", key, round_.node.parent, **keys, other=round_.node.parent)
-        if session.other is not None:  # every round with the last one of the other study
+        if session.other is not None:  # each round is compared with the last round of the other study
             last_other = session.other.shown
             for other in last_other.context.nodes if key == last.id else (last_other.id,):
                 keep("beside", key, other, **keys, other=other, across=True)
@@ -102,7 +102,7 @@ def _answers(session: Session) -> dict[str, Any]:
             for panel in (p for p in shown["panels"] if p["kind"] == "choice"):
                 panel["spelt"] = [python_text(value) for value in round_.space[panel["name"]].grid]
             if shown["step"]["do"] not in ("accept", "winner"):
-                shown["step"] = {"do": ""}  # no button: the call stands there
+                shown["step"] = {"do": ""}  # the call is printed instead of a button
             keep("preview", key, proposal_risk, **keys, risk=proposal_risk, proposal=shown["proposal"])
     return answers
 

@@ -129,7 +129,8 @@ class Session:
         # Reviews without edits behind the drawn pages, with the version of their evidence; most recently used
         # last.
         self._drawn: list[tuple[str, Review]] = []
-        self._best: dict[str, tuple[str, pd.Series | None]] = {}  # by round, with what its trials are
+        # best trial by round, with the version of the trials
+        self._best: dict[str, tuple[str, pd.Series | None]] = {}
         if started is not None:
             self.risk = started.proposal.risk
             if started.proposal.claim.epsilon_source == "given":
@@ -161,7 +162,7 @@ class Session:
             _log.exception("the review page could not be answered")
             return {"error": f"Unexpected error, please report it: {type(error).__name__}: {error}"}
 
-    # What there is.
+    # Contents of the page.
 
     def _start(self, _: Mapping[str, object]) -> Answer:
         edits = {}
@@ -308,10 +309,10 @@ class Session:
     def _epsilon(self, message: Message) -> Answer:
         """Stores the tolerance with the round, and answers with the round."""
         round_ = self._found(message)
-        check_risk(message.get("risk", self.risk))  # before anything is kept
+        check_risk(message.get("risk", self.risk))  # before the setting changes
         round_.set_epsilon(message.get("value"))
         if round_.id == self.shown.id:
-            self._given_epsilon = None  # the last word counts
+            self._given_epsilon = None  # the latest setting counts
         self._drawn = [drawn for drawn in self._drawn if drawn[1].round.id != round_.id]
         return self._round(message)
 
@@ -319,7 +320,7 @@ class Session:
         review = self._shown(message)
         return trials_content(review.analysis, review.round.node.allow_degenerate)
 
-    # Its trials one by one, and figures.
+    # Single trials, and figures.
 
     def _sheet(self, message: Mapping[str, object]) -> Sheet:
         round_ = self._found(message)
@@ -358,10 +359,10 @@ class Session:
         return {**self._trial(message), "said": result}
 
     def _analysis_shown(self, message: Mapping[str, object]) -> Analysis:
-        with self._lock:  # these are answered beside other messages
+        with self._lock:  # these are answered at the same time as other messages
             return self._shown(message).analysis
 
-    # What a decision would mean, and the decision.
+    # Consequences of a decision, and the decision.
 
     def _preview(self, message: Message) -> Answer:
         review = self._edited(self._shown(message), message)
@@ -518,7 +519,8 @@ class Session:
             if review.proposal.risk == risk:
                 return self._keep(version, review)
         for review in alike:
-            with contextlib.suppress(AnalysisError):  # read back without its posterior, or made for less
+            # loaded without its posterior, or made at a smaller risk
+            with contextlib.suppress(AnalysisError):
                 return self._keep(version, review.at(risk))
         epsilon = None
         if round_.id == self.shown.id:
@@ -531,7 +533,7 @@ class Session:
 
     def _shown(self, message: Mapping[str, object]) -> Review:
         """The review behind a drawn page, even if trials arrived later; for messages without a decision."""
-        place = self._found(message).id, message.get("proposal")  # it may have been removed
+        place = self._found(message).id, message.get("proposal")  # the round may have been removed
         for version, review in self._drawn:
             if place == (review.round.id, review.proposal.digest):
                 return self._keep(version, review)
@@ -613,7 +615,7 @@ def _decided(round_: Round) -> list[Answer]:
     return [{"text": f"{d.kind} by {whom(d.author, authors)}", "child": d.child} for d in round_.decisions]
 
 
-# How the next round draws its trials, and within which budget it runs.
+# Design and budget of the next round.
 
 
 def _planned(message: Message, review: Review) -> NextRound:

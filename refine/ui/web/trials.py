@@ -39,9 +39,9 @@ LISTED = 200_000
 
 _AT_ONCE = 100  # rows of an answer
 _LEVELS = 24  # a column of more different texts is filtered by parts of the texts
-_POINTS = 160  # of a learning curve: as many as a card is wide
+_POINTS = 160  # points of a learning curve, as many as a card can show
 _LONGEST = 300  # letters of an error
-_MOST_READ = 3  # rounds whose trials are at hand
+_MOST_READ = 3  # number of rounds whose trials stay in memory
 
 # Columns of the list that the table of trials does not have.
 STAR = "(star)"
@@ -62,11 +62,11 @@ _ORIGINS = {
 class Column(NamedTuple):
     """A column of the list."""
 
-    name: str  # its title in the table of trials
+    name: str  # title in the table of trials
     title: str  # the text above the column
     # ``"number"``, filtered by two ends; ``"choice"``, by a level; ``"text"``, by a part of the text
     kind: str
-    levels: tuple[str, ...] = ()  # of a choice
+    levels: tuple[str, ...] = ()  # levels of a choice
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class Sheet:
     goal: Goal  # the goal of the round
     marks: Mapping[int, TrialAnnotation] = field(
         default_factory=dict
-    )  # number -> what was noted about that trial
+    )  # number of a trial -> marks on the trial
 
     @cached_property
     def usable(self) -> Bools:
