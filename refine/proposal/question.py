@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -501,9 +501,15 @@ def rows_inside(space: Space, question: Constraint, given: Constraint | None) ->
     """(k, parameters) level numbers of configurations inside a small region, by even draws; at most 100."""
     import pandas as pd
 
-    rows = draw(Uniform(), space, max(1, min(_DRAWN, feasible(space).low)), 0)
+    rows = _even_rows(space)
     frame = pd.DataFrame(space.columns(rows))
     inside = space.meets(question, frame)
     if given is not None:
         inside &= space.meets(given, frame)
     return rows[inside][:_SMALL]
+
+
+@lru_cache(maxsize=2)
+def _even_rows(space: Space) -> Indices:
+    """(n, parameters) level numbers of even draws, kept for the next small region of the space."""
+    return draw(Uniform(), space, max(1, min(_DRAWN, feasible(space).low)), 0)

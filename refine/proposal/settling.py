@@ -107,10 +107,11 @@ def outlook_of(
         chosen = ran[:n]
         truths = values[rng.permutation(len(values))[:_TRUTHS]][:, chosen]
         shape = len(values), len(chosen)
+        gains = stats.gains_of(values, chosen, np.full(len(chosen), sd**2))
         count = 0
         for truth in truths:
             measured = truth + sd * (rng.standard_normal(len(chosen)) - rng.standard_normal(shape))
-            moved = stats.conditioned(values, chosen, measured, np.full(len(chosen), sd**2))
+            moved = values + (measured - values[:, chosen]) @ gains
             difference = moved[:, outside].max(axis=1) - moved[:, inside].max(axis=1)
             middle = np.median(difference)
             shares = _shares(middle + WIDER * (difference - middle), epsilon, of_two)

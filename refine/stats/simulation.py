@@ -60,8 +60,13 @@ def conditioned(draws: FloatArray, columns: IntArray, values: FloatArray, varian
         values: (S, k) or (k,) measured values; a row per draw includes the noise already.
         variance: (k,) variances of the measured values.
     """
+    return np.asarray(draws + (values - draws[:, columns]) @ gains_of(draws, columns, variance))
+
+
+def gains_of(draws: FloatArray, columns: IntArray, variance: FloatArray) -> FloatArray:
+    """(k, c) shift of every column per unit of a value at k measured columns, as in :func:`conditioned`."""
     centred = draws - draws.mean(axis=0)
-    return np.asarray(draws + (values - draws[:, columns]) @ _gains(centred, columns, centred, variance))
+    return _gains(centred, columns, centred, variance)
 
 
 def _gains(centred: FloatArray, columns: IntArray, targets: FloatArray, variance: FloatArray) -> FloatArray:
