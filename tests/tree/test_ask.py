@@ -138,7 +138,10 @@ def test_of_two_regions_the_better_one_is_named(bowl_tree):
     assert 0 < answer.cost_low < 0.2 < answer.cost_high + 0.1
     page = str(answer)
     assert "1 in 20" in page
-    assert "Other" in page
+    assert "best of the first region" in page
+    assert [line.split()[0] for line in page.splitlines()[4:6]] == ["First", "Second"]
+    listed = str(bowl_tree.questions(suggest=False))
+    assert "the second" in listed
 
 
 def test_two_regions_whose_bests_differ_by_less_than_the_tolerance_are_either(bowl_tree):
@@ -154,7 +157,13 @@ def test_a_region_that_leads_by_about_the_tolerance_is_open(bowl_tree):
     assert answer.probability == strict.probability < 0.05
     assert 0.15 < answer.tie < 0.85
     assert (answer.verdict, answer.settled, answer.needed) == ("open", False, 12)
-    assert "either will do" in str(answer)
+    assert "either region will do" in str(answer)
+
+
+def test_a_question_of_three_parts_is_shown_without_added_parentheses(bowl_tree):
+    question = "layers <= 1 and opt == 'adam' and lr <= 1 and (layers == 1 or lr <= 0.1)"
+    answer = bowl_tree.ask(question)
+    assert str(answer).splitlines()[0] == f"Question: {question}"
 
 
 def test_a_page_leads_with_the_answer_and_rounds_the_chance(bowl_tree):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from collections.abc import Sequence
 
@@ -38,6 +39,12 @@ _LEADS = {
     NO: "No",
     UNKNOWN: "Unknown",
 }
+_OF_TWO = {
+    YES: "the first",
+    PROBABLY: "probably the first",
+    PROBABLY_NOT: "probably the second",
+    NO: "the second",
+}
 _TONES = {
     YES: "good",
     EITHER: "good",
@@ -52,9 +59,10 @@ _TONES = {
 @page_for(Answer)
 def answer_page(answer: Answer) -> Page:
     """The answer with chance and cost, the best trials of the two sides, and the call to settle."""
+    labels = _labels(answer)
     facts: list[Fact] = [
-        ("Inside", _side_cell(answer, answer.inside)),
-        ("Outside" if answer.better is None else "Other", _side_cell(answer, answer.outside)),
+        (labels[0], _side_cell(answer, answer.inside)),
+        (labels[1], _side_cell(answer, answer.outside)),
         ("Tolerance", _tolerance_text(answer)),
         ("Evidence", _evidence_text(answer)),
     ]
@@ -74,15 +82,23 @@ def answer_page(answer: Answer) -> Page:
     return Page(f"Question: {question_text(answer)}", [Facts(facts)], calls, [_fold(answer)], lead)
 
 
+def _labels(answer: Answer) -> tuple[str, str]:
+    """Labels of the two sides."""
+    if answer.better is None:
+        return "Inside", "Outside"
+    return "First", "Second"
+
+
 def _settling_text(answer: Answer) -> str:
     """The trials to settle a question, how often they do, and the obstacle if no number is enough."""
     if not answer.needed:
         return f"{answer.advised} trials, but the budget leaves none for rounds"
     half = answer.needed // 2
-    other = "in the other region"
-    if answer.better is None:
-        other = "outside"
-    text = f"{plural(answer.needed, 'trial')} near the bests ({answer.needed - half} inside, {half} {other})"
+    first, second = (label.lower() for label in _labels(answer))
+    if answer.better is not None:
+        first, second = "in the first region", "in the second"
+    sizes = f"{answer.needed - half} {first}, {half} {second}"
+    text = f"{plural(answer.needed, 'trial')} near the bests ({sizes})"
     if not answer.outlook:
         return text
     largest = max(answer.outlook)
@@ -102,8 +118,8 @@ def _settling_text(answer: Answer) -> str:
 
 
 _OBSTACLES = {
-    NOISE: "the noise of repeats hides the difference; ask with a larger tolerance (epsilon=)",
-    REGION: "the bests may lie in many places; compare within a condition (given=)",
+    NOISE: "the noise of repeats hides the difference; ask with a larger tolerance (epsilon)",
+    REGION: "the bests may lie in many places; compare within a condition (given)",
 }
 
 
@@ -122,10 +138,10 @@ def _share_text(share: float) -> str:
 
 def _empty_side(answer: Answer) -> str:
     if not answer.inside.ran:
-        return f"with {answer.question}"
+        return f"with {condition_text(answer.question)}"
     if answer.better is not None:
-        return f"with {answer.better}"
-    return f"outside {answer.question}"
+        return f"with {condition_text(answer.better)}"
+    return f"outside {condition_text(answer.question)}"
 
 
 def _condition_text(answer: Answer, name: str) -> str:
@@ -170,7 +186,7 @@ def _events(answer: Answer) -> tuple[str, str]:
     event = judged_text(answer.metric, answer.subject_to)
     elsewhere = "anywhere"
     if answer.given is not None:
-        elsewhere = f"with {answer.given}"
+        elsewhere = f"with {condition_text(answer.given)}"
     near = "as good as"
     if answer.epsilon:
         near = f"within {difference(answer.epsilon)} of"
@@ -184,42 +200,46 @@ def _rivals_text(answer: Answer) -> str:
     """The region with the better best, with the chance of the opposite."""
     if answer.verdict == EITHER:
         doubt = chance_words(1 - answer.tie)
-        return f"Either will do: {doubt} that their bests differ{by_over(answer.epsilon)}."
-    ahead = answer.question
-    behind = str(answer.better)
+        return f"Either region will do: {doubt} that their bests differ{by_over(answer.epsilon)}."
+    ahead = condition_text(answer.question)
+    behind = condition_text(str(answer.better))
     likelier = max(answer.probability, 1 - answer.probability)
     if answer.probability < 0.5:
-        ahead = behind
-        behind = answer.question
+        ahead = condition_text(str(answer.better))
+        behind = condition_text(answer.question)
     doubt = chance_words(1 - likelier)
     if answer.verdict == OPEN and likelier <= _EVEN:
         return f"Open: {ahead} or {behind} may hold the better best, {doubt} for each."
     if answer.verdict == OPEN and answer.tie > 1 - likelier:
         return (
-            f"Open: {ahead} may hold the better best, but {chance_words(answer.tie)} that the bests differ "
-            f"by at most {difference(answer.epsilon)}: then either will do."
+            f"Open: {ahead} may hold the better best, but the chance is {chance_words(answer.tie)} that the "
+            f"bests differ by at most {difference(answer.epsilon)}; then either region will do."
         )
     if answer.verdict == OPEN:
-        return f"Open: {ahead} may hold the better best, but {doubt} that {behind} does."
+        return f"Open: {ahead} may hold the better best, but the chance is {doubt} that {behind} does."
     surely = "probably " * (answer.verdict not in (YES, NO))
     return f"{ahead} {surely}holds the better best: {doubt} that {behind} does."
 
 
 def cost_text(answer: Answer) -> str:
     """The expected difference of the two bests with an interval, in words."""
-    side = "outside"
+    first, second = "the best inside", "the best outside"
     if answer.better is not None:
-        side = "of the other region"
-    compared = f"{_compared(answer, answer.cost)} than"
-    if compared == "equal than":
-        compared = "equal to"
-    interval = f"90 % interval: {_compared(answer, answer.cost_low)} to {_compared(answer, answer.cost_high)}"
-    return f"the best inside is expected to be {compared} the best {side} ({interval})"
+        first, second = "the best of the first region", "the best of the second"
+    expected, low, high = (
+        compared_text(cost, answer.epsilon) for cost in (answer.cost, answer.cost_low, answer.cost_high)
+    )
+    relation = f"{expected} than"
+    if expected == "equal":
+        relation = "equal to"
+    return f"{first} is expected to be {relation} {second} (90 % interval: {low} to {high})"
 
 
-def _compared(answer: Answer, cost: float) -> str:
-    """A cost in words."""
-    cost = _rounded(cost, answer.epsilon)
+def compared_text(cost: float, epsilon: float) -> str:
+    """A cost in words, in decimals that show two digits of the tolerance."""
+    if not math.isfinite(cost):
+        return "-"
+    cost = _rounded(cost, epsilon)
     if difference(abs(cost)) == "0":
         return "equal"
     if cost > 0:
@@ -228,8 +248,8 @@ def _compared(answer: Answer, cost: float) -> str:
 
 
 def _rounded(cost: float, epsilon: float) -> float:
-    """A cost in decimals that show two digits of the tolerance."""
-    if not epsilon or not math.isfinite(cost):
+    """A finite cost in decimals that show two digits of the tolerance."""
+    if not epsilon:
         return cost
     return round(cost, 1 - math.floor(math.log10(epsilon)))
 
@@ -271,7 +291,7 @@ def _evidence_text(answer: Answer) -> str:
     if answer.earlier:
         text += f", {answer.earlier:,} of them from other rounds"
     if answer.given is not None:
-        text += f", with {answer.given}"
+        text += f", with {condition_text(answer.given)}"
     if answer.later:
         text += f"; {plural(len(answer.later), 'newer round')} cannot answer the question"
     return text
@@ -279,12 +299,11 @@ def _evidence_text(answer: Answer) -> str:
 
 def _fold(answer: Answer) -> Fold:
     """The numbers behind the answer."""
-    sides = {"inside": answer.inside, "outside" if answer.better is None else "other": answer.outside}
     rows = []
-    for name, side in sides.items():
-        numbers = percent(side.share), score(side.value), score(side.expected)
-        rows.append((name, f"{side.trials:,}", f"{side.failed:,}", *numbers))
-    head = ("side", "trials", "failed", "space", "best observed", "best expected")
+    for label, side in zip(_labels(answer), (answer.inside, answer.outside), strict=True):
+        numbers = percent(side.share), score(side.mean), score(side.expected)
+        rows.append((label.lower(), f"{side.trials:,}", f"{side.failed:,}", *numbers))
+    head = ("side", "trials", "failed", "space", "best trial", "best expected")
     lines = [
         f"The model probability is {number(answer.probability, 2)}, counted in {answer.draws:,} functions "
         "drawn given the trials; screens round chances to four steps, because finer steps are not "
@@ -311,7 +330,8 @@ def questions_page(questions: Questions) -> Page:
         blocks = [asked_grid(questions.asked[:_SHOWN])]
         folds = [Fold("Every answer", [answers_grid(questions.asked)])]
     if len(questions.asked) > _SHOWN:
-        blocks.append(Text(f"and {len(questions.asked) - _SHOWN:,} older ones; details shows all", "faint"))
+        older = plural(len(questions.asked) - _SHOWN, "older question")
+        blocks.append(Text(f"and {older}, listed in the details", "faint"))
     if questions.suggested:
         blocks.append(Text("Worth asking, because the answer would change a decision:", "strong"))
         blocks.append(Items(list(map(suggestion_text, questions.suggested))))
@@ -329,10 +349,10 @@ def asked_grid(questions: Sequence[AskedQuestion]) -> Grid:
 
 def _asked_row(question: AskedQuestion, authors: set[str]) -> Row:
     latest = question.answers[-1]
-    before = " > ".join(_answer_text(answer.verdict) for answer in question.answers[:-1][-3:])
+    before = " > ".join(map(_answer_text, question.answers[:-1][-3:]))
     return (
         question_text(question),
-        Cell(_answer_text(latest.verdict), _TONES[latest.verdict]),
+        Cell(_answer_text(latest), _TONES[latest.verdict]),
         _doubt_text(latest),
         f"{latest.trials:,}",
         before or "-",
@@ -340,24 +360,26 @@ def _asked_row(question: AskedQuestion, authors: set[str]) -> Row:
     )
 
 
-def _answer_text(verdict: str) -> str:
-    """The verdict; a bare "probably" would leave yes or no open."""
-    if verdict == PROBABLY:
+def _answer_text(answer: StoredAnswer) -> str:
+    """The verdict; of two regions, the region with the better best."""
+    if answer.better is not None:
+        return _OF_TWO.get(answer.verdict, answer.verdict)
+    if answer.verdict == PROBABLY:
         return "probably yes"
-    return verdict
+    return answer.verdict
 
 
 def answers_grid(questions: Sequence[AskedQuestion]) -> Grid:
     """A row per answer, the oldest first within a question."""
-    head = ("question", "answer", "doubt", "trials", "inside", "cost", "round", "asked by")
+    head = ("question", "answer", "doubt", "trials", "inside", "best inside", "round", "asked by")
     rows = [
         (
             question_text(question),
-            _answer_text(answer.verdict),
+            _answer_text(answer),
             _doubt_text(answer),
             f"{answer.trials:,}",
             f"{answer.inside:,}",
-            difference(_rounded(answer.cost, answer.epsilon)),
+            compared_text(answer.cost, answer.epsilon),
             answer.round[:8],
             answer.author,
         )
@@ -369,12 +391,25 @@ def answers_grid(questions: Sequence[AskedQuestion]) -> Grid:
 
 def question_text(question: Answer | AskedQuestion | StoredAnswer) -> str:
     """A question as a line: ``lr <= 2, given optimizer == 'Adam'``."""
-    text = question.question
+    text = condition_text(question.question)
     if question.better is not None:
-        text += f" against {question.better}"
+        text += f" against {condition_text(question.better)}"
     if question.given is not None:
-        text += f", given {question.given}"
+        text += f", given {condition_text(question.given)}"
     return text
+
+
+def condition_text(condition: str) -> str:
+    """A condition without the parentheses that a canonical spelling adds to the third part and later ones."""
+    tree = ast.parse(condition, mode="eval").body
+    if not isinstance(tree, ast.BoolOp):
+        return condition
+    word = " or "
+    if isinstance(tree.op, ast.And):
+        word = " and "
+    return word.join(
+        ("({})" if isinstance(part, ast.BoolOp) else "{}").format(ast.unparse(part)) for part in tree.values
+    )
 
 
 def _doubt_text(answer: StoredAnswer) -> str:
@@ -389,9 +424,11 @@ def suggestion_text(suggested: SuggestedQuestion) -> str:
     """A suggested question with the reason to ask."""
     doubt = chance_words(1 - suggested.probability)
     if suggested.kind == CUT:
-        reason = f"a cut of {suggested.parameters[0]} that the proposal is unsure of: {doubt} that it loses"
+        name = suggested.parameters[0]
+        reason = f"the proposal is unsure of this cut of {name}: {doubt} that a better value is lost"
     elif suggested.kind == INTERACTION:
-        reason = f"the cut of {suggested.parameters[0]} may lose with {suggested.given}: {doubt} that it does"
+        name = suggested.parameters[0]
+        reason = f"the cut of {name} may cost a better value with {suggested.given}: {doubt} that it does"
     else:
         hold = chance_words(suggested.probability)
         reason = (
