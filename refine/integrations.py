@@ -18,13 +18,13 @@ class Epochs:
 
     Args:
         trial: The trial; default the one that runs here.
-        checkpoints: A folder for checkpoints of all trials. What was reported is kept there, so that a
-            training that goes on from a checkpoint reports its earlier epochs again.
+        checkpoints: A folder for checkpoints of all trials. The folder also keeps the reports, so that a
+            training that continues from a checkpoint reports its earlier epochs again.
 
     Attributes:
-        folder: Where this trial's checkpoints go, named by its seed, which is the same when it is run
-            again; None without ``checkpoints``.
-        metrics: What the last epoch gave.
+        folder: Folder of this trial's checkpoints; its name is the seed of the trial, so a repeated trial
+            finds it. None without ``checkpoints``.
+        metrics: Metrics of the last epoch.
     """
 
     def __init__(self, trial: RunningTrial | None = None, checkpoints: str | Path | None = None) -> None:
@@ -78,7 +78,7 @@ def keras_callback(trial: RunningTrial | None = None, checkpoints: str | Path | 
 
 
 def lightning_callback(trial: RunningTrial | None = None, checkpoints: str | Path | None = None) -> Any:
-    """A callback for a ``Trainer`` of Lightning, of what a module logs.
+    """A callback for a ``Trainer`` of Lightning that reports the logged metrics.
 
     Args:
         trial: As ``checkpoints``: see :class:`Epochs`, which the callback is.

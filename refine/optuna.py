@@ -1,4 +1,4 @@
-"""A study of Optuna in place: its review, a sampler that follows what was decided, and when it may stop."""
+"""Works on an Optuna study in place: its review, a sampler that follows a decision, and a stopping rule."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from refine.utils.warning import warn
 
 optuna: Any = load("optuna", "refine.optuna", AnalysisError)
 
-# The user attribute of a study in which StopWhenNotWorth keeps what its last look found.
+# User attribute of a study for the latest result of StopWhenNotWorth.
 WORTH = "refine:worth"
 
-# Share of further trials that are looked at where the optimum is plausible: what samplers that learn do.
+# Share of exploit trials among the simulated further trials, as in a sampler that learns.
 _EXPLOIT = 0.5
 
 _LOOKS = 3  # in a row that find searching on not worth it; by one alone most searches of TPE ended too early
@@ -89,12 +89,12 @@ def review(
 def narrow(
     study: Any, review: Review[Any] | None = None, *, note: str = "", author: str | None = None
 ) -> Any:
-    """The same study with a sampler that follows a decision: its own, asked inside the space decided.
+    """The same study, with its own sampler restricted to the decided space.
 
-    ``optimize``, ``ask`` and ``trial.suggest_*`` go on as they are; trials keep the distributions that the
-    objective asks for. Choices and values that were decided against are not drawn; what is enqueued runs as
-    it is. The sampler sees the trials that lie inside, as if it began there. The decision is stored in the
-    study's user attributes.
+    ``optimize``, ``ask`` and ``trial.suggest_*`` work as before; trials keep the distributions of the
+    objective. The sampler does not draw dropped choices and values; enqueued trials run unchanged. The
+    sampler sees only the trials inside the space, as if the study began there. The decision is stored in the
+    user attributes of the study.
 
     Args:
         study: The study, which itself stays as it was.
@@ -143,7 +143,7 @@ def _decided(study: Any) -> tuple[int, Space | None]:
 
 
 class _Inside(optuna.samplers.BaseSampler):  # type: ignore[misc]  # nothing is known of Optuna's types
-    """Asks a sampler inside a space, and shows it what lies there."""
+    """A sampler restricted to a space: it draws inside, and sees only the trials inside."""
 
     def __init__(self, base: Any, space: Space, first: int) -> None:
         self.base = base
@@ -255,22 +255,22 @@ def _holds(distribution: Any, value: Any) -> bool:
 
 
 class StopWhenNotWorth:
-    """A callback of ``study.optimize`` that stops a study of one objective when searching on is not worth it.
+    """A callback of ``study.optimize`` that stops a study of one objective when more trials are not worth it.
 
-    Further trials, half of them where the optimum is plausible, are simulated on the posterior of what was
-    run, as by :meth:`refine.Review.worth`. Three looks in a row must find them not worth it. What the last
-    look found is in the study's user attribute ``refine:worth``.
+    The callback simulates further trials, half of them exploit trials, on the posterior of the finished
+    trials, as :meth:`refine.Review.worth` does. The study stops after three results in a row without enough
+    gain. The latest result is in the user attribute ``refine:worth`` of the study.
 
-    It stops some studies too early: in 6 of 18 searches by TPE, on three functions of 4 to 6 parameters, 50
+    Some studies stop too early: in 6 of 18 searches by TPE, on three functions of 4 to 6 parameters, 50
     trials after the stop improved the best value by more than ``epsilon``; five of the six had stopped
-    within 50 trials. Another ``optimize`` goes on.
+    within 50 trials. Another call of ``optimize`` continues the study.
 
     Args:
-        every: How many trials lie between two looks; a look takes a fraction of a second.
-        n: How many further trials must be worth it.
-        epsilon: Improvement that counts as none, in units of the objective; default what the trials can
-            tell apart.
-        price: What one trial costs, in units of the objective.
+        every: Number of trials between two simulations; a simulation takes a fraction of a second.
+        n: Number of simulated further trials.
+        epsilon: Improvement that counts as none, in units of the objective; default the tolerance of a
+            proposal on these trials.
+        price: Cost of one trial, in units of the objective.
 
     Raises:
         DesignError: ``every`` or ``n`` is no whole number >= 1.
@@ -286,10 +286,10 @@ class StopWhenNotWorth:
         self.n = n
         self.epsilon = check_epsilon(epsilon)
         self.price = check_epsilon(price)
-        self._in_vain = 0  # looks in a row
+        self._in_vain = 0  # simulations in a row without enough gain
 
     def __call__(self, study: Any, trial: Any) -> None:
-        """Looks, after every so many trials, and stops the study."""
+        """Simulates further trials after each ``every`` trials, and stops a study that is not worth them."""
         if len(study.directions) > 1:
             raise AnalysisError(f"StopWhenNotWorth is about one objective, got {len(study.directions)}")
         if (trial.number + 1) % self.every:

@@ -36,15 +36,15 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
         estimator: The estimator, such as a pipeline.
         space: A :class:`refine.Space` or its mapping, with names as ``set_params`` has them: ``{"clf__C":
             refine.Float(0.01, 100, log=True)}``.
-        n: How many configurations in all, at most as many as there are.
-        rounds: How many rounds, of at least ten configurations each: with fewer than 20 there is one. A
-            round that can't be analysed, since too few of its configurations have a score, is the last one,
-            with a warning.
+        n: Number of configurations in total; at most the size of the space.
+        rounds: Number of rounds, of at least ten configurations each; with fewer than 20 configurations, a
+            single round. If too few configurations of a round have a score for an analysis, that round is
+            the last, with a warning.
         risk: Accepted probability of losing the best value, per narrowing.
         scoring: As ``n_jobs``, ``refit``, ``cv``, ``verbose``, ``pre_dispatch``, ``error_score`` and
             ``return_train_score``: see ``sklearn.model_selection.RandomizedSearchCV``. With several scorers
-            ``refit`` names the one to go by.
-        random_state: Seed of what is drawn.
+            ``refit`` names the deciding scorer.
+        random_state: Seed of the drawn configurations.
 
     Attributes:
         tree_: The :class:`refine.Tree` of its rounds, in memory; it is not part of a pickle.

@@ -1,1 +1,1 @@
-"""What a round taught: pure functions of a space and a table."""
+"""Measurements on a round: pure functions of a space and a table."""

@@ -450,7 +450,7 @@ def analyze(
         seed: Seed of every bootstrap and permutation test.
         metric: Displayed name of the metric; default ``value``.
         earlier: Trials of earlier rounds, in the columns of ``frame``: evidence on the optimum, never tested.
-        elsewhere: Trials of later rounds and of other branches, likewise.
+        elsewhere: Trials of later rounds and of other branches, in the same form and with the same use.
         pooled: Number of rows at the head of ``frame`` from earlier rounds on an equal space. No selection
             took place in between, so the space-filling trials of earlier rounds are tested as well.
         stage: Stage of the branch, from 1; a round and a growth of a round count one stage, see
@@ -522,7 +522,7 @@ def analyze(
     permutations = min(_MOST_PERMUTATIONS, stats.permutations_needed(max(1, len(names)), ALPHA / spent))
     masks = {n: tables.read[n][rows.mask] for n in names if n in tables.read}
     active = space.active_in(rows.table)
-    # A parameter that a configuration lacks was not read, whatever value stood in its place.
+    # A parameter that a configuration lacks was not read, even if a value stood in its place.
     masks |= {n: masks[n] & active[n] if n in masks else active[n] for n in names if n in active}
     tests = TestSamples(rows, cardinalities, sign, seed, permutations)
     all_rows = np.ones(len(rows.y), dtype=np.bool_)
@@ -612,7 +612,7 @@ class _Tables(NamedTuple):
 
     frame: pd.DataFrame  # trials that are analysed: exploded ones have diverged, excluded ones are left out
     whole_frame: pd.DataFrame  # ``frame`` before a sample was drawn
-    sampled: bool  # whether there are so many that a sample was drawn
+    sampled: bool  # True if a sample was drawn from a very large table
     rows: EvidenceTable  # those of ``frame`` inside the space
     even: Bools  # (rows,) whether a trial was drawn evenly, also if too few were for a test
     own: Bools  # (rows,) whether a trial is of the round itself

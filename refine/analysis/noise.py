@@ -212,7 +212,7 @@ def pooled_noise(
 
 
 def _of_repeats(sd: float, freedom: int) -> _Estimate:
-    """A standard deviation with so many degrees of freedom, unbiased on a log scale."""
+    """A standard deviation with its degrees of freedom, unbiased on a log scale."""
     from scipy.special import digamma, polygamma
 
     bias = (digamma(freedom / 2) - math.log(freedom / 2)) / 2

@@ -47,7 +47,7 @@ def judge_runs(
         goal: Metric and direction.
         a: The configuration in question: a name, or several names, if for example a new seed has a new
             commit.
-        b: The configuration compared with it, likewise.
+        b: The configuration compared with ``a``, in the same form.
         by: Noun for names in messages.
         of: Noun for runs in messages.
         epsilon: Tolerance in units of the metric; default a tenth of the noise, at least a step or 5 % of
@@ -117,8 +117,8 @@ def judge_runs(
         alike=repeats,
     )
     judged = Judged(field, tuple(tuple(runs_of[1:]) for runs_of in pair.values()), draws, noise, sd**2)
-    # A table of runs has no proposal and no winner: the tolerance is what several runs of two configurations
-    # can resolve.
+    # A table of runs has no proposal and no winner: the tolerance is the smallest difference that several
+    # runs of two configurations can resolve.
     tolerance = noise.tolerance(epsilon, _SHARE)[0]
     verdict = judgement(judged, 0, 1, of, "given", tolerance if math.isfinite(tolerance) else 0.0)
     if verdict.basis == "posterior":

@@ -383,7 +383,7 @@ def check_plan(rounds: object, n: object) -> None:
 
 
 def plans_beside(rounds: int, n: int) -> list[tuple[int, int]]:
-    """The plan asked for, and others of as many trials: in one round, in half and in twice as many rounds."""
+    """The asked plan, and plans of equally many trials in one round, in half and in twice the rounds."""
     trials = rounds * n
     other_rounds = sorted({1, max(1, rounds // 2), min(2 * rounds, _MOST_ROUNDS)} - {rounds})
     return [(rounds, n), *((k, trials // k) for k in other_rounds if trials // k >= _FEWEST)]

@@ -69,7 +69,7 @@ class ProgressMonitor:
         records: Trials that have ended.
         goal: Metric and direction, by which the best value is shown.
         show: Whether to show anything. Nothing is shown without a standard error.
-        trials: The noun for what runs, in messages.
+        trials: Noun for the running items in messages, such as trials.
         stops: Whether the round stops if its first trials all fail in the same way.
     """
 

@@ -185,12 +185,12 @@ class NextRound:
             posterior: over configurations that were run and cells that the round may run.
             known: (c,) bools, which of them were run.
             noise: deviation of a single training, in scores.
-            batch: what the round runs.
+            batch: numbers of cells that the round runs.
             deviations: (D, c) draws of value on new data - value, in units of the metric; ``None`` if scores
                 by row or fold are unknown.
 
         Returns:
-            (designs x truths,) rise of the true value of what is handed over, in units of the metric.
+            (designs x truths,) rise of the true value of the winner, in units of the metric.
 
         Raises:
             AnalysisError: nothing was run, shapes differ, or the noise is negative.

@@ -101,7 +101,7 @@ def deviations_at(
         candidates: (c, d) positions or codes of the cells.
         cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
         read: (k, d) mask of the values that were read; ``None`` if all were.
-        candidates_read: (c, d) mask, likewise.
+        candidates_read: (c, d) mask of the values that a candidate reads.
 
     Source: Rasmussen and Williams (2006), section 2.2; a single kernel for the draws is our own.
     """

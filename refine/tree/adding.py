@@ -282,7 +282,7 @@ def _believed_share(belief: Belief | None, exploit: float | None, method: str) -
     """Share of a first round that is drawn by a belief.
 
     Raises:
-        DesignError: There is a share and no belief, or a belief and a design that asks for what it likes.
+        DesignError: A share without a belief, or a belief with a design that chooses its own configurations.
         ReviewError: The share is out of range.
     """
     if not belief:

@@ -85,8 +85,8 @@ def autopilot(
             :attr:`Tree.budget`, unless an option of several rounds is given.
         n: Configurations per child; default the advised number: :attr:`refine.Review.advised_round`.
         risk: Accepted probability of losing the best value, per narrowing; default 0.05.
-        exploit: Share of a child's configurations spent where the optimum is plausible; default as advised.
-        audit: Share spent outside the space of the child; default as advised.
+        exploit: Share of exploit trials in a child; default as advised.
+        audit: Share of audit trials in a child; default as advised.
         check_noise: As in :meth:`Round.run`; with a budget, before a race.
         per: As in :meth:`Round.run`: ``"second"`` prefers short trials.
         options: As in :meth:`Round.run`: {keywords}.
@@ -265,11 +265,11 @@ class _Search:
     trials: float
     seconds: float
     check_noise: bool
-    options: Mapping[str, Any]  # of each run
+    options: Mapping[str, Any]  # options of each run
     started: float = field(default_factory=time.monotonic)
 
     def run(self) -> Round:
-        """Searches; where noise is large, a race of the plausible winners is the end of it."""
+        """Searches; with large noise, the search ends with a race of the plausible winners."""
         first = self.first
         if first.node.method != IMPORTED:
             self._run(first)
@@ -327,7 +327,7 @@ class _Search:
         return last or first
 
     def _grown(self, last: Round | None, n: int, **ending: object) -> Round:
-        """The round of the search, of so many trials, after it has run."""
+        """The round of the search with that number of trials, after its run."""
         note = "searches all of the space"
         if last is None:
             last = self.first.branch(self.first.space, note=note, n=n, exploit=1.0, author=AUTHOR)

@@ -248,19 +248,19 @@ class DecidedRound(RoundRecord):
         proposal: Proposal | None = None,
         html: bool = False,
     ) -> Path:
-        """Writes the round as markdown with figures; the proposal and the decision once there are such.
+        """Writes the round as markdown with figures, with the proposal and the decision if there are any.
 
         Args:
-            folder: Created if need be; holds a file named by the round's number in the tree and its id, and
+            folder: Created if missing; gets a file named by the round's number in the tree and its id, and
                 a folder of figures.
-            proposal: Which proposal; default the one decided upon, else the last one stored.
+            proposal: The proposal; default the decided one, else the last stored one.
             html: Whether to write one self-contained HTML file instead of markdown.
 
         Returns:
             The file.
 
         Raises:
-            StoreError: A file stands where the folder is to be.
+            StoreError: A file stands in place of the folder.
 
         Examples:
             >>> root.report("reports").name == f"1-{root.id}.md"
@@ -294,7 +294,7 @@ def branch(
             earlier trials are not evidence for the new space.
         seed: Default the seed of the parent.
         author: Default the user name.
-        n: Number of configurations; default as many as in the parent.
+        n: Number of configurations; default the number of the parent.
         downsample: The number as a share of the configurations left.
         exploit: As in :meth:`Review.accept`, like ``audit``, ``given``, ``belief``, ``design`` and
             ``pruner``; default 0, like ``audit``.
@@ -332,15 +332,15 @@ def branch(
 def choose(
     self: DecidedRound, point: int | Mapping[str, object], *, note: str = "", author: str | None = None
 ) -> Decision:
-    """Records which point of the front of several goals is wanted, as a decision on this round.
+    """Records the chosen point of the front of several goals, as a decision on this round.
 
     Args:
         point: A configuration on the front, or the label of its row in :attr:`front`.
-        note: Why, in your words.
-        author: Who decides; default the user name.
+        note: Reason, in your words.
+        author: Default the user name.
 
     Raises:
-        ReviewError: The round has one goal, or this is no point of its front.
+        ReviewError: The round has one goal, or the point is not on the front.
     """
     note = check_note(note)
     author = check_author(author)
@@ -377,7 +377,7 @@ def off_grid(space: Space, encoded: Sequence[Encoded]) -> int:
 
 
 def check_count(n: int, encoded: Sequence[Encoded]) -> None:
-    """Raises DesignError where a round is to run fewer configurations than it was given."""
+    """Raises DesignError if a round runs fewer configurations than were given."""
     if n < len(keys := _keys(encoded)):
         raise DesignError(
             f"n counts the configurations that are given, and {len(keys)} are; got n={n}, ask for more"

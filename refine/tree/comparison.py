@@ -56,9 +56,9 @@ class Comparison(Shown):
     """Differences between two rounds.
 
     Attributes:
-        a: Id of the first.
-        b: Id of the second.
-        space: What changes from the first space to the second.
+        a: Id of the first round.
+        b: Id of the second round.
+        space: Changes from the first space to the second.
         volume_kept: Volume of the first space that the second keeps.
         best: Best values of both; NaN before the first trial.
         n: Planned configurations of both.
@@ -93,7 +93,7 @@ class Comparison(Shown):
             The file.
 
         Raises:
-            StoreError: A file stands where the folder is to be.
+            StoreError: A file stands in place of the folder.
         """
         written: Path = provided("comparison.report")(self, check_folder(folder), html)
         return written

@@ -34,12 +34,12 @@ class Context(NamedTuple):
 
     Attributes:
         store: The database, for writing.
-        reader: What is read from: the store, or a snapshot of it while one operation looks at many rounds.
-        tree: Row of the tree in it.
+        reader: The store for reading, or a snapshot of the store during an operation on many rounds.
+        tree: Row of the tree in the store.
         name: Name of the tree.
         objectives: Objectives given in this process, by name and fingerprint of their data.
         scores: Metrics that are functions, given in this process, by name.
-        tools: Samplers and pruners of Optuna given in this process, by what they are called in a node.
+        tools: Samplers and pruners of Optuna given in this process, by their names in nodes.
     """
 
     store: Store

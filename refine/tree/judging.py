@@ -102,8 +102,8 @@ def confirm(
     expected value up to the noise.
 
     Args:
-        budget: Number of repeats in total, existing ones included; default 20, or as many as the budget of
-            the tree has left: :attr:`budget`.
+        budget: Number of repeats in total, existing ones included; default 20, or fewer if the budget of the
+            tree has fewer left: :attr:`budget`.
         top: Number of configurations in the race.
         objective: As ``objective_name``: see :meth:`Round.run`.
         options: As in :meth:`Round.run`: {keywords}.
@@ -162,11 +162,12 @@ def judge(
     compared by the posterior behind :meth:`winner`, and KEEP requires three repeats under new seeds.
 
     Args:
-        a: The configuration in question: as many of its values by name as identify it; a round, its id or a
-            tag, for the best expected of that round; ``"winner"``, ``"best"`` (observed) or ``"baseline"``.
-            Default the winner.
-        b: The configuration to compare with, likewise. Default the baseline; without a baseline, or if
-            ``a`` is the baseline, the best expected of the rounds before the first run of ``a``.
+        a: The first configuration: enough of its values by name to identify it; a round, its id or a tag, for
+            the best expected configuration of that round; ``"winner"``, ``"best"`` (observed) or
+            ``"baseline"``. Default the winner.
+        b: The configuration to compare with, given in the same ways. Default the baseline; without a
+            baseline, or if ``a`` is the baseline, the best expected of the rounds before the first run of
+            ``a``.
         budget: Number of repeats of both in total, existing ones included, until a verdict. Default no
             repeats.
         epsilon: Tolerance, in units of the metric; default as in :meth:`confirm`.
@@ -339,15 +340,15 @@ class _Entrants(NamedTuple):
         options: RunOptions,
         stage: Callable[[Judged, Sequence[int], int, int], tuple[T, _Shares, int]],
     ) -> tuple[Judged, T]:
-        """Runs candidates under new seeds, batch by batch, until nothing follows or runs bring nothing more.
+        """Runs candidates under new seeds, batch by batch, until no run follows or a batch adds no run.
 
         Args:
-            batch: How many runs at a time, or as many as there are workers.
-            objective: What to call where a round was reopened, and its name.
-            options: What trials run on.
-            stage: How it stands, what runs next, and how many runs there are, given the candidates by all
-                of their runs, how many of each have ended under new seeds, how many of all those the rounds
-                had planned anyway, and the batch.
+            batch: Number of runs at a time; at least the number of workers.
+            objective: The objective for reopened rounds, and its name.
+            options: Run options.
+            stage: A function that returns the standing, the next runs, and the number of runs. Its arguments
+                are the candidates judged by all of their runs, the number of ended runs of each under new
+                seeds, the number of these runs that the rounds had planned anyway, and the batch.
         """
         trials = self.trials
         judged = self.judged

@@ -53,8 +53,8 @@ def set_epsilon(self: R, epsilon: float | None) -> R:
     """Sets the tolerance: a smaller loss counts as none in proposals on this round and later children.
 
     Args:
-        epsilon: In units of the metric; ``None`` takes back what was said: then it is what the trials can
-            tell apart.
+        epsilon: In units of the metric; ``None`` returns to the default: see
+            :attr:`refine.stats.NoiseEstimate.epsilon`.
 
     Raises:
         AnalysisError: No number >= 0.

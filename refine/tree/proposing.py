@@ -33,10 +33,10 @@ def optimism(self: RoundRecord, seed: int = 0, analysis: Analysis | None = None)
 
     Args:
         seed: Seed of every random draw.
-        analysis: Of this round, where it was made already.
+        analysis: The analysis of this round, if already made.
 
     Raises:
-        AnalysisError: No trial has finished that may be called best.
+        AnalysisError: No finished trial may be called best.
 
     Examples:
         >>> root.optimism().expected  # no noise: the best is as good when trained again
@@ -98,11 +98,11 @@ def propose(
 
     Args:
         risk: Accepted probability of losing more than the tolerance.
-        epsilon: Loss that counts as none, in units of the metric; default the round's own
-            (:meth:`set_epsilon`), else what its trials can tell apart. Of several goals one by the name of
-            each metric.
+        epsilon: Loss that counts as none, in units of the metric; default that of :meth:`set_epsilon`, else
+            the smallest difference that the trials can resolve, at least 5 % of (best - median). With several
+            goals, a mapping from metrics to losses.
         seed: Seed of every random draw of the analysis.
-        keep: Whether to store the proposal now; else it is stored when it is decided upon.
+        keep: Whether to store the proposal now, or only with a decision on it.
         renew: Whether to propose on all finished trials, in spite of an earlier decision.
 
     Raises:

@@ -29,7 +29,7 @@ class Round(DecidedRound):
     ``root`` is the one that :class:`Tree`'s makes.
 
     Attributes:
-        context: Its store and tree, and what was given in this process.
+        context: Store and tree of the round, and the objects given in this process.
         node: Its frozen content.
         metric: Which metric is its value.
         direction: ``"maximize"`` or ``"minimize"``.

@@ -45,7 +45,7 @@ class RoundRecord(Shown):
     """A stored round; :class:`refine.Round` adds the methods that change it.
 
     Attributes:
-        context: Its store and tree, and what was given in this process.
+        context: Store and tree of the round, and the objects given in this process.
         node: Its frozen content.
         metric: Which metric is its value.
         direction: ``"maximize"`` or ``"minimize"``.
@@ -190,7 +190,7 @@ class RoundRecord(Shown):
     def best_params(self) -> dict[str, Any] | None:
         """Configuration of the best observed trial; classes and functions stand for the labels in ``best``.
 
-        Reading it imports what the space refers to.
+        Reading the space imports the classes and functions in it.
         """
         records = self._records()
         frame = table(self.space, records, self._metric)

@@ -17,7 +17,7 @@ Limits = tuple[float | None, float | None]
 
 
 class Declared(NamedTuple):
-    """Facts that a person declared about the values of a round; ``None`` for what the trials must show.
+    """Facts that a person declared about the values of a round; ``None`` for a fact that trials must show.
 
     Limits and scale are about the metric of the round, the noise about its objective.
     """
@@ -52,7 +52,7 @@ class Declared(NamedTuple):
         return cls.checked(content.get("noise"), content.get("limits"), content.get("scale"))
 
     def to_json(self) -> JsonObject:
-        """The declarations as plain data, without what is not declared."""
+        """The declarations as plain data; undeclared facts are left out."""
         stated = {name: value for name, value in self._asdict().items() if value is not None}
         return {name: list(value) if name == "limits" else value for name, value in stated.items()}
 

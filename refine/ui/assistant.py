@@ -352,7 +352,7 @@ class Assistant:
         return self._shown(lambda tree: _edited(tree[round_id], edits or {}).preview(n=trials), details)
 
     def judge(self, a: Named = None, b: Named = None, seeds: int = 0, details: bool = False) -> Answer:
-        """Compare two configurations: KEEP, CONFIRM or DISCARD, with the evidence and what would decide.
+        """Compare two configurations: KEEP, CONFIRM or DISCARD, with evidence and the runs that would decide.
 
         ``a`` and ``b`` are values by name, or a text: the id of a round (its best by posterior mean),
         ``winner``, ``best`` or ``baseline``. By default the winner is compared with the baseline, or else

@@ -340,7 +340,7 @@ def _lines(folder: Path, key: str, table: str) -> Iterator[Row]:
 
 
 def _inside(path: Path, folder: Path) -> None:
-    """Refuses what a link would lead to elsewhere, and what is no file: a pipe would be read for ever."""
+    """Refuses links that leave the folder, and entries that are no files: reading a pipe would never end."""
     try:
         out = not path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError):  # a link to itself

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 
 def open_study(study: object, study_name: str | None) -> optuna.Study:
-    """The study of an object, or of a storage's URL or journal file and a name; what is opened is read only.
+    """A study from an object, or from a storage's URL or journal file and a name; opened for reading only.
 
     Raises:
-        StoreError: The storage can't be opened.
-        NotFoundError: It has no such study.
+        StoreError: The storage cannot be opened.
+        NotFoundError: The storage has no such study.
         AnalysisError: Neither a study nor a URL, or Optuna is not installed.
     """
     load("optuna", "reading a study of Optuna", AnalysisError)
@@ -116,10 +116,10 @@ def _cannot_open(url: URL | None, shown: str, error: Exception) -> StoreError:
 def to_optuna(self: RoundRecord, storage: object = None, study_name: str | None = None) -> optuna.Study:
     """All trials as an Optuna study, for ``optuna.visualization`` and optuna-dashboard.
 
-    Replicates and failed trials are among them; of a trial that was run again, the last attempt. User
-    attributes say ``round``, ``cell``, ``seed``, ``origin``, ``replicate``, ``attempt``, ``state``, the
-    other metrics, and the last line of an error. Classes and functions stand there by their label. A round
-    with several goals is a study with as many objectives, and a trial that lacks one of them a failed one.
+    Replicates and failed trials are included; of a repeated trial, the last attempt. User attributes are
+    ``round``, ``cell``, ``seed``, ``origin``, ``replicate``, ``attempt``, ``state``, the other metrics, and
+    the last line of an error. Classes and functions are given by their labels. A round with several goals is
+    a study with several objectives, where a trial that lacks one of them is failed.
 
     Args:
         storage: Optuna's storage or its URL; default in memory. Databases take about 10 ms per trial.

@@ -100,7 +100,7 @@ def start_content(round_: Round) -> dict[str, str]:
 
 
 def growth_content(round_: Round) -> dict[str, object] | None:
-    """A number of trials to add to a round, and what the budget leaves; ``None`` if a round cannot grow."""
+    """A number of trials to add to a round, and the trials left; ``None`` if a round cannot grow."""
     remaining = round_._budget.left
     if round_.node.method == IMPORTED or remaining == 0:
         return None
