@@ -212,15 +212,12 @@ def judgement(
     runs = [len(judged.fresh[i]) + (i == field.baseline) for i in (a, b)]
     drawn, basis = _differences(judged, a, b, noiseless(judged, (a, b), 0.0))
     has_posterior = len(drawn) > 0
+    mean = float(expected[a] - expected[b])
+    low = math.nan
+    high = math.nan
     if has_posterior:
         mean = float(drawn.mean())
-    else:
-        mean = float(expected[a] - expected[b])
-    if has_posterior:
         low, high = map(float, np.quantile(drawn, (0.025, 0.975)))
-    else:
-        low = math.nan
-        high = math.nan
     better = _share(drawn, 0.0)
     matters = _share(drawn, tolerated)
     settled = basis == "noiseless"
@@ -229,10 +226,9 @@ def judgement(
     further_seeds: int | None = 0
     if verdict == CONFIRM:
         unit = field.unit
+        spread = math.nan
         if has_posterior:
             spread = float((drawn / unit).var())
-        else:
-            spread = math.nan
         error = 2 * (sd / unit) ** 2
         further_seeds = seeds_needed(mean / unit, spread, error, tolerated / unit, max(1, SEEN - min(runs)))
     return Judgement(

@@ -151,15 +151,13 @@ class _Sources:
         """
         for name, value in values:
             if _is_code(value):
-                text = None
-            else:
-                text = constant_text(value)
-            if _is_code(value):
                 self.follow(value)
-            elif text is not None:
-                self.texts.add(f"{kind} {name} = {text}")
-            else:
+                continue
+            text = constant_text(value)
+            if text is None:
                 self.follow(type(value))
+            else:
+                self.texts.add(f"{kind} {name} = {text}")
 
     def _imports(self, code: types.CodeType, space: dict[str, Any]) -> None:
         """Adds files of the user that a function imports when it runs, as they are on disk."""

@@ -104,15 +104,12 @@ def widened(name: str, old: Range, new: Range, side: str) -> Range | None:
         return None
     if up:
         grid = [*new.grid, *added]
-    else:
-        grid = [*added[::-1], *new.grid]
-    if up:
         narrowed = new.low > old.low
     else:
+        grid = [*added[::-1], *new.grid]
         narrowed = new.high < old.high
-    if (
-        narrowed and old.lattice is None
-    ):  # spread the levels: otherwise nearly all would lie in the part already tried
+    if narrowed and old.lattice is None:
+        # Spread the levels: otherwise nearly all would lie in the part already tried.
         spacing = float(old.scale(new.high) - old.scale(new.low)) / max(1, new.size - 1)
         count = round(float(old.scale(grid[-1]) - old.scale(grid[0])) / min(gap, spacing or gap)) + 1
         count = min(max(count, 3), max(old.size, _MOST_LEVELS))

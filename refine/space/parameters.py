@@ -675,19 +675,15 @@ def lattice_of(low: float, step: Any, base: Any, integral: bool) -> Lattice | No
     if base is None:
         name = "step"
         value = step
+        minimum = 0
+        example = "step=8"
     else:
         name = "base"
         value = base
-    if base is None:
-        minimum = 0
-    else:
         minimum = 1
+        example = "base=2"
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or not value > minimum:
-        if base is None:
-            example = "step=8"
-        else:
-            example = "base=2"
         raise SpaceError(f"{name} must be a number > {minimum}, got {value!r}; for example {example}")
     if integral and float(value) != int(value):
         raise SpaceError(f"{name} of an integer range must be a whole number, got {value!r}; use Float")

@@ -45,14 +45,11 @@ class TreeRecord(Shown):
             NotFoundError: There is none, or there are several.
         """
         if not isinstance(key, str):
+            text = repr(key)
+            hint = "tree.rounds[0]"
             if isinstance(key, int):
                 text = f"the number {key}"
-            else:
-                text = repr(key)
-            if isinstance(key, int):
                 hint = f"tree.rounds[{key}]"
-            else:
-                hint = "tree.rounds[0]"
             raise NotFoundError(
                 f"a round is looked up by id, tag, path ('1.2'), 'last' or 'root', got {text}; by position: "
                 f"{hint}"

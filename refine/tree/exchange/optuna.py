@@ -93,11 +93,9 @@ def open_study(study: object, study_name: str | None) -> optuna.Study:
         raise NotFoundError(empty_text)
     if study_name is None:
         problem = "which of them? give study_name="
-    else:
-        problem = f"no study {study_name!r}"
-    if study_name is None:
         hint = f"known: {', '.join(names)}"
     else:
+        problem = f"no study {study_name!r}"
         hint = did_you_mean(study_name, names)
     raise NotFoundError(f"{shown}: holds {len(names)} studies; {problem}; {hint}")
 
