@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -147,11 +147,16 @@ def level_labels(parameter: Range) -> list[str]:
     values = [float(v) for v in parameter.grid]
     if all(value.is_integer() for value in values):
         return [number(value) for value in values]
-    for digits in (2, 3, 4):
+    return distinct_labels(values, (2, 3, 4, 6))
+
+
+def distinct_labels(values: Sequence[float], precisions: Iterable[int]) -> list[str]:
+    """Numbers with the first of some numbers of digits that tells them apart, else with the last one."""
+    for digits in precisions:
         labels = [number(value, digits) for value in values]
         if len(set(labels)) == len(labels):
-            return labels
-    return [number(value, 6) for value in values]
+            break
+    return labels
 
 
 def hatch_untried(ax: Axes, old: Range, low: float, high: float) -> bool:

@@ -10,7 +10,7 @@ from refine.errors import ReviewError
 from refine.report.pages.answer import answer_page, suggestion_text
 from refine.space.categorical import Categorical
 from refine.space.literals import typed_value
-from refine.tree.asking import ask
+from refine.tree.asking import Answer, ask
 from refine.tree.questions import questions
 from refine.tree.tree_record import TreeRecord
 from refine.ui.web.messages import Message
@@ -43,12 +43,7 @@ def answer_content(context: Context, message: Message) -> dict[str, object]:
         SpaceError: An expression is not of the language, or names an unknown parameter.
         AnalysisError: No round can be analysed.
     """
-    answer = ask(
-        tree_of(context),
-        message["question"],
-        given=message.get("given") or None,
-        better=message.get("better") or None,
-    )
+    answer = _answer(context, message)
     page = answer_page(answer)
     lead = page.lead or Cell("")
     return {
@@ -63,14 +58,15 @@ def answer_content(context: Context, message: Message) -> dict[str, object]:
     }
 
 
+def _answer(context: Context, message: Message) -> Answer:
+    given = message.get("given") or None
+    better = message.get("better") or None
+    return ask(tree_of(context), message["question"], given=given, better=better)
+
+
 def settling_content(context: Context, message: Message) -> dict[str, object]:
     """Creates the round that settles a question; its id."""
-    answer = ask(
-        tree_of(context),
-        message["question"],
-        given=message.get("given") or None,
-        better=message.get("better") or None,
-    )
+    answer = _answer(context, message)
     if not answer.needed:
         raise ReviewError(f"question {answer.question!r} is settled: no trial is needed")
     return {"child": answer.settle(n=answer.needed).id}

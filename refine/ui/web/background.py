@@ -252,9 +252,8 @@ def run_order(order: Mapping[str, Any]) -> str:
         getattr(round_, order["call"])(progress=False, **order["options"], **objective)
         ended = len(round_.trials) + len(round_.replicates) - before
         remaining = round_.n - len(round_.trials)
-        if round_.best is None:
-            best = "none"
-        else:
+        best = "none"
+        if round_.best is not None:
             best = f"{round_.metric} {score(float(round_.best['value']))}"
         return f"{plural(ended, 'trial')} ended, {remaining:,} left; best so far: {best}"
 

@@ -130,14 +130,9 @@ def review_content(review: Review[Round]) -> Content:
 
 def _evidence_text(view: Page, name: str) -> str:
     """The paragraphs about a parameter, with the advised calls."""
-    blocks = [block for fold in view.folds if fold.about == name for block in fold.blocks]
-    texts = []
-    for block in blocks:
-        if isinstance(block, Text):
-            texts.append(block.text)
-            if block.call is not None:
-                texts.append(str(block.call))
-    return " ".join(texts)
+    folds = [fold for fold in view.folds if fold.about == name]
+    paragraphs = [block for fold in folds for block in fold.blocks if isinstance(block, Text)]
+    return " ".join(f"{block.text} {block.call or ''}".strip() for block in paragraphs)
 
 
 def _checks_content(checks: Checks) -> Content:
@@ -168,11 +163,10 @@ def decision_content(review: Review) -> Content:
     risks = risk_facts(review)
     cells = {name: as_cell(fact) for name, fact in risks}
     risk = cells["Risk"]
-    chance, that, loss = risk.text.partition(" that ")
-    if that:
-        chance = chance_cell(1 - review.claim.probability).replace("<=", AT_MOST)
-    else:
-        chance, _, loss = chance.partition(": ")
+    _, that, loss = risk.text.partition(" that ")
+    chance = chance_cell(1 - review.claim.probability).replace("<=", AT_MOST)
+    if not that:
+        chance, _, loss = risk.text.partition(": ")
     # A tile has no room for the brackets with sources.
     text = that.lstrip() + re.sub(r" \([^)]*\)", "", loss)
     preview = review.preview()
@@ -238,27 +232,17 @@ def outlook_content(review: Review, planned: NextRound, worth: Worth | None) -> 
     # The button accepts if the advice is to go on, so there is no call.
     action = worth_check(worth).action
     (fact,) = _facts([("Recommendation", lead._replace(call=action))])
-    step = step_content(action)
-    return {
-        "key": key,
-        "verdict": worth.verdict,
-        "fact": fact,
-        "number": advice,
-        "text": forecast,
-        "step": step,
-    }
+    content = {"key": key, "verdict": worth.verdict, "fact": fact, "number": advice, "text": forecast}
+    return {**content, "step": step_content(action)}
 
 
 def _facts(facts: Iterable[tuple[str, str | Cell]]) -> list[dict[str, str]]:
     """Facts of a view with their texts, tones and calls."""
-    content = []
-    for name, fact in facts:
-        cell = as_cell(fact)
-        call = ""
-        if cell.call is not None:
-            call = str(cell.call)
-        content.append({"name": name, "text": cell.text, "tone": cell.tone, "call": call})
-    return content
+    cells = [(name, as_cell(fact)) for name, fact in facts]
+    return [
+        {"name": name, "text": cell.text, "tone": cell.tone, "call": str(cell.call or "")}
+        for name, cell in cells
+    ]
 
 
 def _button(step: NextStep) -> Content:
@@ -275,13 +259,8 @@ def _button(step: NextStep) -> Content:
         top = int(options["top"])
         seeds = int(options["seeds"])
         title = f"{terms()['Replicate'].plain} Runs the best {top} {seeds} times each, in the background."
-        return {
-            "do": name.removeprefix("round."),
-            "top": top,
-            "seeds": seeds,
-            "label": f"repeat the best {top}",
-            "title": title,
-        }
+        label_ = f"repeat the best {top}"
+        return {"do": "replicate", "top": top, "seeds": seeds, "label": label_, "title": title}
     return step_content(step.action)
 
 
@@ -301,9 +280,8 @@ def suggestions_content(review: Review[Round]) -> list[Content]:
         for name, (proposed, suggested) in suggestion.differs.items():
             form = page_form(review.proposal.old[name], suggested, proposed)
             if "as" in form:
-                edits[name] = {**form, "as": SUGGESTED, "of": decision.digest}
-            else:
-                edits[name] = form
+                form = {**form, "as": SUGGESTED, "of": decision.digest}
+            edits[name] = form
         _, _, change, share, risk, _ = row
         _, _, _, proposed_share, proposed_risk, _ = proposal_row
         text = (
@@ -477,26 +455,19 @@ def front_content(round_: Round) -> Content:
     ]
     off_front = np.flatnonzero(finite & ~broken & ~trials.index.isin(best.index))
     shown = off_front[:: max(1, -(-len(off_front) // _OTHERS))]
+    texts = [front_text(len(best))]
+    if lost := beaten(round_._at_once()):
+        texts.append(f"Trials of other rounds beat {lost:,} of them.")
+    if n_broken := int((finite & broken).sum()):
+        texts.append(f"▽ {plural(n_broken, 'infeasible trial')}.")
     if len(shown) < len(off_front):
-        some = f" {len(shown):,} of {len(off_front):,} other trials are drawn."
-    else:
-        some = ""
-    n_broken = int((finite & broken).sum())
-    if n_broken:
-        wrong = f" ▽ {plural(n_broken, 'infeasible trial')}."
-    else:
-        wrong = ""
-    lost = beaten(round_._at_once())
-    if lost:
-        beaten_text = f" Trials of other rounds beat {lost:,} of them."
-    else:
-        beaten_text = ""
+        texts.append(f"{len(shown):,} of {len(off_front):,} other trials are drawn.")
     return {
         "goals": goals,
         "points": _points(round_, best, goals),
         "others": values[shown].tolist(),
         "infeasible": values[finite & broken][:_OTHERS].tolist(),
-        "about": f"{front_text(len(best))}{beaten_text}{wrong}{some}",
+        "about": " ".join(texts),
     }
 
 
@@ -575,7 +546,7 @@ def picture(round_: Round, analysis: Analysis | None, message: Message) -> Conte
         }
 
 
-def beside_content(round_: Round, other: Round | None, across: bool = False) -> Content:
+def beside_content(round_: Round, other: Round | None, *, across: bool) -> Content:
     """Differences between a round and a second round, default the parent, as a table and sentences.
 
     ``across`` compares rounds of two studies, which have no common tree.
@@ -589,10 +560,10 @@ def beside_content(round_: Round, other: Round | None, across: bool = False) -> 
         raise ReviewError(
             f"round {round_.id} is a first round without a parent; name another round to compare with"
         )
+    pair = (other, round_)
     if across:
-        compared = rounds_difference(round_, other)
-    else:
-        compared = rounds_difference(other, round_)
+        pair = (round_, other)
+    compared = rounds_difference(*pair)
     page = comparison_page(compared)
     table = next(block for block in page.folds[0].blocks if isinstance(block, Grid))
     rows = [[as_cell(value).text for value in row] for row in table.rows]

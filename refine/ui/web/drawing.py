@@ -12,6 +12,7 @@ import numpy.typing as npt
 from refine.analysis.densities import density_curves
 from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import good_rows, unusable
+from refine.report.figures.axes import distinct_labels
 from refine.space.encoding import round_significant
 from refine.space.limits import widened
 from refine.space.parameters import Integer, Parameter, Range
@@ -72,8 +73,8 @@ def view_of(values: Floats, metric: str, direction: str) -> Content:
     high = 1.0
     log = False
     beyond = 0
-    side = ""
     middle = 0.5
+    hidden_text = ""
     if len(values):
         middle = float(np.median(values))
         view = MetricView(values, direction)
@@ -81,15 +82,9 @@ def view_of(values: Floats, metric: str, direction: str) -> Content:
         high = view.high
         log = view.log
         beyond = view.hidden
-        side = view.side
-    if side == "below":
-        end = low
-    else:
-        end = high
-    if beyond:
-        hidden_text = f"; {plural(beyond, 'trial')} {side} {number(end)} at the edge"
-    else:
-        hidden_text = ""
+        if beyond:
+            end = {"below": low, "above": high}[view.side]
+            hidden_text = f"; {plural(beyond, 'trial')} {view.side} {number(end)} at the edge"
     sign = sign_of(direction)
     return {
         "low": low,
@@ -147,7 +142,7 @@ def range_content(name: str, p: Range, new: Parameter, listed: Sequence[Paramete
         "edges": [float(low), float(high)],
         "grid": [float(v) for v in p.grid],
         "stops": sorted(stops),
-        "labels": _labels(sorted(stops)),
+        "labels": distinct_labels(sorted(stops), range(3, 7)),
         "ticks": _ticks(p),
         "proposed": proposed_content(p, new),
     }
@@ -167,15 +162,6 @@ def _farthest(name: str, p: Range, side: str) -> float | None:
     return float(wider.high if side == "high" else wider.low)
 
 
-def _labels(stops: Sequence[float]) -> list[str]:
-    """Stops with the fewest digits that distinguish them."""
-    for digits in range(3, 7):
-        labels = [number(v, digits) for v in stops]
-        if len(set(labels)) == len(labels):
-            break
-    return labels
-
-
 def _ticks(p: Range) -> list[Content]:
     """The levels of a range if their labels fit, else round numbers between its ends."""
     ticks = [{"value": float(v), "label": number(float(v), 6)} for v in p.grid]
@@ -189,22 +175,18 @@ def _outside(p: Range, farthest: float) -> set[float]:
     levels = [float(v) for v in (p.grid if farthest > p.high else p.grid[::-1])]
     edge = levels[-1]
     before = levels[-2]
+    stops = {farthest}
+    steps = (farthest - edge) / (edge - before)
     if p.log:
         steps = math.log(farthest / edge) / math.log(edge / before)
-    else:
-        steps = (farthest - edge) / (edge - before)
-    if not p.log and abs(farthest) < 1e-6 * abs(edge - before):  # a limit that itself is no value, such as 0
-        farthest_stops = set[float]()
-    else:
-        farthest_stops = {farthest}
+    elif abs(farthest) < 1e-6 * abs(edge - before):  # a limit that itself is no value, such as 0
+        stops = set()
     if steps > _MOST_OUTSIDE:  # listed levels that lie close together at this end
-        return farthest_stops
-    stops = farthest_stops
+        return stops
     for step in range(1, math.ceil(steps)):
+        value = edge + step * (edge - before)
         if p.log:
             value = edge * (edge / before) ** step
-        else:
-            value = edge + step * (edge - before)
         stops.add(float(round(value)) if isinstance(p, Integer) else round_significant(value))
     return stops
 
@@ -222,7 +204,7 @@ def values_view(analysis: Analysis, allow_degenerate: bool) -> Content:
     return view_of(usable, analysis.metric, analysis.direction)
 
 
-def trials_content(analysis: Analysis, allow_degenerate: bool = False) -> bytes:
+def trials_content(analysis: Analysis, allow_degenerate: bool) -> bytes:
     """Every trial of the round, column by column, little-endian.
 
     In this order:

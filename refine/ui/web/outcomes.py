@@ -71,23 +71,17 @@ def expected_content(
         texts.append(f"its parent had {score(before)}")
         if best is not None:
             gain = sign_of(round_.direction) * (float(best["value"]) - before)
-            if gain < 0:
+            compared = "the same as"
+            if gain > 0:
+                compared = "better than"
+            elif gain < 0:
+                compared = "worse than"
                 tone = "warn"
-            brought.insert(0, f"{_compared(gain)} {score(before)} of its parent")
-    if best is None or not brought:
-        brought_text = ""
-    else:
+            brought.insert(0, f"{compared} the {score(before)} of its parent")
+    brought_text = ""
+    if best is not None and brought:
         brought_text = f"{score(float(best['value']))}, {'; '.join(brought)}"
     return {**content, "text": "; ".join(texts), "brought": brought_text, "tone": tone}
-
-
-def _compared(gain: float) -> str:
-    """The comparison of a value with another, by its gain over the other."""
-    if gain > 0:
-        return "better than the"
-    if gain < 0:
-        return "worse than the"
-    return "the same as the"
 
 
 def space_content(round_: Round) -> list[dict[str, object]]:
@@ -121,13 +115,12 @@ def winner_content(tree: TreeRecord) -> dict[str, object]:
 
 def step_content(action: Action | None) -> dict[str, object]:
     """The button of an advised call on the winner; ``do`` is empty for any other call."""
-    if action is not None and action.name == "tree.winner":
-        return {
-            "do": "winner",
-            "label": "show the winner",
-            "title": "The configuration to use, and its doubt",
-        }
-    if action is not None and action.name == "tree.confirm":
+    if action is None:
+        return {"do": ""}
+    if action.name == "tree.winner":
+        title = "The configuration to use, and its doubt"
+        return {"do": "winner", "label": "show the winner", "title": title}
+    if action.name == "tree.confirm":
         title = f"Repeats the plausible winners in the background, as: {action}"
         budget = action.options.get("budget")
         return {"do": "confirm", "budget": budget, "label": "confirm the winner", "title": title}

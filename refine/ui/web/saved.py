@@ -95,9 +95,8 @@ def _answers(session: Session) -> dict[str, Any]:
             keep(kind, key, **drawn)
         other_risks = [o["risk"] for o in review["options"] if not o["risk"] <= risk <= o["up_to"]]
         for proposal_risk in (risk, *other_risks):
-            if proposal_risk == risk:
-                shown = review
-            else:
+            shown = review
+            if proposal_risk != risk:
                 shown = keep("round", key, proposal_risk, **keys, risk=proposal_risk)["review"]
             for panel in (p for p in shown["panels"] if p["kind"] == "choice"):
                 panel["spelt"] = [python_text(value) for value in round_.space[panel["name"]].grid]
@@ -109,9 +108,8 @@ def _answers(session: Session) -> dict[str, Any]:
 
 def saved_page(tree: Tree, risk: float, second_tree: Tree | None) -> str:
     """The page of every round, as HTML: see :meth:`refine.Tree.export_page`."""
-    if second_tree is None:
-        other = None
-    else:
+    other = None
+    if second_tree is not None:
         other = Session(second_tree._at_once().rounds[-1], risk)
     session = Session(tree._at_once().rounds[-1], risk, other=other)
     answers = [_answers(study) for study in (session, other) if study is not None]

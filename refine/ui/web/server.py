@@ -140,11 +140,9 @@ def app_of(session: Session, token: str, port: int, proxy: Proxy | None = None) 
         return Response(text, media_type=kind, headers=_HEADERS)
 
     async def ask(request: Request) -> Response:
-        if proxy is None:
-            author = ""
-        else:
-            author = request.headers.get(proxy.header, "")
-        author = author.encode("latin-1").decode(errors="replace").strip()  # proxies send UTF-8
+        author = ""
+        if proxy is not None:  # proxies send UTF-8
+            author = request.headers.get(proxy.header, "").encode("latin-1").decode(errors="replace").strip()
         # A browser states the origin of a request; requests of other pages, or without origin, are refused.
         same_origin = request.headers.get("origin") in hosts.values()
         named = proxy is None or 0 < len(author) <= LONGEST_AUTHOR

@@ -105,20 +105,20 @@ class Sheet:
         names = ["value", "state", "origin", "seconds", *self.space.varied]
         metrics = [n for n in self.frame.columns if n not in (*names, STAR, NOTE, *_OWN, *self.space)]
         metric = self.goal.metric
-        if metric.reduction == "last":
-            value_title = metric_title(metric.name, self.space)
-        else:
-            value_title = None
-        columns = [self._column(n) for n in [*names, *(n for n in metrics if n != value_title)]]
+        if metric.reduction == "last":  # the value is this metric
+            metrics = [n for n in metrics if n != metric_title(metric.name, self.space)]
+        columns = [self._column(n) for n in [*names, *metrics]]
         return (Column(STAR, "★", "choice", ("★",)), *columns, Column(NOTE, "note", "text"))
 
     def _column(self, name: str) -> Column:
         cells = self.frame[name]
-        labels = _labels(self.space, name)
+        parameter = self.space.get(name)
+        labels: tuple[str, ...] = ()
+        if isinstance(parameter, Categorical):
+            labels = parameter.labels
+        title = name
         if name == "value":
             title = str(self.goal.metric)
-        else:
-            title = name
         if cells.dtype.kind in "iuf" and not labels:
             return Column(name, title, "number")
         texts = sorted(set(cells)) if name in _OWN else map(str, dict.fromkeys(cells.head(10_000)))
@@ -131,12 +131,10 @@ class Sheet:
         """The sheet with stars, notes and exclusions."""
         stars, notes = (np.full(len(self.frame), "", dtype=object) for _ in range(2))
         for i, mark in marks.items():
-            if mark.excluded is None:
-                excluded = ""
-            else:
-                excluded = f"excluded: {mark.excluded}"
-            notes[i] = " · ".join(filter(None, [excluded, mark.note]))
             stars[i] = "★" * mark.starred
+            notes[i] = mark.note
+            if mark.excluded is not None:
+                notes[i] = " · ".join(filter(None, [f"excluded: {mark.excluded}", mark.note]))
         return replace(self, frame=self.frame.assign(**{STAR: stars, NOTE: notes}), marks=marks)
 
     def text(self, name: str, i: int) -> str:
@@ -151,14 +149,6 @@ class Sheet:
         if name in self.space:
             return number(float(value), 6)
         return score(float(value))
-
-
-def _labels(space: Space, name: str) -> tuple[str, ...]:
-    """Labels of the levels of a categorical parameter; empty for other columns."""
-    parameter = space.get(name)
-    if isinstance(parameter, Categorical):
-        return parameter.labels
-    return ()
 
 
 def rows_of(sheet: Sheet, analysis: Analysis) -> npt.NDArray[np.uint32]:
@@ -223,16 +213,14 @@ def part_content(sheet: Sheet, message: Message) -> dict[str, Any]:
                 raise ReviewError(f"filter of {name}: takes {' and '.join(takes)}, got {key!r}")
             rows = rows[_FILTERS[key](rows[name], bound)]
     if sort_column == "number":
-        cells = rows.index.to_series()
+        numbers = rows.sort_index(ascending=ascending).index
     else:
         cells = rows[sort_column]
-    numbers = cells.sort_values(ascending=ascending, kind="stable", na_position="last").index
-    n = len(frame)
+        numbers = cells.sort_values(ascending=ascending, kind="stable", na_position="last").index
     listed = min(len(rows), LISTED)
-    if len(rows) == n:
-        text = plural(n, "trial")
-    else:
-        text = f"{len(rows):,} of {plural(n, 'trial')}"
+    text = plural(len(frame), "trial")
+    if len(rows) < len(frame):
+        text = f"{len(rows):,} of {text}"
     if listed < len(rows):
         text += f"; the first {listed:,} are listed"
     return {
@@ -258,8 +246,10 @@ def part_content(sheet: Sheet, message: Message) -> dict[str, Any]:
 def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, object]:
     """One trial in full, with its learning curve."""
     mark = sheet.marks.get(i, TrialAnnotation())
-    state = sheet.text("state", i)
     origin = sheet.text("origin", i)
+    meaning = ""
+    if origin in _ORIGINS:
+        meaning = terms()[_ORIGINS[origin]].plain
     metrics = [c.name for c in sheet.shown if c.name not in (STAR, NOTE, *_OWN, *sheet.space)]
     metric_name = metric_title(sheet.goal.metric.name, sheet.space)
     if mark.excluded is not None and metric_name in sheet.frame and metric_name not in metrics:
@@ -269,16 +259,12 @@ def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, object
         "key": sheet.columns["key"][i],
         "title": f"Trial {i:,}",
         "value": f"{sheet.goal.metric} {sheet.text('value', i) or '-'}",
-        "rank": _rank_text(sheet, i),
+        "rank": _rank_text(sheet, i, mark),
         "usable": bool(sheet.usable[i]),
         "facts": [
-            _fact("state", state),
+            _fact("state", sheet.text("state", i)),
             _fact("time", sheet.text("seconds", i)),
-            _fact(
-                "origin",
-                origin.replace("_", "-"),
-                terms()[_ORIGINS[origin]].plain if origin in _ORIGINS else "",
-            ),
+            _fact("origin", origin.replace("_", "-"), meaning),
         ],
         "configuration": [_fact(n, sheet.text(n, i)) for n in sheet.space if sheet.text(n, i)],
         "metrics": [_fact(n, sheet.text(n, i)) for n in metrics if sheet.text(n, i)],
@@ -292,8 +278,8 @@ def _fact(name: str, text: str, title: str = "") -> dict[str, str]:
     return {"name": name, "text": text, "title": title}
 
 
-def _rank_text(sheet: Sheet, i: int) -> str:
-    if (mark := sheet.marks.get(i)) is not None and mark.excluded is not None:
+def _rank_text(sheet: Sheet, i: int, mark: TrialAnnotation) -> str:
+    if mark.excluded is not None:
         return f"excluded by {mark.author}: {mark.excluded}"
     if not sheet.ranks[i]:
         if math.isfinite(sheet.scores[i]):
@@ -413,7 +399,7 @@ def mark(round_: Round, sheet: Sheet, message: Message) -> str:
             f"trial {number} of round {round_.id} was replaced since the page was drawn; reload the page"
         )
     changes, result = _NOTES[do]
-    mark_trials(
-        round_, [trial], **(changes if do.endswith("star") else {**changes, "note": message.get("text", "")})
-    )
+    if not do.endswith("star"):
+        changes = {**changes, "note": message.get("text", "")}
+    mark_trials(round_, [trial], **changes)
     return result.format(number)

@@ -47,20 +47,15 @@ class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]  # traitlets are 
     def _repr_mimebundle_(self, **keywords: object) -> Any:
         """The widget, with the review as text and HTML."""
         bundle = super()._repr_mimebundle_(**keywords)
-        if bundle is not None:  # anywidget returns the data, or the data with metadata
-            if isinstance(bundle, tuple):
-                data = bundle[0]
-            else:
-                data = bundle
-            data |= {"text/plain": self._text, "text/html": self.glance}
+        if bundle is not None:
+            _data_of(bundle).update({"text/plain": self._text, "text/html": self.glance})
         return bundle
 
     def _ipython_display_(self) -> None:
         """Displays the widget, and below the printed review, which a drawn widget hides."""
         from IPython.display import display
 
-        bundle = self._repr_mimebundle_()
-        data, *_ = bundle if isinstance(bundle, tuple) else (bundle,)
+        data = _data_of(self._repr_mimebundle_())
         name = self._text.partition(":")[0]
         widget = {kind: value for kind, value in data.items() if not kind.startswith("text/")}
         display({**widget, "text/plain": f"Review page of {name}"}, raw=True)
@@ -68,12 +63,19 @@ class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]  # traitlets are 
         display({"text/html": html, "text/plain": self._text}, raw=True)
 
     def _answer(self, _: object, content: object, __: object) -> None:
-        answer = self._session.handle(content.get("message") if isinstance(content, dict) else None)
+        message: dict[str, object] = {}
         if isinstance(content, dict):
-            number = content.get("number")
-        else:
-            number = None
+            message = content
+        number = message.get("number")
+        answer = self._session.handle(message.get("message"))
         if isinstance(answer, bytes):
             self.send({"number": number}, buffers=[answer])
         else:
             self.send({"number": number, "answer": answer})
+
+
+def _data_of(bundle: Any) -> dict[str, Any]:
+    """The data of a bundle: anywidget returns the data, or the data with metadata."""
+    if isinstance(bundle, tuple):
+        return bundle[0]  # type: ignore[no-any-return]
+    return bundle  # type: ignore[no-any-return]
