@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,30 @@ from refine.utils.arrays import Bools, Floats, Ints
 from refine.utils.keywords import helped
 from refine.utils.types import JsonObject
 
+C = TypeVar("C", bound=type)
+
+
+def _of_one_list(cls: C) -> C:
+    """A class whose choices given one by one are refused with the call to write instead."""
+    initialize = vars(cls)["__init__"]
+
+    @functools.wraps(initialize)
+    def checked(self: object, *values: object, **keywords: object) -> None:
+        if len(values) > 1:
+            if isinstance(values[0], list | tuple):
+                fix = "pass the other options by name, as in Categorical([8, 16], ordered=True)"
+            else:
+                fix = f"write Categorical({list(values)!r:.80})"
+            raise SpaceError(f"choices must be one list, got {len(values)} arguments; {fix}")
+        initialize(self, *values, **keywords)
+
+    setattr(cls, "__init__", checked)  # noqa: B010  # by setattr, for the type checker
+    return cls
+
 
 @final
 @helped
+@_of_one_list
 @dataclass(frozen=True, repr=False)
 class Categorical(Parameter):
     """A list of values to choose from.

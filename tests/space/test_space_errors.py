@@ -92,6 +92,14 @@ def test_a_wrong_entry_is_refused(value, text):
             lambda: parameter_from_json({"type": "categorical", "values": [{"eval": "1"}]}),
             "a stored value must be a plain value, an import or a tuple, got {'eval': '1'}",
         ),
+        (
+            lambda: Categorical("a", "b"),
+            "choices must be one list, got 2 arguments; write Categorical(['a', 'b'])",
+        ),
+        (
+            lambda: Categorical([8, 16], True),
+            "pass the other options by name, as in Categorical([8, 16], ordered=True)",
+        ),
         (lambda: Categorical([1, 2], ordered="yes"), "ordered must be True, False or None, got 'yes'"),
         (lambda: Space({}), "a space needs at least one parameter, got none"),
         (lambda: Space([("a", 1)]), "a space needs a mapping of names to parameters, got list; write {"),
