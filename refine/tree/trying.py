@@ -8,10 +8,16 @@ from typing import TypeVar, Unpack
 from refine.errors import DesignError, SpaceError
 from refine.run.options import RunKeywords
 from refine.run.protocols import Objective
+from refine.space.categorical import surface
+from refine.space.encoding import label
 from refine.space.space import configuration_key, encode_configuration
 from refine.space.user_configurations import given_configuration
 from refine.tree.round_record import RoundRecord
 from refine.tree.running import run_extended
+from refine.trials.replicates import best_keys
+from refine.trials.trial import FAILED, State
+from refine.utils.action import Action
+from refine.utils.warning import warn
 
 R = TypeVar("R", bound=RoundRecord)
 
@@ -27,7 +33,8 @@ def try_out(
     """Runs configurations of your own now, in addition to the plan of the round.
 
     They count as given: they may be best and inform the posterior, but enter no test, because they are not a
-    random sample. A configuration that ran in this round is not repeated.
+    random sample. A configuration that ran in this round is not repeated; a warning names the call to repeat
+    the configuration.
 
     Args:
         configurations: Values by name, inside or outside the space, on a level or between levels.
@@ -54,13 +61,17 @@ def try_out(
     if not asked:
         raise DesignError("configurations must hold at least one configuration, got none; write [{...}]")
     context = self.context
-    stored = self._stored
-    ran = set(context.store.records([stored.pk]).columns["key"])
-    fresh = {key: c for c in asked if (key := configuration_key(c)) not in ran}
-    if not fresh:
+    columns = context.store.records([self._stored.pk]).columns
+    states = dict(zip(columns["key"], columns["state"], strict=True))
+    by_key = {configuration_key(c): c for c in asked}
+    new = {key: c for key, c in by_key.items() if key not in states}
+    ended = {key: states[key] for key in by_key if key in states}
+    if ended:
+        _warn_of_ended(self, by_key, ended)
+    if not new:
         return self
-    self._budget.check(len(fresh), f"round {self.id}", "try out {left} or fewer")
-    given = [("given", encode_configuration(c)) for c in fresh.values()]
+    self._budget.check(len(new), f"round {self.id}", "try out {left} or fewer")
+    given = [("given", encode_configuration(c)) for c in new.values()]
 
     def extend() -> None:
         context.store.add_node(context.tree, self.node, self.n, given=given)
@@ -71,6 +82,25 @@ def try_out(
         objective=objective,
         objective_name=objective_name,
         check_noise=False,
-        trials=len(fresh),
+        trials=len(new),
         **options,
     )
+
+
+def _warn_of_ended(
+    round_: RoundRecord, configurations: Mapping[str, Mapping[str, object]], ended: Mapping[str, str]
+) -> None:
+    """Warns of configurations that ran already (key -> state), with the call that repeats the first one."""
+    key, state = next(iter(ended.items()))
+    configuration = configurations[key]
+    values = {name: surface(configuration[name]) for name in round_.space.varied if name in configuration}
+    text = ", ".join(f"{name} {label(configuration[name])}" for name in values)
+    if len(ended) > 1:
+        text += f" and {len(ended) - 1} further"
+    repeat = Action("tree.judge", values, "best", budget=6)
+    records = round_.context.store.records([round_._stored.pk], curves=True)
+    if state in (*FAILED, State.PRUNED):
+        repeat = Action("round.run", rerun=str(state))
+    elif best_keys(records, round_.goal, 1) == [key]:
+        repeat = Action("round.replicate", top=1, seeds=3)
+    warn(f"round {round_.id}: {text} ran already ({state}) and did not run now; repeat the trial", repeat)

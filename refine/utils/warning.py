@@ -12,11 +12,11 @@ from refine.errors import RefineWarning
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # noqa: PTH100, PTH120
 
 
-def warn(text: str) -> None:
-    """Warns at the line of the call into this package."""
+def warn(text: str, *actions: object) -> None:
+    """Warns at the line of the call into this package; ``actions`` are next steps, as in errors."""
     level = 1
     frame = sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         level = level + 1
         frame = frame.f_back
-    warnings.warn(text, RefineWarning, stacklevel=level)
+    warnings.warn(RefineWarning(text, *actions), stacklevel=level)

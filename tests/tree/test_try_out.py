@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.errors import DesignError, SpaceError
+from refine.errors import DesignError, RefineWarning, SpaceError
+from refine.ui.cli.spelling import in_shell
 
 SPACE = {"x": (0.0, 9.0, 19), "z": ["a", "b"], "fixed": 3}
 
@@ -37,10 +38,37 @@ def test_an_idea_outside_the_range_that_is_best_is_no_audit_trial(tree):
     assert "x = 12 and z = a (outside this space)" in str(rising)
 
 
-def test_an_idea_that_ran_is_not_repeated(round_):
+def test_an_idea_given_twice_runs_once(round_):
     idea = {"x": 4.1, "z": "a"}
-    round_.try_out([idea, idea], progress=False).try_out([idea], progress=False)
+    round_.try_out([idea, idea], progress=False)
     assert len(round_.trials) == round_.n == 21
+
+
+def test_an_idea_that_ran_is_named_with_the_call_that_repeats_it(round_, tree):
+    idea = {"x": 8.7, "z": "b"}
+    round_.try_out([idea], progress=False)
+    with pytest.warns(RefineWarning, match="x 8.7, z b ran already .*; repeat the trial") as warned:
+        round_.try_out([idea], progress=False)
+    assert len(round_.trials) == 21
+    (repeat,) = warned[0].message.actions
+    assert str(repeat) == "tree.judge({'x': 8.7, 'z': 'b'}, 'best', budget=6)"
+    assert in_shell(repeat) == "refine judge STORE 'x=8.7 z=b' best --budget 6"
+    judgement = tree.judge(*repeat.arguments, **repeat.options, progress=False)
+    assert judgement.a.configuration["x"] == 8.7
+
+
+def test_the_best_idea_is_repeated_by_replicate_and_a_failed_one_by_a_rerun(tree):
+    def broken(params):
+        return 1 / (params["x"] - 9.0)
+
+    root = tree.add_round({"x": (0.0, 8.0, 17)}, broken, n=12, seed=3).run(progress=False, check_noise=False)
+    root.try_out([{"x": 9.0}, {"x": 10.0}], progress=False)
+    calls = []
+    for x in (9.0, 10.0):
+        with pytest.warns(RefineWarning, match=f"x {x:g} ran already") as warned:
+            root.try_out([{"x": x}], progress=False)
+        calls += map(str, warned[0].message.actions)
+    assert calls == ["round.run(rerun='failed')", "round.replicate(top=1, seeds=3)"]
 
 
 def test_ideas_run_before_the_rest_of_an_unfinished_round(tree):
