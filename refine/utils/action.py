@@ -53,14 +53,23 @@ class Action:
             return self.name
         if self.name == _SET:
             return f"{self.name} = {_typed(self.arguments[0])}"
-        parts = [_mapping(a) if isinstance(a, Mapping) else _typed(a) for a in self.arguments]
+        parts = [self._argument(argument) for argument in self.arguments]
         inside = ", ".join([*parts, *(f"{name}={_typed(value)}" for name, value in self.options.items())])
         if self.name.endswith("[]"):
             return f"{self.name[:-1]}{inside}]"
         return f"{self.name}({inside})"
 
+    def _argument(self, argument: object) -> str:
+        """A positional argument: a mapping as keywords, or as a dictionary if the call takes one."""
+        if not isinstance(argument, Mapping):
+            return _typed(argument)
+        if self.name == _OF_CONFIGURATIONS:
+            return _dictionary(argument)
+        return _mapping(argument)
+
 
 _READ = ".failures"
+_OF_CONFIGURATIONS = "tree.judge"
 _SET = "tree.budget"
 
 
@@ -76,4 +85,8 @@ def _mapping(values: Mapping[str, object]) -> str:
     """Names and values as arguments of a call: keywords, or a mapping if a name is no identifier."""
     if all(name.isidentifier() and not keyword.iskeyword(name) for name in values):
         return ", ".join(f"{name}={_typed(value)}" for name, value in values.items())
+    return _dictionary(values)
+
+
+def _dictionary(values: Mapping[str, object]) -> str:
     return "{" + ", ".join(f"{name!r}: {_typed(value)}" for name, value in values.items()) + "}"

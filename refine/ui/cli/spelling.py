@@ -107,18 +107,19 @@ def _with_places(action: Action) -> str:
         name = f"round.{on[2]}"
     if name == "round.try_out":
         ((configuration,),) = action.arguments
-        values = " ".join(f"{n}={shlex.quote(_typed(v))}" for n, v in configuration.items())
-        return with_objective(f"refine try STORE {shlex.quote(values)}")
+        return with_objective(f"refine try STORE {shlex.quote(_one_word(configuration))}")
     start = f"plot STORE ROUND {name.removeprefix(_PLOT)}" if name.startswith(_PLOT) else _COMMANDS.get(name)
     if start is None:
         return str(action)
     options = action.options
-    edits: Mapping[str, object] = {}
+    arguments = action.arguments
     if name == "review.edit":
-        edits = options
+        arguments = (*arguments, options)
         options = {}
-    for argument in (*action.arguments, edits):
-        if isinstance(argument, Mapping):
+    for argument in arguments:
+        if isinstance(argument, Mapping) and name == "tree.judge" and ... not in argument.values():
+            words.append(_one_word(argument))
+        elif isinstance(argument, Mapping):
             pairs = [f"{n.upper() if isinstance(n, Symbol) else n}={_typed(v)}" for n, v in argument.items()]
             bare = name in ("round.set_roles", "tree.judge")
             if not bare:
@@ -130,7 +131,7 @@ def _with_places(action: Action) -> str:
             words.append("winner")
         elif not isinstance(argument, Symbol) and argument is not ...:
             words += ["--out"] * name.endswith(".report") + [str(argument)]
-    if name in _RUNNING:
+    if name in _RUNNING or (name == "tree.judge" and "budget" in options):
         with_known = with_objective(start)
         if with_known != start:
             options = {n: v for n, v in options.items() if n != "objective"}
@@ -138,6 +139,11 @@ def _with_places(action: Action) -> str:
     for option, value in options.items():
         words += [f"--{option}", _FILL.get(option, option.upper()) if value is ... else _typed(value)]
     return " ".join(["refine", start, *(word if word.isupper() else shlex.quote(word) for word in words)])
+
+
+def _one_word(configuration: Mapping[str, object]) -> str:
+    """The values of a configuration as one word of the shell, before its quotes."""
+    return " ".join(f"{name}={shlex.quote(_typed(value))}" for name, value in configuration.items())
 
 
 def with_objective(command: str) -> str:
