@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,9 +24,12 @@ from refine.analysis.new_data import (
 from refine.analysis.noise import decades_of, equal_repeats, from_decades
 from refine.errors import AnalysisError
 from refine.space.encoding import decode, label, thaw
+from refine.space.space import Space
 from refine.trials.budget import NO_BUDGET, BudgetState
 from refine.trials.explosion import exploded
+from refine.trials.frame import configuration_table
 from refine.trials.goal import Goal
+from refine.trials.rows import JsonRows
 from refine.utils.action import Action
 from refine.utils.arrays import Bools, Floats, Ints
 from refine.utils.display import Shown
@@ -34,6 +37,9 @@ from refine.utils.plain import plain
 from refine.utils.provided import provided
 from refine.utils.threads import one_thread
 from refine.utils.types import JsonObject
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # The posterior over configurations that were not evaluated.
 POSTERIOR = stats.MixedPosterior(forest_draws=240, process_draws=720)
@@ -237,6 +243,20 @@ class Winner(Shown):
     def is_best_observed(self) -> bool:
         """Whether the winner is the configuration of the best observed trial."""
         return self.candidates[0][:2] == self.best_observed[:2]  # round and key
+
+
+class RetrainedValues(NamedTuple):
+    """Evaluated configurations and their expected values when retrained, as winners state them."""
+
+    table: pd.DataFrame  # (c, parameters) configurations, as columns of a space
+    values: Floats  # (c,) expected values, larger is better
+
+    def best_in(self, space: Space) -> float:
+        """The best expected value of the configurations inside a space; NaN without one."""
+        inside = np.asarray(space.contains(self.table), dtype=np.bool_)
+        if not inside.any():
+            return math.nan
+        return float(self.values[inside].max())
 
 
 class PlannedPosterior(NamedTuple):
@@ -505,6 +525,12 @@ class Judged:
             for c, repeat_values in runs
         ]
         return field.unscaled(np.array(means))
+
+    def retrained(self, space: Space) -> RetrainedValues:
+        """The configurations that may win as columns of a space, with their expected values."""
+        eligible = self.field.eligible
+        configurations = JsonRows([dict(c.configuration) for c in self.field.candidates[:eligible]])
+        return RetrainedValues(configuration_table(space, configurations), self.expected[:eligible])
 
     @cached_property
     def on_new_data(self) -> Floats | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +13,7 @@ from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.conditions import as_read, configuration_keys, different
 from refine.analysis.reason import Reason
+from refine.analysis.winner import RetrainedValues
 from refine.design.space_filling import feasible
 from refine.errors import closest
 from refine.proposal.alternatives import left_to_run, trial_seconds
@@ -99,9 +101,18 @@ class Preview(Shown):
 
 
 def preview_of(
-    proposal: Proposal, analysis: Analysis, space: Space, n: int, workers: int, allow_degenerate: bool = False
+    proposal: Proposal,
+    analysis: Analysis,
+    space: Space,
+    n: int,
+    workers: int,
+    retrained: Callable[[], RetrainedValues | None] = lambda: None,
+    allow_degenerate: bool = False,
 ) -> Preview:
-    """Consequences of a space for a next round of at most ``n`` configurations, ``workers`` at a time."""
+    """Consequences of a space for a next round of at most ``n`` configurations, ``workers`` at a time.
+
+    ``retrained`` gives the expected values of the configurations run so far; asked if a top trial is cut off.
+    """
     ranked = best_first(analysis.table, analysis.direction, analysis.space, allow_degenerate)
     top = _top_of(len(ranked))
     inside = _inside(analysis, space, ranked)
@@ -111,6 +122,9 @@ def preview_of(
     n = min(n, left)
     lost = analysis.table[~np.isfinite(np.asarray(analysis.table["value"], dtype=float))]
     claim = proposal.claim_for(space)
+    expected = None
+    if inside.any() and not inside[:10].all() and (again := retrained()):
+        expected = _expected(analysis, ranked, inside, again)
     return Preview(
         space=space,
         volume_kept=proposal.volume_of(space),
@@ -133,23 +147,19 @@ def preview_of(
         workers=workers,
         new_values=new_values(proposal.old, space, proposal.space),
         no_value=int(_inside(analysis, space, lost).sum()),
-        expected=_expected(proposal, analysis, ranked, inside),
+        expected=expected,
     )
 
 
-def _expected(proposal: Proposal, analysis: Analysis, ranked: pd.DataFrame, inside: Bools) -> Expected | None:
-    """Posterior expectations of the trials among the best 10 that lie outside, and of the trials inside."""
-    posterior = proposal.posterior
-    if posterior is None or inside[:10].all() or not inside.any():
-        return None
-    means = posterior.value(posterior.known_mean)
-    varied = [name in analysis.space.varied for name in analysis.space]
-    keys = configuration_keys(analysis.parameters, analysis.X[posterior.known])
-    of_configuration = dict(zip(keys, means, strict=True))
-    ranked_keys = configuration_keys(analysis.parameters, analysis.space.unit(ranked)[:, varied])
-    value = np.asarray([of_configuration.get(key, math.nan) for key in ranked_keys])
-    if analysis.noise.deterministic:
-        value = analysis.sign * np.asarray(ranked["value"], dtype=float)
+def _expected(
+    analysis: Analysis, ranked: pd.DataFrame, inside: Bools, again: RetrainedValues
+) -> Expected | None:
+    """Expected values of the trials among the best 10 that lie outside, and of the trials inside.
+
+    ``None`` if they are unknown.
+    """
+    value_of = dict(zip(_keys(analysis, again.table), again.values, strict=True))
+    value = np.asarray([value_of.get(key, math.nan) for key in _keys(analysis, ranked)])
     outside_means = value[:10][~inside[:10]]
     inside_means = value[inside]
     if np.isnan(outside_means).all() or np.isnan(inside_means).all():
@@ -158,6 +168,12 @@ def _expected(proposal: Proposal, analysis: Analysis, ranked: pd.DataFrame, insi
     best_outside = float(np.nanmax(outside_means))
     low, high = sorted((analysis.sign * float(np.nanmin(outside_means)), analysis.sign * best_outside))
     return Expected(low, high, analysis.sign * best, best_outside - best, analysis.noise.deterministic)
+
+
+def _keys(analysis: Analysis, table: pd.DataFrame) -> list[bytes]:
+    """Keys of configurations: equal if they differ in unread values alone."""
+    varied = [name in analysis.space.varied for name in analysis.space]
+    return configuration_keys(analysis.parameters, analysis.space.unit(table)[:, varied])
 
 
 def kept_of_top(analysis: Analysis, space: Space, allow_degenerate: bool = False) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, Unpack
 
 from refine.analysis.analysis import LEAST, Analysis
+from refine.analysis.winner import RetrainedValues
 from refine.design.samplers import design_of
 from refine.design.space_filling import DESIGNS, feasible, how_many
 from refine.errors import AnalysisError, DesignError, ReviewError
@@ -135,9 +136,22 @@ class Review(Shown, Generic[R]):
         return space.replace({c.name: c.new for c in followed}), edited, followed
 
     def _with(self, edits: Mapping[str, object], rejected: tuple[str, ...]) -> Self:
-        changed = replace(self, edits=dict(edits), rejected=rejected)
+        changed = self._changed(edits=dict(edits), rejected=rejected)
         _ = changed.space  # an impossible edit is refused here
         return changed
+
+    def _changed(self, **values: object) -> Self:
+        """The review with other values on the same evidence."""
+        changed = replace(self, **values)  # type: ignore[arg-type]
+        if "_retrained" in vars(self):
+            vars(changed)["_retrained"] = self._retrained
+        return changed
+
+    @cached_property
+    def _retrained(self) -> RetrainedValues | None:
+        """Expected values of the configurations run so far, as winners state them, read once."""
+        values: RetrainedValues | None = self.round._retrained()
+        return values
 
     def options(self) -> Options:
         """The proposals at risks of 1, 5, 15 and 30 %: the levels dropped and kept, all by one posterior.
@@ -162,7 +176,7 @@ class Review(Shown, Generic[R]):
             >>> review.at(0.3).proposal.risk
             0.3
         """
-        return replace(self, original=self.original.at(risk))
+        return self._changed(original=self.original.at(risk))
 
     @property
     def space(self) -> Space:
@@ -354,6 +368,9 @@ class Review(Shown, Generic[R]):
         shares = self._next_round(size, exploit, audit)
         epsilon = self.original.claim.epsilon
         plans = plans_beside(rounds, size)
+        winner = math.nan
+        if self._retrained is not None:
+            winner = self._retrained.best_in(self.round.space)
         return rehearse(
             self.round.id,
             self.analysis,
@@ -362,6 +379,7 @@ class Review(Shown, Generic[R]):
             plans,
             exploit=shares.exploit,
             audit=shares.audit,
+            winner=winner,
         )
 
     def accept(
@@ -489,7 +507,15 @@ class Review(Shown, Generic[R]):
         n = n or edited_review.advised_round.n
         allow_degenerate = self.round.node.allow_degenerate
         space = edited_review.space
-        preview = preview_of(self.original, self.analysis, space, n, workers, allow_degenerate)
+        preview = preview_of(
+            self.original,
+            self.analysis,
+            space,
+            n,
+            workers,
+            retrained=lambda: self._retrained,
+            allow_degenerate=allow_degenerate,
+        )
         return replace(preview, edited=tuple(edited_review.edited))
 
     def checks(self) -> Checks:

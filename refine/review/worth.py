@@ -351,7 +351,7 @@ class Rehearsal(Shown):
     round: str  # id of the round that the plans follow
     metric: str  # name of the metric
     direction: str  # ``"maximize"`` or ``"minimize"``
-    now: float  # the winner's expected value now
+    now: float  # the winner's expected value now, as :meth:`refine.Tree.winner` states it
     epsilon: float  # difference that counts as none
     # the plan asked for, then others of the same cost, fewest rounds first
     plans: tuple[Plan, ...]
@@ -398,11 +398,13 @@ def rehearse(
     plans: Sequence[tuple[int, int]],
     exploit: float = 0.5,
     audit: float = 0.05,
+    winner: float = math.nan,
 ) -> Rehearsal:
     """Simulates plans (rounds, trials of each) on the posterior: see :meth:`refine.Review.rehearse`.
 
     Later rounds would narrow the space; in the simulation their exploit trials are placed by the posterior of
-    that time.
+    that time. ``winner`` is the expected value of the present winner, larger is better, from which every plan
+    starts; NaN for the value by the draws.
 
     Raises:
         AnalysisError: The evidence does not cover the space, or nothing is left to run.
@@ -425,6 +427,7 @@ def rehearse(
     for rounds, n in plans:
         batches = [batch_of(n, exploit, audit)] * rounds
         values = np.concatenate([simulate(*ahead.evidence, batches, ahead.deviations) for ahead in aheads])
+        values = _from_winner(analysis, values, winner)
         # Every plan starts from the same state, so that differences are the plans' own.
         outlooks.append(_plan(analysis, space, rounds, n, values, epsilon))
         expected_now = analysis.sign * float(values[:, 0].mean())
@@ -441,6 +444,16 @@ def rehearse(
         audit=audit,
         data=claimed_data(analysis),
     )
+
+
+def _from_winner(analysis: Analysis, values: Floats, winner: float) -> Floats:
+    """Simulated values, (truths, rounds + 1), moved so that the present winner has its expected value."""
+    now = float(values[:, 0].mean())
+    if not math.isfinite(winner) or now == winner:
+        return values
+    if on_log(analysis) and now < 0 and winner < 0:  # losses are compared by factors
+        return values * (winner / now)
+    return np.asarray(np.clip(values + (winner - now), *analysis.limits.facing(analysis.sign)))
 
 
 def _plan(analysis: Analysis, space: Space, rounds: int, n: int, values: Any, epsilon: float) -> Plan:

@@ -36,7 +36,7 @@ from refine.tree.lineage import (
     read_stopping,
 )
 from refine.tree.round_record import RoundRecord
-from refine.tree.winner import expected_of_best
+from refine.tree.winner import expected_of_best, retrained_values
 from refine.trials.declared import NOTHING
 from refine.trials.frame import Records
 from refine.trials.round_record import Encoded, Node, StoredDecision, StoredNode, path_to
@@ -47,6 +47,8 @@ from refine.utils.warning import warn
 
 class DecidedRound(RoundRecord):
     """A round with the methods that a review needs to create children."""
+
+    _retrained = retrained_values
 
     def _create_child(self, decision: Decision, spec: RoundSpec, analysis: Analysis | None = None) -> Self:
         """Writes a decision and its child in one transaction; a repeated decision writes nothing.

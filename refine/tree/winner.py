@@ -13,7 +13,7 @@ from refine import stats
 from refine.analysis.evaluated import RanRound
 from refine.analysis.new_data import MOST_TRIALS, Deviations
 from refine.analysis.pooling import comparable_with
-from refine.analysis.winner import Field, Judged, Winner, field_of
+from refine.analysis.winner import Field, Judged, RetrainedValues, Winner, field_of
 from refine.space.encoding import encode
 from refine.store.reader import Reader, Snapshot
 from refine.tree.lineage import read_deviations, read_noise, read_paired_error
@@ -55,6 +55,17 @@ def expected_of_best(self: RoundRecord) -> float:
     return judged.field.goal.sign * float(judged.expected[judged.field.best])
 
 
+def retrained_values(self: RoundRecord) -> RetrainedValues | None:
+    """Configurations of the round, and of rounds judged together with it, with their expected values.
+
+    Columns are those of the round. ``None`` before the first trial has finished.
+    """
+    judged = _judged_beside(self._at_once())
+    if judged is None:
+        return None
+    return judged.retrained(self.space)
+
+
 def ranked_keys(round_: RoundRecord) -> list[str]:
     """Hashes of the configurations of a round that may win, the best expected first."""
     judged = _judged_within(round_._at_once())
@@ -80,7 +91,15 @@ _TOGETHER = 1000
 
 
 def _judged_within(round_: RoundRecord) -> Judged | None:
-    """The configurations of a round that may win, given all runs; ``None`` without one.
+    """The configurations of a round that may win, given all runs; ``None`` without one."""
+    judged = _judged_beside(round_)
+    if judged is None:
+        return None
+    return judged.within_round(round_.id)
+
+
+def _judged_beside(round_: RoundRecord) -> Judged | None:
+    """The configurations of a round and of consecutive rounds that may win; ``None`` without one.
 
     Consecutive rounds share the work: their configurations are judged together, by the trials of every
     comparable round.
@@ -92,12 +111,9 @@ def _judged_within(round_: RoundRecord) -> Judged | None:
         key = (*key, node.id)
     rounds = reader.computed(("comparable", *key), partial(comparable_rounds, round_))
     together = next(ids for ids in _groups(reader, rounds) if round_.id in ids)
-    judged = reader.computed(
+    return reader.computed(
         ("judged", *key, together), partial(_judged_together, reader, rounds, frozenset(together))
     )
-    if judged is None:
-        return None
-    return judged.within_round(round_.id)
 
 
 def _judged_together(reader: Reader, rounds: Goals, together: frozenset[str]) -> Judged | None:

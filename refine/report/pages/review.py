@@ -89,9 +89,10 @@ def review_page(review: Review) -> Page:
         blocks = [changes_grid(rows, heading)]
         facts = [*unchanged_facts(proposal, touched), *risk_facts(review)]
     facts += standing_facts(review)
-    if failed := failed_text(review.checks()):
+    checks = review.checks()
+    if failed := failed_text(checks):
         facts.append(("", Cell(failed, "bad")))
-    if waiting := waiting_text(review.checks()):
+    if waiting := waiting_text(checks):
         facts.append(("", Cell(waiting, "warn")))
     facts += [("", note) for note in notes_on_edits(review)]
     for i, s in enumerate(review.suggestions, 1):

@@ -1,0 +1,62 @@
+"""Review, rehearsal and winner state one expected value of a configuration."""
+
+import numpy as np
+import pytest
+
+SPACE = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21), "kind": ["a", "b", "c"]}
+
+
+def bowl(params, trial):
+    value = 1 - (params["x"] - 0.65) ** 2 - (params["y"] - 0.3) ** 2 - 0.05 * (params["kind"] != "b")
+    return value + np.random.default_rng(trial.seed).normal(0, 0.03)
+
+
+def loss(params, trial):
+    return 1.1 - bowl(params, trial)
+
+
+def beside(round_, params):
+    """An edit of x that cuts a configuration off."""
+    kept = (0.55, 1.0)
+    if params["x"] > 0.5:
+        kept = (0.0, 0.45)
+    return round_.propose(keep=False).reject(*SPACE).edit(x=kept)
+
+
+@pytest.fixture(params=[bowl, loss])
+def round_(request, tree):
+    direction = {bowl: "maximize", loss: "minimize"}[request.param]
+    root = tree.add_round(SPACE, request.param, n=24, seed=4, direction=direction).run(progress=False)
+    root.replicate(top=2, seeds=2, progress=False)
+    return root
+
+
+@pytest.mark.slow
+def test_top_trials_cut_off_are_expected_to_reach_what_the_winner_states(round_, tree):
+    winner = tree.winner()
+    sign = {"maximize": 1, "minimize": -1}[round_.direction]
+    expected = beside(round_, winner.params).preview().expected
+    best_outside = max(sign * expected.low, sign * expected.high)
+    assert sign * winner.expected == pytest.approx(best_outside, rel=1e-9)
+    after = beside(round_, winner.best_observed.params).preview().expected
+    assert after.low <= winner.best_observed.expected + 1e-9
+    assert winner.best_observed.expected <= after.high + 1e-9
+
+
+@pytest.mark.slow
+def test_every_plan_of_a_rehearsal_starts_from_the_expected_value_of_the_winner(round_, tree):
+    review = round_.propose(keep=False)
+    assert review.rehearse(rounds=1, n=12).now == pytest.approx(tree.winner().expected, rel=1e-9)
+    assert review.edit(x=(0.0, 0.3)).rehearse(rounds=2, n=10).now == pytest.approx(tree.winner().expected)
+    child = review.accept(n=12).run(progress=False)
+    winner = tree.winner()
+    assert child.propose(keep=False).rehearse(1, 12).now == pytest.approx(winner.expected, rel=1e-9)
+
+
+@pytest.mark.slow
+def test_a_stored_proposal_states_the_expected_values_of_trials_cut_off(round_, tree):
+    review = round_.propose()
+    edited = beside(round_, tree.winner().params)
+    reopened = round_.review(type(review.original).from_json(review.original.to_json()))
+    reopened = reopened.reject(*SPACE).edit(edited.edits)
+    assert reopened.preview().expected == edited.preview().expected
