@@ -79,11 +79,12 @@ def runs_of(
         AnalysisError: A column is missing or malformed.
         SpaceError: A value lies outside the space, or no space can be inferred.
     """
+    if space is None and parameters is not None:
+        _check_names(parameters)
+    taken = taken_names(value, space, parameters)
     assigned = None
-    # :func:`_parameter_names` refuses parameters that are not a list of names.
-    named = isinstance(parameters, Iterable) and all(isinstance(name, str) for name in parameters)
-    if space is not None or (named and not isinstance(parameters, str)):
-        assigned = taken_names(value, space, parameters)
+    if space is not None or parameters is not None:
+        assigned = taken
     frame = with_index(as_pandas(frame, AnalysisError).rename(columns=str), assigned)
     columns = list(frame.columns)
     if twice := sorted({c for c in columns if columns.count(c) > 1}):
@@ -96,21 +97,26 @@ def runs_of(
     if frame.empty:
         raise AnalysisError("a frame needs at least one row, one per finished run, got none")
     frame, empty = without_empty_rows(frame)
-    frame, unfinished = _with_states(frame, taken_names(value, space, parameters))
-    left_out = [*filter(None, (empty, unfinished))]
-    if left_out:
-        notes = [f"left out: {join(left_out)}"]
+    frame, unfinished = _with_states(frame, taken)
+    notes = []
+    if empty or unfinished:
+        notes.append(f"left out: {join([*filter(None, (empty, unfinished))])}")
+    unused = frame
+    if space is not None:
+        names = list(space)
+    elif parameters is not None:
+        names = list(dict.fromkeys(parameters))
+        if missing := [name for name in names if name not in frame]:
+            raise SpaceError(
+                f"parameters: {missing[0]!r} is not a column of the frame; "
+                f"{did_you_mean(missing[0], list(frame.columns))}"
+            )
     else:
-        notes = []
-    roles = None
-    if space is None and parameters is None:
         texts = ("error",) if "error" in frame and frame["error"].dtype.kind not in "biuf" else ()
         roles = columns_of(frame, value, (DEGENERATE, *RESERVED, *texts))
         notes += filter(None, [roles_said(roles, value)])
-    if space is not None:
-        names = list(space)
-    else:
-        names = _parameter_names(frame, parameters, value, roles)
+        names = _inferred_names(roles, value)
+        unused = frame.drop(columns=roles.left_out)
     if missing := [n for n in names if n not in frame]:
         raise SpaceError(
             f"the frame needs a column for every parameter, missing: {', '.join(missing)}; "
@@ -127,12 +133,9 @@ def runs_of(
     else:
         frame = _with_numbers(frame, space)
         configurations = _values_of(space, frame)
-    if roles is not None:
-        unused = frame.drop(columns=roles.left_out)
-    else:
-        unused = frame
     metrics = _metric_columns(unused, names, value, metric)
-    states = _states(frame, metrics[metric])
+    reported: Iterable[str] = frame.get("state", [State.COMPLETE] * len(frame))
+    states = [ended_state(state, v) for state, v in zip(reported, metrics[metric], strict=True)]
     metrics[metric], states, placeholder = _without_placeholders(metrics[metric], states, value)
     notes += placeholder
     seconds = _numbers(frame, "seconds", 0.0)
@@ -242,39 +245,24 @@ def _without_placeholders(
     return np.where(failed, math.nan, values), new_states, [note]
 
 
-def _parameter_names(
-    frame: pd.DataFrame, parameters: Sequence[str] | None, value: str, roles: Columns | None
-) -> list[str]:
-    """Names of the columns that are parameters, as somebody gave them or by their roles."""
-    columns = list(frame.columns)
-    if parameters is not None:
-        texts = isinstance(parameters, Iterable) and all(isinstance(p, str) for p in parameters)
-        if isinstance(parameters, str) or not texts or not list(parameters):
-            raise SpaceError(f"parameters must be a list of column names, got {parameters!r}")
-        for name in parameters:
-            if name not in columns:
-                raise SpaceError(
-                    f"parameters: {name!r} is not a column of the frame; {did_you_mean(name, columns)}"
-                )
-        return list(dict.fromkeys(parameters))
-    if roles is not None:
-        names = roles.parameters
-    else:
-        names = []
+def _check_names(parameters: object) -> None:
+    texts = isinstance(parameters, Iterable) and all(isinstance(name, str) for name in parameters)
+    if isinstance(parameters, str) or not texts or not list(parameters):  # type: ignore[call-overload]
+        raise SpaceError(f"parameters must be a list of column names, got {parameters!r}")
+
+
+def _inferred_names(roles: Columns, value: str) -> list[str]:
+    """Names of the columns that are parameters by their roles."""
+    names = roles.parameters
     if unnamed := next((name for name in names if name.startswith("Unnamed: ")), None):
         raise SpaceError(
             f"column {unnamed!r} looks like row numbers that were saved with the table; leave it out: "
             "pd.read_csv(path, index_col=0), or name the columns of the parameters: parameters=[...]"
         )
     if not names:
-        if roles is not None:
-            left_out = [*roles.results, *roles.left_out]
-        else:
-            left_out = []
-        if left_out:
-            reason = f"; {join(left_out)} look like results or names of runs"
-        else:
-            reason = ""
+        reason = ""
+        if roles.results or roles.left_out:
+            reason = f"; {join([*roles.results, *roles.left_out])} look like results or names of runs"
         raise SpaceError(
             f"the frame has no column besides {value!r} that could be a parameter{reason}; name them: "
             "parameters=[...]"
@@ -436,14 +424,6 @@ def _numbers(frame: pd.DataFrame, name: str, default: float) -> Floats:
         return np.full(len(frame), float(default))
     numbers = _floats(frame, name)
     return np.where(np.isfinite(numbers), numbers, default)
-
-
-def _states(frame: pd.DataFrame, values: Floats) -> list[str]:
-    """States of the rows; a complete run without a finite value diverged."""
-    reported: Iterable[str] = [State.COMPLETE] * len(frame)
-    if "state" in frame:
-        reported = frame["state"]
-    return [ended_state(state, value) for state, value in zip(reported, values, strict=True)]
 
 
 def _origins(frame: pd.DataFrame, space_filling: bool | None) -> list[str]:

@@ -106,8 +106,7 @@ def loaded(
     name: str | None,
 ) -> T:
     """Reads an exported tree into one that ``make`` opens: see :meth:`refine.Tree.load`."""
-    title, parts, budget = read_folder(Path(folder))
-    answers = _answers(Path(folder))
+    title, parts, budget, answers = read_folder(Path(folder))
     if name is not None:
         title = name
     with kept(parts) as sound:  # checks everything before creating a tree
@@ -154,8 +153,7 @@ def merge(self: TreeRecord, other: TreeRecord | str | os.PathLike[str], *, dry_r
         parts = parts_of(other._context.store, other._context.tree)
         answers = other._context.store.answers(other._context.tree)
     elif isinstance(other, str | os.PathLike):
-        _, parts, _ = read_folder(Path(other))
-        answers = _answers(Path(other))
+        _, parts, _, answers = read_folder(Path(other))
     else:
         raise StoreError(f"merge takes a tree or an exported folder, got {type(other).__name__}")
     with kept(parts) as sound:
@@ -188,7 +186,7 @@ def write_part(folder: Path, part: NodeBundle) -> Path:
         StoreError: Something there is a link, which would be written through.
     """
     home = folder / part.id
-    for place in (folder / part.id, *(home.rglob("*") if home.is_dir() else ())):
+    for place in (home, *(home.rglob("*") if home.is_dir() else ())):
         if place.is_symlink():
             raise StoreError(f"export: {place} must not be a link, which leads out of the folder; remove it")
     made_folder(home)
@@ -215,8 +213,8 @@ def write_index(
     folder: Path,
     name: str,
     rounds: Iterable[str],
-    budget: Budget = None,
-    answers: Sequence[StoredAnswer] = (),
+    budget: Budget,
+    answers: Sequence[StoredAnswer],
 ) -> None:
     """Writes ``tree.json``, last: a folder without it was not finished."""
     path = folder / "tree.json"
@@ -234,8 +232,10 @@ def _write(path: Path, lines: Iterable[str]) -> None:
     write_whole(path, (f"{line}\n" for line in lines))
 
 
-def read_folder(folder: Path) -> tuple[str, Iterator[NodeBundle], Budget]:
-    """Reads an exported folder: name of the tree, its rounds lazily, parents before children, and its budget.
+def read_folder(folder: Path) -> tuple[str, Iterator[NodeBundle], Budget, list[StoredAnswer]]:
+    """Reads an exported folder: name of the tree, its rounds lazily with parents first, budget and answers.
+
+    Folders of older versions hold no answers.
 
     Raises:
         StoreError: There is no such folder, it is damaged, of a version that this refine does not know, or
@@ -247,7 +247,7 @@ def read_folder(folder: Path) -> tuple[str, Iterator[NodeBundle], Budget]:
         if folder.is_file():
             raise StoreError(f"{text}to open a store use", Action("refine.Tree", Symbol("name"), store=...))
         raise StoreError(f"{text}to write one use", Action("tree.export", Symbol("folder")))
-    head = _json(_bytes(index, folder), index, folder)
+    head = _json_file(index, folder)
     if not isinstance(head, dict) or not isinstance(head.get("format"), int):
         raise StoreError(f"{index}: must be an object with a format, as tree.export writes it")
     for field, newest in (("format", FORMAT), ("schema", SCHEMA_VERSION)):
@@ -262,21 +262,11 @@ def read_folder(folder: Path) -> tuple[str, Iterator[NodeBundle], Budget]:
         budget = checked_budget(head.get("budget"))
     except DesignError as error:
         raise StoreError(f"{index}: {error}") from None
-    return name, _parts(folder, index, rounds), budget
-
-
-def _answers(folder: Path) -> list[StoredAnswer]:
-    """The questions of an exported tree with their answers; none in folders of older versions.
-
-    Raises:
-        StoreError: A question is damaged.
-    """
-    index = folder / "tree.json"
-    stored = _json(_bytes(index, folder), index, folder).get("questions", [])
     try:
-        return [StoredAnswer.from_json(content) for content in stored]
+        answers = [StoredAnswer.from_json(content) for content in head.get("questions", [])]
     except BROKEN as error:
         raise StoreError(f"{index}: questions must be as tree.export writes them: {said(error)}") from None
+    return name, _parts(folder, index, rounds), budget, answers
 
 
 def _parts(folder: Path, index: Path, rounds: list[Any]) -> Iterator[NodeBundle]:
@@ -301,7 +291,7 @@ def _parts(folder: Path, index: Path, rounds: list[Any]) -> Iterator[NodeBundle]
 
 def _read_part(folder: Path, key: str) -> NodeBundle:
     path = folder / key / "node.json"
-    data = _json(_bytes(path, folder), path, folder)
+    data = _json_file(path, folder)
     if not isinstance(data, dict) or "identity" not in data or data.get("id") != key:
         raise StoreError(
             f"{path}: must be the object of round {key}, with its identity; the folder is damaged"
@@ -336,7 +326,7 @@ def _lines(folder: Path, key: str, table: str) -> Iterator[Row]:
             place = f"{path}: line {number}"
             if len(line) > LONGEST:
                 raise StoreError(f"{place}: holds more than {LONGEST:,} bytes; the folder is damaged")
-            yield from_plain(table, _json(line, place, folder), place)
+            yield from_plain(table, _json(line, place), place)
 
 
 def _inside(path: Path, folder: Path) -> None:
@@ -351,18 +341,16 @@ def _inside(path: Path, folder: Path) -> None:
         raise StoreError(f"{path}: is not a file; the folder is damaged")
 
 
-def _bytes(path: Path, folder: Path) -> bytes:
+def _json_file(path: Path, folder: Path) -> Any:
     _inside(path, folder)
     if not path.is_file():
         raise StoreError(f"{path}: is missing; the folder is damaged")
     if path.stat().st_size > LONGEST:
         raise StoreError(f"{path}: holds more than {LONGEST:,} bytes; the folder is damaged")
-    return path.read_bytes()
+    return _json(path.read_bytes(), path)
 
 
-def _json(data: bytes, place: Path | str, folder: Path) -> Any:
-    if isinstance(place, Path):
-        _inside(place, folder)
+def _json(data: bytes, place: Path | str) -> Any:
     try:
         return json.loads(data.decode("utf-8"), parse_constant=_refused)
     except (ValueError, RecursionError) as error:

@@ -249,7 +249,7 @@ def _add(
         name = name or identity.objective_name(objective)
         data = objective_data(objective)
     part = part_of(
-        finished._replace(runs=found_out(finished._replace(runs=runs)), subject_to=tuple(constraints)),
+        finished._replace(runs=found_out(finished._replace(runs=runs)), subject_to=constraints),
         objective=name,
         data=data,
         note=check_note(note),
