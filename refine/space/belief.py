@@ -220,11 +220,9 @@ def belief_of(user_value: object, space: Space) -> Belief:
         SpaceError: An unknown or fixed parameter, a value outside its range, an unknown choice, or weights
             that are not probabilities.
     """
+    like: tuple[str, ...] = ()
     if isinstance(user_value, Belief):
         like = user_value.like
-    else:
-        like = ()
-    if isinstance(user_value, Belief):
         user_value = {
             name: belief if isinstance(belief, Near) else dict(belief) for name, belief in user_value.of
         }

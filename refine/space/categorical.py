@@ -139,12 +139,19 @@ class Categorical(Parameter):
         if key in keys:
             return keys.index(key)
         if isinstance(value, str):
-            for texts in (self.labels, tuple(label(v) for v in self.grid)):
-                if texts.count(value) == 1:
-                    return texts.index(value)
+            level = self.labelled(value)
+            if level is not None:
+                return level
         raise SpaceError(
             f"{value!r} is not a choice of this parameter; {did_you_mean(str(value), self.labels)}"
         )
+
+    def labelled(self, text: str) -> int | None:
+        """The number of the level with this label; ``None`` without one, or with several."""
+        for texts in (self.labels, tuple(label(v) for v in self.grid)):
+            if texts.count(text) == 1:
+                return texts.index(text)
+        return None
 
     def column(self, indices: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
         """Numbers if all choices are numbers, else labels."""
@@ -204,38 +211,31 @@ class Categorical(Parameter):
 
     def to_json(self) -> JsonObject:
         """Kind and encoded values; the order only if declared."""
-        if self.declared_order is None:
-            order = {}
-        else:
-            order = {"ordered": self.ordered}
-        if self.when is None:
-            condition = {}
-        else:
-            condition = {"when": self.when}
-        return {"type": "categorical", "values": [encode(v) for v in self.grid], **order, **condition}
+        content: JsonObject = {"type": "categorical", "values": [encode(v) for v in self.grid]}
+        if self.declared_order is not None:
+            content["ordered"] = self.ordered
+        if self.when is not None:
+            content["when"] = self.when
+        return content
 
     def describe(self) -> str:
         """Kind and labels."""
         if self.fixed:
             return f"fixed{self._condition_text()}: {self.labels[0]}"
+        kind = "categorical"
         if self.ordered:
-            order = "ordered "
-        else:
-            order = ""
-        return f"{order}categorical{self._condition_text()}: {', '.join(self.labels)}"
+            kind = "ordered categorical"
+        return f"{kind}{self._condition_text()}: {', '.join(self.labels)}"
 
     def code(self, spelled: Callable[[Any], str] | None = None) -> str:
         """See :meth:`Parameter.code`."""
-        if self.declared_order is None:
-            order = ""
-        else:
-            order = f", ordered={self.ordered}"
         values = ", ".join(map(spelled or (lambda v: repr(v) if isinstance(v, str) else exact(v)), self.grid))
-        if self.when is None:
-            when = ""
-        else:
-            when = f", when={self.when!r}"
-        return f"Categorical([{values}]{order}{when})"
+        arguments = f"[{values}]"
+        if self.declared_order is not None:
+            arguments += f", ordered={self.ordered}"
+        if self.when is not None:
+            arguments += f", when={self.when!r}"
+        return f"Categorical({arguments})"
 
 
 def exact(value: object) -> str:

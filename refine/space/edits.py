@@ -239,10 +239,8 @@ def _check_numbers(value: Any) -> None:
             else:
                 shown = repr(v)
             if is_collection:
-                text = f"{shown} in {value!r}"
-            else:
-                text = shown
-            raise SpaceError(f"a range takes numbers, got {text}; write (low, high), [numbers] or a number")
+                shown += f" in {value!r}"
+            raise SpaceError(f"a range takes numbers, got {shown}; write (low, high), [numbers] or a number")
 
 
 def _by_label(old: Categorical, value: object) -> Any:
@@ -280,10 +278,10 @@ def as_before(old: Categorical, value: object) -> Any:
         shown = label(frozen)
     except SpaceError:
         return value  # `Categorical` raises the error
-    for texts in (old.labels, tuple(label(v) for v in old.grid)):
-        if texts.count(shown) == 1:
-            return old.grid[texts.index(shown)]
-    return value
+    level = old.labelled(shown)
+    if level is None:
+        return value
+    return old.grid[level]
 
 
 def narrowed(old: Parameter, keep: Sequence[int], between: bool = False) -> Parameter:
@@ -363,9 +361,5 @@ def on_levels(parameter: Parameter, positions: np.ndarray[tuple[int], np.dtype[n
     if not isinstance(parameter, Float):
         return True
     grid = parameter.unit(np.asarray(parameter.grid))
-    positions = np.unique(positions)
-    if len(positions):
-        nearest = np.abs(positions[:, None] - grid[None, :]).min(axis=1)
-    else:
-        nearest = np.zeros(1)
-    return bool(nearest.max() < 1e-6)
+    distances = np.abs(np.unique(positions)[:, None] - grid[None, :]).min(axis=1)
+    return bool((distances < 1e-6).all())

@@ -45,17 +45,20 @@ class Reference:
         """The last part of the path: ``Adam``."""
         return self.path.replace(":", ".").rpartition(".")[2]
 
+    @property
+    def module(self) -> str:
+        """The module of the path."""
+        if ":" in self.path:
+            return self.path.partition(":")[0]
+        return self.path.rpartition(".")[0]
+
     def resolve(self) -> Any:
         """The object, imported if necessary; SpaceError if the path can't be imported in this environment."""
         if self.target is not None:
             return self.target
-        if ":" in self.path:
-            module, _, qualname = self.path.partition(":")
-        else:
-            module, _, qualname = self.path.rpartition(".")
         try:
-            target: object = importlib.import_module(module)
-            for part in qualname.split("."):
+            target: object = importlib.import_module(self.module)
+            for part in self.path[len(self.module) + 1 :].split("."):
                 target = getattr(target, part)
         except (ImportError, AttributeError) as error:
             raise SpaceError(
@@ -225,7 +228,7 @@ def modules(values: Iterable[object]) -> set[str]:
     needed: set[str] = set()
     for value in values:
         if isinstance(value, Reference):
-            needed.add(value.path.partition(":")[0] if ":" in value.path else value.path.rpartition(".")[0])
+            needed.add(value.module)
         elif isinstance(value, tuple):
             needed |= modules(value)
     return needed

@@ -72,12 +72,14 @@ def widened(name: str, old: Range, new: Range, side: str) -> Range | None:
     Returns:
         ``None`` if the end is a limit (:func:`limit_of`), which a range never passes.
     """
-    up = side == "high"
-    if up:
+    if side == "high":
         sign = 1
+        edge = old.high
+        narrowed = new.low > old.low
     else:
         sign = -1
-    edge: float = old.high if up else old.low
+        edge = old.low
+        narrowed = new.high < old.high
     gap = float(old.scale(old.high) - old.scale(old.low)) / (old.size - 1)
     if old.log:
         steps = min(int(HALF_DECADE * math.log(10) / gap + 1e-9), old.size - 1)
@@ -102,14 +104,9 @@ def widened(name: str, old: Range, new: Range, side: str) -> Range | None:
     added = _levels_beyond(old, edge, new_end, gap, max(_FEWEST_BEYOND, _MOST_LEVELS - new.size), bounded)
     if not added:
         return None
-    if up:
-        grid = [*new.grid, *added]
-        narrowed = new.low > old.low
-    else:
-        grid = [*added[::-1], *new.grid]
-        narrowed = new.high < old.high
+    grid = sorted([*new.grid, *added])
+    # Spread the levels: otherwise nearly all would lie in the part already tried.
     if narrowed and old.lattice is None:
-        # Spread the levels: otherwise nearly all would lie in the part already tried.
         spacing = float(old.scale(new.high) - old.scale(new.low)) / max(1, new.size - 1)
         count = round(float(old.scale(grid[-1]) - old.scale(grid[0])) / min(gap, spacing or gap)) + 1
         count = min(max(count, 3), max(old.size, _MOST_LEVELS))

@@ -104,19 +104,15 @@ def python_text(value: Any) -> str:
     if isinstance(value, Range) or (isinstance(value, Categorical) and value.when is not None):
         return f"refine.{value!r}"
     if isinstance(value, Categorical):
-        plain = list(value.grid)
-    else:
-        plain = value
-    if isinstance(plain, list):
-        text = repr([v.label if isinstance(v, Reference) else v for v in plain])
-        if isinstance(value, Categorical):
-            declared = value.declared_order
-        else:
-            declared = None
-        if declared is None:
+        text = python_text(list(value.grid))
+        if value.declared_order is None:
             return text
-        return f"refine.Categorical({text}, ordered={declared})"
-    return repr(plain.label if isinstance(plain, Reference) else plain)
+        return f"refine.Categorical({text}, ordered={value.declared_order})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(python_text, value))}]"
+    if isinstance(value, Reference):
+        return repr(value.label)
+    return repr(value)
 
 
 def python_symbols(edits: Mapping[str, object]) -> dict[str, Symbol]:
@@ -128,8 +124,10 @@ def page_value(parameter: Parameter, name: str, form: object) -> Any:
     """An edit from the review page: ``{"bounds": [low, high]}`` or ``{"keep": [numbers of levels]}``."""
     if isinstance(form, Mapping) and set(form) == {"bounds"} and isinstance(form["bounds"], list):
         # JSON has one kind of number: whole ones become ints, so that ranges of integers stay integer.
-        is_whole = [isinstance(v, float) and v.is_integer() and abs(v) < 2**53 for v in form["bounds"]]
-        return tuple(int(v) if w else v for v, w in zip(form["bounds"], is_whole, strict=True))
+        return tuple(
+            int(v) if isinstance(v, float) and v.is_integer() and abs(v) < 2**53 else v
+            for v in form["bounds"]
+        )
     if isinstance(form, Mapping) and set(form) == {"keep"} and isinstance(form["keep"], list):
         kept_levels = form["keep"]
         if not kept_levels or not all(isinstance(i, int) and 0 <= i < parameter.size for i in kept_levels):

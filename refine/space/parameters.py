@@ -222,11 +222,7 @@ class Range(Parameter):
             inner_low, inner_high = (float(self.scale(e)) for e in np.clip(new.edges(), *self.edges()))
             return float(max(0.0, min(1.0, (inner_high - inner_low) / (high - low))))
         values = [v for v in new.grid if number_of(v) is not None]
-        if values:
-            inside = int(self.contains(values).sum())
-        else:
-            inside = 0
-        return min(1.0, inside / self.size)
+        return min(1.0, int(self.contains(values).sum()) / self.size)
 
     def ends(self) -> tuple[float, float]:
         """Both ends of the measure on the declared scale."""
@@ -259,33 +255,33 @@ class Range(Parameter):
     def describe(self) -> str:
         """``float, log: 0.001, 0.01, 0.1``."""
         kind = type(self).__name__.lower() + (", log" if self.log and self.base is None else "")
-        if self.step is None:
-            lattice = ""
-        else:
-            lattice = f", step {label(self.step)}"
-        lattice += "" if self.base is None else f", powers of {label(self.base)}"
+        if self.step is not None:
+            kind += f", step {label(self.step)}"
+        if self.base is not None:
+            kind += f", powers of {label(self.base)}"
         if self.within:
-            limits = f", within {_limits_text(self.within)}"
-        else:
-            limits = ""
-        return f"{kind}{lattice}{limits}{self._condition_text()}: {levels_text(self.grid)}"
+            kind += f", within {_limits_text(self.within)}"
+        return f"{kind}{self._condition_text()}: {levels_text(self.grid)}"
 
     def code(self, spelled: Callable[[Any], str] | None = None) -> str:
         """See :meth:`Parameter.code`."""
         spelled = spelled or label
         stated = self.stated_levels
-        if isinstance(stated, tuple):
-            levels = f"[{', '.join(map(spelled, stated))}]"
-        else:
-            levels = str(stated)
         options = [spelled(self.low), spelled(self.high)]
-        options += [] if stated is None else [f"levels={levels}"]
-        options += ["log=True"] if self.log and self.base is None else []
-        options += [f"within={_limits_text(self.within)}"] if self.within else []
-        options += [
-            f"{n}={spelled(v)}" for n, v in (("step", self.step), ("base", self.base)) if v is not None
-        ]
-        options += [] if self.when is None else [f"when={self.when!r}"]
+        if isinstance(stated, tuple):
+            options.append(f"levels=[{', '.join(map(spelled, stated))}]")
+        elif stated is not None:
+            options.append(f"levels={stated}")
+        if self.log and self.base is None:
+            options.append("log=True")
+        if self.within:
+            options.append(f"within={_limits_text(self.within)}")
+        if self.step is not None:
+            options.append(f"step={spelled(self.step)}")
+        if self.base is not None:
+            options.append(f"base={spelled(self.base)}")
+        if self.when is not None:
+            options.append(f"when={self.when!r}")
         return f"{type(self).__name__}({', '.join(options)})"
 
 
@@ -672,18 +668,16 @@ def lattice_of(low: float, step: Any, base: Any, integral: bool) -> Lattice | No
         return None
     if step is not None and base is not None:
         raise SpaceError(f"a range takes step= or base=, got step={step!r} and base={base!r}; leave one out")
-    if base is None:
-        name = "step"
-        value = step
-        minimum = 0
-        example = "step=8"
-    else:
+    name = "step"
+    value = step
+    minimum = 0
+    example = "step=8"
+    if base is not None:
         name = "base"
         value = base
         minimum = 1
         example = "base=2"
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not value > minimum:
+    if not is_finite(value) or not value > minimum:
         raise SpaceError(f"{name} must be a number > {minimum}, got {value!r}; for example {example}")
     if integral and float(value) != int(value):
         raise SpaceError(f"{name} of an integer range must be a whole number, got {value!r}; use Float")

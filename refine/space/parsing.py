@@ -96,16 +96,12 @@ def check_no_list(value: tuple[Any, ...], integral: bool | None = None) -> None:
     )
     if not_a_count or evenly_spaced:
         kind = "Float"
+        levels = 10
+        if float(third).is_integer() and not (integral and third > high - low + 1):
+            levels = int(third)
         if integral:
             kind = "Integer"
-        if float(third).is_integer() and not (integral and third > high - low + 1):
-            count = int(third)
-        else:
-            count = 10
-        if integral:
-            levels = min(count, int(high - low + 1))
-        else:
-            levels = count
+            levels = min(levels, int(high - low + 1))
         raise SpaceError(
             f"{(low, high, third)!r} is ambiguous; for three choices write the list {[low, high, third]!r}, "
             f"for a range from {low} to {high} write refine.{kind}({low}, {high}, levels={levels})"

@@ -32,10 +32,8 @@ def round_levels(
     """About ``about`` round numbers from ``low`` to ``high``, with both ends unrounded.
 
     On a linear scale, multiples of 1, 2, 2.5 or 5 times a power of ten. On a logarithmic scale, the same
-    numbers in every
-    decade: 1; 1 and 3; 1, 2 and 5; or more. Of these candidates the one nearest to ``about`` by ratio is
-        used. With
-    ``integral`` all levels are integers.
+    numbers in every decade: 1; 1 and 3; 1, 2 and 5; or more. Of these candidates the one nearest to ``about``
+    by ratio is used. With ``integral`` all levels are integers.
     """
     ladders = [_between_ends(low, high, inner, log) for inner in _ladders(low, high, log, integral, about)]
     fitting = [levels for levels in ladders if about / 2 <= len(levels) <= 2 * about]

@@ -181,7 +181,7 @@ class Space(Shown, Mapping[str, Parameter]):
                     "values, got "
                     f"{math.prod(sizes):,} for {', '.join(named)}; use fewer levels or fewer conditions"
                 )
-            rows = np.stack(np.unravel_index(np.arange(math.prod(sizes)), sizes), axis=1)
+            rows = _all_rows(sizes)
             columns = {n: _plain(self[n])[rows[:, j]] for j, n in enumerate(named)}
             present = self._present(columns, len(rows), group)
             never -= {n for n, mask in present.items() if mask.any()}
@@ -247,13 +247,7 @@ class Space(Shown, Mapping[str, Parameter]):
         The table needs a column for every parameter that a condition names, unless the parameter is
         conditional itself.
         """
-        columns = {}
-        for name in self._asked:
-            if name in frame:
-                column = frame[name].to_numpy()
-            else:
-                column = np.full(len(frame), None)
-            columns[name] = _plain_column(self[name], column)
+        columns = {name: _plain_column(self[name], _column_of(frame, name)) for name in self._asked}
         return self._present(columns, len(frame))
 
     def canonical(self, indices: Indices) -> Indices:
@@ -376,7 +370,7 @@ class Space(Shown, Mapping[str, Parameter]):
         chosen = [(n, self[n]) for n in self if n in names]
         sizes = [p.size for _, p in chosen]
         if math.prod(sizes) <= _TRIED:
-            rows = np.stack(np.unravel_index(np.arange(math.prod(sizes)), sizes), axis=1)
+            rows = _all_rows(sizes)
         else:
             all_levels = np.arange(max(sizes))[:, None] % np.array(sizes)
             rows = np.concatenate(
@@ -475,11 +469,7 @@ class Space(Shown, Mapping[str, Parameter]):
         present = self.active_in(frame)
         positions = []
         for name, parameter in self.items():
-            if name in frame:
-                column = frame[name].to_numpy()
-            else:
-                column = np.full(len(frame), None)
-            unit = np.array(parameter.unit(column), dtype=float)
+            unit = np.array(parameter.unit(_column_of(frame, name)), dtype=float)
             if name in present:
                 unit[~present[name]] = parameter.unit(_as_objects(parameter.grid[:1]))[0]
             positions.append(unit)
@@ -564,10 +554,9 @@ class Space(Shown, Mapping[str, Parameter]):
         never = {n: "no configuration has it: " if n in self._counted.never else "" for n in self}
         lines = [f"{name:<{width}}  {never[name]}{p.describe()}" for name, p in self.items()]
         lines += [f"{'':<{width}}  constraint: {c}" for c in self.constraints]
+        note = ""
         if self.constraints:
             note = " before constraints"
-        else:
-            note = ""
         return "\n".join([*lines, f"{self.size:,} configurations{note}"])
 
     def __str__(self) -> str:
@@ -649,6 +638,18 @@ def _parsed(parameters: object, parse_one: Callable[[Any], Parameter]) -> dict[s
         except SpaceError as error:
             raise SpaceError(f"{name}: {error}") from error.__cause__
     return parsed
+
+
+def _all_rows(sizes: Sequence[int]) -> Indices:
+    """All combinations of level numbers, the last one fastest."""
+    return np.stack(np.unravel_index(np.arange(math.prod(sizes)), sizes), axis=1)
+
+
+def _column_of(frame: pd.DataFrame, name: str) -> Column:
+    """A column of a table; ``None`` in every row without such a column."""
+    if name in frame:
+        return frame[name].to_numpy()
+    return np.full(len(frame), None)
 
 
 def _as_objects(values: Sequence[object]) -> Column:

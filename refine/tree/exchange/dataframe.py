@@ -135,7 +135,7 @@ def runs_of(
         configurations = _values_of(space, frame)
     metrics = _metric_columns(unused, names, value, metric)
     reported: Iterable[str] = frame.get("state", [State.COMPLETE] * len(frame))
-    states = [ended_state(state, v) for state, v in zip(reported, metrics[metric], strict=True)]
+    states: list[str] = [ended_state(state, v) for state, v in zip(reported, metrics[metric], strict=True)]
     metrics[metric], states, placeholder = _without_placeholders(metrics[metric], states, value)
     notes += placeholder
     seconds = _numbers(frame, "seconds", 0.0)
