@@ -7,6 +7,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, TypedDict
 
 import keras
@@ -447,14 +448,12 @@ def _by_splitter(splitter: Any, y: object, unsealed: np.ndarray, kin: _Kin) -> l
         unsealed = unsealed[np.argsort(kin.times[unsealed], kind="stable")]
     targets = take(y, unsealed)
     classes = classes_of(targets)
+    labels = classes
     if classes is None:
         labels = labels_of(targets)
-    else:
-        labels = classes
-    if kin.groups is None:
-        groups = None
-    else:
-        groups = kin.groups[unsealed]
+    groups = kin.groups
+    if groups is not None:
+        groups = groups[unsealed]
     try:
         with warnings.catch_warnings():
             # The folds of a splitter that ignores groups are checked below.
@@ -466,12 +465,7 @@ def _by_splitter(splitter: Any, y: object, unsealed: np.ndarray, kin: _Kin) -> l
         raise ObjectiveError(
             f"splits: {name} can't split these rows ({error}); see its documentation"
         ) from error
-    sides = zip(
-        (side for fold in folds for side in fold),
-        (side for fold in second_folds for side in fold),
-        strict=True,
-    )
-    if not all(np.array_equal(first, second) for first, second in sides):
+    if not all(map(np.array_equal, chain(*folds), chain(*second_folds))):
         raise ObjectiveError(
             f"splits: must give the same rows every time, got a {name} that draws; give it random_state=0"
         )

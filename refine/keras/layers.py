@@ -109,14 +109,11 @@ def layer_widths(
 
 def _regularizer(params: Mapping[str, object]) -> Any:
     """The kernel regulariser of a configuration: an object, a name, or a number for L2."""
-    for key in _REGULARIZER_KEYS:
-        if key in params:
-            value = params[key]
-            if isinstance(value, numbers.Real) and not isinstance(value, bool):
-                if value:
-                    return keras.regularizers.L2(float(value))
-                return None
-            return value
+    value = next((params[key] for key in _REGULARIZER_KEYS if key in params), None)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return value
+    if value:
+        return keras.regularizers.L2(float(value))
     return None
 
 

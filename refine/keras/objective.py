@@ -35,6 +35,7 @@ from refine.keras.fit import KERAS_FIT, accelerated
 from refine.run.fingerprint import fingerprint
 from refine.run.identity import check_name
 from refine.run.running_trial import RunningTrial
+from refine.space.parameters import is_finite
 from refine.utils.keywords import helped
 
 _CODE_OF_WAY: dict[bool | str, str] = {False: "", True: "-accelerated", "compiled": "-compiled"}
@@ -475,24 +476,17 @@ def _name_of(model: Callable[..., Any]) -> str:
 
 def _check_options(preprocess: object, split: SplitOptions, allow_nan: object, accelerate: object) -> None:
     """Raises `ObjectiveError` for an option that is impossible by itself."""
+    shown = type(preprocess).__name__
+    usable = all(hasattr(type(preprocess), method) for method in ("fit", "transform", "get_params"))
     if isinstance(preprocess, type):
-        kind = preprocess
-    else:
-        kind = type(preprocess)
-    methods = ("fit", "transform", "get_params")
-    if preprocess is not None and (
-        preprocess is kind or not all(hasattr(kind, method) for method in methods)
-    ):
-        if preprocess is kind:
-            shown = f"the class {kind.__name__}"
-        else:
-            shown = kind.__name__
+        shown = f"the class {preprocess.__name__}"
+        usable = False
+    if preprocess is not None and not usable:
         raise ObjectiveError(
             f"preprocess: must be a scikit-learn transformer, got {shown}; for example StandardScaler()"
         )
     for option, share in (("holdout", split.holdout), ("val_split", split.val_split)):
-        number = isinstance(share, int | float | np.number) and not isinstance(share, bool)
-        if share is not None and not (number and 0 < share < 1):
+        if share is not None and not (is_finite(share) and 0 < share < 1):
             raise ObjectiveError(f"{option}: must be between 0 and 1, got {share!r}; {_SHARES[option]}")
     for option, seed in (("split_seed", split.split_seed), ("holdout_seed", split.holdout_seed)):
         if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= seed < 2**32:

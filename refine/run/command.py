@@ -147,10 +147,9 @@ class Command:
                 configuration lacks.
         """
         values_by_name: dict[str, object] = {name: params[name] for name in params}
-        as_json = json.dumps(values_by_name, default=_name_of, sort_keys=True)
         text = _GROUP.sub(lambda m: m[1] if _whole(m[1], values_by_name) else "", self.command)
         self._check_used(list(values_by_name))
-        values = {"seed": seed, "params": as_json, **values_by_name}
+        values = {"seed": seed, "params": _as_json(params), **values_by_name}
         return [_FIELD.sub(lambda m: self._value(m[1], values), word) for word in shlex.split(text)]
 
     def _value(self, name: str, values: Mapping[str, object]) -> str:
@@ -171,11 +170,10 @@ class Command:
         Raises ObjectiveError: the program failed, or printed no metrics.
         """
         words = self.words(params, trial.seed)
-        shown = {name: params[name] for name in params}
         marked = mark()
         variables = {
             **marked,
-            "REFINE_PARAMS": json.dumps(shown, default=_name_of, sort_keys=True),
+            "REFINE_PARAMS": _as_json(params),
             "REFINE_SEED": str(trial.seed),
         }
         try:
@@ -346,6 +344,10 @@ def metrics_of(line: str) -> dict[str, float] | None:
                 f"metrics must be numbers by name, got {name!r}: {value!r:.60} in the line {text!r:.200}"
             )
     return {name: math.nan if value is None else float(value) for name, value in content.items()}
+
+
+def _as_json(params: Mapping[str, object]) -> str:
+    return json.dumps({name: params[name] for name in params}, default=_name_of, sort_keys=True)
 
 
 def _name_of(value: object) -> str:

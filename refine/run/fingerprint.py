@@ -285,19 +285,17 @@ def _imported(code: types.CodeType, package: str) -> Iterator[tuple[str, tuple[s
 def _files(module: str, names: Sequence[str]) -> Iterator[Path]:
     """Source files of a module, of its packages, and of modules among the imported names. Imports nothing."""
     places: list[str] | None = None
+    specs = []
     for part in module.split("."):
         spec = _spec(part, places)
+        places = []
         if spec is None:
-            return
-        if spec.origin is not None and spec.origin.endswith(".py"):
-            yield Path(spec.origin)
+            break
+        specs.append(spec)
         places = list(spec.submodule_search_locations or ())
-    for part in names:
-        if places:
-            spec = _spec(part, places)
-        else:
-            spec = None
-        if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
+    specs += filter(None, [_spec(part, places) for part in names])
+    for spec in specs:
+        if spec.origin is not None and spec.origin.endswith(".py"):
             yield Path(spec.origin)
 
 

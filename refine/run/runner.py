@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from refine.errors import ObjectiveError, StoreError
@@ -113,10 +114,9 @@ def run_round(
         if work is None:
             return
         limit = options.ending.trials
-        if limit is None:
-            count = work.todo
-        else:
-            count = min(work.todo, limit)
+        count = work.todo
+        if limit is not None:
+            count = min(count, limit)
         fix = "run fewer, round.run(trials={left})"
         if source.choose is not None:
             fix = "ask for {left} or fewer"
@@ -142,16 +142,12 @@ def run_round(
         writer = stack.enter_context(store.writer(stored.pk, monitor.say))
         if work.adaptive is not None:
             work.adaptive.begin(writer.keep_curve)
+        take_in = partial(
+            _take_in, goal=goal, adaptive=work.adaptive, recorder=recorder, writer=writer, monitor=monitor
+        )
         tasks = work.tasks
         if source.equal and work.adaptive is None:
-            known_outcomes = _known_outcomes(store, source.equal, goal, recorder.code)
-
-            def copy(task: Task, outcome: Outcome) -> None:
-                _take_in(
-                    task, outcome, goal=goal, adaptive=None, recorder=recorder, writer=writer, monitor=monitor
-                )
-
-            tasks = _unknown(tasks, known_outcomes, copy)
+            tasks = _unknown(tasks, _known_outcomes(store, source.equal, goal, recorder.code), take_in)
         outcomes = outcomes_of(
             stack,
             objective,
@@ -164,15 +160,7 @@ def run_round(
         for task, outcome in outcomes:
             check_lease()
             paid += outcome.seconds
-            _take_in(
-                task,
-                outcome,
-                goal=goal,
-                adaptive=work.adaptive,
-                recorder=recorder,
-                writer=writer,
-                monitor=monitor,
-            )
+            take_in(task, outcome)
         remaining = work.todo - monitor.ended
         log(logging.INFO, "round %s: %d trials run, %d left", node.id, monitor.ended, remaining)
         if remaining > 0 and not stop_requested():

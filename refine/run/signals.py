@@ -126,12 +126,14 @@ def interruptible(call: str, grace: float = GRACE) -> Iterator[Callable[[], bool
         yield lambda: bool(request.signal_name)
     except KeyboardInterrupt:
         if request.signal_name:
-            raise _stopped(call, "at once") from None
+            raise _stopped(f"{call}: stopped at once") from None
         raise
     finally:
         request.uninstall()
+    if request.signal_name == "SIGINT":
+        raise _stopped(f"{call}: stopped")
     if request.signal_name:
-        raise _stopped(call, "" if request.signal_name == "SIGINT" else f"by {request.signal_name}")
+        raise _stopped(f"{call}: stopped by {request.signal_name}")
 
 
 def may_come_from_keyboard() -> bool:
@@ -180,16 +182,9 @@ def _reset_forked_child() -> None:
     _restore_mask()
 
 
-def _stopped(call: str, cause: str) -> KeyboardInterrupt:
+def _stopped(reason: str) -> KeyboardInterrupt:
     """The exception of an interrupted call: KeyboardInterrupt, so that Python ends as usual at Ctrl-C."""
-    if cause:
-        cause = f" {cause}"
-    else:
-        cause = ""
-    message = (
-        f"{call}: stopped{cause}; every finished trial is stored, and the same call or script resumes from "
-        "there"
-    )
+    message = f"{reason}; every finished trial is stored, and the same call or script resumes from there"
     stop = KeyboardInterrupt(message)
     # IPython looks for this name.
     stop._render_traceback_ = lambda: [message]  # type: ignore[attr-defined]

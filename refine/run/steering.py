@@ -201,30 +201,29 @@ class AdaptiveTasks:
         longest = max(len(curve) for curve in self._curves)
         if longest > self._pruner.first:
             return
+        earlier = max(1, longest // 3)
+        option = f"warmup={self._pruner.warmup}"
+        setting = f"warmup={earlier}"
         if self._pruner.rungs:
             option = f"rungs={self._pruner.rungs}"
-        else:
-            option = f"warmup={self._pruner.warmup}"
-        fix = "report more epochs, or leave the pruner out"
+            setting = f"rungs=({earlier},)"
+        fix = "report more epochs"
         if longest > 1:
-            earlier = max(1, longest // 3)
-            if self._pruner.rungs:
-                setting = f"rungs=({earlier},)"
-            else:
-                setting = f"warmup={earlier}"
-            fix = f"make the round with pruner=refine.Pruner({setting}), or leave the pruner out"
+            fix = f"make the round with pruner=refine.Pruner({setting})"
         warn(
             f"round {self._node.id}: the pruner cannot stop any trial: they report "
             f"{plural(longest, 'epoch')}, and {option} lets every trial run "
-            f"{plural(self._pruner.first, 'epoch')}; {fix}"
+            f"{plural(self._pruner.first, 'epoch')}; {fix}, or leave the pruner out"
         )
 
     def _add_curve(self, state: str, curve: Sequence[float], value: float | None) -> None:
         if self._pruner is None or state not in (State.COMPLETE, State.PRUNED) or not len(curve):
             return
         self._curves.append(self._sign * np.asarray(curve, dtype=float))
-        has_end = state == State.COMPLETE and value is not None
-        self._ends.append(self._sign * value if has_end and value is not None else np.nan)
+        end = np.nan
+        if state == State.COMPLETE and value is not None:
+            end = self._sign * value
+        self._ends.append(end)
 
     def _with_limit(self, task: Task) -> Task:
         """The task with the limit for the trial, if a pruner may stop the trial."""

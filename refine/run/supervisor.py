@@ -82,9 +82,8 @@ def main(owner: int, words: list[str]) -> None:
             os.read(woken, 512)
         status = _reaped(program)
     _end_all(program, runs=status is None)
-    if status is None:
-        code = -signal.SIGKILL
-    else:
+    code = -signal.SIGKILL
+    if status is not None:
         code = os.waitstatus_to_exitcode(status)
     if code < 0:
         import resource

@@ -80,13 +80,12 @@ def widened(name: str, old: Range, new: Range, side: str) -> Range | None:
         sign = -1
         edge = old.low
         narrowed = new.high < old.high
-    gap = float(old.scale(old.high) - old.scale(old.low)) / (old.size - 1)
+    gap = old.gap
     if old.log:
         steps = min(int(HALF_DECADE * math.log(10) / gap + 1e-9), old.size - 1)
+        decades = HALF_DECADE
         if steps:
             decades = steps * gap / math.log(10)
-        else:
-            decades = HALF_DECADE
         new_end = round_significant(float(edge * 10 ** (sign * decades)))
     else:
         new_end = edge + sign * gap
@@ -101,32 +100,30 @@ def widened(name: str, old: Range, new: Range, side: str) -> Range | None:
             else:
                 new_end = edge + (limit.at - edge) * (1 - _LEFT)
     bounded = limit is not None and new_end == limit.at
-    added = _levels_beyond(old, edge, new_end, gap, max(_FEWEST_BEYOND, _MOST_LEVELS - new.size), bounded)
+    added = _levels_beyond(old, edge, new_end, max(_FEWEST_BEYOND, _MOST_LEVELS - new.size), bounded)
     if not added:
         return None
     grid = sorted([*new.grid, *added])
     # Spread the levels: otherwise nearly all would lie in the part already tried.
     if narrowed and old.lattice is None:
-        spacing = float(old.scale(new.high) - old.scale(new.low)) / max(1, new.size - 1)
-        count = round(float(old.scale(grid[-1]) - old.scale(grid[0])) / min(gap, spacing or gap)) + 1
+        spacing = old.distance(new.low, new.high) / max(1, new.size - 1)
+        count = round(old.distance(grid[0], grid[-1]) / min(gap, spacing or gap)) + 1
         count = min(max(count, 3), max(old.size, _MOST_LEVELS))
         grid = round_levels(grid[0], grid[-1], old.log, isinstance(old, Integer), count)
     return new.with_levels(grid)
 
 
-def _levels_beyond(
-    old: Range, edge: float, new_end: float, gap: float, room: int, bounded: bool
-) -> list[float]:
+def _levels_beyond(old: Range, edge: float, new_end: float, room: int, bounded: bool) -> list[float]:
     """Levels from an end of a range, ``edge`` (excluded), to ``new_end``, in order of distance from the end.
 
-    ``gap`` is the spacing of ``old`` on its scale. There are at most ``room`` levels, but at least one.
+    There are at most ``room`` levels, but at least one.
     ``bounded`` tells whether ``new_end`` is a limit, which is not rounded. Empty if no value of the parameter
     lies in between.
     """
     low, high = sorted((edge, new_end))
     if old.lattice is not None:
         values = [v for v in old.lattice.between(low, high) if v != edge]
-        parts = max(1, round(float(old.scale(high) - old.scale(low)) / gap))
+        parts = max(1, round(old.distance(low, high) / old.gap))
         return (values if new_end > edge else values[::-1])[:: -max(1, len(values) // min(parts, room))][::-1]
     integral = isinstance(old, Integer)
     if not bounded:
@@ -138,7 +135,7 @@ def _levels_beyond(
     if new_end == edge:
         return []
     low, high = sorted((edge, new_end))
-    parts = round(float(old.scale(high) - old.scale(low)) / gap)
+    parts = round(old.distance(low, high) / old.gap)
     inner = cut(low, high, max(1, min(parts, room)), old.log, integral)
     if new_end > edge:
         return [*inner, new_end]

@@ -159,7 +159,7 @@ class Range(Parameter):
     @property
     def lattice(self) -> Lattice | None:
         """The admissible values, if a step or a base is declared."""
-        return lattice_of(self.low, self.step, self.base, isinstance(self, Integer))
+        return lattice_of(self, self.low)
 
     @property
     def declared(self) -> dict[str, Any]:
@@ -213,6 +213,15 @@ class Range(Parameter):
         if self.log:
             return np.log(x)
         return np.asarray(x, dtype=float)
+
+    def distance(self, a: float, b: float) -> float:
+        """The distance from ``a`` to ``b`` on the declared scale; negative if ``b`` is smaller."""
+        return float(self.scale(b) - self.scale(a))
+
+    @property
+    def gap(self) -> float:
+        """The mean distance of neighbouring levels on the declared scale."""
+        return self.distance(self.low, self.high) / (self.size - 1)
 
     def volume_kept(self, new: Parameter) -> float:
         """Overlap of the two ranges on this range's scale; for a list, the share of levels."""
@@ -415,7 +424,7 @@ class Integer(Range):
 
 def _lattice(target: Range, low: float, high: float) -> Lattice | None:
     """The lattice that a range declares, checked; makes step and base canonical."""
-    lattice = lattice_of(low, target.step, target.base, isinstance(target, Integer))
+    lattice = lattice_of(target, low)
     if lattice is not None:
         lattice.check([high], "high: ")
         target._set(step=lattice.step, base=lattice.base, log=target.log or lattice.base is not None)
@@ -658,12 +667,15 @@ class Lattice(NamedTuple):
         return f"the {text} from {label(self.through)}"
 
 
-def lattice_of(low: float, step: Any, base: Any, integral: bool) -> Lattice | None:
-    """The lattice of a range, through its lower end; ``None`` without a step and a base.
+def lattice_of(target: Range, low: float) -> Lattice | None:
+    """The lattice of a range through its lower end ``low``; ``None`` without a step and a base.
 
     Raises:
         SpaceError: Both are given, or the one that is given is invalid.
     """
+    step: Any = target.step
+    base: Any = target.base
+    integral = isinstance(target, Integer)
     if step is None and base is None:
         return None
     if step is not None and base is not None:

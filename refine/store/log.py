@@ -205,10 +205,9 @@ def _sound_rows(
 ) -> Iterator[_TrialBlock]:
     """Readable trials, last attempts only, node by node and some thousand at a time."""
     c = t.trial.c
-    if replicates:
-        condition = c.node.in_(list(pks))
-    else:
-        condition = c.node.in_(list(pks)) & (c.replicate == 0)
+    condition = c.node.in_(list(pks))
+    if not replicates:
+        condition &= c.replicate == 0
     if row is not None:
         condition &= c.pk == row
     names = ("node", "pk", *READ)
@@ -281,10 +280,7 @@ def _faults(
             return unreadable(columns, data)
         return unreadable({name: columns[name][low:high] for name in READ})
 
-    if spoilt:
-        of_curves = {i: spoilt[pk] for i, pk in enumerate(columns["pk"]) if pk in spoilt}
-    else:
-        of_curves = {}
+    of_curves = {i: spoilt[pk] for i, pk in enumerate(columns["pk"]) if pk in spoilt}
     return dict(sorted((of_curves | sift(count, fault)).items()))
 
 

@@ -129,10 +129,7 @@ def remove_damaged(connection: sa.Connection, damaged: Sequence[Damaged]) -> Non
         if row.what == "settings":
             connection.execute(t.node.update().where(t.node.c.pk == row.row[0]).values(_SETTINGS))
             continue
-        if row.what == "node":
-            table = t.node
-        else:
-            table = t.node.metadata.tables[row.what]
+        table = t.node.metadata.tables[row.what]
         key = [column == value for column, value in zip(table.primary_key, row.row, strict=True)]
         remove_rows(connection, table, sa.and_(*key))
 

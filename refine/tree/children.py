@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar, Unpack
+from typing import Self, TypeVar, Unpack
 
 from refine.analysis.analysis import Analysis
 from refine.analysis.believed import AttributedBelief
@@ -75,7 +76,7 @@ class DecidedRound(RoundRecord):
         if existing is not None:
             inherited = store.inherited(existing.pk)
         else:
-            path, records = _path_records(self, self.node)
+            path, records = _path_records(self)
             inherited = frozenset(completed_keys(space, (*path, node), records))
             before = inherited
             if node.audit:
@@ -96,7 +97,16 @@ class DecidedRound(RoundRecord):
         planned = None
         if existing is not None:
             planned = existing.n
-        self._add_decision(decision, planned, (node, count, inherited, extra, encoded_given))
+        write_child = partial(
+            store.add_node,
+            self.context.tree,
+            node,
+            count,
+            inherited=inherited,
+            extra=extra,
+            given=encoded_given,
+        )
+        self._add_decision(decision, planned, write_child)
         if existing is not None:  # the first author and note stay
             first = existing.node
             node = replace(node, note=first.note, author=first.author, created=first.created)
@@ -190,9 +200,12 @@ class DecidedRound(RoundRecord):
         return count
 
     def _add_decision(
-        self, decision: Decision, planned: int | None = None, child: tuple[Any, ...] | None = None
+        self,
+        decision: Decision,
+        planned: int | None = None,
+        write_child: Callable[..., object] | None = None,
     ) -> None:
-        """Stores a decision and its child.
+        """Stores a decision and its child, which is written by ``write_child(decision=...)``.
 
         Warns if a repeated decision has another note or a smaller size.
         """
@@ -202,19 +215,10 @@ class DecidedRound(RoundRecord):
         first = next((d for d in earlier if d.digest == decision.digest), None)
         lost = not_written(decision, first, planned)
         link = StoredDecision(stored.pk, decision.digest, decision.dumps(), decision.child)
-        if child is None:
+        if write_child is None:
             store.add_decision(link)
         else:
-            node, count, inherited, extra, encoded_given = child
-            store.add_node(
-                self.context.tree,
-                node,
-                n=count,
-                inherited=inherited,
-                extra=extra,
-                decision=link,
-                given=encoded_given,
-            )
+            write_child(decision=link)
         if lost:
             warn(f"round {self.id}: {lost}")
 
@@ -388,7 +392,7 @@ def check_count(n: int, encoded: Sequence[Encoded]) -> None:
 
 def left_to_run(parent: RoundRecord, space: Space) -> int:
     """Upper bound on the configurations of a child's space that no round of the path has completed."""
-    path, records = _path_records(parent, parent.node)
+    path, records = _path_records(parent)
     done = completed_keys(space, (*path, replace(parent.node, parent=parent.id, space=space)), records)
     return max(0, feasible(space).high - len(done))
 
@@ -397,10 +401,10 @@ def _keys(encoded: Sequence[Encoded]) -> frozenset[str]:
     return frozenset(configuration_key(decode_configuration(p)) for _, p in encoded)
 
 
-def _path_records(round_: RoundRecord, node: Node) -> tuple[tuple[Node, ...], dict[str, Records]]:
+def _path_records(round_: RoundRecord) -> tuple[tuple[Node, ...], dict[str, Records]]:
     """The path to a round, and the trials of its nodes by id, read by one statement."""
     nodes: Mapping[str, StoredNode] = round_.context.store.nodes(round_.context.tree)
-    path = path_to(node, nodes)
+    path = path_to(round_.node, nodes)
     pks = {above.id: nodes[above.id].pk for above in path}
     snapshot = round_.context.store.snapshot().together(pks.values())
     return path, {i: snapshot.records([pk]) for i, pk in pks.items()}

@@ -133,14 +133,10 @@ class _Dispatch:
                     attempt = self._under_way.pop(future)
                     error = CancelledError("by the executor") if future.cancelled() else future.exception()
                     if error is None:
-                        stopping_error = None
-                    else:
-                        stopping_error = self._stopping_error(error)
-                    if stopping_error is not None:
+                        outcome = self._outcome(future.result(), attempt.task)
+                    elif stopping_error := self._stopping_error(error):
                         stopping = stopping_error  # raised when trials that ended at the same time are stored
                         continue
-                    if error is None:
-                        outcome = self._outcome(future.result(), attempt.task)
                     else:
                         lost = True
                         outcome = self._outcome_of_lost(attempt, error)
