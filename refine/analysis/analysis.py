@@ -320,15 +320,14 @@ class Analysis(Shown):
         Imported, exploded or unreadable ones, or several versions of the code.
         """
         cautions = []
-        if self.n_imported:
-            origin = "imported"
-        else:
-            origin = "space_filling"
+        origin = "adaptive"
+        n = self.states.get("complete", 0)
         if self.tested:
+            origin = "space_filling"
             n = self.n_imported
-        else:
-            n = self.states.get("complete", 0)
-        drawing = drawn_reason(origin if self.tested else "adaptive", n, self.n_space_filling, self.drawn)
+            if n:
+                origin = "imported"
+        drawing = drawn_reason(origin, n, self.n_space_filling, self.drawn)
         if self.n_few_even:
             drawing = Reason("few_even", {"n": self.n_few_even, "least": LEAST})
         if drawing is not None:
@@ -710,7 +709,7 @@ def _tables_of(
         read=read_masks,
         groups=groups,
         sign=sign,
-        cardinalities=[0 if space[n].ordered else space[n].size for n in space.varied],
+        cardinalities=[space[n].cardinality for n in space.varied],
         n_pooled=n_pooled,
         n_excluded=n_excluded if excluded.any() else None,
         n_exploded=n_exploded,
@@ -760,15 +759,13 @@ def _resolution(
         first_even = first_rows.finished & first_rows.space_filling
         drawn_evenly = int(first_even.sum()) >= LEAST
         if drawn_evenly:
-            cardinalities = [0 if space[n].ordered else space[n].size for n in space.varied]
+            cardinalities = [space[n].cardinality for n in space.varied]
             sample = _sample_of(first_rows, first_even, groups, cardinalities, sign)
             even_y = sign * first_rows.y[first_even & ~first_rows.degenerate]
     X, y, labels, cardinalities = sample
     usable = [part.finished & ~part.degenerate for part in tables.parts]
-    finished_X = np.concatenate([part.X[mask] for part, mask in zip(tables.parts, usable, strict=True)])
-    finished_y = np.concatenate(
-        [sign * part.y[mask] for part, mask in zip(tables.parts, usable, strict=True)]
-    )
+    finished_X = _selected([part.X for part in tables.parts], usable)
+    finished_y = sign * _selected([part.y for part in tables.parts], usable)
     # Trials of other branches gather where values are good: the spread of the values is that of the path.
     n_path = sum(int(mask.sum()) for mask in usable[: tables.n_path_parts])
     spread = finished_y
@@ -968,6 +965,11 @@ def _in_order(rows: EvidenceTable, mask: Bools, sign: float) -> tuple[Floats, Fl
     return X[order], y[order], order
 
 
+def _selected(arrays: Sequence[Floats], masks: Sequence[Bools]) -> Floats:
+    """The selected rows of several arrays, one array after the other."""
+    return np.concatenate([array[mask] for array, mask in zip(arrays, masks, strict=True)])
+
+
 def _evidence(
     parts: Sequence[EvidenceTable], sign: float, forecasts: bool = False
 ) -> tuple[Floats, Floats, npt.NDArray[np.intp], Bools]:
@@ -977,10 +979,11 @@ def _evidence(
     value.
     """
     X = np.concatenate([part.X[part.informative] for part in parts])
-    usable = [part.finished | (part.forecast & forecasts) for part in parts]
-    y = np.concatenate(
-        [np.where(k, sign * p.y, np.nan)[p.informative] for k, p in zip(usable, parts, strict=True)]
-    )
+    values = [
+        np.where(part.finished | (part.forecast & forecasts), sign * part.y, np.nan)[part.informative]
+        for part in parts
+    ]
+    y = np.concatenate(values)
     degenerate = np.concatenate([part.degenerate[part.informative] for part in parts])
     y = np.where(np.isnan(y) | degenerate, np.nanmin(y), y)
     unusable = np.concatenate([part.failed[part.informative] for part in parts]) | degenerate
@@ -1024,8 +1027,8 @@ def _pooled_p(parts: Sequence[EvidenceTable], cardinalities: list[int], sign: fl
     Trials of earlier rounds are included.
     """
     even = [part.finished & part.space_filling for part in parts]
-    X = np.concatenate([part.X[e] for part, e in zip(parts, even, strict=True)])
-    y = np.concatenate([sign * part.y[e] for part, e in zip(parts, even, strict=True)])
+    X = _selected([part.X for part in parts], even)
+    y = sign * _selected([part.y for part in parts], even)
     alone, score = once(X, y, cardinalities)
     return stats.AdditiveTest()(X[alone], score, cardinalities)
 
@@ -1047,7 +1050,7 @@ def _feasibility(
     ]
     margins = [slacks(part.table, space, constraints) for part in parts]
     informative = [part.informative for part in parts]
-    measured = np.concatenate([value[t] for value, t in zip(shown, informative, strict=True)])
+    measured = _selected(shown, informative)
     slack = np.concatenate([m[:, t] for m, t in zip(margins, informative, strict=True)], axis=1)
     met = margins[0][:, of_round & parts[0].measurable] >= 0
     return Feasibility(

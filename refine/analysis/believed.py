@@ -89,7 +89,7 @@ def believed_of(
     if not shared.belief:
         return None
     n = len(np.unique(X, axis=0))
-    cardinalities = [0 if e.parameter.ordered else e.parameter.size for e in evidence]
+    cardinalities = [e.parameter.cardinality for e in evidence]
     thoughts = thoughts_of(shared.belief, evidence, X)
     read = reading(evidence, X)
     if read is None:

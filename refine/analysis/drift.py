@@ -59,7 +59,7 @@ def drift_of(analysis: Analysis) -> Drift | None:
     parameters = [e.parameter for e in analysis.parameters]
     names = list(analysis.space)
     X = analysis.space.unit(table.iloc[rows])[:, [names.index(e.name) for e in analysis.parameters]]
-    residuals = stats.left_over(X, y, [0 if p.ordered else p.size for p in parameters])
+    residuals = stats.left_over(X, y, [p.cardinality for p in parameters])
     residual = residuals.score - residuals.expected
     if len(residual) < FEWEST or np.ptp(residual) == 0:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,14 @@ from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
 from refine.trials.declared import NOTHING, Declared
 from refine.trials.explosion import exploded, explosion_limit
-from refine.trials.frame import Records, degenerate_rows, infeasible_rows, may_be_best, table
+from refine.trials.frame import (
+    Records,
+    degenerate_rows,
+    infeasible_rows,
+    may_be_best,
+    names_read,
+    table,
+)
 from refine.trials.goal import Goal
 from refine.utils.arrays import Bools, Floats, Ints
 
@@ -145,14 +151,9 @@ def _planned_runs(round_: RanRound) -> list[Run]:
     for i, configuration in enumerate(round_.records.configurations):
         if columns["replicate"][i] or columns["state"][i] in ("running", "excluded"):
             continue
-        noted = columns["read"][i]
-        if isinstance(noted, str):
-            names = json.loads(noted)
-        else:
-            names = noted
-        if names is None:
-            read = None
-        else:
+        names = names_read(columns["read"][i])
+        read = None
+        if names is not None:
             read = frozenset(names) | frozenset(round_.added)
         values_by_name = {**round_.added, **configuration}
         runs.append(

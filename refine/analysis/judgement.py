@@ -203,21 +203,18 @@ def judgement(
     field = judged.field
     noise = judged.noise
     expected = judged.expected
-    if math.isfinite(noise.sd):
-        sd = noise.sd
-    else:
-        sd = 0.0
     tolerated = judged.tolerance(epsilon)
     # The baseline was not chosen for its first run, so that run counts like a replicate.
     runs = [len(judged.fresh[i]) + (i == field.baseline) for i in (a, b)]
     drawn, basis = _differences(judged, a, b, noiseless(judged, (a, b), 0.0))
-    has_posterior = len(drawn) > 0
     mean = float(expected[a] - expected[b])
     low = math.nan
     high = math.nan
-    if has_posterior:
+    spread = math.nan
+    if len(drawn):
         mean = float(drawn.mean())
         low, high = map(float, np.quantile(drawn, (0.025, 0.975)))
+        spread = float((drawn / field.unit).var())
     better = _share(drawn, 0.0)
     matters = _share(drawn, tolerated)
     settled = basis == "noiseless"
@@ -226,10 +223,9 @@ def judgement(
     further_seeds: int | None = 0
     if verdict == CONFIRM:
         unit = field.unit
-        spread = math.nan
-        if has_posterior:
-            spread = float((drawn / unit).var())
-        error = 2 * (sd / unit) ** 2
+        error = 0.0
+        if math.isfinite(noise.sd):
+            error = 2 * (noise.sd / unit) ** 2
         further_seeds = seeds_needed(mean / unit, spread, error, tolerated / unit, max(1, SEEN - min(runs)))
     return Judgement(
         of=label,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from refine.space.encoding import decode, encode
 from refine.space.space import Space, configuration_key, decode_configuration
-from refine.trials.frame import Records
+from refine.trials.frame import Records, names_read
 from refine.trials.replicates import selected
 from refine.trials.round_record import Node
 from refine.utils.arrays import Bools
@@ -144,10 +143,10 @@ def replicate_groups(records: Records) -> list[str]:
     for configuration, read, key in zip(
         records.configurations, records.columns["read"], records.columns["key"], strict=True
     ):
-        if read is None:
+        names = names_read(read)
+        if names is None:
             out.append(str(key))
         else:
-            names = _names(read)
             out.append(configuration_key({n: decode(configuration[n]) for n in names if n in configuration}))
     return out
 
@@ -159,16 +158,10 @@ def read_masks(space: Space, records: Records) -> dict[str, Bools]:
     """
     if _nothing_noted(records):
         return {}
-    names_read = [None if read is None else set(_names(read)) for read in records.columns["read"]]
-    return {n: np.array([read is None or n in read for read in names_read], dtype=np.bool_) for n in space}
+    reads = [names_read(stored) for stored in records.columns["read"]]
+    return {n: np.array([read is None or n in read for read in reads], dtype=np.bool_) for n in space}
 
 
 def _nothing_noted(records: Records) -> bool:
     """Whether no trial noted its reads."""
     return records.columns["read"].count(None) == len(records.columns["read"])
-
-
-def _names(read: Any) -> list[str]:
-    if isinstance(read, str):
-        return list(json.loads(read))
-    return list(read)

@@ -378,6 +378,7 @@ class Field:
         sign = self.goal.sign
         unit = self.unit
         repeat_values, agreement = self._fresh(rounds)
+        scaled = [self.scaled(sign * np.array(runs, dtype=float)) / unit for runs in repeat_values]
         draws = self.draws
         variance = math.nan
         if agreement.deterministic:
@@ -385,14 +386,13 @@ class Field:
                 paired=noise.paired, paired_source=noise.paired_source
             )
         elif not math.isfinite(noise.sd):
-            within = _within([self.scaled(sign * np.array(runs)) / unit for runs in repeat_values])
-            if within[1]:
-                found_sd = unit * within[0]
+            candidates = [i for i, values in enumerate(scaled) for _ in values]
+            sd, freedom = stats.within_groups(np.concatenate(scaled), candidates)
+            if freedom:
+                sd *= unit
                 if self.on_log:
-                    found_sd = abs(self.best_value) * (10.0**found_sd - 1)
-                noise = noise._replace(
-                    sd=found_sd, source="replicates", n=within[1], freedom=float(within[1])
-                )
+                    sd = abs(self.best_value) * (10.0**sd - 1)
+                noise = noise._replace(sd=sd, source="replicates", n=freedom, freedom=float(freedom))
         if noise.deterministic:
             # A repeat gives the observed value: nothing is estimated, and the best observed configuration
             # wins.
@@ -402,16 +402,13 @@ class Field:
             sd = self.scaled_sd(noise, draws)
             # The mean of a scaled inverse chi-square posterior exceeds the square of the estimate if little
             # is known: Gelman et al. (2013), 'Bayesian Data Analysis', section 2.6.
-            freedom = max(noise.freedom, _PLANNED_FREEDOM)
-            variance = sd**2 * (freedom / (freedom - 2) if math.isfinite(freedom) else 1.0)
+            variance = sd**2
+            if math.isfinite(noise.freedom):
+                known_freedom = max(noise.freedom, _PLANNED_FREEDOM)
+                variance *= known_freedom / (known_freedom - 2)
         if draws is not None and any(repeat_values):
             counts = np.array([len(runs) for runs in repeat_values])
-            means = np.array(
-                [
-                    float(self.scaled(sign * np.array(runs)).mean()) / unit if runs else 0.0
-                    for runs in repeat_values
-                ]
-            )
+            means = np.array([values.mean() if values.size else 0.0 for values in scaled])
             # Two kinds of runs inform on their own configuration alone: those of the baseline, which may lie
             # where forest and processes disagree most, and those that no draw expects.
             alone = counts * (means - draws.mean(axis=0)) ** 2 > _UNEXPECTED**2 * (
@@ -669,14 +666,6 @@ def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) ->
     chance = np.random.default_rng(_SEED).standard_normal((len(draws), len(repeated))) * np.sqrt(error)
     chance -= chance.mean(axis=0)
     return stats.conditioned(draws, repeated, means[repeated] + chance, error)
-
-
-def _within(runs: Sequence[Floats]) -> tuple[float, int]:
-    """Standard deviation within groups of runs, and its degrees of freedom."""
-    values = np.concatenate([np.zeros(0), *runs])
-    if not values.size:
-        return math.nan, 0
-    return stats.within_groups(values, [i for i, group in enumerate(runs) for _ in group])
 
 
 def _unit_of(y: Floats) -> float:

@@ -37,7 +37,7 @@ _SEED = 0
 
 def cardinalities_of(analysis: Analysis) -> list[int]:
     """Per parameter the number of its choices; 0 for an ordered parameter."""
-    return [0 if e.parameter.ordered else e.parameter.size for e in analysis.parameters]
+    return [e.parameter.cardinality for e in analysis.parameters]
 
 
 def known_enough(analysis: Analysis) -> bool:

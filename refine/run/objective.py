@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import os
-import sys
 import time
 import traceback
 from collections.abc import Collection
@@ -21,6 +19,7 @@ from refine.run.seeding import seed_everything
 from refine.run.signals import may_come_from_keyboard
 from refine.space.encoding import decode, thaw
 from refine.trials.trial import State
+from refine.utils.standard_streams import flush_streams
 
 
 def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:
@@ -125,9 +124,7 @@ def _end_forked_child(result: object) -> NoReturn:
     elif isinstance(result, BaseException):
         status = 1
         traceback.print_exception(result)
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            stream.flush()
+    flush_streams()
     os._exit(status & 0xFF)
 
 

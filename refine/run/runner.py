@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +26,7 @@ from refine.run.workers.executor import PER_WORKER, outcomes_of
 from refine.space.space import decode_configuration
 from refine.store.log import TrialWriter
 from refine.store.store import Store
-from refine.trials.frame import Records
+from refine.trials.frame import Records, names_read
 from refine.trials.goal import Goal
 from refine.trials.metric import FUNCTION
 from refine.trials.round_record import Node, StoredNode
@@ -239,11 +238,7 @@ def _known_outcomes(store: Store, rounds: Sequence[int], goal: Goal, code: str) 
         metrics = dict(records.metrics[row])
         if goal.metric.function is not None:
             metrics.pop(goal.metric.name, None)  # computed anew for every trial
-        read = columns["read"][row]
-        if read is None:
-            names = None
-        else:
-            names = tuple(json.loads(read) if isinstance(read, str) else read)
+        names = names_read(columns["read"][row])
         outcome = Outcome(State.COMPLETE, metrics, curve, float(columns["seconds"][row]), None, names)
         outcomes.setdefault(key, outcome)
     return outcomes

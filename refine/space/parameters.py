@@ -60,6 +60,13 @@ class Parameter(ABC):
         """True if the parameter has a single value."""
         return self.size == 1
 
+    @property
+    def cardinality(self) -> int:
+        """Number of choices without an order; 0 for an ordered parameter."""
+        if self.ordered:
+            return 0
+        return self.size
+
     @abstractmethod
     def index(self, value: object) -> int:
         """The number of a level, given by value (equal to 12 significant digits) or by the label of a choice.

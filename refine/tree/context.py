@@ -159,10 +159,8 @@ class Context(NamedTuple):
                 raise ObjectiveError(
                     f"round {node.id}: {problem}; give it, as in", Action("round.run", objective=...)
                 )
-            self.objectives[node.objective, node.data] = chosen
         if node.objective.startswith(UNNAMED):
             self._check_bound(node, chosen, name)
-            self.objectives[node.objective, node.data] = chosen
         elif objective is not None:
             given_name = check_name(name) or objective_name(objective)
             if given_name != node.objective and (
@@ -181,7 +179,7 @@ class Context(NamedTuple):
                     "data needs a new round",
                     Action("tree.add_round", ...),
                 )
-            self.objectives[node.objective, node.data] = objective
+        self.objectives[node.objective, node.data] = chosen
         return chosen
 
     def as_recorded(self, node: Node, objective: Objective) -> Node:

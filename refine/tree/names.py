@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 
 from refine.errors import NotFoundError, StoreError, closest, unstorable
@@ -23,21 +24,11 @@ Parents = Mapping[str, str | None]
 def paths_of(parents: Parents) -> dict[str, str]:
     """Id of every round -> its path: ``"1"`` is the first root, ``"1.2"`` the second child of ``"1"``."""
     paths: dict[str, str] = {}
-    below: dict[str | None, int] = {}
+    below = Counter[str]()  # path -> number of its children so far
     for key, parent in parents.items():
-        if parent is not None:
-            above = paths.get(parent)
-        else:
-            above = None
-        if above is None:
-            root_or_parent = None
-        else:
-            root_or_parent = parent
-        below[root_or_parent] = below.get(root_or_parent, 0) + 1
-        if above:
-            paths[key] = f"{above}.{below[root_or_parent]}"
-        else:
-            paths[key] = str(below[root_or_parent])
+        above = paths.get(parent or "", "")
+        below[above] += 1
+        paths[key] = f"{above}.{below[above]}".removeprefix(".")
     return paths
 
 

@@ -141,7 +141,7 @@ def best_of(
     Args:
         rounds: Oldest first. Those that differ in metric or direction from the oldest can't be compared and
             are left out.
-        known: Best trials by id, where they were read already.
+        best_trials: Best trials by id, where they were read already.
     """
     rows = [
         (r, b)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -40,6 +41,15 @@ class Records(NamedTuple):
     columns: dict[str, list[Any]]
     # a sentence on each stored trial that cannot be read and is left out
     damaged: tuple[str, ...] = ()
+
+
+def names_read(stored: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """Names of the parameters that a trial read, from the column ``read``; ``None`` for all."""
+    if isinstance(stored, str):
+        stored = json.loads(stored)
+    if stored is None:
+        return None
+    return tuple(stored)
 
 
 def joined_records(parts: Sequence[Records]) -> Records:

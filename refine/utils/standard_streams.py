@@ -18,6 +18,13 @@ def print_error(text: str) -> None:
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
+def flush_streams() -> None:
+    """Flushes standard output and standard error, if they are there."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+
+
 def reserve_descriptors() -> None:
     """Opens the null device in place of closed standard streams.
 

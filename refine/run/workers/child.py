@@ -26,7 +26,7 @@ from refine.errors import RoundStoppedError
 from refine.run.supervisor import end, mark, supervised, swept
 from refine.run.workers.task import check_versions, never_loaded, versions
 from refine.run.workers.worker_main import perform
-from refine.utils.standard_streams import reserve_descriptors
+from refine.utils.standard_streams import flush_streams, reserve_descriptors
 
 START_SECONDS = 120.0  # time limit for the start of a process
 
@@ -278,9 +278,7 @@ def main(pipe: int) -> None:
                 answer = _ANSWER + perform(job, lambda: jobs.send_bytes(_LOADED))
             except Exception as error:  # noqa: BLE001  # raised again in the process that sent the job
                 answer = _ERROR + pickle.dumps(error)
-            for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError, ValueError, AttributeError):
-                    stream.flush()  # this process will be killed, without a chance to flush
+            flush_streams()  # this process will be killed, without a chance to flush
             jobs.send_bytes(answer)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from refine.space.parameters import Integer, Parameter, Range
 from refine.store.engine import URL, engine_of, url_of
 from refine.store.schema import shown_url, tables_of
 from refine.tree.round_record import RoundRecord
+from refine.trials.frame import names_read
 from refine.utils.extras import load
 from refine.utils.numbers import is_real
 
@@ -142,14 +142,9 @@ def to_optuna(self: RoundRecord, storage: object = None, study_name: str | None 
     axes = {n: _axis(p, [v[n] for v in values if n in v]) for n, p in space.items()}
     trials = []
     for i, configuration in enumerate(values):
+        read = None
         if c["origin"][i] == "imported":
-            noted = c["read"][i]
-        else:
-            noted = None
-        if isinstance(noted, str):
-            read = json.loads(noted)
-        else:
-            read = noted
+            read = names_read(c["read"][i])
         # A parameter that an imported trial lacks is conditional; Optuna leaves it out.
         shown = {n: v for n, v in configuration.items() if read is None or n in read}
         params = {n: texts[value_key(v)] if (texts := axes[n][1]) else v for n, v in shown.items()}
