@@ -60,7 +60,7 @@ def run(*command, cwd):
 
 
 @pytest.mark.slow
-def test_the_core_alone_runs_a_study_and_names_what_is_missing(tmp_path):
+def test_the_core_alone_runs_a_study_and_names_missing_packages(tmp_path):
     if not PYTHON.exists():
         missing(".venv-core, the core alone: make .venv-core/.ready installs it")
     output = run("-P", str(HERE / "core_elsewhere.py"), str(HERE.parent / "README.md"), cwd=tmp_path)

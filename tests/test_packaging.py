@@ -101,7 +101,7 @@ def test_all_is_every_extra_but_the_largest():
     assert named == (brought | {"standard"}) - {"gp", "ray"}
 
 
-def test_what_workflows_run_exists():
+def test_targets_and_files_of_the_workflows_exist():
     workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
     text = "".join(path.read_text() for path in workflows)
     targets = {name for line in re.findall(r"make ([a-z -]+)", text) for name in line.split()}

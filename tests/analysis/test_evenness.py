@@ -56,7 +56,7 @@ def test_later_trials_that_are_better_are_found_by_their_order():
 
 
 @pytest.mark.parametrize("column", ["value", "rate"])
-def test_a_sorted_table_tells_nothing_by_its_order(column):
+def test_a_table_sorted_by_a_parameter_counts_as_even(column):
     assert evenness(SPACE, drawn(2).sort_values(column, ignore_index=True), 1).p > LEVEL
 
 

@@ -43,7 +43,7 @@ def test_all_screens_state_one_tolerance(study):
 
 
 @pytest.mark.slow
-def test_the_check_luck_expects_what_the_winner_expects(study):
+def test_the_check_of_luck_and_the_winner_expect_the_same_value(study):
     tree, root = study
     luck = root.propose().checks()["optimism"]._asdict()["values"]
     best = tree.winner().best_observed

@@ -21,7 +21,7 @@ def classifier(params, trial):
 
 
 @pytest.mark.slow
-def test_luck_of_seeds_and_luck_of_rows_are_told_apart(tree, space, tmp_path):
+def test_luck_of_seeds_and_luck_of_rows_are_estimated_separately(tree, space, tmp_path):
     round_ = tree.add_round(space, classifier, metric="val_acc", n=60, seed=1).run(progress=False)
     optimism = round_.optimism()
     assert optimism.best == round_.best["value"] > 0.87

@@ -23,7 +23,7 @@ def frame():
     return table.assign(value=value, state="complete", seconds=1.0, depth_of=table["depth"])
 
 
-def test_a_sample_goes_by_configurations_alone(frame):
+def test_a_sample_depends_on_configurations_alone(frame):
     keep = sample_of(frame, SPACE, 1500)
     assert 1400 < keep.sum() <= 1500
     mixed = frame.sample(frac=1, random_state=1)

@@ -35,7 +35,7 @@ def ran(round_):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("design", ["tpe", "qmc"])
-def test_permutations_lie_inside_between_levels_and_none_comes_twice(tree, design):
+def test_adaptive_trials_lie_inside_the_space_and_never_repeat(tree, design):
     space = refine.Space(SPACE, ["dropout < 0.4 or optimizer != 'SGD'"])
     round_ = tree.add_round(space, plain, n=40, design=design).run(progress=False)
     frame = round_.trials

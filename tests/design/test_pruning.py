@@ -111,7 +111,7 @@ def test_forecasts_follow_the_nearest_curves():
     assert forecasts([*curves, 2 * t[:8]], np.append(ends, np.nan))[-1] == ends.max()
 
 
-def test_a_forecast_goes_by_its_curve_alone():
+def test_a_forecast_depends_on_its_own_curve_alone():
     """Trials of a grid are equally near: neither who is asked beside them nor rounding decides."""
     rng = np.random.default_rng(1)
     rates = np.linspace(0.1, 1, 30)
@@ -222,7 +222,7 @@ def test_wrong_pruners_are_refused(tree, space):
         tree.add_round(space, objectives.learner, metric=judge, n=5, pruner="median")
 
 
-def test_a_limit_is_what_the_best_reached_or_were_forecast_to():
+def test_a_pruning_limit_uses_final_values_or_forecasts_of_the_best_trials():
     ends = np.arange(1.0, 9.0)
     series = [np.linspace(0, end, 6) for end in ends]
     pruner = refine.Pruner(keep=0.5, warmup=2, min_trials=2)

@@ -39,7 +39,7 @@ SPACES = (
 
 
 @BOTH
-def test_every_cell_comes_once_and_what_was_run_is_passed_over(design):
+def test_every_cell_is_drawn_once_and_finished_cells_are_skipped(design):
     for space in (*SPACES, FIVES):
         n = min(feasible(space).low, 200)
         cells = cells_of(space, rows := draw(design, space, n, seed=2))

@@ -48,7 +48,7 @@ class Session(Terminal):
 
 
 @pytest.mark.nightly
-def test_an_assistant_beside_a_person(tmp_path):
+def test_an_assistant_and_a_person_work_on_one_study(tmp_path):
     folder = tmp_path / "study"  # which names the tree
     folder.mkdir()
     session = Session(folder)

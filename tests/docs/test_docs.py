@@ -79,7 +79,7 @@ DAILY = ("README.md", "index.md", "keras.md")
     [pytest.param(p, marks=() if p.name in DAILY else pytest.mark.nightly) for p in WITH_CODE],
     ids=lambda page: page.name,
 )
-def test_the_code_of_a_page_runs_and_prints_what_the_page_shows(page, tmp_path):
+def test_the_code_of_a_page_runs_and_prints_the_text_on_the_page(page, tmp_path):
     text = page.read_text()
     assert not text.startswith("```")
     program = tmp_path / f"page_{page.stem}.py"  # no name that a package has
@@ -204,7 +204,7 @@ def test_the_error_tree_in_the_docstring_is_the_one_that_is_defined():
 FOLDERS = sorted({path.parent.name for path in (ROOT / "refine").glob("*/__init__.py")} - {"keras"})
 
 
-def test_the_design_names_what_there_is():
+def test_every_name_in_the_design_page_exists():
     text = (ROOT / "docs" / "design.md").read_text()
     names = re.findall(rf"`(?:refine\.)?((?:{'|'.join(FOLDERS)})(?:\.\w+)+)`", text)
     assert len(names) > 20
@@ -224,7 +224,7 @@ def test_the_design_names_what_there_is():
     assert re.findall(r"schema version is (\d+)", text) == [str(SCHEMA_VERSION)]
 
 
-def test_no_step_of_a_walk_goes_up_the_layers():
+def test_each_step_of_a_documented_call_path_goes_down_the_layers():
     contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
     height = {
         folder: -i for i, level in enumerate(contract["layers"]) for folder in re.findall(r"\w+", level)

@@ -42,7 +42,7 @@ ALIKE = {
 
 
 @pytest.mark.parametrize("name", ALIKE)
-def test_the_round_stops_and_says_what_to_write(tree, name):
+def test_the_round_stops_and_names_the_fix(tree, name):
     round_ = tree.add_round(SPACE, ALIKE[name], n=12, objective_name="mine")
     with pytest.raises(RoundStoppedError) as caught:
         round_.run(progress=False)

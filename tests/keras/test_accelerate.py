@@ -102,7 +102,7 @@ def test_other_threads_have_keras_own():
 
 @pytest.mark.filterwarnings("ignore::refine.errors.RefineWarning")
 @pytest.mark.parametrize("steps", [None, 1])
-def test_a_fit_of_ones_own_stays_and_what_it_calls_is_fast(steps):
+def test_a_custom_fit_is_kept_and_its_inner_fit_is_accelerated(steps):
     class Mine(keras.Sequential):
         calls = 0
 

@@ -135,7 +135,7 @@ def test_wrappers_and_subclasses():
 
 
 @pytest.mark.parametrize("lr", [0, -1, math.nan, math.inf, "1", None, True])
-def test_a_learning_rate_that_is_no_positive_number_is_refused(lr):
+def test_a_learning_rate_must_be_a_positive_number(lr):
     text = f"lr: must be a finite number above 0, got {lr!r}; 1 is the optimizer's default"
     with pytest.raises(ObjectiveError, match=re.escape(text)):
         lr_normalizer(lr, "adam")

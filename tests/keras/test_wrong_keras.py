@@ -161,9 +161,7 @@ METRICS = [
         ),
     ],
 )
-def test_the_round_stops_and_says_what_to_write(
-    tree, model: Any, metric: str, text: str, stored: int
-) -> None:
+def test_the_round_stops_and_names_the_fix(tree, model: Any, metric: str, text: str, stored: int) -> None:
     objective = KerasObjective(model, X, Y)
     round_ = tree.add_round({"dropout": (0.0, 0.5, 3)}, objective, metric=metric, n=2)
     with pytest.raises((RoundStoppedError, ObjectiveError)) as caught:

@@ -18,7 +18,7 @@ def test_no_rate_of_a_folder_rises(folder):
     assert not risen, f"{folder}: {risen}; rewrite by the rules in CONTRIBUTING.md, or shorten the addition"
 
 
-def test_rates_count_what_they_name(tmp_path):
+def test_each_rate_counts_its_own_pattern(tmp_path):
     (tmp_path / "module.py").write_text(
         '"""What it is that it does."""\n\n\n'
         "def total(found, values):\n"

@@ -35,7 +35,7 @@ def proposal(analysis):
     return refine.propose(analysis)
 
 
-def test_dropping_what_reads_a_parameter_fixes_it(analysis, proposal):
+def test_dropping_all_choices_that_read_a_parameter_fixes_the_parameter(analysis, proposal):
     assert proposal["optimizer"].kind == "drop"
     assert "sgd" not in proposal["optimizer"].new.grid
     change = proposal["momentum"]
@@ -53,7 +53,7 @@ def test_fixing_it_changes_no_claim(analysis, proposal):
     assert unread_in(varied, analysis.parameters) == ("momentum",)
 
 
-def test_counts_are_of_configurations_that_differ_in_what_is_read(analysis, proposal):
+def test_configurations_that_differ_only_in_unread_values_count_once(analysis, proposal):
     assert different(SPACE, analysis.parameters, SPACE.size) == 7 * (2 + 4)
     assert left_to_run(analysis, SPACE) < 7 * (2 + 4)
     fixed = SPACE.replace({"optimizer": ["adam"], "momentum": 0.3})

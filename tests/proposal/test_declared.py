@@ -76,7 +76,7 @@ def test_a_parameter_that_a_person_keeps_stays_with_its_conditions(proposal):
 
 
 @pytest.mark.slow
-def test_a_change_goes_back_that_stood_only_together_with_a_rejected_one(tmp_path):
+def test_rejecting_a_change_undoes_changes_that_depend_on_the_rejected_one(tmp_path):
     """With a = 0 the best b is at the low end, with a = 1 at the high one; a = 1 is proposed to leave."""
 
     def objective(p):

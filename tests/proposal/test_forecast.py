@@ -102,7 +102,7 @@ def test_percentiles_and_intervals():
         MADE.interval("median", 0.99)
 
 
-def test_rounding_in_single_precision_is_no_difference():
+def test_rounding_in_single_precision_is_not_a_difference():
     value = float(np.float32(135 / 137))
     next_value = float(np.nextafter(np.float32(value), np.float32(0)))
     constant = Forecast((0.05, 0.25, 0.5, 0.75, 0.95), (value,) * 5, (value,) * 5, 30)

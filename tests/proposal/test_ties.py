@@ -26,7 +26,7 @@ def proposal(value, seed, space=SPACE, n=120, noise=0.0):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_of_two_identical_choices_both_are_kept_and_the_worse_third_is_dropped(seed):
+def test_two_identical_choices_are_kept_and_a_worse_third_is_dropped(seed):
     change = proposal(readme, seed)["optimizer"]
     assert change.new.grid == ("Adam", "Nadam")
 

@@ -110,7 +110,7 @@ def test_trials_added_after_the_forecast_do_not_count(tree, root):
 
 
 @pytest.mark.slow
-def test_branches_have_no_forecast_and_a_forecast_is_no_part_of_what_was_decided(tree, root):
+def test_branches_have_no_forecast_and_a_decision_does_not_include_its_forecast(tree, root):
     branch = root.branch({**root.space, "l2": (0.0, 0.1, 3)}, previous={"l2": 0.0}, n=12).run(progress=False)
     root.propose().accept(n=12)
     first, second = tree.calibration().entries

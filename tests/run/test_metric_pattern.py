@@ -53,7 +53,7 @@ def test_wrong_kind_of_pattern_of_a_program_is_refused():
         refine.Command("echo {lr}", metric_pattern=3)
 
 
-def test_end_of_a_long_line_is_searched_and_a_cut_number_is_no_metric():
+def test_only_the_end_of_a_long_line_is_searched_and_a_cut_number_is_not_a_metric():
     line = "a" * 1_000_000
     assert MetricPattern("a*b acc=([0-9.]+)").last_metrics(line) == {}
     assert MetricPattern("acc=([0-9.]+)").last_metrics(f"{line} acc=0.5") == {"acc": 0.5}
@@ -61,7 +61,7 @@ def test_end_of_a_long_line_is_searched_and_a_cut_number_is_no_metric():
 
 
 @pytest.mark.parametrize("epoch", ["nan", "inf"])
-def test_epoch_that_is_no_number_fails_the_trial_with_its_line(epoch, tree):
+def test_an_epoch_must_be_a_number_and_the_error_shows_the_line(epoch, tree):
     program = refine.Command(
         f"echo epoch {epoch} acc {{lr}}", metric_pattern=r"epoch (?P<epoch>\S+) acc (?P<acc>\S+)"
     )
@@ -72,7 +72,7 @@ def test_epoch_that_is_no_number_fails_the_trial_with_its_line(epoch, tree):
     )
 
 
-def test_captured_text_that_is_no_number_is_an_error():
+def test_captured_text_must_be_a_number():
     with pytest.raises(ObjectiveError, match=r"got '1\.2\.3'"):
         MetricPattern("acc=([0-9.]+)").last_metrics("acc=1.2.3")
 

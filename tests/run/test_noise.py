@@ -70,7 +70,7 @@ def test_repeats_for_noise_can_be_turned_off_and_wait_for_the_plan(tree, space, 
 
 
 @pytest.mark.parametrize("fails", [1, 3])
-def test_repeats_that_fail_leave_a_finished_round_as_it_is(tree, space, fails):
+def test_failing_repeats_do_not_change_a_finished_round(tree, space, fails):
     calls = []
 
     def objective(params):
@@ -90,7 +90,7 @@ def test_repeats_that_fail_leave_a_finished_round_as_it_is(tree, space, fails):
 
 
 @pytest.mark.cluster
-def test_repeats_that_time_out_leave_a_finished_round_as_it_is(tree, space, tmp_path):
+def test_timed_out_repeats_do_not_change_a_finished_round(tree, space, tmp_path):
     def objective(params):
         with (tmp_path / "calls").open("a") as file:
             file.write("x")
@@ -182,7 +182,7 @@ def test_a_fold_without_a_value_is_none_of_the_trial(tree, space):
     assert set(round_.trials.loc[~sgd, "state"]) == {"complete"}
 
 
-def test_a_table_says_what_its_noise_is():
+def test_a_table_estimates_noise_or_takes_the_declared_noise():
     rng = np.random.default_rng(0)
     space = refine.Space({"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)})
     frame = pd.DataFrame([{"x": cell // 11 / 10, "y": cell % 11 / 10} for cell in rng.permutation(121)[:40]])

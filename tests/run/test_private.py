@@ -189,7 +189,7 @@ def test_workers_import_nothing_from_where_they_are_started(tmp_path):
 
 @pytest.mark.nightly
 @pytest.mark.cluster
-def test_what_a_killed_run_left_is_swept_by_the_next(shared):
+def test_the_next_run_removes_the_files_of_a_killed_run(shared):
     with running(shared) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -202,7 +202,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next(shared):
     assert list((shared / "tmp").iterdir()) == []
 
 
-def test_only_what_is_ours_and_nobody_holds_is_swept(shared, monkeypatch):
+def test_a_run_removes_only_unlocked_folders_of_its_own_user(shared, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(shared))
     without_lock = shared / "refine-run-without-lock"  # it may have been made a moment ago
     without_lock.mkdir()

@@ -54,7 +54,7 @@ def test_the_best_are_run_again_under_seeds_of_their_own(tree, space):
     assert (below.source, below.n >= reanalysed.noise.n) == ("replicates", True)
 
 
-def test_running_again_runs_what_is_missing(tree, space):
+def test_a_repeated_call_runs_only_the_missing_replicates(tree, space):
     calls = []
 
     def counted(params):

@@ -68,7 +68,7 @@ def test_keras_that_an_objective_imports_itself_is_seeded_from_the_first_trial_o
 
 
 @pytest.mark.slow
-def test_a_child_that_dies_is_one_crashed_trial_and_what_others_print_and_ask_disturbs_no_answer(tmp_path):
+def test_a_dead_child_is_one_crashed_trial_and_output_of_others_disturbs_no_answer(tmp_path):
     with refine.Tree("dies", store=tmp_path / "d.db") as tree, ThreadPoolExecutor(2) as pool:
         root = tree.add_round({"x": (0, 9)}, dies, n=10)
         root.run(executor=pool, workers=2, progress=False)

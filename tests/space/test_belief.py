@@ -31,7 +31,7 @@ def test_a_bell_is_highest_at_its_centre_and_two_thirds_lie_within_its_factor():
     assert share.min() > 0
 
 
-def test_weights_are_probabilities_and_what_is_not_named_shares_the_rest():
+def test_weights_are_probabilities_and_unnamed_choices_share_the_rest():
     shares = belief_of({"optimizer": {"adam": 0.7}, "units": {8: 0.5, 16: 0.5}}, SPACE).level_shares(SPACE)
     even = np.full(3, 0.1 / 3)
     assert shares[3] == pytest.approx(0.9 * np.array([0.7, 0.15, 0.15]) + even)
@@ -40,7 +40,7 @@ def test_weights_are_probabilities_and_what_is_not_named_shares_the_rest():
     assert all(s.sum() == pytest.approx(1) for s in shares)
 
 
-def test_of_a_narrower_space_it_says_what_is_left_and_of_another_nothing():
+def test_a_belief_on_a_narrower_space_keeps_its_proportions():
     belief = belief_of(
         {"optimizer": {"adam": 0.7, "sgd": 0.2}, "lr": refine.Near(1e-4, within_factor=2)}, SPACE
     )

@@ -34,7 +34,7 @@ def every(space):
     return [space.at(row) for row in np.ndindex(*space.radices)]
 
 
-def test_one_configuration_for_all_values_of_what_is_not_there():
+def test_values_of_absent_parameters_make_no_further_configurations():
     keys = {configuration_key(SPACE.frozen(p)) for p in every(SPACE)}
     # sgd: momentum 0 and 0.3 without nesterov, 0.6 and 0.9 with either; adam: three betas. Five units each.
     assert SPACE.size == len(keys) == (2 + 2 * 2 + 3) * 5
@@ -102,7 +102,7 @@ def test_a_condition_can_be_written_in_a_file(tmp_path):
     assert read_space(str(tmp_path / "s.toml")) == SPACE
 
 
-def test_membership_goes_by_what_a_row_has():
+def test_membership_of_a_row_depends_on_the_parameters_that_it_has():
     frame = pd.DataFrame(
         {
             "optimizer": ["sgd", "sgd", "adam", "adam"],
@@ -116,7 +116,7 @@ def test_membership_goes_by_what_a_row_has():
     assert np.isfinite(SPACE.unit(frame)[[0, 2]]).all()
 
 
-def test_a_constraint_about_what_is_not_there_keeps_nothing_out():
+def test_a_constraint_on_an_absent_parameter_excludes_nothing():
     limited = Space(dict(SPACE), ["momentum <= 0.3"])
     assert feasible(limited).count == (2 + 3) * 5
 

@@ -83,7 +83,7 @@ def test_a_typed_number_that_is_a_level_as_printed_is_this_level(old, value, gri
 
 
 @pytest.mark.parametrize("low", [0.002, 0.0021, 0.00216, 0.002155])
-def test_a_typed_number_that_is_no_level_as_printed_is_left_alone(low):
+def test_a_typed_number_that_is_not_a_printed_level_stays_unchanged(low):
     assert edited(RATES, (low, 0.01)).low == low
 
 
@@ -99,7 +99,7 @@ def test_a_typed_bound_of_the_proposal_is_the_level_of_the_proposal():
     assert edited(RATES, (float(f"{inserted:.3g}"), 0.1), proposed).low == inserted
 
 
-def test_a_parameter_given_in_an_edit_is_left_as_it_is():
+def test_a_parameter_object_in_an_edit_stays_unchanged():
     assert edited(RATES, Float(0.00215443, 0.1, 3, log=True)).low == 0.00215443
 
 
@@ -149,7 +149,7 @@ def test_a_condition_can_be_added_by_an_edit_without_the_levels():
     assert new.when == "optimizer == 'sgd'"
 
 
-def test_edit_space_changes_what_is_named_and_nothing_else():
+def test_edit_space_changes_only_the_named_parameters():
     old = Space(
         {"dropout": (0, 0.5, 6), "lr": LOG, "act": ["relu", "elu"]}, ["dropout < 0.4 or act == 'elu'"]
     )

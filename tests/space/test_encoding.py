@@ -123,7 +123,7 @@ def test_golden_hashes():
     assert seed_of("node", "key", 0) == 74810421
 
 
-def test_a_path_that_leads_nowhere_says_what_to_do():
+def test_a_missing_import_path_names_the_fix():
     message = (
         "no_such_package.Adam: a stored class or function must be importable, but No module named "
         "'no_such_package'; install"

@@ -120,7 +120,7 @@ def test_an_order_that_follows_from_the_values_makes_no_other_parameter():
         (Float(1, 2, 2), Float(1, 2, 2, log=True), False),
     ],
 )
-def test_equality_goes_by_content(a, b, equal):
+def test_parameters_are_equal_if_their_content_is_equal(a, b, equal):
     assert (a == b) is equal
     assert (a.to_json() == b.to_json() and repr(a.to_json()) == repr(b.to_json())) is equal
     if equal:
@@ -162,7 +162,7 @@ def test_index_finds_levels_to_12_digits():
     assert Categorical([True, 1]).index(1) == 1
 
 
-def test_ranges_contain_what_lies_between_their_ends():
+def test_ranges_contain_the_numbers_between_their_ends():
     values = [-0.1, -1e-12, 0, 0.33, 1, 1 + 1e-12, 1.001, math.nan, math.inf]
     assert Float(0, 1).contains(values).tolist() == [False, True, True, True, True, True, False, False, False]
     assert Integer(0, 5).contains([0, 2.5, 5, 6]).tolist() == [True, True, True, False]

@@ -9,7 +9,7 @@ from refine.errors import SpaceError
 SPACE = {"x": (0.0, 1.0, 5), "kind": ["a", "b"], "epochs": 3}
 
 
-def test_roles_follow_from_the_space_and_what_was_said(tmp_path):
+def test_roles_follow_from_the_space_and_from_declarations(tmp_path):
     with refine.Tree("roles", store=tmp_path / "r.db") as tree:
         plain = tree.add_round(SPACE, bowl, n=10)
         assert plain.roles == {"x": "nuisance", "kind": "nuisance", "epochs": "fixed"}

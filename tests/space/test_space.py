@@ -201,7 +201,7 @@ def test_a_plain_csv_is_read_back():
     assert not Space({"c": ["a", "b"]}).contains(pd.DataFrame({"c": [None]})).any()
 
 
-def test_diff_says_what_changes():
+def test_diff_lists_the_changes_between_two_spaces():
     first = Space({"a": (0, 3), "b": ["x", "y"], "c": 1}, ["a > 0"])
     second = Space({"a": (0, 2), "b": ["x", "y"], "d": 2}, ["a < 2"])
     diff = first.diff(second)

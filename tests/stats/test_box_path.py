@@ -55,7 +55,7 @@ def test_risks_are_those_of_the_draws():
     assert path.boxes[0].kept == 1.0
 
 
-def test_the_path_is_nested_and_the_menu_binds_at_what_was_asked():
+def test_boxes_are_nested_and_each_stays_within_the_asked_risk():
     path = RiskPath(inside=1)(_draws(), CELLS, AXES, epsilon=0.02)
     for wide, narrow in zip(path.boxes[:-1], path.boxes[1:], strict=True):
         assert narrow.risk >= wide.risk
@@ -92,7 +92,7 @@ def test_an_axis_that_a_candidate_does_not_read_drops_it_from_no_box():
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5])
-def test_an_axis_is_judged_by_the_draws_that_are_good_at_what_reads_it(share):
+def test_a_conditional_axis_is_judged_by_the_draws_that_are_good_where_it_is_read(share):
     """Best at level 5 of the last axis within choice 0, which alone reads that axis, in a share of draws."""
     rng = np.random.default_rng(0)
     optimum = rng.choice(6, p=[0.0, 0.0, 0.0, 0.1, 0.8, 0.1], size=200)

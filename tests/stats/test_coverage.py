@@ -68,7 +68,7 @@ def test_an_optimum_at_the_edge_piles_up_there_and_only_there():
     assert high.top_n == 60
 
 
-def test_a_slope_of_an_interior_optimum_is_no_peak():
+def test_the_slope_of_an_interior_optimum_is_not_a_peak():
     rng = np.random.default_rng(1)
     levels = np.arange(10) / 9
     x = rng.choice(levels, 4000)

@@ -33,7 +33,7 @@ def test_the_additive_test_is_the_partial_f_test_of_least_squares():
     assert AdditiveTest()(x, y, kinds) == pytest.approx(reference, rel=1e-8)
 
 
-def test_a_weak_effect_beside_a_strong_one_is_seen():
+def test_the_additive_test_detects_a_weak_effect_next_to_a_strong_one():
     detected = missed = 0
     for seed in range(20):
         rng = np.random.default_rng(seed)
@@ -59,7 +59,7 @@ def test_noise_raises_as_many_alarms_as_stated():
     assert (alarms <= high).all()
 
 
-def test_data_that_cannot_be_told_apart_have_p_one():
+def test_constant_or_too_few_data_have_a_p_value_of_one():
     x, y, kinds = mixed(1)
     assert AdditiveTest()(x, np.full(80, 2.0), kinds).tolist() == [1, 1, 1]
     assert AdditiveTest()(x[:11], y[:11], kinds).tolist() == [1, 1, 1]  # too few for five columns

@@ -71,7 +71,7 @@ def test_the_raw_value_of_a_conditional_parameter_is_optunas():
     assert measure(bad.astype(float), value, 3).raw == pytest.approx(reference["c"], rel=1e-6)
 
 
-def test_a_regime_and_what_it_has_share_importance_as_the_best_trials_do():
+def test_a_choice_and_its_conditional_parameter_share_importance_as_the_best_trials_do():
     bad, x, y, value = _two_regimes()
     levels = np.arange(11) / 10
     measure = PedAnova(top=0.2)

@@ -120,7 +120,7 @@ def test_metrics_of_weighted_examples_are_scikit_learns(name, classes):
             assert scores[m, b] == pytest.approx(expected, abs=1e-9)
 
 
-def test_errors_of_quantities_and_what_is_not_known():
+def test_scorers_exist_for_errors_of_quantities_and_not_for_unknown_metrics():
     predicted = np.array([[[1.0], [3.0]]])
     right = np.array([2.0, 5.0])
     weights = np.array([[1.0, 3.0]])

@@ -119,7 +119,7 @@ def _left(deviation):
     return LeaveOneOut(expected + deviation * rng.normal(size=400), expected, np.zeros(400), near)
 
 
-def test_deviation_is_what_good_predictions_miss():
+def test_the_deviation_is_the_error_of_good_predictions_less_their_variance():
     """Less the variance that draws have already."""
     measure = FrozenResiduals()
     assert measure.deviation(_left(0.5)) == pytest.approx(0.5, abs=0.05)
@@ -204,7 +204,7 @@ def _smooth_peak(seed):
     return x, np.exp(-8 * ((x - 0.5) ** 2).sum(axis=1)) + 0.01 * rng.normal(size=40), cells
 
 
-def test_draws_on_values_by_a_power_hold_out_more_of_what_lies_beyond_all_trials():
+def test_draws_on_values_expect_more_beyond_the_best_trial_than_draws_on_ranks():
     x, y, cells = _smooth_peak(0)
     on_ranks = MixedPosterior(forest_draws=0, process_draws=200)(x, y, cells, [0] * 4)
     mixed = MixedPosterior(forest_draws=0, process_draws=100, power_draws=100)(x, y, cells, [0] * 4)

@@ -95,7 +95,7 @@ def _round(n, seed, low=0.0):
 
 
 @pytest.mark.nightly
-def test_intervals_hold_what_comes():
+def test_forecast_intervals_cover_later_rounds():
     covered = []
     for seed in range(12):
         x, y = _round(80, seed)

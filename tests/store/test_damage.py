@@ -129,7 +129,7 @@ def test_damaged_rows_are_named_and_removed_and_the_rest_stays(spoil, command, t
         )
 
 
-def test_a_damaged_round_takes_what_came_from_it_along_and_nothing_else(spoil):
+def test_a_damaged_round_is_left_out_with_its_descendants_alone(spoil):
     path = spoil("UPDATE node SET note = ''")
     with refine.Tree("q", store=path) as tree:
         first = tree.rounds[0]
@@ -208,7 +208,7 @@ def test_trials_are_removed_with_all_attempts_and_run_again(spoil, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_round_is_removed_with_what_came_from_it_if_that_is_said(spoil):
+def test_a_round_with_descendants_is_removed_only_with_below(spoil):
     with refine.Tree("q", store=spoil("UPDATE node SET note = ''")) as tree:
         root = tree.rounds[0]
         review = root.propose()
@@ -269,7 +269,7 @@ def test_a_space_that_would_poison_a_study_is_refused(space):
         refine.Space(space)
 
 
-def test_what_an_objective_returns_or_reports_can_be_stored_or_its_trial_failed(tree):
+def test_a_result_that_cannot_be_stored_fails_its_trial(tree):
     odd = {1: {"acc": 1.0, HALF: 1.0}, 2: {"acc": 1.0, "a\0": 1.0}, 3: {"acc": HUGE}}
 
     def objective(p, trial):

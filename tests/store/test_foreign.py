@@ -69,7 +69,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("owner", [*OTHERS, "one byte", "nothing", "text"])
-def test_what_is_no_store_is_said_to_be_none_and_left_as_it_is(tmp_path, owner):
+def test_a_file_that_is_not_a_store_is_refused_and_stays_unchanged(tmp_path, owner):
     path = tmp_path / "other.db"
     if owner in OTHERS:
         by_hand(path, *OTHERS[owner][0].split(";"))
@@ -152,7 +152,7 @@ def test_a_file_that_would_compute_at_a_look_or_write_is_refused(path, kind):
         refine.Tree("q", store=path)
 
 
-def test_on_a_server_too(postgresql):
+def test_a_server_with_foreign_triggers_or_policies_is_refused(postgresql):
     with contextlib.closing(Store(postgresql)) as store, store.engine.connect() as connection:
         for kind, commands in ON_A_SERVER.items():
             connection.exec_driver_sql(commands)
@@ -273,7 +273,7 @@ tree.add_round({"x": (0.0, 1.0, 101)}, score, n=60).run(progress=False)
 
 
 @pytest.mark.slow
-def test_the_file_alone_of_a_killed_process_holds_what_had_finished(tmp_path):
+def test_a_copied_file_of_a_killed_process_holds_all_finished_trials(tmp_path):
     path = tmp_path / "refine.db"
     done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
     assert done.returncode == -signal.SIGKILL
@@ -297,7 +297,7 @@ def test_a_file_without_the_one_that_holds_its_writes_names_it(tmp_path):
     assert "but the first" in " ".join(looks(copy)[1].stdout.split())
 
 
-def test_a_backup_is_whole_and_is_not_mixed_with_what_lay_in_its_place(path, tmp_path):
+def test_a_backup_is_complete_and_not_mixed_with_an_older_file(path, tmp_path):
     saved = tmp_path / "saved.db"
     with refine.Tree("q", store=path) as tree:
         root = tree.rounds[0]

@@ -26,7 +26,7 @@ def typed(rows):
     return [[(k, type(v), v) for k, v in row.items()] for row in rows]
 
 
-def test_configurations_and_metrics_are_what_json_says():
+def test_configurations_and_metrics_are_read_exactly_as_json():
     rows = [{**plain(i), "act": "relu"} for i in range(40)]
     assert typed(level_rows([dumps(row) for row in rows])) == typed(rows)
     assert typed(level_rows(['{"lr": 0.1, "n":2}'] * 20)) == typed([{"lr": 0.1, "n": 2}] * 20)

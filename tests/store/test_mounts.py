@@ -120,7 +120,7 @@ def test_store_on_a_network_drive_works_with_a_warning(network_drive):
         assert len(tree.rounds[0].trials) == 5
 
 
-def test_store_on_a_local_file_system_is_no_network_drive(file_system):
+def test_a_store_on_a_local_file_system_gives_no_warning(file_system):
     with refine.Tree("q", store=file_system("8m") / "refine.db") as tree:
         round_ = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, objective_name="x")
         with warnings.catch_warnings():

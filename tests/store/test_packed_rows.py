@@ -47,7 +47,7 @@ def test_small_differences_on_a_large_offset_are_kept():
     assert restored(scores) == pytest.approx(scores, abs=1e-4)
 
 
-def test_of_many_rows_evenly_spaced_ones_are_kept():
+def test_a_sample_of_many_rows_is_evenly_spaced():
     scores = np.arange(25_000.0)
     sample = RowScores.of(scores)
     assert (len(sample.scores), sample.total) == (MOST_ROWS, 25_000)

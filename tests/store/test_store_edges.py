@@ -60,7 +60,7 @@ def test_a_wrong_place_of_a_store_is_refused(place, text):
 
 
 @pytest.mark.parametrize("event", ["moved", "deleted", "replaced"])
-def test_a_file_that_goes_away_while_a_round_runs_stops_it(tmp_path, event):
+def test_a_store_file_that_disappears_stops_the_running_round(tmp_path, event):
     path = tmp_path / "refine.db"
     configurations = []
 
@@ -198,7 +198,7 @@ def _changed(command):
         (_changed("ALTER TABLE trial DROP COLUMN origin"), "the database says: no such column: trial.origin"),
     ],
 )
-def test_a_file_that_is_damaged_or_was_changed_by_hand_is_said_to_be(tmp_path, change, text):
+def test_a_damaged_or_edited_store_file_is_named_as_such(tmp_path, change, text):
     path = tmp_path / "refine.db"
     with refine.Tree("q", store=path) as tree:
         tree.add_round(SPACE, score, n=15).run(progress=False)
@@ -271,7 +271,7 @@ def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys,
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("emptied")
-def test_a_server_that_does_not_come_back_ends_the_round(server):
+def test_a_server_that_stays_away_ends_the_round(server):
     configurations = []
 
     def stops(p):

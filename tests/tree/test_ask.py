@@ -132,7 +132,7 @@ def test_an_open_answer_says_its_side(tree):
     raise AssertionError("no question is open")
 
 
-def test_of_two_regions_the_better_one_is_named(bowl_tree):
+def test_the_answer_about_two_regions_names_the_better_one(bowl_tree):
     answer = bowl_tree.ask("opt == 'sgd'", better="opt == 'adam'")
     assert answer.verdict == "no"
     assert 0 < answer.cost_low < 0.2 < answer.cost_high + 0.1
@@ -466,7 +466,7 @@ def test_a_small_region_is_answered_by_more_candidates(tree):
 
 
 @pytest.mark.slow
-def test_questions_list_what_was_asked_with_answers_over_time(bowl_tree):
+def test_questions_lists_asked_questions_with_their_answers_over_time(bowl_tree):
     first = bowl_tree.ask("layers <= 1", epsilon=0.03, author="mia", guess=0.1)
     bowl_tree.ask("lr <= 1", author="ben")
     bowl_tree.ask("lr <= 1", author="ben")

@@ -194,7 +194,7 @@ def test_a_training_time_stops_a_run_and_then_refuses_one(tree):
         first.run(progress=False)
 
 
-def test_a_budget_never_falls_below_what_is_spent(tree):
+def test_a_budget_never_falls_below_the_spent_trials(tree):
     tree.add_round(SPACE, noisy, n=12, budget=20).run(progress=False, check_noise=False)
     with pytest.raises(DesignError, match="got 5"):
         tree.budget = 5
@@ -269,7 +269,7 @@ def test_a_size_beyond_the_budget_is_refused_when_it_is_accepted(studied, tree):
     assert len(tree) == 1
 
 
-def test_confirm_takes_what_is_left_and_refuses_more(tree):
+def test_confirm_uses_the_trials_left_and_refuses_more(tree):
     first = tree.add_round(SPACE, noisy, n=20, budget=26).run(progress=False)
     worst = first.trials.sort_values("value").iloc[0]
     spent = tree.budget_state.repeats
@@ -296,7 +296,7 @@ def test_a_noisy_winner_that_ran_once_is_not_handed_over_silently(tree):
 
 
 @pytest.mark.slow
-def test_autopilot_spends_what_the_study_has_left(tree):
+def test_autopilot_spends_the_rest_of_the_budget(tree):
     first = tree.add_round(SPACE, truth, n=10, budget=16, noise="none", objective_name="truth")
     last = refine.autopilot(tree, progress=False)
     assert (last.parent.id, last.n) == (first.id, 6)

@@ -86,7 +86,7 @@ def test_an_imported_study_asks_for_its_objective_with_the_next_call(tree):
     assert "objective=..." not in str(tree.winner())
 
 
-def test_racers_are_chosen_by_the_posterior_and_not_by_what_was_observed(tree):
+def test_racers_are_chosen_by_the_posterior_and_not_by_observed_values(tree):
     lucky = {"seed": None}
 
     def spiked(params, trial):

@@ -51,7 +51,7 @@ def test_a_small_round_without_noise_hands_over_its_best_trial(tree):
     assert winner.expected == root.best["value"]
 
 
-def test_the_declaration_is_no_part_of_the_id(tree, tmp_path):
+def test_the_id_of_a_round_does_not_include_declarations(tree, tmp_path):
     declared = declared_root(tree)
     with refine.Tree("other", store=tmp_path / "other.db") as other:
         assert other.add_round(SPACE, slope, metric="gain", n=30, seed=3).id == declared.id
@@ -78,7 +78,7 @@ def test_without_the_declaration_a_sibling_runs_its_own_trials(tree):
     assert len(CALLS) == 30 + 20 + 24
 
 
-def test_the_baseline_runs_once_if_there_is_no_noise(tree):
+def test_the_baseline_of_a_deterministic_objective_runs_once(tree):
     declared_root(tree, baseline={"x": 1, "y": 1}).run(progress=False)
     assert CALLS.count((1, 1)) == 1
 

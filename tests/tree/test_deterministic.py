@@ -71,7 +71,7 @@ def test_there_is_nothing_to_confirm(study, root):
     assert "trained again" not in str(winner.details)
 
 
-def test_folds_say_what_the_winner_is_worth_on_other_data(tree):
+def test_scores_by_fold_give_the_winner_an_expectation_on_new_data(tree):
     """A deterministic score over folds is exact, and tells little of other data."""
     root = tree.add_round(
         {"x": (0, 10), "y": (0, 10)},

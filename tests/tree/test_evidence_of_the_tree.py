@@ -70,7 +70,7 @@ def test_trials_of_descendants_count_for_their_ancestor(root):
     assert analysis.evidence == {"even": 42}
 
 
-def test_one_value_tells_the_origin_of_all_evidence(root):
+def test_evidence_counts_trials_by_origin(root):
     child = ran(root.branch(SPACE, n=12, exploit=0.5, audit=0.0, given=[{"lr": 1.4, "dropout": 0.0}]))
     child.replicate(top=1, seeds=3, progress=False)
     counts = {"even": 35, "learning": 6, "given": 1, "replicate": 3}

@@ -141,7 +141,7 @@ def test_a_round_off_the_grid_can_be_run_whole(tree):
         tree.add_round(small, objective, n=8, baseline={"x": 5, "y": 5})
 
 
-def test_merging_brings_what_was_given(tree, tmp_path, round_):
+def test_merging_brings_configurations_given_by_hand(tree, tmp_path, round_):
     with refine.Tree("mine", store=tmp_path / "mine.db") as other_tree:
         other_tree.add_round(SPACE, noisy, n=40, seed=3, given=[{"x": 1.23, "y": 1, "z": "b"}]).run(
             progress=False

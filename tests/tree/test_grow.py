@@ -49,7 +49,7 @@ def test_a_grown_round_grows_again_and_has_nothing_left_to_run(root):
     assert len(root.trials["cell"].dropna().unique()) == 24
 
 
-def test_a_child_grows_by_what_is_asked_for(root):
+def test_a_child_grows_by_the_asked_number_of_trials(root):
     child = root.branch({"lr": (0.5, 2.5, 5), "dropout": (0.0, 0.5, 6)}, n=5)
     child.run(progress=False, check_noise=False).grow(3, exploit=1.0, progress=False)
     assert origins(child) == {"space_filling": 5, "exploit": 3}
@@ -112,7 +112,7 @@ def test_a_wrong_unit_is_refused_before_anything_is_planned(root):
     assert root.n == 20
 
 
-def test_an_addition_beyond_the_space_is_told_the_number_left(tree):
+def test_growing_beyond_the_space_names_the_number_left(tree):
     root = tree.add_round({"x": [1, 2, 3, 4]}, lambda p: p["x"], n=3).run(progress=False)
     with pytest.raises(
         DesignError, match="got 2, but 4 exist and 3 ran or are planned; ask for n=1 or fewer"

@@ -31,7 +31,7 @@ def same(params, trial):
 
 
 @pytest.mark.slow
-def test_of_equal_configurations_none_is_kept_for_its_luck(tmp_path):
+def test_equal_configurations_are_not_kept_for_a_lucky_run(tmp_path):
     n_kept = 0
     for seed in range(6):
         with refine.Tree(f"luck {seed}", store="sqlite://") as tree:
@@ -125,7 +125,7 @@ def test_few_configurations_are_compared_by_their_runs_alone(tree):
     assert after.verdict == "KEEP"
 
 
-def test_the_rule_and_what_would_decide():
+def test_verdicts_follow_the_rule_and_name_the_seeds_that_would_decide():
     assert verdict_of(0.99, 0.9, keep=True, discard=True) == "KEEP"
     assert verdict_of(0.99, 0.9, keep=False, discard=True) == "CONFIRM"
     assert verdict_of(0.99, 0.04, keep=True, discard=True) == "DISCARD"  # better, by nothing that matters

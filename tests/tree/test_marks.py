@@ -87,7 +87,7 @@ def test_stars_and_notes_change_no_analysis(tree):
     assert round_.marks.empty
 
 
-def test_counts_and_the_best_of_a_large_round_follow_what_is_excluded(tree, monkeypatch):
+def test_counts_and_the_best_of_a_large_round_leave_out_excluded_trials(tree, monkeypatch):
     round_ = grown(tree)
     monkeypatch.setattr("refine.tree.round_record.LARGE", 10)
     first = round_.best
@@ -187,7 +187,7 @@ def test_a_damaged_mark_is_refused_in_a_folder_and_left_out_of_a_store(tree, tmp
 
 
 @pytest.mark.slow
-def test_a_report_says_what_was_left_out_and_why(tree, tmp_path):
+def test_a_report_lists_excluded_trials_with_the_reason(tree, tmp_path):
     round_ = grown(tree)
     round_.exclude([5, 7], "a broken machine", author="ann")
     text = round_.report(tmp_path).read_text()

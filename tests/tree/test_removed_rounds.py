@@ -53,7 +53,7 @@ def removed(tmp_path_factory):
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_call_on_a_removed_round_names_who_removed_it_and_when(removed, call):
+def test_a_call_on_a_removed_round_names_the_author_and_time_of_the_removal(removed, call):
     tree, child = removed
     text = rf"round {child.id} was removed by ann on \d{{4}}-\d\d-\d\d \d\d:\d\d UTC \(by mistake\)"
     with pytest.raises(NotFoundError, match=text):

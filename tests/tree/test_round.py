@@ -131,7 +131,7 @@ def test_an_objective_that_exits_fails_its_trial_only(tree, space):
     assert (frame.loc[frame["lr"] != 0.5, "state"] == "complete").all()
 
 
-def test_the_progress_bar_names_what_no_trial_has_read(tree, space, capsys):
+def test_the_progress_bar_names_parameters_that_no_trial_has_read(tree, space, capsys):
     first = tree.add_round(space, objectives.bowl, n=9)
     first.run()
     assert "never read" not in capsys.readouterr().err  # ten trials first

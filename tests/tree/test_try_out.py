@@ -32,7 +32,7 @@ def test_ideas_run_now_and_count_as_given(round_):
     assert round_.recommend().params["x"] == 4.1
 
 
-def test_an_idea_outside_the_range_that_is_best_is_no_audit_trial(tree):
+def test_a_best_trial_of_ones_own_outside_the_range_is_not_called_an_audit_trial(tree):
     rising = tree.add_round(SPACE, lambda p: p["x"], n=20, seed=3).run(progress=False)
     rising.try_out([{"x": 12.0, "z": "a"}], progress=False)
     assert "x = 12 and z = a (outside this space)" in str(rising)

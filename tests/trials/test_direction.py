@@ -12,7 +12,7 @@ from refine.trials.goal import ASK, direction_of
 @pytest.mark.parametrize(
     "name", ["loss", "val_loss", "valLoss", "mean_squared_error", "RMSE", "test/nll", "latency_ms"]
 )
-def test_a_loss_is_asked_about_or_told_by_its_name(name):
+def test_a_loss_without_a_direction_is_refused_or_recognised_by_its_name(name):
     message = f"metric '{name}' reads like something to minimize.*direction='minimize'"
     with pytest.raises(AnalysisError, match=message):
         direction_of(name, ASK)

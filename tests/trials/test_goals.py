@@ -126,7 +126,7 @@ def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, round_, tm
         assert loaded.decisions[-1].chosen == chosen.chosen
 
 
-def test_the_front_of_a_tree_has_what_no_round_beats(tree, round_):
+def test_the_front_of_a_tree_has_the_points_that_no_round_dominates(tree, round_):
     with pytest.raises(refine.RefineError, match="front"):
         _ = refine.Tree("empty", tree.store).front
     alone = tree.front

@@ -66,7 +66,7 @@ def test_a_goal_can_hold_metric_direction_and_constraints(tree):
         refine.Goal("val_loss")
 
 
-def test_an_infeasible_trial_is_no_best(round_):
+def test_an_infeasible_trial_is_never_the_best(round_):
     frame = round_.trials
     met = frame["latency_ms"] <= 4
     assert 0 < met.sum() < 60
@@ -80,7 +80,7 @@ def test_an_infeasible_trial_is_no_best(round_):
 
 
 @pytest.mark.slow
-def test_evidence_about_the_metric_and_feasible_trials_are_told_apart(round_):
+def test_effects_on_the_metric_and_on_feasibility_are_reported_separately(round_):
     review = round_.propose()
     units = review.analysis["units"]
     assert units.correlation.estimate > 0.2  # wide networks are better

@@ -261,7 +261,7 @@ def no_disk(params):
         ),
     ],
 )
-def test_the_budget_counts_what_runs(tree, tmp_path, objective, options):
+def test_the_budget_of_an_assistant_counts_running_trials(tree, tmp_path, objective, options):
     called = []
 
     def counted(params):
@@ -394,7 +394,7 @@ def asked(url, *headers):
 
 
 @pytest.mark.slow
-def test_on_loopback_for_who_has_the_token(store):
+def test_the_http_server_answers_on_loopback_to_holders_of_the_token(store):
     import httpx2
     from mcp.client.streamable_http import streamable_http_client
 
@@ -485,7 +485,7 @@ def test_answers_take_at_most_4_kb_unless_details_are_asked_for(wide_study):
     within(Assistant(lambda: refine.Tree("study", store=wide_study)), steps)
 
 
-def test_a_text_that_was_cut_tells_how_to_read_the_rest(wide_study):
+def test_a_shortened_answer_names_the_call_for_the_rest(wide_study):
     assistant = Assistant(lambda: refine.Tree("study", store=wide_study))
     long = Answer.of(Listed())
     assert re.search(r"\.\.\. \d+ more lines; call again with details=true$", long)

@@ -100,7 +100,7 @@ def test_colours_only_where_a_terminal_shows_them():
 
 
 @pytest.mark.slow
-def test_at_a_terminal_text_fits_it_and_what_ipython_shows_has_colours():
+def test_text_fits_the_width_of_a_terminal_and_ipython_shows_colours():
     code = (
         "from refine.utils.display import *\n"
         "page = Page('t', (Text('word ' * 60, 'good'),))\n"

@@ -20,5 +20,5 @@ def test_both_bounds_of_a_whole_number_are_allowed():
 
 
 @pytest.mark.parametrize(("value", "real"), [(1, True), (math.nan, True), (False, False), ("1", False)])
-def test_a_bool_or_a_text_is_no_real_number(value, real):
+def test_bools_and_texts_are_not_real_numbers(value, real):
     assert is_real(value) == real

@@ -76,7 +76,7 @@ NODES = [
 ]
 
 
-def test_tree_says_what_every_round_is():
+def test_the_tree_figure_marks_each_kind_of_round():
     ax = figures.tree(NODES, "maximize", "val_acc")
     nodes = drawn(ax, "node")
     assert [line.get_ydata()[0] for line in nodes] == [0, 1, 2, 4, 3]

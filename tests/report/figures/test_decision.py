@@ -77,7 +77,7 @@ def test_a_proposal_without_changes_shows_the_parameters_that_matter(analysis):
 
 
 @pytest.mark.slow
-def test_a_review_draws_what_is_proposed_or_edited(tmp_path):
+def test_the_figure_of_a_review_shows_the_proposal_or_the_edits(tmp_path):
     with words.ten_lines(tmp_path) as tree:
         review = tree.rounds[0].propose(keep=False)
         panels = review.plot()

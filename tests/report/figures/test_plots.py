@@ -69,7 +69,7 @@ def _methods(kind):
     return [name for name, _ in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")]
 
 
-def test_every_figure_has_a_name_and_says_what_it_shows():
+def test_every_figure_has_a_name_and_a_docstring():
     assert all(getattr(kind, name).__doc__ for kind in (Plots, TreePlots) for name in _methods(kind))
     without = {"decision", "save", "themed", "reliability", "tree", "RoundValues", "TreeNode"}
     assert set(figures.__all__) - without == set(_methods(Plots))
@@ -92,7 +92,7 @@ def test_every_figure_fits_a_column_and_a_dark_page(tree):
 
 
 @pytest.mark.slow
-def test_a_style_of_matplotlib_goes_before_the_look_of_reports(root):
+def test_a_style_of_matplotlib_overrides_the_style_of_reports(root):
     plain = root.plot.density("x")
     with mpl_style.context(["dark_background", {"font.size": 12, "font.family": "monospace"}]):
         styled = root.plot.density("x")

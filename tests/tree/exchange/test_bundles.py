@@ -74,7 +74,7 @@ def bytes_of(folder):
 
 
 @pytest.mark.slow
-def test_a_folder_comes_back_to_equal_values(grown_tree, tmp_path):
+def test_an_exported_folder_loads_with_equal_values(grown_tree, tmp_path):
     with refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db") as loaded:
         assert loaded.name == "question"
         stored = everything(grown_tree)
@@ -207,7 +207,7 @@ def test_a_round_that_is_being_run_is_not_merged(grown_tree, tmp_path):
         grown_tree.merge(tmp_path / "out")
 
 
-def test_an_empty_tree_goes_out_and_comes_back(tree, tmp_path):
+def test_an_empty_tree_can_be_exported_and_loaded(tree, tmp_path):
     tree.export(tmp_path / "out")
     with refine.Tree.load(tmp_path / "out", tmp_path / "l.db", name="something") as loaded:
         assert (loaded.name, len(loaded)) == ("something", 0)

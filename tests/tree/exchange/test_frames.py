@@ -267,7 +267,7 @@ def test_a_time_or_loss_needs_a_direction(tree, name):
         tree.add_frame(table().rename(columns={"acc": name}), value=name)
 
 
-def test_whole_numbers_beside_an_empty_row_stay_whole(tree):
+def test_whole_numbers_next_to_an_empty_row_stay_whole(tree):
     rows = [{"units": 8 * (1 + i % 4), "depth": 1 + i % 3, "score": i / 40} for i in range(24)]
     with pytest.warns(UserWarning, match="1 empty row"):
         round_ = tree.add_frame(pd.DataFrame([*rows, {}]), metric="score", direction="maximize")

@@ -113,7 +113,7 @@ def test_refine_search_is_a_search_with_a_tree_behind():
     assert not hasattr(unpickled, "tree_")
 
 
-def test_refine_search_says_what_is_wrong():
+def test_refine_search_refuses_wrong_options():
     with pytest.raises(DesignError, match="number >= 1, got 0"):
         RefineSearchCV(TREE, {"max_depth": (1, 5)}, n=0).fit(X, Y)
     with pytest.raises(AnalysisError, match="^refit must"):

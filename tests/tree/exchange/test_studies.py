@@ -75,7 +75,7 @@ def equal(a, b):
         assert about == y.params
 
 
-def test_a_study_comes_out_as_it_went_in(tree, study):
+def test_an_imported_study_exports_equal_trials(tree, study):
     root = tree.add_study(study)
     out = root.to_optuna()
     ended = [t for t in study.trials if t.state.is_finished() and t.number != 5]
@@ -95,7 +95,7 @@ def test_a_study_comes_out_as_it_went_in(tree, study):
 
 
 @pytest.mark.slow
-def test_a_round_goes_out_whole(tree):
+def test_a_round_exports_all_its_trials_to_optuna(tree):
     root = tree.add_round(SPACE, exchanged.curves, metric="acc", n=60, seed=2).run(progress=False)
     root.replicate(top=2, seeds=2, progress=False)
     study = root.to_optuna()
@@ -198,7 +198,7 @@ PRUNED = {"value": "x", "state": optuna.trial.TrialState.PRUNED}
 
 
 @pytest.mark.parametrize("values", [PRUNED, {"value": 0.5, "intermediate_values": {0: [1]}}])
-def test_a_value_that_is_no_number_is_refused(tree, values):
+def test_an_imported_value_must_be_a_number(tree, values):
     """Found by tests/store/fuzz.py: Optuna takes such trials in memory."""
     study = optuna.create_study()
     kinds = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
@@ -278,7 +278,7 @@ def test_constraints_of_a_study_are_metric_constraints(tree, name):
     assert review.round.node.subject_to == root.node.subject_to
 
 
-def test_an_import_says_once_what_it_left_out(tree, study):
+def test_an_import_names_left_out_trials_in_one_warning(tree, study):
     trial = study.ask()
     trial.set_user_attr("commit", "1f2e")
     study.tell(trial, state=optuna.trial.TrialState.FAIL)

@@ -81,7 +81,7 @@ def test_a_round_with_failures_leads_to_them(store, tmp_path):
 
 
 @pytest.mark.slow
-def test_errors_name_what_one_types(store):
+def test_errors_in_the_shell_name_commands_and_not_python_calls(store):
     run("propose", *store)
     message = run("preview", *store, "--edit", "lr=(0, 1)").stderr
     place = " ".join(store)
@@ -152,7 +152,7 @@ def test_failed_trials_are_repeated_without_naming_the_round(store):
 
 
 @pytest.mark.slow
-def test_failures_lists_pruned_trials_beside_failed_ones(tmp_path):
+def test_failures_lists_pruned_and_failed_trials(tmp_path):
     def pruned_or_failed(params, trial):
         if params["x"] == 0.5:
             raise ValueError("no disk")

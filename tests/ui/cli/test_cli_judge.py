@@ -67,7 +67,7 @@ def test_a_refusal_has_exit_code_1(store):
         assert message in refused("judge", store, *arguments)
 
 
-def test_a_store_without_a_tree_says_what_makes_one(tmp_path):
+def test_a_store_without_a_tree_names_the_command_that_creates_one(tmp_path):
     Store(tmp_path / "empty.db").close()
     assert "refine run" in refused("judge", tmp_path / "empty.db")
 

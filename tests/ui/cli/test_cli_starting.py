@@ -41,7 +41,7 @@ def test_init_writes_a_readable_space_for_names_of_any_letters(tmp_path, monkeyp
 
 
 @pytest.mark.slow
-def test_accepting_last_says_what_last_is_now_and_who_decided(tmp_path):
+def test_accepting_last_warns_that_last_is_now_the_child_and_names_the_author(tmp_path):
     tree = refine.Tree("q", tmp_path / "s.db")
     tree.add_round(
         {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}, lambda p: -p["x"], n=20, objective_name="f"

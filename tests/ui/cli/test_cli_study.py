@@ -249,7 +249,7 @@ def test_json_is_all_there_is_on_the_output(study_folder):
 
 
 @pytest.mark.slow
-def test_a_round_made_by_a_script_goes_on_in_the_shell(study_folder):
+def test_a_round_of_a_script_can_be_continued_in_the_shell(study_folder):
     subprocess.run([sys.executable, "scores.py"], cwd=study_folder, check=True, timeout=120)
     root = data("tree script.db")["rounds"][0]
     assert root["objective"] == "score"

@@ -71,7 +71,7 @@ def test_a_shell_imports_nothing_from_the_working_folder(share, tmp_path, comman
 
 
 @pytest.mark.parametrize("name", ["evilfile.boom", "evilfile.py.boom", "..share.evilfile.boom", "a b.boom"])
-def test_a_recorded_name_is_no_file(share, name):
+def test_a_recorded_objective_name_is_never_run_as_a_file(share, name):
     assert not is_installed(name)
     with pytest.raises(ObjectiveError, match="--objective"):
         named_object(name)
@@ -95,7 +95,7 @@ def test_a_folder_that_names_a_file_is_not_loaded(share, tmp_path, monkeypatch, 
 
 
 @pytest.mark.parametrize("path", ["../share/evilfile:boom", "share/evilfile.boom", "evilfile:boom:boom"])
-def test_a_choice_is_no_file(path):
+def test_a_stored_choice_is_never_imported_from_a_file(path):
     with pytest.raises(SpaceError, match="dotted names"):
         decode({"import": path})
 

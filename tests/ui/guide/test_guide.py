@@ -130,7 +130,7 @@ def test_script_and_walk_leave_the_same(walk, home, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_person_sees_what_decides_and_declines(walk, store):
+def test_the_guide_shows_evidence_and_checks_before_a_decision(walk, store):
     person = Person("dropout", "", "", "a", "a", "a", "", "d", "not convinced")
     outcome = walk(store, person)
     shown = "\n".join(person.shown)

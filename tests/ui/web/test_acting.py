@@ -38,7 +38,7 @@ def page_of(browser, round_, **options):
 
 
 @pytest.mark.parametrize("size", [(1440, 900), (1000, 700), (390, 844)])
-def test_the_first_screen_is_what_is_decided_with(browser, window, size):
+def test_the_first_screen_shows_all_that_a_decision_needs(browser, window, size):
     viewport = {"width": size[0], "height": size[1]}
     with visit(browser, window.url, folds=(), viewport=viewport) as page:
         settled(page)

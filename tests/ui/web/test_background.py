@@ -111,7 +111,7 @@ def test_a_round_ends_in_order_with_the_server(round_of, background):
 
 
 @pytest.mark.nightly
-def test_the_best_run_again_and_what_fails_says_why_in_the_log(round_of, background):
+def test_the_page_repeats_the_best_trials_and_logs_the_reason_of_a_failure(round_of, background):
     round_ = round_of(n=12).run(progress=False)
     session = Session(round_, background=background)
     session.handle({"type": "run", "round": round_.id, "do": "replicate", "top": 2, "seeds": 3})

@@ -49,7 +49,7 @@ def rings(page):
     )
 
 
-def test_a_dot_says_what_it_is_and_is_lit_everywhere(browser, family):
+def test_a_hovered_dot_shows_its_trial_and_is_highlighted_in_every_chart(browser, family):
     root, _ = family
     table = root.trials
     with served(root) as running, visit(browser, running.url) as page:
@@ -148,7 +148,7 @@ def test_the_list_works_with_the_keyboard_and_notes_are_kept(browser, tree):
 
 
 @pytest.mark.nightly
-def test_nothing_stands_in_the_way_of_a_screen_reader(browser, family):
+def test_the_page_has_no_accessibility_violations(browser, family):
     source = (files(library("axe_playwright_python")) / "axe.min.js").read_text(encoding="utf-8")
     with served(family[1]) as running, visit(browser, running.url) as page:
         ready(page)

@@ -36,7 +36,7 @@ def test_the_licences_of_bundled_packages_are_included():
     assert "Permission to use, copy, modify" in text
 
 
-def test_the_bill_of_materials_has_what_the_licences_have():
+def test_the_bill_of_materials_and_the_licences_list_the_same_packages():
     bill = json.loads((STATIC / "sbom.cdx.json").read_text())
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
     parts = (STATIC / "LICENSES.txt").read_text().split("\n\n")

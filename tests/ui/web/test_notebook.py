@@ -60,7 +60,7 @@ def test_the_widget_answers_the_front_end(root, monkeypatch):
     assert "error" in ask("nonsense")[0]["answer"]
 
 
-def test_a_notebook_without_anywidget_says_what_to_install(root, monkeypatch):
+def test_show_without_anywidget_names_the_package_to_install(root, monkeypatch):
     monkeypatch.setitem(sys.modules, "anywidget", None)
     monkeypatch.delitem(sys.modules, "refine.ui.web.widget", raising=False)
     text = r"show needs anywidget, .*refine-hpo\[notebook\]'; in a browser"

@@ -54,7 +54,7 @@ def test_trials_are_sent_in_the_order_of_their_end(session, family):
     assert points["sign"] == 1
 
 
-def test_the_space_of_a_round_names_what_changed_first(family):
+def test_changed_parameters_come_first_in_the_table_of_a_round(family):
     from refine.ui.web.outcomes import space_content
 
     _, root, child = family

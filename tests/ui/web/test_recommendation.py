@@ -13,7 +13,7 @@ TEXT = f"document.querySelector('{ROW}').textContent"
 NEXT = "document.querySelector('.refine-next').textContent"
 
 
-def test_an_old_recommendation_never_stands_beside_a_new_risk(viewed_page, viewed_round):
+def test_an_old_recommendation_is_never_shown_next_to_a_new_risk(viewed_page, viewed_round):
     risk = viewed_page.locator('.refine-header [data-fact="Risk"] dd').first
     before = viewed_page.locator(ROW).get_attribute("title")
     risk_before = risk.inner_text()

@@ -71,7 +71,7 @@ def test_only_the_page_itself_may_ask(server, fetched):
         assert fetched(path, body, **headers)[0] == refused, (body and body[:20], headers)
 
 
-def test_connection_that_is_cut_within_a_message_is_no_error(server, fetched, caplog):
+def test_a_connection_cut_within_a_message_logs_no_error(server, fetched, caplog):
     host = f"127.0.0.1:{server.port}"
     head = (
         f"POST /{server.token}/ask HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n"

@@ -173,7 +173,7 @@ def test_trials_column_by_column(session_shown):
 
 
 @pytest.mark.slow
-def test_a_preview_says_what_python_says(session_shown):
+def test_a_preview_on_the_page_equals_the_preview_in_python(session_shown):
     session = session_shown
     root = session_shown.shown
     edits = {
@@ -329,7 +329,7 @@ EDITS = (
 
 
 @pytest.mark.slow
-def test_an_edit_that_the_page_has_no_form_for_goes_through_it_as_it_is(root):
+def test_an_edit_without_a_form_on_the_page_passes_through_unchanged(root):
     proposed = root.propose()
     for name, value, text in EDITS:
         review = proposed.edit({name: value})
@@ -448,7 +448,7 @@ def test_an_internal_error_is_answered_in_words(session, root, monkeypatch, capl
 
 
 @pytest.mark.slow
-def test_names_that_are_no_keywords_come_as_a_mapping(tree):
+def test_names_that_are_not_identifiers_are_printed_as_a_mapping(tree):
     space = {"lambda": (0.0, 1.0, 6), "a b": (0.0, 1.0, 6)}
     round_ = tree.add_round(space, lambda p: p["lambda"], n=30, objective_name="f").run(progress=False)
     session = Session(round_)
@@ -461,7 +461,7 @@ def test_names_that_are_no_keywords_come_as_a_mapping(tree):
 
 
 @pytest.mark.slow
-def test_the_size_is_what_is_left_and_the_code_says_so(session_shown):
+def test_the_size_of_a_round_is_limited_to_the_configurations_left(session_shown):
     session = session_shown
     root = session_shown.shown
     edits = {"dropout": {"bounds": [0, 0.1]}, "optimizer": {"keep": [0]}, "lr": {"bounds": [0.5, 1.0]}}

@@ -218,11 +218,11 @@ def test_a_child_is_compared_with_its_parent(tmp_path):
         ((5, 5), {}, ["5"]),
     ],
 )
-def test_ticks_are_round_numbers_told_apart(ends, options, labels):
+def test_ticks_are_distinct_round_numbers(ends, options, labels):
     assert [t["label"] for t in axis(*ends, **options)] == labels
 
 
-def test_of_a_skewed_loss_the_better_half_is_to_scale():
+def test_the_better_half_of_a_skewed_loss_is_drawn_to_scale():
     rng = np.random.default_rng(0)
     loss = 0.1 + rng.uniform(-2, 2, 1000) ** 2 / 20 + rng.gamma(1, 0.02, 1000)
     loss[:50] *= 1e5  # never learned
