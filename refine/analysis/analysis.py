@@ -115,8 +115,8 @@ class Analysis(Shown):
     """All measurements on a round's evidence.
 
     P-values, intervals and levels use space-filling trials only, of the round and of earlier rounds on an
-    equal space. Pruned ones rank by their forecast, else with the worst. If fewer than ten are left, no test
-    is made: p-values are NaN, and levels hold no trial.
+    equal space. Pruned trials rank by their forecast, or without one with the worst trials. With fewer
+    than ten such trials, nothing is tested: p-values are NaN, and levels hold no trial.
 
     The evidence on the optimum (``X``, ``y``, ``origins``) holds the trials of the tree inside the space, of
     any origin: of the round, of ancestors, descendants and other branches. Trials under a different
@@ -242,10 +242,7 @@ class Analysis(Shown):
 
     @property
     def tested(self) -> bool:
-        """Whether anything is tested.
-
-        Otherwise a search chose the trials, and proposals rest on the posterior alone.
-        """
+        """True if effects are tested. Otherwise a proposal rests on the posterior alone."""
         return self.n_space_filling > 0
 
     @property
@@ -315,10 +312,7 @@ class Analysis(Shown):
 
     @property
     def cautions(self) -> tuple[Reason, ...]:
-        """Reservations about the trials.
-
-        Imported, exploded or unreadable ones, or several versions of the code.
-        """
+        """Reservations: imported, exploded or unreadable trials, or several versions of the code."""
         cautions = []
         origin = "adaptive"
         n = self.states.get("complete", 0)

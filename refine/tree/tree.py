@@ -162,8 +162,8 @@ class Tree(TreeRecord):
     def front(self) -> pd.DataFrame:
         """The front over the trials of all rounds: see :attr:`Round.front`.
 
-        The id of a trial's round is in ``round``, and its label is that in ``trials`` there, so that
-        ``tree[round].choose(label)`` records the wish for it. Empty before the first trial has finished.
+        The column ``round`` has the id of a trial's round, and the label of a row is the trial's label in
+        that round: ``tree[round].choose(label)`` records your choice. Empty before the first trial has finished.
 
         Rounds that differ in metric, goals or direction from the oldest root can't be compared and are left
         out.
