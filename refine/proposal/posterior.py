@@ -357,6 +357,15 @@ class Surrogate:
         front = stats.front_of([self.posterior, *(other.posterior for other in others)], epsilons)
         return replace(self, front=front, others=tuple(others), epsilons=tuple(epsilons))
 
+    def with_candidates(self, other: Surrogate) -> Surrogate:
+        """The surrogate over its candidates and those of a surrogate with the same draws."""
+        scores = np.concatenate([self.posterior.scores, other.posterior.scores], axis=1)
+        mean = np.concatenate([self.posterior.mean, other.posterior.mean])
+        columns = {name: np.concatenate([self.columns[name], other.columns[name]]) for name in self.columns}
+        posterior = self.posterior._replace(scores=scores, mean=mean)
+        candidates = np.concatenate([self.candidates, other.candidates])
+        return replace(self, posterior=posterior, candidates=candidates, columns=columns)
+
     def inside(self, inside: Bools) -> Surrogate:
         """The surrogate of a single goal over a subset of its candidates."""
         scores = self.posterior.scores[:, inside]
@@ -473,7 +482,6 @@ def surrogate_of(
     if not known_enough(analysis):
         return None
     space = analysis.space
-    names = [e.name for e in analysis.parameters]
     # With constraints a part of a small grid may be all there is.
     exist = feasible(space)
     rows = draw(Uniform(), space, max(1, min(_CANDIDATES, exist.low)), _SEED)
@@ -482,9 +490,41 @@ def surrogate_of(
             rows = _with_run(goal, rows)
     if more is not None:
         rows = np.unique(np.concatenate([rows, more]), axis=0)
+    return _surrogate_over(analysis, rows, exist.exact and len(rows) == exist.count)
+
+
+def further_candidates(analysis: Analysis, surrogate: Surrogate, more: Indices) -> Surrogate | None:
+    """The same draws as those of a surrogate, at further candidates.
+
+    ``None`` if draws depend on the set of candidates: without noise, or with conditional parameters,
+    metric constraints, failures, or scores by validation row.
+
+    Args:
+        analysis: The analysis of the surrogate.
+        surrogate: The posterior over the candidates so far.
+        more: (k, parameters) level numbers; those of a candidate are left out.
+    """
+    dependent = analysis.noise.deterministic or analysis.new_data is not None
+    if (
+        dependent
+        or analysis.failed is not None
+        or analysis.feasibility is not None
+        or analysis.space.conditions
+    ):
+        return None
+    columns = [list(analysis.space).index(e.name) for e in analysis.parameters]
+    existing = {row.tobytes() for row in surrogate.levels.astype(np.int64)}
+    new = [row.tobytes() not in existing for row in more[:, columns].astype(np.int64)]
+    if not any(new):
+        return None
+    return _surrogate_over(analysis, np.unique(more[new], axis=0), exhaustive=False)
+
+
+def _surrogate_over(analysis: Analysis, rows: Indices, exhaustive: bool) -> Surrogate:
+    """The posterior over (c, parameters) level numbers."""
+    space = analysis.space
     columns = space.columns(rows)
-    positions = np.column_stack([space[n].unit(columns[n]) for n in names])
-    exhaustive = exist.exact and len(rows) == exist.count
+    positions = np.column_stack([space[e.name].unit(columns[e.name]) for e in analysis.parameters])
     model = claimed_model(analysis.n_even, learned_configurations(analysis))
     posterior, failing = _posteriors(analysis, positions, exact=True, model=model, claimed=True)
     chance = None

@@ -17,7 +17,7 @@ from refine.analysis.evidence import level_axis
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import SpaceError, did_you_mean
 from refine.proposal.damping import damped, excess_of_best
-from refine.proposal.posterior import Surrogate, cardinalities_of, learned_rows
+from refine.proposal.posterior import Surrogate, cardinalities_of, further_candidates, learned_rows
 from refine.space.categorical import Categorical
 from refine.space.constraints import Constraint, one_of
 from refine.space.edits import edited
@@ -285,7 +285,21 @@ class Evidence:
     @cached_property
     def functions(self) -> Functions:
         """Functions drawn given the trials, for the bests of parts of the space."""
-        return _functions_of(self.analysis, self.surrogate)
+        return _functions_of(self.surrogate, _drawn_values(self.analysis, self.surrogate))
+
+    def with_candidates(self, more: Indices) -> Evidence | None:
+        """The evidence with further candidates, by the same draws; ``None`` if all must be drawn again.
+
+        See :func:`refine.proposal.posterior.further_candidates`.
+        """
+        added = further_candidates(self.analysis, self.surrogate, more)
+        if added is None:
+            return None
+        evidence = Evidence(self.analysis, self.surrogate.with_candidates(added))
+        *_, drawn, _ = self.functions
+        by_value = np.concatenate([drawn, _drawn_values(self.analysis, added)], axis=1)
+        evidence.functions = _functions_of(evidence.surrogate, by_value)
+        return evidence
 
     @property
     def finished(self) -> Bools:
@@ -333,9 +347,8 @@ class Functions(NamedTuple):
         return difference
 
 
-@one_thread
-def _functions_of(analysis: Analysis, surrogate: Surrogate) -> Functions:
-    """Draws of the posterior behind proposals, and of processes on values, with their weights.
+def _functions_of(surrogate: Surrogate, by_value: Floats) -> Functions:
+    """Draws of the posterior behind proposals, and (b, c) draws of processes on values, with their weights.
 
     Draws of trees are left out: they are means of trees, and differences of their bests are too small.
     """
@@ -344,11 +357,11 @@ def _functions_of(analysis: Analysis, surrogate: Surrogate) -> Functions:
     if first == surrogate.draws:
         first = 0
     by_rank = posterior.scores[first:]
-    by_value = _drawn_values(analysis, surrogate)
     weight = np.repeat([BY_RANK / len(by_rank), (1 - BY_RANK) / len(by_value)], [len(by_rank), len(by_value)])
     return Functions(posterior, by_rank, by_value, weight)
 
 
+@one_thread
 def _drawn_values(analysis: Analysis, surrogate: Surrogate) -> Floats:
     """(draws, c) values at the candidates by processes on values, larger is better.
 

@@ -264,6 +264,11 @@ def posterior_about(analysis: Analysis, extra: Indices | None = None) -> Evidenc
     if cached is not None:
         return cached
     goals = (analysis, *analysis.others)
+    if extra is not None and len(goals) == 1:
+        evidence = posterior_about(analysis).with_candidates(extra)
+        if evidence is not None:
+            _keep(_posteriors, key, evidence)
+            return evidence
     surrogates = [surrogate_of(goal, extra, goals) for goal in goals]
     fitted = [surrogate for surrogate in surrogates if surrogate is not None]
     if len(fitted) < len(surrogates):

@@ -17,6 +17,7 @@ from refine.proposal.question import (
     compared,
     condition_in,
     expected_best,
+    rows_inside,
 )
 from refine.proposal.settling import contenders, level_rows, ran_candidates
 from refine.proposal.suggested import region_text
@@ -275,3 +276,33 @@ def test_a_larger_region_promises_little_beyond_the_best_trial():
     best = expected_best(evidence, everywhere.candidates)
     best_trial = frame["value"].max()
     assert best - best_trial < 0.5 * (frame["value"].quantile(0.9) - frame["value"].median())
+
+
+def _evidence_of(noise, declared=None):
+    space = refine.Space(dict.fromkeys("abcdef", (0.0, 1.0, 10)))
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.integers(0, 10, (40, 6)) / 9, columns=list(space)).drop_duplicates()
+    frame["value"] = -((frame[list("abcdef")] - 0.4) ** 2).sum(axis=1) + noise * rng.normal(size=len(frame))
+    analysis = refine.analyze(space, frame, noise=declared)
+    return Evidence(analysis, surrogate_of(analysis))
+
+
+@pytest.mark.slow
+def test_further_candidates_of_a_small_region_have_the_values_of_a_full_draw():
+    evidence = _evidence_of(0.05)
+    space = evidence.analysis.space
+    corner = condition_in(space, "a <= 0.12 and b <= 0.12 and c <= 0.12 and d <= 0.12")
+    rows = rows_inside(space, corner, None)
+    extended = evidence.with_candidates(rows)
+    full = Evidence(evidence.analysis, surrogate_of(evidence.analysis, rows))
+    answers = []
+    for drawn in (extended, full):
+        part = drawn.masks(corner)
+        answers.append(compared(drawn, part.candidates, part.outside(drawn.masks(None)).candidates, [0.05]))
+    assert len(extended.surrogate.candidates) == len(full.surrogate.candidates)
+    assert answers[0] == pytest.approx(answers[1], rel=1e-3, abs=1e-3)
+
+
+def test_candidates_with_residuals_of_their_own_are_all_drawn_again():
+    evidence = _evidence_of(0.0, "none")
+    assert evidence.with_candidates(np.zeros((3, 6), dtype=np.int64)) is None
