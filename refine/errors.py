@@ -99,7 +99,7 @@ class RefineWarning(Hinted, RuntimeWarning, UserWarning):
 
 
 class RoundStoppedError(ObjectiveError):
-    """A round stopped early: its first trials all failed alike, or its executor or workers broke."""
+    """A round stopped early: its first trials failed alike or returned None, or its workers broke."""
 
 
 class AnalysisError(RefineError, ValueError):

@@ -190,6 +190,13 @@ def judged(outcome: Outcome, metric: Metric, *, metric_known: bool) -> tuple[Out
     return outcome._replace(state=ended_state(outcome.state, value)), value
 
 
+def returned_nothing(outcome: Outcome) -> bool:
+    """True if the trial failed because its objective returned None."""
+    return outcome.state == State.FAILED and f"{_RETURNS} to numbers, got None for 'value'" in str(
+        outcome.error
+    )
+
+
 # Values that an objective may return.
 
 _RETURNS = "an objective must return a number or a mapping of metrics"

@@ -14,7 +14,7 @@ from typing import Any
 
 from refine.errors import ObjectiveError, RoundStoppedError, did_you_mean
 from refine.run.options import log
-from refine.run.outcome import Outcome
+from refine.run.outcome import Outcome, returned_nothing
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric, is_bare_nan
@@ -70,7 +70,7 @@ class ProgressMonitor:
         goal: Metric and direction, by which the best value is shown.
         show: Whether to show anything. Nothing is shown without a standard error.
         trials: Noun for the running items in messages, such as trials.
-        stops: Whether the round stops if its first trials all fail in the same way.
+        stops: Whether the round stops if its first trials fail alike, or if the first one returns None.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ class ProgressMonitor:
         """Takes in a stored trial; ``value`` is the metric of a complete trial.
 
         Raises ObjectiveError: the trial lacks the metric, or a metric of a constraint; RoundStoppedError: the
-        first trials all failed in the same way.
+        first trials all failed in the same way, or the objective returned None in the first trial.
         """
         self._count(outcome, value)
         with contextlib.suppress(OSError):  # a terminal that is gone ends no round
@@ -249,6 +249,12 @@ class ProgressMonitor:
 
     def _check_failures(self, outcome: Outcome) -> None:
         assert outcome.error is not None
+        if self.ended == 1 and not self.metric_seen and returned_nothing(outcome):
+            raise RoundStoppedError(
+                f"round {self.node.id}: stopped after its first trial: the objective must return a number "
+                "or a mapping of metrics to numbers, got None; add the missing return and run again",
+                Action("round.run", rerun=str(outcome.state)),
+            )
         # The kind of an error and the line that raised it are equal for two tracebacks of the same failure.
         lines = outcome.error.strip().splitlines()
         places = [line.strip() for line in lines if re.match(r"\s*File \".*\", line \d+", line)]

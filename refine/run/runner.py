@@ -84,7 +84,7 @@ def run_round(
     Raises:
         ObjectiveError: The objective cannot be called with a configuration, or its outcome lacks the metric,
             or a metric function is missing or cannot score a trial.
-        RoundStoppedError: The first trials all failed in the same way.
+        RoundStoppedError: The first trials all failed in the same way, or the objective returned None.
         DesignError: The trials exceed the budget of the tree; nothing has run.
         RoundBusyError: Another process is running this round.
         StoreError: Stored trials of the round cannot be read.

@@ -21,7 +21,7 @@ C = TypeVar("C", bound=type)
 
 
 def _of_one_list(cls: C) -> C:
-    """A class whose choices given one by one are refused with the call to write instead."""
+    """A class that refuses choices as separate arguments, and names the call to write."""
     initialize = vars(cls)["__init__"]
 
     @functools.wraps(initialize)

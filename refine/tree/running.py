@@ -103,7 +103,8 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     Raises:
         ObjectiveError: No objective, another objective, or one that is not callable.
         DesignError: An option out of range, ``timeout`` or ``memory`` with an executor, or an imported round.
-        RoundStoppedError: The first trials failed alike, or the executor or all workers broke.
+        RoundStoppedError: The first trials failed alike, the objective returned None in the first trial, or
+            the executor or all workers broke.
         RoundBusyError: Another process is running this round.
         StoreError: The disk is full, or the store is locked; finished trials are stored.
         KeyboardInterrupt: Ctrl-C, SIGTERM or SIGHUP; a repeated call resumes.

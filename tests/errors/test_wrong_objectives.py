@@ -19,7 +19,6 @@ def reporting(*arguments):
 
 
 ALIKE = {
-    "nothing": returning(None),
     "text": returning("0.9"),
     "a tuple": returning((0.9, 0.1)),
     "history and model": returning(("history", "model")),
@@ -55,6 +54,32 @@ def test_the_round_stops_and_names_the_fix(tree, name):
     assert len(round_.trials) == 5  # and none of them is lost
     mended = tree.add_round(SPACE, lambda params: params["lr"], n=12, objective_name="mine")
     assert mended.run(progress=False, rerun="failed").trials["state"].eq("complete").all()
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_missing_return_stops_the_round_after_one_trial(tree, workers):
+    round_ = tree.add_round(SPACE, returning(None), n=12, objective_name="mine")
+    with pytest.raises(RoundStoppedError) as caught:
+        round_.run(workers, progress=False)
+    assert str(caught.value) == (
+        f"round {round_.id}: stopped after its first trial: the objective must return a number or a mapping "
+        "of metrics to numbers, got None; add the missing return and run again: round.run(rerun='failed')"
+    )
+    if workers == 1:
+        (error,) = round_.failures["error"]
+        assert error.strip().splitlines()[-1] == recorded(__name__, "nothing")
+    mended = tree.add_round(SPACE, lambda params: params["lr"], n=12, objective_name="mine")
+    assert mended.run(progress=False, rerun="failed").trials["state"].eq("complete").all()
+
+
+def test_a_later_trial_that_returns_none_stops_no_round(tree):
+    values = [0.5, None]
+
+    def sometimes(params):
+        return values.pop(0) if values else 0.7
+
+    round_ = tree.add_round(SPACE, sometimes, n=12).run(progress=False, check_noise=False)
+    assert round_.trials["state"].value_counts().to_dict() == {"complete": 11, "failed": 1}
 
 
 ADDED = (
