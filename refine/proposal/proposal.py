@@ -22,7 +22,7 @@ from refine.errors import AnalysisError, did_you_mean
 from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
 from refine.proposal.change import Change, beyond, reasons_of, reopened, short_of_failures, without_unread
 from refine.proposal.path import RISKS, BoxPath, KeptLevels, box_path_given, box_path_of
-from refine.proposal.posterior import Region, Surrogate, surrogate_of
+from refine.proposal.posterior import Region, Surrogate, fall_next_to_learning, surrogate_of
 from refine.space.edits import narrowed, on_levels
 from refine.space.encoding import decode, digest, dumps, encode
 from refine.space.parameters import Parameter, Range
@@ -92,6 +92,9 @@ class Claim:
     # data that the claim is about: new ``"rows"`` or ``"folds"`` like those of the validation, the validation
     # ``"split"`` alone, or empty if unknown
     data: str = ""
+    # empty if the posterior alone states the probability; ``"steep"`` if few trials, exploit trials among
+    # them, lie next to a steep fall, and no probability is stated
+    basis: str = ""
 
     def given(self, metric: str) -> dict[str, float]:
         """Tolerances that the user set, by metric; ``metric`` is the metric of the first goal."""
@@ -209,18 +212,17 @@ class Proposal(Shown):
         """Probability that the best value inside some space is within epsilon of the best.
 
         A loss by cutting parameters without a detected effect counts twice. NaN if the proposal was read back
-        from a store, or if too few candidate cells lie inside.
+        from a store, if too few candidate cells lie inside, or if a steep fall leaves the probability open.
         """
-        if self._proposer is None:
-            return math.nan
-        return self._proposer.probability(space, self.claim.epsilon)
+        return self.claim_for(space).probability
 
     def claim_for(self, space: Space) -> Claim:
         """The claim for some space, as :attr:`claim` for the proposed one."""
         if space == self.space:
             return self.claim
-        probability = self.probability_of(space)
-        return replace(self.claim, probability=probability, failing_inside=self.failing_share_of(space))
+        if self._proposer is None:
+            return replace(self.claim, probability=math.nan, failing_inside=math.nan, basis="")
+        return self._proposer.claim_for(space)
 
     def failing_share_of(self, space: Space) -> float:
         """Expected share of failures among even trials of a space.
@@ -294,7 +296,8 @@ class Proposal(Shown):
         claim = {
             name: plain(value)
             for name, value in vars(self.claim).items()
-            if (value or name not in ("others", "data")) and not (name in _LATER and math.isnan(value))
+            if (value or name not in ("others", "data", "basis"))
+            and not (name in _LATER and math.isnan(value))
         }
         names = ("name", "kind", "volume_kept", "q", "risk")
         changes = [
@@ -388,18 +391,16 @@ class Proposer:
         epsilon = self.claim.epsilon
         space = analysis.space
         changes, new = self.changes(risk)
-        probability = 1.0
-        failing_inside = math.nan
+        claim = replace(self.claim, probability=1.0)
         if surrogate is not None:
-            probability = self.probability(new, epsilon)
-            failing_inside = surrogate.failing_share(new)
+            claim = self.claim_for(new)
             changes = tuple(replace(c, risk=self.risk_alone(c)) for c in changes)
         proposal = Proposal(
             old=space,
             space=new,
             changes=changes,
             volume_kept=math.nan,
-            claim=replace(self.claim, probability=probability, failing_inside=failing_inside),
+            claim=claim,
             risk=risk,
             n=len(analysis.y),
             tested=analysis.n_space_filling,
@@ -408,11 +409,28 @@ class Proposer:
             branch_trials=analysis.branch_trials,
             metric=analysis.metric,
             offers=offers(analysis, surrogate, epsilon, risk) if surrogate and not analysis.others else (),
-            advice=advice(analysis, new, left_to_run(analysis, new), failing_inside),
+            advice=advice(analysis, new, left_to_run(analysis, new), claim.failing_inside),
             subject_to=analysis.subject_to,
             _proposer=self,
         )
         return replace(proposal, volume_kept=proposal.volume_of(new))
+
+    def claim_for(self, space: Space) -> Claim:
+        """The claim for a part of the space; its probability is NaN if unknown."""
+        surrogate = self.goals[0].surrogate
+        if surrogate is None:
+            return replace(self.claim, probability=math.nan, failing_inside=math.nan)
+        probability = self.probability(space, self.claim.epsilon)
+        basis = ""
+        if math.isnan(probability) and self.steep:
+            basis = "steep"
+        failing_inside = surrogate.failing_share(space)
+        return replace(self.claim, probability=probability, failing_inside=failing_inside, basis=basis)
+
+    @cached_property
+    def steep(self) -> bool:
+        """True if few trials, exploit trials among them, lie next to a steep fall."""
+        return fall_next_to_learning(self.goals[0].analysis) > 0
 
     def probability(self, space: Space, epsilon: float) -> float:
         """Probability that the best value inside a space is within epsilon of the best; NaN if unknown.
@@ -425,6 +443,8 @@ class Proposer:
         if surrogate is None:
             return math.nan
         drawn = surrogate.probability(space, epsilon)
+        if self.steep and drawn < 1.0:
+            return math.nan
         cut = [name for name in self.undetected if space.get(name) != surrogate.space[name]]
         if not cut:
             return drawn
@@ -755,7 +775,7 @@ def _decisive(content: Mapping[str, Any]) -> dict[str, Any]:
     Bounds and numbers, without sentences and derived values.
     """
     names = ("old", "space", "volume_kept", "risk", "n", "evidence", "metric", "subject_to")
-    follows = ("draws", "rows", "even", "scope", "failing_now", "failing_inside", "factor", "data")
+    follows = ("draws", "rows", "even", "scope", "failing_now", "failing_inside", "factor", "data", "basis")
     claim = {name: value for name, value in content["claim"].items() if name not in follows}
     changes = [[c[name] for name in ("name", "kind", "volume_kept", "q")] for c in content["changes"]]
     return {**{n: content[n] for n in names if n in content}, "claim": claim, "changes": changes}

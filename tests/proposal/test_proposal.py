@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -304,11 +305,19 @@ def test_few_learning_trials_next_to_a_wall_cut_nothing_off(seed, code):
     with refine.Tree("wall", store="sqlite://") as tree:
         quiet = {"progress": False, "check_noise": False}
         root = tree.add_round(space, next_to_a_wall, n=12, seed=seed, objective_name="wall").run(**quiet)
-        proposal = root.branch(space, n=10, exploit=1.0).run(**quiet).propose().proposal
+        review = root.branch(space, n=10, exploit=1.0).run(**quiet).propose()
+        edited = review.edit(depth=(0.5, 1.0))
+        screen = str(edited)
+    proposal = review.proposal
     assert proposal.space["rate"].contains([1 / 3]).all()
     assert proposal.volume_kept == 1.0
     assert code in [reason.code for reason in proposal["rate"].reasons]
     assert "40 configurations" in sentences(proposal["rate"].reasons) or code != "steep"
+    assert math.isnan(edited.claim.probability)
+    assert edited.claim.basis == "steep"
+    assert "not known: next to the steep fall" in screen
+    assert proposal.claim.basis == ""
+    assert proposal.claim.probability == 1.0
 
 
 @pytest.mark.parametrize("counts", [[(n, n) for n in range(5, 60)], [(0, n) for n in range(5, 60)]])

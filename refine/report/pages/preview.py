@@ -99,7 +99,7 @@ def kept_cell(preview: Preview) -> Cell:
 
 def _risk(preview: Preview) -> Cell:
     if math.isnan(preview.probability):
-        return Cell("unknown: too few of the candidate configurations lie inside", "warn")
+        return Cell(risk_text(preview.claim), "warn")
     proposed = chance_words(1 - preview.proposed_probability)
     compared = ""
     if chance_words(1 - preview.probability) != proposed:

@@ -264,12 +264,18 @@ def risk_text(claim: Claim, asked_risk: float = math.nan, cuts: bool = True) -> 
         return "none: nothing is cut off"
     loss = 1 - claim.probability
     if math.isnan(loss):
-        return "unknown: the model can't state it for this space"
+        return f"not known: {UNKNOWN_RISK[claim.basis]}"
     asked_text = ""
     if asked_risk < CHANCE_STEPS[0][0]:
         asked_text = f" (asked: {risk_percent(asked_risk)})"
     return f"{chance_words(loss)}{asked_text} that {_loss_text(claim)} is cut off{CLAIMED_DATA[claim.data]}"
 
+
+# Basis of a claim without a probability -> the reason.
+UNKNOWN_RISK = {
+    "": "too few of the candidate configurations lie inside",
+    "steep": "next to the steep fall, exploit trials say little about other places",
+}
 
 # Data of claims about other rows than the present validation rows.
 NEW_DATA = ("rows", "folds")
@@ -458,7 +464,7 @@ def _claimed(proposal: Proposal) -> str:
         return "No claim: nothing is cut off."
     kept_text = f"the {percent(proposal.volume_kept)} of the space kept"
     if math.isnan(proposal.claim.probability):
-        return f"No claim: the model can't state the risk of keeping only {kept_text}."
+        return f"The risk of keeping only {kept_text} is not known: {UNKNOWN_RISK[proposal.claim.basis]}."
     claimed = claim_text(proposal.claim, proposal.metric, proposal.subject_to, kept_text)
     if any(c.kind in ("widen", "reopen") for c in proposal.changes):
         return f"{claimed} The proposal also looks beyond the present space."
