@@ -38,7 +38,7 @@ from refine.analysis.reason import Reason
 from refine.errors import AnalysisError, UnknownNameError, did_you_mean
 from refine.space.belief import belief_of
 from refine.space.encoding import check_seed
-from refine.space.parameters import Parameter
+from refine.space.parameters import Parameter, Range
 from refine.space.space import Space, space_of
 from refine.trials.declared import Limits, checked_limits
 from refine.trials.explosion import exploded, explosion_limit
@@ -157,7 +157,8 @@ class Analysis(Shown):
     covered: float  # probability that the round hit the best 1 % of the grid
     best: pd.Series  # table row of the round's best trial; a degenerate one if all are
     table: pd.DataFrame = field(repr=False)  # the round's own trials inside the space
-    outside: pd.DataFrame = field(repr=False)  # finished audit trials, which lie outside the space
+    # finished audit trials outside the space, of the round and of earlier rounds on the same space
+    outside: pd.DataFrame = field(repr=False)
     X: Floats = field(repr=False)  # unit-scale positions of all evidence, shape (n, parameters)
     y: Floats = field(repr=False)  # values of all evidence, higher is better, shape (n,)
     # (n,) origin of all evidence: ``"even"``, ``"given"``, ``"learning"``, ``"audit"`` or ``"imported"``
@@ -200,6 +201,7 @@ class Analysis(Shown):
     explosion_limit: float = -np.inf
     # lowest and highest possible value of the metric, as declared; ``None`` if nothing was
     declared_limits: Limits | None = None
+    n_outside: int = 0  # trials of ``outside`` that are of the round itself
     # deviation of trials on new data; ``None`` if no trial has scores by validation row or by fold
     new_data: NewData | None = field(default=None, repr=False)
 
@@ -358,13 +360,18 @@ class Analysis(Shown):
 
     @cached_property
     def validation_rows(self) -> int:
-        """Number of rows of the validation set, if the metric is a share of them; 0 if unknown."""
+        """Number of rows of the validation set, if the metric is a share of them; 0 if unknown.
+
+        A formula of the parameters has steps, too: few of them, or the steps of a range.
+        """
         step = self.noise.step
         values = self.y[np.isfinite(self.y)]
         share = any(word in self.metric.lower() for word in ("acc", "err"))  # other metrics do not count rows
         if not (share and step > 0) or self.noise.paired_source == "folds" or np.abs(values).max() > 1:
             return 0
         count = round(1 / step)
+        if count < _FEWEST_ROWS or any(_in_steps(e.parameter, step) for e in self.parameters):
+            return 0
         error = np.abs(values * count - np.rint(values * count)).max()
         if error <= 1e-6 * max(count, 1000) and abs(step * count - 1) < 0.01 / count + 1e-4:
             return count
@@ -379,6 +386,17 @@ class Analysis(Shown):
     def never_read(self) -> tuple[str, ...]:
         """Parameters that no trial read, though it had them."""
         return tuple(e.name for e in self.parameters if e.read == 0 and e.parameter.when is None)
+
+
+# Fewest rows of a validation set that are inferred from the steps of a metric.
+_FEWEST_ROWS = 30
+
+
+def _in_steps(parameter: Parameter, step: float) -> bool:
+    """True for a range with levels one step apart."""
+    if not isinstance(parameter, Range) or parameter.size < 2:
+        return False
+    return bool(np.isclose(np.diff(np.asarray(parameter.grid, dtype=float)).min(), step))
 
 
 class FirstRound(NamedTuple):
@@ -567,6 +585,7 @@ def analyze(
         n_few_even=n_few_even,
         covered=stats.hit_probability(n_tested or n_few_even, 0.01),
         outside=_outside(space, tables.frame, value, allow_degenerate),
+        n_outside=len(_outside(space, tables.whole_frame[tables.n_pooled :], value, allow_degenerate)),
         X=X,
         y=y,
         origins=_origins(tables.parts)[place],
@@ -730,7 +749,7 @@ def _resolution(
 
     Trials that a search chose lie close together near the best value: their residuals are too small, and so
     is the distance from the median to the best. If the round has few evenly drawn trials, those of the first
-    round of the branch count instead.
+    round of the branch count instead; if the first round has few of them, too, all of its trials do.
 
     Args:
         tables: The trials.
@@ -747,15 +766,17 @@ def _resolution(
         even = rows.finished
     sample = _sample_of(rows, even, tables.groups, tables.cardinalities, sign)
     even_y = sign * rows.y[even & ~rows.degenerate]
+    first_y = np.zeros(0)
     if not drawn_evenly and sources.first_round is not None:
         space, frame, groups, allow_degenerate = sources.first_round
         first_rows = _inside(space, frame, "value", allow_degenerate, sign)
         first_even = first_rows.finished & first_rows.space_filling
         drawn_evenly = int(first_even.sum()) >= LEAST
-        if drawn_evenly:
-            cardinalities = [space[n].cardinality for n in space.varied]
-            sample = _sample_of(first_rows, first_even, groups, cardinalities, sign)
-            even_y = sign * first_rows.y[first_even & ~first_rows.degenerate]
+        if not drawn_evenly:
+            first_even = first_rows.finished
+        cardinalities = [space[n].cardinality for n in space.varied]
+        sample = _sample_of(first_rows, first_even, groups, cardinalities, sign)
+        first_y = sign * first_rows.y[first_even & ~first_rows.degenerate]
     X, y, labels, cardinalities = sample
     usable = [part.finished & ~part.degenerate for part in tables.parts]
     finished_X = _selected([part.X for part in tables.parts], usable)
@@ -765,7 +786,9 @@ def _resolution(
     spread = finished_y
     if n_path >= LEAST:
         spread = finished_y[:n_path]
-    if not drawn_evenly or not even_y.size:
+    if first_y.size:
+        even_y = first_y
+    elif not drawn_evenly or not even_y.size:
         even_y = spread
     spread_of_losses = spread
     if not (finished_y < 0).all():

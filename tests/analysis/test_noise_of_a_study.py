@@ -95,6 +95,17 @@ def test_a_round_that_learns_keeps_noise_and_tolerance_of_its_study(tree):
     assert second.epsilon == pytest.approx(first.epsilon, rel=0.15)
 
 
+def test_the_tolerance_stays_after_a_first_round_of_few_even_trials(tree):
+    belief = {"x": refine.Near(0.4, within=0.1)}
+    root = tree.add_round(SPACE, noisy, n=16, belief=belief, seed=2).run(progress=False, check_noise=False)
+    assert 0 < (root.trials["origin"] == "space_filling").sum() < 10
+    first = root.analyze().noise
+    child = root.branch({"x": (0.3, 0.5, 11), "y": (0.0, 0.4, 6)}, n=11, exploit=1.0)
+    second = child.run(progress=False, check_noise=False).analyze().noise
+    assert second.floor >= first.floor
+    assert second.epsilon >= first.epsilon
+
+
 def test_degenerate_trials_do_not_enlarge_the_tolerance():
     frame = table(30, 0.02).assign(degenerate=0)
     constant = frame.head(20).assign(value=-5.0, degenerate=1)

@@ -4,6 +4,7 @@ import pytest
 
 import objectives
 from refine.errors import AnalysisError
+from refine.report.pages.analysis import trials_clause
 
 
 @pytest.fixture
@@ -62,3 +63,18 @@ def test_a_round_with_fewer_than_ten_even_trials_is_proposed_on_untested(root):
     analysis = child.analyze()
     assert (analysis.tested, analysis.n_space_filling) == (False, 0)
     assert child.propose().proposal.tested == 0
+
+
+def test_the_trials_of_a_round_are_counted_without_audit_trials_of_an_earlier_round(tree):
+    def bowl(params):
+        return -((params["x"] - 0.4) ** 2) - 0.1 * params["y"]
+
+    quiet = {"progress": False, "check_noise": False}
+    narrow = {"x": (0.2, 0.6, 9), "y": (0.0, 0.5, 6)}
+    root = tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 11)}, bowl, n=20).run(**quiet)
+    audited = root.branch(narrow, n=12, audit=0.25).run(**quiet)
+    same = audited.branch(narrow, n=11).run(**quiet)
+    assert len(audited.analyze().outside) == audited.analyze().n_outside == 3
+    assert len(same.analyze().outside) == 3
+    assert trials_clause(same.analyze()) == "11 trials"
+    assert trials_clause(audited.analyze()) == "12 trials"

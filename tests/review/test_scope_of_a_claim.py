@@ -55,6 +55,23 @@ def test_a_score_of_folds_is_not_tied_to_the_validation_rows(tree):
     assert "on these validation rows" not in " ".join(str(review).split())
 
 
+@pytest.mark.parametrize("levels", [21, 101])
+def test_a_score_in_the_steps_of_a_range_counts_no_rows(tree, levels):
+    """Twenty steps are too few for rows; a hundred are the levels of x."""
+    space = {"x": (0.0, 1.0, levels), "kind": ["a", "b"]}
+    root = tree.add_round(
+        space,
+        lambda p: {"acc": 1 - abs(p["x"] - 0.3) - 0.2 * (p["kind"] == "b")},
+        objective_name="grid",
+        metric="acc",
+        n=30,
+    )
+    review = root.run(progress=False, check_noise=False).propose()
+    assert review.analysis.noise.step == pytest.approx(1 / (levels - 1))
+    assert review.analysis.validation_rows == 0
+    assert "validation rows" not in str(review)
+
+
 def test_no_limit_is_named_unless_one_is_known(tree):
     assert "cannot" not in str(review_of(tree, speed, "speedup").why())
     declared = review_of(tree, speed, "speedup", limits=(0, 1), seed=1)

@@ -140,7 +140,7 @@ def caution_facts(analysis: Analysis) -> list[Fact]:
 
 def trials_clause(analysis: Analysis) -> str:
     """The trials of the round, audits outside its space included: ``11 trials``."""
-    return plural(sum(analysis.states.values()) + len(analysis.outside), "trial")
+    return plural(sum(analysis.states.values()) + analysis.n_outside, "trial")
 
 
 def best_clause(analysis: Analysis) -> str:
