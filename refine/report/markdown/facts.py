@@ -68,12 +68,7 @@ def store_name(store: str) -> str:
 def decision_parts(d: Decision, old: Space, proposal: Proposal | None, number: int = 0) -> list[Part]:
     """Author, note and values of a decision next to the proposed values; ``number`` counts decisions."""
     title = escape(f"{KIND_WORDS.get(d.kind, d.kind)}{by(d.author)}")
+    parts: list[Part] = [Raw(f"### {number}. {title}" if number else f"**{title}.**")]
     if d.note.strip():
-        note = quote(d.note)
-    else:
-        note = None
-    return [
-        Raw(f"### {number}. {title}" if number else f"**{title}.**"),
-        note,
-        decision_grid(old, d, proposal),
-    ]
+        parts.append(quote(d.note))
+    return [*parts, decision_grid(old, d, proposal)]

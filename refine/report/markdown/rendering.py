@@ -73,7 +73,8 @@ _SPECIAL = re.compile(r"([\\`*|~\[\]$#])")
 _NO_ARROW = re.compile(r"(?<!-)>")  # arrows stay readable; without < no other > opens anything
 _PIPE = r"\|"
 _LONE_UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-_LINE_START = re.compile(r"^(\s*)([-+=](?=\s|$|[-=])|\d+(?=[.)](?:\s|$)))")
+_BULLET = re.compile(r"^(\s*)(?=[-+=](?:\s|$|[-=]))")
+_NUMBER = re.compile(r"^(\s*\d+)(?=[.)](?:\s|$))")  # escaped behind its digits, before the point or bracket
 
 
 def escape(value: object) -> Raw:
@@ -115,7 +116,9 @@ def quote(text: str) -> Raw:
     """A person's words as a quotation with the same lines."""
     lines = [escape(line) for line in str(text).strip().splitlines()]
     quotation = "<br>".join(line for line in lines if line)
-    return Raw(f"> {_LINE_START.sub(_escaped_start, quotation)}")
+    for start in (_BULLET, _NUMBER):
+        quotation = start.sub(r"\1\\", quotation)
+    return Raw(f"> {quotation}")
 
 
 def values_table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> Raw:
@@ -230,14 +233,6 @@ def slug(name: str, used: set[str]) -> str:
 
 def _longest_run(text: str) -> int:
     return max((len(run) for run in re.findall("`+", text)), default=0)
-
-
-def _escaped_start(match: re.Match[str]) -> str:
-    space, mark = match.groups()
-    # A number is escaped behind its digits, where the point or bracket is.
-    if mark.isdigit():
-        return f"{space}{mark}\\"
-    return f"{space}\\{mark}"
 
 
 def published(path: Path, title: str, head: Iterable[Part], evidence: Iterable[Part] = ()) -> Path:

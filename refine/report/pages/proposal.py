@@ -124,7 +124,7 @@ def changes_grid(rows: Sequence[Row], heading: str) -> Grid:
     widths = [max(len(as_cell(cell).text) for cell in column) for column in zip(*lines, strict=True)]
     # Two columns between cells and at the left, one before the arrow.
     if sum(widths) + 2 * len(widths) - 1 > _COLUMNS:
-        lines = list(map(_briefly, lines))
+        lines = [_briefly(line) for line in lines]
     if hidden := len(rows) - len(lines):
         lines.append((Cell(f"and {hidden} more", "faint"), "", "", "", ""))
     head = ("parameter", "now", "next", "main reason", "risk")
@@ -152,21 +152,17 @@ def _risk_cell(change: Change) -> Cell:
     """
     if change.kind in ("leave", "fix", "keep"):
         return Cell("")
-    if change.kind in ("widen", "reopen"):
-        if not change.volume_kept < 1:
-            return Cell("extended")
-        cut = _cut_cell(change)
-        return Cell(f"extended, {cut.text}", cut.tone)
-    return _cut_cell(change)
-
-
-def _cut_cell(change: Change) -> Cell:
-    """The risk of the part that a change cuts off."""
+    extended = change.kind in ("widen", "reopen")
+    if extended and not change.volume_kept < 1:
+        return Cell("extended")
+    risk = _RISK_WORDS[change.sure]
     if any(reason.code == "model_alone" for reason in change.reasons):
-        return Cell("untested", "warn")
-    if math.isnan(change.risk):
-        return Cell("risk unknown", "warn")
-    return _RISK_WORDS[change.sure]
+        risk = Cell("untested", "warn")
+    elif math.isnan(change.risk):
+        risk = Cell("risk unknown", "warn")
+    if extended:
+        return Cell(f"extended, {risk.text}", risk.tone)
+    return risk
 
 
 def short_bounds(parameter: Parameter) -> str:
@@ -208,7 +204,7 @@ def changes_sentence(old: Space, new: Space) -> str:
     ``Extend lr, narrow units and optimizer.``
     """
     named = []
-    names: dict[str, list[str]] = {"extend": [], "narrow": []}
+    names: dict[str, list[str]] = {}
     for name, parameter in new.items():
         before = old.get(name)
         if parameter == before:
@@ -220,12 +216,12 @@ def changes_sentence(old: Space, new: Space) -> str:
             if not _reaches_beyond(before, parameter):
                 kind = "narrow"
         named.append(f"{name} {text}")
-        names[kind].append(name)
+        names.setdefault(kind, []).append(name)
     if not named:
         return ""
-    kinds = {kind: of_kind for kind, of_kind in names.items() if of_kind}
-    clauses = ", ".join(f"{kind} {join(of_kind)}" for kind, of_kind in kinds.items())
-    counts = ", ".join(f"{kind} {plural(len(of_kind), 'parameter')}" for kind, of_kind in kinds.items())
+    kinds = sorted(names.items())
+    clauses = ", ".join(f"{kind} {join(of_kind)}" for kind, of_kind in kinds)
+    counts = ", ".join(f"{kind} {plural(len(of_kind), 'parameter')}" for kind, of_kind in kinds)
     texts = [f"Next round: {join(named)}.", f"{upper(clauses)}.", f"{upper(counts)}."]
     return next((text for text in texts if len(text) <= _ONE_LINE), texts[-1])
 
@@ -520,10 +516,7 @@ def _epsilon_text(claim: Claim) -> str:
     rounded = round(row_count)
     count = f"about {row_count:.2g}"
     if abs(row_count - rounded) < 0.01 and rounded > 0:
-        if rounded < len(_NUMBERS):
-            count = _NUMBERS[rounded]
-        else:
-            count = f"{rounded:,}"
+        count = dict(enumerate(_NUMBERS)).get(rounded, f"{rounded:,}")
     return f"{difference(claim.epsilon)} ({count} of {plural(claim.rows, 'validation row')})"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from refine.run.holdout import HoldoutResult
 from refine.run.replay import Replay
@@ -15,12 +14,8 @@ from refine.utils.display import Block, Cell, Items, Page, Text
 from refine.utils.format import inflected, join, plural, score
 from refine.utils.provided import page_for
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-# that are listed
-_UNEQUAL = 20
-_ROWS = 50
+_UNEQUAL = 20  # rows that differ, of a merge
+_ROWS = 50  # damaged rows
 
 
 @page_for(Merged)
@@ -70,19 +65,16 @@ def spread_text(differs: Mapping[str, Mapping[str, int]]) -> str:
 def holdout_page(result: HoldoutResult) -> Page:
     """The hold-out value of every configuration next to its validation value."""
     day = datetime.fromtimestamp(result.created, UTC).date().isoformat()
-    lines = [_holdout_line(row) for _, row in result.table.iterrows()]
+    lines = []
+    for _, row in result.table.iterrows():
+        models = plural(int(row["runs"]), "model")
+        measured = f"hold-out {score(row['holdout'])} (mean of {models}, sd {score(row['sd'])})"
+        line = f"validation {score(row['validation'])}, {measured}"
+        if row["removed"]:
+            line = f"{measured}; its trial was removed since"
+        lines.append(line)
     title = f"hold-out of round {result.round}, opened by {result.author} on {day}; {result.metric}"
     return Page(title, [Items(lines, numbered=True)])
-
-
-def _holdout_line(row: pd.Series) -> str:
-    measured = (
-        f"hold-out {score(row['holdout'])} (mean of {plural(int(row['runs']), 'model')}, sd "
-        f"{score(row['sd'])})"
-    )
-    if row["removed"]:
-        return f"{measured}; its trial was removed since"
-    return f"validation {score(row['validation'])}, {measured}"
 
 
 @page_for(Replay)

@@ -51,7 +51,10 @@ def winner_page(winner: Winner) -> Page:
         better = "is better"
         if winner.new_data is not None:
             better = "is better on new data"
-        facts.append(("Doubt", f"{doubt} {better}{_margin(winner)}"))
+        margin = by_over(winner.epsilon, "more than")
+        if math.isfinite(winner.factor) and winner.epsilon:
+            margin = f" by more than {factor_text(winner.factor)}"
+        facts.append(("Doubt", f"{doubt} {better}{margin}"))
     if winner.gain is not None:
         facts.append(("Gain", _gain(winner)))
     if not winner.is_best_observed:
@@ -103,41 +106,27 @@ def _folds(winner: Winner) -> list[Fold]:
 
 def confirm_call(winner: Winner) -> Action | None:
     """The call to repeat the plausible winners; ``None`` if repeats are useless or the budget is spent."""
-    options = _repeats(winner)
-    if options is None:
-        return None
-    return Action("tree.confirm", **options, **winner.needs)
-
-
-def _repeats(winner: Winner) -> dict[str, int] | None:
-    """The options of the call: how many repeats in total, existing ones included."""
     remaining = winner.budget.left
     if winner.noise.deterministic or remaining == 0:
         return None
     if winner.race is not None and winner.race.verdict == "budget":
-        total = 2 * winner.race.runs
+        total = 2 * winner.race.runs  # existing repeats included, as always in this call
         if remaining is not None:
             total = min(total, winner.race.runs + remaining)
-        return {"budget": total}
+        return Action("tree.confirm", budget=total, **winner.needs)
     if winner.race is not None or (winner.candidates[0].fresh and not winner.within_rows < _DOUBTFUL):
         return None
-    repeats = 0
-    if winner.standing is not None:
-        if winner.standing.verdict in ("decided", "noise"):
-            return None
-        repeats = winner.standing.runs
+    standing = winner.standing
+    if standing is not None and standing.verdict in ("decided", "noise"):
+        return None
+    options: dict[str, int] = {}
     if remaining is None:
-        return {"budget": max(20, 2 * repeats)}
-    if winner.budget.for_rounds() and winner.budget.reserve():
-        return {"budget": winner.budget.reserve() + winner.budget.repeats}
-    return {}
-
-
-def _margin(winner: Winner) -> str:
-    """The tolerance as a difference, or as a factor if losses are compared on a log scale; empty for 0."""
-    if math.isfinite(winner.factor) and winner.epsilon:
-        return f" by more than {factor_text(winner.factor)}"
-    return by_over(winner.epsilon, "more than")
+        options["budget"] = 20
+        if standing is not None:
+            options["budget"] = max(20, 2 * standing.runs)
+    elif winner.budget.for_rounds() and winner.budget.reserve():
+        options["budget"] = winner.budget.reserve() + winner.budget.repeats
+    return Action("tree.confirm", **options, **winner.needs)
 
 
 def _expected_text(winner: Winner) -> str:
@@ -187,16 +176,15 @@ def _as_code(candidate: Candidate) -> str:
 
     For example ``{"lr": 1.5, "epochs": 150}``.
     """
-    parts = [f"{name!r}: {python_text(decode(value))}" for name, value in candidate.configuration.items()]
+    parts = [f"{name!r}: {python_text(decode(value))}, " for name, value in candidate.configuration.items()]
     lines = []
     line = "{"
-    for i, part in enumerate(parts):
-        part += "}" if i == len(parts) - 1 else ", "
+    for part in parts:
         if len(line) + len(part.rstrip()) > _WIDTH and line.strip(" {"):
             lines.append(line.rstrip())
             line = " "
         line += part
-    return "\n".join([*lines, line])
+    return "\n".join([*lines, f"{line.removesuffix(', ')}}}"])
 
 
 def differing(a: Candidate, b: Candidate) -> list[str]:
@@ -347,10 +335,9 @@ _NAMES = {
 @page_for(Judgement)
 def judgement_page(judgement: Judgement) -> Page:
     """The verdict on two configurations, their difference, and the parameters in which they differ."""
-    pair = ("asked", judgement.a), (_NAMES[judgement.incumbent], judgement.b)
     rows = [
         (name, score(c.observed), str(len(c.fresh)), score(c.expected), between(c.low, c.high))
-        for name, c in pair
+        for name, c in (("asked", judgement.a), (_NAMES[judgement.incumbent], judgement.b))
     ]
     head = ("", "observed first", "new seeds", "expected", "95 % interval")
     needed = runs_needed(judgement)
