@@ -187,12 +187,12 @@ def add_round(
         node = context.as_recorded(node, objective)
     existing = context.nodes.get(node.id)
     context.check_judged(node)
-    if roles is None and existing is not None:
-        node = replace(node, scientific=existing.node.scientific)
-    if epsilon is None and existing is not None:
-        node = replace(node, epsilon=existing.node.epsilon)
     if existing is not None:
         node = replace(node, declared=Declared.nearest([existing.node.declared, node.declared]))
+        if roles is None:
+            node = replace(node, scientific=existing.node.scientific)
+        if epsilon is None:
+            node = replace(node, epsilon=existing.node.epsilon)
     encoded_given = _given(searched, baseline, 1 if node.declared.noise == "none" else baseline_seeds, given)
     if node.adaptive:
         sized = how_many_asked

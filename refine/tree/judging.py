@@ -261,7 +261,7 @@ def open_holdout(
     visit = Visit(seeds, check_note(note), check_author(author))
     won = winner(self)
     if won is None:
-        raise _nothing_finished(f"tree {self.name}")
+        raise _nothing_finished(self)
     key = won.candidates[0].key
     return holdout_opened(
         self[won.round], lambda: [key], visit, (objective, objective_name), Resources(**resources)
@@ -375,7 +375,7 @@ def _entrants(tree: TreeRecord, context: Context, named: Collection[Mapping[str,
     """Candidates for the winner, and the configurations named by the caller."""
     entrants = _entrants_if_any(tree, context, named)
     if entrants is None:
-        raise _nothing_finished(f"tree {tree.name}")
+        raise _nothing_finished(tree)
     return entrants
 
 
@@ -383,7 +383,7 @@ def _entrants_if_any(
     tree: TreeRecord, context: Context, named: Collection[Mapping[str, object]] = ()
 ) -> _Entrants | None:
     """As :func:`_entrants`; ``None`` if no trial may be best."""
-    rounds = _evidence(tree)
+    rounds: Goals = [(r._stored, r.goal) for r in comparable(tree.rounds)]
     trials = ran(context.reader, rounds)
     also = [place for values in named for place in _places(trials, values)]
     field = field_in(context.reader, rounds, trials, also=also)
@@ -392,13 +392,10 @@ def _entrants_if_any(
     return _Entrants(context, rounds, f"tree {tree.name}", trials, field.judged(trials))
 
 
-def _evidence(tree: TreeRecord) -> Goals:
-    return [(r._stored, r.goal) for r in comparable(tree.rounds)]
-
-
-def _nothing_finished(subject: str) -> AnalysisError:
+def _nothing_finished(tree: TreeRecord) -> AnalysisError:
     return AnalysisError(
-        f"{subject}: no trial has finished that may be called best; run a round first", Action("round.run")
+        f"tree {tree.name}: no trial has finished that may be called best; run a round first",
+        Action("round.run"),
     )
 
 

@@ -650,11 +650,9 @@ def read_paired_error(reader: Reader, pk: int, space: Space, goal: Goal) -> tupl
         if error := fold_error_of(frame, [goal.metric.name], np.where(np.isfinite(y), y, -np.inf)):
             return error, "folds"
     examples = _examples(reader, pk, best_keys(records, goal, COMPARED), goal.metric)
-    if examples:
-        error = paired_error_of(examples, _key_values(records, goal.metric), goal.metric)
-    else:
-        error = 0.0
-    return error, "examples" if error else ""
+    if examples and (error := paired_error_of(examples, _key_values(records, goal.metric), goal.metric)):
+        return error, "examples"
+    return 0.0, ""
 
 
 def _examples(

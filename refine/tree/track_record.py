@@ -62,7 +62,7 @@ def entries_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
                 else:
                     proposal = Proposal.from_json(json.loads(text))
                 child = rounds_by_id[decision.child]
-                outcome = seen(child, decision, index.known)
+                outcome = seen(child, decision, index.values)
                 comparison = None
                 if proposal is not None and proposal.claim.others:
                     # A better value in one goal does not refute a claim about a front.
@@ -152,7 +152,7 @@ class _RoundIndex:
     """All rounds of a tree by parameters and goals, read once for all decisions."""
 
     def __init__(self, rounds: Sequence[RoundRecord]) -> None:
-        self._values = MetricCache()
+        self.values = MetricCache()  # values of the rounds read so far
         self._alike: dict[tuple[frozenset[str], Goal], list[RoundRecord]] = {}
         self._ranked: dict[tuple[frozenset[str], Goal], BestFirstTrials] = {}
         for round_ in rounds:
@@ -162,14 +162,9 @@ class _RoundIndex:
     def _key(round_: RoundRecord) -> tuple[frozenset[str], Goal]:
         return frozenset(round_.space), round_.goal
 
-    @property
-    def known(self) -> MetricCache:
-        """Values of the rounds read so far."""
-        return self._values
-
     def values_of(self, round_: RoundRecord) -> Floats:
         """(n,) values of a round's trials, larger is better; -inf where a trial has none."""
-        return self._values.of(round_.context.reader, round_._stored.pk, round_.goal)
+        return self.values.of(round_.context.reader, round_._stored.pk, round_.goal)
 
     def alike(self, round_: RoundRecord) -> list[RoundRecord]:
         """Comparable rounds over equal parameters, the round included."""
@@ -184,7 +179,7 @@ class _RoundIndex:
         key = self._key(round_)
         if key not in self._ranked:
             used: list[tuple[int, dict[str, object]]] = [(r._stored.pk, {}) for r in self._alike[key]]
-            self._ranked[key] = BestFirstTrials(round_.context.reader, used, round_.goal, self._values)
+            self._ranked[key] = BestFirstTrials(round_.context.reader, used, round_.goal, self.values)
         return self._ranked[key]
 
 

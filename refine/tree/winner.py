@@ -18,7 +18,7 @@ from refine.space.encoding import encode
 from refine.store.reader import Reader, Snapshot
 from refine.tree.lineage import read_deviations, read_noise, read_paired_error
 from refine.tree.round_record import RoundRecord
-from refine.trials.declared import NOTHING, Declared
+from refine.trials.declared import Declared
 from refine.trials.goal import Goal
 from refine.trials.round_record import StoredNode, declared_for
 
@@ -142,9 +142,9 @@ def _groups(reader: Reader, rounds: Goals) -> list[tuple[str, ...]]:
 
 def ran(reader: Reader, rounds: Goals) -> list[RanRound]:
     """The trials of some rounds, replicates among them."""
-    declared = None
-    if rounds:
-        declared = declared_in(rounds)
+    if not rounds:
+        return []
+    declared = declared_in(rounds)
     added = _added(rounds)
     runs = []
     for stored, goal in rounds:
@@ -158,7 +158,7 @@ def ran(reader: Reader, rounds: Goals) -> list[RanRound]:
                 goal=goal,
                 baseline=next((b.key for b in off_design if b.baseline), None),
                 seeds={b.key: b.seeds for b in off_design if b.seeds > 1},
-                declared=declared or NOTHING,
+                declared=declared,
             )
         )
     return runs
