@@ -9,6 +9,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.population import space_filling_rows
+from refine.utils.arrays import spaced_rows
 from refine.utils.threads import one_thread
 
 LEVEL = 0.01  # largest p-value that counts as drift
@@ -45,14 +46,13 @@ def drift_of(analysis: Analysis) -> Drift | None:
     from scipy.stats import spearmanr
 
     table = analysis.table
-    if analysis.tested:
-        rows = np.flatnonzero(space_filling_rows(table))
-    else:
-        rows = np.zeros(0, dtype=int)
+    if not analysis.tested:
+        return None
+    rows = np.flatnonzero(space_filling_rows(table))
     if len(rows) < FEWEST:
         return None
     if len(rows) > _MOST:
-        rows = rows[np.linspace(0, len(rows) - 1, _MOST).round().astype(int)]
+        rows = rows[spaced_rows(len(rows), _MOST)]
     y = analysis.sign * np.asarray(table["value"], dtype=float)[rows]
     if np.ptp(y) == 0:
         return None

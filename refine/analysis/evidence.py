@@ -11,6 +11,7 @@ import numpy.typing as npt
 from refine import stats
 from refine.space.categorical import Categorical
 from refine.space.parameters import Parameter
+from refine.trials.goal import turned
 from refine.utils.arrays import Bools, Column, Floats, Ints, order_of
 from refine.utils.format import number
 
@@ -335,12 +336,7 @@ def evidence_of(
     edges: tuple[stats.Edge, ...] = ()
     if parameter.ordered:
         spearman = stats.Spearman(seed=seed)(x[alone], sample.shown)
-        if sign > 0:
-            low = spearman.low
-            high = spearman.high
-        else:
-            low = -spearman.high
-            high = -spearman.low
+        low, high = turned(spearman.low, spearman.high, sign)
         correlation = spearman._replace(estimate=sign * spearman.estimate, low=low, high=high)
         edges = stats.Boundary(top=GOOD)(x[alone], score, positions)
         bad = stats.RateTrend()(rows.X[rows.ended, column], rows.unusable[rows.ended])

@@ -42,13 +42,13 @@ class Finding(NamedTuple):
     verdict: str
     # ``"rises"``, ``"falls"``, ``"inside"`` (an effect without a clear direction), ``"choices"`` or
     # ``"none"``
-    shape: str
+    shape: str = "none"
     # the end, ``"low"`` or ``"high"``, with few of the best trials although the metric improves towards it
-    few_at: str
-    rich: tuple[int, ...]  # numbers of the levels at which the best trials are over-represented
-    open_ends: tuple[str, ...]  # ends at which the best trials pile up and the range could go on
-    partners: tuple[str, ...]  # parameters coupled with it among the best trials
-    reasons: tuple[Reason, ...]  # reasons of the verdict, in reading order
+    few_at: str = ""
+    rich: tuple[int, ...] = ()  # numbers of the levels at which the best trials are over-represented
+    open_ends: tuple[str, ...] = ()  # ends at which the best trials pile up and the range could go on
+    partners: tuple[str, ...] = ()  # parameters coupled with it among the best trials
+    reasons: tuple[Reason, ...] = ()  # reasons of the verdict, in reading order
 
     def of(self, *codes: str) -> tuple[Reason, ...]:
         """Reasons with these codes."""
@@ -69,27 +69,9 @@ class Whole(NamedTuple):
 def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> Finding:
     """The finding on a parameter with its coupled partners among the best trials."""
     if e.read == 0 and e.parameter.when is None:
-        return Finding(
-            name=e.name,
-            verdict=NEVER_READ,
-            shape="none",
-            few_at="",
-            rich=(),
-            open_ends=(),
-            partners=(),
-            reasons=(_about(e, "never_read"),),
-        )
+        return Finding(e.name, NEVER_READ, reasons=(_about(e, "never_read"),))
     if not about.tested:
-        return Finding(
-            name=e.name,
-            verdict=UNTESTED,
-            shape="none",
-            few_at="",
-            rich=(),
-            open_ends=(),
-            partners=(),
-            reasons=(),
-        )
+        return Finding(e.name, UNTESTED)
     ends = open_ends(e)
     rich = _rich(e)
     verdict = _verdict(e, partners)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refine import stats
+from refine.trials.goal import turned
 from refine.utils.arrays import Floats
 
 # Parts of names. A share lies in [0, 1], or in [0, 100] if a value exceeds 1.
@@ -61,9 +62,7 @@ class MetricLimits(NamedTuple):
 
     def facing(self, sign: float) -> tuple[float, float]:
         """The limits if larger is better: ``(low, high)`` to maximize, ``(-high, -low)`` to minimize."""
-        if sign > 0:
-            return (self.low, self.high)
-        return (-self.high, -self.low)
+        return turned(self.low, self.high, sign)
 
 
 def metric_limits(

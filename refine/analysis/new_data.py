@@ -14,7 +14,7 @@ from refine.errors import AnalysisError
 from refine.space.space import Space
 from refine.stats.optimism import Scorer, row_means
 from refine.trials.frame import may_be_best
-from refine.utils.arrays import Floats
+from refine.utils.arrays import Floats, spaced_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,8 +84,7 @@ def on_new_data(
     luck = float(shift[np.arange(len(shift)), best].mean())
     values = expected[i] + shift[:, i] - luck
     if drawn is not None:
-        spread = np.linspace(0, len(drawn) - 1, len(shift)).round().astype(int)
-        values = drawn[spread] + shift[:, i] - luck
+        values = drawn[spaced_rows(len(drawn), len(shift))] + shift[:, i] - luck
     low, high = sorted((sign * np.quantile(values, (0.025, 0.975))).tolist())
     value = sign * (float(expected[i]) - luck)
     return OnNewData(value, low, high, deviations.source, deviations.n)

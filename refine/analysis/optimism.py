@@ -13,6 +13,7 @@ from refine import stats
 from refine.analysis.new_data import Deviations, OnNewData, ScoredRows, on_new_data
 from refine.analysis.reason import Reason
 from refine.stats.optimism import row_means
+from refine.trials.goal import turned
 from refine.trials.metric import Metric
 from refine.trials.replicates import Fresh
 from refine.trials.trial import Examples, RowScores
@@ -117,12 +118,7 @@ def _on_folds(runs: Runs, sign: float) -> OnNewData | None:
 
 def _turned(estimate: T, sign: float) -> T:
     """Results for larger-is-better values, turned to the metric's own sign."""
-    if sign > 0:
-        low = estimate.low
-        high = estimate.high
-    else:
-        low = -estimate.high
-        high = -estimate.low
+    low, high = turned(estimate.low, estimate.high, sign)
     return estimate._replace(best=sign * estimate.best, value=sign * estimate.value, low=low, high=high)
 
 

@@ -65,10 +65,9 @@ def ranked_trials(analysis: Analysis, *, even: bool = True) -> tuple[pd.DataFram
     """
     check_tested(analysis)
     table = analysis.table
+    counted = np.ones(len(table), dtype=np.bool_)
     if even:
         counted = space_filling(table)
-    else:
-        counted = np.ones(len(table), dtype=np.bool_)
     finished = finished_rows(table) & counted
     pruned = np.zeros(len(table), dtype=np.bool_)
     if "state" in table and finished.any():
@@ -78,11 +77,8 @@ def ranked_trials(analysis: Analysis, *, even: bool = True) -> tuple[pd.DataFram
     pruned = pruned | infeasible
     value = np.asarray(table["value"], dtype=float)
     if pruned.any():
-        if analysis.sign > 0:
-            worst = min
-        else:
-            worst = max
-        value = np.where(pruned, worst(value[finished]), value)
+        worst = analysis.sign * (analysis.sign * value[finished]).min()
+        value = np.where(pruned, worst, value)
     keep = finished | pruned
     return table[keep], value[keep], pruned[keep]
 

@@ -36,6 +36,7 @@ from refine.run.fingerprint import fingerprint
 from refine.run.identity import check_name
 from refine.run.running_trial import RunningTrial
 from refine.space.parameters import is_finite
+from refine.utils.arrays import spaced_rows
 from refine.utils.keywords import helped
 
 _CODE_OF_WAY: dict[bool | str, str] = {False: "", True: "-accelerated", "compiled": "-compiled"}
@@ -406,7 +407,7 @@ def _predictions(model: object, x: object) -> _Predicted | None:
     if not isinstance(model, keras.Model):
         return None
     count = len(keras.tree.flatten(x)[0])
-    rows = np.linspace(0, count - 1, min(count, _PREDICTED_ROWS)).round().astype(int)
+    rows = spaced_rows(count, min(count, _PREDICTED_ROWS))
     try:
         part = keras.tree.map_structure(lambda leaf: leaf[rows], x)
         predicted = keras.ops.convert_to_numpy(model(part, training=False))

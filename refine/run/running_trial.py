@@ -13,6 +13,7 @@ from refine.design.pruning import Limit
 from refine.errors import ObjectiveError
 from refine.run.outcome import as_float, by_text
 from refine.trials.trial import Examples
+from refine.utils.arrays import spaced_rows
 
 MOST_EXAMPLES = 2_000
 MOST_NUMBERS = 20_000  # predictions that are kept of one trial: examples times outputs
@@ -120,7 +121,7 @@ class RunningTrial:
                 f"{np.shape(predictions)} and {np.shape(targets)}"
             )
         count = min(len(outputs), MOST_EXAMPLES, max(1, MOST_NUMBERS // outputs.shape[1]))
-        rows = np.linspace(0, len(outputs) - 1, count).round().astype(int)
+        rows = spaced_rows(len(outputs), count)
         if not np.abs(outputs[rows]).max() < _LARGEST:
             raise ObjectiveError(
                 "predicted: predictions must be finite and below 60,000, which half precision holds"

@@ -173,6 +173,13 @@ def sign_of(direction: str) -> float:
     return -1.0
 
 
+def turned(low: float, high: float, sign: float) -> tuple[float, float]:
+    """The ends of an interval of values, larger is better, in the metric's own sign; and the inverse."""
+    if sign > 0:
+        return low, high
+    return -high, -low
+
+
 def best_of(values: Iterable[float], direction: str) -> float:
     """The best of some values; NaN without any."""
     sign = sign_of(direction)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.trials.metric import Curve
-from refine.utils.arrays import Floats
+from refine.utils.arrays import Floats, spaced_rows
 
 
 class State(StrEnum):
@@ -92,8 +92,7 @@ class RowScores(NamedTuple):
     def of(cls, scores: Floats) -> RowScores:
         """The scores of all rows, or of evenly spaced ones if there are many."""
         total = len(scores)
-        rows = np.linspace(0, total - 1, min(total, MOST_ROWS)).round().astype(int)
-        return cls(scores[rows], total)
+        return cls(scores[spaced_rows(total, min(total, MOST_ROWS))], total)
 
 
 class Trial(NamedTuple):

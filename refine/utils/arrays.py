@@ -58,6 +58,11 @@ def order_of(X: Floats, y: Floats) -> Ints:
     return np.asarray(np.lexsort((row_codes(X[:, ::-1]), y)), dtype=np.int64)
 
 
+def spaced_rows(total: int, count: int) -> Ints:
+    """Numbers of ``count`` evenly spaced rows of a table of ``total`` rows, first and last row included."""
+    return np.linspace(0, total - 1, count).round().astype(np.int64)
+
+
 def as_pandas(frame: IntoFrame, kind: type[RefineError]) -> pd.DataFrame:
     """A table of pandas, or of any library that narwhals reads, lazy or not, as a pandas table.
 
