@@ -289,10 +289,7 @@ def read_search(search: object, metric: str | None = None) -> FinishedRuns:
     times = np.asarray(results["mean_fit_time"]) + results["mean_score_time"]
     times *= sum(n.startswith(f"{metric}@") for n in scores[0]) or 1
     even = type(search).__module__.startswith("sklearn.") and type(search).__name__ in _EVEN
-    if even:
-        origin = "space_filling"
-    else:
-        origin = "adaptive"
+    origin = origin_of(even)
     imported = time.time()
     runs = []
     for rows_by_resource, i in zip(order, rows, strict=True):
