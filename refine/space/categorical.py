@@ -147,7 +147,7 @@ class Categorical(Parameter):
         )
 
     def labelled(self, text: str) -> int | None:
-        """The number of the level with this label; ``None`` without one, or with several."""
+        """The number of the level with a label; ``None`` without a level, or with several."""
         for texts in (self.labels, tuple(label(v) for v in self.grid)):
             if texts.count(text) == 1:
                 return texts.index(text)

@@ -641,12 +641,12 @@ def _parsed(parameters: object, parse_one: Callable[[Any], Parameter]) -> dict[s
 
 
 def _all_rows(sizes: Sequence[int]) -> Indices:
-    """All combinations of level numbers, the last one fastest."""
+    """The combinations of level numbers, in the order of their cells."""
     return np.stack(np.unravel_index(np.arange(math.prod(sizes)), sizes), axis=1)
 
 
 def _column_of(frame: pd.DataFrame, name: str) -> Column:
-    """A column of a table; ``None`` in every row without such a column."""
+    """A column of a table; ``None`` in the rows of a missing column."""
     if name in frame:
         return frame[name].to_numpy()
     return np.full(len(frame), None)

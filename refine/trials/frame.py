@@ -44,7 +44,7 @@ class Records(NamedTuple):
 
 
 def names_read(stored: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    """Names of the parameters that a trial read, from the column ``read``; ``None`` for all."""
+    """Names of the parameters read by a trial, from the column ``read``; ``None`` without a record."""
     if isinstance(stored, str):
         stored = json.loads(stored)
     if stored is None:
