@@ -163,7 +163,8 @@ class Tree(TreeRecord):
         """The front over the trials of all rounds: see :attr:`Round.front`.
 
         The column ``round`` has the id of a trial's round, and the label of a row is the trial's label in
-        that round: ``tree[round].choose(label)`` records your choice. Empty before the first trial has finished.
+        that round: ``tree[round].choose(label)`` records your choice. Empty before the first trial has
+        finished.
 
         Rounds that differ in metric, goals or direction from the oldest root can't be compared and are left
         out.
