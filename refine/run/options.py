@@ -20,6 +20,7 @@ from refine.utils.format import plural
 from refine.utils.numbers import is_real, is_whole
 
 if TYPE_CHECKING:
+    from refine.run.progress_bar import ProgressBar
     from refine.trials.trial import FinishedTrial
 
 _log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class RunOptions(Resources):
     """
 
     progress: bool = True  # shows a progress bar
+    bar: ProgressBar | None = None  # the bar that several calls share; default a bar for each call
     # a state such as ``"failed"``, or several, whose trials run again
     rerun: str | Collection[str] | None = shell_option(
         None,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import math
 import re
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from refine.errors import ObjectiveError, RoundStoppedError, did_you_mean
 from refine.run.options import log
 from refine.run.outcome import Outcome, returned_nothing
+from refine.run.progress_bar import ProgressBar
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric, is_bare_nan
@@ -31,7 +29,6 @@ _TRIALS_FOR_UNREAD = (
     10  # complete trials after which the progress names varied parameters that none of them has read
 )
 _SAME_FAILURES = 5  # a round stops if its first trials, this many, all fail in the same way
-_LOG_SECONDS = 10  # seconds between lines of progress outside of a terminal
 
 # State of failed trials -> its word in the progress: one trial, several.
 _FAILURES = {
@@ -40,23 +37,6 @@ _FAILURES = {
     State.CRASHED: ("crashed", "crashed"),
     State.TIMEOUT: ("timeout", "timeouts"),
 }
-
-
-class _LogProgress:
-    """A stream for the progress bar outside of a terminal: one line of a log whenever the bar changes."""
-
-    def __init__(self) -> None:
-        self.last = ""
-
-    def write(self, text: str) -> None:
-        text = text.strip()
-        if text and text != self.last and sys.stderr is not None:
-            sys.stderr.write(f"{text}\n")
-            self.last = text
-
-    def flush(self) -> None:
-        if sys.stderr is not None:
-            sys.stderr.flush()
 
 
 class ProgressMonitor:
@@ -68,7 +48,7 @@ class ProgressMonitor:
         todo: Trials that are left to run.
         records: Trials that have ended.
         goal: Metric and direction, by which the best value is shown.
-        show: Whether to show anything. Nothing is shown without a standard error.
+        bar: Shows the progress.
         trials: Noun for the running items in messages, such as trials.
         stops: Whether the round stops if its first trials fail alike, or if the first one returns None.
     """
@@ -81,7 +61,7 @@ class ProgressMonitor:
         records: Records,
         goal: Goal,
         *,
-        show: bool,
+        bar: ProgressBar,
         trials: str = "trials",
         stops: bool = True,
     ) -> None:
@@ -91,7 +71,7 @@ class ProgressMonitor:
         self.sign = goal.sign
         self.total = total
         self.ended_before = total - todo
-        self.show = show and sys.stderr is not None
+        self._bar = bar
         self.ended = 0  # trials of this run
         self.failures = Counter[State]()
         self.pruned = 0
@@ -144,37 +124,14 @@ class ProgressMonitor:
         else:
             self._unread = self._unread - set(read)
 
-    def __enter__(self) -> ProgressMonitor:
-        from tqdm.auto import tqdm
-
-        in_notebook = "ipykernel" in sys.modules
-        in_log = not in_notebook and (sys.stderr is None or not sys.stderr.isatty())
-        self._bar: Any = tqdm(
-            total=self.total,
-            initial=self.ended_before,
-            desc=f"round {self.node.id}",
-            unit="trial",
-            disable=not self.show,
-            mininterval=_LOG_SECONDS if in_log else 0.2,
-            dynamic_ncols=not in_log,
-            file=_LogProgress() if in_log else None,
-        )
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        with contextlib.suppress(OSError):
-            self._bar.close()
-
     def say(self, text: str) -> None:
         """Logs a line, and shows the line above the bar."""
         log(logging.INFO, "round %s: %s", self.node.id, text)
-        if self.show:
-            with contextlib.suppress(OSError):
-                self._bar.write(line(text), file=sys.stderr)
+        self._bar.say(text)
 
     def say_left(self, reason: str, remaining: int) -> None:
         """Shows, below the bar, that the run ended before its plan, and how many trials are left."""
-        if self.show:
+        if self._bar.show:
             self._bar.close()
             print_error(
                 f"round {self.node.id}: stopped {reason}, {remaining} left; resume with {Action('round.run')}"
@@ -187,9 +144,7 @@ class ProgressMonitor:
         first trials all failed in the same way, or the objective returned None in the first trial.
         """
         self._count(outcome, value)
-        with contextlib.suppress(OSError):  # a terminal that is gone ends no round
-            self._bar.set_postfix_str(self._summary(), refresh=False)
-            self._bar.update()
+        self._bar.advance(self._summary())
         if outcome.state == State.COMPLETE:
             self._check_metrics(outcome, value)
         if outcome.error and self.ended <= self._first:
@@ -202,7 +157,9 @@ class ProgressMonitor:
 
     def _count(self, outcome: Outcome, value: float | None) -> None:
         self.ended += 1
-        self.failures[outcome.state] += outcome.state in FAILED
+        failed = outcome.state in FAILED
+        self.failures[outcome.state] += failed
+        self._bar.failures[outcome.state] += failed
         self.pruned += outcome.state == State.PRUNED
         if value is not None:
             self.metric_seen = True
@@ -221,7 +178,7 @@ class ProgressMonitor:
         parts: list[str] = []
         if not self._repeats:
             parts = [f"best {score(self.sign * self.best)}" if math.isfinite(self.best) else "best -"]
-        failures = [f"{n} {_FAILURES[state][n > 1]}" for state, n in self.failures.items() if n]
+        failures = [f"{n} {_FAILURES[state][n > 1]}" for state, n in self._bar.failures.items() if n]
         parts += failures or ["0 failed"]
         if self.pruned:
             parts.append(f"{self.pruned} pruned")

@@ -19,6 +19,7 @@ from refine.run.options import RunOptions, log
 from refine.run.outcome import Outcome, Task, completed, judged, same_rows, storable
 from refine.run.plan import Learn, plan
 from refine.run.progress import ProgressMonitor
+from refine.run.progress_bar import ProgressBar
 from refine.run.protocols import Objective
 from refine.run.signals import interruptible
 from refine.run.steering import AdaptiveTasks
@@ -127,17 +128,22 @@ def run_round(
         recorder = _Recorder(store, stored, objective, options)
         if not after_run:
             _warn_of_edited_code(node, records, recorder.code)
+        bar = options.bar
+        if bar is None:
+            ended = work.total - work.todo
+            bar = ProgressBar(f"round {node.id}", work.total, ended, show=options.progress)
+            stack.enter_context(bar)
+        bar.start()
         monitor = ProgressMonitor(
             node,
             work.total,
             work.todo,
             records,
             goal,
-            show=options.progress,
+            bar=bar,
             trials=trials,
             stops=not after_run,
         )
-        stack.enter_context(monitor)
         writer = stack.enter_context(store.writer(stored.pk, monitor.say))
         if work.adaptive is not None:
             work.adaptive.begin(writer.keep_curve)

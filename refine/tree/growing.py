@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TypeVar, Unpack
 
@@ -13,6 +14,7 @@ from refine.errors import DesignError
 from refine.proposal.allocation import batch_rows, check_shares, durations_in, learning_from
 from refine.proposal.expected_time import Durations
 from refine.run.options import RunKeywords, RunOptions
+from refine.run.progress_bar import ProgressBar
 from refine.run.protocols import Objective
 from refine.space.encoding import seed_of
 from refine.space.space import encode_configuration
@@ -62,27 +64,43 @@ def grow(
         {'space_filling': 30, 'exploit': 6}
     """
     chosen = check_growth(self, n, exploit)
-    RunOptions(per=per, **options)  # an option out of range is refused before anything is planned
-    run_with = partial(
-        run_extended, self, objective=objective, objective_name=objective_name, check_noise=False, **options
-    )
-    if n > chosen:
-        run_with(partial(_plan_evenly, self, n - chosen))
-    if not chosen:
-        return self
-    analysis = analyze(self)
-    before = len(self.trials)
-    batch = options.get("workers", 1)
-    while chosen:
-        recent = self.trials.iloc[before:]
-        learned = learning_from(analysis, recent, self.node.allow_degenerate)
-        durations = None
-        if per == "second":
-            durations = durations_in(analysis, recent)
-        count = min(batch, chosen)
-        run_with(partial(_plan_exploit, self, learned, count, durations))
-        chosen -= count
+    running = RunOptions(per=per, **options)  # refuses an option out of range before anything is planned
+    with ProgressBar(f"round {self.id}", self.n + n, len(self.trials), show=running.progress) as bar:
+        run_with = partial(
+            run_extended,
+            self,
+            objective=objective,
+            objective_name=objective_name,
+            bar=bar,
+            check_noise=False,
+            **options,
+        )
+        if n > chosen:
+            run_with(partial(_plan_evenly, self, n - chosen))
+        if chosen:
+            _grow_by_model(self, chosen, running, run_with)
     return self
+
+
+def _grow_by_model(
+    round_: RoundRecord, count: int, options: RunOptions, run_with: Callable[[Callable[[], None]], object]
+) -> None:
+    """Adds ``count`` configurations chosen by the model, batch by batch; ``run_with`` plans and runs a batch.
+
+    Raises:
+        AnalysisError: Fewer than 10 trials lie inside the space.
+    """
+    analysis = analyze(round_)
+    before = len(round_.trials)
+    while count:
+        recent = round_.trials.iloc[before:]
+        learned = learning_from(analysis, recent, round_.node.allow_degenerate)
+        durations = None
+        if options.per == "second":
+            durations = durations_in(analysis, recent)
+        batch = min(options.workers, count)
+        run_with(partial(_plan_exploit, round_, learned, batch, durations))
+        count -= batch
 
 
 def check_growth(round_: RoundRecord, n: int, exploit: float | None) -> int:

@@ -22,6 +22,7 @@ from refine.review.decision import check_author, check_note
 from refine.run.holdout import HoldoutResult, Visit
 from refine.run.options import RunKeywords, RunOptions
 from refine.run.outcome import Task
+from refine.run.progress_bar import ProgressBar
 from refine.run.protocols import Objective
 from refine.run.replicates import check_times, replicate_tasks
 from refine.run.resources import ResourceKeywords, Resources
@@ -141,7 +142,7 @@ def confirm(
         return race._replace(overtaken=overtaken), shares, race.runs
 
     batch = max(1, math.ceil(total / _STAGES))
-    judged, race = entrants.race(batch, (objective, objective_name), running, stage)
+    judged, race = entrants.race(batch, total, (objective, objective_name), running, stage)
     return judged.winner(entrants.tree_label, epsilon, race).kept_in(self)
 
 
@@ -232,7 +233,7 @@ def judge(
         existing = spent_on_pair[first] + spent_on_pair[second]
         self.budget_state.check(max(0, budget - existing), tree_label, "repeat fewer")
     batch = max(2, math.ceil(budget / _STAGES))
-    _, verdict = entrants.race(batch, (objective, objective_name), running, stage)
+    _, verdict = entrants.race(batch, budget, (objective, objective_name), running, stage)
     remaining = self._budget.left
     if remaining is None:
         return verdict
@@ -336,6 +337,7 @@ class _Entrants(NamedTuple):
     def race(
         self,
         batch: int,
+        total: int,
         objective: tuple[Objective | None, str | None],
         options: RunOptions,
         stage: Callable[[Judged, Sequence[int], int, int], tuple[T, _Shares, int]],
@@ -353,22 +355,35 @@ class _Entrants(NamedTuple):
         trials = self.trials
         judged = self.judged
         before = -1
-        while True:
-            stands, shares, runs = stage(judged, *_spent_on(judged, trials), max(options.workers, batch))
-            racers = [(judged.field.candidates[i], n) for i, n in shares if n]
-            if not racers or runs == before:
-                return judged, stands
-            before = runs
-            for stored, goal in self.rounds:
-                stored_racers = [(c, n) for c, n in racers if c.round == stored.node.id]
-                if stored_racers:
-                    called = self.context.objective_of(stored.node, *objective)
-                    choose = partial(_tasks, stored, racers=stored_racers, options=options)
-                    run_round(
-                        self.context.store, stored, called, goal, options, source=TaskSource(choose=choose)
-                    )
-            trials = ran(self.context.store, self.rounds)
-            judged = judged.field.judged(trials, study_noise(self.context.reader, self.rounds))
+        with ProgressBar(f"repeats of {self.tree_label}", total, show=options.progress) as bar:
+            options = replace(options, bar=bar)
+            while True:
+                stands, shares, runs = stage(judged, *_spent_on(judged, trials), max(options.workers, batch))
+                racers = [(judged.field.candidates[i], n) for i, n in shares if n]
+                if not racers or runs == before:
+                    bar.finish()
+                    return judged, stands
+                if before < 0:
+                    bar.ended = runs
+                before = runs
+                self._repeat(racers, objective, options)
+                trials = ran(self.context.store, self.rounds)
+                judged = judged.field.judged(trials, study_noise(self.context.reader, self.rounds))
+
+    def _repeat(
+        self,
+        racers: Sequence[tuple[Candidate, int]],
+        objective: tuple[Objective | None, str | None],
+        options: RunOptions,
+    ) -> None:
+        """Runs candidates under new seeds, each a number of times, in their rounds."""
+        store = self.context.store
+        for stored, goal in self.rounds:
+            stored_racers = [(c, n) for c, n in racers if c.round == stored.node.id]
+            if stored_racers:
+                called = self.context.objective_of(stored.node, *objective)
+                source = TaskSource(choose=partial(_tasks, stored, racers=stored_racers, options=options))
+                run_round(store, stored, called, goal, options, source=source, trials="repeats")
 
 
 def _entrants(tree: TreeRecord, context: Context, named: Collection[Mapping[str, object]] = ()) -> _Entrants:

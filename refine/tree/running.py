@@ -23,6 +23,7 @@ from refine.run.options import (
     trackers_of,
 )
 from refine.run.plan import Learn
+from refine.run.progress_bar import ProgressBar
 from refine.run.protocols import Objective
 from refine.run.replay import Replay
 from refine.run.replay import replay as replayed
@@ -143,11 +144,13 @@ def run_extended(  # type: ignore[misc]  # as in :func:`run`
     metric: Score | None = None,
     design: object = None,
     pruner: object = None,
+    bar: ProgressBar | None = None,
     **options: Unpack[RoundKeywords],
 ) -> R:
     """Adds to the plan of a round with ``extend``, and runs the rest of the round: see :func:`run`.
 
-    ``extend`` is called with the lease of the round: if another call runs the round, nothing is planned.
+    ``extend`` is called with the lease of the round: if another call runs the round, nothing is planned. The
+    progress joins ``bar``, by default a bar of its own.
     """
     check_noise = options.pop("check_noise", True)
     check_noise_option(check_noise)
@@ -156,7 +159,7 @@ def run_extended(  # type: ignore[misc]  # as in :func:`run`
     trackers = trackers_of(options.pop("track", None))
     hooks = [*callables(options.pop("on_trial", None), "on_trial"), *(t.trial for t in trackers)]
     listeners = callables(options.pop("on_round", None), "on_round")
-    running = RunOptions(workers=workers, on_trial=hooks, **options)
+    running = RunOptions(workers=workers, on_trial=hooks, bar=bar, **options)
     ended = Hooks([*listeners, *(t.end for t in trackers)], "on_round")
     context = self.context
     node = self.node

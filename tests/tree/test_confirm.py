@@ -181,3 +181,19 @@ def test_trial_that_is_removed_while_the_race_runs_ends_it_with_an_error(tree):
     assert not armed
     assert sorted(len(round_.trials) for round_ in tree.rounds) == [0, 12]
     assert str(tree.winner())
+
+
+def test_progress_of_a_race_is_one_bar(tree, capsys):
+    draws = np.random.default_rng(5)
+    root = tree.add_round({"x": (0.0, 1.0, 11)}, lambda p: p["x"] + draws.normal(0, 0.2), n=11)
+    root.run(progress=False, check_noise=False)
+    capsys.readouterr()
+    tree.confirm(budget=12)
+    lines = capsys.readouterr().err.splitlines()
+    repeats = len(root.replicates)
+    assert repeats > 4
+    assert "0/12" in lines[0]
+    assert f"{repeats}/{repeats}" in lines[-1]
+    assert len({line.partition(":")[0] for line in lines}) == 1
+    assert sum(f"{repeats}/" in line for line in lines) == 1
+    assert "best" not in lines[-1]

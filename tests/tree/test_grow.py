@@ -165,3 +165,11 @@ def test_a_larger_size_is_not_planned_while_another_call_runs_the_round(root, tr
     with tree._context.store.lease(root._stored.pk, "round"), pytest.raises(RoundBusyError):
         root.run(n=25, progress=False)
     assert root.n == 20
+
+
+def test_progress_of_an_addition_is_one_bar(root, capsys):
+    root.grow(5, exploit=0.6)
+    lines = capsys.readouterr().err.splitlines()
+    assert "20/25" in lines[0]
+    assert "25/25" in lines[-1]
+    assert len(lines) == 2
