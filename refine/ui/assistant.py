@@ -258,11 +258,9 @@ class Assistant:
         better best? ``epsilon`` is the tolerance. ``guess`` is your own chance of a yes, scored by later
         trials next to the answer (calibration).
         """
-        with self.open_tree() as tree:
-            answer = tree.ask(
-                question, given=given, better=better, epsilon=epsilon, guess=guess, author=self.author
-            )
-            return Answer.of(answer, details, glance=True)
+        options: dict[str, Any] = {"given": given, "better": better, "epsilon": epsilon, "guess": guess}
+        options["author"] = self.author
+        return self._shown(lambda tree: tree.ask(question, **options), details, glance=True)
 
     def questions(self, details: bool = False) -> Answer:
         """Show the asked questions with answers over time, and up to three questions worth asking."""
@@ -281,14 +279,13 @@ class Assistant:
 
         Further arguments as in ``ask``. The trials lie near the bests of the two sides.
         """
-        _check_trials(trials)
         options: dict[str, Any] = {"given": given, "better": better, "epsilon": epsilon}
         options["author"] = self.author
-        with self.open_tree() as tree, self._running(trials, "trial"):
+        with self._paying(trials) as tree:
             answer = tree.ask(question, **options)
             if not answer.settled:
                 answer = answer.settle_within(trials, **self._options(tree[answer.round]))
-            return Answer.of(answer, details, glance=True, lead=f"{self._spent('trial')}\n\n")
+            return Answer.of(answer, details, glance=True, lead=self._spent("trial"))
 
     def winner(self, details: bool = False) -> Answer:
         """Show the configuration with the best posterior mean and its expected value when retrained.
@@ -369,7 +366,7 @@ class Assistant:
                 existing = len(judgement.a.fresh) + len(judgement.b.fresh)
                 options = self._options(tree[judgement.a.round])
                 judgement = tree.judge(a, b, budget=existing + seeds, **options)
-                return Answer.of(judgement, details, lead=f"{self._spent('run', ' under new seeds')}\n\n")
+                return Answer.of(judgement, details, lead=self._spent("run", "under new seeds"))
 
     def suggest(self, round_id: str, edits: dict[str, Any], reason: str) -> Answer:
         """Store a suggestion for the person who decides: bounds with a reason. No round changes.
@@ -433,18 +430,17 @@ class Assistant:
             round_ = tree[round_id]
             round_.try_out(configurations, **self._options(round_))
             self.chosen += len(configurations)
-            return Answer.of(round_, details, glance=True, lead=f"{self._spent('trial')}\n\n")
+            return Answer.of(round_, details, glance=True, lead=self._spent("trial"))
 
     def run(self, round_id: str, trials: int, per: str = "trial", details: bool = False) -> Answer:
         """Run the next trials of a round's plan, within the budget.
 
         ``per="second"`` values the improvement of exploit trials per second instead of per trial.
         """
-        _check_trials(trials)
-        with self.open_tree() as tree, self._running(trials, "trial"):
+        with self._paying(trials) as tree:
             round_ = tree[round_id]
             round_.run(trials=trials, per=per, **self._options(round_))
-            return Answer.of(round_, details, lead=f"{self._spent('trial')}\n\n")
+            return Answer.of(round_, details, lead=self._spent("trial"))
 
     def grow(
         self,
@@ -458,11 +454,10 @@ class Assistant:
 
         ``exploit`` is the share chosen by the model, by default the round's own; ``per`` as in ``run``.
         """
-        _check_trials(trials)
-        with self.open_tree() as tree, self._running(trials, "trial"):
+        with self._paying(trials) as tree:
             round_ = tree[round_id]
             round_.grow(trials, exploit=exploit, per=per, **self._options(round_))
-            return Answer.of(round_, details, lead=f"{self._spent('trial')}\n\n")
+            return Answer.of(round_, details, lead=self._spent("trial"))
 
     def _check_choices(self, count: int, allowed: int, share_of: str = "") -> None:
         """Raises ReviewError if too many configurations are of the assistant's choice."""
@@ -488,6 +483,14 @@ class Assistant:
             with contextlib.redirect_stdout(sys.stderr):
                 yield
 
+    @contextlib.contextmanager
+    def _paying(self, trials: object) -> Iterator[Tree]:
+        """The tree while a call may run so many trials, a whole number."""
+        if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
+            raise ReviewError(f"trials must be a whole number >= 1, got {trials!r}; write trials=20")
+        with self.open_tree() as tree, self._running(trials, "trial"):
+            yield tree
+
     def _options(self, round_: Round) -> dict[str, Any]:
         return {"progress": False, "on_trial": self._count, **self.objective_of(round_)}
 
@@ -495,9 +498,10 @@ class Assistant:
         """Counts a stored trial at once, failed or not: a call refused half-way has used budget."""
         self.ran += 1
 
-    def _spent(self, noun: str, ending: str = "") -> str:
+    def _spent(self, noun: str, verb: str = "ran") -> str:
+        """The paragraph before an answer: trials that the call ran, and the rest of the budget."""
         ended = plural(self.ran - self._before, noun)
-        return f"{ended}{ending or ' ran'}; {self.budget - self.ran} left of the budget."
+        return f"{ended} {verb}; {self.budget - self.ran} left of the budget.\n\n"
 
     def accept(
         self,
@@ -523,11 +527,6 @@ class Assistant:
         with self.open_tree() as tree:
             child = _edited(tree[round_id], edits or {}).accept(note, author=self.author, **options)
             return Answer.of(child, details, glance=True, lead=f"created round {child.id}\n\n")
-
-
-def _check_trials(trials: object) -> None:
-    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
-        raise ReviewError(f"trials must be a whole number >= 1, got {trials!r}; write trials=20")
 
 
 def _short_state(review: Review[Round], candidates: list[dict[str, Any]], remaining: dict[str, int]) -> str:

@@ -455,9 +455,8 @@ def review(
             return session
 
         # A typed objective runs rounds of the first study only: its name may mean other code in the second.
-        if second is None:
-            other = None
-        else:
+        other = None
+        if second is not None:
             other = session_of(second["last"], Background())
         typed = Background(called.objective, called.program)
         server = Server(session_of(chosen(round_), typed, other), served.port, proxy)
@@ -575,24 +574,20 @@ def delete(
 
     with target.tree() as tree:
         round_ = chosen(tree[target.round_name])
-        if state or trial:
-            if below:
-                raise ReviewError(
-                    "--below removes whole rounds and cannot be combined with --state or --trial; leave "
-                    "it out"
-                )
-            rows = round_.trials["state"].isin(check_rerun(state or [])).to_numpy()
-            numbers = [i for i, inside in enumerate(rows) if inside] + (trial or [])
-            signed = removal.ask(
-                f"Remove {plural(len(set(numbers)), 'trial')} of round {round_.id} for good?"
-            )
-            _put_count(out, round_, "trials", "removed", tree.delete_trials(round_, numbers, **signed))
-        else:
-            signed = removal.ask(
-                f"Remove round {round_.id} with {plural(len(round_.trials), 'trial')} for good?"
-            )
+        if not (state or trial):
+            trials = plural(len(round_.trials), "trial")
+            signed = removal.ask(f"Remove round {round_.id} with {trials} for good?")
             removed = tree.delete_round(round_, below=below, **signed)
             out.say(f"removed: {', '.join(removed)}", {"rounds": removed})
+            return
+        if below:
+            raise ReviewError(
+                "--below removes whole rounds and cannot be combined with --state or --trial; leave it out"
+            )
+        rows = round_.trials["state"].isin(check_rerun(state or [])).to_numpy()
+        numbers = [i for i, inside in enumerate(rows) if inside] + (trial or [])
+        signed = removal.ask(f"Remove {plural(len(set(numbers)), 'trial')} of round {round_.id} for good?")
+        _put_count(out, round_, "trials", "removed", tree.delete_trials(round_, numbers, **signed))
 
 
 TrialsOption = Annotated[list[int], Option("--trial", help=f"Name a trial, {_TRIAL}")]
@@ -626,11 +621,9 @@ def unlock(target: AtRound, out: Output, removal: Removal) -> None:
     """Unlock a round that a dead process on another machine holds."""
     with target.tree() as tree:
         round_ = chosen(tree[target.round_name])
-        was_locked = tree.unlock(
-            round_, **removal.ask(f"Is the process that runs round {round_.id} dead for certain?")
-        )
+        signed = removal.ask(f"Is the process that runs round {round_.id} dead for certain?")
+        was_locked = tree.unlock(round_, **signed)
+        outcome = "it was not locked"
         if was_locked:
             outcome = "unlocked"
-        else:
-            outcome = "it was not locked"
         out.say(f"round {round_.id}: {outcome}", {"round": round_.id, "unlocked": was_locked})

@@ -108,10 +108,13 @@ def _judged_by(texts: list[str]) -> Any:
     """A metric, or the goals of ``METRIC:DIRECTION``."""
     from refine.trials.goal import Goal
 
-    parts = [text.rpartition(":") for text in texts]
-    goals = [
-        Goal(name, d) if d in ("minimize", "maximize") else f"{name}{sign}{d}" for name, sign, d in parts
-    ]
+    goals: list[Goal | str] = []
+    for text in texts:
+        name, _, direction = text.rpartition(":")
+        if direction in ("minimize", "maximize"):
+            goals.append(Goal(name, direction))
+        else:
+            goals.append(text)
     if len(goals) == 1:
         return goals[0]
     return [Goal(goal) if isinstance(goal, str) else goal for goal in goals]
@@ -309,10 +312,10 @@ def replay(
 ) -> None:
     """Replay stored trials from their seeds and compare. Exit code 3 if they differ."""
     with target.round() as round_:
+        size = None
+        if not whole_round:
+            size = sample
         with out.alone():
-            size = None
-            if not whole_round:
-                size = sample
             replayed = round_.replay(size, tolerance=tolerance, **execution.on(round_))
         out.put(replayed)
     if not replayed.same:

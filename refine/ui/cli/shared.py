@@ -461,17 +461,17 @@ class Output:
 
     def put(self, result: Any, *calls: Action | str, page: Callable[[], Page] | None = None) -> None:
         """Prints a result as JSON, or as a page whose next calls are ``calls`` if given."""
-        if self.as_json:
-            from refine.utils.plain import plain
-
-            if not isinstance(result, Shown):
-                put_json(plain(result))
-            elif page:
-                put_json({**result.to_dict(), "page": page().to_dict()})
-            else:
-                put_json(result.to_dict())
-        else:
+        if not self.as_json:
             show(self.unfolded(page() if page else result.page()), *calls)
+            return
+        from refine.utils.plain import plain
+
+        if not isinstance(result, Shown):
+            put_json(plain(result))
+        elif page:
+            put_json({**result.to_dict(), "page": page().to_dict()})
+        else:
+            put_json(result.to_dict())
 
     def unfolded(self, page: Page) -> Page:
         """The printed part of a page."""
@@ -592,7 +592,7 @@ def started(store: str, name: str | None, add: Callable[[refine.Tree], Round]) -
 
 
 def _default_name(store: str) -> str:
-    """The default name of a new root's tree.
+    """The default name of a new root's tree: of the store's folder; for a server's, of the working folder.
 
     Raises:
         NotFoundError: The store holds several trees, without the name of the folder.
@@ -600,8 +600,10 @@ def _default_name(store: str) -> str:
     from refine.store.engine import file_of, url_of
     from refine.store.store import Store
 
-    folder = _folder_name(store)
     file = file_of(url_of(store))
+    folder = Path.cwd().name or "study"
+    if file is not None:
+        folder = file.resolve().parent.name or "study"
     if file is not None and not file.exists():
         return folder
     names: list[str] = []
@@ -615,16 +617,6 @@ def _default_name(store: str) -> str:
         f"store {store}: holds {len(names)} trees ({', '.join(names)}); name the tree for the new root, "
         f"or a new tree: --tree {shlex.quote(names[-1])}"
     )
-
-
-def _folder_name(store: str) -> str:
-    """The name of a store's folder; for a server's store, of the working folder."""
-    from refine.store.engine import file_of, url_of
-
-    folder = Path.cwd()
-    if file := file_of(url_of(store)):
-        folder = file.resolve().parent
-    return folder.name or "study"
 
 
 def objective_words(name: str) -> str:
@@ -717,13 +709,13 @@ def objective_for(round_: Round | None, place: str | None, program: str | None =
 
     if program is not None:
         return {"objective": program_of(program)}
-    if round_ is None and place is None:
-        raise ObjectiveError(
-            "a new root needs --objective module:name or path/to/file.py:name, or a program: --command "
-            "'python train.py --lr {lr}'"
-        )
     if round_ is None:
-        return {"objective": found_object(str(place))}
+        if place is None:
+            raise ObjectiveError(
+                "a new root needs --objective module:name or path/to/file.py:name, or a program: --command "
+                "'python train.py --lr {lr}'"
+            )
+        return {"objective": found_object(place)}
     name = round_.node.objective
     if place is None:
         if name.startswith((UNNAMED, COMMAND)):
@@ -737,7 +729,6 @@ def objective_for(round_: Round | None, place: str | None, program: str | None =
         return {"objective": named_object(name)}
     function = found_object(place)
     # A script's own function is recorded without a module; found in its file it is the same one.
-    script = "." not in name and getattr(function, "__qualname__", None) == name
-    if script:
+    if "." not in name and getattr(function, "__qualname__", None) == name:
         return {"objective": function, "objective_name": name}
     return {"objective": function}

@@ -285,10 +285,13 @@ def _next(a: str | None, b: str | None, epsilon: float | None, judgement: Judgem
     """The next command, if more runs should decide."""
     from refine.report.pages.winner import runs_needed
 
-    if not (needed := runs_needed(judgement)):
+    needed = runs_needed(judgement)
+    if not needed:
         return []
     words = [shlex.quote(typed) for typed in (a, b) if typed is not None]
-    words += [f"--budget {needed}", *([] if epsilon is None else [f"--epsilon {epsilon:g}"])]
+    words.append(f"--budget {needed}")
+    if epsilon is not None:
+        words.append(f"--epsilon {epsilon:g}")
     return [completed(with_objective(f"refine judge STORE {' '.join(words)}"))]
 
 
