@@ -78,6 +78,7 @@ class StudyRehearsal(Shown):
     # difference between two finalists that the repeats tell apart, as a share of best - median; NaN without
     # noise
     separable: float
+    round: str = ""  # id of the first round, if it exists
 
     def to_json(self) -> JsonObject:
         """Plain data."""
@@ -86,7 +87,6 @@ class StudyRehearsal(Shown):
         return {**values, "detectable": [plain(share) for share in self.detectable], "sizes": rows}
 
 
-@one_thread
 @helped
 def rehearse(
     space: Space | Mapping[str, object], budget: int = 60, *, noise: float | str = NOISE, seed: int = 0
@@ -99,7 +99,7 @@ def rehearse(
     process, a fast stand-in for the model of refine, chooses the exploit trials. If the budget exceeds the
     configurations, all of them run, and further trials repeat the finalists (none without noise).
 
-    After the first round, :meth:`refine.Review.rehearse` plans further rounds on its results.
+    After the first round, :meth:`refine.Round.rehearse` plans further rounds on its results.
 
     Args:
         space: The space to search: a :class:`Space` or its mapping.
@@ -116,6 +116,20 @@ def rehearse(
         >>> rehearsal.first, rehearsal.sizes[0].repeats
         (12, 2)
     """
+    return study_rehearsal(space, budget, noise=noise, seed=seed)
+
+
+@one_thread
+def study_rehearsal(
+    space: Space | Mapping[str, object],
+    budget: int,
+    *,
+    noise: float | str = NOISE,
+    seed: int = 0,
+    first: int | None = None,
+    round_id: str = "",
+) -> StudyRehearsal:
+    """See :func:`rehearse`; with ``first`` evenly drawn trials of a first round that exists."""
     share = 0.0
     if noise != "none":
         share = _checked_noise(noise)
@@ -131,17 +145,17 @@ def rehearse(
     sizes = [_size(budget, share, count.count)]
     sizes += [_size(n, share, count.count) for n in SIZES if n != budget and n < count.high]
     budget = sum(sizes[0])
-    first = min(first_size(budget) or budget, count.count)
+    even = min(first or first_size(budget) or budget, count.count)
     sizes.sort()
     grid = _Grid(searched, max(1, min(_DRAWN, count.low)), seed)
     reached = np.array(
-        [_studies(grid, sizes, share, np.random.default_rng([seed, k])) for k in range(_FUNCTIONS)]
+        [_studies(grid, sizes, share, np.random.default_rng([seed, k]), first) for k in range(_FUNCTIONS)]
     )  # (functions, sizes, 2)
     rows = []
     for k, (cells, repeats) in enumerate(sizes):
-        even = _summary(reached[:, k, 0])
+        evenly = _summary(reached[:, k, 0])
         learning = _summary(reached[:, k, 1])
-        rows.append(StudySize(cells + repeats, repeats, even=even, learning=learning))
+        rows.append(StudySize(cells + repeats, repeats, even=evenly, learning=learning))
     budgeted = next(row for row in rows if row.trials == budget)
     runs = 1 + budgeted.repeats / _FINALISTS
     separable = math.nan
@@ -153,11 +167,12 @@ def rehearse(
         configurations=count.count,
         noise=share,
         functions=_FUNCTIONS,
-        first=first,
+        first=even,
         sizes=tuple(rows),
-        hit=stats.hit_share(first, count.count if count.exact else None),
-        detectable=_detectable(grid, first, seed),
+        hit=stats.hit_share(even, count.count if count.exact else None),
+        detectable=_detectable(grid, even, seed),
         separable=separable,
+        round=round_id,
     )
 
 
@@ -286,11 +301,16 @@ def _improvement(process: FittedProcess, cells: Kernel) -> Floats:
 
 
 def _studies(
-    grid: _Grid, sizes: list[tuple[int, int]], noise: float, rng: np.random.Generator
+    grid: _Grid,
+    sizes: list[tuple[int, int]],
+    noise: float,
+    rng: np.random.Generator,
+    first: int | None = None,
 ) -> list[tuple[float, float]]:
     """Shares of best - median reached on one function: per size, evenly drawn and with learning trials.
 
-    A size is a number of configurations and a number of repeats.
+    A size is a number of configurations and a number of repeats. ``first`` are the evenly drawn trials of a
+    first round that exists; default the advice for each size.
     """
     function = drawn_function(grid.embedded(grid.rows[:1]), rng)
     values = function(grid.embedded(grid.rows))
@@ -301,8 +321,8 @@ def _studies(
     for cells, repeats in sizes:
         even = _Study(grid, function, grid.rows[order[:cells]], noise * span, rng)
         trials = cells + repeats
-        first = min(first_size(trials) or trials, cells)
-        study = _Study(grid, function, grid.rows[order[:first]], noise * span, rng)
+        drawn = min(first or first_size(trials) or trials, cells)
+        study = _Study(grid, function, grid.rows[order[:drawn]], noise * span, rng)
         while missing := cells - len(study.rows):
             if not study.learn(min(_REFIT, missing)):
                 break

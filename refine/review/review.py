@@ -332,7 +332,7 @@ class Review(Shown, Generic[R]):
         """Expected results of a plan of rounds before anything is run: ``rehearse(rounds=4, n=30)``.
 
         The plan is simulated on the posterior, together with plans of as many trials in fewer and in more
-        rounds.
+        rounds. Under a budget, the default plan spends all trials left for rounds.
 
         Args:
             rounds: Number of rounds, at most 20; default 4, or fewer if the budget of the tree has no room.
@@ -359,7 +359,7 @@ class Review(Shown, Generic[R]):
         if n is not None:
             size = n
         elif available is not None and not isinstance(rounds, bool) and rounds > 0:
-            size = max(1, min(size, available // rounds))
+            size = max(1, available // rounds)
         check_plan(rounds, size)
         fix = "plan fewer, at most {left} in all"
         self.budget.check(rounds * size, f"round {self.round.id}", fix)
@@ -371,7 +371,7 @@ class Review(Shown, Generic[R]):
         winner = math.nan
         if self._retrained is not None:
             winner = self._retrained.best_in(self.round.space)
-        return rehearse(
+        rehearsal = rehearse(
             self.round.id,
             self.analysis,
             epsilon,
@@ -381,6 +381,8 @@ class Review(Shown, Generic[R]):
             audit=shares.audit,
             winner=winner,
         )
+        reserve = self.budget.reserve(noisy=not self.analysis.noise.deterministic)
+        return replace(rehearsal, budget=self.budget, reserve=reserve)
 
     def accept(
         self,

@@ -360,11 +360,15 @@ class Rehearsal(Shown):
     exploit: float  # share of exploit trials of every round
     audit: float  # share of audit trials
     data: str  # data that values are about: see :attr:`refine.proposal.proposal.Claim.data`
+    budget: BudgetState = NO_BUDGET  # the budget that pays for the plan
+    reserve: int = 0  # trials of the budget that are kept to confirm the winner
+    created: bool = False  # whether the first round of the plan exists, without trials
 
     def to_json(self) -> JsonObject:
         """Plain data."""
         return {
-            **{name: plain(value) for name, value in vars(self).items() if name != "plans"},
+            **{name: plain(value) for name, value in vars(self).items() if name not in ("plans", "budget")},
+            "budget": self.budget.to_json(),
             "levels": list(LEVELS),
             "plans": [{name: plain(value) for name, value in vars(plan).items()} for plan in self.plans],
         }

@@ -59,6 +59,7 @@ _TOOLS = {
     "review.options": "menu",
     "review.edit": "preview",
     "review.rehearse": "rehearse",
+    "round.rehearse": "rehearse",
     "review.accept": "accept",
 }
 # A keyword in Python -> the argument of the tool.
@@ -300,10 +301,17 @@ class Assistant:
         return self._shown(lambda tree: tree.calibration(), details)
 
     def rehearse(
-        self, round_id: str = "last", rounds: int = 4, trials: int | None = None, details: bool = False
+        self,
+        round_id: str = "last",
+        rounds: int | None = None,
+        trials: int | None = None,
+        details: bool = False,
     ) -> Answer:
-        """Simulate a plan of several rounds of ``trials`` each, next to other plans of the same cost."""
-        return self._shown(lambda tree: tree[round_id].propose(keep=False).rehearse(rounds, trials), details)
+        """Simulate rounds of ``trials`` each, next to other plans of the same cost.
+
+        By default the plan spends the trials left in the budget.
+        """
+        return self._shown(lambda tree: tree[round_id].rehearse(rounds, trials), details)
 
     def state(self, round_id: str = "last", details: bool = False) -> Answer:
         """Return the state of the optimizer as JSON.

@@ -8,9 +8,10 @@ from refine.report.pages.proposal import CLAIMED_DATA, NEW_DATA
 from refine.review.next_step import AUDIT
 from refine.review.rehearsal import POWER, StudyRehearsal
 from refine.review.worth import Plan, Rehearsal
+from refine.trials.goal import sign_of
 from refine.utils.action import Action, Symbol
-from refine.utils.display import Cell, Facts, Grid, Page, Row, Text
-from refine.utils.format import difference, duration, percent, plural, score
+from refine.utils.display import Block, Cell, Facts, Grid, Page, Row, Text
+from refine.utils.format import coarse, difference, duration, percent, plural
 from refine.utils.provided import page_for
 
 
@@ -48,6 +49,8 @@ def study_page(rehearsal: StudyRehearsal) -> Page:
     title = f"Expect {budgeted.trials} trials to go {reached} of the way from median to best"
     blocks = (Text(about), Grid(head, rows, right=(0, 1, 2)), Facts(facts))
     call = Action("tree.add_round", Symbol("space"), Symbol("objective"), budget=rehearsal.budget)
+    if rehearsal.round:
+        call = Action("round.run")
     return Page(title, blocks, [call])
 
 
@@ -68,44 +71,64 @@ def _detectable(rehearsal: StudyRehearsal) -> str:
 
 @page_for(Rehearsal)
 def rehearsal_page(rehearsal: Rehearsal) -> Page:
-    """A row per plan, and a row per round of the first plan."""
+    """The expected gain of the advised plan, a row per plan, and a row per round of the first plan."""
+    first, *_ = rehearsal.plans
+    advised = _advised(rehearsal)
+    trials = plural(advised.rounds * advised.n, "further trial")
+    now, after = (coarse([value], gap=_widest(rehearsal))[0] for value in (rehearsal.now, advised.mean[-1]))
+    title = f"Expect {trials} to bring {rehearsal.metric} from {now} to {after}"
+    if _gain(rehearsal, advised) <= rehearsal.epsilon:
+        title = f"Expect {trials} to gain little: {rehearsal.metric} {now} now, {after} after"
     about = (
-        f"The winner now: {rehearsal.metric} {score(rehearsal.now)} expected. The table has the winner's "
-        f"expected value after each plan, simulated on {plural(rehearsal.simulated, 'function')} drawn from "
-        "the model; all values are those of a retrained model"
+        f"Values are expected values of the winner when retrained, simulated on "
+        f"{plural(rehearsal.simulated, 'function')} drawn from the model"
     )
     if rehearsal.epsilon > 0:
-        about += f", and differences below {difference(rehearsal.epsilon)} count as ties"
+        about += f"; differences below {difference(rehearsal.epsilon)} count as ties"
     if rehearsal.data in NEW_DATA:
         about += CLAIMED_DATA[rehearsal.data]
     head = ("plan", "winner after", "50 % interval", "90 % interval", "time")
-    first, *_ = rehearsal.plans
-    rows = [_plan_row(plan, plan is first) for plan in rehearsal.plans]
-    steps = [
-        (str(k + 1), str((k + 1) * first.n), score(first.mean[k]), *_intervals(first, k))
-        for k in range(first.rounds)
-    ]
-    blocks = (
-        Text(f"{about}."),
-        Grid(head, rows, right=(1, 4)),
-        Text(f"{_plan_name(first).capitalize()}, round by round:"),
-        Grid(("round", "trials", "winner after", "50 % interval", "90 % interval"), steps, right=(0, 1, 2)),
-    )
+    rows = [_plan_row(rehearsal, plan, plan is first) for plan in rehearsal.plans]
+    blocks: list[Block] = [Text(f"{about}."), Grid(head, rows, right=(1, 4))]
+    if first.rounds > 1:
+        steps = [
+            (str(k + 1), str((k + 1) * first.n), *_after(rehearsal, first, k)) for k in range(first.rounds)
+        ]
+        blocks += [
+            Text(f"{_plan_name(first).capitalize()}, round by round:"),
+            Grid(
+                ("round", "trials", "winner after", "50 % interval", "90 % interval"), steps, right=(0, 1, 2)
+            ),
+        ]
+    if rehearsal.budget.left is not None:
+        text = str(rehearsal.budget)
+        if rehearsal.reserve:
+            text += f"; {rehearsal.reserve:,} kept to confirm the winner"
+        blocks.append(Facts([("Budget", text)]))
     shares = {"exploit": rehearsal.exploit}
     if rehearsal.audit != AUDIT:
         shares["audit"] = rehearsal.audit
-    call = Action("review.accept", n=_advised(rehearsal).n, **shares)
-    return Page(f"Plans after round {rehearsal.round}, simulated before any trial runs", blocks, [call])
+    call = Action("review.accept", n=advised.n, **shares)
+    if rehearsal.created:
+        call = Action("round.run")
+    return Page(title, blocks, [call])
+
+
+def _widest(rehearsal: Rehearsal) -> float:
+    """The width of the widest 50 % interval: finer digits than two of it mean nothing."""
+    return max(abs(row[3] - row[1]) for plan in rehearsal.plans for row in plan.quantiles)
+
+
+def _gain(rehearsal: Rehearsal, plan: Plan) -> float:
+    """Expected gain of a plan, positive if the winner improves."""
+    return sign_of(rehearsal.direction) * (plan.mean[-1] - rehearsal.now)
 
 
 def _advised(rehearsal: Rehearsal) -> Plan:
     """The plan asked for, unless another one is better by more than the tolerance."""
     first, *_ = rehearsal.plans
-    choose = min
-    if rehearsal.direction == "maximize":
-        choose = max
-    best = choose(rehearsal.plans, key=lambda plan: plan.mean[-1])
-    if abs(best.mean[-1] - first.mean[-1]) <= rehearsal.epsilon:
+    best = max(rehearsal.plans, key=lambda plan: _gain(rehearsal, plan))
+    if _gain(rehearsal, best) - _gain(rehearsal, first) <= rehearsal.epsilon:
         return first
     return best
 
@@ -115,14 +138,19 @@ def _plan_name(plan: Plan) -> str:
     return f"{plural(plan.rounds, 'round')} of {plural(plan.n, 'trial')}"
 
 
-def _plan_row(plan: Plan, first: bool) -> Row:
+def _plan_row(rehearsal: Rehearsal, plan: Plan, first: bool) -> Row:
     time = "-"
     if math.isfinite(plan.seconds):
         time = duration(plan.seconds)
     name = Cell(_plan_name(plan), "strong" * first)
-    return name, score(plan.mean[-1]), *_intervals(plan, -1), time
+    return name, *_after(rehearsal, plan, -1), time
 
 
-def _intervals(plan: Plan, k: int) -> tuple[str, str]:
+def _after(rehearsal: Rehearsal, plan: Plan, k: int) -> tuple[str, str, str]:
+    """The winner's expected value after round ``k`` of a plan, with its 50 % and 90 % intervals."""
     low, lower, _, higher, high = plan.quantiles[k]
-    return f"{score(lower)} to {score(higher)}", f"{score(low)} to {score(high)}"
+    # Every cell has the digits of the title.
+    mean, *ends = [
+        coarse([value], gap=_widest(rehearsal))[0] for value in (plan.mean[k], lower, higher, low, high)
+    ]
+    return mean, f"{ends[0]} to {ends[1]}", f"{ends[2]} to {ends[3]}"

@@ -172,7 +172,10 @@ def rehearse(
     target: Rehearsed,
     out: Output,
     rounds: Annotated[
-        int | None, Option("--rounds", min=1, max=20, help="Plan this many rounds; default 4.")
+        int | None,
+        Option(
+            "--rounds", min=1, max=20, help="Plan this many rounds; default 4, or what the budget allows."
+        ),
     ] = None,
     n: SizeOption = None,
     exploit: Annotated[
@@ -190,7 +193,7 @@ def rehearse(
         ),
     ] = None,
 ) -> None:
-    """Simulate a whole study on a space file before its first trial, or rounds after the present results."""
+    """Simulate the trials left in the budget or a plan of rounds; on a space file, a whole study."""
     from refine.review.rehearsal import NOISE
     from refine.review.rehearsal import rehearse as rehearse_study
     from refine.space.files import read_space
@@ -210,7 +213,7 @@ def rehearse(
             "refine rehearse space.toml --budget 60"
         )
     with target.round() as round_:
-        out.put(round_.propose(keep=False).rehearse(rounds, n, exploit=exploit))
+        out.put(round_.rehearse(rounds, n, exploit=exploit))
 
 
 def _share_of(noise: str | None, default: float) -> float | str:

@@ -1,0 +1,78 @@
+"""A stored round is rehearsed: before its first trial, on its results, and on those of its ancestors."""
+
+import numpy as np
+import pytest
+
+from refine.errors import AnalysisError, DesignError
+from refine.review import rehearsal
+
+SPACE = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21), "kind": ["a", "b", "c"]}
+
+
+def bowl(params, trial):
+    value = 1 - (params["x"] - 0.65) ** 2 - (params["y"] - 0.3) ** 2 - 0.05 * (params["kind"] != "b")
+    return value + np.random.default_rng(trial.seed).normal(0, 0.01)
+
+
+@pytest.fixture
+def few_functions(monkeypatch):
+    monkeypatch.setattr(rehearsal, "_FUNCTIONS", 3)
+    monkeypatch.setattr(rehearsal, "SIZES", ())
+
+
+@pytest.mark.slow
+def test_a_round_before_its_first_trial_is_rehearsed_with_the_budget_and_the_size_of_the_round(
+    tree, few_functions
+):
+    root = tree.add_round(SPACE, bowl, n=14, budget=20)
+    study = root.rehearse()
+    assert (study.budget, study.first, study.round) == (20, 14, root.id)
+    assert [str(call) for call in study.page().calls] == ["round.run()"]
+    assert len(root.trials) == 0
+
+
+def test_a_declared_deterministic_round_is_rehearsed_without_repeats(tree, few_functions):
+    study = tree.add_round(SPACE, bowl, budget=12, noise="none").rehearse()
+    assert (study.noise, study.sizes[0].repeats) == (0, 0)
+
+
+def test_a_round_without_results_and_without_a_budget_is_not_rehearsed(tree):
+    root = tree.add_round(SPACE, bowl, n=12)
+    with pytest.raises(AnalysisError, match="results or a budget"):
+        root.rehearse()
+    tree.budget = 8
+    with pytest.raises(DesignError, match="from 12 to 300"):
+        tree.add_round(SPACE, bowl, n=8, seed=1).rehearse()
+
+
+@pytest.mark.slow
+def test_a_round_with_results_is_rehearsed_with_all_trials_that_the_budget_leaves_for_rounds(tree):
+    root = tree.add_round(SPACE, bowl, budget=40, seed=2).run(progress=False)
+    plan = root.rehearse()
+    trials = plan.plans[0].rounds * plan.plans[0].n
+    available = tree.budget_state.for_rounds()
+    assert available - plan.plans[0].rounds < trials <= available
+    assert plan.now == pytest.approx(tree.winner().expected, rel=1e-9)
+    assert f"{trials} further trials" in plan.page().title
+    assert str(tree.budget_state) in str(plan)
+    assert plan.to_json()["budget"]["left"] == tree.budget_state.left
+    asked = root.rehearse(rounds=1, n=10).plans
+    assert [(p.rounds, p.n) for p in asked] == [(1, 10)]
+
+
+@pytest.mark.slow
+def test_a_child_without_trials_is_rehearsed_on_its_space_by_the_results_of_its_parent(tree):
+    root = tree.add_round(SPACE, bowl, n=24, seed=2).run(progress=False)
+    child = root.branch({**SPACE, "x": (0.5, 0.8, 7)}, n=15)
+    plan = child.rehearse()
+    assert (plan.round, plan.plans[0].rounds, plan.plans[0].n) == (child.id, 1, 15)
+    assert [str(call) for call in plan.page().calls] == ["round.run()"]
+    other = root.branch({**SPACE, "z": [1, 2]}, n=15, previous={"z": 1})
+    with pytest.raises(AnalysisError, match="other parameters"):
+        other.rehearse()
+
+
+@pytest.mark.slow
+def test_a_plan_without_a_gain_says_so(tree):
+    root = tree.add_round(SPACE, bowl, n=30, seed=2).run(progress=False).set_epsilon(0.5)
+    assert "to gain little" in root.rehearse(rounds=1, n=10).page().title
