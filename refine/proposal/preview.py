@@ -123,8 +123,8 @@ def preview_of(
     lost = analysis.table[~np.isfinite(np.asarray(analysis.table["value"], dtype=float))]
     claim = proposal.claim_for(space)
     expected = None
-    if inside.any() and not inside[:10].all() and (again := retrained()):
-        expected = _expected(analysis, ranked, inside, again)
+    if inside.any() and not inside[:10].all() and (retrained_values := retrained()):
+        expected = _expected(analysis, ranked, inside, retrained_values)
     return Preview(
         space=space,
         volume_kept=proposal.volume_of(space),
@@ -152,13 +152,13 @@ def preview_of(
 
 
 def _expected(
-    analysis: Analysis, ranked: pd.DataFrame, inside: Bools, again: RetrainedValues
+    analysis: Analysis, ranked: pd.DataFrame, inside: Bools, retrained: RetrainedValues
 ) -> Expected | None:
     """Expected values of the trials among the best 10 that lie outside, and of the trials inside.
 
     ``None`` if they are unknown.
     """
-    value_of = dict(zip(_keys(analysis, again.table), again.values, strict=True))
+    value_of = dict(zip(_keys(analysis, retrained.table), retrained.values, strict=True))
     value = np.asarray([value_of.get(key, math.nan) for key in _keys(analysis, ranked)])
     outside_means = value[:10][~inside[:10]]
     inside_means = value[inside]

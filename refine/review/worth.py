@@ -452,12 +452,12 @@ def rehearse(
 
 def _from_winner(analysis: Analysis, values: Floats, winner: float) -> Floats:
     """Simulated values, (truths, rounds + 1), moved so that the present winner has its expected value."""
-    now = float(values[:, 0].mean())
-    if not math.isfinite(winner) or now == winner:
+    present = float(values[:, 0].mean())
+    if not math.isfinite(winner) or present == winner:
         return values
-    if on_log(analysis) and now < 0 and winner < 0:  # losses are compared by factors
-        return values * (winner / now)
-    return np.asarray(np.clip(values + (winner - now), *analysis.limits.facing(analysis.sign)))
+    if on_log(analysis) and present < 0 and winner < 0:  # losses are compared by factors
+        return values * (winner / present)
+    return np.asarray(np.clip(values + (winner - present), *analysis.limits.facing(analysis.sign)))
 
 
 def _plan(analysis: Analysis, space: Space, rounds: int, n: int, values: Any, epsilon: float) -> Plan:

@@ -17,10 +17,10 @@ def loss(params, trial):
 
 def beside(round_, params):
     """An edit of x that cuts a configuration off."""
-    kept = (0.55, 1.0)
+    bounds = (0.55, 1.0)
     if params["x"] > 0.5:
-        kept = (0.0, 0.45)
-    return round_.propose(keep=False).reject(*SPACE).edit(x=kept)
+        bounds = (0.0, 0.45)
+    return round_.propose(keep=False).reject(*SPACE).edit(x=bounds)
 
 
 @pytest.fixture(params=[bowl, loss])

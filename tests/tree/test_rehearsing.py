@@ -56,8 +56,8 @@ def test_a_round_with_results_is_rehearsed_with_all_trials_that_the_budget_leave
     assert f"{trials} further trials" in plan.page().title
     assert str(tree.budget_state) in str(plan)
     assert plan.to_json()["budget"]["left"] == tree.budget_state.left
-    asked = root.rehearse(rounds=1, n=10).plans
-    assert [(p.rounds, p.n) for p in asked] == [(1, 10)]
+    plans = root.rehearse(rounds=1, n=10).plans
+    assert [(p.rounds, p.n) for p in plans] == [(1, 10)]
 
 
 @pytest.mark.slow

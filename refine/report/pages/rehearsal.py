@@ -75,10 +75,11 @@ def rehearsal_page(rehearsal: Rehearsal) -> Page:
     first, *_ = rehearsal.plans
     advised = _advised(rehearsal)
     trials = plural(advised.rounds * advised.n, "further trial")
-    now, after = (coarse([value], gap=_widest(rehearsal))[0] for value in (rehearsal.now, advised.mean[-1]))
-    title = f"Expect {trials} to bring {rehearsal.metric} from {now} to {after}"
+    present = _text(rehearsal, rehearsal.now)
+    after = _text(rehearsal, advised.mean[-1])
+    title = f"Expect {trials} to bring {rehearsal.metric} from {present} to {after}"
     if _gain(rehearsal, advised) <= rehearsal.epsilon:
-        title = f"Expect {trials} to gain little: {rehearsal.metric} {now} now, {after} after"
+        title = f"Expect {trials} to gain little: {rehearsal.metric} {present} now, {after} after"
     about = (
         f"Values are expected values of the winner when retrained, simulated on "
         f"{plural(rehearsal.simulated, 'function')} drawn from the model"
@@ -114,11 +115,6 @@ def rehearsal_page(rehearsal: Rehearsal) -> Page:
     return Page(title, blocks, [call])
 
 
-def _widest(rehearsal: Rehearsal) -> float:
-    """The width of the widest 50 % interval: finer digits than two of it mean nothing."""
-    return max(abs(row[3] - row[1]) for plan in rehearsal.plans for row in plan.quantiles)
-
-
 def _gain(rehearsal: Rehearsal, plan: Plan) -> float:
     """Expected gain of a plan, positive if the winner improves."""
     return sign_of(rehearsal.direction) * (plan.mean[-1] - rehearsal.now)
@@ -148,9 +144,11 @@ def _plan_row(rehearsal: Rehearsal, plan: Plan, first: bool) -> Row:
 
 def _after(rehearsal: Rehearsal, plan: Plan, k: int) -> tuple[str, str, str]:
     """The winner's expected value after round ``k`` of a plan, with its 50 % and 90 % intervals."""
-    low, lower, _, higher, high = plan.quantiles[k]
-    # Every cell has the digits of the title.
-    mean, *ends = [
-        coarse([value], gap=_widest(rehearsal))[0] for value in (plan.mean[k], lower, higher, low, high)
-    ]
-    return mean, f"{ends[0]} to {ends[1]}", f"{ends[2]} to {ends[3]}"
+    low, lower, _, higher, high = (_text(rehearsal, value) for value in plan.quantiles[k])
+    return _text(rehearsal, plan.mean[k]), f"{lower} to {higher}", f"{low} to {high}"
+
+
+def _text(rehearsal: Rehearsal, value: float) -> str:
+    """A value with two digits of the widest 50 % interval: finer digits mean nothing."""
+    widest = max(abs(row[3] - row[1]) for plan in rehearsal.plans for row in plan.quantiles)
+    return coarse([value], gap=widest)[0]
