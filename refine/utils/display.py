@@ -194,14 +194,14 @@ class Page(_Part):
         object.__setattr__(self, "blocks", tuple(filter(None, self.blocks)))
 
     def why(self, about: str = "") -> Page:
-        """The summary followed by its evidence, or the evidence of one topic: see :meth:`Shown.why`.
+        """The title with the evidence behind the summary, or the evidence of one topic: see :meth:`Shown.why`.
 
         Raises:
             AnalysisError: No fold is about the topic.
         """
         if not about:
-            evidence = [fold for fold in self.folds if fold.why]
-            return replace(self, blocks=(*self.blocks, *_opened(evidence)), calls=(), folds=())
+            evidence = _opened([fold for fold in self.folds if fold.why])
+            return replace(self, lead=None, blocks=evidence or self.blocks, calls=(), folds=())
         evidence = [fold for fold in self.folds if fold.about == about]
         if not evidence:
             topics = list(dict.fromkeys(fold.about for fold in self.folds if fold.about))
@@ -294,7 +294,7 @@ class Shown:
         """The evidence: ``review.why()``, or of one parameter ``review.why("lr")``.
 
         Args:
-            about: A topic, for example a parameter's name; default the summary with all evidence.
+            about: A topic, for example a parameter's name; default all evidence. The summary is not repeated.
 
         Raises:
             AnalysisError: An unknown topic.

@@ -110,6 +110,18 @@ def test_why_and_details_hold_the_rest(shown):
         review.why("lrr")
 
 
+@pytest.mark.parametrize("name", ["review", "analysis", "winner"])
+def test_why_repeats_the_title_of_the_summary_and_nothing_else(shown, study, name):
+    if name == "winner":
+        page = study.winner().page()
+    else:
+        page = shown[name].page()
+    evidence = page.why()
+    assert (evidence.title, evidence.lead, evidence.calls) == (page.title, None, ())
+    assert evidence.blocks
+    assert not set(map(repr, page.blocks)) & set(map(repr, evidence.blocks))
+
+
 def test_one_number_for_one_thing(shown):
     review = shown["review"]
     assert review.advised_round.n <= review.round.n
