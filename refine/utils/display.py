@@ -194,7 +194,7 @@ class Page(_Part):
         object.__setattr__(self, "blocks", tuple(filter(None, self.blocks)))
 
     def why(self, about: str = "") -> Page:
-        """The title with the evidence behind the summary, or the evidence of one topic: see :meth:`Shown.why`.
+        """The title with all evidence, or the evidence of one topic: see :meth:`Shown.why`.
 
         Raises:
             AnalysisError: No fold is about the topic.
