@@ -1,5 +1,6 @@
 """Coordinators whose clocks are an hour apart, or jump back and forth while they run."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 import refine
 
 SCRIPT = """
-import sys, time
+import json, sys, time
 import refine, refine.store.lease
 
 refine.store.lease.LEASE_SECONDS = 2.0
@@ -25,7 +26,7 @@ round_ = tree.add_round(SPACE, objective, n=40, seed=int(sys.argv[2]))
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    round_.run(workers=2, timeout=60, hours=0.5, progress=False, check_noise=False)
+    round_.run(progress=False, check_noise=False, **json.loads(sys.argv[3]))
 except refine.errors.RoundBusyError:
     sys.exit("busy")
 round_.propose().accept(n=12).run(progress=False, check_noise=False)
@@ -34,7 +35,9 @@ print(round_.propose().accept(n=12).id)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    "url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.nightly)], indirect=True
+)
 def test_clocks_that_differ_and_jump_take_no_round_away(url, world, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
@@ -42,8 +45,8 @@ def test_clocks_that_differ_and_jump_take_no_round_away(url, world, tmp_path):
     behind = tmp_path / "behind"
     behind.touch()
 
-    def start(store, seed, back):
-        command = [sys.executable, str(script), store, str(seed)]
+    def start(store, seed, back, **options):
+        command = [sys.executable, str(script), store, str(seed), json.dumps(options)]
         environment = {**os.environ, "LD_PRELOAD": world, "WORLD_BACK": str(back)}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         process = subprocess.Popen(command, **pipes, text=True, env=environment)
@@ -55,7 +58,8 @@ def test_clocks_that_differ_and_jump_take_no_round_away(url, world, tmp_path):
         process.stdin.flush()
 
     calm_url = f"sqlite:///{tmp_path}/calm.db"
-    runs = [start(url, 1, jumping), start(url, 2, behind)]
+    several = {"workers": 2, "timeout": 60, "hours": 0.5}
+    runs = [start(url, 1, jumping, **several), start(url, 2, behind, **several)]
     calm = [start(calm_url, seed, tmp_path / "never") for seed in (1, 2)]
     rivals = [start(url, 1, behind), start(url, 2, tmp_path / "never")]
     for process in [*runs, *calm]:

@@ -116,7 +116,7 @@ def run(tree, objective, workers, n=6):
     [
         (with_pool, 20),
         pytest.param(with_joblib, 6, marks=pytest.mark.slow),
-        pytest.param(with_keras_dataset, 2, marks=pytest.mark.keras),
+        pytest.param(with_keras_dataset, 2, marks=pytest.mark.nightly),
     ],
 )
 def test_objective_with_forked_processes_runs_and_ends(tree, workers, objective, n, capfd):
