@@ -1,9 +1,11 @@
+import functools
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -52,19 +54,24 @@ MOST = 2.0
 
 
 FIRST = (
-    "docs/test_examples.py",
+    "run/test_clocks.py",
+    "ui/test_assistant.py",
+    "ui/cli/test_cli_study.py",
+    "ui/web/test_browser.py",
+    "run/test_interrupted.py",
+    "run/test_hangs.py",
     "proposal/test_proposal.py",
-    "run/test_kills.py",
+    "run/test_forked.py",
     "keras/test_fit_contract.py",
     "keras/test_pruning_keras.py",
-    "docs/test_sessions.py",
-    "run/test_interrupted.py",
     "tree/exchange/test_bundles.py",
     "stats/test_posterior.py",
-    "ui/web/test_browser.py",
+    "docs/test_examples.py",
+    "docs/test_sessions.py",
     "docs/test_tutorial.py",
+    "run/test_kills.py",
 )
-"""Files that take a minute or more: begun first, so that no process is left alone with one at the end."""
+"""The files that take longest: begun first, so that no process is left alone with one at the end."""
 
 
 def pytest_collection_modifyitems(items):
@@ -88,15 +95,48 @@ def pytest_runtest_call(item):
     return result
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def space():
     return refine.Space(SPACE)
 
 
 @pytest.fixture
-def tree(tmp_path):
-    with refine.Tree("question", store=tmp_path / "refine.db") as opened:
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def first_round():
+    """Adds and runs the round that tests with ``root`` begin with; a folder or a module defines its own."""
+
+
+@pytest.fixture(scope="session")
+def filled_store(tmp_path_factory):
+    """The path of a store that a function of a tree has filled, once in a process."""
+
+    @functools.cache
+    def path_of(fill):
+        path = tmp_path_factory.mktemp("filled") / "refine.db"
+        with refine.Tree("question", store=path) as tree:
+            fill(tree)
+        return path
+
+    return path_of
+
+
+@pytest.fixture
+def tree(request, tmp_path, first_round, filled_store):
+    """A tree in a store of its own, which holds the first round of tests that take ``root``."""
+    path = tmp_path / "refine.db"
+    if first_round and "root" in request.fixturenames:
+        shutil.copy(filled_store(first_round), path)
+    with refine.Tree("question", store=path) as opened:
         yield opened
+
+
+@pytest.fixture
+def root(tree, first_round):
+    return first_round(tree)
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ from refine.errors import AnalysisError
 from refine.report.pages.analysis import trials_clause
 
 
-@pytest.fixture
-def root(tree, space):
-    return tree.add_round(space, objectives.bowl, n=60, seed=7).run(progress=False)
+@pytest.fixture(scope="session")
+def first_round(space):
+    return lambda tree: tree.add_round(space, objectives.bowl, n=60, seed=7).run(progress=False)
 
 
 def test_rounds_on_the_very_same_space_are_one_sample(root):

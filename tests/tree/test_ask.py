@@ -22,9 +22,13 @@ def pipeline(p):
     return 0.95 - 0.03 * abs(p["depth"] - 4)
 
 
+@pytest.fixture(scope="session")
+def first_round():
+    return lambda tree: tree.add_round(SPACE, bowl, n=60, seed=1).run(progress=False)
+
+
 @pytest.fixture
-def bowl_tree(tree):
-    tree.add_round(SPACE, bowl, n=60, seed=1).run(progress=False)
+def bowl_tree(tree, root):
     return tree
 
 

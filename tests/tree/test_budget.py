@@ -229,15 +229,15 @@ def test_a_seventh_of_the_budget_is_kept_for_confirming_a_noisy_winner():
     assert seconds_of("90 minute s") == seconds_of("3 months") == 0
 
 
-@pytest.fixture
-def studied(tree):
-    """A study of 60 trials after its first round."""
-    return tree.add_round(SPACE, noisy, budget=60, seed=3).run(progress=False)
+@pytest.fixture(scope="session")
+def first_round():
+    """Of a study of 60 trials."""
+    return lambda tree: tree.add_round(SPACE, noisy, budget=60, seed=3).run(progress=False)
 
 
 @pytest.mark.slow
-def test_advice_fits_into_the_budget_from_the_first_call_to_the_last(studied, tree):
-    review = studied.propose()
+def test_advice_fits_into_the_budget_from_the_first_call_to_the_last(root, tree):
+    review = root.propose()
     sizes = []
     while review.advised_round.n:
         n_left = tree.budget_state.left
@@ -258,14 +258,14 @@ def test_advice_fits_into_the_budget_from_the_first_call_to_the_last(studied, tr
     assert 0 <= tree.budget_state.left < before
 
 
-def test_a_later_round_under_a_budget_mostly_learns(studied):
-    advised = studied.propose().advised_round
+def test_a_later_round_under_a_budget_mostly_learns(root):
+    advised = root.propose().advised_round
     assert advised.n - advised.even > advised.even
 
 
-def test_a_size_beyond_the_budget_is_refused_when_it_is_accepted(studied, tree):
+def test_a_size_beyond_the_budget_is_refused_when_it_is_accepted(root, tree):
     with pytest.raises(DesignError, match="budget"):
-        studied.propose().accept(n=60)
+        root.propose().accept(n=60)
     assert len(tree) == 1
 
 
@@ -308,12 +308,12 @@ def test_autopilot_spends_the_rest_of_the_budget(tree):
     assert tree.budget_state.spent == 18
 
 
-def test_a_plan_is_rehearsed_within_the_budget(studied, tree):
-    rehearsal = studied.propose(keep=False).rehearse()
+def test_a_plan_is_rehearsed_within_the_budget(root, tree):
+    rehearsal = root.propose(keep=False).rehearse()
     plan = rehearsal.plans[0]
     assert plan.rounds * plan.n <= tree.budget_state.for_rounds()
     with pytest.raises(DesignError, match="budget"):
-        studied.propose(keep=False).rehearse(rounds=4, n=20)
+        root.propose(keep=False).rehearse(rounds=4, n=20)
 
 
 def test_an_exported_study_keeps_its_budget(tree, tmp_path):

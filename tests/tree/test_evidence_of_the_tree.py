@@ -29,9 +29,9 @@ def ran(round_, **options):
     return round_.run(progress=False, check_noise=False, objective=smooth, **options)
 
 
-@pytest.fixture
-def root(tree):
-    return ran(tree.add_round(SPACE, smooth, n=30, seed=7))
+@pytest.fixture(scope="session")
+def first_round():
+    return lambda tree: ran(tree.add_round(SPACE, smooth, n=30, seed=7))
 
 
 def inside(round_, *other_rounds):

@@ -24,39 +24,41 @@ def noisy(params, trial):
     return truth(params) + np.random.default_rng(trial.seed).normal(0, 0.05)
 
 
-@pytest.fixture
-def round_(tree):
-    root = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=POOR, baseline_seeds=4, given=[IDEA])
-    return root.run(progress=False)
+FIRST = {"n": 40, "seed": 3, "baseline": POOR, "baseline_seeds": 4, "given": [IDEA]}
 
 
-def test_given_configurations_run_first_and_leave_the_design_unchanged(round_):
-    trials = round_.trials
-    assert round_.n == len(trials) == 40
+@pytest.fixture(scope="session")
+def first_round():
+    return lambda tree: tree.add_round(SPACE, noisy, **FIRST).run(progress=False)
+
+
+def test_given_configurations_run_first_and_leave_the_design_unchanged(root):
+    trials = root.trials
+    assert root.n == len(trials) == 40
     assert trials["origin"].tolist() == ["given"] * 2 + ["space_filling"] * 38
     assert trials.loc[0, ["x", "y", "z", "fixed"]].tolist() == [8.13, 0.9, "c", 3]
     assert trials.loc[1, ["x", "y", "z"]].tolist() == [12.5, 0.1, "d"]
-    replicates = round_.replicates
+    replicates = root.replicates
     assert replicates["replicate"].tolist() == [1, 2, 3]
     assert set(replicates["x"]) == {8.13}
     assert len({*replicates["seed"], trials["seed"][0]}) == 4
-    assert round_.analyze().n_space_filling == 38
-    assert trials["cell"].dropna().tolist() == [str(c) for c in round_.cells()]
+    assert root.analyze().n_space_filling == 38
+    assert trials["cell"].dropna().tolist() == [str(c) for c in root.cells()]
 
 
-def test_the_same_again_adds_nothing_and_more_is_added(tree, round_):
-    same_round = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=POOR, baseline_seeds=4, given=[IDEA])
-    assert (same_round.id, same_round.n) == (round_.id, 40)
+def test_the_same_again_adds_nothing_and_more_is_added(tree, root):
+    same_round = tree.add_round(SPACE, noisy, **FIRST)
+    assert (same_round.id, same_round.n) == (root.id, 40)
     larger_round = tree.add_round(SPACE, noisy, n=40, seed=3, given=[{"x": 4.01, "y": 0, "z": "a"}])
-    assert (larger_round.id, larger_round.n) == (round_.id, 41)
-    before = round_.trials
+    assert (larger_round.id, larger_round.n) == (root.id, 41)
+    before = root.trials
     larger_round.run(progress=False)
     assert larger_round.trials.iloc[:40].equals(before)
     assert larger_round.trials.iloc[40]["x"] == 4.01
 
 
 @pytest.mark.slow
-def test_a_second_baseline_replaces_the_first(tree, round_):
+def test_a_second_baseline_replaces_the_first(tree, root):
     better = {"x": 4.5, "y": 0.0, "z": "a"}
     changed = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=better).run(progress=False)
     assert changed.recommend().gain.baseline.params == {**better, "fixed": 3}
@@ -66,7 +68,7 @@ def test_a_second_baseline_replaces_the_first(tree, round_):
 
 
 @pytest.mark.slow
-def test_the_winner_says_by_how_much_it_beats_the_baseline(tree, round_):
+def test_the_winner_says_by_how_much_it_beats_the_baseline(tree, root):
     won = tree.winner()
     gain = won.gain
     assert gain.verdict == "better"
@@ -76,8 +78,8 @@ def test_the_winner_says_by_how_much_it_beats_the_baseline(tree, round_):
     assert gain.probability > 0.99
     text = f"beats the baseline by {gain.expected:.4f} ({gain.low:.4f} to {gain.high:.4f})"
     assert text in str(won)
-    assert "baseline: " in str(round_)
-    child = round_.propose().accept(n=20).run(progress=False)
+    assert "baseline: " in str(root)
+    child = root.propose().accept(n=20).run(progress=False)
     assert child.recommend().gain.baseline.key == gain.baseline.key
 
 
@@ -112,13 +114,13 @@ def test_a_baseline_without_a_value_is_seen(tree):
 
 
 @pytest.mark.slow
-def test_children_take_given_configurations_too(round_):
+def test_children_take_given_configurations_too(root):
     on_grid = {"x": 4.0, "y": 0.0, "z": "a"}
-    child = round_.propose().accept(n=20, exploit=0.3, given=[on_grid, POOR]).run(progress=False)
+    child = root.propose().accept(n=20, exploit=0.3, given=[on_grid, POOR]).run(progress=False)
     assert child.trials["origin"].tolist()[:2] == ["given", "given"]
     assert child.trials.loc[0, ["x", "y", "z"]].tolist() == [4.0, 0.0, "a"]
     assert child.n == 20
-    other = round_.branch(SPACE, n=20, seed=8, given=[on_grid]).run(progress=False)
+    other = root.branch(SPACE, n=20, seed=8, given=[on_grid]).run(progress=False)
     assert other.trials["origin"].tolist()[0] == "given"
     assert other.trials.duplicated(["x", "y", "z"]).sum() == 0
 
@@ -141,15 +143,15 @@ def test_a_round_off_the_grid_can_be_run_whole(tree):
         tree.add_round(small, objective, n=8, baseline={"x": 5, "y": 5})
 
 
-def test_merging_brings_configurations_given_by_hand(tree, tmp_path, round_):
+def test_merging_brings_configurations_given_by_hand(tree, tmp_path, root):
     with refine.Tree("mine", store=tmp_path / "mine.db") as other_tree:
         other_tree.add_round(SPACE, noisy, n=40, seed=3, given=[{"x": 1.23, "y": 1, "z": "b"}]).run(
             progress=False
         )
         other_tree.merge(tree)
-        root = other_tree.rounds[0]
-        assert root.recommend().gain.baseline.params["x"] == 8.13
-        assert (root.trials["origin"] == "given").sum() == 3
+        merged = other_tree.rounds[0]
+        assert merged.recommend().gain.baseline.params["x"] == 8.13
+        assert (merged.trials["origin"] == "given").sum() == 3
 
 
 @pytest.mark.parametrize(
@@ -195,11 +197,11 @@ def test_limits_scales_whole_numbers_and_constraints_hold(tree):
         tree.add_round(space, noisy, n=20, baseline={"lr": 0.5, "k": 1, "m": 20}, baseline_seeds=0)
 
 
-def test_the_baselines_own_seeds_take_nothing_from_a_race(tree, round_):
-    before = len(round_.replicates)
+def test_the_baselines_own_seeds_take_nothing_from_a_race(tree, root):
+    before = len(root.replicates)
     won = tree.confirm(budget=3, progress=False)
     assert won.race.runs == 3
-    assert len(round_.replicates) == before + 3 == 6
+    assert len(root.replicates) == before + 3 == 6
 
 
 def test_shares_are_never_expected_beyond_one(tree):

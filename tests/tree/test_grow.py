@@ -14,9 +14,9 @@ def smooth(params):
     return 1 - 0.02 * (params["lr"] - 1.4) ** 2 - 0.2 * params["dropout"]
 
 
-@pytest.fixture
-def root(tree):
-    return tree.add_round(SPACE, smooth, n=20, seed=7).run(progress=False, check_noise=False)
+@pytest.fixture(scope="session")
+def first_round():
+    return lambda tree: tree.add_round(SPACE, smooth, n=20, seed=7).run(progress=False, check_noise=False)
 
 
 def origins(round_):

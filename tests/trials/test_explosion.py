@@ -27,8 +27,7 @@ SMOOTH = {
 
 @pytest.mark.parametrize("kind", EXPLOSIONS)
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.5])
-def test_explosions_are_found_and_nothing_else(kind, share):
-    rng = np.random.default_rng(0)
+def test_explosions_are_found_and_nothing_else(kind, share, rng):
     for n in (20, 40, 100):
         count = round(share * n)
         loss = np.r_[

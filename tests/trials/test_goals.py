@@ -24,9 +24,9 @@ SPACE = {
 GOALS = [Goal("val_acc"), Goal("latency_ms", "minimize")]
 
 
-def added(tree):
-    """The round that most tests look at."""
-    return tree.add_round(SPACE, network, metric=GOALS, n=100)
+@pytest.fixture(scope="session")
+def first_round():
+    return lambda tree: tree.add_round(SPACE, network, metric=GOALS, n=100).run(progress=False)
 
 
 def dominated(points):
@@ -43,11 +43,10 @@ def test_the_front_is_that_of_the_definition(goals):
         non_dominated([[np.nan, 1.0]])
 
 
-def test_hypervolume_of_boxes():
+def test_hypervolume_of_boxes(rng):
     assert hypervolume([[1, 3], [2, 2], [3, 1], [0.5, 0.5]], [0, 0]) == 6
     assert hypervolume([[2, 1, 1], [1, 2, 1], [1, 1, 2]], [0, 0, 0]) == 4
     assert hypervolume([[1, 1]], [1, 0]) == 0
-    rng = np.random.default_rng(0)
     points = rng.uniform(size=(30, 3))
     drawn = rng.uniform(size=(50_000, 3))
     share = (drawn[:, None] <= points).all(axis=2).any(axis=1).mean()
@@ -55,33 +54,33 @@ def test_hypervolume_of_boxes():
 
 
 @pytest.mark.slow
-def test_the_front_of_a_round(round_):
-    front = round_.front
-    frame = round_.trials
+def test_the_front_of_a_round(root):
+    front = root.front
+    frame = root.trials
     assert list(front.columns[:2]) == ["val_acc", "latency_ms"]
     values = np.column_stack([frame["value"], -frame["latency_ms"]])
     assert sorted(front.index) == np.flatnonzero(~np.array(dominated(values))).tolist()
     assert front["val_acc"].is_monotonic_decreasing
     assert front["latency_ms"].is_monotonic_decreasing
-    assert f"goals: latency_ms, minimize; {len(front)} trials" in str(round_)
-    assert "val_acc and latency_ms" in str(round_.recommend())
+    assert f"goals: latency_ms, minimize; {len(front)} trials" in str(root)
+    assert "val_acc and latency_ms" in str(root.recommend())
 
 
 @pytest.mark.slow
-def test_a_proposal_keeps_the_front(round_):
+def test_a_proposal_keeps_the_front(root):
     with pytest.raises(AnalysisError, match="mean 'latency_ms'"):
-        round_.propose(epsilon={"latency": 1})
+        root.propose(epsilon={"latency": 1})
     with pytest.raises(AnalysisError, match="number >= 0"):
-        round_.propose(epsilon={"latency_ms": -1})
-    review = round_.propose(epsilon={"latency_ms": 0.05})
+        root.propose(epsilon={"latency_ms": -1})
+    review = root.propose(epsilon={"latency_ms": 0.05})
     proposal = review.proposal
     assert [a.metric for a in (review.analysis, *review.analysis.others)] == ["val_acc", "latency_ms"]
     assert "val_acc and latency_ms" in str(review.why())
     assert 0.95 <= proposal.claim.probability <= 1
     assert proposal.volume_kept < 0.8
     space = proposal.space
-    assert space["units"] == round_.space["units"]  # every width is on the front
-    rows = itertools.product(*[p.grid for p in round_.space.values()])
+    assert space["units"] == root.space["units"]  # every width is on the front
+    rows = itertools.product(*[p.grid for p in root.space.values()])
     grid = [dict(zip(SPACE, row, strict=True)) for row in rows]
     points = np.array([[network(p)["val_acc"], -network(p)["latency_ms"]] for p in grid])
     inside = points[space.contains(pd.DataFrame(grid))]
@@ -93,26 +92,26 @@ def test_a_proposal_keeps_the_front(round_):
     assert back.digest == proposal.digest
     assert proposal.claim.others[0][1:] == (0.05, "given")
     assert proposal.claim.epsilon_source != "given"
-    alone = round_.analyze("val_acc")
+    alone = root.analyze("val_acc")
     assert refine.propose(alone).volume_kept < proposal.volume_kept
 
 
 @pytest.mark.nightly
-def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, round_, tmp_path):
-    review = round_.propose()
+def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, root, tmp_path):
+    review = root.propose()
     child = review.accept(n=30, exploit=0.6)
     child.run(progress=False)
-    assert child.goals == round_.goals
+    assert child.goals == root.goals
     tried = child.trials[child.trials["origin"] == "exploit"]
     assert tried["units"].nunique() >= 5  # not the widest only
     assert (tried["lr"].between(1e-3, 0.1)).mean() > 0.8
     assert {entry.verdict for entry in tree.calibration().entries} <= {"not_tested", "not_refuted"}
-    chosen = round_.choose(int(round_.front.index[1]), note="fast enough")
-    assert chosen == round_.choose(round_.front.iloc[1][list(SPACE)].to_dict(), note="fast enough")
-    assert [d.kind for d in round_.decisions] == ["accepted", "chosen"]
+    chosen = root.choose(int(root.front.index[1]), note="fast enough")
+    assert chosen == root.choose(root.front.iloc[1][list(SPACE)].to_dict(), note="fast enough")
+    assert [d.kind for d in root.decisions] == ["accepted", "chosen"]
     with pytest.raises(ReviewError, match="front"):
-        round_.choose(-1)
-    path = round_.report(tmp_path / "reports")
+        root.choose(-1)
+    path = root.report(tmp_path / "reports")
     report = path.read_text()
     assert "<summary>The front</summary>" in report
     assert "was chosen" in report
@@ -120,21 +119,21 @@ def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, round_, tm
     assert (path.with_suffix("") / "front.png").stat().st_size > 10_000
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", tmp_path / "back.db") as back:
-        loaded = back[round_.id]
-        assert loaded.goals == round_.goals
-        assert loaded.front.equals(round_.front)
+        loaded = back[root.id]
+        assert loaded.goals == root.goals
+        assert loaded.front.equals(root.front)
         assert loaded.decisions[-1].chosen == chosen.chosen
 
 
-def test_the_front_of_a_tree_has_the_points_that_no_round_dominates(tree, round_):
+def test_the_front_of_a_tree_has_the_points_that_no_round_dominates(tree, root):
     with pytest.raises(refine.RefineError, match="front"):
         _ = refine.Tree("empty", tree.store).front
     alone = tree.front
     assert list(alone.columns[:3]) == ["round", "val_acc", "latency_ms"]
-    assert alone.drop(columns="round").equals(round_.front)
-    child = round_.branch({**round_.space, "lr": (0.001, 0.01, 4)}, n=10).run(progress=False)
+    assert alone.drop(columns="round").equals(root.front)
+    child = root.branch({**root.space, "lr": (0.001, 0.01, 4)}, n=10).run(progress=False)
     front = tree.front
-    trials = pd.concat([round_.trials, child.trials])
+    trials = pd.concat([root.trials, child.trials])
     values = np.column_stack([trials["value"], -trials["latency_ms"]])
     assert len(front) == (~np.array(dominated(values))).sum()
     assert front["val_acc"].is_monotonic_decreasing
@@ -147,7 +146,7 @@ def test_the_front_of_a_tree_has_the_points_that_no_round_dominates(tree, round_
         "other rounds"
     )
     assert message in str(child)
-    tree.add_round(round_.space, network, metric="val_acc", n=5, seed=1).run(progress=False)
+    tree.add_round(root.space, network, metric="val_acc", n=5, seed=1).run(progress=False)
     assert tree.front.equals(front)  # judged otherwise: left out
 
 
@@ -171,8 +170,8 @@ def wasteful(p):
 def test_a_range_is_widened_for_a_second_goal(tree, objective, goes_on):
     leaves = refine.Integer(12, 192, log=True, levels=13)
     space = {"leaves": leaves, "least": (1, 8, 8), "features": (0.1, 1.0, 10)}
-    round_ = tree.add_round(space, objective, metric=[Goal("acc"), Goal("nodes", "minimize")], n=60)
-    change = round_.run(progress=False).propose(keep=False).proposal["leaves"]
+    root = tree.add_round(space, objective, metric=[Goal("acc"), Goal("nodes", "minimize")], n=60)
+    change = root.run(progress=False).propose(keep=False).proposal["leaves"]
     assert (change.new.low < 12) == goes_on
     reasons = [sentence(reason) for reason in change.reasons if reason.code == "useless_beyond"]
     useless = (
@@ -185,9 +184,9 @@ def test_a_range_is_widened_for_a_second_goal(tree, objective, goes_on):
 @pytest.mark.slow
 def test_constraints_hold_for_every_goal(tree):
     goals = [Goal("val_acc", subject_to=["latency_ms <= 5"]), Goal("latency_ms", "minimize")]
-    round_ = tree.add_round(SPACE, network, metric=goals, n=80).run(progress=False)
-    assert (round_.front["latency_ms"] <= 5).all()
-    review = round_.propose()
+    root = tree.add_round(SPACE, network, metric=goals, n=80).run(progress=False)
+    assert (root.front["latency_ms"] <= 5).all()
+    review = root.propose()
     assert review.proposal.space["units"].high < 128
     assert "with latency_ms <= 5" in str(review)
 
@@ -220,7 +219,7 @@ def test_wrong_goals_are_refused(tree, metric, message):
         tree.add_round(SPACE, network, metric=metric, n=10)
 
 
-def test_calls_that_need_one_number_are_refused_for_several_goals(tree, round_):
+def test_calls_that_need_one_number_are_refused_for_several_goals(tree, root):
     with pytest.raises(DesignError, match="several goals"):
         tree.add_round(SPACE, network, metric=GOALS, design="tpe", n=10)
     with pytest.raises(ReviewError, match="one goal"):

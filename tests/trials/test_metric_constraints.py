@@ -2,7 +2,6 @@
 
 import itertools
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -20,9 +19,11 @@ SPACE = {
 }
 
 
-def added(tree):
-    """The round that most tests look at."""
-    return tree.add_round(SPACE, network, metric="val_acc", subject_to=[LIMIT], n=100)
+@pytest.fixture(scope="session")
+def first_round():
+    return lambda tree: tree.add_round(SPACE, network, metric="val_acc", subject_to=[LIMIT], n=100).run(
+        progress=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,31 +58,31 @@ def test_constraints_have_one_spelling():
 
 def test_a_goal_can_hold_metric_direction_and_constraints(tree):
     goal = refine.Goal("val_loss", "minimize", subject_to=["latency_ms <= 5"])
-    round_ = tree.add_round(SPACE, network, metric=goal, n=10)
-    assert (round_.metric, round_.direction, round_.goal) == ("val_loss", "minimize", goal)
-    assert round_.node.subject_to == ("latency_ms <= 5",)
+    root = tree.add_round(SPACE, network, metric=goal, n=10)
+    assert (root.metric, root.direction, root.goal) == ("val_loss", "minimize", goal)
+    assert root.node.subject_to == ("latency_ms <= 5",)
     with pytest.raises(AnalysisError, match="metric=Goal"):
         tree.add_round(SPACE, network, metric=goal, direction="minimize", n=10)
     with pytest.raises(AnalysisError, match="to minimize"):
         refine.Goal("val_loss")
 
 
-def test_an_infeasible_trial_is_never_the_best(round_):
-    frame = round_.trials
+def test_an_infeasible_trial_is_never_the_best(root):
+    frame = root.trials
     met = frame["latency_ms"] <= 4
     assert 0 < met.sum() < 60
     assert (frame["feasible"] == met).all()
-    assert round_.best["value"] == frame.loc[met, "value"].max() < frame["value"].max()
-    assert round_.best_params["units"] == round_.best["units"]
-    won = round_.recommend()
+    assert root.best["value"] == frame.loc[met, "value"].max() < frame["value"].max()
+    assert root.best_params["units"] == root.best["units"]
+    won = root.recommend()
     assert network(won.params)["latency_ms"] <= 4
-    assert f"{met.sum()} feasible" in str(round_)
-    assert f"val_acc with {LIMIT}, maximize" in str(round_)
+    assert f"{met.sum()} feasible" in str(root)
+    assert f"val_acc with {LIMIT}, maximize" in str(root)
 
 
 @pytest.mark.slow
-def test_effects_on_the_metric_and_on_feasibility_are_reported_separately(round_):
-    review = round_.propose()
+def test_effects_on_the_metric_and_on_feasibility_are_reported_separately(root):
+    review = root.propose()
     units = review.analysis["units"]
     assert units.correlation.estimate > 0.2  # wide networks are better
     assert max(level.bad for level in units.levels) == 1.0  # and infeasible
@@ -92,7 +93,7 @@ def test_effects_on_the_metric_and_on_feasibility_are_reported_separately(round_
     space = review.proposal.space
     assert space["units"].high < 128
     assert review.proposal.volume_kept < 0.5
-    rows = itertools.product(*[p.grid for p in round_.space.values()])
+    rows = itertools.product(*[p.grid for p in root.space.values()])
     grid = [dict(zip(SPACE, row, strict=True)) for row in rows]
     good = [p for p in grid if network(p)["latency_ms"] <= 4]
     best = max(network(p)["val_acc"] for p in good)
@@ -101,15 +102,15 @@ def test_effects_on_the_metric_and_on_feasibility_are_reported_separately(round_
 
 
 @pytest.mark.nightly
-def test_metric_constraints_are_inherited_and_survive_export(tree, round_, tmp_path):
-    review = round_.propose()
+def test_metric_constraints_are_inherited_and_survive_export(tree, root, tmp_path):
+    review = root.propose()
     child = review.accept(n=20, exploit=0.5)
     child.run(progress=False)
     assert child.node.subject_to == (LIMIT,)
     assert child.best["latency_ms"] <= 4
     exploit = child.trials[child.trials["origin"] == "exploit"]
     assert (exploit["latency_ms"] <= 4).mean() > 0.5  # of the whole space it is a third
-    report = round_.report(tmp_path / "reports").read_text()
+    report = root.report(tmp_path / "reports").read_text()
     assert "best val_acc with latency_ms &lt;= 4 " in report
     assert "metric constraint" in report
     assert f"subject_to=['{LIMIT}']" in report
@@ -133,44 +134,43 @@ def test_adaptive_rounds_are_steered_by_metric_constraints(tree):
 
 
 def test_a_round_without_feasible_trials_says_how_close_they_came(tree):
-    round_ = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency_ms <= 0.5"], n=30)
-    round_.run(progress=False)
-    assert round_.best is None
+    root = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency_ms <= 0.5"], n=30)
+    root.run(progress=False)
+    assert root.best is None
     message = (
         r"none of 30 finished trials meets .*; the closest .* has 1.*round.analyze\('latency_ms', "
         r"'minimize'\)"
     )
     with pytest.raises(AnalysisError, match=message):
-        round_.propose()
+        root.propose()
 
 
 def test_a_metric_that_is_not_returned_ends_the_round_at_its_first_trial(tree):
-    round_ = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency <= 4"], n=30)
+    root = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency <= 4"], n=30)
     with pytest.raises(ObjectiveError, match="'latency <= 4'"):
-        round_.run(progress=False)
-    assert len(round_.trials) == 1
+        root.run(progress=False)
+    assert len(root.trials) == 1
     with pytest.raises(SpaceError, match="^feasible:"):
         tree.add_round({"feasible": (0.0, 1.0, 5)}, network, subject_to=[LIMIT], n=3)
 
 
 def test_wall_time_is_a_metric(tree):
     goal = refine.Goal("seconds", "minimize", subject_to=["seconds >= 0"])
-    round_ = tree.add_round(SPACE, network, metric=goal, n=20).run(progress=False)
-    assert round_.best["value"] == round_.trials["seconds"].min()
-    assert round_.trials["feasible"].all()
-    assert round_.analyze().subject_to == ("seconds >= 0",)
-    assert round_.optimism().best == round_.best["value"]
+    root = tree.add_round(SPACE, network, metric=goal, n=20).run(progress=False)
+    assert root.best["value"] == root.trials["seconds"].min()
+    assert root.trials["feasible"].all()
+    assert root.analyze().subject_to == ("seconds >= 0",)
+    assert root.optimism().best == root.best["value"]
     with pytest.raises(AnalysisError, match="to minimize"):
         tree.add_round(SPACE, network, metric="seconds", n=20)
 
 
-def test_finished_runs_of_others_have_them_too(tree):
-    rng = np.random.default_rng(0)
+def test_finished_runs_of_others_have_them_too(tree, rng):
     frame = pd.DataFrame({"x": rng.uniform(0, 1, 60), "z": rng.uniform(0, 1, 60)})
     frame = frame.assign(acc=frame["x"], size=10 * frame["x"] + frame["z"])
     options = {"value": "acc", "subject_to": ["size <= 5"]}
-    round_ = tree.add_frame(frame, parameters=["x", "z"], space_filling=True, **options)
-    assert round_.best["size"] <= 5 < frame["size"].max()
+    root = tree.add_frame(frame, parameters=["x", "z"], space_filling=True, **options)
+    assert root.best["size"] <= 5 < frame["size"].max()
     with pytest.raises(RefineError, match="no run has a metric 'sizes'; did you mean 'size'"):
         tree.add_frame(frame, parameters=["x"], value="acc", subject_to=["sizes <= 5"])
     analysis = refine.analyze({"x": (0.0, 1.0, 11)}, frame, **options)

@@ -1,4 +1,5 @@
 import contextlib
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,16 +13,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 from pages import SPACE, noisy, served, visit
 
 
-@pytest.fixture
-def root(tree):
-    return tree.add_round(SPACE, noisy, n=120, seed=5, note="first look").run(progress=False)
+@pytest.fixture(scope="session")
+def first_round():
+    return lambda tree: tree.add_round(SPACE, noisy, n=120, seed=5, note="first look").run(progress=False)
 
 
 @pytest.fixture(scope="session")
-def viewed_round(tmp_path_factory):
+def viewed_round(first_round, filled_store, tmp_path_factory):
     """A round as `root`, shared by tests that do not change it."""
-    with refine.Tree("question", store=tmp_path_factory.mktemp("looked") / "refine.db") as opened:
-        yield opened.add_round(SPACE, noisy, n=120, seed=5, note="first look").run(progress=False)
+    store = shutil.copy(filled_store(first_round), tmp_path_factory.mktemp("viewed"))
+    with refine.Tree("question", store=store) as opened:
+        yield first_round(opened)
 
 
 @pytest.fixture(scope="session")

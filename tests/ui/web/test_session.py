@@ -19,31 +19,15 @@ from refine.utils.display import to_text
 from refine.utils.format import percent
 
 
-def first_look(tree):
+@pytest.fixture(scope="session")
+def first_round():
     """Its noise isn't known, so that the proposals differ by risk."""
-    round_ = tree.add_round(SPACE, score, n=120, seed=3, note="first look")
-    return round_.run(progress=False, check_noise=False)
 
+    def first_look(tree):
+        round_ = tree.add_round(SPACE, score, n=120, seed=3, note="first look")
+        return round_.run(progress=False, check_noise=False)
 
-@pytest.fixture(scope="module")
-def run_once(tmp_path_factory):
-    path = tmp_path_factory.mktemp("run") / "refine.db"
-    with refine.Tree("question", store=path) as tree:
-        first_look(tree)
-    return path
-
-
-@pytest.fixture
-def tree(request, tmp_path, run_once):
-    if "root" in request.fixturenames:
-        shutil.copy(run_once, tmp_path / "refine.db")
-    with refine.Tree("question", store=tmp_path / "refine.db") as opened:
-        yield opened
-
-
-@pytest.fixture
-def root(tree):
-    return first_look(tree)
+    return first_look
 
 
 @pytest.fixture
@@ -52,40 +36,45 @@ def session(root):
 
 
 @pytest.fixture(scope="module")
-def session_shown(tmp_path_factory, run_once):
+def session_shown(tmp_path_factory, first_round, filled_store):
     """A session on such a round in which nothing is decided."""
-    path = shutil.copy(run_once, tmp_path_factory.mktemp("looked"))
-    with refine.Tree("question", store=path) as tree:
-        yield Session(first_look(tree))
+    store = shutil.copy(filled_store(first_round), tmp_path_factory.mktemp("looked"))
+    with refine.Tree("question", store=store) as tree:
+        yield Session(first_round(tree))
 
 
-def shown(session, root, **options):
-    return session.handle({"type": "round", "round": root.id, **options})
+def shown(session, round_=None, **options):
+    """The answer about a round, by default the one that the session began with."""
+    return session.handle({"type": "round", "round": (round_ or session.shown).id, **options})
 
 
-def about(session, root, **options):
-    return {"round": root.id, "proposal": shown(session, root)["review"]["proposal"], **options}
+def about(session, round_=None, **options):
+    """A message about the drawn proposal of a round."""
+    proposal = shown(session, round_)["review"]["proposal"]
+    return {"round": (round_ or session.shown).id, "proposal": proposal, **options}
+
+
+def ask(session, kind, round_=None, **options):
+    return session.handle({"type": kind, **about(session, round_, **options)})
 
 
 @pytest.mark.slow
 def test_everything_is_json(session_shown):
-    session = session_shown
     root = session_shown.shown
     json.dumps(
-        [*map(session.handle, ({"type": "tree"}, about(session, root, type="round")))], allow_nan=False
+        [*map(session_shown.handle, ({"type": "tree"}, about(session_shown, type="round")))], allow_nan=False
     )
-    assert session.handle({"type": "start"})["shown"] == root.id
-    assert session.handle({"type": "tree"})["rounds"][0]["note"] == "first look"
-    pulse = session.handle({"type": "pulse"})
+    assert session_shown.handle({"type": "start"})["shown"] == root.id
+    assert session_shown.handle({"type": "tree"})["rounds"][0]["note"] == "first look"
+    pulse = session_shown.handle({"type": "pulse"})
     assert pulse["progress"] == {root.id: {"ended": 120, "planned": 120, "text": "", "best": ""}}
-    assert pulse["versions"] == {root.id: shown(session, root)["version"]}
+    assert pulse["versions"] == {root.id: shown(session_shown)["version"]}
 
 
 @pytest.mark.slow
 def test_a_round_has_a_panel_per_parameter_the_clearest_first(session_shown):
-    session = session_shown
     root = session_shown.shown
-    review = shown(session, root)["review"]
+    review = shown(session_shown)["review"]
     analysis = root.analyze()
     assert [c["name"] for c in review["panels"]] == [e.name for e in analysis.ranked]
     by_name = {c["name"]: c for c in review["panels"]}
@@ -106,16 +95,15 @@ def test_a_round_has_a_panel_per_parameter_the_clearest_first(session_shown):
 
 @pytest.mark.slow
 def test_proposals_by_risk_and_their_bounds(session_shown):
-    session = session_shown
     root = session_shown.shown
-    review = shown(session, root)["review"]
+    review = shown(session_shown)["review"]
     options = root.propose(keep=False).options()
     assert [(o["risk"], o["up_to"]) for o in review["options"]] == [(o.risk, o.up_to) for o in options.rows]
     assert [o["name"] for o in review["options"]] == [risks_text(o) for o in options.rows]
     assert review["option"] == options.rows.index(options.now)
     panels = {p["name"]: p for p in review["panels"]}
     for row, option in zip(review["options"], options.rows, strict=True):
-        review_at_risk = shown(session, root, risk=option.risk)["review"]
+        review_at_risk = shown(session_shown, risk=option.risk)["review"]
         proposed = {p["name"]: p["proposed"] for p in review_at_risk["panels"]}
         assert proposed == {name: row["proposed"][name] for name in panels}
         # Wherever the slider stands, its bounds are stops of the same axis.
@@ -132,10 +120,10 @@ def test_proposals_by_risk_and_their_bounds(session_shown):
 @pytest.mark.slow
 def test_the_difference_that_matters_is_kept_with_the_round(root, tree):
     session = Session(root, started=root.propose(epsilon=0.02, keep=False))
-    before = shown(session, root)
+    before = shown(session)
     assert before["review"]["epsilon_given"] == 0.02
-    assert shown(session, root, risk=0.1)["review"]["epsilon"] == 0.02
-    answer = session.handle({"type": "epsilon", **about(session, root), "value": 0.05})
+    assert shown(session, risk=0.1)["review"]["epsilon"] == 0.02
+    answer = session.handle({"type": "epsilon", **about(session), "value": 0.05})
     assert (answer["review"]["epsilon_given"], answer["review"]["epsilon_text"]) == (0.05, "0.0500")
     assert answer["version"] != before["version"]
     assert root.epsilon == 0.05
@@ -152,10 +140,9 @@ def test_the_difference_that_matters_is_kept_with_the_round(root, tree):
 
 @pytest.mark.slow
 def test_trials_column_by_column(session_shown):
-    session = session_shown
     root = session_shown.shown
-    review = shown(session, root)["review"]
-    data = session.handle({"type": "trials", **about(session, root)})
+    review = shown(session_shown)["review"]
+    data = ask(session_shown, "trials")
     n = review["trials"]
     names = [c["name"] for c in review["panels"]]
     assert len(data) == n * (2 * len(names) + 2 + 8 + 1)
@@ -174,15 +161,14 @@ def test_trials_column_by_column(session_shown):
 
 @pytest.mark.slow
 def test_a_preview_on_the_page_equals_the_preview_in_python(session_shown):
-    session = session_shown
     root = session_shown.shown
     edits = {
         "dropout": {"bounds": [0, 0.3]},
         "optimizer": {"keep": [0]},
         "lr": {"bounds": [0.5, 2.5]},
     }
-    message = about(session, root, edits=edits, rejected=["units"], n=40, note="a note")
-    answer = session.handle({"type": "preview", **message})
+    message = about(session_shown, edits=edits, rejected=["units"], n=40, note="a note")
+    answer = session_shown.handle({"type": "preview", **message})
     review = root.propose().edit(dropout=(0, 0.3), optimizer=["Adam"], lr=(0.5, 2.5)).reject("units")
     expected = review.preview(n=40)
     assert (answer["n"], answer["left"]) == (expected.n, expected.left)
@@ -202,7 +188,7 @@ def test_a_preview_on_the_page_equals_the_preview_in_python(session_shown):
 @pytest.mark.slow
 def test_the_code_makes_the_same_child(session, root, tree):
     edits = {"dropout": {"bounds": [0, 0.3]}, "optimizer": {"keep": [0, 2]}, "units": {"bounds": [4, 16]}}
-    message = about(session, root, edits=edits, rejected=["lr"], n=40, note='it\'s "low"')
+    message = about(session, edits=edits, rejected=["lr"], n=40, note='it\'s "low"')
     code = session.handle({"type": "preview", **message})["code"]
     answer = session.handle({"type": "decide", "kind": "accept", **message})
     namespace = {"tree": tree, "refine": refine}
@@ -223,7 +209,7 @@ def test_the_plan_of_the_next_round_is_stored_and_python_says_it(session, root, 
         "hours": 0.5,
         "trials": 30,
     }
-    message = about(session, root, n=40, **plan)
+    message = about(session, n=40, **plan)
     code = session.handle({"type": "preview", **message})["code"]
     child = tree[session.handle({"type": "decide", "kind": "accept", **message})["child"]]
     assert (child.node.exploit, child.node.audit, child.n) == (0.5, 0.1, 40)
@@ -232,26 +218,25 @@ def test_the_plan_of_the_next_round_is_stored_and_python_says_it(session, root, 
     namespace = {"tree": tree, "refine": refine}
     exec(calls, namespace)
     assert (namespace["child"].id, len(tree)) == (child.id, 2)
-    off = session.handle({"type": "preview", **about(session, root, n=40, exploit=0.0, audit=0.0)})
+    off = ask(session, "preview", n=40, exploit=0.0, audit=0.0)
     assert off["code"].endswith("review.accept(n=40, exploit=0.0, audit=0.0)")
 
 
 @pytest.mark.slow
 def test_the_recommendation_is_about_the_edited_space_and_its_plan(session_shown):
-    session = session_shown
     root = session_shown.shown
-    review = shown(session, root)["review"]
-    before = session.handle({"type": "preview", **about(session, root)})
+    review = shown(session_shown)["review"]
+    before = ask(session_shown, "preview")
     assert before["outlook"] == review["outlook"]["key"]
     edits = {"lr": {"bounds": [4, 5]}}
-    after = session.handle({"type": "preview", **about(session, root, edits=edits)})
+    after = ask(session_shown, "preview", edits=edits)
     assert after["outlook"] != before["outlook"]
-    answer = session.handle({"type": "outlook", **about(session, root, edits=edits)})
+    answer = ask(session_shown, "outlook", edits=edits)
     worth = root.propose(keep=False).edit(lr=(4, 5)).worth()
     assert answer["key"] == after["outlook"]
     assert answer["verdict"] == worth.verdict
     assert answer["fact"]["text"] == verdict_sentence(worth)
-    larger = session.handle({"type": "outlook", **about(session, root, edits=edits, n=7)})
+    larger = ask(session_shown, "outlook", edits=edits, n=7)
     assert larger["key"] not in (after["outlook"], before["outlook"])
 
 
@@ -278,7 +263,7 @@ WRONG = r"""
 def test_a_wrong_decision_is_refused_and_not_written(session_shown, line):
     root = session_shown.shown
     request, text = line.split(" => ")
-    message = {"type": "decide", "kind": "accept", **about(session_shown, root)}
+    message = {"type": "decide", "kind": "accept", **about(session_shown)}
     assert session_shown.handle(message | json.loads(request))["error"] == text
     assert [r["id"] for r in session_shown.handle({"type": "tree"})["rounds"]] == [root.id]
     assert root.decisions == ()
@@ -288,7 +273,7 @@ def test_a_wrong_decision_is_refused_and_not_written(session_shown, line):
 @pytest.mark.parametrize("risk", ["much", 3, True, 0, 10**400])
 def test_a_risk_that_is_none_is_refused(session_shown, risk):
     root = session_shown.shown
-    message = {"type": "decide", "kind": "accept", **about(session_shown, root), "risk": risk}
+    message = {"type": "decide", "kind": "accept", **about(session_shown), "risk": risk}
     refused = (
         "risk must be a probability from 0.01 to below 1, got",
         "message 'decide': risk must be a number, got",
@@ -400,7 +385,7 @@ def test_trials_that_are_left_out_or_deleted_are_other_evidence(session, root, t
     number = int(root.best.name)
     pulse = session.handle({"type": "pulse"})
     assert pulse["marks"] == {}
-    message = {"type": "decide", "kind": "accept", **about(session, root, n=4)}
+    message = {"type": "decide", "kind": "accept", **about(session, n=4)}
     root.star([number])
     starred = session.handle({"type": "pulse"})
     assert starred["versions"] == pulse["versions"]
@@ -411,7 +396,7 @@ def test_trials_that_are_left_out_or_deleted_are_other_evidence(session, root, t
     assert "trials changed" in session.handle(message)["error"]
     root.include([number])
     assert best() == first
-    message |= about(session, root)
+    message |= about(session)
     tree.delete_trials(root, [0])  # one that was not the last
     assert "trials changed" in session.handle(message)["error"]
     assert root.decisions == ()
@@ -419,21 +404,21 @@ def test_trials_that_are_left_out_or_deleted_are_other_evidence(session, root, t
 
 @pytest.mark.slow
 def test_answers_are_about_the_drawn_proposal_after_new_trials(session, root):
-    drawn = about(session, root)
+    drawn = about(session)
     before = session.handle({"type": "trials", **drawn})
     root.run(n=130, progress=False)
-    shown(session, root)
+    shown(session)
     assert session.handle({"type": "trials", **drawn}) == before
-    assert len(session.handle({"type": "trials", **about(session, root)})) > len(before)
+    assert len(ask(session, "trials")) > len(before)
 
 
 @pytest.mark.slow
 def test_looking_stores_nothing_and_deciding_stores_the_proposal(session, root, tree):
     stored = lambda: list(tree._context.store.proposals(root._stored.pk))  # noqa: E731
     for n in (121, 122, 123):
-        shown(session, root, risk=0.2)
+        shown(session, risk=0.2)
         root.run(n=n, progress=False)
-    message = {"type": "decide", "kind": "decline", **about(session, root)}
+    message = {"type": "decide", "kind": "decline", **about(session)}
     assert stored() == []
     declined = {"child": None, "text": "Declined: the space is unchanged.", "warning": ""}
     assert session.handle(message) == declined
@@ -462,25 +447,23 @@ def test_names_that_are_not_identifiers_are_printed_as_a_mapping(tree):
 
 @pytest.mark.slow
 def test_the_size_of_a_round_is_limited_to_the_configurations_left(session_shown):
-    session = session_shown
-    root = session_shown.shown
     edits = {"dropout": {"bounds": [0, 0.1]}, "optimizer": {"keep": [0]}, "lr": {"bounds": [0.5, 1.0]}}
-    message = about(session, root, edits=edits, n=5000)
-    answer = session.handle({"type": "preview", **message})
+    message = about(session_shown, edits=edits, n=5000)
+    answer = session_shown.handle({"type": "preview", **message})
     assert answer["n"] == answer["left"] < 5000
     assert f"(n={answer['n']}, " in answer["code"]
 
 
 @pytest.mark.slow
 def test_many_ask_at_once(session, root, tree):
-    message = {"type": "decide", "kind": "accept", **about(session, root, n=30)}
+    message = {"type": "decide", "kind": "accept", **about(session, n=30)}
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(session.handle, [message] * 16))
     assert (len({a["child"] for a in answers}), len(tree)) == (1, 2)
 
 
 def test_the_tile_of_top_trials_says_whether_those_cut_off_are_better(session, root):
-    answer = session.handle({"type": "preview", **about(session, root)})
+    answer = ask(session, "preview")
     review = root.propose()
     preview = review.preview()
     kept_tile = answer["tiles"][1]
