@@ -67,9 +67,8 @@ def test_a_grid_is_even():
     assert evenness(space, table.assign(value=table["a"] + table["b"]), 1).p == 1
 
 
-def test_a_parameter_counts_where_its_condition_holds():
+def test_a_parameter_counts_where_its_condition_holds(rng):
     space = refine.Space({"kind": ["sgd", "adam"], "momentum": refine.Float(0, 0.9, when="kind == 'sgd'")})
-    rng = np.random.default_rng(0)
     kind = rng.choice(["sgd", "adam"], 60)
     momentum = np.where(kind == "sgd", rng.uniform(0, 0.9, 60), np.nan)
     table = pd.DataFrame({"kind": kind, "momentum": momentum, "value": rng.normal(size=60)})

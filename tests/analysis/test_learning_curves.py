@@ -46,8 +46,7 @@ def test_the_best_are_read_best_first(tree, space):
     assert worst.value == round_.trials["value"].min() == worst.loss.validation[-1]
 
 
-def test_fewer_epochs_that_rank_alike_are_enough():
-    rng = np.random.default_rng(0)
+def test_fewer_epochs_that_rank_alike_are_enough(rng):
     ends = rng.uniform(0.5, 1.0, 40)
     t = np.arange(1, 81)
     steady = [end * (1 - 0.9**t) for end in ends]

@@ -148,8 +148,7 @@ def test_few_trials_say_less_about_the_noise():
     assert of_24.sd < 0.16  # residuals of a rough truth are not too small
 
 
-def test_repeats_alone_give_an_unbiased_estimate():
-    rng = np.random.default_rng(0)
+def test_repeats_alone_give_an_unbiased_estimate(rng):
     unknown = stats.NoiseEstimate(math.nan, 0.0, "none", 0)
     logs = []
     for _ in range(400):
@@ -158,8 +157,7 @@ def test_repeats_alone_give_an_unbiased_estimate():
     assert math.exp(np.mean(logs)) == pytest.approx(0.05, rel=0.1)
 
 
-def test_three_equal_repeats_of_a_metric_in_steps_show_noise_below_one_row():
-    rng = np.random.default_rng(0)
+def test_three_equal_repeats_of_a_metric_in_steps_show_noise_below_one_row(rng):
     X = rng.uniform(size=(40, 2))
     y = np.round(rng.uniform(0.6, 0.9, 40) * 50) / 50
     best = [float(y.max())]

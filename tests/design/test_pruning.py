@@ -126,9 +126,8 @@ def test_a_forecast_depends_on_its_own_curve_alone():
         assert predictions.tolist() == alone
 
 
-def test_a_race_forecasts_as_a_table_of_trials_does():
+def test_a_race_forecasts_as_a_table_of_trials_does(rng):
     """The race adds up distances epoch by epoch; curves may end early, and an epoch may lack a value."""
-    rng = np.random.default_rng(0)
     series = [np.cumsum(rng.random(length)) for length in (12, 8, 12, 9, 12, 12, 10, 12)]
     ends = np.array([curve[-1] for curve in series])
     values = np.cumsum(rng.random(12))

@@ -60,10 +60,9 @@ def test_a_counter_sample_refutes_a_wrong_narrowing_and_reopens_it(review):
 
 
 @pytest.mark.slow
-def test_probes_go_where_a_second_region_is_plausible():
+def test_probes_go_where_a_second_region_is_plausible(rng):
     """Two peaks were seen, one was cut off: probes lie on it, even trials hardly ever."""
     space = refine.Space({name: refine.Float(0, 1, levels=21) for name in ("x", "y", "z")})
-    rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.integers(0, 21, (150, 3)) / 20, columns=list(space))
 
     def on_other(table):

@@ -96,11 +96,10 @@ def test_no_difference_seen_is_not_enough_for_an_offer():
     assert {name: o.value for name, o in offered(thinned, epsilon=3.0).items()}.get("batch") in (None, 64)
 
 
-def test_classes_are_offered_as_they_are_typed_and_survive_json():
+def test_classes_are_offered_as_they_are_typed_and_survive_json(rng):
     classes = [collections.Counter, collections.OrderedDict, collections.UserDict]
     space = refine.Space({"lr": (0.0, 1.0, 11), "optimizer": classes})
     frame = pd.DataFrame(space.columns(draw(Sobol(), space, 33, 0)))
-    rng = np.random.default_rng(0)
     frame["value"] = -2 * (frame["lr"] - 0.5) ** 2 + rng.normal(0, 0.02, 33)
     frame["seconds"] = np.where(frame["optimizer"] == "OrderedDict", 1.0, 2.0) * rng.uniform(0.95, 1.05, 33)
     proposal = refine.propose(refine.analyze(space, frame), epsilon=0.5)

@@ -102,8 +102,7 @@ def test_pure_noise_is_not_narrowed():
 
 
 @pytest.mark.slow
-def test_bounds_go_midway_where_trials_lie_between_levels():
-    rng = np.random.default_rng(0)
+def test_bounds_go_midway_where_trials_lie_between_levels(rng):
     space = refine.Space({"x": (0.0, 1.0, 6), "y": (0.0, 1.0, 6)})
     x = rng.uniform(size=(200, 2))
     frame = pd.DataFrame({"x": x[:, 0], "y": x[:, 1], "value": -((x[:, 0] - 0.5) ** 2)})
@@ -113,8 +112,7 @@ def test_bounds_go_midway_where_trials_lie_between_levels():
         assert bound in (0.0, 1.0) or min(abs(bound - m) for m in (0.1, 0.3, 0.5, 0.7, 0.9)) < 1e-9
 
 
-def test_choices_without_trials_are_never_dropped():
-    rng = np.random.default_rng(0)
+def test_choices_without_trials_are_never_dropped(rng):
     space = refine.Space({"layer": [f"c{i}" for i in range(12)], "x": (0.0, 1.0, 6)})
     tried = [f"c{i}" for i in range(6)]
     frame = pd.DataFrame({"layer": rng.choice(tried, 90), "x": rng.choice(space["x"].grid, 90)})

@@ -130,8 +130,7 @@ def test_the_report_of_the_tree_links_it(grown, tmp_path):
     assert (tmp_path / "paper-winner.html").exists()
 
 
-def test_cheaper_configurations_that_are_nearly_as_good_are_named(tree, tmp_path):
-    rng = np.random.default_rng(0)
+def test_cheaper_configurations_that_are_nearly_as_good_are_named(tree, tmp_path, rng):
     frame = pd.DataFrame([(x, y) for x in range(10) for y in range(6)], columns=["x", "y"])
     value = 1 - 0.01 * (frame["x"] - 4) ** 2 + rng.normal(0, 0.01, len(frame))
     frame = frame.assign(value=value, seconds=1.0 + frame["y"])

@@ -85,8 +85,7 @@ def test_a_space_that_cuts_nothing_off_needs_no_audit():
     assert advised_round(analysis, proposal, SPACE, 60, n=60) == NextRound(60, 0.3, 0.0)
 
 
-def test_fewer_even_trials_than_stay_would_not_tell_the_noise():
-    rng = np.random.default_rng(0)
+def test_fewer_even_trials_than_stay_would_not_tell_the_noise(rng):
     X = rng.random((EVEN, 2))
     y = rng.normal(size=EVEN)
     assert stats.TopNoise()(X, y, [0, 0]).source == "residuals"
@@ -193,9 +192,8 @@ def test_a_verdict_states_its_own_chance(probability, verdict, start, chance):
     assert chance in str(outlook)
 
 
-def test_next_step_names_the_parameter_that_makes_trials_slow():
+def test_next_step_names_the_parameter_that_makes_trials_slow(rng):
     frame = pd.DataFrame(SPACE.columns(draw(Sobol(), SPACE, 60, 1)))
-    rng = np.random.default_rng(0)
     frame = frame.assign(value=frame["lr"] + rng.normal(0, 0.05, 60), seconds=frame["depth"] ** 2.0)
     analysis = refine.analyze(SPACE, frame)
     step = next_step_of(analysis, refine.propose(analysis), 60)

@@ -182,8 +182,7 @@ def test_a_fold_without_a_value_is_none_of_the_trial(tree, space):
     assert set(round_.trials.loc[~sgd, "state"]) == {"complete"}
 
 
-def test_a_table_estimates_noise_or_takes_the_declared_noise():
-    rng = np.random.default_rng(0)
+def test_a_table_estimates_noise_or_takes_the_declared_noise(rng):
     space = refine.Space({"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)})
     frame = pd.DataFrame([{"x": cell // 11 / 10, "y": cell % 11 / 10} for cell in rng.permutation(121)[:40]])
     frame["value"] = -((frame["x"] - 0.41) ** 2) + 0.05 * np.sin(50 * frame["y"])

@@ -92,9 +92,8 @@ def test_an_axis_that_a_candidate_does_not_read_drops_it_from_no_box():
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5])
-def test_a_conditional_axis_is_judged_by_the_draws_that_are_good_where_it_is_read(share):
+def test_a_conditional_axis_is_judged_by_the_draws_that_are_good_where_it_is_read(share, rng):
     """Best at level 5 of the last axis within choice 0, which alone reads that axis, in a share of draws."""
-    rng = np.random.default_rng(0)
     optimum = rng.choice(6, p=[0.0, 0.0, 0.0, 0.1, 0.8, 0.1], size=200)
     scores = rng.normal(scale=0.01, size=(200, len(CELLS))) - (CELLS[None, :, 0] == 2)
     scores -= (CELLS[None, :, 0] == 0) * (2.0 * np.abs(CELLS[None, :, 2] - LEVELS[optimum][:, None]) - 0.05)

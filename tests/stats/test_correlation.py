@@ -69,8 +69,7 @@ def test_spearman_only_sees_ranks(x, seed):
     assert plain == pytest.approx(bent, nan_ok=True)
 
 
-def test_kruskal_agrees_with_scipy_and_its_effect_is_h_over_n_minus_one():
-    rng = np.random.default_rng(0)
+def test_kruskal_agrees_with_scipy_and_its_effect_is_h_over_n_minus_one(rng):
     codes = rng.integers(0, 3, 300)
     y = np.round((codes == 1) + rng.normal(size=300), 1)
     result = KruskalWallis()(codes, y, 4)  # the fourth choice was never seen
@@ -111,8 +110,7 @@ def test_levels_without_enough_trials_claim_nothing():
 
 
 @pytest.mark.parametrize("cardinality", [0, 4])
-def test_power_grows_with_trials_and_effect(cardinality):
-    rng = np.random.default_rng(0)
+def test_power_grows_with_trials_and_effect(cardinality, rng):
     x = rng.integers(0, 4, 60).astype(float)
     y = rng.normal(size=60)
     sizes = (20, 60, 150, 400)

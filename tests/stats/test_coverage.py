@@ -56,8 +56,7 @@ def test_hit_share_of_a_grid_is_exact(n, cells):
     assert hit_share(cells, cells) == 0.0
 
 
-def test_an_optimum_at_the_edge_piles_up_there_and_only_there():
-    rng = np.random.default_rng(0)
+def test_an_optimum_at_the_edge_piles_up_there_and_only_there(rng):
     levels = np.arange(10) / 9
     x = rng.choice(levels, 300)
     low, high = Boundary()(x, x + 0.2 * rng.normal(size=300), levels)
@@ -132,9 +131,8 @@ def test_the_good_trials_it_takes_to_judge_are_those_of_the_exact_sign_test():
         good_trials_to_judge(1, half=0.5001)
 
 
-def test_the_best_ten_trials_decide_whether_an_edge_holds_the_best():
+def test_the_best_ten_trials_decide_whether_an_edge_holds_the_best(rng):
     x = np.tile(np.linspace(0, 1, 9), 12)
-    rng = np.random.default_rng(0)
     low, high = Boundary()(x, x + 0.05 * rng.normal(size=x.size), np.linspace(0, 1, 9))
     assert (low.best, high.best) == (False, True)
     # Rising over most of the range, best at 0.75: the top fifth reaches the edge, the best ten do not

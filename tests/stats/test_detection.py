@@ -96,8 +96,7 @@ def test_one_p_value_is_itself():
 
 
 @pytest.mark.slow
-def test_the_level_holds_for_dependent_tests():
-    rng = np.random.default_rng(0)
+def test_the_level_holds_for_dependent_tests(rng):
     for correlation in (0.0, 0.5, 0.95):
         common = rng.normal(size=(20000, 1))
         z = np.sqrt(correlation) * common + np.sqrt(1 - correlation) * rng.normal(size=(20000, 3))

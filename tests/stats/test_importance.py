@@ -97,8 +97,7 @@ def test_a_choice_and_its_conditional_parameter_share_importance_as_the_best_tri
 
 
 @pytest.mark.slow
-def test_null_parameters_have_no_importance_and_uniform_p():
-    rng = np.random.default_rng(0)
+def test_null_parameters_have_no_importance_and_uniform_p(rng):
     results = [
         PedAnova(permutations=199, resamples=50, seed=i)(rng.integers(0, 8, 100) / 7, rng.random(100))
         for i in range(200)

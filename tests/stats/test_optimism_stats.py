@@ -34,8 +34,7 @@ def skewed(rng):
 
 
 @pytest.mark.parametrize(("population", "minimum"), [(gaussian, 0.92), (skewed, 0.88)])
-def test_fresh_seeds_are_unbiased_and_their_interval_covers(population, minimum):
-    rng = np.random.default_rng(0)
+def test_fresh_seeds_are_unbiased_and_their_interval_covers(population, minimum, rng):
     raw = []
     corrected = []
     covered = []
@@ -187,8 +186,7 @@ def test_one_is_the_mean_and_all_is_the_best():
     assert expected_best(np.arange(1, 100_001), 20) == pytest.approx(20 * 100_001 / 21)
 
 
-def test_known_components_are_found():
-    rng = np.random.default_rng(0)
+def test_known_components_are_found(rng):
     groups = np.repeat(np.arange(300), 4)
     y = 2.0 * rng.normal(size=300)[groups] + 0.5 * rng.normal(size=1200)
     components = VarianceComponents()(y, groups)

@@ -15,8 +15,7 @@ def test_edf_counts_trials_at_least_as_good():
     assert Edf()([3.0]).better.tolist() == [1.0]
 
 
-def test_edf_band_covers_the_truth():
-    rng = np.random.default_rng(0)
+def test_edf_band_covers_the_truth(rng):
     points = np.array([0.3, 0.5, 0.9])
     curves = [Edf(resamples=200, seed=seed)(rng.random(150), points) for seed in range(200)]
     covered = [(curve.low <= 1 - points) & (1 - points <= curve.high) for curve in curves]

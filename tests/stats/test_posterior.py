@@ -173,8 +173,7 @@ def test_the_opposite_has_the_opposite_ratio_and_the_order_of_rows_says_nothing(
     assert stats.PriorEvidence()(X[rows], y[rows], thought[rows], [0, 0, 0]) == pytest.approx(log_ratio)
 
 
-def test_means_and_deviations_alone_are_those_of_draws():
-    rng = np.random.default_rng(0)
+def test_means_and_deviations_alone_are_those_of_draws(rng):
     X = rng.random((40, 2))
     cells = rng.random((50, 2))
     y = np.sin(4 * X[:, 0]) + 0.1 * rng.standard_normal(40)

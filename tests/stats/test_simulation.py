@@ -71,8 +71,7 @@ def test_runs_again_pay_where_noise_hides_the_best():
     assert gain > RunsAgain()(*noisy, 0.7, 1).mean()
 
 
-def test_conditioning_is_the_gaussian_one():
-    rng = np.random.default_rng(0)
+def test_conditioning_is_the_gaussian_one(rng):
     covariance = np.array([[1.0, 0.8, 0.0], [0.8, 1.0, 0.0], [0.0, 0.0, 1.0]])
     draws = rng.multivariate_normal(np.zeros(3), covariance, 200_000)
     shown = 2.0 + 0.5 * rng.standard_normal((len(draws), 1))

@@ -27,8 +27,7 @@ def test_values_far_from_the_best_keep_their_distance_after_learning_trials():
     assert high - low < 0.1
 
 
-def test_crowded_trials_do_not_raise_the_expectation_of_an_unseen_region():
-    rng = np.random.default_rng(0)
+def test_crowded_trials_do_not_raise_the_expectation_of_an_unseen_region(rng):
     sparse = np.array([0.0, 0.05, 0.1, 0.15, 0.2, 0.25])
     y = rng.normal(-1.0, 0.3, len(sparse))
     crowd = np.full(60, 0.25) + rng.uniform(-0.003, 0.003, 60)

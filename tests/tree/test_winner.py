@@ -28,8 +28,7 @@ def grown(tmp_path_factory):
         yield tree, root, child
 
 
-def test_an_unexpected_repeat_makes_no_winner_of_a_poor_region(tree):
-    rng = np.random.default_rng(0)
+def test_an_unexpected_repeat_makes_no_winner_of_a_poor_region(tree, rng):
     ran = pd.DataFrame(rng.integers(0, 10, (60, 2)), columns=["a", "b"])
     fine = 1 - 0.002 * rng.random(60) * (ran["a"] + ran["b"]) / 9
     ran["value"] = np.where(ran["a"] >= 8, 0.25 + 0.2 * rng.random(60), fine)

@@ -6,8 +6,7 @@ from refine.space.categorical import Categorical
 from refine.utils.arrays import order_of, row_codes
 
 
-def test_rows_are_numbered_and_ordered_as_they_compare():
-    rng = np.random.default_rng(0)
+def test_rows_are_numbered_and_ordered_as_they_compare(rng):
     for n, d, levels in ((0, 3, 2), (1, 0, 1), (400, 0, 1), (400, 3, 4), (2000, 30, 9), (300, 12, 10**6)):
         X = rng.integers(-levels, levels, size=(n, d)) / 7
         y = rng.integers(0, 9, size=n).astype(float)

@@ -5,7 +5,6 @@ import re
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -124,8 +123,7 @@ def obeyed(text):
 
 
 @pytest.mark.nightly
-def test_names_notes_and_labels_are_seen_and_do_nothing(tmp_path):
-    rng = np.random.default_rng(0)
+def test_names_notes_and_labels_are_seen_and_do_nothing(tmp_path, rng):
     kinds = rng.choice(["a" + EVIL, "b" + EVIL], 40)
     rows = pd.DataFrame({"p" + EVIL: kinds, "k": rng.integers(0, 30, 40), "acc": rng.random(40)})
 

@@ -222,8 +222,7 @@ def test_ticks_are_distinct_round_numbers(ends, options, labels):
     assert [t["label"] for t in axis(*ends, **options)] == labels
 
 
-def test_the_better_half_of_a_skewed_loss_is_drawn_to_scale():
-    rng = np.random.default_rng(0)
+def test_the_better_half_of_a_skewed_loss_is_drawn_to_scale(rng):
     loss = 0.1 + rng.uniform(-2, 2, 1000) ** 2 / 20 + rng.gamma(1, 0.02, 1000)
     loss[:50] *= 1e5  # never learned
     view = view_of(loss, "val_loss", "minimize")
