@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -28,7 +27,6 @@ from refine.report.markdown.rendering import (
     published,
     slug,
     values_table,
-    written,
 )
 from refine.report.markdown.script import configuration_code, reproduce
 from refine.report.pages.winner import between, confirm_call, differing
@@ -40,7 +38,7 @@ from refine.tree.tree import Tree
 from refine.tree.winner import comparable_rounds, ran
 from refine.trials.round_record import OPTUNA
 from refine.trials.trial import STATES
-from refine.utils.display import Items
+from refine.utils.display import Items, Page
 from refine.utils.format import difference, duration, percent, plural, score
 from refine.utils.provided import provides
 
@@ -96,13 +94,23 @@ def write_winner(won: Winner, home: Tree | Round, folder: Path, html: bool) -> P
     tools = next(reversed(reader.environments_of(pk, [key])), {})
     title = f"Certificate of the winner of {escape(round_.context.name)}{title}"
     search = _Search(won, rounds, round_, shown, tools)
-    return written(partial(_write, search, Raw(title), f"{file}-winner.md"), folder, html)
+    page = won.page()
+    head: list[Part] = [replace(page, folds=()), page.folds[0].blocks[0]]
+    if shown is not None:
+        first = shown.table.iloc[0]
+        models = plural(int(first["runs"]), "model")
+        text = f"Hold-out: {score(float(first['holdout']))}, mean of {models} retrained for it"
+        if math.isfinite(first["sd"]):
+            text += f" (deviation {score(float(first['sd']))})"
+        head.insert(1, f"{text}.")
+    path = Path(folder) / f"{file}-winner.md"
+    return published(path, Raw(title), head, _evidence(search, page), html=html)
 
 
-def _write(search: _Search, title: Raw, name: str, folder: Path) -> Path:
+def _evidence(search: _Search, page: Page) -> list[Part]:
+    """The folded sections of a certificate; ``page`` is the winner's."""
     won = search.won
     best = won.candidates[0]
-    page = won.page()
     summary_fold, *other_folds = page.folds
     seed = search.winner_round.node.trial_seed(best.key, 0)
     params = configuration_code(best.configuration)
@@ -112,22 +120,13 @@ def _write(search: _Search, title: Raw, name: str, folder: Path) -> Path:
     )
     checklist = values_table(["question", "answer"], list(_checklist(search).items()))
     notes = Items(list(_notes(search)))
-    evidence = [
+    return [
         Section("Evidence of the value", [notes, *summary_fold.blocks[1:], *opened(other_folds)]),
         _ablation(search),
         _cheaper(won),
         Section("Reproducibility checklist", [checklist]),
         Section("Reproduce", [fence(script, "python")]),
     ]
-    head: list[Part] = [replace(page, folds=()), summary_fold.blocks[0]]
-    if search.holdout is not None:
-        first = search.holdout.table.iloc[0]
-        models = plural(int(first["runs"]), "model")
-        text = f"Hold-out: {score(float(first['holdout']))}, mean of {models} retrained for it"
-        if math.isfinite(first["sd"]):
-            text += f" (deviation {score(float(first['sd']))})"
-        head.insert(1, f"{text}.")
-    return published(folder / name, title, head, evidence)
 
 
 def _notes(search: _Search) -> Iterator[str]:

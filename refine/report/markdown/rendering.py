@@ -235,12 +235,20 @@ def _longest_run(text: str) -> int:
     return max((len(run) for run in re.findall("`+", text)), default=0)
 
 
-def published(path: Path, title: str, head: Iterable[Part], evidence: Iterable[Part] = ()) -> Path:
+def published(
+    path: Path, title: str, head: Iterable[Part], evidence: Iterable[Part] = (), *, html: bool = False
+) -> Path:
     """Writes a report as a markdown file with the terms at the end; figures go to a folder of the same name.
 
-    The file's folder is made if need be; ``head`` is read first, ``evidence`` is folded.
+    With ``html`` everything is in one HTML file. The file's folder is made if need be; ``head`` is read
+    first, ``evidence`` is folded.
     """
     made_folder(path.parent)
+    if html:
+        with TemporaryDirectory() as scratch:
+            markdown = published(Path(scratch) / path.name, title, head, evidence)
+            text = to_html(markdown.read_text(encoding="utf-8"), markdown.parent)
+        return write_whole(path.with_suffix(".html"), [text])
     parts = [Raw(f"# {escape(title)}"), *head]
     if folded := [part for part in evidence if part]:
         parts += [Raw("## Evidence"), *folded]
@@ -270,17 +278,6 @@ def _drawn(report: Path, figure: Figure) -> Raw:
 def numbered(round_: Round) -> str:
     """File name of a round, without a suffix: its number in the tree, from 1 for the oldest, and its id."""
     return f"{list(round_.context.nodes).index(round_.id) + 1}-{round_.id}"
-
-
-def written(write: Callable[[Path], Path], folder: str | Path, html: bool) -> Path:
-    """Writes a report by ``write``, which makes markdown in a folder; with ``html`` as one HTML file."""
-    if not html:
-        return write(Path(folder))
-    target = made_folder(folder)
-    with TemporaryDirectory() as scratch:
-        markdown = write(Path(scratch))
-        text = to_html(markdown.read_text(encoding="utf-8"), markdown.parent)
-    return write_whole(target / f"{markdown.stem}.html", [text])
 
 
 def to_html(markdown: str, folder: Path) -> str:

@@ -43,7 +43,6 @@ from refine.report.markdown.rendering import (
     quote,
     slug,
     values_table,
-    written,
 )
 from refine.report.markdown.script import configuration_code, reproduce
 from refine.report.pages.analysis import COUPLED, coupled_pairs
@@ -192,8 +191,8 @@ class RoundReportInputs:
         return {n: after for n, (_, after) in changed.items()}, source
 
 
-def round_report(facts: RoundReportInputs, folder: str | Path) -> Path:
-    """Writes ``<folder>/<name>.md`` and its figures in ``<folder>/<name>/``."""
+def round_report(facts: RoundReportInputs, folder: str | Path, *, html: bool = False) -> Path:
+    """Writes ``<folder>/<name>.md`` and its figures in ``<folder>/<name>/``, or one HTML file."""
     head: list[Part] = [*_header(facts), decision_figure(facts)]
     if facts.winner is not None:
         head += [Raw("## Winner"), facts.winner.page()]
@@ -205,7 +204,8 @@ def round_report(facts: RoundReportInputs, folder: str | Path) -> Path:
         evidence.append(Section("Other risks", [facts.options.page()]))
     evidence.append(Section("Reproduce", [fence(facts.reproduce, "python")]))
     title = Raw(f"Round {code(facts.node.id)} of {escape(facts.tree)}")
-    return published(Path(folder) / f"{facts.name or facts.node.id}.md", title, head, evidence)
+    path = Path(folder) / f"{facts.name or facts.node.id}.md"
+    return published(path, title, head, evidence, html=html)
 
 
 def _header(facts: RoundReportInputs) -> list[Part]:
@@ -638,7 +638,7 @@ def write_round(
     facts = gather(round_, proposal)
     if not by_id:
         facts = replace(facts, name=numbered(round_))
-    return written(partial(round_report, facts), folder, html)
+    return round_report(facts, folder, html=html)
 
 
 def gather(round_: Round, proposal: Proposal | None = None) -> RoundReportInputs:

@@ -26,7 +26,6 @@ from refine.report.markdown.rendering import (
     published,
     quote,
     slug,
-    written,
 )
 from refine.report.markdown.round import populations_figure
 from refine.report.markdown.script import reproduce
@@ -107,7 +106,7 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
         evidence.append(Section("Reproduce the best round", [fence(reproduce(last), "python")]))
     name = f"{slug(tree.name, set())}.md"
     title = f"The refinement of {tree.name}"
-    return written(lambda target: published(target / name, title, head, evidence), folder, html)
+    return published(Path(folder) / name, title, head, evidence, html=html)
 
 
 def _summary(rounds: Sequence[RoundOverview], way: list[str], narrated: int) -> str:
@@ -202,4 +201,4 @@ def write_comparison(comparison: Comparison, folder: Path, html: bool) -> Path:
     )
     head: list[Part] = [comparison.page(), populations_figure(comparison)]
     name = f"compare-{comparison.a}-{comparison.b}.md"
-    return written(lambda target: published(target / name, title, head), folder, html)
+    return published(Path(folder) / name, title, head, html=html)

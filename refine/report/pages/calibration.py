@@ -23,7 +23,7 @@ from refine.review.calibration import (
 from refine.trials.goal import best_of, sign_of
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Fact, Facts, Fold, Grid, Items, Page, Text
-from refine.utils.format import chance_cell, difference, join, percent, plural, score
+from refine.utils.format import by_over, chance_cell, join, percent, plural, score
 from refine.utils.provided import page_for
 
 _WIDE = 0.9  # intervals of the summary
@@ -266,9 +266,7 @@ def _verdict(e: Entry) -> str:
         return "Nothing to refute: nothing was cut off."
     if e.proposal is None or e.verdict == "not_tested":
         return "Not tested: no audit trial has finished."
-    margin = ""
-    if epsilon := e.proposal.claim.epsilon:
-        margin = f" by more than {difference(epsilon)}"
+    margin = by_over(e.proposal.claim.epsilon, "more than")
     if e.verdict == "refuted":
         best = best_of(e.outcome.outside, e.outcome.direction)
         return (

@@ -19,6 +19,7 @@ from refine.stats import NoiseEstimate
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Fact, Text
 from refine.utils.format import (
+    by_over,
     coarse,
     difference,
     duration,
@@ -326,9 +327,7 @@ def _dropped_levels(v: SimpleNamespace) -> str:
 
 
 def _refuted(v: SimpleNamespace) -> str:
-    margin = ""
-    if v.epsilon:
-        margin = f" by more than {difference(v.epsilon)}"
+    margin = by_over(v.epsilon, "more than")
     return (
         f"An audit trial outside this space, with {v.parameter} = {v.value}, reached {score(v.reached)}; the "
         f"best trial inside has {score(v.inside)}, worse{margin}. This refutes the earlier narrowing, so the "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import threading
 import webbrowser
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -202,7 +202,12 @@ def rehearse(
         for option, value in (("--rounds", rounds), ("-n", n), ("--exploit", exploit)):
             if value is not None:
                 raise ReviewError(f"{option} needs a store with results; with a space file give --budget")
-        study = rehearse_study(read_space(target.store), budget or 60, noise=_share_of(noise, NOISE))
+        share: float | str = NOISE
+        if noise is not None:
+            share = noise
+            with suppress(ValueError):
+                share = float(noise)
+        study = rehearse_study(read_space(target.store), budget or 60, noise=share)
         space = shlex.quote(target.store)
         start = f"refine run study.db --space {space} --objective MODULE:NAME --budget {study.budget}"
         out.put(study, start)
@@ -214,16 +219,6 @@ def rehearse(
         )
     with target.round() as round_:
         out.put(round_.rehearse(rounds, n, exploit=exploit))
-
-
-def _share_of(noise: str | None, default: float) -> float | str:
-    """A typed noise as a number, if it is one."""
-    if noise is None:
-        return default
-    try:
-        return float(noise)
-    except ValueError:
-        return noise
 
 
 @command(DECIDE)

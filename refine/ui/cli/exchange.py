@@ -21,6 +21,7 @@ from refine.ui.cli.shared import (
     StoreArgument,
     chosen,
     command,
+    direction_of,
     newest,
     opened,
     option,
@@ -120,11 +121,9 @@ class Imported:
 
     def keywords(self, kind: str) -> dict[str, Any]:
         """Keywords of the call that imports a source of this kind."""
-        keywords: dict[str, object] = {"space_filling": self.space_filling}
+        keywords: dict[str, object] = {"space_filling": self.space_filling, **direction_of(self.minimize)}
         if kind != _TALOS:
             keywords["metric"] = self.metric
-        if self.minimize is not None:
-            keywords["direction"] = "minimize" if self.minimize else "maximize"
         return keywords
 
 

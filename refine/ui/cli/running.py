@@ -37,6 +37,7 @@ from refine.ui.cli.shared import (
     Workers,
     chosen,
     command,
+    direction_of,
     objective_for,
     option,
     program_options,
@@ -92,16 +93,14 @@ class NewRoot(Drawn):
         from refine.space.literals import typed_pairs
         from refine.trials.declared import typed_limits
 
-        options = super().options("metric", "minimize", *without)
-        if self.minimize is not None:
-            options["direction"] = "maximize"
-            if self.minimize:
-                options["direction"] = "minimize"
+        options = super().options("metric", "minimize", *without) | direction_of(self.minimize)
         if self.limits:
             options["limits"] = typed_limits(self.limits)
         if self.baseline:
             options["baseline"] = typed_pairs(self.baseline, "--baseline")
-        return options | ({"metric": _judged_by(self.metric)} if self.metric else {})
+        if self.metric:
+            options["metric"] = _judged_by(self.metric)
+        return options
 
 
 def _judged_by(texts: list[str]) -> Any:

@@ -619,6 +619,15 @@ def _default_name(store: str) -> str:
     )
 
 
+def direction_of(minimize: bool | None) -> dict[str, str]:
+    """The keyword of a call for ``--minimize`` or ``--maximize``; empty without either."""
+    if minimize is None:
+        return {}
+    if minimize:
+        return {"direction": "minimize"}
+    return {"direction": "maximize"}
+
+
 def objective_words(name: str) -> str:
     """The option for the objective: as typed, else by the recorded name; empty if the name can be imported.
 

@@ -33,6 +33,7 @@ from refine.ui.cli.shared import (
     RoundArgument,
     chosen,
     command,
+    direction_of,
     newest,
     option,
 )
@@ -353,8 +354,7 @@ class RunTable(Given):
         )
         words = [f"{name}=" if len(columns) > 1 else "" for name in columns]
         names = [" ".join(map("".join, zip(words, row, strict=True))) for row in cells.to_numpy()]
-        direction = {None: None, True: "minimize", False: "maximize"}[self.minimize]
-        goal = Goal(Metric(self.metric), direction)
+        goal = Goal(Metric(self.metric), direction_of(self.minimize).get("direction"))
         return judge_runs(
             names,
             values.tolist(),
