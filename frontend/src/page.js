@@ -26,6 +26,9 @@ const PULSE = 2000; // milliseconds between looks for new trials and rounds
 const NEWS = 8000; // milliseconds that good news stays
 const LONG = 400; // milliseconds after which one wants to know what takes so long
 
+const MORE_RISK = "more risk, smaller space";
+const UNJUDGED = "of the proposal, without your edits";
+
 const NO_OUTLOOK = { verdict: "", fact: null, number: "", text: "" };
 
 const WIDE = 380; // pixels that a card of a change takes at least
@@ -143,7 +146,7 @@ export class Page {
     this.epsilonLabel = h("label", {}, "tolerance (epsilon) ", this.epsilon);
     this.numbers = h("dl", { class: "refine-facts refine-numbers", "aria-live": "off" });
     this.claim = h("p", { class: "refine-claim" });
-    this.sure = fold("sure", "Risk level", h("span", { class: "refine-faint" }, "more risk, smaller space"), h("div", { class: "refine-tools" }, this.slider.element, this.epsilonLabel), this.slider.leaves, this.numbers, this.claim);
+    this.sure = fold("sure", "Risk level", (this.sureAbout = h("span", { class: "refine-faint" }, MORE_RISK)), h("div", { class: "refine-tools" }, this.slider.element, this.epsilonLabel), this.slider.leaves, this.numbers, this.claim);
 
     this.scale = h("span", {});
     this.legend = h(
@@ -206,7 +209,8 @@ export class Page {
     this.copyButton = h("button", { type: "button", onclick: () => this.copy() }, "copy Python");
     this.python = h("div", { class: "refine-python" }, this.code, this.copyButton);
     this.planning = h("span", { class: "refine-planning" }, ...this.plan.labels, this.prunerLabel);
-    this.more = fold("more", "More", h("span", { class: "refine-faint" }, "how trials run, the same in Python"), (this.options = h("div", { class: "refine-options" }, this.planning)), this.python);
+    this.moreAbout = h("span", { class: "refine-faint" }, "how trials run, the same in Python");
+    this.more = fold("more", "More", this.moreAbout, (this.options = h("div", { class: "refine-options" }, this.planning)), this.python);
     this.live = new Live(this);
     this.questions = new Ask(this);
     this.attempts = new Try(this);
@@ -233,7 +237,8 @@ export class Page {
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main, this.hover.card);
     if (this.transport.home === "saved") {
       // A copy: nothing in it can be changed, and its last lines are what to type.
-      for (const part of [this.acceptButton, this.declineButton, this.planning, this.runner.element, this.runner.budget, this.epsilonLabel, this.front.note, this.front.button]) part.remove();
+      for (const part of [this.acceptButton, this.declineButton, this.options, this.runner.element, this.runner.budget, this.epsilonLabel, this.front.note, this.front.button]) part.remove();
+      this.moreAbout.textContent = "the same in Python";
       this.more.open = true;
       this.decideRow.append(this.copyButton);
     }
@@ -376,8 +381,10 @@ export class Page {
     this.place();
     this.bar.classList.toggle("empty", nothing);
     this.failed.hidden = nothing || this.review.failed === "";
-    if (nothing) this.runner.element.after(this.runner.budget);
-    else this.options.append(this.runner.budget);
+    if (this.transport.home !== "saved") {
+      if (nothing) this.runner.element.after(this.runner.budget);
+      else this.options.append(this.runner.budget);
+    }
     this.more.hidden = nothing;
     this.runner.needed = nothing || ["run", "replicate"].includes(this.review.step.do);
     if (nothing) {
@@ -660,6 +667,7 @@ export class Page {
     const outlook = this.outlooks.get(this.outlook);
     const advised = outlook === undefined || !["STOP", "CONFIRM"].includes(outlook.verdict);
     this.unjudged.hidden = !this.preview.unjudged;
+    this.sureAbout.textContent = this.preview.unjudged ? UNJUDGED : MORE_RISK;
     this.drawHeadline(outlook);
     this.acceptButton.classList.toggle("plain", !advised || this.same);
     drawTiles(this.deciding, tiles);

@@ -59,7 +59,7 @@ export class Panel {
     this.accept = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.accept(panel.name)) }, "use proposal");
     this.reject = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.reject(panel.name)) }, "leave unchanged");
     this.actions.append(this.accept, this.reject);
-    const study = panel.role.name === "scientific" ? badge({ tone: "scientific", title: panel.role.title, text: "under study" }) : null;
+    const study = panel.role.name === "scientific" ? badge({ tone: "scientific", title: panel.role.title, text: "scientific" }) : null;
     if (panel.kind === "range") {
       this.inputs = [0, 1].map((side) =>
         h("input", {
@@ -285,7 +285,7 @@ export class Panel {
     const names = { numberOf: (i) => trials.numbers?.[i] ?? null, indexOf: (number) => trials.rows?.get(number) ?? -1 };
     this.cloud.draw(placed(trials.n, x, scale.place), trials.flags, { colours: this.page.colours, top: this.curved, height: this.dotted, beyond: scale.beyond }, names);
     const { left, right } = this;
-    const squeezed = scale.squeezed ? s("rect", { class: "refine-squeezed", x: left, width: right - left, y: scale.squeezed[0], height: this.bottom - scale.squeezed[0] }, s("title", {}, "the worse half of the trials, squeezed")) : null;
+    const squeezed = scale.squeezed ? s("rect", { class: "refine-squeezed", x: left, width: right - left, y: scale.squeezed[0], height: this.bottom - scale.squeezed[0] }, s("title", {}, "the worse half of the trials: by rank, not to scale")) : null;
     const lines = scale.ticks.map(({ y, label }) => s("path", { class: label === "median" ? "refine-hair median" : "refine-hair", d: `M${left} ${y}H${right}` }));
     const labels = scale.ticks.map(({ y, label }) => s("text", { x: left - 16, y: y + 3.5, "text-anchor": "end", class: label === "median" ? "refine-median" : null }, label));
     const middle = this.curved + this.dotted / 2;

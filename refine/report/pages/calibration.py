@@ -84,14 +84,30 @@ def calibration_page(calibration: Calibration) -> Page:
 
 # Claims at risk 0.05 that held, and all of them: docs/benchmarks/proposals.md, "Are the claims true?".
 HELD_IN_BENCHMARKS = (195, 200)
+_FEWEST_CLAIMS = 10  # fewer claims of a study show no share that held
 
 
 def held_text(calibration: Calibration) -> str:
-    """The claims of a study tested and not refuted by audit trials: ``3 of 3 claims held``."""
+    """The claims of a study that audit trials checked, and those that held: see :func:`record_text`."""
     tested = [entry.refuted for entry in calibration.entries if entry.refuted is not None]
-    if not tested:
-        return "no claim tested yet"
-    return f"{tested.count(False)} of {plural(len(tested), 'claim')} held"
+    return record_text(tested.count(False), len(tested))
+
+
+def record_text(held: int, checked: int) -> str:
+    """The claims that held, of all claims checked: ``11 of 12 claims held``.
+
+    Fewer than 10 claims are no record: ``3 claims checked so far: all held; too few to judge``.
+    """
+    if not checked:
+        return "no claim checked yet"
+    if checked >= _FEWEST_CLAIMS:
+        return f"{held} of {checked} claims held"
+    result = f"{held} held"
+    if checked == 1:
+        result = ("it failed", "it held")[held]
+    elif held == checked:
+        result = "all held"
+    return f"{plural(checked, 'claim')} checked so far: {result}; too few to judge"
 
 
 def held_in_benchmarks() -> str:
@@ -109,6 +125,8 @@ def _refuted(calibration: Calibration) -> str | Cell:
     if not tested:
         return "audit trials tested no narrowing yet"
     text = f"{sum(tested)} of {plural(len(tested), 'narrowing')} tested by audit trials"
+    if len(tested) < _FEWEST_CLAIMS and not any(tested):
+        text += "; too few to judge"
     return Cell(text, "bad" * any(tested))
 
 

@@ -155,7 +155,7 @@ _ASKED = {
         "question",
         "Does the round ask a clear question?",
         lambda v: f"{plural(len(v.scientific), 'scientific parameter')}, {v.nuisance} nuisance",
-        "Add a note, or name the parameter under study",
+        "Add a note, or name the scientific parameter",
     ),
     "edges": _Asked("ends", "Is the best configuration away from the ends of its ranges?", "{ends:open end}"),
     "enough": _Asked(
@@ -389,7 +389,7 @@ _UNKNOWN_NOISE = "The noise is unknown: nothing was repeated"
 
 _SAYS: dict[str, Say] = {
     "goal.narrows_question": (
-        "The proposal narrows {decided:and}, the parameter under study: accepting it answers the question"
+        "The proposal narrows {decided:and}, a scientific parameter: accepting it answers the question"
     ),
     "goal.question": (
         "The round asks about {scientific:and}; the other parameters are tuned for a fair comparison"

@@ -96,7 +96,7 @@ def view_of(values: Floats, metric: str, direction: str) -> Content:
         "middle_ticks": axis(*sorted((middle, high if sign > 0 else low)), log=log, max_ticks=_VIEW_TICKS),
         "title": metric,
         "text": f"height: {metric}, best at the top{', on a logarithmic scale' if log else ''}{hidden_text}",
-        "middle_text": "worse half, squeezed",
+        "middle_text": "worse half: by rank, not to scale",
     }
 
 

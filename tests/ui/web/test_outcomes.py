@@ -7,7 +7,7 @@ import pytest
 from pages import SPACE, score
 
 import refine
-from refine.report.pages.calibration import HELD_IN_BENCHMARKS
+from refine.report.pages.calibration import HELD_IN_BENCHMARKS, record_text
 from refine.ui.web.session import Session
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -69,11 +69,26 @@ def test_the_track_record_counts_tested_claims(session, family):
     track = session.handle({"type": "track", "round": root.id})
     tested = [e.refuted for e in tree.calibration().entries if e.refuted is not None]
     if tested:
-        expected = f"{tested.count(False)} of {len(tested)} claim"
+        assert track["text"].startswith(f"{len(tested)} claim")
+        assert track["text"].endswith("; too few to judge")
     else:
-        expected = "no claim tested yet"
-    assert track["text"].startswith(expected)
+        assert track["text"] == "no claim checked yet"
     assert track["rows"][0][:2] == [root.id, family[2].id]
+
+
+@pytest.mark.parametrize(
+    ("held", "checked", "text"),
+    [
+        (0, 0, "no claim checked yet"),
+        (1, 1, "1 claim checked so far: it held; too few to judge"),
+        (0, 1, "1 claim checked so far: it failed; too few to judge"),
+        (9, 9, "9 claims checked so far: all held; too few to judge"),
+        (1, 2, "2 claims checked so far: 1 held; too few to judge"),
+        (9, 10, "9 of 10 claims held"),
+    ],
+)
+def test_a_track_record_begins_with_ten_claims(held, checked, text):
+    assert record_text(held, checked) == text
 
 
 def test_the_share_of_claims_that_held_is_that_of_the_benchmarks():

@@ -28,6 +28,9 @@ def test_a_copy_opens_offline_and_spells_edits(browser, tmp_path, n):
             of_the_proposal = page.locator(".refine-deciding dd:first-of-type").all_inner_texts()
             headline_of_the_proposal = page.locator(".refine-next").inner_text()
             assert page.locator(".refine-unjudged").is_hidden()
+            assert page.locator('[data-fold="more"] input').count() == 0
+            risk_level = page.locator('[data-fold="sure"] > summary > span')
+            assert risk_level.text_content() == "more risk, smaller space"
             drag(page, "dropout", "upper", 60)
             page.locator('[data-parameter="optimizer"] .refine-chip').nth(0).click()
             page.get_by_label("Note", exact=True).fill('it\'s "low"')
@@ -42,6 +45,7 @@ def test_a_copy_opens_offline_and_spells_edits(browser, tmp_path, n):
                 .inner_text()
                 .startswith("For the proposal, without your edits")
             )
+            assert risk_level.text_content() == "of the proposal, without your edits"
             assert (
                 page.get_by_role("button", name="copy Python").bounding_box()["y"]
                 < page.viewport_size["height"]
