@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -72,7 +73,7 @@ def condition_in(
             f"a {role} must be an expression or bounds by name, got neither; for example "
             "tree.ask('units <= 8'), or tree.ask(units=(4, 8))"
         )
-    conditions = [_parsed(part, role) for part in parts]
+    conditions = [_parsed(space, part, role) for part in parts]
     for condition in conditions:
         for name in sorted(condition.names - set(space)):
             raise SpaceError(f"{role} {_shown(condition)}: {space.unknown_name(name)}")
@@ -147,7 +148,7 @@ def named_value(space: Space, name: str, value: str) -> tuple[str, str] | None:
     return region, f"not ({region})"
 
 
-def _parsed(expression: Any, role: str) -> Constraint:
+def _parsed(space: Space, expression: Any, role: str) -> Constraint:
     if isinstance(expression, str) and len(expression) > _LONGEST:
         raise SpaceError(
             f"a {role} must be an expression of at most {_LONGEST:,} characters, got {len(expression):,}; "
@@ -156,7 +157,24 @@ def _parsed(expression: Any, role: str) -> Constraint:
     try:
         return Constraint(expression)
     except SpaceError as error:
+        for name in space:
+            if name in str(expression):
+                _check_name(name, role)
         raise SpaceError(_named(error, role, expression)) from None
+
+
+def askable(name: str) -> bool:
+    """True if an expression can hold the name of a parameter."""
+    return name.isidentifier() and not iskeyword(name)
+
+
+def _check_name(name: str, role: str) -> None:
+    """Raises SpaceError if an expression cannot hold the name of a parameter."""
+    if not askable(name):
+        raise SpaceError(
+            f"{role}: a parameter in a {role} must have a name of letters, digits and _, not a keyword of "
+            f"Python, got {name!r}; rename the parameter"
+        )
 
 
 def _named(error: SpaceError, role: str, expression: object) -> str:
@@ -176,11 +194,7 @@ def _bound_text(space: Space, name: str, value: object, role: str) -> str:
     """A bound as an expression: ``4 <= units <= 8``, ``model == 'svr'``."""
     if name not in space:
         raise SpaceError(f"{role}: unknown parameter {name!r}; {did_you_mean(name, space)}")
-    if not name.isidentifier():
-        raise SpaceError(
-            f"{role}: a parameter in a {role} must have a name of letters, digits and _, got {name!r}; "
-            "rename the parameter"
-        )
+    _check_name(name, role)
     try:
         new = edited(space[name], value)
     except SpaceError as error:

@@ -10,7 +10,7 @@ import numpy as np
 
 from refine.analysis.evidence import level_axis
 from refine.proposal.proposal import Proposal
-from refine.proposal.question import FEW, THIN, Evidence, Masks, compared, condition_in
+from refine.proposal.question import FEW, THIN, Evidence, Masks, askable, compared, condition_in
 from refine.space.categorical import Categorical
 from refine.space.constraints import one_of
 from refine.space.parameters import Parameter
@@ -128,7 +128,7 @@ def _cuts(evidence: Evidence, proposal: Proposal) -> list[_Cut]:
     cuts = {}
     for risk in (proposal.risk, max(proposal.risk, _BOLD)):
         for change in proposal.at(risk).changes:
-            if change.kind not in ("narrow", "drop") or not change.name.isidentifier():
+            if change.kind not in ("narrow", "drop") or not askable(change.name):
                 continue
             old = space[change.name]
             mask = np.array([change.new.contains(old.column(np.array([i])))[0] for i in range(old.size)])
@@ -184,7 +184,7 @@ def _thin_region(evidence: Evidence, proposal: Proposal) -> SuggestedQuestion | 
     trials = int(evidence.finished.sum())
     likeliest: SuggestedQuestion | None = None
     for j, e in enumerate(evidence.analysis.parameters):
-        if not e.name.isidentifier() or e.condition is not None:
+        if not askable(e.name) or e.condition is not None:
             continue
         level_of_trials = level_axis(e.parameter).index(evidence.analysis.X[:, j])
         for mask in _windows(e.parameter):
@@ -228,7 +228,7 @@ def _interaction(evidence: Evidence, proposal: Proposal, cuts: Sequence[_Cut]) -
     cut_names = {change.name for change in proposal.changes if change.kind != "keep"}
     conditions = {}
     for e in evidence.analysis.parameters:
-        if e.name in cut_names or not e.name.isidentifier() or e.condition is not None:
+        if e.name in cut_names or not askable(e.name) or e.condition is not None:
             continue
         for mask in _halves(e.parameter):
             expression = region_text(e.name, e.parameter, mask)

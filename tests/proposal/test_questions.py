@@ -306,3 +306,10 @@ def test_further_candidates_of_a_small_region_have_the_values_of_a_full_draw():
 def test_candidates_with_residuals_of_their_own_are_all_drawn_again():
     evidence = _evidence_of(0.0, "none")
     assert evidence.with_candidates(np.zeros((3, 6), dtype=np.int64)) is None
+
+
+@pytest.mark.parametrize("question", ["num.trees <= 2", "1 <= lambda <= 3"])
+def test_a_parameter_whose_name_no_expression_can_hold_is_named_in_the_error(question):
+    space = refine.Space({"num.trees": (1, 5), "lambda": (1, 5)})
+    with pytest.raises(SpaceError, match="rename the parameter"):
+        condition_in(space, question)
