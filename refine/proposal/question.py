@@ -43,9 +43,14 @@ FEW = 6
 WIDER = 1.3
 # Values beyond the best trial are damped in units of this factor times the mean excess of the best fifth.
 # Without it the larger of two regions is expected too good: on 192 questions after even trials of functions
-# and grids, the Brier score fell from 0.153 to 0.098, with the weight below.
+# and grids, the Brier score fell from 0.153 to 0.098, with a weight of 0.25 on ranks.
 _BEYOND = 0.5
-BY_RANK = 0.25  # weight of the draws on ranks; the others are processes on values
+# Weight of the draws on ranks after even trials with noise; the others are processes on values. Noise moves
+# the best few values most, and ranks bound the move. The least weight holds without noise, as draws on ranks
+# then have residuals that favour the larger region, and among learning trials, whose ranks are not shares of
+# the space.
+_BY_RANK = 0.75
+_BY_RANK_LEAST = 0.25
 FEWEST_DRAWS = 20  # draws in which both sides have a usable cell, before a difference is stated
 _SMALL = 100  # candidates that are added inside a region that even candidates hardly hit
 _DRAWN = 20_000  # even draws among which they are looked for
@@ -299,7 +304,7 @@ class Evidence:
     @cached_property
     def functions(self) -> Functions:
         """Functions drawn given the trials, for the bests of parts of the space."""
-        return _functions_of(self.surrogate, _drawn_values(self.analysis, self.surrogate))
+        return _functions_of(self.analysis, self.surrogate, _drawn_values(self.analysis, self.surrogate))
 
     def with_candidates(self, more: Indices) -> Evidence | None:
         """The evidence with further candidates, by the same draws; ``None`` if all must be drawn again.
@@ -312,7 +317,7 @@ class Evidence:
         evidence = Evidence(self.analysis, self.surrogate.with_candidates(added))
         *_, drawn, _ = self.functions
         by_value = np.concatenate([drawn, _drawn_values(self.analysis, added)], axis=1)
-        evidence.functions = _functions_of(evidence.surrogate, by_value)
+        evidence.functions = _functions_of(self.analysis, evidence.surrogate, by_value)
         return evidence
 
     @property
@@ -338,6 +343,11 @@ class Functions(NamedTuple):
     values: Floats  # (b, c) draws of the processes
     weight: Floats  # (a + b,) weights of the functions; their sum is 1
 
+    @property
+    def by_rank(self) -> float:
+        """Weight of all draws on ranks."""
+        return float(self.weight[: len(self.scores)].sum())
+
     def bests(self, part: Bools) -> Floats:
         """(a + b,) best values in a part of the candidates, (c,) mask; -inf without a usable candidate."""
         top = self.scores[:, part].max(axis=1).astype(float)
@@ -361,7 +371,7 @@ class Functions(NamedTuple):
         return difference
 
 
-def _functions_of(surrogate: Surrogate, by_value: Floats) -> Functions:
+def _functions_of(analysis: Analysis, surrogate: Surrogate, by_value: Floats) -> Functions:
     """Draws of the posterior behind proposals, and (b, c) draws of processes on values, with their weights.
 
     Draws of trees are left out: they are means of trees, and differences of their bests are too small.
@@ -371,8 +381,17 @@ def _functions_of(surrogate: Surrogate, by_value: Floats) -> Functions:
     if first == surrogate.draws:
         first = 0
     by_rank = posterior.scores[first:]
-    weight = np.repeat([BY_RANK / len(by_rank), (1 - BY_RANK) / len(by_value)], [len(by_rank), len(by_value)])
+    share = _share_by_rank(analysis)
+    weight = np.repeat([share / len(by_rank), (1 - share) / len(by_value)], [len(by_rank), len(by_value)])
     return Functions(posterior, by_rank, by_value, weight)
+
+
+def _share_by_rank(analysis: Analysis) -> float:
+    """Weight of the draws on ranks."""
+    if analysis.noise.deterministic:
+        return _BY_RANK_LEAST
+    even = float(np.mean(analysis.origins == "even"))
+    return _BY_RANK_LEAST + even * (_BY_RANK - _BY_RANK_LEAST)
 
 
 @one_thread

@@ -12,7 +12,7 @@ from refine import stats
 from refine.analysis.conditions import reading
 from refine.analysis.evidence import level_axis
 from refine.proposal.posterior import NOT_READ, Surrogate
-from refine.proposal.question import BY_RANK, WIDER, Evidence
+from refine.proposal.question import WIDER, Evidence
 from refine.space.space import Indices
 from refine.utils.arrays import Bools, Floats
 from refine.utils.threads import one_thread
@@ -34,10 +34,6 @@ _BATCH = 0.25  # of an axis: draws whose best lies nearer than about this to a c
 _BATCHES = 12  # two batches, for a question that no number of trials is likely to settle
 _TRUTHS = 64  # drawn functions that are the truth in turn
 _CELLS = 200  # most candidates that may be best
-# Draws on ranks change by this part of the change of the processes on values. Of 20 open questions to
-# functions and grids, 15, 30, 40 and 40 % were settled by 6, 12, 24 and 48 trials, and 19, 25, 33 and 39 %
-# were simulated. Without noise the draws on ranks hardly changed.
-_RANKS_LEARN = 0.5
 
 
 class Outlook(NamedTuple):
@@ -93,9 +89,10 @@ def outlook_of(
     # A candidate that fails is as bad as the worst usable one.
     values = np.where(finite, values, values[finite].min(initial=0.0))
     inside, outside = (side[columns] for side in sides)
-    by_rank = functions.differences(*sides)[: len(functions.scores)]
-    ranked = _shares(by_rank[np.isfinite(by_rank)], epsilon, of_two)
-    learned = _RANKS_LEARN * (noise > 0)
+    difference_by_rank = functions.differences(*sides)[: len(functions.scores)]
+    ranked = _shares(difference_by_rank[np.isfinite(difference_by_rank)], epsilon, of_two)
+    # Without noise, further trials hardly change the draws on ranks; with noise, as much as the processes.
+    unchanged = functions.by_rank * (noise == 0)
     limit = SURE
     if of_two:
         limit = SURE_OF_TWO
@@ -115,8 +112,7 @@ def outlook_of(
             difference = moved[:, outside].max(axis=1) - moved[:, inside].max(axis=1)
             middle = np.median(difference)
             shares = _shares(middle + WIDER * (difference - middle), epsilon, of_two)
-            ranks = ranked + learned * (shares - ranked)
-            count += bool((BY_RANK * ranks + (1 - BY_RANK) * shares).max() >= limit)
+            count += bool((unchanged * ranked + (1 - unchanged) * shares).max() >= limit)
         return count / len(truths)
 
     sizes = {min(n, len(cells)) for n in (*SIZES, available or SIZES[0])}
