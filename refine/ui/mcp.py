@@ -8,7 +8,8 @@ import inspect
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from refine._version import VERSION
 from refine.errors import RefineError, ReviewError, closest, shown
@@ -97,45 +98,38 @@ def server_of(assistant: Assistant) -> MCPServer:
     return server
 
 
-class Argument(NamedTuple):
-    """An argument of the tools."""
-
-    types: tuple[type, ...]
-    rule: str  # its type in words
-    example: str  # a valid value, as JSON
-
-
-_TEXT = ((str,), "a text")
-_COUNT = ((int,), "a whole number")
-_NUMBER = ((int, float), "a number")
-_FLAG = ((bool,), "true or false")
-_VALUES = ((dict,), "an object of values by name")
-_CONFIGURATIONS = ((list,), "a list of objects of values by name")
-_CONFIGURATION = ((str, dict), "a text or an object of values by name")
-# Every argument of every tool. ``None`` is valid for an argument whose default is ``None``.
+# Every argument of every tool -> a valid value, as JSON. Its type is that of the call of the assistant.
 ARGUMENTS = {
-    "round_id": Argument(*_TEXT, '"last"'),
-    "risk": Argument(*_NUMBER, "0.05"),
-    "rounds": Argument(*_COUNT, "4"),
-    "trials": Argument(*_COUNT, "20"),
-    "seeds": Argument(*_COUNT, "20"),
-    "exploit": Argument(*_NUMBER, "0.3"),
-    "audit": Argument(*_NUMBER, "0.05"),
-    "edits": Argument(*_VALUES, '{"lr": [0.01, 0.1]}'),
-    "configurations": Argument(*_CONFIGURATIONS, '[{"lr": 0.1}]'),
-    "a": Argument(*_CONFIGURATION, '"winner"'),
-    "b": Argument(*_CONFIGURATION, '"baseline"'),
-    "question": Argument(*_TEXT, '"num_layers <= 2"'),
-    "given": Argument(*_TEXT, "\"optimizer == 'sgd'\""),
-    "better": Argument(*_TEXT, '"num_layers >= 3"'),
-    "epsilon": Argument(*_NUMBER, "0.01"),
-    "guess": Argument(*_NUMBER, "0.7"),
-    "reason": Argument(*_TEXT, '"small networks are cheap"'),
-    "note": Argument(*_TEXT, '"small networks are cheap"'),
-    "design": Argument(*_TEXT, '"sobol"'),
-    "per": Argument(*_TEXT, '"second"'),
-    "renew": Argument(*_FLAG, "true"),
-    "details": Argument(*_FLAG, "true"),
+    "round_id": '"last"',
+    "risk": "0.05",
+    "rounds": "4",
+    "trials": "20",
+    "seeds": "20",
+    "exploit": "0.3",
+    "audit": "0.05",
+    "edits": '{"lr": [0.01, 0.1]}',
+    "configurations": '[{"lr": 0.1}]',
+    "a": '"winner"',
+    "b": '"baseline"',
+    "question": '"num_layers <= 2"',
+    "given": "\"optimizer == 'sgd'\"",
+    "better": '"num_layers >= 3"',
+    "epsilon": "0.01",
+    "guess": "0.7",
+    "reason": '"small networks are cheap"',
+    "note": '"small networks are cheap"',
+    "design": '"sobol"',
+    "per": '"second"',
+    "renew": "true",
+    "details": "true",
+}
+_RULES: dict[type, str] = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "an object of values by name",
+    list: "a list of objects of values by name",
 }
 # Arguments of the same calls in Python.
 _IN_PYTHON = {"n": "trials", "budget": "seeds", "round": "round_id", "id": "round_id"}
@@ -143,8 +137,8 @@ _IN_PYTHON = {"n": "trials", "budget": "seeds", "round": "round_id", "id": "roun
 
 def wrong_argument(tool: str, arguments: Mapping[str, Any]) -> str:
     """Rule, value and fix of the first invalid argument of a tool; empty if all arguments are valid."""
-    parameters = list(inspect.signature(getattr(Assistant, tool)).parameters.values())[1:]
-    parameters_by_name = {p.name: p for p in parameters}
+    signature = inspect.signature(getattr(Assistant, tool), eval_str=True)
+    parameters_by_name = {name: p for name, p in signature.parameters.items() if name != "self"}
     for name in arguments.keys() - parameters_by_name.keys():
         argument_name = _IN_PYTHON.get(name, "")
         if argument_name not in parameters_by_name:
@@ -154,26 +148,38 @@ def wrong_argument(tool: str, arguments: Mapping[str, Any]) -> str:
             fix = f"did you mean {argument_name!r}?"
         return f"{tool} takes {join(list(parameters_by_name)) or 'nothing'}, got {name[:40]!r}; {fix}"
     for name, parameter in parameters_by_name.items():
-        argument = ARGUMENTS[name]
+        types = _types_of(parameter.annotation)
+        rule = join([_RULES[kind] for kind in types], "or")
+        example = f"for example {name}={ARGUMENTS[name]}"
         if name not in arguments:
             if parameter.default is inspect.Parameter.empty:
-                return (
-                    f"{tool} needs {name}, {argument.rule}, got none; for example {name}={argument.example}"
-                )
+                return f"{tool} needs {name}, {rule}, got none; {example}"
             continue
         value = arguments[name]
-        if value is None and parameter.default is None:
+        if (value is None and parameter.default is None) or _fits(value, types):
             continue
-        right = isinstance(value, argument.types) and (bool in argument.types or not isinstance(value, bool))
-        if name == "configurations" and right:
-            right = all(isinstance(configuration, dict) for configuration in value)
-        if not right:
-            text = repr(value)
-            if len(text) > _LONGEST:
-                text = f"{text[:_LONGEST]}..."
-            example = f"for example {name}={argument.example}"
-            return f"{tool}: {name} must be {argument.rule}, got {text}; {example}"
+        text = repr(value)
+        if len(text) > _LONGEST:
+            text = f"{text[:_LONGEST]}..."
+        return f"{tool}: {name} must be {rule}, got {text}; {example}"
     return ""
+
+
+def _types_of(annotation: Any) -> tuple[type, ...]:
+    """The types of an argument, without ``None``: ``(str, dict)`` of ``str | dict[str, Any] | None``."""
+    kinds = (annotation,)
+    if get_origin(annotation) is UnionType:
+        kinds = get_args(annotation)
+    return tuple(get_origin(kind) or kind for kind in kinds if kind is not NoneType)
+
+
+def _fits(value: object, types: tuple[type, ...]) -> bool:
+    """True if a value of JSON has one of the types: a whole number is a number, true and false are not."""
+    if isinstance(value, bool):
+        return bool in types
+    if isinstance(value, list):
+        return list in types and all(isinstance(item, dict) for item in value)
+    return isinstance(value, types) or (float in types and isinstance(value, int))
 
 
 def _answering(call: Callable[..., Answer]) -> Callable[..., CallToolResult]:
