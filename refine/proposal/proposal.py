@@ -23,6 +23,7 @@ from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, off
 from refine.proposal.change import Change, beyond, reasons_of, reopened, short_of_failures, without_unread
 from refine.proposal.path import RISKS, BoxPath, KeptLevels, box_path_given, box_path_of
 from refine.proposal.posterior import Region, Surrogate, fall_next_to_learning, surrogate_of
+from refine.proposal.record import CountedLoss, counted_loss
 from refine.space.edits import narrowed, on_levels
 from refine.space.encoding import decode, digest, dumps, encode
 from refine.space.parameters import Parameter, Range
@@ -92,8 +93,9 @@ class Claim:
     # data that the claim is about: new ``"rows"`` or ``"folds"`` like those of the validation, the validation
     # ``"split"`` alone, or empty if unknown
     data: str = ""
-    # empty if the posterior alone states the probability; ``"steep"`` if few trials, exploit trials among
-    # them, lie next to a steep fall, and no probability is stated
+    # empty if the posterior alone states the probability; ``"parameters"`` or ``"choices"`` if the loss
+    # counted in benchmarks with many of them is larger, and stated; ``"steep"`` if few trials, exploit trials
+    # among them, lie next to a steep fall, and no probability is stated
     basis: str = ""
 
     def given(self, metric: str) -> dict[str, float]:
@@ -424,8 +426,16 @@ class Proposer:
         basis = ""
         if math.isnan(probability) and self.steep:
             basis = "steep"
+        elif probability < 1.0:
+            basis = self.counted.basis
+            probability = 1.0 - self.counted.of(1.0 - probability)
         failing_inside = surrogate.failing_share(space)
         return replace(self.claim, probability=probability, failing_inside=failing_inside, basis=basis)
+
+    @cached_property
+    def counted(self) -> CountedLoss:
+        """The loss of claims in benchmarks on spaces of this kind."""
+        return counted_loss(self.goals[0].analysis)
 
     @cached_property
     def steep(self) -> bool:
@@ -468,7 +478,7 @@ class Proposer:
         if change.kind == "keep":
             return 0.0
         space = self.goals[0].analysis.space.replace({change.name: change.new})
-        return 1.0 - self.probability(space, self.claim.epsilon)
+        return 1.0 - self.claim_for(space).probability
 
     def changes(
         self, risk: float, decided: Mapping[str, Parameter] | None = None

@@ -11,6 +11,7 @@ import numpy as np
 from refine.proposal.alternatives import Offer
 from refine.proposal.change import Change
 from refine.proposal.proposal import Claim, Proposal
+from refine.proposal.record import LARGE_CHOICE, MANY_CHOICES, MANY_PARAMETERS
 from refine.report.pages.reasons import (
     QUIET,
     judged_text,
@@ -50,11 +51,10 @@ _COLUMNS = 80  # of a terminal
 _ONE_LINE = 76  # letters of a headline that fits in a line
 _MEDIANS = 3  # medians of choices among the numbers behind a change
 _LONGEST = 20  # letters of a list of choices in a summary
-# Claims fail more often from this number of parameters, or of large choices, on: a better region may be too
-# small for any trial to hit. See docs/benchmarks/claims.md.
-_MANY_PARAMETERS = 8
-_MANY_CHOICES = 4
-_LARGE_CHOICE = 8
+# Claims fail more often from this number of parameters on: a better region may be too small for any trial to
+# hit. See docs/benchmarks/claims.md.
+_SEVERAL_PARAMETERS = 8
+_LOST_BY_SEVERAL = 0.1
 # Risk of a change alone, by Change.sure -> its words.
 _RISK_WORDS = {
     "sure": Cell("low risk", "good"),
@@ -264,8 +264,17 @@ def risk_text(claim: Claim, asked_risk: float = math.nan, cuts: bool = True) -> 
     asked_text = ""
     if asked_risk < CHANCE_STEPS[0][0]:
         asked_text = f" (asked: {risk_percent(asked_risk)})"
-    return f"{chance_words(loss)}{asked_text} that {_loss_text(claim)} is cut off{CLAIMED_DATA[claim.data]}"
+    text = f"{chance_words(loss)}{asked_text} that {_loss_text(claim)} is cut off{CLAIMED_DATA[claim.data]}"
+    if claim.basis:
+        text += f" (counted in benchmarks with {COUNTED_ON[claim.basis]})"
+    return text
 
+
+# Basis of a claim with a probability counted in benchmarks -> their spaces.
+COUNTED_ON = {
+    "parameters": f"{MANY_PARAMETERS} parameters or more",
+    "choices": f"{MANY_CHOICES} choices among {LARGE_CHOICE} values or more",
+}
 
 # Basis of a claim without a probability -> the reason.
 UNKNOWN_RISK = {
@@ -444,14 +453,12 @@ def _scope_sentence(proposal: Proposal) -> str:
         f"{plural(claim.even, 'evenly drawn trial')} would hit any region of {percent(claim.scope)} of the "
         "present space with probability 0.95; a better smaller region may have been missed."
     )
-    olds = [change.old for change in proposal.changes]
-    benchmark = ""
-    if sum(not old.ordered and old.size >= _LARGE_CHOICE for old in olds) >= _MANY_CHOICES:
-        benchmark = "five choices among nine"
-    if len(olds) >= _MANY_PARAMETERS:
-        benchmark = f"{_MANY_PARAMETERS} to 14 parameters"
-    if benchmark:
-        text += f" In benchmarks with {benchmark}, about 1 in 5 claims at a risk of 0.05 missed one."
+    space_text = COUNTED_ON.get(claim.basis, "")
+    if not space_text and _SEVERAL_PARAMETERS <= len(proposal.changes) < MANY_PARAMETERS:
+        space_text = f"{_SEVERAL_PARAMETERS} or {MANY_PARAMETERS - 1} parameters"
+    if space_text:
+        missed = chance_words(max(1 - claim.probability, _LOST_BY_SEVERAL))
+        text += f" In benchmarks with {space_text}, {missed} claims at a risk of 0.05 missed one."
     return text
 
 

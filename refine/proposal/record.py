@@ -1,0 +1,58 @@
+"""Losses of claims counted in benchmarks, for spaces in which the posterior states too few. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from refine import stats
+from refine.analysis.analysis import Analysis
+from refine.proposal.posterior import cardinalities_of, learned_rows
+
+# Parameters from which on a better region is often too small for any trial to hit, and choices from which on
+# look-alike configurations form the top, with the size of such a choice. See docs/benchmarks/claims.md.
+MANY_PARAMETERS = 10
+MANY_CHOICES = 4
+LARGE_CHOICE = 8
+
+# Share of the variance of left-out trials from which on the model knows a space of many parameters.
+_EXPLAINED = 0.9
+
+
+class CountedLoss(NamedTuple):
+    """The chance of a loss, by benchmarks on spaces of the same kind."""
+
+    basis: str = ""  # ``"parameters"``, ``"choices"``, or empty for other spaces
+    least: float = 0.0  # least chance that a claim states
+    odds: float = 1.0  # odds of a loss over the odds by the posterior
+
+    def of(self, loss: float) -> float:
+        """The chance of a loss, given the chance by the posterior; nothing changes 0, 1 and NaN."""
+        if not 0.0 < loss < 1.0:
+            return loss
+        return max(self.least, self.odds * loss / (1.0 + (self.odds - 1.0) * loss))
+
+
+_BY_PARAMETERS = CountedLoss("parameters", 0.2)
+_BY_CHOICES = CountedLoss("choices", 0.1, 3.0)
+
+
+def counted_loss(analysis: Analysis) -> CountedLoss:
+    """The loss of claims on spaces of the kind of an analysis."""
+    if len(analysis.parameters) >= MANY_PARAMETERS and explained(analysis) < _EXPLAINED:
+        return _BY_PARAMETERS
+    sizes = cardinalities_of(analysis)
+    if sum(size >= LARGE_CHOICE for size in sizes) >= MANY_CHOICES:
+        return _BY_CHOICES
+    return CountedLoss()
+
+
+def explained(analysis: Analysis) -> float:
+    """Share of the variance of normal scores that a process explains on left-out finished trials."""
+    rows = learned_rows(analysis)
+    left_out = stats.left_over(analysis.X[rows], analysis.y[rows], cardinalities_of(analysis))
+    variance = float(np.var(left_out.score))
+    if variance == 0.0:
+        return 0.0
+    return 1.0 - float(np.mean((left_out.score - left_out.expected) ** 2)) / variance
