@@ -48,6 +48,7 @@ from refine.trials.frame import (
     infeasible_rows,
     slacks,
     space_filling,
+    value_column,
 )
 from refine.trials.goal import Goal, check_direction, sign_of
 from refine.trials.metric_constraint import FEASIBLE, MetricConstraint, metric_constraints
@@ -588,7 +589,7 @@ def analyze(
         n_outside=len(_outside(space, tables.whole_frame[tables.n_pooled :], value, allow_degenerate)),
         X=X,
         y=y,
-        origins=_origins(tables.parts)[place],
+        origins=np.concatenate([origin_words(p.table)[p.informative] for p in tables.parts])[place],
         from_branches=_from_branches(tables, place),
         digest=digest[:16],
         failed=unusable if unusable.any() else None,
@@ -1008,11 +1009,6 @@ def _evidence(
     return X[order], y[order], order, unusable[order]
 
 
-def _origins(parts: Sequence[EvidenceTable]) -> npt.NDArray[np.str_]:
-    """Words for the origin of the evidence of :func:`_evidence`, before it is ordered."""
-    return np.concatenate([origin_words(part.table)[part.informative] for part in parts])
-
-
 def _own(tables: _Tables) -> Bools:
     """Mask of the round's own trials in the evidence of :func:`_evidence`, before it is ordered."""
     counts = [int(part.informative.sum()) for part in tables.parts]
@@ -1060,9 +1056,7 @@ def _feasibility(
 ) -> Feasibility:
     """The constraints' side of the evidence of :func:`_evidence`, in its order."""
     shown = [
-        np.where(
-            part.measurable & ~part.degenerate, sign * np.asarray(part.table["value"], dtype=float), np.nan
-        )
+        np.where(part.measurable & ~part.degenerate, sign * value_column(part.table), np.nan)
         for part in parts
     ]
     margins = [slacks(part.table, space, constraints) for part in parts]
@@ -1115,7 +1109,7 @@ def _outside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: bo
     outside = frame.assign(value=frame[value])
     if "origin" not in outside:
         return outside.iloc[:0]
-    keep = outside["origin"].isin(AUDITS) & np.isfinite(np.asarray(outside["value"], dtype=float))
+    keep = outside["origin"].isin(AUDITS) & np.isfinite(value_column(outside))
     if "state" in outside:
         keep &= outside["state"] == "complete"
     keep &= ~barred_rows(outside, space, allow_degenerate)

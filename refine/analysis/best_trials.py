@@ -9,6 +9,7 @@ import numpy as np
 
 from refine.analysis.selection import candidates
 from refine.errors import AnalysisError
+from refine.trials.frame import value_column
 from refine.utils.arrays import Floats, Ints
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def cost_of(analysis: Analysis) -> Cost:
     best = int(np.argmax(value))  # of trials that tie the first, as everywhere
     near = np.flatnonzero(value >= value[best] - (noise if math.isfinite(noise) else 0.0))
     cheapest = int(near[np.lexsort((-value[near], x[near]))[0]])
-    values = analysis.sign * np.asarray(table["value"], dtype=float)[may_win]
+    values = analysis.sign * value_column(table)[may_win]
     row = int(np.flatnonzero(timed[may_win])[cheapest])
     rank = int(np.flatnonzero(np.argsort(-values, kind="stable") == row)[0]) + 1
     untimed = int((may_win & ~timed).sum())

@@ -9,6 +9,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.population import space_filling_rows
+from refine.trials.frame import value_column
 from refine.utils.arrays import spaced_rows
 from refine.utils.threads import one_thread
 
@@ -53,7 +54,7 @@ def drift_of(analysis: Analysis) -> Drift | None:
         return None
     if len(rows) > _MOST:
         rows = rows[spaced_rows(len(rows), _MOST)]
-    y = analysis.sign * np.asarray(table["value"], dtype=float)[rows]
+    y = analysis.sign * value_column(table)[rows]
     if np.ptp(y) == 0:
         return None
     parameters = [e.parameter for e in analysis.parameters]

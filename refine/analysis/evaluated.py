@@ -24,6 +24,7 @@ from refine.trials.frame import (
     may_be_best,
     names_read,
     table,
+    value_column,
 )
 from refine.trials.goal import Goal
 from refine.utils.arrays import Bools, Floats, Ints
@@ -140,7 +141,7 @@ def values_of(round_: RanRound) -> tuple[Floats, Bools, Bools]:
     barred = infeasible_rows(frame)
     if not round_.goal.allow_degenerate:
         barred &= ~degenerate_rows(frame, round_.space)
-    return np.asarray(frame["value"], dtype=float), good, barred
+    return value_column(frame), good, barred
 
 
 def _planned_runs(round_: RanRound) -> list[Run]:

@@ -10,6 +10,7 @@ import numpy as np
 from refine.analysis.evidence import level_positions
 from refine.analysis.reason import Reason
 from refine.space.parameters import Integer, Parameter, Range
+from refine.trials.frame import value_column
 from refine.utils.arrays import Floats
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _order(space: Space, table: pd.DataFrame, sign: float) -> list[float]:
     """P-values of 'the order of trials has no effect'; empty for a sorted table."""
     from scipy.stats import spearmanr
 
-    value = sign * np.asarray(table["value"], dtype=float)
+    value = sign * value_column(table)
     ended = np.isfinite(value)
     value = value[ended]
     trials = table[ended]

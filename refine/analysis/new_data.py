@@ -13,7 +13,7 @@ from refine import stats
 from refine.errors import AnalysisError
 from refine.space.space import Space
 from refine.stats.optimism import Scorer, row_means
-from refine.trials.frame import may_be_best
+from refine.trials.frame import may_be_best, value_column
 from refine.utils.arrays import Floats, spaced_rows
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def new_data_of(
         AnalysisError: ``by_row`` has another shape, or other means than the values.
     """
     frame = frame.assign(value=frame[names[0]])
-    values = np.asarray(frame["value"], dtype=float)
+    values = value_column(frame)
     if by_row is None:
         titles = fold_titles(frame, names)
         if not titles:

@@ -8,7 +8,7 @@ import numpy as np
 
 from refine import stats
 from refine.errors import AnalysisError, did_you_mean
-from refine.trials.frame import complete_rows, space_filling
+from refine.trials.frame import complete_rows, space_filling, value_column
 from refine.trials.goal import best_of, check_direction, sign_of
 from refine.utils.action import Action
 from refine.utils.arrays import Bools, Floats
@@ -96,4 +96,4 @@ def finished_rows(table: pd.DataFrame) -> Bools:
 def space_filling_values(table: pd.DataFrame) -> Floats:
     """Values of :func:`space_filling_rows`, in the table's order and the metric's own sign."""
     keep = space_filling_rows(table)
-    return np.asarray(table["value"], dtype=float)[keep]
+    return value_column(table)[keep]

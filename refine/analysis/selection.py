@@ -12,7 +12,14 @@ from refine.analysis.conditions import read_at
 from refine.analysis.evidence import GOOD, level_values
 from refine.analysis.population import finished_rows, space_filling_rows
 from refine.errors import AnalysisError
-from refine.trials.frame import barred_rows, degenerate_rows, infeasible_rows, may_be_best, space_filling
+from refine.trials.frame import (
+    barred_rows,
+    degenerate_rows,
+    infeasible_rows,
+    may_be_best,
+    space_filling,
+    value_column,
+)
 from refine.trials.trial import FAILED
 from refine.utils.action import Action, Symbol
 from refine.utils.arrays import Bools, Floats
@@ -53,7 +60,7 @@ def space_filling_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats]:
     check_tested(analysis)
     table = analysis.table
     keep = space_filling_rows(table)
-    return table[keep], np.asarray(table["value"], dtype=float)[keep]
+    return table[keep], value_column(table)[keep]
 
 
 def ranked_trials(analysis: Analysis, *, even: bool = True) -> tuple[pd.DataFrame, Floats, Bools]:
@@ -75,7 +82,7 @@ def ranked_trials(analysis: Analysis, *, even: bool = True) -> tuple[pd.DataFram
     infeasible = finished & infeasible_rows(table)
     finished = finished & ~infeasible
     pruned = pruned | infeasible
-    value = np.asarray(table["value"], dtype=float)
+    value = value_column(table)
     if pruned.any():
         worst = analysis.sign * (analysis.sign * value[finished]).min()
         value = np.where(pruned, worst, value)
@@ -125,7 +132,7 @@ def unusable(table: pd.DataFrame, space: Space, allow_degenerate: bool) -> Bools
 
 def good_rows(analysis: Analysis, usable: Bools) -> Bools:
     """Mask of the best fifth of the round's usable finished trials, evenly drawn or not."""
-    values = np.asarray(analysis.table["value"], dtype=float)
+    values = value_column(analysis.table)
     rows = np.flatnonzero(finished_rows(analysis.table) & usable)
     good = np.zeros(len(values), dtype=np.bool_)
     if len(rows):

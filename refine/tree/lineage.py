@@ -45,6 +45,7 @@ from refine.trials.frame import (
     may_be_best,
     table,
     usable_values,
+    value_column,
 )
 from refine.trials.goal import Goal, check_direction
 from refine.trials.metric import FUNCTION, Curve, Metric, Score, is_bare_nan
@@ -567,7 +568,7 @@ def _again(
     for frame in tables:
         usable = analysis.space.contains(frame) & may_be_best(frame, analysis.space, allow_degenerate)
         positions.append(analysis.space.unit(frame[usable])[:, columns])
-        values.append(analysis.sign * np.asarray(frame.loc[usable, "value"], dtype=float))
+        values.append(analysis.sign * value_column(frame[usable]))
     if not sum(map(len, values)):
         return None
     return np.concatenate(positions), np.concatenate(values)

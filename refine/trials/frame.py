@@ -66,6 +66,11 @@ def joined_records(parts: Sequence[Records]) -> Records:
     )
 
 
+def value_column(frame: pd.DataFrame) -> Floats:
+    """(n,) values of the trials in a table."""
+    return np.asarray(frame["value"], dtype=float)
+
+
 def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> Bools:
     """(n,) mask of trials with a constant prediction, by the metric ``degenerate``.
 
@@ -85,7 +90,7 @@ def infeasible_rows(frame: pd.DataFrame) -> Bools:
     """
     if FEASIBLE not in frame.columns or frame[FEASIBLE].dtype != bool:  # a parameter or metric of that name
         return np.zeros(len(frame), dtype=np.bool_)
-    finished = np.isfinite(np.asarray(frame["value"], dtype=float))
+    finished = np.isfinite(value_column(frame))
     return np.asarray(finished & ~frame[FEASIBLE].to_numpy(), dtype=np.bool_)
 
 
@@ -134,7 +139,7 @@ def space_filling(frame: pd.DataFrame) -> Bools:
 
 def complete_rows(frame: pd.DataFrame) -> Bools:
     """Mask of rows that finished with a value; without ``state``, rows count as complete."""
-    finished = np.isfinite(np.asarray(frame["value"], dtype=float))
+    finished = np.isfinite(value_column(frame))
     if "state" in frame:
         finished &= (frame["state"] == "complete").to_numpy()
     return np.asarray(finished, dtype=np.bool_)
@@ -150,9 +155,7 @@ def best_first(
 ) -> pd.DataFrame:
     """Trials that may be best, by ``value``, best first; equal ones in the table's order."""
     candidates: pd.DataFrame = frame[may_be_best(frame, space, allow_degenerate)]
-    return candidates.iloc[
-        np.argsort(-sign_of(direction) * np.asarray(candidates["value"], dtype=float), kind="stable")
-    ]
+    return candidates.iloc[np.argsort(-sign_of(direction) * value_column(candidates), kind="stable")]
 
 
 def table(space: Space, records: Records, metric: Metric, part: slice = slice(None)) -> pd.DataFrame:
