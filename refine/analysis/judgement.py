@@ -39,8 +39,8 @@ def race_of(
     budget: int,
     batch: int,
     epsilon: float | None,
-    planned: int = 0,
-    near: Callable[[int, int], bool] | None = None,
+    planned: int,
+    near: Callable[[int, int], bool],
 ) -> Race:
     """The state of a race, and the next replicates.
 
@@ -56,7 +56,7 @@ def race_of(
         epsilon: Tolerance given by the person; ``None`` for the tolerance of the study.
         planned: Replicates planned by rounds, such as those of a baseline; free for the race.
         near: Tells if two candidates are neighbours. A neighbour of a better racer does not race if noise
-            hides the difference of the expected values; default all race.
+            hides the difference of the expected values.
     """
     racers = _differing(judged, top, near)
     leader = int(np.argmax(judged.expected[: judged.field.eligible]))
@@ -80,10 +80,10 @@ def race_of(
     return Race(tuple(racers), runs, verdict, share, tolerance, following)
 
 
-def _differing(judged: Judged, top: int, near: Callable[[int, int], bool] | None) -> list[int]:
+def _differing(judged: Judged, top: int, near: Callable[[int, int], bool]) -> list[int]:
     """The ``top`` plausible candidates without near-copies of a better one, best first."""
     field = judged.field
-    if near is None or field.draws is None or not math.isfinite(judged.noise.sd):
+    if field.draws is None or not math.isfinite(judged.noise.sd):
         return field.plausible(top)
     draws = field.scaled(field.draws)
     expected = draws.mean(axis=0)

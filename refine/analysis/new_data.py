@@ -149,8 +149,8 @@ def new_data_of(
     frame: pd.DataFrame,
     names: Sequence[str],
     sign: float,
-    allow_degenerate: bool = False,
-    by_row: npt.ArrayLike | None = None,
+    allow_degenerate: bool,
+    by_row: npt.ArrayLike | None,
 ) -> NewData | None:
     """Deviations of the best trials of a table.
 

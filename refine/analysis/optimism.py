@@ -62,7 +62,7 @@ class Runs(NamedTuple):
 
 
 def optimism_of(
-    runs: Runs, metric: Metric, sign: float, noise: stats.NoiseEstimate | None, seed: int = 0
+    runs: Runs, metric: Metric, sign: float, noise: stats.NoiseEstimate | None, seed: int
 ) -> Optimism:
     """Luck in a round's best value: see :meth:`refine.Round.optimism`.
 

@@ -679,17 +679,17 @@ def _unit_of(y: Floats) -> float:
 @one_thread
 def field_of(
     rounds: Sequence[RanRound],
-    only: Collection[str] | None = None,
-    also: Collection[tuple[str, str]] = (),
-    noise: stats.NoiseEstimate | None = None,
+    only: Collection[str] | None,
+    also: Collection[tuple[str, str]],
+    noise: stats.NoiseEstimate | None,
 ) -> Field | None:
     """The evaluated configurations, with a posterior of their means; ``None`` without a candidate.
 
     Args:
         rounds: Rounds of one metric and direction, oldest first.
-        only: Ids of the rounds whose configurations may win; default all.
+        only: Ids of the rounds whose configurations may win; ``None`` for all.
         also: ``(round, key)`` of runs that are candidates in any case.
-        noise: The noise of the study; default by residuals of the runs.
+        noise: The noise of the study; ``None`` for the noise by residuals of the runs.
     """
     evidence = evaluated(rounds)
     if evidence is None:

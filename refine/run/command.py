@@ -253,7 +253,7 @@ def named_parameters(command: str) -> list[str]:
     return list(dict.fromkeys(name for name in _FIELD.findall(command) if name not in _OWN))
 
 
-def program_name(command: str, patterns: Sequence[str] = ()) -> str:
+def program_name(command: str, patterns: Sequence[str]) -> str:
     """The name of a program as an objective."""
     return COMMAND + "".join([command, *(f"{METRIC_PATTERN}{pattern}" for pattern in patterns)])
 

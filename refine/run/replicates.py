@@ -162,7 +162,7 @@ def check_times(top: int, runs: int, called: str = "seeds") -> None:
 
 
 def replicate_tasks(
-    node: Node, records: Records, keys: Sequence[str], seeds: int, rerun: frozenset[str] = frozenset()
+    node: Node, records: Records, keys: Sequence[str], seeds: int, rerun: frozenset[str]
 ) -> list[Task]:
     """Replicates of some configurations that are left to run, seed by seed.
 

@@ -140,7 +140,7 @@ def page_value(parameter: Parameter, name: str, form: object) -> Any:
     raise ReviewError(f"edit: {name}: must be bounds or keep, got {form!r}")
 
 
-def page_form(old: Parameter, new: Parameter, replaced: Parameter | None = None) -> dict[str, object]:
+def page_form(old: Parameter, new: Parameter, replaced: Parameter) -> dict[str, object]:
     """The review page's object for an edited parameter, with a text for an edit beyond bounds and levels.
 
     ``replaced`` is the parameter before the edit, as for :func:`refine.space.edits.edited`.

@@ -68,7 +68,7 @@ def cut(low: float, high: float, parts: int, log: bool, integral: bool = False) 
     return out
 
 
-def round_between(lower: float, target: float, upper: float, integral: bool = False) -> float:
+def round_between(lower: float, target: float, upper: float, integral: bool) -> float:
     """The roundest number from ``lower`` to ``upper``: fewest digits, then nearest to ``target``.
 
     A ``target`` of at most four digits is returned as it is. With ``integral`` the result is an integer, the

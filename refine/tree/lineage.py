@@ -743,7 +743,7 @@ def _read_new_data(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> Ne
     return NewData(X, np.array([values[label] for label in labels]), deviations)
 
 
-def read_optimism(reader: Reader, pk: int, goal: Goal, analysis: Analysis | None, seed: int = 0) -> Optimism:
+def read_optimism(reader: Reader, pk: int, goal: Goal, analysis: Analysis | None, seed: int) -> Optimism:
     """Share of luck in the best value of a round: see :meth:`refine.Round.optimism`.
 
     Raises:

@@ -94,7 +94,7 @@ class BudgetState:
             return None
         return self.left - self.reserve(noisy=noisy)
 
-    def warn_of_reserve(self, count: int, subject: str, *, noisy: bool = True) -> None:
+    def warn_of_reserve(self, count: int, subject: str, *, noisy: bool) -> None:
         """Warns if ``count`` further trials use trials that are kept to confirm the winner.
 
         Args:

@@ -71,7 +71,7 @@ def value_column(frame: pd.DataFrame) -> Floats:
     return np.asarray(frame["value"], dtype=float)
 
 
-def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> Bools:
+def degenerate_rows(frame: pd.DataFrame, space: Iterable[str]) -> Bools:
     """(n,) mask of trials with a constant prediction, by the metric ``degenerate``.
 
     The metric is 1, or the share of several models, of which half is enough. A parameter of that name in

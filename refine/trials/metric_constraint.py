@@ -92,9 +92,7 @@ def metric_constraints(texts: Iterable[str | MetricConstraint] | str) -> tuple[M
     return tuple(constraints)
 
 
-def all_met(
-    constraints: Sequence[MetricConstraint], metrics: Mapping[str, float], seconds: float = math.nan
-) -> bool:
+def all_met(constraints: Sequence[MetricConstraint], metrics: Mapping[str, float], seconds: float) -> bool:
     """True if a trial's metrics meet every constraint.
 
     Its wall time stands in for an unreported ``seconds``.
