@@ -16,7 +16,7 @@ from refine.stats.optimism import row_means
 from refine.trials.goal import turned
 from refine.trials.metric import Metric
 from refine.trials.replicates import Fresh
-from refine.trials.trial import Examples, RowScores
+from refine.trials.trial import Examples, RowScores, Scored
 from refine.utils.display import Shown
 
 T = TypeVar("T", stats.FreshBest, stats.Corrected)
@@ -56,7 +56,7 @@ class Runs(NamedTuple):
     label: str  # label of the best configuration there
     ended: int  # ended replicates of the best configuration, in any state
     # key -> predictions, or scores by row, of the trials that stored them
-    examples: Mapping[str, Examples | RowScores]
+    examples: Scored
     # keys and deviations of the trials with scores by fold; ``None`` without such trials
     by_fold: tuple[Sequence[str], Deviations] | None = None
 
@@ -131,9 +131,7 @@ def _corrected(runs: Runs, metric: Metric, sign: float, seed: int) -> stats.Corr
     return _turned(bootstrap(lambda weights: sign * scored.scores(weights), scored.n), sign)
 
 
-def paired_error_of(
-    examples: Mapping[str, Examples | RowScores], values: Mapping[str, float], metric: Metric
-) -> float:
+def paired_error_of(examples: Scored, values: Mapping[str, float], metric: Metric) -> float:
     """Standard error of the difference of two good models over the validation examples; 0 if unknown.
 
     ``examples`` is key -> predictions of the best trials, or their scores by row; ``values`` is key -> value
@@ -146,9 +144,7 @@ def paired_error_of(
     return stats.paired_error(scored.scores, scored.n) * math.sqrt(scored.n / scored.total)
 
 
-def scores_of(
-    examples: Mapping[str, Examples | RowScores], values: Mapping[str, float], metric: Metric
-) -> ScoredRows | Reason:
+def scores_of(examples: Scored, values: Mapping[str, float], metric: Metric) -> ScoredRows | Reason:
     """The models on the same examples, or the reason for none.
 
     Takes key -> predictions or scores by row, and key -> recorded value, which predictions must reproduce.

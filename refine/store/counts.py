@@ -15,12 +15,12 @@ from refine.store.schema import t
 from refine.store.validity import BROKEN, said, sift
 from refine.trials.goal import Goal
 from refine.trials.rows import JsonRows
-from refine.trials.trial import DEGENERATE, State
+from refine.trials.trial import DEGENERATE, State, StateCounts
 
 _BLOCK = 50_000
 
 
-def _count_states(connection: sa.Connection, tree: int) -> dict[int, dict[str, int]]:
+def _count_states(connection: sa.Connection, tree: int) -> StateCounts:
     """Node row -> state -> number of planned trials, last attempts only; answered from an index."""
     c = t.trial.c
     state = state_of(connection)
@@ -33,7 +33,7 @@ def _count_states(connection: sa.Connection, tree: int) -> dict[int, dict[str, i
     else:
         earlier = ()
     superseded = {(node, state): number for node, state, number, _ in earlier}
-    states: dict[int, dict[str, int]] = {}
+    states: StateCounts = {}
     for node, state, number, _ in rows:
         if remaining := int(number) - int(superseded.get((node, state), 0)):
             states.setdefault(node, {})[state] = remaining
@@ -88,10 +88,10 @@ class Counts:
     """Cached counts of the rounds of a store; of a round that has grown only the new trials are read."""
 
     def __init__(self) -> None:
-        self._states: dict[int, tuple[dict[int, _Size], dict[int, dict[str, int]]]] = {}
+        self._states: dict[int, tuple[dict[int, _Size], StateCounts]] = {}
         self._best: dict[tuple[int, Goal], tuple[_Size, Best]] = {}
 
-    def states(self, engine: sa.Engine, tree: int) -> dict[int, dict[str, int]]:
+    def states(self, engine: sa.Engine, tree: int) -> StateCounts:
         """Node row -> state -> number of planned trials, last attempts only."""
         with engine.connect() as connection:
             sizes = _sizes(connection, t.node.c.tree == tree)

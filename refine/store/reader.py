@@ -37,7 +37,7 @@ from refine.trials.goal import Goal
 from refine.trials.metric import Curve
 from refine.trials.replicates import planned
 from refine.trials.round_record import Beside, HoldoutRun, Node, StoredNode, StoredOpening, beside_of
-from refine.trials.trial import Examples, RowScores, State
+from refine.trials.trial import Examples, RowScores, State, StateCounts
 from refine.utils.action import Action
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class Reader(ABC):
         return {tag: key for tag, key in tags.items() if key in nodes}
 
     @abstractmethod
-    def counts(self, tree: int) -> dict[int, dict[str, int]]:
+    def counts(self, tree: int) -> StateCounts:
         """Node row -> state -> number of planned trials, last attempts only."""
 
     @abstractmethod
@@ -303,7 +303,7 @@ class Snapshot(Reader):
         """See :meth:`Reader.computed`."""
         return self._remembered(("computed", *key), compute)
 
-    def counts(self, tree: int) -> dict[int, dict[str, int]]:
+    def counts(self, tree: int) -> StateCounts:
         """See :meth:`Reader.counts`."""
         return self._remembered(("counts", tree), lambda: self._reader.counts(tree))
 

@@ -73,7 +73,7 @@ from refine.trials.goal import Goal
 from refine.trials.metric import Metric
 from refine.trials.round_record import BASELINE, Encoded, HoldoutRun, Node, StoredDecision
 from refine.trials.stored_answer import StoredAnswer
-from refine.trials.trial import State
+from refine.trials.trial import State, StateCounts
 from refine.utils.action import Action
 from refine.utils.standard_streams import reserve_descriptors
 from refine.utils.warning import warn
@@ -184,7 +184,7 @@ class Store(Reader):
         """A reader that caches what it reads, for operations on a whole tree."""
         return Snapshot(self)
 
-    def counts(self, tree: int) -> dict[int, dict[str, int]]:
+    def counts(self, tree: int) -> StateCounts:
         """See :meth:`refine.store.reader.Reader.counts`."""
         return self._counts.states(self.engine, tree)
 

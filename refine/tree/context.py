@@ -25,6 +25,7 @@ from refine.tree.reopened import found_again, recognised
 from refine.trials.budget import NO_BUDGET, BudgetState
 from refine.trials.metric import Metric, Score
 from refine.trials.round_record import Node, StoredNode, path_to
+from refine.trials.trial import StateCounts
 from refine.utils.action import Action
 from refine.utils.format import join
 
@@ -56,7 +57,7 @@ class Context(NamedTuple):
         return self.reader.nodes(self.tree)
 
     @property
-    def counts(self) -> dict[int, dict[str, int]]:
+    def counts(self) -> StateCounts:
         """Node row -> state -> number of planned trials."""
         return self.reader.counts(self.tree)
 

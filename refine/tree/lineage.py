@@ -53,7 +53,7 @@ from refine.trials.metric_constraint import SECONDS
 from refine.trials.replicates import again, best_keys, fresh_runs, planned, scores_by_split, selected
 from refine.trials.round_record import Node, StoredNode, believed_on, declared_for
 from refine.trials.rows import JsonRows
-from refine.trials.trial import SPACE_FILLING, Examples, RowScores
+from refine.trials.trial import SPACE_FILLING, Examples, RowScores, Scored
 from refine.utils.action import Action
 from refine.utils.arrays import Floats
 
@@ -656,9 +656,7 @@ def read_paired_error(reader: Reader, pk: int, space: Space, goal: Goal) -> tupl
     return 0.0, ""
 
 
-def _examples(
-    reader: Reader, pk: int, keys: Sequence[str], metric: Metric
-) -> Mapping[str, Examples | RowScores]:
+def _examples(reader: Reader, pk: int, keys: Sequence[str], metric: Metric) -> Scored:
     """Key -> scores by validation row, or predictions if no trial of the round has such scores."""
     if metric.reduction != "last":
         return {}

@@ -28,7 +28,7 @@ from refine.trials.goal import Goal
 from refine.trials.metric import Metric
 from refine.trials.metric_constraint import metric_constraints
 from refine.trials.replicates import replicate_table
-from refine.trials.round_record import Node, StoredNode, believed_on, declared_for
+from refine.trials.round_record import JudgedBy, Node, StoredNode, believed_on, declared_for
 from refine.utils.display import Shown, line
 from refine.utils.plain import plain
 
@@ -270,7 +270,7 @@ class RoundRecord(Shown):
         return metric._replace(subject_to=metric_constraints(self.node.subject_to))
 
     @property
-    def _judged_by(self) -> tuple[str, str, tuple[str, ...], tuple[tuple[str, str], ...]]:
+    def _judged_by(self) -> JudgedBy:
         """Metric, direction, constraints and goals, equal in comparable rounds."""
         return self.metric, self.direction, self.node.subject_to, self.node.goals
 

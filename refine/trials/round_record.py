@@ -21,6 +21,10 @@ METRIC_PATTERN = "  metric pattern: "
 """Text before each metric pattern in the name of a program."""
 
 
+JudgedBy = tuple[str, str, tuple[str, ...], tuple[tuple[str, str], ...]]
+"""Metric, direction, constraints and further goals of a round."""
+
+
 def check_objective_name(name: str) -> None:
     """Raises ValueError if an objective's name is a file's: names in a store may be imported."""
     if not name.startswith(COMMAND) and ("/" in name or "\\" in name):
@@ -99,7 +103,7 @@ class Node:
         return content
 
     @property
-    def judged_by(self) -> tuple[str, str, tuple[str, ...], tuple[tuple[str, str], ...]]:
+    def judged_by(self) -> JudgedBy:
         """Metric, direction, constraints and further goals: equal for rounds with comparable values."""
         return self.metric, self.direction, self.subject_to, self.goals
 

@@ -95,6 +95,13 @@ class RowScores(NamedTuple):
         return cls(scores[spaced_rows(total, min(total, MOST_ROWS))], total)
 
 
+Scored = Mapping[str, Examples | RowScores]
+"""Key of a configuration -> predictions for validation examples, or scores by validation row."""
+
+StateCounts = dict[int, dict[str, int]]
+"""Row of a node -> state -> number of planned trials, last attempts only."""
+
+
 class Trial(NamedTuple):
     """One run of one configuration."""
 
