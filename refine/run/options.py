@@ -234,7 +234,7 @@ class Hooks:
     def call(self, argument: object) -> None:
         """Calls every function.
 
-        An exception becomes one warning per function, and its traceback goes to the log.
+        An exception becomes a warning, once per function, with a traceback in the log.
         """
         for i, hook in enumerate(self._hooks):
             try:

@@ -97,7 +97,7 @@ def raised(error: BaseException, curve: dict[str, list[float]] | None = None) ->
 
 
 def timed_out(error: TimeLimitError) -> Outcome:
-    """A trial that its executor ended at the time limit."""
+    """A trial ended by the executor at the time limit."""
     text = f"stopped: it ran longer than timeout={error.allowed:g} seconds"
     return Outcome(State.TIMEOUT, {}, {}, error.seconds, text, None)
 
@@ -191,7 +191,7 @@ def judged(outcome: Outcome, metric: Metric, *, metric_known: bool) -> tuple[Out
 
 
 def returned_nothing(outcome: Outcome) -> bool:
-    """True if the trial failed because its objective returned None."""
+    """True if the trial failed because the objective returned None."""
     return outcome.state == State.FAILED and f"{_RETURNS} to numbers, got None for 'value'" in str(
         outcome.error
     )

@@ -1,4 +1,4 @@
-"""Progress of a running round, and an early end if something is wrong with all of its trials."""
+"""Progress of a running round, and an early end if all trials fail."""
 
 from __future__ import annotations
 

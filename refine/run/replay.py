@@ -67,7 +67,7 @@ class Replay(Shown):
 
     @property
     def same(self) -> bool:
-        """True if all trials equal the stored ones, and the design gives all of them."""
+        """True if the trials equal the stored trials, and the design gives the trials."""
         return self.planned and bool(self.table["same"].all())
 
 

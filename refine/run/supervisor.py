@@ -159,7 +159,7 @@ def below(top: int, children: Mapping[int, Sequence[int]]) -> list[int]:
 
 
 def processes() -> dict[int, list[int]]:
-    """Process with children -> its children, for this machine."""
+    """Process -> child processes, on this machine."""
     children: dict[int, list[int]] = {}
     if not sys.platform.startswith("linux"):
         for line in os.popen("ps -A -o ppid=,pid="):  # noqa: S605, S607
