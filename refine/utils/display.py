@@ -200,8 +200,8 @@ class Page(_Part):
             AnalysisError: No fold is about the topic.
         """
         if not about:
-            evidence = _opened([fold for fold in self.folds if fold.why])
-            return replace(self, lead=None, blocks=evidence or self.blocks, calls=(), folds=())
+            blocks = _opened([fold for fold in self.folds if fold.why]) or self.blocks
+            return replace(self, lead=None, blocks=blocks, calls=(), folds=())
         evidence = [fold for fold in self.folds if fold.about == about]
         if not evidence:
             topics = list(dict.fromkeys(fold.about for fold in self.folds if fold.about))
