@@ -6,7 +6,7 @@ import pytest
 
 from refine.report.glossary import _USED, meanings, terms, terms_section, terms_used
 from refine.report.markdown.rendering import to_html
-from refine.report.pages.analysis import VERDICTS, WEAK
+from refine.report.pages.analysis import VERDICTS
 
 
 def test_every_term_has_a_definition_without_links():
@@ -22,7 +22,7 @@ def test_every_term_has_a_definition_without_links():
 
 
 def test_every_verdict_has_a_meaning():
-    assert set(meanings("Verdict")) == {cell.text for cell in (*VERDICTS.values(), WEAK)}
+    assert set(meanings("Verdict")) == {"weak evidence", *(cell.text for cell in VERDICTS.values())}
     assert meanings("Verdict")["effect with others"] == "no effect alone, but it is coupled"
     assert set(meanings("Role")) == {"scientific", "nuisance", "fixed"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ _FACTOR = 20.0  # ratio of longest to shortest time from which the axis is logar
 MOST = 4  # largest number of trials with readable curves side by side
 _SPAN = 30.0  # ratio of largest to smallest loss from which the axis is logarithmic
 _SQUEEZING = 0.02  # share of a row's values, the worst, that may lie outside the axis
-_LETTERS = 25  # letters that fit above one of four panels
+_LETTERS = 26  # letters that fit above one of four panels
 
 
 @drawing
@@ -366,14 +367,7 @@ def _heads(line: npt.NDArray[np.generic], trials: Sequence[TrialCurves]) -> None
 def _lines(trial: TrialCurves) -> list[str]:
     if not trial.judged:
         return ["too few epochs to tell"]
-    lines = [""]
-    for word in (FLAGS[name].word for name in trial.seen):
-        longer = f"{lines[-1]}, {word}".removeprefix(", ")
-        if len(longer) > _LETTERS:
-            lines[-1] += ","
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    if lines[0]:
-        return lines
-    return ["nothing seen"]
+    # Lines break between words for flags, not inside them.
+    words = [FLAGS[name].word.replace(" ", "\N{NO-BREAK SPACE}") for name in trial.seen]
+    lines = textwrap.wrap(", ".join(words), _LETTERS) or ["nothing seen"]
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]

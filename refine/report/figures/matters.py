@@ -139,7 +139,13 @@ def pair(
     mesh = _mesh(ax, x, y, medians, f"{_COLOURS}{'_r' * (sign < 0)}", ends)
     _marks(ax, mesh, medians, cells, wide, tall)
     _outline(ax, x, y)
-    _cell_axes(ax, x, y, inches)
+    label_x(ax, x, inches)
+    ax.set_ylim(*y.limits)
+    ax.set_yticks(*y.ticks())
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel(name_of(x))
+    ax.set_ylabel(name_of(y))
     outside = int(np.sum((medians < ends[0]) | (medians > ends[1])))
     _colour_bar(ax, mesh, analysis, bool(outside), tall * rows / 0.2)
     marks = _legend_of_cells(cells, x, y)
@@ -166,17 +172,6 @@ def _legend_of_cells(cells: Cells, x: CellAxis, y: CellAxis) -> list[Any]:
     if (cells.tried & np.isnan(cells.medians)).any():
         marks.append(dot_mark("median trial unfinished", tone().ink, "x"))
     return marks
-
-
-def _cell_axes(ax: Axes, x: CellAxis, y: CellAxis, inches: float) -> None:
-    """Limits, ticks and labels of two axes of cells, the horizontal one ``inches`` long."""
-    label_x(ax, x, inches)
-    ax.set_ylim(*y.limits)
-    ax.set_yticks(*y.ticks())
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    ax.set_xlabel(name_of(x))
-    ax.set_ylabel(name_of(y))
 
 
 def _mesh(

@@ -113,7 +113,11 @@ def levels(
     for row, v in enumerate(summary):
         values = y[(row_of_trial == row) & ~pruned]
         if values.size:
-            _violin(ax, row, values, view)
+            if np.ptp(values) > 0 and (density := metric_density(values, observed_view(view, values))):
+                height, width = density
+                area: Style = {"color": tone().blue, "alpha": 0.28, "linewidth": 0}
+                ax.fill_between(height, row - 0.4 * width, row + 0.4 * width, **area)
+            _row_of_dots(ax, row, values[thinned(view.inside(values))], (3.5, 5), alpha=0.7)
         else:
             words = "no trial"
             if barred[row_of_trial == row].any():
@@ -164,16 +168,6 @@ def median_mark(
                 places.reverse()
             (line,) = ax.plot(*places, markersize=size, color=tone().ink, zorder=5, **style)
             line.set_clip_box(near)
-
-
-def _violin(ax: Axes, row: int, values: Floats, view: MetricView) -> None:
-    """Density and trials of one level; the density ends at the smallest and the largest value."""
-    density = np.ptp(values) > 0 and metric_density(values, observed_view(view, values))
-    if density:
-        height, width = density
-        area: Style = {"color": tone().blue, "alpha": 0.28, "linewidth": 0}
-        ax.fill_between(height, row - 0.4 * width, row + 0.4 * width, **area)
-    _row_of_dots(ax, row, values[thinned(view.inside(values))], (3.5, 5), alpha=0.7)
 
 
 def _row_of_dots(ax: Axes, row: int, values: Floats, sizes: tuple[float, float], alpha: float) -> None:
@@ -535,6 +529,8 @@ def _panel_name(e: ParameterEvidence, inches: float) -> str:
 
 
 def _panel(ax: Axes, full_analysis: Analysis, e: ParameterEvidence, new: Parameter, inches: float) -> None:
+    from scipy.stats import rankdata
+
     analysis = having(full_analysis, e.name)
     table, y, _ = ranked_trials(analysis, even=False)
     better = analysis.sign * y
@@ -543,15 +539,13 @@ def _panel(ax: Axes, full_analysis: Analysis, e: ParameterEvidence, new: Paramet
         positions = _range(ax, analysis, e.name, e.parameter, new, values)
     else:
         positions = _choices(ax, analysis, e, new, values, inches)
-    # Ranks from 0, the worst, to 1, the best; equal values share their mean rank.
-    ordered = np.sort(better)
+    # From 0, the worst, to 1, the best; equal values share their mean rank.
+    ranks = (rankdata(better) - 1) / max(1, len(better) - 1)
     good = stats.top_mask(better, GOOD)
-    middle = (np.searchsorted(ordered, better) + np.searchsorted(ordered, better, side="right") - 1) / 2
     for mask, color, alpha in ((~good, tone().grey, 0.55), (good, tone().blue, 0.85)):
-        drawn_rows = thinned(mask & np.isfinite(positions))
+        rows = thinned(mask & np.isfinite(positions))
         style: Style = {"marker": "o", "markersize": 3.4, "zorder": 3, "clip_on": False}
-        ranks = middle[drawn_rows] / max(1, len(better) - 1)
-        dots(ax, positions[drawn_rows], ranks, color=color, alpha=alpha, **style)
+        dots(ax, positions[rows], ranks[rows], color=color, alpha=alpha, **style)
     ax.axhline(0.5 * _BELOW[1], color=tone().grey, linewidth=0.6)
     ax.set_ylim(_BELOW[0], 1.05)
     ax.tick_params(axis="y", length=0)

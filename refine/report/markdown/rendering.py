@@ -17,6 +17,7 @@ from refine.report import figures
 from refine.report.glossary import terms_section
 from refine.utils.display import Block, Branch, Cell, Facts, Fold, Grid, Items, Page, as_cell
 from refine.utils.files import made_folder, write_whole
+from refine.utils.format import join
 
 if TYPE_CHECKING:
     from refine.tree.round import Round
@@ -210,10 +211,7 @@ def _called(value: str | Cell) -> Raw:
 
 def joined(items: Sequence[object], last: str = "and") -> Raw:
     """``a, b and c``, each escaped."""
-    texts = [escape(i) for i in items]
-    if len(texts) < 2:
-        return Raw("".join(texts))
-    return Raw(f"{', '.join(texts[:-1])} {last} {texts[-1]}")
+    return Raw(join([escape(item) for item in items], last))
 
 
 def slug(name: str, used: set[str]) -> str:

@@ -41,10 +41,6 @@ VERDICTS = {
 """Finding about a parameter -> its words."""
 
 
-WEAK = Cell("weak evidence", "warn")
-"""Words for a parameter that the model changes although no test shows an effect of the parameter alone."""
-
-
 def weak_text(analysis: Analysis, change: Change) -> str:
     """A caution for a change of a parameter without a tested effect; empty for other changes."""
     if change.kind not in ("narrow", "drop") or change.name not in analysis.findings:

@@ -172,8 +172,8 @@ def leaves_text(option: Option) -> str:
 
 def _dropped(old: Parameter, new: Parameter, labels: Sequence[str]) -> str:
     if isinstance(old, Range) and isinstance(new, Range):
-        ends = {f"below {label(new.low)}": new.low > old.low, f"above {label(new.high)}": new.high < old.high}
-        return join([text for text, applies in ends.items() if applies])
+        low = [f"below {label(new.low)}"] * (new.low > old.low)
+        return join(low + [f"above {label(new.high)}"] * (new.high < old.high))
     if len(labels) <= _MOST_LABELS:
         return join(labels)
     return f"{len(labels)} levels, {labels[0]} to {labels[-1]}"
@@ -182,11 +182,8 @@ def _dropped(old: Parameter, new: Parameter, labels: Sequence[str]) -> str:
 def _gained(old: Parameter, new: Parameter) -> str:
     """The new ends of an extended range, or the choices restored; empty without changes."""
     if isinstance(old, Range) and isinstance(new, Range):
-        ends = {
-            f"down to {label(new.low)}": new.low < old.low,
-            f"up to {label(new.high)}": new.high > old.high,
-        }
-        return join([text for text, applies in ends.items() if applies])
+        low = [f"down to {label(new.low)}"] * (new.low < old.low)
+        return join(low + [f"up to {label(new.high)}"] * (new.high > old.high))
     if added := [label(v) for v in new.grid if not old.contains([v])[0]]:
         return f"by {join(added)}"
     return ""

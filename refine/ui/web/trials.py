@@ -94,9 +94,10 @@ class Sheet:
     @cached_property
     def ranks(self) -> npt.NDArray[np.int64]:
         """(n,) ranks by value among usable trials, from 1; ties share the first rank; 0 without a rank."""
+        from scipy.stats import rankdata
+
         ranks = np.zeros(len(self.frame), dtype=np.int64)
-        costs = -self.goal.sign * self.scores[self.usable]
-        ranks[self.usable] = 1 + np.searchsorted(np.sort(costs), costs, side="left")
+        ranks[self.usable] = rankdata(-self.goal.sign * self.scores[self.usable], method="min")
         return ranks
 
     @cached_property
