@@ -97,10 +97,14 @@ def _warn_of_ended(
     text = ", ".join(f"{name} {label(configuration[name])}" for name in values)
     if len(ended) > 1:
         text += f" and {len(ended) - 1} further"
+    ran = f"round {round_.id}: {text} ran already ({state}) and did not run now"
+    if state == State.COMPLETE and round_.declared.noise == "none":
+        warn(f"{ran}; values are declared to repeat exactly")
+        return
     repeat = Action("tree.judge", values, "best", budget=6)
     records = round_.context.store.records([round_._stored.pk], curves=True)
     if state in (*FAILED, State.PRUNED):
         repeat = Action("round.run", rerun=str(state))
     elif best_keys(records, round_.goal, 1) == [key]:
         repeat = Action("round.replicate", top=1, seeds=3)
-    warn(f"round {round_.id}: {text} ran already ({state}) and did not run now; repeat the trial", repeat)
+    warn(f"{ran}; repeat the trial", repeat)

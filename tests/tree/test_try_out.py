@@ -71,6 +71,15 @@ def test_the_best_idea_is_repeated_by_replicate_and_a_failed_one_by_a_rerun(tree
     assert calls == ["round.run(rerun='failed')", "round.replicate(top=1, seeds=3)"]
 
 
+def test_no_repeat_is_advised_for_an_idea_of_a_round_that_repeats_exactly(tree):
+    root = tree.add_round(SPACE, value, n=12, seed=3, noise="none").run(progress=False)
+    idea = {"x": 4.1, "z": "a"}
+    root.try_out([idea], progress=False)
+    with pytest.warns(RefineWarning, match="declared to repeat exactly") as warned:
+        root.try_out([idea], progress=False)
+    assert not warned[0].message.actions
+
+
 def test_ideas_run_before_the_rest_of_an_unfinished_round(tree):
     root = tree.add_round(SPACE, value, n=20, seed=3).run(trials=5, progress=False)
     root.try_out([{"x": 4.1, "z": "a"}], progress=False)
