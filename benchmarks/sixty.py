@@ -40,6 +40,8 @@ TYPED, AUTOPILOT = "refine, typed", "refine, autopilot"
 PEERS = ("Optuna TPE", "Optuna GPSampler", "random search")
 WANTED = {"Optuna TPE": 0.85, "Optuna GPSampler": 1.0, AUTOPILOT: 1.0}
 """Method -> the most regret that is wanted of a person who types, as a multiple of the method's."""
+STAGES = (15, 30, 60, 100)
+"""Most trials behind the claims of a stage of a study."""
 SOURCES = ("tree/*.py", "review/*.py", "analysis/*.py", "design/*.py", "proposal/*.py", "stats/*.py")
 
 Table = tuple[str, str]
@@ -222,13 +224,13 @@ class Results(NamedTuple):
     """Finished runs."""
 
     regret: dict[tuple[str, int], dict[Table, list[float]]]  # (method, budget) -> table -> by seed
-    typed: dict[int, list[dict[str, Any]]]  # budget -> runs of the person
+    typed: dict[int, dict[tuple[Table, int], dict[str, Any]]]  # budget -> (table, seed) -> run of the person
 
 
 def results(tables: tuple[Table, ...], folder: Path | None, seeds: int, budgets: list[int]) -> Results:
     """Runs every method on every table, seed by seed."""
     regret: dict[tuple[str, int], dict[Table, list[float]]] = defaultdict(lambda: defaultdict(list))
-    people: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    people: dict[int, dict[tuple[Table, int], dict[str, Any]]] = defaultdict(dict)
     own: dict[str, Callable[[Grid, int, int], dict[str, Any]]] = {TYPED: typed, AUTOPILOT: automatic}
     for seed, table in product(range(seeds), tables):
         make = partial(opened, table, folder)
@@ -243,7 +245,7 @@ def results(tables: tuple[Table, ...], folder: Path | None, seeds: int, budgets:
             result = kept(store, key, lambda: run(make(), seed, budget))  # noqa: B023
             regret[method, budget][table].append(result["regret"])
             if method == TYPED:
-                people[budget].append(result)
+                people[budget][table, seed] = result
             print(key, method, f"{100 * result['regret']:.1f} %", flush=True)
     return Results(regret, people)
 
@@ -278,14 +280,24 @@ def report(done: Results, budgets: list[int]) -> str:
         if wanted is not None:
             verdict = "reached" if float(text.split()[0]) <= wanted else "missed"
         beside.append([method, budget, text, wanted or "-", verdict])
-    claims = []
+    claims: list[list[object]] = []
+    stages: list[list[object]] = []
+    lost: list[str] = []
     for budget in budgets:
         runs = done.typed[budget]
-        stated = [Stated(*claim) for run in runs for claim in run["claims"]]
-        doubt = f"{100 * np.mean([claim.doubt for claim in stated]):.1f}" if stated else "-"
-        lost = share([claim.loss > 1 for claim in stated])
-        used = f"{np.mean([run['spent'] for run in runs]):.0f}"
-        claims.append([budget, len(runs), used, len(stated), doubt, lost])
+        used = f"{np.mean([run['spent'] for run in runs.values()]):.0f}"
+        stated = stated_by_study(runs)
+        claims.append([budget, len(runs), used, *counts([claim for _, claim in stated])])
+        for fewest, most in zip((0, *STAGES), STAGES, strict=False):
+            of_stage = [claim for _, claim in stated if fewest < claim.trials <= most]
+            if of_stage:
+                stages.append([budget, f"{fewest + 1} to {most}", *counts(of_stage)])
+        lost += [
+            f"- budget {budget}, {study}: {claim.trials} trials, stated {100 * claim.doubt:.1f} %, "
+            f"lost {claim.loss:.1f} times the tolerance"
+            for study, claim in stated
+            if claim.loss > 1
+        ]
     return "\n\n".join(
         [
             "Regret, %, geometric mean over tables of (regret + 1 point) - 1 point:",
@@ -294,8 +306,29 @@ def report(done: Results, budgets: list[int]) -> str:
             markdown(["method", "budget", "ratio", "wanted", ""], beside),
             "Claims that the person read:",
             markdown(["budget", "studies", "evaluations used", "claims", "stated, %", "lost, %"], claims, 0),
+            "Claims by the number of trials behind them:",
+            markdown(["budget", "trials", "claims", "stated, %", "lost, %"], stages, 0),
+            "Lost claims:",
+            "\n".join(lost) or "none",
         ]
     )
+
+
+def stated_by_study(runs: dict[tuple[Table, int], dict[str, Any]]) -> list[tuple[str, Stated]]:
+    """Every claim, with the name of its truth and the seed of its study."""
+    return [
+        (f"{' '.join(table)}, seed {seed}", Stated(*claim))
+        for (table, seed), run in runs.items()
+        for claim in run["claims"]
+    ]
+
+
+def counts(claims: list[Stated]) -> tuple[int, str, str]:
+    """Number of claims, mean stated doubt in %, and share of lost ones in %."""
+    if not claims:
+        return 0, "-", "-"
+    doubt = f"{100 * np.mean([claim.doubt for claim in claims]):.1f}"
+    return len(claims), doubt, share([claim.loss > 1 for claim in claims])
 
 
 if __name__ == "__main__":
