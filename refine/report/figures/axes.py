@@ -19,8 +19,10 @@ from refine.report.figures.canvas import (
     Style,
     area_mark,
     fitting,
+    kept_mark,
     letters_of,
     line_mark,
+    shade_kept,
     shorten,
     told_apart,
     wrapped,
@@ -241,7 +243,7 @@ def mark_change(
     scale = Scale(old)
     if new is None or new == old:
         return scale.low, scale.high
-    amber = tone().amber
+    blue = tone().blue
     ends = _kept_ends(old, new)
     positive = [v for v in ends if v > 0 or not (isinstance(old, Range) and old.log)]
     limits = min([scale.low, *positive]), max([scale.high, *ends])
@@ -251,14 +253,14 @@ def mark_change(
         style: Style = {"linestyle": (0, (4, 2))} if covered else {"zorder": 0}
         for v in ends:
             if values or limits[0] < v < limits[1]:
-                ax.axvline(v, color=amber, linewidth=2, **style)
-        marks.append(line_mark(text, amber, linewidth=5 if covered else 2))
+                ax.axvline(v, color=blue, linewidth=2, **style)
+        marks.append(line_mark(text, blue, linewidth=5 if covered else 2))
     elif ends:
-        ax.axvspan(min(ends), max(ends), color=amber, alpha=0.22, linewidth=0, zorder=0)
-        marks.append(area_mark(text, amber, alpha=0.35))
+        shade_kept(ax, min(ends), max(ends))
+        marks.append(kept_mark(text))
     if covered and ends:
         foot: Style = {"clip_on": False, "transform": ax.get_xaxis_transform(), "zorder": 4}
-        ax.plot([min(ends), max(ends)], [0, 0], color=amber, linewidth=7, solid_capstyle="butt", **foot)
+        ax.plot([min(ends), max(ends)], [0, 0], color=blue, linewidth=7, solid_capstyle="butt", **foot)
     elif limits != (scale.low, scale.high):  # lines at the ends of the old range
         if isinstance(old, Range) and isinstance(new, Range):
             hatch_untried(ax, old, float(new.low), float(new.high))

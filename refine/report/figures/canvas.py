@@ -378,6 +378,9 @@ def _common(texts: Sequence[str]) -> int:
 _POINTS = 1500  # largest number of single trials that are drawn
 
 
+_KEPT_ALPHA = 0.14  # of the blue on the kept part
+
+
 def line_mark(label: str, color: str | None = None, **style: Any) -> Line2D:
     """A line in a legend."""
     from matplotlib.lines import Line2D
@@ -395,6 +398,28 @@ def area_mark(label: str, color: str | None = None, **style: Any) -> Patch:
     from matplotlib.patches import Patch
 
     return Patch(color=color, label=label, **style)
+
+
+def shade_kept(ax: Axes, low: float, high: float, *, rows: bool = False) -> None:
+    """Shades the kept part of an axis, between two edges that are visible on every background.
+
+    With ``rows``, the part lies on the vertical axis.
+    """
+    shade: Style = {"color": tone().blue, "alpha": _KEPT_ALPHA, "linewidth": 0, "zorder": 0}
+    edge: Style = {"color": tone().blue, "linewidth": 1, "zorder": 0.5}
+    if rows:
+        ax.axhspan(low, high, **shade)
+        ax.axhline(low, **edge)
+        ax.axhline(high, **edge)
+        return
+    ax.axvspan(low, high, **shade)
+    ax.axvline(low, **edge)
+    ax.axvline(high, **edge)
+
+
+def kept_mark(label: str) -> Patch:
+    """The legend of :func:`shade_kept`."""
+    return area_mark(label, facecolor=tone().towards_blue(_KEPT_ALPHA), edgecolor=tone().blue, linewidth=1)
 
 
 def dots(ax: Axes, x: npt.ArrayLike, y: npt.ArrayLike, **style: object) -> None:

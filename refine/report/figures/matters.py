@@ -150,7 +150,7 @@ def pair(
     _colour_bar(ax, mesh, analysis, bool(outside), tall * rows / 0.2)
     marks = _legend_of_cells(cells, x, y)
     if x.changed or y.changed:
-        marks.append(line_mark(word, tone().amber, linewidth=3))
+        marks.append(line_mark(word, tone().blue, linewidth=3))
     name = clipped(join([clipped(n, 20) for n in (a, b)]), 44)
     if not outside:
         title(ax, f"{name}: median {clipped(analysis.metric, 20)}", marks)
@@ -185,13 +185,13 @@ def _mesh(
 
 
 def _outline(ax: Axes, x: CellAxis, y: CellAxis) -> None:
-    """A frame of the kept levels after a change: amber on a dark line, visible on all colours."""
+    """A frame of the kept levels after a change: blue on a light line, visible on all colours."""
     if not (x.changed or y.changed):
         return
     frame: Style = {"fill": False, "joinstyle": "miter", "clip_on": False, "zorder": 4}
     for across, up in product(x.kept(), y.kept()):
-        _rectangle(ax, across, up, edgecolor=_ON_LIGHT, linewidth=4.2, **frame)
-        _rectangle(ax, across, up, edgecolor=tone().amber, linewidth=2.4, **frame)
+        _rectangle(ax, across, up, edgecolor=_ON_DARK, linewidth=5, **frame)
+        _rectangle(ax, across, up, edgecolor=tone().blue, linewidth=2.4, **frame)
 
 
 def _rectangle(ax: Axes, x: tuple[float, float], y: tuple[float, float], **style: Any) -> None:

@@ -53,9 +53,11 @@ from refine.report.figures.canvas import (
     dots,
     fitted,
     interval,
+    kept_mark,
     line_mark,
     panels,
     percents,
+    shade_kept,
     shorten,
     spread,
     thinned,
@@ -302,7 +304,7 @@ def _name_rows(ax: Axes, rows: CellAxis, label: str, marks: list[Any]) -> None:
         return
     kept_runs = rows.kept()
     for start, end in kept_runs:
-        ax.axhspan(start, end, color=tone().amber, alpha=0.18, linewidth=0, zorder=0)
+        shade_kept(ax, start, end, rows=True)
     for place, tick in zip(places, ax.get_yticklabels(), strict=True):
         if not any(start < place + 0.5 and place - 0.5 < end for start, end in kept_runs):
             tick.set(color=tone().grey, fontstyle="italic")
@@ -310,7 +312,7 @@ def _name_rows(ax: Axes, rows: CellAxis, label: str, marks: list[Any]) -> None:
     text = f"{sum(inside)} of {len(inside)}"
     if isinstance(old, Range) and isinstance(new, Range) and (rows.low or rows.high):
         text += f", and to {rows.high or rows.low}"
-    marks.append(area_mark(f"{label}: {text}", tone().amber, alpha=0.3))
+    marks.append(kept_mark(f"{label}: {text}"))
 
 
 @drawing
@@ -416,6 +418,7 @@ def decision(
     new: Mapping[str, Parameter],
     label: str = "proposed",
     texts: Mapping[str, str] | None = None,
+    risk: str = "",
 ) -> Panels:
     """The parameters narrowed most, with the trials and the densities of the top trials.
 
@@ -461,10 +464,10 @@ def decision(
     text = "No change"
     if changed:
         text = f"{label.capitalize()} changes, with the trials by rank"
-        marks.append(area_mark("kept", tone().amber, alpha=0.3))
+        marks.append(kept_mark("kept"))
     if any(_widened(e.parameter, new[e.name]) for e in shown if e.name in new):
         marks.append(untried_mark())
-    title(drawn[0, 0], text, marks, columns=6, lift=(29 / 9 + 1.3 * (lines - 1)) * points(9))
+    title(drawn[0, 0], text, marks, risk, columns=6, lift=(29 / 9 + 1.3 * (lines - 1)) * points(9))
     return drawn
 
 
@@ -556,10 +559,6 @@ def _below(density: Floats, top: float) -> Floats:
     return np.asarray(low + (high - low) * 0.92 * density / top)
 
 
-def _shade(ax: Axes, low: float, high: float) -> None:
-    ax.axvspan(low, high, color=tone().amber, alpha=0.22, linewidth=0, zorder=0)
-
-
 def _range(ax: Axes, analysis: Analysis, name: str, old: Range, new: Parameter, values: Any) -> Floats:
     """Densities, shade and axis of a range; returns the positions of the trials."""
     scale = Scale(old)
@@ -582,14 +581,17 @@ def _range(ax: Axes, analysis: Analysis, name: str, old: Range, new: Parameter, 
         raw = np.array(parts, dtype=float)  # may lie outside the old range
         first, last = old.ends()
         kept_unit = (old.scale(np.maximum(raw, 1e-300) if old.log else raw) - first) / (last - first)
+        margin = 0.0
+        if not isinstance(new, Range):
+            margin = reach  # single values have no width of their own
         for part in kept_unit:
-            _shade(ax, *(float(v) for v in scale.at(part + np.array([-reach, reach]))))
+            shade_kept(ax, *(float(v) for v in scale.at(part + np.array([-margin, margin]))))
         ends += list(kept_unit.ravel())
     low, high = (float(v) for v in scale.at([min(ends) - reach, max(ends) + reach]))
     scale.dress(ax, name, (low, high), ticks)
     ax.set_xlabel("")
     unit = old.unit(values)
-    return scale.at(unit + 0.8 * reach * (2 * spread(len(unit)) - 1))
+    return scale.at(unit + 0.4 * reach * (2 * spread(len(unit)) - 1))
 
 
 def _choices(
@@ -605,7 +607,7 @@ def _choices(
         ax.bar(places, _below(share, top) - _BELOW[0], 0.36, bottom=_BELOW[0], color=color)
     if new != e.parameter:
         for run in cells.kept():
-            _shade(ax, *run)
+            shade_kept(ax, *run)
     label_x(ax, cells, inches)
     ax.tick_params(axis="x", length=0)
     index = cells.of(values)

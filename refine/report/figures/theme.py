@@ -31,9 +31,9 @@ _SMALLEST = 6.5  # points that can still be read in print
 class Palette(NamedTuple):
     """Colours by use; series are distinct for all kinds of colour vision and in grey print."""
 
-    blue: str  # most series
+    blue: str  # most series, and ranges kept: the accent of the review page
     orange: str  # the best
-    amber: str  # proposed or decided ranges
+    amber: str  # tags and tolerances
     green: str  # further series
     pink: str
     sky: str
@@ -48,13 +48,13 @@ class Palette(NamedTuple):
         return _mix(self.paper, self.blue, share)
 
 
-# Okabe and Ito's colours; on a dark background lighter colours of the same hues.
+# Okabe and Ito's colours, but the blue of the review page; lighter on a dark background.
 _LIGHT = Palette(
-    *("#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"),
+    *("#0068A8", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"),
     *("#222222", "#7a7a7a", "#c8c8c8", "#ececec", "white"),
 )
 _DARK = Palette(
-    *("#56b4e9", "#ff8a5c", "#f0b429", "#33c79c", "#e298c5", "#b5dcf7"),
+    *("#5fb4ea", "#ff8a5c", "#f0b429", "#33c79c", "#e298c5", "#b5dcf7"),
     *("#e6e8eb", "#9aa3ae", "#4a525d", "#272d35", "#14171b"),
 )
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from looks import SPACE, legend, texts
-from matplotlib.colors import same_color
+from matplotlib.colors import same_color, to_rgb
 from matplotlib.patches import Rectangle
 
+import refine
 from refine.report import figures
 from refine.report.figures.theme import tone
 from refine.space.categorical import Categorical
@@ -20,9 +21,10 @@ import words
 
 
 def _shades(ax):
-    return [
-        p for p in ax.patches if isinstance(p, Rectangle) and same_color(p.get_facecolor()[:3], tone().amber)
+    blue = [
+        p for p in ax.patches if isinstance(p, Rectangle) and same_color(p.get_facecolor()[:3], tone().blue)
     ]
+    return [p for p in blue if p.get_facecolor()[3] < 0.5]  # bars are opaque
 
 
 def _span(patch):
@@ -45,11 +47,40 @@ def test_the_parameters_of_which_the_least_stays_are_drawn(analysis):
     heads = [texts(ax)[0] for ax in panels.flat]
     assert heads == ["optimizer", "lr (log scale)", "neurons", "dropout"]
     assert texts(panels[0, 1])[1] == "→ 0.001 to 0.01"
-    low, high = _span(_shades(panels[0, 1])[0])
-    assert 10**-3.5 < low < 1e-3
-    assert 1e-2 < high < 10**-1.5
+    assert _span(_shades(panels[0, 1])[0]) == pytest.approx((1e-3, 1e-2))  # the bounds, and no wider
     assert [_span(s) for s in _shades(panels[0, 0])] == [(-0.5, 0.5)]
     assert legend(panels[0, 0])[-1] == "kept"
+
+
+def test_the_risk_stands_below_the_title_of_a_proposal_and_of_an_edited_one(tree):
+    round_ = tree.add_round(
+        {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}, lambda p: 1 - (p["x"] - 0.8) ** 2 - 0.5 * p["y"], n=60
+    )
+    review = round_.run(progress=False).propose()
+    changed = next(change for change in review.proposal.changes if change.kind == "narrow")
+    for shown in (review, review.reject(changed.name)):
+        ax = shown.plot().flat[0]
+        assert ax.get_title("right").startswith("Risk: ")
+        assert "1 in" in ax.get_title("right") or "not known" in ax.get_title("right")
+
+
+def test_the_kept_part_has_edges_in_the_accent_of_the_review_page():
+    style = (Path(refine.__file__).parent / "ui" / "web" / "static" / "review.css").read_text()
+    for theme in ("light", "dark"):
+        with figures.themed(theme=theme):
+            assert f"--accent: {tone().blue.lower()}" in style
+            assert contrast(tone().blue, tone().paper) >= 4.5
+
+
+def contrast(one, other):
+    """The contrast of two colours as WCAG 2.2 defines it, from 1 to 21."""
+    bright, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def _luminance(color):
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
+    return np.dot(linear, [0.2126, 0.7152, 0.0722])
 
 
 def test_a_trial_is_drawn_by_its_rank_at_its_level(analysis):

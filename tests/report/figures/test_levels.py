@@ -39,10 +39,10 @@ def test_a_row_per_level(analysis, name):
 
 def test_levels_that_stay_are_shaded(analysis):
     ax = figures.levels(analysis, "lr", Float(3e-4, 1e-2, 5, log=True))
-    bands = [p for p in ax.patches if p.get_alpha() == 0.18]
+    bands = [p for p in ax.patches if p.get_alpha() == 0.14]
     assert [(b.get_y(), b.get_y() + b.get_height()) for b in bands] == [(0.5, 4.5)]
     ax = figures.levels(analysis, "optimizer", Categorical(["Adam", "SGD"]))
-    assert [p.get_y() for p in ax.patches if p.get_alpha() == 0.18] == [-0.5, 1.5]
+    assert [p.get_y() for p in ax.patches if p.get_alpha() == 0.14] == [-0.5, 1.5]
     assert "proposed: 2 of 3" in legend(ax)
 
 

@@ -6,6 +6,7 @@ from scipy.stats import norm
 
 from refine.errors import AnalysisError
 from refine.report import figures
+from refine.report.figures.theme import tone
 from refine.review.calibration import Calibration, ChildOutcome, Entry
 from refine.review.decision import Decision
 from refine.stats import Forecast
@@ -46,12 +47,12 @@ def _points(ax, color):
 def test_every_scored_forecast_is_a_row(direction):
     ax = figures.reliability(_ledger([0.0, 1.0, -2.5], direction))
     assert [t.get_text() for t in ax.get_yticklabels()] == [f"{i:012x}" for i in range(3)]
-    medians = _points(ax, "#0072B2")
+    medians = _points(ax, tone().blue)
     # Better is to the right whatever the direction; 1 is half the 90 % interval.
     assert [float(p.get_xdata()[0]) for p in medians] == pytest.approx(
         [0, 1 / norm.ppf(0.95), -2.5 / norm.ppf(0.95)], abs=1e-6
     )
-    assert [p.get_markerfacecolor() for p in medians] == ["#0072B2", "#0072B2", "white"]
+    assert [p.get_markerfacecolor() for p in medians] == [tone().blue, tone().blue, "white"]
     assert [p.get_markerfacecolor() for p in _points(ax, "#D55E00")] == ["#D55E00"] * 3
     low, high = ax.get_xlim()
     assert all(low < p.get_xdata()[0] < high for p in medians)
