@@ -9,6 +9,7 @@ export class Ask {
     this.round = null;
     this.box = h("input", { type: "text", maxlength: 2000, spellcheck: "false", "aria-label": "Question: a condition on the parameters" });
     this.given = h("input", { type: "text", maxlength: 2000, spellcheck: "false", placeholder: "given (optional)", "aria-label": "Given: only configurations with this condition are compared" });
+    this.tolerance = h("input", { type: "number", min: 0, step: "any", placeholder: "tolerance (optional)", "aria-label": "Tolerance: smaller differences count as ties" });
     this.button = h("button", { type: "submit" }, "ask");
     this.chips = h("div", { class: "refine-asking" });
     this.answer = h("div", { role: "status" });
@@ -18,11 +19,12 @@ export class Ask {
         class: "refine-asking",
         onsubmit: (event) => {
           event.preventDefault();
-          this.ask({ question: this.box.value, given: this.given.value || null, better: null });
+          this.ask({ question: this.box.value, given: this.given.value || null, better: null, epsilon: this.tolerance.value ? Number(this.tolerance.value) : null });
         },
       },
       this.box,
       this.given,
+      this.tolerance,
       this.button,
     );
     this.element = fold("ask", "Ask", h("span", { class: "refine-faint" }, "is a part of the space as good as the rest?"), form, this.chips, this.answer);
@@ -49,7 +51,7 @@ export class Ask {
     this.suggested = true;
     const found = await this.page.transport.ask({ type: "questions", round: round.id, suggest: true });
     if (found.error || this.round !== round) return;
-    const chip = ({ question, given, better, reason }) => h("button", { type: "button", class: "refine-suggestion", title: reason ?? null, onclick: () => this.ask({ question, given: given ?? null, better: better ?? null }) }, given ? `${question}, given ${given}` : question);
+    const chip = ({ text, reason, ...question }) => h("button", { type: "button", class: "refine-suggestion", title: reason ?? null, onclick: () => this.ask(question) }, text);
     const list = (title, questions) => (questions.length ? [h("span", { class: "refine-faint" }, title), questions.map(chip)].flat() : []);
     replace(this.chips, [...list("worth asking", found.suggested), ...list("asked before", found.asked)]);
   }
@@ -59,6 +61,7 @@ export class Ask {
     const { round } = this;
     this.box.value = question.question;
     this.given.value = question.given ?? "";
+    this.tolerance.value = question.epsilon ?? "";
     this.button.disabled = true;
     replace(this.answer, h("p", { class: "refine-faint" }, "computing the answer …"));
     const found = await this.page.transport.ask({ type: "ask", round: round.id, ...question });
@@ -70,7 +73,7 @@ export class Ask {
     }
     const facts = h("dl", { class: "refine-facts" });
     drawFacts(facts, found.facts);
-    const settle = h("button", { type: "button", onclick: (event) => once(event, () => this.settle(question)) }, `settle it: a round of ${found.needed} trials`);
+    const settle = h("button", { type: "button", onclick: (event) => once(event, () => this.settle(question)) }, `add a round of ${found.needed} trials near the bests`);
     replace(this.answer, h("div", { class: "refine-answer" }, h("p", {}, found.text), h("p", { class: "refine-faint" }, found.title), facts, found.needed ? settle : null));
   }
 

@@ -389,10 +389,10 @@ def answers_grid(questions: Sequence[AskedQuestion]) -> Grid:
     return Grid(head, rows, right=(3, 4, 5))
 
 
-def question_text(question: Answer | AskedQuestion | StoredAnswer) -> str:
+def question_text(question: Answer | AskedQuestion | StoredAnswer | SuggestedQuestion) -> str:
     """A question as a line: ``lr <= 2, given optimizer == 'Adam'``."""
     text = condition_text(question.question)
-    if question.better is not None:
+    if not isinstance(question, SuggestedQuestion) and question.better is not None:
         text += f" against {condition_text(question.better)}"
     if question.given is not None:
         text += f", given {condition_text(question.given)}"
@@ -435,7 +435,4 @@ def suggestion_text(suggested: SuggestedQuestion) -> str:
             f"only {suggested.trials:,} of {plural(suggested.considered, 'trial')} ran there: {hold} that it "
             "holds a value as good as the best"
         )
-    question = suggested.question
-    if suggested.given is not None:
-        question += f", given {suggested.given}"
-    return f"{question}: {reason}"
+    return f"{question_text(suggested)}: {reason}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from refine.design.space_filling import IMPORTED
 from refine.errors import ReviewError
-from refine.report.pages.answer import answer_page, suggestion_text
+from refine.report.pages.answer import answer_page, question_text, suggestion_text
 from refine.space.categorical import Categorical
 from refine.space.literals import typed_value
 from refine.tree.asking import Answer, ask
@@ -15,6 +15,7 @@ from refine.tree.questions import questions
 from refine.tree.tree_record import TreeRecord
 from refine.ui.web.messages import Message
 from refine.utils.display import Cell
+from refine.utils.numbers import is_real
 from refine.utils.plain import plain
 
 if TYPE_CHECKING:
@@ -55,13 +56,15 @@ def answer_content(context: Context, message: Message) -> dict[str, object]:
         "question": message["question"],
         "given": message.get("given"),
         "better": message.get("better"),
+        "epsilon": message.get("epsilon"),
     }
 
 
 def _answer(context: Context, message: Message) -> Answer:
     given = message.get("given") or None
     better = message.get("better") or None
-    return ask(tree_of(context), message["question"], given=given, better=better)
+    epsilon = message.get("epsilon")
+    return ask(tree_of(context), message["question"], given=given, better=better, epsilon=epsilon)
 
 
 def settling_content(context: Context, message: Message) -> dict[str, object]:
@@ -75,15 +78,24 @@ def settling_content(context: Context, message: Message) -> dict[str, object]:
 def questions_content(context: Context, *, suggest: bool) -> dict[str, object]:
     """Earlier questions, the newest first, and questions worth asking."""
     listed = questions(tree_of(context), suggest=suggest)
-    rows = [
-        {"question": q.question, "given": q.given, "better": q.better, "reason": ""}
-        for q in listed.asked[:_LISTED]
-    ]
+    asked = []
+    for q in listed.asked[:_LISTED]:
+        tolerance = q.answers[-1].tolerance
+        options: dict[str, object] = {"given": q.given, "better": q.better}
+        if is_real(tolerance):  # tolerances of several goals are not typed on the page
+            options["epsilon"] = tolerance
+        asked.append({"text": question_text(q), "question": q.question, **options, "reason": ""})
     suggested = [
-        {"question": q.question, "given": q.given, "better": None, "reason": suggestion_text(q)}
+        {
+            "text": question_text(q),
+            "question": q.question,
+            "given": q.given,
+            "better": None,
+            "reason": suggestion_text(q),
+        }
         for q in listed.suggested
     ]
-    return {"asked": rows, "suggested": suggested}
+    return {"asked": asked, "suggested": suggested}
 
 
 def start_content(round_: Round) -> dict[str, str]:

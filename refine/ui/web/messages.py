@@ -42,7 +42,13 @@ _CHOSEN: Fields = {
     "pruner?": bool,
     **_BUDGET,
 }
-_QUESTION: Fields = {**_ROUND, "question": str, "given?": str | None, "better?": str | None}
+_QUESTION: Fields = {
+    **_ROUND,
+    "question": str,
+    "given?": str | None,
+    "better?": str | None,
+    "epsilon?": float | None,
+}
 # All messages of the page, by type; `study` selects the other study of a page with two.
 MESSAGES: dict[str, Fields] = {
     "start": {},  # the content of a new page

@@ -115,6 +115,18 @@ def test_a_question_is_answered_and_settled_by_a_round(tree, root):
         assert "is settled" in settled["error"]
 
 
+def test_a_question_on_the_page_keeps_its_tolerance_and_its_second_region(root):
+    session = Session(root)
+    asked = {"question": "units == 8", "better": "units == 16", "epsilon": 0.25}
+    answer = session.handle({"type": "ask", "round": root.id, **asked})
+    facts = {fact["name"]: fact["text"] for fact in answer["facts"]}
+    assert facts["Tolerance"].startswith("0.25")
+    assert answer["epsilon"] == 0.25
+    (listed,) = session.handle({"type": "questions", "round": root.id})["asked"]
+    assert listed["text"] == "units == 8 against units == 16"
+    assert listed.items() >= asked.items()
+
+
 def test_own_configurations_are_checked_before_they_run(session, family):
     root = family[1]
     start = session.handle({"type": "round", "round": root.id})["start"]
