@@ -1,6 +1,7 @@
 """The screenshots in the docs: the page on the first round of the digits study, as a browser shows it.
 
-``REFINE_GOLDEN=1`` writes them again; otherwise their content is checked. A short session is recorded too.
+The pictures show the proposal without edits. ``REFINE_GOLDEN=1`` writes them again; otherwise their
+content is checked. A short session is recorded too.
 """
 
 import io
@@ -39,23 +40,38 @@ def keep_16_units(page):
     assert page.locator('[data-parameter="units"]').get_attribute("data-source") == "edited"
 
 
+def check_bar_and_note(page):
+    """The bar leaves the cards four fifths of the view, and no line of a short note is cut."""
+    assert page.locator(".refine-bar").bounding_box()["height"] < 900 / 5
+    note = page.get_by_label("Note", exact=True)
+    assert note.evaluate("e => e.scrollHeight <= e.clientHeight")
+
+
 @pytest.mark.nightly
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_on_the_document_s_study(browser, round_, scheme):
-    with served(round_) as running, visit(browser, running.url, folds=(), color_scheme=scheme) as page:
+def test_an_edit_and_a_note_stay_inside_their_places(browser, round_):
+    with served(round_) as running, visit(browser, running.url, folds=(), color_scheme="light") as page:
         until(page, DRAWN)
         keep_16_units(page)
         page.get_by_label("Note", exact=True).fill(NOTE)
         settled(page)
         assert page.locator('[data-fact="Kept"]').first.get_attribute("title").startswith("the best trial")
         card = page.locator('[data-parameter="units"]')
-        assert card.evaluate("e => e.scrollWidth <= e.clientWidth")  # what an edit adds stays inside
-        # What stays in view while one scrolls leaves the cards four fifths of it.
-        assert page.locator(".refine-bar").bounding_box()["height"] < 900 / 5
+        assert card.evaluate("e => e.scrollWidth <= e.clientWidth")
         until(page, "!document.querySelector('.refine-outlook.pending')")  # the advice on the edited space
-        note = page.get_by_label("Note", exact=True)
-        assert note.evaluate("e => e.scrollHeight <= e.clientHeight")  # one line, so no line is cut
-        note.blur()
+        check_bar_and_note(page)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_on_the_document_s_study(browser, round_, scheme):
+    with served(round_) as running, visit(browser, running.url, folds=(), color_scheme=scheme) as page:
+        until(page, DRAWN)
+        settled(page)
+        until(page, "!document.querySelector('.refine-outlook.pending')")
+        # The picture shows the proposal itself, without a person's edits.
+        assert page.locator('[data-source="edited"]').count() == 0
+        assert page.locator(".refine-accept").inner_text() == "accept"
+        check_bar_and_note(page)
         page.mouse.move(5, 895)
         picture = page.screenshot()
     image = Image.open(io.BytesIO(picture)).convert("RGB")
