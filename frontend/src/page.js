@@ -171,7 +171,7 @@ export class Page {
     this.checked = fold("checks", "Checks", this.checksText, this.checks);
 
     this.warning = h("p", { class: "refine-warning", role: "status" });
-    this.note = h("textarea", { rows: 1, maxlength: 10000, placeholder: "Reason for your decision (optional)", "aria-label": "Note", oninput: () => this.ask() });
+    this.note = h("textarea", { rows: 1, maxlength: 10000, placeholder: "Your reason (optional)", "aria-label": "Note", oninput: () => this.ask() });
     this.size = h("input", {
       type: "number",
       min: 1,
