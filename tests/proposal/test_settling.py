@@ -1,5 +1,7 @@
 """The outlook of trials that settle a question."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,14 @@ def test_a_difference_below_the_noise_is_named_as_hidden_by_it(noisy):
     page = str(answer)
     assert "settle hardly any such questions" in page
     assert "noise of repeats hides the difference" in page
+
+
+@pytest.mark.parametrize("better", [None, "x <= 3"])
+def test_the_tolerance_advised_against_noise_settles_the_question(noisy, better):
+    answer = noisy.ask("x >= 5", better=better)
+    assert answer.obstacle == NOISE
+    advised = re.search(r"epsilon ([\d.]+) can be answered", " ".join(str(answer).split()))
+    assert noisy.ask("x >= 5", better=better, epsilon=float(advised.group(1))).settled
 
 
 def test_unrelated_values_leave_too_many_places_for_the_bests():

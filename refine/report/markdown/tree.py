@@ -30,7 +30,7 @@ from refine.report.markdown.rendering import (
 from refine.report.markdown.round import populations_figure
 from refine.report.markdown.script import reproduce
 from refine.report.pages.analysis import effect_sentences
-from refine.report.pages.answer import answers_grid
+from refine.report.pages.answer import HOW_TO_READ, answers_grid
 from refine.report.pages.calibration import entry_sentences
 from refine.report.pages.reasons import by
 from refine.report.pages.tree import tree_page, value_text
@@ -41,7 +41,7 @@ from refine.tree.overview import RoundOverview, overview_of
 from refine.tree.questions import asked_questions
 from refine.tree.round import Round
 from refine.tree.tree import Tree
-from refine.utils.display import Items
+from refine.utils.display import Items, Text
 from refine.utils.format import duration, join, percent, plural, score
 from refine.utils.provided import provides
 
@@ -101,7 +101,7 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
         evidence.append(Section("Optimism of the best value", opened_pages))
     evidence.append(Section("Forecasts, claims and people", [calibration.page()]))
     if questions:
-        evidence.append(Section("Questions", [answers_grid(questions)]))
+        evidence.append(Section("Questions", [Text(HOW_TO_READ), answers_grid(questions)]))
     if last is not None:
         evidence.append(Section("Reproduce the best round", [fence(reproduce(last), "python")]))
     name = f"{slug(tree.name, set())}.md"

@@ -6,7 +6,7 @@ import ast
 import math
 from collections.abc import Sequence
 
-from refine.proposal.settling import NOISE, REGION
+from refine.proposal.settling import NOISE
 from refine.proposal.suggested import CUT, INTERACTION, SuggestedQuestion
 from refine.report.pages.proposal import CLAIMED_DATA
 from refine.report.pages.reasons import judged_text, source_text, whom
@@ -109,7 +109,9 @@ def _settling_text(answer: Answer) -> str:
         return f"{text} settle {share} such questions{reason}"
     if not answer.obstacle:
         return f"{text} settle {share} such questions"
-    obstacle = _OBSTACLES[answer.obstacle]
+    obstacle = "the bests may lie in many places; compare within a condition (given)"
+    if answer.obstacle == NOISE:
+        obstacle = f"the noise of repeats hides the difference; {_tolerance_advice(answer)}"
     if largest == answer.needed:
         return f"{text} settle {share} such questions: {obstacle}"
     if share == share_of_largest:
@@ -117,10 +119,17 @@ def _settling_text(answer: Answer) -> str:
     return f"{text} settle {share} such questions, and {largest} settle {share_of_largest}: {obstacle}"
 
 
-_OBSTACLES = {
-    NOISE: "the noise of repeats hides the difference; ask with a larger tolerance (epsilon)",
-    REGION: "the bests may lie in many places; compare within a condition (given)",
-}
+def _tolerance_advice(answer: Answer) -> str:
+    """A tolerance, in two digits, with which the trials so far settle the question."""
+    largest = answer.cost_high
+    if answer.better is not None:
+        largest = max(abs(answer.cost_low), abs(answer.cost_high))
+    if not (math.isfinite(largest) and largest > 0):
+        return "ask with a larger tolerance (epsilon)"
+    step = 10.0 ** (math.floor(math.log10(largest)) - 1)
+    return (
+        f"ask with a larger tolerance: epsilon {difference(step * math.ceil(largest / step))} can be answered"
+    )
 
 
 def _share_text(share: float) -> str:
@@ -328,7 +337,7 @@ def questions_page(questions: Questions) -> Page:
     folds = []
     if questions.asked:
         blocks = [asked_grid(questions.asked[:_SHOWN])]
-        folds = [Fold("Every answer", [answers_grid(questions.asked)])]
+        folds = [Fold("Every answer", [Text(HOW_TO_READ, "faint"), answers_grid(questions.asked)])]
     if len(questions.asked) > _SHOWN:
         older = plural(len(questions.asked) - _SHOWN, "older question")
         blocks.append(Text(f"and {older}, listed in the details", "faint"))
@@ -367,6 +376,13 @@ def _answer_text(answer: StoredAnswer) -> str:
     if answer.verdict == PROBABLY:
         return "probably yes"
     return answer.verdict
+
+
+HOW_TO_READ = (
+    "Each question asks if the best value inside a part of the space is as good as the best outside, within "
+    "the tolerance. Doubt: the chance that the answer is wrong. Trials: all that count, and those inside. "
+    "Best inside: expected difference from the best outside."
+)
 
 
 def answers_grid(questions: Sequence[AskedQuestion]) -> Grid:
