@@ -4,7 +4,7 @@ import pytest
 
 
 def few(cases, step=4):
-    """The first of every ``every`` cases as it is, the others marked to run nightly."""
+    """The first of every ``step`` cases as it is, the others marked to run nightly."""
     return [
         case if i % step == 0 else pytest.param(case, marks=pytest.mark.nightly)
         for i, case in enumerate(cases)

@@ -256,16 +256,6 @@ def test_a_range_edited_to_two_choices_says_so(place):
     assert "a list means choices" not in str(place.review.edit(dropout=(0, 0.2), epochs=[100, 200]))
 
 
-@pytest.mark.slow
-def test_accepting_twice_is_one_child(tree, place):
-    review = tree.add_round(place.space, place.objective, n=60, seed=7).run(progress=False).propose()
-    first = review.accept(note="once", n=10)
-    second = review.accept(note="once", n=10)
-    assert first.id == second.id
-    assert len(tree) == 2
-    assert len(tree.rounds[0].decisions) == 1
-
-
 @pytest.mark.parametrize("name", ["drpout", 0, None])
 def test_a_name_that_is_looked_up_in_vain_is_a_key_error_too(place, name):
     with pytest.raises(KeyError):
