@@ -94,7 +94,7 @@ def test_a_round_has_a_panel_per_parameter_the_clearest_first(session_shown):
 
 
 @pytest.mark.slow
-def test_proposals_by_risk_and_their_bounds(session_shown):
+def test_the_proposals_by_risk_are_those_of_python(session_shown):
     root = session_shown.shown
     review = shown(session_shown)["review"]
     options = root.propose(keep=False).options()
@@ -139,7 +139,7 @@ def test_the_difference_that_matters_is_kept_with_the_round(root, tree):
 
 
 @pytest.mark.slow
-def test_trials_column_by_column(session_shown):
+def test_the_packed_columns_hold_the_trials_of_the_table(session_shown):
     root = session_shown.shown
     review = shown(session_shown)["review"]
     data = ask(session_shown, "trials")
@@ -188,36 +188,20 @@ def test_a_preview_on_the_page_equals_the_preview_in_python(session_shown):
 @pytest.mark.slow
 def test_the_code_makes_the_same_child(session, root, tree):
     edits = {"dropout": {"bounds": [0, 0.3]}, "optimizer": {"keep": [0, 2]}, "units": {"bounds": [4, 16]}}
-    message = about(session, edits=edits, rejected=["lr"], n=40, note='it\'s "low"')
-    code = session.handle({"type": "preview", **message})["code"]
-    answer = session.handle({"type": "decide", "kind": "accept", **message})
-    namespace = {"tree": tree, "refine": refine}
-    exec(code, namespace)
-    assert namespace["child"].id == answer["child"] == session.child.id
-    assert len(tree) == 2
-    (decision,) = root.decisions
-    assert (decision.kind, decision.note, decision.rejected) == ("edited", 'it\'s "low"', ("lr",))
-    assert tree[answer["child"]].space["optimizer"].labels == ("Adam", "SGD")
-
-
-@pytest.mark.slow
-def test_the_plan_of_the_next_round_is_stored_and_python_says_it(session, root, tree):
-    plan = {
-        "exploit": 0.5,
-        "audit": 0.1,
-        "workers": 2,
-        "hours": 0.5,
-        "trials": 30,
-    }
-    message = about(session, n=40, **plan)
+    plan = {"exploit": 0.5, "audit": 0.1, "workers": 2, "hours": 0.5, "trials": 30}
+    message = about(session, edits=edits, rejected=["lr"], n=40, note='it\'s "low"', **plan)
     code = session.handle({"type": "preview", **message})["code"]
     child = tree[session.handle({"type": "decide", "kind": "accept", **message})["child"]]
-    assert (child.node.exploit, child.node.audit, child.n) == (0.5, 0.1, 40)
     calls, last = code.rsplit("\n", 1)
     assert last == "child.run(workers=2, hours=0.5, trials=30)"
     namespace = {"tree": tree, "refine": refine}
     exec(calls, namespace)
-    assert (namespace["child"].id, len(tree)) == (child.id, 2)
+    assert namespace["child"].id == child.id == session.child.id
+    assert len(tree) == 2
+    (decision,) = root.decisions
+    assert (decision.kind, decision.note, decision.rejected) == ("edited", 'it\'s "low"', ("lr",))
+    assert child.space["optimizer"].labels == ("Adam", "SGD")
+    assert (child.node.exploit, child.node.audit, child.n) == (0.5, 0.1, 40)
     off = ask(session, "preview", n=40, exploit=0.0, audit=0.0)
     assert off["code"].endswith("review.accept(n=40, exploit=0.0, audit=0.0)")
 
