@@ -24,7 +24,7 @@ def lines(file, heading):
     return dict(re.findall(r"- ([\w-]+) (>=\d\S*)", match[0]))
 
 
-def test_the_version_of_a_citation_and_of_the_recipe():
+def test_citation_and_recipe_state_the_version():
     assert f"\nversion: {VERSION}\n" in (ROOT / "CITATION.cff").read_text()
     assert f'version: "{VERSION}"' in (ROOT / RECIPE).read_text()
 

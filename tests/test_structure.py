@@ -64,7 +64,7 @@ def test_importing_loads_nothing_heavy(code):
     assert done.stdout.strip() == ""
 
 
-def test_the_public_surface():
+def test_public_names_are_the_same_for_python_and_type_checkers():
     assert dir(refine) == refine.__all__
     source = ast.parse((ROOT / "__init__.py").read_text())
     (typed,) = [node for node in source.body if isinstance(node, ast.If)]

@@ -179,7 +179,7 @@ def test_a_small_space_is_used_up_and_no_more(tree):
 
 
 @pytest.mark.slow
-def test_conditional_parameters_and_workers(tree):
+def test_a_sampler_with_two_workers_is_asked_for_one_trial_while_one_runs(tree):
     space = {"lr": (0.5, 3.0, 6), "layers": [1, 2], "units": refine.Integer(8, 64, levels=8)}
     with ThreadPoolExecutor(2) as pool:
         round_ = tree.add_round(space, objectives.layered, n=40, design="tpe").run(

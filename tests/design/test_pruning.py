@@ -84,7 +84,7 @@ def test_a_pruner_is_part_of_the_round_and_inherited(tree, space):
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("design", ["sobol", "tpe"])
-def test_pruners_of_optuna_in_this_process(tmp_path, space, design):
+def test_pruners_of_optuna_prune_with_one_worker_alone(tmp_path, space, design):
     pruner = optuna.pruners.HyperbandPruner(min_resource=2, max_resource=20)
     states = []
     for name, parts in (("whole", (40,)), ("parts", (9, 40))):

@@ -59,7 +59,7 @@ GOLDEN = Space(
 @pytest.mark.parametrize(
     ("method", "first"), [("sobol", [229, 13, 106, 211, 270]), ("uniform", [131, 8, 113, 164, 121])]
 )
-def test_golden_cells(method, first):
+def test_a_design_draws_the_recorded_cells(method, first):
     """Rounds in files of today are drawn again tomorrow: these cells must never change."""
     assert cells_of(GOLDEN, draw(design_named(method), GOLDEN, 5, seed=7)) == first
 

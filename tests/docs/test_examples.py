@@ -61,7 +61,7 @@ def test_an_example_runs_and_has_a_best_trial(tmp_path, name, arguments, needs, 
 
 
 @pytest.mark.nightly
-def test_a_program_and_commands_only(tmp_path):
+def test_a_program_is_tuned_with_commands_alone(tmp_path):
     folder = shutil.copytree(EXAMPLES / "shell_program", tmp_path / "program")
     run_command([folder / "study.sh", tmp_path / "study.db", "20"])
     with refine.Tree(store=tmp_path / "study.db") as tree:

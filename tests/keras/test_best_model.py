@@ -44,7 +44,7 @@ def round_(tmp_path_factory, objective):
         yield tree.add_round(SPACE, objective, metric="val_acc", n=4).run(progress=False)
 
 
-def test_the_same_weights_again(round_, objective):
+def test_the_best_model_has_the_weights_of_its_trial(round_, objective):
     seeds = round_.trials["seed"].tolist()
     assert len(set(seeds)) == 4
     winner = SEEN[seeds.index(round_.best["seed"])]

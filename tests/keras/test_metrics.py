@@ -81,7 +81,7 @@ def test_weights_count_as_repeated_rows():
     assert by_batches(fmeasure(), t, p, weight=w) == pytest.approx(expected)
 
 
-def test_empty_and_reset():
+def test_a_metric_without_data_is_zero_also_after_a_reset():
     for make in (fmeasure, matthews, balanced_accuracy):
         metric = make()
         assert float(metric.result()) == 0

@@ -18,7 +18,7 @@ from refine.run.configuration import Configuration
 DOCS = pathlib.Path(__file__).parents[2] / "docs" / "keras.md"
 
 
-def test_the_table_of_the_docs():
+def test_the_docs_list_the_widths_of_every_shape():
     lines = DOCS.read_text().splitlines()
     rows = [re.findall(r"[^|]+", line) for line in lines if line.startswith("| `")]
     table = {row[0].strip().strip("`"): row[1:] for row in rows if "hidden" not in row[0]}
@@ -70,7 +70,7 @@ def test_wrong_layers_and_shapes_are_refused(arguments, text):
 FULL = {"hidden_layers": 2, "shape": "funnel", "first_neuron": 8, "dropout": 0.25, "activation": "elu"}
 
 
-def test_layers_of_the_document():
+def test_hidden_layers_follow_the_article_and_read_nothing_unused():
     params = Configuration(FULL)
     model = keras.Sequential([keras.Input((3,))])
     hidden_layers(model, params, 1)
@@ -123,7 +123,7 @@ def test_one_is_the_default(name):
         assert lr_normalizer(2.5, optimizer) == 2.5 * rate
 
 
-def test_wrappers_and_subclasses():
+def test_a_wrapped_or_inherited_optimizer_has_the_rate_of_its_class():
     inner = keras.optimizers.SGD(0.5)
     assert lr_normalizer(1, keras.optimizers.LossScaleOptimizer(inner)) == 0.01
 

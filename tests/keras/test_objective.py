@@ -199,7 +199,7 @@ def test_split_is_stratified_seeded_and_complete():
     assert not (other == rows_val).all()
 
 
-def test_several_inputs_and_given_validation_data():
+def test_several_inputs_are_split_and_validation_data_are_left_whole():
     x = {"a": np.zeros((10, 2)), "b": np.ones((10, 3))}
     x_train, y_train, x_val, _ = received(KerasObjective(document, x, np.arange(10.0)))
     assert x_train["a"].shape == (7, 2)

@@ -59,7 +59,7 @@ def test_validation_may_be_a_dataset():
     assert objective.fingerprint == KerasObjective(network, X, Y, x_val=X, y_val=Y).fingerprint
 
 
-def test_images_on_disk(tmp_path):
+def test_images_on_disk_are_read_in_a_fixed_order_alone(tmp_path):
     for label in ("cat", "dog"):
         (tmp_path / label).mkdir()
         for i in range(4):

@@ -88,7 +88,7 @@ def test_forecasts_of_a_bounded_metric_stay_in_its_bounds():
     assert constant.percentile("best", 0.5) == pytest.approx(0.5)
 
 
-def test_percentiles_and_intervals():
+def test_percentiles_and_intervals_are_interpolated_between_levels():
     for level, value in zip(MADE.levels, MADE.median, strict=True):
         assert MADE.percentile("median", value) == pytest.approx(level)
     assert MADE.percentile("median", 3.5) == pytest.approx(0.625)

@@ -213,7 +213,7 @@ def test_two_writes_are_equal_bytes_and_links_lead_to_every_picture(facts, writt
         assert picture == (second_report.parent / link).read_bytes(), link
 
 
-def test_no_absolute_path_and_no_password(facts, written):
+def test_a_report_names_no_absolute_path_and_no_password(facts, written):
     text = written.read_text(encoding="utf-8")
     assert str(written.parent) not in text
     assert "/home/ann" not in text

@@ -80,7 +80,7 @@ def test_one_html_file_holds_its_pictures_and_runs_nothing(tree, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_comparison_as_a_report(tree, tmp_path):
+def test_a_comparison_is_written_as_a_report(tree, tmp_path):
     comparison = tree.diff(tree.rounds[0], "paper")
     text = comparison.report(tmp_path).read_text()
     assert "| dropout | 0 to 0.5 | 0 to 0.2 | ■■■□□□ |" in text

@@ -122,7 +122,7 @@ def test_why_repeats_the_title_of_the_summary_and_nothing_else(shown, study, nam
     assert not set(map(repr, page.blocks)) & set(map(repr, evidence.blocks))
 
 
-def test_one_number_for_one_thing(shown):
+def test_the_size_of_the_next_round_is_one_number_everywhere(shown):
     review = shown["review"]
     assert review.advised_round.n <= review.round.n
     assert review.worth().n == review.preview().n == review.advised_round.n

@@ -228,7 +228,7 @@ def test_a_cheaper_trial_that_is_as_good_is_found():
     assert says(check) == "The trial of rank 2 is as good within the noise and takes 20 % of the time."
 
 
-def test_printing_and_looking_up():
+def test_a_summary_names_checks_that_did_not_pass_and_details_name_all():
     all_checks = checks(trials(middle))
     assert sum(all_checks.counts.values()) == len(all_checks.checks)
     text = str(all_checks)

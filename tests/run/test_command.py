@@ -269,7 +269,7 @@ def test_a_file_that_a_command_names_is_read_in_parts_and_a_large_one_not_at_all
 
 
 @pytest.mark.slow
-def test_from_the_shell(command, tmp_path, monkeypatch):
+def test_the_shell_runs_a_program_that_is_given_with_every_run(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     levels = 'lr = {low = 0.1, high = 0.5, levels = 5}\ndepth = ["shallow", "deep"]\nmomentum = [0.5]\n'
     (tmp_path / "space.toml").write_text(f"[parameters]\n{levels}")

@@ -205,7 +205,7 @@ def test_limits_out_of_range_are_refused(options, text):
         RunOptions(**options)
 
 
-def test_memory_in_words():
+def test_memory_is_read_from_words_with_units():
     words = {"2GB": 2 * 10**9, "1.5 GiB": 3 * 2**29, "512m": 512 * 10**6, "300MiB": 300 * 2**20}
     assert {text: limits_of(None, text, None).memory for text in words} == words
     assert limits_of(3, 10**9, None) == limits_of(3, "1000000000", None) == (3.0, 10**9)

@@ -72,7 +72,7 @@ def test_another_environment_and_other_code_are_named(tree, space, round_):
 
 
 @pytest.mark.slow
-def test_functions_as_metrics_children_and_counter_samples(tree, space):
+def test_trials_of_every_origin_and_state_replay_equal(tree, space):
     def double(metrics):
         return 2 * metrics["value"]
 

@@ -116,7 +116,7 @@ def test_paths_lead_back(target, path):
 # Hashes. These texts are in every stored file: they must never change.
 
 
-def test_golden_hashes():
+def test_hashes_of_content_are_the_recorded_ones():
     assert dumps({"b": [1, 2.5, None], "a": "é"}) == '{"a":"\\u00e9","b":[1,2.5,null]}'
     assert digest({"b": [1, 2.5, None], "a": "é"}) == "84afbf1d4853"
     assert digest([], 64) == "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"

@@ -77,7 +77,7 @@ def test_json_and_back_is_the_identity(space):
     assert not space.diff(decoded)
 
 
-def test_golden_digest():
+def test_the_digest_of_a_space_is_the_recorded_one():
     content = {"lr": Float(1e-4, 1, 5, log=True), "units": [4, 8], "n": (2, 30, 10)}
     space = Space({**content, "act": [math.log, None], "epochs": 150}, ["units > 4 or lr < 1"])
     assert space.digest[:16] == "7e893c8401c3b7cc"
@@ -229,7 +229,7 @@ def test_share_kept_is_a_product_over_the_axes():
     assert old.volume_kept(old.replace({"e": 100, "extra": (0, 1.0)})) == 1
 
 
-def test_describe_and_repr():
+def test_a_space_prints_its_levels_and_its_code():
     ranges = {"lr": Float(1e-4, 1, 5, log=True), "n": (1, 3)}
     space = Space({**ranges, "first_neuron": [4, 8], "opt": [math.log, None], "epochs": 150}, ["lr>1"])
     assert space.describe() == (

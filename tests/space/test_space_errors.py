@@ -127,7 +127,7 @@ def test_a_wrong_entry_is_refused(value, text):
         ),
     ],
 )
-def test_parameters_and_spaces(make, text):
+def test_a_wrong_parameter_or_space_is_refused(make, text):
     assert text in refused(make)
 
 
@@ -174,7 +174,7 @@ def test_a_wrong_constraint_is_refused(expression, text):
     assert refused(lambda: Space(GRID, [expression])).startswith(f"constraint {expression!r}: {text}")
 
 
-def test_constraints_that_nest_too_deeply():
+def test_a_constraint_nested_over_200_deep_is_refused():
     for expression in ("(" * 300 + "x" + ")" * 300, "+".join(["x"] * 5000)):
         assert refused(lambda text=expression: Constraint(text)).startswith("constraint '")
     wide = Constraint(" + ".join(["x"] * 198) + " > 1")  # what may be made can be used
@@ -208,5 +208,5 @@ SPACE = Space({"dropout": (0, 1.0, 3), "opt": ["adam", "sgd"]})
         ),
     ],
 )
-def test_configurations_and_tables(make, text):
+def test_a_wrong_configuration_or_table_is_refused(make, text):
     assert text in refused(make)

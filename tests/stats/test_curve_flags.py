@@ -68,7 +68,7 @@ def rates(kind, n, alike=0.0, noise_known=True):
 
 
 @pytest.mark.nightly
-def test_false_alarms_and_power():
+def test_flags_of_curves_keep_their_false_alarm_rate_and_their_power():
     for n, alike in product(EPOCHS, (0.0, 0.5)):
         limit = 0.05 if n > 12 else 0.09
         for kind in ("healthy", "fitting"):

@@ -43,7 +43,7 @@ def test_two_dimensions_integrate_to_one_inside_both_bounds():
     assert np.all(beyond == 0)
 
 
-def test_scott_bandwidth_of_a_normal_sample():
+def test_the_bandwidth_of_a_normal_sample_is_scotts():
     x = np.random.default_rng(4).normal(size=10_000)
     assert scott_bandwidth(x) == pytest.approx(1.059 * 10_000**-0.2, rel=0.05)
     assert scott_bandwidth([0.5, 0.5]) == 0.0

@@ -133,7 +133,7 @@ def test_constant_data_have_no_importance():
         assert (result.estimate, result.p) == (0.0, 1.0)
 
 
-def test_enough_permutations_for_the_smallest_level():
+def test_permutations_are_enough_for_the_smallest_level():
     assert permutations_needed(8, 0.1 / 30) == 9600
     assert permutations_needed(2, 0.1) == 999
     with pytest.raises(AnalysisError, match=r"between 0 and 1, got 0"):

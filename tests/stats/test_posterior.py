@@ -80,7 +80,7 @@ def test_rows_given_twice_count_once():
     _same(SMALL(x, y, cells, CARD), SMALL(np.tile(x, (4, 1)), np.tile(y, 4), cells, CARD))
 
 
-def test_values_within_epsilon():
+def test_draws_within_epsilon_contain_the_best_cell():
     x, y = _bowl(60, 10)
     posterior = SMALL(x, y, _bowl(200, 11)[0], CARD)
     values = posterior.value(posterior.scores)

@@ -37,7 +37,7 @@ def test_failures_and_absurd_values_do_not_decide():
 
 
 @pytest.mark.slow
-def test_never_below_one_row_of_the_validation_set(rng):
+def test_the_noise_is_never_below_one_row_of_the_validation_set(rng):
     x, truth, _ = _round(100, 3)
     y = np.round(171 * (0.9 + 0.02 * truth) + 0.3 * rng.normal(size=100)) / 171
     noise = TopNoise()(x, y, [0] * 4)

@@ -61,7 +61,7 @@ def test_large_and_odd_values_survive(url):
     assert (frame["huge"] == 1e308).all()
 
 
-def test_one_coordinator_at_a_time(url, space):
+def test_a_round_is_run_by_one_coordinator_at_a_time(url, space):
     with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
         round_ = tree.add_round(space, objectives.bowl, n=5)
         with round_.context.store.lease(round_._stored.pk, "round x"), pytest.raises(RoundBusyError):

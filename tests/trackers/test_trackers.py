@@ -110,7 +110,7 @@ def test_a_wrong_tracker_is_refused(round_, bad):
         round_.run(track=bad)
 
 
-def test_words_of_the_shell():
+def test_an_unknown_tracker_is_refused_with_the_nearest_name():
     words = {"mlfow": "did you mean 'mlflow'", "tensorboard": "tensorboard=FOLDER", "comet=x": "must be one"}
     for text, pattern in words.items():
         with pytest.raises(DesignError, match=pattern):

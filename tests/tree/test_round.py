@@ -73,7 +73,7 @@ def test_a_bare_nan_diverges_where_several_metrics_are_returned(tree, space):
         lost.analyze()
 
 
-def test_curves_and_the_metric_of_the_best_epoch(tree, space):
+def test_a_metric_is_taken_at_the_best_or_the_last_epoch(tree, space):
     round_ = tree.add_round(space, objectives.metrics, metric="max:acc", n=15).run(progress=False)
     for _, row in round_.trials.iterrows():
         curve = [math.sin(epoch + row["lr"]) for epoch in range(5)]
@@ -142,7 +142,7 @@ def test_the_progress_bar_names_parameters_that_no_trial_has_read(tree, space, c
     assert "never read" not in capsys.readouterr().err
 
 
-def test_the_best_permutation_as_the_objective_got_it(tree):
+def test_the_best_configuration_is_the_one_that_the_objective_got(tree):
     configurations = []
 
     def objective(params):

@@ -43,7 +43,7 @@ def test_the_front_is_that_of_the_definition(goals):
         non_dominated([[np.nan, 1.0]])
 
 
-def test_hypervolume_of_boxes(rng):
+def test_the_hypervolume_of_boxes_is_exact(rng):
     assert hypervolume([[1, 3], [2, 2], [3, 1], [0.5, 0.5]], [0, 0]) == 6
     assert hypervolume([[2, 1, 1], [1, 2, 1], [1, 1, 2]], [0, 0, 0]) == 4
     assert hypervolume([[1, 1]], [1, 0]) == 0

@@ -19,7 +19,7 @@ def node(**changes):
     return Node(**{**CONTENT, **changes})
 
 
-def test_golden_ids():
+def test_ids_of_rounds_are_the_recorded_ones():
     """Ids are in every stored file: they must never change."""
     assert node().id == "9cc4c8b336b4"
     child = node(parent="9cc4c8b336b4", data="abc", exploit=0.5, audit=0.1, previous={"l2": 0.0})
@@ -65,7 +65,7 @@ def test_the_id_depends_on_all_else():
     assert len(set(ids)) == len(ids)
 
 
-def test_json_and_back():
+def test_a_round_record_survives_json():
     previous = {"act2": math.log, "layers": [1, 2]}
     first = node(parent="0123456789ab", data="abc", exploit=0.2, previous=previous, note="why")
     content = json.loads(json.dumps(first.identity()))

@@ -36,7 +36,7 @@ PAGE = Page(
 )
 
 
-def test_plain_text():
+def test_a_printed_page_keeps_to_its_width_and_order():
     lines = str(Thing()).splitlines()
     assert lines[0] == "a title"
     assert lines[2] == SENTENCE.rstrip()  # whoever reads a file breaks lines, or not

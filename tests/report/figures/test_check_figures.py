@@ -49,7 +49,7 @@ def test_degenerate_models_count_as_failures():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_best_and_cheapest_as_good(analysis, direction):
+def test_a_cost_figure_marks_the_best_and_the_cheapest_equally_good_trial(analysis, direction):
     sign = 1 if direction == "maximize" else -1
     table = trials().assign(value=lambda t: sign * t["value"], seconds=lambda t: 600 * t["seconds"])
     analysed = analyze(SPACE, table, direction=direction, metric="m")

@@ -52,7 +52,7 @@ def test_every_trial_has_a_panel_of_losses_and_one_of_scores():
     _inside(grid[0, 0].figure)
 
 
-def test_how_many_and_no_finite_value():
+def test_curves_take_one_to_four_trials_and_allow_no_finite_value():
     for count in (0, 5):
         with pytest.raises(AnalysisError, match="1 to 4 trials"):
             figures.curves([_made(1)] * count, "val_acc", "maximize")

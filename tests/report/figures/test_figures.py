@@ -73,7 +73,7 @@ def test_bars_of_correlations_stand_in_the_order_of_importance(analysis):
     inside(ax)
 
 
-def test_density_of_a_range(analysis):
+def test_the_density_of_a_range_is_one_on_average(analysis):
     ax = figures.density(analysis, "lr", Float(0.5, 2, 7))
     all_trials, best = (np.asarray(line.get_xydata()) for line in ax.lines[:2])
     assert all_trials[0, 0] == 0.5
@@ -101,7 +101,7 @@ def test_density_of_a_widened_log_range(analysis):
 
 
 @pytest.mark.parametrize("name", ["optimizer", "neurons", "layers", "cost$x$"])
-def test_density_of_choices(analysis, name):
+def test_the_bars_of_choices_sum_to_one(analysis, name):
     ax = figures.density(analysis, name)
     bars = [p for p in ax.patches if p.get_height() == pytest.approx(0.36)]
     assert len(bars) == 2 * SPACE[name].size

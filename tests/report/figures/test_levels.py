@@ -26,7 +26,7 @@ def _medians(ax):
 
 
 @pytest.mark.parametrize("name", ["lr", "dropout", "neurons", "optimizer", "loss$x$"])
-def test_a_row_per_level(analysis, name):
+def test_every_level_has_a_row_with_its_median(analysis, name):
     ax = figures.levels(analysis, name)
     e = analysis[name]
     assert texts(ax) == [f"n = {v.n}" for v in e.levels]
@@ -65,7 +65,7 @@ def test_pruned_trials_have_no_value_and_count_as_tried():
 
 
 @pytest.mark.slow
-def test_a_loss_over_decades():
+def test_a_loss_over_decades_is_drawn_on_a_log_axis():
     table = trials()
     table["value"] = np.exp((1 - table["value"]) * 100)
     analysis = analyze(SPACE, table, direction="minimize", metric="val_loss")

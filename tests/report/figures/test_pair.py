@@ -128,7 +128,7 @@ def test_edf_is_the_share_at_least_as_good():
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("val_acc (better →)", "share of trials at least as good")
 
 
-def test_edf_of_many_rounds_and_of_none():
+def test_an_edf_draws_at_most_eight_rounds_and_refuses_none():
     curves = {f"round {i}": np.linspace(i, i + 10, 30) for i in range(11)}
     ax = figures.edf(curves, "val_acc", "maximize")
     assert [t.split(" (")[0] for t in legend(ax)] == [f"round {i}" for i in (10, 9, 8, 7, 6, 5, 4, 0)]

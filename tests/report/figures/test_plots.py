@@ -216,7 +216,7 @@ def test_curves_need_no_analysis(tmp_path):
         assert round_.plot.curves(2).shape == (1, 2)
 
 
-def test_the_tree_by_its_figures(tree):
+def test_figures_of_a_tree_compare_rounds_of_one_metric_alone(tree):
     plot = tree.plot
     assert isinstance(plot, TreePlots)
     ax = plot.tree()

@@ -78,7 +78,7 @@ def test_runs_of_ray_tune(tree):
     assert root.trials["opt_lr"].tolist() == pytest.approx([0.03 * i for i in range(11)])
 
 
-def test_a_project_of_keras_tuner(tree, tmp_path):
+def test_a_project_of_keras_tuner_becomes_a_root_with_its_failures(tree, tmp_path):
     """A project of Keras Tuner 1.4.8: four random trials on ``val_mae``; rates above 0.004 fail."""
     with zipfile.ZipFile(FIXTURES / "kerastuner.zip") as packed:
         packed.extractall(tmp_path)

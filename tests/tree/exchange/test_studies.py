@@ -121,7 +121,7 @@ def test_a_round_exports_all_its_trials_to_optuna(tree):
 
 
 @pytest.mark.slow
-def test_a_storage_by_url(tree, study, tmp_path):
+def test_a_study_is_read_and_written_by_the_url_of_its_storage(tree, study, tmp_path):
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
     root = tree.add_study(study)
     root.to_optuna(url, "mine")

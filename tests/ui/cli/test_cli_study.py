@@ -97,7 +97,7 @@ def root(study_folder, studied):
 
 
 @pytest.mark.slow
-def test_a_baseline_from_the_shell(study_folder):
+def test_the_shell_takes_a_baseline(study_folder):
     values = ["--baseline", "lr=0.7", "--baseline", "dropout=0.1", "--baseline", "optimizer=SGD"]
     root = data(MAKE, "-n", 40, *values)
     gain = data("winner s.db", root["id"])["gain"]
@@ -106,7 +106,7 @@ def test_a_baseline_from_the_shell(study_folder):
 
 
 @pytest.mark.slow
-def test_declared_facts_from_the_shell(study_folder):
+def test_the_shell_takes_declared_facts(study_folder):
     root = data(f"{MAKE} -n 12 --noise none --limits :1 --scale linear")["id"]
     with refine.Tree(store=study_folder / "s.db") as tree:
         assert tree[root].declared == ("none", (None, 1.0), "linear")
@@ -116,7 +116,7 @@ def test_declared_facts_from_the_shell(study_folder):
 
 
 @pytest.mark.slow
-def test_a_belief_from_the_shell(study_folder):
+def test_the_shell_takes_a_belief(study_folder):
     options = ("--belief", "lr=near 1.5 +-0.5", "--belief", "optimizer=Adam:0.8")
     root = data(MAKE, "-n", 24, *options, "--exploit", 0.25)["id"]
     assert "believed by" in good("show s.db", root)
@@ -131,7 +131,7 @@ def test_a_belief_from_the_shell(study_folder):
 
 
 @pytest.mark.slow
-def test_a_study_from_the_shell(study_folder):
+def test_a_whole_study_runs_in_the_shell(study_folder):
     making = (MAKE, "-n", 60, "--seed", 3, "--note", "first look")
     root = data(*making)
     shown = (root["tree"], root["n"], root["metric"], root["note"])
@@ -194,7 +194,7 @@ def test_a_study_from_the_shell(study_folder):
 
 
 @pytest.mark.slow
-def test_goals_and_constraints_from_the_shell(study_folder):
+def test_the_shell_takes_goals_and_constraints(study_folder):
     make = "run g.db --space space.toml --objective scores.py:score -n 30 --quiet"
     output = good(f"{make} --metric acc:maximize --metric loss:minimize --subject-to loss<=3")
     assert "loss <= 3, maximize" in output
@@ -218,7 +218,7 @@ def test_evidence_that_came_since_the_proposal_asks_for_another_look(root):
 
 
 @pytest.mark.slow
-def test_one_proposal_for_every_risk(root):
+def test_the_shell_keeps_one_proposal_for_every_risk(root):
     assert "risk 5 %" in good("preview s.db", root)
     text = good("preview s.db", root, *["--risk", "0.2", "-n", "7", "-r", "lr", "-e"], "dropout=(0, 0.2)")
     assert "risk 20 %" in text
@@ -320,7 +320,7 @@ def test_a_refused_run_leaves_no_store(study_folder, arguments, text):
     assert not (study_folder / "s.db").exists()
 
 
-def test_a_space_in_json_or_in_a_module(study_folder):
+def test_a_space_is_read_from_json_or_a_module(study_folder):
     lr = refine.Float(0.001, 0.1, 5, log=True)
     space = refine.Space({"lr": lr, "units": (8, 64, 4), "act": ["relu", None]})
     (study_folder / "space.json").write_text(json.dumps(space.to_json()))

@@ -240,7 +240,7 @@ def test_a_guide_without_the_objective_says_how_to_give_it(walk, home, tmp_path)
     assert "least 10" in screens
 
 
-def test_a_tree_without_rounds(tmp_path):
+def test_a_guide_through_a_tree_without_rounds_names_add_round(tmp_path):
     with refine.Tree("question", store=tmp_path / "t.db") as tree, pytest.raises(ReviewError) as caught:
         refine.guide(tree)
     assert str(caught.value).endswith("tree.add_round(space, objective, n=100)")

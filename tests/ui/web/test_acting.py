@@ -197,7 +197,7 @@ def several(tree):
 
 
 @pytest.mark.nightly
-def test_several_goals_and_conditions(browser, several, tree):
+def test_a_point_of_the_front_is_chosen_on_the_page(browser, several, tree):
     with page_of(browser, several) as page:
         chooses_from_the_front(page, several)
         page.get_by_label("Share of exploit trials").fill("50")

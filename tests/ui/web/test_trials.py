@@ -87,7 +87,7 @@ def test_every_dot_says_which_trial_it_is(ask, round_):
     assert lr / (MISSING - 1) == pytest.approx(expected, abs=1e-4)
 
 
-def test_one_trial_in_full(ask, round_):
+def test_the_card_of_a_trial_states_its_rank_values_and_curve(ask, round_):
     table = round_.trials
     best = int(table["value"].idxmin())
     card = ask("trial", number=best)
