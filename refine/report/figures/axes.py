@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import XAxis, YAxis
 
+Ends = tuple[float, float]  # the lower and the upper end on an axis
+
 NO_VALUES = (
     "no space-filling trial of the round has finished, so there are no values to draw; draw the figure of "
     "the parent round"
@@ -87,9 +89,7 @@ class Scale:
         assert isinstance(self.parameter, Range)
         return level_labels(self.parameter)
 
-    def dress(
-        self, ax: Axes, name: str, limits: tuple[float, float] | None = None, extra: Sequence[float] = ()
-    ) -> None:
+    def dress(self, ax: Axes, name: str, limits: Ends | None = None, extra: Sequence[float] = ()) -> None:
         """Scale, limits, ticks and label of the horizontal axis.
 
         Ticks stand at round levels if all of them fit, else at round numbers.
@@ -205,9 +205,7 @@ def _even_ticks(low: float, high: float, integral: bool) -> Floats:
     return np.array([v for v in ticks if low <= v <= high])
 
 
-def _fitting_ticks(
-    ax: Axes, ticks: Floats, texts: Sequence[str], limits: tuple[float, float], log: bool
-) -> list[int]:
+def _fitting_ticks(ax: Axes, ticks: Floats, texts: Sequence[str], limits: Ends, log: bool) -> list[int]:
     """Numbers of ticks inside the limits with labels that do not touch."""
     low, high = limits
     slack = 1e-9 * (high - low)
@@ -234,7 +232,7 @@ def _untouched(centres: Floats, texts: Sequence[str]) -> list[int]:
 
 def mark_change(
     ax: Axes, old: Parameter, new: Parameter | None, label: str, marks: list[Any], *, covered: bool = False
-) -> tuple[float, float]:
+) -> Ends:
     """Marks the kept part of an ordered parameter on the horizontal axis and in the legend.
 
     Returns limits that show the old and the new range. On ``covered`` ground, lines and a bar at the foot
@@ -415,7 +413,7 @@ class CellAxis:
         return self.new is not None and self.new != self.evidence.parameter
 
     @property
-    def limits(self) -> tuple[float, float]:
+    def limits(self) -> Ends:
         """Ends of the axis: cell i reaches from i - 1/2 to i + 1/2."""
         return -0.5 - bool(self.low), self.count - 0.5 + bool(self.high)
 
@@ -434,7 +432,7 @@ class CellAxis:
         shown = [i for i, text in enumerate(labels) if text]
         return positions[shown], [labels[i] for i in shown]
 
-    def kept(self) -> list[tuple[float, float]]:
+    def kept(self) -> list[Ends]:
         """Runs of kept levels on the axis; a level occupies its part of a shared cell."""
         p = self.evidence.parameter
         new = self.new
@@ -449,7 +447,7 @@ class CellAxis:
             # Between two levels: interpolate.
             edges = np.interp([new.low, new.high], p.grid, (starts + ends) / 2)
             return [(float(edges[0]), float(edges[1]))]
-        runs: list[tuple[float, float]] = []
+        runs: list[Ends] = []
         for k in np.flatnonzero(inside):
             if runs and k > 0 and inside[k - 1]:
                 runs[-1] = (runs[-1][0], float(ends[k]))

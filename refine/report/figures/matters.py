@@ -14,7 +14,7 @@ from refine.analysis.finding import MATTERS
 from refine.analysis.levels import Cells, cells_of
 from refine.analysis.selection import having
 from refine.errors import AnalysisError
-from refine.report.figures.axes import NO_VALUES, CellAxis, cell_axis, label_x, name_of, slant
+from refine.report.figures.axes import NO_VALUES, CellAxis, Ends, cell_axis, label_x, name_of, slant
 from refine.report.figures.canvas import (
     Style,
     area_mark,
@@ -174,9 +174,7 @@ def _legend_of_cells(cells: Cells, x: CellAxis, y: CellAxis) -> list[Any]:
     return marks
 
 
-def _mesh(
-    ax: Axes, x: CellAxis, y: CellAxis, medians: Floats, colours: str, ends: tuple[float, float]
-) -> Any:
+def _mesh(ax: Axes, x: CellAxis, y: CellAxis, medians: Floats, colours: str, ends: Ends) -> Any:
     """Coloured cells, hatched without trials."""
     _rectangle(ax, x.limits, y.limits, facecolor=tone().paper, edgecolor=tone().light, hatch="////", zorder=0)
     borders = np.arange(x.count + 1) - 0.5, np.arange(y.count + 1) - 0.5
@@ -194,13 +192,13 @@ def _outline(ax: Axes, x: CellAxis, y: CellAxis) -> None:
         _rectangle(ax, across, up, edgecolor=tone().blue, linewidth=2.4, **frame)
 
 
-def _rectangle(ax: Axes, x: tuple[float, float], y: tuple[float, float], **style: Any) -> None:
+def _rectangle(ax: Axes, x: Ends, y: Ends, **style: Any) -> None:
     from matplotlib.patches import Rectangle
 
     ax.add_patch(Rectangle((x[0], y[0]), x[1] - x[0], y[1] - y[0], **{"linewidth": 0, **style}))
 
 
-def _colour_range(medians: Floats, sign: float) -> tuple[float, float]:
+def _colour_range(medians: Floats, sign: float) -> Ends:
     """Ends of the colours: the better half of the cells gets at least a third of the range."""
     v = sign * medians
     best = float(v.max())

@@ -30,6 +30,7 @@ from refine.ui.cli.shared import (
     Explained,
     Given,
     InTree,
+    Keywords,
     NoteOption,
     Output,
     chosen,
@@ -524,7 +525,7 @@ class Removal(Given):
     note: NoteOption = ""
     author: AuthorOption = None
 
-    def ask(self, question: str) -> dict[str, Any]:
+    def ask(self, question: str) -> Keywords:
         """Note and author for the log, after confirmation; without a terminal, only --yes confirms."""
         if not self.confirmed and not typer.confirm(question, err=True):
             say("nothing was changed", err=True)

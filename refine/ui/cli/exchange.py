@@ -16,6 +16,7 @@ from refine.ui.cli.shared import (
     BRING,
     Beside,
     InTree,
+    Keywords,
     NoteOption,
     Output,
     StoreArgument,
@@ -119,9 +120,9 @@ class Imported:
                 raise AnalysisError(f"{flag} is for {fitting}, but the source is {kind}; leave it out")
         return kind
 
-    def keywords(self, kind: str) -> dict[str, Any]:
+    def keywords(self, kind: str) -> Keywords:
         """Keywords of the call that imports a source of this kind."""
-        keywords: dict[str, object] = {"space_filling": self.space_filling, **direction_of(self.minimize)}
+        keywords: Keywords = {"space_filling": self.space_filling, **direction_of(self.minimize)}
         if kind != _TALOS:
             keywords["metric"] = self.metric
         return keywords

@@ -27,6 +27,7 @@ from refine.ui.cli.shared import (
     Execution,
     Explained,
     InTree,
+    Keywords,
     Limited,
     NoteOption,
     OfArgument,
@@ -88,7 +89,7 @@ class NewRoot(Drawn):
         "Name the configuration to beat, one value per option.", metavar="NAME=VALUE"
     )
 
-    def options(self, *without: str) -> dict[str, Any]:
+    def options(self, *without: str) -> Keywords:
         """The typed options, as keywords of :meth:`refine.Tree.add_round`."""
         from refine.space.literals import typed_pairs
         from refine.trials.declared import typed_limits
@@ -133,7 +134,7 @@ class During:
     )
     quiet: QuietOption = False
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> Keywords:
         """Keywords of :meth:`refine.Round.run`."""
         from refine.report.trackers import tracker_of
 
@@ -335,7 +336,7 @@ def guide(
     from refine.ui.guide import guide as walk
 
     with target.tree() as tree:
-        keywords: dict[str, Any] = {}
+        keywords: Keywords = {}
         # Without an importable objective the walk can look and decide, but not run.
         harmless = [ObjectiveError] * (not (called.objective or called.program))
         if len(tree):

@@ -52,6 +52,8 @@ NO = 3
 OPEN = 4
 STOPPED = 130
 
+Keywords = dict[str, Any]  # of a call in Python
+
 # Keywords of Python in messages -> options.
 _OPTIONS = {
     "direction='minimize'": "--minimize",
@@ -319,7 +321,7 @@ class AtNewestRun(InTree):
 class Given:
     """Options for the keywords of a call."""
 
-    def options(self, *without: str) -> dict[str, Any]:
+    def options(self, *without: str) -> Keywords:
         """The typed options, except the named options."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in without}
         return {name: value for name, value in values.items() if value != getattr(type(self), name, MISSING)}
@@ -343,7 +345,7 @@ class Drawn(Given):
     )
     note: NoteOption = ""
 
-    def options(self, *without: str) -> dict[str, Any]:
+    def options(self, *without: str) -> Keywords:
         """The typed options, with the belief parsed."""
         from refine.space.belief import typed_belief
 
@@ -406,7 +408,7 @@ class Called(Program):
         if self.program is not None:
             remember(TYPED_OBJECTIVE, program_options(self.program))
 
-    def on(self, round_: Round | None) -> dict[str, Any]:
+    def on(self, round_: Round | None) -> Keywords:
         """Keywords for running trials of a round; of a new root if ``round_`` is ``None``."""
         options = self.options(*OBJECTIVE_OPTIONS)
         if round_ is None:
@@ -421,7 +423,7 @@ class Workers(Called):
     run_names: ClassVar[Sequence[str]] = ("workers", "threads")
     run_values: Mapping[str, Any]  # run option -> typed value
 
-    def options(self, *without: str) -> dict[str, Any]:
+    def options(self, *without: str) -> Keywords:
         """The typed options, those of the run included."""
         options = super().options("run_values", *without)
         for name, value in self.run_values.items():
@@ -701,7 +703,7 @@ def newest(tree: refine.Tree) -> refine.Tree:
     return tree
 
 
-def objective_for(round_: Round | None, place: str | None, program: str | None = None) -> dict[str, Any]:
+def objective_for(round_: Round | None, place: str | None, program: str | None = None) -> Keywords:
     """Options of :meth:`refine.Round.run` for the objective: a program, a typed or the recorded function.
 
     Args:

@@ -13,7 +13,7 @@ from refine.space.literals import typed_value
 from refine.tree.asking import Answer, ask
 from refine.tree.questions import questions
 from refine.tree.tree_record import TreeRecord
-from refine.ui.web.messages import Message
+from refine.ui.web.messages import Content, Message
 from refine.utils.display import Cell
 from refine.utils.numbers import is_real
 from refine.utils.plain import plain
@@ -37,7 +37,7 @@ def tree_of(context: Context) -> TreeRecord:
     return tree
 
 
-def answer_content(context: Context, message: Message) -> dict[str, object]:
+def answer_content(context: Context, message: Message) -> Content:
     """The answer to a question: verdict as a sentence with its tone, facts, and the trials that settle it.
 
     Raises:
@@ -67,7 +67,7 @@ def _answer(context: Context, message: Message) -> Answer:
     return ask(tree_of(context), message["question"], given=given, better=better, epsilon=epsilon)
 
 
-def settling_content(context: Context, message: Message) -> dict[str, object]:
+def settling_content(context: Context, message: Message) -> Content:
     """Creates the round that settles a question; its id."""
     answer = _answer(context, message)
     if not answer.needed:
@@ -75,7 +75,7 @@ def settling_content(context: Context, message: Message) -> dict[str, object]:
     return {"child": answer.settle(n=answer.needed).id}
 
 
-def questions_content(context: Context, *, suggest: bool) -> dict[str, object]:
+def questions_content(context: Context, *, suggest: bool) -> Content:
     """Earlier questions, the newest first, and questions worth asking."""
     listed = questions(tree_of(context), suggest=suggest)
     asked = []
@@ -107,7 +107,7 @@ def start_content(round_: Round) -> dict[str, str]:
     return {name: _text(space[name], best[name]) for name in space.varied if best[name] == best[name]}
 
 
-def growth_content(round_: Round) -> dict[str, object] | None:
+def growth_content(round_: Round) -> Content | None:
     """A number of trials to add to a round, and the trials left; ``None`` if a round cannot grow."""
     remaining = round_._budget.left
     if round_.node.method == IMPORTED or remaining == 0:

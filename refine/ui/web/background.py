@@ -26,6 +26,7 @@ from refine.errors import RefineError, ReviewError
 from refine.run.identity import UNNAMED
 from refine.run.signals import GRACE
 from refine.trials.round_record import COMMAND
+from refine.ui.web.messages import Content
 from refine.utils.action import Action
 from refine.utils.format import plural, score
 from refine.utils.objects import is_installed
@@ -57,7 +58,7 @@ class Background:
         self._asked = 0
         self._lines: deque[str] = deque(maxlen=_LINES)
 
-    def runnable(self, round_: Round) -> dict[str, object]:
+    def runnable(self, round_: Round) -> Content:
         """Whether the page can run a round, and the reason if it cannot; decided without an import."""
         from refine.ui.cli.shared import run_typed
 
@@ -98,7 +99,7 @@ class Background:
             )
         return ""
 
-    def start(self, round_: Round, call: str, options: Mapping[str, object]) -> dict[str, Any]:
+    def start(self, round_: Round, call: str, options: Mapping[str, object]) -> Content:
         """Starts a round, or repeats of its best configurations.
 
         Raises:
@@ -170,7 +171,7 @@ class Background:
             return self._planned
         return 0
 
-    def pause(self) -> dict[str, object]:
+    def pause(self) -> Content:
         """Stops the running round gracefully, as one Ctrl-C does; a second call stops at once.
 
         Raises:
@@ -186,7 +187,7 @@ class Background:
             self._process.send_signal(signal.SIGINT)
         return self.job()  # type: ignore[return-value]
 
-    def job(self) -> dict[str, object] | None:
+    def job(self) -> Content | None:
         """The running round, or the last one; ``None`` before the first start."""
         if self._process is None:
             return None
@@ -221,7 +222,7 @@ class Background:
             self._reader.join(1.0)
 
 
-def in_cells(round_: Round) -> dict[str, object]:
+def in_cells(round_: Round) -> Content:
     """The call that runs a round in a notebook, where the page cannot."""
     reason = "A notebook runs rounds in its cells:"
     command = f"{Action('tree[]', round_.id)}.run()"

@@ -12,6 +12,7 @@ from refine.space.edits import bounds_text
 from refine.tree import judging
 from refine.tree.track_record import entries_of
 from refine.trials.goal import sign_of
+from refine.ui.web.messages import Content
 from refine.utils.display import Grid, Text, as_cell
 from refine.utils.format import score
 from refine.utils.plain import plain
@@ -33,7 +34,7 @@ _NOMINAL = 0.9
 _MOST_ROUNDS = 100
 
 
-def points_content(sheet: Sheet) -> dict[str, object]:
+def points_content(sheet: Sheet) -> Content:
     """Values of a round's trials in the order of their end; ``None`` for a trial without a value."""
     values = plain(sheet.scores.tolist())
     return {"values": values, "usable": [bool(usable) for usable in sheet.usable], "sign": sheet.goal.sign}
@@ -47,16 +48,14 @@ def decision_behind(round_: Round) -> Decision | None:
     return next((d for d in reversed(parent.decisions) if d.child == round_.id), None)
 
 
-def expected_content(
-    round_: Round, best: pd.Series | None, parent_best: pd.Series | None
-) -> dict[str, object]:
+def expected_content(round_: Round, best: pd.Series | None, parent_best: pd.Series | None) -> Content:
     """The best values that were forecast for a round and that its parent had, as numbers and as text.
 
     ``brought`` is the round's own best value next to both; empty for a first round, and without a value. Its
     ``tone`` is a warning if the round brought less than its parent had.
     """
     decision = decision_behind(round_)
-    content: dict[str, object] = {"low": None, "high": None, "before": None}
+    content: Content = {"low": None, "high": None, "before": None}
     texts = []
     if decision is not None and decision.forecast is not None:
         low, high = decision.forecast.interval("best", _NOMINAL)
@@ -84,7 +83,7 @@ def expected_content(
     return {**content, "text": "; ".join(texts), "brought": brought_text, "tone": tone}
 
 
-def space_content(round_: Round) -> list[dict[str, object]]:
+def space_content(round_: Round) -> list[Content]:
     """Parameters of a round: bounds now and, if they differ, those of its parent; changed ones first."""
     parent = round_.parent
     rows = []
@@ -96,7 +95,7 @@ def space_content(round_: Round) -> list[dict[str, object]]:
     return sorted(rows, key=lambda row: (row["before"] == "", row["fixed"]))
 
 
-def winner_content(tree: TreeRecord) -> dict[str, object]:
+def winner_content(tree: TreeRecord) -> Content:
     """The configuration to use, with its facts, the Python to copy, and the next call."""
     winner = judging.winner(tree)
     if winner is None:
@@ -113,7 +112,7 @@ def winner_content(tree: TreeRecord) -> dict[str, object]:
     }
 
 
-def step_content(action: Action | None) -> dict[str, object]:
+def step_content(action: Action | None) -> Content:
     """The button of an advised call on the winner; ``do`` is empty for any other call."""
     if action is None:
         return {"do": ""}
@@ -127,7 +126,7 @@ def step_content(action: Action | None) -> dict[str, object]:
     return {"do": ""}
 
 
-def track_content(name: str, rounds: Sequence[Round]) -> dict[str, object]:
+def track_content(name: str, rounds: Sequence[Round]) -> Content:
     """The claims of a study that held, those of the benchmarks, and every decision as a table."""
     if len(rounds) > _MOST_ROUNDS:
         return {"text": "", "elsewhere": held_in_benchmarks(), "facts": [], "head": [], "rows": []}

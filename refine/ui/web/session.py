@@ -57,7 +57,7 @@ from refine.ui.web.content import (
     suggestions_content,
 )
 from refine.ui.web.drawing import trials_content
-from refine.ui.web.messages import Message, check
+from refine.ui.web.messages import Content, Message, check
 from refine.ui.web.outcomes import (
     expected_content,
     points_content,
@@ -86,7 +86,6 @@ if TYPE_CHECKING:
     from refine.ui.web.background import Background
     from refine.ui.web.trials import Sheet
 
-Answer = dict[str, Any]
 
 _MOST_DRAWN = 8  # cached reviews; a review holds its trials
 
@@ -138,7 +137,7 @@ class Session:
             plain = type(started)(started.round, started.original, started.analysis)
             self._keep(self._versions()[shown.id], plain)
 
-    def handle(self, message: object) -> Answer | bytes:
+    def handle(self, message: object) -> Content | bytes:
         """The answer to a message."""
         try:
             checked = check(message)
@@ -152,7 +151,7 @@ class Session:
             # A store in memory has one connection, used by one thread at a time.
             alone = kind in _ALONE or self.shown.context.store.in_memory
             with self._lock if alone else nullcontext():
-                answer: Answer | bytes = getattr(self, f"_{kind}")(checked)
+                answer: Content | bytes = getattr(self, f"_{kind}")(checked)
                 return answer
         except NotFoundError as error:
             return {"error": str(error), "gone": True}
@@ -164,7 +163,7 @@ class Session:
 
     # Contents of the page.
 
-    def _start(self, _: Mapping[str, object]) -> Answer:
+    def _start(self, _: Message) -> Content:
         edits = {}
         rejected = []
         if (review := self._started) is not None:
@@ -182,7 +181,7 @@ class Session:
             "rejected": rejected,
         }
 
-    def _pulse(self, _: Mapping[str, object]) -> Answer:
+    def _pulse(self, _: Message) -> Content:
         """Progress and evidence version of every round; cheap, because the page polls."""
         home = self.shown.context
         counts = home.counts
@@ -208,7 +207,7 @@ class Session:
             for node_id, stored in home.nodes.items()
         }
 
-    def _tree(self, _: Mapping[str, object]) -> Answer:
+    def _tree(self, _: Message) -> Content:
         home = self.shown.context.at_once()
         rounds = self._rounds(home)
         evidence = _evidence(home)
@@ -241,7 +240,7 @@ class Session:
             cached = self._best[round_.id] = evidence, round_.best
         return cached[1]
 
-    def _progress(self, round_: Round, counts: Mapping[str, int], evidence: str) -> Answer:
+    def _progress(self, round_: Round, counts: Mapping[str, int], evidence: str) -> Content:
         """Progress of a round in numbers, and as text with the best value while trials are left."""
         ended = sum(counts.values())
         planned = round_.n
@@ -257,7 +256,7 @@ class Session:
                 text += f" · best so far {best_text}"
         return {"ended": ended, "planned": planned, "text": text, "best": best_text}
 
-    def _round(self, message: Message) -> Answer:
+    def _round(self, message: Message) -> Content:
         round_ = self._found(message)
         counts = round_.context.counts.get(round_._stored.pk, {})
         evidence = _evidence(round_.context)[round_.id]
@@ -289,7 +288,7 @@ class Session:
         extra = {"suggestions": suggestions_content(review), "pruner": _prunes(round_.node)}
         return {**head, "review": {**review_content(review), **extra}}
 
-    def _expected(self, round_: Round) -> Answer:
+    def _expected(self, round_: Round) -> Content:
         """The best values that were forecast for a round and that its parent had."""
         parent = round_.parent
         if parent is None:
@@ -298,15 +297,15 @@ class Session:
         best = self._top(round_, evidence[round_.id])
         return expected_content(round_, best, self._top(parent, evidence[parent.id]))
 
-    def _points(self, message: Mapping[str, object]) -> Answer:
+    def _points(self, message: Message) -> Content:
         return points_content(self._sheet(message))
 
-    def _track(self, _: Mapping[str, object]) -> Answer:
+    def _track(self, _: Message) -> Content:
         """The claims of the study that held so far."""
         home = self.shown.context.at_once()
         return track_content(home.name, self._rounds(home))
 
-    def _epsilon(self, message: Message) -> Answer:
+    def _epsilon(self, message: Message) -> Content:
         """Stores the tolerance with the round, and answers with the round."""
         round_ = self._found(message)
         check_risk(message.get("risk", self.risk))  # before the setting changes
@@ -316,35 +315,35 @@ class Session:
         self._drawn = [drawn for drawn in self._drawn if drawn[1].round.id != round_.id]
         return self._round(message)
 
-    def _trials(self, message: Mapping[str, object]) -> bytes:
+    def _trials(self, message: Message) -> bytes:
         review = self._shown(message)
         return trials_content(review.analysis, review.round.node.allow_degenerate)
 
     # Single trials, and figures.
 
-    def _sheet(self, message: Mapping[str, object]) -> Sheet:
+    def _sheet(self, message: Message) -> Sheet:
         round_ = self._found(message)
         return self._sheets.of(round_, self._versions()[round_.id])
 
-    def _list(self, message: Mapping[str, object]) -> Answer:
+    def _list(self, message: Message) -> Content:
         return list_content(self._sheet(message))
 
-    def _part(self, message: Mapping[str, object]) -> Answer:
+    def _part(self, message: Message) -> Content:
         return part_content(self._sheet(message), message)
 
-    def _trial(self, message: Message) -> Answer:
+    def _trial(self, message: Message) -> Content:
         return one_trial(self._found(message), self._sheet(message), message["number"])
 
-    def _numbers(self, message: Mapping[str, object]) -> bytes:
+    def _numbers(self, message: Message) -> bytes:
         return rows_of(self._sheet(message), self._analysis_shown(message)).tobytes()
 
-    def _figure(self, message: Mapping[str, object]) -> Answer:
+    def _figure(self, message: Message) -> Content:
         analysis = None
         if message["name"] not in WITHOUT_ANALYSIS:
             analysis = self._analysis_shown(message)
         return picture(self._found(message), analysis, message)
 
-    def _beside(self, message: Mapping[str, object]) -> Answer:
+    def _beside(self, message: Message) -> Content:
         study = self
         if message.get("across") and self.other is not None:
             study = self.other
@@ -353,18 +352,18 @@ class Session:
             other = study._found({"round": message["other"]})
         return beside_content(self._found(message), other, across=study is not self)
 
-    def _mark(self, message: Mapping[str, object]) -> Answer:
+    def _mark(self, message: Message) -> Content:
         round_ = self._found(message)
         result = mark(round_, self._sheet(message), message)
         return {**self._trial(message), "said": result}
 
-    def _analysis_shown(self, message: Mapping[str, object]) -> Analysis:
+    def _analysis_shown(self, message: Message) -> Analysis:
         with self._lock:  # these are answered at the same time as other messages
             return self._shown(message).analysis
 
     # Consequences of a decision, and the decision.
 
-    def _preview(self, message: Message) -> Answer:
+    def _preview(self, message: Message) -> Content:
         review = self._edited(self._shown(message), message)
         planned = _planned(message, review)
         running = _running(message)
@@ -384,14 +383,14 @@ class Session:
             "code": _code(review, options, running),
         }
 
-    def _outlook(self, message: Mapping[str, object]) -> Answer:
+    def _outlook(self, message: Message) -> Content:
         """The recommendation for an edited review: a simulation, slower than a preview."""
         with self._lock:
             review = self._edited(self._shown(message), message)
         planned = _planned(message, review)
         return outlook_content(review, planned, review._worth_of(planned))
 
-    def _decide(self, message: Message) -> Answer:
+    def _decide(self, message: Message) -> Content:
         kind = message["kind"]
         note = message.get("note") or ""
         review = self._same(message)
@@ -413,7 +412,7 @@ class Session:
 
     # Running, in the background.
 
-    def _run(self, message: Message) -> Answer:
+    def _run(self, message: Message) -> Content:
         round_ = self._found(message)
         call = message.get("do", "run")
         if self.background is None:
@@ -426,10 +425,10 @@ class Session:
             raise ReviewError(f"{over[0]} limits runs of new configurations; repeats take top and seeds")
         return {"job": self.background.start(round_, call, options)}
 
-    def _winner(self, _: Mapping[str, object]) -> Answer:
+    def _winner(self, _: Message) -> Content:
         return winner_content(tree_of(self.shown.context))
 
-    def _confirm(self, message: Message) -> Answer:
+    def _confirm(self, message: Message) -> Content:
         """Repeats the plausible winners of the tree; the runner shows the round of the winner."""
         winner = judging.winner(tree_of(self.shown.context))
         if winner is None:
@@ -437,35 +436,35 @@ class Session:
         round_ = self._found({"round": winner.round})
         return self._add(round_, Action("tree.confirm", **_sent(message, "budget")), message)
 
-    def _pause(self, _: Mapping[str, object]) -> Answer:
+    def _pause(self, _: Message) -> Content:
         if self.background is None:
             raise ReviewError("pause stops a round that this page runs, and none is running; reload the page")
         return {"job": self.background.pause()}
 
     # Questions, and configurations of the person's own.
 
-    def _questions(self, message: Mapping[str, object]) -> Answer:
+    def _questions(self, message: Message) -> Content:
         return questions_content(self.shown.context, suggest=bool(message.get("suggest")))
 
-    def _ask(self, message: Mapping[str, object]) -> Answer:
+    def _ask(self, message: Message) -> Content:
         return answer_content(self.shown.context, message)
 
-    def _settle(self, message: Mapping[str, object]) -> Answer:
+    def _settle(self, message: Message) -> Content:
         return settling_content(self.shown.context, message)
 
-    def _grow(self, message: Message) -> Answer:
+    def _grow(self, message: Message) -> Content:
         round_ = self._found(message)
         check_growth(round_, message["n"], message.get("exploit"))
         return self._add(round_, _called(round_, "grow", **_sent(message, "n", "exploit")), message)
 
-    def _try(self, message: Message) -> Answer:
+    def _try(self, message: Message) -> Content:
         round_ = self._found(message)
         configurations = configurations_of(round_.space, message["rows"])
         for i, configuration in enumerate(configurations):
             given_configuration(round_.space, configuration, f"configuration {i + 1}")
         return self._add(round_, _called(round_, "try_out", configurations=configurations), message)
 
-    def _add(self, round_: Round, call: Action, message: Message) -> Answer:
+    def _add(self, round_: Round, call: Action, message: Message) -> Content:
         """Runs trials in addition to the plan of a round."""
         if self.background is None:
             raise ReviewError(f"a page in a notebook cannot run trials; run them in a cell: {call}")
@@ -476,17 +475,17 @@ class Session:
 
     # Several goals.
 
-    def _front(self, message: Mapping[str, object]) -> Answer:
+    def _front(self, message: Message) -> Content:
         return front_content(self._found(message))
 
-    def _choose(self, message: Message) -> Answer:
+    def _choose(self, message: Message) -> Content:
         round_ = self._found(message)
         round_.choose(message["point"], note=message.get("note") or "")
         return {"text": f"Chosen. It is stored as a decision on round {round_.id}."}
 
     # Rounds and reviews.
 
-    def _found(self, message: Mapping[str, object]) -> Round:
+    def _found(self, message: Message) -> Round:
         key = message.get("round")
         home = self.shown.context
         if key not in home.nodes:
@@ -531,7 +530,7 @@ class Session:
         self._drawn = [*(d for d in self._drawn if d[1] is not review), (version, review)][-_MOST_DRAWN:]
         return review
 
-    def _shown(self, message: Mapping[str, object]) -> Review:
+    def _shown(self, message: Message) -> Review:
         """The review behind a drawn page, even if trials arrived later; for messages without a decision."""
         place = self._found(message).id, message.get("proposal")  # the round may have been removed
         for version, review in self._drawn:
@@ -539,7 +538,7 @@ class Session:
                 return self._keep(version, review)
         return self._same(message)
 
-    def _same(self, message: Mapping[str, object]) -> Review:
+    def _same(self, message: Message) -> Review:
         """The review behind a drawn page; an error if the evidence changed."""
         review = self._current(self._found(message), message)
         if message.get("proposal") != review.proposal.digest:
@@ -609,7 +608,7 @@ def _about(round_: Round) -> str:
     return text
 
 
-def _decided(round_: Round) -> list[Answer]:
+def _decided(round_: Round) -> list[Content]:
     """The decisions on a round, each with the round that it led to."""
     authors = everybody(round_)
     return [{"text": f"{d.kind} by {whom(d.author, authors)}", "child": d.child} for d in round_.decisions]
@@ -623,7 +622,7 @@ def _planned(message: Message, review: Review) -> NextRound:
     return review._next_round(*(message.get(name) for name in ("n", "exploit", "audit")))
 
 
-def _accepting(message: Mapping[str, object], review: Review, planned: NextRound) -> dict[str, Any]:
+def _accepting(message: Message, review: Review, planned: NextRound) -> dict[str, Any]:
     """Options of :meth:`refine.Review.accept` for the planned round: the advised call, with differences."""
     options = dict(accept_action(planned).options)
     size = planned.n or None

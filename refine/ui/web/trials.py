@@ -22,7 +22,7 @@ from refine.tree.marks import TrialAnnotation, mark_trials, noted
 from refine.trials.frame import may_be_best, metric_title, table
 from refine.trials.goal import Goal
 from refine.trials.trial import EXCLUDED
-from refine.ui.web.messages import Message
+from refine.ui.web.messages import Content, Message
 from refine.utils.arrays import Bools, Floats
 from refine.utils.format import duration, number, plural, score
 
@@ -171,7 +171,7 @@ def rows_of(sheet: Sheet, analysis: Analysis) -> npt.NDArray[np.uint32]:
 # The list.
 
 
-def list_content(sheet: Sheet) -> dict[str, object]:
+def list_content(sheet: Sheet) -> Content:
     """The columns of the list, and the number of trials."""
     return {
         "n": len(sheet.frame),
@@ -244,7 +244,7 @@ def part_content(sheet: Sheet, message: Message) -> dict[str, Any]:
 # One trial.
 
 
-def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, object]:
+def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> Content:
     """One trial in full, with its learning curve."""
     mark = sheet.marks.get(i, TrialAnnotation())
     origin = sheet.text("origin", i)
@@ -296,7 +296,7 @@ def _last_line(error: str | None) -> str:
     return ""
 
 
-def curve_content(curve: Curve, sheet: Sheet) -> dict[str, object] | None:
+def curve_content(curve: Curve, sheet: Sheet) -> Content | None:
     """A learning curve as numbers and as a sentence: of the metric, else of a loss, else the first curve."""
     candidates = [sheet.goal.metric.name, "val_loss", "loss", *curve]
     name = next((n for n in candidates if len(curve.get(n, ())) > 1), None)
@@ -357,7 +357,7 @@ def read_sheet(round_: Round) -> Sheet:
     return Sheet(frame, columns, round_.space, round_.goal).with_marks({})
 
 
-def one_trial(round_: Round, sheet: Sheet, number: int) -> dict[str, object]:
+def one_trial(round_: Round, sheet: Sheet, number: int) -> Content:
     """One trial in full, with its learning curve.
 
     Raises:
