@@ -143,13 +143,20 @@ class Review(Shown, Generic[R]):
     def _changed(self, **values: object) -> Self:
         """The review with other values on the same evidence."""
         changed = replace(self, **values)  # type: ignore[arg-type]
-        if "_retrained" in vars(self):
-            vars(changed)["_retrained"] = self._retrained
+        vars(changed)["_before_edits"] = self._unedited
         return changed
+
+    @property
+    def _unedited(self) -> Self:
+        """The review before its edits, which reads expected values once for all edits."""
+        unedited: Self = vars(self).get("_before_edits", self)
+        return unedited
 
     @cached_property
     def _retrained(self) -> RetrainedValues | None:
-        """Expected values of the configurations run so far, as winners state them, read once."""
+        """Expected values of the configurations run so far, as winners state them."""
+        if self._unedited is not self:
+            return self._unedited._retrained
         values: RetrainedValues | None = self.round._retrained()
         return values
 

@@ -44,6 +44,14 @@ def test_top_trials_cut_off_are_expected_to_reach_what_the_winner_states(round_,
 
 
 @pytest.mark.slow
+def test_edits_of_a_review_read_expected_values_once(round_):
+    review = round_.propose(keep=False)
+    edits = [review.reject(*SPACE).edit(x=(0.0, high)) for high in (0.3, 0.4)]
+    read = [edit.at(0.15)._retrained for edit in edits]
+    assert read[0] is read[1] is review._retrained
+
+
+@pytest.mark.slow
 def test_every_plan_of_a_rehearsal_starts_from_the_expected_value_of_the_winner(round_, tree):
     review = round_.propose(keep=False)
     assert review.rehearse(rounds=1, n=12).now == pytest.approx(tree.winner().expected, rel=1e-9)
