@@ -139,21 +139,15 @@ def advised_round(
     if n == 0:
         return NextRound(0, exploit or 0.0, audit or 0.0)
     if audit is None:
-        if exploit is None:
-            room = 1.0
-        else:
-            room = math.floor(1e9 * (1 - exploit)) / 1e9
+        audit = 0.0
         if proposal.old.volume_kept(space) < 1:
-            audit = min(AUDIT, room)
-        else:
-            audit = 0.0
+            audit = min(AUDIT, math.floor(1e9 * (1 - (exploit or 0.0))) / 1e9)
     if exploit is None and budget.left is not None:
         exploit = LEARNED_IN_BUDGET
     elif exploit is None:
+        exploit = LEARNED
         room = n - round(audit * n) - EVEN
-        if round(LEARNED * n) <= room:
-            exploit = LEARNED
-        else:
+        if round(LEARNED * n) > room:
             exploit = max(0, math.floor(100 * room / n)) / 100
     return NextRound(n, exploit, audit)
 
@@ -165,11 +159,10 @@ def trials_for_rounds(analysis: Analysis, budget: BudgetState) -> int | None:
 
 def accept_action(advised: NextRound) -> Action:
     """The call that creates the advised round; its audit share is the default."""
+    options: dict[str, float] = {"n": advised.n}
     if advised.exploit > 0:
-        shares = {"exploit": advised.exploit}
-    else:
-        shares = {}
-    return Action("review.accept", n=advised.n, **shares)
+        options["exploit"] = advised.exploit
+    return Action("review.accept", **options)
 
 
 def next_step_of(
@@ -197,30 +190,27 @@ def next_step_of(
     if changed or (available is not None and read and remaining):
         advised = advised_round(analysis, proposal, proposal.space, planned, budget=budget)
         n = advised.n
-        shares = {
+        values: dict[str, object] = {
+            "n": n,
+            "seconds": n * trial_time,
             "learned": round(advised.exploit * n),
             "even": advised.even,
             "outside": round(advised.audit * n),
         }
-        round_values = {"n": n, "seconds": n * trial_time, **shares}
+        reason = Reason("search_on", values)
         if changed:
-            reason = Reason("decide", {"parameters": changed, **round_values})
-        else:
-            reason = Reason("search_on", round_values)
+            reason = Reason("decide", {"parameters": changed, **values})
         return NextStep(accept_action(advised), (reason, *_on_durations(analysis)), n, n * trial_time)
     if not analysis.tested and read and remaining:
+        n = planned
         if proposal.advice is not None:
             n = proposal.advice.n
-        else:
-            n = planned
         reason = Reason("untested_yet", {"n": n, "seconds": n * trial_time})
         return NextStep(Action("round.branch", Symbol("round.space"), n=n), (reason,), n, n * trial_time)
     tried = Reason("tried", {"n": analysis.n_space_filling, "parameters": len(read)})
     if not read and analysis.parameters:
-        names = [e.name for e in analysis.parameters]
-        return NextStep(
-            Action("round.analyze"), (Reason("nothing_read", {"parameters": names}), tried), 0, 0.0
-        )
+        reason = Reason("nothing_read", {"parameters": [e.name for e in analysis.parameters]})
+        return NextStep(Action("round.analyze"), (reason, tried), 0, 0.0)
     unsettled = [e for e in read if analysis.findings[e.name].verdict in (CANNOT_BE_JUDGED, NOT_SEEN)]
     if unsettled and remaining and np.ptp(analysis.y) > 0:
         further, power, settled = _more(analysis, unsettled, remaining)
@@ -230,18 +220,15 @@ def next_step_of(
             reason = Reason("more", {**values, "seconds": further * trial_time})
             # More of a round with exploit trials would mostly be exploit trials, and an imported round has
             # nothing to run; a new round on the same space counts with it.
-            repeat_round = Action("round.branch", Symbol("round.space"), n=further)
+            action = Action("round.run", n=total)
             if exploit or analysis.drawn:
-                action = repeat_round
-            else:
-                action = Action("round.run", n=total)
+                action = Action("round.branch", Symbol("round.space"), n=further)
             return NextStep(action, (reason, tried), further, further * trial_time)
     if not remaining and analysis.noise.deterministic:
         return NextStep(Action("tree.winner"), (Reason("all_known", {}),), 0, 0.0)
+    code = "exhausted"
     if remaining:
         code = "settled"
-    else:
-        code = "exhausted"
     runs = REPEATED * SEEDS
     if budget.left is not None and budget.left < runs:
         return _last_step(analysis, budget, trial_time)
@@ -283,15 +270,11 @@ def _more(analysis: Analysis, open_: list[ParameterEvidence], remaining: int) ->
     measure = stats.Power(effect=EFFECT, seed=analysis.seed)
 
     def power(e: ParameterEvidence, size: int) -> float:
+        share = 1.0
         if 0 < e.read < 1:
             share = e.read
-        else:
-            share = 1.0
         count = max(2, round((finished + size * yields) * share))
-        if e.parameter.ordered:
-            cardinality = 0
-        else:
-            cardinality = e.parameter.size
+        cardinality = e.parameter.size * (not e.parameter.ordered)
         column = analysis.X[:, names.index(e.name)]
         return float(measure(column, analysis.y, cardinality, [count], alpha)[0])
 
