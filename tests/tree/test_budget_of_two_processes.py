@@ -70,7 +70,7 @@ def go(process):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("killed", [True, pytest.param(False, marks=pytest.mark.nightly)])
 def test_two_processes_of_one_round_share_a_budget(start, tmp_path, killed):
     first = start()
     second = start()
