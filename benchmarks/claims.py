@@ -7,17 +7,19 @@
 Parts: `stages` simulates whole studies on truths of `studies.py`: random functions, conditional spaces and,
 with a folder of tables, models of recorded trainings; `edits` cuts each of their parameters to a half.
 `noise` estimates the noise of rounds without repeats. `smooth` draws random smooth functions of 5, 7 and 9
-parameters, and compares draws on ranks alone with a quarter of the draws on values by a power. `walls` runs
-few trials on functions that fall steeply at one end, and on the same functions without a wall. In `failures`
-a third of the space fails, or training diverges beyond an edge, next to the best: failures counted as the
-worst value, and learned apart. Of the three choices of `choices` two are equal. `architectures` have five
-choices of nine look-alike kinds. The truth is known: a claim is false if the best inside is worse than the
-best anywhere by more than epsilon.
+parameters, and compares draws on ranks alone with a quarter of the draws on values by a power. `mixtures`,
+with a folder of tables, runs on the mean of trees and a Gaussian process, fitted to the tables with 7 columns
+or more. `walls` runs few trials on functions that fall steeply at one end, and on the same functions without
+a wall. In `failures` a third of the space fails, or training diverges beyond an edge, next to the best:
+failures counted as the worst value, and learned apart. Of the three choices of `choices` two are equal.
+`architectures` have five choices of nine look-alike kinds. The truth is known: a claim is false if the best
+inside is worse than the best anywhere by more than epsilon.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -29,7 +31,7 @@ import numpy as np
 import pandas as pd
 from boxes import SOURCES, digest
 from studies import Claimed, Half, Study, truth_names
-from surrogates import KEPT, LEVELS, RandomFunction, Wall, climbed, random_function
+from surrogates import KEPT, LEVELS, RandomFunction, Searched, Wall, climbed, random_function, surrogate
 from tables import kept, markdown, parser, share
 
 import refine
@@ -42,6 +44,8 @@ RISKS = (0.05, 0.15)
 TRIALS = 60
 SMOOTH = tuple(f"{dimensions}-{number}" for dimensions in (5, 7, 9) for number in range(2))
 WALLS = tuple(f"{dimensions}-{number}" for number in range(8) for dimensions in (3, 4, 6))
+COLUMNS = 7
+"""Fewest parameters of a table for `mixtures`."""
 FEW = (12, 16)
 """Trials of a round next to a wall."""
 BEFORE, AFTER = "before", "after"
@@ -67,6 +71,17 @@ def smooth(seeds: int) -> Iterator[Box]:
             yield from on_function("smooth", random_function(name), TRIALS, seed, models)
 
 
+def mixtures(tables: Path, seeds: int) -> Iterator[Box]:
+    """Boxes on the mean of trees and a process, fitted to the tables with at least `COLUMNS` parameters."""
+    models = {AFTER: refine.proposal.posterior.CLAIMED}
+    for path in sorted(tables.glob("*/*.parquet")):
+        if len(json.loads((path.parent / "space.json").read_text())) < COLUMNS:
+            continue
+        grid = surrogate(tables, "mixed", f"{path.parent.name}.{path.stem}")
+        for seed in range(seeds):
+            yield from on_function(f"{len(grid.shape)} parameters", grid, TRIALS, seed, models)
+
+
 def walls(seeds: int) -> Iterator[Box]:
     """Boxes of few trials next to a wall, and on the same functions without a wall."""
     models = {BEFORE: refine.proposal.posterior.CLAIMED, AFTER: refine.proposal.posterior.CLAIMED_BY_FEW}
@@ -77,12 +92,12 @@ def walls(seeds: int) -> Iterator[Box]:
 
 
 def on_function(
-    kind: str, grid: RandomFunction, n: int, seed: int, models: dict[str, stats.MixedPosterior]
+    kind: str, grid: Searched, n: int, seed: int, models: dict[str, stats.MixedPosterior]
 ) -> Iterator[Box]:
     """Boxes of one even round on a function, by every model."""
     rng = np.random.default_rng([seed, len(grid.shape)])
     rows = draw(Sobol(), grid.space, n, seed).astype(int)
-    frame = pd.DataFrame(rows, columns=list(grid.levels))
+    frame = pd.DataFrame({name: values[rows[:, j]] for j, (name, values) in enumerate(grid.grids.items())})
     frame["value"] = grid.expected(rows) + grid.noise * rng.normal(size=n)
     analysis = refine.analyze(grid.space, frame, seed=seed)
     posterior = refine.proposal.posterior
@@ -333,7 +348,7 @@ PARTS = {
 if __name__ == "__main__":
     options = parser(__doc__, seeds=4)
     options.add_argument(
-        "parts", nargs="*", help=f"stages, edits, or of {', '.join(PARTS)}; default: all of these"
+        "parts", nargs="*", help=f"stages, edits, mixtures, or of {', '.join(PARTS)}; default: all of these"
     )
     options.add_argument("--tables", type=Path, help="folder of tables of trainings, see surrogates.py")
     options.add_argument(
@@ -346,6 +361,8 @@ if __name__ == "__main__":
             text = stages(studied("claims", a.seeds, a.judge, a.tables))
         elif part == "edits":
             text = edits(studied("halves", a.seeds, a.judge, a.tables))
+        elif part == "mixtures":
+            text = claims_table(list(mixtures(a.tables, a.seeds)))
         else:
             text = PARTS[part](a.seeds)
         print(f"## {part}\n\n{text}\n", flush=True)
