@@ -75,7 +75,7 @@ class MetricView:
 
     def grid(self, count: int = 240) -> Floats:
         """Positions across the view that the metric can take, in the spacing of :meth:`forward`."""
-        low, high = (float(v) for v in self.forward([self.low, self.high]))
+        low, high = self.forward([self.low, self.high])
         return np.linspace(max(low, self.bounds[0]), min(high, self.bounds[1]), count)
 
     def inside(self, y: npt.ArrayLike) -> Bools:
@@ -85,5 +85,5 @@ class MetricView:
 
     def smoothing(self, width: float) -> float:
         """A bandwidth for densities of the metric: without spikes on ties and without one flat band."""
-        low, high = (float(v) for v in self.forward([self.low, self.high]))
+        low, high = self.forward([self.low, self.high])
         return float(np.clip(width, 0.015 * (high - low), 0.1 * (high - low)))

@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from refine.keras._eligible import is_known
 from refine.keras._flat_optimizer import FlatOptimizer
+from refine.keras._keras_step import shuffled
 from refine.keras._notices import first_line
 from refine.keras._short_step import EpochProgram, Settings
 from refine.keras._traces import ShortStep, Trace, Uncacheable, _remembered, structure
@@ -271,12 +272,7 @@ class _PaddedProgram(EpochProgram):
         if self._plan.seed is None:
             orders = tf.tile(tf.range(size)[None], [_SPAN, 1])
         else:
-            orders = tf.map_fn(
-                lambda epoch: tf.random.experimental.stateless_shuffle(
-                    tf.range(size), seed=tf.stack([seed, epoch])
-                ),
-                tf.range(first, last),
-            )
+            orders = tf.map_fn(lambda epoch: shuffled(size, seed, epoch), tf.range(first, last))
             orders = tf.ensure_shape(tf.pad(orders, [[0, _SPAN - count], [0, 0]]), [_SPAN, size])
         padded_size = [math.prod(settings.mask.shape)]
 

@@ -58,6 +58,11 @@ def _flattened(logs: Logs) -> Logs:
     return flat
 
 
+def shuffled(size: int, seed: int | tf.Tensor, epoch: object) -> tf.Tensor:
+    """The order of the examples in an epoch, as a trace."""
+    return tf.random.experimental.stateless_shuffle(tf.range(size), seed=tf.stack([seed, epoch]))
+
+
 class KerasStep:
     """The epochs of a model with its own ``train_step`` and ``test_step``; the object owns the traces."""
 
@@ -89,9 +94,7 @@ class KerasStep:
         plan = self.plan
         order = None
         if plan.seed is not None:
-            order = tf.random.experimental.stateless_shuffle(
-                tf.range(plan.train.size), seed=tf.stack([plan.seed, epoch])
-            )
+            order = shuffled(plan.train.size, plan.seed, epoch)
         step = compiled_step(self.model, self.model.train_step, plan.steps)
         return self._pass(step, data, plan.train.size, plan.batch, order)
 

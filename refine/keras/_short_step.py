@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 
 from refine.keras._flat_optimizer import FlatOptimizer, give
-from refine.keras._keras_step import compiled_step
+from refine.keras._keras_step import compiled_step, shuffled
 from refine.keras._types import Tensors
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class EpochProgram:
         ) -> tuple[Tensors, ...]:
             examples = train
             if self._plan.seed is not None:
-                order = tf.random.experimental.stateless_shuffle(tf.range(size), seed=tf.stack([seed, epoch]))
+                order = shuffled(size, seed, epoch)
                 examples = keras.tree.map_structure(lambda leaf: tf.gather(leaf, order), train)
             (weights, state, untrained), total, predicted = self._pass(
                 step, examples, size, batch, (weights, state, untrained)

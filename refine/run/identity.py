@@ -90,9 +90,7 @@ def _own_source(objective: Objective) -> str:
     declared = text_of(objective, "code")
     if declared is not None:
         return declared
-    target = inspect.unwrap(getattr(objective, "func", objective))
-    if not (inspect.isroutine(target) or inspect.isclass(target)):
-        target = type(target)
+    target = _definition(getattr(objective, "func", objective))
     code = getattr(target, "__code__", None)
     if code:
         compiled = code.co_code + repr(tuple(map(_as_in_every_process, code.co_consts))).encode()
@@ -105,6 +103,14 @@ def _own_source(objective: Objective) -> str:
     except (OSError, TypeError):
         text = compiled
     return hashlib.sha256(text).hexdigest()[:12]
+
+
+def _definition(target: Any) -> Any:
+    """A function or class without its wrappers; the class of another object."""
+    target = inspect.unwrap(target)
+    if inspect.isroutine(target) or inspect.isclass(target):
+        return target
+    return type(target)
 
 
 def _as_in_every_process(constant: object) -> object:
@@ -125,11 +131,8 @@ def source_file(objective: Objective) -> str | None:
     for name in ("model", "func"):
         if offers(target, name):
             target = getattr(target, name)
-    target = inspect.unwrap(target)
-    if not (inspect.isroutine(target) or inspect.isclass(target)):
-        target = type(target)
     try:
-        file = inspect.getsourcefile(target)
+        file = inspect.getsourcefile(_definition(target))
     except TypeError:
         return None
     if file is not None and Path(file).exists():

@@ -106,7 +106,7 @@ def plan(
         encoded = [[encode(v) for v in p.grid] for p in space.values()]
         for row in rows:
             if space.conditions:
-                frozen = space.frozen(space.at(row))
+                frozen = space.frozen_at(row)
             else:
                 frozen = {name: freeze(p.grid[i]) for (name, p), i in zip(space.items(), row, strict=True)}
             key = configuration_key(frozen)

@@ -194,12 +194,11 @@ def _with_old_levels(old: Range, low: float, high: float, integral: bool) -> lis
     ends = [round_significant(float(low)), round_significant(float(high))]
     inside = [v for v in old.grid if ends[0] < v < ends[1]]
     # Checked before levels are made: a bound far too large would exhaust memory.
-    check_count(max(2, round(old.distance(low, high) / old.gap) + 1))
+    check_count(old.gaps(low, high) + 1)
     levels: list[float] = [low]
     for a, b in pairwise([low, *inside, high]):
         if not (a in old.grid and b in old.grid):
-            parts = max(1, round(old.distance(a, b) / old.gap))
-            levels += _between(old, a, b, parts, integral)
+            levels += _between(old, a, b, old.gaps(a, b), integral)
         levels.append(b)
     return levels
 

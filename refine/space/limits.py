@@ -123,7 +123,7 @@ def _levels_beyond(old: Range, edge: float, new_end: float, room: int, bounded: 
     low, high = sorted((edge, new_end))
     if old.lattice is not None:
         values = [v for v in old.lattice.between(low, high) if v != edge]
-        parts = max(1, round(old.distance(low, high) / old.gap))
+        parts = old.gaps(low, high)
         return (values if new_end > edge else values[::-1])[:: -max(1, len(values) // min(parts, room))][::-1]
     integral = isinstance(old, Integer)
     if not bounded:
@@ -135,8 +135,8 @@ def _levels_beyond(old: Range, edge: float, new_end: float, room: int, bounded: 
     if new_end == edge:
         return []
     low, high = sorted((edge, new_end))
-    parts = round(old.distance(low, high) / old.gap)
-    inner = cut(low, high, max(1, min(parts, room)), old.log, integral)
+    parts = min(old.gaps(low, high), max(1, room))
+    inner = cut(low, high, parts, old.log, integral)
     if new_end > edge:
         return [*inner, new_end]
     return [*inner[::-1], new_end]

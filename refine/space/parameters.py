@@ -230,6 +230,10 @@ class Range(Parameter):
         """The mean distance of neighbouring levels on the declared scale."""
         return self.distance(self.low, self.high) / (self.size - 1)
 
+    def gaps(self, a: float, b: float) -> int:
+        """The number of gaps of neighbouring levels that fit best between ``a`` and ``b``, at least 1."""
+        return max(1, round(self.distance(a, b) / self.gap))
+
     def volume_kept(self, new: Parameter) -> float:
         """Overlap of the two ranges on this range's scale; for a list, the share of levels."""
         if isinstance(new, Range):

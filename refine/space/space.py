@@ -497,6 +497,10 @@ class Space(Shown, Mapping[str, Parameter]):
         present = self.check_names(configuration)
         return {n: freeze(configuration[n]) for n in self if n in present}
 
+    def frozen_at(self, indices: Sequence[int] | Column) -> dict[str, Any]:
+        """The configuration of a row of level numbers as :meth:`frozen` returns it."""
+        return self.frozen(self.at(indices))
+
     def to_json(self) -> JsonObject:
         """Plain data; :meth:`from_json` is the inverse."""
         return {

@@ -28,6 +28,7 @@ from refine.space.space import Space, configuration_key, decode_configuration, e
 from refine.space.user_configurations import given_configuration, given_configurations
 from refine.tree.children import check_count, off_grid
 from refine.tree.comparison import belief_like
+from refine.tree.learning import exploiting
 from refine.tree.names import check_tag
 from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
@@ -311,5 +312,4 @@ def _drawn_by_belief(node: Node, count: int, first_configurations: Sequence[Enco
     if not node.belief or n < 1:
         return []
     space = node.space
-    rows = believed_rows(node.belief, space, n, seed_of(node.id, "belief"), excluded)
-    return [("exploit", encode_configuration(space.frozen(space.at(row)))) for row in rows]
+    return exploiting(space, believed_rows(node.belief, space, n, seed_of(node.id, "belief"), excluded))

@@ -17,7 +17,7 @@ from refine.run.options import RunKeywords, RunOptions
 from refine.run.progress_bar import ProgressBar
 from refine.run.protocols import Objective
 from refine.space.encoding import seed_of
-from refine.space.space import encode_configuration
+from refine.tree.learning import exploiting
 from refine.tree.lineage import analyze
 from refine.tree.round_record import RoundRecord
 from refine.tree.running import extended_size, run_extended
@@ -155,4 +155,4 @@ def _plan_exploit(round_: RoundRecord, analysis: Analysis, count: int, durations
         evenly = draw(Uniform(), space, count - len(rows), seed, skip)
         rows = np.concatenate([rows, evenly])
     store.add_node(round_.context.tree, stored.node, stored.n + count)
-    store.extend(stored.pk, [("exploit", encode_configuration(space.frozen(space.at(row)))) for row in rows])
+    store.extend(stored.pk, exploiting(space, rows))

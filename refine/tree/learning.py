@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 from refine.analysis.analysis import Analysis
@@ -10,12 +11,18 @@ from refine.design.space_filling import Uniform, draw
 from refine.proposal.allocation import batch_rows, durations_in, learning_from
 from refine.run.plan import Learn, design_rows
 from refine.space.encoding import seed_of
-from refine.space.space import configuration_key, encode_configuration
+from refine.space.space import Space, configuration_key, encode_configuration
 from refine.tree.lineage import analyze_until, declared_on
 from refine.tree.round_record import RoundRecord
 from refine.trials.frame import configuration_table
-from refine.trials.round_record import Beside, beside_of
+from refine.trials.round_record import Beside, Encoded, beside_of
 from refine.trials.rows import JsonRows
+from refine.utils.arrays import Column
+
+
+def exploiting(space: Space, rows: Iterable[Column]) -> list[Encoded]:
+    """Exploit configurations of a space by rows of level numbers."""
+    return [("exploit", encode_configuration(space.frozen_at(row))) for row in rows]
 
 
 def learner(round_: RoundRecord, workers: int, per: str = "trial") -> Learn:
@@ -43,7 +50,7 @@ def learner(round_: RoundRecord, workers: int, per: str = "trial") -> Learn:
             analysis = analyze_until(parent, math.inf, without={round_.id})
             parent_analysis.append(replace(analysis, declared_belief=declared_on(round_.path)))
             rows = design_rows(stored, store.inherited(stored.pk), planned)
-            drawn.update(configuration_key(space.frozen(space.at(row))) for row in rows)
+            drawn.update(configuration_key(space.frozen_at(row)) for row in rows)
         ended = set(store.records([stored.pk]).columns["key"])
         running = JsonRows([b.configuration for b in planned if b.key not in ended])
         analysis = learning_from(parent_analysis[0], round_.trials, round_.node.allow_degenerate)
@@ -56,7 +63,7 @@ def learner(round_: RoundRecord, workers: int, per: str = "trial") -> Learn:
         rows = batch_rows(analysis, space, n, seed, skip, running=running_table, durations=durations)
         if not len(rows):
             rows = draw(Uniform(), space, n, seed, skip)
-        chosen = [("exploit", encode_configuration(space.frozen(space.at(row)))) for row in rows]
+        chosen = exploiting(space, rows)
         store.extend(stored.pk, chosen)
         return beside_of(chosen)
 

@@ -45,7 +45,7 @@ def settling_trials(tree: TreeRecord, basis: Basis, n: int) -> list[dict[str, ob
         cells = contenders(basis.evidence, inside, outside, count, basis.epsilons[0], tried)
         space = basis.round.space
         for row in level_rows(basis.evidence.surrogate, cells):
-            configuration = space.frozen(space.at(row))
+            configuration = space.frozen_at(row)
             chosen[configuration_key(configuration)] = configuration
     new = [configuration for key, configuration in chosen.items() if key not in ran]
     if not new:

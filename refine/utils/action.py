@@ -63,9 +63,10 @@ class Action:
         """A positional argument: a mapping as keywords, or as a dictionary if the call takes one."""
         if not isinstance(argument, Mapping):
             return _typed(argument)
-        if self.name == _OF_CONFIGURATIONS:
-            return _dictionary(argument)
-        return _mapping(argument)
+        takes_keywords = self.name != _OF_CONFIGURATIONS
+        if takes_keywords and all(name.isidentifier() and not keyword.iskeyword(name) for name in argument):
+            return ", ".join(f"{name}={_typed(value)}" for name, value in argument.items())
+        return _dictionary(argument)
 
 
 _READ = ".failures"
@@ -79,13 +80,6 @@ def _typed(value: object) -> str:
     if isinstance(value, tuple):
         return f"({', '.join(map(_typed, value))})"
     return repr(value)
-
-
-def _mapping(values: Mapping[str, object]) -> str:
-    """Names and values as arguments of a call: keywords, or a mapping if a name is no identifier."""
-    if all(name.isidentifier() and not keyword.iskeyword(name) for name in values):
-        return ", ".join(f"{name}={_typed(value)}" for name, value in values.items())
-    return _dictionary(values)
 
 
 def _dictionary(values: Mapping[str, object]) -> str:
