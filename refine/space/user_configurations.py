@@ -97,11 +97,15 @@ def _check_slip(
                 )
 
 
-def given_configurations(space: Space, configurations: object) -> list[dict[str, object]]:
+def given_configurations(
+    space: Space, configurations: object, argument: str = "given"
+) -> list[dict[str, object]]:
     """A user's configurations without duplicates; SpaceError as in :func:`given_configuration`."""
     if isinstance(configurations, Mapping | str) or not isinstance(configurations, Iterable):
-        raise SpaceError(f"given must be a list of configurations, got {configurations!r}; put it in [...]")
-    checked = [given_configuration(space, g, f"given[{i}]") for i, g in enumerate(configurations)]
+        raise SpaceError(
+            f"{argument} must be a list of configurations, got {configurations!r}; put it in [...]"
+        )
+    checked = [given_configuration(space, g, f"{argument}[{i}]") for i, g in enumerate(configurations)]
     return list({configuration_key(configuration): configuration for configuration in checked}.values())
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar, Unpack
 
-from refine.errors import DesignError, SpaceError
+from refine.errors import DesignError
 from refine.run.options import RunKeywords
 from refine.run.protocols import Objective
 from refine.space.categorical import surface
 from refine.space.encoding import label
 from refine.space.space import configuration_key, encode_configuration
-from refine.space.user_configurations import given_configuration
+from refine.space.user_configurations import given_configurations
 from refine.tree.round_record import RoundRecord
 from refine.tree.running import run_extended
 from refine.trials.replicates import best_keys
@@ -53,11 +53,7 @@ def try_out(
         >>> tried.trials[["lr", "origin"]].tail(1).to_dict("records")
         [{'lr': 1.4, 'origin': 'given'}]
     """
-    if isinstance(configurations, Mapping | str) or not isinstance(configurations, Iterable):
-        raise SpaceError(
-            f"configurations must be a list of configurations, got {configurations!r}; put it in [...]"
-        )
-    asked = [given_configuration(self.space, c, f"configurations[{i}]") for i, c in enumerate(configurations)]
+    asked = given_configurations(self.space, configurations, "configurations")
     if not asked:
         raise DesignError("configurations must hold at least one configuration, got none; write [{...}]")
     context = self.context
