@@ -22,13 +22,16 @@ def objective(params):
     return {"value": 1.0 - (params["x"] - 0.3) ** 2}
 
 tree = refine.Tree("shared", store=sys.argv[1])
-round_ = tree.add_round(SPACE, objective, n=40, seed=int(sys.argv[2]))
+rounds = [tree.add_round(SPACE, objective, n=40, seed=seed) for seed in json.loads(sys.argv[2])]
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    round_.run(progress=False, check_noise=False, **json.loads(sys.argv[3]))
+    for round_ in rounds:
+        round_.run(progress=False, check_noise=False, **json.loads(sys.argv[3]))
 except refine.errors.RoundBusyError:
     sys.exit("busy")
+if len(rounds) > 1:
+    sys.exit()  # the calm run
 round_.propose().accept(n=12).run(progress=False, check_noise=False)
 print(round_.propose().accept(n=12).id)
 """
@@ -45,8 +48,8 @@ def test_clocks_that_differ_and_jump_take_no_round_away(url, world, tmp_path):
     behind = tmp_path / "behind"
     behind.touch()
 
-    def start(store, seed, back, **options):
-        command = [sys.executable, str(script), store, str(seed), json.dumps(options)]
+    def start(store, seeds, back, **options):
+        command = [sys.executable, str(script), store, json.dumps(seeds), json.dumps(options)]
         environment = {**os.environ, "LD_PRELOAD": world, "WORLD_BACK": str(back)}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         process = subprocess.Popen(command, **pipes, text=True, env=environment)
@@ -59,10 +62,10 @@ def test_clocks_that_differ_and_jump_take_no_round_away(url, world, tmp_path):
 
     calm_url = f"sqlite:///{tmp_path}/calm.db"
     several = {"workers": 2, "timeout": 60, "hours": 0.5}
-    runs = [start(url, 1, jumping, **several), start(url, 2, behind, **several)]
-    calm = [start(calm_url, seed, tmp_path / "never") for seed in (1, 2)]
-    rivals = [start(url, 1, behind), start(url, 2, tmp_path / "never")]
-    for process in [*runs, *calm]:
+    runs = [start(url, [1], jumping, **several), start(url, [2], behind, **several)]
+    calm = start(calm_url, [1, 2], tmp_path / "never")
+    rivals = [start(url, [1], behind), start(url, [2], tmp_path / "never")]
+    for process in [*runs, calm]:
         go(process)
     with refine.Tree("shared", store=url) as tree:
         while min(len(r.trials) for r in tree.rounds) < 5:
@@ -77,9 +80,10 @@ def test_clocks_that_differ_and_jump_take_no_round_away(url, world, tmp_path):
         time.sleep(0.5)
     assert [process.communicate(timeout=120)[1].strip() for process in rivals] == ["busy", "busy"]
     children = [process.communicate(timeout=120)[0].strip() for process in runs]
-    assert [process.communicate(timeout=120)[0].strip() for process in calm]
+    calm.communicate(timeout=120)
+    assert calm.returncode == 0
     with refine.Tree("shared", store=url) as tree, refine.Tree("shared", store=calm_url) as alone:
-        assert len(tree.rounds) == len(alone.rounds) == 4  # no proposal was made twice
+        assert len(tree.rounds) == 4  # no proposal was made twice
         assert set(children) == {r.id for r in tree.rounds if r.parent is not None}
         for round_ in (r for r in tree.rounds if r.parent is None):
             shared_trials, alone_trials = (

@@ -479,16 +479,15 @@ def test_answers_take_at_most_4_kb_unless_details_are_asked_for(wide_study):
         sizes = {}
         for name in (*LOOKS, "ask"):
             short = arguments.get(name, {})
-            full = {**arguments.get(name, {}), "details": True}
             wrong, text = await call(name, **short)
             assert not wrong, text
             assert not call.data
             assert len(text.encode()) <= 4096, name
-            wrong, text = await call(name, **full)
-            assert not wrong
-            assert call.data
-            sizes[name] = len(text.encode())
-        assert max(sizes.values()) > 4096
+            if name not in ("menu", "checks", "questions", "preview", "rehearse"):  # short, and costly
+                wrong, text = await call(name, **short, details=True)
+                assert not wrong
+                assert call.data
+                sizes[name] = len(text.encode())
         assert sizes["state"] > 4096
 
     within(assistant_on(wide_study), steps)
@@ -509,8 +508,11 @@ def test_looking_without_a_round_takes_the_newest_one(wide_study):
     assistant = assistant_on(wide_study)
     with refine.Tree("study", store=wide_study) as tree:
         newest = tree.rounds[-1].id
-    for name in ("round", "analysis", "menu", "checks", "state"):
+    for name in ("round", "analysis"):
         assert getattr(assistant, name)() == getattr(assistant, name)(newest)
+    for name in LOOKS:
+        round_id = inspect.signature(getattr(Assistant, name)).parameters.get("round_id")
+        assert round_id is None or round_id.default == "last", name
 
 
 def test_a_question_is_answered_or_refused_as_in_python(store):
