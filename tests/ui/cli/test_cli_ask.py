@@ -101,8 +101,8 @@ def test_the_next_call_of_questions_names_the_objective(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "space.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0, levels = 40 }\n")
     noisy = "import random\n\ndef score(p):\n    return random.gauss(p['x'], 0.1)\n"
-    (tmp_path / "train.py").write_text(noisy)
-    words = ["--space", "space.toml", "--objective", "train.py:score", "--n", 20, "--no-check-noise", "-q"]
+    (tmp_path / "asked.py").write_text(noisy)
+    words = ["--space", "space.toml", "--objective", "asked.py:score", "--n", 20, "--no-check-noise", "-q"]
     good("run", "s.db", *words)
     good("budget", "s.db", 23)
-    assert "refine confirm s.db --objective train.py:score" in good("questions", "s.db")
+    assert "refine confirm s.db --objective asked.py:score" in good("questions", "s.db")
