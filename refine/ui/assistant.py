@@ -437,8 +437,13 @@ class Assistant:
             self._check_choices(len(configurations), self._choices_left)
             round_ = tree[round_id]
             round_.try_out(configurations, **self._options(round_))
-            self.chosen += len(configurations)
-            return Answer.of(round_, details, glance=True, lead=self._spent("trial"))
+            ran = self.ran - self._before
+            self.chosen += ran
+            lead = self._spent("trial")
+            if ran < len(configurations):
+                ended = plural(len(configurations) - ran, "configuration")
+                lead = f"{ended} ran already and did not run now: judge repeats a configuration. {lead}"
+            return Answer.of(round_, details, glance=True, lead=lead)
 
     def run(self, round_id: str, trials: int, per: str = "trial", details: bool = False) -> Answer:
         """Run the next trials of a round's plan, within the budget.

@@ -546,6 +546,10 @@ def test_an_assistant_settles_questions_and_tries_ideas_within_its_budget(store,
         wrong, text = await call("try_out", round_id=study[1][0], configurations=[values])
         assert not wrong, text
         assert "1 trial ran" in text
+        with pytest.warns(RefineWarning, match="ran already"):
+            wrong, text = await call("try_out", round_id=study[1][0], configurations=[values])
+        assert not wrong, text
+        assert "1 configuration ran already" in text  # and leaves the share of own choices as it was
         too_many = [{**values, "lr": lr} for lr in (1.1, 1.2, 1.3)]
         wrong, text = await call("try_out", round_id=study[1][0], configurations=too_many)
         assert "most 2 may" in text
