@@ -88,12 +88,12 @@ _FEWEST_CLAIMS = 10  # fewer claims of a study show no share that held
 
 
 def held_text(calibration: Calibration) -> str:
-    """The claims of a study that audit trials checked, and those that held: see :func:`record_text`."""
+    """The claims of a study checked by audit trials: see :func:`record_text`."""
     tested = [entry.refuted for entry in calibration.entries if entry.refuted is not None]
     return record_text(tested.count(False), len(tested))
 
 
-def record_text(held: int, checked: int) -> str:
+def record_text(confirmed: int, checked: int) -> str:
     """The claims that held, of all claims checked: ``11 of 12 claims held``.
 
     Fewer than 10 claims are no record: ``3 claims checked so far: all held; too few to judge``.
@@ -101,11 +101,11 @@ def record_text(held: int, checked: int) -> str:
     if not checked:
         return "no claim checked yet"
     if checked >= _FEWEST_CLAIMS:
-        return f"{held} of {checked} claims held"
-    result = f"{held} held"
+        return f"{confirmed} of {checked} claims held"
+    result = f"{confirmed} held"
     if checked == 1:
-        result = ("it failed", "it held")[held]
-    elif held == checked:
+        result = ("it failed", "it held")[confirmed]
+    elif confirmed == checked:
         result = "all held"
     return f"{plural(checked, 'claim')} checked so far: {result}; too few to judge"
 

@@ -77,7 +77,7 @@ def test_the_track_record_counts_tested_claims(session, family):
 
 
 @pytest.mark.parametrize(
-    ("held", "checked", "text"),
+    ("confirmed", "checked", "text"),
     [
         (0, 0, "no claim checked yet"),
         (1, 1, "1 claim checked so far: it held; too few to judge"),
@@ -87,8 +87,8 @@ def test_the_track_record_counts_tested_claims(session, family):
         (9, 10, "9 of 10 claims held"),
     ],
 )
-def test_a_track_record_begins_with_ten_claims(held, checked, text):
-    assert record_text(held, checked) == text
+def test_a_track_record_begins_with_ten_claims(confirmed, checked, text):
+    assert record_text(confirmed, checked) == text
 
 
 def test_the_share_of_claims_that_held_is_that_of_the_benchmarks():
