@@ -16,7 +16,7 @@ class ChildKeywords(TypedDict, total=False):
     downsample: float | None
     exploit: float | None
     audit: float | None
-    given: Sequence[Mapping[str, object]]
+    given: Sequence[Mapping[str, object]]  # language: ok, a keyword of accept
     belief: Mapping[str, object] | None
     design: object
     pruner: object

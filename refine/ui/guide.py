@@ -134,7 +134,7 @@ class _Walk:
 
     tree: Tree
     ask: Callable[[str], str]
-    tell: Callable[[Page], None]
+    display: Callable[[Page], None]
     objective: Objective | None
 
     def __post_init__(self) -> None:
@@ -147,10 +147,10 @@ class _Walk:
 
     def show(self, page: Page) -> None:
         """Shows a page without its next calls: the next question replaces them."""
-        self.tell(replace(page, calls=()))
+        self.display(replace(page, calls=()))
 
     def say(self, text: str, tone: str = "") -> None:
-        self.tell(Page("", (Text(text, tone, lines=True),)))
+        self.display(Page("", (Text(text, tone, lines=True),)))
 
     def answer(self, question: str, parse: Callable[[str], T], default: str = "") -> T:
         """Asks until an answer is valid and returns it parsed; Enter takes the default, ``q`` stops."""

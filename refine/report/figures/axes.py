@@ -153,7 +153,7 @@ def level_labels(parameter: Range) -> list[str]:
 
 
 def distinct_labels(values: Sequence[float], precisions: Iterable[int]) -> list[str]:
-    """Numbers with the first of some numbers of digits that tells them apart, else with the last one."""
+    """Labels of numbers, with the first precision that makes all labels different, else with the last."""
     for digits in precisions:
         labels = [number(value, digits) for value in values]
         if len(set(labels)) == len(labels):

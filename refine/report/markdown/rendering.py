@@ -202,7 +202,7 @@ def _branch(branch: Branch, depth: int) -> list[str]:
 
 
 def _called(value: str | Cell) -> Raw:
-    """A text, and the call that follows it."""
+    """A text, followed by its call."""
     cell = as_cell(value)
     if cell.call is None:
         return escape(cell.text)

@@ -409,7 +409,7 @@ def what_mattered(facts: RoundReportInputs) -> Section:
 
 
 def decision_figure(facts: RoundReportInputs) -> Figure | None:
-    """Space kept of the parameters that change most; ``None`` without changes or tests."""
+    """Space kept of the most changed parameters; ``None`` without changes or tests."""
     analysis = facts.analysis
     new, word = facts.changed
     if analysis is None or not analysis.tested or not any(e.name in new for e in analysis.parameters):

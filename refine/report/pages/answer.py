@@ -94,10 +94,10 @@ def _settling_text(answer: Answer) -> str:
     if not answer.needed:
         return f"{answer.advised} trials, but the budget leaves none for rounds"
     half = answer.needed // 2
-    first, second = (label.lower() for label in _labels(answer))
+    sides = [label.lower() for label in _labels(answer)]
     if answer.better is not None:
-        first, second = "in the first region", "in the second"
-    sizes = f"{answer.needed - half} {first}, {half} {second}"
+        sides = ["in the first region", "in the second"]
+    sizes = f"{answer.needed - half} {sides[0]}, {half} {sides[1]}"
     text = f"{plural(answer.needed, 'trial')} near the bests ({sizes})"
     if not answer.outlook:
         return text
@@ -231,16 +231,16 @@ def _rivals_text(answer: Answer) -> str:
 
 def cost_text(answer: Answer) -> str:
     """The expected difference of the two bests with an interval, in words."""
-    first, second = "the best inside", "the best outside"
+    sides = ["the best inside", "the best outside"]
     if answer.better is not None:
-        first, second = "the best of the first region", "the best of the second"
+        sides = ["the best of the first region", "the best of the second"]
     expected, low, high = (
         compared_text(cost, answer.epsilon) for cost in (answer.cost, answer.cost_low, answer.cost_high)
     )
     relation = f"{expected} than"
     if expected == "equal":
         relation = "equal to"
-    return f"{first} is expected to be {relation} {second} (90 % interval: {low} to {high})"
+    return f"{sides[0]} is expected to be {relation} {sides[1]} (90 % interval: {low} to {high})"
 
 
 def compared_text(cost: float, epsilon: float) -> str:

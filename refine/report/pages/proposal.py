@@ -227,7 +227,7 @@ def changes_sentence(old: Space, new: Space) -> str:
 
 
 def _reaches_beyond(old: Parameter, new: Parameter) -> bool:
-    """True if a parameter has values that it did not have before."""
+    """True if a parameter has new values."""
     if isinstance(old, Range) and isinstance(new, Range):
         return bool(new.low < old.low or new.high > old.high)
     return _loses_values(new, old)
@@ -251,7 +251,7 @@ NOTHING = "Nothing is proposed: on this evidence every part of the space may hol
 
 
 def risk_text(claim: Claim, asked_risk: float = math.nan, cuts: bool = True) -> str:
-    """The chance that something better is cut off, the tolerance, and the data that the claim is about.
+    """The risk of losing a better value, the tolerance, and the data behind the claim.
 
     For example ``about 1 in 8 that something better ...``. ``asked_risk`` is named if the words of
     chances cannot tell it from a larger one. ``cuts`` is False for a space that loses no value.

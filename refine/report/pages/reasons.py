@@ -59,7 +59,7 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
 
 class _Template(Formatter):
     def get_value(self, key: int | str, _: Sequence[object], kwargs: Mapping[str, object]) -> Any:
-        """The value of a name, or one that :data:`_DERIVED` computes from all values."""
+        """The value of a name, if need be computed by :data:`_DERIVED` from the other values."""
         if key in kwargs:
             return kwargs[str(key)]
         return _DERIVED[str(key)](SimpleNamespace(**kwargs))
@@ -439,7 +439,7 @@ def _all_too_few(values: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _needed_text(needed: int) -> str:
-    """The good trials that a test needs, and the trials that give as many."""
+    """The good trials needed for a test, and the number of trials to get them."""
     return f"{needed} needed, from {math.ceil(needed / GOOD):,} or more evenly drawn trials"
 
 

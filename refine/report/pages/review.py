@@ -138,7 +138,7 @@ def change_views(review: Review) -> dict[str, ChangeView]:
 
 
 def _row(review: Review, view: ChangeView, followed: Change | None) -> Row:
-    """A change as it stands: proposed, edited, rejected, or relaxed because it depended on an edited one."""
+    """The present state of a change: proposed, edited, rejected, or relaxed after a related edit."""
     change = view.change
     name = change.name
     old = change.old

@@ -90,9 +90,9 @@ def difference_line(diff: SpaceDiff) -> str:
 
 
 def decision_grid(old: Space, decision: Decision, proposal: Proposal | None) -> Grid | None:
-    """Proposed and decided values of every parameter that either changes; ``None`` without any.
+    """Proposed and decided values of the changed parameters; ``None`` without changes.
 
-    ``proposal`` is ``None`` for a branch, which no proposal led to.
+    ``proposal`` is ``None`` for a branch without a proposal.
     """
     new = decision.space
     if new is None:

@@ -215,7 +215,7 @@ _DECLARED_SCALE = {"log": "factors", "linear": "differences"}
 
 
 def decision_text(d: Decision, authors: Collection[str]) -> str:
-    """The kind of a decision, its author, and the round that it led to: ``edited by you: round e4cfb869``."""
+    """The kind of a decision, its author, and the next round: ``edited by you: round e4cfb869``."""
     text = f"{d.kind} by {whom(d.author, authors)}"
     if d.child:
         text += f": round {d.child}"

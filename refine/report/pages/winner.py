@@ -359,7 +359,7 @@ def judgement_page(judgement: Judgement) -> Page:
 
 
 def runs_needed(judgement: Judgement) -> int:
-    """Runs of both under new seeds, existing ones included, after which a decision is expected.
+    """Expected number of runs under new seeds at the decision, existing runs included.
 
     0 if no decision is expected.
     """

@@ -61,10 +61,8 @@ def answer_content(context: Context, message: Message) -> Content:
 
 
 def _answer(context: Context, message: Message) -> Answer:
-    given = message.get("given") or None
-    better = message.get("better") or None
-    epsilon = message.get("epsilon")
-    return ask(tree_of(context), message["question"], given=given, better=better, epsilon=epsilon)
+    options = {"given": message.get("given") or None, "better": message.get("better") or None}
+    return ask(tree_of(context), message["question"], epsilon=message.get("epsilon"), **options)
 
 
 def settling_content(context: Context, message: Message) -> Content:
@@ -78,13 +76,13 @@ def settling_content(context: Context, message: Message) -> Content:
 def questions_content(context: Context, *, suggest: bool) -> Content:
     """Earlier questions, the newest first, and questions worth asking."""
     listed = questions(tree_of(context), suggest=suggest)
-    asked = []
+    earlier = []
     for q in listed.asked[:_LISTED]:
         tolerance = q.answers[-1].tolerance
         options: dict[str, object] = {"given": q.given, "better": q.better}
         if is_real(tolerance):  # tolerances of several goals are not typed on the page
             options["epsilon"] = tolerance
-        asked.append({"text": question_text(q), "question": q.question, **options, "reason": ""})
+        earlier.append({"text": question_text(q), "question": q.question, **options, "reason": ""})
     suggested = [
         {
             "text": question_text(q),
@@ -95,7 +93,7 @@ def questions_content(context: Context, *, suggest: bool) -> Content:
         }
         for q in listed.suggested
     ]
-    return {"asked": asked, "suggested": suggested}
+    return {"asked": earlier, "suggested": suggested}
 
 
 def start_content(round_: Round) -> dict[str, str]:
