@@ -401,7 +401,7 @@ def area_mark(label: str, color: str | None = None, **style: Any) -> Patch:
 
 
 def shade_kept(ax: Axes, low: float, high: float, *, rows: bool = False) -> None:
-    """Shades the kept part of an axis, between two edges that are visible on every background.
+    """Shades the kept part of an axis between two visible edges.
 
     With ``rows``, the part lies on the vertical axis.
     """

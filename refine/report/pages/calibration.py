@@ -94,9 +94,9 @@ def held_text(calibration: Calibration) -> str:
 
 
 def record_text(confirmed: int, checked: int) -> str:
-    """The claims that held, of all claims checked: ``11 of 12 claims held``.
+    """The number of confirmed claims in words: ``11 of 12 claims held``.
 
-    Fewer than 10 claims are no record: ``3 claims checked so far: all held; too few to judge``.
+    Fewer than 10 claims are no record, and the text ends with ``too few to judge``.
     """
     if not checked:
         return "no claim checked yet"
