@@ -6,6 +6,7 @@ import pytest
 
 import refine
 from refine.analysis.conditions import different, unread_in
+from refine.analysis.winner import RetrainedValues
 from refine.design.space_filling import Sobol, draw
 from refine.proposal.alternatives import left_to_run
 from refine.proposal.preview import preview_of
@@ -77,6 +78,7 @@ def test_the_expected_values_of_a_preview_are_also_of_trials_without_an_inactive
     analysis = refine.analyze(conditional, frame.assign(value=value + rng.normal(0, 0.05, len(frame))))
     proposal = refine.propose(analysis)
     narrow = conditional.replace({"lr": refine.Float(1e-3, 1e-2, levels=3, log=True)})
-    preview = preview_of(proposal, analysis, narrow, 10, 1)
+    retrained = RetrainedValues(analysis.table, analysis.table["value"].to_numpy(float))
+    preview = preview_of(proposal, analysis, narrow, 10, 1, lambda: retrained)
     assert preview.lost
     assert preview.expected.inside == pytest.approx(preview.best_kept, abs=0.3)  # sgd is 2 worse
