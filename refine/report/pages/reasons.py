@@ -37,6 +37,7 @@ from refine.utils.format import (
 if TYPE_CHECKING:
     from refine.tree.round import Round
 
+Values = Mapping[str, Any]  # of a reason, by name
 Say = str | Callable[[Any], str]  # a sentence: a template with named values, or a function of the values
 
 # Formats of values in a template. Any other word is a noun to count: ``{n:trial}`` gives ``3 trials``.
@@ -72,7 +73,7 @@ class _Template(Formatter):
         return format(value, spec)
 
 
-def fill(say: Say, values: Mapping[str, object]) -> str:
+def fill(say: Say, values: Values) -> str:
     """A sentence with values filled in; missing values are NaN.
 
     Examples:
@@ -167,7 +168,7 @@ def _trend_in_short(v: SimpleNamespace) -> str:
     return f"{v.metric} {v.way} with {v.parameter}{trend_mark(vars(v))}"
 
 
-def trend_mark(values: Mapping[str, object]) -> str:
+def trend_mark(values: Values) -> str:
     """`` (better)`` or `` (worse)`` for a metric of which smaller values are better, else nothing."""
     if values.get("direction") != "minimize":
         return ""
@@ -373,7 +374,7 @@ def _inside(v: SimpleNamespace) -> str:
     return "no trial is kept"
 
 
-def top_trials_cut(values: Mapping[str, Any]) -> str:
+def top_trials_cut(values: Values) -> str:
     """Top trials cut off, with their values if known: ``Of the top 10, 7 are cut off (0.964 to 0.997)``.
 
     ``values`` are those of a reason of a preview: ranks; low, high, inside, exact and tie if a prediction
@@ -423,7 +424,7 @@ def _names(values: Sequence[Mapping[str, object]]) -> list[str]:
     return [str(v["parameter"]) for v in values]
 
 
-def _all_not_seen(values: Sequence[Mapping[str, Any]]) -> str:
+def _all_not_seen(values: Sequence[Values]) -> str:
     smallest = p_value(min(math.nan if v["q"] is None else v["q"] for v in values))
     q = inflected(len(values), "q", "smallest q")
     return (
@@ -431,7 +432,7 @@ def _all_not_seen(values: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _all_too_few(values: Sequence[Mapping[str, Any]]) -> str:
+def _all_too_few(values: Sequence[Values]) -> str:
     good = [v["good"] for v in values]
     needed = max(v["needed"] for v in values)
     counts = " to ".join(dict.fromkeys([str(min(good)), str(max(good))]))
@@ -443,7 +444,7 @@ def _needed_text(needed: int) -> str:
     return f"{needed} needed, from {math.ceil(needed / GOOD):,} or more evenly drawn trials"
 
 
-_TOGETHER: dict[str, Callable[[Sequence[Mapping[str, Any]]], str]] = {
+_TOGETHER: dict[str, Callable[[Sequence[Values]], str]] = {
     "not_seen": _all_not_seen,
     "too_few": _all_too_few,
     "constant": lambda values: fill(_SENTENCES["constant"], values[0]),
