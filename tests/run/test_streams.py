@@ -57,9 +57,11 @@ def run_with_closed(command, closed, folder):
 @pytest.mark.parametrize(
     ("closed", "workers"),
     [
-        (ERROR, 1),
         pytest.param(ALL, 2, marks=pytest.mark.cluster),
-        *(pytest.param(*case, marks=pytest.mark.nightly) for case in [(ERROR, 2), (ALL, 1), (OUTPUT, 2)]),
+        *(
+            pytest.param(*case, marks=pytest.mark.nightly)
+            for case in [(ERROR, 1), (ERROR, 2), (ALL, 1), (OUTPUT, 2)]
+        ),
     ],
 )
 def test_round_runs_silently_without_standard_streams(tmp_path, closed, workers):
