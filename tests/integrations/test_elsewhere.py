@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from nightly import nightly
 from tests.elsewhere import TESTS, run_there
 
 THERE = Path(__file__).with_name("there_elsewhere.py")
-BIG = [pytest.param(library, marks=pytest.mark.nightly) for library in ("lightning", "transformers")]
+BIG = [nightly(library) for library in ("lightning", "transformers")]
 """PyTorch is large: `make backends BACKENDS='jax torch lightning transformers accelerate'`."""
 
 

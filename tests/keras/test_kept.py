@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 import refine.keras
-from nightly import few
+from nightly import few, nightly
 from refine.errors import RefineWarning
 from refine.keras import KerasObjective, _notices
 from refine.run.running_trial import RunningTrial
@@ -91,7 +91,7 @@ class AtTheEnd(Halves):
         Halves.on_epoch_end(self, 0)
 
 
-@pytest.mark.parametrize("fast", [True, pytest.param(False, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("fast", [True, nightly(False)])
 @pytest.mark.parametrize(
     ("params", "culprit"),
     [

@@ -4,6 +4,7 @@ import keras
 import pytest
 from test_objective import document
 
+from nightly import nightly
 from refine.keras import KerasObjective
 from refine.testing import ObjectiveContract
 
@@ -23,7 +24,7 @@ SPACE = {
 }
 
 
-@pytest.mark.parametrize("splits", [1, pytest.param(2, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("splits", [1, nightly(2)])
 class TestDocument(ObjectiveContract):
     n = 2
 

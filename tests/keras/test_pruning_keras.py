@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import refine
-from nightly import few
+from nightly import few, nightly
 from refine.design.pruning import Limit
 from refine.errors import ObjectiveError
 from refine.keras import KerasObjective, PruningCallback, fit
@@ -94,7 +94,7 @@ def _until_behind(layer, limit, epochs=400):
 
 
 @pytest.mark.filterwarnings("ignore::refine.errors.RefineWarning")
-@pytest.mark.parametrize("layer", [keras.layers.Dense, pytest.param(Own, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("layer", [keras.layers.Dense, nightly(Own)])
 def test_no_epoch_is_trained_in_vain(layer):
     free, trained, pruned = _until_behind(layer, None, epochs=120)
     assert (len(free["loss"]), trained, pruned) == (120, 120, False)

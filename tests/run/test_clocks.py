@@ -9,6 +9,7 @@ import time
 import pytest
 
 import refine
+from nightly import nightly
 
 SCRIPT = """
 import json, sys, time
@@ -38,9 +39,7 @@ print(round_.propose().accept(n=12).id)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.nightly)], indirect=True
-)
+@pytest.mark.parametrize("url", ["sqlite", nightly("postgresql")], indirect=True)
 def test_clocks_that_differ_and_jump_take_no_round_away(url, world, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

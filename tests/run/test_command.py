@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import refine
+from nightly import nightly
 from refine.errors import ObjectiveError
 from refine.run.command import metrics_of
 from refine.run.running_trial import RunningTrial
@@ -174,10 +175,6 @@ ENDS = {
     "a supervisor is killed": kill_a_supervisor,
     "timeout": lambda *_: None,
 }
-
-
-def nightly(*values):
-    return pytest.param(*values, marks=pytest.mark.nightly)
 
 
 @pytest.mark.cluster

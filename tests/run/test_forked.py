@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import refine
+from nightly import nightly
 from refine.run.signals import interruptible
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -116,7 +117,7 @@ def run(tree, objective, workers, n=6):
     [
         (with_pool, 20),
         pytest.param(with_joblib, 6, marks=pytest.mark.slow),
-        pytest.param(with_keras_dataset, 2, marks=pytest.mark.nightly),
+        nightly(with_keras_dataset, 2),
     ],
 )
 def test_objective_with_forked_processes_runs_and_ends(tree, workers, objective, n, capfd):

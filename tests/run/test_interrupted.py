@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 import objectives
 import refine
+from nightly import nightly
 from refine.errors import RoundBusyError
 from refine.run.signals import interruptible
 from refine.store.lease import _born, _me
@@ -118,10 +119,6 @@ def until(condition, process=None):
 
 def workers_of(process):
     return psutil.Process(process.pid).children(recursive=True)
-
-
-def nightly(*values):
-    return pytest.param(*values, marks=pytest.mark.nightly)
 
 
 @pytest.mark.parametrize(

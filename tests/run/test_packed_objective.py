@@ -9,6 +9,7 @@ import pytest
 from dask_cluster import foreign_dask, processes, ray
 
 import refine
+from nightly import nightly
 from refine.run.executors import TrialExecutor
 from refine.run.workers.concurrent_executor import trial_executor
 from refine.run.workers.task import opened
@@ -70,7 +71,7 @@ def run(executor, n=40):
     [
         ThreadPoolExecutor,
         *(pytest.param(cluster, marks=pytest.mark.cluster) for cluster in (foreign_dask, ray)),
-        pytest.param(processes, marks=pytest.mark.nightly),
+        nightly(processes),
     ],
 )
 def test_data_travel_with_no_task(pool):

@@ -8,6 +8,7 @@ import time
 import pytest
 
 import refine
+from nightly import nightly
 from refine.errors import NotFoundError
 
 SCRIPT = """
@@ -42,9 +43,7 @@ def tables(url):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "url", [pytest.param("sqlite", marks=pytest.mark.nightly), "postgresql"], indirect=True
-)
+@pytest.mark.parametrize("url", [nightly("sqlite"), "postgresql"], indirect=True)
 def test_coordinators_share_a_tree_and_one_that_is_killed_keeps_nobody_waiting(url, tmp_path):
     script = tmp_path / "round.py"
     script.write_text(SCRIPT)

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import refine
+from nightly import nightly
 
 pytestmark = pytest.mark.slow
 
@@ -58,10 +59,7 @@ def run_with_closed(command, closed, folder):
     ("closed", "workers"),
     [
         pytest.param(ALL, 2, marks=pytest.mark.cluster),
-        *(
-            pytest.param(*case, marks=pytest.mark.nightly)
-            for case in [(ERROR, 1), (ERROR, 2), (ALL, 1), (OUTPUT, 2)]
-        ),
+        *(nightly(*case) for case in [(ERROR, 1), (ERROR, 2), (ALL, 1), (OUTPUT, 2)]),
     ],
 )
 def test_round_runs_silently_without_standard_streams(tmp_path, closed, workers):

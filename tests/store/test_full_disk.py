@@ -6,6 +6,7 @@ import sqlite3
 import pytest
 
 import refine
+from nightly import nightly
 from refine.errors import StoreError
 
 SPACE = {"x": (1, 900, 900)}
@@ -19,7 +20,7 @@ def table(round_):
     return round_.trials.drop(columns="seconds")
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("workers", [1, nightly(2)])
 def test_a_full_disk_loses_nothing_that_had_finished(file_system, tmp_path, workers):
     small_disk = file_system("8m")
     with refine.Tree("q", store=tmp_path / "large.db") as tree:

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import refine
+from nightly import nightly
 
 WRITER = """
 import sys
@@ -23,12 +24,8 @@ root.run(progress=False, check_noise=False)
 """
 
 
-@pytest.mark.parametrize(
-    "n", [pytest.param(2_000, marks=pytest.mark.slow), pytest.param(100_000, marks=pytest.mark.nightly)]
-)
-@pytest.mark.parametrize(
-    "url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.nightly)], indirect=True
-)
+@pytest.mark.parametrize("n", [pytest.param(2_000, marks=pytest.mark.slow), nightly(100_000)])
+@pytest.mark.parametrize("url", ["sqlite", nightly("postgresql")], indirect=True)
 def test_looks_see_whole_trials_while_another_process_writes(url, n, tmp_path):
     script = tmp_path / "writer.py"
     script.write_text(WRITER)

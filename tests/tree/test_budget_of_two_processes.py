@@ -7,6 +7,7 @@ import time
 import pytest
 
 import refine
+from nightly import nightly
 
 BUDGET = 20
 SCRIPT = """
@@ -70,7 +71,7 @@ def go(process):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("killed", [True, pytest.param(False, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("killed", [True, nightly(False)])
 def test_two_processes_of_one_round_share_a_budget(start, tmp_path, killed):
     first = start()
     second = start()

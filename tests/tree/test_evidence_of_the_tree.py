@@ -7,6 +7,7 @@ import pytest
 
 import objectives
 import refine
+from nightly import nightly
 from refine.errors import AnalysisError
 from refine.proposal.alternatives import left_to_run
 from refine.proposal.proposal import Proposal
@@ -265,7 +266,7 @@ def test_a_child_can_run_as_many_configurations_as_the_advice_counts_as_left(roo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_rounds", [30, pytest.param(300, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("n_rounds", [30, nightly(300)])
 def test_every_trial_of_many_rounds_is_evidence_for_the_first_and_for_the_last(tree, n_rounds):
     space = {"x": (0.0, 9.0, 40), "y": (0.0, 1.0, 20), "c": ["a", "b", "d"]}
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import refine
+from nightly import nightly
 from refine.report.markdown.tree import TOLD
 from refine.tree import lineage
 from refine.tree.round import Round
@@ -31,7 +32,7 @@ def _branched(tree, rounds, n=12):
     return branch_rounds
 
 
-@pytest.fixture(scope="module", params=[6, pytest.param(42, marks=pytest.mark.nightly)])
+@pytest.fixture(scope="module", params=[6, nightly(42)])
 def branched(request, tmp_path_factory):
     with refine.Tree("many", store=tmp_path_factory.mktemp("many") / "refine.db") as tree:
         yield tree, _branched(tree, request.param)

@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.tree import DecisionTreeClassifier
 
 import refine
+from nightly import nightly
 from objectives import network
 from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.report.pages.reasons import sentence
@@ -164,9 +165,7 @@ def wasteful(p):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("objective", "goes_on"), [pytest.param(sized, False, marks=pytest.mark.nightly), (wasteful, True)]
-)
+@pytest.mark.parametrize(("objective", "goes_on"), [nightly(sized, False), (wasteful, True)])
 def test_a_range_is_widened_for_a_second_goal(tree, objective, goes_on):
     leaves = refine.Integer(12, 192, log=True, levels=13)
     space = {"leaves": leaves, "least": (1, 8, 8), "features": (0.1, 1.0, 10)}

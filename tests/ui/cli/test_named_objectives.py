@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import refine
+from nightly import nightly
 from refine.errors import ObjectiveError, SpaceError, StoreError
 from refine.run import identity
 from refine.space.encoding import decode
@@ -37,7 +38,7 @@ def stored(store, name):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
-    ["run", *(pytest.param(c, marks=pytest.mark.nightly) for c in ("replicate", "replay"))],
+    ["run", *(nightly(c) for c in ("replicate", "replay"))],
 )
 def test_a_shell_imports_nothing_from_the_working_folder(share, tmp_path, command):
     store = stored(tmp_path / "s.db", "evilfile.boom")

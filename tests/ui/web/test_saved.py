@@ -4,13 +4,14 @@ import pytest
 from pages import SPACE, drag, noisy, settled, visit
 
 import refine
+from nightly import nightly
 from refine.errors import NotFoundError
 
 pytestmark = pytest.mark.browser
 HOSTILE = "</script><img src=x onerror=alert(1)><!--"
 
 
-@pytest.mark.parametrize("n", [60, pytest.param(500, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("n", [60, nightly(500)])
 def test_a_copy_opens_offline_and_spells_edits(browser, tmp_path, n):
     with refine.Tree(HOSTILE, store=tmp_path / "refine.db") as tree:
         with pytest.raises(NotFoundError, match="no round"):
