@@ -36,9 +36,9 @@ def indistinct(analysis: Analysis, cells: Floats) -> Bools:
         if changes.sum() < _CHANGES:
             continue
         ran = np.isin(group[len(trials) :], of_trials)
-        everything = np.ones(len(rows), dtype=np.bool_)
+        everywhere = np.ones(len(rows), dtype=np.bool_)
         choices = [rows[:, k] == choice for k in unordered if k != j for choice in np.unique(trials[:, k])]
-        for context in (everything, *choices):
+        for context in (everywhere, *choices):
             inside = context[: len(trials)]
             changed = inside & (changes > 0)
             several = changes[inside].sum() >= _CHANGES and np.ptp(values[changed]) > 0

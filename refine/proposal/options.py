@@ -83,13 +83,13 @@ def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = 
     rows: list[Option] = []
     for risk in proposal.risks:
         if risk == proposal.risk:
-            asked = proposal
+            option_proposal = proposal
         else:
-            asked = proposal.at(risk)
-        if rows and rows[-1].space == asked.space:
+            option_proposal = proposal.at(risk)
+        if rows and rows[-1].space == option_proposal.space:
             rows[-1] = replace(rows[-1], up_to=risk)
         else:
-            rows.append(_option(asked, analysis, allow_degenerate))
+            rows.append(_option(option_proposal, analysis, allow_degenerate))
     claim = proposal.claim
     return Options(
         tuple(rows), proposal.risk, claim.epsilon, proposal.metric, proposal.subject_to, bool(claim.others)

@@ -327,11 +327,11 @@ class Proposal(Shown):
         old = Space.from_json(data["old"])
         space = Space.from_json(data["space"])
 
-        def numbers(of: Mapping[str, object], *names: str) -> dict[str, Any]:
-            return {**of, **{name: math.nan if of.get(name) is None else of[name] for name in names}}
+        def numbers(row: Mapping[str, object], *names: str) -> dict[str, Any]:
+            return {**row, **{name: math.nan if row.get(name) is None else row[name] for name in names}}
 
-        def reasoned(of: Mapping[str, Any]) -> dict[str, Any]:
-            return {**of, "reason": Reason.from_json(of["reason"])}
+        def reasoned(row: Mapping[str, Any]) -> dict[str, Any]:
+            return {**row, "reason": Reason.from_json(row["reason"])}
 
         changes = [
             {**numbers(c, "q", "risk"), "reasons": tuple(map(Reason.from_json, c["reasons"]))}

@@ -124,7 +124,7 @@ def _number_text(value: float, limit: float) -> str:
 def _cuts(evidence: Evidence, proposal: Proposal) -> list[_Cut]:
     """The cuts of the proposal and of a bolder proposal, with the chance of no loss by the cut alone."""
     space = evidence.analysis.space
-    everything = evidence.masks(None)
+    whole_space = evidence.masks(None)
     cuts = {}
     for risk in (proposal.risk, max(proposal.risk, _BOLD)):
         for change in proposal.at(risk).changes:
@@ -138,7 +138,7 @@ def _cuts(evidence: Evidence, proposal: Proposal) -> list[_Cut]:
             if expression in cuts:
                 continue
             inside = evidence.masks(condition_in(space, expression))
-            probability = _chance(evidence, proposal, inside, everything)
+            probability = _chance(evidence, proposal, inside, whole_space)
             cuts[expression] = _Cut(change.name, expression, inside, probability)
     return [cut for cut in cuts.values() if math.isfinite(cut.probability)]
 
@@ -179,7 +179,7 @@ def _unsure_cuts(evidence: Evidence, cuts: Sequence[_Cut]) -> list[SuggestedQues
 
 def _thin_region(evidence: Evidence, proposal: Proposal) -> SuggestedQuestion | None:
     """The hardly tried region of a parameter with the largest chance of the best value."""
-    everything = evidence.masks(None)
+    whole_space = evidence.masks(None)
     space = evidence.analysis.space
     trials = int(evidence.finished.sum())
     likeliest: SuggestedQuestion | None = None
@@ -193,7 +193,7 @@ def _thin_region(evidence: Evidence, proposal: Proposal) -> SuggestedQuestion | 
                 continue
             expression = region_text(e.name, e.parameter, mask)
             inside = evidence.masks(condition_in(space, expression))
-            probability = _chance(evidence, proposal, inside, everything)
+            probability = _chance(evidence, proposal, inside, whole_space)
             if not _PLAUSIBLE <= probability <= 1 - _DOUBT:
                 continue
             if likeliest is None or probability > likeliest.probability:

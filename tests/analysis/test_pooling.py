@@ -73,8 +73,8 @@ def test_the_trials_of_a_round_are_counted_without_audit_trials_of_an_earlier_ro
     narrow = {"x": (0.2, 0.6, 9), "y": (0.0, 0.5, 6)}
     root = tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 11)}, bowl, n=20).run(**quiet)
     audited = root.branch(narrow, n=12, audit=0.25).run(**quiet)
-    same = audited.branch(narrow, n=11).run(**quiet)
+    same_space = audited.branch(narrow, n=11).run(**quiet)
     assert len(audited.analyze().outside) == audited.analyze().n_outside == 3
-    assert len(same.analyze().outside) == 3
-    assert trials_clause(same.analyze()) == "11 trials"
+    assert len(same_space.analyze().outside) == 3
+    assert trials_clause(same_space.analyze()) == "11 trials"
     assert trials_clause(audited.analyze()) == "12 trials"

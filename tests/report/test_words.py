@@ -98,14 +98,14 @@ def test_why_and_details_hold_the_rest(shown):
     review = shown["review"]
     glance = str(review)
     reasons = str(review.why())
-    everything = str(review.details)
+    text = str(review.details)
     changed = next(c for c in review.proposal.changes if c.kind != "keep")
     assert "space-filling" not in glance
     assert str(review.why(changed.name)).startswith(f"{changed.name}: ")
     assert str(review.why(changed.name)) in reasons
     for part in reasons.split("\n\n")[1:]:
-        assert part in everything
-    assert "the risks do not add up" in everything
+        assert part in text
+    assert "the risks do not add up" in text
     with pytest.raises(AnalysisError, match="knows no topic 'lrr'; did you mean 'lr'"):
         review.why("lrr")
 

@@ -149,10 +149,12 @@ def test_runs_go_to_those_that_may_lead():
 def test_gains_on_new_data_spread_more_and_lose_the_luck_of_the_choice():
     posterior = posterior_over(bowl, np.linspace(0, 0.45, 10), np.linspace(0.005, 0.995, 100))
     columns = len(posterior[1])
-    apart = 0.02 * np.random.default_rng(0).standard_normal((200, columns))
-    same = np.zeros((200, columns))
+    deviations = 0.02 * np.random.default_rng(0).standard_normal((200, columns))
+    no_deviations = np.zeros((200, columns))
     batch = Batch(10, 10)
-    plain, unmoved, moved = (NextRound()(*posterior, 0.05, batch, shift) for shift in (None, same, apart))
+    plain, unmoved, moved = (
+        NextRound()(*posterior, 0.05, batch, shift) for shift in (None, no_deviations, deviations)
+    )
     assert unmoved.mean() == pytest.approx(plain.mean(), abs=0.003)
     assert moved.var() > plain.var() + 0.02**2
     assert moved.mean() < plain.mean() - 0.002
@@ -160,7 +162,9 @@ def test_gains_on_new_data_spread_more_and_lose_the_luck_of_the_choice():
 
 def test_rounds_ahead_on_new_data_start_below_the_value_on_the_validation_rows():
     posterior = posterior_over(bowl, np.linspace(0, 1, 20), np.linspace(0.005, 0.995, 50))
-    apart = 0.02 * np.random.default_rng(0).standard_normal((200, len(posterior[1])))
-    plain, moved = (RoundsAhead(truths=60)(*posterior, 0.05, [Batch(3, 3)], shift) for shift in (None, apart))
+    deviations = 0.02 * np.random.default_rng(0).standard_normal((200, len(posterior[1])))
+    plain, moved = (
+        RoundsAhead(truths=60)(*posterior, 0.05, [Batch(3, 3)], shift) for shift in (None, deviations)
+    )
     assert moved[:, 0].mean() < plain[:, 0].mean() - 0.005
     assert moved.shape == plain.shape

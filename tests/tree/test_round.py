@@ -137,8 +137,8 @@ def test_the_progress_bar_names_parameters_that_no_trial_has_read(tree, space, c
     assert "never read" not in capsys.readouterr().err  # ten trials first
     first.run(n=12)  # what was run before counts
     assert "read: junk]" in capsys.readouterr().err  # "epochs" isn't read either, but doesn't vary
-    everything = tree.add_round(space, lambda params: float(len(dict(params.items()))), n=12)
-    everything.run()
+    reading_all = tree.add_round(space, lambda params: float(len(dict(params.items()))), n=12)
+    reading_all.run()
     assert "never read" not in capsys.readouterr().err
 
 

@@ -25,9 +25,9 @@ _LEAST_DISK = 1e9
 class Probe(NamedTuple):
     """One check of the installation."""
 
-    what: str
+    check: str
     verdict: str  # "good", "warn" or "bad"
-    says: str  # the result, and a remedy
+    result: str  # the finding, and a remedy
 
 
 @command(LOOK)
@@ -53,7 +53,7 @@ def doctor(
     if out.as_json:
         put_json([probe._asdict() for probe in probes])
     else:
-        rows = [(Cell(p.what, "strong"), Cell(p.verdict, p.verdict), p.says) for p in probes]
+        rows = [(Cell(p.check, "strong"), Cell(p.verdict, p.verdict), p.result) for p in probes]
         title = "All required checks passed"
         if worst:
             title = "A check failed"

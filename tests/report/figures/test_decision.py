@@ -72,9 +72,9 @@ def test_the_kept_part_has_edges_in_the_accent_of_the_review_page():
             assert contrast(tone().blue, tone().paper) >= 4.5
 
 
-def contrast(one, other):
+def contrast(first, second):
     """The contrast of two colours as WCAG 2.2 defines it, from 1 to 21."""
-    bright, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    bright, dark = sorted((_luminance(first), _luminance(second)), reverse=True)
     return (bright + 0.05) / (dark + 0.05)
 
 

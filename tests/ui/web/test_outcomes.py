@@ -117,14 +117,14 @@ def test_a_question_is_answered_and_settled_by_a_round(tree, root):
 
 def test_a_question_on_the_page_keeps_its_tolerance_and_its_second_region(root):
     session = Session(root)
-    asked = {"question": "units == 8", "better": "units == 16", "epsilon": 0.25}
-    answer = session.handle({"type": "ask", "round": root.id, **asked})
+    question = {"question": "units == 8", "better": "units == 16", "epsilon": 0.25}
+    answer = session.handle({"type": "ask", "round": root.id, **question})
     facts = {fact["name"]: fact["text"] for fact in answer["facts"]}
     assert facts["Tolerance"].startswith("0.25")
     assert answer["epsilon"] == 0.25
     (listed,) = session.handle({"type": "questions", "round": root.id})["asked"]
     assert listed["text"] == "units == 8 against units == 16"
-    assert listed.items() >= asked.items()
+    assert listed.items() >= question.items()
 
 
 def test_own_configurations_are_checked_before_they_run(session, family):
