@@ -75,6 +75,20 @@ def test_budget_and_noise_rehearse_a_space_file_alone(store):
 
 
 @pytest.mark.slow
+def test_a_stored_round_is_rehearsed_before_its_first_trial_and_after_its_last(store):
+    assert f"refine budget {store} 60" in refused("rehearse", store)
+    good("budget", store, "24")
+    study = data("rehearse", store)
+    assert (study["budget"], study["first"]) == (24, 10)
+    assert f"refine run {store}" in good("rehearse", store)
+    good("run", store, "--quiet")
+    text = good("rehearse", store)
+    left = data("budget", store)["left"]
+    assert f"{left} of 24 trials left" in text
+    assert "refine accept" in text
+
+
+@pytest.mark.slow
 def test_a_round_grows_in_the_shell_and_its_proposal_is_renewed(store):
     objective = ("--objective", "objectives:bowl")
     good("run", store, *objective, "-q")
