@@ -49,7 +49,7 @@ _BEYOND = 0.5
 # the best few values most, and ranks bound the move. The least weight holds without noise, as draws on ranks
 # then have residuals that favour the larger region, and among learning trials, whose ranks are not shares of
 # the space.
-_BY_RANK = 0.75
+_BY_RANK = 0.5
 _BY_RANK_LEAST = 0.25
 FEWEST_DRAWS = 20  # draws in which both sides have a usable cell, before a difference is stated
 _SMALL = 100  # candidates that are added inside a region that even candidates hardly hit
