@@ -40,6 +40,7 @@ from refine.review.checks import worth as worth_check
 from refine.review.decision import Suggestion
 from refine.review.next_step import accept_action
 from refine.review.review import Review
+from refine.review.worth import CONTINUE
 from refine.space.edits import bounds_text, level_text
 from refine.space.literals import python_text
 from refine.space.parameters import Range, levels_text
@@ -49,9 +50,7 @@ from refine.utils.display import Block, Cell, Fact, Facts, Fold, Grid, Page, Row
 from refine.utils.format import chance_cell, join, percent
 from refine.utils.provided import page_for
 
-# Verdict on another round -> the heading of the changes.
 _ALL_RUN = ("exhausted", "all_known")  # codes of next steps after which no configuration is left
-_HEADINGS = {"STOP": "If you go on anyway, search only:", "CONFIRM": "If you go on anyway, search only:"}
 
 
 @page_for(Review)
@@ -72,7 +71,8 @@ def review_page(review: Review) -> Page:
     heading = "Search next:"
     if worth is not None:
         lead = verdict_cell(worth)
-        heading = _HEADINGS.get(worth.verdict, heading)
+        if worth.verdict != CONTINUE:
+            heading = "If you go on anyway, search only:"
     if _over(review) and review.budget.left is not None:
         heading = "With more trials, search only:"
     reason = review.next_step.reasons[0]
