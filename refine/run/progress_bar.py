@@ -82,9 +82,7 @@ class ProgressBar:
     def finish(self) -> None:
         """Marks the work as complete, after fewer trials than the total."""
         if self._bar is not None:
-            self._bar.total = self._bar.n
-            with contextlib.suppress(OSError):
-                self._bar.refresh()
+            self._bar.total = self._bar.n  # shown by ``close``
 
     def say(self, text: str) -> None:
         """Shows a line above the bar."""
