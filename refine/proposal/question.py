@@ -381,17 +381,11 @@ def _functions_of(analysis: Analysis, surrogate: Surrogate, by_value: Floats) ->
     if first == surrogate.draws:
         first = 0
     by_rank = posterior.scores[first:]
-    share = _share_by_rank(analysis)
+    share = _BY_RANK_LEAST
+    if not analysis.noise.deterministic:
+        share += float(np.mean(analysis.origins == "even")) * (_BY_RANK - _BY_RANK_LEAST)
     weight = np.repeat([share / len(by_rank), (1 - share) / len(by_value)], [len(by_rank), len(by_value)])
     return Functions(posterior, by_rank, by_value, weight)
-
-
-def _share_by_rank(analysis: Analysis) -> float:
-    """Weight of the draws on ranks."""
-    if analysis.noise.deterministic:
-        return _BY_RANK_LEAST
-    even = float(np.mean(analysis.origins == "even"))
-    return _BY_RANK_LEAST + even * (_BY_RANK - _BY_RANK_LEAST)
 
 
 @one_thread

@@ -303,6 +303,12 @@ def test_further_candidates_of_a_small_region_have_the_values_of_a_full_draw():
     assert answers[0] == pytest.approx(answers[1], rel=1e-3, abs=1e-3)
 
 
+@pytest.mark.slow
+def test_draws_on_ranks_weigh_most_after_even_trials_with_noise():
+    assert _evidence_of(0.05).functions.by_rank == pytest.approx(0.5)
+    assert _evidence_of(0.0, "none").functions.by_rank == pytest.approx(0.25)
+
+
 def test_candidates_with_residuals_of_their_own_are_all_drawn_again():
     evidence = _evidence_of(0.0, "none")
     assert evidence.with_candidates(np.zeros((3, 6), dtype=np.int64)) is None
