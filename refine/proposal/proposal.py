@@ -428,7 +428,7 @@ class Proposer:
             basis = "steep"
         elif probability < 1.0:
             basis = self.counted.basis
-            probability = 1.0 - self.counted.of(1.0 - probability)
+            probability = 1.0 - self.counted.chance(1.0 - probability)
         failing_inside = surrogate.failing_share(space)
         return replace(self.claim, probability=probability, failing_inside=failing_inside, basis=basis)
 

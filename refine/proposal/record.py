@@ -24,14 +24,14 @@ class CountedLoss(NamedTuple):
     """The chance of a loss, by benchmarks on spaces of the same kind."""
 
     basis: str = ""  # ``"parameters"``, ``"choices"``, or empty for other spaces
-    least: float = 0.0  # least chance that a claim states
+    smallest: float = 0.0  # smallest chance that a claim states
     odds: float = 1.0  # odds of a loss over the odds by the posterior
 
-    def of(self, loss: float) -> float:
+    def chance(self, loss: float) -> float:
         """The chance of a loss, given the chance by the posterior; nothing changes 0, 1 and NaN."""
         if not 0.0 < loss < 1.0:
             return loss
-        return max(self.least, self.odds * loss / (1.0 + (self.odds - 1.0) * loss))
+        return max(self.smallest, self.odds * loss / (1.0 + (self.odds - 1.0) * loss))
 
 
 _BY_PARAMETERS = CountedLoss("parameters", 0.2)
@@ -40,8 +40,8 @@ _BY_CHOICES = CountedLoss("choices", 0.1, 3.0)
 
 def counted_loss(analysis: Analysis) -> CountedLoss:
     """The loss of claims on spaces of the kind of an analysis; unread parameters do not count."""
-    read = sum(e.read != 0 for e in analysis.parameters)
-    if read >= MANY_PARAMETERS and explained(analysis) < _EXPLAINED:
+    read_count = sum(e.read != 0 for e in analysis.parameters)
+    if read_count >= MANY_PARAMETERS and explained(analysis) < _EXPLAINED:
         return _BY_PARAMETERS
     sizes = cardinalities_of(analysis)
     if sum(size >= LARGE_CHOICE for size in sizes) >= MANY_CHOICES:

@@ -59,8 +59,8 @@ def test_several_large_choices_state_three_times_the_odds_of_a_loss():
     analysis = analysis_of(CHOICES, lambda f: (f["op0"] == "a") + 0.5 * (f["op1"] < "c"), noise=0.05)
     counted = counted_loss(analysis)
     assert counted.basis == "choices"
-    assert counted.of(0.01) == 0.1
-    assert counted.of(0.25) == pytest.approx(0.5)
+    assert counted.chance(0.01) == 0.1
+    assert counted.chance(0.25) == pytest.approx(0.5)
     claim = refine.propose(analysis).claim
     assert claim.probability <= 0.9
     assert "4 choices among 8 values or more" in risk_text(claim)
@@ -68,7 +68,7 @@ def test_several_large_choices_state_three_times_the_odds_of_a_loss():
 
 @pytest.mark.parametrize("loss", [0.0, 1.0])
 def test_a_certain_loss_stays_certain(loss):
-    assert CountedLoss("choices", 0.1, 3.0).of(loss) == loss
+    assert CountedLoss("choices", 0.1, 3.0).chance(loss) == loss
 
 
 def test_a_claim_that_cuts_nothing_has_no_basis():
