@@ -80,7 +80,8 @@ class Context(NamedTuple):
             or any(space.size >= n_left for space in spaces)
         ):
             return state
-        return replace(state, configurations=max(feasible(space).high for space in spaces))
+        largest = max((feasible(space).high for space in spaces), default=None)
+        return replace(state, configurations=largest)
 
     def stored(self, node_id: str) -> StoredNode:
         """The stored node of an id.

@@ -1,5 +1,7 @@
 """The budget of a study: what it counts, what it refuses, and what it advises."""
 
+import contextlib
+import sqlite3
 from dataclasses import replace
 from datetime import timedelta
 
@@ -460,6 +462,17 @@ def test_a_training_time_beyond_the_space_counts_its_configurations_instead_of_t
         assert state.left > state.configurations == 2400
         assert str(state).endswith("enough for the whole space: 2,400 configurations")
         assert state.reserve() == 360 - state.repeats
+
+
+def test_a_budget_of_time_is_read_in_a_tree_whose_only_round_is_damaged(tmp_path):
+    path = tmp_path / "refine.db"
+    with refine.Tree("study", store=path) as tree:
+        tree.add_round(SPACE, truth, n=10, budget="8 h").run(progress=False)
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE node SET content = '{'")
+        assert tree.rounds == ()
+        assert tree.budget_state.configurations is None
+        assert "of 8 h left" in str(tree.budget_state)
 
 
 def test_running_trials_of_a_round_count_once_when_the_round_is_extended(tree):
