@@ -57,8 +57,9 @@ def rehearse(
                 Action("round.run"),
             )
         if n is None and review.budget.left is None:
-            rounds = rounds or 1
             n = self.n
+            if rounds is None:
+                rounds = 1
     rehearsal = review.rehearse(rounds, n, exploit=exploit, audit=audit)
     return replace(rehearsal, round=self.id, created=source is not self)
 

@@ -70,6 +70,8 @@ def test_a_child_without_trials_is_rehearsed_on_its_space_by_the_results_of_its_
     other = root.branch({**SPACE, "z": [1, 2]}, n=15, previous={"z": 1})
     with pytest.raises(AnalysisError, match="other parameters"):
         other.rehearse()
+    with pytest.raises(DesignError, match="rounds must be a whole number >= 1, got 0"):
+        child.rehearse(rounds=0)
 
 
 @pytest.mark.slow
