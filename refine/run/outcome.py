@@ -192,14 +192,13 @@ def judged(outcome: Outcome, metric: Metric, *, metric_known: bool) -> tuple[Out
 
 def returned_nothing(outcome: Outcome) -> bool:
     """True if the trial failed because the objective returned None."""
-    return outcome.state == State.FAILED and f"{_RETURNS} to numbers, got None for 'value'" in str(
-        outcome.error
-    )
+    return outcome.state == State.FAILED and _NOTHING in str(outcome.error)
 
 
 # Values that an objective may return.
 
 _RETURNS = "an objective must return a number or a mapping of metrics"
+_NOTHING = f"{_RETURNS} to numbers, got None for 'value'; is a return missing?"
 # longer lists look like a training history; arrays of scores, as from scikit-learn, may have any length
 _FOLDS = 30
 # longest array of scores by fold; a longer one, and one of bools, has a score per validation row
@@ -233,6 +232,8 @@ def _metrics(
             f"{_RETURNS}, got the list {value!r:.60}; name what it holds: return {{'acc': [0.9, 0.8]}} for "
             "scores by fold, {'acc': 0.9, 'loss': 0.1} for metrics"
         )
+    elif value is None:
+        raise ObjectiveError(_NOTHING)
     else:
         metrics = _with_folds({"value": value}, row_scores)
     for name, series in curve.items():
@@ -322,8 +323,6 @@ def as_float(name: object, value: Any, rule: str = f"{_RETURNS} to numbers") -> 
             return float(value)
         except (TypeError, ValueError):
             pass
-    if value is None:
-        raise ObjectiveError(f"{rule}, got None for {str(name)!r}; is a return missing?")
     if getattr(value, "shape", None):
         text = f"shape {value.shape}"
     else:

@@ -82,6 +82,17 @@ def test_a_later_trial_that_returns_none_stops_no_round(tree):
     assert round_.trials["state"].value_counts().to_dict() == {"complete": 11, "failed": 1}
 
 
+def test_a_first_trial_with_none_for_a_metric_stops_no_round(tree):
+    values = [None]
+
+    def sometimes(params):
+        return {"value": values.pop() if values else 0.7}
+
+    round_ = tree.add_round(SPACE, sometimes, n=12).run(progress=False, check_noise=False)
+    assert round_.trials["state"].value_counts().to_dict() == {"complete": 11, "failed": 1}
+    assert "return missing" not in round_.failures["error"][0]
+
+
 ADDED = (
     "the trial is stored with all its metrics; run again with it: tree.add_round(space, objective, metric="
 )
