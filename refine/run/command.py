@@ -28,7 +28,7 @@ from refine.utils.numbers import is_real
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _GROUP = re.compile(r"\[([^\[\]]*\{[^\[\]]*)\]")
 _OWN = ("seed", "params")  # fields of a command that are no parameters
-_LAST_LINES = 20  # last characters of the error stream, in the error of a failed trial
+_LAST_LINES = 20  # last lines of the error stream, in the error of a failed trial
 _SHOWN = 200  # characters of the last line of output, in the error of a program without metrics
 _LONGEST = 2**20  # characters of a line that may hold metrics
 _LARGE = 2**26  # bytes of a file from which on its size and time stand for its content
