@@ -775,9 +775,10 @@ def _resolution(
         drawn_evenly = int(first_even.sum()) >= LEAST
         if not drawn_evenly:
             first_even = first_rows.finished
-        cardinalities = [space[n].cardinality for n in space.varied]
-        sample = _sample_of(first_rows, first_even, groups, cardinalities, sign)
-        first_y = sign * first_rows.y[first_even & ~first_rows.degenerate]
+        if first_even.any():  # all trials of the first round may have failed, or be excluded
+            cardinalities = [space[n].cardinality for n in space.varied]
+            sample = _sample_of(first_rows, first_even, groups, cardinalities, sign)
+            first_y = sign * first_rows.y[first_even & ~first_rows.degenerate]
     X, y, labels, cardinalities = sample
     usable = [part.finished & ~part.degenerate for part in tables.parts]
     finished_X = _selected([part.X for part in tables.parts], usable)

@@ -106,6 +106,16 @@ def test_the_tolerance_stays_after_a_first_round_of_few_even_trials(tree):
     assert second.epsilon >= first.epsilon
 
 
+def test_a_round_that_learns_is_analysed_after_all_trials_of_its_first_round_are_excluded(tree):
+    root = tree.add_round(SPACE, noisy, n=12, seed=2).run(progress=False, check_noise=False)
+    child = root.propose().edit(x=(0.0, 0.8)).accept(n=16, exploit=0.6)
+    child.run(progress=False, check_noise=False)
+    root.exclude(range(12), "a wrong version of the data")
+    analysis = child.analyze()
+    assert 0 < analysis.n_few_even < 10
+    assert analysis.noise.epsilon > 0
+
+
 def test_degenerate_trials_do_not_enlarge_the_tolerance():
     frame = table(30, 0.02).assign(degenerate=0)
     constant = frame.head(20).assign(value=-5.0, degenerate=1)
