@@ -339,7 +339,8 @@ class Review(Shown, Generic[R]):
         """Expected results of a plan of rounds before anything is run: ``rehearse(rounds=4, n=30)``.
 
         The plan is simulated on the posterior, together with plans of as many trials in fewer and in more
-        rounds. Under a budget, the default plan spends all trials left for rounds.
+        rounds. Under a budget, the default plan spends all trials left for rounds, at most one per
+        configuration that is left.
 
         Args:
             rounds: Number of rounds, at most 20; default 4, or fewer if the budget of the tree has no room.
@@ -358,6 +359,8 @@ class Review(Shown, Generic[R]):
             ReviewError: A share out of range.
         """
         available = trials_for_rounds(self.analysis, self.budget)
+        if available is not None:
+            available = min(available, left_to_run(self.analysis, self.space))
         if rounds is None:
             rounds = REHEARSED
             if available is not None and n is None:

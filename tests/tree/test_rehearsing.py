@@ -74,6 +74,14 @@ def test_a_child_without_trials_is_rehearsed_on_its_space_by_the_results_of_its_
         child.rehearse(rounds=0)
 
 
+def test_a_budget_beyond_the_space_is_rehearsed_with_the_configurations_left(tree):
+    space = {"x": (0.0, 1.0, 8), "kind": ["a", "b", "c"]}
+    root = tree.add_round(space, lambda p: 1 - (p["x"] - 0.65) ** 2, budget=200, n=16, seed=2)
+    review = root.run(progress=False, check_noise=False).propose()
+    plan = review.rehearse().plans[0]
+    assert 0 < plan.rounds * plan.n <= review.preview().left < 200
+
+
 @pytest.mark.slow
 def test_a_plan_without_a_gain_says_so(tree):
     root = tree.add_round(SPACE, bowl, n=30, seed=2).run(progress=False).set_epsilon(0.5)
