@@ -465,7 +465,7 @@ def _by_splitter(splitter: Any, y: object, unsealed: np.ndarray, kin: _Kin) -> l
         raise ObjectiveError(
             f"splits: {name} can't split these rows ({error}); see its documentation"
         ) from error
-    if not all(map(np.array_equal, chain(*folds), chain(*second_folds))):
+    if len(folds) != len(second_folds) or not all(map(np.array_equal, chain(*folds), chain(*second_folds))):
         raise ObjectiveError(
             f"splits: must give the same rows every time, got a {name} that draws; give it random_state=0"
         )

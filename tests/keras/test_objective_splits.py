@@ -99,6 +99,17 @@ def test_every_way_is_another_identity_and_the_same_each_time():
     assert mark(groups=GROUPS + 7) == marks[1]
 
 
+class GrowingFolds:
+    """A splitter that gives one split more with every call."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def split(self, x, y=None, groups=None):
+        self.calls += 1
+        return [*KFold(9).split(x)][: self.calls]
+
+
 def network(x_train, y_train, x_val, y_val, params):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, activation="sigmoid")])
     model.compile(keras.optimizers.Adam(params["lr"]), "binary_crossentropy", metrics=["acc"])
@@ -123,6 +134,7 @@ def network(x_train, y_train, x_val, y_val, params):
         ({"time": True, "splits": KFold(3)}, "splits: with time, validation must come after training, but"),
         ({"splits": TimeSeriesSplit(3)}, "splits: TimeSeriesSplit needs the order of rows, got no time"),
         ({"splits": ShuffleSplit(2)}, "splits: must give the same rows every time, got a ShuffleSplit that"),
+        ({"splits": GrowingFolds()}, "splits: must give the same rows every time, got a GrowingFolds that"),
         ({"splits": KFold(3), "val_split": 0.2}, "val_split: can't be combined with splits that name rows"),
         ({"splits": KFold(3), "split_seed": 2}, "split_seed: can't be combined with splits that name rows"),
         ({"splits": "k"}, "splits: must be a whole number >= 1, got 'k'"),
