@@ -97,10 +97,14 @@ def _warn_of_ended(
     if state == State.COMPLETE and round_.declared.noise == "none":
         warn(f"{ran}; values are declared to repeat exactly")
         return
-    repeat = Action("tree.judge", values, "best", budget=6)
-    records = round_.context.store.records([round_._stored.pk], curves=True)
-    if state in (*FAILED, State.PRUNED):
+    ranked = best_keys(round_.context.store.records([round_._stored.pk], curves=True), round_.goal)
+    if state in (*FAILED, State.PRUNED, State.EXCLUDED):
         repeat = Action("round.run", rerun=str(state))
-    elif best_keys(records, round_.goal, 1) == [key]:
+    elif key not in ranked:
+        warn(f"{ran}; the trial may not be called best, so no repeat counts")
+        return
+    elif key == ranked[0]:
         repeat = Action("round.replicate", top=1, seeds=3)
+    else:
+        repeat = Action("tree.judge", values, "best", budget=6)
     warn(f"{ran}; repeat the trial", repeat)

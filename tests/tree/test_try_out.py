@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.errors import DesignError, RefineWarning, SpaceError
+from refine.errors import AnalysisError, DesignError, RefineWarning, SpaceError
 from refine.ui.cli.spelling import in_shell
 
 SPACE = {"x": (0.0, 9.0, 19), "z": ["a", "b"], "fixed": 3}
@@ -69,6 +69,24 @@ def test_the_best_idea_is_repeated_by_replicate_and_a_failed_one_by_a_rerun(tree
             root.try_out([{"x": x}], progress=False)
         calls += map(str, warned[0].message.actions)
     assert calls == ["round.run(rerun='failed')", "round.replicate(top=1, seeds=3)"]
+
+
+def test_no_comparison_is_advised_for_an_idea_that_may_not_be_called_best(tree):
+    def sized(params):
+        return {"value": params["x"], "size": params["x"]}
+
+    root = tree.add_round({"x": (0.0, 8.0, 17)}, sized, n=12, seed=3, subject_to=["size <= 10"])
+    root.run(progress=False, check_noise=False)
+    root.try_out([{"x": 5.1}, {"x": 12.0}], progress=False)
+    root.exclude(root.trials.index[root.trials["x"] == 5.1], reason="a broken machine")
+    with pytest.warns(RefineWarning, match=r"x 5.1 ran already \(excluded\)") as warned:
+        root.try_out([{"x": 5.1}], progress=False)
+    assert [str(call) for call in warned[0].message.actions] == ["round.run(rerun='excluded')"]
+    with pytest.warns(RefineWarning, match="x 12 ran already .* may not be called best") as warned:
+        root.try_out([{"x": 12.0}], progress=False)
+    assert not warned[0].message.actions
+    with pytest.raises(AnalysisError, match="no value that may be called best"):
+        tree.judge({"x": 12.0}, "best", budget=6, progress=False)
 
 
 def test_no_repeat_is_advised_for_an_idea_of_a_round_that_repeats_exactly(tree):
