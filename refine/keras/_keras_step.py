@@ -59,7 +59,7 @@ def _flattened(logs: Logs) -> Logs:
 
 
 def shuffled(size: int, seed: int | tf.Tensor, epoch: object) -> tf.Tensor:
-    """The order of the examples in an epoch, as a trace."""
+    """A random order of the examples in an epoch, fixed by ``seed`` and ``epoch``."""
     return tf.random.experimental.stateless_shuffle(tf.range(size), seed=tf.stack([seed, epoch]))
 
 

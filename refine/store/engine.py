@@ -31,7 +31,7 @@ URL = sa.URL
 PATIENCE = {"sqlite": 30.0, "postgresql": 60.0}
 # Largest row that SQLite reads, in bytes: a thousand long curves, and still little memory.
 LONGEST = 2**26
-# SQLite checks the time limit after so many steps, at most 500 times: enough to read 10^8 trials.
+# SQLite stops a statement after 500 times so many steps, which are enough to read 10^8 trials.
 _STEPS = 10_000_000
 
 _KEPT = "everything written before is kept; make the same call again to continue"

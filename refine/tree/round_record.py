@@ -190,7 +190,7 @@ class RoundRecord(Shown):
     def best_params(self) -> dict[str, Any] | None:
         """Configuration of the best observed trial; classes and functions stand for the labels in ``best``.
 
-        Reading the space imports the classes and functions in it.
+        Reading this attribute imports the classes and functions of the configuration.
         """
         records = self._records()
         frame = table(self.space, records, self._metric)

@@ -114,7 +114,7 @@ def _cannot_open(url: URL | None, shown: str, error: Exception) -> StoreError:
 def to_optuna(self: RoundRecord, storage: object = None, study_name: str | None = None) -> optuna.Study:
     """All trials as an Optuna study, for ``optuna.visualization`` and optuna-dashboard.
 
-    Replicates and failed trials are included; of a repeated trial, the last attempt. User attributes are
+    Replicates and failed trials are included, and the last of several attempts. User attributes are
     ``round``, ``cell``, ``seed``, ``origin``, ``replicate``, ``attempt``, ``state``, the other metrics, and
     the last line of an error. Classes and functions are given by their labels. A round with several goals is
     a study with several objectives, where a trial that lacks one of them is failed.
