@@ -51,7 +51,7 @@ def doctor(
             probes.append(Probe(name, "bad", f"{kind}{error}"))
     worst = any(probe.verdict == "bad" for probe in probes)
     if out.as_json:
-        put_json([probe._asdict() for probe in probes])
+        put_json([{"what": p.check, "verdict": p.verdict, "says": p.result} for p in probes])
     else:
         rows = [(Cell(p.check, "strong"), Cell(p.verdict, p.verdict), p.result) for p in probes]
         title = "All required checks passed"

@@ -388,15 +388,15 @@ def test_typed_values_become_values_of_python():
 
 @pytest.mark.slow
 def test_doctor_judges_packages_store_and_file(study_folder, root):
-    verdicts = {c["check"]: c for c in data("doctor s.db --quick")}
+    verdicts = {c["what"]: c for c in data("doctor s.db --quick")}
     assert verdicts["packages"]["verdict"] == "good"
-    assert "scikit-learn" in verdicts["packages"]["result"]
-    assert verdicts["store"]["result"].endswith("schema 2")
-    assert verdicts["file"] == {"check": "file", "verdict": "good", "result": "every page is sound"}
+    assert "scikit-learn" in verdicts["packages"]["says"]
+    assert verdicts["store"]["says"].endswith("schema 2")
+    assert verdicts["file"] == {"what": "file", "verdict": "good", "says": "every page is sound"}
     assert not {"Keras", "workers"} & set(verdicts)
     missing = run("doctor no.db --quick --json")
     assert missing.exit_code == 3
-    assert {c["verdict"] for c in json.loads(missing.stdout) if c["check"] == "store"} == {"bad"}
+    assert {c["verdict"] for c in json.loads(missing.stdout) if c["what"] == "store"} == {"bad"}
     assert not (study_folder / "no.db").exists()
     with refine.Tree(store="s.db") as tree, tree._context.store.engine.begin() as connection:
         connection.execute(sa.text("PRAGMA wal_checkpoint(TRUNCATE)"))
@@ -409,10 +409,10 @@ def test_doctor_judges_packages_store_and_file(study_folder, root):
 @pytest.mark.nightly
 def test_doctor_tries_keras_and_workers(study_folder):
     completed = process(study_folder, "doctor --json")
-    checks = {c["check"]: c for c in json.loads(completed.stdout)}
+    checks = {c["what"]: c for c in json.loads(completed.stdout)}
     assert checks["Keras"]["verdict"] == "good"
-    assert " on tensorflow " in checks["Keras"]["result"]
-    assert "4 of 4" in checks["workers"]["result"]
+    assert " on tensorflow " in checks["Keras"]["says"]
+    assert "4 of 4" in checks["workers"]["says"]
     assert completed.returncode == 0
 
 
