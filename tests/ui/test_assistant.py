@@ -483,7 +483,7 @@ def test_answers_take_at_most_4_kb_unless_details_are_asked_for(wide_study):
             assert not wrong, text
             assert not call.data
             assert len(text.encode()) <= 4096, name
-            if name not in ("menu", "checks", "questions", "preview", "rehearse"):  # short, and costly
+            if name not in ("menu", "checks", "questions", "preview", "rehearse"):  # short; see below
                 wrong, text = await call(name, **short, details=True)
                 assert not wrong
                 assert call.data
@@ -491,6 +491,32 @@ def test_answers_take_at_most_4_kb_unless_details_are_asked_for(wide_study):
         assert sizes["state"] > 4096
 
     within(assistant_on(wide_study), steps)
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "field"),
+    [
+        ("menu", {}, "rows"),
+        ("checks", {}, "checks"),
+        ("questions", {}, "suggested"),
+        ("preview", {"edits": {"lr": [1, 3]}, "trials": 8}, "top_kept"),
+        ("rehearse", {"rounds": 1, "trials": 5}, "plans"),
+    ],
+)
+def test_a_look_with_details_has_data_and_all_lines_of_the_short_answer(study, tool, arguments, field):
+    if tool != "questions":
+        arguments = {**arguments, "round_id": study[1][0]}
+
+    async def steps(call):
+        wrong, short = await call(tool, **arguments)
+        assert not wrong, short
+        assert not call.data
+        wrong, full = await call(tool, **arguments, details=True)
+        assert not wrong, full
+        assert field in call.data
+        assert set(short.splitlines()[1:-1]) <= set(full.splitlines())
+
+    within(assistant_on(study[0]), steps)
 
 
 def test_a_shortened_answer_names_the_call_for_the_rest(wide_study):
