@@ -148,7 +148,7 @@ class Review(Shown, Generic[R]):
 
     @property
     def _unedited(self) -> Self:
-        """The review before its edits, which reads expected values once for all edits."""
+        """The unedited review, which reads expected values once for all edits."""
         unedited: Self = vars(self).get("_before_edits", self)
         return unedited
 

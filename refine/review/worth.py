@@ -210,7 +210,7 @@ def _given_again(posterior: stats.Posterior, values: Floats, noise: float) -> st
 
 
 def batch_of(n: int, exploit: float, audit: float) -> stats.Batch:
-    """Even and exploit trials of a round inside its space, as :meth:`refine.Review.accept` creates it."""
+    """Even and exploit trials of a round inside the space, as :meth:`refine.Review.accept` creates it."""
     best = round(exploit * n)
     outside = round(audit * n)
     return stats.Batch(max(0, n - best - outside), best)
