@@ -40,10 +40,9 @@ _BY_CHOICES = CountedLoss("choices", 0.1, 3.0)
 
 def counted_loss(analysis: Analysis) -> CountedLoss:
     """The loss of claims on spaces of the kind of an analysis; unread parameters do not count."""
-    read_count = sum(e.read != 0 for e in analysis.parameters)
-    if read_count >= MANY_PARAMETERS and explained(analysis) < _EXPLAINED:
+    sizes = [e.parameter.cardinality for e in analysis.parameters if e.read != 0]
+    if len(sizes) >= MANY_PARAMETERS and explained(analysis) < _EXPLAINED:
         return _BY_PARAMETERS
-    sizes = cardinalities_of(analysis)
     if sum(size >= LARGE_CHOICE for size in sizes) >= MANY_CHOICES:
         return _BY_CHOICES
     return CountedLoss()

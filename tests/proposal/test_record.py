@@ -40,11 +40,11 @@ def test_many_parameters_with_values_that_the_model_hardly_explains_state_the_co
     assert refine.Proposal.from_json(proposal.to_json()).claim.basis == "parameters"
 
 
-def test_parameters_that_no_trial_reads_do_not_count():
-    frame = pd.DataFrame(TEN.columns(draw(Sobol(), TEN, 60, seed=0)))
-    frame["value"] = slope(frame) + 0.8 * np.random.default_rng(0).normal(size=60)
-    analysis = refine.analyze(TEN, frame, read={"x9": False})
-    assert counted_loss(analysis) == CountedLoss()
+@pytest.mark.parametrize(("space", "unread"), [(TEN, "x9"), (CHOICES, "op3")])
+def test_parameters_that_no_trial_reads_do_not_count(space, unread, rng):
+    frame = pd.DataFrame(space.columns(draw(Sobol(), space, 60, seed=0))).assign(value=rng.normal(size=60))
+    assert counted_loss(refine.analyze(space, frame)).basis
+    assert counted_loss(refine.analyze(space, frame, read={unread: False})) == CountedLoss()
 
 
 def test_many_parameters_with_values_that_the_model_explains_keep_the_chance_of_the_model():
