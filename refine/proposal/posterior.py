@@ -22,16 +22,16 @@ from refine.space.space import Indices, Space
 from refine.utils.arrays import Bools, Floats, Ints
 
 _CANDIDATES = 4000
-_RUN = 200  # most cells of trials among the candidates
-LEAST_INSIDE = 20  # fewest candidates inside a box of which a probability can be stated
+_RUN = 200  # largest number of cells with trials among the candidates
+LEAST_INSIDE = 20  # fewest candidates inside a box for a stated probability
 NOT_READ = -1  # level number of a parameter that a candidate does not read
 _FEWEST = 5
 _FLAT = 0.95
-# scores about the best that the noise is measured over, and the most it may be
+# Scores about the best over which the noise is measured, and the largest noise.
 _NEAR = 0.3
 _MOST_NOISE = 2.0
-# Of candidates and draws. A constant of the method: equal evidence gives equal boxes, whatever the analysis's
-# seed.
+# Seed of candidates and draws. It is a constant, so that equal evidence gives equal boxes for any seed of the
+# analysis.
 _SEED = 0
 
 
@@ -102,7 +102,7 @@ def sampled_functions(analysis: Analysis, positions: Floats, seed: int, count: i
 
     Source: Thompson (1933), 'On the likelihood that one unknown probability exceeds another'.
     """
-    draws = max(count, _FUNCTIONS.kernels)  # every kernel draws
+    draws = max(count, _FUNCTIONS.kernels)  # each kernel needs a draw
     model = replace(_FUNCTIONS, process_draws=draws, seed=seed % 2**31)
     scores = posterior_of(analysis, positions, model=model).scores
     return np.asarray(np.random.default_rng(seed).permutation(scores)[:count], dtype=np.float64)
@@ -162,7 +162,7 @@ def _posteriors(
         if claimed:
             posterior = on_new_data(posterior, analysis, positions, sizes)
     else:
-        # A constraint that every trial meets, or about which nothing is known, tells no cells apart.
+        # A constraint that every trial meets, or without any known value, does not separate cells.
         informative = [slack for slack in feasibility.slack if (slack[rows] < 0).any()]
         model_of_slack = replace(objective, upper_half=0.0)
         slacks = [
@@ -276,34 +276,34 @@ CLAIMED = stats.MixedPosterior(forest_draws=320, process_draws=160, power_draws=
 CLAIMED_BY_FEW = stats.MixedPosterior(
     forest_draws=200, process_draws=220, power_draws=220, kernels=3, upper_half=1.0
 )
-# Evenly drawn configurations, and configurations in all: up to the first number they are few, from the second
-# on many. Between the two, one more trial changes the model a little.
+# Evenly drawn configurations, and configurations in total: few up to the first number, many from the second
+# on. In between, the model changes gradually.
 _FEW_EVEN = (16, 24)
 _FEW_LEARNED = (32, 48)
-_FEW = 40  # configurations from which on learning trials next to a steep fall may cut
+_FEW = 40  # fewest configurations for cuts by exploit trials next to a steep fall
 # Fall from the median to the worst value, in units of the rise from the median to the best, from which few
-# configurations with learning trials among them cut nothing off. Learning trials crowd at one place; the fall
-# hides the differences between good values, and claims on a recorded forest lost 3 of 3. On development
-# functions, falls were 0.7 to 3.7 without a wall and mostly more than 7 with one.
+# configurations with exploit trials cut nothing off. Exploit trials crowd at one place, and the fall hides
+# the differences between good values: 3 of 3 claims on a recorded forest were lost. On development functions,
+# falls were 0.7 to 3.7 without a wall and mostly more than 7 with one.
 _STEEP = 5.0
 # The model behind drawn functions.
 _FUNCTIONS = stats.MixedPosterior(forest_draws=0, process_draws=0, power=True)
 # The model behind expected improvements. Ten trials say little about the kernel: with five kernels, the next
 # trial depended on the luck of their draw.
 _MEANS = replace(_FUNCTIONS, kernels=12)
-_FAILING = 1000  # added to the seed of the posterior of failing
+_FAILING = 1000  # added to the seed, for the posterior of failures
 
-# Of an axis: optima that are nearer than this on every one lie in one region.
+# Share of an axis: optima closer than this on every axis lie in one region.
 _REACH = 0.2
 
 
 class Region(NamedTuple):
     """A region outside a box that may hold the optimum."""
 
-    levels: tuple[Bools, ...]  # per analysed parameter, which of its levels the region spans
-    probability: float  # of draws whose best lies there, by more than epsilon above all inside
-    outside: float  # the same of all that lies outside the box
-    share: float  # of what lies outside, as measured by candidates
+    levels: tuple[Bools, ...]  # per analysed parameter, the mask of the levels in the region
+    probability: float  # share of draws whose best lies in the region, by more than epsilon above all inside
+    outside: float  # the same share for everything outside the box
+    share: float  # share of the region in everything outside, by candidates
 
 
 @dataclass(frozen=True, eq=False)
@@ -311,15 +311,15 @@ class Surrogate:
     """The posterior over candidate cells of the analysed space."""
 
     space: Space  # the space
-    posterior: stats.Posterior  # of the candidates
-    candidates: Floats  # (c, parameters) their positions
-    columns: dict[str, npt.NDArray[Any]]  # name -> (c,) their values
-    exhaustive: bool  # whether they are all the cells there are
-    found: tuple[ParameterEvidence, ...]  # evidence of the parameters, which says where they are read
-    # of several goals, the fronts of joint draws; ``posterior`` is the first goal's then
+    posterior: stats.Posterior  # posterior over the candidates
+    candidates: Floats  # (c, parameters) positions of the candidates
+    columns: dict[str, npt.NDArray[Any]]  # name -> (c,) values of the candidates
+    exhaustive: bool  # True if the candidates are all cells of the space
+    found: tuple[ParameterEvidence, ...]  # evidence of the parameters, with their conditions
+    # with several goals, the fronts of joint draws; ``posterior`` then belongs to the first goal
     front: stats.Front | None = None
     others: tuple[Surrogate, ...] = ()  # the surrogates of the further goals
-    epsilons: tuple[float, ...] = ()  # per goal the loss that counts as none; empty of a single goal
+    epsilons: tuple[float, ...] = ()  # per goal the loss that counts as none; empty for a single goal
     failing: Floats | None = (
         None  # (c,) probability that a trial of a candidate fails; ``None`` if none failed
     )
@@ -482,7 +482,7 @@ def surrogate_of(
     if not known_enough(analysis):
         return None
     space = analysis.space
-    # With constraints a part of a small grid may be all there is.
+    # With constraints, a part of a small grid may be the whole space.
     exist = feasible(space)
     rows = draw(Uniform(), space, max(1, min(_CANDIDATES, exist.low)), _SEED)
     for goal in goals or (analysis,):

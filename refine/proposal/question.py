@@ -38,11 +38,11 @@ THIN = 0.1
 FEW = 6
 """... if it holds this many trials as well."""
 
-# Differences of bests deviate from their median by this factor more than the processes on values say. Without
-# it, 90 % intervals held 86 % of the differences of 12 functions; with it, 93 %.
+# Factor on the deviations of differences of bests, because the processes on values are too sure. Without the
+# factor, 90 % intervals held 86 % of the differences of 12 functions; with the factor, 93 %.
 WIDER = 1.3
 # Values beyond the best trial are damped in units of this factor times the mean excess of the best fifth.
-# Without it the larger of two regions is expected too good: on 192 questions after even trials of functions
+# Otherwise the larger of two regions is expected too good: on 192 questions after even trials of functions
 # and grids, the Brier score fell from 0.153 to 0.098, with a weight of 0.25 on ranks.
 _BEYOND = 0.5
 # Weight of the draws on ranks after even trials with noise; the others are processes on values. Noise moves
@@ -51,11 +51,11 @@ _BEYOND = 0.5
 # the space.
 _BY_RANK = 0.5
 _BY_RANK_LEAST = 0.25
-FEWEST_DRAWS = 20  # draws in which both sides have a usable cell, before a difference is stated
-_SMALL = 100  # candidates that are added inside a region that even candidates hardly hit
-_DRAWN = 20_000  # even draws among which they are looked for
-_EXACT = 1e-9  # positions that are nearer than this are equal
-_LONGEST = 2000  # characters of an expression
+FEWEST_DRAWS = 20  # fewest draws with a usable cell on both sides, for a stated difference
+_SMALL = 100  # number of candidates added inside a region that even candidates hardly hit
+_DRAWN = 20_000  # number of even draws in which these candidates are searched
+_EXACT = 1e-9  # largest distance of equal positions
+_LONGEST = 2000  # largest number of characters of an expression
 _SHOWN = 80  # characters of an expression in an error
 
 
@@ -113,7 +113,7 @@ def with_conditions(space: Space, question: Constraint, given: Constraint | None
                 conditions.append(condition)
     exist = _combined(conditions, "and")
     if exist is not None and len(conditions) > 1 and not space.tried(exist)[0].any():
-        exist = _combined(conditions, "or")  # parameters that no configuration has together
+        exist = _combined(conditions, "or")  # no configuration has these parameters together
     if given is None or exist is None:
         return given or exist
     return _combined([given, exist], "and")
@@ -138,7 +138,7 @@ def named_value(space: Space, name: str, value: str) -> tuple[str, str] | None:
         if Constraint(value).names <= set(space):
             return None
     except SpaceError:
-        pass  # a number or a text is a value, and no expression
+        pass  # a number or a text is a value, not an expression
     parameter = space[name]
     typed = typed_value(value)
     if isinstance(parameter, Categorical):
@@ -252,8 +252,8 @@ def _values(space: Space, condition: Constraint | None) -> str:
 class Masks(NamedTuple):
     """A part of a space: masks of the candidates and of the trials inside."""
 
-    candidates: Bools  # (c,)
-    trials: Bools  # (n,) rows of the evidence
+    candidates: Bools  # (c,) mask of the candidates
+    trials: Bools  # (n,) mask of the rows of the evidence
 
     def outside(self, within: Masks) -> Masks:
         """The rest of a larger part."""
@@ -475,7 +475,7 @@ class Compared(NamedTuple):
     behind: float  # probability that the best of the second part is better by over epsilon
     tie: float  # probability that the two bests differ by at most epsilon
     cost: float  # best of the second part minus that of the first, larger is better: the median
-    low: float  # ends of the 90 % interval of that difference
+    low: float  # ends of the 90 % interval of the cost
     high: float
 
 

@@ -10,13 +10,13 @@ from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.proposal.posterior import cardinalities_of, learned_rows
 
-# Parameters from which on a better region is often too small for any trial to hit, and choices from which on
-# look-alike configurations form the top, with the size of such a choice. See docs/benchmarks/claims.md.
+# From this number of parameters on, a better region is often too small for any trial to hit. From the number
+# of choices of that size on, look-alike configurations form the top. See docs/benchmarks/claims.md.
 MANY_PARAMETERS = 10
 MANY_CHOICES = 4
 LARGE_CHOICE = 8
 
-# Share of the variance of left-out trials from which on the model knows a space of many parameters.
+# From this explained share of the variance of left-out trials on, the model knows a space of many parameters.
 _EXPLAINED = 0.9
 
 

@@ -30,10 +30,10 @@ NOISE = "noise"
 REGION = "region"
 """Obstacle: the bests may lie in too many places."""
 
-_BATCH = 0.25  # of an axis: draws whose best lies nearer than about this to a chosen cell are covered by it
+_BATCH = 0.25  # share of an axis: a chosen cell covers draws whose best lies closer than about this
 _BATCHES = 12  # two batches, for a question that no number of trials is likely to settle
-_TRUTHS = 64  # drawn functions that are the truth in turn
-_CELLS = 200  # most candidates that may be best
+_TRUTHS = 64  # number of drawn functions that serve as the truth
+_CELLS = 200  # largest number of candidates that may be best
 
 
 class Outlook(NamedTuple):

@@ -41,9 +41,9 @@ Float32Array = NDArray[np.float32]
 
 T = TypeVar("T")
 
-_FEWEST = 5  # configurations that a process learns from
+_FEWEST = 5  # fewest configurations for a process
 _TAIL = 0.1
-_EDGE = 4.0  # scores beyond which a normal deviation says nothing
+_EDGE = 4.0  # largest score; normal deviations beyond carry no information
 
 
 class Posterior(NamedTuple):
@@ -53,18 +53,18 @@ class Posterior(NamedTuple):
     metric.
     """
 
-    scores: Float32Array  # (S, c) draws, single precision; the forest's first, then the Gaussian process's
+    scores: Float32Array  # (S, c) draws, in single precision: of the forest, then of the Gaussian process
     forest: int  # number of draws of the forest
     mean: FloatArray  # (c,) posterior means of the scores
-    # (m,) numbers of the caller's rows for which `known_mean` is given: one of every configuration, of the
-    # best ones and a sample of the others where there are many
+    # (m,) row numbers of the evidence with a `known_mean`: one row per configuration; of very many
+    # configurations, the best and a sample of the rest
     known: IntArray
-    known_mean: FloatArray  # (m,) posterior means of their scores
+    known_mean: FloatArray  # (m,) posterior means of the scores of these rows
     knots: FloatArray  # (k,) increasing scores at which the metric's value is known
     values: FloatArray  # (k,) the metric's values there, not decreasing
     slope: float  # rise of the metric per score beyond the best knot
-    n: int  # number of different configurations behind it
-    sd: FloatArray = np.zeros(0)  # (c,) deviations of the scores, where nothing was drawn
+    n: int  # number of different configurations in the evidence
+    sd: FloatArray = np.zeros(0)  # (c,) deviations of the scores; empty if draws were made
 
     def value(self, scores: ArrayLike) -> FloatArray:
         """The metric's values at some scores, of any shape."""
@@ -88,7 +88,7 @@ class Posterior(NamedTuple):
         if not epsilon >= 0.0:
             raise AnalysisError(f"epsilon: must be >= 0, got {epsilon!r}; 0 tolerates no loss")
         best = np.asarray(scores, dtype=np.float64)
-        # What rounding of the metric changes is no loss.
+        # Differences by rounding of the metric are no loss.
         rounding = 1e-9 * max(float(self.values[-1] - self.values[0]), 0.0)
         lowest_value = self.value(best) - epsilon - rounding
         index = np.searchsorted(self.values, lowest_value, side="left")
@@ -129,9 +129,9 @@ class Posterior(NamedTuple):
 class ScoredTrials(NamedTuple):
     """Trials as scores, every configuration once."""
 
-    # (m,) number of one of the caller's rows per configuration, in an order that doesn't depend on theirs
+    # (m,) number of one row per configuration, in an order that does not depend on the order of the rows
     rows: IntArray
-    score: FloatArray  # (m,) mean normal score of its trials
+    score: FloatArray  # (m,) mean normal score of the trials of the configuration
     knots: FloatArray  # (k,) scores of the different values, increasing
     values: FloatArray  # (k,) the different values
     slope: float  # rise of the values per score through the best tenth
@@ -192,13 +192,13 @@ def _powered(values: FloatArray, mass: FloatArray) -> FloatArray:
 
     Source: Yeo and Johnson (2000), 'A new family of power transformations to improve normality or symmetry'.
     """
-    # In units of what lies above the median: a few absurd values below it must not squeeze the best.
+    # The unit is the deviation above the median: a few absurd values below must not squeeze the best values.
     middle = values[np.searchsorted(np.cumsum(mass), mass.sum() / 2)]
     above = values >= middle
     with np.errstate(over="ignore"):
         deviation = np.sqrt(np.average((values[above] - middle) ** 2, weights=mass[above]))
     unit = deviation or float(np.ptp(values)) or 1.0
-    # No power of what lies so far below overflows.
+    # The limit keeps powers of values far below the median from overflowing.
     z = np.maximum((values - middle) / unit, -1e30)
     powers = np.linspace(-2.9, 4.9, 40)[:, None]
     up = np.log1p(np.maximum(z, 0.0))
@@ -208,7 +208,7 @@ def _powered(values: FloatArray, mass: FloatArray) -> FloatArray:
     spread = np.sqrt(np.average(off * off, axis=1, weights=mass))
     likelihood = (powers[:, 0] - 1) * np.average(up - down, weights=mass) - np.log(spread + 1e-12)
     best = np.argmax(likelihood)
-    # Where a power tells values apart no more, they are a little apart all the same.
+    # A small step keeps distinct values distinct if the power rounds them to one number.
     return np.asarray(off[best] / (spread[best] or 1.0)) + 1e-6 * np.arange(values.size)
 
 
@@ -243,10 +243,10 @@ def _without_best(knots: FloatArray, values: FloatArray, slope: float) -> FloatA
 class LeaveOneOut(NamedTuple):
     """Configurations and their predictions from the other configurations, in scores."""
 
-    score: FloatArray  # (m,) what they have
-    expected: FloatArray  # (m,) what is predicted without them
-    variance: FloatArray  # (m,) variance of that prediction, noise left out
-    near: FloatArray  # (c, m) how near the candidates are to them, in [0, 1]
+    score: FloatArray  # (m,) scores of the configurations
+    expected: FloatArray  # (m,) predictions from the other configurations
+    variance: FloatArray  # (m,) variances of the predictions, without noise
+    near: FloatArray  # (c, m) nearness of candidates and configurations, in [0, 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,10 +266,10 @@ class FrozenResiduals:
     degrees of freedom, claimed too much; deviations shared by neighbouring cells were no better.
     """
 
-    region: float = 0.5  # share of the configurations, by prediction, that the size is measured on
-    fewest: int = 12  # configurations that it is measured on at least
+    region: float = 0.5  # share of configurations, by prediction, for measuring the size
+    fewest: int = 12  # fewest configurations for measuring the size
     freedom: int = 3  # degrees of freedom of Student's t
-    # in what multiples of what is missed near them cells deviate by more; 0 for the same everywhere
+    # weight of the residuals nearby in the size of a cell's deviation; 0 for the same size everywhere
     times: float = 3.0
 
     def __post_init__(self) -> None:
@@ -338,25 +338,25 @@ class MixedPosterior:
 
     forest_draws: int = 320  # draws of the forest
     process_draws: int = 320  # draws of the Gaussian process
-    # draws of a Gaussian process on values by a power, mapped to normal scores: unlike ranks they keep how
-    # far apart the best values are, and hold out the smooth peaks that ranks flatten
+    # draws of a Gaussian process on values transformed by a power, mapped to normal scores. Unlike ranks,
+    # they keep the distances between the best values, and smooth peaks that ranks flatten
     power_draws: int = 0
-    trees: int = 200  # size of the forest that draws are taken from
+    trees: int = 200  # number of trees in the forest
     members: int = 5  # trees averaged per draw
-    leaf: int = 2  # fewest trials of a leaf
-    forest_rows: int = 800  # most configurations that the trees learn from
-    process_rows: int = 500  # most configurations that the process is conditioned on
-    kernels: int = 5  # how many sets of the kernel's parameters are drawn; 1 takes the most probable
+    leaf: int = 2  # fewest trials in a leaf
+    forest_rows: int = 800  # largest number of configurations for the trees
+    process_rows: int = 500  # largest number of configurations that the process is conditioned on
+    kernels: int = 5  # number of drawn sets of kernel parameters; 1 takes the most probable set
     features: int = 1000  # random features of a prior draw
-    # what draws leave over where values have no noise
+    # residuals of the draws if values have no noise
     frozen: FrozenResiduals = field(default_factory=FrozenResiduals)
-    # scores by a power of the values, which keeps how far apart the best are, in place of ranks
+    # scores by a power of the values instead of ranks, which keeps the distances between the best values
     power: bool = False
-    # share of the process draws in which a process of the better half of the trials alone draws the cells
-    # above the median: a slope that rises steeply out of bad values says nothing about the differences
-    # between good ones. None with a prior, and none if values have no noise
+    # share of the process draws whose cells above the median are drawn from the better half of the trials
+    # alone: a steep slope out of bad values carries no information on differences between good values. 0 with
+    # a prior, and 0 if values have no noise
     upper_half: float = 0.0
-    seed: int = 0  # of everything random
+    seed: int = 0
 
     def __post_init__(self) -> None:
         alone = not (self.forest_draws or self.process_draws)
@@ -474,7 +474,7 @@ class MixedPosterior:
             drawn, _, _ = self._process(features, raised_score, cell_features, self.power_draws, rng)
             if upper_half:
                 drawn = (self._redrawn(features, raised_score, cell_features, drawn[0]), *drawn[1:])
-            # The prior mean is added on either scale: each has mean 0 and deviation 1.
+            # The prior mean is added on both scales, because each has mean 0 and deviation 1.
             offset = thought_cells.astype(np.float32)
             mapped = (_on_scale(drawn[0] + offset, raised, trials) - offset).astype(np.float32)
             mapped_mean = _on_scale(drawn[1] + thought_cells, raised, trials) - thought_cells
@@ -529,7 +529,7 @@ class MixedPosterior:
             rows, further_weights = _thin(score, self.forest_rows, rng)
             weights = weights[rows] * further_weights
         table = features.astype(np.float32)
-        # Ranks, not scores: the trees' means must not hang on the few best.
+        # Ranks instead of scores: the means of the trees must not depend on the few best values.
         target = np.asarray(ndtr(score[rows]))
         if np.all(weights == 1.0):
             unequal = None
@@ -567,7 +567,7 @@ class MixedPosterior:
             rng,
         )
         share = np.diff(np.linspace(0, draws, len(sets) + 1).astype(np.int64))
-        # Of what is expected; squares tell deviations where nothing is drawn.
+        # Means and squares of the expectations; the squares give the deviations if nothing is drawn.
         mean, square = np.zeros((2, len(cells.table)))
         row_means = np.zeros(score.size)
         parts = [np.zeros((0, len(mean)), dtype=np.float32)]
@@ -591,7 +591,7 @@ class MixedPosterior:
                 variance_left = np.maximum(parameters.variance - np.sum(explained * explained, axis=0), 0.0)
                 square += (variance_left + expects**2) / len(sets)
                 continue
-            # Rasmussen and Williams (2006), section 5.4.2: what is predicted of a row without it.
+            # Rasmussen and Williams (2006), section 5.4.2: the prediction of a row from the other rows.
             alone = 1.0 / np.diag(cho_solve(factor, np.eye(len(x))))
             expected[k] = score[rows] - solved * alone
             variance += np.maximum(alone - parameters.noise, 0.0) / len(sets)
@@ -623,8 +623,8 @@ class MixedPosterior:
         return np.where(above, of_better * unit + mean, drawn).astype(np.float32)
 
 
-# What was fitted last, and the generator's state after it: a review asks for several sets of candidates on
-# one evidence.
+# The latest fit, with the state of the generator after the fit: a review asks for several sets of candidates
+# on one evidence.
 _FITTED: dict[tuple[Any, ...], tuple[Any, Any]] = {}
 
 _KEPT = 8
@@ -715,7 +715,7 @@ def constrained(posterior: Posterior, slacks: Sequence[Posterior], feasible: Boo
     for slack in slacks:
         allowed &= slack.scores >= _bound(slack)
     worst = np.float32(posterior.scores.min(initial=np.float32(floor)) - 1.0)
-    # Without draws a normal deviation tells how often each is met.
+    # Without draws, normal deviations give the probability of meeting each constraint.
     if len(allowed):
         share = allowed.mean(axis=0)
     else:
@@ -729,7 +729,7 @@ def constrained(posterior: Posterior, slacks: Sequence[Posterior], feasible: Boo
 
 def _bound(slack: Posterior) -> float:
     """The score from which on a slack is 0 or more."""
-    # Scores rise with slack: the bound lies between the largest broken one seen and the smallest met one.
+    # Scores rise with slack, so the bound lies between the largest broken and the smallest met slack.
     if slack.values[0] >= 0.0:
         return -np.inf
     if slack.values[-1] < 0.0:
@@ -751,8 +751,8 @@ class PriorEvidence:
     unknown constant; Kass and Raftery (1995), 'Bayes Factors'. The opposite is our own.
     """
 
-    rows: int = 180  # most configurations that are looked at
-    seed: int = 0  # of their choice
+    rows: int = 180  # largest number of configurations
+    seed: int = 0  # seed of their choice
 
     def __call__(self, X: ArrayLike, y: ArrayLike, prior: ArrayLike, cardinalities: Sequence[int]) -> float:
         """The natural logarithm of the ratio; 0 for a constant (n,) prior mean, in scores."""
@@ -786,7 +786,7 @@ def _gain(x: FloatArray, score: FloatArray, thought: FloatArray, parameters: Par
     factor = cho_factor(covariance, lower=True)
     precision_weights = cho_solve(factor, np.ones(len(x)))
     level = (precision_weights @ score) / precision_weights.sum()
-    # Squares of the prior mean are the same in both and cancel.
+    # The squares of the prior mean are equal in both and cancel.
     return np.asarray(
         2.0
         * (thought - (precision_weights @ thought) / precision_weights.sum()).T

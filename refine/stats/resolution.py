@@ -16,41 +16,41 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-_MAD = 1.4826  # median absolute deviation to standard deviation, for normal errors
-_ROWS = 300  # most configurations learned from
-_ROUNDING = 1e-6  # metrics are often means in single precision
+_MAD = 1.4826  # factor from a median absolute deviation to a standard deviation, for normal errors
+_ROWS = 300  # largest number of configurations for the model
+_ROUNDING = 1e-6  # relative rounding error: metrics are often means in single precision
 # relative error of a value in single and in double precision
 _SINGLE = 2e-7
 _DOUBLE = 1e-12
 FLOOR = 0.05  # share of the distance from the median to the best value
-_OCCUPIED = 0.2  # share of the values that a metric may take that is seen among the better half
-_GAPS = 2000  # most distances between values that are looked at
-_ENDS = (0.0, 1.0, 100.0)  # where losses, shares and percentages end
-_EQUAL = 3  # fewest runs again that are the same where nothing changes a value
+_OCCUPIED = 0.2  # smallest share of the possible values that occurs in the better half
+_GAPS = 2000  # largest number of distances between values
+_ENDS = (0.0, 1.0, 100.0)  # ends of losses, shares and percentages
+_EQUAL = 3  # fewest equal repeats of a deterministic objective
 
 
 class NoiseEstimate(NamedTuple):
     """Noise of retraining and the smallest distinguishable difference, with its source."""
 
-    # deviation of one run from the mean of its configuration, near the best values; 0 where the objective is
-    # deterministic, NaN if unknown
+    # deviation of a run from the mean of its configuration, near the best values; 0 for a deterministic
+    # objective, NaN if unknown
     sd: float
-    # difference between neighbouring values of a metric that takes only equally spaced ones, such as one row
-    # of the validation set; 0 where it doesn't
+    # distance between neighbouring values of a metric with equally spaced values, such as one row of the
+    # validation set; 0 for other metrics
     step: float
     # 'deterministic', 'replicates', 'residuals', 'neighbours' (runs of a table, one after the other),
-    # 'below_step' (few repeats, equal as far as the metric counts) or 'none', for `sd`; 'step' where only
-    # that is known
+    # 'below_step' (few repeats, equal up to the step of the metric) or 'none', for `sd`; 'step' if only the
+    # step is known
     source: str
-    # runs again that were equal behind 'deterministic' and 'below_step', degrees of freedom behind
-    # 'replicates', number of configurations behind 'residuals' and 'neighbours'
+    # number of equal repeats for 'deterministic' and 'below_step', degrees of freedom for 'replicates',
+    # number of configurations for 'residuals' and 'neighbours'
     n: int
-    # standard error of the difference of two good models over folds or validation rows; 0 where it is unknown
+    # standard error of the difference of two good models over folds or validation rows; 0 if unknown
     paired: float = 0.0
-    paired_source: str = ""  # 'folds' or 'examples', for `paired`
-    floor: float = 0.0  # 5 % of what the best value is above the median
+    paired_source: str = ""  # 'folds' or 'examples': the source of `paired`
+    floor: float = 0.0  # 5 % of (best - median)
     floor_source: str = "range"  # 'decades' for a floor on a log scale
-    freedom: float = 0.0  # degrees of freedom that `sd` is worth; inf if deterministic, 0 if unknown
+    freedom: float = 0.0  # degrees of freedom of `sd`; inf if deterministic, 0 if unknown
 
     @property
     def deterministic(self) -> bool:
@@ -125,11 +125,11 @@ class TopNoise:
     the median of absolute deviations; the combination is our own.
     """
 
-    least: int = 5  # fewest degrees of freedom with which replicates are trusted
+    least: int = 5  # fewest degrees of freedom for an estimate from replicates
     region: float = 0.1  # share of the configurations, by prediction, that counts as best
-    fewest: int = 12  # configurations that count as best at least
-    rows: int = 300  # most configurations learned from
-    seed: int = 0  # of thinning
+    fewest: int = 12  # fewest configurations that count as best
+    rows: int = 300  # largest number of configurations for the model
+    seed: int = 0  # seed of the sample of configurations
 
     def __call__(
         self,
@@ -180,12 +180,12 @@ class TopNoise:
 class LeaveOneOutNoise(NamedTuple):
     """Configurations and their predictions from the other configurations, in scores."""
 
-    expected: FloatArray  # (m,) what the others predict
-    score: FloatArray  # (m,) what was measured
-    # (m,) part of the deviation of `score - expected` that is noise, in (0, 1]; the rest is what the model
-    # doesn't know
+    expected: FloatArray  # (m,) predictions from the other configurations
+    score: FloatArray  # (m,) measured scores
+    # (m,) part of the deviation of `score - expected` that is noise, in (0, 1]; the rest is error of the
+    # model
     share: FloatArray
-    # (m,) number of one of the caller's rows of each configuration
+    # (m,) number of one row of each configuration
     rows: IntArray = np.zeros(0, dtype=np.int64)
 
 
@@ -240,12 +240,12 @@ def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:
     same_length(labels.size, y.size)
     index, names = pd.factorize(labels)
     freedom = labels.size - len(names)
-    if not freedom:  # most rounds run nothing again
+    if not freedom:  # most rounds have no repeats
         return np.nan, 0
     several = (np.bincount(index) > 1)[index]
     values = pd.Series(y[several])
     group = index[several]
-    # The median, as one absurd value would move the mean of its whole group.
+    # The median, because an absurd value would move the mean of its whole group.
     centre = values.groupby(group).transform("median")
     deviation = values - centre
     moved = deviation[deviation != 0].abs()
@@ -255,7 +255,7 @@ def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:
         robust = 0.0
     drawn = centre + deviation.clip(-6.0 * robust, 6.0 * robust)
     sd = float(np.sqrt(np.sum((drawn - drawn.groupby(group).transform("mean")) ** 2) / freedom))
-    # What rounding leaves of equal values is no noise.
+    # Rounding differences of equal values are not noise.
     return (0.0 if sd <= 1e-12 * float(np.abs(y).max()) else sd), freedom
 
 
@@ -301,10 +301,10 @@ def floor_of(y: ArrayLike, even: ArrayLike | None = None) -> float:
 class ReplicateAgreement(NamedTuple):
     """Comparison of runs of the same configurations, to the last bit."""
 
-    # runs that equal the first one of their configuration, other than at 0, 1 or 100: where a metric ends,
-    # runs are equal in spite of noise
+    # number of runs that equal the first run of their configuration, without values of 0, 1 or 100: at the
+    # ends of a metric, runs are equal in spite of noise
     equal: int
-    unequal: int  # runs that don't
+    unequal: int  # number of other runs
 
     def joined(self, other: ReplicateAgreement) -> ReplicateAgreement:
         """The sum of two comparisons."""
@@ -372,13 +372,14 @@ def smallest_step(y: FloatArray) -> float:
     else:
         error = _DOUBLE
     size = float(np.median(np.abs(y)))
-    # Every gap is held against the step; the longest so far tells best how long that is.
+    # Every gap is compared with a multiple of the step; the longest gap so far gives the best estimate of the
+    # step.
     step = float(gaps[0])
     largest = 1
     for gap in gaps.tolist():
         count = round(gap / step)
         allowed = error * max(size, gap) * (1 + count / largest)
-        if allowed > 0.1 * step:  # what is further apart tells nothing
+        if allowed > 0.1 * step:  # longer gaps carry no information on the step
             if largest > 1:
                 return step
             return 0.0
