@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -257,8 +258,9 @@ class Range(Parameter):
     def stated_levels(self) -> int | tuple[float, ...] | None:
         """The shortest ``levels=`` that gives these levels: a count, ``None`` for the default, or a list."""
         for levels in (None, self.size) if self.lattice else (self.size, None):
-            if self.grid == replace(self, levels=levels).grid:
-                return levels
+            with contextlib.suppress(SpaceError):  # a small step has too many values without a count
+                if self.grid == replace(self, levels=levels).grid:
+                    return levels
         return self.grid
 
     def to_json(self) -> JsonObject:

@@ -34,7 +34,15 @@ def test_a_step_gives_its_multiples_and_a_base_its_powers():
 
 
 @pytest.mark.parametrize(
-    "parameter", [UNITS, POWERS, SHARE, Integer(8, 800, step=8, levels=5), Float(1, 4, base=2)]
+    "parameter",
+    [
+        UNITS,
+        POWERS,
+        SHARE,
+        Integer(8, 800, step=8, levels=5),
+        Integer(0, 10**6, step=1, levels=11),
+        Float(1, 4, base=2),
+    ],
 )
 def test_a_lattice_is_stored_and_spelled(parameter):
     assert parameter_from_json(json.loads(json.dumps(parameter.to_json()))) == parameter
