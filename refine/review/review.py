@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, Unpack
 
-from refine.analysis.analysis import LEAST, Analysis
+from refine.analysis.analysis import Analysis
 from refine.analysis.winner import RetrainedValues
 from refine.design.samplers import design_of
 from refine.design.space_filling import DESIGNS, feasible, how_many
@@ -340,7 +340,7 @@ class Review(Shown, Generic[R]):
 
         The plan is simulated on the posterior, together with plans of as many trials in fewer and in more
         rounds. Under a budget, the default plan spends all trials left for rounds, at most one per
-        configuration that is left.
+        configuration that is left, in rounds of about the advised size.
 
         Args:
             rounds: Number of rounds, at most 20; default 4, or fewer if the budget of the tree has no room.
@@ -356,15 +356,20 @@ class Review(Shown, Generic[R]):
             AnalysisError: The evidence does not cover the space, or nothing is left to run.
             DesignError: ``rounds`` or ``n`` is not a whole number >= 1, ``rounds`` is more than 20, or the
                 plan exceeds the budget of the tree.
-            ReviewError: A share out of range.
+            ReviewError: A share out of range, or no plan is given and the budget leaves no trial for a round.
         """
         available = trials_for_rounds(self.analysis, self.budget)
         if available is not None:
             available = min(available, left_to_run(self.analysis, self.space))
+        options: dict[str, float] = {}
         if rounds is None:
             rounds = REHEARSED
             if available is not None and n is None:
-                rounds = max(1, min(rounds, available // LEAST))
+                advised = self.advised_round
+                if not advised.n:
+                    raise self._no_round()
+                rounds = max(1, min(rounds, round(available / advised.n)))
+                options = {"n": advised.n}
         size = self.round.n
         if n is not None:
             size = n
@@ -376,6 +381,9 @@ class Review(Shown, Generic[R]):
         if exploit is None and available is None:
             exploit = REHEARSED_EXPLOIT
         shares = self._next_round(size, exploit, audit)
+        options["exploit"] = shares.exploit
+        if audit is not None:
+            options["audit"] = audit
         epsilon = self.original.claim.epsilon
         plans = plans_beside(rounds, size)
         winner = math.nan
@@ -392,7 +400,14 @@ class Review(Shown, Generic[R]):
             winner=winner,
         )
         reserve = self.budget.reserve(noisy=not self.analysis.noise.deterministic)
-        return replace(rehearsal, budget=self.budget, reserve=reserve)
+        return replace(rehearsal, budget=self.budget, reserve=reserve, options=options)
+
+    def _no_round(self) -> ReviewError:
+        """The error of a further round without a trial left, with the last step as its action."""
+        none = f"round {self.round.id}: the budget leaves no trial for another round ({self.budget})"
+        if self.budget.left and not self.analysis.noise.deterministic:
+            return ReviewError(f"{none}; raise the budget, or confirm the winner", Action("tree.confirm"))
+        return ReviewError(f"{none}; raise the budget, or use the winner", Action("tree.winner"))
 
     def accept(
         self,
@@ -446,11 +461,7 @@ class Review(Shown, Generic[R]):
             size = how_many(self.space, spec.n, spec.downsample, run)
         planned = self._next_round(size, exploit, spec.audit)
         if planned.n == 0:
-            raise ReviewError(
-                f"round {self.round.id}: the budget leaves no trial for another round ({self.budget}); raise "
-                "the budget, or confirm the winner",
-                Action("tree.confirm"),
-            )
+            raise self._no_round()
         spec = replace(
             spec,
             advised=planned.n,

@@ -6,8 +6,8 @@ Pure.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -362,6 +362,8 @@ class Rehearsal(Shown):
     data: str  # data that values are about: see :attr:`refine.proposal.proposal.Claim.data`
     budget: BudgetState = NO_BUDGET  # the budget that pays for the plan
     reserve: int = 0  # trials of the budget that are kept to confirm the winner
+    # options of :meth:`refine.Review.accept` for the next round: with ``n`` if the advice set the plan
+    options: Mapping[str, float] = field(default_factory=dict)
     created: bool = False  # whether the first round of the plan exists, without trials
 
     def to_json(self) -> JsonObject:

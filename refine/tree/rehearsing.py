@@ -37,6 +37,7 @@ def rehearse(
     Raises:
         AnalysisError: Too few finished trials, nothing is left to run, or neither results nor a budget exist.
         DesignError: As in :meth:`Review.rehearse` and :func:`refine.rehearse`.
+        ReviewError: As in :meth:`Review.rehearse`.
 
     Examples:
         >>> rehearsal = root.rehearse(rounds=1, n=10)

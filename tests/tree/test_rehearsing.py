@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from refine.errors import AnalysisError, DesignError
+from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.review import rehearsal
 
 SPACE = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21), "kind": ["a", "b", "c"]}
@@ -86,3 +86,24 @@ def test_a_budget_beyond_the_space_is_rehearsed_with_the_configurations_left(tre
 def test_a_plan_without_a_gain_says_so(tree):
     root = tree.add_round(SPACE, bowl, n=30, seed=2).run(progress=False).set_epsilon(0.5)
     assert "to gain little" in root.rehearse(rounds=1, n=10).page().title
+
+
+@pytest.mark.slow
+def test_a_rehearsal_of_a_budget_ends_with_the_call_of_the_review(tree):
+    root = tree.add_round(SPACE, bowl, budget=40, seed=2).run(progress=False)
+    review = root.propose()
+    assert root.rehearse().page().calls[0] == review.page().calls[0]
+    assert str(root.rehearse(1, 10, audit=0.0).page().calls[0]) == (
+        "review.accept(n=10, exploit=0.9, audit=0.0)"
+    )
+
+
+@pytest.mark.slow
+def test_a_budget_without_a_trial_for_a_round_is_not_rehearsed(tree):
+    root = tree.add_round(SPACE, bowl, n=17, budget=20, seed=2).run(progress=False)
+    for action in ("tree.confirm()", "tree.winner()"):
+        review = root.propose(renew=True)
+        with pytest.raises(ReviewError, match="leaves no trial for another round") as refused:
+            review.rehearse()
+        assert str(refused.value.actions[0]) == action == str(review.page().calls[0])
+        tree.budget = tree.budget_state.spent

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from refine.report.pages.proposal import CLAIMED_DATA, NEW_DATA
-from refine.review.next_step import AUDIT
 from refine.review.rehearsal import POWER, StudyRehearsal
 from refine.review.worth import Plan, Rehearsal
 from refine.trials.goal import sign_of
@@ -106,10 +105,10 @@ def rehearsal_page(rehearsal: Rehearsal) -> Page:
         if rehearsal.reserve:
             text += f"; {rehearsal.reserve:,} kept to confirm the winner"
         blocks.append(Facts([("Budget", text)]))
-    shares = {"exploit": rehearsal.exploit}
-    if rehearsal.audit != AUDIT:
-        shares["audit"] = rehearsal.audit
-    call = Action("review.accept", n=advised.n, **shares)
+    options = {"n": advised.n, **rehearsal.options}
+    if advised is not first:
+        options["n"] = advised.n
+    call = Action("review.accept", **options)
     if rehearsal.created:
         call = Action("round.run")
     return Page(title, blocks, [call])
