@@ -43,7 +43,7 @@ class Outlook(NamedTuple):
     exact: float  # the share for the largest possible number of trials if values had no noise
 
     def needed(self, available: int | None = None) -> int:
-        """Trials that settle half of such questions; 12 if no number does, and at most ``available``."""
+        """Smallest number of trials that is :data:`ENOUGH`, else 12; at most ``available``."""
         possible = [n for n in self.shares if available is None or n <= available]
         enough = [n for n in possible if self.shares[n] >= ENOUGH]
         if enough:
@@ -51,7 +51,7 @@ class Outlook(NamedTuple):
         return min(_BATCHES, max(possible, default=0))
 
     def obstacle(self, available: int | None = None) -> str:
-        """The reason why no possible number of trials settles half of such questions; empty if one does."""
+        """The reason why no possible number of trials is :data:`ENOUGH`; empty if one is."""
         if any(share >= ENOUGH for n, share in self.shares.items() if available is None or n <= available):
             return ""
         if self.exact >= ENOUGH:

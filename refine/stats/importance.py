@@ -51,7 +51,7 @@ class Importance(NamedTuple):
 class Detection(NamedTuple):
     """Evidence for any effect of a parameter, from several tests combined."""
 
-    p: float  # the smallest of the p-values times their number (Bonferroni), at most 1
+    p: float  # combined p-value, see :func:`refine.stats.cauchy_p`; 1 without a possible test
     p_importance: float  # p-value of PED-ANOVA
     p_trend: float  # p-value of Spearman's test, or of Kruskal and Wallis' for choices
     seen_by: str  # 'importance', 'trend' or 'additive', whichever has the smallest p-value

@@ -84,7 +84,7 @@ class Front:
     stands: NDArray[np.uint8]  # (points, ceil(c / 8)) bits: candidates that represent each point
     starts: IntArray  # (S,) number of the first point of each draw
     targets: BoolArray  # (S * TARGETS, c) candidates for a few points of each draw, spread along its front
-    votes: FloatArray  # (c,) share of all front points that are this candidate; sums to 1
+    votes: FloatArray  # (c,) share of a draw's front that is this candidate, mean over the draws; sums to 1
 
     @property
     def draws(self) -> int:

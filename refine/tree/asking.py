@@ -101,15 +101,15 @@ class Answer(Shown):
     draws: int  # functions drawn given the trials, on ranks and on values
     evidence: str  # digest of the evidence
     data: str  # data that the answer is about: see :attr:`refine.proposal.proposal.Claim.data`
-    # trials that settle half of such questions in simulations, as far as the budget pays rounds: 12 if no
-    # number up to 48 does, and 0 for a settled question
+    # trials that settle most such questions, as far as the budget pays rounds: 12 if no number up to 48 does,
+    # and 0 for a settled question; see :data:`refine.proposal.settling.ENOUGH`
     needed: int
     advised: int  # the same number without a budget
     # number of trials, as far as the budget pays rounds -> share of simulated rounds that settle the
     # question; empty for a settled question, and with several goals
     outlook: Mapping[int, float]
-    # why no possible number of trials settles half of such questions: ``"noise"``, or ``"region"`` if the
-    # bests may lie in too many places; empty if one does
+    # reason if no possible number of trials settles most such questions: ``"noise"``, or ``"region"`` if the
+    # bests may lie in too many places; else empty
     obstacle: str
     _tree: Any = field(default=None, compare=False)
     _asked: Any = field(default=None, compare=False)
