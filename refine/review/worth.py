@@ -469,7 +469,11 @@ def _plan(analysis: Analysis, space: Space, rounds: int, n: int, values: Any, ep
         levels = LEVELS[::-1]
     positions = np.quantile(winners, levels, axis=0).T
     middle = positions[:, [LEVELS.index(0.5)]]
-    positions = np.clip(middle + _WIDER * (positions - middle), *limits_of(analysis))
+    if on_log(analysis) and (positions > 0).all():  # losses that are compared by factors stay positive
+        positions = middle * (positions / middle) ** _WIDER
+    else:
+        positions = middle + _WIDER * (positions - middle)
+    positions = np.clip(positions, *limits_of(analysis))
     gains = np.count_nonzero(values[:, -1] - values[:, 0] > epsilon)
     return Plan(
         rounds=rounds,

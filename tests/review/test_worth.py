@@ -181,6 +181,15 @@ def test_the_worth_follows_edits_and_is_unknown_for_new_choices(coarse):
 
 
 @pytest.mark.slow
+def test_a_plan_for_losses_that_are_compared_by_factors_expects_positive_losses(tree):
+    space = {"x": (0.0, 10.0, 21), "c": ["a", "b", "d"]}
+    options = {"n": 30, "seed": 1, "direction": "minimize"}
+    root = tree.add_round(space, lambda p: 10 ** (-p["x"] / 2) + 1e-6 * ord(p["c"]), **options)
+    rehearsal = root.run(progress=False, check_noise=False).rehearse(rounds=1, n=10)
+    assert rehearsal.plans[0].quantiles[-1][0] > rehearsal.plans[0].quantiles[-1][-1] > 0
+
+
+@pytest.mark.slow
 def test_a_plan_is_rehearsed_the_same_again(tree):
     root = ran(tree, bowl, 24)
     rehearsal = root.propose(keep=False).rehearse(2, 20)
