@@ -144,6 +144,13 @@ def duration(seconds: float) -> str:
     return f"{whole_seconds // 3600} h {whole_seconds % 3600 // 60} min"
 
 
+def about_duration(seconds: float) -> str:
+    """``about 12 s``; ``under 0.01 s``."""
+    if seconds < 0.01:
+        return duration(seconds)
+    return f"about {duration(seconds)}"
+
+
 def bytes_text(number: float) -> str:
     """``2.13 GB``, ``300 MB``."""
     if number >= 1e9:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from refine.utils.format import chance_cell, chance_words
+from refine.utils.format import about_duration, chance_cell, chance_words
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,8 @@ from refine.utils.format import chance_cell, chance_words
 def test_a_model_probability_is_printed_in_one_of_four_steps(probability, words, cell):
     assert chance_words(probability) == words
     assert chance_cell(probability) == cell
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(12.2, "about 12 s"), (0.004, "under 0.01 s")])
+def test_a_time_too_short_to_name_is_not_called_about(seconds, text):
+    assert about_duration(seconds) == text

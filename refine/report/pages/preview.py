@@ -15,10 +15,10 @@ from refine.space.parameters import Parameter, Range
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Fact, Facts, Fold, Grid, Items, Page, Text
 from refine.utils.format import (
+    about_duration,
     by_over,
     chance_cell,
     chance_words,
-    duration,
     join,
     percent,
     plural,
@@ -33,7 +33,7 @@ def preview_page(preview: Preview) -> Page:
     """The top trials kept, the risk, the size and the time of the next round, and possible slips."""
     time = "unknown: the trials don't record their times"
     if not math.isnan(preview.seconds):
-        time = f"about {duration(preview.seconds)} with {plural(preview.workers, 'worker')}"
+        time = f"{about_duration(preview.seconds)} with {plural(preview.workers, 'worker')}"
     facts: list[Fact] = [
         ("Kept", kept_cell(preview)),
         ("Risk", _risk(preview)),

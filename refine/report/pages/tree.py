@@ -30,7 +30,7 @@ from refine.trials.metric_constraint import FEASIBLE
 from refine.trials.trial import AUDITS, FAILED
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Block, Branch, Cell, Items, Page, Text
-from refine.utils.format import duration, inflected, join, number, percent, plural, score
+from refine.utils.format import about_duration, inflected, join, number, percent, plural, score
 from refine.utils.provided import page_for
 
 _BAR = 20
@@ -247,7 +247,7 @@ def _progress(round_: Round, counts: dict[str, int], ended: int, remaining: int)
     seconds = np.asarray(round_.trials["seconds"], dtype=float)
     seconds = seconds[np.isfinite(seconds)]
     if remaining and seconds.size:
-        line += f"; {remaining:,} left, about {duration(remaining * float(seconds.mean()))} one at a time"
+        line += f"; {remaining:,} left, {about_duration(remaining * float(seconds.mean()))} one at a time"
     return line
 
 
