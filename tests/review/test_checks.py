@@ -16,6 +16,7 @@ from refine.review.checks import ChecksContext, checks_of
 from refine.stats import CurveCheck
 from refine.trials.metric import Metric
 from refine.utils.action import Action
+from refine.utils.format import difference
 
 SPACE = refine.Space({"x": (0.5, 5.0, 10), "kind": ["a", "b", "c"], "depth": (1, 4)})
 
@@ -202,6 +203,7 @@ def test_a_loss_within_the_tolerance_fails_no_check_of_an_exact_objective():
     by_loss = {k: checks(frame, replicates_=exact, before=best + k * tolerance) for k in (0.5, 2)}
     assert {k: named["noise"].verdict for k, named in by_loss.items()} == {0.5: "warn", 2: "fail"}
     assert "no better than the best before" in says(by_loss[0.5]["noise"])
+    assert figure(by_loss[2]["noise"]).startswith(f"{difference(2 * tolerance)} worse than the best before")
     assert checks(frame, replicates_=exact, expected=best - 1e-16)["optimism"].verdict == "pass"
 
 

@@ -146,8 +146,13 @@ def _gain(v: Any) -> str:
         over = "the median"
     noise = "no noise seen"
     if v.noise > 0:
-        noise = f"{number(v.gain / v.noise, 2)} times the noise"
-    return f"{difference(v.gain)} better than {over}, {noise}"
+        noise = f"{number(abs(v.gain) / v.noise, 2)} times the noise"
+    if v.gain == 0:
+        return f"no better than {over}"
+    direction = "better"
+    if v.gain < 0:
+        direction = "worse"
+    return f"{difference(abs(v.gain))} {direction} than {over}, {noise}"
 
 
 _ASKED = {
