@@ -276,7 +276,7 @@ def _race(winner: Winner) -> str:
         return "nothing to confirm: the objective is declared deterministic"
     if winner.noise.deterministic:
         return "nothing to confirm: repeats gave identical values"
-    runs = f"{plural(race.runs, 'repeat')} of {plural(len(race.racers), 'configuration')}"
+    runs = f"{plural(race.runs, 'repeat')} among {plural(len(race.racers), 'configuration')}"
     stand = {
         "decided": f"decided after {runs}",
         "noise": f"ended after {runs}: repeats differ by no more than the tolerance",
