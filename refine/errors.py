@@ -6,7 +6,7 @@ Every error states the rule, the value that broke it and what to do instead::
     ├── SpaceError          a space, parameter, constraint or configuration
     ├── DesignError         the number of cells, or the design
     ├── ObjectiveError      an objective that cannot be called, or returns nonsense
-    │   └── RoundStoppedError  its first trials all failed alike, or no worker is left
+    │   └── RoundStoppedError  its first trials failed alike, the first returned None, or no worker is left
     ├── AnalysisError       evidence that cannot be analysed
     ├── ReviewError         an edit or a decision that cannot be made
     ├── UnknownNameError    an unknown name, for example space["drpout"]; also a KeyError
