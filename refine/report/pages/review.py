@@ -51,6 +51,7 @@ from refine.utils.format import chance_cell, join, percent
 from refine.utils.provided import page_for
 
 _ALL_RUN = ("exhausted", "all_known")  # codes of next steps after which no configuration is left
+_IN_BUDGET = ("search_on", "last_repeats", "spent")  # codes of next steps whose numbers the line Budget has
 
 
 @page_for(Review)
@@ -79,7 +80,7 @@ def review_page(review: Review) -> Page:
     facts: list[Fact] = []
     if reason.code not in _ALL_RUN:
         facts.append(("", NOTHING))
-    if reason.code != "search_on" or review.budget.left is None:  # the line Budget has the numbers
+    if reason.code not in _IN_BUDGET or review.budget.left is None:
         facts.append(("", sentence(reason)))
     blocks: list[Block] = []
     if touched:
