@@ -404,10 +404,10 @@ class Review(Shown, Generic[R]):
 
     def _no_round(self) -> ReviewError:
         """The error of a further round without a trial left, with the last step as its action."""
-        none = f"round {self.round.id}: the budget leaves no trial for another round ({self.budget})"
+        refusal = f"round {self.round.id}: the budget leaves no trial for another round ({self.budget})"
         if self.budget.left and not self.analysis.noise.deterministic:
-            return ReviewError(f"{none}; raise the budget, or confirm the winner", Action("tree.confirm"))
-        return ReviewError(f"{none}; raise the budget, or use the winner", Action("tree.winner"))
+            return ReviewError(f"{refusal}; raise the budget, or confirm the winner", Action("tree.confirm"))
+        return ReviewError(f"{refusal}; raise the budget, or use the winner", Action("tree.winner"))
 
     def accept(
         self,
