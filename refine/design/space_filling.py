@@ -259,7 +259,7 @@ def how_many(space: Space, n: int | None, downsample: float | None, used: int = 
         space: The grid.
         n: A number. Give ``n`` or ``downsample``.
         downsample: A share in (0, 1] of the remaining configurations.
-        used: Number of configurations of the space already run.
+        used: Number of configurations of the space already run; minus the number of given ones outside.
 
     Raises:
         DesignError: Both or neither given, or out of range.
@@ -295,10 +295,11 @@ def how_many(space: Space, n: int | None, downsample: float | None, used: int = 
         return max(1, round(float(share) * remaining))
     check_size(n)
     if n > (exist.high - used):
-        if used:
+        run = ""
+        if used > 0:
             run = f" and {used:,} ran or {inflected(used, 'is', 'are')} planned"
-        else:
-            run = ""
+        elif used < 0:
+            run = f" and {-used:,} outside the grid {inflected(-used, 'is', 'are')} given"
         fix = "give ranges more levels"
         if exist.exact and exist.count > used:
             fix = f"ask for n={exist.count - used} or fewer, or {fix}"

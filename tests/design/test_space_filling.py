@@ -152,6 +152,7 @@ def test_a_size_is_a_number_or_a_share_of_the_grid(space, n, downsample, used, e
             "n must be <= the number of configurations left, got 46, but 45 exist; ask for n=45 or fewer, or",
         ),
         (6, None, 40, "left, got 6, but 45 exist and 40 ran or are planned; ask for n=5 or fewer, or"),
+        (48, None, -2, "left, got 48, but 45 exist and 2 outside the grid are given; ask for n=47 or fewer"),
         (True, None, 0, "n must be a whole number, got True; for a share use downsample="),
         (None, 0, 0, "downsample must be a share > 0 and <= 1, got 0; 0.01 runs one in a hundred"),
         (None, "1 %", 0, "downsample must be a share > 0 and <= 1, got '1 %'"),
