@@ -10,7 +10,7 @@ import hashlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, ClassVar, NamedTuple, final
 
@@ -19,6 +19,7 @@ import numpy as np
 from refine.errors import DesignError, did_you_mean
 from refine.space.space import Indices, Space, configuration_key
 from refine.stats.coverage import wilson
+from refine.trials.budget import BudgetState
 from refine.utils.action import Action, Symbol
 from refine.utils.arrays import Floats, Ints
 from refine.utils.format import inflected
@@ -250,6 +251,14 @@ def check_size(n: object) -> None:
         raise DesignError(f"n must be a whole number, got {n!r}; for a share use downsample=")
     if n < 1:
         raise DesignError(f"n must be >= 1, got {n}")
+
+
+def enough_for(budget: BudgetState, spaces: Sequence[Space]) -> BudgetState:
+    """A budget; with the configurations of the largest space if the training time left is enough for more."""
+    n_left = budget.left
+    if not isinstance(budget.budget, str) or n_left is None or any(s.size >= n_left for s in spaces):
+        return budget
+    return replace(budget, configurations=max((feasible(s).high for s in spaces), default=None))
 
 
 def how_many(space: Space, n: int | None, downsample: float | None, used: int = 0) -> int:

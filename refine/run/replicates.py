@@ -10,6 +10,7 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.pooling import replicate_groups
+from refine.design.space_filling import enough_for
 from refine.errors import AnalysisError, DesignError, NotFoundError
 from refine.run.options import RunOptions, log
 from refine.run.outcome import Task
@@ -73,7 +74,7 @@ def measure_noise(
         best = _to_repeat(store, path, goal)
         if best is None:
             return
-        budget = store.budget(tree)
+        budget = enough_for(store.budget(tree), [node.space])
         missing = max(1, repeats - 1)
         if budget.seconds_left <= 0 or (budget.left is not None and budget.left < missing):
             _say(f"round {node.id}: noise not measured: {budget}")

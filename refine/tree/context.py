@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from refine.design.samplers import described
-from refine.design.space_filling import feasible
+from refine.design.space_filling import enough_for
 from refine.errors import DesignError, NotFoundError, ObjectiveError, ReviewError
 from refine.run.identity import (
     UNNAMED,
@@ -71,17 +71,7 @@ class Context(NamedTuple):
     @property
     def budget_with_counts(self) -> BudgetState:
         """The budget of the tree, read now; with the spent trials of a tree without a budget."""
-        state = self.store.budget(self.tree)
-        spaces = [stored.node.space for stored in self.nodes.values()]
-        n_left = state.left
-        if (
-            not isinstance(state.budget, str)
-            or n_left is None
-            or any(space.size >= n_left for space in spaces)
-        ):
-            return state
-        largest = max((feasible(space).high for space in spaces), default=None)
-        return replace(state, configurations=largest)
+        return enough_for(self.store.budget(self.tree), [stored.node.space for stored in self.nodes.values()])
 
     def stored(self, node_id: str) -> StoredNode:
         """The stored node of an id.

@@ -454,10 +454,10 @@ def test_a_round_without_space_filling_trials_is_not_called_unfinished(tree):
     assert "0 of 0" not in page
 
 
-def test_a_training_time_beyond_the_space_counts_its_configurations_instead_of_trials(tmp_path):
+def test_a_training_time_beyond_the_space_counts_its_configurations_instead_of_trials(tmp_path, capsys):
     with refine.Tree("study", store=tmp_path / "refine.db") as tree:
-        tree.add_round(SPACE, truth, n=10).run(progress=False)
-        tree.budget = "8 h"
+        tree.add_round(SPACE, truth, n=10, budget="8 h").run(progress=False)
+        assert "8 h left, enough for the whole space: 2,400 configurations" in capsys.readouterr().err
         state = tree.budget_state
         assert state.left > state.configurations == 2400
         assert str(state).endswith("enough for the whole space: 2,400 configurations")
