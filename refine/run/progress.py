@@ -74,8 +74,6 @@ class ProgressMonitor:
         self._bar = bar
         self.ended = 0  # trials of this run
         self.failures = Counter[State]()
-        self.pruned = 0
-        self.infeasible = 0
         self._trials = trials
         self._repeats = trials == "repeats"
         if stops:
@@ -160,14 +158,14 @@ class ProgressMonitor:
         failed = outcome.state in FAILED
         self.failures[outcome.state] += failed
         self._bar.failures[outcome.state] += failed
-        self.pruned += outcome.state == State.PRUNED
+        self._bar.pruned += outcome.state == State.PRUNED
         if value is not None:
             self.metric_seen = True
             if math.isfinite(value) and self.goal.counts(outcome.metrics, outcome.seconds):
                 self.best = max(self.best, self.sign * value)
         if outcome.state == State.COMPLETE:
             feasible = all_met(self.metric.subject_to, outcome.metrics, outcome.seconds)
-            self.infeasible += not feasible
+            self._bar.infeasible += not feasible
         self._note_reads(outcome.read, outcome.state)
 
     def _summary(self) -> str:
@@ -180,10 +178,10 @@ class ProgressMonitor:
             parts = [f"best {score(self.sign * self.best)}" if math.isfinite(self.best) else "best -"]
         failures = [f"{n} {_FAILURES[state][n > 1]}" for state, n in self._bar.failures.items() if n]
         parts += failures or ["0 failed"]
-        if self.pruned:
-            parts.append(f"{self.pruned} pruned")
-        if self.infeasible:
-            parts.append(f"{self.infeasible} infeasible")
+        if self._bar.pruned:
+            parts.append(f"{self._bar.pruned} pruned")
+        if self._bar.infeasible:
+            parts.append(f"{self._bar.infeasible} infeasible")
         unread = [name for name in self.node.space if name in self._unread]
         if unread and self._complete >= _TRIALS_FOR_UNREAD:
             parts.append(f"never read: {line(', '.join(unread))}")

@@ -45,7 +45,10 @@ class ProgressBar:
         self.total = total
         self.ended = ended
         self.show = show and sys.stderr is not None
-        self.failures = Counter[State]()  # of all calls that share the bar
+        # Trials of all calls that share the bar.
+        self.failures = Counter[State]()
+        self.pruned = 0
+        self.infeasible = 0
         self._bar: Any = None  # ``None`` before the start
 
     def __enter__(self) -> ProgressBar:

@@ -173,3 +173,13 @@ def test_progress_of_an_addition_is_one_bar(root, capsys):
     assert "20/25" in lines[0]
     assert "25/25" in lines[-1]
     assert sum("100%" in line for line in lines) == 1
+
+
+def test_progress_of_an_addition_counts_the_infeasible_trials_of_all_batches(tree, capsys):
+    def outgrown(params):
+        return {"value": params["x"], "size": 9.0 * (len(root.trials) >= 12)}
+
+    root = tree.add_round({"x": (0.0, 1.0, 40)}, outgrown, n=12, seed=3, subject_to=["size <= 5"])
+    root.run(progress=False, check_noise=False)
+    root.grow(3, exploit=1.0)
+    assert "3 infeasible" in capsys.readouterr().err.splitlines()[-1]
