@@ -138,7 +138,7 @@ def _with_places(action: Action) -> str:
         start = with_known
     for option, value in options.items():
         words += [f"--{option}", _FILL.get(option, option.upper()) if value is ... else _typed(value)]
-    return " ".join(["refine", start, *(word if word.isupper() else shlex.quote(word) for word in words)])
+    return " ".join(["refine", start, *map(shlex.quote, words)])
 
 
 def _one_word(configuration: Mapping[str, object]) -> str:

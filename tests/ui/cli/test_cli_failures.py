@@ -107,6 +107,8 @@ SPELLED = {
         "review.edit", dropout=Symbol("(0.0, 0.2)")
     ): "refine preview STORE ROUND --edit 'dropout=(0.0, 0.2)'",
     Action("tree.judge", ..., {"name": ...}, budget=8): "refine judge STORE winner name=VALUE --budget 8",
+    Action("review.edit", C=(1, 2)): "refine preview STORE ROUND --edit 'C=(1, 2)'",
+    Action("tree.judge", {"C": 1.0, "GAMMA": 2}, "best"): "refine judge STORE 'C=1.0 GAMMA=2' best",
     Action("tree['a1'].report", "reports"): "refine report STORE ROUND --out reports",
     Action("review.accept", note=..., n=...): "refine accept STORE ROUND --note NOTE --n N",
     Action("trial.report", Symbol("epoch"), Symbol("metrics")): "trial.report(epoch, metrics)",
