@@ -76,7 +76,7 @@ _ARGUMENTS = {
 
 def in_tools(action: Action) -> str:
     """An action as a tool with arguments: ``tool run with trials 20``; empty without such a tool."""
-    tool = _TOOLS.get(re.sub(r"^tree\['\\w+'\\]", "round", action.name), "")
+    tool = _TOOLS.get(re.sub(r"^tree\['\w+'\]", "round", action.name), "")
     if not tool:
         return ""
     words = []

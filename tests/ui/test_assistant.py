@@ -645,3 +645,4 @@ def test_texts_name_the_arguments_that_the_tools_take():
         for name, value in arguments.items():
             assert f"{name} {json.dumps(value)}" in text
     assert in_tools(Action("tree.judge", ..., {"name": ...})) == "tool judge with a and b"
+    assert in_tools(Action("tree['a1'].run")) == in_tools(Action("round.run")) == "tool run"
