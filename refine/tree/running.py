@@ -215,7 +215,7 @@ def _task_source(round_: RoundRecord, extend: Callable[[], None] | None, running
 def extended_size(self: RoundRecord, n: int, planned: int = 0) -> int:
     """Checks a new size of a round, at least 1, or an addition to its ``planned`` configurations.
 
-    Raises DesignError: fewer configurations are left.
+    Raises DesignError: fewer configurations are left, or the round was imported.
     """
     store = self.context.store
     pk = self._stored.pk
@@ -223,6 +223,7 @@ def extended_size(self: RoundRecord, n: int, planned: int = 0) -> int:
     unavailable = len(store.inherited(pk)) - off_grid(self.space, given) + planned
     if self.node.adaptive:
         return how_many_asked(self.space, n, None, unavailable)
+    design_named(self.node.method)
     return how_many(self.space, n, None, unavailable)
 
 

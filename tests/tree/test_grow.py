@@ -3,6 +3,7 @@
 import time
 from contextlib import ExitStack, suppress
 
+import pandas as pd
 import pytest
 
 from refine.errors import DesignError, ReviewError, RoundBusyError
@@ -183,3 +184,12 @@ def test_progress_of_an_addition_counts_the_infeasible_trials_of_all_batches(tre
     root.run(progress=False, check_noise=False)
     root.grow(3, exploit=1.0)
     assert "3 infeasible" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("call", [lambda round_: round_.run(n=100), lambda round_: round_.grow(100)])
+def test_a_larger_size_of_an_imported_round_is_refused_as_such(tree, call):
+    rows = pd.DataFrame({"x": [1.0, 2.0, 3.0], "value": [0.1, 0.2, 0.3]})
+    imported = tree.add_frame(rows, space={"x": (0.0, 9.0, 19)})
+    with pytest.raises(DesignError, match="imported round has nothing to run"):
+        call(imported)
+    assert imported.n == 3
