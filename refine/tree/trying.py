@@ -34,7 +34,7 @@ def try_out(
 
     They count as given: they may be best and inform the posterior, but enter no test, because they are not a
     random sample. A configuration that ran in this round is not repeated; a warning names the call to repeat
-    the configuration.
+    the configuration, if there is one: not if values repeat exactly, or the trial may not be called best.
 
     Args:
         configurations: Values by name, inside or outside the space, on a level or between levels.
