@@ -126,6 +126,7 @@ def test_the_size_of_the_next_round_is_one_number_everywhere(shown):
     review = shown["review"]
     assert review.advised_round.n <= review.round.n
     assert review.worth().n == review.preview().n == review.advised_round.n
+    assert [call.name for call in review.preview().page().calls] == ["review.accept"]
     assert review.next_step.n == review.advised_round.n
     checks = review.checks()
     assert checks["worth"].values["n"] == review.advised_round.n
@@ -196,5 +197,6 @@ def test_a_rehearsal_advises_another_plan_only_if_it_is_better_than_the_toleranc
         *round_facts, 0.01, (first, larger), left=90, simulated=8, exploit=0.9, audit=0.05, data=""
     )
     assert "differences below 0.01 count as ties" in str(tied)
+    assert "0.090 to 0.110   0.070 to 0.130" in str(tied)  # as every interval, although smaller is better
     assert "review.accept(n=8" in str(tied)
     assert "review.accept(n=16" in str(replace(tied, epsilon=0.001))

@@ -49,10 +49,10 @@ def preview_page(preview: Preview) -> Page:
     if preview.left:
         hit = f"{percent(preview.hit)} chance that a trial of the round hits the best 5 % of the space"
         lines.append(f"{hit}; {preview.exist:,} configurations exist.")
-    names = preview.edited or preview.space.varied[:1]
     calls = []
-    if names:
-        calls.append(Action("review.edit", {name: _as_typed(preview.space[name]) for name in names}))
+    if preview.edited:
+        edits_so_far = {name: _as_typed(preview.space[name]) for name in preview.edited}
+        calls.append(Action("review.edit", edits_so_far))
     if preview.n:
         calls.append(Action("review.accept", n=preview.n))
     return Page("If you accept", [Facts(facts)], calls, [Fold("Space kept", [Items(lines)])])

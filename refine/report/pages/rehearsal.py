@@ -143,7 +143,7 @@ def _plan_row(rehearsal: Rehearsal, plan: Plan, first: bool) -> Row:
 
 def _after(rehearsal: Rehearsal, plan: Plan, k: int) -> tuple[str, str, str]:
     """The winner's expected value after round ``k`` of a plan, with its 50 % and 90 % intervals."""
-    low, lower, _, higher, high = (_text(rehearsal, value) for value in plan.quantiles[k])
+    low, lower, _, higher, high = (_text(rehearsal, value) for value in sorted(plan.quantiles[k]))
     return _text(rehearsal, plan.mean[k]), f"{lower} to {higher}", f"{low} to {high}"
 
 
