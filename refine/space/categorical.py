@@ -72,9 +72,11 @@ class Categorical(Parameter):
         if isinstance(self.values, str | bytes | dict | set | frozenset) or not isinstance(
             self.values, Iterable
         ):
-            raise SpaceError(
-                f"choices must be a list, whose order is kept, got {type(self.values).__name__}; write [...]"
-            )
+            fix = "write [...]"
+            if isinstance(self.values, str):
+                fix = f"write [{self.values!r:.80}]"
+            kind = type(self.values).__name__
+            raise SpaceError(f"choices must be a list, whose order is kept, got {kind}; {fix}")
         grid = tuple(freeze(v) for v in self.values)
         if not grid:
             raise SpaceError("choices must not be empty, got []; give at least one value")

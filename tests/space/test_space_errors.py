@@ -96,6 +96,7 @@ def test_a_wrong_entry_is_refused(value, text):
             lambda: Categorical("a", "b"),
             "choices must be one list, got 2 arguments; write Categorical(['a', 'b'])",
         ),
+        (lambda: Categorical("adam"), "choices must be a list, whose order is kept, got str; write ['adam']"),
         (
             lambda: Categorical([8, 16], True),
             "pass the other options by name, as in Categorical([8, 16], ordered=True)",
