@@ -943,7 +943,7 @@ def _check_enough(parts: Sequence[EvidenceTable], count: int, space: Space) -> N
         fix += ", here or in another round of the tree that reaches into the space"
     calls = []
     if rows.failed.any():
-        fix = f"look at the failures, then {fix}"
+        fix += "; look at the failures first"
         calls.append(Action("round.failures"))
     if space.size <= n:
         reason = f", which are all configurations of the space{reason}"
