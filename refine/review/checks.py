@@ -476,7 +476,9 @@ def _cost(analysis: Analysis) -> Check:
 
 def _second(analysis: Analysis, proposal: Proposal | None) -> Check:
     """A region cut off that may hold a better value, and the number of trials that would find it."""
-    if proposal is None or proposal.elsewhere is None:
+    if proposal is None:
+        return _check("second", "not_proposed")
+    if proposal.elsewhere is None:
         return _check("second", "nothing_cut")
     region = proposal.elsewhere
     place = []

@@ -68,7 +68,8 @@ def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Propo
     if analysis is None:
         analysis = _analysis_to_propose_on(snapshot)
     if proposal is None:
-        proposal = next((p for p in reversed(snapshot._proposals) if p.evidence == analysis.digest), None)
+        stored = (p for p in reversed(snapshot._proposals) if p.evidence == analysis.digest)
+        proposal = next((_judged_again(snapshot, p, analysis) for p in stored), None)
     if proposal is None:
         budget = snapshot._budget
         size = snapshot.n
@@ -181,6 +182,12 @@ def review(self: R, proposal: Proposal) -> Review[R]:
             f"round {self.id}: its trials changed after this proposal was made; propose again",
             Action("round.propose", risk=proposal.risk),
         )
+    return Review(self, _judged_again(self, proposal, analysis), analysis)
+
+
+def _judged_again(round_: DecidedRound, proposal: Proposal, analysis: Analysis) -> Proposal:
+    """A proposal read back from a store, with the posterior of a draft on its evidence."""
     tolerances = proposal.claim.given(proposal.metric)
-    drafted = proposed(analysis, proposal.risk, tolerances, outer=_outer(self), eligible=_seen_earlier(self))
-    return Review(self, proposal.judged_by(drafted), analysis)
+    eligible = _seen_earlier(round_)
+    drafted = proposed(analysis, proposal.risk, tolerances, outer=_outer(round_), eligible=eligible)
+    return proposal.judged_by(drafted)

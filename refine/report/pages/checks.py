@@ -458,6 +458,7 @@ _SAYS: dict[str, Say] = {
     "cost.cheaper": (
         "The trial of rank {rank} is as good within the noise and takes {share:percent} of the time"
     ),
+    "second.not_proposed": "nothing is proposed yet, so nothing is cut off",
     "second.nothing_cut": "the model places no best value outside the proposed bounds",
     "second.unlikely": _second,
     "second.plausible": _second,
