@@ -209,6 +209,12 @@ def test_an_edit_that_brings_a_choice_back_shows_its_parameters_as_used(tree):
     assert "reject(" not in str(review.reject("model", "x"))
 
 
+def test_a_preview_of_an_unchanged_space_has_no_risk(root):
+    review = root.propose()
+    assert "none: nothing is cut off" in str(review.reject(*review.original.old).preview())
+    assert "is cut off" in str(review.preview())
+
+
 def test_a_preview_of_an_edit_shows_the_range_and_calls_that_can_be_typed(root):
     edited = root.propose().edit(dropout=(0, 0.2))
     page = edited.preview(n=9).page()

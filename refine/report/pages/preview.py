@@ -98,6 +98,8 @@ def kept_cell(preview: Preview) -> Cell:
 
 
 def _risk(preview: Preview) -> Cell:
+    if preview.volume_kept == 1:
+        return Cell(risk_text(preview.claim, cuts=False))
     if math.isnan(preview.probability):
         return Cell(risk_text(preview.claim), "warn")
     proposed = chance_words(1 - preview.proposed_probability)
