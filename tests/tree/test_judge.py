@@ -150,3 +150,4 @@ def test_a_clear_difference_of_too_few_runs_asks_for_runs_and_not_for_a_decision
     )
     assert str(clear).replace("\n", " ").startswith(text)
     assert "not decided whether" in str(replace(clear, probability=0.8))
+    assert "interval: 0.02 worse to 0.5 better" in str(replace(clear, low=-0.02, high=0.5)).replace("\n", " ")

@@ -263,6 +263,11 @@ def _gain(winner: Winner) -> str:
     return f"not shown to beat the baseline: {score(gain.expected)} {interval}, {worse}; {baseline}"
 
 
+def _compared(gain: float) -> str:
+    """``0.0071 better``, ``0.02 worse``."""
+    return f"{difference(abs(gain))} {_better_or_worse(gain)}"
+
+
 def _better_or_worse(gain: float) -> str:
     if gain > 0:
         return "better"
@@ -389,13 +394,12 @@ def _verdict(judgement: Judgement) -> str:
 
 
 def _difference(judgement: Judgement) -> str:
-    word = _better_or_worse(judgement.difference)
-    magnitude = f"{judgement.metric} {difference(abs(judgement.difference))} {word} expected"
+    magnitude = f"{judgement.metric} {_compared(judgement.difference)} expected"
     if math.isnan(judgement.probability):
         return f"{magnitude}; too few repeats for an interval"
     if judgement.basis == "noiseless":
         return f"{magnitude}; no noise seen, so this is the difference"
-    return f"{magnitude} (95 % interval {difference(judgement.low)} to {difference(judgement.high)})"
+    return f"{magnitude} (95 % interval: {_compared(judgement.low)} to {_compared(judgement.high)})"
 
 
 _BASIS = {
