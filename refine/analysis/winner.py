@@ -149,7 +149,7 @@ class Winner(Shown):
     candidates: tuple[Candidate, ...]
     best_observed: Candidate  # the configuration of the best observed trial
     best_value: float  # the value of that trial
-    evaluated: int  # number of different configurations with a value
+    evaluated: int  # number of different configurations with a value, in the round or tree of the winner
     noise: stats.NoiseEstimate  # noise between repeats, and the smallest step of the metric
     # model probability that the winner is the best of all evaluated or loses less than ``epsilon``, on new
     # data if scores by row or fold are known; NaN without a posterior
@@ -463,10 +463,11 @@ class Judged:
         assert evidence is not None
         rows: dict[int, int] = {}  # number of the candidate -> its first run in the round
         best = -1
-        for i in evidence.rows_of.get(round_id, ()):
+        with_value = [i for i in evidence.rows_of.get(round_id, ()) if evidence.good[i]]
+        for i in with_value:
             run = evidence.runs[i]
             number = field.places.get((run.round, run.key))
-            if evidence.good[i] and number is not None:
+            if number is not None:
                 rows.setdefault(number, i)
                 if best < 0 or evidence.y[i] > evidence.y[best]:
                     best = i
@@ -497,6 +498,7 @@ class Judged:
             field,
             candidates=tuple(candidates),
             draws=None,
+            evaluated=len(np.unique(evidence.group[with_value])),
             best=place[field.places[best_run.round, best_run.key]],
             best_value=float(field.goal.sign * evidence.y[best]),
             places={run: place[number] for run, number in field.places.items() if number in place},

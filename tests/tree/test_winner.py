@@ -63,11 +63,12 @@ def test_the_winner_has_the_best_posterior_mean_and_not_the_best_value(grown):
 
 @pytest.mark.slow
 def test_a_round_recommends_one_of_its_own_whatever_its_origin(grown):
-    _, root, child = grown
+    tree, root, child = grown
     assert root.recommend().round == root.id
     won = child.recommend()
     assert {c.round for c in won.candidates} == {child.id}
-    assert won.evaluated == 90  # ancestors are evidence
+    assert won.evaluated == child.trials["value"].notna().sum() < tree.winner().evaluated
+    assert f"out of {won.evaluated} configurations" in str(won)
     assert won.best_value == child.best["value"]
     row = child.trials[(child.trials["x"] - won.params["x"]).abs() < 1e-9]
     assert won.observed in row["value"].to_numpy()
