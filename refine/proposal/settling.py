@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from refine import stats
 from refine.analysis.conditions import reading
 from refine.analysis.evidence import level_axis
 from refine.proposal.posterior import NOT_READ, Surrogate
 from refine.proposal.question import WIDER, Evidence
 from refine.space.space import Indices
+from refine.stats.simulation import gains_of
 from refine.utils.arrays import Bools, Floats
 from refine.utils.threads import one_thread
 
@@ -104,7 +104,7 @@ def outlook_of(
         chosen = ran[:n]
         truths = values[rng.permutation(len(values))[:_TRUTHS]][:, chosen]
         shape = len(values), len(chosen)
-        gains = stats.gains_of(values, chosen, np.full(len(chosen), sd**2))
+        gains = gains_of(values, chosen, np.full(len(chosen), sd**2))
         count = 0
         for truth in truths:
             measured = truth + sd * (rng.standard_normal(len(chosen)) - rng.standard_normal(shape))

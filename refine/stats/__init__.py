@@ -83,7 +83,6 @@ from refine.stats.simulation import (
     RoundsAhead,
     RunsAgain,
     conditioned,
-    gains_of,
 )
 from refine.stats.split import LEAST_ROWS, deviations_at, fold_deviations, row_deviations
 from refine.stats.value_process import ValueProcess
