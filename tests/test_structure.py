@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import site
 import subprocess
 import sys
@@ -34,6 +35,15 @@ def test_no_module_leads_back_to_itself():
     }
     assert len(imported) > 100
     TopologicalSorter(imported).prepare()  # raises with the circle
+
+
+def test_every_test_in_the_list_of_faults_exists():
+    tests = Path(__file__).parent
+    modules = {path.stem: path.read_text("utf-8") for path in tests.rglob("test_*.py")}
+    source = "\n".join(modules.values())
+    names = set(re.findall(r"\btest_\w+", (tests / "FAULTS.md").read_text("utf-8")))  # some are beginnings
+    assert len(names) > 100
+    assert [name for name in sorted(names - set(modules)) if f"def {name}" not in source] == []
 
 
 def test_the_root_can_be_read_at_a_glance():
