@@ -1,6 +1,7 @@
 """Questions to a tree: answers, the evidence behind them, and rounds that settle them."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -152,6 +153,16 @@ def test_two_regions_whose_bests_differ_by_less_than_the_tolerance_are_either(bo
     answer = bowl_tree.ask("opt == 'rms'", better="opt == 'adam'", epsilon=0.3)
     assert (answer.verdict, answer.needed) == ("either", 0)
     assert "about 1 in 20" in str(answer)
+
+
+def test_regions_of_several_conditions_stand_in_brackets(bowl_tree):
+    answer = bowl_tree.ask("layers == 1 and opt == 'rms'", better="layers == 5 or opt == 'sgd'")
+    first, second = "(layers == 1 and opt == 'rms')", "(layers == 5 or opt == 'sgd')"
+    assert answer.page().title == f"Question: {first} against {second}"
+    undecided = replace(answer, verdict="open", probability=0.5, tie=0.0)
+    assert undecided.page().lead.text.startswith(f"Open: {first} or {second} may hold the better best, ")
+    plain = replace(undecided, question="layers == 1", better="opt == 'sgd'")
+    assert plain.page().lead.text.startswith("Open: layers == 1 or opt == 'sgd' may hold the better best, ")
 
 
 def test_a_region_that_leads_by_about_the_tolerance_is_open(bowl_tree):

@@ -209,12 +209,11 @@ def _rivals_text(answer: Answer) -> str:
     if answer.verdict == EITHER:
         doubt = chance_words(1 - answer.tie)
         return f"Either region will do: {doubt} that their bests differ{by_over(answer.epsilon)}."
-    ahead = condition_text(answer.question)
-    behind = condition_text(str(answer.better))
+    ahead = _region_text(answer.question)
+    behind = _region_text(str(answer.better))
     likelier = max(answer.probability, 1 - answer.probability)
     if answer.probability < 0.5:
-        ahead = condition_text(str(answer.better))
-        behind = condition_text(answer.question)
+        ahead, behind = behind, ahead
     doubt = chance_words(1 - likelier)
     if answer.verdict == OPEN and likelier <= _EVEN:
         return f"Open: {ahead} or {behind} may hold the better best, {doubt} for each."
@@ -408,7 +407,7 @@ def question_text(question: Answer | AskedQuestion | StoredAnswer | SuggestedQue
     """A question as a line: ``lr <= 2, given optimizer == 'Adam'``."""
     text = condition_text(question.question)
     if not isinstance(question, SuggestedQuestion) and question.better is not None:
-        text += f" against {condition_text(question.better)}"
+        text = f"{_region_text(question.question)} against {_region_text(question.better)}"
     if question.given is not None:
         text += f", given {condition_text(question.given)}"
     return text
@@ -425,6 +424,14 @@ def condition_text(condition: str) -> str:
     return word.join(
         ("({})" if isinstance(part, ast.BoolOp) else "{}").format(ast.unparse(part)) for part in tree.values
     )
+
+
+def _region_text(condition: str) -> str:
+    """A condition as the name of a region in a sentence: in brackets if it joins conditions."""
+    text = condition_text(condition)
+    if isinstance(ast.parse(condition, mode="eval").body, ast.BoolOp):
+        return f"({text})"
+    return text
 
 
 def _doubt_text(answer: StoredAnswer) -> str:
