@@ -296,6 +296,18 @@ def test_a_claim_about_a_large_space_says_how_often_such_claims_missed_a_region(
     assert ("about 1 in 8 claims at a risk of 0.05 missed one" in claim_sentence(proposal)) == warned
 
 
+def test_parameters_that_no_trial_reads_do_not_make_a_space_large():
+    space = refine.Space(dict.fromkeys([f"x{j}" for j in range(8)], (0.0, 1.0, 10)))
+    trials = pd.DataFrame(space.columns(draw(Sobol(), space, 60, seed=0)))
+    trials["value"] = -((trials["x0"] - 0.3) ** 2)
+    warned = [
+        "claims at a risk of 0.05 missed one"
+        in claim_sentence(refine.propose(refine.analyze(space, trials, read={"x7": read})))
+        for read in (True, False)
+    ]
+    assert warned == [True, False]
+
+
 @pytest.mark.parametrize("tie", [True, False])
 def test_top_trials_cut_off_are_called_a_tie_only_within_the_tolerance(tie):
     values = {"ranks": [1, 2, 4], "low": 0.951, "high": 0.958, "inside": 0.957, "exact": False, "tie": tie}

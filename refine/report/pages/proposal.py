@@ -454,7 +454,8 @@ def _scope_sentence(proposal: Proposal) -> str:
         "present space with probability 0.95; a better smaller region may have been missed."
     )
     space_text = COUNTED_ON.get(claim.basis, "")
-    if not space_text and _SEVERAL_PARAMETERS <= len(proposal.changes) < MANY_PARAMETERS:
+    read = [c for c in proposal.changes if all(reason.code != "never_read" for reason in c.reasons)]
+    if not space_text and _SEVERAL_PARAMETERS <= len(read) < MANY_PARAMETERS:
         space_text = f"{_SEVERAL_PARAMETERS} or {MANY_PARAMETERS - 1} parameters"
     if space_text:
         missed = chance_words(max(1 - claim.probability, _LOST_BY_SEVERAL))
