@@ -56,6 +56,7 @@ PASS, WARN, FAIL, UNKNOWN = VERDICTS = ("pass", "warn", "fail", "unknown")
 _VERDICT_OF = {
     **dict.fromkeys(("question", "explores", "inside", "judged", "sound", "kept", "fair"), PASS),
     **dict.fromkeys(("gain", "clear", "none", "identical", "small", "no_cheaper", "unlikely"), PASS),
+    **dict.fromkeys(("nothing_cut", "none_outside"), PASS),
     **dict.fromkeys(("narrows_question", "no_goal", "at_end", "widened", "fewer", "lost"), WARN),
     **dict.fromkeys(("no_gain", "unclear", "seen", "large", "cheaper", "plausible"), WARN),
     **dict.fromkeys(("piled_up", "several", "worse"), FAIL),
@@ -478,9 +479,13 @@ def _second(analysis: Analysis, proposal: Proposal | None) -> Check:
     """A region cut off that may hold a better value, and the number of trials that would find it."""
     if proposal is None:
         return _check("second", "not_proposed")
-    if proposal.elsewhere is None:
-        return _check("second", "nothing_cut")
     region = proposal.elsewhere
+    if region is None and proposal.volume_kept == 1:
+        return _check("second", "nothing_cut")
+    if region is None and proposal.posterior is None:
+        return _check("second", "no_model")
+    if region is None:
+        return _check("second", "none_outside", 0.0, probability=0.0)
     place = []
     for e, levels in zip(analysis.parameters, region.levels, strict=True):
         if not levels.all() and e.read != 0:

@@ -108,6 +108,30 @@ def test_a_second_region_that_is_cut_off_is_named():
     assert "review.accept(audit=...)" in says(cut_off)
 
 
+def test_a_second_region_is_unknown_only_without_a_model():
+    frame = trials(lambda f, rng: -((f["x"] - 1.5) ** 2) - (f["kind"] == "c"), n=200).drop_duplicates()
+    analysis = refine.analyze(SPACE, frame)
+    proposal = refine.propose(analysis)
+    stored = refine.Proposal.from_json(proposal.to_json())
+    unchanged = refine.propose(refine.analyze(SPACE, frame.iloc[:10]), risk=0.01)
+    findings = {}
+    for name, proposed in {"sure": proposal, "stored": stored, "unchanged": unchanged}.items():
+        check = checks(frame, analysis=analysis, proposal=proposed)["second"]
+        findings[name] = (check.verdict, check.code, figure(check), says(check))
+    assert proposal.volume_kept < 1
+    assert proposal.elsewhere is None
+    assert findings["sure"] == (
+        "pass",
+        "none_outside",
+        "at most about 1 in 20 that a region cut off holds the best",
+        "The model places no better value in the part cut off.",
+    )
+    assert findings["stored"][:3] == ("unknown", "no_model", "-")
+    assert "not known" in findings["stored"][3]
+    assert unchanged.volume_kept == 1
+    assert findings["unchanged"] == ("pass", "nothing_cut", "-", "The proposal cuts no value off.")
+
+
 def test_too_few_trials_for_a_test_are_no_failed_check():
     at_40, at_100, at_400 = (checks(trials(middle, n=n))["enough"] for n in (40, 100, 400))
     assert [at_40.verdict, at_100.verdict, at_400.verdict] == ["unknown", "warn", "pass"]

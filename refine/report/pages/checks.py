@@ -459,7 +459,9 @@ _SAYS: dict[str, Say] = {
         "The trial of rank {rank} is as good within the noise and takes {share:percent} of the time"
     ),
     "second.not_proposed": "nothing is proposed yet, so nothing is cut off",
-    "second.nothing_cut": "the model places no best value outside the proposed bounds",
+    "second.nothing_cut": "the proposal cuts no value off",
+    "second.no_model": "the chance that a better value is cut off is not known: the proposal has no model",
+    "second.none_outside": "the model places no better value in the part cut off",
     "second.unlikely": _second,
     "second.plausible": _second,
     "worth.unknown": "The trials say nothing about the space of the next round",
