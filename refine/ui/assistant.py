@@ -50,6 +50,7 @@ _TOOLS = {
     "round.grow": "grow",
     "child.run": "run",
     "round.replicate": "judge",
+    "round.try_out": "try_out",
     "round.failures": "round",
     "round.analyze": "analysis",
     "round.checks": "checks",
@@ -76,20 +77,24 @@ _ARGUMENTS = {
 
 def in_tools(action: Action) -> str:
     """An action as a tool with arguments: ``tool run with trials 20``; empty without such a tool."""
-    tool = _TOOLS.get(re.sub(r"^tree\['\w+'\]", "round", action.name), "")
+    name = re.sub(r"^tree\['\w+'\]", "round", action.name)
+    tool = _TOOLS.get(name, "")
     if not tool:
         return ""
     words = []
-    if action.name == "tree.judge" and len(action.arguments) > 1:
+    if name == "tree.judge" and len(action.arguments) > 1:
         words = ["a and b"]
-    if action.name == "tree.ask" and action.arguments and action.arguments[0] is not ...:
+    if name == "round.try_out":
+        ((configuration,),) = action.arguments
+        words = [f"configurations [{_edits_text(configuration)}]"]
+    if name == "tree.ask" and action.arguments and action.arguments[0] is not ...:
         words = [f"question {json.dumps(action.arguments[0])}"]
-    if action.name == "review.edit":
+    if name == "review.edit":
         edits = next((a for a in action.arguments if isinstance(a, Mapping)), action.options)
         words.append(f"edits {_edits_text(edits)}" if edits else "edits")
-    for name, value in action.options.items():
-        if name in _ARGUMENTS and action.name != "review.edit":
-            words.append(_ARGUMENTS[name] if value is ... else f"{_ARGUMENTS[name]} {value}")
+    for option, value in action.options.items():
+        if option in _ARGUMENTS and name != "review.edit":
+            words.append(_ARGUMENTS[option] if value is ... else f"{_ARGUMENTS[option]} {value}")
     if words:
         return f"tool {tool} with {join(words)}"
     return f"tool {tool}"

@@ -637,6 +637,10 @@ def test_texts_name_the_arguments_that_the_tools_take():
         Action("review.edit", optimizer="Adam"): ("preview", {"edits": {"optimizer": "Adam"}}),
         Action("round.branch", Symbol("round.space"), n=30): ("create_round", {"trials": 30}),
         Action("tree.confirm", budget=20): ("judge", {"seeds": 20}),
+        Action("round.try_out", [{"dropout": 0.2, "units": 8}]): (
+            "try_out",
+            {"configurations": [{"dropout": 0.2, "units": 8}]},
+        ),
     }.items():
         tool, arguments = parts
         text = in_tools(action)
