@@ -18,7 +18,7 @@ from refine.trials.goal import Goal
 from refine.trials.metric import Metric, is_bare_nan
 from refine.trials.metric_constraint import SECONDS, all_met
 from refine.trials.round_record import Node
-from refine.trials.trial import FAILED, State
+from refine.trials.trial import FAILED, State, error_line
 from refine.utils.action import Action, Symbol
 from refine.utils.display import line
 from refine.utils.format import score
@@ -211,9 +211,9 @@ class ProgressMonitor:
                 Action("round.run", rerun=str(outcome.state)),
             )
         # The kind of an error and the line that raised it are equal for two tracebacks of the same failure.
-        lines = outcome.error.strip().splitlines()
-        places = [line.strip() for line in lines if re.match(r"\s*File \".*\", line \d+", line)]
-        kind = f"{''.join(places[-1:])} {lines[-1].split(':')[0]}"
+        places = re.findall(r"^\s*(File \".*\", line \d+.*)", outcome.error, re.MULTILINE)
+        reason = error_line(outcome.error)
+        kind = f"{''.join(places[-1:])} {reason.split(':')[0]}"
         self._failure_kinds[kind] += 1
         if self._first < 2 or self._failure_kinds[kind] < self._first:
             return
@@ -222,7 +222,7 @@ class ProgressMonitor:
             fix = "raise timeout=, or make the trials shorter, and run again"
         raise RoundStoppedError(
             f"round {self.node.id}: stopped, its first {self._first} {self._trials} all failed alike: "
-            f"{lines[-1]}; {fix}",
+            f"{reason}; {fix}",
             Action("round.failures"),
             Action("round.run", rerun=str(outcome.state)),
         )

@@ -17,6 +17,7 @@ from refine.run.objective import evaluate, wants_trial
 from refine.run.outcome import Outcome, Task
 from refine.run.protocols import Objective
 from refine.space.space import Space, configuration_key, encode_configuration, space_of
+from refine.trials.trial import error_line
 
 _SEEDS = (20_231, 977)
 
@@ -80,7 +81,7 @@ def returns(case: _Case) -> Iterator[str]:
     for configuration in case.configurations:
         outcome = case.run(configuration, _SEEDS[0])
         if outcome.state == "failed":
-            yield f"fails with {configuration}: {_last_line(outcome)}"
+            yield f"fails with {configuration}: {error_line(outcome.error)}"
         else:
             names.setdefault(tuple(sorted(outcome.metrics)), configuration)
     if len(names) > 1:
@@ -180,7 +181,7 @@ def takes_every_level(case: _Case) -> Iterator[str]:
             continue
         configuration = space.frozen(space.at(indices))
         outcome = case.run(configuration, _SEEDS[0])
-        line = _last_line(outcome)
+        line = error_line(outcome.error)
         if outcome.state == "failed" and line not in earlier_lines:
             earlier_lines.add(line)
             yield f"fails with {configuration}: {line}"
@@ -267,10 +268,6 @@ class ObjectiveContract(ABC):
     test_it_travels_to_workers = _holding(travels)
     test_it_reports_whole_epochs = _holding(reports)
     test_it_takes_every_level = _holding(takes_every_level)
-
-
-def _last_line(outcome: Outcome) -> str:
-    return (outcome.error or "").strip().rpartition("\n")[2]
 
 
 def _equal(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:

@@ -55,6 +55,14 @@ def ended_state(reported: str, value: float | None) -> State:
     return State(reported)
 
 
+def error_line(error: object) -> str:
+    """The line of an error for a table: the last one with a letter or a digit; empty without an error."""
+    if not isinstance(error, str):
+        return ""
+    lines = [line.strip() for line in reversed(error.splitlines())]
+    return next((line for line in lines if any(map(str.isalnum, line))), error.strip())
+
+
 ORIGINS = ("given", "space_filling", "exploit", "audit", "probe", "adaptive", "imported")
 
 SPACE_FILLING = ("space_filling", "imported")

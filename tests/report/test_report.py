@@ -235,6 +235,14 @@ def test_a_round_without_values(facts, tmp_path, failed):
     assert ("| failed |" in text) == failed
 
 
+def test_an_error_of_several_lines_is_named_by_its_last_line(facts, tmp_path):
+    error = "the process of this trial died; details below\nBrokenProcessPool: killed at once\n  +-----\n"
+    table = facts.table.assign(error=facts.table["error"].where(facts.table["state"] != "diverged", error))
+    text = round_report(replace(facts, table=table), tmp_path).read_text(encoding="utf-8")
+    assert "`BrokenProcessPool: killed at once`" in text
+    assert "details below" not in text
+
+
 def test_values_cannot_break_the_markdown(facts, tmp_path):
     nasty = "a|b`c`<img src=x>\n# head $x$ [l](http://e) *b*"
     names = {"lr": "l|r", "first_neuron": "__n__"}

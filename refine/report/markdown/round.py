@@ -71,7 +71,7 @@ from refine.trials.goal import Goal
 from refine.trials.metric import Metric
 from refine.trials.metric_constraint import metric_constraints
 from refine.trials.round_record import OPTUNA, Node
-from refine.trials.trial import STATES
+from refine.trials.trial import STATES, error_line
 from refine.utils.format import chance_words, duration, join, percent, plural, score, without_numbers
 from refine.utils.provided import provides
 
@@ -469,7 +469,7 @@ def failures(facts: RoundReportInputs) -> Section | None:
         errors = facts.table["error"].to_numpy()
     rows: list[list[object]] = []
     for state, cause in _STATE_WORDS.items():
-        lines = [_last_line(error) for error in errors[facts.table["state"] == state]]
+        lines = [clipped(error_line(error), 160) for error in errors[facts.table["state"] == state]]
         kinds = Counter(map(without_numbers, lines)).most_common()
         examples = {without_numbers(line): line for line in reversed(lines)}
         rows += [[state, count, cause, code(examples[kind])] for kind, count in kinds[:_ERRORS]]
@@ -479,18 +479,6 @@ def failures(facts: RoundReportInputs) -> Section | None:
         return None
     intro = "These trials gave no value and are not part of the statistics above."
     return Section("Failures", [intro, values_table(["state", "trials", "cause", "error"], rows)])
-
-
-def _last_line(error: object) -> str:
-    """The line of a traceback with the error; a plain message's only line."""
-    lines = []
-    if isinstance(error, str):
-        lines = [line.strip() for line in error.splitlines() if line.strip()]
-    if not lines:
-        return ""
-    if lines[0].startswith("Traceback"):
-        return clipped(lines[-1], 160)
-    return clipped(lines[0], 160)
 
 
 def optimism_section(facts: RoundReportInputs) -> Section | None:

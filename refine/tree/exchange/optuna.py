@@ -17,6 +17,7 @@ from refine.store.engine import URL, engine_of, url_of
 from refine.store.schema import shown_url, tables_of
 from refine.tree.round_record import RoundRecord
 from refine.trials.frame import names_read
+from refine.trials.trial import error_line
 from refine.utils.extras import load
 from refine.utils.numbers import is_real
 
@@ -170,7 +171,7 @@ def to_optuna(self: RoundRecord, storage: object = None, study_name: str | None 
             },
         }
         if c["error"][i]:
-            attributes["error"] = c["error"][i].strip().splitlines()[-1][:500]
+            attributes["error"] = error_line(c["error"][i])[:500]
         trials.append(
             optuna.trial.FrozenTrial(
                 number=i,

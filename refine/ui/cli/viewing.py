@@ -242,13 +242,14 @@ def failures(target: AtNewest, out: Output) -> None:
 
 def _failures_page(round_: Round, rows: pd.DataFrame) -> Page:
     from refine.report.pages.tree import value_text
+    from refine.trials.trial import error_line
 
     trials = plural(len(round_.trials), "trial")
     title = f"round {round_.id} of {round_.context.name}: {len(rows):,} of {trials} did not complete"
     if rows.empty:
         return Page(title)
     errors = rows["error"].map(lambda error: error.strip() if isinstance(error, str) else "")
-    last_lines = errors.map(lambda error: error.splitlines()[-1] if error else "no error text recorded")
+    last_lines = errors.map(lambda error: error_line(error) or "no error text recorded")
     # Messages that differ in their numbers alone are of one kind.
     kind_of = last_lines.map(without_numbers)
     kinds = sorted(rows.groupby([rows["state"], kind_of], sort=False), key=lambda kind: -len(kind[1]))

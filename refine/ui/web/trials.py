@@ -21,7 +21,7 @@ from refine.space.categorical import Categorical
 from refine.tree.marks import TrialAnnotation, mark_trials, noted
 from refine.trials.frame import may_be_best, metric_title, table
 from refine.trials.goal import Goal
-from refine.trials.trial import EXCLUDED
+from refine.trials.trial import EXCLUDED, error_line
 from refine.ui.web.messages import Content, Message
 from refine.utils.arrays import Bools, Floats
 from refine.utils.format import duration, number, plural, score
@@ -270,7 +270,7 @@ def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> Content:
         "configuration": [_fact(n, sheet.text(n, i)) for n in sheet.space if sheet.text(n, i)],
         "metrics": [_fact(n, sheet.text(n, i)) for n in metrics if sheet.text(n, i)],
         "curve": None if not curve else curve_content(curve, sheet),
-        "failure": _last_line(sheet.columns["error"][i]),
+        "failure": error_line(sheet.columns["error"][i])[:_LONGEST],
         "marks": {"starred": mark.starred, "note": mark.note, "excluded": mark.excluded},
     }
 
@@ -287,13 +287,6 @@ def _rank_text(sheet: Sheet, i: int, mark: TrialAnnotation) -> str:
             return "cannot be called best"
         return "without a value"
     return f"rank {sheet.ranks[i]:,} of {int(sheet.usable.sum()):,}"
-
-
-def _last_line(error: str | None) -> str:
-    lines = [line for line in (error or "").splitlines() if line.strip()]
-    if lines:
-        return lines[-1].strip()[:_LONGEST]
-    return ""
 
 
 def curve_content(curve: Curve, sheet: Sheet) -> Content | None:
