@@ -27,7 +27,7 @@ def signed(value: float) -> str:
     """Two decimals with a sign."""
     if not math.isfinite(value):
         return "-"
-    return f"{value:+.2f}"
+    return f"{value:+z.2f}"
 
 
 def score(value: float | None) -> str:
@@ -35,7 +35,7 @@ def score(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "-"
     if abs(value) < 1000:
-        return f"{value:.4f}"
+        return f"{value:z.4f}"
     return f"{value:.6g}"
 
 
@@ -63,7 +63,7 @@ def coarse(values: Sequence[float], gap: float = 0.0) -> list[str]:
     decimals = 3
     if largest > 0:
         decimals = min(6, max(0, 1 - math.floor(math.log10(largest))))
-    return [f"{v:.{decimals}f}" if math.isfinite(v) and abs(v) < 1e6 else score(v) for v in values]
+    return [f"{v:z.{decimals}f}" if math.isfinite(v) and abs(v) < 1e6 else score(v) for v in values]
 
 
 def by_over(tolerance: float, word: str = "over") -> str:
