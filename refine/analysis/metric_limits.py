@@ -53,6 +53,10 @@ _NOT_NEGATIVE = frozenset(
 )
 
 
+_LEAST_ROWS = 20  # fewer steps are as likely levels of a parameter
+_DECIMALS = 10**6  # steps that divide it are steps of rounded values
+
+
 class MetricLimits(NamedTuple):
     """Values that a metric cannot pass, in the metric's own sign."""
 
@@ -105,14 +109,18 @@ def metric_limits(
 
 
 def _counts_rows(values: Floats) -> bool:
-    """Whether values are shares k / n of one whole number n of rows: steps that start at 0 and end at 1."""
+    """Whether values are shares k / n of one whole number n of rows: steps that start at 0 and end at 1.
+
+    Values with few decimals are no evidence: rounded scores and formulas have them too. Nor are few steps.
+    """
     step = stats.smallest_step(values)
     if not step > 0 or values.min() < 0 or values.max() > 1:
         return False
     rows = round(1 / step)
     counts = values * rows
     return bool(
-        rows >= 2
+        rows >= _LEAST_ROWS
+        and _DECIMALS % rows
         and abs(step * rows - 1) < 1e-3 / rows + 1e-4
         and np.abs(counts - np.rint(counts)).max() <= 1e-3
     )

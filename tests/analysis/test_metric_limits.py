@@ -38,6 +38,13 @@ def test_shares_of_rows_end_at_one():
     assert metric_limits("value", np.repeat(rows + 0.001, 3)).source == ""
 
 
+@pytest.mark.parametrize("count", [2, 6, 10, 100, 200, 1000])
+def test_few_steps_or_few_decimals_are_not_shares_of_rows(count):
+    values = np.repeat(np.arange(count // 2, count) / count, 3)
+    assert metric_limits("value", values) == (-math.inf, math.inf, "")
+    assert metric_limits("accuracy", values).high == 1.0
+
+
 def test_a_limit_that_a_value_passes_is_none():
     assert metric_limits("r2", np.array([-3.0, 0.4])).high == 1.0
     assert metric_limits("rmse", np.array([-3.0, 0.4])).source == ""
