@@ -335,7 +335,7 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         epsilon_source=basis.tolerances[0].epsilon_source,
         inside=inside,
         outside=outside,
-        conditional=evidence.conditional(region, within, rival),
+        conditional=evidence.conditional(region, rival),
         metric=analysis.metric,
         direction=analysis.direction,
         goals=tuple(t.metric for t in basis.tolerances),

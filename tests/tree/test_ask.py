@@ -215,6 +215,12 @@ def test_a_question_on_a_conditional_parameter_compares_configurations_that_have
     assert set(answer.inside.best) == {"model", "C", "log_target", "junk"}
 
 
+def test_a_conditional_parameter_named_by_the_given_condition_alone_is_not_explained(piped):
+    answer = piped.ask("log_target == True", given="C >= 1")
+    assert answer.outside.trials + answer.inside.trials == answer.trials < 60
+    assert "count as outside" not in str(answer)
+
+
 def test_parameters_of_two_models_compare_the_configurations_of_both(piped):
     answer = piped.ask("C >= 10 or depth == 4")
     assert answer.given == "model == 'svr' or model == 'gbt'"
