@@ -170,7 +170,7 @@ def _shape(e: ParameterEvidence, sign: float) -> tuple[str, str]:
     if c is None:
         return "choices", ""
     if c.low < 0 < c.high:
-        # A correlation near 0 with a small q means an optimum inside the range.
+        # An optimum inside the range, or an effect that the other parameters hide: both look like this.
         return "inside", ""
     high = (c.estimate > 0) == (sign > 0)
     fifth = len(e.levels) // 5

@@ -26,6 +26,7 @@ from refine.report.pages.proposal import claim_sentence
 from refine.report.pages.reasons import noise_text, sentences, short_reason, top_trials_cut
 from refine.review.calibration import DecisionComparison, SpaceResult
 from refine.stats import NoiseEstimate
+from refine.utils.format import coarse, score, signed
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
@@ -326,3 +327,23 @@ def test_a_preview_ties_a_lost_best_trial_with_a_kept_one_only_within_the_tolera
     assert loss > 0
     assert not dict(finer.values)["tie"]
     assert dict(coarser.values)["tie"]
+
+
+def test_an_effect_without_a_trend_is_not_called_an_optimum_inside_the_range(tree):
+    height = dict(zip("abcdefghij", (0.0, 0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.6, 0.4, 0.5), strict=True))
+    space = {"kind": list(height), "x": (0.0, 1.0, 11)}
+
+    def high_at_zero(p):
+        return height[p["kind"]] - 0.1 * p["x"]
+
+    root = tree.add_round(space, high_at_zero, n=60, seed=0).run(progress=False)
+    analysis = root.analyze()
+    assert (analysis.findings["x"].verdict, analysis.findings["x"].shape) == ("matters", "inside")
+    assert re.search(r"x +no steady rise or fall", str(analysis))
+
+
+@pytest.mark.parametrize("value", [-0.0, -1e-9])
+def test_a_value_that_rounds_to_zero_has_no_sign(value):
+    assert score(value) == "0.0000"
+    assert coarse([value, 0.5]) == ["0.00", "0.50"]
+    assert signed(value) == "+0.00"

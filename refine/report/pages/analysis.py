@@ -189,7 +189,7 @@ def _effect(finding: f.Finding) -> str:
         trend = by_code["trend"]
         return f"{trend['metric']} {finding.shape} with {finding.name}{trend_mark(trend)}"
     if "no_trend" in by_code:
-        return "best inside its range"
+        return "no steady rise or fall"
     medians = [(label, m) for label, m in by_code.get("choices", {}).get("medians", ()) if m is not None]
     if len(medians) > 1:
         best, high = medians[0]
