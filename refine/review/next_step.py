@@ -177,8 +177,8 @@ def next_step_of(
     A proposal with changes needs a decision. Without changes, a budget pays for a round on the same space:
     its exploit trials search on. Without a budget, more configurations of the same round would settle open
     parameters; if every parameter can be judged, or nothing is left to run, the best configurations need
-    repeats, unless repeats are identical. If the budget leaves no trial for a round, the winner is confirmed,
-    or handed over.
+    repeats, unless repeats are identical or all values are equal. If the budget leaves no trial for
+    a round, the winner is confirmed, or handed over.
     """
     changed = [c.name for c in proposal.changes if c.kind not in ("keep", "leave")]
     trial_time = trial_seconds(analysis, proposal.space)
@@ -224,8 +224,16 @@ def next_step_of(
             if exploit or analysis.drawn:
                 action = Action("round.branch", Symbol("round.space"), n=further)
             return NextStep(action, (reason, tried), further, further * trial_time)
-    if not remaining and analysis.noise.deterministic:
-        return NextStep(Action("tree.winner"), (Reason("all_known", {}),), 0, 0.0)
+    if not np.ptp(analysis.y) > 0:
+        reason = Reason(
+            "all_equal", {"metric": analysis.metric, "value": float(analysis.sign * analysis.y[0])}
+        )
+        return NextStep(Action("round.analyze"), (reason, tried), 0, 0.0)
+    if analysis.noise.deterministic:
+        reason = Reason("all_known", {})
+        if remaining:
+            reason = Reason("settled_exactly", {"effect": EFFECT, "power": POWER})
+        return NextStep(Action("tree.winner"), (reason,), 0, 0.0)
     code = "exhausted"
     if remaining:
         code = "settled"

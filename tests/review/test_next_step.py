@@ -142,6 +142,19 @@ def test_a_space_that_was_run_whole_asks_for_no_more_trials():
     assert str(step.action) == "round.replicate(top=5, seeds=3)"
 
 
+def test_repeats_are_not_advised_if_they_are_identical():
+    step = step_of(noise, 150, noise="none")
+    assert codes(step) == ["settled_exactly"]
+    assert str(step.action) == "tree.winner()"
+
+
+def test_a_constant_objective_is_named_as_such():
+    step = step_of(lambda frame, rng: 3.0 + 0.0 * frame["lr"])
+    assert codes(step) == ["all_equal", "tried"]
+    assert "Every trial has the same value, 3.0000." in sentences(step.reasons)
+    assert str(step.action) == "round.analyze()"
+
+
 def test_budget_pays_for_search_on_the_same_space_if_nothing_is_proposed():
     analysis, proposal = proposed(noise, n=20)
     step = next_step_of(analysis, proposal, 20, budget=BudgetState(budget=60, spent=21, repeats=1))

@@ -629,6 +629,14 @@ _SENTENCES: dict[str, Say] = {
         "{more:more trial} in this round{seconds:about} would detect an effect of {parameters:or} that "
         "causes {effect:percent} of the differences, with probability {power:.2g}."
     ),
+    "all_equal": (
+        "Every trial has the same {metric}, {value:score}. Check what the objective returns, or vary other "
+        "parameters."
+    ),
+    "settled_exactly": (
+        "Nothing is left to narrow: an effect that causes {effect:percent} of the differences would have "
+        "been detected with probability {power:.2g}. Repeats are identical."
+    ),
     "settled": (
         "Nothing is left to narrow: an effect that causes {effect:percent} of the differences would have "
         "been detected with probability {power:.2g}. {runs} repeats of the best{seconds:about} show which of "
