@@ -32,6 +32,9 @@ SIZES = (30, 60, 100)
 NOISE = 0.05
 """Noise if none is declared: its standard deviation as a share of best - median."""
 
+SMALLEST = 12
+"""Smallest budget of a rehearsal: fewer trials do not fill a first round."""
+
 LARGEST = 300
 """Largest budget of a rehearsal: larger studies take minutes to simulate."""
 
@@ -41,7 +44,6 @@ EFFECTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 POWER = 0.8
 """Probability with which a detectable effect is found."""
 
-_FEWEST = 12  # trials of the smallest study: fewer do not fill a first round
 _FUNCTIONS = 24
 _DRAWN = 1000  # even cells behind the median, and where the search for the best starts
 _CELLS = 300  # even cells among the candidates of a learning trial
@@ -133,9 +135,9 @@ def study_rehearsal(
     share = 0.0
     if noise != "none":
         share = _checked_noise(noise)
-    if not is_whole(budget, _FEWEST, LARGEST):
+    if not is_whole(budget, SMALLEST, LARGEST):
         raise DesignError(
-            f"budget must be a whole number of trials from {_FEWEST} to {LARGEST}, got {budget!r}; for "
+            f"budget must be a whole number of trials from {SMALLEST} to {LARGEST}, got {budget!r}; for "
             "example budget=60"
         )
     searched = space_of(space)
@@ -149,7 +151,7 @@ def study_rehearsal(
     sizes.sort()
     grid = _Grid(searched, max(1, min(_DRAWN, count.low)), seed)
     reached = np.array(
-        [_studies(grid, sizes, share, np.random.default_rng([seed, k]), first) for k in range(_FUNCTIONS)]
+        [_studies(grid, sizes, share, seed=(seed, k), first=first) for k in range(_FUNCTIONS)]
     )  # (functions, sizes, 2)
     rows = []
     for k, (cells, repeats) in enumerate(sizes):
@@ -304,14 +306,18 @@ def _studies(
     grid: _Grid,
     sizes: list[tuple[int, int]],
     noise: float,
-    rng: np.random.Generator,
+    *,
+    seed: tuple[int, int],
     first: int | None = None,
 ) -> list[tuple[float, float]]:
     """Shares of best - median reached on one function: per size, evenly drawn and with learning trials.
 
-    A size is a number of configurations and a number of repeats. ``first`` are the evenly drawn trials of a
-    first round that exists; default the advice for each size.
+    A size is a number of configurations and a number of repeats. Its studies have random numbers of their
+    own, so that they do not depend on the other sizes. ``seed`` are the seed of the rehearsal and the number
+    of the function. ``first`` are the evenly drawn trials of a first round that exists; default the advice
+    for each size.
     """
+    rng = np.random.default_rng(seed)
     function = drawn_function(grid.embedded(grid.rows[:1]), rng)
     values = function(grid.embedded(grid.rows))
     median = float(np.median(values))
@@ -319,6 +325,7 @@ def _studies(
     order = rng.permutation(len(grid.rows))
     reached = []
     for cells, repeats in sizes:
+        rng = np.random.default_rng([*seed, cells, repeats])
         even = _Study(grid, function, grid.rows[order[:cells]], noise * span, rng)
         trials = cells + repeats
         drawn = min(first or first_size(trials) or trials, cells)

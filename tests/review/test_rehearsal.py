@@ -39,6 +39,14 @@ def test_a_rehearsal_is_the_same_again_and_another_seed_differs(few_functions):
     assert refine.rehearse(SPACE, budget=12, seed=1).to_json() != first
 
 
+def test_a_size_has_the_same_numbers_beside_other_sizes(few_functions):
+    sizes = {}
+    for budget in (20, 16, 40):
+        for size in refine.rehearse(SPACE, budget=budget).sizes:
+            sizes.setdefault(size.trials, set()).add(size)
+    assert {trials: len(rows) for trials, rows in sizes.items()} == {16: 1, 20: 1, 40: 1}
+
+
 def test_a_rehearsal_is_data_with_the_version_of_its_schema(few_functions):
     data = json.loads(json.dumps(refine.rehearse(SPACE, budget=12).to_dict(), allow_nan=False))
     assert data.keys() > {"schema", "page"}
