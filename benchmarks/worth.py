@@ -28,7 +28,8 @@ from tables import kept, known_by, markdown, parser
 
 import refine
 from refine.errors import AnalysisError
-from refine.review.worth import LEVELS, rehearse
+from refine.review.next_step import AUDIT
+from refine.review.worth import LEVELS, Rounds, rehearse
 from refine.tree.children import left_to_run
 
 FIRST, N, EXPLOIT = 60, 40, 0.5
@@ -65,7 +66,9 @@ def chain(family: str, name: str, seed: int) -> list[dict]:
             epsilon = review.proposal.claim.epsilon
             forecast = None
             if number in REHEARSED:
-                found = rehearse("", review.analysis, epsilon, review.space, [(AHEAD, N)], EXPLOIT)
+                found = rehearse(
+                    "", review.analysis, epsilon, review.space, [Rounds(AHEAD, N, EXPLOIT, AUDIT)]
+                )
                 forecast = [[(table.best - q) / scale for q in row] for row in found.plans[0].quantiles]
             states[-1] |= {
                 "verdict": said.verdict,

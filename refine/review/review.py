@@ -32,8 +32,8 @@ from refine.review.next_step import NextRound, NextStep, advised_round, next_ste
 from refine.review.round_spec import ChildKeywords, RoundSpec
 from refine.review.worth import (
     REHEARSED,
-    REHEARSED_EXPLOIT,
     Rehearsal,
+    Rounds,
     Worth,
     check_plan,
     plans_beside,
@@ -345,9 +345,9 @@ class Review(Shown, Generic[R]):
         Args:
             rounds: Number of rounds, at most 20; default 4, or fewer if the budget of the tree has no room.
             n: Trials of each round; default as many as this round, or an equal part of the budget.
-            exploit: Share of exploit trials of every round, as in :meth:`worth`; default 0.5, and as advised
-                under a budget.
-            audit: Share of audit trials of every round, as in :meth:`accept`.
+            exploit: Share of exploit trials of every round, as in :meth:`worth`; default the advice for a
+                round of the plan's size.
+            audit: Share of audit trials of every round, likewise.
 
         Returns:
             The winner's expected value after every round, with intervals.
@@ -378,14 +378,15 @@ class Review(Shown, Generic[R]):
         check_plan(rounds, size)
         fix = "plan fewer, at most {left} in all"
         self.budget.check(rounds * size, f"round {self.round.id}", fix)
-        if exploit is None and available is None:
-            exploit = REHEARSED_EXPLOIT
-        shares = self._next_round(size, exploit, audit)
-        options["exploit"] = shares.exploit
+        if exploit is not None:
+            options["exploit"] = exploit
         if audit is not None:
             options["audit"] = audit
         epsilon = self.original.claim.epsilon
-        plans = plans_beside(rounds, size)
+        plans = []
+        for count, trials in plans_beside(rounds, size):
+            shares = self._next_round(trials, exploit, audit)
+            plans.append(Rounds(count, trials, shares.exploit, shares.audit))
         winner = math.nan
         if self._retrained is not None:
             winner = self._retrained.best_in(self.round.space)
@@ -395,8 +396,6 @@ class Review(Shown, Generic[R]):
             epsilon,
             self.space,
             plans,
-            exploit=shares.exploit,
-            audit=shares.audit,
             winner=winner,
         )
         reserve = self.budget.reserve(noisy=not self.analysis.noise.deterministic)

@@ -216,6 +216,15 @@ def batch_of(n: int, exploit: float, audit: float) -> stats.Batch:
     return stats.Batch(max(0, n - best - outside), best)
 
 
+class Rounds(NamedTuple):
+    """Rounds of equal size to simulate."""
+
+    rounds: int  # number of rounds
+    n: int  # trials of each
+    exploit: float  # share of exploit trials of each
+    audit: float  # share of audit trials of each
+
+
 @one_thread
 def worth_of(
     analysis: Analysis,
@@ -326,7 +335,6 @@ def verdict_of(
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 REHEARSED = 4  # rounds of a rehearsed plan, unless the caller gives a number
-REHEARSED_EXPLOIT = 0.5  # share of exploit trials of a rehearsed round without a budget
 _MOST_ROUNDS = 20
 
 
@@ -336,6 +344,8 @@ class Plan:
 
     rounds: int  # number of rounds
     n: int  # trials of each
+    exploit: float  # share of exploit trials of each
+    audit: float  # share of audit trials of each
     # per round, the quantiles of :data:`LEVELS` of the winner's expected value after it, in the metric's own
     # sign, worst first
     quantiles: tuple[tuple[float, ...], ...]
@@ -357,12 +367,11 @@ class Rehearsal(Shown):
     plans: tuple[Plan, ...]
     left: int  # configurations of the space that are left to run
     simulated: int  # simulated objectives per plan
-    exploit: float  # share of exploit trials of every round
-    audit: float  # share of audit trials
     data: str  # data that values are about: see :attr:`refine.proposal.proposal.Claim.data`
     budget: BudgetState = NO_BUDGET  # the budget that pays for the plan
     reserve: int = 0  # trials of the budget that are kept to confirm the winner
-    # options of :meth:`refine.Review.accept` for the next round: with ``n`` if the advice set the plan
+    # options of :meth:`refine.Review.accept` for the next round: ``n`` if the advice set the plan, and the
+    # shares that the person set
     options: Mapping[str, float] = field(default_factory=dict)
     created: bool = False  # whether the first round of the plan exists, without trials
 
@@ -401,12 +410,10 @@ def rehearse(
     analysis: Analysis,
     epsilon: float,
     space: Space,
-    plans: Sequence[tuple[int, int]],
-    exploit: float = 0.5,
-    audit: float = 0.05,
+    plans: Sequence[Rounds],
     winner: float = math.nan,
 ) -> Rehearsal:
-    """Simulates plans (rounds, trials of each) on the posterior: see :meth:`refine.Review.rehearse`.
+    """Simulates plans of rounds on the posterior: see :meth:`refine.Review.rehearse`.
 
     Later rounds would narrow the space; in the simulation their exploit trials are placed by the posterior of
     that time. ``winner`` is the expected value of the present winner, larger is better, from which every plan
@@ -415,7 +422,7 @@ def rehearse(
     Raises:
         AnalysisError: The evidence does not cover the space, or nothing is left to run.
     """
-    longest = max(rounds * n for rounds, n in plans)
+    longest = max(plan.rounds * plan.n for plan in plans)
     aheads = aheads_of(analysis, space, longest)
     remaining = left_to_run(analysis, space)
     if not aheads:
@@ -430,12 +437,12 @@ def rehearse(
     simulate = stats.RoundsAhead(truths=_TRUTHS // len(aheads), seed=_SEED)
     outlooks = []
     expected_now = math.nan
-    for rounds, n in plans:
-        batches = [batch_of(n, exploit, audit)] * rounds
+    for plan in plans:
+        batches = [batch_of(plan.n, plan.exploit, plan.audit)] * plan.rounds
         values = np.concatenate([simulate(*ahead.evidence, batches, ahead.deviations) for ahead in aheads])
         values = _from_winner(analysis, values, winner)
         # Every plan starts from the same state, so that differences are the plans' own.
-        outlooks.append(_plan(analysis, space, rounds, n, values, epsilon))
+        outlooks.append(_plan(analysis, space, plan, values, epsilon))
         expected_now = analysis.sign * float(values[:, 0].mean())
     return Rehearsal(
         round=round_id,
@@ -446,8 +453,6 @@ def rehearse(
         plans=tuple(outlooks),
         left=remaining,
         simulated=len(values),
-        exploit=exploit,
-        audit=audit,
         data=claimed_data(analysis),
     )
 
@@ -462,7 +467,7 @@ def _from_winner(analysis: Analysis, values: Floats, winner: float) -> Floats:
     return np.asarray(np.clip(values + (winner - present), *analysis.limits.facing(analysis.sign)))
 
 
-def _plan(analysis: Analysis, space: Space, rounds: int, n: int, values: Any, epsilon: float) -> Plan:
+def _plan(analysis: Analysis, space: Space, planned: Rounds, values: Any, epsilon: float) -> Plan:
     winners = analysis.sign * values[:, 1:]
     levels = LEVELS
     if analysis.sign < 0:
@@ -476,10 +481,12 @@ def _plan(analysis: Analysis, space: Space, rounds: int, n: int, values: Any, ep
     positions = np.clip(positions, *limits_of(analysis))
     gains = np.count_nonzero(values[:, -1] - values[:, 0] > epsilon)
     return Plan(
-        rounds=rounds,
-        n=n,
+        rounds=planned.rounds,
+        n=planned.n,
+        exploit=planned.exploit,
+        audit=planned.audit,
         quantiles=tuple(tuple(float(v) for v in row) for row in positions),
         mean=tuple(float(v) for v in winners.mean(axis=0)),
         likely=stats.share_of_draws(gains, len(values)),
-        seconds=rounds * n * trial_seconds(analysis, space),
+        seconds=planned.rounds * planned.n * trial_seconds(analysis, space),
     )

@@ -190,12 +190,12 @@ def test_the_printed_edit_is_the_one_that_accept_takes_when_typed(shown):
 
 
 def test_a_rehearsal_advises_another_plan_only_if_it_is_better_than_the_tolerance():
-    first = Plan(2, 8, ((0.13, 0.11, 0.1, 0.09, 0.07),) * 2, (0.104, 0.104), 0.5, 1.0)
+    quantiles = ((0.13, 0.11, 0.1, 0.09, 0.07),) * 2
+    mean = (0.104, 0.104)
+    first = Plan(2, 8, 0.9, 0.05, quantiles=quantiles, mean=mean, likely=0.5, seconds=1.0)
     larger = replace(first, rounds=1, n=16, mean=(0.1,))
     round_facts = ("0f", "loss", "minimize", 0.106)
-    tied = Rehearsal(
-        *round_facts, 0.01, (first, larger), left=90, simulated=8, exploit=0.9, audit=0.05, data=""
-    )
+    tied = Rehearsal(*round_facts, 0.01, (first, larger), left=90, simulated=8, data="")
     assert "differences below 0.01 count as ties" in str(tied)
     assert "0.090 to 0.110   0.070 to 0.130" in str(tied)  # as every interval, although smaller is better
     assert "review.accept(n=8" in str(tied)

@@ -206,7 +206,9 @@ def test_a_plan_is_rehearsed_the_same_again(tree):
     assert {plan.rounds * plan.n for plan in rehearsal.plans} == {40}
     names = [row[0].text for row in page.blocks[1].rows]
     assert names == ["2 rounds of 20 trials", "1 round of 40 trials", "4 rounds of 10 trials"]
-    assert [str(call) for call in page.calls] == ["review.accept(n=20, exploit=0.5)"]
+    assert [str(call) for call in page.calls] == ["review.accept(n=20)"]
+    assert {plan.n: plan.exploit for plan in rehearsal.plans} == {20: 0.0, 40: 0.3, 10: 0.0}
+    assert root.propose().accept(n=40).node.exploit == 0.3
 
 
 def test_plans_cost_the_same_can_be_analysed_and_have_one_to_twenty_rounds():

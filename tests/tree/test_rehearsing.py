@@ -38,11 +38,49 @@ def test_a_declared_deterministic_round_is_rehearsed_without_repeats(tree, few_f
 
 def test_a_round_without_results_and_without_a_budget_is_not_rehearsed(tree):
     root = tree.add_round(SPACE, bowl, n=12)
-    with pytest.raises(AnalysisError, match="results or a budget"):
+    with pytest.raises(AnalysisError, match="results or a budget of trials, got neither"):
         root.rehearse()
-    tree.budget = 8
-    with pytest.raises(DesignError, match="from 12 to 300"):
-        tree.add_round(SPACE, bowl, n=8, seed=1).rehearse()
+    tree.budget = "8 h"
+    with pytest.raises(AnalysisError, match="got a training time of 8 h"):
+        root.rehearse()
+
+
+@pytest.mark.parametrize("budget", [8, 301])
+def test_a_budget_outside_the_limits_is_refused_with_the_trials_left_and_a_fix_that_works(tree, budget):
+    root = tree.add_round(SPACE, bowl, n=8, budget=budget)
+    limits = f"simulates 12 to 300 trials, and the budget has {budget} left"
+    with pytest.raises(DesignError, match=limits) as refused:
+        root.rehearse()
+    fixes = ["round.run()", "tree.budget = 12"]
+    assert [str(action) for action in refused.value.actions] == fixes[: 1 + (budget < 12)]
+
+
+def test_the_raised_budget_of_the_error_counts_the_trials_of_other_roots(tree, few_functions):
+    tree.add_round(SPACE, bowl, n=10, budget=15, seed=1).run(progress=False, check_noise=False)
+    root = tree.add_round(SPACE, bowl, n=5, seed=2)
+    with pytest.raises(DesignError, match="the budget has 5 left") as refused:
+        root.rehearse()
+    assert str(refused.value.actions[1]) == "tree.budget = 22"
+    tree.budget = 22
+    assert root.rehearse().budget == 12
+
+
+@pytest.mark.parametrize("plan", [{"rounds": 2, "n": 6}, {"exploit": 0.5}, {"audit": 0.0}])
+def test_a_plan_before_the_first_trial_is_refused_by_the_names_of_its_arguments(tree, plan):
+    root = tree.add_round(SPACE, bowl, n=14, budget=20)
+    with pytest.raises(DesignError, match=f"needs results, got {' and '.join(plan)} before the first trial"):
+        root.rehearse(**plan)
+
+
+@pytest.mark.slow
+def test_a_plan_without_a_budget_has_the_shares_that_the_review_advises(tree):
+    root = tree.add_round(SPACE, bowl, n=40, seed=2).run(progress=False)
+    review = root.propose()
+    advised = review.advised_round
+    plan = root.rehearse(rounds=1, n=advised.n).plans[0]
+    assert (plan.exploit, plan.audit) == (advised.exploit, advised.audit)
+    assert plan.exploit < 0.5
+    assert root.rehearse(rounds=1, n=advised.n, exploit=0.5).plans[0].exploit == 0.5
 
 
 @pytest.mark.slow
@@ -66,6 +104,7 @@ def test_a_child_without_trials_is_rehearsed_on_its_space_by_the_results_of_its_
     child = root.branch({**SPACE, "x": (0.5, 0.8, 7)}, n=15)
     plan = child.rehearse()
     assert (plan.round, plan.plans[0].rounds, plan.plans[0].n) == (child.id, 1, 15)
+    assert (plan.plans[0].exploit, plan.plans[0].audit) == (child.node.exploit, child.node.audit) == (0, 0)
     assert [str(call) for call in plan.page().calls] == ["round.run()"]
     other = root.branch({**SPACE, "z": [1, 2]}, n=15, previous={"z": 1})
     with pytest.raises(AnalysisError, match="other parameters"):

@@ -105,7 +105,10 @@ def rehearsal_page(rehearsal: Rehearsal) -> Page:
         if rehearsal.reserve:
             text += f"; {rehearsal.reserve:,} kept to confirm the winner"
         blocks.append(Facts([("Budget", text)]))
-    options = {"n": advised.n, **rehearsal.options}
+    options: dict[str, float] = {"n": advised.n}
+    if advised.exploit > 0:
+        options["exploit"] = advised.exploit
+    options.update(rehearsal.options)
     if advised is not first:
         options["n"] = advised.n
     call = Action("review.accept", **options)

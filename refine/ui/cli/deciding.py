@@ -181,7 +181,7 @@ def rehearse(
     n: SizeOption = None,
     exploit: Annotated[
         float | None,
-        Option(help="Set the share of trials that the model places; default 0.5, as advised under a budget."),
+        Option(help="Set the share of trials that the model places; default as advised."),
     ] = None,
     budget: Annotated[
         int | None, Option(help="Set the trials of the study on a space file; default 60.")
