@@ -16,7 +16,7 @@ from refine.analysis.reason import Reason
 from refine.proposal.alternatives import Offer
 from refine.report.markdown.rendering import rendered
 from refine.report.markdown.round import _header, gather
-from refine.report.pages.analysis import COUPLED
+from refine.report.pages.analysis import COUPLED, shared_facts
 from refine.ui.web.session import Session
 
 pytestmark = pytest.mark.slow
@@ -141,6 +141,15 @@ def test_an_offer_to_fix_a_parameter_reaches_every_surface_that_unfolds(review, 
     text = EVIDENCE[surface](with_an_offer(review))
     assert "No level of dropout makes a difference beyond the tolerance" in text
     assert "review.edit(dropout=0.1)" in text
+
+
+@pytest.mark.parametrize("surface", [name for name in SURFACES if name != "print of the value"])
+def test_a_shared_fact_of_an_analysis_reaches_every_surface_of_its_review(review, surface):
+    shown = SURFACES[surface]
+    changed = replace(review, analysis=replace(review.analysis, codes=("a", "b")))
+    ((_, fact),) = set(shared_facts(changed.analysis)) - set(shared_facts(review.analysis))
+    assert fact.text not in shown(review)
+    assert fact.text in shown(changed)
 
 
 def test_the_review_page_shows_every_fact_of_the_printed_review(review):

@@ -93,7 +93,7 @@ def analysis_page(analysis: Analysis) -> Page:
     facts += [
         ("Tolerance", tolerance_text(analysis)),
         ("Coverage", _coverage(analysis)),
-        *caution_facts(analysis),
+        *shared_facts(analysis),
     ]
     calls = [Action("round.propose", risk=0.05), Action("analysis.why")]
     if ranked and analysis.tested:
@@ -122,8 +122,8 @@ _CAUTIONS = {
 }
 
 
-def caution_facts(analysis: Analysis) -> list[Fact]:
-    """The cautions of an analysis, in short if possible."""
+def shared_facts(analysis: Analysis) -> list[Fact]:
+    """The facts of an analysis that its review states too: the cautions, in short if possible."""
     facts: list[Fact] = []
     for caution in analysis.cautions:
         if caution.code != "sampled":

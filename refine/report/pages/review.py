@@ -9,7 +9,7 @@ import numpy as np
 
 from refine.analysis.conditions import as_read, declared, unread_in
 from refine.proposal.change import Change
-from refine.report.pages.analysis import best_clause, caution_facts, trials_clause, weak_text
+from refine.report.pages.analysis import best_clause, shared_facts, trials_clause, weak_text
 from refine.report.pages.checks import failed_text, verdict_cell, waiting_text, worth_page
 from refine.report.pages.preview import kept_cell
 from refine.report.pages.proposal import (
@@ -186,7 +186,7 @@ def risk_facts(review: Review) -> list[Fact]:
 
 def standing_facts(review: Review) -> list[Fact]:
     """The facts that no edit changes: budget, belief and cautions."""
-    facts = [*belief_facts(review.analysis.belief), *caution_facts(review.analysis)]
+    facts = [*belief_facts(review.analysis.belief), *shared_facts(review.analysis)]
     if budget := _budget_text(review):
         return [("Budget", budget), *facts]
     return facts
