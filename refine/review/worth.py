@@ -163,12 +163,17 @@ def _simulated(
     posterior = posterior_of(analysis, np.concatenate([positions, extra]), exact=True, model=model)
     noise = noise_in_scores(analysis, posterior, float(posterior.mean[:count].max()))
     posterior = _damped(posterior, _BEYOND * excess_of_best(analysis))
+    posterior = posterior._replace(values=np.minimum(posterior.values, _highest(analysis)))
+    return _given_again(posterior, values, noise), noise
+
+
+def _highest(analysis: Analysis) -> float:
+    """The best possible value, larger is better: a limit of the metric, or of losses compared by factors."""
     best = float(analysis.y.max())
     highest = max(analysis.limits.facing(analysis.sign)[1], best)
-    if on_log(analysis):  # losses that are compared by factors stay positive
+    if on_log(analysis):  # such losses stay positive
         highest = min(highest, best / MOST_FACTOR)
-    posterior = posterior._replace(values=np.minimum(posterior.values, highest))
-    return _given_again(posterior, values, noise), noise
+    return highest
 
 
 def _damped(posterior: stats.Posterior, unit: float) -> stats.Posterior:
@@ -268,6 +273,11 @@ def worth_of(
         simulate = stats.NextRound(designs=_DESIGNS // len(aheads), seed=_SEED)
         rises = np.concatenate([simulate(*ahead.evidence, batch, ahead.deviations) for ahead in aheads])
         probability = stats.share_of_draws(np.count_nonzero(rises > epsilon), len(rises))
+    smallest, largest = -math.inf, math.inf
+    if analysis.noise.deterministic and aheads[0].deviations is None:
+        smallest = 0.0  # the best known configuration keeps its value
+        largest = _highest(analysis) - float(analysis.y.max())
+        rises = np.clip(rises, smallest, largest)
     repeats = n or RUNS
     if budget.left is not None:
         repeats = min(repeats, budget.left)
@@ -296,8 +306,8 @@ def worth_of(
         seconds=n * trial_seconds(analysis, space),
         probability=probability,
         gain=gain,
-        low=float(middle + _WIDER * (low - middle)),
-        high=float(middle + _WIDER * (high - middle)),
+        low=max(smallest, float(middle + _WIDER * (low - middle))),
+        high=min(largest, float(middle + _WIDER * (high - middle))),
         again=repeat_gain,
         epsilon=epsilon,
         noise=sd,

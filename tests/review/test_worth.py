@@ -263,3 +263,23 @@ def test_the_outlook_of_rounds_and_of_plans_starts_from_one_simulation(tree):
     gain = plan.plans[0].mean[0] - plan.now
     worth = review.worth(n=20, exploit=0.5, audit=0.0)
     assert gain == pytest.approx(worth.gain, abs=0.3 * worth.gain + 0.002)
+
+
+def test_a_round_without_noise_takes_nothing_away_and_leaves_losses_positive(tree):
+    def loss(p):
+        return (math.log10(p["lr"]) + 3) ** 2 + p["m"]
+
+    space = {"lr": refine.Float(1e-9, 1e3, levels=25, log=True), "m": (0.0, 1.0, 11)}
+    root = tree.add_round(space, loss, n=50, direction="minimize", noise="none").run(progress=False)
+    worth = root.propose().worth()
+    assert 0 <= worth.low <= worth.gain <= worth.high < root.best["value"]
+
+    def peak(p):
+        if p["y"] > 0.5:
+            raise ValueError("fails in half of the space")
+        return -((p["x"] - 0.5) ** 2)
+
+    plane = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21)}
+    peaked = tree.add_round(plane, peak, n=60, noise="none", objective_name="peak").run(progress=False)
+    worth = peaked.propose().worth()
+    assert 0 <= worth.low <= worth.gain <= worth.high
