@@ -72,7 +72,7 @@ CODES = {
     "no_formula": "how the metric follows from predictions is not known: metric",
     "not_reproduced": "the metric as recorded does not follow from the predictions in the usual way: metric",
     # Of what to do next: see refine.review.next_step.
-    "decide": "a proposal is to be decided: parameters, n, seconds",
+    "decide": "a proposal is to be decided: parameters, n (0 if nothing is left to run), seconds",
     "durations": "trials take longer at some levels of a parameter: parameter, factor",
     "search_on": "a budget pays for a round on the same space: n, seconds, learned, even, outside",
     "more": "more configurations would let parameters be judged: parameters, more, n, power, effect, seconds",

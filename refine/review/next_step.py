@@ -197,6 +197,9 @@ def next_step_of(
             "even": advised.even,
             "outside": round(advised.audit * n),
         }
+        if changed and proposal.advice is not None and not proposal.advice.n:
+            reason = Reason("decide", {"parameters": changed, "n": 0})
+            return NextStep(Action("tree.winner"), (reason,), 0, 0.0)
         reason = Reason("search_on", values)
         if changed:
             reason = Reason("decide", {"parameters": changed, **values})

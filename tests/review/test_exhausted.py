@@ -23,7 +23,10 @@ def test_a_cut_to_configurations_that_all_ran_suggests_no_round(tree):
     review = root.run(progress=False).propose()
     assert review.next_step.reasons[0].code == "decide"
     assert "every configuration" in str(review)
-    assert "accept(" not in str(review)
+    for text in (str(review), str(review.why())):
+        assert "accept" not in text
+    assert "Decide about x. Every configuration of the new space was run." in str(review.why())
+    assert str(review.next_step.action) == "tree.winner()"
 
 
 def test_a_wholly_run_space_with_noise_asks_for_repeats(tree):

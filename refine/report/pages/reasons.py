@@ -355,6 +355,9 @@ def _size(v: SimpleNamespace) -> str:
 
 
 def _decide(v: SimpleNamespace) -> str:
+    decide = f"Decide about {join(v.parameters)}."
+    if not v.n:
+        return f"{decide} Every configuration of the new space was run."
     parts = [f"{v.even:,} evenly drawn"]
     if v.learned:
         parts.insert(0, f"{v.learned:,} exploit (chosen by the model as results arrive)")
@@ -363,7 +366,7 @@ def _decide(v: SimpleNamespace) -> str:
     shares = ", ".join(parts)
     if v.seconds >= 1:
         shares += f"; about {duration(v.seconds)}"
-    return f"Decide about {join(v.parameters)}. If you accept, {plural(v.n, 'trial')}: {shares}."
+    return f"{decide} If you accept, {plural(v.n, 'trial')}: {shares}."
 
 
 def _inside(v: SimpleNamespace) -> str:
