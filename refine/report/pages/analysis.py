@@ -106,7 +106,7 @@ def tolerance_text(analysis: Analysis) -> str:
     """The tolerance with its source: ``differences below 0.017 count as ties (5 % of best - median)``."""
     epsilon, source = analysis.noise.tolerance()
     if not np.isfinite(epsilon):
-        return "unknown: nothing was repeated"
+        return "unknown: too few repeats"
     text = "every difference counts"
     if epsilon:
         text = f"differences below {difference(epsilon)} count as ties"

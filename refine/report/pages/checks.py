@@ -390,7 +390,7 @@ def _no_gain(v: Any) -> str:
     return f"The best is no better than the best before this round. {_ties(v)}"
 
 
-_UNKNOWN_NOISE = "The noise is unknown: nothing was repeated"
+_UNKNOWN_NOISE = "The noise is unknown: too few repeats"
 
 _SAYS: dict[str, Say] = {
     "goal.narrows_question": (
