@@ -18,7 +18,7 @@ from refine.run.replicates import known_best
 from refine.run.resources import Resources
 from refine.run.running_trial import RunningTrial
 from refine.run.signals import interruptible
-from refine.run.workers.executor import outcomes_of
+from refine.run.workers.dispatch import outcomes_of
 from refine.space.encoding import seed_of
 from refine.store.reader import Reader
 from refine.store.store import Store

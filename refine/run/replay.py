@@ -17,7 +17,7 @@ from refine.run.outcome import Outcome, completed
 from refine.run.plan import plan, stored_task
 from refine.run.protocols import Objective
 from refine.run.resources import Resources
-from refine.run.workers.executor import outcomes_of
+from refine.run.workers.dispatch import outcomes_of
 from refine.space.encoding import check_seed
 from refine.store.store import Store
 from refine.trials.frame import Records, table

@@ -23,7 +23,7 @@ from refine.run.progress_bar import ProgressBar
 from refine.run.protocols import Objective
 from refine.run.signals import interruptible
 from refine.run.steering import AdaptiveTasks
-from refine.run.workers.executor import PER_WORKER, outcomes_of
+from refine.run.workers.dispatch import PER_WORKER, outcomes_of
 from refine.space.space import decode_configuration
 from refine.store.log import TrialWriter
 from refine.store.store import Store

@@ -1,4 +1,4 @@
-"""Running tasks in this process, or on an executor. Workers never access the store."""
+"""Hands tasks to this process or to an executor, and takes in outcomes. Workers never access the store."""
 
 from __future__ import annotations
 
