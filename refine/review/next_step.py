@@ -188,22 +188,7 @@ def next_step_of(
     read = [e for e in analysis.parameters if e.read != 0]
     remaining = left_to_run(analysis, analysis.space)
     if changed or (available is not None and read and remaining):
-        advised = advised_round(analysis, proposal, proposal.space, planned, budget=budget)
-        n = advised.n
-        values: dict[str, object] = {
-            "n": n,
-            "seconds": n * trial_time,
-            "learned": round(advised.exploit * n),
-            "even": advised.even,
-            "outside": round(advised.audit * n),
-        }
-        if changed and proposal.advice is not None and not proposal.advice.n:
-            reason = Reason("decide", {"parameters": changed, "n": 0})
-            return NextStep(Action("tree.winner"), (reason,), 0, 0.0)
-        reason = Reason("search_on", values)
-        if changed:
-            reason = Reason("decide", {"parameters": changed, **values})
-        return NextStep(accept_action(advised), (reason, *_on_durations(analysis)), n, n * trial_time)
+        return _round_step(analysis, proposal, planned, budget, changed)
     if not analysis.tested and read and remaining:
         n = planned
         if proposal.advice is not None:
@@ -246,6 +231,29 @@ def next_step_of(
     reason = Reason(code, {"runs": runs, "seconds": runs * trial_time, "effect": EFFECT, "power": POWER})
     action = Action("round.replicate", top=REPEATED, seeds=SEEDS)
     return NextStep(action, (reason, tried), runs, runs * trial_time)
+
+
+def _round_step(
+    analysis: Analysis, proposal: Proposal, planned: int, budget: BudgetState, changed: list[str]
+) -> NextStep:
+    """A round on the proposed space, or the winner if every configuration of that space was run."""
+    if changed and proposal.advice is not None and not proposal.advice.n:
+        reason = Reason("decide", {"parameters": changed, "n": 0})
+        return NextStep(Action("tree.winner"), (reason,), 0, 0.0)
+    advised = advised_round(analysis, proposal, proposal.space, planned, budget=budget)
+    n = advised.n
+    seconds = n * trial_seconds(analysis, proposal.space)
+    values: dict[str, object] = {
+        "n": n,
+        "seconds": seconds,
+        "learned": round(advised.exploit * n),
+        "even": advised.even,
+        "outside": round(advised.audit * n),
+    }
+    reason = Reason("search_on", values)
+    if changed:
+        reason = Reason("decide", {"parameters": changed, **values})
+    return NextStep(accept_action(advised), (reason, *_on_durations(analysis)), n, seconds)
 
 
 def _on_durations(analysis: Analysis) -> tuple[Reason, ...]:
