@@ -347,3 +347,15 @@ def test_a_value_that_rounds_to_zero_has_no_sign(value):
     assert score(value) == "0.0000"
     assert coarse([value, 0.5]) == ["0.00", "0.50"]
     assert signed(value) == "+0.00"
+
+
+def test_a_best_observed_trial_that_ties_with_the_winner_is_not_called_worse(tree):
+    def steps(p):
+        return -50 + 10 * p["x"] + 3 * p["b"] + 2 * (p["c"] == "z")
+
+    space = {"x": (0.0, 1.0, 11), "b": [False, True], "c": ["a", "z", "y"]}
+    root = tree.add_round(space, steps, n=40, seed=2, direction="minimize").run(progress=False)
+    winner = root.recommend()
+    assert not winner.is_best_observed
+    assert winner.candidates[0].observed == winner.best_value == -50
+    assert "another configuration has the same value" in str(winner.why())
