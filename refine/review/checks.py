@@ -46,6 +46,8 @@ LOST = 0.25  # good stopped trials, as a share of the ten best others, from whic
 # hit the best fifth of the other parameters with probability 0.95.
 PER_LEVEL = (5, 14)
 
+SLOW = 0.01  # seconds from which the time of a trial says something; below, clocks and caches decide
+DRIFTS = 1e-6  # p-value of a trend over the order from which no forecast holds
 CHEAPER = 0.3  # saving of time, without a loss, from which a cheaper trial is mentioned
 SECOND = 0.05  # probability that a region cut off holds the best, from which audit trials are advised
 TIES = 5  # trials within the noise of the best from which the choice among them is luck
@@ -55,7 +57,7 @@ PASS, WARN, FAIL, UNKNOWN = VERDICTS = ("pass", "warn", "fail", "unknown")
 # Code of a finding -> its verdict; those of other findings depend on their numbers.
 _VERDICT_OF = {
     **dict.fromkeys(("question", "explores", "inside", "judged", "sound", "kept", "fair"), PASS),
-    **dict.fromkeys(("gain", "clear", "none", "identical", "small", "no_cheaper", "unlikely"), PASS),
+    **dict.fromkeys(("gain", "clear", "none", "identical", "small", "no_cheaper", "fast", "unlikely"), PASS),
     **dict.fromkeys(("nothing_cut", "none_outside"), PASS),
     **dict.fromkeys(("narrows_question", "no_goal", "at_end", "widened", "fewer", "lost"), WARN),
     **dict.fromkeys(("no_gain", "unclear", "seen", "large", "cheaper", "plausible"), WARN),
@@ -419,12 +421,17 @@ def _drift(analysis: Analysis) -> Check:
     if drift is None:
         return _check("drift", "unknown")
     code = "none"
+    verdict = PASS
     if drift.seen:
         code = "seen"
+        verdict = WARN
+    if drift.p < DRIFTS:
+        verdict = FAIL
     way = "worse"
     if drift.correlation > 0:
         way = "better"
-    return _check("drift", code, drift.correlation, way=way, level=LEVEL, **drift._asdict())
+    values = {"way": way, "level": LEVEL, **drift._asdict()}
+    return _check("drift", code, drift.correlation, verdict=verdict, **values)
 
 
 def _sd(analysis: Analysis) -> float:
@@ -470,6 +477,8 @@ def _cost(analysis: Analysis) -> Check:
     share = float(cost.seconds[cost.cheapest] / cost.seconds[cost.best])
     saving = 1 - share
     code = "cheaper"
+    if cost.seconds[cost.best] < SLOW:
+        return _check("cost", "fast", 0.0, "cost", saving=0.0)
     if saving < CHEAPER:
         code = "no_cheaper"
     return _check("cost", code, saving, "cost", saving=saving, rank=cost.rank, share=share)

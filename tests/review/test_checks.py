@@ -252,6 +252,8 @@ def test_a_cheaper_trial_that_is_as_good_is_found():
     check = checks(cheap, replicates_=replicates(0.01))["cost"]
     assert (check.verdict, check.value) == ("warn", pytest.approx(0.8))
     assert says(check) == "The trial of rank 2 is as good within the noise and takes 20 % of the time."
+    fast = checks(cheap.assign(seconds=cheap["seconds"] / 2000), replicates_=replicates(0.01))["cost"]
+    assert (fast.verdict, says(fast)) == ("pass", "The best trial takes under 0.01 s, too short to compare.")
 
 
 def test_a_summary_names_checks_that_did_not_pass_and_details_name_all():

@@ -449,11 +449,12 @@ _SAYS: dict[str, Say] = {
     "optimism.unknown": _UNKNOWN_NOISE,
     "optimism.small": _little_luck,
     "optimism.large": (
-        "{expected:score} expected on retraining, not {best:score}: the best of {trials:trial} on one "
-        "validation set. "
+        "{expected:score} expected on retraining, not {best:score}: the best of {trials:trial} is "
+        "partly luck. "
         "A hold-out set measures the difference"
     ),
     "cost.unknown": "The trials don't record their times",
+    "cost.fast": "The best trial takes under 0.01 s, too short to compare",
     "cost.no_cheaper": "No trial as good, within the noise, takes much less time",
     "cost.cheaper": (
         "The trial of rank {rank} is as good within the noise and takes {share:percent} of the time"
