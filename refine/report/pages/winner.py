@@ -224,11 +224,11 @@ def known_grid(winner: Winner) -> Grid:
             spread = between(min(best.fresh), max(best.fresh))
         runs = f"mean of {plural(len(best.fresh), 'run')}, {spread}"
         rows.append(("replicates", score(float(mean(best.fresh))), "-", runs))
-    place = "another configuration, expected to be worse"
+    place = "another one, expected to be worse"
     if winner.is_best_observed:
         place = "the same configuration"
     elif best.observed == winner.best_value:
-        place = "another configuration has the same value"
+        place = "another one has the same value"
     rows.append(("best observed trial", score(winner.best_value), "-", place))
     if gain is not None and not gain.same:
         interval = between(gain.low, gain.high)
