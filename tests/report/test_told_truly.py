@@ -356,3 +356,16 @@ def test_a_best_observed_trial_that_ties_with_the_winner_is_not_called_worse(roo
     tied = replace(winner, best_observed=second, best_value=first.observed + above)
     assert not tied.is_best_observed
     assert place in str(tied.why())
+
+
+def test_an_analysis_calls_no_place_best_that_the_best_trial_contradicts(tree):
+    def with_a_spike(p):
+        spike = 2.0 * (p["kind"] == "b" and p["x"] == 0.9)
+        return spike - abs(p["x"] - 0.3) - 0.2 * (p["kind"] == "b")
+
+    space = {"x": (0.0, 1.0, 11), "kind": ["a", "b"], "y": (0.0, 1.0, 8)}
+    root = tree.add_round(space, with_a_spike, n=176, noise="none").run(progress=False)
+    assert (root.best["kind"], root.best["x"]) == ("b", 0.9)
+    text = str(root.analyze())
+    assert re.search(r"kind +a best by the median, b 0.\d+ worse", text)
+    assert re.search(r"x +value falls with x +top trials at 0.2 to 0.\d", text)

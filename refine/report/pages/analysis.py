@@ -79,7 +79,7 @@ def analysis_page(analysis: Analysis) -> Page:
     effective = [e for e in ranked if findings[e.name].verdict not in _NO_EFFECT]
     blocks: list[Block] = []
     if effective:
-        rows = [_short_row(e, findings[e.name]) for e in effective[:_MOST]]
+        rows = [_short_row(analysis, e) for e in effective[:_MOST]]
         if len(effective) > _MOST:
             rows.append((Cell(f"and {len(effective) - _MOST} more", "faint"), "", "", ""))
         head = ("parameter", "effect", "best at", "evidence")
@@ -165,22 +165,30 @@ def _at(name: str, parameter: Parameter, value: object) -> str:
     return f"{name} {text}"
 
 
-def _short_row(e: ParameterEvidence, finding: f.Finding) -> Row:
+def _short_row(analysis: Analysis, e: ParameterEvidence) -> Row:
     """A parameter's name, effect, best range, and the strength of the evidence."""
+    finding = analysis.findings[e.name]
     evidence = Cell("")
     if finding.verdict == f.MATTERS:
         evidence = Cell("some evidence")
     if e.q <= _STRONG:
         evidence = Cell("strong evidence", "good")
+    best_value = analysis.best.get(e.name)
+    used = best_value is not None and best_value == best_value
     best = ""
     if finding.rich:
-        ends = [level_text(e.parameter, e.parameter.grid[i]) for i in (finding.rich[0], finding.rich[-1])]
-        best = f"best at {' to '.join(dict.fromkeys(ends))}"
-    return Cell(e.name, "strong"), _effect(finding), best, evidence
+        low, high = (e.parameter.grid[i] for i in (finding.rich[0], finding.rich[-1]))
+        ends = [level_text(e.parameter, level) for level in (low, high)]
+        place = "best"
+        if used and not low <= best_value <= high:
+            place = "top trials"  # the best one is a narrow peak elsewhere
+        best = f"{place} at {' to '.join(dict.fromkeys(ends))}"
+    best_label = level_text(e.parameter, best_value) if used else ""
+    return Cell(e.name, "strong"), _effect(finding, best_label), best, evidence
 
 
-def _effect(finding: f.Finding) -> str:
-    """The effect in a few words.
+def _effect(finding: f.Finding, best_label: str) -> str:
+    """The effect in a few words; ``best_label`` is the value of the best trial, if it has one.
 
     For example ``val_acc rises with lr``, ``Adam best, SGD 0.08 worse``, ``failures at some values``.
     """
@@ -194,6 +202,8 @@ def _effect(finding: f.Finding) -> str:
     if len(medians) > 1:
         best, high = medians[0]
         worst, low = medians[-1]
+        if best_label and best != best_label:  # the best trial may have a choice that is bad on average
+            return f"{best} best by the median, {worst} {difference(abs(high - low))} worse"
         return f"{best} best, {worst} {difference(abs(high - low))} worse"
     if finding.verdict == f.FAILS:
         return "failures at some values"
