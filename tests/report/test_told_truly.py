@@ -265,6 +265,22 @@ def test_an_audit_trial_that_is_best_is_called_one(tree):
     assert "(an audit trial, outside this space)" in str(child)
 
 
+def test_the_two_values_expected_when_retrained_name_their_trials(tree):
+    def noisy(p, trial):
+        return p["x"] + 0.4 * np.random.default_rng(trial.seed).normal()
+
+    root = tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}, noisy, n=30, noise="retraining", seed=2)
+    root.run(progress=False, check_noise=False)
+    root.replicate(top=3, seeds=2, progress=False)
+    winner, optimism = tree.winner(), root.optimism()
+    assert winner.expected != optimism.expected
+    assert not winner.is_best_observed
+    assert "when retrained" in dict(winner.page().facts)["Expected"].text
+    facts = dict(optimism.page().facts)
+    assert "Expected" not in facts
+    assert "the best observed trial is retrained" in facts["Noise alone"].text
+
+
 def test_a_decision_is_not_called_worse_if_both_spaces_held_the_best():
     kept_more = DecisionComparison(0.9, SpaceResult(0.1, 0.9), SpaceResult(0.4, 0.9), 5, 0.01)
     assert outcome_text(kept_more) == "both spaces held the best value"

@@ -441,13 +441,17 @@ _CORRECTS = (
 )
 
 
+_BY_MODEL = "the winner's expected value comes from a model of all runs"
+
+
 @page_for(Optimism)
 def optimism_page(optimism: Optimism) -> Page:
     """The best observed value, and the value expected by each correction."""
     facts = []
     rows = [("best observed", score(optimism.best), "-", "chosen because it was the best")]
     if math.isfinite(optimism.expected):
-        facts.append(("Expected", f"{score(optimism.expected)} when retrained, by the noise alone"))
+        text = f"{score(optimism.expected)} expected when the best observed trial is retrained; {_BY_MODEL}"
+        facts.append(("Noise alone", text))
         source = "simulated: new noise on values that share their mean"
         rows.append(("noise alone", score(optimism.expected), "-", source))
     calls = []
