@@ -20,7 +20,7 @@ from refine.report import figures
 from refine.report.figures.checks import MOST
 from refine.report.figures.theme import ThemeName, Width, themed
 from refine.report.pages.proposal import next_text
-from refine.report.pages.review import risk_facts
+from refine.report.pages.review import risk_of
 from refine.review.review import Review
 from refine.space.edits import edit_space
 from refine.space.parameters import Parameter
@@ -31,7 +31,6 @@ from refine.tree.overview import RoundOverview, overview_of
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.trials.frame import may_be_best
-from refine.utils.display import as_cell
 from refine.utils.provided import provides
 
 if TYPE_CHECKING:
@@ -199,10 +198,8 @@ def decision_of(review: Review, width: Width = "text", theme: ThemeName | None =
     texts = {n: next_text(old, space[n], 18) for n, old in proposal.old.items() if n in space}
     risk = ""
     if space != review.original.old:
-        name, text = risk_facts(review)[0]
-        risk = f"{name}: {as_cell(text).text}"
-        if width == "column":
-            risk = risk.partition(" that ")[0]
+        view = risk_of(review)
+        risk = f"Risk: {view.headline if width == 'column' else view.text}"
     with themed(width, theme):
         return figures.decision(review.analysis, space, label, texts, risk)
 

@@ -14,9 +14,15 @@ from rich.console import Console
 import refine
 from refine.analysis.reason import Reason
 from refine.proposal.alternatives import Offer
+from refine.proposal.preview import Expected
+from refine.proposal.proposal import Claim
 from refine.report.markdown.rendering import rendered
 from refine.report.markdown.round import _header, gather
 from refine.report.pages.analysis import COUPLED, shared_facts
+from refine.report.pages.preview import kept_view
+from refine.report.pages.proposal import RiskView, risk_view
+from refine.report.pages.review import short_facts
+from refine.ui.web.content import decision_content
 from refine.ui.web.session import Session
 
 pytestmark = pytest.mark.slow
@@ -194,3 +200,76 @@ def test_coupled_parameters_are_in_the_printed_evidence_and_worded_as_on_the_pag
     assert re.search(r"a +b +rank correlation +\+0\.\d\d", evidence)
     script = Path(__file__).parents[2] / "frontend" / "src" / "checks.js"
     assert COUPLED in script.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("lost", "pronoun"), [((1,), "it"), ((1, 3), "they"), ((3,), "it"), ((2, 3), "they")]
+)
+def test_a_tile_shortens_the_printed_top_trials(review, lost, pronoun):
+    """The best trial lost is stated without a verb; the tile has the count, so the text has none."""
+    expected = Expected(low=0.71, high=0.79, inside=0.68, loss=0.1, exact=False)
+    preview = replace(review.preview(), lost=lost, best=0.8, best_kept=0.7, expected=expected)
+    cell, fraction, brief = kept_view(preview)
+    verb = "" if 1 in lost else f"{pronoun} should reach "
+    values = f"retrained {verb}0.71 to 0.79, the best kept 0.68"
+    best = "not the best trial (0.8000) but 0.7000" if 1 in lost else "the best trial"
+    are = "is" if len(lost) == 1 else "are"
+    assert cell.text == f"{best}. Of the top 10, {len(lost)} {are} cut off: {values}"
+    assert brief.removeprefix("with ") == f"{best}. Cut off: {values}"
+    assert (fraction, cell.tone) == (f"{10 - len(lost)} of 10", "bad" if 1 in lost else "")
+
+
+def test_the_tiles_of_the_page_are_the_short_facts_of_the_review(review):
+    for edited in (review, review.edit(lr=(0.5, 5.0), dropout=(0.0, 0.5)), review.edit(lr=4.0)):
+        shown = decision_content(edited)
+        tiles = [*shown["tiles"], *shown["further_tiles"]]
+        short = short_facts(edited)
+        assert [tile["text"] for tile in tiles] == [fact.text for fact in short]
+        facts = {fact["name"]: fact["text"] for fact in shown["risks"]}
+        assert [facts[tile["about"]] for tile in tiles] == [fact.full.text for fact in short]
+        assert tiles[0]["number"].replace("\N{LESS-THAN OR EQUAL TO}", "<=") == short[0].number
+
+
+MORE = "something better by over"
+SMALL = Claim(0.99, 0.01, "given")
+OF_ROWS = Claim(0.9, 0.02, "range", data="split")
+UNKNOWN = Claim(float("nan"), 0.02, "range")
+
+
+@pytest.mark.parametrize(
+    ("claim", "cuts", "view"),
+    [
+        (
+            SMALL,
+            True,
+            RiskView(
+                f"at most about 1 in 20 that {MORE} 0.01 (as you asked) is cut off",
+                "at most about 1 in 20",
+                "<= 1 in 20",
+                f"that {MORE} 0.01 is cut off",
+            ),
+        ),
+        (
+            OF_ROWS,
+            True,
+            RiskView(
+                f"about 1 in 8 that {MORE} 0.02 (5 % of best - median) is cut off, on these validation rows",
+                "about 1 in 8",
+                "1 in 8",
+                f"that {MORE} 0.02 is cut off, on these validation rows",
+            ),
+        ),
+        (SMALL, False, RiskView(*["none: nothing is cut off"] * 2, "none", "nothing is cut off")),
+        (
+            UNKNOWN,
+            True,
+            RiskView(
+                *["not known: too few of the candidate configurations lie inside"] * 2,
+                "not known",
+                "too few of the candidate configurations lie inside",
+            ),
+        ),
+    ],
+)
+def test_a_risk_has_short_parts_without_sources(claim, cuts, view):
+    assert risk_view(claim, cuts=cuts) == view

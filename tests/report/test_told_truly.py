@@ -272,7 +272,8 @@ def test_the_two_values_expected_when_retrained_name_their_trials(tree):
     root = tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}, noisy, n=30, noise="retraining", seed=2)
     root.run(progress=False, check_noise=False)
     root.replicate(top=3, seeds=2, progress=False)
-    winner, optimism = tree.winner(), root.optimism()
+    winner = tree.winner()
+    optimism = root.optimism()
     assert winner.expected != optimism.expected
     assert not winner.is_best_observed
     assert "when retrained" in dict(winner.page().facts)["Expected"].text

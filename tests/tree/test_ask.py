@@ -157,7 +157,8 @@ def test_two_regions_whose_bests_differ_by_less_than_the_tolerance_are_either(bo
 
 def test_regions_of_several_conditions_stand_in_brackets(bowl_tree):
     answer = bowl_tree.ask("layers == 1 and opt == 'rms'", better="layers == 5 or opt == 'sgd'")
-    first, second = "(layers == 1 and opt == 'rms')", "(layers == 5 or opt == 'sgd')"
+    first = "(layers == 1 and opt == 'rms')"
+    second = "(layers == 5 or opt == 'sgd')"
     assert answer.page().title == f"Question: {first} against {second}"
     undecided = replace(answer, verdict="open", probability=0.5, tie=0.0)
     assert undecided.page().lead.text.startswith(f"Open: {first} or {second} may hold the better best, ")

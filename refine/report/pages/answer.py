@@ -209,11 +209,11 @@ def _rivals_text(answer: Answer) -> str:
     if answer.verdict == EITHER:
         doubt = chance_words(1 - answer.tie)
         return f"Either region will do: {doubt} that their bests differ{by_over(answer.epsilon)}."
-    ahead = _region_text(answer.question)
-    behind = _region_text(str(answer.better))
+    regions = [_region_text(answer.question), _region_text(str(answer.better))]
     likelier = max(answer.probability, 1 - answer.probability)
     if answer.probability < 0.5:
-        ahead, behind = behind, ahead
+        regions.reverse()
+    ahead, behind = regions
     doubt = chance_words(1 - likelier)
     if answer.verdict == OPEN and likelier <= _EVEN:
         return f"Open: {ahead} or {behind} may hold the better best, {doubt} for each."

@@ -363,16 +363,21 @@ def verdict_sentence(outlook: Any) -> str:
 
     For example ``Stop here: another 57 trials are unlikely to gain more than 0.0076`` and a full stop.
     """
-    if _budget_decides(outlook):
-        return f"Go on: {outlook.budget}. By the model alone, {outlook_text(outlook)}."
+    return f"{': '.join(verdict_parts(outlook))}."
+
+
+def verdict_parts(outlook: Any) -> tuple[str, str]:
+    """The advice of a verdict, and the forecast behind the advice."""
     advice = _ADVICE[outlook.verdict]
     text = outlook_text(outlook)
+    if _budget_decides(outlook):
+        return advice, f"{outlook.budget}. By the model alone, {text}"
     paid = bool(outlook.budget) or math.isfinite(outlook.cost)
     if outlook.verdict == CONFIRM and not outlook.n:
         text += ", so only repeats of the best can help"
     elif outlook.verdict == CONTINUE and outlook.probability < PROBABLE and not paid:
         advice += " if cheap"
-    return f"{advice}: {text}."
+    return advice, text
 
 
 def _little_luck(v: Any) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from refine.analysis.reason import Reason
 from refine.proposal.options import Option, Options
 from refine.proposal.preview import Preview
 from refine.report.pages.proposal import risk_text, short_bounds
-from refine.report.pages.reasons import fill, judged_text, sentence, top_trials_cut
+from refine.report.pages.reasons import fill, judged_text, sentence, top_trials_cut, values_cut
 from refine.space.edits import level_text
 from refine.space.encoding import label
 from refine.space.parameters import Parameter, Range
@@ -67,34 +69,58 @@ def _as_typed(parameter: Parameter) -> tuple[Symbol, ...] | list[object]:
     return list(parameter.grid)
 
 
+class KeptView(NamedTuple):
+    """The top trials kept: the whole fact, and its parts for a tile."""
+
+    cell: Cell
+    fraction: str  # ``3 of 10``
+    brief: str  # ``with the best trial. Cut off, but no better (0.902 to 0.970)``
+
+
 def kept_cell(preview: Preview) -> Cell:
+    """The top trials kept and cut off: see :func:`kept_view`."""
+    return kept_view(preview).cell
+
+
+def kept_view(preview: Preview) -> KeptView:
     """The top trials kept and cut off, with the expected values of retraining.
 
     Red if the best value is lost.
     """
+    top = min(10, preview.top)
+    fraction = f"{top - len(preview.lost)} of {top}"
     warning = preview.warning
     if warning is None:
-        if preview.top < 2:
-            return Cell("the best trial", "good")
-        return Cell(f"the best trial and all of the top {min(10, preview.top)}", "good")
-    cut = top_trials_cut(warning.values)
-    if warning.code == "some_outside":
-        return Cell(f"the best trial. {cut}")
-    tone = "warn"
+        addition = f" and all of the top {top}" * (top > 1)
+        return KeptView(Cell(f"the best trial{addition}", "good"), fraction, "with the best trial")
+    tone = "warn" * (warning.code != "some_outside")
     if preview.throws:
         tone = "bad"
     if math.isnan(preview.best_kept) and not preview.no_value:
-        return Cell(f"no trial; the best had {score(preview.best)}", tone)
+        none_kept = f"no trial; the best had {score(preview.best)}"
+        return KeptView(Cell(none_kept, tone), fraction, none_kept)
+    best = _best_text(preview, warning)
+    lost = warning.code == "best_lost"
+    compared = ""
+    if preview.expected is not None and preview.expected.loss <= 0:  # the values name a tie
+        compared = ", but no better"
+    cell = Cell(f"{best}. {top_trials_cut(warning.values, bare=lost)}", tone)
+    brief = f"{best}. Cut off{compared}{values_cut(warning.values, bare=lost)}"
+    if not lost:
+        brief = f"with {brief}"
+    return KeptView(cell, fraction, brief)
+
+
+def _best_text(preview: Preview, warning: Reason) -> str:
+    """The best trial, or the loss of the best value."""
+    if warning.code == "some_outside":
+        return "the best trial"
     if warning.code == "best_outside":
-        return Cell(
-            f"a trial as good as the best ({score(preview.best)}), not the best one itself. {cut}", tone
-        )
+        return f"a trial as good as the best ({score(preview.best)}), not the best one itself"
     inside = f"but {score(preview.best_kept)}"
     if math.isnan(preview.best_kept):
         inside = fill("and {inside_text}", warning.values)
-    return Cell(
-        f"not the best trial ({score(preview.best)}) {inside}. {cut.replace('they should reach ', '')}", tone
-    )
+    return f"not the best trial ({score(preview.best)}) {inside}"
 
 
 def _risk(preview: Preview) -> Cell:

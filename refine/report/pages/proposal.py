@@ -91,6 +91,7 @@ class ChangeView(NamedTuple):
     change: Change
     row: Row  # name, range now, range proposed, main reason, risk of this change alone
     fold: Fold
+    texts: Sequence[str]  # the paragraphs of the fold, without the levels kept as squares
 
 
 def change_view(change: Change, epsilon: float = math.nan, caution: str = "") -> ChangeView:
@@ -108,14 +109,15 @@ def change_view(change: Change, epsilon: float = math.nan, caution: str = "") ->
     row = (name, short_bounds(change.old), arrow_cell(bounds, "good"), reason, _risk_cell(change))
     after = {"keep": "unchanged", "leave": "-> no longer used"}.get(change.kind)
     title = f"{change.name}: {bounds_text(change.old)} {after or f'-> {bounds_text(change.new)}'}"
-    texts = [caution, sentences(change.reasons)]
+    texts = [text for text in (caution, sentences(change.reasons)) if text]
+    blocks = [Text(text) for text in texts]
     if change.kind not in ("keep", "leave", "fix"):  # kinds of changes that lose no configuration
         alone = ""
         if math.isfinite(change.risk):
             alone = f"; risk of this change alone: {chance_words(change.risk)}"
-        texts.append(f"{strip(change.old, change.new)} {percent(change.volume_kept)} kept{alone}.")
-    blocks = [Text(text) for text in texts if text]
-    return ChangeView(change, row, Fold(title, blocks, change.name, change.kind != "keep"))
+        texts.append(f"{percent(change.volume_kept)} kept{alone}.")
+        blocks.append(Text(f"{strip(change.old, change.new)} {texts[-1]}"))
+    return ChangeView(change, row, Fold(title, blocks, change.name, change.kind != "keep"), texts)
 
 
 def changes_grid(rows: Sequence[Row], heading: str) -> Grid:
@@ -250,24 +252,45 @@ def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[Fact]
 NOTHING = "Nothing is proposed: on this evidence every part of the space may hold the optimum."
 
 
+class RiskView(NamedTuple):
+    """The risk of losing a better value, and its parts for narrow places."""
+
+    text: str  # ``at most about 1 in 20 that something better by over 0.01 (as you asked) is cut off``
+    headline: str  # ``at most about 1 in 20``, or the whole text without a chance
+    chance: str  # ``<= 1 in 20``, ``none`` or ``not known``
+    loss: str  # ``that something better by over 0.01 is cut off``, without sources, or a reason
+
+
 def risk_text(claim: Claim, asked_risk: float = math.nan, cuts: bool = True) -> str:
+    """The risk of losing a better value in full: see :func:`risk_view`."""
+    return risk_view(claim, asked_risk, cuts).text
+
+
+def risk_view(claim: Claim, asked_risk: float = math.nan, cuts: bool = True) -> RiskView:
     """The risk of losing a better value, the tolerance, and the data behind the claim.
 
-    For example ``about 1 in 8 that something better ...``. ``asked_risk`` is named if the words of
-    chances cannot tell it from a larger one. ``cuts`` is False for a space that loses no value.
+    ``asked_risk`` is named if the words of chances cannot tell it from a larger one. ``cuts`` is False for a
+    space that loses no value.
     """
+    lost = 1 - claim.probability
     if not cuts:
-        return "none: nothing is cut off"
-    loss = 1 - claim.probability
-    if math.isnan(loss):
-        return f"not known: {UNKNOWN_RISK[claim.basis]}"
-    asked_text = ""
+        return _without_chance("none", "nothing is cut off")
+    if math.isnan(lost):
+        return _without_chance("not known", UNKNOWN_RISK[claim.basis])
+    headline = chance_words(lost)
     if asked_risk < CHANCE_STEPS[0][0]:
-        asked_text = f" (asked: {risk_percent(asked_risk)})"
-    text = f"{chance_words(loss)}{asked_text} that {_loss_text(claim)} is cut off{CLAIMED_DATA[claim.data]}"
+        headline += f" (asked: {risk_percent(asked_risk)})"
+    loss, source = _loss_and_source(claim)
+    ending = f"is cut off{CLAIMED_DATA[claim.data]}"
+    text = f"{headline} that {loss}{source} {ending}"
     if claim.basis:
         text += f" (counted in benchmarks with {COUNTED_ON[claim.basis]})"
-    return text
+    return RiskView(text, headline, chance_cell(lost), f"that {loss} {ending}")
+
+
+def _without_chance(answer: str, reason: str) -> RiskView:
+    text = f"{answer}: {reason}"
+    return RiskView(text, text, answer, reason)
 
 
 # Basis of a claim with a probability counted in benchmarks -> their spaces.
@@ -294,15 +317,16 @@ CLAIMED_DATA = {
 }
 
 
-def _loss_text(claim: Claim) -> str:
+def _loss_and_source(claim: Claim) -> tuple[str, str]:
+    """The loss that counts, and the source of the tolerance in brackets."""
     if claim.others:
-        return "a point of the front"
+        return "a point of the front", ""
     if not claim.epsilon or math.isnan(claim.epsilon):
-        return "something better"
+        return "something better", ""
     if math.isfinite(claim.factor):
-        return f"something better by over {factor_text(claim.factor)}"
+        return f"something better by over {factor_text(claim.factor)}", ""
     source = source_text(claim.epsilon_source, claim.epsilon, claim.rows)
-    return f"something better by over {difference(claim.epsilon)}{source}"
+    return f"something better by over {difference(claim.epsilon)}", source
 
 
 def factor_text(factor: float) -> str:
@@ -315,15 +339,20 @@ def factor_text(factor: float) -> str:
 _FAILING = 0.05  # smallest expected share of failures that is printed
 
 
+def blind_spot_share(claim: Claim) -> str:
+    """The largest share of the space that no trial would have hit; empty if unknown, 0 or the whole."""
+    if claim.even and claim.scope > 0:
+        return f"{number(100 * claim.scope, 2)} %"
+    return ""
+
+
 def blind_spot_text(claim: Claim) -> str:
     """The largest better region that no trial would have hit; empty if unknown."""
-    if math.isnan(claim.scope):
-        return ""
-    if claim.even == 0:
+    if claim.even == 0 and not math.isnan(claim.scope):
         return "no trial was drawn evenly, so a better region of any size may have been missed"
-    if claim.scope == 0:
-        return ""
-    return f"a better region smaller than {number(100 * claim.scope, 2)} % of the space may have been missed"
+    if share := blind_spot_share(claim):
+        return f"a better region smaller than {share} of the space may have been missed"
+    return ""
 
 
 def failures_text(claim: Claim) -> str:

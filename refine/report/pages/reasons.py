@@ -377,16 +377,21 @@ def _inside(v: SimpleNamespace) -> str:
     return "no trial is kept"
 
 
-def top_trials_cut(values: Values) -> str:
+def top_trials_cut(values: Values, *, bare: bool = False) -> str:
     """Top trials cut off, with their values if known: ``Of the top 10, 7 are cut off (0.964 to 0.997)``.
 
     ``values`` are those of a reason of a preview: ranks; low, high, inside, exact and tie if a prediction
-    exists.
+    exists. ``bare`` leaves the verb out: ``retrained 0.964 to 0.997``.
     """
+    count = len(values["ranks"])
+    return f"Of the top 10, {count} {inflected(count, 'is', 'are')} cut off{values_cut(values, bare=bare)}"
+
+
+def values_cut(values: Values, *, bare: bool = False) -> str:
+    """The end of :func:`top_trials_cut`: the values of the trials, or the ranks without values."""
     ranks = values["ranks"]
-    count = f"Of the top 10, {len(ranks)} {inflected(len(ranks), 'is', 'are')} cut off"
     if values.get("inside") is None:
-        return f"{count}: {inflected(len(ranks), 'rank', 'ranks')} {join([str(rank) for rank in ranks])}"
+        return f": {inflected(len(ranks), 'rank', 'ranks')} {join([str(rank) for rank in ranks])}"
     low, high, inside = coarse([values["low"], values["high"], values["inside"]])
     interval = " to ".join(dict.fromkeys((low, high)))
     compared = "the best kept"
@@ -394,9 +399,11 @@ def top_trials_cut(values: Values) -> str:
     if tied:
         compared = "a tie with the best kept"
     if values["exact"]:
-        return f"{count} ({interval})" + f", {compared}" * tied
-    pronoun = inflected(len(ranks), "it", "they")
-    return f"{count}: retrained {pronoun} should reach {interval}, {compared} {inside}"
+        return f" ({interval})" + f", {compared}" * tied
+    verb = ""
+    if not bare:
+        verb = f" {inflected(len(ranks), 'it', 'they')} should reach"
+    return f": retrained{verb} {interval}, {compared} {inside}"
 
 
 def _uneven(v: SimpleNamespace) -> str:

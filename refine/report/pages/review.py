@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,17 +12,20 @@ from refine.analysis.conditions import as_read, declared, unread_in
 from refine.proposal.change import Change
 from refine.report.pages.analysis import best_clause, shared_facts, trials_clause, weak_text
 from refine.report.pages.checks import failed_text, verdict_cell, waiting_text, worth_page
-from refine.report.pages.preview import kept_cell
+from refine.report.pages.preview import kept_cell, kept_view
 from refine.report.pages.proposal import (
     NOTHING,
     ChangeView,
+    RiskView,
     arrow_cell,
+    blind_spot_share,
+    blind_spot_text,
     change_view,
     changes_grid,
     cuts_off,
     next_text,
     proposal_folds,
-    risk_text,
+    risk_view,
     safe_text,
     short_bounds,
     unchanged_facts,
@@ -162,15 +166,44 @@ def _row(review: Review, view: ChangeView, followed: Change | None) -> Row:
     return *start, arrow_cell(text, tone), status, "yours"
 
 
-def risk_facts(review: Review) -> list[Fact]:
-    """The facts Risk, Front, Kept, Blind spot and Noise of a review as it stands."""
+class ShortFact(NamedTuple):
+    """A fact as a number with a few words below, for a tile."""
+
+    about: str  # label of the whole fact
+    name: str
+    number: str
+    text: str
+    full: Cell
+
+
+def short_facts(review: Review) -> list[ShortFact]:
+    """The facts Risk, Kept and, if a region may have been missed, Blind spot in short."""
+    risk = risk_of(review)
+    top_trials = kept_view(review.preview())
+    risk_cell = Cell(risk.text, top_trials.cell.tone)
+    facts = [
+        ShortFact("Risk", "Chance to lose", risk.chance, risk.loss, risk_cell),
+        ShortFact("Kept", "Top trials kept", top_trials.fraction, top_trials.brief, top_trials.cell),
+    ]
+    claim = review.proposal.claim
+    if share := blind_spot_share(claim):
+        text = "of the space: a better region this small may have been missed"
+        facts.append(ShortFact("Blind spot", "Blind spot", f"< {share}", text, Cell(blind_spot_text(claim))))
+    return facts
+
+
+def risk_of(review: Review) -> RiskView:
+    """The risk of a review as it stands."""
     asked_risk = math.nan
     if review.space == review.original.space:
         asked_risk = review.original.risk
+    return risk_view(review.proposal.claim, asked_risk, cuts_off(review.original.old, review.space))
+
+
+def risk_facts(review: Review) -> list[Fact]:
+    """The facts Risk, Front, Kept, Blind spot and Noise of a review as it stands."""
     top_trials = kept_cell(review.preview())
-    claim = review.proposal.claim
-    text = risk_text(claim, asked_risk, cuts_off(review.original.old, review.space))
-    facts: list[Fact] = [("Risk", Cell(text, top_trials.tone))]
+    facts: list[Fact] = [("Risk", Cell(risk_of(review).text, top_trials.tone))]
     if len(review.round.goals) > 1:
         analysis = review.analysis
         front = front_rows(analysis.table, review.round.goals, analysis.space)
@@ -178,7 +211,7 @@ def risk_facts(review: Review) -> list[Fact]:
             review.space.contains(as_read(review.space, analysis.parameters, front))
         )
         facts.append(("Front", f"{kept_points:,} of {len(front):,} points kept"))
-    facts += [("Kept", top_trials), *unseen_facts(claim)]
+    facts += [("Kept", top_trials), *unseen_facts(review.proposal.claim)]
     if review.analysis.noise.deterministic:
         facts.append(("Noise", noise_text(review.analysis.noise)))
     return facts

@@ -7,7 +7,6 @@ The page composes no sentence on results: texts come from the views of :mod:`ref
 from __future__ import annotations
 
 import math
-import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +18,16 @@ from refine.analysis.levels import level_shares
 from refine.errors import ReviewError, did_you_mean
 from refine.report.figures.canvas import svg
 from refine.report.glossary import meanings, terms
-from refine.report.pages.analysis import VERDICTS, coupled_pairs, share_text
+from refine.report.pages.analysis import VERDICTS, best_clause, coupled_pairs, share_text
 from refine.report.pages.checks import (
-    checks_page,
     failed_text,
+    figure,
     gravest_first,
     passed_text,
+    question,
+    says,
     verdict_cell,
+    verdict_parts,
     waiting_text,
 )
 from refine.report.pages.preview import options_page, preview_page, too_many_text
@@ -36,13 +38,14 @@ from refine.report.pages.review import (
     followed_sentence,
     notes_on_edits,
     risk_facts,
+    short_facts,
     standing_facts,
     suggestions_grid,
 )
 from refine.report.pages.space import beats_sentence, comparison_page, front_text
 from refine.report.plots import Plots
 from refine.review.checks import worth as worth_check
-from refine.space.edits import bounds_text, strip
+from refine.space.edits import bounds_text
 from refine.space.encoding import label
 from refine.space.literals import page_form
 from refine.space.parameters import Parameter, Range
@@ -54,7 +57,7 @@ from refine.ui.web.messages import Content, Message
 from refine.ui.web.outcomes import step_content
 from refine.utils.action import Action
 from refine.utils.display import Cell, Grid, Items, Text, as_cell
-from refine.utils.format import chance_cell, duration, plural, score
+from refine.utils.format import duration, plural, score
 from refine.utils.plain import plain
 
 if TYPE_CHECKING:
@@ -91,7 +94,7 @@ def review_content(review: Review[Round]) -> Content:
     return {
         "proposal": proposal.digest,
         "next": next_text,
-        "best": upper(view.title.partition(", ")[2]),
+        "best": f"{upper(best_clause(analysis))}.",
         "facts": _facts(standing_facts(review)),
         "call": str(step.action),
         "first_call": str(view.calls[0]),
@@ -113,10 +116,7 @@ def review_content(review: Review[Round]) -> Content:
                 analysis,
                 e,
                 views[e.name],
-                # The card draws the density that the text shows as squares.
-                _evidence_text(view, e.name).replace(
-                    f"{strip(proposal.old[e.name], proposal.space[e.name])} ", ""
-                ),
+                _evidence_text(view, views[e.name]),
                 roles[e.name],
                 [option.space[e.name] for option in options.rows],
             )
@@ -128,28 +128,27 @@ def review_content(review: Review[Round]) -> Content:
     }
 
 
-def _evidence_text(view: Page, name: str) -> str:
-    """The paragraphs about a parameter, with the advised calls."""
-    folds = [fold for fold in view.folds if fold.about == name]
+def _evidence_text(page: Page, view: ChangeView) -> str:
+    """The paragraphs about a parameter, with the advised calls; the card draws the levels itself."""
+    folds = [fold for fold in page.folds if fold.about == view.change.name and fold != view.fold]
     paragraphs = [block for fold in folds for block in fold.blocks if isinstance(block, Text)]
-    return " ".join(f"{block.text} {block.call or ''}".strip() for block in paragraphs)
+    return " ".join([*view.texts, *(f"{block.text} {block.call or ''}".strip() for block in paragraphs)])
 
 
 def _checks_content(checks: Checks) -> Content:
     """The checks in the order of the printed page, with the figures to draw."""
     content = []
-    for check, fold in zip(gravest_first(checks), checks_page(checks).folds, strict=True):
-        number_text, finding = fold.texts
+    for check in gravest_first(checks):
         picture = None
         if check.picture:
             picture = {"name": check.picture, "about": [check.about] if check.about else []}
         content.append(
             {
                 "key": check.key,
-                "question": fold.title.removesuffix(f" {check.verdict}"),
+                "question": question(check),
                 "verdict": check.verdict,
-                "number": number_text,
-                "says": finding,
+                "number": figure(check),
+                "says": says(check),
                 "call": "" if check.call is None else str(check.call),
                 "picture": picture,
             }
@@ -160,50 +159,22 @@ def _checks_content(checks: Checks) -> Content:
 
 def decision_content(review: Review) -> Content:
     """The facts on the risk of accepting a review as it stands; risk, top trials and blind spot in short."""
-    risks = risk_facts(review)
-    cells = {name: as_cell(fact) for name, fact in risks}
-    risk = cells["Risk"]
-    _, that, loss = risk.text.partition(" that ")
-    chance = chance_cell(1 - review.claim.probability).replace("<=", AT_MOST)
-    if not that:
-        chance, _, loss = risk.text.partition(": ")
-    # A tile has no room for the brackets with sources.
-    text = that.lstrip() + re.sub(r" \([^)]*\)", "", loss)
-    preview = review.preview()
-    top = min(10, preview.top)
-    compared = ""
-    if preview.expected is not None and preview.expected.loss <= 0:  # the text names a tie
-        compared = ", but no better"
-    kept_text = re.sub(r"Of the top \d+, \d+ (is|are) cut off", f"Cut off{compared}", cells["Kept"].text)
-    kept_text = kept_text.removesuffix(f" and all of the top {top}")
-    if kept_text.startswith(("the best", "a trial")):
-        kept_text = f"with {kept_text}"
-    count_text = f"{top - len(preview.lost)} of {top}"
     tiles = [
-        _tile("Risk", "Chance to lose", chance, text, risk),
-        _tile("Kept", "Top trials kept", count_text, kept_text, cells["Kept"]),
+        {
+            "about": fact.about,
+            "name": fact.name,
+            "number": fact.number.replace("<=", AT_MOST),
+            "text": fact.text,
+            "full": fact.full.text,
+            "tone": fact.full.tone.replace("good", ""),
+        }
+        for fact in short_facts(review)
     ]
-    further_tiles = []
-    if (blind := cells.get("Blind spot")) and (share := re.search(r"[\d.]+ %", blind.text)):
-        blind_text = "of the space: a better region this small may have been missed"
-        further_tiles.append(_tile("Blind spot", "Blind spot", f"< {share[0]}", blind_text, blind))
     return {
-        "tiles": tiles,
-        "further_tiles": further_tiles,
-        "risks": _facts(risks),
+        "tiles": tiles[:2],
+        "further_tiles": tiles[2:],
+        "risks": _facts(risk_facts(review)),
         "sentence": changes_sentence(review.proposal.old, review.space),
-    }
-
-
-def _tile(about: str, name: str, number_text: str, text: str, fact: Cell) -> dict[str, str]:
-    """A fact as a short text in large letters, with further words below and the whole fact as a title."""
-    return {
-        "about": about,
-        "name": name,
-        "number": number_text,
-        "text": text,
-        "full": fact.text,
-        "tone": fact.tone.replace("good", ""),
     }
 
 
@@ -228,7 +199,7 @@ def outlook_content(review: Review, planned: NextRound, worth: Worth | None) -> 
     if worth is None:
         return {"key": key, "verdict": "", "fact": None, "number": "", "text": "", "step": {"do": ""}}
     lead = verdict_cell(worth)
-    advice, _, forecast = lead.text.removesuffix(".").partition(": ")
+    advice, forecast = verdict_parts(worth)
     # The button accepts if the advice is to go on, so there is no call.
     action = worth_check(worth).action
     (fact,) = _facts([("Recommendation", lead._replace(call=action))])
