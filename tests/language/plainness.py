@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 RECORD = Path(__file__).with_name("rates.json")
 WIDTH = 110
 PROSE_WIDTH = 120
+PROSE = "docs and README.md"
 LONG_SENTENCE = 30
 
 PRONOUNS = frozenset(
@@ -34,8 +35,7 @@ VAGUE_NAMES = frozenset(
     whole whom whose why will with_ would yes
     """.split()  # noqa: SIM905
 )
-
-Rates = dict[str, float]
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def rates_of_code(folder):
@@ -63,12 +63,12 @@ def rates_of_code(folder):
 def _counts_of_module(module, source):
     counts = Counter()
     counts["long"] = sum(len(line) > WIDTH for line in source.splitlines())
-    for docstring in _docstrings(module):
-        words = words_of(docstring)
-        counts["words"] += len(words)
-        counts["pronouns"] += sum(word.lower() in PRONOUNS for word in words)
-        counts["clauses"] += docstring.startswith(("What ", "Which ", "How far ", "Whether "))
     for node in ast.walk(module):
+        if isinstance(node, DOCUMENTED) and (docstring := ast.get_docstring(node)):
+            words = words_of(docstring)
+            counts["words"] += len(words)
+            counts["pronouns"] += sum(word.lower() in PRONOUNS for word in words)
+            counts["clauses"] += docstring.startswith(("What ", "Which ", "How far ", "Whether "))
         counts["statements"] += isinstance(node, ast.stmt)
         for name in _bound_names(node):
             counts["bindings"] += 1
@@ -82,13 +82,6 @@ def _counts_of_module(module, source):
             case ast.Call(args=arguments):
                 counts["positional"] += len(arguments) >= 7
     return counts
-
-
-def _docstrings(module):
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    for node in ast.walk(module):
-        if isinstance(node, documented) and (text := ast.get_docstring(node)):
-            yield text
 
 
 def _bound_names(node):
@@ -144,15 +137,17 @@ def _sentences(text):
     return [part for part in parts if len(part.split()) > 3]
 
 
-def measured():
-    """The rates of every folder of the package, of its tests, and of the documentation."""
-    rates = {}
-    for folder in sorted((ROOT / "refine").iterdir()):
-        if folder.is_dir() and any(folder.glob("*.py")):
-            rates[f"refine/{folder.name}"] = rates_of_code(folder)
-    rates["tests"] = rates_of_code(ROOT / "tests")
-    rates["docs and README.md"] = rates_of_prose([*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"])
-    return rates
+def places():
+    """The folders of the package, its tests, and the documentation."""
+    folders = sorted(path.parent.name for path in (ROOT / "refine").glob("*/*.py"))
+    return [*(f"refine/{name}" for name in dict.fromkeys(folders)), "tests", PROSE]
+
+
+def rates_of(place):
+    """The rates of one of ``places()``."""
+    if place == PROSE:
+        return rates_of_prose([*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"])
+    return rates_of_code(ROOT / place)
 
 
 def recorded():
@@ -165,7 +160,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="record the rates of now")
     arguments = parser.parse_args()
-    rates_now = measured()
+    rates_now = {place: rates_of(place) for place in places()}
     record = recorded() if RECORD.exists() else {}
     for folder, rates in rates_now.items():
         print(folder)

@@ -25,15 +25,11 @@ def python_texts(folder):
     for path in sorted(folder.rglob("*.py")):
         source = path.read_text("utf-8")
         lines = source.splitlines()
-        module = ast.parse(source)
-        documentation = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
-        inside = {
-            id(part)
-            for node in ast.walk(module)
-            if isinstance(node, ast.JoinedStr)
-            for part in ast.walk(node)
-        } - {id(node) for node in ast.walk(module) if isinstance(node, ast.JoinedStr)}
-        for node in ast.walk(module):
+        nodes = list(ast.walk(ast.parse(source)))
+        documentation = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        formatted = [part for node in nodes if isinstance(node, ast.JoinedStr) for part in ast.walk(node)]
+        inside = {id(part) for part in formatted if not isinstance(part, ast.JoinedStr)}
+        for node in nodes:
             if (
                 id(node) in documentation
                 or id(node) in inside
