@@ -43,13 +43,13 @@ FAST := not (slow or keras or browser or cluster or nightly)
 CALLS := tests/design tests/report tests/space tests/stats tests/store tests/ui tests/utils
 NO_KERAS := --ignore tests/keras --ignore tests/docs
 
-.PHONY: demo check test nightly fuzz coverage lowest newest backends core package sizes docs docs-versions chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
+.PHONY: demo check test static fast alone ray nightly fuzz coverage lowest newest backends core package sizes docs docs-versions chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -m pip install --quiet uv --editable '.[$(EXTRAS)]' --group dev
+	$(RUN) -m pip install --quiet --upgrade pip uv
+	$(UV) pip install --quiet --compile-bytecode --python $(RUN) --editable '.[$(EXTRAS)]' --group dev
 	touch $(READY)
 
 demo: $(READY)
@@ -58,25 +58,35 @@ demo: $(READY)
 # As many processes as cores run tests: threads of theirs would only wait for each other.
 check test nightly coverage lowest newest: export OMP_NUM_THREADS := 1
 
+# Containers often set this variable. Every process of a test would then compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
+# One core would idle while mypy runs on an empty cache.
 check: $(READY)
+	$(MAKE) --no-print-directory --jobs 2 static fast
+
+static:
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
+
+fast:
 	$(RUN) $(TESTS) -m '$(FAST)' $(NO_KERAS)
 
+alone:
+	KERAS_BACKEND=jax $(ELSEWHERE)/bin/python -m pytest -m slow tests/space/test_recipes.py
+
+ray:
+	$(ELSEWHERE)/bin/python -m pytest -k Ray -m 'cluster and not nightly' tests/run tests/testing
+
 test: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
-	$(RUN) -m ruff format --check .
-	$(RUN) -m ruff check .
-	$(RUN) -m mypy
-	$(VENV)/bin/lint-imports
+	@echo '--- static checks, recipes for libraries that are there alone, and Ray, side by side'
+	$(MAKE) --no-print-directory --jobs 2 static alone ray
 	@echo '--- fast tests, the oldest packages'
 	$(OLDEST)/bin/python -W ignore $(TESTS) -W ignore -m '$(FAST)' $(CALLS)
 	@echo '--- fast tests, the newest Python'
 	$(ELSEWHERE)/bin/python $(TESTS) -m '$(FAST)' $(NO_KERAS) $(addprefix --ignore ,$(CALLS))
-	@echo '--- recipes for libraries that are there alone'
-	KERAS_BACKEND=jax $(ELSEWHERE)/bin/python -m pytest -m slow tests/space/test_recipes.py
-	$(ELSEWHERE)/bin/python -m pytest -k Ray -m 'cluster and not nightly' tests/run tests/testing
 	@echo '--- all other tests, of which many wait for processes of their own'
 	$(RUN) $(TESTS) -n 3 -m 'not nightly and (slow or keras or browser or cluster)'
 
