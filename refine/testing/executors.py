@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refine.run.executors import TrialExecutor
 from refine.run.protocols import Objective
 from refine.tree.tree import Tree
 
@@ -36,13 +37,19 @@ def failing(params: Mapping[str, Any]) -> float:
     return float(params["x"])
 
 
+def printing(params: Mapping[str, Any]) -> float:
+    """An objective that prints, as training loops do."""
+    print(f"x = {params['x']}", flush=True)  # noqa: T201  # tests an executor with output
+    return float(params["x"])
+
+
 class ExecutorContract(ABC):
-    """The contract of a ``concurrent.futures`` executor, or of ``workers=`` without an executor."""
+    """The contract of an executor, of refine or of ``concurrent.futures``, or of ``workers=`` alone."""
 
     workers = 2
 
     @abstractmethod
-    def executor(self) -> Executor | None:
+    def executor(self) -> Executor | TrialExecutor | None:
         """The executor under test; called once per round."""
 
     def _trials(self, objective: Objective, *, in_process: bool = False) -> pd.DataFrame:
@@ -67,6 +74,11 @@ class ExecutorContract(ABC):
         assert len(trials) == 12, f"{len(trials)} of 12 trials came back"
         states = trials["state"].where(trials["act"] == "relu", "failed")
         assert (trials["state"] == states).all(), trials[["act", "state"]]
+
+    def test_prints_of_an_objective_do_no_harm(self) -> None:
+        """Values arrive unchanged if the objective prints."""
+        trials = self._trials(printing)
+        assert trials["value"].equals(trials["x"]), trials[["state", "x", "value"]]
 
     def test_a_round_can_go_on(self) -> None:
         """A larger second run adds only new configurations; a replay gives equal values."""

@@ -131,6 +131,35 @@ def test_a_trial_that_ends_its_worker_twice_is_crashed_on_a_new_executor_too(tmp
     assert states == {1: "complete", 2: "complete", 3: "crashed", 4: "complete"}
 
 
+class ProgramExecutor(TrialExecutor):
+    """A process for every trial, started by a shell as over SSH."""
+
+    def __init__(self, program):
+        self._command = ["sh", "-c", f"exec {sys.executable} {program}"]
+        self._threads = ThreadPoolExecutor(2)
+
+    def submit(self, job, limits):
+        return self._threads.submit(self._answer, job)
+
+    def _answer(self, job):
+        return subprocess.run(self._command, input=job, stdout=subprocess.PIPE, check=True).stdout
+
+
+@pytest.mark.cluster
+class TestProgram(ExecutorContract):
+    def executor(self):
+        return ProgramExecutor("-m refine.run.workers.run_task")
+
+
+@pytest.mark.cluster
+def test_an_answer_with_prints_in_it_stops_the_round_with_the_fix(tree):
+    program = "-c 'print(0)'"
+    root = tree.add_round({"x": (1, 4, 4)}, sleeps_at_three, n=2)
+    with pytest.raises(refine.RoundStoppedError, match="python -m refine.run.workers.run_task"):
+        root.run(executor=ProgramExecutor(program), progress=False)
+    assert root.trials.empty
+
+
 class Unable(TrialExecutor):
     def submit(self, job, limits):
         return Future()

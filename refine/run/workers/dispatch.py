@@ -133,7 +133,11 @@ class _Dispatch:
                     attempt = self._under_way.pop(future)
                     error = CancelledError("by the executor") if future.cancelled() else future.exception()
                     if error is None:
-                        outcome = self._outcome(future.result(), attempt.task)
+                        try:
+                            outcome = self._outcome(future.result(), attempt.task)
+                        except RoundStoppedError as unreadable:
+                            stopping = unreadable
+                            continue
                     elif stopping_error := self._stopping_error(error):
                         stopping = stopping_error  # raised when trials that ended at the same time are stored
                         continue
@@ -202,9 +206,20 @@ class _Dispatch:
         """The outcome in a worker's answer.
 
         ``None`` if the worker needs the objective, which is then sent.
+
+        Raises:
+            RoundStoppedError: The answer cannot be read.
         """
         if answer != WANTED:
-            return Outcome(*pickle.loads(answer))
+            try:
+                return Outcome(*pickle.loads(answer))
+            except Exception as error:
+                raise RoundStoppedError(
+                    "an executor must return the bytes of run_task unchanged, and an answer of "
+                    f"{len(answer):,} bytes cannot be read ({type(error).__name__}: {error}); finished "
+                    "trials are stored; keep an objective's prints out of the answer, for example by "
+                    "python -m refine.run.workers.run_task"
+                ) from error
         if not self._stop():
             self._submit(task, send_objective=True)
         return None

@@ -1,7 +1,9 @@
-"""A job in a worker of an executor."""
+"""A job in a worker of an executor; ``python -m`` runs a job on standard input and output."""
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 
 from refine.run.workers.child import run_in_child
@@ -19,3 +21,17 @@ def run_task(job: bytes) -> bytes:
     if threading.current_thread() is threading.main_thread():
         return perform(job)
     return run_in_child(job, loading)
+
+
+def main() -> None:
+    """Runs the job on standard input, and writes the answer to standard output.
+
+    An objective's own output goes to standard error, because the answer must stay intact.
+    """
+    with os.fdopen(os.dup(1), "wb") as answer:
+        os.dup2(2, 1)
+        answer.write(run_task(sys.stdin.buffer.read()))
+
+
+if __name__ == "__main__":
+    main()
