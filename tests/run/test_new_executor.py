@@ -145,10 +145,22 @@ class ProgramExecutor(TrialExecutor):
         return subprocess.run(self._command, input=job, stdout=subprocess.PIPE, check=True).stdout
 
 
-@pytest.mark.cluster
+@pytest.mark.nightly
 class TestProgram(ExecutorContract):
     def executor(self):
         return ProgramExecutor("-m refine.run.workers.run_task")
+
+
+def printing(params):
+    print("epoch 1")
+    return float(params["x"])
+
+
+@pytest.mark.cluster
+def test_the_program_of_a_job_keeps_prints_out_of_its_answer(tree):
+    root = tree.add_round({"x": (1, 4, 4)}, printing, n=2)
+    root.run(executor=ProgramExecutor("-m refine.run.workers.run_task"), progress=False)
+    assert root.trials["value"].equals(root.trials["x"].astype(float))
 
 
 @pytest.mark.cluster
