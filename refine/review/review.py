@@ -604,6 +604,11 @@ class Review(Shown, Generic[R]):
                     "suggestions are counted from 1 on"
                 )
             suggestion = suggestions[suggestion - 1]
+        if not isinstance(suggestion, Suggestion):
+            raise ReviewError(
+                f"round {self.round.id}: a suggestion must be a number or one of review.suggestions, got "
+                f"{suggestion!r:.40}; for example review.take(1)"
+            )
         edited_review = self._with({name: new for name, (_, new) in suggestion.differs.items()}, ())
         if not edited_review.followed:
             return edited_review

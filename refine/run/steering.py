@@ -370,14 +370,14 @@ def check_pruner(
     """
     if pruner is None:
         return None, None
-    if pruner == "inherit":
+    if isinstance(pruner, str) and pruner == "inherit":
         return parent, None
     if metric.reduction == FUNCTION:
         raise DesignError(
             f"pruner: compares a metric epoch by epoch, and the function {metric.name!r} has a value only at "
             "the end; let the objective report what it computes, and give its name as metric="
         )
-    if pruner == "median":
+    if isinstance(pruner, str) and pruner == "median":
         pruner = Pruner()
     if isinstance(pruner, Pruner):
         return pruner.to_json(), None

@@ -233,7 +233,7 @@ class Range(Parameter):
 
     def gaps(self, a: float, b: float) -> int:
         """The number of gaps of neighbouring levels that fit best between ``a`` and ``b``, at least 1."""
-        return max(1, round(self.distance(a, b) / self.gap))
+        return max(1, round(min(self.distance(a, b) / self.gap, LARGEST_INTEGER)))
 
     def volume_kept(self, new: Parameter) -> float:
         """Overlap of the two ranges on this range's scale; for a list, the share of levels."""

@@ -206,6 +206,9 @@ def _is_mount_point(path: Path) -> bool:
     return any(line.split(" ")[4] == escaped for line in mounts.splitlines())
 
 
+_LONGEST_NAME = 255  # letters; file systems allow as many bytes
+
+
 def check_folder(folder: str | os.PathLike[str]) -> Path:
     """``folder`` as a path, if files can be written into it; it need not exist.
 
@@ -214,6 +217,8 @@ def check_folder(folder: str | os.PathLike[str]) -> Path:
     if not isinstance(folder, str | os.PathLike):
         raise StoreError(f"a folder is given by its path, got {folder!r}; such as 'reports'")
     path = Path(folder)
+    if "\0" in str(path) or max(map(len, path.parts), default=0) > _LONGEST_NAME:
+        raise StoreError(f"a folder must have a possible path, got {str(path)!r:.40}; for example 'reports'")
     for place in (path, *path.parents):
         if place.exists() and not place.is_dir():
             raise StoreError(f"folder {path}: {place} is a file; give a folder, which is created if need be")

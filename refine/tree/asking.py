@@ -14,7 +14,7 @@ from refine.errors import AnalysisError
 from refine.proposal.proposal import claimed_data
 from refine.proposal.question import FEW, THIN, Evidence, Masks, compared, expected_best
 from refine.proposal.settling import SURE, SURE_OF_TWO
-from refine.review.decision import check_author
+from refine.review.decision import check_author, check_note
 from refine.review.next_step import trials_for_rounds
 from refine.run.options import RunKeywords
 from refine.space.encoding import label
@@ -151,7 +151,7 @@ class Answer(Shown):
         self._tree._budget.check(n, f"question {self.question!r}", "answer.settle(n={left})")
         basis = basis_of(self._tree, self._asked)
         budget = self._tree._budget
-        child = settling_round(self._tree, basis, self._asked, n, note or self._reason, author)
+        child = settling_round(self._tree, basis, self._asked, n, check_note(note) or self._reason, author)
         if not len(child.trials):
             noisy = not basis.analysis.noise.deterministic
             budget.warn_of_reserve(n, f"question {self.question!r}", noisy=noisy)
