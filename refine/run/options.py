@@ -20,6 +20,7 @@ from refine.utils.format import plural
 from refine.utils.numbers import is_real, is_whole
 
 if TYPE_CHECKING:
+    from refine.run.outcome import Outcome
     from refine.run.progress_bar import ProgressBar
     from refine.trials.trial import FinishedTrial
 
@@ -131,7 +132,7 @@ def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:
 
 
 class Ending:
-    """Limits after which no further trial of a run begins; running trials finish.
+    """The graceful stop of a run: limits after which no further trial begins; running trials finish.
 
     Raises DesignError: a limit out of range.
     """
@@ -147,23 +148,40 @@ class Ending:
         self.hours = hours
         self.trials = trials
 
-    def begin(self) -> Callable[[], bool]:
-        """Starts the clock. The returned function is true once the hours are over."""
-        if self.hours is None:
-            end = math.inf
-        else:
-            end = time.monotonic() + 3600 * self.hours
-        return lambda: time.monotonic() >= end
+    def begin(self, seconds_left: float = math.inf) -> StopConditions:
+        """Starts the clock of a run, which may train for ``seconds_left`` of a budget."""
+        return StopConditions(self, seconds_left)
 
-    def why(self, count: int, time_is_over: bool) -> str:
-        """The limit behind the stop of a run of ``count`` trials, in words to follow "stopped".
 
-        Empty if no limit did.
-        """
-        if time_is_over:
-            return f"after {self.hours:g} hours"
-        if self.trials is not None and count >= self.trials:
-            return f"after {plural(count, 'trial')}"
+class StopConditions:
+    """The conditions that stop a run under way: those of :class:`Ending`, and the budget of training time."""
+
+    def __init__(self, ending: Ending, seconds_left: float) -> None:
+        self._ending = ending
+        self._seconds_left = seconds_left
+        self._trained = 0.0  # seconds of training by the trials of the run
+        self._ended = 0  # trials of the run, without copied results
+        self._end = math.inf
+        if ending.hours is not None:
+            self._end = time.monotonic() + 3600 * ending.hours
+
+    def add(self, outcome: Outcome) -> None:
+        """Counts a trial that has ended."""
+        self._ended += 1
+        self._trained += outcome.seconds
+
+    def reached(self) -> bool:
+        """True if no further trial may begin."""
+        return bool(self.reason())
+
+    def reason(self) -> str:
+        """The limit that is reached, in words to follow "stopped"; empty below all limits."""
+        if self._trained >= self._seconds_left:
+            return "since the budget of training time is spent"
+        if time.monotonic() >= self._end:
+            return f"after {self._ending.hours:g} hours"
+        if self._ending.trials is not None and self._ended >= self._ending.trials:
+            return f"after {plural(self._ended, 'trial')}"
         return ""
 
 

@@ -121,9 +121,7 @@ def run_round(
         if source.choose is not None:
             fix = "ask for {left} or fewer"
         claim = store.claim(stored.pk, count, f"round {node.id}", fix)
-        seconds_left = stack.enter_context(claim).seconds_left
-        paid = 0.0
-        time_is_over = options.ending.begin()
+        stop_conditions = options.ending.begin(stack.enter_context(claim).seconds_left)
         log(logging.INFO, "round %s: %d of %d trials to run", node.id, work.todo, work.total)
         recorder = _Recorder(store, stored, objective, options)
         if not after_run:
@@ -159,21 +157,17 @@ def run_round(
             completed(itertools.islice(tasks, limit), node.space, node.space.conditions),
             count,
             options,
-            stop=lambda: stop_requested() or time_is_over() or paid >= seconds_left,
+            stop=lambda: stop_requested() or stop_conditions.reached(),
             ahead=work.ahead,
         )
         for task, outcome in outcomes:
             check_lease()
-            paid += outcome.seconds
+            stop_conditions.add(outcome)
             take_in(task, outcome)
         remaining = work.todo - monitor.ended
         log(logging.INFO, "round %s: %d trials run, %d left", node.id, monitor.ended, remaining)
-        if remaining > 0 and not stop_requested():
-            reason = options.ending.why(monitor.ended, time_is_over())
-            if paid >= seconds_left:
-                reason = "since the budget of training time is spent"
-            if reason:
-                monitor.say_left(reason, remaining)
+        if remaining > 0 and not stop_requested() and stop_conditions.reached():
+            monitor.say_left(stop_conditions.reason(), remaining)
 
 
 class _Work(NamedTuple):

@@ -68,8 +68,8 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     Args:
         workers: 1 runs in this process; more run in as many subprocesses.
         n: New size of the round, to extend the round.
-        executor: A ``concurrent.futures`` executor instead of subprocesses; ``workers`` limits the trials
-            at a time.
+        executor: An executor of refine or of ``concurrent.futures`` instead of subprocesses; ``workers``
+            limits the trials at a time.
         threads: Threads per trial; the default of one gives equal floats for any number of workers.
         progress: Whether to show a progress bar.
         rerun: A state, such as ``"failed"``, or several: trials in these states are repeated.
@@ -103,7 +103,7 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
 
     Raises:
         ObjectiveError: No objective, another objective, or one that is not callable.
-        DesignError: An option out of range, ``timeout`` or ``memory`` with an executor, or an imported round.
+        DesignError: An option out of range, a limit that the executor cannot keep, or an imported round.
         RoundStoppedError: The first trials failed alike, the objective returned None in the first trial, or
             the executor or all workers broke.
         RoundBusyError: Another process is running this round.

@@ -5,7 +5,7 @@ import re
 import pytest
 
 import refine
-from refine.run.options import RunKeywords, SearchKeywords
+from refine.run.options import RoundKeywords, RunKeywords, SearchKeywords
 from refine.run.resources import ResourceKeywords
 
 
@@ -27,6 +27,11 @@ def listed(call):
 )
 def test_calls_that_run_trials_list_every_option(call, keywords):
     assert listed(call) == set(keywords.__annotations__)
+
+
+def test_the_run_of_a_round_describes_every_option():
+    described = set(re.findall(r"^ +(\w+): ", refine.Round.run.__doc__, re.MULTILINE))
+    assert described >= set(RoundKeywords.__annotations__)
 
 
 @pytest.mark.parametrize("call", [refine.Round.open_holdout, refine.Round.replay])
