@@ -38,7 +38,7 @@ class Cells(NamedTuple):
 
     @property
     def medians(self) -> Floats:
-        """(cells,) medians."""
+        """(cells,) median of the metric, NaN as in ``summary``."""
         return np.array([v.median for v in self.summary])
 
 

@@ -21,9 +21,9 @@ from refine.design.space_filling import feasible
 from refine.errors import AnalysisError, did_you_mean
 from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
 from refine.proposal.change import Change, beyond, reasons_of, reopened, short_of_failures, without_unread
+from refine.proposal.counted_loss import CountedLoss, counted_loss
 from refine.proposal.path import RISKS, BoxPath, KeptLevels, box_path_given, box_path_of
 from refine.proposal.posterior import Region, Surrogate, fall_next_to_learning, surrogate_of
-from refine.proposal.record import CountedLoss, counted_loss
 from refine.space.edits import narrowed, on_levels
 from refine.space.encoding import decode, digest, dumps, encode
 from refine.space.parameters import Parameter, Range

@@ -329,7 +329,7 @@ class Evidence:
         return ~failed
 
     def conditional(self, *conditions: Constraint | None) -> dict[str, str]:
-        """The conditional parameters in some conditions -> their declared conditions."""
+        """Conditional parameter -> its declared condition, for the parameters named by some conditions."""
         declared = self.analysis.space.conditions
         names = {name for condition in conditions if condition is not None for name in condition.names}
         return {name: str(condition) for name, condition in declared.items() if name in names}

@@ -13,7 +13,15 @@ import numpy as np
 from refine.errors import ReviewError, SpaceError, did_you_mean
 from refine.space.categorical import Categorical
 from refine.space.encoding import LABEL_DIGITS, Reference, freeze, label, round_significant, value_key
-from refine.space.parameters import Float, Integer, Parameter, Range, check_count, is_finite, number_of
+from refine.space.parameters import (
+    Float,
+    Integer,
+    Parameter,
+    Range,
+    checked_level_count,
+    is_finite,
+    number_of,
+)
 from refine.space.parsing import check_no_list, level_count, parse
 from refine.space.rounding import cut
 from refine.space.space import Space
@@ -194,7 +202,7 @@ def _with_old_levels(old: Range, low: float, high: float, integral: bool) -> lis
     ends = [round_significant(float(low)), round_significant(float(high))]
     inside = [v for v in old.grid if ends[0] < v < ends[1]]
     # Checked before levels are made: a bound far too large would exhaust memory.
-    check_count(old.gaps(low, high) + 1)
+    checked_level_count(old.gaps(low, high) + 1)
     levels: list[float] = [low]
     for a, b in pairwise([low, *inside, high]):
         if not (a in old.grid and b in old.grid):

@@ -26,7 +26,7 @@ from refine.space.encoding import check_seed, seed_of
 from refine.space.roles import scientific_of
 from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration, space_of
 from refine.space.user_configurations import given_configuration, given_configurations
-from refine.tree.children import check_count, off_grid
+from refine.tree.children import check_room_for_given, off_grid
 from refine.tree.comparison import belief_like
 from refine.tree.learning import exploiting
 from refine.tree.names import check_tag
@@ -207,7 +207,7 @@ def add_round(
                 "n=; for example n=20"
             )
     count = sized(node.space, n, downsample, -off_grid(node.space, encoded_given))
-    check_count(count, encoded_given)
+    check_room_for_given(count, encoded_given)
     drawn = () if existing is not None else _drawn_by_belief(node, count, encoded_given)
     context.store.add_node(context.tree, node, count, extra=drawn, given=encoded_given, budget=total)
     context.keep_tools(node, sampler, tool)

@@ -196,7 +196,7 @@ class DecidedRound(RoundRecord):
         if node.adaptive:
             sized = how_many_asked
         count = sized(space, n, spec.downsample, inherited - off_grid(space, given))
-        check_count(count, given)
+        check_room_for_given(count, given)
         return count
 
     def _add_decision(
@@ -382,7 +382,7 @@ def off_grid(space: Space, encoded: Sequence[Encoded]) -> int:
     return sum(not space.on_grid(decode_configuration(p)) for p in unlike.values())
 
 
-def check_count(n: int, encoded: Sequence[Encoded]) -> None:
+def check_room_for_given(n: int, encoded: Sequence[Encoded]) -> None:
     """Raises DesignError if a round runs fewer configurations than were given."""
     if n < len(keys := _keys(encoded)):
         raise DesignError(

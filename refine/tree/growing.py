@@ -63,7 +63,7 @@ def grow(
         >>> root.grow(6, exploit=1.0, progress=False).trials["origin"].value_counts().to_dict()
         {'space_filling': 30, 'exploit': 6}
     """
-    chosen = check_growth(self, n, exploit)
+    n_by_model = check_growth(self, n, exploit)
     running = RunOptions(per=per, **options)  # refuses an option out of range before anything is planned
     with ProgressBar(f"round {self.id}", self.n + n, len(self.trials), show=running.progress) as bar:
         run_with = partial(
@@ -75,10 +75,10 @@ def grow(
             check_noise=False,
             **options,
         )
-        if n > chosen:
-            run_with(partial(_plan_evenly, self, n - chosen))
-        if chosen:
-            _grow_by_model(self, chosen, running, run_with)
+        if n > n_by_model:
+            run_with(partial(_plan_evenly, self, n - n_by_model))
+        if n_by_model:
+            _grow_by_model(self, n_by_model, running, run_with)
     return self
 
 
@@ -113,15 +113,15 @@ def check_growth(round_: RoundRecord, n: int, exploit: float | None) -> int:
     if not is_whole(n):
         raise DesignError(f"n must be a whole number >= 1 of configurations to add, got {n!r}; write n=6")
     check_shares(exploit)
-    chosen = round((exploit or 0.0) * n)
-    if chosen and round_.node.adaptive:
+    n_by_model = round((exploit or 0.0) * n)
+    if n_by_model and round_.node.adaptive:
         raise DesignError(
             f"exploit= does not go with the design {round_.node.method!r}, which chooses every configuration "
             "itself; leave exploit out"
         )
     extended_size(round_, n, planned=round_.n)
     round_._budget.check(n, f"round {round_.id}", "ask for n={left} or fewer")
-    return chosen
+    return n_by_model
 
 
 def _plan_evenly(round_: RoundRecord, count: int) -> None:

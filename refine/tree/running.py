@@ -213,7 +213,7 @@ def _task_source(round_: RoundRecord, extend: Callable[[], None] | None, running
 
 
 def extended_size(self: RoundRecord, n: int, planned: int = 0) -> int:
-    """Checks a new size of a round, at least 1, or an addition to its ``planned`` configurations.
+    """A new size of a round, checked; with ``planned``, ``n`` is an addition to that many configurations.
 
     Raises DesignError: fewer configurations are left, or the round was imported.
     """

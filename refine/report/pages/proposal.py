@@ -10,8 +10,8 @@ import numpy as np
 
 from refine.proposal.alternatives import Offer
 from refine.proposal.change import Change
+from refine.proposal.counted_loss import LARGE_CHOICE, MANY_CHOICES, MANY_PARAMETERS
 from refine.proposal.proposal import Claim, Proposal
-from refine.proposal.record import LARGE_CHOICE, MANY_CHOICES, MANY_PARAMETERS
 from refine.report.pages.reasons import (
     QUIET,
     judged_text,

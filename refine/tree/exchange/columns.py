@@ -278,8 +278,8 @@ def placeholders(values: Floats) -> Floats:
     return np.unique(finite[nines & is_far | minus])
 
 
-def numbers_said(numbers: Sequence[float]) -> str:
-    """Numbers as people write them, joined."""
+def numbers_text(numbers: Sequence[float]) -> str:
+    """A list of numbers as text: ``1000000 and -999``."""
     return join([f"{v:.0f}" if math.isfinite(v) and v == round(v) else f"{v:g}" for v in numbers])
 
 

@@ -29,7 +29,7 @@ from refine.tree.exchange.columns import (
     Columns,
     columns_of,
     numbers_of_texts,
-    numbers_said,
+    numbers_text,
     one_spelling,
     placeholders,
     roles_said,
@@ -213,7 +213,7 @@ def _mended(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, li
             notes.append(f"{name}: spellings that differ in case or spaces are one choice: {shown}")
         if column.dtype.kind in "iuf" and len(odd := placeholders(column.to_numpy(dtype=float))):
             notes.append(
-                f"{name}: {numbers_said(odd.tolist())} lies far from all other values; if it stands for no "
+                f"{name}: {numbers_text(odd.tolist())} lies far from all other values; if it stands for no "
                 "value, leave the cell empty"
             )
     return frame, notes
@@ -238,7 +238,7 @@ def _without_placeholders(
     if not failed.any():
         return values, list(states), []
     note = (
-        f"{plural(int(failed.sum()), 'row')} with {value} {numbers_said(odd.tolist())}, far from all "
+        f"{plural(int(failed.sum()), 'row')} with {value} {numbers_text(odd.tolist())}, far from all "
         "others, count as failed"
     )
     new_states = ["failed" if is_failed else state for is_failed, state in zip(failed, states, strict=True)]

@@ -147,8 +147,8 @@ def app_of(session: Session, token: str, port: int, proxy: Proxy | None = None) 
         same_origin = request.headers.get("origin") in hosts.values()
         named = proxy is None or 0 < len(author) <= LONGEST_AUTHOR
         is_json = request.headers.get("content-type") == "application/json"
-        for status, right in ((404, known(request)), (403, same_origin and named), (415, is_json)):
-            if not right:
+        for status, allowed in ((404, known(request)), (403, same_origin and named), (415, is_json)):
+            if not allowed:
                 return nothing(status)
         body = bytearray()
         try:

@@ -6,7 +6,7 @@ import pytest
 
 import refine
 from refine.design.space_filling import Sobol, draw
-from refine.proposal.record import CountedLoss, counted_loss, explained
+from refine.proposal.counted_loss import CountedLoss, counted_loss, explained
 from refine.report.pages.proposal import claim_sentence, risk_text
 
 TEN = refine.Space(dict.fromkeys([f"x{j}" for j in range(10)], (0.0, 1.0, 10)))
