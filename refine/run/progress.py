@@ -131,9 +131,7 @@ class ProgressMonitor:
         """Shows, below the bar, that the run ended before its plan, and how many trials are left."""
         if self._bar.show:
             self._bar.close()
-            print_error(
-                f"round {self.node.id}: stopped {reason}, {remaining} left; resume with {Action('round.run')}"
-            )
+            print_error(f"round {self.node.id}: stopped {reason}, {remaining} left; run it again to resume")
 
     def add(self, outcome: Outcome, value: float | None) -> None:
         """Takes in a stored trial; ``value`` is the metric of a complete trial.

@@ -117,7 +117,7 @@ def run_round(
         count = work.todo
         if limit is not None:
             count = min(count, limit)
-        fix = "run fewer, round.run(trials={left})"
+        fix = "run fewer, trials={left}"
         if source.choose is not None:
             fix = "ask for {left} or fewer"
         claim = store.claim(stored.pk, count, f"round {node.id}", fix)

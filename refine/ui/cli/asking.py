@@ -79,7 +79,7 @@ def ask(
 ) -> None:
     """Print whether the best value of a part of the space is as good as the best anywhere."""
     with target.tree() as tree:
-        answer = tree.ask(question.question, guess=guess, **question.options("question"))
+        answer = newest(tree).ask(question.question, guess=guess, **question.options("question"))
         if settle is not None:
             child = chosen(answer.settle(settle))
             out.put(child, Action(f"tree[{child.id!r}].run"))
@@ -123,7 +123,7 @@ def settle(
 ) -> None:
     """Run trials near the bests of the two sides of a question until settled, and print the answer."""
     with target.tree() as tree:
-        answer = tree.ask(question.question, **question.options("question"))
+        answer = newest(tree).ask(question.question, **question.options("question"))
         with out.alone():
             if not answer.settled:
                 options = execution.on(chosen(tree[answer.round]))

@@ -7,6 +7,7 @@ import codecs
 import inspect
 import json
 import os
+import re
 import shlex
 import sys
 import warnings
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stdout, suppress
 from copy import copy
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
-from functools import wraps
+from functools import partial, wraps
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
@@ -54,23 +55,35 @@ STOPPED = 130
 
 Keywords = dict[str, Any]  # of a call in Python
 
-# Keywords of Python in messages -> options.
+# Patterns of Python in messages -> the same in the shell.
 _OPTIONS = {
-    "direction='minimize'": "--minimize",
-    "direction='maximize'": "--maximize",
-    "parameters=[...]": "--parameters NAME,NAME",
+    r"direction='(minimize|maximize)'": r"--\1",
+    r"parameters=\[\.\.\.\]": "--parameters NAME,NAME",
+    r"answer\.settle\(n=(\d+)\)": r"--settle \1",
 }
+# A keyword with its value, if any, or a quoted text, in which nothing is replaced.
+_KEYWORD = re.compile(r"(?<![\w=])'[^']*'|(?<![\w.'-])(?P<keyword>[a-z_]+)=(?P<value>'[^']*'|[^\s,;)]*)")
+_SUBJECT = re.compile("round ([0-9a-f]{12}):")  # at the start of a message: the round of its actions
 
 
-def _spelled(message: Warning | Exception | str) -> str:
-    """A message with commands in place of actions."""
+def _spelled(message: Warning | Exception | str, options: Mapping[str, str]) -> str:
+    """A message with commands in place of actions, and options of the command in place of keywords."""
     if isinstance(message, Hinted):
-        text = message.spelled(in_shell)
+        subject = _SUBJECT.match(str(message.args[0]))
+        text = message.spelled(partial(in_shell, round_id=subject and subject[1]))
     else:
         text = str(message.args[0] if isinstance(message, KeyError) and message.args else message)
-    for keyword, option in _OPTIONS.items():
-        text = text.replace(keyword, option)
-    return text
+    for pattern, typed in _OPTIONS.items():
+        text = re.sub(pattern, typed, text)
+    return _KEYWORD.sub(partial(_as_option, options), text)
+
+
+def _as_option(options: Mapping[str, str], match: re.Match[str]) -> str:
+    """The option for a matched keyword and its value; any other text as it is."""
+    option = options.get(match["keyword"] or "")
+    if option is None:
+        return match[0]
+    return f"{option} {match['value']}".rstrip()
 
 
 # Letters of tables, trees and bars -> their substitutes if the encoding of the output lacks them.
@@ -96,12 +109,19 @@ class _Commands(TyperGroup):
                 stream.reconfigure(errors="refine.nearest")
         return super().main(*args, **options)
 
+    def _options(self, ctx: Any) -> dict[str, str]:
+        """The options of the running command, by the keywords of its calls in Python."""
+        called = self.get_command(ctx, ctx.invoked_subcommand or "")
+        options = {p.name: f"--{p.name.replace('_', '-')}" for p in getattr(called, "params", ())}
+        names = {text for p in getattr(called, "params", ()) for text in p.opts}
+        return {keyword: option for keyword, option in options.items() if option in names}
+
     def invoke(self, ctx: Any) -> Any:
         show_in_python = warnings.showwarning
 
         def show_warning(message: Warning | str, category: type[Warning], *position: Any) -> None:
             if issubclass(category, RefineWarning):
-                say(f"warning: {shown(_spelled(message))}", err=True)
+                say(f"warning: {shown(_spelled(message, self._options(ctx)))}", err=True)
             else:
                 show_in_python(message, category, *position)
 
@@ -115,7 +135,7 @@ class _Commands(TyperGroup):
                 say(str(stop) or "stopped", err=True)
                 raise typer.Exit(STOPPED) from None
             except (RefineError, OSError, KeyError) as error:
-                say(f"error: {shown(' '.join(_spelled(error).split()))}", err=True)
+                say(f"error: {shown(' '.join(_spelled(error, self._options(ctx)).split()))}", err=True)
                 raise typer.Exit(ERROR) from None
             finally:
                 forget()

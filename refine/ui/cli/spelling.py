@@ -69,18 +69,22 @@ def forget() -> None:
     _words.clear()
 
 
-def in_shell(action: Action) -> str:
-    """An action as a command with the typed store, round and tree; as Python if no command exists."""
-    return completed(_with_places(action))
+def in_shell(action: Action, round_id: str | None = None) -> str:
+    """An action as a command with the typed store, round and tree; as Python if no command exists.
+
+    ``round_id`` is the round of the action; default the round of the command.
+    """
+    return completed(_with_places(action), round_id)
 
 
-def completed(command: str) -> str:
-    """A command with the typed words for STORE and ROUND."""
-    store, round_id, tree = map(_words.get, (STORE, ROUND, TREE))
+def completed(command: str, round_id: str | None = None) -> str:
+    """A command with the typed words for STORE and ROUND; without a round of the command, the newest one."""
+    store, tree = map(_words.get, (STORE, TREE))
     head, place, arguments = command.partition(" STORE")
     if not command.startswith("refine ") or not place or store is None:
         return command
-    if arguments.startswith(" ROUND") and round_id is not None:
+    if arguments.startswith(" ROUND"):
+        round_id = round_id or _words.get(ROUND) or "last"
         arguments = f" {shlex.quote(round_id)}{arguments.removeprefix(' ROUND')}"
     return f"{head} {shlex.quote(store)}{arguments}" + (f" --tree {shlex.quote(tree)}" if tree else "")
 

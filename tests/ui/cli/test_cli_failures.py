@@ -191,3 +191,43 @@ def test_the_advised_objective_is_never_another_file_of_the_same_name(tmp_path, 
     assert "--objective path/to/same_name.py:score" in good("show s.db")
     (tmp_path / "same_name.py").write_text(source)
     assert "--objective same_name.py:score" in good("show s.db")
+
+
+@pytest.fixture
+def unfinished(tmp_path):
+    path = str(tmp_path / "refine.db")
+    with refine.Tree("budgeted", store=path) as tree:
+        root = tree.add_round({"x": (0.0, 1.0, 21), "kind": ["a", "b", "c"]}, fragile, n=28, budget=42)
+        root.run(progress=False, trials=24)
+    return path
+
+
+def test_a_message_names_the_options_of_its_command_in_place_of_keywords(unfinished):
+    assert "; ask for --n 18 or fewer, or raise" in run("grow", unfinished, "-n", 30).stderr
+    assert "; leave --timeout out for no limit" in run("run", unfinished, "--timeout", 0).stderr
+    assert "; repeat fewer, --budget 18, or raise" in run("confirm", unfinished, "--budget", 99).stderr
+    assert "; --settle 18, or raise the budget" in run("ask", unfinished, "x <= 0.5", "--settle", 40).stderr
+    assert "'n=1 workers=3'" in run("try", unfinished, "n=1 workers=3").stderr  # typed words stay
+
+
+def test_a_run_that_stops_early_is_resumed_without_a_call_of_python(unfinished):
+    stopped = run("run", unfinished, "--trials", 2)
+    assert "stopped after 2 trials, 2 left; run it again to resume\n" in stopped.stderr
+    assert "round.run(" not in stopped.stderr
+
+
+def test_the_command_of_an_error_names_a_round_that_exists(tmp_path):
+    path = str(tmp_path / "refine.db")
+    with refine.Tree("new", store=path) as tree:
+        root = tree.add_round({"x": (0.0, 1.0, 21), "kind": ["a", "b", "c"]}, fragile, n=16)
+    for words in (["ask", path, "x <= 0.5"], ["settle", path, "x <= 0.5"]):
+        assert refused(*words).endswith(f": refine run {path} {root.id}")
+    for words in (["confirm", path], ["judge", path]):
+        assert refused(*words).endswith(f": refine run {path} last")
+    with refine.Tree("new", store=path) as tree:
+        tree.rounds[0].run(progress=False)
+        empty = tree.add_round({"x": (0.0, 1.0, 21), "kind": ["a", "b", "c"]}, fragile, n=16, seed=1)
+        tree.rounds[0].branch({"x": (0.0, 0.5, 11), "kind": ["a", "b"]}, n=5)
+    error = refused("judge", path, empty.id, "best")
+    assert error.startswith(f"round {empty.id}: ")
+    assert error.endswith(f": refine run {path} {empty.id}")
