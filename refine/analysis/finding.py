@@ -72,7 +72,7 @@ def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> F
         return Finding(e.name, NEVER_READ, reasons=(_about(e, "never_read"),))
     if not about.tested:
         return Finding(e.name, UNTESTED)
-    ends = open_ends(e)
+    ends = _open_ends(e)
     rich = _rich(e)
     verdict = _verdict(e, partners)
     shape = "none"
@@ -239,7 +239,7 @@ def _rich(e: ParameterEvidence) -> tuple[int, ...]:
     return tuple(i for i, v in enumerate(e.levels) if v.n >= _LEAST and v.ratio_low > 1)
 
 
-def open_ends(e: ParameterEvidence) -> tuple[str, ...]:
+def _open_ends(e: ParameterEvidence) -> tuple[str, ...]:
     """Ends at which the best trials pile up, except natural limits such as a rate of 0."""
     p = e.parameter
     sides = [edge.side for edge, _ in e.piled_up]

@@ -18,7 +18,6 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.best_trials import cost_of
 from refine.analysis.drift import LEVEL, drift_of
 from refine.analysis.evidence import level_axis
-from refine.analysis.finding import open_ends
 from refine.analysis.learning_curves import FLAGS, Epochs, TrialCurves
 from refine.analysis.population import space_filling_rows
 from refine.analysis.reason import plain
@@ -218,7 +217,8 @@ def _edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Ch
     piled: list[list[str]] = []
     at_end: list[list[Any]] = []
     for e in analysis.parameters:
-        piled += [[e.name, side] for side in open_ends(e) if [e.name, side] not in wider]
+        open_ends = analysis.findings[e.name].open_ends
+        piled += [[e.name, side] for side in open_ends if [e.name, side] not in wider]
         p = e.parameter
         if e.matters and isinstance(p, Range):
             limits = {"low": p.low, "high": p.high}

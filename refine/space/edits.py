@@ -18,7 +18,7 @@ from refine.space.parameters import (
     Integer,
     Parameter,
     Range,
-    checked_level_count,
+    checked_levels,
     is_finite,
     number_of,
 )
@@ -202,7 +202,7 @@ def _with_old_levels(old: Range, low: float, high: float, integral: bool) -> lis
     ends = [round_significant(float(low)), round_significant(float(high))]
     inside = [v for v in old.grid if ends[0] < v < ends[1]]
     # Checked before levels are made: a bound far too large would exhaust memory.
-    checked_level_count(old.gaps(low, high) + 1)
+    checked_levels(old.gaps(low, high) + 1)
     levels: list[float] = [low]
     for a, b in pairwise([low, *inside, high]):
         if not (a in old.grid and b in old.grid):

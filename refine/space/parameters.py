@@ -348,7 +348,7 @@ class Float(Range):
         elif self.levels is None:
             raw = np.asarray(round_levels(low, high, self.log))
         elif _is_count(self.levels):
-            raw = _spaced(low, high, checked_level_count(int(self.levels)), self.log)  # type: ignore[arg-type]
+            raw = _spaced(low, high, checked_levels(int(self.levels)), self.log)  # type: ignore[arg-type]
         else:
             raw = np.asarray(_check_levels(self.levels, low, high), dtype=float)
         grid = tuple(round_significant(float(v)) for v in raw)
@@ -422,7 +422,7 @@ class Integer(Range):
                     f"levels of an integer range must be integers, got {list(levels_given)}; use Float"
                 )
             return tuple(int(v) for v in levels_given)
-        count = checked_level_count(int(levels))
+        count = checked_levels(int(levels))
         if count > integers:
             raise SpaceError(
                 f"levels must be <= the number of integers, got {count} levels for the {integers} integers "
@@ -456,7 +456,7 @@ def _on_lattice(lattice: Lattice, low: float, high: float, levels: Any, log: boo
         if not by_ratio or last < ALL_UP_TO:
             return lattice.between(low, high)
         levels = min(ABOUT, last + 1)
-    count = checked_level_count(int(levels))
+    count = checked_levels(int(levels))
     if count > last + 1:
         raise SpaceError(
             f"levels must be <= the number of values, got {count} levels for the {last + 1} on {lattice}, up "
@@ -541,7 +541,7 @@ def _check_ends(low: Any, high: Any, log: Any) -> None:
         )
 
 
-def checked_level_count(count: int) -> int:
+def checked_levels(count: int) -> int:
     """A number of levels, checked.
 
     Raises:
