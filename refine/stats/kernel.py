@@ -112,7 +112,10 @@ class Conditioned(NamedTuple):
         missed = values - np.cos(self.rows @ omega + phase) @ weight
         missed -= np.sqrt(self.noise)[:, None] * rng.standard_normal(missed.shape)
         update = cho_solve(self.factor, missed).astype(np.float32)
-        wave = np.cos((self.cells @ omega + phase).astype(np.float32))
+        angle = self.cells @ omega
+        angle += phase
+        wave = angle.astype(np.float32)
+        np.cos(wave, out=wave)
         return np.asarray(wave @ weight.astype(np.float32) + self.across.astype(np.float32) @ update)
 
 
