@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sqlalchemy as sa
+import typer.testing
 
 import refine
 from refine.store.store import Store
@@ -15,6 +16,8 @@ from tests.elsewhere import missing
 
 sys.path.insert(0, str(Path(__file__).parent))
 from postgres import PostgreSQL
+
+typer.testing._get_command = functools.cache(typer.testing._get_command)  # 20 ms for refine's commands
 
 SPACE = {
     "lr": (0.5, 5.0, 10),
@@ -128,12 +131,16 @@ def filled_store(tmp_path_factory):
     return path_of
 
 
+def without_rounds(tree):
+    """Adds nothing."""
+
+
 @pytest.fixture
 def tree(request, tmp_path, first_round, filled_store):
-    """A tree in a store of its own, which holds the first round of tests that take ``root``."""
+    """A tree in a copied store of its own, which holds the first round of tests that take ``root``."""
     path = tmp_path / "refine.db"
-    if first_round and "root" in request.fixturenames:
-        shutil.copy(filled_store(first_round), path)
+    holds_root = first_round and "root" in request.fixturenames
+    shutil.copy(filled_store(first_round if holds_root else without_rounds), path)
     with refine.Tree("question", store=path) as opened:
         yield opened
 
