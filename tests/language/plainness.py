@@ -84,6 +84,24 @@ def _counts_of_module(module, source):
     return counts
 
 
+def wording_rate(folder):
+    """Share of assertions that compare prose: a text with two words next to each other."""
+    asserted = [
+        node.test
+        for path in sorted(folder.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Assert)
+    ]
+    worded = [test for test in asserted if any(map(_is_prose, ast.walk(test)))]
+    return {"assertions on wording, %": round(100 * len(worded) / max(1, len(asserted)), 1)}
+
+
+def _is_prose(node):
+    if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+        return False
+    return bool(re.search(r"[A-Za-z]{2,} [A-Za-z]{2,}", node.value))
+
+
 def _bound_names(node):
     """The names of locals, arguments and loop variables that a node binds."""
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -147,7 +165,10 @@ def rates_of(place):
     """The rates of one of ``places()``."""
     if place == PROSE:
         return rates_of_prose([*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"])
-    return rates_of_code(ROOT / place)
+    rates = rates_of_code(ROOT / place)
+    if place == "tests":
+        rates |= wording_rate(ROOT / place)
+    return rates
 
 
 def recorded():

@@ -32,6 +32,14 @@ def test_each_rate_counts_its_own_pattern(tmp_path):
     assert measured["parallel assignments per 1,000 statements"] == pytest.approx(1000 / 4)
 
 
+def test_assertions_that_compare_prose_count_as_wording(tmp_path):
+    (tmp_path / "module.py").write_text(
+        'assert code == "none_left"\nassert "2 left" in text\nassert text == f"{n} trials are left"\n',
+        encoding="utf-8",
+    )
+    assert plainness.wording_rate(tmp_path) == {"assertions on wording, %": pytest.approx(33.3)}
+
+
 def test_an_exempt_line_is_not_counted(tmp_path):
     (tmp_path / "module.py").write_text(
         "found = 1  # language: ok, a column of an old file\n", encoding="utf-8"
