@@ -54,24 +54,43 @@ def test_verdicts_are_right_where_single_runs_are_not(noise):
     assert len(decided) >= 60
 
 
-def test_the_noise_is_that_of_all_runs():
-    rng = np.random.default_rng(1)
-    names = [str(i) for i in range(30)]
-    values = rng.normal(1, 0.1, 30).tolist()
+def runs_of_thirty():
+    """Names of 30 runs without an effect, and their values."""
+    values = np.random.default_rng(1).normal(1, 0.1, 30).tolist()
+    return [str(i) for i in range(30)], values
+
+
+def test_without_repeats_the_noise_comes_from_neighbouring_runs():
+    names, values = runs_of_thirty()
     alone = judge_runs(names, values, LOSS, ["3"], ["4"])
     assert (alone.verdict, alone.noise.source) == ("CONFIRM", "neighbours")
     assert 0.03 < alone.noise.sd < 0.1
-    # Of two that ran once, by repeats of others.
+
+
+def test_two_runs_are_judged_by_the_noise_of_other_repeated_runs():
+    names, values = runs_of_thirty()
     values[3] = 0.7
     values[4] = 1.3
-    judgement = judge_runs(
-        [*names, *names[10:25]], [*values, *(v + 1e-3 for v in values[10:25])], LOSS, ["4"], ["3"]
-    )
+    repeats = [v + 1e-3 for v in values[10:25]]
+    judgement = judge_runs([*names, *names[10:25]], [*values, *repeats], LOSS, ["4"], ["3"])
     assert (judgement.verdict, judgement.noise.source, judgement.noise.n) == ("DISCARD", "replicates", 15)
-    for count, expected in ((2, ("CONFIRM", "table")), (3, ("KEEP", "noiseless"))):
-        repeated = judge_runs([*names, *["7"] * count], [*values, *[values[7]] * count], LOSS, ["3"], ["4"])
-        assert (repeated.verdict, repeated.basis) == expected
-    assert (undecided := judge_runs(["a", "b"], [1.0, 2.0], LOSS, ["a"], ["b"])).seeds == 3
-    assert "too few repeats" in str(undecided)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(2, ("CONFIRM", "table")), (3, ("KEEP", "noiseless"))])
+def test_three_identical_repeats_show_an_objective_without_noise(count, expected):
+    names, values = runs_of_thirty()
+    values[3] = 0.7
+    values[4] = 1.3
+    repeated = judge_runs([*names, *["7"] * count], [*values, *[values[7]] * count], LOSS, ["3"], ["4"])
+    assert (repeated.verdict, repeated.basis) == expected
+
+
+def test_two_single_runs_are_undecided_and_need_seeds():
+    undecided = judge_runs(["a", "b"], [1.0, 2.0], LOSS, ["a"], ["b"])
+    assert (undecided.verdict, undecided.seeds) == ("CONFIRM", 3)
+
+
+def test_a_run_compared_with_itself_is_refused():
+    names, values = runs_of_thirty()
     with pytest.raises(AnalysisError, match="compared with itself"):
         judge_runs(names, values, LOSS, ["3"], ["3"])

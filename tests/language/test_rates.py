@@ -34,7 +34,9 @@ def test_each_rate_counts_its_own_pattern(tmp_path):
 
 def test_assertions_that_compare_prose_count_as_wording(tmp_path):
     (tmp_path / "module.py").write_text(
-        'assert code == "none_left"\nassert "2 left" in text\nassert text == f"{n} trials are left"\n',
+        'assert code == "none_left"\n'
+        'assert "refine run study.db" in text\n'
+        'assert text == f"{n} trials are left"\n',
         encoding="utf-8",
     )
     assert plainness.wording_rate(tmp_path) == {"assertions on wording, %": pytest.approx(33.3)}
