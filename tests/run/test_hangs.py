@@ -16,7 +16,7 @@ from dask_cluster import dask_cluster, processes, ray
 
 import refine
 from refine.errors import DesignError, RefineWarning, RoundStoppedError
-from refine.run.workers import child, cluster_health, executor, task
+from refine.run.workers import child, cluster_health, dispatch, task
 
 pytestmark = pytest.mark.cluster
 
@@ -175,7 +175,7 @@ PLACES = {"workers": contextlib.nullcontext, "threads": ThreadPoolExecutor, "pro
 @pytest.mark.nightly
 @pytest.mark.parametrize(("place", "in_c"), [("workers", True), ("threads", False), ("processes", True)])
 def test_an_import_that_never_returns_ends_the_round(tree, tmp_path, monkeypatch, place, in_c):
-    for module in (executor, task):
+    for module in (dispatch, task):
         monkeypatch.setattr(module, "LOAD_SECONDS", 3.0)
     text = "takes no more trials" if place == "processes" else "its imports must load within 3 seconds"
     objective = Hangs(tmp_path, in_c)
