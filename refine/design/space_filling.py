@@ -11,6 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from typing import Any, ClassVar, NamedTuple, final
 
@@ -221,8 +222,9 @@ class Feasible(NamedTuple):
         return f"about {self.count:.3g} (95 % interval {self.low:.3g} to {self.high:.3g})"
 
 
+@lru_cache(maxsize=128)
 def feasible(space: Space, seed: int = 0) -> Feasible:
-    """The number of configurations that meet the constraints.
+    """The number of configurations that meet the constraints, counted once per space.
 
     Exact without constraints or up to 10^6 cells, otherwise estimated from 100,000 random cells.
     """

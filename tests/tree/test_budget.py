@@ -507,3 +507,43 @@ def test_running_repeats_count_next_to_the_trials_of_a_larger_plan(tree):
     first.replicate(top=4, seeds=2, progress=False)
     assert (first.n, tree.budget_state.spent) == (10, 18)
     assert set(first.replicates["state"]) == {"complete"}
+
+
+def test_the_configurations_of_a_space_are_counted_once_for_a_budget_of_time(tree, monkeypatch):
+    counted = []
+    valid = refine.Space.valid
+    monkeypatch.setattr(
+        refine.Space, "valid", lambda space, *a, **k: counted.append(space.digest) or valid(space, *a, **k)
+    )
+    space = refine.Space({**SPACE, "z": (0.0, 1.0, 5)}, constraints=["x + y + z <= 7.125"])
+    root = tree.add_round(space, truth, n=10, budget="8 h").run(progress=False, check_noise=False)
+    root.branch({**SPACE, "z": (0.0, 0.5, 5)}, n=5)
+    counted.clear()
+    states = [tree.budget_state for _ in range(5)]
+    assert len({state.configurations for state in states}) == 1
+    assert states[0].configurations > 2400
+    assert not counted  # the design of the round counted them before
+
+
+def test_trackers_and_listeners_hear_nothing_of_a_run_that_the_budget_refuses(tree):
+    class Tracker:
+        calls = ()
+
+        def start(self, record):
+            self.calls += ("start",)
+
+        def trial(self, trial):
+            self.calls += ("trial",)
+
+        def end(self, record):
+            self.calls += ("end",)
+
+    tracker = Tracker()
+    root = tree.add_round(SPACE, truth, n=3, budget=6)
+    with pytest.raises(DesignError, match="the budget allows 6 more trials"):
+        root.run(n=10, progress=False, track=tracker, on_round=lambda _: tracker.end(_))
+    assert tracker.calls == ()
+    root.run(progress=False, track=tracker)
+    assert tracker.calls == ("start", "trial", "trial", "trial", "end")
+    root.run(progress=False, track=tracker)
+    assert tracker.calls[5:] == ("start", "end")
