@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -49,6 +49,8 @@ class TaskSource:
             objective that is declared deterministic; only results of the same code.
         extend: Adds configurations to the plan, and returns the round with its new size. It is called with
             the lease of the round, so that a refused call plans nothing.
+        only: Hashes of the only configurations to run, read after ``extend``; ``None`` for all.
+        begin: Called before the first trial, when nothing refuses the call any more.
     """
 
     choose: Callable[[Records], list[Task]] | None = None
@@ -56,6 +58,8 @@ class TaskSource:
     learn: Learn = list
     equal: Sequence[int] = ()
     extend: Callable[[], StoredNode] | None = None
+    only: Collection[str] | None = None
+    begin: Callable[[], object] = bool
 
 
 def run_round(
@@ -111,9 +115,14 @@ def run_round(
         )
         store.check_plan(stored.pk)
         work = _work(store, stored, records, options, source)
-        if work is None:
+        if work is None or (source.only is not None and not source.only):
+            source.begin()
             return
         limit = options.ending.trials
+        tasks = work.tasks
+        if source.only is not None:
+            limit = len(source.only)
+            tasks = (task for task in tasks if task.key in source.only)
         count = work.todo
         if limit is not None:
             count = min(count, limit)
@@ -122,6 +131,7 @@ def run_round(
             fix = "ask for {left} or fewer"
         claim = store.claim(stored.pk, count, f"round {node.id}", fix)
         stop_conditions = options.ending.begin(stack.enter_context(claim).seconds_left)
+        source.begin()
         log(logging.INFO, "round %s: %d of %d trials to run", node.id, work.todo, work.total)
         recorder = _Recorder(store, stored, objective, options)
         if not after_run:
@@ -148,7 +158,6 @@ def run_round(
         take_in = partial(
             _take_in, goal=goal, adaptive=work.adaptive, recorder=recorder, writer=writer, monitor=monitor
         )
-        tasks = work.tasks
         if source.equal and work.adaptive is None:
             tasks = _unknown(tasks, _known_outcomes(store, source.equal, goal, recorder.code), take_in)
         outcomes = outcomes_of(

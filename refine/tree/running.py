@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
@@ -90,7 +90,8 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
             ``trials``, if earlier repeats show the noise, or if the noise is declared as ``"none"``.
         on_trial: A function, or several, called in this process with every stored
             :class:`refine.trials.trial.FinishedTrial`. Exceptions give a warning and log entries.
-        on_round: A function, or several, called with this round at the end of the call.
+        on_round: A function, or several, called with this round at the end of the call, unless the call is
+            refused before its first trial.
         track: A tracker, such as :class:`refine.report.trackers.MLflow`, or several, for ended trials.
         objective: The objective, for a reopened round whose objective is not importable.
         objective_name: Name of the objective, if ``add_round`` was given one.
@@ -145,12 +146,14 @@ def run_extended(  # type: ignore[misc]  # as in :func:`run`
     design: object = None,
     pruner: object = None,
     bar: ProgressBar | None = None,
+    only: Collection[str] | None = None,
     **options: Unpack[RoundKeywords],
 ) -> R:
     """Adds to the plan of a round with ``extend``, and runs the rest of the round: see :func:`run`.
 
     ``extend`` is called with the lease of the round: if another call runs the round, nothing is planned. The
-    progress joins ``bar``, by default a bar of its own.
+    progress joins ``bar``, by default a bar of its own. With ``only``, no other configurations than these
+    hashes run, read after ``extend``.
     """
     check_noise = options.pop("check_noise", True)
     check_noise_option(check_noise)
@@ -168,15 +171,22 @@ def run_extended(  # type: ignore[misc]  # as in :func:`run`
     context.know_tools(node, design, pruner)
     check_place(node, chosen, running)
     stored = context.path(node)[-1]
-    source = _task_source(self, extend, running)
-    Hooks([t.start for t in trackers], "track").call(self)
+    begun = False
+
+    def begin() -> None:
+        nonlocal begun
+        begun = True
+        Hooks([t.start for t in trackers], "track").call(self)
+
+    source = replace(_task_source(self, extend, running), only=only, begin=begin)
     try:
         with workers_kept():
             run_round(context.store, stored, chosen, self.goal, running, source=source)
             if check_noise and running.trials is None and self.declared.noise != "none":
                 measure_noise(context.store, context.path(node), chosen, self.goal, running)
     finally:
-        ended.call(self)
+        if begun:
+            ended.call(self)
     return self
 
 
