@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
 from refine.errors import DesignError
 from refine.run.options import RunKeywords
@@ -35,6 +35,8 @@ def try_out(
     They count as given: they may be best and inform the posterior, but enter no test, because they are not a
     random sample. A configuration that ran in this round is not repeated; a warning names the call to repeat
     the configuration, if there is one: not if values repeat exactly, or the trial may not be called best.
+    A configuration that completed in an earlier round of the path runs again with a warning, or is skipped if
+    values are declared to repeat exactly.
 
     Args:
         configurations: Values by name, inside or outside the space, on a level or between levels.
@@ -56,21 +58,23 @@ def try_out(
     asked = given_configurations(self.space, configurations, "configurations")
     if not asked:
         raise DesignError("configurations must hold at least one configuration, got none; write [{...}]")
-    context = self.context
-    columns = context.store.records([self._stored.pk]).columns
-    states = dict(zip(columns["key"], columns["state"], strict=True))
-    by_key = {configuration_key(c): c for c in asked}
-    new = {key: c for key, c in by_key.items() if key not in states}
-    ended = {key: states[key] for key in by_key if key in states}
-    if ended:
-        _warn_of_ended(self, by_key, ended)
-    if not new:
+    untried = _untried(self, {configuration_key(c): c for c in asked})
+    if not untried:
         return self
-    self._budget.check(len(new), f"round {self.id}", "try out {left} or fewer")
-    given = [("given", encode_configuration(c)) for c in new.values()]
+    elsewhere = _ended_before(self, untried)
+    if elsewhere:
+        untried = _without_repeats(self, untried, elsewhere)
+    if not untried:
+        return self
+    self._budget.check(len(untried), f"round {self.id}", "try out {left} or fewer")
+    keys: set[str] = set()
 
     def extend() -> None:
-        context.store.add_node(context.tree, self.node, self.n, given=given)
+        # Another process may have run some of them before this process had the lease.
+        new = _untried(self, untried)
+        given = [("given", encode_configuration(c)) for c in new.values()]
+        self.context.store.add_node(self.context.tree, self.node, self.n, given=given)
+        keys.update(new)
 
     return run_extended(
         self,
@@ -78,21 +82,77 @@ def try_out(
         objective=objective,
         objective_name=objective_name,
         check_noise=False,
-        trials=len(new),
+        only=keys,
         **options,
     )
 
 
-def _warn_of_ended(
-    round_: RoundRecord, configurations: Mapping[str, Mapping[str, object]], ended: Mapping[str, str]
-) -> None:
+# Hash of a configuration -> its values.
+_Configurations = Mapping[str, Mapping[str, Any]]
+
+
+def _untried(round_: RoundRecord, configurations: _Configurations) -> _Configurations:
+    """The configurations without a trial in a round; warns of the others."""
+    columns = round_.context.store.records([round_._stored.pk]).columns
+    states = dict(zip(columns["key"], columns["state"], strict=True))
+    ended = {key: states[key] for key in configurations if key in states}
+    if ended:
+        _warn_of_ended(round_, configurations, ended)
+    return {key: c for key, c in configurations.items() if key not in states}
+
+
+def _ended_before(round_: RoundRecord, configurations: _Configurations) -> dict[str, str]:
+    """Hash of a configuration that completed earlier on the path of a round -> id of the latest round."""
+    context = round_.context
+    rounds: dict[str, str] = {}
+    for stored in context.path(round_.node)[:-1]:
+        columns = context.store.records([stored.pk]).columns
+        complete = {
+            key
+            for key, state in zip(columns["key"], columns["state"], strict=True)
+            if state == State.COMPLETE
+        }
+        rounds.update({key: stored.node.id for key in configurations if key in complete})
+    return rounds
+
+
+def _without_repeats(
+    round_: RoundRecord, configurations: _Configurations, rounds: Mapping[str, str]
+) -> _Configurations:
+    """The configurations to run, after a warning of those that completed in earlier rounds.
+
+    Args:
+        round_: The round.
+        configurations: Hash of each configuration -> its values.
+        rounds: Hash of a configuration -> id of the round that completed it.
+    """
+    text = _shown(round_, configurations, list(rounds))
+    ran = f"round {round_.id}: {text} ran already in round {next(iter(rounds.values()))}, and counts here too"
+    if round_.declared.noise != "none":
+        warn(f"{ran}; the new trial is a repeat, which the budget pays")
+        return configurations
+    warn(f"{ran}; values are declared to repeat exactly, so nothing runs again")
+    return {key: c for key, c in configurations.items() if key not in rounds}
+
+
+def _shown(round_: RoundRecord, configurations: _Configurations, keys: Sequence[str]) -> str:
+    """The first of some configurations in words, and the number of the others."""
+    text = ", ".join(f"{name} {label(value)}" for name, value in _varied(round_, configurations[keys[0]]))
+    if len(keys) > 1:
+        text += f" and {len(keys) - 1} further"
+    return text
+
+
+def _varied(round_: RoundRecord, configuration: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Names and values of the parameters of a configuration that vary."""
+    return [(name, configuration[name]) for name in round_.space.varied if name in configuration]
+
+
+def _warn_of_ended(round_: RoundRecord, configurations: _Configurations, ended: Mapping[str, str]) -> None:
     """Warns of configurations that ran already (key -> state), with the call that repeats the first one."""
     key, state = next(iter(ended.items()))
-    configuration = configurations[key]
-    values = {name: surface(configuration[name]) for name in round_.space.varied if name in configuration}
-    text = ", ".join(f"{name} {label(configuration[name])}" for name in values)
-    if len(ended) > 1:
-        text += f" and {len(ended) - 1} further"
+    values = {name: surface(value) for name, value in _varied(round_, configurations[key])}
+    text = _shown(round_, configurations, list(ended))
     ran = f"round {round_.id}: {text} ran already ({state}) and did not run now"
     if state == State.COMPLETE and round_.declared.noise == "none":
         warn(f"{ran}; values are declared to repeat exactly")

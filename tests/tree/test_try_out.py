@@ -5,6 +5,7 @@ import pytest
 
 import refine
 from refine.errors import AnalysisError, DesignError, RefineWarning, SpaceError
+from refine.tree import trying
 from refine.ui.cli.spelling import in_shell
 
 SPACE = {"x": (0.0, 9.0, 19), "z": ["a", "b"], "fixed": 3}
@@ -96,6 +97,52 @@ def test_no_repeat_is_advised_for_an_idea_of_a_round_that_repeats_exactly(tree):
     with pytest.warns(RefineWarning, match="declared to repeat exactly") as warned:
         root.try_out([idea], progress=False)
     assert not warned[0].message.actions
+
+
+def test_an_idea_that_ran_in_the_parent_round_is_repeated_with_a_warning(round_):
+    idea = {"x": 4.1, "z": "a"}
+    round_.try_out([idea], progress=False)
+    child = round_.branch({**SPACE, "x": (2.0, 6.0, 9)}, n=5)
+    with pytest.warns(RefineWarning, match=f"x 4.1, z a ran already in round {round_.id}, .* is a repeat"):
+        child.try_out([idea], progress=False)
+    assert child.trials["x"].tolist() == [4.1]
+
+
+def test_an_idea_that_ran_in_the_parent_round_is_skipped_if_values_repeat_exactly(tree):
+    root = tree.add_round(SPACE, value, n=12, seed=3, noise="none").run(progress=False)
+    ran = {name: root.trials[name].tolist()[0] for name in ("x", "z", "fixed")}
+    child = root.branch({**SPACE, "x": (2.0, 6.0, 9)}, n=5)
+    with pytest.warns(RefineWarning, match=f"ran already in round {root.id}, .* nothing runs again"):
+        child.try_out([ran, {"x": 4.1, "z": "a"}], progress=False)
+    assert child.trials["x"].tolist() == [4.1]
+
+
+def test_an_idea_of_another_process_is_not_replaced_by_a_planned_trial(tmp_path, monkeypatch):
+    idea = {"x": 4.1, "z": "a"}
+    with (
+        refine.Tree("t", store=tmp_path / "t.db") as tree,
+        refine.Tree("t", store=tmp_path / "t.db") as other,
+    ):
+        root = tree.add_round(SPACE, value, n=12).run(trials=2, progress=False)
+        run_extended = trying.run_extended
+
+        def after_the_other(*arguments, **options):
+            monkeypatch.setattr(trying, "run_extended", run_extended)
+            other["root"].try_out([idea], objective=value, progress=False)
+            return run_extended(*arguments, **options)
+
+        monkeypatch.setattr(trying, "run_extended", after_the_other)
+        with pytest.warns(RefineWarning, match=r"x 4.1, z a ran already \(complete\) and did not run now"):
+            root.try_out([idea], progress=False)
+        assert root.trials["origin"].tolist() == ["space_filling", "space_filling", "given"]
+
+
+def test_an_idea_runs_before_configurations_that_were_given_earlier(tree, capsys):
+    root = tree.add_round(SPACE, value, n=12, seed=3, given=[{"x": 1.0, "z": "b"}, {"x": 2.0, "z": "b"}])
+    root.try_out([{"x": 4.1, "z": "a"}])
+    assert root.trials["x"].tolist() == [4.1]
+    assert "stopped after" not in capsys.readouterr().err
+    assert len(root.run(progress=False).trials) == 13
 
 
 def test_ideas_run_before_the_rest_of_an_unfinished_round(tree):
