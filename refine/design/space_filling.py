@@ -36,6 +36,8 @@ _MOST_DRAWS = 20_000_000
 _SAMPLE = 100_000
 _SOBOL_BITS = 30
 _ROUNDS = 6  # of the keyed bijection
+_DIGEST = 16  # bytes of a hash there
+_KEPT_BITS = 16  # widest half whose hashed values are kept
 
 
 class Design(ABC):
@@ -347,15 +349,27 @@ def _feistel(bits: int, seed: int) -> Callable[[int], int]:
     keys = [hashlib.sha256(f"refine:{seed}:{r}".encode()).digest() for r in range(_ROUNDS)]
     widths = (bits - bits // 2, bits // 2)
     nbytes = math.ceil(bits / 8)
+    masks = [(1 << widths[r % 2]) - 1 for r in range(_ROUNDS)]
+    # The key is hashed once. Values of narrow halves repeat, and are kept.
+    started = [hashlib.blake2b(key=key, digest_size=_DIGEST) for key in keys]
+    cached: list[dict[int, int]] = [{} for _ in keys]
+
+    def hashed(r: int, low: int) -> int:
+        state = started[r].copy()
+        state.update(low.to_bytes(nbytes, "big"))
+        value = int.from_bytes(_stretch(state.digest(), widths[r % 2]), "big") & masks[r]
+        if widths[0] <= _KEPT_BITS:
+            cached[r][low] = value
+        return value
 
     def mix(x: int) -> int:
         high = x >> widths[1]
         low = x & ((1 << widths[1]) - 1)
-        for r, key in enumerate(keys):
-            width = widths[r % 2]
-            hashed = hashlib.blake2b(low.to_bytes(nbytes, "big"), key=key, digest_size=16).digest()
-            mask = (1 << width) - 1
-            high, low = low, high ^ (int.from_bytes(_stretch(hashed, width), "big") & mask)
+        for r in range(_ROUNDS):
+            value = cached[r].get(low)
+            if value is None:
+                value = hashed(r, low)
+            high, low = low, high ^ value
         return (high << widths[(_ROUNDS + 1) % 2]) | low
 
     return mix
@@ -365,5 +379,5 @@ def _stretch(hashed: bytes, width: int) -> bytes:
     # Halves wider than one digest (grids beyond 2^256) need more bytes.
     stretched = hashed
     while len(stretched) * 8 < width:
-        stretched += hashlib.blake2b(stretched, digest_size=16).digest()
+        stretched += hashlib.blake2b(stretched, digest_size=_DIGEST).digest()
     return stretched

@@ -237,7 +237,8 @@ def _loss(
     if failed:
         return 1e10, np.zeros_like(t)
     inverse, _ = lapack.dpotri(lower, lower=1)
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    inverse = inverse + inverse.T  # above the diagonal are zeros
+    inverse.flat[:: n + 1] /= 2.0
     weight = inverse @ values
     columns = weight.reshape(n, -1)
     functions = columns.shape[1]
