@@ -2,10 +2,12 @@
 
     python benchmarks/questions.py --write
     python benchmarks/questions.py --questions 12 --first 200
+    python benchmarks/questions.py --dimensions 10 12 14 --evidence 60
 
 Truths: synthetic grids of 4 kinds in 4 to 8 parameters with noise of 3 or 10 % of (best - median), random
 functions of 3 to 7 parameters, and pipelines of four models with conditional parameters, both with noise of 5 %
-or without. Their numbers start at `--first`; the method was chosen on other numbers.
+or without. Their numbers start at `--first`; the method was chosen on other numbers. With `--dimensions`, random
+functions of these numbers of parameters alone.
 
 A question is an interval of 2 levels to a third of the levels of an ordered parameter, or up to a third of the
 choices of an unordered one. Every fifth question is about two parameters at once, and every fifth is asked within
@@ -144,9 +146,16 @@ def question_of(table: Grid, number: int, rng: np.random.Generator) -> Question:
     return Question((first,), None)
 
 
-def truths(first: int, grids: int) -> Iterator[tuple[str, Callable[[], Grid]]]:
+def truths(
+    first: int, grids: int, dimensions_alone: Sequence[int] = ()
+) -> Iterator[tuple[str, Callable[[], Grid]]]:
     """Names and makers of the truths."""
     for number in range(first, first + grids):
+        for dimensions in dimensions_alone:
+            name = f"{dimensions}-{number}"
+            yield f"functions {name}", lambda name=name: random_function(name)
+        if dimensions_alone:
+            continue
         for kind in KINDS:
             yield f"{kind} {number}", lambda kind=kind, number=number: synthetic(kind, number)
         for dimensions in DIMENSIONS[number % 2 :: 2]:
@@ -329,12 +338,13 @@ def of_promises(rows: Sequence[Asked]) -> str:
 def main() -> None:
     options = parser(__doc__, first=10, grids=5, questions=5)
     options.add_argument("--evidence", nargs="*", default=[str(SETTLED_AT), EXPLOIT])
+    options.add_argument("--dimensions", nargs="*", type=int, default=[])
     options.add_argument("--more", action="store_true", help="run even and named numbers of trials too")
     options.add_argument("--write", action="store_true", help="put the tables into the page")
     given = options.parse_args()
     warnings.simplefilter("ignore")
     rows: list[Asked] = []
-    for study, make in truths(given.first, given.grids):
+    for study, make in truths(given.first, given.grids, given.dimensions):
         for evidence in given.evidence:
             rows += answers(study, make(), evidence, given.questions, given.more)
         print(f"{study}: {len(rows)} answers", flush=True)

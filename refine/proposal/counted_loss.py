@@ -33,9 +33,25 @@ class CountedLoss(NamedTuple):
             return loss
         return max(self.smallest, self.odds * loss / (1.0 + (self.odds - 1.0) * loss))
 
+    def of_answer(self, yes: float) -> float:
+        """The chance of a yes to a question, given the chance by the posterior.
+
+        Neither answer is surer than a claim. The odds stay, because the draws choose the box of a claim, but
+        not the region of a question. Nothing changes 0, 1 and NaN.
+        """
+        if not 0.0 < yes < 1.0:
+            return yes
+        return min(max(yes, self.smallest), 1.0 - self.smallest)
+
+    def surest(self, chance: float) -> float:
+        """A chance from which on an answer counts as sure, at most the largest stated chance."""
+        return min(chance, 1.0 - self.smallest)
+
 
 _BY_PARAMETERS = CountedLoss("parameters", 0.2)
 _BY_CHOICES = CountedLoss("choices", 0.1, 3.0)
+COUNTED = {counted.basis: counted for counted in (CountedLoss(), _BY_PARAMETERS, _BY_CHOICES)}
+"""Basis of a chance -> the counted losses."""
 
 
 def counted_loss(analysis: Analysis) -> CountedLoss:

@@ -19,6 +19,7 @@ from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import SpaceError, did_you_mean
 from refine.proposal.damping import damped, excess_of_best
 from refine.proposal.posterior import Surrogate, cardinalities_of, further_candidates, learned_rows
+from refine.proposal.record import CountedLoss, counted_loss
 from refine.space.categorical import Categorical
 from refine.space.constraints import Constraint, one_of
 from refine.space.edits import edited
@@ -318,7 +319,13 @@ class Evidence:
         *_, drawn, _ = self.functions
         by_value = np.concatenate([drawn, _drawn_values(self.analysis, added)], axis=1)
         evidence.functions = _functions_of(self.analysis, evidence.surrogate, by_value)
+        evidence.counted = self.counted
         return evidence
+
+    @cached_property
+    def counted(self) -> CountedLoss:
+        """The loss of claims in benchmarks on spaces of this kind."""
+        return counted_loss(self.analysis)
 
     @property
     def finished(self) -> Bools:

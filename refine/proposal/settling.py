@@ -96,6 +96,7 @@ def outlook_of(
     limit = SURE
     if of_two:
         limit = SURE_OF_TWO
+    limit = evidence.counted.surest(limit)
     ran = np.searchsorted(columns, cells)
 
     def settled(n: int, sd: float) -> float:

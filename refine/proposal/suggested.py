@@ -45,7 +45,7 @@ class SuggestedQuestion(NamedTuple):
         parameters: The parameters in it, that of the cut first.
         question: The expression.
         given: The condition within which to ask; ``None`` without one.
-        probability: Model probability of a yes.
+        probability: Probability of a yes, as :meth:`Tree.ask` states it.
         trials: Finished trials inside.
         considered: Finished trials that are compared.
     """
@@ -164,7 +164,8 @@ def _question(
     if considered is None:
         considered = evidence.masks(None)
     counts = [int((part.trials & evidence.finished).sum()) for part in (inside, considered)]
-    return SuggestedQuestion(kind, parameters, question, given, probability, *counts)
+    stated = evidence.counted.of_answer(probability)
+    return SuggestedQuestion(kind, parameters, question, given, stated, *counts)
 
 
 def _doubt(cut: _Cut) -> float:
@@ -182,6 +183,7 @@ def _thin_region(evidence: Evidence, proposal: Proposal) -> SuggestedQuestion | 
     whole_space = evidence.masks(None)
     space = evidence.analysis.space
     trials = int(evidence.finished.sum())
+    largest = 0.0
     likeliest: SuggestedQuestion | None = None
     for j, e in enumerate(evidence.analysis.parameters):
         if not askable(e.name) or e.condition is not None:
@@ -196,7 +198,8 @@ def _thin_region(evidence: Evidence, proposal: Proposal) -> SuggestedQuestion | 
             probability = _chance(evidence, proposal, inside, whole_space)
             if not _PLAUSIBLE <= probability <= 1 - _DOUBT:
                 continue
-            if likeliest is None or probability > likeliest.probability:
+            if probability > largest:
+                largest = probability
                 likeliest = _question(evidence, THIN_REGION, (e.name,), expression, inside, probability)
     return likeliest
 

@@ -13,6 +13,7 @@ import numpy as np
 from refine.errors import AnalysisError
 from refine.proposal.proposal import claimed_data
 from refine.proposal.question import FEW, THIN, Evidence, Masks, compared, expected_best
+from refine.proposal.record import COUNTED
 from refine.proposal.settling import SURE, SURE_OF_TWO
 from refine.review.decision import check_author, check_note
 from refine.review.next_step import trials_for_rounds
@@ -67,6 +68,7 @@ class Answer(Shown):
 
     ``probability`` is the model probability that the best value inside is within ``epsilon`` of the best
     anywhere. With ``better``, the probability that the asked region holds the better best of the two.
+    If benchmarks counted more lost claims on such spaces (``basis``), neither answer is surer than the count.
 
     Examples:
         >>> answer = tree.ask("dropout <= 0.2")
@@ -80,7 +82,7 @@ class Answer(Shown):
     # ``"yes"``, ``"probably"``, ``"open"``, ``"probably not"``, ``"no"`` or ``"unknown"``; with ``better``
     # also ``"either"``, if the bests probably differ by at most epsilon. Yes and no need a difference above
     verdict: str
-    probability: float  # model probability of a yes; NaN if it cannot be stated
+    probability: float  # probability of a yes; NaN if it cannot be stated
     tie: float  # model probability that both bests differ by at most epsilon; NaN if it cannot be stated
     cost: float  # best outside minus best inside, the median; positive if the best inside is worse
     cost_low: float  # ends of the 90 % interval of the cost
@@ -99,6 +101,7 @@ class Answer(Shown):
     earlier: int  # of those, trials of other rounds
     later: tuple[str, ...]  # ids of newer rounds that the answer does not use
     draws: int  # functions drawn given the trials, on ranks and on values
+    basis: str  # spaces with a counted loss: see :attr:`refine.proposal.proposal.Claim.basis`
     evidence: str  # digest of the evidence
     data: str  # data that the answer is about: see :attr:`refine.proposal.proposal.Claim.data`
     # trials that settle most such questions, as far as the budget pays rounds: 12 if no number up to 48 does,
@@ -117,12 +120,13 @@ class Answer(Shown):
 
     @property
     def settled(self) -> bool:
-        """True if the model probability is at most 0.1 or at least 0.9, or if either of two regions will do.
+        """True if the probability is at most 0.1 or at least 0.9, or if either of two regions will do.
 
+        If counted losses limit the chance, the largest stated chance is enough.
         A question about two regions stays open while a tie within epsilon is as well possible. A question
         with an untried side stays open too, unless the model is sure.
         """
-        return _settled(self.verdict, self.probability, self.better is not None)
+        return _settled(self.verdict, self.probability, self.better is not None, self.basis)
 
     def settle(self, n: int | None = None, *, note: str = "", author: str | None = None) -> Round:
         """Creates a child round of new trials near the bests of the two sides.
@@ -301,17 +305,20 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
     parts = basis.parts
     region, within, rival, *_ = basis.conditions
     result = compared(evidence, parts.inside.candidates, parts.outside.candidates, basis.epsilons)
-    probability = result.within
+    counted = evidence.counted
+    probability = counted.of_answer(result.within)
     if rival is not None:
-        probability = result.better
+        probability = counted.of_answer(result.better)
+    likely = counted.surest(_LIKELY)
+    tie = counted.of_answer(result.tie)
     inside = _side(evidence, parts.inside, parts.considered)
     outside = _side(evidence, parts.outside, parts.considered)
-    verdict = _verdict(probability, 1 - probability)
+    verdict = _verdict(probability, 1 - probability, likely)
     if rival is not None:
-        verdict = _verdict(result.ahead, result.behind)
+        verdict = _verdict(counted.of_answer(result.ahead), counted.of_answer(result.behind), likely)
     if verdict not in (YES, NO) and not (inside.ran and outside.ran):
         verdict = UNKNOWN  # the posterior alone, without a trial on this side
-    elif rival is not None and result.tie >= _LIKELY:
+    elif rival is not None and tie >= likely:
         verdict = EITHER
     considered = parts.considered.trials & evidence.finished
     earlier = 0
@@ -319,7 +326,7 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         earlier = int((considered & ~analysis.own).sum())
     available = trials_for_rounds(analysis, tree._budget)
     settling = _NOTHING
-    if not (math.isnan(probability) or _settled(verdict, probability, rival is not None)):
+    if not (math.isnan(probability) or _settled(verdict, probability, rival is not None, counted.basis)):
         settling = _settling_of(basis, available)
     return Answer(
         question=str(region),
@@ -327,7 +334,7 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         better=_text(rival),
         verdict=verdict,
         probability=probability,
-        tie=result.tie,
+        tie=tie,
         cost=result.cost,
         cost_low=result.low,
         cost_high=result.high,
@@ -345,6 +352,7 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         earlier=earlier,
         later=basis.later,
         draws=len(evidence.functions.weight),
+        basis=counted.basis,
         data=claimed_data(analysis),
         evidence=analysis.digest,
         needed=settling.needed,
@@ -386,15 +394,15 @@ def _text(condition: object) -> str | None:
     return str(condition)
 
 
-def _verdict(yes: float, no: float) -> str:
-    """The answer by the model probabilities of a yes and of a no; their rest is a tie of two regions."""
+def _verdict(yes: float, no: float, likely: float) -> str:
+    """The answer by the probabilities of a yes and of a no; their rest is a tie of two regions."""
     if math.isnan(yes):
         return UNKNOWN
-    if yes >= _LIKELY:
+    if yes >= likely:
         if yes >= _SURE:
             return YES
         return PROBABLY
-    if no >= _LIKELY:
+    if no >= likely:
         if no >= _SURE:
             return NO
         return PROBABLY_NOT
@@ -406,11 +414,11 @@ def thin(side: Side, trials: int) -> bool:
     return side.trials < FEW or side.trials < THIN * trials
 
 
-def _settled(verdict: str, probability: float, of_two: bool) -> bool:
+def _settled(verdict: str, probability: float, of_two: bool, basis: str) -> bool:
     """True if an answer is settled: see :attr:`Answer.settled`."""
     if verdict == UNKNOWN or (of_two and verdict == OPEN):
         return False
-    return verdict == EITHER or abs(probability - 0.5) >= SURE - 0.5
+    return verdict == EITHER or max(probability, 1 - probability) >= COUNTED[basis].surest(SURE)
 
 
 class _Settling(NamedTuple):

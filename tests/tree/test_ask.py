@@ -600,3 +600,41 @@ def test_a_wrong_limit_of_trials_stores_no_answer(bowl_tree):
     with pytest.raises(DesignError, match="^settle_within must"):
         bowl_tree.ask("lr <= 1", settle_within=0)
     assert bowl_tree.questions(suggest=False).asked == ()
+
+
+def many_parameters(noise):
+    """A tree with a round on ten parameters, of which two matter."""
+
+    def value(params, trial):
+        read = [params[f"x{j}"] for j in range(10)]
+        chance = np.random.default_rng(trial.seed).normal()
+        return 3 * read[0] - 2 * (read[1] - 0.3) ** 2 + noise * chance
+
+    tree = refine.Tree("many", store="sqlite://")
+    space = dict.fromkeys([f"x{j}" for j in range(10)], (0.0, 1.0, 10))
+    tree.add_round(space, value, n=60, seed=0).run(progress=False, check_noise=False)
+    return tree
+
+
+def test_no_answer_about_many_parameters_is_surer_than_claims_were_true():
+    """Benchmarks counted a loss of 1 in 5 where the model hardly explains the values; see test_record.py."""
+    tree = many_parameters(noise=0.8)
+    kept = tree.ask("x0 >= 0.5")
+    dropped = tree.ask("x0 <= 0.3")
+    assert (kept.probability, dropped.probability) == pytest.approx((0.8, 0.2))
+    assert (kept.verdict, dropped.verdict) == ("probably", "probably not")
+    assert kept.settled
+    assert kept.needed == 0
+    assert "Probably yes: about 1 in 5 that" in str(kept)
+    assert "at least about 1 in 5, by benchmarks with 10 parameters or more" in str(kept)
+    assert "at least 0.2 for either answer" in str(kept.why())
+    either = tree.ask("x1 <= 0.5", better="x1 > 0.5", epsilon=5.0)
+    assert (either.verdict, either.tie) == ("either", pytest.approx(0.8))
+    assert {0.2 <= question.probability <= 0.8 for question in tree.questions().suggested} <= {True}
+
+
+def test_answers_about_many_parameters_that_the_model_explains_keep_the_chance_of_the_model():
+    answer = many_parameters(noise=0.0).ask("x0 <= 0.3")
+    assert answer.probability < 0.05
+    assert answer.basis == ""
+    assert "benchmarks" not in str(answer)

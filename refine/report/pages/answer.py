@@ -6,9 +6,10 @@ import ast
 import math
 from collections.abc import Sequence
 
+from refine.proposal.record import COUNTED
 from refine.proposal.settling import ENOUGH, NOISE
 from refine.proposal.suggested import CUT, INTERACTION, SuggestedQuestion
-from refine.report.pages.proposal import CLAIMED_DATA
+from refine.report.pages.proposal import CLAIMED_DATA, COUNTED_ON
 from refine.report.pages.reasons import judged_text, source_text, whom
 from refine.tree.asking import EITHER, NO, OPEN, PROBABLY, PROBABLY_NOT, UNKNOWN, YES, Answer, Side, thin
 from refine.tree.questions import AskedQuestion, Questions
@@ -68,6 +69,9 @@ def answer_page(answer: Answer) -> Page:
     ]
     if math.isfinite(answer.cost):
         facts.insert(0, ("Cost", cost_text(answer)))
+    if answer.basis:
+        smallest = chance_words(COUNTED[answer.basis].smallest)
+        facts.append(("Doubt", f"at least {smallest}, by benchmarks with {COUNTED_ON[answer.basis]}"))
     facts += [("Condition", _condition_text(answer, name)) for name in answer.conditional]
     if len(answer.goals) > 1:
         facts.append(
@@ -311,9 +315,12 @@ def _fold(answer: Answer) -> Fold:
         numbers = percent(side.share), score(side.mean), score(side.expected)
         rows.append((label.lower(), f"{side.trials:,}", f"{side.failed:,}", *numbers))
     head = ("side", "trials", "failed", "space", "best trial", "best expected")
+    least = ""
+    if answer.basis:
+        least = f", and at least {number(COUNTED[answer.basis].smallest, 2)} for either answer"
     lines = [
         f"The model probability is {number(answer.probability, 2)}, counted in {answer.draws:,} functions "
-        "drawn given the trials; screens round chances to four steps, because finer steps are not "
+        f"drawn given the trials{least}; screens round chances to four steps, because finer steps are not "
         "calibrated.",
         "Best expected: mean over the drawn functions of their best value on this side, tried or not.",
     ]
