@@ -10,7 +10,8 @@ with a folder of tables, models of recorded trainings; `edits` cuts each of thei
 parameters, and compares draws on ranks alone with a quarter of the draws on values by a power. `mixtures`,
 with a folder of tables, runs on the mean of trees and a Gaussian process, fitted to the tables with 7 columns
 or more. `walls` runs few trials on functions that fall steeply at one end, and on the same functions without
-a wall. In `failures` a third of the space fails, or training diverges beyond an edge, next to the best:
+a wall, and `falls` cuts each of their parameters to a half after exploit trials next to a steep fall. In
+`failures` a third of the space fails, or training diverges beyond an edge, next to the best:
 failures counted as the worst value, and learned apart. Of the three choices of `choices` two are equal.
 `architectures` have five choices of nine look-alike kinds. The truth is known: a claim is false if the best
 inside is worse than the best anywhere by more than epsilon.
@@ -22,7 +23,7 @@ import itertools
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -249,10 +250,10 @@ def choices(seeds: int) -> str:
     return markdown(["two equal choices", "rounds", "one dropped by the box alone", "by the proposal"], rows)
 
 
-def studied(part: str, seeds: int, left_out: bool, tables: Path | None) -> Iterator[list]:
-    """The claims of all studies, from the cache if its sources are the same."""
+def studied(part: str, seeds: int, names: Sequence[str], tables: Path | None = None) -> Iterator[list]:
+    """The claims of studies on named truths, from the cache if its sources are the same."""
     for seed in range(seeds):
-        for name in truth_names("judged" if left_out else "developed", tables):
+        for name in names:
             study = Study(name, seed, tables)
             store = f"{part}-{digest(Study, SOURCES)}"
             claims = kept(store, f"{name}-{seed}", lambda of=study: list(getattr(of, part)()))
@@ -267,6 +268,8 @@ def edits(claims: Iterator[list]) -> str:
     rows = []
     for (detected, step), part in frame.groupby(["detected", "step"]):
         means = [f"{100 * part[name].mean():.1f}" for name in ("drawn", "stated")]
+        if part["stated"].isna().all():
+            means[1] = "not known"
         rows.append(
             ["detected" if detected else "none", step, len(part), *means, share(part["lost"].tolist())]
         )
@@ -340,6 +343,7 @@ PARTS = {
     "noise": noises,
     "smooth": lambda seeds: claims_table(list(smooth(seeds))),
     "walls": lambda seeds: claims_table(list(walls(seeds))),
+    "falls": lambda seeds: edits(studied("falls", seeds, [f"wall:{name}" for name in WALLS])),
     "failures": lambda seeds: claims_table(list(failures(seeds))),
     "choices": choices,
     "architectures": lambda seeds: claims_table(list(architectures(seeds))),
@@ -356,11 +360,12 @@ if __name__ == "__main__":
     )
     a = options.parse_args()
     warnings.simplefilter("ignore")
+    truths = truth_names("judged" if a.judge else "developed", a.tables)
     for part in a.parts or PARTS:
         if part == "stages":
-            text = stages(studied("claims", a.seeds, a.judge, a.tables))
+            text = stages(studied("claims", a.seeds, truths, a.tables))
         elif part == "edits":
-            text = edits(studied("halves", a.seeds, a.judge, a.tables))
+            text = edits(studied("halves", a.seeds, truths, a.tables))
         elif part == "mixtures":
             text = claims_table(list(mixtures(a.tables, a.seeds)))
         else:

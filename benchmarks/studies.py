@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
-from surrogates import Searched, Surrogate, climbed, random_function, surrogate
+from surrogates import Searched, Surrogate, Wall, climbed, random_function, surrogate
 
 import refine
 from refine.errors import RefineError
@@ -27,6 +27,8 @@ SIZES = (16, 24, 32, 40, 60)
 """Even trials of a first round."""
 LEARNING = 12
 """Trials of a round that learns."""
+NEXT_TO_A_WALL = (12, 10)
+"""Even and exploit trials of a study next to a wall."""
 NOISES = (0.04, 0.1)
 """Standard deviations of the noise, as shares of best - median."""
 EDITED = 0.4
@@ -227,10 +229,12 @@ def truth_names(part: str, tables: Path | None) -> list[str]:
 
 @lru_cache(maxsize=4)
 def truth_named(name: str, tables: Path | None) -> Truth:
-    """A truth by its name, such as ``mixed:openml_rf.task14``, ``functions:7-0`` or ``conditional:2``."""
+    """A truth by its name, such as ``mixed:openml_rf.task14``, ``functions:7-0``, ``wall:7-0`` or ``conditional:2``."""
     kind, rest = name.split(":", 1)
     if kind == "conditional":
         return Conditional(int(rest))
+    if kind == "wall":
+        return Ordinary(Wall(rest))
     if kind == "functions":
         return Ordinary(random_function(rest))
     assert tables is not None
@@ -263,7 +267,24 @@ class Study:
                 self.truth.space, self.objective, n=self.n, seed=self.seed, objective_name="truth"
             )
             proposal = self.run(root).propose().proposal
-        space, epsilon = root.space, proposal.claim.epsilon
+        yield from self.halved(proposal)
+
+    def falls(self) -> Iterator[Half]:
+        """The same claims after even and exploit trials next to a steep fall; none without a steep fall."""
+        even, exploit = NEXT_TO_A_WALL
+        with warnings.catch_warnings(), refine.Tree("study", store="sqlite://") as tree:
+            warnings.simplefilter("ignore")
+            root = tree.add_round(
+                self.truth.space, self.objective, n=even, seed=self.seed, objective_name="truth"
+            )
+            child = self.run(root).branch(root.space, n=exploit, exploit=1.0)
+            proposal = self.run(child).propose().proposal
+        if proposal._proposer.steep:
+            yield from self.halved(proposal)
+
+    def halved(self, proposal: refine.Proposal) -> Iterator[Half]:
+        """Claims about both halves of every parameter of a proposal."""
+        space, epsilon = proposal.old, proposal.claim.epsilon
         best = self.truth.best_in(space)
         for name in space.varied:
             half = max(1, space[name].size // 2)
