@@ -737,6 +737,9 @@ def _bound(slack: Posterior) -> float:
     return float(np.interp(0.0, slack.values, slack.knots))
 
 
+_SHAPE = 0.2  # variance, in scores, by which a prior mean may miss the shape of the values
+
+
 @dataclass(frozen=True, slots=True)
 @checked(rows=5)
 class PriorEvidence:
@@ -745,7 +748,8 @@ class PriorEvidence:
     Both are Gaussian processes over normal scores of the values, with the most probable kernel without a
     prior mean. The comparison with the opposite, instead of no prior mean, does not refute a prior mean that
     rises in the right place by too much. Trials may have been chosen by earlier results: the choice cancels
-    in the ratio.
+    in the ratio. The shape of a prior mean is not meant to the letter, so values may deviate from it: without
+    that, smooth values decide by the curvature of a narrow bump, not by its place.
 
     Source: Rasmussen and Williams (2006), equations 2.30 and 2.42, for the marginal likelihood with an
     unknown constant; Kass and Raftery (1995), 'Bayes Factors'. The opposite is our own.
@@ -782,7 +786,7 @@ class PriorEvidence:
 def _gain(x: FloatArray, score: FloatArray, thought: FloatArray, parameters: Parameters) -> FloatArray:
     from scipy.linalg import cho_factor, cho_solve
 
-    covariance = parameters.covariance(x, x) + (parameters.noise + 1e-6) * np.eye(len(x))
+    covariance = parameters.covariance(x, x) + (parameters.noise + _SHAPE) * np.eye(len(x))
     factor = cho_factor(covariance, lower=True)
     precision_weights = cho_solve(factor, np.ones(len(x)))
     level = (precision_weights @ score) / precision_weights.sum()

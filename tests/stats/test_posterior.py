@@ -162,6 +162,20 @@ def test_trials_are_more_probable_under_a_right_belief_of_any_height():
             assert good > height > -height > wrong
 
 
+def test_smooth_values_judge_a_narrow_belief_by_its_place_and_not_by_its_curvature():
+    rng = np.random.default_rng(0)
+    wrong = []
+    right = []
+    for _ in range(6):
+        X = rng.random((40, 2))
+        y = -((X[:, 0] - 0.9) ** 2) - (X[:, 1] - 0.2) ** 2
+        for center, ratios in ((0.1, wrong), (0.85, right)):
+            thought = 0.6 * np.exp(-(((X[:, 0] - center) / 0.1) ** 2))
+            ratios.append(stats.PriorEvidence()(X, y, thought, [0, 0]))
+    assert max(wrong) < 1
+    assert min(right) > 0
+
+
 @pytest.mark.slow
 def test_the_opposite_has_the_opposite_ratio_and_the_order_of_rows_says_nothing():
     X, y = sample()

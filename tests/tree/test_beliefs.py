@@ -71,7 +71,7 @@ def test_a_belief_that_trials_contradict_is_dropped(tree, tmp_path):
     assert "dropped" in root.report(tmp_path, proposal=review.proposal).read_text()
     assert "review.accept(belief={})" in " ".join(str(review).split())
 
-    partly = {"lr": WRONG["lr"], "optimizer": GOOD["optimizer"]}
+    partly = {"lr": refine.Near(1e-1, within_factor=2), "optimizer": GOOD["optimizer"]}
     half, good = (refine.analyze(SPACE, root.trials, belief=belief).belief for belief in (partly, GOOD))
     assert (half.contradicted, list(half.remaining), half.dropped) == (("lr",), ["optimizer"], False)
     assert belief_facts(half)[0][1].call.options["belief"] == Symbol("{'optimizer': {'adam': 0.7}}")
