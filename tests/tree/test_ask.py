@@ -1,6 +1,7 @@
 """Questions to a tree: answers, the evidence behind them, and rounds that settle them."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -286,7 +287,7 @@ def test_thin_evidence_is_named(tree):
     tree.add_round(SPACE, bowl, n=20, seed=1).run(progress=False)
     answer = tree.ask("lr <= 0.0001")
     assert answer.inside.trials < 6
-    assert "thin" in str(answer)
+    assert f"{answer.inside.trials} of 20 trials: few" in str(answer)
 
 
 def test_constraints_count_feasible_values_alone(tree):
@@ -332,6 +333,32 @@ def test_goals_of_which_one_repeats_exactly_are_joined_by_configuration(tree):
     dear = tree.ask("act == 'gelu'")  # costs more at equal accuracy
     assert dear.verdict == "no"
     assert cheap.probability > 0.5
+
+
+def test_an_answer_about_several_goals_states_the_tolerance_of_each(tree):
+    def measured(p):
+        return {"acc": 1 - 0.05 * (p["x"] - 3) ** 2, "ms": p["x"] + p["y"]}
+
+    goals = [refine.Goal("acc"), refine.Goal("ms", "minimize")]
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, measured, n=20, metric=goals, seed=1).run(progress=False)
+    answer = tree.ask("x <= 3", epsilon={"acc": 0.125, "ms": 2})
+    assert answer.tolerances == {"acc": 0.125, "ms": 2}
+    assert re.search(r"Tolerance +0.12 acc and 2 ms", str(answer))
+
+
+def test_a_question_asked_with_two_tolerances_is_listed_with_both(tree):
+    tree.add_round(SPACE, bowl, n=20, seed=1).run(progress=False)
+    tree.ask("lr <= 0.01", epsilon=0.5)
+    tree.ask("lr <= 0.01", epsilon=0.025)
+    rows = [line.split() for line in str(tree.questions(suggest=False)).splitlines() if "lr <= 0.01" in line]
+    assert [row[3] for row in rows] == ["0.025", "0.5"]
+
+
+def test_an_interval_from_no_difference_begins_with_zero(tree):
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, lambda p: float(p["x"]), n=60, seed=1).run(progress=False)
+    text = str(tree.ask("y <= 4"))
+    assert "is expected to be equal to the best outside" in text
+    assert "(90 % interval: 0 to 0)" in text
 
 
 def test_a_minimized_metric_is_worse_above(tree):

@@ -243,7 +243,8 @@ def cost_text(answer: Answer) -> str:
     relation = f"{expected} than"
     if expected == "equal":
         relation = "equal to"
-    return f"{sides[0]} is expected to be {relation} {sides[1]} (90 % interval: {low} to {high})"
+    interval = f"{low} to {high}".replace("equal", "0")
+    return f"{sides[0]} is expected to be {relation} {sides[1]} (90 % interval: {interval})"
 
 
 def compared_text(cost: float, epsilon: float) -> str:
@@ -291,6 +292,9 @@ def _value_text(text: str) -> str:
 
 
 def _tolerance_text(answer: Answer) -> str:
+    """The tolerance with its source; with several goals, the tolerance of each goal."""
+    if len(answer.goals) > 1:
+        return join([f"{difference(epsilon)} {metric}" for metric, epsilon in answer.tolerances.items()])
     if not answer.epsilon:
         return "none: every loss counts"
     metric = f" {answer.metric}".removesuffix(" value")
@@ -350,15 +354,15 @@ def questions_page(questions: Questions) -> Page:
         blocks.append(Text("Worth asking, because the answer would change a decision:", "strong"))
         blocks.append(Items(list(map(suggestion_text, questions.suggested))))
     elif questions.refusal:
-        blocks.append(Text(f"Nothing is suggested yet: {questions.refusal}.", "faint"))
+        blocks.append(Text(f"Nothing is suggested: {questions.refusal}.", "faint"))
     return Page(f"Questions to {questions.tree}", blocks, questions.calls, folds)
 
 
 def asked_grid(questions: Sequence[AskedQuestion]) -> Grid:
     """A row per question, with the latest answer."""
-    head = ("question", "answer", "doubt", "trials", "before", "asked by")
+    head = ("question", "tolerance", "answer", "doubt", "trials", "before", "asked by")
     authors = {answer.author for question in questions for answer in question.answers}
-    return Grid(head, [_asked_row(question, authors) for question in questions], right=(3,))
+    return Grid(head, [_asked_row(question, authors) for question in questions], right=(1, 4))
 
 
 def _asked_row(question: AskedQuestion, authors: set[str]) -> Row:
@@ -366,6 +370,7 @@ def _asked_row(question: AskedQuestion, authors: set[str]) -> Row:
     before = " > ".join(map(_answer_text, question.answers[:-1][-3:]))
     return (
         question_text(question),
+        difference(latest.epsilon),
         Cell(_answer_text(latest), _TONES[latest.verdict]),
         _doubt_text(latest),
         f"{latest.trials:,}",
@@ -392,10 +397,21 @@ HOW_TO_READ = (
 
 def answers_grid(questions: Sequence[AskedQuestion]) -> Grid:
     """A row per answer, the oldest first within a question."""
-    head = ("question", "answer", "doubt", "trials", "inside", "best inside", "round", "asked by")
+    head = (
+        "question",
+        "tolerance",
+        "answer",
+        "doubt",
+        "trials",
+        "inside",
+        "best inside",
+        "round",
+        "asked by",
+    )
     rows = [
         (
             question_text(question),
+            difference(answer.epsilon),
             _answer_text(answer),
             _doubt_text(answer),
             f"{answer.trials:,}",
@@ -407,7 +423,7 @@ def answers_grid(questions: Sequence[AskedQuestion]) -> Grid:
         for question in questions
         for answer in question.answers
     ]
-    return Grid(head, rows, right=(3, 4, 5))
+    return Grid(head, rows, right=(1, 4, 5, 6))
 
 
 def question_text(question: Answer | AskedQuestion | StoredAnswer | SuggestedQuestion) -> str:
