@@ -150,7 +150,7 @@ def _question_text(score: QuestionScore) -> str:
         text += f"; mean squared error {score.brier:.2f} (0.25 if all said 1 in 2)"
     if score.guessed:
         guesses = plural(score.guessed, "own guess", "own guesses")
-        text += f"; {guesses}: {score.guess_brier:.2f}, the same answers: {score.answer_brier:.2f}"
+        text += f"; {guesses}: {score.guess_brier:.2f}, refine on the same: {score.answer_brier:.2f}"
     return text
 
 
