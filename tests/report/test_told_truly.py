@@ -386,3 +386,46 @@ def test_an_analysis_calls_no_place_best_that_the_best_trial_contradicts(tree):
     text = str(root.analyze())
     assert re.search(r"kind +a best by the median, b 0.\d+ worse", text)
     assert re.search(r"x +value falls with x +top trials at 0.2 to 0.\d", text)
+
+
+FLAT = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}
+
+
+def flat(p):
+    return round(-((p["x"] - 0.5) ** 2), 1) + 0 * p["y"]
+
+
+def test_a_check_gives_the_budget_as_the_only_reason_for_another_round():
+    with refine.Tree("spent", store="sqlite://") as tree:
+        root = tree.add_round(FLAT, flat, n=30, budget=60, seed=1, noise="none").run(progress=False)
+        sentence = says(root.propose().checks()["worth"])
+    assert sentence.startswith("30 of 60 trials left. By the model alone, another 30 trials are unlikely")
+
+
+def test_the_chance_to_hit_the_best_is_that_of_evenly_drawn_trials():
+    with refine.Tree("hit", store="sqlite://") as tree:
+        root = tree.add_round(FLAT, flat, n=30, seed=1, noise="none").run(progress=False)
+        details = str(root.propose().preview(n=11).why())
+    assert "11 evenly drawn trials would hit the best 5 % of the space with probability 43 %" in details
+
+
+def test_a_limit_of_another_metric_stands_after_the_best_value():
+    def measured(p):
+        return {"mse": 0.01 + p["x"], "ms": p["y"]}
+
+    with refine.Tree("limited", store="sqlite://") as tree:
+        goal = {"metric": "mse", "direction": "minimize", "subject_to": ["ms <= 0.5"]}
+        root = tree.add_round(FLAT, measured, n=20, seed=1, **goal, noise="none").run(progress=False)
+        assert re.search(r", best mse 0\.[0-9]+ with ms <= 0\.5 \(x 0.*, y ", str(root.propose()))
+
+
+def test_few_failures_are_not_said_to_have_no_cause():
+    def sometimes(p):
+        if p["x"] > 0.6 and p["y"] > 0.5:
+            raise ValueError("too large")
+        return p["y"]
+
+    with refine.Tree("few", store="sqlite://") as tree:
+        root = tree.add_round(FLAT, sometimes, n=20, seed=1, noise="none").run(progress=False)
+        sentence = says(root.checks()["infeasible"])
+    assert "No parameter is shown to explain them" in sentence

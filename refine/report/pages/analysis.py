@@ -142,7 +142,6 @@ def trials_clause(analysis: Analysis) -> str:
 def best_clause(analysis: Analysis) -> str:
     """The best observed trial: ``best value 0.9998 (lr 1.5, dropout 0, Adam)``."""
     best = analysis.best
-    metric = judged_text(analysis.metric, analysis.subject_to)
     varied = [(e, best[e.name]) for e in analysis.parameters if e.name in best.index]
     present = [(e, v) for e, v in varied if v is not None and v == v]
     values = [_at(e.name, e.parameter, v) for e, v in present]
@@ -150,7 +149,7 @@ def best_clause(analysis: Analysis) -> str:
         values = [*values[: -2 if values[-1] == "..." else -1], "..."]
     if not all(e.parameter.contains([v])[0] for e, v in present):
         values += ["an audit trial"]
-    text = f"best {metric} {score(best['value'])}"
+    text = judged_text(f"best {analysis.metric} {score(best['value'])}", analysis.subject_to)
     if values:
         text += f" ({', '.join(values)})"
     return text

@@ -249,7 +249,7 @@ def _lost(v: Any) -> str:
     if v.parameters:
         text += f", more often at some values of {join(v.parameters)}"
     elif v.share > INFEASIBLE[0]:
-        text += ". No parameter explains them"
+        text += ". No parameter is shown to explain them"
     if v.exploded:
         text += f". {plural(v.exploded, 'trial')} exploded: a huge but finite value counts as diverged"
     return text
@@ -341,6 +341,13 @@ def outlook_text(outlook: Any) -> str:
             f"{inflected(outlook.n, 'trial', 'trials')}{cost}"
         )
     return f"another {trials}{cost} {inflected(outlook.n, 'is', 'are')} unlikely to {gain_text}"
+
+
+def _outlook_of_check(v: Any) -> str:
+    """The forecast for another round, after the trials left if they alone speak for the round."""
+    if _budget_decides(v):
+        return f"{v.budget}. By the model alone, {outlook_text(v)}"
+    return outlook_text(v)
 
 
 def _budget_decides(outlook: Any) -> bool:
@@ -471,7 +478,7 @@ _SAYS: dict[str, Say] = {
     "second.unlikely": _second,
     "second.plausible": _second,
     "worth.unknown": "The trials say nothing about the space of the next round",
-    **{f"worth.{code}": outlook_text for code in ("continue", "confirm", "stop")},
+    **{f"worth.{code}": _outlook_of_check for code in ("continue", "confirm", "stop")},
 }
 
 

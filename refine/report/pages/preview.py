@@ -49,8 +49,10 @@ def preview_page(preview: Preview) -> Page:
     proposed = percent(preview.proposed_volume_kept)
     lines = [f"{kept_share} of the present space is kept (proposed: {proposed})."]
     if preview.left:
-        hit = f"{percent(preview.hit)} chance that a trial of the round hits the best 5 % of the space"
-        lines.append(f"{hit}; {preview.exist:,} configurations exist.")
+        lines.append(
+            f"{plural(preview.n, 'evenly drawn trial')} would hit the best 5 % of the space with probability "
+            f"{percent(preview.hit)}; {preview.exist:,} configurations exist."
+        )
     calls = []
     if preview.edited:
         edits_so_far = {name: _as_typed(preview.space[name]) for name in preview.edited}

@@ -359,9 +359,10 @@ def failures_text(claim: Claim) -> str:
     """The expected share of failures, inside and now; empty if hardly any trial inside should fail."""
     if not claim.failing_inside >= _FAILING:
         return ""
-    text = f"about {percent(claim.failing_inside)} of evenly drawn trials inside are expected to fail"
+    share = percent(claim.failing_inside)
+    text = f"about {share} of evenly drawn trials inside are expected to fail or be unusable"
     if claim.failing_now >= _FAILING:
-        text += f" (now {percent(claim.failing_now)})"
+        text += f" (now about {percent(claim.failing_now)})"
     return text
 
 
@@ -526,7 +527,7 @@ EPSILON_SOURCES = {
     "folds": "the standard error of the difference of two good configurations over the same folds",
     "step": "the smallest difference that the metric shows",
     "range": "5 % of best - median",
-    "decades": "5 % of the decades between best and median, since the metric spans orders of magnitude",
+    "decades": "5 % of the decades between best and median",
     "deterministic": "no noise seen: repeats gave identical values",
     "none": "the noise could not be measured, so every loss counts",
     "given": "as you asked",

@@ -602,8 +602,8 @@ _SENTENCES: dict[str, Say] = {
         "trial are those of all trials."
     ),
     "decades": (
-        "{metric} spans orders of magnitude, so values are compared on log10: those within a factor of "
-        "{factor:.3g} count as ties (scale='linear' turns this off)."
+        "{metric} is compared by factors: values within a factor of {factor:.3g} count as ties "
+        "(scale='linear' compares differences)."
     ),
     "exploded": lambda v: (
         f"{plural(v.n, 'trial')} of this round {inflected(v.n, 'counts', 'count')} as diverged: "

@@ -70,7 +70,7 @@ def winner_page(winner: Winner) -> Page:
         chosen = f"chosen by {winner.metric} alone, of {join([winner.metric, *winner.goals])}"
         facts.append(("Goals", f"{chosen}; tree.front lists the trials that none beats"))
     if math.isfinite(winner.factor):
-        facts.append(("Scale", f"{winner.metric} spans orders of magnitude: values are compared on log10"))
+        facts.append(("Scale", f"{winner.metric} is compared by factors, on log10"))
     if winner.race is not None:
         facts.append(("Race", _race(winner)))
     calls = [call for call in (confirm_call(winner),) if call]
