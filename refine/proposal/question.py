@@ -17,9 +17,9 @@ from refine.analysis.conditions import reading
 from refine.analysis.evidence import level_axis
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import SpaceError, did_you_mean
+from refine.proposal.counted_loss import CountedLoss, counted_loss
 from refine.proposal.damping import damped, excess_of_best
 from refine.proposal.posterior import Surrogate, cardinalities_of, further_candidates, learned_rows
-from refine.proposal.record import CountedLoss, counted_loss
 from refine.space.categorical import Categorical
 from refine.space.constraints import Constraint, one_of
 from refine.space.edits import edited

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 
 from refine.errors import AnalysisError
+from refine.proposal.counted_loss import COUNTED
 from refine.proposal.proposal import claimed_data
 from refine.proposal.question import FEW, THIN, Evidence, Masks, compared, expected_best
-from refine.proposal.record import COUNTED
 from refine.proposal.settling import SURE, SURE_OF_TWO
 from refine.review.decision import check_author, check_note
 from refine.review.next_step import trials_for_rounds

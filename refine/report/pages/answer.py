@@ -6,7 +6,7 @@ import ast
 import math
 from collections.abc import Sequence
 
-from refine.proposal.record import COUNTED
+from refine.proposal.counted_loss import COUNTED
 from refine.proposal.settling import ENOUGH, NOISE
 from refine.proposal.suggested import CUT, INTERACTION, SuggestedQuestion
 from refine.report.pages.proposal import CLAIMED_DATA, COUNTED_ON
