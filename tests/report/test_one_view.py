@@ -4,6 +4,7 @@ import html
 import json
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,12 @@ def round_():
 @pytest.fixture(scope="module")
 def review(round_):
     return round_.propose(keep=False)
+
+
+@pytest.fixture(scope="module")
+def unchanged(review):
+    """The text of the unchanged review on a surface, drawn once."""
+    return cache(lambda surface: SURFACES[surface](review))
 
 
 def terminal(review):
@@ -118,10 +125,11 @@ CHANGED = [
 
 @pytest.mark.parametrize("surface", SURFACES)
 @pytest.mark.parametrize(("changed", "sentence"), CHANGED, ids=[change.__name__ for change, _ in CHANGED])
-def test_one_changed_sentence_of_a_proposal_reaches_every_surface(review, changed, sentence, surface):
-    shown = SURFACES[surface]
-    assert sentence not in shown(review)
-    assert sentence in shown(changed(review))
+def test_one_changed_sentence_of_a_proposal_reaches_every_surface(
+    review, unchanged, changed, sentence, surface
+):
+    assert sentence not in unchanged(surface)
+    assert sentence in SURFACES[surface](changed(review))
 
 
 def with_an_offer(review):
@@ -150,12 +158,11 @@ def test_an_offer_to_fix_a_parameter_reaches_every_surface_that_unfolds(review, 
 
 
 @pytest.mark.parametrize("surface", [name for name in SURFACES if name != "print of the value"])
-def test_a_shared_fact_of_an_analysis_reaches_every_surface_of_its_review(review, surface):
-    shown = SURFACES[surface]
+def test_a_shared_fact_of_an_analysis_reaches_every_surface_of_its_review(review, unchanged, surface):
     changed = replace(review, analysis=replace(review.analysis, codes=("a", "b")))
     ((_, fact),) = set(shared_facts(changed.analysis)) - set(shared_facts(review.analysis))
-    assert fact.text not in shown(review)
-    assert fact.text in shown(changed)
+    assert fact.text not in unchanged(surface)
+    assert fact.text in SURFACES[surface](changed)
 
 
 def test_the_review_page_shows_every_fact_of_the_printed_review(review):
