@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from refine.analysis.finished_runs import analysis_of
 from refine.analysis.finished_study import DECISION, decided_at, read_study
@@ -23,7 +21,7 @@ from refine.space.space import Space
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.utils.action import Action, Symbol
-from refine.utils.arrays import Bools
+from refine.utils.arrays import objects
 from refine.utils.extras import load
 from refine.utils.format import join
 from refine.utils.warning import warn
@@ -110,7 +108,9 @@ def narrow(
         trials = study.get_trials(deepcopy=False)
         if not set(review.space) <= {n for t in trials for n in t.distributions}:
             raise ReviewError(f"the review is about another study than {study.study_name!r}; review that")
-        wider = [n for n, p in review.space.items() if not _contains(review.proposal.old[n], p.grid).all()]
+        wider = [
+            n for n, p in review.space.items() if not review.proposal.old[n].contains(objects(p.grid)).all()
+        ]
         if wider:
             warn(f"{join(wider)}: wider than what the objective suggests, which is followed; widen it there")
         if review.edited or review.rejected:
@@ -229,7 +229,9 @@ def _kept(wide: Any, parameter: Parameter) -> Any:
             values = wide.choices
         else:
             values = [v for v in parameter.grid if wide.low <= v <= wide.high]
-        choices = [v for v, is_inside in zip(values, _contains(parameter, values), strict=True) if is_inside]
+        choices = [
+            v for v, is_inside in zip(values, parameter.contains(objects(values)), strict=True) if is_inside
+        ]
         if choices:
             return kinds.CategoricalDistribution(choices)
         return None
@@ -242,10 +244,6 @@ def _kept(wide: Any, parameter: Parameter) -> Any:
     if low <= high:
         return type(wide)(low, high, log=wide.log, step=step)
     return None
-
-
-def _contains(parameter: Parameter, values: Sequence[object]) -> Bools:
-    return parameter.contains(np.array([*values, None], dtype=object)[:-1])
 
 
 def _holds(distribution: Any, value: Any) -> bool:

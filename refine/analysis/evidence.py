@@ -12,7 +12,7 @@ from refine import stats
 from refine.space.categorical import Categorical
 from refine.space.parameters import Parameter
 from refine.trials.goal import turned
-from refine.utils.arrays import Bools, Column, Floats, Ints, order_of
+from refine.utils.arrays import Bools, Column, Floats, Ints, objects, order_of
 from refine.utils.format import number
 
 if TYPE_CHECKING:
@@ -574,9 +574,7 @@ def level_positions(parameter: Parameter) -> Floats:
 
 def level_values(parameter: Parameter) -> Column:
     """The levels of a parameter as a column."""
-    values = np.empty(parameter.size, dtype=object)
-    values[:] = parameter.grid
-    return values
+    return objects(parameter.grid)
 
 
 def level_axis(parameter: Parameter) -> stats.Axis:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from refine.errors import SpaceError, did_you_mean
 from refine.space.encoding import Reference, dumps, encode, freeze, label, value_key
 from refine.space.parameters import Parameter, number_of
-from refine.utils.arrays import Bools, Floats, Ints
+from refine.utils.arrays import Bools, Floats, Ints, objects
 from refine.utils.keywords import helped
 from refine.utils.types import JsonObject
 
@@ -209,7 +209,7 @@ class Categorical(Parameter):
 
     def volume_kept(self, new: Parameter) -> float:
         """Share of these choices that lie within ``new``."""
-        return float(np.mean(new.contains(np.asarray([*self.grid, None], dtype=object)[:-1])))
+        return float(np.mean(new.contains(objects(self.grid))))
 
     def to_json(self) -> JsonObject:
         """Kind and encoded values; the order only if declared."""

@@ -16,7 +16,7 @@ from refine.space.constraints import Constraint, joined, ordered_conditions
 from refine.space.encoding import bare, decode, digest, encode, freeze, value_key
 from refine.space.parameters import Parameter, number_of
 from refine.space.parsing import parameter_from_json, parse, parse_talos
-from refine.utils.arrays import Bools, Column, Floats, as_pandas
+from refine.utils.arrays import Bools, Column, Floats, as_pandas, objects
 from refine.utils.display import Shown
 from refine.utils.keywords import helped
 from refine.utils.types import JsonObject
@@ -471,7 +471,7 @@ class Space(Shown, Mapping[str, Parameter]):
         for name, parameter in self.items():
             unit = np.array(parameter.unit(_column_of(frame, name)), dtype=float)
             if name in present:
-                unit[~present[name]] = parameter.unit(_as_objects(parameter.grid[:1]))[0]
+                unit[~present[name]] = parameter.unit(objects(parameter.grid[:1]))[0]
             positions.append(unit)
         return np.column_stack(positions)
 
@@ -486,7 +486,7 @@ class Space(Shown, Mapping[str, Parameter]):
         """True if a frozen configuration meets bounds, choices and constraints, on a level or not."""
         present = self.has(configuration)
         inside = all(
-            bool(p.contains(_as_objects([configuration[n]]))[0]) for n, p in self.items() if n in present
+            bool(p.contains(objects([configuration[n]]))[0]) for n, p in self.items() if n in present
         )
         return inside and not self.broken_constraints(configuration)
 
@@ -656,30 +656,24 @@ def _column_of(frame: pd.DataFrame, name: str) -> Column:
     return np.full(len(frame), None)
 
 
-def _as_objects(values: Sequence[object]) -> Column:
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
-
-
 def _plain(parameter: Parameter) -> Column:
     """The levels as constraints see them: numbers as floats; classes, functions and tuples by label."""
     if parameter.numeric:
         # As floats, like the columns of a table: integers would overflow and refuse negative powers.
         return np.asarray(parameter.grid, dtype=float)
-    return _as_objects([bare(v) for v in parameter.grid])
+    return objects([bare(v) for v in parameter.grid])
 
 
 def _one(parameter: Parameter, value: object) -> Column:
     """One value, or the label of a choice, as constraints see it."""
     if isinstance(parameter, Categorical):
-        position = int(parameter.positions(_as_objects([value]))[0])
+        position = int(parameter.positions(objects([value]))[0])
         if position >= 0:
             value = parameter.grid[position]
     number = number_of(value)
     if parameter.numeric and number is not None:
         return np.array([float(number)])
-    return _as_objects([bare(value)])
+    return objects([bare(value)])
 
 
 def _plain_column(parameter: Parameter, values: Column) -> Column:

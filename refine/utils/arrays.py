@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,13 @@ Bools = npt.NDArray[np.bool_]
 Column = npt.NDArray[np.generic]  # values of one kind, such as floats, or objects
 
 _MOST_CODES = 2**62
+
+
+def objects(values: Sequence[object]) -> Column:
+    """(n,) array of n values of any kind; a tuple or list stays a single value."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
 
 
 def row_codes(X: Floats) -> Ints:

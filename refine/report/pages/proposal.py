@@ -29,6 +29,7 @@ from refine.space.encoding import Reference
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
 from refine.utils.action import Action, Symbol
+from refine.utils.arrays import objects
 from refine.utils.display import Block, Cell, Fact, Facts, Fold, Grid, Items, Page, Row, Text, as_cell
 from refine.utils.format import (
     CHANCE_STEPS,
@@ -236,7 +237,7 @@ def _reaches_beyond(old: Parameter, new: Parameter) -> bool:
 
 
 def _loses_values(old: Parameter, new: Parameter) -> bool:
-    return not np.all(new.contains(np.asarray([*old.grid, None], dtype=object)[:-1]))
+    return not np.all(new.contains(objects(old.grid)))
 
 
 def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[Fact]:

@@ -19,6 +19,7 @@ from refine.space.parameters import Integer, Parameter, Range
 from refine.trials.frame import infeasible_rows
 from refine.trials.goal import sign_of
 from refine.ui.web.messages import Content
+from refine.utils.arrays import objects
 from refine.utils.format import number, plural
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def proposed_content(old: Parameter, new: Parameter) -> list[object] | None:
         if isinstance(new, Range):
             return [float(new.low), float(new.high)]
         return None
-    inside = new.contains(np.asarray([*old.grid, None], dtype=object)[:-1])
+    inside = new.contains(objects(old.grid))
     return [i for i, is_inside in enumerate(inside) if is_inside]
 
 
