@@ -101,9 +101,10 @@ def _differing(judged: Judged, top: int, near: Callable[[int, int], bool]) -> li
 def noiseless(judged: Judged, racers: Sequence[int], tolerated: float) -> bool:
     """Whether repeats show that retraining changes values by no more than the tolerance.
 
-    The planned runs alone are not enough: they underestimate the noise at times.
+    Three equal repeats of any configuration show noise below one step of the metric. The planned runs alone
+    are not enough: they underestimate the noise at times.
     """
-    if judged.noise.deterministic:
+    if judged.noise.deterministic or (judged.noise.source == "below_step" and judged.noise.sd <= tolerated):
         return True
     planned = judged.field.candidates
     unit = judged.field.unit

@@ -196,3 +196,18 @@ def test_progress_of_a_race_is_one_bar(tree, capsys):
     assert len({line.partition(":")[0] for line in lines}) == 1
     assert sum(f"{repeats}/" in line for line in lines) == 1
     assert "best" not in lines[-1]
+
+
+def test_no_repeat_follows_three_equal_repeats_of_a_metric_in_steps(tree):
+    runs = []
+
+    def accuracy(p):
+        runs.append(p)
+        value = 1.1 - (p["x"] - 0.6) ** 2 - (p["y"] - 0.3) ** 2
+        return {"val_acc": min(1.0, round(57 * value) / 57)}
+
+    root = tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21)}, accuracy, n=30, metric="val_acc")
+    root.run(progress=False)
+    assert (root.analyze().noise.source, len(runs)) == ("below_step", 33)
+    race = tree.confirm(progress=False).race
+    assert (race.verdict, len(runs)) == ("noise", 33)
