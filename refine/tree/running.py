@@ -72,7 +72,8 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
             limits the trials at a time.
         threads: Threads per trial; the default of one gives equal floats for any number of workers.
         progress: Whether to show a progress bar.
-        rerun: A state, such as ``"failed"``, or several: trials in these states are repeated.
+        rerun: A state, such as ``"failed"``, or several: every call repeats all trials in these states, under
+            their seeds. Repair the cause first.
         timeout: Seconds per trial, counted from the start in the worker. Then refine kills the worker and
             records a ``timeout``. With ``timeout``, ``memory`` or ``gpus``, one worker is a subprocess too.
         memory: Limit on the resident memory of a worker, in bytes or as ``"2GB"``, checked ten times a

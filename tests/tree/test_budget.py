@@ -547,3 +547,13 @@ def test_trackers_and_listeners_hear_nothing_of_a_run_that_the_budget_refuses(tr
     assert tracker.calls == ("start", "trial", "trial", "trial", "end")
     root.run(progress=False, track=tracker)
     assert tracker.calls[5:] == ("start", "end")
+
+
+def test_a_budget_pays_for_every_attempt_of_the_trials_that_rerun_repeats(tree):
+    root = tree.add_round(SPACE, failing, n=12, budget=40, seed=1).run(progress=False, check_noise=False)
+    failed = int((root.trials["state"] == "failed").sum())
+    for attempts in (1, 2):
+        with contextlib.suppress(refine.errors.RoundStoppedError):
+            root.run(progress=False, check_noise=False, rerun="failed")
+        assert tree.budget_state.spent == 12 + attempts * failed
+    assert len(root.trials) == 12
