@@ -144,6 +144,8 @@ class ChecksContext:
     curves: Sequence[TrialCurves]  # training curves of the best trials, best first
     before: float  # best value before this round, in the metric's own sign; NaN for a root
     allow_degenerate: bool  # whether a degenerate trial may be called best
+    # whether the space holds the best configuration from before this round: the round does not run it again
+    best_kept: bool = False
     worth: Worth | None = None  # outlook of the next round; ``None`` if it cannot be simulated
     stopping: Stopping | None = None  # result of early stopping; ``None`` if no trial was stopped
     # epochs after which trials rank as at their end; ``None`` if all epochs are needed
@@ -402,7 +404,7 @@ def _noise(analysis: Analysis, inputs: ChecksContext) -> Check:
             code = "clear"
     elif gain > _SURE * sd:
         code = "gain"
-    elif gain < -max(_SURE * sd, analysis.noise.epsilon):
+    elif gain < -max(_SURE * sd, analysis.noise.epsilon) and not inputs.best_kept:
         code = "worse"
     else:
         code = "no_gain"

@@ -232,12 +232,14 @@ class DecidedRound(RoundRecord):
         degenerate = self.node.allow_degenerate
         reader = snapshot.context.reader
         pk = snapshot._stored.pk
+        before, best_kept = snapshot._best_before()
         context = ChecksContext(
             proposal,
             snapshot.roles,
             goal=self.node.note,
             curves=curves,
-            before=snapshot._best_before(),
+            before=before,
+            best_kept=best_kept,
             allow_degenerate=degenerate,
             worth=worth,
             stopping=read_stopping(reader, snapshot._stored, snapshot.goal),

@@ -315,17 +315,19 @@ class RoundRecord(Shown):
         """Keywords needed to run the rounds."""
         return self.context.needs(*ids)
 
-    def _best_before(self) -> float:
-        """Best value of comparable ancestors; NaN without any."""
+    def _best_before(self) -> tuple[float, bool]:
+        """Best value of comparable ancestors, NaN without any, and whether this space holds its configuration."""
         reader = self.context.reader
-        values = []
+        bests: dict[float, bool] = {}
         above = self.parent
         while above is not None:
             if above.node.judged_by == self._judged_by:
-                key = ("best value", above.id, above._judged_by)
-                values.append(reader.computed(key, partial(_best_value, above)))
+                key = ("best value", above.id, above._judged_by, self.id)
+                value, kept = reader.computed(key, partial(_best_value, above, self.space))
+                bests[value] = kept or bests.get(value, False)
             above = above.parent
-        return self.goal.best([value for value in values if not math.isnan(value)])
+        best = self.goal.best([value for value in bests if not math.isnan(value)])
+        return best, bests.get(best, False)
 
     @property
     def _proposals(self) -> list[Proposal]:
@@ -367,9 +369,12 @@ class RoundRecord(Shown):
         return line(f"<Round {self.id} of {self.context.name}>")
 
 
-def _best_value(round_: RoundRecord) -> float:
-    """Value of the best observed trial of a round; NaN without one."""
+def _best_value(round_: RoundRecord, space: Space) -> tuple[float, bool]:
+    """Value of the best observed trial of a round, NaN without one, and whether a space holds the trial."""
     best = round_.best
     if best is None:
-        return math.nan
-    return float(best["value"])
+        return math.nan, False
+    value = float(best["value"])
+    if not set(space) - set(space.conditions) <= set(best.index):
+        return value, False
+    return value, bool(space.contains(best.to_frame().T.infer_objects())[0])

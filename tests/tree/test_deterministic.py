@@ -81,3 +81,17 @@ def test_scores_by_fold_give_the_winner_an_expectation_on_new_data(tree):
     )
     root.run(progress=False)
     assert "New data" in str(tree.winner())
+
+
+def test_a_round_that_may_not_repeat_the_best_does_not_fail_for_being_worse(tree):
+    space = {"x": (0, 10), "y": (0, 10)}
+
+    def cone(p):
+        return -((p["x"] - 6) ** 2) - (p["y"] - 3) ** 2
+
+    root = tree.add_round(space, cone, n=100, seed=3, noise="none").run(progress=False)
+    same = root.branch(space, n=10, seed=5).run(progress=False)
+    without = root.branch({"x": (0, 3), "y": (0, 10)}, n=10, seed=5).run(progress=False)
+    epsilon = root.analyze().noise.epsilon
+    assert max(same.best["value"], without.best["value"]) < root.best["value"] - epsilon
+    assert (same.checks()["noise"].verdict, without.checks()["noise"].verdict) == ("warn", "fail")
