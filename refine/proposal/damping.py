@@ -18,14 +18,16 @@ _TOP_SHARE = 0.2
 _FEWEST = 10  # fewest evenly drawn trials for the excess
 
 
-def excess_of_best(analysis: Analysis) -> float:
+def excess_of_best(analysis: Analysis, y: Floats | None = None) -> float:
     """Mean excess of the best fifth of the evenly drawn trials over the others, in units of the metric.
 
-    All trials count if fewer than ten were drawn evenly.
+    All trials count if fewer than ten were drawn evenly. ``y`` has the trials' values on another scale.
     """
-    values = analysis.y[analysis.origins == "even"]
+    if y is None:
+        y = analysis.y
+    values = y[analysis.origins == "even"]
     if len(values) < _FEWEST:
-        values = analysis.y
+        values = y
     bound = float(np.quantile(values, 1 - _TOP_SHARE))
     return float(values[values >= bound].mean()) - bound
 

@@ -24,6 +24,7 @@ from refine.proposal.new_data import deviations_of, on_log
 from refine.proposal.posterior import cardinalities_of, known_enough, noise_in_scores, posterior_of
 from refine.proposal.proposal import claimed_data
 from refine.space.space import Space
+from refine.stats.posterior import top_slope
 from refine.trials.budget import NO_BUDGET, BudgetState
 from refine.utils.arrays import Bools, Floats
 from refine.utils.display import Shown
@@ -162,8 +163,10 @@ def _simulated(
     extra, values = analysis.replicates or (np.zeros((0, positions.shape[1])), np.zeros(0))
     posterior = posterior_of(analysis, np.concatenate([positions, extra]), exact=True, model=model)
     noise = noise_in_scores(analysis, posterior, float(posterior.mean[:count].max()))
-    posterior = _damped(posterior, _BEYOND * excess_of_best(analysis))
-    posterior = posterior._replace(values=np.minimum(posterior.values, _highest(analysis)))
+    if on_log(analysis):
+        posterior = _damped_decades(posterior, _BEYOND * excess_of_best(analysis, on_log_scale(analysis.y)))
+    else:
+        posterior = _damped(posterior, _BEYOND * excess_of_best(analysis), _highest(analysis))
     return _given_again(posterior, values, noise), noise
 
 
@@ -176,17 +179,38 @@ def _highest(analysis: Analysis) -> float:
     return highest
 
 
-def _damped(posterior: stats.Posterior, unit: float) -> stats.Posterior:
-    """The posterior with values beyond the best one damped: see :func:`refine.proposal.damping.damped`."""
-    if not (posterior.slope > 0 and unit > 0):
-        return posterior._replace(slope=0.0)
+def _damped(posterior: stats.Posterior, unit: float, highest: float) -> stats.Posterior:
+    """The posterior with damped values beyond the best one, which approach the best possible value.
+
+    See :func:`refine.proposal.damping.damped`.
+    """
+    knots, values, slope = posterior.knots, posterior.values, posterior.slope
+    if slope == 0 and len(knots) > 1 and values[-1] >= highest:  # a limit ends the slope: see Posterior.up_to
+        slope = float((values[-1] - values[-2]) / (knots[-1] - knots[-2]))
+        knots, values = knots[:-1], values[:-1]
+    best = float(values[-1])
+    room = highest - best
+    if not (slope > 0 and unit > 0 and room > 0):
+        return posterior._replace(knots=knots, values=np.minimum(values, highest), slope=0.0)
     beyond = unit * _BEYOND_KNOTS
-    best = float(posterior.values[-1])
+    rise = damped(best + beyond, best, unit) - best
+    if math.isfinite(room):
+        rise = -room * np.expm1(-rise / room)
     return posterior._replace(
-        knots=np.concatenate([posterior.knots, posterior.knots[-1] + beyond / posterior.slope]),
-        values=np.concatenate([posterior.values, damped(best + beyond, best, unit)]),
+        knots=np.concatenate([knots, knots[-1] + beyond / slope]),
+        values=np.concatenate([values, best + rise]),
         slope=0.0,
     )
+
+
+def _damped_decades(posterior: stats.Posterior, unit: float) -> stats.Posterior:
+    """The posterior of losses that are compared by factors, damped by decades beyond the best loss."""
+    positive = posterior.values < 0  # without a limit of 0 that ends the slope
+    knots = posterior.knots[positive]
+    values = on_log_scale(posterior.values[positive])
+    on_decades = posterior._replace(knots=knots, values=values, slope=top_slope(knots, values, posterior.n))
+    on_decades = _damped(on_decades, unit, math.inf)
+    return on_decades._replace(values=off_log_scale(on_decades.values))
 
 
 def _deviations(analysis: Analysis, positions: Floats) -> Floats | None:

@@ -163,7 +163,7 @@ def scored(X: FloatArray, y: FloatArray, exact: bool = False, power: bool = Fals
         knots = ndtri((np.cumsum(mass) - mass / 2.0) / total)
     score = np.asarray(np.bincount(group, weights=weight * knots[value_number]), dtype=np.float64)
     first = rows[np.flatnonzero(new)]
-    slope = _top_slope(knots, values, total)
+    slope = top_slope(knots, values, total)
     if exact:
         shown = values
     else:
@@ -212,7 +212,7 @@ def _powered(values: FloatArray, mass: FloatArray) -> FloatArray:
     return np.asarray(off[best] / (spread[best] or 1.0)) + 1e-6 * np.arange(values.size)
 
 
-def _top_slope(knots: FloatArray, values: FloatArray, total: float) -> float:
+def top_slope(knots: FloatArray, values: FloatArray, total: float) -> float:
     """Median slope between the values of the best tenth, the very best left out."""
     from scipy.special import ndtri
 

@@ -316,7 +316,7 @@ class RoundRecord(Shown):
         return self.context.needs(*ids)
 
     def _best_before(self) -> tuple[float, bool]:
-        """Best value of comparable ancestors, NaN without any, and whether this space holds its configuration."""
+        """Best value of comparable ancestors, NaN without any, and whether this space holds the best."""
         reader = self.context.reader
         bests: dict[float, bool] = {}
         above = self.parent

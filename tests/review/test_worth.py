@@ -283,3 +283,14 @@ def test_a_round_without_noise_takes_nothing_away_and_leaves_losses_positive(tre
     peaked = tree.add_round(plane, peak, n=60, noise="none", objective_name="peak").run(progress=False)
     worth = peaked.propose().worth()
     assert 0 <= worth.low <= worth.gain <= worth.high
+
+
+def test_gain_of_losses_over_decades_does_not_reach_zero(tree):
+    def loss(p):
+        return {"mse": 0.1 * 10.0 ** (p["x"] * (1 + p["y"]) + abs(p["z"] - 0.4)) + p["y"] ** 2}
+
+    space = {name: (0.0, 1.0, 9) for name in "xyz"}
+    goal = refine.Goal("mse", "minimize")
+    root = tree.add_round(space, loss, metric=goal, scale="log", noise="none", n=20, seed=2)
+    worth = root.run(progress=False).propose().worth(n=20)
+    assert 0 < worth.high < 0.7 * root.best["value"]
