@@ -13,7 +13,8 @@ or more. `walls` runs few trials on functions that fall steeply at one end, and 
 a wall, and `falls` cuts each of their parameters to a half after exploit trials next to a steep fall. In
 `failures` a third of the space fails, or training diverges beyond an edge, next to the best:
 failures counted as the worst value, and learned apart. Of the three choices of `choices` two are equal.
-`architectures` have five choices of nine look-alike kinds. The truth is known: a claim is false if the best
+`architectures` have five choices of nine look-alike kinds. `grids` are synthetic grids of four kinds that no other
+benchmark uses, 96 boxes a risk and seed. The truth is known: a claim is false if the best
 inside is worse than the best anywhere by more than epsilon.
 """
 
@@ -30,9 +31,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from boxes import SOURCES, digest
+from boxes import SOURCES, analysis_of, digest, trials, worth
 from studies import Claimed, Half, Study, truth_names
 from surrogates import KEPT, LEVELS, RandomFunction, Searched, Wall, climbed, random_function, surrogate
+from synthetic import KINDS, synthetic
 from tables import kept, markdown, parser, share
 
 import refine
@@ -50,6 +52,8 @@ COLUMNS = 7
 FEW = (12, 16)
 """Trials of a round next to a wall."""
 BEFORE, AFTER = "before", "after"
+FIRST_GRID, GRIDS = 5000, 12
+"""First number of the grids of `grids`, and grids of each kind for a seed."""
 CLIMBS = 2000  # cells from which the best of a box is searched
 
 
@@ -176,6 +180,21 @@ def enumerated(
             loss = np.nanmax(truth) - np.nanmax(truth[inside], initial=-np.inf)
             lost = bool(loss > asked.claim.epsilon + 1e-9)
             yield Box(kind, method, risk, 1 - asked.claim.probability, lost, float(inside.mean()))
+
+
+def grids(seeds: int) -> Iterator[Box]:
+    """Boxes on synthetic grids that no other benchmark uses, judged by all of their cells."""
+    for number in range(FIRST_GRID, FIRST_GRID + GRIDS * seeds):
+        for kind, n in itertools.product(KINDS, (TRIALS, 2 * TRIALS)):
+            grid = synthetic(kind, number)
+            analysis, axes = analysis_of(trials(grid, n, seed=0))
+            proposal = refine.propose(analysis)
+            for risk in RISKS:
+                asked = proposal.at(risk)
+                levels = [np.flatnonzero(asked.space[name].contains(axis)) for name, axis in axes.items()]
+                lost = bool(worth(grid, levels).loss > asked.claim.epsilon * (1 + 1e-9))
+                stated = 1 - asked.claim.probability
+                yield Box(f"{kind}, {n} trials", AFTER, risk, stated, lost, asked.volume_kept)
 
 
 def architectures(seeds: int) -> Iterator[Box]:
@@ -346,6 +365,7 @@ PARTS = {
     "falls": lambda seeds: edits(studied("falls", seeds, [f"wall:{name}" for name in WALLS])),
     "failures": lambda seeds: claims_table(list(failures(seeds))),
     "choices": choices,
+    "grids": lambda seeds: claims_table(list(grids(seeds))),
     "architectures": lambda seeds: claims_table(list(architectures(seeds))),
 }
 
