@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from refine.analysis.pooling import added_since
 from refine.design.optuna_samplers import (
     EndedTrial,
@@ -18,12 +16,13 @@ from refine.design.optuna_samplers import (
     ended_trial,
     ended_trials,
 )
-from refine.design.pruning import Limit, Pruner
+from refine.design.pruning import Pruner
 from refine.design.samplers import check_needs, described
 from refine.errors import DesignError, ObjectiveError
 from refine.run.outcome import Outcome, Task
 from refine.run.plan import Learn, beside_task, plan, stored_task
 from refine.run.protocols import Objective
+from refine.run.pruning_limits import PruningLimits
 from refine.run.resources import Resources
 from refine.space.space import decode_configuration, encode_configuration
 from refine.store.store import Store
@@ -33,10 +32,6 @@ from refine.trials.metric import FUNCTION, Metric
 from refine.trials.replicates import planned
 from refine.trials.round_record import OPTUNA, Node, StoredNode
 from refine.trials.trial import AUDITS, State
-from refine.utils.format import plural, score
-from refine.utils.warning import warn
-
-_CURVES_TO_JUDGE = 10  # complete trials after which a pruner that cannot stop any is reported
 
 
 class AdaptiveTasks:
@@ -78,37 +73,30 @@ class AdaptiveTasks:
         origins = records.columns["origin"]
         states = records.columns["state"]
         sampled = [row for row, origin in enumerate(origins) if origin == "adaptive"]
-        self._unasked = 0  # configurations that the sampler is still to choose
+        self._n_to_sample = 0  # configurations that the sampler is still to choose
         if node.adaptive:
-            self._unasked = max(0, stored.n - stored.off_design(extra) - len(sampled))
+            self._n_to_sample = max(0, stored.n - stored.off_design(extra) - len(sampled))
         attempts = records.columns["attempt"]
         tasks += [
             stored_task(records, row, attempt=attempts[row] + 1) for row in sampled if states[row] in rerun
         ]
         self._planned = tasks
         self._learn = learn
-        self._unchosen = max(0, stored.off_design(extra) - len(extra))  # exploit trials still to be chosen
+        self._n_to_learn = max(0, stored.off_design(extra) - len(extra))  # exploit trials still to be chosen
         # Trials that were stopped and are run again run to their end.
         if "pruned" in rerun:
             self._unlimited = {task.key for task in tasks}
         else:
             self._unlimited = set()
-        # (key, attempt) -> results that the task was given
+        # (key, attempt) -> results that the task was given, as plain data
         self._shown: dict[tuple[str, int], dict[str, Any]] = {}
-        self._keep_curve: Callable[[Sequence[float]], str] | None = None
         rule = node.pruner
         self._by_optuna = rule is not None and "optuna" in rule
-        self._pruner = Pruner(**rule) if rule is not None and not self._by_optuna else None
-        self._curves: list[Any] = []  # values of ended trials, larger is better
-        self._ends: list[float] = []  # their final values; NaN if they were stopped
-        self._basis = 0  # ended trials that the current limit was made from
-        self._limit: Limit | None = None
-        self._limit_digest: str | None = None
-        self._limit_of_audited: dict[str, Limit | None] = {}  # for audited trials, which are not stopped
-        self._warned_of_no_stop = False
-        self._warned_of_short_curves = False
-        for state, metrics, curve in zip(states, records.metrics, records.curves, strict=True):
-            self._add_curve(state, curve.get(metric.name, ()), metric.of(metrics, curve))
+        self._pruning: PruningLimits | None = None  # of refine's own pruner
+        if rule is not None and not self._by_optuna:
+            self._pruning = PruningLimits(Pruner(**rule), node.id, metric, self._sign)
+            for state, metrics, curve in zip(states, records.metrics, records.curves, strict=True):
+                self._pruning.add(state, curve.get(metric.name, ()), metric.of(metrics, curve))
         self._session = self._sampler_session(path, records, len(sampled))
 
     @property
@@ -119,13 +107,13 @@ class AdaptiveTasks:
         return 2
 
     def __len__(self) -> int:
-        return len(self._planned) + self._unasked + self._unchosen
+        return len(self._planned) + self._n_to_sample + self._n_to_learn
 
     def __iter__(self) -> Iterator[Task]:
         for task in self._planned:
             self._shown[task.key, task.attempt] = {}
             yield self._with_limit(task)
-        for _ in range(self._unasked):
+        for _ in range(self._n_to_sample):
             yield self._with_limit(self._sampled_task())
         while chosen := self._learn():
             for configuration in chosen:
@@ -151,7 +139,8 @@ class AdaptiveTasks:
 
     def begin(self, keep_curve: Callable[[Sequence[float]], str]) -> None:
         """Sets the function to write a curve into the store and return the digest."""
-        self._keep_curve = keep_curve
+        if self._pruning is not None:
+            self._pruning.keep_curve = keep_curve
 
     def shown(self, task: Task) -> dict[str, Any]:
         """The steering results of a task, as plain data."""
@@ -169,9 +158,12 @@ class AdaptiveTasks:
             rungs = self._session.tell(task.key, ended)
             if rungs:
                 self._shown[task.key, task.attempt]["rungs"] = rungs
-        if self._pruner is not None and not task.replicate:
-            self._add_curve(state, curve, value)
-            self._note_behind(task, curve, state)
+        if self._pruning is not None and not task.replicate:
+            self._pruning.add(state, curve, value)
+            behind = self._pruning.behind(task, curve, state)
+            shown = self._shown[task.key, task.attempt]
+            if "behind" in shown:
+                shown["behind"] = behind
 
     def check(self, outcome: Outcome) -> None:
         """Checks, after a trial was stored, that the pruner can compare trials.
@@ -189,48 +181,13 @@ class AdaptiveTasks:
                 f"objective reports {reported}; call trial.report(epoch, {{{self._metric.name!r}: ...}}) in "
                 "every epoch, or leave the pruner out"
             )
-        self._warn_of_short_curves()
-
-    def _warn_of_short_curves(self) -> None:
-        """Warns once if the trials so far end before the pruner may stop one."""
-        if self._pruner is None or self._warned_of_short_curves:
-            return
-        if np.isfinite(self._ends).sum() < min(_CURVES_TO_JUDGE, self._pruner.min_trials):
-            return
-        self._warned_of_short_curves = True
-        longest = max(len(curve) for curve in self._curves)
-        if longest > self._pruner.first:
-            return
-        earlier = max(1, longest // 3)
-        option = f"warmup={self._pruner.warmup}"
-        setting = f"warmup={earlier}"
-        if self._pruner.rungs:
-            option = f"rungs={self._pruner.rungs}"
-            setting = f"rungs=({earlier},)"
-        fix = "report more epochs"
-        if longest > 1:
-            fix = f"make the round with pruner=refine.Pruner({setting})"
-        warn(
-            f"round {self._node.id}: the pruner cannot stop any trial: they report "
-            f"{plural(longest, 'epoch')}, and {option} lets every trial run "
-            f"{plural(self._pruner.first, 'epoch')}; {fix}, or leave the pruner out"
-        )
-
-    def _add_curve(self, state: str, curve: Sequence[float], value: float | None) -> None:
-        if self._pruner is None or state not in (State.COMPLETE, State.PRUNED) or not len(curve):
-            return
-        self._curves.append(self._sign * np.asarray(curve, dtype=float))
-        end = np.nan
-        if state == State.COMPLETE and value is not None:
-            end = self._sign * value
-        self._ends.append(end)
+        if self._pruning is not None:
+            self._pruning.warn_of_short_curves()
 
     def _with_limit(self, task: Task) -> Task:
         """The task with the limit for the trial, if a pruner may stop the trial."""
-        to_compare = task.origin in (
-            *AUDITS,
-            "given",
-        )  # others are compared with these, so they run to their end
+        # Other trials are compared with audits and given trials, which run to their end.
+        to_compare = task.origin in (*AUDITS, "given")
         if self._node.pruner is None or task.key in self._unlimited or to_compare:
             return task
         shown = self._shown[task.key, task.attempt]
@@ -241,54 +198,8 @@ class AdaptiveTasks:
                 running = self._session.follow(task.key, decode_configuration(task.configuration))
             shown["told"] = self._session.own
             return task._replace(limit=OptunaPruning(self._metric.name, running))  # type: ignore[arg-type]
-        assert self._pruner is not None
-        self._update_limit(self._pruner)
-        audited = self._pruner.audits(task.seed)
-        shown.update(
-            {"basis": self._basis, "threshold": self._limit_digest, "audited": audited, "behind": None}
-        )
-        if not audited:
-            return task._replace(limit=self._limit)
-        self._limit_of_audited[task.key] = self._limit
-        return task
-
-    def _update_limit(self, pruner: Pruner) -> None:
-        """Makes a new limit if enough further trials have ended."""
-        basis = pruner.basis(np.isfinite(self._ends).tolist())
-        if basis == self._basis:
-            return
-        self._basis = basis
-        ends = np.array(self._ends[:basis])
-        self._limit = pruner.limit(self._metric.name, self._sign, self._curves[:basis], ends)
-        self._limit_digest = None
-        if self._limit is not None:
-            assert self._keep_curve is not None
-            self._limit_digest = self._keep_curve([self._sign * value for value in self._limit.thresholds])
-
-    def _note_behind(self, task: Task, curve: Sequence[float], state: str) -> None:
-        """Notes the epoch, from 1, at which the pruner stopped a trial or would have.
-
-        Warns once if a trial was behind and ran to its end, since its objective never asks whether to stop.
-        """
-        limit = task.limit or self._limit_of_audited.pop(task.key, None)
-        if limit is None or state not in (State.COMPLETE, State.PRUNED):
-            return
-        session = limit.session()
-        if state == State.PRUNED:
-            before_end = curve
-        else:
-            before_end = curve[:-1]
-        behind = next((epoch for epoch, value in enumerate(before_end, 1) if session.behind(value)), None)
-        self._shown[task.key, task.attempt]["behind"] = behind
-        not_stopped = behind is not None and state == State.COMPLETE and task.limit is not None
-        if not_stopped and not self._warned_of_no_stop:
-            self._warned_of_no_stop = True
-            warn(
-                f"round {self._node.id}: a trial that was behind, with {self._metric.name} "
-                f"{score(curve[-1])} at its end, ran on: its objective never stops; ask trial.should_prune() "
-                "after every report and return, train by refine.keras.fit, or give model.fit a "
-                "refine.keras.PruningCallback()"
-            )
+        assert self._pruning is not None
+        return self._pruning.limited(task, shown)
 
     def _sampler_session(self, path: Sequence[StoredNode], records: Records, n: int) -> SamplerSession | None:
         """The session with the sampler or with a pruner of Optuna, from all trials that have ended."""
