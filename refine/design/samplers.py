@@ -61,6 +61,8 @@ def described(tool: object) -> str:
         module = ""
     else:
         module = f"{kind.__module__}."
+    if not hasattr(tool, "__dict__"):
+        return repr(tool)  # a number or a text, which no round has
     attributes = vars(tool)
     options = []
     for name, parameter in inspect.signature(kind).parameters.items():

@@ -143,6 +143,7 @@ RUNS = {
     "timeout as text": running(timeout="5"),
     "memory in gigabytes": running(memory=2),
     "rerun of a typo": running(rerun="fail"),
+    "a design that is none": running(design=True),
     "an option of another library": running(n_jobs=2),
     "another objective": running(objective=two_by_two, objective_name="two"),
     "a function of the metrics without a name": adding(metric=partial(max)),
