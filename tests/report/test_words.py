@@ -196,7 +196,7 @@ def test_a_rehearsal_advises_another_plan_only_if_it_is_better_than_the_toleranc
     larger = replace(first, rounds=1, n=16, mean=(0.1,))
     round_facts = ("0f", "loss", "minimize", 0.106)
     tied = Rehearsal(*round_facts, 0.01, (first, larger), left=90, simulated=8, data="")
-    assert "differences below 0.01 count as ties" in str(tied)
+    assert "differences up to 0.01 count as ties" in str(tied)
     assert "0.090 to 0.110   0.070 to 0.130" in str(tied)  # as every interval, although smaller is better
     assert "review.accept(n=8" in str(tied)
     assert "review.accept(n=16" in str(replace(tied, epsilon=0.001))

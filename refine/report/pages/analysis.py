@@ -103,13 +103,13 @@ def analysis_page(analysis: Analysis) -> Page:
 
 
 def tolerance_text(analysis: Analysis) -> str:
-    """The tolerance with its source: ``differences below 0.017 count as ties (5 % of best - median)``."""
+    """The tolerance with its source: ``differences up to 0.017 count as ties (5 % of best - median)``."""
     epsilon, source = analysis.noise.tolerance()
     if not np.isfinite(epsilon):
         return "unknown: too few repeats"
     text = "every difference counts"
     if epsilon:
-        text = f"differences below {difference(epsilon)} count as ties"
+        text = f"differences up to {difference(epsilon)} count as ties"
     return text + source_text(source, epsilon, analysis.validation_rows)
 
 

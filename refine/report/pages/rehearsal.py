@@ -84,7 +84,7 @@ def rehearsal_page(rehearsal: Rehearsal) -> Page:
         f"{plural(rehearsal.simulated, 'function')} drawn from the model"
     )
     if rehearsal.epsilon > 0:
-        about += f"; differences below {difference(rehearsal.epsilon)} count as ties"
+        about += f"; differences up to {difference(rehearsal.epsilon)} count as ties"
     if rehearsal.data in NEW_DATA:
         about += CLAIMED_DATA[rehearsal.data]
     head = ("plan", "winner after", "50 % interval", "90 % interval", "time")
