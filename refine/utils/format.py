@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
+_ROUNDING = 1e-12  # smaller values are rounding errors of sums
 _NUMBER = re.compile(r"0x[0-9a-f]+|[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
@@ -31,9 +32,11 @@ def signed(value: float) -> str:
 
 
 def score(value: float | None) -> str:
-    """Four decimals below 1,000, for values of a metric that differ late."""
+    """Four decimals below 1,000, for values of a metric that differ late; three digits below 0.001."""
     if value is None or not math.isfinite(value):
         return "-"
+    if _ROUNDING < abs(value) < 0.001:
+        return f"{value:.3g}"
     if abs(value) < 1000:
         return f"{value:z.4f}"
     return f"{value:.6g}"
@@ -46,7 +49,7 @@ def difference(value: float | None) -> str:
     """
     if value is None or not math.isfinite(value):
         return "-"
-    if abs(value) < 1e-12:
+    if abs(value) < _ROUNDING:
         return "0"
     return number(float(f"{value:.2g}"), 2)
 
@@ -61,8 +64,11 @@ def coarse(values: Sequence[float], gap: float = 0.0) -> list[str]:
     # The difference of two huge values overflows.
     largest = max(size for size in (0.0, *gaps) if math.isfinite(size))
     decimals = 3
-    if largest > 0:
-        decimals = min(6, max(0, 1 - math.floor(math.log10(largest))))
+    if largest > _ROUNDING:
+        decimals = max(0, 1 - math.floor(math.log10(largest)))
+    if decimals > 6 and max(map(abs, finite)) < 0.001:
+        return [f"{v:.3g}" if abs(v) > _ROUNDING else score(v) for v in values]
+    decimals = min(6, decimals)
     return [f"{v:z.{decimals}f}" if math.isfinite(v) and abs(v) < 1e6 else score(v) for v in values]
 
 

@@ -359,7 +359,7 @@ def test_an_effect_without_a_trend_is_not_called_an_optimum_inside_the_range(tre
     assert re.search(r"x +no steady rise or fall", str(analysis))
 
 
-@pytest.mark.parametrize("value", [-0.0, -1e-9])
+@pytest.mark.parametrize("value", [-0.0, -1e-13])
 def test_a_value_that_rounds_to_zero_has_no_sign(value):
     assert score(value) == "0.0000"
     assert coarse([value, 0.5]) == ["0.00", "0.50"]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from refine.utils.format import about_duration, chance_cell, chance_words
+from refine.utils.format import about_duration, chance_cell, chance_words, coarse, score
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,14 @@ def test_a_model_probability_is_printed_in_one_of_four_steps(probability, words,
 @pytest.mark.parametrize(("seconds", "text"), [(12.2, "about 12 s"), (0.004, "under 0.01 s")])
 def test_a_time_too_short_to_name_is_not_called_about(seconds, text):
     assert about_duration(seconds) == text
+
+
+def test_small_values_of_a_metric_keep_three_digits():
+    assert [score(v) for v in (0.00023, 3.14159e-6, -1e-10, 1e-15)] == [
+        "0.00023",
+        "3.14e-06",
+        "-1e-10",
+        "0.0000",
+    ]
+    assert coarse([1e-10, 9e-11]) == ["1e-10", "9e-11"]
+    assert coarse([0.5, 0.5 + 1e-9]) == ["0.500000", "0.500000"]
