@@ -61,7 +61,8 @@ def expected_content(round_: Round, best: pd.Series | None, parent_best: pd.Seri
         low, high = decision.forecast.interval("best", _NOMINAL)
         content["low"] = float(low)
         content["high"] = float(high)
-        texts.append(f"forecast {score(low)} to {score(high)}")
+        even = "of evenly drawn trials " * bool(round_.node.exploit)
+        texts.append(f"forecast {even}{score(low)} to {score(high)}")
     brought = texts.copy()
     tone = ""
     if parent_best is not None:

@@ -47,6 +47,15 @@ def test_a_child_is_compared_with_its_forecast_and_its_parent(session, family):
     assert session.handle({"type": "round", "round": root.id})["expected"]["text"] == ""
 
 
+@pytest.mark.parametrize("exploit", [0.0, 0.5])
+def test_a_forecast_is_that_of_evenly_drawn_trials(family, session, exploit):
+    tree, root, _ = family
+    child = root.propose().accept(n=20, exploit=exploit)
+    expected = session.handle({"type": "round", "round": child.id})["expected"]
+    assert ("evenly" in expected["text"].split()) == (exploit > 0)
+    tree.delete_round(child)
+
+
 def test_trials_are_sent_in_the_order_of_their_end(session, family):
     child = family[2]
     points = session.handle({"type": "points", "round": child.id})
