@@ -431,3 +431,11 @@ def test_few_failures_are_not_said_to_have_no_cause():
         root = tree.add_round(FLAT, sometimes, n=20, seed=1, noise="none").run(progress=False)
         sentence = says(root.checks()["infeasible"])
     assert "shown" in sentence.split()
+
+
+def test_a_gain_up_to_the_limit_of_a_metric_has_no_interval():
+    with refine.Tree("limit", store="sqlite://") as tree:
+        root = tree.add_round(FLAT, lambda p: p["x"], n=30, seed=1, noise="none", limits=(0, 1))
+        outlook = root.run(progress=False).propose().worth(n=10)
+    assert "interval" in str(outlook)
+    assert "interval" not in str(replace(outlook, low=0.25, high=0.25))

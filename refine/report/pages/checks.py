@@ -574,7 +574,9 @@ def worth_page(outlook: Worth) -> Page:
     """The verdict on a further round with a chance, and the expected gains of the round and of repeats."""
     interval = f"90 % interval {difference(outlook.low)} to {difference(outlook.high)}"
     gain = f"by {outlook.repeats} repeats of the best: {difference(outlook.again)}"
-    if outlook.n:
+    if outlook.n and outlook.low == outlook.high > 0:
+        gain = f"not known, as nearly all simulated rounds reach the limit of {outlook.metric}; {gain}"
+    elif outlook.n:
         gain = f"{difference(outlook.gain)} expected by the model ({interval}); {gain}"
     if outlook.data in NEW_DATA:
         gain += CLAIMED_DATA[outlook.data]
