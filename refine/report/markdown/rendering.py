@@ -26,7 +26,7 @@ _STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --ink: #222; --line: #8884; --soft: #8881; }
 @media (prefers-color-scheme: dark) { :root { --ground: #14171b; --ink: #e6e8eb; } }
 body { font: 16px/1.55 system-ui, sans-serif; background: var(--ground); color: var(--ink);
-  margin: 1.5rem auto; padding: 0 clamp(1rem, 3vw, 3rem); }
+  margin: 1.5rem auto; padding: 0 clamp(1rem, 3vw, 3rem); overflow-wrap: break-word; }
 p, li, blockquote, pre, h1 { max-width: 54rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; } h3 { font-size: 1.05rem; }
 table { border-collapse: collapse; font-size: .88rem; display: block; overflow-x: auto;
@@ -34,6 +34,7 @@ table { border-collapse: collapse; font-size: .88rem; display: block; overflow-x
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; border-bottom: 1px solid var(--line); }
 p:has(> img) { display: inline-block; vertical-align: top; width: min(100%, 42rem); max-width: none;
   margin: .4rem 1.2rem .8rem 0; }
+@media (max-width: 48rem) { p:has(> img) { margin-right: 0; } }
 img { width: 100%; height: auto; background: #fff; border-radius: 4px; }
 pre { background: var(--soft); padding: .8rem; white-space: pre-wrap; overflow-wrap: anywhere;
   border-radius: 4px; } code { font-size: .92em; }
