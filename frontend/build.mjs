@@ -1,5 +1,5 @@
-// Builds the page into refine/ui/web/static/: one module and one style sheet that load nothing else. The first line of the
-// module names the sources that it was built from, so that a test can tell whether it still belongs to them.
+// Builds the page into refine/ui/web/static/: one module and one style sheet without further files. The first line of the
+// module has a hash of the sources, so a test can check that the module is up to date.
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -32,7 +32,7 @@ await build({
   target: "chrome111",
 });
 
-// The licences of what is in it, each text once, under the names of the packages that have it.
+// The licences of the bundled packages: each text once, under the names of its packages.
 const packages = new Set(Object.keys(made.metafile.inputs).map((path) => path.match(/node_modules\/([^/]+)/)?.[1]).filter(Boolean));
 const licences = new Map();
 for (const name of [...packages].sort()) {
@@ -42,7 +42,7 @@ for (const name of [...packages].sort()) {
 const parts = [...licences].map(([text, names]) => `${names.join(", ")}\n\n${text}\n`);
 writeFileSync(join(here, "../refine/ui/web/static/LICENSES.txt"), `What review.js is built with.\n\n${parts.join(`\n${"-".repeat(80)}\n\n`)}`);
 
-// The same as a bill of materials, for those who look for packages with known faults (CycloneDX 1.6).
+// The bundled packages as a bill of materials, to look up known faults (CycloneDX 1.6).
 const component = (name) => {
   const { version, license } = JSON.parse(readFileSync(join(here, "node_modules", name, "package.json"), "utf8"));
   const purl = `pkg:npm/${name}@${version}`;

@@ -1,4 +1,4 @@
-// A question about a part of the space: a box, questions worth asking, the answer, and the round that settles it.
+// Questions about a part of the space: the fields, suggested questions, the answer, and the round that settles it.
 import { fold, h, once, replace } from "./dom.js";
 import { drawFacts } from "./headline.js";
 
@@ -44,7 +44,7 @@ export class Ask {
     this.suggest();
   }
 
-  // Questions worth asking take as long as a proposal: they are computed when the fold is open.
+  // Suggested questions take as long as a proposal, so they are computed when the fold is opened.
   async suggest() {
     const { round } = this;
     if (!this.element.open || this.element.hidden || this.suggested || !round) return;

@@ -1,13 +1,13 @@
-// A range's axis: values to positions in [0, 1] and back, and the stops that a bound can have.
+// The axis of a range: converts values to positions in [0, 1] and back, and lists the stops of a bound.
 import { scaleLinear, scaleLog } from "d3-scale";
 
 export function axisOf(panel) {
   const [low, high] = panel.edges;
   const full = (panel.log ? scaleLog() : scaleLinear()).domain([low, high]).range([0, 1]);
-  // A bound that was typed may be one that a logarithm does not have: it lies before everything.
+  // A typed bound may have no logarithm; its position is before all others.
   const scale = Object.assign((value) => (panel.log && value <= 0 ? -Infinity : full(value)), { invert: full.invert });
   const stops = panel.stops;
-  // As far as bounds may be moved.
+  // The limits of the bounds.
   const ends = [Math.min(0, scale(stops[0])), Math.max(1, scale(stops.at(-1)))];
   return { scale, stops, ends, nearest: (value) => nearest(stops, value, scale) };
 }
@@ -21,7 +21,7 @@ function nearest(stops, value, scale) {
   return best;
 }
 
-// Moves one bound by so many stops, or to one; the two never meet.
+// Moves a bound by a number of stops, or to a stop. The two bounds never meet.
 export function moved(stops, bounds, side, to) {
   const at = [stops.indexOf(bounds[0]), stops.indexOf(bounds[1])];
   const other = at[1 - side];

@@ -24,7 +24,7 @@ export function drawChecks(element, checks, page) {
   );
 }
 
-// The figure of a check; the history of the round is a view of its own.
+// The figure of a check. The history of the round is a separate view.
 function pictureOf(page, { picture, call }) {
   if (picture.name === "best_so_far") return h("button", { type: "button", class: "refine-link", onclick: () => page.views.open("history") }, "see the history");
   return figureFold(page, picture, call);

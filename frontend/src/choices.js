@@ -1,6 +1,6 @@
-// What the person has chosen so far: edits and rejections beside the proposal, with a way back. No DOM.
+// The person's edits and rejections of a proposal, with undo. No DOM.
 //
-// An edit is `{bounds}` or `{keep}`, or, where the page began with one that neither says, that with `as` and a `text`.
+// An edit is `{bounds}` or `{keep}`. If the page began with an edit that neither can express, it has `as` and `text`.
 
 export class Choices {
   constructor(panels, edits = {}, rejected = [], history = []) {
@@ -14,7 +14,7 @@ export class Choices {
     return Object.keys(this.edits).length > 0 || this.rejected.size > 0;
   }
 
-  // What a parameter has now under the person's hand: bounds, or numbers of the levels that stay.
+  // The present value of a parameter: its bounds, or the numbers of its kept levels.
   current(name) {
     const panel = this.panels.get(name);
     const edit = this.edits[name];
@@ -26,7 +26,7 @@ export class Choices {
     return this.rejected.has(name) ? now(panel) : panel.proposed;
   }
 
-  // Who says so: "proposed", "kept" (nothing is proposed), "edited" or "rejected".
+  // The source of the value: "proposed", "kept" (nothing is proposed), "edited" or "rejected".
   source(name) {
     if (this.rejected.has(name)) return "rejected";
     if (Object.hasOwn(this.edits, name)) return "edited";
@@ -38,7 +38,7 @@ export class Choices {
     if (this.history.length > 200) this.history.shift();
   }
 
-  // A drag calls `remember` once and this many times.
+  // A drag calls `remember` once, and this function at every step.
   put(name, value) {
     const panel = this.panels.get(name);
     delete this.edits[name];
@@ -54,7 +54,7 @@ export class Choices {
     this.put(name, value);
   }
 
-  // Typed, hence not on a stop: taken as it is.
+  // Typed values need not be on a stop and are not rounded.
   typed(name, edit) {
     this.remember();
     this.rejected.delete(name);
@@ -85,7 +85,7 @@ export class Choices {
   }
 }
 
-// Whether anything is proposed of a parameter.
+// True if a change of the parameter is proposed.
 export function proposes(panel) {
   return panel.change !== "keep" || panel.proposed === null || !same(panel.proposed, now(panel));
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// Elements as calls. Texts are texts: nothing that people wrote becomes markup.
+// Functions that create elements. Texts of users never become markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -35,7 +35,7 @@ function filled(element, attributes, children) {
   return element;
 }
 
-/** A link to a part of the page. It wraps like text, as no button does. @param {() => void} go */
+/** A link to a part of the page; unlike a button, it wraps like text. @param {() => void} go */
 export function link(go) {
   return h("a", {
     class: "refine-link",
@@ -48,14 +48,14 @@ export function link(go) {
 }
 
 /**
- * Does what a button stands for, once where somebody clicks twice: by then it may stand for something else.
+ * Runs the action of a button once on a double click, because the button may have another action by then.
  * @param {MouseEvent} event @param {() => any} act
  */
 export function once(event, act) {
   if (event.detail < 2) act();
 }
 
-// Which folds a person has left open, in this browser.
+// The folds that the person left open in this browser.
 const KEY = "refine-open";
 
 /** @returns {Set<string>} */
@@ -63,13 +63,13 @@ function opened() {
   try {
     return new Set(JSON.parse(localStorage.getItem(KEY) ?? "[]"));
   } catch {
-    return new Set(); // there may be no such place, as in a frame
+    return new Set(); // storage is missing, for example in a frame
   }
 }
 
 /**
- * A fold that is open where it was left open.
- * @param {string} name @param {string} title @param {any} about one line beside the title @param {any[]} children
+ * A fold that is open if the person left it open.
+ * @param {string} name @param {string} title @param {any} about one line next to the title @param {any[]} children
  */
 export function fold(name, title, about, ...children) {
   const element = h("details", { class: "refine-fold", "data-fold": name, open: opened().has(name) }, h("summary", {}, h("h2", {}, title), about), ...children);
@@ -79,17 +79,17 @@ export function fold(name, title, about, ...children) {
     try {
       localStorage.setItem(KEY, JSON.stringify([...names]));
     } catch {
-      // it is open for now
+      // the fold is open until the page is closed
     }
   });
   return element;
 }
 
-// Control characters, and letters that turn the direction of writing, make a text look like another one.
+// Control characters and letters that change the writing direction can disguise a text.
 const OBEYED = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /**
- * Shows such letters as what they are in every text within an element, whoever writes it there.
+ * Spells out such letters in every text of an element, also in texts added later.
  * @param {Element} root
  */
 export function seen(root) {

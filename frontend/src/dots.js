@@ -1,4 +1,4 @@
-// Trials as dots on a canvas: one by one while they are few, else as counts per pixel, so that any number stays fluid.
+// Trials as dots on a canvas: few trials one by one, many as counts per pixel, so drawing stays fast.
 import { h } from "./dom.js";
 import { BAD, Bins, GOOD, INFEASIBLE } from "./places.js";
 
@@ -6,10 +6,10 @@ const FEW = 4000;
 const MANY = 150; // crosses
 const LARGE = 400; // dots that are drawn large
 
-/** A canvas of dots that can be asked which trial lies under the pointer, and that lights one. */
+/** A canvas of dots that finds the trial under the pointer and highlights a trial. */
 export class Dots {
   /**
-   * @param {HTMLElement} plot what the canvas lies in, and what the pointer is over
+   * @param {HTMLElement} plot parent of the canvas, which receives the pointer's events
    * @param {HTMLCanvasElement} canvas
    * @param {import("./hover.js").Hover} hover
    */
@@ -26,7 +26,7 @@ export class Dots {
    * @param {{n: number, x: Float32Array, y: Float32Array}} places in pixels of the plot
    * @param {Uint8Array} flags
    * @param {{colours: object, top?: number, height: number, beyond?: number}} how
-   * @param {{numberOf: (i: number) => number | null, indexOf: (number: number) => number}} names between dots and trials
+   * @param {{numberOf: (i: number) => number | null, indexOf: (number: number) => number}} names the number of a trial for a dot, and back
    */
   draw(places, flags, how, names) {
     this.places = places;
@@ -36,7 +36,7 @@ export class Dots {
     this.light(this.hover.number);
   }
 
-  /** The trial nearest to a pointer, null where there is none. */
+  /** The trial nearest to the pointer; null without a trial nearby. */
   nearest(event) {
     if (!this.places) return null;
     this.bins ??= new Bins(this.places);
@@ -45,7 +45,7 @@ export class Dots {
     return dot < 0 ? null : this.names.numberOf(dot);
   }
 
-  /** Lights the trial of that number, or none. */
+  /** Highlights the trial with this number, or none. */
   light(number) {
     const dot = number === null || !this.places ? -1 : this.names.indexOf(number);
     const [x, y] = dot < 0 ? [Number.NaN] : [this.places.x[dot], this.places.y[dot]];
@@ -58,7 +58,7 @@ export class Dots {
  * @param {HTMLCanvasElement} canvas
  * @param {{n: number, x: Float32Array, y: Float32Array}} places
  * @param {Uint8Array | Uint8Array<ArrayBuffer>} flags
- * @param {{colours: any, top: number, height: number, beyond?: number}} how which part of the places the canvas covers; dots at `beyond` have no place on the scale
+ * @param {{colours: any, top: number, height: number, beyond?: number}} how the part of the plot that the canvas covers; dots at `beyond` are off the scale
  */
 function drawDots(canvas, places, flags, { top, height, beyond, colours }) {
   const ratio = window.devicePixelRatio || 1;
@@ -74,7 +74,7 @@ function drawDots(canvas, places, flags, { top, height, beyond, colours }) {
   drawBad(context, places, flags, colours.bad);
 }
 
-// Trials that broke a metric constraint: hollow, where their values are; at the edge where these are off the scale.
+// Infeasible trials: hollow marks at their values, or at the edge if the values are off the scale.
 function drawInfeasible(context, { n, x, y }, flags, colour) {
   context.globalAlpha = 0.9;
   context.strokeStyle = colour;
@@ -91,7 +91,7 @@ function drawInfeasible(context, { n, x, y }, flags, colour) {
   context.stroke();
 }
 
-// Trials without a usable model: crosses, or strokes where those would cover each other.
+// Trials without a usable model: crosses, or strokes if crosses would cover each other.
 function drawBad(context, { n, x, y }, flags, colour) {
   const bad = [];
   for (let i = 0; i < n && bad.length < FEW; i += 1) {

@@ -1,7 +1,7 @@
-// Figures that Python draws, in the colours of the page. They come as pictures, so that nothing in them is markup here.
+// Figures drawn by Python in the colours of the page. They are images, so their texts cannot become markup.
 import { h, replace } from "./dom.js";
 
-const WIDE = 980; // pixels from which on a figure is drawn for a screen
+const WIDE = 980; // width in pixels from which a figure is drawn for a wide screen
 
 /**
  * Shows a figure of `round.plot` in an element.
@@ -29,7 +29,7 @@ export async function showFigure(page, element, { name, about = [] }) {
   replace(element, h("img", { class: "refine-figure", src: source, alt: answer.text }));
 }
 
-/** A fold that draws its figure when it is opened. */
+/** A fold that draws its figure when opened. */
 export function figureFold(page, what, call, title = "figure") {
   const place = h("div", {});
   return h(

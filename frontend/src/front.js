@@ -1,5 +1,5 @@
 // @ts-check
-// Several goals: the trials that no other one beats, one of which can be chosen.
+// The front of several goals: the trials that no other trial beats. The person can choose one.
 import { axisBottom, axisLeft } from "d3-axis";
 import { scaleLinear } from "d3-scale";
 import { select } from "d3-selection";
@@ -64,7 +64,7 @@ export class Front {
     this.update();
   }
 
-  // The first goal upwards, another one to the right; better is where the axis says so.
+  // The first goal is the vertical axis, another goal the horizontal one; labels name the better direction.
   plot(content, across) {
     const all = [...content.points.map((point) => point.values), ...content.others, ...content.infeasible];
     const scale = (k, range) => {

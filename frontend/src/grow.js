@@ -1,4 +1,4 @@
-// More trials in a round: as many as typed, drawn as the round draws them or chosen by the model.
+// More trials in a round: the typed number, drawn by the round's design or chosen by the model.
 import { h, once } from "./dom.js";
 
 export class Grow {
@@ -27,7 +27,7 @@ export class Grow {
     this.button.textContent = this.n.value ? `run ${this.n.value} more` : "run more";
   }
 
-  /** @param {string} barred why nothing can be started now */
+  /** @param {string} barred the reason why nothing can be started now */
   update(barred) {
     this.button.disabled = barred !== "";
     this.button.title = barred;

@@ -1,8 +1,8 @@
-// What is proposed, in one sentence, or what else to do next, with the button that does it.
+// The proposal in one sentence, or another next step, with its button.
 import { h, once, replace } from "./dom.js";
 
 export class Headline {
-  // `act` is called with what the button stands for: {do, n, top, seeds}.
+  // `act` is called with the step of the button: {do, n, top, seeds}.
   constructor(act) {
     this.text = h("p", { class: "refine-next" });
     this.button = h("button", { type: "button", class: "refine-do", hidden: true, onclick: (event) => once(event, () => act(this.step)) });
@@ -12,17 +12,17 @@ export class Headline {
     this.step = null;
   }
 
-  // The step is none where the round can't be analysed yet, or where accepting is the step. An advice leads, and the text
+  // There is no step if the round cannot be analysed yet, or if the step is to accept. An advice comes first, and the text
   // after it is smaller.
   show(text, step = null, call = "", advice = "") {
     this.step = step;
     replace(this.text, advice ? [h("strong", {}, `${advice}.`), " ", h("span", {}, text)] : text);
-    this.call.textContent = step?.do === "" ? call : ""; // what no button does is for a script to do
+    this.call.textContent = step?.do === "" ? call : ""; // the call of a step without a button
     this.button.hidden = !step?.do;
     this.button.textContent = step?.label ?? "";
   }
 
-  // The recommendation on another round; null while it is computed. An advice that leads is not said twice.
+  // The recommendation on another round; null while it is computed. An advice in the headline is not repeated.
   recommend(outlook, leads) {
     const forecast = outlook?.text ?? "";
     const full = outlook?.fact?.text ?? "";
@@ -32,7 +32,7 @@ export class Headline {
     this.outlook.hidden = outlook !== null && full === "";
   }
 
-  // `why` says why nothing can be started now.
+  // `why` is the reason why nothing can be started now.
   update(why) {
     const barred = this.step?.do === "winner" ? "" : why;
     this.button.disabled = barred !== "";
@@ -40,7 +40,7 @@ export class Headline {
   }
 }
 
-// Numbers with a name above and words below: {name, about, number, text, full, tone}.
+// Tiles, a number with its name above and a text below: {name, about, number, text, full, tone}.
 export function drawTiles(list, tiles) {
   replace(
     list,
@@ -48,7 +48,7 @@ export function drawTiles(list, tiles) {
   );
 }
 
-// Facts that decide, one below the other: {name, text, tone}, and the call that one advises.
+// Facts, one per line: {name, text, tone}, with the advised call if any.
 export function drawFacts(list, facts) {
   replace(
     list,

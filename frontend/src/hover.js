@@ -1,9 +1,9 @@
-// What a dot is: the trial under the pointer, lit wherever it is drawn, with a card that says what it was and gave.
+// The trial under the pointer: highlighted in every chart, with a card of its configuration and result.
 import { line } from "d3-shape";
 import { h, replace, s } from "./dom.js";
 
-const PAUSE = 40; // milliseconds over a dot before the session is asked
-const KEPT = 400; // trials whose content is at hand
+const PAUSE = 40; // milliseconds over a dot before the page asks the session
+const KEPT = 400; // number of trials whose content is cached
 const AWAY = 14; // pixels between a dot and the card
 
 export class Hover {
@@ -32,13 +32,13 @@ export class Hover {
     clearTimeout(this.timer);
   }
 
-  /** Other trials are drawn: what was known of the old ones is forgotten. */
+  /** The page draws other trials: clears the cached content. */
   forget() {
     this.known.clear();
     this.unpin(false);
   }
 
-  /** Follows the pointer over a chart, which has `nearest(event)` and `light(number)`. */
+  /** Follows the pointer over a chart with `nearest(event)` and `light(number)`. */
   watch(plot, chart) {
     this.charts.add(chart);
     plot.addEventListener("pointermove", (event) => {
@@ -58,12 +58,12 @@ export class Hover {
     });
   }
 
-  /** No longer follows a chart that is gone. */
+  /** Stops following a removed chart. */
   drop(chart) {
     this.charts.delete(chart);
   }
 
-  /** Lights a trial in every chart, or none. */
+  /** Highlights a trial in every chart, or none. */
   light(number) {
     if (number === this.number) return;
     this.number = number;
@@ -93,7 +93,7 @@ export class Hover {
     this.hide();
   }
 
-  /** Keeps a trial in view, until Escape or a press elsewhere; the keyboard goes to its card. */
+  /** Keeps the card of a trial open until Escape or a click elsewhere, and moves the keyboard focus to the card. */
   async pin(number, place, opener = null) {
     clearTimeout(this.timer);
     this.pinned = number;
@@ -145,7 +145,7 @@ export class Hover {
     this.card.style.top = `${Math.max(4, Math.min(bottom - tall - 4, y - tall / 3))}px`;
   }
 
-  // What a person notes about a trial.
+  // Notes on a trial.
 
   tools(content) {
     const { starred, note, excluded } = content.marks;
@@ -196,7 +196,7 @@ export class Hover {
     }
   }
 
-  // The card of the same trial, drawn anew: the keyboard stays where it was.
+  // Draws the card of the same trial again and keeps the keyboard focus.
   again(content) {
     const controls = () => /** @type {HTMLElement[]} */ ([...this.card.querySelectorAll("button, input, summary")]);
     const { activeElement } = /** @type {Document | ShadowRoot} */ (this.card.getRootNode());
@@ -205,7 +205,7 @@ export class Hover {
     controls()[at]?.focus({ preventScroll: true });
   }
 
-  // Above everything, whatever the card lies in; an older browser shows it where it stands.
+  // The card lies above everything as a popover; older browsers show the card in place.
   open() {
     if (!this.shown) this.card.showPopover?.();
     this.shown = true;
@@ -219,7 +219,7 @@ export class Hover {
   }
 }
 
-/** Whether the numbers of trials mean the same in both answers about a round. */
+/** True if the numbers of trials are the same in both answers about a round. */
 export function sameTrials(a, b) {
   return a?.id === b?.id && a?.version === b?.version;
 }
@@ -239,7 +239,7 @@ function cardOf(content, whole) {
   ];
 }
 
-/** A learning curve as small as a word. */
+/** A learning curve as large as a word. */
 function sparkline(curve) {
   const [width, height] = [232, 40];
   const { values, low, high } = curve;

@@ -1,4 +1,4 @@
-// A round that runs or waits: its progress, the time left, the best so far, its trials as they end, and its space.
+// A running or waiting round: progress, time left, best value so far, finished trials, and the space.
 import { scaleLinear } from "d3-scale";
 import { h, replace, s } from "./dom.js";
 import { drawTiles } from "./headline.js";
@@ -7,7 +7,7 @@ const HEIGHT = 190;
 const [NARROWEST, WIDEST] = [320, 900];
 const [LEFT, RIGHT, TOP, BOTTOM] = [62, 12, 10, 24];
 const FORECAST = "forecast ";
-const SHOWN = 0.9; // share of the values that the axis shows; worse ones stand at its lower end
+const SHOWN = 0.9; // share of the values that the axis shows; worse values are drawn at its lower end
 
 export class Live {
   /** @param {import("./page.js").Page} page */
@@ -24,7 +24,7 @@ export class Live {
     this.element = h("section", { class: "refine-live", "aria-label": "Progress" }, h("div", { class: "refine-live-main" }, this.going, page.runner.element, this.chart), this.space);
   }
 
-  /** The page shows a round, or the same with other trials. */
+  /** The page shows a round, or the same round with other trials. */
   show(round) {
     if (round.id !== this.round?.id) this.started = null;
     this.round = round;
@@ -59,7 +59,7 @@ export class Live {
     ]);
   }
 
-  // From the pace since the page began to watch.
+  // Estimated from the pace since the page began to watch.
   timeLeft(ended, planned) {
     if (!this.page.runner.runs) {
       this.started = null;
@@ -71,7 +71,7 @@ export class Live {
     return spelt(((performance.now() - this.started.time) / 1000 / done) * (planned - ended));
   }
 
-  /** Draws the trials that have ended since. */
+  /** Draws the trials that have ended since the last call. */
   async look() {
     const { round } = this;
     const width = Math.min(WIDEST, Math.max(NARROWEST, this.chart.clientWidth));
@@ -90,7 +90,7 @@ const spelt = (seconds) => {
   return `${(seconds / 3600).toFixed(1)} h`;
 };
 
-// Trials in the order of their end, the best so far as steps, and the best value that was forecast as a band.
+// Trials in the order of their end, the best value so far as steps, and the forecast of the best value as a band.
 function chartOf({ values, usable, sign }, { progress, expected, metric }, width) {
   const goodness = values.map((value, i) => (value === null || !usable[i] ? Number.NaN : sign * value));
   const sorted = goodness.filter((value) => !Number.isNaN(value)).sort((a, b) => b - a);
@@ -131,7 +131,7 @@ function chartOf({ values, usable, sign }, { progress, expected, metric }, width
   ];
 }
 
-// The space of a round: what it searches, and from what it was changed.
+// The space of a round next to its parent's.
 function spaceTable(space, child) {
   const head = ["parameter", "searched", ...(child ? ["in its parent"] : [])];
   return h(

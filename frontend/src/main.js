@@ -1,14 +1,14 @@
-// The front end has three homes: `render` is what a notebook calls, `mount` what the page in a browser does, `open` a file.
+// The entry points of the front end: `render` for a notebook, `mount` for the page in a browser, `open` for a saved file.
 import { Page } from "./page.js";
 import { saved } from "./saved.js";
 import { browser, notebook, paired } from "./transport.js";
 
 export default {
   render({ model, el }) {
-    // What a saved notebook shows, in which nobody answers.
+    // The content of a saved notebook, which has no session.
     const glance = document.createElement("div");
     glance.innerHTML = model.get("glance");
-    // The same review is an output of its own, for where no widget is drawn, as in an exported notebook without a network.
+    // A separate output shows the same review if no widget can be drawn, for example in an exported notebook.
     const style = document.createElement("style");
     style.textContent = `.${model.get("fallback")} { display: none; }`;
     el.append(glance, style);

@@ -1,4 +1,4 @@
-// The page: asks the session, keeps what the person has chosen, and draws what follows from it.
+// The page: asks the session, keeps the person's choices, and draws the consequences.
 import { Ask } from "./ask.js";
 import { drawChecks, drawPairs } from "./checks.js";
 import { Choices, proposes } from "./choices.js";
@@ -22,26 +22,26 @@ import { TrialList } from "./trials.js";
 import { Views } from "./views.js";
 import { Winner } from "./winner.js";
 
-const PULSE = 2000; // milliseconds between looks for new trials and rounds
-const NEWS = 8000; // milliseconds that good news stays
-const LONG = 400; // milliseconds after which one wants to know what takes so long
+const PULSE = 2000; // milliseconds between two checks for new trials and rounds
+const NEWS = 8000; // milliseconds for which a success message is shown
+const LONG = 400; // milliseconds after which the page says that it is computing
 
 const MORE_RISK = "more risk, smaller space";
 const UNJUDGED = "of the proposal, without your edits";
 
 const NO_OUTLOOK = { verdict: "", fact: null, number: "", text: "" };
 
-const WIDE = 380; // pixels that a card of a change takes at least
-const NARROW = 330; // and a card of an unchanged parameter
+const WIDE = 380; // smallest width of a card with a change, in pixels
+const NARROW = 330; // smallest width of a card of an unchanged parameter
 
-// As many rows as needed, each with as many cards as the others.
+// As few rows as possible, with equal numbers of cards.
 function rowsOf(grid, least) {
   const n = grid.children.length;
   const rows = Math.ceil(n / Math.max(1, Math.floor(grid.clientWidth / least))) || 1;
   return { n, rows, across: Math.ceil(n / rows) || 1 };
 }
 
-// Cards fill their rows: some rows have one card less.
+// Cards fill their rows; some rows have one card less.
 function fillRows(grid, least) {
   const { n, rows, across } = rowsOf(grid, least);
   const full = n - rows * (across - 1); // rows with one card more
@@ -63,11 +63,11 @@ export class Page {
     this.panels = [];
     this.choices = new Choices([]);
     this.preview = null;
-    this.left = new Map(); // what the person has begun on rounds that are not shown
+    this.left = new Map(); // unfinished choices on rounds that are not shown
     this.turn = 0;
     /** @type {Map<string, any>} */
-    this.outlooks = new Map(); // key -> the recommendation about that space and plan
-    this.outlook = ""; // the key of the present choices
+    this.outlooks = new Map(); // key -> recommendation for a space and plan
+    this.outlook = ""; // key of the present choices
     this.asking = false;
     this.again = false;
     this.seen = "";
@@ -86,7 +86,7 @@ export class Page {
     this.ready = this.start();
   }
 
-  // On paper cards have another width: they are drawn anew before the page is printed.
+  // Cards have another width on paper, so they are drawn again before printing.
   relayout = () => {
     this.layout();
     this.paint();
@@ -116,7 +116,7 @@ export class Page {
     this.headline = new Headline((step) => this.act(step));
     this.unjudged = h("p", { class: "refine-unjudged", role: "status", hidden: true }, "For the proposal, without your edits (not judged here).");
     this.facts = h("dl", { class: "refine-facts" });
-    // The two numbers to decide with; next to them, on a phone below the cards, further ones.
+    // The two main numbers. Further numbers are next to them, on a small screen below the cards.
     this.deciding = h("dl", { class: "refine-tiles refine-deciding" });
     this.track = new Track(this);
     this.further = h("dl", { class: "refine-tiles refine-further" });
@@ -135,7 +135,7 @@ export class Page {
     );
     this.suggested = h("section", { "aria-label": "Suggestions" });
 
-    // A card for what changes; the others are a fold away.
+    // Changed parameters have a card; the cards of the others are in a fold.
     this.grid = h("div", { class: "refine-grid" });
     this.otherGrid = h("div", { class: "refine-grid" });
     this.otherNames = h("span", { class: "refine-faint" });
@@ -178,7 +178,7 @@ export class Page {
       step: 1,
       "aria-label": "Configurations of the next round",
       oninput: () => {
-        this.sized = this.size.value !== ""; // by the person: then it stays, even where it is too large
+        this.sized = this.size.value !== ""; // typed by the person, so kept even if too large
         this.ask();
       },
     });
@@ -236,7 +236,7 @@ export class Page {
     this.placeNote();
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main, this.hover.card);
     if (this.transport.home === "saved") {
-      // A copy: nothing in it can be changed, and its last lines are what to type.
+      // A saved page is read-only and ends with the Python code to type.
       for (const part of [this.acceptButton, this.declineButton, this.options, this.runner.element, this.runner.budget, this.epsilonLabel, this.front.note, this.front.button]) part.remove();
       this.moreAbout.textContent = "the same in Python";
       this.more.open = true;
@@ -251,7 +251,7 @@ export class Page {
     this.checked.scrollIntoView({ block: "center" });
   }
 
-  // Talking to the session.
+  // Messages to the session.
 
   /** @param {import("./transport.js").Message} message @returns {Promise<any>} */
   async send(message) {
@@ -275,7 +275,7 @@ export class Page {
     this.checked.title = this.terms.checks;
     this.coupled.title = this.terms.coupled;
     this.plan.begin(this.terms);
-    // What comes after this moment is news.
+    // Later trials and rounds are new.
     const pulse = await this.send({ type: "pulse" });
     this.hear(pulse);
     await Promise.all([this.open(found.shown, { edits: found.edits, rejected: found.rejected }), this.drawTree(found.shown)]);
@@ -301,7 +301,7 @@ export class Page {
     this.winner.update();
   }
 
-  // The tree of the round that is shown.
+  // The tree of the shown round.
   get own() {
     return this.treeOf(this.round?.id ?? "");
   }
@@ -311,7 +311,7 @@ export class Page {
     return tree?.other && idOf(id) !== id ? tree.other : tree;
   }
 
-  // A round's name, its tag or place in the tree; with its study if two are shown.
+  // The name of a round: its tag or its place in the tree, with the study if two are shown.
   named(id) {
     const name = this.treeOf(id)?.rounds.find((round) => round.id === id)?.name ?? idOf(id);
     return `${name}${this.tree?.other ? ` of ${this.treeOf(id).title}` : ""}`;
@@ -320,12 +320,12 @@ export class Page {
   async choose(id) {
     if (id === this.round?.id) return;
     await this.open(id);
-    if (this.round?.id !== id) return; // another one was chosen meanwhile, or it is gone
+    if (this.round?.id !== id) return; // another round was chosen meanwhile, or this one was deleted
     await this.drawTree(id);
     /** @type {HTMLElement | null} */ (this.side.querySelector(`[data-round="${id}"]`))?.focus();
   }
 
-  // What the person has begun on the round that is shown: it stays when another round or another proposal is looked at.
+  // Unfinished choices on the shown round are kept while another round or proposal is shown.
   get begun() {
     const { edits, rejected, history } = this.choices;
     return { edits, rejected: [...rejected], history, size: this.sized ? this.size.value : null, note: this.note.value, plan: this.plan.state };
@@ -342,7 +342,7 @@ export class Page {
       this.offer(round.progress.ended - this.round.progress.ended);
       return;
     }
-    if (!followed) this.say(""); // what was said last is still to be read where the page only follows
+    if (!followed) this.say(""); // a message stays if the page only follows a change
     this.draw(round, begun);
     await this.fetchTrials();
   }
@@ -429,7 +429,7 @@ export class Page {
     this.changed();
   }
 
-  // Cards of what changes stand first; where nothing does, all do.
+  // Cards with changes come first; without a change, all cards do.
   place() {
     const changes = ({ panel }) => proposes(panel) || this.choices.source(panel.name) !== "kept";
     const first = this.panels.some(changes) ? this.panels.filter(changes) : this.panels;
@@ -455,10 +455,10 @@ export class Page {
     if (!this.trials.numbers) await this.fetchNumbers(this.trials);
   }
 
-  // Which trial every dot is: asked for once the dots are there, since a large round takes a moment.
+  // The trial of each dot, requested after the dots because a large round takes a moment.
   async fetchNumbers(trials) {
     const buffer = await this.transport.ask({ type: "numbers", ...this.drawn });
-    if (this.trials !== trials || buffer.error) return; // a proposal of another risk is of the same trials
+    if (this.trials !== trials || buffer.error) return; // a proposal at another risk uses the same trials
     trials.numbers = new Uint32Array(buffer);
     trials.rows = new Map();
     trials.numbers.forEach((number, i) => trials.rows.set(number, i));
@@ -468,9 +468,9 @@ export class Page {
     if (this.round) this.open(this.round.id);
   }
 
-  // The slider moves: what is proposed at that risk shows at once, and its reasons when the session has answered.
+  // While the slider moves, the proposal at its risk is drawn at once, and the reasons after the session's answer.
   slide(option) {
-    this.turn += 1; // an answer for a risk that was passed over comes too late
+    this.turn += 1; // the answer is for a risk that the slider has left
     this.sliding = true;
     this.acceptButton.disabled = true;
     this.declineButton.disabled = true;
@@ -497,7 +497,7 @@ export class Page {
     await this.fetchTrials();
   }
 
-  // Following what goes on elsewhere.
+  // Changes by other people and processes.
 
   beat() {
     if (this.closed) return;
@@ -509,7 +509,7 @@ export class Page {
 
   async look() {
     const pulse = await this.transport.ask({ type: "pulse" });
-    const lost = pulse.error ?? pulse.lost; // all, or one study of two
+    const lost = pulse.error ?? pulse.lost; // all studies, or one of two
     const changed = lost !== this.lost;
     this.lost = lost;
     if (changed) this.say(lost, "bad");
@@ -529,12 +529,12 @@ export class Page {
     this.live.progress(pulse.progress[round.id]);
     await this.live.look();
     if (version === round.version) return;
-    if (this.runner.runs && this.runner.job.round === round.id) return; // the rest is drawn anew at the end
+    if (this.runner.runs && this.runner.job.round === round.id) return; // the other parts are drawn again at the end
     if (this.busy) this.offer(pulse.progress[round.id].ended - round.progress.ended);
     else await this.open(round.id, undefined, true);
   }
 
-  // What was noted about trials of the round, here or elsewhere, is read anew.
+  // Reads the notes on the trials of the round again.
   heed(marks) {
     const noted = `${this.round?.id} ${marks[this.round?.id] ?? 0}`;
     if (noted === this.noted) return;
@@ -543,7 +543,7 @@ export class Page {
     this.list.again();
   }
 
-  // Takes in a pulse; whether there is news of trials or rounds.
+  // Stores a pulse; true if it has new trials or rounds.
   hear({ job, progress, versions }) {
     this.versions = versions;
     this.runner.hear(job);
@@ -553,7 +553,7 @@ export class Page {
     return news;
   }
 
-  // Charts that move under the person's hand are worse than old ones.
+  // Charts do not move while the person uses them, even if they are outdated.
   get busy() {
     if (this.review === null) return false;
     const { activeElement } = /** @type {Document | ShadowRoot} */ (this.root.getRootNode());
@@ -573,7 +573,7 @@ export class Page {
     this.drawTree();
   }
 
-  // What the person chooses.
+  // Choices of the person.
 
   change(how) {
     how();
@@ -586,7 +586,7 @@ export class Page {
 
   changed() {
     for (const panel of this.panels) panel.update();
-    // They keep their places, so that an edit moves nothing.
+    // The buttons keep their places, so an edit moves nothing.
     this.undoButton.disabled = this.choices.history.length === 0;
     this.resetButton.disabled = !this.choices.changed;
     const nothing = this.panels.every(({ panel }) => !proposes(panel));
@@ -597,7 +597,7 @@ export class Page {
     this.ask();
   }
 
-  // What the page was drawn from.
+  // The data behind the drawn page.
   get drawn() {
     return { round: this.round.id, risk: this.review.risk, proposal: this.review.proposal };
   }
@@ -608,7 +608,7 @@ export class Page {
       ...this.drawn,
       edits: this.choices.edits,
       rejected: [...this.choices.rejected],
-      n: this.sized ? n : null, // null: as advised for the space as edited
+      n: this.sized ? n : null, // null for the advised number for the edited space
       sized: this.sized,
       note: this.note.value,
       ...this.plan.message,
@@ -617,7 +617,7 @@ export class Page {
     };
   }
 
-  // One question at a time: while it is answered the newest choice waits, and older ones are passed over.
+  // One request at a time: the newest choice waits for the answer, and older choices are skipped.
   ask() {
     this.again = true;
     if (!this.asking) this.asked = this.answers();
@@ -660,8 +660,8 @@ export class Page {
     drawFacts(this.numbers, [...answer.risks, ...answer.facts]);
   }
 
-  // Whether to go on, and the numbers to decide with. A recommendation about other bounds never stands next to the risk
-  // of these.
+  // The recommendation and the numbers. A recommendation for other bounds is never shown next to the risk
+  // of these bounds.
   drawDecision() {
     const { tiles, further_tiles, risks } = this.preview;
     const outlook = this.outlooks.get(this.outlook);
@@ -686,7 +686,7 @@ export class Page {
     this.chance.className = "refine-chance";
   }
 
-  // What would change; after the advice not to go on, if that is the advice.
+  // The changes, after the advice if the advice is to stop or to confirm.
   drawHeadline(outlook) {
     const known = this.outlook === "" ? NO_OUTLOOK : (outlook ?? null);
     const edited = this.choices.changed && !this.preview.unjudged;
@@ -704,7 +704,7 @@ export class Page {
     this.headline.update(this.runner.barred);
   }
 
-  // Asks for the recommendation after the risk: it is simulated, which takes seconds. One question at a time.
+  // Asks for the recommendation after the risk, because its simulation takes seconds. One request at a time.
   async recommend() {
     if (this.recommending) return;
     this.recommending = true;
@@ -712,7 +712,7 @@ export class Page {
       while (this.review !== null && this.outlook !== "" && !this.outlooks.has(this.outlook)) {
         const { outlook, outlooks } = this;
         const answer = await this.transport.ask({ type: "outlook", ...this.message() });
-        // Of choices that were made meanwhile the answer is about the newest: it has a key of its own.
+        // The answer is about the newest choices and has their key.
         outlooks.set(answer.error ? outlook : answer.key, answer.error ? NO_OUTLOOK : answer);
         await this.asked;
         if (this.preview !== null && !this.preview.error) this.drawDecision();
@@ -728,13 +728,13 @@ export class Page {
     this.warning.hidden = text === "";
   }
 
-  // The headline of a round that has no proposal yet.
+  // The headline of a round without a proposal.
   get waiting() {
     const { round, runner } = this;
     return runner.runs && runner.job.round === round.id ? "Running: the proposal comes when enough trials have ended." : round.why;
   }
 
-  // A run has begun, goes on, or has ended.
+  // A run has started, progressed or ended.
   moved() {
     this.headline.update(this.runner.barred);
     this.attempts.update();
@@ -743,12 +743,12 @@ export class Page {
     if (this.live.round === this.round) this.live.progress(this.live.last);
   }
 
-  // A step that this page has a button for: a copy shows the winner alone.
+  // A step with a button on this page; a saved page can only show the winner.
   allowed(step) {
     return step?.do && (step.do === "winner" || this.transport.home === "browser") ? step : null;
   }
 
-  // What the headline's button does.
+  // The action of the headline's button.
   async act({ do: call, n, top, seeds, budget }) {
     if (call === "winner") {
       this.winner.open();
@@ -765,7 +765,7 @@ export class Page {
     const { round } = this;
     this.acceptButton.disabled = true;
     this.declineButton.disabled = true;
-    await this.asked; // what is decided is what the header says
+    await this.asked; // the decision is the one in the header
     if (this.round !== round) {
       this.say(`Not saved: round ${this.named(round.id)} was closed or reloaded before its preview was ready.`, "bad");
       this.ask();
@@ -780,7 +780,7 @@ export class Page {
     this.ask();
     if (answer === null) return;
     const { child } = answer;
-    // The work goes on at the child, unless another round is looked at by now.
+    // Opens the child, unless another round is shown by now.
     if (child !== null && this.round === round) await this.open(child);
     if (child !== null && this.round?.id === child) this.left.delete(round.id);
     this.say(`${answer.text} ${answer.warning}`.trim(), answer.warning ? "" : "good");
@@ -798,7 +798,7 @@ export class Page {
     }
   }
 
-  // Good news goes away by itself.
+  // A success message disappears by itself.
   say(text, tone = "") {
     clearTimeout(this.saying);
     this.said.textContent = text ?? "";
@@ -808,7 +808,7 @@ export class Page {
 
   // Drawing.
 
-  // Names of rounds come with the tree.
+  // The tree has the names of the rounds.
   drawTitle() {
     const { round } = this;
     this.study.textContent = this.own?.title ?? "";
@@ -842,7 +842,7 @@ export class Page {
         const leads = element.offsetTop !== row;
         row = element.offsetTop;
         const taller = tall && grid === this.grid;
-        if (panel.leads !== leads || panel.tall !== taller) panel.width = 0; // drawn anew
+        if (panel.leads !== leads || panel.tall !== taller) panel.width = 0; // drawn again
         panel.leads = leads;
         panel.tall = taller;
       }

@@ -1,4 +1,4 @@
-// One parameter: where the good trials lie, every trial as a dot, and the bounds to drag or the choices to switch.
+// The card of a parameter: density of good trials, every trial as a dot, and bounds to drag or choices to switch.
 import { axisBottom } from "d3-axis";
 import { scaleLinear } from "d3-scale";
 import { select } from "d3-selection";
@@ -16,9 +16,9 @@ const BEYOND = 20; // room beyond an end, where a bound may be dragged
 const WIDENED = 0.3; // largest share of the axis for values where nothing was tried
 const AXIS = 22;
 const GRIP = 16; // top of the grip of a handle: above the dots
-const CHIP = 46; // pixels that a choice below the axis takes at least
-const TICK = 38; // pixels that a label of the axis takes at least
-const LETTER = 6.2; // and a letter of it
+const CHIP = 46; // smallest width of a choice below the axis, in pixels
+const TICK = 38; // smallest width of an axis label, in pixels
+const LETTER = 6.2; // width of its letters, in pixels
 const LONGEST = 40; // letters of a list of choices
 
 export class Panel {
@@ -27,7 +27,7 @@ export class Panel {
     this.page = page;
     this.axis = panel.kind === "range" ? axisOf(panel) : null;
     this.leads = true; // the first card of its row, which has the vertical axis
-    this.tall = false; // whether there is room for a high plot: all cards stand in one row
+    this.tall = false; // true if all cards are in one row, so a high plot fits
     this.status = h("span", { class: "refine-status" });
     this.bounds = h("span", { class: "refine-bounds" });
     this.canvas = h("canvas", { class: "refine-dots", "aria-hidden": "true" });
@@ -81,7 +81,7 @@ export class Panel {
     this.handles = [0, 1].map((side) => this.handle(side));
   }
 
-  // A bound as Python writes it; one that was typed stays as it was typed.
+  // A bound in Python's spelling; a typed bound keeps its spelling.
   label(value) {
     const at = this.axis.stops.indexOf(value);
     return at < 0 ? String(value) : this.panel.labels[at];
@@ -105,7 +105,7 @@ export class Panel {
     return this.curved + this.dotted;
   }
 
-  // The parts that depend on the width, drawn anew when it changes.
+  // The parts that depend on the width, drawn again when it changes.
   layout() {
     const { panel } = this;
     const width = this.plot.clientWidth;
@@ -131,17 +131,17 @@ export class Panel {
     this.ticks(axis, inner);
     const { activeElement } = /** @type {Document | ShadowRoot} */ (this.svg.getRootNode());
     replace(this.svg, this.values, ...parts, axis, ...(this.axis ? this.handles : []));
-    if (this.handles.includes(/** @type {any} */ (activeElement))) /** @type {any} */ (activeElement).focus({ preventScroll: true }); // it was taken out, and put back
+    if (this.handles.includes(/** @type {any} */ (activeElement))) /** @type {any} */ (activeElement).focus({ preventScroll: true }); // the element was removed and added again
     this.dots();
     this.update();
   }
 
-  // Choices stand below their bars if every name fits there whole, in small letters if need be; else in lines of their own.
+  // Choices are below their bars if all names fit, in small letters if necessary; otherwise on lines of their own.
   placeChips(inner) {
     const { panel, chipGroup } = this;
     if (!chipGroup) return false;
     const cut = () => {
-      chipGroup.classList.add("measured"); // every chip with its mark, as if pressed
+      chipGroup.classList.add("measured"); // the width of each chip when pressed, with its mark
       const found = this.chips.some((chip) => chip.scrollWidth > chip.clientWidth);
       chipGroup.classList.remove("measured");
       return found;
@@ -157,7 +157,7 @@ export class Panel {
     return false;
   }
 
-  // What the width is for: the range, and bounds beyond it where there are any.
+  // The values on the axis: the range, and bounds beyond it if any.
   /** @returns {[number, number]} */
   spanned() {
     if (!this.axis) return [0, 1];
@@ -167,8 +167,8 @@ export class Panel {
     return [Math.max(low, Math.min(0, ...at)), Math.min(high, Math.max(1, ...at))];
   }
 
-  // The range of the round keeps most of the axis, a widened end less. Further out the axis is pressed together, so that
-  // a bound can be dragged there without a move of the axis under the hand.
+  // The range of the round takes most of the axis, a widened end less. The axis is compressed further out, so the person
+  // can drag a bound there while the axis stays in place.
   across([first, last]) {
     const { left, right } = this;
     const [low, high] = this.axis ? this.axis.ends : [first, last];
@@ -199,7 +199,7 @@ export class Panel {
     });
   }
 
-  // Drawn while a bound is dragged: where the range may be widened.
+  // The room to widen the range, drawn while a bound is dragged.
   rooms() {
     const ends = this.axis?.ends ?? this.span;
     return [0, 1].filter((side) => ends[side] !== this.span[side]).map((side) => {
@@ -222,7 +222,7 @@ export class Panel {
     ];
   }
 
-  // Choices: how often each is among the good trials, beside how often among all.
+  // Choices: the share of each among the good trials next to its share among all.
   bars() {
     const { levels } = this.panel;
     const y = scaleLinear()
@@ -256,7 +256,7 @@ export class Panel {
     const place = (value) => this.x(this.axis.scale(value));
     const values = panel.ticks.map(({ value }) => value);
     const labels = new Map(panel.ticks.map(({ value, label }) => [value, label]));
-    // A range has a tick at each end, a widened one at each new end too.
+    // A range has a tick at each end, and a widened range at each new end too.
     const widened = this.span.map((at, side) => (at === side ? [] : this.axis.stops.filter((stop) => Math.abs(this.axis.scale(stop) - at) < 1e-9))).flat();
     const ends = [...widened, ...now(panel)];
     for (const end of ends) if (!labels.has(end)) labels.set(end, this.label(end));
@@ -278,7 +278,7 @@ export class Panel {
     if (trials === null || !this.width) return;
     const levels = this.panel.kind === "range" ? this.panel.grid.length : this.panel.levels.length;
     const share = Math.min(0.5, 8 / Math.sqrt(levels)) * ((this.x(1) - this.x(0)) / levels);
-    const spread = this.panel.kind === "choice" ? 1.2 * share : Math.min(2 * SIDE - 6, 0.7 * share); // dots stay beside the labels of the axis
+    const spread = this.panel.kind === "choice" ? 1.2 * share : Math.min(2 * SIDE - 6, 0.7 * share); // dots stay next to the labels of the axis
     const column = trials.columns.get(this.panel.name);
     const scale = scaleOf(view, trials, { top: this.curved, height: this.dotted, direction: round.direction });
     const x = (i) => (column[i] === MISSING ? Number.NaN : this.x(column[i] / (MISSING - 1)) + spread * (jitter(i) - 0.5));
@@ -339,14 +339,14 @@ export class Panel {
     this.move(side, steps[event.key], true);
   }
 
-  // The bounds, each at the stop next to it: one that was typed need not be on one.
+  // The bounds at their nearest stops; a typed bound need not be on a stop.
   snapped() {
     const { stops } = this.axis;
     const [low, high] = this.choices.current(this.panel.name).map((value) => this.axis.nearest(value));
     return low < high ? [stops[low], stops[high]] : [stops[Math.min(low, stops.length - 2)], stops[Math.min(low, stops.length - 2) + 1]];
   }
 
-  // Whether it moved; `first` is the first step of a drag, to which an undo leads back.
+  // True if the bound moved. Undo returns to the state before `first`, the first step of a drag.
   move(side, to, first) {
     const before = this.snapped();
     const bounds = moved(this.axis.stops, before, side, to);
@@ -377,7 +377,7 @@ export class Panel {
     this.page.change(() => this.choices.set(this.panel.name, next));
   }
 
-  // What changes with the person's choices.
+  // The parts that change with the person's choices.
   update() {
     const { panel, choices } = this;
     const source = choices.source(panel.name);
@@ -386,7 +386,7 @@ export class Panel {
     this.element.dataset.source = source;
     this.status.textContent = words[source];
     if (this.risk) this.risk.hidden = decided; // the foot states the risk of all edits together
-    // One button at a time in one place, so that an edit moves nothing.
+    // One button at a time in one place, so an edit moves nothing.
     this.accept.hidden = !decided;
     this.reject.hidden = source !== "proposed";
     if (panel.kind === "choice") this.updateChoices();
@@ -401,7 +401,7 @@ export class Panel {
     this.bounds.textContent = said ? `${panel.now} → ${text}` : same(bounds, now(panel)) ? "" : `${panel.now} →`;
     this.inputs.forEach((input, side) => {
       if (/** @type {Document | ShadowRoot} */ (input.getRootNode()).activeElement !== input) input.value = this.label(bounds[side]);
-      input.style.width = `calc(${input.value.length}ch + 1.1rem)`; // a bound that is cut off is another number
+      input.style.width = `calc(${input.value.length}ch + 1.1rem)`; // a truncated bound would read as another number
     });
     if (!this.shade) return;
     if (!this.dragging && !same(this.span, this.spanned())) {
@@ -412,7 +412,7 @@ export class Panel {
     const [low, high] = bounds.map(place);
     const [first, last] = now(panel).map(place);
     const proposed = (panel.proposed ?? now(panel)).map(place);
-    // Where nothing is proposed and nothing was chosen, nothing would change: that is drawn as no proposal.
+    // Without a proposal or a choice nothing changes, so no proposal is drawn.
     const kept = choices.source(panel.name) === "kept";
     replace(
       this.shade,
@@ -457,10 +457,10 @@ export function keptText(labels, kept) {
   return text.length <= LONGEST ? text : `${kept.length} of ${labels.length} kept`;
 }
 
-// A number without an exponent, which assistive technology does not read.
+// A number without an exponent, because screen readers misread exponents.
 const decimal = (value) => (String(value).includes("e") ? value.toLocaleString("en", { useGrouping: false, maximumSignificantDigits: 15 }) : String(value));
 
-// Ends first, then the middle, then what lies between: where room is short, those get labels.
+// The order of labels if room is short: ends, middle, then the values between.
 function rank(grid, value) {
   const i = grid.indexOf(value);
   if (i === 0 || i === grid.length - 1) return 0;

@@ -1,12 +1,12 @@
-// Where dots lie, and which of them lies nearest to a pointer. Plain arithmetic, which needs no browser.
+// The places of dots, and the dot nearest to the pointer. Plain arithmetic without a browser.
 
 export const MISSING = 0xffff;
 export const GOOD = 1;
 export const BAD = 2;
 export const INFEASIBLE = 4;
 
-const EDGE = 15; // pixels at the worse end for what has no place on the scale
-const WORSE = 0.26; // share of the height for the worse half, by rank, so that the better one spreads
+const EDGE = 15; // pixels at the worse end for trials off the scale
+const WORSE = 0.26; // share of the height for the worse half, drawn by rank, so the better half has more room
 const PAD = 4;
 
 /**
@@ -18,7 +18,7 @@ const PAD = 4;
 export function columnsOf(buffer, names, n) {
   const column = (i) => new Uint16Array(buffer, 2 * n * i, n);
   const start = 2 * n * (names.length + 1);
-  // Values need not begin at a multiple of eight.
+  // Values may begin at an offset that is not a multiple of eight.
   const values = new Float64Array(buffer.slice(start, start + 8 * n));
   const flags = new Uint8Array(buffer, start + 8 * n, n);
   return { n, columns: new Map(names.map((name, i) => [name, column(i)])), ranks: column(names.length), values, flags };
@@ -79,16 +79,16 @@ export function placed(n, x, y) {
   return found;
 }
 
-// Looks random, and is the same every time.
+// A number that looks random but is always the same.
 export function jitter(i) {
   return (i * 0.6180339887498949) % 1;
 }
 
-/** Dots sorted into squares, so that the nearest of any number of them is found by looking at a few. */
+/** Dots sorted into squares, so the nearest dot is found among a few. */
 export class Bins {
   /**
    * @param {{n: number, x: Float32Array, y: Float32Array}} places
-   * @param {number} size of a square: as far as is looked
+   * @param {number} size of a square, the largest distance of a match
    */
   constructor({ n, x, y }, size = 10) {
     this.x = x;
@@ -117,14 +117,14 @@ export class Bins {
     }
   }
 
-  // The square of a place; -1 where there is none.
+  // The square of a place; -1 outside the plot.
   bin(x, y) {
     if (!(x >= 0 && y >= 0)) return -1;
     const [i, j] = [Math.floor(x / this.size), Math.floor(y / this.size)];
     return i < this.across && j < this.down ? j * this.across + i : -1;
   }
 
-  /** The dot nearest to a place, -1 where none is within the size of a square. */
+  /** The dot nearest to a place; -1 if no dot lies within the size of a square. */
   nearest(x, y) {
     const [i, j] = [Math.floor(x / this.size), Math.floor(y / this.size)];
     let found = -1;

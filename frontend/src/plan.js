@@ -1,11 +1,11 @@
 // @ts-check
-// The shares of the next round that exploit and audit: as advised until the person types another one.
+// The shares of exploit and audit trials in the next round: as advised, or as typed by the person.
 import { h } from "./dom.js";
 
 const NAMES = ["exploit", "audit"];
 
 export class Plan {
-  /** @param {() => void} changed Called after every change of the person's. */
+  /** @param {() => void} changed Called after each change by the person. */
   constructor(changed) {
     /** @type {Record<string, string>} */
     this.typed = {};
@@ -31,7 +31,7 @@ export class Plan {
   }
 
   /**
-   * A round is shown: with the shares that the person typed for it, if any.
+   * Shows a round, with the shares that the person typed for the round, if any.
    * @param {Record<string, string> | undefined} typed
    */
   show(typed) {
@@ -40,7 +40,7 @@ export class Plan {
   }
 
   /**
-   * The advice for the space as edited: in percent.
+   * The advice for the edited space, in percent.
    * @param {Record<string, string>} shares
    */
   advise(shares) {
@@ -62,7 +62,7 @@ export class Plan {
     return { ...this.typed };
   }
 
-  // Shares that the person typed; null leaves the share to the advice.
+  // The typed shares; null stands for the advised share.
   get message() {
     const share = (/** @type {string} */ name) => (name in this.typed ? Number((Number(this.typed[name]) / 100).toPrecision(12)) : null);
     return { exploit: share("exploit"), audit: share("audit") };

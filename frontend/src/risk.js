@@ -1,10 +1,10 @@
-// The slider along proposals of more and more risk: one stop for each that differs from the one before.
+// The slider along proposals by increasing risk, with a stop per distinct proposal.
 import { h } from "./dom.js";
 
-const PAUSE = 150; // milliseconds without a move before the session is asked
+const PAUSE = 150; // milliseconds without a move before the page asks the session
 
 export class RiskSlider {
-  // `moved` is called with the option at every step, `settled` once it rests.
+  // `moved` is called with the option at every step, `settled` when the slider rests.
   constructor(moved, settled) {
     this.options = [];
     this.risk = null;
@@ -37,7 +37,7 @@ export class RiskSlider {
     clearTimeout(this.timer);
   }
 
-  // The risk that was asked for first, where it leads to this option; else the smallest that does.
+  // The risk asked first if it gives this option, else the smallest risk that does.
   riskOf(option) {
     return option.risk <= this.asked && this.asked <= option.up_to ? this.asked : option.risk;
   }

@@ -1,5 +1,5 @@
 // @ts-check
-// Runs the round that is shown, or its best again, in the background of the page's server: progress, pause, log.
+// Runs the shown round, or repeats its best trials, in the background of the server: progress, pause, log.
 import { h, once } from "./dom.js";
 
 /** @typedef {{round: string, running: boolean, pausing: boolean, text: string, log: string}} Job */
@@ -10,7 +10,7 @@ export class Runner {
    * @param {(message: import("./transport.js").Message) => Promise<any>} send
    * @param {() => void} changed Called when the budget has changed.
    * @param {() => void} moved Called when a run has begun or ended.
-   * @param {(id: string) => string} named A round's id as it is said.
+   * @param {(id: string) => string} named The name of a round by its id.
    */
   constructor(send, changed, moved, named) {
     this.send = send;
@@ -22,7 +22,7 @@ export class Runner {
     this.runnable = null;
     this.round = "";
     this.progressed = false;
-    this.needed = false; // whether running is what the round asks for
+    this.needed = false; // true if the next step of the round is to run
     this.asking = false;
     this.workers = this.input(changed, { value: "1", step: 1, "aria-label": "Workers: number of trials that run at a time" });
     this.hours = this.input(changed, { step: "any", placeholder: "no limit", "aria-label": "Hours after which no new trial starts" });
@@ -55,7 +55,7 @@ export class Runner {
     return h("input", { type: "number", min: attributes.step === 1 ? 1 : 0, oninput: changed, ...attributes });
   }
 
-  // The budget, as messages have it.
+  // The budget as a part of messages.
   get message() {
     const number = (/** @type {HTMLInputElement} */ input) => (input.value === "" ? null : Number(input.value));
     return { workers: number(this.workers), hours: number(this.hours), trials: number(this.trials) };
@@ -104,7 +104,7 @@ export class Runner {
     return answer;
   }
 
-  // Why nothing can be started now; empty where it can.
+  // The reason why nothing can be started now; empty if a run can start.
   get barred() {
     if (!this.runnable?.able) return this.runnable?.why ?? "";
     if (this.asking) return "Starting";
@@ -125,7 +125,7 @@ export class Runner {
       this.button.title = `Call ${runnable.objective} in the background, as: ${runnable.command}`;
     }
     const last = job === null || job.running ? "" : (job.log.split("\n").at(-1) ?? "");
-    this.budget.hidden = this.runs; // it is that of the next run
+    this.budget.hidden = this.runs; // the budget is for the next run
     this.text.textContent = job === null ? "" : `Round ${this.named(job.round)}: ${[job.text, last].filter(Boolean).join("; ")}`;
     this.why.hidden = runnable === null || runnable.able || !(this.needed || runnable.left);
     this.because.textContent = runnable?.why ?? "";

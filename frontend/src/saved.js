@@ -1,13 +1,13 @@
 // @ts-check
-// The page in a file: its answers were asked for when the file was written, and what a person edits is said as Python.
+// The page in a file: the file holds the answers, and edits are shown as Python code.
 
 /** @param {string} text base64 @returns {Uint8Array<ArrayBuffer>} */
 const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
-/** What tells answers of one type about a round apart. */
+/** Type of an answer -> the field that distinguishes its answers about one round. */
 const ABOUT = { round: "risk", preview: "risk", trial: "number", figure: "name", beside: "other" };
 
-/** What to type for what the file has not. */
+/** The command for content that the file lacks. */
 const TYPED = {
   figure: ({ name, about = [] }) => `.plot.${name}(${about.map((each) => JSON.stringify(each)).join(", ")})`,
   beside: ({ other }) => `.diff("${other}")`,
@@ -33,7 +33,7 @@ export function answering(studies) {
       const found = answers[keyOf(message)];
       if (found === undefined) return { error: `Not included in this exported page. In Python: tree["${message.round}"]${TYPED[message.type]?.(message) ?? ""}` };
       if (found.bytes !== undefined) return bytesOf(found.bytes).buffer;
-      const answer = structuredClone(found); // the page changes what it was given
+      const answer = structuredClone(found); // the page changes its answers
       return message.type === "preview" ? edited(answer, message, answers[keyOf({ ...message, type: "round" })].review.panels) : answer;
     },
     close() {},
@@ -42,7 +42,7 @@ export function answering(studies) {
 
 const keyOf = (message) => [message.type, message.round, message[ABOUT[message.type]]].filter((each) => each !== undefined).join(" ");
 
-// What a proposal with edits means Python says: here are the lines to type.
+// Only Python can judge edits, so the page shows the lines to type.
 function edited(answer, { edits, rejected, note, sized, n }, panels) {
   const list = (texts) => texts.join(", ");
   const spelt = (name, { bounds, keep }) => (bounds ? `(${list(bounds)})` : keep ? `[${list(keep.map((i) => panels.find((panel) => panel.name === name).spelt[i]))}]` : null);
@@ -58,11 +58,11 @@ function edited(answer, { edits, rejected, note, sized, n }, panels) {
   if (note) last = last.replace("review.accept(", () => `review.accept(note=${JSON.stringify(note)}, `);
   const code = [...lines, last].join("\n");
   if (lines.length === 1 && !sized) return { ...answer, code };
-  // The numbers stay those of the proposal: the page says so.
+  // The numbers are still those of the proposal; the page says so.
   return { ...answer, code, unjudged: true, takes: "", warning: "" };
 }
 
-// Rows of the list, as the session sorts, filters and sends them: what is missing stands last.
+// Rows of the list, sorted and filtered like in the session; missing values come last.
 function part({ columns, n }, { rows, values }, { by, descending, filters = {}, offset = 0 }) {
   const at = new Map(columns.map(({ name }, i) => [name, i]));
   const valueOf = (name, { number, cells }) => (name === "number" ? number : name in values ? values[name][number] : cells[at.get(name)] || null);

@@ -1,5 +1,5 @@
-// Two studies beside each other: what each has found and would keep, where they agree, and the trials of both on shared axes.
-// The first is the one whose page this is, with filled dots; the other one has hollow diamonds. Both are rounds of the page like any other.
+// A comparison of two studies: their results, the values that each would keep, and the trials of both on shared axes.
+// The study of the page has filled dots, the other study hollow diamonds.
 import { axisBottom } from "d3-axis";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { select } from "d3-selection";
@@ -10,9 +10,9 @@ import { BAD, columnsOf, INFEASIBLE, jitter, MISSING, scaleOf } from "./places.j
 import { idOf } from "./transport.js";
 import { differenceTable } from "./views.js";
 
-const [WIDTH, LEFT, RIGHT, PAD] = [310, 48, 4, 8]; // the best trials' marks are as wide as the pad
+const [WIDTH, LEFT, RIGHT, PAD] = [310, 48, 4, 8]; // the marks of the best trials are as wide as the pad
 const [TOP, DOTS, AXIS] = [26, 104, 24];
-const MOST = 1000; // dots of a study; of more every so many are drawn, and the best
+const MOST = 1000; // largest number of dots of a study; of more trials, an even selection and the best are drawn
 export const MARKS = ["●", "◇"];
 
 export class Studies {
@@ -20,7 +20,7 @@ export class Studies {
   constructor(page) {
     this.page = page;
     /** @type {(string | null)[]} */
-    this.ids = [null, null]; // the rounds that are compared
+    this.ids = [null, null]; // ids of the compared rounds
     /** @type {{round: any, trials: any, facts: {name: string, text: string}[]}[]} */
     this.pair = [];
     this.about = h("span", { class: "refine-faint" });
@@ -40,11 +40,11 @@ export class Studies {
     return tree?.other ? [tree, tree.other] : [];
   }
 
-  /** The page shows another round, the same anew, or knows more of its trees. */
+  /** The page shows a round, or has new data on its trees. */
   async show() {
     this.element.hidden = this.trees.length < 2 || this.trees.some(({ rounds }) => rounds.length === 0);
     this.again = true;
-    if (this.asking) return; // one comparison at a time: trials may come faster than a round is analysed
+    if (this.asking) return; // one comparison at a time, because trials may end faster than a round is analysed
     this.asking = true;
     try {
       while (this.again) {
@@ -60,7 +60,7 @@ export class Studies {
     const { page, trees } = this;
     if (this.element.hidden || page.round === null) return;
     const { round } = page;
-    const at = idOf(round.id) === round.id ? 0 : 1; // the study that is shown
+    const at = idOf(round.id) === round.id ? 0 : 1; // number of the shown study
     trees.forEach(({ rounds }, i) => {
       if (!rounds.some(({ id }) => id === this.ids[i])) this.ids[i] = rounds.at(-1)?.id ?? null;
     });
@@ -70,15 +70,15 @@ export class Studies {
     if (key === this.key) return;
     this.key = key;
     const [mine, theirs] = await Promise.all([this.claimed(round, null), this.read(other)]);
-    if (theirs === null) this.key = null; // it is asked for again when there is news
+    if (theirs === null) this.key = null; // asked again after the next change
     if (theirs === null || page.round.id !== round.id || this.ids[1 - at] !== other) return;
-    if (this.pair.some((one, i) => one.round.id !== this.ids[i])) this.whole.textContent = ""; // it was said of others
+    if (this.pair.some((one, i) => one.round.id !== this.ids[i])) this.whole.textContent = ""; // the text is about other rounds
     this.pair = at ? [theirs, mine] : [mine, theirs];
     this.draw();
     await this.differ();
   }
 
-  // The round of the study that is not shown, with its trials.
+  // The round of the other study, with its trials.
   async read(id) {
     const { transport, slider } = this.page;
     const round = await transport.ask({ type: "round", round: id, risk: slider.asked });
@@ -91,7 +91,7 @@ export class Studies {
     return this.claimed(round, !buffer || buffer.error ? null : columnsOf(buffer, review.panels.map(({ name }) => name), review.trials));
   }
 
-  // With what is claimed of its proposal.
+  // The facts of a round, with the claim of its proposal.
   async claimed(round, trials) {
     const { review, id } = round;
     const none = { edits: {}, rejected: [], note: "" };
@@ -150,25 +150,25 @@ export class Studies {
     else this.show();
   }
 
-  // What differs in full, as rounds are compared elsewhere, and which trials are better as a whole.
+  // All differences of the two rounds, and the study with the better trials.
   async differ() {
     const { ids, trees } = this;
     const [round, other] = ids;
     const found = await this.page.transport.ask({ type: "beside", round, other, across: true });
     if (ids[0] !== round || ids[1] !== other) return;
-    this.fuller.hidden = Boolean(found.error); // a copy has it of some rounds
+    this.fuller.hidden = Boolean(found.error); // a saved page has the comparison of some rounds only
     this.whole.textContent = found.texts?.join(" ") ?? "";
     const [first, , , last] = found.head ?? [];
     if (!found.error) replace(this.full, differenceTable({ rows: found.rows, head: [first, ...trees.map(({ title }) => title), last], texts: [] }));
   }
 
-  /** Draws the trials of both; those of the round that is shown come after it. */
+  /** Draws the trials of both studies; the trials of the shown round arrive later. */
   paint() {
     const { page, pair } = this;
     if (pair.length < 2 || this.element.hidden) return;
     const { id, version } = page.round;
     for (const one of pair) if (one.round.id === id && one.round.version === version) one.trials = page.trials ?? one.trials;
-    // Another root of a tree may be judged otherwise.
+    // Another root of a tree may have another metric.
     const alike = ["metric", "direction"].every((name) => pair[0].round[name] === pair[1].round[name]);
     const ready = alike && pair.every(({ trials }) => trials !== null);
     const names = ready ? pair[0].round.review.panels.map(({ name }) => name) : [];
@@ -211,27 +211,27 @@ export class Studies {
       s("g", { class: "refine-axis" }, ticks.flatMap(({ y, label }) => [s("path", { class: "refine-hair", d: `M${LEFT} ${y}H${WIDTH - RIGHT}` }), s("text", { x: LEFT - 6, y: y + 3.5, "text-anchor": "end" }, label)])),
       axis,
       both.flatMap(bar),
-      [0, 1].sort((i, j) => this.pair[j].trials.n - this.pair[i].trials.n).map(dots).flat(), // the fewer above the more
+      [0, 1].sort((i, j) => this.pair[j].trials.n - this.pair[i].trials.n).map(dots).flat(), // the study with fewer trials lies on top
     );
     return h("figure", { class: "refine-panel" }, h("figcaption", { class: "refine-name" }, h("strong", {}, first.name)), svg);
   }
 }
 
-// The best value with its configuration, without the count of trials and the metric, which stand elsewhere.
+// The best value with its configuration, without the number of trials and the metric.
 function bestOf({ review, metric, why }) {
   if (review === null) return why;
   const text = review.best.replace(/^(?:[\d,]+ trials?, )?best /i, "");
   return text.startsWith(`${metric} `) ? text.slice(metric.length + 1) : text;
 }
 
-// What a round says of each of its parameters; fixed ones have no panel.
+// The panel of each parameter of a round; fixed parameters have none.
 function parametersOf({ review, space }) {
   const said = (kind) => (/** @type {{name: string, value: string}} */ { name, value }) => [name, { kind, name, now: value }];
   if (review === null) return new Map(space.map(said("unknown")));
   return new Map([...review.panels.map((panel) => [panel.name, panel]), ...review.fixed.map(said("fixed"))]);
 }
 
-// Bounds, or numbers of levels, that would stay if the proposal were accepted.
+// The bounds, or the numbers of the levels, that the proposal keeps.
 const keptOf = (panel) => panel.proposed ?? now(panel);
 
 const worded = (panel, kept) => (panel.kind === "range" ? kept.map((value) => panel.labels[panel.stops.indexOf(value)] ?? String(value)).join(" to ") : kept.map((i) => panel.levels[i].label).join(", "));
@@ -243,10 +243,10 @@ function spelt(panel) {
   return [proposes(panel) && !same(kept, now(panel)) ? `${panel.now} → ${worded(panel, kept)} ` : `${panel.now} `, panel.badge.text ? h("span", { class: `refine-badge ${panel.badge.tone}`, title: panel.badge.title }, panel.badge.text) : ""];
 }
 
-// Labels of what would stay of a choice, or the only value.
+// Labels of the kept choices, or the only value.
 const labelsOf = (panel) => (panel.kind === "fixed" ? [panel.now] : keptOf(panel).map((i) => panel.levels[i].label));
 
-// What would stay in both, and its tone.
+// The values that both proposals keep, and the tone.
 function agreed(first, second) {
   if (first === undefined || second === undefined) return [`only ${MARKS[first === undefined ? 1 : 0]}`, "refine-faint"];
   const both = [first, second];
@@ -267,7 +267,7 @@ function agreed(first, second) {
     const ends = [low, high].map(([value, panel]) => worded(panel, [value]));
     return [ends[0] === ends[1] ? ends[0] : ends.join(" to "), ""];
   }
-  // A list of values, and another one or a range.
+  // A list of values, and a list or a range.
   const range = both.find(({ kind }) => kind === "range");
   const [labels, others] = both.filter((panel) => panel !== range).map(labelsOf);
   const [low, high] = range ? keptOf(range) : [];
@@ -275,7 +275,7 @@ function agreed(first, second) {
   return common.length ? [common.join(", "), ""] : ["nothing", "warn"];
 }
 
-// An axis on which both lie: where a trial's position on its own panel is, and what a study searches.
+// A shared axis: converts positions on a study's own panel, and has the range of each study.
 function acrossOf(first, second) {
   const range = [LEFT + PAD, WIDTH - RIGHT - PAD];
   if (first.kind === "range") {
@@ -284,7 +284,7 @@ function acrossOf(first, second) {
     const scale = (log ? scaleLog() : scaleLinear()).domain([Math.min(...edges), Math.max(...edges)]).range(range);
     const axes = new Map([first, second].map((panel) => [panel, axisOf(panel).scale]));
     return {
-      // Beside each other where both are at one level.
+      // Next to each other if both are at one level.
       at: (panel, position, k) => scale(axes.get(panel).invert(position / (MISSING - 1))) + (panel === first ? -2.5 : 2.5) + 2 * (jitter(k) - 0.5),
       spans: (_, [low, high]) => [[scale(low), Math.max(scale(high), scale(low) + 2)]],
       draw: (axis) => {
@@ -307,7 +307,7 @@ function acrossOf(first, second) {
   };
 }
 
-// The vertical scale of the trials of both: as on a card, over all of them.
+// The vertical scale over the trials of both studies, as on a card.
 function valuesOf(pair) {
   const views = pair.map(({ round }) => round.review.view);
   const { direction } = pair[0].round;
@@ -329,7 +329,7 @@ function valuesOf(pair) {
   return { place: [(k) => scale.place(k), (k) => scale.place(n + k)], ticks: apart(scale.ticks.toReversed(), ({ y }) => y, () => 14) };
 }
 
-// As many as have room, the first ones before others.
+// The labels that fit; earlier labels take precedence.
 function apart(ticks, place, room) {
   const shown = [];
   for (const tick of ticks) if (shown.every((other) => Math.abs(place(other) - place(tick)) >= (room(other) + room(tick)) / 2)) shown.push(tick);

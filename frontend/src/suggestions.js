@@ -1,4 +1,4 @@
-// What others suggest, each with its claim beside the proposal's and a button that makes its bounds the person's edits.
+// Suggestions with their claims next to the proposal's, and a button that adopts the bounds as edits.
 import { h, replace } from "./dom.js";
 
 export function drawSuggestions(section, suggestions, take) {
@@ -19,7 +19,7 @@ export function drawSuggestions(section, suggestions, take) {
   replace(section, h("h2", {}, "Suggested"), h("ul", { class: "refine-suggested" }, items));
 }
 
-// All of a suggestion's edits at once, so that one step goes back.
+// All edits of a suggestion are one step for undo.
 export function takeOver(choices, edits) {
   choices.remember();
   choices.edits = { ...edits };

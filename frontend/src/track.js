@@ -1,4 +1,4 @@
-// The track record: how many claims of this study held so far, and how many of the benchmarks.
+// The track record: the claims that held so far, in this study and in the benchmarks.
 import { fold, h, link, replace } from "./dom.js";
 import { drawFacts } from "./headline.js";
 
@@ -22,7 +22,7 @@ export class Track {
     this.fold.scrollIntoView({ block: "center" });
   }
 
-  /** Asks again if the study has other rounds, or other trials in them. */
+  /** Asks again if the rounds of the study, or their trials, have changed. */
   async update() {
     const { page } = this;
     const key = JSON.stringify(page.own?.rounds ?? null);

@@ -1,12 +1,12 @@
 // @ts-check
-// How messages reach the session. `ask` takes one and resolves to its answer: an object, or an ArrayBuffer.
+// Sends messages to the session. `ask` resolves to the answer: an object, or an ArrayBuffer.
 
 /**
  * @typedef {{type: string, [field: string]: any}} Message
  * @typedef {{home: string, ask: (message: Message) => Promise<any>, close: () => void}} Transport
  */
 
-// On a page of two studies the ids of the second one's rounds begin so; no id of a store does.
+// Prefix of the ids of the second study's rounds on a page of two studies. Ids in a store never have the prefix.
 const OTHER = "other:";
 
 // Messages that start trials.
@@ -16,13 +16,13 @@ const RUNS = ["run", "grow", "try", "confirm"];
 export const idOf = (id) => (id.startsWith(OTHER) ? id.slice(OTHER.length) : id);
 
 /**
- * The same with both studies of a page behind it: messages about the second one's rounds go to that study, and what there is, is asked of both.
+ * A transport to both studies of a page: messages about rounds of the second study go there, and general messages to both.
  * @param {Transport} transport @returns {Transport}
  */
 export function paired(transport) {
   let several = false;
-  const known = {}; // the last answers of both by type
-  let runs = false; // whether what runs, or ran last, is of the second study
+  const known = {}; // the last answers of both studies, by type
+  let runs = false; // true if the last run belongs to the second study
   const one = async (message, other) => {
     const answer = await transport.ask(other ? { ...message, study: "other" } : message);
     return other && answer && !answer.error ? marked(answer) : answer;
@@ -33,7 +33,7 @@ export function paired(transport) {
       if (several && ["pulse", "tree"].includes(message.type)) {
         const answers = await Promise.all([one(message, false), one(message, true)]);
         const lost = answers.find(({ error }) => error);
-        // Where one store is away, the other study goes on beside what was known last.
+        // If a store cannot be reached, its last answer is used.
         const [first, second] = answers.map((answer, i) => (answer.error ? known[message.type]?.[i] : answer));
         if (answers.every(({ error }) => error) || !first || !second) return lost;
         known[message.type] = [first, second];
@@ -57,7 +57,7 @@ export function paired(transport) {
 
 const mark = (/** @type {string | null} */ id) => (id ? OTHER + id : id);
 
-// An answer of the second study, with its ids as the page has them.
+// An answer of the second study with the prefix on its ids.
 function marked(answer) {
   const keys = (of) => Object.fromEntries(Object.entries(of).map(([id, value]) => [mark(id), value]));
   for (const name of ["id", "parent", "child", "winner"]) if (name in answer) answer[name] = mark(answer[name]);
@@ -94,7 +94,7 @@ export function browser() {
 /** @param {any} model @returns {Transport} */
 export function notebook(model) {
   const waiting = new Map();
-  // A widget may be shown twice, and what it sends goes to every view: each knows its own questions.
+  // A widget may have several views, and its messages reach all of them: a view answers only its own requests.
   const view = crypto.getRandomValues(new Uint32Array(2)).join("-");
   let asked = 0;
   const heard = (content, buffers) => {
@@ -120,7 +120,7 @@ export function notebook(model) {
   };
 }
 
-// Notebooks hand out views into a larger buffer, whose start need not be a multiple of eight.
+// Notebooks pass views into a larger buffer, at an offset that may not be a multiple of eight.
 function exact(view) {
   if (view instanceof ArrayBuffer) return view;
   return view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);

@@ -1,4 +1,4 @@
-// The trees at the side: rounds as a nested list, each a button.
+// The trees at the side: rounds as a nested list of buttons.
 import { h, replace } from "./dom.js";
 import { idOf } from "./transport.js";
 

@@ -1,10 +1,10 @@
-// Every trial of the round as a list: sorted and filtered by the session, which sends what is scrolled to.
+// The list of all trials of a round. The session sorts, filters and sends the rows in view.
 import { fold, h, replace } from "./dom.js";
 import { sameTrials } from "./hover.js";
 
 const ROW = 28; // pixels, as in the style sheet
-const PART = 100; // rows that are asked for at once
-const PAUSE = 250; // milliseconds after a letter before it is asked
+const PART = 100; // rows per request
+const PAUSE = 250; // milliseconds after a typed letter before the page asks
 const TAKES = { number: ["low", "high"], choice: ["is"], text: ["holds"] };
 
 export class TrialList {
@@ -46,7 +46,7 @@ export class TrialList {
     this.hint();
   }
 
-  // Columns beyond the right edge are announced: a table that is cut off looks complete.
+  // Names the columns beyond the right edge, because a truncated table looks complete.
   hint() {
     const { scrollLeft, clientWidth, scrollWidth } = this.scroller;
     const right = scrollLeft + clientWidth;
@@ -55,7 +55,7 @@ export class TrialList {
     this.scroller.classList.toggle("more", scrollWidth - right > 4);
   }
 
-  /** The page shows a round, or the same with other trials. */
+  /** The page shows a round, or the same round with other trials. */
   show(round) {
     const another = round.id !== this.round?.id;
     const same = sameTrials(round, this.round);
@@ -71,14 +71,14 @@ export class TrialList {
     else this.open();
   }
 
-  // Other trials have come: with them columns may, or levels to filter by.
+  // New trials may bring new columns, or new levels to filter by.
   async renew() {
     if (this.element.open) {
       if (await this.readHead()) await this.ask(true);
     } else this.columns = null;
   }
 
-  /** Reads the same rows anew: something was noted about one. */
+  /** Reads the same rows again, after a change of a note. */
   again() {
     if (this.element.open && this.columns) this.ask(true);
     else this.columns = null;
@@ -93,7 +93,7 @@ export class TrialList {
     if (await this.readHead()) await this.ask();
   }
 
-  // Its columns, drawn where they are others; order and filters stay as far as there are such. Whether they have come.
+  // Reads the columns and draws changed ones; order and filters of remaining columns are kept. True on success.
   async readHead() {
     const { round } = this;
     const found = await this.page.send({ type: "list", round: round.id });
@@ -108,13 +108,13 @@ export class TrialList {
     return true;
   }
 
-  // What is asked for.
+  // Requests.
 
   get query() {
     return { type: /** @type {const} */ ("part"), round: this.round.id, by: this.order.by, descending: this.order.descending, filters: this.filters };
   }
 
-  /** Asks anew: from the first row on, or for those that are in view. */
+  /** Asks again, for the first rows or for the rows in view. */
   async ask(stay = false) {
     const query = {};
     this.asked = query;
@@ -207,7 +207,7 @@ export class TrialList {
     return [];
   }
 
-  /** Draws the rows that are in view, and asks for those that are not at hand. */
+  /** Draws the rows in view, and asks for missing ones. */
   paint() {
     if (!this.columns || this.listed === undefined) return;
     const seen = Math.ceil(this.scroller.clientHeight / ROW);
@@ -221,7 +221,7 @@ export class TrialList {
     for (let at = first; at < last; at += 1) rows.push(this.row(at));
     const gap = (height) => (height > 0 ? h("tr", { "aria-hidden": "true", class: "refine-gap", style: `height:${height}px` }) : null);
     replace(this.body, gap(first * ROW), rows, gap((this.listed - last) * ROW));
-    // The keyboard stays in the list while the row that it is at is not there.
+    // The keyboard focus stays in the list while its row is missing.
     if (held) (this.button(this.active) ?? this.scroller).focus({ preventScroll: true });
     this.light(this.page.hover.number);
     this.hint();
@@ -243,7 +243,7 @@ export class TrialList {
     return this.body.querySelector(`[data-at="${at}"] button`);
   }
 
-  // The same trial here and in the charts.
+  // Highlights a trial here and in the charts.
 
   light(number) {
     for (const row of this.body.querySelectorAll("tr.lit")) row.classList.remove("lit");
@@ -267,7 +267,7 @@ export class TrialList {
     this.page.hover.pin(Number(row.dataset.number), { x: event.clientX || box.left + 60, y: box.bottom }, this.button(this.active));
   }
 
-  // A star is given or taken back.
+  // Adds or removes a star.
   async starred(row) {
     const number = Number(row.dataset.number);
     const content = await this.page.hover.ask(number);
@@ -297,7 +297,7 @@ export class TrialList {
   }
 }
 
-// Whether a column can be filtered so.
+// True if a column has this kind of filter.
 function fits(column, filter) {
   const takes = column ? (TAKES[column.kind] ?? []) : [];
   return Object.keys(filter).every((key) => takes.includes(key)) && (filter.is === undefined || column.levels.includes(filter.is));

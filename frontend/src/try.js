@@ -1,4 +1,4 @@
-// Trials in addition to the plan of a round, run now: more of its design, or configurations of the person's own.
+// Extra trials of a round, run now: more of its design, or configurations typed by the person.
 import { fold, h, once, replace } from "./dom.js";
 import { Grow } from "./grow.js";
 

@@ -1,11 +1,11 @@
-// Views of the whole round, each made when it is first looked at: history, learning curves, pairs, and
-// the round beside the one that it came from.
+// Views of the whole round, each created when first opened: history, learning curves, pairs, and
+// the comparison of the round with its parent.
 import { fold, h, replace } from "./dom.js";
 import { showFigure } from "./figures.js";
 import { sameTrials } from "./hover.js";
 import { idOf } from "./transport.js";
 
-/** What differs between two rounds: a table, and what is said of it. */
+/** The differences of two rounds: a table with sentences. */
 export function differenceTable({ head, rows, texts }) {
   const table = h("table", { class: "refine-table" }, h("thead", {}, h("tr", {}, head.map((title) => h("th", { scope: "col" }, title)))), h("tbody", {}, rows.map(([first, ...rest]) => h("tr", {}, h("th", { scope: "row" }, first), rest.map((text) => h("td", {}, text))))));
   return [h("div", { class: "refine-wide" }, table), ...texts.map((text) => h("p", {}, text))];
@@ -31,7 +31,7 @@ export class Views {
     this.at = 0;
   }
 
-  /** The page shows a round, or the same with other trials. */
+  /** The page shows a round, or the same round with other trials. */
   show(round) {
     const same = round.id === this.round?.id && round.version === this.round.version && (round.review === null) === (this.round.review === null);
     this.round = round;
@@ -85,7 +85,7 @@ export class Views {
     this.views[this.at].draw(place);
   }
 
-  /** The page has other colours. */
+  /** The colours of the page have changed. */
   paint() {
     this.views.forEach((view, i) => {
       const place = this.places[i];
@@ -95,7 +95,7 @@ export class Views {
     });
   }
 
-  // Two parameters at every two of their levels.
+  // The values at each pair of levels of two parameters.
   drawPair(place) {
     const { review } = this.round;
     const names = review.panels.map((panel) => panel.name);
@@ -115,7 +115,7 @@ export class Views {
     show();
   }
 
-  // The round beside another one: the one that it came from, until somebody chooses.
+  // The comparison with another round, by default the parent.
 
   drawBeside(place) {
     const { round } = this;

@@ -1,4 +1,4 @@
-// The configuration to use: asked for when its fold is open, since the posterior takes a moment.
+// The winner, requested when its fold is opened, because the posterior takes a moment.
 import { fold, h, once, replace } from "./dom.js";
 import { drawFacts } from "./headline.js";
 
@@ -19,7 +19,7 @@ export class Winner {
     this.element.scrollIntoView({ block: "center" });
   }
 
-  /** Asks again if the study has other trials; while trials run, their end is waited for. */
+  /** Asks again if the trials of the study have changed; waits while trials run. */
   async update() {
     const { page } = this;
     const key = JSON.stringify([page.own?.name, page.versions]);
@@ -31,7 +31,7 @@ export class Winner {
     const found = await page.transport.ask({ type: "winner", round: page.round.id });
     this.asking = false;
     replace(this.shown, ...(found.error ? [h("p", { class: "refine-faint" }, found.error)] : this.parts(found)));
-    await this.update(); // there may be other trials by now
+    await this.update(); // the trials may have changed meanwhile
   }
 
   parts({ title, values, facts, code, step }) {
