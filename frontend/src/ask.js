@@ -7,6 +7,7 @@ export class Ask {
   constructor(page) {
     this.page = page;
     this.round = null;
+    this.asked = null; // the last question
     this.box = h("input", { type: "text", maxlength: 2000, spellcheck: "false", "aria-label": "Question: a condition on the parameters" });
     this.given = h("input", { type: "text", maxlength: 2000, spellcheck: "false", placeholder: "given (optional)", "aria-label": "Given: only configurations with this condition are compared" });
     this.tolerance = h("input", { type: "number", min: 0, step: "any", placeholder: "tolerance (optional)", "aria-label": "Tolerance: smaller differences count as ties" });
@@ -19,7 +20,7 @@ export class Ask {
         class: "refine-asking",
         onsubmit: (event) => {
           event.preventDefault();
-          this.ask({ question: this.box.value, given: this.given.value || null, better: null, epsilon: this.tolerance.value ? Number(this.tolerance.value) : null });
+          this.ask(this.typed());
         },
       },
       this.box,
@@ -56,12 +57,20 @@ export class Ask {
     replace(this.chips, [...list("worth asking", found.suggested), ...list("asked before", found.asked)]);
   }
 
+  // The question in the fields. The fields have no second region and no tolerances of several goals: a question asked
+  // before keeps its own until a field changes.
+  typed() {
+    const typed = { question: this.box.value, given: this.given.value || null, better: null, epsilon: this.tolerance.value ? Number(this.tolerance.value) : null };
+    return this.asked && fieldsOf(typed) === fieldsOf(this.asked) ? this.asked : typed;
+  }
+
   async ask(question) {
     if (!question.question.trim()) return;
     const { round } = this;
+    this.asked = question;
     this.box.value = question.question;
     this.given.value = question.given ?? "";
-    this.tolerance.value = question.epsilon ?? "";
+    this.tolerance.value = typeof question.epsilon === "number" ? question.epsilon : "";
     this.button.disabled = true;
     replace(this.answer, h("p", { class: "refine-faint" }, "computing the answer …"));
     const found = await this.page.transport.ask({ type: "ask", round: round.id, ...question });
@@ -85,3 +94,6 @@ export class Ask {
     await page.drawTree(found.child);
   }
 }
+
+// The text of the three fields for a question.
+const fieldsOf = ({ question, given, epsilon }) => JSON.stringify([question, given ?? "", typeof epsilon === "number" ? epsilon : ""]);

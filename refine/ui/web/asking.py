@@ -15,7 +15,6 @@ from refine.tree.questions import questions
 from refine.tree.tree_record import TreeRecord
 from refine.ui.web.messages import Content, Message
 from refine.utils.display import Cell
-from refine.utils.numbers import is_real
 from refine.utils.plain import plain
 
 if TYPE_CHECKING:
@@ -78,10 +77,7 @@ def questions_content(context: Context, *, suggest: bool) -> Content:
     listed = questions(tree_of(context), suggest=suggest)
     earlier = []
     for q in listed.asked[:_LISTED]:
-        tolerance = q.answers[-1].tolerance
-        options: dict[str, object] = {"given": q.given, "better": q.better}
-        if is_real(tolerance):  # tolerances of several goals are not typed on the page
-            options["epsilon"] = tolerance
+        options = {"given": q.given, "better": q.better, "epsilon": q.answers[-1].tolerance}
         earlier.append({"text": question_text(q), "question": q.question, **options, "reason": ""})
     suggested = [
         {

@@ -47,7 +47,7 @@ _QUESTION: Fields = {
     "question": str,
     "given?": str | None,
     "better?": str | None,
-    "epsilon?": float | None,
+    "epsilon?": float | dict[str, float] | None,  # by metric for several goals
 }
 # All messages of the page, by type; `study` selects the other study of a page with two.
 MESSAGES: dict[str, Fields] = {

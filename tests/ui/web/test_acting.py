@@ -196,6 +196,27 @@ def several(tree):
     )
 
 
+def test_a_question_about_several_goals_is_asked_again_with_its_tolerances(browser, several, tree):
+    tree.ask("units <= 3", better="units >= 5", epsilon={"val_acc": 0.07, "latency_ms": 0.9})
+    with page_of(browser, several, folds=("ask",)) as page:
+        page.locator(".refine-suggestion", has_text="units <= 3 against units >= 5").click()
+        tolerance = page.locator('.refine-answer [data-fact="Tolerance"] dd')
+        tolerance.wait_for()
+        assert tolerance.text_content().startswith("0.07 ")
+        submit = page.get_by_role("button", name="ask", exact=True)
+        submit.click()
+        until(page, "document.querySelector('.refine-answer') !== null")
+        assert tolerance.text_content().startswith("0.07 ")
+        assert "against units >= 5" in page.locator(".refine-answer").inner_text()
+        page.get_by_label("Question: a condition on the parameters").fill("units <= 2")
+        submit.click()
+        until(page, "document.querySelector('.refine-answer')?.innerText.includes('units <= 2')")
+        assert not tolerance.text_content().startswith("0.07 ")
+    asked = {question.question: question.answers[0].tolerance for question in tree.questions().asked}
+    assert asked["units <= 3"] == {"val_acc": 0.07, "latency_ms": 0.9}
+    assert asked["units <= 2"] is None
+
+
 @pytest.mark.nightly
 def test_a_point_of_the_front_is_chosen_on_the_page(browser, several, tree):
     with page_of(browser, several) as page:

@@ -136,6 +136,25 @@ def test_a_question_on_the_page_keeps_its_tolerance_and_its_second_region(root):
     assert listed.items() >= question.items()
 
 
+def test_a_question_on_the_page_keeps_its_tolerances_of_several_goals(tree):
+    def both(p):
+        return {"gain": p["x"], "cost": p["x"] ** 2 + 0.1 * p["y"]}
+
+    goals = [refine.Goal("gain"), refine.Goal("cost", "minimize")]
+    space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 5)}
+    root = tree.add_round(space, both, metric=goals, n=20, seed=1, objective_name="f").run(progress=False)
+    session = Session(root)
+    question = {"question": "x <= 0.5", "epsilon": {"gain": 0.25, "cost": 0.5}}
+    answer = session.handle({"type": "ask", "round": root.id, **question})
+    assert answer["epsilon"] == question["epsilon"]
+    (listed,) = session.handle({"type": "questions", "round": root.id})["asked"]
+    assert listed.items() >= question.items()
+    repeated = {name: listed[name] for name in ("question", "given", "better", "epsilon")}
+    assert session.handle({"type": "ask", "round": root.id, **repeated})["facts"] == answer["facts"]
+    wrong = session.handle({"type": "ask", "round": root.id, **question, "epsilon": {"gain": "0.1"}})
+    assert "epsilon.gain must be a number" in wrong["error"]
+
+
 def test_own_configurations_are_checked_before_they_run(session, family):
     root = family[1]
     start = session.handle({"type": "round", "round": root.id})["start"]
