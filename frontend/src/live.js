@@ -102,10 +102,12 @@ function chartOf({ values, usable, sign }, { progress, expected, metric }, width
   const x = (i) => LEFT + ((width - LEFT - RIGHT) * (i + 0.5)) / Math.max(progress.planned, values.length);
   const y = (value) => TOP + ((HEIGHT - TOP - BOTTOM) * (top - Math.max(value, bottom))) / (top - bottom);
   let best = Number.NEGATIVE_INFINITY;
+  let bestTrial = 0;
   let steps = "";
   goodness.forEach((value, i) => {
     if (!(value > best)) return;
     best = value;
+    bestTrial = i;
     steps += steps ? `H${x(i)}V${y(value)}` : `M${x(i)} ${y(value)}`;
   });
   steps += `H${x(values.length - 1)}`;
@@ -123,11 +125,12 @@ function chartOf({ values, usable, sign }, { progress, expected, metric }, width
       before === null ? null : s("path", { class: "refine-now", d: `M${LEFT} ${before}H${right}` }),
       s("g", { "aria-hidden": "true" }, goodness.map((value, i) => (Number.isNaN(value) ? s("text", { x: x(i), y: HEIGHT - BOTTOM, class: "refine-failed", "text-anchor": "middle" }, "×") : s("circle", { class: "refine-other", cx: x(i), cy: y(value), r: 2.6 })))),
       s("path", { class: "refine-steps", d: steps }),
+      s("circle", { class: "refine-winner", cx: x(bestTrial), cy: y(best), r: 4 }),
       ticks,
       s("text", { class: "refine-axis-title", transform: `translate(11,${(HEIGHT - BOTTOM) / 2}) rotate(-90)`, "text-anchor": "middle" }, `${metric} (best up)`),
       s("text", { x: right, y: HEIGHT - 6, "text-anchor": "end" }, "trials in the order of their end"),
     ),
-    h("p", { class: "refine-legend refine-faint" }, h("span", { class: "refine-key best" }, "best so far"), h("span", { class: "refine-key everyone" }, "trial"), band ? h("span", { class: "refine-key forecast" }, "best value forecast") : null, before === null ? null : h("span", { class: "refine-key now" }, "best of its parent")),
+    h("p", { class: "refine-legend refine-faint" }, h("span", { class: "refine-key best" }, "best so far"), h("span", { class: "refine-key winner" }, "best trial"), h("span", { class: "refine-key everyone" }, "trial"), band ? h("span", { class: "refine-key forecast" }, "best value forecast") : null, before === null ? null : h("span", { class: "refine-key now" }, "best of its parent")),
   ];
 }
 

@@ -1,5 +1,6 @@
 """The figure of a decision: panels of the largest changes, their shading, and the text if nothing changes."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -70,6 +71,16 @@ def test_the_kept_part_has_edges_in_the_accent_of_the_review_page():
         with figures.themed(theme=theme):
             assert f"--accent: {tone().blue.lower()}" in style
             assert contrast(tone().blue, tone().paper) >= 4.5
+
+
+def test_the_best_trial_has_the_same_colour_in_figures_and_on_the_page():
+    style = (Path(refine.__file__).parent / "ui" / "web" / "static" / "review.css").read_text()
+    for theme in ("light", "dark"):
+        with figures.themed(theme=theme):
+            assert f"--winner: {tone().orange.lower()};" in style
+            assert contrast(tone().orange, tone().paper) >= 3.0  # of a mark; no letter has this colour
+    rules = re.findall(r"([^{}]+)\{[^{}]*var\(--winner\)", style)
+    assert [rule.strip() for rule in rules] == [".refine-key.winner:before", ".refine-winner"]
 
 
 def contrast(first, second):
