@@ -187,7 +187,7 @@ export class Page {
     this.acceptButton = h("button", { type: "button", class: "refine-accept", onclick: (event) => once(event, () => this.decide("accept")) }, "accept");
     this.declineButton = h("button", { type: "button", onclick: (event) => once(event, () => this.decide("decline")) }, "decline");
     this.undoButton = h("button", { type: "button", title: "undo the last edit", onclick: () => this.undo() }, "undo");
-    this.resetButton = h("button", { type: "button", title: "back to the proposal", onclick: () => this.change(() => this.choices.reset()) }, "reset to proposal");
+    this.resetButton = h("button", { type: "button", class: "refine-reset", title: "back to the proposal", onclick: () => this.change(() => this.choices.reset()) }, "reset to proposal");
     this.said = h("p", { class: "refine-said", role: "status", "aria-live": "polite" });
     this.decideRow = h(
       "div",
@@ -216,8 +216,8 @@ export class Page {
     this.attempts = new Try(this);
     this.winner = new Winner(this);
     this.bar = h("footer", { class: "refine-bar" }, this.said, this.decideRow);
-    // On a phone the note stands in the page, so that the foot is one line, and further numbers stand below the cards.
-    this.small = window.matchMedia("(max-width: 760px), (max-height: 540px)");
+    // On a small screen the note is in the page, so the foot is one line, and further numbers are below the cards.
+    this.small = window.matchMedia("screen and (max-width: 900px), screen and (max-height: 540px)");
     this.placeNote = () => {
       if (this.small.matches) {
         this.others.before(this.note, this.further);
