@@ -500,6 +500,9 @@ def analyze(
         30
     """
     seed = check_seed(seed, 0)
+    for keyword, text in (("value", value), ("metric", metric)):
+        if text is not None and not isinstance(text, str):
+            raise AnalysisError(f"{keyword} must be text, got {text!r:.40}; for example {keyword}='acc'")
     space = space_of(space)
     if not is_whole(stage):
         raise AnalysisError(

@@ -15,6 +15,7 @@ from refine.analysis.reason import plain
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import DesignError
 from refine.proposal.allocation import neighbours
+from refine.space.encoding import check_seed
 from refine.space.space import Indices, Space, space_of
 from refine.stats.kernel import Kernel, embed
 from refine.stats.prior import DrawnFunction, FittedProcess, drawn_function, fitted_process
@@ -118,7 +119,7 @@ def rehearse(
         >>> rehearsal.first, rehearsal.sizes[0].repeats
         (12, 2)
     """
-    return study_rehearsal(space, budget, noise=noise, seed=seed)
+    return study_rehearsal(space, budget, noise=noise, seed=check_seed(seed, 0))
 
 
 @one_thread

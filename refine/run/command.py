@@ -78,6 +78,12 @@ class Command:
         metric_pattern: str | Sequence[str] | None = None,
     ) -> None:
         words = words_of(command)
+        if not isinstance(folder, str | os.PathLike | None):
+            raise ObjectiveError(f"folder must be a path, got {folder!r:.40}; for example folder='runs'")
+        if not isinstance(environment, Mapping | None):
+            raise ObjectiveError(
+                f"environment must map names to values, got {environment!r:.40}; for example {{'SEED': '1'}}"
+            )
         self.command = command.strip()
         if folder is None:
             self.folder = None

@@ -79,6 +79,10 @@ def metric_constraints(texts: Iterable[str | MetricConstraint] | str) -> tuple[M
 
     AnalysisError for an invalid constraint, or for two contradictory constraints.
     """
+    if not isinstance(texts, Iterable):
+        raise AnalysisError(
+            f"subject_to must be texts, got {texts!r:.40}; for example subject_to=['seconds <= 60']"
+        )
     listed = [texts] if isinstance(texts, str) else list(texts)
     constraints = sorted(
         {c if isinstance(c, MetricConstraint) else MetricConstraint.parse(c) for c in listed}

@@ -222,6 +222,11 @@ REVIEWS = {
     "a frame of another space": lambda p: refine.analyze(
         {"lr": (5.0, 6.0), "act": ["relu"]}, p.frame, value="acc"
     ),
+    "an analysis of a value that is a list": lambda p: refine.analyze(p.root.space, p.frame, value=["acc"]),
+    "a goal subject to nothing": lambda p: refine.Goal("acc", subject_to=None),
+    "a rehearsal with a seed as text": lambda p: refine.rehearse(p.space, seed="1"),
+    "a command in no folder": lambda p: refine.Command("ls", folder=True),
+    "a command in no environment": lambda p: refine.Command("ls", environment=True),
     "frame and space swapped": lambda p: refine.analyze(p.frame, p.root.space),
 }
 
