@@ -53,7 +53,7 @@ def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direct
 
     Raises:
         AnalysisError: Trials were pruned, or one has fewer than 2 finished space-filling trials or no column
-            ``value``, or ``direction`` is neither.
+            ``value``, or ``direction`` is neither ``"maximize"`` nor ``"minimize"``.
 
     Source: Mann and Whitney's statistic with the variance of DeLong et al. (1988) and of Brunner and Munzel
     (2000); see :class:`refine.stats.Compare`.

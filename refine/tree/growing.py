@@ -47,7 +47,7 @@ def grow(
         exploit: Share chosen by the model, from 0 to 1; default the round's own share. A child that was
             created with a larger share keeps its share.
         per: ``"second"`` divides the expected improvement of exploit trials by their expected duration.
-        objective: As ``objective_name`` and ``options``: see :meth:`run`.
+        objective: See :meth:`run`, also for ``objective_name`` and ``options``.
 
     Returns:
         This round.

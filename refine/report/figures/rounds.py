@@ -163,7 +163,7 @@ def tree(
 
     Raises:
         AnalysisError: No node, a child before its parent, an id given twice, an unknown ``winner``, or
-            ``direction`` is neither.
+            ``direction`` is neither ``"maximize"`` nor ``"minimize"``.
     """
     check_direction(direction)
     if not nodes:
@@ -432,7 +432,7 @@ def best_so_far(
 
     Raises:
         AnalysisError: No trial has a value, a child before its parent, an id given twice, ``winner`` is not a
-            round with a value, or ``direction`` is neither.
+            round with a value, or ``direction`` is neither ``"maximize"`` nor ``"minimize"``.
     """
     from matplotlib.ticker import MaxNLocator
 
