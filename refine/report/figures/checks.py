@@ -279,7 +279,8 @@ def curves(trials: Sequence[TrialCurves], metric: str, direction: str) -> npt.ND
     Returns (rows, trials) axes of a new figure.
 
     Raises:
-        AnalysisError: No trial, more than four, or ``direction`` is neither ``"maximize"`` nor ``"minimize"``.
+        AnalysisError: No trial, more than four, or ``direction`` is neither ``"maximize"`` nor
+            ``"minimize"``.
     """
     check_direction(direction)
     if not 0 < len(trials) <= MOST:

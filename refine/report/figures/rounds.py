@@ -581,7 +581,7 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
 
     Raises:
         AnalysisError: No round, a round without trials or with values that are not finite, or ``direction``
-            is neither.
+            is neither ``"maximize"`` nor ``"minimize"``.
 
     Source: Radosavovic et al. (2020), 'Designing Network Design Spaces', arXiv:2003.13678, equation 1.
     """
