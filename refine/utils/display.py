@@ -511,12 +511,12 @@ def _grid(block: Grid, console: Console, width: int) -> Iterator[RenderableType]
 
     if block.title:  # set off from the margin
         yield _styled(line(block.title), "")
-        yield Padding(_table(block), (0, 0, 0, 2))
+        yield Padding(_table(block, width), (0, 0, 0, 2))
         return
-    short = _table(without_sentences(block))
+    short = _table(without_sentences(block), width)
     columns = console.measure(short, options=console.options.update(width=_ENDLESS)).maximum
     if not block.wide or width - columns >= _SENTENCE * len(block.wide):
-        yield Constrain(_table(block), width)
+        yield Constrain(_table(block, width), width)
         return
     yield Constrain(short, width)
     sentences = [
@@ -530,18 +530,25 @@ def _grid(block: Grid, console: Console, width: int) -> Iterator[RenderableType]
         yield from _items(Items(sentences))
 
 
-def _table(block: Grid) -> Table:
+def _table(block: Grid, width: int) -> Table:
+    """A table whose short cells stay on one line if all columns of short cells fit the width."""
     from rich import box
     from rich.table import Table
+
+    longest = [
+        max((len(_cell(row[j]).text) for row in block.rows), default=0) for j in range(len(block.head))
+    ]
+    short = [length <= _SHORT for length in longest]
+    columns = zip(block.head, longest, short, strict=True)
+    fits = sum(max(len(head), length) + 3 for head, length, one_line in columns if one_line) <= width + 3
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     if block.title:
         table = Table.grid(padding=(0, 1, 0, 0))
     for j, head in enumerate(block.head):
         side: Any = "right" if j in block.right else "left"
-        short = all(len(_cell(row[j]).text) <= _SHORT for row in block.rows)
         ratio = int(j in block.wide and not block.title) or None
-        table.add_column(line(head), justify=side, ratio=ratio, overflow="fold", no_wrap=short)
+        table.add_column(line(head), justify=side, ratio=ratio, overflow="fold", no_wrap=short[j] and fits)
     for row in block.rows:
         cells = [*map(_cell, row)]
         # A table with a title has two spaces between columns, but one before an arrow.

@@ -122,3 +122,11 @@ def test_text_fits_the_width_of_a_terminal_and_ipython_shows_colours():
     assert "\x1b[" in coloured
     assert max(map(len, plain.splitlines())) <= 50
     assert len(plain.splitlines()) > 5
+
+
+def test_a_table_wider_than_the_screen_loses_no_character():
+    names = "abcdefghij"
+    grid = Grid(list(names), [tuple(name * 9 for name in names.upper())] * 2)
+    text = to_text(Page("wide", [grid]), 60)
+    assert max(map(len, text.splitlines())) <= 60
+    assert {name: text.count(name) for name in names.upper()} == dict.fromkeys(names.upper(), 18)

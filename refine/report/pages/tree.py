@@ -280,10 +280,10 @@ def outside(space: Space, values: Mapping[str, Any]) -> bool:
     return any(not space[name].contains([value])[0] for name, value in values.items() if name in space)
 
 
-def value_text(value: object) -> str:
+def value_text(value: object, digits: int = 6) -> str:
     """A parameter's value in the form of tables."""
     if isinstance(value, float | np.floating):
-        return number(float(value), 6)
+        return number(float(value), digits)
     return str(value)
 
 

@@ -147,7 +147,8 @@ def front(target: InTree, out: Output, round_name: OfArgument = None) -> None:
                 f"a front needs trials with a value in every goal, {origin} has none; run more trials"
             )
         shown = [n for n in rows if n not in ("state", "value", "seconds", "seed", "cell", "origin")]
-        texts = [tuple(map(value_text, row)) for row in rows[shown].itertuples(index=False)]
+        table = rows[shown].assign(**{"round": rows["round"].str[:8]} if "round" in rows else {})
+        texts = [tuple(value_text(value, 4) for value in row) for row in table.itertuples(index=False)]
         page = Page(f"The front of {origin}", [Grid(list(map(str, shown)), texts)])
         out.put(rows, page=lambda: page)
 
