@@ -33,15 +33,15 @@ class CountedLoss(NamedTuple):
             return loss
         return max(self.smallest, self.odds * loss / (1.0 + (self.odds - 1.0) * loss))
 
-    def of_answer(self, yes: float) -> float:
+    def of_answer(self, chance: float) -> float:
         """The chance of a yes to a question, given the chance by the posterior.
 
         Neither answer is surer than a claim. The odds stay, because the draws choose the box of a claim, but
         not the region of a question. Nothing changes 0, 1 and NaN.
         """
-        if not 0.0 < yes < 1.0:
-            return yes
-        return min(max(yes, self.smallest), 1.0 - self.smallest)
+        if not 0.0 < chance < 1.0:
+            return chance
+        return min(max(chance, self.smallest), 1.0 - self.smallest)
 
     def surest(self, chance: float) -> float:
         """A chance from which on an answer counts as sure, at most the largest stated chance."""

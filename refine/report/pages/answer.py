@@ -319,12 +319,12 @@ def _fold(answer: Answer) -> Fold:
         numbers = percent(side.share), score(side.mean), score(side.expected)
         rows.append((label.lower(), f"{side.trials:,}", f"{side.failed:,}", *numbers))
     head = ("side", "trials", "failed", "space", "best trial", "best expected")
-    least = ""
+    limit = ""
     if answer.basis:
-        least = f", and at least {number(COUNTED[answer.basis].smallest, 2)} for either answer"
+        limit = f", and at least {number(COUNTED[answer.basis].smallest, 2)} for either answer"
     lines = [
         f"The model probability is {number(answer.probability, 2)}, counted in {answer.draws:,} functions "
-        f"drawn given the trials{least}; screens round chances to four steps, because finer steps are not "
+        f"drawn given the trials{limit}; screens round chances to four steps, because finer steps are not "
         "calibrated.",
         "Best expected: mean over the drawn functions of their best value on this side, tried or not.",
     ]
