@@ -26,7 +26,7 @@ from tables import kept, markdown, parser
 import refine
 from refine.design.space_filling import design_named, draw
 from refine.proposal.allocation import batch_rows, learning_from
-from refine.proposal.posterior import posterior_of
+from refine.proposal.posterior import MEANS, posterior_of
 from refine.space.space import configuration_key
 
 TOGETHER = 8
@@ -73,7 +73,7 @@ def rows_of(on: Grid, ran: pd.DataFrame) -> np.ndarray:
 
 def regret_of(on: Grid, analysis: refine.Analysis, ran: pd.DataFrame) -> float:
     """Regret of the trial with the best posterior mean."""
-    best = posterior_of(analysis, analysis.X[:1], drawn=False).best_known(1)[0]
+    best = posterior_of(analysis, analysis.X[:1], model=MEANS).best_known(1)[0]
     return max(0.0, on.regret(int(ran["cell"][best])))
 
 

@@ -52,7 +52,6 @@ def posterior_of(
     analysis: Analysis,
     positions: Floats,
     exact: bool = False,
-    drawn: bool = True,
     model: stats.MixedPosterior | None = None,
 ) -> stats.Posterior:
     """The posterior of the objective over (c, parameters) cells, wherever they lie on the analysed axes.
@@ -67,11 +66,9 @@ def posterior_of(
         positions: Unit-scale positions of the cells.
         exact: Whether draws include the residuals of the models, if these are a property of the cells: a
             claim needs them. For the choice of the next trials they would be chance.
-        drawn: Whether to draw; without draws the posterior has the process's means and deviations alone.
-        model: Of the objective; by default :class:`refine.stats.MixedPosterior` as it is, or what ``drawn``
-            asks for.
+        model: Of the objective; by default :class:`refine.stats.MixedPosterior` as it is.
     """
-    posterior, failing = _posteriors(analysis, positions, exact, drawn, model)
+    posterior, failing = _posteriors(analysis, positions, exact, model)
     if failing is None:
         return posterior
     return stats.constrained(posterior, [failing], learned_rows(analysis))
@@ -86,7 +83,7 @@ def log_improvement(analysis: Analysis, positions: Floats) -> Floats:
     """
     from scipy.special import ndtr
 
-    ahead, failing = _posteriors(analysis, positions, exact=False, drawn=False)
+    ahead, failing = _posteriors(analysis, positions, exact=False, model=MEANS)
     z = (ahead.mean - ahead.known_mean.max()) / ahead.sd
     rise = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi) + z * ndtr(z)
     improvement = np.log(ahead.sd) + np.log(np.maximum(rise, 1e-300))
@@ -112,7 +109,6 @@ def _posteriors(
     analysis: Analysis,
     positions: Floats,
     exact: bool,
-    drawn: bool = True,
     model: stats.MixedPosterior | None = None,
     claimed: bool = False,
 ) -> tuple[stats.Posterior, stats.Posterior | None]:
@@ -126,7 +122,7 @@ def _posteriors(
     sizes = cardinalities_of(analysis)
     finished = learned_rows(analysis)
     rows = np.flatnonzero(finished)
-    objective = model or (stats.MixedPosterior() if drawn else _MEANS)
+    objective = model or stats.MixedPosterior()
 
     best_possible = analysis.limits.facing(analysis.sign)[1]
 
@@ -178,7 +174,7 @@ def _posteriors(
         return posterior, None
     outcome = np.where(finished, 1.0, -1.0)
     failing = fitted(outcome, _SEED + _FAILING, np.arange(len(finished)), model_of=_of_failing(objective))
-    return posterior, _with_known(failing, analysis.X[finished], positions) if exact and drawn else failing
+    return posterior, _with_known(failing, analysis.X[finished], positions) if exact else failing
 
 
 def _of_failing(model: stats.MixedPosterior) -> stats.MixedPosterior:
@@ -290,7 +286,7 @@ _STEEP = 5.0
 _FUNCTIONS = stats.MixedPosterior(forest_draws=0, process_draws=0, power=True)
 # The model behind expected improvements. Ten trials say little about the kernel: with five kernels, the next
 # trial depended on the luck of their draw.
-_MEANS = replace(_FUNCTIONS, kernels=12)
+MEANS = replace(_FUNCTIONS, kernels=12)
 _FAILING = 1000  # added to the seed, for the posterior of failures
 
 # Share of an axis: optima closer than this on every axis lie in one region.
