@@ -240,7 +240,7 @@ def _believed(
     declared = None
     if belief is not None:
         declared = belief_of(belief, space)
-    if like == ():
+    if isinstance(like, tuple) and not like:
         return declared
     earlier: Any = like  # belief_like refuses anything but a list
     if isinstance(like, list | tuple):

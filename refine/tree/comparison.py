@@ -221,7 +221,8 @@ def belief_like(sources: Sequence[Study], space: Space) -> Belief:
     Raises:
         AnalysisError: No source, one without enough trials, or none that shares a parameter with the space.
     """
-    if not isinstance(sources, list | tuple) or not sources:
+    listed = isinstance(sources, list | tuple) and len(sources) > 0
+    if not listed or not all(isinstance(source, Study) for source in sources):
         raise AnalysisError(
             f"like must be a list of trees or rounds, got {sources!r}; for example like=[tree]"
         )

@@ -127,6 +127,7 @@ ROUNDS = {
     "roles without a name": lambda p: p.root.set_roles("dropout"),
     "degenerate as text": adding(allow_degenerate="no"),
     "objective_name is a number": adding(objective_name=3),
+    "like a number": adding(like=[1]),
     "name": adding(name="first"),
     "a tag is a path": adding(tag="1.2"),
     "note is a number": adding(note=3),
