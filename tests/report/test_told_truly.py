@@ -439,3 +439,15 @@ def test_a_gain_up_to_the_limit_of_a_metric_has_no_interval():
         outlook = root.run(progress=False).propose().worth(n=10)
     assert "interval" in str(outlook)
     assert "interval" not in str(replace(outlook, low=0.25, high=0.25))
+
+
+def test_the_share_kept_of_a_constrained_space_is_said_to_be_one_before_constraints():
+    parameters = {"x": (0, 19), "y": (0, 19), "z": refine.Integer(0, 4, when="y >= 1")}
+    space = refine.Space(parameters, ["x + y <= 8"])
+    frame = pd.DataFrame(space.columns(draw(Sobol(), space, 40, 1)))
+    analysis = refine.analyze(space, frame.assign(value=frame["x"] - frame["y"]), noise="none")
+    proposal = refine.propose(analysis)
+    assert proposal.volume_kept < 1
+    claim = claim_sentence(proposal)
+    assert re.search(r"in the space kept \(\d+ % before constraints and conditions\)", claim)
+    assert "of the space is kept before constraints and conditions." in str(proposal.details)

@@ -422,7 +422,7 @@ def proposal_folds(
         blocks.append(Text(_RISK_LEGEND, "faint"))
     origin = (
         f"Proposed at a risk of {percent(proposal.risk)} on {plural(proposal.n, 'trial')}; "
-        f"{percent(proposal.volume_kept)} of the space is kept. "
+        f"{percent(proposal.volume_kept)} of the space is kept{_before(proposal.old)}. "
         f"Proposal {proposal.digest}, on evidence {proposal.evidence}."
     )
     blocks.append(Text(origin, "faint"))
@@ -494,10 +494,20 @@ def _scope_sentence(proposal: Proposal) -> str:
     return text
 
 
+def _before(space: Space) -> str:
+    """A limit of shares of a space: they multiply the shares of the parameters, one by one."""
+    limits = ["constraints"] * bool(space.constraints) + ["conditions"] * bool(space.conditions)
+    if not limits:
+        return ""
+    return f" before {join(limits)}"
+
+
 def _claimed(proposal: Proposal) -> str:
     if not proposal.old.diff(proposal.space):
         return "No claim: nothing is cut off."
     kept_text = f"the {percent(proposal.volume_kept)} of the space kept"
+    if before := _before(proposal.old):
+        kept_text = f"the space kept ({percent(proposal.volume_kept)}{before})"
     if math.isnan(proposal.claim.probability):
         return f"The risk of keeping only {kept_text} is not known: {UNKNOWN_RISK[proposal.claim.basis]}."
     claimed = claim_text(proposal.claim, proposal.metric, proposal.subject_to, kept_text)
