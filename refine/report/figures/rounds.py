@@ -222,6 +222,75 @@ def _edge(ax: Axes, parent: Place, child: Place, on_way: bool, dashed: bool) -> 
     ax.plot(np.array(x) * _LANE, y, solid_joinstyle="round", gid="edge", **style)
 
 
+class _Columns(NamedTuple):
+    """Horizontal places of the columns next to the lanes."""
+
+    name: float
+    id: float
+    best: float
+    strip: float
+    trials: float  # the right end
+    decision: float
+    note: float
+
+
+class _Labels(NamedTuple):
+    """Texts of a round in the columns."""
+
+    name: str
+    id: str
+    best: str
+    trials: str
+
+
+def _labels_of(nodes: Sequence[TreeNode]) -> list[_Labels]:
+    return [
+        _Labels(
+            shorten(node.name, 18),
+            short_id,
+            score(node.best),
+            f"{node.n:,}" if node.n == node.planned else f"{node.n:,} of {node.planned:,}",
+        )
+        for node, short_id in zip(nodes, short_ids([node.id for node in nodes]), strict=True)
+    ]
+
+
+def _columns_of(nodes: Sequence[TreeNode], places: Sequence[Place], labels: Sequence[_Labels]) -> _Columns:
+    names, ids, bests, counts = (list(map(len, column)) for column in zip(*labels, strict=True))
+    x_name = (max(place.lane for place in places) + 1) * _LANE
+    x_id = x_name
+    if max(names):
+        x_id += 1.05 * _LETTER * max(*names, len("round")) + 0.12
+    x_best = x_id + 1.15 * _LETTER * max(ids) + 0.15
+    x_strip = x_best + _LETTER * max(bests) + 0.22
+    x_trials = x_strip + _STRIP + 0.15 + _LETTER * max(len("trials"), *counts)
+    x_decision = x_trials + 0.18
+    x_note = x_decision + _LETTER * max(len("decision"), *(len(node.kind) for node in nodes)) + 0.15
+    return _Columns(
+        name=x_name,
+        id=x_id,
+        best=x_best,
+        strip=x_strip,
+        trials=x_trials,
+        decision=x_decision,
+        note=x_note,
+    )
+
+
+def _heads(ax: Axes, x: _Columns, nodes: Sequence[TreeNode], *, below: bool) -> None:
+    heads = [(x.name, "round", "left"), (x.best, "best", "left"), (x.strip + _STRIP, "better →", "right")]
+    heads += [(x.trials, "trials", "right"), (x.decision, "decision", "left")]
+    columns = []
+    if any(node.tags for node in nodes):
+        columns.append("tag")
+    if not below and any(node.note for node in nodes):
+        columns.append("note")
+    if columns:
+        heads.append((x.note, ", ".join(columns), "left"))
+    for place, text, side in heads:
+        ax.text(place, -0.85, text, ha=side, fontsize=points(7.5), color=tone().grey, va="center")
+
+
 def _rows(
     ax: Axes,
     nodes: Sequence[TreeNode],
@@ -233,31 +302,9 @@ def _rows(
     below: bool,
 ) -> None:
     """The columns next to the lanes."""
-    short = short_ids([node.id for node in nodes])
-    names = [shorten(node.name, 18) for node in nodes]
-    bests = [score(node.best) for node in nodes]
-    counts = [f"{n.n:,}" if n.n == n.planned else f"{n.n:,} of {n.planned:,}" for n in nodes]
-    x_id = (max(place.lane for place in places) + 1) * _LANE
-    widest = max(map(len, names))
-    x_hash = x_id
-    if widest:
-        x_hash += 1.05 * _LETTER * max(widest, len("round")) + 0.12
-    x_best = x_hash + 1.15 * _LETTER * max(map(len, short)) + 0.15
-    x_strip = x_best + _LETTER * max(map(len, bests)) + 0.22
-    x_count = x_strip + _STRIP + 0.15 + _LETTER * max(map(len, ["trials", *counts]))
-    x_kind = x_count + 0.18
-    x_note = x_kind + _LETTER * max(map(len, ["decision", *(node.kind for node in nodes)])) + 0.15
-    heads = [(x_id, "round", "left"), (x_best, "best", "left"), (x_strip + _STRIP, "better →", "right")]
-    heads += [(x_count, "trials", "right"), (x_kind, "decision", "left")]
-    columns = []
-    if any(node.tags for node in nodes):
-        columns.append("tag")
-    if not below and any(node.note for node in nodes):
-        columns.append("note")
-    if columns:
-        heads.append((x_note, ", ".join(columns), "left"))
-    for x, text, side in heads:
-        ax.text(x, -0.85, text, ha=side, fontsize=points(7.5), color=tone().grey, va="center")
+    labels = _labels_of(nodes)
+    x = _columns_of(nodes, places, labels)
+    _heads(ax, x, nodes, below=below)
     finite = [value for value in goodness if math.isfinite(value)]
     for i, (node, (row, _)) in enumerate(zip(nodes, places, strict=True)):
         if row % 2:
@@ -268,25 +315,25 @@ def _rows(
         if node.id == winner:
             weight = "bold"
         id_colour = tone().ink
-        if names[i]:
-            ax.text(x_id, row, names[i], fontweight=weight, **style)
+        if labels[i].name:
+            ax.text(x.name, row, labels[i].name, fontweight=weight, **style)
             id_colour = tone().grey
-        ax.text(x_hash, row, short[i], family="monospace", color=id_colour, **style)
-        ax.text(x_best, row, bests[i], fontweight=weight, **style)
-        ax.text(x_count, row, counts[i], ha="right", **style)
-        ax.text(x_kind, row, node.kind or "root", color=tone().ink if node.kind else tone().grey, **style)
-        ax.plot([x_strip, x_strip + _STRIP], [row] * 2, color=tone().light, linewidth=0.7, zorder=1)
+        ax.text(x.id, row, labels[i].id, family="monospace", color=id_colour, **style)
+        ax.text(x.best, row, labels[i].best, fontweight=weight, **style)
+        ax.text(x.trials, row, labels[i].trials, ha="right", **style)
+        ax.text(x.decision, row, node.kind or "root", color=tone().ink if node.kind else tone().grey, **style)
+        ax.plot([x.strip, x.strip + _STRIP], [row] * 2, color=tone().light, linewidth=0.7, zorder=1)
         if math.isfinite(node.best):
             share = 1.0
             if np.ptp(finite) > 0:
                 share = (goodness[i] - min(finite)) / np.ptp(finite)
             dot: Style = {"color": colours[i], "markersize": 4.5, "zorder": 4}
-            ax.plot(x_strip + share * _STRIP, row, "o", gid="best", **dot)
-        used = _tags(ax, x_note, row, node.tags)
+            ax.plot(x.strip + share * _STRIP, row, "o", gid="best", **dot)
+        used = _tags(ax, x.note, row, node.tags)
         if below:
-            _note(ax, x_id, row + 0.4, node.note)
+            _note(ax, x.name, row + 0.4, node.note)
         else:
-            _note(ax, x_note + used, row, node.note)
+            _note(ax, x.note + used, row, node.note)
 
 
 def _tags(ax: Axes, x: float, row: float, tags: Sequence[str]) -> float:
