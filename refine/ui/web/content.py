@@ -158,7 +158,7 @@ def _checks_content(checks: Checks) -> Content:
 
 
 def decision_content(review: Review) -> Content:
-    """The facts on the risk of accepting a review as it stands; risk, top trials and blind spot in short."""
+    """The facts on the risk of accepting a review; risk, top trials and blind spot in short."""
     tiles = [
         {
             "about": fact.about,
