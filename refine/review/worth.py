@@ -184,10 +184,13 @@ def _damped(posterior: stats.Posterior, unit: float, highest: float) -> stats.Po
 
     See :func:`refine.proposal.damping.damped`.
     """
-    knots, values, slope = posterior.knots, posterior.values, posterior.slope
+    knots = posterior.knots
+    values = posterior.values
+    slope = posterior.slope
     if slope == 0 and len(knots) > 1 and values[-1] >= highest:  # a limit ends the slope: see Posterior.up_to
         slope = float((values[-1] - values[-2]) / (knots[-1] - knots[-2]))
-        knots, values = knots[:-1], values[:-1]
+        knots = knots[:-1]
+        values = values[:-1]
     best = float(values[-1])
     room = highest - best
     if not (slope > 0 and unit > 0 and room > 0):
@@ -297,7 +300,8 @@ def worth_of(
         simulate = stats.NextRound(designs=_DESIGNS // len(aheads), seed=_SEED)
         rises = np.concatenate([simulate(*ahead.evidence, batch, ahead.deviations) for ahead in aheads])
         probability = stats.share_of_draws(np.count_nonzero(rises > epsilon), len(rises))
-    smallest, largest = -math.inf, math.inf
+    smallest = -math.inf
+    largest = math.inf
     if analysis.noise.deterministic and aheads[0].deviations is None:
         smallest = 0.0  # the best known configuration keeps its value
         largest = _highest(analysis) - float(analysis.y.max())

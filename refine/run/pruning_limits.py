@@ -18,7 +18,7 @@ _CURVES_TO_JUDGE = 10  # complete trials after which a pruner that cannot stop a
 
 
 class PruningLimits:
-    """Limits for the trials of a round; each ended trial is passed to :meth:`add`.
+    """Limits for the trials of a round; ended trials are passed to :meth:`add`.
 
     Args:
         pruner: The pruner of the round.
@@ -54,7 +54,7 @@ class PruningLimits:
         self._ends.append(end)
 
     def limited(self, task: Task, shown: dict[str, Any]) -> Task:
-        """The task with its limit, which ``shown`` records; an audited task runs without one."""
+        """The task with its limit, which ``shown`` records; an audited task runs without a limit."""
         self._update_limit()
         audited = self._pruner.audits(task.seed)
         shown.update(
@@ -79,7 +79,7 @@ class PruningLimits:
             self._limit_digest = self.keep_curve([self._sign * value for value in self._limit.thresholds])
 
     def behind(self, task: Task, curve: Sequence[float], state: str) -> int | None:
-        """The epoch, from 1, at which the pruner stopped an ended trial or would have; ``None`` without one.
+        """The epoch, from 1, at which the pruner stopped an ended trial or would have; ``None`` if never.
 
         Warns once if a trial was behind and ran to its end, since its objective never asks whether to stop.
         """

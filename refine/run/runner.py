@@ -47,10 +47,10 @@ class TaskSource:
         learn: Chooses exploit trials when all planned tasks have been handed out.
         equal: Rows of rounds whose results are copied instead of running an equal configuration, for an
             objective that is declared deterministic; only results of the same code.
-        extend: Adds configurations to the plan, and returns the round with its new size. It is called with
-            the lease of the round, so that a refused call plans nothing.
-        only: Hashes of the only configurations to run, read after ``extend``; ``None`` for all.
-        begin: Called before the first trial, when nothing refuses the call any more.
+        extend: Adds configurations to the plan, and returns the round with its new size; called with the
+            lease of the round, so that a refused call leaves the plan unchanged.
+        only: Hashes of the configurations to run, read after ``extend``; ``None`` for the whole plan.
+        begin: Called before the first trial, after the last check that refuses a call.
     """
 
     choose: Callable[[Records], list[Task]] | None = None

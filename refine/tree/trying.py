@@ -70,7 +70,7 @@ def try_out(
     keys: set[str] = set()
 
     def extend() -> None:
-        # Another process may have run some of them before this process had the lease.
+        # Another process may have run a configuration before this process had the lease.
         new = _untried(self, untried)
         given = [("given", encode_configuration(c)) for c in new.values()]
         self.context.store.add_node(self.context.tree, self.node, self.n, given=given)
@@ -131,7 +131,7 @@ def _without_repeats(
     if round_.declared.noise != "none":
         warn(f"{ran}; the new trial is a repeat, which the budget pays")
         return configurations
-    warn(f"{ran}; values are declared to repeat exactly, so nothing runs again")
+    warn(f"{ran}; values are declared to repeat exactly, so nothing is repeated")
     return {key: c for key, c in configurations.items() if key not in rounds}
 
 

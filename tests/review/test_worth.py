@@ -289,7 +289,7 @@ def test_gain_of_losses_over_decades_does_not_reach_zero(tree):
     def loss(p):
         return {"mse": 0.1 * 10.0 ** (p["x"] * (1 + p["y"]) + abs(p["z"] - 0.4)) + p["y"] ** 2}
 
-    space = {name: (0.0, 1.0, 9) for name in "xyz"}
+    space = dict.fromkeys("xyz", (0.0, 1.0, 9))
     goal = refine.Goal("mse", "minimize")
     root = tree.add_round(space, loss, metric=goal, scale="log", noise="none", n=20, seed=2)
     worth = root.run(progress=False).propose().worth(n=20)

@@ -112,7 +112,7 @@ def test_an_idea_that_ran_in_the_parent_round_is_skipped_if_values_repeat_exactl
     root = tree.add_round(SPACE, value, n=12, seed=3, noise="none").run(progress=False)
     ran = {name: root.trials[name].tolist()[0] for name in ("x", "z", "fixed")}
     child = root.branch({**SPACE, "x": (2.0, 6.0, 9)}, n=5)
-    with pytest.warns(RefineWarning, match=f"ran already in round {root.id}, .* nothing runs again"):
+    with pytest.warns(RefineWarning, match=f"ran already in round {root.id}, .* nothing is repeated"):
         child.try_out([ran, {"x": 4.1, "z": "a"}], progress=False)
     assert child.trials["x"].tolist() == [4.1]
 

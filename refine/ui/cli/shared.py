@@ -79,7 +79,7 @@ def _spelled(message: Warning | Exception | str, options: Mapping[str, str]) -> 
 
 
 def _as_option(options: Mapping[str, str], match: re.Match[str]) -> str:
-    """The option for a matched keyword and its value; any other text as it is."""
+    """The option for a matched keyword and its value; unmatched text is unchanged."""
     option = options.get(match["keyword"] or "")
     if option is None:
         return match[0]

@@ -78,7 +78,7 @@ def in_shell(action: Action, round_id: str | None = None) -> str:
 
 
 def completed(command: str, round_id: str | None = None) -> str:
-    """A command with the typed words for STORE and ROUND; without a round of the command, the newest one."""
+    """A command with the typed words for STORE and ROUND; ROUND defaults to the newest round."""
     store, tree = map(_words.get, (STORE, TREE))
     head, place, arguments = command.partition(" STORE")
     if not command.startswith("refine ") or not place or store is None:
