@@ -29,6 +29,7 @@ def one_thread(function: Callable[P, R]) -> Callable[P, R]:
 @lru_cache(maxsize=1)
 def _libraries(_modules: int) -> Any:
     """The loaded BLAS libraries; an import may load another library, so the number of modules is the key."""
+    import scipy.linalg  # noqa: F401  # SciPy has a BLAS library of its own, loaded with this module
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
