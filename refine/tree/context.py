@@ -145,12 +145,13 @@ class Context(NamedTuple):
             chosen, reason = found_again(self.reader, self._of_objective(node.objective), node)
             if chosen is None:
                 if node.objective.startswith(UNNAMED):
-                    problem = "was imported without an objective"
+                    problem = "was imported without an objective; pass one, as in"
                 else:
-                    problem = f"was reopened without its objective {node.objective!r}{reason}"
-                raise ObjectiveError(
-                    f"round {node.id}: {problem}; give it, as in", Action("round.run", objective=...)
-                )
+                    problem = (
+                        f"was reopened without its objective {node.objective!r}{reason}; add the first round "
+                        "again, or pass the objective, as in"
+                    )
+                raise ObjectiveError(f"round {node.id}: {problem}", Action("round.run", objective=...))
         if node.objective.startswith(UNNAMED):
             self._check_bound(node, chosen, name)
         elif objective is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import refine
+from refine.errors import ObjectiveError
 
 TRAIN = """
 import refine
@@ -122,3 +123,25 @@ def test_objective_of_the_standard_library_is_never_found(tmp_path):
     refused = pytest.raises(refine.ObjectiveError, match=r"objective 'os.system'")
     with refine.Tree("study", store=tmp_path / "s.db") as tree, refused:
         tree[root.id].run(progress=False)
+
+
+class Shifted:
+    """An objective that is an object: no name leads to it."""
+
+    name = "shifted"
+
+    def __call__(self, p):
+        return p["x"]
+
+
+def test_adding_the_first_round_again_gives_all_rounds_their_objective(tmp_path):
+    space = {"x": (0.0, 1.0, 21)}
+    first = {"n": 12, "seed": 1, "noise": "none"}
+    with refine.Tree("study", store=tmp_path / "study.db") as tree:
+        root = tree.add_round(space, Shifted(), **first).run(progress=False)
+        child = root.propose().accept(n=4).id
+    with refine.Tree("study", store=tmp_path / "study.db") as tree:
+        with pytest.raises(ObjectiveError, match="add the first round again"):
+            tree[child].run(progress=False)
+        tree.add_round(space, Shifted(), **first)
+        assert len(tree[child].run(progress=False).trials) == 4
