@@ -187,7 +187,8 @@ def _damped(posterior: stats.Posterior, unit: float, highest: float) -> stats.Po
     knots = posterior.knots
     values = posterior.values
     slope = posterior.slope
-    if slope == 0 and len(knots) > 1 and values[-1] >= highest:  # a limit ends the slope: see Posterior.up_to
+    limited = slope == 0 and len(knots) > 1 and knots[-1] > knots[-2]
+    if limited and values[-1] >= highest:  # a limit ends the slope: see Posterior.up_to
         slope = float((values[-1] - values[-2]) / (knots[-1] - knots[-2]))
         knots = knots[:-1]
         values = values[:-1]
