@@ -30,7 +30,7 @@ def test_luck_of_seeds_and_luck_of_rows_are_estimated_separately(tree, space, tm
     assert optimism.examples.best == pytest.approx(optimism.best)
     assert optimism.examples.low <= 0.8 <= optimism.examples.high
     assert optimism.examples.value < 0.83
-    assert "Replicates  none yet" in str(optimism)
+    assert "Replicates   none yet" in str(optimism)
     round_.replicate(5, 3, progress=False)
     optimism = round_.optimism()
     replicates = round_.replicates.loc[round_.replicates["cell"] == round_.best["cell"], "value"]
@@ -114,7 +114,7 @@ def test_scores_by_fold_of_a_deterministic_objective_correct_its_best_value(tree
     assert optimism.folds.value < optimism.best
     assert optimism.why_not is None
     page = optimism.page()
-    assert [label for label, _ in page.facts] == ["Expected", "Noise", "New data"]
+    assert [label for label, _ in page.facts] == ["Noise alone", "Noise", "New data"]
     assert page.calls == ()
 
 
