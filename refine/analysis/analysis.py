@@ -418,7 +418,7 @@ class TrialSources(NamedTuple):
     pooled: int
     read: Mapping[str, npt.ArrayLike] | None
     groups: Sequence[Any] | None
-    fresh: Sequence[object] | None
+    replicates: Sequence[object] | None
     first_round: FirstRound | None
 
 
@@ -439,7 +439,7 @@ def analyze(
     read: Mapping[str, npt.ArrayLike] | None = None,
     groups: Sequence[object] | None = None,
     allow_degenerate: bool = False,
-    fresh: Sequence[object] | None = None,
+    replicates: Sequence[object] | None = None,
     subject_to: Sequence[str | MetricConstraint] = (),
     belief: Mapping[str, object] | None = None,
     noise: str | None = None,
@@ -471,14 +471,14 @@ def analyze(
         read: Parameter -> mask of the rows of ``frame`` whose trial read the parameter, or a single bool.
         groups: One label per row of ``frame``, equal for replicates of one configuration.
         allow_degenerate: Whether a degenerate trial (1 in a column ``degenerate``) may be best.
-        fresh: Values of replicates of good configurations, the labels of the configurations and, optionally,
+        replicates: Values of replicates of good configurations, the labels of the configurations and, if known,
             the values of the planned runs; used for the noise only.
         subject_to: Metric constraints, for example ``["latency_ms <= 5"]``, on columns of ``frame``. A trial
             that breaks a constraint ranks with the worst, and cannot be best.
         belief: A belief about the place of the best value, see :meth:`refine.Tree.add_round`. Beliefs shape
             proposals, not tests.
         noise: ``"none"`` if repeats of a configuration give identical values, ``"retraining"`` if values
-            differ; default the evidence of ``groups`` and ``fresh``.
+            differ; default the evidence of ``groups`` and ``replicates``.
         limits: Lowest and highest possible value of the metric, ``None`` for an open end. Default: known for
             metrics by name, such as an accuracy or an rmse, and for shares of rows; else none.
         scale: ``"log"`` or ``"linear"``, to compare minimized losses by factors or by differences. Default:
@@ -520,7 +520,7 @@ def analyze(
         pooled=pooled,
         read=read,
         groups=groups,
-        fresh=fresh,
+        replicates=replicates,
         first_round=first_round,
     )
     tables = _tables_of(space, sources, value, direction, allow_degenerate, constraints)
@@ -806,14 +806,14 @@ def _resolution(
             (X, -np.log10(-y)),
             cardinalities,
             labels,
-            log_of_repeats(sources.fresh),
+            log_of_repeats(sources.replicates),
             (finished_X, -np.log10(-finished_y)),
             declared,
         )._replace(floor=stats.floor_of(-np.log10(-spread), -np.log10(-even_y)))
         resolution = from_decades(on_log_scale, float(-finished_y.max()))
     else:
         finished = (finished_X, finished_y)
-        resolution = noise_of((X, y), cardinalities, labels, sources.fresh, finished, declared)
+        resolution = noise_of((X, y), cardinalities, labels, sources.replicates, finished, declared)
         resolution = resolution._replace(floor=stats.floor_of(spread, even_y))
     judged = np.where(rows.finished & ~rows.degenerate, sign * rows.y, -np.inf)
     paired = fold_error_of(rows.table, metrics, judged)

@@ -108,7 +108,7 @@ def noiseless(judged: Judged, racers: Sequence[int], tolerated: float) -> bool:
         return True
     planned = judged.field.candidates
     unit = judged.field.unit
-    differences = np.array([(v - planned[i].observed) / unit for i in racers for v in judged.fresh[i]])
+    differences = np.array([(v - planned[i].observed) / unit for i in racers for v in judged.replicates[i]])
     if differences.size < _AGAIN:
         return False
     noise = judged.noise
@@ -206,7 +206,7 @@ def judgement(
     expected = judged.expected
     tolerated = judged.tolerance(epsilon)
     # The baseline was not chosen for its first run, so that run counts like a replicate.
-    runs = [len(judged.fresh[i]) + (i == field.baseline) for i in (a, b)]
+    runs = [len(judged.replicates[i]) + (i == field.baseline) for i in (a, b)]
     drawn, basis = _differences(judged, a, b, noiseless(judged, (a, b), 0.0))
     mean = float(expected[a] - expected[b])
     low = math.nan
@@ -299,7 +299,7 @@ def _differences(judged: Judged, a: int, b: int, settled: bool) -> tuple[Floats,
         return np.array([planned[0] - planned[1]]), "noiseless"
     if judged.draws is not None:
         return np.asarray(judged.draws[:, a] - judged.draws[:, b]), "posterior"
-    repeats_a, repeats_b = (sign * np.array(judged.fresh[i], dtype=float) for i in (a, b))
+    repeats_a, repeats_b = (sign * np.array(judged.replicates[i], dtype=float) for i in (a, b))
     freedom = len(repeats_a) + len(repeats_b) - 2
     if not len(repeats_a) or not len(repeats_b) or freedom < 1:
         return np.zeros(0), "runs"
@@ -344,5 +344,5 @@ def _json(candidate: Candidate) -> dict[str, object]:
         "configuration": candidate.labels,
         "observed": candidate.observed,
         "expected": candidate.expected,
-        "new_seeds": list(candidate.fresh),
+        "new_seeds": list(candidate.replicates),
     }

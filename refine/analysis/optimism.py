@@ -15,11 +15,11 @@ from refine.analysis.reason import Reason
 from refine.stats.optimism import row_means
 from refine.trials.goal import turned
 from refine.trials.metric import Metric
-from refine.trials.replicates import Fresh
+from refine.trials.replicates import FinishedReplicates
 from refine.trials.trial import Examples, RowScores, Scored
 from refine.utils.display import Shown
 
-T = TypeVar("T", stats.FreshBest, stats.Corrected)
+T = TypeVar("T", stats.NewSeedsEstimate, stats.Corrected)
 
 MODELS = 200  # best models in the bootstrap over examples
 
@@ -34,7 +34,7 @@ class Optimism(Shown):
     best: float  # value of the best trial
     # expected value when retrained, by the noise alone; NaN if unknown
     expected: float
-    seeds: stats.FreshBest | None  # its results under new seeds; ``None`` without replicates
+    seeds: stats.NewSeedsEstimate | None  # its results under new seeds; ``None`` without replicates
     # replicates without a value, or with a degenerate model that may not be best; not in ``seeds``
     failed: int
     # expected value on validation examples that played no role in the choice; ``None`` if unknown
@@ -52,7 +52,7 @@ class Runs(NamedTuple):
 
     keys: Sequence[str]  # keys of the trials that may be best, best first; at least one
     values: Mapping[str, float]  # key -> value of its planned run
-    fresh: Fresh  # finished replicates by configuration
+    replicates: FinishedReplicates  # finished replicates by configuration
     label: str  # label of the best configuration there
     ended: int  # ended replicates of the best configuration, in any state
     # key -> predictions, or scores by row, of the trials that stored them
@@ -73,10 +73,10 @@ def optimism_of(
     if noise is not None and np.isfinite(noise.sd):
         judged = [sign * runs.values[key] for key in runs.keys]
         expected = sign * stats.Optimism(seed=seed)(judged, noise.sd).honest
-    repeats = runs.fresh
+    repeats = runs.replicates
     seeds = None
     if runs.label in repeats.groups:
-        estimate = stats.FreshSeeds()(sign * best, sign * repeats.values, repeats.groups, runs.label)
+        estimate = stats.NewSeeds()(sign * best, sign * repeats.values, repeats.groups, runs.label)
         seeds = _turned(estimate, sign)
     examples = _corrected(runs, metric, sign, seed)
     if isinstance(examples, Reason):

@@ -70,7 +70,7 @@ class Candidate(NamedTuple):
     key: str  # hash of the configuration in that round
     configuration: Mapping[str, Any]  # name -> encoded value
     observed: float  # value of the planned run; the mean if several trials agree on all values read
-    fresh: tuple[float, ...] = ()  # values of the replicates
+    replicates: tuple[float, ...] = ()  # values of the replicates
     # posterior mean of the configuration's mean over seeds; the mean of all runs without a posterior
     expected: float = math.nan
     # ends of its 95 % interval, wide enough to hold ``observed``; NaN without a posterior
@@ -377,7 +377,7 @@ class Field:
         noise = self.noise
         sign = self.goal.sign
         unit = self.unit
-        repeat_values, agreement = self._fresh(rounds)
+        repeat_values, agreement = self._values_of_replicates(rounds)
         scaled = [self.scaled(sign * np.array(runs, dtype=float)) / unit for runs in repeat_values]
         draws = self.draws
         variance = math.nan
@@ -424,7 +424,9 @@ class Field:
             draws = self.unscaled(draws * unit)
         return Judged(self, tuple(map(tuple, repeat_values)), draws, noise, variance)
 
-    def _fresh(self, rounds: Sequence[RanRound]) -> tuple[list[list[float]], stats.ReplicateAgreement]:
+    def _values_of_replicates(
+        self, rounds: Sequence[RanRound]
+    ) -> tuple[list[list[float]], stats.ReplicateAgreement]:
         """Replicates' values per candidate, in the metric's own sign, and the comparison of repeats."""
         repeat_values: list[list[float]] = [[] for _ in self.candidates]
         agreement = self.alike
@@ -449,7 +451,7 @@ class Judged:
 
     field: Field  # the candidates
     # per candidate the values of its replicates, in the metric's own sign
-    fresh: tuple[tuple[float, ...], ...]
+    replicates: tuple[tuple[float, ...], ...]
     # (draws, candidates) means over seeds, larger is better; ``None`` without a posterior
     draws: Floats | None
     noise: stats.NoiseEstimate  # noise between repeats
@@ -508,7 +510,10 @@ class Judged:
             deviations=deviations,
         )
         return replace(
-            self, field=restricted, fresh=tuple(self.fresh[number] for number in numbers), draws=draws
+            self,
+            field=restricted,
+            replicates=tuple(self.replicates[number] for number in numbers),
+            draws=draws,
         )
 
     @property
@@ -518,7 +523,7 @@ class Judged:
         if self.draws is not None:
             return field.unscaled(np.asarray(field.scaled(self.draws).mean(axis=0)))
         sign = field.goal.sign
-        runs = zip(field.candidates, self.fresh, strict=True)
+        runs = zip(field.candidates, self.replicates, strict=True)
         means = [
             float(field.scaled(sign * np.array(repeat_values or (c.observed,))).mean())
             for c, repeat_values in runs
@@ -637,7 +642,9 @@ class Judged:
     def told(self, i: int, expected: Floats) -> Candidate:
         """Candidate ``i`` completed by its expected value, interval and probability."""
         sign = self.field.goal.sign
-        candidate = self.field.candidates[i]._replace(fresh=self.fresh[i], expected=sign * float(expected[i]))
+        candidate = self.field.candidates[i]._replace(
+            replicates=self.replicates[i], expected=sign * float(expected[i])
+        )
         if i < self.field.eligible:
             share = self.within(self.on_new_data, range(self.field.eligible), i, 0.0)
             candidate = candidate._replace(probability=share)

@@ -71,7 +71,7 @@ class Optimism:
         return Inflation(best, expected, best - expected, values.size)
 
 
-class FreshBest(NamedTuple):
+class NewSeedsEstimate(NamedTuple):
     """The winner of a round after retraining."""
 
     best: float  # its measured value when it won
@@ -85,7 +85,7 @@ class FreshBest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 @checked("confidence")
-class FreshSeeds:
+class NewSeeds:
     """The winner's mean over new seeds, with Student's interval on the deviation pooled over configurations.
 
     New seeds are independent of the selection: the mean is unbiased. Three runs of a single configuration
@@ -99,7 +99,7 @@ class FreshSeeds:
 
     confidence: float = 0.95
 
-    def __call__(self, best: float, y: ArrayLike, groups: ArrayLike, winner: object) -> FreshBest:
+    def __call__(self, best: float, y: ArrayLike, groups: ArrayLike, winner: object) -> NewSeedsEstimate:
         """The winner, with the value `best` when chosen, by (n,) new runs of several configurations.
 
         `groups` are the labels of their configurations, `winner` is the label of the winner.
@@ -118,10 +118,10 @@ class FreshSeeds:
         freedom = int(values.size - size.size)
         value = float(own_runs.mean())
         if freedom == 0:
-            return FreshBest(float(best), value, np.nan, np.nan, own_runs.size, 0)
+            return NewSeedsEstimate(float(best), value, np.nan, np.nan, own_runs.size, 0)
         error = np.sqrt(centred @ centred / freedom / own_runs.size)
         half = float(stdtrit(freedom, 0.5 + self.confidence / 2.0) * error)
-        return FreshBest(float(best), value, value - half, value + half, own_runs.size, freedom)
+        return NewSeedsEstimate(float(best), value, value - half, value + half, own_runs.size, freedom)
 
 
 Scorer = Callable[[FloatArray], FloatArray]

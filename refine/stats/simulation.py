@@ -90,7 +90,7 @@ class _SimulationState(NamedTuple):
     posterior: Posterior
     draws: FloatArray
     run: IntArray
-    fresh: IntArray
+    untried: IntArray
     winner: int
     deviations: FloatArray | None
 
@@ -199,7 +199,7 @@ class NextRound:
         rng = np.random.default_rng(self.seed)
         rises = []
         for _ in range(self.designs):
-            new = _cells(start.draws, start.fresh, batch, posterior.forest, rng)
+            new = _cells(start.draws, start.untried, batch, posterior.forest, rng)
             chosen = rng.choice(len(start.draws), min(self.truths, len(start.draws)), replace=False)
             rises.append(start.rises(new, np.full(new.size, noise**2), start.draws[chosen], rng))
         return np.concatenate(rises)
@@ -262,7 +262,7 @@ class RoundsAhead:
             truth = start.draws[truth_number]
             draws = start.draws
             run = start.run
-            untried = start.fresh
+            untried = start.untried
             handed = [start.winner]
             luck = [start.luck(draws.mean(axis=0)[None, run], run)[0]]
             for batch in batches:

@@ -237,7 +237,7 @@ def judge(
     remaining = self._budget.left
     if remaining is None:
         return verdict
-    return replace(verdict, affordable=len(verdict.a.fresh) + len(verdict.b.fresh) + remaining)
+    return replace(verdict, affordable=len(verdict.a.replicates) + len(verdict.b.replicates) + remaining)
 
 
 def open_holdout(

@@ -50,7 +50,7 @@ from refine.trials.frame import (
 from refine.trials.goal import Goal, check_direction
 from refine.trials.metric import FUNCTION, Curve, Metric, Score, is_bare_nan
 from refine.trials.metric_constraint import SECONDS
-from refine.trials.replicates import again, best_keys, fresh_runs, planned, scores_by_split, selected
+from refine.trials.replicates import again, best_keys, finished_replicates, planned, scores_by_split, selected
 from refine.trials.round_record import Node, StoredNode, believed_on, declared_for
 from refine.trials.rows import JsonRows
 from refine.trials.trial import SPACE_FILLING, Examples, RowScores, Scored
@@ -170,7 +170,7 @@ def lineage(
         pooled=sum(len(reader.records([pk], curves=curves).metrics) for pk in pks[first:-1]),
         read=read_masks(space, records),
         groups=replicate_groups(records),
-        fresh=fresh_runs({**replicated, **branches.replicated}, goal)[:3],
+        replicates=finished_replicates({**replicated, **branches.replicated}, goal)[:3],
         first_round=first_round,
     )
     return Lineage(
@@ -758,7 +758,7 @@ def read_optimism(reader: Reader, pk: int, goal: Goal, analysis: Analysis | None
     all_records = reader.records([pk], curves=metric.curves, replicates=True)
     ended = again(all_records).columns["key"].count(keys[0])
     examples = _examples(reader, pk, keys[:MODELS], metric)
-    repeats = fresh_runs({pk: all_records}, goal)
+    repeats = finished_replicates({pk: all_records}, goal)
     by_fold = None
     if not examples:
         by_fold = read_deviations(reader, goal, {pk: keys[:MODELS]})

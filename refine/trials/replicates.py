@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Fresh(NamedTuple):
+class FinishedReplicates(NamedTuple):
     """Finished replicates."""
 
     values: Floats  # (n,) values, in the metric's own sign
@@ -81,7 +81,7 @@ def replicate_table(space: Space, records: Records, metric: Metric) -> pd.DataFr
     return frame
 
 
-def fresh_runs(rounds: Mapping[int, Records], goal: Goal) -> Fresh:
+def finished_replicates(rounds: Mapping[int, Records], goal: Goal) -> FinishedReplicates:
     """Finished replicates of rounds, given as row of a round -> its trials, replicates included.
 
     Degenerate models are left out if they cannot be best: one of them would dominate the deviation.
@@ -117,12 +117,14 @@ def fresh_runs(rounds: Mapping[int, Records], goal: Goal) -> Fresh:
         by_split = np.asarray(splits, dtype=float)
     else:
         by_split = None
-    return Fresh(np.asarray(values, dtype=float), groups, np.asarray(first, dtype=float), by_split)
+    return FinishedReplicates(
+        np.asarray(values, dtype=float), groups, np.asarray(first, dtype=float), by_split
+    )
 
 
 def runs_compared(rounds: Mapping[int, Records], goal: Goal) -> stats.ReplicateAgreement:
     """The comparison of equal configurations' values, to the last bit, given trials by row of their round."""
-    repeat_values, groups, before, _ = fresh_runs(rounds, goal)
+    repeat_values, groups, before, _ = finished_replicates(rounds, goal)
     first = {g: v for g, v in zip(groups, before, strict=True) if np.isfinite(v)}
     return stats.repeats([*first.values(), *repeat_values], [*first, *groups])
 

@@ -376,7 +376,7 @@ class Assistant:
                 return Answer.of(tree.judge(a, b), details)
             with self._running(seeds, "run"):
                 judgement = tree.judge(a, b)
-                existing = len(judgement.a.fresh) + len(judgement.b.fresh)
+                existing = len(judgement.a.replicates) + len(judgement.b.replicates)
                 options = self._options(tree[judgement.a.round])
                 judgement = tree.judge(a, b, budget=existing + seeds, **options)
                 return Answer.of(judgement, details, lead=self._spent("run", "under new seeds"))

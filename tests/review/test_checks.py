@@ -32,7 +32,7 @@ def middle(frame, rng):
 
 
 def checks(frame, space=SPACE, direction="maximize", *, replicates_=None, analysis=None, **inputs):
-    analysed = analysis or refine.analyze(space, frame, direction=direction, fresh=replicates_)
+    analysed = analysis or refine.analyze(space, frame, direction=direction, replicates=replicates_)
     return checks_of("abc", analysed, replace(ChecksContext(None, {}, "", (), math.nan, False), **inputs))
 
 
@@ -194,7 +194,7 @@ def test_noise_against_what_was_known_before():
     frame = trials(middle)
     repeats = replicates(0.01)
     best = frame["value"].max()
-    sd = refine.analyze(SPACE, frame, fresh=repeats).noise.sd
+    sd = refine.analyze(SPACE, frame, replicates=repeats).noise.sd
     verdicts = {5.0: "pass", 1.0: "warn", 0.0: "warn", -1.0: "warn", -5.0: "fail"}
     checks_by_gain = {
         gain: checks(frame, replicates_=repeats, before=best - gain * sd)["noise"] for gain in verdicts
@@ -212,7 +212,7 @@ def test_a_loss_within_the_tolerance_fails_no_check_of_an_exact_objective():
     frame = trials(lambda f, _: 1 - (f["x"] - 2.5) ** 2).assign(seed=range(120))
     exact = replicates(0.0)
     best = frame["value"].max()
-    tolerance = refine.analyze(SPACE, frame, fresh=exact).noise.epsilon
+    tolerance = refine.analyze(SPACE, frame, replicates=exact).noise.epsilon
     by_loss = {k: checks(frame, replicates_=exact, before=best + k * tolerance) for k in (0.5, 2)}
     assert {k: named["noise"].verdict for k, named in by_loss.items()} == {0.5: "warn", 2: "fail"}
     assert by_loss[0.5]["noise"].code == "no_gain"

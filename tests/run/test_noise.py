@@ -190,12 +190,12 @@ def test_a_table_estimates_noise_or_takes_the_declared_noise(rng):
     assert refine.analyze(space, frame, noise="none").noise.deterministic
     best = frame["value"].nlargest(3).tolist()
     equal_repeats = (best, ["a", "b", "c"], best)
-    assert refine.analyze(space, frame, fresh=equal_repeats).noise.deterministic
+    assert refine.analyze(space, frame, replicates=equal_repeats).noise.deterministic
     for unequal_repeats in (
         ([best[0]], ["a"], [best[0]]),
         (best, ["a", "b", "c"], [*best[:2], best[2] + 1e-15]),
     ):
-        assert not refine.analyze(space, frame, fresh=unequal_repeats).noise.deterministic
-    assert not refine.analyze(space, frame, fresh=equal_repeats, noise="retraining").noise.deterministic
+        assert not refine.analyze(space, frame, replicates=unequal_repeats).noise.deterministic
+    assert not refine.analyze(space, frame, replicates=equal_repeats, noise="retraining").noise.deterministic
     with pytest.raises(AnalysisError, match="'none', 'retraining' or None .estimate it., got 'some'"):
         refine.analyze(space, frame, noise="some")

@@ -44,7 +44,7 @@ DATA = {
     "DensityRatio": (X[:, 0], stats.top_mask(Y, 0.2), np.linspace(0, 1, 7)),
     "Edf": (Y,),
     "ExampleBootstrap": None,
-    "FreshSeeds": (float(Y.max()), Y, GROUPS, 0),
+    "NewSeeds": (float(Y.max()), Y, GROUPS, 0),
     "Interactions": (X, Y, PLAIN),
     "KnowledgeGradient": (Y[:5], Y[:5] ** 2, 0.1, 4),
     "KruskalWallis": (CODES, Y, 3),

@@ -9,7 +9,7 @@ from sklearn import metrics as sk
 from refine.errors import AnalysisError
 from refine.stats import (
     ExampleBootstrap,
-    FreshSeeds,
+    NewSeeds,
     Optimism,
     VarianceComponents,
     expected_best,
@@ -43,7 +43,7 @@ def test_fresh_seeds_are_unbiased_and_their_interval_covers(population, minimum,
         y = truth + noise(0, N)
         top = np.argsort(-y)[:K]
         groups = np.repeat(top, R)
-        estimate = FreshSeeds()(y[top[0]], truth[groups] + noise(0, K * R), groups, top[0])
+        estimate = NewSeeds()(y[top[0]], truth[groups] + noise(0, K * R), groups, top[0])
         assert estimate.freedom == K * (R - 1)
         raw.append(estimate.best - truth[top[0]])
         corrected.append(estimate.value - truth[top[0]])
@@ -54,11 +54,11 @@ def test_fresh_seeds_are_unbiased_and_their_interval_covers(population, minimum,
 
 
 def test_new_seeds_of_the_winner_are_needed():
-    estimate = FreshSeeds()(1.0, [0.5], ["a"], "a")
+    estimate = NewSeeds()(1.0, [0.5], ["a"], "a")
     assert (estimate.value, estimate.runs, estimate.freedom) == (0.5, 1, 0)
     assert np.isnan(estimate.low)
     with pytest.raises(AnalysisError, match="winner: 'b'"):
-        FreshSeeds()(1.0, [0.5, 0.6], ["a", "a"], "b")
+        NewSeeds()(1.0, [0.5, 0.6], ["a", "a"], "b")
 
 
 @pytest.mark.slow

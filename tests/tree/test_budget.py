@@ -436,7 +436,7 @@ def test_a_doubtful_winner_with_repeats_states_its_runs_and_a_call_within_the_re
     root = tree.add_round(SPACE, noisy, n=20, budget=60).run(progress=False, check_noise=False)
     root.replicate(top=1, seeds=2, progress=False)
     won = replace(root.recommend(), budget=tree.budget_state)
-    doubtful = replace(won, candidates=(won.candidates[0]._replace(fresh=(0.9, 0.91)),))
+    doubtful = replace(won, candidates=(won.candidates[0]._replace(replicates=(0.9, 0.91)),))
     doubtful = replace(doubtful, within=0.6, within_rows=0.6)
     page = doubtful.page()
     facts = dict(page.blocks[1].rows)

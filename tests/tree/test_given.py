@@ -72,7 +72,7 @@ def test_the_winner_says_by_how_much_it_beats_the_baseline(tree, root):
     won = tree.winner()
     gain = won.gain
     assert gain.verdict == "better"
-    assert len(gain.baseline.fresh) == 3
+    assert len(gain.baseline.replicates) == 3
     assert 0 < gain.low < gain.expected < gain.high
     assert gain.low < truth(won.params) - truth(POOR) < gain.high
     assert gain.probability > 0.99

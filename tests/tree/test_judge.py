@@ -52,7 +52,7 @@ def test_a_judgement_takes_configurations_by_name_or_values(tree):
     assert judgement.incumbent == "baseline"
     assert judgement.a.params == won.params
     assert judgement.b.params == {"x": 9.0, "c": "a"}
-    assert len(judgement.b.fresh) == 3
+    assert len(judgement.b.replicates) == 3
     assert judgement.difference == pytest.approx(won.gain.expected)
     assert judgement.probability == pytest.approx(won.gain.probability)
     assert tree.judge("winner", "baseline").difference == judgement.difference
@@ -120,7 +120,7 @@ def test_few_configurations_are_compared_by_their_runs_alone(tree):
     assert after.basis == "runs"
     from scipy.stats import ttest_ind
 
-    test = ttest_ind(after.a.fresh, after.b.fresh, alternative="greater")
+    test = ttest_ind(after.a.replicates, after.b.replicates, alternative="greater")
     assert after.probability == pytest.approx(1 - test.pvalue, abs=2e-3)
     assert after.verdict == "KEEP"
 

@@ -133,7 +133,7 @@ def _notes(search: _Search) -> Iterator[str]:
     best = search.won.candidates[0]
     if math.isfinite(best.low):
         yield _INTERVAL
-    if not best.fresh:
+    if not best.replicates:
         call = confirm_call(search.won)
         if call is None:
             yield "The winner was not repeated."
@@ -219,7 +219,7 @@ def _checklist(search: _Search) -> dict[str, str]:
     proposal_count = sum(len(reader.proposals(r._stored.pk)) for r in rounds)
     compared = "no: none was given"
     if won.gain is not None:
-        compared = f"yes, trained {plural(1 + len(won.gain.baseline.fresh), 'time')}"
+        compared = f"yes, trained {plural(1 + len(won.gain.baseline.replicates), 'time')}"
     return {
         "What was tuned?": code(search.winner_round.node.objective),
         "Is the search space stated?": (
@@ -242,7 +242,7 @@ def _checklist(search: _Search) -> dict[str, str]:
             else "by the mean of its runs"
         ),
         "How many runs is its value from?": (
-            f"{plural(1 + len(won.candidates[0].fresh), 'run')} of it, and those of its neighbours; "
+            f"{plural(1 + len(won.candidates[0].replicates), 'run')} of it, and those of its neighbours; "
             f"{plural(sum(map(len, replicates)), 'run')} under new seeds in all"
         ),
         "What do the error bars mean?": (

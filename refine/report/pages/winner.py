@@ -74,9 +74,9 @@ def winner_page(winner: Winner) -> Page:
     if winner.race is not None:
         facts.append(("Race", _race(winner)))
     calls = [call for call in (confirm_call(winner),) if call]
-    if noisy and best.fresh:
-        times = 1 + len(best.fresh)
-        facts.append(("Runs", f"{times:,}: the planned run and {plural(len(best.fresh), 'repeat')}"))
+    if noisy and best.replicates:
+        times = 1 + len(best.replicates)
+        facts.append(("Runs", f"{times:,}: the planned run and {plural(len(best.replicates), 'repeat')}"))
     elif noisy:
         once = f"not confirmed: {winner.budget}"
         if calls:
@@ -114,7 +114,7 @@ def confirm_call(winner: Winner) -> Action | None:
         if remaining is not None:
             total = min(total, winner.race.runs + remaining)
         return Action("tree.confirm", budget=total, **winner.needs)
-    if winner.race is not None or (winner.candidates[0].fresh and not winner.within_rows < _DOUBTFUL):
+    if winner.race is not None or (winner.candidates[0].replicates and not winner.within_rows < _DOUBTFUL):
         return None
     standing = winner.standing
     if standing is not None and standing.verdict in ("decided", "noise"):
@@ -218,12 +218,12 @@ def known_grid(winner: Winner) -> Grid:
         (expected, score(best.expected), between(best.low, best.high), source),
         ("observed in its planned run", score(best.observed), "-", "one training, part of the choice"),
     ]
-    if best.fresh:
+    if best.replicates:
         spread = "a single one"
-        if len(best.fresh) > 1:
-            spread = between(min(best.fresh), max(best.fresh))
-        runs = f"mean of {plural(len(best.fresh), 'run')}, {spread}"
-        rows.append(("replicates", score(float(mean(best.fresh))), "-", runs))
+        if len(best.replicates) > 1:
+            spread = between(min(best.replicates), max(best.replicates))
+        runs = f"mean of {plural(len(best.replicates), 'run')}, {spread}"
+        rows.append(("replicates", score(float(mean(best.replicates))), "-", runs))
     place = "another one, expected to be worse"
     if winner.is_best_observed:
         place = "the same configuration"
@@ -244,7 +244,7 @@ def _gain(winner: Winner) -> str:
     """The gain of the winner over the baseline, in one sentence."""
     gain = winner.gain
     assert gain is not None
-    runs = plural(1 + len(gain.baseline.fresh), "run")
+    runs = plural(1 + len(gain.baseline.replicates), "run")
     if gain.same:
         return f"none: the winner is the baseline ({runs}); no other configuration is expected to be better"
     baseline = f"baseline: {score(gain.baseline.expected)} expected after {runs}"
@@ -312,7 +312,7 @@ def _candidates(winner: Winner) -> Grid:
             probability = f"{candidate.probability:.2f}"
         instead = ", ".join(_instead(winner.candidates[0], candidate)) or "the winner"
         values = score(candidate.expected), between(candidate.low, candidate.high), score(candidate.observed)
-        repeats = str(len(candidate.fresh) or "-")
+        repeats = str(len(candidate.replicates) or "-")
         rows.append((str(rank), *values, repeats, probability, candidate.round, instead))
     head = [
         "",
@@ -343,7 +343,7 @@ _NAMES = {
 def judgement_page(judgement: Judgement) -> Page:
     """The verdict on two configurations, their difference, and the parameters in which they differ."""
     rows = [
-        (name, score(c.observed), str(len(c.fresh)), score(c.expected), between(c.low, c.high))
+        (name, score(c.observed), str(len(c.replicates)), score(c.expected), between(c.low, c.high))
         for name, c in (("asked", judgement.a), (_NAMES[judgement.incumbent], judgement.b))
     ]
     head = ("", "observed first", "new seeds", "expected", "95 % interval")
@@ -372,7 +372,7 @@ def runs_needed(judgement: Judgement) -> int:
     """
     if judgement.verdict != CONFIRM or not judgement.seeds:
         return 0
-    return len(judgement.a.fresh) + len(judgement.b.fresh) + 2 * judgement.seeds
+    return len(judgement.a.replicates) + len(judgement.b.replicates) + 2 * judgement.seeds
 
 
 def _verdict(judgement: Judgement) -> str:
@@ -426,7 +426,7 @@ def _basis(judgement: Judgement) -> list[str]:
         lines.append(f"{judgement.verdict} was right in {right} of the cases counted on tables")
     if math.isfinite(judgement.noise.sd):
         lines.append(f"noise: {noise_text(judgement.noise)}")
-    fewest = min(len(judgement.a.fresh), len(judgement.b.fresh))
+    fewest = min(len(judgement.a.replicates), len(judgement.b.replicates))
     if judgement.verdict == CONFIRM and fewest < SEEN and judgement.basis != "noiseless":
         lines.append(
             f"no KEEP before {SEEN} runs under new seeds, and no DISCARD on fewer once there are any"

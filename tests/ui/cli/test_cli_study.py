@@ -102,7 +102,7 @@ def test_the_shell_takes_a_baseline(study_folder):
     root = data(MAKE, "-n", 40, *values)
     gain = data("winner s.db", root["id"])["gain"]
     assert gain["baseline"]["configuration"]["lr"] == 0.7
-    assert len(gain["baseline"]["fresh"]) == 2
+    assert len(gain["baseline"]["replicates"]) == 2
 
 
 @pytest.mark.slow
