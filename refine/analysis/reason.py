@@ -88,8 +88,8 @@ CODES = {
     "tried": "what was tried: n, parameters",
     # Of a preview.
     "new_value": "a value that the present space does not have: parameter, value, meant",
-    "best_outside": "the best trial lies outside, equally good ones inside: metric, best, ranks, low, high, "
-    "inside (expected again)",
+    "best_outside": "the best trial lies outside, equally good ones inside: metric, best, ranks, top "
+    "(number of ranks), low, high, inside (expected again)",
     "best_lost": "the best value is lost: the same, best_kept, no_value",
     "some_outside": "trials of the best 10 lie outside: the same as of best_outside",
 }

@@ -56,7 +56,7 @@ class Preview(Shown):
     epsilon: float  # loss that counts as none
     claim: Claim  # the claim for this space
     metric: str  # name of the metric
-    top: int  # number of top trials of the round: a tenth, at least 10
+    top: int  # number of top trials of the round: a tenth, at least 10, if as many may be best
     top_kept: int  # number of top trials inside
     best: float  # best value of the round
     best_kept: float  # best value of the trials inside; NaN without any
@@ -87,7 +87,8 @@ class Preview(Shown):
     @property
     def warning(self) -> Reason | None:
         """The loss among the best trials as a reason; ``None`` without a loss."""
-        values = {"metric": self.metric, "best": self.best, "ranks": list(self.lost)}
+        top = min(_LEAST_TOP, self.top)
+        values = {"metric": self.metric, "best": self.best, "ranks": list(self.lost), "top": top}
         if self.expected is not None:
             values |= {name: getattr(self.expected, name) for name in ("low", "high", "inside", "exact")}
             values["tie"] = bool(0 < self.expected.loss <= self.epsilon)

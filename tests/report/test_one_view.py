@@ -226,6 +226,13 @@ def test_a_tile_shortens_the_printed_top_trials(review, lost, pronoun):
     assert (fraction, cell.tone) == (f"{10 - len(lost)} of 10", "bad" if 1 in lost else "")
 
 
+def test_the_top_trials_are_counted_if_fewer_than_ten_may_be_best(review):
+    preview = replace(review.preview(), top=4, lost=(2, 3), expected=None)
+    cell, fraction, _ = kept_view(preview)
+    assert cell.text == "the best trial. Of the top 4, 2 are cut off: ranks 2 and 3"
+    assert fraction == "2 of 4"
+
+
 def test_the_tiles_of_the_page_are_the_short_facts_of_the_review(review):
     for edited in (review, review.edit(lr=(0.5, 5.0), dropout=(0.0, 0.5)), review.edit(lr=4.0)):
         shown = decision_content(edited)

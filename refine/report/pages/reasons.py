@@ -384,7 +384,8 @@ def top_trials_cut(values: Values, *, bare: bool = False) -> str:
     exists. ``bare`` leaves the verb out: ``retrained 0.964 to 0.997``.
     """
     count = len(values["ranks"])
-    return f"Of the top 10, {count} {inflected(count, 'is', 'are')} cut off{values_cut(values, bare=bare)}"
+    top = values.get("top", 10)  # reasons of older versions have none
+    return f"Of the top {top}, {count} {inflected(count, 'is', 'are')} cut off{values_cut(values, bare=bare)}"
 
 
 def values_cut(values: Values, *, bare: bool = False) -> str:
