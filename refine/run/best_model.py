@@ -42,7 +42,7 @@ def best_model(
     rank: int,
     threads: int,
 ) -> Any:
-    """The model of a round's best trial: see :meth:`refine.Round.best_model`."""
+    """The model of a round's best observed trial: see :meth:`refine.Round.best_model`."""
     if not is_whole(rank):
         raise DesignError(f"rank must be a whole number >= 1, got {rank!r}; 1 is the best trial")
     Resources(threads=threads)

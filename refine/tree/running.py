@@ -406,7 +406,10 @@ def best_model(
     objective: Objective | None = None,
     objective_name: str | None = None,
 ) -> Any:
-    """The model of the best trial, retrained in your process under the seed of the trial: equal weights.
+    """The model of the best observed trial, which need not be the configuration of :meth:`Tree.winner`.
+
+    Retrained in your process under the seed of the trial, so that the weights are equal. The best of many
+    noisy values is partly luck; ``rank`` gives the model of another trial.
 
     Args:
         folder: Folder for models, in files named by round, configuration and seed; an existing file is
