@@ -422,6 +422,55 @@ class TrialSources(NamedTuple):
     first_round: FirstRound | None
 
 
+def _checked(sources: TrialSources, value: str) -> TrialSources:
+    """The tables, with ``earlier`` and ``elsewhere`` as pandas tables; AnalysisError for a wrong type."""
+    count = len(sources.frame)
+    if sources.read is not None and not isinstance(sources.read, Mapping):
+        raise AnalysisError(
+            "read must be a mapping of parameters to masks of the rows, got "
+            f"{type(sources.read).__name__}; for example read={{'lr': True}}"
+        )
+    groups = sources.groups
+    if groups is not None and not (np.iterable(groups) and len(list(groups)) == count):
+        raise AnalysisError(
+            f"groups must be a label for each of the {count} rows, got {groups!r:.40}; equal labels mark "
+            "replicates of one configuration"
+        )
+    if sources.replicates is not None:
+        _check_replicates(sources.replicates)
+    return sources._replace(
+        earlier=_further_table(sources.earlier, "earlier", value),
+        elsewhere=_further_table(sources.elsewhere, "elsewhere", value),
+    )
+
+
+def _further_table(table: pd.DataFrame | None, role: str, value: str) -> pd.DataFrame | None:
+    """A table next to the table of the round; AnalysisError if it is not a table or lacks the value."""
+    if table is None:
+        return None
+    try:
+        table = as_pandas(table, AnalysisError)
+    except AnalysisError as error:
+        raise AnalysisError(f"{role}: {error}") from None
+    if value not in table:
+        raise AnalysisError(f"{role}: needs the columns of the table, got none named {value!r}; add it")
+    return table
+
+
+def _check_replicates(replicates: Sequence[Any]) -> None:
+    """Raises AnalysisError unless ``replicates`` are two or three sequences of one length."""
+    try:
+        values, labels, *planned = replicates
+        sizes = {len(np.asarray(part, dtype=float)) for part in (values, *planned)} | {len(labels)}
+    except (TypeError, ValueError):
+        sizes = set()
+    if len(sizes) != 1 or len(planned) > 1:
+        raise AnalysisError(
+            "replicates must be values, labels of their configurations and, if known, values of the planned "
+            f"runs, as many each, got {replicates!r:.40}; for example ([0.91, 0.92], ['a', 'a'])"
+        )
+
+
 @one_thread
 @helped
 def analyze(
@@ -471,8 +520,8 @@ def analyze(
         read: Parameter -> mask of the rows of ``frame`` whose trial read the parameter, or a single bool.
         groups: One label per row of ``frame``, equal for replicates of one configuration.
         allow_degenerate: Whether a degenerate trial (1 in a column ``degenerate``) may be best.
-        replicates: Values of replicates of good configurations, the labels of the configurations and, if known,
-            the values of the planned runs; used for the noise only.
+        replicates: Values of replicates of good configurations, the labels of the configurations and, if
+            known, the values of the planned runs; used for the noise only.
         subject_to: Metric constraints, for example ``["latency_ms <= 5"]``, on columns of ``frame``. A trial
             that breaks a constraint ranks with the worst, and cannot be best.
         belief: A belief about the place of the best value, see :meth:`refine.Tree.add_round`. Beliefs shape
@@ -491,8 +540,9 @@ def analyze(
             has fewer than 10.
 
     Raises:
-        AnalysisError: A column is missing; or fewer than 10 finished trials lie inside the space, trials of
-            ``earlier`` and ``elsewhere`` included; or the round itself has no finished trial.
+        AnalysisError: An argument has the wrong type, or a column is missing; or fewer than 10 finished
+            trials lie inside the space, trials of ``earlier`` and ``elsewhere`` included; or the round itself
+            has no finished trial.
 
     Examples:
         >>> analysis = refine.analyze({"lr": (0.5, 5.0), "dropout": (0.0, 0.5)}, root.trials, value="value")
@@ -513,15 +563,18 @@ def analyze(
     else:
         declared_belief = AttributedBelief(belief_of(belief, space))
     constraints = metric_constraints(subject_to)
-    sources = TrialSources(
-        as_pandas(frame, AnalysisError),
-        earlier=earlier,
-        elsewhere=elsewhere,
-        pooled=pooled,
-        read=read,
-        groups=groups,
-        replicates=replicates,
-        first_round=first_round,
+    sources = _checked(
+        TrialSources(
+            as_pandas(frame, AnalysisError),
+            earlier=earlier,
+            elsewhere=elsewhere,
+            pooled=pooled,
+            read=read,
+            groups=groups,
+            replicates=replicates,
+            first_round=first_round,
+        ),
+        value,
     )
     tables = _tables_of(space, sources, value, direction, allow_degenerate, constraints)
     rows = tables.rows

@@ -198,7 +198,12 @@ def unit_positions(space: Space, frame: pd.DataFrame) -> Floats:
 
 
 def _checked(by_row: npt.ArrayLike, values: Floats) -> Floats:
-    scores = np.asarray(by_row, dtype=float)
+    try:
+        scores = np.asarray(by_row, dtype=float)
+    except (TypeError, ValueError):
+        raise AnalysisError(
+            f"by_row must be numbers, a row per trial, got {by_row!r:.40}; pass the scores behind the value"
+        ) from None
     if scores.ndim != 2 or len(scores) != len(values) or scores.shape[1] < stats.LEAST_ROWS:
         raise AnalysisError(
             f"by_row must have a row per trial and a column per validation row, at least {stats.LEAST_ROWS} "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -698,6 +698,11 @@ def propose(
             f"propose needs an analysis, a fitted search or a study, got {type(analysis).__name__}; "
             "refine.propose(refine.analyze(space, frame)), or round.propose()"
         )
+    if outer is not None and not isinstance(outer, Space):
+        raise AnalysisError(f"outer must be a space, got {type(outer).__name__}; for example round.space")
+    several = isinstance(eligible, Set | Sequence) and not isinstance(eligible, str)
+    if not several or not all(isinstance(name, str) for name in eligible):
+        raise AnalysisError(f"eligible must be names of parameters, got {eligible!r:.40}; such as ['lr']")
     first, *further = tolerances_of(analysis, epsilon)
     analyses = (analysis, *analysis.others)
     confirmed = {

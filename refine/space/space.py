@@ -123,7 +123,7 @@ class Space(Shown, Mapping[str, Parameter]):
     def __getitem__(self, name: str) -> Parameter:
         try:
             return self._parameters[name]
-        except KeyError:
+        except (KeyError, TypeError):  # a list has no hash
             raise UnknownNameError(f"unknown parameter {name!r}; {did_you_mean(name, self)}") from None
 
     def __contains__(self, name: object) -> bool:

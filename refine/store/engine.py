@@ -22,6 +22,7 @@ from refine.errors import NotFoundError, StoreError, unstorable
 from refine.store.schema import shown_url
 from refine.utils.action import Action
 from refine.utils.extras import load
+from refine.utils.files import possible_path
 from refine.utils.warning import warn
 
 T = TypeVar("T")
@@ -143,7 +144,7 @@ def check_place(url: sa.URL, create: bool) -> None:
         )
     if not url.database:
         return
-    path = Path(url.database).resolve()
+    path = possible_path(url.database, "store", "refine.db").resolve()
     if not path.parent.is_dir():
         raise StoreError(
             f"store {name}: the folder must exist, but {path.parent} does not; create it, or check the path"
@@ -206,19 +207,12 @@ def _is_mount_point(path: Path) -> bool:
     return any(line.split(" ")[4] == escaped for line in mounts.splitlines())
 
 
-_LONGEST_NAME = 255  # letters; file systems allow as many bytes
-
-
 def check_folder(folder: str | os.PathLike[str]) -> Path:
     """``folder`` as a path, if files can be written into it; it need not exist.
 
     Raises StoreError: not a path, or a file stands in the way.
     """
-    if not isinstance(folder, str | os.PathLike):
-        raise StoreError(f"a folder is given by its path, got {folder!r}; such as 'reports'")
-    path = Path(folder)
-    if "\0" in str(path) or max(map(len, path.parts), default=0) > _LONGEST_NAME:
-        raise StoreError(f"a folder must have a possible path, got {str(path)!r:.40}; for example 'reports'")
+    path = possible_path(folder, "folder", "reports")
     for place in (path, *path.parents):
         if place.exists() and not place.is_dir():
             raise StoreError(f"folder {path}: {place} is a file; give a folder, which is created if need be")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refine.analysis.analysis import Analysis
-from refine.errors import AnalysisError, RefineError
+from refine.errors import AnalysisError, RefineError, SpaceError
 from refine.proposal.posterior import known_enough, surrogate_of
 from refine.proposal.proposal import Tolerance, tolerances_of
 from refine.proposal.question import (
@@ -57,6 +57,8 @@ class Question(NamedTuple):
         """
         expression = self.expression
         better = self.better
+        if better is not None and not isinstance(better, str):
+            raise SpaceError(f"better must be text, got {better!r:.80}; write better={str(better)[:80]!r}")
         if better is not None and expression in space and not self.bounds:
             named = named_value(space, str(expression), better)
             if named is not None:

@@ -27,7 +27,7 @@ from refine.tree.round import Round
 from refine.tree.track_record import calibration
 from refine.tree.tree_record import TreeRecord
 from refine.utils.action import Action
-from refine.utils.files import write_whole
+from refine.utils.files import possible_path, write_whole
 from refine.utils.keywords import helped_methods
 from refine.utils.plain import plain
 from refine.utils.provided import provided
@@ -270,8 +270,9 @@ class Tree(TreeRecord):
             >>> tree.export_page("study.html").stat().st_size < 500_000
             True
         """
+        page = possible_path(file, "page", "study.html")
         check_studies(self, beside)
-        return write_whole(Path(file), [provided("tree.page")(self, risk, beside)])
+        return write_whole(page, [provided("tree.page")(self, risk, beside)])
 
     def _data(self) -> JsonObject:
         snapshot = self._at_once()

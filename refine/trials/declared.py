@@ -63,13 +63,13 @@ NOTHING = Declared()
 
 def check_noise(noise: object) -> None:
     """Raises AnalysisError for an unknown declaration of noise."""
-    if noise is not None and noise not in NOISE:
+    if noise is not None and not (isinstance(noise, str) and noise in NOISE):
         raise AnalysisError(f"noise must be 'none', 'retraining' or None (estimate it), got {noise!r}")
 
 
 def check_scale(scale: object) -> None:
     """Raises AnalysisError for an unknown declaration of a scale."""
-    if scale is not None and scale not in SCALES:
+    if scale is not None and not (isinstance(scale, str) and scale in SCALES):
         raise AnalysisError(f"scale must be 'log', 'linear' or None (decide by the values), got {scale!r}")
 
 

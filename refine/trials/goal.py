@@ -197,9 +197,7 @@ def direction_of(name: str, direction: str | None) -> str:
         AnalysisError: An invalid direction; a name without a clear direction; or the name of a loss without a
             direction.
     """
-    if direction in DIRECTIONS:
-        return str(direction)
-    if direction is not None and direction != ASK:
+    if direction is not None and not (isinstance(direction, str) and direction == ASK):
         return check_direction(direction)
     words = _words(name)
     patterns = [_LESS, _MORE]
@@ -231,7 +229,10 @@ def check_meant(objective: str, metric: object, direction: str | None) -> None:
     function_name = objective.rpartition(".")[2]
     words = _words(function_name)
     named_like_loss = any(map(_LESS.fullmatch, words)) and not any(map(_MORE.fullmatch, words))
-    if metric == "value" and direction == ASK and function_name.isidentifier() and named_like_loss:
+    undeclared = (
+        isinstance(metric, str) and isinstance(direction, str) and (metric, direction) == ("value", ASK)
+    )
+    if undeclared and function_name.isidentifier() and named_like_loss:
         raise AnalysisError(
             f"objective {function_name!r} reads like something to minimize, and no direction was given; say "
             "direction='minimize', or direction='maximize' if larger is better"
@@ -244,8 +245,8 @@ def _words(name: str) -> set[str]:
 
 def check_direction(direction: str) -> str:
     """``direction`` if valid; AnalysisError otherwise."""
-    if direction not in DIRECTIONS:
-        hint = did_you_mean(direction, DIRECTIONS)
+    if not isinstance(direction, str) or direction not in DIRECTIONS:
+        hint = did_you_mean(str(direction), DIRECTIONS)
         if hint.startswith("did"):
             tail = f"; {hint}"
         else:

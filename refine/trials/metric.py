@@ -45,7 +45,7 @@ class Metric(NamedTuple):
         if not isinstance(text, str) or not text:
             raise AnalysisError(
                 "metric must be the name of a metric, such as 'val_acc' or 'max:val_acc', or a function "
-                f"of the trial's metrics, got {text!r}"
+                f"of the trial's metrics, got {text!r:.80}"
             )
         head, colon, tail = text.partition(":")
         if not colon:

@@ -19,6 +19,26 @@ _WAY_OUT = {
     errno.ENAMETOOLONG: "give a shorter path",
 }
 
+_LONGEST_NAME = 255  # letters; file systems allow as many bytes
+_LONGEST_PATH = 4095  # letters; Linux allows as many bytes
+
+
+def possible_path(place: str | os.PathLike[str], role: str, example: str) -> Path:
+    """``place`` as a path that a file system can hold, in its ``role``: ``"folder"``.
+
+    Raises:
+        StoreError: Not a path, or a path with a zero byte or of too many letters.
+    """
+    if not isinstance(place, str | os.PathLike):
+        raise StoreError(f"a {role} is given by its path, got {place!r:.40}; such as {example!r}")
+    path = Path(place)
+    longest = max(map(len, path.parts), default=0)
+    if "\0" in str(path) or longest > _LONGEST_NAME or len(str(path)) > _LONGEST_PATH:
+        raise StoreError(
+            f"a {role} must have a possible path, got {str(path)!r:.40}; for example {example!r}"
+        )
+    return path
+
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:

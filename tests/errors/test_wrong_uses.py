@@ -8,7 +8,7 @@ import pytest
 from wrong import recorded
 
 import refine
-from refine.errors import RefineError
+from refine.errors import AnalysisError, RefineError
 from refine.tree.exchange.dataframe import read_table
 
 
@@ -173,6 +173,13 @@ TREES = {
     "a report into a name with a zero byte": lambda p: p.root.report("a\0"),
     "a report nowhere": lambda p: p.root.report(None),
     "a store merged": lambda p: p.tree.merge(p.folder / "other.db"),
+    "a page nowhere": lambda p: p.tree.export_page(None),
+    "a page in bytes": lambda p: p.tree.export_page(b"page.html"),
+    "a page into a name with a zero byte": lambda p: p.tree.export_page("a\0.html"),
+    "a merge of a name too long": lambda p: p.tree.merge("a" * 20_000),
+    "a merge of a path too long": lambda p: p.tree.merge("a/" * 10_000),
+    "a study in a name too long": lambda p: p.tree.add_study("a" * 20_000),
+    "a store in a name too long": lambda p: refine.Tree("question", store="a" * 20_000),
     "a guide through a round": walking("root"),
     "a guide to another tree's round": lambda p: walking("tree", p.foreign)(p),
     "autopilot on a name": lambda p: refine.autopilot("question"),
@@ -194,6 +201,11 @@ IMPORTS = {
     "a file with semicolons": lambda p: read_table(str(p.folder / "semicolons.csv")),
     "a file with a title twice": lambda p: read_table(str(p.folder / "twice.csv")),
 }
+
+
+def analysing(**options):
+    return lambda p: refine.analyze(p.root.space, p.root.trials, **options)
+
 
 REVIEWS = {
     "edit of a typo": editing(drpout=(0, 0.2)),
@@ -224,6 +236,20 @@ REVIEWS = {
         {"lr": (5.0, 6.0), "act": ["relu"]}, p.frame, value="acc"
     ),
     "an analysis of a value that is a list": lambda p: refine.analyze(p.root.space, p.frame, value=["acc"]),
+    "a proposal on the effects of a number": lambda p: refine.propose(p.review.analysis, eligible=5),
+    "a proposal on the effects of a name": lambda p: refine.propose(p.review.analysis, eligible="lr"),
+    "a proposal out of a number": lambda p: refine.propose(p.review.analysis, outer=5),
+    "an analysis with a number as earlier trials": analysing(earlier=5),
+    "an analysis with other trials without a value": lambda p: analysing(
+        elsewhere=p.root.trials.drop(columns="value")
+    )(p),
+    "an analysis with a number as trials read": analysing(read=5),
+    "an analysis with a group": analysing(groups="a"),
+    "an analysis with too few groups": analysing(groups=["a", "b"]),
+    "an analysis with replicates without labels": analysing(replicates=[1, 2]),
+    "an analysis with replicates that are a table": lambda p: analysing(replicates=p.frame)(p),
+    "an analysis with text by row": analysing(by_row="x"),
+    "a comparison with a value that is a number": lambda p: p.tree.ask("optimizer", better=3),
     "a goal subject to nothing": lambda p: refine.Goal("acc", subject_to=None),
     "a rehearsal with a seed as text": lambda p: refine.rehearse(p.space, seed="1"),
     "a command in no folder": lambda p: refine.Command("ls", folder=True),
@@ -232,6 +258,15 @@ REVIEWS = {
 }
 
 USES = SPACES | ROUNDS | RUNS | TREES | IMPORTS | REVIEWS
+
+
+TABLES = ("direction", "metric", "noise", "scale")
+
+
+@pytest.mark.parametrize("option", TABLES)
+def test_a_table_in_the_place_of_a_text_is_refused_by_the_name_of_the_option(place, option):
+    with pytest.raises(AnalysisError, match=f"^{option} must be "):
+        add(place, **{option: place.frame})
 
 
 @pytest.mark.parametrize("name", USES)
@@ -265,6 +300,11 @@ def test_a_range_edited_to_two_choices_says_so(place):
     message = "dropout: a list means choices, here only 0 and 0.2; for a range write (0, 0.2)"
     assert message in str(place.review.edit(dropout=[0, 0.2]))
     assert "a list means choices" not in str(place.review.edit(dropout=(0, 0.2), epochs=[100, 200]))
+
+
+def test_a_table_is_refused_as_the_name_of_a_parameter(place):
+    with pytest.raises(KeyError):
+        place.root.space[place.frame]
 
 
 @pytest.mark.parametrize("name", ["drpout", 0, None])

@@ -37,7 +37,7 @@ from refine.tree.tree_record import TreeRecord
 from refine.trials.budget import Budget, checked_budget
 from refine.trials.stored_answer import StoredAnswer
 from refine.utils.action import Action, Symbol
-from refine.utils.files import made_folder, write_whole
+from refine.utils.files import made_folder, possible_path, write_whole
 from refine.utils.provided import provided
 from refine.utils.spreadsheet import escaped_table
 
@@ -153,7 +153,7 @@ def merge(self: TreeRecord, other: TreeRecord | str | os.PathLike[str], *, dry_r
         parts = parts_of(other._context.store, other._context.tree)
         answers = other._context.store.answers(other._context.tree)
     elif isinstance(other, str | os.PathLike):
-        _, parts, _, answers = read_folder(Path(other))
+        _, parts, _, answers = read_folder(possible_path(other, "folder", "study"))
     else:
         raise StoreError(f"merge takes a tree or an exported folder, got {type(other).__name__}")
     with kept(parts) as sound:

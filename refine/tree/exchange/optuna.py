@@ -19,6 +19,7 @@ from refine.tree.round_record import RoundRecord
 from refine.trials.frame import names_read
 from refine.trials.trial import error_line
 from refine.utils.extras import load
+from refine.utils.files import possible_path
 from refine.utils.numbers import is_real
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def open_study(study: object, study_name: str | None) -> optuna.Study:
         file = study
     elif url.get_backend_name() == "sqlite":
         file = url.database
-    if file is not None and not Path(file).is_file():
+    if file is not None and not possible_path(file, "storage", "study.log").is_file():
         raise NotFoundError(
             f"{shown}: there is no such file; a storage is given by its URL, such as sqlite:///study.db, "
             "or the path of its journal"
