@@ -36,6 +36,23 @@ from typing import Any
 # lines unseen, and halves of letters, which no terminal or file takes.
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
+# Messages quote arguments of any length: a run of more letters without a space loses its middle, and so does
+# a longer line. Rule and fix stand at the two ends of a line.
+_LONGEST_RUN = 500
+_RUN = re.compile(rf"\S{{{_LONGEST_RUN + 1},}}")
+_LONGEST_LINE = 3000
+_ENDS = 60, 1000  # letters kept at both ends of a run, and of a line
+
+
+def clipped(text: str) -> str:
+    """A message without the middle of very long arguments, for example of a path of 20,000 letters."""
+
+    def without_middle(part: str, end: int) -> str:
+        return f"{part[:end]}...{part[-end:]}"
+
+    lines = [_RUN.sub(lambda run: without_middle(run[0], _ENDS[0]), line) for line in text.split("\n")]
+    return "\n".join(without_middle(line, _ENDS[1]) if len(line) > _LONGEST_LINE else line for line in lines)
+
 
 def shown(text: str) -> str:
     """A text with its control characters escaped: names, notes and values may come from other people.
@@ -72,7 +89,7 @@ class Hinted(Exception):  # warnings derive from it as well
     def spelled(self, spell: Callable[[Any], str] = str) -> str:
         """The message, with next steps spelled by a function; by default as calls in Python."""
         actions = " or ".join(filter(None, map(spell, self.actions)))
-        return shown(": ".join(filter(None, (str(self.args[0]), actions))))
+        return shown(": ".join(filter(None, (clipped(str(self.args[0])), actions))))
 
     def __str__(self) -> str:
         return self.spelled()

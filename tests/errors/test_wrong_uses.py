@@ -302,6 +302,30 @@ def test_a_range_edited_to_two_choices_says_so(place):
     assert "a list means choices" not in str(place.review.edit(dropout=(0, 0.2), epochs=[100, 200]))
 
 
+LONG = "a" * 20_000
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda p: p.root.space[LONG],
+        lambda p: add(p, direction=LONG),
+        lambda p: add(p, design=LONG),
+        lambda p: add(p, noise=LONG),
+        lambda p: add(p, {"lr": (0.0, 1.0, 5)}, seed=[1] * 20_000),
+        lambda p: refine.Float(LONG, 1),
+        lambda p: refine.Space({"lr": (0.0, 1.0, 5)}, [LONG]),
+        lambda p: p.tree.ask("lr", better=LONG),
+    ],
+)
+def test_a_long_argument_is_quoted_in_part_between_the_rule_and_the_fix(place, use):
+    with pytest.raises(RefineError) as caught:
+        use(place)
+    text = str(caught.value)
+    assert len(text) < 2500
+    assert "..." in text
+
+
 def test_a_table_is_refused_as_the_name_of_a_parameter(place):
     with pytest.raises(KeyError):
         place.root.space[place.frame]
