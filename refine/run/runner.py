@@ -120,10 +120,11 @@ def run_round(
             return
         limit = options.ending.trials
         tasks = work.tasks
-        if source.only is not None:
-            limit = len(source.only)
-            tasks = (task for task in tasks if task.key in source.only)
         count = work.todo
+        if source.only is not None:
+            count = len(source.only)
+            # ends with the last of them: a later task, not run, would still be chosen and planned
+            tasks = itertools.islice((task for task in tasks if task.key in source.only), count)
         if limit is not None:
             count = min(count, limit)
         fix = "run fewer, trials={left}"

@@ -35,8 +35,8 @@ def try_out(
     They count as given: they may be best and inform the posterior, but enter no test, because they are not a
     random sample. A configuration that ran in this round is not repeated; a warning names the call to repeat
     the configuration, if there is one: not if values repeat exactly, or the trial may not be called best.
-    A configuration that completed in an earlier round of the path runs again with a warning, or is skipped if
-    values are declared to repeat exactly.
+    A configuration inside the space that completed in an earlier round of the path runs again with a warning,
+    or is skipped if values are declared to repeat exactly.
 
     Args:
         configurations: Values by name, inside or outside the space, on a level or between levels.
@@ -102,8 +102,12 @@ def _untried(round_: RoundRecord, configurations: _Configurations) -> _Configura
 
 
 def _ended_before(round_: RoundRecord, configurations: _Configurations) -> dict[str, str]:
-    """Hash of a configuration that completed earlier on the path of a round -> id of the latest round."""
+    """Hash of a configuration that completed earlier on the path of a round -> id of the latest round.
+
+    Trials outside the space of the round are left out, because they do not count in the round.
+    """
     context = round_.context
+    inside = [key for key, c in configurations.items() if round_.space.holds(c)]
     rounds: dict[str, str] = {}
     for stored in context.path(round_.node)[:-1]:
         columns = context.store.records([stored.pk]).columns
@@ -112,7 +116,7 @@ def _ended_before(round_: RoundRecord, configurations: _Configurations) -> dict[
             for key, state in zip(columns["key"], columns["state"], strict=True)
             if state == State.COMPLETE
         }
-        rounds.update({key: stored.node.id for key in configurations if key in complete})
+        rounds.update({key: stored.node.id for key in inside if key in complete})
     return rounds
 
 

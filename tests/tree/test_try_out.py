@@ -1,5 +1,7 @@
 """Configurations of a person run at once and count as given."""
 
+import warnings
+
 import pandas as pd
 import pytest
 
@@ -110,11 +112,34 @@ def test_an_idea_that_ran_in_the_parent_round_is_repeated_with_a_warning(round_)
 
 def test_an_idea_that_ran_in_the_parent_round_is_skipped_if_values_repeat_exactly(tree):
     root = tree.add_round(SPACE, value, n=12, seed=3, noise="none").run(progress=False)
-    ran = {name: root.trials[name].tolist()[0] for name in ("x", "z", "fixed")}
+    inside = root.trials[root.trials["x"].between(2.0, 6.0)]
+    ran = inside[["x", "z", "fixed"]].to_dict("records")[0]
     child = root.branch({**SPACE, "x": (2.0, 6.0, 9)}, n=5)
     with pytest.warns(RefineWarning, match=f"ran already in round {root.id}, .* nothing is repeated"):
         child.try_out([ran, {"x": 4.1, "z": "a"}], progress=False)
     assert child.trials["x"].tolist() == [4.1]
+
+
+def test_an_idea_outside_the_space_counts_only_where_it_ran(tree):
+    idea = {"x": 8.1, "z": "a"}
+    root = tree.add_round(SPACE, value, n=12, seed=3, noise="none").run(progress=False)
+    root.try_out([idea], progress=False)
+    child = root.branch({**SPACE, "x": (2.0, 6.0, 9)}, n=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        child.try_out([idea], progress=False)
+    assert child.trials["x"].tolist() == [8.1]
+
+
+def test_an_idea_with_a_known_value_plans_no_trial_that_a_model_has_to_choose(tree):
+    idea = {"x": 4.1, "z": "a"}
+    root = tree.add_round(SPACE, value, n=20, seed=3, noise="none").run(progress=False)
+    root.branch({**SPACE, "x": (2.0, 7.0, 11)}, n=5).try_out([idea], progress=False)
+    child = root.branch({**SPACE, "x": (2.0, 6.0, 9)}, n=8, exploit=0.5)
+    planned = child.context.store.beside(child._stored.pk)
+    child.try_out([idea], progress=False)
+    assert child.trials["x"].tolist() == [4.1]
+    assert len(child.context.store.beside(child._stored.pk)) == len(planned) + 1
 
 
 def test_an_idea_of_another_process_is_not_replaced_by_a_planned_trial(tmp_path, monkeypatch):
