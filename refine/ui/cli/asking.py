@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,7 +28,7 @@ from refine.ui.cli.shared import (
     newest,
     option,
 )
-from refine.ui.cli.spelling import completed, with_objective, words_of
+from refine.ui.cli.spelling import completed, quoted, with_objective, words_of
 from refine.utils.action import Action
 from refine.utils.display import Page, Text
 from refine.utils.format import score
@@ -60,8 +59,8 @@ class Asked(Given):
     @property
     def typed(self) -> str:
         """The question as typed, for the next command."""
-        words = [shlex.quote(self.question)]
-        words += [f"--{name} {shlex.quote(str(value))}" for name, value in self.options("question").items()]
+        words = [quoted(self.question)]
+        words += [f"--{name} {quoted(str(value))}" for name, value in self.options("question").items()]
         return " ".join(words)
 
 
@@ -102,9 +101,9 @@ def questions(
         listed = newest(tree).questions(suggest=suggest)
         calls = []
         for suggested in listed.suggested:
-            words = shlex.quote(suggested.question)
+            words = quoted(suggested.question)
             if suggested.given is not None:
-                words += f" --given {shlex.quote(suggested.given)}"
+                words += f" --given {quoted(suggested.given)}"
             calls.append(completed(f"refine ask STORE {words}"))
         out.put(listed, *calls)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import threading
 import webbrowser
 from contextlib import ExitStack, closing, suppress
@@ -39,7 +38,7 @@ from refine.ui.cli.shared import (
     put_json,
     say,
 )
-from refine.ui.cli.spelling import completed
+from refine.ui.cli.spelling import completed, quoted
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Grid, Page, Text, line
 from refine.utils.format import percent, plural
@@ -80,8 +79,8 @@ class Edits:
 
     def typed(self, n: int | None) -> str:
         """The options as typed."""
-        words = [f"--edit {shlex.quote(e)}" for e in self.edit or []]
-        words += [f"--reject {shlex.quote(r)}" for r in self.reject or []]
+        words = [f"--edit {quoted(e)}" for e in self.edit or []]
+        words += [f"--reject {quoted(r)}" for r in self.reject or []]
         if n is not None:
             words.append(f"-n {n}")
         if self.risk is not None:
@@ -209,7 +208,7 @@ def rehearse(
             with suppress(ValueError):
                 share = float(noise)
         study = rehearse_study(read_space(target.store), budget or 60, noise=share)
-        space = shlex.quote(target.store)
+        space = quoted(target.store)
         start = f"refine run study.db --space {space} --objective MODULE:NAME --budget {study.budget}"
         out.put(study, start)
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,7 +27,7 @@ from refine.ui.cli.shared import (
     option,
     started,
 )
-from refine.ui.cli.spelling import STORE, completed, remember
+from refine.ui.cli.spelling import STORE, completed, quoted, remember
 from refine.utils.action import Action
 
 if TYPE_CHECKING:
@@ -241,7 +240,7 @@ def merge(
         else:
             with opened(other, other_tree, "--other-tree") as other_tree_:
                 merged = tree.merge(other_tree_, dry_run=dry_run)
-        repeated = f"refine merge STORE {shlex.quote(other)}"
+        repeated = f"refine merge STORE {quoted(other)}"
         if other_tree:
-            repeated += f" --other-tree {shlex.quote(other_tree)}"
+            repeated += f" --other-tree {quoted(other_tree)}"
         out.put(merged, completed(repeated) if dry_run else Action("tree"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -45,6 +44,7 @@ from refine.ui.cli.shared import (
     say,
     started,
 )
+from refine.ui.cli.spelling import quoted
 from refine.utils.action import Action
 
 if TYPE_CHECKING:
@@ -391,7 +391,7 @@ def init(
         say(str(folder / name))
     run_line = f"refine run study.db --space space.toml {run_options} --budget 60"
     if folder != Path():
-        run_line = f"cd {shlex.quote(str(folder))} && {run_line}"
+        run_line = f"cd {quoted(str(folder))} && {run_line}"
     if typed.program is not None:
         if not typed.metric_pattern:
             say(

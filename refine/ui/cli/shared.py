@@ -8,7 +8,6 @@ import inspect
 import json
 import os
 import re
-import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,6 +33,7 @@ from refine.ui.cli.spelling import (
     TYPED_OBJECTIVE,
     forget,
     in_shell,
+    quoted,
     remember,
     remembered,
 )
@@ -424,7 +424,7 @@ class Called(Program):
                 "--command (a program) cannot be combined with --objective (a function); give one of them"
             )
         if self.objective is not None:
-            remember(TYPED_OBJECTIVE, f"--objective {shlex.quote(self.objective)}")
+            remember(TYPED_OBJECTIVE, f"--objective {quoted(self.objective)}")
         if self.program is not None:
             remember(TYPED_OBJECTIVE, program_options(self.program))
 
@@ -578,7 +578,7 @@ def opened(store: str, name: str | None, option: str = "--tree") -> refine.Tree:
     only = name or only_tree(
         store,
         f"{option} {{name!r}}",
-        f"refine run {shlex.quote(store)} --space FILE --objective MODULE:NAME",
+        f"refine run {quoted(store)} --space FILE --objective MODULE:NAME",
     )
     return refine.Tree(only, store, create=False)
 
@@ -637,7 +637,7 @@ def _default_name(store: str) -> str:
         return names[0]
     raise NotFoundError(
         f"store {store}: holds {len(names)} trees ({', '.join(names)}); name the tree for the new root, "
-        f"or a new tree: --tree {shlex.quote(names[-1])}"
+        f"or a new tree: --tree {quoted(names[-1])}"
     )
 
 
@@ -673,7 +673,7 @@ def objective_words(name: str) -> str:
         file = f"{module.rpartition('.')[2]}.py"
     if "." in module or not _defines(Path(file), last):
         file = f"path/to/{file}"
-    return f"--objective {shlex.quote(f'{file}:{last}')}"
+    return f"--objective {quoted(f'{file}:{last}')}"
 
 
 def program_options(name: str) -> str:
@@ -681,8 +681,8 @@ def program_options(name: str) -> str:
     from refine.run.command import command_and_patterns
 
     command, patterns = command_and_patterns(name)
-    options = [f"--command {shlex.quote(command)}"]
-    options += [f"--metric-pattern {shlex.quote(pattern)}" for pattern in patterns]
+    options = [f"--command {quoted(command)}"]
+    options += [f"--metric-pattern {quoted(pattern)}" for pattern in patterns]
     return " ".join(options)
 
 
@@ -703,9 +703,9 @@ def _defines(file: Path, name: str) -> bool:
 
 def run_typed(store: str, round_: Round) -> str:
     """The command for running a round."""
-    words = ["refine run", shlex.quote(store), round_.id, objective_words(round_.node.objective)]
+    words = ["refine run", quoted(store), round_.id, objective_words(round_.node.objective)]
     if len(round_.context.store.trees()) > 1:
-        words.append(f"--tree {shlex.quote(round_.context.name)}")
+        words.append(f"--tree {quoted(round_.context.name)}")
     return " ".join(word for word in words if word)
 
 

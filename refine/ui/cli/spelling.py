@@ -85,8 +85,15 @@ def completed(command: str, round_id: str | None = None) -> str:
         return command
     if arguments.startswith(" ROUND"):
         round_id = round_id or _words.get(ROUND) or "last"
-        arguments = f" {shlex.quote(round_id)}{arguments.removeprefix(' ROUND')}"
-    return f"{head} {shlex.quote(store)}{arguments}" + (f" --tree {shlex.quote(tree)}" if tree else "")
+        arguments = f" {quoted(round_id)}{arguments.removeprefix(' ROUND')}"
+    return f"{head} {quoted(store)}{arguments}" + (f" --tree {quoted(tree)}" if tree else "")
+
+
+def quoted(word: str) -> str:
+    """A word for the shell; in double quotes if it has single quotes and nothing that a shell expands."""
+    if "'" in word and not set(word).intersection('"$`\\!'):
+        return f'"{word}"'
+    return shlex.quote(word)
 
 
 def words_of(text: str) -> list[str]:
@@ -111,7 +118,7 @@ def _with_places(action: Action) -> str:
         name = f"round.{on[2]}"
     if name == "round.try_out":
         ((configuration,),) = action.arguments
-        return with_objective(f"refine try STORE {shlex.quote(_one_word(configuration))}")
+        return with_objective(f"refine try STORE {quoted(_one_word(configuration))}")
     start = f"plot STORE ROUND {name.removeprefix(_PLOT)}" if name.startswith(_PLOT) else _COMMANDS.get(name)
     if start is None:
         return str(action)
@@ -142,12 +149,12 @@ def _with_places(action: Action) -> str:
         start = with_known
     for option, value in options.items():
         words += [f"--{option}", _FILL.get(option, option.upper()) if value is ... else _typed(value)]
-    return " ".join(["refine", start, *map(shlex.quote, words)])
+    return " ".join(["refine", start, *map(quoted, words)])
 
 
 def _one_word(configuration: Mapping[str, object]) -> str:
     """The values of a configuration as one word of the shell, before its quotes."""
-    return " ".join(f"{name}={shlex.quote(_typed(value))}" for name, value in configuration.items())
+    return " ".join(f"{name}={quoted(_typed(value))}" for name, value in configuration.items())
 
 
 def with_objective(command: str) -> str:

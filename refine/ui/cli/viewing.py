@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,7 +36,7 @@ from refine.ui.cli.shared import (
     newest,
     option,
 )
-from refine.ui.cli.spelling import completed, in_shell, with_objective, words_of
+from refine.ui.cli.spelling import completed, in_shell, quoted, with_objective, words_of
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Grid, Items, Page, Text
 from refine.utils.format import join, plural, without_numbers
@@ -291,7 +290,7 @@ def _next(a: str | None, b: str | None, epsilon: float | None, judgement: Judgem
     needed = runs_needed(judgement)
     if not needed:
         return []
-    words = [shlex.quote(typed) for typed in (a, b) if typed is not None]
+    words = [quoted(typed) for typed in (a, b) if typed is not None]
     words.append(f"--budget {needed}")
     if epsilon is not None:
         words.append(f"--epsilon {epsilon:g}")

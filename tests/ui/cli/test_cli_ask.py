@@ -1,10 +1,13 @@
 """``refine ask``, ``questions``, ``settle`` and ``try``: as in Python."""
 
+import shlex
+
 import pytest
 from shell import data, good, refused, run
 
 import objectives
 import refine
+from refine.ui.cli.deciding import Edits
 
 SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "Nadam", "SGD"]}
 
@@ -36,6 +39,20 @@ def test_a_question_is_settled_by_a_round(store):
         assert f"refine settle {store} 'dropout >= 0.2' --epsilon 0.03 --within" in text
     child = data(*words, "--settle", 4)
     assert (child["n"], child["note"]) == (4, "settles: dropout >= 0.2")
+
+
+@pytest.mark.parametrize(
+    ("edit", "spelled"),
+    [
+        ("optimizer=['Adam', 'SGD']", '''--edit "optimizer=['Adam', 'SGD']"'''),
+        ("dropout=(0, 0.2)", "--edit 'dropout=(0, 0.2)'"),
+        ("optimizer=['Adam','$HOME!']", "--edit 'optimizer=['\"'\"'Adam"),  # a shell expands $ and !
+    ],
+)
+def test_printed_commands_use_double_quotes_only_where_a_shell_expands_nothing(edit, spelled):
+    command = f"refine accept STORE last {Edits(edit=[edit]).typed(n=None)}"
+    assert spelled in command
+    assert shlex.split(command)[-1] == edit
 
 
 def test_a_wrong_question_is_one_line(store):
