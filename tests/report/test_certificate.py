@@ -1,6 +1,7 @@
 """The certificate of a winner: records, ablation, hold-out, and sentences for a paper."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -99,6 +100,16 @@ def test_the_certificate_states_the_numbers_of_the_records(grown, tmp_path):
     assert f"assert round.id == {won.round!r}" in text
     assert "| x: 8.13 to " in text
     assert "with at most four fifths of the winner's time" in text or "and cheaper to train" in text
+
+
+def test_the_report_of_a_tree_and_the_certificate_state_one_cost(grown, tmp_path):
+    tree, _, _child = grown
+    trials = sum(len(r.trials) for r in tree.rounds)
+    repeats = sum(len(r.replicates) for r in tree.rounds)
+    assert repeats
+    cost = re.search(r"2 rounds with (.* of computing)\.", tree.report(tmp_path).read_text())[1]
+    assert cost.startswith(f"{trials} trials and {repeats} repeats, ")
+    assert f"What did it cost? | {cost} |" in tree.winner().report(tmp_path).read_text()
 
 
 def test_an_opened_hold_out_is_in_the_certificate(grown, tmp_path):

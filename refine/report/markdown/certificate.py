@@ -13,7 +13,14 @@ from typing import Any
 from refine.analysis.ablation import ablation_of
 from refine.analysis.winner import Winner
 from refine.design.space_filling import IMPORTED
-from refine.report.markdown.facts import KIND_WORDS, ORIGIN_WORDS, counted, fingerprints, store_name
+from refine.report.markdown.facts import (
+    KIND_WORDS,
+    ORIGIN_WORDS,
+    cost_text,
+    counted,
+    fingerprints,
+    store_name,
+)
 from refine.report.markdown.rendering import (
     Part,
     Raw,
@@ -211,7 +218,6 @@ def _checklist(search: _Search) -> dict[str, str]:
     reader = first.context.reader
     tables = [r.trials for r in rounds]
     replicates = [r.replicates for r in rounds]
-    times = [s for frame in (*tables, *replicates) for s in frame["seconds"] if math.isfinite(s)]
     states = counted(Counter(s for frame in tables for s in frame["state"]), {s: s for s in STATES})
     origins = counted(Counter(o for frame in tables for o in frame["origin"]), ORIGIN_WORDS)
     design = _DESIGNS.get(first.node.method, f"the sampler {first.node.method.removeprefix(OPTUNA)}")
@@ -253,7 +259,7 @@ def _checklist(search: _Search) -> dict[str, str]:
         "Are the seeds stated?": (
             f"yes: that of each trial is stored; of the designs {', '.join(str(r.node.seed) for r in rounds)}"
         ),
-        "What did it cost?": duration(float(sum(times))) if times else "not measured",
+        "What did it cost?": cost_text(tables, replicates),
         **_environment(search),
         "Where is it kept?": code(store_name(first.context.store.name)),
         "Can it be run again?": "yes: below, and round.replay checks stored trials",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,11 @@ from urllib.parse import urlsplit
 from refine.report.markdown.rendering import Part, Raw, code, escape, joined, quote
 from refine.report.pages.reasons import by
 from refine.report.pages.space import decision_grid
+from refine.utils.format import duration, plural
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from refine.proposal.proposal import Proposal
     from refine.review.decision import Decision
     from refine.space.space import Space
@@ -43,6 +47,17 @@ def counted(counts: Mapping[Any, int], words: Mapping[str, str] | None = None) -
     if words is None:
         words = {name: name for name in counts}
     return ", ".join(f"{int(counts[name]):,} {word}" for name, word in words.items() if counts.get(name))
+
+
+def cost_text(trials: Sequence[pd.DataFrame], repeats: Sequence[pd.DataFrame]) -> str:
+    """The trials and repeats of rounds with their time: ``51 trials and 9 repeats, 1 min of computing``."""
+    text = plural(sum(map(len, trials)), "trial")
+    if repeat_count := sum(map(len, repeats)):
+        text += f" and {plural(repeat_count, 'repeat')}"
+    seconds = [s for frame in (*trials, *repeats) for s in frame["seconds"] if math.isfinite(s)]
+    if seconds:
+        return f"{text}, {duration(math.fsum(seconds))} of computing"
+    return f"{text}; their time was not measured"
 
 
 def fingerprints(data: str | None, codes: Sequence[str]) -> list[tuple[str, str]]:

@@ -8,12 +8,10 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote as quote_url
 
-import numpy as np
-
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError
 from refine.report import figures
-from refine.report.markdown.facts import counted, decision_parts
+from refine.report.markdown.facts import cost_text, counted, decision_parts
 from refine.report.markdown.rendering import (
     Figure,
     Part,
@@ -42,7 +40,7 @@ from refine.tree.questions import asked_questions
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.utils.display import Items, Text
-from refine.utils.format import duration, join, percent, plural, score
+from refine.utils.format import join, percent, plural, score
 from refine.utils.provided import provides
 
 TOLD = 20  # rounds with findings in the report of a larger tree: each round takes an analysis
@@ -110,10 +108,9 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
 
 
 def _summary(rounds: Sequence[RoundOverview], way: list[str], narrated: int) -> str:
-    trials = sum(sum(r.states.values()) for r in rounds)
     by_id = {r.id: r for r in rounds}
-    seconds = duration(sum(float(np.nansum(r.round.trials["seconds"].astype(float))) for r in rounds))
-    parts = [f"{plural(len(rounds), 'round')} with {plural(trials, 'trial')}, {seconds} of computing."]
+    cost = cost_text([r.round.trials for r in rounds], [r.round.replicates for r in rounds])
+    parts = [f"{plural(len(rounds), 'round')} with {cost}."]
     if not way:
         return f"{parts[0]} No trial has a value yet."
     last = by_id[way[-1]]
@@ -170,9 +167,8 @@ def _step(overview: RoundOverview, entry: Entry | None, narrated: bool, title: s
     if node.method == IMPORTED:
         size_text = "finished elsewhere"
     line = f"{counted(overview.states) or 'not run'}, {size_text}"
-    seconds = np.asarray(round_.trials["seconds"], dtype=float)
-    if np.isfinite(seconds).any():
-        line += f", {duration(float(np.nansum(seconds)))} of computing"
+    if overview.states:
+        line += f"; {cost_text([round_.trials], [round_.replicates])}"
     if overview.comparable and overview.best is not None:
         line += f". The best observed {round_.metric} is {score(overview.best['value'])}"
         shown = {n: value_text(overview.best[n]) for n in node.space.varied}
