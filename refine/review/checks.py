@@ -68,6 +68,26 @@ _SEEDS = 3
 _REPLICATE = Action("round.replicate", top=_REPLICATED, seeds=_SEEDS)
 
 
+# Key of a check -> its printed name.
+SUBJECTS = {
+    "goal": "question",
+    "edges": "ends",
+    "enough": "good trials",
+    "code": "code",
+    "infeasible": "failures",
+    "curves": "curves",
+    "epochs": "epochs",
+    "stopping": "stopping",
+    "isolation": "comparison",
+    "noise": "gain",
+    "drift": "drift",
+    "optimism": "luck",
+    "cost": "cost",
+    "second": "elsewhere",
+    "worth": "next round",
+}
+
+
 class Check(NamedTuple):
     """One question with its answer."""
 
@@ -80,6 +100,11 @@ class Check(NamedTuple):
     picture: str = ""
     about: str = ""  # the parameter of the figure; empty if the figure shows the round
     action: Action | None = None  # advice; ``None`` if nothing is to be done
+
+    @property
+    def subject(self) -> str:
+        """The subject in a word or two, as printed."""
+        return SUBJECTS[self.key]
 
     @property
     def call(self) -> Action | None:
@@ -113,10 +138,12 @@ class Checks(Shown):
     checks: tuple[Check, ...]  # the checks, in the order of asking
 
     def __getitem__(self, key: str) -> Check:
+        """The check of a key or of a printed name: ``checks["infeasible"]`` or ``checks["failures"]``."""
         for check in self.checks:
-            if check.key == key:
+            if key in (check.key, check.subject):
                 return check
-        raise UnknownNameError(f"no check {key!r}; {did_you_mean(key, [c.key for c in self.checks])}")
+        names = dict.fromkeys(name for check in self.checks for name in (check.subject, check.key))
+        raise UnknownNameError(f"no check {key!r}; {did_you_mean(key, names)}")
 
     def within(self, repeats: int | None) -> Checks:
         """The checks with advice to repeat at most ``repeats`` trials; ``None`` for no limit."""

@@ -11,7 +11,7 @@ import refine
 from objectives import bowl
 from refine.analysis.learning_curves import trial_curves
 from refine.errors import AnalysisError
-from refine.report.pages.checks import figure, question, says, subject
+from refine.report.pages.checks import figure, question, says
 from refine.review.checks import ChecksContext, checks_of
 from refine.stats import CurveCheck
 from refine.trials.metric import Metric
@@ -251,11 +251,23 @@ def test_a_summary_names_checks_that_did_not_pass_and_details_name_all():
     text = str(all_checks)
     everything = str(all_checks.details)
     for check in all_checks.checks:
-        assert (f"\n{subject(check)} " in text) == (check.verdict != "pass")
+        assert (f"\n{check.subject} " in text) == (check.verdict != "pass")
         assert says(check) in everything
     assert question(all_checks.checks[1]) in all_checks._repr_html_()
     with pytest.raises(KeyError, match="no check 'edge'; did you mean 'edges'"):
         all_checks["edge"]
+
+
+def test_a_check_is_looked_up_by_its_key_or_its_printed_name():
+    all_checks = checks(trials(middle))
+    for check in all_checks.checks:
+        assert all_checks[check.key] is check
+        assert all_checks[check.subject] is check
+    assert all_checks["failures"].key == "infeasible"
+    with pytest.raises(
+        KeyError, match=r"no check 'xyz'; known: question, goal, ends, edges, .*failures, infea"
+    ):
+        all_checks["xyz"]
 
 
 @pytest.mark.slow
@@ -281,7 +293,7 @@ def test_a_row_of_the_checks_names_its_verdict(tree, space):
     words = {"fail": "failed", "warn": "warning", "unknown": "unknown"}
     for check in review.checks().checks:
         if check.verdict != "pass":
-            assert rows[subject(check)].text.startswith(f"{words[check.verdict]}: ")
+            assert rows[check.subject].text.startswith(f"{words[check.verdict]}: ")
     assert "1 check needs more trials: too few good trials" in " ".join(str(review).split())
     assert "failed" not in str(review)
 

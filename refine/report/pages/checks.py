@@ -52,7 +52,7 @@ def checks_page(checks: Checks, spell: Spell = str) -> Page:
     for c in gravest_first(checks):
         if c.verdict != PASS:
             text = f"{_VERDICTS[c.verdict]}: {_finding(c, spell)}"
-            facts.append((subject(c), Cell(text, _TONES[c.verdict])))
+            facts.append((c.subject, Cell(text, _TONES[c.verdict])))
         folds.append(Fold(f"{question(c)} {c.verdict}", [Text(figure(c)), Text(says(c, spell))], c.key))
     calls = [c.call for c in checks.checks if c.call and (c.verdict in (WARN, FAIL) or c.code == "too_few")]
     title = f"Checks of round {checks.round[:8]}: {passed_text(checks)}"
@@ -92,11 +92,6 @@ def gravest_first(checks: Checks) -> list[Check]:
     return sorted(checks.checks, key=lambda c: list(_TONES).index(c.verdict))
 
 
-def subject(check: Check) -> str:
-    """The subject of a check in a word or two."""
-    return fill(_ASKED[check.key].subject, check.values)
-
-
 def question(check: Check) -> str:
     """The question that a check asks."""
     return fill(_ASKED[check.key].question, check.values)
@@ -127,9 +122,8 @@ def passed_text(checks: Checks) -> str:
 
 
 class _Asked(NamedTuple):
-    """Words of a check: subject, question, number behind the verdict, and introduction of the advice."""
+    """Words of a check: question, number behind the verdict, and introduction of the advice."""
 
-    subject: str
     question: str
     number: Say
     advice: str = "Next"
@@ -157,66 +151,55 @@ def _gain(v: Any) -> str:
 
 _ASKED = {
     "goal": _Asked(
-        "question",
         "Does the round ask a clear question?",
         lambda v: f"{plural(len(v.scientific), 'scientific parameter')}, {v.nuisance} nuisance",
         "Add a note, or name the scientific parameter",
     ),
-    "edges": _Asked("ends", "Is the best configuration away from the ends of its ranges?", "{ends:open end}"),
+    "edges": _Asked("Is the best configuration away from the ends of its ranges?", "{ends:open end}"),
     "enough": _Asked(
-        "good trials",
         "Are there enough good trials to judge every parameter?",
         "{good:good trial}, {needed} needed",
         "More configurations",
     ),
-    "code": _Asked("code", "Did all trials run the same code?", "{count:version}"),
+    "code": _Asked("Did all trials run the same code?", "{count:version}"),
     "infeasible": _Asked(
-        "failures",
         "Do most trials give a usable model?",
         "{count} of {ended} unusable ({share:percent}; {low:percent} to {high:percent})",
     ),
-    "curves": _Asked(
-        "curves", "Do the training curves of the best trials look sound?", _flagged, "To report curves"
-    ),
+    "curves": _Asked("Do the training curves of the best trials look sound?", _flagged, "To report curves"),
     "epochs": _Asked(
-        "epochs",
         "Are all epochs needed?",
         "{epochs} of {of}",
         "To stop the worse half of the trials there",
     ),
     "stopping": _Asked(
-        "stopping",
         "Did early stopping keep the good trials?",
         "{saved:percent} of the epochs saved",
         "To run stopped trials to their end",
     ),
     "isolation": _Asked(
-        "comparison",
         "Is the comparison of {parameter} fair?",
         "at least {least:trial} a level ({level})",
     ),
-    "noise": _Asked("gain", "Is the gain larger than the noise?", _gain, "To measure the noise"),
+    "noise": _Asked("Is the gain larger than the noise?", _gain, "To measure the noise"),
     "drift": _Asked(
-        "drift",
         "Do values stay the same over the round?",
         "rank correlation {correlation:+.2f} between residual and order",
     ),
     "optimism": _Asked(
-        "luck",
         "Would the best trial do as well again?",
         "{over:difference} of {best:score} is expected to be luck",
         "To measure the luck",
     ),
     "cost": _Asked(
-        "cost", "Is there a cheaper trial that is as good?", "{saving:percent} less time for as good a trial"
+        "Is there a cheaper trial that is as good?", "{saving:percent} less time for as good a trial"
     ),
     "second": _Asked(
-        "elsewhere",
         "Could a second region hold the best?",
         lambda v: f"{chance_words(v.probability)} that a region cut off holds the best",
         "To look there",
     ),
-    "worth": _Asked("next round", "Is another round worth it?", lambda v: _ADVICE[v.verdict]),
+    "worth": _Asked("Is another round worth it?", lambda v: _ADVICE[v.verdict]),
 }
 
 
