@@ -100,7 +100,9 @@ def test_trials_beyond_the_configurations_repeat_the_finalists(few_functions):
     exact = refine.rehearse(space, budget=12, noise="none")
     assert [(size.trials, size.repeats) for size in noisy.sizes] == [(12, 4)]
     assert [(size.trials, size.repeats) for size in exact.sizes] == [(8, 0)]
-    assert "8 trials run every configuration" in str(noisy)
+    advice = "8 trials run every configuration"
+    assert noisy.page().title == f"{advice}; the other 4 can repeat the finalists"
+    assert exact.page().title == advice
     assert exact.page().calls[0].options["budget"] == 8
 
 

@@ -39,13 +39,15 @@ def study_page(rehearsal: StudyRehearsal) -> Page:
         first = f"{rehearsal.first} evenly drawn trials; the model chooses most of the rest"
         facts = [("First round", first), *facts]
         facts.append(("Blind spot", missed))
-    if cells == rehearsal.configurations:
-        facts = [("Space", f"{plural(cells, 'trial')} run every configuration"), *facts]
     if budgeted.repeats:
         differ = f"that differ by {percent(rehearsal.separable)} or more"
         facts.append(("Confirm", f"{budgeted.repeats} repeats distinguish finalists {differ}"))
     reached = percent(budgeted.learning[1])
     title = f"Expect {budgeted.trials} trials to go {reached} of the way from median to best"
+    if cells == rehearsal.configurations:
+        title = f"{plural(cells, 'trial')} run every configuration"
+        if budgeted.repeats:
+            title += f"; the other {budgeted.repeats} can repeat the finalists"
     blocks = (Text(about), Grid(head, rows, right=(0, 1, 2)), Facts(facts))
     call = Action("tree.add_round", Symbol("space"), Symbol("objective"), budget=rehearsal.budget)
     if rehearsal.round:
