@@ -119,7 +119,7 @@ def level_bests(analysis: Analysis, cell_of: CellOf, count: int) -> LevelBests:
     y = y[keep]
     finished = finished[keep]
     if not finished.any():
-        raise AnalysisError("isolation: no space-filling trial may be called best; run more configurations")
+        raise AnalysisError("no space-filling trial may be called best; run more configurations")
     cells = cell_of(table)
     sign = analysis.sign
     n = np.bincount(cells, minlength=count)

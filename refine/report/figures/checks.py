@@ -83,7 +83,7 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
     """
     table, bad = ended_trials(analysis)
     if not analysis.parameters or not len(table):
-        raise AnalysisError("failing: no parameter varies, so there are no levels to compare")
+        raise AnalysisError("no parameter varies, so there are no levels to compare")
     rows = _failure_rows(analysis)
     ax = axes(ax, 1.35 + 0.21 * len(rows))
     reach = 0.02

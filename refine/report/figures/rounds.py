@@ -167,7 +167,7 @@ def tree(
     """
     check_direction(direction)
     if not nodes:
-        raise AnalysisError("tree: there is no round yet; add one first")
+        raise AnalysisError("there is no round yet; add one first")
     parents = parents_of(nodes, "tree")
     goodness = {node.id: sign_of(direction) * node.best for node in nodes}
     winner = winner_of(goodness, winner, "tree: winner is the id of a round")
@@ -528,7 +528,7 @@ def _winning(rounds: Sequence[RoundValues], pieces: Sequence[_Piece], sign: floa
     named = {r.id: p for r, p in zip(rounds, pieces, strict=True)}
     tops = {key: float(np.nanmax(sign * p.y)) for key, p in named.items() if np.isfinite(p.y).any()}
     if not tops:
-        raise AnalysisError("best_so_far: no trial has a value yet; run a round first")
+        raise AnalysisError("no trial has a value yet; run a round first")
     winner = winner_of(tops, winner, "best_so_far: winner is the id of a round with a value")
     return [r.id for r in rounds].index(str(winner))
 
@@ -635,7 +635,7 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
     check_direction(direction)
     rounds = [(label, np.asarray(v, dtype=float).ravel()) for label, v in curves.items()]
     if not rounds:
-        raise AnalysisError("edf: no round has a finished space-filling trial yet; run one first")
+        raise AnalysisError("no round has a finished space-filling trial yet; run one first")
     left_out = max(0, len(rounds) - _MOST)
     rounds = rounds[:1] + rounds[1 + left_out :]
     sign = sign_of(direction)
