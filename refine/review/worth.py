@@ -303,6 +303,9 @@ def worth_of(
         probability = stats.share_of_draws(np.count_nonzero(rises > epsilon), len(rises))
     smallest = -math.inf
     largest = math.inf
+    if aheads[0].deviations is None:
+        present = min(a.posterior.value(a.posterior.mean[a.run].max()) for a in aheads)
+        largest = _highest(analysis) - float(present)
     if analysis.noise.deterministic and aheads[0].deviations is None:
         smallest = 0.0  # the best known configuration keeps its value
         largest = _highest(analysis) - float(analysis.y.max())

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import refine
+from refine import datasets
 from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.report.pages.checks import figure, outlook_text, says, verdict_sentence
 from refine.review.worth import check_plan, plans_beside, verdict_of
@@ -294,3 +295,9 @@ def test_gain_of_losses_over_decades_does_not_reach_zero(tree):
     root = tree.add_round(space, loss, metric=goal, scale="log", noise="none", n=20, seed=2)
     worth = root.run(progress=False).propose().worth(n=20)
     assert 0 < worth.high < 0.7 * root.best["value"]
+
+
+def test_gain_of_a_noisy_metric_does_not_pass_its_limit():
+    review = datasets.digits().rounds[0].propose()
+    worth = review.worth(n=150)
+    assert 0 < worth.gain < worth.high <= 1 - 0.95
