@@ -103,9 +103,7 @@ def rehearsal_page(rehearsal: Rehearsal) -> Page:
             ),
         ]
     if rehearsal.budget.left is not None:
-        text = str(rehearsal.budget)
-        if rehearsal.reserve:
-            text += f"; {rehearsal.reserve:,} kept to confirm the winner"
+        text = str(rehearsal.budget) + rehearsal.budget.reserve_text(noisy=rehearsal.reserve > 0)
         blocks.append(Facts([("Budget", text)]))
     options: dict[str, float] = {"n": advised.n}
     if advised.exploit > 0:

@@ -240,9 +240,7 @@ def _budget_text(review: Review) -> str:
         }
         shares = join([f"{count} {kind}" for kind, count in counts.items() if count])
         text += f"; next: {planned.n} ({shares})"
-    if reserve := budget.reserve(noisy=not review.analysis.noise.deterministic):
-        text += f"; {reserve} kept to confirm the winner"
-    return text
+    return text + budget.reserve_text(noisy=not review.analysis.noise.deterministic)
 
 
 def notes_on_edits(review: Review) -> list[Cell]:

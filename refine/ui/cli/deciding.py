@@ -13,7 +13,6 @@ import typer
 from typer import Argument, Option
 
 from refine.errors import NotFoundError, ReviewError, shown
-from refine.trials.budget import CONFIRM_SHARE
 from refine.ui.cli.shared import (
     BRING,
     DECIDE,
@@ -347,12 +346,7 @@ def budget(
         elif value is not None:
             tree.budget = value
         state = tree.budget_state
-        text = f"{plural(state.spent, 'trial')} spent; {state}"
-        if state.reserve():
-            text += f"; {state.reserve():,} of them kept to confirm the winner"
-            if state.repeats:
-                share = percent(CONFIRM_SHARE)
-                text += f" ({share} of the budget, less {plural(state.repeats, 'repeat')} so far)"
+        text = f"{plural(state.spent, 'trial')} spent; {state}{state.reserve_text()}"
         out.say(text, state.to_json())
 
 
