@@ -531,6 +531,17 @@ def test_questions_lists_asked_questions_with_their_answers_over_time(bowl_tree)
         assert reopened.questions(suggest=False) == listed
 
 
+def test_a_track_record_calls_the_only_author_you_and_a_report_names_everybody(tree, tmp_path):
+    first = tree.add_round(SPACE, bowl, n=60, seed=1).run(progress=False)
+    tree.ask("layers <= 1", epsilon=0.03)
+    assert "Questions   you got 1 answer, 0 decided" in str(tree.calibration())
+    assert f"{first.node.author} got 1 answer" in tree.report(tmp_path).read_text()
+    tree.ask("layers <= 1", epsilon=0.03, author="mia")
+    text = str(tree.calibration())
+    assert f"{first.node.author} got 1 answer" in text
+    assert "mia got 1 answer" in text
+
+
 def test_a_question_asked_before_trials_came_is_scored_by_them(bowl_tree):
     bowl_tree.ask("opt == 'sgd'", author="mia", guess=0.3)
     bowl_tree.ask("opt == 'sgd'", better="opt == 'adam'", author="agent:x")

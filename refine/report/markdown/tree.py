@@ -29,7 +29,7 @@ from refine.report.markdown.round import populations_figure
 from refine.report.markdown.script import reproduce
 from refine.report.pages.analysis import effect_sentences
 from refine.report.pages.answer import HOW_TO_READ, answers_grid
-from refine.report.pages.calibration import entry_sentences
+from refine.report.pages.calibration import calibration_page, entry_sentences
 from refine.report.pages.reasons import by
 from refine.report.pages.tree import tree_page, value_text
 from refine.report.plots import nodes_of, populations, values_of
@@ -97,7 +97,7 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
         with contextlib.suppress(AnalysisError):
             opened_pages.insert(0, last.optimism().page())
         evidence.append(Section("Optimism of the best value", opened_pages))
-    evidence.append(Section("Forecasts, claims and people", [calibration.page()]))
+    evidence.append(Section("Forecasts, claims and people", [calibration_page(calibration, named=True)]))
     if questions:
         evidence.append(Section("Questions", [Text(HOW_TO_READ), answers_grid(questions)]))
     if last is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from refine.proposal.forecast import WHAT
-from refine.report.pages.reasons import upper
+from refine.report.pages.reasons import upper, whom
 from refine.review.asked import QuestionScore
 from refine.review.calibration import (
     EVEN,
@@ -35,17 +35,24 @@ _PEOPLE = (
 
 
 @page_for(Calibration)
-def calibration_page(calibration: Calibration) -> Page:
+def calibration_page(calibration: Calibration, *, named: bool = False) -> Page:
     """Forecasts that held, narrowings refuted, and people compared with proposals.
 
-    In folds every decision and forecast.
+    In folds every decision and forecast. The current user is *you*, unless authors are to be ``named`` for
+    other readers.
     """
+    authors: set[str] = set()
+    if not named:
+        authors = {e.decision.author for e in (*calibration.entries, *calibration.suggestions)}
+        authors |= {score.author for score in calibration.question_scores}
     title = f"Calibration of {calibration.tree}"
-    people = [("People", text) for text in _people_texts(calibration)]
-    people += [("Questions", text) for text in map(_question_text, calibration.question_scores)]
+    people = [("People", text) for text in _people_texts(calibration, authors)]
+    people += [("Questions", _question_text(score, authors)) for score in calibration.question_scores]
     if not calibration.entries:
         blocks: list[Block] = [Text("No decision has led to a child yet."), Facts(people)]
-        return Page(title, blocks, [Action("round.propose().accept", n=100)], _people_folds(calibration))
+        return Page(
+            title, blocks, [Action("round.propose().accept", n=100)], _people_folds(calibration, authors)
+        )
     coverage: Sequence[Coverage] = ()
     if calibration.scored:
         coverage = calibration.coverage()
@@ -77,7 +84,7 @@ def calibration_page(calibration: Calibration) -> Page:
     folds = [Fold("Every decision", [decided, Items(outcomes)], "decisions")]
     if held_texts:
         folds.append(Fold("How often intervals held", [Items(held_texts)], "intervals"))
-    folds += _people_folds(calibration)
+    folds += _people_folds(calibration, authors)
     folds.append(Fold("Every forecast", [forecasts], "forecasts", why=False))
     return Page(title, [Facts(facts)], [Action("tree.plot.reliability"), Action("calibration.why")], folds)
 
@@ -130,22 +137,27 @@ def _refuted(calibration: Calibration) -> str | Cell:
     return Cell(text, "bad" * any(tested))
 
 
-def _people_folds(calibration: Calibration) -> list[Fold]:
+def _people_folds(calibration: Calibration, authors: Collection[str]) -> list[Fold]:
     folds = []
     if calibration.suggestions:
         lines = [
-            f"{e.round}, suggested by {e.decision.author or 'somebody'}: {_suggestion(e)}"
+            f"{e.round}, suggested by {whom(e.decision.author, authors) or 'somebody'}: {_suggestion(e)}"
             for e in calibration.suggestions
         ]
         folds.append(Fold("Suggestions", [Items(lines)], "suggestions"))
     if any(s.edited or s.suggested for s in calibration.authors):
-        folds.append(Fold("People and proposals", [Text(_PEOPLE, "faint"), _people(calibration)], "people"))
+        folds.append(
+            Fold("People and proposals", [Text(_PEOPLE, "faint"), _people(calibration, authors)], "people")
+        )
     return folds
 
 
-def _question_text(score: QuestionScore) -> str:
+def _question_text(score: QuestionScore, authors: Collection[str]) -> str:
     """The answers to one author: how many later trials decided, and the errors of answers and guesses."""
-    text = f"{score.author} got {plural(score.asked, 'answer')}, {score.decided} decided by later trials"
+    text = (
+        f"{whom(score.author, authors)} got {plural(score.asked, 'answer')}, "
+        f"{score.decided} decided by later trials"
+    )
     if score.decided:
         text += f"; mean squared error {score.brier:.2f} (0.25 if all said 1 in 2)"
     if score.guessed:
@@ -201,7 +213,7 @@ def outcome_text(comparison: DecisionComparison) -> str:
 _SIZES = {PERSON: "kept less", MACHINE: "kept more", EVEN: "kept as much"}
 
 
-def _people_texts(calibration: Calibration) -> list[str]:
+def _people_texts(calibration: Calibration, authors: Collection[str]) -> list[str]:
     """A text per author who edited or suggested: how much was kept, and which spaces held the best value."""
     entries = (*calibration.entries, *calibration.suggestions)
     texts = []
@@ -220,7 +232,7 @@ def _people_texts(calibration: Calibration) -> list[str]:
             did.append(f"made {plural(s.suggested, 'suggestion')}")
         sizes = _counted([_SIZES[comparison.smaller] for comparison in comparisons])
         outcomes = _counted([outcome_text(comparison) for comparison in comparisons], "; ")
-        texts.append(f"{s.author or 'somebody'} {join(did)} and {sizes}; {outcomes}")
+        texts.append(f"{whom(s.author, authors) or 'somebody'} {join(did)} and {sizes}; {outcomes}")
     return texts
 
 
@@ -232,7 +244,7 @@ def _counted(texts: Sequence[str], between: str = ", ") -> str:
     return between.join(f"{text} in {count}" for text, count in counts.items())
 
 
-def _people(calibration: Calibration) -> Grid:
+def _people(calibration: Calibration, authors: Collection[str]) -> Grid:
     """Per author, decisions next to proposals: shares kept, and how often the best value was among them."""
     suggested = ["suggested"] * bool(calibration.suggestions)
     head = ["author", "decisions", "edited", *suggested, "kept", "proposed"]
@@ -242,7 +254,7 @@ def _people(calibration: Calibration) -> Grid:
         counts = [str(count) for count in (s.decisions, s.edited, s.suggested)][: 2 + len(suggested)]
         shares = percent(s.volume_kept), percent(s.machine_volume_kept)
         best_held = f"{s.kept} of {s.judged}", f"{s.machine_kept} of {s.judged}"
-        rows.append((s.author or "-", *counts, *shares, *best_held))
+        rows.append((whom(s.author, authors) or "-", *counts, *shares, *best_held))
     return Grid(head, rows, right=range(1, len(head)))
 
 
