@@ -1,6 +1,7 @@
 """Rounds with two or three goals: their front, claims about it, and choosing a point of it."""
 
 import itertools
+import re
 
 import numpy as np
 import pandas as pd
@@ -76,7 +77,9 @@ def test_a_proposal_keeps_the_front(root):
     review = root.propose(epsilon={"latency_ms": 0.05})
     proposal = review.proposal
     assert [a.metric for a in (review.analysis, *review.analysis.others)] == ["val_acc", "latency_ms"]
-    assert "val_acc and latency_ms" in str(review.why())
+    evidence = str(review.why())
+    assert "val_acc and latency_ms" in evidence
+    assert re.search(r"Tolerance \(epsilon\): 0\.\d+ val_acc, .*; 0\.05 latency_ms, as you asked\.", evidence)
     assert 0.95 <= proposal.claim.probability <= 1
     assert proposal.volume_kept < 0.8
     space = proposal.space

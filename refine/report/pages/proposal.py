@@ -363,7 +363,7 @@ def failures_text(claim: Claim) -> str:
     share = percent(claim.failing_inside)
     text = f"about {share} of evenly drawn trials inside are expected to fail or be unusable"
     if claim.failing_now >= _FAILING:
-        text += f" (now about {percent(claim.failing_now)})"
+        text += f" (about {percent(claim.failing_now)} expected in the present space)"
     return text
 
 
@@ -439,14 +439,18 @@ _DRAWN_AGAIN = {"rows": "validation rows", "folds": "folds"}
 
 
 def claim_texts(proposal: Proposal) -> list[str]:
-    """The claim of a proposal and, if the metric has one, the tolerance with its source."""
+    """The claim of a proposal and, if the metric has one, the tolerance of each goal with its source."""
     texts = [claim_sentence(proposal)]
     claim = proposal.claim
     if math.isfinite(claim.epsilon) and claim.epsilon:
         tolerance = _epsilon_text(claim)
         if not math.isfinite(claim.factor):
             tolerance += f" {proposal.metric}".removesuffix(" value")
-        texts.append(f"Tolerance (epsilon): {tolerance}, {EPSILON_SOURCES[claim.epsilon_source]}.")
+        tolerances = [f"{tolerance}, {EPSILON_SOURCES[claim.epsilon_source]}"]
+        tolerances += [
+            f"{difference(t.epsilon)} {t.metric}, {EPSILON_SOURCES[t.epsilon_source]}" for t in claim.others
+        ]
+        texts.append(f"Tolerance (epsilon): {'; '.join(tolerances)}.")
     if claim.data in _DRAWN_AGAIN:
         texts.append(f"New data: every draw of the model weights the {_DRAWN_AGAIN[claim.data]} again.")
     return texts
