@@ -66,7 +66,7 @@ def noise_of(
     residuals of evenly drawn trials and a weak prior are pooled on a log scale, weighted by
     precision. Exploit trials take no part in residuals: close neighbours have small residuals.
     The planned run of a repeated configuration takes no part in the size of the noise, because a good value
-    was the reason for the repeats.
+    was the reason for the repeats; runs that a plan repeats, for example those of a baseline, all count.
 
     Args:
         even: (n, d) positions and (n,) values of the evenly drawn trials; of the finished trials if no trial

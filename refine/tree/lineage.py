@@ -50,7 +50,15 @@ from refine.trials.frame import (
 from refine.trials.goal import Goal, check_direction
 from refine.trials.metric import FUNCTION, Curve, Metric, Score, is_bare_nan
 from refine.trials.metric_constraint import SECONDS
-from refine.trials.replicates import again, best_keys, finished_replicates, planned, scores_by_split, selected
+from refine.trials.replicates import (
+    again,
+    best_keys,
+    finished_replicates,
+    planned,
+    scores_by_split,
+    selected,
+    with_planned,
+)
 from refine.trials.round_record import Node, StoredNode, believed_on, declared_for
 from refine.trials.rows import JsonRows
 from refine.trials.trial import SPACE_FILLING, Examples, RowScores, Scored
@@ -163,6 +171,14 @@ def lineage(
     frame = table(space, records, metric)
     if (frame["state"] == "pruned").any():
         frame = _forecast(frame, reader.records(pks[first:], curves=True).curves, goal)
+    with_repeats = {**replicated, **branches.replicated}
+    repeated_by_plan = {
+        f"{pk} {extra.key}"
+        for pk, runs in with_repeats.items()
+        if any(runs.columns["replicate"])
+        for extra in reader.beside(pk)
+        if extra.seeds > 1
+    }
     sources = TrialSources(
         frame=frame,
         earlier=earlier,
@@ -170,7 +186,7 @@ def lineage(
         pooled=sum(len(reader.records([pk], curves=curves).metrics) for pk in pks[first:-1]),
         read=read_masks(space, records),
         groups=replicate_groups(records),
-        replicates=finished_replicates({**replicated, **branches.replicated}, goal)[:3],
+        replicates=with_planned(finished_replicates(with_repeats, goal), repeated_by_plan)[:3],
         first_round=first_round,
     )
     return Lineage(

@@ -6,7 +6,7 @@ them out: one configuration would count several times.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -119,6 +119,25 @@ def finished_replicates(rounds: Mapping[int, Records], goal: Goal) -> FinishedRe
         by_split = None
     return FinishedReplicates(
         np.asarray(values, dtype=float), groups, np.asarray(first, dtype=float), by_split
+    )
+
+
+def with_planned(replicates: FinishedReplicates, labels: Collection[str]) -> FinishedReplicates:
+    """The replicates, and the planned runs of configurations that the plan of a round repeats.
+
+    No result was the reason for these repeats, so the planned run, for example of a baseline, is a run like
+    its replicates. ``labels`` are those of the configurations, as in ``groups``.
+    """
+    planned_values = dict(zip(replicates.groups, replicates.planned.tolist(), strict=True))
+    first = {label: v for label, v in planned_values.items() if label in labels and np.isfinite(v)}
+    others = [
+        np.nan if label in first else v
+        for label, v in zip(replicates.groups, replicates.planned, strict=True)
+    ]
+    return FinishedReplicates(
+        np.concatenate([[*first.values()], replicates[0]]),
+        [*first, *replicates.groups],
+        np.concatenate([[np.nan] * len(first), others]),
     )
 
 
