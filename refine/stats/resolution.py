@@ -354,12 +354,17 @@ def smallest_step(y: FloatArray) -> float:
 
     0 for other metrics.
 
-    A metric counts as continuous if hardly any value occurs twice, if values are not whole numbers of steps
-    apart, or if hardly any of the possible steps occurs, as with means over folds of unequal size.
+    Two distinct values show no step: their difference is the whole range, and as a tolerance would make the
+    worse value as good as the better one. A metric counts as continuous if hardly any value occurs twice, if
+    values are not whole numbers of steps apart, or if hardly any of the possible steps occurs, as with means
+    over folds of unequal size.
     """
     if not repeats_often(y):
         return 0.0
-    gaps = np.unique(_gaps(y))
+    gaps = _gaps(y)
+    if gaps.size < 2:
+        return 0.0
+    gaps = np.unique(gaps)
     with np.errstate(over="ignore"):
         if gaps.size and not np.isfinite(gaps[-1] / gaps[0]):
             return 0.0

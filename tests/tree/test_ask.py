@@ -46,6 +46,14 @@ def test_a_bowl_is_answered_yes_and_no(bowl_tree):
     assert far_below.outside.best["opt"] == bowl_tree.best()["opt"]
 
 
+def test_the_worse_of_two_values_of_a_metric_is_not_as_good_as_the_better_one(tree):
+    space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21)}
+    tree.add_round(space, lambda p: float(p["x"] > 0.5), n=40, seed=1).run(progress=False)
+    low, high = tree.ask("x <= 0.5"), tree.ask("x > 0.5")
+    assert (low.verdict, high.verdict) == ("no", "yes")
+    assert low.epsilon < 0.5
+
+
 def test_all_questions_of_a_study_have_one_tolerance(tree):
     """A narrowed round answers one question, and the round before the cut another."""
 
