@@ -7,11 +7,15 @@ import re
 from collections.abc import Sequence
 
 _ROUNDING = 1e-12  # smaller values are rounding errors of sums
+_HUGE = 1e12  # larger values have an exponent
 _NUMBER = re.compile(r"0x[0-9a-f]+|[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Three significant digits, without an exponent if possible; ``-`` for a missing value."""
+    """Three significant digits, without an exponent if possible; ``-`` for a missing value.
+
+    Up to 1e12, the digits and two decimals that tell a value of 1e6 or more from its neighbours.
+    """
     if value is None or not math.isfinite(value):
         return "-"
     if value == 0:
@@ -19,6 +23,8 @@ def number(value: float | None, digits: int = 3) -> str:
     if float(value).is_integer() and abs(value) < 1e6:
         return str(int(value))
     text = f"{value:.{digits}g}"
+    if digits == 3 and 1e6 <= abs(value) < _HUGE and float(text) != value:
+        return _hundredths(value)
     if "e" in text and 1e-4 <= abs(value) < 1e6:
         text = f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
     return text
@@ -32,14 +38,24 @@ def signed(value: float) -> str:
 
 
 def score(value: float | None) -> str:
-    """Four decimals below 1,000, for values of a metric that differ late; three digits below 0.001."""
+    """Four decimals below 1,000, for values of a metric that differ late; three digits below 0.001.
+
+    Larger values have six digits, and two decimals up to 1e12: values near 1e9 may differ by 0.01.
+    """
     if value is None or not math.isfinite(value):
         return "-"
     if _ROUNDING < abs(value) < 0.001:
         return f"{value:.3g}"
     if abs(value) < 1000:
         return f"{value:z.4f}"
+    if abs(value) < _HUGE:
+        return _hundredths(value)
     return f"{value:.6g}"
+
+
+def _hundredths(value: float) -> str:
+    """A value of 1,000 or more in six digits, or in as many as show two decimals."""
+    return f"{value:.{max(6, 3 + math.floor(math.log10(abs(value))))}g}"
 
 
 def difference(value: float | None) -> str:
@@ -69,7 +85,9 @@ def coarse(values: Sequence[float], gap: float = 0.0) -> list[str]:
     if decimals > 6 and max(map(abs, finite)) < 0.001:
         return [f"{v:.3g}" if abs(v) > _ROUNDING else score(v) for v in values]
     decimals = min(6, decimals)
-    return [f"{v:z.{decimals}f}" if math.isfinite(v) and abs(v) < 1e6 else score(v) for v in values]
+    if max(map(abs, finite), default=0.0) >= _HUGE:
+        return [score(v) for v in values]
+    return [f"{v:z.{decimals}f}" if math.isfinite(v) else score(v) for v in values]
 
 
 def by_over(tolerance: float, word: str = "over") -> str:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from refine.utils.format import about_duration, chance_cell, chance_words, coarse, score
+from refine.utils.format import about_duration, chance_cell, chance_words, coarse, number, score
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,22 @@ def test_a_model_probability_is_printed_in_one_of_four_steps(probability, words,
 @pytest.mark.parametrize(("seconds", "text"), [(12.2, "about 12 s"), (0.004, "under 0.01 s")])
 def test_a_time_too_short_to_name_is_not_called_about(seconds, text):
     assert about_duration(seconds) == text
+
+
+def test_large_values_of_a_metric_show_a_difference_of_a_hundredth():
+    values = 1e9, 1e9 + 0.01, -1e9 - 0.02, 999_999.01, 12_345.678, 1e20
+    assert [score(v) for v in values] == [
+        "1000000000",
+        "1000000000.01",
+        "-1000000000.02",
+        "999999.01",
+        "12345.68",
+        "1e+20",
+    ]
+    assert [number(v) for v in (1e9, 1e9 + 0.1, 1_000_010)] == ["1e+09", "1000000000.1", "1000010"]
+    assert coarse([1e9 + 0.03, math.nan], gap=0.0035) == ["1000000000.0300", "-"]
+    assert coarse([1e9, 2e9]) == ["1000000000", "2000000000"]
+    assert coarse([1e20, 1e20]) == ["1e+20", "1e+20"]
 
 
 def test_small_values_of_a_metric_keep_three_digits():
