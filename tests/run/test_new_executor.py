@@ -1,5 +1,6 @@
 """An executor that the package does not know: a folder of jobs and a worker, as in a batch system."""
 
+import re
 import subprocess
 import sys
 import time
@@ -169,6 +170,24 @@ def test_an_answer_with_prints_in_it_stops_the_round_with_the_fix(tree):
     root = tree.add_round({"x": (1, 4, 4)}, sleeps_at_three, n=2)
     with pytest.raises(refine.RoundStoppedError, match="python -m refine.run.workers.run_task"):
         root.run(executor=ProgramExecutor(program), progress=False)
+    assert root.trials.empty
+
+
+class Answering(TrialExecutor):
+    def __init__(self, answer):
+        self._answer = answer
+
+    def submit(self, job, limits):
+        future = Future()
+        future.set_result(self._answer)
+        return future
+
+
+@pytest.mark.parametrize("answer", [b"", None, "text", b"x = 1"])
+def test_an_answer_that_is_no_outcome_stops_the_round_and_is_shown(tree, answer):
+    root = tree.add_round({"x": (1, 4, 4)}, sleeps_at_three, n=2)
+    with pytest.raises(refine.RoundStoppedError, match=re.escape(f"the answer {answer!r} cannot be read")):
+        root.run(executor=Answering(answer), progress=False)
     assert root.trials.empty
 
 

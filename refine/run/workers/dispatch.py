@@ -84,6 +84,7 @@ class _Attempt(NamedTuple):
 
     task: Task
     handed_out: float  # time, from :func:`time.monotonic`
+    with_objective: bool  # whether the objective was sent with the task
 
 
 class _Dispatch:
@@ -134,7 +135,7 @@ class _Dispatch:
                     error = CancelledError("by the executor") if future.cancelled() else future.exception()
                     if error is None:
                         try:
-                            outcome = self._outcome(future.result(), attempt.task)
+                            outcome = self._outcome(future.result(), attempt)
                         except RoundStoppedError as unreadable:
                             stopping = unreadable
                             continue
@@ -181,7 +182,7 @@ class _Dispatch:
             path=sys.path,
             loading=LOAD_SECONDS,
         )
-        attempt = _Attempt(task, time.monotonic())
+        attempt = _Attempt(task, time.monotonic(), inline is not None)
         try:
             future = self._executor.submit(job.packed(), self._limits)
         except Exception as error:  # a pool with a dead process, or a closed client
@@ -202,7 +203,7 @@ class _Dispatch:
                 futures.append(self._ended.get_nowait())
         return futures
 
-    def _outcome(self, answer: bytes, task: Task) -> Outcome | None:
+    def _outcome(self, answer: bytes, attempt: _Attempt) -> Outcome | None:
         """The outcome in a worker's answer.
 
         ``None`` if the worker needs the objective, which is then sent.
@@ -210,19 +211,18 @@ class _Dispatch:
         Raises:
             RoundStoppedError: The answer cannot be read.
         """
-        if answer != WANTED:
-            try:
-                return Outcome(*pickle.loads(answer))
-            except Exception as error:
-                raise RoundStoppedError(
-                    "an executor must return the bytes of run_task unchanged, and an answer of "
-                    f"{len(answer):,} bytes cannot be read ({type(error).__name__}: {error}); finished "
-                    "trials are stored; keep an objective's prints out of the answer, for example by "
-                    "python -m refine.run.workers.run_task"
-                ) from error
-        if not self._stop():
-            self._submit(task, send_objective=True)
-        return None
+        if answer == WANTED and not attempt.with_objective:
+            if not self._stop():
+                self._submit(attempt.task, send_objective=True)
+            return None
+        try:
+            return Outcome(*pickle.loads(answer))
+        except Exception as error:
+            raise RoundStoppedError(
+                f"an executor must return the bytes of run_task unchanged, and the answer {answer!r:.40} "
+                f"cannot be read ({type(error).__name__}: {error}); finished trials are stored; keep an "
+                "objective's prints out of the answer, for example by python -m refine.run.workers.run_task"
+            ) from error
 
     def _stopping_error(self, error: BaseException) -> ObjectiveError | None:
         """The error, if the whole round must stop and not one trial."""
