@@ -54,6 +54,19 @@ def test_the_worse_of_two_values_of_a_metric_is_not_as_good_as_the_better_one(tr
     assert low.epsilon < 0.5
 
 
+def test_the_cost_of_a_side_without_a_value_is_limited_to_trials_that_finish(tree):
+    def value(p):
+        if p["x"] > 0.5:
+            raise ValueError("too large")
+        return 1 - (p["x"] - 0.5) ** 2 + 0.01 * p["y"]
+
+    tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21)}, value, n=60, seed=1).run(progress=False)
+    answer = tree.ask("x > 0.5")
+    assert answer.verdict in ("no", "probably not")
+    assert "Cost        if trials of both sides finish, the best inside is expected" in str(answer)
+    assert "if trials of both sides finish" not in str(tree.ask("x <= 0.3"))
+
+
 def test_all_questions_of_a_study_have_one_tolerance(tree):
     """A narrowed round answers one question, and the round before the cut another."""
 

@@ -244,7 +244,11 @@ def cost_text(answer: Answer) -> str:
     if expected == "equal":
         relation = "equal to"
     interval = f"{low} to {high}".replace("equal", "0")
-    return f"{sides[0]} is expected to be {relation} {sides[1]} (90 % interval: {interval})"
+    # The chance counts failures, and a difference of values cannot.
+    condition = ""
+    if any(side.failed and not side.trials for side in (answer.inside, answer.outside)):
+        condition = "if trials of both sides finish, "
+    return f"{condition}{sides[0]} is expected to be {relation} {sides[1]} (90 % interval: {interval})"
 
 
 def compared_text(cost: float, epsilon: float) -> str:
