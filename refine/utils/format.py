@@ -82,8 +82,8 @@ def coarse(values: Sequence[float], gap: float = 0.0) -> list[str]:
     decimals = 3
     if largest > _ROUNDING:
         decimals = max(0, 1 - math.floor(math.log10(largest)))
-    if decimals > 6 and max(map(abs, finite)) < 0.001:
-        return [f"{v:.3g}" if abs(v) > _ROUNDING else score(v) for v in values]
+    if decimals > 6 and max(map(abs, finite), default=0.0) < 0.001:
+        return [*map(score, values)]
     decimals = min(6, decimals)
     if max(map(abs, finite), default=0.0) >= _HUGE:
         return [score(v) for v in values]

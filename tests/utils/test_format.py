@@ -54,4 +54,6 @@ def test_small_values_of_a_metric_keep_three_digits():
         "0.0000",
     ]
     assert coarse([1e-10, 9e-11]) == ["1e-10", "9e-11"]
+    assert coarse([1e-10, 9e-11, math.inf]) == ["1e-10", "9e-11", "-"]
+    assert coarse([math.nan], gap=1e-9) == ["-"]
     assert coarse([0.5, 0.5 + 1e-9]) == ["0.500000", "0.500000"]
