@@ -388,6 +388,19 @@ def test_an_analysis_calls_no_place_best_that_the_best_trial_contradicts(tree):
     assert re.search(r"x +value falls with x +top trials at 0.2 to 0.\d", text)
 
 
+def test_the_place_of_the_best_follows_the_declared_order_of_choices(tree):
+    size = refine.Categorical([False, "tiny", "half", True], ordered=True)
+    height = {False: 0.1, "tiny": 0.8, "half": 0.8, True: 0.0}
+
+    def high_in_the_middle(p):
+        return height[p["size"]] + 0.02 * p["x"]
+
+    root = tree.add_round({"size": size, "x": (0.0, 1.0, 41)}, high_in_the_middle, n=80, noise="none")
+    analysis = root.run(progress=False).analyze()
+    assert analysis.findings["size"].rich == (1, 2)
+    assert re.search(r"size .* best at tiny to half ", str(analysis))
+
+
 FLAT = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}
 
 

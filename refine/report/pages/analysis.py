@@ -176,10 +176,11 @@ def _short_row(analysis: Analysis, e: ParameterEvidence) -> Row:
     used = best_value is not None and best_value == best_value
     best = ""
     if finding.rich:
-        low, high = (e.parameter.grid[i] for i in (finding.rich[0], finding.rich[-1]))
-        ends = [level_text(e.parameter, level) for level in (low, high)]
+        levels = [e.parameter.grid[i] for i in (finding.rich[0], finding.rich[-1])]
+        ends = [level_text(e.parameter, level) for level in levels]
+        low, position, high = e.parameter.unit([levels[0], best_value, levels[1]])
         place = "best"
-        if used and not low <= best_value <= high:
+        if used and not low <= position <= high:
             place = "top trials"  # the best one is a narrow peak elsewhere
         best = f"{place} at {' to '.join(dict.fromkeys(ends))}"
     best_label = level_text(e.parameter, best_value) if used else ""
