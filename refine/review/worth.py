@@ -67,6 +67,7 @@ RUNS = 15  # repeats that are simulated if no configuration is left to run
 # Without damping, gains on losses with a heavy tail were stated 2.8 times too large; with a factor of 1,
 # gains on smooth functions were stated 3 times too small.
 _BEYOND = 2.0
+_SLOPED = 3  # fewest values with a slope beyond the best: see :func:`refine.stats.posterior.top_slope`
 _BEYOND_KNOTS = np.geomspace(0.02, 1000, 60)
 _FEWEST = 10  # fewest trials of a round that can be analysed
 _CELLS = 300
@@ -164,7 +165,7 @@ def _simulated(
     posterior = posterior_of(analysis, np.concatenate([positions, extra]), exact=True, model=model)
     noise = noise_in_scores(analysis, posterior, float(posterior.mean[:count].max()))
     if on_log(analysis):
-        posterior = _damped_decades(posterior, _BEYOND * excess_of_best(analysis, on_log_scale(analysis.y)))
+        posterior = _damped_decades(analysis, posterior)
     else:
         posterior = _damped(posterior, _BEYOND * excess_of_best(analysis), _highest(analysis))
     return _given_again(posterior, values, noise), noise
@@ -184,14 +185,7 @@ def _damped(posterior: stats.Posterior, unit: float, highest: float) -> stats.Po
 
     See :func:`refine.proposal.damping.damped`.
     """
-    knots = posterior.knots
-    values = posterior.values
-    slope = posterior.slope
-    limited = slope == 0 and len(knots) > 1 and knots[-1] > knots[-2]
-    if limited and values[-1] >= highest:  # a limit ends the slope: see Posterior.up_to
-        slope = float((values[-1] - values[-2]) / (knots[-1] - knots[-2]))
-        knots = knots[:-1]
-        values = values[:-1]
+    knots, values, slope = _open_ended(posterior)
     best = float(values[-1])
     room = highest - best
     if not (slope > 0 and unit > 0 and room > 0):
@@ -207,13 +201,28 @@ def _damped(posterior: stats.Posterior, unit: float, highest: float) -> stats.Po
     )
 
 
-def _damped_decades(posterior: stats.Posterior, unit: float) -> stats.Posterior:
+def _open_ended(posterior: stats.Posterior) -> tuple[Floats, Floats, float]:
+    """Knots, values and slope without the knot of a limit: see :meth:`refine.stats.Posterior.up_to`."""
+    knots = posterior.knots
+    values = posterior.values
+    if posterior.slope > 0 or len(knots) <= _SLOPED:
+        return knots, values, posterior.slope
+    slope = 0.0
+    if knots[-1] > knots[-2]:
+        slope = float((values[-1] - values[-2]) / (knots[-1] - knots[-2]))
+    return knots[:-1], values[:-1], slope
+
+
+def _damped_decades(analysis: Analysis, posterior: stats.Posterior) -> stats.Posterior:
     """The posterior of losses that are compared by factors, damped by decades beyond the best loss."""
-    positive = posterior.values < 0  # without a limit of 0 that ends the slope
-    knots = posterior.knots[positive]
-    values = on_log_scale(posterior.values[positive])
+    unit = _BEYOND * excess_of_best(analysis, on_log_scale(analysis.y))
+    knots, values, _ = _open_ended(posterior)
+    values = on_log_scale(values)
     on_decades = posterior._replace(knots=knots, values=values, slope=top_slope(knots, values, posterior.n))
-    on_decades = _damped(on_decades, unit, math.inf)
+    highest = math.inf
+    if analysis.limits.facing(analysis.sign)[1] < 0:
+        highest = -math.log10(-_highest(analysis))
+    on_decades = _damped(on_decades, unit, highest)
     return on_decades._replace(values=off_log_scale(on_decades.values))
 
 

@@ -301,3 +301,26 @@ def test_gain_of_a_noisy_metric_does_not_pass_its_limit():
     review = datasets.digits().rounds[0].propose()
     worth = review.worth(n=150)
     assert 0 < worth.gain < worth.high <= 1 - 0.95
+
+
+def test_simulated_losses_over_decades_do_not_pass_a_declared_limit(tree):
+    def loss(p):
+        return 0.1 + 10.0 ** (2 * p["x"] * (1 + p["y"]) + abs(p["z"] - 0.4) - 2)
+
+    space = dict.fromkeys("xyz", (0.0, 1.0, 9))
+    goal = {"direction": "minimize", "scale": "log", "limits": (0.1, None)}
+    root = tree.add_round(space, loss, n=20, noise="none", seed=2, **goal).run(progress=False)
+    rehearsal = root.propose().rehearse(rounds=1, n=20)
+    for plan in rehearsal.plans:
+        assert 0.1 < plan.mean[-1] < rehearsal.now
+
+
+def test_two_noisy_values_up_to_the_limit_leave_a_gain_open(tree):
+    def step(p, trial):
+        return 0.5 + 0.5 * (p["x"] + p["y"] + np.random.default_rng(trial.seed).normal(0, 0.3) > 1.4)
+
+    space = dict.fromkeys("xy", (0.0, 1.0, 11))
+    root = tree.add_round(space, step, n=40, seed=1, noise="retraining", limits=(0, 1))
+    worth = root.run(progress=False, check_noise=False).propose(epsilon=0.01).worth()
+    assert worth.gain > 0
+    assert worth.probability > 0.05
