@@ -503,11 +503,11 @@ def _cost(analysis: Analysis) -> Check:
         cost = cost_of(analysis)
     if cost is None or not cost.leads:
         return _check("cost", "unknown")
+    if cost.seconds[cost.best] < SLOW:
+        return _check("cost", "fast", picture="cost")
     share = float(cost.seconds[cost.cheapest] / cost.seconds[cost.best])
     saving = 1 - share
     code = "cheaper"
-    if cost.seconds[cost.best] < SLOW:
-        return _check("cost", "fast", 0.0, "cost", saving=0.0)
     if saving < CHEAPER:
         code = "no_cheaper"
     return _check("cost", code, saving, "cost", saving=saving, rank=cost.rank, share=share)
