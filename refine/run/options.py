@@ -176,13 +176,24 @@ class StopConditions:
 
     def reason(self) -> str:
         """The limit that is reached, in words to follow "stopped"; empty below all limits."""
-        if self._trained >= self._seconds_left:
+        if self._budget_spent:
             return "since the budget of training time is spent"
         if time.monotonic() >= self._end:
             return f"after {self._ending.hours:g} hours"
         if self._ending.trials is not None and self._ended >= self._ending.trials:
             return f"after {plural(self._ended, 'trial')}"
         return ""
+
+    @property
+    def fix(self) -> str:
+        """The way to run the trials that are left, in words."""
+        if self._budget_spent:
+            return "raise the budget and run it again to resume"
+        return "run it again to resume"
+
+    @property
+    def _budget_spent(self) -> bool:
+        return self._trained >= self._seconds_left
 
 
 def log(level: int, text: str, *values: object, exc_info: bool = False) -> None:

@@ -127,11 +127,11 @@ class ProgressMonitor:
         log(logging.INFO, "round %s: %s", self.node.id, text)
         self._bar.say(text)
 
-    def say_left(self, reason: str, remaining: int) -> None:
-        """Shows, below the bar, that the run ended before its plan, and how many trials are left."""
+    def say_left(self, reason: str, remaining: int, fix: str) -> None:
+        """Shows, below the bar, that the run ended before its plan, how many trials are left, and a fix."""
         if self._bar.show:
             self._bar.close()
-            print_error(f"round {self.node.id}: stopped {reason}, {remaining} left; run it again to resume")
+            print_error(f"round {self.node.id}: stopped {reason}, {remaining} left; {fix}")
 
     def add(self, outcome: Outcome, value: float | None) -> None:
         """Takes in a stored trial; ``value`` is the metric of a complete trial.

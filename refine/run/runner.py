@@ -177,7 +177,7 @@ def run_round(
         remaining = work.todo - monitor.ended
         log(logging.INFO, "round %s: %d trials run, %d left", node.id, monitor.ended, remaining)
         if remaining > 0 and not stop_requested() and stop_conditions.reached():
-            monitor.say_left(stop_conditions.reason(), remaining)
+            monitor.say_left(stop_conditions.reason(), remaining, stop_conditions.fix)
 
 
 class _Work(NamedTuple):

@@ -181,7 +181,7 @@ def test_a_call_that_ends_early_gives_its_claim_back(tree):
     assert (tree.budget_state.spent, tree.budget_state.running, tree.budget_state.left) == (4, 0, 8)
 
 
-def test_a_training_time_stops_a_run_and_then_refuses_one(tree):
+def test_a_training_time_stops_a_run_and_then_refuses_one(tree, capsys):
     def slow(params, trial):
         end = np.random.default_rng(trial.seed).random()
         import time
@@ -189,8 +189,9 @@ def test_a_training_time_stops_a_run_and_then_refuses_one(tree):
         time.sleep(0.02)
         return end
 
-    first = tree.add_round(SPACE, slow, n=40, budget="0.1 s").run(progress=False)
+    first = tree.add_round(SPACE, slow, n=40, budget="0.1 s").run()
     assert 1 <= len(first.trials) < 40
+    assert "left; raise the budget and run it again to resume" in capsys.readouterr().err
     assert tree.budget_state.seconds_left == 0
     with pytest.raises(DesignError, match=r"0.1 s"):
         first.run(progress=False)
