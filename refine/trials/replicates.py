@@ -130,14 +130,13 @@ def with_planned(replicates: FinishedReplicates, labels: Collection[str]) -> Fin
     """
     planned_values = dict(zip(replicates.groups, replicates.planned.tolist(), strict=True))
     first = {label: v for label, v in planned_values.items() if label in labels and np.isfinite(v)}
-    others = [
-        np.nan if label in first else v
-        for label, v in zip(replicates.groups, replicates.planned, strict=True)
-    ]
+    if not first:
+        return replicates
+    counted = np.isin(replicates.groups, [*first])
     return FinishedReplicates(
         np.concatenate([[*first.values()], replicates[0]]),
         [*first, *replicates.groups],
-        np.concatenate([[np.nan] * len(first), others]),
+        np.concatenate([[np.nan] * len(first), np.where(counted, np.nan, replicates.planned)]),
     )
 
 

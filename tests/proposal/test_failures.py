@@ -124,8 +124,8 @@ def test_a_review_says_how_many_trials_are_expected_to_fail_and_follows_an_edit(
     assert review.claim.failing_now == pytest.approx(4 / 11, abs=0.1)
     bold = review.edit(x=(0.7, 1.0))
     assert bold.claim.failing_inside > 0.8 > review.claim.failing_inside
-    now = f"(about {percent(bold.claim.failing_now)} expected in the present space)"
-    assert now in dict(bold.page().facts)["Failures"].text
+    share_text = f"(about {percent(bold.claim.failing_now)} expected in the present space)"
+    assert share_text in dict(bold.page().facts)["Failures"].text
 
 
 def test_failures_by_chance_are_expected_as_often_as_they_were_seen():

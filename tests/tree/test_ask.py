@@ -1,6 +1,7 @@
 """Questions to a tree: answers, the evidence behind them, and rounds that settle them."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -554,13 +555,18 @@ def test_questions_lists_asked_questions_with_their_answers_over_time(bowl_tree)
 
 def test_a_track_record_calls_the_only_author_you_and_a_report_names_everybody(tree, tmp_path):
     first = tree.add_round(SPACE, bowl, n=60, seed=1).run(progress=False)
+    author = first.node.author
+
+    def askers():
+        return [
+            cell.text.split()[0] for label, cell in tree.calibration().page().facts if label == "Questions"
+        ]
+
     tree.ask("layers <= 1", epsilon=0.03)
-    assert "Questions   you got 1 answer, 0 decided" in str(tree.calibration())
-    assert f"{first.node.author} got 1 answer" in tree.report(tmp_path).read_text()
+    assert askers() == ["you"]
+    assert re.search(rf"Questions\W+{author} ", tree.report(tmp_path).read_text())
     tree.ask("layers <= 1", epsilon=0.03, author="mia")
-    text = str(tree.calibration())
-    assert f"{first.node.author} got 1 answer" in text
-    assert "mia got 1 answer" in text
+    assert askers() == [author, "mia"]
 
 
 def test_a_question_asked_before_trials_came_is_scored_by_them(bowl_tree):

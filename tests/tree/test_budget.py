@@ -443,7 +443,8 @@ def test_a_doubtful_winner_with_repeats_states_its_runs_and_a_call_within_the_re
     facts = dict(page.blocks[1].rows)
     assert facts["Runs"] == "3: the planned run and 2 repeats"
     assert "20 configurations" in facts["Doubt"]
-    assert tree.budget_state.reserve_text() == "; 7 kept to confirm the winner (9 repeats, 2 so far)"
+    reserve_text = "; 7 kept to confirm the winner (9 repeats, 2 so far)"
+    assert tree.budget_state.reserve_text() == reserve_text
     assert str(page.calls[0]) == "tree.confirm(budget=9)"
     assert replace(doubtful, within_rows=0.95).page().calls == ()
 

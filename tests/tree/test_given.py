@@ -280,14 +280,14 @@ def test_every_run_of_a_baseline_counts_in_the_noise_and_only_repeats_of_a_good_
     space = {"x": (0.0, 1.0, 30)}
     with refine.Tree("study", store=tmp_path / "refine.db") as tree:
         usual = {"x": 0.0}
-        planned = tree.add_round(space, noisy, n=12, baseline=usual, baseline_seeds=10)
-        planned.run(progress=False, check_noise=False)
+        first = tree.add_round(space, noisy, n=12, baseline=usual, baseline_seeds=10)
+        first.run(progress=False, check_noise=False)
         chosen = tree.add_round(space, noisy, n=12, seed=1, objective_name="again")
         chosen.run(progress=False, check_noise=False)
         chosen.replicate(top=1, seeds=9, progress=False)
-        noise = planned.analyze().noise
+        noise = first.analyze().noise
         assert (noise.source, noise.n) == ("replicates", 9)  # 10 runs, a degree of freedom for their mean
-        values = [*planned.replicates["value"], *planned.trials.loc[planned.trials["x"] == 0, "value"]]
+        values = [*first.replicates["value"], *first.trials.loc[first.trials["x"] == 0, "value"]]
         assert len(values) == 10
         assert noise.sd == pytest.approx(np.std(values, ddof=1), rel=0.25)
         assert chosen.analyze().noise.n == 8  # 10 runs, of which the first was chosen for its value

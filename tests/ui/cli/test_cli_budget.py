@@ -56,8 +56,8 @@ def test_the_reserve_counts_earlier_repeats(store):
     spent = data("budget", store)
     repeats = spent["spent"] - 10
     assert spent["reserve"] == 9 - repeats
-    kept = f"{9 - repeats} kept to confirm the winner (9 repeats, {repeats} so far)"
-    assert kept in good("budget", store)
+    reserve_text = f"{9 - repeats} kept to confirm the winner (9 repeats, {repeats} so far)"
+    assert reserve_text in good("budget", store)
 
 
 @pytest.mark.slow
