@@ -78,7 +78,7 @@ CODES = {
     "more": "more configurations would let parameters be judged: parameters, more, n, power, effect, seconds",
     "settled": "whatever is read can be judged, and nothing is to be narrowed: runs, seconds, effect, power",
     "settled_exactly": "the same, and repeats are identical: effect, power",
-    "all_equal": "every trial has the same value: metric, value",
+    "all_equal": "every finished trial has the same value: metric, value",
     "exhausted": "every configuration was run: as for settled",
     "all_known": "every configuration was run, and repeats are identical",
     "last_repeats": "the budget leaves repeats, but no round: runs, seconds, spent, budget",

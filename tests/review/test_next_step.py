@@ -151,8 +151,14 @@ def test_repeats_are_not_advised_if_they_are_identical():
 def test_a_constant_objective_is_named_as_such():
     step = step_of(lambda frame, rng: 3.0 + 0.0 * frame["lr"])
     assert codes(step) == ["all_equal", "tried"]
-    assert "Every trial has the same value, 3.0000." in sentences(step.reasons)
+    assert "Every finished trial has the same value, 3.0000." in sentences(step.reasons)
     assert str(step.action) == "round.analyze()"
+
+
+def test_failed_trials_are_not_said_to_have_the_same_value():
+    failing = step_of(lambda frame, rng: np.where(rng.random(len(frame)) < 0.3, np.nan, 3.0))
+    assert codes(failing) == ["all_equal", "tried"]
+    assert "Every trial " not in sentences(failing.reasons)
 
 
 def test_budget_pays_for_search_on_the_same_space_if_nothing_is_proposed():

@@ -526,7 +526,7 @@ _SENTENCES: dict[str, Say] = {
         f"{_needed_text(v.needed)}. No effect detected so far: {{so_far}}.",
         vars(v),
     ),
-    "constant": "Every trial has the same {metric}, so no effect can be detected.",
+    "constant": "Every finished trial has the same {metric}, so no effect can be detected.",
     # Evidence for dropped and added values.
     "all_plausible": "At this risk any level may hold the optimum, so all levels are kept.",
     "steep": (
@@ -641,8 +641,8 @@ _SENTENCES: dict[str, Say] = {
         "causes {effect:percent} of the differences, with probability {power:.2g}."
     ),
     "all_equal": (
-        "Every trial has the same {metric}, {value:score}. Check what the objective returns, or vary other "
-        "parameters."
+        "Every finished trial has the same {metric}, {value:score}. Check what the objective returns, or "
+        "vary other parameters."
     ),
     "settled_exactly": (
         "Nothing is left to narrow: an effect that causes {effect:percent} of the differences would have "
