@@ -287,6 +287,7 @@ _FUNCTIONS = stats.MixedPosterior(forest_draws=0, process_draws=0, power=True)
 # The model behind expected improvements. Ten trials say little about the kernel: with five kernels, the next
 # trial depended on the luck of their draw.
 MEANS = replace(_FUNCTIONS, kernels=12)
+_EXACT = 1e-9  # largest distance of equal positions
 _FAILING = 1000  # added to the seed, for the posterior of failures
 
 # Share of an axis: optima closer than this on every axis lie in one region.
@@ -319,6 +320,9 @@ class Surrogate:
     failing: Floats | None = (
         None  # (c,) probability that a trial of a candidate fails; ``None`` if none failed
     )
+    # (c,) values, larger is better, and -inf without a usable one, if every configuration was run and repeats
+    # are identical; else ``None``
+    known: Floats | None = None
 
     @property
     def fewest(self) -> int:
@@ -329,16 +333,8 @@ class Surrogate:
 
     @cached_property
     def levels(self) -> Indices:
-        """(c, parameters) level numbers of the candidates.
-
-        :data:`NOT_READ` if a candidate does not read a parameter.
-        """
-        axes = [level_axis(e.parameter) for e in self.found]
-        index = np.stack([axis.index(self.candidates[:, j]) for j, axis in enumerate(axes)], axis=1)
-        read = reading(self.found, self.candidates)
-        if read is None:
-            return index
-        return np.where(read, index, NOT_READ)
+        """(c, parameters) level numbers of the candidates: see :func:`levels_at`."""
+        return levels_at(self.found, self.candidates)
 
     def goals(self, epsilon: float) -> list[tuple[stats.Posterior, float]]:
         """The posterior and the tolerated loss of each goal; ``epsilon`` belongs to the first."""
@@ -373,7 +369,17 @@ class Surrogate:
         else:
             failing = self.failing[inside]
         candidates = self.candidates[inside]
-        return replace(self, posterior=posterior, candidates=candidates, columns=columns, failing=failing)
+        known = None
+        if self.known is not None:
+            known = self.known[inside]
+        return replace(
+            self,
+            posterior=posterior,
+            candidates=candidates,
+            columns=columns,
+            failing=failing,
+            known=known,
+        )
 
     @property
     def draws(self) -> int:
@@ -416,6 +422,8 @@ class Surrogate:
         inside = inside_of(new, self.space, self.found, self.columns)
         if inside.all():
             return 1.0
+        if self.known is not None and inside.any():
+            return float(not known_difference(self.known, inside, ~inside) > epsilon)
         if int(inside.sum()) < self.fewest:
             return math.nan
         if self.front is not None:
@@ -461,6 +469,22 @@ class Surrogate:
             levels.append(mask)
         share = float(region.sum() / (~inside).sum())
         return Region(tuple(levels), len(central) / self.draws, float(lost.mean()), share)
+
+
+def levels_at(parameters: Sequence[ParameterEvidence], positions: Floats) -> Indices:
+    """(n, parameters) level numbers of positions; :data:`NOT_READ` if a parameter is not read there."""
+    axes = [level_axis(e.parameter) for e in parameters]
+    index = np.stack([axis.index(positions[:, j]) for j, axis in enumerate(axes)], axis=1)
+    read = reading(parameters, positions)
+    if read is None:
+        return index
+    return np.where(read, index, NOT_READ)
+
+
+def known_difference(known: Floats, first: Bools, second: Bools) -> float:
+    """Best known value of the second part of the candidates minus the best of the first; NaN without any."""
+    with np.errstate(invalid="ignore"):
+        return float(known[second].max(initial=-np.inf) - known[first].max(initial=-np.inf))
 
 
 def surrogate_of(
@@ -527,7 +551,33 @@ def _surrogate_over(analysis: Analysis, rows: Indices, exhaustive: bool) -> Surr
     if failing is not None:
         chance = _chances_to_fail(analysis, failing)
         posterior = stats.constrained(posterior, [failing], learned_rows(analysis))
-    return Surrogate(space, posterior, positions, columns, exhaustive, analysis.parameters, failing=chance)
+    surrogate = Surrogate(
+        space, posterior, positions, columns, exhaustive, analysis.parameters, failing=chance
+    )
+    exact = analysis.noise.deterministic and analysis.new_data is None
+    if exhaustive and exact and not analysis.others:
+        return replace(surrogate, known=_known(analysis, surrogate))
+    return surrogate
+
+
+def _known(analysis: Analysis, surrogate: Surrogate) -> Floats | None:
+    """(c,) values of the candidates, -inf for a failed one; ``None`` if one of them was not run."""
+    values = analysis.y.copy()
+    if analysis.failed is not None:
+        values[analysis.failed] = -np.inf
+    if analysis.feasibility is not None:
+        values[(analysis.feasibility.slack < 0).any(axis=0)] = -np.inf
+    index_of = {row.tobytes(): i for i, row in enumerate(surrogate.levels)}
+    read = surrogate.levels != NOT_READ
+    known = np.full(len(surrogate.candidates), math.nan)
+    for row, x, value in zip(levels_at(analysis.parameters, analysis.X), analysis.X, values, strict=True):
+        i = index_of.get(row.tobytes())
+        # A trial of an earlier round may lie between the levels.
+        if i is not None and np.allclose(x[read[i]], surrogate.candidates[i][read[i]], rtol=0, atol=_EXACT):
+            known[i] = value
+    if np.isnan(known).any():
+        return None
+    return known
 
 
 def _chances_to_fail(analysis: Analysis, failing: stats.Posterior) -> Floats:

@@ -75,7 +75,7 @@ class Claim:
     # on a log scale), ``"deterministic"`` or ``"none"``
     epsilon_source: str
     # number of draws that the probability was counted in, so it resolves 1 / (draws + 1); 0 if it was not
-    # counted
+    # counted, or if every configuration was run and repeats are identical: see :attr:`certain`
     draws: int = 0
     rows: int = 0  # number of validation rows behind a metric that is a share of rows; 0 if unknown
     # With several goals, the tolerance of each further goal. The claim is then: for every point of the front,
@@ -97,6 +97,11 @@ class Claim:
     # counted in benchmarks with many of them is larger, and stated; ``"steep"`` if few trials, exploit trials
     # among them, lie next to a steep fall, and no probability is stated
     basis: str = ""
+
+    @property
+    def certain(self) -> bool:
+        """True if nothing is left to doubt: every configuration was run, and repeats are identical."""
+        return not self.draws and self.probability in (0.0, 1.0)
 
     def given(self, metric: str) -> dict[str, float]:
         """Tolerances that the user set, by metric; ``metric`` is the metric of the first goal."""
@@ -426,11 +431,16 @@ class Proposer:
         basis = ""
         if math.isnan(probability) and self.steep:
             basis = "steep"
-        elif probability < 1.0:
+        elif 0.0 < probability < 1.0:
             basis = self.counted.basis
             probability = 1.0 - self.counted.chance(1.0 - probability)
         failing_inside = surrogate.failing_share(space)
-        return replace(self.claim, probability=probability, failing_inside=failing_inside, basis=basis)
+        draws = self.claim.draws
+        if surrogate.known is not None:
+            draws = 0
+        return replace(
+            self.claim, probability=probability, draws=draws, failing_inside=failing_inside, basis=basis
+        )
 
     @cached_property
     def counted(self) -> CountedLoss:
@@ -453,6 +463,8 @@ class Proposer:
         if surrogate is None:
             return math.nan
         drawn = surrogate.probability(space, epsilon)
+        if surrogate.known is not None:
+            return drawn
         if self.steep and drawn < 1.0:
             return math.nan
         cut = [name for name in self.undetected if space.get(name) != surrogate.space[name]]

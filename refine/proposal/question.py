@@ -19,7 +19,13 @@ from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import SpaceError, did_you_mean
 from refine.proposal.counted_loss import CountedLoss, counted_loss
 from refine.proposal.damping import damped, excess_of_best
-from refine.proposal.posterior import Surrogate, cardinalities_of, further_candidates, learned_rows
+from refine.proposal.posterior import (
+    Surrogate,
+    cardinalities_of,
+    further_candidates,
+    known_difference,
+    learned_rows,
+)
 from refine.space.categorical import Categorical
 from refine.space.constraints import Constraint, one_of
 from refine.space.edits import edited
@@ -497,6 +503,8 @@ def compared(evidence: Evidence, first: Bools, second: Bools, epsilons: Sequence
     configuration at most epsilon worse in all goals. The other numbers are about the first goal.
     """
     surrogate = evidence.surrogate
+    if surrogate.known is not None and first.any() and second.any():
+        return _compared_exactly(known_difference(surrogate.known, first, second), epsilons[0])
     if min(int(first.sum()), int(second.sum())) < surrogate.fewest:
         return UNKNOWN
     functions = evidence.functions
@@ -528,6 +536,26 @@ def compared(evidence: Evidence, first: Bools, second: Bools, epsilons: Sequence
         cost=float(middle),
         low=float(low),
         high=float(high),
+    )
+
+
+def _compared_exactly(difference: float, epsilon: float) -> Compared:
+    """The comparison of two known bests; ``difference`` is infinite or NaN if a side has no usable value."""
+    within = float(not difference > epsilon)
+    if math.isnan(difference):
+        return UNKNOWN._replace(within=within)
+    cost = difference
+    if math.isinf(difference):
+        cost = math.nan
+    return Compared(
+        within=within,
+        better=(1.0 - float(np.sign(difference))) / 2,
+        ahead=float(difference < -epsilon),
+        behind=float(difference > epsilon),
+        tie=float(abs(difference) <= epsilon),
+        cost=cost,
+        low=cost,
+        high=cost,
     )
 
 

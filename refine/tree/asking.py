@@ -101,7 +101,9 @@ class Answer(Shown):
     trials: int  # finished trials behind the answer
     earlier: int  # of those, trials of other rounds
     later: tuple[str, ...]  # ids of newer rounds that the answer does not use
-    draws: int  # functions drawn given the trials, on ranks and on values
+    # functions drawn given the trials, on ranks and on values; 0 if every configuration was run and repeats
+    # are identical
+    draws: int
     basis: str  # spaces with a counted loss: see :attr:`refine.proposal.proposal.Claim.basis`
     evidence: str  # digest of the evidence
     data: str  # data that the answer is about: see :attr:`refine.proposal.proposal.Claim.data`
@@ -321,6 +323,7 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         verdict = UNKNOWN  # the posterior alone, without a trial on this side
     elif rival is not None and tie >= likely:
         verdict = EITHER
+    certain = evidence.surrogate.known is not None
     considered = parts.considered.trials & evidence.finished
     earlier = 0
     if analysis.own is not None:
@@ -353,8 +356,8 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         trials=int(considered.sum()),
         earlier=earlier,
         later=basis.later,
-        draws=len(evidence.functions.weight),
-        basis=counted.basis,
+        draws=0 if certain else len(evidence.functions.weight),
+        basis="" if certain else counted.basis,
         data=claimed_data(analysis),
         evidence=analysis.digest,
         needed=settling.needed,

@@ -68,6 +68,51 @@ def test_the_cost_of_a_side_without_a_value_is_limited_to_trials_that_finish(tre
     assert "if trials of both sides finish" not in str(tree.ask("x <= 0.3"))
 
 
+FULL = {"x": (0.0, 1.0, 6), "y": (0.0, 1.0, 6)}
+
+
+def slope(p):
+    return -((p["x"] - 0.4) ** 2) - 0.3 * (p["y"] - 0.2) ** 2
+
+
+def test_nothing_is_in_doubt_once_every_configuration_was_run_without_noise(tree):
+    round_ = tree.add_round(FULL, slope, n=36, seed=1, noise="none").run(progress=False)
+    review = round_.propose()
+    assert review.proposal.claim.probability == 1
+    assert "Risk        none: every configuration was run" in str(review)
+    lost = review.edit(x=(0.6, 1.0))
+    assert lost.preview().probability == 0
+    assert "Risk        certain: something better by over 0.0086 is cut off" in str(lost)
+    yes, no = tree.ask("x <= 0.4"), tree.ask("x > 0.5")
+    assert (yes.probability, no.probability) == (1, 0)
+    assert "Yes: every configuration was run." in str(yes)
+    assert "No: every configuration was run." in str(no)
+    assert (no.cost, no.cost_low, no.cost_high) == pytest.approx((0.04, 0.04, 0.04))
+    assert "the best inside is 0.04 worse than the best outside\n" in str(no)
+    rivals = tree.ask("x <= 0.3", better="x == 0.4"), tree.ask("x == 0.2", better="x == 0.6")
+    assert [answer.verdict for answer in rivals] == ["no", "either"]
+    assert "1 in 20" not in "".join(map(str, (review, lost, yes, no, *rivals, tree.winner())))
+
+
+@pytest.mark.parametrize(("n", "noise"), [(35, "none"), (36, "retraining")])
+def test_a_configuration_left_or_noise_leaves_a_doubt(tree, n, noise):
+    review = tree.add_round(FULL, slope, n=n, seed=1, noise=noise).run(progress=False).propose()
+    assert 0 < review.preview().probability < 1
+    assert 0 < tree.ask("x > 0.5").probability < 1
+
+
+def test_a_failed_configuration_is_known_to_have_no_value(tree):
+    def value(p):
+        if p["x"] > 0.5:
+            raise ValueError("too large")
+        return slope(p)
+
+    tree.add_round(FULL, value, n=36, seed=1, noise="none").run(progress=False)
+    answer = tree.ask("x > 0.5")
+    assert (answer.verdict, answer.probability) == ("no", 0)
+    assert math.isnan(answer.cost)
+
+
 def test_all_questions_of_a_study_have_one_tolerance(tree):
     """A narrowed round answers one question, and the round before the cut another."""
 

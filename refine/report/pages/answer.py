@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from refine.proposal.counted_loss import COUNTED
 from refine.proposal.settling import ENOUGH, NOISE
 from refine.proposal.suggested import CUT, INTERACTION, SuggestedQuestion
-from refine.report.pages.proposal import CLAIMED_DATA, COUNTED_ON
-from refine.report.pages.reasons import judged_text, source_text, whom
+from refine.report.pages.proposal import ALL_KNOWN, CLAIMED_DATA, COUNTED_ON
+from refine.report.pages.reasons import judged_text, source_text, upper, whom
 from refine.tree.asking import EITHER, NO, OPEN, PROBABLY, PROBABLY_NOT, UNKNOWN, YES, Answer, Side, thin
 from refine.tree.questions import AskedQuestion, Questions
 from refine.trials.stored_answer import StoredAnswer
@@ -175,6 +175,8 @@ def lead_text(answer: Answer) -> str:
         return f"Unknown: no trial ran {_empty_side(answer)} yet; settle the question with some."
     if answer.better is not None:
         return _rivals_text(answer)
+    if not answer.draws:
+        return f"{_LEADS[answer.verdict]}: {ALL_KNOWN}."
     event, opposite = _events(answer)
     likelier = min(answer.probability, 1 - answer.probability)
     if answer.verdict == OPEN and likelier > 1 - _EVEN:
@@ -211,6 +213,8 @@ def _events(answer: Answer) -> tuple[str, str]:
 def _rivals_text(answer: Answer) -> str:
     """The region with the better best, with the chance of the opposite."""
     if answer.verdict == EITHER:
+        if not answer.draws:
+            return f"Either region will do: {ALL_KNOWN}."
         doubt = chance_words(1 - answer.tie)
         return f"Either region will do: {doubt} that their bests differ{by_over(answer.epsilon)}."
     regions = [_region_text(answer.question), _region_text(str(answer.better))]
@@ -218,6 +222,8 @@ def _rivals_text(answer: Answer) -> str:
     if answer.probability < 0.5:
         regions.reverse()
     ahead, behind = regions
+    if not answer.draws:
+        return f"{ahead} holds the better best: {ALL_KNOWN}."
     doubt = chance_words(1 - likelier)
     if answer.verdict == OPEN and likelier <= _EVEN:
         return f"Open: {ahead} or {behind} may hold the better best, {doubt} for each."
@@ -243,6 +249,8 @@ def cost_text(answer: Answer) -> str:
     relation = f"{expected} than"
     if expected == "equal":
         relation = "equal to"
+    if not answer.draws:
+        return f"{sides[0]} is {relation} {sides[1]}"
     interval = f"{low} to {high}".replace("equal", "0")
     # The chance counts failures, and a difference of values cannot.
     condition = ""
@@ -326,10 +334,15 @@ def _fold(answer: Answer) -> Fold:
     limit = ""
     if answer.basis:
         limit = f", and at least {number(COUNTED[answer.basis].smallest, 2)} for either answer"
-    lines = [
+    source = (
         f"The model probability is {number(answer.probability, 2)}, counted in {answer.draws:,} functions "
         f"drawn given the trials{limit}; screens round chances to four steps, because finer steps are not "
-        "calibrated.",
+        "calibrated."
+    )
+    if not answer.draws:
+        source = f"{upper(ALL_KNOWN)}, and repeats are identical."
+    lines = [
+        source,
         "Best expected: mean over the drawn functions of their best value on this side, tried or not.",
     ]
     if answer.data:
@@ -466,6 +479,8 @@ def _doubt_text(answer: StoredAnswer) -> str:
         return "unknown"
     if answer.verdict == EITHER:
         return "-"
+    if answer.probability in (0.0, 1.0):  # every configuration was run
+        return "none"
     return chance_cell(min(answer.probability, 1 - answer.probability))
 
 

@@ -130,6 +130,8 @@ def _risk(preview: Preview) -> Cell:
         return Cell(risk_text(preview.claim, cuts=False))
     if math.isnan(preview.probability):
         return Cell(risk_text(preview.claim), "warn")
+    if preview.claim.certain:
+        return Cell(risk_text(preview.claim), "bad" * preview.throws)
     proposed = chance_words(1 - preview.proposed_probability)
     compared = ""
     if chance_words(1 - preview.probability) != proposed:

@@ -115,7 +115,10 @@ def change_view(change: Change, epsilon: float = math.nan, caution: str = "") ->
     if change.kind not in ("keep", "leave", "fix"):  # kinds of changes that lose no configuration
         alone = ""
         if math.isfinite(change.risk):
-            alone = f"; risk of this change alone: {chance_words(change.risk)}"
+            risk = chance_words(change.risk)
+            if not change.risk:  # every configuration was run
+                risk = "none"
+            alone = f"; risk of this change alone: {risk}"
         texts.append(f"{percent(change.volume_kept)} kept{alone}.")
         blocks.append(Text(f"{strip(change.old, change.new)} {texts[-1]}"))
     return ChangeView(change, row, Fold(title, blocks, change.name, change.kind != "keep"), texts)
@@ -278,6 +281,11 @@ def risk_view(claim: Claim, asked_risk: float = math.nan, cuts: bool = True) -> 
         return _without_chance("none", "nothing is cut off")
     if math.isnan(lost):
         return _without_chance("not known", UNKNOWN_RISK[claim.basis])
+    if claim.certain and not lost:
+        return _without_chance("none", ALL_KNOWN)
+    if claim.certain:
+        loss, _ = _loss_and_source(claim)
+        return _without_chance("certain", f"{loss} is cut off")
     headline = chance_words(lost)
     if asked_risk < CHANCE_STEPS[0][0]:
         headline += f" (asked: {risk_percent(asked_risk)})"
@@ -287,6 +295,11 @@ def risk_view(claim: Claim, asked_risk: float = math.nan, cuts: bool = True) -> 
     if claim.basis:
         text += f" (counted in benchmarks with {COUNTED_ON[claim.basis]})"
     return RiskView(text, headline, chance_cell(lost), f"that {loss} {ending}")
+
+
+ALL_KNOWN = (
+    "every configuration was run"  # and repeats are identical: the reason of a certain claim or answer
+)
 
 
 def _without_chance(answer: str, reason: str) -> RiskView:
@@ -524,6 +537,8 @@ def claim_text(claim: Claim, metric: str, subject_to: Sequence[object], region: 
     """A claim as a sentence; ``region`` names the space kept: ``the 12 % of the space kept``."""
     judged = judged_text(join([metric, *(t.metric for t in claim.others)]), subject_to)
     wrong = f"wrong in {chance_words(1 - claim.probability)} cases"
+    if claim.certain:
+        wrong = f"{ALL_KNOWN}, so this is {'certain' if claim.probability else 'false'}"
     if not claim.others:
         return f"The best {judged} in {region} is {within_text(claim)} the best anywhere; {wrong}."
     losses = [(metric, claim.epsilon), *((t.metric, t.epsilon) for t in claim.others)]
