@@ -101,7 +101,8 @@ def test_trials_beyond_the_configurations_repeat_the_finalists(few_functions):
     assert [(size.trials, size.repeats) for size in noisy.sizes] == [(12, 4)]
     assert [(size.trials, size.repeats) for size in exact.sizes] == [(8, 0)]
     advice = "8 trials run every configuration"
-    assert noisy.page().title == f"{advice}; the other 4 can repeat the finalists"
+    with_repeats = f"{advice}; the other 4 can repeat the finalists"
+    assert noisy.page().title == with_repeats
     assert exact.page().title == advice
     assert exact.page().calls[0].options["budget"] == 8
 
