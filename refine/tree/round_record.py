@@ -319,12 +319,14 @@ class RoundRecord(Shown):
         """Best value of comparable ancestors, NaN without any, and whether this space holds the best."""
         reader = self.context.reader
         bests: dict[float, bool] = {}
+        previous = self.node.previous
         above = self.parent
         while above is not None:
             if above.node.judged_by == self._judged_by:
                 key = ("best value", above.id, above._judged_by, self.id)
-                value, kept = reader.computed(key, partial(_best_value, above, self.space))
+                value, kept = reader.computed(key, partial(_best_value, above, self.space, previous))
                 bests[value] = kept or bests.get(value, False)
+            previous = {**above.node.previous, **previous}
             above = above.parent
         best = self.goal.best([value for value in bests if not math.isnan(value)])
         return best, bests.get(best, False)
@@ -369,12 +371,18 @@ class RoundRecord(Shown):
         return line(f"<Round {self.id} of {self.context.name}>")
 
 
-def _best_value(round_: RoundRecord, space: Space) -> tuple[float, bool]:
-    """Value of the best observed trial of a round, NaN without one, and whether a space holds the trial."""
+def _best_value(round_: RoundRecord, space: Space, previous: Mapping[str, Any]) -> tuple[float, bool]:
+    """Value of the best observed trial of a round, NaN without one, and whether a space holds the trial.
+
+    ``previous`` are values of parameters that the trial lacks.
+    """
     best = round_.best
     if best is None:
         return math.nan, False
     value = float(best["value"])
-    if not set(space) - set(space.conditions) <= set(best.index):
+    row = best.to_frame().T.infer_objects()
+    for name in previous.keys() - set(best.index):
+        row[name] = [previous[name]]
+    if not set(space) - set(space.conditions) <= set(row):
         return value, False
-    return value, bool(space.contains(best.to_frame().T.infer_objects())[0])
+    return value, bool(space.contains(row)[0])

@@ -92,6 +92,8 @@ def test_a_round_that_may_not_repeat_the_best_does_not_fail_for_being_worse(tree
     root = tree.add_round(space, cone, n=100, seed=3, noise="none").run(progress=False)
     unchanged = root.branch(space, n=10, seed=5).run(progress=False)
     without = root.branch({"x": (0, 3), "y": (0, 10)}, n=10, seed=5).run(progress=False)
+    added = root.branch({**space, "z": ["a", "b"]}, n=10, seed=5, previous={"z": "a"}).run(progress=False)
     epsilon = root.analyze().noise.epsilon
-    assert max(unchanged.best["value"], without.best["value"]) < root.best["value"] - epsilon
-    assert (unchanged.checks()["noise"].verdict, without.checks()["noise"].verdict) == ("warn", "fail")
+    assert max(r.best["value"] for r in (unchanged, without, added)) < root.best["value"] - epsilon
+    verdicts = [r.checks()["noise"].verdict for r in (unchanged, without, added)]
+    assert verdicts == ["warn", "fail", "warn"]
