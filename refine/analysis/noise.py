@@ -15,6 +15,7 @@ import numpy.typing as npt
 from refine import stats
 from refine.analysis.new_data import COMPARED, fold_titles
 from refine.errors import AnalysisError
+from refine.stats.resolution import two_values
 from refine.trials.declared import check_noise, check_scale
 from refine.utils.arrays import Floats
 
@@ -100,7 +101,7 @@ def noise_of(
     floor = stats.floor_of(finished[1])
     if declared == "none":
         return stats.NoiseEstimate(0.0, step, "deterministic", agreement.equal, floor=floor, freedom=math.inf)
-    if declared is None and agreement.deterministic:
+    if declared is None and show_no_noise(agreement, y):
         return equal_repeats(agreement, step, floor)
     within = [stats.within_groups(runs, np.asarray(labels, dtype=object))]
     if groups is not None:
@@ -158,6 +159,15 @@ def _log10(values: npt.ArrayLike) -> Floats:
     """Decimal logarithms; NaN for values that are not positive."""
     array = np.asarray(values, dtype=float)
     return np.log10(array, out=np.full(array.shape, np.nan), where=array > 0)
+
+
+def show_no_noise(agreement: stats.ReplicateAgreement, y: Floats) -> bool:
+    """True if equal repeats show no noise, or noise below a step, of a metric with the values ``y``.
+
+    Of a metric with two values, three repeats are often equal by chance: six are needed.
+    """
+    enough = agreement.equal >= EQUAL_STEPS or not two_values(y)
+    return agreement.deterministic and enough
 
 
 def equal_repeats(agreement: stats.ReplicateAgreement, step: float, floor: float) -> stats.NoiseEstimate:

@@ -21,7 +21,7 @@ from refine.analysis.new_data import (
     on_new_data,
     relative_deviations,
 )
-from refine.analysis.noise import decades_of, equal_repeats, from_decades
+from refine.analysis.noise import decades_of, equal_repeats, from_decades, show_no_noise
 from refine.errors import AnalysisError
 from refine.space.encoding import decode, label, thaw
 from refine.space.space import Space
@@ -381,7 +381,7 @@ class Field:
         scaled = [self.scaled(sign * np.array(runs, dtype=float)) / unit for runs in repeat_values]
         draws = self.draws
         variance = math.nan
-        if agreement.deterministic:
+        if show_no_noise(agreement, np.array([c.observed for c in self.candidates])):
             noise = equal_repeats(agreement, noise.step, noise.floor)._replace(
                 paired=noise.paired, paired_source=noise.paired_source
             )

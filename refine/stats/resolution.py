@@ -343,6 +343,11 @@ def repeats_often(y: FloatArray) -> bool:
     return bool(y.size > 1 and _gaps(y).size <= 0.9 * (y.size - 1))
 
 
+def two_values(y: FloatArray) -> bool:
+    """True if a metric has two distinct values, and more than one in ten configurations repeat a value."""
+    return repeats_often(y) and _gaps(y).size == 1
+
+
 def _gaps(y: FloatArray) -> FloatArray:
     """Differences between neighbouring values that rounding to single precision does not make."""
     gaps = np.diff(np.sort(y))

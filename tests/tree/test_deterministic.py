@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 import refine
@@ -97,3 +98,14 @@ def test_a_round_that_may_not_repeat_the_best_does_not_fail_for_being_worse(tree
     assert max(r.best["value"] for r in (unchanged, without, added)) < root.best["value"] - epsilon
     verdicts = [r.checks()["noise"].verdict for r in (unchanged, without, added)]
     assert verdicts == ["warn", "fail", "warn"]
+
+
+def test_three_equal_repeats_of_a_metric_with_two_values_are_luck(tree):
+    def success(p, trial):
+        return 0.3 + 0.4 * (np.random.default_rng(trial.seed).random() < 0.8 * p["x"] + 0.15 * p["y"])
+
+    space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}
+    root = tree.add_round(space, success, n=40, seed=0, objective_name="o").run(progress=False)
+    assert root.replicates["value"].nunique() == 1
+    assert root.analyze().noise.source == "residuals"
+    assert not tree.winner().noise.deterministic
