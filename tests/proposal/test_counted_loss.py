@@ -68,7 +68,7 @@ def test_several_large_choices_state_three_times_the_odds_of_a_loss():
 
 def test_an_answer_is_no_surer_than_the_smallest_loss_of_a_claim_and_keeps_its_odds():
     counted = CountedLoss("choices", 0.1, 3.0)
-    assert [counted.of_answer(yes) for yes in (0.0, 0.02, 0.3, 0.97, 1.0)] == [0.0, 0.1, 0.3, 0.9, 1.0]
+    assert [counted.of_answer(chance) for chance in (0.0, 0.02, 0.3, 0.97, 1.0)] == [0.0, 0.1, 0.3, 0.9, 1.0]
     assert np.isnan(counted.of_answer(np.nan))
 
 
