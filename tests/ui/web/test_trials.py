@@ -14,6 +14,7 @@ from refine.ui.web import trials
 from refine.ui.web.content import PICTURES
 from refine.ui.web.drawing import MISSING, axis, view_of
 from refine.ui.web.session import Session
+from refine.utils.format import score
 
 SPACE = {"lr": refine.Float(0.001, 1.0, 10, log=True), "optimizer": ["Adam", "SGD"], "epochs": 3}
 
@@ -92,7 +93,7 @@ def test_the_card_of_a_trial_states_its_rank_values_and_curve(ask, round_):
     best = int(table["value"].idxmin())
     card = ask("trial", number=best)
     assert (card["title"], card["rank"]) == (f"Trial {best}", "rank 1 of 19")
-    assert card["value"] == f"val_loss {table['value'][best]:.4f}"
+    assert card["value"] == f"val_loss {score(table['value'][best])}"
     texts = {f["name"]: f["text"] for f in card["configuration"]}
     assert texts == {"lr": f"{table['lr'][best]:.6g}", "optimizer": table["optimizer"][best], "epochs": "3"}
     assert card["curve"]["values"] == pytest.approx(table["lr"][best] / np.arange(1, 4))
