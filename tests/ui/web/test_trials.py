@@ -97,7 +97,10 @@ def test_the_card_of_a_trial_states_its_rank_values_and_curve(ask, round_):
     texts = {f["name"]: f["text"] for f in card["configuration"]}
     assert texts == {"lr": f"{table['lr'][best]:.6g}", "optimizer": table["optimizer"][best], "epochs": "3"}
     assert card["curve"]["values"] == pytest.approx(table["lr"][best] / np.arange(1, 4))
-    assert card["curve"]["short"].startswith("val_loss: from 0.0010 to 0.0003 in 3 epochs")
+    last = score(table["lr"][best] / 3)
+    assert card["curve"]["short"].startswith(
+        f"val_loss: from {score(table['lr'][best])} to {last} in 3 epochs"
+    )
     assert card["facts"][2]["text"] == "space-filling"
     assert "error" not in card  # which would be that there is no such trial
     failed = ask("trial", number=int(table.index[table["state"] == "failed"][0]))
