@@ -12,6 +12,7 @@ import pytest
 import refine
 from refine.errors import AnalysisError
 from refine.report.markdown.rendering import rendered
+from refine.report.pages.calibration import calibration_page
 from refine.report.pages.checks import verdict_sentence
 from refine.review.next_step import accept_action
 from refine.review.rehearsal import StudyRehearsal
@@ -155,7 +156,8 @@ def test_reports_are_short_before_their_folds(study, tmp_path):
     round_ = study.rounds[1]  # it was decided upon
     reports = words.reports_of(study, round_, tmp_path)
     decided = round_.propose(keep=False).analysis  # the evidence of the decision, not of later trials
-    pages = decided.page(), study.winner().page(), study.calibration().page()
+    record = calibration_page(study.calibration(), named=True)
+    pages = decided.page(), study.winner().page(), record
     for page, name in zip(pages, ("report", "tree's report", "tree's report"), strict=True):
         assert rendered([page]) in reports[name]  # what a page says reaches the report, without another file
     assert tuple(reports) == REPORTS
