@@ -4,7 +4,13 @@ import plainness
 import pytest
 
 
-@pytest.mark.parametrize("folder", plainness.places())
+SLOW = ("tests",)  # many files: over 2 s of CPU on a slow machine
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [pytest.param(p, marks=[pytest.mark.slow] if p in SLOW else []) for p in plainness.places()],
+)
 def test_no_rate_of_a_folder_rises(folder):
     record = plainness.recorded()
     assert folder in record, f"{folder} is new: python tests/language/plainness.py --write records its rates"

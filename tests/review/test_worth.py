@@ -297,6 +297,7 @@ def test_gain_of_losses_over_decades_does_not_reach_zero(tree):
     assert 0 < worth.high < 0.7 * root.best["value"]
 
 
+@pytest.mark.slow
 def test_gain_of_a_noisy_metric_does_not_pass_its_limit():
     review = datasets.digits().rounds[0].propose()
     worth = review.worth(n=150)
