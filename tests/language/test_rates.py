@@ -3,7 +3,6 @@
 import plainness
 import pytest
 
-
 SLOW = ("tests",)  # many files: over 2 s of CPU on a slow machine
 
 
