@@ -19,25 +19,35 @@ _WAY_OUT = {
     errno.ENAMETOOLONG: "give a shorter path",
 }
 
-_LONGEST_NAME = 255  # letters; file systems allow as many bytes
-_LONGEST_PATH = 4095  # letters; Linux allows as many bytes
+_LONGEST_NAME = 255  # bytes
+_LONGEST_PATH = 4095  # bytes, on Linux
 
 
 def possible_path(place: str | os.PathLike[str], role: str, example: str) -> Path:
     """``place`` as a path that a file system can hold, in its ``role``: ``"folder"``.
 
     Raises:
-        StoreError: Not a path, or a path with a zero byte or of too many letters.
+        StoreError: Not a path, or a path with a zero byte, without an encoding, or of too many bytes.
     """
     if not isinstance(place, str | os.PathLike):
         raise StoreError(f"a {role} is given by its path, got {place!r:.40}; such as {example!r}")
     path = Path(place)
-    longest = max(map(len, path.parts), default=0)
-    if "\0" in str(path) or longest > _LONGEST_NAME or len(str(path)) > _LONGEST_PATH:
+    if not _is_possible(path):
         raise StoreError(
             f"a {role} must have a possible path, got {str(path)!r:.40}; for example {example!r}"
         )
     return path
+
+
+def _is_possible(path: Path) -> bool:
+    try:
+        names = [os.fsencode(name) for name in path.parts]
+    except UnicodeEncodeError:
+        return False
+    longest = max(map(len, names), default=0)
+    return (
+        b"\0" not in b"".join(names) and longest <= _LONGEST_NAME and len(os.fsencode(path)) <= _LONGEST_PATH
+    )
 
 
 @contextlib.contextmanager

@@ -180,6 +180,7 @@ TREES = {
     "a merge of a path too long": lambda p: p.tree.merge("a/" * 10_000),
     "a study in a name too long": lambda p: p.tree.add_study("a" * 20_000),
     "a store in a name too long": lambda p: refine.Tree("question", store="a" * 20_000),
+    "a store in a name of too many bytes": lambda p: refine.Tree("question", store="ü" * 200),
     "a guide through a round": walking("root"),
     "a guide to another tree's round": lambda p: walking("tree", p.foreign)(p),
     "autopilot on a name": lambda p: refine.autopilot("question"),
