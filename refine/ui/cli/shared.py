@@ -17,7 +17,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, 
 from functools import partial, wraps
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, get_type_hints
 
 import typer
 from typer import Argument, Option
@@ -62,26 +62,41 @@ _OPTIONS = {
     r"answer\.settle\(n=(\d+)\)": r"--settle \1",
 }
 # A keyword with its value, if any, or a quoted text, in which nothing is replaced.
-_KEYWORD = re.compile(r"(?<![\w=])'[^']*'|(?<![\w.'-])(?P<keyword>[a-z_]+)=(?P<value>'[^']*'|[^\s,;)]*)")
+_KEYWORD = re.compile(
+    r"""(?<![\w=])('[^']*'|"[^"]*")|(?<![\w.'-])(?P<keyword>[a-z_]+)=(?!=)(?P<value>'[^']*'|[^\s,;)]*)"""
+)
+_WORDS = "refine.words"  # key of the typed words in the context of a command
 _SUBJECT = re.compile("round ([0-9a-f]{12}):")  # at the start of a message: the round of its actions
 
 
-def _spelled(message: Warning | Exception | str, options: Mapping[str, str]) -> str:
+class _Typed(NamedTuple):
+    """The running command.
+
+    Attributes:
+        words: All typed words.
+        options: The options of the command, by the keywords of its calls in Python.
+    """
+
+    words: Sequence[str]
+    options: Mapping[str, str]
+
+
+def _spelled(message: Warning | Exception | str, typed: _Typed) -> str:
     """A message with commands in place of actions, and options of the command in place of keywords."""
-    if isinstance(message, Hinted):
-        subject = _SUBJECT.match(str(message.args[0]))
-        text = message.spelled(partial(in_shell, round_id=subject and subject[1]))
-    else:
-        text = str(message.args[0] if isinstance(message, KeyError) and message.args else message)
-    for pattern, typed in _OPTIONS.items():
-        text = re.sub(pattern, typed, text)
-    return _KEYWORD.sub(partial(_as_option, options), text)
+    text = str(message.args[0] if isinstance(message, Hinted | KeyError) and message.args else message)
+    for pattern, option_text in _OPTIONS.items():
+        text = re.sub(pattern, option_text, text)
+    text = _KEYWORD.sub(partial(_as_option, typed), text)
+    if not isinstance(message, Hinted):
+        return text
+    subject = _SUBJECT.match(text)
+    return Hinted(text, *message.actions).spelled(partial(in_shell, round_id=subject and subject[1]))
 
 
-def _as_option(options: Mapping[str, str], match: re.Match[str]) -> str:
-    """The option for a matched keyword and its value; unmatched text is unchanged."""
-    option = options.get(match["keyword"] or "")
-    if option is None:
+def _as_option(typed: _Typed, match: re.Match[str]) -> str:
+    """The option for a matched keyword and its value; quoted and typed texts are unchanged."""
+    option = typed.options.get(match["keyword"] or "")
+    if option is None or any(match[0] in word for word in typed.words):
         return match[0]
     return f"{option} {match['value']}".rstrip()
 
@@ -109,19 +124,23 @@ class _Commands(TyperGroup):
                 stream.reconfigure(errors="refine.nearest")
         return super().main(*args, **options)
 
-    def _options(self, ctx: Any) -> dict[str, str]:
-        """The options of the running command, by the keywords of its calls in Python."""
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[_WORDS] = tuple(args)
+        return super().parse_args(ctx, args)
+
+    def _typed(self, ctx: Any) -> _Typed:
         called = self.get_command(ctx, ctx.invoked_subcommand or "")
         options = {p.name: f"--{p.name.replace('_', '-')}" for p in getattr(called, "params", ())}
         names = {text for p in getattr(called, "params", ()) for text in p.opts}
-        return {keyword: option for keyword, option in options.items() if option in names}
+        known = {keyword: option for keyword, option in options.items() if option in names}
+        return _Typed(ctx.meta[_WORDS], known)
 
     def invoke(self, ctx: Any) -> Any:
         show_in_python = warnings.showwarning
 
         def show_warning(message: Warning | str, category: type[Warning], *position: Any) -> None:
             if issubclass(category, RefineWarning):
-                say(f"warning: {shown(_spelled(message, self._options(ctx)))}", err=True)
+                say(f"warning: {shown(_spelled(message, self._typed(ctx)))}", err=True)
             else:
                 show_in_python(message, category, *position)
 
@@ -135,7 +154,7 @@ class _Commands(TyperGroup):
                 say(str(stop) or "stopped", err=True)
                 raise typer.Exit(STOPPED) from None
             except (RefineError, OSError, KeyError) as error:
-                say(f"error: {shown(' '.join(_spelled(error, self._options(ctx)).split()))}", err=True)
+                say(f"error: {shown(' '.join(_spelled(error, self._typed(ctx)).split()))}", err=True)
                 raise typer.Exit(ERROR) from None
             finally:
                 forget()

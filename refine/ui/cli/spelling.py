@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 from collections.abc import Mapping
 
 from refine.errors import ReviewError
+from refine.space.literals import typed_value
 from refine.utils.action import Action, Symbol
 
 _OF_TREE = ("report", "winner", "confirm", "judge", "export", "calibration", "repair", "unlock")
@@ -131,7 +133,9 @@ def _with_places(action: Action) -> str:
         if isinstance(argument, Mapping) and name == "tree.judge" and ... not in argument.values():
             words.append(_one_word(argument))
         elif isinstance(argument, Mapping):
-            pairs = [f"{n.upper() if isinstance(n, Symbol) else n}={_typed(v)}" for n, v in argument.items()]
+            pairs = [
+                f"{n.upper() if isinstance(n, Symbol) else n}={_typed_value(v)}" for n, v in argument.items()
+            ]
             bare = name in ("round.set_roles", "tree.judge")
             if not bare:
                 pairs = [word for pair in pairs for word in ("--edit", pair)]
@@ -154,7 +158,14 @@ def _with_places(action: Action) -> str:
 
 def _one_word(configuration: Mapping[str, object]) -> str:
     """The values of a configuration as one word of the shell, before its quotes."""
-    return " ".join(f"{name}={quoted(_typed(value))}" for name, value in configuration.items())
+    return " ".join(_pair(name, _typed_value(value)) for name, value in configuration.items())
+
+
+def _pair(name: str, text: str) -> str:
+    """A name and a value as a word of the shell, with quotes around the value if they suffice."""
+    if quoted(name) == name:
+        return f"{name}={quoted(text)}"
+    return quoted(f"{name}={text}")
 
 
 def with_objective(command: str) -> str:
@@ -171,3 +182,13 @@ def _typed(value: object) -> str:
     if isinstance(value, tuple):
         return f"({', '.join(map(str, value))})"
     return str(value)
+
+
+def _typed_value(value: object) -> str:
+    """A value of a parameter, in Python's quotes if the shell would read another value without them."""
+    if isinstance(value, str) and not isinstance(value, Symbol):
+        with contextlib.suppress(ReviewError):
+            if typed_value(value) == value:
+                return value
+        return repr(value)
+    return _typed(value)

@@ -1,6 +1,8 @@
 """Failed trials in the shell, and the commands that the shell suggests."""
 
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,49 @@ SPELLED = {
 
 def test_actions_are_spelled_as_commands():
     assert {action: in_shell(action) for action in SPELLED} == SPELLED
+
+
+def strange(p):
+    return p["n"] + p["epsilon"] + (p["it's $x"] == "a b")
+
+
+STRANGE = {
+    "n": (1, 8),
+    "epsilon": (0.1, 0.5, 5),
+    "it's $x": ["a b", 'b"q', "$HOME", "`ls`", "1", "True", "(a", "it's; x", "ü = ñ", "n=3"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("value", STRANGE["it's $x"])
+def test_a_suggested_command_runs_in_sh_whatever_its_values_are(tmp_path, value):
+    path = tmp_path / "a store; $HOME.db"
+    with refine.Tree("it's a tree", store=path) as tree:
+        tree.add_round(STRANGE, strange, n=4).run(progress=False)
+    configuration = {"n": 8, "epsilon": 0.25, "it's $x": value}
+    asked = " ".join(shlex.quote(f"{name}={typed!r}") for name, typed in configuration.items())
+    fix = refused("judge", path, asked, "winner").partition("run it first: ")[2]
+    printed = subprocess.run(
+        ["sh", "-c", f"refine() {{ printf '%s\\0' \"$@\"; }}\n{fix}"], capture_output=True, check=True
+    )
+    words = printed.stdout.decode().split("\0")[:-1]
+    good(words[0], *words[1:], "--objective", f"{__file__}:strange", "--quiet")
+    with refine.Tree("it's a tree", store=path) as tree:
+        trials = tree.rounds[0].trials
+    assert configuration in trials[list(configuration)].to_dict("records")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("preview", "n=5 x.db", "last"),
+        ("run", "x.db", "--space", "note=a b.toml", "--objective", "m:f"),
+        ("judge", "STORE", "n=5,epsilon=3", "winner"),
+    ],
+)
+def test_an_error_repeats_typed_words_as_they_were_typed(call, store):
+    message = refused(*(store[0] if word == "STORE" else word for word in call))
+    assert not re.search("--(n|note|epsilon) ", message)
 
 
 ROOT = Path(__file__).parents[3]
