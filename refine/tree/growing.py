@@ -16,11 +16,13 @@ from refine.proposal.expected_time import Durations
 from refine.run.options import RunKeywords, RunOptions
 from refine.run.progress_bar import ProgressBar
 from refine.run.protocols import Objective
+from refine.run.runner import TaskSource
 from refine.space.encoding import seed_of
 from refine.tree.learning import exploiting
 from refine.tree.lineage import analyze
 from refine.tree.round_record import RoundRecord
 from refine.tree.running import extended_size, run_extended
+from refine.trials.round_record import StoredNode
 from refine.utils.numbers import is_whole
 
 R = TypeVar("R", bound=RoundRecord)
@@ -76,14 +78,14 @@ def grow(
             **options,
         )
         if n > n_by_model:
-            run_with(partial(_plan_evenly, self, n - n_by_model))
+            run_with(TaskSource(extend=partial(_plan_evenly, self, n - n_by_model)))
         if n_by_model:
             _grow_by_model(self, n_by_model, running, run_with)
     return self
 
 
 def _grow_by_model(
-    round_: RoundRecord, count: int, options: RunOptions, run_with: Callable[[Callable[[], None]], object]
+    round_: RoundRecord, count: int, options: RunOptions, run_with: Callable[[TaskSource], object]
 ) -> None:
     """Adds ``count`` configurations chosen by the model, batch by batch; ``run_with`` plans and runs a batch.
 
@@ -99,7 +101,7 @@ def _grow_by_model(
         if options.per == "second":
             durations = durations_in(analysis, recent)
         batch = min(options.workers, count)
-        run_with(partial(_plan_exploit, round_, learned, batch, durations))
+        run_with(TaskSource(extend=partial(_plan_exploit, round_, learned, batch, durations)))
         count -= batch
 
 
@@ -124,7 +126,7 @@ def check_growth(round_: RoundRecord, n: int, exploit: float | None) -> int:
     return n_by_model
 
 
-def _plan_evenly(round_: RoundRecord, count: int) -> None:
+def _plan_evenly(round_: RoundRecord, count: int) -> StoredNode:
     """Adds ``count`` configurations of its design to the plan of a round.
 
     Raises:
@@ -132,9 +134,12 @@ def _plan_evenly(round_: RoundRecord, count: int) -> None:
     """
     size = extended_size(round_, round_.n + count)
     round_.context.store.add_node(round_.context.tree, round_.node, size)
+    return round_._stored
 
 
-def _plan_exploit(round_: RoundRecord, analysis: Analysis, count: int, durations: Durations | None) -> None:
+def _plan_exploit(
+    round_: RoundRecord, analysis: Analysis, count: int, durations: Durations | None
+) -> StoredNode:
     """Adds configurations to the plan of a round, chosen by the posterior of an analysis.
 
     With ``durations``, improvements count per expected second.
@@ -156,3 +161,4 @@ def _plan_exploit(round_: RoundRecord, analysis: Analysis, count: int, durations
         rows = np.concatenate([rows, evenly])
     store.add_node(round_.context.tree, stored.node, stored.n + count)
     store.extend(stored.pk, exploiting(space, rows))
+    return round_._stored

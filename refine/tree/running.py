@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
@@ -22,7 +23,6 @@ from refine.run.options import (
     check_noise_option,
     trackers_of,
 )
-from refine.run.plan import Learn
 from refine.run.progress_bar import ProgressBar
 from refine.run.protocols import Objective
 from refine.run.replay import Replay
@@ -116,16 +116,18 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
         >>> root.run(n=40, workers=1, progress=False).trials["state"].value_counts().to_dict()
         {'complete': 40}
     """
-    extend = None
+    source = TaskSource()
     if n is not None:
         size = extended_size(self, n)
 
-        def extend() -> None:
+        def extend() -> StoredNode:
             self.context.store.add_node(self.context.tree, self.node, size)
+            return self._stored
 
+        source = TaskSource(extend=extend)
     return run_extended(
         self,
-        extend,
+        source,
         workers=workers,
         objective=objective,
         objective_name=objective_name,
@@ -138,7 +140,7 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
 
 def run_extended(  # type: ignore[misc]  # as in :func:`run`
     self: R,
-    extend: Callable[[], None] | None,
+    source: TaskSource,
     *,
     workers: int = 1,
     objective: Objective | None = None,
@@ -147,14 +149,12 @@ def run_extended(  # type: ignore[misc]  # as in :func:`run`
     design: object = None,
     pruner: object = None,
     bar: ProgressBar | None = None,
-    only: Collection[str] | None = None,
     **options: Unpack[RoundKeywords],
 ) -> R:
-    """Adds to the plan of a round with ``extend``, and runs the rest of the round: see :func:`run`.
+    """Adds to the plan of a round with ``source.extend``, and runs the rest of the round: see :func:`run`.
 
-    ``extend`` is called with the lease of the round: if another call runs the round, nothing is planned. The
-    progress joins ``bar``, by default a bar of its own. With ``only``, no other configurations than these
-    hashes run, read after ``extend``.
+    If another call runs the round, nothing is planned. The progress joins ``bar``, by default a bar of its
+    own.
     """
     check_noise = options.pop("check_noise", True)
     check_noise_option(check_noise)
@@ -179,7 +179,7 @@ def run_extended(  # type: ignore[misc]  # as in :func:`run`
         begun = True
         Hooks([t.start for t in trackers], "track").call(self)
 
-    source = replace(_task_source(self, extend, running), only=only, begin=begin)
+    source = replace(_of_round(self, source, running), begin=begin)
     try:
         with workers_kept():
             run_round(context.store, stored, chosen, self.goal, running, source=source)
@@ -191,18 +191,14 @@ def run_extended(  # type: ignore[misc]  # as in :func:`run`
     return self
 
 
-def _task_source(round_: RoundRecord, extend: Callable[[], None] | None, running: RunOptions) -> TaskSource:
-    """The tasks of a call that runs a round, after ``extend`` has added to the plan."""
+def _of_round(round_: RoundRecord, source: TaskSource, running: RunOptions) -> TaskSource:
+    """The source with the parts that depend on the round: its sampler, its model, and equal rounds."""
     context = round_.context
     node = round_.node
-    learn: Learn = list
+    if source.extend is None:
+        source = replace(source, extend=partial(context.stored, node.id))
     if node.parent and node.exploit:
-        learn = learner(round_, running.workers, running.per)
-
-    def extended() -> StoredNode:
-        if extend is not None:
-            extend()
-        return context.stored(node.id)
+        source = replace(source, learn=learner(round_, running.workers, running.per))
 
     def steer(records: Records) -> AdaptiveTasks:
         return AdaptiveTasks(
@@ -212,10 +208,9 @@ def _task_source(round_: RoundRecord, extend: Callable[[], None] | None, running
             tools=context.tools,
             records=records,
             rerun=running.again,
-            learn=learn,
+            learn=source.learn,
         )
 
-    source = TaskSource(learn=learn, extend=extended)
     if node.steered:
         source = replace(source, steer=steer)
     if round_.declared.noise == "none":

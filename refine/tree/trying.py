@@ -8,6 +8,7 @@ from typing import Any, TypeVar, Unpack
 from refine.errors import DesignError
 from refine.run.options import RunKeywords
 from refine.run.protocols import Objective
+from refine.run.runner import TaskSource
 from refine.space.categorical import surface
 from refine.space.encoding import label
 from refine.space.space import configuration_key, encode_configuration
@@ -15,6 +16,7 @@ from refine.space.user_configurations import given_configurations
 from refine.tree.round_record import RoundRecord
 from refine.tree.running import run_extended
 from refine.trials.replicates import best_keys
+from refine.trials.round_record import StoredNode
 from refine.trials.trial import FAILED, State
 from refine.utils.action import Action
 from refine.utils.warning import warn
@@ -69,20 +71,20 @@ def try_out(
     self._budget.check(len(untried), f"round {self.id}", "try out {left} or fewer")
     keys: set[str] = set()
 
-    def extend() -> None:
+    def extend() -> StoredNode:
         # Another process may have run a configuration before this process had the lease.
         new = _untried(self, untried)
         given = [("given", encode_configuration(c)) for c in new.values()]
         self.context.store.add_node(self.context.tree, self.node, self.n, given=given)
         keys.update(new)
+        return self._stored
 
     return run_extended(
         self,
-        extend,
+        TaskSource(extend=extend, only=keys),
         objective=objective,
         objective_name=objective_name,
         check_noise=False,
-        only=keys,
         **options,
     )
 
