@@ -66,20 +66,12 @@ def rehearse(
             n = self.n
             if rounds is None:
                 rounds = 1
-            exploit, audit = _own_shares(self, exploit, audit)
+            if exploit is None:
+                exploit = self.node.exploit
+            if audit is None:
+                audit = self.node.audit
     rehearsal = review.rehearse(rounds, n, exploit=exploit, audit=audit)
     return replace(rehearsal, round=self.id, created=source is not self)
-
-
-def _own_shares(
-    round_: DecidedRound, exploit: float | None, audit: float | None
-) -> tuple[float | None, float | None]:
-    """The shares of a round that exists, with the shares that a person set."""
-    if exploit is None:
-        exploit = round_.node.exploit
-    if audit is None:
-        audit = round_.node.audit
-    return exploit, audit
 
 
 def _check_no_plan(round_: DecidedRound, plan: Mapping[str, float | None]) -> None:
@@ -107,24 +99,18 @@ def _study(round_: DecidedRound) -> StudyRehearsal:
             Action("round.run"),
             Action("tree.budget", 60),
         )
-    _check_size(round_, trials)
-    noise: float | str = NOISE
-    if round_.declared.noise == "none":
-        noise = "none"
-    return study_rehearsal(round_.space, trials, noise=noise, first=round_.n, round_id=round_.id)
-
-
-def _check_size(round_: DecidedRound, trials: int) -> None:
-    """Raises DesignError if a rehearsal cannot simulate the trials left in the budget."""
     rule = (
         f"round {round_.id}: before the first trial, a rehearsal simulates {SMALLEST} to {LARGEST} trials, "
         f"and the budget has {trials:,} left"
     )
     if trials < SMALLEST:
-        state = round_._budget
         fix = "run the round without a rehearsal, or raise the budget"
         larger = Action("tree.budget", state.spent + state.running + SMALLEST)
         raise DesignError(f"{rule}; {fix}", Action("round.run"), larger)
     if trials > LARGEST:
         fix = "run the round first: a rehearsal after it plans the rest by the results"
         raise DesignError(f"{rule}; {fix}", Action("round.run"))
+    noise: float | str = NOISE
+    if round_.declared.noise == "none":
+        noise = "none"
+    return study_rehearsal(round_.space, trials, noise=noise, first=round_.n, round_id=round_.id)

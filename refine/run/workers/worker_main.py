@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
 import pickle
 import platform
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from refine.errors import ObjectiveError, RoundStoppedError
 from refine.run.environment import environment
@@ -41,8 +40,13 @@ def perform(packed: bytes, loaded: Callable[[], None] = lambda: None) -> bytes:
     with _loading:  # threads of one process share the objective
         if job.name not in _loaded:
             sys.path.extend(p for p in job.path if p not in sys.path)
-            with _ends_after(job.loading):
+            # Imports have no timeout: this prints the stack and ends the process. Threads and signal handlers
+            # of Python do not run while code in C holds the interpreter's lock.
+            faulthandler.dump_traceback_later(job.loading, exit=True, file=2)
+            try:
                 objective = _load(job)
+            finally:
+                faulthandler.cancel_dump_traceback_later()
             if objective is None:
                 return WANTED
             _loaded.clear()
@@ -74,17 +78,6 @@ def _load(job: Job) -> Objective | None:
             f"{error}; finished trials are stored; install the objective's imports there, and run again"
         ) from error
     return objective
-
-
-@contextlib.contextmanager
-def _ends_after(seconds: float) -> Iterator[None]:
-    """Ends this process if the block takes longer, and prints the stack: imports have no timeout."""
-    # Code in C that holds the interpreter's lock keeps threads and signal handlers of Python from running.
-    faulthandler.dump_traceback_later(seconds, exit=True, file=2)
-    try:
-        yield
-    finally:
-        faulthandler.cancel_dump_traceback_later()
 
 
 def prepare(objective: Objective, threads: int) -> None:
