@@ -70,7 +70,10 @@ class Uniform(Design):
         mix = _feistel(bits, seed)
         cells = (cell for start in range(1 << bits) if (cell := mix(start)) < space.cells)
         while block := list(islice(cells, _BLOCK)):
-            yield _decode(block, space)
+            if space.cells < 2**62:
+                yield np.stack(np.unravel_index(np.array(block), space.radices), axis=1).astype(np.int64)
+            else:
+                yield np.array([space.indices(cell) for cell in block], dtype=np.int64)
 
 
 @final
@@ -324,24 +327,16 @@ def how_many(space: Space, n: int | None, downsample: float | None, used: int = 
 
 def _unseen(rows: Indices, space: Space, visited: set[Any]) -> Indices:
     """Rows of configurations not in ``visited``; adds them to ``visited``."""
-    new_rows = {key: i for i, key in reversed(list(enumerate(_row_keys(rows, space)))) if key not in visited}
-    visited.update(new_rows)
-    return rows[sorted(new_rows.values())]
-
-
-def _row_keys(rows: Indices, space: Space) -> list[object]:
     if space.cells < 2**62:
         weights = np.cumprod([1, *space.radices[:0:-1]])[::-1]
-        return (rows @ weights).tolist()  # type: ignore[no-any-return]
-    # Rows as bytes: no fixed-width integer holds the cell number.
-    small = rows.astype(np.uint16 if max(space.radices) < 2**16 else np.uint64)
-    return [row.tobytes() for row in small]
-
-
-def _decode(cells: list[int], space: Space) -> Indices:
-    if space.cells < 2**62:
-        return np.stack(np.unravel_index(np.array(cells), space.radices), axis=1).astype(np.int64)
-    return np.array([space.indices(cell) for cell in cells], dtype=np.int64)
+        keys = (rows @ weights).tolist()
+    else:
+        # Rows as bytes: no fixed-width integer holds the cell number.
+        small = rows.astype(np.uint16 if max(space.radices) < 2**16 else np.uint64)
+        keys = [row.tobytes() for row in small]
+    new_rows = {key: i for i, key in reversed(list(enumerate(keys))) if key not in visited}
+    visited.update(new_rows)
+    return rows[sorted(new_rows.values())]
 
 
 def _feistel(bits: int, seed: int) -> Callable[[int], int]:
@@ -357,7 +352,10 @@ def _feistel(bits: int, seed: int) -> Callable[[int], int]:
     def hashed(r: int, low: int) -> int:
         state = started[r].copy()
         state.update(low.to_bytes(nbytes, "big"))
-        value = int.from_bytes(_stretch(state.digest(), widths[r % 2]), "big") & masks[r]
+        digest = state.digest()
+        while len(digest) * 8 < widths[r % 2]:  # on grids beyond 2^256
+            digest += hashlib.blake2b(digest, digest_size=_DIGEST).digest()
+        value = int.from_bytes(digest, "big") & masks[r]
         if widths[0] <= _KEPT_BITS:
             cached[r][low] = value
         return value
@@ -373,11 +371,3 @@ def _feistel(bits: int, seed: int) -> Callable[[int], int]:
         return (high << widths[(_ROUNDS + 1) % 2]) | low
 
     return mix
-
-
-def _stretch(hashed: bytes, width: int) -> bytes:
-    # Halves wider than one digest (grids beyond 2^256) need more bytes.
-    stretched = hashed
-    while len(stretched) * 8 < width:
-        stretched += hashlib.blake2b(stretched, digest_size=_DIGEST).digest()
-    return stretched

@@ -195,9 +195,16 @@ class KerasObjective:
     def _transformed(self, data: Arrays, split: int = 0) -> Arrays:
         """The data with transformed inputs, which are parts one and three."""
         fitted = self._transformers[split]
-        return tuple(
-            part if i % 2 else _transform(fitted, part, nan=self._allow_nan) for i, part in enumerate(data)
-        )
+        parts = list(data)
+        for i in range(0, len(parts), 2):
+            transformed = fitted.transform(parts[i])
+            if hasattr(transformed, "tocsr"):
+                raise ObjectiveError(
+                    f"preprocess: must give dense arrays, got sparse from {type(fitted).__name__}; set "
+                    "sparse_output=False"
+                )
+            parts[i] = as_arrays("x after preprocess", transformed, nan=self._allow_nan)
+        return tuple(parts)
 
     def _of_split(self, split: int) -> Arrays:
         """The four arrays, or structures of arrays, of a split."""
@@ -582,13 +589,3 @@ def _fitted(preprocess: object, train: object) -> Any:
             "transform several inputs inside the model function"
         )
     return clone(preprocess).fit(train)
-
-
-def _transform(fitted: Any, part: np.ndarray, *, nan: bool) -> np.ndarray:
-    transformed = fitted.transform(part)
-    if hasattr(transformed, "tocsr"):
-        raise ObjectiveError(
-            f"preprocess: must give dense arrays, got sparse from {type(fitted).__name__}; set "
-            "sparse_output=False"
-        )
-    return as_arrays("x after preprocess", transformed, nan=nan)

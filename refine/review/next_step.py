@@ -250,19 +250,13 @@ def _round_step(
         "even": advised.even,
         "outside": round(advised.audit * n),
     }
-    reason = Reason("search_on", values)
+    reasons = [Reason("search_on", values)]
     if changed:
-        reason = Reason("decide", {"parameters": changed, **values})
-    return NextStep(accept_action(advised), (reason, *_on_durations(analysis)), n, seconds)
-
-
-def _on_durations(analysis: Analysis) -> tuple[Reason, ...]:
-    """The parameter that makes trials slow, if a search by the hour would pay."""
+        reasons = [Reason("decide", {"parameters": changed, **values})]
     slowest = slowest_parameter(analysis)
-    if slowest is None:
-        return ()
-    name, factor = slowest
-    return (Reason("durations", {"parameter": name, "factor": factor}),)
+    if slowest is not None:  # a search by the hour would pay
+        reasons.append(Reason("durations", {"parameter": slowest[0], "factor": slowest[1]}))
+    return NextStep(accept_action(advised), tuple(reasons), n, seconds)
 
 
 def _last_step(analysis: Analysis, budget: BudgetState, trial_time: float) -> NextStep:

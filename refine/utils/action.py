@@ -66,7 +66,7 @@ class Action:
         takes_keywords = self.name != _OF_CONFIGURATIONS
         if takes_keywords and all(name.isidentifier() and not keyword.iskeyword(name) for name in argument):
             return ", ".join(f"{name}={_typed(value)}" for name, value in argument.items())
-        return _dictionary(argument)
+        return "{" + ", ".join(f"{name!r}: {_typed(value)}" for name, value in argument.items()) + "}"
 
 
 _READ = ".failures"
@@ -80,7 +80,3 @@ def _typed(value: object) -> str:
     if isinstance(value, tuple):
         return f"({', '.join(map(_typed, value))})"
     return repr(value)
-
-
-def _dictionary(values: Mapping[str, object]) -> str:
-    return "{" + ", ".join(f"{name!r}: {_typed(value)}" for name, value in values.items()) + "}"

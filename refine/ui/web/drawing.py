@@ -137,6 +137,10 @@ def range_content(name: str, p: Range, new: Parameter, listed: Sequence[Paramete
     stops |= {
         float(v) for bounds in (new, *listed) if isinstance(bounds, Range) for v in (bounds.low, bounds.high)
     }
+    # The levels if their labels fit, else round numbers between the ends.
+    ticks = [{"value": float(v), "label": number(float(v), 6)} for v in p.grid]
+    if max(len(str(tick["label"])) for tick in ticks) > _LONGEST_TICK:
+        ticks = axis(float(p.low), float(p.high), log=p.log)
     return {
         "kind": "range",
         "log": p.log,
@@ -144,7 +148,7 @@ def range_content(name: str, p: Range, new: Parameter, listed: Sequence[Paramete
         "grid": [float(v) for v in p.grid],
         "stops": sorted(stops),
         "labels": distinct_labels(sorted(stops), range(3, 7)),
-        "ticks": _ticks(p),
+        "ticks": ticks,
         "proposed": proposed_content(p, new),
     }
 
@@ -161,14 +165,6 @@ def _farthest(name: str, p: Range, side: str) -> float | None:
     if wider is p:
         return None
     return float(wider.high if side == "high" else wider.low)
-
-
-def _ticks(p: Range) -> list[Content]:
-    """The levels of a range if their labels fit, else round numbers between its ends."""
-    ticks = [{"value": float(v), "label": number(float(v), 6)} for v in p.grid]
-    if max(len(str(tick["label"])) for tick in ticks) <= _LONGEST_TICK:
-        return ticks
-    return axis(float(p.low), float(p.high), log=p.log)
 
 
 def _outside(p: Range, farthest: float) -> set[float]:
