@@ -148,7 +148,10 @@ def wrong_argument(tool: str, arguments: Mapping[str, Any]) -> str:
             fix = f"did you mean {argument_name!r}?"
         return f"{tool} takes {join(list(parameters_by_name)) or 'nothing'}, got {name[:40]!r}; {fix}"
     for name, parameter in parameters_by_name.items():
-        types = _types_of(parameter.annotation)
+        kinds = (parameter.annotation,)
+        if get_origin(parameter.annotation) is UnionType:
+            kinds = get_args(parameter.annotation)
+        types = tuple(get_origin(kind) or kind for kind in kinds if kind is not NoneType)
         rule = join([_RULES[kind] for kind in types], "or")
         example = f"for example {name}={ARGUMENTS[name]}"
         if name not in arguments:
@@ -163,14 +166,6 @@ def wrong_argument(tool: str, arguments: Mapping[str, Any]) -> str:
             text = f"{text[:_LONGEST]}..."
         return f"{tool}: {name} must be {rule}, got {text}; {example}"
     return ""
-
-
-def _types_of(annotation: Any) -> tuple[type, ...]:
-    """The types of an argument, without ``None``: ``(str, dict)`` of ``str | dict[str, Any] | None``."""
-    kinds = (annotation,)
-    if get_origin(annotation) is UnionType:
-        kinds = get_args(annotation)
-    return tuple(get_origin(kind) or kind for kind in kinds if kind is not NoneType)
 
 
 def _fits(value: object, types: tuple[type, ...]) -> bool:

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stdout, suppress
 from copy import copy
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from functools import partial, wraps
 from io import TextIOWrapper
 from pathlib import Path
@@ -233,24 +233,20 @@ def _options_of(group: Any) -> Iterator[inspect.Parameter]:
             annotation=Annotated[kind, info],
         )
     for name in getattr(group, "run_names", ()):
-        yield _run_option(RUN_OPTIONS[name])
+        option = RUN_OPTIONS[name]
+        settings = dict(option.metadata["shell"])
+        kind = settings.pop("kind")
+        del settings["parse"]
+        info = Option(*settings.pop("flags", ()), **settings)
+        if option.default is None:
+            kind = kind | None
+        yield inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=Annotated[kind, info]
+        )
 
 
 RUN_OPTIONS = {f.name: f for f in fields(RunOptions) if "shell" in f.metadata}
 """Fields of the options of a run that the shell has too, by name."""
-
-
-def _run_option(option: Field[Any]) -> inspect.Parameter:
-    """A field of the options of a run as an option of a command."""
-    settings = dict(option.metadata["shell"])
-    kind = settings.pop("kind")
-    del settings["parse"]
-    info = Option(*settings.pop("flags", ()), **settings)
-    if option.default is None:
-        kind = kind | None
-    return inspect.Parameter(
-        option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=Annotated[kind, info]
-    )
 
 
 STORE_HELP = "Open this store: a path of a SQLite file, or a URL."
