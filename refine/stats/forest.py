@@ -66,15 +66,18 @@ def fit_forest(
     else:
         chance = weights / weights.sum()
     seeds = [int(generator.randint(np.iinfo(np.int32).max)) for _ in range(trees)]
+    # A new generator asks the system for randomness first, which takes longer than to seed one again.
+    rng = np.random.RandomState()
+    tree = ExtraTreeRegressor(min_samples_leaf=leaf, max_features=0.7, random_state=rng)
     members = []
     with config_context(skip_parameter_validation=True, assume_finite=True):
         for number in seeds:
-            rng = np.random.RandomState(number)
+            rng.seed(number)
             if chance is None:
                 rows = rng.randint(0, n, n)
             else:
                 rows = rng.choice(n, n, p=chance)
-            tree = ExtraTreeRegressor(min_samples_leaf=leaf, max_features=0.7, random_state=number)
+            rng.seed(number)
             tree.fit(features, target[:, None], np.bincount(rows, minlength=n), check_input=False)
             members.append(tree.tree_)
     return Forest(tuple(members))
