@@ -441,7 +441,7 @@ def probe_configurations(
     better = np.flatnonzero(excess > 0)
     wait = np.random.default_rng(seed).exponential(size=len(better)) / excess[better]
     probes: dict[str, dict[str, object]] = {}
-    for cell in best[better[np.argsort(wait)]]:
+    for cell in dict.fromkeys(best[better[np.argsort(wait)]].tolist()):
         configuration = outer.at(rows[cell])
         key = configuration_key(outer.frozen(configuration))
         if key not in skip:
