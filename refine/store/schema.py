@@ -276,7 +276,7 @@ def migrate(connection: sa.Connection, name: str, create: bool) -> bool:
     version = version_of(connection, name)
     if version == SCHEMA_VERSION:
         return False
-    metadata.create_all(connection)
+    metadata.create_all(connection, checkfirst=version is not None)
     if version is None:
         connection.execute(t.meta.insert().values(key="schema", value=str(SCHEMA_VERSION)))
         return True

@@ -72,8 +72,8 @@ def test_a_round_is_run_by_one_coordinator_at_a_time(url, space):
 def test_a_store_is_made_whole_or_not_at_all(url, monkeypatch):
     make = schema.metadata.create_all
 
-    def killed(connection):
-        make(connection)
+    def killed(connection, **options):
+        make(connection, **options)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
