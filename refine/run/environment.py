@@ -82,17 +82,22 @@ def commit_of(file: str | os.PathLike[str] | None = None) -> dict[str, str]:
     else:
         folder = Path(file).resolve().parent
     try:
-        commit = _git(folder, "rev-parse", "HEAD")
-        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+        lines = _status(folder)
     except (OSError, subprocess.SubprocessError):
         return {}  # no git, or no repository
+    commit = lines[0].removeprefix("# branch.oid ")
+    if commit == "(initial)":
+        return {}  # a repository without a commit
+    changed = any(not line.startswith("#") for line in lines)
     return {"git": f"{commit[:12]} (changed)" if changed else commit[:12]}
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def _status(folder: Path) -> list[str]:
+    """Lines of git's status: the commit first, then headers with ``#`` and the changed tracked files."""
+    arguments = ["status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--untracked-files=no"]
     command = ["git", "-C", str(folder), *arguments]  # the git of the person's path
     completed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603
-    return completed.stdout.strip()
+    return completed.stdout.splitlines()
 
 
 def spread(environments: Sequence[tuple[Mapping[str, str], int]]) -> dict[str, dict[str, int]]:

@@ -110,6 +110,7 @@ def test_the_environment_has_hardware_and_commit(tmp_path):
         subprocess.run(["git", "-C", tmp_path, *identity, *arguments], check=True, capture_output=True)
 
     git("init")
+    assert commit_of(tmp_path / "script.py") == {}  # no commit yet
     (tmp_path / "script.py").write_text("x = 1\n")
     git("add", "script.py")
     git("commit", "-m", "first")
