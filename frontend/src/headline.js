@@ -24,10 +24,9 @@ export class Headline {
 
   // The recommendation on another round; null while it is computed. An advice in the headline is not repeated.
   recommend(outlook, leads) {
-    const forecast = outlook?.text ?? "";
     const full = outlook?.fact?.text ?? "";
     this.outlook.classList.toggle("pending", outlook === null);
-    this.outlook.textContent = outlook === null ? "Another round: computing for your edits …" : leads ? `${forecast.slice(0, 1).toUpperCase()}${forecast.slice(1)}.` : full;
+    this.outlook.textContent = outlook === null ? "Another round: computing for your edits …" : leads ? outlook.text : full;
     this.outlook.title = full;
     this.outlook.hidden = outlook !== null && full === "";
   }

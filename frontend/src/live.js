@@ -6,7 +6,6 @@ import { drawTiles } from "./headline.js";
 const HEIGHT = 190;
 const [NARROWEST, WIDEST] = [320, 900];
 const [LEFT, RIGHT, TOP, BOTTOM] = [62, 12, 10, 24];
-const FORECAST = "forecast ";
 const SHOWN = 0.9; // share of the values that the axis shows; worse values are drawn at its lower end
 
 export class Live {
@@ -50,12 +49,12 @@ export class Live {
     const count = (number) => number.toLocaleString("en");
     const { runs } = this.page.runner;
     const left = this.timeLeft(ended, planned);
-    const [forecast, ...rest] = round.expected.text.split("; ");
+    const { forecast, text: expected } = round.expected;
     drawTiles(this.tiles, [
       { name: "Trials", number: `${count(ended)} of ${count(planned)}`, text: runs ? "" : "waiting" },
       ...(runs ? [{ name: "Time left", number: left, text: "at the present pace" }] : []),
-      ...(best ? [{ name: "Best so far", number: best, text: round.expected.text }] : []),
-      ...(!best && forecast.startsWith(FORECAST) ? [{ name: "Best value forecast", number: forecast.slice(FORECAST.length), text: rest.join("; ") }] : []),
+      ...(best ? [{ name: "Best so far", number: best, text: expected }] : []),
+      ...(!best && forecast ? [{ name: "Best value forecast", ...forecast }] : []),
     ]);
   }
 

@@ -663,7 +663,7 @@ export class Page {
   // The recommendation and the numbers. A recommendation for other bounds is never shown next to the risk
   // of these bounds.
   drawDecision() {
-    const { tiles, further_tiles, risks } = this.preview;
+    const { tiles, further_tiles, risks, chance: chanceText } = this.preview;
     const outlook = this.outlooks.get(this.outlook);
     const advised = outlook === undefined || !["STOP", "CONFIRM"].includes(outlook.verdict);
     this.unjudged.hidden = !this.preview.unjudged;
@@ -671,14 +671,13 @@ export class Page {
     this.drawHeadline(outlook);
     this.acceptButton.classList.toggle("plain", !advised || this.same);
     drawTiles(this.deciding, tiles);
-    const { brought, tone } = this.round.expected;
-    const [value, ...compared] = brought.split(", ");
-    drawTiles(this.further, [...(brought ? [{ name: "Brought", number: value, text: compared.join(", "), full: brought, tone }] : []), ...further_tiles]);
+    const { brought } = this.round.expected;
+    drawTiles(this.further, [...(brought ? [{ name: "Brought", ...brought }] : []), ...further_tiles]);
     this.further.append(this.track.tile);
     const stated = ["Risk", "Kept", "Blind spot", "Noise"];
     drawFacts(this.facts, [...risks.filter(({ name }) => !stated.includes(name)), ...(this.review.budget ?? []), ...this.review.facts]);
     const [chance, kept] = tiles;
-    this.chance.textContent = /\d/.test(chance.number) ? `${chance.number} chance to lose` : chance.text;
+    this.chance.textContent = chanceText;
     this.chance.title = `${chance.full}. Kept: ${kept.full}`;
     this.chance.className = `refine-chance ${chance.tone}`;
     if (!this.preview.unjudged) return;
@@ -694,10 +693,9 @@ export class Page {
       this.headline.recommend(known, false);
       return;
     }
-    const { sentence } = this.preview;
+    const { sentence, change } = this.preview;
     if (this.outlook === "") this.advised = null;
     if (outlook) this.advised = ["STOP", "CONFIRM"].includes(outlook.verdict) ? outlook : null;
-    const change = sentence.startsWith("Next round: ") ? sentence.slice("Next round: ".length) : sentence.slice(0, 1).toLowerCase() + sentence.slice(1);
     if (sentence && this.advised) this.headline.show(`If you go on${edited ? ", with your edits" : ""}: ${change}`, this.allowed(this.advised.step), "", this.advised.number);
     else this.headline.show(sentence || this.review.next);
     this.headline.recommend(known, Boolean(sentence && this.advised));
@@ -814,8 +812,7 @@ export class Page {
     this.study.textContent = this.own?.title ?? "";
     this.title.textContent = `Round ${this.named(round.id)}`;
     this.hash.textContent = idOf(round.id);
-    const best = round.review?.best.replace(/\.$/, "");
-    const parts = [best, round.about].filter(Boolean).map((text) => [text]);
+    const parts = [round.review?.best, round.about].filter(Boolean).map((text) => [text]);
     for (const { text, child } of round.decided) {
       const to = link(() => this.choose(child));
       to.textContent = this.named(child ?? "");

@@ -120,7 +120,7 @@ export class Studies {
     const line = ([name, [first, second]]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, first), h("td", {}, second), h("td", {}));
     const said = [
       ["trials", pair.map(({ round: { progress } }) => (progress.ended < progress.planned ? `${progress.ended.toLocaleString("en")} of ${progress.planned.toLocaleString("en")}` : progress.ended.toLocaleString("en")))],
-      ["best", pair.map(({ round }) => bestOf(round))],
+      ["best", pair.map(({ round }) => round.review?.best_value ?? round.why)],
       ["kept", pair.map(({ round }) => (round.parent ? `${round.kept} of its first space` : "its first space"))],
     ];
     const claims = [...new Set(facts.flatMap((of) => [...of.keys()]))].map((name) => [name, facts.map((of) => of.get(name) ?? "–")]);
@@ -215,13 +215,6 @@ export class Studies {
     );
     return h("figure", { class: "refine-panel" }, h("figcaption", { class: "refine-name" }, h("strong", {}, first.name)), svg);
   }
-}
-
-// The best value with its configuration, without the number of trials and the metric.
-function bestOf({ review, metric, why }) {
-  if (review === null) return why;
-  const text = review.best.replace(/^(?:[\d,]+ trials?, )?best /i, "");
-  return text.startsWith(`${metric} `) ? text.slice(metric.length + 1) : text;
 }
 
 // The panel of each parameter of a round; fixed parameters have none.

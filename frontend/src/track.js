@@ -31,8 +31,8 @@ export class Track {
     const found = await page.transport.ask({ type: "track", round: page.round.id });
     if (found.error || key !== this.key) return;
     const text = [found.text ? `this study: ${found.text}` : "", `benchmarks: ${found.elsewhere} held`].filter(Boolean).join("; ");
-    const held = found.text.match(/^\d+ of \d+/)?.[0];
-    this.link.textContent = held ?? found.elsewhere;
+    const { held } = found;
+    this.link.textContent = held || found.elsewhere;
     this.words.textContent = held ? `claims of this study held; in benchmarks ${found.elsewhere}` : `claims held in benchmarks; in this study ${found.text}`;
     this.about.textContent = text;
     this.tile.hidden = false;

@@ -141,6 +141,11 @@ def trials_clause(analysis: Analysis) -> str:
 
 def best_clause(analysis: Analysis) -> str:
     """The best observed trial: ``best value 0.9998 (lr 1.5, dropout 0, Adam)``."""
+    return f"best {analysis.metric} {best_value_text(analysis)}"
+
+
+def best_value_text(analysis: Analysis) -> str:
+    """The best observed value with its configuration: ``0.9998 (lr 1.5, dropout 0, Adam)``."""
     best = analysis.best
     varied = [(e, best[e.name]) for e in analysis.parameters if e.name in best.index]
     present = [(e, v) for e, v in varied if v is not None and v == v]
@@ -149,7 +154,7 @@ def best_clause(analysis: Analysis) -> str:
         values = [*values[: -2 if values[-1] == "..." else -1], "..."]
     if not all(e.parameter.contains([v])[0] for e, v in present):
         values += ["an audit trial"]
-    text = judged_text(f"best {analysis.metric} {score(best['value'])}", analysis.subject_to)
+    text = judged_text(score(best["value"]), analysis.subject_to)
     if values:
         text += f" ({', '.join(values)})"
     return text

@@ -100,6 +100,14 @@ def held_text(calibration: Calibration) -> str:
     return record_text(tested.count(False), len(tested))
 
 
+def held_count_text(calibration: Calibration) -> str:
+    """The number of claims of a study that held: ``11 of 12``; empty if too few are checked."""
+    tested = [entry.refuted for entry in calibration.entries if entry.refuted is not None]
+    if len(tested) < _FEWEST_CLAIMS:
+        return ""
+    return f"{tested.count(False)} of {len(tested)}"
+
+
 def record_text(confirmed: int, checked: int) -> str:
     """The number of confirmed claims in words: ``11 of 12 claims held``.
 

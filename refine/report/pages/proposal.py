@@ -203,12 +203,15 @@ def next_text(old: Parameter, new: Parameter, longest: int = _LONGEST) -> str:
     return choices
 
 
-def changes_sentence(old: Space, new: Space) -> str:
-    """Changes of the next round in one line, with bounds, else by kind, else as counts; empty without any.
+class ChangesText(NamedTuple):
+    """The changes of the next round in one line; empty texts without any."""
 
-    For example ``Next round: lr 1 to 1.5 and optimizer without SGD.`` or
-    ``Extend lr, narrow units and optimizer.``
-    """
+    sentence: str  # ``Next round: lr 1 to 1.5.`` or ``Extend lr, narrow units.``
+    clause: str  # to follow other words: ``lr 1 to 1.5.`` or ``extend lr, narrow units.``
+
+
+def changes_text(old: Space, new: Space) -> ChangesText:
+    """Changes of the next round with bounds, or by kind if bounds need too much room, or as counts."""
     named = []
     names: dict[str, list[str]] = {}
     for name, parameter in new.items():
@@ -224,12 +227,16 @@ def changes_sentence(old: Space, new: Space) -> str:
         named.append(f"{name} {text}")
         names.setdefault(kind, []).append(name)
     if not named:
-        return ""
+        return ChangesText("", "")
     kinds = sorted(names.items())
     clauses = ", ".join(f"{kind} {join(of_kind)}" for kind, of_kind in kinds)
     counts = ", ".join(f"{kind} {plural(len(of_kind), 'parameter')}" for kind, of_kind in kinds)
-    texts = [f"Next round: {join(named)}.", f"{upper(clauses)}.", f"{upper(counts)}."]
-    return next((text for text in texts if len(text) <= _ONE_LINE), texts[-1])
+    texts = [
+        ChangesText(f"Next round: {join(named)}.", f"{join(named)}."),
+        ChangesText(f"{upper(clauses)}.", f"{clauses}."),
+        ChangesText(f"{upper(counts)}.", f"{counts}."),
+    ]
+    return next((text for text in texts if len(text.sentence) <= _ONE_LINE), texts[-1])
 
 
 def _reaches_beyond(old: Parameter, new: Parameter) -> bool:

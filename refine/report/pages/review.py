@@ -200,6 +200,14 @@ def risk_of(review: Review) -> RiskView:
     return risk_view(review.proposal.claim, asked_risk, cuts_off(review.original.old, review.space))
 
 
+def chance_text(review: Review) -> str:
+    """The chance to lose in a few words, or the reason why no chance is stated."""
+    risk = risk_of(review)
+    if risk.headline == risk.text:
+        return risk.loss
+    return f"{risk.chance} chance to lose"
+
+
 def risk_facts(review: Review) -> list[Fact]:
     """The facts Risk, Front, Kept, Blind spot and Noise of a review as it stands."""
     top_trials = kept_cell(review.preview())

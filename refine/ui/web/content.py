@@ -18,7 +18,7 @@ from refine.analysis.levels import level_shares
 from refine.errors import ReviewError, did_you_mean
 from refine.report.figures.canvas import svg
 from refine.report.glossary import meanings, terms
-from refine.report.pages.analysis import VERDICTS, best_clause, coupled_pairs, share_text
+from refine.report.pages.analysis import VERDICTS, best_clause, best_value_text, coupled_pairs, share_text
 from refine.report.pages.checks import (
     failed_text,
     figure,
@@ -31,9 +31,10 @@ from refine.report.pages.checks import (
     waiting_text,
 )
 from refine.report.pages.preview import options_page, preview_page, too_many_text
-from refine.report.pages.proposal import ChangeView, changes_sentence, evidence_numbers
+from refine.report.pages.proposal import ChangeView, changes_text, evidence_numbers
 from refine.report.pages.reasons import upper
 from refine.report.pages.review import (
+    chance_text,
     change_views,
     followed_sentence,
     notes_on_edits,
@@ -94,7 +95,8 @@ def review_content(review: Review[Round]) -> Content:
     return {
         "proposal": proposal.digest,
         "next": next_text,
-        "best": f"{upper(best_clause(analysis))}.",
+        "best": upper(best_clause(analysis)),
+        "best_value": best_value_text(analysis),
         "facts": _facts(standing_facts(review)),
         "call": str(step.action),
         "first_call": str(view.calls[0]),
@@ -170,11 +172,14 @@ def decision_content(review: Review) -> Content:
         }
         for fact in short_facts(review)
     ]
+    changes = changes_text(review.proposal.old, review.space)
     return {
         "tiles": tiles[:2],
+        "chance": chance_text(review).replace("<=", AT_MOST),
         "further_tiles": tiles[2:],
         "risks": _facts(risk_facts(review)),
-        "sentence": changes_sentence(review.proposal.old, review.space),
+        "sentence": changes.sentence,
+        "change": changes.clause,
     }
 
 
@@ -203,8 +208,8 @@ def outlook_content(review: Review, planned: NextRound, worth: Worth | None) -> 
     # The button accepts if the advice is to go on, so there is no call.
     action = worth_check(worth).action
     (fact,) = _facts([("Recommendation", lead._replace(call=action))])
-    content = {"key": key, "verdict": worth.verdict, "fact": fact, "number": advice, "text": forecast}
-    return {**content, "step": step_content(action)}
+    content = {"key": key, "verdict": worth.verdict, "fact": fact, "number": advice}
+    return {**content, "text": f"{upper(forecast)}.", "step": step_content(action)}
 
 
 def _facts(facts: Iterable[tuple[str, str | Cell]]) -> list[dict[str, str]]:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from refine.errors import AnalysisError
-from refine.report.pages.calibration import calibration_page, held_in_benchmarks, held_text
+from refine.report.pages.calibration import (
+    calibration_page,
+    held_count_text,
+    held_in_benchmarks,
+    held_text,
+)
 from refine.report.pages.winner import confirm_call, winner_page
 from refine.review.calibration import Calibration
 from refine.space.edits import bounds_text
@@ -51,24 +56,30 @@ def decision_behind(round_: Round) -> Decision | None:
 def expected_content(round_: Round, best: pd.Series | None, parent_best: pd.Series | None) -> Content:
     """The best values that were forecast for a round and that its parent had, as numbers and as text.
 
-    ``brought`` is the round's own best value next to both; empty for a first round, and without a value. Its
-    ``tone`` is a warning if the round brought less than its parent had.
+    ``forecast`` is a tile with the forecast; ``None`` without one. ``brought`` is a tile with the round's own
+    best value next to both: ``None`` for a first round, and without a value. Its ``tone`` is a warning if the
+    round brought less than its parent had.
     """
     decision = decision_behind(round_)
     content: Content = {"low": None, "high": None, "before": None}
     texts = []
+    interval = ""
+    even = ""
+    parent_text = ""
     if decision is not None and decision.forecast is not None:
         low, high = decision.forecast.interval("best", _NOMINAL)
         content["low"] = float(low)
         content["high"] = float(high)
-        even = "of evenly drawn trials " * bool(round_.node.exploit)
-        texts.append(f"forecast {even}{score(low)} to {score(high)}")
-    brought = texts.copy()
+        interval = f"{score(low)} to {score(high)}"
+        even = "of evenly drawn trials" * bool(round_.node.exploit)
+        texts.append(" ".join(filter(None, ("forecast", even, interval))))
+    compared_with = texts.copy()
     tone = ""
     if parent_best is not None:
         before = float(parent_best["value"])
         content["before"] = before
-        texts.append(f"its parent had {score(before)}")
+        parent_text = f"its parent had {score(before)}"
+        texts.append(parent_text)
         if best is not None:
             gain = sign_of(round_.direction) * (float(best["value"]) - before)
             compared = "the same as"
@@ -77,11 +88,14 @@ def expected_content(round_: Round, best: pd.Series | None, parent_best: pd.Seri
             elif gain < 0:
                 compared = "worse than"
                 tone = "warn"
-            brought.insert(0, f"{compared} the {score(before)} of its parent")
-    brought_text = ""
-    if best is not None and brought:
-        brought_text = f"{score(float(best['value']))}, {'; '.join(brought)}"
-    return {**content, "text": "; ".join(texts), "brought": brought_text, "tone": tone}
+            compared_with.insert(0, f"{compared} the {score(before)} of its parent")
+    forecast = None
+    if interval:
+        forecast = {"number": interval, "text": "; ".join(filter(None, (even, parent_text)))}
+    brought = None
+    if best is not None and compared_with:
+        brought = {"number": score(float(best["value"])), "text": "; ".join(compared_with), "tone": tone}
+    return {**content, "text": "; ".join(texts), "forecast": forecast, "brought": brought}
 
 
 def space_content(round_: Round) -> list[Content]:
@@ -130,13 +144,21 @@ def step_content(action: Action | None) -> Content:
 def track_content(name: str, rounds: Sequence[Round]) -> Content:
     """The claims of a study that held, those of the benchmarks, and every decision as a table."""
     if len(rounds) > _MOST_ROUNDS:
-        return {"text": "", "elsewhere": held_in_benchmarks(), "facts": [], "head": [], "rows": []}
+        return {
+            "text": "",
+            "held": "",
+            "elsewhere": held_in_benchmarks(),
+            "facts": [],
+            "head": [],
+            "rows": [],
+        }
     calibration = Calibration(name, entries_of(rounds))
     page = calibration_page(calibration)
     tables = [block for fold in page.folds for block in fold.blocks if isinstance(block, Grid)]
     first = next(iter(tables), Grid((), ()))
     return {
         "text": held_text(calibration),
+        "held": held_count_text(calibration),
         "elsewhere": held_in_benchmarks(),
         "facts": [{"name": label, "text": cell.text} for label, cell in page.facts],
         "head": list(first.head),

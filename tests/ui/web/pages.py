@@ -9,7 +9,7 @@ import numpy as np
 
 import refine
 from refine.report.pages.checks import verdict_sentence
-from refine.report.pages.proposal import changes_sentence
+from refine.report.pages.proposal import changes_text
 from refine.ui.web.server import Server
 from refine.ui.web.session import Session
 
@@ -89,13 +89,10 @@ def settled(page):
 
 def headline(review):
     """The changes of a headline, after the advice if the advice is not to go on."""
-    sentence = changes_sentence(review.proposal.old, review.space)
+    sentence, change = changes_text(review.proposal.old, review.space)
     worth = review.worth()
     if worth.verdict == "CONTINUE":
         return sentence
-    change = sentence.removeprefix("Next round: ")
-    if change == sentence:
-        change = sentence[0].lower() + sentence[1:]
     if review.edits or review.rejected:
         return f"{verdict_sentence(worth).partition(':')[0]}. If you go on, with your edits: {change}"
     return f"{verdict_sentence(worth).partition(':')[0]}. If you go on: {change}"

@@ -41,10 +41,14 @@ def test_a_child_is_compared_with_its_forecast_and_its_parent(session, family):
     assert "parent" in expected["text"]
     better = child.best["value"] > root.best["value"]
     compared = "better" if better else "worse"
-    parent = f"{root.best['value']:.4f} of its parent; forecast "
-    assert expected["brought"].startswith(f"{child.best['value']:.4f}, {compared} than the {parent}")
-    assert expected["tone"] == ("" if better else "warn")
-    assert session.handle({"type": "round", "round": root.id})["expected"]["text"] == ""
+    brought = expected["brought"]
+    assert brought["number"] == f"{child.best['value']:.4f}"
+    assert brought["text"].startswith(
+        f"{compared} than the {root.best['value']:.4f} of its parent; forecast "
+    )
+    assert brought["tone"] == ("" if better else "warn")
+    first = session.handle({"type": "round", "round": root.id})["expected"]
+    assert (first["text"], first["forecast"], first["brought"]) == ("", None, None)
 
 
 @pytest.mark.parametrize("exploit", [0.0, 0.5])
@@ -53,6 +57,9 @@ def test_a_forecast_is_that_of_evenly_drawn_trials(family, session, exploit):
     child = root.propose().accept(n=20, exploit=exploit)
     expected = session.handle({"type": "round", "round": child.id})["expected"]
     assert ("evenly" in expected["text"].split()) == (exploit > 0)
+    low, high = root.decisions[-1].forecast.interval("best", 0.9)
+    assert expected["forecast"]["number"] == f"{low:.4f} to {high:.4f}"
+    assert ("evenly" in expected["forecast"]["text"].split()) == (exploit > 0)
     tree.delete_round(child)
 
 
@@ -77,6 +84,7 @@ def test_the_track_record_counts_tested_claims(session, family):
     tree, root, _ = family
     track = session.handle({"type": "track", "round": root.id})
     tested = [e.refuted for e in tree.calibration().entries if e.refuted is not None]
+    assert track["held"] == ""  # fewer than ten claims are no record
     if tested:
         assert track["text"].startswith(f"{len(tested)} claim")
         assert track["text"].endswith("; too few to judge")
