@@ -47,6 +47,7 @@ class LevelEvidence(NamedTuple):
     bad: float  # share of the ended trials at the level without a usable model
     bad_p: float  # p-value of 'no more frequent than at the other levels'; 1 if less frequent
     seconds: float  # median duration of a finished trial
+    timed: int  # finished trials behind ``seconds``; a pruned trial is none
     bad_q: float = 1.0  # ``bad_p`` adjusted; 1 without tests
 
 
@@ -428,6 +429,7 @@ def _levels(
                 bad=rate.rate,
                 bad_p=bad_p,
                 seconds=typical,
+                timed=durations.size,
             )
         )
     return tuple(levels)

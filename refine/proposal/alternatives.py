@@ -86,7 +86,9 @@ def offers(analysis: Analysis, surrogate: Surrogate, epsilon: float, risk: float
 def _cheapest(e: ParameterEvidence) -> tuple[int | None, float]:
     """The level with the fastest trials, and the saved share of the median time."""
     timed_levels = [
-        (v.seconds, i) for i, v in enumerate(e.levels) if v.n >= _LEAST_TRIALS and math.isfinite(v.seconds)
+        (v.seconds, i)
+        for i, v in enumerate(e.levels)
+        if v.timed >= _LEAST_TRIALS and math.isfinite(v.seconds)
     ]
     if len(timed_levels) < 2:
         return None, 0.0

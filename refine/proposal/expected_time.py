@@ -58,7 +58,7 @@ def slowest_parameter(analysis: Analysis) -> tuple[str, float] | None:
     ``None`` if no parameter has a proven effect on durations, or if the factor is below :data:`PAYS`.
     """
     factors = {
-        e.name: _factor([level.seconds for level in e.levels if level.n >= _TIMED])
+        e.name: _factor([level.seconds for level in e.levels if level.timed >= _TIMED])
         for e in analysis.parameters
         if e.cost_q <= ALPHA
     }

@@ -199,6 +199,20 @@ def test_expected_durations_follow_the_slow_parameter():
     assert factor > 3
 
 
+def test_the_times_of_a_level_are_those_of_its_finished_trials():
+    """A single trial at x = 1 ran to its end, on a busy machine; y slows trials more than x does."""
+    space = refine.Space({name: [1, 2, 3, 4] for name in "xyz"})
+    frame = pd.DataFrame(space.configuration(cell) for cell in range(space.cells))
+    frame["value"] = frame["x"].astype(float)
+    frame["seconds"] = frame["y"] * np.where(frame["x"] == 1, 50.0, 0.25 * frame["x"])
+    frame["state"] = np.where(frame["x"] == 1, "pruned", "complete")
+    frame.loc[0, "state"] = "complete"
+    frame.loc[frame["state"] == "pruned", "value"] = np.nan
+    analysis = refine.analyze(space, frame)
+    assert [level.timed for level in analysis["x"].levels] == [1, 16, 16, 16]
+    assert slowest_parameter(analysis)[0] == "y"
+
+
 def test_cells_that_the_objective_cannot_tell_from_a_trial_are_not_paid_twice():
     """The scaler changes the line, not the forest; every value repeats exactly."""
     space = refine.Space({"model": ["forest", "line"], "scaler": ["a", "b", "c"], "size": list(range(8))})
