@@ -130,18 +130,16 @@ class _SimulationState(NamedTuple):
         return rise - self.luck(expected, ran) + self.luck(mean[None, self.run], self.run)
 
     def luck(self, expected: FloatArray, columns: IntArray) -> FloatArray:
-        """(rows,) mean deviation, over draws of new data, of the best of (rows, k) expected scores.
+        """(rows,) median deviation, over draws of new data, of the best of (rows, k) expected scores.
 
         0 without deviations. See :attr:`refine.analysis.winner.Winner.new_data`.
         """
-        total = np.zeros(len(expected))
         if self.deviations is None:
-            return total
+            return np.zeros(len(expected))
         values = self.posterior.value(expected)
         shifts = self.deviations[:_LUCK_DRAWS, columns]
-        for shift in shifts:
-            total += shift[(values + shift).argmax(axis=1)]
-        return total / len(shifts)
+        lucks = [shift[(values + shift).argmax(axis=1)] for shift in shifts]
+        return np.asarray(np.median(lucks, axis=0))
 
 
 def _cells(
